@@ -1,0 +1,113 @@
+// Small things: time, badge, progress, heartbeat, sparkline, meter, copy, empty, code.
+import { html, classes, useEffect, useState, signal } from '../dom.js';
+import { t, word } from '../i18n.js';
+import { relative, absolute, percent } from '../format.js';
+import { Icon } from './icons.js';
+
+const now = signal(Date.now() / 1000);
+setInterval(() => { if (!document.hidden) now.value = Date.now() / 1000; }, 5000);
+
+/** A moment, told relative to now; the absolute time on hover. */
+export const Time = ({ at }) => (at == null ? html`<span class="quiet">–</span>` : html`
+  <time class="nowrap" dateTime=${new Date(at * 1000).toISOString()} title=${absolute(at)}>
+    ${relative(at, Math.max(now.value, Date.now() / 1000 - 5))}</time>`);
+
+const TONES = {
+  completed: 'good', delivered: 'good', healthy: 'good', active: 'good', ready: 'good', ok: 'good', enabled: 'good',
+  running: 'live', storing: 'live', submitting: 'live', pending: 'live', trial: 'live', in_progress: 'live',
+  queued: 'hollow', waiting: 'hollow', draining: 'warn', cooling: 'warn', exhausted: 'warn', expiring: 'warn', full: 'warn', held: 'warn', partial: 'warn',
+  failed: 'bad', dead: 'bad', expired: 'bad', gave_up: 'bad', error: 'bad', given_up: 'bad',
+};
+
+/** A state as a word with its colour. */
+export const Badge = ({ value, group = 'state', tone, title }) =>
+  html`<span class=${classes('badge', tone ?? TONES[value])} title=${title}>${word(group, value)}</span>`;
+
+export const Progress = ({ value }) => html`
+  <div class="progress" role="progressbar" aria-valuemin="0" aria-valuemax="100" aria-valuenow=${Math.round(value)}>
+    <span class="track"><span class="fill" style=${{ width: `${value}%` }}></span></span>
+    <span class="share">${percent(value / 100, 0)}</span></div>`;
+
+/** The last outcomes of an account as a strip, newest at the right. */
+export function Heartbeat({ outcomes = [] }) {
+  const shown = outcomes.slice(-50);
+  const good = shown.filter((outcome) => outcome.tone === 'good').length;
+  const blank = Array.from({ length: 50 - shown.length });
+  return html`<div class="heartbeat" role="img" aria-label=${t('accounts.heartbeat', { good, all: shown.length })}
+      title=${t('accounts.heartbeat', { good, all: shown.length })}>
+    ${blank.map(() => html`<i></i>`)}
+    ${shown.map((outcome) => html`<i class=${outcome.tone} title=${outcome.title}></i>`)}</div>`;
+}
+
+export function Spark({ values = [], label }) {
+  const top = Math.max(...values, 0) || 1;
+  const step = 88 / Math.max(values.length - 1, 1);
+  const path = values.map((value, n) => `${n ? 'L' : 'M'}${(n * step).toFixed(1)} ${(20 - (value / top) * 18).toFixed(1)}`);
+  return html`<svg class="spark" viewBox="0 0 88 22" preserveAspectRatio="none" role="img" aria-label=${label}>
+    <path d=${path.join('')} /></svg>`;
+}
+
+/** How much of a limit is used: calm, then amber at 75 %, then red at 95 %. */
+export const Meter = ({ share }) => html`<div class="meter" role="presentation">
+  <i class=${share >= 0.95 ? 'bad' : share >= 0.75 ? 'warn' : ''} style=${{ width: `${Math.min(share, 1) * 100}%` }}></i></div>`;
+
+async function toClipboard(text) {
+  if (navigator.clipboard) return navigator.clipboard.writeText(text);
+  const field = document.createElement('textarea'); // plain http on another host has no clipboard object
+  field.value = text;
+  (document.querySelector('dialog[open]') ?? document.body).append(field);
+  field.select();
+  document.execCommand('copy');
+  field.remove();
+}
+
+function useCopy(text) {
+  const [done, setDone] = useState(false);
+  useEffect(() => {
+    const timer = done && setTimeout(() => setDone(false), 1600);
+    return () => clearTimeout(timer);
+  }, [done]);
+  const copy = async (event) => { event.stopPropagation(); await toClipboard(text); setDone(true); };
+  return [done, copy];
+}
+
+/** An id or address that copies itself on click. */
+export function CopyButton({ text, shown, mono = true }) {
+  const [done, copy] = useCopy(text);
+  return html`<button type="button" class=${classes('copy', mono && 'mono', done && 'done')} onClick=${copy}
+      title=${done ? t('copied') : `${t('copy')}: ${text}`}>
+    <span class="clip">${shown ?? text}</span><${Icon} name=${done ? 'check' : 'copy'} />
+    <span class="hidden-text" aria-live="polite">${done ? t('copied') : ''}</span></button>`;
+}
+
+/** A block of text with a copy button. */
+export function Code({ text, label }) {
+  const [done, copy] = useCopy(text);
+  return html`<div class="code-box">
+    <button type="button" class="button small" onClick=${copy}>
+      <${Icon} name=${done ? 'check' : 'copy'} />${done ? t('copied') : t('copy')}</button>
+    <pre class="code" aria-label=${label} tabindex="0">${text}</pre></div>`;
+}
+
+export const Json = ({ value, label }) => html`<${Code} text=${JSON.stringify(value, null, 2)} label=${label} />`;
+
+/** Nothing here, and what to do about it. */
+export const Empty = ({ title, children, actions }) => html`<div class="empty">
+  <div class="frames" aria-hidden="true"><i></i><i></i><i></i></div>
+  <h2>${title}</h2>${children && html`<p>${children}</p>`}
+  ${actions && html`<div class="row">${actions}</div>`}</div>`;
+
+export const Segments = ({ options, value, onPick, label }) => html`
+  <div class="segments" role="group" aria-label=${label}>${options.map(([key, text]) => html`
+    <button type="button" key=${key} aria-pressed=${key === value} onClick=${() => onPick(key)}>${text}</button>`)}</div>`;
+
+export const Tabs = ({ options, value, onPick }) => html`
+  <div class="tabs" role="tablist">${options.map(([key, text]) => html`
+    <button type="button" role="tab" key=${key} aria-selected=${key === value} onClick=${() => onPick(key)}>${text}</button>`)}</div>`;
+
+/** The line above a page: title, what it is, its actions. */
+export const Head = ({ title, note, children }) => {
+  document.title = `${title} · Filmgate`;
+  return html`<header class="page-head"><h1>${title}</h1><div class="row">${children}</div>
+    ${note && html`<p class="note">${note}</p>`}</header>`;
+};

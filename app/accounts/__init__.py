@@ -1,0 +1,1 @@
+"""Credentials at providers: kept sealed, handed out to those who call upstream."""

@@ -1,0 +1,139 @@
+"""The operator's side of the pool: accounts added, changed, taken out, put back and removed."""
+
+from dataclasses import replace
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+
+from app.accounts.drafts import AccountChange, AccountDraft
+from app.accounts.pool import AccountPool, name_taken
+from app.accounts.rows import account_of_draft, columns_of, values_of
+from app.accounts.standing import Source, Standing
+from app.db import sealed as sealed_places
+from app.db.tables import accounts, cooldowns, slots
+from app.errors import InvalidRequest, NotFound
+from app.providers.base import Account
+
+
+class AccountBook:
+    """``which`` is an account's id or name. Raises ``NotFound`` for one that there is not, and
+    ``InvalidRequest`` with ``param`` for what can't be. An account from the configuration file (``source``
+    ``file``) is changed only by who says ``source="file"``."""
+
+    def __init__(self, pool: AccountPool) -> None:
+        self._pool = pool
+
+    async def all(self) -> list[Standing]:
+        """Every account, oldest first, also those that nobody can speak for as they are set up (``fault``)."""
+        await self._pool.refresh()
+        found = [*self._pool.remembered(), *self._pool.unfit()]
+        return sorted(found, key=lambda standing: standing.created_at)
+
+    async def find(self, which: str) -> Standing:
+        everyone = await self.all()
+        for standing in everyone:
+            if standing.account.id == which:
+                return standing
+        for standing in everyone:
+            if standing.account.name == which:
+                return standing
+        raise NotFound(f"There is no account {which}. `filmgate accounts list` shows them.")
+
+    async def add(self, draft: AccountDraft, *, source: Source = "store") -> Standing:
+        """Raises ``InvalidRequest`` for a taken name and for what its provider can't work with."""
+        await self._pool.check(account_of_draft(draft, ""))
+        return await self.find(await self._pool.insert(draft, source=source))
+
+    async def update(self, which: str, change: AccountChange, *, source: Source = "store") -> Standing:
+        """Only the columns of what is given are written: two who change different things don't meet."""
+        standing = await self._own(which, source)
+        draft = change.applied(standing)
+        await self._pool.check(account_of_draft(draft, standing.account.id))
+        columns = columns_of(change.model_fields_set)
+        values = values_of(draft, standing.account.id, self._pool.vault)
+        if "enabled" in change.model_fields_set:
+            values["disabled_reason"] = None if draft.enabled else "by the operator"
+        await self._write(standing.account, {name: values[name] for name in columns & values.keys()})
+        return await self.find(standing.account.id)
+
+    async def rotate_secret(self, which: str, secret: str, *, source: Source = "store") -> Standing:
+        """A new secret; what runs goes on with it. One that was disabled stays so until it is enabled."""
+        account = (await self._own(which, source)).account
+        await self._pool.check(replace(account, secret=secret))
+        sealed = self._pool.vault.seal(secret, place=sealed_places.account_secret(account.id))
+        await self._write(account, {"secret": sealed})
+        return await self.find(account.id)
+
+    async def duplicate(self, which: str, *, name: str, secret: str | None = None) -> Standing:
+        """The same account again under another name, with its secret unless another is given; a counted quota
+        begins full."""
+        draft = AccountDraft.of(await self._own(which, "file"))
+        quota = draft.quota and draft.quota.model_copy(update={"left": None})
+        given = {"name": name, "secret": draft.secret if secret is None else secret, "quota": quota}
+        return await self.add(AccountDraft.model_validate(draft.model_dump() | given))
+
+    async def enable(self, which: str) -> Standing:
+        """Put it back, and end its cooldowns."""
+        account = (await self.find(which)).account
+        await self._pool.clear(account.id)
+        await self._pool.set_enabled(account.id, enabled=True)
+        return await self.find(account.id)
+
+    async def disable(self, which: str, *, reason: str = "by the operator") -> Standing:
+        """Nothing new goes there; what runs there is still polled and fetched."""
+        account = (await self.find(which)).account
+        await self._pool.set_enabled(account.id, enabled=False, reason=reason)
+        return await self.find(account.id)
+
+    async def drain(self, which: str) -> int:
+        """Disable it until its work is done and it can be removed; how many tasks still run on it."""
+        standing = await self.disable(which, reason="draining")
+        return await self._busy(standing.account.id)
+
+    async def remove(self, which: str, *, force: bool = False, source: Source = "store") -> None:
+        """Raises ``InvalidRequest`` while tasks run on it, unless ``force``: they then end as failed."""
+        account = (await self._own(which, source)).account
+        busy = 0 if force else await self._busy(account.id)
+        if busy:
+            raise InvalidRequest(
+                f"{busy} tasks still run on {account.name}: drain it and wait, or remove it by force, "
+                "and they end as failed.",
+                param="force",
+            )
+        async with self._pool.database.write() as connection:
+            await connection.execute(sa.delete(accounts).where(accounts.c.id == account.id))
+            await connection.execute(sa.delete(cooldowns).where(cooldowns.c.account_id == account.id))
+        await self._pool.refresh()
+
+    async def clear_cooldown(self, which: str, *, model: str | None = None) -> Standing:
+        """End every rest of the account, or that of one upstream model (``*``: of the account as a whole)."""
+        account = (await self.find(which)).account
+        await self._pool.clear(account.id, model=model)
+        return await self.find(account.id)
+
+    async def _own(self, which: str, source: Source) -> Standing:
+        standing = await self.find(which)
+        if self._pool.is_embedded(standing.account.id):
+            raise InvalidRequest("The studio is built in: FILMGATE_STUDIO turns it on and off.")
+        if standing.source == "file" and source != "file":
+            raise InvalidRequest(
+                f"{standing.account.name} is declared in the configuration file: change it there."
+            )
+        return standing
+
+    async def _write(self, account: Account, values: dict[str, Any]) -> None:
+        if not values:
+            return
+        try:
+            async with self._pool.database.write() as connection:
+                await connection.execute(
+                    sa.update(accounts).where(accounts.c.id == account.id).values(**values)
+                )
+        except IntegrityError as error:
+            raise name_taken(str(values.get("name", account.name))) from error
+
+    async def _busy(self, account_id: str) -> int:
+        query = sa.select(sa.func.count()).where(slots.c.account_id == account_id)
+        async with self._pool.database.read() as connection:
+            return int((await connection.execute(query)).scalar_one())

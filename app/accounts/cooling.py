@@ -1,0 +1,167 @@
+"""The rules of rest: what each refusal of an upstream means for its account, and how rests end.
+
+A time that the vendor named, or a quota, is obeyed. All other rests are guesses: they grow with every refusal in
+a row, and where every candidate of a model rests, a guess may be broken after ``SHORTEST_SECONDS`` by one
+request at a time. Runs of failures also end by one request (a trial), not by a crowd.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.accounts.rows import cooldown_of, reason_text
+from app.accounts.standing import TRIAL_SECONDS, WHOLE, Cooldown, CooldownCode, Standing
+from app.db.tables import cooldowns
+from app.errors import (
+    OutcomeUnknown,
+    UpstreamBusy,
+    UpstreamError,
+    UpstreamFailed,
+    UpstreamQuotaExhausted,
+    UpstreamUnreachable,
+)
+
+RETRY_AFTER = (1.0, 3600.0)
+"""A named pause is kept between these, in seconds."""
+QUOTA_SECONDS = 3600.0
+"""Where nobody knows when an empty account is filled again."""
+SHORTEST_SECONDS = 5.0
+FAILURES_IN_ROW = 3
+STRIKES_KEPT_SECONDS = 600.0
+"""A refusal so long after the last rest begins a new row."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Growth:
+    """Seconds of the first rest, doubled with each strike, up to the longest."""
+
+    first: float
+    longest: float
+
+    def after(self, strikes: int) -> float:
+        return min(self.first * 2.0 ** min(strikes - 1, 30), self.longest)
+
+
+BUSY = _Growth(1.0, 60.0)
+FAILING = _Growth(30.0, 1800.0)
+UNREACHABLE = _Growth(2.0, 300.0)
+
+
+def judged(
+    error: UpstreamError, standing: Standing, model: str, *, before: Mapping[str, Cooldown], now: float
+) -> dict[str, Cooldown]:
+    """What the account rests for from now on, by upstream model; nothing when the error asks for no rest.
+
+    ``before``: its rests so far, and the strikes that are only counted yet (their ``until`` is their ``since``).
+    """
+    if isinstance(error, UpstreamQuotaExhausted):
+        return {WHOLE: _out_of_quota(error, standing, now)}
+    if isinstance(error, UpstreamBusy) and error.retry_after is not None:
+        seconds = _clamped(error.retry_after)
+        strikes = _strikes(before.get(model), ("rate_limited", "busy"), now)
+        return {model: Cooldown(error.message, now, now + seconds, strikes, code="rate_limited")}
+    if isinstance(error, UpstreamBusy):
+        return {model: _guess(error, before.get(model), "busy", now=now)}
+    if isinstance(error, UpstreamFailed | OutcomeUnknown):
+        return {model: _guess(error, before.get(model), "failing", now=now)}
+    if isinstance(error, UpstreamUnreachable):
+        return {WHOLE: _guess(error, before.get(WHOLE), "unreachable", now=now)}
+    return {}
+
+
+def _out_of_quota(error: UpstreamError, standing: Standing, now: float) -> Cooldown:
+    quota = standing.quota
+    resets_at = quota.resets_at if quota and quota.resets_at and quota.resets_at > now else None
+    named = now + _clamped(error.retry_after) if error.retry_after is not None else None
+    return Cooldown(error.message, now, resets_at or named or now + QUOTA_SECONDS, code="quota_exhausted")
+
+
+def _clamped(seconds: float) -> float:
+    return min(max(seconds, RETRY_AFTER[0]), RETRY_AFTER[1])
+
+
+def _guess(error: UpstreamError, before: Cooldown | None, code: CooldownCode, *, now: float) -> Cooldown:
+    same: tuple[CooldownCode, ...] = ("rate_limited", "busy") if code == "busy" else (code,)
+    strikes = _strikes(before, same, now)
+    if code == "failing" and strikes < FAILURES_IN_ROW:
+        return Cooldown(error.message, now, now, strikes, code=code)
+    if code == "busy":
+        return Cooldown(error.message, now, now + BUSY.after(strikes), strikes, code=code)
+    seconds = (
+        UNREACHABLE.after(strikes) if code == "unreachable" else FAILING.after(strikes - FAILURES_IN_ROW + 1)
+    )
+    return Cooldown(error.message, now, now + seconds, strikes, trial_at=0.0, code=code)
+
+
+def _strikes(before: Cooldown | None, same: tuple[CooldownCode, ...], now: float) -> int:
+    if before is None or before.code not in same or now >= before.ends + STRIKES_KEPT_SECONDS:
+        return 1
+    # What was under way when the rest began is refused for the same reason, and is no further strike.
+    return before.strikes if before.until > now and not before.trial_at else before.strikes + 1
+
+
+def may_try(cooldown: Cooldown | None, now: float, *, last: bool) -> bool:
+    """Whether one request may go there although it rests, because no candidate is without rest (``last``)."""
+    if cooldown is None or cooldown.tried(now):
+        return cooldown is None
+    return last and cooldown.guessed and now >= cooldown.since + SHORTEST_SECONDS
+
+
+async def put(connection: AsyncConnection, account_id: str, model: str, *, cooldown: Cooldown) -> Cooldown:
+    """Write a rest unless the account has one there that ends later; the one that holds."""
+    same = cooldowns.c.account_id == account_id, cooldowns.c.model == model
+    row = (await connection.execute(sa.select(cooldowns).where(*same).with_for_update())).first()
+    if row is not None and row.until > cooldown.until:
+        holds = cooldown_of(row)
+        if holds.trial_at:  # it has come back; the next one may go out after a moment
+            holds = replace(holds, since=cooldown.since, trial_at=0.0)
+            spoken = sa.update(cooldowns).where(*same).values(since=holds.since, trial_at=0.0)
+            await connection.execute(spoken)
+        return holds
+    values = {
+        "reason": reason_text(cooldown.code, cooldown.reason),
+        "since": cooldown.since,
+        "until": cooldown.until,
+        "strikes": cooldown.strikes,
+        "trial_at": cooldown.trial_at,
+    }
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    key = {"account_id": account_id, "model": model}
+    written = insert(cooldowns).values(**key, **values)
+    await connection.execute(
+        written.on_conflict_do_update(index_elements=["account_id", "model"], set_=values)
+    )
+    return cooldown
+
+
+async def remove(connection: AsyncConnection, account_id: str, models: list[str] | None) -> None:
+    """End rests: those of some upstream models, or (None) all."""
+    gone = sa.delete(cooldowns).where(cooldowns.c.account_id == account_id)
+    await connection.execute(gone if models is None else gone.where(cooldowns.c.model.in_(models)))
+
+
+async def end_tried(connection: AsyncConnection, account_id: str, model: str, *, now: float) -> list[str]:
+    """End those rests of an account that an answer for ``model`` disproves, as the store has them: another
+    process may have sent the trial."""
+    mine = cooldowns.c.account_id == account_id, cooldowns.c.model.in_([WHOLE, model])
+    over = sa.or_(cooldowns.c.until <= now, cooldowns.c.trial_at > 0)
+    gone = sa.delete(cooldowns).where(*mine, over).returning(cooldowns.c.model)
+    return list((await connection.execute(gone)).scalars())
+
+
+async def trials_out(
+    connection: AsyncConnection, account_ids: Iterable[str], now: float
+) -> set[tuple[str, str]]:
+    """Accounts and upstream models for which a request is out by now, whichever process sent it."""
+    out = cooldowns.c.account_id.in_(list(account_ids)), cooldowns.c.trial_at > now - TRIAL_SECONDS
+    query = sa.select(cooldowns.c.account_id, cooldowns.c.model).where(*out)
+    return {(row.account_id, row.model) for row in await connection.execute(query)}
+
+
+async def send_trial(connection: AsyncConnection, account_id: str, model: str, *, now: float) -> None:
+    """From now on a request is out that shows whether the rest is over."""
+    same = cooldowns.c.account_id == account_id, cooldowns.c.model.in_([WHOLE, model])
+    await connection.execute(sa.update(cooldowns).where(*same).values(trial_at=now))

@@ -1,0 +1,126 @@
+"""`/admin/api/characters`: the characters of all owners."""
+
+import time
+from typing import Annotated, Any
+
+import sqlalchemy as sa
+from fastapi import APIRouter, Query, Request, Response
+
+from app.admin.access import At, OwnerRoute
+from app.admin.paging import Paged
+from app.admin.panel import Panel
+from app.admin.playground import own_key
+from app.db.tables import characters
+from app.dialects.body import Body
+from app.dialects.content import is_kept
+from app.dialects.sources import read_source
+from app.dialects.video_options import read_moment
+from app.errors import InvalidRequest, MissingField, NotFound
+from app.keys.service import Key
+from app.tasks.characters import Character
+from app.tasks.request import MediaInput
+from app.tasks.service import bare_id
+
+router = APIRouter(route_class=OwnerRoute, prefix="/characters")
+Word = Annotated[str | None, Query(max_length=200)]
+KNOWN = {"name", "owner", "url", "video", "from_task", "timestamps"}
+
+
+@router.get("", summary="Characters")
+async def list_characters(page: Paged, at: At, *, owner: Word = None, q: Word = None) -> dict[str, Any]:
+    """Of all owners, newest first."""
+    query = sa.select(characters)
+    if owner:
+        query = query.where(characters.c.owner == owner)
+    if q:
+        either = (
+            characters.c.name.icontains(q, autoescape=True),
+            characters.c.username.icontains(q, autoescape=True),
+        )
+        query = query.where(sa.or_(*either))
+    order = characters.c.created_at, characters.c.id
+    async with at.panel.database.read() as connection:
+        if page.after:
+            last = (await connection.execute(sa.select(*order).where(characters.c.id == page.after))).first()
+            if last is None:
+                raise InvalidRequest("after is no cursor of this list", param="after")
+            query = query.where(sa.tuple_(*order) < sa.tuple_(sa.literal(last[0]), sa.literal(last[1])))
+        newest = query.order_by(*(column.desc() for column in order)).limit(page.limit + 1)
+        rows = (await connection.execute(newest)).all()
+    shown = [_shown(at.panel, row) for row in rows[: page.limit]]
+    return {"data": shown, "next": shown[-1]["id"] if len(rows) > page.limit else None}
+
+
+@router.post("", status_code=201, summary="Make a character")
+async def make_character(request: Request, at: At) -> dict[str, Any]:
+    """From a clip (`video`), an address (`url`) or a task (`from_task`); `timestamps` is the moment that
+    shows it. Without an `owner` it is the playground's."""
+    gateway = at.panel.gateway
+    body = await gateway.read(request)
+    if body.rest(KNOWN):
+        raise InvalidRequest("There is no such field.", param=next(iter(body.rest(KNOWN))))
+    moment = read_moment(body, "timestamps")
+    owner = body.text("owner") or own_key().owner
+    clip = await _clip(at, body)
+    made = await gateway.characters.create(
+        clip,
+        key=Key(id="panel", name="panel", owner=owner),
+        name=(body.text("name") or "").strip()[:80],
+        moment=moment,
+        param=next((name for name in ("video", "url") if name in body), "from_task"),
+    )
+    shown = _shown(at.panel, await _row(at.panel, made.id))
+    told = {name: shown[name] for name in ("owner", "name", "username")}
+    await at.note("character.made", f"characters/{made.id}", after=told)
+    return shown
+
+
+@router.delete("/{character_id}", status_code=204, summary="Delete a character")
+async def delete_character(character_id: str, at: At) -> Response:
+    """Its clip and still are really removed."""
+    row = await _row(at.panel, character_id)
+    found = Character(row.id, row.name, row.username, row.clip, row.still, row.created_at)
+    await at.panel.gateway.characters.delete(found)
+    before = {"owner": row.owner, "name": row.name, "username": row.username}
+    await at.note("character.deleted", f"characters/{row.id}", before=before)
+    return Response(status_code=204)
+
+
+async def _clip(at: At, body: Body) -> MediaInput:
+    gateway = at.panel.gateway
+    for name in ("video", "url"):
+        given = body.source(name)
+        if given is not None:
+            return await read_source(given, gateway, role="source_video", param=name)
+    task_id = bare_id(body.text("from_task") or "")
+    if task_id is None:
+        raise MissingField("video, url or from_task")
+    source = await at.panel.repository.get(task_id)
+    if source is None or source.kind != "video" or source.result is None or not is_kept(source):
+        raise InvalidRequest("from_task must be a finished video that is still kept", param="from_task")
+    file = source.result.files[0]
+    content = await gateway.store.get(file.key)
+    return MediaInput(role="source_video", content_type=file.content_type, sha256=source.id, content=content)
+
+
+async def _row(panel: Panel, character_id: str) -> Any:
+    async with panel.database.read() as connection:
+        query = sa.select(characters).where(characters.c.id == character_id)
+        row = (await connection.execute(query)).first()
+    if row is None:
+        raise NotFound(f"No such character: {character_id[:100]}")
+    return row
+
+
+def _shown(panel: Panel, row: Any) -> dict[str, Any]:
+    base, now = f"/files/characters/ch_{row.id.removeprefix('char_')}", time.time()
+    sign = panel.gateway.signer.sign
+    return {
+        "id": row.id,
+        "owner": row.owner,
+        "name": row.name,
+        "username": row.username,
+        "still": sign(f"{base}/still.webp", now=now),
+        "clip": sign(f"{base}/clip.mp4", now=now),
+        "created_at": row.created_at,
+    }

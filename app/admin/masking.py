@@ -1,0 +1,54 @@
+"""Hides secrets in what the panel shows and in what the audit log keeps."""
+
+import re
+from typing import Any
+
+from app.ops.logs import SECRET_LOOKS
+
+MASK = "•••"
+# Narrower than for logs: ``input_tokens`` and ``max_tokens`` are numbers that an operator wants to see.
+SECRET_NAMES = re.compile(
+    r"(secret(?!_hint)|(?<!_)token$|_token$|password|authorization|api_?key|private_key|cookie|signature"
+    r"|credential)",
+    re.IGNORECASE,
+)
+SIGNED = re.compile(r"(?i)([?&](?:[^=&#]*(?:signature|sig|token|key|credential|secret)[^=&#]*)=)[^&#\s\"]+")
+
+
+def masked(value: Any) -> Any:
+    """The same document with every secret replaced, by the name it stands under and by its look."""
+    if isinstance(value, dict):
+        return {name: MASK if _hides(name, held) else masked(held) for name, held in value.items()}
+    if isinstance(value, list | tuple):
+        return [masked(item) for item in value]
+    if isinstance(value, str):
+        return SIGNED.sub(rf"\1{MASK}", SECRET_LOOKS.sub(MASK, value))
+    return value
+
+
+def unmasked(wanted: Any, kept: Any) -> Any:
+    """``wanted`` with each mask in it replaced by what is kept at its place."""
+    if wanted == MASK:
+        return kept
+    if isinstance(wanted, dict):
+        old = kept if isinstance(kept, dict) else {}
+        return {name: unmasked(value, old.get(name)) for name, value in wanted.items()}
+    if isinstance(wanted, list):
+        old_items = kept if isinstance(kept, list) else []
+        return [
+            unmasked(value, old_items[at] if at < len(old_items) else None) for at, value in enumerate(wanted)
+        ]
+    return wanted
+
+
+def hint(secret: str) -> str:
+    """Enough to tell secrets apart; of short ones nothing."""
+    if not secret:
+        return ""
+    return f"…{secret[-4:]}" if len(secret) >= 12 else "…"
+
+
+def _hides(name: object, value: object) -> bool:
+    if isinstance(value, bool) or value in (None, "", [], {}):
+        return False
+    return isinstance(name, str) and bool(SECRET_NAMES.search(name))

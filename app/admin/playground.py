@@ -1,0 +1,180 @@
+"""`/admin/api/playground`: makes videos and images as clients would, under a key of the panel's own."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+
+from app.admin.access import At, OwnerRoute
+from app.admin.models import model_object
+from app.admin.paging import whole
+from app.admin.panel import Panel
+from app.admin.task_object import OWN_KEY, money, rows_of
+from app.dialects.body import Body
+from app.dialects.content import own_video
+from app.dialects.gateway import check_prompt, read_size
+from app.dialects.sources import read_source
+from app.dialects.storyboard import write_storyboard
+from app.errors import InvalidRequest, NotFound
+from app.keys.service import Key
+from app.tasks.request import GenerationRequest, Kind, MediaInput, Role, Shot
+from app.tasks.service import Asked, bare_id
+
+router = APIRouter(route_class=OwnerRoute, prefix="/playground")
+MAKES = ("video", "image")
+ROLES: tuple[Role, ...] = (
+    "first_frame",
+    "last_frame",
+    "reference_image",
+    "source_video",
+    "reference_video",
+    "audio",
+)
+KNOWN = {
+    *ROLES,
+    "model",
+    "prompt",
+    "kind",
+    "seconds",
+    "size",
+    "aspect_ratio",
+    "resolution",
+    "style",
+    "seed",
+    "negative_prompt",
+    "private",
+    "watermark",
+    "shots",
+    "characters",
+    "remix_of",
+    "extra",
+}
+MOST_SHOTS = 100
+
+
+def own_key() -> Key:
+    """Made for no client: what is made with it belongs to the panel."""
+    return Key(id=OWN_KEY, name=OWN_KEY, owner=f"key:{OWN_KEY}")
+
+
+@router.get("/models", summary="What can be made now")
+async def list_models(at: At) -> dict[str, Any]:
+    cards = await at.panel.gateway.catalog.models()
+    return whole([await model_object(at.panel, card) for card in cards if card.kind in MAKES])
+
+
+@router.post("", status_code=201, summary="Make a video or an image")
+async def make(request: Request, at: At) -> dict[str, Any]:
+    """JSON, or a form with files. Answers with the task at once."""
+    body = await at.panel.gateway.read(request)
+    wanted = await _read(body, at.panel)
+    media = (*await _media(body, at.panel), *await _characters(body, at.panel))
+    source = await _source(at.panel, wanted)
+    wanted = wanted.model_copy(update={"media": (*media, *source)})
+    task = await at.panel.gateway.tasks.create(wanted, key=own_key(), asked=Asked("panel"))
+    await at.note("task.made", f"tasks/{task.id}", after={"model": task.model, "kind": task.kind})
+    return (await rows_of(at.panel, [task]))[0]
+
+
+@router.post("/quote", summary="What it would cost")
+async def quote(request: Request, at: At) -> dict[str, Any]:
+    """Takes the same fields, and makes nothing."""
+    body = await at.panel.gateway.read(request)
+    wanted = await _read(body, at.panel)
+    price = await at.panel.gateway.prices.price(wanted.model)
+    amount = price.quote(wanted) if price is not None else None
+    return {"price": money(amount), "text": _said(wanted)}
+
+
+def _said(wanted: GenerationRequest) -> str:
+    """What the price is for."""
+    length = sum(shot.seconds for shot in wanted.shots) or wanted.seconds
+    parts = [wanted.model, f"{length:g} s" if length else "", wanted.size or wanted.resolution or ""]
+    return ", ".join(part for part in parts if part)
+
+
+async def _read(body: Body, panel: Panel) -> GenerationRequest:
+    """Everything but the inputs. Raises ``InvalidRequest`` that names the field."""
+    unknown = [name for name in body.fields if name not in KNOWN]
+    if unknown:
+        raise InvalidRequest(f"There is no field {unknown[0][:100]}.", param=unknown[0][:100])
+    model = body.required_text("model").strip()
+    shots = _shots(body)
+    prompt = write_storyboard(body.text("prompt") or "", shots)
+    check_prompt(prompt, param="prompt")
+    remix = body.text("remix_of")
+    remix_of = bare_id(remix) if remix else None
+    if remix and remix_of is None:
+        raise InvalidRequest("remix_of must be the id of a task", param="remix_of")
+    extra = body.object("extra")
+    return GenerationRequest(
+        kind=_kind(body, panel, model),
+        model=model,
+        prompt=prompt,
+        action="remix" if remix_of else "generate",
+        seconds=sum(shot.seconds for shot in shots) or body.number("seconds", low=0.5, high=3600),
+        size=read_size(body.text("size")),
+        aspect_ratio=body.text("aspect_ratio") or None,
+        resolution=body.text("resolution") or None,
+        style=body.text("style") or None,
+        seed=body.integer("seed", low=0, high=2**32 - 1),
+        negative_prompt=body.text("negative_prompt") or None,
+        private=body.boolean("private") or False,
+        watermark=body.boolean("watermark"),
+        shots=shots,
+        remix_of=remix_of,
+        extra=dict(extra.fields) if extra else {},
+    )
+
+
+def _kind(body: Body, panel: Panel, model: str) -> Kind:
+    """A video, where neither the request nor the model says that it is an image."""
+    word = body.text("kind")
+    if word not in (None, "", *MAKES):
+        raise InvalidRequest("kind must be video or image", param="kind")
+    return "image" if (word or panel.gateway.catalog.kind_of(model)) == "image" else "video"
+
+
+def _shots(body: Body) -> tuple[Shot, ...]:
+    shots: list[Shot] = []
+    for number, item in enumerate(body.list("shots")):
+        where = f"shots[{number}]"
+        if not isinstance(item, dict) or number >= MOST_SHOTS:
+            raise InvalidRequest(f"shots must be a list of at most {MOST_SHOTS} objects", param=where)
+        shot = Body(item, limits=body.limits, path=where)
+        seconds = shot.number("seconds", low=0.1, high=3600)
+        if seconds is None:
+            raise InvalidRequest(f"{where}.seconds is required", param=f"{where}.seconds")
+        text = (shot.text("prompt") or "").strip()
+        if not text:
+            raise InvalidRequest(f"{where}.prompt must say what happens", param=f"{where}.prompt")
+        shots.append(Shot(seconds=seconds, prompt=text))
+    return tuple(shots)
+
+
+async def _media(body: Body, panel: Panel) -> list[MediaInput]:
+    return [
+        await read_source(source, panel.gateway, role=role, param=role)
+        for role in ROLES
+        for source in body.sources(role)
+    ]
+
+
+async def _characters(body: Body, panel: Panel) -> list[MediaInput]:
+    """By id or username, whoever's they are: an operator may use every one."""
+    found: list[MediaInput] = []
+    for name in body.texts("characters"):
+        try:
+            character = await panel.gateway.characters.by_link(name.removeprefix("@"))
+        except NotFound as error:
+            raise InvalidRequest(f"No such character: {name[:100]}", param="characters") from error
+        found.append(character.as_input())
+    return found
+
+
+async def _source(panel: Panel, wanted: GenerationRequest) -> tuple[MediaInput, ...]:
+    if wanted.remix_of is None:
+        return ()
+    task = await panel.repository.get(wanted.remix_of)
+    if task is None:
+        raise InvalidRequest("remix_of is no task here", param="remix_of")
+    return (own_video(task, param="remix_of"),)

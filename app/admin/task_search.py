@@ -1,0 +1,164 @@
+"""Finds tasks of all keys for the panel: filters, cursors, and what belongs to one of them."""
+
+import json
+import time
+from collections.abc import AsyncIterator, Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import sqlalchemy as sa
+
+from app.admin.paging import Conditions, Found, Page, find, within
+from app.db.session import Database
+from app.db.tables import accounts, keys, ledger, tasks
+from app.errors import InvalidRequest
+from app.tasks.repository import COLUMNS, task_of
+from app.tasks.service import bare_id
+from app.tasks.status import MOVES, OPEN
+from app.tasks.task import Task
+
+UNSETTLED = "submission_unknown"
+BATCH = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What narrows the list; None or empty: any. ``since`` and ``until`` are moments of creation; ``text`` is a
+    task's id in any dialect's form, or a part of its prompt."""
+
+    states: tuple[str, ...] = ()
+    model: str | None = None
+    key: str | None = None
+    account: str | None = None
+    kind: str | None = None
+    dialect: str | None = None
+    text: str | None = None
+    since: float | None = None
+    until: float | None = None
+
+    def conditions(self) -> tuple[Conditions, Conditions]:
+        """What an index answers, and what is to be sifted. Raises ``InvalidRequest``."""
+        # Ids are ordered by time, so a span of time is a span of ids.
+        moments = [None if moment is None else id_at(moment) for moment in (self.since, self.until)]
+        served = within(tasks.c.id, since=moments[0], until=moments[1])
+        task_id = bare_id(self.text.strip()) if self.text else None
+        if task_id is not None:
+            served.append(tasks.c.id == task_id)
+        # One of these has an index; the one that is expected to leave the fewest goes first.
+        indexed = [
+            *_equal({tasks.c.key_id: self.key, tasks.c.account_id: self.account, tasks.c.model: self.model}),
+            *_in_states(self.states),
+        ]
+        sifted = _equal({tasks.c.kind: self.kind, tasks.c.dialect: self.dialect})
+        if self.text and task_id is None:
+            sifted.append(_in_prompt(self.text))
+        return [*served, *indexed[:1]], [*indexed[1:], *sifted]
+
+
+class TaskSearch:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def page(self, wanted: Filter, page: Page) -> Found:
+        """Newest first; its rows are ``Task``s."""
+        cursor = bare_id(page.after) if page.after else None
+        if page.after and cursor is None:
+            raise InvalidRequest("after must be the id of a task", param="after")
+        served, sifted = wanted.conditions()
+        async with self._database.read() as connection:
+            found = await find(
+                connection,
+                sa.select(*COLUMNS),
+                replace(page, after=cursor),
+                by=tasks.c.id,
+                served=served,
+                sifted=sifted,
+            )
+        return replace(found, rows=[task_of(row) for row in found.rows])
+
+    async def all(self, wanted: Filter, *, most: int) -> AsyncIterator[list[Task]]:
+        """Batch by batch, so that an export of many holds few in memory."""
+        page, left = Page(limit=BATCH), most
+        while left > 0:
+            found = await self.page(wanted, page)
+            batch = found.rows[:left]
+            if batch:
+                yield batch
+            left -= len(batch)
+            if found.next is None:
+                return
+            page = Page(limit=BATCH, after=found.next)
+
+    async def now(self, ids: Sequence[str]) -> list[dict[str, Any]]:
+        """Where these tasks stand, for whoever watches."""
+        columns = tasks.c.id, tasks.c.state, tasks.c.progress, tasks.c.generating
+        async with self._database.read() as connection:
+            rows = await connection.execute(sa.select(*columns).where(tasks.c.id.in_(ids)))
+            return [dict(row._mapping) for row in rows]
+
+    async def money(self, task_id: str) -> list[dict[str, Any]]:
+        """Its rows of the ledger, oldest first."""
+        query = sa.select(ledger).where(ledger.c.task_id == task_id).order_by(ledger.c.id)
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query)).all()
+        return [
+            {"at": row.at, "kind": row.kind, "amount": row.amount, "detail": json.loads(row.detail)}
+            for row in rows
+        ]
+
+    async def hook(self, task_id: str) -> tuple[str | None, str | None]:
+        """Whom the client asked to call at its end, and what links in that call begin with."""
+        query = sa.select(tasks.c.hook_url, tasks.c.hook_base).where(tasks.c.id == task_id)
+        async with self._database.read() as connection:
+            row = (await connection.execute(query)).one()
+        return row.hook_url, row.hook_base
+
+
+async def names_of(
+    database: Database, key_ids: Collection[str], account_ids: Collection[str]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Of keys and of accounts, by id."""
+    async with database.read() as connection:
+        of_keys = await connection.execute(sa.select(keys.c.id, keys.c.name).where(keys.c.id.in_(key_ids)))
+        query = sa.select(accounts.c.id, accounts.c.name).where(accounts.c.id.in_(account_ids))
+        of_accounts = await connection.execute(query)
+        return {row.id: row.name for row in of_keys}, {row.id: row.name for row in of_accounts}
+
+
+def _in_states(states: Sequence[str]) -> list[sa.ColumnElement[bool]]:
+    """Raises ``InvalidRequest`` for a word that is no state."""
+    if not states:
+        return []
+    either: list[sa.ColumnElement[bool]] = []
+    plain = [state for state in states if state in MOVES]
+    for word in set(states) - set(plain):
+        if word == "open":
+            either.append(tasks.c.state.in_(OPEN))
+        elif word == "unknown":
+            # In the words of the partial index, or it would not be used.
+            either.append(tasks.c.error_code == sa.literal_column(f"'{UNSETTLED}'"))
+        else:
+            words = ", ".join([*MOVES, "open", "unknown"])
+            raise InvalidRequest(f"state must be of {words}", param="state")
+    if plain:
+        either.append(tasks.c.state.in_(plain))
+    return [sa.or_(*either)]
+
+
+def _equal(wanted: dict[sa.Column[Any], str | None]) -> list[sa.ColumnElement[bool]]:
+    return [column == value for column, value in wanted.items() if value]
+
+
+def _in_prompt(text: str) -> sa.ColumnElement[bool]:
+    # As the prompt stands inside its JSON.
+    inside = json.dumps(text, ensure_ascii=False)[1:-1]
+    return tasks.c.request.icontains(inside, autoescape=True)
+
+
+def id_at(moment: float) -> str:
+    return f"{int(max(moment, 0.0) * 1000) << 80:032x}"
+
+
+def age(task: Task) -> float:
+    """Seconds from its creation to its end, or until now."""
+    return round((task.finished_at or time.time()) - task.created_at, 3)

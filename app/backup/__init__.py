@@ -1,0 +1,1 @@
+"""Everything an operator configured as one JSON file, and back."""

@@ -1,0 +1,83 @@
+"""Secrets inside a backup: left out, sealed with the root key, or with a passphrase that opens them anywhere."""
+
+import asyncio
+import base64
+import hashlib
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from app.errors import InvalidRequest, SettingsInvalid
+from app.vault import Vault
+
+Seal = Literal["none", "root_key", "passphrase"]
+SHORTEST_PASSPHRASE = 12
+SALT_BYTES = 16
+# 64 MB and a tenth of a second for every guess.
+COST, BLOCK, MEMORY = 2**16, 8, 80 * 1024 * 1024
+CHECK = "filmgate"
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """Seals and opens; ``place`` says where a secret stands, so that none can be moved to another place."""
+
+    seal_name: Seal
+    vault: Vault
+    salt: bytes = b""
+
+    def seal(self, text: str, *, place: str) -> str:
+        return self.vault.seal(text, place=f"backup/{place}")
+
+    def open(self, text: str, *, place: str) -> str:
+        return self.vault.unseal(text, place=f"backup/{place}")
+
+    def heading(self) -> dict[str, Any]:
+        """How a backup says what opens it; its ``check`` tells a wrong key before anything is tried."""
+        salted = {"salt": base64.b64encode(self.salt).decode()} if self.salt else {}
+        return {"sealed_with": self.seal_name, **salted, "check": self.seal(CHECK, place="check")}
+
+
+async def new_box(vault: Vault, passphrase: str) -> Box:
+    """Raises ``InvalidRequest`` for a passphrase that is guessed in no time."""
+    if not passphrase:
+        return Box("root_key", vault)
+    if len(passphrase) < SHORTEST_PASSPHRASE:
+        text = f"passphrase must have at least {SHORTEST_PASSPHRASE} characters"
+        raise InvalidRequest(text, param="passphrase")
+    salt = secrets.token_bytes(SALT_BYTES)
+    return Box("passphrase", await _stretched(passphrase, salt), salt)
+
+
+async def box_of(heading: Mapping[str, Any], vault: Vault, passphrase: str) -> Box:
+    """What opens a backup. Raises ``InvalidRequest`` that says what it needs."""
+    box = Box("root_key", vault)
+    refusal = "Its secrets are sealed with the root key of another gateway: restore that root.key first."
+    if heading.get("sealed_with") == "passphrase":
+        if not passphrase:
+            raise InvalidRequest(
+                "Its secrets are sealed with a passphrase: give it, too.", param="passphrase"
+            )
+        refusal = "This passphrase does not open the backup."
+        box = Box("passphrase", await _stretched(passphrase, _salt(heading)))
+    try:
+        box.open(str(heading.get("check", "")), place="check")
+    except SettingsInvalid as error:
+        raise InvalidRequest(refusal, param="passphrase") from error
+    return box
+
+
+def _salt(heading: Mapping[str, Any]) -> bytes:
+    try:
+        return base64.b64decode(str(heading.get("salt", "")), validate=True)
+    except ValueError as error:
+        raise InvalidRequest("secrets.salt is damaged", param="secrets.salt") from error
+
+
+async def _stretched(passphrase: str, salt: bytes) -> Vault:
+    def work() -> bytes:
+        text = passphrase.encode()
+        return hashlib.scrypt(text, salt=salt, n=COST, r=BLOCK, p=1, maxmem=MEMORY, dklen=32)
+
+    return Vault(await asyncio.to_thread(work))

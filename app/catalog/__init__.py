@@ -1,0 +1,1 @@
+"""Model names: what they mean, and which accounts serve them."""

@@ -1,0 +1,161 @@
+"""Who of all accounts serves a name, in which order and under which upstream name; and why others don't."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from app.accounts.standing import Standing
+from app.catalog.documents import CandidateDocument
+from app.catalog.overrides import NOTHING, Overrides
+from app.catalog.presets import PRESETS, is_of_family
+from app.catalog.resolution import Resolution
+from app.providers.base import Account, Kind
+
+ANY = "*"
+Kinds = Callable[[Account], frozenset[Kind]]
+ExclusionCode = Literal["not_in_route", "kind", "needs_pro", "unmapped", "fault"]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An account that serves a model, and the upstream's name for it.
+
+    One of a higher ``order`` is used when none of a lower one can be. Those of one ``order`` share by ``weight``,
+    the route's, beside the account's own.
+    """
+
+    standing: Standing
+    model: str
+    order: int = 0
+    weight: float = 1.0
+    overrides: Overrides = field(default=NOTHING, repr=False)
+
+    @property
+    def account(self) -> Account:
+        return self.standing.account
+
+    @property
+    def share(self) -> float:
+        """How much of the work it should get beside others of its order and tier."""
+        return self.weight * self.account.weight
+
+
+@dataclass(frozen=True, slots=True)
+class Exclusion:
+    """An account that does not serve a model, whatever its standing, and why."""
+
+    standing: Standing
+    code: ExclusionCode
+    text: str
+
+
+def assess(
+    standings: Iterable[Standing], resolution: Resolution, *, kind: Kind, kinds: Kinds
+) -> list[Candidate | Exclusion]:
+    """Every account, those that serve first and in order."""
+    standings = list(standings)
+    if resolution.route is not None:
+        found = [_routed(standing, resolution, kind=kind, kinds=kinds) for standing in standings]
+    else:
+        found = _unrouted(standings, resolution, kind=kind, kinds=kinds)
+    return sorted(found, key=lambda each: each.order if isinstance(each, Candidate) else 1_000_000)
+
+
+def mapped_name(account: Account, model: str) -> str | None:
+    """The account's own name for a model that its map knows, directly, by family, or by ``*``."""
+    preset = PRESETS.get(model)
+    for name in (model, preset.base if preset else model):
+        if name in account.models:
+            return account.models[name]
+    if ANY in account.models:
+        return model if account.models[ANY] == ANY else account.models[ANY]
+    return None
+
+
+def default_name(account: Account, kind: Kind, model: str) -> str | None:
+    """What a model is called where no map knows it. The manuals' names are the account's stated model, or its
+    first when it makes one kind only; without either, an account without a map passes every name on."""
+    meant = model in PRESETS or (kind == "video" and is_of_family(model))
+    return (_stated(account, kind) if meant else None) or (None if account.models else model)
+
+
+def selects(candidate: CandidateDocument, account: Account) -> bool:
+    """Whether this line of a route means ``account``."""
+    if candidate.account is not None:
+        return candidate.account in (account.name, account.id)
+    if candidate.provider is not None:
+        return candidate.provider == account.provider
+    return candidate.tag is None or candidate.tag in account.tags
+
+
+def _routed(standing: Standing, resolution: Resolution, *, kind: Kind, kinds: Kinds) -> Candidate | Exclusion:
+    account = standing.account
+    assert resolution.route is not None
+    lines = [(order, line) for order, line in resolution.route.ordered() if selects(line, account)]
+    if not lines:
+        return Exclusion(standing, "not_in_route", f"not in the route {resolution.route.model}")
+    # Whom the operator names needs no tag besides.
+    named = any(line.account is not None for _, line in lines)
+    excluded = _excluded(standing, resolution, kind=kind, kinds=kinds, tagged=named)
+    if excluded is not None:
+        return excluded
+    order, line = lines[0]
+    model = line.model or _own_name(account, kind, resolution)
+    return Candidate(standing, model, order, line.weight, line.overrides)
+
+
+def _unrouted(
+    standings: Iterable[Standing], resolution: Resolution, *, kind: Kind, kinds: Kinds
+) -> list[Candidate | Exclusion]:
+    """A name that accounts map goes to those; a name of the manuals that nobody maps to all of its kind."""
+    found: list[Candidate | Exclusion] = []
+    serving: list[Standing] = []
+    for standing in standings:
+        excluded = _excluded(standing, resolution, kind=kind, kinds=kinds, tagged=False)
+        if excluded is not None:
+            found.append(excluded)
+        else:
+            serving.append(standing)
+    name = resolution.name
+    known = any(mapped_name(standing.account, name) for standing in serving)
+    for standing in serving:
+        account = standing.account
+        upstream = mapped_name(account, name) if known else default_name(account, kind, name)
+        if upstream:
+            found.append(Candidate(standing, upstream))
+        else:
+            why = "others map it by name, this one does not" if known else "its model map does not know it"
+            found.append(Exclusion(standing, "unmapped", why))
+    return found
+
+
+def _excluded(
+    standing: Standing, resolution: Resolution, *, kind: Kind, kinds: Kinds, tagged: bool
+) -> Exclusion | None:
+    account = standing.account
+    made = kinds(account)
+    if kind not in made:
+        return Exclusion(standing, "kind", f"it makes {', '.join(sorted(made)) or 'nothing'}, not {kind}")
+    preset = PRESETS.get(resolution.path[-1])
+    if preset is None or tagged or "all" in account.tags or preset.needs <= account.tags:
+        return None
+    return Exclusion(standing, "needs_pro", f"{preset.name} needs the tag {', '.join(preset.needs)}")
+
+
+def _own_name(account: Account, kind: Kind, resolution: Resolution) -> str:
+    """What a routed account without a name of its own is told: its map's word, else the public name."""
+    asked = resolution.path[-1]
+    own = mapped_name(account, asked)
+    if own is not None and own != asked:
+        return own
+    if asked in account.models:
+        return asked
+    return (_stated(account, kind) if account.models and own is None else None) or resolution.name
+
+
+def _stated(account: Account, kind: Kind) -> str | None:
+    """The model that an account with a map uses for names that the map does not know."""
+    stated = account.options.get("default_model")
+    if stated is None and account.kinds == frozenset({kind}):
+        stated = next(iter(account.models.values()), None)
+    return None if stated is None or stated == ANY else str(stated)

@@ -1,0 +1,127 @@
+"""A route as the operator writes it, checked: a public name, and who serves it in which order."""
+
+import re
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+
+from app.catalog.overrides import NOTHING, Overrides
+from app.errors import InvalidRequest
+
+FAMILY = "*"
+MOST_CANDIDATES = 100
+SELECTORS = ("account", "provider", "tag", "any")
+
+
+def _name(value: str) -> str:
+    if re.search(r"[\x00-\x1f\x7f]", value):
+        raise ValueError("must hold no control characters")
+    return value
+
+
+def _family(value: str) -> str:
+    if FAMILY in value[:-1]:
+        raise ValueError("may hold one *, at its end: veo* serves every name that begins with veo")
+    return value
+
+
+Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_name)]
+Public = Annotated[Name, AfterValidator(_family)]
+Weight = Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)]
+Order = Annotated[int, Field(ge=0, le=MOST_CANDIDATES)]
+
+
+class _Form(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+
+
+class CandidateDocument(_Form):
+    """Who may serve: one account (by name or id), or every one of a provider, with a tag, or at all.
+
+    ``model`` is the upstream's name; without it the account's own map says, or the public name goes through.
+    Candidates of one ``order`` share by ``weight``; a higher one is used when none of the lower can be. Without
+    ``order`` a candidate stands one behind the one before it.
+    """
+
+    account: Name | None = None
+    provider: Name | None = None
+    tag: Name | None = None
+    any: bool | None = None
+    model: Name | None = None
+    weight: Weight = 1.0
+    order: Order | None = None
+    overrides: Overrides = NOTHING
+
+    @model_validator(mode="after")
+    def _one_selector(self) -> "CandidateDocument":
+        given = [name for name in SELECTORS if getattr(self, name)]
+        if len(given) != 1 or self.any is False:
+            raise ValueError(f"exactly one of {', '.join(SELECTORS)} must say who serves")
+        return self
+
+    @property
+    def who(self) -> str:
+        """For people: ``account farm``, ``any``."""
+        found = next(name for name in SELECTORS if getattr(self, name))
+        return found if found == "any" else f"{found} {getattr(self, found)}"
+
+
+class RouteDocument(_Form):
+    """``model`` is a public name, or a family like ``veo*``. It stands for another name (``alias_of``), or has
+    candidates. One that is not enabled is as good as none."""
+
+    model: Public
+    alias_of: Name | None = None
+    candidates: tuple[CandidateDocument, ...] = Field(default=(), max_length=MOST_CANDIDATES)
+    enabled: bool = True
+    note: str = Field(default="", max_length=10_000)
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "RouteDocument":
+        if (self.alias_of is None) == (not self.candidates):
+            raise ValueError("either alias_of or candidates must be given")
+        if self.alias_of is not None and (FAMILY in self.alias_of or self.alias_of == self.model):
+            raise ValueError("alias_of must be another name, and no family")
+        named = [each.account for each in self.candidates if each.account]
+        for account in named:
+            if named.count(account) > 1:
+                raise ValueError(
+                    f"candidates: account {account} is named twice; it serves under one name only"
+                )
+        return self
+
+    def ordered(self) -> list[tuple[int, CandidateDocument]]:
+        """Every candidate with its order said."""
+        found: list[tuple[int, CandidateDocument]] = []
+        order = -1
+        for candidate in self.candidates:
+            order = order + 1 if candidate.order is None else candidate.order
+            found.append((order, candidate))
+        return sorted(found, key=lambda pair: pair[0])
+
+
+def read_route(document: Any) -> RouteDocument:
+    """Raises ``InvalidRequest`` that names the field, like ``candidates.1.weight``."""
+    try:
+        return RouteDocument.model_validate(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = [str(part) for part in first["loc"] if part != "[key]"]
+        text = first["msg"].removeprefix("Value error, ")
+        text = text[:1].lower() + text[1:]
+        where = ".".join(place) or next(
+            (name for name in ("alias_of", "candidates") if name in text), "model"
+        )
+        raise InvalidRequest(f"{where}: {text}", param=where) from error
+
+
+def route_json(document: RouteDocument) -> dict[str, Any]:
+    """As it would be written, without what is only default."""
+    return document.model_dump(mode="json", exclude_defaults=True)

@@ -1,0 +1,105 @@
+"""What a route changes in a request for one of its candidates: values forced, defaulted, renamed or mapped."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from app.tasks.request import GenerationRequest
+
+RESERVED = frozenset(
+    {"model", "version", "prompt", "key", "api_key", "apikey", "secret", "token", "authorization"}
+    | {"price", "cost", "budget", "webhook", "webhook_url", "callback_url", "notify_hook"}
+)
+"""What no extra field may be called: these choose the model, the account, the price, or whom the upstream calls."""
+
+Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
+Size = Annotated[str, Field(pattern=r"^[1-9]\d{0,4}x[1-9]\d{0,4}$")]
+Word = Annotated[str, Field(min_length=1, max_length=200)]
+Mapped = Literal["seconds", "size", "aspect_ratio", "resolution", "style"]
+
+
+class _Form(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Fields(_Form):
+    """Values for a request, in its own words; ``extra`` goes to the upstream as it is."""
+
+    seconds: Seconds | None = None
+    size: Size | None = None
+    aspect_ratio: Word | None = None
+    resolution: Word | None = None
+    style: Word | None = None
+    negative_prompt: str | None = Field(default=None, max_length=10_000)
+    seed: int | None = None
+    watermark: bool | None = None
+    extra: dict[Word, Any] = {}
+
+    @field_validator("extra")
+    @classmethod
+    def _free(cls, value: dict[str, Any]) -> dict[str, Any]:
+        return _unreserved(value)
+
+    def stated(self) -> dict[str, Any]:
+        """All but ``extra`` that has a value."""
+        return {name: value for name, value in self if value is not None and name != "extra"}
+
+
+class Values(_Form):
+    """Other words for values: what a client says, and what the upstream is told. Lengths are written as text."""
+
+    seconds: dict[Word, Seconds] = {}
+    size: dict[Word, Size] = {}
+    aspect_ratio: dict[Word, Word] = {}
+    resolution: dict[Word, Word] = {}
+    style: dict[Word, Word] = {}
+
+
+class Overrides(_Form):
+    """In this order: ``rename`` extra fields, ``map`` values, fill in ``default`` where the request says
+    nothing, and ``set`` whatever it says."""
+
+    rename: dict[Word, Word] = {}
+    map: Values = Values()
+    default: Fields = Fields()
+    set: Fields = Fields()
+
+    @field_validator("rename")
+    @classmethod
+    def _free(cls, value: dict[str, str]) -> dict[str, str]:
+        _unreserved(dict.fromkeys(value.values()))
+        return value
+
+
+NOTHING = Overrides()
+
+
+def apply(request: GenerationRequest, overrides: Overrides) -> GenerationRequest:
+    """``request`` as this candidate gets it; its model, prompt, inputs and price never change."""
+    if overrides == NOTHING:
+        return request
+    extra = {overrides.rename.get(name, name): value for name, value in request.extra.items()}
+    stated = {name: getattr(request, name) for name in Fields.model_fields if name != "extra"}
+    said = {name: value for name, value in stated.items() if value is not None}
+    told = overrides.default.stated() | _mapped(said, overrides.map) | overrides.set.stated()
+    extra = overrides.default.extra | extra | overrides.set.extra
+    return request.model_copy(update={**told, "extra": extra})
+
+
+def _mapped(said: Mapping[str, Any], values: Values) -> dict[str, Any]:
+    words: dict[str, dict[str, Any]] = dict(values)
+    return {name: words.get(name, {}).get(_word(value), value) for name, value in said.items()}
+
+
+def _word(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _unreserved(extra: dict[str, Any]) -> dict[str, Any]:
+    taken = sorted(name for name in extra if name.lower() in RESERVED)
+    if taken:
+        raise ValueError(
+            f"{taken[0]} can't be set by a route: it would choose the model, the account or the price"
+        )
+    return extra

@@ -1,0 +1,158 @@
+"""The model names of the manuals as data: what a name alone says about kind, length, size and answer."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
+from types import MappingProxyType
+from typing import Literal
+
+from app.errors import InvalidRequest
+from app.tasks.request import Role
+
+Reply = Literal["link", "html", "url", "image"]
+Images = Literal["any", "frames", "components"]
+Need = Literal["pro"]
+
+STYLES: tuple[str, ...] = (
+    "festive",
+    "kakalaka",
+    "news",
+    "selfie",
+    "handheld",
+    "golden",
+    "anime",
+    "retro",
+    "nostalgic",
+    "comic",
+)
+
+FAMILIES = re.compile(r"(sora-2|sora_video2|veo)[\w.-]{0,100}", re.ASCII)
+"""How names begin that mean a video, also those that came after this was written."""
+SNAPSHOTS = {
+    "sora-2-2025-10-06": "sora-2",
+    "sora-2-2025-12-08": "sora-2",
+    "sora-2-pro-2025-10-06": "sora-2-pro",
+}
+VEO = (
+    "veo2",
+    "veo2-fast",
+    "veo2-fast-components",
+    "veo2-fast-frames",
+    "veo2-pro",
+    "veo3",
+    "veo3-fast",
+    "veo3-fast-frames",
+    "veo3-pro",
+    "veo3-pro-frames",
+    "veo3.1",
+    "veo3.1-pro",
+)
+FRAMES: tuple[Role, ...] = ("first_frame", "last_frame")
+REFERENCES: tuple[Role, ...] = ("reference_image",)
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """What a model name means.
+
+    ``base`` is the name it is a variant of: a route written for the base serves the variant too.
+    ``seconds`` and ``size`` (``WxH``) are None when the name does not say. ``needs`` is a tag an
+    account must carry. ``images`` says how pictures in the request are read.
+    """
+
+    name: str
+    base: str
+    kind: Literal["video", "image"] = "video"
+    reply: Reply = "html"
+    seconds: int | None = None
+    size: str | None = None
+    hd: bool = False
+    needs: frozenset[Need] = frozenset()
+    images: Images = "any"
+
+    def image_roles(self, count: int) -> tuple[Role, ...]:
+        """The role of each of ``count`` pictures, in order.
+
+        One picture is the first frame and several are references, unless the name says otherwise.
+        Raises ``InvalidRequest`` for more frames than a first and a last one.
+        """
+        if self.images == "frames" and count > len(FRAMES):
+            raise InvalidRequest(
+                f"{self.name} takes a first and a last frame, not {count} images", param="images"
+            )
+        if self.images == "frames":
+            return FRAMES[:count]
+        first = self.kind == "video" and self.images == "any" and count == 1
+        return FRAMES[:1] if first else REFERENCES * count
+
+
+def is_of_family(name: str) -> bool:
+    """Whether every video account may be asked for it, where nobody says who serves it."""
+    return FAMILIES.fullmatch(name) is not None
+
+
+def preset_for(name: str, *, kind: Literal["video", "image"] = "video") -> Preset:
+    """The preset called ``name``; for any other name one that leaves all to the request."""
+    return PRESETS.get(name) or Preset(
+        name, base=name, kind=kind, reply="image" if kind == "image" else "html"
+    )
+
+
+def _sora() -> Iterator[Preset]:
+    pro = frozenset[Need]({"pro"})
+    yield Preset("sora-2", base="sora-2", size="720x1280")
+    yield Preset("sora-2-pro", base="sora-2-pro", size="720x1280", needs=pro)
+    for name, base in SNAPSHOTS.items():
+        yield Preset(name, base=base, size="720x1280", needs=pro if base == "sora-2-pro" else frozenset())
+    yield Preset("sora-1.0", base="sora-1.0", reply="url", seconds=10, size="1280x720")
+
+
+def _sora_video2() -> Iterator[Preset]:
+    for way, hd, length in product(("", "-portrait", "-landscape"), ("", "-hd"), ("", "-15s", "-25s")):
+        pro = bool(hd) or length == "-25s"
+        yield Preset(
+            f"sora_video2{way}{hd}{length}",
+            base="sora-2-pro" if pro else "sora-2",
+            reply="link",
+            seconds=int(length[1:-1]) if length else 10,
+            size="1280x704" if way == "-landscape" else "704x1280",
+            hd=bool(hd) and length != "-25s",  # the platform manual: at 25 s hd has no effect
+            needs=frozenset({"pro"}) if pro else frozenset(),
+        )
+
+
+def _sora2() -> Iterator[Preset]:
+    sizes = {"landscape": "1280x720", "portrait": "720x1280"}
+    for tier, way, seconds in product(("", "pro", "pro-hd"), sizes, (10, 15, 25)):
+        yield Preset(
+            f"sora2{tier}-{way}-{seconds}s",
+            base="sora-2-pro" if tier else "sora-2",
+            seconds=seconds,
+            size=sizes[way],
+            hd=tier == "pro-hd" and seconds != 25,
+            needs=frozenset({"pro"}) if tier else frozenset(),
+        )
+
+
+def _veo() -> Iterator[Preset]:
+    for name in VEO:
+        base, _, last = name.rpartition("-")
+        if last in ("frames", "components"):
+            yield Preset(name, base=base, images="frames" if last == "frames" else "components")
+        else:
+            yield Preset(name, base=name)
+
+
+def _images() -> Iterator[Preset]:
+    for suffix, size in (("", "360x360"), ("-landscape", "540x360"), ("-portrait", "360x540")):
+        yield Preset(f"gpt-image{suffix}", base="gpt-image", kind="image", reply="image", size=size)
+
+
+PRESETS: Mapping[str, Preset] = MappingProxyType(
+    {
+        preset.name: preset
+        for family in (_sora(), _sora_video2(), _sora2(), _veo(), _images())
+        for preset in family
+    }
+)

@@ -1,0 +1,126 @@
+"""One child process as its parent sees it."""
+
+import asyncio
+import contextlib
+import json
+import os
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+ROOT = Path(__file__).parents[2]
+LONGEST_LINE = 16 * 1024 * 1024
+"""In bytes; a child that sends more is out of its mind."""
+TAKE_SECONDS = 60.0
+"""How long a child may need to load and take an order."""
+# A child reads what strangers sent, and has no use for what this process may do elsewhere.
+WITHHELD = ("FILMGATE_", "AWS_")
+
+log = structlog.get_logger(__name__)
+Hear = Callable[[dict[str, Any]], None]
+
+
+class ChildLost(Exception):
+    """The process ended, was too slow or talked nonsense; what it was doing is not done."""
+
+
+class Child:
+    """A process that runs ``module``; one order at a time."""
+
+    def __init__(self, module: str, process: Process) -> None:
+        self._module = module
+        self._process = process
+
+    @classmethod
+    async def start(cls, module: str, *arguments: str, environment: Mapping[str, str]) -> "Child":
+        """A fresh interpreter that loads ``module`` and nothing of the web application. Raises ``OSError``."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-P",
+            "-m",
+            module,
+            *arguments,
+            stdin=PIPE,
+            stdout=PIPE,
+            limit=LONGEST_LINE,
+            env={**_environment(), **environment},
+            start_new_session=True,
+        )
+        log.debug("child.started", module=module, pid=process.pid)
+        return cls(module, process)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        return self._process.returncode is None
+
+    async def take(self, order: dict[str, Any]) -> bool:
+        """Hand an order over; False when the process had ended. Raises ``ChildLost``."""
+        assert self._process.stdin is not None
+        with contextlib.suppress(ConnectionError):
+            self._process.stdin.write(json.dumps(order).encode() + b"\n")
+            await self._process.stdin.drain()
+        return await self._message(seconds=TAKE_SECONDS) is not None
+
+    async def finish(self, hear: Hear, *, seconds: float | None) -> dict[str, Any]:
+        """The answer to the order that was taken; ``hear`` gets the news before it. Raises ``ChildLost``."""
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._answer(hear)
+        except TimeoutError:
+            raise self._lost("too slow") from None
+
+    def kill(self) -> None:
+        if self.alive:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+
+    async def end(self) -> None:
+        """Kill it and wait until it is gone."""
+        self.kill()
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        while await self._process.stdout.read(LONGEST_LINE):
+            pass
+        await self._process.wait()
+
+    async def _answer(self, hear: Hear) -> dict[str, Any]:
+        while (message := await self._message(seconds=None)) is not None:
+            if isinstance(answer := message.get("answer"), dict):
+                return answer
+            hear(message.get("news", {}))
+        await self._process.wait()
+        raise self._lost("ended")
+
+    async def _message(self, *, seconds: float | None) -> dict[str, Any] | None:
+        """The next line; None when the process has closed its output."""
+        assert self._process.stdout is not None
+        try:
+            async with asyncio.timeout(seconds):
+                line = await self._process.stdout.readline()
+            return dict(json.loads(line)) if line else None
+        except TimeoutError:
+            raise self._lost("too slow") from None
+        except (ValueError, TypeError):
+            raise self._lost("nonsense") from None
+
+    def _lost(self, reason: str) -> ChildLost:
+        status = self._process.returncode
+        log.warning(
+            "child.lost", module=self._module, pid=self._process.pid, reason=reason, exit_status=status
+        )
+        return ChildLost(reason)
+
+
+def _environment() -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(WITHHELD)}
+    kept["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), kept.get("PYTHONPATH", "")]))
+    return kept

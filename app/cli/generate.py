@@ -1,0 +1,55 @@
+"""`filmgate generate`: one video from any gateway, to a file."""
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from openai import OpenAI
+from openai.types import Video
+from rich.markup import escape
+
+from app.cli.film import POLL_SECONDS, bar, check_writable, described, order, save
+from app.cli.gateway import DEFAULT_ADDRESS, ApiKey, BaseUrl, gateway
+from app.cli.output import err, out
+
+
+def generate(
+    prompt: Annotated[str, typer.Argument(help="What to see.")],
+    *,
+    image: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, readable=True, help="First frame or reference."),
+    ] = None,
+    seconds: Annotated[int, typer.Option(min=1)] = 8,
+    size: Annotated[str, typer.Option(help="Width x height.")] = "1280x720",
+    model: Annotated[str, typer.Option()] = "sora-2",
+    file: Annotated[Path, typer.Option("--out", "-o", help="Where to save it.")] = Path("out.mp4"),
+    base_url: BaseUrl = DEFAULT_ADDRESS,
+    api_key: ApiKey = "",
+) -> None:
+    """Make a video and save it. Ctrl-C leaves it running; `filmgate tasks` finds it again."""
+    check_writable(file)
+    wish = order(prompt=prompt, model=model, seconds=str(seconds), size=size)
+    if image is not None:
+        wish["input_reference"] = image
+    with gateway(base_url, api_key) as client:
+        video = _watch(client, client.videos.create(**wish))
+        found = save(client, video, file)
+    err.print(f"[green]✓[/] {described(found)}")
+    out.print(escape(str(file)), soft_wrap=True)
+
+
+def _watch(client: OpenAI, video: Video) -> Video:
+    """Look until it has ended."""
+    with bar() as line:
+        try:
+            while video.status in {"queued", "in_progress"}:
+                line.show(video)
+                time.sleep(POLL_SECONDS)
+                video = client.videos.retrieve(video.id)
+            line.show(video)
+        except KeyboardInterrupt:
+            err.print(f"It goes on without us: filmgate tasks show {video.id}")
+            raise typer.Exit(130) from None
+    return video

@@ -1,0 +1,38 @@
+"""How the command line speaks: results on stdout, everything else on stderr, one line per error."""
+
+import sys
+import time
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from app.errors import FilmgateError, InvalidRequest, SettingsInvalid
+
+PIPE_WIDTH = 200
+"""Columns, where no terminal says how many there are: a table for `grep` must not be folded."""
+
+out = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
+err = Console(stderr=True, highlight=False)
+
+
+def report(error: FilmgateError) -> int:
+    """Print an error as one line and return the exit code: 2 for a setting or an argument, else 1."""
+    line = " ".join(error.message.split())
+    if isinstance(error, InvalidRequest) and error.param and error.param not in line:
+        line = f"{error.param}: {line}"
+    err.print(f"[bold red]error:[/] {escape(line)}", soft_wrap=True)
+    return 2 if isinstance(error, SettingsInvalid | InvalidRequest) else 1
+
+
+def table(*columns: str) -> Table:
+    """A plain table: a heading, and no lines."""
+    found = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
+    for column in columns:
+        found.add_column(column, overflow="fold")
+    return found
+
+
+def moment(seconds: float | None) -> str:
+    """UTC seconds as local time, for people."""
+    return "" if seconds is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))

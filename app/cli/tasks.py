@@ -1,0 +1,80 @@
+"""`filmgate tasks`: looks at tasks, and stops them, through a gateway."""
+
+from typing import Annotated, Any, cast
+from urllib.parse import quote
+
+import typer
+from openai import OpenAI
+from rich.markup import escape
+
+from app.cli.gateway import DEFAULT_ADDRESS, ApiKey, BaseUrl, gateway
+from app.cli.output import err, out, table
+
+commands = typer.Typer(help="List, show and cancel tasks of a gateway.", no_args_is_help=True)
+TaskId = Annotated[str, typer.Argument(metavar="ID", help="In any of its forms, like video_….")]
+COLOURS = {"processing": "cyan", "completed": "green", "failed": "red"}
+
+
+@commands.command("list")
+def show_all(
+    *,
+    status: Annotated[str, typer.Option(help="processing, completed or failed.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=100)] = 20,
+    base_url: BaseUrl = DEFAULT_ADDRESS,
+    api_key: ApiKey = "",
+) -> None:
+    """The key's tasks, newest first."""
+    query = f"?limit={limit}" + (f"&status={quote(status)}" if status else "")
+    with gateway(base_url, api_key) as client:
+        page = _ask(client, "GET", f"/tasks{query}")
+    found = table("ID", "STATUS", "MODEL", "MADE", "PROMPT")
+    for task in page["data"]:
+        prompt = " ".join(str(task["prompt"]).split())
+        short = prompt if len(prompt) <= 48 else prompt[:47] + "…"
+        found.add_row(
+            task["task_id"], _status(task), escape(task["model"]), task["created_at"], escape(short)
+        )
+    if not found.row_count:
+        err.print('No tasks. `filmgate generate "a fox in the snow"` makes one.')
+        return
+    out.print(found)
+    if page["has_more"]:
+        err.print(f"[dim]There are more; --limit shows up to 100 of them, this shows {limit}.[/]")
+
+
+@commands.command()
+def show(task_id: TaskId, *, base_url: BaseUrl = DEFAULT_ADDRESS, api_key: ApiKey = "") -> None:
+    """One task, with its links."""
+    with gateway(base_url, api_key) as client:
+        _print(_ask(client, "GET", f"/tasks/{quote(task_id, safe='')}"))
+
+
+@commands.command()
+def cancel(task_id: TaskId, *, base_url: BaseUrl = DEFAULT_ADDRESS, api_key: ApiKey = "") -> None:
+    """Stop a task, upstream too where that can be done."""
+    with gateway(base_url, api_key) as client:
+        _print(_ask(client, "POST", f"/tasks/{quote(task_id, safe='')}/cancel"))
+
+
+def _ask(client: OpenAI, method: str, path: str) -> dict[str, Any]:
+    call = client.get if method == "GET" else client.post
+    return cast(dict[str, Any], call(path, cast_to=object))
+
+
+def _print(task: dict[str, Any]) -> None:
+    found = table("", "")
+    found.show_header = False
+    found.add_row("[bold]id[/]", escape(task["task_id"]))
+    found.add_row("[bold]status[/]", _status(task))
+    for name in ("model", "prompt", "error_message", "created_at", "completed_at"):
+        if task.get(name):
+            found.add_row(f"[bold]{name.replace('_', ' ')}[/]", escape(str(task[name])))
+    for link in task["result_urls"]:
+        found.add_row("[bold]result[/]", escape(link))
+    out.print(found)
+
+
+def _status(task: dict[str, Any]) -> str:
+    status = str(task["status"])
+    text = f"{status} {task['progress']:.0f} %" if status == "processing" else status
+    return f"[{COLOURS.get(status, 'white')}]{text}[/]"

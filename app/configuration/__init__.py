@@ -1,0 +1,1 @@
+"""The declarative file: accounts, routes, keys and prices that a deployment brings with it."""

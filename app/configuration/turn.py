@@ -1,0 +1,36 @@
+"""One process applies the configuration file at a time: two would both find that something is missing."""
+
+import asyncio
+import fcntl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import IO
+
+import sqlalchemy as sa
+from sqlalchemy.engine import make_url
+
+from app.db.session import Database
+
+LOCK = 727_003  # of PostgreSQL's advisory locks; the number is ours to choose
+
+
+@asynccontextmanager
+async def my_turn(database: Database) -> AsyncIterator[None]:
+    """Waits for the others. A process that dies lets go of it."""
+    if database.is_postgres:
+        async with database.write() as connection:
+            await connection.execute(sa.text(f"SELECT pg_advisory_xact_lock({LOCK})"))
+            yield
+        return
+    handle = await asyncio.to_thread(_locked, Path(f"{make_url(database.url).database}.config"))
+    try:
+        yield
+    finally:
+        handle.close()
+
+
+def _locked(path: Path) -> IO[str]:
+    handle = path.open("w")
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    return handle

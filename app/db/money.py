@@ -1,0 +1,42 @@
+"""Money in a column: a Decimal in US dollars, kept as whole billionths, so that both stores add it exactly."""
+
+from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Any
+
+from sqlalchemy import BigInteger
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator
+
+BILLION = 1_000_000_000
+STEP = Decimal("0.000000001")
+
+
+class Money(TypeDecorator[Decimal]):
+    """At most 9 billion dollars either way; finer than a billionth is rounded half to even."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> int | None:
+        if value is None:
+            return None
+        return billionths(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:
+        return None if value is None else Decimal(int(value)) / BILLION
+
+
+def rounded(value: Decimal) -> Decimal:
+    """As it will be kept."""
+    return value.quantize(STEP, rounding=ROUND_HALF_EVEN)
+
+
+def billionths(value: Decimal) -> int:
+    return int(rounded(value) * BILLION)
+
+
+def shown(value: Decimal) -> str:
+    """For people and for JSON: at least cents, no more digits than it has."""
+    text = format(rounded(value).normalize(), "f")
+    whole, _, fraction = text.partition(".")
+    return f"{whole}.{fraction.ljust(2, '0')}"

@@ -1,0 +1,71 @@
+"""The tables behind the admin panel: what an operator sets, who signs in, what happened by the hour."""
+
+from sqlalchemy import Column, Float, Integer, String, Table, Text
+
+from app.db.money import Money
+from app.db.tables import metadata
+
+# Ended tasks by hour, those of older days in the day's first hour, for overviews that must not grow with history.
+# ``bucket``: eighths of a power of two of the seconds a success took.
+rollup = Table(
+    "rollup",
+    metadata,
+    Column("hour", Integer, primary_key=True, autoincrement=False),  # since 1970
+    Column("model", String(200), primary_key=True),
+    Column("outcome", String(64), primary_key=True),  # completed, cancelled, or the error's code
+    Column("bucket", Integer, primary_key=True, autoincrement=False),
+    Column("tasks", Integer, nullable=False),
+    Column("cost", Money, nullable=False),
+)
+
+# What the operator changes while it runs, by name; JSON.
+options = Table(
+    "options",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("value", Text, nullable=False),
+    Column("updated_at", Float, nullable=False),
+)
+
+# What must not be done again before a moment, by any process: see marks.py.
+marks = Table(
+    "marks",
+    metadata,
+    Column("name", String(300), primary_key=True),
+    Column("until", Float, nullable=False),
+)
+
+admins = Table(
+    "admins",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("name", String(80), nullable=False, unique=True),
+    Column("role", String(8), nullable=False),  # owner, viewer
+    Column("password", Text, nullable=False),  # argon2id
+    Column("created_at", Float, nullable=False),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("hash", String(64), nullable=False, unique=True),  # of the cookie
+    Column("admin_id", String(32), nullable=False, index=True),
+    Column("created_at", Float, nullable=False),
+    Column("seen_at", Float, nullable=False),
+    Column("expires_at", Float, nullable=False),
+    Column("address", String(64), nullable=False, server_default=""),
+    Column("agent", String(200), nullable=False, server_default=""),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("at", Float, nullable=False, index=True),
+    Column("actor", String(80), nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("target", String(200), nullable=False),
+    Column("before", Text),
+    Column("after", Text),
+)

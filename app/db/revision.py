@@ -1,0 +1,49 @@
+"""Whether the store stands at this version's tables, and what brings it there."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+from sqlalchemy import text
+
+from app.db.session import DATABASE_AWAY, Database
+
+NEWEST = "0009"
+"""The last of ``migrations/versions``; a test holds it to that."""
+ROOT = Path(__file__).parent.parent.parent
+
+
+class MigrationFailed(Exception):
+    """The message is the last line that the migration said."""
+
+
+async def bring_up(database: Database) -> None:
+    """Migrate when need be, in a process of its own: Alembic is 10 MB that a server never needs again.
+
+    Raises ``MigrationFailed``.
+    """
+    if await present(database) == NEWEST:
+        return
+    child = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "app.db.migrate",
+        cwd=ROOT,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, said = await child.communicate(database.url.encode())  # not as an argument: it may hold a password
+    if child.returncode != 0:
+        lines = [line for line in said.decode(errors="replace").splitlines() if line and line[0] not in "( "]
+        raise MigrationFailed(lines[-1] if lines else "the migration gave no reason")
+
+
+async def present(database: Database) -> str | None:
+    """The revision the store stands at; None when it has no tables yet, or does not answer."""
+    try:
+        async with database.read() as connection:
+            found = await connection.execute(text("SELECT version_num FROM alembic_version"))
+            return found.scalar_one_or_none()
+    except DATABASE_AWAY:
+        return None

@@ -1,0 +1,136 @@
+"""How connections are opened: SQLite with one writer in the process, or PostgreSQL with a pool."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from typing import Any
+
+import sqlalchemy as sa
+from asyncpg import InterfaceError, InternalClientError, PostgresError
+from sqlalchemy import event, text
+from sqlalchemy.exc import (
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    NotSupportedError,
+    OperationalError,
+    ProgrammingError,
+)
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+# What a database that is away, locked, full or restarting raises; the last is asyncpg's word for a connection that
+# was cut in the middle of its work.
+DATABASE_AWAY = (DBAPIError, PoolTimeout, OSError, InternalClientError)
+# The same from a connection that is asyncpg's own, without SQLAlchemy.
+CONNECTION_AWAY = (PostgresError, InterfaceError, InternalClientError, OSError)
+# Of these, what stays wrong however often it is repeated.
+WRONG = (IntegrityError, ProgrammingError, DataError, NotSupportedError)
+
+
+class Database:
+    """Two ways in: ``read()`` sees committed rows, ``write()`` is one transaction."""
+
+    def __init__(self, url: str, *, pool_size: int = 10) -> None:
+        self.url = url
+        self.is_postgres = url.startswith("postgresql")
+        self._here: sa.Connection | None = None
+        # SQLite's writers wait in line here, first come first served and for as long as it takes: thousands
+        # that wait in the pool run into its time limit all at once and begin again together. Of those at the
+        # door only one at a time waits for its turn, so that whoever does not stand in line is next.
+        self._turn = _line(self.is_postgres)
+        self._door = _line(self.is_postgres)
+        if self.is_postgres:
+            self._writer = create_async_engine(url, pool_size=pool_size, max_overflow=0, pool_pre_ping=True)
+            self._reader = self._writer.execution_options(isolation_level="AUTOCOMMIT")
+        else:
+            self._writer = _sqlite(url, pool_size=1)
+            event.listen(self._writer.sync_engine, "begin", _begin_immediate)
+            # Readers open no transaction, so there is nothing to set up before and to undo after each read:
+            # every call saved is a hop to the connection's thread.
+            self._reader = _sqlite(url, pool_size=4, isolation_level="AUTOCOMMIT", pool_reset_on_return=None)
+            self._here = _sqlite_here(url)
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        async with self._reader.connect() as connection:
+            yield connection
+
+    async def read_one(self, statement: sa.Select[Any], parameters: dict[str, Any]) -> sa.Row[Any] | None:
+        """One row by its key. On SQLite it is read right here: from the page cache that takes
+        microseconds, and a hop to another thread ten times as long."""
+        found: sa.Row[Any] | None
+        if self._here is not None:
+            try:
+                found = self._here.execute(statement, parameters).first()
+                return found
+            except OperationalError:
+                pass  # busy or away: the patient way below
+        async with self.read() as connection:
+            found = (await connection.execute(statement, parameters)).first()
+        return found
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        async with self._door, self._turn, self._writer.begin() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def write_next(self) -> AsyncIterator[AsyncConnection]:
+        """``write``, past the line of SQLite's writers: for the one that gives all others their work."""
+        async with self._turn, self._writer.begin() as connection:
+            yield connection
+
+    async def check(self) -> None:
+        """Raises one of ``DATABASE_AWAY`` when the database does not answer."""
+        async with self.read() as connection:
+            await connection.execute(text("SELECT 1"))
+
+    async def close(self) -> None:
+        if self._here is not None:
+            self._here.close()
+            self._here.engine.dispose()
+        await self._reader.dispose()
+        await self._writer.dispose()
+
+
+def _line(is_postgres: bool) -> AbstractAsyncContextManager[object]:
+    return nullcontext() if is_postgres else asyncio.Lock()
+
+
+def _sqlite(url: str, *, pool_size: int, **options: Any) -> AsyncEngine:
+    engine = create_async_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=30,
+        connect_args={"timeout": 30, "isolation_level": None},
+        **options,
+    )
+    event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+    return engine
+
+
+def _sqlite_here(url: str) -> sa.Connection:
+    """A connection of the event loop's own thread, which never waits for a lock."""
+    engine = sa.create_engine(
+        url.replace("+aiosqlite", ""),
+        isolation_level="AUTOCOMMIT",
+        connect_args={"timeout": 0},
+        poolclass=sa.StaticPool,
+    )
+    return engine.connect()
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    # WAL lets readers go on beside the writer; FULL makes a commit survive a power cut: rows here
+    # are receipts for money.
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000", "temp_store=MEMORY"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_immediate(connection: Any) -> None:
+    # A transaction that begins as a reader and turns writer can fail at once with "database is locked".
+    connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -1,0 +1,225 @@
+"""OpenAI's images API for models that no upstream of theirs offers it for: made by tasks, answered in its form."""
+
+import asyncio
+import base64
+import hashlib
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from fastapi import Request
+from fastapi.responses import JSONResponse, Response
+from sse_starlette import EventSourceResponse, ServerSentEvent
+from starlette.types import Receive, Scope, Send
+
+from app.dialects.body import Body, Source
+from app.dialects.gateway import Gateway, asked, check_prompt, gateway, read_size
+from app.dialects.sources import read_source
+from app.dialects.telling import KEEP_ALIVE_SECONDS, failure_of, gone
+from app.errors import InvalidRequest, MissingField, UnknownModel
+from app.keys.service import Key
+from app.ops.envelope import error_body, error_headers
+from app.relay.endpoint import replayed
+from app.tasks.request import GenerationRequest
+from app.tasks.service import Asked
+from app.tasks.task import Task
+
+DEFAULT_MODEL = "gpt-image"
+MOST_IMAGES = 10
+VARY = "A variation of this image"
+EVENTS = {"images/generations": "image_generation.completed"}
+KNOWN = {
+    "model",
+    "prompt",
+    "n",
+    "size",
+    "response_format",
+    "stream",
+    "partial_images",
+    "image",
+    "images",
+    "mask",
+    "user",
+    "seed",
+    "negative_prompt",
+}
+Form = Literal["url", "b64_json", "both"]
+FORMS: dict[str, Form] = {"": "both", "url": "url", "b64_json": "b64_json"}
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """``count`` images of one request, and how they are to be told of."""
+
+    request: GenerationRequest
+    count: int
+    form: Form
+    stream: bool
+
+
+class GenerationImages:
+    """Takes over from the relay. A client that hangs up stops nothing: ``x-task-id`` names the tasks."""
+
+    async def __call__(
+        self, scope: Scope, receive: Receive, send: Send, *, body: bytes, key: Key, path: str
+    ) -> None:
+        request = Request(scope, replayed(body, receive))
+        services = gateway(request)
+        wanted = await read_wanted(await services.read(request), services, path=path)
+        how = asked(request, "openai_images")
+        tasks = [
+            await services.tasks.create(wanted.request, key=key, asked=_part(how, number, wanted.count))
+            for number in range(wanted.count)
+        ]
+        response = await _answer(request, services, tasks, wanted=wanted, path=path)
+        await response(scope, receive, send)
+
+
+async def read_wanted(body: Body, services: Gateway, *, path: str) -> Wanted:
+    """Raises what the client must be told, naming the field."""
+    model = body.text("model") or DEFAULT_MODEL
+    preset = services.catalog.preset(model, kind="image")
+    if preset.kind != "image":
+        raise UnknownModel(model)
+    prompt = body.required_text("prompt") if path != "images/variations" else VARY
+    check_prompt(prompt, param="prompt")
+    form = FORMS.get(body.text("response_format") or "")
+    if form is None:
+        raise InvalidRequest("response_format must be url or b64_json", param="response_format")
+    if "mask" in body:
+        raise InvalidRequest(f"{model} is made by upstreams that take no mask", param="mask")
+    count = body.integer("n", low=1, high=MOST_IMAGES) or 1
+    size = body.text("size")
+    request = GenerationRequest(
+        kind="image",
+        model=model,
+        prompt=prompt,
+        size=(read_size(size) if size != "auto" else None) or preset.size,
+        seed=body.integer("seed"),
+        negative_prompt=body.text("negative_prompt"),
+        extra=body.rest(KNOWN),
+    )
+    sources = _pictures(body) if path != "images/generations" else ()
+    media = [
+        await read_source(source, services, role=role, param="image")
+        for source, role in zip(sources, preset.image_roles(len(sources)), strict=True)
+    ]
+    return Wanted(
+        request.model_copy(update={"media": tuple(media)}), count, form, body.boolean("stream") or False
+    )
+
+
+def _pictures(body: Body) -> tuple[Source, ...]:
+    """``image``, one or many, of a form; ``images`` of JSON."""
+    found = (*body.sources("image"), *body.sources("images"))
+    if not found:
+        raise MissingField("image")
+    return found
+
+
+def _part(how: Asked, number: int, count: int) -> Asked:
+    """Equal tasks are told apart, or a repeated request would find one of them for all."""
+    if count == 1:
+        return how
+    token = how.idempotency_key
+    if token and number:
+        token = hashlib.sha256(f"{token} {number}".encode()).hexdigest()
+    return Asked(how.dialect, idempotency_key=token, is_retry=how.is_retry, part=f"{number + 1}/{count}")
+
+
+async def _answer(
+    request: Request, services: Gateway, tasks: list[Task], *, wanted: Wanted, path: str
+) -> Response:
+    headers = {"x-task-id": ", ".join(task.id for task in tasks)}
+    if wanted.stream:
+        events = _events(request, services, tasks, name=EVENTS.get(path, "image_edit.completed"))
+        return EventSourceResponse(
+            events,
+            headers=headers,
+            ping=KEEP_ALIVE_SECONDS,
+            sep="\n",
+            ping_message_factory=lambda: ServerSentEvent(comment="keep-alive", sep="\n"),
+        )
+    ended = await _ended(request, services, tasks)
+    if ended is None:
+        return Response(status_code=499)  # nobody is there to read it; the tasks go on
+    made = [task for task in ended if task.state == "completed"]
+    if not made:
+        error = failure_of(ended[0])
+        return JSONResponse(error_body(error), error.status, headers=headers | error_headers(error))
+    # What was made and paid for is told, also when another of the same request failed.
+    data = [await _told(request, services, task, form=wanted.form) for task in made]
+    document = {
+        "created": int(made[0].created_at),
+        "data": [image for images in data for image in images],
+        "usage": _usage(made),
+    }
+    return JSONResponse(document, headers=headers)
+
+
+async def _ended(request: Request, services: Gateway, tasks: list[Task]) -> list[Task] | None:
+    """The tasks when all have ended or the waiting has; None when the client left before that."""
+    wait = services.chat_wait_seconds
+    leaving = asyncio.create_task(gone(request))
+    waiting = [asyncio.create_task(services.tasks.finished(task, within=wait)) for task in tasks]
+    try:
+        open_yet = set(waiting)
+        while open_yet:
+            done, _ = await asyncio.wait({*open_yet, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            if leaving in done:
+                return None
+            open_yet -= done
+        return [each.result() for each in waiting]
+    finally:
+        for job in (leaving, *waiting):
+            job.cancel()
+        await asyncio.gather(leaving, *waiting, return_exceptions=True)
+
+
+async def _events(
+    request: Request, services: Gateway, tasks: list[Task], *, name: str
+) -> AsyncIterator[bytes]:
+    """One event for each image, when it is there."""
+    for task in tasks:
+        ended = await services.tasks.finished(task, within=services.chat_wait_seconds)
+        if ended.state != "completed":
+            yield _event("error", error_body(failure_of(ended)))
+            return
+        for image in await _told(request, services, ended, form="b64_json"):
+            told = {"type": name, "created_at": int(ended.created_at), **image, "usage": _usage([ended])}
+            yield _event(name, told)
+
+
+def _event(name: str, told: dict[str, Any]) -> bytes:
+    return f"event: {name}\ndata: {json.dumps(told)}\n\n".encode()
+
+
+async def _told(request: Request, services: Gateway, task: Task, *, form: Form) -> list[dict[str, str]]:
+    """Who asks for neither form gets both: older clients read the link, newer ones the bytes."""
+    assert task.result is not None
+    images: list[dict[str, str]] = []
+    for file in task.result.files:
+        image: dict[str, str] = {}
+        if form != "b64_json":
+            image["url"] = services.link(request, task, file)
+        if form != "url":
+            image["b64_json"] = base64.b64encode(await services.store.get(file.key)).decode()
+        images.append(image)
+    return images
+
+
+def _usage(tasks: list[Task]) -> dict[str, Any]:
+    """In tokens where the upstream says so, else zeros: the field is there because clients read it."""
+    told = [task.result.usage for task in tasks if task.result]
+
+    def total(name: str) -> int:
+        return sum(value for usage in told if isinstance(value := usage.get(name), int))
+
+    read, written = total("input_tokens"), total("output_tokens")
+    return {
+        "input_tokens": read,
+        "output_tokens": written,
+        "total_tokens": read + written,
+        "input_tokens_details": {"text_tokens": read, "image_tokens": 0},
+    }

@@ -1,0 +1,58 @@
+"""`/v1/tasks`: any task, made in any dialect, as the feature-endpoints manual writes it."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+
+from app.dialects.body import Body
+from app.dialects.gateway import Caller, Services
+from app.dialects.reference import operation
+from app.dialects.task_object import task_object
+from app.errors import InvalidRequest
+from app.tasks.status import State
+from app.tasks.task import Task
+
+router = APIRouter(prefix="/v1/tasks", tags=["Tasks"])
+STATES: dict[str, tuple[State, ...]] = {
+    "processing": ("queued", "submitting", "running", "storing"),
+    "completed": ("completed",),
+    "failed": ("failed", "cancelled"),
+}
+
+
+@router.get(
+    "", summary="List tasks", openapi_extra=operation(answer="TaskList", query=("status", "after", "limit"))
+)
+async def list_tasks(request: Request, key: Caller, services: Services) -> Response:
+    """The key's tasks, newest first; `status`, `after` and `limit` narrow it."""
+    query = Body(dict(request.query_params), limits=services.limits)
+    status = query.text("status")
+    if status and status not in STATES:
+        raise InvalidRequest(f"status must be one of {', '.join(STATES)}", param="status")
+    found, more = await services.tasks.page(
+        key,
+        after=query.text("after") or None,
+        limit=query.integer("limit", low=1, high=100) or 20,
+        states=STATES[status] if status else (),
+    )
+    data = [task_object(task, services.links(request, task)) for task in found]
+    return JSONResponse({"object": "list", "data": data, "has_more": more})
+
+
+@router.get("/{name}", summary="Get a task", openapi_extra=operation(answer="Task"))
+async def get_task(name: str, *, request: Request, key: Caller, services: Services) -> Response:
+    """While it waits for an account also `queue_position` and `estimated_wait_seconds`, which is null while there
+    is nothing to judge by."""
+    return JSONResponse(await _shown(request, services, await services.tasks.get(name, key)))
+
+
+@router.post("/{name}/cancel", summary="Cancel a task", openapi_extra=operation(answer="Task"))
+async def cancel_task(name: str, *, request: Request, key: Caller, services: Services) -> Response:
+    """Stops it, upstream too where the vendor can; what has ended stays as it is."""
+    task = await services.tasks.cancel(await services.tasks.get(name, key))
+    return JSONResponse(await _shown(request, services, task))
+
+
+async def _shown(request: Request, services: Services, task: Task) -> dict[str, Any]:
+    return task_object(task, services.links(request, task), place=await services.tasks.place(task))

@@ -1,0 +1,99 @@
+"""Requests a minute: never more than so many in any sixty seconds, counted in this process."""
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable, MutableMapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from app.errors import RateLimited
+from app.keys.key import Key
+
+WINDOW_SECONDS = 60.0
+KEPT_KEYS = 10_000
+READING = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
+"""These make nothing, and a client must be able to look at, cancel and fetch what it has paid for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """``reset`` is when the next request is possible that is not now, ``wait`` how long a refused one has
+    to wait; both in seconds from now."""
+
+    limit: int
+    remaining: int
+    reset: float
+    wait: float | None = None
+
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """OpenAI's names and its way to write a length of time."""
+        return [
+            (b"x-ratelimit-limit-requests", b"%d" % self.limit),
+            (b"x-ratelimit-remaining-requests", b"%d" % self.remaining),
+            (b"x-ratelimit-reset-requests", f"{math.ceil(self.reset * 1000)}ms".encode()),
+        ]
+
+
+class Limiter(Protocol):
+    """Counts the requests of keys."""
+
+    async def take(self, key_id: str, limit: int) -> Verdict:
+        """Count one request, unless ``limit`` were made in the last minute."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class LocalLimiter:
+    """Remembers when the last ``limit`` requests of each key came. ``clock`` is in seconds."""
+
+    def __init__(
+        self, *, window: float = WINDOW_SECONDS, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._window = window
+        self._clock = clock
+        self._taken: dict[str, deque[float]] = {}
+
+    async def take(self, key_id: str, limit: int) -> Verdict:
+        now = self._clock()
+        taken = self._taken.get(key_id)
+        if taken is None:
+            self._forget(now)
+            taken = self._taken[key_id] = deque()
+        while taken and taken[0] <= now - self._window:
+            taken.popleft()
+        allowed = len(taken) < limit
+        if allowed:
+            taken.append(now)
+        # A limit that was lowered meanwhile: so many of the oldest have to go first.
+        oldest = taken[max(0, len(taken) - limit)]
+        ahead = oldest + self._window - now
+        return Verdict(limit, max(0, limit - len(taken)), ahead, None if allowed else ahead)
+
+    async def close(self) -> None:
+        """It holds nothing open."""
+
+    def _forget(self, now: float) -> None:
+        """Let go of who has not asked for a while, before the memory of all who ever asked grows on."""
+        if len(self._taken) < KEPT_KEYS:
+            return
+        quiet = [name for name, taken in self._taken.items() if not taken or taken[-1] <= now - self._window]
+        for name in quiet:
+            del self._taken[name]
+
+
+async def count_request(limiter: Limiter, key: Key, scope: MutableMapping[str, Any]) -> None:
+    """Count an ASGI request that makes something, and leave in its scope what its answer tells of that.
+
+    Raises ``RateLimited``.
+    """
+    if key.rpm is None or scope.get("method") in READING:
+        return
+    verdict = await limiter.take(key.id, key.rpm)
+    scope.setdefault("state", {})["headers"] = verdict.headers()
+    if verdict.wait is not None:
+        raise RateLimited(
+            f"This API key may make {key.rpm} requests a minute. Please wait {math.ceil(verdict.wait)} s.",
+            retry_after=verdict.wait,
+        )

@@ -1,0 +1,70 @@
+"""Keys as a backup keeps them: their terms, and the keyed hashes that know their secrets again."""
+
+import json
+from typing import Annotated, Any
+
+import sqlalchemy as sa
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.db.tables import keys
+from app.errors import InvalidRequest
+from app.keys.terms import LISTS, Terms, read_terms
+
+Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+READ_AS_JSON = (*LISTS, "options")
+
+
+class KeyRecord(BaseModel):
+    """``id`` is the public part of the key; who owns its tasks follows from it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: str = Field(pattern=r"^[A-Za-z0-9_-]{1,16}$")
+    hash: Hash
+    created_at: float = Field(ge=0, le=1e11, allow_inf_nan=False)
+    old_hash: Hash | None = None
+    old_until: float | None = Field(default=None, allow_inf_nan=False)
+    terms: dict[str, Any]
+
+    def read_terms(self) -> Terms:
+        """Raises ``InvalidRequest``."""
+        return read_terms(self.terms)
+
+
+def read_record(document: Any) -> KeyRecord:
+    """Raises ``InvalidRequest`` that names the field."""
+    try:
+        return KeyRecord.model_validate(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "key"
+        raise InvalidRequest(f"{where}: {first['msg']}", param=where) from error
+
+
+async def records(connection: AsyncConnection) -> list[KeyRecord]:
+    """Every key, oldest first."""
+    rows = await connection.execute(sa.select(keys).order_by(keys.c.created_at))
+    return [_record(row) for row in rows]
+
+
+async def insert(connection: AsyncConnection, record: KeyRecord) -> None:
+    """The key as it was, with its secret if the root key is the same."""
+    kept = record.model_dump(exclude={"terms"})
+    row = {**record.read_terms().columns(), **kept, "source": "store"}
+    await connection.execute(sa.insert(keys), row)
+
+
+def _record(row: Any) -> KeyRecord:
+    terms = {
+        name: json.loads(getattr(row, name)) if name in READ_AS_JSON else getattr(row, name)
+        for name in Terms.model_fields
+    }
+    return KeyRecord(
+        id=row.id,
+        hash=row.hash,
+        created_at=row.created_at,
+        old_hash=row.old_hash,
+        old_until=row.old_until,
+        terms=Terms.model_validate(terms).model_dump(mode="json"),
+    )

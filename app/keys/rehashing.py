@@ -1,0 +1,41 @@
+"""Hashes of client keys after a change of the root key: moved under the new one when their secret is next seen."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.db.tables import keys
+from app.vault import Vault
+
+PURPOSE = "client-key-hash"
+_COLUMNS = (("hash", "root"), ("old_hash", "old_root"))
+
+
+def stale(row: Any, hashes: Sequence[str], vault: Vault) -> dict[str, str]:
+    """What to write so that the secret behind ``hashes`` is known under the current root alone."""
+    if not vault.has_old:
+        return {}
+    current = vault.fingerprint
+    return {
+        name: value
+        for column, root in _COLUMNS
+        if getattr(row, column) in hashes and getattr(row, root) != current
+        for name, value in ((column, hashes[0]), (root, current))
+    }
+
+
+async def move(connection: AsyncConnection, row: Any, moved: dict[str, str]) -> None:
+    """Unless the key has got another secret meanwhile."""
+    same = [keys.c[column] == getattr(row, column) for column, _ in _COLUMNS if column in moved]
+    await connection.execute(sa.update(keys).where(keys.c.id == row.id, *same).values(**moved))
+
+
+async def unmoved(connection: AsyncConnection, vault: Vault) -> list[str]:
+    """The keys that only an old root knows, oldest first."""
+    current = vault.fingerprint
+    overlapping = sa.and_(keys.c.old_until > time.time(), keys.c.old_root.is_distinct_from(current))
+    query = sa.select(keys.c.id).where(sa.or_(keys.c.root.is_distinct_from(current), overlapping))
+    return list((await connection.execute(query.order_by(keys.c.created_at))).scalars())

@@ -1,0 +1,286 @@
+"""Client keys: made once, kept as keyed hashes, looked up from memory."""
+
+import asyncio
+import json
+import secrets
+import string
+import time
+from collections.abc import Mapping, MutableMapping, Sequence
+from contextlib import suppress
+from ipaddress import ip_network
+from typing import Any
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.exc import IntegrityError
+
+from app.db.session import DATABASE_AWAY, Database
+from app.db.tables import keys
+from app.errors import AuthenticationFailed, InvalidRequest, NotFound, PermissionDenied
+from app.keys import rehashing
+from app.keys.key import Key
+from app.keys.limits import Limiter, LocalLimiter, count_request
+from app.keys.terms import Terms, read_terms
+from app.vault import Vault
+
+__all__ = ["Key", "KeyRing"]
+
+log = structlog.get_logger()
+ALPHABET = string.ascii_letters + string.digits
+CACHE_SECONDS = 5.0
+"""How long a revoked key may go on in another process."""
+CACHE_SIZE = 10_000
+
+
+class KeyRing:
+    """All lookups and changes of client keys."""
+
+    def __init__(self, database: Database, vault: Vault, *, limiter: Limiter | None = None) -> None:
+        self._database = database
+        self._vault = vault
+        self._limiter = limiter or LocalLimiter()
+        self._cache: dict[str, tuple[float, Key]] = {}
+        self._moves: set[asyncio.Task[None]] = set()
+
+    async def close(self) -> None:
+        await asyncio.gather(*self._moves)
+        await self._limiter.close()
+
+    # ---- for every request ----------------------------------------------------------------------
+
+    async def admit(self, raw: str, scope: MutableMapping[str, Any]) -> Key:
+        """The key of an ASGI request, when it may be used from there and now. What costs money counts
+        against its requests a minute; reading never does. Raises 401, 403 and 429."""
+        client = scope.get("client")
+        key = await self.authenticate(raw, address=client[0] if client else None)
+        if key.rpm is not None:
+            await count_request(self._limiter, key, scope)
+        return key
+
+    async def authenticate(self, raw: str, *, address: str | None = None) -> Key:
+        """Raises ``AuthenticationFailed`` (401) or ``PermissionDenied`` (403)."""
+        if not raw:
+            raise AuthenticationFailed
+        key = self._cached(raw)
+        if key is None:
+            key = await self._load(raw)
+        if not key.enabled:
+            raise PermissionDenied("This API key is disabled.")
+        if key.expires_at is not None and key.expires_at < time.time():
+            raise PermissionDenied("This API key has expired.")
+        if key.networks:
+            key.require_address(address)
+        return key
+
+    def _cached(self, raw: str) -> Key | None:
+        found = self._cache.get(raw)
+        return None if found is None or found[0] < time.monotonic() else found[1]
+
+    async def _load(self, raw: str) -> Key:
+        hashes, now = self._hashes(raw), time.time()
+        query = sa.select(keys).where(sa.or_(keys.c.hash.in_(hashes), keys.c.old_hash.in_(hashes)))
+        async with self._database.read() as connection:
+            row = (await connection.execute(query)).first()
+        if row is None:
+            raise AuthenticationFailed
+        lasts = CACHE_SECONDS
+        if row.hash not in hashes:
+            lasts = min(lasts, (row.old_until or 0.0) - now)
+        if lasts <= 0:
+            raise AuthenticationFailed
+        if len(self._cache) >= CACHE_SIZE:
+            self._cache.clear()
+        if moved := rehashing.stale(row, hashes, self._vault):
+            self._begin_move(row, moved)
+        key = _key(row)
+        self._cache[raw] = (time.monotonic() + lasts, key)
+        return key
+
+    def _begin_move(self, row: Any, moved: dict[str, str]) -> None:
+        """Beside the request, which need not wait for it."""
+        task = asyncio.create_task(self._move(row, moved))
+        self._moves.add(task)
+        task.add_done_callback(self._moves.discard)
+
+    async def _move(self, row: Any, moved: dict[str, str]) -> None:
+        try:
+            async with self._database.write() as connection:
+                await rehashing.move(connection, row, moved)
+        except DATABASE_AWAY as error:  # it is tried again when the key is next looked up
+            log.warning("key.not_rehashed", key=row.id, error=type(error).__name__)
+
+    # ---- for the operator -----------------------------------------------------------------------
+
+    async def by_id(self, key_id: str) -> Key | None:
+        async with self._database.read() as connection:
+            row = (await connection.execute(sa.select(keys).where(keys.c.id == key_id))).first()
+        return _key(row) if row is not None else None
+
+    async def by_secret(self, raw: str) -> Key | None:
+        """The key itself, whether or not it may be used; a secret that was rotated away is none."""
+        query = sa.select(keys).where(keys.c.hash.in_(self._hashes(raw)))
+        async with self._database.read() as connection:
+            row = (await connection.execute(query)).first()
+        return _key(row) if row is not None else None
+
+    async def get(self, key_id: str) -> Key:
+        """Raises ``NotFound``."""
+        found = await self.by_id(key_id)
+        if found is None:
+            raise NotFound(f"There is no key {key_id[:100]}. `filmgate keys list` shows them.")
+        return found
+
+    async def list(self) -> list[Key]:
+        async with self._database.read() as connection:
+            return [
+                _key(row) for row in await connection.execute(sa.select(keys).order_by(keys.c.created_at))
+            ]
+
+    async def count(self) -> int:
+        async with self._database.read() as connection:
+            return int((await connection.execute(sa.select(sa.func.count()).select_from(keys))).scalar_one())
+
+    async def create(self, name: str, **fields: Any) -> str:
+        """Make a key and return it whole, the only time that it can be read. ``fields`` as in ``Terms``.
+
+        Raises ``InvalidRequest``.
+        """
+        _, raw = await self.make({"name": name, **fields})
+        return raw
+
+    async def make(self, fields: Mapping[str, Any]) -> tuple[Key, str]:
+        """A key and its secret. Raises ``InvalidRequest``."""
+        terms = read_terms(fields)
+        public = _random(8)
+        raw = _secret(public)
+        await self._insert(raw, public=public, terms=terms, source="store")
+        return await self.get(public), raw
+
+    async def update(self, key_id: str, changes: Mapping[str, Any]) -> Key:
+        """Change what is named, leave the rest. Raises ``NotFound`` or ``InvalidRequest``."""
+        known = await self._changeable(key_id)
+        terms = read_terms(_fields(known) | dict(changes))
+        check_project(known, terms.project)
+        await self._write(key_id, **terms.columns())
+        return await self.get(key_id)
+
+    async def rotate(self, key_id: str, *, overlap_seconds: float = 0.0) -> str:
+        """A new secret, read this once; the old one works for ``overlap_seconds`` more. Raises ``NotFound``."""
+        await self._changeable(key_id)
+        raw = _secret(key_id)
+        old: dict[str, Any] = {"old_hash": None, "old_root": None, "old_until": None}
+        if overlap_seconds > 0:
+            until = time.time() + overlap_seconds
+            old = {"old_hash": keys.c.hash, "old_root": keys.c.root, "old_until": until}
+        await self._write(key_id, **self._hashed(raw), **old)
+        return raw
+
+    async def revoke(self, key_id: str) -> None:
+        """Raises ``NotFound``. Other processes notice within five seconds."""
+        await self._changeable(key_id)
+        await self._write(key_id, enabled=False)
+
+    async def delete(self, key_id: str) -> None:
+        """Its tasks and its books stay. Raises ``NotFound``."""
+        await self._changeable(key_id)
+        async with self._database.write() as connection:
+            await connection.execute(sa.delete(keys).where(keys.c.id == key_id))
+        self._cache.clear()
+
+    async def ensure(self, raw: str, *, name: str) -> None:
+        """Let this very key exist (``FILMGATE_API_KEY``)."""
+        hashes = self._hashes(raw)
+        known = sa.select(keys.c.id).where(sa.or_(keys.c.hash.in_(hashes), keys.c.old_hash.in_(hashes)))
+        async with self._database.read() as connection:
+            if (await connection.execute(known)).first() is not None:
+                return
+        with suppress(IntegrityError):  # another process was faster
+            await self._insert(raw, public=_random(8), terms=Terms(name=name), source="store")
+
+    async def declare(self, raw: str, fields: Mapping[str, Any]) -> Key:
+        """Let this very key exist with these very terms: how a configuration file says it.
+
+        Raises ``InvalidRequest``.
+        """
+        terms = read_terms(fields)
+        if await self.by_secret(raw) is None:
+            with suppress(IntegrityError):  # another process was faster
+                await self._insert(raw, public=_random(8), terms=terms, source="file")
+        known = await self.by_secret(raw)
+        assert known is not None
+        check_project(known, terms.project)
+        await self._write(known.id, **terms.columns(), **self._hashed(raw), source="file")
+        return await self.get(known.id)
+
+    async def _changeable(self, key_id: str) -> Key:
+        found = await self.get(key_id)
+        if found.source == "file":
+            raise InvalidRequest(f"The key {key_id} is declared in the configuration file: change it there.")
+        return found
+
+    async def _write(self, key_id: str, **values: Any) -> None:
+        async with self._database.write() as connection:
+            await connection.execute(sa.update(keys).where(keys.c.id == key_id).values(**values))
+        self._cache.clear()
+
+    async def _insert(self, raw: str, *, public: str, terms: Terms, source: str) -> None:
+        row = {
+            **terms.columns(),
+            "id": public,
+            **self._hashed(raw),
+            "created_at": time.time(),
+            "source": source,
+        }
+        async with self._database.write() as connection:
+            await connection.execute(sa.insert(keys).values(row))
+
+    def _hashed(self, raw: str) -> dict[str, str]:
+        return {"hash": self._hashes(raw)[0], "root": self._vault.fingerprint}
+
+    def _hashes(self, raw: str) -> Sequence[str]:
+        return self._vault.digests(rehashing.PURPOSE, raw)
+
+
+def check_project(known: Key, project: str | None) -> None:
+    """Raises ``InvalidRequest`` when it is another one."""
+    if project != known.project:
+        raise InvalidRequest(
+            "project can't be changed: it says whose the key's tasks are. Make a new key.", param="project"
+        )
+
+
+def _random(length: int) -> str:
+    return "".join(secrets.choice(ALPHABET) for _ in range(length))
+
+
+def _secret(public: str) -> str:
+    return f"sk-fg-{public}{_random(40)}"
+
+
+def _fields(key: Key) -> dict[str, Any]:
+    """What ``Terms`` are made from."""
+    known = {name: getattr(key, name) for name in Terms.model_fields}
+    return known | {"networks": tuple(str(network) for network in key.networks)}
+
+
+def _key(row: Any) -> Key:
+    return Key(
+        id=row.id,
+        name=row.name,
+        owner=f"project:{row.project}" if row.project else f"key:{row.id}",
+        enabled=row.enabled,
+        expires_at=row.expires_at,
+        created_at=row.created_at,
+        options=json.loads(row.options),
+        project=row.project,
+        models=tuple(json.loads(row.models)),
+        networks=tuple(ip_network(text) for text in json.loads(row.networks)),
+        rpm=row.rpm,
+        tasks_limit=row.tasks_limit,
+        budget_total=row.budget_total,
+        budget_daily=row.budget_daily,
+        budget_monthly=row.budget_monthly,
+        note=row.note,
+        source=row.source,
+        old_until=row.old_until,
+    )

@@ -1,0 +1,100 @@
+"""Requests a minute over all replicas, counted in Redis; by each alone while Redis is away."""
+
+import time
+
+import structlog
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from app.keys.limits import WINDOW_SECONDS, LocalLimiter, Verdict
+from app.ops.metrics import LIMITS_ALONE, LIMITS_COUNTED_ALONE
+
+log = structlog.get_logger()
+ANSWER_SECONDS = 0.25
+BLIND_SECONDS = 2.0
+"""After it did not answer, Redis is not asked for so long: no client should wait for it each time."""
+PREFIX = "filmgate:rpm:"
+# The newest first, in microseconds of Redis' own clock, so that no replica's clock matters.
+TAKE = """
+local told = redis.call('TIME')
+local now = told[1] * 1000000 + told[2]
+local limit, window = tonumber(ARGV[1]), tonumber(ARGV[2])
+while true do
+  local oldest = redis.call('LINDEX', KEYS[1], -1)
+  if not oldest or tonumber(oldest) > now - window then break end
+  redis.call('RPOP', KEYS[1])
+end
+local taken = redis.call('LLEN', KEYS[1])
+local allowed = 0
+if taken < limit then
+  redis.call('LPUSH', KEYS[1], string.format('%.0f', now))
+  redis.call('PEXPIRE', KEYS[1], math.ceil(window / 1000))
+  allowed, taken = 1, taken + 1
+end
+local index = math.min(taken, limit) - 1
+return {allowed, taken, tonumber(redis.call('LINDEX', KEYS[1], index)) + window - now}
+"""
+
+
+class SharedLimiter:
+    """The same promise as ``LocalLimiter``, kept by all replicas together."""
+
+    def __init__(self, url: str, *, prefix: str = PREFIX, window: float = WINDOW_SECONDS) -> None:
+        self._prefix = prefix
+        self._window = window
+        self._alone = LocalLimiter(window=window)
+        self._blind_until = 0.0
+        self._is_away = False
+        # One more try: a connection that lay idle while Redis was restarted fails at its first use.
+        self._redis = Redis.from_url(
+            url,
+            socket_timeout=ANSWER_SECONDS,
+            socket_connect_timeout=ANSWER_SECONDS,
+            retry=Retry(NoBackoff(), 1),
+        )
+        self._script = self._redis.register_script(TAKE)
+
+    async def take(self, key_id: str, limit: int) -> Verdict:
+        if time.monotonic() >= self._blind_until:
+            try:
+                verdict = await self._ask(key_id, limit)
+            except (RedisError, OSError) as error:
+                self._lost(error)
+            else:
+                self._found()
+                return verdict
+        LIMITS_COUNTED_ALONE.inc()
+        return await self._alone.take(key_id, limit)
+
+    async def check(self) -> None:
+        """Raises ``OSError`` when Redis does not answer."""
+        try:
+            await self._redis.ping()
+        except RedisError as error:
+            raise OSError(f"Redis does not answer ({type(error).__name__})") from error
+
+    async def close(self) -> None:
+        await self._redis.aclose()
+
+    async def _ask(self, key_id: str, limit: int) -> Verdict:
+        told = await self._script(
+            keys=[f"{self._prefix}{key_id}"], args=[limit, round(self._window * 1_000_000)]
+        )
+        allowed, taken, ahead = (int(value) for value in told)
+        seconds = max(ahead / 1_000_000, 0.0)
+        return Verdict(limit, max(0, limit - taken), seconds, None if allowed else seconds)
+
+    def _lost(self, error: Exception) -> None:
+        self._blind_until = time.monotonic() + BLIND_SECONDS
+        if not self._is_away:
+            self._is_away = True
+            LIMITS_ALONE.set(1)
+            log.warning("limits.separated", error=type(error).__name__, detail="each process counts alone")
+
+    def _found(self) -> None:
+        if self._is_away:
+            self._is_away = False
+            LIMITS_ALONE.set(0)
+            log.info("limits.reunited")

@@ -1,0 +1,204 @@
+"""The web process: the only place where its parts are wired together."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+import structlog
+from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
+from starlette.routing import Route, WebSocketRoute
+from starlette.types import ASGIApp
+
+from app import __version__
+from app.admin.app import create_panel_app
+from app.admin.static import PanelFiles
+from app.assembly import assemble
+from app.configuration.applying import configure
+from app.db.session import DATABASE_AWAY
+from app.dialects import (
+    ark,
+    characters,
+    features,
+    files,
+    models,
+    new_api,
+    openai_videos,
+    openrouter,
+    tasks,
+    unified,
+    usage,
+    webhook_endpoints,
+)
+from app.dialects.anthropic_messages import COUNT, MESSAGES, MessagesEndpoint
+from app.dialects.body import BodyLimits
+from app.dialects.gateway import Gateway
+from app.dialects.openai_chat import GenerationChat
+from app.dialects.openai_images import GenerationImages
+from app.dialects.reference import DescribedAPI
+from app.media.inputs import InputReader
+from app.ops.edge import Edge
+from app.ops.health import health_routes
+from app.ops.refusing import answer_errors
+from app.panel import open_panel
+from app.parts import Parts
+from app.relay.charging import Charging
+from app.relay.endpoint import IMAGES, RELAYED, RELAYED_FORMS, ChatEndpoint, ImagesEndpoint, RelayEndpoint
+from app.relay.express import Express
+from app.relay.realtime import RealtimeEndpoint
+from app.relay.relay import Relay
+from app.relay.upstream import Upstreams, open_session
+from app.settings import Settings, load
+from app.usage.recorder import UsageRecorder
+from app.worker import Worker
+
+log = structlog.get_logger()
+NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
+ROUTERS = (
+    features.router,  # before the videos, whose paths take any name
+    characters.router,
+    unified.router,
+    openai_videos.router,
+    openrouter.router,
+    new_api.router,
+    ark.router,
+    tasks.router,
+    files.router,
+    models.router,
+    webhook_endpoints.router,
+    usage.router,
+)
+
+
+@dataclass
+class Drain:
+    """Set once the process was told to end: nothing new is begun."""
+
+    begun: bool = False
+
+
+def create_app(settings: Settings | None = None, *, drain: Drain | None = None) -> FastAPI:
+    """The application; opens its store when the server starts it. Raises ``SettingsInvalid`` then."""
+    settings = settings or load()
+    drain = drain or Drain()
+    express: dict[str, Route] = {}
+    panel_app = create_panel_app(telemetry=NO_TELEMETRY)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            parts = await assemble(settings)
+            stack.push_async_callback(parts.close)
+            await configure(parts)
+            await _first_keys(parts)
+            app.state.parts = parts
+            app.state.gateway = _gateway(parts)
+            _watch_health(app, parts)
+            panel_app.state.panel = await open_panel(stack, parts, gateway=app.state.gateway)
+            relay = await _relay(stack, parts)
+            relayed = _relayed_routes(relay)
+            app.router.routes.extend([*relayed, WebSocketRoute("/v1/realtime", RealtimeEndpoint(relay))])
+            express.update({route.path: route for route in relayed})
+            if settings.worker:
+                worker = Worker(parts)
+                await worker.start()
+                stack.push_async_callback(worker.stop)
+            yield
+
+    app = _described(lifespan)
+    app.mount("/admin/api", panel_app)
+    app.router.routes.extend(PanelFiles().routes())
+    answer_errors(app)
+    answer_errors(panel_app)
+    app.add_middleware(Express, routes=express)
+    app.add_middleware(
+        Edge,
+        max_body_bytes=settings.max_body_bytes,
+        unavailable=DATABASE_AWAY,
+        draining=lambda: drain.begun,
+    )
+    return app
+
+
+def _described(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]]) -> DescribedAPI:
+    """The clients' side, with every dialect's routes."""
+    app = DescribedAPI(
+        title="Filmgate",
+        version=__version__,
+        summary="One OpenAI-compatible address for video generation over a pool of upstream accounts.",
+        lifespan=lifespan,
+        redirect_slashes=False,
+        telemetry=NO_TELEMETRY,
+    )
+    for router in ROUTERS:
+        app.include_router(router)
+    app.router.routes.extend(health_routes())
+    return app
+
+
+async def _relay(stack: AsyncExitStack, parts: Parts) -> Relay:
+    """The sync flow, with its own HTTP client and its usage written beside it."""
+    recorder = UsageRecorder(parts.database, budgets=parts.books.budgets)
+    stack.push_async_callback(recorder.close)
+    writing = asyncio.create_task(recorder.run())
+    stack.callback(writing.cancel)
+    session = await stack.enter_async_context(open_session(parts.guard))
+    upstreams = Upstreams(session, parts.pool)
+    stack.push_async_callback(upstreams.settle)
+    return Relay(
+        keys=parts.keys,
+        catalog=parts.catalog,
+        upstreams=upstreams,
+        recorder=recorder,
+        charging=Charging(parts.books.prices, parts.books.budgets),
+        max_body_bytes=parts.settings.max_body_bytes,
+    )
+
+
+def _relayed_routes(relay: Relay) -> list[Route]:
+    images = GenerationImages()
+    endpoints: dict[str, ASGIApp] = {
+        "chat/completions": ChatEndpoint(relay, GenerationChat()),
+        **{path: RelayEndpoint(relay, path) for path in (*RELAYED, *RELAYED_FORMS)},
+        **{path: ImagesEndpoint(relay, path, images) for path in IMAGES},
+        **{path: MessagesEndpoint(relay, path) for path in (MESSAGES, COUNT)},
+    }
+    return [Route(f"/v1/{path}", endpoint, methods=["POST"]) for path, endpoint in endpoints.items()]
+
+
+def _watch_health(app: FastAPI, parts: Parts) -> None:
+    app.state.checks = {"database": parts.database.check, "store": parts.store.check}
+    app.state.away = DATABASE_AWAY
+    app.state.gauges = parts.gauges
+
+
+def _gateway(parts: Parts) -> Gateway:
+    settings = parts.settings
+    inputs = InputReader(
+        parts.fetcher, max_image_bytes=settings.max_image_bytes, max_video_bytes=settings.max_video_bytes
+    )
+    return Gateway(
+        keys=parts.keys,
+        tasks=parts.tasks,
+        catalog=parts.catalog,
+        characters=parts.characters,
+        inputs=inputs,
+        store=parts.store,
+        signer=parts.signer,
+        endpoints=parts.endpoints,
+        prices=parts.books.prices,
+        reports=parts.books.reports,
+        limits=BodyLimits(max_upload_bytes=settings.max_video_bytes),
+        public_url=str(settings.public_url) if settings.public_url else None,
+        chat_wait_seconds=settings.chat_wait_seconds,
+    )
+
+
+async def _first_keys(parts: Parts) -> None:
+    """The operator's fixed key, and on the very first start a fresh one, printed once."""
+    if parts.settings.api_key is not None:
+        await parts.keys.ensure(parts.settings.api_key.get_secret_value(), name="FILMGATE_API_KEY")
+    if await parts.keys.count() == 0:
+        key = await parts.keys.create("first")
+        print(f"\nYour first API key (shown this once):\n\n    {key}\n", flush=True)

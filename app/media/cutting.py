@@ -1,0 +1,105 @@
+"""Cuts a moment out of a clip, as H.264 and AAC; for child processes, like every decoding."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
+from av.container import InputContainer, OutputContainer
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from app.media.findings import Inspection
+from app.media.frames import THREADS, describe, open_clip, video_stream
+from app.media.looking import look_at_video
+
+LONGEST_EDGE = 1920
+TICKS = Fraction(1, 90_000)
+FASTEST, USUAL = 60, 24
+"""Frames per second: at most, and where a clip does not say."""
+SLACK_SECONDS = 0.1
+"""How far a moment may reach past the end: lengths are often told rounded."""
+
+
+class TooShort(Exception):
+    """``seconds`` is how long the clip really is."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"The clip is {seconds:g} seconds long.")
+        self.seconds = seconds
+
+
+def cut(source: Path, target: Path, *, start: float, end: float) -> Inspection:
+    """Write what ``source`` shows from ``start`` to ``end`` (seconds) to ``target``, and look at that.
+
+    Raises ``TooShort``, or ``ResultUnreadable``.
+    """
+    with open_clip(source) as container:
+        found = describe(container, path=source)
+        if end > found.seconds + SLACK_SECONDS:
+            raise TooShort(found.seconds)
+        with av.open(str(target), "w", format="mp4", options={"movflags": "+faststart"}) as out:
+            _Cut(container, out, start=start, end=end).run()
+    return look_at_video(target)
+
+
+class _Cut:
+    """One pass over the packets that hold the moment."""
+
+    def __init__(self, source: InputContainer, out: OutputContainer, *, start: float, end: float) -> None:
+        self._source = source
+        self._out = out
+        self._start, self._end = start, end
+        self._begin = (source.start_time or 0) / av.time_base
+        self._picture = video_stream(source)
+        self._picture.thread_type = "AUTO"
+        self._picture.codec_context.thread_count = THREADS
+        self._sound = source.streams.audio[0] if source.streams.audio else None
+        self._video = self._open_video(self._picture)
+        self._audio = self._open_audio(self._sound) if self._sound else None
+
+    def run(self) -> None:
+        self._source.seek(max(0, round((self._start + self._begin) * av.time_base)))
+        wanted = [stream for stream in (self._picture, self._sound) if stream is not None]
+        ended: set[int] = set()
+        for packet in self._source.demux(wanted):
+            for frame in () if packet.stream.index in ended else packet.decode():
+                assert isinstance(frame, VideoFrame | AudioFrame)
+                moment = (frame.time or 0.0) - self._begin
+                if moment >= self._end:
+                    ended.add(packet.stream.index)
+                elif moment >= self._start:
+                    self._take(frame, moment - self._start)
+            if len(ended) == len(wanted):
+                break
+        self._out.mux(self._video.encode(None))
+        if self._audio is not None:
+            self._out.mux(self._audio.encode(None))
+
+    def _take(self, frame: VideoFrame | AudioFrame, seconds: float) -> None:
+        if isinstance(frame, VideoFrame):
+            shown = frame.reformat(width=self._video.width, height=self._video.height, format="yuv420p")
+            shown.pts, shown.time_base = round(seconds / TICKS), TICKS
+            self._out.mux(self._video.encode(shown))
+        elif self._audio is not None:
+            frame.pts, frame.time_base = round(seconds * frame.sample_rate), Fraction(1, frame.sample_rate)
+            self._out.mux(self._audio.encode(frame))
+
+    def _open_video(self, stream: VideoStream) -> VideoStream:
+        rate = stream.average_rate
+        made = self._out.add_stream("libx264", rate=rate if rate and rate <= FASTEST else USUAL)
+        share = min(1.0, LONGEST_EDGE / max(stream.width, stream.height))
+        made.width, made.height = (
+            max(2, int(side * share) // 2 * 2) for side in (stream.width, stream.height)
+        )
+        made.pix_fmt = "yuv420p"
+        made.options = {"preset": "veryfast", "crf": "20"}
+        made.codec_context.time_base = TICKS
+        made.codec_context.thread_count = THREADS
+        return made
+
+    def _open_audio(self, stream: AudioStream) -> AudioStream:
+        made = self._out.add_stream("aac", rate=48_000, layout="stereo")
+        made.bit_rate = 128_000
+        return made

@@ -1,0 +1,109 @@
+"""Decodes clips: what is in one, and its frames at given moments, in a single pass."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from app.errors import ResultUnreadable
+from app.media.boxes import is_cut_short
+from app.media.findings import Probe
+from app.media.pictures import MAX_PIXELS
+from app.media.sniff import SNIFF_BYTES, sniff
+
+# The reader is chosen here, not by the library: some of its formats (playlists) open other files.
+READERS = {
+    "video/mp4": "mov",
+    "video/quicktime": "mov",
+    "video/webm": "matroska",
+    "video/x-matroska": "matroska",
+}
+# Beyond this length, in seconds, only key frames are decoded.
+EVERY_FRAME_SECONDS = 60.0
+# Each decoding thread holds frames of its own; a machine may have a hundred cores.
+THREADS = 2
+# How much of its stated length, as a share and in seconds, a whole clip may lack at its end.
+MISSING_SHARE = 0.05
+MISSING_SECONDS = 0.5
+
+
+@contextmanager
+def open_clip(path: Path) -> Iterator[InputContainer]:
+    """Raises ``ResultUnreadable`` when it is no clip, also for what goes wrong inside the block."""
+    try:
+        with path.open("rb") as file:
+            content_type = sniff(file.read(SNIFF_BYTES))
+        if content_type not in READERS:
+            raise ResultUnreadable("The result is not a video.")
+        reader = READERS[content_type]
+        if reader == "mov" and is_cut_short(path):
+            raise ResultUnreadable("The result is cut short.")
+        with av.open(str(path), format=reader, options={"protocol_whitelist": "file"}) as container:
+            yield container
+    except MemoryError:  # one of the library's errors is this one too
+        raise
+    except (av.FFmpegError, OSError, ValueError) as error:
+        raise ResultUnreadable("The result is broken or cut short.") from error
+
+
+def video_stream(container: InputContainer) -> VideoStream:
+    if not container.streams.video:
+        raise ResultUnreadable("The result holds no picture.")
+    stream = container.streams.video[0]
+    if not 0 < stream.width * stream.height <= MAX_PIXELS:
+        raise ResultUnreadable("The result has an impossible size.")
+    return stream
+
+
+def describe(container: InputContainer, *, path: Path) -> Probe:
+    stream = video_stream(container)
+    return Probe(
+        width=stream.width,
+        height=stream.height,
+        seconds=round(length(container, stream), 3),
+        fps=round(float(stream.average_rate or 0), 3),
+        bytes=path.stat().st_size,
+        codec=stream.codec_context.name,
+        has_audio=bool(container.streams.audio),
+    )
+
+
+def length(container: InputContainer, stream: VideoStream) -> float:
+    if stream.duration and stream.time_base:
+        return float(stream.duration * stream.time_base)
+    return (container.duration or 0) / av.time_base
+
+
+def pick_frames(
+    container: InputContainer, moments: list[float], *, seconds: float
+) -> Iterator[tuple[int, VideoFrame]]:
+    """For each of the rising ``moments`` its index and the frame shown then, or the last one before the end.
+
+    Reads to the end of the file. Raises ``ResultUnreadable`` when the clip ends before ``seconds``.
+    """
+    stream = video_stream(container)
+    stream.thread_type = "AUTO"
+    stream.codec_context.thread_count = THREADS
+    if seconds > EVERY_FRAME_SECONDS:
+        stream.codec_context.skip_frame = "NONKEY"
+    begin = (container.start_time or 0) / av.time_base
+    last: VideoFrame | None = None
+    index = 0
+    reached = 0.0
+    # All streams count for the length: sound may well outlast the picture.
+    for packet in container.demux():
+        if packet.pts is not None and packet.time_base is not None:
+            reached = max(reached, float((packet.pts + (packet.duration or 0)) * packet.time_base) - begin)
+        for frame in stream.decode(packet) if packet.stream is stream else ():
+            last = frame
+            while index < len(moments) and (frame.time or 0.0) - begin >= moments[index]:
+                yield index, frame
+                index += 1
+    if last is None or reached < seconds * (1 - MISSING_SHARE) - MISSING_SECONDS:
+        raise ResultUnreadable("The result is broken or cut short.")
+    for rest in range(index, len(moments)):
+        yield rest, last

@@ -1,0 +1,247 @@
+"""The outbound guard: resolve once, judge every address, dial only a judged address."""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Collection, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from copy import copy
+from functools import cached_property
+from typing import Any
+
+import aiohttp
+import httpcore2
+import httpx2
+import structlog
+from aiohttp.abc import ResolveResult
+
+from app.errors import OutboundRefused
+from app.media.addresses import is_disguised, is_public, parse, read_allowed
+
+log = structlog.get_logger(__name__)
+
+Resolve = Callable[[str, int], Awaitable[list[str]]]
+WEB_PORTS: frozenset[int] = frozenset({80, 443})
+RESOLVE_SECONDS = 10.0
+ADDRESSES_TRIED = 3
+# One text for refused, unknown and unreachable: the answer must not map our network for a stranger.
+UNREACHABLE = "The address could not be reached."
+
+
+class OutboundGuard:
+    """Judges where this process may connect to: the public internet, plus what ``allow`` names.
+
+    ``allow`` holds host names, addresses and CIDRs; they are reachable on any port. Everything else must
+    be public, and on one of ``ports`` (None: any). ``resolve`` stands in for the system's resolver.
+    """
+
+    def __init__(self, allow: tuple[str, ...] = (), resolve: Resolve | None = None) -> None:
+        entries = [read_allowed(entry) for entry in allow]
+        self._allowed_hosts = frozenset(entry for entry in entries if isinstance(entry, str))
+        self._allowed_networks = tuple(entry for entry in entries if not isinstance(entry, str))
+        self._resolve = resolve or self._ask_system
+        # Own threads: a name server that hangs must not hold up file reads in the default pool.
+        self._threads = ThreadPoolExecutor(max_workers=16, thread_name_prefix="resolve")
+
+    def allows(self, ip: str) -> bool:
+        """Whether this address may be dialled at all; what is no address may not."""
+        try:
+            return is_public(parse(ip)) or self._is_listed(ip)
+        except ValueError:
+            return False
+
+    def lists(self, host: str) -> bool:
+        """Whether the operator's list names this very host, or holds this address."""
+        name = host.strip("[]").lower().rstrip(".")
+        try:
+            return self._is_listed(name)
+        except ValueError:
+            return name in self._allowed_hosts
+
+    async def resolve(self, host: str, port: int, *, ports: Collection[int] | None = WEB_PORTS) -> list[str]:
+        """The addresses of ``host`` that may be dialled, best first. Raises ``OutboundRefused``.
+
+        One bad address among the answers refuses the name as a whole.
+        """
+        name = host.strip("[]").lower().rstrip(".")
+        try:
+            addresses = await self._addresses(name, port)
+        except (OSError, UnicodeError, TimeoutError) as error:
+            raise self._refusal(host, port, reason="no_address") from error
+        if not addresses:
+            raise self._refusal(host, port, reason="no_address")
+        if name in self._allowed_hosts:
+            return addresses
+        if not all(self.allows(ip) for ip in addresses):
+            raise self._refusal(host, port, reason="address")
+        if ports is not None and port not in ports and not all(self._is_listed(ip) for ip in addresses):
+            raise self._refusal(host, port, reason="port")
+        return addresses
+
+    def transport(
+        self,
+        *,
+        ports: Collection[int] | None = WEB_PORTS,
+        limits: httpx2.Limits | None = None,
+        verify: ssl.SSLContext | None = None,
+        inner: httpcore2.AsyncNetworkBackend | None = None,
+    ) -> "GuardedTransport":
+        """For ``httpx2.AsyncClient(transport=…, trust_env=False)``; ``inner`` does the dialling."""
+        backend = GuardedBackend(self, ports=ports, inner=inner or httpcore2.AnyIOBackend())
+        return GuardedTransport(backend, limits=limits or httpx2.Limits(), verify=verify or self._tls)
+
+    def connector(self, *, ports: Collection[int] | None = WEB_PORTS, **options: Any) -> aiohttp.TCPConnector:
+        """For ``aiohttp.ClientSession(connector=…)``; ``options`` are those of ``TCPConnector``."""
+        return GuardedConnector(self, ports=ports, **options)
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        # Shared: loading the trusted roots anew for every client costs time and megabytes.
+        return httpx2.create_ssl_context()
+
+    async def _addresses(self, name: str, port: int) -> list[str]:
+        try:
+            return [str(parse(name))]
+        except ValueError:
+            if is_disguised(name):
+                return []
+        async with asyncio.timeout(RESOLVE_SECONDS):
+            return await self._resolve(name, port)
+
+    async def _ask_system(self, host: str, port: int) -> list[str]:
+        def lookup() -> list[str]:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+        return await asyncio.get_running_loop().run_in_executor(self._threads, lookup)
+
+    def _is_listed(self, ip: str) -> bool:
+        address = parse(ip)
+        return any(address in network for network in self._allowed_networks)
+
+    def _refusal(self, host: str, port: int, *, reason: str) -> OutboundRefused:
+        log.warning("outbound.refused", host=host, port=port, reason=reason)
+        return OutboundRefused(UNREACHABLE)
+
+
+class GuardedBackend(httpcore2.AsyncNetworkBackend):
+    """Dials for httpx2; TLS above it still checks the host name, not the address."""
+
+    def __init__(
+        self, guard: OutboundGuard, *, ports: Collection[int] | None, inner: httpcore2.AsyncNetworkBackend
+    ) -> None:
+        self._guard = guard
+        self._ports = ports
+        self._inner = inner
+
+    async def connect_tcp(  # type: ignore[override]  # httpcore2 passes these by name
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        *,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore2.AsyncNetworkStream:
+        try:
+            addresses = await self._guard.resolve(host, port, ports=self._ports)
+        except OutboundRefused as refusal:
+            raise httpcore2.ConnectError(refusal.message) from refusal
+        failures: list[Exception] = []
+        for address in addresses[:ADDRESSES_TRIED]:
+            try:
+                return await self._inner.connect_tcp(
+                    address, port, timeout=timeout, local_address=local_address, socket_options=socket_options
+                )
+            except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
+                failures.append(error)
+        # The first: addresses come best first, and a second one of a kind that nothing here reaches says little.
+        failure = type(failures[0])(UNREACHABLE)
+        failure.__context__ = failures[0]  # a cause would be dropped on the way
+        raise failure
+
+    async def connect_unix_socket(
+        self, path: str, timeout: float | None = None, socket_options: Iterable[Any] | None = None
+    ) -> httpcore2.AsyncNetworkStream:
+        raise httpcore2.ConnectError(UNREACHABLE)
+
+    async def sleep(self, seconds: float) -> None:
+        await self._inner.sleep(seconds)
+
+
+class GuardedTransport(httpx2.AsyncHTTPTransport):
+    """httpx2's own transport over a guarded pool.
+
+    httpx2 offers no argument for a network backend, so its pool is set here instead of by its
+    constructor; the exact version of httpx2 is pinned and the tests dial through it.
+    """
+
+    def __init__(
+        self, backend: httpcore2.AsyncNetworkBackend, *, limits: httpx2.Limits, verify: ssl.SSLContext
+    ) -> None:
+        self._backend = backend
+        self._verify = verify
+        self._options: dict[str, Any] = {
+            "max_connections": limits.max_connections,
+            "max_keepalive_connections": limits.max_keepalive_connections,
+            "keepalive_expiry": limits.keepalive_expiry,
+        }
+        self._through: dict[str, GuardedTransport] = {}
+        self._pool = httpcore2.AsyncConnectionPool(
+            ssl_context=verify, network_backend=backend, **self._options
+        )
+
+    def through(self, proxy: str | None) -> "GuardedTransport":
+        """The way by an HTTP proxy, which is itself dialled guarded; what lies behind it is the proxy's to
+        judge. Closed with this one."""
+        if proxy is None:
+            return self
+        found = self._through.get(proxy)
+        if found is None:
+            found = self._through[proxy] = copy(self)
+            told = httpx2.Proxy(proxy)
+            found._through = {}
+            found._pool = httpcore2.AsyncHTTPProxy(
+                httpcore2.URL(
+                    scheme=told.url.raw_scheme,
+                    host=told.url.raw_host,
+                    port=told.url.port,
+                    target=told.url.raw_path,
+                ),
+                proxy_auth=told.raw_auth,
+                ssl_context=self._verify,
+                network_backend=self._backend,
+                **self._options,
+            )
+        return found
+
+    async def aclose(self) -> None:
+        for other in self._through.values():
+            await other.aclose()
+        await super().aclose()
+
+
+class GuardedConnector(aiohttp.TCPConnector):
+    """aiohttp's connector; its resolver is not asked about IP literals, so the step above it is ours."""
+
+    def __init__(self, guard: OutboundGuard, *, ports: Collection[int] | None, **options: Any) -> None:
+        super().__init__(**options)
+        self._guard = guard
+        self._ports = ports
+
+    async def _resolve_host(self, host: str, port: int, traces: object = None) -> list[ResolveResult]:
+        try:
+            addresses = await self._guard.resolve(host, port, ports=self._ports)
+        except OutboundRefused as refusal:
+            raise OSError(refusal.message) from refusal
+        return [
+            ResolveResult(
+                hostname=host,
+                host=address,
+                port=port,
+                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
+                proto=0,
+                flags=0,
+            )
+            for address in addresses
+        ]

@@ -1,0 +1,126 @@
+"""Turns what a client sent (file, data URI, base64 or link) into a checked ``MediaInput``."""
+
+import asyncio
+import base64
+import binascii
+import hashlib
+from typing import Protocol
+
+from app.errors import InvalidRequest, PayloadTooLarge
+from app.media.fetch import Fetcher
+from app.media.pictures import check_picture
+from app.media.sniff import SNIFF_BYTES, MediaKind, kind_of, sniff
+from app.tasks.request import MediaInput, Role
+
+ROLE_KINDS: dict[Role, tuple[MediaKind, ...]] = {
+    "first_frame": ("image",),
+    "last_frame": ("image",),
+    "reference_image": ("image",),
+    "source_video": ("video",),
+    "reference_video": ("video",),
+    "audio": ("audio",),
+    "subject": ("image", "video"),
+}
+# What servers say of a file whose type they don't know; the first bytes decide then.
+UNTYPED = ("application/octet-stream", "binary/octet-stream")
+URL_SAFE_TO_PLAIN = str.maketrans("-_", "+/")
+PICTURES_AT_ONCE = 2
+
+
+class Upload(Protocol):
+    """An uploaded file, as Starlette's ``UploadFile`` is one."""
+
+    async def read(self, size: int = -1) -> bytes: ...
+
+
+class InputReader:
+    """Reads inputs within limits in bytes; sound counts like video."""
+
+    def __init__(self, fetcher: Fetcher, *, max_image_bytes: int, max_video_bytes: int) -> None:
+        self._fetcher = fetcher
+        self._limits: dict[str, int] = {
+            "image": max_image_bytes,
+            "video": max_video_bytes,
+            "audio": max_video_bytes,
+        }
+        # A picture can unpack to hundreds of megabytes while it is looked at.
+        self._pictures = asyncio.Semaphore(PICTURES_AT_ONCE)
+
+    async def read(self, value: str | bytes | Upload, *, role: Role, param: str) -> MediaInput:
+        """The input with ``content``, ``sha256``, ``content_type`` (sniffed) and, for a link, ``url``.
+
+        Raises ``InvalidRequest`` or ``PayloadTooLarge``, both naming ``param``.
+        """
+        kinds = ROLE_KINDS[role]
+        limit = max(self._limits[kind] for kind in kinds)
+        url = value.strip() if isinstance(value, str) and is_link(value) else None
+        content = await self._content(value, limit=limit, kinds=kinds, param=param)
+        content_type = sniff(content[:SNIFF_BYTES])
+        if kind_of(content_type) not in kinds:
+            raise InvalidRequest(f"{param} must be {spoken(kinds)}", param=param)
+        if len(content) > self._limits[kind_of(content_type)]:
+            raise too_large(param, self._limits[kind_of(content_type)])
+        if kind_of(content_type) == "image":
+            async with self._pictures:
+                await asyncio.to_thread(check_picture, content, param=param)
+        digest = (await asyncio.to_thread(hashlib.sha256, content)).hexdigest()
+        return MediaInput(role=role, content_type=content_type, sha256=digest, url=url, content=content)
+
+    async def _content(
+        self, value: str | bytes | Upload, *, limit: int, kinds: tuple[MediaKind, ...], param: str
+    ) -> bytes:
+        if isinstance(value, str):
+            return await self._from_text(value.strip(), limit=limit, kinds=kinds, param=param)
+        content = value if isinstance(value, bytes) else await value.read(limit + 1)
+        if len(content) > limit:
+            raise too_large(param, limit)
+        if not content:
+            raise InvalidRequest(f"{param} is empty", param=param)
+        return content
+
+    async def _from_text(self, text: str, *, limit: int, kinds: tuple[MediaKind, ...], param: str) -> bytes:
+        if is_link(text):
+            accept = tuple(f"{kind}/" for kind in kinds) + UNTYPED
+            content, _ = await self._fetcher.fetch_bytes(text, limit=limit, accept=accept, param=param)
+            return content
+        if text[:5].lower() == "data:":
+            head, _, text = text.partition(",")
+            if not head.lower().endswith(";base64"):
+                raise InvalidRequest(f"{param}: a data URI must be base64", param=param)
+        # Four characters hold three bytes; some slack for line breaks and padding.
+        if len(text) > limit * 4 // 3 * 1.05 + 16:
+            raise too_large(param, limit)
+        content = await asyncio.to_thread(decode_base64, text, param=param)
+        if len(content) > limit:
+            raise too_large(param, limit)
+        return content
+
+
+def is_link(text: str) -> bool:
+    return text.lstrip()[:8].lower().startswith(("http://", "https://"))
+
+
+def decode_base64(text: str, *, param: str) -> bytes:
+    """Plain or URL-safe, with or without line breaks and padding. Raises ``InvalidRequest``."""
+    plain = "".join(text.split()).translate(URL_SAFE_TO_PLAIN).rstrip("=")
+    try:
+        content = base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
+    except (binascii.Error, ValueError) as error:
+        message = f"{param} must be a file, a data URI, base64 or an http(s) address"
+        raise InvalidRequest(message, param=param) from error
+    if not content:
+        raise InvalidRequest(f"{param} is empty", param=param)
+    return content
+
+
+def too_large(param: str, limit: int) -> PayloadTooLarge:
+    return PayloadTooLarge(f"{param} is larger than the limit of {limit} bytes", param=param)
+
+
+def spoken(kinds: tuple[MediaKind, ...]) -> str:
+    words = {
+        "image": "an image (JPEG, PNG, WebP or GIF)",
+        "video": "a video (MP4, WebM or QuickTime)",
+        "audio": "a sound (MP3, WAV, AAC, FLAC or Ogg)",
+    }
+    return " or ".join(words[kind] for kind in kinds)

@@ -1,0 +1,81 @@
+"""Answers a download from the store: whole, in part, or not at all when the client has it already."""
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from datetime import UTC
+from urllib.parse import quote
+
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Send
+
+from app.media.ranges import http_date, is_unchanged, parse_range, range_applies
+from app.media.store import MediaStore, StoredFile
+
+
+class StoredFileResponse(StreamingResponse):
+    """Closes its source however the download ends; the base class leaves that to chance."""
+
+    def __init__(
+        self, source: AsyncGenerator[bytes, None], *, status_code: int, headers: Mapping[str, str]
+    ) -> None:
+        super().__init__(source, status_code=status_code, headers=headers)
+        self._source = source
+
+    async def stream_response(self, send: Send) -> None:
+        async with aclosing(self._source):
+            await super().stream_response(send)
+
+
+def file_response(
+    store: MediaStore,
+    stored: StoredFile,
+    *,
+    request_headers: Mapping[str, str],
+    method: str,
+    content_type: str,
+    file_name: str,
+) -> Response:
+    """The answer to GET or HEAD; ``request_headers`` with names in lower case, or case-blind.
+
+    Raises ``RangeNotSatisfiable``.
+    """
+    headers = common_headers(stored, content_type=content_type, file_name=file_name)
+    if is_unchanged(request_headers.get("if-none-match", ""), stored.etag):
+        kept = ("etag", "last-modified", "cache-control", "x-content-type-options")
+        return Response(status_code=304, headers={name: headers[name] for name in kept})
+    if method == "HEAD":
+        return Response(headers={**headers, "content-length": str(stored.size)})
+    wanted = wanted_range(stored, request_headers)
+    start, end = wanted or (0, stored.size)
+    headers["content-length"] = str(end - start)
+    if wanted:
+        headers["content-range"] = f"bytes {start}-{end - 1}/{stored.size}"
+    return StoredFileResponse(
+        store.stream(stored.key, start, end), status_code=206 if wanted else 200, headers=headers
+    )
+
+
+def wanted_range(stored: StoredFile, request_headers: Mapping[str, str]) -> tuple[int, int] | None:
+    asked = request_headers.get("range", "")
+    if_range = request_headers.get("if-range", "")
+    if not asked or not range_applies(if_range, etag=stored.etag, modified=stored.modified):
+        return None
+    return parse_range(asked, stored.size)
+
+
+def common_headers(stored: StoredFile, *, content_type: str, file_name: str) -> dict[str, str]:
+    return {
+        "content-type": content_type,
+        "etag": stored.etag,
+        "last-modified": http_date(stored.modified.astimezone(UTC)),
+        "accept-ranges": "bytes",
+        "cache-control": "private",
+        "content-disposition": content_disposition(file_name),
+        "x-content-type-options": "nosniff",
+    }
+
+
+def content_disposition(file_name: str) -> str:
+    """Whatever the name holds, it comes out as one harmless token (RFC 5987)."""
+    flat = file_name.replace("/", "_").replace("\\", "_").encode("utf-8", "replace")
+    return f"inline; filename*=UTF-8''{quote(flat, safe='')}"

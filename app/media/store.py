@@ -1,0 +1,267 @@
+"""Where files lie: a local folder, or an object store, behind eight methods."""
+
+import asyncio
+import os
+import re
+import secrets
+import shutil
+from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from io import FileIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import obstore
+import structlog
+from obstore.exceptions import BaseError
+from obstore.store import LocalStore, S3Store
+
+from app.errors import NotFound, Unavailable
+
+if TYPE_CHECKING:
+    from obstore import Attributes, GetOptions  # only exist for type checkers
+    from obstore.store import ClientConfig
+
+log = structlog.get_logger(__name__)
+
+KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
+MAX_KEY = 512
+# What one reader holds in memory; hundreds read at the same time.
+PIECE_BYTES = 32 * 1024
+PART_BYTES = 5 * 1024 * 1024
+PARTS_AT_ONCE = 2
+STALL_SECONDS = 30.0
+"""An object store that says nothing for so long is not there."""
+LONGEST_READING = timedelta(hours=12)
+ABSENT = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A file in the store: ``size`` in bytes, ``etag`` in its quotes, ``modified`` with a time zone."""
+
+    key: str
+    size: int
+    etag: str
+    modified: datetime
+
+
+class MediaStore:
+    """Keys look like ``tasks/<id>/video.mp4``; a key with ``..`` or odd characters is never found.
+
+    Every method raises ``Unavailable`` when the store itself can't be used.
+    """
+
+    def __init__(self, objects: LocalStore | S3Store, *, folder: Path | None, url: str = "") -> None:
+        self._objects = objects
+        self._folder = folder
+        self._url = url
+
+    @classmethod
+    def open(
+        cls, url: str, *, folder: Path, endpoint: str = "", stall_seconds: float = STALL_SECONDS
+    ) -> "MediaStore":
+        """``s3://bucket/prefix`` (credentials from the usual ``AWS_`` variables), or empty for ``folder``."""
+        if not url:
+            root = folder.resolve()
+            return cls(LocalStore(root, mkdir=True, automatic_cleanup=True), folder=root)
+        return cls(object_store(url, endpoint, stall_seconds=stall_seconds), folder=None, url=url)
+
+    async def put(self, key: str, content: bytes | AsyncIterator[bytes], *, content_type: str = "") -> int:
+        """Store whole or not at all, replacing what was there; returns the size in bytes.
+
+        A ``FilmgateError`` of the iterator comes through as it is, and leaves nothing behind. An object store
+        keeps ``content_type``, for those who read there.
+        """
+        counted = Counted(content)
+        kept: Attributes = {"Content-Type": content_type} if content_type and self._folder is None else {}
+        try:
+            await obstore.put_async(
+                self._objects,
+                checked(key),
+                content if isinstance(content, bytes) else counted,
+                attributes=kept,
+                chunk_size=PART_BYTES,
+                max_concurrency=PARTS_AT_ONCE,
+            )
+        except (BaseError, OSError) as error:
+            raise unavailable("put", error) from error
+        return counted.size
+
+    async def head(self, key: str) -> StoredFile:
+        """Raises ``NotFound``."""
+        try:
+            found = await obstore.head_async(self._objects, checked(key))
+        except ABSENT as error:
+            raise missing() from error
+        except (BaseError, OSError) as error:
+            raise unavailable("head", error) from error
+        etag = found["e_tag"] or f'"{found["size"]}-{int(found["last_modified"].timestamp())}"'
+        return StoredFile(key=key, size=found["size"], etag=etag, modified=found["last_modified"])
+
+    async def get(self, key: str) -> bytes:
+        """The whole file; for small ones. Raises ``NotFound``."""
+        try:
+            answer = await obstore.get_async(self._objects, checked(key))
+            return bytes(await answer.bytes_async())
+        except ABSENT as error:
+            raise missing() from error
+        except (BaseError, OSError) as error:
+            raise unavailable("get", error) from error
+
+    async def stream(self, key: str, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes, None]:
+        """Bytes ``start`` up to, not including, ``end``, in small pieces, none read before it is asked for.
+
+        Close it (``contextlib.aclosing``) to let go of the file early. Raises ``NotFound``.
+        """
+        if self._folder is not None:
+            pieces = read_file(self._folder / checked(key), start=start, end=end)
+        else:
+            pieces = self._read_object(checked(key), start=start, end=end)
+        try:
+            async for piece in pieces:
+                yield piece
+        except ABSENT as error:
+            raise missing() from error
+        except (BaseError, OSError) as error:
+            raise unavailable("stream", error) from error
+        finally:
+            await pieces.aclose()
+
+    async def _read_object(self, key: str, *, start: int, end: int | None) -> AsyncGenerator[bytes, None]:
+        if end is None:  # an offset of 0 would be refused for an empty file
+            wanted: GetOptions = {"range": {"offset": start}} if start else {}
+        elif start < end:
+            wanted = {"range": (start, end)}
+        else:
+            return
+        answer = await obstore.get_async(self._objects, key, options=wanted)
+        async for piece in answer.stream(min_chunk_size=PIECE_BYTES):
+            yield bytes(piece)
+
+    async def delete(self, prefix: str) -> None:
+        """Delete one file, or a folder with all in it; nothing there is fine too."""
+        prefix = checked(prefix)
+        try:
+            if self._folder is not None:
+                await asyncio.to_thread(remove, self._folder / prefix)
+                return
+            batches = obstore.list(self._objects, prefix)
+            keys = [entry["path"] async for batch in batches for entry in batch]
+            await obstore.delete_async(self._objects, [*keys, prefix])
+        except (BaseError, OSError) as error:
+            raise unavailable("delete", error) from error
+
+    def local_path(self, key: str) -> Path | None:
+        """The file itself when the store is a folder, else None; for tools that need a path."""
+        return self._folder / checked(key) if self._folder is not None else None
+
+    async def presign(self, key: str, seconds: int, *, endpoint: str = "") -> str | None:
+        """An address at the object store itself that anybody may GET for so long; None for a folder.
+
+        ``endpoint``: what it begins with, where that is not what we call the store by.
+        """
+        objects = self._objects
+        if isinstance(objects, LocalStore):
+            return None
+        try:
+            if endpoint:
+                objects = object_store(self._url, endpoint)
+            return await obstore.sign_async(objects, "GET", checked(key), timedelta(seconds=seconds))
+        except (BaseError, OSError, ValueError) as error:
+            raise unavailable("presign", error) from error
+
+    async def check(self) -> None:
+        """Write, read and delete a small file. Raises ``Unavailable``."""
+        key, content = f"probe/{secrets.token_hex(8)}", secrets.token_bytes(16)
+        await self.put(key, content)
+        try:
+            if await self.get(key) != content:
+                raise Unavailable("The file store does not return what was put into it.")
+        finally:
+            await self.delete(key)
+
+    async def used(self) -> tuple[int, int]:
+        """How many files there are and how many bytes they have together; looks at every one."""
+        files = size = 0
+        try:
+            async for batch in obstore.list(self._objects):
+                files += len(batch)
+                size += sum(entry["size"] for entry in batch)
+        except (BaseError, OSError) as error:
+            raise unavailable("list", error) from error
+        return files, size
+
+
+def object_store(url: str, endpoint: str, *, stall_seconds: float = STALL_SECONDS) -> S3Store:
+    options: ClientConfig = {
+        "read_timeout": timedelta(seconds=stall_seconds),
+        # Of a whole answer: a reader may be as slow as it likes, so only what stalls is given up.
+        "timeout": LONGEST_READING,
+    }
+    if endpoint:
+        options["allow_http"] = endpoint.startswith("http://")
+    place: dict[str, Any] = {"endpoint": endpoint.rstrip("/")} if endpoint else {}
+    return S3Store.from_url(url, retry_config={"max_retries": 3}, client_options=options, **place)
+
+
+class Counted:
+    """Passes pieces on and keeps count of their bytes."""
+
+    def __init__(self, content: bytes | AsyncIterator[bytes]) -> None:
+        self._content = content
+        self.size = len(content) if isinstance(content, bytes) else 0
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        if isinstance(self._content, bytes):
+            return
+        async for piece in self._content:
+            self.size += len(piece)
+            yield piece
+
+
+async def read_file(path: Path, *, start: int, end: int | None) -> AsyncGenerator[bytes, None]:
+    """Pieces of a local file; each is read in a thread when it is asked for."""
+    # Opened here and not in a thread: a reader cancelled meanwhile could never close it.
+    with open_file(path) as file:
+        end = os.fstat(file.fileno()).st_size if end is None else end
+        while start < end:
+            piece = await asyncio.to_thread(read_piece, file, at=start, size=min(PIECE_BYTES, end - start))
+            if not piece:
+                return
+            start += len(piece)
+            yield piece
+
+
+def open_file(path: Path) -> FileIO:
+    return FileIO(path)
+
+
+def read_piece(file: FileIO, *, at: int, size: int) -> bytes:
+    return os.pread(file.fileno(), size, at)
+
+
+def remove(path: Path) -> None:
+    # Not left to the object layer: it would not see the remains of uploads that a crash cut short.
+    try:
+        shutil.rmtree(path)
+    except NotADirectoryError:
+        path.unlink()
+    except FileNotFoundError:
+        return
+
+
+def checked(key: str) -> str:
+    if len(key) > MAX_KEY or not KEY.fullmatch(key):
+        raise missing()
+    return key
+
+
+def missing() -> NotFound:
+    return NotFound("No such file")
+
+
+def unavailable(action: str, error: BaseException) -> Unavailable:
+    log.error("store.failed", action=action, error=type(error).__name__, detail=str(error)[:300])
+    return Unavailable("The file store can't be used just now.")

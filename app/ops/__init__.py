@@ -1,0 +1,1 @@
+"""Operations: the outermost layer of the web process, logs, metrics, health."""

@@ -1,0 +1,143 @@
+"""The outermost ASGI layer: request ids, the body limit, the last catch, and counts."""
+
+import re
+import secrets
+import time
+from collections.abc import Callable
+from functools import lru_cache
+
+import structlog
+from prometheus_client import Counter, Histogram
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.errors import FilmgateError, PayloadTooLarge, Unavailable
+from app.ops.envelope import ANTHROPIC_PATH, error_bytes, error_headers
+from app.ops.metrics import REQUEST_SECONDS, REQUESTS
+
+log = structlog.get_logger()
+LIMITS = b"x-ratelimit-"
+SAFE_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
+
+
+@lru_cache(maxsize=4096)
+def _counters(route: str, method: str, status: int) -> tuple[Counter, Histogram]:
+    return REQUESTS.labels(route, method, status), REQUEST_SECONDS.labels(route)
+
+
+class Edge:
+    """Pure ASGI, so that streams pass through untouched."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        max_body_bytes: int,
+        unavailable: tuple[type[Exception], ...],
+        draining: Callable[[], bool],
+    ) -> None:
+        self._app = app
+        self._max = max_body_bytes
+        self._unavailable = unavailable
+        self._draining = draining
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        exchange = Exchange(scope, receive, send, max_body_bytes=self._max)
+        try:
+            if exchange.declared > self._max:
+                raise exchange.too_large
+            if scope["method"] == "POST" and self._draining():
+                raise Unavailable("The server is restarting; please try again.", retry_after=1)
+            await self._app(scope, exchange.receive, exchange.send)
+        except FilmgateError as error:
+            await exchange.answer(error)
+        except self._unavailable as error:
+            log.error("database.away", request_id=exchange.id, error=type(error).__name__)
+            await exchange.answer(
+                Unavailable("The database does not answer; please try again.", retry_after=2)
+            )
+        except Exception:  # the outermost handler: nothing else may decide what a client sees
+            log.exception("request.failed", request_id=exchange.id, path=scope["path"])
+            await exchange.answer(
+                FilmgateError("Something went wrong here. The request id tells the operator what.")
+            )
+        finally:
+            exchange.count()
+
+
+class Exchange:
+    """One request and its answer, watched as they pass."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, *, max_body_bytes: int) -> None:
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._max = max_body_bytes
+        self._read = 0
+        self._status = 0
+        self._began = time.perf_counter()
+        self.declared = 0
+        given = ""
+        for name, value in scope["headers"]:
+            if name == b"content-length" and value.isdigit():
+                self.declared = int(value)
+            elif name == b"x-request-id":
+                given = value.decode("latin-1")
+        self.id = given if SAFE_ID.fullmatch(given) else f"req_{secrets.token_hex(16)}"
+        scope.setdefault("state", {})["request_id"] = self.id
+
+    @property
+    def too_large(self) -> PayloadTooLarge:
+        return PayloadTooLarge(f"The body is larger than the limit of {self._max} bytes.")
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "http.request":
+            self._read += len(message.get("body", b""))
+            if self._read > self._max:
+                raise self.too_large
+        return message
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._status = message["status"]
+            given = message.get("headers", ())
+            own = self._scope["state"].get("headers")
+            if own is not None:  # what is said of our own limits stands; an upstream's are not the client's
+                given = [*(h for h in given if not h[0].startswith(LIMITS)), *own]
+            message["headers"] = [*given, (b"x-request-id", self.id.encode())]
+        await self._send(message)
+
+    async def answer(self, error: FilmgateError) -> None:
+        """The error as a response, unless one has begun."""
+        if self._status:
+            return
+        body = error_bytes(error, path=self._scope["path"], request_id=self.id)
+        headers = {
+            "content-type": "application/json",
+            "content-length": str(len(body)),
+            **error_headers(error),
+        }
+        if self._scope["path"].startswith(ANTHROPIC_PATH):
+            headers["request-id"] = self.id  # where its SDKs look
+        raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+        await self.send({"type": "http.response.start", "status": error.status, "headers": raw})
+        await self.send({"type": "http.response.body", "body": body})
+
+    def count(self) -> None:
+        route = self._route()
+        requests, seconds = _counters(
+            route, self._scope["method"] if route != "none" else "any", self._status
+        )
+        requests.inc()
+        seconds.observe(time.perf_counter() - self._began)
+
+    def _route(self) -> str:
+        """The route's pattern, never the path that a client made up."""
+        pattern = getattr(self._scope.get("route"), "path", None)
+        if pattern:
+            return str(pattern)
+        fixed = "endpoint" in self._scope and not self._scope.get("path_params")
+        return str(self._scope["path"]) if fixed else "none"

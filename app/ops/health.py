@@ -1,0 +1,48 @@
+"""`/healthz` (the process lives), `/readyz` (it can work), `/metrics` (Prometheus)."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from app.errors import FilmgateError
+
+CHECK_SECONDS = 5.0
+Check = Callable[[], Awaitable[None]]
+
+
+async def healthz(_: Request) -> Response:
+    return JSONResponse({"status": "ok"})
+
+
+async def readyz(request: Request) -> Response:
+    """200 when every part answers, else 503 with the names of those that don't."""
+    checks: Mapping[str, Check] = request.app.state.checks
+    found = {name: await _ask(check, request.app.state.away) for name, check in checks.items()}
+    ready = all(answer == "ok" for answer in found.values())
+    return JSONResponse({"status": "ready" if ready else "not ready", "checks": found}, 200 if ready else 503)
+
+
+async def metrics(request: Request) -> Response:
+    await request.app.state.gauges()
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+async def _ask(check: Check, away: tuple[type[BaseException], ...]) -> str:
+    try:
+        async with asyncio.timeout(CHECK_SECONDS):
+            await check()
+    except FilmgateError as error:
+        return error.code
+    except TimeoutError:
+        return "timeout"
+    except away:
+        return "away"
+    return "ok"
+
+
+def health_routes() -> list[Route]:
+    return [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)]

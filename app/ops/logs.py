@@ -1,0 +1,58 @@
+"""Structured logs that hold no secrets: redacted by name and by look, one line an event."""
+
+import logging
+import re
+import sys
+from collections.abc import MutableMapping
+from typing import Any
+
+import structlog
+
+SECRET_NAMES = re.compile(r"(secret|token|password|authorization|api_?key|cookie|signature)", re.IGNORECASE)
+SECRET_LOOKS = re.compile(
+    r"(sk-[A-Za-z0-9_-]{8,}|Bearer\s+\S+|eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*"
+    r"|(?<=signature=)[^&\s]+|(?<=://)[^/\s:@]+:[^/\s@]+(?=@))"
+)
+HIDDEN = "[hidden]"
+
+
+def redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    for name, value in event.items():
+        if SECRET_NAMES.search(name) and value is not None:
+            event[name] = HIDDEN
+        elif isinstance(value, str):
+            event[name] = SECRET_LOOKS.sub(HIDDEN, value)
+    return event
+
+
+def set_up(*, level: str, style: str) -> None:
+    """``style`` is json, console, or auto: console on a terminal. Other libraries' logs come the same way."""
+    pretty = style == "console" or (style == "auto" and sys.stderr.isatty())
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        redact,
+    ]
+    renderer: structlog.typing.Processor = (
+        structlog.dev.ConsoleRenderer() if pretty else structlog.processors.JSONRenderer(ensure_ascii=False)
+    )
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    for noisy in ("httpx2", "httpcore2", "uvicorn.access", "alembic", "pgqueuer"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)

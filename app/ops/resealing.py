@@ -1,0 +1,91 @@
+"""Brings every sealed value of the store under the current root key: after that none needs the old one."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from app.db import sealed as sealed_places
+from app.db.operator_tables import options
+from app.db.session import Database
+from app.db.tables import accounts, webhook_endpoints
+from app.options.document import SEALED, opened
+from app.vault import Vault
+
+Reseal = Callable[[str, str], str]
+"""A sealed value and its place, to the value under the current root."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A table with sealed columns; of each, how its text is brought over in the row of that key."""
+
+    table: sa.Table
+    columns: Mapping[str, Callable[[str, str, Reseal], str]]
+
+    @property
+    def key(self) -> sa.Column[Any]:
+        [key] = self.table.primary_key.columns
+        return key
+
+    def select(self) -> sa.Select[Any]:
+        return sa.select(self.key, *(self.table.c[name] for name in self.columns))
+
+    def changes(self, rows: Iterable[Any], vault: Vault) -> dict[str, dict[str, str]]:
+        """What to write, by row. Raises ``SettingsInvalid`` for what no known root opens."""
+        found: dict[str, dict[str, str]] = {}
+        for row in rows:
+            for name, work in self.columns.items():
+                text = row._mapping[name]
+                fresh = (
+                    work(text, row[0], lambda box, place: vault.reseal(box, place=place)) if text else text
+                )
+                if fresh != text:
+                    found.setdefault(row[0], {})[name] = fresh
+        return found
+
+
+def _in_document(text: str, name: str, reseal: Reseal) -> str:
+    stored = json.loads(text)
+    fresh = opened(stored, lambda box: {SEALED: reseal(box, sealed_places.document(name))})
+    return text if fresh == stored else json.dumps(fresh)
+
+
+def _at(place: Callable[[str], str]) -> Callable[[str, str, Reseal], str]:
+    return lambda text, key, reseal: reseal(text, place(key))
+
+
+EVERY = (
+    Sealed(
+        accounts, {"secret": _at(sealed_places.account_secret), "proxy": _at(sealed_places.account_proxy)}
+    ),
+    Sealed(
+        webhook_endpoints,
+        {"secret": _at(sealed_places.webhook_secret), "old_secret": _at(sealed_places.webhook_secret)},
+    ),
+    Sealed(options, {"value": _in_document}),
+)
+"""Whatever ``vault.seal`` is called for; a test looks that no table is forgotten."""
+
+
+async def check(database: Database, vault: Vault) -> None:
+    """Raises ``SettingsInvalid`` when something can't be opened; writes nothing."""
+    async with database.read() as connection:
+        for sealed in EVERY:
+            rows = (await connection.execute(sealed.select())).all()
+            sealed.changes(rows, vault)
+
+
+async def reseal(database: Database, vault: Vault) -> dict[str, int]:
+    """How many rows of each table were brought over: one transaction each, nothing to do the second time."""
+    done = {}
+    for sealed in EVERY:
+        async with database.write() as connection:
+            rows = (await connection.execute(sealed.select().with_for_update())).all()
+            changes = sealed.changes(rows, vault)
+            for key, fresh in changes.items():
+                await connection.execute(sa.update(sealed.table).where(sealed.key == key).values(**fresh))
+        done[sealed.table.name] = len(changes)
+    return done

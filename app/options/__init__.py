@@ -1,0 +1,1 @@
+"""What the operator changes while the gateway runs: typed documents in the store, their secrets sealed."""

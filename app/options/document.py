@@ -1,0 +1,123 @@
+"""One document of options: its fields, and what becomes of the secrets among them on their way in and out."""
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, ClassVar, TypeVar
+
+import httpx2
+from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, ValidationError
+from pydantic_core import PydanticCustomError
+
+from app.errors import InvalidRequest
+
+MASK = "********"
+"""What a secret reads as; written back, it means: keep what is there."""
+SEALED = "sealed"
+LONGEST_ADDRESS = 2048
+
+
+class Section(BaseModel):
+    """Part of a document. A field that nobody knows is refused: it is a misspelt one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Document(Section):
+    """A subclass names its row and gives every field a default, so that an empty store means something."""
+
+    document: ClassVar[str]
+
+
+def web_address(text: str) -> str:
+    try:
+        parsed = httpx2.URL(text.strip())
+    except (httpx2.InvalidURL, UnicodeError, ValueError):
+        parsed = httpx2.URL("")
+    plain = parsed.scheme in ("http", "https") and parsed.host and not parsed.userinfo
+    if not plain or len(text) > LONGEST_ADDRESS:
+        raise PydanticCustomError("address", "must be an address like https://example.com/path")
+    return str(parsed)
+
+
+Address = Annotated[str, AfterValidator(web_address)]
+OptionalAddress = Annotated[str, AfterValidator(lambda text: web_address(text) if text.strip() else "")]
+
+
+Kind = TypeVar("Kind", bound=Document)
+
+
+def read_document(kind: type[Kind], wanted: Mapping[str, Any]) -> Kind:
+    """Raises ``InvalidRequest`` that names the field as ``resolvers.0.url``."""
+    try:
+        return kind.model_validate(wanted)
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]
+        param = ".".join(str(part) for part in first["loc"]) or kind.document
+        text = str(first["msg"]).removeprefix("Value error, ")
+        raise InvalidRequest(f"{param}: {text}", param=param) from None
+
+
+def masked(document: Document) -> dict[str, Any]:
+    """As it may be shown: no secret in it."""
+    return _plain(document, lambda secret: MASK if secret else "")
+
+
+def sealed(document: Document, seal: Callable[[str], str]) -> dict[str, Any]:
+    """As it is stored."""
+    return _plain(document, lambda secret: {SEALED: seal(secret)} if secret else "")
+
+
+def opened(stored: Any, unseal: Callable[[str], Any]) -> Any:
+    """The stored form with its secrets in the clear."""
+    if isinstance(stored, dict):
+        if stored.keys() == {SEALED}:
+            return unseal(stored[SEALED])
+        return {name: opened(value, unseal) for name, value in stored.items()}
+    if isinstance(stored, list):
+        return [opened(value, unseal) for value in stored]
+    return stored
+
+
+def with_kept_secrets(wanted: Mapping[str, Any], old: Document) -> dict[str, Any]:
+    """``wanted`` with the secrets that it leaves out, or repeats as the mask; items of lists go by ``name``."""
+    filled = _filled(dict(wanted), old.model_dump())
+    assert isinstance(filled, dict)
+    return filled
+
+
+def _filled(new: Any, old: Any) -> Any:
+    if isinstance(old, SecretStr):
+        return old.get_secret_value() if new in (None, MASK) else new
+    if isinstance(old, dict) and isinstance(new, Mapping):
+        kept = {
+            name: _filled(new.get(name), value) for name, value in old.items() if _speaks(new, name, value)
+        }
+        return {**new, **kept}
+    if isinstance(new, list):
+        items = old if isinstance(old, list | tuple) else ()
+        known = {item["name"]: item for item in items if isinstance(item, dict) and "name" in item}
+        return [_filled(item, known.get(_name_of(item))) for item in new]
+    if isinstance(new, Mapping):
+        return {name: _filled(value, None) for name, value in new.items()}
+    return new if new != MASK else ""
+
+
+def _name_of(item: Any) -> str | None:
+    name = item.get("name") if isinstance(item, Mapping) else None
+    return name if isinstance(name, str) else None
+
+
+def _speaks(new: Mapping[str, Any], name: str, old: Any) -> bool:
+    return name in new or isinstance(old, SecretStr)
+
+
+def _plain(document: Document, show: Callable[[str], Any]) -> dict[str, Any]:
+    def shown(value: Any) -> Any:
+        if isinstance(value, SecretStr):
+            return show(value.get_secret_value())
+        if isinstance(value, dict):
+            return {name: shown(item) for name, item in value.items()}
+        return [shown(item) for item in value] if isinstance(value, list | tuple) else value
+
+    plain = shown(document.model_dump())
+    assert isinstance(plain, dict)
+    return plain

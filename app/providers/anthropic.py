@@ -1,0 +1,76 @@
+"""Anthropic's API, for text only: what a client sends is passed on as it is."""
+
+from collections.abc import Mapping
+from typing import ClassVar, Literal
+
+from pydantic import BaseModel
+
+from app.errors import OperationNotFound, UpstreamRejected
+from app.providers.account_options import options_of
+from app.providers.addresses import origin_of
+from app.providers.base import (
+    ANTHROPIC_PATHS,
+    Account,
+    Capabilities,
+    Operation,
+    PollAnswer,
+    Provider,
+    Submission,
+)
+from app.providers.http import UpstreamClient
+from app.providers.relay_target import RelayTarget
+from app.tasks.request import GenerationRequest
+
+HOST = "https://api.anthropic.com"
+DEFAULT_VERSION = "2023-06-01"
+"""For clients that name none: it takes all that the newer one takes, and sampling settings too."""
+COMPATIBLE = {"chat/completions"}
+"""Anthropic's own layer for OpenAI's SDK, which takes the key as OpenAI does."""
+
+
+class Options(BaseModel):
+    """``account.options``, all optional."""
+
+    version: Literal["2023-06-01", "2026-10-21"] | None = None
+    """The ``anthropic-version`` of every call. Without it each client's own goes along, as what one version
+    takes the other refuses, and every SDK sends the one that it was made for."""
+
+
+class Anthropic(Provider):
+    name = "anthropic"
+    verified: ClassVar[str] = "verified against anthropic 2.11.0"
+    auth_form: ClassVar[str] = "x-api-key"
+
+    def __init__(self, account: Account, http: UpstreamClient) -> None:
+        super().__init__(account, http)
+        version = options_of(account, Options).version
+        self._pinned = {"anthropic-version": version} if version else {}
+
+    @classmethod
+    def address(cls, account: Account) -> str:
+        return origin_of(account, HOST).removesuffix("/v1")
+
+    @classmethod
+    def credentials(cls, account: Account) -> Mapping[str, str]:
+        return {"x-api-key": account.secret} if account.secret else {}
+
+    def capabilities(self, model: str) -> Capabilities:
+        return Capabilities(kinds=frozenset({"text"}))
+
+    async def start(self, request: GenerationRequest, submission: Submission) -> Operation:
+        raise UpstreamRejected(f"{request.model} makes text, no {request.kind}", param="model")
+
+    async def poll(self, operation: Operation) -> PollAnswer:
+        raise OperationNotFound("Anthropic runs no tasks")
+
+    def relay(self, path: str) -> RelayTarget | None:
+        path = path.strip("/")
+        if path in ANTHROPIC_PATHS:
+            return RelayTarget(
+                self.http.url(f"/v1/{path}"),
+                {**self.credentials(self.account), **self._pinned},
+                defaults={"anthropic-version": DEFAULT_VERSION},
+            )
+        if path in COMPATIBLE:
+            return RelayTarget(self.http.url(f"/v1/{path}"), super().credentials(self.account))
+        return None

@@ -1,0 +1,159 @@
+"""The parts we read of what Ark answers, and what its words and codes mean."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+from app.errors import OutcomeUnknown, UpstreamError
+from app.providers.base import Failed, PollAnswer, Queued, ResultFile, Running, Succeeded
+from app.providers.openai_compatible.answers import UNKNOWN_STATES, Fields, Items, Text
+from app.providers.refusals import Meaning, look_error, submit_error
+
+State = Literal["queued", "running", "succeeded", "failed", "cancelled", "expired"]
+
+STATES: Mapping[str, State] = {
+    "queued": "queued",
+    "running": "running",
+    "succeeded": "succeeded",
+    "failed": "failed",
+    "cancelled": "cancelled",
+    "expired": "expired",
+}
+# https://www.volcengine.com/docs/82379/1299023. A code may go on after a dot: InvalidParameter.ratio.
+CODES: Mapping[str, Meaning] = {
+    "AuthenticationError": "auth",
+    "InvalidAccountStatus": "auth",
+    "AccountOverdueError": "quota",
+    "QuotaExceeded": "quota",
+    "SetLimitExceeded": "quota",
+    # These three: this account has not bought this model. Others may have, and it may do other models.
+    "ModelNotOpen": "quota",
+    "AccessDenied": "quota",
+    "OperationDenied": "quota",
+    "ServerOverloaded": "busy",
+    "RequestBurstTooFast": "busy",
+    "InflightBatchsizeExceeded": "busy",
+    "ModelLoadingError": "busy",
+    "InvalidEndpoint.ClosedEndpoint": "busy",
+    "InvalidParameter": "rejected",
+    "MissingParameter": "rejected",
+    "UnsupportedModel": "rejected",
+    "InvalidEndpoint": "missing",
+    "InvalidEndpointOrModel": "missing",
+    "NotFound": "missing",
+    "InternalServiceError": "failed",
+    "ContentSecurityDetectionError": "failed",
+}
+MODERATED = ("sensitivecontentdetected", "riskdetection")
+QUEUE_WORDS = ("queue", "concurren")
+"""In the message of ``QuotaExceeded``: too much at once, not too little money."""
+BILLED = ("resolution", "ratio", "generate_audio", "service_tier", "draft")
+
+
+class Error(BaseModel):
+    code: Text = ""
+    message: Text = ""
+    param: Text = ""
+
+    @property
+    def meaning(self) -> Meaning | None:
+        code, word = self.code, self.code.split(".")[0]
+        if any(part in code.lower() for part in MODERATED):
+            return "moderated"
+        if word == "QuotaExceeded" and any(part in self.message.lower() for part in QUEUE_WORDS):
+            return "busy"
+        if word.endswith("RateLimitExceeded"):
+            return "busy"
+        return CODES.get(code) or CODES.get(word)
+
+
+class Answer(BaseModel):
+    """Every answer of Ark may be an error; one about a task tells that task's."""
+
+    id: Text = ""
+    error: Error | None = None
+
+    def refused(self) -> bool:
+        return self.error is not None and bool(self.error.code or self.error.message)
+
+    def submit_error(self, status: int, headers: Mapping[str, str], said: str) -> UpstreamError:
+        if self.error is None:
+            return OutcomeUnknown("Ark accepted the request without naming the work")
+        error = submit_error(self.error.meaning, said, status=status, headers=headers)
+        error.param = self.error.param or None
+        return error
+
+    def look_error(self, status: int, headers: Mapping[str, str], said: str) -> UpstreamError:
+        return look_error(self.error.meaning if self.error else None, said, status=status, headers=headers)
+
+
+class Task(Answer):
+    status: Text = ""
+    safety_identifier: Text = ""
+    content: Fields = {}
+    usage: Fields = {}
+    duration: Any = None
+    frames: Any = None
+    framespersecond: Any = None
+    resolution: Text = ""
+    ratio: Text = ""
+    generate_audio: Any = None
+    service_tier: Text = ""
+    draft: Any = None
+
+
+class TaskList(BaseModel):
+    total: int
+    items: list[Task] = []
+
+
+class Pictures(Answer):
+    data: Items = []
+    usage: Fields = {}
+
+    def links(self) -> list[str]:
+        return [item["url"] for item in self.data if isinstance(item, dict) and item.get("url")]
+
+    def complaint(self) -> Error | None:
+        """Why there is no picture: said of the whole, or of the first one."""
+        spoken = [item.get("error") for item in self.data if isinstance(item, dict) and item.get("error")]
+        return Error.model_validate(spoken[0]) if spoken else self.error
+
+
+def poll_answer(task: Task, said: str) -> PollAnswer | None:
+    """``task`` in our words; None when it claims success and names no video. ``said`` is its cleaned message."""
+    state = STATES.get(task.status)
+    if state == "queued":
+        return Queued()
+    if state in {"cancelled", "expired"}:
+        return Failed(task.status, said or f"Ark says: {task.status}")
+    if state == "failed":
+        moderated = task.error is not None and task.error.meaning == "moderated"
+        return Failed("content_policy_violation" if moderated else "upstream_error", said)
+    if state == "succeeded":
+        return _succeeded(task)
+    if state is None:
+        UNKNOWN_STATES.labels(provider="ark").inc()
+    return Running()
+
+
+def _succeeded(task: Task) -> Succeeded | None:
+    video, frame = task.content.get("video_url"), task.content.get("last_frame_url")
+    if not isinstance(video, str) or not video:
+        return None
+    files = [ResultFile("video", "video/mp4", url=video)]
+    if isinstance(frame, str) and frame:
+        files.append(ResultFile("image", "image/png", url=frame))
+    facts: dict[str, Any] = {"seconds": _seconds(task), **{name: getattr(task, name) for name in BILLED}}
+    usage = {name: value for name, value in facts.items() if value not in (None, "")}
+    return Succeeded(tuple(files), usage=usage | task.usage)
+
+
+def _seconds(task: Task) -> float | None:
+    """Ark tells the length in seconds or in frames, as it was asked for."""
+    if isinstance(task.duration, int | float):
+        return task.duration
+    if isinstance(task.frames, int) and isinstance(task.framespersecond, int) and task.framespersecond:
+        return task.frames / task.framespersecond
+    return None

@@ -1,0 +1,105 @@
+"""How a wish for a picture is put into Ark's words (``/images/generations``), and what one costs."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from app.errors import UpstreamRejected
+from app.providers.inputs import as_data_uri, at_most, check, passed_on, refuse
+from app.providers.sizes import pixels
+from app.tasks.request import GenerationRequest, Kind, Role
+
+IMAGE: frozenset[Kind] = frozenset({"image"})
+TIERS = {"1K": 1024, "2K": 2048, "3K": 3072, "4K": 4096}
+RATIOS = {"1:1", "4:3", "3:4", "16:9", "9:16", "3:2", "2:3", "21:9", "9:21"}
+ROUND = 16
+RESERVED = {
+    "model", "prompt", "image", "size", "n", "response_format", "stream", "sequential_image_generation",
+    "sequential_image_generation_options", "tools", "layer_decomposition", "api_key",
+}  # fmt: skip
+"""What ``extra`` can't set: these choose the model, the account, the price, the inputs or the form of the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What one family of models can take; ``part`` is found in its models' names."""
+
+    part: str
+    least: int
+    most: int
+    """Pixels of a picture."""
+    references: int
+    tier: str = "2K"
+    """What it makes when only a shape is asked for."""
+
+
+MODELS = (
+    Model("seedream-5-0-pro", 1024 * 1024, 2048 * 2304, references=10),
+    Model("seedream-5-0", 2560 * 1440, 4096 * 4096, references=14),
+    Model("seedream-4-5", 2560 * 1440, 4096 * 4096, references=14),
+    Model("seedream-4-0", 1280 * 720, 4096 * 4096, references=14),
+    Model("seedream-3-0", 512 * 512, 2048 * 2048, references=0, tier="1K"),
+    Model("seededit", 512 * 512, 2048 * 2048, references=1, tier="1K"),
+)
+ANY = Model("", 512 * 512, 4096 * 4096, references=14)
+
+
+def model_of(name: str) -> Model:
+    return next((model for model in MODELS if model.part in name.lower()), ANY)
+
+
+def roles_of(model: Model) -> frozenset[Role]:
+    return frozenset({"reference_image"}) if model.references else frozenset()
+
+
+def fields(request: GenerationRequest) -> dict[str, Any]:
+    """The body of an images call. Raises ``UpstreamRejected`` for what has no field there."""
+    model = model_of(request.model)
+    check(request, roles_of(model), kinds=IMAGE)
+    refuse(request, "negative_prompt", "style", "characters")
+    pictures = [as_data_uri(item) for item in at_most(request, "reference_image", model.references)]
+    told: dict[str, Any] = {
+        "model": request.model,
+        "prompt": request.prompt,
+        "image": (pictures[0] if len(pictures) == 1 else pictures) or None,
+        "size": _size(request, model),
+        "seed": request.seed,
+        "watermark": request.watermark,
+        "response_format": "url",
+    }
+    told = {name: value for name, value in told.items() if value is not None}
+    return passed_on(request, RESERVED) | told
+
+
+def usage_of(usage: Mapping[str, Any]) -> dict[str, Any]:
+    return {"images": usage["generated_images"], **usage} if "generated_images" in usage else dict(usage)
+
+
+def _size(request: GenerationRequest, model: Model) -> str | None:
+    if request.size:
+        return _grown(*pixels(request.size), model)
+    tier = request.resolution.upper() if request.resolution else None
+    if tier is not None and tier not in TIERS:
+        text = f"resolution must be one of {', '.join(TIERS)} for {request.model}, not {request.resolution}"
+        raise UpstreamRejected(text, param="resolution")
+    if request.aspect_ratio is None:
+        return tier
+    if request.aspect_ratio not in RATIOS:
+        text = f"aspect_ratio must be one of {', '.join(sorted(RATIOS))}, not {request.aspect_ratio}"
+        raise UpstreamRejected(text, param="aspect_ratio")
+    wide, high = (int(part) for part in request.aspect_ratio.split(":"))
+    unit = TIERS[tier or model.tier] / math.sqrt(wide * high)
+    return _grown(_rounded(wide * unit), _rounded(high * unit), model)
+
+
+def _grown(width: int, height: int, model: Model) -> str:
+    """The same shape in the smallest size that the model makes, where the one asked for is too small for it."""
+    if width * height >= model.least:
+        return f"{width}x{height}"
+    factor = math.sqrt(model.least / (width * height))
+    return f"{_rounded(width * factor)}x{_rounded(height * factor)}"
+
+
+def _rounded(length: float) -> int:
+    return math.ceil(length / ROUND) * ROUND

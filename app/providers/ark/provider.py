@@ -1,0 +1,179 @@
+"""Seedance and Seedream on Volcengine Ark and on BytePlus ModelArk, which speak the same API."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import ClassVar
+from urllib.parse import quote
+
+from pydantic import BaseModel
+
+from app.errors import OutcomeUnknown, PollFailed
+from app.providers.absence import Absences
+from app.providers.account_options import options_of
+from app.providers.addresses import origin_of
+from app.providers.ark import images, requests
+from app.providers.ark.answers import Answer, Pictures, Task, TaskList, poll_answer
+from app.providers.base import (
+    ANTHROPIC_PATHS,
+    Account,
+    Capabilities,
+    Kind,
+    Operation,
+    Pace,
+    PollAnswer,
+    Provider,
+    ResultFile,
+    Submission,
+    Succeeded,
+)
+from app.providers.http import UpstreamClient
+from app.providers.relay_target import RelayTarget
+from app.tasks.request import GenerationRequest
+
+HOST = "https://ark.cn-beijing.volces.com/api/v3"
+"""BytePlus: ``https://ark.ap-southeast.bytepluses.com/api/v3``."""
+TASKS = "/contents/generations/tasks"
+PICTURES = "/images/generations"
+LIST_PAGE = 500
+MOST_PAGES = 4
+MARK = "filmgate-"
+NOT_SPOKEN = ANTHROPIC_PATHS | {"images/edits", "images/variations"}
+ALL_KINDS: frozenset[Kind] = frozenset({"video", "image", "text"})
+
+
+class Options(BaseModel):
+    """``account.options``, all optional."""
+
+    mark: bool = True
+    """Send our name for a task as its ``safety_identifier``: the list shows it again, so a submission whose
+    answer was lost can be found. Off: the client's own goes along."""
+    lost_after_seconds: float = 120
+    """How long the list must not show a submission before it counts as never arrived."""
+    image_seconds: float = 300
+    """How long an images call may take: it answers only when the picture is there."""
+
+
+class Ark(Provider):
+    name = "ark"
+    verified: ClassVar[str] = "verified against volcengine-ark-runtime 5.0.54"
+    pace = Pace(first=5.0, factor=1.2, cap=20.0)
+
+    def __init__(self, account: Account, http: UpstreamClient) -> None:
+        super().__init__(account, http)
+        self.options = options_of(account, Options)
+        self._absences = Absences()
+
+    @classmethod
+    def address(cls, account: Account) -> str:
+        address = origin_of(account, HOST)
+        return address if address.endswith("/api/v3") else f"{address}/api/v3"
+
+    def capabilities(self, model: str) -> Capabilities:
+        name = model.lower()
+        if "seedream" in name or "seededit" in name:
+            pictures = images.model_of(model)
+            return Capabilities(
+                kinds=frozenset({"image"}), roles=images.roles_of(pictures), max_pixels=pictures.most
+            )
+        known = requests.model_of(model)
+        kinds: frozenset[Kind] = (
+            frozenset({"video"}) if "seedance" in name else self.account.kinds or ALL_KINDS
+        )
+        return Capabilities(
+            kinds=kinds, roles=known.roles, seconds=known.seconds, cancel=True, idempotency_key=self.options.mark
+        )  # fmt: skip
+
+    async def start(self, request: GenerationRequest, submission: Submission) -> Operation:
+        if request.kind == "image":
+            return await self._start_picture(request, submission)
+        body = requests.fields(request, mark=self._mark(submission))
+        answer = await self.http.post_json(TASKS, body, answer=Answer, even_if=Answer.refused)
+        if answer.body.refused() or not answer.body.id:
+            raise answer.body.submit_error(answer.status, answer.headers, self._said(answer.body))
+        return Operation(id=answer.body.id)
+
+    async def poll(self, operation: Operation) -> PollAnswer:
+        if "images" in operation.data:
+            files = [ResultFile("image", "image/jpeg", url=link) for link in operation.data["images"]]
+            return Succeeded(tuple(files), usage=images.usage_of(operation.data.get("usage", {})))
+        task = await self._look(operation)
+        found = poll_answer(task, self._said(task))
+        if found is None:
+            raise PollFailed("Ark says it is done, but names no video")
+        return found
+
+    async def cancel(self, operation: Operation) -> bool:
+        # DELETE cancels what is queued, but of what has ended it removes the record with the result.
+        if "images" in operation.data or (await self._look(operation)).status != "queued":
+            return False
+        return await self.http.delete(_path(operation))
+
+    async def recover(self, request: GenerationRequest, submission: Submission) -> Operation | None:
+        mark = self._mark(submission)
+        if request.kind == "image" or mark is None:
+            return await super().recover(request, submission)
+        marked = False
+        for number in range(1, MOST_PAGES + 1):
+            page = await self._listed(number)
+            for task in page.items:
+                if task.safety_identifier == mark and task.id:
+                    return Operation(id=task.id)
+                marked = marked or task.safety_identifier.startswith(MARK)
+            if number * LIST_PAGE >= page.total:
+                self._sure_it_never_came(mark, marked=marked)
+                return None
+        raise OutcomeUnknown("Ark's list is too long to look the submission up in it")
+
+    def relay(self, path: str) -> RelayTarget | None:
+        path = path.lstrip("/")
+        if path in NOT_SPOKEN:
+            return None
+        return RelayTarget(self.http.url(f"/{path}"), self.credentials(self.account))
+
+    async def _start_picture(self, request: GenerationRequest, submission: Submission) -> Operation:
+        body, patience = images.fields(request), self.options.image_seconds
+        answer = await self.http.post_json(
+            PICTURES, body, answer=Pictures, timeout=patience, even_if=Answer.refused
+        )
+        links = answer.body.links()
+        if not links or answer.status >= 400:
+            refusal = Answer(error=answer.body.complaint())
+            raise refusal.submit_error(answer.status, answer.headers, self._said(refusal))
+        # The links are in this answer and nowhere else, so they go into the receipt.
+        return Operation(
+            id=f"image_{submission.idempotency_key}", data={"images": links, "usage": answer.body.usage}
+        )
+
+    async def _look(self, operation: Operation) -> Task:
+        answer = await self.http.get(_path(operation), answer=Task, even_if=Answer.refused)
+        if answer.status >= 400:
+            raise answer.body.look_error(answer.status, answer.headers, self._said(answer.body))
+        return answer.body
+
+    async def _listed(self, number: int) -> TaskList:
+        page: Mapping[str, int] = {"page_num": number, "page_size": LIST_PAGE}
+        return (await self.http.get(TASKS, answer=TaskList, params=page)).body
+
+    def _sure_it_never_came(self, mark: str, *, marked: bool) -> None:
+        """Only where the list shows marks, and not this one for a while, the submission never arrived."""
+        self._absences.confirm(
+            mark, after=self.options.lost_after_seconds, otherwise="Ark does not list the task yet"
+        )
+        if not marked:
+            raise OutcomeUnknown(
+                "Ark's list shows none of our marks, so it can't tell whether the task arrived"
+            )
+
+    def _mark(self, submission: Submission) -> str | None:
+        """Ark takes 64 characters and asks for names that say nothing."""
+        if not self.options.mark:
+            return None
+        return MARK + hashlib.sha256(submission.idempotency_key.encode()).hexdigest()[:48]
+
+    def _said(self, answer: Answer) -> str:
+        error = answer.error
+        return self.http.cleaned(error.message or error.code) if error else ""
+
+
+def _path(operation: Operation) -> str:
+    return f"{TASKS}/{quote(operation.id, safe='')}"

@@ -1,0 +1,145 @@
+"""Black Forest Labs (``api.bfl.ai``): FLUX pictures and FLUX 3 videos, looked at where the answer says."""
+
+import re
+from collections.abc import Collection, Mapping
+from typing import ClassVar
+from urllib.parse import parse_qs, urlsplit
+
+from app.errors import InvalidRequest, OperationNotFound, OutcomeUnknown, PollFailed
+from app.providers.addresses import origin_of
+from app.providers.base import (
+    Account,
+    Capabilities,
+    Failed,
+    Operation,
+    Pace,
+    PollAnswer,
+    Provider,
+    Running,
+    Submission,
+)
+from app.providers.bfl import requests
+from app.providers.bfl.answers import STATES, Accepted, Credits, Result, is_bfl, result_of
+from app.providers.checking import Balance
+from app.providers.http import UpstreamClient
+from app.providers.openai_compatible.answers import UNKNOWN_STATES
+from app.tasks.request import GenerationRequest
+
+HOST = "https://api.bfl.ai"
+RESULT = "/v1/get_result"
+PATH = re.compile(r"(/(?!\.)[\w.-]+)+", re.ASCII)
+
+
+class BFL(Provider):
+    """A result lies at the cluster that took the request; an operation keeps its host, path and id.
+
+    The key goes only to the account's own address, to hosts of BFL's when that address is one of them, and to
+    ``account.options["polling_origins"]``.
+    """
+
+    name = "bfl"
+    tells_progress = True
+    verified: ClassVar[str] = "documented"
+    auth_form: ClassVar[str] = "x-key"
+    pace = Pace(first=1.0, factor=1.3, cap=10.0)
+
+    def __init__(self, account: Account, http: UpstreamClient) -> None:
+        super().__init__(account, http)
+        told = account.options.get("polling_origins", [])
+        if not isinstance(told, list) or any(not urlsplit(str(one)).hostname for one in told):
+            raise InvalidRequest(
+                "polling_origins must be a list like ['https://host']", param="options.polling_origins"
+            )
+        self._origins = {urlsplit(one).netloc: str(one).rstrip("/") for one in told}
+        self._clusters: dict[str, UpstreamClient] = {}
+
+    @classmethod
+    def address(cls, account: Account) -> str:
+        return origin_of(account, HOST).removesuffix("/v1")
+
+    @classmethod
+    def credentials(cls, account: Account) -> Mapping[str, str]:
+        return {"x-key": account.secret} if account.secret else {}
+
+    def capabilities(self, model: str) -> Capabilities:
+        known = requests.model_of(model)
+        return Capabilities(
+            kinds=frozenset({known.kind}),
+            roles=known.roles,
+            seconds=known.seconds,
+            max_pixels=known.max_pixels,
+        )
+
+    async def start(self, request: GenerationRequest, submission: Submission) -> Operation:
+        path, body = requests.body_of(request)
+        answer = await self.http.post_json(path, body, answer=Accepted)
+        said = answer.body
+        if not said.id:
+            raise OutcomeUnknown("BFL accepted the request without naming the task")
+        data = {
+            "kind": request.kind,
+            "usage": said.facts,
+            **place_of(said.polling_url, own=self.http.base_url, others=self._origins),
+        }
+        return Operation(id=said.id, data=data)
+
+    async def poll(self, operation: Operation) -> PollAnswer:
+        host, client = operation.data.get("host", ""), self.http
+        if host:
+            client = self._cluster(host)
+        key = self.credentials(self.account)
+        task = operation.data.get("task", operation.id)
+        answer = await client.get(operation.data["path"], answer=Result, params={"id": task}, headers=key)
+        found = answer.body
+        state = STATES.get(found.word)
+        if state == "missing":
+            raise OperationNotFound("BFL does not know the task")
+        if state == "moderated":
+            return Failed("content_policy_violation", found.said(self.http.cleaned))
+        if state == "failed":
+            return Failed("upstream_error", found.said(self.http.cleaned))
+        if state == "succeeded":
+            done = result_of(found, kind=operation.data["kind"], usage=operation.data["usage"])
+            if done is None:
+                raise PollFailed("BFL says it is ready, but names no file")
+            return done
+        if state is None:
+            UNKNOWN_STATES.labels(provider=self.name).inc()
+        return Running(progress=found.percent)
+
+    async def balance(self) -> Balance:
+        found = (await self.http.get("/v1/credits", answer=Credits)).body
+        return Balance(found.credits, "credits")
+
+    async def close(self) -> None:
+        for client in self._clusters.values():
+            await client.aclose()
+        await super().close()
+
+    def _cluster(self, host: str) -> UpstreamClient:
+        if host not in self._clusters:
+            origin = self._origins.get(host) or (f"https://{host}" if is_bfl(host) else None)
+            if origin is None:
+                raise PollFailed("the host that BFL named is no longer among the account's polling_origins")
+            self._clusters[host] = self.http.sibling(origin)
+        return self._clusters[host]
+
+
+def place_of(polling_url: str, *, own: str, others: Collection[str]) -> dict[str, str]:
+    """Where to look, without an address. Raises ``OutcomeUnknown`` for a host that may not have the key.
+
+    ``own`` is the account's address, ``others`` hosts that may have the key, too.
+    """
+    if not polling_url:
+        return {"path": RESULT}
+    there, here = urlsplit(polling_url), urlsplit(own)
+    task = parse_qs(there.query).get("id", [""])[0]
+    place = {"path": there.path if PATH.fullmatch(there.path) else RESULT} | ({"task": task} if task else {})
+    if (there.scheme, there.netloc) == (here.scheme, here.netloc):
+        return place
+    if there.netloc in others:
+        return {**place, "host": there.netloc}
+    if there.scheme == "https" and is_bfl(there.netloc):
+        # A gateway before BFL has a key of its own, which BFL must not see: ask the gateway.
+        return {**place, "host": there.netloc} if is_bfl(here.netloc) else place
+    raise OutcomeUnknown("BFL took it, but wants to be asked at a host that is not its own")

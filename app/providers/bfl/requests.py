@@ -1,0 +1,109 @@
+"""How a wish is put into BFL's words: a path per model, and which fields that model has."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from app.errors import UpstreamRejected
+from app.providers.inputs import as_base64, at_most, check, passed_on, refuse, refuse_unsaid, whole_seconds
+from app.providers.sizes import pixels, ratio_of, tier_of
+from app.tasks.request import Action, GenerationRequest, Role
+
+VIDEO_RATIOS = ("auto", "21:9", "2:1", "16:9", "4:3", "1:1", "3:4", "9:16")
+PICTURE_RATIOS = ("21:9", "16:9", "3:2", "4:3", "1:1", "3:4", "2:3", "9:16", "9:21")
+TIERS = {"hd": 720, "fhd": 1080}
+TIER_NAMES = {"720p": "hd", "1080p": "fhd"}
+ACTIONS: frozenset[Action] = frozenset({"generate", "extend"})
+PICTURES: frozenset[Role] = frozenset({"first_frame", "reference_image"})
+RESERVED = {
+    "model", "prompt", "mode", "duration", "resolution", "width", "height", "aspect_ratio", "keyframes",
+    "start_video", "draft_cache", "image_prompt", "webhook_url", "webhook_secret", "api_key", "key",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What one family can take; ``name`` is how its models' names begin."""
+
+    name: str
+    kind: Literal["video", "image"] = "image"
+    roles: frozenset[Role] = PICTURES
+    seconds: tuple[float, float] | None = None
+    field: str = "input_image"
+    """Further pictures go as ``input_image_2`` and so on."""
+    most: int = 8
+    step: int = 16
+    """Width and height are multiples of it; 0: it takes a ratio instead."""
+    max_pixels: int | None = None
+
+
+# Longer names first. docs.bfl.ai, one page per model.
+MODELS = (
+    Model("flux-3-video", "video", frozenset({"first_frame", "last_frame", "source_video"}), (5, 20)),
+    Model("flux-kontext", most=4, step=0),
+    Model("flux-pro-1.1-ultra", field="image_prompt", most=1, step=0),
+    Model("flux-pro-1.1", field="image_prompt", most=1, step=32, max_pixels=1440 * 1440),
+    Model("flux-pro", field="image_prompt", most=1, step=32, max_pixels=1440 * 1440),
+    Model("flux-dev", field="image_prompt", most=1, step=32, max_pixels=1440 * 1440),
+)
+NEWER = Model("flux", max_pixels=4 * 1024 * 1024)
+"""FLUX.2, and names that are not known here."""
+
+
+def model_of(name: str) -> Model:
+    return next((model for model in MODELS if name.startswith(model.name)), NEWER)
+
+
+def body_of(request: GenerationRequest) -> tuple[str, dict[str, Any]]:
+    """Path and body. Raises ``UpstreamRejected`` for what has no field there."""
+    model = model_of(request.model)
+    if not request.model.replace("-", "").replace(".", "").isalnum():
+        raise UpstreamRejected("a model of BFL is named like flux-2-pro", param="model")
+    actions = ACTIONS if model.kind == "video" else frozenset[Action]({"generate"})
+    check(request, model.roles, kinds={model.kind}, actions=actions)
+    refuse_unsaid(request, "negative_prompt", "shots")
+    told = _video(request) if model.kind == "video" else _picture(request, model)
+    told["prompt"] = request.prompt
+    fields = RESERVED | {name for name in request.extra if name.startswith("input_image")}
+    extra = passed_on(request, fields, sound="generate_audio" if model.kind == "video" else "")
+    return f"/v1/{request.model}", extra | {name: value for name, value in told.items() if value is not None}
+
+
+def _video(request: GenerationRequest) -> dict[str, Any]:
+    refuse(request, "seed")
+    first, last = at_most(request, "first_frame", 1), at_most(request, "last_frame", 1)
+    clips = at_most(request, "source_video", 1)
+    if last and not first:
+        raise UpstreamRejected("a last frame needs a first one", param="last_frame")
+    if clips and first:
+        raise UpstreamRejected("a video can't be continued from frames, too", param="first_frame")
+    if (request.action == "extend") != bool(clips):
+        raise UpstreamRejected("a video goes in to be extended, and only then", param="video")
+    mode = "i2v" if first else "v2v" if clips else "t2v"
+    # BFL calls 720p and 1080p hd and fhd.
+    named = TIER_NAMES.get((request.resolution or "").lower(), request.resolution)
+    return {
+        "mode": mode,
+        "duration": whole_seconds(request),
+        "aspect_ratio": ratio_of(request, VIDEO_RATIOS),
+        "resolution": tier_of(request.model_copy(update={"resolution": named}), TIERS),
+        "keyframes": [as_base64(item) for item in first + last] or None,
+        "start_video": as_base64(clips[0]) if clips else None,
+    }
+
+
+def _picture(request: GenerationRequest, model: Model) -> dict[str, Any]:
+    refuse(request, "seconds", "resolution")
+    if len(request.media) > model.most:
+        raise UpstreamRejected(f"{request.model} takes at most {model.most} image(s)", param="image")
+    told: dict[str, Any] = {"seed": request.seed}
+    for number, item in enumerate(request.media, 1):
+        told[model.field if number == 1 else f"{model.field}_{number}"] = as_base64(item)
+    if not model.step:
+        told["aspect_ratio"] = request.aspect_ratio or ratio_of(request, PICTURE_RATIOS)
+        return told
+    if request.aspect_ratio and not request.size:
+        raise UpstreamRejected(f"{request.model} takes a size, not an aspect_ratio", param="aspect_ratio")
+    if request.size:
+        width, height = (max(1, round(side / model.step)) * model.step for side in pixels(request.size))
+        told |= {"width": width, "height": height}
+    return told

@@ -1,0 +1,1 @@
+"""Gateways that make videos and images through streamed ``/v1/chat/completions``."""

@@ -1,0 +1,41 @@
+"""What can be found out about an account without making anything that costs."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from app.providers.http import UpstreamClient
+from app.providers.relay_target import RelayTarget
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """What is left on an account, in the vendor's own ``unit`` (``credits``, ``USD``)."""
+
+    left: float
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What an upstream said when it was asked for nothing that costs: ``accepted`` and ``refused`` are about the
+    secret, ``reachable`` is all that could be found out, ``silent`` is no answer."""
+
+    verdict: Literal["accepted", "refused", "reachable", "silent"]
+    text: str
+    balance: Balance | None = None
+
+
+async def knocked(http: UpstreamClient, target: RelayTarget | None, *, has_secret: bool) -> Check:
+    """Asks for the list of models at ``target``, or at least for an answer. Raises ``UpstreamError``."""
+    if target is None:
+        status = await http.knock("/")
+        return Check("reachable", f"it answers ({status}), and offers nothing free to try the secret with")
+    path = target.url.removeprefix(http.base_url)
+    status = await http.knock(path, headers=target.headers)
+    if status in (401, 403):
+        return Check("refused", f"its list of models is refused ({status})")
+    if status >= 300:
+        return Check("reachable", f"it answers, but with {status} for its list of models")
+    if has_secret and await http.knock(path, headers=target.headers, bare=True) < 300:
+        return Check("reachable", "it lists its models to anybody: the first task will try the secret")
+    return Check("accepted", "it listed its models")

@@ -1,0 +1,1 @@
+"""ComfyUI: the operator's workflows as models, run by its own queue."""

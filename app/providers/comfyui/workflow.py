@@ -1,0 +1,148 @@
+"""A workflow as the operator gives it, a graph in API format and a map of named inputs, filled with one wish."""
+
+import copy
+import hashlib
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
+
+from app.errors import UpstreamRejected
+from app.providers.inputs import check, refuse
+from app.providers.sizes import pixels
+from app.tasks.request import GenerationRequest, MediaInput, Role
+
+ROLES: tuple[Role, ...] = (
+    "first_frame", "last_frame", "reference_image", "source_video", "reference_video", "audio", "subject",
+)  # fmt: skip
+OWN = {
+    "prompt", "negative_prompt", "seed", "width", "height", "seconds", "frames", "aspect_ratio", "resolution",
+    "style", "generate_audio", *ROLES,
+}  # fmt: skip
+"""Inputs that are filled from the wish itself, never from ``extra``."""
+WIDEST_SEED = 2**32
+
+
+class Target(BaseModel):
+    """One field of one node."""
+
+    node: str
+    field: str
+
+
+class Node(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+    class_type: str
+    inputs: dict[str, Any] = {}
+
+
+def _as_list(value: Any) -> Any:
+    return value if isinstance(value, list) else [value]
+
+
+Targets = Annotated[list[Target], BeforeValidator(_as_list)]
+
+
+class Workflow(BaseModel):
+    """One model. ``inputs`` of a media role: one target for each file, in order; of any other name: all of
+    its targets get the value. Names beyond ours are filled from what a client sends along."""
+
+    graph: dict[str, Node]
+    inputs: dict[str, Targets] = {}
+    kind: Literal["video", "image", "audio"] = "video"
+    output: str | None = None
+    """The node whose files are the result; without it every file of the kind is."""
+    fps: float | None = None
+    """Frames a second, to turn a length in seconds into ``frames``."""
+    frame_step: int = 1
+    frame_offset: int = 0
+    """Wan wants 4n + 1 frames: step 4, offset 1."""
+    seconds: tuple[float, float] | None = None
+    max_pixels: int | None = None
+
+    @model_validator(mode="after")
+    def _targets_exist(self) -> Self:
+        for name, targets in self.inputs.items():
+            missing = [target.node for target in targets if target.node not in self.graph]
+            if missing:
+                raise ValueError(f"inputs.{name} names node {missing[0]}, which the graph does not have")
+        if "frames" in self.inputs and not self.fps:
+            raise ValueError("inputs.frames needs fps")
+        return self
+
+    @property
+    def roles(self) -> frozenset[Role]:
+        return frozenset(role for role in ROLES if role in self.inputs)
+
+    def check(self, request: GenerationRequest) -> None:
+        """Refuse (``UpstreamRejected``) what the workflow has no input for."""
+        check(request, self.roles, kinds={self.kind})
+        refuse(request, "shots")
+        if request.watermark or request.private:
+            name = "watermark" if request.watermark else "private"
+            raise UpstreamRejected(f"{request.model} has no {name}", param=name)
+        for item in request.media:
+            if item.content is None:
+                raise UpstreamRejected(f"the {item.role} is no longer there", param=item.role)
+        for role in self.roles:
+            if len(request.media_with(role)) > len(self.inputs[role]):
+                text = f"{request.model} takes {len(self.inputs[role])} {role}(s)"
+                raise UpstreamRejected(text, param=role)
+        unknown = [name for name in (*_wishes(request, self), *request.extra) if name not in self.inputs]
+        if unknown:
+            raise UpstreamRejected(f"{request.model} has no {unknown[0]}", param=_asked_as(unknown[0]))
+
+    def filled(self, request: GenerationRequest, files: Mapping[int, str], *, key: str) -> dict[str, Any]:
+        """The graph for one wish; ``files`` are the names of its inputs at ComfyUI, by their place in
+        ``request.media``. ``key`` gives the seed when the client did not: ComfyUI answers an equal graph
+        with its old result."""
+        values: dict[str, Any] = {name: value for name, value in request.extra.items() if name not in OWN}
+        values |= _wishes(request, self)
+        if "seed" in self.inputs:
+            values.setdefault("seed", _seed(key))
+        graph = {name: copy.deepcopy(node.model_dump()) for name, node in self.graph.items()}
+        for name, value in values.items():
+            for target in self.inputs[name]:
+                graph[target.node]["inputs"][target.field] = value
+        for role in self.roles:
+            numbers = [number for number, item in enumerate(request.media) if item.role == role]
+            for number, target in zip(numbers, self.inputs[role], strict=False):
+                graph[target.node]["inputs"][target.field] = files[number]
+        return graph
+
+    def frames(self, seconds: float) -> int:
+        steps = round((seconds * (self.fps or 0) - self.frame_offset) / self.frame_step)
+        return max(steps, 1) * self.frame_step + self.frame_offset
+
+
+def file_name(item: MediaInput, *, key: str, number: int) -> str:
+    ending = item.content_type.rsplit("/", 1)[-1].removeprefix("x-") or "bin"
+    return f"{key}-{number}-{item.role}.{'jpg' if ending == 'jpeg' else ending}"
+
+
+def _wishes(request: GenerationRequest, workflow: Workflow) -> dict[str, Any]:
+    wishes: dict[str, Any] = {
+        "prompt": request.prompt or None,
+        "negative_prompt": request.negative_prompt,
+        "seed": request.seed,
+        "aspect_ratio": request.aspect_ratio,
+        "resolution": request.resolution,
+        "style": request.style,
+        "generate_audio": request.sound,
+    }
+    if request.size:
+        wishes["width"], wishes["height"] = pixels(request.size)
+    if request.seconds is not None and "frames" in workflow.inputs:
+        wishes["frames"] = workflow.frames(request.seconds)
+    else:
+        wishes["seconds"] = request.seconds
+    return {name: value for name, value in wishes.items() if value is not None}
+
+
+def _asked_as(name: str) -> str:
+    return "size" if name in {"width", "height"} else name
+
+
+def _seed(key: str) -> int:
+    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8]) % WIDEST_SEED

@@ -1,0 +1,1 @@
+"""Alibaba's DashScope (Model Studio): Wan and HappyHorse videos, Wan and Qwen pictures."""

@@ -1,0 +1,147 @@
+"""The parts we read of what DashScope answers, and what its words and codes mean."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+from app.errors import OperationNotFound
+from app.providers.base import Failed, PollAnswer, Queued, ResultFile, Running, Succeeded
+from app.providers.openai_compatible.answers import UNKNOWN_STATES, Fields, Items, Text
+from app.providers.refusals import Meaning
+
+State = Literal["queued", "running", "succeeded", "failed", "cancelled", "missing"]
+
+STATES: Mapping[str, State] = {
+    "PENDING": "queued",
+    "RUNNING": "running",
+    "SUSPENDED": "running",
+    "SUCCEEDED": "succeeded",
+    "FAILED": "failed",
+    "CANCELED": "cancelled",
+    # What it has forgotten (after a day) and what it never knew.
+    "UNKNOWN": "missing",
+}
+# https://help.aliyun.com/en/model-studio/error-code. A code may go on after a dot: Throttling.RateQuota.
+CODES: Mapping[str, Meaning] = {
+    "InvalidApiKey": "auth",
+    "Arrearage": "quota",
+    "PrepaidBillOverdue": "quota",
+    "PostpaidBillOverdue": "quota",
+    "CommodityNotPurchased": "quota",
+    "AllocationQuota": "quota",
+    # These: this account has not bought this model. Others may have, and it may do other models.
+    "AccessDenied": "quota",
+    "Model.AccessDenied": "quota",
+    "Workspace.AccessDenied": "quota",
+    "Throttling": "busy",
+    "LimitRequests": "busy",
+    "ModelUnavailable": "busy",
+    "ServiceUnavailable": "busy",
+    "InvalidParameter": "rejected",
+    "BadRequest": "rejected",
+    "InvalidURL": "rejected",
+    "UnsupportedOperation": "rejected",
+    "ModelNotFound": "missing",
+    "Model.NotFound": "missing",
+    "ModelNotExist": "missing",
+    "InternalError.Timeout": "unknown",
+    "RequestTimeOut": "unknown",
+    "InternalError": "failed",
+    "SystemError": "failed",
+    "ModelServiceFailed": "failed",
+}
+MODERATED = ("datainspection", "data_inspection", "ipinfringement", "risk_control")
+FREE_WORDS = ("free allocated", "free tier", "free quota")
+"""In the message of ``Throttling.AllocationQuota``: not too much at once, but used up."""
+
+
+class Output(BaseModel):
+    task_id: Text = ""
+    task_status: Text = ""
+    code: Text = ""
+    message: Text = ""
+    video_url: Text = ""
+    results: Items = []
+    choices: Items = []
+
+    def links(self) -> list[str]:
+        """The pictures, in whichever of the two forms they come."""
+        found = [item.get("url") for item in self.results if isinstance(item, dict)]
+        for choice in self.choices:
+            content = choice.get("message", {}).get("content", []) if isinstance(choice, dict) else []
+            found += [part.get("image") for part in content if isinstance(part, dict)]
+        return [link for link in found if isinstance(link, str) and link]
+
+    def complaint(self) -> tuple[str, str]:
+        """Code and message: of the whole, else of the first picture that failed."""
+        if self.code or self.message:
+            return self.code, self.message
+        items = [item for item in self.results if isinstance(item, dict) and item.get("code")]
+        return (str(items[0]["code"]), str(items[0].get("message", ""))) if items else ("", "")
+
+
+class Answer(BaseModel):
+    """Every answer: ``output`` when it went well, a code when it did not."""
+
+    output: Output | None = None
+    usage: Fields = {}
+    code: Text = ""
+    message: Text = ""
+
+    def refused(self) -> bool:
+        return bool(self.code)
+
+    @property
+    def meaning(self) -> Meaning | None:
+        return meaning_of(self.code, self.message)
+
+
+def meaning_of(code: str, message: str) -> Meaning | None:
+    if any(part in code.lower() for part in MODERATED):
+        return "moderated"
+    if code.startswith("Throttling") and any(part in message.lower() for part in FREE_WORDS):
+        return "quota"
+    return CODES.get(code) or CODES.get(code.split(".")[0])
+
+
+def poll_answer(answer: Answer, said: str) -> PollAnswer | None:
+    """``answer`` in our words; None when it claims success and names no file. ``said`` is its cleaned message.
+
+    Raises ``OperationNotFound``.
+    """
+    output = answer.output or Output()
+    state = STATES.get(output.task_status)
+    if state == "queued":
+        return Queued()
+    if state == "missing":
+        raise OperationNotFound("DashScope does not know the task")
+    if state == "cancelled":
+        return Failed("cancelled", said or "DashScope says: CANCELED")
+    if state == "failed":
+        moderated = meaning_of(*output.complaint()) == "moderated"
+        return Failed("content_policy_violation" if moderated else "upstream_error", said)
+    if state == "succeeded":
+        return succeeded(output, answer.usage)
+    if state is None:
+        UNKNOWN_STATES.labels(provider="dashscope").inc()
+    return Running()
+
+
+def succeeded(output: Output, usage: Mapping[str, Any]) -> Succeeded | None:
+    files = [ResultFile("image", "image/png", url=link) for link in output.links()]
+    if output.video_url:
+        files.insert(0, ResultFile("video", "video/mp4", url=output.video_url))
+    return Succeeded(tuple(files), usage=facts(usage)) if files else None
+
+
+def facts(usage: Mapping[str, Any]) -> dict[str, Any]:
+    """What was billed, in our words beside DashScope's; its models name the same fact differently."""
+    lengths = ("output_video_duration", "duration", "video_duration")
+    seconds = next((usage[name] for name in lengths if usage.get(name)), None)
+    told = {
+        "seconds": seconds,
+        "resolution": f"{usage['SR']}P" if usage.get("SR") else None,
+        "images": usage.get("image_count"),
+    }
+    return {**{name: value for name, value in told.items() if value is not None}, **usage}

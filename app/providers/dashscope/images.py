@@ -1,0 +1,130 @@
+"""How a wish for a picture is put into DashScope's words, and which of its four paths makes it."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from app.errors import UpstreamRejected
+from app.providers.inputs import as_data_uri, at_most, check, passed_on, refuse
+from app.providers.sizes import pixels
+from app.tasks.request import GenerationRequest, Kind, Role
+
+SERVICES = "/api/v1/services/aigc"
+PATHS = {
+    "text": f"{SERVICES}/text2image/image-synthesis",
+    "pictures": f"{SERVICES}/image2image/image-synthesis",
+    "messages": f"{SERVICES}/image-generation/generation",
+    "direct": f"{SERVICES}/multimodal-generation/generation",
+}
+"""``direct`` answers with the picture, the others with a task. ``messages`` and ``direct`` take a conversation."""
+IMAGE: frozenset[Kind] = frozenset({"image"})
+TIERS = {"1K": 1024, "2K": 2048, "4K": 4096}
+QWEN_SIZES = ("1664*928", "1472*1104", "1328*1328", "1104*1472", "928*1664")
+ROUND = 16
+RESERVED = {
+    "model", "prompt", "input", "parameters", "messages", "images", "size", "n", "enable_sequential", "stream",
+}  # fmt: skip
+"""What ``extra`` can't set: these choose the model, the price or the inputs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One family; ``parts`` are all found in its models' names."""
+
+    parts: tuple[str, ...]
+    path: str
+    references: int = 0
+    sizes: tuple[str, ...] = ()
+    """The only ones it makes; empty: any."""
+
+
+MODELS = (
+    Model(("wan2.7", "image"), "messages", 9),
+    Model(("wan2.6", "t2i"), "messages"),
+    Model(("wan2.6", "image"), "messages", 4),
+    Model(("wan2.5", "i2i"), "pictures", 2),
+    Model(("wan", "t2i"), "text"),
+    Model(("qwen-image-edit",), "direct", 3),
+    Model(("qwen-image-2",), "direct", 3),
+    Model(("qwen-image-3",), "direct", 3),
+    Model(("qwen-image-max",), "direct", 0, QWEN_SIZES),
+    Model(("qwen-image",), "text", 0, QWEN_SIZES),
+    Model(("z-image",), "direct"),
+)
+
+
+def model_of(name: str) -> Model | None:
+    """None for names that are not a picture model's."""
+    return next((model for model in MODELS if all(part in name.lower() for part in model.parts)), None)
+
+
+def roles_of(model: Model) -> frozenset[Role]:
+    return frozenset({"reference_image"}) if model.references else frozenset()
+
+
+def known(request: GenerationRequest) -> Model:
+    model = model_of(request.model)
+    if model is None:
+        raise UpstreamRejected(f"{request.model} makes no image", param="model")
+    return model
+
+
+def fields(request: GenerationRequest) -> dict[str, Any]:
+    """The body for the path of its model. Raises ``UpstreamRejected`` for what has no field there."""
+    model = known(request)
+    check(request, roles_of(model), kinds=IMAGE)
+    refuse(request, "style", "characters")
+    pictures = [as_data_uri(item) for item in at_most(request, "reference_image", model.references)]
+    told: dict[str, Any] = {
+        "size": _size(request, model),
+        "seed": request.seed,
+        "watermark": request.watermark,
+        "n": 1,
+    }
+    words: dict[str, Any] = {"prompt": request.prompt, "negative_prompt": request.negative_prompt}
+    if model.path in {"messages", "direct"}:
+        content = [*({"image": picture} for picture in pictures), {"text": request.prompt}]
+        words = {"messages": [{"role": "user", "content": content}]}
+        told["negative_prompt"] = request.negative_prompt
+    elif pictures:
+        words["images"] = pictures
+    return {
+        "model": request.model,
+        "input": {name: value for name, value in words.items() if value is not None},
+        "parameters": passed_on(request, RESERVED)
+        | {name: value for name, value in told.items() if value is not None},
+    }
+
+
+def _size(request: GenerationRequest, model: Model) -> str | None:
+    tier = request.resolution.upper() if request.resolution else None
+    if tier is not None and (tier not in TIERS or model.sizes):
+        able = ", ".join(model.sizes or TIERS)
+        text = f"resolution must be one of {able} for {request.model}, not {request.resolution}"
+        raise UpstreamRejected(text, param="resolution")
+    if request.size and not model.sizes:
+        return request.size.replace("x", "*")
+    if request.aspect_ratio is None and not request.size:
+        return tier
+    wide, high = pixels(request.size) if request.size else _sides(request)
+    if model.sizes:
+        return min(model.sizes, key=lambda size: abs(math.log(wide / high) - math.log(_shape(size))))
+    unit = TIERS[tier or "1K"] / math.sqrt(wide * high)
+    return f"{_rounded(wide * unit)}*{_rounded(high * unit)}"
+
+
+def _sides(request: GenerationRequest) -> tuple[int, int]:
+    wide, colon, high = (request.aspect_ratio or "").partition(":")
+    if not (colon and wide.isdecimal() and high.isdecimal() and int(wide) and int(high)):
+        text = f"aspect_ratio must be like 16:9, not {request.aspect_ratio}"
+        raise UpstreamRejected(text, param="aspect_ratio")
+    return int(wide), int(high)
+
+
+def _shape(size: str) -> float:
+    width, height = pixels(size.replace("*", "x"))
+    return width / height
+
+
+def _rounded(length: float) -> int:
+    return round(length / ROUND) * ROUND

@@ -1,0 +1,158 @@
+"""How a wish for a video is put into DashScope's words."""
+
+import math
+from typing import Any
+
+from app.errors import UpstreamRejected
+from app.providers.dashscope.models import RATIOS, SIZES, TIERS, Model, model_of
+from app.providers.inputs import as_data_uri, at_most, check, passed_on, public_address, refuse, whole_seconds
+from app.providers.sizes import pixels, ratio_of, tier_of
+from app.tasks.request import GenerationRequest, MediaInput
+
+VIDEOS = "/api/v1/services/aigc/video-generation/video-synthesis"
+FRAMES = "/api/v1/services/aigc/image2video/video-synthesis"
+RESERVED = {
+    "model", "prompt", "input", "parameters", "size", "resolution", "ratio", "duration", "media", "img_url", "n",
+    "audio_url", "first_frame_url", "last_frame_url", "reference_url", "reference_urls", "reference_video_urls",
+}  # fmt: skip
+"""What ``extra`` can't set: these choose the model, the price or the inputs."""
+INPUT_WORDS = {"template", "function", "reference_video_description"}
+"""What stands beside the prompt; all other options are parameters."""
+
+
+def path_of(request: GenerationRequest) -> str:
+    return FRAMES if model_of(request.model).form == "frames" else VIDEOS
+
+
+def needs_upload(request: GenerationRequest, item: MediaInput) -> bool:
+    """The newer forms take everything by address, the older ones all but pictures."""
+    newer = model_of(request.model).form in {"media", "references"}
+    return item.content is not None and not item.url and (newer or not item.content_type.startswith("image/"))
+
+
+def as_if_uploaded(request: GenerationRequest) -> GenerationRequest:
+    """For a look at what can be told, before anything is uploaded."""
+    media = (m.model_copy(update={"url": "oss://"}) if needs_upload(request, m) else m for m in request.media)
+    return request.model_copy(update={"media": tuple(media)})
+
+
+def fields(request: GenerationRequest) -> dict[str, Any]:
+    """The body for ``path_of(request)``. Raises ``UpstreamRejected`` for what has no field there."""
+    model = model_of(request.model)
+    check(request, model.roles, actions=model.actions)
+    refuse(request, "style", "characters")
+    words = {
+        "prompt": _prompt(request, model),
+        "negative_prompt": request.negative_prompt,
+        **_inputs(request, model),
+    }
+    able = {word: TIERS[word] for word in model.tiers}
+    told: dict[str, Any] = {
+        "duration": whole_seconds(request),
+        "seed": request.seed,
+        "watermark": request.watermark,
+    }
+    if model.form in {"sized", "references"}:
+        told["size"] = _size(request, model)
+    else:
+        told |= {"resolution": tier_of(request, able), "ratio": _ratio(request, model)}
+    if request.shots:
+        told |= {
+            "shot_type": "multi", "prompt_extend": True, "duration": int(sum(s.seconds for s in request.shots)),
+        }  # fmt: skip
+    extra = passed_on(request, RESERVED, sound="audio")
+    beside = {name: extra.pop(name) for name in INPUT_WORDS & extra.keys()}
+    return {
+        "model": request.model,
+        "input": beside | _given(words),
+        "parameters": extra | _given(told),
+    }
+
+
+def _given(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _prompt(request: GenerationRequest, model: Model) -> str | None:
+    if not request.shots:
+        return request.prompt or None
+    if not model.shots:
+        raise UpstreamRejected(f"{request.model} takes no storyboard", param="shots")
+    lines, start = [request.prompt] if request.prompt else [], 0.0
+    for number, shot in enumerate(request.shots, 1):
+        lines.append(f"Shot {number} [{start:g}-{start + shot.seconds:g}s] {shot.prompt}")
+        start += shot.seconds
+    if start != int(start):
+        raise UpstreamRejected(f"the shots must last whole seconds, not {start:g}", param="shots")
+    return "\n".join(lines)
+
+
+def _ratio(request: GenerationRequest, model: Model) -> str | None:
+    """A frame or a clip brings its own shape; only the client's express word goes along."""
+    able = (*RATIOS, "adaptive") if model.adaptive else RATIOS
+    shaped = bool(request.media_with("first_frame", "source_video"))
+    if model.form == "media" and not (shaped and request.aspect_ratio is None):
+        return ratio_of(request, able)
+    if model.form == "text":
+        return ratio_of(request, able)
+    refuse(request, "aspect_ratio")
+    return None
+
+
+def _size(request: GenerationRequest, model: Model) -> str | None:
+    """The nearest of the sizes that these models make: first the tier, then the shape."""
+    tier, ratio = tier_of(request, {word: TIERS[word] for word in model.tiers}), ratio_of(request, RATIOS)
+    if tier is None and ratio is None:
+        return None
+    wide, high = (
+        pixels(request.size) if request.size and not request.aspect_ratio else _sides(ratio or "16:9")
+    )
+    sizes = SIZES[tier or "720P"]
+    return min(sizes, key=lambda size: abs(math.log(wide / high) - math.log(_shape(size))))
+
+
+def _sides(ratio: str) -> tuple[int, int]:
+    wide, high = ratio.split(":")
+    return int(wide), int(high)
+
+
+def _shape(size: str) -> float:
+    width, height = pixels(size.replace("*", "x"))
+    return width / height
+
+
+def _inputs(request: GenerationRequest, model: Model) -> dict[str, Any]:
+    first, last = at_most(request, "first_frame", 1), at_most(request, "last_frame", 1)
+    pictures = at_most(request, "reference_image", model.pictures)
+    sounds = at_most(request, "audio", model.clips if model.form == "media" else 1)
+    clips = request.media_with("source_video", "reference_video")
+    if len(clips) > model.clips:
+        raise UpstreamRejected(f"{request.model} takes at most {model.clips} video(s)", param="video")
+    if request.action != "generate" and not request.media_with("source_video"):
+        raise UpstreamRejected("there is no video to change", param="video")
+    if model.form == "media":
+        return {"media": _media(request, model) or None}
+    sound = public_address(sounds[0]) if sounds else None
+    if model.form == "image":
+        if not first:
+            raise UpstreamRejected(f"{request.model} needs a picture to begin with", param="input_reference")
+        return {"img_url": as_data_uri(first[0]), "audio_url": sound}
+    if model.form == "frames":
+        if last and not first:
+            raise UpstreamRejected("a last frame needs a first frame", param="last_frame")
+        frames = {"first_frame_url": first, "last_frame_url": last}
+        return {name: as_data_uri(items[0]) for name, items in frames.items() if items}
+    if model.form == "references":
+        return {"reference_urls": [public_address(item) for item in (*pictures, *clips)] or None}
+    return {"audio_url": sound}
+
+
+def _media(request: GenerationRequest, model: Model) -> list[dict[str, str]]:
+    framed, led = (
+        request.media_with("first_frame", "last_frame"),
+        request.media_with("reference_image", "reference_video"),
+    )
+    if framed and led and model.adaptive:
+        raise UpstreamRejected("frames and references can't go together", param="reference_image")
+    words = {"audio": model.sound, "source_video": model.clip}
+    return [{"type": words.get(item.role, item.role), "url": public_address(item)} for item in request.media]

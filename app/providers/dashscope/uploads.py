@@ -1,0 +1,94 @@
+"""DashScope's temporary storage, for inputs that it takes by address only and that have none."""
+
+from secrets import token_hex
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel
+
+from app.errors import PollFailed, UpstreamError
+from app.providers.dashscope.answers import meaning_of
+from app.providers.http import FormFile, UpstreamClient
+from app.providers.openai_compatible.answers import Text
+from app.providers.refusals import submit_error
+from app.tasks.request import MediaInput
+
+UPLOADS = "/api/v1/uploads"
+STORAGE = ".aliyuncs.com"
+RESOLVES = {"X-DashScope-OssResourceResolve": "enable"}
+"""Goes with a request that names an upload."""
+
+
+class Policy(BaseModel):
+    policy: str
+    signature: str
+    upload_dir: str
+    upload_host: str
+    oss_access_key_id: str
+    x_oss_object_acl: str
+    x_oss_forbid_overwrite: Any
+
+
+class Granted(BaseModel):
+    data: Policy | None = None
+    code: Text = ""
+    message: Text = ""
+
+    def refused(self) -> bool:
+        return bool(self.code)
+
+
+class Stored(BaseModel):
+    """Nothing of it is read."""
+
+
+async def uploaded(http: UpstreamClient, item: MediaInput, *, model: str) -> MediaInput:
+    """``item`` with an address (``oss://…``) that only this account's requests for ``model`` can use, for two days.
+
+    Nothing that costs money has begun when it fails: ``PollFailed``, or the vendor's refusal.
+    """
+    policy = await _policy(http, model)
+    ending = item.content_type.rsplit("/", 1)[-1].removeprefix("x-")
+    # A name of its own each time: the storage overwrites nothing, and a second try must not meet the first.
+    key = f"{policy.upload_dir}/{item.role}-{token_hex(8)}.{ending}"
+    form = {
+        "OSSAccessKeyId": policy.oss_access_key_id,
+        "Signature": policy.signature,
+        "policy": policy.policy,
+        "key": key,
+        "x-oss-object-acl": policy.x_oss_object_acl,
+        "x-oss-forbid-overwrite": str(policy.x_oss_forbid_overwrite).lower(),
+        "success_action_status": "200",
+        "x-oss-content-type": item.content_type,
+    }
+    file = FormFile("file", item.content or b"", item.content_type, key.rsplit("/", 1)[-1])
+    storage = http.sibling(_checked(policy.upload_host, http.base_url))
+    try:
+        await storage.post_form("/", form, files=[file], answer=Stored)
+    except UpstreamError as error:
+        raise PollFailed(f"an input could not be uploaded: {error.message}") from error
+    finally:
+        await storage.aclose()
+    return item.model_copy(update={"url": f"oss://{key}", "content": None})
+
+
+async def _policy(http: UpstreamClient, model: str) -> Policy:
+    params = {"action": "getPolicy", "model": model}
+    answer = await http.get(UPLOADS, answer=Granted, params=params, even_if=Granted.refused)
+    body = answer.body
+    if body.refused():
+        said = http.cleaned(f"{body.message} ({body.code})")
+        meaning = meaning_of(body.code, body.message)
+        raise submit_error(meaning, said, status=answer.status, headers=answer.headers)
+    if body.data is None:
+        raise PollFailed("DashScope granted no upload")
+    return body.data
+
+
+def _checked(host: str, base_url: str) -> str:
+    """The vendor names a host; it is believed only within its own domain (or where the account itself lives)."""
+    there, here = urlsplit(host), urlsplit(base_url)
+    own = there.scheme == "https" and (there.hostname or "").endswith(STORAGE)
+    if not own and (there.scheme, there.netloc) != (here.scheme, here.netloc):
+        raise PollFailed("DashScope named a foreign host to upload to")
+    return f"{there.scheme}://{there.netloc}"

@@ -1,0 +1,151 @@
+"""fal's queue (``queue.fal.run``): any model it hosts, videos, images and sound."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+
+from app.errors import InvalidRequest, OutcomeUnknown, PollFailed, UpstreamRejected
+from app.providers.addresses import origin_of
+from app.providers.base import (
+    Account,
+    Capabilities,
+    Failed,
+    Operation,
+    Pace,
+    PollAnswer,
+    Provider,
+    Queued,
+    Running,
+    Submission,
+)
+from app.providers.fal.answers import STATES, Accepted, Result, Status, failure, files_of
+from app.providers.fal.models import ANY, FalFamily, endpoint_of, known_family, names_an_endpoint
+from app.providers.hosted_models import described, input_of, with_description
+from app.providers.http import UpstreamClient
+from app.providers.http_errors import look_refused
+from app.providers.openai_compatible.answers import UNKNOWN_STATES
+from app.tasks.request import GenerationRequest, Kind
+
+HOST = "https://queue.fal.run"
+MODEL = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)+", re.ASCII)
+ALL_KINDS: frozenset[Kind] = frozenset({"video", "image", "audio"})
+PATH = re.compile(r"(/(?!\.)[\w.-]+)+", re.ASCII)
+PASSING = {408, 425, 429, 502, 503}
+"""Answers to the question for a result that say nothing of the work itself."""
+
+
+class Fal(Provider):
+    """A model is fal's endpoint, or a family's bare name, to which the inputs then choose the endpoint.
+
+    ``account.options``: ``priority`` (``normal``, ``low``), ``start_timeout`` (seconds a request may wait to
+    begin), ``models`` (fields of models that no table here names).
+    """
+
+    name = "fal"
+    verified: ClassVar[str] = "verified against fal-client 1.0.3"
+    auth_form: ClassVar[str] = "Key"
+    pace = Pace(first=2.0, factor=1.3, cap=15.0)
+
+    def __init__(self, account: Account, http: UpstreamClient) -> None:
+        super().__init__(account, http)
+        self._told = described(account)
+        self._headers = _queue_headers(account.options)
+
+    @classmethod
+    def address(cls, account: Account) -> str:
+        return origin_of(account, HOST)
+
+    @classmethod
+    def credentials(cls, account: Account) -> Mapping[str, str]:
+        return {"Authorization": f"Key {account.secret}"} if account.secret else {}
+
+    def capabilities(self, model: str) -> Capabilities:
+        known, told = known_family(model), self._told.get(model)
+        kinds = known.kinds if known else self.account.kinds & ALL_KINDS or ALL_KINDS
+        family = with_description(known or ANY["video"], told)
+        roles = family.roles
+        if known and not told and names_an_endpoint(model):
+            roles = frozenset() if "text-to-" in model else roles
+        return Capabilities(
+            kinds=frozenset(kinds),
+            roles=roles,
+            seconds=family.seconds,
+            native_shots=bool(family.shots),
+            cancel=True,
+        )
+
+    async def start(self, request: GenerationRequest, submission: Submission) -> Operation:
+        family = self._family(request)
+        if not MODEL.fullmatch(request.model):
+            raise UpstreamRejected("a model of fal is named like owner/app/endpoint", param="model")
+        endpoint = endpoint_of(request, family)
+        answer = await self.http.post_json(
+            f"/{endpoint}",
+            input_of(request, family),
+            answer=Accepted,
+            headers=self._headers,
+            even_if=lambda said: said.refused,
+        )
+        said = answer.body
+        if answer.status >= 400 or not said.request_id:
+            raise said.refusal(answer.status, answer.headers, self.http.cleaned)
+        path = urlsplit(said.response_url).path
+        if not path.endswith(f"/requests/{said.request_id}") or not PATH.fullmatch(path):
+            raise OutcomeUnknown("fal accepted the request without saying where its result will be")
+        return Operation(id=said.request_id, data={"path": path, "kind": request.kind})
+
+    async def poll(self, operation: Operation) -> PollAnswer:
+        path = operation.data["path"]
+        status = (await self.http.get(f"{path}/status", answer=Status)).body
+        state = STATES.get(status.status)
+        if state == "queued":
+            return Queued()
+        if state == "done":
+            return await self._result(path, status, kind=operation.data["kind"])
+        if state is None:
+            UNKNOWN_STATES.labels(provider=self.name).inc()
+        return Running()
+
+    async def cancel(self, operation: Operation) -> bool:
+        return await self.http.put(f"{operation.data['path']}/cancel")
+
+    async def _result(self, path: str, status: Status, *, kind: Kind) -> PollAnswer:
+        if status.error or status.error_type:
+            return failure(status.error_type, self.http.cleaned(status.error or status.error_type))
+        answer = await self.http.get(path, answer=Result, even_if=lambda said: said.refused)
+        found = answer.body
+        if answer.status >= 400:
+            complaint = found.complaint(self.http.cleaned)
+            if answer.status in {401, 403, 404} or (answer.status in PASSING and not found.error_type):
+                raise look_refused(answer.status, answer.headers, complaint)
+            return failure(complaint.code, complaint.message)
+        if found.censored:
+            return Failed("content_policy_violation", "the model's filter blacked the picture out")
+        done = files_of(found, kind=kind, inference=status.metrics.get("inference_time"))
+        if done is None:
+            raise PollFailed("fal says it is done, but names no result")
+        units = answer.headers.get("x-fal-billable-units")
+        return replace(done, usage={**done.usage, "billable_units": units}) if units else done
+
+    def _family(self, request: GenerationRequest) -> FalFamily:
+        family = known_family(request.model) or ANY.get(request.kind)
+        if family is None:
+            raise UpstreamRejected(f"fal makes no {request.kind}", param="model")
+        if family.both_fields and len(request.media_with("first_frame", "last_frame")) > 1:
+            family = replace(family, fields=family.both_fields)
+        return with_description(family, self._told.get(request.model))
+
+
+def _queue_headers(options: Mapping[str, Any]) -> dict[str, str]:
+    headers = {}
+    if priority := options.get("priority"):
+        if priority not in {"normal", "low"}:
+            raise InvalidRequest("priority must be normal or low", param="options.priority")
+        headers["X-Fal-Queue-Priority"] = str(priority)
+    if timeout := options.get("start_timeout"):
+        if not isinstance(timeout, int | float) or timeout <= 1:
+            raise InvalidRequest("start_timeout must be more than 1 second", param="options.start_timeout")
+        headers["X-Fal-Request-Timeout"] = str(float(timeout))
+    return headers

@@ -1,0 +1,111 @@
+"""Gateways with an endpoint per feature (``/v1/videos/generate`` and its siblings), in their asynchronous mode."""
+
+from collections.abc import Collection
+from typing import Any, ClassVar
+
+from pydantic import BaseModel
+
+from app.errors import OutcomeUnknown, UpstreamFailed, UpstreamModerated, UpstreamRejected
+from app.providers.base import Capabilities, Kind, Operation, PollAnswer, Submission
+from app.providers.gateway import GatewayRelay, as_refused, file_kind, storyboard, without
+from app.providers.gateway_names import SECONDS, is_named, named
+from app.providers.http_errors import complaint_in
+from app.providers.inputs import as_data_uri, at_most, check, passed_on, refuse
+from app.providers.openai_compatible.answers import Text
+from app.tasks.request import Action, GenerationRequest, Role
+
+KINDS: frozenset[Kind] = frozenset({"video", "image"})
+ROLES: frozenset[Role] = frozenset({"first_frame", "reference_image", "subject"})
+ACTIONS: Collection[Action] = ("generate", "remix")
+RESERVED = {
+    "model", "prompt", "stream", "async_mode", "image", "video", "remix_target_id", "seconds", "duration",
+    "size", "aspect_ratio", "resolution", "n", "api_key", "key",
+}  # fmt: skip
+"""What ``extra`` can't set: these choose the model, the account, the price or the inputs."""
+
+
+class Accepted(BaseModel):
+    task_id: Text = ""
+    error: Any = None
+
+
+class FeatureRelay(GatewayRelay):
+    name = "feature_relay"
+    tells_progress = True
+    verified: ClassVar[str] = "documented"
+
+    def capabilities(self, model: str) -> Capabilities:
+        settings = self.settings
+        spoken = (SECONDS[0], SECONDS[-1]) if is_named(model) else None
+        return Capabilities(
+            kinds=self.account.kinds or KINDS,
+            roles=ROLES,
+            seconds=settings.seconds or spoken,
+            native_shots=True,
+            remix=True,
+            cancel=settings.cancel,
+            idempotency_key=settings.idempotency,
+        )
+
+    async def start(self, request: GenerationRequest, submission: Submission) -> Operation:
+        path, body = _wish(request, submission.remix_operation)
+        headers = {"Idempotency-Key": submission.idempotency_key}
+        try:
+            answer = await self.http.post_json(path, body, answer=Accepted, headers=headers)
+        except UpstreamFailed as error:
+            raise as_refused(error) from error
+        if answer.body.task_id:
+            return Operation(id=answer.body.task_id, data={"kind": file_kind(request.kind)})
+        said = complaint_in({"error": answer.body.error}) if answer.body.error else None
+        if said is None:
+            raise OutcomeUnknown("upstream accepted the request without naming the task")
+        text = self.http.cleaned(said.message)
+        raise UpstreamModerated(text) if said.moderated else as_refused(UpstreamFailed(text))
+
+    async def poll(self, operation: Operation) -> PollAnswer:
+        return await self.poll_task(operation)
+
+    async def cancel(self, operation: Operation) -> bool:
+        return await self.cancel_task(operation)
+
+
+def _wish(request: GenerationRequest, earlier: Operation | None) -> tuple[str, dict[str, Any]]:
+    """The endpoint and its body. Raises ``UpstreamRejected`` for what it has no field for."""
+    check(request, ROLES, kinds=KINDS, actions=ACTIONS)
+    refuse(request, "seed", "negative_prompt")
+    if request.watermark or request.private:
+        name = "watermark" if request.watermark else "private"
+        raise UpstreamRejected(f"{request.model} has no {name}", param=name)
+    told: dict[str, Any] = {"prompt": request.prompt, "style": request.style, "async_mode": True}
+    if is_named(request.model):
+        told["model"] = named(request)
+    else:
+        told |= {
+            "model": request.model,
+            "seconds": request.seconds,
+            "size": request.size,
+            "aspect_ratio": request.aspect_ratio,
+            "resolution": request.resolution,
+        }
+    feature, inputs = _feature(request, earlier)
+    scope = "images" if request.kind == "image" else "videos"
+    return f"/v1/{scope}/{feature}", passed_on(request, RESERVED, sound="generate_audio") | without(
+        told | inputs
+    )
+
+
+def _feature(request: GenerationRequest, earlier: Operation | None) -> tuple[str, dict[str, Any]]:
+    images = [image for role in ROLES for image in at_most(request, role, 1)]
+    if len(images) > 1:
+        raise UpstreamRejected(f"{request.model} takes one image", param="input_reference")
+    if request.action == "remix":
+        if earlier is None:
+            raise UpstreamRejected("the video to remix is not known to this upstream", param="remix_of")
+        return "remix", {"remix_target_id": earlier.id}
+    if request.shots:
+        if images:
+            raise UpstreamRejected("a storyboard takes no image", param="input_reference")
+        return "storyboard", {"prompt": storyboard(request)}
+    if images:
+        return "transform", {"image": as_data_uri(images[0])}
+    return "generate", {}

@@ -1,0 +1,170 @@
+"""What the relays to other gateways share: base URL, results on the gateway itself, tasks, lost answers."""
+
+import re
+from collections.abc import AsyncIterator, Collection, Mapping
+from typing import Any, Literal
+from urllib.parse import parse_qsl, quote, urlsplit
+
+from pydantic import BaseModel
+
+from app.errors import (
+    InvalidRequest,
+    PollFailed,
+    UpstreamBusy,
+    UpstreamError,
+    UpstreamFailed,
+    UpstreamRejected,
+)
+from app.providers.account_options import options_of
+from app.providers.addresses import origin_of
+from app.providers.base import (
+    Account,
+    Failed,
+    Kind,
+    Operation,
+    Pace,
+    PollAnswer,
+    Provider,
+    Queued,
+    ResultFile,
+    Running,
+    Submission,
+    Succeeded,
+)
+from app.providers.http import UpstreamClient
+from app.providers.http_errors import retry_after_of
+from app.providers.openai_compatible.answers import STATES, UNKNOWN_STATES, Items, Percent, Text
+from app.tasks.request import GenerationRequest
+
+FileKind = Literal["video", "image", "audio"]
+
+TYPES: Mapping[FileKind, str] = {"video": "video/mp4", "image": "image/png", "audio": "audio/mpeg"}
+# These gateways tell of a refusal only in a sentence, in English or in Chinese.
+MODERATED_WORDS = ("policy", "policies", "moderation", "sensitive", "violat", "违反", "违规", "审核", "敏感")
+NO_ACCOUNT = "No available tokens"
+"""The text that such a gateway's error has in place of a code: nobody took the request."""
+PLAIN_PATH = re.compile(r"/[A-Za-z0-9\-._~%!$&'()*+,;=:@/]*")
+
+
+class GatewayOptions(BaseModel):
+    """``account.options`` of a relay, all optional. Another Filmgate does both of the first two."""
+
+    idempotency: bool = False
+    """The gateway honours ``Idempotency-Key``."""
+    cancel: bool = False
+    """It has ``POST /v1/tasks/{id}/cancel``."""
+    references: int = 8
+    """How many images it takes for one piece of work."""
+    seconds: tuple[float, float] | None = None
+    """Shortest and longest video."""
+
+
+class RelayedTask(BaseModel):
+    """What ``GET /v1/tasks/{id}`` answers."""
+
+    status: Text = ""
+    progress: Percent = None
+    result_urls: Items = []
+    error_message: Text = ""
+
+
+class GatewayRelay(Provider):
+    """``base_url`` with or without ``/v1``; the secret goes as a Bearer token."""
+
+    pace = Pace(first=2.0, factor=1.3, cap=10.0)
+
+    def __init__(self, account: Account, http: UpstreamClient) -> None:
+        super().__init__(account, http)
+        self.settings = options_of(account, GatewayOptions)
+
+    @classmethod
+    def address(cls, account: Account) -> str:
+        if not account.base_url.strip():
+            raise InvalidRequest("base_url must be like https://host", param="base_url")
+        return origin_of(account, "https://host").removesuffix("/v1").removesuffix("/v2")
+
+    async def recover(self, request: GenerationRequest, submission: Submission) -> Operation | None:
+        if not self.settings.idempotency:
+            return await super().recover(request, submission)
+        try:
+            return await self.start(request, submission)
+        except UpstreamRejected:
+            raise
+        except UpstreamError as error:
+            # "Not accepted" is said of this second copy only: the first may be running.
+            raise PollFailed(f"asked again: {error.message}", retry_after=error.retry_after) from error
+
+    async def fetch(self, operation: Operation, file: ResultFile) -> AsyncIterator[bytes]:
+        async with self.http.stream(file.data["path"], params=file.data["query"]) as download:
+            if download.content_type in {"application/json", "text/html"}:
+                raise PollFailed(f"upstream answered {download.content_type} in place of a result")
+            async for chunk in download.chunks:
+                yield chunk
+
+    def file(self, link: str, kind: FileKind) -> ResultFile:
+        """A link on the gateway itself is asked for with our key, any other is public."""
+        base, parts = self.http.base_url, urlsplit(link)
+        bare = link.split("?")[0].split("#")[0]
+        path = bare.removeprefix(base)
+        if bare.startswith(f"{base}/") and PLAIN_PATH.fullmatch(path) and not path.startswith("//"):
+            data = {"path": path, "query": dict(parse_qsl(parts.query, keep_blank_values=True))}
+            return ResultFile(kind, TYPES[kind], data=data)
+        return ResultFile(kind, TYPES[kind], url=link)
+
+    async def poll_task(self, operation: Operation) -> PollAnswer:
+        """Look at ``/v1/tasks/{id}``."""
+        answer = await self.http.get(f"/v1/tasks/{quote(operation.id, safe='')}", answer=RelayedTask)
+        task, pace = answer.body, retry_after_of(answer.headers)
+        state = STATES.get(task.status.strip().lower())
+        if state == "queued":
+            return Queued(retry_after=pace)
+        if state == "succeeded":
+            return self.succeeded(task.result_urls, operation)
+        if state in {"failed", "cancelled", "expired"}:
+            return self.failure(task.error_message, state)
+        if state is None:
+            UNKNOWN_STATES.labels(provider=self.name).inc()
+        return Running(progress=task.progress, retry_after=pace)
+
+    async def cancel_task(self, operation: Operation) -> bool:
+        if not self.settings.cancel:
+            return False
+        path = f"/v1/tasks/{quote(operation.id, safe='')}/cancel"
+        answer = await self.http.post_json(path, {}, answer=RelayedTask, purpose="look")
+        return STATES.get(answer.body.status) in {"failed", "cancelled"}
+
+    def succeeded(
+        self, links: list[Any], operation: Operation, usage: Mapping[str, Any] | None = None
+    ) -> Succeeded:
+        kind: FileKind = operation.data.get("kind", "video")
+        named = [link for link in links if isinstance(link, str) and link.startswith(("http://", "https://"))]
+        return Succeeded(tuple(self.file(link, kind) for link in named), usage=usage or {})
+
+    def failure(self, said: str, state: str = "failed") -> Failed:
+        text = self.http.cleaned(said) or "The upstream did not say why."
+        if state in {"cancelled", "expired"}:
+            return Failed(state, text)
+        return Failed("content_policy_violation" if is_moderated(text) else "upstream_error", text)
+
+
+def is_moderated(text: str) -> bool:
+    return any(word in text.lower() for word in MODERATED_WORDS)
+
+
+def as_refused(error: UpstreamFailed) -> UpstreamError:
+    """A gateway without a free account says so in an HTTP 500; another gateway may have one."""
+    return UpstreamBusy(error.message) if NO_ACCOUNT in error.message else error
+
+
+def file_kind(kind: Kind) -> FileKind:
+    return kind if kind in TYPES else "image"  # type: ignore[return-value]
+
+
+def storyboard(request: GenerationRequest) -> str:
+    """The shots as these gateways read them from a prompt."""
+    return " ".join(f"[{shot.seconds:.1f}s]{shot.prompt}" for shot in request.shots)
+
+
+def without(fields: Mapping[str, Any], empty: Collection[Any] = (None, "", ())) -> dict[str, Any]:
+    """``fields`` that hold something."""
+    return {name: value for name, value in fields.items() if value not in empty and value != []}

@@ -1,0 +1,155 @@
+"""Gemini Omni's videos through the Interactions API, and Gemini's text through its OpenAI-compatible address."""
+
+import base64
+import binascii
+import re
+from collections.abc import AsyncIterator, Mapping
+from typing import ClassVar
+from urllib.parse import quote
+
+from app.errors import InvalidRequest, OperationNotFound, OutcomeUnknown, PollFailed
+from app.providers.addresses import origin_of
+from app.providers.base import (
+    ANTHROPIC_PATHS,
+    Account,
+    Capabilities,
+    Kind,
+    Operation,
+    Pace,
+    PollAnswer,
+    Provider,
+    ResultFile,
+    Submission,
+)
+from app.providers.gemini.answers import HOST, Interaction, poll_answer
+from app.providers.gemini.requests import body_of, capabilities_of
+from app.providers.relay_target import RelayTarget
+from app.tasks.request import GenerationRequest
+
+VERSION = "v1beta"
+REVISION = "2026-05-20"
+"""Of the Interactions API: with ``steps``, as read here."""
+DECODED = 64 * 1024
+BOTH: frozenset[Kind] = frozenset({"video", "text"})
+NOT_NOW = {400, 404, 409}
+
+
+class Gemini(Provider):
+    """``base_url`` with or without ``/v1beta``; the secret is an API key of the Gemini Developer API.
+
+    ``account.options["version"]`` may name another version of the API, like ``v1``.
+    """
+
+    name = "gemini"
+    verified: ClassVar[str] = "verified against google-genai 3.4.0"
+    auth_form: ClassVar[str] = "x-goog-api-key"
+    pace = Pace(first=4.0, factor=1.2, cap=20.0)
+
+    @classmethod
+    def address(cls, account: Account) -> str:
+        version = _version(account)
+        if not re.fullmatch(r"v\d+\w*", version, re.ASCII):
+            raise InvalidRequest("options.version must be like v1beta", param="options.version")
+        # Results lie beside /v1beta, so every path here begins with the version.
+        return origin_of(account, f"https://{HOST}").removesuffix(f"/{version}")
+
+    @classmethod
+    def credentials(cls, account: Account) -> Mapping[str, str]:
+        return {"x-goog-api-key": account.secret}
+
+    def capabilities(self, model: str) -> Capabilities:
+        if not model:
+            return Capabilities(kinds=self.account.kinds or BOTH)
+        if "omni" not in model:
+            return Capabilities(kinds=frozenset({"text"}))
+        return capabilities_of(model)
+
+    async def start(self, request: GenerationRequest, submission: Submission) -> Operation:
+        body = body_of(request, submission.remix_operation)
+        answer = await self.http.post_json(
+            f"/{_version(self.account)}/interactions",
+            body,
+            answer=Interaction,
+            headers={"Api-Revision": REVISION},
+            even_if=lambda said: said.explained,
+        )
+        found = answer.body
+        if found.error is not None and (answer.status >= 400 or not found.id):
+            said = self.http.cleaned(found.error.said)
+            raise found.submit_error(said, status=answer.status, headers=answer.headers)
+        if not found.id.strip("."):
+            raise OutcomeUnknown("Gemini accepted the request without naming the interaction")
+        return Operation(id=found.id)
+
+    async def poll(self, operation: Operation) -> PollAnswer:
+        found = await self._look(operation)
+        said = "; ".join(self.http.cleaned(error.said) for error in found.complaints())
+        return poll_answer(found, origin=self.http.base_url, said=said)
+
+    async def cancel(self, operation: Operation) -> bool:
+        """What has ended can't be cancelled; Google says so with the error form, which is a no."""
+        try:
+            answer = await self.http.post_json(
+                f"{self._path(operation)}/cancel",
+                {},
+                answer=Interaction,
+                headers={"Api-Revision": REVISION},
+                purpose="look",
+                even_if=lambda said: said.error is not None,
+            )
+        except OperationNotFound:
+            return False
+        if answer.status < 400:
+            return True
+        if answer.status in NOT_NOW and not answer.body.explained:
+            return False
+        said = self.http.cleaned(answer.body.error.said if answer.body.error else "")
+        raise answer.body.look_error(said, status=answer.status, headers=answer.headers)
+
+    async def fetch(self, operation: Operation, file: ResultFile) -> AsyncIterator[bytes]:
+        if "path" in file.data:
+            async with self.http.stream(file.data["path"], params=file.data["query"]) as download:
+                if download.content_type in {"application/json", "text/html"}:
+                    raise PollFailed(f"Gemini answered {download.content_type} in place of a video")
+                async for chunk in download.chunks:
+                    yield chunk
+            return
+        videos = (await self._look(operation)).outputs("video")
+        if len(videos) <= file.data["index"]:
+            raise PollFailed("Gemini no longer shows the video")
+        encoded = videos[file.data["index"]].data
+        for start in range(0, len(encoded), DECODED):
+            yield _decoded(encoded[start : start + DECODED])
+
+    def relay(self, path: str) -> RelayTarget | None:
+        path = path.lstrip("/")
+        if path in ANTHROPIC_PATHS:
+            return None
+        url = self.http.url(f"/{VERSION}/openai/{path}")
+        return RelayTarget(url, {"Authorization": f"Bearer {self.account.secret}"})
+
+    async def _look(self, operation: Operation) -> Interaction:
+        answer = await self.http.get(
+            self._path(operation),
+            answer=Interaction,
+            headers={"Api-Revision": REVISION},
+            even_if=lambda said: said.explained,
+        )
+        if answer.status >= 400 and answer.body.error is not None:
+            said = self.http.cleaned(answer.body.error.said)
+            raise answer.body.look_error(said, status=answer.status, headers=answer.headers)
+        return answer.body
+
+    def _path(self, operation: Operation) -> str:
+        return f"/{_version(self.account)}/interactions/{quote(operation.id, safe='')}"
+
+
+def _version(account: Account) -> str:
+    return str(account.options.get("version", VERSION))
+
+
+def _decoded(encoded: str) -> bytes:
+    try:
+        return base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise PollFailed("Gemini gave a video that can't be decoded") from error

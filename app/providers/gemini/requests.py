@@ -1,0 +1,126 @@
+"""Gemini Omni's words in the Interactions API: input blocks, media tags and the video's format."""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from app.errors import UpstreamRejected
+from app.providers.base import Capabilities, Operation
+from app.providers.inputs import as_base64, at_most, check, passed_on, refuse, whole_seconds
+from app.providers.sizes import ratio_of, tier_of
+from app.tasks.request import Action, GenerationRequest, MediaInput, Role
+
+RATIOS = ("16:9", "9:16")
+TIERS = {"360p": 360, "720p": 720, "1080p": 1080, "4k": 2160}
+ROLES: frozenset[Role] = frozenset(
+    {"first_frame", "last_frame", "reference_image", "source_video", "reference_video"}
+)
+ACTIONS: frozenset[Action] = frozenset({"generate", "remix", "edit", "extend"})
+# https://ai.google.dev/gemini-api/docs/omni: pictures are bound by tags in the prompt, not by fields.
+TAGS: Mapping[Role, str] = {
+    "first_frame": "<FIRST_FRAME>",
+    "last_frame": "<LAST_FRAME>",
+    "reference_image": "<IMAGE_REF_{}>",
+    "reference_video": "<VIDEO_REF_{}>",
+}
+RESERVED = frozenset(
+    {"model", "input", "prompt", "agent", "background", "store", "stream", "previous_interaction_id"}
+    | {"response_format", "response_modalities", "webhook_config", "service_tier", "continuation_token"}
+)
+
+
+def capabilities_of(model: str) -> Capabilities:
+    longest = 15 if "omni-1.2" in model else 10
+    return Capabilities(
+        kinds=frozenset({"video"}),
+        roles=ROLES,
+        seconds=(3, longest),
+        max_pixels=3840 * 2160,
+        remix=True,
+        cancel=True,
+    )
+
+
+def body_of(request: GenerationRequest, earlier: Operation | None) -> dict[str, Any]:
+    """Raises ``UpstreamRejected`` for what can't be told to Gemini."""
+    check(request, ROLES, actions=ACTIONS)
+    refuse(request, "characters")
+    changes = request.action != "generate"
+    sources = at_most(request, "source_video", 1)
+    if changes and earlier is None and not sources:
+        raise UpstreamRejected("there is no video to change", param="video")
+    seconds = whole_seconds(request)
+    form = {
+        "type": "video",
+        "delivery": "uri",  # videos above a few megabytes don't come inline
+        "aspect_ratio": ratio_of(request, RATIOS),
+        "resolution": tier_of(request, TIERS),
+        "duration": None if seconds is None else f"{seconds}s",
+    }
+    body = passed_on(request, RESERVED) | {
+        "model": request.model,
+        "input": _input(request, with_source=not (changes and earlier)),
+        "background": True,
+        "store": True,
+        "response_format": {name: value for name, value in form.items() if value is not None},
+        "generation_config": _config(request),
+    }
+    return body | ({"previous_interaction_id": earlier.id} if changes and earlier else {})
+
+
+def _config(request: GenerationRequest) -> dict[str, Any]:
+    given = request.extra.get("generation_config")
+    config: dict[str, Any] = dict(given) if isinstance(given, dict) else {}
+    if request.seed is not None:
+        config["seed"] = request.seed
+    if task := _task(request):
+        config["video_config"] = {"task": task}
+    return config
+
+
+def _task(request: GenerationRequest) -> str | None:
+    if request.action == "extend":
+        return "extend"
+    if request.action != "generate" or request.media_with("source_video"):
+        return "edit"
+    if request.media_with("reference_image", "reference_video"):
+        return "reference_to_video"
+    return "image_to_video" if request.media else None
+
+
+def _input(request: GenerationRequest, *, with_source: bool) -> list[dict[str, Any]]:
+    items = [item for item in request.media if with_source or item.role != "source_video"]
+    at_most(request, "first_frame", 1)
+    at_most(request, "last_frame", 1)
+    prompt = _tagged(request.prompt, items)
+    if request.negative_prompt:
+        prompt += f"\nDo not show: {request.negative_prompt}"
+    blocks = [*(_block(item) for item in items), {"type": "text", "text": prompt}]
+    return [{"type": "user_input", "content": blocks}]
+
+
+def _tagged(prompt: str, items: list[MediaInput]) -> str:
+    """Says which picture is what, unless there is nothing to tell or the client did it itself."""
+    plain = {item.role for item in items} <= {"first_frame", "source_video"}
+    if plain or any(tag.split("{")[0] in prompt for tag in TAGS.values()):
+        return prompt
+    lines: dict[str, list[str]] = {"Sources": [], "References": []}
+    seen: Counter[str] = Counter()
+    for item in items:
+        kind, tag = _kind(item), TAGS.get(item.role)
+        seen[kind] += 1
+        if tag:
+            line = lines["References" if "{" in tag else "Sources"]
+            line.append(f"{tag.format(seen[item.role])}@{kind.capitalize()}{seen[kind]}")
+            seen[item.role] += 1
+    marks = [f"[# {name} {' '.join(tags)}]" for name, tags in lines.items() if tags]
+    return "\n".join([*marks, prompt])
+
+
+def _kind(item: MediaInput) -> str:
+    return "video" if item.role in {"source_video", "reference_video"} else "image"
+
+
+def _block(item: MediaInput) -> dict[str, str]:
+    name = "data" if item.content is not None else "uri"
+    return {"type": _kind(item), name: as_base64(item), "mime_type": item.content_type}

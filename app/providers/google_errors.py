@@ -1,0 +1,87 @@
+"""How Google's APIs refuse: google.rpc's words, reasons for keys and billing, and safety filters."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, model_validator
+
+from app.errors import UpstreamError
+from app.providers.openai_compatible.answers import Items, Text
+from app.providers.refusals import Meaning, look_error, submit_error
+
+# The reason in ``details`` says more than the status: a wrong key is a plain 400.
+REASONS: Mapping[str, Meaning] = {
+    **dict.fromkeys(("API_KEY_INVALID", "API_KEY_SERVICE_BLOCKED", "API_KEY_IP_ADDRESS_BLOCKED"), "auth"),
+    **dict.fromkeys(("API_KEY_HTTP_REFERRER_BLOCKED", "CONSUMER_INVALID", "CONSUMER_SUSPENDED"), "auth"),
+    **dict.fromkeys(("SERVICE_DISABLED", "USER_PROJECT_DENIED", "ACCESS_TOKEN_EXPIRED"), "auth"),
+    "BILLING_DISABLED": "quota",
+}
+WORDS: Mapping[str, Meaning] = {
+    **dict.fromkeys(("UNAUTHENTICATED", "PERMISSION_DENIED"), "auth"),
+    "RESOURCE_EXHAUSTED": "busy",
+    **dict.fromkeys(("SAFETY", "PROHIBITED_CONTENT", "BLOCKLIST", "SPII"), "moderated"),
+    **dict.fromkeys(("IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT"), "moderated"),
+}
+# https://docs.cloud.google.com/gemini-enterprise-agent-platform/models/video/responsible-ai-and-usage-guidelines
+# Veo's filters answer INVALID_ARGUMENT like a bad field; only their number at the end tells.
+SUPPORT_CODE = re.compile(r"support codes?:?\s*\d{6,}", re.IGNORECASE)
+CANCELLED = "1"
+"""google.rpc.Code of a cancelled operation."""
+
+
+class GoogleError(BaseModel):
+    """``code`` is an HTTP status, a google.rpc.Code, or (Interactions) a word or an address ending in one."""
+
+    code: Text = ""
+    message: Text = ""
+    status: Text = ""
+    details: Items = []
+
+    @property
+    def meaning(self) -> Meaning | None:
+        for reason in self._all("reason"):
+            if reason in REASONS:
+                return REASONS[reason]
+        if SUPPORT_CODE.search(self.message):
+            return "moderated"
+        words = (self.status.upper(), self.code.rsplit("/", 1)[-1].upper())
+        return next((WORDS[word] for word in words if word in WORDS), None)
+
+    @property
+    def said(self) -> str:
+        return self.message or self.status or self.code or "Google did not say why."
+
+    def pace(self, headers: Mapping[str, str]) -> Mapping[str, str]:
+        """``headers``, with the wait that Google asks for in the body (``34.4s``)."""
+        delays = [delay.removesuffix("s") for delay in self._all("retryDelay")]
+        return {**headers, "retry-after": delays[0]} if delays else headers
+
+    def _all(self, name: str) -> list[str]:
+        found = [detail.get(name) for detail in self.details if isinstance(detail, dict)]
+        return [value for value in found if isinstance(value, str)]
+
+
+class GoogleAnswer(BaseModel):
+    """What each answer may hold instead of what was asked for."""
+
+    error: GoogleError | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _unwrapped(cls, value: Any) -> Any:
+        """Google's front end puts the same error into a list of one."""
+        return value[0] if isinstance(value, list) and value else value
+
+    @property
+    def explained(self) -> bool:
+        """Whether the body says more about a refusal than its HTTP status."""
+        return self.error is not None and self.error.meaning is not None
+
+    def submit_error(self, said: str, *, status: int, headers: Mapping[str, str]) -> UpstreamError:
+        error = self.error or GoogleError()
+        return submit_error(error.meaning, said, status=status, headers=error.pace(headers))
+
+    def look_error(self, said: str, *, status: int, headers: Mapping[str, str]) -> UpstreamError:
+        error = self.error or GoogleError()
+        return look_error(error.meaning, said, status=status, headers=error.pace(headers))

@@ -1,0 +1,168 @@
+"""Models that a marketplace hosts, each family with field names of its own: one row of a table per family."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from app.errors import InvalidRequest, UpstreamRejected
+from app.providers.base import Account
+from app.providers.inputs import as_data_uri, check, passed_on, refuse, refuse_unsaid, whole_seconds
+from app.providers.sizes import pixels, ratio_of, tier_of
+from app.tasks.request import GenerationRequest, Kind, MediaInput, Role
+
+VIDEO: frozenset[Kind] = frozenset({"video"})
+IMAGE: frozenset[Kind] = frozenset({"image"})
+RATIOS = ("16:9", "9:16", "1:1", "4:3", "3:4", "3:2", "2:3", "21:9")
+TIERS: Mapping[str, int] = {"480p": 480, "720p": 720, "1080p": 1080, "4k": 2160}
+RESERVED = {
+    "model", "version", "prompt", "seconds", "duration", "num_frames", "resolution", "mode", "size",
+    "image_size", "width", "height", "n", "num_images", "num_outputs", "num_videos", "multi_prompt",
+    "webhook", "webhook_url", "api_key", "key",
+}  # fmt: skip
+"""What ``extra`` can't set besides the family's own input fields: these choose the model, the account or the price."""
+
+Length = Literal["number", "text", "suffixed"]
+"""5, ``"5"`` or ``"5s"``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """How one family of models names what we can say. ``start`` is how its models' names begin."""
+
+    start: tuple[str, ...] = ()
+    kinds: frozenset[Kind] = VIDEO
+    fields: Mapping[Role, str] = field(default_factory=dict)
+    """The field of an input that there is one of."""
+    lists: Mapping[Role, str] = field(default_factory=dict)
+    """The field of inputs that there may be several of."""
+    most: int = 9
+    """How many inputs one list takes."""
+    seconds: tuple[float, float] | None = None
+    length: Length = "number"
+    ratios: Sequence[str] = RATIOS
+    tiers: Mapping[str, int] = field(default_factory=lambda: TIERS)
+    tier_field: str = "resolution"
+    tier_words: Mapping[str, str] = field(default_factory=dict)
+    size_field: str = ""
+    """Takes exact pixels, as ``{"width", "height"}``."""
+    lacks: tuple[str, ...] = ()
+    """``seed``, ``negative_prompt``, where it has no such field."""
+    sound: str = ""
+    """The field that says whether it is to be heard."""
+    shots: Literal["", "list", "text"] = ""
+    mixes: bool = True
+    """Whether frames and references go together."""
+
+    @property
+    def roles(self) -> frozenset[Role]:
+        return frozenset(self.fields) | frozenset(self.lists)
+
+
+class Described(BaseModel):
+    """``account.options["models"][name]``: what the operator knows of a model that no table names."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    fields: dict[Role, str] | None = None
+    lists: dict[Role, str] | None = None
+    seconds: tuple[float, float] | None = None
+    length: Length | None = None
+    ratios: list[str] | None = None
+    tiers: dict[str, int] | None = None
+
+
+def described(account: Account) -> dict[str, Described]:
+    """What the operator says of models. Raises ``InvalidRequest`` for what can't be read."""
+    told = account.options.get("models", {})
+    try:
+        return {name: Described.model_validate(one) for name, one in dict(told).items()}
+    except (ValidationError, TypeError, ValueError) as error:
+        raise InvalidRequest("options.models can't be read", param="options.models") from error
+
+
+Known = TypeVar("Known", bound=Family)
+
+
+def with_description(family: Known, told: Described | None) -> Known:
+    return replace(family, **told.model_dump(exclude_none=True)) if told else family
+
+
+def input_of(request: GenerationRequest, family: Family) -> dict[str, Any]:
+    """The model's own input. Raises ``UpstreamRejected`` for what has no field there."""
+    check(request, family.roles, kinds=family.kinds)
+    refuse_unsaid(request, *family.lacks, *(("seconds", "shots") if request.kind == "image" else ()))
+    told: dict[str, Any] = {
+        "prompt": request.prompt or None,
+        "negative_prompt": request.negative_prompt,
+        "seed": request.seed,
+        "duration": _length(whole_seconds(request), family),
+    }
+    told |= _shape(request, family) | _shots(request, family) | _media(request, family)
+    reserved = RESERVED | set(family.fields.values()) | set(family.lists.values()) | {family.tier_field}
+    extra = passed_on(request, reserved, sound=family.sound)
+    return extra | {name: value for name, value in told.items() if value is not None}
+
+
+def _length(seconds: int | None, family: Family) -> int | str | None:
+    if seconds is None or family.length == "number":
+        return seconds
+    return f"{seconds}s" if family.length == "suffixed" else str(seconds)
+
+
+def _shape(request: GenerationRequest, family: Family) -> dict[str, Any]:
+    if family.size_field and request.size and not request.aspect_ratio:
+        width, height = pixels(request.size)
+        return {family.size_field: {"width": width, "height": height}}
+    if not family.ratios:
+        refuse(request, "aspect_ratio")
+    # A model without tiers makes every size in one quality: its ratio is all that can be told of a size.
+    if not family.tiers:
+        refuse(request, "resolution")
+    tier = tier_of(request, family.tiers) if family.tiers else None
+    return {
+        "aspect_ratio": ratio_of(request, family.ratios) if family.ratios else None,
+        family.tier_field: family.tier_words.get(tier, tier) if tier else None,
+    }
+
+
+def _shots(request: GenerationRequest, family: Family) -> dict[str, Any]:
+    if not request.shots:
+        return {}
+    if not family.shots:
+        raise UpstreamRejected(f"{request.model} takes no storyboard", param="shots")
+    if any(shot.seconds != int(shot.seconds) for shot in request.shots):
+        raise UpstreamRejected("a shot must last whole seconds", param="shots")
+    whole = _length(sum(int(shot.seconds) for shot in request.shots), family)
+    if family.shots == "text":
+        parts = [{"prompt": shot.prompt, "duration": int(shot.seconds)} for shot in request.shots]
+        return {"multi_prompt": json.dumps(parts, ensure_ascii=False), "duration": whole}
+    listed = [{"prompt": shot.prompt, "duration": str(int(shot.seconds))} for shot in request.shots]
+    return {"multi_prompt": listed, "prompt": None, "duration": whole}
+
+
+def _media(request: GenerationRequest, family: Family) -> dict[str, Any]:
+    frames, references = (
+        request.media_with("first_frame", "last_frame"),
+        request.media_with("reference_image"),
+    )
+    if not family.mixes and frames and references:
+        raise UpstreamRejected("frames and reference images can't go together", param="reference_image")
+    told: dict[str, Any] = {}
+    for item in request.media:
+        _add(told, item, family)
+    return told
+
+
+def _add(told: dict[str, Any], item: MediaInput, family: Family) -> None:
+    single = family.fields.get(item.role)
+    if single and single not in told:
+        told[single] = as_data_uri(item)
+        return
+    several = family.lists.get(item.role)
+    listed = told.setdefault(several, []) if several else []
+    if several is None or len(listed) >= family.most:
+        raise UpstreamRejected(f"too many inputs as {item.role}", param=item.role)
+    listed.append(as_data_uri(item))

@@ -1,0 +1,190 @@
+"""Jimeng's video API, a service of Volcengine that wants its requests signed (AK|SK)."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, ClassVar, Literal
+
+import httpx2
+from pydantic import BaseModel, Field
+
+from app.errors import InvalidRequest, OperationNotFound, OutcomeUnknown, PollFailed
+from app.providers.addresses import origin_of
+from app.providers.base import (
+    Account,
+    Capabilities,
+    Failed,
+    Operation,
+    Pace,
+    PollAnswer,
+    Provider,
+    Queued,
+    ResultFile,
+    Running,
+    Submission,
+    Succeeded,
+)
+from app.providers.http import Answer, Purpose, UpstreamClient
+from app.providers.http_errors import clean
+from app.providers.jimeng import requests
+from app.providers.jimeng.signature import signature
+from app.providers.openai_compatible.answers import UNKNOWN_STATES, Text
+from app.providers.refusals import Meaning, look_error, submit_error
+from app.tasks.request import GenerationRequest
+
+HOST = "https://visual.volcengineapi.com"
+SUBMIT, RESULT = "CVSync2AsyncSubmitTask", "CVSync2AsyncGetResult"
+VERSION = "2022-08-31"
+SERVICE, REGION = "cv", "cn-north-1"
+FINE = 10000
+State = Literal["queued", "running", "done", "missing", "expired"]
+STATES: Mapping[str, State] = {
+    "in_queue": "queued",
+    "generating": "running",
+    "done": "done",
+    "not_found": "missing",
+    "expired": "expired",
+}
+# Numbers are Jimeng's own, words those of the gateway in front of it.
+CODES: Mapping[int | str, Meaning] = {
+    **dict.fromkeys((50411, 50412, 50413, 50511, 50512, 50516, 50517, 50518, 50519), "moderated"),
+    **dict.fromkeys((50429, 50430, "FlowLimitExceeded", "AccountFlowLimitExceeded"), "busy"),
+    # Our clock is wrong, not the key.
+    "InvalidTimestamp": "busy",
+    # This account has not bought this req_key. Others may have, and it may do other work.
+    50400: "quota",
+    **dict.fromkeys((50200, 50205, 50207, 50215, "InvalidActionOrVersion", "ServiceNotFound"), "rejected"),
+    **dict.fromkeys((50500, 50501, 50520, 50521, 50522), "failed"),
+    **dict.fromkeys(("MissingAuthenticationToken", "MissingSignature", "SignatureDoesNotMatch"), "auth"),
+    **dict.fromkeys(("InvalidClientTokenId", "InvalidAccessKey", "InvalidCredential"), "auth"),
+    **dict.fromkeys(("LackPolicy", "LackProjectPolicy", "AccessDenied"), "auth"),
+    **dict.fromkeys(("FailToConnect", "InternalServiceTimeout", "InternalServiceError"), "unknown"),
+}
+
+
+class GatewayError(BaseModel):
+    word: Text = Field(default="", alias="Code")
+    message: Text = Field(default="", alias="Message")
+
+
+class Metadata(BaseModel):
+    error: GatewayError | None = Field(default=None, alias="Error")
+
+
+class Work(BaseModel):
+    task_id: Text = ""
+    status: Text = ""
+    video_url: Text = ""
+
+
+class Reply(BaseModel):
+    """Every answer: Jimeng's own, or the gateway's when it never came that far."""
+
+    code: int | None = None
+    message: Text = ""
+    data: Work | None = None
+    metadata: Metadata | None = Field(default=None, alias="ResponseMetadata")
+
+    @property
+    def gateway(self) -> GatewayError | None:
+        return self.metadata.error if self.metadata else None
+
+    @property
+    def meaning(self) -> Meaning | None:
+        return CODES.get(self.gateway.word if self.gateway else self.code or 0)
+
+    def refused(self) -> bool:
+        return self.gateway is not None or self.code not in (None, FINE)
+
+    def said(self) -> str:
+        if self.gateway:
+            return f"{self.gateway.message} ({self.gateway.word})"
+        return f"{self.message} ({self.code})"
+
+
+class Jimeng(Provider):
+    """The secret is ``AK|SK``, an access key and its secret key."""
+
+    name = "jimeng"
+    verified: ClassVar[str] = "verified against volcengine 1.0.229"
+    auth_form: ClassVar[str] = "HMAC signature from AK|SK"
+    pace = Pace(first=5.0, factor=1.2, cap=20.0)
+
+    def __init__(self, account: Account, http: UpstreamClient) -> None:
+        super().__init__(account, http)
+        access, _, secret = account.secret.partition("|")
+        self._keys = access.strip(), secret.strip()
+        if not all(self._keys):
+            raise InvalidRequest("the secret must be like AK|SK", param="secret")
+
+    @classmethod
+    def address(cls, account: Account) -> str:
+        return origin_of(account, HOST)
+
+    @classmethod
+    def credentials(cls, account: Account) -> Mapping[str, str]:
+        return {}
+
+    def capabilities(self, model: str) -> Capabilities:
+        low, high = requests.LENGTHS
+        return Capabilities(
+            kinds=frozenset({"video"}), roles=requests.roles_of(model), seconds=(float(low), float(high))
+        )
+
+    async def start(self, request: GenerationRequest, submission: Submission) -> Operation:
+        body = requests.fields(request)
+        answer = await self._call(SUBMIT, body, purpose="submit")
+        reply = answer.body
+        if reply.refused():
+            raise submit_error(
+                reply.meaning, self._cleaned(reply.said()), status=answer.status, headers=answer.headers
+            )
+        if reply.data is None or not reply.data.task_id:
+            raise OutcomeUnknown("Jimeng accepted the request without naming the task")
+        # It has to be asked for with the req_key it was made with, and tells no facts of its own.
+        data = {"req_key": body["req_key"], "frames": body.get("frames")}
+        return Operation(id=reply.data.task_id, data=data)
+
+    async def poll(self, operation: Operation) -> PollAnswer:
+        body = {"req_key": operation.data["req_key"], "task_id": operation.id}
+        answer = await self._call(RESULT, body, purpose="look")
+        reply, work = answer.body, answer.body.data or Work()
+        if reply.meaning == "moderated":
+            return Failed("content_policy_violation", self._cleaned(reply.message))
+        if reply.refused() and work.status == "done":
+            return Failed("upstream_error", self._cleaned(reply.message))
+        if reply.code != FINE:
+            said = self._cleaned(reply.said())
+            raise look_error(reply.meaning, said, status=answer.status, headers=answer.headers)
+        return _answer(work, operation)
+
+    async def _call(self, action: str, body: Mapping[str, Any], *, purpose: Purpose) -> Answer[Reply]:
+        params = {"Action": action, "Version": VERSION}
+        return await self.http.post_json(
+            "/", body, answer=Reply, params=params, purpose=purpose, sign=self._sign, even_if=Reply.refused
+        )
+
+    def _sign(self, request: httpx2.Request) -> Mapping[str, str]:
+        return signature(request, self._keys, service=SERVICE, region=REGION, now=datetime.now(UTC))
+
+    def _cleaned(self, text: str) -> str:
+        return clean(text, self._keys)
+
+
+def _answer(work: Work, operation: Operation) -> PollAnswer:
+    state = STATES.get(work.status)
+    if state == "queued":
+        return Queued()
+    if state == "missing":
+        raise OperationNotFound("Jimeng does not know the task")
+    if state == "expired":
+        return Failed("expired", "Jimeng says: expired")
+    if state != "done":
+        if state is None:
+            UNKNOWN_STATES.labels(provider="jimeng").inc()
+        return Running()
+    if not work.video_url:
+        raise PollFailed("Jimeng says it is done, but names no video")
+    frames, key = operation.data.get("frames"), operation.data["req_key"]
+    seconds = {"seconds": (frames - 1) / requests.FRAME_RATE} if frames else {}
+    file = ResultFile("video", "video/mp4", url=work.video_url)
+    return Succeeded((file,), usage={"req_key": key, **seconds})

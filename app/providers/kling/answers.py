@@ -1,0 +1,140 @@
+"""The parts we read of what Kling answers, and what its words and codes mean."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import AliasChoices, BaseModel, Field, FiniteFloat
+
+from app.errors import UpstreamError
+from app.providers.base import Failed, PollAnswer, Queued, ResultFile, Running, Succeeded
+from app.providers.openai_compatible.answers import UNKNOWN_STATES, Text
+from app.providers.refusals import Meaning, look_error, submit_error
+
+State = Literal["queued", "running", "succeeded", "failed"]
+
+STATES: Mapping[str, State] = {
+    "submitted": "queued",
+    "processing": "running",
+    "succeed": "succeeded",
+    "failed": "failed",
+}
+# https://kling.ai/document-api/api/get-started/error-codes. 1100 to 1102 come as 429, like 1302 and 1303.
+CODES: Mapping[int, Meaning] = {
+    **dict.fromkeys((1000, 1001, 1002, 1003, 1004, 1100, 1304), "auth"),
+    # 1103: this account has not bought this model. Others may have, and it may do other models.
+    **dict.fromkeys((1101, 1102, 1103), "quota"),
+    **dict.fromkeys((1200, 1201, 1202), "rejected"),
+    1203: "missing",
+    **dict.fromkeys((1300, 1301), "moderated"),
+    **dict.fromkeys((1302, 1303, 5001), "busy"),
+    5000: "failed",
+    5002: "unknown",
+}
+MODERATED_WORDS = ("risk control", "content policy", "content security", "sensitive")
+"""A failed task carries no code, only a sentence."""
+
+
+class Video(BaseModel):
+    id: Text = ""
+    url: Text = ""
+    duration: str | float | None = None
+
+
+class Result(BaseModel):
+    videos: list[Video] | None = None
+
+
+class Info(BaseModel):
+    external_task_id: Text = ""
+
+
+class Task(BaseModel):
+    task_id: Text = ""
+    task_status: Text = ""
+    task_status_msg: Text = ""
+    task_info: Info | None = None
+    task_result: Result | None = None
+    final_unit_deduction: str | float | None = None
+
+
+class Said(BaseModel):
+    """What frames every answer of Kling; the account's costs carry it twice, one within the other."""
+
+    code: int | None = None
+    message: Text = Field(default="", validation_alias=AliasChoices("message", "msg"))
+
+    def refused(self) -> bool:
+        return bool(self.code)
+
+    def look_error(self, status: int, headers: Mapping[str, str], said: str) -> UpstreamError:
+        return look_error(CODES.get(self.code or 0), said, status=status, headers=headers)
+
+
+class Answer(Said):
+    """Every answer of Kling about one task."""
+
+    data: Task | None = None
+
+    @property
+    def sent_before(self) -> bool:
+        """Kling takes each id of ours once, so its complaint about that field means an earlier copy arrived."""
+        return self.code == 1201 and "external_task_id" in self.message
+
+    def submit_error(self, status: int, headers: Mapping[str, str], said: str) -> UpstreamError:
+        meaning: Meaning | None = "unknown" if self.sent_before else CODES.get(self.code or 0)
+        return submit_error(meaning, said, status=status, headers=headers)
+
+
+class Pack(BaseModel):
+    """Prepaid units. ``status`` is ``toBeOnline``, ``online``, ``expired`` or ``runOut``."""
+
+    status: Text = ""
+    remaining_quantity: FiniteFloat = 0.0
+
+
+class Packs(Said):
+    resource_pack_subscribe_infos: list[Pack] | None = None
+
+    def units(self) -> float | None:
+        """What the usable packs have left; None for an account that never bought one."""
+        packs = self.resource_pack_subscribe_infos
+        if not packs:
+            return None
+        return sum(pack.remaining_quantity for pack in packs if pack.status == "online")
+
+
+class Costs(Said):
+    """What ``GET /account/costs`` answers."""
+
+    data: Packs | None = None
+
+
+class TaskList(BaseModel):
+    """A page of tasks, as ``GET`` of a path without an id answers."""
+
+    code: int
+    data: list[Task] | None = None
+
+
+def poll_answer(task: Task, said: str) -> PollAnswer | None:
+    """``task`` in our words; None when it claims success and names no video. ``said`` is its cleaned message."""
+    state = STATES.get(task.task_status)
+    if state == "queued":
+        return Queued()
+    if state == "failed":
+        moderated = any(word in said.lower() for word in MODERATED_WORDS)
+        return Failed("content_policy_violation" if moderated else "upstream_error", said)
+    if state == "succeeded":
+        return _succeeded(task)
+    if state is None:
+        UNKNOWN_STATES.labels(provider="kling").inc()
+    return Running()
+
+
+def _succeeded(task: Task) -> Succeeded | None:
+    videos = [video for video in (task.task_result and task.task_result.videos) or [] if video.url]
+    if not videos:
+        return None
+    facts: dict[str, Any] = {"seconds": videos[0].duration, "units": task.final_unit_deduction}
+    files = tuple(ResultFile("video", "video/mp4", url=video.url) for video in videos)
+    return Succeeded(files, usage={name: value for name, value in facts.items() if value is not None})

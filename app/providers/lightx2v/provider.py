@@ -1,0 +1,135 @@
+"""LightX2V's own server (``/v1/tasks``), which runs one model and keeps its tasks in memory."""
+
+from collections.abc import AsyncIterator, Mapping
+from typing import ClassVar
+from urllib.parse import quote
+
+from pydantic import BaseModel
+
+from app.errors import OperationNotFound, OutcomeUnknown, PollFailed
+from app.providers.absence import Absences
+from app.providers.account_options import options_of
+from app.providers.addresses import origin_of
+from app.providers.base import (
+    Account,
+    Capabilities,
+    Failed,
+    Kind,
+    Operation,
+    Pace,
+    PollAnswer,
+    Provider,
+    Queued,
+    ResultFile,
+    Running,
+    Submission,
+    Succeeded,
+)
+from app.providers.http import UpstreamClient
+from app.providers.lightx2v.requests import Options, fields, roles
+from app.providers.openai_compatible.answers import UNKNOWN_STATES, State, Text
+from app.tasks.request import GenerationRequest
+
+HOST = "http://127.0.0.1:8000"
+STATES: Mapping[str, State] = {
+    "pending": "queued",
+    "processing": "running",
+    "completed": "succeeded",
+    "failed": "failed",
+    "cancelled": "cancelled",
+}
+
+
+class Task(BaseModel):
+    """What both ``POST`` and the status answer."""
+
+    task_id: Text = ""
+    status: Text = ""
+    error: Text = ""
+
+
+class LightX2V(Provider):
+    """Needs no secret; one that is given goes as a Bearer token, for a proxy in front."""
+
+    name = "lightx2v"
+    verified: ClassVar[str] = "documented"
+    auth_form: ClassVar[str] = "none, or Bearer for a proxy"
+    pace = Pace(first=1.0, factor=1.2, cap=5.0)
+
+    def __init__(self, account: Account, http: UpstreamClient) -> None:
+        super().__init__(account, http)
+        self.options = options_of(account, Options)
+        self._absences = Absences()
+
+    @classmethod
+    def address(cls, account: Account) -> str:
+        return origin_of(account, HOST).removesuffix("/v1")
+
+    def capabilities(self, model: str) -> Capabilities:
+        kinds: frozenset[Kind] = self.account.kinds or frozenset({"video", "image"})
+        return Capabilities(
+            kinds=kinds,
+            roles=roles(self.options, video="video" in kinds),
+            seconds=self.options.seconds,
+            max_pixels=self.options.max_pixels,
+            cancel=True,
+            idempotency_key=True,
+        )
+
+    async def start(self, request: GenerationRequest, submission: Submission) -> Operation:
+        body = fields(request, self.options) | {
+            "task_id": submission.idempotency_key,
+            # Newer servers keep a result only when it is given a name.
+            "save_result_path": f"{submission.idempotency_key}.{'png' if request.kind == 'image' else 'mp4'}",
+        }
+        answer = await self.http.post_json(f"/v1/tasks/{request.kind}/", body, answer=Task)
+        if not answer.body.task_id:
+            raise OutcomeUnknown("LightX2V accepted the request without naming the task")
+        return Operation(id=answer.body.task_id, data={"kind": request.kind})
+
+    async def poll(self, operation: Operation) -> PollAnswer:
+        task = (await self.http.get(f"{_path(operation.id)}/status", answer=Task)).body
+        state = STATES.get(task.status.lower())
+        if state == "queued":
+            return Queued()
+        if state == "succeeded":
+            made = operation.data.get("kind", "video")
+            return Succeeded((ResultFile(made, "image/png" if made == "image" else "video/mp4"),))
+        if state in {"failed", "cancelled"}:
+            text = self.http.cleaned(task.error) or "LightX2V did not say why."
+            return Failed("cancelled" if state == "cancelled" else "upstream_error", text)
+        if state is None:
+            UNKNOWN_STATES.labels(provider=self.name).inc()
+        return Running()
+
+    async def cancel(self, operation: Operation) -> bool:
+        # It answers 200 also when there was nothing to stop, so the task is asked.
+        await self.http.delete(_path(operation.id))
+        try:
+            answer = await self.poll(operation)
+        except OperationNotFound:
+            return False
+        return isinstance(answer, Failed) and answer.code == "cancelled"
+
+    async def recover(self, request: GenerationRequest, submission: Submission) -> Operation | None:
+        key = submission.idempotency_key
+        operation = Operation(id=key, data={"kind": request.kind})
+        try:
+            await self.poll(operation)
+        except OperationNotFound:
+            self._absences.confirm(
+                key, after=self.options.lost_after_seconds, otherwise="LightX2V does not know the task yet"
+            )
+            return None
+        return operation
+
+    async def fetch(self, operation: Operation, file: ResultFile) -> AsyncIterator[bytes]:
+        async with self.http.stream(f"{_path(operation.id)}/result") as download:
+            if download.content_type in {"application/json", "text/html"}:
+                raise PollFailed(f"LightX2V answered {download.content_type} in place of a result")
+            async for chunk in download.chunks:
+                yield chunk
+
+
+def _path(task: str) -> str:
+    return f"/v1/tasks/{quote(task, safe='')}"

@@ -1,0 +1,1 @@
+"""Lightricks' LTX API (``api.ltx.video``), its asynchronous second version."""

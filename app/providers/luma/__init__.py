@@ -1,0 +1,1 @@
+"""Luma: the legacy Dream Machine API, or with ``options.api ="""

@@ -1,0 +1,100 @@
+"""Luma's current API (Agents): one endpoint with a type, inputs inline, by address or by an earlier generation."""
+
+from typing import Any
+
+from app.errors import UpstreamRejected
+from app.providers.base import Capabilities, Operation
+from app.providers.inputs import as_base64, at_most, check, passed_on, public_address, refuse
+from app.providers.sizes import ratio_of, tier_of
+from app.tasks.request import Action, GenerationRequest, Kind, MediaInput, Role
+
+HOST = "https://agents.lumalabs.ai/v1"
+PATH = "/generations"
+VIDEO_RATIOS = ("16:9", "9:16", "1:1", "4:3", "3:4", "21:9")
+IMAGE_RATIOS = ("1:1", "16:9", "9:16", "4:3", "3:4", "3:2", "2:3", "2:1", "1:2", "3:1", "1:3", "21:9")
+TIERS = {"360p": 360, "540p": 540, "720p": 720, "1080p": 1080}
+KINDS: frozenset[Kind] = frozenset({"video", "image"})
+ACTIONS: frozenset[Action] = frozenset({"generate", "remix", "edit", "extend"})
+VIDEO_ROLES: frozenset[Role] = frozenset({"first_frame", "last_frame", "source_video"})
+IMAGE_ROLES: frozenset[Role] = frozenset({"reference_image"})
+RESERVED = frozenset(
+    {"model", "prompt", "type", "aspect_ratio", "image_ref", "source", "video", "layering", "web_search"}
+)
+PRICED = frozenset({"duration", "resolution", "start_frame", "end_frame", "hdr", "exr_export"})
+"""What ``extra["video"]`` can't set."""
+MOST_REFERENCES = 9
+
+
+def makes_images(model: str) -> bool:
+    return model.startswith("uni-")
+
+
+def capabilities_of(model: str) -> Capabilities:
+    if makes_images(model):
+        return Capabilities(kinds=frozenset({"image"}), roles=IMAGE_ROLES)
+    return Capabilities(
+        kinds=frozenset({"video"}), roles=VIDEO_ROLES, seconds=(5, 10), max_pixels=1920 * 1080, remix=True
+    )
+
+
+def wish_of(request: GenerationRequest, earlier: Operation | None) -> tuple[str, dict[str, Any]]:
+    """Path and body. Raises ``UpstreamRejected`` for what can't be told to Luma."""
+    pictures = request.kind == "image"
+    check(request, IMAGE_ROLES if pictures else VIDEO_ROLES, kinds=KINDS, actions=ACTIONS)
+    refuse(request, "seed", "negative_prompt", "characters")
+    told = _image(request) if pictures else _video(request, earlier)
+    told |= {"model": request.model, "prompt": request.prompt}
+    return PATH, passed_on(request, RESERVED) | {k: v for k, v in told.items() if v is not None}
+
+
+def _video(request: GenerationRequest, earlier: Operation | None) -> dict[str, Any]:
+    given = request.extra.get("video")
+    extra = {k: v for k, v in given.items() if k not in PRICED} if isinstance(given, dict) else {}
+    frames = _frames(request)
+    source = _source(request, earlier)
+    if request.action == "extend":
+        if earlier is None or frames:
+            raise UpstreamRejected("Luma extends only a video that this account made", param="video")
+        frames, source = {"start_frame": {"generation_id": earlier.id}}, None
+    told = {"resolution": tier_of(request, TIERS), **frames}
+    if source is None:
+        told["duration"] = None if request.seconds is None else f"{request.seconds:g}s"
+    else:
+        refuse(request, "seconds")  # an edit is as long as its source
+    return {
+        "type": "video" if source is None else "video_edit",
+        "aspect_ratio": ratio_of(request, VIDEO_RATIOS),
+        "source": source,
+        "video": extra | {name: value for name, value in told.items() if value is not None} or None,
+    }
+
+
+def _frames(request: GenerationRequest) -> dict[str, Any]:
+    roles: tuple[tuple[Role, str], ...] = (("first_frame", "start_frame"), ("last_frame", "end_frame"))
+    return {name: _media(item) for role, name in roles for item in at_most(request, role, 1)}
+
+
+def _source(request: GenerationRequest, earlier: Operation | None) -> dict[str, str] | None:
+    if request.action != "generate" and earlier is not None:
+        return {"generation_id": earlier.id}
+    sources = at_most(request, "source_video", 1)
+    if request.action != "generate" and not sources:
+        raise UpstreamRejected("there is no video to change", param="video")
+    return _media(sources[0]) if sources else None
+
+
+def _image(request: GenerationRequest) -> dict[str, Any]:
+    refuse(request, "resolution")
+    items = [_media(item) for item in at_most(request, "reference_image", MOST_REFERENCES)]
+    told: dict[str, Any] = {"type": "image", "aspect_ratio": ratio_of(request, IMAGE_RATIOS)}
+    if request.action == "generate":
+        return told | {"image_ref": items or None}
+    if not items:
+        raise UpstreamRejected("there is no image to change", param="image")
+    return told | {"type": "image_edit", "source": items[0], "image_ref": items[1:] or None}
+
+
+def _media(item: MediaInput) -> dict[str, str]:
+    if item.content is not None:
+        return {"data": as_base64(item), "media_type": item.content_type}
+    return {"url": public_address(item), "media_type": item.content_type}

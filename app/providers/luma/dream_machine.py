@@ -1,0 +1,95 @@
+"""Luma's legacy API (Dream Machine): its own duration words, and inputs only as public addresses."""
+
+from typing import Any
+
+from app.errors import UpstreamRejected
+from app.providers.base import Capabilities, Operation
+from app.providers.inputs import at_most, check, passed_on, public_address, refuse
+from app.providers.sizes import ratio_of, tier_of
+from app.tasks.request import Action, GenerationRequest, Kind, Role
+
+HOST = "https://api.lumalabs.ai/dream-machine/v1"
+RATIOS = ("1:1", "16:9", "9:16", "4:3", "3:4", "21:9", "9:21")
+TIERS = {"540p": 540, "720p": 720, "1080p": 1080, "4k": 2160}
+KINDS: frozenset[Kind] = frozenset({"video", "image"})
+ACTIONS: frozenset[Action] = frozenset({"generate", "edit", "extend"})
+VIDEO_ROLES: frozenset[Role] = frozenset({"first_frame", "last_frame", "source_video"})
+IMAGE_ROLES: frozenset[Role] = frozenset({"reference_image"})
+RESERVED = frozenset(
+    {"model", "prompt", "generation_type", "duration", "resolution", "aspect_ratio", "keyframes", "media"}
+    | {"first_frame", "callback_url", "image_ref", "sync"}
+)
+USUAL_MODE = "flex_1"
+"""How far ``modify`` may go from its source, when ``extra`` does not say."""
+
+
+def makes_images(model: str) -> bool:
+    return model.startswith("photon")
+
+
+def capabilities_of(model: str) -> Capabilities:
+    if makes_images(model):
+        return Capabilities(kinds=frozenset({"image"}), roles=IMAGE_ROLES, cancel=True)
+    return Capabilities(
+        kinds=frozenset({"video"}), roles=VIDEO_ROLES, seconds=(5, 9), max_pixels=3840 * 2160, cancel=True
+    )
+
+
+def wish_of(request: GenerationRequest, earlier: Operation | None) -> tuple[str, dict[str, Any]]:
+    """Path and body. Raises ``UpstreamRejected`` for what can't be told to Luma."""
+    pictures = request.kind == "image"
+    check(request, IMAGE_ROLES if pictures else VIDEO_ROLES, kinds=KINDS, actions=ACTIONS)
+    refuse(request, "seed", "negative_prompt", "characters")
+    told = {"model": request.model, "prompt": request.prompt or None}
+    if pictures:
+        path, more = "/generations/image", _image(request)
+    elif request.media_with("source_video"):
+        path, more = "/generations/video/modify", _modified(request)
+    else:
+        path, more = "/generations/video", _video(request, earlier)
+    body = passed_on(request, RESERVED) | told | more
+    return path, {name: value for name, value in body.items() if value is not None}
+
+
+def _video(request: GenerationRequest, earlier: Operation | None) -> dict[str, Any]:
+    frames: dict[str, Any] = {}
+    roles: tuple[tuple[Role, str], ...] = (("first_frame", "frame0"), ("last_frame", "frame1"))
+    for role, name in roles:
+        for item in at_most(request, role, 1):
+            frames[name] = {"type": "image", "url": public_address(item)}
+    if request.action != "generate":
+        if request.action != "extend" or earlier is None or "frame0" in frames:
+            raise UpstreamRejected("there is no video of this account to change", param="video")
+        frames["frame0"] = {"type": "generation", "id": earlier.id}
+    return {
+        "generation_type": "video",
+        "aspect_ratio": ratio_of(request, RATIOS),
+        "resolution": tier_of(request, TIERS),
+        "duration": None if request.seconds is None else f"{request.seconds:g}s",
+        "keyframes": frames or None,
+    }
+
+
+def _modified(request: GenerationRequest) -> dict[str, Any]:
+    refuse(request, "seconds", "size", "aspect_ratio", "resolution")
+    if request.action == "extend" or request.media_with("last_frame"):
+        raise UpstreamRejected("Luma changes a source video, but neither extends nor ends it", param="video")
+    source, first = at_most(request, "source_video", 1), at_most(request, "first_frame", 1)
+    return {
+        "generation_type": "modify_video",
+        "media": {"url": public_address(source[0])},
+        "mode": request.extra.get("mode", USUAL_MODE),
+        "first_frame": {"url": public_address(first[0])} if first else None,
+    }
+
+
+def _image(request: GenerationRequest) -> dict[str, Any]:
+    refuse(request, "resolution")
+    references = [{"url": public_address(item)} for item in request.media]
+    given = request.extra.get("format")
+    return {
+        "generation_type": "image",
+        "aspect_ratio": ratio_of(request, RATIOS),
+        "format": given if given in {"jpg", "png"} else "png",
+        "image_ref": references or None,
+    }

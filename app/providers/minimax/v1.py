@@ -1,0 +1,146 @@
+"""MiniMax's first video API (Hailuo and the 01 models): its words, and its codes inside an HTTP 200."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+from app.errors import UpstreamRejected
+from app.providers.inputs import as_data_uri, at_most, check, passed_on, refuse, whole_seconds
+from app.providers.openai_compatible.answers import Text
+from app.providers.refusals import Meaning
+from app.providers.sizes import pixels, tier_of
+from app.tasks.request import GenerationRequest, Role
+
+State = Literal["queued", "running", "succeeded", "failed"]
+STATES: Mapping[str, State] = {
+    "Preparing": "queued",
+    "Queueing": "queued",
+    "Processing": "running",
+    "Success": "succeeded",
+    "Fail": "failed",
+}
+# https://platform.minimax.io/docs/api-reference/errorcode
+CODES: Mapping[int, Meaning] = {
+    **dict.fromkeys((1004, 2038, 2049), "auth"),
+    **dict.fromkeys((1008, 2056), "quota"),
+    **dict.fromkeys((1002, 1039, 1041), "busy"),
+    **dict.fromkeys((1026, 1027), "moderated"),
+    **dict.fromkeys((1042, 2013), "rejected"),
+    **dict.fromkeys((1000, 1024, 1033), "failed"),
+    1001: "unknown",
+}
+TIERS = {"512P": 512, "720P": 720, "768P": 768, "1080P": 1080}
+RESERVED = {
+    "model", "prompt", "duration", "resolution", "first_frame_image", "last_frame_image",
+    "subject_reference", "callback_url",
+}  # fmt: skip
+"""What ``extra`` can't set: these choose the model, the price or the inputs."""
+SUBJECTS: frozenset[Role] = frozenset({"subject", "reference_image"})
+FRAMES: frozenset[Role] = frozenset({"first_frame", "last_frame"})
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What one family of models can take; ``name`` is how its models' names begin."""
+
+    name: str
+    roles: frozenset[Role] = frozenset()
+    seconds: tuple[float, float] = (6, 6)
+    tiers: tuple[str, ...] = ("720P",)
+
+
+MODELS = (
+    Model("minimax-hailuo-2.3", frozenset({"first_frame"}), (6, 10), ("768P", "1080P")),
+    Model("minimax-hailuo-02", FRAMES, (6, 10), ("512P", "768P", "1080P")),
+    Model("t2v-01"),
+    Model("i2v-01", frozenset({"first_frame"})),
+    Model("s2v-01", SUBJECTS),
+)
+NEWER = Model("", FRAMES | SUBJECTS, (6, 10), tuple(TIERS))
+"""For names that are not known here: MiniMax decides."""
+
+
+class Base(BaseModel):
+    status_code: int = 0
+    status_msg: Text = ""
+
+
+class Answer(BaseModel):
+    """A made task, or a look at it."""
+
+    task_id: Text = ""
+    status: Text = ""
+    file_id: Text = ""
+    video_width: int | None = None
+    video_height: int | None = None
+    base_resp: Base = Base()
+
+    def refused(self) -> bool:
+        return self.base_resp.status_code != 0
+
+    @property
+    def meaning(self) -> Meaning | None:
+        return CODES.get(self.base_resp.status_code)
+
+    @property
+    def complaint(self) -> str:
+        said = self.base_resp
+        return f"{said.status_msg} ({said.status_code})" if said.status_code else "MiniMax did not say why."
+
+    @property
+    def usage(self) -> dict[str, Any]:
+        known = self.video_width and self.video_height
+        return {"size": f"{self.video_width}x{self.video_height}"} if known else {}
+
+
+class File(BaseModel):
+    download_url: Text = ""
+
+
+class Retrieved(BaseModel):
+    file: File = File()
+    base_resp: Base = Base()
+
+
+def model_of(name: str) -> Model:
+    return next((model for model in MODELS if name.lower().startswith(model.name)), NEWER)
+
+
+def fields(request: GenerationRequest) -> dict[str, Any]:
+    """The body of ``/v1/video_generation``. Raises ``UpstreamRejected`` for what has no field there."""
+    model = model_of(request.model)
+    check(request, model.roles)
+    refuse(request, "style", "characters", "negative_prompt", "seed", "shots")
+    first, last = at_most(request, "first_frame", 1), at_most(request, "last_frame", 1)
+    subjects = request.media_with("subject", "reference_image")
+    if len(subjects) > 1:
+        raise UpstreamRejected(f"{request.model} takes one subject", param=subjects[1].role)
+    if not first:
+        _check_shape(request)
+    elif request.aspect_ratio:
+        raise UpstreamRejected(f"{request.model} keeps the shape of its first frame", param="aspect_ratio")
+    told = {
+        "model": request.model,
+        "prompt": request.prompt or None,
+        "duration": whole_seconds(request),
+        "resolution": tier_of(request, {word: TIERS[word] for word in model.tiers}),
+        "first_frame_image": as_data_uri(first[0]) if first else None,
+        "last_frame_image": as_data_uri(last[0]) if last else None,
+        "subject_reference": [{"type": "character", "image": [as_data_uri(subjects[0])]}]
+        if subjects
+        else None,
+        "aigc_watermark": request.watermark,
+    }
+    return passed_on(request, RESERVED) | {name: value for name, value in told.items() if value is not None}
+
+
+def _check_shape(request: GenerationRequest) -> None:
+    """Without a first frame the picture is wide, and nothing can tell MiniMax otherwise."""
+    if request.aspect_ratio not in (None, "", "16:9"):
+        raise UpstreamRejected(f"{request.model} makes 16:9 only", param="aspect_ratio")
+    if request.size and not request.aspect_ratio:
+        width, height = pixels(request.size)
+        if width <= height:
+            raise UpstreamRejected(f"{request.model} makes 16:9 only, not {request.size}", param="size")

@@ -1,0 +1,136 @@
+"""MiniMax's second video API (H3): contents with roles, and errors with a type."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+from app.errors import UpstreamRejected
+from app.providers.inputs import as_data_uri, at_most, check, passed_on, refuse, whole_seconds
+from app.providers.minimax.v1 import CODES, Base
+from app.providers.openai_compatible.answers import Text
+from app.providers.refusals import Meaning
+from app.providers.sizes import ratio_of, tier_of
+from app.tasks.request import GenerationRequest, MediaInput, Role
+
+State = Literal["queued", "running", "succeeded", "failed", "cancelled", "expired"]
+STATES: Mapping[str, State] = {
+    word: word for word in ("queued", "running", "succeeded", "failed", "cancelled", "expired")
+}
+TYPES: Mapping[str, Meaning] = {
+    "bad_request_error": "rejected",
+    "authorized_error": "auth",
+    "insufficient_balance_error": "quota",
+    # 422 is what the filter answers, not what a wrong parameter does.
+    "unprocessable_entity_error": "moderated",
+    "rate_limit_error": "busy",
+    "server_error": "failed",
+}
+TIERS = {"768P": 768, "2K": 1440}
+RATIOS = ("21:9", "16:9", "4:3", "1:1", "3:4", "9:16", "adaptive")
+SECONDS = (4.0, 15.0)
+# MiniMax has no defaults for these, and text alone can't be adaptive.
+DEFAULTS = {"resolution": "2K", "duration": 5}
+# Each role of ours: MiniMax's, the kind of content, and how many of them.
+PARTS: Mapping[Role, tuple[str, str, int]] = {
+    "first_frame": ("first_frame", "image_url", 1),
+    "last_frame": ("last_frame", "image_url", 1),
+    "reference_image": ("reference_image", "image_url", 9),
+    "reference_video": ("reference_video", "video_url", 3),
+    "audio": ("reference_audio", "audio_url", 3),
+}
+FRAMES = {"first_frame", "last_frame"}
+RESERVED = {"model", "prompt", "content", "duration", "resolution", "ratio", "callback_url"}
+"""What ``extra`` can't set: these choose the model, the price or the inputs."""
+
+
+class Complaint(BaseModel):
+    type: Text = ""
+    message: Text = ""
+    code: Text = ""
+
+    @property
+    def meaning(self) -> Meaning | None:
+        """The number that MiniMax puts behind its sentence says more than the type."""
+        number = re.search(r"\((\d{4})\)\s*$", self.message)
+        known = CODES.get(int(number[1])) if number else None
+        return known or TYPES.get(self.type)
+
+
+class Content(BaseModel):
+    url: Text = ""
+
+
+class Task(BaseModel):
+    status: Text = ""
+    content: Content | None = None
+    error: Complaint | None = None
+    resolution: Text = ""
+    duration: float | None = None
+    ratio: Text = ""
+    usage: dict[str, Any] | None = None
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        told = {"resolution": self.resolution, "seconds": self.duration, "ratio": self.ratio}
+        return {name: value for name, value in told.items() if value} | (self.usage or {})
+
+    @property
+    def moderated(self) -> bool:
+        error = self.error or Complaint()
+        number = int(error.code) if error.code.isdecimal() else 0
+        return "moderated" in (error.meaning, CODES.get(number), TYPES.get(error.code))
+
+
+class Answer(BaseModel):
+    """A made task, a look at one, or a refusal."""
+
+    task_id: Text = ""
+    task: Task | None = None
+    error: Complaint | None = None
+    base_resp: Base = Base()
+
+    def refused(self) -> bool:
+        return self.error is not None or self.base_resp.status_code != 0
+
+    @property
+    def meaning(self) -> Meaning | None:
+        return self.error.meaning if self.error else CODES.get(self.base_resp.status_code)
+
+    @property
+    def complaint(self) -> str:
+        if self.error:
+            return f"{self.error.message} ({self.error.type})"
+        return f"{self.base_resp.status_msg} ({self.base_resp.status_code})"
+
+
+def fields(request: GenerationRequest) -> dict[str, Any]:
+    """The body of ``/v2/video_generation``. Raises ``UpstreamRejected`` for what has no field there."""
+    check(request, PARTS.keys())
+    refuse(request, "style", "characters", "negative_prompt", "seed", "shots")
+    roles = {item.role for item in request.media}
+    if roles & FRAMES and roles - FRAMES:
+        raise UpstreamRejected("frames and references can't go together", param=min(roles - FRAMES))
+    ratio = ratio_of(request, RATIOS)
+    if roles & FRAMES:
+        # A frame brings its own shape; only the client's express word goes along, for MiniMax to judge.
+        ratio = request.aspect_ratio
+    elif not roles:
+        ratio = ratio or "16:9"
+    media = [_part(item) for role in PARTS for item in at_most(request, role, PARTS[role][2])]
+    told = {
+        "model": request.model,
+        "content": [{"type": "text", "text": request.prompt}, *media],
+        "resolution": tier_of(request, TIERS),
+        "duration": whole_seconds(request),
+        "ratio": ratio,
+        "aigc_watermark": request.watermark,
+    }
+    wishes = {name: value for name, value in told.items() if value is not None}
+    return passed_on(request, RESERVED) | DEFAULTS | wishes
+
+
+def _part(item: MediaInput) -> dict[str, Any]:
+    role, kind, _ = PARTS[item.role]
+    return {"type": kind, kind: {"url": as_data_uri(item)}, "role": role}

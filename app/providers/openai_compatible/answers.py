@@ -1,0 +1,174 @@
+"""The parts we read of what OpenAI-compatible servers answer, and what their words mean."""
+
+import base64
+import binascii
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from prometheus_client import Counter
+from pydantic import AliasChoices, BaseModel, BeforeValidator, Field
+
+from app.providers.base import Failed, PollAnswer, Queued, ResultFile, Running, Succeeded
+from app.providers.http_errors import Complaint, clean, complaint_in, retry_after_of
+
+State = Literal["queued", "running", "succeeded", "failed", "cancelled", "expired"]
+
+UNKNOWN_STATES = Counter(
+    "filmgate_unknown_upstream_state_total", "State words of upstreams that we do not know.", ["provider"]
+)
+
+# The union of what OpenAI, vLLM-Omni, SGLang, one-api's descendants, Gemini's and OpenRouter's variants say.
+STATES: Mapping[str, State] = {
+    **dict.fromkeys(("queued", "pending", "submitted", "not_start", "created", "waiting"), "queued"),
+    **dict.fromkeys(("in_progress", "processing", "running", "generating", "preparing"), "running"),
+    **dict.fromkeys(("completed", "succeeded", "success", "succeed", "done"), "succeeded"),
+    **dict.fromkeys(("failed", "failure", "error"), "failed"),
+    **dict.fromkeys(("cancelled", "canceled", "deleted"), "cancelled"),
+    "expired": "expired",
+}
+IMAGE_TYPES = {
+    b"\x89PNG": "image/png",
+    b"\xff\xd8\xff": "image/jpeg",
+    b"GIF8": "image/gif",
+    b"RIFF": "image/webp",
+}
+
+
+def _as_text(value: Any) -> str:
+    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+
+
+def _as_percent(value: Any) -> float | None:
+    """Numbers, and one-api's ``"45%"``."""
+    text = str(value).strip().removesuffix("%")
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return min(max(number, 0.0), 100.0) if number == number else None
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _as_mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+Text = Annotated[str, BeforeValidator(_as_text)]
+Percent = Annotated[float | None, BeforeValidator(_as_percent)]
+Items = Annotated[list[Any], BeforeValidator(_as_list)]
+Fields = Annotated[dict[str, Any], BeforeValidator(_as_mapping)]
+
+
+class VideoAnswer(BaseModel):
+    """A video object; a field of an unexpected type reads as absent, as only id and status matter."""
+
+    id: Text = Field(default="", validation_alias=AliasChoices("id", "task_id"))
+    status: Text = ""
+    progress: Percent = None
+    error: Any = None
+    url: Text = ""
+    video_url: Text = ""
+    urls: Items = []
+    metadata: Fields = {}
+    usage: Fields = {}
+    seconds: Text = ""
+    size: Text = ""
+
+    @property
+    def state(self) -> State | None:
+        return STATES.get(self.status.strip().lower())
+
+    @property
+    def says_failed(self) -> bool:
+        return self.state in {"failed", "cancelled", "expired"}
+
+    @property
+    def complaint(self) -> Complaint | None:
+        return complaint_in({"error": self.error}) if self.error else None
+
+    def public_link(self, base_url: str) -> str | None:
+        """The first link that leads away from ``base_url``'s origin; one there may want the key."""
+        links = (self.video_url, self.url, self.metadata.get("url"), *self.urls)
+        return next((link for link in links if isinstance(link, str) and _elsewhere(link, base_url)), None)
+
+
+class ImagesAnswer(BaseModel):
+    """What ``/images/generations`` answers: ``data`` of ``{url}`` or ``{b64_json}``."""
+
+    data: Items = []
+    usage: Fields = {}
+    error: Any = None
+
+    def images(self) -> list[dict[str, str]]:
+        found = []
+        for item in self.data:
+            kept = {key: item[key] for key in ("url", "b64_json") if isinstance(item, dict) and item.get(key)}
+            if kept:
+                found.append({"url": kept["url"]} if "url" in kept else kept)
+        return found
+
+
+def poll_answer(
+    video: VideoAnswer,
+    headers: Mapping[str, str],
+    *,
+    provider: str,
+    secrets: Iterable[str],
+    file: ResultFile,
+) -> PollAnswer:
+    """``video`` in our words. An unknown state is *running* and counted: it may end well."""
+    pace = _pace_of(headers)
+    if video.state == "queued":
+        return Queued(retry_after=pace)
+    if video.state == "succeeded":
+        facts = {"seconds": video.seconds, "size": video.size}
+        return Succeeded((file,), usage={**{k: v for k, v in facts.items() if v}, **video.usage})
+    if video.says_failed:
+        return _failure(video, secrets)
+    if video.state is None:
+        UNKNOWN_STATES.labels(provider=provider).inc()
+    return Running(progress=video.progress, retry_after=pace)
+
+
+def image_file(image: Mapping[str, str], index: int) -> ResultFile:
+    """One image of a finished images call; inline ones are read back from the operation by index."""
+    if "url" in image:
+        return ResultFile("image", "image/png", url=image["url"])
+    return ResultFile("image", _image_type(image["b64_json"]), data={"index": index})
+
+
+def _failure(video: VideoAnswer, secrets: Iterable[str]) -> Failed:
+    complaint = video.complaint
+    said = clean(complaint.message, secrets) if complaint else f"the upstream says: {video.state}"
+    if complaint and complaint.moderated:
+        return Failed("content_policy_violation", said)
+    if video.state in {"cancelled", "expired"}:
+        return Failed(video.state, said)
+    return Failed("upstream_error", said)
+
+
+def _pace_of(headers: Mapping[str, str]) -> float | None:
+    """OpenAI names the pace of looks in a header of its own, in milliseconds."""
+    hint = headers.get("openai-poll-after-ms", "")
+    return retry_after_of({"retry-after-ms": hint}) if hint else retry_after_of(headers)
+
+
+def _elsewhere(link: str, base_url: str) -> bool:
+    try:
+        there, here = urlsplit(link), urlsplit(base_url)
+        same = (there.scheme, there.hostname, there.port) == (here.scheme, here.hostname, here.port)
+    except ValueError:
+        return False
+    return there.scheme in {"http", "https"} and bool(there.hostname) and not same
+
+
+def _image_type(encoded: str) -> str:
+    try:
+        start = base64.b64decode(encoded[:16])
+    except (binascii.Error, ValueError):
+        return "image/png"
+    return next((kind for magic, kind in IMAGE_TYPES.items() if start.startswith(magic)), "image/png")

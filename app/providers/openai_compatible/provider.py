@@ -1,0 +1,187 @@
+"""Any server that speaks OpenAI's ``/v1/videos``, ``/v1/images`` and chat: gateways and self-hosted engines."""
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from app.errors import (
+    InvalidRequest,
+    OutcomeUnknown,
+    PollFailed,
+    UpstreamError,
+    UpstreamFailed,
+    UpstreamModerated,
+    UpstreamRejected,
+)
+from app.providers.account_options import options_of
+from app.providers.base import (
+    ANTHROPIC_PATHS,
+    Account,
+    Capabilities,
+    Kind,
+    Operation,
+    PollAnswer,
+    Provider,
+    ResultFile,
+    Submission,
+    Succeeded,
+)
+from app.providers.http import Answer, Body, UpstreamClient
+from app.providers.http_errors import clean, complaint_in
+from app.providers.openai_compatible.answers import ImagesAnswer, VideoAnswer, image_file, poll_answer
+from app.providers.openai_compatible.options import Options
+from app.providers.openai_compatible.requests import ROLES, check, fields, files, target
+from app.providers.relay_target import RelayTarget
+from app.tasks.request import GenerationRequest
+
+ALL_KINDS: frozenset[Kind] = frozenset({"video", "image", "text"})
+DECODED = 48 * 1024
+OPENAI = "https://api.openai.com"
+
+
+class OpenAICompatible(Provider):
+    """``base_url`` with or without ``/v1``; the secret goes as a Bearer token, if there is one."""
+
+    name = "openai_compatible"
+    tells_progress = True
+
+    def __init__(self, account: Account, http: UpstreamClient) -> None:
+        super().__init__(account, http)
+        self.options = options_of(account, Options)
+
+    @classmethod
+    def address(cls, account: Account) -> str:
+        parts = urlsplit(account.base_url.strip())
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise InvalidRequest("base_url must be like https://host/v1", param="base_url")
+        path = parts.path.rstrip("/")
+        # /v1beta/openai and /api/paas/v4 name a version themselves; a bare host means /v1.
+        if not any(re.fullmatch(r"v\d+\w*", part) for part in path.split("/")):
+            path += "/v1"
+        return f"{parts.scheme}://{parts.netloc}{path}"
+
+    def capabilities(self, model: str) -> Capabilities:
+        declared = self.options.capabilities
+        return Capabilities(
+            kinds=self.account.kinds or ALL_KINDS,
+            roles=ROLES,
+            seconds=declared.seconds,
+            sizes=declared.sizes,
+            max_pixels=declared.max_pixels,
+            remix=declared.remix,
+            cancel=declared.cancel,
+            idempotency_key=self.options.idempotency,
+        )
+
+    async def start(self, request: GenerationRequest, submission: Submission) -> Operation:
+        check(request, references=self.options.capabilities.references)
+        if request.kind == "image":
+            return await self._start_image(request, submission)
+        answer = await self._post(request, submission, reads=VideoAnswer)
+        video = answer.body
+        if video.id.strip(".") and len(video.id) <= 512:
+            return Operation(id=video.id)
+        raise self._no(video.error)
+
+    async def poll(self, operation: Operation) -> PollAnswer:
+        images = operation.data.get("images")
+        if images is not None:
+            files = tuple(image_file(image, index) for index, image in enumerate(images))
+            return Succeeded(files, usage=operation.data.get("usage", {}))
+        path = f"/videos/{quote(operation.id, safe='')}"
+        # vLLM-Omni answers for a failed job with the failure's own HTTP status and the video object.
+        answer = await self.http.get(path, answer=VideoAnswer, even_if=lambda video: video.says_failed)
+        link = answer.body.public_link(self.http.base_url)
+        data = {} if link else {"path": f"{path}/content"}
+        file = ResultFile("video", "video/mp4", url=link, data=data)
+        secrets = [self.account.secret] if self.account.secret else []
+        return poll_answer(answer.body, answer.headers, provider=self.name, secrets=secrets, file=file)
+
+    async def cancel(self, operation: Operation) -> bool:
+        if "images" in operation.data or not self.options.capabilities.cancel:
+            return False
+        return await self.http.delete(f"/videos/{quote(operation.id, safe='')}")
+
+    async def recover(self, request: GenerationRequest, submission: Submission) -> Operation | None:
+        if not self.options.idempotency:
+            return await super().recover(request, submission)
+        try:
+            return await self.start(request, submission)
+        except UpstreamRejected:
+            raise
+        except UpstreamError as error:
+            # "Not accepted" is said of this second copy only: the first may be running.
+            raise PollFailed(f"asked again: {error.message}", retry_after=error.retry_after) from error
+
+    async def fetch(self, operation: Operation, file: ResultFile) -> AsyncIterator[bytes]:
+        if "index" in file.data:
+            encoded = operation.data["images"][file.data["index"]]["b64_json"]
+            for chunk in _decoded(encoded):
+                yield chunk
+            return
+        async with self.http.stream(file.data["path"]) as download:
+            if download.content_type in {"application/json", "text/html"}:
+                raise PollFailed(f"upstream answered {download.content_type} in place of a video")
+            async for chunk in download.chunks:
+                yield chunk
+
+    def relay(self, path: str) -> RelayTarget | None:
+        path = path.lstrip("/")
+        if path in ANTHROPIC_PATHS and not self.options.messages:
+            return None
+        # OpenAI's own reasoning models refuse the older name, and few other servers know the newer one.
+        new = self.account.base_url.startswith(OPENAI)
+        return RelayTarget(
+            self.http.url(f"/{path}"),
+            self.credentials(self.account),
+            limit_name="max_completion_tokens" if new else "max_tokens",
+        )
+
+    async def _start_image(self, request: GenerationRequest, submission: Submission) -> Operation:
+        answer = await self._post(request, submission, reads=ImagesAnswer, timeout=self.options.image_seconds)
+        images = answer.body.images()
+        if not images:
+            raise self._no(answer.body.error)
+        # The image is in this answer and nowhere else, so it goes into the receipt: a crash must not lose it.
+        return Operation(
+            id=f"image_{submission.idempotency_key}", data={"images": images, "usage": answer.body.usage}
+        )
+
+    async def _post(
+        self,
+        request: GenerationRequest,
+        submission: Submission,
+        *,
+        reads: type[Body],
+        timeout: float | None = None,
+    ) -> Answer[Body]:
+        path, named = target(request, submission.remix_operation)
+        body = fields(request, with_model=named is None) | (named or {})
+        headers = {"Idempotency-Key": submission.idempotency_key}
+        parts = files(request)
+        if not parts:
+            return await self.http.post_json(path, body, answer=reads, headers=headers, timeout=timeout)
+        form = {name: value if isinstance(value, str) else json.dumps(value) for name, value in body.items()}
+        return await self.http.post_form(
+            path, form, files=parts, answer=reads, headers=headers, timeout=timeout
+        )
+
+    def _no(self, error: Any) -> UpstreamError:
+        """For a 2xx without work in it: some gateways put their refusal there."""
+        said = complaint_in({"error": error}) if error else None
+        if said is None:
+            return OutcomeUnknown("upstream accepted the request without naming the work")
+        text = clean(said.message, [self.account.secret] if self.account.secret else [])
+        return UpstreamModerated(text) if said.moderated else UpstreamFailed(text)
+
+
+def _decoded(encoded: str) -> list[bytes]:
+    try:
+        content = base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise PollFailed("upstream gave an image that can't be decoded") from error
+    return [content[at : at + DECODED] for at in range(0, len(content), DECODED)]

@@ -1,0 +1,67 @@
+"""A wish in OpenRouter's words: exact pixels or a ratio and a quality, frames or references."""
+
+from typing import Any
+
+from app.errors import UpstreamRejected
+from app.providers.base import Operation
+from app.providers.inputs import as_data_uri, at_most, check, passed_on, refuse_unsaid, whole_seconds
+from app.providers.sizes import ratio_of, tier_of
+from app.tasks.request import Action, GenerationRequest, MediaInput, Role
+
+ROLES: frozenset[Role] = frozenset(
+    {"first_frame", "last_frame", "reference_image", "reference_video", "audio"}
+)
+ACTIONS: frozenset[Action] = frozenset({"generate", "remix", "edit", "extend"})
+RATIOS = ("16:9", "9:16", "1:1", "4:3", "3:4", "3:2", "2:3", "21:9", "9:21")
+RESOLUTIONS = {
+    "360p": 360, "480p": 480, "720p": 720, "768p": 768, "1080p": 1080, "1K": 1024, "2K": 1440, "4K": 2160,
+}  # fmt: skip
+RESERVED = {
+    "model", "prompt", "duration", "resolution", "size", "frame_images", "input_references",
+    "previous_job_id", "callback_url", "upscale_factor", "api_key", "key",
+}  # fmt: skip
+
+
+def fields_of(request: GenerationRequest, earlier: Operation | None) -> dict[str, Any]:
+    """The body of a submit. Raises ``UpstreamRejected`` for what can't be told."""
+    check(request, ROLES, actions=ACTIONS)
+    refuse_unsaid(request, "negative_prompt", "shots")
+    frames = at_most(request, "first_frame", 1) + at_most(request, "last_frame", 1)
+    references = request.media_with("reference_image", "reference_video", "audio")
+    if frames and references:
+        raise UpstreamRejected("frames and references can't go together", param="reference_image")
+    if request.action != "generate" and earlier is None:
+        param = "remix_of" if request.action == "remix" else "video"
+        raise UpstreamRejected("OpenRouter changes only a video that it made itself", param=param)
+    told: dict[str, Any] = {
+        "model": request.model,
+        "prompt": request.prompt or None,
+        "duration": whole_seconds(request),
+        "seed": request.seed,
+        "frame_images": [_part(item) | {"frame_type": item.role} for item in frames] or None,
+        "input_references": [_part(item) for item in references] or None,
+        "previous_job_id": earlier.id if earlier and request.action != "generate" else None,
+    }
+    told |= _shape(request)
+    return passed_on(request, RESERVED, sound="generate_audio") | {
+        name: value for name, value in told.items() if value is not None
+    }
+
+
+def _shape(request: GenerationRequest) -> dict[str, Any]:
+    """Exact pixels, or a ratio and a quality: what the client did not say of these is taken from its size."""
+    ratio, quality = request.aspect_ratio, request.resolution
+    if not ratio and not quality:
+        return {"size": request.size}
+    known = next((word for word in RESOLUTIONS if quality and word.lower() == quality.lower()), quality)
+    return {
+        "aspect_ratio": ratio or ratio_of(request, RATIOS),
+        "resolution": known or tier_of(request, RESOLUTIONS),
+    }
+
+
+def _part(item: MediaInput) -> dict[str, Any]:
+    """The vendors behind fetch it themselves, so the client's own address goes before the bytes."""
+    medium = item.content_type.split("/")[0]
+    kind = f"{medium if medium in {'audio', 'video'} else 'image'}_url"
+    return {"type": kind, kind: {"url": item.url or as_data_uri(item)}}

@@ -1,0 +1,86 @@
+"""The parts we read of what PixVerse answers, and what its numbers mean."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+from pydantic import BaseModel, FiniteFloat
+
+from app.errors import PollFailed
+from app.providers.base import Failed, PollAnswer, ResultFile, Running, Succeeded
+from app.providers.openai_compatible.answers import UNKNOWN_STATES, Text
+from app.providers.refusals import Meaning
+
+State = Literal["running", "succeeded", "failed", "moderated", "deleted"]
+STATES: Mapping[int, State] = {5: "running", 1: "succeeded", 8: "failed", 7: "moderated", 6: "deleted"}
+# https://docs.platform.pixverse.ai/error-codes-796041m0
+CODES: Mapping[int, Meaning] = {
+    400012: "auth",
+    **dict.fromkeys((400011, 400013, 400017, 400018, 400019, 400032), "rejected"),
+    500008: "missing",
+    # Not allowed to this account: others may be.
+    **dict.fromkeys((500020, 500060, 500090), "quota"),
+    **dict.fromkeys((500030, 500031, 500032, 500033, 500041, 500042, 500070, 500071), "rejected"),
+    **dict.fromkeys((500044, 500069), "busy"),
+    **dict.fromkeys((500054, 500063), "moderated"),
+}
+
+
+class Video(BaseModel):
+    """What a made video, an uploaded picture or a look holds."""
+
+    video_id: Text = ""
+    img_id: int | None = None
+    status: int | None = None
+    url: Text = ""
+    credits: float | None = None
+    outputWidth: int | None = None  # noqa: N815  # PixVerse's own name
+    outputHeight: int | None = None  # noqa: N815
+
+
+class Credits(BaseModel):
+    """What an account has left: of its plan, and of what it bought besides."""
+
+    credit_monthly: FiniteFloat
+    credit_package: FiniteFloat
+
+
+class Envelope(BaseModel):
+    """The form of every answer."""
+
+    ErrCode: int | None = None
+    ErrMsg: Text = ""
+
+    def refused(self) -> bool:
+        return bool(self.ErrCode)
+
+    @property
+    def meaning(self) -> Meaning | None:
+        return CODES.get(self.ErrCode or 0)
+
+
+class Said(Envelope):
+    Resp: Video | None = None
+
+
+class SaidCredits(Envelope):
+    Resp: Credits | None = None
+
+
+def outcome(video: Video) -> PollAnswer:
+    state = STATES.get(video.status or 0)
+    if state == "succeeded":
+        if not video.url:
+            raise PollFailed("PixVerse says it is done, but names no video")
+        size = (
+            f"{video.outputWidth}x{video.outputHeight}" if video.outputWidth and video.outputHeight else None
+        )
+        facts = {"credits": video.credits, "size": size}
+        usage = {name: value for name, value in facts.items() if value is not None}
+        return Succeeded((ResultFile("video", "video/mp4", url=video.url),), usage=usage)
+    if state == "moderated":
+        return Failed("content_policy_violation", "PixVerse's filter stopped it.")
+    if state in {"failed", "deleted"}:
+        return Failed("upstream_error", f"PixVerse says: {state}")
+    if state is None:
+        UNKNOWN_STATES.labels(provider="pixverse").inc()
+    return Running()

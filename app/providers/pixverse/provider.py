@@ -1,0 +1,156 @@
+"""PixVerse's video API (``/openapi/v2``): pictures are uploaded first, codes come in an HTTP 200."""
+
+import uuid
+from collections.abc import Mapping
+from typing import Any, ClassVar
+from urllib.parse import quote
+
+from app.errors import OutcomeUnknown, PollFailed, UpstreamBusy, UpstreamFailed, UpstreamRejected
+from app.providers.addresses import origin_of
+from app.providers.base import Account, Capabilities, Operation, Pace, PollAnswer, Provider, Submission
+from app.providers.checking import Balance
+from app.providers.http import FormFile
+from app.providers.inputs import at_most, check, passed_on, public_address, refuse, whole_seconds
+from app.providers.pixverse.answers import Envelope, Said, SaidCredits, outcome
+from app.providers.refusals import look_error, submit_error
+from app.providers.sizes import ratio_of, tier_of
+from app.tasks.request import GenerationRequest, MediaInput, Role
+
+HOST = "https://app-api.pixverse.ai"
+PATHS = {0: "text", 1: "img", 2: "transition"}
+QUALITIES = {"360p": 360, "540p": 540, "720p": 720, "1080p": 1080}
+OLD_RATIOS = ("16:9", "4:3", "1:1", "3:4", "9:16")
+RATIOS = (*OLD_RATIOS, "2:3", "3:2", "21:9")
+ROLES: frozenset[Role] = frozenset({"first_frame", "last_frame"})
+RESERVED = {
+    "model", "prompt", "duration", "quality", "img_id", "img_ids", "first_frame_img", "last_frame_img",
+    "template_id", "webhook_id",
+}  # fmt: skip
+"""What ``extra`` can't set: these choose the model, the price or the inputs."""
+# PixVerse has no defaults for these.
+DEFAULTS = {"duration": 5, "quality": "720p"}
+
+
+class PixVerse(Provider):
+    name = "pixverse"
+    verified: ClassVar[str] = "documented"
+    auth_form: ClassVar[str] = "API-KEY"
+    pace = Pace(first=4.0, factor=1.2, cap=15.0)
+
+    @classmethod
+    def address(cls, account: Account) -> str:
+        return origin_of(account, HOST).removesuffix("/openapi/v2")
+
+    @classmethod
+    def credentials(cls, account: Account) -> Mapping[str, str]:
+        return {"API-KEY": account.secret} if account.secret else {}
+
+    def capabilities(self, model: str) -> Capabilities:
+        return Capabilities(kinds=frozenset({"video"}), roles=ROLES, seconds=_seconds(model))
+
+    async def start(self, request: GenerationRequest, submission: Submission) -> Operation:
+        body, frames = _fields(request), _frames(request)
+        uploaded = [await self._upload(item) for item in frames]
+        names = ("img_id",) if len(uploaded) == 1 else ("first_frame_img", "last_frame_img")
+        body |= dict(zip(names, uploaded, strict=False))
+        answer = await self.http.post_json(
+            f"/openapi/v2/video/{PATHS[len(frames)]}/generate",
+            body,
+            answer=Said,
+            headers=_trace(),
+            even_if=Said.refused,
+        )
+        said = answer.body
+        if said.refused():
+            meaning = said.meaning
+            raise submit_error(meaning, self._text(said), status=answer.status, headers=answer.headers)
+        if said.Resp is None or not said.Resp.video_id:
+            raise OutcomeUnknown("PixVerse accepted the request without naming the video")
+        return Operation(id=said.Resp.video_id)
+
+    async def poll(self, operation: Operation) -> PollAnswer:
+        path = f"/openapi/v2/video/result/{quote(operation.id, safe='')}"
+        answer = await self.http.get(path, answer=Said, headers=_trace(), even_if=Said.refused)
+        said = answer.body
+        if said.refused():
+            meaning = said.meaning
+            raise look_error(meaning, self._text(said), status=answer.status, headers=answer.headers)
+        if said.Resp is None:
+            raise PollFailed("PixVerse answered without a video")
+        return outcome(said.Resp)
+
+    async def balance(self) -> Balance | None:
+        path, headers = "/openapi/v2/account/balance", _trace()
+        answer = await self.http.get(path, answer=SaidCredits, headers=headers, even_if=SaidCredits.refused)
+        said = answer.body
+        if said.refused():
+            meaning = said.meaning
+            raise look_error(meaning, self._text(said), status=answer.status, headers=answer.headers)
+        if said.Resp is None:
+            raise PollFailed("PixVerse answered without credits")
+        return Balance(said.Resp.credit_monthly + said.Resp.credit_package, "credits")
+
+    async def _upload(self, item: MediaInput) -> int:
+        """The number PixVerse gives a picture. No video is begun by it, so no failure here is a doubt."""
+        path, headers = "/openapi/v2/image/upload", _trace()
+        fields, files = ({}, [_file(item)]) if item.content else ({"image_url": public_address(item)}, [])
+        try:
+            answer = await self.http.post_form(
+                path, fields, files=files, answer=Said, headers=headers, even_if=Said.refused
+            )
+        except (OutcomeUnknown, UpstreamFailed) as error:
+            raise UpstreamBusy(f"the {item.role} could not be uploaded: {error.message}") from error
+        said = answer.body
+        if said.refused():
+            meaning = said.meaning or "busy"
+            raise submit_error(meaning, self._text(said), status=answer.status, headers=answer.headers)
+        if said.Resp is None or said.Resp.img_id is None:
+            raise UpstreamBusy(f"the {item.role} was uploaded, but PixVerse gave it no number")
+        return said.Resp.img_id
+
+    def _text(self, said: Envelope) -> str:
+        return self.http.cleaned(f"{said.ErrMsg} ({said.ErrCode})")
+
+
+def _trace() -> dict[str, str]:
+    """PixVerse makes no second video for an id that it has seen."""
+    return {"Ai-trace-id": str(uuid.uuid4())}
+
+
+def _seconds(model: str) -> tuple[float, float]:
+    if model.lower().startswith(("v3", "v4", "v5")) and not model.lower().startswith(("v5.5", "v5.6")):
+        return 5, 8
+    return (5, 10) if model.lower().startswith("v5") else (1, 15)
+
+
+def _fields(request: GenerationRequest) -> dict[str, Any]:
+    check(request, ROLES)
+    refuse(request, "shots", "characters")
+    ratios = OLD_RATIOS if request.model.lower().startswith(("v3", "v4", "v5")) else RATIOS
+    ratio = ratio_of(request, ratios)
+    told = {
+        "model": request.model,
+        "prompt": request.prompt,
+        "negative_prompt": request.negative_prompt,
+        "duration": whole_seconds(request),
+        "quality": tier_of(request, QUALITIES),
+        # A frame brings its own shape; only the client's express word goes along, for PixVerse to judge.
+        "aspect_ratio": request.aspect_ratio if request.media else ratio or "16:9",
+        "seed": request.seed,
+        "style": request.style,
+        "water_mark": request.watermark,
+    }
+    wishes = {name: value for name, value in told.items() if value is not None}
+    return passed_on(request, RESERVED, sound="generate_audio_switch") | DEFAULTS | wishes
+
+
+def _frames(request: GenerationRequest) -> tuple[MediaInput, ...]:
+    first, last = at_most(request, "first_frame", 1), at_most(request, "last_frame", 1)
+    if last and not first:
+        raise UpstreamRejected("a last frame needs a first frame", param="last_frame")
+    return (*first, *last)
+
+
+def _file(item: MediaInput) -> FormFile:
+    ending = item.content_type.rsplit("/", 1)[-1]
+    return FormFile("image", item.content or b"", item.content_type, f"{item.role}.{ending}")

@@ -1,0 +1,83 @@
+"""The parts we read of what Replicate answers, and what its words mean."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel
+
+from app.errors import PollFailed
+from app.providers.base import ResultFile, Succeeded
+from app.providers.openai_compatible.answers import Fields, Text
+from app.tasks.request import Kind
+
+PERCENT = re.compile(r"(\d{1,3})%\s*\|")
+STATES: Mapping[str, Literal["queued", "running", "succeeded", "failed", "cancelled"]] = {
+    "starting": "queued",
+    "processing": "running",
+    "succeeded": "succeeded",
+    "failed": "failed",
+    "canceled": "cancelled",
+    "aborted": "cancelled",
+}
+ENDINGS: Mapping[str, tuple[Literal["video", "image", "audio"], str]] = {
+    "mp4": ("video", "video/mp4"),
+    "webm": ("video", "video/webm"),
+    "mov": ("video", "video/quicktime"),
+    "png": ("image", "image/png"),
+    "jpg": ("image", "image/jpeg"),
+    "jpeg": ("image", "image/jpeg"),
+    "webp": ("image", "image/webp"),
+    "mp3": ("audio", "audio/mpeg"),
+    "wav": ("audio", "audio/wav"),
+}
+TYPES: Mapping[str, tuple[Literal["video", "image", "audio"], str]] = {
+    "video": ENDINGS["mp4"],
+    "image": ENDINGS["png"],
+    "audio": ENDINGS["mp3"],
+}
+
+
+class Prediction(BaseModel):
+    id: Text = ""
+    status: Text = ""
+    output: Any = None
+    error: Any = None
+    logs: Text = ""
+    metrics: Fields = {}
+
+    @property
+    def links(self) -> list[str]:
+        return [link for link in _texts(self.output) if link.startswith(("https://", "http://"))]
+
+    @property
+    def progress(self) -> float | None:
+        """Most models print a progress bar; the last percentage in it."""
+        found = PERCENT.findall(self.logs)
+        return min(float(found[-1]), 100.0) if found else None
+
+
+def result_of(prediction: Prediction, kind: Kind) -> Succeeded:
+    """Its files. Raises ``PollFailed`` when it names none."""
+    files = [_file(link, kind) for link in prediction.links]
+    if not files:
+        raise PollFailed("Replicate says it is done, but names no file")
+    wanted = [file for file in files if file.kind == kind] or files
+    usage = {name: value for name, value in prediction.metrics.items() if isinstance(value, int | float)}
+    return Succeeded(tuple(wanted), usage=usage)
+
+
+def _file(link: str, kind: Kind) -> ResultFile:
+    ending = urlsplit(link).path.rsplit(".", 1)[-1].lower()
+    made, content_type = ENDINGS.get(ending) or TYPES[kind]
+    return ResultFile(made, content_type, url=link)
+
+
+def _texts(output: Any) -> Iterator[str]:
+    """Models answer one address, a list, or named ones."""
+    if isinstance(output, str):
+        yield output
+    elif isinstance(output, list | dict):
+        for item in output if isinstance(output, list) else output.values():
+            yield from _texts(item)

@@ -1,0 +1,155 @@
+"""Runway's developer API: its own models and those it hosts, videos and images, all as tasks."""
+
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
+from urllib.parse import quote
+
+from pydantic import BaseModel, BeforeValidator, Field, FiniteFloat
+
+from app.errors import OutcomeUnknown
+from app.providers.addresses import origin_of
+from app.providers.base import (
+    Account,
+    Capabilities,
+    Failed,
+    Operation,
+    Pace,
+    PollAnswer,
+    Provider,
+    Queued,
+    ResultFile,
+    Running,
+    Submission,
+    Succeeded,
+)
+from app.providers.checking import Balance
+from app.providers.openai_compatible.answers import UNKNOWN_STATES, Fields, Items, Text
+from app.providers.refusals import submit_error
+from app.providers.runway.models import makes_images, model_of
+from app.providers.runway.requests import IMAGE, body_of, path_of
+from app.tasks.request import GenerationRequest
+
+VERSION = "2024-11-06"
+State = Literal["queued", "running", "succeeded", "failed", "cancelled"]
+STATES: Mapping[str, State] = {
+    "PENDING": "queued",
+    "THROTTLED": "queued",
+    "RUNNING": "running",
+    "SUCCEEDED": "succeeded",
+    "FAILED": "failed",
+    "CANCELLED": "cancelled",
+}
+NO_CREDITS = "enough credits"
+"""Runway's words for an empty balance: a 400 without any code."""
+NO_REASON = "Runway did not say why."
+
+
+def _as_share(value: object) -> float | None:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return min(max(float(value) * 100, 0.0), 100.0) if number else None  # type: ignore[arg-type]
+
+
+class Accepted(BaseModel):
+    id: Text = ""
+    error: Text = ""
+
+    @property
+    def out_of_money(self) -> bool:
+        return NO_CREDITS in self.error
+
+
+class Task(BaseModel):
+    status: Text = ""
+    progress: Annotated[float | None, BeforeValidator(_as_share)] = None
+    """In percent; Runway says 0 to 1."""
+    output: Items = Field(default_factory=list)
+    failure: Text = ""
+    failureCode: Text = ""  # noqa: N815 - the vendor's own name
+    cost: Fields = Field(default_factory=dict)
+
+
+class Organization(BaseModel):
+    creditBalance: FiniteFloat  # noqa: N815 - the vendor's own name
+
+
+class Runway(Provider):
+    """More tasks than the tier allows are taken in and wait as THROTTLED, so nothing is refused for that."""
+
+    name = "runway"
+    tells_progress = True
+    verified: ClassVar[str] = "verified against runwayml 5.24.0"
+    pace = Pace(first=5.0, factor=1.2, cap=20.0)
+
+    @classmethod
+    def address(cls, account: Account) -> str:
+        return origin_of(account, "https://api.dev.runwayml.com").removesuffix("/v1")
+
+    @classmethod
+    def credentials(cls, account: Account) -> Mapping[str, str]:
+        return {"X-Runway-Version": VERSION, **super().credentials(account)}
+
+    def capabilities(self, model: str) -> Capabilities:
+        if not model:
+            return Capabilities(kinds=self.account.kinds or frozenset({"video", "image"}), cancel=True)
+        if makes_images(model):
+            return Capabilities(kinds=frozenset({"image"}), roles=model_of(model).roles, cancel=True)
+        known = model_of(model)
+        return Capabilities(
+            kinds=frozenset({"video"}),
+            roles=known.roles,
+            seconds=known.seconds,
+            sizes=frozenset(ratio.replace(":", "x") for ratio in known.ratios),
+            native_shots=known.shots,
+            remix="source_video" in known.roles,
+            cancel=True,
+        )
+
+    async def start(self, request: GenerationRequest, submission: Submission) -> Operation:
+        path, body = path_of(request), body_of(request)
+        answer = await self.http.post_json(
+            path, body, answer=Accepted, even_if=lambda said: said.out_of_money
+        )
+        if answer.body.out_of_money:
+            said = self.http.cleaned(answer.body.error)
+            raise submit_error("quota", said, status=answer.status, headers=answer.headers)
+        if not answer.body.id.strip("."):
+            raise OutcomeUnknown("Runway accepted the request without naming the task")
+        return Operation(id=answer.body.id, data={"kind": "image" if path == IMAGE else "video"})
+
+    async def poll(self, operation: Operation) -> PollAnswer:
+        task = (await self.http.get(_path(operation), answer=Task)).body
+        state = STATES.get(task.status)
+        if state == "queued":
+            return Queued()
+        if state == "succeeded":
+            return _succeeded(task, pictures=operation.data.get("kind") == "image")
+        if state == "failed":
+            # SAFETY.INPUT.TEXT, INPUT_PREPROCESSING.SAFETY.TEXT and the like; the rest is Runway's own failure.
+            moderated = "SAFETY" in task.failureCode.split(".")
+            code = "content_policy_violation" if moderated else "upstream_error"
+            return Failed(code, self.http.cleaned(task.failure) or NO_REASON)
+        if state == "cancelled":
+            return Failed("cancelled", "The task was cancelled.")
+        if state is None:
+            UNKNOWN_STATES.labels(provider=self.name).inc()
+        return Running(progress=task.progress)
+
+    async def cancel(self, operation: Operation) -> bool:
+        return await self.http.delete(_path(operation))
+
+    async def balance(self) -> Balance:
+        organization = (await self.http.get("/v1/organization", answer=Organization)).body
+        return Balance(organization.creditBalance, "credits")
+
+
+def _succeeded(task: Task, *, pictures: bool) -> Succeeded:
+    links = [link for link in task.output if isinstance(link, str) and link]
+    if pictures:
+        files = tuple(ResultFile("image", "image/png", url=link) for link in links)
+    else:
+        files = tuple(ResultFile("video", "video/mp4", url=link) for link in links)
+    return Succeeded(files, usage={"credits": task.cost["credits"]} if "credits" in task.cost else {})
+
+
+def _path(operation: Operation) -> str:
+    return f"/v1/tasks/{quote(operation.id, safe='')}"

@@ -1,0 +1,136 @@
+"""What stands over the picture: the prompt, the shot's title, the time and the studio's mark."""
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFilter
+
+from app.providers.studio.canvas import Canvas, Plane
+from app.providers.studio.lettering import drawable, fit, font, line_height
+
+_SMALLEST = 96
+"""Frames with a shorter side than this stay without any writing."""
+
+
+class Caption:
+    """A prompt with its title, in a soft shadow that keeps it legible on anything."""
+
+    def __init__(self, size: tuple[int, int], text: str, *, title: str = "", above: bool = False) -> None:
+        """``above`` puts the words at the top, clear of any that a source clip brings along."""
+        width, height = size
+        self.margin, _foot = margins(size)
+        alpha = Image.new("L", size, 0)
+        clean = drawable(text)
+        if min(size) >= _SMALLEST and (clean or title):
+            self._draw(alpha, clean, title=title, above=above)
+        cover = np.asarray(alpha, dtype=np.float32) / 255
+        dark = 1 - (1 - _shadow(alpha)) * (1 - _foot_shade(width, height))
+        self.keep = np.asarray((1 - cover) * (1 - dark), dtype=np.float32)
+        self.add = np.asarray(cover * 216, dtype=np.float32)
+        halves = (height // 2, 2, width // 2, 2)
+        self.keep_half = np.asarray(self.keep.reshape(halves).mean(axis=(1, 3)), dtype=np.float32)
+
+    def _draw(self, alpha: Image.Image, text: str, *, title: str, above: bool) -> None:
+        width, height = alpha.size
+        short = min(width, height)
+        across = min(width - 2 * self.margin, max(width * 0.64, short * 0.84))
+        size, lines = fit(text, short, (across, height * 0.5))
+        pen = ImageDraw.Draw(alpha)
+        foot = round(height - self.margin * 1.15 - short * 0.075)
+        top = foot - line_height(size) * len(lines) if text else foot
+        top = self.margin if above else top
+        for number, line in enumerate(lines if text else []):
+            pen.text((self.margin, top + number * line_height(size)), line, fill=255, font=font(size))
+        if title:
+            small = max(9, round(short * 0.026))
+            bar = max(2, round(short * 0.003))
+            place = top - round(small * 2.3)
+            pen.rectangle((self.margin, place, self.margin + small * 2, place + bar - 1), fill=235)
+            pen.text((self.margin, place + small * 0.45), title, fill=235, font=font(small))
+
+    def apply(self, canvas: Canvas, opacity: float) -> None:
+        """Paint with ``opacity`` 0 to 1."""
+        if opacity <= 0:
+            return
+        luma, *chroma = canvas.planes
+        share = np.float32(opacity)
+        if opacity >= 1:
+            luma *= self.keep
+            luma += self.add
+        else:
+            luma *= 1 - share * (1 - self.keep)
+            luma += share * self.add
+        for plane in chroma:
+            plane *= 1 - share * (1 - self.keep_half)
+
+
+class Strip:
+    """The time as HH:MM:SS:FF over a line that fills frame by frame, and the studio's mark."""
+
+    def __init__(self, size: tuple[int, int], *, frames: int, fps: int, mark: bool, clock: bool) -> None:
+        self.size, self.frames, self.fps, self.clock = size, frames, fps, clock
+        self.shown = min(size) >= _SMALLEST
+        self.margin, self.foot = margins(size)
+        self.type_size = max(9, round(min(size) * 0.024))
+        self.thickness = max(2, round(min(size) * 0.0032) // 2 * 2)
+        self.glyphs = {sign: _written(sign, self.type_size) for sign in "0123456789:"}
+        self.mark = _written("filmgate studio", self.type_size) * np.float32(0.8) if mark else None
+
+    def apply(self, canvas: Canvas, index: int) -> None:
+        """Paint for the frame with this number, from 0."""
+        if not self.shown:
+            return
+        row = (self.foot - round(self.type_size * 1.75)) // 2 * 2
+        if self.mark is not None:
+            place = (self.size[0] - self.margin - self.mark.shape[1]) // 2 * 2
+            canvas.lighten(self.mark, left=place, top=row)
+        if self.clock:
+            self._write_time(canvas, index, row)
+            self._draw_line(canvas, (index + 1) / self.frames)
+
+    def _write_time(self, canvas: Canvas, index: int, row: int) -> None:
+        seconds, frame = divmod(index, self.fps)
+        text = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}:{frame:02}"
+        line = np.concatenate([self.glyphs[sign] for sign in text], axis=1)
+        canvas.lighten(line * np.float32(0.92), left=self.margin // 2 * 2, top=row)
+
+    def _draw_line(self, canvas: Canvas, share: float) -> None:
+        length = self.size[0] - 2 * self.margin
+        done = np.clip(length * share - np.arange(length, dtype=np.float32), 0, 1)
+        alpha = np.broadcast_to(0.26 + 0.66 * done, (self.thickness, length))
+        canvas.lighten(np.asarray(alpha, np.float32), left=self.margin // 2 * 2, top=self.foot // 2 * 2)
+
+
+def margins(size: tuple[int, int]) -> tuple[int, int]:
+    """The margin at the sides and the row of the time line."""
+    side = max(4, round(max(min(size) * 0.075, size[0] * 0.045)) // 2 * 2)
+    return side, size[1] - max(4, round(min(size) * 0.06))
+
+
+def _written(text: str, size: int) -> Plane:
+    face = font(size)
+    picture = Image.new("L", (max(2, round(face.getlength(text))), round(size * 1.6)), 0)
+    ImageDraw.Draw(picture).text((0, 0), text, fill=255, font=face)
+    return np.asarray(np.asarray(picture) / 255, dtype=np.float32)
+
+
+def _shadow(alpha: Image.Image) -> Plane:
+    """A wide veil around the writing and a close shadow beneath it."""
+    box = alpha.getbbox()
+    if box is None:
+        return np.zeros((alpha.height, alpha.width), np.float32)
+    short = min(alpha.size)
+    close = np.asarray(alpha.filter(ImageFilter.GaussianBlur(short * 0.006)), dtype=np.float32) / 255
+    block = Image.new("L", alpha.size, 0)
+    grow = round(short * 0.02)
+    ImageDraw.Draw(block).rectangle((box[0] - grow, box[1], box[2] + grow, box[3]), fill=255)
+    eighth = block.resize((max(1, alpha.width // 8), max(1, alpha.height // 8)))
+    soft = eighth.filter(ImageFilter.GaussianBlur(short * 0.1 / 8)).resize(
+        alpha.size, Image.Resampling.BICUBIC
+    )
+    wide = np.asarray(soft, dtype=np.float32) / 255
+    return np.asarray(1 - (1 - 0.5 * close) * (1 - 0.34 * wide), dtype=np.float32)
+
+
+def _foot_shade(width: int, height: int) -> Plane:
+    rows = (np.arange(height, dtype=np.float32) / height - 0.78) / 0.22
+    shade = np.asarray(0.45 * np.clip(rows, 0, 1) ** 1.3, dtype=np.float32)
+    return np.broadcast_to(shade[:, None], (height, width))

@@ -1,0 +1,40 @@
+"""Words in a prompt that tell the studio to misbehave, for trying every path; off unless allowed."""
+
+import re
+from dataclasses import dataclass
+
+from app.errors import UpstreamBusy, UpstreamModerated, UpstreamRejected
+
+_DIRECTIVE = re.compile(
+    r"\[studio:(?P<word>fail|reject|moderate|moderate-late|busy|fast|slow=(?P<seconds>\d+(?:\.\d+)?))\]"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Directives:
+    """What a prompt asked for; ``slow`` is the shortest rendering time in seconds."""
+
+    words: frozenset[str] = frozenset()
+    slow: float = 0.0
+
+
+def split_directives(prompt: str) -> tuple[str, Directives]:
+    """The prompt without its directives, and the directives."""
+    words: set[str] = set()
+    slow = 0.0
+    for match in _DIRECTIVE.finditer(prompt):
+        if match["seconds"]:
+            slow = max(slow, float(match["seconds"]))
+        else:
+            words.add(match["word"])
+    return _DIRECTIVE.sub("", prompt).strip(), Directives(frozenset(words), slow)
+
+
+def obey(directives: Directives) -> None:
+    """Raises what a start was told to raise."""
+    if "reject" in directives.words:
+        raise UpstreamRejected("The studio was told to refuse this prompt.", param="prompt")
+    if "moderate" in directives.words:
+        raise UpstreamModerated("The prompt goes against the content policy.", param="prompt")
+    if "busy" in directives.words:
+        raise UpstreamBusy("The studio was told to be busy.", retry_after=1)

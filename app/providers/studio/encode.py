@@ -1,0 +1,70 @@
+"""Writing an MP4 frame by frame: H.264 and AAC, index first."""
+
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from app.providers.studio.sound import RATE
+
+_THREADS = 2
+"""Fixed, as the same picture must come out on every machine."""
+
+
+class Mp4Writer:
+    """Takes frames and sound in turn; the file is complete once the context is left."""
+
+    def __init__(
+        self, path: Path, size: tuple[int, int], *, fps: int, frames: int, title: str, quick: bool
+    ) -> None:
+        self.fps, self.frames = fps, frames
+        self.samples = round(frames * RATE / fps)
+        self._written = self._heard = 0
+        self._container = av.open(path, "w", format="mp4", options={"movflags": "+faststart"})
+        self._container.metadata["title"] = title
+        self._video = self._container.add_stream("libx264", rate=fps)
+        self._video.width, self._video.height, self._video.pix_fmt = *size, "yuv420p"
+        self._video.time_base = Fraction(1, fps)
+        preset = "ultrafast" if quick else "superfast"
+        self._video.options = {"preset": preset, "crf": "30" if quick else "22", "aq-mode": "1"}
+        context = self._video.codec_context
+        context.gop_size, context.thread_count = fps * 2, _THREADS
+        context.colorspace = context.color_primaries = context.color_trc = context.color_range = 1
+        self._audio = self._container.add_stream("aac", rate=RATE, layout="stereo")
+        self._audio.bit_rate = 96_000
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self._container.mux(self._video.encode(None))
+            self._container.mux(self._audio.encode(None))
+        self._container.close()
+
+    def samples_due(self) -> int:
+        """How many samples belong to the frames written so far and were not heard yet."""
+        return self.samples * self._written // self.frames - self._heard
+
+    def add_frame(self, frame: av.VideoFrame) -> None:
+        frame.pts, frame.time_base = self._written, Fraction(1, self.fps)
+        self._written += 1
+        self._container.mux(self._video.encode(frame))
+
+    def add_sound(self, block: NDArray[np.float32]) -> None:
+        """Stereo samples, one row per channel."""
+        sound = av.AudioFrame.from_ndarray(np.ascontiguousarray(block), format="fltp", layout="stereo")
+        sound.sample_rate, sound.pts, sound.time_base = RATE, self._heard, Fraction(1, RATE)
+        self._heard += block.shape[1]
+        self._container.mux(self._audio.encode(sound))
+
+    @property
+    def heard(self) -> int:
+        """How many samples were written."""
+        return self._heard

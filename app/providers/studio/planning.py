@@ -1,0 +1,114 @@
+"""Working a request out into a plan: size, length, shots, seeds and what a test asked for."""
+
+import hashlib
+import re
+
+from pydantic import ValidationError
+
+from app.errors import OperationNotFound, UpstreamRejected
+from app.providers.base import Operation
+from app.providers.studio.directives import Directives, split_directives
+from app.providers.studio.plan import FPS, MAX_PIXELS, MAX_SECONDS, MAX_SIDE, MIN_SIDE, Plan
+from app.tasks.request import GenerationRequest
+
+_SHORT_SIDES = {"360p": 360, "480p": 480, "540p": 540, "720p": 720, "1080p": 1080}
+
+
+def read_directives(request: GenerationRequest) -> tuple[GenerationRequest, Directives]:
+    """The request with its directives cut out of every prompt, and the directives."""
+    prompt, found = split_directives(request.prompt)
+    shots = []
+    for shot in request.shots:
+        text, more = split_directives(shot.prompt)
+        shots.append(shot.model_copy(update={"prompt": text}))
+        found = Directives(found.words | more.words, max(found.slow, more.slow))
+    return request.model_copy(update={"prompt": prompt, "shots": tuple(shots)}), found
+
+
+def make_plan(
+    request: GenerationRequest,
+    files: tuple[str, ...],
+    *,
+    origin: GenerationRequest | None = None,
+    directives: Directives | None = None,
+) -> Plan:
+    """``files`` are the names of ``request.media``; ``origin`` is the request a remix goes back to.
+
+    Raises ``UpstreamRejected`` for a size or length that can't be rendered.
+    """
+    asked = directives or Directives()
+    roles = tuple(item.role for item in request.media)
+    width, height = _frame_size(request)
+    late = "content_policy_violation" if "moderate-late" in asked.words else ""
+    return Plan(
+        kind=request.kind,
+        action=request.action,
+        prompt=request.prompt,
+        width=width,
+        height=height,
+        seconds=_length(request),
+        shots=tuple((shot.seconds, shot.prompt) for shot in request.shots),
+        media=tuple(zip(roles, files, strict=True)),
+        style=request.style or "",
+        layout_seed=_seed(origin or request, "layout"),
+        colour_seed=_seed(request, "colour"),
+        watermark=request.watermark is not False,
+        sound=request.sound is not False,
+        fast="fast" in asked.words,
+        fail="upstream_error" if "fail" in asked.words else late,
+        slow=asked.slow,
+    )
+
+
+def _seed(request: GenerationRequest, purpose: str) -> int:
+    shots = "|".join(shot.prompt for shot in request.shots)
+    text = f"{purpose}|{request.seed}|{request.prompt}|{shots}|{request.remix_of or ''}"
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8])
+
+
+def _length(request: GenerationRequest) -> float | None:
+    planned = sum(shot.seconds for shot in request.shots)
+    seconds = request.seconds or planned or None
+    if seconds is None and request.media_with("source_video", "reference_video"):
+        return None
+    seconds = 4.0 if seconds is None else seconds
+    if not 0 < seconds <= MAX_SECONDS:
+        raise UpstreamRejected(f"seconds must be at most {MAX_SECONDS:.0f}", param="seconds")
+    return max(seconds, 1 / FPS)
+
+
+def _frame_size(request: GenerationRequest) -> tuple[int, int]:
+    width, height = _asked_size(request)
+    width, height = max(MIN_SIDE, width - width % 2), max(MIN_SIDE, height - height % 2)
+    if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
+        text = f"size must be at most 1920x1920 pixels in area and {MAX_SIDE} on a side"
+        raise UpstreamRejected(text, param="size")
+    return width, height
+
+
+def _asked_size(request: GenerationRequest) -> tuple[int, int]:
+    if request.size and request.size != "auto":
+        match = re.fullmatch(r"(\d{1,5})[xX×*](\d{1,5})", request.size.strip())
+        if match is None:
+            raise UpstreamRejected("size must look like 1280x720", param="size")
+        return int(match[1]), int(match[2])
+    short = _SHORT_SIDES.get(request.resolution or "", 720)
+    ratio = re.fullmatch(r"(\d{1,3}):(\d{1,3})", request.aspect_ratio or "")
+    if ratio is None or not int(ratio[1]) * int(ratio[2]):
+        return (1024, 1024) if request.kind == "image" else (short, short * 16 // 9)
+    across, down = int(ratio[1]), int(ratio[2])
+    return (short * across // down, short) if across > down else (short, short * down // across)
+
+
+def original_of(operation: Operation | None) -> object:
+    """The request that a chain of remixes began with."""
+    if operation is None:
+        return None
+    return operation.data.get("origin") or operation.data.get("request")
+
+
+def request_of(operation: Operation) -> GenerationRequest:
+    try:
+        return GenerationRequest.model_validate(operation.data["request"])
+    except (KeyError, ValidationError) as error:
+        raise OperationNotFound("The operation does not say what to render.") from error

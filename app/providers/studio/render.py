@@ -1,0 +1,89 @@
+"""From a plan to a finished file, frame by frame, with its progress told on the way."""
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from PIL import Image
+
+from app.providers.studio.canvas import Canvas
+from app.providers.studio.captions import Strip
+from app.providers.studio.encode import Mp4Writer
+from app.providers.studio.plan import PART_SUFFIX, RESULT_NAMES, Plan
+from app.providers.studio.sound import Chord
+from app.providers.studio.timeline import Timeline, make_timeline
+
+Report = Callable[[float], None]
+
+
+class RenderFailed(Exception):
+    """The clip will not come; ``code`` is the error code for the client."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code, self.message = code, message
+
+
+def render(plan: Plan, folder: Path, report: Report) -> None:
+    """Write the result into ``folder``, whole or not at all; ``report`` hears the share done, 0 to 1.
+
+    Raises ``RenderFailed``; ``OSError`` or ``ValueError`` when an input can't be read.
+    """
+    result = folder / RESULT_NAMES[plan.kind]
+    part = folder / f"{result.name}.{os.getpid()}{PART_SUFFIX}"
+    timeline = make_timeline(plan, folder)
+    canvas = Canvas(plan.width, plan.height)
+    if plan.kind == "image":
+        _render_image(plan, timeline, (canvas, part), report=report)
+    else:
+        _render_video(plan, timeline, (canvas, part), report=report)
+    part.replace(result)
+
+
+def _render_video(plan: Plan, timeline: Timeline, target: tuple[Canvas, Path], *, report: Report) -> None:
+    canvas, part = target
+    size, frames = (plan.width, plan.height), timeline.frames
+    strip = Strip(size, frames=frames, fps=plan.fps, mark=plan.watermark, clock=True)
+    chord = Chord(frames / plan.fps, seed=plan.colour_seed, audible=plan.sound)
+    pace = _Pace(plan, frames, report=report)
+    title = " ".join(plan.prompt.split())[:120]
+    with Mp4Writer(part, size, fps=plan.fps, frames=frames, title=title, quick=plan.fast) as writer:
+        for index in range(frames):
+            timeline.paint(canvas, 0 if plan.fast else index)
+            strip.apply(canvas, index)
+            writer.add_frame(canvas.to_frame())
+            if index % plan.fps == plan.fps - 1 or index == frames - 1:
+                writer.add_sound(chord.block(writer.heard, writer.samples_due()))
+            pace.step(index)
+
+
+def _render_image(plan: Plan, timeline: Timeline, target: tuple[Canvas, Path], *, report: Report) -> None:
+    canvas, part = target
+    pace = _Pace(plan, 2, report=report)
+    timeline.paint(canvas, 0)
+    Strip((plan.width, plan.height), frames=1, fps=plan.fps, mark=plan.watermark, clock=False).apply(
+        canvas, 0
+    )
+    pace.step(0)
+    pixels = canvas.to_frame().to_ndarray(format="rgb24", src_colorspace=1, dst_color_range=2)
+    Image.fromarray(pixels).save(part, format="png")
+    pace.step(1)
+
+
+class _Pace:
+    """Reports every step, and holds it back or breaks off when a test asked for that."""
+
+    def __init__(self, plan: Plan, steps: int, *, report: Report) -> None:
+        self.plan, self.steps, self.report = plan, steps, report
+        self.began = time.monotonic()
+
+    def step(self, index: int) -> None:
+        share = (index + 1) / self.steps
+        if self.plan.fail and share >= 0.5:
+            refused = self.plan.fail == "content_policy_violation"
+            text = "The prompt goes against the content policy." if refused else "The rendering failed."
+            raise RenderFailed(self.plan.fail, text)
+        if self.plan.slow:
+            time.sleep(max(0.0, self.began + self.plan.slow * share - time.monotonic()))
+        self.report(share)

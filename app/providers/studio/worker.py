@@ -1,0 +1,48 @@
+"""One rendering process: a plan comes in, its progress goes out, and at last how it ended."""
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from av.error import FFmpegError
+from PIL.Image import DecompressionBombError
+
+from app.children.serving import Say, serve
+from app.providers.studio.plan import plan_from_json
+from app.providers.studio.render import RenderFailed, render
+
+_REPORT_EVERY = 0.08
+_BAD_INPUT = (OSError, ValueError, SyntaxError, FFmpegError, DecompressionBombError)
+
+
+def work(order: dict[str, Any], tell: Say) -> dict[str, Any]:
+    """The answer is empty for a clip that was made, else it holds the ``code`` and ``message`` of the failure."""
+    tell({"share": 0.0})
+    try:
+        render(plan_from_json(order["plan"]), Path(order["folder"]), _Reporter(tell))
+    except RenderFailed as error:
+        return {"code": error.code, "message": error.message}
+    except _BAD_INPUT as error:
+        print(f"studio: {type(error).__name__}: {error}", file=sys.stderr)
+        message = "The clip could not be rendered; an input may be damaged or of an unknown kind."
+        return {"code": "upstream_error", "message": message}
+    return {}
+
+
+class _Reporter:
+    """Passes progress on, not more often than anyone looks."""
+
+    def __init__(self, tell: Say) -> None:
+        self._tell = tell
+        self._last = 0.0
+
+    def __call__(self, share: float) -> None:
+        now = time.monotonic()
+        if now - self._last >= _REPORT_EVERY:
+            self._last = now
+            self._tell({"share": share})
+
+
+if __name__ == "__main__":
+    serve(work)

@@ -1,0 +1,139 @@
+"""Gateways that speak the unified task form, ``POST`` and ``GET /v2/{videos,images,audio}/generations``."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+from urllib.parse import quote
+
+from pydantic import AliasChoices, BaseModel, Field
+
+from app.errors import OutcomeUnknown, UpstreamError, UpstreamFailed, UpstreamModerated
+from app.providers.base import (
+    Capabilities,
+    Kind,
+    Operation,
+    PollAnswer,
+    Queued,
+    Running,
+    Submission,
+    Succeeded,
+)
+from app.providers.gateway import GatewayRelay, as_refused
+from app.providers.http_errors import complaint_in, retry_after_of
+from app.providers.openai_compatible.answers import UNKNOWN_STATES, Fields, Percent, State, Text
+from app.providers.unified_relay.requests import ROLES, character_fields, fields
+from app.tasks.request import GenerationRequest
+
+KINDS: frozenset[Kind] = frozenset({"video", "image", "audio", "character"})
+SCOPES: Mapping[Kind, str] = {"video": "videos", "image": "images", "audio": "audio"}
+STATES: Mapping[str, State] = {
+    **dict.fromkeys(("NOT_START", "SUBMITTED", "QUEUED"), "queued"),
+    "IN_PROGRESS": "running",
+    "SUCCESS": "succeeded",
+    "FAILURE": "failed",
+}
+
+
+class Accepted(BaseModel):
+    task_id: Text = ""
+    error: Any = None
+    message: Text = ""
+
+
+class UnifiedTask(BaseModel):
+    status: Text = ""
+    fail_reason: Text = ""
+    progress: Percent = None
+    data: Fields = {}
+    cost: Any = None
+
+    def links(self) -> list[Any]:
+        many: list[Any] = self.data.get("outputs") or []
+        return many if isinstance(many, list) and many else [self.data.get("output")]
+
+
+class MadeCharacter(BaseModel):
+    """What ``POST /sora/v1/characters`` answers."""
+
+    id: Text = ""
+    username: Text = ""
+    permalink: Text = ""
+    picture: Text = Field(default="", validation_alias=AliasChoices("profile_picture_url", "picture"))
+    error: Any = None
+
+
+class UnifiedRelay(GatewayRelay):
+    name = "unified_relay"
+    tells_progress = True
+    verified: ClassVar[str] = "documented"
+
+    def capabilities(self, model: str) -> Capabilities:
+        return Capabilities(
+            kinds=self.account.kinds or KINDS,
+            roles=ROLES,
+            seconds=self.settings.seconds,
+            cancel=self.settings.cancel,
+            idempotency_key=self.settings.idempotency,
+        )
+
+    async def start(self, request: GenerationRequest, submission: Submission) -> Operation:
+        if request.kind == "character":
+            return await self._start_character(request, submission)
+        body = fields(request, references=self.settings.references)
+        scope = SCOPES[request.kind]
+        headers = {"Idempotency-Key": submission.idempotency_key}
+        try:
+            answer = await self.http.post_json(
+                f"/v2/{scope}/generations", body, answer=Accepted, headers=headers
+            )
+        except UpstreamFailed as error:
+            raise as_refused(error) from error
+        if not answer.body.task_id:
+            raise self._no(answer.body.error or answer.body.message)
+        return Operation(id=answer.body.task_id, data={"kind": request.kind, "scope": scope})
+
+    async def poll(self, operation: Operation) -> PollAnswer:
+        made = operation.data.get("character")
+        if made is not None:
+            link = made["picture"]
+            link = self.http.base_url + link if link.startswith("/") else link
+            files = (self.file(link, "image"),) if link else ()
+            return Succeeded(files, usage={"username": made["username"], "character_id": operation.id})
+        path = f"/v2/{operation.data['scope']}/generations/{quote(operation.id, safe='')}"
+        answer = await self.http.get(path, answer=UnifiedTask)
+        task, pace = answer.body, retry_after_of(answer.headers)
+        state = STATES.get(task.status.strip().upper())
+        if state == "queued":
+            return Queued(retry_after=pace)
+        if state == "succeeded":
+            usage = {"cost": task.cost} if isinstance(task.cost, int | float) else {}
+            return self.succeeded(task.links(), operation, usage=usage)
+        if state == "failed":
+            return self.failure(task.fail_reason)
+        if state is None:
+            UNKNOWN_STATES.labels(provider=self.name).inc()
+        return Running(progress=task.progress, retry_after=pace)
+
+    async def cancel(self, operation: Operation) -> bool:
+        return "scope" in operation.data and await self.cancel_task(operation)
+
+    async def _start_character(self, request: GenerationRequest, submission: Submission) -> Operation:
+        body = character_fields(request, submission.remix_operation)
+        headers = {"Idempotency-Key": submission.idempotency_key}
+        answer = await self.http.post_json(
+            "/sora/v1/characters", body, answer=MadeCharacter, headers=headers, timeout=300
+        )
+        made = answer.body
+        if not made.username:
+            raise self._no(made.error)
+        # The answer is all there is, so it goes into the receipt.
+        base = self.http.base_url
+        kept = {"username": made.username, "picture": made.picture.removeprefix(base)}
+        return Operation(id=made.id or made.username, data={"character": kept})
+
+    def _no(self, error: Any) -> UpstreamError:
+        """For a 2xx without work in it: some gateways put their refusal there."""
+        said = complaint_in({"error": error}) if error else None
+        if said is None:
+            return OutcomeUnknown("upstream accepted the request without naming the work")
+        text = self.http.cleaned(said.message)
+        return UpstreamModerated(text) if said.moderated else as_refused(UpstreamFailed(text))

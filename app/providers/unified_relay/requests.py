@@ -1,0 +1,85 @@
+"""How a wish is put into the unified task form of ``/v2/{scope}/generations``."""
+
+import re
+from collections.abc import Collection
+from typing import Any
+
+from app.errors import UpstreamRejected
+from app.providers.base import Kind, Operation
+from app.providers.gateway import without
+from app.providers.gateway_names import HD_FROM
+from app.providers.inputs import as_data_uri, check, passed_on, public_address, refuse
+from app.providers.sizes import pixels, ratio_of
+from app.tasks.request import Action, GenerationRequest, Role
+
+MADE: frozenset[Kind] = frozenset({"video", "image", "audio"})
+ACTIONS: Collection[Action] = ("generate", "edit")
+ROLES: frozenset[Role] = frozenset(
+    {"first_frame", "last_frame", "reference_image", "subject", "source_video", "reference_video"}
+)
+RATIOS = ("16:9", "9:16", "1:1", "4:3", "3:4", "3:2", "2:3", "21:9")
+RESERVED = {
+    "model", "prompt", "duration", "seconds", "size", "aspect_ratio", "resolution", "hd", "enable_upsample",
+    "images", "videos", "notify_hook", "api_key", "key",
+}  # fmt: skip
+"""What ``extra`` can't set: these choose the model, the account, the price or the inputs."""
+TIMESTAMPS = re.compile(r"\d+(\.\d+)?,\d+(\.\d+)?")
+
+
+def fields(request: GenerationRequest, *, references: int) -> dict[str, Any]:
+    """The body of the request. Raises ``UpstreamRejected`` for what it has no field for."""
+    check(request, ROLES, kinds=MADE, actions=ACTIONS)
+    refuse(request, "shots")
+    images = _images(request)
+    if len(images) > references:
+        raise UpstreamRejected(f"{request.model} takes {references} image(s)", param="images")
+    clips = request.media_with("source_video", "reference_video")
+    told = {
+        "model": request.model,
+        "prompt": request.prompt,
+        # The manual's own type for it is a string.
+        "duration": f"{request.seconds:g}" if request.seconds is not None else None,
+        "aspect_ratio": request.aspect_ratio or ratio_of(request, RATIOS),
+        "size": request.size,
+        "resolution": request.resolution,
+        "images": images,
+        "videos": [as_data_uri(clip) for clip in clips],
+        "watermark": request.watermark,
+        "private": request.private or None,
+        "style": request.style,
+        "seed": request.seed,
+        "negative_prompt": request.negative_prompt,
+    }
+    return passed_on(request, RESERVED, sound="generate_audio") | without(told) | _high_definition(request)
+
+
+def character_fields(request: GenerationRequest, earlier: Operation | None) -> dict[str, Any]:
+    """A character is cut from a video at a public address, or from one that the gateway made itself."""
+    clips = request.media_with("source_video", "reference_video")
+    extra = request.extra
+    told = str(extra.get("timestamps") or extra.get("character_timestamps") or "")
+    if not TIMESTAMPS.fullmatch(told):
+        raise UpstreamRejected("timestamps must be like 1,3 (seconds)", param="timestamps")
+    if clips:
+        return {"url": public_address(clips[0]), "timestamps": told}
+    if earlier is None:
+        raise UpstreamRejected("a character is made from a video", param="url")
+    return {"from_task": earlier.id, "timestamps": told}
+
+
+def _images(request: GenerationRequest) -> list[str]:
+    """One list without roles: its order and the model's name say what is which."""
+    frames = request.media_with("first_frame") + request.media_with("last_frame")
+    others = request.media_with("reference_image", "subject")
+    if request.media_with("last_frame") and (others or not request.media_with("first_frame")):
+        raise UpstreamRejected(f"{request.model} takes a last frame only after a first one", param="images")
+    return [as_data_uri(image) for image in frames + others]
+
+
+def _high_definition(request: GenerationRequest) -> dict[str, Any]:
+    named = (request.resolution or "").lower() in {"1080p", "hd"}
+    if not named and not (request.size and min(pixels(request.size)) >= HD_FROM):
+        return {}
+    if request.model.startswith("veo"):
+        return {"enable_upsample": True}
+    return {"hd": True} if request.model.startswith("sora-2-pro") else {}

@@ -1,0 +1,188 @@
+"""Veo on Google Cloud (Vertex AI, now Gemini Enterprise Agent Platform); the secret is a service account's JSON."""
+
+import base64
+import binascii
+import re
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
+from typing import ClassVar
+from urllib.parse import quote
+
+from pydantic import BaseModel, ValidationError
+
+from app.errors import (
+    InvalidRequest,
+    OutcomeUnknown,
+    PollFailed,
+    UpstreamAuthFailed,
+    UpstreamUnreachable,
+)
+from app.providers.addresses import origin_of
+from app.providers.base import (
+    Account,
+    Capabilities,
+    Operation,
+    Pace,
+    PollAnswer,
+    Provider,
+    ResultFile,
+    Submission,
+)
+from app.providers.http import UpstreamClient
+from app.providers.vertex_veo.messages import VeoOperation, body_of, capabilities_of, facts_of, poll_answer
+from app.providers.vertex_veo.token import AccessTokens, read_service_account, token_address
+from app.tasks.request import GenerationRequest
+
+NAME = re.compile(r"projects/[^/?#]+/locations/[^/?#]+/publishers/google/models/[^/?#]+/operations/[^/?#]+")
+LONG_LOOK = 4
+"""So many times as long as another look: a finished operation comes with the whole video in its JSON."""
+JSON_LIMIT = 256 * 1024 * 1024
+DECODED = 64 * 1024
+
+
+class Options(BaseModel):
+    """``account.options``, all optional."""
+
+    project: str = ""
+    """Else the service account's own."""
+    location: str = "us-central1"
+    storage_uri: str | None = None
+    """``gs://bucket/folder``: Veo puts videos there instead of into its answers."""
+    user_project: str | None = None
+    """Whom to bill, when not ``project``."""
+    token_url: str | None = None
+    storage_url: str = "https://storage.googleapis.com"
+
+
+class VertexVeo(Provider):
+    """Long-running predictions, polled by POST; a token is fetched with the account's key when one is needed."""
+
+    name = "vertex_veo"
+    verified: ClassVar[str] = "verified against google-genai 3.4.0"
+    auth_form: ClassVar[str] = "OAuth2 token from a service account"
+    pace = Pace(first=5.0, factor=1.2, cap=20.0)
+
+    def __init__(self, account: Account, http: UpstreamClient) -> None:
+        super().__init__(account, http)
+        options, identity = _options(account), read_service_account(account.secret)
+        project = options.project or identity.project_id
+        if not project:
+            raise InvalidRequest("options.project is required: the secret names none", param="options")
+        self._models = (
+            f"/v1/projects/{quote(project, safe=':')}/locations/{options.location}/publishers/google/models"
+        )
+        self._storage_uri = options.storage_uri
+        self._tokens = AccessTokens(identity, token_address(identity, options.token_url), http=http)
+        self._storage = http.sibling(options.storage_url)
+        http.json_limit = JSON_LIMIT
+
+    @classmethod
+    def address(cls, account: Account) -> str:
+        location = _options(account).location
+        if not re.fullmatch(r"[a-z0-9-]+", location):
+            raise InvalidRequest("location must be like us-central1 or global", param="options.location")
+        host = f"{location}-aiplatform.googleapis.com"
+        if location == "global":
+            host = "aiplatform.googleapis.com"
+        elif location in {"us", "eu"}:
+            host = f"aiplatform.{location}.rep.googleapis.com"
+        return origin_of(account, f"https://{host}")
+
+    @classmethod
+    def credentials(cls, account: Account) -> Mapping[str, str]:
+        payer = _options(account).user_project
+        return {"x-goog-user-project": payer} if payer else {}
+
+    def capabilities(self, model: str) -> Capabilities:
+        return capabilities_of(model)
+
+    async def start(self, request: GenerationRequest, submission: Submission) -> Operation:
+        body = body_of(request, storage_uri=self._storage_uri)
+        path = f"{self._models}/{quote(request.model, safe='')}:predictLongRunning"
+        headers = await self._authorized()
+        with self._wary():
+            answer = await self.http.post_json(
+                path, body, answer=VeoOperation, headers=headers, even_if=lambda said: said.explained
+            )
+            if answer.body.error is not None:
+                said = self.http.cleaned(answer.body.error.said, headers)
+                raise answer.body.submit_error(said, status=answer.status, headers=answer.headers)
+        if not NAME.fullmatch(answer.body.name):
+            raise OutcomeUnknown("Vertex accepted the request without naming the operation")
+        found = {"name": answer.body.name, "facts": facts_of(body)}
+        return Operation(id=answer.body.name.rsplit("/", 1)[-1], data=found)
+
+    async def poll(self, operation: Operation) -> PollAnswer:
+        found = await self._look(operation)
+        said = self.http.cleaned(found.error.said) if found.error else ""
+        return poll_answer(found, operation.data["facts"], said=said)
+
+    async def fetch(self, operation: Operation, file: ResultFile) -> AsyncIterator[bytes]:
+        if "bucket" in file.data:
+            bucket, name = (quote(file.data[part], safe="") for part in ("bucket", "object"))
+            path, headers = f"/storage/v1/b/{bucket}/o/{name}", await self._authorized_look()
+            async with self._storage.stream(path, params={"alt": "media"}, headers=headers) as download:
+                async for chunk in download.chunks:
+                    yield chunk
+            return
+        made = (await self._look(operation)).response
+        if made is None or len(made.videos) <= file.data["index"]:
+            raise PollFailed("Vertex no longer shows the video")
+        encoded = made.videos[file.data["index"]].bytesBase64Encoded
+        for start in range(0, len(encoded), DECODED):
+            yield _decoded(encoded[start : start + DECODED])
+
+    async def close(self) -> None:
+        await self._tokens.aclose()
+        await self._storage.aclose()
+        await super().close()
+
+    async def _look(self, operation: Operation) -> VeoOperation:
+        name, headers = operation.data["name"], await self._authorized_look()
+        with self._wary():
+            answer = await self.http.post_json(
+                f"/v1/{name.rpartition('/operations/')[0]}:fetchPredictOperation",
+                {"operationName": name},
+                answer=VeoOperation,
+                headers=headers,
+                purpose="look",
+                timeout=LONG_LOOK * self.http.timeouts.poll,
+                even_if=lambda said: said.explained,
+            )
+            if answer.status >= 400 and answer.body.error is not None:
+                said = self.http.cleaned(answer.body.error.said, headers)
+                raise answer.body.look_error(said, status=answer.status, headers=answer.headers)
+        return answer.body
+
+    @contextmanager
+    def _wary(self) -> Iterator[None]:
+        """A token can end before its time: when it is refused, the next call gets a new one."""
+        try:
+            yield
+        except UpstreamAuthFailed:
+            self._tokens.forget()
+            raise
+
+    async def _authorized(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {await self._tokens.token()}"}
+
+    async def _authorized_look(self) -> dict[str, str]:
+        try:
+            return await self._authorized()
+        except UpstreamUnreachable as error:
+            raise PollFailed(error.message, retry_after=error.retry_after) from error
+
+
+def _options(account: Account) -> Options:
+    try:
+        return Options.model_validate(dict(account.options))
+    except ValidationError as error:
+        where = ".".join(str(part) for part in error.errors()[0]["loc"])
+        raise InvalidRequest(f"options: {where} can't be read", param=f"options.{where}") from error
+
+
+def _decoded(encoded: str) -> bytes:
+    try:
+        return base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise PollFailed("Vertex gave a video that can't be decoded") from error

@@ -1,0 +1,153 @@
+"""Access tokens for a Google service account: a signed claim, exchanged at the account's token address."""
+
+import asyncio
+import base64
+import json
+import time
+from typing import Any
+from urllib.parse import urlsplit
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from pydantic import BaseModel, Field, ValidationError
+
+from app.errors import (
+    InvalidRequest,
+    UpstreamAuthFailed,
+    UpstreamError,
+    UpstreamRejected,
+    UpstreamUnreachable,
+)
+from app.providers.http import UpstreamClient
+
+SCOPE = "https://www.googleapis.com/auth/cloud-platform"
+GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+TOKEN_URL = "https://oauth2.googleapis.com/token"  # noqa: S105 - an address
+TOKEN_SECONDS = 3600
+FRESH_SECONDS = 120
+"""A token with less left is replaced before it is used."""
+
+
+class ServiceAccount(BaseModel):
+    """The parts we read of the JSON that Google gives out for a service account."""
+
+    client_email: str
+    private_key: str = Field(repr=False)
+    private_key_id: str = ""
+    project_id: str = ""
+    token_uri: str = TOKEN_URL
+
+
+class Exchanged(BaseModel):
+    access_token: str = Field(min_length=1, repr=False)
+    expires_in: float = TOKEN_SECONDS
+
+
+def read_service_account(secret: str) -> ServiceAccount:
+    """Raises ``InvalidRequest``, which never repeats what it read."""
+    try:
+        return ServiceAccount.model_validate_json(secret)
+    except ValidationError:
+        text = "the secret must be the JSON of a Google service account, with client_email and private_key"
+        raise InvalidRequest(text, param="secret") from None
+
+
+def token_address(account: ServiceAccount, override: str | None) -> str:
+    """Where tokens come from: what the operator names, else Google's own hosts over TLS, else ``InvalidRequest``."""
+    if override:
+        return override
+    parts = urlsplit(account.token_uri)
+    if parts.scheme != "https" or not f".{parts.hostname or ''}".endswith(".googleapis.com"):
+        raise InvalidRequest("token_uri must lead to https://…googleapis.com", param="secret")
+    return account.token_uri
+
+
+class AccessTokens:
+    """Keeps one token and replaces it before it ends. Close it."""
+
+    def __init__(
+        self,
+        account: ServiceAccount,
+        address: str,
+        *,
+        http: UpstreamClient,
+        scope: str = SCOPE,
+        subject: str = "",
+    ) -> None:
+        """``subject``: the user of its domain that the account acts for."""
+        self._account = account
+        self._scope, self._subject = scope, subject
+        self._key = _private_key(account.private_key)
+        parts = urlsplit(address)
+        self._http = http.sibling(f"{parts.scheme}://{parts.netloc}")
+        self._path = parts.path
+        self._lock = asyncio.Lock()
+        self._token, self._until = "", 0.0
+
+    async def token(self) -> str:
+        """Raises ``UpstreamAuthFailed`` or ``UpstreamUnreachable``: without a token, nothing was sent."""
+        async with self._lock:
+            if time.time() > self._until - FRESH_SECONDS:
+                await self._exchange()
+            return self._token
+
+    def forget(self) -> None:
+        """The token was refused: ask for a new one next time."""
+        self._until = 0.0
+
+    async def aclose(self) -> None:
+        await self._http.aclose()
+
+    async def _exchange(self) -> None:
+        now = time.time()
+        claim = signed_claim(self._account, key=self._key, now=now, scope=self._scope, subject=self._subject)
+        form = {"grant_type": GRANT, "assertion": claim}
+        try:
+            answer = await self._http.post_form(self._path, form, files=(), answer=Exchanged)
+        except (UpstreamRejected, UpstreamAuthFailed) as error:
+            raise UpstreamAuthFailed(
+                f"no access token: {error.message.replace(claim, '[secret]')}"
+            ) from error
+        except UpstreamError as error:
+            raise UpstreamUnreachable(
+                f"no access token: {error.message}", retry_after=error.retry_after
+            ) from error
+        self._token = answer.body.access_token
+        self._until = now + min(answer.body.expires_in, TOKEN_SECONDS)
+
+
+def signed_claim(
+    account: ServiceAccount, *, key: RSAPrivateKey, now: float, scope: str = SCOPE, subject: str = ""
+) -> str:
+    """A JWT (RS256) that says who asks for what, good for an hour from ``now`` (UTC seconds)."""
+    header = {"alg": "RS256", "typ": "JWT", "kid": account.private_key_id}
+    claims = {
+        "iss": account.client_email,
+        "scope": scope,
+        "aud": TOKEN_URL,  # also where another address takes the claim
+        "iat": int(now),
+        "exp": int(now) + TOKEN_SECONDS,
+    } | ({"sub": subject} if subject else {})
+    text = f"{_part(header)}.{_part(claims)}"
+    return f"{text}.{_encoded(key.sign(text.encode(), PKCS1v15(), SHA256()))}"
+
+
+def _private_key(pem: str) -> RSAPrivateKey:
+    try:
+        key = load_pem_private_key(pem.encode(), password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise InvalidRequest("the private_key in the secret can't be read", param="secret") from None
+    if not isinstance(key, RSAPrivateKey):
+        raise InvalidRequest("the private_key in the secret must be an RSA key", param="secret")
+    return key
+
+
+def _part(fields: dict[str, Any]) -> str:
+    return _encoded(json.dumps(fields, separators=(",", ":")).encode())
+
+
+def _encoded(content: bytes) -> str:
+    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()

@@ -1,0 +1,1 @@
+"""Vidu's video API (``/ent/v2``)."""

@@ -1,0 +1,94 @@
+"""The parts we read of what Vidu answers, and what its words mean."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, FiniteFloat
+
+from app.errors import PollFailed
+from app.providers.base import Failed, ResultFile, Succeeded
+from app.providers.openai_compatible.answers import Items, Text
+from app.providers.refusals import Meaning
+
+State = Literal["queued", "running", "succeeded", "failed"]
+STATES: Mapping[str, State] = {
+    "created": "queued",
+    "queueing": "queued",
+    "processing": "running",
+    "success": "succeeded",
+    "failed": "failed",
+}
+MODERATED = {"AuditSubmitIllegal", "CreationPolicyViolation", "TaskPromptPolicyViolation"}
+# https://platform.vidu.com/docs/error-code. The HTTP status alone would call an empty balance a bad request.
+REASONS: Mapping[str, Meaning] = {
+    **dict.fromkeys(MODERATED, "moderated"),
+    "CreditInsufficient": "quota",
+    **dict.fromkeys(("QuotaExceeded", "TooManyRequests", "SystemThrottling"), "busy"),
+    **dict.fromkeys(("Unauthorized", "Forbidden"), "auth"),
+    **dict.fromkeys(("TaskNotFound", "CreationNotFound", "NotFound"), "missing"),
+}
+
+
+class Creation(BaseModel):
+    url: Text = ""
+
+
+class Said(BaseModel):
+    """What every answer may hold; a refusal has a ``reason``."""
+
+    reason: Text = ""
+    message: Text = ""
+
+    def refused(self) -> bool:
+        return bool(self.reason)
+
+
+class Task(Said):
+    """Vidu names a task ``task_id`` when it is made and ``id`` when it is listed."""
+
+    task_id: Text = ""
+    id: Text = ""
+    state: Text = ""
+    err_code: Text = ""
+    payload: Text = ""
+    prompt: Text = ""
+    model: Text = ""
+    credits: float | None = None
+    progress: float | None = None
+    creations: list[Creation] | None = None
+
+
+class Tasks(BaseModel):
+    tasks: Items = []
+
+
+class Nothing(BaseModel):
+    reason: Text = ""
+
+
+class Remaining(BaseModel):
+    """What is left of one kind of package (``test``, ``metered``, ``concurrent``)."""
+
+    credit_remain: FiniteFloat
+
+
+class Credits(Said):
+    """Its ``packages`` tell the same credits once more, one by one."""
+
+    remains: list[Remaining] | None = None
+
+
+def failure(code: str) -> Failed:
+    if code in MODERATED:
+        return Failed("content_policy_violation", code)
+    if code in {"UserCancelled", "Canceled"}:
+        return Failed("cancelled", code)
+    return Failed("upstream_error", code or "Vidu did not say why.")
+
+
+def result(task: Task) -> Succeeded:
+    links = [creation.url for creation in task.creations or [] if creation.url]
+    if not links:
+        raise PollFailed("Vidu says it is done, but names no video")
+    usage: dict[str, Any] = {} if task.credits is None else {"credits": task.credits}
+    return Succeeded(tuple(ResultFile("video", "video/mp4", url=link) for link in links), usage=usage)

@@ -1,0 +1,111 @@
+"""How a wish is put into xAI's words: which of its paths, and which fields that path has."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from app.errors import UpstreamRejected
+from app.providers.inputs import as_data_uri, at_most, check, passed_on, refuse, refuse_unsaid, whole_seconds
+from app.providers.sizes import ratio_of, tier_of
+from app.tasks.request import Action, GenerationRequest, Kind, Role
+
+RATIOS = ("16:9", "9:16", "1:1", "4:3", "3:4", "3:2", "2:3")
+PICTURE_RATIOS = (*RATIOS, "2:1", "1:2", "19.5:9", "9:19.5", "20:9", "9:20")
+TIERS = {"480p": 480, "720p": 720, "1080p": 1080}
+PICTURE_TIERS = {"1k": 1024, "2k": 2048}
+ACTIONS: frozenset[Action] = frozenset({"generate", "edit", "extend"})
+MOST_REFERENCES = 7
+MOST_PICTURES = 5
+LONGEST_EXTENSION = 10
+RESERVED = {
+    "model", "prompt", "duration", "resolution", "n", "image", "images", "video", "last_frame",
+    "reference_images", "response_format", "storage_options", "api_key", "key",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    kinds: frozenset[Kind]
+    roles: frozenset[Role]
+    seconds: tuple[float, float] | None = None
+    tiers: tuple[str, ...] = ("480p", "720p", "1080p")
+
+
+VIDEO_ROLES: frozenset[Role] = frozenset({"first_frame", "reference_image", "source_video"})
+VIDEOS: frozenset[Kind] = frozenset({"video"})
+PLAIN = Model(VIDEOS, VIDEO_ROLES, (1, 15), ("480p", "720p"))
+NEWER = Model(VIDEOS, VIDEO_ROLES | {"last_frame"}, (1, 15))
+PICTURES = Model(frozenset({"image"}), frozenset({"first_frame", "reference_image"}))
+
+
+def model_of(name: str) -> Model | None:
+    """None for a model of text."""
+    if "image" in name:
+        return PICTURES
+    if "video" not in name:
+        return None
+    return PLAIN if name == "grok-imagine-video" else NEWER
+
+
+def video(request: GenerationRequest) -> tuple[str, dict[str, Any]]:
+    """Path and body. Raises ``UpstreamRejected`` for what has no field there."""
+    model = model_of(request.model) or NEWER
+    check(request, model.roles if "video" in model.kinds else (), kinds=model.kinds, actions=ACTIONS)
+    refuse_unsaid(request, "seed", "negative_prompt", "shots")
+    if request.action != "generate":
+        return _change(request)
+    if request.media_with("source_video"):
+        raise UpstreamRejected("a video can be edited or extended, not generated from", param="video")
+    first, last = at_most(request, "first_frame", 1), at_most(request, "last_frame", 1)
+    references = at_most(request, "reference_image", MOST_REFERENCES)
+    told = {
+        "duration": whole_seconds(request),
+        "aspect_ratio": ratio_of(request, RATIOS),
+        "resolution": tier_of(request, {word: TIERS[word] for word in model.tiers}),
+        "image": {"url": as_data_uri(first[0])} if first else None,
+        "last_frame": {"url": as_data_uri(last[0])} if last else None,
+        "reference_images": [{"url": as_data_uri(item)} for item in references] or None,
+    }
+    return "/videos/generations", _with(request, told)
+
+
+def picture(request: GenerationRequest) -> tuple[str, dict[str, Any]]:
+    """Path and body. Raises ``UpstreamRejected`` for what has no field there."""
+    model = model_of(request.model) or PICTURES
+    check(request, model.roles, kinds=model.kinds)
+    refuse_unsaid(request, "seed", "negative_prompt", "shots", "seconds")
+    if len(request.media) > MOST_PICTURES:
+        raise UpstreamRejected(f"{request.model} takes at most {MOST_PICTURES} images", param="image")
+    sources = [{"url": as_data_uri(item), "type": "image_url"} for item in request.media]
+    told: dict[str, Any] = {
+        "aspect_ratio": ratio_of(request, PICTURE_RATIOS),
+        "resolution": tier_of(request, PICTURE_TIERS),
+        "response_format": "url",
+    }
+    if len(sources) == 1:
+        told["image"] = sources[0]
+    elif sources:
+        told["images"] = sources
+    return ("/images/edits" if sources else "/images/generations"), _with(request, told)
+
+
+def _change(request: GenerationRequest) -> tuple[str, dict[str, Any]]:
+    sources = at_most(request, "source_video", 1)
+    if not sources:
+        raise UpstreamRejected("xAI takes the video to change itself, not its id", param="video")
+    if len(request.media) > 1:
+        raise UpstreamRejected("a video is changed by words only", param="input_reference")
+    refuse(request, "size", "aspect_ratio", "resolution")
+    seconds = whole_seconds(request)
+    if request.action == "edit":
+        refuse(request, "seconds")
+    elif seconds is not None and seconds > LONGEST_EXTENSION:
+        raise UpstreamRejected(f"an extension lasts at most {LONGEST_EXTENSION} seconds", param="seconds")
+    path = "/videos/edits" if request.action == "edit" else "/videos/extensions"
+    return path, _with(request, {"video": {"url": as_data_uri(sources[0])}, "duration": seconds})
+
+
+def _with(request: GenerationRequest, told: dict[str, Any]) -> dict[str, Any]:
+    whole = {"model": request.model, "prompt": request.prompt or None, **told}
+    return passed_on(request, RESERVED, sound="generate_audio") | {
+        name: value for name, value in whole.items() if value is not None
+    }

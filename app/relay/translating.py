@@ -1,0 +1,187 @@
+"""Answers of an upstream that speaks another API than its client: read, put into the client's words, sent on."""
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, Protocol
+
+import aiohttp
+import structlog
+from starlette.types import Send
+
+from app.errors import UpstreamError, UpstreamFailed
+from app.ops.envelope import error_event
+from app.relay.passing import Passing
+from app.relay.request import Headers, Wish
+from app.relay.upstream import Answered
+
+log = structlog.get_logger()
+MOST_BYTES = 64 * 1024 * 1024
+"""Of a whole answer."""
+LONGEST_LINE = 8 * 1024 * 1024
+BROKEN_OFF = "The upstream broke off its answer."
+EVENT_STREAM = b"text/event-stream; charset=utf-8"
+NOT_KEPT = frozenset({b"content-length", b"content-type", b"content-encoding"})
+
+
+class Events(Protocol):
+    """One streamed answer: each event of the upstream's becomes any number of the client's."""
+
+    def opening(self) -> bytes: ...
+
+    def told(self, event: dict[str, Any]) -> bytes: ...
+
+    def keep_alive(self) -> bytes: ...
+
+    def closing(self) -> bytes | None:
+        """None when the upstream has not said that it was done."""
+        ...
+
+
+class Translation(Protocol):
+    """One call, said in the words of another API. ``streams`` says what the client asked for."""
+
+    streams: bool
+
+    def request(self, model: str, *, limit_name: str) -> Wish:
+        """Raises ``InvalidRequest`` for what can't be said."""
+        ...
+
+    def whole(self, answer: dict[str, Any]) -> dict[str, Any]: ...
+
+    def events(self) -> Events: ...
+
+    def refusal(self, refusal: Answered) -> Answered: ...
+
+
+class Translated(Passing):
+    """An answer that is translated on its way."""
+
+    __slots__ = ("_translation",)
+
+    def __init__(
+        self,
+        response: aiohttp.ClientResponse,
+        *,
+        account_id: str,
+        path: str,
+        translation: Translation,
+    ) -> None:
+        super().__init__(response, account_id=account_id, path=path)
+        self._translation = translation
+
+    async def run(self, send: Send) -> None:
+        try:
+            if self._translation.streams:
+                await self._stream(send)
+            else:
+                await self._answer(send)
+        finally:
+            self._response.close()
+
+    async def _answer(self, send: Send) -> None:
+        """Raises ``UpstreamFailed`` while nothing has been sent."""
+        answer = await self._read()
+        body = json.dumps(self._translation.whole(answer), ensure_ascii=False).encode()
+        await self._begin(send, b"application/json", length=len(body))
+        await send({"type": "http.response.body", "body": body})
+        self.whole = True
+
+    async def _stream(self, send: Send) -> None:
+        events = self._translation.events()
+        if not self.events:
+            await self._at_once(send, events)
+            return
+        await self._begin(send, EVENT_STREAM)
+        await send({"type": "http.response.body", "body": events.opening(), "more_body": True})
+        try:
+            async for said in self._translated(events):
+                await send({"type": "http.response.body", "body": said, "more_body": True})
+            last = events.closing()
+            if last is None:
+                raise UpstreamFailed(BROKEN_OFF)
+            await send({"type": "http.response.body", "body": last})
+            self.whole = True
+        except (aiohttp.ClientError, OSError, TimeoutError, UpstreamError) as error:
+            log.warning("relay.broken", account=self._account_id, error=type(error).__name__)
+            news = error if isinstance(error, UpstreamError) else UpstreamFailed(BROKEN_OFF)
+            await send({"type": "http.response.body", "body": error_event(news, path=self._path)})
+
+    async def _at_once(self, send: Send, events: Events) -> None:
+        """For a client that wants a stream, from an upstream that can't."""
+        answer = await self._read()
+        choices = [choice for choice in answer.get("choices") or () if isinstance(choice, dict)]
+        said = events.told({**answer, "choices": [{**c, "delta": c.get("message")} for c in choices]})
+        last = events.closing()
+        if last is None:
+            raise UpstreamFailed("The upstream's answer can't be read.")
+        await self._begin(send, EVENT_STREAM)
+        await send({"type": "http.response.body", "body": events.opening() + said + last})
+        self.whole = True
+
+    async def _translated(self, events: Events) -> AsyncIterator[bytes]:
+        """What can be said after each piece that came, if anything."""
+        lines = Lines()
+        content = self._response.content
+        while not content.at_eof():
+            piece = await content.readany()
+            self.tail.add(piece)
+            said = b"".join(_said(events, line) for line in lines.fed(piece))
+            if said:
+                yield said
+
+    async def _read(self) -> dict[str, Any]:
+        """Raises ``UpstreamFailed``: an answer that can't be read was made and billed, so nobody repeats it."""
+        pieces: list[bytes] = []
+        size = 0
+        content = self._response.content
+        try:
+            while not content.at_eof() and size < MOST_BYTES:
+                pieces.append(await content.readany())
+                self.tail.add(pieces[-1])
+                size += len(pieces[-1])
+            answer = json.loads(b"".join(pieces))
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            log.warning("relay.broken", account=self._account_id, error=type(error).__name__)
+            raise UpstreamFailed(BROKEN_OFF) from error
+        except (ValueError, RecursionError) as error:
+            raise UpstreamFailed("The upstream's answer can't be read.") from error
+        if not isinstance(answer, dict):
+            raise UpstreamFailed("The upstream's answer can't be read.")
+        return answer
+
+    async def _begin(self, send: Send, kind: bytes, *, length: int | None = None) -> None:
+        headers: Headers = [(n, v) for n, v in self.returned() if n not in NOT_KEPT]
+        headers.append((b"content-type", kind))
+        if length is not None:
+            headers.append((b"content-length", b"%d" % length))
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+
+
+class Lines:
+    """Cuts a stream into lines, whatever pieces it comes in."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def fed(self, piece: bytes) -> Iterator[bytes]:
+        """Raises ``UpstreamFailed`` for a line without end."""
+        *lines, self._rest = (self._rest + piece).split(b"\n")
+        if len(self._rest) > LONGEST_LINE:
+            raise UpstreamFailed("The upstream's answer has too long a line.")
+        for line in lines:
+            yield line.rstrip(b"\r")
+
+
+def _said(events: Events, line: bytes) -> bytes:
+    if line.startswith(b":"):
+        return events.keep_alive()
+    if not line.startswith(b"data:"):
+        return b""
+    data = line[5:].strip()
+    if data == b"[DONE]":
+        return b""
+    try:
+        event = json.loads(data)
+    except (ValueError, RecursionError):
+        raise UpstreamFailed("The upstream's answer can't be read.") from None
+    return events.told(event) if isinstance(event, dict) else b""

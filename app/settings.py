@@ -1,0 +1,225 @@
+"""Every setting, typed, with its default and one line of why; read only in main, worker and cli."""
+
+import re
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import AnyHttpUrl, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from app.errors import SettingsInvalid
+
+PASSWORD = re.compile(r"(?<=://)([^:/@\s]*):[^@\s]*@")
+KNOWN_BAD = {
+    "admin",
+    "password",
+    "123456",
+    "han1234",
+    "admin123",
+    "change-me",
+    "changeme",
+    "secret",
+    "1234567890",
+    "adminadmin",
+    "admin12345",
+    "administrator",
+    "filmgate123",
+    "password12",
+    "password123",
+    "passwordpassword",
+    "qwertyuiop",
+}
+
+
+class Settings(BaseSettings):
+    """Read from the environment: ``FILMGATE_<NAME>``. Sizes are bytes, times are seconds."""
+
+    model_config = SettingsConfigDict(env_prefix="FILMGATE_", env_file=None, extra="ignore")
+
+    host: str = "127.0.0.1"
+    """Listens on this machine alone unless told otherwise."""
+    port: int = Field(default=8000, ge=0, le=65535)
+    data_dir: Path = Path("./data")
+    """Database, files and root key, when nothing else is said."""
+    database_url: str = ""
+    """Empty: SQLite in the data directory. ``postgresql+asyncpg://…`` to scale out."""
+    redis_url: SecretStr | None = None
+    """``redis://…``: the requests a minute of a key are counted over all processes; without it, by each alone."""
+    storage_url: str = ""
+    """Empty: a folder in the data directory. ``s3://bucket/prefix`` for an object store."""
+    s3_endpoint: str = ""
+    public_url: AnyHttpUrl | None = None
+    """What links begin with; without it, the address the client used."""
+    secret_key: SecretStr | None = None
+    """Root of all derived keys; without it, one is made once and kept in the data directory."""
+    old_secret_keys: SecretStr | None = None
+    """Comma-separated: secret keys of before, which still open what was made under them."""
+    api_key: SecretStr | None = None
+    """A client key that exists from the first start; for automation."""
+    admin_password: SecretStr | None = None
+    """Of the panel's owner ``admin``; without it, the first start prints a link to choose one."""
+    admin_token: SecretStr | None = None
+    """Bearer for ``/admin/api``; for automation."""
+    config: Path | None = None
+    """A TOML file of accounts, routes, keys and prices, applied at every start; see docs/config.md."""
+    outbound_allow: str = ""
+    """Hosts or CIDRs, comma separated, beyond the public internet that accounts and media may reach."""
+    studio: Literal["auto", "on", "off"] = "auto"
+    """The embedded renderer: there unless an account exists, always, or never."""
+    studio_workers: int = Field(default=2, ge=1, le=64)
+    """How many clips the studio renders at the same time, one process each."""
+    studio_test_directives: bool = False
+    """Lets a prompt tell the studio to fail, be slow or moderate; for trying every path."""
+    worker: bool = True
+    """``serve`` runs tasks itself; off when separate ``worker`` processes do."""
+    task_deadline_seconds: float = Field(default=3600, gt=0, allow_inf_nan=False)
+    result_ttl_seconds: int = Field(default=86400, gt=0)
+    link_ttl_seconds: int = Field(default=86400, gt=0)
+    request_log_days: int = Field(default=90, ge=1, le=3650)
+    """How far back the log of requests and the reports of usage go; budgets are counted apart from them."""
+    audit_days: int = Field(default=365, ge=1, le=3650)
+    """How far back the log of changes made in the panel goes."""
+    chat_wait_seconds: float = Field(default=1800, gt=0, allow_inf_nan=False)
+    drain_seconds: float = Field(default=20, ge=0, allow_inf_nan=False)
+    """How long open requests get after SIGTERM; tasks are handed on, never lost."""
+    heartbeat_seconds: float = Field(default=10, ge=1, allow_inf_nan=False)
+    """A worker silent for this long has its tasks taken over (PostgreSQL)."""
+    submit_timeout_seconds: float = Field(default=60, gt=0)
+    """How long an upstream may take to answer a submission; after that its outcome is unknown."""
+    poll_timeout_seconds: float = Field(default=15, gt=0)
+    max_body_bytes: int = Field(default=128 * 1024 * 1024, gt=0)
+    max_image_bytes: int = Field(default=10 * 1024 * 1024, gt=0)
+    max_video_bytes: int = Field(default=100 * 1024 * 1024, gt=0)
+    max_result_bytes: int = Field(default=4 * 1024 * 1024 * 1024, gt=0)
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["auto", "json", "console"] = "auto"
+
+    @field_validator("admin_password")
+    @classmethod
+    def _hard_to_guess(cls, value: SecretStr | None) -> SecretStr | None:
+        text = value.get_secret_value() if value else None
+        if text is not None and (text.lower() in KNOWN_BAD or len(text) < 10 or len(set(text)) < 4):
+            raise ValueError("is too easy to guess; use at least 10 characters that nobody would try")
+        return value
+
+    @field_validator("secret_key", "api_key", "admin_token")
+    @classmethod
+    def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None:
+            return None
+        text = value.get_secret_value()
+        if text.lower() in KNOWN_BAD or len(text) < 16:
+            raise ValueError("is too easy to guess; use at least 16 random characters (openssl rand -hex 32)")
+        return value
+
+    @field_validator("old_secret_keys")
+    @classmethod
+    def _all_long_enough(cls, value: SecretStr | None) -> SecretStr | None:
+        if any(len(secret) < 16 for secret in _listed(value)):
+            raise ValueError("holds a key of less than 16 characters; separate several by commas")
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _known_database(cls, value: str) -> str:
+        if value.startswith(("postgresql://", "postgres://")):
+            value = "postgresql+asyncpg://" + value.split("://", 1)[1]
+        if not value:
+            return value
+        if not value.startswith(("sqlite+aiosqlite:///", "postgresql+asyncpg://")):
+            raise ValueError("must begin with sqlite+aiosqlite:/// or postgresql+asyncpg://")
+        try:
+            make_url(value)
+        except (ArgumentError, ValueError):
+            raise ValueError(
+                "can't be read; write postgresql+asyncpg://user:password@host:5432/name"
+            ) from None
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _known_redis(cls, value: SecretStr | None) -> SecretStr | None:
+        text = value.get_secret_value() if value is not None else ""
+        if text and not text.startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("must be like redis://user:password@host:6379/0")
+        return value if text else None
+
+    @field_validator("storage_url")
+    @classmethod
+    def _known_storage(cls, value: str) -> str:
+        if value and not re.fullmatch(r"s3://[a-z0-9][a-z0-9._-]+(/.*)?", value, re.IGNORECASE):
+            raise ValueError("must be like s3://bucket/prefix, or empty for a folder in the data directory")
+        return value
+
+    @field_validator("s3_endpoint")
+    @classmethod
+    def _known_endpoint(cls, value: str) -> str:
+        if value and not re.fullmatch(r"https?://[^/\s]+/?", value, re.IGNORECASE):
+            raise ValueError("must be like https://host:9000, or empty for AWS")
+        return value
+
+    @field_validator("outbound_allow")
+    @classmethod
+    def _known_networks(cls, value: str) -> str:
+        for part in (text.strip() for text in value.split(",") if "/" in text):
+            try:
+                ip_network(part, strict=False)
+            except ValueError:
+                raise ValueError(
+                    f"{part} is no network; write 10.0.0.0/8, 192.168.1.5 or a host name"
+                ) from None
+        return value
+
+    @property
+    def resolved_database_url(self) -> str:
+        return self.database_url or f"sqlite+aiosqlite:///{self.data_dir.resolve() / 'filmgate.db'}"
+
+    @property
+    def old_secrets(self) -> list[str]:
+        return _listed(self.old_secret_keys)
+
+    @property
+    def own_address(self) -> str:
+        """Where a browser finds this gateway: the public address, or one of this machine."""
+        return str(self.public_url or local_address(self.host, self.port)).rstrip("/")
+
+    @property
+    def outbound_allow_list(self) -> tuple[str, ...]:
+        return tuple(part.strip() for part in self.outbound_allow.split(",") if part.strip())
+
+
+def _listed(value: SecretStr | None) -> list[str]:
+    text = value.get_secret_value() if value else ""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def local_address(host: str, port: int) -> str:
+    """What listens on every network is reached on this machine by its own address."""
+    name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    return f"http://{name}:{port}"
+
+
+def shown(settings: Settings) -> list[dict[str, Any]]:
+    """Every setting with its value as text, for people; of secrets only whether they are set."""
+    found: list[dict[str, Any]] = []
+    for name, field in Settings.model_fields.items():
+        value = getattr(settings, name)
+        is_secret = "SecretStr" in str(field.annotation)
+        text = "" if value is None else PASSWORD.sub(r"\1:•••@", str(value))
+        entry = {"name": f"FILMGATE_{name.upper()}", "value": "•••" if is_secret and value else text}
+        found.append(entry | {"set": name in settings.model_fields_set, "secret": is_secret})
+    return found
+
+
+def load() -> Settings:
+    """Read the environment. Raises ``SettingsInvalid`` with one line that names the variable."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "FILMGATE_" + "_".join(str(part) for part in first["loc"]).upper()
+        text = str(first["msg"]).removeprefix("Value error, ").replace("Input should be", "should be")
+        raise SettingsInvalid(f"{name}: {text}") from error

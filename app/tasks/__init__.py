@@ -1,0 +1,1 @@
+"""The async flow: from an accepted request to a stored, delivered result."""

@@ -1,0 +1,242 @@
+"""A task's money: held when it is made, taken when it is completed, given back when it is not.
+
+Crash points. Each of these is one transaction with the task's own row, so there is nothing in between:
+
+- ``Hold.enter`` with the insert of the task: before its commit there is neither task nor reservation;
+- ``ended`` with the move to completed, failed or cancelled: before its commit the task still runs and its money
+  is still held; the next run ends it, and closes the reservation then. A run that was overtaken changes no row,
+  so it closes nothing; a reservation that is closed is not closed again, whoever tries;
+- ``submission_unknown`` closes nothing: the vendor may have billed it. The money stays held until the operator
+  says which with ``settle_unknown``, which is one transaction too.
+
+Relayed calls have no reservation: their usage row and its cost are one transaction, written after the call
+(``usage/recorder.py``). What is not yet written when the process dies, at most half a second, nobody pays.
+
+``tests/faults/test_books.py`` kills the process before and after each of these commits.
+"""
+
+import json
+import time
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.catalog.price import INPUT_TOKENS, OUTPUT_TOKENS, Price, tokens
+from app.catalog.prices import PriceBook
+from app.db.money import rounded
+from app.db.session import Database
+from app.db.tables import ledger, tasks, usage
+from app.errors import InvalidRequest, NotFound, OutcomeUnknown, RateLimited
+from app.keys.key import Key
+from app.tasks.request import GenerationRequest
+from app.tasks.status import OPEN
+from app.tasks.task import Result
+from app.tasks.timeline import note
+from app.usage.budgets import Budgets
+from app.usage.ledger import NOTHING, Closing, close, reserve
+from app.usage.rollup import COMPLETED, Ended, count
+
+BUSY_SECONDS = 5.0
+"""When a key with too many tasks in flight may try again: nobody knows when the next one ends."""
+LOCK_KIND = 727_003  # of PostgreSQL's advisory locks, one per key; the number is ours to choose
+# As the index of open tasks has them.
+_OPEN: list[sa.ColumnElement[str]] = [sa.literal_column(f"'{state}'") for state in sorted(OPEN)]
+_TOLD = (
+    tasks.c.id,
+    tasks.c.key_id,
+    tasks.c.kind,
+    tasks.c.model,
+    tasks.c.account_id,
+    tasks.c.state,
+    tasks.c.error_code,
+    tasks.c.created_at,
+    tasks.c.finished_at,
+    tasks.c.request,
+    tasks.c.result,
+    ledger.c.detail.label("agreed"),
+    ledger.c.at.label("reserved_at"),
+)
+_ENDED = sa.select(*_TOLD).select_from(
+    tasks.outerjoin(ledger, sa.and_(ledger.c.task_id == tasks.c.id, ledger.c.kind == "reserve"))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """What a new task needs of its key: room for one more, and money."""
+
+    key: Key
+    model: str
+    price: Price | None
+    amount: Decimal
+    budgets: Budgets
+
+    def announced(self, at: float) -> AbstractContextManager[None]:
+        """Around that transaction: relayed calls of the same key see the amount before it is committed."""
+        if self.price is None or not self.key.has_budget:
+            return nullcontext()
+        return self.budgets.announce(self.key, self.amount, at=at)
+
+    async def enter(self, connection: AsyncConnection, *, task_id: str, at: float) -> None:
+        """Call in the transaction that inserts the task, after that. Raises ``RateLimited`` and
+        ``InsufficientQuota``; the transaction must not be committed then."""
+        if self.key.tasks_limit is not None:
+            await _count_in_flight(connection, self.key.id, limit=self.key.tasks_limit)
+        if self.price is None:
+            return
+        # The price agreed on is kept with the reservation: a new one is for new tasks.
+        detail = {"price": self.price.model_dump(mode="json", exclude_defaults=True)}
+        await reserve(
+            connection,
+            self.key,
+            task_id=task_id,
+            model=self.model,
+            amount=self.amount,
+            at=at,
+            detail=detail,
+            besides=self.budgets.besides(self.key.id),
+        )
+
+
+class Billing:
+    """Estimates before a task is made, and what the operator decides when nobody knows."""
+
+    def __init__(self, database: Database, prices: PriceBook, budgets: Budgets) -> None:
+        self._database = database
+        self._prices = prices
+        self._budgets = budgets
+
+    async def hold(self, request: GenerationRequest, key: Key) -> Hold:
+        price = await self._prices.price(request.model)
+        amount = price.quote(request) if price else NOTHING
+        return Hold(key, request.model, price, amount, self._budgets)
+
+    async def unknown(self, *, days: float = 90) -> list[dict[str, Any]]:
+        """Tasks of the last ``days`` whose money is held because nobody knows whether the vendor made them."""
+        closing = ledger.alias()
+        closed = sa.exists().where(closing.c.task_id == tasks.c.id, closing.c.kind != "reserve")
+        query = (
+            sa.select(tasks.c.id, tasks.c.key_id, tasks.c.model, tasks.c.account_id)
+            .add_columns(tasks.c.finished_at, ledger.c.amount)
+            .join(ledger, sa.and_(ledger.c.task_id == tasks.c.id, ledger.c.kind == "reserve"))
+            .where(
+                tasks.c.finished_at >= time.time() - days * 86400,
+                tasks.c.error_code == OutcomeUnknown.code,
+                ~closed,
+            )
+            .order_by(tasks.c.finished_at)
+        )
+        async with self._database.read() as connection:
+            return [dict(row._mapping) for row in await connection.execute(query)]
+
+    async def settle_unknown(self, task_id: str, amount: Decimal | None) -> None:
+        """Take ``amount`` US dollars for a task that ended as ``submission_unknown``, or give all back (None).
+
+        Raises ``NotFound``, and ``InvalidRequest`` when nothing is held for it any more.
+        """
+        if amount is not None and not 0 <= amount <= 1_000_000:
+            raise InvalidRequest("amount must be between 0 and 1000000 US dollars", param="amount")
+        async with self._database.write() as connection:
+            row = (await connection.execute(_ENDED.where(tasks.c.id == task_id))).first()
+            if row is None:
+                raise NotFound(f"No such task: {task_id[:100]}")
+            cost = rounded(amount or NOTHING)
+            closing = Closing(task_id, "release" if amount is None else "settle", cost)
+            unknown = row.error_code == OutcomeUnknown.code
+            if not unknown or not await close(connection, [closing]):
+                raise InvalidRequest(f"Nothing is held for the task {task_id}: its account is closed.")
+            await _take_down(connection, [(row, cost)])
+            await count(connection, [_outcome(row, cost)], tasks=0)
+            await note(connection, task_id, epoch=0, event=closing.kind, detail={"by": "operator"})
+
+
+async def ended(connection: AsyncConnection, task_ids: Sequence[str]) -> None:
+    """Call in the transaction that ends these tasks, after their rows say so."""
+    if not task_ids:
+        return
+    rows = (await connection.execute(_ENDED.where(tasks.c.id.in_(task_ids)))).all()
+    closings = {row.id: _closing(row) for row in rows if row.agreed is not None}
+    costs = {task_id: closing.amount for task_id, closing in closings.items() if closing is not None}
+    closed = await close(connection, [closing for closing in closings.values() if closing is not None])
+    costs = {task_id: cost for task_id, cost in costs.items() if task_id in closed}
+    taken = [(row, costs.get(row.id)) for row in rows if row.id in closed or row.state == COMPLETED]
+    await _take_down(connection, taken)
+    await count(connection, [_outcome(row, costs.get(row.id, NOTHING)) for row in rows])
+
+
+def _closing(row: Any) -> Closing | None:
+    """None while the money has to stay where it is."""
+    if row.error_code == OutcomeUnknown.code:
+        return None
+    if row.state != COMPLETED:
+        return Closing(row.id, "release")
+    price = Price.model_validate(json.loads(row.agreed)["price"])
+    result = Result.model_validate_json(row.result) if row.result else Result(files=())
+    request = GenerationRequest.model_validate_json(row.request)
+    return Closing(row.id, "settle", price.settle(request, result.files, result.usage))
+
+
+async def _take_down(connection: AsyncConnection, taken: Sequence[tuple[Any, Decimal | None]]) -> None:
+    """What the tasks cost, in their rows, and a usage row for each that was completed or paid for."""
+    rows = []
+    for row, cost in taken:
+        if cost is not None:
+            mine = tasks.c.id == row.id
+            await connection.execute(sa.update(tasks).where(mine).values(cost=cost))
+        if row.state == COMPLETED or cost:
+            rows.append(_usage(row, cost or NOTHING))
+    if rows:
+        await connection.execute(sa.insert(usage), rows)
+
+
+def _usage(row: Any, cost: Decimal) -> dict[str, Any]:
+    told = Result.model_validate_json(row.result).usage if row.result else {}
+    return {
+        # In the period whose budget paid for it.
+        "at": row.reserved_at if row.reserved_at is not None else row.created_at,
+        "key_id": row.key_id,
+        "account_id": row.account_id or "",
+        "model": row.model,
+        "path": f"tasks/{row.kind}",
+        "status": 200,
+        "input_tokens": tokens(told, INPUT_TOKENS) or None,
+        "output_tokens": tokens(told, OUTPUT_TOKENS) or None,
+        "milliseconds": max(_end(row) - row.created_at, 0.0) * 1000,
+        "cost": cost,
+        "task_id": row.id,
+    }
+
+
+def _end(row: Any) -> float:
+    return float(row.finished_at or time.time())
+
+
+def _outcome(row: Any, cost: Decimal) -> Ended:
+    return Ended(
+        at=_end(row),
+        model=row.model,
+        outcome=(row.error_code or row.state) if row.state == "failed" else row.state,
+        seconds=_end(row) - row.created_at,
+        cost=cost,
+    )
+
+
+async def _count_in_flight(connection: AsyncConnection, key_id: str, *, limit: int) -> None:
+    """The new task is among them already. Raises ``RateLimited``."""
+    if connection.dialect.name == "postgresql":
+        lock = sa.func.pg_advisory_xact_lock(LOCK_KIND, sa.func.hashtext(key_id))
+        await connection.execute(sa.select(lock))
+    # The concatenation keeps stores from walking through all that the key ever made: open tasks are few.
+    mine = tasks.c.key_id.concat("") == key_id, tasks.c.state.in_(_OPEN)
+    some = sa.select(tasks.c.id).where(*mine).limit(limit + 1).subquery()
+    found = await connection.execute(sa.select(sa.func.count()).select_from(some))
+    if found.scalar_one() > limit:
+        raise RateLimited(
+            f"This API key may have {limit} tasks in flight. Please wait for one to end.",
+            retry_after=BUSY_SECONDS,
+        )

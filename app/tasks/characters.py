@@ -1,0 +1,207 @@
+"""Characters: a short clip and a still of it, kept by us, for any upstream in the form it takes."""
+
+import hashlib
+import re
+import tempfile
+import time
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+
+from app.db.session import Database
+from app.db.tables import characters
+from app.errors import InvalidRequest, NotFound, ResultUnreadable
+from app.keys.service import Key
+from app.media.findings import Inspection
+from app.media.inspect import Inspector
+from app.media.store import MediaStore
+from app.tasks.mentions import mentions
+from app.tasks.request import GenerationRequest, MediaInput
+
+ID = re.compile(r"(?:ch|char)_([0-9a-f]{32})")
+USERNAME = re.compile(r"[a-z0-9_]{1,40}\.[0-9a-f]{8,12}")
+FIRST_NAMES = ("Amber", "Brave", "Clever", "Dapper", "Early", "Fuzzy", "Gentle", "Humble")
+LAST_NAMES = ("Badger", "Comet", "Dolphin", "Falcon", "Lantern", "Otter", "Robin", "Walnut")
+USERNAME_LETTERS = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """The part of a clip that shows a character, in seconds; ``param`` is the field that said so."""
+
+    start: float
+    end: float
+    param: str = "timestamps"
+
+
+@dataclass(frozen=True, slots=True)
+class Character:
+    """``clip`` and ``still`` are keys in the media store; times are UTC seconds."""
+
+    id: str
+    name: str
+    username: str
+    clip: str
+    still: str
+    created_at: float
+
+    def as_input(self) -> MediaInput:
+        return MediaInput(
+            role="subject", content_type="image/webp", key=self.still, sha256=self.id, clip=self.clip
+        )
+
+
+class Characters:
+    """Each key (or project) sees its own."""
+
+    def __init__(self, database: Database, store: MediaStore, inspector: Inspector) -> None:
+        self._database = database
+        self._store = store
+        self._inspector = inspector
+
+    async def create(
+        self,
+        clip: MediaInput,
+        *,
+        key: Key,
+        name: str = "",
+        moment: Moment | None = None,
+        param: str = "video",
+    ) -> Character:
+        """``clip`` holds its content; of the same clip, moment and name it is the same character.
+
+        Raises ``InvalidRequest`` naming ``param`` for a clip that can't be played or ends too early.
+        """
+        if not name.isprintable():
+            raise InvalidRequest("name must be of printable characters", param="name")
+        digest = _digest(key.owner, name, clip.sha256, moment=moment)
+        row = _row(digest, owner=key.owner, name=name)
+        known = await self._find(characters.c.id == row["id"])
+        if known is not None:
+            return known
+        try:
+            await self._keep(row, clip, moment)
+        except ResultUnreadable as error:
+            raise InvalidRequest(f"{param} is not a playable clip", param=param) from error
+        except InvalidRequest as error:
+            at_fault = moment.param if moment else param
+            raise InvalidRequest(f"{at_fault}: {error.message}", param=at_fault) from error
+        try:
+            async with self._database.write() as connection:
+                await connection.execute(sa.insert(characters), row)
+        except IntegrityError:  # an equal request was a moment faster
+            return await self.get(row["id"], key=key)
+        return _character(row)
+
+    async def get(self, name: str, *, key: Key) -> Character:
+        """By id, in either door's form, or by username. Raises ``NotFound``."""
+        found = await self._find(characters.c.owner == key.owner, _named(name.removeprefix("@")))
+        if found is None:
+            raise NotFound(f"No such character: {name[:100]}")
+        return found
+
+    async def page(self, key: Key, *, after: str | None, limit: int) -> tuple[list[Character], bool]:
+        """Newest first, and whether more follow. Raises ``NotFound`` for a cursor that is no character."""
+        query = sa.select(characters).where(characters.c.owner == key.owner)
+        if after:
+            last = await self.get(after, key=key)
+            query = query.where(
+                sa.tuple_(characters.c.created_at, characters.c.id)
+                < sa.tuple_(sa.literal(last.created_at), sa.literal(last.id))
+            )
+        query = query.order_by(characters.c.created_at.desc(), characters.c.id.desc()).limit(limit + 1)
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query)).all()
+        return [_character(row._mapping) for row in rows[:limit]], len(rows) > limit
+
+    async def delete(self, character: Character) -> None:
+        """Its files go with it."""
+        async with self._database.write() as connection:
+            await connection.execute(sa.delete(characters).where(characters.c.id == character.id))
+        await self._store.delete(f"characters/{character.id}")
+
+    async def by_link(self, character_id: str) -> Character:
+        """For whoever holds a signed link. Raises ``NotFound``."""
+        found = await self._find(_named(character_id))
+        if found is None:
+            raise NotFound("No such file.")
+        return found
+
+    async def mentioned(self, request: GenerationRequest, *, key: Key) -> GenerationRequest:
+        """``request`` with the characters that its prompt names; a name that is nobody's is plain text."""
+        names = mentions(request.prompt)
+        if not names:
+            return request
+        found = await self._usernames(names, key)
+        present = {item.sha256 for item in request.media}
+        added = [found[name].as_input() for name in names if name in found and found[name].id not in present]
+        return request.model_copy(update={"media": (*request.media, *added)}) if added else request
+
+    async def _usernames(self, names: Collection[str], key: Key) -> dict[str, Character]:
+        query = sa.select(characters).where(
+            characters.c.owner == key.owner, characters.c.username.in_([name.lower() for name in names])
+        )
+        async with self._database.read() as connection:
+            found = {row.username: _character(row._mapping) for row in await connection.execute(query)}
+        return {name: found[name.lower()] for name in names if name.lower() in found}
+
+    async def _find(self, *conditions: sa.ColumnElement[bool]) -> Character | None:
+        async with self._database.read() as connection:
+            row = (await connection.execute(sa.select(characters).where(*conditions))).first()
+        return None if row is None else _character(row._mapping)
+
+    async def _keep(self, row: dict[str, Any], clip: MediaInput, moment: Moment | None) -> None:
+        assert clip.content is not None
+        with tempfile.TemporaryDirectory(prefix="filmgate-") as folder:
+            path = Path(folder) / "clip"
+            path.write_bytes(clip.content)
+            content, found = await self._seen(path, clip, moment=moment)
+        await self._store.put(row["clip"], content)
+        await self._store.put(row["still"], found.thumbnail)
+
+    async def _seen(self, path: Path, clip: MediaInput, *, moment: Moment | None) -> tuple[bytes, Inspection]:
+        """An MP4 of the moment, or of the whole clip, and what it shows."""
+        if moment is None:
+            found = await self._inspector.inspect_video(path)
+            if clip.content and clip.content_type == "video/mp4":
+                return clip.content, found
+            moment = Moment(0.0, found.probe.seconds)
+        target = path.with_name("moment.mp4")
+        found = await self._inspector.cut(path, target, start=moment.start, end=moment.end)
+        return target.read_bytes(), found
+
+
+def _digest(owner: str, name: str, clip: str, *, moment: Moment | None) -> str:
+    told = "\0".join((owner, name, clip, f"{moment.start:g},{moment.end:g}" if moment else ""))
+    return hashlib.sha256(told.encode()).hexdigest()
+
+
+def _row(digest: str, *, owner: str, name: str) -> dict[str, Any]:
+    name = name or f"{FIRST_NAMES[int(digest[-1], 16) % 8]} {LAST_NAMES[int(digest[-2], 16) % 8]}"
+    letters = re.sub(r"[^a-z0-9_]", "", name.lower())[:USERNAME_LETTERS] or "character"
+    character_id = f"char_{digest[:32]}"
+    return {
+        "id": character_id,
+        "owner": owner,
+        "name": name,
+        "username": f"{letters}.{digest[-10:-2]}",
+        "clip": f"characters/{character_id}/clip.mp4",
+        "still": f"characters/{character_id}/still.webp",
+        "created_at": time.time(),
+    }
+
+
+def _named(name: str) -> sa.ColumnElement[bool]:
+    match = ID.fullmatch(name)
+    if match:
+        return characters.c.id == f"char_{match[1]}"
+    # What no username can look like may be what the store can't even hold.
+    return characters.c.username == name.lower() if USERNAME.fullmatch(name.lower()) else sa.false()
+
+
+def _character(row: Any) -> Character:
+    return Character(row["id"], row["name"], row["username"], row["clip"], row["still"], row["created_at"])

@@ -1,0 +1,18 @@
+"""Which tasks a numbered list shows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app.tasks.request import Kind
+from app.tasks.status import State
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Each part that is set narrows it. ``since`` in UTC seconds."""
+
+    kind: Kind | None = None
+    states: Sequence[State] = ()
+    model: str | None = None
+    ids: Sequence[str] | None = None
+    since: float | None = None

@@ -1,0 +1,213 @@
+"""The life of one task, top to bottom: submit or recover, poll, store, finish.
+
+A crash at any point is the same as a pause: the next run reads the row and goes on from there.
+"""
+
+import random
+import time
+from typing import Any
+
+import structlog
+
+from app.accounts.pool import AccountPool
+from app.errors import FilmgateError, NotFound, OperationNotFound, Unavailable, UpstreamError
+from app.media.retention import purge
+from app.providers.base import Failed, Operation, PollAnswer, Queued, Running, Succeeded
+from app.tasks.events import Change, Events
+from app.tasks.progress import Progress
+from app.tasks.repository import Fenced, TaskRepository
+from app.tasks.results import Results
+from app.tasks.run import Run, Stopped
+from app.tasks.submission import Submitter
+from app.tasks.task import Result, Task
+
+log = structlog.get_logger()
+LOOKS_BEFORE_LOST = 3
+STORE_TRIES = 8
+LONGEST_PAUSE_SECONDS = 60.0
+
+
+class Lifecycle:
+    """Runs tasks. Holds no state of its own: everything that must survive is in the store."""
+
+    def __init__(
+        self,
+        *,
+        repository: TaskRepository,
+        pool: AccountPool,
+        submitter: Submitter,
+        results: Results,
+        events: Events,
+        progress: Progress,
+        result_ttl_seconds: float,
+    ) -> None:
+        self._tasks = repository
+        self._pool = pool
+        self._submitter = submitter
+        self._results = results
+        self._events = events
+        self._progress = progress
+        self._ttl = result_ttl_seconds
+
+    async def run(self, task_id: str) -> None:
+        """Live one task from wherever its row stands to its end, or until another run takes it."""
+        async with self._events.listen(task_id) as bell:
+            task = await self._tasks.take(task_id)
+            if task is None or task.account_id is None:
+                return
+            try:
+                provider = await self._pool.provider(task.account_id)
+            except FilmgateError as error:
+                await self._voiceless(task, error)
+                return
+            run = Run(task, provider, self._tasks, self._events, bell, self._ttl)
+            try:
+                await self._live(run)
+            except Stopped:
+                log.debug("run.ended", task=task_id, state=run.state)
+            except Fenced:
+                await self._overtaken(task)
+            finally:
+                self._progress.forget(task_id)
+
+    async def _live(self, run: Run) -> None:
+        result = run.task.result if run.state == "storing" else None
+        if result is None:
+            operation = await self._operation(run)
+            answer = await self._watch(run, operation)
+            result = await self._store(run, operation, answer)
+        await self._finish(run, await self._deliver(run, result))
+
+    async def _operation(self, run: Run) -> Operation:
+        if run.task.operation is not None:
+            return run.task.operation
+        if run.state == "submitting":
+            return await self._submitter.recover(run)
+        if run.cancelled:
+            await run.cancel()
+        if run.overdue:
+            await run.fail("deadline_exceeded", "It waited longer than a task may take.")
+        return await self._submitter.submit(run)
+
+    async def _watch(self, run: Run, operation: Operation) -> Succeeded:
+        """Look at the vendor's pace until it has said its last word."""
+        pace = run.provider.pace
+        delay, missing = pace.first, 0
+        while True:
+            await self._stop_if_cancelled(run, operation)
+            hint: float | None = None
+            try:
+                answer = await run.provider.poll(operation)
+            except OperationNotFound as error:
+                missing += 1
+                if missing >= LOOKS_BEFORE_LOST:
+                    await run.fail("upstream_error", f"The upstream no longer knows it. {error.message}")
+            except UpstreamError as error:
+                hint = error.retry_after
+                log.info("poll.failed", task=run.task.id, error=type(error).__name__)
+            else:
+                missing = 0
+                if isinstance(answer, Succeeded):
+                    return answer
+                hint = await self._take_in(run, answer)
+            await self._stop_if_overdue(run, operation)
+            wait = min(max(hint or 0.0, delay), LONGEST_PAUSE_SECONDS)
+            await run.pause(wait * random.uniform(0.9, 1.1))  # noqa: S311 - jitter, not a secret
+            delay = min(delay * pace.factor, pace.cap)
+
+    async def _take_in(self, run: Run, answer: PollAnswer) -> float | None:
+        if isinstance(answer, Failed):
+            await run.fail(answer.code, answer.message)
+        if isinstance(answer, Running):
+            self._progress.note(run.task, answer.progress)
+        return answer.retry_after if isinstance(answer, Queued | Running) else None
+
+    async def _stop_if_cancelled(self, run: Run, operation: Operation) -> None:
+        run.hear()
+        if run.cancelled:
+            await self._stop_upstream(run, operation)
+            await run.cancel()
+
+    async def _stop_if_overdue(self, run: Run, operation: Operation) -> None:
+        # After a look, never before one: a gateway that was away for long first asks for what is paid.
+        if run.overdue:
+            await self._stop_upstream(run, operation)
+            await run.fail("deadline_exceeded", "The upstream did not finish it in time.")
+
+    async def _stop_upstream(self, run: Run, operation: Operation) -> None:
+        try:
+            stopped = await run.provider.cancel(operation)
+        except UpstreamError as error:
+            stopped = False
+            log.info("cancel.failed", task=run.task.id, error=type(error).__name__)
+        await run.note("upstream_cancel", accepted=stopped)
+
+    async def _store(self, run: Run, operation: Operation, answer: Succeeded) -> Result:
+        """Copy the result at once: vendor links live ten minutes to a day. What breaks is tried again, and
+        what breaks at our side until the deadline: the video is made and paid."""
+        if run.state == "running":
+            await run.move("storing")
+        delay, attempt = 1.0, 1
+        while True:
+            await self._stop_if_cancelled(run, operation)
+            try:
+                return await self._results.keep(
+                    run.task, run.provider, operation, answer=answer, note=run.note
+                )
+            except (FilmgateError, OSError) as error:
+                text = error.message if isinstance(error, FilmgateError) else (error.strerror or "disk error")
+                log.warning("result.delayed", task=run.task.id, attempt=attempt, error=text)
+                await run.note("delivery.copy", ok=False, attempt=attempt, error=text)
+                ours = isinstance(error, Unavailable | OSError) and not run.overdue
+                if attempt >= STORE_TRIES and not ours:
+                    await run.fail("result_unavailable", f"It was made, but could not be copied: {text}")
+            await run.pause(delay)
+            delay, attempt = min(delay * 2, 30.0), attempt + 1
+            answer = await self._watch(run, operation)  # a fresh link, where links are short-lived
+
+    async def _deliver(self, run: Run, result: Result) -> Result:
+        """Our copy is there: whatever becomes of the links, the task completes."""
+        if await self._results.delivers_slowly(run.task):
+            # A run that comes after this one need not copy again.
+            text = result.model_dump_json()
+            await run.insist(lambda: self._tasks.keep_result(run.task, text))
+        return await self._results.deliver(run.task, result, note=run.note)
+
+    async def _finish(self, run: Run, result: Result) -> None:
+        run.hear()
+        if run.cancelled:
+            await run.cancel()
+        await run.move("completed", result=result.model_dump_json(), progress=100.0)
+
+    async def _voiceless(self, task: Task, error: FilmgateError) -> None:
+        """Nobody speaks for its account. Raises ``error`` where an operator may still put that right."""
+        if task.result is not None and not task.cancel_requested:
+            await self._complete_voiceless(task)
+            return
+        if not isinstance(error, NotFound) and time.time() < task.deadline_at and not task.cancel_requested:
+            raise error
+        code = "account_removed" if isinstance(error, NotFound) else "deadline_exceeded"
+        now = time.time()
+        values: dict[str, Any] = {"finished_at": now, "expires_at": now, "error_message": error.message}
+        try:
+            await self._tasks.move(task, task.state, "failed", error_code=code, **values)
+        except Fenced:
+            return
+        self._events.publish([Change("state", task.id, "failed"), Change("wake")])
+
+    async def _complete_voiceless(self, task: Task) -> None:
+        """Our copy is there, which is all that counts; only links elsewhere were still being made."""
+        now = time.time()
+        values: dict[str, Any] = {"finished_at": now, "expires_at": now + self._ttl, "progress": 100.0}
+        try:
+            await self._tasks.move(task, task.state, "completed", **values)
+        except Fenced:
+            return
+        self._events.publish([Change("state", task.id, "completed"), Change("wake")])
+
+    async def _overtaken(self, task: Task) -> None:
+        """Another run has it. What this one copied after a deletion must not stay."""
+        log.info("run.overtaken", task=task.id, epoch=task.epoch)
+        current = await self._tasks.get(task.id)
+        if current is not None and current.purged:
+            await purge(self._results.store, task.id)

@@ -1,0 +1,80 @@
+"""The waist: what every dialect makes and every provider reads, in OpenAI's words."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Kind = Literal["video", "image", "audio", "character"]
+Action = Literal["generate", "remix", "edit", "extend"]
+Role = Literal[
+    "first_frame",
+    "last_frame",
+    "reference_image",
+    "source_video",
+    "reference_video",
+    "audio",
+    "subject",
+]
+
+
+class MediaInput(BaseModel):
+    """One picture, clip or sound that goes into a generation."""
+
+    model_config = ConfigDict(frozen=True)
+
+    role: Role
+    content_type: str
+    key: str = ""
+    """Where it lies in our store; set when the task is created."""
+    sha256: str = ""
+    url: str | None = None
+    """The address the client gave, if it gave one."""
+    clip: str = ""
+    """Of a subject: where the clip lies that shows it."""
+    content: bytes | None = Field(default=None, exclude=True, repr=False)
+    """The bytes: present before the task is created and while a provider starts it."""
+
+
+class Shot(BaseModel):
+    """One part of a storyboard."""
+
+    model_config = ConfigDict(frozen=True)
+
+    seconds: float
+    prompt: str
+
+
+class GenerationRequest(BaseModel):
+    """One wish for a video, image, sound or character.
+
+    ``seconds`` is a length in seconds (of an extension: what it adds), ``size`` is ``WxH`` in pixels. ``extra`` goes to the upstream
+    untouched, but never over the fields that choose model, key or price.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    kind: Kind
+    model: str
+    prompt: str = ""
+    action: Action = "generate"
+    seconds: float | None = None
+    size: str | None = None
+    aspect_ratio: str | None = None
+    resolution: str | None = None
+    media: tuple[MediaInput, ...] = ()
+    shots: tuple[Shot, ...] = ()
+    style: str | None = None
+    seed: int | None = None
+    negative_prompt: str | None = None
+    remix_of: str | None = None
+    """Id of one of our own tasks, 32 hex digits."""
+    characters: tuple[str, ...] = ()
+    watermark: bool | None = None
+    sound: bool | None = None
+    """Whether the video is to be heard; None leaves it to the upstream."""
+    private: bool = False
+    extra: dict[str, Any] = Field(default_factory=dict)
+
+    def media_with(self, *roles: Role) -> tuple[MediaInput, ...]:
+        """The inputs that have one of these roles, in order."""
+        return tuple(item for item in self.media if item.role in roles)

@@ -1,0 +1,219 @@
+"""Copies what an upstream made into our own store, looks at it, and makes its pictures."""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from app.errors import DeliveryFailed, PayloadTooLarge, PollFailed, ResultUnreadable, UpstreamError
+from app.media.delivery.chain import Chain, Kept, Made, Note
+from app.media.delivery.documents import Resolver
+from app.media.delivery.links import Delivered
+from app.media.fetch import Fetcher
+from app.media.findings import Inspection
+from app.media.inspect import Inspector
+from app.media.sniff import SNIFF_BYTES, kind_of, sniff
+from app.media.store import MediaStore
+from app.providers.base import Operation, Provider, ResultFile, Succeeded
+from app.tasks.task import Result, StoredFile, Task
+
+AT_ONCE = 8
+"""Results copied and looked at at the same time; the rest wait their turn."""
+ENDINGS = {
+    "video/mp4": "mp4",
+    "video/webm": "webm",
+    "video/quicktime": "mov",
+    "video/x-matroska": "mkv",
+    "image/png": "png",
+    "image/webp": "webp",
+    "image/jpeg": "jpg",
+    "image/gif": "gif",
+    "audio/mpeg": "mp3",
+    "audio/wav": "wav",
+    "audio/flac": "flac",
+    "audio/ogg": "ogg",
+    "audio/aac": "aac",
+    "audio/mp4": "m4a",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What is being kept for whom."""
+
+    task: Task
+    provider: Provider
+    operation: Operation
+    note: Note
+
+
+@dataclass(frozen=True, slots=True)
+class KeptFile:
+    """One file, its pictures by name, and the resolver's link to it."""
+
+    stored: StoredFile
+    pictures: Mapping[str, StoredFile]
+    links: tuple[Delivered, ...] = ()
+
+
+class Results:
+    """Keeps results. Bytes go through a local file, because a video is looked at before it is kept."""
+
+    def __init__(
+        self,
+        store: MediaStore,
+        fetcher: Fetcher,
+        inspector: Inspector,
+        *,
+        chain: Chain,
+        work_dir: Path,
+        max_bytes: int,
+    ) -> None:
+        self.store = store
+        self._chain = chain
+        self._fetcher = fetcher
+        self._inspector = inspector
+        self._work_dir = work_dir
+        self._max_bytes = max_bytes
+        self._turn = asyncio.Semaphore(AT_ONCE)
+
+    async def keep(
+        self, task: Task, provider: Provider, operation: Operation, *, answer: Succeeded, note: Note
+    ) -> Result:
+        """Raises a ``FilmgateError`` or ``OSError`` when a later try may work."""
+        work = Work(task, provider, operation, note)
+        if not answer.files:
+            raise PollFailed("The upstream says it is done, but names no result.")
+        kept = [await self._keep_one(work, file, number=number) for number, file in enumerate(answer.files)]
+        first = kept[0].pictures
+        return Result(
+            files=tuple(one.stored for one in kept),
+            thumbnail=first.get("thumbnail"),
+            spritesheet=first.get("spritesheet"),
+            vendor_url=answer.files[0].url,
+            delivered=tuple(link for one in kept for link in one.links),
+            usage=dict(answer.usage),
+        )
+
+    async def delivers_slowly(self, task: Task) -> bool:
+        """Whether ``deliver`` may take long."""
+        return not task.request.private and await self._chain.is_slow()
+
+    async def deliver(self, task: Task, result: Result, *, note: Note) -> Result:
+        """The result with every link that may be given out. Of a private task no link leaves us."""
+        if task.request.private:
+            return result
+        files = [Kept(file.name, file.key, file.content_type, file.bytes) for file in result.files]
+        links = await self._chain.links(task.id, files, resolved=result.delivered, note=note)
+        return result.model_copy(update={"delivered": links})
+
+    async def _keep_one(self, work: Work, file: ResultFile, *, number: int) -> KeptFile:
+        """From the first resolver whose link leads to it, else from the vendor."""
+        resolvers = [] if work.task.request.private else await self._chain.resolvers()
+        pages: list[Delivered] = []
+        for resolver in resolvers:
+            found = await self._resolved(work, file, resolver=resolver, number=number)
+            if isinstance(found, KeptFile):
+                return found
+            if found is not None:
+                pages.append(found)
+                break
+        kept = await self._copy(work, file, number=number)
+        return replace(kept, links=tuple(_named(link, kept) for link in pages))
+
+    async def _resolved(
+        self, work: Work, file: ResultFile, *, resolver: Resolver, number: int
+    ) -> KeptFile | Delivered | None:
+        """What one resolver gave: the file, copied from its link, or a page; None: nothing of use."""
+        task = work.task
+        made = Made(task.id, file.kind, task.model, work.operation.id, vendor_url=file.url, number=number)
+        try:
+            link = await self._chain.resolve(resolver, made, note=work.note)
+            found: KeptFile | Delivered = link
+            if resolver.answers == "file":
+                kept = await self._copy(work, replace(file, url=link.url, data={}), number=number)
+                found = replace(kept, links=(_named(link, kept),))
+        except (DeliveryFailed, UpstreamError, PayloadTooLarge) as error:
+            await work.note("delivery.resolver", name=resolver.name, ok=False, error=error.message)
+            return None
+        await work.note("delivery.resolver", name=resolver.name, ok=True)
+        return found
+
+    async def _copy(self, work: Work, file: ResultFile, *, number: int) -> KeptFile:
+        folder = f"tasks/{work.task.id}"
+        async with self._turn, self._local_copy(work.provider, work.operation, file) as path:
+            with path.open("rb") as head:
+                content_type = sniff(head.read(SNIFF_BYTES)) or file.content_type
+            found = await self._look(path, file.kind, content_type)
+            name = f"{file.kind}{f'-{number + 1}' if number else ''}.{ENDINGS.get(content_type, 'bin')}"
+            size = await self.store.put(f"{folder}/{name}", _read(path), content_type=content_type)
+        probe = found.probe if found else None
+        stored = StoredFile(
+            name=name,
+            key=f"{folder}/{name}",
+            content_type=content_type,
+            bytes=size,
+            width=probe.width if probe else None,
+            height=probe.height if probe else None,
+            seconds=(probe.seconds or None) if probe else None,
+            fps=(probe.fps or None) if probe else None,
+        )
+        return KeptFile(stored, await self._pictures(folder, found) if found and number == 0 else {})
+
+    async def _look(self, path: Path, kind: str, content_type: str) -> Inspection | None:
+        """Raises ``ResultUnreadable``. A sound is known by its first bytes alone."""
+        if kind == "video":
+            return await self._inspector.inspect_video(path)
+        if kind == "image":
+            return await self._inspector.inspect_image(path)
+        if kind_of(content_type) != kind:
+            raise ResultUnreadable(f"The result is {content_type or 'nothing known'}, not {kind}.")
+        return None
+
+    async def _pictures(self, folder: str, found: Inspection) -> dict[str, StoredFile]:
+        kept: dict[str, StoredFile] = {}
+        for name, file_name, content_type in (
+            ("thumbnail", "thumbnail.webp", "image/webp"),
+            ("spritesheet", "spritesheet.jpg", "image/jpeg"),
+        ):
+            content = getattr(found, name, None)
+            if content:
+                key = f"{folder}/{file_name}"
+                size = await self.store.put(key, content, content_type=content_type)
+                kept[name] = StoredFile(name=file_name, key=key, content_type=content_type, bytes=size)
+        return kept
+
+    @asynccontextmanager
+    async def _local_copy(
+        self, provider: Provider, operation: Operation, file: ResultFile
+    ) -> AsyncIterator[Path]:
+        self._work_dir.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self._work_dir, prefix="result-") as folder:
+            path = Path(folder) / "result"
+            if file.url is None:
+                await self._write(path, provider.fetch(operation, file))
+            else:
+                async with self._fetcher.stream(file.url, limit=self._max_bytes) as pieces:
+                    await self._write(path, pieces)
+            yield path
+
+    async def _write(self, path: Path, pieces: AsyncIterator[bytes]) -> None:
+        size = 0
+        with path.open("wb") as target:
+            async for piece in pieces:
+                size += len(piece)
+                if size > self._max_bytes:
+                    raise PayloadTooLarge(f"The result is larger than the limit of {self._max_bytes} bytes.")
+                target.write(piece)
+
+
+async def _read(path: Path) -> AsyncIterator[bytes]:
+    with path.open("rb") as source:
+        while piece := await asyncio.to_thread(source.read, 1 << 20):
+            yield piece
+
+
+def _named(link: Delivered, kept: KeptFile) -> Delivered:
+    return link.model_copy(update={"file": kept.stored.name})

@@ -1,0 +1,396 @@
+"""What dialects may do with tasks: create (once), get, list, watch, cancel, delete."""
+
+import asyncio
+import hashlib
+import json
+import re
+import secrets
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import structlog
+from sqlalchemy.exc import IntegrityError
+
+from app.catalog import overrides
+from app.catalog.candidates import Candidate
+from app.catalog.capability import check_capability
+from app.catalog.casting import cast
+from app.catalog.routes import Catalog
+from app.db.session import DATABASE_AWAY
+from app.errors import (
+    IdempotencyConflict,
+    InsufficientQuota,
+    InvalidRequest,
+    NoAvailableAccount,
+    NotFound,
+    RateLimited,
+)
+from app.keys.service import Key
+from app.media.retention import purge
+from app.media.store import MediaStore
+from app.tasks.billing import Billing
+from app.tasks.characters import Characters
+from app.tasks.chosen import Chosen
+from app.tasks.events import Change, Events
+from app.tasks.place import Place, WaitingLine
+from app.tasks.repository import TaskRepository
+from app.tasks.request import GenerationRequest, MediaInput
+from app.tasks.status import State
+from app.tasks.task import Task
+from app.webhooks.addresses import check_address
+
+log = structlog.get_logger()
+HEX_ID = re.compile(r"[0-9a-f]{32}")
+PREFIXES = ("video_", "task_", "chatcmpl-", "img_", "cgt-", "gen-vid-")
+RETRY_WINDOW_SECONDS = 600.0
+CANCEL_WAIT_SECONDS = 10.0
+SAFETY_SECONDS = 5.0
+ENDINGS = {
+    "image/jpeg": "jpg",
+    "image/png": "png",
+    "image/webp": "webp",
+    "image/gif": "gif",
+    "video/mp4": "mp4",
+    "video/webm": "webm",
+    "video/quicktime": "mov",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """How a client asked: the dialect, its own idempotency key, whether its SDK says it is a retry, and whom
+    to call when the task ends (``hook_base``: what links in that call begin with; ``hook_param``: what the client
+    calls the field)."""
+
+    dialect: str
+    idempotency_key: str | None = None
+    is_retry: bool = False
+    hook_url: str | None = None
+    hook_base: str | None = None
+    part: str = ""
+    """Which of several equal tasks of one request it is, like ``2/3``."""
+    hook_param: str = "notify_hook"
+
+
+def bare_id(name: str) -> str | None:
+    """The 32 hex digits in any dialect's form of a task id, or None."""
+    for prefix in PREFIXES:
+        name = name.removeprefix(prefix)
+    digits = name.replace("-", "").lower()
+    return digits if HEX_ID.fullmatch(digits) else None
+
+
+def new_id() -> str:
+    """Time-ordered (as UUID version 7), so that tables stay fast as they grow; 74 bits can't be guessed."""
+    value = (int(time.time() * 1000) << 80) | secrets.randbits(80)
+    value = (value & ~(0xF << 76)) | (0x7 << 76)
+    value = (value & ~(0x3 << 62)) | (0x2 << 62)
+    return f"{value:032x}"
+
+
+class TaskService:
+    """Tasks as clients see them. Nothing here waits for an upstream."""
+
+    def __init__(
+        self,
+        *,
+        repository: TaskRepository,
+        catalog: Catalog,
+        store: MediaStore,
+        events: Events,
+        characters: Characters,
+        billing: Billing,
+        deadline_seconds: float,
+    ) -> None:
+        self._tasks = repository
+        self._line = WaitingLine(repository.database)
+        self._catalog = catalog
+        self._store = store
+        self._events = events
+        self._characters = characters
+        self._billing = billing
+        self._deadline = deadline_seconds
+
+    async def create(self, request: GenerationRequest, *, key: Key, asked: Asked) -> Task:
+        """Write the task down; the worker does the rest. The same request under the same idempotency key,
+        or repeated by an SDK, is the same task. Raises what the client must be told."""
+        request = await self._characters.mentioned(request, key=key)
+        hook_url = _hook_url(asked)
+        fingerprint = _fingerprint(request, hook_url, asked.part)
+        known = await self._known(key, asked, fingerprint)
+        if known is not None:
+            return known
+        key.require_model(request.model)
+        maker = await self._maker(request)
+        unable = self._check(request, await self._able(request, maker))
+        task_id = new_id()
+        hold = await self._billing.hold(request, key)
+        request = await self._keep_inputs(task_id, request)
+        now = time.time()
+        row = {
+            "id": task_id,
+            "owner": key.owner,
+            "key_id": key.id,
+            "dialect": asked.dialect,
+            "kind": request.kind,
+            "model": request.model,
+            "request": request.model_dump_json(exclude_defaults=True),
+            "state": "queued",
+            "prefers": maker.account.id if maker else None,
+            "excluded": json.dumps(unable),
+            "idempotency_key": asked.idempotency_key,
+            "hook_url": hook_url,
+            "hook_base": asked.hook_base if hook_url else None,
+            "fingerprint": fingerprint,
+            "created_at": now,
+            "deadline_at": now + self._deadline,
+        }
+        try:
+            await self._tasks.insert(row, detail={"dialect": asked.dialect}, hold=hold)
+        except (InsufficientQuota, RateLimited):
+            await purge(self._store, task_id)
+            raise
+        except IntegrityError:
+            # An equal request was a moment faster.
+            await purge(self._store, task_id)
+            known = await self._known(key, asked, fingerprint)
+            if known is None:
+                raise
+            return known
+        log.info("task.created", task=task_id, key=key.id, model=request.model)
+        self._events.publish([Change("wake")])
+        return _fresh(row, request)
+
+    async def get(self, name: str, key: Key) -> Task:
+        """Any dialect's id. Raises ``NotFound``, also for what belongs to somebody else."""
+        task_id = bare_id(name)
+        task = await self._tasks.get(task_id) if task_id else None
+        if task is None or task.owner != key.owner or task.deleted:
+            raise NotFound(f"No such task: {name[:100]}")
+        return task
+
+    async def by_link(self, task_id: str) -> Task:
+        """For whoever holds a signed link. Raises ``NotFound``."""
+        task = await self._tasks.get(task_id) if HEX_ID.fullmatch(task_id) else None
+        if task is None or task.deleted:
+            raise NotFound("No such file.")
+        return task
+
+    async def place(self, task: Task) -> Place | None:
+        """Where it stands among those that wait for an account; None when it does not."""
+        return await self._line.place(task)
+
+    async def timeline(self, task: Task) -> list[dict[str, Any]]:
+        return await self._tasks.events(task.id)
+
+    async def stages(self, task: Task) -> tuple[str, ...]:
+        """The stages of its delivery that have run: ``resolver``, ``store``, ``drive``."""
+        events = [row["event"] for row in await self._tasks.events(task.id)]
+        return tuple(event.removeprefix("delivery.") for event in events if event.startswith("delivery."))
+
+    async def page(
+        self,
+        key: Key,
+        *,
+        after: str | None = None,
+        limit: int = 20,
+        ascending: bool = False,
+        kind: str | None = None,
+        states: tuple[State, ...] = (),
+    ) -> tuple[list[Task], bool]:
+        """A page of the key's tasks, and whether more follow. Raises ``InvalidRequest`` for a bad cursor."""
+        cursor = bare_id(after) if after else None
+        if after and cursor is None:
+            raise InvalidRequest("after must be the id of a task", param="after")
+        found = await self._tasks.page(
+            key.owner, after=cursor, limit=limit + 1, ascending=ascending, kind=kind, states=states
+        )
+        return found[:limit], len(found) > limit
+
+    async def numbered_page(
+        self, key: Key, *, number: int, size: int, chosen: Chosen
+    ) -> tuple[list[Task], int]:
+        """Page ``number`` (from 1) of the key's tasks that are ``chosen``, newest first; and how many there are."""
+        return await self._tasks.numbered_page(
+            key.owner, offset=(number - 1) * size, size=size, chosen=chosen
+        )
+
+    async def watch(self, task: Task, *, keep_alive: float = SAFETY_SECONDS) -> AsyncIterator[Task]:
+        """The task now, and again at each change or ``keep_alive`` seconds, until it has ended."""
+        async with self._events.listen(task.id) as queue:
+            current = await self._again(task)
+            yield current
+            while not current.ended:
+                following = await self._following(current, await _heard(queue, keep_alive))
+                if following is not None:
+                    current = following
+                    yield current
+
+    async def _following(self, current: Task, change: Change | None) -> Task | None:
+        """The task after a change, or after a silence; None when it tells nothing new."""
+        if change is not None and change.kind == "progress":
+            if current.state == "storing":
+                return None  # written behind, and overtaken
+            ahead = max(change.progress, current.progress)
+            return replace(current, state="running", progress=ahead, generating=True)
+        if change is None or change.kind == "state":
+            fresh = await self._again(current)
+            return replace(fresh, progress=max(fresh.progress, current.progress))
+        return None
+
+    async def finished(self, task: Task, *, within: float) -> Task:
+        """Wait for the end, at most ``within`` seconds; the task as it is then."""
+        latest = task
+        try:
+            async with asyncio.timeout(within):
+                async for seen in self.watch(task):
+                    latest = seen
+        except TimeoutError:
+            return await self._again(task)
+        return latest
+
+    async def cancel(self, task: Task) -> Task:
+        """Stop it, upstream too where the vendor can; what has ended stays as it is."""
+        if task.ended:
+            return task
+        await self._request_cancel(task, delete=False)
+        return await self.finished(task, within=CANCEL_WAIT_SECONDS)
+
+    async def delete(self, task: Task) -> None:
+        """Cancel it if need be, and let nobody see it again; its files go with it."""
+        await self._request_cancel(task, delete=True)
+        ended = await self.finished(task, within=CANCEL_WAIT_SECONDS)
+        if ended.ended:
+            await purge(self._store, task.id)
+            await self._tasks.mark_purged(task.id)
+
+    async def _request_cancel(self, task: Task, *, delete: bool) -> None:
+        await self._tasks.request_cancel(task.id, delete=delete)
+        self._events.publish([Change("cancel", task.id), Change("state", task.id), Change("wake")])
+
+    async def _again(self, task: Task) -> Task:
+        try:
+            return await self._tasks.get(task.id) or task
+        except DATABASE_AWAY as error:
+            log.warning("look.delayed", task=task.id, error=type(error).__name__)
+            return task
+
+    async def _known(self, key: Key, asked: Asked, fingerprint: str) -> Task | None:
+        if asked.idempotency_key is None and not asked.is_retry:
+            return None
+        found = await self._tasks.same_request(
+            key.owner,
+            idempotency_key=asked.idempotency_key,
+            fingerprint=fingerprint,
+            since=time.time() - RETRY_WINDOW_SECONDS,
+        )
+        if found is not None and found.fingerprint != fingerprint:
+            raise IdempotencyConflict(
+                "This Idempotency-Key was used with another request body.", param="Idempotency-Key"
+            )
+        return found
+
+    def _check(self, request: GenerationRequest, able: list[Candidate]) -> list[str]:
+        """Ids of the accounts that can't do what is asked. Raises the first one's refusal when none can."""
+        refusals: dict[str, InvalidRequest] = {}
+        for candidate in able:
+            capabilities = self._catalog.pool.speaker(candidate.account).capabilities(candidate.model)
+            told = overrides.apply(request, candidate.overrides)
+            refusal = check_capability(cast(told, capabilities.roles), capabilities)
+            if refusal is not None:
+                refusals[candidate.account.id] = refusal
+        if len(refusals) == len(able):
+            raise next(iter(refusals.values()))
+        return sorted(refusals)
+
+    async def _maker(self, request: GenerationRequest) -> Candidate | None:
+        """Who made what is remixed: only there the upstream still knows it, also when it is out of use since."""
+        source = await self._tasks.get(request.remix_of) if request.remix_of else None
+        if source is None or source.account_id is None:
+            return None
+        await self._catalog.standings()
+        for candidate in self._catalog.candidates(request.kind, request.model):
+            if candidate.account.id == source.account_id:
+                standing = replace(candidate.standing, enabled=True)
+                return candidate if self._catalog.recovers(standing, candidate.model, time.time()) else None
+        return None
+
+    async def _able(self, request: GenerationRequest, maker: Candidate | None) -> list[Candidate]:
+        """Raises what ``Catalog.require`` raises."""
+        try:
+            able = await self._catalog.require(request.kind, request.model)
+        except NoAvailableAccount:
+            if maker is None:
+                raise
+            return [maker]
+        known = maker is None or maker.account.id in {each.account.id for each in able}
+        return able if known or maker is None else [*able, maker]
+
+    async def _keep_inputs(self, task_id: str, request: GenerationRequest) -> GenerationRequest:
+        kept: list[MediaInput] = []
+        for number, item in enumerate(request.media):
+            if item.content is not None:
+                key = f"inputs/{task_id}/{number}.{ENDINGS.get(item.content_type, 'bin')}"
+                await self._store.put(key, item.content)
+                item = item.model_copy(update={"key": key, "content": None})
+            kept.append(item)
+        return request.model_copy(update={"media": tuple(kept)})
+
+
+def _hook_url(asked: Asked) -> str | None:
+    """Raises ``InvalidRequest``; where it leads is judged when it is called."""
+    return check_address(asked.hook_url, param=asked.hook_param) if asked.hook_url else None
+
+
+async def _heard(queue: asyncio.Queue[Change], seconds: float) -> Change | None:
+    try:
+        async with asyncio.timeout(seconds):
+            return await queue.get()
+    except TimeoutError:
+        return None
+
+
+def _fingerprint(request: GenerationRequest, hook_url: str | None, part: str) -> str:
+    """Equal requests have equal fingerprints; inputs count by what they hold, not by where they lie."""
+    plain = request.model_copy(
+        update={"media": tuple(m.model_copy(update={"key": "", "content": None}) for m in request.media)}
+    )
+    text = plain.model_dump_json() + "".join(f"\n{more}" for more in (hook_url, part) if more)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _fresh(row: dict[str, Any], request: GenerationRequest) -> Task:
+    """The task just written, without reading it back."""
+    return Task(
+        id=row["id"],
+        owner=row["owner"],
+        key_id=row["key_id"],
+        dialect=row["dialect"],
+        kind=request.kind,
+        model=request.model,
+        state="queued",
+        epoch=0,
+        generating=False,
+        progress=0.0,
+        account_id=None,
+        attempts=0,
+        cancel_requested=False,
+        deleted=False,
+        purged=False,
+        error_code=None,
+        error_message=None,
+        fingerprint=row["fingerprint"],
+        created_at=row["created_at"],
+        started_at=None,
+        finished_at=None,
+        deadline_at=row["deadline_at"],
+        upstream_model=None,
+        cost=None,
+        expires_at=None,
+        request_text=row["request"],
+        operation_text=None,
+        result_text=None,
+        excluded_text=row["excluded"],
+    )

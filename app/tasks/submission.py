@@ -1,0 +1,191 @@
+"""The submit protocol: sent at most once, whatever breaks, and never in doubt about what was sent.
+
+Crash points: before ``submitting`` is committed nothing was sent; after it and before the receipt nobody
+knows, so ``recover`` asks the vendor, or the task ends as ``submission_unknown``; after the receipt the work
+is ours and is polled.
+"""
+
+import asyncio
+import json
+import time
+from typing import NoReturn
+
+import structlog
+
+from app.accounts.pool import AccountPool
+from app.catalog import overrides
+from app.catalog.casting import cast
+from app.catalog.routes import Catalog
+from app.errors import (
+    NotFound,
+    OutcomeUnknown,
+    UpstreamAuthFailed,
+    UpstreamBusy,
+    UpstreamError,
+    UpstreamQuotaExhausted,
+    UpstreamRejected,
+)
+from app.media.store import MediaStore
+from app.providers.base import Operation, Submission
+from app.tasks.repository import TaskRepository
+from app.tasks.request import GenerationRequest
+from app.tasks.run import Run, Stopped
+
+log = structlog.get_logger()
+LONGEST_PAUSE_SECONDS = 60.0
+
+
+class Submitter:
+    """Brings a dispatched task to an accepted operation, or out of the run."""
+
+    def __init__(
+        self,
+        *,
+        repository: TaskRepository,
+        pool: AccountPool,
+        catalog: Catalog,
+        store: MediaStore,
+        grace_seconds: float,
+    ) -> None:
+        """``grace_seconds``: how long the receipt of a run that seems dead is waited for; it may only have
+        been cut off from the database."""
+        self._tasks = repository
+        self._pool = pool
+        self._catalog = catalog
+        self._store = store
+        self._grace = grace_seconds
+
+    async def submit(self, run: Run) -> Operation:
+        """Send it once. Raises ``Stopped`` when the run has nothing left to do, ``Fenced`` when it lost."""
+        try:
+            request, submission = await self._prepare(run)
+        except NotFound:
+            await run.fail("input_missing", "A file that it needs has been deleted meanwhile.")
+        # A stop of the worker must not cut a request on its way: what comes back has to be written down.
+        sending = asyncio.ensure_future(self._send(run, request, submission))
+        try:
+            operation = await asyncio.shield(sending)
+        except asyncio.CancelledError:
+            await asyncio.wait([sending])
+            log.info("submission.outlasted", task=run.task.id, error=repr(sending.exception()))
+            raise
+        if operation is not None:
+            return operation
+        return await self._accepted(run, await self._ask(run, request, submission))
+
+    async def recover(self, run: Run) -> Operation:
+        """Sent by an earlier run, and no answer was acted on: the receipt, else the vendor, else unknown."""
+        found = await self._receipt(run)
+        if found is None:
+            try:
+                request, submission = await self._prepare(run)
+            except NotFound:
+                await run.fail(OutcomeUnknown.code, "It was sent, and its input has been deleted meanwhile.")
+            found = await self._ask(run, request, submission)
+        return await self._accepted(run, found)
+
+    async def _receipt(self, run: Run) -> Operation | None:
+        until = time.monotonic() + self._grace
+        while True:
+            found = await run.insist(lambda: self._tasks.receipt(run.task.id))
+            if found is not None or time.monotonic() >= until:
+                return found
+            await asyncio.sleep(min(0.5, self._grace))
+
+    async def _send(self, run: Run, request: GenerationRequest, submission: Submission) -> Operation | None:
+        """From the moment it may be sent until the answer is written down; None when none came."""
+        await run.move("submitting", detail={"account": run.provider.account.name})
+        try:
+            operation = await run.provider.start(request, submission)
+        except OutcomeUnknown as error:
+            log.warning("submission.unanswered", task=run.task.id, error=error.message)
+            await self._judge(run, request.model, error)
+            return None
+        except UpstreamError as error:
+            await self._judge(run, request.model, error)
+            await self._refused(run, error)
+        accepted = await self._accepted(run, operation)
+        await run.insist(lambda: self._pool.answered(run.provider.account.id, request.model))
+        return accepted
+
+    async def _ask(self, run: Run, request: GenerationRequest, submission: Submission) -> Operation:
+        """``recover`` sends nothing twice, so it is repeated until somebody answers or the deadline comes."""
+        delay = 1.0
+        while True:
+            try:
+                found = await run.provider.recover(request, submission)
+            except UpstreamError as error:
+                lasting = not run.provider.capabilities(request.model).idempotency_key
+                if error.next_step == "fail":
+                    await run.fail(error.code, error.message)
+                if lasting or time.time() + delay > run.task.deadline_at:
+                    await run.fail(OutcomeUnknown.code, error.message)
+            else:
+                if found is None:
+                    await self._refused(run, UpstreamBusy("The upstream never received it.", retry_after=0))
+                return found
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, 30.0)
+
+    async def _accepted(self, run: Run, operation: Operation) -> Operation:
+        now = time.time()
+        await run.insist(lambda: self._tasks.accept(run.task, operation, now=now))
+        run.state = "running"
+        run.tell()
+        log.info("task.accepted", task=run.task.id, account=run.task.account_id, operation=operation.id)
+        return operation
+
+    async def _judge(self, run: Run, model: str, error: UpstreamError) -> None:
+        """What the refusal means for its account. A no to the content is an answer like a yes."""
+        account_id = run.provider.account.id
+        if isinstance(error, UpstreamRejected):
+            await run.insist(lambda: self._pool.answered(account_id, model))
+        else:
+            await run.insist(lambda: self._pool.refused(account_id, model, error))
+
+    async def _refused(self, run: Run, error: UpstreamError) -> NoReturn:
+        """Its own word: failed. Surely not accepted: back to the queue."""
+        log.info("submission.refused", task=run.task.id, error=type(error).__name__)
+        if error.next_step == "fail":
+            await run.fail(error.code, error.message)
+        run.hear()
+        if run.cancelled:
+            await run.cancel()
+        excluded = set(json.loads(run.task.excluded_text))
+        if isinstance(error, UpstreamAuthFailed | UpstreamQuotaExhausted):
+            excluded.add(run.provider.account.id)
+        able = await self._catalog.able_accounts(run.task.kind, run.task.model)
+        if able <= excluded:
+            self._catalog.refused(run.task.kind, run.task.model)
+            await run.fail(
+                "no_available_account", f"Every account that could serve it refused: {error.message}"
+            )
+        resting = await self._pool.obstacle(run.provider.account.id, run.task.upstream_model or "")
+        # Who rests is not asked anyway; where nobody is to blame, the task itself keeps a pause.
+        wait = 0.0 if resting else min(2.0**run.task.attempts, LONGEST_PAUSE_SECONDS)
+        await run.move(
+            "queued",
+            detail={"because": error.message[:500]},
+            account_id=None,
+            excluded=json.dumps(sorted(excluded)),
+            attempts=run.task.attempts + 1,
+            not_before=time.time() + wait,
+        )
+        raise Stopped
+
+    async def _prepare(self, run: Run) -> tuple[GenerationRequest, Submission]:
+        """The request as the provider sees it: its name for the model, the bytes of the inputs."""
+        request = run.task.request
+        chosen = self._catalog.candidate(run.provider.account, request.kind, request.model)
+        # What was decided with the account stays, whatever has become of the routes since.
+        model, request = run.task.upstream_model or chosen.model, overrides.apply(request, chosen.overrides)
+        request = cast(request, run.provider.capabilities(model).roles)
+        media = [m.model_copy(update={"content": await self._store.get(m.key)}) for m in request.media]
+        source = await self._tasks.get(request.remix_of) if request.remix_of else None
+        same_account = source is not None and source.account_id == run.task.account_id
+        submission = Submission(
+            # One key for the whole life of a task: an upstream that honours it can't be made to work twice.
+            idempotency_key=f"filmgate-{run.task.id}",
+            remix_operation=source.operation if source and same_account else None,
+        )
+        return request.model_copy(update={"model": model, "media": tuple(media)}), submission

@@ -1,0 +1,109 @@
+"""A task as it is read: one row of the store, and what a finished one holds."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cached_property
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.media.delivery.links import Delivered
+from app.providers.base import Operation
+from app.tasks.request import GenerationRequest, Kind
+from app.tasks.status import TERMINAL, State
+
+
+class StoredFile(BaseModel):
+    """One file in our store. Lengths in seconds, sizes in pixels and bytes."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    key: str
+    content_type: str
+    bytes: int
+    width: int | None = None
+    height: int | None = None
+    seconds: float | None = None
+    fps: float | None = None
+
+
+class Result(BaseModel):
+    """What a finished task holds: the files asked for, and the pictures made from them."""
+
+    model_config = ConfigDict(frozen=True)
+
+    files: tuple[StoredFile, ...]
+    thumbnail: StoredFile | None = None
+    spritesheet: StoredFile | None = None
+    vendor_url: str | None = None
+    delivered: tuple[Delivered, ...] = ()
+    """Links that the stages of delivery made, in their order."""
+    usage: dict[str, Any] = Field(default_factory=dict)
+
+    def every(self) -> tuple[StoredFile, ...]:
+        return (*self.files, *(item for item in (self.thumbnail, self.spritesheet) if item))
+
+
+@dataclass(frozen=True)
+class Task:
+    """Times are UTC seconds, ``progress`` is 0 to 100 and never goes backwards."""
+
+    id: str
+    owner: str
+    key_id: str
+    dialect: str
+    kind: Kind
+    model: str
+    state: State
+    epoch: int
+    generating: bool
+    progress: float
+    account_id: str | None
+    attempts: int
+    cancel_requested: bool
+    deleted: bool
+    purged: bool
+    error_code: str | None
+    error_message: str | None
+    fingerprint: str
+    created_at: float
+    started_at: float | None
+    finished_at: float | None
+    deadline_at: float
+    upstream_model: str | None
+    """The upstream's name for the model, chosen with the account."""
+    cost: Decimal | None
+    """In US dollars, as settled."""
+    expires_at: float | None
+    request_text: str
+    operation_text: str | None
+    result_text: str | None
+    excluded_text: str
+
+    @cached_property
+    def request(self) -> GenerationRequest:
+        return GenerationRequest.model_validate_json(self.request_text)
+
+    @cached_property
+    def operation(self) -> Operation | None:
+        return Operation.model_validate_json(self.operation_text) if self.operation_text else None
+
+    @cached_property
+    def result(self) -> Result | None:
+        return Result.model_validate_json(self.result_text) if self.result_text else None
+
+    @property
+    def ended(self) -> bool:
+        return self.state in TERMINAL
+
+    @property
+    def outward(self) -> str:
+        """The state's name in the public vocabularies: running splits in accepted and running."""
+        return "accepted" if self.state == "running" and not self.generating else self.state
+
+    @property
+    def shown_progress(self) -> float:
+        if self.state == "completed":
+            return 100.0
+        return 99.0 if self.state == "storing" else min(self.progress, 99.0)

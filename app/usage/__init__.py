@@ -1,0 +1,1 @@
+"""What was used: one row per relayed call."""

@@ -1,0 +1,212 @@
+"""The books: money held for a task, then taken or given back, each once; and the sums that budgets look at.
+
+``spending.reserved`` is the sum of what is held and not closed, ``spending.spent`` of what was taken. Every
+function works in its caller's transaction; ``differences`` says where sums and rows disagree (nowhere).
+"""
+
+import json
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Literal
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.db.money import rounded, shown
+from app.db.tables import ledger, spending, usage
+from app.db.upsert import insert
+from app.errors import InsufficientQuota
+from app.usage.periods import Spender, ends_in, limits, periods, word
+
+NOTHING = Decimal(0)
+Close = Literal["settle", "release"]
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """How a task's reservation ends; ``amount`` is what is taken (0 for a release)."""
+
+    task_id: str
+    kind: Close
+    amount: Decimal = NOTHING
+
+
+async def reserve(
+    connection: AsyncConnection,
+    spender: Spender,
+    *,
+    task_id: str,
+    model: str,
+    amount: Decimal,
+    at: float,
+    detail: Mapping[str, Any],
+    besides: Decimal = NOTHING,
+) -> None:
+    """Hold money for a task; ``besides``, what the key is spending elsewhere, must stay free. Raises
+    ``InsufficientQuota``, and then the transaction must not be committed."""
+    amount = rounded(amount)
+    budgets = {period: budget - besides for period, budget in limits(spender, at).items()}
+    for period, budget in budgets.items():
+        if amount > budget:
+            raise await refusal(connection, spender, period=period, amount=amount, at=at, besides=besides)
+    names = periods(at)
+    rows = [{"key_id": spender.id, "period": name, "reserved": amount, "spent": NOTHING} for name in names]
+    new = insert(connection, spending).values(rows)
+    raised = new.on_conflict_do_update(
+        index_elements=[spending.c.key_id, spending.c.period],
+        set_={"reserved": spending.c.reserved + new.excluded.reserved},
+        where=_fits(new, budgets),
+    ).returning(spending.c.period)
+    done = set((await connection.execute(raised)).scalars())
+    for name in names:
+        if name not in done:
+            raise await refusal(connection, spender, period=name, amount=amount, at=at, besides=besides)
+    row = {
+        "at": at,
+        "task_id": task_id,
+        "kind": "reserve",
+        "owner": spender.owner,
+        "key_id": spender.id,
+        "model": model,
+        "amount": amount,
+        "detail": json.dumps(detail),
+    }
+    await connection.execute(sa.insert(ledger), row)
+
+
+def _fits(new: Any, budgets: Mapping[str, Decimal]) -> sa.ColumnElement[bool] | None:
+    """No row is locked or read before: the store itself says whether it still fits."""
+    if not budgets:
+        return None
+    budget_of = sa.case(
+        *((new.excluded.period == period, sa.bindparam(None, budget, spending.c.spent.type))
+          for period, budget in budgets.items())
+    )  # fmt: skip
+    total = spending.c.reserved + spending.c.spent + new.excluded.reserved
+    return sa.func.coalesce(total <= budget_of, sa.true())
+
+
+async def refusal(
+    connection: AsyncConnection,
+    spender: Spender,
+    *,
+    period: str,
+    amount: Decimal,
+    at: float,
+    besides: Decimal,
+) -> InsufficientQuota:
+    used = sum((await standing(connection, spender.id, [period]))[period], besides)
+    return too_dear(limits(spender, at)[period], used, period=period, amount=amount, at=at)
+
+
+def too_dear(budget: Decimal, used: Decimal, *, period: str, amount: Decimal, at: float) -> InsufficientQuota:
+    left = shown(max(budget - used, NOTHING))
+    return InsufficientQuota(
+        f"This would cost about ${shown(amount)}, and ${left} is left of the key's {word(period)} budget "
+        f"of ${shown(budget)}.",
+        retry_after=ends_in(period, at),
+    )
+
+
+async def close(connection: AsyncConnection, closings: Sequence[Closing]) -> set[str]:
+    """End reservations; the ids of those that were open until now. A task without one is passed over, and
+    one that was closed before keeps its first end: nothing is taken or given back twice."""
+    if not closings:
+        return set()
+    asked = {closing.task_id: closing for closing in closings}
+    held = sa.select(ledger).where(ledger.c.task_id.in_(asked), ledger.c.kind == "reserve")
+    changes: dict[tuple[str, str], list[Decimal]] = defaultdict(lambda: [NOTHING, NOTHING])
+    closed: set[str] = set()
+    for row in (await connection.execute(held)).all():
+        closing = asked[row.task_id]
+        amount = rounded(closing.amount)
+        if not await _write_close(connection, row, closing, amount=amount):
+            continue
+        closed.add(row.task_id)
+        for period in periods(row.at):
+            change = changes[(row.key_id, period)]
+            change[0] += row.amount
+            change[1] += amount
+    for (key_id, period), (given_back, taken) in sorted(changes.items()):
+        mine = spending.c.key_id == key_id, spending.c.period == period
+        values = {"reserved": spending.c.reserved - given_back, "spent": spending.c.spent + taken}
+        await connection.execute(sa.update(spending).where(*mine).values(values))
+    return closed
+
+
+async def _write_close(connection: AsyncConnection, row: Any, closing: Closing, *, amount: Decimal) -> bool:
+    assert amount >= 0, "nobody is paid for a task"
+    values = {
+        "at": time.time(),
+        "task_id": row.task_id,
+        "kind": closing.kind,
+        "owner": row.owner,
+        "key_id": row.key_id,
+        "model": row.model,
+        "amount": amount if closing.kind == "settle" else row.amount,
+    }
+    once = insert(connection, ledger).values(values).on_conflict_do_nothing().returning(ledger.c.id)
+    return (await connection.execute(once)).first() is not None
+
+
+async def spend(connection: AsyncConnection, costs: Iterable[tuple[str, float, Decimal]]) -> None:
+    """Take what calls without a task have cost: ``(key id, UTC seconds, dollars)``."""
+    sums: dict[tuple[str, str], Decimal] = defaultdict(lambda: NOTHING)
+    for key_id, at, cost in costs:
+        for period in periods(at) if cost else ():
+            sums[(key_id, period)] += cost
+    if not sums:
+        return
+    rows = [
+        {"key_id": key_id, "period": period, "reserved": NOTHING, "spent": amount}
+        for (key_id, period), amount in sorted(sums.items())
+    ]
+    new = insert(connection, spending).values(rows)
+    await connection.execute(
+        new.on_conflict_do_update(
+            index_elements=[spending.c.key_id, spending.c.period],
+            set_={"spent": spending.c.spent + new.excluded.spent},
+        )
+    )
+
+
+async def standing(
+    connection: AsyncConnection, key_id: str, names: Sequence[str]
+) -> dict[str, tuple[Decimal, Decimal]]:
+    """Reserved and spent dollars of a key, by period."""
+    mine = spending.c.key_id == key_id, spending.c.period.in_(names)
+    rows = (await connection.execute(sa.select(spending).where(*mine))).all()
+    return dict.fromkeys(names, (NOTHING, NOTHING)) | {row.period: (row.reserved, row.spent) for row in rows}
+
+
+async def differences(connection: AsyncConnection) -> list[str]:
+    """Where the sums are not what the rows add up to, by key and period, in words; for tests, as it reads every
+    row (``balance.py`` is for people)."""
+    expected: dict[tuple[str, str], list[Decimal]] = defaultdict(lambda: [NOTHING, NOTHING])
+    held = {}
+    for row in await connection.execute(sa.select(ledger).order_by(ledger.c.id)):
+        if row.kind == "reserve":
+            held[row.task_id] = row
+        opened = held[row.task_id]
+        for period in periods(opened.at):
+            sums = expected[(row.key_id, period)]
+            sums[0] += row.amount if row.kind == "reserve" else -opened.amount
+            sums[1] += row.amount if row.kind == "settle" else NOTHING
+    relayed = sa.select(usage.c.key_id, usage.c.at, usage.c.cost).where(
+        usage.c.task_id.is_(None), usage.c.cost > NOTHING
+    )
+    for row in await connection.execute(relayed):
+        for period in periods(row.at):
+            expected[(row.key_id, period)][1] += row.cost
+    found = {
+        (r.key_id, r.period): [r.reserved, r.spent] for r in await connection.execute(sa.select(spending))
+    }
+    zero = [NOTHING, NOTHING]
+    return [
+        f"{key_id} {period}: {found.get((key_id, period), zero)} instead of {expected.get((key_id, period), zero)}"
+        for key_id, period in sorted(found.keys() | expected.keys())
+        if found.get((key_id, period), zero) != expected.get((key_id, period), zero)
+    ]

@@ -1,0 +1,151 @@
+"""What happened lately, from the hourly counts: outcomes, success rate, time to video, spending."""
+
+import time
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Literal
+
+import sqlalchemy as sa
+
+from app.db.operator_tables import rollup
+from app.db.session import Database
+from app.usage.ledger import NOTHING
+from app.usage.rollup import COMPLETED, HOUR, day_of, seconds_of
+
+Window = Literal["1h", "24h", "7d", "30d"]
+HOURS: dict[Window, int] = {"1h": 1, "24h": 24, "7d": 168, "30d": 720}
+DAY = 24
+NOBODYS_FAULT = frozenset({"cancelled"})
+"""Outcomes that say nothing of how well it works."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFigures:
+    """One model's; ``p50`` and ``p95`` are seconds from creation to the finished video, within 5 %."""
+
+    model: str
+    tasks: int
+    completed: int
+    success_rate: float | None
+    p50: float | None
+    p95: float | None
+    cost: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One step of a chart: an hour, or a day of the longer windows; ``at`` is its beginning."""
+
+    at: int
+    completed: int
+    failed: int
+    cancelled: int
+    cost: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Since ``since`` (UTC seconds): the beginning of the hour, or for windows of days of the day, in which the
+    window begins."""
+
+    window: Window
+    since: int
+    tasks: int
+    outcomes: dict[str, int]
+    success_rate: float | None
+    tasks_per_minute: float
+    cost: Decimal
+    models: list[ModelFigures]
+    points: list[Point]
+
+
+class Overview:
+    """Reads at most one row for each hour of the last days, or day before them, model, outcome and bucket."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def summary(self, window: Window = "24h", *, now: float | None = None) -> Summary:
+        moment = time.time() if now is None else now
+        first = int(moment // HOUR) - HOURS[window]
+        if HOURS[window] > DAY:
+            first = day_of(first * HOUR)
+        rows = await self._rows(first, ("model", "outcome", "bucket"))
+        outcomes: Counter[str] = Counter()
+        for row in rows:
+            outcomes[row.outcome] += row.tasks
+        tasks = outcomes.total()
+        return Summary(
+            window=window,
+            since=first * HOUR,
+            tasks=tasks,
+            outcomes=dict(outcomes.most_common()),
+            success_rate=_rate(outcomes),
+            tasks_per_minute=tasks / max((moment - first * HOUR) / 60, 1.0),
+            cost=sum((row.cost for row in rows), NOTHING),
+            models=_models(rows),
+            points=await self._points(first, window=window),
+        )
+
+    async def _points(self, first: int, *, window: Window) -> list[Point]:
+        step = 1 if HOURS[window] <= DAY else DAY
+        counts: dict[int, Counter[str]] = defaultdict(Counter)
+        costs: dict[int, Decimal] = defaultdict(lambda: NOTHING)
+        for row in await self._rows(first, ("hour", "outcome")):
+            at = row.hour // step * step * HOUR
+            counts[at][row.outcome if row.outcome in (COMPLETED, "cancelled") else "failed"] += row.tasks
+            costs[at] += row.cost
+        return [
+            Point(at, found[COMPLETED], found["failed"], found["cancelled"], costs[at])
+            for at, found in sorted(counts.items())
+        ]
+
+    async def _rows(self, first: int, names: tuple[str, ...]) -> list[Any]:
+        columns = [rollup.c[name] for name in names]
+        sums = sa.func.sum(rollup.c.tasks).label("tasks"), sa.func.sum(rollup.c.cost).label("cost")
+        query = sa.select(*columns, *sums).where(rollup.c.hour >= first).group_by(*columns).order_by(*columns)
+        async with self._database.read() as connection:
+            return list((await connection.execute(query)).all())
+
+
+def _models(rows: list[Any]) -> list[ModelFigures]:
+    """Busiest first."""
+    by_model: dict[str, list[Any]] = defaultdict(list)
+    for row in rows:
+        by_model[row.model].append(row)
+    figures = [_figures(model, found) for model, found in by_model.items()]
+    return sorted(figures, key=lambda one: (-one.tasks, one.model))
+
+
+def _figures(model: str, rows: list[Any]) -> ModelFigures:
+    outcomes: Counter[str] = Counter()
+    buckets: Counter[int] = Counter()
+    for row in rows:
+        outcomes[row.outcome] += row.tasks
+        if row.outcome == COMPLETED:
+            buckets[row.bucket] += row.tasks
+    return ModelFigures(
+        model=model,
+        tasks=outcomes.total(),
+        completed=outcomes[COMPLETED],
+        success_rate=_rate(outcomes),
+        p50=percentile(buckets, 0.5),
+        p95=percentile(buckets, 0.95),
+        cost=sum((row.cost for row in rows), NOTHING),
+    )
+
+
+def percentile(buckets: Counter[int], share: float) -> float | None:
+    """Seconds that ``share`` of what is counted took at most; None when nothing is."""
+    wanted, seen = share * buckets.total(), 0
+    for bucket in sorted(buckets):
+        seen += buckets[bucket]
+        if seen >= wanted:
+            return seconds_of(bucket)
+    return None
+
+
+def _rate(outcomes: Counter[str]) -> float | None:
+    judged = sum(count for outcome, count in outcomes.items() if outcome not in NOBODYS_FAULT)
+    return outcomes[COMPLETED] / judged if judged else None

@@ -1,0 +1,126 @@
+"""Usage rows: noted in memory on the hot path, written in batches beside it."""
+
+import asyncio
+import json
+from collections import deque
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.db.money import billionths
+from app.db.session import DATABASE_AWAY, Database
+from app.db.tables import usage
+from app.usage.budgets import Budgets
+from app.usage.ledger import spend
+
+log = structlog.get_logger()
+FLUSH_SECONDS = 0.5
+BATCH = 2000
+KEPT = 100_000
+MODEL_LENGTH = 200
+PATH_LENGTH = 64
+
+
+class UsageRow(NamedTuple):
+    """One call: ``at`` in UTC seconds, ``status`` as the client saw it (499: it had left), tokens if told."""
+
+    at: float
+    key_id: str
+    account_id: str
+    model: str
+    path: str
+    status: int
+    milliseconds: float
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost: Decimal = Decimal(0)
+
+    def values(self) -> dict[str, Any]:
+        """The columns, cut to their widths, and no text that a database would refuse: clients choose names."""
+        model = self.model if self.model.isprintable() else ascii(self.model)
+        return {**self._asdict(), "model": model[:MODEL_LENGTH], "path": self.path[:PATH_LENGTH]}
+
+
+COLUMNS = UsageRow._fields
+# One statement for a whole batch: row by row, SQLite's thread and the event loop would fight for the
+# interpreter at every row.
+FROM_JSON = sa.text(
+    f"INSERT INTO usage ({', '.join(COLUMNS)}) "  # noqa: S608  # the table's own column names
+    f"SELECT {', '.join(f'json_extract(value, {chr(39)}$.{name}{chr(39)})' for name in COLUMNS)} "
+    "FROM json_each(:rows)"
+)
+
+
+class UsageRecorder:
+    """``run`` writes until it is cancelled, ``close`` writes the rest.
+
+    A crash loses at most the last half second; while the database is away, the newest ``kept`` rows wait.
+    What calls have cost is taken from their keys' budgets in the same transaction.
+    """
+
+    def __init__(self, database: Database, *, budgets: Budgets | None = None, kept: int = KEPT) -> None:
+        self._database = database
+        self._budgets = budgets
+        self._waiting: deque[UsageRow] = deque(maxlen=kept)
+        self._writing = asyncio.Lock()
+        self.dropped = 0
+        """Rows lost because the database was away for too long."""
+
+    def note(self, row: UsageRow) -> None:
+        """Never waits and never fails."""
+        if len(self._waiting) == self._waiting.maxlen:
+            self.dropped += 1
+        self._waiting.append(row)
+
+    async def run(self) -> None:
+        """Write what was noted, twice a second, for ever."""
+        while True:
+            await asyncio.sleep(FLUSH_SECONDS)
+            await self.flush()
+
+    async def flush(self) -> bool:
+        """Write all that waits; False when the database is away and rows still wait."""
+        async with self._writing:
+            while self._waiting:
+                batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+                if not await self._write(batch):
+                    return False
+        return True
+
+    async def close(self) -> None:
+        """Write what still waits, once ``run`` has been cancelled."""
+        await self.flush()
+
+    async def _write(self, batch: list[UsageRow]) -> bool:
+        written = False
+        costs = [(row.key_id, row.at, row.cost) for row in batch if row.cost]
+        try:
+            async with self._database.write() as connection:
+                await self._insert(connection, batch)
+                await spend(connection, costs)
+            written = True
+            if self._budgets is not None:
+                self._budgets.written(costs)
+        except DATABASE_AWAY as error:
+            log.warning("usage.delayed", rows=len(batch), error=type(error).__name__)
+        finally:
+            if not written:  # also when ``run`` is cancelled in the middle of it
+                self._put_back(batch)
+        return written
+
+    async def _insert(self, connection: AsyncConnection, batch: list[UsageRow]) -> None:
+        rows = [row.values() for row in batch]
+        if self._database.is_postgres:
+            await connection.execute(sa.insert(usage), rows)
+        else:
+            kept = [row | {"cost": billionths(row["cost"])} for row in rows]
+            await connection.execute(FROM_JSON, {"rows": json.dumps(kept)})
+
+    def _put_back(self, batch: list[UsageRow]) -> None:
+        room = (self._waiting.maxlen or 0) - len(self._waiting)
+        kept = batch[max(0, len(batch) - room) :]
+        self.dropped += len(batch) - len(kept)
+        self._waiting.extendleft(reversed(kept))

@@ -1,0 +1,1 @@
+"""Signed callbacks out: written down with the task's end, delivered at least once, logged."""

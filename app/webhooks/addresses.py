@@ -1,0 +1,43 @@
+"""Addresses that clients want to be called at; where they lead is the guard's to judge, at delivery."""
+
+import re
+from collections.abc import Callable
+
+import httpx2
+
+from app.errors import InvalidRequest
+
+LONGEST = 2048
+HOST = re.compile(r"[a-z0-9._-]{1,253}|[0-9a-f:.]{2,45}")
+
+
+def check_address(url: str, *, param: str, plain: Callable[[str], bool] = lambda _: True) -> str:
+    """The address as it is kept. ``plain`` says of a host whether unencrypted http will do.
+
+    Raises ``InvalidRequest`` that names ``param``.
+    """
+    if len(url) > LONGEST:
+        raise InvalidRequest(f"{param} must be at most {LONGEST} characters", param=param)
+    parsed = _read(url.strip())
+    if parsed is None:
+        raise InvalidRequest(f"{param} must be an address like https://example.com/hook", param=param)
+    if parsed.scheme == "http" and not plain(parsed.host):
+        raise InvalidRequest(f"{param} must begin with https://", param=param)
+    return str(parsed)
+
+
+def _read(url: str) -> httpx2.URL | None:
+    try:
+        parsed = httpx2.URL(url)
+    except (httpx2.InvalidURL, UnicodeError, ValueError):
+        return None
+    if parsed.scheme not in ("http", "https") or parsed.userinfo:
+        return None
+    if parsed.port is not None and not 0 < parsed.port < 65_536:
+        return None
+    return parsed if HOST.fullmatch(parsed.raw_host.decode()) else None
+
+
+def receiver_of(url: str) -> str:
+    """The host: one slow receiver is one, whatever paths it is called at."""
+    return httpx2.URL(url).host[:255]

@@ -1,0 +1,239 @@
+"""The endpoints that keys register: whom to tell of what, and the secrets that sign it."""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.db import sealed as sealed_places
+from app.db.session import Database
+from app.db.tables import webhook_endpoints
+from app.errors import InvalidRequest, MissingField, NotFound
+from app.vault import Vault
+from app.webhooks import outbox
+from app.webhooks.addresses import check_address
+from app.webhooks.events import ENDPOINT_ID, EVENT_TYPES, new_id, thin_event
+from app.webhooks.sender import Message, Outcome, Sender
+from app.webhooks.signing import new_secret, written
+
+MOST_PER_OWNER = 50
+LONGEST_NAME = 200
+OVERLAP_SECONDS = 86_400.0
+"""After a rotation the old secret signs along for this long, when asked for."""
+SAMPLE_ID = "0" * 32
+_table = webhook_endpoints.c
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """As its owner sees it, without its secret. Times are UTC seconds; ``hint`` tells secrets apart."""
+
+    id: str
+    owner: str
+    name: str
+    url: str
+    event_types: tuple[str, ...]
+    enabled: bool
+    disabled_reason: str | None
+    created_at: float
+    updated_at: float
+    hint: str
+
+
+class Endpoints:
+    """Every look and change is within one owner; what is somebody else's is ``NotFound``."""
+
+    def __init__(
+        self,
+        database: Database,
+        vault: Vault,
+        sender: Sender,
+        *,
+        plain: Callable[[str], bool] = lambda _: False,
+    ) -> None:
+        """``plain`` says which hosts may be told without encryption."""
+        self._database = database
+        self._vault = vault
+        self._sender = sender
+        self._plain = plain
+
+    async def create(
+        self, owner: str, *, name: str, url: str, event_types: Sequence[str]
+    ) -> tuple[Endpoint, str]:
+        """The endpoint, and its secret in the clear. Raises ``InvalidRequest``."""
+        now = time.time()
+        endpoint_id, secret = new_id("we"), new_secret()
+        row = {
+            "id": endpoint_id,
+            "owner": owner,
+            "name": _name(name),
+            "url": self._address(url),
+            "event_types": _events(event_types),
+            "secret": self._seal(endpoint_id, secret),
+            "created_at": now,
+            "updated_at": now,
+        }
+        own = sa.select(sa.func.count()).where(_table.owner == owner)
+        async with self._database.write() as connection:
+            if (await connection.execute(own)).scalar_one() >= MOST_PER_OWNER:
+                raise InvalidRequest(
+                    f"There are {MOST_PER_OWNER} webhook endpoints already; delete one first."
+                )
+            await connection.execute(sa.insert(webhook_endpoints), row)
+            return await self._get(connection, endpoint_id, owner=owner), secret
+
+    async def get(self, endpoint_id: str, *, owner: str) -> Endpoint:
+        async with self._database.read() as connection:
+            return await self._get(connection, endpoint_id, owner=owner)
+
+    async def page(self, owner: str, *, after: str | None, limit: int) -> tuple[list[Endpoint], bool]:
+        """Newest first, and whether more follow ``after`` and these. Raises ``InvalidRequest``."""
+        query = sa.select(webhook_endpoints).where(_table.owner == owner)
+        if after is not None:
+            if not ENDPOINT_ID.fullmatch(after):
+                raise InvalidRequest("after must be the id of a webhook endpoint", param="after")
+            query = query.where(_table.id < after)
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query.order_by(_table.id.desc()).limit(limit + 1))).all()
+        return [self._endpoint(row) for row in rows[:limit]], len(rows) > limit
+
+    async def update(
+        self,
+        endpoint_id: str,
+        *,
+        owner: str,
+        name: str | None = None,
+        url: str | None = None,
+        event_types: Sequence[str] | None = None,
+    ) -> Endpoint:
+        """Change what is given. One that was disabled is enabled again by any update."""
+        wanted: dict[str, Any] = {"enabled": True, "disabled_reason": None}
+        if name is not None:
+            wanted["name"] = _name(name)
+        if url is not None:
+            wanted["url"] = self._address(url)
+        if event_types is not None:
+            wanted["event_types"] = _events(event_types)
+        async with self._database.write() as connection:
+            row = await self._row(connection, endpoint_id, owner=owner)
+            changed = {field: value for field, value in wanted.items() if row._mapping[field] != value}
+            if changed:
+                await self._write(connection, endpoint_id, **changed)
+            if "url" in changed:
+                await outbox.redirect(connection, endpoint_id, url=changed["url"])
+            return await self._get(connection, endpoint_id, owner=owner)
+
+    async def delete(self, endpoint_id: str, *, owner: str) -> None:
+        async with self._database.write() as connection:
+            await self._row(connection, endpoint_id, owner=owner)
+            await outbox.give_up(connection, endpoint_id)
+            await connection.execute(sa.delete(webhook_endpoints).where(_table.id == endpoint_id))
+
+    async def rotate(self, endpoint_id: str, *, owner: str, keep_old: bool) -> tuple[Endpoint, str]:
+        """A new secret, in the clear; the old one signs along for 24 hours if it is kept."""
+        secret = new_secret()
+        async with self._database.write() as connection:
+            row = await self._row(connection, endpoint_id, owner=owner)
+            old = {"old_secret": row.secret, "old_until": time.time() + OVERLAP_SECONDS}
+            if not keep_old:
+                old = {"old_secret": None, "old_until": None}
+            await self._write(connection, endpoint_id, secret=self._seal(endpoint_id, secret), **old)
+            return await self._get(connection, endpoint_id, owner=owner), secret
+
+    async def test(self, endpoint_id: str, *, owner: str, event: str) -> Outcome:
+        """Send a sample event at once, outside the outbox; what the receiver made of it."""
+        if event not in EVENT_TYPES:
+            raise InvalidRequest(f"event_type must be one of {', '.join(EVENT_TYPES)}", param="event_type")
+        async with self._database.read() as connection:
+            row = await self._row(connection, endpoint_id, owner=owner)
+        body = thin_event(event, SAMPLE_ID, at=time.time()).encode()
+        return await self._sender.send(Message(new_id("wh"), row.url, body, self._secrets(row)))
+
+    async def disable(self, endpoint_id: str, *, reason: str) -> None:
+        """Send it nothing more, until its owner updates it."""
+        async with self._database.write() as connection:
+            await self._write(connection, endpoint_id, enabled=False, disabled_reason=reason)
+            await outbox.give_up(connection, endpoint_id)
+
+    async def valid_secrets(self, endpoint_id: str | None, *, owner: str) -> list[str]:
+        """What signs for an endpoint, newest first, or for the hooks of an owner's tasks (None).
+
+        Empty when the endpoint is gone. Raises ``SettingsInvalid`` under another root key.
+        """
+        if endpoint_id is None:
+            return [written(key) for key in self._vault.derive_all(_hook_purpose(owner))]
+        async with self._database.read() as connection:
+            found = await connection.execute(sa.select(webhook_endpoints).where(_table.id == endpoint_id))
+            row = found.first()
+        return self._secrets(row) if row is not None else []
+
+    def hook_secret(self, owner: str) -> str:
+        """Signs every ``notify_hook`` of an owner's tasks; derived, so there is nothing to store or lose."""
+        return written(self._vault.derive(_hook_purpose(owner)))
+
+    async def _row(self, connection: AsyncConnection, endpoint_id: str, *, owner: str) -> Any:
+        row = None
+        if ENDPOINT_ID.fullmatch(endpoint_id):
+            query = sa.select(webhook_endpoints).where(_table.id == endpoint_id, _table.owner == owner)
+            row = (await connection.execute(query)).first()
+        if row is None:
+            raise NotFound(f"No such webhook endpoint: {endpoint_id[:100]}")
+        return row
+
+    async def _get(self, connection: AsyncConnection, endpoint_id: str, *, owner: str) -> Endpoint:
+        return self._endpoint(await self._row(connection, endpoint_id, owner=owner))
+
+    async def _write(self, connection: AsyncConnection, endpoint_id: str, **values: Any) -> None:
+        change = sa.update(webhook_endpoints).where(_table.id == endpoint_id)
+        await connection.execute(change.values(updated_at=time.time(), **values))
+
+    def _address(self, url: str) -> str:
+        return check_address(url, param="url", plain=self._plain)
+
+    def _seal(self, endpoint_id: str, secret: str) -> str:
+        return self._vault.seal(secret, place=sealed_places.webhook_secret(endpoint_id))
+
+    def _secrets(self, row: Any) -> list[str]:
+        sealed = [row.secret]
+        if row.old_secret is not None and (row.old_until or 0) > time.time():
+            sealed.append(row.old_secret)
+        return [self._vault.unseal(text, place=sealed_places.webhook_secret(row.id)) for text in sealed]
+
+    def _endpoint(self, row: Any) -> Endpoint:
+        return Endpoint(
+            id=row.id,
+            owner=row.owner,
+            name=row.name,
+            url=row.url,
+            event_types=tuple(json.loads(row.event_types)),
+            enabled=row.enabled,
+            disabled_reason=row.disabled_reason,
+            created_at=row.created_at,
+            updated_at=row.updated_at,
+            hint=f"whsec_…{self._secrets(row)[0][-4:]}",
+        )
+
+
+def _hook_purpose(owner: str) -> str:
+    return f"notify-hook/{owner}"
+
+
+def _name(name: str) -> str:
+    name = name.strip()
+    if not name:
+        raise MissingField("name")
+    if len(name) > LONGEST_NAME or not name.isprintable():
+        raise InvalidRequest(f"name must be at most {LONGEST_NAME} printable characters", param="name")
+    return name
+
+
+def _events(event_types: Sequence[str]) -> str:
+    if not event_types:
+        raise MissingField("event_types")
+    if not set(event_types) <= set(EVENT_TYPES):
+        raise InvalidRequest(f"event_types may hold {', '.join(EVENT_TYPES)}", param="event_types")
+    return json.dumps(sorted(set(event_types)))

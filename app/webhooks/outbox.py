@@ -1,0 +1,96 @@
+"""What is to be told is written down in the transaction that makes it true; delivering it comes after."""
+
+import json
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.db.tables import tasks, webhook_deliveries, webhook_endpoints
+from app.webhooks.addresses import receiver_of
+from app.webhooks.events import event_type, new_id, thin_event
+
+_CONCERNED = (
+    sa.select(
+        tasks.c.id,
+        tasks.c.owner,
+        tasks.c.kind,
+        tasks.c.state,
+        tasks.c.hook_url,
+        tasks.c.hook_base,
+        webhook_endpoints.c.id.label("endpoint_id"),
+        webhook_endpoints.c.url,
+        webhook_endpoints.c.event_types,
+    )
+    .select_from(
+        tasks.outerjoin(
+            webhook_endpoints,
+            sa.and_(webhook_endpoints.c.owner == tasks.c.owner, webhook_endpoints.c.enabled),
+        )
+    )
+    .where(
+        tasks.c.id.in_(sa.bindparam("ids", expanding=True)),
+        # Who deleted a task has said that nothing more is to be heard of it.
+        tasks.c.deleted.is_(False),
+        sa.or_(tasks.c.hook_url.is_not(None), webhook_endpoints.c.id.is_not(None)),
+    )
+)
+
+
+async def task_ended(connection: AsyncConnection, task_ids: Sequence[str]) -> None:
+    """Call in the transaction that ends these tasks, after their rows say so."""
+    if not task_ids:
+        return
+    found = (await connection.execute(_CONCERNED, {"ids": list(task_ids)})).all()
+    await put(connection, [*_for_endpoints(found), *_for_hooks(found)])
+
+
+async def put(connection: AsyncConnection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Rows as ``row`` makes them, in the caller's transaction."""
+    if rows:
+        await connection.execute(sa.insert(webhook_deliveries), rows)
+
+
+def row(owner: str, event: str, *, url: str, **more: Any) -> dict[str, Any]:
+    """A delivery that is due now; ``more`` names other columns."""
+    now = time.time()
+    empty = dict.fromkeys(("endpoint_id", "task_id", "base_url", "body"))
+    told = {"owner": owner, "event": event, "url": url, "receiver": receiver_of(url)}
+    return {"id": new_id("wh"), "next_at": now, "created_at": now, **empty, **told, **more}
+
+
+def _for_endpoints(found: Iterable[Any]) -> Iterable[dict[str, Any]]:
+    now = time.time()
+    bodies: dict[str, str] = {}
+    for each in found:
+        event = event_type(each.kind, each.state)
+        if each.endpoint_id is None or event not in json.loads(each.event_types):
+            continue
+        if each.id not in bodies:
+            bodies[each.id] = thin_event(event, each.id, at=now)
+        more = {"task_id": each.id, "endpoint_id": each.endpoint_id, "body": bodies[each.id]}
+        yield row(each.owner, event, url=each.url, **more)
+
+
+def _for_hooks(found: Iterable[Any]) -> Iterable[dict[str, Any]]:
+    hooked = {each.id: each for each in found if each.hook_url is not None}  # once, however many endpoints
+    for each in hooked.values():
+        event = event_type(each.kind, each.state)
+        yield row(each.owner, event, url=each.hook_url, task_id=each.id, base_url=each.hook_base)
+
+
+def _pending(endpoint_id: str) -> sa.Update:
+    mine = webhook_deliveries.c.endpoint_id == endpoint_id, webhook_deliveries.c.state == "pending"
+    return sa.update(webhook_deliveries).where(*mine)
+
+
+async def redirect(connection: AsyncConnection, endpoint_id: str, *, url: str) -> None:
+    """What an endpoint has not got yet goes to its new address."""
+    await connection.execute(_pending(endpoint_id).values(url=url, receiver=receiver_of(url)))
+
+
+async def give_up(connection: AsyncConnection, endpoint_id: str) -> None:
+    """Nothing more goes to an endpoint; what was pending can be sent again from the log."""
+    await connection.execute(_pending(endpoint_id).values(state="failed", claimed_at=None))

@@ -1,0 +1,118 @@
+"""One signed POST to an address that a client named: through the guard, without redirects, cookies or patience."""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+
+import httpx2
+
+from app.webhooks.signing import signed_headers
+
+SECONDS = 15.0
+MOST_READ_BYTES = 1024
+FAILURES = (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError, UnicodeError)
+HEADERS = {"accept": "*/*", "accept-encoding": "identity", "user-agent": "filmgate"}
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """``id`` is the same at every attempt; ``valid`` are the secrets that sign it, newest first. ``headers``
+    are what this receiver wants besides."""
+
+    id: str
+    url: str
+    body: bytes
+    valid: Sequence[str]
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one attempt; ``error`` says why there is no ``status``. ``final``: no other try can help."""
+
+    status: int | None = None
+    error: str | None = None
+    retry_after: float | None = None
+    milliseconds: float = 0.0
+    final: bool = False
+
+    @property
+    def delivered(self) -> bool:
+        return self.status is not None and 200 <= self.status < 300
+
+
+class Sender:
+    """Sends messages; ``seconds`` is all the time a receiver has for its answer."""
+
+    def __init__(self, transport: httpx2.AsyncBaseTransport, *, seconds: float = SECONDS) -> None:
+        self._seconds = seconds
+        self._client = httpx2.AsyncClient(
+            transport=transport,
+            trust_env=False,
+            follow_redirects=False,
+            timeout=seconds,
+            # Many clients' receivers may share one host: nothing of one may reach another.
+            cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
+        )
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    async def send(self, message: Message) -> Outcome:
+        """Never raises for what the receiver or the network does."""
+        signed = signed_headers(message.id, message.body, valid=message.valid, now=time.time())
+        began = time.monotonic()
+        status: int | None = None
+        error: str | None = None
+        asked: float | None = None
+        try:
+            async with (
+                asyncio.timeout(self._seconds),
+                self._client.stream(
+                    "POST",
+                    message.url,
+                    content=message.body,
+                    headers={**HEADERS, **message.headers, **signed},
+                ) as response,
+            ):
+                status = response.status_code
+                asked = retry_after(response.headers.get("retry-after"), now=time.time())
+                await _read_a_little(response)
+        except FAILURES as failure:
+            # Once the status is there, the answer is there, however its body ends.
+            error = self._text(failure) if status is None else None
+        return Outcome(status, error, asked, (time.monotonic() - began) * 1000)
+
+    def _text(self, failure: Exception) -> str:
+        if isinstance(failure, httpx2.ConnectError | httpx2.ConnectTimeout):
+            return "The address could not be reached."
+        if isinstance(failure, TimeoutError | httpx2.TimeoutException):
+            return f"No answer within {self._seconds:g} seconds."
+        return f"The connection failed ({type(failure).__name__})."
+
+
+def retry_after(value: str | None, *, now: float) -> float | None:
+    """Seconds, from a number or a date; None for anything else."""
+    if not value:
+        return None
+    if value.strip().isascii() and value.strip().isdigit():
+        return float(value[:12])
+    try:
+        moment = parsedate_to_datetime(value)
+    except (ValueError, OverflowError):
+        return None
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return max(0.0, aware.timestamp() - datetime.fromtimestamp(now, UTC).timestamp())
+
+
+async def _read_a_little(response: httpx2.Response) -> None:
+    """A short answer is read out, so that its connection can serve again; of a long one, no more is taken."""
+    received = 0
+    async for piece in response.aiter_raw(MOST_READ_BYTES):
+        received += len(piece)
+        if received >= MOST_READ_BYTES:
+            return

@@ -1,0 +1,206 @@
+"""The worker: runs tasks, inside `serve` or as a process of its own."""
+
+import asyncio
+import fcntl
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from pathlib import Path
+from typing import IO
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.engine import make_url
+
+from app.backup.schedule import BackupSchedule
+from app.db.session import DATABASE_AWAY
+from app.dialects.hook_bodies import HookBodies
+from app.errors import FilmgateError, SettingsInvalid
+from app.media.retention import purge
+from app.parts import Parts
+from app.tasks.admission import LOCK, Admission
+from app.tasks.budget_watch import BudgetWatch
+from app.tasks.engine import QueueEngine
+from app.tasks.events import Change
+from app.tasks.lifecycle import Lifecycle
+from app.tasks.progress import Progress
+from app.tasks.results import Results
+from app.tasks.status import TERMINAL
+from app.tasks.submission import Submitter
+from app.usage import retention
+from app.webhooks.deliverer import Deliverer
+from app.webhooks.deliveries import Deliveries
+
+log = structlog.get_logger()
+SWEEP_SECONDS = 2.0
+FORGET_SECONDS = 3600.0
+RESTART_SECONDS = 1.0
+
+
+class Worker:
+    """Admission, engine, progress and sweep of one process."""
+
+    def __init__(self, parts: Parts) -> None:
+        settings = parts.settings
+        self._parts = parts
+        postgres = parts.database.url if parts.database.is_postgres else None
+        self._engine = QueueEngine(postgres_url=postgres, heartbeat_seconds=settings.heartbeat_seconds)
+        self._admission = Admission(
+            parts.database, catalog=parts.catalog, engine=self._engine, events=parts.events
+        )
+        self._progress = Progress(parts.repository, parts.events)
+        results = Results(
+            parts.store,
+            parts.fetcher,
+            parts.inspector,
+            chain=parts.chain,
+            work_dir=settings.data_dir / "work",
+            max_bytes=settings.max_result_bytes,
+        )
+        self._lifecycle = Lifecycle(
+            repository=parts.repository,
+            pool=parts.pool,
+            submitter=Submitter(
+                repository=parts.repository,
+                pool=parts.pool,
+                catalog=parts.catalog,
+                store=parts.store,
+                # Where one process runs all, a run that came before this one is surely dead.
+                grace_seconds=settings.heartbeat_seconds if postgres else 0.0,
+            ),
+            results=results,
+            events=parts.events,
+            progress=self._progress,
+            result_ttl_seconds=settings.result_ttl_seconds,
+        )
+        self._deliverer = _deliverer(parts)
+        self._lock: IO[str] | None = None
+        self._jobs: dict[str, asyncio.Task[None]] = {}
+        self._keeper: asyncio.Task[None] | None = None
+        self._work: dict[str, Callable[[], Coroutine[None, None, None]]] = {
+            "engine": lambda: self._engine.run(self._lifecycle.run),
+            "admission": self._admission.run,
+            "progress": self._progress.run,
+            "sweep": lambda: _forever(self._sweep, seconds=SWEEP_SECONDS),
+            "webhooks": self._deliverer.run,
+            "ends": self._tell_deliverer,
+            "budgets": BudgetWatch(parts.database, parts.options, parts.notices).run,
+            "backup": BackupSchedule(parts.held, parts.guard, parts.notices).run,
+            "forgetting": lambda: _forever(self._forget, seconds=FORGET_SECONDS),
+        }
+
+    async def start(self) -> None:
+        """Raises ``SettingsInvalid`` when another worker serves this SQLite store."""
+        database = self._parts.database
+        if not database.is_postgres:
+            self._lock = _only_worker(database.url, self._parts.settings.data_dir)
+        await self._resume()
+        for name, work in self._work.items():
+            self._jobs[name] = asyncio.create_task(work(), name=name)
+        self._keeper = asyncio.create_task(self._keep_going(), name="keeper")
+
+    async def wait(self) -> None:
+        """Returns when the worker has been stopped."""
+        if self._keeper is not None:
+            await asyncio.wait([self._keeper])
+
+    async def stop(self) -> None:
+        """Hand running tasks back; what was on its way to an upstream is still written down."""
+        if self._keeper is not None:
+            self._keeper.cancel()
+        for name, job in self._jobs.items():
+            if name != "engine":
+                job.cancel()
+        await self._engine.stop()
+        await asyncio.gather(*self._jobs.values(), return_exceptions=True)
+        await self._progress.flush()
+        if self._lock is not None:
+            self._lock.close()
+
+    async def _keep_going(self) -> None:
+        """No part should ever end. One that falls over is begun again: a half-dead worker helps nobody."""
+        while True:
+            await asyncio.wait(self._jobs.values(), return_when=asyncio.FIRST_COMPLETED)
+            for name in [name for name, job in self._jobs.items() if job.done()]:
+                job = self._jobs[name]
+                fault = None if job.cancelled() else job.exception()
+                log.error("worker.interrupted", part=name, exc_info=fault)
+                await asyncio.sleep(RESTART_SECONDS)
+                self._jobs[name] = asyncio.create_task(self._work[name](), name=name)
+
+    async def _resume(self) -> None:
+        """Put back what an earlier process left open and the queue knows nothing of."""
+        repository, database = self._parts.repository, self._parts.database
+        async with database.read() as connection:
+            if not await self._engine.lost(await repository.open_ids(connection), connection):
+                return
+        async with database.write() as connection:
+            if database.is_postgres:
+                await connection.execute(sa.text(f"SELECT pg_advisory_xact_lock({LOCK})"))
+            lost = await self._engine.lost(await repository.open_ids(connection), connection)
+            await self._engine.put(lost, connection)
+        log.info("tasks.resumed", count=len(lost))
+
+    async def _tell_deliverer(self) -> None:
+        """A task's end may have left something in the outbox."""
+        async with self._parts.events.listen("state") as queue:
+            while True:
+                change = await queue.get()
+                if change.state in TERMINAL or not change.state:
+                    self._deliverer.wake()
+
+    async def _sweep(self) -> None:
+        """What notices may have missed."""
+        repository = self._parts.repository
+        await self._resume()
+        self._parts.events.publish(
+            [Change("cancel", task_id) for task_id in await repository.cancelling_ids()]
+        )
+        ended = await repository.cancel_requeued()
+        ended += await repository.fail_overdue(time.time(), refused=self._parts.catalog.refusal)
+        self._parts.events.publish([Change("state", task_id) for task_id in ended])
+        for task_id in await repository.expired(time.time()):
+            await purge(self._parts.store, task_id)
+            await repository.mark_purged(task_id)
+
+    async def _forget(self) -> None:
+        settings = self._parts.settings
+        await retention.forget(
+            self._parts.database,
+            now=time.time(),
+            request_days=settings.request_log_days,
+            audit_days=settings.audit_days,
+        )
+
+
+def _deliverer(parts: Parts) -> Deliverer:
+    return Deliverer(
+        Deliveries(parts.database),
+        parts.endpoints,
+        parts.sender,
+        bodies=HookBodies(parts.repository, parts.keys, parts.signer),
+        notices=parts.notices,
+    )
+
+
+async def _forever(work: Callable[[], Awaitable[None]], *, seconds: float) -> None:
+    while True:
+        try:
+            await work()
+        except (*DATABASE_AWAY, FilmgateError) as error:
+            log.warning("sweep.delayed", error=type(error).__name__)
+        await asyncio.sleep(seconds)
+
+
+def _only_worker(url: str, data_dir: Path) -> IO[str]:
+    database = make_url(url).database
+    path = Path(f"{database}.worker") if database else data_dir / "worker.lock"
+    handle = path.open("w")
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        handle.close()
+        raise SettingsInvalid(
+            "Another worker already serves this SQLite store. Stop it, start this one with FILMGATE_WORKER=false, "
+            "or use PostgreSQL (FILMGATE_DATABASE_URL) for several workers."
+        ) from None
+    return handle

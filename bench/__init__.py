@@ -1,0 +1,1 @@
+"""Measures this service against a bare pass-through: ``python -m bench.run``, or ``make bench``."""

@@ -1,0 +1,42 @@
+"""The worker of the simulation, a process that may be killed: all but the decoder of results is real."""
+
+import asyncio
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import uvloop
+
+from app.assembly import assemble
+from app.media.findings import Inspection, Probe
+from app.media.inspect import Inspector
+from app.ops import logs
+from app.settings import Settings
+from app.worker import Worker
+
+SEEN = Inspection(Probe(64, 64, 1.0, 24.0, 1, "h264", False), b"", None)
+
+
+class Blind(Inspector):
+    """Takes a vendor's word for what a result is: decoding ten thousand videos is another benchmark."""
+
+    async def inspect_video(self, path: Path) -> Inspection:
+        return SEEN
+
+
+async def work() -> None:
+    settings = Settings()
+    logs.set_up(level=settings.log_level, style=settings.log_format)
+    parts = replace(await assemble(settings), inspector=Blind())
+    worker = Worker(parts)
+    stopped = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
+    await worker.start()
+    print("ready", flush=True)
+    await stopped.wait()
+    await worker.stop()
+    await parts.close()
+
+
+if __name__ == "__main__":
+    uvloop.run(work())

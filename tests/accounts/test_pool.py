@@ -1,0 +1,138 @@
+"""The pool of accounts: secrets sealed to their row, rest and absence, one bad account among good ones."""
+
+import time
+from collections.abc import AsyncIterator
+
+import httpx2
+import pytest
+import sqlalchemy as sa
+
+from app.accounts.book import AccountBook
+from app.accounts.pool import AccountPool
+from app.db.session import Database
+from app.db.tables import accounts
+from app.errors import InvalidRequest, NotFound, SettingsInvalid
+from app.providers import registry
+from app.providers.base import Account
+from app.vault import Vault
+
+SECRET = "sk-vendor-0123456789abcdef"
+
+
+@pytest.fixture
+async def database(store_url: str) -> AsyncIterator[Database]:
+    opened = Database(store_url)
+    yield opened
+    await opened.close()
+
+
+def pool_of(database: Database, *, root: bytes = b"0" * 32) -> AccountPool:
+    transport = httpx2.AsyncHTTPTransport()
+    return AccountPool(
+        database, Vault(root), build=lambda account: registry.create(account, transport), embedded=None
+    )
+
+
+@pytest.fixture
+async def pool(database: Database) -> AsyncIterator[AccountPool]:
+    made = pool_of(database)
+    yield made
+    await made.close()
+
+
+def account(name: str = "one", **told: object) -> Account:
+    told = {"base_url": "https://vendor.example/v1", "secret": SECRET} | told
+    return Account(id="", provider="openai_compatible", name=name, **told)  # type: ignore[arg-type]
+
+
+async def test_an_account_comes_back_as_it_was_and_its_secret_is_nowhere_in_the_clear(
+    pool: AccountPool, database: Database
+) -> None:
+    added = await pool.add(account(models={"sora-2": "theirs"}, kinds=frozenset({"video"}), slots=7))
+    [standing] = await pool.standings()
+    assert standing.account == added
+    assert standing.enabled
+    async with database.read() as connection:
+        row = (await connection.execute(sa.select(accounts))).one()
+    assert SECRET not in str(tuple(row))
+    assert SECRET not in repr(standing)
+
+
+async def test_a_sealed_secret_does_not_open_in_another_row(pool: AccountPool, database: Database) -> None:
+    await pool.add(account("one"))
+    await pool.add(account("two", secret="another"))
+    async with database.write() as connection:
+        sealed = sa.select(accounts.c.secret).where(accounts.c.name == "one").scalar_subquery()
+        await connection.execute(sa.update(accounts).where(accounts.c.name == "two").values(secret=sealed))
+    with pytest.raises(SettingsInvalid, match="can't be opened with this root key"):
+        await pool.refresh()
+
+
+@pytest.mark.parametrize("damaged", ["", "v1.", "v1.AAAA", "not base64 at all"])
+async def test_a_damaged_secret_says_so(pool: AccountPool, database: Database, damaged: str) -> None:
+    await pool.add(account())
+    async with database.write() as connection:
+        await connection.execute(sa.update(accounts).values(secret=damaged))
+    with pytest.raises(SettingsInvalid, match=r"Restore the root\.key"):
+        await pool.refresh()
+
+
+async def test_another_root_key_says_what_to_do(pool: AccountPool, database: Database) -> None:
+    await pool.add(account())
+    with pytest.raises(SettingsInvalid, match=r"Restore the root\.key that belongs to this database"):
+        await pool_of(database, root=b"1" * 32).refresh()
+
+
+async def test_rest_ends_by_itself_and_a_longer_one_stays(pool: AccountPool) -> None:
+    added = await pool.add(account())
+    await pool.cool(added.id, seconds=100, reason="quota")
+    await pool.cool(added.id, seconds=1, reason="429\0")
+    [standing] = await pool.standings()
+    cooldown = standing.cooling("any", time.time())
+    assert cooldown is not None
+    assert (cooldown.until > time.time() + 50, cooldown.reason) == (True, "quota")
+    assert standing.cooling("any", cooldown.until + 1) is None
+
+
+async def test_disabled_until_it_is_put_back_which_also_ends_its_rest(pool: AccountPool) -> None:
+    added = await pool.add(account())
+    await pool.disable(added.id, reason="401")
+    await pool.cool(added.id, seconds=100, reason="429")
+    [standing] = await pool.standings()
+    assert (standing.enabled, standing.disabled_reason) == (False, "401")
+    assert (await pool.provider(added.id)).account == added
+    await AccountBook(pool).enable("one")
+    [standing] = await pool.standings()
+    assert standing.enabled
+    assert standing.obstacle("any", time.time()) is None
+    with pytest.raises(NotFound):
+        await AccountBook(pool).enable("nobody")
+
+
+async def test_a_change_by_another_process_is_seen(pool: AccountPool, database: Database) -> None:
+    added = await pool.add(account())
+    other = pool_of(database)
+    await other.disable(added.id, reason="401")
+    await pool.refresh()
+    assert [standing.enabled for standing in await pool.standings()] == [False]
+    await AccountBook(other).remove("one")
+    await pool.refresh()
+    assert await pool.standings() == []
+    with pytest.raises(NotFound):
+        await pool.provider(added.id)
+
+
+async def test_a_name_is_taken_once(pool: AccountPool) -> None:
+    await pool.add(account())
+    with pytest.raises(InvalidRequest, match="exists already"):
+        await pool.add(account())
+    with pytest.raises(NotFound):
+        await AccountBook(pool).remove("nobody")
+
+
+async def test_one_that_is_set_up_badly_does_not_stop_the_others(pool: AccountPool) -> None:
+    bad = await pool.add(account("bad", base_url="nowhere"))
+    await pool.add(account("good"))
+    assert [standing.account.name for standing in await pool.standings()] == ["good"]
+    with pytest.raises(InvalidRequest, match="base_url"):
+        await pool.provider(bad.id)

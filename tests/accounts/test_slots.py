@@ -1,0 +1,141 @@
+"""Slots: each running task holds one, and however a task ends or its client, its run or its process goes, one
+is given back, once."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+import sqlalchemy as sa
+
+from app.db.tables import slots, tasks
+from app.tasks.repository import Fenced
+from app.tasks.task import Task
+from tests.accounts.waiting import admission, admitted, many, standing
+from tests.tasks.conftest import Bench, until
+
+REFUSED = {"error": {"code": "moderation_blocked", "message": "no"}}
+
+
+async def running(bench: Bench, *, job_seconds: float = 60) -> Task:
+    """A task of the only account, which has two slots, and another beside it."""
+    bench.upstream.script(job_seconds=job_seconds)
+    await bench.account(slots=2)
+    await bench.work()
+    beside, task = await bench.create("beside"), await bench.create("watched")
+    await bench.reaches(beside, "running")
+    await bench.reaches(task, "running")
+    assert await bench.slots() == 2
+    return task
+
+
+async def overdue(bench: Bench, task: Task) -> None:
+    await bench.workers.pop().stop()
+    async with bench.parts.database.write() as connection:
+        await connection.execute(sa.update(tasks).where(tasks.c.id == task.id).values(deadline_at=1.0))
+    await bench.work()
+
+
+async def by_vendor(bench: Bench, _: Task) -> None:
+    bench.upstream.fault("poll", status=200, body={"id": "x", "status": "failed", "error": REFUSED["error"]})
+
+
+ENDS: dict[str, Callable[[Bench, Task], Awaitable[object]]] = {
+    "cancel": lambda bench, task: bench.parts.tasks.cancel(task),
+    "delete": lambda bench, task: bench.parts.tasks.delete(task),
+    "deadline": overdue,
+    "vendor": by_vendor,
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+async def test_an_end_gives_back_one_slot_and_no_other(bench: Bench, end: str) -> None:
+    task = await running(bench)
+    await ENDS[end](bench, task)
+
+    async def ended() -> bool:
+        async with bench.parts.database.read() as connection:
+            query = sa.select(sa.func.count()).where(tasks.c.finished_at.is_not(None))
+            return bool((await connection.execute(query)).scalar_one())
+
+    await until(ended)
+    assert await bench.slots() == 1
+
+
+async def test_a_client_that_goes_away_neither_frees_nor_keeps_a_slot(bench: Bench) -> None:
+    task = await running(bench, job_seconds=1.5)
+    waiting = asyncio.create_task(bench.parts.tasks.finished(task, within=60))
+    await asyncio.sleep(0.1)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    assert await bench.slots() == 2
+    assert (await bench.ended(task)).state == "completed"
+
+    async def free() -> bool:
+        return await bench.slots() == 0
+
+    await until(free)
+
+
+async def test_a_content_refusal_is_a_failure_and_gives_back_its_slot_once(bench: Bench) -> None:
+    bench.upstream.script(job_seconds=60)
+    bench.upstream.fault("create", status=400, body=REFUSED, prompt="refused")
+    await bench.account(slots=2)
+    await bench.work()
+    beside = await bench.create("beside")
+    await bench.reaches(beside, "running")
+    ended = await bench.ended(await bench.create("refused"))
+    assert (ended.state, ended.error_code) == ("failed", "content_policy_violation")
+    assert list(await admitted(bench)) == [beside.id]
+    found = (await standing(bench, "upstream")).statistics
+    assert (found.successes, found.failures, found.outcomes) == (0, 1, ("content_policy_violation",))
+    assert (await standing(bench, "upstream")).cooldowns == {}  # it is not the account's doing
+
+
+async def test_a_slot_given_back_by_two_runs_is_given_back_once(bench: Bench) -> None:
+    await bench.account(slots=2)
+    [first, second] = await many(bench, 2)
+    assert await admission(bench).admit() == 2
+    repository = bench.parts.repository
+    old, new = await repository.take(first.id), await repository.take(first.id)
+    assert old is not None
+    assert new is not None
+    await repository.move(new, "queued", "failed", error_code="x")
+    for late in (old, new):
+        with pytest.raises(Fenced):
+            await repository.move(late, "queued", "failed", error_code="x")
+    assert list(await admitted(bench)) == [second.id]
+    await many(bench, 3)
+    assert await admission(bench).admit() == 1
+
+
+async def test_what_a_dead_process_held_is_run_to_its_end_by_the_next(bench: Bench) -> None:
+    """Dispatched, and its process gone before the run: the slot belongs to the task, not to the process."""
+    await bench.account(slots=1)
+    first, second = await many(bench, 2)
+    assert await admission(bench).admit() == 1
+    await bench.work()
+    assert [(await bench.ended(task)).state for task in (first, second)] == ["completed", "completed"]
+    assert await bench.slots() == 0
+    assert set(bench.upstream.counters().prompts.values()) == {1}
+
+
+async def test_a_refused_task_gives_its_slot_to_the_next(bench: Bench) -> None:
+    bench.upstream.fault("create", status=429, headers={"Retry-After": "1"}, prompt="tester 0")
+    await bench.account(slots=1)
+    made = await many(bench, 3)
+    await bench.work()
+    assert {(await bench.ended(task)).state for task in made} == {"completed"}
+    assert await bench.slots() == 0
+
+
+async def test_a_task_cancelled_in_the_moment_of_its_dispatch_holds_no_slot(bench: Bench) -> None:
+    await bench.account(slots=1)
+    made = await many(bench, 4)
+    by = admission(bench)
+    await asyncio.gather(
+        by.admit(), *(bench.parts.repository.request_cancel(t.id, delete=False) for t in made)
+    )
+    async with bench.parts.database.read() as connection:
+        orphans = sa.select(slots.c.task_id).join(tasks, tasks.c.id == slots.c.task_id)
+        ended = orphans.where(tasks.c.finished_at.is_not(None))
+        assert (await connection.execute(ended)).all() == []

@@ -1,0 +1,75 @@
+"""What tests of the pool do with waiting tasks: admit them, end them, and let time pass for their accounts."""
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+
+from app.accounts.notices import Notice
+from app.accounts.standing import Standing
+from app.db.tables import accounts, cooldowns, slots, tasks, timeline
+from app.keys.service import Key
+from app.tasks.admission import Admission
+from app.tasks.engine import QueueEngine
+from app.tasks.task import Task
+from tests.tasks.conftest import Bench
+
+
+def admission(bench: Bench) -> Admission:
+    parts = bench.parts
+    url = parts.database.url if parts.database.is_postgres else None
+    engine = QueueEngine(postgres_url=url, heartbeat_seconds=10)
+    return Admission(parts.database, catalog=parts.catalog, engine=engine, events=parts.events)
+
+
+def key(name: str) -> Key:
+    return Key(id=name, name=name, owner=f"key:{name}")
+
+
+async def many(bench: Bench, count: int, *, of: str = "tester", **told: object) -> list[Task]:
+    return [await bench.create(f"{of} {number}", key=key(of), **told) for number in range(count)]
+
+
+async def admitted(bench: Bench) -> dict[str, str]:
+    """Tasks that hold a slot, with their accounts' names."""
+    names = {each.account.id: each.account.name for each in await bench.parts.pool.standings()}
+    async with bench.parts.database.read() as connection:
+        rows = await connection.execute(sa.select(slots.c.task_id, slots.c.account_id))
+        return {row.task_id: names[row.account_id] for row in rows}
+
+
+async def finish(bench: Bench, tasks_: Sequence[str]) -> None:
+    """End tasks that hold a slot, as a run would."""
+    for task_id in tasks_:
+        taken = await bench.parts.repository.take(task_id)
+        assert taken is not None
+        await bench.parts.repository.move(taken, taken.state, "failed", error_code="x", finished_at=1.0)
+
+
+async def later(bench: Bench, seconds: float) -> None:
+    """Everything that has a time in it lies ``seconds`` farther back."""
+    shifts = {
+        cooldowns: ("since", "until", "trial_at"),
+        tasks: ("not_before",),
+        timeline: ("at",),
+        accounts: ("quota_resets_at", "expires_at"),
+    }
+    async with bench.parts.database.write() as connection:
+        for table, names in shifts.items():
+            moved = {name: table.c[name] - seconds for name in names}
+            if table is cooldowns:  # 0: no trial is out
+                moved["trial_at"] = sa.case(
+                    (cooldowns.c.trial_at > 0, moved["trial_at"]), else_=cooldowns.c.trial_at
+                )
+            await connection.execute(sa.update(table).values(**moved))
+    await bench.parts.pool.refresh()
+
+
+async def standing(bench: Bench, name: str) -> Standing:
+    return await bench.parts.book.find(name)
+
+
+def heard(bench: Bench) -> list[Notice]:
+    """Fills with what the operator is told from now on."""
+    notices: list[Notice] = []
+    bench.parts.pool.on_notice(notices.append)
+    return notices

@@ -1,0 +1,188 @@
+"""Accounts in the panel: added, changed, tested, rested and woken, one by one and many at once."""
+
+from typing import Any
+
+import pytest
+
+from tests.admin.conftest import OPTION_SECRET, PROXY_PASSWORD, UPSTREAM_SECRET, Browser, account, make
+from tests.serving import GatewayProcess, until
+from tests.upstream import FakeUpstream
+
+
+@pytest.fixture(scope="module")
+def one(owner: Browser, upstream: FakeUpstream) -> Any:
+    wish = account(
+        "one", upstream, models={"one": "one-up"}, tags=["pro"], plan="gold", note="a note", weight=2.5, tier=1,
+        limits={"video": 3}, rpm=30, quota={"unit": "count", "limit": 100, "period": "day"},
+        proxy=f"http://me:{PROXY_PASSWORD}@proxy.example:3128", options={"idempotency": True},
+        expires_at="2031-01-01T00:00:00",
+    )  # fmt: skip
+    made = owner.post("/accounts", status=201, json=wish)
+    owner.must("PATCH", f"/accounts/{made['id']}", json={"proxy": None})  # so that it can be reached
+    return made
+
+
+def test_all_that_was_said_is_shown_and_no_secret(one: Any) -> None:
+    for name, value in {
+        "provider": "openai_compatible", "name": "one", "models": {"one": "one-up"}, "kinds": ["video"],
+        "slots": 50, "limits": {"video": 3}, "rpm": 30, "weight": 2.5, "tier": 1, "tags": ["pro"], "plan": "gold",
+        "note": "a note", "options": {"idempotency": True}, "expires_at": 1924992000.0, "enabled": True,
+        "state": "ready", "source": "store", "read_only": False, "embedded": False, "in_flight": 0,
+        "successes": 0, "success_rate": None, "outcomes": [], "cooldowns": [], "secret_hint": "…abcd",
+    }.items():  # fmt: skip
+        assert one[name] == value, name
+    assert (one["quota"]["limit"], one["quota"]["left"], one["quota"]["period"]) == ("100", "100", "day")
+    assert not {"secret", "proxy"} & one.keys()
+
+
+def test_it_is_found_by_its_fields(owner: Browser, one: Any) -> None:
+    def names(query: str) -> set[str]:
+        return {row["name"] for row in owner.get(f"/accounts?{query}")["data"]}
+
+    assert "one" in names("") and "studio" in names("")
+    assert names("q=A NOTE") == {"one"} == names("tag=pro")
+    assert "one" in names("state=ready&provider=openai_compatible")
+    assert names("provider=studio") == {"studio"}
+    assert names("q=nothing has this") == set()
+
+
+def test_a_change_takes_only_what_is_sent(owner: Browser, one: Any) -> None:
+    path = f"/accounts/{one['id']}"
+    changed = owner.must("PATCH", path, json={"weight": 4, "tags": [], "quota": None})
+    assert (changed["weight"], changed["tags"], changed["quota"]) == (4, [], None)
+    assert (changed["plan"], changed["secret_hint"]) == ("gold", "…abcd")
+    # What was shown as a mask may come back as one.
+    owner.must("PATCH", path, json={"options": {"api_key": OPTION_SECRET, "idempotency": True}})
+    shown = owner.get(path)["options"]
+    assert shown == {"api_key": "•••", "idempotency": True}
+    owner.must("PATCH", path, json={"options": shown | {"idempotency": False}})
+    copies = owner.ask(
+        "POST", "/accounts/export", json={"secrets": True, "password": "correct horse battery"}
+    )
+    options = next(row["options"] for row in copies.json() if row["name"] == "one")
+    assert options == {"api_key": OPTION_SECRET, "idempotency": False}
+
+
+@pytest.mark.parametrize(
+    ("wish", "param"),
+    [
+        ({"name": "studio"}, "name"),
+        ({"name": ""}, "name"),
+        ({"provider": "betamax"}, "provider"),
+        ({"base_url": "ftp://host"}, "base_url"),
+        ({"base_url": ""}, "base_url"),
+        ({"slots": -1}, "slots"),
+        ({"slots": "many"}, "slots"),
+        ({"weight": 0}, "weight"),
+        ({"kinds": ["opera"]}, None),
+        ({"proxy": "socks9://x"}, "proxy"),
+        ({"quota": {"limit": -1}}, None),
+        ({"shoe": 44}, "shoe"),
+        ({"note": "a\0b"}, None),
+    ],
+)
+def test_accounts_that_can_not_be(
+    owner: Browser, upstream: FakeUpstream, wish: dict[str, Any], param: str | None
+) -> None:
+    status, named = owner.refused("POST", "/accounts", json=account("bad", upstream) | wish)
+    assert status == 400
+    assert param is None or named == param
+
+
+def test_a_test_says_what_the_upstream_says(owner: Browser, one: Any, upstream: FakeUpstream) -> None:
+    path = f"/accounts/{one['id']}/test"
+    found = owner.post(path)
+    assert found["ok"] and found["verdict"] in ("accepted", "reachable") and found["milliseconds"] > 0
+    upstream.fault("any", status=401, times=None, body={"error": {"message": f"bad key {UPSTREAM_SECRET}"}})
+    try:
+        refused = owner.post(path)  # and the fixture sees that the secret is not in it
+        assert not refused["ok"] and refused["message"]
+    finally:
+        upstream.reset()
+    assert owner.post("/accounts/studio/test")["ok"]
+
+
+def test_out_and_in_again(owner: Browser, one: Any) -> None:
+    path = f"/accounts/{one['id']}"
+    out = owner.post(f"{path}/disable", json={"reason": "holidays"})
+    assert (out["state"], out["reason"], out["enabled"]) == ("disabled", "holidays", False)
+    assert owner.post(f"{path}/disable")["reason"] == "by the operator"
+    assert owner.post(f"{path}/enable")["state"] == "ready"
+    assert owner.post(f"{path}/drain")["state"] == "draining"
+    assert owner.post(f"{path}/enable")["state"] == "ready"
+
+
+def test_a_cooldown_has_a_reason_and_an_end_and_can_be_cleared(
+    owner: Browser, one: Any, upstream: FakeUpstream, gateway: GatewayProcess, key: Any
+) -> None:
+    path = f"/accounts/{one['id']}"
+    upstream.fault("create", status=429, headers={"Retry-After": "600"}, times=None, prompt="cool down")
+    try:
+        task = make(gateway, key["secret"], model="one", prompt="cool down")
+        resting = until(lambda: found if (found := owner.get(path))["cooldowns"] else None)
+    finally:
+        upstream.reset()
+    [rest] = resting["cooldowns"]
+    assert rest["reason"] and rest["until"] - rest["since"] == pytest.approx(600, abs=70)
+    assert rest["model"] in ("*", "one-up")
+    cleared = owner.post(f"{path}/clear", json={"model": rest["model"]})
+    assert cleared["cooldowns"] == []
+    assert owner.ended(task)["state"] == "completed"  # what waited goes on at once
+    assert owner.get(path)["outcomes"][-1] == {"ok": True, "word": "completed"}
+    assert owner.post(f"{path}/clear")["cooldowns"] == []
+
+
+def test_a_new_secret_and_a_copy(owner: Browser, one: Any, upstream: FakeUpstream) -> None:
+    path = f"/accounts/{one['id']}"
+    assert owner.post(f"{path}/rotate", json={"secret": f"{UPSTREAM_SECRET}-5678"})["secret_hint"] == "…5678"
+    owner.post(f"{path}/test")
+    assert upstream.counters().keys.get(f"{UPSTREAM_SECRET}-5678")
+    copy = owner.post(f"{path}/duplicate", status=201, json={"name": "one more"})
+    assert (copy["secret_hint"], copy["models"], copy["plan"]) == ("…5678", {"one": "one-up"}, "gold")
+    other = owner.post(
+        f"{path}/duplicate", status=201, json={"name": "other", "secret": f"{UPSTREAM_SECRET}-9"}
+    )
+    assert other["secret_hint"] == "…cd-9"
+    assert owner.refused("POST", f"{path}/duplicate", json={"name": "other"}) == (400, "name")
+
+
+def test_many_at_once_each_by_itself(owner: Browser, one: Any) -> None:
+    ids = [row["id"] for row in owner.get("/accounts?q=one more")["data"]] + [one["id"], "nobody", "studio"]
+
+    def bulk(action: str) -> list[bool]:
+        found = owner.post("/accounts/bulk", json={"ids": ids, "action": action})["data"]
+        assert [row["id"] for row in found] == ids
+        assert all(row["ok"] or row["message"] for row in found)
+        return [row["ok"] for row in found]
+
+    assert bulk("disable")[:3] == [True, True, False]
+    assert {row["state"] for row in owner.get("/accounts?q=one")["data"]} >= {"disabled"}
+    for action in ("enable", "drain", "enable", "clear", "test"):
+        assert bulk(action)[:3] == [True, True, False]
+    assert bulk("delete") == [True, True, False, False]  # what is built in stays
+    assert owner.refused("GET", f"/accounts/{one['id']}")[0] == 404
+    assert owner.refused("POST", "/accounts/bulk", json={"ids": ["x"] * 1001, "action": "test"}) == (
+        400,
+        "ids",
+    )
+    assert owner.refused("POST", "/accounts/bulk", json={"ids": [], "action": "sing"})[0] == 400
+
+
+def test_what_runs_is_not_pulled_away(
+    owner: Browser, upstream: FakeUpstream, gateway: GatewayProcess, key: Any
+) -> None:
+    made = owner.post(
+        "/accounts", status=201, json=account("busy", upstream, models={"long": "long-up"}, slots=1)
+    )
+    upstream.script(job_seconds=600)
+    try:
+        task = make(gateway, key["secret"], model="long")
+        path = f"/accounts/{made['id']}"
+        until(lambda: owner.get(path)["state"] == "busy")
+        assert owner.get(path)["in_flight"] == 1
+        assert owner.refused("DELETE", path)[0] >= 400
+        owner.must("DELETE", f"{path}?force=1", status=204)
+        owner.post(f"/tasks/{task}/cancel")
+        assert owner.ended(task)["state"] == "cancelled"
+    finally:
+        upstream.reset()

@@ -1,0 +1,110 @@
+"""Every route that the API's own description names, against everybody who may knock."""
+
+import itertools
+
+import httpx2
+import pytest
+from fastapi.routing import APIRoute
+
+from app.admin.app import ROUTERS, create_panel_app
+from tests.admin.conftest import TOKEN, Browser
+
+Route = tuple[str, str]
+PUBLIC: set[Route] = {("GET", "/session"), ("POST", "/session"), ("POST", "/setup")}
+OWN: set[Route] = {
+    ("DELETE", "/session"),
+    ("POST", "/session/password"),
+    ("DELETE", "/sessions/{session_id}"),
+}
+"""What a viewer may change: what is the viewer's own."""
+ADDRESSES = (f"10.9.{number // 250}.{number % 250 + 1}" for number in itertools.count())
+
+
+def routes(description: dict[str, object]) -> list[Route]:
+    """All but those that are there to sign in."""
+    paths = description["paths"]
+    assert isinstance(paths, dict)
+    found = [(method.upper(), path) for path, methods in paths.items() for method in methods]
+    return [route for route in found if route not in PUBLIC]
+
+
+ROUTES = routes(create_panel_app().openapi())
+
+
+def answer_of(http: httpx2.Client, route: Route, **headers: str) -> tuple[int, str]:
+    """What a route answers to a name that nobody has; of a stream only the head is read."""
+    method, path = route
+    filled = path.replace("{number}", "0").replace("{", "").replace("}", "")
+    names = {name.replace("_", "-"): value for name, value in headers.items()}
+    with http.stream(method, filled, headers=names) as answer:
+        if answer.status_code < 400:
+            return answer.status_code, ""
+        answer.read()
+        return answer.status_code, answer.json()["error"]["code"]
+
+
+def test_the_description_has_every_route(nobody: Browser) -> None:
+    described = nobody.http.get("/openapi.json").json()
+    assert routes(described) == ROUTES
+    known = {
+        (method, route.path_format)
+        for router in ROUTERS
+        for route in router.routes
+        if isinstance(route, APIRoute)
+        for method in route.methods
+    }
+    assert known == {*ROUTES, *PUBLIC}
+    assert len(known) > 70
+
+
+def test_nobody_gets_in(nobody: Browser) -> None:
+    found = {route: answer_of(nobody.http, route) for route in ROUTES}
+    assert {route: told for route, told in found.items() if told != (401, "not_signed_in")} == {}
+
+
+@pytest.mark.parametrize("token", ["Bearer wrong", f"Bearer {TOKEN}x", f"Basic {TOKEN}", TOKEN, "Bearer"])
+def test_a_wrong_token_gets_nowhere(nobody: Browser, token: str) -> None:
+    # Each from an address of its own: who guesses is slowed down.
+    found = {
+        route: answer_of(nobody.http, route, authorization=token, x_forwarded_for=next(ADDRESSES))
+        for route in ROUTES
+    }
+    assert {route: told for route, told in found.items() if told != (401, "not_signed_in")} == {}
+
+
+def test_a_wrong_token_is_not_made_good_by_a_session(owner: Browser) -> None:
+    told = answer_of(
+        owner.http, ("GET", "/admins"), authorization="Bearer wrong", x_forwarded_for=next(ADDRESSES)
+    )
+    assert told == (401, "not_signed_in")
+
+
+@pytest.mark.parametrize("csrf", ["", "0" * 64])
+def test_a_session_changes_nothing_without_its_csrf_value(owner: Browser, csrf: str) -> None:
+    found = {route: answer_of(owner.http, route, x_csrf_token=csrf) for route in ROUTES}
+    refused = {route for route, told in found.items() if told == (403, "csrf_failed")}
+    assert refused == {route for route in ROUTES if route[0] != "GET"}
+    assert {route: told for route, told in found.items() if route[0] == "GET" and told[0] in (401, 403)} == {}
+
+
+def test_a_viewer_looks_and_changes_nothing(viewer: Browser) -> None:
+    wanted = [route for route in ROUTES if route not in OWN]
+    found = {route: answer_of(viewer.http, route, x_csrf_token=viewer.csrf) for route in wanted}
+    refused = {route for route, told in found.items() if told == (403, "permission_denied")}
+    assert refused == {route for route in wanted if route[0] != "GET"}
+    assert {route: told for route, told in found.items() if route[0] == "GET" and told[0] in (401, 403)} == {}
+    assert {row["admin_name"] for row in viewer.get("/sessions")["data"]} == {"looker"}
+
+
+def test_the_token_opens_every_door(nobody: Browser) -> None:
+    found = {route: answer_of(nobody.http, route, authorization=f"Bearer {TOKEN}") for route in ROUTES}
+    assert {route: told for route, told in found.items() if told[0] in (401, 403) or told[0] >= 500} == {}
+
+
+def test_a_page_of_another_site_changes_nothing(owner: Browser) -> None:
+    changing = [route for route in ROUTES if route[0] != "GET"]
+    for headers in ({"origin": "https://evil.example"}, {"sec_fetch_site": "cross-site"}, {"origin": "null"}):
+        found = {
+            route: answer_of(owner.http, route, x_csrf_token=owner.csrf, **headers) for route in changing
+        }
+        assert {route: told for route, told in found.items() if told != (403, "permission_denied")} == {}

@@ -1,0 +1,95 @@
+"""Lists look through a bounded number of rows for a page, and still lose none."""
+
+import itertools
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from app.admin import paging
+from app.admin.audit import AuditLog
+from app.admin.paging import Page
+from app.admin.task_search import Filter, TaskSearch, id_at
+from app.db import revision
+from app.db.session import Database
+from app.db.tables import tasks
+
+COUNT = 100
+START = 1_795_000_000.0
+
+
+@pytest.fixture
+async def database(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Database]:
+    monkeypatch.setattr(paging, "LOOKED_AT", 15)
+    found = Database(database_url)
+    await revision.bring_up(found)
+    async with found.write() as connection:
+        await connection.execute(sa.insert(tasks), [row(number) for number in range(COUNT)])
+    yield found
+    await found.close()
+
+
+def row(number: int) -> dict[str, Any]:
+    at = START + number
+    prompt = f"prompt {number}" + (" with 大象" if number % 40 == 7 else "")
+    return {
+        "id": id_at(at),
+        "owner": "key:k",
+        "key_id": f"k{number % 3}",
+        "dialect": "openai",
+        "kind": "image" if number % 25 == 3 else "video",
+        "model": f"m{number % 2}",
+        "request": json.dumps({"kind": "video", "model": "m", "prompt": prompt}, ensure_ascii=False),
+        "state": "failed" if number % 10 == 1 else "completed",
+        "error_code": "submission_unknown" if number % 20 == 1 else None,
+        "fingerprint": "f",
+        "created_at": at,
+        "deadline_at": at,
+    }
+
+
+FILTERS = [
+    (Filter(), range(COUNT)),
+    (Filter(kind="image"), range(3, COUNT, 25)),
+    (Filter(text="大象"), range(7, COUNT, 40)),
+    (Filter(text="PROMPT 42"), [42]),
+    (Filter(text="nobody said this"), []),
+    (Filter(states=("failed",)), range(1, COUNT, 10)),
+    (Filter(states=("unknown",)), range(1, COUNT, 20)),
+    (Filter(states=("failed", "completed"), key="k1", kind="image"), [28]),
+    (Filter(model="m1", states=("failed",), text="prompt 6"), [61]),
+    (Filter(kind="image", since=START + 20, until=START + 60), [28, 53]),
+    (Filter(states=("open",)), []),
+]
+
+
+async def test_pages_together_hold_all_that_match(database: Database) -> None:
+    search = TaskSearch(database)
+    for (wanted, expected), limit in itertools.product(FILTERS, (1, 4, 200)):
+        seen: list[str] = []
+        page: Page | None = Page(limit=limit)
+        while page is not None:
+            found = await search.page(wanted, page)
+            assert len(found.rows) <= limit and len(seen) <= COUNT, wanted
+            seen += [task.id for task in found.rows]
+            page = Page(limit=limit, after=found.next) if found.next else None
+        assert seen == [id_at(START + number) for number in sorted(expected, reverse=True)], wanted
+        assert [task.id async for batch in search.all(wanted, most=1000) for task in batch] == seen
+    assert sum([len(batch) async for batch in search.all(Filter(model="m0"), most=30)]) == 30
+
+
+async def test_the_log_of_changes_too(database: Database) -> None:
+    log = AuditLog(database)
+    for number in range(60):
+        await log.note("admin", "key.made" if number % 29 == 2 else "key.updated", f"keys/{number}")
+    found: list[str] = []
+    page = Page(limit=10)
+    while True:
+        got = await log.page({"action": "key.made"}, since=None, until=None, page=page)
+        found += [entry["target"] for entry in got.rows]
+        if got.next is None:
+            break
+        page = Page(limit=10, after=got.next)
+    assert found == ["keys/31", "keys/2"]

@@ -1,0 +1,118 @@
+"""Accounts brought in from lists, first said what would happen; and taken out, with secrets only for who confirms."""
+
+import csv
+import io
+import json
+from typing import Any
+
+import pytest
+
+from tests.admin.conftest import PASSWORD, TOKEN, UPSTREAM_SECRET, Browser
+from tests.upstream import FakeUpstream
+
+TALKERS = {"kinds": ["text"]}
+
+
+def listed(upstream: FakeUpstream) -> str:
+    rows = [
+        f"bulk-{number},openai_compatible,{UPSTREAM_SECRET}-b{number},{upstream.url}/v1"
+        for number in range(20)
+    ]
+    rows[7] = f"bulk-7,betamax,{UPSTREAM_SECRET}-b7,{upstream.url}/v1"
+    rows[13] = f",openai_compatible,{UPSTREAM_SECRET}-b13,ftp://nowhere"
+    return "\n".join(["name,provider,secret,base_url", *rows])
+
+
+def names(owner: Browser) -> set[str]:
+    return {row["name"] for row in owner.get("/accounts?q=bulk-")["data"]}
+
+
+def test_twenty_accounts_with_two_bad_rows(owner: Browser, upstream: FakeUpstream) -> None:
+    text = listed(upstream)
+    planned = owner.post("/accounts/import", json={"text": text, "defaults": TALKERS})
+    assert planned["dry_run"] and (planned["new"], planned["exists"], planned["errors"]) == (18, 0, 2)
+    assert [row["row"] for row in planned["rows"] if row["result"] == "error"] == [8, 14]
+    bad = planned["rows"][7]
+    assert (bad["name"], bad["param"]) == ("bulk-7", "provider") and "betamax" in bad["message"]
+    assert names(owner) == set()  # nothing happened yet
+    done = owner.post("/accounts/import", json={"text": text, "dry_run": False, "defaults": TALKERS})
+    assert (done["new"], done["errors"]) == (18, 2)
+    assert [row["result"] for row in done["rows"]].count("added") == 18
+    assert len(names(owner)) == 18
+
+
+def test_nothing_is_overwritten_unless_it_is_said(owner: Browser, upstream: FakeUpstream) -> None:
+    text = "name,provider,base_url,weight\nbulk-0,openai_compatible," + f"{upstream.url}/v1,7"
+    again = owner.post("/accounts/import", json={"text": text, "dry_run": False, "defaults": TALKERS})
+    assert (again["exists"], again["rows"][0]["result"]) == (1, "exists")
+    [row] = owner.get("/accounts?q=bulk-0")["data"]
+    assert row["weight"] == 1
+    updated = owner.post("/accounts/import", json={"text": text, "dry_run": False, "on_conflict": "update"})
+    assert updated["rows"][0]["result"] == "updated"
+    [row] = owner.get("/accounts?q=bulk-0")["data"]
+    assert (row["weight"], row["secret_hint"]) == (7, "…d-b0")  # its secret was not in the list and stays
+    same_secret = (
+        f"name,provider,secret,base_url\nbulk-new,openai_compatible,{UPSTREAM_SECRET}-b1,{upstream.url}/v1"
+    )
+    assert (
+        owner.post("/accounts/import", json={"text": same_secret})["rows"][0]["outcome"] == "duplicate_secret"
+    )
+
+
+def test_other_forms_of_list(owner: Browser, upstream: FakeUpstream) -> None:
+    defaults = {"provider": "openai_compatible", "base_url": f"{upstream.url}/v1"}
+    lines = owner.post(
+        "/accounts/import",
+        json={"text": f"{UPSTREAM_SECRET}-l1\n\n{UPSTREAM_SECRET}-l2\n", "defaults": defaults},
+    )
+    assert (lines["new"], lines["errors"]) == (2, 0)
+    document = json.dumps([{"name": "from json", "secret": f"{UPSTREAM_SECRET}-j"} | defaults])
+    assert owner.post("/accounts/import", json={"text": document, "format": "json"})["new"] == 1
+    assert owner.refused("POST", "/accounts/import", json={"text": "[{", "format": "json"})[0] == 400
+    assert owner.refused("POST", "/accounts/import", json={"text": document, "format": "yaml"})[0] == 400
+
+
+def test_an_export_without_secrets(viewer: Browser, owner: Browser) -> None:
+    answer = viewer.ask("GET", "/accounts/export")
+    rows = answer.json()
+    assert {row["name"] for row in rows} >= {"bulk-0", "bulk-1"}
+    assert "studio" not in {row["name"] for row in rows}  # it is built in
+    assert not any(row.get("secret") for row in rows)
+    assert "attachment" in answer.headers["content-disposition"]
+    text = owner.ask("POST", "/accounts/export", json={"format": "csv"}).text
+    assert not any(row.get("secret") for row in csv.DictReader(io.StringIO(text.removeprefix("\ufeff"))))
+
+
+def test_secrets_leave_only_with_the_password(owner: Browser, viewer: Browser, nobody: Browser) -> None:
+    def exported(who: Browser, **wish: Any) -> Any:
+        return who.ask("POST", "/accounts/export", json={"secrets": True} | wish)
+
+    for wish in ({}, {"password": "not this one"}):
+        refused = exported(owner, **wish)
+        assert (refused.status_code, refused.json()["error"]["param"]) == (400, "password")
+    assert exported(viewer, password=PASSWORD).status_code == 403
+    secrets = {row["name"]: row["secret"] for row in exported(owner, password=PASSWORD).json()}
+    assert secrets["bulk-1"] == f"{UPSTREAM_SECRET}-b1"
+    by_token = nobody.http.post(
+        "/accounts/export", json={"secrets": True}, headers={"authorization": f"Bearer {TOKEN}"}
+    )
+    assert by_token.status_code == 200
+    [told] = owner.get("/audit?action=accounts.exported&actor=token&limit=1")["data"]
+    assert told["after"] == {"format": "json", "with_secrets": True}
+
+
+@pytest.mark.parametrize("form", ["json", "csv"])
+def test_what_was_exported_can_be_imported(owner: Browser, form: str) -> None:
+    owner.must("PATCH", "/accounts/bulk-1", json={"options": {"image_seconds": 300}})
+    text = owner.ask(
+        "POST", "/accounts/export", json={"format": form, "secrets": True, "password": PASSWORD}
+    ).text
+    for row in owner.get("/accounts?q=bulk-")["data"]:
+        owner.must("DELETE", f"/accounts/{row['id']}", status=204)
+    assert names(owner) == set()
+    done = owner.post("/accounts/import", json={"text": text, "format": form, "dry_run": False})
+    assert [row for row in done["rows"] if row["result"] == "error"] == []
+    assert len(names(owner)) == 18
+    assert owner.get("/accounts/bulk-1")["options"] == {"image_seconds": 300}
+    [row] = owner.get("/accounts?q=bulk-0")["data"]
+    assert (row["weight"], row["secret_hint"]) == (7, "…d-b0")

@@ -1,0 +1,88 @@
+"""Webhooks of all owners in the panel: endpoints, a sample, what was delivered, and sending it again."""
+
+from typing import Any
+
+import pytest
+from standardwebhooks import Webhook
+
+from tests.admin.conftest import Browser, make
+from tests.serving import GatewayProcess, until
+from tests.webhooks.receiver import Receiver
+
+
+@pytest.fixture(scope="module")
+def endpoint(owner: Browser, receiver: Receiver, gateway: GatewayProcess, farm: Any) -> Any:
+    """Of a key of its own, with its secrets."""
+    key = owner.post("/keys", status=201, json={"name": "listener"})
+    wish = {"owner": key["owner"], "name": "ours", "url": f"{receiver.url}?token=hidden-in-the-panel"}
+    return owner.post("/webhooks/endpoints", status=201, json=wish) | {"key": key["secret"]}
+
+
+def test_an_endpoint_is_shown_without_its_secret(owner: Browser, endpoint: Any) -> None:
+    [shown] = owner.get(f"/webhooks/endpoints?owner={endpoint['owner']}")["data"]
+    assert "secret" not in shown and endpoint["secret"] not in str(shown)
+    assert shown["url"].endswith("?token=•••") and endpoint["secret"].endswith(shown["secret_hint"][-4:])
+    for wish in (
+        {"url": "ftp://x"},
+        {"url": "http://10.1.1.1/"},
+        {"name": ""},
+        {"event_types": ["video.lost"]},
+    ):
+        fields = {"owner": endpoint["owner"], "name": "x", "url": endpoint["url"]} | wish
+        assert owner.refused("POST", "/webhooks/endpoints", json=fields)[0] == 400, wish
+    assert (
+        owner.refused("POST", "/webhooks/endpoints", json={"name": "x", "url": "https://e.example/"})[0]
+        == 400
+    )
+
+
+def test_a_sample_arrives_and_is_signed(owner: Browser, endpoint: Any, receiver: Receiver) -> None:
+    seen = len(receiver.seen)
+    sent = owner.post(f"/webhooks/endpoints/{endpoint['id']}/test", json={"event_type": "video.failed"})
+    assert (sent["status"], sent["error"]) == (200, None)
+    message = receiver.seen[seen]
+    Webhook(endpoint["secret"]).verify(message.body, message.headers)
+    assert message.event["type"] == "video.failed"
+
+
+def test_a_delivery_is_told_with_its_attempts_and_sent_again(
+    owner: Browser, endpoint: Any, receiver: Receiver, gateway: GatewayProcess
+) -> None:
+    task = make(gateway, endpoint["key"], prompt="tell me")
+    query = f"/webhooks/deliveries?endpoint={endpoint['id']}&state=delivered"
+    [found] = until(lambda: owner.get(query)["data"])
+    assert (found["task_id"], found["event"], found["attempts"]) == (task, "video.completed", 1)
+    detail = owner.get(f"/webhooks/deliveries/{found['id']}")
+    assert task in detail["body"] and [each["status"] for each in detail["attempt_log"]] == [200]
+    assert [row["id"] for row in owner.get(f"/tasks/{task}")["webhooks"]] == [found["id"]]
+    assert owner.get(f"/webhooks/deliveries?task={task}&owner={endpoint['owner']}")["data"] == [found]
+    assert owner.get(f"/webhooks/deliveries?endpoint={endpoint['id']}&state=failed")["data"] == []
+    seen = len(receiver.seen)
+    owner.post(f"/webhooks/deliveries/{found['id']}/resend")
+    again = until(lambda: receiver.seen[seen:])[0]
+    assert again.id == found["id"] and again.body.decode() == detail["body"]
+    until(lambda: len(owner.get(f"/webhooks/deliveries/{found['id']}")["attempt_log"]) == 2)
+    assert owner.refused("POST", "/webhooks/deliveries/nobody/resend")[0] == 404
+
+
+def test_changed_turned_off_and_removed(owner: Browser, endpoint: Any, receiver: Receiver) -> None:
+    path = f"/webhooks/endpoints/{endpoint['id']}"
+    assert owner.must("PATCH", path, json={"name": "new name"})["name"] == "new name"
+    turned = owner.post(f"{path}/rotate", json={"keep_old": True})
+    assert turned["secret"] != endpoint["secret"]
+    seen = len(receiver.seen)
+    owner.post(f"{path}/test")
+    message = receiver.seen[seen]
+    for secret in (turned["secret"], endpoint["secret"]):  # the old one signs along
+        Webhook(secret).verify(message.body, message.headers)
+    off = owner.post(f"{path}/disable")
+    assert (off["enabled"], off["disabled_reason"]) == (False, "by the operator")
+    assert owner.must("PATCH", path, json={"name": "back"})["enabled"]
+    owner.must("DELETE", path, status=204)
+    for method, where in (
+        ("PATCH", path),
+        ("DELETE", path),
+        ("POST", f"{path}/test"),
+        ("POST", f"{path}/disable"),
+    ):
+        assert owner.refused(method, where, json={})[0] == 404

@@ -1,0 +1,137 @@
+"""Two gateways: one that is set up, one that is empty; and a place that keeps what is sent there."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from pydantic import SecretStr
+
+from app.accounts.drafts import AccountDraft, read
+from app.catalog.documents import read_route
+from app.catalog.price import read_price
+from app.db.session import Database
+from app.media.delivery.documents import DeliveryOptions
+from app.parts import Parts
+from app.webhooks.notice_options import NoticeOptions
+from app.webhooks.signing import new_secret
+from tests.media.conftest import Serve, serve
+from tests.tasks.conftest import Bench, migrated, replica, settings_for, store_url, upstream
+from tests.upstream import FakeUpstream
+
+__all__ = ["migrated", "serve", "store_url", "upstream"]
+SECRETS = (
+    "account-secret-canary",
+    "proxy-password-canary",
+    "option-secret-canary",
+    "resolver-secret-canary",
+    "token-canary",
+)
+Open = Callable[..., Awaitable[Bench]]
+one_store = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+@pytest.fixture
+async def opened(
+    tmp_path: Path, migrated: Callable[[str], None], upstream: FakeUpstream
+) -> AsyncIterator[Open]:
+    """``await opened("name")``: a gateway of its own on SQLite; ``root`` is its root key."""
+    made: list[Any] = []
+
+    async def make(name: str, *, root: str = "0123456789abcdef0123456789abcdef", **more: Any) -> Bench:
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        url = f"sqlite+aiosqlite:///{folder / 'test.db'}"
+        migrated(url)
+        context = replica(settings_for(folder, url, secret_key=SecretStr(root), **more), upstream)
+        made.append(context)
+        return await context.__aenter__()
+
+    yield make
+    for context in made:
+        await context.__aexit__(None, None, None)
+
+
+@pytest.fixture
+async def full(store_url: str, tmp_path: Path, upstream: FakeUpstream) -> AsyncIterator[Bench]:
+    """On both stores: one of everything."""
+    async with replica(settings_for(tmp_path, store_url), upstream) as bench:
+        await fill(bench.parts, upstream)
+        yield bench
+
+
+async def fill(parts: Parts, upstream: FakeUpstream) -> None:
+    main = await parts.book.add(read(AccountDraft, MAIN | {"base_url": f"{upstream.url}/v1"}))
+    await parts.book.add(read(AccountDraft, {"name": "spare", "provider": "openai_compatible"} | OFF))
+    by_id = {"account": main.account.id, "model": "upstream-model", "weight": 2}
+    route = {"model": "films", "candidates": [by_id, {"tag": "pro"}], "note": "ours"}
+    await parts.catalog.routes.put(read_route(route))
+    await parts.catalog.routes.put(read_route({"model": "movies", "alias_of": "films"}))
+    await parts.books.prices.set("veo*", read_price({"per_second": {"720p": "0.10"}}))
+    key, _ = await parts.keys.make({"name": "shop", "budget_daily": "2.5", "networks": ["10.0.0.0/8"]})
+    await parts.keys.make({"name": "studio", "project": "films", "models": ["sora-2*"], "rpm": 6})
+    await parts.endpoints.create(
+        key.owner, name="hook", url="https://example.com/hook", event_types=["video.failed"]
+    )
+    resolver = {"name": "r", "url": "https://example.com/resolve", "secret": "resolver-secret-canary"}
+    await parts.options.write(DeliveryOptions, {"resolvers": [resolver]})
+    receiver = {"name": "pager", "url": "https://example.com/", "token": "token-canary"}
+    await parts.options.write(NoticeOptions, {"receivers": [receiver | {"secret": new_secret()}]})
+
+
+OFF = {"base_url": "https://example.com/v1", "secret": "s2", "enabled": False}
+MAIN: dict[str, Any] = {
+    "name": "main",
+    "provider": "openai_compatible",
+    "secret": "account-secret-canary",
+    "proxy": "http://user:proxy-password-canary@10.9.8.7:3128",
+    "models": {"sora-2": "upstream-model"},
+    "kinds": ["video"],
+    "slots": 3,
+    "limits": {"video": 2},
+    "options": {"session_token": "option-secret-canary", "poll_seconds": 5},
+    "tags": ["pro", "eu"],
+    "plan": "team",
+    "note": "paid until May",
+    "weight": 2.5,
+    "tier": 1,
+    "rpm": 30,
+    "quota": {"unit": "usd", "limit": "50", "left": "12.5", "period": "month"},
+    "expires_at": 2_000_000_000.0,
+}
+
+
+class Shelf:
+    """Keeps the last body that was put there, as JSON stores do; ``statuses`` are answered first."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.kept = b""
+        self.wrapped = False
+        self.statuses: list[int] = []
+        self.seen: list[tuple[str, str]] = []
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        self.seen.append((request.method, request.headers.get("x-master-key", "")))
+        body = await request.read()
+        if self.statuses:
+            return web.Response(status=self.statuses.pop(0))
+        if request.method in ("PUT", "POST"):
+            self.kept = body
+            return web.json_response({"ok": True})
+        text = b'{"record": ' + self.kept + b', "metadata": {}}' if self.wrapped else self.kept
+        return web.Response(body=text, content_type="application/json")
+
+
+@pytest.fixture
+async def shelf(serve: Serve) -> Shelf:
+    made = Shelf()
+    made.url = await serve(made.answer)
+    return made
+
+
+async def marks_over(database: Database) -> None:
+    """As if much time had gone by."""
+    async with database.write() as connection:
+        await connection.exec_driver_sql("DELETE FROM marks")

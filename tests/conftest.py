@@ -1,0 +1,109 @@
+"""Stores to test on: SQLite always, PostgreSQL where a server answers, and what to say when none does."""
+
+import asyncio
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+POSTGRES_URL = os.environ.get("FILMGATE_TEST_POSTGRES_URL", "postgresql://postgres@127.0.0.1:5432/test")
+REDIS_URL = os.environ.get("FILMGATE_TEST_REDIS_URL", "redis://127.0.0.1:6379/0")
+REQUIRE_ALL = os.environ.get("FILMGATE_TEST_REQUIRE_ALL") == "1"
+
+
+class Announcer:
+    """Says at once which test failed: a run that is cut short has no summary."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        terminal = self._config.pluginmanager.get_plugin("terminalreporter")
+        if report.failed and terminal is not None:
+            terminal.write_line(f"\nFAILED {report.nodeid} ({report.when})\n{str(report.longrepr)[-1500:]}")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not os.environ.get("PYTEST_XDIST_WORKER"):
+        config.pluginmanager.register(Announcer(config))
+
+
+def leave_out(reason: str) -> None:
+    """Skip with a reason, or fail where everything is required."""
+    if REQUIRE_ALL:
+        pytest.fail(f"required here: {reason}")
+    pytest.skip(reason)
+
+
+async def _answers() -> bool:
+    try:
+        connection = await asyncpg.connect(POSTGRES_URL, timeout=5)
+    except (OSError, TimeoutError, asyncpg.PostgresError):
+        return False
+    await connection.close()
+    return True
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> str:
+    if not asyncio.run(_answers()):
+        leave_out("no PostgreSQL server answers (FILMGATE_TEST_POSTGRES_URL)")
+    return POSTGRES_URL
+
+
+async def _run(sql: str) -> None:
+    connection = await asyncpg.connect(POSTGRES_URL)
+    try:
+        await connection.execute(sql)
+    finally:
+        await connection.close()
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str) -> Iterator[str]:
+    """A database of its own for one test."""
+    name = f"filmgate_{secrets.token_hex(6)}"
+    asyncio.run(_run(f"CREATE DATABASE {name}"))
+    yield f"{postgres_server.rsplit('/', 1)[0]}/{name}"
+    asyncio.run(_run(f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The same test on both stores."""
+    if request.param == "sqlite":
+        return f"sqlite+aiosqlite:///{tmp_path / 'test.db'}"
+    url = str(request.getfixturevalue("postgres_url"))
+    return url.replace("postgresql://", "postgresql+asyncpg://")
+
+
+async def _pongs() -> bool:
+    async with Redis.from_url(REDIS_URL, socket_connect_timeout=2, socket_timeout=2) as client:
+        try:
+            await client.ping()
+        except RedisError:
+            return False
+        return True
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> str:
+    """Of a server that others use too: every test takes keys of its own."""
+    if not asyncio.run(_pongs()):
+        leave_out("no Redis server answers (FILMGATE_TEST_REDIS_URL)")
+    return REDIS_URL
+
+
+@pytest.fixture(scope="session")
+def node() -> str:
+    found = shutil.which("node")
+    if not found or not shutil.which("npm"):
+        leave_out("Node.js and npm are not installed")
+    assert found
+    return found

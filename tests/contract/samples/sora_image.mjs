@@ -1,0 +1,26 @@
+var myHeaders = new Headers();
+myHeaders.append("Authorization", "Bearer {{YOUR_API_KEY}}");
+myHeaders.append("Content-Type", "application/json");
+var raw = JSON.stringify({
+   "prompt": "string",
+   "model": "sora-2",
+   "images": [
+      "string"
+   ],
+   "aspect_ratio": "16:9",
+   "hd": true,
+   "duration": "10",
+   "notify_hook": "string",
+   "watermark": true,
+   "private": true
+});
+var requestOptions = {
+   method: 'POST',
+   headers: myHeaders,
+   body: raw,
+   redirect: 'follow'
+};
+fetch("/v2/videos/generations", requestOptions)
+   .then(response => response.text())
+   .then(result => console.log(result))
+   .catch(error => console.log('error', error));

@@ -1,0 +1,2 @@
+curl -X GET "/v2/videos/generations/{task_id}" \
+  -H "Authorization: Bearer <API-Key>"

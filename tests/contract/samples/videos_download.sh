@@ -1,0 +1,3 @@
+curl -X GET "https://api.apiyi.com/v1/videos/video_abc123def456/content" \
+  -H "Authorization: sk-your-api-key-here" \
+  -o video.mp4

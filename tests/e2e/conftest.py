@@ -1,0 +1,145 @@
+"""One gateway for all of these tests: the studio for videos, a fake upstream for text, three keys."""
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import httpx2
+import pytest
+from openai import OpenAI
+
+from app.parts import Parts
+from app.providers.base import Account, Kind
+from tests.serving import KEY, GatewayProcess
+from tests.upstream import FakeUpstream
+from tests.upstream.vendors.anthropic import AnthropicServer
+from tests.upstream.vendors.openai_words import WordsServer
+
+ROOT_KEY = "a-root-key-for-tests-0123456789abcdef"
+NODE = Path(__file__).parent / "node"
+UPSTREAM_SECRET = "upstream-secret-canary-4711"
+
+
+@dataclass(frozen=True)
+class Keys:
+    """``other`` is somebody else's; ``manual`` speaks the async-videos manual's dialect; ``project`` are two
+    keys of one project."""
+
+    other: str
+    manual: str
+    lister: str
+    node: str
+    project: tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A running gateway and what stands around it."""
+
+    gateway: GatewayProcess
+    upstream: FakeUpstream
+    words: WordsServer
+    claude: AnthropicServer
+    keys: Keys
+
+    @property
+    def base(self) -> str:
+        return f"{self.gateway.url}/v1"
+
+
+async def _fill(parts: Parts, upstream: str, *, words: str, claude: str) -> Keys:
+    account = Account(
+        id="",
+        provider="openai_compatible",
+        name="text",
+        base_url=f"{upstream}/v1",
+        secret=UPSTREAM_SECRET,
+        models={"house-chat": "fake-chat", "house-embedding": "fake-embedding"},
+        kinds=frozenset({"text"}),
+        slots=20,
+    )
+    await parts.pool.add(account)
+    models = {"house-words": "vendor-words", "house-image": "vendor-image"}
+    kinds = frozenset[Kind]({"text", "image", "audio"})
+    await parts.pool.add(replace(account, name="words", base_url=f"{words}/v1", models=models, kinds=kinds))
+    native = replace(account, name="claude", provider="anthropic", base_url=claude)
+    await parts.pool.add(
+        replace(native, secret=AnthropicServer.key, models={"house-claude": "vendor-claude"})
+    )
+    return Keys(
+        other=await parts.keys.create("other"),
+        manual=await parts.keys.create("manual", options={"videos_dialect": "manual"}),
+        lister=await parts.keys.create("lister"),
+        node=await parts.keys.create("node"),
+        project=(
+            await parts.keys.create("one", project="film"),
+            await parts.keys.create("two", project="film"),
+        ),
+    )
+
+
+@contextmanager
+def _running(folder: Path, **environment: str) -> Iterator[Setting]:
+    gateway = GatewayProcess(folder, FILMGATE_STUDIO="on", **environment)
+    with ExitStack() as stack:
+        upstream = stack.enter_context(FakeUpstream())
+        words, claude = stack.enter_context(WordsServer()), stack.enter_context(AnthropicServer())
+        keys = gateway.prepare(lambda parts: _fill(parts, upstream.url, words=words.url, claude=claude.url))
+        stack.enter_context(gateway)
+        yield Setting(gateway, upstream, words, claude, keys)
+
+
+@pytest.fixture(scope="session")
+def setting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setting]:
+    with _running(tmp_path_factory.mktemp("gateway"), FILMGATE_SECRET_KEY=ROOT_KEY) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def short_lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setting]:
+    """A gateway of its own that keeps what it made for one second."""
+    with _running(tmp_path_factory.mktemp("short"), FILMGATE_RESULT_TTL_SECONDS="1") as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def client(setting: Setting) -> Iterator[OpenAI]:
+    """The official SDK, which repeats nothing by itself here."""
+    with OpenAI(base_url=setting.base, api_key=KEY, max_retries=0) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def stranger(setting: Setting) -> Iterator[OpenAI]:
+    """The same with somebody else's key."""
+    with OpenAI(base_url=setting.base, api_key=setting.keys.other, max_retries=0) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def http(setting: Setting) -> Iterator[httpx2.Client]:
+    """Plain HTTP with the key."""
+    with setting.gateway.client() as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def keyless(setting: Setting) -> Iterator[httpx2.Client]:
+    with httpx2.Client(base_url=setting.gateway.url, timeout=60) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def packages(node: str) -> Path:
+    """Installed from the lock file, once; kept until the lock file changes."""
+    lock = (NODE / "package-lock.json").read_text()
+    mark = NODE / "node_modules" / ".installed-from"
+    if not mark.exists() or mark.read_text() != lock:
+        done = subprocess.run(
+            ["npm", "ci", "--no-audit", "--no-fund"], cwd=NODE, capture_output=True, text=True, timeout=300
+        )
+        assert done.returncode == 0, done.stderr
+        mark.write_text(lock)
+    return NODE

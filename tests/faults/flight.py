@@ -1,0 +1,41 @@
+"""One server with twenty tasks in flight, and what became of them after a fault."""
+
+import time
+from typing import Any
+
+from app.parts import Parts
+from tests.faults.ledger import Ledger, Tally
+from tests.serving import GatewayProcess, until
+from tests.upstream import FakeUpstream
+
+TASKS = 20
+
+
+def begin(gateway: GatewayProcess, upstream: FakeUpstream) -> Ledger:
+    gateway.add_upstream(upstream.url, slots=TASKS)
+    gateway.start()
+    ledger = Ledger()
+    with gateway.client() as client:
+        ledger.ask_more(client, TASKS)
+    until(lambda: upstream.counters().jobs == TASKS)
+    return ledger
+
+
+def finish(gateway: GatewayProcess, upstream: FakeUpstream, ledger: Ledger) -> Tally:
+    began = time.monotonic()
+    with gateway.client() as client:
+        until(lambda: client.get("/readyz").status_code == 200)
+        ledger.finish(client, within=60)
+    recovery = time.monotonic() - began
+    gateway.stop()
+    slots: int = gateway.prepare(_slots)
+    return ledger.tally(upstream.counters(), runs=1, in_flight=TASKS, slots=slots, recovery=recovery)
+
+
+async def _slots(parts: Parts) -> Any:
+    return (await parts.repository.counts())["slots"]
+
+
+def all_completed(tally: Tally, ledger: Ledger) -> bool:
+    """Nothing lost, sent twice or stuck, and no task that nobody knows of."""
+    return tally.good and all(one.status == "completed" for one in ledger.asked)

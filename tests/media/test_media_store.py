@@ -1,0 +1,318 @@
+"""One behaviour, two places: a folder, and an object store spoken to over HTTP."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from pathlib import Path
+
+import pytest
+
+from app.errors import NotFound, PollFailed, Unavailable
+from app.media.retention import purge, task_folders
+from app.media.store import PIECE_BYTES, MediaStore
+from tests.media.bucket import Bucket
+from tests.media.conftest import Serve
+
+MEGABYTE = 1024 * 1024
+TASK = "0123456789abcdef0123456789abcdef"
+
+
+@pytest.fixture
+def bucket() -> Bucket:
+    return Bucket()
+
+
+@pytest.fixture(scope="session")
+def credentials() -> None:
+    # The object store reads its credentials from the environment, as everywhere.
+    os.environ.update(AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test-secret", AWS_REGION="us-east-1")
+
+
+@pytest.fixture(params=["folder", "s3"])
+async def either(
+    request: pytest.FixtureRequest, tmp_path: Path, serve: Serve, bucket: Bucket, credentials: None
+) -> MediaStore:
+    if request.param == "folder":
+        return MediaStore.open("", folder=tmp_path / "files")
+    endpoint = await serve(bucket.answer)
+    return MediaStore.open("s3://bucket/some/prefix", folder=tmp_path, endpoint=endpoint)
+
+
+async def pieces(count: int, *, size: int = MEGABYTE, fail: bool = False) -> AsyncIterator[bytes]:
+    for number in range(count):
+        yield bytes([number]) * size
+    if fail:
+        raise PollFailed("cut")
+
+
+async def collect(store: MediaStore, key: str, start: int = 0, end: int | None = None) -> bytes:
+    async with aclosing(store.stream(key, start, end)) as source:
+        return b"".join([piece async for piece in source])
+
+
+def files_in(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+async def test_put_and_read_back(either: MediaStore) -> None:
+    assert await either.put("inputs/1/0.png", b"abc") == 3
+    assert await either.get("inputs/1/0.png") == b"abc"
+    assert await either.put("inputs/1/0.png", b"replaced") == 8
+    assert await either.get("inputs/1/0.png") == b"replaced"
+    assert await either.put("inputs/1/empty", b"") == 0
+    assert await either.get("inputs/1/empty") == b""
+    assert await collect(either, "inputs/1/empty") == b""
+
+
+async def test_streams_both_ways(either: MediaStore) -> None:
+    assert await either.put("tasks/1/video.mp4", pieces(12)) == 12 * MEGABYTE
+    whole = b"".join([piece async for piece in pieces(12)])
+    assert await collect(either, "tasks/1/video.mp4") == whole
+    assert await collect(either, "tasks/1/video.mp4", 5 * MEGABYTE - 1, 5 * MEGABYTE + 2) == b"\4\5\5"
+    assert await collect(either, "tasks/1/video.mp4", 12 * MEGABYTE - 1) == b"\x0b"
+    found = await either.head("tasks/1/video.mp4")
+    assert (found.key, found.size) == ("tasks/1/video.mp4", 12 * MEGABYTE)
+    assert found.etag.startswith('"')
+    assert found.etag.endswith('"')
+    assert found.modified.tzinfo is not None
+
+
+async def test_a_changed_file_has_another_etag(either: MediaStore) -> None:
+    await either.put("a/b", b"one")
+    before = await either.head("a/b")
+    await either.put("a/b", b"two!")
+    assert (await either.head("a/b")).etag != before.etag
+
+
+async def test_a_source_that_fails_leaves_nothing(either: MediaStore, bucket: Bucket, tmp_path: Path) -> None:
+    await either.put("tasks/1/kept", b"before")
+    for key in ("tasks/1/kept", "tasks/1/new"):
+        with pytest.raises(PollFailed, match="cut"):
+            await either.put(key, pieces(12, fail=True))
+    assert await either.get("tasks/1/kept") == b"before"
+    with pytest.raises(NotFound):
+        await either.head("tasks/1/new")
+    assert bucket.uploads == {}
+    assert len(files_in(tmp_path)) == (0 if bucket.objects else 1)
+
+
+async def test_a_cancelled_put_leaves_nothing(store: MediaStore, tmp_path: Path) -> None:
+    begun = asyncio.Event()
+
+    async def stuck() -> AsyncIterator[bytes]:
+        for _ in range(12):
+            yield b"x" * MEGABYTE
+        begun.set()
+        await asyncio.Event().wait()
+
+    task = asyncio.ensure_future(store.put("tasks/1/video.mp4", stuck()))
+    await begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    with pytest.raises(NotFound):
+        await store.head("tasks/1/video.mp4")
+    await store.delete("tasks/1")
+    assert files_in(tmp_path) == []
+
+
+async def test_missing_files(either: MediaStore) -> None:
+    await either.put("tasks/1/video.mp4", b"x")
+    for key in ("tasks/2/video.mp4", "tasks/1", "nothing"):
+        with pytest.raises(NotFound):
+            await either.head(key)
+        with pytest.raises(NotFound):
+            await either.get(key)
+        with pytest.raises(NotFound):
+            await collect(either, key)
+    await either.delete("nothing/at/all")
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "",
+        "/",
+        "/etc/passwd",
+        "..",
+        "a/../b",
+        "a/..",
+        "./a",
+        "a//b",
+        "a/",
+        "a\\b",
+        "a\0",
+        "a b",
+        "é",
+        "a%2e%2e/b",
+        ".hidden",
+        "a\n",
+        "x" * 600,
+    ],
+)
+async def test_odd_keys_are_never_found(store: MediaStore, key: str) -> None:
+    with pytest.raises(NotFound):
+        await store.put(key, b"x")
+    with pytest.raises(NotFound):
+        await store.head(key)
+    with pytest.raises(NotFound):
+        await store.get(key)
+    with pytest.raises(NotFound):
+        await collect(store, key)
+    with pytest.raises(NotFound):
+        await store.delete(key)
+    with pytest.raises(NotFound):
+        store.local_path(key)
+
+
+async def test_deleting_a_task_takes_all_of_it_and_no_other(either: MediaStore) -> None:
+    other = "f" * 32
+    keys = [f"tasks/{TASK}/video.mp4", f"tasks/{TASK}/deep/er.webp", f"inputs/{TASK}/0.png"]
+    beside = [f"tasks/{other}/video.mp4", f"tasks/{TASK}0/video.mp4", f"inputs/{other}/0.png"]
+    for key in keys + beside:
+        await either.put(key, b"x")
+    await purge(either, TASK)
+    await purge(either, TASK)
+    for key in keys:
+        with pytest.raises(NotFound):
+            await either.head(key)
+    for key in beside:
+        assert (await either.head(key)).size == 1
+    for wrong in ("", "..", TASK.upper(), TASK + "/x"):
+        with pytest.raises(ValueError, match="task id"):
+            task_folders(wrong)
+
+
+async def test_deleting_one_file(either: MediaStore) -> None:
+    await either.put("a/one", b"x")
+    await either.put("a/one.more", b"x")
+    await either.delete("a/one")
+    with pytest.raises(NotFound):
+        await either.head("a/one")
+    assert await either.get("a/one.more") == b"x"
+
+
+async def test_remains_of_a_crash_go_with_the_task(store: MediaStore, tmp_path: Path) -> None:
+    await store.put(f"tasks/{TASK}/video.mp4", b"x")
+    (tmp_path / "files/tasks" / TASK / "thumbnail.webp#1").write_bytes(b"half")
+    await purge(store, TASK)
+    assert files_in(tmp_path) == []
+    assert not (tmp_path / "files/tasks" / TASK).exists()
+
+
+async def test_local_path(store: MediaStore, tmp_path: Path, serve: Serve, credentials: None) -> None:
+    await store.put("a/b", b"x")
+    path = store.local_path("a/b")
+    assert path is not None
+    assert path.read_bytes() == b"x"
+    assert MediaStore.open("s3://bucket", folder=tmp_path).local_path("a/b") is None
+
+
+async def test_check_leaves_no_trace(either: MediaStore, bucket: Bucket, tmp_path: Path) -> None:
+    await either.check()
+    assert bucket.objects == {}
+    assert files_in(tmp_path) == []
+
+
+async def test_a_folder_that_went_read_only_is_said_so(store: MediaStore, tmp_path: Path) -> None:
+    (tmp_path / "files" / "probe").write_bytes(b"a file where a folder should be")
+    with pytest.raises(Unavailable):
+        await store.check()
+
+
+async def test_an_object_store_that_is_away(
+    tmp_path: Path, serve: Serve, bucket: Bucket, credentials: None
+) -> None:
+    endpoint = await serve(bucket.answer)
+    away = MediaStore.open("s3://bucket", folder=tmp_path, endpoint=endpoint)
+    await away.put("a/b", b"x")
+    bucket.broken = True
+    with pytest.raises(Unavailable):
+        await away.get("a/b")
+    with pytest.raises(Unavailable):
+        await away.put("a/c", b"x")
+    with pytest.raises(Unavailable):
+        await away.check()
+
+
+async def test_an_object_store_that_falls_silent_is_given_up(
+    tmp_path: Path, serve: Serve, bucket: Bucket, credentials: None
+) -> None:
+    endpoint = await serve(bucket.answer)
+    store = MediaStore.open("s3://bucket", folder=tmp_path, endpoint=endpoint, stall_seconds=0.2)
+    bucket.faults = ["silent"] * 10
+    with pytest.raises(Unavailable):
+        await store.put("a/b", b"x")
+    bucket.leaving.set()
+    assert bucket.objects == {}
+
+
+@pytest.mark.parametrize("fault", [500, "abort"])
+async def test_an_upload_that_is_cut_goes_on(
+    tmp_path: Path, serve: Serve, bucket: Bucket, *, credentials: None, fault: int | str
+) -> None:
+    endpoint = await serve(bucket.answer)
+    store = MediaStore.open("s3://bucket", folder=tmp_path, endpoint=endpoint)
+    whole = b"".join([piece async for piece in pieces(12)])
+    bucket.faults = [fault, fault]
+    assert await store.put("a/b", pieces(12)) == len(whole)
+    assert await store.get("a/b") == whole
+
+
+async def test_an_upload_that_breaks_off_leaves_nothing_to_be_found(
+    tmp_path: Path, serve: Serve, bucket: Bucket, credentials: None
+) -> None:
+    endpoint = await serve(bucket.answer)
+    store = MediaStore.open("s3://bucket", folder=tmp_path, endpoint=endpoint)
+
+    async def gone_in_the_middle() -> AsyncIterator[bytes]:
+        async for piece in pieces(12):
+            yield piece
+            bucket.broken = len(bucket.uploads) > 0
+
+    with pytest.raises(Unavailable):
+        await store.put("a/b", gone_in_the_middle())
+    bucket.broken = False
+    with pytest.raises(NotFound):
+        await store.head("a/b")
+
+
+async def test_a_slow_reader_is_no_stalled_store(
+    tmp_path: Path, serve: Serve, bucket: Bucket, credentials: None
+) -> None:
+    endpoint = await serve(bucket.answer)
+    store = MediaStore.open("s3://bucket", folder=tmp_path, endpoint=endpoint, stall_seconds=0.3)
+    bucket.objects["a/b"] = bytes(20 * MEGABYTE)
+    read = 0
+    async with aclosing(store.stream("a/b")) as source:
+        async for piece in source:
+            if read % (5 * MEGABYTE) == 0:
+                await asyncio.sleep(0.4)  # longer than a store may be silent
+            read += len(piece)
+    assert read == 20 * MEGABYTE
+    assert [line for line in bucket.seen if line.startswith("GET")] == ["GET /bucket/a/b"]
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+async def test_a_reader_that_leaves_lets_go_of_the_file(store: MediaStore) -> None:
+    await store.put("a/b", pieces(2))
+    before = open_files()
+    source = store.stream("a/b")
+    assert len(await anext(source)) == PIECE_BYTES
+    assert open_files() == before + 1
+    await source.aclose()
+    assert open_files() == before
+
+
+async def test_a_reader_keeps_its_file_when_it_is_replaced_or_deleted(store: MediaStore) -> None:
+    await store.put("a/b", pieces(2))
+    async with aclosing(store.stream("a/b")) as source:
+        first = await anext(source)
+        await store.put("a/b", b"new")
+        await store.delete("a")
+        rest = [piece async for piece in source]
+    assert len(first) + sum(map(len, rest)) == 2 * MEGABYTE

@@ -1,0 +1,116 @@
+"""Pictures of every page, light, dark and in Chinese: ``make screenshots`` (needs chromium).
+
+All go to docs/screenshots/all/, which git leaves out; the best four, small enough to keep, one folder above.
+"""
+
+import re
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.panel.conftest import ARGUMENTS, PASSWORD
+from tests.panel.scene import PROMPTS, Scene, scene
+from tests.panel.visitor import PHONE, Visitor, visiting
+from tests.serving import until
+
+FOLDER = Path(__file__).parent.parent.parent / "docs" / "screenshots"
+LOOKS = {"light": ("en", "light"), "dark": ("en", "dark"), "zh": ("zh", "light")}
+PAGES = (
+    "overview",
+    "tasks",
+    "playground",
+    "accounts",
+    "models",
+    "models?tab=routes",
+    "models?tab=why&model=sora-2",
+    "keys",
+    "characters",
+    "webhooks",
+    "logs",
+    "logs?tab=audit",
+    "settings/delivery",
+    "settings/notices",
+    "settings/backup",
+)
+BEST = {
+    "overview": "overview-light",
+    "accounts": "accounts-light",
+    "task": "task-dark",
+    "playground": "playground-zh",
+}
+MOST_BYTES = 250_000
+COLOURS = (256, 128, 64)
+
+
+def main() -> None:
+    chromium = shutil.which("chromium")
+    if not chromium:
+        raise SystemExit("This needs chromium: apt-get install chromium fonts-noto-cjk")
+    every = FOLDER / "all"
+    every.mkdir(parents=True, exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory() as name,
+        scene(Path(name), films=len(PROMPTS)) as found,
+        sync_playwright() as playwright,
+    ):
+        until(lambda: found.owner.get("/overview")["storage"]["files"])  # counted at the first look
+        browser = playwright.chromium.launch(executable_path=chromium, args=list(ARGUMENTS))
+        for look in LOOKS:
+            take(browser, found, every, look)
+        browser.close()
+    for name, source in BEST.items():
+        shrink(every / f"{source}.png", FOLDER / f"{name}.png")
+
+
+def take(browser: Browser, found: Scene, folder: Path, look: str) -> None:
+    lang, theme = LOOKS[look]
+    film = next(one for one in found.owner.get("/tasks")["data"] if one["model"] == "studio")
+    rests = found.account("reseller-b")["id"]
+    with visiting(browser, found.gateway.url, lang=lang, theme=theme) as visitor:
+        visitor.sign_in("admin", PASSWORD)
+        for where in (*PAGES, f"tasks/{film['id']}", f"accounts/{rests}"):
+            picture(visitor, where, folder, look)
+    with visiting(browser, found.gateway.url, lang=lang, theme=theme, width=PHONE) as visitor:
+        visitor.sign_in("admin", PASSWORD)
+        for where in ("overview", "tasks", "accounts", "playground"):
+            picture(visitor, where, folder, f"phone-{look}")
+
+
+def picture(visitor: Visitor, where: str, folder: Path, look: str) -> None:
+    page = visitor.page
+    visitor.open(where)
+    if where == "playground":
+        _fill(visitor)
+    page.wait_for_timeout(600)  # pictures and charts draw themselves a moment later
+    drawer = re.match(r"(task|account)s/", where)
+    name = drawer[1] if drawer else re.sub(r"\W+", "-", where.split("&")[0])
+    page.screenshot(path=folder / f"{name}-{look}.png")
+
+
+def _fill(visitor: Visitor) -> None:
+    """A playground that is in use: its film is the last one that the studio made."""
+    page = visitor.page
+    page.locator("[name=model]").select_option("studio")
+    page.locator("[name=prompt]").fill(PROMPTS[2])
+    page.locator("[name=seconds]").select_option("4")
+    page.locator("[name=size]").fill("1280x720")
+    page.locator("button[type=submit]").click()
+    page.locator("[data-state=completed]").wait_for(timeout=120_000)
+
+
+def shrink(source: Path, target: Path) -> None:
+    """Fewer colours until it is small enough to be kept."""
+    with Image.open(source) as picture:
+        for colours in COLOURS:
+            picture.convert("RGB").quantize(colours, dither=Image.Dither.NONE).save(target, optimize=True)
+            if target.stat().st_size <= MOST_BYTES:
+                return
+    raise SystemExit(f"{target.name} is larger than {MOST_BYTES} bytes")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

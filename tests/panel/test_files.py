@@ -1,0 +1,109 @@
+"""What the panel is made of: vendored parts as they were taken, words in both languages, files of one idea."""
+
+import hashlib
+import json
+import re
+from typing import get_args
+
+import pytest
+
+from app import errors
+from app.catalog.explaining import Verdict
+from app.errors import NoAvailableAccount, UpstreamError, WaitedTooLong
+from app.tasks.status import State
+from tests.panel.vendoring import PARTS, VENDOR
+
+PANEL = VENDOR.parent
+SCRIPTS = sorted(path for path in PANEL.rglob("*.js") if VENDOR not in path.parents)
+LONGEST = 300
+WORD = re.compile(r"^  '([^']+)': '((?:[^'\\]|\\.)*)',$", re.MULTILINE)
+LANGUAGES = ("en", "zh")
+
+
+def words(language: str) -> dict[str, str]:
+    return dict(WORD.findall((PANEL / "i18n" / f"{language}.js").read_text()))
+
+
+def test_what_is_vendored_is_what_the_manifest_says() -> None:
+    manifest = json.loads((VENDOR / "manifest.json").read_text())
+    for part in manifest:
+        assert hashlib.sha256((VENDOR / part["file"]).read_bytes()).hexdigest() == part["sha256"], part[
+            "file"
+        ]
+        assert part["licence"] in ("MIT", "Apache-2.0", "OFL-1.1"), part
+    assert {(part["name"], part["version"], part["file"]) for part in manifest} == {
+        (package, version, ours) for package, version, _, ours in PARTS
+    }
+    known = {part["file"] for part in manifest} | {"manifest.json", "LICENCES.txt"}
+    assert {path.name for path in VENDOR.iterdir()} == known
+
+
+def test_every_vendored_part_has_its_licence_beside_it() -> None:
+    told = (VENDOR / "LICENCES.txt").read_text()
+    for package, version, _, _ in PARTS:
+        assert f"{package} {version}\n=" in told
+
+
+def test_vendored_scripts_import_only_each_other() -> None:
+    for path in VENDOR.glob("*.js"):
+        for source in re.findall(r"""(?:from|import)\s*["']([^"']+)["']""", path.read_text()):
+            assert (VENDOR / source).is_file(), (path.name, source)
+
+
+def test_both_languages_have_the_same_words() -> None:
+    english, chinese = words("en"), words("zh")
+    assert english.keys() == chinese.keys()
+    assert len(english) > 500
+    for key, text in english.items():
+        assert sorted(re.findall(r"\{\w+\}", text)) == sorted(re.findall(r"\{\w+\}", chinese[key])), key
+        assert text.strip(), key
+        assert chinese[key].strip(), key
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_word_is_written_twice(language: str) -> None:
+    lines = (PANEL / "i18n" / f"{language}.js").read_text().splitlines()
+    keys = [line.split("'")[1] for line in lines if line.startswith("  '")]
+    assert len(keys) == len(set(keys)) == len(words(language))
+
+
+def test_every_word_that_is_asked_for_exists() -> None:
+    known = words("en")
+    for path in SCRIPTS:
+        for key in re.findall(r"\bt\('([\w.]+)'", path.read_text()):
+            assert key in known, f"{path.relative_to(PANEL)}: {key}"
+
+
+def test_what_the_gateway_says_has_a_word() -> None:
+    known = words("en")
+    verdicts = {word for part in get_args(Verdict) for word in (get_args(part) or (part,))}
+    failures = [
+        cls for cls in vars(errors).values() if isinstance(cls, type) and issubclass(cls, UpstreamError)
+    ]
+    codes = {cls.code for cls in (*failures, NoAvailableAccount, WaitedTooLong)}
+    for group, values in (
+        ("explain", verdicts),
+        ("state", get_args(State)),
+        ("event", get_args(State)),
+        ("error", codes | {"deadline_exceeded", "cancelled"}),
+    ):
+        missing = {value for value in values if f"{group}.{value}" not in known}
+        assert not missing, (group, missing)
+
+
+def test_files_are_short_and_say_what_they_are() -> None:
+    for path in SCRIPTS:
+        if path.parent.name == "i18n":
+            continue
+        text = path.read_text()
+        assert len(text.splitlines()) <= LONGEST, path
+        assert text.startswith("// "), path
+
+
+def test_no_script_writes_markup() -> None:
+    """The policy forbids it; here it is told before a browser is started."""
+    for path in [*SCRIPTS, PANEL / "index.html"]:
+        found = re.search(
+            r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|\son\w+=\"", path.read_text()
+        )
+        assert found is None, (path, found)

@@ -1,0 +1,187 @@
+"""Every page in both languages, light and dark, wide and narrow: nothing is stopped, logged, asked outside or cut off."""
+
+import re
+from itertools import product
+
+import pytest
+from playwright.sync_api import Browser, Locator, expect
+
+from tests.panel.conftest import PASSWORD
+from tests.panel.scene import Scene
+from tests.panel.visitor import PHONE, Visitor, visiting
+
+pytestmark = pytest.mark.browser
+WIDTHS = (1280, PHONE)
+CHINESE = re.compile("[一-鿿]")
+PAGES = (
+    "overview",
+    "overview?range=30d",
+    "tasks",
+    "tasks?state=failed",
+    "tasks?q=nothing+is+called+so",
+    "playground",
+    "playground?model=studio&beside=sora-2",
+    "accounts",
+    "models",
+    "models?tab=routes",
+    "models?tab=prices",
+    "models?tab=why&model=sora-2",
+    "keys",
+    "characters",
+    "webhooks",
+    "webhooks?tab=endpoints",
+    "logs",
+    "logs?tab=usage",
+    "logs?tab=audit",
+    "settings",
+    "settings/people",
+    "settings/mine",
+    "settings/backup",
+    "settings/environment",
+)
+PAYLOADS = (
+    "<img src=x onerror=\"document.title='taken'\">",
+    "</textarea><script>document.title='taken'</script>",
+    "javascript:document.title='taken'",
+    '"><svg onload=document.title="taken">{{7*7}}${7*7}',
+)
+
+
+def places(scene: Scene) -> list[str]:
+    """All pages, each document of settings, and one drawer of every sort."""
+    ids = {
+        "tasks": [scene.task("completed")["id"], scene.task("failed")["id"], scene.task("running")["id"]],
+        "accounts": [scene.account("reseller-b")["id"], scene.account("studio")["id"]],
+        "keys": [scene.owner.get("/keys")["data"][0]["id"]],
+        "webhooks": [scene.owner.get("/webhooks/deliveries")["data"][0]["id"]],
+    }
+    drawers = [f"{page}/{one}" for page, found in ids.items() for one in found]
+    documents = [f"settings/{name}" for name in scene.owner.get("/settings")["documents"] if name != "backup"]
+    return [*PAGES, *documents, *drawers]
+
+
+def looks_right(visitor: Visitor, *, lang: str) -> None:
+    page = visitor.page
+    expect(page.locator(".trouble")).to_have_count(0)
+    assert visitor.beyond() <= 0, page.url
+    shown = page.locator("main").inner_text() + " ".join(page.locator("dialog[open]").all_inner_texts())
+    assert not re.search(r"\b(NaN|undefined|\[object)\b", shown), (page.url, shown)
+    if lang == "zh":
+        heading = page.locator("main h1").inner_text()
+        assert CHINESE.search(heading), (page.url, heading)
+
+
+@pytest.mark.parametrize(("lang", "theme", "width"), list(product(("en", "zh"), ("light", "dark"), WIDTHS)))
+def test_every_page(busy: Scene, browser: Browser, lang: str, theme: str, width: int) -> None:
+    with visiting(browser, busy.gateway.url, lang=lang, theme=theme, width=width) as visitor:
+        visitor.sign_in("admin", PASSWORD)
+        for where in places(busy):
+            visitor.open(where)
+            if "/" in where and not where.startswith("settings"):
+                expect(visitor.dialog).to_be_visible()
+            looks_right(visitor, lang=lang)
+        expect(visitor.page.locator("html")).to_have_attribute("data-theme", theme)
+
+
+FORMS = (
+    ("accounts", "Add account"),
+    ("accounts", "Import"),
+    ("accounts", "Export"),
+    ("models?tab=routes", "Add route"),
+    ("models?tab=prices", "Add price"),
+    ("keys", "Create key"),
+    ("characters", "New character"),
+    ("webhooks?tab=endpoints", "Add endpoint"),
+    ("settings/people", "Add a person"),
+)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_every_form_fits(busy: Scene, browser: Browser, width: int) -> None:
+    with visiting(browser, busy.gateway.url, width=width) as visitor:
+        visitor.sign_in("admin", PASSWORD)
+        for where, opener in FORMS:
+            visitor.open(where)
+            visitor.button(opener).first.click()
+            expect(visitor.dialog).to_be_visible()
+            for more in visitor.dialog.locator("summary").all():
+                more.click()
+            looks_right(visitor, lang="en")
+            visitor.page.keyboard.press("Escape")
+            expect(visitor.page.locator("dialog[open]")).to_have_count(0)
+
+
+def test_script_in_names_and_prompts_is_text(busy: Scene, browser: Browser) -> None:
+    with visiting(browser, busy.gateway.url) as visitor:
+        visitor.sign_in("admin", PASSWORD)
+        page = visitor.page
+        for payload in PAYLOADS:
+            for where in _planted(busy, payload):
+                visitor.open(where)
+                expect(page.get_by_text(payload, exact=True).last).to_be_visible()
+                assert "taken" not in page.title()
+                assert page.locator("main script, main svg[onload], main img[onerror]").count() == 0
+        visitor.open("logs?tab=audit")
+        assert "taken" not in page.title()
+
+
+def _planted(busy: Scene, payload: str) -> list[str]:
+    """Where it is now to be seen: a prompt, a key's name, an account's."""
+    owner = busy.owner
+    task = owner.post("/playground", status=201, json={"model": "sora-2", "prompt": payload, "seconds": 4})
+    key = owner.post("/keys", status=201, json={"name": payload, "note": payload})
+    shape = {
+        "provider": "openai_compatible",
+        "base_url": f"{busy.upstream.url}/v1",
+        "models": {"nothing": "x"},
+    }
+    account = owner.post("/accounts", status=201, json=shape | {"name": payload, "note": payload})
+    return ["tasks", f"tasks/{task['id']}", f"keys/{key['id']}", f"accounts/{account['id']}"]
+
+
+def test_keys_of_the_keyboard(busy: Scene, browser: Browser) -> None:
+    with visiting(browser, busy.gateway.url) as visitor:
+        visitor.sign_in("admin", PASSWORD)
+        visitor.open("tasks")
+        keys, search = visitor.page.keyboard, visitor.page.locator("input[type=search]")
+        keys.press("/")
+        expect(search).to_be_focused()
+        keys.type("forbidden?")  # `?` is typed here, and asks for nothing
+        expect(visitor.page.locator("dialog[open]")).to_have_count(0)
+        keys.press("Backspace")
+        expect(visitor.page.locator("tr[data-id]")).to_have_count(1)
+        assert "q=forbidden" in visitor.page.url
+        keys.press("Escape")
+        expect(search).not_to_be_focused()
+        keys.press("?")
+        expect(visitor.dialog).to_contain_text("Keyboard")
+        keys.press("Escape")
+        expect(visitor.page.locator("dialog[open]")).to_have_count(0)
+        keys.press("g")
+        keys.press("a")
+        expect(visitor.page.get_by_role("heading", name="Accounts", exact=True)).to_be_visible()
+        visitor.settled()
+        row = visitor.page.locator("tr[data-id]").first
+        row.focus()
+        keys.press("Enter")
+        expect(visitor.dialog).to_be_visible()
+        keys.press("Escape")
+        expect(visitor.page.locator("dialog[open]")).to_have_count(0)
+        expect(row).to_be_focused()
+
+
+def test_a_viewer_sees_all_and_changes_nothing(busy: Scene, browser: Browser) -> None:
+    busy.owner.post("/admins", status=201, json={"name": "looker", "role": "viewer", "password": PASSWORD})
+    with visiting(browser, busy.gateway.url) as visitor:
+        visitor.sign_in("looker", PASSWORD)
+        for where in places(busy):
+            visitor.open(where)
+            looks_right(visitor, lang="en")
+            assert _offers(visitor.page.locator("body")) == [], where
+
+
+def _offers(where: Locator) -> list[str]:
+    """Buttons that change something."""
+    writes = r"^(Add (?!shot)|Import|Create|New character|Save|Delete|Cancel$|Retry|Disable|Enable|Drain|Rotate|Revoke|Clear cooldown|Send again)"
+    names = where.get_by_role("button").all_inner_texts()
+    return [name for name in names if re.match(writes, name.strip())]

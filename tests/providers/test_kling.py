@@ -1,0 +1,400 @@
+"""Kling against its simulator. Kling publishes no Python SDK; the field names are those of its documentation and
+of the Vercel AI SDK's provider for it, and PyJWT checks the tokens."""
+
+import base64
+import json
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, ClassVar
+
+import pytest
+
+from app.errors import (
+    InvalidRequest,
+    OutcomeUnknown,
+    PollFailed,
+    UpstreamAuthFailed,
+    UpstreamBusy,
+    UpstreamError,
+    UpstreamFailed,
+    UpstreamModerated,
+    UpstreamQuotaExhausted,
+    UpstreamRejected,
+)
+from app.providers.base import Account, Failed, Operation, Provider, Running, Submission, Succeeded
+from app.providers.checking import Balance
+from app.providers.kling.provider import Kling
+from app.tasks.request import GenerationRequest, MediaInput, Role, Shot
+from tests.providers.contract import SECRET
+from tests.providers.vendor_contract import VendorContract, speaker
+from tests.upstream.media import tiny_png
+from tests.upstream.vendors.kling import KlingServer
+
+SUBMISSION = Submission("filmgate-0123")
+
+
+@pytest.fixture(scope="module")
+def vendor() -> Iterator[KlingServer]:
+    with KlingServer() as server:
+        yield server
+
+
+@pytest.fixture
+async def kling(vendor: KlingServer) -> AsyncIterator[Provider]:
+    vendor.reset()
+    vendor.knows_external_ids = True
+    async with speaker("kling", vendor) as provider:
+        yield provider
+
+
+def wish(model: str = "kling-v2-6", **told: Any) -> GenerationRequest:
+    return GenerationRequest(kind="video", model=model, prompt="A red kite", **told)
+
+
+def picture(role: Role = "first_frame") -> MediaInput:
+    return MediaInput(role=role, content_type="image/png", content=tiny_png())
+
+
+def clip(role: Role) -> MediaInput:
+    return MediaInput(role=role, content_type="video/mp4", content=b"mp4", url="https://clips.test/a.mp4")
+
+
+def sent(vendor: KlingServer) -> dict[str, Any]:
+    body = next(seen for seen in reversed(vendor.seen) if seen.method == "POST").body
+    found: dict[str, Any] = json.loads(body)
+    return found
+
+
+class TestContract(VendorContract):
+    provider_name = "kling"
+    routes: ClassVar = [("POST", r"/v1/videos/[^/]+", "create"), ("GET", r"/v1/videos/[^/]+/[^/]+", "poll")]
+    states: ClassVar = {"queued": "submitted", "running": "processing", "done": "succeed", "failed": "failed"}
+    moderated: ClassVar = {"message": "Failure to pass the risk control system"}
+    codes: ClassVar = {
+        "invalid_value": 1201, "moderation_blocked": 1301, "server_error": 5000, "invalid_api_key": 1002,
+    }  # fmt: skip
+
+    def request(self) -> GenerationRequest:
+        return wish(seconds=5)
+
+    def refusal(self, code: str, message: str = "No.", param: str | None = None) -> dict[str, Any]:
+        return {"code": self.codes[code], "message": message, "request_id": "r-1"}
+
+
+# ---- submit ----
+
+
+async def test_text(vendor: KlingServer, kling: Provider) -> None:
+    asked = wish(
+        seconds=10, size="1920x1080", negative_prompt="rain", watermark=False,
+        extra={"sound": "on", "cfg_scale": 0.5, "model_name": "dearer", "mode": "4k", "duration": "15"},
+    )  # fmt: skip
+    operation = await kling.start(asked, SUBMISSION)
+    assert vendor.seen[-1].path == "/v1/videos/text2video"
+    assert vendor.seen[-1].headers["authorization"] == f"Bearer {SECRET}"
+    assert sent(vendor) == {
+        "model_name": "kling-v2-6", "prompt": "A red kite", "negative_prompt": "rain", "duration": "10",
+        "mode": "pro", "aspect_ratio": "16:9", "watermark_info": {"enabled": False}, "sound": "on",
+        "cfg_scale": 0.5, "external_task_id": "filmgate-0123",
+    }  # fmt: skip
+    assert operation.data == {"path": "/v1/videos/text2video"}
+
+
+@pytest.mark.parametrize(
+    ("told", "mode", "ratio"),
+    [
+        ({"size": "720x1280"}, "std", "9:16"),
+        ({"size": "1024x1024"}, "pro", "1:1"),
+        ({"size": "3840x2160"}, "4k", "16:9"),
+        ({"resolution": "4K", "aspect_ratio": "1:1"}, "4k", "1:1"),
+        ({}, None, None),
+    ],
+)
+async def test_size(
+    vendor: KlingServer, kling: Provider, told: dict[str, str], mode: str | None, ratio: str | None
+) -> None:
+    await kling.start(wish(**told), SUBMISSION)
+    assert (sent(vendor).get("mode"), sent(vendor).get("aspect_ratio")) == (mode, ratio)
+
+
+async def test_frames(vendor: KlingServer, kling: Provider) -> None:
+    frames = (picture("first_frame"), picture("last_frame"))
+    operation = await kling.start(wish(media=frames, size="1280x720"), SUBMISSION)
+    body = sent(vendor)
+    bare = base64.b64encode(tiny_png()).decode()
+    assert (body["image"], body["image_tail"], body["mode"]) == (bare, bare, "std")
+    assert "aspect_ratio" not in body
+    assert operation.data == {"path": "/v1/videos/image2video"}
+    assert isinstance(await kling.poll(operation), Succeeded)
+    assert vendor.seen[-1].path == f"/v1/videos/image2video/{operation.id}"
+
+
+async def test_picture_known_by_address(vendor: KlingServer, kling: Provider) -> None:
+    frame = MediaInput(role="first_frame", content_type="image/png", url="https://pictures.test/a.png")
+    await kling.start(wish(media=(frame,)), SUBMISSION)
+    assert sent(vendor)["image"] == "https://pictures.test/a.png"
+
+
+async def test_reference_images(vendor: KlingServer, kling: Provider) -> None:
+    references = (picture("reference_image"), picture("reference_image"))
+    operation = await kling.start(wish("kling-v1-6", media=references), SUBMISSION)
+    assert len(sent(vendor)["image_list"]) == 2
+    assert set(sent(vendor)["image_list"][0]) == {"image"}
+    assert operation.data == {"path": "/v1/videos/multi-image2video"}
+
+
+async def test_omni(vendor: KlingServer, kling: Provider) -> None:
+    media = (picture("first_frame"), picture("last_frame"), picture("reference_image"), clip("source_video"))
+    asked = wish("kling-v3-omni", media=media, seconds=7, size="1280x720")
+    operation = await kling.start(asked, SUBMISSION)
+    body = sent(vendor)
+    assert [one.get("type") for one in body["image_list"]] == ["first_frame", "end_frame", None]
+    assert body["video_list"] == [
+        {"video_url": "https://clips.test/a.mp4", "refer_type": "base", "keep_original_sound": "yes"}
+    ]
+    assert "aspect_ratio" not in body
+    assert operation.data == {"path": "/v1/videos/omni-video"}
+
+
+async def test_motion_control(vendor: KlingServer, kling: Provider) -> None:
+    media = (picture("first_frame"), clip("reference_video"))
+    asked = wish("kling-v3", media=media, extra={"character_orientation": "image"})
+    operation = await kling.start(asked, SUBMISSION)
+    body = sent(vendor)
+    assert body["video_url"] == "https://clips.test/a.mp4"
+    assert (body["character_orientation"], body["mode"]) == ("image", "std")
+    assert body["image_url"]
+    assert operation.data == {"path": "/v1/videos/motion-control"}
+
+
+async def test_storyboard(vendor: KlingServer, kling: Provider) -> None:
+    shots = (Shot(seconds=2, prompt="A"), Shot(seconds=3, prompt="B"))
+    await kling.start(wish("kling-v3", shots=shots), SUBMISSION)
+    body = sent(vendor)
+    assert (body["multi_shot"], body["shot_type"], body["duration"]) == (True, "customize", "5")
+    assert body["multi_prompt"] == [
+        {"index": 1, "prompt": "A", "duration": "2"}, {"index": 2, "prompt": "B", "duration": "3"},
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("asked", "param"),
+    [
+        (wish(seed=7), "seed"),
+        (wish(style="anime"), "style"),
+        (wish(seconds=5.5), "seconds"),
+        (wish(aspect_ratio="21:9"), "aspect_ratio"),
+        (wish(resolution="8k"), "resolution"),
+        (wish(shots=(Shot(seconds=2, prompt="A"),)), "shots"),
+        (wish("kling-v3", shots=(Shot(seconds=2.5, prompt="A"),)), "shots"),
+        (wish("kling-v3", shots=(Shot(seconds=2, prompt="A"),), seconds=5), "seconds"),
+        (wish("kling-v3", shots=(Shot(seconds=1, prompt="A"),) * 7), "shots"),
+        (wish("kling-v3-omni", negative_prompt="rain"), "negative_prompt"),
+        (wish(media=(MediaInput(role="audio", content_type="audio/wav", content=b"RIFF"),)), "audio"),
+        (wish("kling-v1-6", media=(picture(), picture("reference_image"))), "reference_image"),
+        (wish("kling-v1-6", media=(picture("reference_image"),) * 5), "reference_image"),
+        (
+            wish("kling-v3", media=(clip("reference_video").model_copy(update={"url": None}),)),
+            "reference_video",
+        ),
+        (wish("kling-v3", media=(clip("reference_video"),), seconds=5), "seconds"),
+        (wish("kling-v3-omni", media=(clip("source_video"), clip("reference_video"))), "video"),
+        (wish(action="extend"), "video"),
+        (wish().model_copy(update={"kind": "image"}), "model"),
+    ],
+)
+async def test_what_cannot_be_told(
+    vendor: KlingServer, kling: Provider, asked: GenerationRequest, param: str
+) -> None:
+    with pytest.raises(UpstreamRejected) as caught:
+        await kling.start(asked, SUBMISSION)
+    assert caught.value.param == param
+    assert vendor.counts["submit"] == 0
+
+
+@pytest.mark.parametrize("status", [200, None])
+@pytest.mark.parametrize(
+    ("http", "code", "expected"),
+    [
+        (401, 1004, UpstreamAuthFailed), (429, 1101, UpstreamQuotaExhausted),
+        (429, 1102, UpstreamQuotaExhausted), (403, 1103, UpstreamQuotaExhausted),
+        (400, 1201, UpstreamRejected), (404, 1203, UpstreamRejected), (400, 1301, UpstreamModerated),
+        (429, 1302, UpstreamBusy), (429, 1303, UpstreamBusy), (500, 5000, UpstreamFailed),
+        (503, 5001, UpstreamBusy), (504, 5002, OutcomeUnknown),
+    ],
+)  # fmt: skip
+async def test_codes(
+    vendor: KlingServer, kling: Provider, http: int, code: int, expected: type, status: int | None
+) -> None:
+    said = {"code": code, "message": f"parallel task over {SECRET}", "request_id": "r"}
+    vendor.refuse = (status or http, said, {"Retry-After": "4"})
+    with pytest.raises(UpstreamError) as caught:
+        await kling.start(wish(), SUBMISSION)
+    assert type(caught.value) is expected
+    assert SECRET not in caught.value.message
+    assert str(code) in caught.value.message
+    if expected is UpstreamBusy:
+        assert caught.value.retry_after == 4.0
+
+
+async def test_a_code_nobody_knows(vendor: KlingServer, kling: Provider) -> None:
+    for status, expected in ((200, UpstreamFailed), (400, UpstreamRejected), (429, UpstreamBusy)):
+        vendor.refuse = (status, {"code": 7777, "message": "New."}, {})
+        with pytest.raises(expected):
+            await kling.start(wish(), SUBMISSION)
+
+
+async def test_accepted_without_a_task(vendor: KlingServer, kling: Provider) -> None:
+    vendor.refuse = (200, {"code": 0, "message": "SUCCEED", "data": None}, {})
+    with pytest.raises(OutcomeUnknown):
+        await kling.start(wish(), SUBMISSION)
+
+
+# ---- signed tokens ----
+
+
+async def test_signed_token(vendor: KlingServer) -> None:
+    vendor.reset()
+    access, secret = next(iter(vendor.signers.items()))
+    async with speaker("kling", vendor, secret=f"{access}|{secret}") as provider:
+        operation = await provider.start(wish(), SUBMISSION)
+        assert isinstance(await provider.poll(operation), Succeeded)
+        assert await provider.balance() == Balance(158.5, "units")
+        assert secret not in str(vendor.seen)
+        vendor.refuse = (401, {"code": 1002, "message": vendor.seen[-1].headers["authorization"]}, {})
+        with pytest.raises(UpstreamAuthFailed) as caught:
+            await provider.start(wish(), SUBMISSION)
+        assert "[secret]" in caught.value.message
+        assert "eyJ" not in caught.value.message
+
+
+async def test_wrong_signature(vendor: KlingServer) -> None:
+    vendor.reset()
+    async with speaker("kling", vendor, secret="access-key|another-secret") as provider:
+        with pytest.raises(UpstreamAuthFailed):
+            await provider.start(wish(), SUBMISSION)
+
+
+# ---- look ----
+
+
+async def test_usage_and_link(vendor: KlingServer, kling: Provider) -> None:
+    operation = await kling.start(wish(), SUBMISSION)
+    answer = await kling.poll(operation)
+    assert isinstance(answer, Succeeded)
+    assert answer.files[0].url == f"{vendor.url}/files/{operation.id}.mp4"
+    assert answer.usage == {"seconds": "5.1", "units": "3.5"}
+
+
+async def test_success_without_a_video(vendor: KlingServer, kling: Provider) -> None:
+    operation = await kling.start(wish(), SUBMISSION)
+    data = {"task_id": operation.id, "task_status": "succeed", "task_result": {"videos": []}}
+    vendor.refuse_look = (200, {"code": 0, "message": "", "data": data}, {})
+    with pytest.raises(PollFailed):
+        await kling.poll(operation)
+
+
+async def test_look_refused_in_a_200(vendor: KlingServer, kling: Provider) -> None:
+    operation = await kling.start(wish(), SUBMISSION)
+    vendor.refuse_look = (200, {"code": 1302, "message": "slow down"}, {"Retry-After": "9"})
+    with pytest.raises(PollFailed) as caught:
+        await kling.poll(operation)
+    assert caught.value.retry_after == 9.0
+    vendor.refuse_look = (200, {"code": 1000, "message": "no"}, {})
+    with pytest.raises(UpstreamAuthFailed):
+        await kling.poll(operation)
+
+
+async def test_words(vendor: KlingServer, kling: Provider) -> None:
+    vendor.states, vendor.failure = ["processing", "failed"], {"message": "GPU fell over"}
+    operation = await kling.start(wish(), SUBMISSION)
+    assert await kling.poll(operation) == Running()
+    assert await kling.poll(operation) == Failed("upstream_error", "GPU fell over")
+    assert await kling.cancel(operation) is False
+
+
+# ---- what became of a lost submission ----
+
+
+@pytest.mark.parametrize("knows", [True, False])
+async def test_recovered_by_our_id(vendor: KlingServer, kling: Provider, knows: bool) -> None:
+    """By a look with our own id; should Kling stop taking it there, by the list."""
+    vendor.knows_external_ids = knows
+    started = await kling.start(wish(media=(picture(),)), SUBMISSION)
+    assert await kling.recover(wish(media=(picture(),)), SUBMISSION) == started
+    assert vendor.counts["submit"] == 1
+
+
+async def test_sent_before(vendor: KlingServer, kling: Provider) -> None:
+    """Kling refuses a second copy; that is no refusal of the task, and looking it up finds the first."""
+    started = await kling.start(wish(), SUBMISSION)
+    with pytest.raises(OutcomeUnknown):
+        await kling.start(wish(), SUBMISSION)
+    assert await kling.recover(wish(), SUBMISSION) == started
+
+
+async def test_missing_only_after_a_while(vendor: KlingServer, kling: Provider) -> None:
+    with pytest.raises(PollFailed):
+        await kling.recover(wish(), SUBMISSION)
+    async with speaker("kling", vendor, lost_after_seconds=0) as hasty:
+        assert await hasty.recover(wish(), SUBMISSION) is None
+
+
+async def test_recover_without_an_answer(vendor: KlingServer, kling: Provider) -> None:
+    vendor.refuse_look = (500, {"code": 5000, "message": "down"}, {})
+    async with speaker("kling", vendor, lost_after_seconds=0) as hasty:
+        with pytest.raises(PollFailed):
+            await hasty.recover(wish(), SUBMISSION)
+
+
+async def test_balance(vendor: KlingServer, kling: Provider) -> None:
+    """Only packs in effect count; an account without any may pay afterwards, so nothing is told of it."""
+    assert await kling.balance() == Balance(158.5, "units")
+    for data in ({"code": 0}, {"code": 0, "resource_pack_subscribe_infos": []}):
+        vendor.refuse_look = (200, {"code": 0, "data": data}, {})
+        assert await kling.balance() is None
+    used_up = [{"status": "runOut", "remaining_quantity": 0}]
+    vendor.refuse_look = (200, {"code": 0, "data": {"resource_pack_subscribe_infos": used_up}}, {})
+    assert await kling.balance() == Balance(0, "units")
+
+
+async def test_balance_refused(vendor: KlingServer, kling: Provider) -> None:
+    vendor.keys = {"another"}
+    with pytest.raises(UpstreamAuthFailed) as caught:
+        await kling.balance()
+    assert SECRET not in caught.value.message
+    vendor.refuse_look = (200, {"code": 0, "data": {"code": 1002, "msg": "no"}}, {})
+    with pytest.raises(UpstreamAuthFailed):
+        await kling.balance()
+    for document in ({"code": 0}, {"code": 1302, "message": "slow down"}):
+        vendor.refuse_look = (200, document, {})
+        with pytest.raises(PollFailed):
+            await kling.balance()
+
+
+# ---- what it can ----
+
+
+def test_own_host() -> None:
+    account = Account(id="a", provider="kling", name="k", secret=SECRET)
+    assert Kling.address(account) == "https://api-singapore.klingai.com"
+    other = Account(id="a", provider="kling", name="k", base_url=" https://api-beijing.klingai.com/v1/ ")
+    assert Kling.address(other) == "https://api-beijing.klingai.com"
+    with pytest.raises(InvalidRequest):
+        Kling.address(Account(id="a", provider="kling", name="k", base_url="api.klingai.com"))
+
+
+async def test_capabilities(kling: Provider) -> None:
+    provider = kling
+    omni = provider.capabilities("kling-v3-omni")
+    assert (omni.seconds, omni.native_shots, omni.idempotency_key) == ((3, 15), True, True)
+    assert {"source_video", "reference_image", "last_frame"} <= omni.roles
+    assert provider.capabilities("kling-v2-1-master").roles == {"first_frame"}
+    assert provider.capabilities("kling-v1-5").roles == {"first_frame", "last_frame"}
+    assert provider.capabilities("kling-v9").seconds == (3, 15)
+    assert provider.capabilities("kling-v2-6").cancel is False
+
+
+async def test_operation_survives_its_row(kling: Provider) -> None:
+    operation = await kling.start(wish(), SUBMISSION)
+    restored = Operation.model_validate_json(operation.model_dump_json())
+    assert isinstance(await kling.poll(restored), Succeeded)

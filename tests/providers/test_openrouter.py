@@ -1,0 +1,300 @@
+"""OpenRouter against its simulator, which OpenRouter's own client (openrouter 1.3.84) uses, too."""
+
+import base64
+import json
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+from openrouter import OpenRouter, errors
+
+from app.errors import (
+    OutcomeUnknown,
+    PollFailed,
+    UpstreamAuthFailed,
+    UpstreamBusy,
+    UpstreamError,
+    UpstreamFailed,
+    UpstreamModerated,
+    UpstreamQuotaExhausted,
+    UpstreamRejected,
+)
+from app.providers.base import Failed, Provider, Submission, Succeeded
+from app.providers.checking import Balance
+from app.tasks.request import GenerationRequest, MediaInput, Role, Shot
+from tests.providers.contract import SECRET
+from tests.providers.vendor_contract import VendorContract, speaker
+from tests.upstream.media import tiny_mp4, tiny_png
+from tests.upstream.vendors.openrouter import OpenRouterServer
+
+SUBMISSION = Submission("filmgate-0123")
+MODEL = "google/veo-3.1"
+INLINE = "data:image/png;base64," + base64.b64encode(tiny_png()).decode()
+LINK = "https://pictures.test/a.png"
+
+
+@pytest.fixture(scope="module")
+def vendor() -> Iterator[OpenRouterServer]:
+    with OpenRouterServer() as server:
+        yield server
+
+
+@pytest.fixture
+async def router(vendor: OpenRouterServer) -> AsyncIterator[Provider]:
+    vendor.reset()
+    async with speaker("openrouter", vendor) as provider:
+        yield provider
+
+
+def wish(**told: Any) -> GenerationRequest:
+    return GenerationRequest(**{"kind": "video", "model": MODEL, "prompt": "A red kite", **told})
+
+
+def picture(role: Role = "first_frame", url: str | None = None) -> MediaInput:
+    return MediaInput(role=role, content_type="image/png", content=tiny_png(), url=url)
+
+
+def sent(vendor: OpenRouterServer) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(next(s for s in reversed(vendor.seen) if s.method == "POST").body)
+    return found
+
+
+class TestContract(VendorContract):
+    provider_name = "openrouter"
+    routes = [  # noqa: RUF012
+        ("POST", r"/api/v1/videos", "create"),
+        ("GET", r"/api/v1/videos/[^/]+", "poll"),
+    ]
+    states = {"queued": "pending", "running": "in_progress", "done": "completed", "failed": "failed"}  # noqa: RUF012
+    moderated = {"message": "Output was blocked by content moderation"}  # noqa: RUF012
+
+    def request(self) -> GenerationRequest:
+        return wish(seconds=8)
+
+    def refusal(self, code: str, message: str = "No.", param: str | None = None) -> dict[str, Any]:
+        metadata = {"reasons": ["violence"], "flagged_input": "A red kite", "provider_name": "Google"}
+        error = {"code": 400, "message": message}
+        return {"error": error | ({"metadata": metadata} if code == "moderation_blocked" else {})}
+
+
+# ---- submit ----
+
+
+async def test_text(vendor: OpenRouterServer, router: Provider) -> None:
+    asked = wish(
+        seconds=8, size="1280x720", seed=7,
+        extra={"generate_audio": True, "provider": {"options": {"google": {"x": 1}}}, "model": "dearer",
+               "duration": 60, "callback_url": "https://evil.test/", "previous_job_id": "other"},
+    )  # fmt: skip
+    await router.start(asked, SUBMISSION)
+    assert vendor.seen[-1].path == "/api/v1/videos"
+    assert vendor.seen[-1].headers["authorization"] == f"Bearer {SECRET}"
+    assert sent(vendor) == {
+        "model": MODEL, "prompt": "A red kite", "duration": 8, "size": "1280x720", "seed": 7,
+        "generate_audio": True, "provider": {"options": {"google": {"x": 1}}},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ({"resolution": "4k", "aspect_ratio": "9:16"}, {"resolution": "4K", "aspect_ratio": "9:16"}),
+        ({"resolution": "1080P", "size": "1080x1920"}, {"resolution": "1080p", "aspect_ratio": "9:16"}),
+        ({"aspect_ratio": "5:4", "size": "1280x720"}, {"resolution": "720p", "aspect_ratio": "5:4"}),
+        ({"resolution": "540p"}, {"resolution": "540p"}),
+    ],
+)
+async def test_shape(
+    vendor: OpenRouterServer, router: Provider, told: dict[str, str], expected: dict[str, str]
+) -> None:
+    await router.start(wish(**told), SUBMISSION)
+    assert sent(vendor) == {"model": MODEL, "prompt": "A red kite", **expected}
+
+
+async def test_frames(vendor: OpenRouterServer, router: Provider) -> None:
+    await router.start(wish(media=(picture(), picture("last_frame", LINK))), SUBMISSION)
+    assert sent(vendor)["frame_images"] == [
+        {"type": "image_url", "image_url": {"url": INLINE}, "frame_type": "first_frame"},
+        {"type": "image_url", "image_url": {"url": LINK}, "frame_type": "last_frame"},
+    ]
+
+
+async def test_references(vendor: OpenRouterServer, router: Provider) -> None:
+    media = (
+        picture("reference_image"),
+        MediaInput(role="reference_video", content_type="video/mp4", url="https://clips.test/a.mp4"),
+        MediaInput(role="audio", content_type="audio/wav", content=b"RIFF"),
+    )
+    await router.start(wish(media=media), SUBMISSION)
+    assert sent(vendor)["input_references"] == [
+        {"type": "image_url", "image_url": {"url": INLINE}},
+        {"type": "video_url", "video_url": {"url": "https://clips.test/a.mp4"}},
+        {"type": "audio_url", "audio_url": {"url": "data:audio/wav;base64,UklGRg=="}},
+    ]
+
+
+@pytest.mark.parametrize("action", ["remix", "edit", "extend"])
+async def test_continue(vendor: OpenRouterServer, router: Provider, action: str) -> None:
+    first = await router.start(wish(), SUBMISSION)
+    await router.start(wish(action=action), Submission("filmgate-0124", remix_operation=first))
+    assert sent(vendor)["previous_job_id"] == first.id
+
+
+@pytest.mark.parametrize(
+    ("asked", "param"),
+    [
+        (wish(negative_prompt="rain"), "negative_prompt"),
+        (wish(seconds=5.5), "seconds"),
+        (wish(watermark=True), "watermark"),
+        (wish(shots=(Shot(seconds=2, prompt="A"),)), "shots"),
+        (wish(media=(picture(), picture())), "first_frame"),
+        (wish(media=(picture(), picture("reference_image"))), "reference_image"),
+        (wish(media=(picture("source_video"),)), "source_video"),
+        (wish(action="remix"), "remix_of"),
+        (wish(action="edit"), "video"),
+        (wish(kind="image"), "model"),
+    ],
+)
+async def test_what_cannot_be_told(
+    vendor: OpenRouterServer, router: Provider, asked: GenerationRequest, param: str
+) -> None:
+    with pytest.raises(UpstreamRejected) as caught:
+        await router.start(asked, SUBMISSION)
+    assert caught.value.param == param
+    assert vendor.counts["submit"] == 0
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "expected"),
+    [
+        (402, {"code": 402, "message": "Insufficient credits"}, UpstreamQuotaExhausted),
+        (403, {"code": 403, "message": "Key limit exceeded"}, UpstreamAuthFailed),
+        (
+            403,
+            {"code": 403, "message": "Input was flagged", "metadata": {"reasons": ["x"]}},
+            UpstreamModerated,
+        ),
+        (503, {"code": 503, "message": "No provider is available"}, UpstreamBusy),
+        (502, {"code": 502, "message": "The provider is down"}, OutcomeUnknown),
+        (500, {"code": 500, "message": "Internal"}, UpstreamFailed),
+        (200, {"code": 402, "message": "Insufficient credits"}, UpstreamQuotaExhausted),
+        (200, {"code": "nonsense", "message": "No"}, UpstreamRejected),
+    ],
+)
+async def test_refused(
+    vendor: OpenRouterServer,
+    router: Provider,
+    status: int,
+    error: dict[str, Any],
+    expected: type[UpstreamError],
+) -> None:
+    vendor.refuse = (status, {"error": error}, {})
+    with pytest.raises(UpstreamError) as caught:
+        await router.start(wish(), SUBMISSION)
+    assert type(caught.value) is expected
+
+
+async def test_accepted_without_a_name(vendor: OpenRouterServer, router: Provider) -> None:
+    vendor.refuse = (202, {"status": "pending"}, {})
+    with pytest.raises(OutcomeUnknown):
+        await router.start(wish(), SUBMISSION)
+
+
+# ---- result ----
+
+
+async def test_result_behind_the_key(vendor: OpenRouterServer, router: Provider) -> None:
+    operation = await router.start(wish(), SUBMISSION)
+    answer = await router.poll(operation)
+    assert isinstance(answer, Succeeded)
+    assert answer.usage == {"cost": 0.5, "is_byok": False}
+    assert (answer.files[0].url, answer.files[0].data) == (None, {"index": 0})
+    content = b"".join([chunk async for chunk in router.fetch(operation, answer.files[0])])
+    assert content == tiny_mp4()
+    assert vendor.seen[-1].path == f"/api/v1/videos/{operation.id}/content"
+    assert vendor.seen[-1].query == {"index": "0"}
+    assert vendor.seen[-1].headers["authorization"] == f"Bearer {SECRET}"
+
+
+async def test_signed_result(vendor: OpenRouterServer, router: Provider) -> None:
+    vendor.signed = True
+    answer = await router.poll(await router.start(wish(), SUBMISSION))
+    assert isinstance(answer, Succeeded)
+    assert [file.url for file in answer.files] == ["https://storage.test/a.mp4?signature=1"]
+
+
+async def test_result_that_is_none(vendor: OpenRouterServer, router: Provider) -> None:
+    operation = await router.start(wish(), SUBMISSION)
+    answer = await router.poll(operation)
+    assert isinstance(answer, Succeeded)
+    vendor.content = (b'{"error": {}}', "application/json")
+    with pytest.raises(PollFailed):
+        async for _ in router.fetch(operation, answer.files[0]):
+            raise AssertionError("told")
+
+
+@pytest.mark.parametrize("word", ["cancelled", "expired"])
+async def test_ended(vendor: OpenRouterServer, router: Provider, word: str) -> None:
+    vendor.states = [word]
+    assert await router.poll(await router.start(wish(), SUBMISSION)) == Failed(word, "it ended")
+
+
+# ---- the rest ----
+
+
+async def test_relay(vendor: OpenRouterServer, router: Provider) -> None:
+    target = router.relay("chat/completions")
+    assert target is not None
+    assert target.url == f"{vendor.url}/api/v1/chat/completions"
+    assert dict(target.headers) == {"Authorization": f"Bearer {SECRET}"}
+
+
+async def test_capabilities(router: Provider) -> None:
+    able = router.capabilities(MODEL)
+    assert able.kinds == {"video", "text"}
+    assert able.roles == {"first_frame", "last_frame", "reference_image", "reference_video", "audio"}
+    assert (able.remix, able.cancel, able.seconds) == (True, False, None)
+
+
+async def test_balance(vendor: OpenRouterServer, router: Provider) -> None:
+    with OpenRouter(api_key=SECRET, server_url=f"{vendor.url}/api/v1") as client:
+        told = client.credits.get_credits().data
+    theirs = vendor.seen[-1]
+    assert await router.balance() == Balance(74.75, "USD")
+    assert told.total_credits - told.total_usage == 74.75
+    ours = vendor.seen[-1]
+    assert (ours.method, ours.path) == (theirs.method, theirs.path) == ("GET", "/api/v1/credits")
+
+
+async def test_balance_that_is_not_told(vendor: OpenRouterServer, router: Provider) -> None:
+    vendor.refuse_look = (200, {"error": {"code": 500, "message": "Internal"}}, {})
+    with pytest.raises(PollFailed):
+        await router.balance()
+    vendor.refuse_look = (403, {"error": {"code": 403, "message": "Management key required"}}, {})
+    with pytest.raises(UpstreamAuthFailed):
+        await router.balance()
+    vendor.keys = ["another"]
+    with pytest.raises(UpstreamAuthFailed):
+        await router.balance()
+
+
+def test_own_client(vendor: OpenRouterServer) -> None:
+    vendor.reset()
+    vendor.states = ["pending", "in_progress", "completed"]
+    with OpenRouter(api_key=SECRET, server_url=f"{vendor.url}/api/v1") as client:
+        video = client.video_generation
+        job = video.generate(
+            model=MODEL, prompt="A red kite", duration=8, size="1280x720",
+            frame_images=[{"type": "image_url", "image_url": {"url": LINK}, "frame_type": "first_frame"}],
+        )  # fmt: skip
+        words = [video.get_generation(job_id=job.id).status for _ in range(3)]
+        assert words == ["pending", "in_progress", "completed"]
+        done = video.get_generation(job_id=job.id)
+        assert done.usage and done.usage.cost == 0.5
+        assert done.unsigned_urls == [f"{vendor.url}/api/v1/videos/{job.id}/content?index=0"]
+        answer = video.get_video_content(job_id=job.id, index=0)
+        assert answer.read() == tiny_mp4()
+        with pytest.raises(errors.BadRequestResponseError):
+            video.generate(model=MODEL, prompt="")
+    assert vendor.seen[0].headers["authorization"] == f"Bearer {SECRET}"
+    assert json.loads(vendor.seen[0].body)["size"] == "1280x720"

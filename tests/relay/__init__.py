@@ -1,0 +1,1 @@
+"""The sync flow, through a real server and against real upstreams."""

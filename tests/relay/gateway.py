@@ -1,0 +1,169 @@
+"""The relay in a real server on a free port, over a real store."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import sqlalchemy as sa
+import uvicorn
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.responses import JSONResponse
+from starlette.routing import Route, WebSocketRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.accounts.pool import AccountPool
+from app.catalog.prices import PriceBook
+from app.catalog.routes import Catalog
+from app.db.session import DATABASE_AWAY, Database
+from app.db.tables import metadata, usage
+from app.dialects.anthropic_messages import COUNT, MESSAGES, MessagesEndpoint
+from app.keys.service import Key, KeyRing
+from app.media.guard import OutboundGuard
+from app.ops.edge import Edge
+from app.providers import registry
+from app.providers.base import Account
+from app.relay.charging import Charging
+from app.relay.endpoint import IMAGES, RELAYED, RELAYED_FORMS, ChatEndpoint, ImagesEndpoint, RelayEndpoint
+from app.relay.express import Express
+from app.relay.realtime import RealtimeEndpoint
+from app.relay.relay import Relay
+from app.relay.upstream import Upstreams, open_session
+from app.usage.budgets import Budgets
+from app.usage.recorder import UsageRecorder
+from app.vault import Vault
+
+CHAT = "/v1/chat/completions"
+
+
+class Elsewhere:
+    """Stands where the chat dialect of tasks stands: says what it was given."""
+
+    async def as_json(self, scope: Scope, *, body: bytes) -> bytes | None:
+        return None
+
+    async def __call__(
+        self, scope: Scope, receive: Receive, send: Send, *, body: bytes, key: Key, path: str = ""
+    ) -> None:
+        answer = JSONResponse({"elsewhere": body.decode(), "key": key.id})
+        await answer(scope, receive, send)
+
+
+@dataclass
+class Gateway:
+    port: int
+    key: str
+    pool: AccountPool
+    database: Database
+    recorder: UsageRecorder
+    client: httpx2.AsyncClient
+    keys: KeyRing
+    prices: PriceBook
+
+    async def add(self, origin: str, **given: Any) -> Account:
+        """An account at ``origin``, whose secret is ``sk-up-<name>``."""
+        name = given.pop("name", "first")
+        account = Account(
+            id="",
+            provider=given.pop("provider", "openai_compatible"),
+            name=name,
+            base_url=f"{origin}/v1",
+            secret=given.pop("secret", f"sk-up-{name}"),
+            models=given.pop("models", {"bot": "vendor-bot"}),
+            **given,
+        )
+        return await self.pool.add(account)
+
+    async def chat(self, **fields: Any) -> httpx2.Response:
+        return await self.client.post(CHAT, json={"model": "bot", "messages": [], **fields})
+
+    async def used(self, count: int = 1) -> list[Any]:
+        """The usage rows, once there are ``count``."""
+        async with asyncio.timeout(20):
+            while True:
+                await self.recorder.flush()
+                async with self.database.read() as connection:
+                    rows = (await connection.execute(sa.select(usage).order_by(usage.c.id))).all()
+                if len(rows) >= count:
+                    return list(rows)
+                await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def running(folder: Path, *, silence_seconds: float = 60) -> AsyncIterator[Gateway]:
+    """``silence_seconds``: how long an upstream may pause, or leave a WebSocket's ping unanswered."""
+    async with AsyncExitStack() as stack:
+        database = Database(f"sqlite+aiosqlite:///{folder / 'relay.db'}")
+        stack.push_async_callback(database.close)
+        async with database.write() as connection:
+            await connection.run_sync(metadata.create_all)
+        vault = Vault(b"r" * 32)
+        guard = OutboundGuard(("127.0.0.1",))
+        transport = guard.transport(ports=None)
+        stack.push_async_callback(transport.aclose)
+        pool = AccountPool(
+            database, vault, build=lambda account: registry.create(account, transport), embedded=None
+        )
+        stack.push_async_callback(pool.close)
+        keys = KeyRing(database, vault)
+        budgets, prices = Budgets(database), PriceBook(database)
+        stack.push_async_callback(budgets.close)
+        stack.push_async_callback(prices.close)
+        recorder = UsageRecorder(database, budgets=budgets)
+        stack.push_async_callback(recorder.close)
+        session = await stack.enter_async_context(open_session(guard, silence_seconds=silence_seconds))
+        upstreams = Upstreams(
+            session, pool, handshake_seconds=silence_seconds, heartbeat_seconds=silence_seconds
+        )
+        stack.push_async_callback(upstreams.settle)
+        relay = Relay(
+            keys=keys,
+            catalog=Catalog(pool),
+            upstreams=upstreams,
+            recorder=recorder,
+            charging=Charging(prices, budgets),
+            max_body_bytes=4 * 1024 * 1024,
+        )
+        raw = await keys.create("tests")
+        port = await _serve(stack, relay)
+        client = httpx2.AsyncClient(
+            base_url=f"http://127.0.0.1:{port}",
+            headers={"Authorization": f"Bearer {raw}"},
+            timeout=20,
+            trust_env=False,
+        )
+        await stack.enter_async_context(client)
+        yield Gateway(port, raw, pool, database, recorder, client, keys, prices)
+
+
+async def _serve(stack: AsyncExitStack, relay: Relay) -> int:
+    endpoints: dict[str, ASGIApp] = {
+        "chat/completions": ChatEndpoint(relay, Elsewhere()),
+        **{path: RelayEndpoint(relay, path) for path in (*RELAYED, *RELAYED_FORMS)},
+        **{path: ImagesEndpoint(relay, path, Elsewhere()) for path in IMAGES},
+        **{path: MessagesEndpoint(relay, path) for path in (MESSAGES, COUNT)},
+    }
+    routes = [Route(f"/v1/{path}", endpoint, methods=["POST"]) for path, endpoint in endpoints.items()]
+    edge = Middleware(Edge, max_body_bytes=8 * 1024 * 1024, unavailable=DATABASE_AWAY, draining=lambda: False)
+    short = Middleware(Express, routes={route.path: route for route in routes})
+    realtime = WebSocketRoute("/v1/realtime", RealtimeEndpoint(relay))
+    app = Starlette(routes=[*routes, realtime], middleware=[edge, short])
+    config = uvicorn.Config(app, http="httptools", lifespan="off", log_level="critical", access_log=False)
+    server = uvicorn.Server(config)
+    # It listens from here on, so nobody has to wait until it has started.
+    listener = socket.create_server(("127.0.0.1", 0))
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+
+    async def stop() -> None:
+        server.should_exit = True
+        server.force_exit = True
+        await serving
+
+    stack.push_async_callback(stop)
+    port: int = listener.getsockname()[1]
+    return port

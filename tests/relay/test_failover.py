@@ -1,0 +1,121 @@
+"""The next account is asked only before the first byte."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tests.relay.gateway import CHAT, Gateway, running
+from tests.relay.plain_upstream import STREAM_HEAD, Exchange, plain_upstream
+from tests.upstream import FakeUpstream, closed_port
+
+
+@pytest.mark.parametrize("status", [401, 402, 403, 429, 503])
+async def test_refusal_leads_to_the_next(gateway: Gateway, upstream: FakeUpstream, status: int) -> None:
+    for name in ("first", "second"):
+        await gateway.add(upstream.url, name=name)
+    upstream.fault("chat", status=status, headers={"Retry-After": "30"})
+    assert (await gateway.chat()).status_code == 200
+    resting = [s for s in await gateway.pool.standings() if not s.enabled or s.obstacle("vendor-bot", 0)]
+    assert len(resting) == 1
+    assert resting[0].enabled == (status not in {401, 403})
+    for _ in range(3):
+        assert (await gateway.chat()).status_code == 200
+    assert upstream.counters().requests["chat"] == 5
+
+
+async def test_unreachable_leads_to_the_next(gateway: Gateway, upstream: FakeUpstream) -> None:
+    await gateway.add(f"http://127.0.0.1:{closed_port()}", name="dead")
+    await gateway.add(upstream.url, name="alive")
+    for _ in range(4):
+        assert (await gateway.chat()).status_code == 200
+    assert {row.status for row in await gateway.used(4)} == {200}
+
+
+async def test_last_refusal_is_passed_then_the_rest_is_respected(
+    gateway: Gateway, upstream: FakeUpstream
+) -> None:
+    await gateway.add(upstream.url)
+    body = {
+        "error": {"message": "slow down", "type": "rate_limit", "param": None, "code": "rate_limit_exceeded"}
+    }
+    upstream.fault("chat", status=429, body=body, headers={"Retry-After": "40"})
+    first = await gateway.chat()
+    assert (first.status_code, first.json(), first.headers["retry-after"]) == (429, body, "40")
+    second = await gateway.chat()
+    assert second.status_code == 503
+    assert second.json()["error"]["message"].startswith(
+        "No available tokens for chat generation. 1 cooling down"
+    )
+    assert second.headers["retry-after"] == "8"
+    assert upstream.counters().requests["chat"] == 1
+
+
+async def test_calls_are_spread(gateway: Gateway, upstream: FakeUpstream) -> None:
+    for name in ("a", "b", "c"):
+        await gateway.add(upstream.url, name=name)
+    await asyncio.gather(*(gateway.chat() for _ in range(12)))
+    assert upstream.counters().keys == {"sk-up-a": 4, "sk-up-b": 4, "sk-up-c": 4}
+
+
+async def test_no_failover_once_a_byte_is_out(gateway: Gateway) -> None:
+    async def answer(exchange: Exchange) -> None:
+        await exchange.write(STREAM_HEAD)
+        await exchange.event(b'data: {"n": 1}\n\n')
+        await exchange.event(b'data: {"n":')
+
+    async with plain_upstream(answer) as upstream:
+        await gateway.add(upstream.origin, name="first")
+        await gateway.add(upstream.origin, name="second")
+        response = await gateway.chat(stream=True)
+        assert len(upstream.seen) == 1
+    events = response.text.split("\n\n")
+    assert events[0] == 'data: {"n": 1}'
+    assert events[2].startswith('data: {"error": {"message": ')
+    assert '"code": "upstream_error"' in events[2]
+    [row] = await gateway.used()
+    assert row.status == 502
+
+
+@pytest.mark.parametrize("begun", [True, False])
+async def test_a_half_open_upstream_is_given_up(tmp_path: Path, begun: bool) -> None:
+    """It accepted the call, said something or nothing, and then neither speaks nor leaves."""
+
+    async def answer(exchange: Exchange) -> None:
+        if begun:
+            await exchange.write(STREAM_HEAD)
+            await exchange.event(b'data: {"n": 1}\n\n')
+        await exchange.gone()
+
+    async with running(tmp_path, silence_seconds=0.2) as gateway, plain_upstream(answer) as upstream:
+        await gateway.add(upstream.origin, name="first")
+        await gateway.add(upstream.origin, name="second")
+        response = await gateway.chat(stream=True)
+        assert len(upstream.seen) == 1
+    if begun:
+        assert response.text.startswith('data: {"n": 1}\n\ndata: {"error": {"message": ')
+    else:
+        assert (response.status_code, response.headers["x-should-retry"]) == (502, "false")
+
+
+async def test_a_plain_answer_that_breaks_off_is_cut_not_completed(
+    gateway: Gateway, upstream: FakeUpstream
+) -> None:
+    await gateway.add(upstream.url)
+    upstream.fault("chat", do="cut")
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+    body = b'{"model": "bot"}'
+    writer.write(
+        b"POST %b HTTP/1.1\r\nHost: x\r\nAuthorization: %b\r\nContent-Length: %d\r\n\r\n%b"
+        % (CHAT.encode(), gateway.key.encode(), len(body), body)
+    )
+    async with asyncio.timeout(20):
+        received = await reader.read()
+    head, _, content = received.partition(b"\r\n\r\n")
+    promised = next(
+        int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")
+    )
+    assert len(content) < promised
+    writer.close()
+    [row] = await gateway.used()
+    assert row.status == 502

@@ -1,0 +1,111 @@
+"""What the client reads when a call can't be relayed: always the one envelope."""
+
+import pytest
+
+from tests.relay.gateway import CHAT, Gateway
+from tests.upstream import FakeUpstream, closed_port
+
+
+async def test_keys_are_checked_before_the_body_is_read(gateway: Gateway) -> None:
+    for headers in (
+        {"Authorization": ""},
+        {"Authorization": "Bearer nobody"},
+        {"Authorization": "", "x-api-key": "no"},
+    ):
+        response = await gateway.client.post(CHAT, content=b"not json", headers=headers)
+        assert response.status_code == 401
+        assert response.json()["error"] == {
+            "message": "Invalid API key",
+            "type": "authentication_error",
+            "param": None,
+            "code": "invalid_api_key",
+        }
+
+
+@pytest.mark.parametrize("form", ["{}", "Bearer {}", "bearer  {}"])
+async def test_forms_of_the_key(gateway: Gateway, upstream: FakeUpstream, form: str) -> None:
+    await gateway.add(upstream.url)
+    for name in ("Authorization", "x-api-key"):
+        value = form.format(gateway.key) if name == "Authorization" else gateway.key
+        gateway.client.headers.pop("Authorization", None)
+        response = await gateway.client.post(CHAT, json={"model": "bot"}, headers={name: value})
+        assert response.status_code == 200
+    assert set(upstream.counters().keys) == {"sk-up-first"}
+    assert gateway.key not in str(upstream.counters().last["chat"].headers)
+
+
+@pytest.mark.parametrize(
+    ("body", "message", "param"),
+    [
+        (b"", "The body is no valid JSON.", None),
+        (b"[1]", "The body must be a JSON object.", None),
+        (b"[" * 100_000, "The body is no valid JSON.", None),
+        (b'{"messages": []}', "model is required", "model"),
+        (b'{"model": ""}', "model is required", "model"),
+        (b'{"model": 3}', "model must be a string", "model"),
+        (b'{"model": "bot", "model": "other"}', "model is given more than once", "model"),
+        (b'{"model": "nobody"}', "Invalid model: nobody", "model"),
+    ],
+)
+async def test_bad_bodies(gateway: Gateway, body: bytes, message: str, param: str | None) -> None:
+    response = await gateway.client.post(CHAT, content=body)
+    assert response.status_code == 400
+    error = response.json()["error"]
+    assert (error["message"], error["param"], error["type"]) == (message, param, "invalid_request_error")
+
+
+async def test_body_is_bounded(gateway: Gateway) -> None:
+    response = await gateway.client.post(CHAT, content=b" " * (4 * 1024 * 1024 + 1))
+    assert response.status_code == 413
+    assert response.json()["error"]["code"] == "payload_too_large"
+
+
+async def test_nobody_listens(gateway: Gateway) -> None:
+    await gateway.add(f"http://127.0.0.1:{closed_port()}")
+    response = await gateway.chat()
+    assert (response.status_code, response.json()["error"]["code"]) == (502, "upstream_error")
+    [row] = await gateway.used()
+    assert row.status == 502
+
+
+async def test_silence_after_sending_is_not_repeated(gateway: Gateway, upstream: FakeUpstream) -> None:
+    await gateway.add(upstream.url)
+    await gateway.add(upstream.url, name="second")
+    upstream.fault("chat", do="reset", times=None)
+    response = await gateway.chat()
+    assert (response.status_code, response.json()["error"]["code"]) == (502, "submission_unknown")
+    assert response.headers["x-should-retry"] == "false"
+    assert upstream.counters().requests["chat"] == 1
+
+
+async def test_refused_key_is_not_passed_on_as_the_clients(gateway: Gateway, upstream: FakeUpstream) -> None:
+    account = await gateway.add(upstream.url)
+    wrong = {"error": {"message": "Incorrect API key: sk-up-first", "code": "invalid_api_key"}}
+    upstream.fault("chat", status=401, body=wrong)
+    response = await gateway.chat()
+    assert (response.status_code, response.json()["error"]["code"]) == (503, "no_available_account")
+    assert response.json()["error"]["message"] == "No available tokens for chat generation. 1 disabled."
+    [standing] = await gateway.pool.standings()
+    assert (standing.account.id, standing.enabled) == (account.id, False)
+    assert "sk-up-first" not in (standing.disabled_reason or "")
+
+
+async def test_a_model_that_is_forbidden_disables_nobody(gateway: Gateway, upstream: FakeUpstream) -> None:
+    await gateway.add(upstream.url)
+    upstream.fault("chat", status=403, body={"error": {"message": "no access", "code": "model_not_found"}})
+    response = await gateway.chat()
+    assert (response.status_code, response.json()["error"]["message"]) == (403, "no access")
+    assert (await gateway.pool.standings())[0].enabled
+
+
+async def test_other_answers_are_passed_whatever_they_say(gateway: Gateway, upstream: FakeUpstream) -> None:
+    await gateway.add(upstream.url)
+    for status in (400, 404, 422, 500, 502, 504):
+        upstream.fault("chat", status=status, text=f"<p>{status}</p>")
+        response = await gateway.chat()
+        assert (response.status_code, response.text) == (status, f"<p>{status}</p>")
+
+
+async def test_what_is_not_relayed_goes_the_long_way(gateway: Gateway) -> None:
+    assert (await gateway.client.get(CHAT)).status_code == 405
+    assert (await gateway.client.post("/v1/nothing")).status_code == 404

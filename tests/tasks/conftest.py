@@ -1,0 +1,175 @@
+"""The parts of a gateway in this process, with the scripted upstream beside them."""
+
+import asyncio
+import secrets
+import shutil
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+import pytest_asyncio
+from pydantic import SecretStr
+
+from app.assembly import assemble
+from app.db import migrate
+from app.db.tables import slots
+from app.keys.service import Key
+from app.parts import Parts
+from app.providers.base import Account
+from app.settings import Settings
+from app.tasks.request import GenerationRequest
+from app.tasks.service import Asked
+from app.tasks.task import Task
+from app.worker import Worker
+from tests.conftest import POSTGRES_URL
+from tests.upstream import FakeUpstream
+
+KEY = Key(id="tester", name="tester", owner="key:tester")
+
+
+def settings_for(folder: Path, database_url: str, **more: Any) -> Settings:
+    known = {
+        "data_dir": folder,
+        "database_url": database_url,
+        "outbound_allow": "127.0.0.1/32",
+        "studio": "off",
+        "secret_key": SecretStr("0123456789abcdef0123456789abcdef"),
+    }
+    return Settings.model_validate(known | more)
+
+
+@dataclass
+class Bench:
+    """One replica, and the words that tests need."""
+
+    parts: Parts
+    upstream: FakeUpstream
+    workers: list[Worker] = field(default_factory=list)
+
+    async def account(self, name: str = "upstream", *, url: str = "", **told: Any) -> Account:
+        account = Account(
+            id="",
+            name=name,
+            base_url=url or f"{self.upstream.url}/v1",
+            secret=f"secret-of-{name}",
+            **({"provider": "openai_compatible", "slots": 20} | told),
+        )
+        account = await self.parts.pool.add(account)
+        await self.parts.pool.refresh()
+        return account
+
+    async def create(
+        self, prompt: str = "a red kite", *, key: Key = KEY, asked: Asked | None = None, **told: Any
+    ) -> Task:
+        request = GenerationRequest.model_validate(
+            {"kind": "video", "model": "sora-2", "prompt": prompt} | told
+        )
+        return await self.parts.tasks.create(request, key=key, asked=asked or Asked("test"))
+
+    async def work(self) -> Worker:
+        worker = Worker(self.parts)
+        await worker.start()
+        self.workers.append(worker)
+        return worker
+
+    async def ended(self, task: Task, *, within: float = 30) -> Task:
+        found = await self.parts.tasks.finished(task, within=within)
+        assert found.ended, found
+        return found
+
+    async def reaches(self, task: Task, state: str) -> Task:
+        """Wait for a state; the time limit is only there to end a test that hangs."""
+
+        async def there() -> Task | None:
+            found = await self.parts.repository.get(task.id)
+            assert found is not None
+            return found if found.state == state else None
+
+        return await until(there)
+
+    async def slots(self) -> int:
+        async with self.parts.database.read() as connection:
+            return len((await connection.execute(slots.select())).all())
+
+    async def timeline(self, task: Task) -> list[str]:
+        return [row["event"] for row in await self.parts.repository.events(task.id)]
+
+
+async def until(holds: Callable[[], Awaitable[Any]], *, timeout: float = 30.0) -> Any:
+    end = time.monotonic() + timeout
+    while True:
+        found = await holds()
+        if found:
+            return found
+        assert time.monotonic() < end, "it did not happen"
+        await asyncio.sleep(0.02)
+
+
+@pytest.fixture
+def upstream() -> Iterator[FakeUpstream]:
+    with FakeUpstream() as server:
+        yield server
+
+
+@asynccontextmanager
+async def replica(settings: Settings, upstream: FakeUpstream) -> AsyncIterator[Bench]:
+    bench = Bench(await assemble(settings), upstream)
+    try:
+        yield bench
+    finally:
+        for worker in bench.workers:
+            await worker.stop()
+        await bench.parts.close()
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], None]]:
+    """Gives an empty store its tables by copying one that was migrated once."""
+    folder, made = tmp_path_factory.mktemp("migrated"), f"filmgate_template_{secrets.token_hex(4)}"
+    done: set[str] = set()
+
+    def copy(url: str) -> None:
+        if url.startswith("sqlite"):
+            if not done & {"sqlite"}:
+                migrate.upgrade(f"sqlite+aiosqlite:///{folder / 'test.db'}")
+                done.add("sqlite")
+            shutil.copy(folder / "test.db", url.removeprefix("sqlite+aiosqlite:///"))
+            return
+        base, name = url.rsplit("/", 1)
+        if "postgres" not in done:
+            asyncio.run(run_sql(f"CREATE DATABASE {made}"))
+            migrate.upgrade(f"{base}/{made}")
+            done.add("postgres")
+        asyncio.run(run_sql(f"DROP DATABASE {name}", f"CREATE DATABASE {name} TEMPLATE {made}"))
+
+    yield copy
+    if "postgres" in done:
+        asyncio.run(run_sql(f"DROP DATABASE {made} WITH (FORCE)"))
+
+
+async def run_sql(*statements: str) -> None:
+    connection = await asyncpg.connect(POSTGRES_URL)
+    try:
+        for statement in statements:
+            await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+@pytest.fixture
+def store_url(database_url: str, migrated: Callable[[str], None]) -> str:
+    """``database_url``, with its tables."""
+    migrated(database_url)
+    return database_url
+
+
+@pytest_asyncio.fixture
+async def bench(tmp_path: Path, store_url: str, upstream: FakeUpstream) -> AsyncIterator[Bench]:
+    """On both stores; no worker yet."""
+    async with replica(settings_for(tmp_path, store_url), upstream) as made:
+        yield made

@@ -1,0 +1,83 @@
+"""News reach whoever listens: in the process at once, elsewhere by LISTEN/NOTIFY, also after a cut."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+
+from app.tasks.events import Change, Events
+from tests.tasks.conftest import until
+
+
+@pytest.fixture
+async def pair(postgres_url: str) -> AsyncIterator[tuple[Events, Events]]:
+    url = postgres_url.replace("postgresql://", "postgresql+asyncpg://")
+    one, other = Events(postgres_url=url), Events(postgres_url=url)
+    await one.start()
+    await other.start()
+    yield one, other
+    await one.stop()
+    await other.stop()
+
+
+async def heard(sender: Events, listener: Events, change: Change) -> Change:
+    """The first notice can come before the listener's connection stands, so it is repeated."""
+    async with listener.listen(change.id) as queue:
+
+        async def came() -> bool:
+            sender.publish([change])
+            await asyncio.sleep(0.1)
+            return not queue.empty()
+
+        await until(came)
+        return queue.get_nowait()
+
+
+async def test_in_one_process() -> None:
+    events = Events()
+    async with events.listen("one") as by_id, events.listen("progress") as by_kind:
+        events.publish([Change("progress", "one", "running", 12.5, True), Change("state", "two", "failed")])
+        assert by_id.get_nowait() == by_kind.get_nowait() == Change("progress", "one", "running", 12.5, True)
+        assert by_id.empty()
+        assert by_kind.empty()
+    events.publish([Change("progress", "one")])
+    assert by_id.empty()
+
+
+async def test_on_another_replica(pair: tuple[Events, Events]) -> None:
+    change = Change("progress", "task", "running", 40.0, True)
+    assert await heard(pair[0], pair[1], change) == change
+
+
+async def test_its_own_notices_come_once(pair: tuple[Events, Events]) -> None:
+    await heard(pair[0], pair[1], Change("state", "warm"))
+    async with pair[0].listen("task") as here, pair[1].listen("task") as there:
+        pair[0].publish([Change("state", "task", "failed")])
+        await asyncio.wait_for(there.get(), 10)
+        await asyncio.sleep(0.1)
+        assert here.qsize() == 1
+
+
+async def test_more_than_a_notice_holds(pair: tuple[Events, Events]) -> None:
+    await heard(pair[0], pair[1], Change("state", "warm"))
+    changes = [Change("progress", f"{number:032x}", "running", 1.0, True) for number in range(1000)]
+    async with pair[1].listen("progress") as queue:
+        pair[0].publish(changes)
+        got = [await asyncio.wait_for(queue.get(), 10) for _ in changes]
+    assert got == changes
+
+
+async def test_again_whenever_the_connections_were_cut(
+    pair: tuple[Events, Events], postgres_url: str
+) -> None:
+    """Wherever they are in their work: each time it is another moment."""
+    for number in range(8):
+        change = Change("state", f"round {number}")
+        assert await heard(pair[0], pair[1], change) == change
+        connection = await asyncpg.connect(postgres_url)
+        await connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        await connection.close()

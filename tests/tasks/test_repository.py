@@ -1,0 +1,148 @@
+"""Rows of tasks: fenced moves, receipts that are kept, one task per idempotency key."""
+
+import asyncio
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+
+from app.db.tables import receipts, slots, tasks
+from app.providers.base import Operation
+from app.tasks.repository import Fenced
+from app.tasks.service import Asked, new_id
+from app.tasks.status import MOVES, OPEN, TERMINAL
+from app.tasks.task import Task
+from tests.tasks.conftest import KEY, Bench
+
+
+async def dispatched(bench: Bench) -> Task:
+    """A task with an account and a slot, taken by a run."""
+    task = await bench.create()
+    async with bench.parts.database.write() as connection:
+        await connection.execute(sa.update(tasks).where(tasks.c.id == task.id).values(account_id="a"))
+        await connection.execute(sa.insert(slots), {"task_id": task.id, "account_id": "a", "at": 1.0})
+    taken = await bench.parts.repository.take(task.id)
+    assert taken is not None
+    return taken
+
+
+async def test_taking_raises_the_epoch_and_fences_the_earlier_run(bench: Bench) -> None:
+    await bench.account()
+    repository = bench.parts.repository
+    first = await dispatched(bench)
+    second = await repository.take(first.id)
+    assert second is not None
+    assert second.epoch == first.epoch + 1
+
+    with pytest.raises(Fenced):
+        await repository.move(first, "queued", "submitting")
+    await repository.write_progress(
+        [{"id_": first.id, "epoch_": first.epoch, "progress_": 50.0, "generating_": True}]
+    )
+    seen = await repository.get(first.id)
+    assert seen is not None
+    assert (seen.state, seen.progress, seen.epoch) == ("queued", 0.0, second.epoch)
+    assert await bench.timeline(first) == ["received"]
+
+
+async def test_a_receipt_is_kept_also_when_the_run_is_fenced(bench: Bench) -> None:
+    await bench.account()
+    repository = bench.parts.repository
+    first = await dispatched(bench)
+    await repository.move(first, "queued", "submitting")
+    await repository.take(first.id)
+
+    with pytest.raises(Fenced):
+        await repository.accept(first, Operation(id="vendor-1"), now=1.0)
+    assert await repository.receipt(first.id) == Operation(id="vendor-1")
+    seen = await repository.get(first.id)
+    assert seen is not None
+    assert (seen.state, seen.operation) == ("submitting", None)
+
+
+async def test_what_has_ended_is_never_taken_or_moved(bench: Bench) -> None:
+    await bench.account()
+    repository = bench.parts.repository
+    task = await dispatched(bench)
+    await repository.move(task, "queued", "failed", error_code="x")
+    assert await repository.take(task.id) is None
+    with pytest.raises(Fenced):
+        await repository.move(task, "queued", "submitting")
+    assert await bench.slots() == 0
+
+
+async def test_every_end_and_every_return_to_the_queue_frees_the_slot(bench: Bench) -> None:
+    await bench.account()
+    repository = bench.parts.repository
+    task = await dispatched(bench)
+    assert await bench.slots() == 1
+    await repository.move(task, "queued", "submitting")
+    assert await bench.slots() == 1
+    await repository.move(task, "submitting", "queued", account_id=None)
+    assert await bench.slots() == 0
+
+
+async def test_progress_never_goes_back(bench: Bench) -> None:
+    await bench.account()
+    repository = bench.parts.repository
+    task = await dispatched(bench)
+    await repository.move(task, "queued", "submitting")
+    await repository.accept(task, Operation(id="v"), now=1.0)
+    for value in (40.0, 20.0):
+        await repository.write_progress(
+            [{"id_": task.id, "epoch_": task.epoch, "progress_": value, "generating_": True}]
+        )
+    seen = await repository.get(task.id)
+    assert seen is not None
+    assert (seen.progress, seen.outward) == (40.0, "running")
+
+
+async def test_one_task_per_idempotency_key(bench: Bench) -> None:
+    await bench.account()
+    made = await asyncio.gather(*(bench.create(asked=Asked("test", "same-key")) for _ in range(8)))
+    assert len({task.id for task in made}) == 1
+    rows, _ = await bench.parts.tasks.page(KEY)
+    assert len(rows) == 1
+
+
+async def test_a_taken_idempotency_key_is_an_error_of_the_store(bench: Bench) -> None:
+    await bench.account()
+    task = await bench.create(asked=Asked("test", "same-key"))
+    async with bench.parts.database.read() as connection:
+        row = (await connection.execute(sa.select(tasks).where(tasks.c.id == task.id))).one()
+    with pytest.raises(IntegrityError):
+        await bench.parts.repository.insert({**row._mapping, "id": new_id()}, detail={})
+
+
+async def test_a_dispatch_that_meets_a_cancellation_gives_no_slot(bench: Bench) -> None:
+    """What was cancelled after admission looked keeps no slot: nobody would ever free it."""
+    await bench.account()
+    task = await bench.create()
+    await bench.parts.repository.request_cancel(task.id, delete=False)
+    await bench.work()
+    await asyncio.sleep(0.2)
+    assert await bench.slots() == 0
+    seen = await bench.parts.repository.get(task.id)
+    assert seen is not None
+    assert (seen.state, seen.error_code) == ("cancelled", "cancelled")
+
+
+async def test_receipts_are_only_ever_added(bench: Bench) -> None:
+    await bench.account()
+    repository = bench.parts.repository
+    task = await dispatched(bench)
+    await repository.move(task, "queued", "submitting")
+    await repository.accept(task, Operation(id="v1"), now=1.0)
+    with pytest.raises(Fenced):
+        await repository.accept(task, Operation(id="v1"), now=2.0)  # the same answer, written again
+    async with bench.parts.database.read() as connection:
+        count = (await connection.execute(sa.select(sa.func.count()).select_from(receipts))).scalar_one()
+    assert count == 2
+    seen = await repository.get(task.id)
+    assert seen is not None
+    assert seen.state == "running"
+
+
+def test_nothing_leaves_an_end() -> None:
+    assert all(MOVES[state] == frozenset() for state in TERMINAL)
+    assert all(MOVES[state] >= {"failed", "cancelled"} for state in OPEN)

@@ -1,0 +1,95 @@
+"""The house rules of ARCHITECTURE.md, checked: sizes, nesting, names, parameters."""
+
+import ast
+import statistics
+from pathlib import Path
+
+import pytest
+
+APP = Path(__file__).parent.parent / "app"
+FILES = sorted(APP.rglob("*.py"))
+FORBIDDEN_NAMES = {"utils", "helpers", "common", "manager", "handler", "misc", "util"}
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+BLOCKS = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.With, ast.AsyncWith, ast.Try, ast.Match)
+
+
+def functions() -> list[tuple[Path, ast.FunctionDef | ast.AsyncFunctionDef]]:
+    return [
+        (path, node)
+        for path in FILES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, FUNCTIONS)
+    ]
+
+
+def length(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    return (node.end_lineno or node.lineno) - node.lineno + 1
+
+
+def depth(node: ast.AST, *, at: int = 0) -> int:
+    deepest = at
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, FUNCTIONS):
+            continue
+        inner = at + 1 if isinstance(child, BLOCKS) and not is_elif(node, child) else at
+        deepest = max(deepest, depth(child, at=inner))
+    return deepest
+
+
+def is_elif(parent: ast.AST, child: ast.AST) -> bool:
+    return isinstance(parent, ast.If) and isinstance(child, ast.If) and parent.orelse == [child]
+
+
+def percentile(values: list[int], share: float) -> int:
+    return sorted(values)[int(len(values) * share)]
+
+
+def test_files_are_short() -> None:
+    sizes = {path: len(path.read_text().splitlines()) for path in FILES}
+    assert {p: n for p, n in sizes.items() if n > 400} == {}
+    assert statistics.median(sizes.values()) < 100
+    assert percentile(list(sizes.values()), 0.9) < 300
+
+
+def test_functions_are_short() -> None:
+    lengths = [(str(path), node.name, length(node)) for path, node in functions()]
+    assert [row for row in lengths if row[2] > 50] == []
+    assert percentile([row[2] for row in lengths], 0.9) < 30
+
+
+def test_nesting_stays_at_three() -> None:
+    assert [(str(p), n.name) for p, n in functions() if depth(n) > 3] == []
+
+
+def test_three_positional_parameters_at_most() -> None:
+    def positional(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+        arguments = [*node.args.posonlyargs, *node.args.args]
+        return len([a for a in arguments if a.arg not in {"self", "cls"}])
+
+    assert [(str(p), n.name) for p, n in functions() if positional(n) > 3] == []
+
+
+def test_every_module_says_what_it_is() -> None:
+    silent = [p for p in FILES if p.read_text().strip() and not ast.get_docstring(ast.parse(p.read_text()))]
+    assert silent == []
+
+
+def test_no_drawer_for_odds_and_ends() -> None:
+    assert [p for p in FILES if p.stem in FORBIDDEN_NAMES or p.parent.name in FORBIDDEN_NAMES] == []
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(APP)))
+def test_no_broad_except(path: Path) -> None:
+    allowed = {"tasks/engine.py", "ops/edge.py"}  # the worker loop and the outermost handler
+    if str(path.relative_to(APP)) in allowed:
+        return
+    broad = [
+        node.lineno
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ExceptHandler)
+        and (
+            node.type is None
+            or (isinstance(node.type, ast.Name) and node.type.id in {"Exception", "BaseException"})
+        )
+    ]
+    assert broad == []

@@ -1,0 +1,1 @@
+"""One small simulator per vendor: its real routes, states and errors on a loopback port."""

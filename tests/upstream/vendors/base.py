@@ -1,0 +1,121 @@
+"""What every vendor simulator shares: a real server on a free port, jobs that move on at each look, counts."""
+
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute
+
+
+@dataclass
+class Job:
+    """One accepted piece of work; each look takes the next word of ``states`` and stays at the last."""
+
+    id: str
+    fields: dict[str, Any]
+    states: list[str]
+    looks: int = 0
+    cancelled: bool = False
+
+    def look(self) -> str:
+        state = self.states[min(self.looks, len(self.states) - 1)]
+        self.looks += 1
+        return state
+
+
+@dataclass
+class Seen:
+    """One request as it arrived."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+    headers: dict[str, str]
+    body: bytes = field(repr=False)
+
+
+class VendorServer:
+    """``with MyVendor() as vendor``; ``url`` is its origin. Subclasses give ``routes()``.
+
+    ``states`` is what new jobs go through. ``refuse`` is one answer (status, document, headers) to give
+    instead of the next submit, then forgotten; ``refuse_look`` the same for the next look.
+    """
+
+    states: list[str]
+    certificate: tuple[str, str] | None = None
+    """Files with a certificate and its key: then it speaks TLS."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.jobs: dict[str, Job] = {}
+        self.seen: list[Seen] = []
+        self.counts: Counter[str] = Counter()
+        self.refuse: tuple[int, Any, dict[str, str]] | None = None
+        self.refuse_look: tuple[int, Any, dict[str, str]] | None = None
+        self._server: uvicorn.Server | None = None
+        self._thread: threading.Thread | None = None
+
+    def routes(self) -> list[BaseRoute]:
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        app = Starlette(routes=self.routes())
+        chain, key = self.certificate or (None, None)
+        config = uvicorn.Config(
+            app, host="127.0.0.1", port=0, log_config=None, lifespan="off", ws="none",
+            ssl_certfile=chain, ssl_keyfile=key,
+        )  # fmt: skip
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, daemon=True)
+        self._thread.start()
+        while not self._server.started:
+            time.sleep(0.01)
+        port = self._server.servers[0].sockets[0].getsockname()[1]
+        self.url = f"{'https' if self.certificate else 'http'}://127.0.0.1:{port}"
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._server and self._thread
+        self._server.should_exit = True
+        self._thread.join()
+
+    async def note(self, request: Request) -> Seen:
+        """Remember a request; the last one is ``seen[-1]``."""
+        seen = Seen(
+            request.method,
+            request.url.path,
+            dict(request.query_params),
+            dict(request.headers),
+            await request.body(),
+        )
+        self.seen.append(seen)
+        return seen
+
+    def submitted(self, fields: dict[str, Any], *, job_id: str | None = None) -> Job:
+        self.counts["submit"] += 1
+        job = Job(job_id or f"job-{len(self.jobs) + 1:04d}", fields, list(self.states))
+        self.jobs[job.id] = job
+        return job
+
+    def take_refusal(self, *, look: bool = False) -> Response | None:
+        """The answer to give instead, if a test asked for one."""
+        refusal = self.refuse_look if look else self.refuse
+        if refusal is None:
+            return None
+        if look:
+            self.refuse_look = None
+        else:
+            self.refuse = None
+        status, document, headers = refusal
+        if isinstance(document, str | bytes):
+            return Response(document, status, headers)
+        return JSONResponse(document, status, headers)

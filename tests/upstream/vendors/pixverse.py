@@ -1,0 +1,126 @@
+"""PixVerse as it answers: ``{ErrCode, ErrMsg, Resp}`` in an HTTP 200, numbered states, uploads before videos."""
+
+import json
+from typing import Any
+
+from starlette.datastructures import UploadFile
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from tests.upstream.media import tiny_mp4
+from tests.upstream.vendors.front import Scripted
+
+FRAMES = {"text": set(), "img": {"img_id"}, "transition": {"first_frame_img", "last_frame_img"}}
+QUALITIES = {"360p", "540p", "720p", "1080p"}
+
+
+class PixVerseServer(Scripted):
+    done = 1
+
+    def reset(self) -> None:
+        super().reset()
+        self.uploads: dict[int, str] = {}
+        """What each uploaded picture was: its type and length, or its address."""
+        self.traces: set[str] = set()
+        self.refuse_upload: tuple[int, Any] | None = None
+
+    def routes(self) -> list[BaseRoute]:
+        base = "/openapi/v2"
+        return [
+            Route(f"{base}/account/balance", self.balance, methods=["GET"]),
+            Route(f"{base}/image/upload", self.upload, methods=["POST"]),
+            Route(f"{base}/video/result/{{video}}", self.look, methods=["GET"]),
+            Route(f"{base}/video/{{kind}}/generate", self.submit, methods=["POST"]),
+            Route("/files/{name}", self.file, methods=["GET"]),
+        ]
+
+    async def upload(self, request: Request) -> Response:
+        await self.note(request)
+        if self.refuse_upload:
+            status, document = self.refuse_upload
+            return JSONResponse(document, status)
+        refusal = self.unauthorized(request)
+        if refusal:
+            return refusal
+        form = await request.form()
+        picture = form.get("image")
+        number = 1000 + len(self.uploads)
+        if isinstance(picture, UploadFile):
+            content = await picture.read()
+            self.uploads[number] = f"{picture.content_type};{len(content)}"
+        else:
+            self.uploads[number] = str(form["image_url"])
+        await form.close()
+        return said(0, "Success", {"img_id": number, "img_url": f"{self.url}/files/{number}.png"})
+
+    async def submit(self, request: Request) -> Response:
+        seen = await self.note(request)
+        refusal = self.take_refusal() or self.unauthorized(request)
+        if refusal:
+            return refusal
+        fields, kind = json.loads(seen.body), request.path_params["kind"]
+        wrong = self.wrong(kind, fields)
+        if wrong:
+            return said(400017, wrong)
+        job = self.submitted(fields, job_id=str(300_000 + len(self.jobs)))
+        return said(0, "Success", {"video_id": int(job.id), "credits": 45})
+
+    def wrong(self, kind: str, fields: dict[str, Any]) -> str | None:
+        if kind not in FRAMES or {"model", "prompt", "duration", "quality"} - set(fields):
+            return "Invalid parameter"
+        if not isinstance(fields["duration"], int) or fields["quality"] not in QUALITIES:
+            return "Invalid parameter: duration, quality"
+        if kind == "text" and "aspect_ratio" not in fields:
+            return "Invalid parameter: aspect_ratio"
+        if any(fields.get(name) not in self.uploads for name in FRAMES[kind]):
+            return "Invalid image ID"
+        return None
+
+    async def look(self, request: Request) -> Response:
+        await self.note(request)
+        refusal = self.take_refusal(look=True) or self.unauthorized(request)
+        if refusal:
+            return refusal
+        job = self.jobs.get(request.path_params["video"])
+        if job is None:
+            return said(500008, "Requested data not found")
+        status: Any = job.look()
+        done = status == 1
+        return said(
+            0,
+            "Success",
+            {
+                "id": int(job.id),
+                "prompt": job.fields["prompt"],
+                "status": status if isinstance(status, int) else 99,
+                "url": f"{self.url}/files/{job.id}.mp4" if done else "",
+                "outputWidth": 1280 if done else 0,
+                "outputHeight": 720 if done else 0,
+                "credits": 45,
+                "size": 1 if done else 0,
+            },
+        )
+
+    async def balance(self, request: Request) -> Response:
+        await self.note(request)
+        refusal = self.take_refusal(look=True) or self.unauthorized(request)
+        if refusal:
+            return refusal
+        return said(0, "Success", {"account_id": 7, "credit_monthly": 1200, "credit_package": 34})
+
+    async def file(self, request: Request) -> Response:
+        return Response(tiny_mp4(), media_type="video/mp4")
+
+    def unauthorized(self, request: Request) -> Response | None:
+        key, trace = request.headers.get("api-key"), request.headers.get("ai-trace-id", "")
+        if not key or (self.keys is not None and key not in self.keys):
+            return said(400012, f"Invalid account {key}")
+        if not trace or trace in self.traces:
+            return said(400013, "Invalid binding request: Ai-trace-id")
+        self.traces.add(trace)
+        return None
+
+
+def said(code: int, message: str, resp: Any = None) -> Response:
+    return JSONResponse({"ErrCode": code, "ErrMsg": message, "Resp": resp})

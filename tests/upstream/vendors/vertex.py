@@ -1,0 +1,95 @@
+"""Veo on Vertex AI as it answers: tokens by signed claim, long-running operations polled by POST, Cloud Storage."""
+
+import base64
+import json
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from tests.upstream.media import tiny_mp4
+from tests.upstream.vendors.google import TokenServer, said
+
+MODELS = "/{version}/projects/{project}/locations/{location}/publishers/google/models/{model}"
+
+
+class VertexServer(TokenServer):
+    """Job states: ``running``, ``done``, ``failed``, ``filtered``, ``nothing`` (done without a video)."""
+
+    done = "done"
+
+    def routes(self) -> list[BaseRoute]:
+        return [
+            Route("/token", self.exchange, methods=["POST"]),
+            Route(MODELS + ":predictLongRunning", self.submit, methods=["POST"]),
+            Route(MODELS + ":fetchPredictOperation", self.look, methods=["POST"]),
+            Route("/storage/v1/b/{bucket}/o/{name:path}", self.stored, methods=["GET"]),
+        ]
+
+    async def submit(self, request: Request) -> Response:
+        seen = await self.note(request)
+        refusal = self.take_refusal() or self.unauthorized(request)
+        if refusal:
+            return refusal
+        fields = json.loads(seen.body)
+        wrong = wrong_in(fields)
+        if wrong:
+            return said(400, "INVALID_ARGUMENT", wrong)
+        job = self.submitted(fields)
+        place = seen.path.removesuffix(":predictLongRunning").split("/", 2)[2]
+        return JSONResponse({"name": f"{place}/operations/{job.id}"})
+
+    async def look(self, request: Request) -> Response:
+        seen = await self.note(request)
+        refusal = self.take_refusal(look=True) or self.unauthorized(request)
+        if refusal:
+            return refusal
+        name = json.loads(seen.body)["operationName"]
+        place = seen.path.removesuffix(":fetchPredictOperation").split("/", 2)[2]
+        job = self.jobs.get(name.rsplit("/", 1)[-1])
+        if job is None or not name.startswith(f"{place}/operations/"):
+            return said(404, "NOT_FOUND", "Operation not found")
+        return JSONResponse({"name": name, **self.shown(job.look(), job.fields["parameters"])})
+
+    async def stored(self, request: Request) -> Response:
+        await self.note(request)
+        refusal = self.unauthorized(request)
+        if refusal:
+            return refusal
+        if request.query_params.get("alt") != "media":
+            return JSONResponse({"kind": "storage#object"})
+        return Response(tiny_mp4(), media_type="video/mp4")
+
+    def shown(self, state: str, parameters: dict[str, Any]) -> dict[str, Any]:
+        if state == "failed":
+            error = {"code": self.failure.get("code", 13), "message": self.failure.get("message", "")}
+            return {"done": True, "error": error}
+        if state == "done":
+            where = parameters.get("storageUri")
+            kept = {"gcsUri": f"{where}/123/sample 0.mp4"} if where else {"bytesBase64Encoded": encoded()}
+            return done([{**kept, "mimeType": "video/mp4"}])
+        if state == "filtered":
+            reason = "Your prompt violates our policies. Support codes: 15236754"
+            return done([], raiMediaFilteredCount=1, raiMediaFilteredReasons=[reason])
+        return done([]) if state == "nothing" else {}
+
+
+def done(videos: list[dict[str, str]], **more: Any) -> dict[str, Any]:
+    kind = "type.googleapis.com/cloud.ai.large_models.vision.GenerateVideoResponse"
+    return {"done": True, "response": {"@type": kind, **({"videos": videos} if videos else {}), **more}}
+
+
+def encoded() -> str:
+    return base64.b64encode(tiny_mp4()).decode()
+
+
+def wrong_in(fields: dict[str, Any]) -> str | None:
+    instances, parameters = fields.get("instances", []), fields.get("parameters", {})
+    if len(instances) != 1 or not instances[0].get("prompt", instances[0].get("image")):
+        return "instances must hold a prompt or an image"
+    if parameters.get("durationSeconds", 8) not in {4, 5, 6, 7, 8}:
+        return "durationSeconds is out of bound"
+    if parameters.get("aspectRatio", "16:9") not in {"16:9", "9:16"}:
+        return "aspectRatio is not supported"
+    return None

@@ -1,0 +1,77 @@
+"""Usage by key, model, account and day, and the table for spreadsheets."""
+
+import csv
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+import sqlalchemy as sa
+
+from app.db.session import Database
+from app.db.tables import usage
+from app.errors import InvalidRequest
+from app.usage.reports import DAY, Reports, as_csv, moment, read_groups
+
+MIDNIGHT = datetime(2026, 11, 21, tzinfo=UTC).timestamp()
+
+
+async def note(database: Database, **given: object) -> None:
+    row = {
+        "key_id": "k",
+        "account_id": "a",
+        "model": "bot",
+        "path": "/v1/x",
+        "status": 200,
+        "milliseconds": 1.0,
+    }
+    async with database.write() as connection:
+        await connection.execute(sa.insert(usage), row | {"at": MIDNIGHT, "cost": Decimal("0.1")} | given)
+
+
+async def test_sums_by_whatever_is_asked_for(database: Database) -> None:
+    await note(database, input_tokens=5, output_tokens=7)
+    await note(database, at=MIDNIGHT - 0.001, model="film", cost=Decimal(2))
+    await note(database, at=MIDNIGHT + DAY - 0.001, status=502, cost=Decimal(0))
+    await note(database, key_id="other", account_id="b", cost=Decimal(40))
+    reports, span = Reports(database), {"since": MIDNIGHT - DAY, "until": MIDNIGHT + DAY}
+    by_day = await reports.usage(("day", "model"), key_id="k", **span)
+    assert [(line.day, line.model, line.requests, line.failed, line.cost) for line in by_day] == [
+        ("2026-11-21", "bot", 2, 1, Decimal("0.1")),
+        ("2026-11-20", "film", 1, 0, Decimal(2)),
+    ]
+    assert (by_day[0].input_tokens, by_day[0].output_tokens, by_day[1].input_tokens) == (5, 7, 0)
+    by_account = await reports.usage(("account",), **span)
+    assert [(line.account, line.cost) for line in by_account] == [("a", Decimal("2.1")), ("b", Decimal(40))]
+    by_key = await reports.usage(("key",), model="bot", **span)
+    assert [(line.key, line.requests) for line in by_key] == [("k", 2), ("other", 1)]
+    [total] = await reports.usage((), since=MIDNIGHT, until=MIDNIGHT + 1)
+    assert (total.requests, total.cost) == (2, Decimal("40.1"))
+    [nothing] = await reports.usage((), since=0, until=1)
+    assert (nothing.requests, nothing.cost) == (0, Decimal(0))
+
+
+async def test_no_cell_is_a_formula(database: Database) -> None:
+    names = ["=HYPERLINK(1)", "+1", "-1", "@SUM(A1)", "\tx", 'say "hi", ok', "模型"]
+    for name in names:
+        await note(database, model=name)
+    lines = await Reports(database).usage(("model",), since=0, until=MIDNIGHT + DAY)
+    text = as_csv(lines, ("model",))
+    heading, *rows = list(csv.reader(text.splitlines()))
+    assert heading == ["model", "requests", "failed", "input_tokens", "output_tokens", "cost"]
+    assert {row[0] for row in rows} == {
+        "'=HYPERLINK(1)", "'+1", "'-1", "'@SUM(A1)", "'\tx", 'say "hi", ok', "模型",
+    }  # fmt: skip
+    assert {row[-1] for row in rows} == {"0.10"}
+
+
+def test_moments_and_groups_are_read_or_refused() -> None:
+    assert moment("2026-11-21", param="from") == MIDNIGHT
+    assert moment("2026-11-21", param="to", end=True) == MIDNIGHT + DAY
+    assert moment("12.5", param="to") == 12.5
+    for wrong in ("yesterday", "2026-13-01", "-1", "nan", "inf", "1e30"):
+        with pytest.raises(InvalidRequest) as told:
+            moment(wrong, param="from")
+        assert told.value.param == "from"
+    assert read_groups(["day", "model"]) == ("model", "day")
+    with pytest.raises(InvalidRequest):
+        read_groups(["prompt"])

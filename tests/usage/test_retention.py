@@ -1,0 +1,94 @@
+"""Logs are bounded: what is too old goes, the rest stays, and counts stay true when hours become days."""
+
+import asyncio
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+
+from app.db.operator_tables import audit, rollup
+from app.db.session import Database
+from app.db.tables import usage
+from app.usage import retention
+from app.usage.overview import Overview
+from app.usage.retention import COUNTED_DAYS, forget
+from app.usage.rollup import HOUR, Ended, count
+
+DAY = 86_400.0
+NOW = 20_778 * DAY + 5 * HOUR
+
+
+async def forgotten(database: Database, *, now: float = NOW) -> None:
+    await forget(database, now=now, request_days=90, audit_days=365)
+
+
+async def days_of(database: Database, table: sa.Table) -> list[float]:
+    async with database.read() as connection:
+        found = (await connection.execute(sa.select(table.c.at))).scalars()
+        return sorted(round((NOW - at) / DAY, 3) for at in found)
+
+
+async def test_old_rows_of_the_logs_go(database: Database, monkeypatch: Any) -> None:
+    monkeypatch.setattr(retention, "BATCH", 3)
+    request = {
+        "key_id": "k",
+        "account_id": "a",
+        "model": "m",
+        "path": "x",
+        "status": 200,
+        "milliseconds": 1.0,
+    }
+    change = {"actor": "admin", "action": "key.made", "target": "keys/1"}
+    async with database.write() as connection:
+        rows = [request | {"at": NOW - days * DAY} for days in (0, 1, 89.9, *range(91, 101))]
+        await connection.execute(sa.insert(usage), rows)
+        rows = [change | {"at": NOW - days * DAY} for days in (0, 364.9, *range(366, 373))]
+        await connection.execute(sa.insert(audit), rows)
+    await forgotten(database)
+    assert await days_of(database, usage) == [0, 1, 89.9]
+    assert await days_of(database, audit) == [0, 364.9]
+
+
+async def test_hours_become_days_and_no_count_is_lost(database: Database) -> None:
+    async with database.write() as connection:
+        await count(
+            connection,
+            [
+                Ended(NOW - hours * HOUR, f"m{hours % 2}", "completed", 10.0 + hours % 5, Decimal("0.5"))
+                for hours in range(40 * 24)
+            ],
+        )
+    overview = Overview(database)
+    before = [await overview.summary(window, now=NOW) for window in ("1h", "24h", "7d", "30d")]
+    # Several workers do it at the same time, each of them again and again.
+    await asyncio.gather(*(forgotten(database) for _ in range(3)))
+    assert [await overview.summary(window, now=NOW) for window in ("1h", "24h", "7d", "30d")] == before
+    assert before[-1].tasks == 30 * 24 + 6
+    async with database.read() as connection:
+        hours = (await connection.execute(sa.select(rollup.c.hour).distinct())).scalars().all()
+    assert len([hour for hour in hours if hour % 24]) <= 3 * 24
+    await forgotten(database)
+    assert await overview.summary("30d", now=NOW) == before[-1]
+
+
+async def test_a_late_bill_is_added_to_a_day_that_was_compacted(database: Database) -> None:
+    late = Ended(NOW - 5 * DAY, "m", "submission_unknown", 10.0, Decimal(3))
+    async with database.write() as connection:
+        await count(connection, [Ended(late.at, "m", "submission_unknown", 10.0)])
+    await forgotten(database)
+    async with database.write() as connection:
+        await count(connection, [late], tasks=0)
+    await forgotten(database)
+    found = await Overview(database).summary("7d", now=NOW)
+    assert (found.tasks, found.cost) == (1, Decimal(3))
+
+
+async def test_days_that_nobody_can_ask_for_go(database: Database) -> None:
+    async with database.write() as connection:
+        await count(connection, [Ended(NOW, "m", "completed", 1.0)])
+    await forgotten(database, now=NOW + (COUNTED_DAYS - 1) * DAY)
+    async with database.read() as connection:
+        assert len((await connection.execute(sa.select(rollup))).all()) == 1
+    await forgotten(database, now=NOW + (COUNTED_DAYS + 1) * DAY)
+    async with database.read() as connection:
+        assert (await connection.execute(sa.select(rollup))).all() == []

@@ -1,0 +1,105 @@
+"""A bench with an outbox that tasks fill, and deliverers with short delays."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from app.dialects.hook_bodies import HookBodies
+from app.media.guard import OutboundGuard
+from app.webhooks.deliverer import Deliverer
+from app.webhooks.deliveries import Deliveries, Delivery, Wanted
+from app.webhooks.endpoints import Endpoint, Endpoints
+from app.webhooks.sender import Sender
+from tests.tasks.conftest import KEY, Bench, bench, migrated, store_url, until, upstream
+from tests.webhooks.receiver import Receiver
+
+__all__ = ["bench", "migrated", "store_url", "upstream"]
+EVENTS = ("video.completed", "video.failed")
+one_store = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+"""For what has nothing to do with the store."""
+OPEN_GUARD = ("127.0.0.1", "localhost")
+
+
+@dataclass
+class Post:
+    """The words of these tests: who is told, what ends, what came of it."""
+
+    bench: Bench
+    deliveries: Deliveries
+
+    async def endpoint(self, url: str, *, owner: str = KEY.owner, **told: Any) -> tuple[Endpoint, str]:
+        named = {"name": "test", "event_types": EVENTS} | told
+        return await self.bench.parts.endpoints.create(owner, url=url, **named)
+
+    async def end_a_task(self, **told: Any) -> str:
+        """A waiting task that is cancelled: the shortest way to an end."""
+        task = await self.bench.create(**told)
+        await self.bench.parts.repository.request_cancel(task.id, delete=False)
+        return task.id
+
+    @asynccontextmanager
+    async def delivering(
+        self,
+        *,
+        delays: Sequence[float] = (0, 0.02, 0.02, 0.02),
+        allow: tuple[str, ...] = OPEN_GUARD,
+        seconds: float = 15.0,
+        lease_seconds: float = 60.0,
+    ) -> AsyncIterator[Deliverer]:
+        parts = self.bench.parts
+        sender = Sender(OutboundGuard(allow).transport(), seconds=seconds)
+        deliverer = Deliverer(
+            Deliveries(parts.database, lease_seconds=lease_seconds),
+            Endpoints(parts.database, parts.vault, sender),
+            sender,
+            bodies=HookBodies(parts.repository, parts.keys, parts.signer),
+            notices=parts.notices,
+            delays=delays,
+            look_seconds=0.02,
+        )
+        running = asyncio.create_task(deliverer.run())
+        try:
+            yield deliverer
+            if running.done():
+                running.result()
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+            await sender.close()
+
+    async def all(self, **wanted: str) -> list[Delivery]:
+        return await self.deliveries.page(Wanted(**wanted))
+
+    async def reach(self, state: str, *, count: int = 1) -> list[Delivery]:
+        async def there() -> list[Delivery]:
+            found = await self.all(state=state)
+            return found if len(found) >= count else []
+
+        found: list[Delivery] = await until(there)
+        return found
+
+    async def came(self, receiver: Receiver, *, count: int = 1) -> None:
+        async def there() -> bool:
+            return len(receiver.seen) >= count
+
+        await until(there)
+
+    async def statuses(self, delivery: Delivery) -> list[int | None]:
+        return [attempt.status for attempt in await self.deliveries.attempts(delivery.id)]
+
+
+@pytest.fixture
+async def post(bench: Bench) -> Post:
+    """On both stores."""
+    await bench.account()
+    return Post(bench, Deliveries(bench.parts.database))
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as server:
+        yield server
