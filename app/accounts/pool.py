@@ -55,6 +55,7 @@ class AccountPool:
         self._embedded_always = bool(embedded and embedded.options.get("always"))
         self._standings: dict[str, Standing] = {}
         self._fresh_until = 0.0
+        self._changes = 0
         self.edition = 0
         """Changes whenever ``remembered`` may say something new."""
         self._providers: dict[str, tuple[Account, Provider]] = {}
@@ -84,6 +85,7 @@ class AccountPool:
         return time.monotonic() <= self._fresh_until
 
     async def refresh(self) -> None:
+        changes = self._changes
         async with self.database.read() as connection:
             rows = (await connection.execute(sa.select(accounts).order_by(accounts.c.created_at))).all()
             resting: dict[str, dict[str, Cooldown]] = defaultdict(dict)
@@ -95,7 +97,8 @@ class AccountPool:
             found[self._embedded.id] = replace(kept, cooldowns=resting.get(self._embedded.id, {}))
         self._standings = found
         self.edition += 1
-        self._fresh_until = time.monotonic() + CACHE_SECONDS
+        if changes == self._changes:  # else it may have been read before the change
+            self._fresh_until = time.monotonic() + CACHE_SECONDS
 
     async def provider(self, account_id: str) -> Provider:
         """Who speaks for this account, also when it is disabled by now. Raises ``NotFound``, and
@@ -263,6 +266,7 @@ class AccountPool:
 
     def forget(self) -> None:
         """Read the store again at the next look."""
+        self._changes += 1
         self._fresh_until = 0.0
 
     async def close(self) -> None:

@@ -19,6 +19,8 @@ from app.providers.base import Account, Kind
 
 log = structlog.get_logger()
 LOOK_SECONDS = 1.0
+FIRST_LOOK_SECONDS = 10.0
+"""For a look without which a call would be refused."""
 BLIND_SECONDS = 2.0
 REMEMBERED = 4096
 KINDS: dict[str, tuple[Kind, ...]] = {"images": ("image",), "audio": ("audio", "text")}
@@ -89,12 +91,15 @@ class DoorBook:
         where nobody who serves the model speaks such an API."""
         if not self._is_current:
             await self._look()
-        doors = self._remembered(model, path)
-        now = time.time()
-        usable = [door for door in doors if door.standing.obstacle(door.model, now) is None]
-        usable = usable or [door for door in doors if _better_than_none(door, now)]
+        usable = self._usable(model, path)
+        if (
+            not usable and self._looking is not None
+        ):  # nobody is refused for what is being read again just now
+            await asyncio.wait({self._looking}, timeout=FIRST_LOOK_SECONDS)
+            self._forget_old()
+            usable = self._usable(model, path)
         if not usable:
-            raise self._refusal(model, path, spoken=bool(doors))
+            raise self._refusal(model, path, spoken=bool(self._remembered(model, path)))
         return usable
 
     async def speaks(self, model: str, path: str) -> bool:
@@ -114,6 +119,12 @@ class DoorBook:
         """The refusal, when all that looked usable have refused."""
         await self._look()
         return self._unavailable(model, path)
+
+    def _usable(self, model: str, path: str) -> list[Door]:
+        doors = self._remembered(model, path)
+        now = time.time()
+        usable = [door for door in doors if door.standing.obstacle(door.model, now) is None]
+        return usable or [door for door in doors if _better_than_none(door, now)]
 
     def _remembered(self, model: str, path: str) -> tuple[Door, ...]:
         doors = self._doors.get((model, path))
@@ -178,6 +189,9 @@ class DoorBook:
     async def _look(self) -> None:
         if not self._catalog.is_fresh:
             await self._look_again()
+        self._forget_old()
+
+    def _forget_old(self) -> None:
         if self._edition != self._catalog.edition:
             self._edition = self._catalog.edition
             self._doors.clear()
@@ -190,7 +204,7 @@ class DoorBook:
             return
         if self._looking is None:
             self._looking = asyncio.create_task(self._refresh())
-        await asyncio.wait({self._looking}, timeout=LOOK_SECONDS)
+        await asyncio.wait({self._looking}, timeout=LOOK_SECONDS if seen else FIRST_LOOK_SECONDS)
         if self._pool.edition == 0:
             raise Unavailable("The database does not answer; please try again.", retry_after=2)
 

@@ -1,11 +1,14 @@
 """The pool of accounts: secrets sealed to their row, rest and absence, one bad account among good ones."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import httpx2
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts.book import AccountBook
 from app.accounts.pool import AccountPool
@@ -43,6 +46,28 @@ async def pool(database: Database) -> AsyncIterator[AccountPool]:
 def account(name: str = "one", **told: object) -> Account:
     told = {"base_url": "https://vendor.example/v1", "secret": SECRET} | told
     return Account(id="", provider="openai_compatible", name=name, **told)  # type: ignore[arg-type]
+
+
+async def test_an_account_that_is_added_during_a_look_is_seen_at_once(
+    pool: AccountPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = pool.database.read
+    looked, held = asyncio.Event(), asyncio.Event()
+
+    @asynccontextmanager
+    async def slowly() -> AsyncIterator[AsyncConnection]:
+        async with read() as connection:
+            yield connection
+        looked.set()
+        await held.wait()
+
+    monkeypatch.setattr(pool.database, "read", slowly)
+    look = asyncio.create_task(pool.refresh())
+    await looked.wait()
+    added = await pool.add(account())
+    held.set()
+    await look
+    assert [standing.account for standing in await pool.standings()] == [added]
 
 
 async def test_an_account_comes_back_as_it_was_and_its_secret_is_nowhere_in_the_clear(

@@ -285,7 +285,7 @@ async def test_answers_that_are_none(gateway: Gateway, answered: bytes, message:
     async with plain_upstream(answer) as upstream:
         await gateway.add(upstream.origin)
         response = await say(gateway)
-    assert response.status_code == 502
+    assert response.status_code == 502, response.text
     assert message in response.json()["error"]["message"]
     [row] = await gateway.used()
     assert row.status == 502

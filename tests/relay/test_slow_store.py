@@ -1,0 +1,81 @@
+"""A store that is slow: nobody is refused for what is only not yet read."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.db.session import Database
+from app.relay import doors
+from tests.relay.gateway import Gateway
+from tests.upstream import FakeUpstream
+
+
+@dataclass
+class SlowReads:
+    """The pool's store, whose reads end once ``patience`` is set."""
+
+    store: Database
+    patience: asyncio.Event
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        async with self.store.read() as connection:
+            yield connection
+        await self.patience.wait()
+
+    def write(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        return self.store.write()
+
+
+@pytest.fixture
+def slow(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    patience = asyncio.Event()
+    monkeypatch.setattr(gateway.pool, "database", SlowReads(gateway.database, patience))
+    monkeypatch.setattr(doors, "LOOK_SECONDS", 0.05)
+    return patience
+
+
+async def test_the_first_call_waits_for_the_first_look(
+    gateway: Gateway, upstream: FakeUpstream, slow: asyncio.Event
+) -> None:
+    await gateway.add(upstream.url)
+    asyncio.get_running_loop().call_later(0.5, slow.set)
+    assert (await gateway.chat()).status_code == 200
+
+
+async def test_a_new_account_is_waited_for(
+    gateway: Gateway, upstream: FakeUpstream, slow: asyncio.Event
+) -> None:
+    slow.set()
+    await gateway.add(upstream.url, models={"other": "vendor-other"})
+    assert (await gateway.chat()).status_code == 400
+    slow.clear()
+    await gateway.add(upstream.url, name="second")
+    asyncio.get_running_loop().call_later(0.5, slow.set)
+    assert (await gateway.chat()).status_code == 200
+
+
+async def test_what_is_remembered_goes_on(
+    gateway: Gateway, upstream: FakeUpstream, slow: asyncio.Event
+) -> None:
+    slow.set()
+    await gateway.add(upstream.url)
+    assert (await gateway.chat()).status_code == 200
+    slow.clear()
+    gateway.pool.forget()
+    assert (await gateway.chat()).status_code == 200
+    slow.set()
+
+
+async def test_no_answer_at_all_is_said(
+    gateway: Gateway, slow: asyncio.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doors, "FIRST_LOOK_SECONDS", 0.2)
+    response = await gateway.chat()
+    assert (response.status_code, response.headers["retry-after"]) == (503, "2")
+    assert "database" in response.json()["error"]["message"]
+    slow.set()
