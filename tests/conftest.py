@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +11,9 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-POSTGRES_URL = os.environ.get("FILMGATE_TEST_POSTGRES_URL", "postgresql://postgres@127.0.0.1:5432/test")
+from tests import stores
+from tests.stores import POSTGRES_URL
+
 REDIS_URL = os.environ.get("FILMGATE_TEST_REDIS_URL", "redis://127.0.0.1:6379/0")
 REQUIRE_ALL = os.environ.get("FILMGATE_TEST_REQUIRE_ALL") == "1"
 
@@ -57,28 +58,19 @@ def postgres_server() -> str:
     return POSTGRES_URL
 
 
-async def _run(sql: str) -> None:
-    connection = await asyncpg.connect(POSTGRES_URL)
-    try:
-        await connection.execute(sql)
-    finally:
-        await connection.close()
-
-
 @pytest.fixture
 def postgres_url(postgres_server: str) -> Iterator[str]:
-    """A database of its own for one test."""
-    name = f"filmgate_{secrets.token_hex(6)}"
-    asyncio.run(_run(f"CREATE DATABASE {name}"))
-    yield f"{postgres_server.rsplit('/', 1)[0]}/{name}"
-    asyncio.run(_run(f"DROP DATABASE {name} WITH (FORCE)"))
+    """A store of its own for one test, with its tables."""
+    url = stores.postgres_store()
+    yield url
+    stores.drop(url)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The same test on both stores."""
+    """The same test on both stores, which have their tables."""
     if request.param == "sqlite":
-        return f"sqlite+aiosqlite:///{tmp_path / 'test.db'}"
+        return stores.sqlite_store(tmp_path / "test.db")
     url = str(request.getfixturevalue("postgres_url"))
     return url.replace("postgresql://", "postgresql+asyncpg://")
 

@@ -18,6 +18,7 @@ from app.assembly import assemble
 from app.parts import Parts
 from app.providers.base import Account
 from app.settings import Settings
+from tests.stores import sqlite_store
 
 ROOT = Path(__file__).parent.parent
 KEY = "sk-fg-test-0123456789abcdefghijklmnop"
@@ -58,6 +59,9 @@ class GatewayProcess:
 
     def start(self) -> "GatewayProcess":
         self.folder.mkdir(parents=True, exist_ok=True)
+        own = self.folder / "filmgate.db"
+        if "FILMGATE_DATABASE_URL" not in self.environment and not own.exists():
+            sqlite_store(own)
         clean = {name: value for name, value in os.environ.items() if not name.startswith("FILMGATE_")}
         arguments = ["--quiet", "--port", "0"] if self._command == "serve" else []
         with self.log.open("a") as log:

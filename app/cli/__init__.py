@@ -6,6 +6,7 @@ import sys
 
 import typer
 
+from app.cli.collector import hold_back
 from app.cli.output import report
 from app.errors import FilmgateError
 from app.ops import logs
@@ -35,6 +36,7 @@ COMMANDS = (
 def main() -> None:
     """Exit codes: 0 done, 1 it failed, 2 a setting or an argument can't work."""
     logs.set_up(level="error", style="console")
+    hold_back()
     asked = sys.argv[1:2]
     cli = command_line(*([name for name in COMMANDS if name in asked] or COMMANDS))
     try:

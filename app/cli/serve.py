@@ -1,7 +1,6 @@
 """`filmgate serve`: the gateway, with a worker inside unless told otherwise."""
 
 import asyncio
-import gc
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -14,6 +13,7 @@ import uvicorn
 import uvloop
 
 from app import __version__
+from app.cli.collector import settle
 from app.cli.listener import BACKLOG, address_of, bind
 from app.cli.output import out
 from app.main import Drain, create_app
@@ -56,7 +56,7 @@ class DrainingServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if not self.should_exit:
-            _settle()
+            settle()
             self._listening()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -78,13 +78,6 @@ class DrainingServer(uvicorn.Server):
         finally:
             for name, former in before.items():
                 signal.signal(name, former)
-
-
-def _settle() -> None:
-    """What start-up made stays for good: the garbage collector need not walk it at every full round."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
 
 
 async def _serve(settings: Settings, *, quiet: bool) -> None:

@@ -7,6 +7,7 @@ import structlog
 import uvloop
 
 from app.assembly import assemble
+from app.cli.collector import settle
 from app.cli.output import err
 from app.configuration.applying import configure
 from app.ops import logs
@@ -34,6 +35,7 @@ async def _work(settings: Settings) -> None:
         await configure(parts)
         runs = Worker(parts)
         await runs.start()
+        settle()
         log.info("worker.started")
         if err.is_terminal:
             err.print("[bold magenta]▶ Filmgate[/] worker is running tasks; Ctrl-C ends it")

@@ -133,8 +133,8 @@ async def test_a_run_of_failures_ends_by_one_real_request(bench: Bench) -> None:
     assert (await standing(bench, "upstream")).cooldowns == {}
 
 
-async def test_two_replicas_send_one_trial(tmp_path: Path, store_url: str, upstream: FakeUpstream) -> None:
-    settings = settings_for(tmp_path, store_url)
+async def test_two_replicas_send_one_trial(tmp_path: Path, database_url: str, upstream: FakeUpstream) -> None:
+    settings = settings_for(tmp_path, database_url)
     async with replica(settings, upstream) as one, replica(settings, upstream) as other:
         await failing(one)
         await many(one, 5)

@@ -23,8 +23,8 @@ SECRET = "sk-vendor-0123456789abcdef"
 
 
 @pytest.fixture
-async def database(store_url: str) -> AsyncIterator[Database]:
-    opened = Database(store_url)
+async def database(database_url: str) -> AsyncIterator[Database]:
+    opened = Database(database_url)
     yield opened
     await opened.close()
 

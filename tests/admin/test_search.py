@@ -12,7 +12,6 @@ from app.admin import paging
 from app.admin.audit import AuditLog
 from app.admin.paging import Page
 from app.admin.task_search import Filter, TaskSearch, id_at
-from app.db import revision
 from app.db.session import Database
 from app.db.tables import tasks
 
@@ -24,7 +23,6 @@ START = 1_795_000_000.0
 async def database(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Database]:
     monkeypatch.setattr(paging, "LOOKED_AT", 15)
     found = Database(database_url)
-    await revision.bring_up(found)
     async with found.write() as connection:
         await connection.execute(sa.insert(tasks), [row(number) for number in range(COUNT)])
     yield found

@@ -17,10 +17,11 @@ from app.parts import Parts
 from app.webhooks.notice_options import NoticeOptions
 from app.webhooks.signing import new_secret
 from tests.media.conftest import Serve, serve
-from tests.tasks.conftest import Bench, migrated, replica, settings_for, store_url, upstream
+from tests.stores import sqlite_store
+from tests.tasks.conftest import Bench, replica, settings_for, upstream
 from tests.upstream import FakeUpstream
 
-__all__ = ["migrated", "serve", "store_url", "upstream"]
+__all__ = ["serve", "upstream"]
 SECRETS = (
     "account-secret-canary",
     "proxy-password-canary",
@@ -33,17 +34,14 @@ one_store = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 @pytest.fixture
-async def opened(
-    tmp_path: Path, migrated: Callable[[str], None], upstream: FakeUpstream
-) -> AsyncIterator[Open]:
+async def opened(tmp_path: Path, upstream: FakeUpstream) -> AsyncIterator[Open]:
     """``await opened("name")``: a gateway of its own on SQLite; ``root`` is its root key."""
     made: list[Any] = []
 
     async def make(name: str, *, root: str = "0123456789abcdef0123456789abcdef", **more: Any) -> Bench:
         folder = tmp_path / name
         folder.mkdir(exist_ok=True)
-        url = f"sqlite+aiosqlite:///{folder / 'test.db'}"
-        migrated(url)
+        url = sqlite_store(folder / "test.db")
         context = replica(settings_for(folder, url, secret_key=SecretStr(root), **more), upstream)
         made.append(context)
         return await context.__aenter__()
@@ -54,9 +52,9 @@ async def opened(
 
 
 @pytest.fixture
-async def full(store_url: str, tmp_path: Path, upstream: FakeUpstream) -> AsyncIterator[Bench]:
+async def full(database_url: str, tmp_path: Path, upstream: FakeUpstream) -> AsyncIterator[Bench]:
     """On both stores: one of everything."""
-    async with replica(settings_for(tmp_path, store_url), upstream) as bench:
+    async with replica(settings_for(tmp_path, database_url), upstream) as bench:
         await fill(bench.parts, upstream)
         yield bench
 

@@ -31,9 +31,9 @@ async def test_a_route_comes_back_as_it_was(bench: Bench) -> None:
 
 
 async def test_a_change_is_seen_at_once_here_and_at_the_next_look_elsewhere(
-    tmp_path: Path, store_url: str, upstream: FakeUpstream
+    tmp_path: Path, database_url: str, upstream: FakeUpstream
 ) -> None:
-    settings = settings_for(tmp_path, store_url)
+    settings = settings_for(tmp_path, database_url)
     async with replica(settings, upstream) as one, replica(settings, upstream) as other:
         account = await one.account(models={"wan": "wan"}, tags=frozenset({"fast"}))
         before = one.parts.catalog.edition

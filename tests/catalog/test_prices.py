@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from app.catalog.price import Price, rate, read_price, resolution_of
 from app.catalog.prices import PriceBook
 from app.db.session import Database
-from app.db.tables import metadata, routes
+from app.db.tables import routes
 from app.errors import InvalidRequest, NotFound
 from app.tasks.request import GenerationRequest, Shot
 from app.tasks.task import StoredFile
@@ -23,8 +23,6 @@ FREE = Decimal(0)
 @pytest_asyncio.fixture
 async def book(database_url: str) -> AsyncIterator[PriceBook]:
     database = Database(database_url)
-    async with database.write() as connection:
-        await connection.run_sync(metadata.create_all)
     made = PriceBook(database)
     yield made
     await made.close()

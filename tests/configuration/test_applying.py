@@ -224,11 +224,11 @@ async def test_keys_and_prices(bench: Bench) -> None:
 
 
 async def test_replicas_that_start_together_apply_it_once(
-    tmp_path: Path, store_url: str, upstream: FakeUpstream
+    tmp_path: Path, database_url: str, upstream: FakeUpstream
 ) -> None:
     path = tmp_path / "filmgate.toml"
     path.write_text((FARM + ROUTE).replace('secret_env = "FARM"\n', ""))
-    settings = settings_for(tmp_path, store_url, config=path)
+    settings = settings_for(tmp_path, database_url, config=path)
     async with replica(settings, upstream) as one, replica(settings, upstream) as other:
         done = await asyncio.gather(configure(one.parts), configure(other.parts))
         assert sorted(len(each.changes) for each in done) == [0, 2]

@@ -1,8 +1,11 @@
 """Migrations: up and down on both stores, with rows, and equal to the tables that the code knows."""
 
 import asyncio
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
@@ -13,6 +16,7 @@ from app.db import migrate, revision
 from app.db.operator_tables import metadata
 from app.db.session import Database
 from app.db.tables import tasks, timeline
+from tests import stores
 
 TASK = {
     "id": "0" * 32,
@@ -27,6 +31,17 @@ TASK = {
     "created_at": 1.5,
     "deadline_at": 2.5,
 }
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    if request.param == "sqlite":
+        yield f"sqlite+aiosqlite:///{tmp_path / 'test.db'}"
+        return
+    request.getfixturevalue("postgres_server")
+    url = stores.empty_postgres_store()
+    yield url.replace("postgresql://", "postgresql+asyncpg://")
+    stores.drop(url)
 
 
 async def on(url: str, work: Any) -> Any:
@@ -48,13 +63,13 @@ def differences(connection: sa.Connection) -> list[Any]:
     return list(compare_metadata(context, metadata))
 
 
-async def test_the_migrated_store_is_what_the_code_knows(database_url: str) -> None:
-    await asyncio.to_thread(migrate.upgrade, database_url)
-    assert await on(database_url, differences) == []
+async def test_the_migrated_store_is_what_the_code_knows(empty_url: str) -> None:
+    await asyncio.to_thread(migrate.upgrade, empty_url)
+    assert await on(empty_url, differences) == []
 
 
-async def test_up_down_and_up_again_with_rows(database_url: str) -> None:
-    await asyncio.to_thread(migrate.upgrade, database_url)
+async def test_up_down_and_up_again_with_rows(empty_url: str) -> None:
+    await asyncio.to_thread(migrate.upgrade, empty_url)
     row = {"task_id": TASK["id"], "at": 1.0, "epoch": 1, "event": "received"}
 
     def fill(connection: sa.Connection) -> None:
@@ -64,28 +79,28 @@ async def test_up_down_and_up_again_with_rows(database_url: str) -> None:
     def read(connection: sa.Connection) -> Any:
         return connection.execute(sa.text("SELECT id, state, created_at FROM tasks")).all()
 
-    await on(database_url, fill)
-    await asyncio.to_thread(migrate.downgrade, database_url, revision="0001")
-    assert await on(database_url, read) == [(TASK["id"], "completed", 1.5)]
-    await asyncio.to_thread(migrate.upgrade, database_url)
-    assert await on(database_url, read) == [(TASK["id"], "completed", 1.5)]
-    await asyncio.to_thread(migrate.downgrade, database_url, revision="base")
-    left = await on(database_url, lambda connection: sa.inspect(connection).get_table_names())
+    await on(empty_url, fill)
+    await asyncio.to_thread(migrate.downgrade, empty_url, revision="0001")
+    assert await on(empty_url, read) == [(TASK["id"], "completed", 1.5)]
+    await asyncio.to_thread(migrate.upgrade, empty_url)
+    assert await on(empty_url, read) == [(TASK["id"], "completed", 1.5)]
+    await asyncio.to_thread(migrate.downgrade, empty_url, revision="base")
+    left = await on(empty_url, lambda connection: sa.inspect(connection).get_table_names())
     assert [name for name in left if name != "alembic_version"] == []
-    await asyncio.to_thread(migrate.upgrade, database_url)
-    assert await on(database_url, read) == []
+    await asyncio.to_thread(migrate.upgrade, empty_url)
+    assert await on(empty_url, read) == []
 
 
-async def test_several_processes_may_start_at_once(database_url: str) -> None:
+async def test_several_processes_may_start_at_once(empty_url: str) -> None:
     async def start() -> None:
-        database = Database(database_url)
+        database = Database(empty_url)
         try:
             await revision.bring_up(database)
         finally:
             await database.close()
 
     await asyncio.gather(*(start() for _ in range(3)))
-    assert await on(database_url, differences) == []
+    assert await on(empty_url, differences) == []
 
 
 def test_the_code_names_the_newest_revision() -> None:

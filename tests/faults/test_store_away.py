@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from tests.media.bucket import Bucket
 from tests.media.conftest import Serve, serve
-from tests.tasks.conftest import Bench, migrated, replica, settings_for, store_url, until, upstream
+from tests.tasks.conftest import Bench, replica, settings_for, until, upstream
 from tests.upstream import FakeUpstream
 from tests.upstream.media import tiny_mp4
 
-__all__ = ["migrated", "serve", "store_url", "upstream"]
+__all__ = ["serve", "upstream"]
 one_store = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 FAULTS = st.lists(st.sampled_from([500, 503, 403, "abort"]), max_size=6)
 
@@ -26,11 +26,11 @@ def bucket() -> Bucket:
 
 @pytest.fixture
 async def on_s3(
-    tmp_path: Path, store_url: str, upstream: FakeUpstream, *, serve: Serve, bucket: Bucket
+    tmp_path: Path, database_url: str, upstream: FakeUpstream, *, serve: Serve, bucket: Bucket
 ) -> AsyncIterator[Bench]:
     os.environ.update(AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test-secret", AWS_REGION="us-east-1")
     endpoint = await serve(bucket.answer)
-    made = settings_for(tmp_path, store_url, storage_url="s3://bucket/films", s3_endpoint=endpoint)
+    made = settings_for(tmp_path, database_url, storage_url="s3://bucket/films", s3_endpoint=endpoint)
     async with replica(made, upstream) as bench:
         await bench.account()
         await bench.work()

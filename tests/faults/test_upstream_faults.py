@@ -1,15 +1,15 @@
 """A misbehaving upstream through the whole gateway: the right end, never sent twice, no slot left behind."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.tasks.conftest import Bench, migrated, replica, settings_for
+from tests.stores import sqlite_store
+from tests.tasks.conftest import Bench, replica, settings_for
 from tests.upstream import FakeUpstream, closed_port
 
-__all__ = ["migrated"]
 UNKNOWN = ("failed", "submission_unknown")
 MODERATED = {"error": {"message": "no", "code": "moderation_blocked"}}
 
@@ -21,15 +21,9 @@ def upstream() -> Iterator[FakeUpstream]:
 
 
 @pytest.fixture
-def sqlite_url(tmp_path: Path, migrated: Callable[[str], None]) -> str:
-    url = f"sqlite+aiosqlite:///{tmp_path / 'test.db'}"
-    migrated(url)
-    return url
-
-
-@pytest.fixture
-async def bench(tmp_path: Path, upstream: FakeUpstream, sqlite_url: str) -> AsyncIterator[Bench]:
-    settings = settings_for(tmp_path, sqlite_url, submit_timeout_seconds=0.7, poll_timeout_seconds=0.7)
+async def bench(tmp_path: Path, upstream: FakeUpstream) -> AsyncIterator[Bench]:
+    url = sqlite_store(tmp_path / "test.db")
+    settings = settings_for(tmp_path, url, submit_timeout_seconds=0.7, poll_timeout_seconds=0.7)
     async with replica(settings, upstream) as made:
         await made.work()
         yield made

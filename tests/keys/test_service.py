@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from app.db import migrate
 from app.db.session import Database
 from app.db.tables import keys, metadata
 from app.errors import AddressNotAllowed, AuthenticationFailed, InvalidRequest, NotFound, PermissionDenied
@@ -23,7 +22,6 @@ RAW = "sk-fg-operator-chosen-0123456789"
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
-    await asyncio.to_thread(migrate.upgrade, database_url)
     opened = Database(database_url)
     yield opened
     await opened.close()

@@ -18,10 +18,10 @@ from app.tasks.task import Task
 from tests.media.conftest import Serve
 from tests.media.drive_server import DriveServer
 from tests.media.resolver import ResolverServer
-from tests.tasks.conftest import Bench, bench, migrated, replica, settings_for, store_url, until, upstream
+from tests.tasks.conftest import Bench, bench, replica, settings_for, until, upstream
 from tests.upstream.media import tiny_mp4
 
-__all__ = ["bench", "migrated", "store_url", "upstream"]
+__all__ = ["bench", "upstream"]
 OURS = "http://ours"
 one_store = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -146,10 +146,10 @@ async def test_a_private_task_leaves_nowhere(
 
 @one_store
 async def test_a_run_that_ends_in_the_midst_of_an_upload_copies_nothing_again(
-    tmp_path: Path, upstream: Any, store_url: str, drive: DriveServer
+    tmp_path: Path, upstream: Any, database_url: str, drive: DriveServer
 ) -> None:
     drive.always = {"begin": 503}
-    async with replica(settings_for(tmp_path, store_url), upstream) as bench:
+    async with replica(settings_for(tmp_path, database_url), upstream) as bench:
         await bench.account()
         await bench.parts.options.write(DeliveryOptions, {"drive": drive.options(tries=10)})
         await bench.work()
@@ -161,7 +161,7 @@ async def test_a_run_that_ends_in_the_midst_of_an_upload_copies_nothing_again(
         await until(tried)
     drive.always = {}
     upstream.fault("content", status=500, times=None)
-    async with replica(settings_for(tmp_path, store_url), upstream) as bench:
+    async with replica(settings_for(tmp_path, database_url), upstream) as bench:
         await bench.work()
         ended = await bench.ended(task)
         assert ended.state == "completed"

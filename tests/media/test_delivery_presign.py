@@ -13,11 +13,11 @@ from app.media.delivery.links import given_out
 from app.media.store import MediaStore
 from tests.media.bucket import Bucket
 from tests.media.conftest import Serve
-from tests.tasks.conftest import migrated, replica, settings_for, store_url, upstream
+from tests.tasks.conftest import replica, settings_for, upstream
 from tests.upstream import FakeUpstream
 from tests.upstream.media import tiny_mp4
 
-__all__ = ["migrated", "store_url", "upstream"]
+__all__ = ["upstream"]
 
 
 @pytest.fixture(scope="session")
@@ -45,11 +45,11 @@ async def test_a_presigned_link_serves_the_bytes(serve: Serve, tmp_path: Path, c
 
 
 async def test_a_finished_videos_link_is_the_stores_own(
-    tmp_path: Path, store_url: str, upstream: FakeUpstream, *, serve: Serve, credentials: None
+    tmp_path: Path, database_url: str, upstream: FakeUpstream, *, serve: Serve, credentials: None
 ) -> None:
     bucket = Bucket()
     endpoint = await serve(bucket.answer)
-    settings = settings_for(tmp_path, store_url, storage_url="s3://bucket/films", s3_endpoint=endpoint)
+    settings = settings_for(tmp_path, database_url, storage_url="s3://bucket/films", s3_endpoint=endpoint)
     async with replica(settings, upstream) as bench:
         await bench.account()
         await bench.work()

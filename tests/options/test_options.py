@@ -14,9 +14,7 @@ from app.errors import InvalidRequest, SettingsInvalid
 from app.options.document import MASK, Address, Document, Section
 from app.options.options import Options
 from app.vault import Vault
-from tests.tasks.conftest import migrated, store_url
 
-__all__ = ["migrated", "store_url"]
 URL = "https://example.com/hook"
 
 
@@ -34,8 +32,8 @@ class Sample(Document):
 
 
 @pytest.fixture
-async def database(store_url: str) -> AsyncIterator[Database]:
-    made = Database(store_url)
+async def database(database_url: str) -> AsyncIterator[Database]:
+    made = Database(database_url)
     yield made
     await made.close()
 

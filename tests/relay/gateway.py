@@ -21,7 +21,7 @@ from app.accounts.pool import AccountPool
 from app.catalog.prices import PriceBook
 from app.catalog.routes import Catalog
 from app.db.session import DATABASE_AWAY, Database
-from app.db.tables import metadata, usage
+from app.db.tables import usage
 from app.dialects.anthropic_messages import COUNT, MESSAGES, MessagesEndpoint
 from app.keys.service import Key, KeyRing
 from app.media.guard import OutboundGuard
@@ -37,6 +37,7 @@ from app.relay.upstream import Upstreams, open_session
 from app.usage.budgets import Budgets
 from app.usage.recorder import UsageRecorder
 from app.vault import Vault
+from tests.stores import sqlite_store
 
 CHAT = "/v1/chat/completions"
 
@@ -98,10 +99,8 @@ class Gateway:
 async def running(folder: Path, *, silence_seconds: float = 60) -> AsyncIterator[Gateway]:
     """``silence_seconds``: how long an upstream may pause, or leave a WebSocket's ping unanswered."""
     async with AsyncExitStack() as stack:
-        database = Database(f"sqlite+aiosqlite:///{folder / 'relay.db'}")
+        database = Database(sqlite_store(folder / "relay.db"))
         stack.push_async_callback(database.close)
-        async with database.write() as connection:
-            await connection.run_sync(metadata.create_all)
         vault = Vault(b"r" * 32)
         guard = OutboundGuard(("127.0.0.1",))
         transport = guard.transport(ports=None)

@@ -1,8 +1,6 @@
 """The parts of a gateway in this process, with the scripted upstream beside them."""
 
 import asyncio
-import secrets
-import shutil
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -10,13 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import pytest
 import pytest_asyncio
 from pydantic import SecretStr
 
 from app.assembly import assemble
-from app.db import migrate
 from app.db.tables import slots
 from app.keys.service import Key
 from app.parts import Parts
@@ -26,7 +22,6 @@ from app.tasks.request import GenerationRequest
 from app.tasks.service import Asked
 from app.tasks.task import Task
 from app.worker import Worker
-from tests.conftest import POSTGRES_URL
 from tests.upstream import FakeUpstream
 
 KEY = Key(id="tester", name="tester", owner="key:tester")
@@ -127,49 +122,8 @@ async def replica(settings: Settings, upstream: FakeUpstream) -> AsyncIterator[B
         await bench.parts.close()
 
 
-@pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], None]]:
-    """Gives an empty store its tables by copying one that was migrated once."""
-    folder, made = tmp_path_factory.mktemp("migrated"), f"filmgate_template_{secrets.token_hex(4)}"
-    done: set[str] = set()
-
-    def copy(url: str) -> None:
-        if url.startswith("sqlite"):
-            if not done & {"sqlite"}:
-                migrate.upgrade(f"sqlite+aiosqlite:///{folder / 'test.db'}")
-                done.add("sqlite")
-            shutil.copy(folder / "test.db", url.removeprefix("sqlite+aiosqlite:///"))
-            return
-        base, name = url.rsplit("/", 1)
-        if "postgres" not in done:
-            asyncio.run(run_sql(f"CREATE DATABASE {made}"))
-            migrate.upgrade(f"{base}/{made}")
-            done.add("postgres")
-        asyncio.run(run_sql(f"DROP DATABASE {name}", f"CREATE DATABASE {name} TEMPLATE {made}"))
-
-    yield copy
-    if "postgres" in done:
-        asyncio.run(run_sql(f"DROP DATABASE {made} WITH (FORCE)"))
-
-
-async def run_sql(*statements: str) -> None:
-    connection = await asyncpg.connect(POSTGRES_URL)
-    try:
-        for statement in statements:
-            await connection.execute(statement)
-    finally:
-        await connection.close()
-
-
-@pytest.fixture
-def store_url(database_url: str, migrated: Callable[[str], None]) -> str:
-    """``database_url``, with its tables."""
-    migrated(database_url)
-    return database_url
-
-
 @pytest_asyncio.fixture
-async def bench(tmp_path: Path, store_url: str, upstream: FakeUpstream) -> AsyncIterator[Bench]:
+async def bench(tmp_path: Path, database_url: str, upstream: FakeUpstream) -> AsyncIterator[Bench]:
     """On both stores; no worker yet."""
-    async with replica(settings_for(tmp_path, store_url), upstream) as made:
+    async with replica(settings_for(tmp_path, database_url), upstream) as made:
         yield made

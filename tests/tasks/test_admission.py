@@ -36,8 +36,8 @@ async def set_task(bench: Bench, task: Task, **values: object) -> None:
         await connection.execute(sa.update(tasks).where(tasks.c.id == task.id).values(**values))
 
 
-async def test_slots_are_never_overfilled(tmp_path: Path, store_url: str, upstream: FakeUpstream) -> None:
-    settings = settings_for(tmp_path, store_url)
+async def test_slots_are_never_overfilled(tmp_path: Path, database_url: str, upstream: FakeUpstream) -> None:
+    settings = settings_for(tmp_path, database_url)
     async with replica(settings, upstream) as one, replica(settings, upstream) as other:
         first = await one.account("first", slots=3)
         second = await one.account("second", slots=2)

@@ -24,18 +24,16 @@ def engine_for(database: Database, *, heartbeat: float = 10.0) -> QueueEngine:
 
 
 @pytest.fixture
-async def database(store_url: str) -> AsyncIterator[Database]:
-    opened = Database(store_url)
+async def database(database_url: str) -> AsyncIterator[Database]:
+    opened = Database(database_url)
     yield opened
     await opened.close()
 
 
 @pytest.fixture
-async def shared(postgres_url: str, migrated: Callable[[str], None]) -> AsyncIterator[Database]:
+async def shared(postgres_url: str) -> AsyncIterator[Database]:
     """Only PostgreSQL, where several engines share one queue."""
-    url = postgres_url.replace("postgresql://", "postgresql+asyncpg://")
-    await asyncio.to_thread(migrated, url)
-    opened = Database(url)
+    opened = Database(postgres_url.replace("postgresql://", "postgresql+asyncpg://"))
     yield opened
     await opened.close()
 

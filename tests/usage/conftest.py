@@ -14,7 +14,5 @@ assert operator_tables.rollup.metadata is metadata
 @pytest_asyncio.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
     opened = Database(database_url)
-    async with opened.write() as connection:
-        await connection.run_sync(metadata.create_all)
     yield opened
     await opened.close()

@@ -14,10 +14,10 @@ from app.webhooks.deliverer import Deliverer
 from app.webhooks.deliveries import Deliveries, Delivery, Wanted
 from app.webhooks.endpoints import Endpoint, Endpoints
 from app.webhooks.sender import Sender
-from tests.tasks.conftest import KEY, Bench, bench, migrated, store_url, until, upstream
+from tests.tasks.conftest import KEY, Bench, bench, until, upstream
 from tests.webhooks.receiver import Receiver
 
-__all__ = ["bench", "migrated", "store_url", "upstream"]
+__all__ = ["bench", "upstream"]
 EVENTS = ("video.completed", "video.failed")
 one_store = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 """For what has nothing to do with the store."""

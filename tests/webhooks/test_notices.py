@@ -117,9 +117,9 @@ async def test_two_processes_tell_once(post: Post, receiver: Receiver) -> None:
 
 @one_store
 async def test_what_was_told_when_the_process_ended_arrives_after_it(
-    tmp_path: Path, store_url: str, upstream: FakeUpstream, receiver: Receiver
+    tmp_path: Path, database_url: str, upstream: FakeUpstream, receiver: Receiver
 ) -> None:
-    settings = settings_for(tmp_path, store_url)
+    settings = settings_for(tmp_path, database_url)
     async with replica(settings, upstream) as bench:
         await bench.parts.options.write(
             NoticeOptions, {"receivers": [{"name": "pager", "url": receiver.url}]}
