@@ -11,6 +11,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from app.errors import SettingsInvalid
+from app.reading import fault
 
 PASSWORD = re.compile(r"(?<=://)([^:/@\s]*):[^@\s]*@")
 KNOWN_BAD = {
@@ -219,7 +220,5 @@ def load() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        first = error.errors()[0]
-        name = "FILMGATE_" + "_".join(str(part) for part in first["loc"]).upper()
-        text = str(first["msg"]).removeprefix("Value error, ").replace("Input should be", "should be")
-        raise SettingsInvalid(f"{name}: {text}") from error
+        field, text = fault(error.errors()[0])
+        raise SettingsInvalid(f"FILMGATE_{field.replace('.', '_').upper()}: {text}") from error

@@ -2,17 +2,16 @@
 
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from app.accounts.standing import Period, QuotaUnit, Standing
-from app.errors import InvalidRequest
 from app.providers.base import Kind
+from app.reading import read
 
 MOST_SLOTS = 100_000
-Form = TypeVar("Form", bound=BaseModel)
 
 
 def _moment(value: Any) -> Any:
@@ -158,16 +157,4 @@ class AccountChange(_Form):
         """The account as it will be. Raises ``InvalidRequest`` that names the field."""
         before = AccountDraft.of(standing).model_dump()
         given = {name: getattr(self, name) for name in self.model_fields_set}
-        return read(AccountDraft, {**before, **given})
-
-
-def read(form: type[Form], document: Any) -> Form:
-    """``document`` as ``form``. Raises ``InvalidRequest`` that names the field."""
-    try:
-        return form.model_validate(document)
-    except ValidationError as error:
-        found = error.errors()[0]
-        where = ".".join(str(part) for part in found["loc"] if part != "[key]") or form.__name__
-        text = found["msg"].removeprefix("Value error, ")
-        text = text[:1].lower() + text[1:]
-        raise InvalidRequest(f"{where}: {text}", param=where) from error
+        return read(AccountDraft, {**before, **given}, whole="account")

@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from app.accounts.drafts import AccountDraft, read
+from app.accounts.drafts import AccountDraft
 from app.accounts.standing import Standing
 from app.errors import InvalidRequest
+from app.reading import read
 
 Form = Literal["json", "csv", "lines"]
 MOST_ROWS = 10_000
@@ -86,7 +87,7 @@ def _row(number: int, document: Any, defaults: Mapping[str, Any]) -> Row:
     merged = {**defaults, **document}
     name = str(merged.get("name", ""))[:200]
     try:
-        draft = read(AccountDraft, {"name": f"row {number}", **merged})
+        draft = read(AccountDraft, {"name": f"row {number}", **merged}, whole="account")
     except InvalidRequest as error:
         return Row(number, name, error=error)
     return Row(number, name.strip(), draft, frozenset(document))

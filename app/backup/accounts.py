@@ -3,13 +3,14 @@
 import json
 from typing import Any
 
-from app.accounts.drafts import AccountChange, AccountDraft, read
+from app.accounts.drafts import AccountChange, AccountDraft
 from app.accounts.listing import exported
 from app.accounts.rows import account_of_draft
 from app.accounts.standing import Standing
 from app.backup.holdings import DECLARED, Change, Holdings
 from app.backup.sealing import Box
 from app.errors import InvalidRequest
+from app.reading import read
 
 LEFT_OUT = "its secret is not in the backup: it stays disabled until you enter it"
 
@@ -33,7 +34,7 @@ class Accounts:
         name = str(entry.get("name", ""))[:200]
         try:
             left_out = _left_out(entry)
-            draft = read(AccountDraft, _opened(entry, name, box))
+            draft = read(AccountDraft, _opened(entry, name, box), whole="account")
             if draft.name in present:
                 return self._changed(held, draft, present[draft.name], left_out=left_out)
             if left_out:

@@ -6,13 +6,14 @@ from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from app.backup.holdings import Change, Holdings
 from app.backup.sealing import Box
 from app.db import sealed as sealed_places
 from app.db.tables import webhook_endpoints as table
 from app.errors import InvalidRequest
+from app.reading import read
 from app.webhooks.addresses import check_address
 from app.webhooks.events import ENDPOINT_ID, EVENT_TYPES
 from app.webhooks.signing import new_secret
@@ -99,12 +100,7 @@ def _record(row: Any, held: Holdings, box: Box | None) -> EndpointRecord:
 
 
 def _read(entry: dict[str, Any]) -> EndpointRecord:
-    try:
-        record = EndpointRecord.model_validate(entry)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "endpoint"
-        raise InvalidRequest(f"{where}: {first['msg']}", param=where) from error
+    record = read(EndpointRecord, entry, whole="endpoint")
     check_address(record.url, param="url")
     return record
 

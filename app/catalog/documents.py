@@ -8,12 +8,13 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    ValidationError,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )
 
 from app.catalog.overrides import NOTHING, Overrides
-from app.errors import InvalidRequest
+from app.reading import read
 
 FAMILY = "*"
 MOST_CANDIDATES = 100
@@ -83,18 +84,21 @@ class RouteDocument(_Form):
     enabled: bool = True
     note: str = Field(default="", max_length=10_000)
 
+    @field_validator("alias_of")
+    @classmethod
+    def _another(cls, alias_of: str | None, so_far: ValidationInfo) -> str | None:
+        if alias_of is not None and (FAMILY in alias_of or alias_of == so_far.data.get("model")):
+            raise ValueError("must be another name, and no family")
+        return alias_of
+
     @model_validator(mode="after")
     def _one_way(self) -> "RouteDocument":
         if (self.alias_of is None) == (not self.candidates):
             raise ValueError("either alias_of or candidates must be given")
-        if self.alias_of is not None and (FAMILY in self.alias_of or self.alias_of == self.model):
-            raise ValueError("alias_of must be another name, and no family")
         named = [each.account for each in self.candidates if each.account]
         for account in named:
             if named.count(account) > 1:
-                raise ValueError(
-                    f"candidates: account {account} is named twice; it serves under one name only"
-                )
+                raise ValueError(f"account {account} is named twice; it serves under one name only")
         return self
 
     def ordered(self) -> list[tuple[int, CandidateDocument]]:
@@ -109,17 +113,7 @@ class RouteDocument(_Form):
 
 def read_route(document: Any) -> RouteDocument:
     """Raises ``InvalidRequest`` that names the field, like ``candidates.1.weight``."""
-    try:
-        return RouteDocument.model_validate(document)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = [str(part) for part in first["loc"] if part != "[key]"]
-        text = first["msg"].removeprefix("Value error, ")
-        text = text[:1].lower() + text[1:]
-        where = ".".join(place) or next(
-            (name for name in ("alias_of", "candidates") if name in text), "model"
-        )
-        raise InvalidRequest(f"{where}: {text}", param=where) from error
+    return read(RouteDocument, document, whole="candidates")
 
 
 def route_json(document: RouteDocument) -> dict[str, Any]:

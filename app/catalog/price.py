@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Annotated, Any, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from app.catalog.presets import PRESETS
 from app.db.money import rounded
-from app.errors import InvalidRequest
+from app.reading import read
 from app.tasks.request import GenerationRequest
 
 Dollars = Annotated[Decimal, Field(ge=0, le=1_000_000)]
@@ -134,13 +134,7 @@ class Price(BaseModel):
 
 def read_price(fields: Mapping[str, Any]) -> Price:
     """Raises ``InvalidRequest``, which names the field."""
-    try:
-        return Price.model_validate(dict(fields))
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"]) or "price"
-        text = str(first["msg"]).removeprefix("Value error, ")
-        raise InvalidRequest(f"{name}: {text}", param=name) from error
+    return read(Price, dict(fields), whole="price")
 
 
 def rate(rates: Mapping[str, Decimal], size: str, resolution: str) -> Decimal:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, get_args
 import typer
 from rich.markup import escape
 
-from app.accounts.drafts import AccountDraft, read
+from app.accounts.drafts import AccountDraft
 from app.accounts.standing import WHOLE, Standing
 from app.cli import account_lists
 from app.cli.opened import with_store
@@ -18,6 +18,7 @@ from app.errors import InvalidRequest, UpstreamError
 from app.parts import Parts
 from app.providers.base import Kind
 from app.providers.checking import Check
+from app.reading import read
 
 commands = typer.Typer(
     help="Add, look at, test, import and export upstream accounts.",
@@ -63,7 +64,7 @@ def add(
     told |= {"tier": tier, "rpm": rpm, "proxy": proxy, "plan": plan, "note": note, "expires_at": expires}
     told |= {"models": _pairs(model), "limits": _pairs(limit), "kinds": _kinds(kind or []), "tags": tag or []}
     told |= {"options": _options(option or []), "quota": _quota(quota), "secret": _secret(secret, secret_env)}
-    draft = read(AccountDraft, told)
+    draft = read(AccountDraft, told, whole="account")
 
     async def work(parts: Parts) -> None:
         await parts.book.add(draft)  # says what is wrong with it

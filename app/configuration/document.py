@@ -9,12 +9,13 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
-from app.accounts.drafts import AccountDraft, read
+from app.accounts.drafts import AccountDraft
 from app.catalog.documents import RouteDocument, read_route
 from app.catalog.price import Price, read_price
 from app.catalog.prices import price_name
 from app.errors import InvalidRequest, SettingsInvalid
 from app.keys.terms import Terms, read_terms
+from app.reading import read
 
 TABLES = {"accounts": "name", "routes": "model", "keys": "name", "prices": "model"}
 """Each with the field that a row is known by."""
@@ -169,7 +170,7 @@ def _plain(value: Any) -> Any:
 
 
 def _account(row: dict[str, Any]) -> AccountDraft:
-    return read(AccountDraft, row)
+    return read(AccountDraft, row, whole="account")
 
 
 def _key(row: dict[str, Any]) -> KeyRow:

@@ -8,11 +8,12 @@ from starlette.types import Message, Receive, Scope, Send
 from app.dialects.anthropic_answer import MessageEvents, message
 from app.dialects.anthropic_request import chat_request
 from app.errors import ModelNotFound, UpstreamFailed
+from app.keys.service import Key
 from app.ops.envelope import ANTHROPIC_TYPES
 from app.providers.http_errors import complaint_in, parsed
-from app.relay.endpoint import JSON_TYPE
+from app.relay.endpoint import JSON_TYPE, Admitting
 from app.relay.relay import Relay
-from app.relay.request import ClientGone, Wish, read_wish
+from app.relay.request import Wish, read_wish
 from app.relay.upstream import Answered
 
 MESSAGES = "messages"
@@ -21,21 +22,17 @@ REQUEST_ID = b"request-id"
 KEPT = {b"retry-after", b"retry-after-ms", b"x-should-retry"}
 
 
-class MessagesEndpoint:
+class MessagesEndpoint(Admitting):
     """``POST /v1/messages`` or ``/v1/messages/count_tokens``.
 
     Tokens are counted only where the upstream can: a guess would look like a count.
     """
 
     def __init__(self, relay: Relay, path: str) -> None:
-        self._relay = relay
+        super().__init__(relay)
         self._path = path
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            key, body = await self._relay.admit(scope, receive)
-        except ClientGone:
-            return
+    async def answer(self, scope: Scope, receive: Receive, send: Send, *, key: Key, body: bytes) -> None:
         wish = read_wish(body)
         translation = MessagesTranslation(wish) if self._path == MESSAGES else None
         if translation is None and not await self._relay.doors.speaks(wish.model, COUNT):

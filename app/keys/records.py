@@ -4,12 +4,12 @@ import json
 from typing import Annotated, Any
 
 import sqlalchemy as sa
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.tables import keys
-from app.errors import InvalidRequest
 from app.keys.terms import LISTS, Terms, read_terms
+from app.reading import read
 
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 READ_AS_JSON = (*LISTS, "options")
@@ -34,12 +34,7 @@ class KeyRecord(BaseModel):
 
 def read_record(document: Any) -> KeyRecord:
     """Raises ``InvalidRequest`` that names the field."""
-    try:
-        return KeyRecord.model_validate(document)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "key"
-        raise InvalidRequest(f"{where}: {first['msg']}", param=where) from error
+    return read(KeyRecord, document, whole="key")
 
 
 async def records(connection: AsyncConnection) -> list[KeyRecord]:

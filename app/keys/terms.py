@@ -7,9 +7,9 @@ from decimal import Decimal
 from ipaddress import ip_network
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from app.errors import InvalidRequest
+from app.reading import read
 
 Dollars = Annotated[Decimal, Field(ge=0, le=1_000_000_000, decimal_places=9)]
 ModelName = Annotated[str, Field(min_length=1, max_length=200)]
@@ -85,17 +85,7 @@ class Terms(BaseModel):
 
 def read_terms(fields: Mapping[str, Any]) -> Terms:
     """Raises ``InvalidRequest``, which names the field."""
-    try:
-        return Terms.model_validate(dict(fields))
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = str(first["loc"][0]) if first["loc"] else "key"
-        text = str(first["msg"]).removeprefix("Value error, ")
-        if first["type"] == "missing":
-            text = "is required"
-        if first["type"] == "extra_forbidden":
-            text = f"is nothing that a key has. It has {', '.join(Terms.model_fields)}"
-        raise InvalidRequest(f"{name} {text[0].lower()}{text[1:]}", param=name) from error
+    return read(Terms, dict(fields), whole="key")
 
 
 def in_days(days: float | None) -> float | None:

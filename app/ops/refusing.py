@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 
 from app.errors import FilmgateError, InvalidRequest, MethodNotAllowed, NotFound
 from app.ops.envelope import error_body, error_headers
+from app.reading import fault
 
 
 def answer_errors(app: FastAPI) -> None:
@@ -35,6 +36,6 @@ def answer_errors(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def validation(request: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
-        name = str(first["loc"][-1])
-        found = InvalidRequest(f"{name}: {first['msg']}", param=name)
+        field, text = fault({**first, "loc": first["loc"][1:]})  # the first part says "body" or "query"
+        found = InvalidRequest(f"{field}: {text}", param=field)
         return JSONResponse(error_body(found, path=request.url.path), found.status)

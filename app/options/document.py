@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ClassVar, TypeVar
 
 import httpx2
-from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr
 from pydantic_core import PydanticCustomError
 
-from app.errors import InvalidRequest
+from app.reading import read
 
 MASK = "********"
 """What a secret reads as; written back, it means: keep what is there."""
@@ -47,13 +47,7 @@ Kind = TypeVar("Kind", bound=Document)
 
 def read_document(kind: type[Kind], wanted: Mapping[str, Any]) -> Kind:
     """Raises ``InvalidRequest`` that names the field as ``resolvers.0.url``."""
-    try:
-        return kind.model_validate(wanted)
-    except ValidationError as error:
-        first = error.errors(include_input=False)[0]
-        param = ".".join(str(part) for part in first["loc"]) or kind.document
-        text = str(first["msg"]).removeprefix("Value error, ")
-        raise InvalidRequest(f"{param}: {text}", param=param) from None
+    return read(kind, wanted, whole=kind.document)
 
 
 def masked(document: Document) -> dict[str, Any]:

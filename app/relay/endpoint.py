@@ -1,5 +1,6 @@
 """The relayed routes: raw ASGI, with nothing between the client's bytes and the upstream's but routing."""
 
+from abc import ABC, abstractmethod
 from typing import Protocol
 
 from starlette.types import Message, Receive, Scope, Send
@@ -17,18 +18,31 @@ RELAYED_FORMS = ("audio/transcriptions", "audio/translations")
 IMAGES = ("images/generations", "images/edits", "images/variations")
 
 
-class RelayEndpoint:
-    """``POST /v1/<path>``, one of ``RELAYED`` or ``RELAYED_FORMS``."""
+class Admitting(ABC):
+    """An endpoint for clients that are known and whose body has come; one that has left gets no answer."""
 
-    def __init__(self, relay: Relay, path: str) -> None:
+    def __init__(self, relay: Relay) -> None:
         self._relay = relay
-        self._path = path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             key, body = await self._relay.admit(scope, receive)
         except ClientGone:
             return
+        await self.answer(scope, receive, send, key=key, body=body)
+
+    @abstractmethod
+    async def answer(self, scope: Scope, receive: Receive, send: Send, *, key: Key, body: bytes) -> None: ...
+
+
+class RelayEndpoint(Admitting):
+    """``POST /v1/<path>``, one of ``RELAYED`` or ``RELAYED_FORMS``."""
+
+    def __init__(self, relay: Relay, path: str) -> None:
+        super().__init__(relay)
+        self._path = path
+
+    async def answer(self, scope: Scope, receive: Receive, send: Send, *, key: Key, body: bytes) -> None:
         wish = read_either(scope, body) if self._path in RELAYED_FORMS else read_wish(body)
         await self._relay.relay(scope, receive, send, path=self._path, wish=wish, key=key)
 
@@ -45,20 +59,16 @@ class OtherChat(Protocol):
     ) -> None: ...
 
 
-class ChatEndpoint:
+class ChatEndpoint(Admitting):
     """``POST /v1/chat/completions``: text is relayed, everything else is for ``other``."""
 
     path = "chat/completions"
 
     def __init__(self, relay: Relay, other: OtherChat) -> None:
-        self._relay = relay
+        super().__init__(relay)
         self._other = other
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            key, body = await self._relay.admit(scope, receive)
-        except ClientGone:
-            return
+    async def answer(self, scope: Scope, receive: Receive, send: Send, *, key: Key, body: bytes) -> None:
         wish = await self._wish(scope, body)
         if wish is not None and await self._relay.doors.kind_of(wish.model) == "text":
             await self._relay.relay(scope, receive, send, path=self.path, wish=wish, key=key)
@@ -84,19 +94,15 @@ class OtherImages(Protocol):
     ) -> None: ...
 
 
-class ImagesEndpoint:
+class ImagesEndpoint(Admitting):
     """``POST /v1/images/…``: relayed where an account of the model speaks it, else made by ``other``."""
 
     def __init__(self, relay: Relay, path: str, other: OtherImages) -> None:
-        self._relay = relay
+        super().__init__(relay)
         self._path = path
         self._other = other
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            key, body = await self._relay.admit(scope, receive)
-        except ClientGone:
-            return
+    async def answer(self, scope: Scope, receive: Receive, send: Send, *, key: Key, body: bytes) -> None:
         wish = self._relayable(scope, body)
         if wish is not None and await self._relay.doors.draws(wish.model, self._path):
             await self._relay.relay(scope, receive, send, path=self._path, wish=wish, key=key)

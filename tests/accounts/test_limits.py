@@ -11,11 +11,12 @@ import pytest
 import sqlalchemy as sa
 
 from app.accounts import statistics
-from app.accounts.drafts import AccountDraft, read
+from app.accounts.drafts import AccountDraft
 from app.catalog.explaining import explain
 from app.db.tables import tasks
 from app.errors import InvalidRequest, NoAvailableAccount
 from app.providers.base import Account
+from app.reading import read
 from tests.accounts.waiting import admission, admitted, later, many, standing
 from tests.tasks.conftest import Bench
 
@@ -63,7 +64,9 @@ def test_an_end_is_utc_whatever_the_zone_of_the_machine(
     zone: str, form: str, minutes: int, *, usable: bool
 ) -> None:
     text = (datetime.now(UTC) + timedelta(minutes=minutes)).strftime(form)
-    draft = read(AccountDraft, {"provider": "openai_compatible", "name": zone, "expires_at": text})
+    draft = read(
+        AccountDraft, {"provider": "openai_compatible", "name": zone, "expires_at": text}, whole="account"
+    )
     assert draft.expires_at is not None
     assert (draft.expires_at > time.time()) is usable
 
@@ -133,7 +136,7 @@ async def test_what_waits_when_nobody_is_left_is_told_why_at_its_deadline(bench:
 )
 def test_a_draft_that_can_not_be_names_its_field(told: dict[str, Any], field: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
-        read(AccountDraft, {"provider": "openai_compatible", "name": "x"} | told)
+        read(AccountDraft, {"provider": "openai_compatible", "name": "x"} | told, whole="account")
     assert (refused.value.param or "").startswith(field)
 
 

@@ -6,19 +6,20 @@ from decimal import Decimal
 
 import pytest
 
-from app.accounts.drafts import AccountChange, QuotaDraft, read
+from app.accounts.drafts import AccountChange, QuotaDraft
 from app.accounts.rows import next_reset
 from app.catalog.explaining import explain
 from app.catalog.price import Price
 from app.errors import NoAvailableAccount
 from app.providers.base import Account
+from app.reading import read
 from tests.accounts.waiting import admission, later, many, standing
 from tests.tasks.conftest import Bench
 
 
 async def limited(bench: Bench, **quota: object) -> Account:
     account = await bench.account(slots=50)
-    draft = read(QuotaDraft, quota)
+    draft = read(QuotaDraft, quota, whole="quota")
     await bench.parts.book.update("upstream", AccountChange(quota=draft))
     return account
 

@@ -8,12 +8,13 @@ import pytest
 from aiohttp import web
 from pydantic import SecretStr
 
-from app.accounts.drafts import AccountDraft, read
+from app.accounts.drafts import AccountDraft
 from app.catalog.documents import read_route
 from app.catalog.price import read_price
 from app.db.session import Database
 from app.media.delivery.documents import DeliveryOptions
 from app.parts import Parts
+from app.reading import read
 from app.webhooks.notice_options import NoticeOptions
 from app.webhooks.signing import new_secret
 from tests.media.conftest import Serve, serve
@@ -60,8 +61,12 @@ async def full(database_url: str, tmp_path: Path, upstream: FakeUpstream) -> Asy
 
 
 async def fill(parts: Parts, upstream: FakeUpstream) -> None:
-    main = await parts.book.add(read(AccountDraft, MAIN | {"base_url": f"{upstream.url}/v1"}))
-    await parts.book.add(read(AccountDraft, {"name": "spare", "provider": "openai_compatible"} | OFF))
+    main = await parts.book.add(
+        read(AccountDraft, MAIN | {"base_url": f"{upstream.url}/v1"}, whole="account")
+    )
+    await parts.book.add(
+        read(AccountDraft, {"name": "spare", "provider": "openai_compatible"} | OFF, whole="account")
+    )
     by_id = {"account": main.account.id, "model": "upstream-model", "weight": 2}
     route = {"model": "films", "candidates": [by_id, {"tag": "pro"}], "note": "ours"}
     await parts.catalog.routes.put(read_route(route))

@@ -49,7 +49,7 @@ def test_the_example_lists_every_variable_that_it_needs() -> None:
         ("[[routes]]\nalias_of = 'x'", "routes, row 1: model is required"),
         (
             "[[accounts]]\nname = 'a'\nprovider = 'kling'\nslots = 'many'",
-            'accounts "a": slots: input should be a valid integer, unable to parse string as an integer',
+            'accounts "a": slots: should be a valid integer, unable to parse string as an integer',
         ),
         (
             "[[accounts]]\nname = 'a'\nprovider = 'kling'\nslot = 1",
@@ -75,15 +75,15 @@ def test_the_example_lists_every_variable_that_it_needs() -> None:
         ),
         (
             "[[routes]]\nmodel = 'm'\ncandidates = [{any = true}, {account = 'a', weight = 0}]",
-            'routes "m": candidates.1.weight: input should be greater than 0',
+            'routes "m": candidates.1.weight: should be greater than 0',
         ),
         (
             "[[keys]]\nname = 'k'\nsecret_env = 'LONG'\nrpm = 0",
-            'keys "k": rpm input should be greater than or equal to 1',
+            'keys "k": rpm: should be greater than or equal to 1',
         ),
         (
             "[[prices]]\nmodel = 'm'\nper_call = -1",
-            'prices "m": per_call: Input should be greater than or equal to 0',
+            'prices "m": per_call: should be greater than or equal to 0',
         ),
         ("[[keys]]\nname = 'k'", 'keys "k": secret_env is required: it names the variable that holds the key'),
         (

@@ -31,6 +31,7 @@ class Keys:
     manual: str
     lister: str
     node: str
+    ark: str
     project: tuple[str, str]
 
 
@@ -73,6 +74,7 @@ async def _fill(parts: Parts, upstream: str, *, words: str, claude: str) -> Keys
         manual=await parts.keys.create("manual", options={"videos_dialect": "manual"}),
         lister=await parts.keys.create("lister"),
         node=await parts.keys.create("node"),
+        ark=await parts.keys.create("ark"),
         project=(
             await parts.keys.create("one", project="film"),
             await parts.keys.create("two", project="film"),

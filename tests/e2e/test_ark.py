@@ -111,7 +111,7 @@ def test_delete_cancels_first_and_then_forgets(ark: Ark) -> None:
 
 def test_lists(setting: Setting) -> None:
     """A key of its own, so that the list holds these alone."""
-    ark = Ark(base_url=f"{setting.gateway.url}/api/v3", api_key=setting.keys.node)
+    ark = Ark(base_url=f"{setting.gateway.url}/api/v3", api_key=setting.keys.ark)
     tasks = ark.content_generation.tasks
     made = [
         tasks.create(content=[told(f"[studio:{word}] {number}")], **SMALL).id
