@@ -52,6 +52,11 @@ USAGE = (
     "CASE WHEN state = 'completed' THEN 200 ELSE 502 END, NULL, NULL, 1000, cost, id "
     "FROM tasks WHERE finished_at IS NOT NULL"
 )
+USAGE_DAYS = (
+    "INSERT INTO usage_days (day, key_id, account_id, model, requests, failed, input_tokens, output_tokens, cost) "
+    "SELECT {hour} / 24, key_id, account_id, model, count(*), sum(CASE WHEN state = 'completed' THEN 0 ELSE 1 END), "
+    "0, 0, sum(cost) FROM tasks WHERE finished_at IS NOT NULL GROUP BY 1, 2, 3, 4"
+)
 SPENDING = (
     "INSERT INTO spending (key_id, period, reserved, spent) "
     "SELECT key_id, {period}, 0, sum(cost) FROM usage GROUP BY 1, 2"
@@ -104,7 +109,8 @@ async def fill(database: Database, count: int) -> None:
     spending = SPENDING.format(period=words["day"].format("at"))
     deliveries = DELIVERIES.format(some=f"key-{10:012x}")
     # Not by way of text(): it would look for parameters in the documents.
-    for statement in (task, ROLLUP.format(hour=words["hour"]), USAGE, keys, spending, deliveries, audit):
+    rollup, days = ROLLUP.format(hour=words["hour"]), USAGE_DAYS.format(hour=words["hour"])
+    for statement in (task, rollup, USAGE, days, keys, spending, deliveries, audit):
         async with database.write() as connection:
             await connection.exec_driver_sql(statement)
     await forget(database, now=now, request_days=DAYS, audit_days=DAYS)  # as a worker does every hour

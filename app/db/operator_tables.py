@@ -1,6 +1,6 @@
-"""The tables behind the admin panel: what an operator sets, who signs in, what happened by the hour."""
+"""The tables behind the admin panel: what an operator sets, who signs in, what happened by hour and day."""
 
-from sqlalchemy import Column, Float, Integer, String, Table, Text
+from sqlalchemy import BigInteger, Column, Float, Integer, String, Table, Text
 
 from app.db.money import Money
 from app.db.tables import metadata
@@ -15,6 +15,21 @@ rollup = Table(
     Column("outcome", String(64), primary_key=True),  # completed, cancelled, or the error's code
     Column("bucket", Integer, primary_key=True, autoincrement=False),
     Column("tasks", Integer, nullable=False),
+    Column("cost", Money, nullable=False),
+)
+
+# What the rows of ``usage`` add up to, by UTC day; it outlives them.
+usage_days = Table(
+    "usage_days",
+    metadata,
+    Column("day", Integer, primary_key=True, autoincrement=False),  # since 1970
+    Column("key_id", String(16), primary_key=True),
+    Column("account_id", String(32), primary_key=True),
+    Column("model", String(200), primary_key=True),
+    Column("requests", BigInteger, nullable=False),
+    Column("failed", BigInteger, nullable=False),
+    Column("input_tokens", BigInteger, nullable=False),
+    Column("output_tokens", BigInteger, nullable=False),
     Column("cost", Money, nullable=False),
 )
 

@@ -11,7 +11,8 @@ from app.dialects.body import Body
 from app.dialects.gateway import Caller, Services
 from app.dialects.reference import operation
 from app.errors import InvalidRequest
-from app.usage.reports import DAY, BudgetLine, Group, UsageLine, as_csv, moment, read_groups
+from app.usage.days import DAY
+from app.usage.reports import BudgetLine, Group, UsageLine, as_csv, moment, read_groups
 
 router = APIRouter(prefix="/v1/usage", tags=["Usage"])
 DEFAULT_DAYS = 30

@@ -38,6 +38,7 @@ from app.tasks.status import OPEN
 from app.tasks.task import Result
 from app.tasks.timeline import note
 from app.usage.budgets import Budgets
+from app.usage.days import add
 from app.usage.ledger import NOTHING, Closing, close, reserve
 from app.usage.rollup import COMPLETED, Ended, count
 
@@ -192,6 +193,7 @@ async def _take_down(connection: AsyncConnection, taken: Sequence[tuple[Any, Dec
             rows.append(_usage(row, cost or NOTHING))
     if rows:
         await connection.execute(sa.insert(usage), rows)
+        await add(connection, rows)
 
 
 def _usage(row: Any, cost: Decimal) -> dict[str, Any]:

@@ -16,9 +16,11 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.money import rounded, shown
+from app.db.operator_tables import usage_days
 from app.db.tables import ledger, spending, usage
-from app.db.upsert import insert
+from app.db.upsert import add_up, insert
 from app.errors import InsufficientQuota
+from app.usage import days
 from app.usage.periods import Spender, ends_in, limits, periods, word
 
 NOTHING = Decimal(0)
@@ -158,19 +160,11 @@ async def spend(connection: AsyncConnection, costs: Iterable[tuple[str, float, D
     for key_id, at, cost in costs:
         for period in periods(at) if cost else ():
             sums[(key_id, period)] += cost
-    if not sums:
-        return
     rows = [
         {"key_id": key_id, "period": period, "reserved": NOTHING, "spent": amount}
-        for (key_id, period), amount in sorted(sums.items())
+        for (key_id, period), amount in sums.items()
     ]
-    new = insert(connection, spending).values(rows)
-    await connection.execute(
-        new.on_conflict_do_update(
-            index_elements=[spending.c.key_id, spending.c.period],
-            set_={"spent": spending.c.spent + new.excluded.spent},
-        )
-    )
+    await add_up(connection, spending, rows)
 
 
 async def standing(
@@ -205,8 +199,14 @@ async def differences(connection: AsyncConnection) -> list[str]:
         (r.key_id, r.period): [r.reserved, r.spent] for r in await connection.execute(sa.select(spending))
     }
     zero = [NOTHING, NOTHING]
-    return [
+    return await _days_differ(connection) + [
         f"{key_id} {period}: {found.get((key_id, period), zero)} instead of {expected.get((key_id, period), zero)}"
         for key_id, period in sorted(found.keys() | expected.keys())
         if found.get((key_id, period), zero) != expected.get((key_id, period), zero)
     ]
+
+
+async def _days_differ(connection: AsyncConnection) -> list[str]:
+    expected = days.sums(dict(row._mapping) for row in await connection.execute(sa.select(usage)))
+    found = [dict(row._mapping) for row in await connection.execute(sa.select(usage_days))]
+    return [f"usage of a day: {row} is not in the sums" for row in expected if row not in found]

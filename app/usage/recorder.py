@@ -14,6 +14,7 @@ from app.db.money import billionths
 from app.db.session import DATABASE_AWAY, Database
 from app.db.tables import usage
 from app.usage.budgets import Budgets
+from app.usage.days import add
 from app.usage.ledger import spend
 
 log = structlog.get_logger()
@@ -99,8 +100,10 @@ class UsageRecorder:
         costs = [(row.key_id, row.at, row.cost) for row in batch if row.cost]
         try:
             async with self._database.write() as connection:
-                await self._insert(connection, batch)
+                rows = [row.values() for row in batch]
+                await self._insert(connection, rows)
                 await spend(connection, costs)
+                await add(connection, rows)
             written = True
             if self._budgets is not None:
                 self._budgets.written(costs)
@@ -111,8 +114,7 @@ class UsageRecorder:
                 self._put_back(batch)
         return written
 
-    async def _insert(self, connection: AsyncConnection, batch: list[UsageRow]) -> None:
-        rows = [row.values() for row in batch]
+    async def _insert(self, connection: AsyncConnection, rows: list[dict[str, Any]]) -> None:
         if self._database.is_postgres:
             await connection.execute(sa.insert(usage), rows)
         else:

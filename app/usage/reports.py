@@ -2,25 +2,31 @@
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+import math
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 import sqlalchemy as sa
 
 from app.db.money import shown
+from app.db.operator_tables import usage_days
 from app.db.session import Database
 from app.db.tables import usage
 from app.errors import InvalidRequest
+from app.usage.days import DAY, REFUSED
 from app.usage.ledger import standing
 from app.usage.periods import Spender, limits, periods, word
 
 Group = Literal["key", "model", "account", "day"]
 GROUPS: tuple[Group, ...] = get_args(Group)
-DAY = 86400
 FIGURES = ("requests", "failed", "input_tokens", "output_tokens", "cost")
+COLUMNS: dict[Group, str] = {"key": "key_id", "model": "model", "account": "account_id", "day": "day"}
+Sums: TypeAlias = dict[tuple[Any, ...], list[Any]]
 RISKY = ("=", "+", "-", "@", "\t", "\r", "\n")
 """What a spreadsheet may take for the beginning of a formula."""
 
@@ -55,7 +61,7 @@ class BudgetLine:
 
 
 class Reports:
-    """Reads usage rows of a span of time; ``since`` and ``until`` are UTC seconds, the latter excluded."""
+    """What was used in a span of time; ``since`` and ``until`` are UTC seconds, the latter excluded."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -71,22 +77,22 @@ class Reports:
         account_id: str | None = None,
     ) -> list[UsageLine]:
         """Newest day first, then by name. A call that was answered with an error counts as failed."""
-        columns = {name: self._column(name) for name in groups}
-        where = [usage.c.at >= since, usage.c.at < until]
-        wanted = ((usage.c.key_id, key_id), (usage.c.model, model), (usage.c.account_id, account_id))
-        where += [column == value for column, value in wanted if value is not None]
-        query = sa.select(
-            *(column.label(name) for name, column in columns.items()),
-            sa.func.count().label("requests"),
-            sa.func.coalesce(sa.func.sum(sa.case((usage.c.status >= 400, 1), else_=0)), 0).label("failed"),
-            sa.func.coalesce(sa.func.sum(usage.c.input_tokens), 0).label("input_tokens"),
-            sa.func.coalesce(sa.func.sum(usage.c.output_tokens), 0).label("output_tokens"),
-            sa.func.sum(usage.c.cost).label("cost"),
-        ).where(*where)
-        if columns:
-            query = query.group_by(*columns.values())
+        wanted = {"key_id": key_id, "model": model, "account_id": account_id}
+        named = {name: value for name, value in wanted.items() if value is not None}
+        # Whole days have their sums; of a day that is cut, the rows are read. Nothing lies in the future.
+        first, last = math.ceil(since / DAY), int((until if until <= time.time() else until + DAY) // DAY)
+        cut = [(since, first * DAY), (last * DAY, until)] if first <= last else [(since, until)]
+        sums: Sums = defaultdict(lambda: [0, 0, 0, 0, Decimal(0)])
         async with self._database.read() as connection:
-            lines = [_line(row) for row in await connection.execute(query)]
+            for row in await connection.execute(_of_days(groups, first, last, named)):
+                _add(sums, row[: len(groups)], row[len(groups) :])
+            for begin, end in cut:
+                day = int(begin // DAY)
+                rest = [group for group in groups if group != "day"]
+                for row in await connection.execute(_of_rows(rest, begin, end, named)):
+                    place = {"day": day, **dict(zip(rest, row, strict=False))}
+                    _add(sums, [place[group] for group in groups], row[len(rest) :])
+        lines = [_line(dict(zip(groups, place, strict=True)), sums[place]) for place in sums]
         lines.sort(key=lambda line: (line.key or "", line.model or "", line.account or ""))
         lines.sort(key=lambda line: line.day or "", reverse=True)
         return lines
@@ -100,13 +106,36 @@ class Reports:
             for period, budget in limits(spender, now).items()
         ]
 
-    def _column(self, group: Group) -> sa.ColumnElement[Any]:
-        if group != "day":
-            return {"key": usage.c.key_id, "model": usage.c.model, "account": usage.c.account_id}[group]
-        # PostgreSQL rounds where it casts, SQLite has no floor.
-        days = usage.c.at / DAY
-        whole = sa.func.floor(days) if self._database.is_postgres else days
-        return sa.cast(whole, sa.Integer)
+
+def _of_days(groups: Sequence[Group], first: int, last: int, named: Mapping[str, str]) -> sa.Select[Any]:
+    figures = (sa.func.sum(usage_days.c[name]) for name in FIGURES)
+    return _grouped(usage_days, groups, figures, named).where(usage_days.c.day.between(first, last - 1))
+
+
+def _of_rows(groups: Sequence[Group], since: float, until: float, named: Mapping[str, str]) -> sa.Select[Any]:
+    figures = (
+        sa.func.count(),
+        sa.func.sum(sa.case((usage.c.status >= REFUSED, 1), else_=0)),
+        sa.func.sum(usage.c.input_tokens),
+        sa.func.sum(usage.c.output_tokens),
+        sa.func.sum(usage.c.cost),
+    )
+    return _grouped(usage, groups, figures, named).where(usage.c.at >= since, usage.c.at < until)
+
+
+def _grouped(
+    table: sa.Table, groups: Sequence[Group], figures: Iterable[Any], named: Mapping[str, str]
+) -> sa.Select[Any]:
+    columns = [table.c[COLUMNS[group]] for group in groups]
+    where = (table.c[name] == value for name, value in named.items())
+    return sa.select(*columns, *figures).where(*where).group_by(*columns)
+
+
+def _add(sums: Sums, place: Iterable[Any], figures: Sequence[Any]) -> None:
+    found = tuple(place)
+    if found and not figures[0]:
+        return  # a day on which nothing was asked for
+    sums[found] = [old + (new or 0) for old, new in zip(sums[found], figures, strict=True)]
 
 
 def as_csv(lines: Iterable[UsageLine], groups: Sequence[Group]) -> str:
@@ -149,16 +178,16 @@ def read_groups(names: Sequence[str], *, allowed: Sequence[Group] = GROUPS) -> t
     return tuple(group for group in allowed if group in names)
 
 
-def _line(row: Any) -> UsageLine:
-    day = getattr(row, "day", None)
+def _line(place: Mapping[str, Any], figures: Sequence[Any]) -> UsageLine:
+    day = place.get("day")
     return UsageLine(
-        key=getattr(row, "key", None),
-        model=getattr(row, "model", None),
-        account=getattr(row, "account", None),
+        key=place.get("key"),
+        model=place.get("model"),
+        account=place.get("account"),
         day=None if day is None else datetime.fromtimestamp(day * DAY, UTC).strftime("%Y-%m-%d"),
-        requests=row.requests,
-        failed=row.failed,
-        input_tokens=row.input_tokens,
-        output_tokens=row.output_tokens,
-        cost=row.cost or Decimal(0),
+        requests=figures[0],
+        failed=figures[1],
+        input_tokens=int(figures[2]),
+        output_tokens=int(figures[3]),
+        cost=figures[4],
     )

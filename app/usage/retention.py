@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from app.db.operator_tables import audit, rollup
+from app.db.operator_tables import audit, rollup, usage_days
 from app.db.session import Database
 from app.db.tables import usage
 from app.usage.rollup import compact, day_of
@@ -11,6 +11,7 @@ DAY_SECONDS = 86_400.0
 HOURLY_DAYS = 2
 """What ended longer ago is counted by the day."""
 COUNTED_DAYS = 90
+REPORTED_DAYS = 400
 BATCH = 5000
 
 
@@ -21,6 +22,8 @@ async def forget(database: Database, *, now: float, request_days: float, audit_d
     async with database.write() as connection:
         oldest = day_of(now - COUNTED_DAYS * DAY_SECONDS)
         await connection.execute(sa.delete(rollup).where(rollup.c.hour < oldest))
+        report = int(now // DAY_SECONDS) - REPORTED_DAYS
+        await connection.execute(sa.delete(usage_days).where(usage_days.c.day < report))
     more = True
     while more:
         async with database.write() as connection:

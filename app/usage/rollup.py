@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.operator_tables import rollup
-from app.db.upsert import insert
+from app.db.upsert import add_up
 from app.usage.ledger import NOTHING
 
 HOUR = 3600
@@ -18,8 +18,6 @@ STEPS = 8
 """Buckets to each doubling of the time: what is read back is at most 5 % off."""
 COMPLETED = "completed"
 HOURS = 24
-ROWS = 1000
-"""In one statement: a store takes only so many parameters."""
 Name = tuple[int, str, str, int]
 
 
@@ -93,14 +91,7 @@ def day_of(moment: float) -> int:
 async def _add(connection: AsyncConnection, counts: Counter[Name], costs: dict[Name, Decimal]) -> None:
     columns = [column.name for column in rollup.primary_key]
     rows = [
-        {**dict(zip(columns, name, strict=True)), "tasks": counts[name], "cost": costs[name]}
-        for name in sorted(costs)  # everybody locks rows in this order
+        {**dict(zip(columns, name, strict=True)), "tasks": counts[name], "cost": cost}
+        for name, cost in costs.items()
     ]
-    for start in range(0, len(rows), ROWS):
-        new = insert(connection, rollup).values(rows[start : start + ROWS])
-        raised = {
-            "tasks": rollup.c.tasks + new.excluded.tasks,
-            "cost": rollup.c.cost + new.excluded.cost,
-        }
-        index = list(rollup.primary_key)
-        await connection.execute(new.on_conflict_do_update(index_elements=index, set_=raised))
+    await add_up(connection, rollup, rows)

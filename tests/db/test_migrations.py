@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,9 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from app.db import migrate, revision
-from app.db.operator_tables import metadata
+from app.db.operator_tables import metadata, usage_days
 from app.db.session import Database
-from app.db.tables import tasks, timeline
+from app.db.tables import tasks, timeline, usage
 from tests import stores
 
 TASK = {
@@ -105,3 +106,26 @@ async def test_several_processes_may_start_at_once(empty_url: str) -> None:
 
 def test_the_code_names_the_newest_revision() -> None:
     assert ScriptDirectory(str(migrate.MIGRATIONS)).get_current_head() == revision.NEWEST
+
+
+async def test_usage_of_an_older_store_is_added_up(empty_url: str) -> None:
+    call = {
+        "key_id": "k",
+        "account_id": "a",
+        "model": "m",
+        "path": "x",
+        "milliseconds": 1.0,
+        "cost": Decimal(2),
+    }
+    rows = [
+        call | {"at": 86_400.0 * day + 86_399.9, "status": status, "input_tokens": tokens}
+        for day, status, tokens in ((3, 200, 5), (3, 500, None), (4, 200, 7))
+    ]
+    await asyncio.to_thread(migrate.upgrade, empty_url, revision="0009")
+    await on(empty_url, lambda connection: connection.execute(sa.insert(usage), rows))
+    await asyncio.to_thread(migrate.upgrade, empty_url)
+    found = await on(empty_url, lambda connection: connection.execute(sa.select(usage_days)).all())
+    assert sorted(found) == [
+        (3, "k", "a", "m", 2, 1, 5, 0, Decimal(4)),
+        (4, "k", "a", "m", 1, 0, 7, 0, Decimal(2)),
+    ]

@@ -3,6 +3,7 @@
 import csv
 from datetime import UTC, datetime
 from decimal import Decimal
+from random import Random
 
 import pytest
 import sqlalchemy as sa
@@ -10,13 +11,15 @@ import sqlalchemy as sa
 from app.db.session import Database
 from app.db.tables import usage
 from app.errors import InvalidRequest
-from app.usage.reports import DAY, Reports, as_csv, moment, read_groups
+from app.usage import days
+from app.usage.days import DAY
+from app.usage.reports import Group, Reports, as_csv, moment, read_groups
 
 MIDNIGHT = datetime(2026, 11, 21, tzinfo=UTC).timestamp()
 
 
 async def note(database: Database, **given: object) -> None:
-    row = {
+    row: dict[str, object] = {
         "key_id": "k",
         "account_id": "a",
         "model": "bot",
@@ -25,7 +28,9 @@ async def note(database: Database, **given: object) -> None:
         "milliseconds": 1.0,
     }
     async with database.write() as connection:
-        await connection.execute(sa.insert(usage), row | {"at": MIDNIGHT, "cost": Decimal("0.1")} | given)
+        row |= {"at": MIDNIGHT, "cost": Decimal("0.1"), "input_tokens": None, "output_tokens": None} | given
+        await connection.execute(sa.insert(usage), row)
+        await days.add(connection, [row])
 
 
 async def test_sums_by_whatever_is_asked_for(database: Database) -> None:
@@ -75,3 +80,40 @@ def test_moments_and_groups_are_read_or_refused() -> None:
     assert read_groups(["day", "model"]) == ("model", "day")
     with pytest.raises(InvalidRequest):
         read_groups(["prompt"])
+
+
+@pytest.mark.parametrize(
+    "groups", [(), ("day",), ("key",), ("day", "model"), ("account", "key", "model", "day")]
+)
+async def test_days_that_are_cut_and_days_that_are_whole_are_what_the_rows_say(
+    database: Database, groups: tuple[Group, ...]
+) -> None:
+    chance = Random(20)
+    rows = [
+        {
+            "at": MIDNIGHT + chance.uniform(-3, 0) * DAY,
+            "model": chance.choice("ab"),
+            "key_id": chance.choice("kl"),
+            "status": chance.choice((200, 500)),
+        }
+        for _ in range(60)
+    ]
+    for row in rows:
+        await note(database, **row)
+    for _ in range(25):
+        since, until = sorted(
+            MIDNIGHT + chance.choice((0.0, 0.3, 0.9)) * DAY - chance.randrange(4) * DAY for _ in "ab"
+        )
+        lines = await Reports(database).usage(groups, since=since, until=until, key_id="k")
+        mine = [row for row in rows if since <= row["at"] < until and row["key_id"] == "k"]
+        assert sum(line.requests for line in lines) == len(mine)
+        assert sum(line.failed for line in lines) == sum(row["status"] == 500 for row in mine)
+        for line in lines if "day" in groups else ():
+            same = [
+                row for row in mine if word_of(row["at"]) == line.day and line.model in (None, row["model"])
+            ]
+            assert line.requests == len(same) > 0
+
+
+def word_of(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d")

@@ -9,8 +9,9 @@ import sqlalchemy as sa
 from app.db.operator_tables import audit, rollup
 from app.db.session import Database
 from app.db.tables import usage
-from app.usage import retention
+from app.usage import days, retention
 from app.usage.overview import Overview
+from app.usage.reports import Reports
 from app.usage.retention import COUNTED_DAYS, forget
 from app.usage.rollup import HOUR, Ended, count
 
@@ -42,11 +43,18 @@ async def test_old_rows_of_the_logs_go(database: Database, monkeypatch: Any) -> 
     async with database.write() as connection:
         rows = [request | {"at": NOW - days * DAY} for days in (0, 1, 89.9, *range(91, 101))]
         await connection.execute(sa.insert(usage), rows)
+        summed = [row | {"cost": Decimal(1), "input_tokens": 1, "output_tokens": 1} for row in rows]
+        await days.add(connection, [*summed, summed[0] | {"at": NOW - 402 * DAY}])
         rows = [change | {"at": NOW - days * DAY} for days in (0, 364.9, *range(366, 373))]
         await connection.execute(sa.insert(audit), rows)
     await forgotten(database)
     assert await days_of(database, usage) == [0, 1, 89.9]
     assert await days_of(database, audit) == [0, 364.9]
+    [line] = await Reports(database).usage((), since=0, until=NOW + DAY)
+    assert (line.requests, line.cost) == (
+        len(summed),
+        Decimal(len(summed)),
+    )  # what is reported outlives the log
 
 
 async def test_hours_become_days_and_no_count_is_lost(database: Database) -> None:
