@@ -274,6 +274,12 @@ class UpstreamAuthFailed(UpstreamError):
     next_step = "retry_elsewhere"
 
 
+class UpstreamModelForbidden(UpstreamError):
+    """403 or 404 about the model: this account may not use it, another may."""
+
+    next_step = "retry_elsewhere"
+
+
 class UpstreamQuotaExhausted(UpstreamError):
     """402 or the vendor's own word for an empty balance."""
 

@@ -20,6 +20,7 @@ from app.errors import (
     UpstreamBusy,
     UpstreamError,
     UpstreamFailed,
+    UpstreamModelForbidden,
     UpstreamQuotaExhausted,
     UpstreamUnreachable,
 )
@@ -28,6 +29,8 @@ RETRY_AFTER = (1.0, 3600.0)
 """A named pause is kept between these, in seconds."""
 QUOTA_SECONDS = 3600.0
 """Where nobody knows when an empty account is filled again."""
+FORBIDDEN_SECONDS = 3600.0
+"""For a model that an account may not use: somebody may allow it meanwhile."""
 SHORTEST_SECONDS = 5.0
 FAILURES_IN_ROW = 3
 STRIKES_KEPT_SECONDS = 600.0
@@ -67,6 +70,8 @@ def judged(
         return {model: _guess(error, before.get(model), "busy", now=now)}
     if isinstance(error, UpstreamFailed | OutcomeUnknown):
         return {model: _guess(error, before.get(model), "failing", now=now)}
+    if isinstance(error, UpstreamModelForbidden):
+        return {model: Cooldown(error.message, now, now + FORBIDDEN_SECONDS, code="forbidden")}
     if isinstance(error, UpstreamUnreachable):
         return {WHOLE: _guess(error, before.get(WHOLE), "unreachable", now=now)}
     return {}

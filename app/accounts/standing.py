@@ -12,8 +12,10 @@ WHOLE = "*"
 TRIAL_SECONDS = 120.0
 """A trial that nobody heard of again is over after this long."""
 
-CooldownCode = Literal["rate_limited", "quota_exhausted", "busy", "failing", "unreachable", "cooling"]
-GUESSED: frozenset[CooldownCode] = frozenset({"busy", "failing", "unreachable"})
+CooldownCode = Literal[
+    "rate_limited", "quota_exhausted", "busy", "failing", "unreachable", "forbidden", "cooling"
+]
+GUESSED: frozenset[CooldownCode] = frozenset({"busy", "failing", "unreachable", "forbidden"})
 """Rests whose length is ours; the others were named by the vendor or the operator."""
 ObstacleCode = Literal["disabled", "expired", "cooling", "quota_exhausted"]
 Source = Literal["store", "file"]

@@ -16,6 +16,7 @@ from app.errors import (
     UpstreamBusy,
     UpstreamError,
     UpstreamFailed,
+    UpstreamModelForbidden,
     UpstreamModerated,
     UpstreamQuotaExhausted,
     UpstreamRejected,
@@ -49,6 +50,11 @@ class Complaint:
     def moderated(self) -> bool:
         code = self.code.lower()
         return code in MODERATION_CODES or any(part in code for part in MODERATION_PARTS)
+
+    @property
+    def about_model(self) -> bool:
+        """As ``model_not_found``, ``Model.AccessDenied``; OpenAI says it of one that an account may not use."""
+        return "model" in self.code.lower() or self.param == "model"
 
     @property
     def out_of_money(self) -> bool:
@@ -115,6 +121,8 @@ def submit_refused(status: int, headers: Mapping[str, str], complaint: Complaint
         return UpstreamBusy(text, retry_after=retry_after)
     if status < 500 and said.moderated:
         return UpstreamModerated(text, param=said.param)
+    if status in {403, 404} and said.about_model:
+        return UpstreamModelForbidden(text)
     if status in {401, 403}:
         return UpstreamAuthFailed(text)
     if status in {408, 409}:

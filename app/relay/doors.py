@@ -219,10 +219,10 @@ class DoorBook:
 
 
 def _better_than_none(door: Door, now: float) -> bool:
-    """Where all rest: an upstream that fails is asked all the same, as a call can't wait; others now and then."""
+    """Where all rest: an upstream that fails or forbids is asked all the same, as a call can't wait; others now and then."""
     obstacle = door.standing.obstacle(door.model, now)
     if obstacle is None or obstacle.code != "cooling":
         return obstacle is None
     cooldown = door.standing.cooling(door.model, now)
-    failing = cooldown is not None and cooldown.code == "failing"
-    return failing or cooling.may_try(cooldown, now, last=True)
+    asked = cooldown is not None and cooldown.code in ("failing", "forbidden")
+    return asked or cooling.may_try(cooldown, now, last=True)

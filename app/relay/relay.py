@@ -158,9 +158,10 @@ class Relay:
     async def _give_up(
         self, call: Call, answers: list[Answered], *, unreached: NeverSent | None, send: Send
     ) -> None:
-        """An upstream's own "not now" says most; "your key is bad" was said to us, not to the client."""
+        """An upstream's own "not now" or "not this model" says most; "your key is bad" was said to us, not to the
+        client."""
         for answer in reversed(answers):
-            if answer.status in PASSED_REFUSALS:
+            if answer.status in PASSED_REFUSALS or answer.about_model:
                 await self._refuse(call, answer, send)
                 return
         if unreached is not None and not answers:

@@ -17,6 +17,7 @@ from app.errors import (
     UpstreamAuthFailed,
     UpstreamBusy,
     UpstreamFailed,
+    UpstreamModelForbidden,
     UpstreamQuotaExhausted,
     UpstreamUnreachable,
 )
@@ -39,6 +40,7 @@ LARGEST_MESSAGE = 16 * 1024 * 1024
 REFUSAL_BYTES = 64 * 1024
 REFUSAL_SECONDS = 5.0
 REFUSALS = frozenset({401, 402, 403, 425, 429, 503})
+RESTING = UpstreamAuthFailed | UpstreamBusy | UpstreamModelForbidden | UpstreamQuotaExhausted
 # aiohttp would add these on its own; what the client did not say is not said.
 NOT_ADDED = frozenset({"Accept", "Accept-Encoding", "Content-Type", "User-Agent"})
 IDENTITY = ("Accept-Encoding", "identity")
@@ -56,6 +58,11 @@ class Answered:
     status: int
     headers: Headers
     body: bytes = field(repr=False)
+
+    @property
+    def about_model(self) -> bool:
+        complaint = complaint_in(parsed(self.body))
+        return self.status == 403 and complaint is not None and complaint.about_model
 
 
 def open_session(guard: OutboundGuard, *, silence_seconds: float = SILENCE_SECONDS) -> aiohttp.ClientSession:
@@ -180,9 +187,7 @@ class Upstreams:
         complaint = complaint_in(parsed(refusal.body))
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in refusal.headers}
         error = submit_refused(refusal.status, headers, complaint)
-        if complaint and refusal.status == 403 and "model" in complaint.code:
-            return False  # it is this model that this account may not use, or nobody
-        if not isinstance(error, UpstreamAuthFailed | UpstreamQuotaExhausted | UpstreamBusy):
+        if not isinstance(error, RESTING):
             return False
         secret = door.account.secret
         error.message = clean(error.message, [secret] if secret else [])

@@ -22,6 +22,7 @@ from app.errors import (
     UpstreamAuthFailed,
     UpstreamBusy,
     UpstreamError,
+    UpstreamModelForbidden,
     UpstreamQuotaExhausted,
     UpstreamRejected,
 )
@@ -152,7 +153,7 @@ class Submitter:
         if run.cancelled:
             await run.cancel()
         excluded = set(json.loads(run.task.excluded_text))
-        if isinstance(error, UpstreamAuthFailed | UpstreamQuotaExhausted):
+        if isinstance(error, UpstreamAuthFailed | UpstreamModelForbidden | UpstreamQuotaExhausted):
             excluded.add(run.provider.account.id)
         able = await self._catalog.able_accounts(run.task.kind, run.task.model)
         if able <= excluded:

@@ -87,6 +87,19 @@ async def test_nobody_left_to_take_it(bench: Bench) -> None:
     assert await end_of(bench) == ("failed", "no_available_account")
 
 
+@pytest.mark.parametrize("status", [403, 404])
+async def test_a_model_that_one_account_may_not_use(bench: Bench, status: int) -> None:
+    body = {"error": {"message": "no access to it", "code": "model_not_found"}}
+    bench.upstream.fault("create", key="secret-of-basic", status=status, body=body, times=None)
+    basic = await bench.account("basic")
+    assert await end_of(bench) == ("failed", "no_available_account")
+    await bench.account("pro")
+    assert await end_of(bench, prompt="again") == ("completed", None)
+    [standing] = [one for one in await bench.parts.pool.standings() if one.account.id == basic.id]
+    assert standing.enabled
+    assert [(model, rest.code) for model, rest in standing.cooldowns.items()] == [("sora-2", "forbidden")]
+
+
 async def test_an_upstream_that_is_not_there(bench: Bench) -> None:
     await bench.account("gone", url=f"http://127.0.0.1:{closed_port()}/v1")
     await bench.account("good")

@@ -5,6 +5,8 @@ import pytest
 from tests.relay.gateway import CHAT, Gateway
 from tests.upstream import FakeUpstream, closed_port
 
+FORBIDDEN = {"error": {"message": "no access", "code": "model_not_found"}}
+
 
 async def test_keys_are_checked_before_the_body_is_read(gateway: Gateway) -> None:
     for headers in (
@@ -90,12 +92,26 @@ async def test_refused_key_is_not_passed_on_as_the_clients(gateway: Gateway, ups
     assert "sk-up-first" not in (standing.disabled_reason or "")
 
 
-async def test_a_model_that_is_forbidden_disables_nobody(gateway: Gateway, upstream: FakeUpstream) -> None:
-    await gateway.add(upstream.url)
-    upstream.fault("chat", status=403, body={"error": {"message": "no access", "code": "model_not_found"}})
-    response = await gateway.chat()
-    assert (response.status_code, response.json()["error"]["message"]) == (403, "no access")
-    assert (await gateway.pool.standings())[0].enabled
+async def test_a_model_that_is_forbidden_rests_there_and_disables_nobody(
+    gateway: Gateway, upstream: FakeUpstream
+) -> None:
+    await gateway.add(upstream.url, tier=0)
+    for _ in range(2):  # with nobody else the upstream is asked all the same, and its word is passed on
+        upstream.fault("chat", status=403, body=FORBIDDEN)
+        response = await gateway.chat()
+        assert (response.status_code, response.json()["error"]["message"]) == (403, "no access")
+    await gateway.add(upstream.url, name="second", tier=1)
+    assert (await gateway.chat()).status_code == 200
+    first, second = await gateway.pool.standings()
+    assert (first.enabled, second.enabled, second.cooldowns) == (True, True, {})
+    assert [(model, rest.code) for model, rest in first.cooldowns.items()] == [("vendor-bot", "forbidden")]
+
+
+async def test_the_next_account_may_be_allowed_the_model(gateway: Gateway, upstream: FakeUpstream) -> None:
+    await gateway.add(upstream.url, tier=0)
+    await gateway.add(upstream.url, name="second", tier=1)
+    upstream.fault("chat", status=403, body=FORBIDDEN)
+    assert (await gateway.chat()).status_code == 200
 
 
 async def test_other_answers_are_passed_whatever_they_say(gateway: Gateway, upstream: FakeUpstream) -> None:
