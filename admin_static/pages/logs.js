@@ -70,7 +70,7 @@ const thing = (target) => {
 const auditColumns = () => [
   { key: 'at', label: t('logs.at'), cell: (row) => html`<${Time} at=${row.at} />` },
   { key: 'actor', label: t('audit.actor'), cell: (row) => row.actor },
-  { key: 'action', label: t('audit.action'), lead: true, cell: (row) => html`<strong>${row.action}</strong>` },
+  { key: 'action', label: t('audit.action'), lead: true, cell: (row) => html`<strong title=${row.action}>${word('deed', row.action)}</strong>` },
   { key: 'target', label: t('audit.target'), wide: true, cell: (row) => html`<span class="mono small">${thing(row.target)}</span>` },
 ];
 
@@ -88,11 +88,11 @@ function Audit() {
   const [shown, show] = useState(null);
   const actors = [...new Set(list.rows.map((row) => row.actor))];
   return html`<div class="filters"><${Choice} name="actor" all=${t('audit.any_actor')} options=${actors.map((one) => [one])} />
-      <${Choice} name="action" all=${t('audit.any_action')} options=${[...new Set(list.rows.map((row) => row.action))].sort().map((one) => [one])} /><${Since} /></div>
+      <${Choice} name="action" all=${t('audit.any_action')} options=${[...new Set(list.rows.map((row) => row.action))].sort().map((one) => [one, word('deed', one)])} /><${Since} /></div>
     ${!list.data ? html`<${Waiting} ...${list} />` : list.rows.length === 0 ? html`<${Empty} title=${t('nothing_matches')} actions=${html`<a class="button" href="#/logs?tab=audit">${t('filters.clear')}</a>`} />`
     : html`<${Table} label=${t('logs.tab.audit')} columns=${auditColumns()} rows=${list.rows} onOpen=${show} busy=${list.busy} /><${Pager} shown=${list.rows.length} onBack=${list.back} onNext=${list.next} />`}
-    ${shown && html`<${Drawer} title=${shown.action} onClose=${() => show(null)}>
-      <dl class="facts"><dt>${t('audit.actor')}</dt><dd>${shown.actor}</dd><dt>${t('logs.at')}</dt><dd>${absolute(shown.at)}</dd><dt>${t('audit.target')}</dt><dd class="mono">${thing(shown.target)}</dd></dl>
+    ${shown && html`<${Drawer} title=${word('deed', shown.action)} onClose=${() => show(null)}>
+      <dl class="facts"><dt>${t('audit.action')}</dt><dd class="mono">${shown.action}</dd><dt>${t('audit.actor')}</dt><dd>${shown.actor}</dd><dt>${t('logs.at')}</dt><dd>${absolute(shown.at)}</dd><dt>${t('audit.target')}</dt><dd class="mono">${thing(shown.target)}</dd></dl>
       <section><h3>${t('audit.changes')}</h3><${Changes} ...${shown} /></section>
       <details><summary>${t('audit.raw')}</summary><${Json} value=${{ before: shown.before, after: shown.after }} /></details><//>`}`;
 }

@@ -12,8 +12,13 @@ from app.catalog.explaining import Verdict
 from app.errors import NoAvailableAccount, UpstreamError, WaitedTooLong
 from app.tasks.status import State
 from tests.panel.vendoring import PARTS, VENDOR
+from tests.serving import ROOT
 
 PANEL = VENDOR.parent
+AUDITED = (
+    *("account", "admin", "backup", "character", "key", "price", "route", "session", "setting", "task"),
+    *("webhook_endpoint", "webhook_delivery"),
+)
 SCRIPTS = sorted(path for path in PANEL.rglob("*.js") if VENDOR not in path.parents)
 LONGEST = 300
 WORD = re.compile(r"^  '([^']+)': '((?:[^'\\]|\\.)*)',$", re.MULTILINE)
@@ -89,6 +94,15 @@ def test_what_the_gateway_says_has_a_word() -> None:
     ):
         missing = {value for value in values if f"{group}.{value}" not in known}
         assert not missing, (group, missing)
+
+
+def test_every_change_that_is_audited_has_a_word() -> None:
+    known = words("en")
+    sources = "".join(path.read_text() for path in (ROOT / "app" / "admin").glob("*.py"))
+    actions = set(re.findall(r'"((?:' + "|".join(AUDITED) + r')s?\.[a-z_]+)"', sources))
+    actions = {action for action in actions if not action.endswith(".csv")}
+    assert len(actions) > 40
+    assert {action for action in actions if f"deed.{action}" not in known} == set()
 
 
 def test_files_are_short_and_say_what_they_are() -> None:
