@@ -152,7 +152,7 @@ def test_the_audit_says_what_changed(visitor: Visitor) -> None:
     expect(drawer).to_contain_text("/ 7")
     page.keyboard.press("Escape")
     visitor.open("logs?tab=audit")
-    page.locator("tr[data-id]", has_text="account.updated").first.locator("strong").click()
+    page.locator("tr[data-id]", has_text="Changed an account").first.locator("strong").click()
     changes = visitor.dialog.locator(".changes")
     expect(changes.locator("strong")).to_have_text(["slots"])
     expect(changes.locator(".was")).to_have_text("1")
