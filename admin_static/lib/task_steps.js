@@ -20,7 +20,7 @@ export function step(event, accounts) {
   if (code) parts.push(word('error', code));
   if (message) parts.push(message);
   for (const [name, value] of Object.entries(rest)) {
-    if (value !== null && value !== '') parts.push(`${name.replaceAll('_', ' ')}: ${told(value)}`);
+    if (value !== null && value !== '') parts.push(`${word('detail', name)}: ${told(value)}`);
   }
   const tone = TONES[event.event] ?? (event.detail?.ok === false ? 'warn' : '');
   return { tone, text: word('event', event.event), detail: parts.join(' · ') };

@@ -92,21 +92,23 @@ class Lifecycle:
     async def _watch(self, run: Run, operation: Operation) -> Succeeded:
         """Look at the vendor's pace until it has said its last word."""
         pace = run.provider.pace
-        delay, missing = pace.first, 0
+        delay, missing, in_trouble = pace.first, 0, False
         while True:
             await self._stop_if_cancelled(run, operation)
-            hint: float | None = None
+            run.polls += 1
             try:
                 answer = await run.provider.poll(operation)
-            except OperationNotFound as error:
-                missing += 1
+            except UpstreamError as error:
+                missing += isinstance(error, OperationNotFound)
                 if missing >= LOOKS_BEFORE_LOST:
                     await run.fail("upstream_error", f"The upstream no longer knows it. {error.message}")
-            except UpstreamError as error:
                 hint = error.retry_after
                 log.info("poll.failed", task=run.task.id, error=type(error).__name__)
+                if not in_trouble:  # a row for each spell of it, not for each poll
+                    await run.note("poll.failed", error=error.message[:500])
+                in_trouble = True
             else:
-                missing = 0
+                missing, in_trouble = 0, False
                 if isinstance(answer, Succeeded):
                     return answer
                 hint = await self._take_in(run, answer)
@@ -146,7 +148,7 @@ class Lifecycle:
         """Copy the result at once: vendor links live ten minutes to a day. What breaks is tried again, and
         what breaks at our side until the deadline: the video is made and paid."""
         if run.state == "running":
-            await run.move("storing")
+            await run.move("storing", detail={"polls": run.polls})
         delay, attempt = 1.0, 1
         while True:
             await self._stop_if_cancelled(run, operation)

@@ -37,6 +37,7 @@ class Run:
     bell: asyncio.Queue[Change]
     ttl_seconds: float
     state: State = field(init=False)
+    polls: int = field(init=False, default=0)
     cancelled: bool = field(init=False)
 
     def __post_init__(self) -> None:
@@ -103,7 +104,8 @@ class Run:
     async def fail(self, code: str, message: str) -> NoReturn:
         # PostgreSQL keeps no NUL in a text.
         text = message.replace("\0", "")[:2000]
-        await self.move("failed", detail={"code": code}, error_code=code, error_message=text)
+        detail = {"code": code, **({"polls": self.polls} if self.polls else {})}
+        await self.move("failed", detail=detail, error_code=code, error_message=text)
         raise Stopped
 
     async def cancel(self) -> NoReturn:

@@ -251,6 +251,12 @@ async def test_a_look_that_is_refused_keeps_the_task_on_its_account(bench: Bench
     assert set(bench.upstream.counters().accepted.values()) == {1}
     standings = {standing.account.id: standing for standing in await bench.parts.pool.standings()}
     assert standings[account.id].enabled
+    # The operator reads that it was in trouble, once for both times, and how often it was looked at.
+    rows = await bench.parts.repository.events(task.id)
+    story = [(row["event"], row["detail"]) for row in rows if row["event"] in ("poll.failed", "storing")]
+    assert [event for event, _ in story] == ["poll.failed", "storing"]
+    assert "401" in story[0][1]["error"]
+    assert story[1][1]["polls"] >= 3
 
 
 async def test_an_account_taken_away_ends_its_tasks(bench: Bench) -> None:
