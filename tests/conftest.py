@@ -1,6 +1,5 @@
 """Stores to test on: SQLite always, PostgreSQL where a server answers, and what to say when none does."""
 
-import asyncio
 import os
 import shutil
 from collections.abc import Iterator
@@ -53,7 +52,7 @@ async def _answers() -> bool:
 
 @pytest.fixture(scope="session")
 def postgres_server() -> str:
-    if not asyncio.run(_answers()):
+    if not stores.done(_answers()):
         leave_out("no PostgreSQL server answers (FILMGATE_TEST_POSTGRES_URL)")
     return POSTGRES_URL
 
@@ -87,7 +86,7 @@ async def _pongs() -> bool:
 @pytest.fixture(scope="session")
 def redis_url() -> str:
     """Of a server that others use too: every test takes keys of its own."""
-    if not asyncio.run(_pongs()):
+    if not stores.done(_pongs()):
         leave_out("no Redis server answers (FILMGATE_TEST_REDIS_URL)")
     return REDIS_URL
 

@@ -8,11 +8,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
+from typing import Any, TypeVar
 
 import asyncpg
 
+Answer = TypeVar("Answer")
 ROOT = Path(__file__).parent.parent
 POSTGRES_URL = os.environ.get("FILMGATE_TEST_POSTGRES_URL", "postgresql://postgres@127.0.0.1:5432/test")
 
@@ -70,4 +74,14 @@ def _run(sql: str) -> None:
         finally:
             await connection.close()
 
-    asyncio.run(run())
+    done(run())
+
+
+def done(work: Coroutine[Any, Any, Answer]) -> Answer:
+    """Its result, also in a browser's test, whose thread has a loop running."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work)
+    with ThreadPoolExecutor(1) as elsewhere:
+        return elsewhere.submit(asyncio.run, work).result()

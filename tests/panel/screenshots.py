@@ -22,7 +22,6 @@ LOOKS = {"light": ("en", "light"), "dark": ("en", "dark"), "zh": ("zh", "light")
 PAGES = (
     "overview",
     "tasks",
-    "playground",
     "accounts",
     "models",
     "models?tab=routes",
@@ -35,6 +34,7 @@ PAGES = (
     "settings/delivery",
     "settings/notices",
     "settings/backup",
+    "playground",
 )
 BEST = {
     "overview": "overview-light",
@@ -42,8 +42,6 @@ BEST = {
     "task": "task-dark",
     "playground": "playground-zh",
 }
-MOST_BYTES = 250_000
-COLOURS = (256, 128, 64)
 
 
 def main() -> None:
@@ -63,7 +61,7 @@ def main() -> None:
             take(browser, found, every, look)
         browser.close()
     for name, source in BEST.items():
-        shrink(every / f"{source}.png", FOLDER / f"{name}.png")
+        shrink(every / f"{source}.png", FOLDER / f"{name}.webp")
 
 
 def take(browser: Browser, found: Scene, folder: Path, look: str) -> None:
@@ -72,7 +70,7 @@ def take(browser: Browser, found: Scene, folder: Path, look: str) -> None:
     rests = found.account("reseller-b")["id"]
     with visiting(browser, found.gateway.url, lang=lang, theme=theme) as visitor:
         visitor.sign_in("admin", PASSWORD)
-        for where in (*PAGES, f"tasks/{film['id']}", f"accounts/{rests}"):
+        for where in (f"tasks/{film['id']}", f"accounts/{rests}", *PAGES):
             picture(visitor, where, folder, look)
     with visiting(browser, found.gateway.url, lang=lang, theme=theme, width=PHONE) as visitor:
         visitor.sign_in("admin", PASSWORD)
@@ -85,7 +83,8 @@ def picture(visitor: Visitor, where: str, folder: Path, look: str) -> None:
     visitor.open(where)
     if where == "playground":
         _fill(visitor)
-    page.wait_for_timeout(600)  # pictures and charts draw themselves a moment later
+    # Pictures and charts draw themselves a moment later, a player takes its sign of loading away.
+    page.wait_for_timeout(1500 if page.locator("video").count() else 600)
     drawer = re.match(r"(task|account)s/", where)
     name = drawer[1] if drawer else re.sub(r"\W+", "-", where.split("&")[0])
     page.screenshot(path=folder / f"{name}-{look}.png")
@@ -103,13 +102,9 @@ def _fill(visitor: Visitor) -> None:
 
 
 def shrink(source: Path, target: Path) -> None:
-    """Fewer colours until it is small enough to be kept."""
+    """Small enough to be kept."""
     with Image.open(source) as picture:
-        for colours in COLOURS:
-            picture.convert("RGB").quantize(colours, dither=Image.Dither.NONE).save(target, optimize=True)
-            if target.stat().st_size <= MOST_BYTES:
-                return
-    raise SystemExit(f"{target.name} is larger than {MOST_BYTES} bytes")
+        picture.convert("RGB").save(target, quality=90, method=6)
 
 
 if __name__ == "__main__":

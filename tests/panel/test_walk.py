@@ -31,8 +31,10 @@ def receiver() -> Iterator[Receiver]:
 
 
 @pytest.fixture
-def gateway(tmp_path: Path) -> Iterator[GatewayProcess]:
-    with GatewayProcess(tmp_path, FILMGATE_STUDIO="auto") as found:
+def gateway(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[GatewayProcess]:
+    postgres = request.param == "postgres"
+    store = {"FILMGATE_DATABASE_URL": request.getfixturevalue("postgres_url")} if postgres else {}
+    with GatewayProcess(tmp_path, FILMGATE_STUDIO="auto", **store) as found:
         yield found
 
 
@@ -291,7 +293,7 @@ class Walk:
         expect(self.page.locator("dialog[open]")).to_have_count(0)
 
 
-@pytest.mark.parametrize("width", [1280, PHONE])
+@pytest.mark.parametrize(("width", "gateway"), [(1280, "sqlite"), (PHONE, "postgres")], indirect=["gateway"])
 def test_somebody_new_gets_everything_done(
     browser: Browser, gateway: GatewayProcess, upstream: FakeUpstream, receiver: Receiver, width: int
 ) -> None:
