@@ -10,8 +10,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from app.documents import fault
 from app.errors import SettingsInvalid
-from app.reading import fault
 
 PASSWORD = re.compile(r"(?<=://)([^:/@\s]*):[^@\s]*@")
 KNOWN_BAD = {

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from app.accounts.standing import Period, QuotaUnit, Standing
+from app.documents import read
 from app.providers.base import Kind
-from app.reading import read
 
 MOST_SLOTS = 100_000
 

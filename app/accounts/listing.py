@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 from app.accounts.drafts import AccountDraft
 from app.accounts.standing import Standing
+from app.documents import read
 from app.errors import InvalidRequest
-from app.reading import read
 
 Form = Literal["json", "csv", "lines"]
 MOST_ROWS = 10_000

@@ -9,8 +9,8 @@ from app.accounts.rows import account_of_draft
 from app.accounts.standing import Standing
 from app.backup.holdings import DECLARED, Change, Holdings
 from app.backup.sealing import Box
+from app.documents import read
 from app.errors import InvalidRequest
-from app.reading import read
 
 LEFT_OUT = "its secret is not in the backup: it stays disabled until you enter it"
 

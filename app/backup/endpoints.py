@@ -12,8 +12,8 @@ from app.backup.holdings import Change, Holdings
 from app.backup.sealing import Box
 from app.db import sealed as sealed_places
 from app.db.tables import webhook_endpoints as table
+from app.documents import read
 from app.errors import InvalidRequest
-from app.reading import read
 from app.webhooks.addresses import check_address
 from app.webhooks.events import ENDPOINT_ID, EVENT_TYPES
 from app.webhooks.signing import new_secret

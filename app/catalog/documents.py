@@ -14,7 +14,7 @@ from pydantic import (
 )
 
 from app.catalog.overrides import NOTHING, Overrides
-from app.reading import read
+from app.documents import read
 
 FAMILY = "*"
 MOST_CANDIDATES = 100

@@ -14,11 +14,11 @@ from app.accounts.standing import WHOLE, Standing
 from app.cli import account_lists
 from app.cli.opened import with_store
 from app.cli.output import err, moment, out, table
+from app.documents import read
 from app.errors import InvalidRequest, UpstreamError
 from app.parts import Parts
 from app.providers.base import Kind
 from app.providers.checking import Check
-from app.reading import read
 
 commands = typer.Typer(
     help="Add, look at, test, import and export upstream accounts.",

@@ -13,9 +13,9 @@ from app.accounts.drafts import AccountDraft
 from app.catalog.documents import RouteDocument, read_route
 from app.catalog.price import Price, read_price
 from app.catalog.prices import price_name
+from app.documents import read
 from app.errors import InvalidRequest, SettingsInvalid
 from app.keys.terms import Terms, read_terms
-from app.reading import read
 
 TABLES = {"accounts": "name", "routes": "model", "keys": "name", "prices": "model"}
 """Each with the field that a row is known by."""

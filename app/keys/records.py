@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.tables import keys
+from app.documents import read
 from app.keys.terms import LISTS, Terms, read_terms
-from app.reading import read
 
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 READ_AS_JSON = (*LISTS, "options")

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from app.reading import read
+from app.documents import read
 
 Dollars = Annotated[Decimal, Field(ge=0, le=1_000_000_000, decimal_places=9)]
 ModelName = Annotated[str, Field(min_length=1, max_length=200)]

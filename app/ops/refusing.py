@@ -7,9 +7,9 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from app.documents import fault
 from app.errors import FilmgateError, InvalidRequest, MethodNotAllowed, NotFound
 from app.ops.envelope import error_body, error_headers
-from app.reading import fault
 
 
 def answer_errors(app: FastAPI) -> None:

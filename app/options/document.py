@@ -7,7 +7,7 @@ import httpx2
 from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr
 from pydantic_core import PydanticCustomError
 
-from app.reading import read
+from app.documents import read
 
 MASK = "********"
 """What a secret reads as; written back, it means: keep what is there."""

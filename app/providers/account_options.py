@@ -4,8 +4,8 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
+from app.documents import read
 from app.providers.base import Account
-from app.reading import read
 
 Form = TypeVar("Form", bound=BaseModel)
 

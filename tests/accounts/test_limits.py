@@ -14,9 +14,9 @@ from app.accounts import statistics
 from app.accounts.drafts import AccountDraft
 from app.catalog.explaining import explain
 from app.db.tables import tasks
+from app.documents import read
 from app.errors import InvalidRequest, NoAvailableAccount
 from app.providers.base import Account
-from app.reading import read
 from tests.accounts.waiting import admission, admitted, later, many, standing
 from tests.tasks.conftest import Bench
 

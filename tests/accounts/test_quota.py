@@ -10,9 +10,9 @@ from app.accounts.drafts import AccountChange, QuotaDraft
 from app.accounts.rows import next_reset
 from app.catalog.explaining import explain
 from app.catalog.price import Price
+from app.documents import read
 from app.errors import NoAvailableAccount
 from app.providers.base import Account
-from app.reading import read
 from tests.accounts.waiting import admission, later, many, standing
 from tests.tasks.conftest import Bench
 

@@ -12,9 +12,9 @@ from app.accounts.drafts import AccountDraft
 from app.catalog.documents import read_route
 from app.catalog.price import read_price
 from app.db.session import Database
+from app.documents import read
 from app.media.delivery.documents import DeliveryOptions
 from app.parts import Parts
-from app.reading import read
 from app.webhooks.notice_options import NoticeOptions
 from app.webhooks.signing import new_secret
 from tests.media.conftest import Serve, serve
