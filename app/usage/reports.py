@@ -84,12 +84,12 @@ class Reports:
         cut = [(since, first * DAY), (last * DAY, until)] if first <= last else [(since, until)]
         sums: Sums = defaultdict(lambda: [0, 0, 0, 0, Decimal(0)])
         async with self._database.read() as connection:
-            for row in await connection.execute(_of_days(groups, first, last, named)):
+            for row in await connection.execute(_of_days(groups, named, first=first, last=last)):
                 _add(sums, row[: len(groups)], row[len(groups) :])
             for begin, end in cut:
                 day = int(begin // DAY)
                 rest = [group for group in groups if group != "day"]
-                for row in await connection.execute(_of_rows(rest, begin, end, named)):
+                for row in await connection.execute(_of_rows(rest, named, since=begin, until=end)):
                     place = {"day": day, **dict(zip(rest, row, strict=False))}
                     _add(sums, [place[group] for group in groups], row[len(rest) :])
         lines = [_line(dict(zip(groups, place, strict=True)), sums[place]) for place in sums]
@@ -107,12 +107,14 @@ class Reports:
         ]
 
 
-def _of_days(groups: Sequence[Group], first: int, last: int, named: Mapping[str, str]) -> sa.Select[Any]:
+def _of_days(groups: Sequence[Group], named: Mapping[str, str], *, first: int, last: int) -> sa.Select[Any]:
     figures = (sa.func.sum(usage_days.c[name]) for name in FIGURES)
-    return _grouped(usage_days, groups, figures, named).where(usage_days.c.day.between(first, last - 1))
+    return _grouped(usage_days, groups, figures, named=named).where(usage_days.c.day.between(first, last - 1))
 
 
-def _of_rows(groups: Sequence[Group], since: float, until: float, named: Mapping[str, str]) -> sa.Select[Any]:
+def _of_rows(
+    groups: Sequence[Group], named: Mapping[str, str], *, since: float, until: float
+) -> sa.Select[Any]:
     figures = (
         sa.func.count(),
         sa.func.sum(sa.case((usage.c.status >= REFUSED, 1), else_=0)),
@@ -120,11 +122,11 @@ def _of_rows(groups: Sequence[Group], since: float, until: float, named: Mapping
         sa.func.sum(usage.c.output_tokens),
         sa.func.sum(usage.c.cost),
     )
-    return _grouped(usage, groups, figures, named).where(usage.c.at >= since, usage.c.at < until)
+    return _grouped(usage, groups, figures, named=named).where(usage.c.at >= since, usage.c.at < until)
 
 
 def _grouped(
-    table: sa.Table, groups: Sequence[Group], figures: Iterable[Any], named: Mapping[str, str]
+    table: sa.Table, groups: Sequence[Group], figures: Iterable[Any], *, named: Mapping[str, str]
 ) -> sa.Select[Any]:
     columns = [table.c[COLUMNS[group]] for group in groups]
     where = (table.c[name] == value for name, value in named.items())
