@@ -275,7 +275,7 @@ class UpstreamAuthFailed(UpstreamError):
 
 
 class UpstreamModelForbidden(UpstreamError):
-    """403 or 404 about the model: this account may not use it, another may."""
+    """403, 404 or ``model_not_found``: this account may not use it, another may."""
 
     next_step = "retry_elsewhere"
 

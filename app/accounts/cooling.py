@@ -71,7 +71,10 @@ def judged(
     if isinstance(error, UpstreamFailed | OutcomeUnknown):
         return {model: _guess(error, before.get(model), "failing", now=now)}
     if isinstance(error, UpstreamModelForbidden):
-        return {model: Cooldown(error.message, now, now + FORBIDDEN_SECONDS, code="forbidden")}
+        # Where the operator named no models, clients choose the names: each would be a rest of its own.
+        named = model in standing.account.models.values()
+        rest = Cooldown(error.message, now, now + FORBIDDEN_SECONDS, code="forbidden")
+        return {model: rest} if named else {}
     if isinstance(error, UpstreamUnreachable):
         return {WHOLE: _guess(error, before.get(WHOLE), "unreachable", now=now)}
     return {}

@@ -121,7 +121,7 @@ def submit_refused(status: int, headers: Mapping[str, str], complaint: Complaint
         return UpstreamBusy(text, retry_after=retry_after)
     if status < 500 and said.moderated:
         return UpstreamModerated(text, param=said.param)
-    if status in {403, 404} and said.about_model:
+    if (status in {403, 404} and said.about_model) or (status == 400 and said.code == "model_not_found"):
         return UpstreamModelForbidden(text)
     if status in {401, 403}:
         return UpstreamAuthFailed(text)

@@ -31,6 +31,7 @@ from tests.upstream import FakeUpstream
 
 BUSY, FAILED = UpstreamBusy("429"), UpstreamFailed("500")
 ONE = Standing(Account(id="a", provider="p", name="a"), enabled=True)
+NAMED = Standing(Account(id="a", provider="p", name="a", models={"public": "m"}), enabled=True)
 COUNTED = Standing(
     ONE.account, enabled=True, quota=Quota("count", Decimal(9), Decimal(1), "day", resets_at=1500.0)
 )
@@ -47,7 +48,8 @@ COUNTED = Standing(
         (UpstreamQuotaExhausted("402", retry_after=30), ONE, (WHOLE, "quota_exhausted", 30)),
         (UpstreamQuotaExhausted("402", retry_after=30), COUNTED, (WHOLE, "quota_exhausted", 500)),
         (UpstreamUnreachable("refused"), ONE, (WHOLE, "unreachable", 2)),
-        (UpstreamModelForbidden("403"), ONE, ("m", "forbidden", 3600)),
+        (UpstreamModelForbidden("403"), NAMED, ("m", "forbidden", 3600)),
+        (UpstreamModelForbidden("403"), ONE, None),
         (FAILED, ONE, ("m", "failing", 0)),
         (OutcomeUnknown("502"), ONE, ("m", "failing", 0)),
         (UpstreamRejected("no such size"), ONE, None),

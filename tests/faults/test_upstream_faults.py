@@ -87,11 +87,11 @@ async def test_nobody_left_to_take_it(bench: Bench) -> None:
     assert await end_of(bench) == ("failed", "no_available_account")
 
 
-@pytest.mark.parametrize("status", [403, 404])
+@pytest.mark.parametrize("status", [400, 403, 404])
 async def test_a_model_that_one_account_may_not_use(bench: Bench, status: int) -> None:
     body = {"error": {"message": "no access to it", "code": "model_not_found"}}
     bench.upstream.fault("create", key="secret-of-basic", status=status, body=body, times=None)
-    basic = await bench.account("basic")
+    basic = await bench.account("basic", models={"sora-2": "sora-2"})
     assert await end_of(bench) == ("failed", "no_available_account")
     await bench.account("pro")
     assert await end_of(bench, prompt="again") == ("completed", None)
