@@ -93,7 +93,7 @@ async def test_a_model_that_one_account_may_not_use(bench: Bench, status: int) -
     bench.upstream.fault("create", key="secret-of-basic", status=status, body=body, times=None)
     basic = await bench.account("basic", models={"sora-2": "sora-2"})
     assert await end_of(bench) == ("failed", "no_available_account")
-    await bench.account("pro")
+    await bench.account("pro", models={"sora-2": "sora-2"})
     assert await end_of(bench, prompt="again") == ("completed", None)
     [standing] = [one for one in await bench.parts.pool.standings() if one.account.id == basic.id]
     assert standing.enabled
