@@ -43,7 +43,7 @@ def leave_out(reason: str) -> None:
 
 async def _answers() -> bool:
     try:
-        connection = await asyncpg.connect(POSTGRES_URL, timeout=5)
+        connection = await asyncpg.connect(POSTGRES_URL, timeout=30)
     except (OSError, TimeoutError, asyncpg.PostgresError):
         return False
     await connection.close()
@@ -75,7 +75,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 async def _pongs() -> bool:
-    async with Redis.from_url(REDIS_URL, socket_connect_timeout=2, socket_timeout=2) as client:
+    async with Redis.from_url(REDIS_URL, socket_connect_timeout=10, socket_timeout=10) as client:
         try:
             await client.ping()
         except RedisError:

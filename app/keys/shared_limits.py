@@ -39,9 +39,17 @@ return {allowed, taken, tonumber(redis.call('LINDEX', KEYS[1], index)) + window 
 
 
 class SharedLimiter:
-    """The same promise as ``LocalLimiter``, kept by all replicas together."""
+    """The same promise as ``LocalLimiter``, kept by all replicas together. A Redis that takes longer than
+    ``patience`` seconds counts as away."""
 
-    def __init__(self, url: str, *, prefix: str = PREFIX, window: float = WINDOW_SECONDS) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        prefix: str = PREFIX,
+        window: float = WINDOW_SECONDS,
+        patience: float = ANSWER_SECONDS,
+    ) -> None:
         self._prefix = prefix
         self._window = window
         self._alone = LocalLimiter(window=window)
@@ -50,8 +58,8 @@ class SharedLimiter:
         # One more try: a connection that lay idle while Redis was restarted fails at its first use.
         self._redis = Redis.from_url(
             url,
-            socket_timeout=ANSWER_SECONDS,
-            socket_connect_timeout=ANSWER_SECONDS,
+            socket_timeout=patience,
+            socket_connect_timeout=patience,
             retry=Retry(NoBackoff(), 1),
         )
         self._script = self._redis.register_script(TAKE)

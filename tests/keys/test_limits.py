@@ -97,7 +97,7 @@ async def test_reading_is_never_counted_and_answers_tell_what_is_left() -> None:
 @pytest_asyncio.fixture
 async def replicas(redis_url: str) -> AsyncIterator[list[SharedLimiter]]:
     prefix = f"filmgate-test:{secrets.token_hex(8)}:"
-    made = [SharedLimiter(redis_url, prefix=prefix) for _ in range(3)]
+    made = [SharedLimiter(redis_url, prefix=prefix, patience=10) for _ in range(3)]
     yield made
     async with Redis.from_url(redis_url) as client:
         left = [name async for name in client.scan_iter(f"{prefix}*")]
@@ -121,7 +121,8 @@ async def test_replicas_count_together(replicas: list[SharedLimiter]) -> None:
 
 @pytest.mark.redis
 async def test_a_short_window_opens_again(redis_url: str) -> None:
-    limiter = SharedLimiter(redis_url, prefix=f"filmgate-test:{secrets.token_hex(8)}:", window=0.3)
+    prefix = f"filmgate-test:{secrets.token_hex(8)}:"
+    limiter = SharedLimiter(redis_url, prefix=prefix, window=2, patience=10)
     assert (await limiter.take("k", 1)).wait is None
     refused = await limiter.take("k", 1)
     assert refused.wait is not None
@@ -175,8 +176,7 @@ def server(tmp_path: Path) -> Iterator[RedisServer]:
 
 @pytest.mark.redis
 async def test_without_redis_each_process_counts_alone_and_says_so(server: RedisServer) -> None:
-    limiter = SharedLimiter(server.url)
-    other = SharedLimiter(server.url)
+    limiter, other = (SharedLimiter(server.url, patience=10) for _ in range(2))
     assert (await limiter.take("k", 1)).wait is None
     assert (await other.take("k", 1)).wait is not None
     server.kill()
@@ -196,7 +196,7 @@ async def test_without_redis_each_process_counts_alone_and_says_so(server: Redis
 
 @pytest.mark.redis
 async def test_a_redis_that_hangs_delays_one_request_and_refuses_none(server: RedisServer) -> None:
-    limiter = SharedLimiter(server.url)
+    limiter = SharedLimiter(server.url, patience=1)
     assert (await limiter.take("k", 1)).wait is None
     server.freeze()
     assert (await limiter.take("k", 1)).wait is None
