@@ -8,6 +8,8 @@ from pydantic import BaseModel, ValidationError
 from app.errors import InvalidRequest
 
 Form = TypeVar("Form", bound=BaseModel)
+UNKNOWN = "is not known here"
+PLAIN = {"missing": "is required", "extra_forbidden": UNKNOWN}
 
 
 def read(form: type[Form], document: Any, *, whole: str, below: str = "") -> Form:
@@ -21,10 +23,6 @@ def read(form: type[Form], document: Any, *, whole: str, below: str = "") -> For
             text += f"; known are {', '.join(form.model_fields)}"
         where = ".".join(part for part in (below, field) if part) or whole
         raise InvalidRequest(f"{where}: {text}", param=where) from None  # the cause repeats what was given
-
-
-UNKNOWN = "is not known here"
-PLAIN = {"missing": "is required", "extra_forbidden": UNKNOWN}
 
 
 def fault(error: Mapping[str, Any]) -> tuple[str, str]:

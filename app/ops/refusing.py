@@ -37,5 +37,6 @@ def answer_errors(app: FastAPI) -> None:
     async def validation(request: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
         field, text = fault({**first, "loc": first["loc"][1:]})  # the first part says "body" or "query"
-        found = InvalidRequest(f"{field}: {text}", param=field)
+        where = field or str(first["loc"][0])
+        found = InvalidRequest(f"{where}: {text}", param=where)
         return JSONResponse(error_body(found, path=request.url.path), found.status)

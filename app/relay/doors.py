@@ -92,9 +92,8 @@ class DoorBook:
         if not self._is_current:
             await self._look()
         usable = self._usable(model, path)
-        if (
-            not usable and self._looking is not None
-        ):  # nobody is refused for what is being read again just now
+        if not usable and self._looking is not None:
+            # Nobody is refused for what is being read again just now.
             await asyncio.wait({self._looking}, timeout=FIRST_LOOK_SECONDS)
             self._forget_old()
             usable = self._usable(model, path)

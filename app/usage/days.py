@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.db.money import rounded
 from app.db.operator_tables import usage_days
 from app.db.upsert import add_up
 
@@ -30,6 +31,6 @@ def sums(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         figures[1] += row["status"] >= REFUSED
         figures[2] += row["input_tokens"] or 0
         figures[3] += row["output_tokens"] or 0
-        figures[4] += row["cost"]
+        figures[4] += rounded(row["cost"])
     names = [column.name for column in usage_days.columns]
     return [dict(zip(names, (*name, *figures), strict=True)) for name, figures in found.items()]

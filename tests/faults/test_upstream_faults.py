@@ -23,7 +23,7 @@ def upstream() -> Iterator[FakeUpstream]:
 @pytest.fixture
 async def bench(tmp_path: Path, upstream: FakeUpstream) -> AsyncIterator[Bench]:
     url = sqlite_store(tmp_path / "test.db")
-    settings = settings_for(tmp_path, url, submit_timeout_seconds=0.7, poll_timeout_seconds=0.7)
+    settings = settings_for(tmp_path, url, submit_timeout_seconds=2, poll_timeout_seconds=1)
     async with replica(settings, upstream) as made:
         await made.work()
         yield made

@@ -87,7 +87,7 @@ async def test_a_half_open_upstream_is_given_up(tmp_path: Path, begun: bool) -> 
             await exchange.event(b'data: {"n": 1}\n\n')
         await exchange.gone()
 
-    async with running(tmp_path, silence_seconds=0.2) as gateway, plain_upstream(answer) as upstream:
+    async with running(tmp_path, silence_seconds=1) as gateway, plain_upstream(answer) as upstream:
         await gateway.add(upstream.origin, name="first")
         await gateway.add(upstream.origin, name="second")
         response = await gateway.chat(stream=True)

@@ -209,7 +209,7 @@ async def test_half_open_upstreams_are_given_up(tmp_path: Path) -> None:
             await exchange.event(CHUNK % b"He")
         await exchange.gone()
 
-    async with running(tmp_path, silence_seconds=0.2) as gateway, plain_upstream(answer) as upstream:
+    async with running(tmp_path, silence_seconds=1) as gateway, plain_upstream(answer) as upstream:
         await gateway.add(upstream.origin)
         streamed = await say(gateway, stream=True)
         asked = await say(gateway)

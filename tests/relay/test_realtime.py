@@ -203,7 +203,7 @@ async def test_half_open_upstreams_are_given_up(tmp_path: Path, shakes_hands: bo
         writer.close()
 
     silent = await asyncio.start_server(serve_nothing, "127.0.0.1", 0)
-    async with silent, running(tmp_path, silence_seconds=0.3) as gateway:
+    async with silent, running(tmp_path, silence_seconds=1) as gateway:
         await gateway.add(f"http://127.0.0.1:{silent.sockets[0].getsockname()[1]}")
         async with dial(gateway) as client:
             code, reason = await ended(client)
