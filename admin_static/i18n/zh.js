@@ -693,12 +693,12 @@ export default {
   'deed.task.settled': '结清任务费用',
   'deed.task.deleted': '删除任务',
   'deed.tasks.cancelled': '批量取消任务',
-  'deed.webhook_endpoint.added': '添加 Webhook',
-  'deed.webhook_endpoint.updated': '修改 Webhook',
-  'deed.webhook_endpoint.disabled': '停用 Webhook',
-  'deed.webhook_endpoint.secret_rotated': '轮换 Webhook 密钥',
-  'deed.webhook_endpoint.removed': '删除 Webhook',
-  'deed.webhook_delivery.resent': '重发 Webhook',
+  'deed.webhook_endpoint.added': '添加回调',
+  'deed.webhook_endpoint.updated': '修改回调',
+  'deed.webhook_endpoint.disabled': '停用回调',
+  'deed.webhook_endpoint.secret_rotated': '轮换回调密钥',
+  'deed.webhook_endpoint.removed': '删除回调',
+  'deed.webhook_delivery.resent': '重发回调',
 
   // Settings
   'settings.saved': '已保存并立即生效。',
