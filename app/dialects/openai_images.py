@@ -57,6 +57,11 @@ class Wanted:
     form: Form
     stream: bool
 
+    def copy(self, number: int) -> GenerationRequest:
+        """The ``number``-th of them. One seed makes one picture, so the others count on from it."""
+        seed = self.request.seed
+        return self.request if seed is None else self.request.model_copy(update={"seed": seed + number})
+
 
 class GenerationImages:
     """Takes over from the relay. A client that hangs up stops nothing: ``x-task-id`` names the tasks."""
@@ -69,7 +74,7 @@ class GenerationImages:
         wanted = await read_wanted(await services.read(request), services, path=path)
         how = asked(request, "openai_images")
         tasks = [
-            await services.tasks.create(wanted.request, key=key, asked=_part(how, number, wanted.count))
+            await services.tasks.create(wanted.copy(number), key=key, asked=_part(how, number, wanted.count))
             for number in range(wanted.count)
         ]
         response = await _answer(request, services, tasks, wanted=wanted, path=path)

@@ -94,6 +94,10 @@ def test_images_made_by_a_task(client: OpenAI) -> None:
     made = client.images.generate(model=MADE, prompt="an owl", n=2, response_format="b64_json")
     pictures = [base64.b64decode(image.b64_json or "") for image in made.data or []]
     assert [read_picture(picture) for picture in pictures] == [("png", 360, 360)] * 2
+    seeded = client.images.generate(
+        model=MADE, prompt="an owl", n=2, response_format="b64_json", extra_body={"seed": 7}
+    )
+    assert len({image.b64_json for image in seeded.data or []}) == 2  # one seed is one picture
     edited = client.images.edit(
         model=MADE, image=make_picture(64, 64), prompt="at night", response_format="url"
     )
