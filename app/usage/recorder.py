@@ -83,10 +83,13 @@ class UsageRecorder:
             await self.flush()
 
     async def flush(self) -> bool:
-        """Write all that waits; False when the database is away and rows still wait."""
+        """Write what waits by now; False when the database is away and rows still wait."""
         async with self._writing:
-            while self._waiting:
-                batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+            # What comes meanwhile is for the next time, or under a steady load every row is a write of its own.
+            left = len(self._waiting)
+            while left > 0:
+                batch = [self._waiting.popleft() for _ in range(min(BATCH, left))]
+                left -= len(batch)
                 if not await self._write(batch):
                     return False
         return True

@@ -59,6 +59,25 @@ async def test_run_writes_and_close_writes_the_rest(tmp_path: Path) -> None:
     await database.close()
 
 
+async def test_a_steady_load_is_written_in_batches(tmp_path: Path) -> None:
+    database = Database(f"sqlite+aiosqlite:///{tmp_path / 'usage.db'}")
+    await make_tables(database)
+    recorder = UsageRecorder(database)
+
+    async def call() -> None:
+        while True:
+            recorder.note(row(1))
+            await asyncio.sleep(0)
+
+    calling = asyncio.create_task(call())
+    await asyncio.sleep(0.1)
+    async with asyncio.timeout(30):  # it ends, though there are always more
+        assert await recorder.flush()
+    calling.cancel()
+    await recorder.close()
+    await database.close()
+
+
 async def test_rows_wait_while_the_database_is_away(tmp_path: Path) -> None:
     database = Database(f"sqlite+aiosqlite:///{tmp_path / 'usage.db'}")
     recorder = UsageRecorder(database, kept=3)
