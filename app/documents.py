@@ -8,8 +8,7 @@ from pydantic import BaseModel, ValidationError
 from app.errors import InvalidRequest
 
 Form = TypeVar("Form", bound=BaseModel)
-UNKNOWN = "is not known here"
-PLAIN = {"missing": "is required", "extra_forbidden": UNKNOWN}
+PLAIN = {"missing": "is required", "extra_forbidden": "is not known here"}
 
 
 def read(form: type[Form], document: Any, *, whole: str, below: str = "") -> Form:
@@ -18,8 +17,9 @@ def read(form: type[Form], document: Any, *, whole: str, below: str = "") -> For
     try:
         return form.model_validate(document)
     except ValidationError as error:
-        field, text = fault(error.errors(include_url=False, include_input=False)[0])
-        if text == UNKNOWN and "." not in field:
+        first = error.errors(include_url=False, include_input=False)[0]
+        field, text = fault(first)
+        if first["type"] == "extra_forbidden" and "." not in field:
             text += f"; known are {', '.join(form.model_fields)}"
         where = ".".join(part for part in (below, field) if part) or whole
         raise InvalidRequest(f"{where}: {text}", param=where) from None  # the cause repeats what was given

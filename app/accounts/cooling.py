@@ -9,12 +9,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts.rows import cooldown_of, reason_text
 from app.accounts.standing import TRIAL_SECONDS, WHOLE, Cooldown, CooldownCode, Standing
 from app.db.tables import cooldowns
+from app.db.upsert import insert
 from app.errors import (
     OutcomeUnknown,
     UpstreamBusy,
@@ -136,9 +136,8 @@ async def put(connection: AsyncConnection, account_id: str, model: str, *, coold
         "strikes": cooldown.strikes,
         "trial_at": cooldown.trial_at,
     }
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     key = {"account_id": account_id, "model": model}
-    written = insert(cooldowns).values(**key, **values)
+    written = insert(connection, cooldowns).values(**key, **values)
     await connection.execute(
         written.on_conflict_do_update(index_elements=["account_id", "model"], set_=values)
     )

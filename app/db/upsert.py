@@ -8,8 +8,6 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 Insert: TypeAlias = postgresql.Insert | sqlite.Insert
-ROWS = 1000
-"""In one statement: a store takes only so many parameters."""
 
 
 def insert(connection: AsyncConnection, table: sa.Table) -> Insert:
@@ -22,8 +20,10 @@ async def add_up(connection: AsyncConnection, table: sa.Table, rows: Iterable[Ma
     names = [column.name for column in table.primary_key]
     # Everybody locks rows in this order.
     ordered = sorted(rows, key=lambda row: tuple(row[name] for name in names))
-    for start in range(0, len(ordered), ROWS):
-        new = insert(connection, table).values(ordered[start : start + ROWS])
-        figures = [column for column in table.columns if not column.primary_key]
-        raised = {column.name: column + new.excluded[column.name] for column in figures}
-        await connection.execute(new.on_conflict_do_update(index_elements=names, set_=raised))
+    if not ordered:
+        return
+    new = insert(connection, table)
+    figures = [column for column in table.columns if not column.primary_key]
+    raised = {column.name: column + new.excluded[column.name] for column in figures}
+    # One statement, compiled once for all time; with the rows in it, it would be compiled for each batch.
+    await connection.execute(new.on_conflict_do_update(index_elements=names, set_=raised), ordered)

@@ -1,13 +1,7 @@
 """Reads ``account.options`` into a typed form."""
 
-from typing import TypeVar
-
-from pydantic import BaseModel
-
-from app.documents import read
+from app.documents import Form, read
 from app.providers.base import Account
-
-Form = TypeVar("Form", bound=BaseModel)
 
 
 def options_of(account: Account, form: type[Form]) -> Form:

@@ -218,7 +218,8 @@ class DoorBook:
 
 
 def _better_than_none(door: Door, now: float) -> bool:
-    """Where all rest: an upstream that fails or forbids is asked all the same, as a call can't wait; others now and then."""
+    """Where all rest: an upstream that fails or forbids is asked all the same, as a call can't wait; others now and
+    then."""
     obstacle = door.standing.obstacle(door.model, now)
     if obstacle is None or obstacle.code != "cooling":
         return obstacle is None

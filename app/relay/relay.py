@@ -8,7 +8,7 @@ import aiohttp
 from starlette.types import Receive, Scope, Send
 
 from app.catalog.routes import Catalog
-from app.errors import FilmgateError
+from app.errors import FilmgateError, UpstreamModelForbidden
 from app.keys.service import Key, KeyRing
 from app.relay.charging import Charge, Charging
 from app.relay.doors import Door, DoorBook
@@ -161,7 +161,7 @@ class Relay:
         """An upstream's own "not now" or "not this model" says most; "your key is bad" was said to us, not to the
         client."""
         for answer in reversed(answers):
-            if answer.status in PASSED_REFUSALS or answer.about_model:
+            if answer.status in PASSED_REFUSALS or isinstance(answer.error, UpstreamModelForbidden):
                 await self._refuse(call, answer, send)
                 return
         if unreached is not None and not answers:

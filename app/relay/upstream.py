@@ -16,6 +16,7 @@ from app.errors import (
     OutcomeUnknown,
     UpstreamAuthFailed,
     UpstreamBusy,
+    UpstreamError,
     UpstreamFailed,
     UpstreamModelForbidden,
     UpstreamQuotaExhausted,
@@ -60,9 +61,10 @@ class Answered:
     body: bytes = field(repr=False)
 
     @property
-    def about_model(self) -> bool:
-        complaint = complaint_in(parsed(self.body))
-        return self.status == 403 and complaint is not None and complaint.about_model
+    def error(self) -> UpstreamError:
+        """What it means for its account."""
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in self.headers}
+        return submit_refused(self.status, headers, complaint_in(parsed(self.body)))
 
 
 def open_session(guard: OutboundGuard, *, silence_seconds: float = SILENCE_SECONDS) -> aiohttp.ClientSession:
@@ -184,9 +186,7 @@ class Upstreams:
                 failed = UpstreamFailed(f"upstream answered {refusal.status}")
                 self._note(self._pool.refused(door.account.id, door.model, failed))
             return False
-        complaint = complaint_in(parsed(refusal.body))
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in refusal.headers}
-        error = submit_refused(refusal.status, headers, complaint)
+        error = refusal.error
         if not isinstance(error, RESTING):
             return False
         secret = door.account.secret

@@ -102,8 +102,8 @@ class UsageRecorder:
         written = False
         costs = [(row.key_id, row.at, row.cost) for row in batch if row.cost]
         try:
+            rows = [row.values() for row in batch]
             async with self._database.write() as connection:
-                rows = [row.values() for row in batch]
                 await self._insert(connection, rows)
                 await spend(connection, costs)
                 await add(connection, rows)

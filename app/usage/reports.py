@@ -86,9 +86,9 @@ class Reports:
         async with self._database.read() as connection:
             for row in await connection.execute(_of_days(groups, named, first=first, last=last)):
                 _add(sums, row[: len(groups)], row[len(groups) :])
+            rest = [group for group in groups if group != "day"]
             for begin, end in cut:
                 day = int(begin // DAY)
-                rest = [group for group in groups if group != "day"]
                 for row in await connection.execute(_of_rows(rest, named, since=begin, until=end)):
                     place = {"day": day, **dict(zip(rest, row, strict=False))}
                     _add(sums, [place[group] for group in groups], row[len(rest) :])

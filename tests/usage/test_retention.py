@@ -51,10 +51,8 @@ async def test_old_rows_of_the_logs_go(database: Database, monkeypatch: Any) -> 
     assert await days_of(database, usage) == [0, 1, 89.9]
     assert await days_of(database, audit) == [0, 364.9]
     [line] = await Reports(database).usage((), since=0, until=NOW + DAY)
-    assert (line.requests, line.cost) == (
-        len(summed),
-        Decimal(len(summed)),
-    )  # what is reported outlives the log
+    # What is reported outlives the log.
+    assert (line.requests, line.cost) == (len(summed), Decimal(len(summed)))
 
 
 async def test_hours_become_days_and_no_count_is_lost(database: Database) -> None:
