@@ -105,7 +105,7 @@ class Parts:
             TASKS_OPEN.labels(state).set(counted.get(state, 0))
         SLOTS_USED.set(counted.get("slots", 0))
         standings = await self.pool.standings()
-        cooling = sum(1 for s in standings if s.enabled and (s.obstacle(WHOLE, now) or s.resting(now)))
+        cooling = sum(1 for s in standings if s.enabled and (s.blocked_by(WHOLE, now) or s.resting(now)))
         disabled = sum(1 for s in standings if not s.enabled)
         ACCOUNTS.labels("cooling").set(cooling)
         ACCOUNTS.labels("disabled").set(disabled)

@@ -29,11 +29,11 @@ from app.assembly import assemble
 from app.catalog.price import Price
 from app.db.tables import slots, spending, tasks
 from app.errors import InsufficientQuota
+from app.generation import GenerationRequest
 from app.keys.service import Key
 from app.ops import logs
 from app.parts import Parts
 from app.settings import Settings
-from app.tasks.request import GenerationRequest
 from app.tasks.service import Asked
 from app.tasks.status import TERMINAL
 from app.usage.ledger import differences
@@ -211,7 +211,7 @@ class Simulation:
         for standing in self.parts.pool.remembered():
             account, have = standing.account, used.get(standing.account.id, 0)
             self.sampled.overfilled += have > account.slots
-            if standing.obstacle("sora-2", now) is None and not standing.half_open("sora-2", now):
+            if standing.blocked_by("sora-2", now) is None and not standing.half_open("sora-2", now):
                 usable.append(account)
                 room = account.slots
                 if standing.quota is not None:  # what is under way has been taken from it already

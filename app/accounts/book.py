@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from app.accounts.drafts import AccountChange, AccountDraft
 from app.accounts.pool import AccountPool, name_taken
 from app.accounts.rows import account_of_draft, columns_of, values_of
-from app.accounts.standing import Source, Standing
+from app.accounts.standing import AccountStatus, Source
 from app.db import sealed as sealed_places
 from app.db.tables import accounts, cooldowns, slots
 from app.errors import InvalidRequest, NotFound
@@ -24,13 +24,13 @@ class AccountBook:
     def __init__(self, pool: AccountPool) -> None:
         self._pool = pool
 
-    async def all(self) -> list[Standing]:
+    async def all(self) -> list[AccountStatus]:
         """Every account, oldest first, also those that nobody can speak for as they are set up (``fault``)."""
         await self._pool.refresh()
-        found = [*self._pool.remembered(), *self._pool.unfit()]
+        found = [*self._pool.remembered(), *self._pool.misconfigured()]
         return sorted(found, key=lambda standing: standing.created_at)
 
-    async def find(self, which: str) -> Standing:
+    async def find(self, which: str) -> AccountStatus:
         everyone = await self.all()
         for standing in everyone:
             if standing.account.id == which:
@@ -40,12 +40,12 @@ class AccountBook:
                 return standing
         raise NotFound(f"There is no account {which}. `filmgate accounts list` shows them.")
 
-    async def add(self, draft: AccountDraft, *, source: Source = "store") -> Standing:
+    async def add(self, draft: AccountDraft, *, source: Source = "store") -> AccountStatus:
         """Raises ``InvalidRequest`` for a taken name and for what its provider can't work with."""
         await self._pool.check(account_of_draft(draft, ""))
         return await self.find(await self._pool.insert(draft, source=source))
 
-    async def update(self, which: str, change: AccountChange, *, source: Source = "store") -> Standing:
+    async def update(self, which: str, change: AccountChange, *, source: Source = "store") -> AccountStatus:
         """Only the columns of what is given are written: two who change different things don't meet."""
         standing = await self._own(which, source)
         draft = change.applied(standing)
@@ -57,7 +57,7 @@ class AccountBook:
         await self._write(standing.account, {name: values[name] for name in columns & values.keys()})
         return await self.find(standing.account.id)
 
-    async def rotate_secret(self, which: str, secret: str, *, source: Source = "store") -> Standing:
+    async def rotate_secret(self, which: str, secret: str, *, source: Source = "store") -> AccountStatus:
         """A new secret; what runs goes on with it. One that was disabled stays so until it is enabled."""
         account = (await self._own(which, source)).account
         await self._pool.check(replace(account, secret=secret))
@@ -65,7 +65,7 @@ class AccountBook:
         await self._write(account, {"secret": sealed})
         return await self.find(account.id)
 
-    async def duplicate(self, which: str, *, name: str, secret: str | None = None) -> Standing:
+    async def duplicate(self, which: str, *, name: str, secret: str | None = None) -> AccountStatus:
         """The same account again under another name, with its secret unless another is given; a counted quota
         begins full."""
         draft = AccountDraft.of(await self._own(which, "file"))
@@ -73,14 +73,14 @@ class AccountBook:
         given = {"name": name, "secret": draft.secret if secret is None else secret, "quota": quota}
         return await self.add(AccountDraft.model_validate(draft.model_dump() | given))
 
-    async def enable(self, which: str) -> Standing:
+    async def enable(self, which: str) -> AccountStatus:
         """Put it back, and end its cooldowns."""
         account = (await self.find(which)).account
         await self._pool.clear(account.id)
         await self._pool.set_enabled(account.id, enabled=True)
         return await self.find(account.id)
 
-    async def disable(self, which: str, *, reason: str = "by the operator") -> Standing:
+    async def disable(self, which: str, *, reason: str = "by the operator") -> AccountStatus:
         """Nothing new goes there; what runs there is still polled and fetched."""
         account = (await self.find(which)).account
         await self._pool.set_enabled(account.id, enabled=False, reason=reason)
@@ -106,13 +106,13 @@ class AccountBook:
             await connection.execute(sa.delete(cooldowns).where(cooldowns.c.account_id == account.id))
         await self._pool.refresh()
 
-    async def clear_cooldown(self, which: str, *, model: str | None = None) -> Standing:
+    async def clear_cooldown(self, which: str, *, model: str | None = None) -> AccountStatus:
         """End every rest of the account, or that of one upstream model (``*``: of the account as a whole)."""
         account = (await self.find(which)).account
         await self._pool.clear(account.id, model=model)
         return await self.find(account.id)
 
-    async def _own(self, which: str, source: Source) -> Standing:
+    async def _own(self, which: str, source: Source) -> AccountStatus:
         standing = await self.find(which)
         if self._pool.is_embedded(standing.account.id):
             raise InvalidRequest("The studio is built in: FILMGATE_STUDIO turns it on and off.")

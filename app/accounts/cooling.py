@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts.rows import cooldown_of, reason_text
-from app.accounts.standing import TRIAL_SECONDS, WHOLE, Cooldown, CooldownCode, Standing
+from app.accounts.standing import TRIAL_SECONDS, WHOLE, AccountStatus, Cooldown, CooldownCode
 from app.db.tables import cooldowns
 from app.db.upsert import insert
 from app.errors import (
@@ -54,7 +54,7 @@ UNREACHABLE = _Growth(2.0, 300.0)
 
 
 def judged(
-    error: UpstreamError, standing: Standing, model: str, *, before: Mapping[str, Cooldown], now: float
+    error: UpstreamError, standing: AccountStatus, model: str, *, before: Mapping[str, Cooldown], now: float
 ) -> dict[str, Cooldown]:
     """What the account rests for from now on, by upstream model; nothing when the error asks for no rest.
 
@@ -80,7 +80,7 @@ def judged(
     return {}
 
 
-def _out_of_quota(error: UpstreamError, standing: Standing, now: float) -> Cooldown:
+def _out_of_quota(error: UpstreamError, standing: AccountStatus, now: float) -> Cooldown:
     quota = standing.quota
     resets_at = quota.resets_at if quota and quota.resets_at and quota.resets_at > now else None
     named = now + _clamped(error.retry_after) if error.retry_after is not None else None

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from app.accounts.standing import Period, QuotaUnit, Standing
+from app.accounts.standing import AccountStatus, Period, QuotaUnit
 from app.documents import read
 from app.providers.base import Kind
 
@@ -98,7 +98,7 @@ class AccountDraft(_Form):
     enabled: bool = True
 
     @classmethod
-    def of(cls, standing: Standing) -> "AccountDraft":
+    def of(cls, standing: AccountStatus) -> "AccountDraft":
         """What would make this account again, its secret and its proxy's password included."""
         account, quota = standing.account, None
         if standing.quota is not None:
@@ -153,7 +153,7 @@ class AccountChange(_Form):
     proxy: Proxy = Field(default=None, repr=False)
     enabled: bool | None = None
 
-    def applied(self, standing: Standing) -> AccountDraft:
+    def applied(self, standing: AccountStatus) -> AccountDraft:
         """The account as it will be. Raises ``InvalidRequest`` that names the field."""
         before = AccountDraft.of(standing).model_dump()
         given = {name: getattr(self, name) for name in self.model_fields_set}

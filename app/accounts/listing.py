@@ -11,7 +11,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from app.accounts.drafts import AccountDraft
-from app.accounts.standing import Standing
+from app.accounts.standing import AccountStatus
 from app.documents import read
 from app.errors import InvalidRequest
 
@@ -60,7 +60,7 @@ def read_rows(text: str, *, form: Form | None = None, defaults: Mapping[str, Any
     return [_row(number, document, defaults or {}) for number, document in enumerate(documents, 1)]
 
 
-def exported(standings: Iterable[Standing], *, secrets: bool) -> list[dict[str, Any]]:
+def exported(standings: Iterable[AccountStatus], *, secrets: bool) -> list[dict[str, Any]]:
     """What ``read_rows`` would read again, without what is only default, and without what must stay secret."""
     return [_document(standing, secrets=secrets) for standing in standings]
 
@@ -144,7 +144,7 @@ def _value(name: str, cell: str) -> Any:
     return parts if name in WORDS else cell
 
 
-def _document(standing: Standing, *, secrets: bool) -> dict[str, Any]:
+def _document(standing: AccountStatus, *, secrets: bool) -> dict[str, Any]:
     draft = AccountDraft.of(standing)
     found = draft.model_dump(mode="json", exclude_defaults=True, warnings=False)
     for name in WORDS & found.keys():

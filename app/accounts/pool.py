@@ -17,7 +17,7 @@ from app.accounts.drafts import AccountDraft
 from app.accounts.network import WINDOW_SECONDS, Network
 from app.accounts.notices import Listener, Notices
 from app.accounts.rows import ACCOUNT_COLUMNS, account_of, cooldown_of, plain, standing_of, values_of
-from app.accounts.standing import WHOLE, Cooldown, CooldownCode, Obstacle, Source, Standing
+from app.accounts.standing import WHOLE, AccountStatus, Cooldown, CooldownCode, Obstacle, Source
 from app.db.session import Database
 from app.db.tables import accounts, cooldowns
 from app.errors import (
@@ -53,7 +53,7 @@ class AccountPool:
         self._build = build
         self._embedded = embedded
         self._embedded_always = bool(embedded and embedded.options.get("always"))
-        self._standings: dict[str, Standing] = {}
+        self._standings: dict[str, AccountStatus] = {}
         self._fresh_until = 0.0
         self._changes = 0
         self.edition = 0
@@ -63,19 +63,19 @@ class AccountPool:
         self.network = Network()
         self._counted: dict[str, dict[str, Cooldown]] = {}
         self._opened: dict[str, tuple[tuple[Any, ...], Account]] = {}
-        self._unfit: dict[str, tuple[Standing, InvalidRequest]] = {}
+        self._unfit: dict[str, tuple[AccountStatus, InvalidRequest]] = {}
 
     def on_notice(self, listener: Listener) -> None:
         """Tell ``listener`` what the operator should hear about: see ``notices.py``."""
         self.notices.listen(listener)
 
-    async def standings(self) -> list[Standing]:
+    async def standings(self) -> list[AccountStatus]:
         """Every account, from memory when it was read in the last two seconds."""
         if time.monotonic() > self._fresh_until:
             await self.refresh()
         return list(self._standings.values())
 
-    def remembered(self) -> list[Standing]:
+    def remembered(self) -> list[AccountStatus]:
         """What ``standings`` last saw; for the relay's hot path."""
         return list(self._standings.values())
 
@@ -93,7 +93,7 @@ class AccountPool:
                 resting[row.account_id][row.model] = cooldown_of(row)
         found = self._fit([standing_of(row, self._account(row), resting.get(row.id, {})) for row in rows])
         if self._embedded and (self._embedded_always or not found):
-            kept = self._standings.get(self._embedded.id) or Standing(self._embedded, enabled=True)
+            kept = self._standings.get(self._embedded.id) or AccountStatus(self._embedded, enabled=True)
             found[self._embedded.id] = replace(kept, cooldowns=resting.get(self._embedded.id, {}))
         self._standings = found
         self.edition += 1
@@ -109,9 +109,9 @@ class AccountPool:
             raise self._unfit[account_id][1]
         standing = self._standings.get(account_id)
         if standing is not None:
-            return self.speaker(standing.account)
+            return self.provider_for(standing.account)
         if self._embedded and account_id == self._embedded.id:
-            return self.speaker(self._embedded)  # its tasks outlive the first real account
+            return self.provider_for(self._embedded)  # its tasks outlive the first real account
         raise NotFound(f"There is no account {account_id} any more.")
 
     async def obstacle(self, account_id: str, model: str) -> Obstacle | None:
@@ -119,9 +119,9 @@ class AccountPool:
         await self.standings()
         standing = self._standings.get(account_id)
         gone = Obstacle("disabled", "disabled: removed")
-        return standing.obstacle(model, time.time()) if standing else gone
+        return standing.blocked_by(model, time.time()) if standing else gone
 
-    def speaker(self, account: Account) -> Provider:
+    def provider_for(self, account: Account) -> Provider:
         """The provider of an account that was read from this pool."""
         built = self._providers.get(account.id)
         if built is not None and built[0] == account:
@@ -132,7 +132,7 @@ class AccountPool:
         self._providers[account.id] = (account, provider)
         return provider
 
-    def unfit(self) -> list[Standing]:
+    def misconfigured(self) -> list[AccountStatus]:
         """Those that nobody can speak for as they are set up; they serve nothing and are no candidates."""
         return [replace(standing, fault=error.message) for standing, error in self._unfit.values()]
 
@@ -149,7 +149,7 @@ class AccountPool:
     async def add(self, account: Account, *, source: Source = "store") -> Account:
         """Keep an account as it is; ``AccountBook.add`` checks it first. Raises ``InvalidRequest`` when the
         name is taken."""
-        draft = AccountDraft.of(Standing(account, enabled=True))
+        draft = AccountDraft.of(AccountStatus(account, enabled=True))
         return replace(account, id=await self.insert(draft, source=source))
 
     async def insert(self, draft: AccountDraft, *, source: Source) -> str:
@@ -252,7 +252,7 @@ class AccountPool:
         why = plain(reason) if reason else None
         standing = self._standings.get(account_id)
         if self._embedded and self.is_embedded(account_id):
-            standing = standing or Standing(self._embedded, enabled=True)
+            standing = standing or AccountStatus(self._embedded, enabled=True)
         else:
             async with self.database.write() as connection:
                 await connection.execute(
@@ -274,14 +274,14 @@ class AccountPool:
             await provider.close()
         self._providers.clear()
 
-    def _fit(self, found: list[Standing]) -> dict[str, Standing]:
+    def _fit(self, found: list[AccountStatus]) -> dict[str, AccountStatus]:
         """Those that a provider can be built for: one that is set up badly must not stop the others."""
         known, self._unfit = self._unfit, {}
-        fit: dict[str, Standing] = {}
+        fit: dict[str, AccountStatus] = {}
         for standing in found:
             account_id = standing.account.id
             try:
-                self.speaker(standing.account)
+                self.provider_for(standing.account)
             except InvalidRequest as error:
                 self._unfit[account_id] = (standing, error)
                 if account_id not in known:
@@ -333,7 +333,7 @@ class AccountPool:
         """Whether the fault is on our side of the network."""
         if isinstance(error, LocalFault):
             return True
-        host = urlsplit(account.proxy or self.speaker(account).http.base_url).netloc
+        host = urlsplit(account.proxy or self.provider_for(account).http.base_url).netloc
         return self.network.failed(host, now, down=isinstance(error, NetworkDown))
 
     async def _spare_unreachable(self, now: float) -> None:
@@ -345,7 +345,7 @@ class AccountPool:
             if cooldown is not None and cooldown.code == "unreachable" and recent:
                 await self._clear(standing.account.id, [WHOLE])
 
-    def _remember(self, standing: Standing) -> None:
+    def _remember(self, standing: AccountStatus) -> None:
         self._standings[standing.account.id] = standing
         self.edition += 1
 

@@ -7,13 +7,15 @@ from collections.abc import Iterable
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.accounts.standing import Standing
+from app.accounts.standing import AccountStatus
 from app.db.tables import timeline
 
 MINUTE = 60.0
 
 
-async def sent(connection: AsyncConnection, standings: Iterable[Standing], *, now: float) -> Counter[str]:
+async def sent(
+    connection: AsyncConnection, standings: Iterable[AccountStatus], *, now: float
+) -> Counter[str]:
     """By account; nothing is counted where nobody is limited."""
     found: Counter[str] = Counter()
     if all(standing.account.rpm is None for standing in standings):

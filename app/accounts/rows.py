@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, get_args
 
 from app.accounts.drafts import AccountDraft
-from app.accounts.standing import Cooldown, CooldownCode, Period, Quota, Standing, Statistics
+from app.accounts.standing import AccountStatus, Cooldown, CooldownCode, Period, Quota, Statistics
 from app.db import sealed as sealed_places
 from app.providers.base import Account
 from app.vault import Vault
@@ -81,8 +81,8 @@ def account_of_draft(draft: AccountDraft, account_id: str) -> Account:
     )
 
 
-def standing_of(row: Any, account: Account, cooldowns: dict[str, Cooldown]) -> Standing:
-    return Standing(
+def standing_of(row: Any, account: Account, cooldowns: dict[str, Cooldown]) -> AccountStatus:
+    return AccountStatus(
         account,
         row.enabled,
         row.disabled_reason,

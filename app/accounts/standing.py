@@ -99,7 +99,7 @@ class Obstacle:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class AccountStatus:
     """An account and all that decides whether it may be used now."""
 
     account: Account
@@ -134,7 +134,7 @@ class Standing:
         found = [self.cooldowns.get(WHOLE), self.cooldowns.get(model)]
         return any(cooldown.half_open(now) for cooldown in found if cooldown is not None)
 
-    def obstacle(self, model: str, now: float) -> Obstacle | None:
+    def blocked_by(self, model: str, now: float) -> Obstacle | None:
         """The first reason why it can't take this upstream model now, ``*`` for any; None when it can."""
         if not self.enabled or self.fault:
             reason = self.fault or self.disabled_reason or "by the operator"

@@ -9,7 +9,7 @@ from app.accounts.drafts import AccountChange, AccountDraft
 from app.accounts.listing import Row
 from app.accounts.pool import AccountPool
 from app.accounts.rows import account_of_draft
-from app.accounts.standing import Standing
+from app.accounts.standing import AccountStatus
 from app.errors import InvalidRequest
 
 Outcome = Literal[
@@ -56,8 +56,8 @@ class Result:
 class _Taken:
     """Names and secrets there are, in the store and in earlier rows."""
 
-    def __init__(self, standings: Iterable[Standing]) -> None:
-        self.by_name: dict[str, Standing | int] = {}
+    def __init__(self, standings: Iterable[AccountStatus]) -> None:
+        self.by_name: dict[str, AccountStatus | int] = {}
         self._by_secret: dict[tuple[str, str], str] = {}
         for standing in standings:
             self.by_name[standing.account.name] = standing
@@ -124,7 +124,7 @@ async def _planned(pool: AccountPool, row: Row, taken: _Taken, *, update: bool) 
     return result
 
 
-def _existing(result: Result, present: Standing | int, *, update: bool) -> Result:
+def _existing(result: Result, present: AccountStatus | int, *, update: bool) -> Result:
     """For a name that is taken. Raises ``InvalidRequest`` for what can't be changed."""
     if isinstance(present, int):
         text = f"row {present} has this name"

@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.accounts.standing import Standing
+from app.accounts.standing import AccountStatus
 from app.admin.masking import hint, masked
 from app.admin.panel import Panel
 from app.admin.task_object import money
@@ -15,14 +15,14 @@ from app.errors import InvalidRequest
 from app.providers.base import Account
 
 
-async def accounts_of(panel: Panel, found: list[Standing]) -> list[dict[str, Any]]:
+async def accounts_of(panel: Panel, found: list[AccountStatus]) -> list[dict[str, Any]]:
     query = sa.select(slots.c.account_id, sa.func.count()).group_by(slots.c.account_id)
     async with panel.database.read() as connection:
         used = Counter({row[0]: int(row[1]) for row in await connection.execute(query)})
     return [_account(panel, standing, in_flight=used[standing.account.id]) for standing in found]
 
 
-def settable(standing: Standing) -> dict[str, Any]:
+def settable(standing: AccountStatus) -> dict[str, Any]:
     """What an operator may set, as it is; for the audit log and the form."""
     account = standing.account
     return {
@@ -48,7 +48,7 @@ def settable(standing: Standing) -> dict[str, Any]:
     }
 
 
-def _account(panel: Panel, standing: Standing, *, in_flight: int) -> dict[str, Any]:
+def _account(panel: Panel, standing: AccountStatus, *, in_flight: int) -> dict[str, Any]:
     account, now = standing.account, time.time()
     embedded = panel.pool.is_embedded(account.id)
     state, reason, until = state_of(standing, in_flight, now=now)
@@ -79,11 +79,11 @@ def _account(panel: Panel, standing: Standing, *, in_flight: int) -> dict[str, A
     }
 
 
-def state_of(standing: Standing, in_flight: int, *, now: float) -> tuple[str, str | None, float | None]:
+def state_of(standing: AccountStatus, in_flight: int, *, now: float) -> tuple[str, str | None, float | None]:
     """One word, why, and until when."""
     if standing.fault:
         return "broken", standing.fault, None
-    obstacle = standing.obstacle("*", now)
+    obstacle = standing.blocked_by("*", now)
     if obstacle is not None and obstacle.code == "disabled":
         draining = standing.disabled_reason == "draining"
         return ("draining" if draining else "disabled"), standing.disabled_reason, None
@@ -93,7 +93,7 @@ def state_of(standing: Standing, in_flight: int, *, now: float) -> tuple[str, st
     return ("busy" if in_flight >= standing.account.slots else "ready"), None, None
 
 
-def _record(standing: Standing) -> dict[str, Any]:
+def _record(standing: AccountStatus) -> dict[str, Any]:
     past = standing.statistics
     tries = past.successes + past.failures
     return {
@@ -105,7 +105,7 @@ def _record(standing: Standing) -> dict[str, Any]:
     }
 
 
-def _quota(standing: Standing) -> dict[str, Any] | None:
+def _quota(standing: AccountStatus) -> dict[str, Any] | None:
     quota = standing.quota
     if quota is None:
         return None

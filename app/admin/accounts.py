@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Response
 from pydantic import Field
 
 from app.accounts.drafts import AccountChange, AccountDraft, Secret
-from app.accounts.standing import Standing
+from app.accounts.standing import AccountStatus
 from app.admin.access import At, OwnerRoute
 from app.admin.account_object import accounts_of, settable
 from app.admin.masking import masked, unmasked
@@ -121,7 +121,7 @@ async def disable_account(which: str, at: At, *, wish: Reason | None = None) -> 
     """What runs on it goes on."""
     reason = (wish or Reason()).reason.strip() or "by the operator"
 
-    async def disable(name: str) -> Standing:
+    async def disable(name: str) -> AccountStatus:
         return await at.panel.book.disable(name, reason=reason)
 
     return await _changed(at, which, "account.disabled", change=disable)
@@ -137,7 +137,7 @@ async def clear_cooldown(which: str, at: At, *, wish: Cleared | None = None) -> 
     """Of one upstream model, or every one."""
     model = wish.model if wish else None
 
-    async def clear(name: str) -> Standing:
+    async def clear(name: str) -> AccountStatus:
         return await at.panel.book.clear_cooldown(name, model=model)
 
     return await _changed(at, which, "account.cooldown_cleared", change=clear)
@@ -145,7 +145,7 @@ async def clear_cooldown(which: str, at: At, *, wish: Cleared | None = None) -> 
 
 @router.post("/{which}/rotate", summary="Give an account a new secret")
 async def rotate_secret(which: str, wish: NewSecret, at: At) -> dict[str, Any]:
-    async def rotate(name: str) -> Standing:
+    async def rotate(name: str) -> AccountStatus:
         return await at.panel.book.rotate_secret(name, wish.secret)
 
     return await _changed(at, which, "account.secret_rotated", change=rotate)
@@ -175,7 +175,7 @@ async def _done(at: At, which: str, action: Bulk) -> str | None:
     if action == "delete":
         await remove_account(which, at)
         return None
-    ways: dict[str, tuple[str, Callable[[str], Awaitable[Standing]]]] = {
+    ways: dict[str, tuple[str, Callable[[str], Awaitable[AccountStatus]]]] = {
         "enable": ("account.enabled", at.panel.book.enable),
         "disable": ("account.disabled", at.panel.book.disable),
         "drain": ("account.drained", _drain(at)),
@@ -203,8 +203,8 @@ async def _tested(at: At, which: str) -> dict[str, Any]:
     }
 
 
-def _drain(at: At) -> Callable[[str], Awaitable[Standing]]:
-    async def drain(name: str) -> Standing:
+def _drain(at: At) -> Callable[[str], Awaitable[AccountStatus]]:
+    async def drain(name: str) -> AccountStatus:
         await at.panel.book.drain(name)
         return await at.panel.book.find(name)
 
@@ -212,7 +212,7 @@ def _drain(at: At) -> Callable[[str], Awaitable[Standing]]:
 
 
 async def _changed(
-    at: At, which: str, action: str, *, change: Callable[[str], Awaitable[Standing]]
+    at: At, which: str, action: str, *, change: Callable[[str], Awaitable[AccountStatus]]
 ) -> dict[str, Any]:
     before = await _shown(at, await at.panel.book.find(which))
     after = await _shown(at, await change(which))
@@ -221,9 +221,9 @@ async def _changed(
     return after
 
 
-async def _shown(at: At, standing: Standing) -> dict[str, Any]:
+async def _shown(at: At, standing: AccountStatus) -> dict[str, Any]:
     return (await accounts_of(at.panel, [standing]))[0]
 
 
-def _target(standing: Standing) -> str:
+def _target(standing: AccountStatus) -> str:
     return f"accounts/{standing.account.id}"

@@ -16,9 +16,9 @@ from app.dialects.content import is_kept
 from app.dialects.sources import read_source
 from app.dialects.video_options import read_moment
 from app.errors import InvalidRequest, MissingField, NotFound
+from app.generation import MediaInput
 from app.keys.service import Key
 from app.tasks.characters import Character
-from app.tasks.request import MediaInput
 from app.tasks.service import bare_id
 
 router = APIRouter(route_class=OwnerRoute, prefix="/characters")

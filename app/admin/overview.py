@@ -122,7 +122,7 @@ async def _spend(panel: Panel, now: float) -> dict[str, str | None]:
 
 async def _accounts(panel: Panel, now: float) -> dict[str, int]:
     await panel.pool.standings()
-    found = [*panel.pool.remembered(), *panel.pool.unfit()]
+    found = [*panel.pool.remembered(), *panel.pool.misconfigured()]
     counted = Counter(HEALTH.get(state_of(each, 0, now=now)[0], "disabled") for each in found)
     expired = sum(1 for each in found if state_of(each, 0, now=now)[0] == "expired")
     return {

@@ -15,8 +15,8 @@ from app.dialects.gateway import check_prompt, read_size
 from app.dialects.sources import read_source
 from app.dialects.storyboard import write_storyboard
 from app.errors import InvalidRequest, NotFound
+from app.generation import GenerationRequest, Kind, MediaInput, Role, Shot
 from app.keys.service import Key
-from app.tasks.request import GenerationRequest, Kind, MediaInput, Role, Shot
 from app.tasks.service import Asked, bare_id
 
 router = APIRouter(route_class=OwnerRoute, prefix="/playground")

@@ -14,11 +14,11 @@ from app.admin.task_object import detail_of, rows_of
 from app.admin.task_search import Filter, TaskSearch
 from app.admin.wishes import Wish
 from app.errors import InvalidRequest, MissingField, NotFound
+from app.generation import MediaInput
 from app.keys.service import Key
 from app.keys.terms import Dollars
 from app.media.serve import file_response
 from app.tasks.events import Change
-from app.tasks.request import MediaInput
 from app.tasks.service import Asked, bare_id
 from app.tasks.task import Task
 

@@ -6,7 +6,7 @@ from typing import Any
 from app.accounts.drafts import AccountChange, AccountDraft
 from app.accounts.listing import exported
 from app.accounts.rows import account_of_draft
-from app.accounts.standing import Standing
+from app.accounts.standing import AccountStatus
 from app.backup.holdings import DECLARED, Change, Holdings
 from app.backup.sealing import Box
 from app.documents import read
@@ -29,7 +29,7 @@ class Accounts:
         return [await self._planned(held, entry, present, box=box) for entry in entries]
 
     async def _planned(
-        self, held: Holdings, entry: dict[str, Any], present: dict[str, Standing], *, box: Box | None
+        self, held: Holdings, entry: dict[str, Any], present: dict[str, AccountStatus], *, box: Box | None
     ) -> Change:
         name = str(entry.get("name", ""))[:200]
         try:
@@ -46,7 +46,7 @@ class Accounts:
         return Change(self.name, name, "new", message, lambda: held.accounts.add(draft))
 
     def _changed(
-        self, held: Holdings, draft: AccountDraft, known: Standing, *, left_out: frozenset[str]
+        self, held: Holdings, draft: AccountDraft, known: AccountStatus, *, left_out: frozenset[str]
     ) -> Change:
         if known.source == "file":
             raise InvalidRequest(DECLARED)
@@ -65,7 +65,7 @@ class Accounts:
         return Change(self.name, draft.name, "changed", ", ".join(sorted(fields)), change)
 
 
-def _saved(standing: Standing, box: Box | None) -> dict[str, Any]:
+def _saved(standing: AccountStatus, box: Box | None) -> dict[str, Any]:
     (plain,), (whole,) = exported([standing], secrets=False), exported([standing], secrets=True)
     hidden = {field: value for field, value in whole.items() if value != plain.get(field)}
     if not hidden:

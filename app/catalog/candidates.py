@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from app.accounts.standing import Standing
+from app.accounts.standing import AccountStatus
 from app.catalog.documents import CandidateDocument
 from app.catalog.overrides import NOTHING, Overrides
 from app.catalog.presets import PRESETS, is_of_family
@@ -24,7 +24,7 @@ class Candidate:
     the route's, beside the account's own.
     """
 
-    standing: Standing
+    standing: AccountStatus
     model: str
     order: int = 0
     weight: float = 1.0
@@ -44,13 +44,13 @@ class Candidate:
 class Exclusion:
     """An account that does not serve a model, whatever its standing, and why."""
 
-    standing: Standing
+    standing: AccountStatus
     code: ExclusionCode
     text: str
 
 
 def assess(
-    standings: Iterable[Standing], resolution: Resolution, *, kind: Kind, kinds: Kinds
+    standings: Iterable[AccountStatus], resolution: Resolution, *, kind: Kind, kinds: Kinds
 ) -> list[Candidate | Exclusion]:
     """Every account, those that serve first and in order."""
     standings = list(standings)
@@ -88,7 +88,9 @@ def selects(candidate: CandidateDocument, account: Account) -> bool:
     return candidate.tag is None or candidate.tag in account.tags
 
 
-def _routed(standing: Standing, resolution: Resolution, *, kind: Kind, kinds: Kinds) -> Candidate | Exclusion:
+def _routed(
+    standing: AccountStatus, resolution: Resolution, *, kind: Kind, kinds: Kinds
+) -> Candidate | Exclusion:
     account = standing.account
     assert resolution.route is not None
     lines = [(order, line) for order, line in resolution.route.ordered() if selects(line, account)]
@@ -105,11 +107,11 @@ def _routed(standing: Standing, resolution: Resolution, *, kind: Kind, kinds: Ki
 
 
 def _unrouted(
-    standings: Iterable[Standing], resolution: Resolution, *, kind: Kind, kinds: Kinds
+    standings: Iterable[AccountStatus], resolution: Resolution, *, kind: Kind, kinds: Kinds
 ) -> list[Candidate | Exclusion]:
     """A name that accounts map goes to those; a name of the manuals that nobody maps to all of its kind."""
     found: list[Candidate | Exclusion] = []
-    serving: list[Standing] = []
+    serving: list[AccountStatus] = []
     for standing in standings:
         excluded = _excluded(standing, resolution, kind=kind, kinds=kinds, tagged=False)
         if excluded is not None:
@@ -130,7 +132,7 @@ def _unrouted(
 
 
 def _excluded(
-    standing: Standing, resolution: Resolution, *, kind: Kind, kinds: Kinds, tagged: bool
+    standing: AccountStatus, resolution: Resolution, *, kind: Kind, kinds: Kinds, tagged: bool
 ) -> Exclusion | None:
     account = standing.account
     made = kinds(account)

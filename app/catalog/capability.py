@@ -1,8 +1,8 @@
 """Whether a model can do what is asked: what can't even be told to the upstream is a 400 that says so."""
 
 from app.errors import InvalidRequest
+from app.generation import GenerationRequest, Role
 from app.providers.base import Capabilities
-from app.tasks.request import GenerationRequest, Role
 
 WORDS: dict[Role, tuple[str, str]] = {
     "first_frame": ("input_reference", "an image"),

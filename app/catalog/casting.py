@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from app.tasks.request import GenerationRequest, MediaInput, Role
+from app.generation import GenerationRequest, MediaInput, Role
 
 
 def cast(request: GenerationRequest, roles: Collection[Role]) -> GenerationRequest:

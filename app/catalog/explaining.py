@@ -10,15 +10,15 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts import rates
-from app.accounts.standing import Standing
+from app.accounts.standing import AccountStatus
 from app.catalog import overrides
 from app.catalog.candidates import Candidate, Exclusion, ExclusionCode
 from app.catalog.capability import check_capability
 from app.catalog.casting import cast
 from app.catalog.routes import Catalog
 from app.db.tables import slots
+from app.generation import GenerationRequest
 from app.providers.base import Kind
-from app.tasks.request import GenerationRequest
 
 Verdict = (
     Literal["chosen", "candidate", "busy", "incapable", "disabled", "expired", "cooling", "quota_exhausted"]
@@ -95,7 +95,7 @@ def _judged(
         taken=taken,
         slots=room,
     )
-    obstacle = candidate.standing.obstacle(candidate.model, time.time())
+    obstacle = candidate.standing.blocked_by(candidate.model, time.time())
     if obstacle is not None:
         return replace(reason, verdict=obstacle.code, text=obstacle.text, until=obstacle.until)
     refusal = _refusal(catalog, candidate, request)
@@ -118,7 +118,7 @@ def _with_room(reason: Reason, rpm: int | None, sent: int) -> Reason:
 def _refusal(catalog: Catalog, candidate: Candidate, request: GenerationRequest | None) -> str | None:
     if request is None:
         return None
-    capabilities = catalog.pool.speaker(candidate.account).capabilities(candidate.model)
+    capabilities = catalog.pool.provider_for(candidate.account).capabilities(candidate.model)
     told = overrides.apply(request, candidate.overrides)
     refusal = check_capability(cast(told, capabilities.roles), capabilities)
     return refusal.message if refusal is not None else None
@@ -138,7 +138,7 @@ def _place(reason: Reason) -> tuple[int, int, float, float]:
 
 
 def _excluded(exclusion: Exclusion) -> Reason:
-    standing: Standing = exclusion.standing
+    standing: AccountStatus = exclusion.standing
     account = standing.account
     return Reason(
         account.id, account.name, account.provider, exclusion.code, exclusion.text, tier=account.tier

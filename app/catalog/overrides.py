@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from app.tasks.request import GenerationRequest
+from app.generation import GenerationRequest
 
 RESERVED = frozenset(
     {"model", "version", "prompt", "key", "api_key", "apikey", "secret", "token", "authorization"}

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from app.errors import InvalidRequest
-from app.tasks.request import Role
+from app.generation import Role
 
 Reply = Literal["link", "html", "url", "image"]
 Images = Literal["any", "frames", "components"]

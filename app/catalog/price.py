@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from app.catalog.presets import PRESETS
 from app.db.money import rounded
 from app.documents import read
-from app.tasks.request import GenerationRequest
+from app.generation import GenerationRequest
 
 Dollars = Annotated[Decimal, Field(ge=0, le=1_000_000)]
 Rates = dict[str, Dollars]

@@ -16,7 +16,7 @@ from app.db.session import DATABASE_AWAY, Database
 from app.db.tables import prices, routes
 from app.db.upsert import insert
 from app.errors import InvalidRequest, NotFound
-from app.tasks.request import GenerationRequest
+from app.generation import GenerationRequest
 
 log = structlog.get_logger()
 FRESH_SECONDS = 2.0

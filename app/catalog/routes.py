@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from app.accounts.pool import AccountPool
-from app.accounts.standing import Standing
+from app.accounts.standing import AccountStatus
 from app.catalog.book import RouteBook
 from app.catalog.candidates import ANY, Candidate, Exclusion, assess, mapped_name
 from app.catalog.documents import FAMILY
@@ -61,7 +61,7 @@ class Catalog:
     def is_fresh(self) -> bool:
         return self.pool.is_fresh and self.routes.is_fresh
 
-    async def standings(self) -> list[Standing]:
+    async def standings(self) -> list[AccountStatus]:
         """Every account, accounts and routes being not older than two seconds."""
         await self.routes.current()
         return await self.pool.standings()
@@ -71,7 +71,7 @@ class Catalog:
         await self.pool.refresh()
 
     def kinds(self, account: Account) -> frozenset[Kind]:
-        return account.kinds or self.pool.speaker(account).capabilities("").kinds
+        return account.kinds or self.pool.provider_for(account).capabilities("").kinds
 
     def resolve(self, model: str) -> Resolution:
         return resolve(self.routes.remembered(), model)
@@ -85,7 +85,7 @@ class Catalog:
         if found is None:
             standings = self.pool.remembered()
             found = assess(standings, self.resolve(model), kind=kind, kinds=self.kinds)
-            found += [Exclusion(s, "fault", s.fault or "set up wrongly") for s in self.pool.unfit()]
+            found += [Exclusion(s, "fault", s.fault or "set up wrongly") for s in self.pool.misconfigured()]
             self._assessed[(kind, model)] = found
         return found
 
@@ -134,7 +134,7 @@ class Catalog:
             if isinstance(each, Exclusion):
                 counted[each.code if each.code == "fault" else "unsupported"] += 1
                 continue
-            obstacle = each.standing.obstacle(each.model, now)
+            obstacle = each.standing.blocked_by(each.model, now)
             if obstacle is not None:
                 counted[obstacle.code] += 1
                 ends += (
@@ -159,7 +159,7 @@ class Catalog:
         for candidate in self.candidates(kind, model):
             if candidate.account.id == account.id:
                 return candidate
-        standing = Standing(account, enabled=False)
+        standing = AccountStatus(account, enabled=False)
         return Candidate(standing, mapped_name(account, model) or self.resolve(model).name)
 
     def preset(self, model: str, *, kind: Literal["video", "image"] = "video") -> Preset:
@@ -186,7 +186,7 @@ class Catalog:
 
     def card(self, name: str, kind: Kind) -> ModelCard:
         able = [each for each in self.candidates(kind, name) if each.standing.enabled]
-        capabilities = self.pool.speaker(able[0].account).capabilities(able[0].model) if able else None
+        capabilities = self.pool.provider_for(able[0].account).capabilities(able[0].model) if able else None
         return ModelCard(name, kind, created=1_759_190_400, capabilities=capabilities)
 
     def kind_of(self, model: str) -> Kind:
@@ -207,9 +207,9 @@ class Catalog:
     def _serves(self, kind: Kind, name: str) -> bool:
         return any(candidate.standing.enabled for candidate in self.candidates(kind, name))
 
-    def recovers(self, standing: Standing, model: str, now: float) -> bool:
+    def recovers(self, standing: AccountStatus, model: str, now: float) -> bool:
         """Whether it may take an upstream model now or soon."""
-        obstacle = standing.obstacle(model, now)
+        obstacle = standing.blocked_by(model, now)
         if obstacle is None:
             return True
         return obstacle.until is not None and obstacle.until <= now + self._patience

@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 
 from app.accounts.drafts import AccountDraft
-from app.accounts.standing import WHOLE, Standing
+from app.accounts.standing import WHOLE, AccountStatus
 from app.cli import account_lists
 from app.cli.opened import with_store
 from app.cli.output import err, moment, out, table
@@ -92,7 +92,7 @@ def show_all() -> None:
 def show(name: NAME) -> None:
     """Everything about one account but its secrets."""
 
-    async def work(parts: Parts) -> Standing:
+    async def work(parts: Parts) -> AccountStatus:
         return await parts.book.find(name)
 
     standing = with_store(work)
@@ -185,9 +185,9 @@ def clear(
     out.print(f"{escape(name)} rests no more.")
 
 
-def state(standing: Standing) -> str:
+def state(standing: AccountStatus) -> str:
     """One word and why, as rich markup."""
-    obstacle = standing.obstacle(WHOLE, time.time())
+    obstacle = standing.blocked_by(WHOLE, time.time())
     if obstacle is None:
         return "[green]ready[/]"
     if obstacle.code == "disabled":
@@ -196,11 +196,11 @@ def state(standing: Standing) -> str:
     return f"[yellow]{obstacle.code.replace('_', ' ')}[/]{until}: {escape(obstacle.text)}"
 
 
-async def _everyone(parts: Parts) -> list[Standing]:
+async def _everyone(parts: Parts) -> list[AccountStatus]:
     return await parts.book.all()
 
 
-def _told(standing: Standing) -> dict[str, str]:
+def _told(standing: AccountStatus) -> dict[str, str]:
     [document] = account_lists.exported([standing], secrets=False)
     found = {"id": standing.account.id, "state": state(standing), "source": standing.source}
     for name, value in document.items():
@@ -217,9 +217,9 @@ def _told(standing: Standing) -> dict[str, str]:
     return found
 
 
-async def _left(parts: Parts, standing: Standing) -> str:
+async def _left(parts: Parts, standing: AccountStatus) -> str:
     try:
-        told = await parts.pool.speaker(standing.account).balance()
+        told = await parts.pool.provider_for(standing.account).balance()
     except UpstreamError as error:
         return error.message
     return f"{told.left:,.2f} {told.unit}" if told else "the vendor does not tell"

@@ -17,7 +17,7 @@ from sqlalchemy.engine import make_url
 
 from app import root_file
 from app.accounts.pool import AccountPool
-from app.accounts.standing import WHOLE, Standing
+from app.accounts.standing import WHOLE, AccountStatus
 from app.assembly import open_vault, studio
 from app.cli.listener import bind
 from app.db import revision
@@ -183,9 +183,9 @@ async def accounts(settings: Settings, database: Database) -> Finding:
             await pool.close()
 
 
-def _standing(standings: list[Standing]) -> Finding:
+def _standing(standings: list[AccountStatus]) -> Finding:
     now = time.time()
-    resting = [(s, o) for s in standings if s.enabled and (o := s.obstacle(WHOLE, now))]
+    resting = [(s, o) for s in standings if s.enabled and (o := s.blocked_by(WHOLE, now))]
     disabled = [s for s in standings if not s.enabled]
     parts = [f"{len(standings) - len(resting) - len(disabled)} ready"]
     parts += [f"{s.account.name} can't be used now: {obstacle.text}" for s, obstacle in resting]

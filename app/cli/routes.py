@@ -15,8 +15,8 @@ from app.catalog.explaining import Reason, explain
 from app.cli.opened import with_store
 from app.cli.output import err, moment, out, table
 from app.errors import InvalidRequest
+from app.generation import GenerationRequest
 from app.parts import Parts
-from app.tasks.request import GenerationRequest
 
 commands = typer.Typer(
     help="Say which accounts serve a model name, and see why one is chosen.", no_args_is_help=True
@@ -161,7 +161,7 @@ def told(document: RouteDocument) -> str:
 
 async def unknown_accounts(parts: Parts, document: RouteDocument) -> list[str]:
     """Accounts that a route names and nobody has added yet."""
-    standings = [*await parts.pool.standings(), *parts.pool.unfit()]
+    standings = [*await parts.pool.standings(), *parts.pool.misconfigured()]
     known = {name for each in standings for name in (each.account.name, each.account.id)}
     return [each.account for each in document.candidates if each.account and each.account not in known]
 

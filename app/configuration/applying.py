@@ -11,7 +11,7 @@ import structlog
 
 from app.accounts.drafts import AccountChange, AccountDraft
 from app.accounts.rows import account_of_draft
-from app.accounts.standing import Standing
+from app.accounts.standing import AccountStatus
 from app.catalog.documents import RouteDocument
 from app.configuration.document import Declared, load
 from app.configuration.turn import my_turn
@@ -66,7 +66,7 @@ async def check(parts: Parts, declared: Declared) -> list[str]:
     return _doubts(declared.routes, names | {draft.name for draft in declared.accounts})
 
 
-async def _check_account(parts: Parts, draft: AccountDraft, known: Standing | None) -> None:
+async def _check_account(parts: Parts, draft: AccountDraft, known: AccountStatus | None) -> None:
     """Raises ``InvalidRequest``."""
     await parts.pool.check(account_of_draft(draft, known.account.id if known else ""))
     if known and parts.pool.is_embedded(known.account.id):
@@ -126,7 +126,7 @@ async def _accounts(parts: Parts, declared: Declared, done: Applied) -> None:
             done.note("accounts", name, "disabled: it left the file")
 
 
-async def _changed(parts: Parts, known: Standing, draft: AccountDraft, *, stated: bool) -> bool:
+async def _changed(parts: Parts, known: AccountStatus, draft: AccountDraft, *, stated: bool) -> bool:
     """Only what differs is written. What happened to an account since (a bad key, a rest, a quota partly used)
     stays, unless the file says otherwise or brings another secret."""
     before = AccountDraft.of(known)
@@ -154,7 +154,7 @@ def _terms(draft: AccountDraft) -> Mapping[str, Any]:
     return draft.quota.model_dump(exclude={"left"}) if draft.quota else {}
 
 
-async def _own(parts: Parts, standing: Standing, *, source: str) -> None:
+async def _own(parts: Parts, standing: AccountStatus, *, source: str) -> None:
     async with parts.database.write() as connection:
         where = accounts.c.id == standing.account.id
         await connection.execute(sa.update(accounts).where(where).values(source=source))

@@ -11,7 +11,7 @@ from app.dialects.parts import MEDIA, Part, read_parts
 from app.dialects.sources import read_source
 from app.dialects.video_options import MOST_SECONDS, length, quality, shape, video_preset
 from app.errors import InvalidRequest, MissingField
-from app.tasks.request import GenerationRequest, MediaInput, Role
+from app.generation import GenerationRequest, MediaInput, Role
 
 FLAG = re.compile(r"\s*--([a-z]+)[ \t=]+([^\s-]\S*|-1)(?=\s|$)")
 FLAGS = {

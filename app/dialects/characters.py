@@ -17,10 +17,10 @@ from app.dialects.sources import read_source
 from app.dialects.telling import NO_TOKENS, Manner, read_manner
 from app.dialects.video_options import read_moment
 from app.errors import InvalidRequest, MissingField
+from app.generation import MediaInput
 from app.keys.service import Key
 from app.media.serve import file_response
 from app.tasks.characters import Character
-from app.tasks.request import MediaInput
 
 router = APIRouter(tags=["Characters"])
 MODEL = "character"

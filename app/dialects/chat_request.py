@@ -7,8 +7,8 @@ from app.dialects.gateway import Gateway
 from app.dialects.prompted import KNOWN as OPTIONS
 from app.dialects.prompted import Named, Wish, read_wish
 from app.errors import InvalidRequest, MissingField, UnknownModel
+from app.generation import GenerationRequest
 from app.keys.service import Key
-from app.tasks.request import GenerationRequest
 
 NAMED = Named(text="messages", images="image_url", videos="video_url", target="messages")
 KNOWN = OPTIONS | {

@@ -7,8 +7,8 @@ from fastapi.responses import Response
 
 from app.dialects.gateway import Gateway
 from app.errors import Expired, InvalidRequest
+from app.generation import MediaInput
 from app.media.serve import file_response
-from app.tasks.request import MediaInput
 from app.tasks.task import StoredFile, Task
 
 

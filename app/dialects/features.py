@@ -17,8 +17,8 @@ from app.dialects.storyboard import read_storyboard
 from app.dialects.task_object import task_object
 from app.dialects.telling import Manner, read_manner, tell
 from app.errors import InvalidRequest, MissingField, UnknownModel
+from app.generation import MediaInput
 from app.keys.service import Key
-from app.tasks.request import MediaInput
 from app.tasks.task import Task
 
 router = APIRouter(prefix="/v1", tags=["Feature endpoints"])

@@ -13,7 +13,7 @@ from app.dialects.reference import operation
 from app.dialects.sources import read_source
 from app.dialects.video_options import MOST_SECONDS, length, quality, shape, video_preset
 from app.errors import InvalidRequest
-from app.tasks.request import GenerationRequest, MediaInput
+from app.generation import GenerationRequest, MediaInput
 
 router = APIRouter(prefix="/v1/video/generations", tags=["new-api"])
 PICTURES = ("image", "images", "input_reference")

@@ -18,10 +18,10 @@ from app.dialects.gateway import Gateway, asked, check_prompt, gateway, read_siz
 from app.dialects.sources import read_source
 from app.dialects.telling import KEEP_ALIVE_SECONDS, failure_of, gone
 from app.errors import InvalidRequest, MissingField, UnknownModel
+from app.generation import GenerationRequest
 from app.keys.service import Key
 from app.ops.envelope import error_body, error_headers
 from app.relay.endpoint import replayed
-from app.tasks.request import GenerationRequest
 from app.tasks.service import Asked
 from app.tasks.task import Task
 

@@ -13,8 +13,8 @@ from app.dialects.reference import download, operation
 from app.dialects.sources import read_source
 from app.dialects.video_object import video_id, video_object
 from app.errors import InvalidRequest, MissingField, NotFound, UnknownModel
+from app.generation import GenerationRequest, MediaInput, Role
 from app.keys.service import Key
-from app.tasks.request import GenerationRequest, MediaInput, Role
 from app.tasks.task import StoredFile, Task
 
 router = APIRouter(prefix="/v1/videos", tags=["OpenAI Videos"])

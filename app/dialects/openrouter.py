@@ -17,8 +17,8 @@ from app.dialects.reference import download, operation
 from app.dialects.sources import read_source
 from app.dialects.video_options import MOST_SECONDS, length, quality, shape, video_preset
 from app.errors import InvalidRequest, MissingField, NotFound
+from app.generation import GenerationRequest, MediaInput, Role
 from app.keys.service import Key
-from app.tasks.request import GenerationRequest, MediaInput, Role
 from app.tasks.task import Task
 
 router = APIRouter(prefix=PATH, tags=["OpenRouter"])

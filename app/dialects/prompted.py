@@ -20,8 +20,8 @@ from app.dialects.video_options import (
     shape,
 )
 from app.errors import InvalidRequest, MissingField, NotFound
+from app.generation import GenerationRequest, MediaInput, Shot
 from app.keys.service import Key
-from app.tasks.request import GenerationRequest, MediaInput, Shot
 from app.tasks.task import Task
 
 DEFAULT_SECONDS = 10

@@ -3,7 +3,7 @@
 from app.dialects.body import Source, Upload
 from app.dialects.gateway import Gateway
 from app.errors import InvalidRequest
-from app.tasks.request import MediaInput, Role
+from app.generation import MediaInput, Role
 
 ADDRESSES = ("image_url", "video_url", "url")
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from app.tasks.request import Shot
+from app.generation import Shot
 
 FENCE = re.compile(r"```(?:[A-Za-z]*[ \t]*(?=\r?\n))?")
 MARK = re.compile(r"\[\s*([0-9]{1,4}(?:\.[0-9]{1,3})?)\s*s(?:ec)?\s*\]", re.IGNORECASE)

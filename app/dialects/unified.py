@@ -22,8 +22,8 @@ from app.dialects.video_options import (
     shape,
 )
 from app.errors import InvalidRequest, NotFound, UnknownModel
+from app.generation import GenerationRequest, MediaInput, Shot
 from app.keys.service import Key
-from app.tasks.request import GenerationRequest, MediaInput, Shot
 
 router = APIRouter(prefix="/v2", tags=["Unified tasks"])
 Kind = Literal["video", "image", "audio"]

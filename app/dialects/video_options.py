@@ -9,9 +9,9 @@ from app.dialects.directives import Directives, Orientation
 from app.dialects.gateway import Gateway, read_size
 from app.dialects.sources import read_source
 from app.errors import InvalidRequest, UnknownModel
+from app.generation import MediaInput
 from app.keys.service import Key
 from app.tasks.characters import Moment
-from app.tasks.request import MediaInput
 
 MOMENT = re.compile(r"\s*(\d{1,5}(?:\.\d{1,3})?)\s*[,，]\s*(\d{1,5}(?:\.\d{1,3})?)\s*")
 SHORTEST_MOMENT, LONGEST_MOMENT = 1.0, 3.0

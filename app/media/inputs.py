@@ -7,10 +7,10 @@ import hashlib
 from typing import Protocol
 
 from app.errors import InvalidRequest, PayloadTooLarge
+from app.generation import MediaInput, Role
 from app.media.fetch import Fetcher
 from app.media.pictures import check_picture
 from app.media.sniff import SNIFF_BYTES, MediaKind, kind_of, sniff
-from app.tasks.request import MediaInput, Role
 
 ROLE_KINDS: dict[Role, tuple[MediaKind, ...]] = {
     "first_frame": ("image",),

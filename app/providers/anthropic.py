@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 from pydantic import BaseModel
 
 from app.errors import OperationNotFound, UpstreamRejected
+from app.generation import GenerationRequest
 from app.providers.account_options import options_of
 from app.providers.addresses import origin_of
 from app.providers.base import (
@@ -19,7 +20,6 @@ from app.providers.base import (
 )
 from app.providers.http import UpstreamClient
 from app.providers.relay_target import RelayTarget
-from app.tasks.request import GenerationRequest
 
 HOST = "https://api.anthropic.com"
 DEFAULT_VERSION = "2023-06-01"

@@ -12,10 +12,10 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.errors import OutcomeUnknown, UpstreamAuthFailed, UpstreamError
+from app.generation import GenerationRequest, Role
 from app.providers.checking import Balance, Check, knocked
 from app.providers.http import UpstreamClient
 from app.providers.relay_target import RelayTarget
-from app.tasks.request import GenerationRequest, Role
 
 Kind = Literal["video", "image", "audio", "character", "text"]
 ANTHROPIC_PATHS = frozenset({"messages", "messages/count_tokens"})

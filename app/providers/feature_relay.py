@@ -6,13 +6,13 @@ from typing import Any, ClassVar
 from pydantic import BaseModel
 
 from app.errors import OutcomeUnknown, UpstreamFailed, UpstreamModerated, UpstreamRejected
+from app.generation import Action, GenerationRequest, Role
 from app.providers.base import Capabilities, Kind, Operation, PollAnswer, Submission
 from app.providers.gateway import GatewayRelay, as_refused, file_kind, storyboard, without
 from app.providers.gateway_names import SECONDS, is_named, named
 from app.providers.http_errors import complaint_in
 from app.providers.inputs import as_data_uri, at_most, check, passed_on, refuse
 from app.providers.openai_compatible.answers import Text
-from app.tasks.request import Action, GenerationRequest, Role
 
 KINDS: frozenset[Kind] = frozenset({"video", "image"})
 ROLES: frozenset[Role] = frozenset({"first_frame", "reference_image", "subject"})

@@ -15,6 +15,7 @@ from app.errors import (
     UpstreamFailed,
     UpstreamRejected,
 )
+from app.generation import GenerationRequest
 from app.providers.account_options import options_of
 from app.providers.addresses import origin_of
 from app.providers.base import (
@@ -34,7 +35,6 @@ from app.providers.base import (
 from app.providers.http import UpstreamClient
 from app.providers.http_errors import retry_after_of
 from app.providers.openai_compatible.answers import STATES, UNKNOWN_STATES, Items, Percent, Text
-from app.tasks.request import GenerationRequest
 
 FileKind = Literal["video", "image", "audio"]
 

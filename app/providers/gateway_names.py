@@ -3,9 +3,9 @@
 import re
 
 from app.errors import UpstreamRejected
+from app.generation import GenerationRequest
 from app.providers.inputs import refuse, whole_seconds
 from app.providers.sizes import pixels
-from app.tasks.request import GenerationRequest
 
 OLD = re.compile(r"(sora_video2)(-portrait|-landscape)?(-hd)?(-15s|-25s)?")
 NEW = re.compile(r"(sora2(?:pro)?)(-hd)?(-portrait|-landscape)(-10s|-15s|-25s)")

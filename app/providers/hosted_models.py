@@ -8,10 +8,10 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from app.errors import InvalidRequest, UpstreamRejected
+from app.generation import GenerationRequest, Kind, MediaInput, Role
 from app.providers.base import Account
 from app.providers.inputs import as_data_uri, check, passed_on, refuse, refuse_unsaid, whole_seconds
 from app.providers.sizes import pixels, ratio_of, tier_of
-from app.tasks.request import GenerationRequest, Kind, MediaInput, Role
 
 VIDEO: frozenset[Kind] = frozenset({"video"})
 IMAGE: frozenset[Kind] = frozenset({"image"})

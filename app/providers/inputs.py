@@ -5,7 +5,7 @@ from collections.abc import Collection
 from typing import Any
 
 from app.errors import UpstreamRejected
-from app.tasks.request import Action, GenerationRequest, MediaInput, Role
+from app.generation import Action, GenerationRequest, MediaInput, Role
 
 VIDEO: frozenset[str] = frozenset({"video"})
 GENERATE: frozenset[Action] = frozenset({"generate"})

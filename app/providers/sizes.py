@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from app.errors import UpstreamRejected
-from app.tasks.request import GenerationRequest
+from app.generation import GenerationRequest
 
 
 def ratio_of(request: GenerationRequest, able: Sequence[str]) -> str | None:

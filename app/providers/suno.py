@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from pydantic import BaseModel
 
 from app.errors import InvalidRequest, OperationNotFound, OutcomeUnknown, PollFailed, UpstreamRejected
+from app.generation import GenerationRequest
 from app.providers.addresses import origin_of
 from app.providers.base import (
     Account,
@@ -26,7 +27,6 @@ from app.providers.http_errors import retry_after_of
 from app.providers.inputs import check, passed_on, refuse
 from app.providers.openai_compatible.answers import UNKNOWN_STATES, Fields, Items, Percent, State, Text
 from app.providers.refusals import Meaning, look_error, submit_error
-from app.tasks.request import GenerationRequest
 
 KINDS: frozenset[Kind] = frozenset({"audio"})
 STATES: Mapping[str, State] = {

@@ -9,7 +9,7 @@ import structlog
 from yarl import URL
 
 from app.accounts import cooling
-from app.accounts.standing import Standing
+from app.accounts.standing import AccountStatus
 from app.catalog.candidates import Candidate
 from app.catalog.presets import PRESETS
 from app.catalog.routes import Catalog
@@ -53,7 +53,7 @@ class Door:
         return self.candidate.model
 
     @property
-    def standing(self) -> Standing:
+    def standing(self) -> AccountStatus:
         return self.candidate.standing
 
     def tries(self, now: float) -> bool:
@@ -122,7 +122,7 @@ class DoorBook:
     def _usable(self, model: str, path: str) -> list[Door]:
         doors = self._remembered(model, path)
         now = time.time()
-        usable = [door for door in doors if door.standing.obstacle(door.model, now) is None]
+        usable = [door for door in doors if door.standing.blocked_by(door.model, now) is None]
         return usable or [door for door in doors if _better_than_none(door, now)]
 
     def _remembered(self, model: str, path: str) -> tuple[Door, ...]:
@@ -151,7 +151,7 @@ class DoorBook:
                 yield door
 
     def _door(self, candidate: Candidate, path: str) -> Door | None:
-        speaker = self._pool.speaker(candidate.account)
+        speaker = self._pool.provider_for(candidate.account)
         spoken, target = path, speaker.relay(path)
         if target is None and path in INSTEAD:
             spoken = INSTEAD[path]
@@ -220,7 +220,7 @@ class DoorBook:
 def _better_than_none(door: Door, now: float) -> bool:
     """Where all rest: an upstream that fails or forbids is asked all the same, as a call can't wait; others now and
     then."""
-    obstacle = door.standing.obstacle(door.model, now)
+    obstacle = door.standing.blocked_by(door.model, now)
     if obstacle is None or obstacle.code != "cooling":
         return obstacle is None
     cooldown = door.standing.cooling(door.model, now)

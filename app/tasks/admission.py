@@ -13,7 +13,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts import cooling, quota, rates
-from app.accounts.standing import Standing
+from app.accounts.standing import AccountStatus
 from app.catalog.routes import Catalog
 from app.catalog.turns import Turns
 from app.db.session import DATABASE_AWAY, Database
@@ -151,7 +151,7 @@ async def _bind(connection: AsyncConnection, choices: dict[Group, Choice]) -> No
         choice.bind(bound)
 
 
-async def _ledger(connection: AsyncConnection, standings: list[Standing], *, now: float) -> Ledger:
+async def _ledger(connection: AsyncConnection, standings: list[AccountStatus], *, now: float) -> Ledger:
     """Quotas as they are remembered: those of the store are read where they count."""
     query = sa.select(slots.c.account_id, slots.c.kind, sa.func.count()).group_by(
         slots.c.account_id, slots.c.kind

@@ -32,8 +32,8 @@ from app.db.money import rounded
 from app.db.session import Database
 from app.db.tables import ledger, tasks, usage
 from app.errors import InvalidRequest, NotFound, OutcomeUnknown, RateLimited
+from app.generation import GenerationRequest
 from app.keys.key import Key
-from app.tasks.request import GenerationRequest
 from app.tasks.status import OPEN
 from app.tasks.task import Result
 from app.tasks.timeline import note

@@ -15,12 +15,12 @@ from sqlalchemy.exc import IntegrityError
 from app.db.session import Database
 from app.db.tables import characters
 from app.errors import InvalidRequest, NotFound, ResultUnreadable
+from app.generation import GenerationRequest, MediaInput
 from app.keys.service import Key
 from app.media.findings import Inspection
 from app.media.inspect import Inspector
 from app.media.store import MediaStore
 from app.tasks.mentions import mentions
-from app.tasks.request import GenerationRequest, MediaInput
 
 ID = re.compile(r"(?:ch|char)_([0-9a-f]{32})")
 USERNAME = re.compile(r"[a-z0-9_]{1,40}\.[0-9a-f]{8,12}")

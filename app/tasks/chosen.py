@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.tasks.request import Kind
+from app.generation import Kind
 from app.tasks.status import State
 
 

@@ -80,7 +80,7 @@ class Choice:
     def of(cls, candidates: Iterable[Candidate], kind: Kind, *, now: float) -> "Choice":
         candidates = list(candidates)
         able = [c for c in candidates if c.standing.enabled]
-        usable = [c for c in able if c.standing.obstacle(c.model, now) is None]
+        usable = [c for c in able if c.standing.blocked_by(c.model, now) is None]
         trying = {c.account.id: _resting(c, now) for c in usable if c.standing.half_open(c.model, now)}
         if not usable:  # better one that may be well again than nobody
             usable = [c for c in able if _may_try(c, now)]
@@ -134,7 +134,7 @@ def _resting(candidate: Candidate, now: float) -> str:
 
 
 def _may_try(candidate: Candidate, now: float) -> bool:
-    obstacle = candidate.standing.obstacle(candidate.model, now)
+    obstacle = candidate.standing.blocked_by(candidate.model, now)
     return (
         obstacle is not None
         and obstacle.code == "cooling"
@@ -147,4 +147,4 @@ def _would_do(candidate: Candidate, now: float) -> bool:
     standing = candidate.standing
     if standing.enabled:
         return False
-    return replace(standing, enabled=True).obstacle(candidate.model, now) is None
+    return replace(standing, enabled=True).blocked_by(candidate.model, now) is None

@@ -27,6 +27,7 @@ from app.errors import (
     NotFound,
     RateLimited,
 )
+from app.generation import GenerationRequest, MediaInput
 from app.keys.service import Key
 from app.media.retention import purge
 from app.media.store import MediaStore
@@ -36,7 +37,6 @@ from app.tasks.chosen import Chosen
 from app.tasks.events import Change, Events
 from app.tasks.place import Place, WaitingLine
 from app.tasks.repository import TaskRepository
-from app.tasks.request import GenerationRequest, MediaInput
 from app.tasks.status import State
 from app.tasks.task import Task
 from app.webhooks.addresses import check_address
@@ -296,7 +296,7 @@ class TaskService:
         """Ids of the accounts that can't do what is asked. Raises the first one's refusal when none can."""
         refusals: dict[str, InvalidRequest] = {}
         for candidate in able:
-            capabilities = self._catalog.pool.speaker(candidate.account).capabilities(candidate.model)
+            capabilities = self._catalog.pool.provider_for(candidate.account).capabilities(candidate.model)
             told = overrides.apply(request, candidate.overrides)
             refusal = check_capability(cast(told, capabilities.roles), capabilities)
             if refusal is not None:

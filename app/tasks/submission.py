@@ -26,10 +26,10 @@ from app.errors import (
     UpstreamQuotaExhausted,
     UpstreamRejected,
 )
+from app.generation import GenerationRequest
 from app.media.store import MediaStore
 from app.providers.base import Operation, Submission
 from app.tasks.repository import TaskRepository
-from app.tasks.request import GenerationRequest
 from app.tasks.run import Run, Stopped
 
 log = structlog.get_logger()

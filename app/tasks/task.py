@@ -7,9 +7,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.generation import GenerationRequest, Kind
 from app.media.delivery.links import Delivered
 from app.providers.base import Operation
-from app.tasks.request import GenerationRequest, Kind
 from app.tasks.status import TERMINAL, State
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.accounts import cooling
-from app.accounts.standing import WHOLE, Cooldown, Quota, Standing
+from app.accounts.standing import WHOLE, AccountStatus, Cooldown, Quota
 from app.errors import (
     LocalFault,
     NetworkDown,
@@ -30,9 +30,9 @@ from tests.tasks.conftest import Bench, replica, settings_for
 from tests.upstream import FakeUpstream
 
 BUSY, FAILED = UpstreamBusy("429"), UpstreamFailed("500")
-ONE = Standing(Account(id="a", provider="p", name="a"), enabled=True)
-NAMED = Standing(Account(id="a", provider="p", name="a", models={"public": "m"}), enabled=True)
-COUNTED = Standing(
+ONE = AccountStatus(Account(id="a", provider="p", name="a"), enabled=True)
+NAMED = AccountStatus(Account(id="a", provider="p", name="a", models={"public": "m"}), enabled=True)
+COUNTED = AccountStatus(
     ONE.account, enabled=True, quota=Quota("count", Decimal(9), Decimal(1), "day", resets_at=1500.0)
 )
 
@@ -57,7 +57,7 @@ COUNTED = Standing(
     ids=lambda value: repr(value)[:40],
 )
 def test_what_a_refusal_means(
-    error: UpstreamError, of: Standing, rest: tuple[str, str, float] | None
+    error: UpstreamError, of: AccountStatus, rest: tuple[str, str, float] | None
 ) -> None:
     found = cooling.judged(error, of, "m", before={}, now=1000.0)
     told = [(place, each.code, each.until - 1000.0) for place, each in found.items()]

@@ -129,7 +129,7 @@ async def test_disabled_until_it_is_put_back_which_also_ends_its_rest(pool: Acco
     await AccountBook(pool).enable("one")
     [standing] = await pool.standings()
     assert standing.enabled
-    assert standing.obstacle("any", time.time()) is None
+    assert standing.blocked_by("any", time.time()) is None
     with pytest.raises(NotFound):
         await AccountBook(pool).enable("nobody")
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from app.accounts.notices import Notice
-from app.accounts.standing import Standing
+from app.accounts.standing import AccountStatus
 from app.db.tables import accounts, cooldowns, slots, tasks, timeline
 from app.keys.service import Key
 from app.tasks.admission import Admission
@@ -64,7 +64,7 @@ async def later(bench: Bench, seconds: float) -> None:
     await bench.parts.pool.refresh()
 
 
-async def standing(bench: Bench, name: str) -> Standing:
+async def standing(bench: Bench, name: str) -> AccountStatus:
     return await bench.parts.book.find(name)
 
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from app.catalog.capability import check_capability
+from app.generation import GenerationRequest, MediaInput, Role
 from app.providers.base import Capabilities
-from app.tasks.request import GenerationRequest, MediaInput, Role
 
 ABLE = Capabilities(
     kinds=frozenset({"video"}),

@@ -3,7 +3,7 @@
 import pytest
 
 from app.catalog.casting import cast
-from app.tasks.request import GenerationRequest, MediaInput, Role
+from app.generation import GenerationRequest, MediaInput, Role
 
 CHARACTER = MediaInput(
     role="subject",

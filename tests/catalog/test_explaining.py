@@ -10,7 +10,7 @@ from app.catalog.documents import read_route
 from app.catalog.explaining import Reason, explain
 from app.db.tables import accounts, slots
 from app.errors import InvalidRequest, NoAvailableAccount, UnknownModel
-from app.tasks.request import GenerationRequest
+from app.generation import GenerationRequest
 from tests.tasks.conftest import Bench
 
 VIDEO = frozenset({"video"})

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from app.catalog.overrides import NOTHING, Overrides, apply
-from app.tasks.request import GenerationRequest
+from app.generation import GenerationRequest
 
 REQUEST = GenerationRequest(
     kind="video", model="sora-2", prompt="a kite", seconds=10, size="720x1280", extra={"cfg": 7, "kept": 1}

@@ -14,7 +14,7 @@ from app.catalog.prices import PriceBook
 from app.db.session import Database
 from app.db.tables import routes
 from app.errors import InvalidRequest, NotFound
-from app.tasks.request import GenerationRequest, Shot
+from app.generation import GenerationRequest, Shot
 from app.tasks.task import StoredFile
 
 FREE = Decimal(0)

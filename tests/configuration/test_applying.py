@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.accounts.drafts import AccountChange
-from app.accounts.standing import Standing
+from app.accounts.standing import AccountStatus
 from app.catalog.price import Price
 from app.configuration.applying import LEFT, Applied, apply, configure
 from app.configuration.document import load, parse
@@ -36,7 +36,7 @@ async def applied(bench: Bench, text: str, *, secret: str = "one") -> Applied:
     return await apply(bench.parts, parse(text, {"FARM": secret}))
 
 
-async def farm(bench: Bench) -> Standing:
+async def farm(bench: Bench) -> AccountStatus:
     return await bench.parts.book.find("farm")
 
 

@@ -11,10 +11,10 @@ from aiohttp import web
 from starlette.datastructures import UploadFile
 
 from app.errors import InvalidRequest, PayloadTooLarge
+from app.generation import Role
 from app.media.fetch import Fetcher
 from app.media.inputs import InputReader
 from app.media.sniff import sniff
-from app.tasks.request import Role
 from tests.media.clips import make_picture
 from tests.media.conftest import Serve
 

@@ -24,10 +24,10 @@ from app.errors import (
     UpstreamRejected,
     UpstreamUnreachable,
 )
+from app.generation import GenerationRequest
 from app.providers import registry
 from app.providers.base import Account, Failed, Operation, Provider, Queued, Running, Submission, Succeeded
 from app.providers.http import Timeouts
-from app.tasks.request import GenerationRequest
 from tests.upstream import FakeUpstream, closed_port, silent_port
 
 SECRET = "sk-contract-0123456789"

@@ -7,10 +7,10 @@ import httpx2
 import pytest
 
 from app.errors import OperationNotFound, UpstreamRejected
+from app.generation import GenerationRequest
 from app.providers import registry
 from app.providers.anthropic import Anthropic
 from app.providers.base import Account, Operation, Provider, Submission
-from app.tasks.request import GenerationRequest
 from tests.upstream.vendors.anthropic import AnthropicServer
 
 MESSAGES = [{"role": "user", "content": "Write a line on a kite."}]

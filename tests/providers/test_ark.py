@@ -22,9 +22,9 @@ from app.errors import (
     UpstreamQuotaExhausted,
     UpstreamRejected,
 )
+from app.generation import GenerationRequest, MediaInput, Role
 from app.providers.ark.provider import Ark
 from app.providers.base import Account, Failed, Operation, Provider, Queued, Running, Submission, Succeeded
-from app.tasks.request import GenerationRequest, MediaInput, Role
 from tests.providers.contract import SECRET
 from tests.providers.vendor_contract import VendorContract, speaker
 from tests.upstream.media import tiny_png

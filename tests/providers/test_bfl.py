@@ -18,10 +18,10 @@ from app.errors import (
     UpstreamQuotaExhausted,
     UpstreamRejected,
 )
+from app.generation import GenerationRequest, MediaInput, Role, Shot
 from app.providers.base import Failed, Operation, Provider, Running, Submission, Succeeded
 from app.providers.bfl.provider import place_of
 from app.providers.checking import Balance
-from app.tasks.request import GenerationRequest, MediaInput, Role, Shot
 from tests.providers.contract import SECRET
 from tests.providers.vendor_contract import VendorContract, speaker
 from tests.upstream import FakeUpstream

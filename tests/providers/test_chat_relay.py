@@ -18,6 +18,7 @@ from app.errors import (
     UpstreamQuotaExhausted,
     UpstreamRejected,
 )
+from app.generation import GenerationRequest, MediaInput, Role, Shot
 from app.providers import registry
 from app.providers.base import (
     Account,
@@ -32,7 +33,6 @@ from app.providers.base import (
 )
 from app.providers.chat_relay.provider import HELD
 from app.providers.http import Timeouts
-from app.tasks.request import GenerationRequest, MediaInput, Role, Shot
 from tests.providers.contract import SECRET
 from tests.providers.vendor_contract import VendorContract, speaker
 from tests.upstream import FakeUpstream

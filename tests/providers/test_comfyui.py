@@ -14,9 +14,9 @@ from app.errors import (
     UpstreamBusy,
     UpstreamRejected,
 )
+from app.generation import GenerationRequest, MediaInput, Role, Shot
 from app.providers.base import Account, Failed, Operation, Provider, Queued, Running, Submission, Succeeded
 from app.providers.comfyui.provider import ComfyUI
-from app.tasks.request import GenerationRequest, MediaInput, Role, Shot
 from tests.providers.contract import SECRET
 from tests.providers.vendor_contract import VendorContract, speaker
 from tests.upstream import FakeUpstream

@@ -16,10 +16,10 @@ from app.errors import (
     UpstreamModerated,
     UpstreamRejected,
 )
+from app.generation import GenerationRequest, MediaInput, Role, Shot
 from app.providers import registry
 from app.providers.base import Account, Failed, Operation, Provider, Running, Submission, Succeeded
 from app.providers.feature_relay import FeatureRelay
-from app.tasks.request import GenerationRequest, MediaInput, Role, Shot
 from tests.providers.contract import SECRET
 from tests.providers.vendor_contract import VendorContract, speaker
 from tests.upstream.media import tiny_mp4, tiny_png

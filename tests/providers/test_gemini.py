@@ -19,6 +19,7 @@ from app.errors import (
     UpstreamModerated,
     UpstreamRejected,
 )
+from app.generation import GenerationRequest, MediaInput, Role
 from app.providers.base import (
     Account,
     Failed,
@@ -30,7 +31,6 @@ from app.providers.base import (
     Succeeded,
 )
 from app.providers.gemini.provider import Gemini
-from app.tasks.request import GenerationRequest, MediaInput, Role
 from tests.providers.contract import SECRET
 from tests.providers.vendor_contract import VendorContract, speaker
 from tests.upstream.media import tiny_mp4, tiny_png

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from app.errors import OutcomeUnknown, PollFailed, UpstreamBusy, UpstreamRejected
+from app.generation import GenerationRequest, MediaInput, Role, Shot
 from app.providers.base import Account, Failed, Provider, Submission, Succeeded
 from app.providers.lightx2v.provider import LightX2V
-from app.tasks.request import GenerationRequest, MediaInput, Role, Shot
 from tests.providers.vendor_contract import VendorContract, speaker
 from tests.upstream import FakeUpstream
 from tests.upstream.media import tiny_mp4, tiny_png

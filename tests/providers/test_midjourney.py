@@ -18,9 +18,9 @@ from app.errors import (
     UpstreamModerated,
     UpstreamRejected,
 )
+from app.generation import GenerationRequest, MediaInput, Role
 from app.providers.base import Account, Failed, Operation, Provider, Running, Submission, Succeeded
 from app.providers.midjourney.provider import Midjourney
-from app.tasks.request import GenerationRequest, MediaInput, Role
 from tests.providers.contract import SECRET
 from tests.providers.vendor_contract import VendorContract, speaker
 from tests.upstream.media import tiny_png

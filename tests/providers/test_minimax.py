@@ -23,9 +23,9 @@ from app.errors import (
     UpstreamQuotaExhausted,
     UpstreamRejected,
 )
+from app.generation import GenerationRequest, MediaInput, Role, Shot
 from app.providers.base import Account, Failed, Provider, Queued, Running, Submission, Succeeded
 from app.providers.minimax.provider import MiniMax
-from app.tasks.request import GenerationRequest, MediaInput, Role, Shot
 from tests.providers.contract import SECRET
 from tests.providers.vendor_contract import VendorContract, speaker
 from tests.upstream import FakeUpstream

@@ -17,6 +17,7 @@ from app.errors import (
     UpstreamModerated,
     UpstreamRejected,
 )
+from app.generation import GenerationRequest, MediaInput
 from app.providers import registry
 from app.providers.base import (
     Account,
@@ -30,7 +31,6 @@ from app.providers.base import (
     Succeeded,
 )
 from app.providers.openai_compatible.provider import OpenAICompatible
-from app.tasks.request import GenerationRequest, MediaInput
 from tests.providers.contract import SECRET, ProviderContract
 from tests.upstream import FakeUpstream
 from tests.upstream.media import tiny_mp4, tiny_png

@@ -16,9 +16,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from app.errors import UpstreamAuthFailed
+from app.generation import GenerationRequest
 from app.providers.base import Account, Failed, Provider, Queued, Running, Submission, Succeeded
 from app.providers.http import UpstreamClient
-from app.tasks.request import GenerationRequest
 from tests.upstream.vendors.base import VendorServer
 
 README = Path(__file__).parent.parent.parent / "app/providers/README.md"

@@ -9,9 +9,9 @@ import httpx2
 import pytest
 
 from app.errors import UpstreamAuthFailed, UpstreamRejected
+from app.generation import GenerationRequest
 from app.providers import registry
 from app.providers.base import Account, Operation, Provider, Queued, Running, Submission, Succeeded
-from app.tasks.request import GenerationRequest
 from tests.serving import KEY, GatewayProcess
 
 RELAYS = ("chat_relay", "feature_relay", "unified_relay")

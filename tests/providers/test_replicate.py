@@ -10,8 +10,8 @@ import pytest
 import replicate
 
 from app.errors import InvalidRequest, OutcomeUnknown, PollFailed, UpstreamRejected
+from app.generation import GenerationRequest, MediaInput, Role, Shot
 from app.providers.base import Failed, Provider, Running, Submission, Succeeded
-from app.tasks.request import GenerationRequest, MediaInput, Role, Shot
 from tests.providers.contract import SECRET
 from tests.providers.vendor_contract import VendorContract, speaker
 from tests.upstream.media import tiny_png

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from app.errors import UpstreamRejected
+from app.generation import GenerationRequest
 from app.providers.ark import requests as ark
 from app.providers.bfl import requests as bfl
 from app.providers.dashscope import requests as dashscope
@@ -21,7 +22,6 @@ from app.providers.unified_relay import requests as unified
 from app.providers.vertex_veo import messages as veo
 from app.providers.vidu import requests as vidu
 from app.providers.xai import requests as xai
-from app.tasks.request import GenerationRequest
 
 
 def silent(model: str, **more: Any) -> GenerationRequest:

@@ -19,9 +19,9 @@ from app.errors import (
     UpstreamQuotaExhausted,
     UpstreamRejected,
 )
+from app.generation import GenerationRequest, MediaInput
 from app.providers.base import Account, Failed, Operation, Provider, Running, Submission, Succeeded
 from app.providers.suno import Suno
-from app.tasks.request import GenerationRequest, MediaInput
 from tests.providers.contract import SECRET
 from tests.providers.vendor_contract import VendorContract, speaker
 from tests.upstream.vendors.suno import SunoServer

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from app.errors import OutcomeUnknown, UpstreamBusy, UpstreamModerated, UpstreamRejected
+from app.generation import GenerationRequest, MediaInput, Role, Shot
 from app.providers.base import Failed, Operation, Provider, Queued, Running, Submission, Succeeded
-from app.tasks.request import GenerationRequest, MediaInput, Role, Shot
 from tests.providers.contract import SECRET
 from tests.providers.vendor_contract import VendorContract, speaker
 from tests.upstream.media import tiny_png

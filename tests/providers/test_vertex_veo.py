@@ -25,6 +25,7 @@ from app.errors import (
     UpstreamRejected,
     UpstreamUnreachable,
 )
+from app.generation import GenerationRequest, MediaInput, Role
 from app.providers import registry
 from app.providers.base import (
     Account,
@@ -38,7 +39,6 @@ from app.providers.base import (
 )
 from app.providers.vertex_veo.provider import VertexVeo
 from app.providers.vertex_veo.token import read_service_account, token_address
-from app.tasks.request import GenerationRequest, MediaInput, Role
 from tests.providers.contract import SECRET
 from tests.providers.vendor_contract import VendorContract, speaker
 from tests.upstream import FakeUpstream, closed_port

@@ -16,7 +16,7 @@ async def test_refusal_leads_to_the_next(gateway: Gateway, upstream: FakeUpstrea
         await gateway.add(upstream.url, name=name)
     upstream.fault("chat", status=status, headers={"Retry-After": "30"})
     assert (await gateway.chat()).status_code == 200
-    resting = [s for s in await gateway.pool.standings() if not s.enabled or s.obstacle("vendor-bot", 0)]
+    resting = [s for s in await gateway.pool.standings() if not s.enabled or s.blocked_by("vendor-bot", 0)]
     assert len(resting) == 1
     assert resting[0].enabled == (status not in {401, 403})
     for _ in range(3):

@@ -154,7 +154,7 @@ async def test_a_refusal_leads_to_the_next(gateway: Gateway) -> None:
                 await client.send("x")
                 assert await client.recv() == "x"
     now = time.time()
-    resting = [s.account.name for s in await gateway.pool.standings() if s.obstacle("vendor-bot", now)]
+    resting = [s.account.name for s in await gateway.pool.standings() if s.blocked_by("vendor-bot", now)]
     assert resting == ["busy"]
 
 

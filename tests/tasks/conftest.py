@@ -14,11 +14,11 @@ from pydantic import SecretStr
 
 from app.assembly import assemble
 from app.db.tables import slots
+from app.generation import GenerationRequest
 from app.keys.service import Key
 from app.parts import Parts
 from app.providers.base import Account
 from app.settings import Settings
-from app.tasks.request import GenerationRequest
 from app.tasks.service import Asked
 from app.tasks.task import Task
 from app.worker import Worker

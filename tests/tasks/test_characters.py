@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from app.errors import InvalidRequest, NotFound
+from app.generation import GenerationRequest, MediaInput
 from app.keys.service import Key
 from app.tasks.characters import Character, Moment
-from app.tasks.request import GenerationRequest, MediaInput
 from tests.media.clips import make_clip
 from tests.tasks.conftest import KEY, Bench
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.errors import UpstreamRejected
+from app.generation import GenerationRequest, Kind, Role
 from app.providers.inputs import as_data_uri, at_most, check, passed_on, refuse
 from app.providers.sizes import pixels
-from app.tasks.request import GenerationRequest, Kind, Role
 
 IMAGE: frozenset[Kind] = frozenset({"image"})
 TIERS = {"1K": 1024, "2K": 2048, "3K": 3072, "4K": 4096}

@@ -8,6 +8,7 @@ from urllib.parse import quote
 from pydantic import BaseModel
 
 from app.errors import OutcomeUnknown, PollFailed
+from app.generation import GenerationRequest
 from app.providers.absence import Absences
 from app.providers.account_options import options_of
 from app.providers.addresses import origin_of
@@ -28,7 +29,6 @@ from app.providers.base import (
 )
 from app.providers.http import UpstreamClient
 from app.providers.relay_target import RelayTarget
-from app.tasks.request import GenerationRequest
 
 HOST = "https://ark.cn-beijing.volces.com/api/v3"
 """BytePlus: ``https://ark.ap-southeast.bytepluses.com/api/v3``."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.errors import UpstreamRejected
+from app.generation import Action, GenerationRequest, Role
 from app.providers.inputs import (
     as_data_uri,
     at_most,
@@ -15,7 +16,6 @@ from app.providers.inputs import (
     whole_seconds,
 )
 from app.providers.sizes import ratio_of, tier_of
-from app.tasks.request import Action, GenerationRequest, Role
 
 RATIOS = ("16:9", "4:3", "1:1", "3:4", "9:16", "21:9", "adaptive")
 TIERS = {"480p": 480, "720p": 720, "1080p": 1080, "4k": 2160}

@@ -6,6 +6,7 @@ from typing import ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 from app.errors import InvalidRequest, OperationNotFound, OutcomeUnknown, PollFailed
+from app.generation import GenerationRequest
 from app.providers.addresses import origin_of
 from app.providers.base import (
     Account,
@@ -23,7 +24,6 @@ from app.providers.bfl.answers import STATES, Accepted, Credits, Result, is_bfl,
 from app.providers.checking import Balance
 from app.providers.http import UpstreamClient
 from app.providers.openai_compatible.answers import UNKNOWN_STATES
-from app.tasks.request import GenerationRequest
 
 HOST = "https://api.bfl.ai"
 RESULT = "/v1/get_result"

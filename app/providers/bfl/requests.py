@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from app.errors import UpstreamRejected
+from app.generation import Action, GenerationRequest, Role
 from app.providers.inputs import as_base64, at_most, check, passed_on, refuse, refuse_unsaid, whole_seconds
 from app.providers.sizes import pixels, ratio_of, tier_of
-from app.tasks.request import Action, GenerationRequest, Role
 
 VIDEO_RATIOS = ("auto", "21:9", "2:1", "16:9", "4:3", "1:1", "3:4", "9:16")
 PICTURE_RATIOS = ("21:9", "16:9", "3:2", "4:3", "1:1", "3:4", "2:3", "9:16", "9:21")

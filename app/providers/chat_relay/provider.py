@@ -9,6 +9,7 @@ open; it can't be asked for again, so when the process ends before the stream do
 from typing import ClassVar
 
 from app.errors import OutcomeUnknown, UpstreamBusy, UpstreamError, UpstreamFailed
+from app.generation import GenerationRequest
 from app.providers.account_options import options_of
 from app.providers.base import (
     Account,
@@ -25,7 +26,6 @@ from app.providers.chat_relay.story import HeldStream, Story
 from app.providers.gateway import GatewayOptions, GatewayRelay, as_refused, file_kind, is_moderated
 from app.providers.http import OpenStream, UpstreamClient
 from app.providers.http_errors import Complaint, submit_refused
-from app.tasks.request import GenerationRequest
 
 PATH = "/v1/chat/completions"
 BUSY_CODES = {"rate_limit_exceeded", "rate_limit_error", "no_available_account", "unavailable"}

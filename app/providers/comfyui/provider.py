@@ -19,6 +19,7 @@ from app.errors import (
     UpstreamFailed,
     UpstreamRejected,
 )
+from app.generation import GenerationRequest, MediaInput
 from app.providers.absence import Absences
 from app.providers.account_options import options_of
 from app.providers.addresses import origin_of
@@ -37,7 +38,6 @@ from app.providers.base import (
 from app.providers.comfyui.answers import Entry, History, Prompted, Queue, entry_id, holds
 from app.providers.comfyui.workflow import Workflow, file_name
 from app.providers.http import FormFile, UpstreamClient
-from app.tasks.request import GenerationRequest, MediaInput
 
 HOST = "http://127.0.0.1:8188"
 LISTED = 100

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
 from app.errors import UpstreamRejected
+from app.generation import GenerationRequest, MediaInput, Role
 from app.providers.inputs import check, refuse
 from app.providers.sizes import pixels
-from app.tasks.request import GenerationRequest, MediaInput, Role
 
 ROLES: tuple[Role, ...] = (
     "first_frame", "last_frame", "reference_image", "source_video", "reference_video", "audio", "subject",

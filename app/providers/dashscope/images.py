@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.errors import UpstreamRejected
+from app.generation import GenerationRequest, Kind, Role
 from app.providers.inputs import as_data_uri, at_most, check, passed_on, refuse
 from app.providers.sizes import pixels
-from app.tasks.request import GenerationRequest, Kind, Role
 
 SERVICES = "/api/v1/services/aigc"
 PATHS = {

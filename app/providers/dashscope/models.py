@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from app.tasks.request import Action, Role
+from app.generation import Action, Role
 
 Form = Literal["media", "text", "sized", "image", "frames", "references"]
 """``media``: inputs as a typed list (2.7 and later). ``text``: none but a sound, with ratio and resolution.

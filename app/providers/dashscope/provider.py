@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 from app.errors import OutcomeUnknown, PollFailed
+from app.generation import GenerationRequest
 from app.providers.addresses import origin_of
 from app.providers.base import (
     ANTHROPIC_PATHS,
@@ -25,7 +26,6 @@ from app.providers.dashscope.models import model_of
 from app.providers.dashscope.uploads import RESOLVES, uploaded
 from app.providers.refusals import look_error, submit_error
 from app.providers.relay_target import RelayTarget
-from app.tasks.request import GenerationRequest
 
 HOST = "https://dashscope.aliyuncs.com"
 """Others: ``https://dashscope-intl.aliyuncs.com``, ``https://<workspace>.<region>.maas.aliyuncs.com``."""

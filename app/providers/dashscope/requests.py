@@ -4,10 +4,10 @@ import math
 from typing import Any
 
 from app.errors import UpstreamRejected
+from app.generation import GenerationRequest, MediaInput
 from app.providers.dashscope.models import RATIOS, SIZES, TIERS, Model, model_of
 from app.providers.inputs import as_data_uri, at_most, check, passed_on, public_address, refuse, whole_seconds
 from app.providers.sizes import pixels, ratio_of, tier_of
-from app.tasks.request import GenerationRequest, MediaInput
 
 VIDEOS = "/api/v1/services/aigc/video-generation/video-synthesis"
 FRAMES = "/api/v1/services/aigc/image2video/video-synthesis"

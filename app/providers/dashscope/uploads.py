@@ -7,11 +7,11 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel
 
 from app.errors import PollFailed, UpstreamError
+from app.generation import MediaInput
 from app.providers.dashscope.answers import meaning_of
 from app.providers.http import FormFile, UpstreamClient
 from app.providers.openai_compatible.answers import Text
 from app.providers.refusals import submit_error
-from app.tasks.request import MediaInput
 
 UPLOADS = "/api/v1/uploads"
 STORAGE = ".aliyuncs.com"

@@ -6,10 +6,10 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from app.errors import OutcomeUnknown, UpstreamError, UpstreamQuotaExhausted
+from app.generation import Kind
 from app.providers.base import Failed, ResultFile, Succeeded
 from app.providers.http_errors import Complaint, complaint_in, submit_refused
 from app.providers.openai_compatible.answers import Fields, Items, Text
-from app.tasks.request import Kind
 
 STATES: Mapping[str, Literal["queued", "running", "done"]] = {
     "IN_QUEUE": "queued",

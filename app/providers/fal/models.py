@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 
 from app.errors import UpstreamRejected
+from app.generation import GenerationRequest, Role
 from app.providers.hosted_models import IMAGE, Family
-from app.tasks.request import GenerationRequest, Role
 
 WIDE = ("16:9", "9:16")
 SQUARE = (*WIDE, "1:1")

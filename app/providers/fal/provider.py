@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from app.errors import InvalidRequest, OutcomeUnknown, PollFailed, UpstreamRejected
+from app.generation import GenerationRequest, Kind
 from app.providers.addresses import origin_of
 from app.providers.base import (
     Account,
@@ -26,7 +27,6 @@ from app.providers.hosted_models import described, input_of, with_description
 from app.providers.http import UpstreamClient
 from app.providers.http_errors import look_refused
 from app.providers.openai_compatible.answers import UNKNOWN_STATES
-from app.tasks.request import GenerationRequest, Kind
 
 HOST = "https://queue.fal.run"
 MODEL = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)+", re.ASCII)

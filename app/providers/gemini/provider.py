@@ -8,6 +8,7 @@ from typing import ClassVar
 from urllib.parse import quote
 
 from app.errors import InvalidRequest, OperationNotFound, OutcomeUnknown, PollFailed
+from app.generation import GenerationRequest
 from app.providers.addresses import origin_of
 from app.providers.base import (
     ANTHROPIC_PATHS,
@@ -24,7 +25,6 @@ from app.providers.base import (
 from app.providers.gemini.answers import HOST, Interaction, poll_answer
 from app.providers.gemini.requests import body_of, capabilities_of
 from app.providers.relay_target import RelayTarget
-from app.tasks.request import GenerationRequest
 
 VERSION = "v1beta"
 REVISION = "2026-05-20"

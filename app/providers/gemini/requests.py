@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.errors import UpstreamRejected
+from app.generation import Action, GenerationRequest, MediaInput, Role
 from app.providers.base import Capabilities, Operation
 from app.providers.inputs import as_base64, at_most, check, passed_on, refuse, whole_seconds
 from app.providers.sizes import ratio_of, tier_of
-from app.tasks.request import Action, GenerationRequest, MediaInput, Role
 
 RATIOS = ("16:9", "9:16")
 TIERS = {"360p": 360, "720p": 720, "1080p": 1080, "4k": 2160}

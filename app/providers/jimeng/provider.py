@@ -8,6 +8,7 @@ import httpx2
 from pydantic import BaseModel, Field
 
 from app.errors import InvalidRequest, OperationNotFound, OutcomeUnknown, PollFailed
+from app.generation import GenerationRequest
 from app.providers.addresses import origin_of
 from app.providers.base import (
     Account,
@@ -29,7 +30,6 @@ from app.providers.jimeng import requests
 from app.providers.jimeng.signature import signature
 from app.providers.openai_compatible.answers import UNKNOWN_STATES, Text
 from app.providers.refusals import Meaning, look_error, submit_error
-from app.tasks.request import GenerationRequest
 
 HOST = "https://visual.volcengineapi.com"
 SUBMIT, RESULT = "CVSync2AsyncSubmitTask", "CVSync2AsyncGetResult"

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.errors import UpstreamRejected
+from app.generation import GenerationRequest, Role
 from app.providers.inputs import as_base64, at_most, check, passed_on, public_address, refuse, whole_seconds
 from app.providers.sizes import ratio_of, tier_of
-from app.tasks.request import GenerationRequest, Role
 
 RATIOS = ("16:9", "4:3", "1:1", "3:4", "9:16", "21:9")
 TIERS = {"720p": 720, "1080p": 1080}

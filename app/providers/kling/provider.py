@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 from app.errors import OperationNotFound, OutcomeUnknown, PollFailed
+from app.generation import GenerationRequest
 from app.providers.absence import Absences
 from app.providers.addresses import origin_of
 from app.providers.base import Account, Capabilities, Operation, Pace, PollAnswer, Provider, Submission
@@ -17,7 +18,6 @@ from app.providers.checking import Balance
 from app.providers.http import UpstreamClient
 from app.providers.kling import requests
 from app.providers.kling.answers import Answer, Costs, Said, Task, TaskList, poll_answer
-from app.tasks.request import GenerationRequest
 
 HOST = "https://api-singapore.klingai.com"
 TOKEN_SECONDS = 1800

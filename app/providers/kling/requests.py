@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.errors import UpstreamRejected
+from app.generation import GenerationRequest, Role, Shot
 from app.providers.inputs import (
     as_base64,
     at_most,
@@ -15,7 +16,6 @@ from app.providers.inputs import (
     whole_seconds,
 )
 from app.providers.sizes import ratio_of, tier_of
-from app.tasks.request import GenerationRequest, Role, Shot
 
 TEXT = "/v1/videos/text2video"
 IMAGE = "/v1/videos/image2video"

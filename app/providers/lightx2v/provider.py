@@ -7,6 +7,7 @@ from urllib.parse import quote
 from pydantic import BaseModel
 
 from app.errors import OperationNotFound, OutcomeUnknown, PollFailed
+from app.generation import GenerationRequest
 from app.providers.absence import Absences
 from app.providers.account_options import options_of
 from app.providers.addresses import origin_of
@@ -28,7 +29,6 @@ from app.providers.base import (
 from app.providers.http import UpstreamClient
 from app.providers.lightx2v.requests import Options, fields, roles
 from app.providers.openai_compatible.answers import UNKNOWN_STATES, State, Text
-from app.tasks.request import GenerationRequest
 
 HOST = "http://127.0.0.1:8000"
 STATES: Mapping[str, State] = {

@@ -6,9 +6,9 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from app.errors import UpstreamRejected
+from app.generation import GenerationRequest, Role
 from app.providers.inputs import as_data_uri, at_most, check, passed_on, refuse
 from app.providers.sizes import pixels
-from app.tasks.request import GenerationRequest, Role
 
 VIDEO_FIELDS: Mapping[Role, str] = {
     "first_frame": "image_path",

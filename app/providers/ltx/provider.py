@@ -7,6 +7,7 @@ from urllib.parse import quote, urlsplit
 from pydantic import BaseModel
 
 from app.errors import OutcomeUnknown, PollFailed
+from app.generation import GenerationRequest
 from app.providers.addresses import origin_of
 from app.providers.base import (
     Account,
@@ -26,7 +27,6 @@ from app.providers.http_errors import Complaint, complaint_in
 from app.providers.ltx import requests
 from app.providers.moderation import sounds_moderated
 from app.providers.openai_compatible.answers import UNKNOWN_STATES, Fields, Text
-from app.tasks.request import GenerationRequest
 
 HOST = "https://api.ltx.video"
 STATES: Mapping[str, Literal["queued", "running", "succeeded", "failed"]] = {

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.errors import UpstreamRejected
+from app.generation import Action, GenerationRequest, MediaInput, Role
 from app.providers.inputs import as_data_uri, at_most, check, passed_on, refuse, refuse_unsaid, whole_seconds
 from app.providers.sizes import pixels
-from app.tasks.request import Action, GenerationRequest, MediaInput, Role
 
 ROLES: frozenset[Role] = frozenset({"first_frame", "last_frame", "audio", "source_video"})
 ACTIONS: frozenset[Action] = frozenset({"generate", "edit", "extend"})

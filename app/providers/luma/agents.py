@@ -3,10 +3,10 @@
 from typing import Any
 
 from app.errors import UpstreamRejected
+from app.generation import Action, GenerationRequest, Kind, MediaInput, Role
 from app.providers.base import Capabilities, Operation
 from app.providers.inputs import as_base64, at_most, check, passed_on, public_address, refuse
 from app.providers.sizes import ratio_of, tier_of
-from app.tasks.request import Action, GenerationRequest, Kind, MediaInput, Role
 
 HOST = "https://agents.lumalabs.ai/v1"
 PATH = "/generations"

@@ -3,10 +3,10 @@
 from typing import Any
 
 from app.errors import UpstreamRejected
+from app.generation import Action, GenerationRequest, Kind, Role
 from app.providers.base import Capabilities, Operation
 from app.providers.inputs import at_most, check, passed_on, public_address, refuse
 from app.providers.sizes import ratio_of, tier_of
-from app.tasks.request import Action, GenerationRequest, Kind, Role
 
 HOST = "https://api.lumalabs.ai/dream-machine/v1"
 RATIOS = ("1:1", "16:9", "9:16", "4:3", "3:4", "21:9", "9:21")

@@ -7,6 +7,7 @@ from urllib.parse import quote
 from pydantic import BaseModel, FiniteFloat
 
 from app.errors import InvalidRequest, OutcomeUnknown
+from app.generation import GenerationRequest
 from app.providers.addresses import origin_of
 from app.providers.base import (
     Account,
@@ -26,7 +27,6 @@ from app.providers.checking import Balance
 from app.providers.luma import agents, dream_machine
 from app.providers.openai_compatible.answers import UNKNOWN_STATES, Text
 from app.providers.refusals import submit_error
-from app.tasks.request import GenerationRequest
 
 HOSTS: Mapping[str, str] = {"dream_machine": dream_machine.HOST, "agents": agents.HOST}
 State = Literal["queued", "running", "succeeded", "failed"]

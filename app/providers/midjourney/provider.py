@@ -7,6 +7,7 @@ from urllib.parse import quote
 from pydantic import BaseModel, RootModel, ValidationError
 
 from app.errors import InvalidRequest, OperationNotFound, OutcomeUnknown, PollFailed
+from app.generation import GenerationRequest
 from app.providers.absence import Absences
 from app.providers.account_options import options_of
 from app.providers.addresses import origin_of
@@ -30,7 +31,6 @@ from app.providers.http_errors import retry_after_of
 from app.providers.midjourney.requests import ROLES, fields
 from app.providers.openai_compatible.answers import UNKNOWN_STATES, Percent, State, Text
 from app.providers.refusals import Meaning, submit_error
-from app.tasks.request import GenerationRequest
 
 KINDS: frozenset[Kind] = frozenset({"image"})
 STATES: Mapping[str, State] = {

@@ -4,9 +4,9 @@ import math
 from typing import Any
 
 from app.errors import UpstreamRejected
+from app.generation import GenerationRequest, Role
 from app.providers.inputs import as_data_uri, check, passed_on, refuse
 from app.providers.sizes import pixels
-from app.tasks.request import GenerationRequest, Role
 
 ROLES: frozenset[Role] = frozenset({"first_frame", "reference_image", "subject"})
 RESERVED = {"prompt", "base64Array", "base64", "notifyHook", "state", "model", "mode", "api_key", "key"}

@@ -5,6 +5,7 @@ from typing import ClassVar
 from urllib.parse import quote
 
 from app.errors import OutcomeUnknown, PollFailed, UpstreamError
+from app.generation import GenerationRequest
 from app.providers.addresses import origin_of
 from app.providers.base import (
     Account,
@@ -23,7 +24,6 @@ from app.providers.base import (
 from app.providers.minimax import v1, v2
 from app.providers.openai_compatible.answers import UNKNOWN_STATES
 from app.providers.refusals import look_error, submit_error
-from app.tasks.request import GenerationRequest
 
 HOST = "https://api.minimax.io"
 OLDER = ("minimax-hailuo", "t2v-01", "i2v-01", "s2v-01")

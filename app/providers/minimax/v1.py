@@ -7,11 +7,11 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from app.errors import UpstreamRejected
+from app.generation import GenerationRequest, Role
 from app.providers.inputs import as_data_uri, at_most, check, passed_on, refuse, whole_seconds
 from app.providers.openai_compatible.answers import Text
 from app.providers.refusals import Meaning
 from app.providers.sizes import pixels, tier_of
-from app.tasks.request import GenerationRequest, Role
 
 State = Literal["queued", "running", "succeeded", "failed"]
 STATES: Mapping[str, State] = {

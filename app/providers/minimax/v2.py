@@ -7,12 +7,12 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from app.errors import UpstreamRejected
+from app.generation import GenerationRequest, MediaInput, Role
 from app.providers.inputs import as_data_uri, at_most, check, passed_on, refuse, whole_seconds
 from app.providers.minimax.v1 import CODES, Base
 from app.providers.openai_compatible.answers import Text
 from app.providers.refusals import Meaning
 from app.providers.sizes import ratio_of, tier_of
-from app.tasks.request import GenerationRequest, MediaInput, Role
 
 State = Literal["queued", "running", "succeeded", "failed", "cancelled", "expired"]
 STATES: Mapping[str, State] = {

@@ -17,6 +17,7 @@ from app.errors import (
     UpstreamModerated,
     UpstreamRejected,
 )
+from app.generation import GenerationRequest
 from app.providers.account_options import options_of
 from app.providers.base import (
     ANTHROPIC_PATHS,
@@ -36,7 +37,6 @@ from app.providers.openai_compatible.answers import ImagesAnswer, VideoAnswer, i
 from app.providers.openai_compatible.options import Options
 from app.providers.openai_compatible.requests import ROLES, check, fields, files, target
 from app.providers.relay_target import RelayTarget
-from app.tasks.request import GenerationRequest
 
 ALL_KINDS: frozenset[Kind] = frozenset({"video", "image", "text"})
 DECODED = 48 * 1024

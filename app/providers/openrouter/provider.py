@@ -7,6 +7,7 @@ from urllib.parse import quote, urlsplit
 from pydantic import BaseModel, FiniteFloat
 
 from app.errors import OutcomeUnknown, PollFailed, UpstreamError, UpstreamModerated
+from app.generation import GenerationRequest
 from app.providers.addresses import origin_of
 from app.providers.base import (
     Account,
@@ -28,7 +29,6 @@ from app.providers.moderation import sounds_moderated
 from app.providers.openai_compatible.answers import UNKNOWN_STATES, Fields, Items, Text
 from app.providers.openrouter.requests import ROLES, fields_of
 from app.providers.relay_target import RelayTarget
-from app.tasks.request import GenerationRequest
 
 HOST = "https://openrouter.ai/api/v1"
 STATES: Mapping[str, Literal["queued", "running", "succeeded", "failed", "cancelled", "expired"]] = {

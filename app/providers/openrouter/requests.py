@@ -3,10 +3,10 @@
 from typing import Any
 
 from app.errors import UpstreamRejected
+from app.generation import Action, GenerationRequest, MediaInput, Role
 from app.providers.base import Operation
 from app.providers.inputs import as_data_uri, at_most, check, passed_on, refuse_unsaid, whole_seconds
 from app.providers.sizes import ratio_of, tier_of
-from app.tasks.request import Action, GenerationRequest, MediaInput, Role
 
 ROLES: frozenset[Role] = frozenset(
     {"first_frame", "last_frame", "reference_image", "reference_video", "audio"}

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 from app.errors import OutcomeUnknown, PollFailed, UpstreamBusy, UpstreamFailed, UpstreamRejected
+from app.generation import GenerationRequest, MediaInput, Role
 from app.providers.addresses import origin_of
 from app.providers.base import Account, Capabilities, Operation, Pace, PollAnswer, Provider, Submission
 from app.providers.checking import Balance
@@ -14,7 +15,6 @@ from app.providers.inputs import at_most, check, passed_on, public_address, refu
 from app.providers.pixverse.answers import Envelope, Said, SaidCredits, outcome
 from app.providers.refusals import look_error, submit_error
 from app.providers.sizes import ratio_of, tier_of
-from app.tasks.request import GenerationRequest, MediaInput, Role
 
 HOST = "https://app-api.pixverse.ai"
 PATHS = {0: "text", 1: "img", 2: "transition"}

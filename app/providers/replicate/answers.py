@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel
 
 from app.errors import PollFailed
+from app.generation import Kind
 from app.providers.base import ResultFile, Succeeded
 from app.providers.openai_compatible.answers import Fields, Text
-from app.tasks.request import Kind
 
 PERCENT = re.compile(r"(\d{1,3})%\s*\|")
 STATES: Mapping[str, Literal["queued", "running", "succeeded", "failed", "cancelled"]] = {

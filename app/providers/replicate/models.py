@@ -1,7 +1,7 @@
 """Replicate's families of models: the names of their fields, as each model's own schema has them."""
 
+from app.generation import Role
 from app.providers.hosted_models import IMAGE, Family
-from app.tasks.request import Role
 
 WIDE = ("16:9", "9:16")
 SQUARE = (*WIDE, "1:1")

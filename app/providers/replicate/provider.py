@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 from app.errors import InvalidRequest, OutcomeUnknown, UpstreamRejected
+from app.generation import GenerationRequest, Kind
 from app.providers.addresses import origin_of
 from app.providers.base import (
     Account,
@@ -24,7 +25,6 @@ from app.providers.moderation import sounds_moderated
 from app.providers.openai_compatible.answers import UNKNOWN_STATES
 from app.providers.replicate.answers import STATES, Prediction, result_of
 from app.providers.replicate.models import ANY, known_family
-from app.tasks.request import GenerationRequest, Kind
 
 HOST = "https://api.replicate.com"
 ALL_KINDS: frozenset[Kind] = frozenset({"video", "image", "audio"})

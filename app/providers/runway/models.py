@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from app.tasks.request import Role
+from app.generation import Role
 
 SaidAs = Literal["ratio", "auto", "resolution", "none"]
 """How a size is told: as one of the ratios, as ``auto_720p``, as a resolution alone, or not at all."""

@@ -7,6 +7,7 @@ from urllib.parse import quote
 from pydantic import BaseModel, BeforeValidator, Field, FiniteFloat
 
 from app.errors import OutcomeUnknown
+from app.generation import GenerationRequest
 from app.providers.addresses import origin_of
 from app.providers.base import (
     Account,
@@ -27,7 +28,6 @@ from app.providers.openai_compatible.answers import UNKNOWN_STATES, Fields, Item
 from app.providers.refusals import submit_error
 from app.providers.runway.models import makes_images, model_of
 from app.providers.runway.requests import IMAGE, body_of, path_of
-from app.tasks.request import GenerationRequest
 
 VERSION = "2024-11-06"
 State = Literal["queued", "running", "succeeded", "failed", "cancelled"]

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from app.errors import UpstreamRejected
+from app.generation import GenerationRequest
 from app.providers.inputs import refuse
 from app.providers.runway.models import Model, SaidAs
 from app.providers.sizes import pixels, ratio_of
-from app.tasks.request import GenerationRequest
 
 USUAL_TIERS = ("720p", "1080p")
 NEAR = 0.1

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from app.errors import UpstreamRejected
-from app.tasks.request import GenerationRequest
+from app.generation import GenerationRequest
 
 KEEP_SECONDS = 3600.0
 """How long the files of an operation stay once nothing changes in them."""

@@ -6,10 +6,10 @@ import re
 from pydantic import ValidationError
 
 from app.errors import OperationNotFound, UpstreamRejected
+from app.generation import GenerationRequest
 from app.providers.base import Operation
 from app.providers.studio.directives import Directives, split_directives
 from app.providers.studio.plan import FPS, MAX_PIXELS, MAX_SECONDS, MAX_SIDE, MIN_SIDE, Plan
-from app.tasks.request import GenerationRequest
 
 _SHORT_SIDES = {"360p": 360, "480p": 480, "540p": 540, "720p": 720, "1080p": 1080}
 

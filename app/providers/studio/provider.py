@@ -11,6 +11,7 @@ from typing import ClassVar, Literal
 import structlog
 
 from app.errors import PollFailed, UpstreamRejected
+from app.generation import GenerationRequest
 from app.providers.base import (
     Account,
     Capabilities,
@@ -32,7 +33,6 @@ from app.providers.studio.files import KEEP_SECONDS, input_names, remove_old, st
 from app.providers.studio.plan import MAX_PIXELS, MAX_SECONDS, RESULT_NAMES
 from app.providers.studio.planning import make_plan, original_of, read_directives, request_of
 from app.providers.studio.pool import Job, RenderPool
-from app.tasks.request import GenerationRequest
 
 CHUNK_BYTES = 1024 * 1024
 _SWEEP_EVERY = 300.0

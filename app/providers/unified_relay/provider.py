@@ -7,6 +7,7 @@ from urllib.parse import quote
 from pydantic import AliasChoices, BaseModel, Field
 
 from app.errors import OutcomeUnknown, UpstreamError, UpstreamFailed, UpstreamModerated
+from app.generation import GenerationRequest
 from app.providers.base import (
     Capabilities,
     Kind,
@@ -21,7 +22,6 @@ from app.providers.gateway import GatewayRelay, as_refused
 from app.providers.http_errors import complaint_in, retry_after_of
 from app.providers.openai_compatible.answers import UNKNOWN_STATES, Fields, Percent, State, Text
 from app.providers.unified_relay.requests import ROLES, character_fields, fields
-from app.tasks.request import GenerationRequest
 
 KINDS: frozenset[Kind] = frozenset({"video", "image", "audio", "character"})
 SCOPES: Mapping[Kind, str] = {"video": "videos", "image": "images", "audio": "audio"}

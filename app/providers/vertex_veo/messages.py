@@ -6,12 +6,12 @@ from typing import Any
 from pydantic import BaseModel
 
 from app.errors import UpstreamRejected
+from app.generation import Action, GenerationRequest, MediaInput, Role
 from app.providers.base import Capabilities, Failed, PollAnswer, ResultFile, Running, Succeeded
 from app.providers.google_errors import CANCELLED, GoogleAnswer
 from app.providers.inputs import as_base64, at_most, check, passed_on, refuse, whole_seconds
 from app.providers.openai_compatible.answers import Items, Text
 from app.providers.sizes import ratio_of, tier_of
-from app.tasks.request import Action, GenerationRequest, MediaInput, Role
 
 RATIOS = ("16:9", "9:16")
 TIERS = {"720p": 720, "1080p": 1080, "4k": 2160}

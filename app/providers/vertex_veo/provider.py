@@ -17,6 +17,7 @@ from app.errors import (
     UpstreamAuthFailed,
     UpstreamUnreachable,
 )
+from app.generation import GenerationRequest
 from app.providers.addresses import origin_of
 from app.providers.base import (
     Account,
@@ -31,7 +32,6 @@ from app.providers.base import (
 from app.providers.http import UpstreamClient
 from app.providers.vertex_veo.messages import VeoOperation, body_of, capabilities_of, facts_of, poll_answer
 from app.providers.vertex_veo.token import AccessTokens, read_service_account, token_address
-from app.tasks.request import GenerationRequest
 
 NAME = re.compile(r"projects/[^/?#]+/locations/[^/?#]+/publishers/google/models/[^/?#]+/operations/[^/?#]+")
 LONG_LOOK = 4

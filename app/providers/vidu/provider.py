@@ -5,6 +5,7 @@ from typing import ClassVar
 from urllib.parse import quote
 
 from app.errors import OutcomeUnknown, PollFailed
+from app.generation import GenerationRequest
 from app.providers.addresses import origin_of
 from app.providers.base import (
     Account,
@@ -23,7 +24,6 @@ from app.providers.openai_compatible.answers import UNKNOWN_STATES
 from app.providers.refusals import look_error, submit_error
 from app.providers.vidu import requests
 from app.providers.vidu.answers import REASONS, STATES, Credits, Nothing, Said, Task, Tasks, failure, result
-from app.tasks.request import GenerationRequest
 
 HOST = "https://api.vidu.com"
 LIST_PAGE = 100

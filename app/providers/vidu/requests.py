@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.errors import UpstreamRejected
+from app.generation import GenerationRequest, Role
 from app.providers.inputs import as_data_uri, at_most, check, passed_on, refuse, whole_seconds
 from app.providers.sizes import ratio_of, tier_of
-from app.tasks.request import GenerationRequest, Role
 
 TEXT = "/ent/v2/text2video"
 IMAGE = "/ent/v2/img2video"

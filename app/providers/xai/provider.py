@@ -6,6 +6,7 @@ from typing import ClassVar
 from urllib.parse import quote
 
 from app.errors import OutcomeUnknown, PollFailed
+from app.generation import GenerationRequest
 from app.providers.addresses import origin_of
 from app.providers.base import (
     ANTHROPIC_PATHS,
@@ -27,7 +28,6 @@ from app.providers.openai_compatible.answers import UNKNOWN_STATES
 from app.providers.relay_target import RelayTarget
 from app.providers.xai import requests
 from app.providers.xai.answers import STATES, Pictures, Refusal, Started, Video, failure, result_of
-from app.tasks.request import GenerationRequest
 
 HOST = "https://api.x.ai/v1"
 IMAGE_SECONDS = 300.0

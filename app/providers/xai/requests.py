@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.errors import UpstreamRejected
+from app.generation import Action, GenerationRequest, Kind, Role
 from app.providers.inputs import as_data_uri, at_most, check, passed_on, refuse, refuse_unsaid, whole_seconds
 from app.providers.sizes import ratio_of, tier_of
-from app.tasks.request import Action, GenerationRequest, Kind, Role
 
 RATIOS = ("16:9", "9:16", "1:1", "4:3", "3:4", "3:2", "2:3")
 PICTURE_RATIOS = (*RATIOS, "2:1", "1:2", "19.5:9", "9:19.5", "20:9", "9:20")

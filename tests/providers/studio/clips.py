@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from app.generation import GenerationRequest, MediaInput, Role
 from app.providers.base import Failed, Operation, PollAnswer, Succeeded
 from app.providers.studio.planning import make_plan
 from app.providers.studio.provider import StudioProvider
 from app.providers.studio.render import render
-from app.tasks.request import GenerationRequest, MediaInput, Role
 
 Pixels = NDArray[np.uint8]
 

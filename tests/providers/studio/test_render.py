@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from app.errors import UpstreamRejected
+from app.generation import Shot
 from app.providers.studio.planning import make_plan
-from app.tasks.request import Shot
 from tests.providers.studio.clips import difference, filling, frames_of, media, picture, rendered, wish
 
 
