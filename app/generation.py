@@ -4,7 +4,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Kind = Literal["video", "image", "audio", "character"]
+MediaKind = Literal["video", "image", "audio", "character"]
+"""What a generation makes."""
+Kind = Literal["video", "image", "audio", "character", "text"]
+"""What a model makes: text is relayed at once, everything else becomes a task."""
 Action = Literal["generate", "remix", "edit", "extend"]
 Role = Literal[
     "first_frame",
@@ -53,7 +56,7 @@ class GenerationRequest(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    kind: Kind
+    kind: MediaKind
     model: str
     prompt: str = ""
     action: Action = "generate"

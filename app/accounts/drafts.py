@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from app.accounts.standing import AccountStatus, Period, QuotaUnit
 from app.documents import read
-from app.providers.base import Kind
+from app.generation import Kind
 
 MOST_SLOTS = 100_000
 

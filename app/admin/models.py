@@ -16,7 +16,8 @@ from app.catalog.explaining import explain
 from app.catalog.presets import PRESETS
 from app.catalog.routes import ModelCard
 from app.errors import InvalidRequest, NotFound
-from app.providers.base import Capabilities, Kind
+from app.generation import Kind
+from app.providers.base import Capabilities
 
 router = APIRouter(route_class=OwnerRoute)
 

@@ -15,7 +15,7 @@ from app.dialects.gateway import check_prompt, read_size
 from app.dialects.sources import read_source
 from app.dialects.storyboard import write_storyboard
 from app.errors import InvalidRequest, NotFound
-from app.generation import GenerationRequest, Kind, MediaInput, Role, Shot
+from app.generation import GenerationRequest, MediaInput, MediaKind, Role, Shot
 from app.keys.service import Key
 from app.tasks.service import Asked, bare_id
 
@@ -126,7 +126,7 @@ async def _read(body: Body, panel: Panel) -> GenerationRequest:
     )
 
 
-def _kind(body: Body, panel: Panel, model: str) -> Kind:
+def _kind(body: Body, panel: Panel, model: str) -> MediaKind:
     """A video, where neither the request nor the model says that it is an image."""
     word = body.text("kind")
     if word not in (None, "", *MAKES):

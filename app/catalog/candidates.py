@@ -9,7 +9,8 @@ from app.catalog.documents import CandidateDocument
 from app.catalog.overrides import NOTHING, Overrides
 from app.catalog.presets import PRESETS, is_of_family
 from app.catalog.resolution import Resolution
-from app.providers.base import Account, Kind
+from app.generation import Kind
+from app.providers.base import Account
 
 ANY = "*"
 Kinds = Callable[[Account], frozenset[Kind]]

@@ -17,8 +17,7 @@ from app.catalog.capability import check_capability
 from app.catalog.casting import cast
 from app.catalog.routes import Catalog
 from app.db.tables import slots
-from app.generation import GenerationRequest
-from app.providers.base import Kind
+from app.generation import GenerationRequest, Kind
 
 Verdict = (
     Literal["chosen", "candidate", "busy", "incapable", "disabled", "expired", "cooling", "quota_exhausted"]

@@ -13,7 +13,8 @@ from app.catalog.documents import FAMILY
 from app.catalog.presets import PRESETS, Preset, is_of_family, preset_for
 from app.catalog.resolution import Resolution, resolve
 from app.errors import NoAvailableAccount, UnknownModel
-from app.providers.base import Account, Capabilities, Kind
+from app.generation import Kind
+from app.providers.base import Account, Capabilities
 
 LONGEST_RETRY_SECONDS = 8.0  # Java's SDK sleeps whatever it is told
 PATIENCE_SECONDS = 3600.0

@@ -16,8 +16,8 @@ from app.cli.opened import with_store
 from app.cli.output import err, moment, out, table
 from app.documents import read
 from app.errors import InvalidRequest, UpstreamError
+from app.generation import Kind
 from app.parts import Parts
-from app.providers.base import Kind
 from app.providers.checking import Check
 
 commands = typer.Typer(

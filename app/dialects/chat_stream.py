@@ -4,12 +4,12 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from app.catalog.presets import Reply
+from app.generation import MediaKind
 from app.tasks.status import State
 
-Kind = Literal["video", "image", "audio", "character"]
 Usage = Mapping[str, Any]
 
 DONE = b"data: [DONE]\n\n"
@@ -48,7 +48,7 @@ class TaskView:
     error_code: str | None = None
     error_message: str | None = None
     url: str | None = None
-    kind: Kind = "video"
+    kind: MediaKind = "video"
     stages: tuple[str, ...] = ()
 
     @property
@@ -160,7 +160,7 @@ def whole_step(view: TaskView) -> int:
     return min(max(int(view.progress // STEP) * STEP, 0), 100 - STEP)
 
 
-def final_content(reply: Reply, url: str, *, kind: Kind = "video", stream: bool) -> str:
+def final_content(reply: Reply, url: str, *, kind: MediaKind = "video", stream: bool) -> str:
     """What the answer says in the end, in the model's style."""
     link = url.translate(MARKUP)
     if reply == "url":
@@ -213,7 +213,7 @@ def failure_frames(body: Mapping[str, Any]) -> Iterator[bytes]:
     yield DONE
 
 
-def _noun(kind: Kind) -> str:
+def _noun(kind: MediaKind) -> str:
     return {"video": "视频", "image": "图片", "audio": "音频", "character": "角色"}[kind]
 
 

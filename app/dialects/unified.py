@@ -22,12 +22,11 @@ from app.dialects.video_options import (
     shape,
 )
 from app.errors import InvalidRequest, NotFound, UnknownModel
-from app.generation import GenerationRequest, MediaInput, Shot
+from app.generation import GenerationRequest, MediaInput, MediaKind, Shot
 from app.keys.service import Key
 
 router = APIRouter(prefix="/v2", tags=["Unified tasks"])
-Kind = Literal["video", "image", "audio"]
-SCOPES: dict[str, Kind] = {"videos": "video", "images": "image", "audio": "audio"}
+SCOPES: dict[str, MediaKind] = {"videos": "video", "images": "image", "audio": "audio"}
 SORA = ("sora-2", "sora-2-pro")
 LENGTHS = (10, 15, 25)
 ONLY_PRO = 25
@@ -80,7 +79,7 @@ async def get(scope: str, name: str, request: Request, *, key: Caller, services:
     return JSONResponse(unified_object(task, services.links(request, task)))
 
 
-async def _read(body: Body, services: Gateway, key: Key, *, kind: Kind) -> GenerationRequest:
+async def _read(body: Body, services: Gateway, key: Key, *, kind: MediaKind) -> GenerationRequest:
     prompt = body.required_text("prompt")
     preset = _preset(body.required_text("model"), kind)
     check_prompt(prompt, param="prompt")
@@ -113,13 +112,13 @@ async def _read(body: Body, services: Gateway, key: Key, *, kind: Kind) -> Gener
     return wanted.model_copy(update={"media": tuple(media)})
 
 
-def _kind(scope: str) -> Kind:
+def _kind(scope: str) -> MediaKind:
     if scope not in SCOPES:
         raise NotFound(f"There is no scope {scope[:100]}; there are {', '.join(SCOPES)}")
     return SCOPES[scope]
 
 
-def _preset(model: str, kind: Kind) -> Preset:
+def _preset(model: str, kind: MediaKind) -> Preset:
     """Raises ``UnknownModel`` for a name that makes something else."""
     if model in PRESETS and PRESETS[model].kind != kind:
         raise UnknownModel(model)

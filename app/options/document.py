@@ -42,10 +42,10 @@ Address = Annotated[str, AfterValidator(web_address)]
 OptionalAddress = Annotated[str, AfterValidator(lambda text: web_address(text) if text.strip() else "")]
 
 
-Kind = TypeVar("Kind", bound=Document)
+DocumentType = TypeVar("DocumentType", bound=Document)
 
 
-def read_document(kind: type[Kind], wanted: Mapping[str, Any]) -> Kind:
+def read_document(kind: type[DocumentType], wanted: Mapping[str, Any]) -> DocumentType:
     """Raises ``InvalidRequest`` that names the field as ``resolvers.0.url``."""
     return read(kind, wanted, whole=kind.document)
 

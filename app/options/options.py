@@ -15,7 +15,7 @@ from app.db.session import DATABASE_AWAY, Database
 from app.errors import FilmgateError
 from app.options.document import (
     Document,
-    Kind,
+    DocumentType,
     masked,
     opened,
     read_document,
@@ -38,7 +38,7 @@ class Options:
         self._seconds = seconds
         self._cache: dict[str, tuple[float, Document]] = {}
 
-    async def read(self, kind: type[Kind]) -> Kind:
+    async def read(self, kind: type[DocumentType]) -> DocumentType:
         """With its secrets, to be used. Raises ``SettingsInvalid`` under another root key."""
         found = self._cache.get(kind.document)
         if found is None or found[0] < time.monotonic():
@@ -47,7 +47,7 @@ class Options:
         assert isinstance(found[1], kind)
         return found[1]
 
-    async def read_if_possible(self, kind: type[Kind]) -> Kind:
+    async def read_if_possible(self, kind: type[DocumentType]) -> DocumentType:
         """Never raises: what was last read, or the defaults, while the store can't say."""
         try:
             return await self.read(kind)
@@ -60,14 +60,14 @@ class Options:
         """Every field; secrets as ``MASK``, or empty where there is none."""
         return masked(await self.read(kind))
 
-    async def write(self, kind: type[Kind], wanted: Mapping[str, Any]) -> Kind:
+    async def write(self, kind: type[DocumentType], wanted: Mapping[str, Any]) -> DocumentType:
         """Replace a document; secrets that ``wanted`` leaves out are kept. Raises ``InvalidRequest``."""
         async with self._database.write() as connection:
             return await self.write_within(connection, kind, wanted)
 
     async def write_within(
-        self, connection: AsyncConnection, kind: type[Kind], wanted: Mapping[str, Any]
-    ) -> Kind:
+        self, connection: AsyncConnection, kind: type[DocumentType], wanted: Mapping[str, Any]
+    ) -> DocumentType:
         """As ``write``, in the caller's transaction."""
         old = await self._load(connection, kind)
         new = read_document(kind, with_kept_secrets(wanted, old))
@@ -77,7 +77,7 @@ class Options:
         self._cache.pop(kind.document, None)
         return new
 
-    async def _load(self, connection: AsyncConnection, kind: type[Kind]) -> Kind:
+    async def _load(self, connection: AsyncConnection, kind: type[DocumentType]) -> DocumentType:
         query = sa.select(options.c.value).where(options.c.name == kind.document)
         text = (await connection.execute(query)).scalar()
         place = sealed_places.document(kind.document)

@@ -12,12 +12,11 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.errors import OutcomeUnknown, UpstreamAuthFailed, UpstreamError
-from app.generation import GenerationRequest, Role
+from app.generation import GenerationRequest, Kind, Role
 from app.providers.checking import Balance, Check, knocked
 from app.providers.http import UpstreamClient
 from app.providers.relay_target import RelayTarget
 
-Kind = Literal["video", "image", "audio", "character", "text"]
 ANTHROPIC_PATHS = frozenset({"messages", "messages/count_tokens"})
 """Paths of Anthropic's API: a server that speaks OpenAI's does not speak them for that alone."""
 

@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 from pydantic import BaseModel
 
 from app.errors import OutcomeUnknown, UpstreamFailed, UpstreamModerated, UpstreamRejected
-from app.generation import Action, GenerationRequest, Role
-from app.providers.base import Capabilities, Kind, Operation, PollAnswer, Submission
+from app.generation import Action, GenerationRequest, Kind, Role
+from app.providers.base import Capabilities, Operation, PollAnswer, Submission
 from app.providers.gateway import GatewayRelay, as_refused, file_kind, storyboard, without
 from app.providers.gateway_names import SECONDS, is_named, named
 from app.providers.http_errors import complaint_in

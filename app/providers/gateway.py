@@ -15,13 +15,12 @@ from app.errors import (
     UpstreamFailed,
     UpstreamRejected,
 )
-from app.generation import GenerationRequest
+from app.generation import GenerationRequest, Kind
 from app.providers.account_options import options_of
 from app.providers.addresses import origin_of
 from app.providers.base import (
     Account,
     Failed,
-    Kind,
     Operation,
     Pace,
     PollAnswer,

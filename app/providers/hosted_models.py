@@ -8,13 +8,13 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from app.errors import InvalidRequest, UpstreamRejected
-from app.generation import GenerationRequest, Kind, MediaInput, Role
+from app.generation import GenerationRequest, MediaInput, MediaKind, Role
 from app.providers.base import Account
 from app.providers.inputs import as_data_uri, check, passed_on, refuse, refuse_unsaid, whole_seconds
 from app.providers.sizes import pixels, ratio_of, tier_of
 
-VIDEO: frozenset[Kind] = frozenset({"video"})
-IMAGE: frozenset[Kind] = frozenset({"image"})
+VIDEO: frozenset[MediaKind] = frozenset({"video"})
+IMAGE: frozenset[MediaKind] = frozenset({"image"})
 RATIOS = ("16:9", "9:16", "1:1", "4:3", "3:4", "3:2", "2:3", "21:9")
 TIERS: Mapping[str, int] = {"480p": 480, "720p": 720, "1080p": 1080, "4k": 2160}
 RESERVED = {
@@ -33,7 +33,7 @@ class Family:
     """How one family of models names what we can say. ``start`` is how its models' names begin."""
 
     start: tuple[str, ...] = ()
-    kinds: frozenset[Kind] = VIDEO
+    kinds: frozenset[MediaKind] = VIDEO
     fields: Mapping[Role, str] = field(default_factory=dict)
     """The field of an input that there is one of."""
     lists: Mapping[Role, str] = field(default_factory=dict)

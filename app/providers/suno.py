@@ -6,13 +6,12 @@ from typing import Any, ClassVar
 from pydantic import BaseModel
 
 from app.errors import InvalidRequest, OperationNotFound, OutcomeUnknown, PollFailed, UpstreamRejected
-from app.generation import GenerationRequest
+from app.generation import GenerationRequest, Kind
 from app.providers.addresses import origin_of
 from app.providers.base import (
     Account,
     Capabilities,
     Failed,
-    Kind,
     Operation,
     Pace,
     PollAnswer,

@@ -15,7 +15,8 @@ from app.catalog.presets import PRESETS
 from app.catalog.routes import Catalog
 from app.db.session import DATABASE_AWAY
 from app.errors import FilmgateError, InvalidRequest, NoAvailableAccount, Unavailable, UnknownModel
-from app.providers.base import Account, Kind
+from app.generation import Kind
+from app.providers.base import Account
 
 log = structlog.get_logger()
 LOOK_SECONDS = 1.0

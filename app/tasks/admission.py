@@ -19,7 +19,7 @@ from app.catalog.turns import Turns
 from app.db.session import DATABASE_AWAY, Database
 from app.db.tables import slots, tasks, timeline
 from app.errors import FilmgateError
-from app.providers.base import Kind
+from app.generation import Kind
 from app.tasks.engine import Engine
 from app.tasks.events import Events
 from app.tasks.rooms import Choice, Ledger

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.generation import Kind
+from app.generation import MediaKind
 from app.tasks.status import State
 
 
@@ -11,7 +11,7 @@ from app.tasks.status import State
 class Chosen:
     """Each part that is set narrows it. ``since`` in UTC seconds."""
 
-    kind: Kind | None = None
+    kind: MediaKind | None = None
     states: Sequence[State] = ()
     model: str | None = None
     ids: Sequence[str] | None = None

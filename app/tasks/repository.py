@@ -13,7 +13,8 @@ from app.accounts import leaving
 from app.db.session import Database
 from app.db.tables import receipts, slots, tasks, timeline
 from app.errors import NoAvailableAccount
-from app.providers.base import Kind, Operation
+from app.generation import Kind
+from app.providers.base import Operation
 from app.tasks import billing
 from app.tasks.chosen import Chosen
 from app.tasks.status import OPEN, TERMINAL, State, may_move

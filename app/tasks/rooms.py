@@ -11,7 +11,7 @@ from app.accounts import cooling
 from app.accounts.standing import WHOLE, Quota
 from app.catalog.candidates import Candidate
 from app.catalog.turns import Turns
-from app.providers.base import Kind
+from app.generation import Kind
 
 NOTHING = Decimal(0)
 ONE = Decimal(1)

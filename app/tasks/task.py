@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.generation import GenerationRequest, Kind
+from app.generation import GenerationRequest, MediaKind
 from app.media.delivery.links import Delivered
 from app.providers.base import Operation
 from app.tasks.status import TERMINAL, State
@@ -53,7 +53,7 @@ class Task:
     owner: str
     key_id: str
     dialect: str
-    kind: Kind
+    kind: MediaKind
     model: str
     state: State
     epoch: int

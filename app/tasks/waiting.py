@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.catalog.turns import Turns
 from app.db.tables import slots, tasks
-from app.providers.base import Kind
+from app.generation import Kind
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 Group = tuple[Kind, str]

@@ -19,7 +19,6 @@ from app.dialects.chat_stream import (
     KEEP_ALIVE,
     QUEUED,
     STAGES,
-    Kind,
     ProgressNarrator,
     TaskView,
     character_lines,
@@ -30,6 +29,7 @@ from app.dialects.chat_stream import (
     stream_for,
     whole_step,
 )
+from app.generation import MediaKind
 from app.tasks.status import State
 
 URL = "https://example.com/video.mp4"
@@ -98,7 +98,7 @@ def test_lines_of_the_return_format_manual() -> None:
 @pytest.mark.parametrize(
     ("kind", "noun"), [("image", "图片"), ("audio", "音频"), ("character", "角色"), ("video", "视频")]
 )
-def test_the_line_names_what_is_made(kind: Kind, noun: str) -> None:
+def test_the_line_names_what_is_made(kind: MediaKind, noun: str) -> None:
     assert told("html", view(kind=kind)) == [f"{noun}生成中...\n"]
 
 
@@ -157,7 +157,7 @@ def test_lines_never_repeat_go_back_or_sound_like_an_error(reply: Reply, views: 
 
 # ---- final content -----------------------------------------------------------------------------
 
-FINAL: list[tuple[Reply, Kind, bool, str]] = [
+FINAL: list[tuple[Reply, MediaKind, bool, str]] = [
     ("link", "video", True, f"视频生成成功！[点击这里]({URL})"),  # chat-video manual §4.1
     ("link", "video", False, f"✅ 视频生成成功，[点击这里]({URL}) 查看视频~~~\n\n"),  # platform manual, Chat
     ("url", "video", True, URL),  # return-format manual §1
@@ -170,7 +170,7 @@ FINAL: list[tuple[Reply, Kind, bool, str]] = [
 
 
 @pytest.mark.parametrize(("reply", "kind", "stream", "content"), FINAL)
-def test_final_content(reply: Reply, kind: Kind, stream: bool, content: str) -> None:
+def test_final_content(reply: Reply, kind: MediaKind, stream: bool, content: str) -> None:
     assert final_content(reply, URL, kind=kind, stream=stream) == content
 
 

@@ -10,8 +10,9 @@ import httpx2
 import pytest
 from openai import OpenAI
 
+from app.generation import Kind
 from app.parts import Parts
-from app.providers.base import Account, Kind
+from app.providers.base import Account
 from tests.serving import KEY, GatewayProcess
 from tests.upstream import FakeUpstream
 from tests.upstream.vendors.anthropic import AnthropicServer

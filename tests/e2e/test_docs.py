@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from app.generation import Kind
 from app.parts import Parts
-from app.providers.base import Account, Kind
+from app.providers.base import Account
 from tests.conftest import leave_out
 from tests.serving import KEY, ROOT, GatewayProcess
 from tests.upstream import FakeUpstream

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.errors import UpstreamRejected
-from app.generation import GenerationRequest, Kind, Role
+from app.generation import GenerationRequest, MediaKind, Role
 from app.providers.inputs import as_data_uri, at_most, check, passed_on, refuse
 from app.providers.sizes import pixels
 
-IMAGE: frozenset[Kind] = frozenset({"image"})
+IMAGE: frozenset[MediaKind] = frozenset({"image"})
 TIERS = {"1K": 1024, "2K": 2048, "3K": 3072, "4K": 4096}
 RATIOS = {"1:1", "4:3", "3:4", "16:9", "9:16", "3:2", "2:3", "21:9", "9:21"}
 ROUND = 16

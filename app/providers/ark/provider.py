@@ -8,7 +8,7 @@ from urllib.parse import quote
 from pydantic import BaseModel
 
 from app.errors import OutcomeUnknown, PollFailed
-from app.generation import GenerationRequest
+from app.generation import GenerationRequest, Kind
 from app.providers.absence import Absences
 from app.providers.account_options import options_of
 from app.providers.addresses import origin_of
@@ -18,7 +18,6 @@ from app.providers.base import (
     ANTHROPIC_PATHS,
     Account,
     Capabilities,
-    Kind,
     Operation,
     Pace,
     PollAnswer,

@@ -4,8 +4,7 @@ from collections.abc import Collection
 from typing import Any, Literal
 
 from app.errors import UpstreamRejected
-from app.generation import Action, GenerationRequest, Role
-from app.providers.base import Kind
+from app.generation import Action, GenerationRequest, Kind, Role
 from app.providers.gateway import storyboard, without
 from app.providers.gateway_names import SECONDS, is_named, named, orientation, spoken_seconds, wants_hd
 from app.providers.inputs import as_data_uri, check, passed_on, refuse

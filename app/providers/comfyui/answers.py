@@ -11,9 +11,9 @@ from app.providers.comfyui.workflow import Workflow
 from app.providers.http_errors import Complaint, complaint_in, submit_refused
 from app.providers.openai_compatible.answers import UNKNOWN_STATES, Fields, Items, Text
 
-Kind = Literal["video", "image", "audio"]
+OutputKind = Literal["video", "image", "audio"]
 
-TYPES: Mapping[str, tuple[Kind, str]] = {
+TYPES: Mapping[str, tuple[OutputKind, str]] = {
     "mp4": ("video", "video/mp4"),
     "webm": ("video", "video/webm"),
     "mov": ("video", "video/quicktime"),
@@ -101,7 +101,7 @@ class Entry(BaseModel):
             data = {part: str(where.get(part, "")) for part in ("filename", "subfolder", "type")}
             yield ResultFile(made, content_type, data=data)
 
-    def _named(self, node: str | None) -> Iterator[tuple[Kind, str, dict[str, Any]]]:
+    def _named(self, node: str | None) -> Iterator[tuple[OutputKind, str, dict[str, Any]]]:
         for name, output in self.outputs.items():
             if isinstance(output, dict) and node in (None, name):
                 yield from _files_in(output)
@@ -127,7 +127,7 @@ def holds(items: list[Any], prompt: str) -> bool:
     return any(isinstance(item, list) and len(item) > 1 and item[1] == prompt for item in items)
 
 
-def _files_in(output: dict[str, Any]) -> Iterator[tuple[Kind, str, dict[str, Any]]]:
+def _files_in(output: dict[str, Any]) -> Iterator[tuple[OutputKind, str, dict[str, Any]]]:
     # The lists' names say little: videos come as "images", "gifs" or "video".
     for files in output.values():
         for file in files if isinstance(files, list) else []:

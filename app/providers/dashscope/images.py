@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.errors import UpstreamRejected
-from app.generation import GenerationRequest, Kind, Role
+from app.generation import GenerationRequest, MediaKind, Role
 from app.providers.inputs import as_data_uri, at_most, check, passed_on, refuse
 from app.providers.sizes import pixels
 
@@ -17,7 +17,7 @@ PATHS = {
     "direct": f"{SERVICES}/multimodal-generation/generation",
 }
 """``direct`` answers with the picture, the others with a task. ``messages`` and ``direct`` take a conversation."""
-IMAGE: frozenset[Kind] = frozenset({"image"})
+IMAGE: frozenset[MediaKind] = frozenset({"image"})
 TIERS = {"1K": 1024, "2K": 2048, "4K": 4096}
 QWEN_SIZES = ("1664*928", "1472*1104", "1328*1328", "1104*1472", "928*1664")
 ROUND = 16

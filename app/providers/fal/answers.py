@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from app.errors import OutcomeUnknown, UpstreamError, UpstreamQuotaExhausted
-from app.generation import Kind
+from app.generation import MediaKind
 from app.providers.base import Failed, ResultFile, Succeeded
 from app.providers.http_errors import Complaint, complaint_in, submit_refused
 from app.providers.openai_compatible.answers import Fields, Items, Text
@@ -22,7 +22,7 @@ ENDS: Mapping[str, str] = {
     "startup_timeout": "expired",
 }
 NO_MONEY = ("exhausted balance", "user is locked", "insufficient balance")
-TYPES: Mapping[Kind, str] = {"video": "video/mp4", "image": "image/png", "audio": "audio/mpeg"}
+TYPES: Mapping[MediaKind, str] = {"video": "video/mp4", "image": "image/png", "audio": "audio/mpeg"}
 PLACES: Mapping[str, Literal["video", "image", "audio"]] = {
     "video": "video",
     "videos": "video",
@@ -95,7 +95,7 @@ def failure(kind: str, message: str) -> Failed:
     return Failed(ENDS.get(kind, "upstream_error"), message or kind)
 
 
-def files_of(result: Result, *, kind: Kind, inference: Any) -> Succeeded | None:
+def files_of(result: Result, *, kind: MediaKind, inference: Any) -> Succeeded | None:
     """Its files, without those of other kinds than the wanted one; None when it names none.
 
     ``inference`` is in seconds.

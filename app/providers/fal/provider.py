@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from app.errors import InvalidRequest, OutcomeUnknown, PollFailed, UpstreamRejected
-from app.generation import GenerationRequest, Kind
+from app.generation import GenerationRequest, MediaKind
 from app.providers.addresses import origin_of
 from app.providers.base import (
     Account,
@@ -30,7 +30,7 @@ from app.providers.openai_compatible.answers import UNKNOWN_STATES
 
 HOST = "https://queue.fal.run"
 MODEL = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)+", re.ASCII)
-ALL_KINDS: frozenset[Kind] = frozenset({"video", "image", "audio"})
+ALL_KINDS: frozenset[MediaKind] = frozenset({"video", "image", "audio"})
 PATH = re.compile(r"(/(?!\.)[\w.-]+)+", re.ASCII)
 PASSING = {408, 425, 429, 502, 503}
 """Answers to the question for a result that say nothing of the work itself."""
@@ -111,7 +111,7 @@ class Fal(Provider):
     async def cancel(self, operation: Operation) -> bool:
         return await self.http.put(f"{operation.data['path']}/cancel")
 
-    async def _result(self, path: str, status: Status, *, kind: Kind) -> PollAnswer:
+    async def _result(self, path: str, status: Status, *, kind: MediaKind) -> PollAnswer:
         if status.error or status.error_type:
             return failure(status.error_type, self.http.cleaned(status.error or status.error_type))
         answer = await self.http.get(path, answer=Result, even_if=lambda said: said.refused)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from app.errors import UpstreamRejected
-from app.generation import Action, GenerationRequest, Kind, MediaInput, Role
+from app.generation import Action, GenerationRequest, MediaInput, MediaKind, Role
 from app.providers.base import Capabilities, Operation
 from app.providers.inputs import as_base64, at_most, check, passed_on, public_address, refuse
 from app.providers.sizes import ratio_of, tier_of
@@ -13,7 +13,7 @@ PATH = "/generations"
 VIDEO_RATIOS = ("16:9", "9:16", "1:1", "4:3", "3:4", "21:9")
 IMAGE_RATIOS = ("1:1", "16:9", "9:16", "4:3", "3:4", "3:2", "2:3", "2:1", "1:2", "3:1", "1:3", "21:9")
 TIERS = {"360p": 360, "540p": 540, "720p": 720, "1080p": 1080}
-KINDS: frozenset[Kind] = frozenset({"video", "image"})
+KINDS: frozenset[MediaKind] = frozenset({"video", "image"})
 ACTIONS: frozenset[Action] = frozenset({"generate", "remix", "edit", "extend"})
 VIDEO_ROLES: frozenset[Role] = frozenset({"first_frame", "last_frame", "source_video"})
 IMAGE_ROLES: frozenset[Role] = frozenset({"reference_image"})

@@ -3,7 +3,7 @@
 from typing import Any
 
 from app.errors import UpstreamRejected
-from app.generation import Action, GenerationRequest, Kind, Role
+from app.generation import Action, GenerationRequest, MediaKind, Role
 from app.providers.base import Capabilities, Operation
 from app.providers.inputs import at_most, check, passed_on, public_address, refuse
 from app.providers.sizes import ratio_of, tier_of
@@ -11,7 +11,7 @@ from app.providers.sizes import ratio_of, tier_of
 HOST = "https://api.lumalabs.ai/dream-machine/v1"
 RATIOS = ("1:1", "16:9", "9:16", "4:3", "3:4", "21:9", "9:21")
 TIERS = {"540p": 540, "720p": 720, "1080p": 1080, "4k": 2160}
-KINDS: frozenset[Kind] = frozenset({"video", "image"})
+KINDS: frozenset[MediaKind] = frozenset({"video", "image"})
 ACTIONS: frozenset[Action] = frozenset({"generate", "edit", "extend"})
 VIDEO_ROLES: frozenset[Role] = frozenset({"first_frame", "last_frame", "source_video"})
 IMAGE_ROLES: frozenset[Role] = frozenset({"reference_image"})

@@ -7,7 +7,7 @@ from urllib.parse import quote
 from pydantic import BaseModel, RootModel, ValidationError
 
 from app.errors import InvalidRequest, OperationNotFound, OutcomeUnknown, PollFailed
-from app.generation import GenerationRequest
+from app.generation import GenerationRequest, Kind
 from app.providers.absence import Absences
 from app.providers.account_options import options_of
 from app.providers.addresses import origin_of
@@ -15,7 +15,6 @@ from app.providers.base import (
     Account,
     Capabilities,
     Failed,
-    Kind,
     Operation,
     Pace,
     PollAnswer,

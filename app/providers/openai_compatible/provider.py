@@ -17,13 +17,12 @@ from app.errors import (
     UpstreamModerated,
     UpstreamRejected,
 )
-from app.generation import GenerationRequest
+from app.generation import GenerationRequest, Kind
 from app.providers.account_options import options_of
 from app.providers.base import (
     ANTHROPIC_PATHS,
     Account,
     Capabilities,
-    Kind,
     Operation,
     PollAnswer,
     Provider,

@@ -4,12 +4,12 @@ from typing import Any
 from urllib.parse import quote
 
 from app.errors import UpstreamRejected
-from app.generation import GenerationRequest, Kind, MediaInput, Role
+from app.generation import GenerationRequest, MediaInput, MediaKind, Role
 from app.providers.base import Operation
 from app.providers.http import FormFile
 from app.providers.inputs import passed_on
 
-KINDS: frozenset[Kind] = frozenset({"video", "image"})
+KINDS: frozenset[MediaKind] = frozenset({"video", "image"})
 ROLES: frozenset[Role] = frozenset({"first_frame", "reference_image", "source_video"})
 RESERVED = {
     "model",

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel
 
 from app.errors import PollFailed
-from app.generation import Kind
+from app.generation import MediaKind
 from app.providers.base import ResultFile, Succeeded
 from app.providers.openai_compatible.answers import Fields, Text
 
@@ -58,7 +58,7 @@ class Prediction(BaseModel):
         return min(float(found[-1]), 100.0) if found else None
 
 
-def result_of(prediction: Prediction, kind: Kind) -> Succeeded:
+def result_of(prediction: Prediction, kind: MediaKind) -> Succeeded:
     """Its files. Raises ``PollFailed`` when it names none."""
     files = [_file(link, kind) for link in prediction.links]
     if not files:
@@ -68,7 +68,7 @@ def result_of(prediction: Prediction, kind: Kind) -> Succeeded:
     return Succeeded(tuple(wanted), usage=usage)
 
 
-def _file(link: str, kind: Kind) -> ResultFile:
+def _file(link: str, kind: MediaKind) -> ResultFile:
     ending = urlsplit(link).path.rsplit(".", 1)[-1].lower()
     made, content_type = ENDINGS.get(ending) or TYPES[kind]
     return ResultFile(made, content_type, url=link)

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 from app.errors import InvalidRequest, OutcomeUnknown, UpstreamRejected
-from app.generation import GenerationRequest, Kind
+from app.generation import GenerationRequest, MediaKind
 from app.providers.addresses import origin_of
 from app.providers.base import (
     Account,
@@ -27,7 +27,7 @@ from app.providers.replicate.answers import STATES, Prediction, result_of
 from app.providers.replicate.models import ANY, known_family
 
 HOST = "https://api.replicate.com"
-ALL_KINDS: frozenset[Kind] = frozenset({"video", "image", "audio"})
+ALL_KINDS: frozenset[MediaKind] = frozenset({"video", "image", "audio"})
 MODEL = re.compile(r"(?:(deployments)/)?([\w.-]+)/([\w.-]+?)(?::(\w+))?", re.ASCII)
 DEADLINE = re.compile(r"(?=.)(\d+h)?(\d+m)?(\d+s)?", re.ASCII)
 

@@ -3,14 +3,14 @@
 from typing import Any
 
 from app.errors import UpstreamRejected
-from app.generation import Action, GenerationRequest, Kind, MediaInput
+from app.generation import Action, GenerationRequest, MediaInput, MediaKind
 from app.providers.inputs import as_data_uri, at_most, check, passed_on, refuse, whole_seconds
 from app.providers.runway.models import UNKNOWN, Model, SaidAs, model_of
 from app.providers.runway.sizes import size_fields
 
 IMAGE, TEXT = "/v1/text_to_image", "/v1/text_to_video"
 FRAMES, EDIT = "/v1/image_to_video", "/v1/video_to_video"
-KINDS: frozenset[Kind] = frozenset({"video", "image"})
+KINDS: frozenset[MediaKind] = frozenset({"video", "image"})
 ACTIONS: frozenset[Action] = frozenset({"generate", "edit", "extend", "remix"})
 RESERVED = frozenset(
     {"model", "prompt", "promptText", "promptImage", "promptVideo", "videoUri", "duration", "ratio", "seed"}

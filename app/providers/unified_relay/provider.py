@@ -7,10 +7,9 @@ from urllib.parse import quote
 from pydantic import AliasChoices, BaseModel, Field
 
 from app.errors import OutcomeUnknown, UpstreamError, UpstreamFailed, UpstreamModerated
-from app.generation import GenerationRequest
+from app.generation import GenerationRequest, Kind
 from app.providers.base import (
     Capabilities,
-    Kind,
     Operation,
     PollAnswer,
     Queued,

@@ -5,8 +5,8 @@ from collections.abc import Collection
 from typing import Any
 
 from app.errors import UpstreamRejected
-from app.generation import Action, GenerationRequest, Role
-from app.providers.base import Kind, Operation
+from app.generation import Action, GenerationRequest, Kind, Role
+from app.providers.base import Operation
 from app.providers.gateway import without
 from app.providers.gateway_names import HD_FROM
 from app.providers.inputs import as_data_uri, check, passed_on, public_address, refuse

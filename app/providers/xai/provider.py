@@ -6,13 +6,12 @@ from typing import ClassVar
 from urllib.parse import quote
 
 from app.errors import OutcomeUnknown, PollFailed
-from app.generation import GenerationRequest
+from app.generation import GenerationRequest, Kind
 from app.providers.addresses import origin_of
 from app.providers.base import (
     ANTHROPIC_PATHS,
     Account,
     Capabilities,
-    Kind,
     Operation,
     Pace,
     PollAnswer,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.errors import UpstreamRejected
-from app.generation import Action, GenerationRequest, Kind, Role
+from app.generation import Action, GenerationRequest, MediaKind, Role
 from app.providers.inputs import as_data_uri, at_most, check, passed_on, refuse, refuse_unsaid, whole_seconds
 from app.providers.sizes import ratio_of, tier_of
 
@@ -24,14 +24,14 @@ RESERVED = {
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    kinds: frozenset[Kind]
+    kinds: frozenset[MediaKind]
     roles: frozenset[Role]
     seconds: tuple[float, float] | None = None
     tiers: tuple[str, ...] = ("480p", "720p", "1080p")
 
 
 VIDEO_ROLES: frozenset[Role] = frozenset({"first_frame", "reference_image", "source_video"})
-VIDEOS: frozenset[Kind] = frozenset({"video"})
+VIDEOS: frozenset[MediaKind] = frozenset({"video"})
 PLAIN = Model(VIDEOS, VIDEO_ROLES, (1, 15), ("480p", "720p"))
 NEWER = Model(VIDEOS, VIDEO_ROLES | {"last_frame"}, (1, 15))
 PICTURES = Model(frozenset({"image"}), frozenset({"first_frame", "reference_image"}))
