@@ -7,32 +7,32 @@ import httpx2
 import structlog
 
 from app.accounts.pool import AccountPool
-from app.catalog.routes import Catalog
+from app.catalog.catalog import Catalog
+from app.components import Components, MoneyServices
 from app.db import revision
 from app.db.session import DATABASE_AWAY, Database
 from app.errors import SettingsInvalid
-from app.keys.limits import Limiter, LocalLimiter
+from app.keys.limits import LocalLimiter, RateLimiter
 from app.keys.service import KeyRing
-from app.media.delivery.chain import Chain
-from app.media.fetch import Fetcher
+from app.media.delivery.chain import DeliveryChain
+from app.media.fetch import MediaFetcher
 from app.media.guard import GuardedTransport, OutboundGuard
-from app.media.inspect import Inspector
+from app.media.inspection import MediaInspector
 from app.media.links import LinkSigner
 from app.media.store import MediaStore
-from app.options.options import Options
-from app.parts import Books, Parts
+from app.options.repository import OptionsRepository
 from app.providers import registry
 from app.providers.base import Account
-from app.providers.http import Timeouts
+from app.providers.http import UpstreamTimeouts
 from app.settings import Settings
-from app.tasks.characters import Characters
-from app.tasks.events import Events
+from app.tasks.characters import CharacterLibrary
+from app.tasks.notifications import NotificationHub
 from app.tasks.repository import TaskRepository
 from app.tasks.service import TaskService
 from app.vault import Vault
-from app.webhooks.endpoints import Endpoints
+from app.webhooks.endpoints import EndpointRepository
 from app.webhooks.notices import OperatorNotices
-from app.webhooks.sender import Sender
+from app.webhooks.sender import WebhookSender
 
 log = structlog.get_logger()
 STUDIO_ID = "studio"
@@ -41,20 +41,19 @@ STUDIO_ID = "studio"
 UPSTREAM_CONNECTIONS = httpx2.Limits(max_connections=2000, max_keepalive_connections=8, keepalive_expiry=2.0)
 
 
-async def assemble(settings: Settings) -> Parts:
+async def assemble_components(settings: Settings) -> Components:
     """Open the store, bring it to this version, and build. Raises ``SettingsInvalid`` with one clear line."""
-    database = await _open_database(settings)
-    store = _store(settings)
+    database, store = await _open_database(settings), _open_store(settings)
     guard = OutboundGuard(settings.outbound_allow_list)
-    transport = guard.transport(ports=None, limits=UPSTREAM_CONNECTIONS)
-    options = Options(database, vault := open_vault(settings))
-    pool = _pool(settings, database, vault, transport=transport)
-    events = Events(postgres_url=database.url if database.is_postgres else None)
+    transport = guard.http_transport(ports=None, limits=UPSTREAM_CONNECTIONS)
+    options = OptionsRepository(database, vault := open_vault(settings))
+    pool = _create_pool(settings, database, vault, transport=transport)
+    events = NotificationHub(postgres_url=database.url if database.is_postgres else None)
     repository = TaskRepository(database)
     catalog = Catalog(pool, patience_seconds=settings.task_deadline_seconds)
-    inspector = Inspector()
-    characters = Characters(database, store, inspector)
-    books = Books.open(database)
+    inspector = MediaInspector()
+    characters = CharacterLibrary(database, store, inspector)
+    books = MoneyServices.open(database)
     tasks = TaskService(
         repository=repository,
         catalog=catalog,
@@ -65,44 +64,45 @@ async def assemble(settings: Settings) -> Parts:
         deadline_seconds=settings.task_deadline_seconds,
     )
     await catalog.refresh()
-    notices = await _notices(database, options, sender := Sender(guard.transport()), pool=pool)
+    sender = WebhookSender(guard.http_transport())
+    notices = await _start_notices(database, options, sender, pool=pool)
     await events.start()
-    return Parts(
+    return Components(
         settings=settings,
         database=database,
         vault=vault,
         options=options,
         store=store,
-        chain=Chain(options, store, guard),
+        chain=DeliveryChain(options, store, guard),
         guard=guard,
-        fetcher=Fetcher(guard),
+        fetcher=MediaFetcher(guard),
         inspector=inspector,
         transport=transport,
         pool=pool,
         catalog=catalog,
-        keys=KeyRing(database, vault, limiter=_limiter(settings)),
-        books=books,
+        keys=KeyRing(database, vault, limiter=_create_limiter(settings)),
+        money=books,
         events=events,
         repository=repository,
         tasks=tasks,
         characters=characters,
-        signer=LinkSigner(vault.derive_all("signed-link"), settings.link_ttl_seconds),
+        signer=LinkSigner(vault.derive_keys("signed-link"), settings.link_ttl_seconds),
         sender=sender,
-        endpoints=Endpoints(database, vault, sender, plain=guard.lists),
+        endpoints=EndpointRepository(database, vault, sender, plain=guard.lists_host),
         notices=notices,
     )
 
 
-def _store(settings: Settings) -> MediaStore:
+def _open_store(settings: Settings) -> MediaStore:
     folder = settings.data_dir / "files"
     return MediaStore.open(settings.storage_url, folder=folder, endpoint=settings.s3_endpoint)
 
 
-async def _notices(
-    database: Database, options: Options, sender: Sender, *, pool: AccountPool
+async def _start_notices(
+    database: Database, options: OptionsRepository, sender: WebhookSender, *, pool: AccountPool
 ) -> OperatorNotices:
     notices = OperatorNotices(database, options, sender)
-    pool.on_notice(lambda notice: notices.tell(notice.topic, notice.data))
+    pool.on_notice(lambda notice: notices.notify(notice.topic, notice.data))
     await notices.start()
     return notices
 
@@ -112,25 +112,27 @@ def open_vault(settings: Settings) -> Vault:
     return Vault.open(secret_key=secret, data_dir=settings.data_dir, old_secrets=settings.old_secrets)
 
 
-def _limiter(settings: Settings) -> Limiter:
+def _create_limiter(settings: Settings) -> RateLimiter:
     if settings.redis_url is None:
         return LocalLimiter()
     # Loaded only where it is used: Redis' client is 8 MB.
-    shared: Limiter = importlib.import_module("app.keys.shared_limits").SharedLimiter(
+    shared: RateLimiter = importlib.import_module("app.keys.shared_limits").SharedLimiter(
         settings.redis_url.get_secret_value()
     )
     return shared
 
 
-def _pool(
+def _create_pool(
     settings: Settings, database: Database, vault: Vault, *, transport: GuardedTransport
 ) -> AccountPool:
-    timeouts = Timeouts(submit=settings.submit_timeout_seconds, poll=settings.poll_timeout_seconds)
+    timeouts = UpstreamTimeouts(submit=settings.submit_timeout_seconds, poll=settings.poll_timeout_seconds)
     return AccountPool(
         database,
         vault,
-        build=lambda account: registry.create(account, transport.through(account.proxy), timeouts=timeouts),
-        embedded=studio(settings),
+        build=lambda account: registry.create_provider(
+            account, transport.via_proxy(account.proxy), timeouts=timeouts
+        ),
+        embedded=studio_account(settings),
     )
 
 
@@ -144,7 +146,7 @@ async def _open_database(settings: Settings) -> Database:
             "Does its folder exist, and may this user write there?"
         ) from error
     try:
-        await revision.bring_up(database)
+        await revision.upgrade_if_needed(database)
     except revision.MigrationFailed as error:
         await database.close()
         raise SettingsInvalid(
@@ -154,7 +156,7 @@ async def _open_database(settings: Settings) -> Database:
     return database
 
 
-def studio(settings: Settings) -> Account | None:
+def studio_account(settings: Settings) -> Account | None:
     """The embedded renderer as an account, unless the operator turned it off."""
     if settings.studio == "off":
         return None

@@ -88,7 +88,7 @@ class SignInThrottled(FilmgateError):
     code = "rate_limit_exceeded"
 
 
-class Busy(FilmgateError):
+class ResourceInUse(FilmgateError):
     """What is asked for can't be done while something still uses it."""
 
     status = 409
@@ -151,7 +151,7 @@ class IdempotencyConflict(FilmgateError):
     should_retry = False
 
 
-class Expired(FilmgateError):
+class ResourceExpired(FilmgateError):
     status = 410
     type = "invalid_request_error"
     code = "expired"
@@ -202,7 +202,7 @@ class NoAvailableAccount(FilmgateError):
     next_step = "retry_later"
 
 
-class Unavailable(FilmgateError):
+class ServiceUnavailable(FilmgateError):
     """Draining, or the database is away."""
 
     status = 503
@@ -254,7 +254,7 @@ class UpstreamUnreachable(UpstreamError):
     next_step = "retry_elsewhere"
 
 
-class LocalFault(UpstreamUnreachable):
+class LocalConnectionsExhausted(UpstreamUnreachable):
     """It never left, as this machine has no connection left to give."""
 
 

@@ -14,42 +14,35 @@ from starlette.types import ASGIApp
 from app import __version__
 from app.admin.app import create_panel_app
 from app.admin.static import PanelFiles
-from app.assembly import assemble
-from app.configuration.applying import configure
+from app.assembly import assemble_components
+from app.components import Components
+from app.configuration.applying import apply_configuration_file
 from app.db.session import DATABASE_AWAY
-from app.dialects import (
-    ark,
-    characters,
-    features,
-    files,
-    models,
-    new_api,
-    openai_videos,
-    openrouter,
-    tasks,
-    unified,
-    usage,
-    webhook_endpoints,
-)
-from app.dialects.anthropic_messages import COUNT, MESSAGES, MessagesEndpoint
-from app.dialects.body import BodyLimits
-from app.dialects.gateway import Gateway
-from app.dialects.openai_chat import GenerationChat
-from app.dialects.openai_images import GenerationImages
-from app.dialects.reference import DescribedAPI
+from app.dialects.account_api import characters, files, models, tasks, usage, webhook_endpoints
+from app.dialects.anthropic.routes import COUNT, MESSAGES, MessagesEndpoint
+from app.dialects.ark import routes as ark
+from app.dialects.features import routes as features
+from app.dialects.http.body import BodyLimits
+from app.dialects.http.gateway import Gateway
+from app.dialects.new_api import routes as new_api
+from app.dialects.openai_chat.routes import GenerationChat
+from app.dialects.openai_images.routes import GenerationImages
+from app.dialects.openai_videos import routes as openai_videos
+from app.dialects.openapi.document import DocumentedAPI
+from app.dialects.openrouter import routes as openrouter
+from app.dialects.unified import routes as unified
 from app.media.inputs import InputReader
-from app.ops.edge import Edge
+from app.ops.edge import EdgeMiddleware
+from app.ops.error_answers import answer_errors
 from app.ops.health import health_routes
-from app.ops.refusing import answer_errors
 from app.panel import open_panel
-from app.parts import Parts
-from app.relay.charging import Charging
-from app.relay.endpoint import IMAGES, RELAYED, RELAYED_FORMS, ChatEndpoint, ImagesEndpoint, RelayEndpoint
-from app.relay.express import Express
+from app.relay.fast_path import FastPath
+from app.relay.metering import Metering
 from app.relay.realtime import RealtimeEndpoint
 from app.relay.relay import Relay
-from app.relay.upstream import Upstreams, open_session
-from app.settings import Settings, load
+from app.relay.routes import IMAGES, RELAYED, RELAYED_FORMS, ChatEndpoint, ImagesEndpoint, RelayEndpoint
+from app.relay.upstream import UpstreamClient, open_session
+from app.settings import Settings, load_settings
 from app.usage.recorder import UsageRecorder
 from app.worker import Worker
 
@@ -72,31 +65,31 @@ ROUTERS = (
 
 
 @dataclass
-class Drain:
+class DrainState:
     """Set once the process was told to end: nothing new is begun."""
 
     begun: bool = False
 
 
-def create_app(settings: Settings | None = None, *, drain: Drain | None = None) -> FastAPI:
+def create_app(settings: Settings | None = None, *, drain: DrainState | None = None) -> FastAPI:
     """The application; opens its store when the server starts it. Raises ``SettingsInvalid`` then."""
-    settings = settings or load()
-    drain = drain or Drain()
+    settings = settings or load_settings()
+    drain = drain or DrainState()
     express: dict[str, Route] = {}
     panel_app = create_panel_app(telemetry=NO_TELEMETRY)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            parts = await assemble(settings)
+            parts = await assemble_components(settings)
             stack.push_async_callback(parts.close)
-            await configure(parts)
-            await _first_keys(parts)
+            await apply_configuration_file(parts)
+            await _ensure_first_keys(parts)
             app.state.parts = parts
-            app.state.gateway = _gateway(parts)
-            _watch_health(app, parts)
+            app.state.gateway = _create_gateway(parts)
+            _register_health_checks(app, parts)
             panel_app.state.panel = await open_panel(stack, parts, gateway=app.state.gateway)
-            relay = await _relay(stack, parts)
+            relay = await _open_relay(stack, parts)
             relayed = _relayed_routes(relay)
             app.router.routes.extend([*relayed, WebSocketRoute("/v1/realtime", RealtimeEndpoint(relay))])
             express.update({route.path: route for route in relayed})
@@ -106,14 +99,14 @@ def create_app(settings: Settings | None = None, *, drain: Drain | None = None) 
                 stack.push_async_callback(worker.stop)
             yield
 
-    app = _described(lifespan)
+    app = _create_client_api(lifespan)
     app.mount("/admin/api", panel_app)
     app.router.routes.extend(PanelFiles().routes())
     answer_errors(app)
     answer_errors(panel_app)
-    app.add_middleware(Express, routes=express)
+    app.add_middleware(FastPath, routes=express)
     app.add_middleware(
-        Edge,
+        EdgeMiddleware,
         max_body_bytes=settings.max_body_bytes,
         unavailable=DATABASE_AWAY,
         draining=lambda: drain.begun,
@@ -121,9 +114,9 @@ def create_app(settings: Settings | None = None, *, drain: Drain | None = None) 
     return app
 
 
-def _described(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]]) -> DescribedAPI:
+def _create_client_api(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]]) -> DocumentedAPI:
     """The clients' side, with every dialect's routes."""
-    app = DescribedAPI(
+    app = DocumentedAPI(
         title="Filmgate",
         version=__version__,
         summary="One OpenAI-compatible address for video generation over a pool of upstream accounts.",
@@ -137,21 +130,21 @@ def _described(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]])
     return app
 
 
-async def _relay(stack: AsyncExitStack, parts: Parts) -> Relay:
+async def _open_relay(stack: AsyncExitStack, parts: Components) -> Relay:
     """The sync flow, with its own HTTP client and its usage written beside it."""
-    recorder = UsageRecorder(parts.database, budgets=parts.books.budgets)
+    recorder = UsageRecorder(parts.database, budgets=parts.money.budgets)
     stack.push_async_callback(recorder.close)
     writing = asyncio.create_task(recorder.run())
     stack.callback(writing.cancel)
     session = await stack.enter_async_context(open_session(parts.guard))
-    upstreams = Upstreams(session, parts.pool)
-    stack.push_async_callback(upstreams.settle)
+    upstreams = UpstreamClient(session, parts.pool)
+    stack.push_async_callback(upstreams.wait_for_writes)
     return Relay(
         keys=parts.keys,
         catalog=parts.catalog,
         upstreams=upstreams,
         recorder=recorder,
-        charging=Charging(parts.books.prices, parts.books.budgets),
+        charging=Metering(parts.money.prices, parts.money.budgets),
         max_body_bytes=parts.settings.max_body_bytes,
     )
 
@@ -167,13 +160,13 @@ def _relayed_routes(relay: Relay) -> list[Route]:
     return [Route(f"/v1/{path}", endpoint, methods=["POST"]) for path, endpoint in endpoints.items()]
 
 
-def _watch_health(app: FastAPI, parts: Parts) -> None:
+def _register_health_checks(app: FastAPI, parts: Components) -> None:
     app.state.checks = {"database": parts.database.check, "store": parts.store.check}
     app.state.away = DATABASE_AWAY
-    app.state.gauges = parts.gauges
+    app.state.gauges = parts.update_gauges
 
 
-def _gateway(parts: Parts) -> Gateway:
+def _create_gateway(parts: Components) -> Gateway:
     settings = parts.settings
     inputs = InputReader(
         parts.fetcher, max_image_bytes=settings.max_image_bytes, max_video_bytes=settings.max_video_bytes
@@ -187,15 +180,15 @@ def _gateway(parts: Parts) -> Gateway:
         store=parts.store,
         signer=parts.signer,
         endpoints=parts.endpoints,
-        prices=parts.books.prices,
-        reports=parts.books.reports,
+        prices=parts.money.prices,
+        reports=parts.money.reports,
         limits=BodyLimits(max_upload_bytes=settings.max_video_bytes),
         public_url=str(settings.public_url) if settings.public_url else None,
         chat_wait_seconds=settings.chat_wait_seconds,
     )
 
 
-async def _first_keys(parts: Parts) -> None:
+async def _ensure_first_keys(parts: Components) -> None:
     """The operator's fixed key, and on the very first start a fresh one, printed once."""
     if parts.settings.api_key is not None:
         await parts.keys.ensure(parts.settings.api_key.get_secret_value(), name="FILMGATE_API_KEY")

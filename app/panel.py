@@ -4,45 +4,45 @@ import time
 from contextlib import AsyncExitStack
 
 from app import __version__
-from app.admin.admins import AdminBook
-from app.admin.audit import AuditLog
-from app.admin.panel import Facts, Panel
-from app.admin.passwords import Passwords
-from app.admin.sessions import Sessions
+from app.admin.admin_repository import AdminRepository
+from app.admin.audit_log import AuditLog
+from app.admin.panel import PanelServices, ProcessFacts
+from app.admin.passwords import PasswordHashing
+from app.admin.session_store import SessionStore
 from app.admin.storage import StorageCount
-from app.admin.throttle import Throttle
-from app.backup.documents import DOCUMENTS
-from app.dialects.gateway import Gateway
-from app.parts import Parts
-from app.settings import shown
-from app.webhooks.deliveries import Deliveries
+from app.admin.throttle import SignInThrottle
+from app.backup.schedule_options import DOCUMENTS
+from app.components import Components
+from app.dialects.http.gateway import Gateway
+from app.settings import describe_settings
+from app.webhooks.deliveries import DeliveryRepository
 
 
-async def open_panel(stack: AsyncExitStack, parts: Parts, *, gateway: Gateway) -> Panel:
+async def open_panel(stack: AsyncExitStack, parts: Components, *, gateway: Gateway) -> PanelServices:
     """What the admin panel works with, and on the very first start the link to its first owner."""
     settings, audit = parts.settings, AuditLog(parts.database)
-    panel = Panel(
+    panel = PanelServices(
         database=parts.database,
         vault=parts.vault,
         gateway=gateway,
         pool=parts.pool,
-        book=parts.book,
+        accounts=parts.accounts,
         repository=parts.repository,
         events=parts.events,
-        deliveries=Deliveries(parts.database),
-        billing=parts.books.billing,
+        deliveries=DeliveryRepository(parts.database),
+        billing=parts.money.billing,
         options=parts.options,
         documents={kind.document: kind for kind in DOCUMENTS},
         chain=parts.chain,
         notices=parts.notices,
-        held=parts.held,
+        held=parts.backup_sources,
         guard=parts.guard,
-        admins=AdminBook(parts.database, parts.vault, audit=audit, passwords=Passwords()),
-        sessions=Sessions(parts.database, parts.vault),
+        admins=AdminRepository(parts.database, parts.vault, audit=audit, passwords=PasswordHashing()),
+        sessions=SessionStore(parts.database, parts.vault),
         audit=audit,
-        throttle=Throttle(),
+        throttle=SignInThrottle(),
         storage=StorageCount(parts.store),
-        facts=_facts(parts),
+        facts=_process_facts(parts),
         token=settings.admin_token.get_secret_value() if settings.admin_token else None,
         fixed_password=settings.admin_password is not None,
     )
@@ -58,11 +58,11 @@ async def open_panel(stack: AsyncExitStack, parts: Parts, *, gateway: Gateway) -
     return panel
 
 
-def _facts(parts: Parts) -> Facts:
+def _process_facts(parts: Components) -> ProcessFacts:
     settings = parts.settings
-    return Facts(
+    return ProcessFacts(
         version=__version__,
-        environment=shown(settings),
+        environment=describe_settings(settings),
         health={
             "version": __version__,
             "database": "postgresql" if parts.database.is_postgres else "sqlite",

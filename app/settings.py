@@ -10,8 +10,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from app.documents import fault
 from app.errors import SettingsInvalid
+from app.validation import describe_problem
 
 PASSWORD = re.compile(r"(?<=://)([^:/@\s]*):[^@\s]*@")
 KNOWN_BAD = {
@@ -119,7 +119,7 @@ class Settings(BaseSettings):
     @field_validator("old_secret_keys")
     @classmethod
     def _all_long_enough(cls, value: SecretStr | None) -> SecretStr | None:
-        if any(len(secret) < 16 for secret in _listed(value)):
+        if any(len(secret) < 16 for secret in _split_list(value)):
             raise ValueError("holds a key of less than 16 characters; separate several by commas")
         return value
 
@@ -180,7 +180,7 @@ class Settings(BaseSettings):
 
     @property
     def old_secrets(self) -> list[str]:
-        return _listed(self.old_secret_keys)
+        return _split_list(self.old_secret_keys)
 
     @property
     def own_address(self) -> str:
@@ -192,7 +192,7 @@ class Settings(BaseSettings):
         return tuple(part.strip() for part in self.outbound_allow.split(",") if part.strip())
 
 
-def _listed(value: SecretStr | None) -> list[str]:
+def _split_list(value: SecretStr | None) -> list[str]:
     text = value.get_secret_value() if value else ""
     return [part.strip() for part in text.split(",") if part.strip()]
 
@@ -203,7 +203,7 @@ def local_address(host: str, port: int) -> str:
     return f"http://{name}:{port}"
 
 
-def shown(settings: Settings) -> list[dict[str, Any]]:
+def describe_settings(settings: Settings) -> list[dict[str, Any]]:
     """Every setting with its value as text, for people; of secrets only whether they are set."""
     found: list[dict[str, Any]] = []
     for name, field in Settings.model_fields.items():
@@ -215,10 +215,10 @@ def shown(settings: Settings) -> list[dict[str, Any]]:
     return found
 
 
-def load() -> Settings:
+def load_settings() -> Settings:
     """Read the environment. Raises ``SettingsInvalid`` with one line that names the variable."""
     try:
         return Settings()
     except ValidationError as error:
-        field, text = fault(error.errors()[0])
+        field, text = describe_problem(error.errors()[0])
         raise SettingsInvalid(f"FILMGATE_{field.replace('.', '_').upper()}: {text}") from error

@@ -12,23 +12,23 @@ import structlog
 from sqlalchemy.engine import make_url
 
 from app.backup.schedule import BackupSchedule
+from app.components import Components
 from app.db.session import DATABASE_AWAY
-from app.dialects.hook_bodies import HookBodies
+from app.dialects.webhook_bodies import WebhookBodies
 from app.errors import FilmgateError, SettingsInvalid
-from app.media.retention import purge
-from app.parts import Parts
-from app.tasks.admission import LOCK, Admission
+from app.media.retention import delete_task_files
+from app.tasks.admission.admission import ADMISSION_LOCK, AdmissionController
 from app.tasks.budget_watch import BudgetWatch
 from app.tasks.engine import QueueEngine
-from app.tasks.events import Change
-from app.tasks.lifecycle import Lifecycle
-from app.tasks.progress import Progress
-from app.tasks.results import Results
-from app.tasks.status import TERMINAL
-from app.tasks.submission import Submitter
+from app.tasks.lifecycle import TaskLifecycle
+from app.tasks.notifications import Notification
+from app.tasks.progress import ProgressWriter
+from app.tasks.results import ResultStorage
+from app.tasks.states import TERMINAL
+from app.tasks.submission import TaskSubmitter
 from app.usage import retention
-from app.webhooks.deliverer import Deliverer
-from app.webhooks.deliveries import Deliveries
+from app.webhooks.deliverer import WebhookDeliverer
+from app.webhooks.deliveries import DeliveryRepository
 
 log = structlog.get_logger()
 SWEEP_SECONDS = 2.0
@@ -39,16 +39,16 @@ RESTART_SECONDS = 1.0
 class Worker:
     """Admission, engine, progress and sweep of one process."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Components) -> None:
         settings = parts.settings
         self._parts = parts
         postgres = parts.database.url if parts.database.is_postgres else None
         self._engine = QueueEngine(postgres_url=postgres, heartbeat_seconds=settings.heartbeat_seconds)
-        self._admission = Admission(
+        self._admission = AdmissionController(
             parts.database, catalog=parts.catalog, engine=self._engine, events=parts.events
         )
-        self._progress = Progress(parts.repository, parts.events)
-        results = Results(
+        self._progress = ProgressWriter(parts.repository, parts.events)
+        results = ResultStorage(
             parts.store,
             parts.fetcher,
             parts.inspector,
@@ -56,10 +56,10 @@ class Worker:
             work_dir=settings.data_dir / "work",
             max_bytes=settings.max_result_bytes,
         )
-        self._lifecycle = Lifecycle(
+        self._lifecycle = TaskLifecycle(
             repository=parts.repository,
             pool=parts.pool,
-            submitter=Submitter(
+            submitter=TaskSubmitter(
                 repository=parts.repository,
                 pool=parts.pool,
                 catalog=parts.catalog,
@@ -72,7 +72,7 @@ class Worker:
             progress=self._progress,
             result_ttl_seconds=settings.result_ttl_seconds,
         )
-        self._deliverer = _deliverer(parts)
+        self._deliverer = _build_deliverer(parts)
         self._lock: IO[str] | None = None
         self._jobs: dict[str, asyncio.Task[None]] = {}
         self._keeper: asyncio.Task[None] | None = None
@@ -80,23 +80,23 @@ class Worker:
             "engine": lambda: self._engine.run(self._lifecycle.run),
             "admission": self._admission.run,
             "progress": self._progress.run,
-            "sweep": lambda: _forever(self._sweep, seconds=SWEEP_SECONDS),
+            "sweep": lambda: _repeat_every(self._sweep_once, seconds=SWEEP_SECONDS),
             "webhooks": self._deliverer.run,
-            "ends": self._tell_deliverer,
+            "ends": self._wake_deliverer,
             "budgets": BudgetWatch(parts.database, parts.options, parts.notices).run,
-            "backup": BackupSchedule(parts.held, parts.guard, parts.notices).run,
-            "forgetting": lambda: _forever(self._forget, seconds=FORGET_SECONDS),
+            "backup": BackupSchedule(parts.backup_sources, parts.guard, parts.notices).run,
+            "forgetting": lambda: _repeat_every(self._forget_old_rows, seconds=FORGET_SECONDS),
         }
 
     async def start(self) -> None:
         """Raises ``SettingsInvalid`` when another worker serves this SQLite store."""
         database = self._parts.database
         if not database.is_postgres:
-            self._lock = _only_worker(database.url, self._parts.settings.data_dir)
-        await self._resume()
+            self._lock = _lock_store(database.url, self._parts.settings.data_dir)
+        await self._resume_lost()
         for name, work in self._work.items():
             self._jobs[name] = asyncio.create_task(work(), name=name)
-        self._keeper = asyncio.create_task(self._keep_going(), name="keeper")
+        self._keeper = asyncio.create_task(self._restart_ended_jobs(), name="keeper")
 
     async def wait(self) -> None:
         """Returns when the worker has been stopped."""
@@ -116,7 +116,7 @@ class Worker:
         if self._lock is not None:
             self._lock.close()
 
-    async def _keep_going(self) -> None:
+    async def _restart_ended_jobs(self) -> None:
         """No part should ever end. One that falls over is begun again: a half-dead worker helps nobody."""
         while True:
             await asyncio.wait(self._jobs.values(), return_when=asyncio.FIRST_COMPLETED)
@@ -127,7 +127,7 @@ class Worker:
                 await asyncio.sleep(RESTART_SECONDS)
                 self._jobs[name] = asyncio.create_task(self._work[name](), name=name)
 
-    async def _resume(self) -> None:
+    async def _resume_lost(self) -> None:
         """Put back what an earlier process left open and the queue knows nothing of."""
         repository, database = self._parts.repository, self._parts.database
         async with database.read() as connection:
@@ -135,36 +135,38 @@ class Worker:
                 return
         async with database.write() as connection:
             if database.is_postgres:
-                await connection.execute(sa.text(f"SELECT pg_advisory_xact_lock({LOCK})"))
+                await connection.execute(sa.text(f"SELECT pg_advisory_xact_lock({ADMISSION_LOCK})"))
             lost = await self._engine.lost(await repository.open_ids(connection), connection)
             await self._engine.put(lost, connection)
         log.info("tasks.resumed", count=len(lost))
 
-    async def _tell_deliverer(self) -> None:
+    async def _wake_deliverer(self) -> None:
         """A task's end may have left something in the outbox."""
-        async with self._parts.events.listen("state") as queue:
+        async with self._parts.events.subscribe("state") as queue:
             while True:
                 change = await queue.get()
                 if change.state in TERMINAL or not change.state:
                     self._deliverer.wake()
 
-    async def _sweep(self) -> None:
+    async def _sweep_once(self) -> None:
         """What notices may have missed."""
         repository = self._parts.repository
-        await self._resume()
+        await self._resume_lost()
         self._parts.events.publish(
-            [Change("cancel", task_id) for task_id in await repository.cancelling_ids()]
+            [Notification("cancel", task_id) for task_id in await repository.cancelling_ids()]
         )
         ended = await repository.cancel_requeued()
-        ended += await repository.fail_overdue(time.time(), refused=self._parts.catalog.refusal)
-        self._parts.events.publish([Change("state", task_id) for task_id in ended])
-        for task_id in await repository.expired(time.time()):
-            await purge(self._parts.store, task_id)
+        ended += await repository.fail_overdue(
+            time.time(), refused=self._parts.catalog.unavailable_error_or_none
+        )
+        self._parts.events.publish([Notification("state", task_id) for task_id in ended])
+        for task_id in await repository.expired_ids(time.time()):
+            await delete_task_files(self._parts.store, task_id)
             await repository.mark_purged(task_id)
 
-    async def _forget(self) -> None:
+    async def _forget_old_rows(self) -> None:
         settings = self._parts.settings
-        await retention.forget(
+        await retention.delete_old_rows(
             self._parts.database,
             now=time.time(),
             request_days=settings.request_log_days,
@@ -172,17 +174,17 @@ class Worker:
         )
 
 
-def _deliverer(parts: Parts) -> Deliverer:
-    return Deliverer(
-        Deliveries(parts.database),
+def _build_deliverer(parts: Components) -> WebhookDeliverer:
+    return WebhookDeliverer(
+        DeliveryRepository(parts.database),
         parts.endpoints,
         parts.sender,
-        bodies=HookBodies(parts.repository, parts.keys, parts.signer),
+        bodies=WebhookBodies(parts.repository, parts.keys, parts.signer),
         notices=parts.notices,
     )
 
 
-async def _forever(work: Callable[[], Awaitable[None]], *, seconds: float) -> None:
+async def _repeat_every(work: Callable[[], Awaitable[None]], *, seconds: float) -> None:
     while True:
         try:
             await work()
@@ -191,7 +193,7 @@ async def _forever(work: Callable[[], Awaitable[None]], *, seconds: float) -> No
         await asyncio.sleep(seconds)
 
 
-def _only_worker(url: str, data_dir: Path) -> IO[str]:
+def _lock_store(url: str, data_dir: Path) -> IO[str]:
     database = make_url(url).database
     path = Path(f"{database}.worker") if database else data_dir / "worker.lock"
     handle = path.open("w")

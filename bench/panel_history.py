@@ -5,7 +5,7 @@ import time
 import sqlalchemy as sa
 
 from app.db.session import Database
-from app.usage.retention import forget
+from app.usage.retention import delete_old_rows
 
 DAYS = 30
 OPEN = 200
@@ -113,7 +113,9 @@ async def fill(database: Database, count: int) -> None:
     for statement in (task, rollup, USAGE, days, keys, spending, deliveries, audit):
         async with database.write() as connection:
             await connection.exec_driver_sql(statement)
-    await forget(database, now=now, request_days=DAYS, audit_days=DAYS)  # as a worker does every hour
+    await delete_old_rows(
+        database, now=now, request_days=DAYS, audit_days=DAYS
+    )  # as a worker does every hour
     if database.is_postgres:  # which looks at its tables by itself, a little later
         async with database.write() as connection:
             await connection.execute(sa.text("ANALYZE"))

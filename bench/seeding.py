@@ -6,17 +6,17 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from app.assembly import assemble
+from app.assembly import assemble_components
 from app.db.session import Database
 from app.db.tables import tasks
 from app.providers.base import Account
 from app.settings import Settings
-from app.tasks.task import Result, StoredFile
+from app.tasks.task import StoredFile, TaskResult
 
 KEY = "sk-fg-benchmark-benchmark-benchmark"
 SECRET = "benchmark-benchmark-benchmark-benchmark"
 BATCH = 10_000
-RESULT = Result(
+RESULT = TaskResult(
     files=(
         StoredFile(name="video.mp4", key="bench/video.mp4", content_type="video/mp4", bytes=1, seconds=4.0),
     )
@@ -44,7 +44,7 @@ def settings(data_dir: Path) -> Settings:
 
 async def prepare(data_dir: Path, upstream: int, *, options: Mapping[str, object]) -> None:
     """Make the database, the client key and the account."""
-    parts = await assemble(settings(data_dir))
+    parts = await assemble_components(settings(data_dir))
     await parts.keys.ensure(KEY, name="bench")
     await parts.pool.add(
         Account(

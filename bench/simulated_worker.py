@@ -7,27 +7,27 @@ from pathlib import Path
 
 import uvloop
 
-from app.assembly import assemble
-from app.media.findings import Inspection, Probe
-from app.media.inspect import Inspector
+from app.assembly import assemble_components
+from app.media.findings import MediaInfo, MediaInspection
+from app.media.inspection import MediaInspector
 from app.ops import logs
 from app.settings import Settings
 from app.worker import Worker
 
-SEEN = Inspection(Probe(64, 64, 1.0, 24.0, 1, "h264", False), b"", None)
+SEEN = MediaInspection(MediaInfo(64, 64, 1.0, 24.0, 1, "h264", False), b"", None)
 
 
-class Blind(Inspector):
+class Blind(MediaInspector):
     """Takes a vendor's word for what a result is: decoding ten thousand videos is another benchmark."""
 
-    async def inspect_video(self, path: Path) -> Inspection:
+    async def inspect_video(self, path: Path) -> MediaInspection:
         return SEEN
 
 
 async def work() -> None:
     settings = Settings()
     logs.set_up(level=settings.log_level, style=settings.log_format)
-    parts = replace(await assemble(settings), inspector=Blind())
+    parts = replace(await assemble_components(settings), inspector=Blind())
     worker = Worker(parts)
     stopped = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)

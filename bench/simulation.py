@@ -24,19 +24,19 @@ from rich.console import Console
 from rich.table import Table
 
 from app.accounts import quota
-from app.accounts.drafts import AccountDraft, QuotaDraft
-from app.assembly import assemble
-from app.catalog.price import Price
+from app.accounts.definition import AccountDraft, QuotaDraft
+from app.assembly import assemble_components
+from app.catalog.price import ModelPrice
+from app.components import Components
 from app.db.tables import slots, spending, tasks
 from app.errors import InsufficientQuota
 from app.generation import GenerationRequest
-from app.keys.service import Key
+from app.keys.service import ClientKey
 from app.ops import logs
-from app.parts import Parts
 from app.settings import Settings
-from app.tasks.service import Asked
-from app.tasks.status import TERMINAL
-from app.usage.ledger import differences
+from app.tasks.service import RequestContext
+from app.tasks.states import TERMINAL
+from app.usage.ledger import find_differences
 from bench.moody import Tenant, Vendor
 from bench.processes import ROOT
 
@@ -86,12 +86,12 @@ class Simulation:
         self._worker: asyncio.subprocess.Process | None = None
         self._ids: dict[str, Tenant] = {}
         self._jobs: list[asyncio.Task[None]] = []
-        self._opened: Parts | None = None
-        self.keys: list[Key] = []
+        self._opened: Components | None = None
+        self.keys: list[ClientKey] = []
         self.seconds = 0.0
 
     @property
-    def parts(self) -> Parts:
+    def parts(self) -> Components:
         assert self._opened is not None
         return self._opened
 
@@ -105,7 +105,7 @@ class Simulation:
         }
         if self._database_url:
             known["database_url"] = self._database_url
-        self._opened = await assemble(Settings.model_validate(known))
+        self._opened = await assemble_components(Settings.model_validate(known))
         await self._accounts(origin)
         await self._start_worker()
         work = self._moods, self._operator, self._sample, self._kill
@@ -134,16 +134,16 @@ class Simulation:
                 options={"idempotency": idempotent, "poll_cap_seconds": 3.0},
                 quota=QuotaDraft(limit=Decimal(1_000_000), left=Decimal(limit)) if counted else None,
             )
-            standing = await self.parts.book.add(draft)
+            standing = await self.parts.accounts.add(draft)
             tenant = Tenant(secret, size, self.plan.job_seconds, idempotent, limit if counted else None)
             self._ids[standing.account.id] = self.vendor.tenants[secret] = tenant
 
     async def _create(self) -> None:
         """Every third key can pay for half of what it wants; the other half is for those that can pay all."""
-        await self.parts.books.prices.set("sora-2", Price(per_call=PRICE))
+        await self.parts.money.prices.set_price("sora-2", ModelPrice(per_call=PRICE))
         afford = self.plan.tasks // KEYS // 2
         self.keys = [
-            Key(f"key{n}", f"key {n}", f"key:{n}", budget_total=None if n % 3 else PRICE * afford)
+            ClientKey(f"key{n}", f"key {n}", f"key:{n}", budget_total=None if n % 3 else PRICE * afford)
             for n in range(KEYS)
         ]
         for first in range(0, self.plan.tasks, BESIDE):
@@ -158,8 +158,8 @@ class Simulation:
             self.events["budget refused"] += 1
             await self._ask(request, self.keys[1])
 
-    async def _ask(self, request: GenerationRequest, key: Key) -> None:
-        await self.parts.tasks.create(request, key=key, asked=Asked("simulation"))
+    async def _ask(self, request: GenerationRequest, key: ClientKey) -> None:
+        await self.parts.tasks.create(request, key=key, asked=RequestContext("simulation"))
 
     async def _moods(self) -> None:
         """Every vendor has bad moments; about one account in eight has one at any time."""
@@ -177,16 +177,16 @@ class Simulation:
         while True:
             await asyncio.sleep(1.0)
             now = time.monotonic()
-            for standing in await self.parts.book.all():
+            for standing in await self.parts.accounts.list_all():
                 account_id = standing.account.id
                 tenant = self._ids[account_id]
                 if not standing.enabled and tenant.banned_until < now:
-                    await self.parts.book.enable(account_id)
+                    await self.parts.accounts.enable(account_id)
                     self.events["put back"] += 1
                 if tenant.left is not None and tenant.left <= 0 and random.random() < 0.2:
                     tenant.left += REFILL
                     async with self.parts.database.write() as connection:
-                        await quota.take(connection, account_id, Decimal(-REFILL))
+                        await quota.take_quota(connection, account_id, Decimal(-REFILL))
                     self.events["bought"] += 1
 
     async def _sample(self) -> None:
@@ -208,7 +208,7 @@ class Simulation:
     def _take_in(self, used: dict[str, int]) -> None:
         now = time.time()
         usable = []
-        for standing in self.parts.pool.remembered():
+        for standing in self.parts.pool.cached_statuses():
             account, have = standing.account, used.get(standing.account.id, 0)
             self.sampled.overfilled += have > account.slots
             if standing.blocked_by("sora-2", now) is None and not standing.half_open("sora-2", now):
@@ -273,7 +273,7 @@ class Simulation:
         async with self.parts.database.read() as connection:
             states = {row[0]: int(row[1]) for row in await connection.execute(_by_outcome())}
             leaked = int((await connection.execute(_count(slots))).scalar_one())
-            unequal = len(await differences(connection))
+            unequal = len(await find_differences(connection))
             money = {
                 row.key_id: row.spent + row.reserved
                 for row in await connection.execute(sa.select(spending).where(spending.c.period == "total"))

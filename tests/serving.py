@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 import httpx2
 from pydantic import SecretStr
 
-from app.assembly import assemble
-from app.parts import Parts
+from app.assembly import assemble_components
+from app.components import Components
 from app.providers.base import Account
 from app.settings import Settings
 from tests.stores import sqlite_store
@@ -116,13 +116,13 @@ class GatewayProcess:
         """A plain HTTP client with the key."""
         return httpx2.Client(base_url=self.url, headers={"authorization": f"Bearer {key}"}, timeout=timeout)
 
-    def prepare(self, work: Callable[[Parts], Coroutine[Any, Any, Answer]]) -> Answer:
+    def prepare(self, work: Callable[[Components], Coroutine[Any, Any, Answer]]) -> Answer:
         """Do something on the store directly, say add an account, while no server needs to run."""
         names = {k.removeprefix("FILMGATE_").lower(): v for k, v in self.environment.items()}
         settings = Settings.model_validate(names | {"api_key": SecretStr(KEY)})
 
         async def done() -> Answer:
-            parts = await assemble(settings)
+            parts = await assemble_components(settings)
             try:
                 return await work(parts)
             finally:

@@ -5,8 +5,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.accounts import quota, statistics
 
 
-async def left(connection: AsyncConnection, task_id: str, account_id: str, *, sent: bool) -> None:
+async def release_account(connection: AsyncConnection, task_id: str, account_id: str, *, sent: bool) -> None:
     """Called once the task's row says how it goes on. ``sent``: whether it may have been sent from there."""
-    await quota.settle(connection, task_id, account_id)
+    await quota.settle_quota(connection, task_id, account_id)
     if sent:
-        await statistics.record(connection, task_id)
+        await statistics.record_outcome(connection, task_id)

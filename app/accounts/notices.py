@@ -8,26 +8,26 @@ Topic = Literal["account_disabled", "account_cooling_down", "no_available_accoun
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
+class PoolNotice:
     """``data`` is JSON: names, ids, reasons, times in UTC seconds; never a secret."""
 
     topic: Topic
     data: Mapping[str, Any]
 
 
-Listener = Callable[[Notice], None]
+NoticeListener = Callable[[PoolNotice], None]
 """Returns at once and never raises: it is called where work goes on."""
 
 
-class Notices:
+class NoticePublisher:
     """The listeners, in the order in which they came."""
 
     def __init__(self) -> None:
-        self._listeners: list[Listener] = []
+        self._listeners: list[NoticeListener] = []
 
-    def listen(self, listener: Listener) -> None:
+    def add_listener(self, listener: NoticeListener) -> None:
         self._listeners.append(listener)
 
-    def tell(self, topic: Topic, **data: Any) -> None:
+    def publish(self, topic: Topic, **data: Any) -> None:
         for listener in self._listeners:
-            listener(Notice(topic, data))
+            listener(PoolNotice(topic, data))

@@ -7,13 +7,13 @@ from collections.abc import Iterable
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.accounts.standing import AccountStatus
+from app.accounts.status import AccountStatus
 from app.db.tables import timeline
 
 MINUTE = 60.0
 
 
-async def sent(
+async def recent_submissions(
     connection: AsyncConnection, standings: Iterable[AccountStatus], *, now: float
 ) -> Counter[str]:
     """By account; nothing is counted where nobody is limited."""

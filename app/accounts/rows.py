@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, get_args
 
-from app.accounts.drafts import AccountDraft
-from app.accounts.standing import AccountStatus, Cooldown, CooldownCode, Period, Quota, Statistics
+from app.accounts.definition import AccountDraft
+from app.accounts.status import AccountStatistics, AccountStatus, Cooldown, CooldownCode, Period, Quota
 from app.db import sealed as sealed_places
 from app.providers.base import Account
 from app.vault import Vault
@@ -36,14 +36,14 @@ ACCOUNT_COLUMNS = (
 CODES: frozenset[str] = frozenset(get_args(CooldownCode))
 
 
-def account_of(row: Any, vault: Vault) -> Account:
+def account_of_row(row: Any, vault: Vault) -> Account:
     """Raises ``SettingsInvalid`` when the root key is another one."""
     return Account(
         id=row.id,
         provider=row.provider,
         name=row.name,
         base_url=row.base_url,
-        secret=vault.unseal(row.secret, place=sealed_places.account_secret(row.id)),
+        secret=vault.unseal(row.secret, place=sealed_places.account_secret_place(row.id)),
         models=json.loads(row.models),
         kinds=frozenset(json.loads(row.kinds)),
         slots=row.slots,
@@ -55,7 +55,7 @@ def account_of(row: Any, vault: Vault) -> Account:
         rpm=row.rpm,
         plan=row.plan,
         expires_at=row.expires_at,
-        proxy=vault.unseal(row.proxy, place=sealed_places.account_proxy(row.id)) if row.proxy else None,
+        proxy=vault.unseal(row.proxy, place=sealed_places.account_proxy_place(row.id)) if row.proxy else None,
     )
 
 
@@ -81,28 +81,30 @@ def account_of_draft(draft: AccountDraft, account_id: str) -> Account:
     )
 
 
-def standing_of(row: Any, account: Account, cooldowns: dict[str, Cooldown]) -> AccountStatus:
+def status_of_row(row: Any, account: Account, cooldowns: dict[str, Cooldown]) -> AccountStatus:
     return AccountStatus(
         account,
         row.enabled,
         row.disabled_reason,
         cooldowns=cooldowns,
-        quota=quota_of(row),
-        statistics=Statistics(row.successes, row.failures, row.seconds, tuple(json.loads(row.outcomes))),
+        quota=quota_of_row(row),
+        statistics=AccountStatistics(
+            row.successes, row.failures, row.seconds, tuple(json.loads(row.outcomes))
+        ),
         note=row.note,
         source=row.source,
         created_at=row.created_at,
     )
 
 
-def quota_of(row: Any) -> Quota | None:
+def quota_of_row(row: Any) -> Quota | None:
     if row.quota_limit is None:
         return None
     left = row.quota_limit if row.quota_left is None else row.quota_left
     return Quota(row.quota_unit, row.quota_limit, left, row.quota_period, row.quota_resets_at)
 
 
-def cooldown_of(row: Any) -> Cooldown:
+def cooldown_of_row(row: Any) -> Cooldown:
     """The reason is kept with its code in front."""
     code, _, reason = row.reason.partition(": ")
     if code not in CODES:
@@ -112,20 +114,20 @@ def cooldown_of(row: Any) -> Cooldown:
 
 def reason_text(code: str, reason: str) -> str:
     """PostgreSQL keeps no NUL in a text."""
-    return f"{code}: {plain(reason)}"
+    return f"{code}: {plain_reason(reason)}"
 
 
-def plain(reason: str) -> str:
+def plain_reason(reason: str) -> str:
     return reason.replace("\0", "")[:LONGEST_REASON]
 
 
-def values_of(draft: AccountDraft, account_id: str, vault: Vault) -> dict[str, Any]:
+def column_values(draft: AccountDraft, account_id: str, vault: Vault) -> dict[str, Any]:
     """The columns of a draft; of the quota only where one is given."""
     return {
         "provider": draft.provider,
         "name": draft.name,
         "base_url": draft.base_url,
-        "secret": vault.seal(draft.secret, place=sealed_places.account_secret(account_id)),
+        "secret": vault.seal(draft.secret, place=sealed_places.account_secret_place(account_id)),
         "models": json.dumps(draft.models),
         "kinds": json.dumps(sorted(draft.kinds)),
         "slots": draft.slots,
@@ -138,7 +140,7 @@ def values_of(draft: AccountDraft, account_id: str, vault: Vault) -> dict[str, A
         "tier": draft.tier,
         "rpm": draft.rpm,
         "expires_at": draft.expires_at,
-        "proxy": vault.seal(draft.proxy, place=sealed_places.account_proxy(account_id))
+        "proxy": vault.seal(draft.proxy, place=sealed_places.account_proxy_place(account_id))
         if draft.proxy
         else None,
         "enabled": draft.enabled,
@@ -146,7 +148,7 @@ def values_of(draft: AccountDraft, account_id: str, vault: Vault) -> dict[str, A
     }
 
 
-def columns_of(fields: Iterable[str]) -> set[str]:
+def columns_of_fields(fields: Iterable[str]) -> set[str]:
     """The columns that hold these fields of a draft."""
     named = set(fields)
     if "quota" in named:

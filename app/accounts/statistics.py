@@ -8,10 +8,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.db.tables import accounts, tasks
 
 OUTCOMES_KEPT = 50
-NOT_ITS_DOING = frozenset({"input_missing", "no_available_account", "account_removed"})
+NOT_COUNTED = frozenset({"input_missing", "no_available_account", "account_removed"})
 
 
-async def record(connection: AsyncConnection, task_id: str) -> None:
+async def record_outcome(connection: AsyncConnection, task_id: str) -> None:
     """Count a task that has just ended for the account that it was sent to; a cancelled one counts nothing."""
     query = (
         sa.select(
@@ -27,7 +27,7 @@ async def record(connection: AsyncConnection, task_id: str) -> None:
         .with_for_update(of=accounts)
     )
     row = (await connection.execute(query)).first()
-    if row is None or row.state == "cancelled" or row.error_code in NOT_ITS_DOING:
+    if row is None or row.state == "cancelled" or row.error_code in NOT_COUNTED:
         return
     done = row.state == "completed"
     outcome = "completed" if done else row.error_code or "failed"

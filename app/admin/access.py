@@ -9,22 +9,22 @@ from urllib.parse import urlsplit
 from fastapi import Depends, Request, Response
 from fastapi.routing import APIRoute
 
-from app.admin.panel import Panel
-from app.admin.sessions import Session
+from app.admin.panel import PanelServices
+from app.admin.session_store import AdminSession
 from app.errors import CsrfFailed, InvalidRequest, NotSignedIn, PayloadTooLarge, PermissionDenied
 
 COOKIE = "filmgate_session"
-READING = ("GET", "HEAD")
+READ_METHODS = ("GET", "HEAD")
 SMALL_BODY = 16_384
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 @dataclass(frozen=True, slots=True)
-class Actor:
+class AdminActor:
     """Who asks. ``session`` is None for the token, which may do all."""
 
     name: str
-    session: Session | None = None
+    session: AdminSession | None = None
 
     @property
     def is_owner(self) -> bool:
@@ -36,16 +36,16 @@ class Actor:
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class AdminContext:
     """One request at the panel: the parts, who asks, and what came in."""
 
-    panel: Panel
-    actor: Actor
-    request: Request
+    panel: PanelServices
+    actor: AdminActor
+    http: Request
 
-    async def note(self, action: str, target: str, *, before: Any = None, after: Any = None) -> None:
+    async def record_change(self, action: str, target: str, *, before: Any = None, after: Any = None) -> None:
         """A change that was just made, for the audit log."""
-        await self.panel.audit.note(self.actor.name, action, target, before=before, after=after)
+        await self.panel.audit.record_alone(self.actor.name, action, target, before=before, after=after)
 
 
 class PublicRoute(APIRoute):
@@ -54,14 +54,14 @@ class PublicRoute(APIRoute):
     def get_route_handler(self) -> Handler:
         handle = super().get_route_handler()
 
-        async def guarded(request: Request) -> Response:
+        async def handle_guarded(request: Request) -> Response:
             check_text(request)
-            if request.method not in READING:
+            if request.method not in READ_METHODS:
                 check_origin(request, panel_of(request))
                 check_small(request)
             return await handle(request)
 
-        return guarded
+        return handle_guarded
 
 
 class ViewerRoute(APIRoute):
@@ -72,14 +72,14 @@ class ViewerRoute(APIRoute):
     def get_route_handler(self) -> Handler:
         handle = super().get_route_handler()
 
-        async def guarded(request: Request) -> Response:
-            actor = await admit(request)
-            if self.owners_write and request.method not in READING and not actor.is_owner:
+        async def handle_guarded(request: Request) -> Response:
+            actor = await authenticate_admin(request)
+            if self.owners_write and request.method not in READ_METHODS and not actor.is_owner:
                 raise PermissionDenied("A viewer may look, not change; ask an owner.")
             request.state.actor = actor
             return await handle(request)
 
-        return guarded
+        return handle_guarded
 
 
 class OwnerRoute(ViewerRoute):
@@ -88,7 +88,7 @@ class OwnerRoute(ViewerRoute):
     owners_write = True
 
 
-async def admit(request: Request) -> Actor:
+async def authenticate_admin(request: Request) -> AdminActor:
     """Raises ``NotSignedIn``, ``CsrfFailed``, ``PermissionDenied`` or ``SignInThrottled``."""
     check_text(request)
     panel = panel_of(request)
@@ -97,29 +97,29 @@ async def admit(request: Request) -> Actor:
     session = await session_of(request)
     if session is None:
         raise NotSignedIn("You are not signed in, or your session has ended.")
-    if request.method not in READING:
+    if request.method not in READ_METHODS:
         check_origin(request, panel)
         if not hmac.compare_digest(request.headers.get("x-csrf-token", "").encode(), session.csrf.encode()):
             raise CsrfFailed("X-CSRF-Token is missing or old; GET /admin/api/session tells it.")
-    return Actor(session.admin.name, session)
+    return AdminActor(session.admin.name, session)
 
 
-def _by_token(request: Request, panel: Panel) -> Actor:
+def _by_token(request: Request, panel: PanelServices) -> AdminActor:
     address = address_of(request)
     scheme, _, given = request.headers["authorization"].partition(" ")
     if scheme.lower() == "bearer" and panel.is_token(given.strip()):
-        return Actor("token")
-    panel.throttle.begin(address=address, name=None)
+        return AdminActor("token")
+    panel.throttle.begin_attempt(address=address, name=None)
     raise NotSignedIn("This admin token is not valid; FILMGATE_ADMIN_TOKEN sets it.")
 
 
-async def session_of(request: Request) -> Session | None:
+async def session_of(request: Request) -> AdminSession | None:
     """Of the cookie that came with it; None when there is none or it has ended."""
     raw = request.cookies.get(COOKIE, "")
     return await panel_of(request).sessions.find(raw) if raw and len(raw) < 200 else None
 
 
-def check_origin(request: Request, panel: Panel) -> None:
+def check_origin(request: Request, panel: PanelServices) -> None:
     """A browser says where a write comes from: only pages of this very address may make one."""
     site = request.headers.get("sec-fetch-site", "same-origin")
     origin = request.headers.get("origin")
@@ -146,14 +146,14 @@ def address_of(request: Request) -> str:
     return request.client.host if request.client else "unknown"
 
 
-def panel_of(request: Request) -> Panel:
+def panel_of(request: Request) -> PanelServices:
     found = request.app.state.panel
-    assert isinstance(found, Panel)
+    assert isinstance(found, PanelServices)
     return found
 
 
-async def _desk(request: Request) -> Desk:
-    return Desk(panel_of(request), request.state.actor, request)
+async def _admin_context(request: Request) -> AdminContext:
+    return AdminContext(panel_of(request), request.state.actor, request)
 
 
-At = Annotated[Desk, Depends(_desk)]
+AdminRequest = Annotated[AdminContext, Depends(_admin_context)]

@@ -1,265 +1,61 @@
-"""The people of the panel and the one-time links that make the first of them."""
+"""`/admin/api/admins`: who may use the panel, and as what."""
 
-import json
-import secrets
-import time
-import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
+from fastapi import APIRouter, Response
+from pydantic import Field
 
-from app.admin.audit import AuditLog
-from app.admin.passwords import Passwords, check_password
-from app.db.operator_tables import admins, options, sessions
-from app.db.session import Database
-from app.errors import InvalidRequest, MissingField, NotFound, PermissionDenied
-from app.vault import Vault
+from app.admin.access import AdminRequest, OwnerRoute
+from app.admin.admin_repository import FIXED_NAME, AdminRole
+from app.admin.bodies import Name, PanelBody
+from app.admin.paging import whole_list
+from app.errors import InvalidRequest
 
-Role = Literal["owner", "viewer"]
-SETUP = "admin_setup"
-SETUP_SECONDS = 1800.0
-MOST_LINKS = 5
-"""Each replica prints one at its first start; the newest few are good."""
-FIXED_NAME = "admin"
+router = APIRouter(route_class=OwnerRoute, prefix="/admins")
 
 
-class SetupInvalid(InvalidRequest):
-    code = "setup_invalid"
+class NewAdminBody(PanelBody):
+    name: Name
+    role: AdminRole = "viewer"
+    password: str = Field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Admin:
-    id: str
-    name: str
-    role: Role
-    created_at: float
-
-    def shown(self) -> dict[str, Any]:
-        return {"id": self.id, "name": self.name, "role": self.role, "created_at": self.created_at}
+class AdminChangeBody(PanelBody):
+    name: Name | None = None
+    role: AdminRole | None = None
+    password: str | None = Field(default=None, repr=False)
 
 
-class AdminBook:
-    """All looks and changes. Every change ends up in the audit log in its own transaction."""
-
-    def __init__(self, database: Database, vault: Vault, *, audit: AuditLog, passwords: Passwords) -> None:
-        self._database = database
-        self._vault = vault
-        self._audit = audit
-        self._passwords = passwords
-
-    async def count(self) -> int:
-        async with self._database.read() as connection:
-            return await _count(connection)
-
-    async def list(self) -> list[Admin]:
-        async with self._database.read() as connection:
-            rows = await connection.execute(sa.select(admins).order_by(admins.c.created_at))
-            return [_admin(row) for row in rows]
-
-    async def verified(self, name: str, password: str) -> Admin | None:
-        """The admin of that name, when it is the password."""
-        async with self._database.read() as connection:
-            query = sa.select(admins).where(admins.c.name == name)
-            row = (await connection.execute(query)).first()
-        right = await self._passwords.verify(row.password if row else None, password)
-        return _admin(row) if row is not None and right else None
-
-    async def create(self, actor: str, name: str, *, role: Role, password: str) -> Admin:
-        """Raises ``InvalidRequest`` for a taken name or a weak password."""
-        name = _name(name)
-        check_password(password, name=name)
-        row = _row(name, role, hashed=await self._passwords.hash(password))
-        try:
-            async with self._database.write() as connection:
-                await connection.execute(sa.insert(admins), row)
-                await self._note(connection, actor, "admin.created", row=row)
-        except IntegrityError as error:
-            raise InvalidRequest(f"There is an admin named {name} already.", param="name") from error
-        return Admin(row["id"], name, role, row["created_at"])
-
-    async def update(
-        self,
-        actor: str,
-        admin_id: str,
-        *,
-        name: str | None = None,
-        role: Role | None = None,
-        password: str | None = None,
-    ) -> Admin:
-        """Change what is given; a new password or role ends the admin's sessions."""
-        changed: dict[str, Any] = {}
-        if name is not None:
-            changed["name"] = _name(name)
-        if role is not None:
-            changed["role"] = role
-        if password is not None:
-            check_password(password, name=name or await self._name_of(admin_id))
-            changed["password"] = await self._passwords.hash(password)
-        try:
-            async with self._database.write() as connection:
-                before = await _get(connection, admin_id)
-                if before.role == "owner" and role == "viewer":
-                    await _keep_an_owner(connection)
-                if changed:
-                    wanted = sa.update(admins).where(admins.c.id == admin_id)
-                    await connection.execute(wanted.values(**changed))
-                if password is not None or (role is not None and role != before.role):
-                    await connection.execute(sa.delete(sessions).where(sessions.c.admin_id == admin_id))
-                after = await _get(connection, admin_id)
-                sides = {"before": before.shown(), "after": after.shown() | _told(password)}
-                target = f"admins/{admin_id}"
-                await self._audit.record(connection, actor, "admin.updated", target=target, **sides)
-        except IntegrityError as error:
-            raise InvalidRequest(f"There is an admin named {name} already.", param="name") from error
-        return after
-
-    async def _name_of(self, admin_id: str) -> str:
-        async with self._database.read() as connection:
-            return (await _get(connection, admin_id)).name
-
-    async def delete(self, actor: str, admin_id: str) -> None:
-        """Raises ``InvalidRequest`` for the last owner."""
-        async with self._database.write() as connection:
-            found = await _get(connection, admin_id)
-            if found.role == "owner":
-                await _keep_an_owner(connection)
-            await connection.execute(sa.delete(sessions).where(sessions.c.admin_id == admin_id))
-            await connection.execute(sa.delete(admins).where(admins.c.id == admin_id))
-            target = f"admins/{admin_id}"
-            await self._audit.record(connection, actor, "admin.deleted", target=target, before=found.shown())
-
-    async def reset(self, actor: str, name: str, *, password: str) -> Admin:
-        """A new password for whoever has that name; an owner of that name is made where there is none."""
-        found = next((admin for admin in await self.list() if admin.name == name), None)
-        if found is None:
-            return await self.create(actor, name, role="owner", password=password)
-        return await self.update(actor, found.id, password=password)
-
-    async def ensure_fixed(self, password: str) -> None:
-        """Let ``admin`` be an owner with the password of the environment."""
-        if await self.verified(FIXED_NAME, password) is not None:
-            return
-        hashed = await self._passwords.hash(password)
-        row = _row(FIXED_NAME, "owner", hashed=hashed)
-        async with self._database.write() as connection:
-            changed = await connection.execute(
-                sa.update(admins).where(admins.c.name == FIXED_NAME).values(password=hashed, role="owner")
-            )
-            if changed.rowcount == 0:
-                await connection.execute(sa.insert(admins), row)
-            else:
-                own = sa.select(admins.c.id).where(admins.c.name == FIXED_NAME).scalar_subquery()
-                await connection.execute(sa.delete(sessions).where(sessions.c.admin_id == own))
-            await self._note(connection, "environment", "admin.password_set", row=row)
-
-    # ---- the first one --------------------------------------------------------------------------
-
-    async def setup_link(self, address: str) -> str:
-        """For a browser: it opens the panel with a token for ``set_up``, good once and for half an hour.
-
-        Raises ``PermissionDenied`` when there is an admin already.
-        """
-        return f"{address}/admin/#setup={await self._setup_token()}"
-
-    async def _setup_token(self) -> str:
-        token = secrets.token_urlsafe(32)
-        now = time.time()
-        async with self._database.write() as connection:
-            if await _count(connection):
-                raise PermissionDenied("There is an admin already: `filmgate admin reset-password NAME`.")
-            known = [link for link in await _links(connection) if link["expires_at"] > now]
-            link = {"hash": self._vault.digest("admin-setup", token), "expires_at": now + SETUP_SECONDS}
-            await connection.execute(sa.delete(options).where(options.c.name == SETUP))
-            value = json.dumps([*known, link][-MOST_LINKS:])
-            row = {"name": SETUP, "value": value, "updated_at": now}
-            await connection.execute(sa.insert(options), row)
-        return token
-
-    async def set_up(self, token: str, *, name: str, password: str) -> Admin:
-        """The first owner. Raises ``SetupInvalid`` for a token that is used, expired or not ours."""
-        name = _name(name)
-        check_password(password, name=name)
-        hashes = self._vault.digests("admin-setup", token)
-        await self._check_link(hashes)  # before the costly part
-        row = _row(name, "owner", hashed=await self._passwords.hash(password))
-        async with self._database.write() as connection:
-            # The one row that every setup needs is taken first: of two at once, one finds nothing.
-            links = await _links(connection, lock=True)
-            if await _count(connection) or not _good(links, hashes):
-                raise _setup_invalid()
-            await connection.execute(sa.delete(options).where(options.c.name == SETUP))
-            await connection.execute(sa.insert(admins), row)
-            await self._note(connection, name, "admin.created", row=row)
-        return Admin(row["id"], name, "owner", row["created_at"])
-
-    async def _check_link(self, hashes: Sequence[str]) -> None:
-        async with self._database.read() as connection:
-            if not _good(await _links(connection), hashes):
-                raise _setup_invalid()
-
-    async def _note(
-        self, connection: AsyncConnection, actor: str, action: str, *, row: dict[str, Any]
-    ) -> None:
-        after = {"name": row["name"], "role": row["role"]}
-        await self._audit.record(connection, actor, action, target=f"admins/{row['id']}", after=after)
+@router.get("", summary="Admins")
+async def list_admins(at: AdminRequest) -> dict[str, Any]:
+    return whole_list([admin.as_object() for admin in await at.panel.admins.list()])
 
 
-def _setup_invalid() -> SetupInvalid:
-    return SetupInvalid(
-        "This setup link is used up or too old. `filmgate admin setup-link` prints a new one.", param="token"
+@router.post("", status_code=201, summary="Add an admin")
+async def add_admin(wish: NewAdminBody, at: AdminRequest) -> dict[str, Any]:
+    made = await at.panel.admins.create(at.actor.name, wish.name, role=wish.role, password=wish.password)
+    return made.as_object()
+
+
+@router.patch("/{admin_id}", summary="Change an admin")
+async def change_admin(admin_id: str, wish: AdminChangeBody, at: AdminRequest) -> dict[str, Any]:
+    """A new password or role ends this admin's sessions."""
+    await _refuse_fixed(at, admin_id)
+    changed = await at.panel.admins.update(
+        at.actor.name, admin_id, name=wish.name, role=wish.role, password=wish.password
     )
+    return changed.as_object()
 
 
-def _good(links: list[dict[str, Any]], hashes: Sequence[str]) -> bool:
-    return any(link["hash"] in hashes and link["expires_at"] > time.time() for link in links)
+@router.delete("/{admin_id}", status_code=204, summary="Remove an admin")
+async def remove_admin(admin_id: str, at: AdminRequest) -> Response:
+    await _refuse_fixed(at, admin_id)
+    await at.panel.admins.delete(at.actor.name, admin_id)
+    return Response(status_code=204)
 
 
-async def _links(connection: AsyncConnection, *, lock: bool = False) -> list[dict[str, Any]]:
-    query = sa.select(options.c.value).where(options.c.name == SETUP)
-    text = (await connection.execute(query.with_for_update() if lock else query)).scalar()
-    found: list[dict[str, Any]] = json.loads(text) if text else []
-    return found
-
-
-async def _count(connection: AsyncConnection) -> int:
-    return int((await connection.execute(sa.select(sa.func.count()).select_from(admins))).scalar_one())
-
-
-async def _get(connection: AsyncConnection, admin_id: str) -> Admin:
-    row = (await connection.execute(sa.select(admins).where(admins.c.id == admin_id))).first()
-    if row is None:
-        raise NotFound(f"No such admin: {admin_id[:100]}")
-    return _admin(row)
-
-
-async def _keep_an_owner(connection: AsyncConnection) -> None:
-    # Locked, so that two owners can't take the role from each other at the same moment.
-    owners = sa.select(admins.c.id).where(admins.c.role == "owner").with_for_update()
-    if len((await connection.execute(owners)).all()) < 2:
-        raise InvalidRequest("The last owner must stay one; make another owner first.", param="role")
-
-
-def _row(name: str, role: Role, *, hashed: str) -> dict[str, Any]:
-    admin_id = uuid.uuid4().hex
-    return {"id": admin_id, "name": name, "role": role, "password": hashed, "created_at": time.time()}
-
-
-def _told(password: str | None) -> dict[str, str]:
-    return {} if password is None else {"changed": "password"}
-
-
-def _name(name: str) -> str:
-    name = name.strip()
-    if not name:
-        raise MissingField("name")
-    if len(name) > 80 or not name.isprintable():
-        raise InvalidRequest("name must be at most 80 printable characters", param="name")
-    return name
-
-
-def _admin(row: Any) -> Admin:
-    return Admin(row.id, row.name, row.role, row.created_at)
+async def _refuse_fixed(at: AdminRequest, admin_id: str) -> None:
+    if not at.panel.fixed_password:
+        return
+    if any(admin.id == admin_id and admin.name == FIXED_NAME for admin in await at.panel.admins.list()):
+        raise InvalidRequest("This admin is set by FILMGATE_ADMIN_PASSWORD; change it there.", param="name")

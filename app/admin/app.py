@@ -7,30 +7,30 @@ from fastapi import APIRouter, FastAPI
 from app import __version__
 from app.admin import (
     accounts,
+    admins,
+    audit,
     backup,
     characters,
-    consumption,
     keys,
     live,
     models,
     overview,
-    people,
     playground,
     prices,
     providers,
-    session,
     settings,
+    sign_in,
     tasks,
-    trail,
     transfers,
+    usage,
     webhooks,
 )
-from app.admin.description import DescribedPanel
+from app.admin.description import PanelApp
 
 ROUTERS: tuple[APIRouter, ...] = (
-    session.public,
-    session.own,
-    people.router,
+    sign_in.public_router,
+    sign_in.own_router,
+    admins.router,
     live.router,
     overview.router,
     tasks.router,
@@ -43,8 +43,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     playground.router,
     keys.router,
     prices.router,
-    consumption.router,
-    trail.router,
+    usage.router,
+    audit.router,
     backup.router,  # before the settings, whose paths take any name
     settings.router,
 )
@@ -52,7 +52,7 @@ ROUTERS: tuple[APIRouter, ...] = (
 
 def create_panel_app(**options: Any) -> FastAPI:
     """``app.state.panel`` must be set before it is asked anything. ``options`` go to FastAPI."""
-    app = DescribedPanel(
+    app = PanelApp(
         title="Filmgate Admin",
         version=__version__,
         summary="Everything that the admin panel does, for the panel and for automation.",

@@ -1,84 +1,64 @@
-"""Who changed what: one row for every change made through the panel, secrets masked."""
+"""`/admin/api/audit`: who changed what, before and after."""
 
 import json
-import time
+from collections.abc import AsyncIterator
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any
 
-import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
+from fastapi import APIRouter, Query, Response
+from fastapi.responses import StreamingResponse
 
-from app.admin.masking import masked
-from app.admin.paging import Found, Page, find, within
-from app.db.operator_tables import audit
-from app.db.session import Database
+from app.admin.access import AdminRequest, OwnerRoute
+from app.admin.paging import PageQuery, PageRequest, Since, Until
+from app.admin.sheets import csv_response
 
-LONGEST = 20_000
-"""Characters of one side of a change; what is longer is cut and says so."""
-
-
-class AuditLog:
-    """Written with the change where that is ours, else right after it."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def note(
-        self, actor: str, action: str, target: str, *, before: Any = None, after: Any = None
-    ) -> None:
-        async with self._database.write() as connection:
-            await self.record(connection, actor, action, target=target, before=before, after=after)
-
-    async def record(
-        self,
-        connection: AsyncConnection,
-        actor: str,
-        action: str,
-        *,
-        target: str,
-        before: Any = None,
-        after: Any = None,
-    ) -> None:
-        """In the caller's transaction."""
-        row = {
-            "at": time.time(),
-            "actor": actor[:80],
-            "action": action,
-            "target": target[:200],
-            "before": _document(before),
-            "after": _document(after),
-        }
-        await connection.execute(sa.insert(audit), row)
-
-    async def page(
-        self, wanted: dict[str, str | None], *, since: float | None, until: float | None, page: Page
-    ) -> Found:
-        """Newest first, as they are shown; ``wanted`` by column, ``action`` and ``target`` also by how they
-        begin."""
-        span = within(audit.c.at, since=since, until=until)
-        sifted = [audit.c.actor == wanted["actor"]] if wanted.get("actor") else []
-        for name in ("action", "target"):
-            if wanted.get(name):
-                sifted.append(audit.c[name].startswith(wanted[name], autoescape=True))
-        async with self._database.read() as connection:
-            found = await find(connection, sa.select(audit), page, by=audit.c.id, served=span, sifted=sifted)
-        return replace(found, rows=[_entry(row) for row in found.rows])
+router = APIRouter(route_class=OwnerRoute)
+FilterText = Annotated[str | None, Query(max_length=200)]
+CSV_COLUMNS = ("id", "at", "actor", "action", "target", "before", "after")
+MOST_EXPORTED = 100_000
 
 
-def _document(value: Any) -> str | None:
-    if value is None:
-        return None
-    text = json.dumps(masked(value), ensure_ascii=False, default=str)
-    return text if len(text) <= LONGEST else json.dumps({"cut": text[:LONGEST]}, ensure_ascii=False)
+@router.get("/audit", summary="Changes made through the panel")
+async def list_changes(
+    page: PageQuery,
+    at: AdminRequest,
+    *,
+    actor: FilterText = None,
+    action: FilterText = None,
+    target: FilterText = None,
+    since: Since = None,
+    until: Until = None,
+) -> dict[str, Any]:
+    """Newest first; `action` and `target` also by how they begin."""
+    wanted = {"actor": actor, "action": action, "target": target}
+    found = await at.panel.audit.find_page(wanted, since=since, until=until, page=page)
+    return found.as_answer(found.rows)
 
 
-def _entry(row: Any) -> dict[str, Any]:
-    return {
-        "id": row.id,
-        "at": row.at,
-        "actor": row.actor,
-        "action": row.action,
-        "target": row.target,
-        "before": json.loads(row.before) if row.before else None,
-        "after": json.loads(row.after) if row.after else None,
-    }
+@router.get("/audit.csv", summary="The same as CSV", response_class=StreamingResponse)
+async def export_changes(
+    at: AdminRequest,
+    *,
+    actor: FilterText = None,
+    action: FilterText = None,
+    target: FilterText = None,
+    since: Since = None,
+    until: Until = None,
+) -> Response:
+    wanted = {"actor": actor, "action": action, "target": target}
+
+    async def change_batches() -> AsyncIterator[list[dict[str, Any]]]:
+        page, sent = PageRequest(limit=1000), 0
+        while sent < MOST_EXPORTED:
+            found = await at.panel.audit.find_page(wanted, since=since, until=until, page=page)
+            yield [row | {side: _json_text(row[side]) for side in ("before", "after")} for row in found.rows]
+            if found.next is None:
+                return
+            sent += len(found.rows)
+            page = replace(page, after=found.next)
+
+    return csv_response(change_batches(), CSV_COLUMNS, name="audit.csv")
+
+
+def _json_text(value: Any) -> str | None:
+    return None if value is None else json.dumps(value, ensure_ascii=False)

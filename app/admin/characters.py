@@ -6,28 +6,30 @@ from typing import Annotated, Any
 import sqlalchemy as sa
 from fastapi import APIRouter, Query, Request, Response
 
-from app.admin.access import At, OwnerRoute
-from app.admin.paging import Paged
-from app.admin.panel import Panel
-from app.admin.playground import own_key
+from app.admin.access import AdminRequest, OwnerRoute
+from app.admin.paging import PageQuery
+from app.admin.panel import PanelServices
+from app.admin.playground import playground_key
 from app.db.tables import characters
-from app.dialects.body import Body
-from app.dialects.content import is_kept
-from app.dialects.sources import read_source
-from app.dialects.video_options import read_moment
+from app.dialects.http.body import Body
+from app.dialects.http.media_sources import read_source
+from app.dialects.http.task_files import files_are_kept
+from app.dialects.prompt.video_options import read_time_span
 from app.errors import InvalidRequest, MissingField, NotFound
 from app.generation import MediaInput
-from app.keys.service import Key
+from app.keys.service import ClientKey
 from app.tasks.characters import Character
 from app.tasks.service import bare_id
 
 router = APIRouter(route_class=OwnerRoute, prefix="/characters")
-Word = Annotated[str | None, Query(max_length=200)]
-KNOWN = {"name", "owner", "url", "video", "from_task", "timestamps"}
+FilterText = Annotated[str | None, Query(max_length=200)]
+KNOWN_FIELDS = {"name", "owner", "url", "video", "from_task", "timestamps"}
 
 
 @router.get("", summary="Characters")
-async def list_characters(page: Paged, at: At, *, owner: Word = None, q: Word = None) -> dict[str, Any]:
+async def list_characters(
+    page: PageQuery, at: AdminRequest, *, owner: FilterText = None, q: FilterText = None
+) -> dict[str, Any]:
     """Of all owners, newest first."""
     query = sa.select(characters)
     if owner:
@@ -47,46 +49,46 @@ async def list_characters(page: Paged, at: At, *, owner: Word = None, q: Word = 
             query = query.where(sa.tuple_(*order) < sa.tuple_(sa.literal(last[0]), sa.literal(last[1])))
         newest = query.order_by(*(column.desc() for column in order)).limit(page.limit + 1)
         rows = (await connection.execute(newest)).all()
-    shown = [_shown(at.panel, row) for row in rows[: page.limit]]
+    shown = [_character_object(at.panel, row) for row in rows[: page.limit]]
     return {"data": shown, "next": shown[-1]["id"] if len(rows) > page.limit else None}
 
 
 @router.post("", status_code=201, summary="Make a character")
-async def make_character(request: Request, at: At) -> dict[str, Any]:
+async def make_character(request: Request, at: AdminRequest) -> dict[str, Any]:
     """From a clip (`video`), an address (`url`) or a task (`from_task`); `timestamps` is the moment that
     shows it. Without an `owner` it is the playground's."""
     gateway = at.panel.gateway
-    body = await gateway.read(request)
-    if body.rest(KNOWN):
-        raise InvalidRequest("There is no such field.", param=next(iter(body.rest(KNOWN))))
-    moment = read_moment(body, "timestamps")
-    owner = body.text("owner") or own_key().owner
-    clip = await _clip(at, body)
+    body = await gateway.read_body(request)
+    if body.unknown_fields(KNOWN_FIELDS):
+        raise InvalidRequest("There is no such field.", param=next(iter(body.unknown_fields(KNOWN_FIELDS))))
+    moment = read_time_span(body, "timestamps")
+    owner = body.text("owner") or playground_key().owner
+    clip = await _read_clip(at, body)
     made = await gateway.characters.create(
         clip,
-        key=Key(id="panel", name="panel", owner=owner),
+        key=ClientKey(id="panel", name="panel", owner=owner),
         name=(body.text("name") or "").strip()[:80],
         moment=moment,
         param=next((name for name in ("video", "url") if name in body), "from_task"),
     )
-    shown = _shown(at.panel, await _row(at.panel, made.id))
+    shown = _character_object(at.panel, await _character_row(at.panel, made.id))
     told = {name: shown[name] for name in ("owner", "name", "username")}
-    await at.note("character.made", f"characters/{made.id}", after=told)
+    await at.record_change("character.made", f"characters/{made.id}", after=told)
     return shown
 
 
 @router.delete("/{character_id}", status_code=204, summary="Delete a character")
-async def delete_character(character_id: str, at: At) -> Response:
+async def delete_character(character_id: str, at: AdminRequest) -> Response:
     """Its clip and still are really removed."""
-    row = await _row(at.panel, character_id)
+    row = await _character_row(at.panel, character_id)
     found = Character(row.id, row.name, row.username, row.clip, row.still, row.created_at)
     await at.panel.gateway.characters.delete(found)
     before = {"owner": row.owner, "name": row.name, "username": row.username}
-    await at.note("character.deleted", f"characters/{row.id}", before=before)
+    await at.record_change("character.deleted", f"characters/{row.id}", before=before)
     return Response(status_code=204)
 
 
-async def _clip(at: At, body: Body) -> MediaInput:
+async def _read_clip(at: AdminRequest, body: Body) -> MediaInput:
     gateway = at.panel.gateway
     for name in ("video", "url"):
         given = body.source(name)
@@ -96,14 +98,14 @@ async def _clip(at: At, body: Body) -> MediaInput:
     if task_id is None:
         raise MissingField("video, url or from_task")
     source = await at.panel.repository.get(task_id)
-    if source is None or source.kind != "video" or source.result is None or not is_kept(source):
+    if source is None or source.kind != "video" or source.result is None or not files_are_kept(source):
         raise InvalidRequest("from_task must be a finished video that is still kept", param="from_task")
     file = source.result.files[0]
     content = await gateway.store.get(file.key)
     return MediaInput(role="source_video", content_type=file.content_type, sha256=source.id, content=content)
 
 
-async def _row(panel: Panel, character_id: str) -> Any:
+async def _character_row(panel: PanelServices, character_id: str) -> Any:
     async with panel.database.read() as connection:
         query = sa.select(characters).where(characters.c.id == character_id)
         row = (await connection.execute(query)).first()
@@ -112,7 +114,7 @@ async def _row(panel: Panel, character_id: str) -> Any:
     return row
 
 
-def _shown(panel: Panel, row: Any) -> dict[str, Any]:
+def _character_object(panel: PanelServices, row: Any) -> dict[str, Any]:
     base, now = f"/files/characters/ch_{row.id.removeprefix('char_')}", time.time()
     sign = panel.gateway.signer.sign
     return {

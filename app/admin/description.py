@@ -4,34 +4,34 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from app.dialects.answers import refusals, written_answers
-from app.dialects.schemas import SCHEMAS, Schema
+from app.dialects.openapi.error_responses import envelope_responses, error_refs
+from app.dialects.openapi.schemas import SCHEMAS, Schema
 
-ACCESS: Schema = {
+SECURITY_SCHEMES: Schema = {
     "token": {"type": "http", "scheme": "bearer", "description": "FILMGATE_ADMIN_TOKEN"},
     "session": {"type": "apiKey", "in": "cookie", "name": "filmgate_session"},
 }
-FASTAPIS = ("HTTPValidationError", "ValidationError")
+UNUSED_SCHEMAS = ("HTTPValidationError", "ValidationError")
 """Bad fields are answered 400 in our own envelope, never 422."""
 
 
-class DescribedPanel(FastAPI):
+class PanelApp(FastAPI):
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:
-            self.openapi_schema = _completed(super().openapi())
+            self.openapi_schema = _completed_document(super().openapi())
         return self.openapi_schema
 
 
-def _completed(document: dict[str, Any]) -> dict[str, Any]:
+def _completed_document(document: dict[str, Any]) -> dict[str, Any]:
     parts = document["components"]
-    for name in FASTAPIS:
+    for name in UNUSED_SCHEMAS:
         parts["schemas"].pop(name, None)
     parts["schemas"]["Error"] = SCHEMAS["Error"]
-    parts["responses"] = {f"Error{status}": answer for status, answer in written_answers("Error")}
-    parts["securitySchemes"] = ACCESS
+    parts["responses"] = {f"Error{status}": answer for status, answer in envelope_responses("Error")}
+    parts["securitySchemes"] = SECURITY_SCHEMES
     for path, methods in document["paths"].items():
         for told in methods.values():
             answers = {status: answer for status, answer in told["responses"].items() if status != "422"}
-            told["responses"] = answers | refusals(path, "post", is_download=False)
-            told["security"] = [{way: []} for way in ACCESS]
+            told["responses"] = answers | error_refs(path, "post", is_download=False)
+            told["security"] = [{way: []} for way in SECURITY_SCHEMES]
     return document

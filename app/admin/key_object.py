@@ -7,32 +7,32 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.admin.panel import Panel
-from app.admin.task_object import money
+from app.admin.panel import PanelServices
+from app.admin.task_object import plain_amount
 from app.admin.task_search import id_at
 from app.db.tables import spending, tasks
-from app.keys.key import Key
-from app.tasks.status import OPEN
-from app.usage.periods import periods, word
+from app.keys.key import ClientKey
+from app.tasks.states import OPEN
+from app.usage.periods import period_label, period_names
 
 HOUR = 3600
 HOURS = 24
 BUDGETS = ("total", "daily", "monthly")
 
 
-async def keys_of(panel: Panel, found: list[Key]) -> list[dict[str, Any]]:
+async def key_objects(panel: PanelServices, found: list[ClientKey]) -> list[dict[str, Any]]:
     now = time.time()
     ids = [key.id for key in found]
     busy = await _in_flight(panel)
-    spent = await _spending(panel, ids, now=now)
-    lines = await _sparklines(panel, ids, now=now)
+    spent = await _spending_by_key(panel, ids, now=now)
+    lines = await _hourly_counts(panel, ids, now=now)
     return [
-        settable(key)
+        settable_fields(key)
         | {
             "id": key.id,
             "owner": key.owner,
             "hint": f"sk-fg-{key.id}…",
-            "state": _state(key, now),
+            "state": _key_state(key, now),
             "in_flight": busy.get(key.id, 0),
             "spent": spent[key.id],
             "created_at": key.created_at,
@@ -45,7 +45,7 @@ async def keys_of(panel: Panel, found: list[Key]) -> list[dict[str, Any]]:
     ]
 
 
-def settable(key: Key) -> dict[str, Any]:
+def settable_fields(key: ClientKey) -> dict[str, Any]:
     """What an operator may set, as it is."""
     return {
         "name": key.name,
@@ -55,42 +55,44 @@ def settable(key: Key) -> dict[str, Any]:
         "networks": [str(network) for network in key.networks],
         "rpm": key.rpm,
         "tasks_limit": key.tasks_limit,
-        "budget": {name: money(getattr(key, f"budget_{name}")) for name in BUDGETS},
+        "budget": {name: plain_amount(getattr(key, f"budget_{name}")) for name in BUDGETS},
         "expires_at": key.expires_at,
         "options": key.options,
         "note": key.note,
     }
 
 
-def _state(key: Key, now: float) -> str:
+def _key_state(key: ClientKey, now: float) -> str:
     if not key.enabled:
         return "disabled"
     return "expired" if key.expires_at is not None and key.expires_at <= now else "active"
 
 
-async def _in_flight(panel: Panel) -> dict[str, int]:
+async def _in_flight(panel: PanelServices) -> dict[str, int]:
     """Found by the state: a key may have a long history, and few tasks are open."""
     query = sa.select(tasks.c.key_id, sa.func.count()).where(tasks.c.state.in_(OPEN)).group_by(tasks.c.key_id)
     async with panel.database.read() as connection:
         return {row[0]: int(row[1]) for row in await connection.execute(query)}
 
 
-async def _spending(panel: Panel, ids: list[str], *, now: float) -> dict[str, dict[str, str | None]]:
-    names = {period: word(period) for period in periods(now)}
-    nothing = money(Decimal(0))
+async def _spending_by_key(
+    panel: PanelServices, ids: list[str], *, now: float
+) -> dict[str, dict[str, str | None]]:
+    names = {period: period_label(period) for period in period_names(now)}
+    nothing = plain_amount(Decimal(0))
     found: dict[str, dict[str, str | None]] = defaultdict(
         lambda: dict.fromkeys([*BUDGETS, "reserved"], nothing)
     )
     query = sa.select(spending).where(spending.c.key_id.in_(ids), spending.c.period.in_(names))
     async with panel.database.read() as connection:
         for row in await connection.execute(query):
-            found[row.key_id][names[row.period]] = money(row.spent)
+            found[row.key_id][names[row.period]] = plain_amount(row.spent)
             if names[row.period] == "total":
-                found[row.key_id]["reserved"] = money(row.reserved)
+                found[row.key_id]["reserved"] = plain_amount(row.reserved)
     return found
 
 
-async def _sparklines(panel: Panel, ids: list[str], *, now: float) -> dict[str, list[int]]:
+async def _hourly_counts(panel: PanelServices, ids: list[str], *, now: float) -> dict[str, list[int]]:
     """Tasks made in each of the last 24 hours, newest last."""
     first = int(now // HOUR) - HOURS + 1
     # By their ids, which are ordered by time: so the index alone answers.

@@ -10,40 +10,42 @@ from typing import Any
 from fastapi import APIRouter
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
-from app.admin.access import At, OwnerRoute, session_of
-from app.admin.panel import Panel
+from app.admin.access import AdminRequest, OwnerRoute, session_of
+from app.admin.panel import PanelServices
 from app.admin.task_search import TaskSearch
 from app.db.session import DATABASE_AWAY
-from app.tasks.events import Change
+from app.tasks.notifications import Notification
 
 router = APIRouter(route_class=OwnerRoute)
 FLUSH_SECONDS = 0.3
-LOOK_SECONDS = 2.0
+POLL_SECONDS = 2.0
 KEEP_ALIVE_SECONDS = 15
 SESSION_SECONDS = 30.0
 MOST_AT_ONCE = 300
 
 
 @router.get("/events", summary="Changes as they happen", response_class=EventSourceResponse)
-async def events(at: At) -> EventSourceResponse:
+async def stream_events(at: AdminRequest) -> EventSourceResponse:
     """Server-sent events `hello`, `task` and `accounts`; ends with the session."""
-    return EventSourceResponse(_told(at), ping=KEEP_ALIVE_SECONDS, ping_message_factory=_keep_alive, sep="\n")
+    return EventSourceResponse(
+        _event_stream(at), ping=KEEP_ALIVE_SECONDS, ping_message_factory=_keep_alive, sep="\n"
+    )
 
 
-async def _told(at: At) -> AsyncIterator[ServerSentEvent]:
+async def _event_stream(at: AdminRequest) -> AsyncIterator[ServerSentEvent]:
     panel = at.panel
     async with AsyncExitStack() as stack:
-        queue = await stack.enter_async_context(panel.events.listen("state"))
-        progress = await stack.enter_async_context(panel.events.listen("progress"))
-        yield _event("hello", {"at": time.time()})
-        seen = await _accounts(panel)
+        queue = await stack.enter_async_context(panel.events.subscribe("state"))
+        progress = await stack.enter_async_context(panel.events.subscribe("progress"))
+        yield _server_event("hello", {"at": time.time()})
+        seen = await _account_states(panel)
         checked = time.monotonic()
         while True:
-            for row in await _changed(panel, await _gathered(queue, progress)):
-                yield _event("task", row)
-            before, seen = seen, await _accounts(panel)
+            for row in await _changed_tasks(panel, await _gather_changes(queue, progress)):
+                yield _server_event("task", row)
+            before, seen = seen, await _account_states(panel)
             if before != seen:
-                yield _event("accounts", {})
+                yield _server_event("accounts", {})
             if time.monotonic() - checked < SESSION_SECONDS:
                 continue
             checked = time.monotonic()
@@ -51,15 +53,17 @@ async def _told(at: At) -> AsyncIterator[ServerSentEvent]:
                 return
 
 
-async def _is_over(at: At) -> bool:
-    return at.actor.session is not None and await session_of(at.request) is None
+async def _is_over(at: AdminRequest) -> bool:
+    return at.actor.session is not None and await session_of(at.http) is None
 
 
-async def _gathered(queue: asyncio.Queue[Change], progress: asyncio.Queue[Change]) -> dict[str, Change]:
+async def _gather_changes(
+    queue: asyncio.Queue[Notification], progress: asyncio.Queue[Notification]
+) -> dict[str, Notification]:
     """The last news of each task, of one short while; empty after a longer silence."""
     waiting = {asyncio.ensure_future(queue.get()), asyncio.ensure_future(progress.get())}
     try:
-        done, _ = await asyncio.wait(waiting, timeout=LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait(waiting, timeout=POLL_SECONDS, return_when=asyncio.FIRST_COMPLETED)
     finally:
         for waiter in waiting:
             waiter.cancel()
@@ -74,11 +78,11 @@ async def _gathered(queue: asyncio.Queue[Change], progress: asyncio.Queue[Change
     return news
 
 
-async def _changed(panel: Panel, news: dict[str, Change]) -> list[dict[str, Any]]:
+async def _changed_tasks(panel: PanelServices, news: dict[str, Notification]) -> list[dict[str, Any]]:
     """As the rows have it; progress is written behind, so there the news may be ahead of them."""
     ids = list(news)[-MOST_AT_ONCE:]
     try:
-        found = await TaskSearch(panel.database).now(ids) if ids else []
+        found = await TaskSearch(panel.database).current_states(ids) if ids else []
     except DATABASE_AWAY:
         return []  # the panel looks again by itself
     for row in found:
@@ -91,18 +95,18 @@ async def _changed(panel: Panel, news: dict[str, Change]) -> list[dict[str, Any]
     return found
 
 
-async def _accounts(panel: Panel) -> list[tuple[Any, ...]]:
+async def _account_states(panel: PanelServices) -> list[tuple[Any, ...]]:
     """What of the accounts is worth looking again for."""
     try:
-        standings = await panel.pool.standings()
+        standings = await panel.pool.current_statuses()
     except DATABASE_AWAY:
-        standings = panel.pool.remembered()
+        standings = panel.pool.cached_statuses()
     return [
-        (each.account, each.enabled, each.cooldowns, each.disabled_reason, each.fault) for each in standings
+        (each.account, each.enabled, each.cooldowns, each.disabled_reason, each.problem) for each in standings
     ]
 
 
-def _event(name: str, data: dict[str, Any]) -> ServerSentEvent:
+def _server_event(name: str, data: dict[str, Any]) -> ServerSentEvent:
     return ServerSentEvent(json.dumps(data), event=name, sep="\n")
 
 

@@ -12,43 +12,46 @@ SECRET_NAMES = re.compile(
     r"|credential)",
     re.IGNORECASE,
 )
-SIGNED = re.compile(r"(?i)([?&](?:[^=&#]*(?:signature|sig|token|key|credential|secret)[^=&#]*)=)[^&#\s\"]+")
+SIGNED_QUERY = re.compile(
+    r"(?i)([?&](?:[^=&#]*(?:signature|sig|token|key|credential|secret)[^=&#]*)=)[^&#\s\"]+"
+)
 
 
-def masked(value: Any) -> Any:
+def mask_secrets(value: Any) -> Any:
     """The same document with every secret replaced, by the name it stands under and by its look."""
     if isinstance(value, dict):
-        return {name: MASK if _hides(name, held) else masked(held) for name, held in value.items()}
+        return {name: MASK if _is_secret(name, held) else mask_secrets(held) for name, held in value.items()}
     if isinstance(value, list | tuple):
-        return [masked(item) for item in value]
+        return [mask_secrets(item) for item in value]
     if isinstance(value, str):
-        return SIGNED.sub(rf"\1{MASK}", SECRET_LOOKS.sub(MASK, value))
+        return SIGNED_QUERY.sub(rf"\1{MASK}", SECRET_LOOKS.sub(MASK, value))
     return value
 
 
-def unmasked(wanted: Any, kept: Any) -> Any:
+def restore_masked(wanted: Any, kept: Any) -> Any:
     """``wanted`` with each mask in it replaced by what is kept at its place."""
     if wanted == MASK:
         return kept
     if isinstance(wanted, dict):
         old = kept if isinstance(kept, dict) else {}
-        return {name: unmasked(value, old.get(name)) for name, value in wanted.items()}
+        return {name: restore_masked(value, old.get(name)) for name, value in wanted.items()}
     if isinstance(wanted, list):
         old_items = kept if isinstance(kept, list) else []
         return [
-            unmasked(value, old_items[at] if at < len(old_items) else None) for at, value in enumerate(wanted)
+            restore_masked(value, old_items[at] if at < len(old_items) else None)
+            for at, value in enumerate(wanted)
         ]
     return wanted
 
 
-def hint(secret: str) -> str:
+def secret_hint(secret: str) -> str:
     """Enough to tell secrets apart; of short ones nothing."""
     if not secret:
         return ""
     return f"…{secret[-4:]}" if len(secret) >= 12 else "…"
 
 
-def _hides(name: object, value: object) -> bool:
+def _is_secret(name: object, value: object) -> bool:
     if isinstance(value, bool) or value in (None, "", [], {}):
         return False
     return isinstance(name, str) and bool(SECRET_NAMES.search(name))

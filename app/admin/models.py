@@ -5,16 +5,16 @@ from typing import Annotated, Any, get_args
 
 from fastapi import APIRouter, Query, Response
 
-from app.admin.access import At, OwnerRoute
-from app.admin.paging import whole
-from app.admin.panel import Panel
-from app.admin.prices import document_of
-from app.admin.wishes import Name, Note, Wish
-from app.catalog.book import Route
-from app.catalog.documents import CandidateDocument, read_route
-from app.catalog.explaining import explain
+from app.admin.access import AdminRequest, OwnerRoute
+from app.admin.bodies import Name, Note, PanelBody
+from app.admin.paging import whole_list
+from app.admin.panel import PanelServices
+from app.admin.prices import plain_amounts
+from app.catalog.catalog import ModelCard
+from app.catalog.explanation import explain_accounts
 from app.catalog.presets import PRESETS
-from app.catalog.routes import ModelCard
+from app.catalog.route_documents import CandidateDocument, read_route
+from app.catalog.route_repository import StoredRoute
 from app.errors import InvalidRequest, NotFound
 from app.generation import Kind
 from app.providers.base import Capabilities
@@ -22,7 +22,7 @@ from app.providers.base import Capabilities
 router = APIRouter(route_class=OwnerRoute)
 
 
-class RouteChange(Wish):
+class RouteBody(PanelBody):
     """A route is written whole: what is not sent takes its default."""
 
     alias_of: Name | None = None
@@ -32,61 +32,61 @@ class RouteChange(Wish):
 
 
 @router.get("/models", summary="Models with their capabilities")
-async def list_models(at: At) -> dict[str, Any]:
+async def list_models(at: AdminRequest) -> dict[str, Any]:
     """Every name that somebody serves now."""
-    cards = await at.panel.gateway.catalog.models()
-    return whole([await model_object(at.panel, card) for card in cards])
+    cards = await at.panel.gateway.catalog.list_models()
+    return whole_list([await model_object(at.panel, card) for card in cards])
 
 
 @router.get("/routes", summary="Routes")
-async def list_routes(at: At) -> dict[str, Any]:
-    return whole([_shown(route) for route in await at.panel.gateway.catalog.routes.list()])
+async def list_routes(at: AdminRequest) -> dict[str, Any]:
+    return whole_list([_route_object(route) for route in await at.panel.gateway.catalog.routes.list()])
 
 
 @router.get("/routes/{model:path}", summary="A route")
-async def get_route(model: str, at: At) -> dict[str, Any]:
-    return _shown(await at.panel.gateway.catalog.routes.get(model))
+async def get_route(model: str, at: AdminRequest) -> dict[str, Any]:
+    return _route_object(await at.panel.gateway.catalog.routes.get(model))
 
 
 @router.put("/routes/{model:path}", summary="Write a route")
-async def put_route(model: str, wish: RouteChange, at: At) -> dict[str, Any]:
+async def put_route(model: str, wish: RouteBody, at: AdminRequest) -> dict[str, Any]:
     """In place of the one of the same name. `model` is a public name, or a family like `veo*`."""
     routes = at.panel.gateway.catalog.routes
     given = {name: value for name, value in wish.model_dump(mode="json").items() if value is not None}
     document = read_route(given | {"model": model})
-    before = await _known(at.panel, model)
+    before = await _known_route(at.panel, model)
     written = await routes.put(document)
-    await at.note("route.written", f"routes/{model}", before=before, after=_shown(written))
-    return _shown(written)
+    await at.record_change("route.written", f"routes/{model}", before=before, after=_route_object(written))
+    return _route_object(written)
 
 
 @router.delete("/routes/{model:path}", status_code=204, summary="Remove a route")
-async def remove_route(model: str, at: At) -> Response:
-    before = await _known(at.panel, model)
+async def remove_route(model: str, at: AdminRequest) -> Response:
+    before = await _known_route(at.panel, model)
     await at.panel.gateway.catalog.routes.delete(model)
-    await at.note("route.removed", f"routes/{model}", before=before)
+    await at.record_change("route.removed", f"routes/{model}", before=before)
     return Response(status_code=204)
 
 
 @router.get("/explain", summary="Why each account would, or would not, be chosen")
 async def explain_model(
-    at: At,
+    at: AdminRequest,
     *,
     model: Annotated[str, Query(min_length=1, max_length=200)],
     kind: Annotated[str | None, Query(max_length=20)] = None,
 ) -> dict[str, Any]:
     """Nothing is reserved or sent."""
     catalog = at.panel.gateway.catalog
-    await catalog.standings()
-    wanted = _kind(kind) if kind else catalog.kind_of(model)
-    reasons = await explain(catalog, wanted, model)
+    await catalog.current_statuses()
+    wanted = _read_kind(kind) if kind else catalog.kind_of(model)
+    reasons = await explain_accounts(catalog, wanted, model)
     chosen = next((each for each in reasons if each.verdict == "chosen"), None)
     if chosen is not None:
         verdict = f"{chosen.account} would be used."
     else:
-        verdict = catalog.unavailable(wanted, model).message if reasons else "There is no account."
-    resolution = catalog.resolve(model)
-    return whole([asdict(each) | {"chosen": each.verdict == "chosen"} for each in reasons]) | {
+        verdict = catalog.unavailable_error(wanted, model).message if reasons else "There is no account."
+    resolution = catalog.resolve_name(model)
+    return whole_list([asdict(each) | {"chosen": each.verdict == "chosen"} for each in reasons]) | {
         "model": model,
         "kind": wanted,
         "route": resolution.route.model if resolution.route else None,
@@ -95,9 +95,9 @@ async def explain_model(
     }
 
 
-async def model_object(panel: Panel, card: ModelCard) -> dict[str, Any]:
+async def model_object(panel: PanelServices, card: ModelCard) -> dict[str, Any]:
     catalog = panel.gateway.catalog
-    resolution = catalog.resolve(card.name)
+    resolution = catalog.resolve_name(card.name)
     path = list(resolution.path)
     return {
         "name": card.name,
@@ -105,20 +105,20 @@ async def model_object(panel: Panel, card: ModelCard) -> dict[str, Any]:
         "preset": card.name in PRESETS,
         "alias_of": path[-1] if path[-1] != card.name else None,
         "route": resolution.route.model if resolution.route else None,
-        "capabilities": _capabilities(card.capabilities),
+        "capabilities": _capabilities_object(card.capabilities),
         "price": await price_of(panel, card.name),
         "candidates": len(catalog.candidates(card.kind, card.name)),
-        "usable": len(catalog.able(card.kind, card.name)),
+        "usable": len(catalog.able_candidates(card.kind, card.name)),
     }
 
 
-async def price_of(panel: Panel, model: str) -> Any:
+async def price_of(panel: PanelServices, model: str) -> Any:
     """The price of a name, as it would be written; None when it costs nothing."""
-    price = await panel.gateway.prices.price(model)
-    return document_of(price.model_dump(exclude_defaults=True)) if price is not None else None
+    price = await panel.gateway.prices.current_price(model)
+    return plain_amounts(price.model_dump(exclude_defaults=True)) if price is not None else None
 
 
-def _capabilities(found: Capabilities | None) -> dict[str, Any] | None:
+def _capabilities_object(found: Capabilities | None) -> dict[str, Any] | None:
     if found is None:
         return None
     return {
@@ -132,21 +132,21 @@ def _capabilities(found: Capabilities | None) -> dict[str, Any] | None:
     }
 
 
-def _kind(word: str) -> Kind:
+def _read_kind(word: str) -> Kind:
     for kind in get_args(Kind):
         if kind == word:
             return kind  # type: ignore[no-any-return]
     raise InvalidRequest(f"kind must be one of {', '.join(get_args(Kind))}", param="kind")
 
 
-async def _known(panel: Panel, model: str) -> dict[str, Any] | None:
+async def _known_route(panel: PanelServices, model: str) -> dict[str, Any] | None:
     try:
-        return _shown(await panel.gateway.catalog.routes.get(model))
+        return _route_object(await panel.gateway.catalog.routes.get(model))
     except NotFound:
         return None
 
 
-def _shown(route: Route) -> dict[str, Any]:
+def _route_object(route: StoredRoute) -> dict[str, Any]:
     document = route.document.model_dump(mode="json", exclude={"candidates"})
     return document | {
         "candidates": [

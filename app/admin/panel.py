@@ -6,30 +6,30 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.accounts.book import AccountBook
 from app.accounts.pool import AccountPool
-from app.admin.admins import AdminBook
-from app.admin.audit import AuditLog
-from app.admin.sessions import Sessions
+from app.accounts.repository import AccountRepository
+from app.admin.admin_repository import AdminRepository
+from app.admin.audit_log import AuditLog
+from app.admin.session_store import SessionStore
 from app.admin.storage import StorageCount
-from app.admin.throttle import Throttle
-from app.backup.holdings import Holdings
+from app.admin.throttle import SignInThrottle
+from app.backup.sections import BackupStores
 from app.db.session import Database
-from app.dialects.gateway import Gateway
-from app.media.delivery.chain import Chain
+from app.dialects.http.gateway import Gateway
+from app.media.delivery.chain import DeliveryChain
 from app.media.guard import OutboundGuard
-from app.options.document import Document
-from app.options.options import Options
-from app.tasks.billing import Billing
-from app.tasks.events import Events
+from app.options.document import OptionsDocument
+from app.options.repository import OptionsRepository
+from app.tasks.billing import TaskBilling
+from app.tasks.notifications import NotificationHub
 from app.tasks.repository import TaskRepository
 from app.vault import Vault
-from app.webhooks.deliveries import Deliveries
+from app.webhooks.deliveries import DeliveryRepository
 from app.webhooks.notices import OperatorNotices
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class ProcessFacts:
     """What the process knows of itself, for the settings page. ``environment`` has its secrets masked."""
 
     version: str
@@ -39,30 +39,30 @@ class Facts:
 
 
 @dataclass(frozen=True, slots=True)
-class Panel:
+class PanelServices:
     """``fixed_password``: the environment sets the password of ``admin``, so nobody changes it here."""
 
     database: Database
     vault: Vault
     gateway: Gateway
     pool: AccountPool
-    book: AccountBook
+    accounts: AccountRepository
     repository: TaskRepository
-    events: Events
-    deliveries: Deliveries
-    billing: Billing
-    options: Options
-    documents: Mapping[str, type[Document]]
-    chain: Chain
+    events: NotificationHub
+    deliveries: DeliveryRepository
+    billing: TaskBilling
+    options: OptionsRepository
+    documents: Mapping[str, type[OptionsDocument]]
+    chain: DeliveryChain
     notices: OperatorNotices
-    held: Holdings
+    held: BackupStores
     guard: OutboundGuard
-    admins: AdminBook
-    sessions: Sessions
+    admins: AdminRepository
+    sessions: SessionStore
     audit: AuditLog
-    throttle: Throttle
+    throttle: SignInThrottle
     storage: StorageCount
-    facts: Facts
+    facts: ProcessFacts
     token: str | None = field(repr=False)
     fixed_password: bool = False
 

@@ -10,7 +10,7 @@ from app.errors import InvalidRequest
 
 SHORTEST = 10
 LONGEST = 200
-KNOWN = frozenset(
+GUESSABLE = frozenset(
     {
         "1234567890",
         "0123456789",
@@ -30,19 +30,19 @@ KNOWN = frozenset(
         "qwerty12345",
     }
 )
-AT_ONCE = 2
+MOST_AT_ONCE = 2
 """A hash takes 64 MB while it is made: no flood of sign-ins may fill the memory."""
 
 
-class Passwords:
+class PasswordHashing:
     """Hashes and verifies beside the event loop, a few at a time."""
 
     def __init__(self) -> None:
         self._hasher = PasswordHasher()
-        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._turns = asyncio.Semaphore(MOST_AT_ONCE)
 
     @cached_property
-    def _nobody(self) -> str:
+    def _decoy_hash(self) -> str:
         """Verified against for names that nobody has, so that an answer takes as long as for a real one."""
         return self._hasher.hash("nobody")
 
@@ -53,12 +53,12 @@ class Passwords:
     async def verify(self, hashed: str | None, password: str) -> bool:
         """Whether it is the password; of nobody (None) it never is."""
         async with self._turns:
-            right = await asyncio.to_thread(self._verify, hashed, password)
+            right = await asyncio.to_thread(self._verify_blocking, hashed, password)
         return right and hashed is not None
 
-    def _verify(self, hashed: str | None, password: str) -> bool:
+    def _verify_blocking(self, hashed: str | None, password: str) -> bool:
         try:
-            return self._hasher.verify(hashed or self._nobody, password)
+            return self._hasher.verify(hashed or self._decoy_hash, password)
         except (VerificationError, InvalidHashError):
             return False
 
@@ -68,5 +68,5 @@ def check_password(password: str, *, name: str = "", param: str = "password") ->
     if not SHORTEST <= len(password) <= LONGEST:
         raise InvalidRequest(f"{param} must have {SHORTEST} to {LONGEST} characters", param=param)
     plain = password.lower()
-    if plain in KNOWN or len(set(plain)) < 4 or plain == name.lower():
+    if plain in GUESSABLE or len(set(plain)) < 4 or plain == name.lower():
         raise InvalidRequest(f"{param} is too easy to guess; a few random words do well", param=param)

@@ -4,24 +4,24 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
-from app.admin.access import At, OwnerRoute
+from app.admin.access import AdminRequest, OwnerRoute
 from app.admin.models import model_object
-from app.admin.paging import whole
-from app.admin.panel import Panel
-from app.admin.task_object import OWN_KEY, money, rows_of
-from app.dialects.body import Body
-from app.dialects.content import own_video
-from app.dialects.gateway import check_prompt, read_size
-from app.dialects.sources import read_source
-from app.dialects.storyboard import write_storyboard
+from app.admin.paging import whole_list
+from app.admin.panel import PanelServices
+from app.admin.task_object import PLAYGROUND_KEY, plain_amount, task_rows
+from app.dialects.http.body import Body
+from app.dialects.http.gateway import check_prompt, read_size
+from app.dialects.http.media_sources import read_source
+from app.dialects.http.task_files import own_video_input
+from app.dialects.prompt.storyboard import write_storyboard
 from app.errors import InvalidRequest, NotFound
 from app.generation import GenerationRequest, MediaInput, MediaKind, Role, Shot
-from app.keys.service import Key
-from app.tasks.service import Asked, bare_id
+from app.keys.service import ClientKey
+from app.tasks.service import RequestContext, bare_id
 
 router = APIRouter(route_class=OwnerRoute, prefix="/playground")
-MAKES = ("video", "image")
-ROLES: tuple[Role, ...] = (
+MADE_KINDS = ("video", "image")
+INPUT_ROLES: tuple[Role, ...] = (
     "first_frame",
     "last_frame",
     "reference_image",
@@ -29,8 +29,8 @@ ROLES: tuple[Role, ...] = (
     "reference_video",
     "audio",
 )
-KNOWN = {
-    *ROLES,
+KNOWN_FIELDS = {
+    *INPUT_ROLES,
     "model",
     "prompt",
     "kind",
@@ -51,54 +51,54 @@ KNOWN = {
 MOST_SHOTS = 100
 
 
-def own_key() -> Key:
+def playground_key() -> ClientKey:
     """Made for no client: what is made with it belongs to the panel."""
-    return Key(id=OWN_KEY, name=OWN_KEY, owner=f"key:{OWN_KEY}")
+    return ClientKey(id=PLAYGROUND_KEY, name=PLAYGROUND_KEY, owner=f"key:{PLAYGROUND_KEY}")
 
 
 @router.get("/models", summary="What can be made now")
-async def list_models(at: At) -> dict[str, Any]:
-    cards = await at.panel.gateway.catalog.models()
-    return whole([await model_object(at.panel, card) for card in cards if card.kind in MAKES])
+async def list_models(at: AdminRequest) -> dict[str, Any]:
+    cards = await at.panel.gateway.catalog.list_models()
+    return whole_list([await model_object(at.panel, card) for card in cards if card.kind in MADE_KINDS])
 
 
 @router.post("", status_code=201, summary="Make a video or an image")
-async def make(request: Request, at: At) -> dict[str, Any]:
+async def make_task(request: Request, at: AdminRequest) -> dict[str, Any]:
     """JSON, or a form with files. Answers with the task at once."""
-    body = await at.panel.gateway.read(request)
-    wanted = await _read(body, at.panel)
-    media = (*await _media(body, at.panel), *await _characters(body, at.panel))
-    source = await _source(at.panel, wanted)
+    body = await at.panel.gateway.read_body(request)
+    wanted = await _read_request(body, at.panel)
+    media = (*await _read_media(body, at.panel), *await _read_characters(body, at.panel))
+    source = await _remix_source(at.panel, wanted)
     wanted = wanted.model_copy(update={"media": (*media, *source)})
-    task = await at.panel.gateway.tasks.create(wanted, key=own_key(), asked=Asked("panel"))
-    await at.note("task.made", f"tasks/{task.id}", after={"model": task.model, "kind": task.kind})
-    return (await rows_of(at.panel, [task]))[0]
+    task = await at.panel.gateway.tasks.create(wanted, key=playground_key(), asked=RequestContext("panel"))
+    await at.record_change("task.made", f"tasks/{task.id}", after={"model": task.model, "kind": task.kind})
+    return (await task_rows(at.panel, [task]))[0]
 
 
 @router.post("/quote", summary="What it would cost")
-async def quote(request: Request, at: At) -> dict[str, Any]:
+async def quote_price(request: Request, at: AdminRequest) -> dict[str, Any]:
     """Takes the same fields, and makes nothing."""
-    body = await at.panel.gateway.read(request)
-    wanted = await _read(body, at.panel)
-    price = await at.panel.gateway.prices.price(wanted.model)
-    amount = price.quote(wanted) if price is not None else None
-    return {"price": money(amount), "text": _said(wanted)}
+    body = await at.panel.gateway.read_body(request)
+    wanted = await _read_request(body, at.panel)
+    price = await at.panel.gateway.prices.current_price(wanted.model)
+    amount = price.estimate_request(wanted) if price is not None else None
+    return {"price": plain_amount(amount), "text": _price_subject(wanted)}
 
 
-def _said(wanted: GenerationRequest) -> str:
+def _price_subject(wanted: GenerationRequest) -> str:
     """What the price is for."""
     length = sum(shot.seconds for shot in wanted.shots) or wanted.seconds
     parts = [wanted.model, f"{length:g} s" if length else "", wanted.size or wanted.resolution or ""]
     return ", ".join(part for part in parts if part)
 
 
-async def _read(body: Body, panel: Panel) -> GenerationRequest:
+async def _read_request(body: Body, panel: PanelServices) -> GenerationRequest:
     """Everything but the inputs. Raises ``InvalidRequest`` that names the field."""
-    unknown = [name for name in body.fields if name not in KNOWN]
+    unknown = [name for name in body.fields if name not in KNOWN_FIELDS]
     if unknown:
         raise InvalidRequest(f"There is no field {unknown[0][:100]}.", param=unknown[0][:100])
     model = body.required_text("model").strip()
-    shots = _shots(body)
+    shots = _read_shots(body)
     prompt = write_storyboard(body.text("prompt") or "", shots)
     check_prompt(prompt, param="prompt")
     remix = body.text("remix_of")
@@ -107,7 +107,7 @@ async def _read(body: Body, panel: Panel) -> GenerationRequest:
         raise InvalidRequest("remix_of must be the id of a task", param="remix_of")
     extra = body.object("extra")
     return GenerationRequest(
-        kind=_kind(body, panel, model),
+        kind=_read_kind(body, panel, model),
         model=model,
         prompt=prompt,
         action="remix" if remix_of else "generate",
@@ -126,15 +126,15 @@ async def _read(body: Body, panel: Panel) -> GenerationRequest:
     )
 
 
-def _kind(body: Body, panel: Panel, model: str) -> MediaKind:
+def _read_kind(body: Body, panel: PanelServices, model: str) -> MediaKind:
     """A video, where neither the request nor the model says that it is an image."""
     word = body.text("kind")
-    if word not in (None, "", *MAKES):
+    if word not in (None, "", *MADE_KINDS):
         raise InvalidRequest("kind must be video or image", param="kind")
     return "image" if (word or panel.gateway.catalog.kind_of(model)) == "image" else "video"
 
 
-def _shots(body: Body) -> tuple[Shot, ...]:
+def _read_shots(body: Body) -> tuple[Shot, ...]:
     shots: list[Shot] = []
     for number, item in enumerate(body.list("shots")):
         where = f"shots[{number}]"
@@ -151,15 +151,15 @@ def _shots(body: Body) -> tuple[Shot, ...]:
     return tuple(shots)
 
 
-async def _media(body: Body, panel: Panel) -> list[MediaInput]:
+async def _read_media(body: Body, panel: PanelServices) -> list[MediaInput]:
     return [
         await read_source(source, panel.gateway, role=role, param=role)
-        for role in ROLES
+        for role in INPUT_ROLES
         for source in body.sources(role)
     ]
 
 
-async def _characters(body: Body, panel: Panel) -> list[MediaInput]:
+async def _read_characters(body: Body, panel: PanelServices) -> list[MediaInput]:
     """By id or username, whoever's they are: an operator may use every one."""
     found: list[MediaInput] = []
     for name in body.texts("characters"):
@@ -171,10 +171,10 @@ async def _characters(body: Body, panel: Panel) -> list[MediaInput]:
     return found
 
 
-async def _source(panel: Panel, wanted: GenerationRequest) -> tuple[MediaInput, ...]:
+async def _remix_source(panel: PanelServices, wanted: GenerationRequest) -> tuple[MediaInput, ...]:
     if wanted.remix_of is None:
         return ()
     task = await panel.repository.get(wanted.remix_of)
     if task is None:
         raise InvalidRequest("remix_of is no task here", param="remix_of")
-    return (own_video(task, param="remix_of"),)
+    return (own_video_input(task, param="remix_of"),)

@@ -5,17 +5,17 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from app.admin.access import At, OwnerRoute
-from app.admin.paging import whole
+from app.admin.access import AdminRequest, OwnerRoute
+from app.admin.paging import whole_list
 from app.errors import InvalidRequest
 from app.providers import registry
 from app.providers.base import Account
-from app.providers.overview import Overview, overviews
-from app.providers.samples import sample
+from app.providers.overview import ProviderOverview, all_overviews
+from app.providers.samples import sample_account
 
 router = APIRouter(route_class=OwnerRoute, prefix="/providers")
 EMBEDDED = "studio"
-PAIRS = {
+SECRET_HINTS = {
     "jimeng": "access key|secret key",
     "kling": "access key|secret key, or one API key",
     "vertex_veo": "the JSON of a service account",
@@ -24,22 +24,24 @@ PAIRS = {
 
 
 @router.get("", summary="Providers")
-async def list_providers(at: At) -> dict[str, Any]:
+async def list_providers(at: AdminRequest) -> dict[str, Any]:
     """Alphabetical, without the studio, which is built in."""
-    return whole([_shown(found) for found in await _overviews() if found.name != EMBEDDED])
+    return whole_list(
+        [_provider_object(found) for found in await _load_overviews() if found.name != EMBEDDED]
+    )
 
 
-_kept: list[Overview] = []
+_cached_overviews: list[ProviderOverview] = []
 
 
-async def _overviews() -> list[Overview]:
+async def _load_overviews() -> list[ProviderOverview]:
     """Made once: it loads every provider there is."""
-    if not _kept:
-        _kept[:] = await overviews()
-    return _kept
+    if not _cached_overviews:
+        _cached_overviews[:] = await all_overviews()
+    return _cached_overviews
 
 
-def _shown(found: Overview) -> dict[str, Any]:
+def _provider_object(found: ProviderOverview) -> dict[str, Any]:
     default = _default_address(found.name)
     needs_address = default is None
     address = {"name": "base_url", "required": needs_address, "default": default, "hint": ""}
@@ -55,17 +57,21 @@ def _shown(found: Overview) -> dict[str, Any]:
         "progress": found.progress,
         "needs_base_url": needs_address,
         "default_base_url": default,
-        "fields": [address, secret | {"hint": PAIRS.get(found.name, "")}, *_needed_options(found.name)],
+        "fields": [
+            address,
+            secret | {"hint": SECRET_HINTS.get(found.name, "")},
+            *_needed_options(found.name),
+        ],
     }
 
 
 @lru_cache(maxsize=64)
 def _default_address(name: str) -> str | None:
     """What an account without an address talks to; None when it must be told."""
-    known = sample(name)
+    known = sample_account(name)
     account = Account(id="", provider=name, name=name, secret=known.secret, options=known.options)
     try:
-        return registry.provider_class(name).address(account) or None
+        return registry.provider_class(name).base_url_for(account) or None
     except InvalidRequest:
         return None
 
@@ -77,5 +83,5 @@ def needs_secret(name: str) -> bool:
 def _needed_options(name: str) -> list[dict[str, Any]]:
     return [
         {"name": f"options.{option}", "required": True, "hint": "as in docs/accounts.md"}
-        for option in sample(name).options
+        for option in sample_account(name).options
     ]

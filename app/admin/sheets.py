@@ -11,12 +11,12 @@ from fastapi.responses import StreamingResponse
 from app.usage.reports import safe_cell
 
 
-def sheet(
+def csv_response(
     rows: AsyncIterator[Sequence[Mapping[str, Any]]], columns: Sequence[str], *, name: str
 ) -> StreamingResponse:
     """An answer that is written batch by batch."""
     return StreamingResponse(
-        _lines(rows, columns),
+        _csv_lines(rows, columns),
         media_type="text/csv; charset=utf-8",
         headers={
             "content-disposition": f'attachment; filename="{name}"',
@@ -26,15 +26,15 @@ def sheet(
     )
 
 
-async def _lines(
+async def _csv_lines(
     rows: AsyncIterator[Sequence[Mapping[str, Any]]], columns: Sequence[str]
 ) -> AsyncIterator[str]:
-    yield "\ufeff" + _written([columns])  # with its mark, or Excel reads UTF-8 as something else
+    yield "\ufeff" + _csv_text([columns])  # with its mark, or Excel reads UTF-8 as something else
     async for batch in rows:
-        yield _written([[cell(row.get(column), column) for column in columns] for row in batch])
+        yield _csv_text([[csv_cell(row.get(column), column) for column in columns] for row in batch])
 
 
-def cell(value: Any, column: str = "") -> str:
+def csv_cell(value: Any, column: str = "") -> str:
     """Moments as ISO 8601; a text that looks like a formula begins with an apostrophe."""
     if value is None:
         return ""
@@ -47,7 +47,7 @@ def cell(value: Any, column: str = "") -> str:
     return safe_cell(str(value))
 
 
-def _written(rows: Sequence[Sequence[str]]) -> str:
+def _csv_text(rows: Sequence[Sequence[str]]) -> str:
     buffer = io.StringIO()
     csv.writer(buffer).writerows(rows)
     return buffer.getvalue()

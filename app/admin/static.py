@@ -43,7 +43,7 @@ TYPES = {
 
 
 @dataclass(frozen=True, slots=True)
-class _File:
+class CachedFile:
     modified: int
     content: bytes
     etag: str
@@ -54,12 +54,12 @@ class PanelFiles:
 
     def __init__(self, folder: Path = FOLDER) -> None:
         self._folder = folder.resolve()
-        self._kept: dict[Path, _File] = {}
+        self._cached: dict[Path, CachedFile] = {}
 
     async def __call__(self, request: Request) -> Response:
         """Raises ``NotFound``."""
-        path = self._path(str(request.path_params.get("path", "")) or "index.html")
-        file = self._read(path)
+        path = self._safe_path(str(request.path_params.get("path", "")) or "index.html")
+        file = self._read_file(path)
         headers = HEADERS | {"etag": file.etag}
         if file.etag in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=headers)
@@ -68,37 +68,37 @@ class PanelFiles:
     def routes(self) -> list[Route]:
         """The page itself lies at `/admin/`, so that its links may be relative."""
         return [
-            Route("/admin", _to_folder, methods=["GET"], include_in_schema=False),
+            Route("/admin", _redirect_to_folder, methods=["GET"], include_in_schema=False),
             Route("/admin/{path:path}", self.__call__, methods=["GET"], include_in_schema=False),
         ]
 
-    def _path(self, name: str) -> Path:
+    def _safe_path(self, name: str) -> Path:
         parts = name.split("/")
         hidden = any(part.startswith(".") or not part for part in parts)
         path = self._folder.joinpath(*parts)
         if hidden or "\0" in name or "\\" in name or path.suffix not in TYPES:
-            raise _missing()
+            raise _not_found()
         try:
             found = path.resolve(strict=True)
         except OSError as error:
-            raise _missing() from error
+            raise _not_found() from error
         if not found.is_relative_to(self._folder) or not found.is_file():
-            raise _missing()
+            raise _not_found()
         return found
 
-    def _read(self, path: Path) -> _File:
+    def _read_file(self, path: Path) -> CachedFile:
         modified = path.stat().st_mtime_ns
-        kept = self._kept.get(path)
+        kept = self._cached.get(path)
         if kept is None or kept.modified != modified:
             content = path.read_bytes()
             etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
-            kept = self._kept[path] = _File(modified, content, etag)
+            kept = self._cached[path] = CachedFile(modified, content, etag)
         return kept
 
 
-async def _to_folder(request: Request) -> Response:
+async def _redirect_to_folder(request: Request) -> Response:
     return RedirectResponse("/admin/", 307, headers=HEADERS)
 
 
-def _missing() -> NotFound:
+def _not_found() -> NotFound:
     return NotFound("There is no such file of the panel.")

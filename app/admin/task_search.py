@@ -8,13 +8,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.admin.paging import Conditions, Found, Page, find, within
+from app.admin.paging import Conditions, FoundPage, PageRequest, find_page, span_conditions
 from app.db.session import Database
 from app.db.tables import accounts, keys, ledger, tasks
 from app.errors import InvalidRequest
 from app.tasks.repository import COLUMNS, task_of
 from app.tasks.service import bare_id
-from app.tasks.status import MOVES, OPEN
+from app.tasks.states import MOVES, OPEN
 from app.tasks.task import Task
 
 UNSETTLED = "submission_unknown"
@@ -22,7 +22,7 @@ BATCH = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
+class TaskFilter:
     """What narrows the list; None or empty: any. ``since`` and ``until`` are moments of creation; ``text`` is a
     task's id in any dialect's form, or a part of its prompt."""
 
@@ -40,16 +40,18 @@ class Filter:
         """What an index answers, and what is to be sifted. Raises ``InvalidRequest``."""
         # Ids are ordered by time, so a span of time is a span of ids.
         moments = [None if moment is None else id_at(moment) for moment in (self.since, self.until)]
-        served = within(tasks.c.id, since=moments[0], until=moments[1])
+        served = span_conditions(tasks.c.id, since=moments[0], until=moments[1])
         task_id = bare_id(self.text.strip()) if self.text else None
         if task_id is not None:
             served.append(tasks.c.id == task_id)
         # One of these has an index; the one that is expected to leave the fewest goes first.
         indexed = [
-            *_equal({tasks.c.key_id: self.key, tasks.c.account_id: self.account, tasks.c.model: self.model}),
+            *_equal_conditions(
+                {tasks.c.key_id: self.key, tasks.c.account_id: self.account, tasks.c.model: self.model}
+            ),
             *_in_states(self.states),
         ]
-        sifted = _equal({tasks.c.kind: self.kind, tasks.c.dialect: self.dialect})
+        sifted = _equal_conditions({tasks.c.kind: self.kind, tasks.c.dialect: self.dialect})
         if self.text and task_id is None:
             sifted.append(_in_prompt(self.text))
         return [*served, *indexed[:1]], [*indexed[1:], *sifted]
@@ -59,14 +61,14 @@ class TaskSearch:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def page(self, wanted: Filter, page: Page) -> Found:
+    async def find_page(self, wanted: TaskFilter, page: PageRequest) -> FoundPage:
         """Newest first; its rows are ``Task``s."""
         cursor = bare_id(page.after) if page.after else None
         if page.after and cursor is None:
             raise InvalidRequest("after must be the id of a task", param="after")
         served, sifted = wanted.conditions()
         async with self._database.read() as connection:
-            found = await find(
+            found = await find_page(
                 connection,
                 sa.select(*COLUMNS),
                 replace(page, after=cursor),
@@ -76,27 +78,27 @@ class TaskSearch:
             )
         return replace(found, rows=[task_of(row) for row in found.rows])
 
-    async def all(self, wanted: Filter, *, most: int) -> AsyncIterator[list[Task]]:
+    async def find_all(self, wanted: TaskFilter, *, most: int) -> AsyncIterator[list[Task]]:
         """Batch by batch, so that an export of many holds few in memory."""
-        page, left = Page(limit=BATCH), most
+        page, left = PageRequest(limit=BATCH), most
         while left > 0:
-            found = await self.page(wanted, page)
+            found = await self.find_page(wanted, page)
             batch = found.rows[:left]
             if batch:
                 yield batch
             left -= len(batch)
             if found.next is None:
                 return
-            page = Page(limit=BATCH, after=found.next)
+            page = PageRequest(limit=BATCH, after=found.next)
 
-    async def now(self, ids: Sequence[str]) -> list[dict[str, Any]]:
+    async def current_states(self, ids: Sequence[str]) -> list[dict[str, Any]]:
         """Where these tasks stand, for whoever watches."""
         columns = tasks.c.id, tasks.c.state, tasks.c.progress, tasks.c.generating
         async with self._database.read() as connection:
             rows = await connection.execute(sa.select(*columns).where(tasks.c.id.in_(ids)))
             return [dict(row._mapping) for row in rows]
 
-    async def money(self, task_id: str) -> list[dict[str, Any]]:
+    async def ledger_entries(self, task_id: str) -> list[dict[str, Any]]:
         """Its rows of the ledger, oldest first."""
         query = sa.select(ledger).where(ledger.c.task_id == task_id).order_by(ledger.c.id)
         async with self._database.read() as connection:
@@ -106,7 +108,7 @@ class TaskSearch:
             for row in rows
         ]
 
-    async def hook(self, task_id: str) -> tuple[str | None, str | None]:
+    async def webhook_of(self, task_id: str) -> tuple[str | None, str | None]:
         """Whom the client asked to call at its end, and what links in that call begin with."""
         query = sa.select(tasks.c.hook_url, tasks.c.hook_base).where(tasks.c.id == task_id)
         async with self._database.read() as connection:
@@ -145,7 +147,7 @@ def _in_states(states: Sequence[str]) -> list[sa.ColumnElement[bool]]:
     return [sa.or_(*either)]
 
 
-def _equal(wanted: dict[sa.Column[Any], str | None]) -> list[sa.ColumnElement[bool]]:
+def _equal_conditions(wanted: dict[sa.Column[Any], str | None]) -> list[sa.ColumnElement[bool]]:
     return [column == value for column, value in wanted.items() if value]
 
 
@@ -159,6 +161,6 @@ def id_at(moment: float) -> str:
     return f"{int(max(moment, 0.0) * 1000) << 80:032x}"
 
 
-def age(task: Task) -> float:
+def age_seconds(task: Task) -> float:
     """Seconds from its creation to its end, or until now."""
     return round((task.finished_at or time.time()) - task.created_at, 3)

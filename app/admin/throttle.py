@@ -11,13 +11,13 @@ FORGOTTEN_SECONDS = 3600.0
 
 
 @dataclass(slots=True)
-class _Record:
+class FailureRecord:
     failures: int
     last: float
 
 
 @dataclass(frozen=True, slots=True)
-class Allowance:
+class ThrottleRule:
     """``free`` failures cost nothing; after them the wait doubles from one second up to ``longest`` seconds."""
 
     free: int
@@ -25,17 +25,17 @@ class Allowance:
 
 
 # A name's wait stays short: whoever guesses must not be able to keep its owner out.
-BY_ADDRESS = Allowance(free=8, longest=900.0)
-BY_NAME = Allowance(free=5, longest=30.0)
+BY_ADDRESS = ThrottleRule(free=8, longest=900.0)
+BY_NAME = ThrottleRule(free=5, longest=30.0)
 
 
-class Throttle:
+class SignInThrottle:
     """In memory: a restart forgets, and each replica counts for itself."""
 
     def __init__(self) -> None:
-        self._records: OrderedDict[tuple[str, str], _Record] = OrderedDict()
+        self._records: OrderedDict[tuple[str, str], FailureRecord] = OrderedDict()
 
-    def begin(self, *, address: str, name: str | None, now: float | None = None) -> None:
+    def begin_attempt(self, *, address: str, name: str | None, now: float | None = None) -> None:
         """Count a try as failed until ``succeeded`` says otherwise, so that many at once are seen.
 
         Raises ``SignInThrottled`` with the seconds to wait.
@@ -44,28 +44,28 @@ class Throttle:
         places = [(("address", address), BY_ADDRESS)]
         if name is not None:
             places.append((("name", name.lower()), BY_NAME))
-        wait = max(self._wait(place, allowance, now=now) for place, allowance in places)
+        wait = max(self._seconds_to_wait(place, allowance, now=now) for place, allowance in places)
         if wait > 0:
             raise SignInThrottled("Too many tries; please wait a little.", retry_after=wait)
         for place, _ in places:
-            self._count(place, now)
+            self._count_failure(place, now)
 
-    def succeeded(self, *, address: str, name: str | None) -> None:
+    def forget_failures(self, *, address: str, name: str | None) -> None:
         self._records.pop(("address", address), None)
         if name is not None:
             self._records.pop(("name", name.lower()), None)
 
-    def _wait(self, place: tuple[str, str], allowance: Allowance, *, now: float) -> float:
+    def _seconds_to_wait(self, place: tuple[str, str], allowance: ThrottleRule, *, now: float) -> float:
         record = self._records.get(place)
         if record is None or record.failures < allowance.free:
             return 0.0
         pause = min(2.0 ** min(record.failures - allowance.free, 20), allowance.longest)
         return record.last + pause - now
 
-    def _count(self, place: tuple[str, str], now: float) -> None:
+    def _count_failure(self, place: tuple[str, str], now: float) -> None:
         record = self._records.get(place)
         if record is None or now - record.last > FORGOTTEN_SECONDS:
-            record = self._records[place] = _Record(0, now)
+            record = self._records[place] = FailureRecord(0, now)
         record.failures += 1
         record.last = now
         self._records.move_to_end(place)

@@ -3,70 +3,78 @@
 import json
 from typing import Any
 
-from app.accounts.drafts import AccountChange, AccountDraft
-from app.accounts.listing import exported
+from app.accounts.definition import AccountChange, AccountDraft
+from app.accounts.formats import export_documents
 from app.accounts.rows import account_of_draft
-from app.accounts.standing import AccountStatus
-from app.backup.holdings import DECLARED, Change, Holdings
-from app.backup.sealing import Box
-from app.documents import read
+from app.accounts.status import AccountStatus
+from app.backup.sealing import SecretBox
+from app.backup.sections import DECLARED, BackupStores, RestoreChange
 from app.errors import InvalidRequest
+from app.validation import validate_document
 
 LEFT_OUT = "its secret is not in the backup: it stays disabled until you enter it"
 
 
-class Accounts:
+class AccountSection:
     name = "accounts"
 
-    async def save(self, held: Holdings, box: Box | None) -> list[dict[str, Any]]:
-        own = [s for s in await held.accounts.all() if not held.pool.is_embedded(s.account.id)]
-        return [_saved(standing, box) for standing in own]
+    async def export_entries(self, held: BackupStores, box: SecretBox | None) -> list[dict[str, Any]]:
+        own = [s for s in await held.accounts.list_all() if not held.pool.is_embedded(s.account.id)]
+        return [_exported_entry(standing, box) for standing in own]
 
-    async def plan(
-        self, held: Holdings, entries: list[dict[str, Any]], *, box: Box | None, own: bool
-    ) -> list[Change]:
-        present = {standing.account.name: standing for standing in await held.accounts.all()}
-        return [await self._planned(held, entry, present, box=box) for entry in entries]
+    async def plan_restore(
+        self, held: BackupStores, entries: list[dict[str, Any]], *, box: SecretBox | None, own: bool
+    ) -> list[RestoreChange]:
+        present = {standing.account.name: standing for standing in await held.accounts.list_all()}
+        return [await self._plan_entry(held, entry, present, box=box) for entry in entries]
 
-    async def _planned(
-        self, held: Holdings, entry: dict[str, Any], present: dict[str, AccountStatus], *, box: Box | None
-    ) -> Change:
+    async def _plan_entry(
+        self,
+        held: BackupStores,
+        entry: dict[str, Any],
+        present: dict[str, AccountStatus],
+        *,
+        box: SecretBox | None,
+    ) -> RestoreChange:
         name = str(entry.get("name", ""))[:200]
         try:
             left_out = _left_out(entry)
-            draft = read(AccountDraft, _opened(entry, name, box), whole="account")
+            draft = validate_document(AccountDraft, _open_secrets(entry, name, box), whole="account")
             if draft.name in present:
-                return self._changed(held, draft, present[draft.name], left_out=left_out)
+                return self._plan_change(held, draft, present[draft.name], left_out=left_out)
             if left_out:
                 draft = draft.model_copy(update={"enabled": False})
-            await held.pool.check(account_of_draft(draft, ""))
+            await held.pool.check_account(account_of_draft(draft, ""))
         except InvalidRequest as error:
-            return Change(self.name, name, "error", error.message)
+            return RestoreChange(self.name, name, "error", error.message)
         message = LEFT_OUT if left_out else ""
-        return Change(self.name, name, "new", message, lambda: held.accounts.add(draft))
+        return RestoreChange(self.name, name, "new", message, lambda: held.accounts.add(draft))
 
-    def _changed(
-        self, held: Holdings, draft: AccountDraft, known: AccountStatus, *, left_out: frozenset[str]
-    ) -> Change:
+    def _plan_change(
+        self, held: BackupStores, draft: AccountDraft, known: AccountStatus, *, left_out: frozenset[str]
+    ) -> RestoreChange:
         if known.source == "file":
             raise InvalidRequest(DECLARED)
         if known.account.provider != draft.provider:
             raise InvalidRequest(f"provider: it is {known.account.provider} here, and stays so")
-        fields = _differing(AccountDraft.of(known), draft) - left_out
+        fields = _changed_fields(AccountDraft.of_status(known), draft) - left_out
         if not fields:
-            return Change(self.name, draft.name, "same")
+            return RestoreChange(self.name, draft.name, "same")
 
-        async def change() -> None:
+        async def update_account() -> None:
             if "secret" in fields:
                 await held.accounts.rotate_secret(known.account.id, draft.secret)
             told = {field: getattr(draft, field) for field in fields - {"secret"}}
             await held.accounts.update(known.account.id, AccountChange.model_validate(told))
 
-        return Change(self.name, draft.name, "changed", ", ".join(sorted(fields)), change)
+        return RestoreChange(self.name, draft.name, "changed", ", ".join(sorted(fields)), update_account)
 
 
-def _saved(standing: AccountStatus, box: Box | None) -> dict[str, Any]:
-    (plain,), (whole,) = exported([standing], secrets=False), exported([standing], secrets=True)
+def _exported_entry(standing: AccountStatus, box: SecretBox | None) -> dict[str, Any]:
+    (plain,), (whole,) = (
+        export_documents([standing], secrets=False),
+        export_documents([standing], secrets=True),
+    )
     hidden = {field: value for field, value in whole.items() if value != plain.get(field)}
     if not hidden:
         return plain
@@ -82,14 +90,14 @@ def _left_out(entry: dict[str, Any]) -> frozenset[str]:
     return frozenset(found)
 
 
-def _opened(entry: dict[str, Any], name: str, box: Box | None) -> dict[str, Any]:
+def _open_secrets(entry: dict[str, Any], name: str, box: SecretBox | None) -> dict[str, Any]:
     found = {field: value for field, value in entry.items() if field not in ("sealed", "left_out")}
     if "sealed" in entry and box is not None:
         found |= json.loads(box.open(str(entry["sealed"]), place=f"accounts/{name}"))
     return found
 
 
-def _differing(before: AccountDraft, after: AccountDraft) -> frozenset[str]:
+def _changed_fields(before: AccountDraft, after: AccountDraft) -> frozenset[str]:
     """What is left of a quota changes every day, and is not put back."""
     fields = {name for name in AccountDraft.model_fields if getattr(before, name) != getattr(after, name)}
     if before.quota and after.quota:

@@ -10,13 +10,13 @@ from typing import Any
 import httpx2
 
 from app.errors import InvalidRequest
-from app.media.delivery.calls import call, check, repeated
+from app.media.delivery.calls import call_endpoint, check_status, retry_call
 from app.media.guard import OutboundGuard
 
-SECONDS = 60.0
+TIMEOUT_SECONDS = 60.0
 TRIES = 3
-MOST_BYTES = 64 * 1024 * 1024
-ASKED = {"user-agent": "filmgate", "accept": "application/json"}
+MAX_BYTES = 64 * 1024 * 1024
+REQUEST_HEADERS = {"user-agent": "filmgate", "accept": "application/json"}
 WHAT = "The place of the backup"
 
 
@@ -36,36 +36,36 @@ def is_address(place: str) -> bool:
     return place.startswith(("http://", "https://"))
 
 
-async def upload(
+async def upload_backup(
     guard: OutboundGuard, url: str, document: Mapping[str, Any], *, method: str, headers: Mapping[str, str]
 ) -> None:
     """Raises ``DeliveryFailed``. A private address must be on the operator's list of those."""
     content = as_text(document).encode()
-    told = {**ASKED, "content-type": "application/json", **headers}
-    async with _client(guard) as client:
+    told = {**REQUEST_HEADERS, "content-type": "application/json", **headers}
+    async with _http_client(guard) as client:
 
-        async def once() -> None:
-            answer = await call(
-                client, method, url, seconds=SECONDS, what=WHAT, content=content, headers=told
+        async def put_once() -> None:
+            answer = await call_endpoint(
+                client, method, url, seconds=TIMEOUT_SECONDS, what=WHAT, content=content, headers=told
             )
-            check(answer, what=WHAT)
+            check_status(answer, what=WHAT)
 
-        await repeated(once, tries=TRIES)
+        await retry_call(put_once, tries=TRIES)
 
 
-async def download(guard: OutboundGuard, url: str, *, headers: Mapping[str, str]) -> Any:
+async def download_backup(guard: OutboundGuard, url: str, *, headers: Mapping[str, str]) -> Any:
     """Raises ``DeliveryFailed`` or ``InvalidRequest``."""
-    async with _client(guard) as client:
+    async with _http_client(guard) as client:
 
-        async def once() -> bytes:
-            told = {**ASKED, **headers}
-            answer = await call(
-                client, "GET", url, seconds=SECONDS, what=WHAT, most_bytes=MOST_BYTES, headers=told
+        async def get_once() -> bytes:
+            told = {**REQUEST_HEADERS, **headers}
+            answer = await call_endpoint(
+                client, "GET", url, seconds=TIMEOUT_SECONDS, what=WHAT, most_bytes=MAX_BYTES, headers=told
             )
-            check(answer, what=WHAT)
+            check_status(answer, what=WHAT)
             return answer.content
 
-        return read_text(await repeated(once, tries=TRIES))
+        return read_text(await retry_call(get_once, tries=TRIES))
 
 
 def write_file(path: Path, document: Mapping[str, Any]) -> None:
@@ -85,12 +85,14 @@ def write_file(path: Path, document: Mapping[str, Any]) -> None:
 def read_file(path: Path) -> Any:
     """Raises ``InvalidRequest``."""
     try:
-        if path.stat().st_size > MOST_BYTES:
-            raise InvalidRequest(f"{path} is larger than {MOST_BYTES} bytes: it is no backup")
+        if path.stat().st_size > MAX_BYTES:
+            raise InvalidRequest(f"{path} is larger than {MAX_BYTES} bytes: it is no backup")
         return read_text(path.read_bytes())
     except OSError as error:
         raise InvalidRequest(f"{path} can't be read: {error.strerror}") from error
 
 
-def _client(guard: OutboundGuard) -> httpx2.AsyncClient:
-    return httpx2.AsyncClient(transport=guard.transport(ports=None), trust_env=False, follow_redirects=False)
+def _http_client(guard: OutboundGuard) -> httpx2.AsyncClient:
+    return httpx2.AsyncClient(
+        transport=guard.http_transport(ports=None), trust_env=False, follow_redirects=False
+    )

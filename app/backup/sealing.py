@@ -12,15 +12,15 @@ from app.errors import InvalidRequest, SettingsInvalid
 from app.vault import Vault
 
 Seal = Literal["none", "root_key", "passphrase"]
-SHORTEST_PASSPHRASE = 12
+MIN_PASSPHRASE_LENGTH = 12
 SALT_BYTES = 16
 # 64 MB and a tenth of a second for every guess.
 COST, BLOCK, MEMORY = 2**16, 8, 80 * 1024 * 1024
-CHECK = "filmgate"
+CHECK_TEXT = "filmgate"
 
 
 @dataclass(frozen=True, slots=True)
-class Box:
+class SecretBox:
     """Seals and opens; ``place`` says where a secret stands, so that none can be moved to another place."""
 
     seal_name: Seal
@@ -33,26 +33,26 @@ class Box:
     def open(self, text: str, *, place: str) -> str:
         return self.vault.unseal(text, place=f"backup/{place}")
 
-    def heading(self) -> dict[str, Any]:
+    def secrets_heading(self) -> dict[str, Any]:
         """How a backup says what opens it; its ``check`` tells a wrong key before anything is tried."""
         salted = {"salt": base64.b64encode(self.salt).decode()} if self.salt else {}
-        return {"sealed_with": self.seal_name, **salted, "check": self.seal(CHECK, place="check")}
+        return {"sealed_with": self.seal_name, **salted, "check": self.seal(CHECK_TEXT, place="check")}
 
 
-async def new_box(vault: Vault, passphrase: str) -> Box:
+async def new_box(vault: Vault, passphrase: str) -> SecretBox:
     """Raises ``InvalidRequest`` for a passphrase that is guessed in no time."""
     if not passphrase:
-        return Box("root_key", vault)
-    if len(passphrase) < SHORTEST_PASSPHRASE:
-        text = f"passphrase must have at least {SHORTEST_PASSPHRASE} characters"
+        return SecretBox("root_key", vault)
+    if len(passphrase) < MIN_PASSPHRASE_LENGTH:
+        text = f"passphrase must have at least {MIN_PASSPHRASE_LENGTH} characters"
         raise InvalidRequest(text, param="passphrase")
     salt = secrets.token_bytes(SALT_BYTES)
-    return Box("passphrase", await _stretched(passphrase, salt), salt)
+    return SecretBox("passphrase", await _derive_vault(passphrase, salt), salt)
 
 
-async def box_of(heading: Mapping[str, Any], vault: Vault, passphrase: str) -> Box:
+async def box_of(heading: Mapping[str, Any], vault: Vault, passphrase: str) -> SecretBox:
     """What opens a backup. Raises ``InvalidRequest`` that says what it needs."""
-    box = Box("root_key", vault)
+    box = SecretBox("root_key", vault)
     refusal = "Its secrets are sealed with the root key of another gateway: restore that root.key first."
     if heading.get("sealed_with") == "passphrase":
         if not passphrase:
@@ -60,7 +60,7 @@ async def box_of(heading: Mapping[str, Any], vault: Vault, passphrase: str) -> B
                 "Its secrets are sealed with a passphrase: give it, too.", param="passphrase"
             )
         refusal = "This passphrase does not open the backup."
-        box = Box("passphrase", await _stretched(passphrase, _salt(heading)))
+        box = SecretBox("passphrase", await _derive_vault(passphrase, _read_salt(heading)))
     try:
         box.open(str(heading.get("check", "")), place="check")
     except SettingsInvalid as error:
@@ -68,16 +68,16 @@ async def box_of(heading: Mapping[str, Any], vault: Vault, passphrase: str) -> B
     return box
 
 
-def _salt(heading: Mapping[str, Any]) -> bytes:
+def _read_salt(heading: Mapping[str, Any]) -> bytes:
     try:
         return base64.b64decode(str(heading.get("salt", "")), validate=True)
     except ValueError as error:
         raise InvalidRequest("secrets.salt is damaged", param="secrets.salt") from error
 
 
-async def _stretched(passphrase: str, salt: bytes) -> Vault:
-    def work() -> bytes:
+async def _derive_vault(passphrase: str, salt: bytes) -> Vault:
+    def derive_key() -> bytes:
         text = passphrase.encode()
         return hashlib.scrypt(text, salt=salt, n=COST, r=BLOCK, p=1, maxmem=MEMORY, dklen=32)
 
-    return Vault(await asyncio.to_thread(work))
+    return Vault(await asyncio.to_thread(derive_key))

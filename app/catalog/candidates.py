@@ -4,16 +4,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from app.accounts.standing import AccountStatus
-from app.catalog.documents import CandidateDocument
-from app.catalog.overrides import NOTHING, Overrides
+from app.accounts.status import AccountStatus
+from app.catalog.overrides import NO_OVERRIDES, Overrides
 from app.catalog.presets import PRESETS, is_of_family
-from app.catalog.resolution import Resolution
+from app.catalog.resolution import NameResolution
+from app.catalog.route_documents import CandidateDocument
 from app.generation import Kind
 from app.providers.base import Account
 
-ANY = "*"
-Kinds = Callable[[Account], frozenset[Kind]]
+ANY_MODEL = "*"
+KindsOfAccount = Callable[[Account], frozenset[Kind]]
 ExclusionCode = Literal["not_in_route", "kind", "needs_pro", "unmapped", "fault"]
 
 
@@ -25,15 +25,15 @@ class Candidate:
     the route's, beside the account's own.
     """
 
-    standing: AccountStatus
+    status: AccountStatus
     model: str
     order: int = 0
     weight: float = 1.0
-    overrides: Overrides = field(default=NOTHING, repr=False)
+    overrides: Overrides = field(default=NO_OVERRIDES, repr=False)
 
     @property
     def account(self) -> Account:
-        return self.standing.account
+        return self.status.account
 
     @property
     def share(self) -> float:
@@ -42,23 +42,23 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Exclusion:
+class ExcludedAccount:
     """An account that does not serve a model, whatever its standing, and why."""
 
-    standing: AccountStatus
+    status: AccountStatus
     code: ExclusionCode
     text: str
 
 
-def assess(
-    standings: Iterable[AccountStatus], resolution: Resolution, *, kind: Kind, kinds: Kinds
-) -> list[Candidate | Exclusion]:
+def assess_accounts(
+    standings: Iterable[AccountStatus], resolution: NameResolution, *, kind: Kind, kinds: KindsOfAccount
+) -> list[Candidate | ExcludedAccount]:
     """Every account, those that serve first and in order."""
     standings = list(standings)
     if resolution.route is not None:
-        found = [_routed(standing, resolution, kind=kind, kinds=kinds) for standing in standings]
+        found = [_assess_by_route(standing, resolution, kind=kind, kinds=kinds) for standing in standings]
     else:
-        found = _unrouted(standings, resolution, kind=kind, kinds=kinds)
+        found = _assess_by_map(standings, resolution, kind=kind, kinds=kinds)
     return sorted(found, key=lambda each: each.order if isinstance(each, Candidate) else 1_000_000)
 
 
@@ -68,8 +68,8 @@ def mapped_name(account: Account, model: str) -> str | None:
     for name in (model, preset.base if preset else model):
         if name in account.models:
             return account.models[name]
-    if ANY in account.models:
-        return model if account.models[ANY] == ANY else account.models[ANY]
+    if ANY_MODEL in account.models:
+        return model if account.models[ANY_MODEL] == ANY_MODEL else account.models[ANY_MODEL]
     return None
 
 
@@ -77,10 +77,10 @@ def default_name(account: Account, kind: Kind, model: str) -> str | None:
     """What a model is called where no map knows it. The manuals' names are the account's stated model, or its
     first when it makes one kind only; without either, an account without a map passes every name on."""
     meant = model in PRESETS or (kind == "video" and is_of_family(model))
-    return (_stated(account, kind) if meant else None) or (None if account.models else model)
+    return (_stated_model(account, kind) if meant else None) or (None if account.models else model)
 
 
-def selects(candidate: CandidateDocument, account: Account) -> bool:
+def selects_account(candidate: CandidateDocument, account: Account) -> bool:
     """Whether this line of a route means ``account``."""
     if candidate.account is not None:
         return candidate.account in (account.name, account.id)
@@ -89,32 +89,36 @@ def selects(candidate: CandidateDocument, account: Account) -> bool:
     return candidate.tag is None or candidate.tag in account.tags
 
 
-def _routed(
-    standing: AccountStatus, resolution: Resolution, *, kind: Kind, kinds: Kinds
-) -> Candidate | Exclusion:
+def _assess_by_route(
+    standing: AccountStatus, resolution: NameResolution, *, kind: Kind, kinds: KindsOfAccount
+) -> Candidate | ExcludedAccount:
     account = standing.account
     assert resolution.route is not None
-    lines = [(order, line) for order, line in resolution.route.ordered() if selects(line, account)]
+    lines = [
+        (order, line)
+        for order, line in resolution.route.numbered_candidates()
+        if selects_account(line, account)
+    ]
     if not lines:
-        return Exclusion(standing, "not_in_route", f"not in the route {resolution.route.model}")
+        return ExcludedAccount(standing, "not_in_route", f"not in the route {resolution.route.model}")
     # Whom the operator names needs no tag besides.
     named = any(line.account is not None for _, line in lines)
-    excluded = _excluded(standing, resolution, kind=kind, kinds=kinds, tagged=named)
+    excluded = _find_exclusion(standing, resolution, kind=kind, kinds=kinds, tagged=named)
     if excluded is not None:
         return excluded
     order, line = lines[0]
-    model = line.model or _own_name(account, kind, resolution)
+    model = line.model or _own_model_name(account, kind, resolution)
     return Candidate(standing, model, order, line.weight, line.overrides)
 
 
-def _unrouted(
-    standings: Iterable[AccountStatus], resolution: Resolution, *, kind: Kind, kinds: Kinds
-) -> list[Candidate | Exclusion]:
+def _assess_by_map(
+    standings: Iterable[AccountStatus], resolution: NameResolution, *, kind: Kind, kinds: KindsOfAccount
+) -> list[Candidate | ExcludedAccount]:
     """A name that accounts map goes to those; a name of the manuals that nobody maps to all of its kind."""
-    found: list[Candidate | Exclusion] = []
+    found: list[Candidate | ExcludedAccount] = []
     serving: list[AccountStatus] = []
     for standing in standings:
-        excluded = _excluded(standing, resolution, kind=kind, kinds=kinds, tagged=False)
+        excluded = _find_exclusion(standing, resolution, kind=kind, kinds=kinds, tagged=False)
         if excluded is not None:
             found.append(excluded)
         else:
@@ -128,24 +132,26 @@ def _unrouted(
             found.append(Candidate(standing, upstream))
         else:
             why = "others map it by name, this one does not" if known else "its model map does not know it"
-            found.append(Exclusion(standing, "unmapped", why))
+            found.append(ExcludedAccount(standing, "unmapped", why))
     return found
 
 
-def _excluded(
-    standing: AccountStatus, resolution: Resolution, *, kind: Kind, kinds: Kinds, tagged: bool
-) -> Exclusion | None:
+def _find_exclusion(
+    standing: AccountStatus, resolution: NameResolution, *, kind: Kind, kinds: KindsOfAccount, tagged: bool
+) -> ExcludedAccount | None:
     account = standing.account
     made = kinds(account)
     if kind not in made:
-        return Exclusion(standing, "kind", f"it makes {', '.join(sorted(made)) or 'nothing'}, not {kind}")
+        return ExcludedAccount(
+            standing, "kind", f"it makes {', '.join(sorted(made)) or 'nothing'}, not {kind}"
+        )
     preset = PRESETS.get(resolution.path[-1])
     if preset is None or tagged or "all" in account.tags or preset.needs <= account.tags:
         return None
-    return Exclusion(standing, "needs_pro", f"{preset.name} needs the tag {', '.join(preset.needs)}")
+    return ExcludedAccount(standing, "needs_pro", f"{preset.name} needs the tag {', '.join(preset.needs)}")
 
 
-def _own_name(account: Account, kind: Kind, resolution: Resolution) -> str:
+def _own_model_name(account: Account, kind: Kind, resolution: NameResolution) -> str:
     """What a routed account without a name of its own is told: its map's word, else the public name."""
     asked = resolution.path[-1]
     own = mapped_name(account, asked)
@@ -153,12 +159,12 @@ def _own_name(account: Account, kind: Kind, resolution: Resolution) -> str:
         return own
     if asked in account.models:
         return asked
-    return (_stated(account, kind) if account.models and own is None else None) or resolution.name
+    return (_stated_model(account, kind) if account.models and own is None else None) or resolution.name
 
 
-def _stated(account: Account, kind: Kind) -> str | None:
+def _stated_model(account: Account, kind: Kind) -> str | None:
     """The model that an account with a map uses for names that the map does not know."""
     stated = account.options.get("default_model")
     if stated is None and account.kinds == frozenset({kind}):
         stated = next(iter(account.models.values()), None)
-    return None if stated is None or stated == ANY else str(stated)
+    return None if stated is None or stated == ANY_MODEL else str(stated)

@@ -19,11 +19,11 @@ Word = Annotated[str, Field(min_length=1, max_length=200)]
 Mapped = Literal["seconds", "size", "aspect_ratio", "resolution", "style"]
 
 
-class _Form(BaseModel):
+class OverrideForm(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Fields(_Form):
+class OverrideFields(OverrideForm):
     """Values for a request, in its own words; ``extra`` goes to the upstream as it is."""
 
     seconds: Seconds | None = None
@@ -38,15 +38,15 @@ class Fields(_Form):
 
     @field_validator("extra")
     @classmethod
-    def _free(cls, value: dict[str, Any]) -> dict[str, Any]:
-        return _unreserved(value)
+    def _check_extra_names(cls, value: dict[str, Any]) -> dict[str, Any]:
+        return _refuse_reserved(value)
 
-    def stated(self) -> dict[str, Any]:
+    def stated_values(self) -> dict[str, Any]:
         """All but ``extra`` that has a value."""
         return {name: value for name, value in self if value is not None and name != "extra"}
 
 
-class Values(_Form):
+class ValueMaps(OverrideForm):
     """Other words for values: what a client says, and what the upstream is told. Lengths are written as text."""
 
     seconds: dict[Word, Seconds] = {}
@@ -56,47 +56,49 @@ class Values(_Form):
     style: dict[Word, Word] = {}
 
 
-class Overrides(_Form):
+class Overrides(OverrideForm):
     """In this order: ``rename`` extra fields, ``map`` values, fill in ``default`` where the request says
     nothing, and ``set`` whatever it says."""
 
     rename: dict[Word, Word] = {}
-    map: Values = Values()
-    default: Fields = Fields()
-    set: Fields = Fields()
+    map: ValueMaps = ValueMaps()
+    default: OverrideFields = OverrideFields()
+    set: OverrideFields = OverrideFields()
 
     @field_validator("rename")
     @classmethod
-    def _free(cls, value: dict[str, str]) -> dict[str, str]:
-        _unreserved(dict.fromkeys(value.values()))
+    def _check_new_names(cls, value: dict[str, str]) -> dict[str, str]:
+        _refuse_reserved(dict.fromkeys(value.values()))
         return value
 
 
-NOTHING = Overrides()
+NO_OVERRIDES = Overrides()
 
 
-def apply(request: GenerationRequest, overrides: Overrides) -> GenerationRequest:
+def apply_overrides(request: GenerationRequest, overrides: Overrides) -> GenerationRequest:
     """``request`` as this candidate gets it; its model, prompt, inputs and price never change."""
-    if overrides == NOTHING:
+    if overrides == NO_OVERRIDES:
         return request
     extra = {overrides.rename.get(name, name): value for name, value in request.extra.items()}
-    stated = {name: getattr(request, name) for name in Fields.model_fields if name != "extra"}
+    stated = {name: getattr(request, name) for name in OverrideFields.model_fields if name != "extra"}
     said = {name: value for name, value in stated.items() if value is not None}
-    told = overrides.default.stated() | _mapped(said, overrides.map) | overrides.set.stated()
+    told = (
+        overrides.default.stated_values() | _map_values(said, overrides.map) | overrides.set.stated_values()
+    )
     extra = overrides.default.extra | extra | overrides.set.extra
     return request.model_copy(update={**told, "extra": extra})
 
 
-def _mapped(said: Mapping[str, Any], values: Values) -> dict[str, Any]:
+def _map_values(said: Mapping[str, Any], values: ValueMaps) -> dict[str, Any]:
     words: dict[str, dict[str, Any]] = dict(values)
-    return {name: words.get(name, {}).get(_word(value), value) for name, value in said.items()}
+    return {name: words.get(name, {}).get(_value_text(value), value) for name, value in said.items()}
 
 
-def _word(value: Any) -> str:
+def _value_text(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _unreserved(extra: dict[str, Any]) -> dict[str, Any]:
+def _refuse_reserved(extra: dict[str, Any]) -> dict[str, Any]:
     taken = sorted(name for name in extra if name.lower() in RESERVED)
     if taken:
         raise ValueError(

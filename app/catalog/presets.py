@@ -53,7 +53,7 @@ REFERENCES: tuple[Role, ...] = ("reference_image",)
 
 
 @dataclass(frozen=True, slots=True)
-class Preset:
+class ModelPreset:
     """What a model name means.
 
     ``base`` is the name it is a variant of: a route written for the base serves the variant too.
@@ -92,26 +92,28 @@ def is_of_family(name: str) -> bool:
     return FAMILIES.fullmatch(name) is not None
 
 
-def preset_for(name: str, *, kind: Literal["video", "image"] = "video") -> Preset:
+def preset_for(name: str, *, kind: Literal["video", "image"] = "video") -> ModelPreset:
     """The preset called ``name``; for any other name one that leaves all to the request."""
-    return PRESETS.get(name) or Preset(
+    return PRESETS.get(name) or ModelPreset(
         name, base=name, kind=kind, reply="image" if kind == "image" else "html"
     )
 
 
-def _sora() -> Iterator[Preset]:
+def _sora_presets() -> Iterator[ModelPreset]:
     pro = frozenset[Need]({"pro"})
-    yield Preset("sora-2", base="sora-2", size="720x1280")
-    yield Preset("sora-2-pro", base="sora-2-pro", size="720x1280", needs=pro)
+    yield ModelPreset("sora-2", base="sora-2", size="720x1280")
+    yield ModelPreset("sora-2-pro", base="sora-2-pro", size="720x1280", needs=pro)
     for name, base in SNAPSHOTS.items():
-        yield Preset(name, base=base, size="720x1280", needs=pro if base == "sora-2-pro" else frozenset())
-    yield Preset("sora-1.0", base="sora-1.0", reply="url", seconds=10, size="1280x720")
+        yield ModelPreset(
+            name, base=base, size="720x1280", needs=pro if base == "sora-2-pro" else frozenset()
+        )
+    yield ModelPreset("sora-1.0", base="sora-1.0", reply="url", seconds=10, size="1280x720")
 
 
-def _sora_video2() -> Iterator[Preset]:
+def _sora_video2_presets() -> Iterator[ModelPreset]:
     for way, hd, length in product(("", "-portrait", "-landscape"), ("", "-hd"), ("", "-15s", "-25s")):
         pro = bool(hd) or length == "-25s"
-        yield Preset(
+        yield ModelPreset(
             f"sora_video2{way}{hd}{length}",
             base="sora-2-pro" if pro else "sora-2",
             reply="link",
@@ -122,10 +124,10 @@ def _sora_video2() -> Iterator[Preset]:
         )
 
 
-def _sora2() -> Iterator[Preset]:
+def _sora2_presets() -> Iterator[ModelPreset]:
     sizes = {"landscape": "1280x720", "portrait": "720x1280"}
     for tier, way, seconds in product(("", "pro", "pro-hd"), sizes, (10, 15, 25)):
-        yield Preset(
+        yield ModelPreset(
             f"sora2{tier}-{way}-{seconds}s",
             base="sora-2-pro" if tier else "sora-2",
             seconds=seconds,
@@ -135,24 +137,30 @@ def _sora2() -> Iterator[Preset]:
         )
 
 
-def _veo() -> Iterator[Preset]:
+def _veo_presets() -> Iterator[ModelPreset]:
     for name in VEO:
         base, _, last = name.rpartition("-")
         if last in ("frames", "components"):
-            yield Preset(name, base=base, images="frames" if last == "frames" else "components")
+            yield ModelPreset(name, base=base, images="frames" if last == "frames" else "components")
         else:
-            yield Preset(name, base=name)
+            yield ModelPreset(name, base=name)
 
 
-def _images() -> Iterator[Preset]:
+def _image_presets() -> Iterator[ModelPreset]:
     for suffix, size in (("", "360x360"), ("-landscape", "540x360"), ("-portrait", "360x540")):
-        yield Preset(f"gpt-image{suffix}", base="gpt-image", kind="image", reply="image", size=size)
+        yield ModelPreset(f"gpt-image{suffix}", base="gpt-image", kind="image", reply="image", size=size)
 
 
-PRESETS: Mapping[str, Preset] = MappingProxyType(
+PRESETS: Mapping[str, ModelPreset] = MappingProxyType(
     {
         preset.name: preset
-        for family in (_sora(), _sora_video2(), _sora2(), _veo(), _images())
+        for family in (
+            _sora_presets(),
+            _sora_video2_presets(),
+            _sora2_presets(),
+            _veo_presets(),
+            _image_presets(),
+        )
         for preset in family
     }
 )

@@ -7,23 +7,23 @@ from typing import Annotated, Any, Protocol
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from app.catalog.presets import PRESETS
-from app.db.money import rounded
-from app.documents import read
+from app.db.money import round_money
 from app.generation import GenerationRequest
+from app.validation import validate_document
 
 Dollars = Annotated[Decimal, Field(ge=0, le=1_000_000)]
-Rates = dict[str, Dollars]
-ANY = "*"
+RatesByName = dict[str, Dollars]
+ANY_SIZE = "*"
 MILLION = 1_000_000
 HEIGHTS = (360, 480, 540, 720, 1080, 1440, 2160)
 """Names of resolutions go by the shorter side, rounded up to the next usual one: 1280x704 is 720p."""
 DEFAULT_SECONDS = Decimal(10)
-MOST_FILES = 16
+MAX_FILES = 16
 BYTES_PER_TOKEN = 4
 DEFAULT_OUTPUT_TOKENS = 1000
 NOTHING = Decimal(0)
 INPUT_TOKENS = ("input_tokens", "prompt_tokens")
-LONGEST_ANSWER = ("max_completion_tokens", "max_output_tokens", "max_tokens")
+OUTPUT_LIMIT_FIELDS = ("max_completion_tokens", "max_output_tokens", "max_tokens")
 OUTPUT_TOKENS = ("output_tokens", "completion_tokens")
 
 
@@ -40,29 +40,29 @@ class MadeFile(Protocol):
     def seconds(self) -> float | None: ...
 
 
-class Price(BaseModel):
+class ModelPrice(BaseModel):
     """In US dollars; the parts add up. Rates go by size (``1280x720``, either way round), by resolution
     (``720p``) or for all others (``*``); without ``*``, what is not listed costs as much as the dearest."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     per_call: Dollars = NOTHING
-    per_second: Rates = Field(default_factory=dict)
-    per_image: Rates = Field(default_factory=dict)
+    per_second: RatesByName = Field(default_factory=dict)
+    per_image: RatesByName = Field(default_factory=dict)
     per_million_input: Dollars = NOTHING
     per_million_output: Dollars = NOTHING
-    per_unit: Rates = Field(default_factory=dict)
+    per_unit: RatesByName = Field(default_factory=dict)
     """Of what the upstream itself says it used, by its own word (``cost``, ``credits``). Where it says one
     of these, that is the price and the rest is only the estimate."""
 
     @field_validator("per_second", "per_image", mode="before")
     @classmethod
     def _one_rate(cls, value: Any) -> Any:
-        return {ANY: value} if isinstance(value, int | float | str | Decimal) else value
+        return {ANY_SIZE: value} if isinstance(value, int | float | str | Decimal) else value
 
     @field_validator("per_second", "per_image", "per_unit")
     @classmethod
-    def _few(cls, value: Rates) -> Rates:
+    def _check_rates(cls, value: RatesByName) -> RatesByName:
         if len(value) > 100 or any(not name.strip() or len(name) > 64 for name in value):
             raise ValueError("takes at most 100 rates, with names of 1 to 64 characters")
         return {name.strip().lower(): rate for name, rate in value.items()}
@@ -79,34 +79,36 @@ class Price(BaseModel):
 
     # ---- what is made by a task -----------------------------------------------------------------
 
-    def quote(self, request: GenerationRequest) -> Decimal:
+    def estimate_request(self, request: GenerationRequest) -> Decimal:
         """An estimate from what is asked for."""
-        size, resolution = _size(request), (request.resolution or "").lower()
-        count = _count(request)
+        size, resolution = _requested_size(request), (request.resolution or "").lower()
+        count = _requested_count(request)
         total = self.per_call
         if request.kind in ("video", "audio"):
-            total += count * _seconds(request) * rate(self.per_second, size, resolution)
+            total += count * _requested_seconds(request) * rate_for(self.per_second, size, resolution)
         if request.kind == "image":
-            total += count * rate(self.per_image, size, resolution)
-        return rounded(total + self._tokens(_prompt_tokens(request), 0))
+            total += count * rate_for(self.per_image, size, resolution)
+        return round_money(total + self._token_cost(_prompt_tokens(request), 0))
 
-    def settle(
+    def final_cost(
         self, request: GenerationRequest, files: Sequence[MadeFile], usage: Mapping[str, Any]
     ) -> Decimal:
         """From what came back: the upstream's own units, else files, seconds, sizes and tokens."""
-        told = {name: units for name in self.per_unit if (units := _units(usage, name)) is not None}
+        told = {name: units for name in self.per_unit if (units := _reported_units(usage, name)) is not None}
         if told:
-            return rounded(sum((units * self.per_unit[name] for name, units in told.items()), NOTHING))
+            return round_money(sum((units * self.per_unit[name] for name, units in told.items()), NOTHING))
         total = self.per_call
         for file in files:
-            size = f"{file.width}x{file.height}" if file.width and file.height else _size(request)
+            size = f"{file.width}x{file.height}" if file.width and file.height else _requested_size(request)
             if file.content_type.startswith("image/"):
-                total += rate(self.per_image, size, "")
+                total += rate_for(self.per_image, size, "")
             else:
-                total += _length(file, request, usage, alone=len(files) == 1) * rate(
+                total += _billed_seconds(file, request, usage, alone=len(files) == 1) * rate_for(
                     self.per_second, size, ""
                 )
-        return rounded(total + self._tokens(tokens(usage, INPUT_TOKENS), tokens(usage, OUTPUT_TOKENS)))
+        return round_money(
+            total + self._token_cost(token_count(usage, INPUT_TOKENS), token_count(usage, OUTPUT_TOKENS))
+        )
 
     # ---- what is relayed ------------------------------------------------------------------------
 
@@ -115,36 +117,37 @@ class Price(BaseModel):
         if not self.per_image or not path.startswith("images/"):
             return self.per_call
         size = fields.get("size")
-        images = _at_most(fields.get("n"))
-        return self.per_call + images * rate(self.per_image, size if isinstance(size, str) else "", "")
+        images = _limited_count(fields.get("n"))
+        return self.per_call + images * rate_for(self.per_image, size if isinstance(size, str) else "", "")
 
     def quote_tokens(self, fields: Mapping[str, Any], body_bytes: int) -> Decimal:
         """An estimate from a relayed call's length and the answer's greatest."""
         most = next(
-            (fields[name] for name in LONGEST_ANSWER if _is_length(fields.get(name))), DEFAULT_OUTPUT_TOKENS
+            (fields[name] for name in OUTPUT_LIMIT_FIELDS if _is_length(fields.get(name))),
+            DEFAULT_OUTPUT_TOKENS,
         )
         return self.cost_of_tokens(body_bytes // BYTES_PER_TOKEN, most)
 
     def cost_of_tokens(self, read: int, written: int) -> Decimal:
-        return rounded(self._tokens(read, written))
+        return round_money(self._token_cost(read, written))
 
-    def _tokens(self, read: int, written: int) -> Decimal:
+    def _token_cost(self, read: int, written: int) -> Decimal:
         return (read * self.per_million_input + written * self.per_million_output) / MILLION
 
 
-def read_price(fields: Mapping[str, Any]) -> Price:
+def read_price(fields: Mapping[str, Any]) -> ModelPrice:
     """Raises ``InvalidRequest``, which names the field."""
-    return read(Price, dict(fields), whole="price")
+    return validate_document(ModelPrice, dict(fields), whole="price")
 
 
-def rate(rates: Mapping[str, Decimal], size: str, resolution: str) -> Decimal:
+def rate_for(rates: Mapping[str, Decimal], size: str, resolution: str) -> Decimal:
     """The rate for ``WxH`` or a resolution's name; what is not listed falls to ``*``, else to the dearest."""
     if not rates:
         return NOTHING
     width, _, height = size.lower().partition("x")
     names = [size.lower(), f"{height}x{width}", resolution, resolution_of(size)]
     found = next((rates[name] for name in names if name and name in rates), None)
-    return found if found is not None else rates.get(ANY, max(rates.values()))
+    return found if found is not None else rates.get(ANY_SIZE, max(rates.values()))
 
 
 def resolution_of(size: str) -> str:
@@ -156,7 +159,7 @@ def resolution_of(size: str) -> str:
     return f"{height}p"
 
 
-def tokens(usage: Mapping[str, Any], names: Sequence[str]) -> int:
+def token_count(usage: Mapping[str, Any], names: Sequence[str]) -> int:
     for name in names:
         value = usage.get(name)
         if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31:
@@ -164,12 +167,12 @@ def tokens(usage: Mapping[str, Any], names: Sequence[str]) -> int:
     return 0
 
 
-def _size(request: GenerationRequest) -> str:
+def _requested_size(request: GenerationRequest) -> str:
     preset = PRESETS.get(request.model)
     return request.size or (preset.size if preset and preset.size else "")
 
 
-def _seconds(request: GenerationRequest) -> Decimal:
+def _requested_seconds(request: GenerationRequest) -> Decimal:
     if request.shots:
         return Decimal(str(sum(shot.seconds for shot in request.shots)))
     preset = PRESETS.get(request.model)
@@ -177,22 +180,24 @@ def _seconds(request: GenerationRequest) -> Decimal:
     return Decimal(str(told)) if told else DEFAULT_SECONDS
 
 
-def _length(file: MadeFile, request: GenerationRequest, usage: Mapping[str, Any], *, alone: bool) -> Decimal:
+def _billed_seconds(
+    file: MadeFile, request: GenerationRequest, usage: Mapping[str, Any], *, alone: bool
+) -> Decimal:
     """Billed seconds: the upstream's word, else what was measured, in whole seconds as vendors count."""
-    told = _units(usage, "seconds") if alone else None
+    told = _reported_units(usage, "seconds") if alone else None
     if told:
         return told
     if file.seconds:
         return Decimal(max(1, int(file.seconds + 0.5)))
-    return _seconds(request)
+    return _requested_seconds(request)
 
 
-def _count(request: GenerationRequest) -> int:
-    return _at_most(request.extra.get("n"))
+def _requested_count(request: GenerationRequest) -> int:
+    return _limited_count(request.extra.get("n"))
 
 
-def _at_most(asked: Any) -> int:
-    return min(max(asked, 1), MOST_FILES) if isinstance(asked, int) else 1
+def _limited_count(asked: Any) -> int:
+    return min(max(asked, 1), MAX_FILES) if isinstance(asked, int) else 1
 
 
 def _is_length(value: Any) -> bool:
@@ -203,7 +208,7 @@ def _prompt_tokens(request: GenerationRequest) -> int:
     return len(request.prompt) // BYTES_PER_TOKEN
 
 
-def _units(usage: Mapping[str, Any], name: str) -> Decimal | None:
+def _reported_units(usage: Mapping[str, Any], name: str) -> Decimal | None:
     value = usage.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None

@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 
 ROOT = Path(__file__).parents[2]
-LONGEST_LINE = 16 * 1024 * 1024
+MAX_LINE_BYTES = 16 * 1024 * 1024
 """In bytes; a child that sends more is out of its mind."""
 TAKE_SECONDS = 60.0
 """How long a child may need to load and take an order."""
@@ -21,14 +21,14 @@ TAKE_SECONDS = 60.0
 WITHHELD = ("FILMGATE_", "AWS_")
 
 log = structlog.get_logger(__name__)
-Hear = Callable[[dict[str, Any]], None]
+ReceiveNews = Callable[[dict[str, Any]], None]
 
 
 class ChildLost(Exception):
     """The process ended, was too slow or talked nonsense; what it was doing is not done."""
 
 
-class Child:
+class ChildProcess:
     """A process that runs ``module``; one order at a time."""
 
     def __init__(self, module: str, process: Process) -> None:
@@ -36,7 +36,7 @@ class Child:
         self._process = process
 
     @classmethod
-    async def start(cls, module: str, *arguments: str, environment: Mapping[str, str]) -> "Child":
+    async def start(cls, module: str, *arguments: str, environment: Mapping[str, str]) -> "ChildProcess":
         """A fresh interpreter that loads ``module`` and nothing of the web application. Raises ``OSError``."""
         process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -46,8 +46,8 @@ class Child:
             *arguments,
             stdin=PIPE,
             stdout=PIPE,
-            limit=LONGEST_LINE,
-            env={**_environment(), **environment},
+            limit=MAX_LINE_BYTES,
+            env={**_child_environment(), **environment},
             start_new_session=True,
         )
         log.debug("child.started", module=module, pid=process.pid)
@@ -58,27 +58,27 @@ class Child:
         return self._process.pid
 
     @property
-    def alive(self) -> bool:
+    def is_alive(self) -> bool:
         return self._process.returncode is None
 
-    async def take(self, order: dict[str, Any]) -> bool:
+    async def take_order(self, order: dict[str, Any]) -> bool:
         """Hand an order over; False when the process had ended. Raises ``ChildLost``."""
         assert self._process.stdin is not None
         with contextlib.suppress(ConnectionError):
             self._process.stdin.write(json.dumps(order).encode() + b"\n")
             await self._process.stdin.drain()
-        return await self._message(seconds=TAKE_SECONDS) is not None
+        return await self._read_message(seconds=TAKE_SECONDS) is not None
 
-    async def finish(self, hear: Hear, *, seconds: float | None) -> dict[str, Any]:
+    async def finish_order(self, hear: ReceiveNews, *, seconds: float | None) -> dict[str, Any]:
         """The answer to the order that was taken; ``hear`` gets the news before it. Raises ``ChildLost``."""
         try:
             async with asyncio.timeout(seconds):
-                return await self._answer(hear)
+                return await self._read_answer(hear)
         except TimeoutError:
-            raise self._lost("too slow") from None
+            raise self._lost_error("too slow") from None
 
     def kill(self) -> None:
-        if self.alive:
+        if self.is_alive:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
 
@@ -88,19 +88,19 @@ class Child:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.close()
-        while await self._process.stdout.read(LONGEST_LINE):
+        while await self._process.stdout.read(MAX_LINE_BYTES):
             pass
         await self._process.wait()
 
-    async def _answer(self, hear: Hear) -> dict[str, Any]:
-        while (message := await self._message(seconds=None)) is not None:
+    async def _read_answer(self, hear: ReceiveNews) -> dict[str, Any]:
+        while (message := await self._read_message(seconds=None)) is not None:
             if isinstance(answer := message.get("answer"), dict):
                 return answer
             hear(message.get("news", {}))
         await self._process.wait()
-        raise self._lost("ended")
+        raise self._lost_error("ended")
 
-    async def _message(self, *, seconds: float | None) -> dict[str, Any] | None:
+    async def _read_message(self, *, seconds: float | None) -> dict[str, Any] | None:
         """The next line; None when the process has closed its output."""
         assert self._process.stdout is not None
         try:
@@ -108,11 +108,11 @@ class Child:
                 line = await self._process.stdout.readline()
             return dict(json.loads(line)) if line else None
         except TimeoutError:
-            raise self._lost("too slow") from None
+            raise self._lost_error("too slow") from None
         except (ValueError, TypeError):
-            raise self._lost("nonsense") from None
+            raise self._lost_error("nonsense") from None
 
-    def _lost(self, reason: str) -> ChildLost:
+    def _lost_error(self, reason: str) -> ChildLost:
         status = self._process.returncode
         log.warning(
             "child.lost", module=self._module, pid=self._process.pid, reason=reason, exit_status=status
@@ -120,7 +120,7 @@ class Child:
         return ChildLost(reason)
 
 
-def _environment() -> dict[str, str]:
+def _child_environment() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(WITHHELD)}
     kept["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), kept.get("PYTHONPATH", "")]))
     return kept

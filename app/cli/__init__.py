@@ -6,8 +6,8 @@ import sys
 
 import typer
 
-from app.cli.collector import hold_back
-from app.cli.output import report
+from app.cli.collector import postpone_collections
+from app.cli.output import print_error
 from app.errors import FilmgateError
 from app.ops import logs
 
@@ -36,13 +36,13 @@ COMMANDS = (
 def main() -> None:
     """Exit codes: 0 done, 1 it failed, 2 a setting or an argument can't work."""
     logs.set_up(level="error", style="console")
-    hold_back()
+    postpone_collections()
     asked = sys.argv[1:2]
     cli = command_line(*([name for name in COMMANDS if name in asked] or COMMANDS))
     try:
         cli(prog_name="filmgate")
     except FilmgateError as error:
-        sys.exit(report(error))
+        sys.exit(print_error(error))
     except BrokenPipeError:  # the reader of our output has left, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 

@@ -8,18 +8,18 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from app.accounts.listing import as_csv, as_json, exported, read_rows
-from app.accounts.transfer import Result, apply, plan
-from app.cli.opened import with_store
-from app.cli.output import err, out, table
+from app.accounts.bulk_import import ImportResult, apply_import, plan_import
+from app.accounts.formats import as_csv, as_json, export_documents, read_rows
+from app.cli.output import err, out, plain_table
+from app.cli.store_access import with_store
+from app.components import Components
 from app.errors import InvalidRequest
-from app.parts import Parts
 
-__all__ = ["bring_in", "exported", "write_out"]
+__all__ = ["export_accounts", "export_documents", "import_accounts"]
 COLOURS = {"would_add": "green", "would_update": "green", "added": "green", "updated": "green"}
 
 
-class Form(StrEnum):
+class ListFormat(StrEnum):
     """How a list is written."""
 
     JSON = "json"
@@ -27,12 +27,12 @@ class Form(StrEnum):
     LINES = "lines"
 
 
-def bring_in(
+def import_accounts(
     place: Annotated[
         str, typer.Argument(metavar="FILE", help="JSON, CSV or one API key per line; - is stdin.")
     ],
     *,
-    form: Annotated[Form | None, typer.Option(help="Found out from the file unless said.")] = None,
+    form: Annotated[ListFormat | None, typer.Option(help="Found out from the file unless said.")] = None,
     provider: Annotated[str | None, typer.Option(help="For rows that don't say it.")] = None,
     base_url: Annotated[str | None, typer.Option(help="For rows that don't say it.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would happen.")] = False,
@@ -43,14 +43,14 @@ def bring_in(
 ) -> None:
     """Add accounts from a list. One bad row, and nothing is added, unless you say --skip-bad."""
     defaults = {"provider": provider or "openai_compatible"} | ({"base_url": base_url} if base_url else {})
-    rows = read_rows(_text(place), form=form.value if form else None, defaults=defaults)
+    rows = read_rows(_read_text(place), form=form.value if form else None, defaults=defaults)
 
-    async def work(parts: Parts) -> list[Result]:
-        planned = await plan(parts.pool, rows, update=update)
-        return planned if dry_run else await apply(parts.pool, planned, skip_bad=skip_bad)
+    async def import_rows(parts: Components) -> list[ImportResult]:
+        planned = await plan_import(parts.pool, rows, update=update)
+        return planned if dry_run else await apply_import(parts.pool, planned, skip_bad=skip_bad)
 
-    results = with_store(work)
-    found = table("ROW", "NAME", "RESULT", "WHY")
+    results = with_store(import_rows)
+    found = plain_table("ROW", "NAME", "RESULT", "WHY")
     for each in results:
         colour = COLOURS.get(each.outcome, "red")
         why = (
@@ -67,33 +67,35 @@ def bring_in(
         raise typer.Exit(1)
 
 
-def write_out(
+def export_accounts(
     *,
-    form: Annotated[Form, typer.Option(help="json or csv.")] = Form.JSON,
+    form: Annotated[ListFormat, typer.Option(help="json or csv.")] = ListFormat.JSON,
     with_secrets: Annotated[bool, typer.Option("--with-secrets", help="API keys in the clear, too.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Don't ask whether you mean it.")] = False,
 ) -> None:
     """Print every account as a list that `import` reads."""
-    if form is Form.LINES:
+    if form is ListFormat.LINES:
         raise InvalidRequest("--form: json or csv")
     if with_secrets and not yes:
-        _confirm()
+        _confirm_secrets()
 
-    async def work(parts: Parts) -> list[dict[str, Any]]:
-        kept = [each for each in await parts.book.all() if not parts.pool.is_embedded(each.account.id)]
-        return exported(kept, secrets=with_secrets)
+    async def collect_documents(parts: Components) -> list[dict[str, Any]]:
+        kept = [
+            each for each in await parts.accounts.list_all() if not parts.pool.is_embedded(each.account.id)
+        ]
+        return export_documents(kept, secrets=with_secrets)
 
-    documents = with_store(work)
-    print(as_csv(documents) if form is Form.CSV else as_json(documents), end="")
+    documents = with_store(collect_documents)
+    print(as_csv(documents) if form is ListFormat.CSV else as_json(documents), end="")
 
 
-def _confirm() -> None:
+def _confirm_secrets() -> None:
     if not sys.stdin.isatty():
         raise InvalidRequest("--with-secrets: say --yes too, as nobody is here to be asked")
     typer.confirm("Print every API key in the clear?", abort=True, err=True)
 
 
-def _text(place: str) -> str:
+def _read_text(place: str) -> str:
     try:
         return sys.stdin.read() if place == "-" else Path(place).read_text()
     except (OSError, UnicodeDecodeError) as error:

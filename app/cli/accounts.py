@@ -9,23 +9,23 @@ from typing import Annotated, Any, get_args
 import typer
 from rich.markup import escape
 
-from app.accounts.drafts import AccountDraft
-from app.accounts.standing import WHOLE, AccountStatus
+from app.accounts.definition import AccountDraft
+from app.accounts.status import WHOLE_ACCOUNT, AccountStatus
 from app.cli import account_lists
-from app.cli.opened import with_store
-from app.cli.output import err, moment, out, table
-from app.documents import read
+from app.cli.output import err, local_time, out, plain_table
+from app.cli.store_access import with_store
+from app.components import Components
 from app.errors import InvalidRequest, UpstreamError
 from app.generation import Kind
-from app.parts import Parts
-from app.providers.checking import Check
+from app.providers.checking import AccountCheck
+from app.validation import validate_document
 
 commands = typer.Typer(
     help="Add, look at, test, import and export upstream accounts.",
     no_args_is_help=True,
 )
-commands.command("import")(account_lists.bring_in)
-commands.command("export")(account_lists.write_out)
+commands.command("import")(account_lists.import_accounts)
+commands.command("export")(account_lists.export_accounts)
 NAME = Annotated[str, typer.Argument(metavar="NAME", help="Its name or id.")]
 COLOURS = {"accepted": "green", "refused": "red", "reachable": "yellow", "silent": "red"}
 
@@ -62,26 +62,35 @@ def add(
     """Add an account. Without --secret or --secret-env the API key is asked for, or read from a pipe."""
     told = {"provider": provider, "name": name, "base_url": base_url, "slots": slots, "weight": weight}
     told |= {"tier": tier, "rpm": rpm, "proxy": proxy, "plan": plan, "note": note, "expires_at": expires}
-    told |= {"models": _pairs(model), "limits": _pairs(limit), "kinds": _kinds(kind or []), "tags": tag or []}
-    told |= {"options": _options(option or []), "quota": _quota(quota), "secret": _secret(secret, secret_env)}
-    draft = read(AccountDraft, told, whole="account")
+    told |= {
+        "models": _split_pairs(model),
+        "limits": _split_pairs(limit),
+        "kinds": _check_kinds(kind or []),
+        "tags": tag or [],
+    }
+    told |= {
+        "options": _parse_options(option or []),
+        "quota": _parse_quota(quota),
+        "secret": _read_secret(secret, secret_env),
+    }
+    draft = validate_document(AccountDraft, told, whole="account")
 
-    async def work(parts: Parts) -> None:
-        await parts.book.add(draft)  # says what is wrong with it
+    async def store_draft(parts: Components) -> None:
+        await parts.accounts.add(draft)  # says what is wrong with it
 
-    with_store(work)
+    with_store(store_draft)
     out.print(f"Added {escape(name)}. `filmgate accounts test {escape(name)}` asks whether it works.")
 
 
 @commands.command("list")
-def show_all() -> None:
+def list_accounts() -> None:
     """Every account and whether it may be used now."""
-    found = table("NAME", "PROVIDER", "ADDRESS", "MODELS", "SLOTS", "STATE")
-    for standing in with_store(_everyone):
+    found = plain_table("NAME", "PROVIDER", "ADDRESS", "MODELS", "SLOTS", "STATE")
+    for standing in with_store(_all_accounts):
         account = standing.account
         models = ", ".join(k if k == v else f"{k}={v}" for k, v in account.models.items()) or "any"
         row = (account.name, account.provider, account.base_url, models, str(account.slots))
-        found.add_row(*map(escape, row), state(standing))
+        found.add_row(*map(escape, row), describe_state(standing))
     if found.row_count:
         out.print(found)
     else:
@@ -92,12 +101,12 @@ def show_all() -> None:
 def show(name: NAME) -> None:
     """Everything about one account but its secrets."""
 
-    async def work(parts: Parts) -> AccountStatus:
-        return await parts.book.find(name)
+    async def find_account(parts: Components) -> AccountStatus:
+        return await parts.accounts.find(name)
 
-    standing = with_store(work)
-    found = table("", "")
-    for field, value in _told(standing).items():
+    standing = with_store(find_account)
+    found = plain_table("", "")
+    for field, value in _account_details(standing).items():
         found.add_row(f"[dim]{field}[/]", value if field == "state" else escape(value))
     out.print(found)
 
@@ -106,11 +115,11 @@ def show(name: NAME) -> None:
 def test(name: NAME) -> None:
     """Ask the upstream something that costs nothing: does it answer, and take the secret? Exit code 1: no."""
 
-    async def work(parts: Parts) -> Check:
-        standing = await parts.book.find(name)
-        return await (await parts.pool.provider(standing.account.id)).check()
+    async def check_upstream(parts: Components) -> AccountCheck:
+        standing = await parts.accounts.find(name)
+        return await (await parts.pool.provider_by_id(standing.account.id)).check_account()
 
-    check = with_store(work)
+    check = with_store(check_upstream)
     left = f", {check.balance.left:,.2f} {check.balance.unit} left" if check.balance else ""
     out.print(f"[{COLOURS[check.verdict]}]{check.verdict}[/]: {escape(check.text)}{left}")
     if check.verdict in ("refused", "silent"):
@@ -121,14 +130,16 @@ def test(name: NAME) -> None:
 def balance() -> None:
     """What is left at the vendors, where they tell."""
 
-    async def work(parts: Parts) -> None:
-        found = table("NAME", "PROVIDER", "LEFT")
-        for standing in await parts.pool.standings():
+    async def print_balances(parts: Components) -> None:
+        found = plain_table("NAME", "PROVIDER", "LEFT")
+        for standing in await parts.pool.current_statuses():
             account = standing.account
-            found.add_row(escape(account.name), account.provider, escape(await _left(parts, standing)))
+            found.add_row(
+                escape(account.name), account.provider, escape(await _balance_text(parts, standing))
+            )
         out.print(found)
 
-    with_store(work)
+    with_store(print_balances)
 
 
 @commands.command()
@@ -141,10 +152,10 @@ def remove(
 ) -> None:
     """Forget an account."""
 
-    async def work(parts: Parts) -> None:
-        await parts.book.remove(name, force=force)
+    async def delete_account(parts: Components) -> None:
+        await parts.accounts.remove(name, force=force)
 
-    with_store(work)
+    with_store(delete_account)
     out.print(f"Removed {escape(name)}.")
 
 
@@ -152,8 +163,8 @@ def remove(
 def enable(name: NAME) -> None:
     """Put back an account that was disabled or is cooling."""
 
-    async def work(parts: Parts) -> None:
-        await parts.book.enable(name)
+    async def work(parts: Components) -> None:
+        await parts.accounts.enable(name)
 
     with_store(work)
     out.print(f"{escape(name)} is in use again.")
@@ -165,8 +176,8 @@ def disable(
 ) -> None:
     """Send nothing new to an account; what runs there is still watched and fetched."""
 
-    async def work(parts: Parts) -> None:
-        await parts.book.disable(name, reason=reason)
+    async def work(parts: Components) -> None:
+        await parts.accounts.disable(name, reason=reason)
 
     with_store(work)
     out.print(f"{escape(name)} is out of use; `filmgate accounts enable` puts it back.")
@@ -178,31 +189,33 @@ def clear(
 ) -> None:
     """End an account's cooldown: it is asked again at once."""
 
-    async def work(parts: Parts) -> None:
-        await parts.book.clear_cooldown(name, model=model)
+    async def work(parts: Components) -> None:
+        await parts.accounts.clear_cooldown(name, model=model)
 
     with_store(work)
     out.print(f"{escape(name)} rests no more.")
 
 
-def state(standing: AccountStatus) -> str:
+def describe_state(standing: AccountStatus) -> str:
     """One word and why, as rich markup."""
-    obstacle = standing.blocked_by(WHOLE, time.time())
+    obstacle = standing.blocked_by(WHOLE_ACCOUNT, time.time())
     if obstacle is None:
         return "[green]ready[/]"
     if obstacle.code == "disabled":
-        return f"[red]disabled[/]: {escape(standing.fault or standing.disabled_reason or 'by the operator')}"
-    until = f" until {moment(obstacle.until)}" if obstacle.until else ""
+        return (
+            f"[red]disabled[/]: {escape(standing.problem or standing.disabled_reason or 'by the operator')}"
+        )
+    until = f" until {local_time(obstacle.until)}" if obstacle.until else ""
     return f"[yellow]{obstacle.code.replace('_', ' ')}[/]{until}: {escape(obstacle.text)}"
 
 
-async def _everyone(parts: Parts) -> list[AccountStatus]:
-    return await parts.book.all()
+async def _all_accounts(parts: Components) -> list[AccountStatus]:
+    return await parts.accounts.list_all()
 
 
-def _told(standing: AccountStatus) -> dict[str, str]:
-    [document] = account_lists.exported([standing], secrets=False)
-    found = {"id": standing.account.id, "state": state(standing), "source": standing.source}
+def _account_details(standing: AccountStatus) -> dict[str, str]:
+    [document] = account_lists.export_documents([standing], secrets=False)
+    found = {"id": standing.account.id, "state": describe_state(standing), "source": standing.source}
     for name, value in document.items():
         found[name] = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     if standing.quota is not None:
@@ -212,12 +225,12 @@ def _told(standing: AccountStatus) -> dict[str, str]:
     average = f", {did.average_seconds:.0f} s on average" if did.average_seconds is not None else ""
     found["done"] = f"{did.successes} successes, {did.failures} failures{average}"
     for model, cooldown in standing.cooldowns.items():
-        if cooldown.rests(time.time()):
-            found[f"rests ({model})"] = f"until {moment(cooldown.ends)}: {cooldown.reason}"
+        if cooldown.is_active(time.time()):
+            found[f"rests ({model})"] = f"until {local_time(cooldown.ends_at)}: {cooldown.reason}"
     return found
 
 
-async def _left(parts: Parts, standing: AccountStatus) -> str:
+async def _balance_text(parts: Components, standing: AccountStatus) -> str:
     try:
         told = await parts.pool.provider_for(standing.account).balance()
     except UpstreamError as error:
@@ -225,7 +238,7 @@ async def _left(parts: Parts, standing: AccountStatus) -> str:
     return f"{told.left:,.2f} {told.unit}" if told else "the vendor does not tell"
 
 
-def _secret(given: str | None, variable: str | None) -> str:
+def _read_secret(given: str | None, variable: str | None) -> str:
     if given is not None:
         return given
     if variable is not None:
@@ -237,19 +250,19 @@ def _secret(given: str | None, variable: str | None) -> str:
     return str(typer.prompt("API key (empty for none)", default="", hide_input=True, show_default=False))
 
 
-def _kinds(given: list[str]) -> list[str]:
+def _check_kinds(given: list[str]) -> list[str]:
     for kind in given:
         if kind not in get_args(Kind):
             raise InvalidRequest(f"--kind: {kind} is none of {', '.join(get_args(Kind))}")
     return given
 
 
-def _pairs(given: list[str] | None) -> dict[str, str]:
+def _split_pairs(given: list[str] | None) -> dict[str, str]:
     pairs = [text.partition("=") for text in given or []]
     return {key.strip(): (value or key).strip() for key, _, value in pairs}
 
 
-def _quota(given: str | None) -> dict[str, str] | None:
+def _parse_quota(given: str | None) -> dict[str, str] | None:
     if given is None:
         return None
     amount, _, period = given.lower().replace(" ", "").partition("/")
@@ -257,7 +270,7 @@ def _quota(given: str | None) -> dict[str, str] | None:
     return {"limit": amount.removesuffix("usd"), "unit": unit, "period": period or "none"}
 
 
-def _options(given: list[str]) -> dict[str, Any]:
+def _parse_options(given: list[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for text in given:
         key, sign, value = text.partition("=")

@@ -6,13 +6,13 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from app.admin.admins import FIXED_NAME, AdminBook
-from app.admin.audit import AuditLog
-from app.admin.passwords import Passwords
-from app.cli.opened import with_store
-from app.cli.output import err, moment, out, table
+from app.admin.admin_repository import FIXED_NAME, AdminRepository
+from app.admin.audit_log import AuditLog
+from app.admin.passwords import PasswordHashing
+from app.cli.output import err, local_time, out, plain_table
+from app.cli.store_access import with_store
+from app.components import Components
 from app.errors import InvalidRequest
-from app.parts import Parts
 
 commands = typer.Typer(help="The panel's admins: a first link, a forgotten password.", no_args_is_help=True)
 ACTOR = "command line"
@@ -23,10 +23,10 @@ ACTOR = "command line"
 def setup_link() -> None:
     """Print a link that makes the first owner: good once, for 30 minutes."""
 
-    async def work(parts: Parts) -> str:
-        return await _book(parts).setup_link(parts.settings.own_address)
+    async def create_link(parts: Components) -> str:
+        return await _admin_repository(parts).setup_link(parts.settings.own_address)
 
-    print(with_store(work))
+    print(with_store(create_link))
 
 
 @commands.command("reset-password")
@@ -35,41 +35,41 @@ def reset_password(name: Annotated[str, typer.Argument(help="From `filmgate admi
 
     Where nobody has that name, an owner of that name is made.
     """
-    password = _password()
+    password = _read_password()
 
-    async def work(parts: Parts) -> str:
+    async def set_password(parts: Components) -> str:
         if parts.settings.admin_password is not None and name == FIXED_NAME:
             raise InvalidRequest(
                 f"The password of {FIXED_NAME} is set by FILMGATE_ADMIN_PASSWORD; change it there."
             )
-        admin = await _book(parts).reset(ACTOR, name, password=password)
+        admin = await _admin_repository(parts).reset_password(ACTOR, name, password=password)
         return f"{admin.name} ({admin.role}) has a new password."
 
-    out.print(escape(with_store(work)))
+    out.print(escape(with_store(set_password)))
 
 
 @commands.command("list")
-def show_all() -> None:
+def list_admins() -> None:
     """Every admin of the panel, oldest first."""
 
-    async def work(parts: Parts) -> None:
-        found = table("NAME", "ROLE", "MADE")
-        for admin in await _book(parts).list():
-            found.add_row(escape(admin.name), admin.role, moment(admin.created_at))
+    async def print_admins(parts: Components) -> None:
+        found = plain_table("NAME", "ROLE", "MADE")
+        for admin in await _admin_repository(parts).list():
+            found.add_row(escape(admin.name), admin.role, local_time(admin.created_at))
         if found.row_count:
             out.print(found)
         else:
             err.print("No admin yet. `filmgate admin setup-link` prints a link to become the first.")
 
-    with_store(work)
+    with_store(print_admins)
 
 
-def _book(parts: Parts) -> AdminBook:
+def _admin_repository(parts: Components) -> AdminRepository:
     audit = AuditLog(parts.database)
-    return AdminBook(parts.database, parts.vault, audit=audit, passwords=Passwords())
+    return AdminRepository(parts.database, parts.vault, audit=audit, passwords=PasswordHashing())
 
 
-def _password() -> str:
+def _read_password() -> str:
     if not sys.stdin.isatty():
         return sys.stdin.readline().rstrip("\r\n")
     return str(typer.prompt("New password", hide_input=True, confirmation_prompt=True))

@@ -8,12 +8,12 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from app.backup import backup as backups
-from app.backup.places import as_text, is_address, upload, write_file
-from app.cli.opened import with_store
+from app.backup import archive as backups
+from app.backup.places import as_text, is_address, upload_backup, write_file
 from app.cli.output import err
+from app.cli.store_access import with_store
+from app.components import Components
 from app.errors import InvalidRequest
-from app.parts import Parts
 
 FROM_ENVIRONMENT = "env:"
 Headers = Annotated[
@@ -41,15 +41,15 @@ def backup(
         raise InvalidRequest("--method: PUT or POST")
     headers, passphrase = read_headers(header), read_passphrase(passphrase_env)
 
-    async def work(parts: Parts) -> dict[str, Any]:
-        made = await backups.make(parts.held, secrets=with_secrets, passphrase=passphrase)
+    async def write_backup(parts: Components) -> dict[str, Any]:
+        made = await backups.make_backup(parts.backup_sources, secrets=with_secrets, passphrase=passphrase)
         if is_address(to):
-            await upload(parts.guard, to, made, method=method.upper(), headers=headers)
+            await upload_backup(parts.guard, to, made, method=method.upper(), headers=headers)
         elif to != "-":
             await asyncio.to_thread(write_file, Path(to), made)
         return made
 
-    made = with_store(work)
+    made = with_store(write_backup)
     if to == "-":
         print(as_text(made), end="")
     counted = ", ".join(f"{len(made[section.name])} {section.name}" for section in backups.SECTIONS)

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from app.cli.gateway import GatewayFailed
+from app.cli.gateway_client import GatewayFailed
 
-SAID = "Listening on "
+ADDRESS_PREFIX = "Listening on "
 STOP_SECONDS = 10
 
 
-class Child:
+class DemoGateway:
     """It serves at ``address`` until the block is left."""
 
     def __init__(self, process: subprocess.Popen[str], address: str) -> None:
@@ -22,27 +22,27 @@ class Child:
 
     @classmethod
     @contextmanager
-    def serving(cls, folder: Path, *, key: str) -> Iterator["Child"]:
+    def start_in(cls, folder: Path, *, key: str) -> Iterator["DemoGateway"]:
         """Raises ``GatewayFailed`` with the child's own words when it does not come up."""
         noise = folder / "gateway.log"
         command = [sys.executable, "-m", "app.cli", "serve", "--host", "127.0.0.1", "--port", "0", "--quiet"]
         with (
             noise.open("w") as log,
             subprocess.Popen(  # noqa: S603
-                command, env=_environment(folder, key), stdout=subprocess.PIPE, stderr=log, text=True
+                command, env=_demo_environment(folder, key), stdout=subprocess.PIPE, stderr=log, text=True
             ) as process,
         ):
             try:
-                yield cls(process, _address(process, noise))
+                yield cls(process, _read_address(process, noise))
             finally:
-                _stop(process)
+                _stop_process(process)
 
-    def wait(self) -> None:
+    def wait_until_stopped(self) -> None:
         """Until it ends, which it does when it is told to."""
         self._process.wait()
 
 
-def _environment(folder: Path, key: str) -> dict[str, str]:
+def _demo_environment(folder: Path, key: str) -> dict[str, str]:
     """Nothing of an operator's own settings: a demo must touch nothing and cost nothing."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("FILMGATE_")}
     root = str(Path(__file__).parent.parent.parent)
@@ -55,16 +55,16 @@ def _environment(folder: Path, key: str) -> dict[str, str]:
     }
 
 
-def _address(process: subprocess.Popen[str], noise: Path) -> str:
+def _read_address(process: subprocess.Popen[str], noise: Path) -> str:
     assert process.stdout is not None
     for line in process.stdout:
-        if line.startswith(SAID):
-            return line.removeprefix(SAID).strip()
+        if line.startswith(ADDRESS_PREFIX):
+            return line.removeprefix(ADDRESS_PREFIX).strip()
     said = noise.read_text().strip().splitlines() or ["it said nothing"]
     raise GatewayFailed(f"The gateway did not start: {said[-1]}")
 
 
-def _stop(process: subprocess.Popen[str]) -> None:
+def _stop_process(process: subprocess.Popen[str]) -> None:
     process.terminate()
     try:
         process.wait(STOP_SECONDS)

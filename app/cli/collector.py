@@ -3,12 +3,12 @@
 import gc
 
 
-def hold_back() -> None:
+def postpone_collections() -> None:
     """Imports make much and drop little: rounds over it would be a tenth of the start."""
     gc.set_threshold(100_000, 50, 100)
 
 
-def settle() -> None:
+def freeze_startup_objects() -> None:
     """What start-up made stays for good: no full round need walk it."""
     gc.collect()
     gc.freeze()

@@ -7,13 +7,13 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from app.cli.opened import with_store
 from app.cli.output import err, out
+from app.cli.store_access import with_store
+from app.components import Components
 from app.configuration import applying
-from app.configuration.document import Declared, load
+from app.configuration.toml_file import DeclaredConfiguration, load_file
 from app.errors import SettingsInvalid
-from app.parts import Parts
-from app.settings import load as load_settings
+from app.settings import load_settings as load_settings
 
 commands = typer.Typer(
     help="Check or apply the configuration file that FILMGATE_CONFIG names.", no_args_is_help=True
@@ -24,12 +24,12 @@ Place = Annotated[Path | None, typer.Argument(metavar="FILE", help="Instead of F
 @commands.command()
 def check(path: Place = None) -> None:
     """Read the file, and say in one line what can't work. Nothing of it is applied."""
-    declared = _load(path)
+    declared = _load_document(path)
 
-    async def work(parts: Parts) -> list[str]:
-        return await applying.check(parts, declared)
+    async def check_document(parts: Components) -> list[str]:
+        return await applying.check_configuration(parts, declared)
 
-    _doubt(with_store(work))
+    _print_warnings(with_store(check_document))
     counted = (len(declared.accounts), len(declared.routes), len(declared.keys), len(declared.prices))
     out.print("It can work: {} accounts, {} routes, {} keys, {} prices.".format(*counted))
 
@@ -37,26 +37,26 @@ def check(path: Place = None) -> None:
 @commands.command()
 def apply(path: Place = None) -> None:
     """Bring the store to what the file says; running gateways notice within seconds."""
-    declared = _load(path)
+    declared = _load_document(path)
 
-    async def work(parts: Parts) -> applying.Applied:
-        return await applying.apply(parts, declared)
+    async def apply_document(parts: Components) -> applying.AppliedChanges:
+        return await applying.apply_configuration(parts, declared)
 
-    done = with_store(work)
+    done = with_store(apply_document)
     for line in done.changes:
         out.print(escape(line))
     if not done.changes:
         out.print("Nothing to change.")
-    _doubt(done.doubts)
+    _print_warnings(done.warnings)
 
 
-def _doubt(lines: list[str]) -> None:
+def _print_warnings(lines: list[str]) -> None:
     for line in lines:
         err.print(f"[yellow]{escape(line)}[/]", soft_wrap=True)
 
 
-def _load(path: Path | None) -> Declared:
+def _load_document(path: Path | None) -> DeclaredConfiguration:
     path = path or load_settings().config
     if path is None:
         raise SettingsInvalid("FILMGATE_CONFIG: name a file, here or in that variable")
-    return load(path, os.environ)
+    return load_file(path, os.environ)

@@ -17,18 +17,18 @@ from sqlalchemy.engine import make_url
 
 from app import root_file
 from app.accounts.pool import AccountPool
-from app.accounts.standing import WHOLE, AccountStatus
-from app.assembly import open_vault, studio
-from app.cli.listener import bind
+from app.accounts.status import WHOLE_ACCOUNT, AccountStatus
+from app.assembly import open_vault, studio_account
+from app.cli.listener import bind_listener
 from app.db import revision
-from app.db.money import shown as shown_money
+from app.db.money import format_money as shown_money
 from app.db.session import DATABASE_AWAY, Database
 from app.errors import FilmgateError, SettingsInvalid
 from app.keys.shared_limits import SharedLimiter
 from app.media.store import MediaStore
 from app.providers import registry
 from app.settings import Settings
-from app.usage.balance import imbalances
+from app.usage.balance import find_imbalances
 
 GIGABYTE = 1e9
 LITTLE_DISK = 2 * GIGABYTE
@@ -38,102 +38,108 @@ BUILT = 1_767_225_600  # 2026-01-01: a clock before it was never set
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckResult:
     """``advice`` says what to do; empty when there is nothing to do."""
 
-    sign: Literal["ok", "warn", "fail"]
+    outcome: Literal["ok", "warn", "fail"]
     name: str
     text: str
     advice: str = ""
 
 
-def data_dir(settings: Settings) -> Finding:
+def check_data_dir(settings: Settings) -> CheckResult:
     folder = settings.data_dir.resolve()
-    nearest = _nearest(folder)
+    nearest = _nearest_existing(folder)
     if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
         advice = "Change its owner, or set FILMGATE_DATA_DIR to a folder that may be written."
-        return Finding("fail", "data", f"{folder} can't be written", advice)
+        return CheckResult("fail", "data", f"{folder} can't be written", advice)
     made = str(folder) if nearest == folder else f"{folder}, made at the first start"
-    return Finding("ok", "data", made)
+    return CheckResult("ok", "data", made)
 
 
-def disk(settings: Settings) -> Finding:
-    free = shutil.disk_usage(_nearest(settings.data_dir.resolve())).free
+def check_disk(settings: Settings) -> CheckResult:
+    free = shutil.disk_usage(_nearest_existing(settings.data_dir.resolve())).free
     words = f"{free / GIGABYTE:.1f} GB free"
     if free < LITTLE_DISK:
         advice = "Make room, lower FILMGATE_RESULT_TTL_SECONDS, or keep files in S3 (FILMGATE_STORAGE_URL)."
-        return Finding("fail" if free < NO_DISK else "warn", "disk", words, advice)
-    return Finding("ok", "disk", words)
+        return CheckResult("fail" if free < NO_DISK else "warn", "disk", words, advice)
+    return CheckResult("ok", "disk", words)
 
 
-def secret_key(settings: Settings) -> Finding:
-    path, old = (settings.data_dir.resolve() / name for name in (root_file.NAME, root_file.OLD_NAME))
+def check_secret_key(settings: Settings) -> CheckResult:
+    path, old = (
+        settings.data_dir.resolve() / name for name in (root_file.FILE_NAME, root_file.OLD_FILE_NAME)
+    )
     for file in (path, old):
         if file.exists() and file.stat().st_mode & 0o077:
-            return Finding("warn", "secret key", f"{file} can be read by others", f"chmod 600 {file}")
+            return CheckResult("warn", "secret key", f"{file} can be read by others", f"chmod 600 {file}")
     if settings.secret_key is not None:
-        return Finding("ok", "secret key", "from FILMGATE_SECRET_KEY")
+        return CheckResult("ok", "secret key", "from FILMGATE_SECRET_KEY")
     if path.exists() and old.exists():
         advice = "`filmgate rotate-root-key` says what still needs the old one."
-        return Finding("ok", "secret key", f"{path}, and {old} of before", advice)
+        return CheckResult("ok", "secret key", f"{path}, and {old} of before", advice)
     if path.exists():
-        return Finding("ok", "secret key", f"{path}; back it up together with the database")
+        return CheckResult("ok", "secret key", f"{path}; back it up together with the database")
     if settings.database_url or _sqlite_file(settings).exists():
         advice = "Restore root.key (or FILMGATE_SECRET_KEY); a new one opens no account and knows no key."
-        return Finding("warn", "secret key", f"{path} is missing beside a database that may need it", advice)
-    return Finding("ok", "secret key", "made at the first start")
+        return CheckResult(
+            "warn", "secret key", f"{path} is missing beside a database that may need it", advice
+        )
+    return CheckResult("ok", "secret key", "made at the first start")
 
 
 @asynccontextmanager
-async def reached(settings: Settings) -> AsyncIterator[tuple[Database | None, Finding]]:
+async def open_database(settings: Settings) -> AsyncIterator[tuple[Database | None, CheckResult]]:
     """The database, when it can be worked with, and what there is to say about it."""
     url = settings.resolved_database_url
     if not url.startswith("postgresql") and not _sqlite_file(settings).exists():
-        yield None, Finding("ok", "database", f"{_sqlite_file(settings)}, made at the first start")
+        yield None, CheckResult("ok", "database", f"{_sqlite_file(settings)}, made at the first start")
         return
     try:
         database = Database(url)
     except DATABASE_AWAY as error:
-        yield None, _away(url, error)
+        yield None, _database_away(url, error)
         return
     try:
-        finding = await _revision(database)
-        yield database if finding.sign == "ok" else None, finding
+        finding = await _check_revision(database)
+        yield database if finding.outcome == "ok" else None, finding
     finally:
         await database.close()
 
 
-async def _revision(database: Database) -> Finding:
-    shown = _shown(database.url)
+async def _check_revision(database: Database) -> CheckResult:
+    shown = _url_without_password(database.url)
     try:
         await database.check()
     except DATABASE_AWAY as error:
-        return _away(database.url, error)
+        return _database_away(database.url, error)
     try:
-        present = await revision.present(database)
+        present = await revision.current_revision(database)
     except DATABASE_AWAY:
         present = None
     if present is None:
-        return Finding("warn", "database", f"{shown} is empty", "`filmgate serve` makes the tables.")
+        return CheckResult("warn", "database", f"{shown} is empty", "`filmgate serve` makes the tables.")
     if present == revision.NEWEST:
-        return Finding("ok", "database", f"{shown}, revision {present}")
+        return CheckResult("ok", "database", f"{shown}, revision {present}")
     advice = (
         "If this Filmgate is the newer one, `filmgate serve` brings the database up; else update Filmgate."
     )
-    return Finding("warn", "database", f"revision {present}, this version wants {revision.NEWEST}", advice)
+    return CheckResult(
+        "warn", "database", f"revision {present}, this version wants {revision.NEWEST}", advice
+    )
 
 
-def _away(url: str, error: Exception) -> Finding:
+def _database_away(url: str, error: Exception) -> CheckResult:
     reason = str(getattr(error, "orig", error)).splitlines()[0][:200]
     advice = "Is it running, and is FILMGATE_DATABASE_URL right?"
-    return Finding("fail", "database", f"{_shown(url)} does not answer: {reason}", advice)
+    return CheckResult("fail", "database", f"{_url_without_password(url)} does not answer: {reason}", advice)
 
 
-def _shown(url: str) -> str:
+def _url_without_password(url: str) -> str:
     return make_url(url).render_as_string(hide_password=True)
 
 
-async def clock(database: Database) -> Finding:
+async def check_clock(database: Database) -> CheckResult:
     sql = "SELECT extract(epoch FROM now())"
     if not database.is_postgres:
         sql = "SELECT (julianday('now') - 2440587.5) * 86400"  # days since noon in 4714 BC
@@ -141,68 +147,72 @@ async def clock(database: Database) -> Finding:
         theirs = float((await connection.execute(text(sql))).scalar_one())
     ours = time.time()
     if ours < BUILT:
-        return Finding(
+        return CheckResult(
             "fail", "clock", f"this machine thinks it is {time.ctime(ours)}", "Set the clock (NTP)."
         )
     if abs(ours - theirs) > CLOCK_SLACK_SECONDS:
         words = f"this machine and the database are {abs(ours - theirs):.0f} s apart"
-        return Finding("warn", "clock", words, "Set both by NTP: deadlines and links are counted in seconds.")
-    return Finding("ok", "clock", time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(ours)))
+        return CheckResult(
+            "warn", "clock", words, "Set both by NTP: deadlines and links are counted in seconds."
+        )
+    return CheckResult("ok", "clock", time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(ours)))
 
 
-async def books(database: Database) -> Finding:
+async def check_ledger(database: Database) -> CheckResult:
     async with database.read() as connection:
-        found = await imbalances(connection)
+        found = await find_imbalances(connection)
     if found:
         keys = ", ".join(
             f"{each.key_id} (reserved {shown_money(each.reserved)}, spent {shown_money(each.spent)})"
             for each in found[:5]
         )
         words = f"{len(found)} keys whose sums differ from what their rows add up to: {keys}"
-        return Finding(
+        return CheckResult(
             "fail", "books", words, "Was the store changed by hand? Restore a backup, or report it."
         )
-    return Finding("ok", "books", "what keys have spent is what their rows add up to")
+    return CheckResult("ok", "books", "what keys have spent is what their rows add up to")
 
 
-async def accounts(settings: Settings, database: Database) -> Finding:
-    if settings.secret_key is None and not (settings.data_dir / root_file.NAME).exists():
-        return Finding("warn", "accounts", "can't be opened without the secret key")
+async def check_accounts(settings: Settings, database: Database) -> CheckResult:
+    if settings.secret_key is None and not (settings.data_dir / root_file.FILE_NAME).exists():
+        return CheckResult("warn", "accounts", "can't be opened without the secret key")
     async with httpx2.AsyncHTTPTransport() as transport:
         pool = AccountPool(
             database,
             open_vault(settings),
-            build=lambda account: registry.create(account, transport),
-            embedded=studio(settings),
+            build=lambda account: registry.create_provider(account, transport),
+            embedded=studio_account(settings),
         )
         try:
-            return _standing(await pool.standings())
+            return _accounts_result(await pool.current_statuses())
         except SettingsInvalid as error:
-            return Finding("fail", "accounts", error.message)
+            return CheckResult("fail", "accounts", error.message)
         finally:
             await pool.close()
 
 
-def _standing(standings: list[AccountStatus]) -> Finding:
+def _accounts_result(standings: list[AccountStatus]) -> CheckResult:
     now = time.time()
-    resting = [(s, o) for s in standings if s.enabled and (o := s.blocked_by(WHOLE, now))]
+    resting = [(s, o) for s in standings if s.enabled and (o := s.blocked_by(WHOLE_ACCOUNT, now))]
     disabled = [s for s in standings if not s.enabled]
     parts = [f"{len(standings) - len(resting) - len(disabled)} ready"]
     parts += [f"{s.account.name} can't be used now: {obstacle.text}" for s, obstacle in resting]
     parts += [f"{s.account.name} is disabled: {s.disabled_reason}" for s in disabled]
     words = "; ".join(parts)
     if not standings:
-        return Finding("fail", "accounts", "there is none", "`filmgate accounts add`, or FILMGATE_STUDIO=on.")
+        return CheckResult(
+            "fail", "accounts", "there is none", "`filmgate accounts add`, or FILMGATE_STUDIO=on."
+        )
     if len(disabled) == len(standings):
-        return Finding("fail", "accounts", words, "Correct it, then `filmgate accounts enable NAME`.")
+        return CheckResult("fail", "accounts", words, "Correct it, then `filmgate accounts enable NAME`.")
     if disabled or resting:
-        return Finding("warn", "accounts", words, "`filmgate accounts list` says more.")
+        return CheckResult("warn", "accounts", words, "`filmgate accounts list` says more.")
     if [s.account.provider for s in standings] == ["studio"]:
-        return Finding("ok", "accounts", "the embedded studio; `filmgate accounts add` adds a real one")
-    return Finding("ok", "accounts", words)
+        return CheckResult("ok", "accounts", "the embedded studio; `filmgate accounts add` adds a real one")
+    return CheckResult("ok", "accounts", words)
 
 
-async def store(settings: Settings) -> Finding:
+async def check_store(settings: Settings) -> CheckResult:
     shown = settings.storage_url or str(settings.data_dir.resolve() / "files")
     key, content = f"doctor/{secrets.token_hex(8)}", secrets.token_bytes(1024)
     try:
@@ -217,40 +227,40 @@ async def store(settings: Settings) -> Finding:
         advice = (
             "Check FILMGATE_STORAGE_URL, FILMGATE_S3_ENDPOINT and the AWS_ variables, or the folder's owner."
         )
-        return Finding("fail", "store", f"{shown}: {reason}", advice)
+        return CheckResult("fail", "store", f"{shown}: {reason}", advice)
     if not same:
-        return Finding(
+        return CheckResult(
             "fail", "store", f"{shown} gives back other bytes than it was given", "Check its disk."
         )
-    return Finding("ok", "store", f"{shown}: written, read and deleted")
+    return CheckResult("ok", "store", f"{shown}: written, read and deleted")
 
 
-async def redis(settings: Settings) -> Finding:
+async def check_redis(settings: Settings) -> CheckResult:
     if settings.redis_url is None:
-        return Finding("ok", "limits", "requests a minute are counted by each process alone")
+        return CheckResult("ok", "limits", "requests a minute are counted by each process alone")
     limiter = SharedLimiter(settings.redis_url.get_secret_value())
     try:
         await limiter.check()
     except OSError as error:
         advice = "Is it running, and is FILMGATE_REDIS_URL right? Until then each process counts alone."
-        return Finding("warn", "limits", str(error), advice)
+        return CheckResult("warn", "limits", str(error), advice)
     finally:
         await limiter.close()
-    return Finding("ok", "limits", "requests a minute are counted in Redis, over all processes")
+    return CheckResult("ok", "limits", "requests a minute are counted in Redis, over all processes")
 
 
-async def port(settings: Settings) -> Finding:
+async def check_port(settings: Settings) -> CheckResult:
     where = f"{settings.host}:{settings.port}"
     try:
-        bind(settings.host, settings.port).close()
+        bind_listener(settings.host, settings.port).close()
     except SettingsInvalid as error:
-        if await _is_ours(settings.host, settings.port):
-            return Finding("ok", "port", f"a Filmgate answers at {where}")
-        return Finding("fail", "port", error.message)
-    return Finding("ok", "port", f"{where} is free")
+        if await _is_filmgate(settings.host, settings.port):
+            return CheckResult("ok", "port", f"a Filmgate answers at {where}")
+        return CheckResult("fail", "port", error.message)
+    return CheckResult("ok", "port", f"{where} is free")
 
 
-async def _is_ours(host: str, number: int) -> bool:
+async def _is_filmgate(host: str, number: int) -> bool:
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
     address = f"http://[{host}]:{number}" if ":" in host else f"http://{host}:{number}"
     try:
@@ -265,6 +275,6 @@ def _sqlite_file(settings: Settings) -> Path:
     return Path(make_url(settings.resolved_database_url).database or "")
 
 
-def _nearest(folder: Path) -> Path:
+def _nearest_existing(folder: Path) -> Path:
     """The folder itself, or the deepest one above it that exists."""
     return next(path for path in (folder, *folder.parents) if path.exists())

@@ -9,24 +9,24 @@ from openai import OpenAI
 from openai.types import Video
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from app.cli.gateway import GatewayFailed
+from app.cli.gateway_client import GatewayFailed
 from app.cli.output import err
 from app.errors import InvalidRequest
-from app.media.findings import Probe
-from app.media.looking import probe
+from app.media.analysis import probe_clip
+from app.media.findings import MediaInfo
 
 POLL_SECONDS = 0.5
 CODECS = {"h264": "H.264", "hevc": "H.265", "vp9": "VP9", "av1": "AV1"}
 
 
-class Bar:
+class VideoProgress:
     """One line that moves; on a pipe, nothing."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._row = progress.add_task("waiting for a slot", total=100)
 
-    def show(self, video: Video) -> None:
+    def show_video(self, video: Video) -> None:
         """Never goes back."""
         words = {"queued": "waiting for a slot", "in_progress": "making the video", "completed": "made"}
         known = self._progress.tasks[0].completed
@@ -38,7 +38,7 @@ class Bar:
 
 
 @contextmanager
-def bar() -> Iterator[Bar]:
+def progress_bar() -> Iterator[VideoProgress]:
     columns = (
         SpinnerColumn("dots", style="magenta", finished_text="[green]✓[/]"),
         TextColumn("{task.description:<18}"),
@@ -47,16 +47,16 @@ def bar() -> Iterator[Bar]:
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=err, disable=not err.is_terminal) as progress:
-        yield Bar(progress)
+        yield VideoProgress(progress)
 
 
-def order(*, prompt: str, model: str, seconds: str, size: str) -> dict[str, Any]:
+def video_arguments(*, prompt: str, model: str, seconds: str, size: str) -> dict[str, Any]:
     """Arguments for the SDK, which has narrower types than a gateway has models; empty ones left out."""
     given = {"prompt": prompt, "model": model, "seconds": seconds, "size": size}
     return {name: cast(Any, value) for name, value in given.items() if value}
 
 
-def save(client: OpenAI, video: Video, path: Path) -> Probe:
+def save_video(client: OpenAI, video: Video, path: Path) -> MediaInfo:
     """Download a finished video, whole or not at all. Raises ``GatewayFailed`` for one that failed."""
     if video.status != "completed":
         reason = video.error.message if video.error else "no reason was given"
@@ -67,7 +67,7 @@ def save(client: OpenAI, video: Video, path: Path) -> Probe:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
-    return probe(path)
+    return probe_clip(path)
 
 
 def check_writable(path: Path) -> None:
@@ -81,7 +81,7 @@ def check_writable(path: Path) -> None:
         path.unlink()
 
 
-def described(found: Probe) -> str:
+def describe_file(found: MediaInfo) -> str:
     """Like ``1280x720 · 8.0 s · 24 fps · H.264 with sound · 2.1 MB``."""
     codec = CODECS.get(found.codec, found.codec)
     sound = " with sound" if found.has_audio else ""

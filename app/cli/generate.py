@@ -9,8 +9,15 @@ from openai import OpenAI
 from openai.types import Video
 from rich.markup import escape
 
-from app.cli.film import POLL_SECONDS, bar, check_writable, described, order, save
-from app.cli.gateway import DEFAULT_ADDRESS, ApiKey, BaseUrl, gateway
+from app.cli.film import (
+    POLL_SECONDS,
+    check_writable,
+    describe_file,
+    progress_bar,
+    save_video,
+    video_arguments,
+)
+from app.cli.gateway_client import DEFAULT_ADDRESS, ApiKey, BaseUrl, open_client
 from app.cli.output import err, out
 
 
@@ -24,31 +31,31 @@ def generate(
     seconds: Annotated[int, typer.Option(min=1)] = 8,
     size: Annotated[str, typer.Option(help="Width x height.")] = "1280x720",
     model: Annotated[str, typer.Option()] = "sora-2",
-    file: Annotated[Path, typer.Option("--out", "-o", help="Where to save it.")] = Path("out.mp4"),
+    file: Annotated[Path, typer.Option("--out", "-o", help="Where to save_video it.")] = Path("out.mp4"),
     base_url: BaseUrl = DEFAULT_ADDRESS,
     api_key: ApiKey = "",
 ) -> None:
     """Make a video and save it. Ctrl-C leaves it running; `filmgate tasks` finds it again."""
     check_writable(file)
-    wish = order(prompt=prompt, model=model, seconds=str(seconds), size=size)
+    wish = video_arguments(prompt=prompt, model=model, seconds=str(seconds), size=size)
     if image is not None:
         wish["input_reference"] = image
-    with gateway(base_url, api_key) as client:
-        video = _watch(client, client.videos.create(**wish))
-        found = save(client, video, file)
-    err.print(f"[green]✓[/] {described(found)}")
+    with open_client(base_url, api_key) as client:
+        video = _wait_for_video(client, client.videos.create(**wish))
+        found = save_video(client, video, file)
+    err.print(f"[green]✓[/] {describe_file(found)}")
     out.print(escape(str(file)), soft_wrap=True)
 
 
-def _watch(client: OpenAI, video: Video) -> Video:
+def _wait_for_video(client: OpenAI, video: Video) -> Video:
     """Look until it has ended."""
-    with bar() as line:
+    with progress_bar() as line:
         try:
             while video.status in {"queued", "in_progress"}:
-                line.show(video)
+                line.show_video(video)
                 time.sleep(POLL_SECONDS)
                 video = client.videos.retrieve(video.id)
-            line.show(video)
+            line.show_video(video)
         except KeyboardInterrupt:
             err.print(f"It goes on without us: filmgate tasks show {video.id}")
             raise typer.Exit(130) from None

@@ -8,13 +8,13 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from app.cli.opened import with_store
-from app.cli.output import err, moment, out, table
-from app.db.money import shown
+from app.cli.output import err, local_time, out, plain_table
+from app.cli.store_access import with_store
+from app.components import Components
+from app.db.money import format_money
 from app.errors import InvalidRequest
-from app.keys.key import Key
-from app.keys.terms import in_days
-from app.parts import Parts
+from app.keys.key import ClientKey
+from app.keys.terms import moment_in_days
 
 commands = typer.Typer(help="Make, list, change, rotate and revoke client keys.", no_args_is_help=True)
 
@@ -71,54 +71,54 @@ def create(
         "budget_total": budget,
         "budget_daily": budget_daily,
         "budget_monthly": budget_monthly,
-        "expires_at": in_days(expires_in),
-        "options": _options(option),
+        "expires_at": moment_in_days(expires_in),
+        "options": _parse_options(option),
         "note": note,
     }
 
-    async def work(parts: Parts) -> str:
-        _, raw = await parts.keys.make(_given(fields))
+    async def make_key(parts: Components) -> str:
+        _, raw = await parts.keys.create_key(_without_none(fields))
         return raw
 
-    print(with_store(work))
+    print(with_store(make_key))
     err.print("[dim]Keep it: only its hash stays here.[/]")
 
 
 @commands.command("list")
-def show_all() -> None:
+def list_keys() -> None:
     """Every key, oldest first."""
 
-    async def work(parts: Parts) -> None:
-        found = table("ID", "NAME", "OWNER", "MADE", "LIMITS", "STATE")
+    async def print_keys(parts: Components) -> None:
+        found = plain_table("ID", "NAME", "OWNER", "MADE", "LIMITS", "STATE")
         for key in await parts.keys.list():
             state = "[green]active[/]" if key.enabled else "[red]revoked[/]"
-            limits = ", ".join(f"{name} {value}" for name, value in _limits(key).items())
+            limits = ", ".join(f"{name} {value}" for name, value in _limit_texts(key).items())
             found.add_row(
-                key.id, escape(key.name), escape(key.owner), moment(key.created_at), escape(limits), state
+                key.id, escape(key.name), escape(key.owner), local_time(key.created_at), escape(limits), state
             )
         if found.row_count:
             out.print(found)
         else:
             err.print("No keys yet. `filmgate keys create NAME` makes one.")
 
-    with_store(work)
+    with_store(print_keys)
 
 
 @commands.command()
 def show(key_id: KeyId) -> None:
     """One key: its limits, and how its budgets stand."""
 
-    async def work(parts: Parts) -> None:
+    async def print_key(parts: Components) -> None:
         key = await parts.keys.get(key_id)
-        found = table("WHAT", "VALUE")
-        for name, value in _told(key).items():
+        found = plain_table("WHAT", "VALUE")
+        for name, value in _key_details(key).items():
             found.add_row(name, escape(str(value)))
-        for line in await parts.books.reports.budgets(key, now=time.time()):
-            text = f"${shown(line.left)} left: ${shown(line.spent)} spent, ${shown(line.reserved)} held"
-            found.add_row(f"{line.period} budget", f"${shown(line.budget)}, {text}")
+        for line in await parts.money.reports.budget_lines(key, now=time.time()):
+            text = f"${format_money(line.left)} left: ${format_money(line.spent)} spent, ${format_money(line.reserved)} held"
+            found.add_row(f"{line.period} budget", f"${format_money(line.budget)}, {text}")
         out.print(found)
 
-    with_store(work)
+    with_store(print_key)
 
 
 @commands.command()
@@ -143,7 +143,7 @@ def update(
     ] = None,
 ) -> None:
     """Change what is given and leave the rest; running gateways notice within five seconds."""
-    changes = _given(
+    changes = _without_none(
         {
             "name": name,
             "models": model,
@@ -153,17 +153,17 @@ def update(
             "budget_total": budget,
             "budget_daily": budget_daily,
             "budget_monthly": budget_monthly,
-            "expires_at": in_days(expires_in),
-            "options": _options(option),
+            "expires_at": moment_in_days(expires_in),
+            "options": _parse_options(option),
             "note": note,
             "enabled": enabled,
         }
     )
 
-    async def work(parts: Parts) -> None:
-        await parts.keys.update(key_id, changes | _cleared(clear or []))
+    async def apply_changes(parts: Components) -> None:
+        await parts.keys.update(key_id, changes | _cleared_fields(clear or []))
 
-    with_store(work)
+    with_store(apply_changes)
     out.print(f"Changed {escape(key_id)}.")
 
 
@@ -175,10 +175,10 @@ def rotate(
 ) -> None:
     """Give a key a new secret, printed alone on stdout; its limits, tasks and books stay."""
 
-    async def work(parts: Parts) -> str:
+    async def rotate_key(parts: Components) -> str:
         return await parts.keys.rotate(key_id, overlap_seconds=overlap * 3600)
 
-    print(with_store(work))
+    print(with_store(rotate_key))
     err.print("[dim]Keep it: only its hash stays here.[/]")
 
 
@@ -186,10 +186,10 @@ def rotate(
 def revoke(key_id: KeyId) -> None:
     """Take a key out of use; running gateways notice within five seconds."""
 
-    async def work(parts: Parts) -> None:
+    async def revoke_key(parts: Components) -> None:
         await parts.keys.revoke(key_id)
 
-    with_store(work)
+    with_store(revoke_key)
     out.print(f"Revoked {escape(key_id)}.")
 
 
@@ -206,51 +206,51 @@ CLEARABLE: Mapping[str, tuple[str, Any]] = {
 }
 
 
-def _cleared(names: list[str]) -> dict[str, Any]:
+def _cleared_fields(names: list[str]) -> dict[str, Any]:
     unknown = [name for name in names if name not in CLEARABLE]
     if unknown:
         raise InvalidRequest(f"--clear: {unknown[0]} is none of {', '.join(CLEARABLE)}")
     return dict(CLEARABLE[name] for name in names)
 
 
-def _given(fields: Mapping[str, Any]) -> dict[str, Any]:
+def _without_none(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _limits(key: Key) -> dict[str, str]:
+def _limit_texts(key: ClientKey) -> dict[str, str]:
     """Those that it has, in words."""
     found = {
         "models": ", ".join(key.models),
         "networks": ", ".join(str(network) for network in key.networks),
         "rpm": key.rpm,
         "tasks": key.tasks_limit,
-        "budget": _dollars(key.budget_total),
-        "daily": _dollars(key.budget_daily),
-        "monthly": _dollars(key.budget_monthly),
-        "until": moment(key.expires_at),
+        "budget": _dollar_text(key.budget_total),
+        "daily": _dollar_text(key.budget_daily),
+        "monthly": _dollar_text(key.budget_monthly),
+        "until": local_time(key.expires_at),
     }
     return {name: str(value) for name, value in found.items() if value not in (None, "")}
 
 
-def _dollars(value: Any) -> str | None:
-    return None if value is None else f"${shown(value)}"
+def _dollar_text(value: Any) -> str | None:
+    return None if value is None else f"${format_money(value)}"
 
 
-def _told(key: Key) -> dict[str, str]:
+def _key_details(key: ClientKey) -> dict[str, str]:
     return {
         "id": key.id,
         "name": key.name,
         "owner": key.owner,
-        "made": moment(key.created_at),
+        "made": local_time(key.created_at),
         "state": "active" if key.enabled else "revoked",
-        **_limits(key),
+        **_limit_texts(key),
         **{name: str(value) for name, value in key.options.items()},
-        **({"old secret until": moment(key.old_until)} if key.old_until else {}),
+        **({"old secret until": local_time(key.old_until)} if key.old_until else {}),
         **({"note": key.note} if key.note else {}),
     }
 
 
-def _options(given: list[str] | None) -> dict[str, Any] | None:
+def _parse_options(given: list[str] | None) -> dict[str, Any] | None:
     """``KEY=VALUE``; values are read as JSON where they are JSON."""
     if given is None:
         return None

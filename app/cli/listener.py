@@ -8,7 +8,7 @@ from app.settings import local_address
 BACKLOG = 2048
 
 
-def bind(host: str, port: int) -> socket.socket:
+def bind_listener(host: str, port: int) -> socket.socket:
     """Raises ``SettingsInvalid`` when the address is not ours to take."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)

@@ -16,7 +16,7 @@ out = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH
 err = Console(stderr=True, highlight=False)
 
 
-def report(error: FilmgateError) -> int:
+def print_error(error: FilmgateError) -> int:
     """Print an error as one line and return the exit code: 2 for a setting or an argument, else 1."""
     line = " ".join(error.message.split())
     if isinstance(error, InvalidRequest) and error.param and error.param not in line:
@@ -25,7 +25,7 @@ def report(error: FilmgateError) -> int:
     return 2 if isinstance(error, SettingsInvalid | InvalidRequest) else 1
 
 
-def table(*columns: str) -> Table:
+def plain_table(*columns: str) -> Table:
     """A plain table: a heading, and no lines."""
     found = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
     for column in columns:
@@ -33,6 +33,6 @@ def table(*columns: str) -> Table:
     return found
 
 
-def moment(seconds: float | None) -> str:
+def local_time(seconds: float | None) -> str:
     """UTC seconds as local time, for people."""
     return "" if seconds is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))

@@ -6,10 +6,10 @@ import typer
 from rich.markup import escape
 
 from app.catalog.price import read_price
-from app.cli.opened import with_store
-from app.cli.output import out, table
-from app.cli.price_words import rates, told
-from app.parts import Parts
+from app.cli.output import out, plain_table
+from app.cli.price_words import parse_rates, price_text
+from app.cli.store_access import with_store
+from app.components import Components
 
 commands = typer.Typer(help="Say what models cost clients' keys, in US dollars.", no_args_is_help=True)
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="A public name, or a family like 'veo*'.")]
@@ -23,20 +23,20 @@ Dollars = Annotated[str | None, typer.Option(metavar="USD")]
 
 
 @commands.command("list")
-def show() -> None:
+def list_prices() -> None:
     """Every price, also those that are there by default."""
 
-    async def work(parts: Parts) -> None:
-        found = table("MODEL", "PRICE", "FROM")
-        for line in await parts.books.prices.lines():
-            found.add_row(escape(line.model), escape(told(line.price)), line.source)
+    async def print_prices(parts: Components) -> None:
+        found = plain_table("MODEL", "PRICE", "FROM")
+        for line in await parts.money.prices.list_lines():
+            found.add_row(escape(line.model), escape(price_text(line.price)), line.source)
         out.print(found)
 
-    with_store(work)
+    with_store(print_prices)
 
 
 @commands.command("set")
-def write(
+def set_price(
     model: Model,
     *,
     per_call: Dollars = None,
@@ -50,27 +50,27 @@ def write(
     without any, the model costs nothing."""
     given: dict[str, Any] = {
         "per_call": per_call,
-        "per_second": rates(per_second),
-        "per_image": rates(per_image),
+        "per_second": parse_rates(per_second),
+        "per_image": parse_rates(per_image),
         "per_million_input": per_million_input,
         "per_million_output": per_million_output,
-        "per_unit": rates(per_unit),
+        "per_unit": parse_rates(per_unit),
     }
     price = read_price({name: value for name, value in given.items() if value})
 
-    async def work(parts: Parts) -> None:
-        await parts.books.prices.set(model, price)
+    async def store_price(parts: Components) -> None:
+        await parts.money.prices.set_price(model, price)
 
-    with_store(work)
-    out.print(f"{escape(model)} costs {escape(told(price))}.")
+    with_store(store_price)
+    out.print(f"{escape(model)} costs {escape(price_text(price))}.")
 
 
 @commands.command()
 def remove(model: Model) -> None:
     """Forget a price; a default one comes back."""
 
-    async def work(parts: Parts) -> None:
-        await parts.books.prices.remove(model)
+    async def delete_price(parts: Components) -> None:
+        await parts.money.prices.remove_price(model)
 
-    with_store(work)
+    with_store(delete_price)
     out.print(f"Removed the price of {escape(model)}.")

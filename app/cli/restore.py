@@ -7,13 +7,13 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from app.backup import backup as backups
-from app.backup.holdings import Change
-from app.backup.places import download, is_address, read_file
+from app.backup import archive as backups
+from app.backup.places import download_backup, is_address, read_file
+from app.backup.sections import RestoreChange
 from app.cli.backup import Headers, PassphraseEnv, read_headers, read_passphrase
-from app.cli.opened import with_store
-from app.cli.output import err, out, table
-from app.parts import Parts
+from app.cli.output import err, out, plain_table
+from app.cli.store_access import with_store
+from app.components import Components
 
 COLOURS = {"new": "green", "added": "green", "changed": "yellow", "updated": "yellow", "error": "red"}
 
@@ -28,19 +28,19 @@ def restore(
     """Say what a backup would change here, and with --yes do it. What is not in it stays as it is."""
     headers, passphrase = read_headers(header), read_passphrase(passphrase_env)
 
-    async def work(parts: Parts) -> list[Change]:
+    async def plan_or_apply(parts: Components) -> list[RestoreChange]:
         if is_address(place):
-            document = await download(parts.guard, place, headers=headers)
+            document = await download_backup(parts.guard, place, headers=headers)
         else:
             document = read_file(Path(place))
-        changes = await backups.plan(parts.held, document, passphrase=passphrase)
-        return await backups.apply(parts.held, changes) if yes else changes
+        changes = await backups.plan_restore(parts.backup_sources, document, passphrase=passphrase)
+        return await backups.apply_changes(parts.backup_sources, changes) if yes else changes
 
-    _report(with_store(work), yes=yes)
+    _print_changes(with_store(plan_or_apply), yes=yes)
 
 
-def _report(changes: list[Change], *, yes: bool) -> None:
-    found = table("WHAT", "NAME", "RESULT", "WHY")
+def _print_changes(changes: list[RestoreChange], *, yes: bool) -> None:
+    found = plain_table("WHAT", "NAME", "RESULT", "WHY")
     for each in changes:
         colour = COLOURS.get(each.result, "dim")
         found.add_row(each.thing, escape(each.name), f"[{colour}]{each.result}[/]", escape(each.message))

@@ -9,14 +9,14 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from app.catalog.book import Route
-from app.catalog.documents import RouteDocument, read_route
-from app.catalog.explaining import Reason, explain
-from app.cli.opened import with_store
-from app.cli.output import err, moment, out, table
+from app.catalog.explanation import AccountExplanation, explain_accounts
+from app.catalog.route_documents import RouteDocument, read_route
+from app.catalog.route_repository import StoredRoute
+from app.cli.output import err, local_time, out, plain_table
+from app.cli.store_access import with_store
+from app.components import Components
 from app.errors import InvalidRequest
 from app.generation import GenerationRequest
-from app.parts import Parts
 
 commands = typer.Typer(
     help="Say which accounts serve a model name, and see why one is chosen.", no_args_is_help=True
@@ -27,17 +27,19 @@ COLOURS = {"chosen": "green", "candidate": "green", "busy": "yellow", "cooling":
 
 
 @commands.command("list")
-def show() -> None:
+def list_routes() -> None:
     """Every route."""
 
-    async def work(parts: Parts) -> list[Route]:
+    async def load_routes(parts: Components) -> list[StoredRoute]:
         return await parts.catalog.routes.list()
 
-    found = table("MODEL", "LEADS TO", "STATE", "FROM", "NOTE")
-    for route in with_store(work):
+    found = plain_table("MODEL", "LEADS TO", "STATE", "FROM", "NOTE")
+    for route in with_store(load_routes):
         document = route.document
         state = "[green]in use[/]" if document.enabled else "[red]off[/]"
-        found.add_row(escape(route.model), escape(told(document)), state, route.source, escape(document.note))
+        found.add_row(
+            escape(route.model), escape(route_text(document)), state, route.source, escape(document.note)
+        )
     if found.row_count:
         out.print(found)
     else:
@@ -48,7 +50,7 @@ def show() -> None:
 
 
 @commands.command("set")
-def write(
+def set_route(
     model: Annotated[str, typer.Argument(help="The public name, or a family like 'veo*'.")],
     candidates: Annotated[
         list[str] | None,
@@ -68,10 +70,10 @@ def write(
     """Write a route in place of the one of the same name, for example:
     filmgate routes set sora-2 kling,runway@2 tag:spare any"""
     if document is not None:
-        read = read_route({**_read(document), "model": model})
+        read = read_route({**_read_object(document), "model": model})
     else:
         written = [
-            _candidate(text.strip(), order=order)
+            _parse_candidate(text.strip(), order=order)
             for order, step in enumerate(candidates or [])
             for text in step.split(",")
         ]
@@ -79,12 +81,12 @@ def write(
             {"model": model, "alias_of": alias, "candidates": written, "note": note, "enabled": not off}
         )
 
-    async def work(parts: Parts) -> list[str]:
+    async def save_route(parts: Components) -> list[str]:
         await parts.catalog.routes.put(read)
         return await unknown_accounts(parts, read)
 
-    missing = with_store(work)
-    out.print(f"{escape(model)} leads to {escape(told(read))}.")
+    missing = with_store(save_route)
+    out.print(f"{escape(model)} leads to {escape(route_text(read))}.")
     if missing:
         err.print(f"[yellow]There is no account {escape(', '.join(missing))} yet.[/]")
 
@@ -93,15 +95,15 @@ def write(
 def remove(model: str) -> None:
     """Forget a route; the accounts' own model maps decide again."""
 
-    async def work(parts: Parts) -> None:
+    async def delete_route(parts: Components) -> None:
         await parts.catalog.routes.delete(model)
 
-    with_store(work)
+    with_store(delete_route)
     out.print(f"Removed the route {escape(model)}.")
 
 
 @commands.command("explain")
-def why(
+def explain_model(
     model: str,
     *,
     seconds: Annotated[float | None, typer.Option(help="Of the video that is asked for.")] = None,
@@ -110,32 +112,32 @@ def why(
 ) -> None:
     """Why each account is, or is not, chosen for a model right now."""
 
-    async def work(parts: Parts) -> tuple[str, list[Reason]]:
+    async def collect_reasons(parts: Components) -> tuple[str, list[AccountExplanation]]:
         catalog = parts.catalog
-        await catalog.standings()
-        kind, resolution = catalog.kind_of(model), catalog.resolve(model)
+        await catalog.current_statuses()
+        kind, resolution = catalog.kind_of(model), catalog.resolve_name(model)
         request = None
         if (seconds or size) and kind != "text":
             asked = {"kind": kind, "model": model, "seconds": seconds, "size": size}
             request = GenerationRequest.model_validate(asked)
-        way = " → ".join(resolution.path) + (f": {resolution.fault}" if resolution.fault else "")
+        way = " → ".join(resolution.path) + (f": {resolution.problem}" if resolution.problem else "")
         by = f"the route {resolution.route.model}" if resolution.route else "no route; the accounts' own maps"
-        return f"{kind} by {way}, {by}", await explain(catalog, kind, model, request=request)
+        return f"{kind} by {way}, {by}", await explain_accounts(catalog, kind, model, request=request)
 
-    way, reasons = with_store(work)
+    way, reasons = with_store(collect_reasons)
     if as_json:
         print(json.dumps([{name: getattr(each, name) for name in each.__slots__} for each in reasons]))
         return
     out.print(escape(way))
-    found = table("", "ACCOUNT", "UPSTREAM MODEL", "STEP", "TIER", "SHARE", "BUSY", "WHY")
+    found = plain_table("", "ACCOUNT", "UPSTREAM MODEL", "STEP", "TIER", "SHARE", "BUSY", "WHY")
     for each in reasons:
-        found.add_row(*_row(each))
+        found.add_row(*_reason_row(each))
     out.print(found)
 
 
-def _row(reason: Reason) -> tuple[str, ...]:
+def _reason_row(reason: AccountExplanation) -> tuple[str, ...]:
     colour = COLOURS.get(reason.verdict, "red")
-    until = f" until {moment(reason.until)}" if reason.until else ""
+    until = f" until {local_time(reason.until)}" if reason.until else ""
     return (
         "" if reason.rank is None else str(reason.rank),
         escape(reason.account),
@@ -148,25 +150,25 @@ def _row(reason: Reason) -> tuple[str, ...]:
     )
 
 
-def told(document: RouteDocument) -> str:
+def route_text(document: RouteDocument) -> str:
     """A route as one line."""
     if document.alias_of is not None:
         return document.alias_of
     steps: dict[int, list[str]] = {}
-    for order, each in document.ordered():
-        text = each.who + (f" as {each.model}" if each.model else "")
+    for order, each in document.numbered_candidates():
+        text = each.selector_text + (f" as {each.model}" if each.model else "")
         steps.setdefault(order, []).append(text + (f" ×{each.weight:g}" if each.weight != 1 else ""))
     return ", then ".join(" | ".join(step) for step in steps.values())
 
 
-async def unknown_accounts(parts: Parts, document: RouteDocument) -> list[str]:
+async def unknown_accounts(parts: Components, document: RouteDocument) -> list[str]:
     """Accounts that a route names and nobody has added yet."""
-    standings = [*await parts.pool.standings(), *parts.pool.misconfigured()]
+    standings = [*await parts.pool.current_statuses(), *parts.pool.misconfigured()]
     known = {name for each in standings for name in (each.account.name, each.account.id)}
     return [each.account for each in document.candidates if each.account and each.account not in known]
 
 
-def _candidate(text: str, *, order: int) -> dict[str, Any]:
+def _parse_candidate(text: str, *, order: int) -> dict[str, Any]:
     match = CANDIDATE.fullmatch(text)
     if match is None:
         raise InvalidRequest(f"candidates: {text or 'an empty one'} must be like NAME=UPSTREAM@WEIGHT")
@@ -182,7 +184,7 @@ def _candidate(text: str, *, order: int) -> dict[str, Any]:
     return found | ({"model": model} if model else {}) | ({"weight": weight} if weight else {})
 
 
-def _read(place: str) -> dict[str, Any]:
+def _read_object(place: str) -> dict[str, Any]:
     try:
         text = sys.stdin.read() if place == "-" else Path(place).read_text()
         found = json.loads(text)

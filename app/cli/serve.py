@@ -13,13 +13,13 @@ import uvicorn
 import uvloop
 
 from app import __version__
-from app.cli.collector import settle
-from app.cli.listener import BACKLOG, address_of, bind
+from app.cli.collector import freeze_startup_objects
+from app.cli.listener import BACKLOG, address_of, bind_listener
 from app.cli.output import out
-from app.main import Drain, create_app
+from app.components import Components
+from app.main import DrainState, create_app
 from app.ops import logs
-from app.parts import Parts
-from app.settings import Settings, load
+from app.settings import Settings, load_settings
 
 
 def serve(
@@ -32,7 +32,7 @@ def serve(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the address only.")] = False,
 ) -> None:
     """Start the gateway. Ctrl-C or SIGTERM lets open requests end first."""
-    settings = load()
+    settings = load_settings()
     settings = settings.model_copy(
         update={
             "host": settings.host if host is None else host,
@@ -42,13 +42,13 @@ def serve(
     )
     logs.set_up(level=settings.log_level, style=settings.log_format)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(settings, quiet=quiet))
+        runner.run(_serve_gateway(settings, quiet=quiet))
 
 
 class DrainingServer(uvicorn.Server):
     """Refuses new work as soon as it is told to end, and lets the process end by itself."""
 
-    def __init__(self, config: uvicorn.Config, *, drain: Drain, listening: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, *, drain: DrainState, listening: Callable[[], None]) -> None:
         super().__init__(config)
         self._drain = drain
         self._listening = listening
@@ -56,7 +56,7 @@ class DrainingServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if not self.should_exit:
-            settle()
+            freeze_startup_objects()
             self._listening()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -70,7 +70,7 @@ class DrainingServer(uvicorn.Server):
         yield
 
     @contextmanager
-    def signals(self) -> Iterator[None]:
+    def handled_signals(self) -> Iterator[None]:
         """From before the store is opened until after it is closed."""
         before = {name: signal.signal(name, self.handle_exit) for name in (signal.SIGINT, signal.SIGTERM)}
         try:
@@ -80,14 +80,14 @@ class DrainingServer(uvicorn.Server):
                 signal.signal(name, former)
 
 
-async def _serve(settings: Settings, *, quiet: bool) -> None:
-    listener = bind(settings.host, settings.port)
+async def _serve_gateway(settings: Settings, *, quiet: bool) -> None:
+    listener = bind_listener(settings.host, settings.port)
     settings = settings.model_copy(update={"port": listener.getsockname()[1]})
-    drain = Drain()
+    drain = DrainState()
     app = create_app(settings, drain=drain)
 
-    def listening() -> None:
-        _announce(app.state.parts, address_of(listener), quiet=quiet)
+    def when_listening() -> None:
+        _print_banner(app.state.parts, address_of(listener), quiet=quiet)
 
     config = uvicorn.Config(
         app,
@@ -102,13 +102,13 @@ async def _serve(settings: Settings, *, quiet: bool) -> None:
         backlog=BACKLOG,
         timeout_graceful_shutdown=max(1, round(settings.drain_seconds)),
     )
-    server = DrainingServer(config, drain=drain, listening=listening)
-    with listener, server.signals():
+    server = DrainingServer(config, drain=drain, listening=when_listening)
+    with listener, server.handled_signals():
         async with app.router.lifespan_context(app):
             await server.serve(sockets=[listener])
 
 
-def _announce(parts: Parts, address: str, *, quiet: bool) -> None:
+def _print_banner(parts: Components, address: str, *, quiet: bool) -> None:
     if quiet:
         print(f"Listening on {address}", flush=True)
         return
@@ -122,8 +122,8 @@ def _announce(parts: Parts, address: str, *, quiet: bool) -> None:
     print(f"Listening on {address}", flush=True)
 
 
-def _video_by(parts: Parts) -> str:
-    names = [standing.account.name for standing in parts.pool.remembered() if standing.enabled]
+def _video_by(parts: Components) -> str:
+    names = [standing.account.name for standing in parts.pool.cached_statuses() if standing.enabled]
     if names == ["studio"]:
         text = "the embedded studio  [dim](add a real one: filmgate accounts add)[/]"
     elif names:

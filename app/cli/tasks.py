@@ -7,8 +7,8 @@ import typer
 from openai import OpenAI
 from rich.markup import escape
 
-from app.cli.gateway import DEFAULT_ADDRESS, ApiKey, BaseUrl, gateway
-from app.cli.output import err, out, table
+from app.cli.gateway_client import DEFAULT_ADDRESS, ApiKey, BaseUrl, open_client
+from app.cli.output import err, out, plain_table
 
 commands = typer.Typer(help="List, show and cancel tasks of a gateway.", no_args_is_help=True)
 TaskId = Annotated[str, typer.Argument(metavar="ID", help="In any of its forms, like video_….")]
@@ -16,7 +16,7 @@ COLOURS = {"processing": "cyan", "completed": "green", "failed": "red"}
 
 
 @commands.command("list")
-def show_all(
+def list_tasks(
     *,
     status: Annotated[str, typer.Option(help="processing, completed or failed.")] = "",
     limit: Annotated[int, typer.Option(min=1, max=100)] = 20,
@@ -25,14 +25,14 @@ def show_all(
 ) -> None:
     """The key's tasks, newest first."""
     query = f"?limit={limit}" + (f"&status={quote(status)}" if status else "")
-    with gateway(base_url, api_key) as client:
-        page = _ask(client, "GET", f"/tasks{query}")
-    found = table("ID", "STATUS", "MODEL", "MADE", "PROMPT")
+    with open_client(base_url, api_key) as client:
+        page = _request_json(client, "GET", f"/tasks{query}")
+    found = plain_table("ID", "STATUS", "MODEL", "MADE", "PROMPT")
     for task in page["data"]:
         prompt = " ".join(str(task["prompt"]).split())
         short = prompt if len(prompt) <= 48 else prompt[:47] + "…"
         found.add_row(
-            task["task_id"], _status(task), escape(task["model"]), task["created_at"], escape(short)
+            task["task_id"], _status_text(task), escape(task["model"]), task["created_at"], escape(short)
         )
     if not found.row_count:
         err.print('No tasks. `filmgate generate "a fox in the snow"` makes one.')
@@ -45,27 +45,27 @@ def show_all(
 @commands.command()
 def show(task_id: TaskId, *, base_url: BaseUrl = DEFAULT_ADDRESS, api_key: ApiKey = "") -> None:
     """One task, with its links."""
-    with gateway(base_url, api_key) as client:
-        _print(_ask(client, "GET", f"/tasks/{quote(task_id, safe='')}"))
+    with open_client(base_url, api_key) as client:
+        _print_task(_request_json(client, "GET", f"/tasks/{quote(task_id, safe='')}"))
 
 
 @commands.command()
 def cancel(task_id: TaskId, *, base_url: BaseUrl = DEFAULT_ADDRESS, api_key: ApiKey = "") -> None:
     """Stop a task, upstream too where that can be done."""
-    with gateway(base_url, api_key) as client:
-        _print(_ask(client, "POST", f"/tasks/{quote(task_id, safe='')}/cancel"))
+    with open_client(base_url, api_key) as client:
+        _print_task(_request_json(client, "POST", f"/tasks/{quote(task_id, safe='')}/cancel"))
 
 
-def _ask(client: OpenAI, method: str, path: str) -> dict[str, Any]:
+def _request_json(client: OpenAI, method: str, path: str) -> dict[str, Any]:
     call = client.get if method == "GET" else client.post
     return cast(dict[str, Any], call(path, cast_to=object))
 
 
-def _print(task: dict[str, Any]) -> None:
-    found = table("", "")
+def _print_task(task: dict[str, Any]) -> None:
+    found = plain_table("", "")
     found.show_header = False
     found.add_row("[bold]id[/]", escape(task["task_id"]))
-    found.add_row("[bold]status[/]", _status(task))
+    found.add_row("[bold]status[/]", _status_text(task))
     for name in ("model", "prompt", "error_message", "created_at", "completed_at"):
         if task.get(name):
             found.add_row(f"[bold]{name.replace('_', ' ')}[/]", escape(str(task[name])))
@@ -74,7 +74,7 @@ def _print(task: dict[str, Any]) -> None:
     out.print(found)
 
 
-def _status(task: dict[str, Any]) -> str:
+def _status_text(task: dict[str, Any]) -> str:
     status = str(task["status"])
     text = f"{status} {task['progress']:.0f} %" if status == "processing" else status
     return f"[{COLOURS.get(status, 'white')}]{text}[/]"

@@ -13,7 +13,7 @@ from sqlalchemy.engine import make_url
 MIGRATIONS = Path(__file__).parent.parent.parent / "migrations"
 
 
-def config(url: str) -> Config:
+def alembic_config(url: str) -> Config:
     settings = Config()
     settings.set_main_option("script_location", str(MIGRATIONS))
     settings.attributes["url"] = url
@@ -22,17 +22,17 @@ def config(url: str) -> Config:
 
 def upgrade(url: str, *, revision: str = "head") -> None:
     """Blocking and with an event loop of its own: run it in a thread from async code."""
-    with _alone(url):
-        command.upgrade(config(url), revision)
+    with _migration_lock(url):
+        command.upgrade(alembic_config(url), revision)
 
 
 def downgrade(url: str, *, revision: str) -> None:
     """Blocking and with an event loop of its own: run it in a thread from async code."""
-    command.downgrade(config(url), revision)
+    command.downgrade(alembic_config(url), revision)
 
 
 @contextmanager
-def _alone(url: str) -> Iterator[None]:
+def _migration_lock(url: str) -> Iterator[None]:
     """One process at a time on one SQLite file; on PostgreSQL the migration takes a lock of its own."""
     database = make_url(url).database
     if not url.startswith("sqlite") or not database:

@@ -20,23 +20,23 @@ class Money(TypeDecorator[Decimal]):
     def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> int | None:
         if value is None:
             return None
-        return billionths(value)
+        return to_billionths(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:
         return None if value is None else Decimal(int(value)) / BILLION
 
 
-def rounded(value: Decimal) -> Decimal:
+def round_money(value: Decimal) -> Decimal:
     """As it will be kept."""
     return value.quantize(STEP, rounding=ROUND_HALF_EVEN)
 
 
-def billionths(value: Decimal) -> int:
-    return int(rounded(value) * BILLION)
+def to_billionths(value: Decimal) -> int:
+    return int(round_money(value) * BILLION)
 
 
-def shown(value: Decimal) -> str:
+def format_money(value: Decimal) -> str:
     """For people and for JSON: at least cents, no more digits than it has."""
-    text = format(rounded(value).normalize(), "f")
+    text = format(round_money(value).normalize(), "f")
     whole, _, fraction = text.partition(".")
     return f"{whole}.{fraction.ljust(2, '0')}"

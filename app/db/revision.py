@@ -17,12 +17,12 @@ class MigrationFailed(Exception):
     """The message is the last line that the migration said."""
 
 
-async def bring_up(database: Database) -> None:
+async def upgrade_if_needed(database: Database) -> None:
     """Migrate when need be, in a process of its own: Alembic is 10 MB that a server never needs again.
 
     Raises ``MigrationFailed``.
     """
-    if await present(database) == NEWEST:
+    if await current_revision(database) == NEWEST:
         return
     child = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -39,7 +39,7 @@ async def bring_up(database: Database) -> None:
         raise MigrationFailed(lines[-1] if lines else "the migration gave no reason")
 
 
-async def present(database: Database) -> str | None:
+async def current_revision(database: Database) -> str | None:
     """The revision the store stands at; None when it has no tables yet, or does not answer."""
     try:
         async with database.read() as connection:

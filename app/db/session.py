@@ -25,7 +25,7 @@ DATABASE_AWAY = (DBAPIError, PoolTimeout, OSError, InternalClientError)
 # The same from a connection that is asyncpg's own, without SQLAlchemy.
 CONNECTION_AWAY = (PostgresError, InterfaceError, InternalClientError, OSError)
 # Of these, what stays wrong however often it is repeated.
-WRONG = (IntegrityError, ProgrammingError, DataError, NotSupportedError)
+PERMANENT_FAILURES = (IntegrityError, ProgrammingError, DataError, NotSupportedError)
 
 
 class Database:
@@ -34,22 +34,24 @@ class Database:
     def __init__(self, url: str, *, pool_size: int = 10) -> None:
         self.url = url
         self.is_postgres = url.startswith("postgresql")
-        self._here: sa.Connection | None = None
+        self._direct: sa.Connection | None = None
         # SQLite's writers wait in line here, first come first served and for as long as it takes: thousands
         # that wait in the pool run into its time limit all at once and begin again together. Of those at the
         # door only one at a time waits for its turn, so that whoever does not stand in line is next.
-        self._turn = _line(self.is_postgres)
-        self._door = _line(self.is_postgres)
+        self._write_lock = _sqlite_lock(self.is_postgres)
+        self._queue_lock = _sqlite_lock(self.is_postgres)
         if self.is_postgres:
             self._writer = create_async_engine(url, pool_size=pool_size, max_overflow=0, pool_pre_ping=True)
             self._reader = self._writer.execution_options(isolation_level="AUTOCOMMIT")
         else:
-            self._writer = _sqlite(url, pool_size=1)
+            self._writer = _sqlite_engine(url, pool_size=1)
             event.listen(self._writer.sync_engine, "begin", _begin_immediate)
             # Readers open no transaction, so there is nothing to set up before and to undo after each read:
             # every call saved is a hop to the connection's thread.
-            self._reader = _sqlite(url, pool_size=4, isolation_level="AUTOCOMMIT", pool_reset_on_return=None)
-            self._here = _sqlite_here(url)
+            self._reader = _sqlite_engine(
+                url, pool_size=4, isolation_level="AUTOCOMMIT", pool_reset_on_return=None
+            )
+            self._direct = _sqlite_direct_connection(url)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
@@ -60,9 +62,9 @@ class Database:
         """One row by its key. On SQLite it is read right here: from the page cache that takes
         microseconds, and a hop to another thread ten times as long."""
         found: sa.Row[Any] | None
-        if self._here is not None:
+        if self._direct is not None:
             try:
-                found = self._here.execute(statement, parameters).first()
+                found = self._direct.execute(statement, parameters).first()
                 return found
             except OperationalError:
                 pass  # busy or away: the patient way below
@@ -72,13 +74,13 @@ class Database:
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
-        async with self._door, self._turn, self._writer.begin() as connection:
+        async with self._queue_lock, self._write_lock, self._writer.begin() as connection:
             yield connection
 
     @asynccontextmanager
     async def write_next(self) -> AsyncIterator[AsyncConnection]:
         """``write``, past the line of SQLite's writers: for the one that gives all others their work."""
-        async with self._turn, self._writer.begin() as connection:
+        async with self._write_lock, self._writer.begin() as connection:
             yield connection
 
     async def check(self) -> None:
@@ -87,18 +89,18 @@ class Database:
             await connection.execute(text("SELECT 1"))
 
     async def close(self) -> None:
-        if self._here is not None:
-            self._here.close()
-            self._here.engine.dispose()
+        if self._direct is not None:
+            self._direct.close()
+            self._direct.engine.dispose()
         await self._reader.dispose()
         await self._writer.dispose()
 
 
-def _line(is_postgres: bool) -> AbstractAsyncContextManager[object]:
+def _sqlite_lock(is_postgres: bool) -> AbstractAsyncContextManager[object]:
     return nullcontext() if is_postgres else asyncio.Lock()
 
 
-def _sqlite(url: str, *, pool_size: int, **options: Any) -> AsyncEngine:
+def _sqlite_engine(url: str, *, pool_size: int, **options: Any) -> AsyncEngine:
     engine = create_async_engine(
         url,
         pool_size=pool_size,
@@ -111,7 +113,7 @@ def _sqlite(url: str, *, pool_size: int, **options: Any) -> AsyncEngine:
     return engine
 
 
-def _sqlite_here(url: str) -> sa.Connection:
+def _sqlite_direct_connection(url: str) -> sa.Connection:
     """A connection of the event loop's own thread, which never waits for a lock."""
     engine = sa.create_engine(
         url.replace("+aiosqlite", ""),

@@ -21,7 +21,7 @@ from app.db.money import Money
 metadata = MetaData()
 
 
-def _flag(name: str, *, default: bool) -> Column[bool]:
+def _flag_column(name: str, *, default: bool) -> Column[bool]:
     return Column(name, Boolean, nullable=False, server_default=text("true" if default else "false"))
 
 
@@ -33,7 +33,7 @@ keys = Table(
     Column("project", String(200)),
     Column("hash", String(64), nullable=False, unique=True),  # HMAC-SHA256 of the whole key
     Column("root", String(16)),  # which root key ``hash`` was made under; none: one that was not noted
-    _flag("enabled", default=True),
+    _flag_column("enabled", default=True),
     Column("options", Text, nullable=False, server_default="{}"),
     Column("created_at", Float, nullable=False),
     Column("expires_at", Float),
@@ -64,7 +64,7 @@ accounts = Table(
     Column("kinds", Text, nullable=False, server_default="[]"),
     Column("slots", Integer, nullable=False, server_default="1"),
     Column("options", Text, nullable=False, server_default="{}"),
-    _flag("enabled", default=True),
+    _flag_column("enabled", default=True),
     Column("disabled_reason", Text),
     Column("created_at", Float, nullable=False),
     Column("tags", Text, nullable=False, server_default="[]"),  # ``pro`` and ``all`` are capabilities
@@ -109,7 +109,7 @@ routes = Table(
     Column("model", String(200), primary_key=True),  # a public name, or a family like ``veo*``
     Column("alias_of", String(200)),
     Column("candidates", Text, nullable=False, server_default="[]"),  # in order
-    _flag("enabled", default=True),
+    _flag_column("enabled", default=True),
     Column("note", Text, nullable=False, server_default=""),
     Column("updated_at", Float, nullable=False),
     Column("source", String(8), nullable=False, server_default="store"),
@@ -144,10 +144,10 @@ tasks = Table(
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("not_before", Float, nullable=False, server_default="0"),
     Column("operation", Text),
-    _flag("generating", default=False),  # running upstream, not only accepted there
+    _flag_column("generating", default=False),  # running upstream, not only accepted there
     Column("progress", Float, nullable=False, server_default="0"),
-    _flag("cancel_requested", default=False),
-    _flag("deleted", default=False),
+    _flag_column("cancel_requested", default=False),
+    _flag_column("deleted", default=False),
     Column("error_code", String(64)),
     Column("error_message", Text),
     Column("result", Text),
@@ -160,7 +160,7 @@ tasks = Table(
     Column("upstream_model", String(200)),  # chosen with the account
     Column("cost", Money),  # as settled
     Column("expires_at", Float),  # when the stored files go
-    _flag("purged", default=False),
+    _flag_column("purged", default=False),
 )
 
 _waiting = text("state = 'queued' AND account_id IS NULL")
@@ -301,7 +301,7 @@ webhook_endpoints = Table(
     Column("secret", Text, nullable=False),  # sealed, see vault.py
     Column("old_secret", Text),  # signs along until ``old_until``
     Column("old_until", Float),
-    _flag("enabled", default=True),
+    _flag_column("enabled", default=True),
     Column("disabled_reason", Text),
     Column("created_at", Float, nullable=False),
     Column("updated_at", Float, nullable=False),

@@ -8,11 +8,11 @@ from typing import Any
 from app.errors import AddressNotAllowed, ModelNotAllowed
 
 Network = IPv4Network | IPv6Network
-FAMILY = "*"
+FAMILY_END = "*"
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class ClientKey:
     """Times are UTC seconds, budgets US dollars; None is without a limit."""
 
     id: str
@@ -46,7 +46,7 @@ class Key:
         return not (self.budget_total is self.budget_daily is self.budget_monthly is None)
 
     def may_use(self, model: str) -> bool:
-        return not self.models or any(_matches(name, model) for name in self.models)
+        return not self.models or any(_matches_model(name, model) for name in self.models)
 
     def require_model(self, model: str) -> None:
         """Raises ``ModelNotAllowed``."""
@@ -55,15 +55,15 @@ class Key:
 
     def require_address(self, address: str | None) -> None:
         """Raises ``AddressNotAllowed``, also when nobody knows where the client is."""
-        if self.networks and not _within(self.networks, address):
+        if self.networks and not _is_inside(self.networks, address):
             raise AddressNotAllowed
 
 
-def _matches(name: str, model: str) -> bool:
-    return model.startswith(name[:-1]) if name.endswith(FAMILY) else model == name
+def _matches_model(name: str, model: str) -> bool:
+    return model.startswith(name[:-1]) if name.endswith(FAMILY_END) else model == name
 
 
-def _within(networks: tuple[Network, ...], address: str | None) -> bool:
+def _is_inside(networks: tuple[Network, ...], address: str | None) -> bool:
     try:
         found: IPv4Address | IPv6Address = ip_address((address or "").partition("%")[0])
     except ValueError:

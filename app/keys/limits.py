@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from app.errors import RateLimited
-from app.keys.key import Key
+from app.keys.key import ClientKey
 
 WINDOW_SECONDS = 60.0
 KEPT_KEYS = 10_000
-READING = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
+UNCOUNTED_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
 """These make nothing, and a client must be able to look at, cancel and fetch what it has paid for."""
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class RateDecision:
     """``reset`` is when the next request is possible that is not now, ``wait`` how long a refused one has
     to wait; both in seconds from now."""
 
@@ -35,10 +35,10 @@ class Verdict:
         ]
 
 
-class Limiter(Protocol):
+class RateLimiter(Protocol):
     """Counts the requests of keys."""
 
-    async def take(self, key_id: str, limit: int) -> Verdict:
+    async def take(self, key_id: str, limit: int) -> RateDecision:
         """Count one request, unless ``limit`` were made in the last minute."""
         ...
 
@@ -55,11 +55,11 @@ class LocalLimiter:
         self._clock = clock
         self._taken: dict[str, deque[float]] = {}
 
-    async def take(self, key_id: str, limit: int) -> Verdict:
+    async def take(self, key_id: str, limit: int) -> RateDecision:
         now = self._clock()
         taken = self._taken.get(key_id)
         if taken is None:
-            self._forget(now)
+            self._forget_idle(now)
             taken = self._taken[key_id] = deque()
         while taken and taken[0] <= now - self._window:
             taken.popleft()
@@ -69,12 +69,12 @@ class LocalLimiter:
         # A limit that was lowered meanwhile: so many of the oldest have to go first.
         oldest = taken[max(0, len(taken) - limit)]
         ahead = oldest + self._window - now
-        return Verdict(limit, max(0, limit - len(taken)), ahead, None if allowed else ahead)
+        return RateDecision(limit, max(0, limit - len(taken)), ahead, None if allowed else ahead)
 
     async def close(self) -> None:
         """It holds nothing open."""
 
-    def _forget(self, now: float) -> None:
+    def _forget_idle(self, now: float) -> None:
         """Let go of who has not asked for a while, before the memory of all who ever asked grows on."""
         if len(self._taken) < KEPT_KEYS:
             return
@@ -83,12 +83,12 @@ class LocalLimiter:
             del self._taken[name]
 
 
-async def count_request(limiter: Limiter, key: Key, scope: MutableMapping[str, Any]) -> None:
+async def count_request(limiter: RateLimiter, key: ClientKey, scope: MutableMapping[str, Any]) -> None:
     """Count an ASGI request that makes something, and leave in its scope what its answer tells of that.
 
     Raises ``RateLimited``.
     """
-    if key.rpm is None or scope.get("method") in READING:
+    if key.rpm is None or scope.get("method") in UNCOUNTED_METHODS:
         return
     verdict = await limiter.take(key.id, key.rpm)
     scope.setdefault("state", {})["headers"] = verdict.headers()

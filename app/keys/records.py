@@ -8,11 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.tables import keys
-from app.documents import read
-from app.keys.terms import LISTS, Terms, read_terms
+from app.keys.terms import LIST_FIELDS, KeyTerms, read_terms
+from app.validation import validate_document
 
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-READ_AS_JSON = (*LISTS, "options")
+READ_AS_JSON = (*LIST_FIELDS, "options")
 
 
 class KeyRecord(BaseModel):
@@ -27,33 +27,33 @@ class KeyRecord(BaseModel):
     old_until: float | None = Field(default=None, allow_inf_nan=False)
     terms: dict[str, Any]
 
-    def read_terms(self) -> Terms:
+    def read_terms(self) -> KeyTerms:
         """Raises ``InvalidRequest``."""
         return read_terms(self.terms)
 
 
 def read_record(document: Any) -> KeyRecord:
     """Raises ``InvalidRequest`` that names the field."""
-    return read(KeyRecord, document, whole="key")
+    return validate_document(KeyRecord, document, whole="key")
 
 
-async def records(connection: AsyncConnection) -> list[KeyRecord]:
+async def read_all(connection: AsyncConnection) -> list[KeyRecord]:
     """Every key, oldest first."""
     rows = await connection.execute(sa.select(keys).order_by(keys.c.created_at))
-    return [_record(row) for row in rows]
+    return [_record_of_row(row) for row in rows]
 
 
-async def insert(connection: AsyncConnection, record: KeyRecord) -> None:
+async def insert_record(connection: AsyncConnection, record: KeyRecord) -> None:
     """The key as it was, with its secret if the root key is the same."""
     kept = record.model_dump(exclude={"terms"})
-    row = {**record.read_terms().columns(), **kept, "source": "store"}
+    row = {**record.read_terms().as_columns(), **kept, "source": "store"}
     await connection.execute(sa.insert(keys), row)
 
 
-def _record(row: Any) -> KeyRecord:
+def _record_of_row(row: Any) -> KeyRecord:
     terms = {
         name: json.loads(getattr(row, name)) if name in READ_AS_JSON else getattr(row, name)
-        for name in Terms.model_fields
+        for name in KeyTerms.model_fields
     }
     return KeyRecord(
         id=row.id,
@@ -61,5 +61,5 @@ def _record(row: Any) -> KeyRecord:
         created_at=row.created_at,
         old_hash=row.old_hash,
         old_until=row.old_until,
-        terms=Terms.model_validate(terms).model_dump(mode="json"),
+        terms=KeyTerms.model_validate(terms).model_dump(mode="json"),
     )

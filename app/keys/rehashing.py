@@ -14,11 +14,11 @@ PURPOSE = "client-key-hash"
 _COLUMNS = (("hash", "root"), ("old_hash", "old_root"))
 
 
-def stale(row: Any, hashes: Sequence[str], vault: Vault) -> dict[str, str]:
+def stale_hashes(row: Any, hashes: Sequence[str], vault: Vault) -> dict[str, str]:
     """What to write so that the secret behind ``hashes`` is known under the current root alone."""
-    if not vault.has_old:
+    if not vault.has_old_roots:
         return {}
-    current = vault.fingerprint
+    current = vault.root_fingerprint
     return {
         name: value
         for column, root in _COLUMNS
@@ -27,15 +27,15 @@ def stale(row: Any, hashes: Sequence[str], vault: Vault) -> dict[str, str]:
     }
 
 
-async def move(connection: AsyncConnection, row: Any, moved: dict[str, str]) -> None:
+async def write_hashes(connection: AsyncConnection, row: Any, moved: dict[str, str]) -> None:
     """Unless the key has got another secret meanwhile."""
     same = [keys.c[column] == getattr(row, column) for column, _ in _COLUMNS if column in moved]
     await connection.execute(sa.update(keys).where(keys.c.id == row.id, *same).values(**moved))
 
 
-async def unmoved(connection: AsyncConnection, vault: Vault) -> list[str]:
+async def keys_of_old_root(connection: AsyncConnection, vault: Vault) -> list[str]:
     """The keys that only an old root knows, oldest first."""
-    current = vault.fingerprint
+    current = vault.root_fingerprint
     overlapping = sa.and_(keys.c.old_until > time.time(), keys.c.old_root.is_distinct_from(current))
     query = sa.select(keys.c.id).where(sa.or_(keys.c.root.is_distinct_from(current), overlapping))
     return list((await connection.execute(query.order_by(keys.c.created_at))).scalars())

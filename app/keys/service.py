@@ -18,12 +18,12 @@ from app.db.session import DATABASE_AWAY, Database
 from app.db.tables import keys
 from app.errors import AuthenticationFailed, InvalidRequest, NotFound, PermissionDenied
 from app.keys import rehashing
-from app.keys.key import Key
-from app.keys.limits import Limiter, LocalLimiter, count_request
-from app.keys.terms import Terms, read_terms
+from app.keys.key import ClientKey
+from app.keys.limits import LocalLimiter, RateLimiter, count_request
+from app.keys.terms import KeyTerms, read_terms
 from app.vault import Vault
 
-__all__ = ["Key", "KeyRing"]
+__all__ = ["ClientKey", "KeyRing"]
 
 log = structlog.get_logger()
 ALPHABET = string.ascii_letters + string.digits
@@ -35,20 +35,20 @@ CACHE_SIZE = 10_000
 class KeyRing:
     """All lookups and changes of client keys."""
 
-    def __init__(self, database: Database, vault: Vault, *, limiter: Limiter | None = None) -> None:
+    def __init__(self, database: Database, vault: Vault, *, limiter: RateLimiter | None = None) -> None:
         self._database = database
         self._vault = vault
         self._limiter = limiter or LocalLimiter()
-        self._cache: dict[str, tuple[float, Key]] = {}
-        self._moves: set[asyncio.Task[None]] = set()
+        self._cache: dict[str, tuple[float, ClientKey]] = {}
+        self._rehashes: set[asyncio.Task[None]] = set()
 
     async def close(self) -> None:
-        await asyncio.gather(*self._moves)
+        await asyncio.gather(*self._rehashes)
         await self._limiter.close()
 
     # ---- for every request ----------------------------------------------------------------------
 
-    async def admit(self, raw: str, scope: MutableMapping[str, Any]) -> Key:
+    async def admit(self, raw: str, scope: MutableMapping[str, Any]) -> ClientKey:
         """The key of an ASGI request, when it may be used from there and now. What costs money counts
         against its requests a minute; reading never does. Raises 401, 403 and 429."""
         client = scope.get("client")
@@ -57,13 +57,13 @@ class KeyRing:
             await count_request(self._limiter, key, scope)
         return key
 
-    async def authenticate(self, raw: str, *, address: str | None = None) -> Key:
+    async def authenticate(self, raw: str, *, address: str | None = None) -> ClientKey:
         """Raises ``AuthenticationFailed`` (401) or ``PermissionDenied`` (403)."""
         if not raw:
             raise AuthenticationFailed
         key = self._cached(raw)
         if key is None:
-            key = await self._load(raw)
+            key = await self._load_key(raw)
         if not key.enabled:
             raise PermissionDenied("This API key is disabled.")
         if key.expires_at is not None and key.expires_at < time.time():
@@ -72,11 +72,11 @@ class KeyRing:
             key.require_address(address)
         return key
 
-    def _cached(self, raw: str) -> Key | None:
+    def _cached(self, raw: str) -> ClientKey | None:
         found = self._cache.get(raw)
         return None if found is None or found[0] < time.monotonic() else found[1]
 
-    async def _load(self, raw: str) -> Key:
+    async def _load_key(self, raw: str) -> ClientKey:
         hashes, now = self._hashes(raw), time.time()
         query = sa.select(keys).where(sa.or_(keys.c.hash.in_(hashes), keys.c.old_hash.in_(hashes)))
         async with self._database.read() as connection:
@@ -90,50 +90,51 @@ class KeyRing:
             raise AuthenticationFailed
         if len(self._cache) >= CACHE_SIZE:
             self._cache.clear()
-        if moved := rehashing.stale(row, hashes, self._vault):
-            self._begin_move(row, moved)
-        key = _key(row)
+        if moved := rehashing.stale_hashes(row, hashes, self._vault):
+            self._begin_rehash(row, moved)
+        key = _key_of_row(row)
         self._cache[raw] = (time.monotonic() + lasts, key)
         return key
 
-    def _begin_move(self, row: Any, moved: dict[str, str]) -> None:
+    def _begin_rehash(self, row: Any, moved: dict[str, str]) -> None:
         """Beside the request, which need not wait for it."""
-        task = asyncio.create_task(self._move(row, moved))
-        self._moves.add(task)
-        task.add_done_callback(self._moves.discard)
+        task = asyncio.create_task(self._rehash(row, moved))
+        self._rehashes.add(task)
+        task.add_done_callback(self._rehashes.discard)
 
-    async def _move(self, row: Any, moved: dict[str, str]) -> None:
+    async def _rehash(self, row: Any, moved: dict[str, str]) -> None:
         try:
             async with self._database.write() as connection:
-                await rehashing.move(connection, row, moved)
+                await rehashing.write_hashes(connection, row, moved)
         except DATABASE_AWAY as error:  # it is tried again when the key is next looked up
             log.warning("key.not_rehashed", key=row.id, error=type(error).__name__)
 
     # ---- for the operator -----------------------------------------------------------------------
 
-    async def by_id(self, key_id: str) -> Key | None:
+    async def find_by_id(self, key_id: str) -> ClientKey | None:
         async with self._database.read() as connection:
             row = (await connection.execute(sa.select(keys).where(keys.c.id == key_id))).first()
-        return _key(row) if row is not None else None
+        return _key_of_row(row) if row is not None else None
 
-    async def by_secret(self, raw: str) -> Key | None:
+    async def find_by_secret(self, raw: str) -> ClientKey | None:
         """The key itself, whether or not it may be used; a secret that was rotated away is none."""
         query = sa.select(keys).where(keys.c.hash.in_(self._hashes(raw)))
         async with self._database.read() as connection:
             row = (await connection.execute(query)).first()
-        return _key(row) if row is not None else None
+        return _key_of_row(row) if row is not None else None
 
-    async def get(self, key_id: str) -> Key:
+    async def get(self, key_id: str) -> ClientKey:
         """Raises ``NotFound``."""
-        found = await self.by_id(key_id)
+        found = await self.find_by_id(key_id)
         if found is None:
             raise NotFound(f"There is no key {key_id[:100]}. `filmgate keys list` shows them.")
         return found
 
-    async def list(self) -> list[Key]:
+    async def list(self) -> list[ClientKey]:
         async with self._database.read() as connection:
             return [
-                _key(row) for row in await connection.execute(sa.select(keys).order_by(keys.c.created_at))
+                _key_of_row(row)
+                for row in await connection.execute(sa.select(keys).order_by(keys.c.created_at))
             ]
 
     async def count(self) -> int:
@@ -145,44 +146,44 @@ class KeyRing:
 
         Raises ``InvalidRequest``.
         """
-        _, raw = await self.make({"name": name, **fields})
+        _, raw = await self.create_key({"name": name, **fields})
         return raw
 
-    async def make(self, fields: Mapping[str, Any]) -> tuple[Key, str]:
+    async def create_key(self, fields: Mapping[str, Any]) -> tuple[ClientKey, str]:
         """A key and its secret. Raises ``InvalidRequest``."""
         terms = read_terms(fields)
-        public = _random(8)
-        raw = _secret(public)
-        await self._insert(raw, public=public, terms=terms, source="store")
+        public = _random_text(8)
+        raw = _new_secret(public)
+        await self._insert_row(raw, public=public, terms=terms, source="store")
         return await self.get(public), raw
 
-    async def update(self, key_id: str, changes: Mapping[str, Any]) -> Key:
+    async def update(self, key_id: str, changes: Mapping[str, Any]) -> ClientKey:
         """Change what is named, leave the rest. Raises ``NotFound`` or ``InvalidRequest``."""
-        known = await self._changeable(key_id)
-        terms = read_terms(_fields(known) | dict(changes))
+        known = await self._find_writable(key_id)
+        terms = read_terms(_term_fields(known) | dict(changes))
         check_project(known, terms.project)
-        await self._write(key_id, **terms.columns())
+        await self._write_columns(key_id, **terms.as_columns())
         return await self.get(key_id)
 
     async def rotate(self, key_id: str, *, overlap_seconds: float = 0.0) -> str:
         """A new secret, read this once; the old one works for ``overlap_seconds`` more. Raises ``NotFound``."""
-        await self._changeable(key_id)
-        raw = _secret(key_id)
+        await self._find_writable(key_id)
+        raw = _new_secret(key_id)
         old: dict[str, Any] = {"old_hash": None, "old_root": None, "old_until": None}
         if overlap_seconds > 0:
             until = time.time() + overlap_seconds
             old = {"old_hash": keys.c.hash, "old_root": keys.c.root, "old_until": until}
-        await self._write(key_id, **self._hashed(raw), **old)
+        await self._write_columns(key_id, **self._hash_columns(raw), **old)
         return raw
 
     async def revoke(self, key_id: str) -> None:
         """Raises ``NotFound``. Other processes notice within five seconds."""
-        await self._changeable(key_id)
-        await self._write(key_id, enabled=False)
+        await self._find_writable(key_id)
+        await self._write_columns(key_id, enabled=False)
 
     async def delete(self, key_id: str) -> None:
         """Its tasks and its books stay. Raises ``NotFound``."""
-        await self._changeable(key_id)
+        await self._find_writable(key_id)
         async with self._database.write() as connection:
             await connection.execute(sa.delete(keys).where(keys.c.id == key_id))
         self._cache.clear()
@@ -195,53 +196,53 @@ class KeyRing:
             if (await connection.execute(known)).first() is not None:
                 return
         with suppress(IntegrityError):  # another process was faster
-            await self._insert(raw, public=_random(8), terms=Terms(name=name), source="store")
+            await self._insert_row(raw, public=_random_text(8), terms=KeyTerms(name=name), source="store")
 
-    async def declare(self, raw: str, fields: Mapping[str, Any]) -> Key:
+    async def declare(self, raw: str, fields: Mapping[str, Any]) -> ClientKey:
         """Let this very key exist with these very terms: how a configuration file says it.
 
         Raises ``InvalidRequest``.
         """
         terms = read_terms(fields)
-        if await self.by_secret(raw) is None:
+        if await self.find_by_secret(raw) is None:
             with suppress(IntegrityError):  # another process was faster
-                await self._insert(raw, public=_random(8), terms=terms, source="file")
-        known = await self.by_secret(raw)
+                await self._insert_row(raw, public=_random_text(8), terms=terms, source="file")
+        known = await self.find_by_secret(raw)
         assert known is not None
         check_project(known, terms.project)
-        await self._write(known.id, **terms.columns(), **self._hashed(raw), source="file")
+        await self._write_columns(known.id, **terms.as_columns(), **self._hash_columns(raw), source="file")
         return await self.get(known.id)
 
-    async def _changeable(self, key_id: str) -> Key:
+    async def _find_writable(self, key_id: str) -> ClientKey:
         found = await self.get(key_id)
         if found.source == "file":
             raise InvalidRequest(f"The key {key_id} is declared in the configuration file: change it there.")
         return found
 
-    async def _write(self, key_id: str, **values: Any) -> None:
+    async def _write_columns(self, key_id: str, **values: Any) -> None:
         async with self._database.write() as connection:
             await connection.execute(sa.update(keys).where(keys.c.id == key_id).values(**values))
         self._cache.clear()
 
-    async def _insert(self, raw: str, *, public: str, terms: Terms, source: str) -> None:
+    async def _insert_row(self, raw: str, *, public: str, terms: KeyTerms, source: str) -> None:
         row = {
-            **terms.columns(),
+            **terms.as_columns(),
             "id": public,
-            **self._hashed(raw),
+            **self._hash_columns(raw),
             "created_at": time.time(),
             "source": source,
         }
         async with self._database.write() as connection:
             await connection.execute(sa.insert(keys).values(row))
 
-    def _hashed(self, raw: str) -> dict[str, str]:
-        return {"hash": self._hashes(raw)[0], "root": self._vault.fingerprint}
+    def _hash_columns(self, raw: str) -> dict[str, str]:
+        return {"hash": self._hashes(raw)[0], "root": self._vault.root_fingerprint}
 
     def _hashes(self, raw: str) -> Sequence[str]:
-        return self._vault.digests(rehashing.PURPOSE, raw)
+        return self._vault.keyed_hashes(rehashing.PURPOSE, raw)
 
 
-def check_project(known: Key, project: str | None) -> None:
+def check_project(known: ClientKey, project: str | None) -> None:
     """Raises ``InvalidRequest`` when it is another one."""
     if project != known.project:
         raise InvalidRequest(
@@ -249,22 +250,22 @@ def check_project(known: Key, project: str | None) -> None:
         )
 
 
-def _random(length: int) -> str:
+def _random_text(length: int) -> str:
     return "".join(secrets.choice(ALPHABET) for _ in range(length))
 
 
-def _secret(public: str) -> str:
-    return f"sk-fg-{public}{_random(40)}"
+def _new_secret(public: str) -> str:
+    return f"sk-fg-{public}{_random_text(40)}"
 
 
-def _fields(key: Key) -> dict[str, Any]:
+def _term_fields(key: ClientKey) -> dict[str, Any]:
     """What ``Terms`` are made from."""
-    known = {name: getattr(key, name) for name in Terms.model_fields}
+    known = {name: getattr(key, name) for name in KeyTerms.model_fields}
     return known | {"networks": tuple(str(network) for network in key.networks)}
 
 
-def _key(row: Any) -> Key:
-    return Key(
+def _key_of_row(row: Any) -> ClientKey:
+    return ClientKey(
         id=row.id,
         name=row.name,
         owner=f"project:{row.project}" if row.project else f"key:{row.id}",

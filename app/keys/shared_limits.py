@@ -8,16 +8,16 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from app.keys.limits import WINDOW_SECONDS, LocalLimiter, Verdict
+from app.keys.limits import WINDOW_SECONDS, LocalLimiter, RateDecision
 from app.ops.metrics import LIMITS_ALONE, LIMITS_COUNTED_ALONE
 
 log = structlog.get_logger()
 ANSWER_SECONDS = 0.25
-BLIND_SECONDS = 2.0
+RETRY_SECONDS = 2.0
 """After it did not answer, Redis is not asked for so long: no client should wait for it each time."""
 PREFIX = "filmgate:rpm:"
 # The newest first, in microseconds of Redis' own clock, so that no replica's clock matters.
-TAKE = """
+TAKE_SCRIPT = """
 local told = redis.call('TIME')
 local now = told[1] * 1000000 + told[2]
 local limit, window = tonumber(ARGV[1]), tonumber(ARGV[2])
@@ -62,16 +62,16 @@ class SharedLimiter:
             socket_connect_timeout=patience,
             retry=Retry(NoBackoff(), 1),
         )
-        self._script = self._redis.register_script(TAKE)
+        self._script = self._redis.register_script(TAKE_SCRIPT)
 
-    async def take(self, key_id: str, limit: int) -> Verdict:
+    async def take(self, key_id: str, limit: int) -> RateDecision:
         if time.monotonic() >= self._blind_until:
             try:
-                verdict = await self._ask(key_id, limit)
+                verdict = await self._take_shared(key_id, limit)
             except (RedisError, OSError) as error:
-                self._lost(error)
+                self._report_lost(error)
             else:
-                self._found()
+                self._report_found()
                 return verdict
         LIMITS_COUNTED_ALONE.inc()
         return await self._alone.take(key_id, limit)
@@ -86,22 +86,22 @@ class SharedLimiter:
     async def close(self) -> None:
         await self._redis.aclose()
 
-    async def _ask(self, key_id: str, limit: int) -> Verdict:
+    async def _take_shared(self, key_id: str, limit: int) -> RateDecision:
         told = await self._script(
             keys=[f"{self._prefix}{key_id}"], args=[limit, round(self._window * 1_000_000)]
         )
         allowed, taken, ahead = (int(value) for value in told)
         seconds = max(ahead / 1_000_000, 0.0)
-        return Verdict(limit, max(0, limit - taken), seconds, None if allowed else seconds)
+        return RateDecision(limit, max(0, limit - taken), seconds, None if allowed else seconds)
 
-    def _lost(self, error: Exception) -> None:
-        self._blind_until = time.monotonic() + BLIND_SECONDS
+    def _report_lost(self, error: Exception) -> None:
+        self._blind_until = time.monotonic() + RETRY_SECONDS
         if not self._is_away:
             self._is_away = True
             LIMITS_ALONE.set(1)
             log.warning("limits.separated", error=type(error).__name__, detail="each process counts alone")
 
-    def _found(self) -> None:
+    def _report_found(self) -> None:
         if self._is_away:
             self._is_away = False
             LIMITS_ALONE.set(0)

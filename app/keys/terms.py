@@ -9,16 +9,16 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from app.documents import read
+from app.validation import validate_document
 
 Dollars = Annotated[Decimal, Field(ge=0, le=1_000_000_000, decimal_places=9)]
 ModelName = Annotated[str, Field(min_length=1, max_length=200)]
-LISTS = ("models", "networks")
-OPTIONS = {"videos_dialect": ("openai", "manual")}
+LIST_FIELDS = ("models", "networks")
+OPTION_VALUES = {"videos_dialect": ("openai", "manual")}
 """What dialects look at, and the values that they know."""
 
 
-class Terms(BaseModel):
+class KeyTerms(BaseModel):
     """Times are UTC seconds, budgets US dollars; None and an empty list are without a limit."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -39,24 +39,24 @@ class Terms(BaseModel):
 
     @field_validator("name")
     @classmethod
-    def _named(cls, value: str) -> str:
+    def _check_name(cls, value: str) -> str:
         if not value.strip():
             raise ValueError("is required")
-        return _plain(value.strip())
+        return _without_nul(value.strip())
 
     @field_validator("project")
     @classmethod
-    def _projected(cls, value: str | None) -> str | None:
-        return _plain(value.strip()) or None if value is not None else None
+    def _check_project(cls, value: str | None) -> str | None:
+        return _without_nul(value.strip()) or None if value is not None else None
 
     @field_validator("note")
     @classmethod
-    def _noted(cls, value: str) -> str:
-        return _plain(value)
+    def _check_note(cls, value: str) -> str:
+        return _without_nul(value)
 
     @field_validator("models")
     @classmethod
-    def _families(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+    def _check_models(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for name in value:
             if "*" in name[:-1]:
                 raise ValueError(f"{name}: only the end of a name may be *, like veo*")
@@ -64,42 +64,42 @@ class Terms(BaseModel):
 
     @field_validator("networks")
     @classmethod
-    def _known_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(_network(text) for text in value))
+    def _check_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(_plain_network(text) for text in value))
 
     @field_validator("options")
     @classmethod
-    def _known_options(cls, value: dict[str, Any]) -> dict[str, Any]:
+    def _check_options(cls, value: dict[str, Any]) -> dict[str, Any]:
         for name, chosen in value.items():
-            if name not in OPTIONS:
-                raise ValueError(f"there is no {name[:100]}; there are {', '.join(OPTIONS)}")
-            if chosen not in OPTIONS[name]:
-                raise ValueError(f"{name} must be one of {', '.join(OPTIONS[name])}")
+            if name not in OPTION_VALUES:
+                raise ValueError(f"there is no {name[:100]}; there are {', '.join(OPTION_VALUES)}")
+            if chosen not in OPTION_VALUES[name]:
+                raise ValueError(f"{name} must be one of {', '.join(OPTION_VALUES[name])}")
         return value
 
-    def columns(self) -> dict[str, Any]:
+    def as_columns(self) -> dict[str, Any]:
         """As the table has them."""
         values = self.model_dump()
-        return values | {name: json.dumps(values[name]) for name in (*LISTS, "options")}
+        return values | {name: json.dumps(values[name]) for name in (*LIST_FIELDS, "options")}
 
 
-def read_terms(fields: Mapping[str, Any]) -> Terms:
+def read_terms(fields: Mapping[str, Any]) -> KeyTerms:
     """Raises ``InvalidRequest``, which names the field."""
-    return read(Terms, dict(fields), whole="key")
+    return validate_document(KeyTerms, dict(fields), whole="key")
 
 
-def in_days(days: float | None) -> float | None:
+def moment_in_days(days: float | None) -> float | None:
     """The moment that lies so many days ahead."""
     return None if days is None else time.time() + days * 86400
 
 
-def _network(text: str) -> str:
+def _plain_network(text: str) -> str:
     try:
         return str(ip_network(text.strip(), strict=False))
     except ValueError:
         raise ValueError(f"{text} is no network; write 10.0.0.0/8, 2001:db8::/32 or one address") from None
 
 
-def _plain(text: str) -> str:
+def _without_nul(text: str) -> str:
     """PostgreSQL keeps no NUL in a text."""
     return text.replace("\0", "")

@@ -37,7 +37,7 @@ CLOSED_IPV6 = tuple(
 )
 
 
-def parse(text: str) -> Address:
+def parse_address(text: str) -> Address:
     """Read one address; an IPv4 address wrapped in IPv6 comes out as IPv4. Raises ``ValueError``."""
     address = ip_address(text.partition("%")[0])
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:

@@ -10,13 +10,13 @@ from av.container import InputContainer, OutputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from app.media.findings import Inspection
-from app.media.frames import THREADS, describe, open_clip, video_stream
-from app.media.looking import look_at_video
+from app.media.analysis import analyze_video
+from app.media.findings import MediaInspection
+from app.media.frames import THREADS, describe_clip, open_clip, video_stream
 
 LONGEST_EDGE = 1920
 TICKS = Fraction(1, 90_000)
-FASTEST, USUAL = 60, 24
+MAX_FPS, DEFAULT_FPS = 60, 24
 """Frames per second: at most, and where a clip does not say."""
 SLACK_SECONDS = 0.1
 """How far a moment may reach past the end: lengths are often told rounded."""
@@ -30,21 +30,21 @@ class TooShort(Exception):
         self.seconds = seconds
 
 
-def cut(source: Path, target: Path, *, start: float, end: float) -> Inspection:
+def cut_clip(source: Path, target: Path, *, start: float, end: float) -> MediaInspection:
     """Write what ``source`` shows from ``start`` to ``end`` (seconds) to ``target``, and look at that.
 
     Raises ``TooShort``, or ``ResultUnreadable``.
     """
     with open_clip(source) as container:
-        found = describe(container, path=source)
+        found = describe_clip(container, path=source)
         if end > found.seconds + SLACK_SECONDS:
             raise TooShort(found.seconds)
         with av.open(str(target), "w", format="mp4", options={"movflags": "+faststart"}) as out:
-            _Cut(container, out, start=start, end=end).run()
-    return look_at_video(target)
+            _ClipCutter(container, out, start=start, end=end).copy_frames()
+    return analyze_video(target)
 
 
-class _Cut:
+class _ClipCutter:
     """One pass over the packets that hold the moment."""
 
     def __init__(self, source: InputContainer, out: OutputContainer, *, start: float, end: float) -> None:
@@ -59,7 +59,7 @@ class _Cut:
         self._video = self._open_video(self._picture)
         self._audio = self._open_audio(self._sound) if self._sound else None
 
-    def run(self) -> None:
+    def copy_frames(self) -> None:
         self._source.seek(max(0, round((self._start + self._begin) * av.time_base)))
         wanted = [stream for stream in (self._picture, self._sound) if stream is not None]
         ended: set[int] = set()
@@ -70,14 +70,14 @@ class _Cut:
                 if moment >= self._end:
                     ended.add(packet.stream.index)
                 elif moment >= self._start:
-                    self._take(frame, moment - self._start)
+                    self._encode_frame(frame, moment - self._start)
             if len(ended) == len(wanted):
                 break
         self._out.mux(self._video.encode(None))
         if self._audio is not None:
             self._out.mux(self._audio.encode(None))
 
-    def _take(self, frame: VideoFrame | AudioFrame, seconds: float) -> None:
+    def _encode_frame(self, frame: VideoFrame | AudioFrame, seconds: float) -> None:
         if isinstance(frame, VideoFrame):
             shown = frame.reformat(width=self._video.width, height=self._video.height, format="yuv420p")
             shown.pts, shown.time_base = round(seconds / TICKS), TICKS
@@ -88,7 +88,7 @@ class _Cut:
 
     def _open_video(self, stream: VideoStream) -> VideoStream:
         rate = stream.average_rate
-        made = self._out.add_stream("libx264", rate=rate if rate and rate <= FASTEST else USUAL)
+        made = self._out.add_stream("libx264", rate=rate if rate and rate <= MAX_FPS else DEFAULT_FPS)
         share = min(1.0, LONGEST_EDGE / max(stream.width, stream.height))
         made.width, made.height = (
             max(2, int(side * share) // 2 * 2) for side in (stream.width, stream.height)

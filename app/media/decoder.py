@@ -7,20 +7,20 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from app.children.serving import Say, serve
+from app.children.serving import SendNews, serve_orders
 from app.errors import ResultUnreadable
-from app.media.cutting import TooShort, cut
-from app.media.findings import Inspection
-from app.media.looking import look_at_image, look_at_video
+from app.media.analysis import analyze_image, analyze_video
+from app.media.cutting import TooShort, cut_clip
+from app.media.findings import MediaInspection
 
 OUT_OF_MEMORY = 3
-LOOKS = {"video": look_at_video, "image": look_at_image}
+ANALYZERS = {"video": analyze_video, "image": analyze_image}
 
 
-def work(order: dict[str, Any], tell: Say) -> dict[str, Any]:
+def run_order(order: dict[str, Any], tell: SendNews) -> dict[str, Any]:
     """The answer is an inspection, or says why the file is ``unreadable`` or how ``short`` it is."""
     try:
-        return _done(order).as_json()
+        return _inspect_file(order).as_json()
     except TooShort as error:
         return {"short": error.seconds}
     except ResultUnreadable as error:
@@ -30,11 +30,11 @@ def work(order: dict[str, Any], tell: Say) -> dict[str, Any]:
         os._exit(OUT_OF_MEMORY)
 
 
-def _done(order: dict[str, Any]) -> Inspection:
+def _inspect_file(order: dict[str, Any]) -> MediaInspection:
     path = Path(order["path"])
     if order["kind"] == "cut":
-        return cut(path, Path(order["target"]), start=order["start"], end=order["end"])
-    return LOOKS[order["kind"]](path)
+        return cut_clip(path, Path(order["target"]), start=order["start"], end=order["end"])
+    return ANALYZERS[order["kind"]](path)
 
 
 def limit_memory(size: int) -> None:
@@ -46,4 +46,4 @@ def limit_memory(size: int) -> None:
 
 if __name__ == "__main__":
     limit_memory(int(sys.argv[1]))
-    serve(work)
+    serve_orders(run_order)

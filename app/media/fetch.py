@@ -21,7 +21,7 @@ PAGE_TYPES = ("text/html", "application/xhtml")
 HTTP_FAILURES = (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError, UnicodeError)
 
 
-class Fetcher:
+class MediaFetcher:
     """Fetches through the outbound guard; every redirect is judged again.
 
     ``seconds`` caps a client's link as a whole, and the time until a result begins or stands still;
@@ -38,10 +38,10 @@ class Fetcher:
     ) -> None:
         self._seconds = seconds
         self._result_seconds = result_seconds
-        self._links = self._client(guard.transport(verify=verify))
-        self._results = self._client(guard.transport(verify=verify, ports=None))
+        self._links = self._create_client(guard.http_transport(verify=verify))
+        self._results = self._create_client(guard.http_transport(verify=verify, ports=None))
 
-    def _client(self, transport: httpx2.AsyncHTTPTransport) -> httpx2.AsyncClient:
+    def _create_client(self, transport: httpx2.AsyncHTTPTransport) -> httpx2.AsyncClient:
         return httpx2.AsyncClient(
             transport=transport,
             trust_env=False,
@@ -61,13 +61,13 @@ class Fetcher:
         Raises ``InvalidRequest`` that names ``param``, and ``PayloadTooLarge`` over ``limit`` bytes.
         """
         try:
-            async with asyncio.timeout(self._seconds), self._open(self._links, url) as response:
-                return await self._read(response, limit=limit, accept=accept, param=param)
+            async with asyncio.timeout(self._seconds), self._follow_redirects(self._links, url) as response:
+                return await self._read_link(response, limit=limit, accept=accept, param=param)
         except HTTP_FAILURES as error:
             log.info("link.failed", param=param, error=type(error).__name__)
             raise InvalidRequest(f"{param}: the address could not be fetched", param=param) from error
 
-    async def _read(
+    async def _read_link(
         self, response: httpx2.Response, *, limit: int, accept: tuple[str, ...], param: str
     ) -> tuple[bytes, str]:
         if not response.is_success:
@@ -78,7 +78,7 @@ class Fetcher:
             raise InvalidRequest(f"{param}: the address holds {content_type[:100]}", param=param)
         too_large = PayloadTooLarge(f"{param} is larger than {limit} bytes", param=param)
         content = bytearray()
-        async for chunk in limited(response, limit=limit, too_large=too_large):
+        async for chunk in read_limited(response, limit=limit, too_large=too_large):
             content += chunk
         return bytes(content), content_type
 
@@ -93,27 +93,27 @@ class Fetcher:
         async with AsyncExitStack() as stack:
             try:
                 async with asyncio.timeout(self._seconds):
-                    response = await stack.enter_async_context(self._open(self._results, url))
+                    response = await stack.enter_async_context(self._follow_redirects(self._results, url))
             except HTTP_FAILURES as error:
-                raise interrupted(error) from error
+                raise log_interruption(error) from error
             check_result(response)
-            yield self._pieces(response, limit=limit, deadline=deadline)
+            yield self._stream_body(response, limit=limit, deadline=deadline)
 
-    async def _pieces(
+    async def _stream_body(
         self, response: httpx2.Response, *, limit: int, deadline: float
     ) -> AsyncIterator[bytes]:
         too_large = PayloadTooLarge(f"The result is larger than {limit} bytes")
         loop = asyncio.get_running_loop()
         try:
-            async for chunk in limited(response, limit=limit, too_large=too_large):
+            async for chunk in read_limited(response, limit=limit, too_large=too_large):
                 yield chunk
                 if loop.time() > deadline:
                     raise PollFailed(f"The result did not arrive within {self._result_seconds:g} seconds")
         except HTTP_FAILURES as error:
-            raise interrupted(error) from error
+            raise log_interruption(error) from error
 
     @asynccontextmanager
-    async def _open(self, client: httpx2.AsyncClient, url: str) -> AsyncIterator[httpx2.Response]:
+    async def _follow_redirects(self, client: httpx2.AsyncClient, url: str) -> AsyncIterator[httpx2.Response]:
         address = web_address(httpx2.URL(url))
         for _ in range(MAX_REDIRECTS + 1):
             async with client.stream("GET", address, headers=HEADERS) as response:
@@ -136,7 +136,9 @@ def declared_type(response: httpx2.Response) -> str:
     return value.partition(";")[0].strip().lower()
 
 
-async def limited(response: httpx2.Response, *, limit: int, too_large: FilmgateError) -> AsyncIterator[bytes]:
+async def read_limited(
+    response: httpx2.Response, *, limit: int, too_large: FilmgateError
+) -> AsyncIterator[bytes]:
     """The body as it came over the wire, given up as soon as it is known to pass ``limit``."""
     if response.headers.get("content-encoding", "identity").lower() != "identity":
         raise httpx2.DecodingError("The body is compressed although plain bytes were asked for")
@@ -159,6 +161,6 @@ def check_result(response: httpx2.Response) -> None:
         raise PollFailed(f"The result's address holds {content_type} instead of media")
 
 
-def interrupted(error: BaseException) -> PollFailed:
+def log_interruption(error: BaseException) -> PollFailed:
     log.warning("result.interrupted", error=type(error).__name__)
     return PollFailed("The result could not be downloaded whole")

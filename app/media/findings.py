@@ -6,7 +6,7 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
+class MediaInfo:
     """What a file holds; a picture has no ``seconds`` and no ``fps``."""
 
     width: int
@@ -19,10 +19,10 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
-class Inspection:
+class MediaInspection:
     """``thumbnail`` is WebP, ``spritesheet`` JPEG (None for a picture)."""
 
-    probe: Probe
+    probe: MediaInfo
     thumbnail: bytes
     spritesheet: bytes | None
 
@@ -35,10 +35,10 @@ class Inspection:
         }
 
     @classmethod
-    def from_json(cls, value: dict[str, Any]) -> "Inspection":
+    def from_json(cls, value: dict[str, Any]) -> "MediaInspection":
         sheet = value["spritesheet"]
         return cls(
-            probe=Probe(**value["probe"]),
+            probe=MediaInfo(**value["probe"]),
             thumbnail=b64decode(value["thumbnail"]),
             spritesheet=None if sheet is None else b64decode(sheet),
         )

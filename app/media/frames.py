@@ -11,9 +11,9 @@ from av.video.stream import VideoStream
 
 from app.errors import ResultUnreadable
 from app.media.boxes import is_cut_short
-from app.media.findings import Probe
+from app.media.findings import MediaInfo
 from app.media.pictures import MAX_PIXELS
-from app.media.sniff import SNIFF_BYTES, sniff
+from app.media.sniff import SNIFF_BYTES, sniff_content_type
 
 # The reader is chosen here, not by the library: some of its formats (playlists) open other files.
 READERS = {
@@ -36,7 +36,7 @@ def open_clip(path: Path) -> Iterator[InputContainer]:
     """Raises ``ResultUnreadable`` when it is no clip, also for what goes wrong inside the block."""
     try:
         with path.open("rb") as file:
-            content_type = sniff(file.read(SNIFF_BYTES))
+            content_type = sniff_content_type(file.read(SNIFF_BYTES))
         if content_type not in READERS:
             raise ResultUnreadable("The result is not a video.")
         reader = READERS[content_type]
@@ -59,12 +59,12 @@ def video_stream(container: InputContainer) -> VideoStream:
     return stream
 
 
-def describe(container: InputContainer, *, path: Path) -> Probe:
+def describe_clip(container: InputContainer, *, path: Path) -> MediaInfo:
     stream = video_stream(container)
-    return Probe(
+    return MediaInfo(
         width=stream.width,
         height=stream.height,
-        seconds=round(length(container, stream), 3),
+        seconds=round(clip_seconds(container, stream), 3),
         fps=round(float(stream.average_rate or 0), 3),
         bytes=path.stat().st_size,
         codec=stream.codec_context.name,
@@ -72,7 +72,7 @@ def describe(container: InputContainer, *, path: Path) -> Probe:
     )
 
 
-def length(container: InputContainer, stream: VideoStream) -> float:
+def clip_seconds(container: InputContainer, stream: VideoStream) -> float:
     if stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base)
     return (container.duration or 0) / av.time_base

@@ -16,11 +16,11 @@ import structlog
 from aiohttp.abc import ResolveResult
 
 from app.errors import OutboundRefused
-from app.media.addresses import is_disguised, is_public, parse, read_allowed
+from app.media.addresses import is_disguised, is_public, parse_address, read_allowed
 
 log = structlog.get_logger(__name__)
 
-Resolve = Callable[[str, int], Awaitable[list[str]]]
+HostResolver = Callable[[str, int], Awaitable[list[str]]]
 WEB_PORTS: frozenset[int] = frozenset({80, 443})
 RESOLVE_SECONDS = 10.0
 ADDRESSES_TRIED = 3
@@ -35,22 +35,22 @@ class OutboundGuard:
     be public, and on one of ``ports`` (None: any). ``resolve`` stands in for the system's resolver.
     """
 
-    def __init__(self, allow: tuple[str, ...] = (), resolve: Resolve | None = None) -> None:
+    def __init__(self, allow: tuple[str, ...] = (), resolve: HostResolver | None = None) -> None:
         entries = [read_allowed(entry) for entry in allow]
         self._allowed_hosts = frozenset(entry for entry in entries if isinstance(entry, str))
         self._allowed_networks = tuple(entry for entry in entries if not isinstance(entry, str))
-        self._resolve = resolve or self._ask_system
+        self._resolve = resolve or self._ask_system_resolver
         # Own threads: a name server that hangs must not hold up file reads in the default pool.
         self._threads = ThreadPoolExecutor(max_workers=16, thread_name_prefix="resolve")
 
-    def allows(self, ip: str) -> bool:
+    def allows_address(self, ip: str) -> bool:
         """Whether this address may be dialled at all; what is no address may not."""
         try:
-            return is_public(parse(ip)) or self._is_listed(ip)
+            return is_public(parse_address(ip)) or self._is_listed(ip)
         except ValueError:
             return False
 
-    def lists(self, host: str) -> bool:
+    def lists_host(self, host: str) -> bool:
         """Whether the operator's list names this very host, or holds this address."""
         name = host.strip("[]").lower().rstrip(".")
         try:
@@ -65,20 +65,20 @@ class OutboundGuard:
         """
         name = host.strip("[]").lower().rstrip(".")
         try:
-            addresses = await self._addresses(name, port)
+            addresses = await self._find_addresses(name, port)
         except (OSError, UnicodeError, TimeoutError) as error:
-            raise self._refusal(host, port, reason="no_address") from error
+            raise self._refusal_error(host, port, reason="no_address") from error
         if not addresses:
-            raise self._refusal(host, port, reason="no_address")
+            raise self._refusal_error(host, port, reason="no_address")
         if name in self._allowed_hosts:
             return addresses
-        if not all(self.allows(ip) for ip in addresses):
-            raise self._refusal(host, port, reason="address")
+        if not all(self.allows_address(ip) for ip in addresses):
+            raise self._refusal_error(host, port, reason="address")
         if ports is not None and port not in ports and not all(self._is_listed(ip) for ip in addresses):
-            raise self._refusal(host, port, reason="port")
+            raise self._refusal_error(host, port, reason="port")
         return addresses
 
-    def transport(
+    def http_transport(
         self,
         *,
         ports: Collection[int] | None = WEB_PORTS,
@@ -88,38 +88,40 @@ class OutboundGuard:
     ) -> "GuardedTransport":
         """For ``httpx2.AsyncClient(transport=…, trust_env=False)``; ``inner`` does the dialling."""
         backend = GuardedBackend(self, ports=ports, inner=inner or httpcore2.AnyIOBackend())
-        return GuardedTransport(backend, limits=limits or httpx2.Limits(), verify=verify or self._tls)
+        return GuardedTransport(backend, limits=limits or httpx2.Limits(), verify=verify or self._tls_context)
 
-    def connector(self, *, ports: Collection[int] | None = WEB_PORTS, **options: Any) -> aiohttp.TCPConnector:
+    def aiohttp_connector(
+        self, *, ports: Collection[int] | None = WEB_PORTS, **options: Any
+    ) -> aiohttp.TCPConnector:
         """For ``aiohttp.ClientSession(connector=…)``; ``options`` are those of ``TCPConnector``."""
         return GuardedConnector(self, ports=ports, **options)
 
     @cached_property
-    def _tls(self) -> ssl.SSLContext:
+    def _tls_context(self) -> ssl.SSLContext:
         # Shared: loading the trusted roots anew for every client costs time and megabytes.
         return httpx2.create_ssl_context()
 
-    async def _addresses(self, name: str, port: int) -> list[str]:
+    async def _find_addresses(self, name: str, port: int) -> list[str]:
         try:
-            return [str(parse(name))]
+            return [str(parse_address(name))]
         except ValueError:
             if is_disguised(name):
                 return []
         async with asyncio.timeout(RESOLVE_SECONDS):
             return await self._resolve(name, port)
 
-    async def _ask_system(self, host: str, port: int) -> list[str]:
-        def lookup() -> list[str]:
+    async def _ask_system_resolver(self, host: str, port: int) -> list[str]:
+        def look_up_host() -> list[str]:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
             return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
-        return await asyncio.get_running_loop().run_in_executor(self._threads, lookup)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, look_up_host)
 
     def _is_listed(self, ip: str) -> bool:
-        address = parse(ip)
+        address = parse_address(ip)
         return any(address in network for network in self._allowed_networks)
 
-    def _refusal(self, host: str, port: int, *, reason: str) -> OutboundRefused:
+    def _refusal_error(self, host: str, port: int, *, reason: str) -> OutboundRefused:
         log.warning("outbound.refused", host=host, port=port, reason=reason)
         return OutboundRefused(UNREACHABLE)
 
@@ -186,21 +188,21 @@ class GuardedTransport(httpx2.AsyncHTTPTransport):
             "max_keepalive_connections": limits.max_keepalive_connections,
             "keepalive_expiry": limits.keepalive_expiry,
         }
-        self._through: dict[str, GuardedTransport] = {}
+        self._by_proxy: dict[str, GuardedTransport] = {}
         self._pool = httpcore2.AsyncConnectionPool(
             ssl_context=verify, network_backend=backend, **self._options
         )
 
-    def through(self, proxy: str | None) -> "GuardedTransport":
+    def via_proxy(self, proxy: str | None) -> "GuardedTransport":
         """The way by an HTTP proxy, which is itself dialled guarded; what lies behind it is the proxy's to
         judge. Closed with this one."""
         if proxy is None:
             return self
-        found = self._through.get(proxy)
+        found = self._by_proxy.get(proxy)
         if found is None:
-            found = self._through[proxy] = copy(self)
+            found = self._by_proxy[proxy] = copy(self)
             told = httpx2.Proxy(proxy)
-            found._through = {}
+            found._by_proxy = {}
             found._pool = httpcore2.AsyncHTTPProxy(
                 httpcore2.URL(
                     scheme=told.url.raw_scheme,
@@ -216,7 +218,7 @@ class GuardedTransport(httpx2.AsyncHTTPTransport):
         return found
 
     async def aclose(self) -> None:
-        for other in self._through.values():
+        for other in self._by_proxy.values():
             await other.aclose()
         await super().aclose()
 

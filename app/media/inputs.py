@@ -8,9 +8,9 @@ from typing import Protocol
 
 from app.errors import InvalidRequest, PayloadTooLarge
 from app.generation import MediaInput, Role
-from app.media.fetch import Fetcher
+from app.media.fetch import MediaFetcher
 from app.media.pictures import check_picture
-from app.media.sniff import SNIFF_BYTES, MediaKind, kind_of, sniff
+from app.media.sniff import SNIFF_BYTES, MediaKind, kind_of, sniff_content_type
 
 ROLE_KINDS: dict[Role, tuple[MediaKind, ...]] = {
     "first_frame": ("image",),
@@ -27,7 +27,7 @@ URL_SAFE_TO_PLAIN = str.maketrans("-_", "+/")
 PICTURES_AT_ONCE = 2
 
 
-class Upload(Protocol):
+class UploadedFile(Protocol):
     """An uploaded file, as Starlette's ``UploadFile`` is one."""
 
     async def read(self, size: int = -1) -> bytes: ...
@@ -36,7 +36,7 @@ class Upload(Protocol):
 class InputReader:
     """Reads inputs within limits in bytes; sound counts like video."""
 
-    def __init__(self, fetcher: Fetcher, *, max_image_bytes: int, max_video_bytes: int) -> None:
+    def __init__(self, fetcher: MediaFetcher, *, max_image_bytes: int, max_video_bytes: int) -> None:
         self._fetcher = fetcher
         self._limits: dict[str, int] = {
             "image": max_image_bytes,
@@ -46,7 +46,7 @@ class InputReader:
         # A picture can unpack to hundreds of megabytes while it is looked at.
         self._pictures = asyncio.Semaphore(PICTURES_AT_ONCE)
 
-    async def read(self, value: str | bytes | Upload, *, role: Role, param: str) -> MediaInput:
+    async def read_input(self, value: str | bytes | UploadedFile, *, role: Role, param: str) -> MediaInput:
         """The input with ``content``, ``sha256``, ``content_type`` (sniffed) and, for a link, ``url``.
 
         Raises ``InvalidRequest`` or ``PayloadTooLarge``, both naming ``param``.
@@ -54,26 +54,26 @@ class InputReader:
         kinds = ROLE_KINDS[role]
         limit = max(self._limits[kind] for kind in kinds)
         url = value.strip() if isinstance(value, str) and is_link(value) else None
-        content = await self._content(value, limit=limit, kinds=kinds, param=param)
-        content_type = sniff(content[:SNIFF_BYTES])
+        content = await self._read_content(value, limit=limit, kinds=kinds, param=param)
+        content_type = sniff_content_type(content[:SNIFF_BYTES])
         if kind_of(content_type) not in kinds:
-            raise InvalidRequest(f"{param} must be {spoken(kinds)}", param=param)
+            raise InvalidRequest(f"{param} must be {describe_kinds(kinds)}", param=param)
         if len(content) > self._limits[kind_of(content_type)]:
-            raise too_large(param, self._limits[kind_of(content_type)])
+            raise too_large_error(param, self._limits[kind_of(content_type)])
         if kind_of(content_type) == "image":
             async with self._pictures:
                 await asyncio.to_thread(check_picture, content, param=param)
         digest = (await asyncio.to_thread(hashlib.sha256, content)).hexdigest()
         return MediaInput(role=role, content_type=content_type, sha256=digest, url=url, content=content)
 
-    async def _content(
-        self, value: str | bytes | Upload, *, limit: int, kinds: tuple[MediaKind, ...], param: str
+    async def _read_content(
+        self, value: str | bytes | UploadedFile, *, limit: int, kinds: tuple[MediaKind, ...], param: str
     ) -> bytes:
         if isinstance(value, str):
             return await self._from_text(value.strip(), limit=limit, kinds=kinds, param=param)
         content = value if isinstance(value, bytes) else await value.read(limit + 1)
         if len(content) > limit:
-            raise too_large(param, limit)
+            raise too_large_error(param, limit)
         if not content:
             raise InvalidRequest(f"{param} is empty", param=param)
         return content
@@ -89,10 +89,10 @@ class InputReader:
                 raise InvalidRequest(f"{param}: a data URI must be base64", param=param)
         # Four characters hold three bytes; some slack for line breaks and padding.
         if len(text) > limit * 4 // 3 * 1.05 + 16:
-            raise too_large(param, limit)
+            raise too_large_error(param, limit)
         content = await asyncio.to_thread(decode_base64, text, param=param)
         if len(content) > limit:
-            raise too_large(param, limit)
+            raise too_large_error(param, limit)
         return content
 
 
@@ -113,11 +113,11 @@ def decode_base64(text: str, *, param: str) -> bytes:
     return content
 
 
-def too_large(param: str, limit: int) -> PayloadTooLarge:
+def too_large_error(param: str, limit: int) -> PayloadTooLarge:
     return PayloadTooLarge(f"{param} is larger than the limit of {limit} bytes", param=param)
 
 
-def spoken(kinds: tuple[MediaKind, ...]) -> str:
+def describe_kinds(kinds: tuple[MediaKind, ...]) -> str:
     words = {
         "image": "an image (JPEG, PNG, WebP or GIF)",
         "video": "a video (MP4, WebM or QuickTime)",

@@ -5,7 +5,7 @@ import hashlib
 import hmac
 from collections.abc import Sequence
 
-from app.errors import Expired, PermissionDenied
+from app.errors import PermissionDenied, ResourceExpired
 
 
 class LinkSigner:
@@ -19,18 +19,18 @@ class LinkSigner:
     def sign(self, path: str, *, now: float) -> str:
         """The path with ``expires`` and ``signature`` added; ``now`` in seconds since 1970."""
         expires = int(now + self._ttl_seconds)
-        return f"{path}?expires={expires}&signature={_signature(self._keys[0], path, str(expires))}"
+        return f"{path}?expires={expires}&signature={_sign_path(self._keys[0], path, str(expires))}"
 
     def verify(self, path: str, expires: str, signature: str, *, now: float) -> None:
         """Raises ``PermissionDenied`` when the signature is not ours, ``Expired`` when it was."""
         given = signature.encode("utf-8", "replace")
-        if not any(hmac.compare_digest(_signature(key, path, expires).encode(), given) for key in self._keys):
+        if not any(hmac.compare_digest(_sign_path(key, path, expires).encode(), given) for key in self._keys):
             raise PermissionDenied("This link is not valid.")
         if now >= int(expires):
-            raise Expired("This link has expired.")
+            raise ResourceExpired("This link has expired.")
 
 
-def _signature(key: bytes, path: str, expires: str) -> str:
+def _sign_path(key: bytes, path: str, expires: str) -> str:
     message = f"{path}\n{expires}".encode("utf-8", "replace")
     digest = hmac.new(key, message, hashlib.sha256).digest()
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()

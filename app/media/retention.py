@@ -14,7 +14,7 @@ def task_folders(task_id: str) -> tuple[str, str]:
     return f"tasks/{task_id}", f"inputs/{task_id}"
 
 
-async def purge(store: MediaStore, task_id: str) -> None:
+async def delete_task_files(store: MediaStore, task_id: str) -> None:
     """Delete all files of one task; may be repeated. Raises ``Unavailable``."""
     for folder in task_folders(task_id):
         await store.delete(folder)

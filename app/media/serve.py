@@ -9,7 +9,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Send
 
 from app.media.ranges import http_date, is_unchanged, parse_range, range_applies
-from app.media.store import MediaStore, StoredFile
+from app.media.store import MediaStore, StoreEntry
 
 
 class StoredFileResponse(StreamingResponse):
@@ -28,7 +28,7 @@ class StoredFileResponse(StreamingResponse):
 
 def file_response(
     store: MediaStore,
-    stored: StoredFile,
+    stored: StoreEntry,
     *,
     request_headers: Mapping[str, str],
     method: str,
@@ -55,7 +55,7 @@ def file_response(
     )
 
 
-def wanted_range(stored: StoredFile, request_headers: Mapping[str, str]) -> tuple[int, int] | None:
+def wanted_range(stored: StoreEntry, request_headers: Mapping[str, str]) -> tuple[int, int] | None:
     asked = request_headers.get("range", "")
     if_range = request_headers.get("if-range", "")
     if not asked or not range_applies(if_range, etag=stored.etag, modified=stored.modified):
@@ -63,7 +63,7 @@ def wanted_range(stored: StoredFile, request_headers: Mapping[str, str]) -> tupl
     return parse_range(asked, stored.size)
 
 
-def common_headers(stored: StoredFile, *, content_type: str, file_name: str) -> dict[str, str]:
+def common_headers(stored: StoreEntry, *, content_type: str, file_name: str) -> dict[str, str]:
     return {
         "content-type": content_type,
         "etag": stored.etag,

@@ -23,7 +23,7 @@ MPEG_AUDIO_SYNC = 0xE0
 MPEG_AUDIO_LAYER = 0x06
 
 
-def sniff(head: bytes) -> str:
+def sniff_content_type(head: bytes) -> str:
     """The content type of a file that begins with ``head``; empty when it is none we know."""
     for prefix, content_type in PREFIXES:
         if head.startswith(prefix):

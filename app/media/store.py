@@ -17,7 +17,7 @@ import structlog
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, S3Store
 
-from app.errors import NotFound, Unavailable
+from app.errors import NotFound, ServiceUnavailable
 
 if TYPE_CHECKING:
     from obstore import Attributes, GetOptions  # only exist for type checkers
@@ -38,7 +38,7 @@ ABSENT = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
 
 
 @dataclass(frozen=True, slots=True)
-class StoredFile:
+class StoreEntry:
     """A file in the store: ``size`` in bytes, ``etag`` in its quotes, ``modified`` with a time zone."""
 
     key: str
@@ -74,41 +74,41 @@ class MediaStore:
         A ``FilmgateError`` of the iterator comes through as it is, and leaves nothing behind. An object store
         keeps ``content_type``, for those who read there.
         """
-        counted = Counted(content)
+        counted = CountedContent(content)
         kept: Attributes = {"Content-Type": content_type} if content_type and self._folder is None else {}
         try:
             await obstore.put_async(
                 self._objects,
-                checked(key),
+                checked_key(key),
                 content if isinstance(content, bytes) else counted,
                 attributes=kept,
                 chunk_size=PART_BYTES,
                 max_concurrency=PARTS_AT_ONCE,
             )
         except (BaseError, OSError) as error:
-            raise unavailable("put", error) from error
+            raise unavailable_error("put", error) from error
         return counted.size
 
-    async def head(self, key: str) -> StoredFile:
+    async def head(self, key: str) -> StoreEntry:
         """Raises ``NotFound``."""
         try:
-            found = await obstore.head_async(self._objects, checked(key))
+            found = await obstore.head_async(self._objects, checked_key(key))
         except ABSENT as error:
-            raise missing() from error
+            raise missing_file_error() from error
         except (BaseError, OSError) as error:
-            raise unavailable("head", error) from error
+            raise unavailable_error("head", error) from error
         etag = found["e_tag"] or f'"{found["size"]}-{int(found["last_modified"].timestamp())}"'
-        return StoredFile(key=key, size=found["size"], etag=etag, modified=found["last_modified"])
+        return StoreEntry(key=key, size=found["size"], etag=etag, modified=found["last_modified"])
 
     async def get(self, key: str) -> bytes:
         """The whole file; for small ones. Raises ``NotFound``."""
         try:
-            answer = await obstore.get_async(self._objects, checked(key))
+            answer = await obstore.get_async(self._objects, checked_key(key))
             return bytes(await answer.bytes_async())
         except ABSENT as error:
-            raise missing() from error
+            raise missing_file_error() from error
         except (BaseError, OSError) as error:
-            raise unavailable("get", error) from error
+            raise unavailable_error("get", error) from error
 
     async def stream(self, key: str, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes, None]:
         """Bytes ``start`` up to, not including, ``end``, in small pieces, none read before it is asked for.
@@ -116,16 +116,16 @@ class MediaStore:
         Close it (``contextlib.aclosing``) to let go of the file early. Raises ``NotFound``.
         """
         if self._folder is not None:
-            pieces = read_file(self._folder / checked(key), start=start, end=end)
+            pieces = read_file(self._folder / checked_key(key), start=start, end=end)
         else:
-            pieces = self._read_object(checked(key), start=start, end=end)
+            pieces = self._read_object(checked_key(key), start=start, end=end)
         try:
             async for piece in pieces:
                 yield piece
         except ABSENT as error:
-            raise missing() from error
+            raise missing_file_error() from error
         except (BaseError, OSError) as error:
-            raise unavailable("stream", error) from error
+            raise unavailable_error("stream", error) from error
         finally:
             await pieces.aclose()
 
@@ -142,20 +142,20 @@ class MediaStore:
 
     async def delete(self, prefix: str) -> None:
         """Delete one file, or a folder with all in it; nothing there is fine too."""
-        prefix = checked(prefix)
+        prefix = checked_key(prefix)
         try:
             if self._folder is not None:
-                await asyncio.to_thread(remove, self._folder / prefix)
+                await asyncio.to_thread(remove_path, self._folder / prefix)
                 return
             batches = obstore.list(self._objects, prefix)
             keys = [entry["path"] async for batch in batches for entry in batch]
             await obstore.delete_async(self._objects, [*keys, prefix])
         except (BaseError, OSError) as error:
-            raise unavailable("delete", error) from error
+            raise unavailable_error("delete", error) from error
 
     def local_path(self, key: str) -> Path | None:
         """The file itself when the store is a folder, else None; for tools that need a path."""
-        return self._folder / checked(key) if self._folder is not None else None
+        return self._folder / checked_key(key) if self._folder is not None else None
 
     async def presign(self, key: str, seconds: int, *, endpoint: str = "") -> str | None:
         """An address at the object store itself that anybody may GET for so long; None for a folder.
@@ -168,9 +168,9 @@ class MediaStore:
         try:
             if endpoint:
                 objects = object_store(self._url, endpoint)
-            return await obstore.sign_async(objects, "GET", checked(key), timedelta(seconds=seconds))
+            return await obstore.sign_async(objects, "GET", checked_key(key), timedelta(seconds=seconds))
         except (BaseError, OSError, ValueError) as error:
-            raise unavailable("presign", error) from error
+            raise unavailable_error("presign", error) from error
 
     async def check(self) -> None:
         """Write, read and delete a small file. Raises ``Unavailable``."""
@@ -178,11 +178,11 @@ class MediaStore:
         await self.put(key, content)
         try:
             if await self.get(key) != content:
-                raise Unavailable("The file store does not return what was put into it.")
+                raise ServiceUnavailable("The file store does not return what was put into it.")
         finally:
             await self.delete(key)
 
-    async def used(self) -> tuple[int, int]:
+    async def measure_use(self) -> tuple[int, int]:
         """How many files there are and how many bytes they have together; looks at every one."""
         files = size = 0
         try:
@@ -190,7 +190,7 @@ class MediaStore:
                 files += len(batch)
                 size += sum(entry["size"] for entry in batch)
         except (BaseError, OSError) as error:
-            raise unavailable("list", error) from error
+            raise unavailable_error("list", error) from error
         return files, size
 
 
@@ -206,7 +206,7 @@ def object_store(url: str, endpoint: str, *, stall_seconds: float = STALL_SECOND
     return S3Store.from_url(url, retry_config={"max_retries": 3}, client_options=options, **place)
 
 
-class Counted:
+class CountedContent:
     """Passes pieces on and keeps count of their bytes."""
 
     def __init__(self, content: bytes | AsyncIterator[bytes]) -> None:
@@ -242,7 +242,7 @@ def read_piece(file: FileIO, *, at: int, size: int) -> bytes:
     return os.pread(file.fileno(), size, at)
 
 
-def remove(path: Path) -> None:
+def remove_path(path: Path) -> None:
     # Not left to the object layer: it would not see the remains of uploads that a crash cut short.
     try:
         shutil.rmtree(path)
@@ -252,16 +252,16 @@ def remove(path: Path) -> None:
         return
 
 
-def checked(key: str) -> str:
+def checked_key(key: str) -> str:
     if len(key) > MAX_KEY or not KEY.fullmatch(key):
-        raise missing()
+        raise missing_file_error()
     return key
 
 
-def missing() -> NotFound:
+def missing_file_error() -> NotFound:
     return NotFound("No such file")
 
 
-def unavailable(action: str, error: BaseException) -> Unavailable:
+def unavailable_error(action: str, error: BaseException) -> ServiceUnavailable:
     log.error("store.failed", action=action, error=type(error).__name__, detail=str(error)[:300])
-    return Unavailable("The file store can't be used just now.")
+    return ServiceUnavailable("The file store can't be used just now.")

@@ -10,7 +10,7 @@ import structlog
 from prometheus_client import Counter, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.errors import FilmgateError, PayloadTooLarge, Unavailable
+from app.errors import FilmgateError, PayloadTooLarge, ServiceUnavailable
 from app.ops.envelope import ANTHROPIC_PATH, error_bytes, error_headers
 from app.ops.metrics import REQUEST_SECONDS, REQUESTS
 
@@ -20,11 +20,11 @@ SAFE_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
 
 @lru_cache(maxsize=4096)
-def _counters(route: str, method: str, status: int) -> tuple[Counter, Histogram]:
+def _request_counters(route: str, method: str, status: int) -> tuple[Counter, Histogram]:
     return REQUESTS.labels(route, method, status), REQUEST_SECONDS.labels(route)
 
 
-class Edge:
+class EdgeMiddleware:
     """Pure ASGI, so that streams pass through untouched."""
 
     def __init__(
@@ -44,30 +44,30 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        exchange = Exchange(scope, receive, send, max_body_bytes=self._max)
+        exchange = RequestExchange(scope, receive, send, max_body_bytes=self._max)
         try:
             if exchange.declared > self._max:
                 raise exchange.too_large
             if scope["method"] == "POST" and self._draining():
-                raise Unavailable("The server is restarting; please try again.", retry_after=1)
+                raise ServiceUnavailable("The server is restarting; please try again.", retry_after=1)
             await self._app(scope, exchange.receive, exchange.send)
         except FilmgateError as error:
-            await exchange.answer(error)
+            await exchange.send_error(error)
         except self._unavailable as error:
             log.error("database.away", request_id=exchange.id, error=type(error).__name__)
-            await exchange.answer(
-                Unavailable("The database does not answer; please try again.", retry_after=2)
+            await exchange.send_error(
+                ServiceUnavailable("The database does not answer; please try again.", retry_after=2)
             )
         except Exception:  # the outermost handler: nothing else may decide what a client sees
             log.exception("request.failed", request_id=exchange.id, path=scope["path"])
-            await exchange.answer(
+            await exchange.send_error(
                 FilmgateError("Something went wrong here. The request id tells the operator what.")
             )
         finally:
-            exchange.count()
+            exchange.record_metrics()
 
 
-class Exchange:
+class RequestExchange:
     """One request and its answer, watched as they pass."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, *, max_body_bytes: int) -> None:
@@ -110,7 +110,7 @@ class Exchange:
             message["headers"] = [*given, (b"x-request-id", self.id.encode())]
         await self._send(message)
 
-    async def answer(self, error: FilmgateError) -> None:
+    async def send_error(self, error: FilmgateError) -> None:
         """The error as a response, unless one has begun."""
         if self._status:
             return
@@ -126,15 +126,15 @@ class Exchange:
         await self.send({"type": "http.response.start", "status": error.status, "headers": raw})
         await self.send({"type": "http.response.body", "body": body})
 
-    def count(self) -> None:
-        route = self._route()
-        requests, seconds = _counters(
+    def record_metrics(self) -> None:
+        route = self._route_pattern()
+        requests, seconds = _request_counters(
             route, self._scope["method"] if route != "none" else "any", self._status
         )
         requests.inc()
         seconds.observe(time.perf_counter() - self._began)
 
-    def _route(self) -> str:
+    def _route_pattern(self) -> str:
         """The route's pattern, never the path that a client made up."""
         pattern = getattr(self._scope.get("route"), "path", None)
         if pattern:

@@ -13,20 +13,20 @@ def error_body(error: FilmgateError, *, path: str = "") -> dict[str, Any]:
     for prefix, written in ENVELOPES.items():
         if path.startswith(prefix):
             return written(error)
-    return _openai(error)
+    return _openai_body(error)
 
 
-def _openai(error: FilmgateError) -> dict[str, Any]:
+def _openai_body(error: FilmgateError) -> dict[str, Any]:
     return {"error": {"message": error.message, "type": error.type, "param": error.param, "code": error.code}}
 
 
-def _openrouter(error: FilmgateError) -> dict[str, Any]:
+def _openrouter_body(error: FilmgateError) -> dict[str, Any]:
     """OpenRouter's codes are numbers; ours go beside them."""
     told = {"type": error.type, "param": error.param, "code": error.code}
     return {"error": {"code": error.status, "message": error.message, "metadata": told}}
 
 
-def _anthropic(error: FilmgateError) -> dict[str, Any]:
+def _anthropic_body(error: FilmgateError) -> dict[str, Any]:
     """Anthropic has no ``param``: the message names the field."""
     kind = ANTHROPIC_TYPES.get(error.status, "api_error" if error.status >= 500 else "invalid_request_error")
     text = f"{error.param}: {error.message}" if error.param else error.message
@@ -35,8 +35,8 @@ def _anthropic(error: FilmgateError) -> dict[str, Any]:
 
 ANTHROPIC_PATH = "/v1/messages"
 ENVELOPES: dict[str, Callable[[FilmgateError], dict[str, Any]]] = {
-    "/api/v1/": _openrouter,
-    ANTHROPIC_PATH: _anthropic,
+    "/api/v1/": _openrouter_body,
+    ANTHROPIC_PATH: _anthropic_body,
 }
 """By how a path begins."""
 ANTHROPIC_TYPES = {

@@ -14,24 +14,24 @@ CHECK_SECONDS = 5.0
 Check = Callable[[], Awaitable[None]]
 
 
-async def healthz(_: Request) -> Response:
+async def report_liveness(_: Request) -> Response:
     return JSONResponse({"status": "ok"})
 
 
-async def readyz(request: Request) -> Response:
+async def report_readiness(request: Request) -> Response:
     """200 when every part answers, else 503 with the names of those that don't."""
     checks: Mapping[str, Check] = request.app.state.checks
-    found = {name: await _ask(check, request.app.state.away) for name, check in checks.items()}
+    found = {name: await _run_check(check, request.app.state.away) for name, check in checks.items()}
     ready = all(answer == "ok" for answer in found.values())
     return JSONResponse({"status": "ready" if ready else "not ready", "checks": found}, 200 if ready else 503)
 
 
-async def metrics(request: Request) -> Response:
+async def report_metrics(request: Request) -> Response:
     await request.app.state.gauges()
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 
-async def _ask(check: Check, away: tuple[type[BaseException], ...]) -> str:
+async def _run_check(check: Check, away: tuple[type[BaseException], ...]) -> str:
     try:
         async with asyncio.timeout(CHECK_SECONDS):
             await check()
@@ -45,4 +45,8 @@ async def _ask(check: Check, away: tuple[type[BaseException], ...]) -> str:
 
 
 def health_routes() -> list[Route]:
-    return [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)]
+    return [
+        Route("/healthz", report_liveness),
+        Route("/readyz", report_readiness),
+        Route("/metrics", report_metrics),
+    ]

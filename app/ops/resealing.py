@@ -11,7 +11,7 @@ from app.db import sealed as sealed_places
 from app.db.operator_tables import options
 from app.db.session import Database
 from app.db.tables import accounts, webhook_endpoints
-from app.options.document import SEALED, opened
+from app.options.document import SEALED, opened_values
 from app.vault import Vault
 
 Reseal = Callable[[str, str], str]
@@ -19,21 +19,21 @@ Reseal = Callable[[str, str], str]
 
 
 @dataclass(frozen=True, slots=True)
-class Sealed:
+class SealedTable:
     """A table with sealed columns; of each, how its text is brought over in the row of that key."""
 
     table: sa.Table
     columns: Mapping[str, Callable[[str, str, Reseal], str]]
 
     @property
-    def key(self) -> sa.Column[Any]:
+    def key_column(self) -> sa.Column[Any]:
         [key] = self.table.primary_key.columns
         return key
 
-    def select(self) -> sa.Select[Any]:
-        return sa.select(self.key, *(self.table.c[name] for name in self.columns))
+    def select_rows(self) -> sa.Select[Any]:
+        return sa.select(self.key_column, *(self.table.c[name] for name in self.columns))
 
-    def changes(self, rows: Iterable[Any], vault: Vault) -> dict[str, dict[str, str]]:
+    def changed_rows(self, rows: Iterable[Any], vault: Vault) -> dict[str, dict[str, str]]:
         """What to write, by row. Raises ``SettingsInvalid`` for what no known root opens."""
         found: dict[str, dict[str, str]] = {}
         for row in rows:
@@ -49,43 +49,54 @@ class Sealed:
 
 def _in_document(text: str, name: str, reseal: Reseal) -> str:
     stored = json.loads(text)
-    fresh = opened(stored, lambda box: {SEALED: reseal(box, sealed_places.document(name))})
+    fresh = opened_values(
+        stored, lambda box: {SEALED: reseal(box, sealed_places.options_document_place(name))}
+    )
     return text if fresh == stored else json.dumps(fresh)
 
 
-def _at(place: Callable[[str], str]) -> Callable[[str, str, Reseal], str]:
+def _reseal_at(place: Callable[[str], str]) -> Callable[[str, str, Reseal], str]:
     return lambda text, key, reseal: reseal(text, place(key))
 
 
-EVERY = (
-    Sealed(
-        accounts, {"secret": _at(sealed_places.account_secret), "proxy": _at(sealed_places.account_proxy)}
+SEALED_TABLES = (
+    SealedTable(
+        accounts,
+        {
+            "secret": _reseal_at(sealed_places.account_secret_place),
+            "proxy": _reseal_at(sealed_places.account_proxy_place),
+        },
     ),
-    Sealed(
+    SealedTable(
         webhook_endpoints,
-        {"secret": _at(sealed_places.webhook_secret), "old_secret": _at(sealed_places.webhook_secret)},
+        {
+            "secret": _reseal_at(sealed_places.webhook_secret_place),
+            "old_secret": _reseal_at(sealed_places.webhook_secret_place),
+        },
     ),
-    Sealed(options, {"value": _in_document}),
+    SealedTable(options, {"value": _in_document}),
 )
 """Whatever ``vault.seal`` is called for; a test looks that no table is forgotten."""
 
 
-async def check(database: Database, vault: Vault) -> None:
+async def check_sealed_values(database: Database, vault: Vault) -> None:
     """Raises ``SettingsInvalid`` when something can't be opened; writes nothing."""
     async with database.read() as connection:
-        for sealed in EVERY:
-            rows = (await connection.execute(sealed.select())).all()
-            sealed.changes(rows, vault)
+        for sealed in SEALED_TABLES:
+            rows = (await connection.execute(sealed.select_rows())).all()
+            sealed.changed_rows(rows, vault)
 
 
-async def reseal(database: Database, vault: Vault) -> dict[str, int]:
+async def reseal_store(database: Database, vault: Vault) -> dict[str, int]:
     """How many rows of each table were brought over: one transaction each, nothing to do the second time."""
     done = {}
-    for sealed in EVERY:
+    for sealed in SEALED_TABLES:
         async with database.write() as connection:
-            rows = (await connection.execute(sealed.select().with_for_update())).all()
-            changes = sealed.changes(rows, vault)
+            rows = (await connection.execute(sealed.select_rows().with_for_update())).all()
+            changes = sealed.changed_rows(rows, vault)
             for key, fresh in changes.items():
-                await connection.execute(sa.update(sealed.table).where(sealed.key == key).values(**fresh))
+                await connection.execute(
+                    sa.update(sealed.table).where(sealed.key_column == key).values(**fresh)
+                )
         done[sealed.table.name] = len(changes)
     return done

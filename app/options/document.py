@@ -7,21 +7,21 @@ import httpx2
 from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr
 from pydantic_core import PydanticCustomError
 
-from app.documents import read
+from app.validation import validate_document
 
 MASK = "********"
 """What a secret reads as; written back, it means: keep what is there."""
 SEALED = "sealed"
-LONGEST_ADDRESS = 2048
+MAX_ADDRESS_LENGTH = 2048
 
 
-class Section(BaseModel):
+class DocumentSection(BaseModel):
     """Part of a document. A field that nobody knows is refused: it is a misspelt one."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Document(Section):
+class OptionsDocument(DocumentSection):
     """A subclass names its row and gives every field a default, so that an empty store means something."""
 
     document: ClassVar[str]
@@ -33,7 +33,7 @@ def web_address(text: str) -> str:
     except (httpx2.InvalidURL, UnicodeError, ValueError):
         parsed = httpx2.URL("")
     plain = parsed.scheme in ("http", "https") and parsed.host and not parsed.userinfo
-    if not plain or len(text) > LONGEST_ADDRESS:
+    if not plain or len(text) > MAX_ADDRESS_LENGTH:
         raise PydanticCustomError("address", "must be an address like https://example.com/path")
     return str(parsed)
 
@@ -42,56 +42,58 @@ Address = Annotated[str, AfterValidator(web_address)]
 OptionalAddress = Annotated[str, AfterValidator(lambda text: web_address(text) if text.strip() else "")]
 
 
-DocumentType = TypeVar("DocumentType", bound=Document)
+DocumentType = TypeVar("DocumentType", bound=OptionsDocument)
 
 
 def read_document(kind: type[DocumentType], wanted: Mapping[str, Any]) -> DocumentType:
     """Raises ``InvalidRequest`` that names the field as ``resolvers.0.url``."""
-    return read(kind, wanted, whole=kind.document)
+    return validate_document(kind, wanted, whole=kind.document)
 
 
-def masked(document: Document) -> dict[str, Any]:
+def masked_values(document: OptionsDocument) -> dict[str, Any]:
     """As it may be shown: no secret in it."""
-    return _plain(document, lambda secret: MASK if secret else "")
+    return _plain_values(document, lambda secret: MASK if secret else "")
 
 
-def sealed(document: Document, seal: Callable[[str], str]) -> dict[str, Any]:
+def sealed_values(document: OptionsDocument, seal: Callable[[str], str]) -> dict[str, Any]:
     """As it is stored."""
-    return _plain(document, lambda secret: {SEALED: seal(secret)} if secret else "")
+    return _plain_values(document, lambda secret: {SEALED: seal(secret)} if secret else "")
 
 
-def opened(stored: Any, unseal: Callable[[str], Any]) -> Any:
+def opened_values(stored: Any, unseal: Callable[[str], Any]) -> Any:
     """The stored form with its secrets in the clear."""
     if isinstance(stored, dict):
         if stored.keys() == {SEALED}:
             return unseal(stored[SEALED])
-        return {name: opened(value, unseal) for name, value in stored.items()}
+        return {name: opened_values(value, unseal) for name, value in stored.items()}
     if isinstance(stored, list):
-        return [opened(value, unseal) for value in stored]
+        return [opened_values(value, unseal) for value in stored]
     return stored
 
 
-def with_kept_secrets(wanted: Mapping[str, Any], old: Document) -> dict[str, Any]:
+def with_kept_secrets(wanted: Mapping[str, Any], old: OptionsDocument) -> dict[str, Any]:
     """``wanted`` with the secrets that it leaves out, or repeats as the mask; items of lists go by ``name``."""
-    filled = _filled(dict(wanted), old.model_dump())
+    filled = _fill_secrets(dict(wanted), old.model_dump())
     assert isinstance(filled, dict)
     return filled
 
 
-def _filled(new: Any, old: Any) -> Any:
+def _fill_secrets(new: Any, old: Any) -> Any:
     if isinstance(old, SecretStr):
         return old.get_secret_value() if new in (None, MASK) else new
     if isinstance(old, dict) and isinstance(new, Mapping):
         kept = {
-            name: _filled(new.get(name), value) for name, value in old.items() if _speaks(new, name, value)
+            name: _fill_secrets(new.get(name), value)
+            for name, value in old.items()
+            if _is_given(new, name, value)
         }
         return {**new, **kept}
     if isinstance(new, list):
         items = old if isinstance(old, list | tuple) else ()
         known = {item["name"]: item for item in items if isinstance(item, dict) and "name" in item}
-        return [_filled(item, known.get(_name_of(item))) for item in new]
+        return [_fill_secrets(item, known.get(_name_of(item))) for item in new]
     if isinstance(new, Mapping):
-        return {name: _filled(value, None) for name, value in new.items()}
+        return {name: _fill_secrets(value, None) for name, value in new.items()}
     return new if new != MASK else ""
 
 
@@ -100,18 +102,18 @@ def _name_of(item: Any) -> str | None:
     return name if isinstance(name, str) else None
 
 
-def _speaks(new: Mapping[str, Any], name: str, old: Any) -> bool:
+def _is_given(new: Mapping[str, Any], name: str, old: Any) -> bool:
     return name in new or isinstance(old, SecretStr)
 
 
-def _plain(document: Document, show: Callable[[str], Any]) -> dict[str, Any]:
-    def shown(value: Any) -> Any:
+def _plain_values(document: OptionsDocument, show: Callable[[str], Any]) -> dict[str, Any]:
+    def show_value(value: Any) -> Any:
         if isinstance(value, SecretStr):
             return show(value.get_secret_value())
         if isinstance(value, dict):
-            return {name: shown(item) for name, item in value.items()}
-        return [shown(item) for item in value] if isinstance(value, list | tuple) else value
+            return {name: show_value(item) for name, item in value.items()}
+        return [show_value(item) for item in value] if isinstance(value, list | tuple) else value
 
-    plain = shown(document.model_dump())
+    plain = show_value(document.model_dump())
     assert isinstance(plain, dict)
     return plain

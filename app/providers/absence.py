@@ -5,13 +5,13 @@ import time
 from app.errors import PollFailed
 
 
-class Absences:
+class MissingSubmissions:
     """Since when each submission has been asked for in vain, in this process."""
 
     def __init__(self) -> None:
         self._since: dict[str, float] = {}
 
-    def confirm(self, key: str, *, after: float, otherwise: str) -> None:
+    def confirm_missing(self, key: str, *, after: float, otherwise: str) -> None:
         """Returns once ``key`` has been missing for ``after`` seconds; until then raises ``PollFailed`` with
         ``otherwise``, as the vendor may still be taking it in."""
         since = self._since.setdefault(key, time.monotonic())

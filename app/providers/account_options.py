@@ -1,9 +1,9 @@
 """Reads ``account.options`` into a typed form."""
 
-from app.documents import Form, read
 from app.providers.base import Account
+from app.validation import Form, validate_document
 
 
-def options_of(account: Account, form: type[Form]) -> Form:
+def read_options(account: Account, form: type[Form]) -> Form:
     """Raises ``InvalidRequest`` that names the option which can't be read."""
-    return read(form, dict(account.options), whole="options", below="options")
+    return validate_document(form, dict(account.options), whole="options", below="options")

@@ -6,7 +6,7 @@ from app.errors import InvalidRequest
 from app.providers.base import Account
 
 
-def origin_of(account: Account, default: str) -> str:
+def base_url_or(account: Account, default: str) -> str:
     """Scheme, host and path of ``account.base_url``, else ``default``. Raises ``InvalidRequest``."""
     given = account.base_url.strip().rstrip("/")
     if not given:

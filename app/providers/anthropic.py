@@ -7,8 +7,8 @@ from pydantic import BaseModel
 
 from app.errors import OperationNotFound, UpstreamRejected
 from app.generation import GenerationRequest
-from app.providers.account_options import options_of
-from app.providers.addresses import origin_of
+from app.providers.account_options import read_options
+from app.providers.addresses import base_url_or
 from app.providers.base import (
     ANTHROPIC_PATHS,
     Account,
@@ -28,7 +28,7 @@ COMPATIBLE = {"chat/completions"}
 """Anthropic's own layer for OpenAI's SDK, which takes the key as OpenAI does."""
 
 
-class Options(BaseModel):
+class AnthropicOptions(BaseModel):
     """``account.options``, all optional."""
 
     version: Literal["2023-06-01", "2026-10-21"] | None = None
@@ -39,19 +39,19 @@ class Options(BaseModel):
 class Anthropic(Provider):
     name = "anthropic"
     verified: ClassVar[str] = "verified against anthropic 2.11.0"
-    auth_form: ClassVar[str] = "x-api-key"
+    auth_scheme: ClassVar[str] = "x-api-key"
 
     def __init__(self, account: Account, http: UpstreamClient) -> None:
         super().__init__(account, http)
-        version = options_of(account, Options).version
+        version = read_options(account, AnthropicOptions).version
         self._pinned = {"anthropic-version": version} if version else {}
 
     @classmethod
-    def address(cls, account: Account) -> str:
-        return origin_of(account, HOST).removesuffix("/v1")
+    def base_url_for(cls, account: Account) -> str:
+        return base_url_or(account, HOST).removesuffix("/v1")
 
     @classmethod
-    def credentials(cls, account: Account) -> Mapping[str, str]:
+    def auth_headers(cls, account: Account) -> Mapping[str, str]:
         return {"x-api-key": account.secret} if account.secret else {}
 
     def capabilities(self, model: str) -> Capabilities:
@@ -63,14 +63,14 @@ class Anthropic(Provider):
     async def poll(self, operation: Operation) -> PollAnswer:
         raise OperationNotFound("Anthropic runs no tasks")
 
-    def relay(self, path: str) -> RelayTarget | None:
+    def relay_target(self, path: str) -> RelayTarget | None:
         path = path.strip("/")
         if path in ANTHROPIC_PATHS:
             return RelayTarget(
-                self.http.url(f"/v1/{path}"),
-                {**self.credentials(self.account), **self._pinned},
+                self.http.absolute_url(f"/v1/{path}"),
+                {**self.auth_headers(self.account), **self._pinned},
                 defaults={"anthropic-version": DEFAULT_VERSION},
             )
         if path in COMPATIBLE:
-            return RelayTarget(self.http.url(f"/v1/{path}"), super().credentials(self.account))
+            return RelayTarget(self.http.absolute_url(f"/v1/{path}"), super().auth_headers(self.account))
         return None

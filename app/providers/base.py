@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.errors import OutcomeUnknown, UpstreamAuthFailed, UpstreamError
 from app.generation import GenerationRequest, Kind, Role
-from app.providers.checking import Balance, Check, knocked
+from app.providers.checking import AccountBalance, AccountCheck, check_models_list
 from app.providers.http import UpstreamClient
 from app.providers.relay_target import RelayTarget
 
@@ -123,7 +123,7 @@ PollAnswer = Queued | Running | Succeeded | Failed
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class PollInterval:
     """How often to look, in seconds: ``first``, then times ``factor`` up to ``cap``."""
 
     first: float = 1.0
@@ -157,10 +157,10 @@ class Provider(ABC):
     name: ClassVar[str]
     verified: ClassVar[str] = "documented"
     """How sure we are of the protocol: ``verified against <package> <version>``, ``documented``, ``third party``."""
-    auth_form: ClassVar[str] = "Bearer"
-    tells_progress: ClassVar[bool] = False
+    auth_scheme: ClassVar[str] = "Bearer"
+    reports_progress: ClassVar[bool] = False
     """Whether its looks say how far the work is."""
-    pace: Pace = Pace()
+    poll_interval: PollInterval = PollInterval()
 
     def __init__(self, account: Account, http: UpstreamClient) -> None:
         """``account.options["poll_cap_seconds"]`` is the operator's word on how often to look at most seldom."""
@@ -168,15 +168,17 @@ class Provider(ABC):
         self.http = http
         cap = account.options.get("poll_cap_seconds")
         if cap is not None:
-            self.pace = replace(self.pace, first=min(self.pace.first, float(cap)), cap=float(cap))
+            self.poll_interval = replace(
+                self.poll_interval, first=min(self.poll_interval.first, float(cap)), cap=float(cap)
+            )
 
     @classmethod
-    def address(cls, account: Account) -> str:
+    def base_url_for(cls, account: Account) -> str:
         """What every path of this account is joined to. Raises ``InvalidRequest`` for one that can't work."""
         return account.base_url
 
     @classmethod
-    def credentials(cls, account: Account) -> Mapping[str, str]:
+    def auth_headers(cls, account: Account) -> Mapping[str, str]:
         """The headers that carry the account's secret."""
         return {"Authorization": f"Bearer {account.secret}"} if account.secret else {}
 
@@ -212,31 +214,31 @@ class Provider(ABC):
         """Bytes of a result that has no public ``url``. Raises ``PollFailed``."""
         raise NotImplementedError(f"{self.name} has no results behind a key")
 
-    def relay(self, path: str) -> RelayTarget | None:
+    def relay_target(self, path: str) -> RelayTarget | None:
         """Where ``/v1/<path>`` of this account lies; None when the vendor speaks no such API."""
         return None
 
-    async def balance(self) -> Balance | None:
+    async def balance(self) -> AccountBalance | None:
         """What is left on the account; None when the vendor does not tell. Raises like ``poll``."""
         return None
 
-    async def check(self) -> Check:
+    async def check_account(self) -> AccountCheck:
         """Whether the upstream answers and takes the secret: by the balance, else by its list of models."""
-        target = self.relay("models")
+        target = self.relay_target("models")
         try:
             told = await self.balance()
         except UpstreamAuthFailed as error:
             if target is None:
-                return Check("refused", error.message)
+                return AccountCheck("refused", error.message)
         except UpstreamError:
             pass  # what its balance is worth asking for, the way below finds out too
         else:
             if type(self).balance is not Provider.balance:
-                return Check("accepted", "it answered about its balance", told)
+                return AccountCheck("accepted", "it answered about its balance", told)
         try:
-            return await knocked(self.http, target, has_secret=bool(self.account.secret))
+            return await check_models_list(self.http, target, has_secret=bool(self.account.secret))
         except UpstreamError as error:
-            return Check("silent", error.message)
+            return AccountCheck("silent", error.message)
 
     async def close(self) -> None:
         """Let go of what this provider holds (a process pool, a connection)."""

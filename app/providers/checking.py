@@ -8,7 +8,7 @@ from app.providers.relay_target import RelayTarget
 
 
 @dataclass(frozen=True, slots=True)
-class Balance:
+class AccountBalance:
     """What is left on an account, in the vendor's own ``unit`` (``credits``, ``USD``)."""
 
     left: float
@@ -16,26 +16,30 @@ class Balance:
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class AccountCheck:
     """What an upstream said when it was asked for nothing that costs: ``accepted`` and ``refused`` are about the
     secret, ``reachable`` is all that could be found out, ``silent`` is no answer."""
 
     verdict: Literal["accepted", "refused", "reachable", "silent"]
     text: str
-    balance: Balance | None = None
+    balance: AccountBalance | None = None
 
 
-async def knocked(http: UpstreamClient, target: RelayTarget | None, *, has_secret: bool) -> Check:
+async def check_models_list(
+    http: UpstreamClient, target: RelayTarget | None, *, has_secret: bool
+) -> AccountCheck:
     """Asks for the list of models at ``target``, or at least for an answer. Raises ``UpstreamError``."""
     if target is None:
-        status = await http.knock("/")
-        return Check("reachable", f"it answers ({status}), and offers nothing free to try the secret with")
+        status = await http.probe_status("/")
+        return AccountCheck(
+            "reachable", f"it answers ({status}), and offers nothing free to try the secret with"
+        )
     path = target.url.removeprefix(http.base_url)
-    status = await http.knock(path, headers=target.headers)
+    status = await http.probe_status(path, headers=target.headers)
     if status in (401, 403):
-        return Check("refused", f"its list of models is refused ({status})")
+        return AccountCheck("refused", f"its list of models is refused ({status})")
     if status >= 300:
-        return Check("reachable", f"it answers, but with {status} for its list of models")
-    if has_secret and await http.knock(path, headers=target.headers, bare=True) < 300:
-        return Check("reachable", "it lists its models to anybody: the first task will try the secret")
-    return Check("accepted", "it listed its models")
+        return AccountCheck("reachable", f"it answers, but with {status} for its list of models")
+    if has_secret and await http.probe_status(path, headers=target.headers, bare=True) < 300:
+        return AccountCheck("reachable", "it lists its models to anybody: the first task will try the secret")
+    return AccountCheck("accepted", "it listed its models")

@@ -8,10 +8,10 @@ from pydantic import BaseModel
 from app.errors import OutcomeUnknown, UpstreamFailed, UpstreamModerated, UpstreamRejected
 from app.generation import Action, GenerationRequest, Kind, Role
 from app.providers.base import Capabilities, Operation, PollAnswer, Submission
-from app.providers.gateway import GatewayRelay, as_refused, file_kind, storyboard, without
-from app.providers.gateway_names import SECONDS, is_named, named
-from app.providers.http_errors import complaint_in
-from app.providers.inputs import as_data_uri, at_most, check, passed_on, refuse
+from app.providers.gateway import GatewayRelay, busy_or_failed, file_kind, storyboard_prompt, without_empty
+from app.providers.gateway_names import SECONDS, is_option_name, model_name_for
+from app.providers.http_errors import read_error
+from app.providers.inputs import as_data_uri, at_most, check_request, extra_fields, refuse_fields
 from app.providers.openai_compatible.answers import Text
 
 KINDS: frozenset[Kind] = frozenset({"video", "image"})
@@ -24,19 +24,19 @@ RESERVED = {
 """What ``extra`` can't set: these choose the model, the account, the price or the inputs."""
 
 
-class Accepted(BaseModel):
+class SubmitAnswer(BaseModel):
     task_id: Text = ""
     error: Any = None
 
 
 class FeatureRelay(GatewayRelay):
     name = "feature_relay"
-    tells_progress = True
+    reports_progress = True
     verified: ClassVar[str] = "documented"
 
     def capabilities(self, model: str) -> Capabilities:
         settings = self.settings
-        spoken = (SECONDS[0], SECONDS[-1]) if is_named(model) else None
+        spoken = (SECONDS[0], SECONDS[-1]) if is_option_name(model) else None
         return Capabilities(
             kinds=self.account.kinds or KINDS,
             roles=ROLES,
@@ -48,19 +48,19 @@ class FeatureRelay(GatewayRelay):
         )
 
     async def start(self, request: GenerationRequest, submission: Submission) -> Operation:
-        path, body = _wish(request, submission.remix_operation)
+        path, body = _path_and_body(request, submission.remix_operation)
         headers = {"Idempotency-Key": submission.idempotency_key}
         try:
-            answer = await self.http.post_json(path, body, answer=Accepted, headers=headers)
+            answer = await self.http.post_json(path, body, answer=SubmitAnswer, headers=headers)
         except UpstreamFailed as error:
-            raise as_refused(error) from error
+            raise busy_or_failed(error) from error
         if answer.body.task_id:
             return Operation(id=answer.body.task_id, data={"kind": file_kind(request.kind)})
-        said = complaint_in({"error": answer.body.error}) if answer.body.error else None
+        said = read_error({"error": answer.body.error}) if answer.body.error else None
         if said is None:
             raise OutcomeUnknown("upstream accepted the request without naming the task")
-        text = self.http.cleaned(said.message)
-        raise UpstreamModerated(text) if said.moderated else as_refused(UpstreamFailed(text))
+        text = self.http.clean_text(said.message)
+        raise UpstreamModerated(text) if said.is_moderated else busy_or_failed(UpstreamFailed(text))
 
     async def poll(self, operation: Operation) -> PollAnswer:
         return await self.poll_task(operation)
@@ -69,16 +69,16 @@ class FeatureRelay(GatewayRelay):
         return await self.cancel_task(operation)
 
 
-def _wish(request: GenerationRequest, earlier: Operation | None) -> tuple[str, dict[str, Any]]:
+def _path_and_body(request: GenerationRequest, earlier: Operation | None) -> tuple[str, dict[str, Any]]:
     """The endpoint and its body. Raises ``UpstreamRejected`` for what it has no field for."""
-    check(request, ROLES, kinds=KINDS, actions=ACTIONS)
-    refuse(request, "seed", "negative_prompt")
+    check_request(request, ROLES, kinds=KINDS, actions=ACTIONS)
+    refuse_fields(request, "seed", "negative_prompt")
     if request.watermark or request.private:
         name = "watermark" if request.watermark else "private"
         raise UpstreamRejected(f"{request.model} has no {name}", param=name)
     told: dict[str, Any] = {"prompt": request.prompt, "style": request.style, "async_mode": True}
-    if is_named(request.model):
-        told["model"] = named(request)
+    if is_option_name(request.model):
+        told["model"] = model_name_for(request)
     else:
         told |= {
             "model": request.model,
@@ -87,14 +87,14 @@ def _wish(request: GenerationRequest, earlier: Operation | None) -> tuple[str, d
             "aspect_ratio": request.aspect_ratio,
             "resolution": request.resolution,
         }
-    feature, inputs = _feature(request, earlier)
+    feature, inputs = _feature_fields(request, earlier)
     scope = "images" if request.kind == "image" else "videos"
-    return f"/v1/{scope}/{feature}", passed_on(request, RESERVED, sound="generate_audio") | without(
+    return f"/v1/{scope}/{feature}", extra_fields(request, RESERVED, sound="generate_audio") | without_empty(
         told | inputs
     )
 
 
-def _feature(request: GenerationRequest, earlier: Operation | None) -> tuple[str, dict[str, Any]]:
+def _feature_fields(request: GenerationRequest, earlier: Operation | None) -> tuple[str, dict[str, Any]]:
     images = [image for role in ROLES for image in at_most(request, role, 1)]
     if len(images) > 1:
         raise UpstreamRejected(f"{request.model} takes one image", param="input_reference")
@@ -105,7 +105,7 @@ def _feature(request: GenerationRequest, earlier: Operation | None) -> tuple[str
     if request.shots:
         if images:
             raise UpstreamRejected("a storyboard takes no image", param="input_reference")
-        return "storyboard", {"prompt": storyboard(request)}
+        return "storyboard", {"prompt": storyboard_prompt(request)}
     if images:
         return "transform", {"image": as_data_uri(images[0])}
     return "generate", {}

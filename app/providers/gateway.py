@@ -16,14 +16,14 @@ from app.errors import (
     UpstreamRejected,
 )
 from app.generation import GenerationRequest, Kind
-from app.providers.account_options import options_of
-from app.providers.addresses import origin_of
+from app.providers.account_options import read_options
+from app.providers.addresses import base_url_or
 from app.providers.base import (
     Account,
     Failed,
     Operation,
-    Pace,
     PollAnswer,
+    PollInterval,
     Provider,
     Queued,
     ResultFile,
@@ -70,17 +70,17 @@ class RelayedTask(BaseModel):
 class GatewayRelay(Provider):
     """``base_url`` with or without ``/v1``; the secret goes as a Bearer token."""
 
-    pace = Pace(first=2.0, factor=1.3, cap=10.0)
+    poll_interval = PollInterval(first=2.0, factor=1.3, cap=10.0)
 
     def __init__(self, account: Account, http: UpstreamClient) -> None:
         super().__init__(account, http)
-        self.settings = options_of(account, GatewayOptions)
+        self.settings = read_options(account, GatewayOptions)
 
     @classmethod
-    def address(cls, account: Account) -> str:
+    def base_url_for(cls, account: Account) -> str:
         if not account.base_url.strip():
             raise InvalidRequest("base_url must be like https://host", param="base_url")
-        return origin_of(account, "https://host").removesuffix("/v1").removesuffix("/v2")
+        return base_url_or(account, "https://host").removesuffix("/v1").removesuffix("/v2")
 
     async def recover(self, request: GenerationRequest, submission: Submission) -> Operation | None:
         if not self.settings.idempotency:
@@ -94,13 +94,13 @@ class GatewayRelay(Provider):
             raise PollFailed(f"asked again: {error.message}", retry_after=error.retry_after) from error
 
     async def fetch(self, operation: Operation, file: ResultFile) -> AsyncIterator[bytes]:
-        async with self.http.stream(file.data["path"], params=file.data["query"]) as download:
+        async with self.http.open_download(file.data["path"], params=file.data["query"]) as download:
             if download.content_type in {"application/json", "text/html"}:
                 raise PollFailed(f"upstream answered {download.content_type} in place of a result")
             async for chunk in download.chunks:
                 yield chunk
 
-    def file(self, link: str, kind: FileKind) -> ResultFile:
+    def result_file(self, link: str, kind: FileKind) -> ResultFile:
         """A link on the gateway itself is asked for with our key, any other is public."""
         base, parts = self.http.base_url, urlsplit(link)
         bare = link.split("?")[0].split("#")[0]
@@ -118,9 +118,9 @@ class GatewayRelay(Provider):
         if state == "queued":
             return Queued(retry_after=pace)
         if state == "succeeded":
-            return self.succeeded(task.result_urls, operation)
+            return self.succeeded_answer(task.result_urls, operation)
         if state in {"failed", "cancelled", "expired"}:
-            return self.failure(task.error_message, state)
+            return self.failed_answer(task.error_message, state)
         if state is None:
             UNKNOWN_STATES.labels(provider=self.name).inc()
         return Running(progress=task.progress, retry_after=pace)
@@ -132,15 +132,15 @@ class GatewayRelay(Provider):
         answer = await self.http.post_json(path, {}, answer=RelayedTask, purpose="look")
         return STATES.get(answer.body.status) in {"failed", "cancelled"}
 
-    def succeeded(
+    def succeeded_answer(
         self, links: list[Any], operation: Operation, usage: Mapping[str, Any] | None = None
     ) -> Succeeded:
         kind: FileKind = operation.data.get("kind", "video")
         named = [link for link in links if isinstance(link, str) and link.startswith(("http://", "https://"))]
-        return Succeeded(tuple(self.file(link, kind) for link in named), usage=usage or {})
+        return Succeeded(tuple(self.result_file(link, kind) for link in named), usage=usage or {})
 
-    def failure(self, said: str, state: str = "failed") -> Failed:
-        text = self.http.cleaned(said) or "The upstream did not say why."
+    def failed_answer(self, said: str, state: str = "failed") -> Failed:
+        text = self.http.clean_text(said) or "The upstream did not say why."
         if state in {"cancelled", "expired"}:
             return Failed(state, text)
         return Failed("content_policy_violation" if is_moderated(text) else "upstream_error", text)
@@ -150,7 +150,7 @@ def is_moderated(text: str) -> bool:
     return any(word in text.lower() for word in MODERATED_WORDS)
 
 
-def as_refused(error: UpstreamFailed) -> UpstreamError:
+def busy_or_failed(error: UpstreamFailed) -> UpstreamError:
     """A gateway without a free account says so in an HTTP 500; another gateway may have one."""
     return UpstreamBusy(error.message) if NO_ACCOUNT in error.message else error
 
@@ -159,11 +159,11 @@ def file_kind(kind: Kind) -> FileKind:
     return kind if kind in TYPES else "image"  # type: ignore[return-value]
 
 
-def storyboard(request: GenerationRequest) -> str:
+def storyboard_prompt(request: GenerationRequest) -> str:
     """The shots as these gateways read them from a prompt."""
     return " ".join(f"[{shot.seconds:.1f}s]{shot.prompt}" for shot in request.shots)
 
 
-def without(fields: Mapping[str, Any], empty: Collection[Any] = (None, "", ())) -> dict[str, Any]:
+def without_empty(fields: Mapping[str, Any], empty: Collection[Any] = (None, "", ())) -> dict[str, Any]:
     """``fields`` that hold something."""
     return {name: value for name, value in fields.items() if value not in empty and value != []}

@@ -8,16 +8,16 @@ from pydantic import BaseModel, model_validator
 
 from app.errors import UpstreamError
 from app.providers.openai_compatible.answers import Items, Text
-from app.providers.refusals import Meaning, look_error, submit_error
+from app.providers.refusals import ErrorMeaning, poll_error, submit_error
 
 # The reason in ``details`` says more than the status: a wrong key is a plain 400.
-REASONS: Mapping[str, Meaning] = {
+REASONS: Mapping[str, ErrorMeaning] = {
     **dict.fromkeys(("API_KEY_INVALID", "API_KEY_SERVICE_BLOCKED", "API_KEY_IP_ADDRESS_BLOCKED"), "auth"),
     **dict.fromkeys(("API_KEY_HTTP_REFERRER_BLOCKED", "CONSUMER_INVALID", "CONSUMER_SUSPENDED"), "auth"),
     **dict.fromkeys(("SERVICE_DISABLED", "USER_PROJECT_DENIED", "ACCESS_TOKEN_EXPIRED"), "auth"),
     "BILLING_DISABLED": "quota",
 }
-WORDS: Mapping[str, Meaning] = {
+WORDS: Mapping[str, ErrorMeaning] = {
     **dict.fromkeys(("UNAUTHENTICATED", "PERMISSION_DENIED"), "auth"),
     "RESOURCE_EXHAUSTED": "busy",
     **dict.fromkeys(("SAFETY", "PROHIBITED_CONTENT", "BLOCKLIST", "SPII"), "moderated"),
@@ -39,8 +39,8 @@ class GoogleError(BaseModel):
     details: Items = []
 
     @property
-    def meaning(self) -> Meaning | None:
-        for reason in self._all("reason"):
+    def error_meaning(self) -> ErrorMeaning | None:
+        for reason in self._detail_values("reason"):
             if reason in REASONS:
                 return REASONS[reason]
         if SUPPORT_CODE.search(self.message):
@@ -49,15 +49,15 @@ class GoogleError(BaseModel):
         return next((WORDS[word] for word in words if word in WORDS), None)
 
     @property
-    def said(self) -> str:
+    def error_text(self) -> str:
         return self.message or self.status or self.code or "Google did not say why."
 
-    def pace(self, headers: Mapping[str, str]) -> Mapping[str, str]:
+    def with_retry_delay(self, headers: Mapping[str, str]) -> Mapping[str, str]:
         """``headers``, with the wait that Google asks for in the body (``34.4s``)."""
-        delays = [delay.removesuffix("s") for delay in self._all("retryDelay")]
+        delays = [delay.removesuffix("s") for delay in self._detail_values("retryDelay")]
         return {**headers, "retry-after": delays[0]} if delays else headers
 
-    def _all(self, name: str) -> list[str]:
+    def _detail_values(self, name: str) -> list[str]:
         found = [detail.get(name) for detail in self.details if isinstance(detail, dict)]
         return [value for value in found if isinstance(value, str)]
 
@@ -69,19 +69,19 @@ class GoogleAnswer(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _unwrapped(cls, value: Any) -> Any:
+    def _unwrap_list(cls, value: Any) -> Any:
         """Google's front end puts the same error into a list of one."""
         return value[0] if isinstance(value, list) and value else value
 
     @property
-    def explained(self) -> bool:
+    def has_meaning(self) -> bool:
         """Whether the body says more about a refusal than its HTTP status."""
-        return self.error is not None and self.error.meaning is not None
+        return self.error is not None and self.error.error_meaning is not None
 
     def submit_error(self, said: str, *, status: int, headers: Mapping[str, str]) -> UpstreamError:
         error = self.error or GoogleError()
-        return submit_error(error.meaning, said, status=status, headers=error.pace(headers))
+        return submit_error(error.error_meaning, said, status=status, headers=error.with_retry_delay(headers))
 
-    def look_error(self, said: str, *, status: int, headers: Mapping[str, str]) -> UpstreamError:
+    def poll_error(self, said: str, *, status: int, headers: Mapping[str, str]) -> UpstreamError:
         error = self.error or GoogleError()
-        return look_error(error.meaning, said, status=status, headers=error.pace(headers))
+        return poll_error(error.error_meaning, said, status=status, headers=error.with_retry_delay(headers))

@@ -10,8 +10,15 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from app.errors import InvalidRequest, UpstreamRejected
 from app.generation import GenerationRequest, MediaInput, MediaKind, Role
 from app.providers.base import Account
-from app.providers.inputs import as_data_uri, check, passed_on, refuse, refuse_unsaid, whole_seconds
-from app.providers.sizes import pixels, ratio_of, tier_of
+from app.providers.inputs import (
+    as_data_uri,
+    check_request,
+    extra_fields,
+    refuse_fields,
+    refuse_unsupported,
+    whole_seconds,
+)
+from app.providers.sizes import nearest_ratio, nearest_tier, parse_size
 
 VIDEO: frozenset[MediaKind] = frozenset({"video"})
 IMAGE: frozenset[MediaKind] = frozenset({"image"})
@@ -29,7 +36,7 @@ Length = Literal["number", "text", "suffixed"]
 
 
 @dataclass(frozen=True, slots=True)
-class Family:
+class ModelFamily:
     """How one family of models names what we can say. ``start`` is how its models' names begin."""
 
     start: tuple[str, ...] = ()
@@ -61,7 +68,7 @@ class Family:
         return frozenset(self.fields) | frozenset(self.lists)
 
 
-class Described(BaseModel):
+class ModelDescription(BaseModel):
     """``account.options["models"][name]``: what the operator knows of a model that no table names."""
 
     model_config = ConfigDict(extra="forbid")
@@ -74,68 +81,68 @@ class Described(BaseModel):
     tiers: dict[str, int] | None = None
 
 
-def described(account: Account) -> dict[str, Described]:
+def read_descriptions(account: Account) -> dict[str, ModelDescription]:
     """What the operator says of models. Raises ``InvalidRequest`` for what can't be read."""
     told = account.options.get("models", {})
     try:
-        return {name: Described.model_validate(one) for name, one in dict(told).items()}
+        return {name: ModelDescription.model_validate(one) for name, one in dict(told).items()}
     except (ValidationError, TypeError, ValueError) as error:
         raise InvalidRequest("options.models can't be read", param="options.models") from error
 
 
-Known = TypeVar("Known", bound=Family)
+Known = TypeVar("Known", bound=ModelFamily)
 
 
-def with_description(family: Known, told: Described | None) -> Known:
+def apply_description(family: Known, told: ModelDescription | None) -> Known:
     return replace(family, **told.model_dump(exclude_none=True)) if told else family
 
 
-def input_of(request: GenerationRequest, family: Family) -> dict[str, Any]:
+def model_input(request: GenerationRequest, family: ModelFamily) -> dict[str, Any]:
     """The model's own input. Raises ``UpstreamRejected`` for what has no field there."""
-    check(request, family.roles, kinds=family.kinds)
-    refuse_unsaid(request, *family.lacks, *(("seconds", "shots") if request.kind == "image" else ()))
+    check_request(request, family.roles, kinds=family.kinds)
+    refuse_unsupported(request, *family.lacks, *(("seconds", "shots") if request.kind == "image" else ()))
     told: dict[str, Any] = {
         "prompt": request.prompt or None,
         "negative_prompt": request.negative_prompt,
         "seed": request.seed,
-        "duration": _length(whole_seconds(request), family),
+        "duration": _seconds_field(whole_seconds(request), family),
     }
-    told |= _shape(request, family) | _shots(request, family) | _media(request, family)
+    told |= _size_fields(request, family) | _shot_fields(request, family) | _media_fields(request, family)
     reserved = RESERVED | set(family.fields.values()) | set(family.lists.values()) | {family.tier_field}
-    extra = passed_on(request, reserved, sound=family.sound)
+    extra = extra_fields(request, reserved, sound=family.sound)
     return extra | {name: value for name, value in told.items() if value is not None}
 
 
-def _length(seconds: int | None, family: Family) -> int | str | None:
+def _seconds_field(seconds: int | None, family: ModelFamily) -> int | str | None:
     if seconds is None or family.length == "number":
         return seconds
     return f"{seconds}s" if family.length == "suffixed" else str(seconds)
 
 
-def _shape(request: GenerationRequest, family: Family) -> dict[str, Any]:
+def _size_fields(request: GenerationRequest, family: ModelFamily) -> dict[str, Any]:
     if family.size_field and request.size and not request.aspect_ratio:
-        width, height = pixels(request.size)
+        width, height = parse_size(request.size)
         return {family.size_field: {"width": width, "height": height}}
     if not family.ratios:
-        refuse(request, "aspect_ratio")
+        refuse_fields(request, "aspect_ratio")
     # A model without tiers makes every size in one quality: its ratio is all that can be told of a size.
     if not family.tiers:
-        refuse(request, "resolution")
-    tier = tier_of(request, family.tiers) if family.tiers else None
+        refuse_fields(request, "resolution")
+    tier = nearest_tier(request, family.tiers) if family.tiers else None
     return {
-        "aspect_ratio": ratio_of(request, family.ratios) if family.ratios else None,
+        "aspect_ratio": nearest_ratio(request, family.ratios) if family.ratios else None,
         family.tier_field: family.tier_words.get(tier, tier) if tier else None,
     }
 
 
-def _shots(request: GenerationRequest, family: Family) -> dict[str, Any]:
+def _shot_fields(request: GenerationRequest, family: ModelFamily) -> dict[str, Any]:
     if not request.shots:
         return {}
     if not family.shots:
         raise UpstreamRejected(f"{request.model} takes no storyboard", param="shots")
     if any(shot.seconds != int(shot.seconds) for shot in request.shots):
         raise UpstreamRejected("a shot must last whole seconds", param="shots")
-    whole = _length(sum(int(shot.seconds) for shot in request.shots), family)
+    whole = _seconds_field(sum(int(shot.seconds) for shot in request.shots), family)
     if family.shots == "text":
         parts = [{"prompt": shot.prompt, "duration": int(shot.seconds)} for shot in request.shots]
         return {"multi_prompt": json.dumps(parts, ensure_ascii=False), "duration": whole}
@@ -143,7 +150,7 @@ def _shots(request: GenerationRequest, family: Family) -> dict[str, Any]:
     return {"multi_prompt": listed, "prompt": None, "duration": whole}
 
 
-def _media(request: GenerationRequest, family: Family) -> dict[str, Any]:
+def _media_fields(request: GenerationRequest, family: ModelFamily) -> dict[str, Any]:
     frames, references = (
         request.media_with("first_frame", "last_frame"),
         request.media_with("reference_image"),
@@ -152,11 +159,11 @@ def _media(request: GenerationRequest, family: Family) -> dict[str, Any]:
         raise UpstreamRejected("frames and reference images can't go together", param="reference_image")
     told: dict[str, Any] = {}
     for item in request.media:
-        _add(told, item, family)
+        _add_input(told, item, family)
     return told
 
 
-def _add(told: dict[str, Any], item: MediaInput, family: Family) -> None:
+def _add_input(told: dict[str, Any], item: MediaInput, family: ModelFamily) -> None:
     single = family.fields.get(item.role)
     if single and single not in told:
         told[single] = as_data_uri(item)

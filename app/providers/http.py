@@ -10,37 +10,37 @@ import httpx2
 
 from app.errors import OutboundRefused, PollFailed, UpstreamError
 from app.providers.http_errors import (
-    Complaint,
-    clean,
-    complaint_in,
-    look_refused,
-    parsed,
+    ErrorDetail,
+    clean_text,
+    parse_json,
+    poll_refused,
+    read_error,
     submit_refused,
 )
 from app.providers.http_messages import (
-    Answer,
     Body,
-    Download,
     FormFile,
     OpenStream,
-    Raw,
-    Timeouts,
-    length_of,
-    validated,
+    RawAnswer,
+    ResultDownload,
+    UpstreamAnswer,
+    UpstreamTimeouts,
+    content_length,
+    validate_body,
 )
-from app.providers.no_answer import connection_failed
+from app.providers.no_answer import connection_error
 
 __all__ = [
-    "Answer",
     "Body",
-    "Download",
     "FormFile",
     "OpenStream",
     "Purpose",
     "Query",
+    "ResultDownload",
     "Signer",
-    "Timeouts",
+    "UpstreamAnswer",
     "UpstreamClient",
+    "UpstreamTimeouts",
 ]
 
 Purpose = Literal["submit", "look"]
@@ -58,7 +58,7 @@ SLOWEST_UPLOAD = 100_000
 NOT_ANSWERED = (httpx2.RequestError, httpx2.InvalidURL, httpx2.StreamError, TimeoutError, OutboundRefused)
 
 
-class _Borrowed(httpx2.AsyncBaseTransport):
+class _SharedTransport(httpx2.AsyncBaseTransport):
     """Lets a client be closed while the transport, which others may share, stays open."""
 
     def __init__(self, transport: httpx2.AsyncBaseTransport) -> None:
@@ -82,23 +82,23 @@ class UpstreamClient:
         *,
         base_url: str,
         headers: Mapping[str, str],
-        timeouts: Timeouts | None = None,
+        timeouts: UpstreamTimeouts | None = None,
     ) -> None:
         self.base_url = base_url.rstrip("/")
-        self.timeouts = timeouts or Timeouts()
+        self.timeouts = timeouts or UpstreamTimeouts()
         self.json_limit = JSON_LIMIT
         """In bytes; raised by providers of vendors that put whole videos into their JSON."""
         self._transport = transport
         self._headers = dict(headers)
         # Proxy and .netrc variables of the environment could send the credential somewhere else.
         self._client = httpx2.AsyncClient(
-            transport=_Borrowed(transport), trust_env=False, follow_redirects=False
+            transport=_SharedTransport(transport), trust_env=False, follow_redirects=False
         )
 
     async def aclose(self) -> None:
         await self._client.aclose()
 
-    def sibling(self, base_url: str) -> "UpstreamClient":
+    def client_for(self, base_url: str) -> "UpstreamClient":
         """A client for another origin of the same vendor, which gets none of our headers. Close it yourself."""
         return UpstreamClient(self._transport, base_url=base_url, headers={}, timeouts=self.timeouts)
 
@@ -114,18 +114,18 @@ class UpstreamClient:
         params: Query | None = None,
         sign: Signer | None = None,
         even_if: Callable[[Body], bool] | None = None,
-    ) -> Answer[Body]:
+    ) -> UpstreamAnswer[Body]:
         """POST ``body`` as JSON; ``timeout`` in seconds. ``purpose="look"`` is for vendors that poll by POST.
 
         ``even_if`` as for ``get``: for vendors whose own error codes say more than the HTTP status.
         """
-        request = self._request(
+        request = self._build_request(
             "POST", path, headers=headers, purpose=purpose, timeout=timeout, json=dict(body), params=params
         )
         if sign:
             request.headers.update(sign(request))
-        raw = await self._send(request, purpose, headers)
-        return self._read(raw, answer, purpose=purpose, headers=headers, even_if=even_if)
+        raw = await self._send_request(request, purpose, headers)
+        return self._parse_answer(raw, answer, purpose=purpose, headers=headers, even_if=even_if)
 
     async def post_form(
         self,
@@ -137,16 +137,16 @@ class UpstreamClient:
         headers: Mapping[str, str] | None = None,
         timeout: float | None = None,
         even_if: Callable[[Body], bool] | None = None,
-    ) -> Answer[Body]:
+    ) -> UpstreamAnswer[Body]:
         """POST a multipart form; ``timeout`` in seconds, on top of the time its bytes need."""
         parts = [(file.name, (file.filename, file.content, file.content_type)) for file in files]
         size = sum(len(file.content) for file in files)
         timeout = (timeout or self.timeouts.submit) + size / SLOWEST_UPLOAD
-        request = self._request(
+        request = self._build_request(
             "POST", path, headers=headers, purpose="submit", timeout=timeout, data=dict(fields), files=parts
         )
-        raw = await self._send(request, "submit", headers)
-        return self._read(raw, answer, purpose="submit", headers=headers, even_if=even_if)
+        raw = await self._send_request(request, "submit", headers)
+        return self._parse_answer(raw, answer, purpose="submit", headers=headers, even_if=even_if)
 
     async def post_stream(
         self,
@@ -161,17 +161,17 @@ class UpstreamClient:
         Raises like a submit until the answer has begun; reading it raises ``PollFailed``, also when
         nothing comes for ``silence`` seconds.
         """
-        request = self._request(
+        request = self._build_request(
             "POST", path, headers=headers, purpose="submit", timeout=silence, json=dict(body)
         )
         try:
             async with asyncio.timeout(2 * self.timeouts.connect + self.timeouts.submit):
-                response = await self._open(request, purpose="submit")
+                response = await self._open_response(request, purpose="submit")
                 if not response.is_success:
-                    raise self._refused(await self._drain(response, "submit"), "submit", headers)
+                    raise self._error_from(await self._read_body(response, "submit"), "submit", headers)
         except TimeoutError as error:
-            raise connection_failed(error, submits=True) from error
-        return OpenStream(response.headers, _chunks(response), response.aclose)
+            raise connection_error(error, submits=True) from error
+        return OpenStream(response.headers, _body_chunks(response), response.aclose)
 
     async def get(
         self,
@@ -181,44 +181,46 @@ class UpstreamClient:
         params: Query | None = None,
         headers: Mapping[str, str] | None = None,
         even_if: Callable[[Body], bool] | None = None,
-    ) -> Answer[Body]:
+    ) -> UpstreamAnswer[Body]:
         """Look at ``path``. An error status whose body parses and for which ``even_if`` holds is an answer."""
-        request = self._request("GET", path, headers=headers, purpose="look", params=params)
-        raw = await self._send(request, "look", headers)
-        return self._read(raw, answer, purpose="look", headers=headers, even_if=even_if)
+        request = self._build_request("GET", path, headers=headers, purpose="look", params=params)
+        raw = await self._send_request(request, "look", headers)
+        return self._parse_answer(raw, answer, purpose="look", headers=headers, even_if=even_if)
 
-    async def knock(self, path: str, *, headers: Mapping[str, str] | None = None, bare: bool = False) -> int:
+    async def probe_status(
+        self, path: str, *, headers: Mapping[str, str] | None = None, bare: bool = False
+    ) -> int:
         """GET ``path`` and say with which status it was answered; ``bare`` without any of our headers. Raises
         ``PollFailed`` when nobody answered."""
-        request = self._request("GET", path, headers=headers, purpose="look")
+        request = self._build_request("GET", path, headers=headers, purpose="look")
         if bare:
             for name in (*self._headers, *(headers or {})):
                 request.headers.pop(name, None)
-        response = await self._open(request, purpose="look")
+        response = await self._open_response(request, purpose="look")
         await response.aclose()
         return response.status_code
 
     async def delete(self, path: str, *, headers: Mapping[str, str] | None = None) -> bool:
         """DELETE ``path``; True for any 2xx, False for a plain no. Raises like a look."""
-        return await self._agreed("DELETE", path, headers)
+        return await self._send_bodyless("DELETE", path, headers)
 
     async def put(self, path: str, *, headers: Mapping[str, str] | None = None) -> bool:
         """PUT ``path`` without a body; answers as ``delete`` does."""
-        return await self._agreed("PUT", path, headers)
+        return await self._send_bodyless("PUT", path, headers)
 
-    async def _agreed(self, method: str, path: str, headers: Mapping[str, str] | None) -> bool:
-        request = self._request(method, path, headers=headers, purpose="look")
-        raw = await self._send(request, "look", headers)
+    async def _send_bodyless(self, method: str, path: str, headers: Mapping[str, str] | None) -> bool:
+        request = self._build_request(method, path, headers=headers, purpose="look")
+        raw = await self._send_request(request, "look", headers)
         if raw.status in PLAIN_NO:
             return False
         if not 200 <= raw.status < 300:
-            raise self._refused(raw, "look", headers)
+            raise self._error_from(raw, "look", headers)
         return True
 
     @asynccontextmanager
-    async def stream(
+    async def open_download(
         self, path: str, *, params: Query | None = None, headers: Mapping[str, str] | None = None
-    ) -> AsyncIterator[Download]:
+    ) -> AsyncIterator[ResultDownload]:
         """Open ``path`` to read its bytes. Raises like a look, while opening and while reading.
 
         Redirects are followed, three at most, as gateways keep results at a CDN; our headers go along
@@ -226,46 +228,46 @@ class UpstreamClient:
         """
         # Compressed, a small answer could grow without measure here, and a length would not be the length.
         wanted = {**(headers or {}), "Accept-Encoding": "identity", "Accept": "*/*"}
-        request = self._request("GET", path, headers=wanted, purpose="look", params=params)
-        response = await self._open_download(request, headers)
+        request = self._build_request("GET", path, headers=wanted, purpose="look", params=params)
+        response = await self._follow_redirects(request, headers)
         try:
-            yield Download(
+            yield ResultDownload(
                 content_type=response.headers.get("content-type", "").split(";")[0].strip().lower(),
-                length=length_of(response.headers),
-                chunks=_chunks(response),
+                length=content_length(response.headers),
+                chunks=_body_chunks(response),
             )
         finally:
             await response.aclose()
 
-    async def _open_download(
+    async def _follow_redirects(
         self, request: httpx2.Request, headers: Mapping[str, str] | None
     ) -> httpx2.Response:
         for _ in range(MOST_REDIRECTS + 1):
-            response = await self._open(request, purpose="look")
+            response = await self._open_response(request, purpose="look")
             if response.is_success:
                 return response
             location = response.headers.get("location")
             if response.status_code not in REDIRECTS or not location:
-                raise self._refused(await self._drain(response, "look"), "look", headers)
+                raise self._error_from(await self._read_body(response, "look"), "look", headers)
             await response.aclose()
-            request = self._redirected(request, location)
+            request = self._redirect_request(request, location)
         raise PollFailed("upstream redirects a result in circles")
 
-    def _redirected(self, request: httpx2.Request, location: str) -> httpx2.Request:
+    def _redirect_request(self, request: httpx2.Request, location: str) -> httpx2.Request:
         try:
             url = request.url.join(location)
         except httpx2.InvalidURL as error:
             raise PollFailed("upstream redirects a result to an address that can't be read") from error
         if url.scheme not in {"http", "https"} or (request.url.scheme == "https" and url.scheme == "http"):
             raise PollFailed("upstream redirects a result to an address that is not safe")
-        ours = _origin(url) == _origin(httpx2.URL(self.base_url))
+        ours = _origin_of(url) == _origin_of(httpx2.URL(self.base_url))
         headers = dict(request.headers) if ours else {"Accept": "*/*", "Accept-Encoding": "identity"}
         headers.pop("host", None)
         return self._client.build_request(
-            "GET", url, headers=headers, timeout=self._timeout(self.timeouts.poll)
+            "GET", url, headers=headers, timeout=self._request_timeout(self.timeouts.poll)
         )
 
-    def _request(
+    def _build_request(
         self,
         method: str,
         path: str,
@@ -285,10 +287,14 @@ class UpstreamClient:
         # A pasted key may hold any character; as bytes the upstream refuses it, as text we would crash.
         encoded = [(name.encode(), value.encode()) for name, value in merged.items()]
         return self._client.build_request(
-            method, self.url(path), headers=encoded, timeout=self._timeout(seconds), **content
+            method,
+            self.absolute_url(path),
+            headers=encoded,
+            timeout=self._request_timeout(seconds),
+            **content,
         )
 
-    def url(self, path: str) -> str:
+    def absolute_url(self, path: str) -> str:
         """``path`` joined to the configured origin. Raises ``ValueError`` for anything but a plain path,
         as an address in its place would take the credential along."""
         if not re.fullmatch(r"/[A-Za-z0-9\-._~%!$&'()*+,;=:@/]*", path):
@@ -297,28 +303,28 @@ class UpstreamClient:
             raise ValueError("a provider asked for a path that leads elsewhere")
         return self.base_url + path
 
-    def _timeout(self, seconds: float) -> httpx2.Timeout:
+    def _request_timeout(self, seconds: float) -> httpx2.Timeout:
         connect = self.timeouts.connect
         return httpx2.Timeout(connect=connect, pool=connect, read=seconds, write=seconds)
 
-    async def _send(
+    async def _send_request(
         self, request: httpx2.Request, purpose: Purpose, headers: Mapping[str, str] | None
-    ) -> Raw:
+    ) -> RawAnswer:
         # A server that drips one byte a second never meets a read timeout; this one counts the whole call.
         allowed = 2 * self.timeouts.connect + float(request.extensions["timeout"]["read"])
         try:
             async with asyncio.timeout(allowed):
-                return await self._drain(await self._open(request, purpose=purpose), purpose)
+                return await self._read_body(await self._open_response(request, purpose=purpose), purpose)
         except TimeoutError as error:
-            raise connection_failed(error, submits=purpose == "submit") from error
+            raise connection_error(error, submits=purpose == "submit") from error
 
-    async def _open(self, request: httpx2.Request, *, purpose: Purpose) -> httpx2.Response:
+    async def _open_response(self, request: httpx2.Request, *, purpose: Purpose) -> httpx2.Response:
         try:
             return await self._client.send(request, stream=True)
         except NOT_ANSWERED as error:
-            raise connection_failed(error, submits=purpose == "submit") from error
+            raise connection_error(error, submits=purpose == "submit") from error
 
-    async def _drain(self, response: httpx2.Response, purpose: Purpose) -> Raw:
+    async def _read_body(self, response: httpx2.Response, purpose: Purpose) -> RawAnswer:
         content = bytearray()
         try:
             async for chunk in response.aiter_bytes():
@@ -326,45 +332,47 @@ class UpstreamClient:
                 if len(content) > self.json_limit:
                     raise httpx2.RemoteProtocolError("answer too long")
         except (httpx2.RequestError, httpx2.StreamError) as error:
-            raise connection_failed(error, submits=purpose == "submit") from error
+            raise connection_error(error, submits=purpose == "submit") from error
         finally:
             await response.aclose()
-        return Raw(response.status_code, response.headers, bytes(content))
+        return RawAnswer(response.status_code, response.headers, bytes(content))
 
-    def cleaned(self, text: str, headers: Mapping[str, str] | None = None) -> str:
+    def clean_text(self, text: str, headers: Mapping[str, str] | None = None) -> str:
         """``text`` of an upstream without our secrets, control characters and length."""
-        return clean(text, _secrets([*self._headers.values(), *(headers or {}).values()]))
+        return clean_text(text, _secret_words([*self._headers.values(), *(headers or {}).values()]))
 
-    def _read(
+    def _parse_answer(
         self,
-        raw: Raw,
+        raw: RawAnswer,
         answer: type[Body],
         *,
         purpose: Purpose,
         headers: Mapping[str, str] | None,
         even_if: Callable[[Body], bool] | None = None,
-    ) -> Answer[Body]:
-        body = validated(answer, raw.content)
+    ) -> UpstreamAnswer[Body]:
+        body = validate_body(answer, raw.content)
         if raw.status >= 400 and body is not None and even_if and even_if(body):
-            return Answer(raw.status, raw.headers, body)
+            return UpstreamAnswer(raw.status, raw.headers, body)
         if not 200 <= raw.status < 300:
-            raise self._refused(raw, purpose, headers)
+            raise self._error_from(raw, purpose, headers)
         if body is None:
             # 2xx that can't be read: the work may well be done and billed.
-            raise connection_failed(ValueError("unreadable answer"), submits=purpose == "submit")
-        return Answer(raw.status, raw.headers, body)
+            raise connection_error(ValueError("unreadable answer"), submits=purpose == "submit")
+        return UpstreamAnswer(raw.status, raw.headers, body)
 
-    def _refused(self, raw: Raw, purpose: Purpose, headers: Mapping[str, str] | None) -> UpstreamError:
-        said = complaint_in(parsed(raw.content))
+    def _error_from(
+        self, raw: RawAnswer, purpose: Purpose, headers: Mapping[str, str] | None
+    ) -> UpstreamError:
+        said = read_error(parse_json(raw.content))
         if said:
-            secrets = _secrets([*self._headers.values(), *(headers or {}).values()])
-            param = clean(said.param, secrets) if said.param else None
-            said = Complaint(clean(said.message, secrets), code=said.code, param=param)
-        refused = submit_refused if purpose == "submit" else look_refused
+            secrets = _secret_words([*self._headers.values(), *(headers or {}).values()])
+            param = clean_text(said.param, secrets) if said.param else None
+            said = ErrorDetail(clean_text(said.message, secrets), code=said.code, param=param)
+        refused = submit_refused if purpose == "submit" else poll_refused
         return refused(raw.status, raw.headers, said)
 
 
-async def _chunks(response: httpx2.Response) -> AsyncIterator[bytes]:
+async def _body_chunks(response: httpx2.Response) -> AsyncIterator[bytes]:
     try:
         async for chunk in response.aiter_bytes():
             yield chunk
@@ -372,11 +380,11 @@ async def _chunks(response: httpx2.Response) -> AsyncIterator[bytes]:
         raise PollFailed(f"a result broke off ({type(error).__name__})") from error
 
 
-def _secrets(values: Iterable[str]) -> list[str]:
+def _secret_words(values: Iterable[str]) -> list[str]:
     """Header values and the last word of each (``Bearer …``), longest first; short words prove nothing."""
     words = {value.strip() for value in values} | {value.split()[-1] for value in values if value.split()}
     return sorted((word for word in words if len(word) >= 8), key=len, reverse=True)
 
 
-def _origin(url: httpx2.URL) -> tuple[str, str, int | None]:
+def _origin_of(url: httpx2.URL) -> tuple[str, str, int | None]:
     return url.scheme, url.host, url.port

@@ -39,7 +39,7 @@ MODERATION_PARTS = ("moderation", "content_policy", "content_filter", "sensitive
 
 
 @dataclass(frozen=True, slots=True)
-class Complaint:
+class ErrorDetail:
     """What an upstream says went wrong, in whichever of the usual forms it says it."""
 
     message: str
@@ -47,7 +47,7 @@ class Complaint:
     param: str | None = None
 
     @property
-    def moderated(self) -> bool:
+    def is_moderated(self) -> bool:
         code = self.code.lower()
         return code in MODERATION_CODES or any(part in code for part in MODERATION_PARTS)
 
@@ -61,27 +61,27 @@ class Complaint:
         return self.code.lower() in QUOTA_CODES
 
 
-def complaint_in(body: Any) -> Complaint | None:
+def read_error(body: Any) -> ErrorDetail | None:
     """Read ``{"error": {…}}``, ``{"error": "text"}``, ``{"message": …}`` or ``{"detail": …}``; else None."""
     if not isinstance(body, dict):
         return None
     inner = body.get("error") or body
     if isinstance(inner, str):
-        return Complaint(inner, code=_text(body.get("code")))
+        return ErrorDetail(inner, code=_text_of(body.get("code")))
     if not isinstance(inner, dict):
         return None
-    code, detail = _text(inner.get("code")) or _text(inner.get("type")), inner.get("detail")
+    code, detail = _text_of(inner.get("code")) or _text_of(inner.get("type")), inner.get("detail")
     if isinstance(detail, list) and detail and isinstance(detail[0], dict):  # FastAPI's own 422
         where = detail[0].get("loc")
         param = str(where[-1]) if isinstance(where, list) and where else None
-        return Complaint(_text(detail[0].get("msg")), code=code, param=param)
-    message = _text(inner.get("message")) or _text(detail)
+        return ErrorDetail(_text_of(detail[0].get("msg")), code=code, param=param)
+    message = _text_of(inner.get("message")) or _text_of(detail)
     if not message and not code:
         return None
-    return Complaint(message or code, code=code, param=_text(inner.get("param")) or None)
+    return ErrorDetail(message or code, code=code, param=_text_of(inner.get("param")) or None)
 
 
-def parsed(content: bytes) -> Any:
+def parse_json(content: bytes) -> Any:
     """The JSON in ``content``, or None when there is none."""
     try:
         return json.loads(content)
@@ -89,7 +89,7 @@ def parsed(content: bytes) -> Any:
         return None
 
 
-def clean(text: str, secrets: Iterable[str]) -> str:
+def clean_text(text: str, secrets: Iterable[str]) -> str:
     """``text`` without our secrets, control characters and length: vendors echo keys in their refusals."""
     for secret in secrets:
         text = text.replace(secret, "[secret]")
@@ -99,27 +99,27 @@ def clean(text: str, secrets: Iterable[str]) -> str:
 
 def retry_after_of(headers: Mapping[str, str]) -> float | None:
     """Seconds from ``retry-after-ms`` or ``Retry-After`` (seconds or a date), 0 to 3600; None for nonsense."""
-    milliseconds = _number(headers.get("retry-after-ms"))
+    milliseconds = _number_of(headers.get("retry-after-ms"))
     if milliseconds is not None:
         return min(milliseconds / 1000, LONGEST_RETRY_AFTER)
     text = headers.get("retry-after", "")
-    seconds = _number(text)
+    seconds = _number_of(text)
     if seconds is None and ":" in text:
         seconds = _seconds_until(text)
     return None if seconds is None else min(seconds, LONGEST_RETRY_AFTER)
 
 
-def submit_refused(status: int, headers: Mapping[str, str], complaint: Complaint | None) -> UpstreamError:
+def submit_refused(status: int, headers: Mapping[str, str], complaint: ErrorDetail | None) -> UpstreamError:
     """The error for an answer that is not 2xx to a request that starts work."""
-    said = complaint or Complaint(f"HTTP {status} without a readable error")
+    said = complaint or ErrorDetail(f"HTTP {status} without a readable error")
     text, retry_after = f"upstream answered {status}: {said.message}", retry_after_of(headers)
     if status < 400:
-        return _redirected(status)
+        return _redirect_error(status)
     if status < 500 and (status == 402 or said.out_of_money):
         return UpstreamQuotaExhausted(text, retry_after=retry_after)
     if status in {425, 429, 503}:
         return UpstreamBusy(text, retry_after=retry_after)
-    if status < 500 and said.moderated:
+    if status < 500 and said.is_moderated:
         return UpstreamModerated(text, param=said.param)
     if (status in {403, 404} and said.about_model) or (status == 400 and said.code == "model_not_found"):
         return UpstreamModelForbidden(text)
@@ -136,7 +136,7 @@ def submit_refused(status: int, headers: Mapping[str, str], complaint: Complaint
     return UpstreamFailed(text)
 
 
-def look_refused(status: int, headers: Mapping[str, str], complaint: Complaint | None) -> UpstreamError:
+def poll_refused(status: int, headers: Mapping[str, str], complaint: ErrorDetail | None) -> UpstreamError:
     """The error for an answer that is not 2xx to a request that only asks: nothing of it ends a task."""
     said = complaint.message if complaint else "no readable error"
     text, retry_after = f"upstream answered {status}: {said}", retry_after_of(headers)
@@ -147,7 +147,7 @@ def look_refused(status: int, headers: Mapping[str, str], complaint: Complaint |
     return PollFailed(text, retry_after=retry_after)
 
 
-def _redirected(status: int) -> UpstreamError:
+def _redirect_error(status: int) -> UpstreamError:
     if status in {301, 302, 307, 308}:
         return UpstreamFailed(
             f"upstream answered {status}: it lives at another address, correct the base URL"
@@ -156,11 +156,11 @@ def _redirected(status: int) -> UpstreamError:
     return OutcomeUnknown(f"upstream answered {status}, which is neither a yes nor a no")
 
 
-def _text(value: Any) -> str:
+def _text_of(value: Any) -> str:
     return str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
 
 
-def _number(text: str | None) -> float | None:
+def _number_of(text: str | None) -> float | None:
     return float(text) if text and re.fullmatch(r"\s*\d{1,18}(\.\d{1,9})?\s*", text, re.ASCII) else None
 
 

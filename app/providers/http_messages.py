@@ -10,7 +10,7 @@ Body = TypeVar("Body", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
-class Timeouts:
+class UpstreamTimeouts:
     """Seconds: to connect (and to wait for a free connection), for the answer to a submit, to a look."""
 
     connect: float = 5.0
@@ -19,7 +19,7 @@ class Timeouts:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer(Generic[Body]):
+class UpstreamAnswer(Generic[Body]):
     """What an upstream answered, as far as we read it."""
 
     status: int
@@ -39,7 +39,7 @@ class FormFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Download:
+class ResultDownload:
     """A body that is being read; ``length`` in bytes when the upstream said it."""
 
     content_type: str
@@ -57,7 +57,7 @@ class OpenStream:
 
 
 @dataclass(frozen=True, slots=True)
-class Raw:
+class RawAnswer:
     """An answer with any status, read to its end."""
 
     status: int
@@ -65,7 +65,7 @@ class Raw:
     content: bytes
 
 
-def validated(answer: type[Body], content: bytes) -> Body | None:
+def validate_body(answer: type[Body], content: bytes) -> Body | None:
     """An empty body reads as ``{}``: some vendors answer 202 with nothing while a job runs."""
     try:
         return answer.model_validate_json(content.strip() or b"{}")
@@ -73,6 +73,6 @@ def validated(answer: type[Body], content: bytes) -> Body | None:
         return None
 
 
-def length_of(headers: Mapping[str, str]) -> int | None:
+def content_length(headers: Mapping[str, str]) -> int | None:
     text = headers.get("content-length", "")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None

@@ -11,7 +11,7 @@ VIDEO: frozenset[str] = frozenset({"video"})
 GENERATE: frozenset[Action] = frozenset({"generate"})
 
 
-def check(
+def check_request(
     request: GenerationRequest,
     roles: Collection[Role],
     *,
@@ -28,16 +28,16 @@ def check(
             raise UpstreamRejected(f"{request.model} takes no {item.role}", param=item.role)
 
 
-def refuse(request: GenerationRequest, *fields: str) -> None:
+def refuse_fields(request: GenerationRequest, *fields: str) -> None:
     """Refuse the wishes in ``fields`` that the client made and the vendor has no word for."""
     for name in fields:
         if getattr(request, name) not in (None, "", ()):
             raise UpstreamRejected(f"{request.model} has no {name}", param=name)
 
 
-def refuse_unsaid(request: GenerationRequest, *also: str) -> None:
+def refuse_unsupported(request: GenerationRequest, *also: str) -> None:
     """``refuse`` of what hardly any vendor has a word for, and of ``also``; no watermark is what they all make."""
-    refuse(request, "style", "characters", *also)
+    refuse_fields(request, "style", "characters", *also)
     if request.watermark:
         raise UpstreamRejected(f"{request.model} has no watermark", param="watermark")
 
@@ -53,18 +53,18 @@ def at_most(request: GenerationRequest, role: Role, number: int) -> tuple[MediaI
 def as_data_uri(item: MediaInput) -> str:
     """The input itself as a ``data:`` address, else where the client said it lies."""
     if item.content is None:
-        return public_address(item)
+        return public_url(item)
     return f"data:{item.content_type};base64,{base64.b64encode(item.content).decode()}"
 
 
 def as_base64(item: MediaInput) -> str:
     """The input itself as bare base64, else where the client said it lies."""
     if item.content is None:
-        return public_address(item)
+        return public_url(item)
     return base64.b64encode(item.content).decode()
 
 
-def public_address(item: MediaInput) -> str:
+def public_url(item: MediaInput) -> str:
     """For vendors that take nothing but addresses. Raises ``UpstreamRejected`` without one."""
     if not item.url:
         raise UpstreamRejected(f"this upstream takes a {item.role} only as a public address", param=item.role)
@@ -81,7 +81,7 @@ def whole_seconds(request: GenerationRequest) -> int | None:
     return int(request.seconds)
 
 
-def passed_on(request: GenerationRequest, reserved: Collection[str], *, sound: str = "") -> dict[str, Any]:
+def extra_fields(request: GenerationRequest, reserved: Collection[str], *, sound: str = "") -> dict[str, Any]:
     """``extra`` without the fields that choose the model, the account, the price or the inputs.
 
     ``sound`` is the vendor's field for whether a video is to be heard; without one such a wish is refused.

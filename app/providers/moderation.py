@@ -6,5 +6,5 @@ WORDS = (
 )  # fmt: skip
 
 
-def sounds_moderated(sentence: str) -> bool:
+def mentions_moderation(sentence: str) -> bool:
     return any(word in sentence.lower() for word in WORDS)

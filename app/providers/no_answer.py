@@ -6,7 +6,7 @@ import socket
 import httpx2
 
 from app.errors import (
-    LocalFault,
+    LocalConnectionsExhausted,
     NetworkDown,
     OutboundRefused,
     OutcomeUnknown,
@@ -32,29 +32,29 @@ EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADD
 NO_WAY_OUT = {errno.ENETDOWN, errno.ENETUNREACH}
 
 
-def connection_failed(error: Exception, *, submits: bool) -> UpstreamError:
+def connection_error(error: Exception, *, submits: bool) -> UpstreamError:
     """The error for a request without an answer; names the kind of failure, never an address."""
     kind = type(error).__name__
     if not submits:
         return PollFailed(f"no answer from the upstream ({kind})")
     if isinstance(error, NEVER_SENT):
-        return unreachable(error)
+        return unreachable_error(error)
     # From the first written byte on, a silence proves nothing: the upstream may have the whole request.
     return OutcomeUnknown(f"sent, but no answer came from the upstream ({kind})")
 
 
-def unreachable(error: Exception) -> UpstreamUnreachable:
+def unreachable_error(error: Exception) -> UpstreamUnreachable:
     """The error for a request that never left: whether the reason lies there, here, or on the way out."""
-    kind, root = type(error).__name__, _root(error)
+    kind, root = type(error).__name__, _root_cause(error)
     if isinstance(error, httpx2.PoolTimeout) or (isinstance(root, OSError) and root.errno in EXHAUSTED):
-        return LocalFault(f"no connection could be made here ({kind})")
+        return LocalConnectionsExhausted(f"no connection could be made here ({kind})")
     unresolved = isinstance(root, socket.gaierror) and root.errno == socket.EAI_AGAIN
     if unresolved or (isinstance(root, OSError) and root.errno in NO_WAY_OUT):
         return NetworkDown(f"no way leads to the upstream ({kind})")
     return UpstreamUnreachable(f"the upstream can't be reached ({kind})")
 
 
-def _root(error: BaseException) -> BaseException:
+def _root_cause(error: BaseException) -> BaseException:
     """What it all began with."""
     while (cause := error.__cause__ or error.__context__) is not None:
         error = cause

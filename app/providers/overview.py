@@ -7,7 +7,7 @@ import httpx2
 
 from app.providers import registry
 from app.providers.base import Capabilities
-from app.providers.samples import MODELS, sample
+from app.providers.samples import MODELS, sample_account
 
 HEADINGS = (
     "provider",
@@ -23,7 +23,7 @@ HEADINGS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Overview:
+class ProviderOverview:
     """One provider, over the models that stand for it. ``asks_again``: ``recover`` can learn what became of
     a submission whose answer was lost."""
 
@@ -37,7 +37,7 @@ class Overview:
     auth: str
     verified: str
 
-    def cells(self) -> tuple[str, ...]:
+    def table_cells(self) -> tuple[str, ...]:
         words = [", ".join(part) or "–" for part in (self.makes, self.takes)]
         marks = [
             "yes" if able else "–"
@@ -46,14 +46,14 @@ class Overview:
         return (f"`{self.name}`", *words, *marks, self.auth, self.verified)
 
 
-async def overviews() -> list[Overview]:
+async def all_overviews() -> list[ProviderOverview]:
     """Every provider, alphabetical. Nothing is sent anywhere."""
     async with httpx2.AsyncHTTPTransport() as transport:
-        return [await _overview(name, transport) for name in registry.PROVIDERS]
+        return [await _build_overview(name, transport) for name in registry.PROVIDERS]
 
 
-def markdown(rows: Iterable[Overview]) -> str:
-    lines = [HEADINGS, tuple("---" for _ in HEADINGS), *(row.cells() for row in rows)]
+def markdown_table(rows: Iterable[ProviderOverview]) -> str:
+    lines = [HEADINGS, tuple("---" for _ in HEADINGS), *(row.table_cells() for row in rows)]
     return "".join("| " + " | ".join(_in_a_cell(cell) for cell in cells) + " |\n" for cells in lines)
 
 
@@ -61,23 +61,23 @@ def _in_a_cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
-async def _overview(name: str, transport: httpx2.AsyncBaseTransport) -> Overview:
-    provider = registry.create(sample(name), transport)
+async def _build_overview(name: str, transport: httpx2.AsyncBaseTransport) -> ProviderOverview:
+    provider = registry.create_provider(sample_account(name), transport)
     able = [provider.capabilities(model) for model in ("", *MODELS.get(name, ()))]
     kind = type(provider)
     await provider.close()
-    return Overview(
+    return ProviderOverview(
         name=name,
-        makes=_union(able, "kinds"),
-        takes=_union(able, "roles"),
+        makes=_union_of(able, "kinds"),
+        takes=_union_of(able, "roles"),
         native_shots=any(each.native_shots for each in able),
         cancel=any(each.cancel for each in able),
         asks_again=any(each.idempotency_key for each in able),
-        progress=kind.tells_progress,
-        auth=kind.auth_form,
+        progress=kind.reports_progress,
+        auth=kind.auth_scheme,
         verified=kind.verified,
     )
 
 
-def _union(able: list[Capabilities], name: str) -> tuple[str, ...]:
+def _union_of(able: list[Capabilities], name: str) -> tuple[str, ...]:
     return tuple(sorted(set().union(*(getattr(each, name) for each in able))))

@@ -15,12 +15,12 @@ from app.errors import (
     UpstreamQuotaExhausted,
     UpstreamRejected,
 )
-from app.providers.http_errors import Complaint, look_refused, retry_after_of, submit_refused
+from app.providers.http_errors import ErrorDetail, poll_refused, retry_after_of, submit_refused
 
-Meaning = Literal["auth", "quota", "busy", "moderated", "rejected", "missing", "failed", "unknown"]
+ErrorMeaning = Literal["auth", "quota", "busy", "moderated", "rejected", "missing", "failed", "unknown"]
 """``missing``: no such operation, model or file. ``unknown``: the vendor does not know itself what became of it."""
 
-SUBMITS: Mapping[Meaning, type[UpstreamError]] = {
+SUBMITS: Mapping[ErrorMeaning, type[UpstreamError]] = {
     "auth": UpstreamAuthFailed,
     "quota": UpstreamQuotaExhausted,
     "busy": UpstreamBusy,
@@ -33,19 +33,19 @@ SUBMITS: Mapping[Meaning, type[UpstreamError]] = {
 
 
 def submit_error(
-    meaning: Meaning | None, said: str, *, status: int, headers: Mapping[str, str]
+    meaning: ErrorMeaning | None, said: str, *, status: int, headers: Mapping[str, str]
 ) -> UpstreamError:
     """For a refused request that starts work; ``meaning`` None: a code we don't know, the status decides."""
     if meaning is not None:
         text = f"upstream answered {status}: {said}"
         return SUBMITS[meaning](text, retry_after=retry_after_of(headers))
     if status >= 400:
-        return submit_refused(status, headers, Complaint(said))
+        return submit_refused(status, headers, ErrorDetail(said))
     return UpstreamFailed(f"upstream answered {status}: {said}")
 
 
-def look_error(
-    meaning: Meaning | None, said: str, *, status: int, headers: Mapping[str, str]
+def poll_error(
+    meaning: ErrorMeaning | None, said: str, *, status: int, headers: Mapping[str, str]
 ) -> UpstreamError:
     """For a refused look, which ends nothing."""
     text, retry_after = f"upstream answered {status}: {said}", retry_after_of(headers)
@@ -54,5 +54,5 @@ def look_error(
     if meaning == "missing":
         return OperationNotFound(text, retry_after=retry_after)
     if meaning is None and status >= 400:
-        return look_refused(status, headers, Complaint(said))
+        return poll_refused(status, headers, ErrorDetail(said))
     return PollFailed(text, retry_after=retry_after)

@@ -6,7 +6,7 @@ import httpx2
 
 from app.errors import InvalidRequest
 from app.providers.base import Account, Provider
-from app.providers.http import Timeouts, UpstreamClient
+from app.providers.http import UpstreamClient, UpstreamTimeouts
 
 PROVIDERS: dict[str, str] = {
     "anthropic": "app.providers.anthropic:Anthropic",
@@ -50,8 +50,8 @@ def provider_class(name: str) -> type[Provider]:
     return found
 
 
-def create(
-    account: Account, transport: httpx2.AsyncBaseTransport, *, timeouts: Timeouts | None = None
+def create_provider(
+    account: Account, transport: httpx2.AsyncBaseTransport, *, timeouts: UpstreamTimeouts | None = None
 ) -> Provider:
     """The provider of ``account``, speaking through ``transport``, which stays its builder's to close.
 
@@ -59,6 +59,6 @@ def create(
     """
     kind = provider_class(account.provider)
     client = UpstreamClient(
-        transport, base_url=kind.address(account), headers=kind.credentials(account), timeouts=timeouts
+        transport, base_url=kind.base_url_for(account), headers=kind.auth_headers(account), timeouts=timeouts
     )
     return kind(account, client)

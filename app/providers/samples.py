@@ -42,7 +42,7 @@ WORKFLOW = {
 }
 
 
-def sample(provider: str) -> Account:
+def sample_account(provider: str) -> Account:
     """An account that can be built, with a secret that opens nothing."""
     options: dict[str, object] = {}
     secret = "access-key|secret-key" if provider in ("jimeng", "kling") else "key"
@@ -62,8 +62,8 @@ def sample(provider: str) -> Account:
     )
 
 
-def samples() -> list[Account]:
-    return [sample(provider) for provider in PROVIDERS]
+def sample_accounts() -> list[Account]:
+    return [sample_account(provider) for provider in PROVIDERS]
 
 
 @cache

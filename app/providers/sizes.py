@@ -7,7 +7,7 @@ from app.errors import UpstreamRejected
 from app.generation import GenerationRequest
 
 
-def ratio_of(request: GenerationRequest, able: Sequence[str]) -> str | None:
+def nearest_ratio(request: GenerationRequest, able: Sequence[str]) -> str | None:
     """The client's own ratio, else the one in ``able`` nearest to its size; None when it named neither.
 
     Raises ``UpstreamRejected`` for a ratio that is not in ``able``.
@@ -20,12 +20,12 @@ def ratio_of(request: GenerationRequest, able: Sequence[str]) -> str | None:
         return request.aspect_ratio
     if not request.size:
         return None
-    width, height = pixels(request.size)
+    width, height = parse_size(request.size)
     named = [word for word in able if ":" in word]
-    return min(named, key=lambda word: abs(math.log(width / height / _shape(word))))
+    return min(named, key=lambda word: abs(math.log(width / height / _ratio_value(word))))
 
 
-def tier_of(request: GenerationRequest, able: Mapping[str, int]) -> str | None:
+def nearest_tier(request: GenerationRequest, able: Mapping[str, int]) -> str | None:
     """The client's own resolution, else the one whose short side (``able``, in pixels) is nearest to its size's.
 
     Raises ``UpstreamRejected`` for a resolution that is not in ``able``.
@@ -39,16 +39,16 @@ def tier_of(request: GenerationRequest, able: Mapping[str, int]) -> str | None:
         return found
     if not request.size:
         return None
-    short = min(pixels(request.size))
+    short = min(parse_size(request.size))
     return min(able, key=lambda word: abs(math.log(able[word] / short)))
 
 
-def pixels(size: str) -> tuple[int, int]:
+def parse_size(size: str) -> tuple[int, int]:
     """Width and height of ``WxH``."""
     width, height = (int(part) for part in size.lower().split("x"))
     return width, height
 
 
-def _shape(ratio: str) -> float:
+def _ratio_value(ratio: str) -> float:
     width, height = ratio.split(":")
     return float(width) / float(height)

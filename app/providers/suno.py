@@ -7,14 +7,14 @@ from pydantic import BaseModel
 
 from app.errors import InvalidRequest, OperationNotFound, OutcomeUnknown, PollFailed, UpstreamRejected
 from app.generation import GenerationRequest, Kind
-from app.providers.addresses import origin_of
+from app.providers.addresses import base_url_or
 from app.providers.base import (
     Account,
     Capabilities,
     Failed,
     Operation,
-    Pace,
     PollAnswer,
+    PollInterval,
     Provider,
     Queued,
     ResultFile,
@@ -23,9 +23,9 @@ from app.providers.base import (
     Succeeded,
 )
 from app.providers.http_errors import retry_after_of
-from app.providers.inputs import check, passed_on, refuse
+from app.providers.inputs import check_request, extra_fields, refuse_fields
 from app.providers.openai_compatible.answers import UNKNOWN_STATES, Fields, Items, Percent, State, Text
-from app.providers.refusals import Meaning, look_error, submit_error
+from app.providers.refusals import ErrorMeaning, poll_error, submit_error
 
 KINDS: frozenset[Kind] = frozenset({"audio"})
 STATES: Mapping[str, State] = {
@@ -34,7 +34,7 @@ STATES: Mapping[str, State] = {
     "SUCCESS": "succeeded",
     "FAILURE": "failed",
 }
-CODES: Mapping[str, Meaning] = {
+CODES: Mapping[str, ErrorMeaning] = {
     "task_not_exist": "missing",
     "insufficient_user_quota": "quota",
     "invalid_api_key": "auth",
@@ -47,18 +47,18 @@ RESERVED = {"mv", "model", "gpt_description_prompt", "notify_hook", "api_key", "
 """What ``extra`` can't set: these choose the model, the account or the price."""
 
 
-class Submitted(BaseModel):
+class SubmitAnswer(BaseModel):
     """``data`` is the task's id when ``code`` is "success"."""
 
     code: Text = ""
     message: Text = ""
     data: Text = ""
 
-    def refused(self) -> bool:
+    def is_error(self) -> bool:
         return bool(self.code) and self.code != "success"
 
 
-class Song(BaseModel):
+class SunoSong(BaseModel):
     audio_url: Text = ""
     metadata: Fields = {}
     duration: Any = None
@@ -69,50 +69,53 @@ class Song(BaseModel):
         return float(told) if isinstance(told, int | float) else None
 
 
-class Task(BaseModel):
+class SunoTask(BaseModel):
     task_id: Text = ""
     status: Text = ""
     fail_reason: Text = ""
     progress: Percent = None
     data: Items = []
 
-    def songs(self) -> list[Song]:
-        return [Song.model_validate(song) for song in self.data if isinstance(song, dict)]
+    def song_list(self) -> list[SunoSong]:
+        return [SunoSong.model_validate(song) for song in self.data if isinstance(song, dict)]
 
 
-class Fetched(BaseModel):
+class FetchAnswer(BaseModel):
     code: Text = ""
     message: Text = ""
-    data: list[Task] | None = None
+    data: list[SunoTask] | None = None
 
-    def refused(self) -> bool:
+    def is_error(self) -> bool:
         return bool(self.code) and self.code != "success"
 
 
 class Suno(Provider):
     name = "suno"
-    tells_progress = True
+    reports_progress = True
     verified: ClassVar[str] = "documented"
-    pace = Pace(first=3.0, factor=1.3, cap=15.0)
+    poll_interval = PollInterval(first=3.0, factor=1.3, cap=15.0)
 
     @classmethod
-    def address(cls, account: Account) -> str:
+    def base_url_for(cls, account: Account) -> str:
         if not account.base_url.strip():
             raise InvalidRequest("base_url must be like https://host", param="base_url")
-        return origin_of(account, "https://host").removesuffix("/suno")
+        return base_url_or(account, "https://host").removesuffix("/suno")
 
     def capabilities(self, model: str) -> Capabilities:
         return Capabilities(kinds=KINDS)
 
     async def start(self, request: GenerationRequest, submission: Submission) -> Operation:
         answer = await self.http.post_json(
-            "/suno/submit/MUSIC", _fields(request), answer=Submitted, even_if=Submitted.refused
+            "/suno/submit/MUSIC", _request_body(request), answer=SubmitAnswer, even_if=SubmitAnswer.is_error
         )
         said = answer.body
-        if said.refused():
-            meaning = CODES.get(said.code) or _meaning(said.message)
+        if said.is_error():
+            meaning = CODES.get(said.code) or _meaning_of(said.message)
             raise submit_error(
-                meaning, self._text(said.message, said.code), status=answer.status, headers=answer.headers
+                meaning,
+                self._error_text(said.message, said.code),
+                status=answer.status,
+                headers=answer.headers,
             )
         if not said.data:
             raise OutcomeUnknown("the proxy accepted the request without naming the task")
@@ -121,54 +124,54 @@ class Suno(Provider):
     async def poll(self, operation: Operation) -> PollAnswer:
         wanted = {"ids": [operation.id]}
         answer = await self.http.post_json(
-            "/suno/fetch", wanted, answer=Fetched, purpose="look", even_if=Fetched.refused
+            "/suno/fetch", wanted, answer=FetchAnswer, purpose="look", even_if=FetchAnswer.is_error
         )
         said = answer.body
-        if said.refused():
-            text, meaning = self._text(said.message, said.code), CODES.get(said.code)
-            raise look_error(meaning, text, status=answer.status, headers=answer.headers)
+        if said.is_error():
+            text, meaning = self._error_text(said.message, said.code), CODES.get(said.code)
+            raise poll_error(meaning, text, status=answer.status, headers=answer.headers)
         if not said.code and said.data is None:
             raise PollFailed("the proxy answered without a task")
         task = next((task for task in said.data or [] if task.task_id == operation.id), None)
         if task is None:
             raise OperationNotFound("the proxy no longer knows the task")
-        return self._outcome(task, retry_after_of(answer.headers))
+        return self._poll_answer(task, retry_after_of(answer.headers))
 
-    def _outcome(self, task: Task, pace: float | None) -> PollAnswer:
+    def _poll_answer(self, task: SunoTask, pace: float | None) -> PollAnswer:
         state = STATES.get(task.status.upper())
         if state == "queued":
             return Queued(retry_after=pace)
         if state == "succeeded":
-            songs = [song for song in task.songs() if song.audio_url]
+            songs = [song for song in task.song_list() if song.audio_url]
             files = tuple(ResultFile("audio", "audio/mpeg", url=song.audio_url) for song in songs)
             lengths = [song.seconds for song in songs if song.seconds is not None]
             return Succeeded(
                 files, usage={"songs": len(songs)} | ({"seconds": sum(lengths)} if lengths else {})
             )
         if state == "failed":
-            said = self.http.cleaned(task.fail_reason) or "The proxy did not say why."
-            moderated = _meaning(said) == "moderated"
+            said = self.http.clean_text(task.fail_reason) or "The proxy did not say why."
+            moderated = _meaning_of(said) == "moderated"
             return Failed("content_policy_violation" if moderated else "upstream_error", said)
         if state is None:
             UNKNOWN_STATES.labels(provider=self.name).inc()
         return Running(progress=task.progress, retry_after=pace)
 
-    def _text(self, message: str, code: str) -> str:
-        return self.http.cleaned(f"{message} ({code})")
+    def _error_text(self, message: str, code: str) -> str:
+        return self.http.clean_text(f"{message} ({code})")
 
 
-def _meaning(said: str) -> Meaning | None:
+def _meaning_of(said: str) -> ErrorMeaning | None:
     """Suno's own refusals come through only as a sentence."""
     return "moderated" if any(word in said.lower() for word in MODERATED_WORDS) else None
 
 
-def _fields(request: GenerationRequest) -> dict[str, Any]:
+def _request_body(request: GenerationRequest) -> dict[str, Any]:
     """Raises ``UpstreamRejected`` for what a song can't be told. Lyrics are ``extra``'s ``prompt``."""
-    check(request, (), kinds=KINDS)
-    refuse(request, "seconds", "size", "aspect_ratio", "resolution", "shots", "seed")
+    check_request(request, (), kinds=KINDS)
+    refuse_fields(request, "seconds", "size", "aspect_ratio", "resolution", "shots", "seed")
     if request.model in LYRICS:
         raise UpstreamRejected("lyrics are text, which is not made as a task", param="model")
-    extra = passed_on(request, RESERVED)
+    extra = extra_fields(request, RESERVED)
     told: dict[str, Any] = {"make_instrumental": bool(extra.get("make_instrumental", False))}
     if "prompt" in extra or "lyrics" in extra:
         told["prompt"] = extra.pop("lyrics", None) or extra["prompt"]

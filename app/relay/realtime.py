@@ -13,14 +13,14 @@ import structlog
 from starlette.types import Receive, Scope, Send
 
 from app.errors import FilmgateError, InsufficientQuota, MissingField, UpstreamError
-from app.keys.service import Key
+from app.keys.service import ClientKey
 from app.ops.envelope import error_body, error_bytes, error_headers
-from app.relay.charging import NOTHING, Charge, Charging
-from app.relay.doors import Door
-from app.relay.relay import BROKEN, Relay
+from app.relay.endpoint_table import UpstreamEndpoint
+from app.relay.metering import NOTHING, MeteredCall, Metering
+from app.relay.relay import BAD_GATEWAY, Relay
 from app.relay.request import KEY_PROTOCOL
-from app.relay.tail import tokens_in
-from app.relay.upstream import Answered, NeverSent
+from app.relay.upstream import NeverSent, UpstreamRefusal
+from app.relay.usage_reader import read_token_counts
 from app.usage.recorder import UsageRow
 
 log = structlog.get_logger()
@@ -28,23 +28,23 @@ PATH = "realtime"
 SWITCHED = 101
 TRY_LATER, FAILED, REFUSED = 1013, 1011, 1008
 NO_CODE, NORMAL = 1005, 1000
-LONGEST_REASON = 123
-OFFERED = b"sec-websocket-protocol"
-TELLS_USAGE = ('"response.done"', '"conversation.item.input_audio_transcription.completed"')
+MAX_REASON_BYTES = 123
+PROTOCOL_HEADER = b"sec-websocket-protocol"
+USAGE_EVENTS = ('"response.done"', '"conversation.item.input_audio_transcription.completed"')
 
 
 @dataclass(slots=True)
-class Conversation:
+class RealtimeSession:
     """One client's connection, as far as it has come."""
 
     scope: Scope
     receive: Receive
     send: Send
-    key: Key
+    key: ClientKey
     model: str
-    began: float
-    charging: Charging
-    charge: Charge | None = None
+    started_at: float
+    metering: Metering
+    metered: MeteredCall | None = None
     account_id: str = ""
     status: int = SWITCHED
     input_tokens: int | None = None
@@ -57,19 +57,19 @@ class Conversation:
 
     async def close(self, code: int, reason: str) -> None:
         with suppress(OSError):  # the client may have left before
-            await self.send({"type": "websocket.close", "code": code, "reason": _short(reason)})
+            await self.send({"type": "websocket.close", "code": code, "reason": _shorten_reason(reason)})
 
-    def heard(self, text: str) -> None:
+    def count_usage(self, text: str) -> None:
         """Adds up what each answer used. Raises ``InsufficientQuota`` when the key's budget is spent by it."""
-        if '"usage"' not in text or not any(kind in text for kind in TELLS_USAGE):
+        if '"usage"' not in text or not any(kind in text for kind in USAGE_EVENTS):
             return
-        read, written = tokens_in(text.encode())
+        read, written = read_token_counts(text.encode())
         if read is not None:
             self.input_tokens = (self.input_tokens or 0) + read
         if written is not None:
             self.output_tokens = (self.output_tokens or 0) + written
-        if self.charge is not None:
-            self.charging.go_on(self.charge, self.input_tokens, self.output_tokens)
+        if self.metered is not None:
+            self.metering.update_session(self.metered, self.input_tokens, self.output_tokens)
 
 
 class RealtimeEndpoint:
@@ -82,76 +82,80 @@ class RealtimeEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
         try:
-            conversation = await self._admit(scope, receive, send)
+            conversation = await self._open_session(scope, receive, send)
         except FilmgateError as error:
-            await _deny(scope, send, error)
+            await _reject_handshake(scope, send, error)
             return
         try:
-            await self._hold(conversation)
+            await self._connect_upstream(conversation)
         except FilmgateError as error:
             conversation.status = error.status
             with suppress(OSError):  # the client may have left before
-                await _turn_away(conversation, error)
+                await _close_with_error(conversation, error)
         finally:
-            self._note(conversation)
+            self._record_session(conversation)
 
-    async def _admit(self, scope: Scope, receive: Receive, send: Send) -> Conversation:
-        key = await self._relay.identify(scope)
-        model = dict(_query(scope)).get("model")
+    async def _open_session(self, scope: Scope, receive: Receive, send: Send) -> RealtimeSession:
+        key = await self._relay.authenticate(scope)
+        model = dict(_query_items(scope)).get("model")
         if not model:
             raise MissingField("model")
         key.require_model(model)
-        await self._relay.doors.usable(model, PATH)
-        charging = self._relay.charging
-        charge = await charging.enter_talk(key, model)
-        return Conversation(
+        await self._relay.endpoints.usable_endpoints(model, PATH)
+        charging = self._relay.metering
+        charge = await charging.begin_session(key, model)
+        return RealtimeSession(
             scope,
             receive,
             send,
             key,
             model,
-            began=time.perf_counter(),
-            charging=charging,
-            charge=charge,
+            started_at=time.perf_counter(),
+            metering=charging,
+            metered=charge,
         )
 
-    async def _hold(self, conversation: Conversation) -> None:
+    async def _connect_upstream(self, conversation: RealtimeSession) -> None:
         upstreams = self._relay.upstreams
-        refused: Answered | None = None
+        refused: UpstreamRefusal | None = None
         unreached: NeverSent | None = None
-        for door in upstreams.order(await self._relay.doors.usable(conversation.model, PATH)):
+        for door in upstreams.sort_endpoints(
+            await self._relay.endpoints.usable_endpoints(conversation.model, PATH)
+        ):
             conversation.account_id = door.account.id
-            upstreams.enter(door)
+            upstreams.call_started(door)
             try:
-                found = await self._dial(conversation, door)
-                if not isinstance(found, Answered):
-                    await _pass(conversation, found)
+                found = await self._open_websocket(conversation, door)
+                if not isinstance(found, UpstreamRefusal):
+                    await _relay_messages(conversation, found)
                     return
             except NeverSent as error:
                 unreached = error
                 continue
             finally:
-                upstreams.leave(door)
+                upstreams.call_ended(door)
             refused = found
-            if not await upstreams.rest(found):
+            if not await upstreams.record_refusal(found):
                 break
         if refused is not None:
             raise UpstreamError(f"The upstream refused the connection with status {refused.status}.")
-        raise unreached or await self._relay.doors.unavailable(conversation.model, PATH)
+        raise unreached or await self._relay.endpoints.unavailable_error(conversation.model, PATH)
 
-    async def _dial(
-        self, conversation: Conversation, door: Door
-    ) -> aiohttp.ClientWebSocketResponse | Answered:
-        query = [(n, door.model if n == "model" else v) for n, v in _query(conversation.scope)]
-        protocols = [name for name in _offered(conversation.scope) if not name.startswith(KEY_PROTOCOL)]
+    async def _open_websocket(
+        self, conversation: RealtimeSession, door: UpstreamEndpoint
+    ) -> aiohttp.ClientWebSocketResponse | UpstreamRefusal:
+        query = [(n, door.model if n == "model" else v) for n, v in _query_items(conversation.scope)]
+        protocols = [
+            name for name in _offered_protocols(conversation.scope) if not name.startswith(KEY_PROTOCOL)
+        ]
         headers = conversation.scope["headers"]
-        return await self._relay.upstreams.dial(door, headers, query=query, protocols=protocols)
+        return await self._relay.upstreams.open_websocket(door, headers, query=query, protocols=protocols)
 
-    def _note(self, conversation: Conversation) -> None:
+    def _record_session(self, conversation: RealtimeSession) -> None:
         read, written, cost = conversation.input_tokens, conversation.output_tokens, NOTHING
-        if conversation.charge is not None:
-            cost = conversation.charging.leave_talk(conversation.charge, read, written)
-        self._relay.note(
+        if conversation.metered is not None:
+            cost = conversation.metering.end_session(conversation.metered, read, written)
+        self._relay.record_usage(
             UsageRow(
                 at=time.time(),
                 key_id=conversation.key.id,
@@ -159,7 +163,7 @@ class RealtimeEndpoint:
                 model=conversation.model,
                 path=f"/v1/{PATH}",
                 status=conversation.status,
-                milliseconds=(time.perf_counter() - conversation.began) * 1000,
+                milliseconds=(time.perf_counter() - conversation.started_at) * 1000,
                 input_tokens=read,
                 output_tokens=written,
                 cost=cost,
@@ -167,11 +171,11 @@ class RealtimeEndpoint:
         )
 
 
-async def _pass(conversation: Conversation, upstream: aiohttp.ClientWebSocketResponse) -> None:
+async def _relay_messages(conversation: RealtimeSession, upstream: aiohttp.ClientWebSocketResponse) -> None:
     """Both ways, until one end closes; then the other is closed with the same word."""
-    await conversation.accept(_chosen(conversation.scope, upstream.protocol))
-    up = asyncio.create_task(_upwards(conversation, upstream))
-    down = asyncio.create_task(_downwards(conversation, upstream))
+    await conversation.accept(_chosen_protocol(conversation.scope, upstream.protocol))
+    up = asyncio.create_task(_client_to_upstream(conversation, upstream))
+    down = asyncio.create_task(_upstream_to_client(conversation, upstream))
     try:
         await asyncio.wait({up, down}, return_when=asyncio.FIRST_COMPLETED)
         if down.done():
@@ -181,7 +185,7 @@ async def _pass(conversation: Conversation, upstream: aiohttp.ClientWebSocketRes
             code, reason = up.result()
             down.cancel()  # or it would take our own close for the upstream's end
             await asyncio.gather(down, return_exceptions=True)
-            await upstream.close(code=code, message=_short(reason).encode())
+            await upstream.close(code=code, message=_shorten_reason(reason).encode())
     finally:
         for task in (up, down):
             task.cancel()
@@ -189,12 +193,14 @@ async def _pass(conversation: Conversation, upstream: aiohttp.ClientWebSocketRes
         await upstream.close()
 
 
-async def _upwards(conversation: Conversation, upstream: aiohttp.ClientWebSocketResponse) -> tuple[int, str]:
+async def _client_to_upstream(
+    conversation: RealtimeSession, upstream: aiohttp.ClientWebSocketResponse
+) -> tuple[int, str]:
     """Answers the client's close code and reason."""
     while True:
         message = await conversation.receive()
         if message["type"] == "websocket.disconnect":
-            return _sendable(message.get("code")), message.get("reason") or ""
+            return _valid_close_code(message.get("code")), message.get("reason") or ""
         try:
             if message.get("text") is not None:
                 await upstream.send_str(message["text"])
@@ -205,29 +211,29 @@ async def _upwards(conversation: Conversation, upstream: aiohttp.ClientWebSocket
             await asyncio.Event().wait()
 
 
-async def _downwards(
-    conversation: Conversation, upstream: aiohttp.ClientWebSocketResponse
+async def _upstream_to_client(
+    conversation: RealtimeSession, upstream: aiohttp.ClientWebSocketResponse
 ) -> tuple[int, str]:
     """Answers the upstream's close code and reason."""
     while True:
         message = await upstream.receive()
         if message.type is aiohttp.WSMsgType.TEXT:
-            await _forward(conversation, {"text": message.data})
+            await _send_to_client(conversation, {"text": message.data})
             try:
-                conversation.heard(message.data)
+                conversation.count_usage(message.data)
             except InsufficientQuota as spent:
                 return REFUSED, spent.message
         elif message.type is aiohttp.WSMsgType.BINARY:
-            await _forward(conversation, {"bytes": message.data})
+            await _send_to_client(conversation, {"bytes": message.data})
         elif message.type is aiohttp.WSMsgType.CLOSE:
-            return _sendable(message.data), message.extra or ""
+            return _valid_close_code(message.data), message.extra or ""
         else:
             log.warning("relay.broken", account=conversation.account_id, error=message.type.name)
-            conversation.status = BROKEN
+            conversation.status = BAD_GATEWAY
             return FAILED, "The upstream broke off the connection."
 
 
-async def _forward(conversation: Conversation, content: dict[str, str | bytes]) -> None:
+async def _send_to_client(conversation: RealtimeSession, content: dict[str, str | bytes]) -> None:
     try:
         await conversation.send({"type": "websocket.send", **content})
     except OSError:
@@ -235,44 +241,44 @@ async def _forward(conversation: Conversation, content: dict[str, str | bytes]) 
         await asyncio.Event().wait()
 
 
-def _sendable(code: int | None) -> int:
+def _valid_close_code(code: int | None) -> int:
     """Codes that say "there was none" or "the line broke" may not be sent themselves."""
     if code is None or code == NO_CODE:
         return NORMAL
     return code if 3000 <= code < 5000 or (1000 <= code < 1015 and code not in (1004, 1006)) else FAILED
 
 
-def _short(reason: str) -> str:
-    return reason.encode()[:LONGEST_REASON].decode("utf-8", "ignore")
+def _shorten_reason(reason: str) -> str:
+    return reason.encode()[:MAX_REASON_BYTES].decode("utf-8", "ignore")
 
 
-def _query(scope: Scope) -> list[tuple[str, str]]:
+def _query_items(scope: Scope) -> list[tuple[str, str]]:
     return parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
 
 
-def _offered(scope: Scope) -> list[str]:
-    lines = [value.decode("latin-1") for name, value in scope["headers"] if name == OFFERED]
+def _offered_protocols(scope: Scope) -> list[str]:
+    lines = [value.decode("latin-1") for name, value in scope["headers"] if name == PROTOCOL_HEADER]
     return [name.strip() for line in lines for name in line.split(",") if name.strip()]
 
 
-def _chosen(scope: Scope, spoken: str | None) -> str | None:
+def _chosen_protocol(scope: Scope, spoken: str | None) -> str | None:
     """A browser that offered some must be given one of them, never the one that holds its key."""
-    offered = [name for name in _offered(scope) if not name.startswith(KEY_PROTOCOL)]
+    offered = [name for name in _offered_protocols(scope) if not name.startswith(KEY_PROTOCOL)]
     return spoken if spoken in offered else next(iter(offered), None)
 
 
-async def _turn_away(conversation: Conversation, error: FilmgateError) -> None:
+async def _close_with_error(conversation: RealtimeSession, error: FilmgateError) -> None:
     """As OpenAI does: an ``error`` event, then the end."""
-    await conversation.accept(_chosen(conversation.scope, None))
+    await conversation.accept(_chosen_protocol(conversation.scope, None))
     event = {"type": "error", "event_id": f"event_{secrets.token_hex(8)}", **error_body(error)}
     await conversation.send({"type": "websocket.send", "text": json.dumps(event)})
     code = TRY_LATER if error.status == 503 else FAILED if error.status >= 500 else REFUSED
     await conversation.close(code, error.message)
 
 
-async def _deny(scope: Scope, send: Send, error: FilmgateError) -> None:
+async def _reject_handshake(scope: Scope, send: Send, error: FilmgateError) -> None:
     if "websocket.http.response" not in scope.get("extensions", {}):
-        await send({"type": "websocket.close", "code": REFUSED, "reason": _short(error.message)})
+        await send({"type": "websocket.close", "code": REFUSED, "reason": _shorten_reason(error.message)})
         return
     told = {"content-type": "application/json", "x-request-id": f"req_{secrets.token_hex(16)}"}
     headers = [(n.encode(), v.encode()) for n, v in (told | error_headers(error)).items()]

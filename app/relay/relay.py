@@ -7,56 +7,56 @@ from decimal import Decimal
 import aiohttp
 from starlette.types import Receive, Scope, Send
 
-from app.catalog.routes import Catalog
+from app.catalog.catalog import Catalog
 from app.errors import FilmgateError, UpstreamModelForbidden
-from app.keys.service import Key, KeyRing
-from app.relay.charging import Charge, Charging
-from app.relay.doors import Door, DoorBook
-from app.relay.hangup import HangUp
-from app.relay.passing import Passing, pass_refusal
-from app.relay.request import Wish, key_in, read_body
-from app.relay.translating import Translated, Translation
-from app.relay.upstream import Answered, NeverSent, Upstreams
+from app.keys.service import ClientKey, KeyRing
+from app.relay.disconnect import DisconnectWatcher
+from app.relay.endpoint_table import EndpointTable, UpstreamEndpoint
+from app.relay.forwarding import ResponseForwarder, send_refusal
+from app.relay.metering import MeteredCall, Metering
+from app.relay.request import RelayRequest, client_key, read_body
+from app.relay.translating import CallTranslation, TranslatingForwarder
+from app.relay.upstream import NeverSent, UpstreamClient, UpstreamRefusal
 from app.usage.recorder import UsageRecorder, UsageRow
 
 NOTHING = Decimal(0)
-GONE = 499
+CLIENT_CLOSED_REQUEST = 499
 """The status kept for a client that left, as nginx has it."""
-BROKEN = 502
+BAD_GATEWAY = 502
 PASSED_REFUSALS = frozenset({425, 429, 503})
 
 
 @dataclass(slots=True)
-class Call:
+class RelayedCall:
     """One client's request, as far as it has come. With a ``translation`` it can go where another API is spoken."""
 
     scope: Scope
-    key: Key
-    wish: Wish
+    key: ClientKey
+    request: RelayRequest
     path: str
-    began: float
+    started_at: float
     account_id: str = ""
-    status: int = GONE
-    passing: Passing | None = None
-    charge: Charge | None = None
-    translation: Translation | None = None
+    status: int = CLIENT_CLOSED_REQUEST
+    forwarder: ResponseForwarder | None = None
+    metered: MeteredCall | None = None
+    translation: CallTranslation | None = None
 
-    def asked(self, door: Door) -> Wish:
+    def request_for(self, door: UpstreamEndpoint) -> RelayRequest:
         """What ``door`` is asked. Raises ``InvalidRequest`` for what can't be said there."""
         if door.path == self.path or self.translation is None:
-            return self.wish
-        return self.translation.request(door.model, limit_name=door.limit_name)
+            return self.request
+        return self.translation.translated_request(door.model, limit_name=door.limit_name)
 
-    def answered(self, door: Door, response: aiohttp.ClientResponse) -> Passing:
+    def forwarder_for(self, door: UpstreamEndpoint, response: aiohttp.ClientResponse) -> ResponseForwarder:
         account_id, path = door.account.id, self.scope["path"]
         if door.path == self.path or self.translation is None:
-            return Passing(response, account_id=account_id, path=path)
-        return Translated(response, account_id=account_id, path=path, translation=self.translation)
+            return ResponseForwarder(response, account_id=account_id, path=path)
+        return TranslatingForwarder(response, account_id=account_id, path=path, translation=self.translation)
 
-    def refused(self, refusal: Answered) -> Answered:
-        if refusal.door.path == self.path or self.translation is None:
+    def refusal_for(self, refusal: UpstreamRefusal) -> UpstreamRefusal:
+        if refusal.endpoint.path == self.path or self.translation is None:
             return refusal
-        return self.translation.refusal(refusal)
+        return self.translation.translated_refusal(refusal)
 
 
 class Relay:
@@ -71,121 +71,123 @@ class Relay:
         *,
         keys: KeyRing,
         catalog: Catalog,
-        upstreams: Upstreams,
+        upstreams: UpstreamClient,
         recorder: UsageRecorder,
-        charging: Charging,
+        charging: Metering,
         max_body_bytes: int,
     ) -> None:
-        self.doors = DoorBook(catalog)
+        self.endpoints = EndpointTable(catalog)
         self._keys = keys
         self._upstreams = upstreams
         self._recorder = recorder
-        self.charging = charging
-        self._max = max_body_bytes
+        self.metering = charging
+        self._max_body_bytes = max_body_bytes
 
-    async def identify(self, scope: Scope) -> Key:
+    async def authenticate(self, scope: Scope) -> ClientKey:
         """The client's key. Raises 401, 403 and 429."""
-        return await self._keys.admit(key_in(scope["headers"]), scope)
+        return await self._keys.admit(client_key(scope["headers"]), scope)
 
-    async def admit(self, scope: Scope, receive: Receive) -> tuple[Key, bytes]:
+    async def authenticate_and_read(self, scope: Scope, receive: Receive) -> tuple[ClientKey, bytes]:
         """The client's key, then its body: a stranger's body is never read. Raises ``ClientGone`` too."""
-        key = await self.identify(scope)
-        return key, await read_body(receive, limit=self._max)
+        key = await self.authenticate(scope)
+        return key, await read_body(receive, limit=self._max_body_bytes)
 
-    async def relay(
+    async def relay_call(
         self,
         scope: Scope,
         receive: Receive,
         send: Send,
         *,
         path: str,
-        wish: Wish,
-        key: Key,
-        translation: Translation | None = None,
+        wish: RelayRequest,
+        key: ClientKey,
+        translation: CallTranslation | None = None,
     ) -> None:
         """Pass ``wish`` to ``/v1/<path>`` of the first account that answers, and its answer back."""
-        call = Call(scope, key, wish, path, began=time.perf_counter(), translation=translation)
+        call = RelayedCall(scope, key, wish, path, started_at=time.perf_counter(), translation=translation)
         key.require_model(wish.model)
-        doors = await self.doors.usable(wish.model, path)
-        call.charge = await self.charging.enter(key, wish, path)
-        hangup = HangUp(receive)
+        doors = await self.endpoints.usable_endpoints(wish.model, path)
+        call.metered = await self.metering.begin_call(key, wish, path)
+        hangup = DisconnectWatcher(receive)
         try:
             async with hangup:
                 # Put in order only now: between this and the first account's call nothing may wait.
-                await self._ask(call, self._upstreams.order(doors), send)
+                await self._try_endpoints(call, self._upstreams.sort_endpoints(doors), send)
         except FilmgateError as error:
             call.status = error.status
             raise
         finally:
-            self._note(call, gone=hangup.happened)
+            self._record_call(call, gone=hangup.disconnected)
 
     @property
-    def upstreams(self) -> Upstreams:
+    def upstreams(self) -> UpstreamClient:
         return self._upstreams
 
-    def note(self, row: UsageRow) -> None:
+    def record_usage(self, row: UsageRow) -> None:
         """Of a call that went its own way."""
-        self._recorder.note(row)
+        self._recorder.add_row(row)
 
-    async def _ask(self, call: Call, doors: list[Door], send: Send) -> None:
-        answers: list[Answered] = []
+    async def _try_endpoints(self, call: RelayedCall, doors: list[UpstreamEndpoint], send: Send) -> None:
+        answers: list[UpstreamRefusal] = []
         unreached: NeverSent | None = None
         for door in doors:
             call.account_id = door.account.id
-            self._upstreams.enter(door)
+            self._upstreams.call_started(door)
             try:
-                found = await self._upstreams.open(door, call.asked(door), call.scope["headers"])
-                if not isinstance(found, Answered):
+                found = await self._upstreams.send_request(
+                    door, call.request_for(door), call.scope["headers"]
+                )
+                if not isinstance(found, UpstreamRefusal):
                     call.status = found.status
-                    call.passing = call.answered(door, found)
-                    await call.passing.run(send)
+                    call.forwarder = call.forwarder_for(door, found)
+                    await call.forwarder.forward(send)
                     return
             except NeverSent as error:
                 unreached = error
                 continue
             finally:
-                self._upstreams.leave(door)
-            if not await self._upstreams.rest(found):
-                await self._refuse(call, found, send)
+                self._upstreams.call_ended(door)
+            if not await self._upstreams.record_refusal(found):
+                await self._send_refusal(call, found, send)
                 return
             answers.append(found)
-        await self._give_up(call, answers, unreached=unreached, send=send)
+        await self._answer_without_success(call, answers, unreached=unreached, send=send)
 
-    async def _refuse(self, call: Call, refusal: Answered, send: Send) -> None:
+    async def _send_refusal(self, call: RelayedCall, refusal: UpstreamRefusal, send: Send) -> None:
         call.status = refusal.status
-        await pass_refusal(call.refused(refusal), send)
+        await send_refusal(call.refusal_for(refusal), send)
 
-    async def _give_up(
-        self, call: Call, answers: list[Answered], *, unreached: NeverSent | None, send: Send
+    async def _answer_without_success(
+        self, call: RelayedCall, answers: list[UpstreamRefusal], *, unreached: NeverSent | None, send: Send
     ) -> None:
         """An upstream's own "not now" or "not this model" says most; "your key is bad" was said to us, not to the
         client."""
         for answer in reversed(answers):
-            if answer.status in PASSED_REFUSALS or isinstance(answer.error, UpstreamModelForbidden):
-                await self._refuse(call, answer, send)
+            if answer.status in PASSED_REFUSALS or isinstance(answer.upstream_error, UpstreamModelForbidden):
+                await self._send_refusal(call, answer, send)
                 return
         if unreached is not None and not answers:
             raise unreached
-        raise await self.doors.unavailable(call.wish.model, call.path)
+        raise await self.endpoints.unavailable_error(call.request.model, call.path)
 
-    def _note(self, call: Call, *, gone: bool) -> None:
-        passing, status = call.passing, call.status
+    def _record_call(self, call: RelayedCall, *, gone: bool) -> None:
+        passing, status = call.forwarder, call.status
         input_tokens = output_tokens = None
         cost = NOTHING
         if passing is not None:
-            input_tokens, output_tokens = passing.tail.tokens()
-            status = status if passing.whole else BROKEN
-        if call.charge is not None:
-            cost = self.charging.leave(call.charge, passing if gone or status < BROKEN else None)
-        self._recorder.note(
+            input_tokens, output_tokens = passing.usage_reader.token_counts()
+            status = status if passing.is_complete else BAD_GATEWAY
+        if call.metered is not None:
+            cost = self.metering.end_call(call.metered, passing if gone or status < BAD_GATEWAY else None)
+        self._recorder.add_row(
             UsageRow(
                 at=time.time(),
                 key_id=call.key.id,
                 account_id=call.account_id,
-                model=call.wish.model,
+                model=call.request.model,
                 path=f"/v1/{call.path}",
-                status=GONE if gone else status,
-                milliseconds=(time.perf_counter() - call.began) * 1000,
+                status=CLIENT_CLOSED_REQUEST if gone else status,
+                milliseconds=(time.perf_counter() - call.started_at) * 1000,
                 input_tokens=input_tokens,
                 output_tokens=output_tokens,
                 cost=cost,

@@ -29,7 +29,7 @@ HOP_BY_HOP = frozenset(
 )
 # Our key and who the client is are nobody else's business; the account brings its own organization. Answers
 # must come uncompressed, or what they used could not be read from their tail.
-KEPT_HERE = frozenset(
+PRIVATE_HEADERS = frozenset(
     {
         b"accept-encoding",
         b"api-key",
@@ -49,11 +49,11 @@ KEPT_HERE = frozenset(
         b"x-real-ip",
     }
 )
-NOT_FORWARDED = HOP_BY_HOP | KEPT_HERE
-PREFIXES_KEPT_HERE = (b"x-forwarded-", b"cf-", b"sec-")
+NOT_FORWARDED = HOP_BY_HOP | PRIVATE_HEADERS
+PRIVATE_HEADER_PREFIXES = (b"x-forwarded-", b"cf-", b"sec-")
 KEY_PROTOCOL = "openai-insecure-api-key."
-PLAIN_MODEL = b'"model"'
-ITS_VALUE = re.compile(rb'\s*:\s*("(?:[^"\\]|\\.)*")')
+MODEL_FIELD = b'"model"'
+MODEL_VALUE = re.compile(rb'\s*:\s*("(?:[^"\\]|\\.)*")')
 BACKSLASH = 0x5C
 
 
@@ -61,7 +61,7 @@ class ClientGone(Exception):
     """The client left before its request was whole."""
 
 
-def key_in(headers: Headers) -> str:
+def client_key(headers: Headers) -> str:
     """The client's key: ``Authorization`` with or without ``Bearer``, ``x-api-key``, or the WebSocket
     subprotocol for browsers, which can set no header; else empty."""
     other = ""
@@ -72,11 +72,11 @@ def key_in(headers: Headers) -> str:
         if name == b"x-api-key":
             other = value.decode("latin-1").strip()
         elif name == b"sec-websocket-protocol" and not other:
-            other = key_among(value.decode("latin-1"))
+            other = key_in_protocols(value.decode("latin-1"))
     return other
 
 
-def key_among(protocols: str) -> str:
+def key_in_protocols(protocols: str) -> str:
     """The key in a list of WebSocket subprotocols; empty when there is none."""
     for protocol in protocols.split(","):
         if protocol.strip().startswith(KEY_PROTOCOL):
@@ -93,7 +93,7 @@ def content_type(headers: Headers) -> bytes:
     return next((value for name, value in headers if name == b"content-type"), b"")
 
 
-def forwarded(
+def forwarded_headers(
     headers: Headers, own: tuple[tuple[str, str], ...], *, defaults: tuple[tuple[str, str], ...] = ()
 ) -> CIMultiDict[str]:
     """What goes upstream: the client's headers but for ours and the connection's, then the account's;
@@ -103,7 +103,7 @@ def forwarded(
     for name, value in headers:
         if name == b"connection":
             named = value.lower()
-        elif name not in NOT_FORWARDED and not name.startswith(PREFIXES_KEPT_HERE):
+        elif name not in NOT_FORWARDED and not name.startswith(PRIVATE_HEADER_PREFIXES):
             passed.add(name.decode("latin-1"), value.decode("latin-1"))
     if named and named != b"keep-alive":
         for token in named.decode("latin-1").split(","):
@@ -117,12 +117,12 @@ def forwarded(
 
 async def read_body(receive: Receive, *, limit: int) -> bytes:
     """The whole body. Raises ``PayloadTooLarge`` past ``limit`` bytes, ``ClientGone`` when it breaks off."""
-    message = await _next(receive)
+    message = await _next_message(receive)
     body: bytes = message.get("body", b"")
     if message.get("more_body"):
         parts, size = [body], len(body)
         while message.get("more_body") and size <= limit:
-            message = await _next(receive)
+            message = await _next_message(receive)
             parts.append(message.get("body", b""))
             size += len(parts[-1])
         body = b"".join(parts)
@@ -131,7 +131,7 @@ async def read_body(receive: Receive, *, limit: int) -> bytes:
     return body
 
 
-async def _next(receive: Receive) -> Message:
+async def _next_message(receive: Receive) -> Message:
     message = await receive()
     if message["type"] == "http.disconnect":
         raise ClientGone
@@ -139,40 +139,40 @@ async def _next(receive: Receive) -> Message:
 
 
 @dataclass(slots=True)
-class Wish:
+class RelayRequest:
     """A JSON body, and the model it asks for. ``headers`` go with it in place of the client's."""
 
     body: bytes
     model: str
     fields: dict[str, Any] = field(repr=False)
-    named_once: bool
+    has_one_model_field: bool
     """Whether the body holds the field's plain name in one place only."""
     headers: tuple[tuple[str, str], ...] = ()
 
-    def renamed(self, model: str) -> bytes:
+    def body_for_model(self, model: str) -> bytes:
         """The body with another model name in place of its own, every other byte as it was."""
         if model == self.model:
             return self.body
-        at = self.body.find(PLAIN_MODEL) if self.named_once else -1
+        at = self.body.find(MODEL_FIELD) if self.has_one_model_field else -1
         if at > 0 and self.body[at - 1] != BACKSLASH:
-            value = ITS_VALUE.match(self.body, at + len(PLAIN_MODEL))
-            if value is not None and value[1] == _quoted(self.model):
+            value = MODEL_VALUE.match(self.body, at + len(MODEL_FIELD))
+            if value is not None and value[1] == _json_string(self.model):
                 start, end = value.span(1)
-                return self.body[:start] + _quoted(model) + self.body[end:]
+                return self.body[:start] + _json_string(model) + self.body[end:]
         return json.dumps({**self.fields, "model": model}, separators=(",", ":")).encode()
 
 
 @lru_cache(maxsize=4096)
-def _quoted(name: str) -> bytes:
+def _json_string(name: str) -> bytes:
     return json.dumps(name).encode()
 
 
-def read_wish(body: bytes) -> Wish:
+def read_json_request(body: bytes) -> RelayRequest:
     """Raises ``InvalidRequest`` or ``MissingField``."""
     try:
         # Written twice, our reader and the upstream's could see different models: one passes the checks here,
         # the other runs there.
-        once = body.count(PLAIN_MODEL) == 1
+        once = body.count(MODEL_FIELD) == 1
         fields = json.loads(body) if once else json.loads(body, object_pairs_hook=_one_model)
     except (ValueError, RecursionError):
         raise InvalidRequest("The body is no valid JSON.") from None
@@ -183,7 +183,7 @@ def read_wish(body: bytes) -> Wish:
         raise MissingField("model")
     if not isinstance(model, str):
         raise InvalidRequest("model must be a string", param="model")
-    return Wish(body, model, fields, named_once=once)
+    return RelayRequest(body, model, fields, has_one_model_field=once)
 
 
 def _one_model(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

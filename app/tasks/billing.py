@@ -26,28 +26,28 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.catalog.price import INPUT_TOKENS, OUTPUT_TOKENS, Price, tokens
-from app.catalog.prices import PriceBook
-from app.db.money import rounded
+from app.catalog.price import INPUT_TOKENS, OUTPUT_TOKENS, ModelPrice, token_count
+from app.catalog.prices import PriceRepository
+from app.db.money import round_money
 from app.db.session import Database
 from app.db.tables import ledger, tasks, usage
 from app.errors import InvalidRequest, NotFound, OutcomeUnknown, RateLimited
 from app.generation import GenerationRequest
-from app.keys.key import Key
-from app.tasks.status import OPEN
-from app.tasks.task import Result
-from app.tasks.timeline import note
-from app.usage.budgets import Budgets
-from app.usage.days import add
-from app.usage.ledger import NOTHING, Closing, close, reserve
-from app.usage.rollup import COMPLETED, Ended, count
+from app.keys.key import ClientKey
+from app.tasks.states import OPEN
+from app.tasks.task import TaskResult
+from app.tasks.timeline import add_timeline_row
+from app.usage.budgets import BudgetTracker
+from app.usage.daily_usage import add_usage
+from app.usage.ledger import NOTHING, ReservationEnd, end_reservations, reserve_money
+from app.usage.task_counts import COMPLETED, EndedTask, count_ended
 
 BUSY_SECONDS = 5.0
 """When a key with too many tasks in flight may try again: nobody knows when the next one ends."""
 LOCK_KIND = 727_003  # of PostgreSQL's advisory locks, one per key; the number is ours to choose
 # As the index of open tasks has them.
 _OPEN: list[sa.ColumnElement[str]] = [sa.literal_column(f"'{state}'") for state in sorted(OPEN)]
-_TOLD = (
+_ENDED_COLUMNS = (
     tasks.c.id,
     tasks.c.key_id,
     tasks.c.kind,
@@ -62,28 +62,28 @@ _TOLD = (
     ledger.c.detail.label("agreed"),
     ledger.c.at.label("reserved_at"),
 )
-_ENDED = sa.select(*_TOLD).select_from(
+_ENDED = sa.select(*_ENDED_COLUMNS).select_from(
     tasks.outerjoin(ledger, sa.and_(ledger.c.task_id == tasks.c.id, ledger.c.kind == "reserve"))
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Hold:
+class BudgetHold:
     """What a new task needs of its key: room for one more, and money."""
 
-    key: Key
+    key: ClientKey
     model: str
-    price: Price | None
+    price: ModelPrice | None
     amount: Decimal
-    budgets: Budgets
+    budgets: BudgetTracker
 
-    def announced(self, at: float) -> AbstractContextManager[None]:
+    def announced_to_relay(self, at: float) -> AbstractContextManager[None]:
         """Around that transaction: relayed calls of the same key see the amount before it is committed."""
         if self.price is None or not self.key.has_budget:
             return nullcontext()
-        return self.budgets.announce(self.key, self.amount, at=at)
+        return self.budgets.announce_amount(self.key, self.amount, at=at)
 
-    async def enter(self, connection: AsyncConnection, *, task_id: str, at: float) -> None:
+    async def check_and_reserve(self, connection: AsyncConnection, *, task_id: str, at: float) -> None:
         """Call in the transaction that inserts the task, after that. Raises ``RateLimited`` and
         ``InsufficientQuota``; the transaction must not be committed then."""
         if self.key.tasks_limit is not None:
@@ -92,7 +92,7 @@ class Hold:
             return
         # The price agreed on is kept with the reservation: a new one is for new tasks.
         detail = {"price": self.price.model_dump(mode="json", exclude_defaults=True)}
-        await reserve(
+        await reserve_money(
             connection,
             self.key,
             task_id=task_id,
@@ -100,24 +100,24 @@ class Hold:
             amount=self.amount,
             at=at,
             detail=detail,
-            besides=self.budgets.besides(self.key.id),
+            besides=self.budgets.outside_store(self.key.id),
         )
 
 
-class Billing:
+class TaskBilling:
     """Estimates before a task is made, and what the operator decides when nobody knows."""
 
-    def __init__(self, database: Database, prices: PriceBook, budgets: Budgets) -> None:
+    def __init__(self, database: Database, prices: PriceRepository, budgets: BudgetTracker) -> None:
         self._database = database
         self._prices = prices
         self._budgets = budgets
 
-    async def hold(self, request: GenerationRequest, key: Key) -> Hold:
-        price = await self._prices.price(request.model)
-        amount = price.quote(request) if price else NOTHING
-        return Hold(key, request.model, price, amount, self._budgets)
+    async def prepare_hold(self, request: GenerationRequest, key: ClientKey) -> BudgetHold:
+        price = await self._prices.current_price(request.model)
+        amount = price.estimate_request(request) if price else NOTHING
+        return BudgetHold(key, request.model, price, amount, self._budgets)
 
-    async def unknown(self, *, days: float = 90) -> list[dict[str, Any]]:
+    async def unknown_outcomes(self, *, days: float = 90) -> list[dict[str, Any]]:
         """Tasks of the last ``days`` whose money is held because nobody knows whether the vendor made them."""
         closing = ledger.alias()
         closed = sa.exists().where(closing.c.task_id == tasks.c.id, closing.c.kind != "reserve")
@@ -146,43 +146,47 @@ class Billing:
             row = (await connection.execute(_ENDED.where(tasks.c.id == task_id))).first()
             if row is None:
                 raise NotFound(f"No such task: {task_id[:100]}")
-            cost = rounded(amount or NOTHING)
-            closing = Closing(task_id, "release" if amount is None else "settle", cost)
+            cost = round_money(amount or NOTHING)
+            closing = ReservationEnd(task_id, "release" if amount is None else "settle", cost)
             unknown = row.error_code == OutcomeUnknown.code
-            if not unknown or not await close(connection, [closing]):
+            if not unknown or not await end_reservations(connection, [closing]):
                 raise InvalidRequest(f"Nothing is held for the task {task_id}: its account is closed.")
-            await _take_down(connection, [(row, cost)])
-            await count(connection, [_outcome(row, cost)], tasks=0)
-            await note(connection, task_id, epoch=0, event=closing.kind, detail={"by": "operator"})
+            await _record_costs(connection, [(row, cost)])
+            await count_ended(connection, [_ended_outcome(row, cost)], tasks=0)
+            await add_timeline_row(
+                connection, task_id, epoch=0, event=closing.kind, detail={"by": "operator"}
+            )
 
 
-async def ended(connection: AsyncConnection, task_ids: Sequence[str]) -> None:
+async def settle_ended_tasks(connection: AsyncConnection, task_ids: Sequence[str]) -> None:
     """Call in the transaction that ends these tasks, after their rows say so."""
     if not task_ids:
         return
     rows = (await connection.execute(_ENDED.where(tasks.c.id.in_(task_ids)))).all()
-    closings = {row.id: _closing(row) for row in rows if row.agreed is not None}
+    closings = {row.id: _closing_entry(row) for row in rows if row.agreed is not None}
     costs = {task_id: closing.amount for task_id, closing in closings.items() if closing is not None}
-    closed = await close(connection, [closing for closing in closings.values() if closing is not None])
+    closed = await end_reservations(
+        connection, [closing for closing in closings.values() if closing is not None]
+    )
     costs = {task_id: cost for task_id, cost in costs.items() if task_id in closed}
     taken = [(row, costs.get(row.id)) for row in rows if row.id in closed or row.state == COMPLETED]
-    await _take_down(connection, taken)
-    await count(connection, [_outcome(row, costs.get(row.id, NOTHING)) for row in rows])
+    await _record_costs(connection, taken)
+    await count_ended(connection, [_ended_outcome(row, costs.get(row.id, NOTHING)) for row in rows])
 
 
-def _closing(row: Any) -> Closing | None:
+def _closing_entry(row: Any) -> ReservationEnd | None:
     """None while the money has to stay where it is."""
     if row.error_code == OutcomeUnknown.code:
         return None
     if row.state != COMPLETED:
-        return Closing(row.id, "release")
-    price = Price.model_validate(json.loads(row.agreed)["price"])
-    result = Result.model_validate_json(row.result) if row.result else Result(files=())
+        return ReservationEnd(row.id, "release")
+    price = ModelPrice.model_validate(json.loads(row.agreed)["price"])
+    result = TaskResult.model_validate_json(row.result) if row.result else TaskResult(files=())
     request = GenerationRequest.model_validate_json(row.request)
-    return Closing(row.id, "settle", price.settle(request, result.files, result.usage))
+    return ReservationEnd(row.id, "settle", price.final_cost(request, result.files, result.usage))
 
 
-async def _take_down(connection: AsyncConnection, taken: Sequence[tuple[Any, Decimal | None]]) -> None:
+async def _record_costs(connection: AsyncConnection, taken: Sequence[tuple[Any, Decimal | None]]) -> None:
     """What the tasks cost, in their rows, and a usage row for each that was completed or paid for."""
     rows = []
     for row, cost in taken:
@@ -190,14 +194,14 @@ async def _take_down(connection: AsyncConnection, taken: Sequence[tuple[Any, Dec
             mine = tasks.c.id == row.id
             await connection.execute(sa.update(tasks).where(mine).values(cost=cost))
         if row.state == COMPLETED or cost:
-            rows.append(_usage(row, cost or NOTHING))
+            rows.append(_usage_row(row, cost or NOTHING))
     if rows:
         await connection.execute(sa.insert(usage), rows)
-        await add(connection, rows)
+        await add_usage(connection, rows)
 
 
-def _usage(row: Any, cost: Decimal) -> dict[str, Any]:
-    told = Result.model_validate_json(row.result).usage if row.result else {}
+def _usage_row(row: Any, cost: Decimal) -> dict[str, Any]:
+    told = TaskResult.model_validate_json(row.result).usage if row.result else {}
     return {
         # In the period whose budget paid for it.
         "at": row.reserved_at if row.reserved_at is not None else row.created_at,
@@ -206,24 +210,24 @@ def _usage(row: Any, cost: Decimal) -> dict[str, Any]:
         "model": row.model,
         "path": f"tasks/{row.kind}",
         "status": 200,
-        "input_tokens": tokens(told, INPUT_TOKENS) or None,
-        "output_tokens": tokens(told, OUTPUT_TOKENS) or None,
-        "milliseconds": max(_end(row) - row.created_at, 0.0) * 1000,
+        "input_tokens": token_count(told, INPUT_TOKENS) or None,
+        "output_tokens": token_count(told, OUTPUT_TOKENS) or None,
+        "milliseconds": max(_end_time(row) - row.created_at, 0.0) * 1000,
         "cost": cost,
         "task_id": row.id,
     }
 
 
-def _end(row: Any) -> float:
+def _end_time(row: Any) -> float:
     return float(row.finished_at or time.time())
 
 
-def _outcome(row: Any, cost: Decimal) -> Ended:
-    return Ended(
-        at=_end(row),
+def _ended_outcome(row: Any, cost: Decimal) -> EndedTask:
+    return EndedTask(
+        at=_end_time(row),
         model=row.model,
         outcome=(row.error_code or row.state) if row.state == "failed" else row.state,
-        seconds=_end(row) - row.created_at,
+        seconds=_end_time(row) - row.created_at,
         cost=cost,
     )
 

@@ -8,24 +8,24 @@ from decimal import Decimal
 import sqlalchemy as sa
 import structlog
 
-from app.db.marks import FOR_EVER
-from app.db.money import Money, shown
+from app.db.marks import FOREVER
+from app.db.money import Money, format_money
 from app.db.session import DATABASE_AWAY, Database
 from app.db.tables import keys, spending
 from app.errors import FilmgateError
-from app.options.options import Options
-from app.usage.periods import ends_in, periods, word
+from app.options.repository import OptionsRepository
+from app.usage.periods import period_label, period_names, seconds_to_next
 from app.webhooks.notice_options import NoticeOptions
-from app.webhooks.notices import Notice, OperatorNotices
+from app.webhooks.notices import OperatorNotice, OperatorNotices
 
 log = structlog.get_logger()
 TOPIC = "user_quota_too_low"
-LOOK_SECONDS = 15.0
+CHECK_SECONDS = 15.0
 """Spending waits for no notice: it is looked at beside it, this often."""
 
 
 @dataclass(frozen=True, slots=True)
-class Low:
+class LowBudget:
     """A budget of which little is left, in US dollars."""
 
     key_id: str
@@ -35,7 +35,7 @@ class Low:
     budget: Decimal
     left: Decimal
 
-    def notice(self, now: float) -> Notice:
+    def as_notice(self, now: float) -> OperatorNotice:
         """``quota`` is what is left, as the manual has it. A budget that was changed is told of anew."""
         data = {
             "quota": float(self.left),
@@ -44,44 +44,44 @@ class Low:
             "name": self.name,
             "project": self.project,
             "period": self.period,
-            "budget_kind": word(self.period),
+            "budget_kind": period_label(self.period),
         }
-        lasts = ends_in(self.period, now)
-        until = FOR_EVER if lasts is None else now + lasts
-        return Notice(TOPIC, data, once_until=until, edition=shown(self.budget))
+        lasts = seconds_to_next(self.period, now)
+        until = FOREVER if lasts is None else now + lasts
+        return OperatorNotice(TOPIC, data, once_until=until, edition=format_money(self.budget))
 
 
 class BudgetWatch:
     """One per worker; several tell no more than one."""
 
-    def __init__(self, database: Database, options: Options, notices: OperatorNotices) -> None:
+    def __init__(self, database: Database, options: OptionsRepository, notices: OperatorNotices) -> None:
         self._database = database
         self._options = options
         self._notices = notices
-        self._told: set[str] = set()
+        self._notified_marks: set[str] = set()
 
     async def run(self) -> None:
         while True:
             try:
-                await self.look()
+                await self.check_budgets()
             except (*DATABASE_AWAY, FilmgateError) as error:
                 log.warning("budgets.unwatched", error=type(error).__name__)
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(CHECK_SECONDS)
 
-    async def look(self) -> None:
+    async def check_budgets(self) -> None:
         wanted = await self._options.read(NoticeOptions)
-        if not wanted.told_of(TOPIC):
+        if not wanted.receivers_of(TOPIC):
             return
         now = time.time()
-        found = await low(self._database, share=wanted.quota_share, now=now)
-        notices = {notice.mark: notice for each in found for notice in [each.notice(now)]}
-        await self._notices.write([notices[mark] for mark in notices.keys() - self._told])
-        self._told = set(notices)  # the store knows as well; this spares it the asking
+        found = await low_budgets(self._database, share=wanted.quota_share, now=now)
+        notices = {notice.dedup_mark: notice for each in found for notice in [each.as_notice(now)]}
+        await self._notices.write([notices[mark] for mark in notices.keys() - self._notified_marks])
+        self._notified_marks = set(notices)  # the store knows as well; this spares it the asking
 
 
-async def low(database: Database, *, share: float, now: float) -> list[Low]:
+async def low_budgets(database: Database, *, share: float, now: float) -> list[LowBudget]:
     """Budgets of keys in use of which less than ``share`` is left."""
-    month, day, total = periods(now)
+    month, day, total = period_names(now)
     of_period = {month: keys.c.budget_monthly, day: keys.c.budget_daily, total: keys.c.budget_total}
     budget = sa.case(*((spending.c.period == period, column) for period, column in of_period.items()))
     used = sa.type_coerce(spending.c.reserved + spending.c.spent, Money())
@@ -97,6 +97,8 @@ async def low(database: Database, *, share: float, now: float) -> list[Low]:
     async with database.read() as connection:
         rows = (await connection.execute(query)).all()
     return [
-        Low(row.id, row.name, row.project, row.period, row.budget, max(row.budget - row.used, Decimal(0)))
+        LowBudget(
+            row.id, row.name, row.project, row.period, row.budget, max(row.budget - row.used, Decimal(0))
+        )
         for row in rows
     ]

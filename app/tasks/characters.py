@@ -16,11 +16,11 @@ from app.db.session import Database
 from app.db.tables import characters
 from app.errors import InvalidRequest, NotFound, ResultUnreadable
 from app.generation import GenerationRequest, MediaInput
-from app.keys.service import Key
-from app.media.findings import Inspection
-from app.media.inspect import Inspector
+from app.keys.service import ClientKey
+from app.media.findings import MediaInspection
+from app.media.inspection import MediaInspector
 from app.media.store import MediaStore
-from app.tasks.mentions import mentions
+from app.tasks.mentions import mentioned_usernames
 
 ID = re.compile(r"(?:ch|char)_([0-9a-f]{32})")
 USERNAME = re.compile(r"[a-z0-9_]{1,40}\.[0-9a-f]{8,12}")
@@ -30,7 +30,7 @@ USERNAME_LETTERS = 24
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class ClipRange:
     """The part of a clip that shows a character, in seconds; ``param`` is the field that said so."""
 
     start: float
@@ -55,10 +55,10 @@ class Character:
         )
 
 
-class Characters:
+class CharacterLibrary:
     """Each key (or project) sees its own."""
 
-    def __init__(self, database: Database, store: MediaStore, inspector: Inspector) -> None:
+    def __init__(self, database: Database, store: MediaStore, inspector: MediaInspector) -> None:
         self._database = database
         self._store = store
         self._inspector = inspector
@@ -67,9 +67,9 @@ class Characters:
         self,
         clip: MediaInput,
         *,
-        key: Key,
+        key: ClientKey,
         name: str = "",
-        moment: Moment | None = None,
+        moment: ClipRange | None = None,
         param: str = "video",
     ) -> Character:
         """``clip`` holds its content; of the same clip, moment and name it is the same character.
@@ -78,13 +78,13 @@ class Characters:
         """
         if not name.isprintable():
             raise InvalidRequest("name must be of printable characters", param="name")
-        digest = _digest(key.owner, name, clip.sha256, moment=moment)
-        row = _row(digest, owner=key.owner, name=name)
-        known = await self._find(characters.c.id == row["id"])
+        digest = _character_digest(key.owner, name, clip.sha256, moment=moment)
+        row = _character_row(digest, owner=key.owner, name=name)
+        known = await self._find_one(characters.c.id == row["id"])
         if known is not None:
             return known
         try:
-            await self._keep(row, clip, moment)
+            await self._store_files(row, clip, moment)
         except ResultUnreadable as error:
             raise InvalidRequest(f"{param} is not a playable clip", param=param) from error
         except InvalidRequest as error:
@@ -95,16 +95,16 @@ class Characters:
                 await connection.execute(sa.insert(characters), row)
         except IntegrityError:  # an equal request was a moment faster
             return await self.get(row["id"], key=key)
-        return _character(row)
+        return _character_of(row)
 
-    async def get(self, name: str, *, key: Key) -> Character:
+    async def get(self, name: str, *, key: ClientKey) -> Character:
         """By id, in either door's form, or by username. Raises ``NotFound``."""
-        found = await self._find(characters.c.owner == key.owner, _named(name.removeprefix("@")))
+        found = await self._find_one(characters.c.owner == key.owner, _name_condition(name.removeprefix("@")))
         if found is None:
             raise NotFound(f"No such character: {name[:100]}")
         return found
 
-    async def page(self, key: Key, *, after: str | None, limit: int) -> tuple[list[Character], bool]:
+    async def page(self, key: ClientKey, *, after: str | None, limit: int) -> tuple[list[Character], bool]:
         """Newest first, and whether more follow. Raises ``NotFound`` for a cursor that is no character."""
         query = sa.select(characters).where(characters.c.owner == key.owner)
         if after:
@@ -116,7 +116,7 @@ class Characters:
         query = query.order_by(characters.c.created_at.desc(), characters.c.id.desc()).limit(limit + 1)
         async with self._database.read() as connection:
             rows = (await connection.execute(query)).all()
-        return [_character(row._mapping) for row in rows[:limit]], len(rows) > limit
+        return [_character_of(row._mapping) for row in rows[:limit]], len(rows) > limit
 
     async def delete(self, character: Character) -> None:
         """Its files go with it."""
@@ -126,61 +126,65 @@ class Characters:
 
     async def by_link(self, character_id: str) -> Character:
         """For whoever holds a signed link. Raises ``NotFound``."""
-        found = await self._find(_named(character_id))
+        found = await self._find_one(_name_condition(character_id))
         if found is None:
             raise NotFound("No such file.")
         return found
 
-    async def mentioned(self, request: GenerationRequest, *, key: Key) -> GenerationRequest:
+    async def add_mentioned_characters(
+        self, request: GenerationRequest, *, key: ClientKey
+    ) -> GenerationRequest:
         """``request`` with the characters that its prompt names; a name that is nobody's is plain text."""
-        names = mentions(request.prompt)
+        names = mentioned_usernames(request.prompt)
         if not names:
             return request
-        found = await self._usernames(names, key)
+        found = await self._by_usernames(names, key)
         present = {item.sha256 for item in request.media}
         added = [found[name].as_input() for name in names if name in found and found[name].id not in present]
         return request.model_copy(update={"media": (*request.media, *added)}) if added else request
 
-    async def _usernames(self, names: Collection[str], key: Key) -> dict[str, Character]:
+    async def _by_usernames(self, names: Collection[str], key: ClientKey) -> dict[str, Character]:
         query = sa.select(characters).where(
             characters.c.owner == key.owner, characters.c.username.in_([name.lower() for name in names])
         )
         async with self._database.read() as connection:
-            found = {row.username: _character(row._mapping) for row in await connection.execute(query)}
+            found = {row.username: _character_of(row._mapping) for row in await connection.execute(query)}
         return {name: found[name.lower()] for name in names if name.lower() in found}
 
-    async def _find(self, *conditions: sa.ColumnElement[bool]) -> Character | None:
+    async def _find_one(self, *conditions: sa.ColumnElement[bool]) -> Character | None:
         async with self._database.read() as connection:
             row = (await connection.execute(sa.select(characters).where(*conditions))).first()
-        return None if row is None else _character(row._mapping)
+        return None if row is None else _character_of(row._mapping)
 
-    async def _keep(self, row: dict[str, Any], clip: MediaInput, moment: Moment | None) -> None:
+    async def _store_files(self, row: dict[str, Any], clip: MediaInput, moment: ClipRange | None) -> None:
         assert clip.content is not None
         with tempfile.TemporaryDirectory(prefix="filmgate-") as folder:
             path = Path(folder) / "clip"
             path.write_bytes(clip.content)
-            content, found = await self._seen(path, clip, moment=moment)
+            content, found = await self._cut_clip(path, clip, moment=moment)
         await self._store.put(row["clip"], content)
         await self._store.put(row["still"], found.thumbnail)
 
-    async def _seen(self, path: Path, clip: MediaInput, *, moment: Moment | None) -> tuple[bytes, Inspection]:
+    async def _cut_clip(
+        self, path: Path, clip: MediaInput, *, moment: ClipRange | None
+    ) -> tuple[bytes, MediaInspection]:
         """An MP4 of the moment, or of the whole clip, and what it shows."""
         if moment is None:
             found = await self._inspector.inspect_video(path)
             if clip.content and clip.content_type == "video/mp4":
                 return clip.content, found
-            moment = Moment(0.0, found.probe.seconds)
+            moment = ClipRange(0.0, found.probe.seconds)
         target = path.with_name("moment.mp4")
-        found = await self._inspector.cut(path, target, start=moment.start, end=moment.end)
+        found = await self._inspector.cut_clip(path, target, start=moment.start, end=moment.end)
         return target.read_bytes(), found
 
 
-def _digest(owner: str, name: str, clip: str, *, moment: Moment | None) -> str:
+def _character_digest(owner: str, name: str, clip: str, *, moment: ClipRange | None) -> str:
     told = "\0".join((owner, name, clip, f"{moment.start:g},{moment.end:g}" if moment else ""))
     return hashlib.sha256(told.encode()).hexdigest()
 
 
-def _row(digest: str, *, owner: str, name: str) -> dict[str, Any]:
+def _character_row(digest: str, *, owner: str, name: str) -> dict[str, Any]:
     name = name or f"{FIRST_NAMES[int(digest[-1], 16) % 8]} {LAST_NAMES[int(digest[-2], 16) % 8]}"
     letters = re.sub(r"[^a-z0-9_]", "", name.lower())[:USERNAME_LETTERS] or "character"
     character_id = f"char_{digest[:32]}"
@@ -195,7 +199,7 @@ def _row(digest: str, *, owner: str, name: str) -> dict[str, Any]:
     }
 
 
-def _named(name: str) -> sa.ColumnElement[bool]:
+def _name_condition(name: str) -> sa.ColumnElement[bool]:
     match = ID.fullmatch(name)
     if match:
         return characters.c.id == f"char_{match[1]}"
@@ -203,5 +207,5 @@ def _named(name: str) -> sa.ColumnElement[bool]:
     return characters.c.username == name.lower() if USERNAME.fullmatch(name.lower()) else sa.false()
 
 
-def _character(row: Any) -> Character:
+def _character_of(row: Any) -> Character:
     return Character(row["id"], row["name"], row["username"], row["clip"], row["still"], row["created_at"])

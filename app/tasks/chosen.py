@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.generation import MediaKind
-from app.tasks.status import State
+from app.tasks.states import State
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class TaskFilter:
     """Each part that is set narrows it. ``since`` in UTC seconds."""
 
     kind: MediaKind | None = None

@@ -10,24 +10,24 @@ from typing import Any
 import structlog
 
 from app.accounts.pool import AccountPool
-from app.errors import FilmgateError, NotFound, OperationNotFound, Unavailable, UpstreamError
-from app.media.retention import purge
+from app.errors import FilmgateError, NotFound, OperationNotFound, ServiceUnavailable, UpstreamError
+from app.media.retention import delete_task_files
 from app.providers.base import Failed, Operation, PollAnswer, Queued, Running, Succeeded
-from app.tasks.events import Change, Events
-from app.tasks.progress import Progress
-from app.tasks.repository import Fenced, TaskRepository
-from app.tasks.results import Results
-from app.tasks.run import Run, Stopped
-from app.tasks.submission import Submitter
-from app.tasks.task import Result, Task
+from app.tasks.notifications import Notification, NotificationHub
+from app.tasks.progress import ProgressWriter
+from app.tasks.repository import StaleRun, TaskRepository
+from app.tasks.results import ResultStorage
+from app.tasks.run import RunStopped, TaskRun
+from app.tasks.submission import TaskSubmitter
+from app.tasks.task import Task, TaskResult
 
 log = structlog.get_logger()
-LOOKS_BEFORE_LOST = 3
-STORE_TRIES = 8
-LONGEST_PAUSE_SECONDS = 60.0
+POLLS_BEFORE_LOST = 3
+STORE_ATTEMPTS = 8
+MAX_POLL_PAUSE_SECONDS = 60.0
 
 
-class Lifecycle:
+class TaskLifecycle:
     """Runs tasks. Holds no state of its own: everything that must survive is in the store."""
 
     def __init__(
@@ -35,10 +35,10 @@ class Lifecycle:
         *,
         repository: TaskRepository,
         pool: AccountPool,
-        submitter: Submitter,
-        results: Results,
-        events: Events,
-        progress: Progress,
+        submitter: TaskSubmitter,
+        results: ResultStorage,
+        events: NotificationHub,
+        progress: ProgressWriter,
         result_ttl_seconds: float,
     ) -> None:
         self._tasks = repository
@@ -51,47 +51,47 @@ class Lifecycle:
 
     async def run(self, task_id: str) -> None:
         """Live one task from wherever its row stands to its end, or until another run takes it."""
-        async with self._events.listen(task_id) as bell:
+        async with self._events.subscribe(task_id) as bell:
             task = await self._tasks.take(task_id)
             if task is None or task.account_id is None:
                 return
             try:
-                provider = await self._pool.provider(task.account_id)
+                provider = await self._pool.provider_by_id(task.account_id)
             except FilmgateError as error:
-                await self._voiceless(task, error)
+                await self._without_provider(task, error)
                 return
-            run = Run(task, provider, self._tasks, self._events, bell, self._ttl)
+            run = TaskRun(task, provider, self._tasks, self._events, bell, self._ttl)
             try:
-                await self._live(run)
-            except Stopped:
+                await self._run_to_end(run)
+            except RunStopped:
                 log.debug("run.ended", task=task_id, state=run.state)
-            except Fenced:
-                await self._overtaken(task)
+            except StaleRun:
+                await self._purge_if_deleted(task)
             finally:
-                self._progress.forget(task_id)
+                self._progress.forget_task(task_id)
 
-    async def _live(self, run: Run) -> None:
+    async def _run_to_end(self, run: TaskRun) -> None:
         result = run.task.result if run.state == "storing" else None
         if result is None:
-            operation = await self._operation(run)
-            answer = await self._watch(run, operation)
-            result = await self._store(run, operation, answer)
-        await self._finish(run, await self._deliver(run, result))
+            operation = await self._submit_or_recover(run)
+            answer = await self._poll_until_done(run, operation)
+            result = await self._store_result(run, operation, answer)
+        await self._complete_task(run, await self._deliver_result(run, result))
 
-    async def _operation(self, run: Run) -> Operation:
+    async def _submit_or_recover(self, run: TaskRun) -> Operation:
         if run.task.operation is not None:
             return run.task.operation
         if run.state == "submitting":
             return await self._submitter.recover(run)
         if run.cancelled:
             await run.cancel()
-        if run.overdue:
+        if run.is_overdue:
             await run.fail("deadline_exceeded", "It waited longer than a task may take.")
         return await self._submitter.submit(run)
 
-    async def _watch(self, run: Run, operation: Operation) -> Succeeded:
+    async def _poll_until_done(self, run: TaskRun, operation: Operation) -> Succeeded:
         """Look at the vendor's pace until it has said its last word."""
-        pace = run.provider.pace
+        pace = run.provider.poll_interval
         delay, missing, in_trouble = pace.first, 0, False
         while True:
             await self._stop_if_cancelled(run, operation)
@@ -100,51 +100,51 @@ class Lifecycle:
                 answer = await run.provider.poll(operation)
             except UpstreamError as error:
                 missing += isinstance(error, OperationNotFound)
-                if missing >= LOOKS_BEFORE_LOST:
+                if missing >= POLLS_BEFORE_LOST:
                     await run.fail("upstream_error", f"The upstream no longer knows it. {error.message}")
                 hint = error.retry_after
                 log.info("poll.failed", task=run.task.id, error=type(error).__name__)
                 if not in_trouble:  # a row for each spell of it, not for each poll
-                    await run.note("poll.failed", error=error.message[:500])
+                    await run.add_timeline_row("poll.failed", error=error.message[:500])
                 in_trouble = True
             else:
                 missing, in_trouble = 0, False
                 if isinstance(answer, Succeeded):
                     return answer
-                hint = await self._take_in(run, answer)
+                hint = await self._record_poll_answer(run, answer)
             await self._stop_if_overdue(run, operation)
-            wait = min(max(hint or 0.0, delay), LONGEST_PAUSE_SECONDS)
+            wait = min(max(hint or 0.0, delay), MAX_POLL_PAUSE_SECONDS)
             await run.pause(wait * random.uniform(0.9, 1.1))  # noqa: S311 - jitter, not a secret
             delay = min(delay * pace.factor, pace.cap)
 
-    async def _take_in(self, run: Run, answer: PollAnswer) -> float | None:
+    async def _record_poll_answer(self, run: TaskRun, answer: PollAnswer) -> float | None:
         if isinstance(answer, Failed):
             await run.fail(answer.code, answer.message)
         if isinstance(answer, Running):
-            self._progress.note(run.task, answer.progress)
+            self._progress.record_progress(run.task, answer.progress)
         return answer.retry_after if isinstance(answer, Queued | Running) else None
 
-    async def _stop_if_cancelled(self, run: Run, operation: Operation) -> None:
-        run.hear()
+    async def _stop_if_cancelled(self, run: TaskRun, operation: Operation) -> None:
+        run.receive()
         if run.cancelled:
             await self._stop_upstream(run, operation)
             await run.cancel()
 
-    async def _stop_if_overdue(self, run: Run, operation: Operation) -> None:
+    async def _stop_if_overdue(self, run: TaskRun, operation: Operation) -> None:
         # After a look, never before one: a gateway that was away for long first asks for what is paid.
-        if run.overdue:
+        if run.is_overdue:
             await self._stop_upstream(run, operation)
             await run.fail("deadline_exceeded", "The upstream did not finish it in time.")
 
-    async def _stop_upstream(self, run: Run, operation: Operation) -> None:
+    async def _stop_upstream(self, run: TaskRun, operation: Operation) -> None:
         try:
             stopped = await run.provider.cancel(operation)
         except UpstreamError as error:
             stopped = False
             log.info("cancel.failed", task=run.task.id, error=type(error).__name__)
-        await run.note("upstream_cancel", accepted=stopped)
+        await run.add_timeline_row("upstream_cancel", accepted=stopped)
 
-    async def _store(self, run: Run, operation: Operation, answer: Succeeded) -> Result:
+    async def _store_result(self, run: TaskRun, operation: Operation, answer: Succeeded) -> TaskResult:
         """Copy the result at once: vendor links live ten minutes to a day. What breaks is tried again, and
         what breaks at our side until the deadline: the video is made and paid."""
         if run.state == "running":
@@ -153,38 +153,38 @@ class Lifecycle:
         while True:
             await self._stop_if_cancelled(run, operation)
             try:
-                return await self._results.keep(
-                    run.task, run.provider, operation, answer=answer, note=run.note
+                return await self._results.keep_result(
+                    run.task, run.provider, operation, answer=answer, note=run.add_timeline_row
                 )
             except (FilmgateError, OSError) as error:
                 text = error.message if isinstance(error, FilmgateError) else (error.strerror or "disk error")
                 log.warning("result.delayed", task=run.task.id, attempt=attempt, error=text)
-                await run.note("delivery.copy", ok=False, attempt=attempt, error=text)
-                ours = isinstance(error, Unavailable | OSError) and not run.overdue
-                if attempt >= STORE_TRIES and not ours:
+                await run.add_timeline_row("delivery.copy", ok=False, attempt=attempt, error=text)
+                ours = isinstance(error, ServiceUnavailable | OSError) and not run.is_overdue
+                if attempt >= STORE_ATTEMPTS and not ours:
                     await run.fail("result_unavailable", f"It was made, but could not be copied: {text}")
             await run.pause(delay)
             delay, attempt = min(delay * 2, 30.0), attempt + 1
-            answer = await self._watch(run, operation)  # a fresh link, where links are short-lived
+            answer = await self._poll_until_done(run, operation)  # a fresh link, where links are short-lived
 
-    async def _deliver(self, run: Run, result: Result) -> Result:
+    async def _deliver_result(self, run: TaskRun, result: TaskResult) -> TaskResult:
         """Our copy is there: whatever becomes of the links, the task completes."""
         if await self._results.delivers_slowly(run.task):
             # A run that comes after this one need not copy again.
             text = result.model_dump_json()
-            await run.insist(lambda: self._tasks.keep_result(run.task, text))
-        return await self._results.deliver(run.task, result, note=run.note)
+            await run.retry_while_database_is_away(lambda: self._tasks.keep_result(run.task, text))
+        return await self._results.deliver_links(run.task, result, note=run.add_timeline_row)
 
-    async def _finish(self, run: Run, result: Result) -> None:
-        run.hear()
+    async def _complete_task(self, run: TaskRun, result: TaskResult) -> None:
+        run.receive()
         if run.cancelled:
             await run.cancel()
         await run.move("completed", result=result.model_dump_json(), progress=100.0)
 
-    async def _voiceless(self, task: Task, error: FilmgateError) -> None:
+    async def _without_provider(self, task: Task, error: FilmgateError) -> None:
         """Nobody speaks for its account. Raises ``error`` where an operator may still put that right."""
         if task.result is not None and not task.cancel_requested:
-            await self._complete_voiceless(task)
+            await self._complete_without_provider(task)
             return
         if not isinstance(error, NotFound) and time.time() < task.deadline_at and not task.cancel_requested:
             raise error
@@ -193,23 +193,23 @@ class Lifecycle:
         values: dict[str, Any] = {"finished_at": now, "expires_at": now, "error_message": error.message}
         try:
             await self._tasks.move(task, task.state, "failed", error_code=code, **values)
-        except Fenced:
+        except StaleRun:
             return
-        self._events.publish([Change("state", task.id, "failed"), Change("wake")])
+        self._events.publish([Notification("state", task.id, "failed"), Notification("wake")])
 
-    async def _complete_voiceless(self, task: Task) -> None:
+    async def _complete_without_provider(self, task: Task) -> None:
         """Our copy is there, which is all that counts; only links elsewhere were still being made."""
         now = time.time()
         values: dict[str, Any] = {"finished_at": now, "expires_at": now + self._ttl, "progress": 100.0}
         try:
             await self._tasks.move(task, task.state, "completed", **values)
-        except Fenced:
+        except StaleRun:
             return
-        self._events.publish([Change("state", task.id, "completed"), Change("wake")])
+        self._events.publish([Notification("state", task.id, "completed"), Notification("wake")])
 
-    async def _overtaken(self, task: Task) -> None:
+    async def _purge_if_deleted(self, task: Task) -> None:
         """Another run has it. What this one copied after a deletion must not stay."""
         log.info("run.overtaken", task=task.id, epoch=task.epoch)
         current = await self._tasks.get(task.id)
         if current is not None and current.purged:
-            await purge(self._results.store, task.id)
+            await delete_task_files(self._results.store, task.id)

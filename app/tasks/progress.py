@@ -5,7 +5,7 @@ import asyncio
 import structlog
 
 from app.db.session import DATABASE_AWAY
-from app.tasks.events import Change, Events
+from app.tasks.notifications import Notification, NotificationHub
 from app.tasks.repository import TaskRepository
 from app.tasks.task import Task
 
@@ -13,16 +13,16 @@ log = structlog.get_logger()
 EVERY_SECONDS = 0.5
 
 
-class Progress:
+class ProgressWriter:
     """Collects what runs see; only what moved forward is written."""
 
-    def __init__(self, repository: TaskRepository, events: Events) -> None:
+    def __init__(self, repository: TaskRepository, events: NotificationHub) -> None:
         self._tasks = repository
         self._events = events
         self._seen: dict[str, float] = {}
         self._news: dict[str, tuple[int, float]] = {}
 
-    def note(self, task: Task, percent: float | None) -> None:
+    def record_progress(self, task: Task, percent: float | None) -> None:
         """``percent`` 0 to 100, or None when the upstream does not say; it is making it all the same."""
         known = self._seen.get(task.id, task.progress if task.generating else -1.0)
         value = max(0.0, min(percent if percent is not None else known, 99.0))
@@ -31,7 +31,7 @@ class Progress:
         self._seen[task.id] = value
         self._news[task.id] = (task.epoch, value)
 
-    def forget(self, task_id: str) -> None:
+    def forget_task(self, task_id: str) -> None:
         """Its run has ended."""
         self._seen.pop(task_id, None)
         self._news.pop(task_id, None)
@@ -53,4 +53,4 @@ class Progress:
             self._news = news | self._news
             log.warning("progress.delayed", count=len(rows), error=type(error).__name__)
             return
-        self._events.publish([Change("progress", i, "running", p, True) for i, (_, p) in news.items()])
+        self._events.publish([Notification("progress", i, "running", p, True) for i, (_, p) in news.items()])

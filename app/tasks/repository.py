@@ -16,13 +16,13 @@ from app.errors import NoAvailableAccount
 from app.generation import Kind
 from app.providers.base import Operation
 from app.tasks import billing
-from app.tasks.chosen import Chosen
-from app.tasks.status import OPEN, TERMINAL, State, may_move
+from app.tasks.chosen import TaskFilter
+from app.tasks.states import OPEN, TERMINAL, State, may_move
 from app.tasks.task import Task
-from app.tasks.timeline import note
+from app.tasks.timeline import add_timeline_row
 from app.webhooks import outbox
 
-__all__ = ["Fenced", "TaskRepository", "note", "task_of"]
+__all__ = ["StaleRun", "TaskRepository", "add_timeline_row", "task_of"]
 
 _RENAMED = {"request", "operation", "result", "excluded"}
 _NOT_READ = {"not_before", "idempotency_key", "prefers", "hook_url", "hook_base"}
@@ -35,7 +35,7 @@ _WAITING = tasks.c.state == sa.literal_column("'queued'"), tasks.c.account_id.is
 _BY_ID = sa.select(*COLUMNS).where(tasks.c.id == sa.bindparam("task_id"))
 
 
-class Fenced(Exception):
+class StaleRun(Exception):
     """Another run has taken the task meanwhile, or it has ended; this run changes nothing more."""
 
 
@@ -78,10 +78,10 @@ class TaskRepository:
             return [task_of(row) for row in await connection.execute(query.order_by(order).limit(limit))]
 
     async def numbered_page(
-        self, owner: str, *, offset: int, size: int, chosen: Chosen
+        self, owner: str, *, offset: int, size: int, chosen: TaskFilter
     ) -> tuple[list[Task], int]:
         """``size`` of the owner's tasks after the first ``offset``, newest first; and how many there are."""
-        which = [tasks.c.owner == owner, tasks.c.deleted.is_(False), *_conditions(chosen)]
+        which = [tasks.c.owner == owner, tasks.c.deleted.is_(False), *_filter_conditions(chosen)]
         rows = sa.select(*COLUMNS).where(*which).order_by(tasks.c.id.desc()).limit(size).offset(offset)
         number = sa.select(sa.func.count()).select_from(tasks).where(*which)
         async with self.database.read() as connection:
@@ -101,7 +101,7 @@ class TaskRepository:
             row = (await connection.execute(query.order_by(tasks.c.id.desc()).limit(1))).first()
         return task_of(row) if row else None
 
-    async def events(self, task_id: str) -> list[dict[str, Any]]:
+    async def read_timeline(self, task_id: str) -> list[dict[str, Any]]:
         """The timeline, oldest first."""
         query = sa.select(timeline).where(timeline.c.task_id == task_id).order_by(timeline.c.id)
         async with self.database.read() as connection:
@@ -110,7 +110,7 @@ class TaskRepository:
             {"at": r.at, "epoch": r.epoch, "event": r.event, "detail": json.loads(r.detail)} for r in rows
         ]
 
-    async def receipt(self, task_id: str) -> Operation | None:
+    async def latest_receipt(self, task_id: str) -> Operation | None:
         """What an upstream accepted for this task, whoever submitted it."""
         query = sa.select(receipts.c.operation).where(receipts.c.task_id == task_id)
         async with self.database.read() as connection:
@@ -127,14 +127,14 @@ class TaskRepository:
         async with self.database.read() as connection:
             return list((await connection.execute(query)).scalars())
 
-    async def expired(self, now: float, *, limit: int = 100) -> list[str]:
+    async def expired_ids(self, now: float, *, limit: int = 100) -> list[str]:
         """Ended tasks whose files are due to go."""
         due = tasks.c.expires_at <= now, tasks.c.purged.is_(False), tasks.c.state.in_(TERMINAL)
         query = sa.select(tasks.c.id).where(*due)
         async with self.database.read() as connection:
             return list((await connection.execute(query.limit(limit))).scalars())
 
-    async def counts(self) -> dict[str, int]:
+    async def open_counts(self) -> dict[str, int]:
         """Open tasks by state, and ``slots`` in use."""
         by_state = (
             sa.select(tasks.c.state, sa.func.count()).where(tasks.c.state.in_(OPEN)).group_by(tasks.c.state)
@@ -147,15 +147,15 @@ class TaskRepository:
     # ---- writing --------------------------------------------------------------------------------
 
     async def insert(
-        self, row: dict[str, Any], *, detail: dict[str, Any], hold: billing.Hold | None = None
+        self, row: dict[str, Any], *, detail: dict[str, Any], hold: billing.BudgetHold | None = None
     ) -> None:
         """Raises ``IntegrityError`` when the idempotency key is taken, and what ``Hold.enter`` raises."""
-        with hold.announced(row["created_at"]) if hold is not None else nullcontext():
+        with hold.announced_to_relay(row["created_at"]) if hold is not None else nullcontext():
             async with self.database.write() as connection:
                 await connection.execute(sa.insert(tasks), row)
                 if hold is not None:
-                    await hold.enter(connection, task_id=row["id"], at=row["created_at"])
-                await note(connection, row["id"], epoch=0, event="received", detail=detail)
+                    await hold.check_and_reserve(connection, task_id=row["id"], at=row["created_at"])
+                await add_timeline_row(connection, row["id"], epoch=0, event="received", detail=detail)
 
     async def take(self, task_id: str) -> Task | None:
         """Take a dispatched task for a run: raises its epoch. None when there is nothing to run."""
@@ -174,9 +174,9 @@ class TaskRepository:
     ) -> None:
         """One step of the state machine with its timeline row. Raises ``Fenced``."""
         async with self.database.write() as connection:
-            done = await self._step(connection, task, (old, new), detail=detail or {}, values=values)
+            done = await self._apply_move(connection, task, (old, new), detail=detail or {}, values=values)
         if not done:
-            raise Fenced
+            raise StaleRun
 
     async def accept(self, task: Task, operation: Operation, *, now: float) -> None:
         """Write the vendor's receipt and move to running. Raises ``Fenced``, and keeps the receipt then too."""
@@ -186,11 +186,13 @@ class TaskRepository:
             await connection.execute(sa.insert(receipts), {**receipt, "operation": document})
             values = {"operation": document, "started_at": now}
             detail = {"operation": operation.id}
-            done = await self._step(connection, task, ("submitting", "running"), detail=detail, values=values)
+            done = await self._apply_move(
+                connection, task, ("submitting", "running"), detail=detail, values=values
+            )
         if not done:
-            raise Fenced
+            raise StaleRun
 
-    async def _step(
+    async def _apply_move(
         self,
         connection: AsyncConnection,
         task: Task,
@@ -205,14 +207,14 @@ class TaskRepository:
         done = await connection.execute(sa.update(tasks).where(*mine).values(state=new, **values))
         if done.rowcount == 0:
             return False
-        await note(connection, task.id, epoch=task.epoch, event=new, detail=detail)
+        await add_timeline_row(connection, task.id, epoch=task.epoch, event=new, detail=detail)
         if new in TERMINAL or new == "queued":
             await connection.execute(sa.delete(slots).where(slots.c.task_id == task.id))
         if new in TERMINAL:
-            await _ended(connection, [task.id])
+            await _record_ended(connection, [task.id])
         if task.account_id and (new in TERMINAL or new == "queued"):
             sent = old != "queued" and new in TERMINAL
-            await leaving.left(connection, task.id, task.account_id, sent=sent)
+            await leaving.release_account(connection, task.id, task.account_id, sent=sent)
         return True
 
     async def keep_result(self, task: Task, result: str) -> None:
@@ -221,12 +223,12 @@ class TaskRepository:
         async with self.database.write() as connection:
             done = await connection.execute(sa.update(tasks).where(*mine).values(result=result))
         if done.rowcount == 0:
-            raise Fenced
+            raise StaleRun
 
-    async def note(self, task: Task, event: str, **detail: Any) -> None:
+    async def add_timeline_row(self, task: Task, event: str, **detail: Any) -> None:
         """A timeline row that changes no state."""
         async with self.database.write() as connection:
-            await note(connection, task.id, epoch=task.epoch, event=event, detail=detail)
+            await add_timeline_row(connection, task.id, epoch=task.epoch, event=event, detail=detail)
 
     async def write_progress(self, rows: list[dict[str, Any]]) -> None:
         """Many at once: ``{id_, epoch_, progress_, generating_}``; never backwards, never over an end."""
@@ -254,14 +256,14 @@ class TaskRepository:
                 await connection.execute(sa.update(tasks).where(*running).values(cancel_requested=True))
             if mark:
                 await connection.execute(sa.update(tasks).where(tasks.c.id == task_id).values(**mark))
-            await _ended(connection, ended)
+            await _record_ended(connection, ended)
         return await self.get(task_id)
 
     async def cancel_requeued(self) -> list[str]:
         """End what an account refused in the moment its client cancelled: no run will see it any more."""
         async with self.database.write() as connection:
             ended = await _cancel_waiting(connection, *_WAITING, tasks.c.cancel_requested)
-            await _ended(connection, ended)
+            await _record_ended(connection, ended)
         return ended
 
     async def fail_overdue(
@@ -286,8 +288,10 @@ class TaskRepository:
             async with self.database.write() as connection:
                 gone = list((await connection.execute(ended.returning(tasks.c.id))).scalars())
                 for task_id in gone:
-                    await note(connection, task_id, epoch=0, event="failed", detail={"code": code})
-                await _ended(connection, gone)
+                    await add_timeline_row(
+                        connection, task_id, epoch=0, event="failed", detail={"code": code}
+                    )
+                await _record_ended(connection, gone)
             ids += gone
         return ids
 
@@ -296,7 +300,7 @@ class TaskRepository:
             await connection.execute(sa.update(tasks).where(tasks.c.id == task_id).values(purged=True))
 
 
-def _conditions(chosen: Chosen) -> list[sa.ColumnElement[bool]]:
+def _filter_conditions(chosen: TaskFilter) -> list[sa.ColumnElement[bool]]:
     found: list[sa.ColumnElement[bool]] = []
     if chosen.kind:
         found.append(tasks.c.kind == chosen.kind)
@@ -311,9 +315,9 @@ def _conditions(chosen: Chosen) -> list[sa.ColumnElement[bool]]:
     return found
 
 
-async def _ended(connection: AsyncConnection, task_ids: list[str]) -> None:
+async def _record_ended(connection: AsyncConnection, task_ids: list[str]) -> None:
     """All that belongs to the end of tasks, in the transaction that ends them."""
-    await billing.ended(connection, task_ids)
+    await billing.settle_ended_tasks(connection, task_ids)
     await outbox.task_ended(connection, task_ids)
 
 
@@ -325,5 +329,5 @@ async def _cancel_waiting(connection: AsyncConnection, *which: sa.ColumnElement[
     )
     ids = list((await connection.execute(ended.returning(tasks.c.id))).scalars())
     for task_id in ids:
-        await note(connection, task_id, epoch=0, event="cancelled", detail={"by": "client"})
+        await add_timeline_row(connection, task_id, epoch=0, event="cancelled", detail={"by": "client"})
     return ids

@@ -8,16 +8,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from app.errors import DeliveryFailed, PayloadTooLarge, PollFailed, ResultUnreadable, UpstreamError
-from app.media.delivery.chain import Chain, Kept, Made, Note
-from app.media.delivery.documents import Resolver
-from app.media.delivery.links import Delivered
-from app.media.fetch import Fetcher
-from app.media.findings import Inspection
-from app.media.inspect import Inspector
-from app.media.sniff import SNIFF_BYTES, kind_of, sniff
+from app.media.delivery.chain import DeliverableFile, DeliveryChain, GeneratedFile, TimelineWriter
+from app.media.delivery.links import DeliveredLink
+from app.media.delivery.options import LinkResolver
+from app.media.fetch import MediaFetcher
+from app.media.findings import MediaInspection
+from app.media.inspection import MediaInspector
+from app.media.sniff import SNIFF_BYTES, kind_of, sniff_content_type
 from app.media.store import MediaStore
 from app.providers.base import Operation, Provider, ResultFile, Succeeded
-from app.tasks.task import Result, StoredFile, Task
+from app.tasks.task import StoredFile, Task, TaskResult
 
 AT_ONCE = 8
 """Results copied and looked at at the same time; the rest wait their turn."""
@@ -40,13 +40,13 @@ ENDINGS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class CopyJob:
     """What is being kept for whom."""
 
     task: Task
     provider: Provider
     operation: Operation
-    note: Note
+    note: TimelineWriter
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,19 +55,19 @@ class KeptFile:
 
     stored: StoredFile
     pictures: Mapping[str, StoredFile]
-    links: tuple[Delivered, ...] = ()
+    links: tuple[DeliveredLink, ...] = ()
 
 
-class Results:
+class ResultStorage:
     """Keeps results. Bytes go through a local file, because a video is looked at before it is kept."""
 
     def __init__(
         self,
         store: MediaStore,
-        fetcher: Fetcher,
-        inspector: Inspector,
+        fetcher: MediaFetcher,
+        inspector: MediaInspector,
         *,
-        chain: Chain,
+        chain: DeliveryChain,
         work_dir: Path,
         max_bytes: int,
     ) -> None:
@@ -79,16 +79,16 @@ class Results:
         self._max_bytes = max_bytes
         self._turn = asyncio.Semaphore(AT_ONCE)
 
-    async def keep(
-        self, task: Task, provider: Provider, operation: Operation, *, answer: Succeeded, note: Note
-    ) -> Result:
+    async def keep_result(
+        self, task: Task, provider: Provider, operation: Operation, *, answer: Succeeded, note: TimelineWriter
+    ) -> TaskResult:
         """Raises a ``FilmgateError`` or ``OSError`` when a later try may work."""
-        work = Work(task, provider, operation, note)
+        work = CopyJob(task, provider, operation, note)
         if not answer.files:
             raise PollFailed("The upstream says it is done, but names no result.")
         kept = [await self._keep_one(work, file, number=number) for number, file in enumerate(answer.files)]
         first = kept[0].pictures
-        return Result(
+        return TaskResult(
             files=tuple(one.stored for one in kept),
             thumbnail=first.get("thumbnail"),
             spritesheet=first.get("spritesheet"),
@@ -99,56 +99,58 @@ class Results:
 
     async def delivers_slowly(self, task: Task) -> bool:
         """Whether ``deliver`` may take long."""
-        return not task.request.private and await self._chain.is_slow()
+        return not task.request.private and await self._chain.may_take_long()
 
-    async def deliver(self, task: Task, result: Result, *, note: Note) -> Result:
+    async def deliver_links(self, task: Task, result: TaskResult, *, note: TimelineWriter) -> TaskResult:
         """The result with every link that may be given out. Of a private task no link leaves us."""
         if task.request.private:
             return result
-        files = [Kept(file.name, file.key, file.content_type, file.bytes) for file in result.files]
-        links = await self._chain.links(task.id, files, resolved=result.delivered, note=note)
+        files = [DeliverableFile(file.name, file.key, file.content_type, file.bytes) for file in result.files]
+        links = await self._chain.create_links(task.id, files, resolved=result.delivered, note=note)
         return result.model_copy(update={"delivered": links})
 
-    async def _keep_one(self, work: Work, file: ResultFile, *, number: int) -> KeptFile:
+    async def _keep_one(self, work: CopyJob, file: ResultFile, *, number: int) -> KeptFile:
         """From the first resolver whose link leads to it, else from the vendor."""
-        resolvers = [] if work.task.request.private else await self._chain.resolvers()
-        pages: list[Delivered] = []
+        resolvers = [] if work.task.request.private else await self._chain.enabled_resolvers()
+        pages: list[DeliveredLink] = []
         for resolver in resolvers:
-            found = await self._resolved(work, file, resolver=resolver, number=number)
+            found = await self._copy_from_resolver(work, file, resolver=resolver, number=number)
             if isinstance(found, KeptFile):
                 return found
             if found is not None:
                 pages.append(found)
                 break
-        kept = await self._copy(work, file, number=number)
-        return replace(kept, links=tuple(_named(link, kept) for link in pages))
+        kept = await self._copy_file(work, file, number=number)
+        return replace(kept, links=tuple(_link_to_kept(link, kept) for link in pages))
 
-    async def _resolved(
-        self, work: Work, file: ResultFile, *, resolver: Resolver, number: int
-    ) -> KeptFile | Delivered | None:
+    async def _copy_from_resolver(
+        self, work: CopyJob, file: ResultFile, *, resolver: LinkResolver, number: int
+    ) -> KeptFile | DeliveredLink | None:
         """What one resolver gave: the file, copied from its link, or a page; None: nothing of use."""
         task = work.task
-        made = Made(task.id, file.kind, task.model, work.operation.id, vendor_url=file.url, number=number)
+        made = GeneratedFile(
+            task.id, file.kind, task.model, work.operation.id, vendor_url=file.url, number=number
+        )
         try:
             link = await self._chain.resolve(resolver, made, note=work.note)
-            found: KeptFile | Delivered = link
+            found: KeptFile | DeliveredLink = link
             if resolver.answers == "file":
-                kept = await self._copy(work, replace(file, url=link.url, data={}), number=number)
-                found = replace(kept, links=(_named(link, kept),))
+                kept = await self._copy_file(work, replace(file, url=link.url, data={}), number=number)
+                found = replace(kept, links=(_link_to_kept(link, kept),))
         except (DeliveryFailed, UpstreamError, PayloadTooLarge) as error:
             await work.note("delivery.resolver", name=resolver.name, ok=False, error=error.message)
             return None
         await work.note("delivery.resolver", name=resolver.name, ok=True)
         return found
 
-    async def _copy(self, work: Work, file: ResultFile, *, number: int) -> KeptFile:
+    async def _copy_file(self, work: CopyJob, file: ResultFile, *, number: int) -> KeptFile:
         folder = f"tasks/{work.task.id}"
         async with self._turn, self._local_copy(work.provider, work.operation, file) as path:
             with path.open("rb") as head:
-                content_type = sniff(head.read(SNIFF_BYTES)) or file.content_type
-            found = await self._look(path, file.kind, content_type)
+                content_type = sniff_content_type(head.read(SNIFF_BYTES)) or file.content_type
+            found = await self._inspect_copy(path, file.kind, content_type)
             name = f"{file.kind}{f'-{number + 1}' if number else ''}.{ENDINGS.get(content_type, 'bin')}"
-            size = await self.store.put(f"{folder}/{name}", _read(path), content_type=content_type)
+            size = await self.store.put(f"{folder}/{name}", _read_pieces(path), content_type=content_type)
         probe = found.probe if found else None
         stored = StoredFile(
             name=name,
@@ -160,9 +162,9 @@ class Results:
             seconds=(probe.seconds or None) if probe else None,
             fps=(probe.fps or None) if probe else None,
         )
-        return KeptFile(stored, await self._pictures(folder, found) if found and number == 0 else {})
+        return KeptFile(stored, await self._store_pictures(folder, found) if found and number == 0 else {})
 
-    async def _look(self, path: Path, kind: str, content_type: str) -> Inspection | None:
+    async def _inspect_copy(self, path: Path, kind: str, content_type: str) -> MediaInspection | None:
         """Raises ``ResultUnreadable``. A sound is known by its first bytes alone."""
         if kind == "video":
             return await self._inspector.inspect_video(path)
@@ -172,7 +174,7 @@ class Results:
             raise ResultUnreadable(f"The result is {content_type or 'nothing known'}, not {kind}.")
         return None
 
-    async def _pictures(self, folder: str, found: Inspection) -> dict[str, StoredFile]:
+    async def _store_pictures(self, folder: str, found: MediaInspection) -> dict[str, StoredFile]:
         kept: dict[str, StoredFile] = {}
         for name, file_name, content_type in (
             ("thumbnail", "thumbnail.webp", "image/webp"),
@@ -193,13 +195,13 @@ class Results:
         with tempfile.TemporaryDirectory(dir=self._work_dir, prefix="result-") as folder:
             path = Path(folder) / "result"
             if file.url is None:
-                await self._write(path, provider.fetch(operation, file))
+                await self._write_file(path, provider.fetch(operation, file))
             else:
                 async with self._fetcher.stream(file.url, limit=self._max_bytes) as pieces:
-                    await self._write(path, pieces)
+                    await self._write_file(path, pieces)
             yield path
 
-    async def _write(self, path: Path, pieces: AsyncIterator[bytes]) -> None:
+    async def _write_file(self, path: Path, pieces: AsyncIterator[bytes]) -> None:
         size = 0
         with path.open("wb") as target:
             async for piece in pieces:
@@ -209,11 +211,11 @@ class Results:
                 target.write(piece)
 
 
-async def _read(path: Path) -> AsyncIterator[bytes]:
+async def _read_pieces(path: Path) -> AsyncIterator[bytes]:
     with path.open("rb") as source:
         while piece := await asyncio.to_thread(source.read, 1 << 20):
             yield piece
 
 
-def _named(link: Delivered, kept: KeptFile) -> Delivered:
+def _link_to_kept(link: DeliveredLink, kept: KeptFile) -> DeliveredLink:
     return link.model_copy(update={"file": kept.stored.name})

@@ -16,8 +16,8 @@ from sqlalchemy.exc import IntegrityError
 from app.catalog import overrides
 from app.catalog.candidates import Candidate
 from app.catalog.capability import check_capability
-from app.catalog.casting import cast
-from app.catalog.routes import Catalog
+from app.catalog.catalog import Catalog
+from app.catalog.character_inputs import adapt_characters
 from app.db.session import DATABASE_AWAY
 from app.errors import (
     IdempotencyConflict,
@@ -28,16 +28,16 @@ from app.errors import (
     RateLimited,
 )
 from app.generation import GenerationRequest, MediaInput
-from app.keys.service import Key
-from app.media.retention import purge
+from app.keys.service import ClientKey
+from app.media.retention import delete_task_files
 from app.media.store import MediaStore
-from app.tasks.billing import Billing
-from app.tasks.characters import Characters
-from app.tasks.chosen import Chosen
-from app.tasks.events import Change, Events
-from app.tasks.place import Place, WaitingLine
+from app.tasks.admission.position import QueuePosition, QueuePositions
+from app.tasks.billing import TaskBilling
+from app.tasks.characters import CharacterLibrary
+from app.tasks.chosen import TaskFilter
+from app.tasks.notifications import Notification, NotificationHub
 from app.tasks.repository import TaskRepository
-from app.tasks.status import State
+from app.tasks.states import State
 from app.tasks.task import Task
 from app.webhooks.addresses import check_address
 
@@ -59,7 +59,7 @@ ENDINGS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RequestContext:
     """How a client asked: the dialect, its own idempotency key, whether its SDK says it is a retry, and whom
     to call when the task ends (``hook_base``: what links in that call begin with; ``hook_param``: what the client
     calls the field)."""
@@ -99,13 +99,13 @@ class TaskService:
         repository: TaskRepository,
         catalog: Catalog,
         store: MediaStore,
-        events: Events,
-        characters: Characters,
-        billing: Billing,
+        events: NotificationHub,
+        characters: CharacterLibrary,
+        billing: TaskBilling,
         deadline_seconds: float,
     ) -> None:
         self._tasks = repository
-        self._line = WaitingLine(repository.database)
+        self._queue_positions = QueuePositions(repository.database)
         self._catalog = catalog
         self._store = store
         self._events = events
@@ -113,20 +113,20 @@ class TaskService:
         self._billing = billing
         self._deadline = deadline_seconds
 
-    async def create(self, request: GenerationRequest, *, key: Key, asked: Asked) -> Task:
+    async def create(self, request: GenerationRequest, *, key: ClientKey, asked: RequestContext) -> Task:
         """Write the task down; the worker does the rest. The same request under the same idempotency key,
         or repeated by an SDK, is the same task. Raises what the client must be told."""
-        request = await self._characters.mentioned(request, key=key)
-        hook_url = _hook_url(asked)
-        fingerprint = _fingerprint(request, hook_url, asked.part)
-        known = await self._known(key, asked, fingerprint)
+        request = await self._characters.add_mentioned_characters(request, key=key)
+        hook_url = _checked_hook_url(asked)
+        fingerprint = _request_fingerprint(request, hook_url, asked.part)
+        known = await self._find_duplicate(key, asked, fingerprint)
         if known is not None:
             return known
         key.require_model(request.model)
-        maker = await self._maker(request)
-        unable = self._check(request, await self._able(request, maker))
+        maker = await self._remix_candidate(request)
+        unable = self._check_capabilities(request, await self._able_candidates(request, maker))
         task_id = new_id()
-        hold = await self._billing.hold(request, key)
+        hold = await self._billing.prepare_hold(request, key)
         request = await self._keep_inputs(task_id, request)
         now = time.time()
         row = {
@@ -150,20 +150,20 @@ class TaskService:
         try:
             await self._tasks.insert(row, detail={"dialect": asked.dialect}, hold=hold)
         except (InsufficientQuota, RateLimited):
-            await purge(self._store, task_id)
+            await delete_task_files(self._store, task_id)
             raise
         except IntegrityError:
             # An equal request was a moment faster.
-            await purge(self._store, task_id)
-            known = await self._known(key, asked, fingerprint)
+            await delete_task_files(self._store, task_id)
+            known = await self._find_duplicate(key, asked, fingerprint)
             if known is None:
                 raise
             return known
         log.info("task.created", task=task_id, key=key.id, model=request.model)
-        self._events.publish([Change("wake")])
-        return _fresh(row, request)
+        self._events.publish([Notification("wake")])
+        return _new_task(row, request)
 
-    async def get(self, name: str, key: Key) -> Task:
+    async def get(self, name: str, key: ClientKey) -> Task:
         """Any dialect's id. Raises ``NotFound``, also for what belongs to somebody else."""
         task_id = bare_id(name)
         task = await self._tasks.get(task_id) if task_id else None
@@ -178,21 +178,21 @@ class TaskService:
             raise NotFound("No such file.")
         return task
 
-    async def place(self, task: Task) -> Place | None:
+    async def queue_position(self, task: Task) -> QueuePosition | None:
         """Where it stands among those that wait for an account; None when it does not."""
-        return await self._line.place(task)
+        return await self._queue_positions.position_of(task)
 
-    async def timeline(self, task: Task) -> list[dict[str, Any]]:
-        return await self._tasks.events(task.id)
+    async def read_timeline(self, task: Task) -> list[dict[str, Any]]:
+        return await self._tasks.read_timeline(task.id)
 
-    async def stages(self, task: Task) -> tuple[str, ...]:
+    async def delivery_stages(self, task: Task) -> tuple[str, ...]:
         """The stages of its delivery that have run: ``resolver``, ``store``, ``drive``."""
-        events = [row["event"] for row in await self._tasks.events(task.id)]
+        events = [row["event"] for row in await self._tasks.read_timeline(task.id)]
         return tuple(event.removeprefix("delivery.") for event in events if event.startswith("delivery."))
 
     async def page(
         self,
-        key: Key,
+        key: ClientKey,
         *,
         after: str | None = None,
         limit: int = 20,
@@ -210,7 +210,7 @@ class TaskService:
         return found[:limit], len(found) > limit
 
     async def numbered_page(
-        self, key: Key, *, number: int, size: int, chosen: Chosen
+        self, key: ClientKey, *, number: int, size: int, chosen: TaskFilter
     ) -> tuple[list[Task], int]:
         """Page ``number`` (from 1) of the key's tasks that are ``chosen``, newest first; and how many there are."""
         return await self._tasks.numbered_page(
@@ -219,16 +219,16 @@ class TaskService:
 
     async def watch(self, task: Task, *, keep_alive: float = SAFETY_SECONDS) -> AsyncIterator[Task]:
         """The task now, and again at each change or ``keep_alive`` seconds, until it has ended."""
-        async with self._events.listen(task.id) as queue:
-            current = await self._again(task)
+        async with self._events.subscribe(task.id) as queue:
+            current = await self._reload_task(task)
             yield current
-            while not current.ended:
-                following = await self._following(current, await _heard(queue, keep_alive))
+            while not current.has_ended:
+                following = await self._task_after(current, await _next_notification(queue, keep_alive))
                 if following is not None:
                     current = following
                     yield current
 
-    async def _following(self, current: Task, change: Change | None) -> Task | None:
+    async def _task_after(self, current: Task, change: Notification | None) -> Task | None:
         """The task after a change, or after a silence; None when it tells nothing new."""
         if change is not None and change.kind == "progress":
             if current.state == "storing":
@@ -236,11 +236,11 @@ class TaskService:
             ahead = max(change.progress, current.progress)
             return replace(current, state="running", progress=ahead, generating=True)
         if change is None or change.kind == "state":
-            fresh = await self._again(current)
+            fresh = await self._reload_task(current)
             return replace(fresh, progress=max(fresh.progress, current.progress))
         return None
 
-    async def finished(self, task: Task, *, within: float) -> Task:
+    async def wait_until_ended(self, task: Task, *, within: float) -> Task:
         """Wait for the end, at most ``within`` seconds; the task as it is then."""
         latest = task
         try:
@@ -248,36 +248,38 @@ class TaskService:
                 async for seen in self.watch(task):
                     latest = seen
         except TimeoutError:
-            return await self._again(task)
+            return await self._reload_task(task)
         return latest
 
     async def cancel(self, task: Task) -> Task:
         """Stop it, upstream too where the vendor can; what has ended stays as it is."""
-        if task.ended:
+        if task.has_ended:
             return task
         await self._request_cancel(task, delete=False)
-        return await self.finished(task, within=CANCEL_WAIT_SECONDS)
+        return await self.wait_until_ended(task, within=CANCEL_WAIT_SECONDS)
 
     async def delete(self, task: Task) -> None:
         """Cancel it if need be, and let nobody see it again; its files go with it."""
         await self._request_cancel(task, delete=True)
-        ended = await self.finished(task, within=CANCEL_WAIT_SECONDS)
-        if ended.ended:
-            await purge(self._store, task.id)
+        ended = await self.wait_until_ended(task, within=CANCEL_WAIT_SECONDS)
+        if ended.has_ended:
+            await delete_task_files(self._store, task.id)
             await self._tasks.mark_purged(task.id)
 
     async def _request_cancel(self, task: Task, *, delete: bool) -> None:
         await self._tasks.request_cancel(task.id, delete=delete)
-        self._events.publish([Change("cancel", task.id), Change("state", task.id), Change("wake")])
+        self._events.publish(
+            [Notification("cancel", task.id), Notification("state", task.id), Notification("wake")]
+        )
 
-    async def _again(self, task: Task) -> Task:
+    async def _reload_task(self, task: Task) -> Task:
         try:
             return await self._tasks.get(task.id) or task
         except DATABASE_AWAY as error:
             log.warning("look.delayed", task=task.id, error=type(error).__name__)
             return task
 
-    async def _known(self, key: Key, asked: Asked, fingerprint: str) -> Task | None:
+    async def _find_duplicate(self, key: ClientKey, asked: RequestContext, fingerprint: str) -> Task | None:
         if asked.idempotency_key is None and not asked.is_retry:
             return None
         found = await self._tasks.same_request(
@@ -292,35 +294,37 @@ class TaskService:
             )
         return found
 
-    def _check(self, request: GenerationRequest, able: list[Candidate]) -> list[str]:
+    def _check_capabilities(self, request: GenerationRequest, able: list[Candidate]) -> list[str]:
         """Ids of the accounts that can't do what is asked. Raises the first one's refusal when none can."""
         refusals: dict[str, InvalidRequest] = {}
         for candidate in able:
             capabilities = self._catalog.pool.provider_for(candidate.account).capabilities(candidate.model)
-            told = overrides.apply(request, candidate.overrides)
-            refusal = check_capability(cast(told, capabilities.roles), capabilities)
+            told = overrides.apply_overrides(request, candidate.overrides)
+            refusal = check_capability(adapt_characters(told, capabilities.roles), capabilities)
             if refusal is not None:
                 refusals[candidate.account.id] = refusal
         if len(refusals) == len(able):
             raise next(iter(refusals.values()))
         return sorted(refusals)
 
-    async def _maker(self, request: GenerationRequest) -> Candidate | None:
+    async def _remix_candidate(self, request: GenerationRequest) -> Candidate | None:
         """Who made what is remixed: only there the upstream still knows it, also when it is out of use since."""
         source = await self._tasks.get(request.remix_of) if request.remix_of else None
         if source is None or source.account_id is None:
             return None
-        await self._catalog.standings()
+        await self._catalog.current_statuses()
         for candidate in self._catalog.candidates(request.kind, request.model):
             if candidate.account.id == source.account_id:
-                standing = replace(candidate.standing, enabled=True)
-                return candidate if self._catalog.recovers(standing, candidate.model, time.time()) else None
+                standing = replace(candidate.status, enabled=True)
+                return (
+                    candidate if self._catalog.recovers_soon(standing, candidate.model, time.time()) else None
+                )
         return None
 
-    async def _able(self, request: GenerationRequest, maker: Candidate | None) -> list[Candidate]:
+    async def _able_candidates(self, request: GenerationRequest, maker: Candidate | None) -> list[Candidate]:
         """Raises what ``Catalog.require`` raises."""
         try:
-            able = await self._catalog.require(request.kind, request.model)
+            able = await self._catalog.require_candidates(request.kind, request.model)
         except NoAvailableAccount:
             if maker is None:
                 raise
@@ -339,12 +343,12 @@ class TaskService:
         return request.model_copy(update={"media": tuple(kept)})
 
 
-def _hook_url(asked: Asked) -> str | None:
+def _checked_hook_url(asked: RequestContext) -> str | None:
     """Raises ``InvalidRequest``; where it leads is judged when it is called."""
     return check_address(asked.hook_url, param=asked.hook_param) if asked.hook_url else None
 
 
-async def _heard(queue: asyncio.Queue[Change], seconds: float) -> Change | None:
+async def _next_notification(queue: asyncio.Queue[Notification], seconds: float) -> Notification | None:
     try:
         async with asyncio.timeout(seconds):
             return await queue.get()
@@ -352,7 +356,7 @@ async def _heard(queue: asyncio.Queue[Change], seconds: float) -> Change | None:
         return None
 
 
-def _fingerprint(request: GenerationRequest, hook_url: str | None, part: str) -> str:
+def _request_fingerprint(request: GenerationRequest, hook_url: str | None, part: str) -> str:
     """Equal requests have equal fingerprints; inputs count by what they hold, not by where they lie."""
     plain = request.model_copy(
         update={"media": tuple(m.model_copy(update={"key": "", "content": None}) for m in request.media)}
@@ -361,7 +365,7 @@ def _fingerprint(request: GenerationRequest, hook_url: str | None, part: str) ->
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _fresh(row: dict[str, Any], request: GenerationRequest) -> Task:
+def _new_task(row: dict[str, Any], request: GenerationRequest) -> Task:
     """The task just written, without reading it back."""
     return Task(
         id=row["id"],

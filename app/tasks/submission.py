@@ -14,8 +14,8 @@ import structlog
 
 from app.accounts.pool import AccountPool
 from app.catalog import overrides
-from app.catalog.casting import cast
-from app.catalog.routes import Catalog
+from app.catalog.catalog import Catalog
+from app.catalog.character_inputs import adapt_characters
 from app.errors import (
     NotFound,
     OutcomeUnknown,
@@ -30,13 +30,13 @@ from app.generation import GenerationRequest
 from app.media.store import MediaStore
 from app.providers.base import Operation, Submission
 from app.tasks.repository import TaskRepository
-from app.tasks.run import Run, Stopped
+from app.tasks.run import RunStopped, TaskRun
 
 log = structlog.get_logger()
-LONGEST_PAUSE_SECONDS = 60.0
+MAX_REQUEUE_PAUSE_SECONDS = 60.0
 
 
-class Submitter:
+class TaskSubmitter:
     """Brings a dispatched task to an accepted operation, or out of the run."""
 
     def __init__(
@@ -56,14 +56,14 @@ class Submitter:
         self._store = store
         self._grace = grace_seconds
 
-    async def submit(self, run: Run) -> Operation:
+    async def submit(self, run: TaskRun) -> Operation:
         """Send it once. Raises ``Stopped`` when the run has nothing left to do, ``Fenced`` when it lost."""
         try:
-            request, submission = await self._prepare(run)
+            request, submission = await self._prepare_submission(run)
         except NotFound:
             await run.fail("input_missing", "A file that it needs has been deleted meanwhile.")
         # A stop of the worker must not cut a request on its way: what comes back has to be written down.
-        sending = asyncio.ensure_future(self._send(run, request, submission))
+        sending = asyncio.ensure_future(self._send_once(run, request, submission))
         try:
             operation = await asyncio.shield(sending)
         except asyncio.CancelledError:
@@ -72,44 +72,50 @@ class Submitter:
             raise
         if operation is not None:
             return operation
-        return await self._accepted(run, await self._ask(run, request, submission))
+        return await self._record_accepted(run, await self._ask_upstream(run, request, submission))
 
-    async def recover(self, run: Run) -> Operation:
+    async def recover(self, run: TaskRun) -> Operation:
         """Sent by an earlier run, and no answer was acted on: the receipt, else the vendor, else unknown."""
-        found = await self._receipt(run)
+        found = await self._wait_for_receipt(run)
         if found is None:
             try:
-                request, submission = await self._prepare(run)
+                request, submission = await self._prepare_submission(run)
             except NotFound:
                 await run.fail(OutcomeUnknown.code, "It was sent, and its input has been deleted meanwhile.")
-            found = await self._ask(run, request, submission)
-        return await self._accepted(run, found)
+            found = await self._ask_upstream(run, request, submission)
+        return await self._record_accepted(run, found)
 
-    async def _receipt(self, run: Run) -> Operation | None:
+    async def _wait_for_receipt(self, run: TaskRun) -> Operation | None:
         until = time.monotonic() + self._grace
         while True:
-            found = await run.insist(lambda: self._tasks.receipt(run.task.id))
+            found = await run.retry_while_database_is_away(lambda: self._tasks.latest_receipt(run.task.id))
             if found is not None or time.monotonic() >= until:
                 return found
             await asyncio.sleep(min(0.5, self._grace))
 
-    async def _send(self, run: Run, request: GenerationRequest, submission: Submission) -> Operation | None:
+    async def _send_once(
+        self, run: TaskRun, request: GenerationRequest, submission: Submission
+    ) -> Operation | None:
         """From the moment it may be sent until the answer is written down; None when none came."""
         await run.move("submitting", detail={"account": run.provider.account.name})
         try:
             operation = await run.provider.start(request, submission)
         except OutcomeUnknown as error:
             log.warning("submission.unanswered", task=run.task.id, error=error.message)
-            await self._judge(run, request.model, error)
+            await self._record_refusal(run, request.model, error)
             return None
         except UpstreamError as error:
-            await self._judge(run, request.model, error)
-            await self._refused(run, error)
-        accepted = await self._accepted(run, operation)
-        await run.insist(lambda: self._pool.answered(run.provider.account.id, request.model))
+            await self._record_refusal(run, request.model, error)
+            await self._requeue_or_fail(run, error)
+        accepted = await self._record_accepted(run, operation)
+        await run.retry_while_database_is_away(
+            lambda: self._pool.record_answer(run.provider.account.id, request.model)
+        )
         return accepted
 
-    async def _ask(self, run: Run, request: GenerationRequest, submission: Submission) -> Operation:
+    async def _ask_upstream(
+        self, run: TaskRun, request: GenerationRequest, submission: Submission
+    ) -> Operation:
         """``recover`` sends nothing twice, so it is repeated until somebody answers or the deadline comes."""
         delay = 1.0
         while True:
@@ -123,47 +129,51 @@ class Submitter:
                     await run.fail(OutcomeUnknown.code, error.message)
             else:
                 if found is None:
-                    await self._refused(run, UpstreamBusy("The upstream never received it.", retry_after=0))
+                    await self._requeue_or_fail(
+                        run, UpstreamBusy("The upstream never received it.", retry_after=0)
+                    )
                 return found
             await asyncio.sleep(delay)
             delay = min(delay * 2, 30.0)
 
-    async def _accepted(self, run: Run, operation: Operation) -> Operation:
+    async def _record_accepted(self, run: TaskRun, operation: Operation) -> Operation:
         now = time.time()
-        await run.insist(lambda: self._tasks.accept(run.task, operation, now=now))
+        await run.retry_while_database_is_away(lambda: self._tasks.accept(run.task, operation, now=now))
         run.state = "running"
-        run.tell()
+        run.notify()
         log.info("task.accepted", task=run.task.id, account=run.task.account_id, operation=operation.id)
         return operation
 
-    async def _judge(self, run: Run, model: str, error: UpstreamError) -> None:
+    async def _record_refusal(self, run: TaskRun, model: str, error: UpstreamError) -> None:
         """What the refusal means for its account. A no to the content is an answer like a yes."""
         account_id = run.provider.account.id
         if isinstance(error, UpstreamRejected):
-            await run.insist(lambda: self._pool.answered(account_id, model))
+            await run.retry_while_database_is_away(lambda: self._pool.record_answer(account_id, model))
         else:
-            await run.insist(lambda: self._pool.refused(account_id, model, error))
+            await run.retry_while_database_is_away(
+                lambda: self._pool.record_refusal(account_id, model, error)
+            )
 
-    async def _refused(self, run: Run, error: UpstreamError) -> NoReturn:
+    async def _requeue_or_fail(self, run: TaskRun, error: UpstreamError) -> NoReturn:
         """Its own word: failed. Surely not accepted: back to the queue."""
         log.info("submission.refused", task=run.task.id, error=type(error).__name__)
         if error.next_step == "fail":
             await run.fail(error.code, error.message)
-        run.hear()
+        run.receive()
         if run.cancelled:
             await run.cancel()
         excluded = set(json.loads(run.task.excluded_text))
         if isinstance(error, UpstreamAuthFailed | UpstreamModelForbidden | UpstreamQuotaExhausted):
             excluded.add(run.provider.account.id)
-        able = await self._catalog.able_accounts(run.task.kind, run.task.model)
+        able = await self._catalog.able_account_ids(run.task.kind, run.task.model)
         if able <= excluded:
-            self._catalog.refused(run.task.kind, run.task.model)
+            self._catalog.report_unavailable(run.task.kind, run.task.model)
             await run.fail(
                 "no_available_account", f"Every account that could serve it refused: {error.message}"
             )
-        resting = await self._pool.obstacle(run.provider.account.id, run.task.upstream_model or "")
+        resting = await self._pool.blocked_by(run.provider.account.id, run.task.upstream_model or "")
         # Who rests is not asked anyway; where nobody is to blame, the task itself keeps a pause.
-        wait = 0.0 if resting else min(2.0**run.task.attempts, LONGEST_PAUSE_SECONDS)
+        wait = 0.0 if resting else min(2.0**run.task.attempts, MAX_REQUEUE_PAUSE_SECONDS)
         await run.move(
             "queued",
             detail={"because": error.message[:500]},
@@ -172,15 +182,18 @@ class Submitter:
             attempts=run.task.attempts + 1,
             not_before=time.time() + wait,
         )
-        raise Stopped
+        raise RunStopped
 
-    async def _prepare(self, run: Run) -> tuple[GenerationRequest, Submission]:
+    async def _prepare_submission(self, run: TaskRun) -> tuple[GenerationRequest, Submission]:
         """The request as the provider sees it: its name for the model, the bytes of the inputs."""
         request = run.task.request
-        chosen = self._catalog.candidate(run.provider.account, request.kind, request.model)
+        chosen = self._catalog.candidate_for(run.provider.account, request.kind, request.model)
         # What was decided with the account stays, whatever has become of the routes since.
-        model, request = run.task.upstream_model or chosen.model, overrides.apply(request, chosen.overrides)
-        request = cast(request, run.provider.capabilities(model).roles)
+        model, request = (
+            run.task.upstream_model or chosen.model,
+            overrides.apply_overrides(request, chosen.overrides),
+        )
+        request = adapt_characters(request, run.provider.capabilities(model).roles)
         media = [m.model_copy(update={"content": await self._store.get(m.key)}) for m in request.media]
         source = await self._tasks.get(request.remix_of) if request.remix_of else None
         same_account = source is not None and source.account_id == run.task.account_id

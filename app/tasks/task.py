@@ -8,9 +8,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.generation import GenerationRequest, MediaKind
-from app.media.delivery.links import Delivered
+from app.media.delivery.links import DeliveredLink
 from app.providers.base import Operation
-from app.tasks.status import TERMINAL, State
+from app.tasks.states import TERMINAL, State
 
 
 class StoredFile(BaseModel):
@@ -28,7 +28,7 @@ class StoredFile(BaseModel):
     fps: float | None = None
 
 
-class Result(BaseModel):
+class TaskResult(BaseModel):
     """What a finished task holds: the files asked for, and the pictures made from them."""
 
     model_config = ConfigDict(frozen=True)
@@ -37,11 +37,11 @@ class Result(BaseModel):
     thumbnail: StoredFile | None = None
     spritesheet: StoredFile | None = None
     vendor_url: str | None = None
-    delivered: tuple[Delivered, ...] = ()
+    delivered: tuple[DeliveredLink, ...] = ()
     """Links that the stages of delivery made, in their order."""
     usage: dict[str, Any] = Field(default_factory=dict)
 
-    def every(self) -> tuple[StoredFile, ...]:
+    def all_files(self) -> tuple[StoredFile, ...]:
         return (*self.files, *(item for item in (self.thumbnail, self.spritesheet) if item))
 
 
@@ -90,15 +90,15 @@ class Task:
         return Operation.model_validate_json(self.operation_text) if self.operation_text else None
 
     @cached_property
-    def result(self) -> Result | None:
-        return Result.model_validate_json(self.result_text) if self.result_text else None
+    def result(self) -> TaskResult | None:
+        return TaskResult.model_validate_json(self.result_text) if self.result_text else None
 
     @property
-    def ended(self) -> bool:
+    def has_ended(self) -> bool:
         return self.state in TERMINAL
 
     @property
-    def outward(self) -> str:
+    def public_state(self) -> str:
         """The state's name in the public vocabularies: running splits in accepted and running."""
         return "accepted" if self.state == "running" and not self.generating else self.state
 

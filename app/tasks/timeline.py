@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.db.tables import timeline
 
 
-async def note(
+async def add_timeline_row(
     connection: AsyncConnection, task_id: str, *, epoch: int, event: str, detail: dict[str, Any]
 ) -> None:
     """One timeline row, in the caller's transaction."""

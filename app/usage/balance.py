@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.db.money import BILLION
 
 # One statement, so that all of it is of the same moment.
-BALANCE = sa.text("""
+BALANCE_QUERY = sa.text("""
 SELECT key_id, SUM(reserved), SUM(spent) FROM (
     SELECT key_id, amount AS reserved, 0 AS spent FROM ledger WHERE kind = 'reserve'
     UNION ALL
@@ -25,7 +25,7 @@ SELECT key_id, SUM(reserved), SUM(spent) FROM (
 
 
 @dataclass(frozen=True, slots=True)
-class Imbalance:
+class LedgerImbalance:
     """By how many US dollars a key's rows are more than its sums say."""
 
     key_id: str
@@ -33,7 +33,7 @@ class Imbalance:
     spent: Decimal
 
 
-async def imbalances(connection: AsyncConnection) -> list[Imbalance]:
+async def find_imbalances(connection: AsyncConnection) -> list[LedgerImbalance]:
     """Keys whose sums are not what their rows add up to: none, unless somebody wrote in the store by hand."""
-    rows = await connection.execute(BALANCE)
-    return [Imbalance(row[0], Decimal(row[1]) / BILLION, Decimal(row[2]) / BILLION) for row in rows]
+    rows = await connection.execute(BALANCE_QUERY)
+    return [LedgerImbalance(row[0], Decimal(row[1]) / BILLION, Decimal(row[2]) / BILLION) for row in rows]

@@ -15,30 +15,30 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.db.money import rounded, shown
+from app.db.money import format_money, round_money
 from app.db.operator_tables import usage_days
 from app.db.tables import ledger, spending, usage
-from app.db.upsert import add_up, insert
+from app.db.upsert import add_to_sums, dialect_insert
 from app.errors import InsufficientQuota
-from app.usage import days
-from app.usage.periods import Spender, ends_in, limits, periods, word
+from app.usage import daily_usage
+from app.usage.periods import BudgetHolder, budgets_by_period, period_label, period_names, seconds_to_next
 
 NOTHING = Decimal(0)
-Close = Literal["settle", "release"]
+EndKind = Literal["settle", "release"]
 
 
 @dataclass(frozen=True, slots=True)
-class Closing:
+class ReservationEnd:
     """How a task's reservation ends; ``amount`` is what is taken (0 for a release)."""
 
     task_id: str
-    kind: Close
+    kind: EndKind
     amount: Decimal = NOTHING
 
 
-async def reserve(
+async def reserve_money(
     connection: AsyncConnection,
-    spender: Spender,
+    spender: BudgetHolder,
     *,
     task_id: str,
     model: str,
@@ -49,23 +49,27 @@ async def reserve(
 ) -> None:
     """Hold money for a task; ``besides``, what the key is spending elsewhere, must stay free. Raises
     ``InsufficientQuota``, and then the transaction must not be committed."""
-    amount = rounded(amount)
-    budgets = {period: budget - besides for period, budget in limits(spender, at).items()}
+    amount = round_money(amount)
+    budgets = {period: budget - besides for period, budget in budgets_by_period(spender, at).items()}
     for period, budget in budgets.items():
         if amount > budget:
-            raise await refusal(connection, spender, period=period, amount=amount, at=at, besides=besides)
-    names = periods(at)
+            raise await budget_refusal(
+                connection, spender, period=period, amount=amount, at=at, besides=besides
+            )
+    names = period_names(at)
     rows = [{"key_id": spender.id, "period": name, "reserved": amount, "spent": NOTHING} for name in names]
-    new = insert(connection, spending).values(rows)
+    new = dialect_insert(connection, spending).values(rows)
     raised = new.on_conflict_do_update(
         index_elements=[spending.c.key_id, spending.c.period],
         set_={"reserved": spending.c.reserved + new.excluded.reserved},
-        where=_fits(new, budgets),
+        where=_within_budgets(new, budgets),
     ).returning(spending.c.period)
     done = set((await connection.execute(raised)).scalars())
     for name in names:
         if name not in done:
-            raise await refusal(connection, spender, period=name, amount=amount, at=at, besides=besides)
+            raise await budget_refusal(
+                connection, spender, period=name, amount=amount, at=at, besides=besides
+            )
     row = {
         "at": at,
         "task_id": task_id,
@@ -79,7 +83,7 @@ async def reserve(
     await connection.execute(sa.insert(ledger), row)
 
 
-def _fits(new: Any, budgets: Mapping[str, Decimal]) -> sa.ColumnElement[bool] | None:
+def _within_budgets(new: Any, budgets: Mapping[str, Decimal]) -> sa.ColumnElement[bool] | None:
     """No row is locked or read before: the store itself says whether it still fits."""
     if not budgets:
         return None
@@ -91,29 +95,31 @@ def _fits(new: Any, budgets: Mapping[str, Decimal]) -> sa.ColumnElement[bool] | 
     return sa.func.coalesce(total <= budget_of, sa.true())
 
 
-async def refusal(
+async def budget_refusal(
     connection: AsyncConnection,
-    spender: Spender,
+    spender: BudgetHolder,
     *,
     period: str,
     amount: Decimal,
     at: float,
     besides: Decimal,
 ) -> InsufficientQuota:
-    used = sum((await standing(connection, spender.id, [period]))[period], besides)
-    return too_dear(limits(spender, at)[period], used, period=period, amount=amount, at=at)
+    used = sum((await read_spending(connection, spender.id, [period]))[period], besides)
+    return budget_exceeded(budgets_by_period(spender, at)[period], used, period=period, amount=amount, at=at)
 
 
-def too_dear(budget: Decimal, used: Decimal, *, period: str, amount: Decimal, at: float) -> InsufficientQuota:
-    left = shown(max(budget - used, NOTHING))
+def budget_exceeded(
+    budget: Decimal, used: Decimal, *, period: str, amount: Decimal, at: float
+) -> InsufficientQuota:
+    left = format_money(max(budget - used, NOTHING))
     return InsufficientQuota(
-        f"This would cost about ${shown(amount)}, and ${left} is left of the key's {word(period)} budget "
-        f"of ${shown(budget)}.",
-        retry_after=ends_in(period, at),
+        f"This would cost about ${format_money(amount)}, and ${left} is left of the key's {period_label(period)} budget "
+        f"of ${format_money(budget)}.",
+        retry_after=seconds_to_next(period, at),
     )
 
 
-async def close(connection: AsyncConnection, closings: Sequence[Closing]) -> set[str]:
+async def end_reservations(connection: AsyncConnection, closings: Sequence[ReservationEnd]) -> set[str]:
     """End reservations; the ids of those that were open until now. A task without one is passed over, and
     one that was closed before keeps its first end: nothing is taken or given back twice."""
     if not closings:
@@ -124,11 +130,11 @@ async def close(connection: AsyncConnection, closings: Sequence[Closing]) -> set
     closed: set[str] = set()
     for row in (await connection.execute(held)).all():
         closing = asked[row.task_id]
-        amount = rounded(closing.amount)
-        if not await _write_close(connection, row, closing, amount=amount):
+        amount = round_money(closing.amount)
+        if not await _insert_end(connection, row, closing, amount=amount):
             continue
         closed.add(row.task_id)
-        for period in periods(row.at):
+        for period in period_names(row.at):
             change = changes[(row.key_id, period)]
             change[0] += row.amount
             change[1] += amount
@@ -139,7 +145,9 @@ async def close(connection: AsyncConnection, closings: Sequence[Closing]) -> set
     return closed
 
 
-async def _write_close(connection: AsyncConnection, row: Any, closing: Closing, *, amount: Decimal) -> bool:
+async def _insert_end(
+    connection: AsyncConnection, row: Any, closing: ReservationEnd, *, amount: Decimal
+) -> bool:
     assert amount >= 0, "nobody is paid for a task"
     values = {
         "at": time.time(),
@@ -150,24 +158,24 @@ async def _write_close(connection: AsyncConnection, row: Any, closing: Closing, 
         "model": row.model,
         "amount": amount if closing.kind == "settle" else row.amount,
     }
-    once = insert(connection, ledger).values(values).on_conflict_do_nothing().returning(ledger.c.id)
+    once = dialect_insert(connection, ledger).values(values).on_conflict_do_nothing().returning(ledger.c.id)
     return (await connection.execute(once)).first() is not None
 
 
-async def spend(connection: AsyncConnection, costs: Iterable[tuple[str, float, Decimal]]) -> None:
+async def record_spending(connection: AsyncConnection, costs: Iterable[tuple[str, float, Decimal]]) -> None:
     """Take what calls without a task have cost: ``(key id, UTC seconds, dollars)``."""
     sums: dict[tuple[str, str], Decimal] = defaultdict(lambda: NOTHING)
     for key_id, at, cost in costs:
-        for period in periods(at) if cost else ():
+        for period in period_names(at) if cost else ():
             sums[(key_id, period)] += cost
     rows = [
         {"key_id": key_id, "period": period, "reserved": NOTHING, "spent": amount}
         for (key_id, period), amount in sums.items()
     ]
-    await add_up(connection, spending, rows)
+    await add_to_sums(connection, spending, rows)
 
 
-async def standing(
+async def read_spending(
     connection: AsyncConnection, key_id: str, names: Sequence[str]
 ) -> dict[str, tuple[Decimal, Decimal]]:
     """Reserved and spent dollars of a key, by period."""
@@ -176,7 +184,7 @@ async def standing(
     return dict.fromkeys(names, (NOTHING, NOTHING)) | {row.period: (row.reserved, row.spent) for row in rows}
 
 
-async def differences(connection: AsyncConnection) -> list[str]:
+async def find_differences(connection: AsyncConnection) -> list[str]:
     """Where the sums are not what the rows add up to, by key and period, in words; for tests, as it reads every
     row (``balance.py`` is for people)."""
     expected: dict[tuple[str, str], list[Decimal]] = defaultdict(lambda: [NOTHING, NOTHING])
@@ -185,7 +193,7 @@ async def differences(connection: AsyncConnection) -> list[str]:
         if row.kind == "reserve":
             held[row.task_id] = row
         opened = held[row.task_id]
-        for period in periods(opened.at):
+        for period in period_names(opened.at):
             sums = expected[(row.key_id, period)]
             sums[0] += row.amount if row.kind == "reserve" else -opened.amount
             sums[1] += row.amount if row.kind == "settle" else NOTHING
@@ -193,20 +201,22 @@ async def differences(connection: AsyncConnection) -> list[str]:
         usage.c.task_id.is_(None), usage.c.cost > NOTHING
     )
     for row in await connection.execute(relayed):
-        for period in periods(row.at):
+        for period in period_names(row.at):
             expected[(row.key_id, period)][1] += row.cost
     found = {
         (r.key_id, r.period): [r.reserved, r.spent] for r in await connection.execute(sa.select(spending))
     }
     zero = [NOTHING, NOTHING]
-    return await _days_differ(connection) + [
+    return await _daily_differences(connection) + [
         f"{key_id} {period}: {found.get((key_id, period), zero)} instead of {expected.get((key_id, period), zero)}"
         for key_id, period in sorted(found.keys() | expected.keys())
         if found.get((key_id, period), zero) != expected.get((key_id, period), zero)
     ]
 
 
-async def _days_differ(connection: AsyncConnection) -> list[str]:
-    expected = days.sums(dict(row._mapping) for row in await connection.execute(sa.select(usage)))
+async def _daily_differences(connection: AsyncConnection) -> list[str]:
+    expected = daily_usage.daily_sums(
+        dict(row._mapping) for row in await connection.execute(sa.select(usage))
+    )
     found = [dict(row._mapping) for row in await connection.execute(sa.select(usage_days))]
     return [f"usage of a day: {row} is not in the sums" for row in expected if row not in found]

@@ -11,12 +11,12 @@ import sqlalchemy as sa
 from app.db.operator_tables import rollup
 from app.db.session import Database
 from app.usage.ledger import NOTHING
-from app.usage.rollup import COMPLETED, HOUR, day_of, seconds_of
+from app.usage.task_counts import COMPLETED, HOUR, day_of, seconds_of
 
 Window = Literal["1h", "24h", "7d", "30d"]
 HOURS: dict[Window, int] = {"1h": 1, "24h": 24, "7d": 168, "30d": 720}
 DAY = 24
-NOBODYS_FAULT = frozenset({"cancelled"})
+NOT_RATED = frozenset({"cancelled"})
 """Outcomes that say nothing of how well it works."""
 
 
@@ -34,7 +34,7 @@ class ModelFigures:
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
+class ChartPoint:
     """One step of a chart: an hour, or a day of the longer windows; ``at`` is its beginning."""
 
     at: int
@@ -45,7 +45,7 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class OverviewSummary:
     """Since ``since`` (UTC seconds): the beginning of the hour, or for windows of days of the day, in which the
     window begins."""
 
@@ -57,51 +57,51 @@ class Summary:
     tasks_per_minute: float
     cost: Decimal
     models: list[ModelFigures]
-    points: list[Point]
+    points: list[ChartPoint]
 
 
-class Overview:
+class UsageOverview:
     """Reads at most one row for each hour of the last days, or day before them, model, outcome and bucket."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def summary(self, window: Window = "24h", *, now: float | None = None) -> Summary:
+    async def summarize(self, window: Window = "24h", *, now: float | None = None) -> OverviewSummary:
         moment = time.time() if now is None else now
         first = int(moment // HOUR) - HOURS[window]
         if HOURS[window] > DAY:
             first = day_of(first * HOUR)
-        rows = await self._rows(first, ("model", "outcome", "bucket"))
+        rows = await self._summed_rows(first, ("model", "outcome", "bucket"))
         outcomes: Counter[str] = Counter()
         for row in rows:
             outcomes[row.outcome] += row.tasks
         tasks = outcomes.total()
-        return Summary(
+        return OverviewSummary(
             window=window,
             since=first * HOUR,
             tasks=tasks,
             outcomes=dict(outcomes.most_common()),
-            success_rate=_rate(outcomes),
+            success_rate=_success_rate(outcomes),
             tasks_per_minute=tasks / max((moment - first * HOUR) / 60, 1.0),
             cost=sum((row.cost for row in rows), NOTHING),
-            models=_models(rows),
-            points=await self._points(first, window=window),
+            models=_figures_by_model(rows),
+            points=await self._chart_points(first, window=window),
         )
 
-    async def _points(self, first: int, *, window: Window) -> list[Point]:
+    async def _chart_points(self, first: int, *, window: Window) -> list[ChartPoint]:
         step = 1 if HOURS[window] <= DAY else DAY
         counts: dict[int, Counter[str]] = defaultdict(Counter)
         costs: dict[int, Decimal] = defaultdict(lambda: NOTHING)
-        for row in await self._rows(first, ("hour", "outcome")):
+        for row in await self._summed_rows(first, ("hour", "outcome")):
             at = row.hour // step * step * HOUR
             counts[at][row.outcome if row.outcome in (COMPLETED, "cancelled") else "failed"] += row.tasks
             costs[at] += row.cost
         return [
-            Point(at, found[COMPLETED], found["failed"], found["cancelled"], costs[at])
+            ChartPoint(at, found[COMPLETED], found["failed"], found["cancelled"], costs[at])
             for at, found in sorted(counts.items())
         ]
 
-    async def _rows(self, first: int, names: tuple[str, ...]) -> list[Any]:
+    async def _summed_rows(self, first: int, names: tuple[str, ...]) -> list[Any]:
         columns = [rollup.c[name] for name in names]
         sums = sa.func.sum(rollup.c.tasks).label("tasks"), sa.func.sum(rollup.c.cost).label("cost")
         query = sa.select(*columns, *sums).where(rollup.c.hour >= first).group_by(*columns).order_by(*columns)
@@ -109,16 +109,16 @@ class Overview:
             return list((await connection.execute(query)).all())
 
 
-def _models(rows: list[Any]) -> list[ModelFigures]:
+def _figures_by_model(rows: list[Any]) -> list[ModelFigures]:
     """Busiest first."""
     by_model: dict[str, list[Any]] = defaultdict(list)
     for row in rows:
         by_model[row.model].append(row)
-    figures = [_figures(model, found) for model, found in by_model.items()]
+    figures = [_model_figures(model, found) for model, found in by_model.items()]
     return sorted(figures, key=lambda one: (-one.tasks, one.model))
 
 
-def _figures(model: str, rows: list[Any]) -> ModelFigures:
+def _model_figures(model: str, rows: list[Any]) -> ModelFigures:
     outcomes: Counter[str] = Counter()
     buckets: Counter[int] = Counter()
     for row in rows:
@@ -129,7 +129,7 @@ def _figures(model: str, rows: list[Any]) -> ModelFigures:
         model=model,
         tasks=outcomes.total(),
         completed=outcomes[COMPLETED],
-        success_rate=_rate(outcomes),
+        success_rate=_success_rate(outcomes),
         p50=percentile(buckets, 0.5),
         p95=percentile(buckets, 0.95),
         cost=sum((row.cost for row in rows), NOTHING),
@@ -146,6 +146,6 @@ def percentile(buckets: Counter[int], share: float) -> float | None:
     return None
 
 
-def _rate(outcomes: Counter[str]) -> float | None:
-    judged = sum(count for outcome, count in outcomes.items() if outcome not in NOBODYS_FAULT)
+def _success_rate(outcomes: Counter[str]) -> float | None:
+    judged = sum(count for outcome, count in outcomes.items() if outcome not in NOT_RATED)
     return outcomes[COMPLETED] / judged if judged else None

@@ -10,17 +10,17 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.db.money import billionths
+from app.db.money import to_billionths
 from app.db.session import DATABASE_AWAY, Database
 from app.db.tables import usage
-from app.usage.budgets import Budgets
-from app.usage.days import add
-from app.usage.ledger import spend
+from app.usage.budgets import BudgetTracker
+from app.usage.daily_usage import add_usage
+from app.usage.ledger import record_spending
 
 log = structlog.get_logger()
 FLUSH_SECONDS = 0.5
-BATCH = 2000
-KEPT = 100_000
+BATCH_ROWS = 2000
+MAX_WAITING_ROWS = 100_000
 MODEL_LENGTH = 200
 PATH_LENGTH = 64
 
@@ -39,7 +39,7 @@ class UsageRow(NamedTuple):
     output_tokens: int | None = None
     cost: Decimal = Decimal(0)
 
-    def values(self) -> dict[str, Any]:
+    def column_values(self) -> dict[str, Any]:
         """The columns, cut to their widths, and no text that a database would refuse: clients choose names."""
         model = self.model if self.model.isprintable() else ascii(self.model)
         return {**self._asdict(), "model": model[:MODEL_LENGTH], "path": self.path[:PATH_LENGTH]}
@@ -48,7 +48,7 @@ class UsageRow(NamedTuple):
 COLUMNS = UsageRow._fields
 # One statement for a whole batch: row by row, SQLite's thread and the event loop would fight for the
 # interpreter at every row.
-FROM_JSON = sa.text(
+INSERT_FROM_JSON = sa.text(
     f"INSERT INTO usage ({', '.join(COLUMNS)}) "  # noqa: S608  # the table's own column names
     f"SELECT {', '.join(f'json_extract(value, {chr(39)}$.{name}{chr(39)})' for name in COLUMNS)} "
     "FROM json_each(:rows)"
@@ -62,7 +62,9 @@ class UsageRecorder:
     What calls have cost is taken from their keys' budgets in the same transaction.
     """
 
-    def __init__(self, database: Database, *, budgets: Budgets | None = None, kept: int = KEPT) -> None:
+    def __init__(
+        self, database: Database, *, budgets: BudgetTracker | None = None, kept: int = MAX_WAITING_ROWS
+    ) -> None:
         self._database = database
         self._budgets = budgets
         self._waiting: deque[UsageRow] = deque(maxlen=kept)
@@ -70,7 +72,7 @@ class UsageRecorder:
         self.dropped = 0
         """Rows lost because the database was away for too long."""
 
-    def note(self, row: UsageRow) -> None:
+    def add_row(self, row: UsageRow) -> None:
         """Never waits and never fails."""
         if len(self._waiting) == self._waiting.maxlen:
             self.dropped += 1
@@ -88,9 +90,9 @@ class UsageRecorder:
             # What comes meanwhile is for the next time, or under a steady load every row is a write of its own.
             left = len(self._waiting)
             while left > 0:
-                batch = [self._waiting.popleft() for _ in range(min(BATCH, left))]
+                batch = [self._waiting.popleft() for _ in range(min(BATCH_ROWS, left))]
                 left -= len(batch)
-                if not await self._write(batch):
+                if not await self._write_batch(batch):
                     return False
         return True
 
@@ -98,18 +100,18 @@ class UsageRecorder:
         """Write what still waits, once ``run`` has been cancelled."""
         await self.flush()
 
-    async def _write(self, batch: list[UsageRow]) -> bool:
+    async def _write_batch(self, batch: list[UsageRow]) -> bool:
         written = False
         costs = [(row.key_id, row.at, row.cost) for row in batch if row.cost]
         try:
-            rows = [row.values() for row in batch]
+            rows = [row.column_values() for row in batch]
             async with self._database.write() as connection:
-                await self._insert(connection, rows)
-                await spend(connection, costs)
-                await add(connection, rows)
+                await self._insert_rows(connection, rows)
+                await record_spending(connection, costs)
+                await add_usage(connection, rows)
             written = True
             if self._budgets is not None:
-                self._budgets.written(costs)
+                self._budgets.mark_written(costs)
         except DATABASE_AWAY as error:
             log.warning("usage.delayed", rows=len(batch), error=type(error).__name__)
         finally:
@@ -117,12 +119,12 @@ class UsageRecorder:
                 self._put_back(batch)
         return written
 
-    async def _insert(self, connection: AsyncConnection, rows: list[dict[str, Any]]) -> None:
+    async def _insert_rows(self, connection: AsyncConnection, rows: list[dict[str, Any]]) -> None:
         if self._database.is_postgres:
             await connection.execute(sa.insert(usage), rows)
         else:
-            kept = [row | {"cost": billionths(row["cost"])} for row in rows]
-            await connection.execute(FROM_JSON, {"rows": json.dumps(kept)})
+            kept = [row | {"cost": to_billionths(row["cost"])} for row in rows]
+            await connection.execute(INSERT_FROM_JSON, {"rows": json.dumps(kept)})
 
     def _put_back(self, batch: list[UsageRow]) -> None:
         room = (self._waiting.maxlen or 0) - len(self._waiting)

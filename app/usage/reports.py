@@ -13,21 +13,21 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import sqlalchemy as sa
 
-from app.db.money import shown
+from app.db.money import format_money
 from app.db.operator_tables import usage_days
 from app.db.session import Database
 from app.db.tables import usage
 from app.errors import InvalidRequest
-from app.usage.days import DAY, REFUSED
-from app.usage.ledger import standing
-from app.usage.periods import Spender, limits, periods, word
+from app.usage.daily_usage import DAY_SECONDS, FAILED_STATUS
+from app.usage.ledger import read_spending
+from app.usage.periods import BudgetHolder, budgets_by_period, period_label, period_names
 
-Group = Literal["key", "model", "account", "day"]
-GROUPS: tuple[Group, ...] = get_args(Group)
+UsageGroup = Literal["key", "model", "account", "day"]
+GROUPS: tuple[UsageGroup, ...] = get_args(UsageGroup)
 FIGURES = ("requests", "failed", "input_tokens", "output_tokens", "cost")
-COLUMNS: dict[Group, str] = {"key": "key_id", "model": "model", "account": "account_id", "day": "day"}
-Sums: TypeAlias = dict[tuple[Any, ...], list[Any]]
-RISKY = ("=", "+", "-", "@", "\t", "\r", "\n")
+COLUMNS: dict[UsageGroup, str] = {"key": "key_id", "model": "model", "account": "account_id", "day": "day"}
+SumsByGroup: TypeAlias = dict[tuple[Any, ...], list[Any]]
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 """What a spreadsheet may take for the beginning of a formula."""
 
 
@@ -60,15 +60,15 @@ class BudgetLine:
         return max(self.budget - self.reserved - self.spent, Decimal(0))
 
 
-class Reports:
+class UsageReports:
     """What was used in a span of time; ``since`` and ``until`` are UTC seconds, the latter excluded."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def usage(
+    async def usage_lines(
         self,
-        groups: Sequence[Group],
+        groups: Sequence[UsageGroup],
         *,
         since: float,
         until: float,
@@ -80,67 +80,76 @@ class Reports:
         wanted = {"key_id": key_id, "model": model, "account_id": account_id}
         named = {name: value for name, value in wanted.items() if value is not None}
         # Whole days have their sums; of a day that is cut, the rows are read. Nothing lies in the future.
-        first, last = math.ceil(since / DAY), int((until if until <= time.time() else until + DAY) // DAY)
-        cut = [(since, first * DAY), (last * DAY, until)] if first <= last else [(since, until)]
-        sums: Sums = defaultdict(lambda: [0, 0, 0, 0, Decimal(0)])
+        first, last = (
+            math.ceil(since / DAY_SECONDS),
+            int((until if until <= time.time() else until + DAY_SECONDS) // DAY_SECONDS),
+        )
+        cut = (
+            [(since, first * DAY_SECONDS), (last * DAY_SECONDS, until)] if first <= last else [(since, until)]
+        )
+        sums: SumsByGroup = defaultdict(lambda: [0, 0, 0, 0, Decimal(0)])
         async with self._database.read() as connection:
-            for row in await connection.execute(_of_days(groups, named, first=first, last=last)):
-                _add(sums, row[: len(groups)], row[len(groups) :])
+            for row in await connection.execute(_days_query(groups, named, first=first, last=last)):
+                _add_figures(sums, row[: len(groups)], row[len(groups) :])
             rest = [group for group in groups if group != "day"]
             for begin, end in cut:
-                day = int(begin // DAY)
-                for row in await connection.execute(_of_rows(rest, named, since=begin, until=end)):
+                day = int(begin // DAY_SECONDS)
+                for row in await connection.execute(_rows_query(rest, named, since=begin, until=end)):
                     place = {"day": day, **dict(zip(rest, row, strict=False))}
-                    _add(sums, [place[group] for group in groups], row[len(rest) :])
-        lines = [_line(dict(zip(groups, place, strict=True)), sums[place]) for place in sums]
+                    _add_figures(sums, [place[group] for group in groups], row[len(rest) :])
+        lines = [_usage_line(dict(zip(groups, place, strict=True)), sums[place]) for place in sums]
         lines.sort(key=lambda line: (line.key or "", line.model or "", line.account or ""))
         lines.sort(key=lambda line: line.day or "", reverse=True)
         return lines
 
-    async def budgets(self, spender: Spender, *, now: float) -> list[BudgetLine]:
+    async def budget_lines(self, spender: BudgetHolder, *, now: float) -> list[BudgetLine]:
         """How a key's budgets stand."""
         async with self._database.read() as connection:
-            found = await standing(connection, spender.id, periods(now))
+            found = await read_spending(connection, spender.id, period_names(now))
         return [
-            BudgetLine(word(period), budget, *found[period])
-            for period, budget in limits(spender, now).items()
+            BudgetLine(period_label(period), budget, *found[period])
+            for period, budget in budgets_by_period(spender, now).items()
         ]
 
 
-def _of_days(groups: Sequence[Group], named: Mapping[str, str], *, first: int, last: int) -> sa.Select[Any]:
+def _days_query(
+    groups: Sequence[UsageGroup], named: Mapping[str, str], *, first: int, last: int
+) -> sa.Select[Any]:
     figures = (sa.func.sum(usage_days.c[name]) for name in FIGURES)
-    return _grouped(usage_days, groups, figures, named=named).where(usage_days.c.day.between(first, last - 1))
+    return _grouped_query(usage_days, groups, figures, named=named).where(
+        usage_days.c.day.between(first, last - 1)
+    )
 
 
-def _of_rows(
-    groups: Sequence[Group], named: Mapping[str, str], *, since: float, until: float
+def _rows_query(
+    groups: Sequence[UsageGroup], named: Mapping[str, str], *, since: float, until: float
 ) -> sa.Select[Any]:
     figures = (
         sa.func.count(),
-        sa.func.sum(sa.case((usage.c.status >= REFUSED, 1), else_=0)),
+        sa.func.sum(sa.case((usage.c.status >= FAILED_STATUS, 1), else_=0)),
         sa.func.sum(usage.c.input_tokens),
         sa.func.sum(usage.c.output_tokens),
         sa.func.sum(usage.c.cost),
     )
-    return _grouped(usage, groups, figures, named=named).where(usage.c.at >= since, usage.c.at < until)
+    return _grouped_query(usage, groups, figures, named=named).where(usage.c.at >= since, usage.c.at < until)
 
 
-def _grouped(
-    table: sa.Table, groups: Sequence[Group], figures: Iterable[Any], *, named: Mapping[str, str]
+def _grouped_query(
+    table: sa.Table, groups: Sequence[UsageGroup], figures: Iterable[Any], *, named: Mapping[str, str]
 ) -> sa.Select[Any]:
     columns = [table.c[COLUMNS[group]] for group in groups]
     where = (table.c[name] == value for name, value in named.items())
     return sa.select(*columns, *figures).where(*where).group_by(*columns)
 
 
-def _add(sums: Sums, place: Iterable[Any], figures: Sequence[Any]) -> None:
+def _add_figures(sums: SumsByGroup, place: Iterable[Any], figures: Sequence[Any]) -> None:
     found = tuple(place)
     if found and not figures[0]:
         return  # a day on which nothing was asked for
     sums[found] = [old + (new or 0) for old, new in zip(sums[found], figures, strict=True)]
 
 
-def as_csv(lines: Iterable[UsageLine], groups: Sequence[Group]) -> str:
+def as_csv(lines: Iterable[UsageLine], groups: Sequence[UsageGroup]) -> str:
     """One line per group with a heading; no cell is a formula to a spreadsheet."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
@@ -148,22 +157,29 @@ def as_csv(lines: Iterable[UsageLine], groups: Sequence[Group]) -> str:
     for line in lines:
         names = [safe_cell(str(getattr(line, name))) for name in groups]
         writer.writerow(
-            [*names, line.requests, line.failed, line.input_tokens, line.output_tokens, shown(line.cost)]
+            [
+                *names,
+                line.requests,
+                line.failed,
+                line.input_tokens,
+                line.output_tokens,
+                format_money(line.cost),
+            ]
         )
     return text.getvalue()
 
 
 def safe_cell(value: str) -> str:
     """Clients choose the names of models, and an operator opens the file in a spreadsheet."""
-    return f"'{value}" if value.startswith(RISKY) else value
+    return f"'{value}" if value.startswith(FORMULA_STARTS) else value
 
 
-def moment(text: str, *, param: str, end: bool = False) -> float:
+def read_moment(text: str, *, param: str, end: bool = False) -> float:
     """``2026-11-21`` (``end``: the end of that day) or UTC seconds. Raises ``InvalidRequest``."""
     try:
         if len(text) == 10 and "-" in text:
             day = datetime.combine(date.fromisoformat(text), datetime.min.time(), UTC)
-            return day.timestamp() + (DAY if end else 0)
+            return day.timestamp() + (DAY_SECONDS if end else 0)
         seconds = float(text)
     except ValueError:
         seconds = -1.0
@@ -172,7 +188,7 @@ def moment(text: str, *, param: str, end: bool = False) -> float:
     return seconds
 
 
-def read_groups(names: Sequence[str], *, allowed: Sequence[Group] = GROUPS) -> tuple[Group, ...]:
+def read_groups(names: Sequence[str], *, allowed: Sequence[UsageGroup] = GROUPS) -> tuple[UsageGroup, ...]:
     """Raises ``InvalidRequest``."""
     for name in names:
         if name not in allowed:
@@ -180,13 +196,13 @@ def read_groups(names: Sequence[str], *, allowed: Sequence[Group] = GROUPS) -> t
     return tuple(group for group in allowed if group in names)
 
 
-def _line(place: Mapping[str, Any], figures: Sequence[Any]) -> UsageLine:
+def _usage_line(place: Mapping[str, Any], figures: Sequence[Any]) -> UsageLine:
     day = place.get("day")
     return UsageLine(
         key=place.get("key"),
         model=place.get("model"),
         account=place.get("account"),
-        day=None if day is None else datetime.fromtimestamp(day * DAY, UTC).strftime("%Y-%m-%d"),
+        day=None if day is None else datetime.fromtimestamp(day * DAY_SECONDS, UTC).strftime("%Y-%m-%d"),
         requests=figures[0],
         failed=figures[1],
         input_tokens=int(figures[2]),

@@ -7,7 +7,7 @@ import httpx2
 
 from app.errors import InvalidRequest
 
-LONGEST = 2048
+MAX_URL_LENGTH = 2048
 HOST = re.compile(r"[a-z0-9._-]{1,253}|[0-9a-f:.]{2,45}")
 
 
@@ -16,9 +16,9 @@ def check_address(url: str, *, param: str, plain: Callable[[str], bool] = lambda
 
     Raises ``InvalidRequest`` that names ``param``.
     """
-    if len(url) > LONGEST:
-        raise InvalidRequest(f"{param} must be at most {LONGEST} characters", param=param)
-    parsed = _read(url.strip())
+    if len(url) > MAX_URL_LENGTH:
+        raise InvalidRequest(f"{param} must be at most {MAX_URL_LENGTH} characters", param=param)
+    parsed = _parse_url(url.strip())
     if parsed is None:
         raise InvalidRequest(f"{param} must be an address like https://example.com/hook", param=param)
     if parsed.scheme == "http" and not plain(parsed.host):
@@ -26,7 +26,7 @@ def check_address(url: str, *, param: str, plain: Callable[[str], bool] = lambda
     return str(parsed)
 
 
-def _read(url: str) -> httpx2.URL | None:
+def _parse_url(url: str) -> httpx2.URL | None:
     try:
         parsed = httpx2.URL(url)
     except (httpx2.InvalidURL, UnicodeError, ValueError):

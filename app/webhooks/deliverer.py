@@ -10,11 +10,11 @@ import structlog
 
 from app.db.session import DATABASE_AWAY
 from app.errors import FilmgateError
-from app.webhooks.deliveries import Deliveries, Delivery
-from app.webhooks.endpoints import Endpoints
+from app.webhooks.deliveries import Delivery, DeliveryRepository
+from app.webhooks.endpoints import EndpointRepository
 from app.webhooks.notices import OPERATOR, OperatorNotices
-from app.webhooks.schedule import DELAYS, GONE, judge
-from app.webhooks.sender import Message, Outcome, Sender
+from app.webhooks.schedule import DELAYS, GONE, decide_retry
+from app.webhooks.sender import AttemptOutcome, WebhookMessage, WebhookSender
 
 log = structlog.get_logger()
 AT_ONCE = 20
@@ -26,23 +26,23 @@ KEPT_SECONDS = 30 * 86_400.0
 PRUNE_SECONDS = 3_600.0
 
 
-class Bodies(Protocol):
+class BodyWriter(Protocol):
     """Writes what a task's own hook is told; injected from above, as it speaks in dialects."""
 
     async def body(self, delivery: Delivery) -> str | None:
         """None when there is nothing left to tell."""
 
 
-class Deliverer:
+class WebhookDeliverer:
     """One per worker. ``delays`` and ``look_seconds`` are seconds."""
 
     def __init__(
         self,
-        deliveries: Deliveries,
-        endpoints: Endpoints,
-        sender: Sender,
+        deliveries: DeliveryRepository,
+        endpoints: EndpointRepository,
+        sender: WebhookSender,
         *,
-        bodies: Bodies,
+        bodies: BodyWriter,
         notices: OperatorNotices,
         delays: Sequence[float] = DELAYS,
         look_seconds: float = LOOK_SECONDS,
@@ -57,7 +57,7 @@ class Deliverer:
         self._news = asyncio.Event()
         self._jobs: dict[asyncio.Task[None], Delivery] = {}
         self._pruned_at = 0.0
-        self._resumed = deliveries.shared
+        self._resumed = deliveries.is_shared
 
     def wake(self) -> None:
         """Look now: something may be due."""
@@ -106,7 +106,7 @@ class Deliverer:
         outcome = await self._send(delivery, body)
         now = time.time()
         made = delivery.attempts + 1
-        verdict = judge(outcome, made, now=now, delays=self._delays)
+        verdict = decide_retry(outcome, made, now=now, delays=self._delays)
         await self._deliveries.settle(delivery, outcome, verdict=verdict, body=body, now=now)
         log.info(
             "delivery.attempted",
@@ -121,22 +121,22 @@ class Deliverer:
         if outcome.status == GONE and delivery.endpoint_id is not None:
             await self._endpoints.disable(delivery.endpoint_id, reason="It answered 410 Gone.")
 
-    async def _send(self, delivery: Delivery, body: str | None) -> Outcome:
+    async def _send(self, delivery: Delivery, body: str | None) -> AttemptOutcome:
         if body is None:
-            return Outcome(error="The task is gone.", final=True)
+            return AttemptOutcome(error="The task is gone.", final=True)
         try:
             message = await self._message(delivery, body)
         except FilmgateError as error:
-            return Outcome(error=error.message)
+            return AttemptOutcome(error=error.message)
         if message is None:
-            return Outcome(error="The endpoint is gone.", final=True)
+            return AttemptOutcome(error="The endpoint is gone.", final=True)
         return await self._sender.send(message)
 
-    async def _message(self, delivery: Delivery, body: str) -> Message | None:
+    async def _message(self, delivery: Delivery, body: str) -> WebhookMessage | None:
         if delivery.owner == OPERATOR:
-            return await self._notices.message(delivery.id, delivery.endpoint_id, body)
+            return await self._notices.message_for(delivery.id, delivery.endpoint_id, body)
         valid = await self._endpoints.valid_secrets(delivery.endpoint_id, owner=delivery.owner)
-        return Message(delivery.id, delivery.url, body.encode(), valid) if valid else None
+        return WebhookMessage(delivery.id, delivery.url, body.encode(), valid) if valid else None
 
     async def _prune(self) -> None:
         now = time.time()

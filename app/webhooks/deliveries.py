@@ -10,10 +10,10 @@ import sqlalchemy as sa
 from app.db.session import Database
 from app.db.tables import webhook_attempts, webhook_deliveries
 from app.errors import NotFound
-from app.webhooks.schedule import Verdict
-from app.webhooks.sender import Outcome
+from app.webhooks.schedule import RetryDecision
+from app.webhooks.sender import AttemptOutcome
 
-LOOKED_AT = 200
+MAX_DUE_READ = 200
 """So many due deliveries are looked at in one go."""
 _table = webhook_deliveries.c
 
@@ -40,7 +40,7 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class DeliveryAttempt:
     at: float
     status: int | None
     error: str | None
@@ -48,7 +48,7 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class DeliveryFilter:
     """Narrows the log; None: any."""
 
     owner: str | None = None
@@ -56,7 +56,7 @@ class Wanted:
     task_id: str | None = None
     state: str | None = None
 
-    def conditions(self) -> list[sa.ColumnElement[bool]]:
+    def sql_conditions(self) -> list[sa.ColumnElement[bool]]:
         named = {
             _table.owner: self.owner,
             _table.endpoint_id: self.endpoint_id,
@@ -66,7 +66,7 @@ class Wanted:
         return [column == value for column, value in named.items() if value is not None]
 
 
-class Deliveries:
+class DeliveryRepository:
     """The outbox as its deliverer and its readers see it."""
 
     def __init__(self, database: Database, *, lease_seconds: float = 60.0) -> None:
@@ -74,7 +74,7 @@ class Deliveries:
         self._lease = lease_seconds
 
     @property
-    def shared(self) -> bool:
+    def is_shared(self) -> bool:
         """Whether other processes may be delivering from the same outbox."""
         return self._database.is_postgres
 
@@ -89,8 +89,8 @@ class Deliveries:
         due = (_table.state == sa.literal_column("'pending'")), _table.next_at <= now
         look = sa.select(_table.id, _table.receiver).where(*due, _table.receiver.not_in(full))
         async with self._database.read() as connection:
-            rows = (await connection.execute(look.order_by(_table.next_at).limit(LOOKED_AT))).all()
-        chosen = _choose(rows, busy, free=free, per_receiver=per_receiver)
+            rows = (await connection.execute(look.order_by(_table.next_at).limit(MAX_DUE_READ))).all()
+        chosen = _choose_due(rows, busy, free=free, per_receiver=per_receiver)
         if not chosen:
             return []
         still = sa.select(_table.id).where(_table.id.in_(chosen), *due).with_for_update(skip_locked=True)
@@ -101,10 +101,16 @@ class Deliveries:
             .returning(*webhook_deliveries.c)
         )
         async with self._database.write() as connection:
-            return [_delivery(row) for row in await connection.execute(claimed)]
+            return [_delivery_of(row) for row in await connection.execute(claimed)]
 
     async def settle(
-        self, delivery: Delivery, outcome: Outcome, *, verdict: Verdict, body: str | None, now: float
+        self,
+        delivery: Delivery,
+        outcome: AttemptOutcome,
+        *,
+        verdict: RetryDecision,
+        body: str | None,
+        now: float,
     ) -> None:
         """Write an attempt down; the delivery itself only while it is still this claim's."""
         attempt = {
@@ -148,15 +154,15 @@ class Deliveries:
     # ---- the log --------------------------------------------------------------------------------
 
     async def page(
-        self, wanted: Wanted | None = None, *, after: str | None = None, limit: int = 50
+        self, wanted: DeliveryFilter | None = None, *, after: str | None = None, limit: int = 50
     ) -> list[Delivery]:
         """Newest first; ``after`` is the id of the last one seen."""
-        query = sa.select(webhook_deliveries).where(*(wanted or Wanted()).conditions())
+        query = sa.select(webhook_deliveries).where(*(wanted or DeliveryFilter()).sql_conditions())
         if after is not None:
             query = query.where(_table.id < after)
         async with self._database.read() as connection:
             rows = await connection.execute(query.order_by(_table.id.desc()).limit(limit))
-            return [_delivery(row) for row in rows]
+            return [_delivery_of(row) for row in rows]
 
     async def get(self, delivery_id: str) -> Delivery:
         """Raises ``NotFound``."""
@@ -165,15 +171,15 @@ class Deliveries:
             row = (await connection.execute(query)).first()
         if row is None:
             raise NotFound(f"No such delivery: {delivery_id[:100]}")
-        return _delivery(row)
+        return _delivery_of(row)
 
-    async def attempts(self, delivery_id: str) -> list[Attempt]:
+    async def list_attempts(self, delivery_id: str) -> list[DeliveryAttempt]:
         """Oldest first."""
         own = webhook_attempts.c.delivery_id == delivery_id
         query = sa.select(webhook_attempts).where(own).order_by(webhook_attempts.c.id)
         async with self._database.read() as connection:
             rows = await connection.execute(query)
-            return [Attempt(row.at, row.status, row.error, row.milliseconds) for row in rows]
+            return [DeliveryAttempt(row.at, row.status, row.error, row.milliseconds) for row in rows]
 
     async def resend(self, delivery_id: str, *, now: float) -> None:
         """Begin the schedule anew, with the same webhook-id and body. Raises ``NotFound``.
@@ -187,7 +193,7 @@ class Deliveries:
             await connection.execute(sa.update(webhook_deliveries).where(*idle).values(values))
 
 
-def _choose(rows: Iterable[Any], busy: Counter[str], *, free: int, per_receiver: int) -> list[str]:
+def _choose_due(rows: Iterable[Any], busy: Counter[str], *, free: int, per_receiver: int) -> list[str]:
     """The oldest, but of one receiver only what it has room for."""
     under_way = Counter(busy)
     chosen: list[str] = []
@@ -198,5 +204,5 @@ def _choose(rows: Iterable[Any], busy: Counter[str], *, free: int, per_receiver:
     return chosen
 
 
-def _delivery(row: Any) -> Delivery:
+def _delivery_of(row: Any) -> Delivery:
     return Delivery(**row._mapping)

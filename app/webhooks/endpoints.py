@@ -16,12 +16,12 @@ from app.errors import InvalidRequest, MissingField, NotFound
 from app.vault import Vault
 from app.webhooks import outbox
 from app.webhooks.addresses import check_address
-from app.webhooks.events import ENDPOINT_ID, EVENT_TYPES, new_id, thin_event
-from app.webhooks.sender import Message, Outcome, Sender
-from app.webhooks.signing import new_secret, written
+from app.webhooks.event_bodies import ENDPOINT_ID, EVENT_TYPES, new_id, thin_event
+from app.webhooks.sender import AttemptOutcome, WebhookMessage, WebhookSender
+from app.webhooks.signing import encode_secret, new_secret
 
-MOST_PER_OWNER = 50
-LONGEST_NAME = 200
+MAX_PER_OWNER = 50
+MAX_NAME_LENGTH = 200
 OVERLAP_SECONDS = 86_400.0
 """After a rotation the old secret signs along for this long, when asked for."""
 SAMPLE_ID = "0" * 32
@@ -29,7 +29,7 @@ _table = webhook_endpoints.c
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint:
+class WebhookEndpoint:
     """As its owner sees it, without its secret. Times are UTC seconds; ``hint`` tells secrets apart."""
 
     id: str
@@ -44,14 +44,14 @@ class Endpoint:
     hint: str
 
 
-class Endpoints:
+class EndpointRepository:
     """Every look and change is within one owner; what is somebody else's is ``NotFound``."""
 
     def __init__(
         self,
         database: Database,
         vault: Vault,
-        sender: Sender,
+        sender: WebhookSender,
         *,
         plain: Callable[[str], bool] = lambda _: False,
     ) -> None:
@@ -63,34 +63,34 @@ class Endpoints:
 
     async def create(
         self, owner: str, *, name: str, url: str, event_types: Sequence[str]
-    ) -> tuple[Endpoint, str]:
+    ) -> tuple[WebhookEndpoint, str]:
         """The endpoint, and its secret in the clear. Raises ``InvalidRequest``."""
         now = time.time()
         endpoint_id, secret = new_id("we"), new_secret()
         row = {
             "id": endpoint_id,
             "owner": owner,
-            "name": _name(name),
-            "url": self._address(url),
-            "event_types": _events(event_types),
-            "secret": self._seal(endpoint_id, secret),
+            "name": _checked_name(name),
+            "url": self._checked_address(url),
+            "event_types": _checked_event_types(event_types),
+            "secret": self._seal_secret(endpoint_id, secret),
             "created_at": now,
             "updated_at": now,
         }
         own = sa.select(sa.func.count()).where(_table.owner == owner)
         async with self._database.write() as connection:
-            if (await connection.execute(own)).scalar_one() >= MOST_PER_OWNER:
+            if (await connection.execute(own)).scalar_one() >= MAX_PER_OWNER:
                 raise InvalidRequest(
-                    f"There are {MOST_PER_OWNER} webhook endpoints already; delete one first."
+                    f"There are {MAX_PER_OWNER} webhook endpoints already; delete one first."
                 )
             await connection.execute(sa.insert(webhook_endpoints), row)
-            return await self._get(connection, endpoint_id, owner=owner), secret
+            return await self._read_endpoint(connection, endpoint_id, owner=owner), secret
 
-    async def get(self, endpoint_id: str, *, owner: str) -> Endpoint:
+    async def get(self, endpoint_id: str, *, owner: str) -> WebhookEndpoint:
         async with self._database.read() as connection:
-            return await self._get(connection, endpoint_id, owner=owner)
+            return await self._read_endpoint(connection, endpoint_id, owner=owner)
 
-    async def page(self, owner: str, *, after: str | None, limit: int) -> tuple[list[Endpoint], bool]:
+    async def page(self, owner: str, *, after: str | None, limit: int) -> tuple[list[WebhookEndpoint], bool]:
         """Newest first, and whether more follow ``after`` and these. Raises ``InvalidRequest``."""
         query = sa.select(webhook_endpoints).where(_table.owner == owner)
         if after is not None:
@@ -99,7 +99,7 @@ class Endpoints:
             query = query.where(_table.id < after)
         async with self._database.read() as connection:
             rows = (await connection.execute(query.order_by(_table.id.desc()).limit(limit + 1))).all()
-        return [self._endpoint(row) for row in rows[:limit]], len(rows) > limit
+        return [self._endpoint_of(row) for row in rows[:limit]], len(rows) > limit
 
     async def update(
         self,
@@ -109,55 +109,59 @@ class Endpoints:
         name: str | None = None,
         url: str | None = None,
         event_types: Sequence[str] | None = None,
-    ) -> Endpoint:
+    ) -> WebhookEndpoint:
         """Change what is given. One that was disabled is enabled again by any update."""
         wanted: dict[str, Any] = {"enabled": True, "disabled_reason": None}
         if name is not None:
-            wanted["name"] = _name(name)
+            wanted["name"] = _checked_name(name)
         if url is not None:
-            wanted["url"] = self._address(url)
+            wanted["url"] = self._checked_address(url)
         if event_types is not None:
-            wanted["event_types"] = _events(event_types)
+            wanted["event_types"] = _checked_event_types(event_types)
         async with self._database.write() as connection:
-            row = await self._row(connection, endpoint_id, owner=owner)
+            row = await self._owned_row(connection, endpoint_id, owner=owner)
             changed = {field: value for field, value in wanted.items() if row._mapping[field] != value}
             if changed:
-                await self._write(connection, endpoint_id, **changed)
+                await self._update_row(connection, endpoint_id, **changed)
             if "url" in changed:
-                await outbox.redirect(connection, endpoint_id, url=changed["url"])
-            return await self._get(connection, endpoint_id, owner=owner)
+                await outbox.redirect_pending(connection, endpoint_id, url=changed["url"])
+            return await self._read_endpoint(connection, endpoint_id, owner=owner)
 
     async def delete(self, endpoint_id: str, *, owner: str) -> None:
         async with self._database.write() as connection:
-            await self._row(connection, endpoint_id, owner=owner)
-            await outbox.give_up(connection, endpoint_id)
+            await self._owned_row(connection, endpoint_id, owner=owner)
+            await outbox.fail_pending(connection, endpoint_id)
             await connection.execute(sa.delete(webhook_endpoints).where(_table.id == endpoint_id))
 
-    async def rotate(self, endpoint_id: str, *, owner: str, keep_old: bool) -> tuple[Endpoint, str]:
+    async def rotate_secret(
+        self, endpoint_id: str, *, owner: str, keep_old: bool
+    ) -> tuple[WebhookEndpoint, str]:
         """A new secret, in the clear; the old one signs along for 24 hours if it is kept."""
         secret = new_secret()
         async with self._database.write() as connection:
-            row = await self._row(connection, endpoint_id, owner=owner)
+            row = await self._owned_row(connection, endpoint_id, owner=owner)
             old = {"old_secret": row.secret, "old_until": time.time() + OVERLAP_SECONDS}
             if not keep_old:
                 old = {"old_secret": None, "old_until": None}
-            await self._write(connection, endpoint_id, secret=self._seal(endpoint_id, secret), **old)
-            return await self._get(connection, endpoint_id, owner=owner), secret
+            await self._update_row(
+                connection, endpoint_id, secret=self._seal_secret(endpoint_id, secret), **old
+            )
+            return await self._read_endpoint(connection, endpoint_id, owner=owner), secret
 
-    async def test(self, endpoint_id: str, *, owner: str, event: str) -> Outcome:
+    async def send_sample(self, endpoint_id: str, *, owner: str, event: str) -> AttemptOutcome:
         """Send a sample event at once, outside the outbox; what the receiver made of it."""
         if event not in EVENT_TYPES:
             raise InvalidRequest(f"event_type must be one of {', '.join(EVENT_TYPES)}", param="event_type")
         async with self._database.read() as connection:
-            row = await self._row(connection, endpoint_id, owner=owner)
+            row = await self._owned_row(connection, endpoint_id, owner=owner)
         body = thin_event(event, SAMPLE_ID, at=time.time()).encode()
-        return await self._sender.send(Message(new_id("wh"), row.url, body, self._secrets(row)))
+        return await self._sender.send(WebhookMessage(new_id("wh"), row.url, body, self._valid_secrets(row)))
 
     async def disable(self, endpoint_id: str, *, reason: str) -> None:
         """Send it nothing more, until its owner updates it."""
         async with self._database.write() as connection:
-            await self._write(connection, endpoint_id, enabled=False, disabled_reason=reason)
-            await outbox.give_up(connection, endpoint_id)
+            await self._update_row(connection, endpoint_id, enabled=False, disabled_reason=reason)
+            await outbox.fail_pending(connection, endpoint_id)
 
     async def valid_secrets(self, endpoint_id: str | None, *, owner: str) -> list[str]:
         """What signs for an endpoint, newest first, or for the hooks of an owner's tasks (None).
@@ -165,17 +169,17 @@ class Endpoints:
         Empty when the endpoint is gone. Raises ``SettingsInvalid`` under another root key.
         """
         if endpoint_id is None:
-            return [written(key) for key in self._vault.derive_all(_hook_purpose(owner))]
+            return [encode_secret(key) for key in self._vault.derive_keys(_hook_purpose(owner))]
         async with self._database.read() as connection:
             found = await connection.execute(sa.select(webhook_endpoints).where(_table.id == endpoint_id))
             row = found.first()
-        return self._secrets(row) if row is not None else []
+        return self._valid_secrets(row) if row is not None else []
 
     def hook_secret(self, owner: str) -> str:
         """Signs every ``notify_hook`` of an owner's tasks; derived, so there is nothing to store or lose."""
-        return written(self._vault.derive(_hook_purpose(owner)))
+        return encode_secret(self._vault.derive_key(_hook_purpose(owner)))
 
-    async def _row(self, connection: AsyncConnection, endpoint_id: str, *, owner: str) -> Any:
+    async def _owned_row(self, connection: AsyncConnection, endpoint_id: str, *, owner: str) -> Any:
         row = None
         if ENDPOINT_ID.fullmatch(endpoint_id):
             query = sa.select(webhook_endpoints).where(_table.id == endpoint_id, _table.owner == owner)
@@ -184,27 +188,29 @@ class Endpoints:
             raise NotFound(f"No such webhook endpoint: {endpoint_id[:100]}")
         return row
 
-    async def _get(self, connection: AsyncConnection, endpoint_id: str, *, owner: str) -> Endpoint:
-        return self._endpoint(await self._row(connection, endpoint_id, owner=owner))
+    async def _read_endpoint(
+        self, connection: AsyncConnection, endpoint_id: str, *, owner: str
+    ) -> WebhookEndpoint:
+        return self._endpoint_of(await self._owned_row(connection, endpoint_id, owner=owner))
 
-    async def _write(self, connection: AsyncConnection, endpoint_id: str, **values: Any) -> None:
+    async def _update_row(self, connection: AsyncConnection, endpoint_id: str, **values: Any) -> None:
         change = sa.update(webhook_endpoints).where(_table.id == endpoint_id)
         await connection.execute(change.values(updated_at=time.time(), **values))
 
-    def _address(self, url: str) -> str:
+    def _checked_address(self, url: str) -> str:
         return check_address(url, param="url", plain=self._plain)
 
-    def _seal(self, endpoint_id: str, secret: str) -> str:
-        return self._vault.seal(secret, place=sealed_places.webhook_secret(endpoint_id))
+    def _seal_secret(self, endpoint_id: str, secret: str) -> str:
+        return self._vault.seal(secret, place=sealed_places.webhook_secret_place(endpoint_id))
 
-    def _secrets(self, row: Any) -> list[str]:
+    def _valid_secrets(self, row: Any) -> list[str]:
         sealed = [row.secret]
         if row.old_secret is not None and (row.old_until or 0) > time.time():
             sealed.append(row.old_secret)
-        return [self._vault.unseal(text, place=sealed_places.webhook_secret(row.id)) for text in sealed]
+        return [self._vault.unseal(text, place=sealed_places.webhook_secret_place(row.id)) for text in sealed]
 
-    def _endpoint(self, row: Any) -> Endpoint:
-        return Endpoint(
+    def _endpoint_of(self, row: Any) -> WebhookEndpoint:
+        return WebhookEndpoint(
             id=row.id,
             owner=row.owner,
             name=row.name,
@@ -214,7 +220,7 @@ class Endpoints:
             disabled_reason=row.disabled_reason,
             created_at=row.created_at,
             updated_at=row.updated_at,
-            hint=f"whsec_…{self._secrets(row)[0][-4:]}",
+            hint=f"whsec_…{self._valid_secrets(row)[0][-4:]}",
         )
 
 
@@ -222,16 +228,16 @@ def _hook_purpose(owner: str) -> str:
     return f"notify-hook/{owner}"
 
 
-def _name(name: str) -> str:
+def _checked_name(name: str) -> str:
     name = name.strip()
     if not name:
         raise MissingField("name")
-    if len(name) > LONGEST_NAME or not name.isprintable():
-        raise InvalidRequest(f"name must be at most {LONGEST_NAME} printable characters", param="name")
+    if len(name) > MAX_NAME_LENGTH or not name.isprintable():
+        raise InvalidRequest(f"name must be at most {MAX_NAME_LENGTH} printable characters", param="name")
     return name
 
 
-def _events(event_types: Sequence[str]) -> str:
+def _checked_event_types(event_types: Sequence[str]) -> str:
     if not event_types:
         raise MissingField("event_types")
     if not set(event_types) <= set(EVENT_TYPES):

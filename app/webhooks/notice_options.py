@@ -6,7 +6,7 @@ from typing import ClassVar, Literal, get_args
 
 from pydantic import Field, SecretStr, field_validator
 
-from app.options.document import Address, Document, Section
+from app.options.document import Address, DocumentSection, OptionsDocument
 from app.webhooks.signing import PREFIX
 
 Topic = Literal[
@@ -20,7 +20,7 @@ TOPICS: tuple[Topic, ...] = get_args(Topic)
 SHORTEST_SECRET_BYTES = 24
 
 
-class NoticeReceiver(Section):
+class NoticeReceiver(DocumentSection):
     """An address of the operator's that gets a POST for every notice."""
 
     name: str = Field(min_length=1, max_length=32, pattern=r"^[A-Za-z0-9 ._-]+$")
@@ -34,7 +34,7 @@ class NoticeReceiver(Section):
 
     @field_validator("token")
     @classmethod
-    def _sendable(cls, value: SecretStr) -> SecretStr:
+    def _check_token(cls, value: SecretStr) -> SecretStr:
         text = value.get_secret_value()
         if text and not (text.isascii() and text.isprintable()):
             raise ValueError("a header takes printable ASCII characters only")
@@ -42,7 +42,7 @@ class NoticeReceiver(Section):
 
     @field_validator("secret")
     @classmethod
-    def _signs(cls, value: SecretStr) -> SecretStr:
+    def _check_secret(cls, value: SecretStr) -> SecretStr:
         text = value.get_secret_value()
         try:
             key = base64.b64decode(text.removeprefix(PREFIX), validate=True)
@@ -56,7 +56,7 @@ class NoticeReceiver(Section):
         return value
 
 
-class NoticeOptions(Document):
+class NoticeOptions(OptionsDocument):
     document: ClassVar[str] = "notices"
     receivers: tuple[NoticeReceiver, ...] = Field(default=(), max_length=10)
     quota_share: float = Field(default=0.2, gt=0, lt=1)
@@ -66,10 +66,10 @@ class NoticeOptions(Document):
 
     @field_validator("receivers")
     @classmethod
-    def _distinct(cls, value: tuple[NoticeReceiver, ...]) -> tuple[NoticeReceiver, ...]:
+    def _check_distinct_names(cls, value: tuple[NoticeReceiver, ...]) -> tuple[NoticeReceiver, ...]:
         if len({receiver.name for receiver in value}) < len(value):
             raise ValueError("every receiver needs a name of its own")
         return value
 
-    def told_of(self, topic: str) -> list[NoticeReceiver]:
+    def receivers_of(self, topic: str) -> list[NoticeReceiver]:
         return [each for each in self.receivers if each.enabled and topic in each.topics]

@@ -12,25 +12,25 @@ import structlog
 from app.db import marks
 from app.db.session import DATABASE_AWAY, Database
 from app.errors import FilmgateError
-from app.options.options import Options
+from app.options.repository import OptionsRepository
 from app.webhooks import outbox
-from app.webhooks.events import new_id
+from app.webhooks.event_bodies import new_id
 from app.webhooks.notice_options import NoticeOptions, NoticeReceiver
-from app.webhooks.sender import Message, Outcome, Sender
+from app.webhooks.sender import AttemptOutcome, WebhookMessage, WebhookSender
 
 log = structlog.get_logger()
 OPERATOR = "operator"
 """The owner of these deliveries: no key's is called so."""
-MOST_WAITING = 1000
-AGAIN_SECONDS = 1.0
-LULL_SECONDS = 10.0
+MAX_WAITING = 1000
+RETRY_SECONDS = 1.0
+REPEAT_SECONDS = 10.0
 """Within this process the same is not even looked at again for so long."""
 SUBJECT = ("account", "key", "kind", "model", "period")
-LONGEST_MARK = 300
+MAX_MARK_LENGTH = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
+class OperatorNotice:
     """``data`` is JSON without a secret. ``once_until`` (UTC seconds) holds the same down for longer than
     the operator's ``quiet_seconds``."""
 
@@ -41,38 +41,38 @@ class Notice:
     """Told again when this is another."""
 
     @property
-    def mark(self) -> str:
+    def dedup_mark(self) -> str:
         """One account that rests for many models is one subject."""
         named = [str(self.data[name]) for name in SUBJECT if name in self.data]
         about = named[:1] if "account" in self.data else named
-        return "/".join([f"notice:{self.topic}", *about, self.edition])[:LONGEST_MARK]
+        return "/".join([f"notice:{self.topic}", *about, self.edition])[:MAX_MARK_LENGTH]
 
 
 class OperatorNotices:
     """``tell`` from anywhere; one task of each process writes down what was told. Start and close it."""
 
-    def __init__(self, database: Database, options: Options, sender: Sender) -> None:
+    def __init__(self, database: Database, options: OptionsRepository, sender: WebhookSender) -> None:
         self._database = database
         self._options = options
         self._sender = sender
-        self._waiting: dict[str, Notice] = {}
-        self._lately: dict[str, float] = {}
+        self._waiting: dict[str, OperatorNotice] = {}
+        self._written_until: dict[str, float] = {}
         self._news = asyncio.Event()
         self._writing: asyncio.Task[None] | None = None
 
-    def tell(self, topic: str, data: Mapping[str, Any]) -> None:
+    def notify(self, topic: str, data: Mapping[str, Any]) -> None:
         """Returns at once. What was told a moment ago costs nothing: it may come with every request."""
-        notice = Notice(topic, data)
-        if self._lately.get(notice.mark, 0.0) > time.monotonic():
+        notice = OperatorNotice(topic, data)
+        if self._written_until.get(notice.dedup_mark, 0.0) > time.monotonic():
             return
-        if len(self._waiting) >= MOST_WAITING:
+        if len(self._waiting) >= MAX_WAITING:
             log.warning("notice.dropped", topic=topic)
             return
-        self._waiting.setdefault(notice.mark, notice)
+        self._waiting.setdefault(notice.dedup_mark, notice)
         self._news.set()
 
     async def start(self) -> None:
-        self._writing = asyncio.create_task(self._run(), name="notices")
+        self._writing = asyncio.create_task(self._flush_forever(), name="notices")
 
     async def close(self) -> None:
         """What was told last is still written."""
@@ -81,47 +81,49 @@ class OperatorNotices:
             await asyncio.gather(self._writing, return_exceptions=True)
         await self._flush_if_possible()
 
-    async def write(self, notices: Iterable[Notice]) -> int:
+    async def write(self, notices: Iterable[OperatorNotice]) -> int:
         """Into the outbox, what somebody wants and was not told lately; for how many receivers."""
         wanted = await self._options.read(NoticeOptions)
-        listened = [notice for notice in notices if wanted.told_of(notice.topic)]
+        listened = [notice for notice in notices if wanted.receivers_of(notice.topic)]
         if not listened:
             return 0
         now, written = time.time(), 0
         async with self._database.write() as connection:
-            await marks.forget(connection, now=now)
+            await marks.delete_expired_marks(connection, now=now)
             for notice in listened:
                 until = notice.once_until or now + wanted.quiet_seconds
-                if await marks.take(connection, notice.mark, until=until, now=now):
-                    receivers = wanted.told_of(notice.topic)
-                    rows = [_row(receiver, notice, at=now) for receiver in receivers]
-                    await outbox.put(connection, rows)
+                if await marks.claim_mark(connection, notice.dedup_mark, until=until, now=now):
+                    receivers = wanted.receivers_of(notice.topic)
+                    rows = [_delivery_row(receiver, notice, at=now) for receiver in receivers]
+                    await outbox.insert_deliveries(connection, rows)
                     written += len(rows)
         return written
 
-    async def message(self, delivery_id: str, endpoint_id: str | None, body: str) -> Message | None:
+    async def message_for(
+        self, delivery_id: str, endpoint_id: str | None, body: str
+    ) -> WebhookMessage | None:
         """A delivery as it goes out now: to the receiver of that name as it is set today; None: it is gone."""
         wanted = await self._options.read(NoticeOptions)
         for receiver in wanted.receivers:
             if receiver.enabled and _endpoint_id(receiver) == endpoint_id:
-                return _message(delivery_id, receiver, body)
+                return _webhook_message(delivery_id, receiver, body)
         return None
 
-    async def test(self) -> list[tuple[str, Outcome]]:
+    async def send_samples(self) -> list[tuple[str, AttemptOutcome]]:
         """Send each receiver a sample at once, outside the outbox; by name, what it made of it."""
         wanted = await self._options.read(NoticeOptions)
-        body = _body("test", {"text": "A test of Filmgate's operator notices."}, at=time.time())
+        body = _notice_body("test", {"text": "A test of Filmgate's operator notices."}, at=time.time())
         receivers = [receiver for receiver in wanted.receivers if receiver.enabled]
-        sent = (self._sender.send(_message(new_id("wh"), receiver, body)) for receiver in receivers)
+        sent = (self._sender.send(_webhook_message(new_id("wh"), receiver, body)) for receiver in receivers)
         outcomes = await asyncio.gather(*sent)
         return [(receiver.name, outcome) for receiver, outcome in zip(receivers, outcomes, strict=True)]
 
-    async def _run(self) -> None:
+    async def _flush_forever(self) -> None:
         while True:
             await self._news.wait()
             self._news.clear()
             if not await self._flush_if_possible():
-                await asyncio.sleep(AGAIN_SECONDS)
+                await asyncio.sleep(RETRY_SECONDS)
                 self._news.set()
 
     async def _flush_if_possible(self) -> bool:
@@ -133,10 +135,10 @@ class OperatorNotices:
             log.warning("notices.delayed", error=type(error).__name__, waiting=len(waiting))
             return False
         now = time.monotonic()
-        self._lately = {mark: until for mark, until in self._lately.items() if until > now}
+        self._written_until = {mark: until for mark, until in self._written_until.items() if until > now}
         for mark in waiting:
             del self._waiting[mark]
-            self._lately[mark] = now + LULL_SECONDS
+            self._written_until[mark] = now + REPEAT_SECONDS
         return True
 
 
@@ -144,23 +146,23 @@ def _endpoint_id(receiver: NoticeReceiver) -> str:
     return f"notice:{receiver.name}"
 
 
-def _row(receiver: NoticeReceiver, notice: Notice, *, at: float) -> dict[str, Any]:
-    return outbox.row(
+def _delivery_row(receiver: NoticeReceiver, notice: OperatorNotice, *, at: float) -> dict[str, Any]:
+    return outbox.delivery_row(
         OPERATOR,
         notice.topic,
         url=receiver.url,
         endpoint_id=_endpoint_id(receiver),
-        body=_body(notice.topic, notice.data, at=at),
+        body=_notice_body(notice.topic, notice.data, at=at),
     )
 
 
-def _body(topic: str, data: Mapping[str, Any], *, at: float) -> str:
+def _notice_body(topic: str, data: Mapping[str, Any], *, at: float) -> str:
     return json.dumps({"topic": topic, "created_at": int(at), "data": dict(data)})
 
 
-def _message(delivery_id: str, receiver: NoticeReceiver, body: str) -> Message:
+def _webhook_message(delivery_id: str, receiver: NoticeReceiver, body: str) -> WebhookMessage:
     secret, token = receiver.secret.get_secret_value(), receiver.token.get_secret_value()
-    return Message(
+    return WebhookMessage(
         delivery_id,
         receiver.url,
         body.encode(),

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.tables import tasks, webhook_deliveries, webhook_endpoints
 from app.webhooks.addresses import receiver_of
-from app.webhooks.events import event_type, new_id, thin_event
+from app.webhooks.event_bodies import event_type, new_id, thin_event
 
 _CONCERNED = (
     sa.select(
@@ -44,16 +44,16 @@ async def task_ended(connection: AsyncConnection, task_ids: Sequence[str]) -> No
     if not task_ids:
         return
     found = (await connection.execute(_CONCERNED, {"ids": list(task_ids)})).all()
-    await put(connection, [*_for_endpoints(found), *_for_hooks(found)])
+    await insert_deliveries(connection, [*_for_endpoints(found), *_for_hooks(found)])
 
 
-async def put(connection: AsyncConnection, rows: Sequence[Mapping[str, Any]]) -> None:
+async def insert_deliveries(connection: AsyncConnection, rows: Sequence[Mapping[str, Any]]) -> None:
     """Rows as ``row`` makes them, in the caller's transaction."""
     if rows:
         await connection.execute(sa.insert(webhook_deliveries), rows)
 
 
-def row(owner: str, event: str, *, url: str, **more: Any) -> dict[str, Any]:
+def delivery_row(owner: str, event: str, *, url: str, **more: Any) -> dict[str, Any]:
     """A delivery that is due now; ``more`` names other columns."""
     now = time.time()
     empty = dict.fromkeys(("endpoint_id", "task_id", "base_url", "body"))
@@ -71,26 +71,26 @@ def _for_endpoints(found: Iterable[Any]) -> Iterable[dict[str, Any]]:
         if each.id not in bodies:
             bodies[each.id] = thin_event(event, each.id, at=now)
         more = {"task_id": each.id, "endpoint_id": each.endpoint_id, "body": bodies[each.id]}
-        yield row(each.owner, event, url=each.url, **more)
+        yield delivery_row(each.owner, event, url=each.url, **more)
 
 
 def _for_hooks(found: Iterable[Any]) -> Iterable[dict[str, Any]]:
     hooked = {each.id: each for each in found if each.hook_url is not None}  # once, however many endpoints
     for each in hooked.values():
         event = event_type(each.kind, each.state)
-        yield row(each.owner, event, url=each.hook_url, task_id=each.id, base_url=each.hook_base)
+        yield delivery_row(each.owner, event, url=each.hook_url, task_id=each.id, base_url=each.hook_base)
 
 
-def _pending(endpoint_id: str) -> sa.Update:
+def _update_pending(endpoint_id: str) -> sa.Update:
     mine = webhook_deliveries.c.endpoint_id == endpoint_id, webhook_deliveries.c.state == "pending"
     return sa.update(webhook_deliveries).where(*mine)
 
 
-async def redirect(connection: AsyncConnection, endpoint_id: str, *, url: str) -> None:
+async def redirect_pending(connection: AsyncConnection, endpoint_id: str, *, url: str) -> None:
     """What an endpoint has not got yet goes to its new address."""
-    await connection.execute(_pending(endpoint_id).values(url=url, receiver=receiver_of(url)))
+    await connection.execute(_update_pending(endpoint_id).values(url=url, receiver=receiver_of(url)))
 
 
-async def give_up(connection: AsyncConnection, endpoint_id: str) -> None:
+async def fail_pending(connection: AsyncConnection, endpoint_id: str) -> None:
     """Nothing more goes to an endpoint; what was pending can be sent again from the log."""
-    await connection.execute(_pending(endpoint_id).values(state="failed", claimed_at=None))
+    await connection.execute(_update_pending(endpoint_id).values(state="failed", claimed_at=None))

@@ -12,14 +12,14 @@ import httpx2
 
 from app.webhooks.signing import signed_headers
 
-SECONDS = 15.0
-MOST_READ_BYTES = 1024
+TIMEOUT_SECONDS = 15.0
+MAX_READ_BYTES = 1024
 FAILURES = (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError, UnicodeError)
 HEADERS = {"accept": "*/*", "accept-encoding": "identity", "user-agent": "filmgate"}
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class WebhookMessage:
     """``id`` is the same at every attempt; ``valid`` are the secrets that sign it, newest first. ``headers``
     are what this receiver wants besides."""
 
@@ -31,7 +31,7 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class AttemptOutcome:
     """What came of one attempt; ``error`` says why there is no ``status``. ``final``: no other try can help."""
 
     status: int | None = None
@@ -41,14 +41,14 @@ class Outcome:
     final: bool = False
 
     @property
-    def delivered(self) -> bool:
+    def is_delivered(self) -> bool:
         return self.status is not None and 200 <= self.status < 300
 
 
-class Sender:
+class WebhookSender:
     """Sends messages; ``seconds`` is all the time a receiver has for its answer."""
 
-    def __init__(self, transport: httpx2.AsyncBaseTransport, *, seconds: float = SECONDS) -> None:
+    def __init__(self, transport: httpx2.AsyncBaseTransport, *, seconds: float = TIMEOUT_SECONDS) -> None:
         self._seconds = seconds
         self._client = httpx2.AsyncClient(
             transport=transport,
@@ -62,7 +62,7 @@ class Sender:
     async def close(self) -> None:
         await self._client.aclose()
 
-    async def send(self, message: Message) -> Outcome:
+    async def send(self, message: WebhookMessage) -> AttemptOutcome:
         """Never raises for what the receiver or the network does."""
         signed = signed_headers(message.id, message.body, valid=message.valid, now=time.time())
         began = time.monotonic()
@@ -84,10 +84,10 @@ class Sender:
                 await _read_a_little(response)
         except FAILURES as failure:
             # Once the status is there, the answer is there, however its body ends.
-            error = self._text(failure) if status is None else None
-        return Outcome(status, error, asked, (time.monotonic() - began) * 1000)
+            error = self._failure_text(failure) if status is None else None
+        return AttemptOutcome(status, error, asked, (time.monotonic() - began) * 1000)
 
-    def _text(self, failure: Exception) -> str:
+    def _failure_text(self, failure: Exception) -> str:
         if isinstance(failure, httpx2.ConnectError | httpx2.ConnectTimeout):
             return "The address could not be reached."
         if isinstance(failure, TimeoutError | httpx2.TimeoutException):
@@ -112,7 +112,7 @@ def retry_after(value: str | None, *, now: float) -> float | None:
 async def _read_a_little(response: httpx2.Response) -> None:
     """A short answer is read out, so that its connection can serve again; of a long one, no more is taken."""
     received = 0
-    async for piece in response.aiter_raw(MOST_READ_BYTES):
+    async for piece in response.aiter_raw(MAX_READ_BYTES):
         received += len(piece)
-        if received >= MOST_READ_BYTES:
+        if received >= MAX_READ_BYTES:
             return

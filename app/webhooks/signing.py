@@ -10,13 +10,13 @@ from standardwebhooks import Webhook
 PREFIX = "whsec_"
 
 
-def written(key: bytes) -> str:
+def encode_secret(key: bytes) -> str:
     """A secret in the form in which receivers configure it."""
     return PREFIX + base64.b64encode(key).decode()
 
 
 def new_secret() -> str:
-    return written(secrets.token_bytes(32))
+    return encode_secret(secrets.token_bytes(32))
 
 
 def signed_headers(delivery_id: str, body: bytes, *, valid: Iterable[str], now: float) -> dict[str, str]:

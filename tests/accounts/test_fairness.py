@@ -7,34 +7,34 @@ import pytest
 import sqlalchemy as sa
 
 from app.db.tables import tasks
-from app.tasks.admission import Admission
-from tests.accounts.waiting import admission, admitted, finish, key, many
+from app.tasks.admission.admission import AdmissionController
+from tests.accounts.waiting import accounts_by_task, admission, create_tasks, end_tasks, key
 from tests.tasks.conftest import Bench
 
 
-async def served(bench: Bench, by: Admission, *, most: int) -> list[str]:
+async def served(bench: Bench, by: AdmissionController, *, most: int) -> list[str]:
     """Keys in the order in which their tasks start, each ending before the next one starts."""
     order: list[str] = []
     while len(order) < most and await by.admit():
-        for task_id in sorted(now := await admitted(bench)):
+        for task_id in sorted(now := await accounts_by_task(bench)):
             found = await bench.parts.repository.get(task_id)
             assert found is not None
             order.append(found.key_id)
-        await finish(bench, list(now))
+        await end_tasks(bench, list(now))
     return order
 
 
 async def test_keys_alternate_on_a_single_slot(bench: Bench) -> None:
     await bench.account(slots=1)
     for name, count in (("a", 4), ("b", 2), ("c", 1)):
-        await many(bench, count, of=name)
+        await create_tasks(bench, count, of=name)
     assert await served(bench, admission(bench), most=9) == ["a", "b", "c", "a", "b", "a", "a"]
 
 
 async def test_a_flood_for_one_model_starves_nobody_who_waits_for_another(bench: Bench) -> None:
     await bench.account(slots=1)
-    await many(bench, 6, of="flood", model="sora-2")
-    await many(bench, 3, of="modest", model="veo3")
+    await create_tasks(bench, 6, of="flood", model="sora-2")
+    await create_tasks(bench, 3, of="modest", model="veo3")
     order = await served(bench, admission(bench), most=6)
     assert Counter(order) == {"flood": 3, "modest": 3}
     assert order[:2] == ["flood", "modest"]
@@ -43,19 +43,19 @@ async def test_a_flood_for_one_model_starves_nobody_who_waits_for_another(bench:
 async def test_who_comes_late_has_nothing_to_catch_up_on(bench: Bench) -> None:
     await bench.account(slots=1)
     by = admission(bench)
-    await many(bench, 8, of="early")
+    await create_tasks(bench, 8, of="early")
     assert await served(bench, by, most=4) == ["early"] * 4
-    await many(bench, 4, of="late")
+    await create_tasks(bench, 4, of="late")
     assert Counter(await served(bench, by, most=4)) == {"early": 2, "late": 2}
 
 
 async def test_a_key_with_much_under_way_waits_for_one_with_less(bench: Bench) -> None:
     await bench.account(slots=6)
     by = admission(bench)
-    await many(bench, 4, of="first")
+    await create_tasks(bench, 4, of="first")
     assert await by.admit() == 4
-    await many(bench, 3, of="first")
-    await many(bench, 3, of="second")
+    await create_tasks(bench, 3, of="first")
+    await create_tasks(bench, 3, of="second")
     assert await by.admit() == 2
     waiting = {
         name: (await bench.parts.tasks.page(key(name), states=("queued",)))[0] for name in ("first", "second")
@@ -82,49 +82,49 @@ async def test_tasks_that_never_overlap_are_shared(
         await bench.account(name, slots=2, **told)
     by, found = admission(bench), Counter[str]()
     for number in range(count):
-        await many(bench, 1, of=f"key{number % 3}")
+        await create_tasks(bench, 1, of=f"key{number % 3}")
         assert await by.admit() == 1
-        now = await admitted(bench)
+        now = await accounts_by_task(bench)
         found.update(now.values())
-        await finish(bench, list(now))
+        await end_tasks(bench, list(now))
     assert found == shares
 
 
 async def test_a_higher_tier_takes_what_the_lower_has_no_room_for(bench: Bench) -> None:
     await bench.account("free", slots=2)
     await bench.account("paid", slots=5, tier=1)
-    await many(bench, 4)
+    await create_tasks(bench, 4)
     assert await admission(bench).admit() == 4
-    assert Counter((await admitted(bench)).values()) == {"free": 2, "paid": 2}
+    assert Counter((await accounts_by_task(bench)).values()) == {"free": 2, "paid": 2}
 
 
 async def test_a_waiting_task_knows_its_place_and_only_an_honest_estimate(bench: Bench) -> None:
     await bench.account(slots=2)
     by = admission(bench)
-    first = await many(bench, 2, of="a")
+    first = await create_tasks(bench, 2, of="a")
     await by.admit()
-    a, b = await many(bench, 3, of="a"), await many(bench, 2, of="b")
+    a, b = await create_tasks(bench, 3, of="a"), await create_tasks(bench, 2, of="b")
     line = bench.parts.tasks
 
     async def places() -> list[tuple[int, float | None]]:
-        found = [await line.place(task) for task in (*b, *a)]
+        found = [await line.queue_position(task) for task in (*b, *a)]
         return [(each.position, each.seconds) for each in found if each]
 
     # b has nothing under way, so it is served before a, which has two.
     assert await places() == [(1, None), (2, None), (3, None), (4, None), (5, None)]
-    assert await line.place(await bench.reaches(first[0], "queued")) is None  # it has an account
+    assert await line.queue_position(await bench.reaches(first[0], "queued")) is None  # it has an account
     for task in first:
         await _completed(bench, task.id, seconds=8.0)
     await by.admit()
-    line._line._counted.clear()
-    found = await line.place(a[0])
+    line._queue_positions._snapshots.clear()
+    found = await line.queue_position(a[0])
     assert found is not None
     # Two of b run side by side and such tasks took 8 s: a slot is free every 4 s.
     assert (found.position, found.waiting, found.seconds) == (1, 3, 4.0)
 
 
 async def _completed(bench: Bench, task_id: str, *, seconds: float) -> None:
-    await finish(bench, [task_id])
+    await end_tasks(bench, [task_id])
     now = time.time()
     async with bench.parts.database.write() as connection:
         where = tasks.c.id == task_id

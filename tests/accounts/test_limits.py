@@ -11,22 +11,22 @@ import pytest
 import sqlalchemy as sa
 
 from app.accounts import statistics
-from app.accounts.drafts import AccountDraft
-from app.catalog.explaining import explain
+from app.accounts.definition import AccountDraft
+from app.catalog.explanation import explain_accounts
 from app.db.tables import tasks
-from app.documents import read
 from app.errors import InvalidRequest, NoAvailableAccount
 from app.providers.base import Account
-from tests.accounts.waiting import admission, admitted, later, many, standing
+from app.validation import validate_document
+from tests.accounts.waiting import account_status, accounts_by_task, admission, create_tasks, let_time_pass
 from tests.tasks.conftest import Bench
 
 
 async def test_slots_are_counted_by_kind(bench: Bench) -> None:
     await bench.account(slots=2, limits={"image": 1})
-    await many(bench, 4)
-    await many(bench, 4, kind="image", model="gpt-image")
+    await create_tasks(bench, 4)
+    await create_tasks(bench, 4, kind="image", model="gpt-image")
     assert await admission(bench).admit() == 3
-    kinds = Counter([(await task_of(bench, task_id)).kind for task_id in await admitted(bench)])
+    kinds = Counter([(await task_of(bench, task_id)).kind for task_id in await accounts_by_task(bench)])
     assert kinds == {"video": 2, "image": 1}
 
 
@@ -36,12 +36,12 @@ async def task_of(bench: Bench, task_id: str) -> Any:
 
 async def test_submissions_a_minute(bench: Bench) -> None:
     await bench.account(slots=20, rpm=3)
-    await many(bench, 8)
+    await create_tasks(bench, 8)
     by = admission(bench)
     assert [await by.admit(), await by.admit()] == [3, 0]
-    [reason] = await explain(bench.parts.catalog, "video", "sora-2")
+    [reason] = await explain_accounts(bench.parts.catalog, "video", "sora-2")
     assert (reason.verdict, reason.text) == ("busy", "3 of 3 submissions of this minute are used")
-    await later(bench, 61)
+    await let_time_pass(bench, 61)
     assert await by.admit() == 3
 
 
@@ -64,7 +64,7 @@ def test_an_end_is_utc_whatever_the_zone_of_the_machine(
     zone: str, form: str, minutes: int, *, usable: bool
 ) -> None:
     text = (datetime.now(UTC) + timedelta(minutes=minutes)).strftime(form)
-    draft = read(
+    draft = validate_document(
         AccountDraft, {"provider": "openai_compatible", "name": zone, "expires_at": text}, whole="account"
     )
     assert draft.expires_at is not None
@@ -77,7 +77,7 @@ async def test_an_expired_account_gets_nothing_new_and_finishes_what_it_has(benc
     await bench.work()
     task = await bench.create()
     await bench.reaches(task, "running")
-    await later(bench, 101)
+    await let_time_pass(bench, 101)
     with pytest.raises(NoAvailableAccount, match=r"1 expired\.$"):
         await bench.create()
     assert (await bench.ended(task)).state == "completed"
@@ -97,7 +97,7 @@ async def test_a_capability_is_a_tag(
     bench: Bench, tags: tuple[str, ...], model: str, *, serves: bool
 ) -> None:
     await bench.account(tags=frozenset(tags))
-    await bench.parts.catalog.standings()
+    await bench.parts.catalog.current_statuses()
     assert bool(bench.parts.catalog.candidates("video", model)) is serves
 
 
@@ -136,7 +136,9 @@ async def test_what_waits_when_nobody_is_left_is_told_why_at_its_deadline(bench:
 )
 def test_a_draft_that_can_not_be_names_its_field(told: dict[str, Any], field: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
-        read(AccountDraft, {"provider": "openai_compatible", "name": "x"} | told, whole="account")
+        validate_document(
+            AccountDraft, {"provider": "openai_compatible", "name": "x"} | told, whole="account"
+        )
     assert (refused.value.param or "").startswith(field)
 
 
@@ -147,10 +149,10 @@ async def test_statistics_keep_the_last_fifty_outcomes(bench: Bench) -> None:
         ended = {"state": "completed", "account_id": account.id, "started_at": 10.0, "finished_at": 14.0}
         await connection.execute(sa.update(tasks).where(tasks.c.id == task.id).values(**ended))
         for _ in range(statistics.OUTCOMES_KEPT + 5):
-            await statistics.record(connection, task.id)
+            await statistics.record_outcome(connection, task.id)
         failed = {"state": "failed", "error_code": "upstream_error"}
         await connection.execute(sa.update(tasks).where(tasks.c.id == task.id).values(**failed))
-        await statistics.record(connection, task.id)
-    found = (await standing(bench, "upstream")).statistics
+        await statistics.record_outcome(connection, task.id)
+    found = (await account_status(bench, "upstream")).statistics
     assert (found.successes, found.failures, found.average_seconds) == (55, 1, 4.0)
     assert (len(found.outcomes), found.outcomes[0], found.outcomes[-1]) == (50, "completed", "upstream_error")

@@ -9,9 +9,9 @@ import httpcore2
 import httpx2
 import pytest
 
-from app.errors import LocalFault, NetworkDown, UpstreamUnreachable
+from app.errors import LocalConnectionsExhausted, NetworkDown, UpstreamUnreachable
 from app.media.guard import OutboundGuard
-from app.providers.no_answer import connection_failed
+from app.providers.no_answer import connection_error
 from tests.upstream import closed_port
 
 
@@ -30,10 +30,10 @@ async def fault(
     guard: OutboundGuard, url: str, *, inner: httpcore2.AsyncNetworkBackend | None = None
 ) -> type:
     """The kind of error that a submission meets."""
-    async with httpx2.AsyncClient(transport=guard.transport(ports=None, inner=inner)) as client:
+    async with httpx2.AsyncClient(transport=guard.http_transport(ports=None, inner=inner)) as client:
         with pytest.raises(httpx2.TransportError) as met:
             await client.post(url)
-    return type(connection_failed(met.value, submits=True))
+    return type(connection_error(met.value, submits=True))
 
 
 @pytest.mark.parametrize(
@@ -41,8 +41,8 @@ async def fault(
     [
         (errno.ECONNREFUSED, UpstreamUnreachable),
         (errno.EHOSTUNREACH, UpstreamUnreachable),
-        (errno.EMFILE, LocalFault),
-        (errno.EADDRNOTAVAIL, LocalFault),
+        (errno.EMFILE, LocalConnectionsExhausted),
+        (errno.EADDRNOTAVAIL, LocalConnectionsExhausted),
         (errno.ENETUNREACH, NetworkDown),
         (errno.ENETDOWN, NetworkDown),
     ],
@@ -79,4 +79,4 @@ async def test_a_port_where_nobody_listens() -> None:
 
 
 def test_no_connection_left_in_our_own_pool() -> None:
-    assert type(connection_failed(httpx2.PoolTimeout("full"), submits=True)) is LocalFault
+    assert type(connection_error(httpx2.PoolTimeout("full"), submits=True)) is LocalConnectionsExhausted

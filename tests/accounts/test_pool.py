@@ -10,8 +10,8 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.accounts.book import AccountBook
 from app.accounts.pool import AccountPool
+from app.accounts.repository import AccountRepository
 from app.db.session import Database
 from app.db.tables import accounts
 from app.errors import InvalidRequest, NotFound, SettingsInvalid
@@ -32,7 +32,10 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 def pool_of(database: Database, *, root: bytes = b"0" * 32) -> AccountPool:
     transport = httpx2.AsyncHTTPTransport()
     return AccountPool(
-        database, Vault(root), build=lambda account: registry.create(account, transport), embedded=None
+        database,
+        Vault(root),
+        build=lambda account: registry.create_provider(account, transport),
+        embedded=None,
     )
 
 
@@ -67,14 +70,14 @@ async def test_an_account_that_is_added_during_a_look_is_seen_at_once(
     added = await pool.add(account())
     held.set()
     await look
-    assert [standing.account for standing in await pool.standings()] == [added]
+    assert [standing.account for standing in await pool.current_statuses()] == [added]
 
 
 async def test_an_account_comes_back_as_it_was_and_its_secret_is_nowhere_in_the_clear(
     pool: AccountPool, database: Database
 ) -> None:
     added = await pool.add(account(models={"sora-2": "theirs"}, kinds=frozenset({"video"}), slots=7))
-    [standing] = await pool.standings()
+    [standing] = await pool.current_statuses()
     assert standing.account == added
     assert standing.enabled
     async with database.read() as connection:
@@ -110,28 +113,28 @@ async def test_another_root_key_says_what_to_do(pool: AccountPool, database: Dat
 
 async def test_rest_ends_by_itself_and_a_longer_one_stays(pool: AccountPool) -> None:
     added = await pool.add(account())
-    await pool.cool(added.id, seconds=100, reason="quota")
-    await pool.cool(added.id, seconds=1, reason="429\0")
-    [standing] = await pool.standings()
-    cooldown = standing.cooling("any", time.time())
+    await pool.start_cooldown(added.id, seconds=100, reason="quota")
+    await pool.start_cooldown(added.id, seconds=1, reason="429\0")
+    [standing] = await pool.current_statuses()
+    cooldown = standing.cooldown_for("any", time.time())
     assert cooldown is not None
     assert (cooldown.until > time.time() + 50, cooldown.reason) == (True, "quota")
-    assert standing.cooling("any", cooldown.until + 1) is None
+    assert standing.cooldown_for("any", cooldown.until + 1) is None
 
 
 async def test_disabled_until_it_is_put_back_which_also_ends_its_rest(pool: AccountPool) -> None:
     added = await pool.add(account())
     await pool.disable(added.id, reason="401")
-    await pool.cool(added.id, seconds=100, reason="429")
-    [standing] = await pool.standings()
+    await pool.start_cooldown(added.id, seconds=100, reason="429")
+    [standing] = await pool.current_statuses()
     assert (standing.enabled, standing.disabled_reason) == (False, "401")
-    assert (await pool.provider(added.id)).account == added
-    await AccountBook(pool).enable("one")
-    [standing] = await pool.standings()
+    assert (await pool.provider_by_id(added.id)).account == added
+    await AccountRepository(pool).enable("one")
+    [standing] = await pool.current_statuses()
     assert standing.enabled
     assert standing.blocked_by("any", time.time()) is None
     with pytest.raises(NotFound):
-        await AccountBook(pool).enable("nobody")
+        await AccountRepository(pool).enable("nobody")
 
 
 async def test_a_change_by_another_process_is_seen(pool: AccountPool, database: Database) -> None:
@@ -139,12 +142,12 @@ async def test_a_change_by_another_process_is_seen(pool: AccountPool, database: 
     other = pool_of(database)
     await other.disable(added.id, reason="401")
     await pool.refresh()
-    assert [standing.enabled for standing in await pool.standings()] == [False]
-    await AccountBook(other).remove("one")
+    assert [standing.enabled for standing in await pool.current_statuses()] == [False]
+    await AccountRepository(other).remove("one")
     await pool.refresh()
-    assert await pool.standings() == []
+    assert await pool.current_statuses() == []
     with pytest.raises(NotFound):
-        await pool.provider(added.id)
+        await pool.provider_by_id(added.id)
 
 
 async def test_a_name_is_taken_once(pool: AccountPool) -> None:
@@ -152,12 +155,12 @@ async def test_a_name_is_taken_once(pool: AccountPool) -> None:
     with pytest.raises(InvalidRequest, match="exists already"):
         await pool.add(account())
     with pytest.raises(NotFound):
-        await AccountBook(pool).remove("nobody")
+        await AccountRepository(pool).remove("nobody")
 
 
 async def test_one_that_is_set_up_badly_does_not_stop_the_others(pool: AccountPool) -> None:
     bad = await pool.add(account("bad", base_url="nowhere"))
     await pool.add(account("good"))
-    assert [standing.account.name for standing in await pool.standings()] == ["good"]
+    assert [standing.account.name for standing in await pool.current_statuses()] == ["good"]
     with pytest.raises(InvalidRequest, match="base_url"):
-        await pool.provider(bad.id)
+        await pool.provider_by_id(bad.id)

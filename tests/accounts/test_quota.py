@@ -6,26 +6,26 @@ from decimal import Decimal
 
 import pytest
 
-from app.accounts.drafts import AccountChange, QuotaDraft
+from app.accounts.definition import AccountChange, QuotaDraft
 from app.accounts.rows import next_reset
-from app.catalog.explaining import explain
-from app.catalog.price import Price
-from app.documents import read
+from app.catalog.explanation import explain_accounts
+from app.catalog.price import ModelPrice
 from app.errors import NoAvailableAccount
 from app.providers.base import Account
-from tests.accounts.waiting import admission, later, many, standing
+from app.validation import validate_document
+from tests.accounts.waiting import account_status, admission, create_tasks, let_time_pass
 from tests.tasks.conftest import Bench
 
 
 async def limited(bench: Bench, **quota: object) -> Account:
     account = await bench.account(slots=50)
-    draft = read(QuotaDraft, quota, whole="quota")
-    await bench.parts.book.update("upstream", AccountChange(quota=draft))
+    draft = validate_document(QuotaDraft, quota, whole="quota")
+    await bench.parts.accounts.update("upstream", AccountChange(quota=draft))
     return account
 
 
 async def left(bench: Bench) -> Decimal:
-    quota = (await standing(bench, "upstream")).quota
+    quota = (await account_status(bench, "upstream")).quota
     assert quota is not None
     return quota.left
 
@@ -34,18 +34,18 @@ async def test_no_more_is_dispatched_than_is_left_and_the_rest_waits_for_the_nex
     bench: Bench,
 ) -> None:
     await limited(bench, limit=5, left=3, period="day")
-    await many(bench, 10)
+    await create_tasks(bench, 10)
     by = admission(bench)
     assert [await by.admit(), await by.admit(), await left(bench)] == [3, 0, 0]
-    [reason] = await explain(bench.parts.catalog, "video", "sora-2")
+    [reason] = await explain_accounts(bench.parts.catalog, "video", "sora-2")
     assert (reason.verdict, reason.until is not None) == ("quota_exhausted", True)
-    await later(bench, 86_400)
+    await let_time_pass(bench, 86_400)
     assert [await by.admit(), await left(bench)] == [5, 0]
 
 
 async def test_parallel_passes_never_take_more_than_is_left(bench: Bench) -> None:
     await limited(bench, limit=4)
-    await many(bench, 12)
+    await create_tasks(bench, 12)
     counts = await asyncio.gather(*(admission(bench).admit() for _ in range(4)))
     assert (sum(counts), await left(bench)) == (4, 0)
 
@@ -73,9 +73,9 @@ async def test_what_was_surely_not_accepted_is_given_back(
 
 
 async def test_money_is_held_by_the_estimate_and_settled_by_the_cost(bench: Bench) -> None:
-    await bench.parts.books.prices.set("sora-2", Price(per_call=Decimal("0.4")))
+    await bench.parts.money.prices.set_price("sora-2", ModelPrice(per_call=Decimal("0.4")))
     await limited(bench, limit=1, unit="usd")
-    made = await many(bench, 5)
+    made = await create_tasks(bench, 5)
     by = admission(bench)
     # The third begins while something is left; nothing begins after it.
     assert [await by.admit(), await left(bench)] == [3, Decimal("-0.2")]
@@ -102,7 +102,7 @@ async def test_an_empty_account_is_left_until_its_reset_and_others_go_on(bench: 
     ended = [await bench.ended(await bench.create(str(number))) for number in range(3)]
     assert {(task.state, task.account_id) for task in ended} == {("completed", other.id)}
     assert bench.upstream.counters().keys["secret-of-empty"] == 1
-    [(place, rest)] = (await standing(bench, "empty")).cooldowns.items()
+    [(place, rest)] = (await account_status(bench, "empty")).cooldowns.items()
     assert (place, rest.code, round(rest.until - rest.since)) == ("*", "quota_exhausted", 3600)
 
 

@@ -8,9 +8,9 @@ import pytest
 import sqlalchemy as sa
 
 from app.db.tables import slots, tasks
-from app.tasks.repository import Fenced
+from app.tasks.repository import StaleRun
 from app.tasks.task import Task
-from tests.accounts.waiting import admission, admitted, many, standing
+from tests.accounts.waiting import account_status, accounts_by_task, admission, create_tasks
 from tests.tasks.conftest import Bench, until
 
 REFUSED = {"error": {"code": "moderation_blocked", "message": "no"}}
@@ -63,7 +63,7 @@ async def test_an_end_gives_back_one_slot_and_no_other(bench: Bench, end: str) -
 
 async def test_a_client_that_goes_away_neither_frees_nor_keeps_a_slot(bench: Bench) -> None:
     task = await running(bench, job_seconds=1.5)
-    waiting = asyncio.create_task(bench.parts.tasks.finished(task, within=60))
+    waiting = asyncio.create_task(bench.parts.tasks.wait_until_ended(task, within=60))
     await asyncio.sleep(0.1)
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
@@ -85,15 +85,15 @@ async def test_a_content_refusal_is_a_failure_and_gives_back_its_slot_once(bench
     await bench.reaches(beside, "running")
     ended = await bench.ended(await bench.create("refused"))
     assert (ended.state, ended.error_code) == ("failed", "content_policy_violation")
-    assert list(await admitted(bench)) == [beside.id]
-    found = (await standing(bench, "upstream")).statistics
+    assert list(await accounts_by_task(bench)) == [beside.id]
+    found = (await account_status(bench, "upstream")).statistics
     assert (found.successes, found.failures, found.outcomes) == (0, 1, ("content_policy_violation",))
-    assert (await standing(bench, "upstream")).cooldowns == {}  # it is not the account's doing
+    assert (await account_status(bench, "upstream")).cooldowns == {}  # it is not the account's doing
 
 
 async def test_a_slot_given_back_by_two_runs_is_given_back_once(bench: Bench) -> None:
     await bench.account(slots=2)
-    [first, second] = await many(bench, 2)
+    [first, second] = await create_tasks(bench, 2)
     assert await admission(bench).admit() == 2
     repository = bench.parts.repository
     old, new = await repository.take(first.id), await repository.take(first.id)
@@ -101,17 +101,17 @@ async def test_a_slot_given_back_by_two_runs_is_given_back_once(bench: Bench) ->
     assert new is not None
     await repository.move(new, "queued", "failed", error_code="x")
     for late in (old, new):
-        with pytest.raises(Fenced):
+        with pytest.raises(StaleRun):
             await repository.move(late, "queued", "failed", error_code="x")
-    assert list(await admitted(bench)) == [second.id]
-    await many(bench, 3)
+    assert list(await accounts_by_task(bench)) == [second.id]
+    await create_tasks(bench, 3)
     assert await admission(bench).admit() == 1
 
 
 async def test_what_a_dead_process_held_is_run_to_its_end_by_the_next(bench: Bench) -> None:
     """Dispatched, and its process gone before the run: the slot belongs to the task, not to the process."""
     await bench.account(slots=1)
-    first, second = await many(bench, 2)
+    first, second = await create_tasks(bench, 2)
     assert await admission(bench).admit() == 1
     await bench.work()
     assert [(await bench.ended(task)).state for task in (first, second)] == ["completed", "completed"]
@@ -122,7 +122,7 @@ async def test_what_a_dead_process_held_is_run_to_its_end_by_the_next(bench: Ben
 async def test_a_refused_task_gives_its_slot_to_the_next(bench: Bench) -> None:
     bench.upstream.fault("create", status=429, headers={"Retry-After": "1"}, prompt="tester 0")
     await bench.account(slots=1)
-    made = await many(bench, 3)
+    made = await create_tasks(bench, 3)
     await bench.work()
     assert {(await bench.ended(task)).state for task in made} == {"completed"}
     assert await bench.slots() == 0
@@ -130,7 +130,7 @@ async def test_a_refused_task_gives_its_slot_to_the_next(bench: Bench) -> None:
 
 async def test_a_task_cancelled_in_the_moment_of_its_dispatch_holds_no_slot(bench: Bench) -> None:
     await bench.account(slots=1)
-    made = await many(bench, 4)
+    made = await create_tasks(bench, 4)
     by = admission(bench)
     await asyncio.gather(
         by.admit(), *(bench.parts.repository.request_cancel(t.id, delete=False) for t in made)

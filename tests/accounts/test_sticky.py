@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from tests.accounts.waiting import many, standing
+from tests.accounts.waiting import account_status, create_tasks
 from tests.tasks.conftest import Bench
 from tests.upstream import FakeUpstream
 
@@ -23,7 +23,7 @@ async def test_an_account_out_of_use_is_still_asked_for_what_it_took(bench: Benc
     await bench.reaches(task, "running")
     with FakeUpstream() as elsewhere:
         await bench.account("second", url=f"{elsewhere.url}/v1")
-        await bench.parts.book.disable("first")
+        await bench.parts.accounts.disable("first")
         ended = await (bench.ended(task) if end == "fetched" else bench.parts.tasks.cancel(task))
         assert ended.state == ("completed" if end == "fetched" else "cancelled")
         seen = bench.upstream.counters()
@@ -37,12 +37,12 @@ async def test_every_look_is_by_the_key_that_submitted(bench: Bench) -> None:
     for name in ("a", "b", "c"):
         await bench.account(name, slots=4)
     await bench.work()
-    made = await many(bench, 9)
+    made = await create_tasks(bench, 9)
     for task in made:
         assert (await bench.ended(task)).state == "completed"
     # The upstream knows a job only under the key that made it.
     assert bench.upstream.counters().jobs_by_key == {f"secret-of-{name}": 3 for name in ("a", "b", "c")}
-    assert [(await standing(bench, name)).statistics.successes for name in ("a", "b", "c")] == [3, 3, 3]
+    assert [(await account_status(bench, name)).statistics.successes for name in ("a", "b", "c")] == [3, 3, 3]
 
 
 async def test_a_remix_is_made_where_its_source_was_although_that_is_out_of_use(bench: Bench) -> None:
@@ -50,11 +50,11 @@ async def test_a_remix_is_made_where_its_source_was_although_that_is_out_of_use(
     await bench.work()
     source = await bench.ended(await bench.create("source"))
     await bench.account("other")
-    await bench.parts.book.disable("maker")
+    await bench.parts.accounts.disable("maker")
     remix = await bench.ended(await bench.create("remix", action="remix", remix_of=source.id))
     assert (remix.state, remix.account_id) == ("completed", maker.id)
     assert bench.upstream.counters().requests["remix"] == 1
-    assert not (await standing(bench, "maker")).enabled
+    assert not (await account_status(bench, "maker")).enabled
 
 
 async def test_a_remix_whose_maker_refuses_our_secret_by_now_is_made_elsewhere(bench: Bench) -> None:
@@ -62,7 +62,7 @@ async def test_a_remix_whose_maker_refuses_our_secret_by_now_is_made_elsewhere(b
     await bench.work()
     source = await bench.ended(await bench.create("source"))
     other = await bench.account("other")
-    await bench.parts.book.disable("maker")
+    await bench.parts.accounts.disable("maker")
     bench.upstream.fault("remix", status=401, key="secret-of-maker", times=None)
     remix = await bench.ended(await bench.create("remix", action="remix", remix_of=source.id))
     assert remix.account_id == other.id
@@ -102,6 +102,6 @@ async def test_each_account_goes_by_its_own_proxy(bench: Bench) -> None:
         assert sum(seen.values()) == sum(bench.upstream.counters().requests.values())
         through = sum(seen.values())
         await bench.account("plain")
-        await bench.parts.book.disable("proxied")
+        await bench.parts.accounts.disable("proxied")
         assert (await bench.ended(await bench.create("again"))).state == "completed"
         assert sum(seen.values()) == through

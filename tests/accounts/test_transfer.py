@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from app.accounts.book import AccountBook
-from app.accounts.drafts import AccountDraft
-from app.accounts.listing import as_csv, as_json, exported, form_of, read_rows
+from app.accounts.bulk_import import ImportResult, apply_import, plan_import
+from app.accounts.definition import AccountDraft
+from app.accounts.formats import as_csv, as_json, detect_format, export_documents, read_rows
 from app.accounts.pool import AccountPool
-from app.accounts.transfer import Result, apply, plan
+from app.accounts.repository import AccountRepository
 from app.db.session import Database
 from app.errors import InvalidRequest
 from tests.accounts.test_pool import database, pool
@@ -22,7 +22,7 @@ __all__ = ["database", "pool"]
 DEFAULTS = {"provider": "openai_compatible", "base_url": "https://vendor.example/v1"}
 
 
-def outcomes(results: Sequence[Result]) -> Counter[str]:
+def outcomes(results: Sequence[ImportResult]) -> Counter[str]:
     return Counter(result.outcome for result in results)
 
 
@@ -35,25 +35,25 @@ def twenty() -> list[dict[str, Any]]:
 
 
 async def names(pool: AccountPool) -> list[str]:
-    return [standing.account.name for standing in await AccountBook(pool).all()]
+    return [standing.account.name for standing in await AccountRepository(pool).list_all()]
 
 
 async def test_twenty_rows_with_two_bad_ones(pool: AccountPool) -> None:
-    planned = await plan(pool, read_rows(json.dumps(twenty())))
+    planned = await plan_import(pool, read_rows(json.dumps(twenty())))
     assert outcomes(planned) == {"would_add": 18, "invalid": 2}
     assert [(r.row, r.param) for r in planned if r.outcome == "invalid"] == [
         (5, "provider"),
         (12, "base_url"),
     ]
     assert await names(pool) == []
-    assert outcomes(await apply(pool, planned)) == {"left_out": 18, "invalid": 2}
+    assert outcomes(await apply_import(pool, planned)) == {"left_out": 18, "invalid": 2}
     assert await names(pool) == []
-    assert outcomes(await apply(pool, planned, skip_bad=True)) == {"added": 18, "invalid": 2}
+    assert outcomes(await apply_import(pool, planned, skip_bad=True)) == {"added": 18, "invalid": 2}
     assert len(await names(pool)) == 18
 
 
 async def test_nothing_is_overwritten_in_silence(pool: AccountPool) -> None:
-    book = AccountBook(pool)
+    book = AccountRepository(pool)
     await book.add(AccountDraft(**DEFAULTS, name="one", secret="sk-1", slots=3, note="kept"))
     rows = read_rows(
         json.dumps(
@@ -67,7 +67,7 @@ async def test_nothing_is_overwritten_in_silence(pool: AccountPool) -> None:
         ),
         defaults=DEFAULTS,
     )
-    planned = await plan(pool, rows)
+    planned = await plan_import(pool, rows)
     assert [(r.outcome, r.text) for r in planned] == [
         ("duplicate_name", "there is an account of this name"),
         ("duplicate_secret", "one has this secret"),
@@ -75,30 +75,30 @@ async def test_nothing_is_overwritten_in_silence(pool: AccountPool) -> None:
         ("duplicate_name", "row 3 has this name"),
         ("duplicate_secret", "three has this secret"),
     ]
-    done = await apply(pool, await plan(pool, rows[:1], update=True))
+    done = await apply_import(pool, await plan_import(pool, rows[:1], update=True))
     assert outcomes(done) == {"updated": 1}
     found = await book.find("one")
     assert (found.account.secret, found.account.slots, found.note) == ("sk-new", 9, "kept")
 
 
 async def test_an_update_changes_neither_the_provider_nor_what_the_file_declares(pool: AccountPool) -> None:
-    book = AccountBook(pool)
+    book = AccountRepository(pool)
     await book.add(AccountDraft(**DEFAULTS, name="declared"), source="file")
     await book.add(AccountDraft(**DEFAULTS, name="other"))
     rows = [{"name": "declared", "slots": 2}, {"name": "other", "provider": "kling", "secret": "k"}]
-    planned = await plan(pool, read_rows(json.dumps(rows), defaults=DEFAULTS), update=True)
+    planned = await plan_import(pool, read_rows(json.dumps(rows), defaults=DEFAULTS), update=True)
     assert [(r.outcome, r.param) for r in planned] == [("invalid", "name"), ("invalid", "provider")]
 
 
 async def test_one_secret_per_line_gets_free_names(pool: AccountPool) -> None:
-    await AccountBook(pool).add(AccountDraft(**DEFAULTS, name="openai_compatible-1", secret="sk-0"))
+    await AccountRepository(pool).add(AccountDraft(**DEFAULTS, name="openai_compatible-1", secret="sk-0"))
     text = "# from the vendor's page\nsk-a\n\n  sk-b  \n"
-    done = await apply(pool, await plan(pool, read_rows(text, defaults=DEFAULTS)))
+    done = await apply_import(pool, await plan_import(pool, read_rows(text, defaults=DEFAULTS)))
     assert [(r.name, r.outcome) for r in done] == [
         ("openai_compatible-2", "added"),
         ("openai_compatible-3", "added"),
     ]
-    again = await plan(pool, read_rows(text, defaults=DEFAULTS))
+    again = await plan_import(pool, read_rows(text, defaults=DEFAULTS))
     assert outcomes(again) == {"duplicate_secret": 2}
 
 
@@ -125,15 +125,15 @@ async def test_what_is_exported_can_be_imported(pool: AccountPool, form: str) ->
             "enabled": False,
         }
     )
-    book = AccountBook(pool)
+    book = AccountRepository(pool)
     added = await book.add(draft)
-    documents = exported([added], secrets=True)
+    documents = export_documents([added], secrets=True)
     text = as_csv(documents) if form == "csv" else as_json(documents)
-    assert form_of(text) == form
+    assert detect_format(text) == form
     await book.remove("=cmd|calc")
-    assert outcomes(await apply(pool, await plan(pool, read_rows(text)))) == {"added": 1}
-    [found] = await book.all()
-    assert AccountDraft.of(found).model_dump() == AccountDraft.of(added).model_dump()
+    assert outcomes(await apply_import(pool, await plan_import(pool, read_rows(text)))) == {"added": 1}
+    [found] = await book.list_all()
+    assert AccountDraft.of_status(found).model_dump() == AccountDraft.of_status(added).model_dump()
 
 
 async def test_an_export_holds_no_secret_unless_told_and_no_formula(pool: AccountPool) -> None:
@@ -145,12 +145,15 @@ async def test_an_export_holds_no_secret_unless_told_and_no_formula(pool: Accoun
         options={"session_token": "canary-3", "idempotency": True},
         note="=HYPERLINK(1)",
     )
-    added = await AccountBook(pool).add(draft)
-    for text in (as_json(exported([added], secrets=False)), as_csv(exported([added], secrets=False))):
+    added = await AccountRepository(pool).add(draft)
+    for text in (
+        as_json(export_documents([added], secrets=False)),
+        as_csv(export_documents([added], secrets=False)),
+    ):
         assert "canary" not in text
         assert "idempotency" in text
     for secrets in (False, True):
-        for row in csv.reader(io.StringIO(as_csv(exported([added], secrets=secrets)))):
+        for row in csv.reader(io.StringIO(as_csv(export_documents([added], secrets=secrets)))):
             assert [cell for cell in row if cell.startswith(("=", "+", "-", "@"))] == []
 
 
@@ -185,5 +188,5 @@ def test_a_bad_cell_is_told_in_its_row() -> None:
 
 
 async def test_a_row_that_is_no_object(pool: AccountPool, database: Database) -> None:
-    planned = await plan(pool, read_rows('["sk-1", 3]'))
+    planned = await plan_import(pool, read_rows('["sk-1", 3]'))
     assert outcomes(planned) == {"invalid": 2}

@@ -4,40 +4,40 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
-from app.accounts.notices import Notice
-from app.accounts.standing import AccountStatus
+from app.accounts.notices import PoolNotice
+from app.accounts.status import AccountStatus
 from app.db.tables import accounts, cooldowns, slots, tasks, timeline
-from app.keys.service import Key
-from app.tasks.admission import Admission
+from app.keys.service import ClientKey
+from app.tasks.admission.admission import AdmissionController
 from app.tasks.engine import QueueEngine
 from app.tasks.task import Task
 from tests.tasks.conftest import Bench
 
 
-def admission(bench: Bench) -> Admission:
+def admission(bench: Bench) -> AdmissionController:
     parts = bench.parts
     url = parts.database.url if parts.database.is_postgres else None
     engine = QueueEngine(postgres_url=url, heartbeat_seconds=10)
-    return Admission(parts.database, catalog=parts.catalog, engine=engine, events=parts.events)
+    return AdmissionController(parts.database, catalog=parts.catalog, engine=engine, events=parts.events)
 
 
-def key(name: str) -> Key:
-    return Key(id=name, name=name, owner=f"key:{name}")
+def key(name: str) -> ClientKey:
+    return ClientKey(id=name, name=name, owner=f"key:{name}")
 
 
-async def many(bench: Bench, count: int, *, of: str = "tester", **told: object) -> list[Task]:
+async def create_tasks(bench: Bench, count: int, *, of: str = "tester", **told: object) -> list[Task]:
     return [await bench.create(f"{of} {number}", key=key(of), **told) for number in range(count)]
 
 
-async def admitted(bench: Bench) -> dict[str, str]:
+async def accounts_by_task(bench: Bench) -> dict[str, str]:
     """Tasks that hold a slot, with their accounts' names."""
-    names = {each.account.id: each.account.name for each in await bench.parts.pool.standings()}
+    names = {each.account.id: each.account.name for each in await bench.parts.pool.current_statuses()}
     async with bench.parts.database.read() as connection:
         rows = await connection.execute(sa.select(slots.c.task_id, slots.c.account_id))
         return {row.task_id: names[row.account_id] for row in rows}
 
 
-async def finish(bench: Bench, tasks_: Sequence[str]) -> None:
+async def end_tasks(bench: Bench, tasks_: Sequence[str]) -> None:
     """End tasks that hold a slot, as a run would."""
     for task_id in tasks_:
         taken = await bench.parts.repository.take(task_id)
@@ -45,7 +45,7 @@ async def finish(bench: Bench, tasks_: Sequence[str]) -> None:
         await bench.parts.repository.move(taken, taken.state, "failed", error_code="x", finished_at=1.0)
 
 
-async def later(bench: Bench, seconds: float) -> None:
+async def let_time_pass(bench: Bench, seconds: float) -> None:
     """Everything that has a time in it lies ``seconds`` farther back."""
     shifts = {
         cooldowns: ("since", "until", "trial_at"),
@@ -64,12 +64,12 @@ async def later(bench: Bench, seconds: float) -> None:
     await bench.parts.pool.refresh()
 
 
-async def standing(bench: Bench, name: str) -> AccountStatus:
-    return await bench.parts.book.find(name)
+async def account_status(bench: Bench, name: str) -> AccountStatus:
+    return await bench.parts.accounts.find(name)
 
 
-def heard(bench: Bench) -> list[Notice]:
+def collect_notices(bench: Bench) -> list[PoolNotice]:
     """Fills with what the operator is told from now on."""
-    notices: list[Notice] = []
+    notices: list[PoolNotice] = []
     bench.parts.pool.on_notice(notices.append)
     return notices

@@ -5,7 +5,7 @@ import time
 
 import httpx2
 
-from app.admin.throttle import BY_ADDRESS, BY_NAME, Throttle
+from app.admin.throttle import BY_ADDRESS, BY_NAME, SignInThrottle
 from app.errors import SignInThrottled
 from tests.admin.conftest import PASSWORD, TOKEN, Browser, browser
 from tests.serving import GatewayProcess
@@ -112,21 +112,21 @@ def test_who_guesses_waits_longer_and_longer(nobody: Browser) -> None:
 
 
 def test_the_wait_doubles_and_has_an_end() -> None:
-    throttle, now = Throttle(), 0.0
+    throttle, now = SignInThrottle(), 0.0
     waits: list[float] = []
     for _ in range(40):
         try:
-            throttle.begin(address="10.0.0.1", name=None, now=now)
+            throttle.begin_attempt(address="10.0.0.1", name=None, now=now)
         except SignInThrottled as error:
             assert error.retry_after
             waits.append(error.retry_after)
             now += error.retry_after
-            throttle.begin(address="10.0.0.1", name=None, now=now)
+            throttle.begin_attempt(address="10.0.0.1", name=None, now=now)
     assert waits[:4] == [1, 2, 4, 8]
     assert max(waits) == BY_ADDRESS.longest
-    throttle.begin(address="10.0.0.2", name=None, now=now)
-    throttle.succeeded(address="10.0.0.1", name=None)
-    throttle.begin(address="10.0.0.1", name=None, now=now)
+    throttle.begin_attempt(address="10.0.0.2", name=None, now=now)
+    throttle.forget_failures(address="10.0.0.1", name=None)
+    throttle.begin_attempt(address="10.0.0.1", name=None, now=now)
 
 
 def test_a_large_body_is_refused_before_anybody_is_signed_in(nobody: Browser) -> None:

@@ -9,9 +9,9 @@ import pytest
 import sqlalchemy as sa
 
 from app.admin import paging
-from app.admin.audit import AuditLog
-from app.admin.paging import Page
-from app.admin.task_search import Filter, TaskSearch, id_at
+from app.admin.audit_log import AuditLog
+from app.admin.paging import PageRequest
+from app.admin.task_search import TaskFilter, TaskSearch, id_at
 from app.db.session import Database
 from app.db.tables import tasks
 
@@ -49,17 +49,17 @@ def row(number: int) -> dict[str, Any]:
 
 
 FILTERS = [
-    (Filter(), range(COUNT)),
-    (Filter(kind="image"), range(3, COUNT, 25)),
-    (Filter(text="大象"), range(7, COUNT, 40)),
-    (Filter(text="PROMPT 42"), [42]),
-    (Filter(text="nobody said this"), []),
-    (Filter(states=("failed",)), range(1, COUNT, 10)),
-    (Filter(states=("unknown",)), range(1, COUNT, 20)),
-    (Filter(states=("failed", "completed"), key="k1", kind="image"), [28]),
-    (Filter(model="m1", states=("failed",), text="prompt 6"), [61]),
-    (Filter(kind="image", since=START + 20, until=START + 60), [28, 53]),
-    (Filter(states=("open",)), []),
+    (TaskFilter(), range(COUNT)),
+    (TaskFilter(kind="image"), range(3, COUNT, 25)),
+    (TaskFilter(text="大象"), range(7, COUNT, 40)),
+    (TaskFilter(text="PROMPT 42"), [42]),
+    (TaskFilter(text="nobody said this"), []),
+    (TaskFilter(states=("failed",)), range(1, COUNT, 10)),
+    (TaskFilter(states=("unknown",)), range(1, COUNT, 20)),
+    (TaskFilter(states=("failed", "completed"), key="k1", kind="image"), [28]),
+    (TaskFilter(model="m1", states=("failed",), text="prompt 6"), [61]),
+    (TaskFilter(kind="image", since=START + 20, until=START + 60), [28, 53]),
+    (TaskFilter(states=("open",)), []),
 ]
 
 
@@ -67,27 +67,27 @@ async def test_pages_together_hold_all_that_match(database: Database) -> None:
     search = TaskSearch(database)
     for (wanted, expected), limit in itertools.product(FILTERS, (1, 4, 200)):
         seen: list[str] = []
-        page: Page | None = Page(limit=limit)
+        page: PageRequest | None = PageRequest(limit=limit)
         while page is not None:
-            found = await search.page(wanted, page)
+            found = await search.find_page(wanted, page)
             assert len(found.rows) <= limit and len(seen) <= COUNT, wanted
             seen += [task.id for task in found.rows]
-            page = Page(limit=limit, after=found.next) if found.next else None
+            page = PageRequest(limit=limit, after=found.next) if found.next else None
         assert seen == [id_at(START + number) for number in sorted(expected, reverse=True)], wanted
-        assert [task.id async for batch in search.all(wanted, most=1000) for task in batch] == seen
-    assert sum([len(batch) async for batch in search.all(Filter(model="m0"), most=30)]) == 30
+        assert [task.id async for batch in search.find_all(wanted, most=1000) for task in batch] == seen
+    assert sum([len(batch) async for batch in search.find_all(TaskFilter(model="m0"), most=30)]) == 30
 
 
 async def test_the_log_of_changes_too(database: Database) -> None:
     log = AuditLog(database)
     for number in range(60):
-        await log.note("admin", "key.made" if number % 29 == 2 else "key.updated", f"keys/{number}")
+        await log.record_alone("admin", "key.made" if number % 29 == 2 else "key.updated", f"keys/{number}")
     found: list[str] = []
-    page = Page(limit=10)
+    page = PageRequest(limit=10)
     while True:
-        got = await log.page({"action": "key.made"}, since=None, until=None, page=page)
+        got = await log.find_page({"action": "key.made"}, since=None, until=None, page=page)
         found += [entry["target"] for entry in got.rows]
         if got.next is None:
             break
-        page = Page(limit=10, after=got.next)
+        page = PageRequest(limit=10, after=got.next)
     assert found == ["keys/31", "keys/2"]

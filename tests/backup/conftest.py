@@ -8,13 +8,13 @@ import pytest
 from aiohttp import web
 from pydantic import SecretStr
 
-from app.accounts.drafts import AccountDraft
-from app.catalog.documents import read_route
+from app.accounts.definition import AccountDraft
 from app.catalog.price import read_price
+from app.catalog.route_documents import read_route
+from app.components import Components
 from app.db.session import Database
-from app.documents import read
-from app.media.delivery.documents import DeliveryOptions
-from app.parts import Parts
+from app.media.delivery.options import DeliveryOptions
+from app.validation import validate_document
 from app.webhooks.notice_options import NoticeOptions
 from app.webhooks.signing import new_secret
 from tests.media.conftest import Serve, serve
@@ -60,20 +60,22 @@ async def full(database_url: str, tmp_path: Path, upstream: FakeUpstream) -> Asy
         yield bench
 
 
-async def fill(parts: Parts, upstream: FakeUpstream) -> None:
-    main = await parts.book.add(
-        read(AccountDraft, MAIN | {"base_url": f"{upstream.url}/v1"}, whole="account")
+async def fill(parts: Components, upstream: FakeUpstream) -> None:
+    main = await parts.accounts.add(
+        validate_document(AccountDraft, MAIN | {"base_url": f"{upstream.url}/v1"}, whole="account")
     )
-    await parts.book.add(
-        read(AccountDraft, {"name": "spare", "provider": "openai_compatible"} | OFF, whole="account")
+    await parts.accounts.add(
+        validate_document(
+            AccountDraft, {"name": "spare", "provider": "openai_compatible"} | OFF, whole="account"
+        )
     )
     by_id = {"account": main.account.id, "model": "upstream-model", "weight": 2}
     route = {"model": "films", "candidates": [by_id, {"tag": "pro"}], "note": "ours"}
     await parts.catalog.routes.put(read_route(route))
     await parts.catalog.routes.put(read_route({"model": "movies", "alias_of": "films"}))
-    await parts.books.prices.set("veo*", read_price({"per_second": {"720p": "0.10"}}))
-    key, _ = await parts.keys.make({"name": "shop", "budget_daily": "2.5", "networks": ["10.0.0.0/8"]})
-    await parts.keys.make({"name": "studio", "project": "films", "models": ["sora-2*"], "rpm": 6})
+    await parts.money.prices.set_price("veo*", read_price({"per_second": {"720p": "0.10"}}))
+    key, _ = await parts.keys.create_key({"name": "shop", "budget_daily": "2.5", "networks": ["10.0.0.0/8"]})
+    await parts.keys.create_key({"name": "studio", "project": "films", "models": ["sora-2*"], "rpm": 6})
     await parts.endpoints.create(
         key.owner, name="hook", url="https://example.com/hook", event_types=["video.failed"]
     )

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from app.backup.documents import BackupOptions
-from app.backup.places import MOST_BYTES, download, upload
+from app.backup.places import MAX_BYTES, download_backup, upload_backup
 from app.backup.schedule import BackupSchedule
+from app.backup.schedule_options import BackupOptions
 from app.errors import DeliveryFailed, InvalidRequest
 from app.media.guard import OutboundGuard
-from app.webhooks.deliveries import Deliveries, Wanted
+from app.webhooks.deliveries import DeliveryFilter, DeliveryRepository
 from app.webhooks.notice_options import NoticeOptions
 from tests.backup.conftest import Shelf, marks_over, one_store
 from tests.cli.running import inside
@@ -85,25 +85,25 @@ async def test_what_the_place_says_is_told(shelf: Shelf) -> None:
     guard = OutboundGuard(("127.0.0.1",))
     shelf.statuses = [403]
     with pytest.raises(DeliveryFailed, match="HTTP 403"):
-        await upload(guard, shelf.url, {"a": 1}, method="PUT", headers={})
+        await upload_backup(guard, shelf.url, {"a": 1}, method="PUT", headers={})
     shelf.kept = b"<html>"
     with pytest.raises(InvalidRequest, match="no JSON"):
-        await download(guard, shelf.url, headers={})
-    shelf.kept = b" " * (MOST_BYTES + 1)
+        await download_backup(guard, shelf.url, headers={})
+    shelf.kept = b" " * (MAX_BYTES + 1)
     with pytest.raises(DeliveryFailed, match="more than"):
-        await download(guard, shelf.url, headers={})
+        await download_backup(guard, shelf.url, headers={})
     seen = len(shelf.seen)
     with pytest.raises(DeliveryFailed):
-        await upload(OutboundGuard(), shelf.url, {"a": 1}, method="PUT", headers={})
+        await upload_backup(OutboundGuard(), shelf.url, {"a": 1}, method="PUT", headers={})
     assert len(shelf.seen) == seen  # a private address is not dialled
 
 
 async def test_on_a_schedule_by_one_of_several_workers(full: Bench, shelf: Shelf) -> None:
     parts = full.parts
-    schedules = [BackupSchedule(parts.held, parts.guard, parts.notices) for _ in range(3)]
+    schedules = [BackupSchedule(parts.backup_sources, parts.guard, parts.notices) for _ in range(3)]
 
     async def look() -> list[bool]:
-        return sorted(await asyncio.gather(*(each.look() for each in schedules)))
+        return sorted(await asyncio.gather(*(each.send_if_due() for each in schedules)))
 
     assert await look() == [False] * 3  # nothing is set
     header = {"name": "X-Master-Key", "value": KEY}
@@ -128,16 +128,16 @@ async def test_a_failure_is_told_and_tried_again_later(full: Bench, shelf: Shelf
         NoticeOptions, {"receivers": [{"name": "pager", "url": "https://example.com/"}]}
     )
     await parts.options.write(BackupOptions, {"enabled": True, "url": shelf.url})
-    schedule = BackupSchedule(parts.held, parts.guard, parts.notices)
+    schedule = BackupSchedule(parts.backup_sources, parts.guard, parts.notices)
     shelf.statuses = [401]
-    assert not await schedule.look()
-    assert not await schedule.look()  # not at once
+    assert not await schedule.send_if_due()
+    assert not await schedule.send_if_due()  # not at once
     await parts.notices.close()
-    [told] = await Deliveries(parts.database).page(Wanted(owner="operator"))
+    [told] = await DeliveryRepository(parts.database).page(DeliveryFilter(owner="operator"))
     assert told.event == "backup_failed"
     assert "HTTP 401" in (told.body or "")
     await marks_over(parts.database)
-    assert await schedule.look()
+    assert await schedule.send_if_due()
 
 
 @one_store

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from app.accounts.drafts import AccountChange, AccountDraft
-from app.backup import backup
-from app.backup.documents import DOCUMENTS, BackupOptions
-from app.backup.holdings import Change
+from app.accounts.definition import AccountChange, AccountDraft
+from app.backup import archive
+from app.backup.schedule_options import DOCUMENTS, BackupOptions
+from app.backup.sections import RestoreChange
+from app.components import Components
 from app.errors import AuthenticationFailed, InvalidRequest
-from app.media.delivery.documents import DeliveryOptions
-from app.parts import Parts
+from app.media.delivery.options import DeliveryOptions
 from tests.backup.conftest import SECRETS, Open, one_store
 from tests.tasks.conftest import Bench
 
@@ -20,36 +20,42 @@ PASSPHRASE = "correct horse battery"
 OTHER_ROOT = "another root key, 0123456789abcdef"
 
 
-def results(changes: list[Change]) -> set[str]:
+def results(changes: list[RestoreChange]) -> set[str]:
     return {change.result for change in changes}
 
 
-async def restored(parts: Parts, document: Any, passphrase: str = "") -> list[Change]:
-    return await backup.apply(parts.held, await backup.plan(parts.held, document, passphrase=passphrase))
+async def restored(parts: Components, document: Any, passphrase: str = "") -> list[RestoreChange]:
+    return await archive.apply_changes(
+        parts.backup_sources,
+        await archive.plan_restore(parts.backup_sources, document, passphrase=passphrase),
+    )
 
 
-async def drafts(parts: Parts) -> dict[str, dict[str, Any]]:
-    return {s.account.name: AccountDraft.of(s).model_dump(warnings=False) for s in await parts.book.all()}
+async def drafts(parts: Components) -> dict[str, dict[str, Any]]:
+    return {
+        s.account.name: AccountDraft.of_status(s).model_dump(warnings=False)
+        for s in await parts.accounts.list_all()
+    }
 
 
-async def answers(parts: Parts) -> Any:
+async def answers(parts: Components) -> Any:
     """What the gateway would say to whoever asks, secrets and all."""
     await parts.catalog.refresh()
-    document = await backup.make(parts.held)
+    document = await archive.make_backup(parts.backup_sources)
     candidates = [
         (each.account.name, each.model, each.account.secret, each.account.proxy)
         for each in parts.catalog.candidates("video", "movies")
     ]
     kept = {name: document[name] for name in ("accounts", "routes", "prices", "webhook_endpoints")}
-    price = await parts.books.prices.price("veo-3")
+    price = await parts.money.prices.current_price("veo-3")
     options = [await parts.options.read(kind) for kind in DOCUMENTS]
-    models = [card.name for card in await parts.catalog.models()]
+    models = [card.name for card in await parts.catalog.list_models()]
     return kept, candidates, price, options, models, await drafts(parts)
 
 
 async def test_into_an_empty_gateway_under_the_same_root_key(full: Bench, opened: Open) -> None:
     raw = await full.parts.keys.create("known by its secret")
-    document = json.loads(json.dumps(await backup.make(full.parts.held, secrets=True)))
+    document = json.loads(json.dumps(await archive.make_backup(full.parts.backup_sources, secrets=True)))
     empty = await opened("empty")
     done = await restored(empty.parts, document)
     assert results(done) <= {"added", "updated", "same"}
@@ -63,19 +69,19 @@ async def test_into_an_empty_gateway_under_the_same_root_key(full: Bench, opened
         for bench in (full, empty)
     ]
     assert secrets[0] == secrets[1] != []
-    again = await backup.plan(empty.parts.held, document)
+    again = await archive.plan_restore(empty.parts.backup_sources, document)
     assert results(again) == {"same"}
 
 
 async def test_with_a_passphrase_under_another_root_key(full: Bench, opened: Open) -> None:
     raw = await full.parts.keys.create("known by its secret")
-    document = await backup.make(full.parts.held, secrets=True, passphrase=PASSPHRASE)
+    document = await archive.make_backup(full.parts.backup_sources, secrets=True, passphrase=PASSPHRASE)
     text = json.dumps(document)
     assert not [secret for secret in SECRETS if secret in text]
     other = await opened("other", root=OTHER_ROOT)
     for wrong in ("", "wrong horse battery"):
         with pytest.raises(InvalidRequest) as caught:
-            await backup.plan(other.parts.held, json.loads(text), passphrase=wrong)
+            await archive.plan_restore(other.parts.backup_sources, json.loads(text), passphrase=wrong)
         assert caught.value.param == "passphrase"
     done = await restored(other.parts, json.loads(text), PASSPHRASE)
     assert "error" not in results(done)
@@ -92,21 +98,21 @@ async def test_with_a_passphrase_under_another_root_key(full: Bench, opened: Ope
 
 @one_store
 async def test_sealed_with_a_root_key_it_opens_nowhere_else(full: Bench, opened: Open) -> None:
-    document = await backup.make(full.parts.held, secrets=True)
+    document = await archive.make_backup(full.parts.backup_sources, secrets=True)
     other = await opened("other", root=OTHER_ROOT)
     with pytest.raises(InvalidRequest, match="root key of another gateway"):
-        await backup.plan(other.parts.held, document)
+        await archive.plan_restore(other.parts.backup_sources, document)
 
 
 async def test_without_secrets_none_is_in_it_and_accounts_wait_for_theirs(full: Bench, opened: Open) -> None:
-    document = await backup.make(full.parts.held)
+    document = await archive.make_backup(full.parts.backup_sources)
     text = json.dumps(document)
     assert not [secret for secret in SECRETS if secret in text]
     assert "sealed" not in text.replace("sealed_with", "")
     empty = await opened("empty")
     done = await restored(empty.parts, document)
     assert "error" not in results(done)
-    [main] = [s for s in await empty.parts.book.all() if s.account.name == "main"]
+    [main] = [s for s in await empty.parts.accounts.list_all() if s.account.name == "main"]
     assert (main.enabled, main.account.secret, main.account.rpm) == (False, "", 30)
     assert any("stays disabled until you enter it" in change.message for change in done)
     [endpoint] = document["webhook_endpoints"]
@@ -117,17 +123,17 @@ async def test_without_secrets_none_is_in_it_and_accounts_wait_for_theirs(full: 
 
 async def test_a_gateway_that_has_changed_goes_back_and_keeps_what_is_its_own(full: Bench) -> None:
     parts = full.parts
-    document = await backup.make(parts.held)
+    document = await archive.make_backup(parts.backup_sources)
     before = await answers(parts)
-    await parts.book.update("main", AccountChange.model_validate({"note": "x", "slots": 9, "rpm": None}))
-    await parts.book.enable("spare")
+    await parts.accounts.update("main", AccountChange.model_validate({"note": "x", "slots": 9, "rpm": None}))
+    await parts.accounts.enable("spare")
     await parts.catalog.routes.delete("movies")
-    await parts.books.prices.remove("veo*")
+    await parts.money.prices.remove_price("veo*")
     [shop, _] = await parts.keys.list()
     await parts.keys.update(shop.id, {"budget_daily": None})
     rotated = await parts.keys.rotate(shop.id)
     mine = await parts.keys.create("made since")
-    planned = await backup.plan(parts.held, document)
+    planned = await archive.plan_restore(parts.backup_sources, document)
     told = {(c.thing, c.name.split(" ")[0]): (c.result, c.message) for c in planned if c.result != "same"}
     assert told == {
         ("accounts", "main"): ("changed", "note, rpm, slots"),
@@ -136,8 +142,8 @@ async def test_a_gateway_that_has_changed_goes_back_and_keeps_what_is_its_own(fu
         ("prices", "veo*"): ("new", ""),
         ("keys", "shop"): ("changed", "budget_daily; its hash here is a later one, and stays"),
     }
-    assert (await parts.book.find("main")).note == "x"  # nothing is written by a plan
-    done = await backup.apply(parts.held, planned)
+    assert (await parts.accounts.find("main")).note == "x"  # nothing is written by a plan
+    done = await archive.apply_changes(parts.backup_sources, planned)
     assert "error" not in results(done)
     assert await answers(parts) == before  # secrets among them: the backup has none, and took none
     assert (await parts.keys.authenticate(rotated, address="10.1.1.1")).id == shop.id
@@ -147,15 +153,15 @@ async def test_a_gateway_that_has_changed_goes_back_and_keeps_what_is_its_own(fu
 @one_store
 async def test_secrets_that_changed_since_come_back_where_the_backup_has_them(full: Bench) -> None:
     parts = full.parts
-    document = await backup.make(parts.held, secrets=True)
+    document = await archive.make_backup(parts.backup_sources, secrets=True)
     before = await drafts(parts)
-    await parts.book.rotate_secret("main", "a newer one")
-    await parts.book.update("main", AccountChange.model_validate({"proxy": None, "options": {}}))
+    await parts.accounts.rotate_secret("main", "a newer one")
+    await parts.accounts.update("main", AccountChange.model_validate({"proxy": None, "options": {}}))
     await parts.options.write(DeliveryOptions, {"resolvers": []})
-    planned = await backup.plan(parts.held, document)
+    planned = await archive.plan_restore(parts.backup_sources, document)
     told = {change.name: change.message for change in planned if change.result == "changed"}
     assert told == {"main": "options, proxy, secret", "delivery": "resolvers"}
-    await backup.apply(parts.held, planned)
+    await archive.apply_changes(parts.backup_sources, planned)
     assert await drafts(parts) == before
     [resolver] = (await parts.options.read(DeliveryOptions)).resolvers
     assert resolver.secret.get_secret_value() == "resolver-secret-canary"
@@ -163,20 +169,20 @@ async def test_secrets_that_changed_since_come_back_where_the_backup_has_them(fu
 
 @one_store
 async def test_what_is_left_of_a_quota_is_not_put_back(full: Bench) -> None:
-    document = await backup.make(full.parts.held)
+    document = await archive.make_backup(full.parts.backup_sources)
     quota = {"unit": "usd", "limit": "50", "left": "1", "period": "month"}
-    await full.parts.book.update("main", AccountChange.model_validate({"quota": quota}))
-    assert results(await backup.plan(full.parts.held, document)) == {"same"}
+    await full.parts.accounts.update("main", AccountChange.model_validate({"quota": quota}))
+    assert results(await archive.plan_restore(full.parts.backup_sources, document)) == {"same"}
 
 
 @one_store
 async def test_what_a_configuration_file_declares_is_left_to_it(full: Bench, opened: Open) -> None:
-    document = await backup.make(full.parts.held, secrets=True)
+    document = await archive.make_backup(full.parts.backup_sources, secrets=True)
     other = await opened("other")
     draft = AccountDraft.model_validate(
         {"name": "main", "provider": "openai_compatible", "base_url": "https://example.com/v1"}
     )
-    await other.parts.book.add(draft, source="file")
+    await other.parts.accounts.add(draft, source="file")
     done = {(c.thing, c.name): c for c in await restored(other.parts, document)}
     assert done["accounts", "main"].result == "error"
     assert "configuration file" in done["accounts", "main"].message
@@ -185,11 +191,11 @@ async def test_what_a_configuration_file_declares_is_left_to_it(full: Bench, ope
 
 @one_store
 async def test_a_secret_can_not_be_moved_to_another_account(full: Bench) -> None:
-    document = await backup.make(full.parts.held, secrets=True)
+    document = await archive.make_backup(full.parts.backup_sources, secrets=True)
     main, spare = document["accounts"]
     main["sealed"], spare["sealed"] = spare["sealed"], main["sealed"]
     with pytest.raises(InvalidRequest, match="damaged"):
-        await backup.plan(full.parts.held, document)
+        await archive.plan_restore(full.parts.backup_sources, document)
 
 
 @one_store
@@ -210,10 +216,10 @@ async def test_a_secret_can_not_be_moved_to_another_account(full: Bench) -> None
     ],
 )
 async def test_what_is_no_backup_is_refused(full: Bench, change: dict[str, Any], param: str) -> None:
-    document = await backup.make(full.parts.held) | change
+    document = await archive.make_backup(full.parts.backup_sources) | change
     document = {name: value for name, value in document.items() if value is not ...}
     with pytest.raises(InvalidRequest) as caught:
-        await backup.plan(full.parts.held, document, passphrase=PASSPHRASE)
+        await archive.plan_restore(full.parts.backup_sources, document, passphrase=PASSPHRASE)
     assert caught.value.param == param
     if change.get("version") == 2:
         assert "9.9.9" in caught.value.message and "reads version 1" in caught.value.message
@@ -223,7 +229,7 @@ async def test_what_is_no_backup_is_refused(full: Bench, change: dict[str, Any],
 @pytest.mark.parametrize("document", [None, [], "x", {}, {"record": 5}], ids=str)
 async def test_something_else_is_refused(full: Bench, document: Any) -> None:
     with pytest.raises(InvalidRequest, match="no backup of Filmgate"):
-        await backup.plan(full.parts.held, document)
+        await archive.plan_restore(full.parts.backup_sources, document)
 
 
 BAD: dict[str, dict[str, Any]] = {
@@ -242,7 +248,7 @@ BAD: dict[str, dict[str, Any]] = {
 async def test_a_bad_entry_is_told_and_holds_up_no_other(
     full: Bench, opened: Open, section: str, *, junk: Any
 ) -> None:
-    document = copy.deepcopy(await backup.make(full.parts.held, secrets=True))
+    document = copy.deepcopy(await archive.make_backup(full.parts.backup_sources, secrets=True))
     count = len(document[section])
     document[section].insert(0, BAD[section] if junk is None else junk)
     empty = await opened("empty")
@@ -257,18 +263,18 @@ async def test_a_bad_entry_is_told_and_holds_up_no_other(
 async def test_a_copy_does_not_send_its_own_backups_to_the_same_place(full: Bench, opened: Open) -> None:
     wanted = {"enabled": True, "url": "https://example.com/backup", "every_hours": 6}
     await full.parts.options.write(BackupOptions, wanted)
-    document = await backup.make(full.parts.held)
+    document = await archive.make_backup(full.parts.backup_sources)
     copied = await opened("copy")
     await restored(copied.parts, document)
     found = await copied.parts.options.read(BackupOptions)
     assert (found.enabled, found.url, found.every_hours) == (False, wanted["url"], 6)
-    assert results(await backup.plan(full.parts.held, document)) == {"same"}
+    assert results(await archive.plan_restore(full.parts.backup_sources, document)) == {"same"}
 
 
 @one_store
 async def test_a_short_passphrase_is_refused(full: Bench) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        await backup.make(full.parts.held, secrets=True, passphrase="short")
+        await archive.make_backup(full.parts.backup_sources, secrets=True, passphrase="short")
     assert caught.value.param == "passphrase"
 
 
@@ -276,7 +282,7 @@ async def test_a_short_passphrase_is_refused(full: Bench) -> None:
 async def test_the_key_of_the_environment_is_not_doubled(full: Bench, opened: Open) -> None:
     raw = "sk-the-key-of-the-environment-0123456789"
     await full.parts.keys.ensure(raw, name="FILMGATE_API_KEY")
-    document = await backup.make(full.parts.held)
+    document = await archive.make_backup(full.parts.backup_sources)
     other = await opened("other")
     await other.parts.keys.ensure(raw, name="FILMGATE_API_KEY")
     done = [change for change in await restored(other.parts, document) if "FILMGATE" in change.name]
@@ -286,10 +292,10 @@ async def test_the_key_of_the_environment_is_not_doubled(full: Bench, opened: Op
 
 @one_store
 async def test_restored_twice_at_once_nothing_is_doubled(full: Bench, opened: Open) -> None:
-    document = await backup.make(full.parts.held, secrets=True)
+    document = await archive.make_backup(full.parts.backup_sources, secrets=True)
     empty = await opened("empty")
-    plans = [await backup.plan(empty.parts.held, document) for _ in range(2)]
-    first, second = [await backup.apply(empty.parts.held, plan) for plan in plans]
+    plans = [await archive.plan_restore(empty.parts.backup_sources, document) for _ in range(2)]
+    first, second = [await archive.apply_changes(empty.parts.backup_sources, plan) for plan in plans]
     assert "error" not in results(first)
     assert {change.thing for change in second if change.result == "error"} <= {
         "accounts",

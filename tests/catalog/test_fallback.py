@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from app.catalog.documents import read_route
+from app.catalog.route_documents import read_route
 from tests.tasks.conftest import Bench
 from tests.upstream import FakeUpstream
 
@@ -32,7 +32,7 @@ async def test_the_next_upstream_serves_what_the_first_refuses(bench: Bench, sta
         assert bench.upstream.counters().jobs == 0
         job = spare.counters().last["create"].fields
         assert (job["model"], float(job["seconds"]), job["mode"]) == ("spare", 5.0, "std")
-    events = await bench.parts.repository.events(task.id)
+    events = await bench.parts.repository.read_timeline(task.id)
     sent_to = [json.loads(e["detail"]) if isinstance(e["detail"], str) else e["detail"] for e in events]
     where = [d["account"] for d, e in zip(sent_to, events, strict=True) if e["event"] == "dispatched"]
     assert where == [first.id, second.id]

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.catalog.overrides import NOTHING, Overrides, apply
+from app.catalog.overrides import NO_OVERRIDES, Overrides, apply_overrides
 from app.generation import GenerationRequest
 
 REQUEST = GenerationRequest(
@@ -31,12 +31,12 @@ REQUEST = GenerationRequest(
     ],
 )  # fmt: skip
 def test_a_request_is_changed_only_as_told(told: dict[str, Any], changed: dict[str, Any]) -> None:
-    found = apply(REQUEST, Overrides.model_validate(told))
+    found = apply_overrides(REQUEST, Overrides.model_validate(told))
     assert found.model_dump() == {**REQUEST.model_dump(), **changed}
 
 
 def test_nothing_told_is_the_very_same_request() -> None:
-    assert apply(REQUEST, NOTHING) is REQUEST
+    assert apply_overrides(REQUEST, NO_OVERRIDES) is REQUEST
 
 
 @pytest.mark.parametrize("name", ["model", "prompt", "api_key", "Authorization", "price", "webhook_url"])

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from app.catalog.documents import RouteDocument, read_route, route_json
-from app.catalog.resolution import MOST_ALIASES, resolve
+from app.catalog.resolution import MAX_ALIASES, resolve_name
+from app.catalog.route_documents import RouteDocument, read_route, route_json
 from app.errors import InvalidRequest
 
 
@@ -38,30 +38,30 @@ def test_a_name_leads_to_its_route(model: str, account: str | None, name: str) -
     known = routes(sora_2="exact", my_cut="@sora-2", her_cut="@my-cut", veoALL="family")
     known |= {"veo3.*": read_route({"model": "veo3.*", "candidates": [{"account": "longer"}]})}
     known |= {"off": read_route({"model": "off", "candidates": [{"any": True}], "enabled": False})}
-    found = resolve(known, model)
+    found = resolve_name(known, model)
     assert (found.route.candidates[0].account if found.route else None) == account
     assert found.name == name
     assert found.path[0] == model
 
 
 def test_an_alias_may_stand_for_a_name_without_a_route() -> None:
-    found = resolve(routes(cheap="@veo3-fast"), "cheap")
+    found = resolve_name(routes(cheap="@veo3-fast"), "cheap")
     assert (found.route, found.name, found.path) == (None, "veo3-fast", ("cheap", "veo3-fast"))
 
 
 def test_a_circle_of_aliases_ends_and_says_so() -> None:
-    found = resolve(routes(a="@b", b="@c", c="@a"), "a")
+    found = resolve_name(routes(a="@b", b="@c", c="@a"), "a")
     assert found.route is None
-    assert found.fault == "the chain of aliases a → b → c → a goes round in a circle"
+    assert found.problem == "the chain of aliases a → b → c → a goes round in a circle"
 
 
 def test_a_chain_of_aliases_is_followed_only_so_far() -> None:
-    names = [f"n{number}" for number in range(MOST_ALIASES + 3)]
+    names = [f"n{number}" for number in range(MAX_ALIASES + 3)]
     known = {
         each: read_route({"model": each, "alias_of": after}) for each, after in itertools.pairwise(names)
     }
-    assert "longer than" in (resolve(known, "n0").fault or "")
-    assert resolve(known, "n2").fault is None
+    assert "longer than" in (resolve_name(known, "n0").problem or "")
+    assert resolve_name(known, "n2").problem is None
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_a_chain_of_aliases_is_followed_only_so_far() -> None:
 def test_the_order_of_candidates(orders: list[int | None], expected: list[int]) -> None:
     candidates = [{"tag": str(n)} | ({} if o is None else {"order": o}) for n, o in enumerate(orders)]
     route = read_route({"model": "m", "candidates": candidates})
-    assert [order for order, _ in route.ordered()] == expected
+    assert [order for order, _ in route.numbered_candidates()] == expected
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 import typer
 
 from app.cli import COMMANDS, command_line
-from app.configuration.document import FIELDS
+from app.configuration.toml_file import FIELDS
 from tests.cli.running import ROOT, inside
 from tests.conftest import leave_out
 from tests.serving import KEY, GatewayProcess, until

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from app.configuration.applying import LEFT
+from app.components import Components
+from app.configuration.applying import LEFT_THE_FILE
 from app.errors import SettingsInvalid
-from app.parts import Parts
 from tests.cli.running import COMMAND, environment, filmgate, inside
 from tests.configuration.test_document import ROOT, SECRETS
 from tests.serving import GatewayProcess
@@ -93,8 +93,8 @@ def test_a_start_applies_it_and_a_file_that_can_not_work_ends_the_start(path: Pa
     with gateway, gateway.client(key=SECRETS["WEB_KEY"]) as client:
         answer = client.get("/v1/models")
         assert (answer.status_code, answer.json()["error"]["message"]) == (403, "This API key is disabled.")
-    assert gateway.prepare(_notes) == [LEFT]
+    assert gateway.prepare(_notes) == [LEFT_THE_FILE]
 
 
-async def _notes(parts: Parts) -> list[str]:
+async def _notes(parts: Components) -> list[str]:
     return [key.note for key in await parts.keys.list() if key.name == "web"]

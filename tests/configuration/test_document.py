@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.configuration.document import load, parse
+from app.configuration.toml_file import load_file, parse_text
 from app.errors import SettingsInvalid
 
 ROOT = Path(__file__).parent.parent.parent
@@ -13,7 +13,7 @@ SECRETS = {"KLING_KEY": "sk-kling", "GPU_KEY": "sk-gpu", "WEB_KEY": "sk-web-0123
 
 
 def test_the_example_can_be_loaded() -> None:
-    declared = load(ROOT / "filmgate.example.toml", SECRETS)
+    declared = load_file(ROOT / "filmgate.example.toml", SECRETS)
     kling, gpu = declared.accounts
     assert (kling.name, kling.secret, gpu.secret) == ("kling-main", "sk-kling", "sk-gpu")
     assert kling.expires_at == 1_896_048_000
@@ -21,10 +21,10 @@ def test_the_example_can_be_loaded() -> None:
     first, second = declared.routes[0].candidates
     assert first.overrides.map.seconds == {"4": 5.0, "8": 10.0, "12": 10.0}
     assert second.model == "wan-2.2"
-    assert [order for order, _ in declared.routes[2].ordered()] == [0, 0]
+    assert [order for order, _ in declared.routes[2].numbered_candidates()] == [0, 0]
     assert (declared.keys[0].terms["name"], declared.keys[0].secret) == ("web", SECRETS["WEB_KEY"])
     assert declared.prices[0].price.per_second == {"720p": Decimal("0.1"), "1080p": Decimal("0.3")}
-    assert declared.stated == frozenset()
+    assert declared.accounts_with_enabled == frozenset()
     for secret in SECRETS.values():
         assert secret not in repr(declared)
 
@@ -35,7 +35,7 @@ def test_the_example_lists_every_variable_that_it_needs() -> None:
         with pytest.raises(
             SettingsInvalid, match=f"^filmgate.example.toml: .*: secret_env: .* {name} "
         ) as told:
-            load(ROOT / "filmgate.example.toml", {other: SECRETS[other] for other in needed - {name}})
+            load_file(ROOT / "filmgate.example.toml", {other: SECRETS[other] for other in needed - {name}})
         assert not any(secret in told.value.message for secret in SECRETS.values())
 
 
@@ -98,16 +98,16 @@ def test_the_example_lists_every_variable_that_it_needs() -> None:
 )  # fmt: skip
 def test_what_can_not_be_is_one_line_with_table_and_field(text: str, line: str) -> None:
     with pytest.raises(SettingsInvalid) as caught:
-        parse(text, {"SHORT": "123456", "LONG": "sk-0123456789abcdef"})
+        parse_text(text, {"SHORT": "123456", "LONG": "sk-0123456789abcdef"})
     assert caught.value.message == line
 
 
 def test_secrets_may_stand_in_options_too() -> None:
     text = "[[accounts]]\nname = 'a'\nprovider = 'jimeng'\noptions = { region = 'cn', session_env = 'S' }"
-    [account] = parse(text, {"S": "from outside"}).accounts
+    [account] = parse_text(text, {"S": "from outside"}).accounts
     assert account.options == {"region": "cn", "session": "from outside"}
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(SettingsInvalid, match=r"FILMGATE_CONFIG: .*gone\.toml can't be read: No such file"):
-        load(tmp_path / "gone.toml", {})
+        load_file(tmp_path / "gone.toml", {})

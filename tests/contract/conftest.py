@@ -11,8 +11,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from app.catalog.price import Price
-from app.parts import Parts
+from app.catalog.price import ModelPrice
+from app.components import Components
 from app.providers.base import Account
 from tests.e2e.footage import make_picture
 from tests.media.clips import make_clip
@@ -51,7 +51,7 @@ def usual(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         tmp_path_factory.mktemp("usual"), FILMGATE_STUDIO="on", FILMGATE_STUDIO_WORKERS="4"
     )
 
-    async def fill(parts: Parts) -> dict[str, str]:
+    async def fill(parts: Components) -> dict[str, str]:
         text = Account(
             id="",
             provider="openai_compatible",
@@ -62,8 +62,10 @@ def usual(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
             kinds=frozenset({"text"}),
         )
         await parts.pool.add(text)
-        await parts.books.prices.set("veo2-pro", Price(per_call=Decimal("0.15")))
-        raw = {name: (await parts.keys.make({"name": name} | terms))[1] for name, terms in TERMS.items()}
+        await parts.money.prices.set_price("veo2-pro", ModelPrice(per_call=Decimal("0.15")))
+        raw = {
+            name: (await parts.keys.create_key({"name": name} | terms))[1] for name, terms in TERMS.items()
+        }
         await parts.keys.revoke((await parts.keys.authenticate(raw["disabled"])).id)
         return raw
 
@@ -88,7 +90,7 @@ def usual(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 def deserted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     gateway = GatewayProcess(tmp_path_factory.mktemp("deserted"), FILMGATE_STUDIO="off")
 
-    async def fill(parts: Parts) -> None:
+    async def fill(parts: Components) -> None:
         account = Account(
             id="",
             provider="openai_compatible",
@@ -117,7 +119,7 @@ def crowded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
             models={"sora-2": "sora-2"},
         )  # fmt: skip
 
-        async def fill(parts: Parts) -> None:
+        async def fill(parts: Components) -> None:
             await parts.pool.add(account)
             await parts.pool.add(replace(account, name="other", models={"veo3": "veo3"}))
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from app.parts import Parts
+from app.components import Components
 from app.providers.base import Account
 from tests.conftest import leave_out
 from tests.e2e.footage import make_picture, read_clip
@@ -121,7 +121,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess
     """Pictures and styled clips come from the studio, Sora's names from an upstream that is quick."""
     found = GatewayProcess(tmp_path_factory.mktemp("sampled"), FILMGATE_STUDIO="on")
 
-    async def fill(parts: Parts) -> None:
+    async def fill(parts: Components) -> None:
         account = Account(
             id="",
             provider="openai_compatible",

@@ -96,7 +96,7 @@ async def test_several_processes_may_start_at_once(empty_url: str) -> None:
     async def start() -> None:
         database = Database(empty_url)
         try:
-            await revision.bring_up(database)
+            await revision.upgrade_if_needed(database)
         finally:
             await database.close()
 

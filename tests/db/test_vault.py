@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app import root_file
-from app.errors import SettingsInvalid, Unavailable
+from app.errors import ServiceUnavailable, SettingsInvalid
 from app.vault import Vault
 
 
@@ -17,13 +17,13 @@ def test_made_once_for_its_owner_alone(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert [entry.name for entry in tmp_path.iterdir()] == ["root.key"]
     again = Vault.open(secret_key=None, data_dir=tmp_path)
-    assert again.derive("x") == first.derive("x") != first.derive("y")
+    assert again.derive_key("x") == first.derive_key("x") != first.derive_key("y")
 
 
 def test_processes_that_start_together_agree(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as threads:
         made = list(threads.map(lambda _: Vault.open(secret_key=None, data_dir=tmp_path), range(16)))
-    assert len({vault.derive("x") for vault in made}) == 1
+    assert len({vault.derive_key("x") for vault in made}) == 1
 
 
 def test_a_damaged_root_key_is_not_replaced(tmp_path: Path) -> None:
@@ -53,42 +53,45 @@ def test_an_old_root_opens_and_is_known_and_the_new_one_makes() -> None:
     fresh = after.reseal(sealed, place="accounts/1")
     assert Vault(b"1" * 32).unseal(fresh, place="accounts/1") == "secret"
     assert after.reseal(fresh, place="accounts/1") == fresh
-    assert after.digests("x", "y") == [Vault(b"1" * 32).digest("x", "y"), before.digest("x", "y")]
-    assert after.derive("x") == after.derive_all("x")[0] != before.derive("x")
-    assert (before.has_old, after.has_old) == (False, True)
-    assert before.fingerprint != after.fingerprint
+    assert after.keyed_hashes("x", "y") == [
+        Vault(b"1" * 32).keyed_hash("x", "y"),
+        before.keyed_hash("x", "y"),
+    ]
+    assert after.derive_key("x") == after.derive_keys("x")[0] != before.derive_key("x")
+    assert (before.has_old_roots, after.has_old_roots) == (False, True)
+    assert before.root_fingerprint != after.root_fingerprint
 
 
 def test_the_root_key_is_replaced_once_until_the_old_one_goes(tmp_path: Path) -> None:
-    first = root_file.read_or_make(tmp_path)
-    assert root_file.replace(tmp_path)
-    second = root_file.read_or_make(tmp_path)
+    first = root_file.read_or_create(tmp_path)
+    assert root_file.replace_root_key(tmp_path)
+    second = root_file.read_or_create(tmp_path)
     assert root_file.read_old(tmp_path) == [first] != [second]
-    assert not root_file.replace(tmp_path)
-    assert root_file.read_or_make(tmp_path) == second
+    assert not root_file.replace_root_key(tmp_path)
+    assert root_file.read_or_create(tmp_path) == second
     (tmp_path / "root.key.old").unlink()
-    assert root_file.replace(tmp_path)
+    assert root_file.replace_root_key(tmp_path)
     assert root_file.read_old(tmp_path) == [second]
 
 
 def test_two_can_not_replace_it_at_once(tmp_path: Path) -> None:
     with (
-        root_file.alone(tmp_path),
-        pytest.raises(Unavailable, match="is being changed already"),
-        root_file.alone(tmp_path),
+        root_file.exclusive_access(tmp_path),
+        pytest.raises(ServiceUnavailable, match="is being changed already"),
+        root_file.exclusive_access(tmp_path),
     ):
         pass
-    with root_file.alone(tmp_path):
+    with root_file.exclusive_access(tmp_path):
         pass
 
 
 def test_a_process_that_runs_on_learns_of_a_new_root_key(tmp_path: Path) -> None:
     running = Vault.open(secret_key=None, data_dir=tmp_path)
-    root_file.replace(tmp_path)
+    root_file.replace_root_key(tmp_path)
     other = Vault.open(secret_key=None, data_dir=tmp_path)
-    assert running.fingerprint != other.fingerprint
+    assert running.root_fingerprint != other.root_fingerprint
     assert running.unseal(other.seal("secret", place="here"), place="here") == "secret"
-    assert running.fingerprint == other.fingerprint
+    assert running.root_fingerprint == other.root_fingerprint
 
 
 def test_a_file_gives_way_to_a_variable(tmp_path: Path) -> None:

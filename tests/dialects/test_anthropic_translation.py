@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from app.dialects.anthropic_answer import MessageEvents, message
-from app.dialects.anthropic_request import chat_request
+from app.dialects.anthropic.answer import MessageEvents, message_object
+from app.dialects.anthropic.request import chat_request
 from app.errors import InvalidRequest
 
 PNG = {"type": "base64", "media_type": "image/png", "data": "iVBO"}
@@ -204,7 +204,7 @@ def test_what_can_not_be_told_is_refused_by_name(fields: dict[str, Any], where: 
 
 
 def whole(**choice: Any) -> dict[str, Any]:
-    return message({"id": "chatcmpl-1", "choices": [choice]}, model="bot", thinking=True)
+    return message_object({"id": "chatcmpl-1", "choices": [choice]}, model="bot", thinking=True)
 
 
 @pytest.mark.parametrize(
@@ -237,12 +237,12 @@ def test_contents_of_an_answer() -> None:
         {"type": "tool_use", "id": "u", "name": "look", "input": {"arguments": '{"at": '}},
     ]
     unasked = {"choices": [{"message": {"reasoning": "hm", "content": [text("H"), text("i")]}}]}
-    assert message(unasked, model="bot", thinking=False)["content"] == [text("Hi")]
+    assert message_object(unasked, model="bot", thinking=False)["content"] == [text("Hi")]
 
 
 def test_what_came_from_a_cache_is_counted_once() -> None:
     used = {"prompt_tokens": 10, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 4}}
-    found = message({"choices": [{}], "usage": used}, model="bot", thinking=False)["usage"]
+    found = message_object({"choices": [{}], "usage": used}, model="bot", thinking=False)["usage"]
     assert (found["input_tokens"], found["cache_read_input_tokens"], found["output_tokens"]) == (6, 4, 2)
 
 
@@ -252,7 +252,7 @@ def test_tools_called_side_by_side_are_told_one_after_the_other() -> None:
         return {"choices": [{"delta": {"tool_calls": [call]}}]}
 
     events = MessageEvents(model="bot", thinking=False)
-    told = events.opening()
+    told = events.opening_events()
     for event in (
         {"choices": [{"delta": {"content": "Hm"}}]},
         piece(0, "", "look"),
@@ -262,8 +262,8 @@ def test_tools_called_side_by_side_are_told_one_after_the_other() -> None:
         piece(1, ": 2}"),
         {"choices": [{"delta": {}, "finish_reason": "tool_calls"}]},
     ):
-        told += events.told(event)
-    told += events.closing() or b""
+        told += events.translate_event(event)
+    told += events.closing_events() or b""
     found = [json.loads(line[6:]) for line in told.decode().split("\n") if line.startswith("data: ")]
     blocks: list[dict[str, Any]] = []
     for event in found:

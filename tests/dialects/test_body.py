@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message
 
-from app.dialects.body import Body, BodyLimits, Upload, read_body
+from app.dialects.http.body import Body, BodyLimits, Upload, read_body
 from app.errors import FilmgateError, InvalidRequest, MissingField, PayloadTooLarge
 
 PNG = b"\x89PNG\r\n\x1a\n--not the boundary\r\n"
@@ -322,15 +322,15 @@ async def test_an_empty_file_input_is_no_file_and_an_odd_type_is_bytes() -> None
 
 async def test_the_rest_goes_to_the_upstream() -> None:
     known = {"prompt"}
-    assert body(prompt="a", fps=24, nested={"a": [1]}, none=None).rest(known) == {
+    assert body(prompt="a", fps=24, nested={"a": [1]}, none=None).unknown_fields(known) == {
         "fps": 24,
         "nested": {"a": [1]},
     }
     form = await read_form(("prompt", "a"), ("lora", "x"), ("lora", "y"))
-    assert form.rest(known) == {"lora": ["x", "y"]}
+    assert form.unknown_fields(known) == {"lora": ["x", "y"]}
     form = await read_form(("masks[]", Upload("m.png", "image/png", PNG)))
     with pytest.raises(InvalidRequest, match="masks is a file") as caught:
-        form.rest(known)
+        form.unknown_fields(known)
     assert caught.value.param == "masks"
 
 
@@ -526,7 +526,7 @@ async def test_any_form_is_read_or_refused_cleanly(parts: list[tuple[str, str]])
     except FilmgateError:
         return
     assert len(found.fingerprint()) == 64
-    assert found.rest(()) is not None
+    assert found.unknown_fields(()) is not None
 
 
 @settings(max_examples=200, deadline=None)
@@ -556,5 +556,5 @@ async def test_what_a_real_client_encodes() -> None:
     for raw in (sent.body, sent.body.removesuffix(b"\r\n")):
         form = await read(raw, sent.headers["content-type"], chunk=50)
         assert form.number("seconds") == 10
-        assert form.rest({"input_reference"}) == fields
+        assert form.unknown_fields({"input_reference"}) == fields
         assert form.upload("input_reference") == Upload("猫.png", "image/png", PNG)

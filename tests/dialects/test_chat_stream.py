@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from openai import APIError, OpenAI
 
 from app.catalog.presets import Reply
-from app.dialects.chat_stream import (
+from app.dialects.prompt.chat_stream import (
     DONE,
     KEEP_ALIVE,
     QUEUED,
@@ -22,15 +22,15 @@ from app.dialects.chat_stream import (
     ProgressNarrator,
     TaskView,
     character_lines,
-    completion,
+    completion_object,
     failure_body,
     failure_frames,
     final_content,
+    progress_step,
     stream_for,
-    whole_step,
 )
 from app.generation import MediaKind
-from app.tasks.status import State
+from app.tasks.states import State
 
 URL = "https://example.com/video.mp4"
 USAGE = {"prompt_tokens": 9, "completion_tokens": 12, "total_tokens": 21}
@@ -57,15 +57,15 @@ LIFE = [
 
 def told(reply: Reply, *views: TaskView) -> list[str]:
     narrator = ProgressNarrator(reply)
-    return [line for one in views for line in narrator.lines(one)]
+    return [line for one in views for line in narrator.new_lines(one)]
 
 
 def answer(reply: Reply, *, include_usage: bool = False) -> list[bytes]:
     """All frames of one task's stream, from the first to ``[DONE]``."""
     stream = stream_for(LIFE[0], reply=reply, created=1_700_000_000, include_usage=include_usage)
-    lines = [stream.content(line) for line in told(reply, *LIFE)]
+    lines = [stream.content_frame(line) for line in told(reply, *LIFE)]
     final = final_content(reply, URL, stream=True)
-    return [stream.opening(), KEEP_ALIVE, *lines, *stream.closing(final, usage=USAGE)]
+    return [stream.opening_frame(), KEEP_ALIVE, *lines, *stream.closing_frames(final, usage=USAGE)]
 
 
 def payloads(frames: list[bytes]) -> list[dict[str, Any]]:
@@ -126,7 +126,7 @@ def test_a_task_done_at_the_first_look_still_shows_progress() -> None:
     ],
 )
 def test_whole_steps(state: State, progress: float, step: int) -> None:
-    assert whole_step(view(state, progress=progress)) == step
+    assert progress_step(view(state, progress=progress)) == step
 
 
 @given(
@@ -226,7 +226,7 @@ def test_usage_when_asked() -> None:
 
 def test_no_frame_holds_what_some_clients_take_for_a_line_end() -> None:
     odd = stream_for(view(model="a\u2028b\u0085c"), reply="link", created=1)
-    frame = odd.content("x\u2029y")
+    frame = odd.content_frame("x\u2029y")
     assert len(frame.decode().strip().splitlines()) == 1
     assert payloads([frame])[0]["choices"][0]["delta"]["content"] == "x\u2029y"
 
@@ -266,7 +266,9 @@ def test_a_broken_message_of_an_upstream_still_makes_a_frame() -> None:
 
 def test_completion() -> None:
     """platform manual, Chat: id, object, created, choices, usage."""
-    found = completion(LIFE[-1], final_content("link", URL, stream=False), created=1_677_652_288, usage=USAGE)
+    found = completion_object(
+        LIFE[-1], final_content("link", URL, stream=False), created=1_677_652_288, usage=USAGE
+    )
     assert set(found) == {"id", "object", "created", "model", "choices", "usage"}
     assert (found["object"], found["created"], found["usage"]) == ("chat.completion", 1_677_652_288, USAGE)
     choice = found["choices"][0]

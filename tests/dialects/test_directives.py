@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.dialects.directives import SHARE as LINK
-from app.dialects.directives import Directives, read_directives, share_id
-from app.tasks.mentions import mentions
+from app.dialects.prompt.directives import SHARE as LINK
+from app.dialects.prompt.directives import Directives, read_directives, share_id
+from app.tasks.mentions import mentioned_usernames
 
 SHARE = "s_68e3a06dcd888191b150971da152c1f5"
 OTHER = "s_" + "0a" * 16
@@ -191,7 +191,7 @@ def test_no_other_text_is_lost(prompt: str) -> None:
     ],
 )
 def test_mentions(prompt: str, names: tuple[str, ...]) -> None:
-    assert mentions(prompt) == names
+    assert mentioned_usernames(prompt) == names
 
 
 @pytest.mark.parametrize(
@@ -214,4 +214,4 @@ def test_share_id(text: str, expected: str | None) -> None:
 def test_long_texts_of_one_piece_are_read(piece: str) -> None:
     prompt = piece * 50_000
     assert read_directives(prompt + "x").prompt.endswith("x")
-    assert len(mentions(prompt)) <= 1
+    assert len(mentioned_usernames(prompt)) <= 1

@@ -12,7 +12,8 @@ import pytest
 import uvicorn
 from pydantic import SecretStr
 
-from app.dialects import openai_images, telling
+from app.dialects.openai_images import routes
+from app.dialects.prompt import chat_answer
 from app.main import create_app
 from app.settings import Settings
 from tests.serving import KEY
@@ -25,7 +26,7 @@ CHAT: dict[str, Any] = {"model": "sora_video2", "messages": [{"role": "user", "c
 @pytest.fixture
 async def http(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[httpx2.AsyncClient]:
     """The whole application, with keep-alives fifty times as often as they are."""
-    for module in (telling, openai_images):
+    for module in (chat_answer, routes):
         monkeypatch.setattr(module, "KEEP_ALIVE_SECONDS", 0.3)
     settings = Settings(data_dir=tmp_path, api_key=SecretStr(KEY), studio="on", studio_test_directives=True)
     server = uvicorn.Server(uvicorn.Config(create_app(settings), log_config=None))

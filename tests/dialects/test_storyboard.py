@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.dialects.storyboard import read_storyboard
+from app.dialects.prompt.storyboard import read_storyboard
 
 CATS = ((5.0, "猫猫从飞机上跳伞"), (5.0, "猫猫降落"), (10.0, "猫猫在田野奔跑"))
 BLOCKS = "Shot 1:\nduration: 7.5sec\nScene: a cat wakes\n\nShot 2:\nduration: 2 s\nScene: it runs,\nfast"

@@ -10,8 +10,8 @@ import httpx2
 import pytest
 from openai import OpenAI
 
+from app.components import Components
 from app.generation import Kind
-from app.parts import Parts
 from app.providers.base import Account
 from tests.serving import KEY, GatewayProcess
 from tests.upstream import FakeUpstream
@@ -51,7 +51,7 @@ class Setting:
         return f"{self.gateway.url}/v1"
 
 
-async def _fill(parts: Parts, upstream: str, *, words: str, claude: str) -> Keys:
+async def _fill(parts: Components, upstream: str, *, words: str, claude: str) -> Keys:
     account = Account(
         id="",
         provider="openai_compatible",

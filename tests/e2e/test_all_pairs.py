@@ -10,9 +10,9 @@ from typing import Any
 import httpx2
 import pytest
 
-from app.parts import Parts
+from app.components import Components
 from app.providers.base import Account
-from app.tasks import status
+from app.tasks import states
 from app.tasks.service import bare_id
 from tests.serving import GatewayProcess, until
 from tests.upstream import FakeUpstream
@@ -183,7 +183,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
             yield Place(http, ids)
 
 
-async def fill(parts: Parts, upstreams: dict[str, FakeUpstream]) -> None:
+async def fill(parts: Components, upstreams: dict[str, FakeUpstream]) -> None:
     for name, upstream in upstreams.items():
         account = Account(
             id="",
@@ -248,11 +248,11 @@ def test_a_task_goes_by_every_form_of_its_id(place: Place, maker: str) -> None:
 
 def test_every_vocabulary_has_a_word_for_every_state() -> None:
     for vocabulary in (
-        status.MANUAL,
-        status.TASKS,
-        status.UNIFIED,
-        status.OPENROUTER,
-        status.ARK,
-        status.NEW_API,
+        states.MANUAL,
+        states.TASKS,
+        states.UNIFIED,
+        states.OPENROUTER,
+        states.ARK,
+        states.NEW_API,
     ):
-        assert set(vocabulary) == set(status.OPENAI)
+        assert set(vocabulary) == set(states.OPENAI)

@@ -7,7 +7,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from app.parts import Parts
+from app.components import Components
 from app.providers.base import Account
 from tests.e2e.conftest import Setting
 from tests.e2e.footage import read_clip, read_picture
@@ -114,7 +114,7 @@ def test_a_username_in_the_prompt_of_every_dialect(
     http.post("/v2/videos/generations", json={"prompt": prompt, "model": "sora-2"})
     http.post("/v1/videos/generate", json={"prompt": prompt, "async_mode": True})
 
-    async def media(parts: Parts) -> list[list[str]]:
+    async def media(parts: Components) -> list[list[str]]:
         tasks, _ = await parts.tasks.page(await parts.keys.authenticate(setting_key(setting)), limit=4)
         return [[item.role for item in task.request.media] for task in tasks]
 
@@ -194,7 +194,7 @@ def test_list_pages_and_delete(http: httpx2.Client, setting: Setting, clip: byte
 def test_a_model_whose_upstreams_take_none(http: httpx2.Client, setting: Setting, character: Any) -> None:
     """Such an account is there for a moment only, and for no other model."""
 
-    async def add(parts: Parts) -> None:
+    async def add(parts: Components) -> None:
         account = Account(
             id="",
             provider="minimax",
@@ -217,7 +217,7 @@ def test_a_model_whose_upstreams_take_none(http: httpx2.Client, setting: Setting
     answer = http.post("/v2/videos/generations", json=body)
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, "characters")
 
-    async def remove(parts: Parts) -> None:
-        await parts.book.remove("without characters")
+    async def remove(parts: Components) -> None:
+        await parts.accounts.remove("without characters")
 
     setting.gateway.prepare(remove)

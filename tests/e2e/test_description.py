@@ -7,7 +7,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from app.dialects.examples import BOAT, CLIP, OWN, PICTURE, TALKER
+from app.dialects.openapi.examples import BOAT, CLIP, OWN_VIDEO, PICTURE, TEXT_MODEL
 from tests.e2e.conftest import Setting
 from tests.serving import until
 
@@ -115,7 +115,12 @@ def test_every_example_works(described: dict[str, Any], http: httpx2.Client, set
     own = http.post("/v1/videos", json=body).json()["id"]
     until(lambda: http.get(f"/v1/videos/{own}").json()["status"] == "completed")
     files = f"{setting.upstream.url}/files"
-    words = {OWN: own, PICTURE: f"{files}/image.png", CLIP: f"{files}/video.mp4", TALKER: "house-words"}
+    words = {
+        OWN_VIDEO: own,
+        PICTURE: f"{files}/image.png",
+        CLIP: f"{files}/video.mp4",
+        TEXT_MODEL: "house-words",
+    }
     for method, path, told in operations(described):
         kinds = told.get("requestBody", {}).get("content", {})
         example = kinds.get("application/json", {}).get("example")
@@ -124,7 +129,7 @@ def test_every_example_works(described: dict[str, Any], http: httpx2.Client, set
         word = "fast" if told["tags"] == ["Images"] else "reject"
         text = json.dumps(example).replace(BOAT, f"{BOAT} [studio:{word}]")
         if path.endswith("count_tokens"):
-            text = text.replace(TALKER, "house-claude")
+            text = text.replace(TEXT_MODEL, "house-claude")
         for old, new in words.items():
             text = text.replace(old, new)
         path = path.replace("{name}", own).replace("{scope}", "videos")

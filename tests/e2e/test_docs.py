@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from app.components import Components
 from app.generation import Kind
-from app.parts import Parts
 from app.providers.base import Account
 from tests.conftest import leave_out
 from tests.serving import KEY, ROOT, GatewayProcess
@@ -47,7 +47,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess
         films = stack.enter_context(FakeUpstream())
         words, claude = stack.enter_context(WordsServer()), stack.enter_context(AnthropicServer())
 
-        async def fill(parts: Parts) -> None:
+        async def fill(parts: Components) -> None:
             account = Account(
                 id="",
                 provider="openai_compatible",

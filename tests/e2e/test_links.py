@@ -83,7 +83,7 @@ def test_a_changed_link_is_refused(keyless: httpx2.Client, link: str) -> None:
 
 def test_an_old_link_has_expired(keyless: httpx2.Client, setting: Setting, link: str) -> None:
     vault = Vault.open(secret_key=ROOT_KEY, data_dir=setting.gateway.folder)
-    signer = LinkSigner(vault.derive_all("signed-link"), ttl_seconds=60)
+    signer = LinkSigner(vault.derive_keys("signed-link"), ttl_seconds=60)
     path = urlsplit(link).path
     assert keyless.get(signer.sign(path, now=time.time())).status_code == 200
     old = keyless.get(signer.sign(path, now=time.time() - 61))

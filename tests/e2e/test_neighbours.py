@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
-from app.parts import Parts
+from app.components import Components
 from app.providers.base import Account
 from tests.e2e.test_all_pairs import ANSWERED, ARK_TASKS, CHAT, NEW_API, SHAPE, V2
 from tests.serving import GatewayProcess, until
@@ -50,14 +50,16 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         usual, strange = (stack.enter_context(FakeUpstream()) for _ in range(2))
         strange.script(statuses=["unknown"])
 
-        async def fill(parts: Parts) -> dict[str, str]:
+        async def fill(parts: Components) -> dict[str, str]:
             account = Account(
                 id="", provider="openai_compatible", name="usual", base_url=usual.url, secret="x", slots=20,
                 models={"film": "film"}, kinds=frozenset({"video"}),
             )  # fmt: skip
             await parts.pool.add(account)
             await parts.pool.add(replace(account, name="odd", base_url=strange.url, models={"odd": "odd"}))
-            return {name: (await parts.keys.make({"name": name} | more))[1] for name, more in KEYS.items()}
+            return {
+                name: (await parts.keys.create_key({"name": name} | more))[1] for name, more in KEYS.items()
+            }
 
         found = Place(gateway, usual, gateway.prepare(fill))
         stack.enter_context(gateway)

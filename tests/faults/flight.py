@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from app.parts import Parts
+from app.components import Components
 from tests.faults.ledger import Ledger, Tally
 from tests.serving import GatewayProcess, until
 from tests.upstream import FakeUpstream
@@ -32,8 +32,8 @@ def finish(gateway: GatewayProcess, upstream: FakeUpstream, ledger: Ledger) -> T
     return ledger.tally(upstream.counters(), runs=1, in_flight=TASKS, slots=slots, recovery=recovery)
 
 
-async def _slots(parts: Parts) -> Any:
-    return (await parts.repository.counts())["slots"]
+async def _slots(parts: Components) -> Any:
+    return (await parts.repository.open_counts())["slots"]
 
 
 def all_completed(tally: Tally, ledger: Ledger) -> bool:

@@ -13,10 +13,10 @@ import httpx2
 import pytest
 import sqlalchemy as sa
 
-from app.catalog.price import Price
+from app.catalog.price import ModelPrice
+from app.components import Components
 from app.db.tables import ledger, spending, tasks, usage
-from app.parts import Parts
-from app.usage.ledger import differences
+from app.usage.ledger import find_differences
 from tests.faults.ledger import Ledger
 from tests.faults.test_kill import PRICE, wrong_bills
 from tests.serving import GatewayProcess, until
@@ -66,9 +66,9 @@ class House:
         assert self.gateway.prepare(wrong_bills) == []
 
 
-async def _books(parts: Parts) -> Books:
+async def _books(parts: Components) -> Books:
     async with parts.database.read() as connection:
-        assert await differences(connection) == []
+        assert await find_differences(connection) == []
         kinds = (await connection.execute(sa.select(ledger.c.kind).order_by(ledger.c.id))).scalars().all()
         sums = (await connection.execute(sa.select(spending).where(spending.c.period == "total"))).all()
         made = await connection.execute(sa.select(sa.func.count()).select_from(tasks))
@@ -82,9 +82,9 @@ async def _books(parts: Parts) -> Books:
         )
 
 
-async def _price(parts: Parts) -> None:
+async def _price(parts: Components) -> None:
     for name in ("sora-2", "bot"):
-        await parts.books.prices.set(name, Price(per_call=PRICE))
+        await parts.money.prices.set_price(name, ModelPrice(per_call=PRICE))
 
 
 @pytest.fixture(params=["sqlite"])

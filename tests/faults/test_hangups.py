@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from app.parts import Parts
+from app.components import Components
 from tests.serving import KEY, GatewayProcess, until
 from tests.upstream import FakeUpstream
 
@@ -31,8 +31,8 @@ def gateway(tmp_path: Path, upstream: FakeUpstream) -> Iterator[GatewayProcess]:
         yield made
 
 
-async def slots(parts: Parts) -> int:
-    return (await parts.repository.counts())["slots"]
+async def slots(parts: Components) -> int:
+    return (await parts.repository.open_counts())["slots"]
 
 
 def videos(gateway: GatewayProcess) -> list[dict[str, str]]:

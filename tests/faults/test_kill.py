@@ -13,10 +13,10 @@ import httpx2
 import pytest
 import sqlalchemy as sa
 
-from app.catalog.price import Price
+from app.catalog.price import ModelPrice
+from app.components import Components
 from app.db.tables import ledger, tasks, usage
-from app.parts import Parts
-from app.usage.ledger import differences
+from app.usage.ledger import find_differences
 from tests.faults.ledger import Ledger, Tally, table
 from tests.serving import GatewayProcess
 from tests.upstream import FakeUpstream
@@ -69,18 +69,18 @@ def kill_and_restart(
     )
 
 
-async def _slots(parts: Parts) -> int:
-    return (await parts.repository.counts())["slots"]
+async def _slots(parts: Components) -> int:
+    return (await parts.repository.open_counts())["slots"]
 
 
-async def _price(parts: Parts) -> None:
-    await parts.books.prices.set("sora-2", Price(per_call=PRICE))
+async def _price(parts: Components) -> None:
+    await parts.money.prices.set_price("sora-2", ModelPrice(per_call=PRICE))
 
 
-async def wrong_bills(parts: Parts) -> list[str]:
+async def wrong_bills(parts: Components) -> list[str]:
     """Every task is reserved once; only what was made is paid, only what is unknown stays held."""
     async with parts.database.read() as connection:
-        wrong = await differences(connection)
+        wrong = await find_differences(connection)
         entries = (await connection.execute(sa.select(ledger))).all()
         ended = (await connection.execute(sa.select(tasks))).all()
         used = (await connection.execute(sa.select(usage.c.task_id))).scalars().all()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.parts import Parts
+from app.components import Components
 from tests.conftest import leave_out
 from tests.keys.test_limits import RedisServer
 from tests.serving import GatewayProcess, until
@@ -48,7 +48,7 @@ class Replicas:
         return all(said)
 
 
-async def _keys(parts: Parts) -> list[str]:
+async def _keys(parts: Components) -> list[str]:
     return [await parts.keys.create(str(number), rpm=LIMIT) for number in range(40)]
 
 

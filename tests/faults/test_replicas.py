@@ -12,7 +12,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from app.parts import Parts
+from app.components import Components
 from tests.faults.ledger import Ledger, table
 from tests.faults.test_kill import Print, say
 from tests.serving import GatewayProcess, until
@@ -36,8 +36,8 @@ class House:
         return ledger.tally(self.upstream.counters(), in_flight=TASKS, slots=slots, **told)
 
 
-async def _slots(parts: Parts) -> int:
-    return (await parts.repository.counts())["slots"]
+async def _slots(parts: Components) -> int:
+    return (await parts.repository.open_counts())["slots"]
 
 
 @pytest.fixture
@@ -154,7 +154,7 @@ async def highest_epoch(url: str) -> int:
 
 
 def rows(house: House) -> list[Any]:
-    async def read(parts: Parts) -> list[Any]:
+    async def read(parts: Components) -> list[Any]:
         async with parts.database.read() as connection:
             query = (
                 "SELECT id, state, epoch, account_id, progress, result, finished_at FROM tasks ORDER BY id"
@@ -222,7 +222,7 @@ def test_all_connections_cut_in_mid_run(house: House, postgres_url: str, say: Pr
 
 
 def cut_often(house: House, times: int) -> None:
-    async def cut(parts: Parts) -> None:
+    async def cut(parts: Components) -> None:
         async with parts.database.read() as connection:
             await connection.exec_driver_sql(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "

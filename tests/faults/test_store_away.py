@@ -69,5 +69,5 @@ async def test_a_store_that_is_gone_for_a_while(on_s3: Bench, bucket: Bucket) ->
     ended = await on_s3.ended(task)
     assert ended.state == "completed"
     assert on_s3.upstream.counters().jobs == 1
-    rows = [row["detail"] for row in await on_s3.parts.repository.events(task.id)]
+    rows = [row["detail"] for row in await on_s3.parts.repository.read_timeline(task.id)]
     assert {"ok": False, "attempt": 1, "error": "The file store can't be used just now."} in rows

@@ -17,8 +17,8 @@ import pytest_asyncio
 from redis.asyncio import Redis
 
 from app.errors import RateLimited
-from app.keys.limits import Limiter, LocalLimiter, Verdict, count_request
-from app.keys.service import Key
+from app.keys.limits import LocalLimiter, RateDecision, RateLimiter, count_request
+from app.keys.service import ClientKey
 from app.keys.shared_limits import SharedLimiter
 from app.ops.metrics import LIMITS_ALONE
 from tests.conftest import leave_out
@@ -75,7 +75,7 @@ async def test_a_limit_that_was_lowered_holds_at_once() -> None:
 
 
 async def test_reading_is_never_counted_and_answers_tell_what_is_left() -> None:
-    limiter, key = LocalLimiter(), Key("k", "k", "k", rpm=2)
+    limiter, key = LocalLimiter(), ClientKey("k", "k", "k", rpm=2)
     for method in ("GET", "HEAD", "DELETE"):
         scope: dict[str, Any] = {"method": method}
         for _ in range(5):
@@ -206,7 +206,7 @@ async def test_a_redis_that_hangs_delays_one_request_and_refuses_none(server: Re
     await limiter.close()
 
 
-async def until_shared(limiters: list[Limiter]) -> Verdict:
+async def until_shared(limiters: list[RateLimiter]) -> RateDecision:
     """The first verdict that both have a part in."""
     async with asyncio.timeout(20):
         while True:

@@ -9,8 +9,8 @@ import httpx2
 import openai
 import pytest
 
-from app.catalog.price import Price
-from app.parts import Parts
+from app.catalog.price import ModelPrice
+from app.components import Components
 from tests.serving import GatewayProcess
 from tests.upstream import FakeUpstream
 
@@ -38,9 +38,11 @@ class Setting:
 def setting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setting]:
     folder = tmp_path_factory.mktemp("limits")
 
-    async def prepare(parts: Parts) -> dict[str, str]:
-        await parts.books.prices.set("sora-2", Price(per_call=Decimal("0.15")))
-        return {name: (await parts.keys.make({"name": name} | fields))[1] for name, fields in KEYS.items()}
+    async def prepare(parts: Components) -> dict[str, str]:
+        await parts.money.prices.set_price("sora-2", ModelPrice(per_call=Decimal("0.15")))
+        return {
+            name: (await parts.keys.create_key({"name": name} | fields))[1] for name, fields in KEYS.items()
+        }
 
     with FakeUpstream() as upstream:
         upstream.script(job_seconds=600)

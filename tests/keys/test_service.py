@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from app.db.session import Database
 from app.db.tables import keys, metadata
 from app.errors import AddressNotAllowed, AuthenticationFailed, InvalidRequest, NotFound, PermissionDenied
-from app.keys.service import Key, KeyRing
+from app.keys.service import ClientKey, KeyRing
 from app.keys.terms import read_terms
 from app.vault import Vault
 
@@ -119,7 +119,7 @@ EVERYTHING: dict[str, Any] = {
 
 
 async def test_everything_about_a_key_is_kept_and_can_be_changed(ring: KeyRing) -> None:
-    key, raw = await ring.make({"name": " shop ", **EVERYTHING})
+    key, raw = await ring.create_key({"name": " shop ", **EVERYTHING})
     assert await ring.authenticate(raw, address="10.9.9.9") == key
     assert (key.name, key.owner, key.rpm, key.tasks_limit) == ("shop", "project:studio", 60, 4)
     assert [str(network) for network in key.networks] == ["10.0.0.0/8", "2001:db8::/32", "192.0.2.7/32"]
@@ -160,7 +160,7 @@ def test_what_can_not_be_is_refused_by_name(fields: dict[str, Any], param: str) 
 
 
 async def test_after_a_rotation_both_secrets_work_until_then(ring: KeyRing, database: Database) -> None:
-    key, old = await ring.make({"name": "one"})
+    key, old = await ring.create_key({"name": "one"})
     new = await ring.rotate(key.id, overlap_seconds=3600)
     assert (await ring.authenticate(old)).id == (await ring.authenticate(new)).id == key.id
     async with database.write() as connection:
@@ -172,7 +172,7 @@ async def test_after_a_rotation_both_secrets_work_until_then(ring: KeyRing, data
 
 
 async def test_a_rotation_without_overlap_ends_the_old_secret_at_once(ring: KeyRing) -> None:
-    key, old = await ring.make({"name": "one"})
+    key, old = await ring.create_key({"name": "one"})
     await ring.authenticate(old)
     newer = await ring.rotate(key.id)
     newest = await ring.rotate(key.id, overlap_seconds=60)
@@ -183,7 +183,7 @@ async def test_a_rotation_without_overlap_ends_the_old_secret_at_once(ring: KeyR
 
 
 async def test_the_old_secret_is_not_remembered_past_its_time(ring: KeyRing) -> None:
-    key, old = await ring.make({"name": "one"})
+    key, old = await ring.create_key({"name": "one"})
     await ring.rotate(key.id, overlap_seconds=0.4)
     assert (await ring.authenticate(old)).id == key.id
     async with asyncio.timeout(10):
@@ -194,7 +194,7 @@ async def test_the_old_secret_is_not_remembered_past_its_time(ring: KeyRing) -> 
 
 
 async def test_a_key_opens_only_from_its_networks(ring: KeyRing) -> None:
-    _, raw = await ring.make({"name": "one", "networks": ["10.0.0.0/8", "2001:db8::/32"]})
+    _, raw = await ring.create_key({"name": "one", "networks": ["10.0.0.0/8", "2001:db8::/32"]})
     for address in ("10.1.2.3", "::ffff:10.1.2.3", "2001:db8::5", "2001:db8::5%eth0"):
         assert await ring.authenticate(raw, address=address)
     for address in ("11.0.0.1", "::ffff:11.0.0.1", "2001:db9::1", "", "localhost", None):
@@ -215,8 +215,8 @@ async def test_a_declared_key_follows_its_file_and_nothing_else(ring: KeyRing) -
 
 
 def test_families_end_with_a_star() -> None:
-    key = Key("k", "k", "k", models=("sora-2", "veo*"))
+    key = ClientKey("k", "k", "k", models=("sora-2", "veo*"))
     assert [name for name in ("sora-2", "sora-2-pro", "veo", "veo3.1", "ve") if key.may_use(name)] == [
         "sora-2", "veo", "veo3.1",
     ]  # fmt: skip
-    assert Key("k", "k", "k", models=("*",)).may_use("anything")
+    assert ClientKey("k", "k", "k", models=("*",)).may_use("anything")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from app.media.fetch import Fetcher
+from app.media.fetch import MediaFetcher
 from app.media.guard import OutboundGuard
 from app.media.store import MediaStore
 from tests.media.clips import make_clip
@@ -40,8 +40,8 @@ async def serve() -> AsyncIterator[Serve]:
 
 
 @pytest.fixture
-async def fetcher() -> AsyncIterator[Fetcher]:
-    made = Fetcher(OutboundGuard(("127.0.0.1",)), seconds=5)
+async def fetcher() -> AsyncIterator[MediaFetcher]:
+    made = MediaFetcher(OutboundGuard(("127.0.0.1",)), seconds=5)
     yield made
     await made.close()
 

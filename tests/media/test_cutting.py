@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 
 from app.errors import InvalidRequest, ResultUnreadable
-from app.media.cutting import TooShort, cut
-from app.media.inspect import Inspector
-from app.media.looking import look_at_video
+from app.media.analysis import analyze_video
+from app.media.cutting import TooShort, cut_clip
+from app.media.inspection import MediaInspector
 from tests.media.clips import make_clip
 
 
 @pytest.fixture
-async def inspector() -> AsyncIterator[Inspector]:
-    made = Inspector(workers=1)
+async def inspector() -> AsyncIterator[MediaInspector]:
+    made = MediaInspector(workers=1)
     yield made
     await made.close()
 
@@ -32,26 +32,26 @@ def test_a_moment(
     tmp_path: Path, name: str, options: dict[str, object], size: tuple[int, int], sound: bool
 ) -> None:
     source = make_clip(tmp_path / name, seconds=4.0, **options)  # type: ignore[arg-type]
-    found = cut(source, tmp_path / "moment.mp4", start=1.5, end=3.0)
+    found = cut_clip(source, tmp_path / "moment.mp4", start=1.5, end=3.0)
     assert (found.probe.codec, found.probe.width, found.probe.height) == ("h264", *size)
     assert found.probe.has_audio == sound
     assert found.probe.seconds == pytest.approx(1.5, abs=0.1)
-    assert found == look_at_video(tmp_path / "moment.mp4")
+    assert found == analyze_video(tmp_path / "moment.mp4")
 
 
 def test_what_is_too_short_or_broken(tmp_path: Path, clip: Path) -> None:
     with pytest.raises(TooShort, match="2 seconds"):
-        cut(clip, tmp_path / "moment.mp4", start=1.0, end=3.0)
+        cut_clip(clip, tmp_path / "moment.mp4", start=1.0, end=3.0)
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(clip.read_bytes()[:2000])
     with pytest.raises(ResultUnreadable):
-        cut(broken, tmp_path / "moment.mp4", start=0.0, end=1.0)
+        cut_clip(broken, tmp_path / "moment.mp4", start=0.0, end=1.0)
 
 
-async def test_in_another_process(inspector: Inspector, tmp_path: Path, clip: Path) -> None:
-    found = await inspector.cut(clip, tmp_path / "moment.mp4", start=0.5, end=1.5)
-    assert found == look_at_video(tmp_path / "moment.mp4")
+async def test_in_another_process(inspector: MediaInspector, tmp_path: Path, clip: Path) -> None:
+    found = await inspector.cut_clip(clip, tmp_path / "moment.mp4", start=0.5, end=1.5)
+    assert found == analyze_video(tmp_path / "moment.mp4")
     with pytest.raises(InvalidRequest, match="only 2 seconds"):
-        await inspector.cut(clip, tmp_path / "again.mp4", start=1.0, end=3.0)
+        await inspector.cut_clip(clip, tmp_path / "again.mp4", start=1.0, end=3.0)
     with pytest.raises(ResultUnreadable):
-        await inspector.cut(tmp_path / "missing", tmp_path / "again.mp4", start=0.0, end=1.0)
+        await inspector.cut_clip(tmp_path / "missing", tmp_path / "again.mp4", start=0.0, end=1.0)

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.dialects.links import file_link
+from app.dialects.http.file_links import file_link
 from app.errors import InvalidRequest
-from app.media.delivery.documents import DeliveryOptions
-from app.media.delivery.links import Delivered, given_out
+from app.media.delivery.links import DeliveredLink, pick_link
+from app.media.delivery.options import DeliveryOptions
 from app.tasks.task import Task
 from tests.media.conftest import Serve
 from tests.media.drive_server import DriveServer
@@ -77,7 +77,7 @@ async def bytes_behind(bench: Bench, task: Task) -> bytes:
 
 
 async def stages(bench: Bench, task: Task) -> list[tuple[str, bool]]:
-    rows = await bench.parts.repository.events(task.id)
+    rows = await bench.parts.repository.read_timeline(task.id)
     found = [(row["event"], row["detail"]) for row in rows if row["event"].startswith("delivery.")]
     return [(event.removeprefix("delivery."), detail["ok"]) for event, detail in found]
 
@@ -199,7 +199,9 @@ async def test_whatever_a_resolver_answers_the_vendors_file_is_kept(
     task = await film(working, options)
     assert await bytes_behind(working, task) == tiny_mp4()
     assert await stages(working, task) == [("resolver", False)]
-    [row] = [row for row in await working.parts.repository.events(task.id) if "resolver" in row["event"]]
+    [row] = [
+        row for row in await working.parts.repository.read_timeline(task.id) if "resolver" in row["event"]
+    ]
     assert row["detail"]["error"]
     assert "resolver-secret" not in str(row)
 
@@ -212,7 +214,9 @@ async def test_every_attempt_is_on_the_timeline(
     first = resolver.options(name="first", tries=3)
     second = resolver.options(name="second", tries=3)
     task = await film(working, {"resolvers": [first, second], "drive": drive.options()})
-    rows = [row for row in await working.parts.repository.events(task.id) if "delivery." in row["event"]]
+    rows = [
+        row for row in await working.parts.repository.read_timeline(task.id) if "delivery." in row["event"]
+    ]
     told = [(row["event"], row["detail"].get("name"), row["detail"]["ok"]) for row in rows]
     assert told == [
         ("delivery.resolver", "first", False),  # 503, which may pass
@@ -264,7 +268,7 @@ async def test_the_operator_can_try_it(working: Bench, drive: DriveServer, resol
     bad = resolver.options(name="gone", url=f"{OURS}:1/")
     options = {"resolvers": [resolver.options(), bad], "drive": drive.options()}
     await working.parts.options.write(DeliveryOptions, options | {"store": {"links": "presigned"}})
-    tried = await working.parts.chain.test()
+    tried = await working.parts.chain.test_stages()
     assert [(one.stage, one.ok) for one in tried] == [
         ("resolver", True),
         ("resolver", False),
@@ -276,13 +280,13 @@ async def test_the_operator_can_try_it(working: Bench, drive: DriveServer, resol
 
 def test_an_expired_link_falls_back() -> None:
     links = [
-        Delivered(kind="store", file="a", url="https://store/", expires_at=1000.0),
-        Delivered(kind="drive", file="a", url="https://drive/", expires_at=500.0),
-        Delivered(kind="drive", file="b", url="https://other/"),
+        DeliveredLink(kind="store", file="a", url="https://store/", expires_at=1000.0),
+        DeliveredLink(kind="drive", file="a", url="https://drive/", expires_at=500.0),
+        DeliveredLink(kind="drive", file="b", url="https://other/"),
     ]
-    assert given_out(links, "a", now=0) == "https://drive/"
-    assert given_out(links, "a", now=600) == "https://store/"
-    assert given_out(links, "a", now=2000) is None
+    assert pick_link(links, "a", now=0) == "https://drive/"
+    assert pick_link(links, "a", now=600) == "https://store/"
+    assert pick_link(links, "a", now=2000) is None
 
 
 @pytest.mark.parametrize(

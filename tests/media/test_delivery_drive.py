@@ -9,8 +9,8 @@ import httpx2
 import pytest
 
 from app.errors import DeliveryFailed, DeliveryRefused, FilmgateError
-from app.media.delivery.documents import Drive
-from app.media.delivery.drive import DriveUploads, Upload
+from app.media.delivery.drive import DriveUpload, DriveUploads
+from app.media.delivery.options import DriveOptions
 from app.media.guard import OutboundGuard
 from app.media.store import MediaStore
 from tests.media.conftest import Serve
@@ -29,8 +29,8 @@ async def server(serve: Serve) -> DriveServer:
 
 @asynccontextmanager
 async def uploads(server: DriveServer, **options: Any) -> AsyncIterator[DriveUploads]:
-    transport = OutboundGuard(("127.0.0.1",)).transport(ports=None)
-    drive = Drive.model_validate(server.options(**options))
+    transport = OutboundGuard(("127.0.0.1",)).http_transport(ports=None)
+    drive = DriveOptions.model_validate(server.options(**options))
     async with httpx2.AsyncClient(transport=transport, trust_env=False) as client:
         made = DriveUploads(drive, transport, client, chunk_bytes=CHUNK)
         yield made
@@ -38,18 +38,18 @@ async def uploads(server: DriveServer, **options: Any) -> AsyncIterator[DriveUpl
 
 
 @pytest.fixture
-async def upload(store: MediaStore) -> Upload:
+async def upload(store: MediaStore) -> DriveUpload:
     await store.put("tasks/1/video.mp4", CONTENT)
 
     def read(start: int, end: int) -> AsyncIterator[bytes]:
         return store.stream("tasks/1/video.mp4", start, end)
 
-    return Upload("1-video.mp4", "video/mp4", len(CONTENT), "1/video.mp4", read)
+    return DriveUpload("1-video.mp4", "video/mp4", len(CONTENT), "1/video.mp4", read)
 
 
-async def test_whole_and_shared(server: DriveServer, upload: Upload) -> None:
+async def test_whole_and_shared(server: DriveServer, upload: DriveUpload) -> None:
     async with uploads(server, impersonate="films@example.com") as drive:
-        link = await drive.deliver(upload)
+        link = await drive.upload_and_share(upload)
     (stored,) = server.files.values()
     assert stored.content == CONTENT
     assert stored.shared
@@ -60,9 +60,9 @@ async def test_whole_and_shared(server: DriveServer, upload: Upload) -> None:
     assert link == f"{server.url}/view/file-1/view"
 
 
-async def test_kept_to_itself_and_for_download(server: DriveServer, upload: Upload) -> None:
+async def test_kept_to_itself_and_for_download(server: DriveServer, upload: DriveUpload) -> None:
     async with uploads(server, share="none", link="download") as drive:
-        assert (await drive.deliver(upload)).endswith("/download")
+        assert (await drive.upload_and_share(upload)).endswith("/download")
     assert "share" not in server.steps
 
 
@@ -84,31 +84,37 @@ async def test_kept_to_itself_and_for_download(server: DriveServer, upload: Uplo
     ],
     ids=str,
 )
-async def test_goes_on_after_a_break(server: DriveServer, upload: Upload, faults: dict[str, Any]) -> None:
+async def test_goes_on_after_a_break(
+    server: DriveServer, upload: DriveUpload, faults: dict[str, Any]
+) -> None:
     server.faults = faults
     async with uploads(server) as drive:
-        await drive.deliver(upload)
+        await drive.upload_and_share(upload)
     (stored,) = server.files.values()
     assert stored.content == CONTENT
     assert stored.shared
     assert all(not left for left in server.faults.values())
 
 
-async def test_a_last_answer_that_is_lost_uploads_nothing_twice(server: DriveServer, upload: Upload) -> None:
+async def test_a_last_answer_that_is_lost_uploads_nothing_twice(
+    server: DriveServer, upload: DriveUpload
+) -> None:
     server.faults = {"put": ["gone", "silent", "silent", "silent"]}
     async with uploads(server) as drive:
-        await drive.deliver(upload)
+        await drive.upload_and_share(upload)
     assert len(server.files) == 1
 
 
-async def test_a_later_run_finds_what_an_earlier_one_uploaded(server: DriveServer, upload: Upload) -> None:
+async def test_a_later_run_finds_what_an_earlier_one_uploaded(
+    server: DriveServer, upload: DriveUpload
+) -> None:
     server.always = {"share": 500}
     async with uploads(server, tries=1) as drive:
         with pytest.raises(DeliveryFailed):
-            await drive.deliver(upload)
+            await drive.upload_and_share(upload)
     server.always = {}
     async with uploads(server) as drive:
-        await drive.deliver(upload)
+        await drive.upload_and_share(upload)
     (stored,) = server.files.values()
     assert stored.shared
     assert server.steps.count("begin") == 1
@@ -128,24 +134,24 @@ async def test_a_later_run_finds_what_an_earlier_one_uploaded(server: DriveServe
     ],
 )
 async def test_gives_up(
-    server: DriveServer, upload: Upload, step: str, *, fault: Any, error: type[FilmgateError]
+    server: DriveServer, upload: DriveUpload, step: str, *, fault: Any, error: type[FilmgateError]
 ) -> None:
     server.always = {step: fault}
     async with uploads(server, tries=2) as drive:
         with pytest.raises(error) as caught:
-            await drive.deliver(upload)
+            await drive.upload_and_share(upload)
     assert "ya29" not in caught.value.message
     assert fault == "break" or server.steps.count(step) <= 2  # a break may still have moved it on
     if isinstance(fault, int) and fault in (403, 404):
         assert "The simulator says no." in caught.value.message
 
 
-async def test_a_private_address_is_not_dialled(server: DriveServer, upload: Upload) -> None:
-    transport = OutboundGuard().transport(ports=None)
-    drive = Drive.model_validate(server.options(tries=1))
+async def test_a_private_address_is_not_dialled(server: DriveServer, upload: DriveUpload) -> None:
+    transport = OutboundGuard().http_transport(ports=None)
+    drive = DriveOptions.model_validate(server.options(tries=1))
     async with httpx2.AsyncClient(transport=transport, trust_env=False) as client:
         made = DriveUploads(drive, transport, client)
         with pytest.raises(DeliveryFailed):
-            await made.deliver(upload)
+            await made.upload_and_share(upload)
         await made.close()
     assert server.steps == []

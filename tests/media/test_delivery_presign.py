@@ -7,9 +7,9 @@ from urllib.parse import parse_qs, urlsplit
 import httpx2
 import pytest
 
-from app.dialects.links import file_link
-from app.media.delivery.documents import DeliveryOptions
-from app.media.delivery.links import given_out
+from app.dialects.http.file_links import file_link
+from app.media.delivery.links import pick_link
+from app.media.delivery.options import DeliveryOptions
 from app.media.store import MediaStore
 from tests.media.bucket import Bucket
 from tests.media.conftest import Serve
@@ -63,7 +63,7 @@ async def test_a_finished_videos_link_is_the_stores_own(
             assert (await client.get(url)).content == tiny_mp4()
         assert "delivery.store" in await bench.timeline(task)
     assert link.expires_at is not None
-    assert given_out([link], link.file, now=link.expires_at) is None  # ours again, which always works
+    assert pick_link([link], link.file, now=link.expires_at) is None  # ours again, which always works
 
 
 async def test_a_folder_signs_nothing(store: MediaStore) -> None:

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 
 from app.errors import InvalidRequest, PayloadTooLarge, PollFailed
-from app.media.fetch import Fetcher
+from app.media.fetch import MediaFetcher
 from app.media.guard import OutboundGuard
 from tests.media.conftest import Serve
 
@@ -50,23 +50,23 @@ async def raw_server(*pieces: bytes, pause: float = 0.0, hold: bool = False) -> 
         await server.wait_closed()
 
 
-async def fetch(fetcher: Fetcher, url: str, limit: int = 1000) -> tuple[bytes, str]:
+async def fetch(fetcher: MediaFetcher, url: str, limit: int = 1000) -> tuple[bytes, str]:
     return await fetcher.fetch_bytes(url, limit=limit, accept=MEDIA, param="image_url")
 
 
-async def download(fetcher: Fetcher, url: str, limit: int = 10_000_000) -> bytes:
+async def download(fetcher: MediaFetcher, url: str, limit: int = 10_000_000) -> bytes:
     async with fetcher.stream(url, limit=limit) as pieces:
         return b"".join([piece async for piece in pieces])
 
 
 @pytest.fixture
-async def hasty() -> AsyncIterator[Fetcher]:
-    made = Fetcher(OutboundGuard(("127.0.0.1",)), seconds=0.3, result_seconds=0.6)
+async def hasty() -> AsyncIterator[MediaFetcher]:
+    made = MediaFetcher(OutboundGuard(("127.0.0.1",)), seconds=0.3, result_seconds=0.6)
     yield made
     await made.close()
 
 
-async def test_bytes_and_type(fetcher: Fetcher, serve: Serve) -> None:
+async def test_bytes_and_type(fetcher: MediaFetcher, serve: Serve) -> None:
     seen: list[web.Request] = []
 
     async def answer(request: web.Request) -> web.Response:
@@ -80,7 +80,7 @@ async def test_bytes_and_type(fetcher: Fetcher, serve: Serve) -> None:
     assert await download(fetcher, base) == b"abc"
 
 
-async def test_redirects_are_followed_three_times(fetcher: Fetcher, serve: Serve) -> None:
+async def test_redirects_are_followed_three_times(fetcher: MediaFetcher, serve: Serve) -> None:
     async def answer(request: web.Request) -> web.Response:
         left = int(request.path.strip("/"))
         if left:
@@ -106,7 +106,7 @@ async def test_redirects_are_followed_three_times(fetcher: Fetcher, serve: Serve
         "http://u:p@127.0.0.1/",
     ],
 )
-async def test_redirects_elsewhere_are_refused(fetcher: Fetcher, serve: Serve, target: str) -> None:
+async def test_redirects_elsewhere_are_refused(fetcher: MediaFetcher, serve: Serve, target: str) -> None:
     base = await serve(answering_redirect(target))
     with pytest.raises(InvalidRequest) as caught:
         await fetch(fetcher, base)
@@ -138,7 +138,7 @@ def answering_redirect(target: str) -> Callable[[web.Request], Awaitable[web.Res
         "nonsense",
     ],
 )
-async def test_refused_unreachable_and_nonsense_read_the_same(fetcher: Fetcher, url: str) -> None:
+async def test_refused_unreachable_and_nonsense_read_the_same(fetcher: MediaFetcher, url: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         await fetch(fetcher, url)
     assert caught.value.message == "image_url: the address could not be fetched"
@@ -147,7 +147,7 @@ async def test_refused_unreachable_and_nonsense_read_the_same(fetcher: Fetcher, 
         await download(fetcher, url)
 
 
-async def test_too_large_by_its_own_word_or_by_count(fetcher: Fetcher, serve: Serve) -> None:
+async def test_too_large_by_its_own_word_or_by_count(fetcher: MediaFetcher, serve: Serve) -> None:
     async def endless(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"content-type": "video/mp4"})
         await response.prepare(request)
@@ -164,7 +164,7 @@ async def test_too_large_by_its_own_word_or_by_count(fetcher: Fetcher, serve: Se
     assert len((await fetch(fetcher, stated, 1001))[0]) == 1001
 
 
-async def test_a_gzip_bomb_is_not_unpacked(fetcher: Fetcher, serve: Serve) -> None:
+async def test_a_gzip_bomb_is_not_unpacked(fetcher: MediaFetcher, serve: Serve) -> None:
     bomb = gzip.compress(b"\0" * 50_000_000)
     base = await serve(answering(bomb, content_encoding="gzip"))
     with pytest.raises(InvalidRequest, match="could not be fetched"):
@@ -174,7 +174,7 @@ async def test_a_gzip_bomb_is_not_unpacked(fetcher: Fetcher, serve: Serve) -> No
 
 
 @pytest.mark.parametrize("status", [204, 301, 403, 404, 410, 429, 500, 503])
-async def test_other_answers(fetcher: Fetcher, serve: Serve, status: int) -> None:
+async def test_other_answers(fetcher: MediaFetcher, serve: Serve, status: int) -> None:
     async def answer(request: web.Request) -> web.Response:
         return web.Response(status=status)
 
@@ -189,7 +189,7 @@ async def test_other_answers(fetcher: Fetcher, serve: Serve, status: int) -> Non
     assert caught.value.next_step == "retry_later"
 
 
-async def test_a_page_is_no_media(fetcher: Fetcher, serve: Serve) -> None:
+async def test_a_page_is_no_media(fetcher: MediaFetcher, serve: Serve) -> None:
     base = await serve(answering(b"<html>", content_type="text/html; charset=utf-8"))
     with pytest.raises(InvalidRequest, match="text/html"):
         await fetch(fetcher, base)
@@ -208,7 +208,7 @@ async def test_a_page_is_no_media(fetcher: Fetcher, serve: Serve) -> None:
     ],
     ids=["length", "chunked", "head", "garbage", "empty"],
 )
-async def test_what_is_cut_short_is_never_taken_for_whole(fetcher: Fetcher, answer: bytes) -> None:
+async def test_what_is_cut_short_is_never_taken_for_whole(fetcher: MediaFetcher, answer: bytes) -> None:
     async with raw_server(answer) as url:
         with pytest.raises(InvalidRequest, match="could not be fetched"):
             await fetch(fetcher, url)
@@ -216,7 +216,7 @@ async def test_what_is_cut_short_is_never_taken_for_whole(fetcher: Fetcher, answ
             await download(fetcher, url)
 
 
-async def test_a_drip_is_cut(hasty: Fetcher) -> None:
+async def test_a_drip_is_cut(hasty: MediaFetcher) -> None:
     head = b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n"
     async with raw_server(head, *[b"x"] * 1000, pause=0.02) as url:
         with pytest.raises(InvalidRequest, match="could not be fetched"):
@@ -225,7 +225,7 @@ async def test_a_drip_is_cut(hasty: Fetcher) -> None:
             await download(hasty, url)
 
 
-async def test_a_dripped_head_is_cut(hasty: Fetcher) -> None:
+async def test_a_dripped_head_is_cut(hasty: MediaFetcher) -> None:
     async with raw_server(b"HTTP/1.1 200 OK\r\nx: ", *[b"x"] * 1000, pause=0.02) as url:
         with pytest.raises(InvalidRequest):
             await fetch(hasty, url)
@@ -233,7 +233,7 @@ async def test_a_dripped_head_is_cut(hasty: Fetcher) -> None:
             await download(hasty, url)
 
 
-async def test_silence_is_cut(hasty: Fetcher) -> None:
+async def test_silence_is_cut(hasty: MediaFetcher) -> None:
     for pieces in ((), (b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nx",)):
         async with raw_server(*pieces, hold=True) as url:
             with pytest.raises(InvalidRequest):
@@ -242,7 +242,7 @@ async def test_silence_is_cut(hasty: Fetcher) -> None:
                 await download(hasty, url)
 
 
-async def test_leaving_early_hangs_up(fetcher: Fetcher, serve: Serve) -> None:
+async def test_leaving_early_hangs_up(fetcher: MediaFetcher, serve: Serve) -> None:
     ended = asyncio.Event()
 
     async def endless(request: web.Request) -> web.StreamResponse:

@@ -12,9 +12,9 @@ from starlette.datastructures import UploadFile
 
 from app.errors import InvalidRequest, PayloadTooLarge
 from app.generation import Role
-from app.media.fetch import Fetcher
+from app.media.fetch import MediaFetcher
 from app.media.inputs import InputReader
-from app.media.sniff import sniff
+from app.media.sniff import sniff_content_type
 from tests.media.clips import make_picture
 from tests.media.conftest import Serve
 
@@ -23,12 +23,12 @@ FORMS = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "GIF": 
 
 
 @pytest.fixture
-def reader(fetcher: Fetcher) -> InputReader:
+def reader(fetcher: MediaFetcher) -> InputReader:
     return InputReader(fetcher, max_image_bytes=200_000, max_video_bytes=400_000)
 
 
 async def image(reader: InputReader, value: str | bytes | UploadFile) -> bytes:
-    found = await reader.read(value, role="first_frame", param="input_reference")
+    found = await reader.read_input(value, role="first_frame", param="input_reference")
     assert found.content is not None
     assert found.sha256 == hashlib.sha256(found.content).hexdigest()
     return found.content
@@ -48,7 +48,7 @@ async def test_all_ways_in(reader: InputReader, serve: Serve, form: str) -> None
     url_safe = base64.urlsafe_b64encode(content).decode().rstrip("=")
     values = [content, upload, text, lines, url_safe, f"data:{FORMS[form]};base64,{text}", f" {link} "]
     for value in values:
-        found = await reader.read(value, role="first_frame", param="p")
+        found = await reader.read_input(value, role="first_frame", param="p")
         assert (found.content, found.content_type) == (content, FORMS[form])
         assert found.url == (link if value == f" {link} " else None)
 
@@ -57,15 +57,15 @@ async def test_a_clip_and_its_roles(reader: InputReader, clip_bytes: bytes) -> N
     content = clip_bytes
     roles: tuple[Role, ...] = ("source_video", "reference_video", "subject")
     for role in roles:
-        found = await reader.read(content, role=role, param="video")
+        found = await reader.read_input(content, role=role, param="video")
         assert (found.content_type, found.role) == ("video/mp4", role)
     with pytest.raises(InvalidRequest, match="must be an image") as caught:
-        await reader.read(content, role="last_frame", param="images[1]")
+        await reader.read_input(content, role="last_frame", param="images[1]")
     assert caught.value.param == "images[1]"
     with pytest.raises(InvalidRequest, match="must be a video"):
-        await reader.read(PNG, role="source_video", param="video")
+        await reader.read_input(PNG, role="source_video", param="video")
     with pytest.raises(InvalidRequest, match="must be a sound"):
-        await reader.read(content, role="audio", param="audio")
+        await reader.read_input(content, role="audio", param="audio")
 
 
 @pytest.mark.parametrize(
@@ -108,9 +108,9 @@ async def test_limits_name_themselves(reader: InputReader, serve: Serve) -> None
             await image(reader, value)
         assert caught.value.param == "input_reference"
     with pytest.raises(PayloadTooLarge, match="200000 bytes"):  # a subject may be a longer clip
-        await reader.read(large, role="subject", param="subject")
+        await reader.read_input(large, role="subject", param="subject")
     with pytest.raises(PayloadTooLarge, match="400000 bytes"):
-        await reader.read(b"\0" * 400_001, role="subject", param="subject")
+        await reader.read_input(b"\0" * 400_001, role="subject", param="subject")
 
 
 def chunk(kind: bytes, body: bytes) -> bytes:
@@ -148,4 +148,4 @@ async def test_a_png_bomb_is_refused_unopened(reader: InputReader, edge: int) ->
     ],
 )
 def test_sniffing(head: bytes, expected: str) -> None:
-    assert sniff(head) == expected
+    assert sniff_content_type(head) == expected

@@ -4,7 +4,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from app.errors import Expired, PermissionDenied
+from app.errors import PermissionDenied, ResourceExpired
 from app.media.links import LinkSigner
 
 SIGNER = LinkSigner([b"k" * 32], ttl_seconds=100)
@@ -21,7 +21,7 @@ def test_a_link_works_until_it_expires() -> None:
     path, expires, signature = parts(SIGNER.sign(PATH, now=1000.7))
     assert (path, expires) == (PATH, "1100")
     SIGNER.verify(path, expires, signature, now=1099.9)
-    with pytest.raises(Expired):
+    with pytest.raises(ResourceExpired):
         SIGNER.verify(path, expires, signature, now=1100)
 
 

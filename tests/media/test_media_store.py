@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from app.errors import NotFound, PollFailed, Unavailable
-from app.media.retention import purge, task_folders
+from app.errors import NotFound, PollFailed, ServiceUnavailable
+from app.media.retention import delete_task_files, task_folders
 from app.media.store import PIECE_BYTES, MediaStore
 from tests.media.bucket import Bucket
 from tests.media.conftest import Serve
@@ -172,8 +172,8 @@ async def test_deleting_a_task_takes_all_of_it_and_no_other(either: MediaStore) 
     beside = [f"tasks/{other}/video.mp4", f"tasks/{TASK}0/video.mp4", f"inputs/{other}/0.png"]
     for key in keys + beside:
         await either.put(key, b"x")
-    await purge(either, TASK)
-    await purge(either, TASK)
+    await delete_task_files(either, TASK)
+    await delete_task_files(either, TASK)
     for key in keys:
         with pytest.raises(NotFound):
             await either.head(key)
@@ -196,7 +196,7 @@ async def test_deleting_one_file(either: MediaStore) -> None:
 async def test_remains_of_a_crash_go_with_the_task(store: MediaStore, tmp_path: Path) -> None:
     await store.put(f"tasks/{TASK}/video.mp4", b"x")
     (tmp_path / "files/tasks" / TASK / "thumbnail.webp#1").write_bytes(b"half")
-    await purge(store, TASK)
+    await delete_task_files(store, TASK)
     assert files_in(tmp_path) == []
     assert not (tmp_path / "files/tasks" / TASK).exists()
 
@@ -217,7 +217,7 @@ async def test_check_leaves_no_trace(either: MediaStore, bucket: Bucket, tmp_pat
 
 async def test_a_folder_that_went_read_only_is_said_so(store: MediaStore, tmp_path: Path) -> None:
     (tmp_path / "files" / "probe").write_bytes(b"a file where a folder should be")
-    with pytest.raises(Unavailable):
+    with pytest.raises(ServiceUnavailable):
         await store.check()
 
 
@@ -228,11 +228,11 @@ async def test_an_object_store_that_is_away(
     away = MediaStore.open("s3://bucket", folder=tmp_path, endpoint=endpoint)
     await away.put("a/b", b"x")
     bucket.broken = True
-    with pytest.raises(Unavailable):
+    with pytest.raises(ServiceUnavailable):
         await away.get("a/b")
-    with pytest.raises(Unavailable):
+    with pytest.raises(ServiceUnavailable):
         await away.put("a/c", b"x")
-    with pytest.raises(Unavailable):
+    with pytest.raises(ServiceUnavailable):
         await away.check()
 
 
@@ -242,7 +242,7 @@ async def test_an_object_store_that_falls_silent_is_given_up(
     endpoint = await serve(bucket.answer)
     store = MediaStore.open("s3://bucket", folder=tmp_path, endpoint=endpoint, stall_seconds=0.2)
     bucket.faults = ["silent"] * 10
-    with pytest.raises(Unavailable):
+    with pytest.raises(ServiceUnavailable):
         await store.put("a/b", b"x")
     bucket.leaving.set()
     assert bucket.objects == {}
@@ -271,7 +271,7 @@ async def test_an_upload_that_breaks_off_leaves_nothing_to_be_found(
             yield piece
             bucket.broken = len(bucket.uploads) > 0
 
-    with pytest.raises(Unavailable):
+    with pytest.raises(ServiceUnavailable):
         await store.put("a/b", gone_in_the_middle())
     bucket.broken = False
     with pytest.raises(NotFound):

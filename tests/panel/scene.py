@@ -14,10 +14,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.assembly import Parts
+from app.assembly import Components
 from app.db.operator_tables import rollup
 from app.db.tables import accounts, spending
-from app.usage.rollup import HOUR, bucket_of
+from app.usage.task_counts import HOUR, bucket_of
 from tests.admin.conftest import PASSWORD, Browser, browser
 from tests.serving import GatewayProcess, until
 from tests.upstream import FakeUpstream
@@ -91,7 +91,7 @@ def scene(folder: Path, *, films: int = 1) -> Iterator[Scene]:
                 yield found
 
 
-async def _history(parts: Parts) -> None:
+async def _history(parts: Components) -> None:
     """A month of work by the hour, more by day than by night."""
     chance, now = random.Random(7), int(time.time())
     rows: dict[tuple[Any, ...], dict[str, Any]] = {}
@@ -230,7 +230,7 @@ def _records(found: Scene) -> None:
     """Heartbeats that took weeks."""
     chance = random.Random(3)
 
-    async def write(parts: Parts) -> None:
+    async def write(parts: Components) -> None:
         async with parts.database.write() as connection:
             for name, share in (
                 ("gpu-farm-1", 0.98),

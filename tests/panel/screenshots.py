@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from tests.panel.conftest import ARGUMENTS, PASSWORD
 from tests.panel.scene import PROMPTS, Scene, scene
-from tests.panel.visitor import PHONE, Visitor, visiting
+from tests.panel.visitor import PHONE, Visitor, open_visitor
 from tests.serving import until
 
 FOLDER = Path(__file__).parent.parent.parent / "docs" / "screenshots"
@@ -68,11 +68,11 @@ def take(browser: Browser, found: Scene, folder: Path, look: str) -> None:
     lang, theme = LOOKS[look]
     film = next(one for one in found.owner.get("/tasks")["data"] if one["model"] == "studio")
     rests = found.account("reseller-b")["id"]
-    with visiting(browser, found.gateway.url, lang=lang, theme=theme) as visitor:
+    with open_visitor(browser, found.gateway.url, lang=lang, theme=theme) as visitor:
         visitor.sign_in("admin", PASSWORD)
         for where in (f"tasks/{film['id']}", f"accounts/{rests}", *PAGES):
             picture(visitor, where, folder, look)
-    with visiting(browser, found.gateway.url, lang=lang, theme=theme, width=PHONE) as visitor:
+    with open_visitor(browser, found.gateway.url, lang=lang, theme=theme, width=PHONE) as visitor:
         visitor.sign_in("admin", PASSWORD)
         for where in ("overview", "tasks", "accounts", "playground"):
             picture(visitor, where, folder, f"phone-{look}")

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.panel.conftest import PASSWORD
-from tests.panel.visitor import Visitor, visiting
+from tests.panel.visitor import Visitor, open_visitor
 from tests.serving import GatewayProcess, until
 from tests.webhooks.receiver import Receiver
 
@@ -31,7 +31,7 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture
 def visitor(browser: Browser, gateway: GatewayProcess) -> Iterator[Visitor]:
-    with visiting(browser, gateway.url) as found:
+    with open_visitor(browser, gateway.url) as found:
         found.sign_in("admin", PASSWORD)
         yield found
 
@@ -62,7 +62,7 @@ def test_many_accounts_at_once(visitor: Visitor) -> None:
     bar = page.get_by_role("toolbar")
     expect(bar).to_contain_text("2")
     visitor.button("Drain", within=bar).click()
-    visitor.told("Done for 2 of 2")
+    visitor.expect_toast("Done for 2 of 2")
     expect(page.locator("tr[data-id]", has_text="draining")).to_have_count(2)
     page.get_by_label("Any state").select_option("ready")
     expect(page.locator("tr[data-id]")).to_have_count(2)  # three, and the studio
@@ -98,7 +98,7 @@ def test_a_key_is_rotated_and_shown_once(visitor: Visitor, gateway: GatewayProce
         with gateway.client(key=key) as client:
             assert client.get("/v1/models").status_code == 200
     visitor.page.reload()
-    visitor.settled()
+    visitor.wait_until_loaded()
     assert new not in visitor.page.content()
 
 
@@ -110,7 +110,7 @@ def test_notices_are_set_and_tried(visitor: Visitor, receiver: Receiver) -> None
     page.locator(".panel [name=url]").fill(receiver.url)
     expect(visitor.button("Test")).to_be_disabled()  # what is tried is what is saved
     visitor.button("Save").click()
-    visitor.told(re.compile("saved", re.IGNORECASE))
+    visitor.expect_toast(re.compile("saved", re.IGNORECASE))
     visitor.button("Test").click()
     expect(page.locator("#test-steps .fine")).to_be_visible()
     until(lambda: len(receiver.seen) > 0)
@@ -138,7 +138,7 @@ def test_a_backup_is_taken_and_looked_at_before_it_is_put_back(visitor: Visitor)
     visitor.button("Check").click()
     expect(page.get_by_role("table", name="Restore").locator("tr[data-id]").first).to_be_visible()
     visitor.button("Restore").click()
-    visitor.told("Restored.")
+    visitor.expect_toast("Restored.")
 
 
 def test_the_audit_says_what_changed(visitor: Visitor) -> None:

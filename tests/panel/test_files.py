@@ -8,9 +8,9 @@ from typing import get_args
 import pytest
 
 from app import errors
-from app.catalog.explaining import Verdict
+from app.catalog.explanation import Verdict
 from app.errors import NoAvailableAccount, UpstreamError, WaitedTooLong
-from app.tasks.status import State
+from app.tasks.states import State
 from tests.panel.vendoring import PARTS, VENDOR
 from tests.serving import ROOT
 

@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Locator, expect
 
 from tests.panel.conftest import PASSWORD
 from tests.panel.scene import Scene
-from tests.panel.visitor import PHONE, Visitor, visiting
+from tests.panel.visitor import PHONE, Visitor, open_visitor
 
 pytestmark = pytest.mark.browser
 WIDTHS = (1280, PHONE)
@@ -63,7 +63,7 @@ def places(scene: Scene) -> list[str]:
 def looks_right(visitor: Visitor, *, lang: str) -> None:
     page = visitor.page
     expect(page.locator(".trouble")).to_have_count(0)
-    assert visitor.beyond() <= 0, page.url
+    assert visitor.overflow_pixels() <= 0, page.url
     shown = page.locator("main").inner_text() + " ".join(page.locator("dialog[open]").all_inner_texts())
     assert not re.search(r"\b(NaN|undefined|\[object)\b", shown), (page.url, shown)
     if lang == "zh":
@@ -73,7 +73,7 @@ def looks_right(visitor: Visitor, *, lang: str) -> None:
 
 @pytest.mark.parametrize(("lang", "theme", "width"), list(product(("en", "zh"), ("light", "dark"), WIDTHS)))
 def test_every_page(busy: Scene, browser: Browser, lang: str, theme: str, width: int) -> None:
-    with visiting(browser, busy.gateway.url, lang=lang, theme=theme, width=width) as visitor:
+    with open_visitor(browser, busy.gateway.url, lang=lang, theme=theme, width=width) as visitor:
         visitor.sign_in("admin", PASSWORD)
         for where in places(busy):
             visitor.open(where)
@@ -98,7 +98,7 @@ FORMS = (
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_every_form_fits(busy: Scene, browser: Browser, width: int) -> None:
-    with visiting(browser, busy.gateway.url, width=width) as visitor:
+    with open_visitor(browser, busy.gateway.url, width=width) as visitor:
         visitor.sign_in("admin", PASSWORD)
         for where, opener in FORMS:
             visitor.open(where)
@@ -112,7 +112,7 @@ def test_every_form_fits(busy: Scene, browser: Browser, width: int) -> None:
 
 
 def test_script_in_names_and_prompts_is_text(busy: Scene, browser: Browser) -> None:
-    with visiting(browser, busy.gateway.url) as visitor:
+    with open_visitor(browser, busy.gateway.url) as visitor:
         visitor.sign_in("admin", PASSWORD)
         page = visitor.page
         for payload in PAYLOADS:
@@ -140,7 +140,7 @@ def _planted(busy: Scene, payload: str) -> list[str]:
 
 
 def test_keys_of_the_keyboard(busy: Scene, browser: Browser) -> None:
-    with visiting(browser, busy.gateway.url) as visitor:
+    with open_visitor(browser, busy.gateway.url) as visitor:
         visitor.sign_in("admin", PASSWORD)
         visitor.open("tasks")
         keys, search = visitor.page.keyboard, visitor.page.locator("input[type=search]")
@@ -160,7 +160,7 @@ def test_keys_of_the_keyboard(busy: Scene, browser: Browser) -> None:
         keys.press("g")
         keys.press("a")
         expect(visitor.page.get_by_role("heading", name="Accounts", exact=True)).to_be_visible()
-        visitor.settled()
+        visitor.wait_until_loaded()
         row = visitor.page.locator("tr[data-id]").first
         row.focus()
         keys.press("Enter")
@@ -172,7 +172,7 @@ def test_keys_of_the_keyboard(busy: Scene, browser: Browser) -> None:
 
 def test_a_viewer_sees_all_and_changes_nothing(busy: Scene, browser: Browser) -> None:
     busy.owner.post("/admins", status=201, json={"name": "looker", "role": "viewer", "password": PASSWORD})
-    with visiting(browser, busy.gateway.url) as visitor:
+    with open_visitor(browser, busy.gateway.url) as visitor:
         visitor.sign_in("looker", PASSWORD)
         for where in places(busy):
             visitor.open(where)

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.panel.conftest import PASSWORD
-from tests.panel.visitor import PHONE, Visitor, visiting
+from tests.panel.visitor import PHONE, Visitor, open_visitor
 from tests.serving import GatewayProcess, until
 from tests.upstream import FakeUpstream
 from tests.upstream.media import tiny_png
@@ -61,13 +61,13 @@ class Walk:
         assert self.page.url.endswith("#/overview")
 
     def sees_the_studio(self) -> None:
-        self.visitor.to("accounts")
+        self.visitor.go_to("accounts")
         row = self.page.locator("tr[data-id]", has_text="studio")
         expect(row.locator(".badge")).to_have_text("Ready")
         expect(self.page.get_by_text("Only the embedded studio serves now")).to_be_visible()
         row.get_by_role("button", name="Actions: studio").click()
         self.page.get_by_role("menuitem", name="Test").click()
-        self.visitor.told("it is built in and ready")
+        self.visitor.expect_toast("it is built in and ready")
 
     def adds_an_account(self) -> None:
         self.visitor.button("Add account").first.click()
@@ -78,7 +78,7 @@ class Walk:
         form.locator("[name=secret]").fill(SECRET)
         form.locator("[name=models]").fill("sora-2")
         self.visitor.button("Add account", within=form).click()
-        self.visitor.told("own farm")
+        self.visitor.expect_toast("own farm")
         drawer = self.page.locator("dialog.drawer")
         self.visitor.button("Test", within=drawer).click()
         expect(drawer.locator("#test-result.fine")).to_be_visible()
@@ -86,7 +86,7 @@ class Walk:
         self.leaves()
 
     def routes_a_model(self) -> None:
-        self.visitor.to("models")
+        self.visitor.go_to("models")
         self.page.get_by_role("tab", name="Routes").click()
         self.visitor.button("Add route").first.click()
         form = self.visitor.dialog
@@ -103,7 +103,7 @@ class Walk:
         expect(self.page.locator("tr[data-id=sora-2]")).to_contain_text("$0.25 a second")
 
     def makes_a_key(self) -> str:
-        self.visitor.to("keys")
+        self.visitor.go_to("keys")
         self.visitor.button("Create key").first.click()
         form = self.visitor.dialog
         form.locator("[name=name]").fill("shop")
@@ -134,7 +134,7 @@ class Walk:
     def makes_a_film(self) -> str:
         """From a picture and a storyboard; looks on while it is made, and watches it."""
         self.upstream.script(job_seconds=2.5)
-        self.visitor.to("playground")
+        self.visitor.go_to("playground")
         page = self.page
         page.locator("[name=model]").select_option("sora-2")
         page.locator("[name=first_frame]").set_input_files(
@@ -160,7 +160,7 @@ class Walk:
         return task
 
     def finds_it_in_tasks(self, task: str) -> None:
-        self.visitor.to("tasks")
+        self.visitor.go_to("tasks")
         self.page.locator(f'tr[data-id="{task}"] .prompt').click()
         drawer = self.page.locator("dialog.drawer")
         timeline = drawer.locator(".timeline")
@@ -176,12 +176,12 @@ class Walk:
     def cancels_another(self) -> None:
         self.upstream.script(job_seconds=600)
         task = self.asks("A film nobody wants")
-        self.visitor.to("tasks")
+        self.visitor.go_to("tasks")
         row = self.page.locator(f'tr[data-id="{task}"]')
         row.locator(".prompt").click()
         drawer = self.page.locator("dialog.drawer")
         self.visitor.button("Cancel", within=drawer).click()
-        self.visitor.told(re.compile("ancel"))
+        self.visitor.expect_toast(re.compile("ancel"))
         expect(drawer.locator(".head .badge")).to_have_text("Cancelled")
         self.leaves()
         expect(row).to_contain_text("Cancelled")
@@ -191,17 +191,17 @@ class Walk:
         self.upstream.script()
         self.upstream.fault("create", status=429, headers={"Retry-After": "900"})
         task = self.asks("A film that has to wait")
-        self.visitor.to("accounts")
+        self.visitor.go_to("accounts")
         row = self.page.locator("tr[data-id]", has_text="own farm")
         expect(row).to_contain_text("rests")
         self.visitor.button("Clear cooldown", within=row).click()
-        self.visitor.told("own farm")
+        self.visitor.expect_toast("own farm")
         expect(self.visitor.button("Clear cooldown", within=row)).to_have_count(0)
-        self.visitor.to("tasks")
+        self.visitor.go_to("tasks")
         expect(self.page.locator(f'tr[data-id="{task}"]')).to_contain_text("Completed")
 
     def imports_twenty(self) -> None:
-        self.visitor.to("accounts")
+        self.visitor.go_to("accounts")
         good = [f"farm-{n:02},openai_compatible,{self.upstream.url}/v1,sk-farm-{n:02}" for n in range(18)]
         bad = [
             "nobody,no_such_provider,https://example.com,sk-x",
@@ -223,7 +223,7 @@ class Walk:
         expect(self.page.locator("tr[data-id]", has_text="farm-17")).to_be_visible()
 
     def reads_why(self) -> None:
-        self.visitor.to("models")
+        self.visitor.go_to("models")
         self.page.get_by_role("tab", name="Why this account?").click()
         self.page.locator("[name=model]").fill("sora-2")
         expect(self.page.locator("#verdict")).to_contain_text("own farm would be used")
@@ -236,20 +236,20 @@ class Walk:
             )
             assert answer.status_code == 200, answer.text
         until(lambda: len(self.receiver.seen) == 1)
-        self.visitor.to("webhooks")
+        self.visitor.go_to("webhooks")
         row = self.page.locator("tr[data-id]")
         expect(row).to_contain_text("Delivered")
         row.locator("strong").click()
         drawer = self.page.locator("dialog.drawer")
         self.visitor.button("Send again", within=drawer).click()
-        self.visitor.told("on its way again")
+        self.visitor.expect_toast("on its way again")
         expect(drawer.locator(".timeline li.good")).to_have_count(2)
         until(lambda: len(self.receiver.seen) == 2)
         assert self.receiver.seen[0].id == self.receiver.seen[1].id
         self.leaves()
 
     def exports(self, task: str) -> None:
-        self.visitor.to("tasks")
+        self.visitor.go_to("tasks")
         with self.page.expect_download() as started:
             self.visitor.button("Export CSV").click()
         assert started.value.suggested_filename == "tasks.csv"
@@ -266,13 +266,13 @@ class Walk:
         expect(page.locator("html")).to_have_attribute("lang", "zh-CN")
         expect(page.locator("html")).to_have_attribute("data-theme", "dark")
         page.reload()
-        self.visitor.settled()
+        self.visitor.wait_until_loaded()
         expect(page.get_by_role("heading", name="任务", exact=True)).to_be_visible()
         expect(page.locator("html")).to_have_attribute("data-theme", "dark")
 
     def asks(self, prompt: str) -> str:
         """For a film in the playground; the id of its task."""
-        self.visitor.to("playground")
+        self.visitor.go_to("playground")
         self.page.locator("[name=model]").select_option("sora-2")
         self.page.locator("[name=prompt]").fill(prompt)
         self.visitor.button("Make it").click()
@@ -288,7 +288,7 @@ class Walk:
         until(lambda: video.evaluate("(one) => one.currentTime > 0.2 && one.videoWidth > 0"))
 
     def leaves(self) -> None:
-        assert self.visitor.beyond() <= 0
+        assert self.visitor.overflow_pixels() <= 0
         self.page.keyboard.press("Escape")
         expect(self.page.locator("dialog[open]")).to_have_count(0)
 
@@ -297,7 +297,7 @@ class Walk:
 def test_somebody_new_gets_everything_done(
     browser: Browser, gateway: GatewayProcess, upstream: FakeUpstream, receiver: Receiver, width: int
 ) -> None:
-    with visiting(browser, gateway.url, width=width) as visitor:
+    with open_visitor(browser, gateway.url, width=width) as visitor:
         walk = Walk(visitor, upstream=upstream, receiver=receiver)
         walk.sets_a_password(gateway.greeting)
         walk.sees_the_studio()

@@ -26,15 +26,15 @@ class Visitor:
         self.base = base
         self.width = width
         self.faults: list[str] = []
-        page.on("console", lambda message: self._heard(message.type, message.text))
+        page.on("console", lambda message: self._on_console(message.type, message.text))
         page.on("pageerror", lambda error: self.faults.append(f"{page.url}: {error}"))
-        page.on("request", self._asked)
+        page.on("request", self._on_request)
 
-    def _heard(self, kind: str, text: str) -> None:
+    def _on_console(self, kind: str, text: str) -> None:
         if kind in ("error", "warning"):
             self.faults.append(f"{self.page.url}: {kind}: {text}")
 
-    def _asked(self, request: Request) -> None:
+    def _on_request(self, request: Request) -> None:
         if not request.url.startswith((self.base, "data:", f"blob:{self.base}")):
             self.faults.append(f"{self.page.url}: outside request: {request.url}")
 
@@ -45,17 +45,17 @@ class Visitor:
     def open(self, where: str) -> None:
         """A page by its address, until its data is there."""
         self.page.goto(f"/admin/#/{where}")
-        self.settled()
+        self.wait_until_loaded()
 
-    def to(self, page: str) -> None:
+    def go_to(self, page: str) -> None:
         """A page by the menu, as a person goes there."""
         if self.width <= PHONE:
             self.page.locator(".topbar button").click()
         self.page.locator(f'#side a[href="#/{page}"]').click()
         expect(self.page.locator(f"#main[data-page={page}] .page")).to_be_visible()
-        self.settled()
+        self.wait_until_loaded()
 
-    def settled(self) -> None:
+    def wait_until_loaded(self) -> None:
         expect(self.page.locator("#main .page").first).to_be_visible()
         expect(self.page.locator("[aria-busy=true]")).to_have_count(0)
 
@@ -67,13 +67,13 @@ class Visitor:
         """The one on top."""
         return self.page.locator("dialog[open]").last
 
-    def told(self, text: str | re.Pattern[str]) -> None:
+    def expect_toast(self, text: str | re.Pattern[str]) -> None:
         """A toast says so; it is then put away."""
         toast = self.page.locator(".toast", has_text=text).last
         expect(toast).to_be_visible()
         toast.get_by_role("button").click()
 
-    def beyond(self) -> int:
+    def overflow_pixels(self) -> int:
         """So many pixels does something stand out to the right."""
         wide: int = self.page.evaluate(
             "Math.max(...[document.documentElement, ...document.querySelectorAll('dialog[open]')]"
@@ -83,7 +83,7 @@ class Visitor:
 
 
 @contextmanager
-def visiting(
+def open_visitor(
     browser: Browser, base: str, *, width: int = 1280, lang: str = "en", theme: str = "light"
 ) -> Iterator[Visitor]:
     """Its faults are told when the visit ends."""

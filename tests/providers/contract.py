@@ -27,11 +27,11 @@ from app.errors import (
 from app.generation import GenerationRequest
 from app.providers import registry
 from app.providers.base import Account, Failed, Operation, Provider, Queued, Running, Submission, Succeeded
-from app.providers.http import Timeouts
+from app.providers.http import UpstreamTimeouts
 from tests.upstream import FakeUpstream, closed_port, silent_port
 
 SECRET = "sk-contract-0123456789"
-SHORT = Timeouts(connect=0.5, submit=0.3, poll=0.3)
+SHORT = UpstreamTimeouts(connect=0.5, submit=0.3, poll=0.3)
 HTML = "<html><body><h1>Bad gateway</h1></body></html>"
 
 
@@ -72,7 +72,7 @@ class ProviderContract:
     async def provider(
         self, upstream: FakeUpstream, transport: httpx2.AsyncBaseTransport
     ) -> AsyncIterator[Provider]:
-        provider = registry.create(self.account(upstream.url), transport)
+        provider = registry.create_provider(self.account(upstream.url), transport)
         yield provider
         await provider.close()
 
@@ -81,7 +81,7 @@ class ProviderContract:
         self, upstream: FakeUpstream, transport: httpx2.AsyncBaseTransport
     ) -> AsyncIterator[Provider]:
         """The same provider with no patience."""
-        provider = registry.create(self.account(upstream.url), transport, timeouts=SHORT)
+        provider = registry.create_provider(self.account(upstream.url), transport, timeouts=SHORT)
         yield provider
         await provider.close()
 
@@ -188,7 +188,7 @@ class ProviderContract:
     # ---- silence on submit ----
 
     async def test_connection_refused(self, transport: httpx2.AsyncBaseTransport) -> None:
-        provider = registry.create(self.account(f"http://127.0.0.1:{closed_port()}"), transport)
+        provider = registry.create_provider(self.account(f"http://127.0.0.1:{closed_port()}"), transport)
         error = await self.refused(provider, UpstreamUnreachable)
         assert error.next_step == "retry_elsewhere"
         await provider.close()
@@ -196,7 +196,7 @@ class ProviderContract:
     async def test_timeout_before_sending(self, transport: httpx2.AsyncBaseTransport) -> None:
         with silent_port() as port:
             account = self.account(f"https://127.0.0.1:{port}")
-            provider = registry.create(account, transport, timeouts=SHORT)
+            provider = registry.create_provider(account, transport, timeouts=SHORT)
             await self.refused(provider, UpstreamUnreachable)
             await provider.close()
 

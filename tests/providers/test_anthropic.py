@@ -28,7 +28,7 @@ async def provider(vendor: AnthropicServer) -> AsyncIterator[Provider]:
         id="a1", provider="anthropic", name="fake", base_url=f"{vendor.url}/v1", secret=vendor.key
     )
     async with httpx2.AsyncHTTPTransport() as transport:
-        made = registry.create(account, transport)
+        made = registry.create_provider(account, transport)
         yield made
         await made.close()
 
@@ -58,7 +58,7 @@ async def test_sdk_with_a_wrong_key(vendor: AnthropicServer) -> None:
 
 @pytest.mark.parametrize("path", ["messages", "messages/count_tokens", "chat/completions"])
 async def test_relay(vendor: AnthropicServer, provider: Provider, path: str) -> None:
-    target = provider.relay(path)
+    target = provider.relay_target(path)
     assert target is not None
     assert target.url == f"{vendor.url}/v1/{path}"
     body = {"model": "claude", "max_tokens": 64, "messages": MESSAGES}
@@ -70,7 +70,7 @@ async def test_relay(vendor: AnthropicServer, provider: Provider, path: str) -> 
 
 
 async def test_the_key_goes_as_the_path_wants_it(provider: Provider, vendor: AnthropicServer) -> None:
-    native, compatible = provider.relay("/messages"), provider.relay("chat/completions")
+    native, compatible = provider.relay_target("/messages"), provider.relay_target("chat/completions")
     assert native and native.headers == {"x-api-key": vendor.key}
     assert compatible and compatible.headers == {"Authorization": f"Bearer {vendor.key}"}
 
@@ -85,8 +85,8 @@ async def test_a_pinned_version(vendor: AnthropicServer) -> None:
             options={"version": version},
         )  # fmt: skip
         async with httpx2.AsyncHTTPTransport() as transport, httpx2.AsyncClient() as client:
-            made = registry.create(account, transport)
-            target = made.relay("messages")
+            made = registry.create_provider(account, transport)
+            target = made.relay_target("messages")
             assert target is not None
             answer = await client.post(target.url, headers=old | dict(target.headers), json=body)
             assert answer.status_code == status
@@ -95,7 +95,7 @@ async def test_a_pinned_version(vendor: AnthropicServer) -> None:
 
 @pytest.mark.parametrize("path", ["embeddings", "responses", "images/generations", "messages/batches", ""])
 async def test_paths_that_anthropic_has_not(provider: Provider, path: str) -> None:
-    assert provider.relay(path) is None
+    assert provider.relay_target(path) is None
 
 
 async def test_it_makes_text_only(provider: Provider) -> None:
@@ -109,6 +109,6 @@ async def test_it_makes_text_only(provider: Provider) -> None:
 
 def test_address() -> None:
     account = Account(id="a", provider="anthropic", name="a")
-    assert Anthropic.address(account) == "https://api.anthropic.com"
-    assert Anthropic.credentials(account) == {}
+    assert Anthropic.base_url_for(account) == "https://api.anthropic.com"
+    assert Anthropic.auth_headers(account) == {}
     assert Anthropic.verified == f"verified against anthropic {anthropic.__version__}"

@@ -496,7 +496,7 @@ async def test_picture_refused_in_a_200(vendor: ArkServer, ark: Provider) -> Non
     ],
 )
 def test_address(given: str, address: str) -> None:
-    assert Ark.address(Account(id="a", provider="ark", name="n", base_url=given)) == address
+    assert Ark.base_url_for(Account(id="a", provider="ark", name="n", base_url=given)) == address
 
 
 async def test_capabilities(ark: Provider) -> None:
@@ -520,7 +520,7 @@ async def test_options_that_cannot_be_read(vendor: ArkServer) -> None:
 
 
 async def test_text_relay(vendor: ArkServer, ark: Provider) -> None:
-    target = ark.relay("chat/completions")
+    target = ark.relay_target("chat/completions")
     assert target is not None
     assert target.url == f"{vendor.url}/api/v3/chat/completions"
     assert target.headers == {"Authorization": f"Bearer {SECRET}"}

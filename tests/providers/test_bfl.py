@@ -20,8 +20,8 @@ from app.errors import (
 )
 from app.generation import GenerationRequest, MediaInput, Role, Shot
 from app.providers.base import Failed, Operation, Provider, Running, Submission, Succeeded
-from app.providers.bfl.provider import place_of
-from app.providers.checking import Balance
+from app.providers.bfl.provider import poll_location
+from app.providers.checking import AccountBalance
 from tests.providers.contract import SECRET
 from tests.providers.vendor_contract import VendorContract, speaker
 from tests.upstream import FakeUpstream
@@ -330,7 +330,7 @@ async def test_a_gateway_is_asked_itself(vendor: BFLServer, flux: Provider, clus
     ],
 )
 def test_own_hosts(polling_url: str, host: str | None) -> None:
-    place = place_of(polling_url, own="https://api.bfl.ai", others=())
+    place = poll_location(polling_url, own="https://api.bfl.ai", others=())
     assert (place.get("host"), place["path"], place["task"]) == (host, "/v1/get_result", "t-1")
 
 
@@ -345,11 +345,11 @@ def test_own_hosts(polling_url: str, host: str | None) -> None:
 )
 def test_hosts_of_others(polling_url: str) -> None:
     with pytest.raises(OutcomeUnknown):
-        place_of(polling_url, own="https://api.bfl.ai", others=())
+        poll_location(polling_url, own="https://api.bfl.ai", others=())
 
 
 def test_a_path_that_leads_elsewhere() -> None:
-    place = place_of("https://api.bfl.ai/v1/../secrets?id=t-1", own="https://api.bfl.ai", others=())
+    place = poll_location("https://api.bfl.ai/v1/../secrets?id=t-1", own="https://api.bfl.ai", others=())
     assert place == {"path": "/v1/get_result", "task": "t-1"}
 
 
@@ -364,7 +364,7 @@ async def test_origins_that_are_none(vendor: BFLServer, origins: Any) -> None:
 
 
 async def test_balance(vendor: BFLServer, flux: Provider) -> None:
-    assert await flux.balance() == Balance(987.5, "credits")
+    assert await flux.balance() == AccountBalance(987.5, "credits")
     assert (vendor.seen[-1].method, vendor.seen[-1].path) == ("GET", "/v1/credits")
     assert vendor.seen[-1].headers["x-key"] == SECRET
 

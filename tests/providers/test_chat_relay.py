@@ -32,7 +32,7 @@ from app.providers.base import (
     Succeeded,
 )
 from app.providers.chat_relay.provider import HELD
-from app.providers.http import Timeouts
+from app.providers.http import UpstreamTimeouts
 from tests.providers.contract import SECRET
 from tests.providers.vendor_contract import VendorContract, speaker
 from tests.upstream import FakeUpstream
@@ -389,7 +389,7 @@ async def test_slow_to_speak(vendor: ChatServer) -> None:
     vendor.lines = [WAIT, VIDEO]
     account = Account(id="a2", provider="chat_relay", name="slow", base_url=vendor.url, secret=SECRET)
     async with httpx2.AsyncHTTPTransport() as transport:
-        relay = registry.create(account, transport, timeouts=Timeouts(submit=0.05))
+        relay = registry.create_provider(account, transport, timeouts=UpstreamTimeouts(submit=0.05))
         operation = await relay.start(wish(), SUBMISSION)
         assert operation.id == "filmgate-0123"
         assert await relay.poll(operation) == Running()

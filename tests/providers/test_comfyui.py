@@ -331,6 +331,6 @@ async def test_workflows_that_cannot_work(vendor: ComfyServer, workflows: dict[s
 
 
 def test_address() -> None:
-    assert ComfyUI.address(Account(id="a", provider="comfyui", name="c")) == "http://127.0.0.1:8188"
+    assert ComfyUI.base_url_for(Account(id="a", provider="comfyui", name="c")) == "http://127.0.0.1:8188"
     account = Account(id="a", provider="comfyui", name="c", base_url="https://comfy.test/api/")
-    assert ComfyUI.address(account) == "https://comfy.test"
+    assert ComfyUI.base_url_for(account) == "https://comfy.test"

@@ -533,7 +533,7 @@ async def test_picture_that_failed_alone(vendor: DashScopeServer, wan: Provider)
     ],
 )
 def test_address(given: str, address: str) -> None:
-    assert DashScope.address(Account(id="a", provider="dashscope", name="n", base_url=given)) == address
+    assert DashScope.base_url_for(Account(id="a", provider="dashscope", name="n", base_url=given)) == address
 
 
 async def test_workspace(vendor: DashScopeServer) -> None:
@@ -558,7 +558,7 @@ async def test_capabilities(wan: Provider) -> None:
 
 
 async def test_text_relay(vendor: DashScopeServer, wan: Provider) -> None:
-    target = wan.relay("chat/completions")
+    target = wan.relay_target("chat/completions")
     assert target is not None
     assert target.url == f"{vendor.url}/compatible-mode/v1/chat/completions"
     assert target.headers == {"Authorization": f"Bearer {SECRET}"}

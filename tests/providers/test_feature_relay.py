@@ -261,9 +261,9 @@ async def test_recover(vendor: FeatureServer, relay: Provider) -> None:
 
 def test_address() -> None:
     account = Account(id="a", provider="feature_relay", name="g", base_url="https://gate.test/v1/")
-    assert FeatureRelay.address(account) == "https://gate.test"
+    assert FeatureRelay.base_url_for(account) == "https://gate.test"
     with pytest.raises(InvalidRequest):
-        FeatureRelay.address(Account(id="a", provider="feature_relay", name="g"))
+        FeatureRelay.base_url_for(Account(id="a", provider="feature_relay", name="g"))
 
 
 async def test_options_that_cannot_be_read(vendor: FeatureServer) -> None:

@@ -375,7 +375,7 @@ async def test_cancel(vendor: GeminiServer, gemini: Provider) -> None:
 
 
 async def test_relay(vendor: GeminiServer, gemini: Provider) -> None:
-    target = gemini.relay("chat/completions")
+    target = gemini.relay_target("chat/completions")
     assert target is not None
     assert target.url == f"{vendor.url}/v1beta/openai/chat/completions"
     async with httpx2.AsyncClient(trust_env=False) as client:
@@ -394,12 +394,12 @@ async def test_relay(vendor: GeminiServer, gemini: Provider) -> None:
     ],
 )
 def test_address(given: str, address: str) -> None:
-    assert Gemini.address(Account(id="a", provider="gemini", name="n", base_url=given)) == address
+    assert Gemini.base_url_for(Account(id="a", provider="gemini", name="n", base_url=given)) == address
 
 
 def test_version_that_cannot_work() -> None:
     with pytest.raises(InvalidRequest) as caught:
-        Gemini.address(Account(id="a", provider="gemini", name="n", options={"version": "../v1"}))
+        Gemini.base_url_for(Account(id="a", provider="gemini", name="n", options={"version": "../v1"}))
     assert caught.value.param == "options.version"
 
 

@@ -29,8 +29,8 @@ from app.errors import (
     UpstreamRejected,
     UpstreamUnreachable,
 )
-from app.providers.http import FormFile, Timeouts, UpstreamClient
-from app.providers.http_errors import clean, complaint_in, look_refused, retry_after_of, submit_refused
+from app.providers.http import FormFile, UpstreamClient, UpstreamTimeouts
+from app.providers.http_errors import clean_text, poll_refused, read_error, retry_after_of, submit_refused
 from tests.upstream import FakeUpstream
 
 SECRET = "sk-http-0123456789abcdef"
@@ -209,7 +209,7 @@ async def test_an_error_status_with_an_answer_in_it(client: UpstreamClient, upst
             else:
                 with pytest.raises(UpstreamBusy):
                     await call
-    assert client.cleaned(f"no, {SECRET}") == "no, [secret]"
+    assert client.clean_text(f"no, {SECRET}") == "no, [secret]"
 
 
 async def test_empty_2xx_reads_as_nothing(client: UpstreamClient, upstream: FakeUpstream) -> None:
@@ -233,7 +233,7 @@ async def test_deep_json_is_only_unreadable(client: UpstreamClient, upstream: Fa
 async def test_download_says_type_and_length(client: UpstreamClient, upstream: FakeUpstream) -> None:
     upstream.script(video_bytes=1000)
     created = await client.post_json("/videos", BODY, answer=Read)
-    async with client.stream(f"/videos/{created.body.id}/content") as download:
+    async with client.open_download(f"/videos/{created.body.id}/content") as download:
         assert (download.content_type, download.length) == ("video/mp4", 1000)
         assert sum([len(chunk) async for chunk in download.chunks]) == 1000
     assert upstream.counters().last["content"].headers["accept-encoding"] == "identity"
@@ -246,7 +246,7 @@ async def test_download_left_early_frees_its_connection(upstream: FakeUpstream) 
         client = UpstreamClient(transport, base_url=f"{upstream.url}/v1", headers={})
         created = await client.post_json("/videos", BODY, answer=Read)
         for _ in range(3):
-            async with client.stream(f"/videos/{created.body.id}/content") as download:
+            async with client.open_download(f"/videos/{created.body.id}/content") as download:
                 assert await anext(download.chunks)
         await client.aclose()
 
@@ -257,7 +257,7 @@ async def test_a_full_pool_was_never_sent(upstream: FakeUpstream) -> None:
     async with httpx2.AsyncHTTPTransport(limits=limits) as transport:
         patient = UpstreamClient(transport, base_url=f"{upstream.url}/v1", headers={})
         hasty = UpstreamClient(
-            transport, base_url=f"{upstream.url}/v1", headers={}, timeouts=Timeouts(connect=0.2)
+            transport, base_url=f"{upstream.url}/v1", headers={}, timeouts=UpstreamTimeouts(connect=0.2)
         )
         first = asyncio.create_task(patient.post_json("/videos", BODY, answer=Read))
         await upstream.until(lambda counters: counters.requests == {"create": 1})
@@ -290,7 +290,7 @@ async def test_the_guard_reads_like_unreachable() -> None:
     with pytest.raises(PollFailed):
         await client.get("/v1/videos/x", answer=Read)
     with pytest.raises(PollFailed):
-        async with client.stream("/v1/videos/x/content"):
+        async with client.open_download("/v1/videos/x/content"):
             pass
     await client.aclose()
 
@@ -354,28 +354,26 @@ async def test_put(client: UpstreamClient, upstream: FakeUpstream) -> None:
     ],
 )
 def test_submit_refused(status: int, body: Any, expected: type[UpstreamError]) -> None:
-    assert type(submit_refused(status, {}, complaint_in(body))) is expected
+    assert type(submit_refused(status, {}, read_error(body))) is expected
 
 
 @given(status=st.integers(300, 999))
 def test_every_status_means_something(status: int) -> None:
-    complaint = complaint_in({"error": "no"})
+    complaint = read_error({"error": "no"})
     assert submit_refused(status, {}, complaint).next_step in {"fail", "retry_elsewhere", "investigate"}
-    assert look_refused(status, {}, complaint).next_step in {"retry_later", "retry_elsewhere"}
+    assert poll_refused(status, {}, complaint).next_step in {"retry_later", "retry_elsewhere"}
 
 
 def test_where_a_complaint_is_found() -> None:
-    fastapi = complaint_in(
-        {"detail": [{"loc": ["body", "size"], "msg": "not a size", "type": "value_error"}]}
-    )
+    fastapi = read_error({"detail": [{"loc": ["body", "size"], "msg": "not a size", "type": "value_error"}]})
     assert fastapi is not None
     assert (fastapi.message, fastapi.param) == ("not a size", "size")
-    numbered = complaint_in({"error": {"code": 1303, "message": "too many"}})
+    numbered = read_error({"error": {"code": 1303, "message": "too many"}})
     assert numbered is not None
     assert numbered.code == "1303"
-    assert complaint_in({"error": {}}) is None
-    assert complaint_in({"error": None, "id": "x"}) is None
-    assert complaint_in({"error": ["odd"]}) is None
+    assert read_error({"error": {}}) is None
+    assert read_error({"error": None, "id": "x"}) is None
+    assert read_error({"error": ["odd"]}) is None
 
 
 json_values = st.recursive(
@@ -392,15 +390,15 @@ json_values = st.recursive(
 
 @given(json_values)
 def test_no_complaint_is_too_odd(body: Any) -> None:
-    complaint = complaint_in(body)
+    complaint = read_error(body)
     assert complaint is None or isinstance(complaint.message, str)
 
 
 def test_an_error_text_is_short_and_keeps_our_secret() -> None:
-    text = clean(f"{'x' * 495}{SECRET} \x1b[31m\nend", [SECRET])
+    text = clean_text(f"{'x' * 495}{SECRET} \x1b[31m\nend", [SECRET])
     assert len(text) == 500
     assert SECRET[:5] not in text
-    assert clean(f"a\x00b\nc {SECRET}", [SECRET]) == "a b c [secret]"
+    assert clean_text(f"a\x00b\nc {SECRET}", [SECRET]) == "a b c [secret]"
 
 
 async def test_the_secret_is_taken_out_of_what_is_echoed(
@@ -447,7 +445,7 @@ def test_retry_after_as_a_date() -> None:
 
 async def test_sibling_gets_none_of_our_headers(client: UpstreamClient) -> None:
     with FakeUpstream() as elsewhere:
-        sibling = client.sibling(elsewhere.url)
+        sibling = client.client_for(elsewhere.url)
         await sibling.post_json("/v1/videos", BODY, answer=Read)
         seen = elsewhere.counters().last["create"]
         assert "authorization" not in seen.headers
@@ -498,7 +496,7 @@ async def test_open_stream(client: UpstreamClient, upstream: FakeUpstream) -> No
 async def test_stream_that_does_not_begin(
     upstream: FakeUpstream, transport: httpx2.AsyncBaseTransport, fault: dict[str, Any], expected: type
 ) -> None:
-    timeouts = Timeouts(connect=0.1, submit=0.1)
+    timeouts = UpstreamTimeouts(connect=0.1, submit=0.1)
     client = UpstreamClient(transport, base_url=upstream.url, headers={}, timeouts=timeouts)
     upstream.fault("chat", **fault)
     with pytest.raises(expected):

@@ -28,7 +28,7 @@ from app.errors import (
 from app.generation import GenerationRequest, MediaInput, Role
 from app.providers.base import Account, Failed, Operation, Provider, Queued, Running, Submission, Succeeded
 from app.providers.jimeng.provider import Jimeng
-from app.providers.jimeng.signature import signature
+from app.providers.jimeng.signature import signed_headers
 from tests.providers.contract import SECRET
 from tests.providers.vendor_contract import VendorContract, speaker
 from tests.upstream.media import tiny_png
@@ -128,7 +128,7 @@ def test_signature_is_the_one_of_the_scheme() -> None:
         json={"req_key": "k"},
     )  # fmt: skip
     now = datetime(2026, 11, 21, 6, 30, 0, tzinfo=UTC)
-    signed = signature(request, ("AK", "SK"), service="cv", region="cn-north-1", now=now)
+    signed = signed_headers(request, ("AK", "SK"), service="cv", region="cn-north-1", now=now)
     assert signed["X-Date"] == "20261121T063000Z"
     assert signed["Authorization"].startswith(
         "HMAC-SHA256 Credential=AK/20261121/cn-north-1/cv/request, "
@@ -322,8 +322,8 @@ async def test_nobody_can_be_asked(vendor: JimengServer, jimeng: Provider) -> No
 
 def test_own_host() -> None:
     account = Account(id="a", provider="jimeng", name="j", secret=PAIR)
-    assert Jimeng.address(account) == "https://visual.volcengineapi.com"
-    assert Jimeng.credentials(account) == {}
+    assert Jimeng.base_url_for(account) == "https://visual.volcengineapi.com"
+    assert Jimeng.auth_headers(account) == {}
 
 
 @pytest.mark.parametrize("secret", ["", "AK", "AK|", "|SK"])

@@ -22,7 +22,7 @@ from app.errors import (
 )
 from app.generation import GenerationRequest, MediaInput, Role, Shot
 from app.providers.base import Account, Failed, Operation, Provider, Running, Submission, Succeeded
-from app.providers.checking import Balance
+from app.providers.checking import AccountBalance
 from app.providers.kling.provider import Kling
 from tests.providers.contract import SECRET
 from tests.providers.vendor_contract import VendorContract, speaker
@@ -258,7 +258,7 @@ async def test_signed_token(vendor: KlingServer) -> None:
     async with speaker("kling", vendor, secret=f"{access}|{secret}") as provider:
         operation = await provider.start(wish(), SUBMISSION)
         assert isinstance(await provider.poll(operation), Succeeded)
-        assert await provider.balance() == Balance(158.5, "units")
+        assert await provider.balance() == AccountBalance(158.5, "units")
         assert secret not in str(vendor.seen)
         vendor.refuse = (401, {"code": 1002, "message": vendor.seen[-1].headers["authorization"]}, {})
         with pytest.raises(UpstreamAuthFailed) as caught:
@@ -348,13 +348,13 @@ async def test_recover_without_an_answer(vendor: KlingServer, kling: Provider) -
 
 async def test_balance(vendor: KlingServer, kling: Provider) -> None:
     """Only packs in effect count; an account without any may pay afterwards, so nothing is told of it."""
-    assert await kling.balance() == Balance(158.5, "units")
+    assert await kling.balance() == AccountBalance(158.5, "units")
     for data in ({"code": 0}, {"code": 0, "resource_pack_subscribe_infos": []}):
         vendor.refuse_look = (200, {"code": 0, "data": data}, {})
         assert await kling.balance() is None
     used_up = [{"status": "runOut", "remaining_quantity": 0}]
     vendor.refuse_look = (200, {"code": 0, "data": {"resource_pack_subscribe_infos": used_up}}, {})
-    assert await kling.balance() == Balance(0, "units")
+    assert await kling.balance() == AccountBalance(0, "units")
 
 
 async def test_balance_refused(vendor: KlingServer, kling: Provider) -> None:
@@ -376,11 +376,11 @@ async def test_balance_refused(vendor: KlingServer, kling: Provider) -> None:
 
 def test_own_host() -> None:
     account = Account(id="a", provider="kling", name="k", secret=SECRET)
-    assert Kling.address(account) == "https://api-singapore.klingai.com"
+    assert Kling.base_url_for(account) == "https://api-singapore.klingai.com"
     other = Account(id="a", provider="kling", name="k", base_url=" https://api-beijing.klingai.com/v1/ ")
-    assert Kling.address(other) == "https://api-beijing.klingai.com"
+    assert Kling.base_url_for(other) == "https://api-beijing.klingai.com"
     with pytest.raises(InvalidRequest):
-        Kling.address(Account(id="a", provider="kling", name="k", base_url="api.klingai.com"))
+        Kling.base_url_for(Account(id="a", provider="kling", name="k", base_url="api.klingai.com"))
 
 
 async def test_capabilities(kling: Provider) -> None:

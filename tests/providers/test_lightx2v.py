@@ -180,4 +180,4 @@ async def test_missing_only_after_a_while(vendor: LightServer, light: Provider) 
 
 
 def test_address() -> None:
-    assert LightX2V.address(Account(id="a", provider="lightx2v", name="l")) == "http://127.0.0.1:8000"
+    assert LightX2V.base_url_for(Account(id="a", provider="lightx2v", name="l")) == "http://127.0.0.1:8000"

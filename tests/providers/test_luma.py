@@ -20,7 +20,7 @@ from app.errors import (
 )
 from app.generation import GenerationRequest, MediaInput, Role
 from app.providers.base import Account, Failed, Operation, Provider, Queued, Running, Submission, Succeeded
-from app.providers.checking import Balance
+from app.providers.checking import AccountBalance
 from app.providers.luma.provider import Luma
 from tests.providers.contract import SECRET
 from tests.providers.vendor_contract import VendorContract, speaker
@@ -136,7 +136,11 @@ async def test_balance_as_the_legacy_sdk_reads_it(vendor: LumaServer, legacy: Pr
     async with lumaai.AsyncLumaAI(auth_token=SECRET, base_url=base_url) as client:
         told = await client.credits.get()
     theirs = vendor.seen[-1]
-    assert await legacy.balance() == Balance(1234.5, "USD cents") == Balance(told.credit_balance, "USD cents")
+    assert (
+        await legacy.balance()
+        == AccountBalance(1234.5, "USD cents")
+        == AccountBalance(told.credit_balance, "USD cents")
+    )
     ours = vendor.seen[-1]
     assert (ours.method, ours.path) == (theirs.method, theirs.path) == ("GET", "/dream-machine/v1/credits")
 
@@ -361,7 +365,7 @@ async def test_agents_tell_no_balance(vendor: LumaServer, agents: Provider) -> N
 
 def test_addresses() -> None:
     def at(**options: Any) -> str:
-        return Luma.address(Account(id="a", provider="luma", name="n", options=options))
+        return Luma.base_url_for(Account(id="a", provider="luma", name="n", options=options))
 
     assert at() == "https://api.lumalabs.ai/dream-machine/v1"
     assert at(api="agents") == "https://agents.lumalabs.ai/v1"

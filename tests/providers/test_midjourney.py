@@ -192,7 +192,7 @@ async def test_recover(vendor: MidjourneyServer, proxy: Provider) -> None:
 
 def test_address() -> None:
     account = Account(id="a", provider="midjourney", name="m", base_url="https://proxy.test/mj-fast/mj")
-    assert Midjourney.address(account) == "https://proxy.test/mj-fast"
+    assert Midjourney.base_url_for(account) == "https://proxy.test/mj-fast"
     with pytest.raises(InvalidRequest):
-        Midjourney.address(Account(id="a", provider="midjourney", name="m"))
-    assert Midjourney.credentials(account) == {}
+        Midjourney.base_url_for(Account(id="a", provider="midjourney", name="m"))
+    assert Midjourney.auth_headers(account) == {}

@@ -380,9 +380,9 @@ async def test_v2_success_without_a_video(vendor: MiniMaxServer, minimax: Provid
 
 
 def test_own_host() -> None:
-    assert MiniMax.address(Account(id="a", provider="minimax", name="m")) == "https://api.minimax.io"
+    assert MiniMax.base_url_for(Account(id="a", provider="minimax", name="m")) == "https://api.minimax.io"
     given = Account(id="a", provider="minimax", name="m", base_url="https://api.minimaxi.com/v1")
-    assert MiniMax.address(given) == "https://api.minimaxi.com"
+    assert MiniMax.base_url_for(given) == "https://api.minimaxi.com"
 
 
 async def test_capabilities(minimax: Provider) -> None:

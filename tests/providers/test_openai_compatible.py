@@ -50,7 +50,7 @@ class TestOpenAICompatible(ProviderContract):
     def with_options(
         self, upstream: FakeUpstream, transport: httpx2.AsyncBaseTransport, **options: Any
     ) -> Provider:
-        return registry.create(self.account(upstream.url, **options), transport)
+        return registry.create_provider(self.account(upstream.url, **options), transport)
 
     # ---- submit ----
 
@@ -410,7 +410,7 @@ class TestOpenAICompatible(ProviderContract):
         assert caught.value.param == "options.capabilities.seconds"
 
     async def test_relay(self, upstream: FakeUpstream, provider: Provider) -> None:
-        target = provider.relay("chat/completions")
+        target = provider.relay_target("chat/completions")
         assert target is not None
         assert target.url == f"{upstream.url}/v1/chat/completions"
         assert target.headers == {"Authorization": f"Bearer {SECRET}"}
@@ -437,24 +437,24 @@ class TestOpenAICompatible(ProviderContract):
 )
 def test_address(given: str, address: str) -> None:
     account = Account(id="a", provider="openai_compatible", name="n", base_url=given)
-    assert OpenAICompatible.address(account) == address
+    assert OpenAICompatible.base_url_for(account) == address
 
 
 @pytest.mark.parametrize("given", ["", "host/v1", "ftp://host/v1", "https://"])
 def test_address_that_cannot_work(given: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        OpenAICompatible.address(Account(id="a", provider="openai_compatible", name="n", base_url=given))
+        OpenAICompatible.base_url_for(Account(id="a", provider="openai_compatible", name="n", base_url=given))
     assert caught.value.param == "base_url"
 
 
 def test_no_secret_no_header() -> None:
-    assert OpenAICompatible.credentials(Account(id="a", provider="openai_compatible", name="n")) == {}
+    assert OpenAICompatible.auth_headers(Account(id="a", provider="openai_compatible", name="n")) == {}
 
 
 async def test_unknown_provider() -> None:
     async with httpx2.AsyncHTTPTransport() as transport:
         with pytest.raises(InvalidRequest) as caught:
-            registry.create(Account(id="a", provider="nobody", name="n"), transport)
+            registry.create_provider(Account(id="a", provider="nobody", name="n"), transport)
     assert caught.value.param == "provider"
 
 

@@ -21,7 +21,7 @@ from app.errors import (
 )
 from app.generation import GenerationRequest, MediaInput, Role, Shot
 from app.providers.base import Failed, Provider, Submission, Succeeded
-from app.providers.checking import Balance
+from app.providers.checking import AccountBalance
 from tests.providers.contract import SECRET
 from tests.providers.vendor_contract import VendorContract, speaker
 from tests.upstream.media import tiny_mp4, tiny_png
@@ -243,7 +243,7 @@ async def test_ended(vendor: OpenRouterServer, router: Provider, word: str) -> N
 
 
 async def test_relay(vendor: OpenRouterServer, router: Provider) -> None:
-    target = router.relay("chat/completions")
+    target = router.relay_target("chat/completions")
     assert target is not None
     assert target.url == f"{vendor.url}/api/v1/chat/completions"
     assert dict(target.headers) == {"Authorization": f"Bearer {SECRET}"}
@@ -260,7 +260,7 @@ async def test_balance(vendor: OpenRouterServer, router: Provider) -> None:
     with OpenRouter(api_key=SECRET, server_url=f"{vendor.url}/api/v1") as client:
         told = client.credits.get_credits().data
     theirs = vendor.seen[-1]
-    assert await router.balance() == Balance(74.75, "USD")
+    assert await router.balance() == AccountBalance(74.75, "USD")
     assert told.total_credits - told.total_usage == 74.75
     ours = vendor.seen[-1]
     assert (ours.method, ours.path) == (theirs.method, theirs.path) == ("GET", "/api/v1/credits")

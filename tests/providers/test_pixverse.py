@@ -21,7 +21,7 @@ from app.errors import (
 )
 from app.generation import GenerationRequest, MediaInput, Role, Shot
 from app.providers.base import Account, Failed, Operation, Provider, Running, Submission, Succeeded
-from app.providers.checking import Balance
+from app.providers.checking import AccountBalance
 from app.providers.pixverse.provider import PixVerse
 from tests.providers.contract import SECRET
 from tests.providers.vendor_contract import VendorContract, speaker
@@ -247,7 +247,7 @@ async def test_a_lost_submission_stays_unknown(vendor: PixVerseServer, pixverse:
 
 
 async def test_balance(vendor: PixVerseServer, pixverse: Provider) -> None:
-    assert await pixverse.balance() == Balance(1234, "credits")
+    assert await pixverse.balance() == AccountBalance(1234, "credits")
     assert vendor.seen[-1].path == "/openapi/v2/account/balance"
 
 
@@ -264,9 +264,11 @@ async def test_balance_refused(vendor: PixVerseServer, pixverse: Provider) -> No
 
 
 def test_own_host() -> None:
-    assert PixVerse.address(Account(id="a", provider="pixverse", name="p")) == "https://app-api.pixverse.ai"
+    assert (
+        PixVerse.base_url_for(Account(id="a", provider="pixverse", name="p")) == "https://app-api.pixverse.ai"
+    )
     given = Account(id="a", provider="pixverse", name="p", base_url="https://app-api.pixverseai.cn/")
-    assert PixVerse.address(given) == "https://app-api.pixverseai.cn"
+    assert PixVerse.base_url_for(given) == "https://app-api.pixverseai.cn"
 
 
 async def test_capabilities(pixverse: Provider) -> None:

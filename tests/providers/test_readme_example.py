@@ -67,7 +67,9 @@ async def speaker(module: ModuleType, vendor: AcmeServer, *, secret: str) -> Asy
     kind: type[Provider] = module.Acme
     account = Account(id="a", provider="acme", name="acme", base_url=vendor.url, secret=secret)
     async with httpx2.AsyncHTTPTransport() as transport:
-        http = UpstreamClient(transport, base_url=kind.address(account), headers=kind.credentials(account))
+        http = UpstreamClient(
+            transport, base_url=kind.base_url_for(account), headers=kind.auth_headers(account)
+        )
         provider = kind(account, http)
         yield provider
         await provider.close()

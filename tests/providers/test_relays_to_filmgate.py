@@ -33,7 +33,7 @@ async def speaker(relay: str, other: GatewayProcess, *, key: str = KEY) -> Async
         options["told_by"] = "fields"
     account = Account(id=relay, provider=relay, name=relay, base_url=other.url, secret=key, options=options)
     async with httpx2.AsyncHTTPTransport() as transport:
-        made = registry.create(account, transport)
+        made = registry.create_provider(account, transport)
         yield made
         await made.close()
 

@@ -18,7 +18,7 @@ from app.errors import (
 )
 from app.generation import GenerationRequest, MediaInput, Role, Shot
 from app.providers.base import Failed, Provider, Queued, Running, Submission, Succeeded
-from app.providers.checking import Balance
+from app.providers.checking import AccountBalance
 from app.providers.runway.provider import Runway
 from tests.providers.contract import SECRET
 from tests.providers.vendor_contract import VendorContract, speaker
@@ -109,7 +109,11 @@ async def test_balance_as_the_sdk_reads_it(vendor: RunwayServer, runway: Provide
     async with runwayml.AsyncRunwayML(api_key=SECRET, base_url=vendor.url) as client:
         told = await client.organization.retrieve()
     theirs = vendor.seen[-1]
-    assert await runway.balance() == Balance(1250, "credits") == Balance(told.credit_balance, "credits")
+    assert (
+        await runway.balance()
+        == AccountBalance(1250, "credits")
+        == AccountBalance(told.credit_balance, "credits")
+    )
     ours = vendor.seen[-1]
     assert (ours.method, ours.path) == (theirs.method, theirs.path) == ("GET", "/v1/organization")
 

@@ -10,7 +10,7 @@ from app.providers.ark import requests as ark
 from app.providers.bfl import requests as bfl
 from app.providers.dashscope import requests as dashscope
 from app.providers.fal.models import FAMILIES
-from app.providers.hosted_models import input_of
+from app.providers.hosted_models import model_input
 from app.providers.jimeng import requests as jimeng
 from app.providers.kling import requests as kling
 from app.providers.ltx import requests as ltx
@@ -30,27 +30,31 @@ def silent(model: str, **more: Any) -> GenerationRequest:
 
 def hosted(name: str) -> dict[str, Any]:
     family = next(family for family in FAMILIES if name.startswith(family.start))
-    return input_of(silent(name), family)
+    return model_input(silent(name), family)
 
 
 TOLD: dict[str, tuple[dict[str, Any], str, Any]] = {
-    "ark": (ark.fields(silent("doubao-seedance-2-0"), mark=None), "generate_audio", False),
-    "bfl": (bfl.body_of(silent("flux-3-video"))[1], "generate_audio", False),
-    "dashscope": (dashscope.fields(silent("wan2.6-t2v"))["parameters"], "audio", False),
+    "ark": (ark.video_body(silent("doubao-seedance-2-0"), mark=None), "generate_audio", False),
+    "bfl": (bfl.path_and_body(silent("flux-3-video"))[1], "generate_audio", False),
+    "dashscope": (dashscope.video_body(silent("wan2.6-t2v"))["parameters"], "audio", False),
     "fal": (hosted("fal-ai/veo3.1"), "generate_audio", False),
-    "kling": (kling.fields(silent("kling-v3"), external_id="x"), "sound", "off"),
-    "ltx": (ltx.body_of(silent("ltx-2-pro", seconds=6))[1], "generate_audio", False),
+    "kling": (kling.request_body(silent("kling-v3"), external_id="x"), "sound", "off"),
+    "ltx": (ltx.path_and_body(silent("ltx-2-pro", seconds=6))[1], "generate_audio", False),
     "openai_compatible": (
-        openai_compatible.fields(silent("m"), with_model=True),
+        openai_compatible.submit_fields(silent("m"), with_model=True),
         "generate_audio",
         False,
     ),
-    "openrouter": (openrouter.fields_of(silent("google/veo-3.1"), None), "generate_audio", False),
-    "runway": (runway.body_of(silent("veo3.1")), "audio", False),
-    "unified_relay": (unified.fields(silent("sora-2"), references=1), "generate_audio", False),
-    "vertex_veo": (veo.body_of(silent("veo-3.1"), storage_uri=None)["parameters"], "generateAudio", False),
-    "vidu": (vidu.fields(silent("viduq3-pro"), payload="p"), "audio", False),
-    "xai": (xai.video(silent("grok-imagine-video"))[1], "generate_audio", False),
+    "openrouter": (openrouter.request_body(silent("google/veo-3.1"), None), "generate_audio", False),
+    "runway": (runway.request_body(silent("veo3.1")), "audio", False),
+    "unified_relay": (unified.request_body(silent("sora-2"), references=1), "generate_audio", False),
+    "vertex_veo": (
+        veo.request_body(silent("veo-3.1"), storage_uri=None)["parameters"],
+        "generateAudio",
+        False,
+    ),
+    "vidu": (vidu.request_body(silent("viduq3-pro"), payload="p"), "audio", False),
+    "xai": (xai.video_path_and_body(silent("grok-imagine-video"))[1], "generate_audio", False),
 }
 
 
@@ -62,7 +66,10 @@ def test_silence_is_told(vendor: str) -> None:
 
 @pytest.mark.parametrize(
     "fields",
-    [lambda: jimeng.fields(silent("jimeng_t2v_v30")), lambda: v2.fields(silent("MiniMax-Hailuo-2.3"))],
+    [
+        lambda: jimeng.request_body(silent("jimeng_t2v_v30")),
+        lambda: v2.request_body(silent("MiniMax-Hailuo-2.3")),
+    ],
 )
 def test_a_vendor_without_the_word_refuses(fields: Any) -> None:
     with pytest.raises(UpstreamRejected) as refused:

@@ -177,6 +177,6 @@ async def test_recover_is_impossible(vendor: SunoServer, suno: Provider) -> None
 
 def test_address() -> None:
     account = Account(id="a", provider="suno", name="s", base_url="https://proxy.test/suno")
-    assert Suno.address(account) == "https://proxy.test"
+    assert Suno.base_url_for(account) == "https://proxy.test"
     with pytest.raises(InvalidRequest):
-        Suno.address(Account(id="a", provider="suno", name="s"))
+        Suno.base_url_for(Account(id="a", provider="suno", name="s"))

@@ -430,7 +430,7 @@ async def test_accounts_that_cannot_work(given: str, options: dict[str, Any], pa
     account = Account(id="a", provider="vertex_veo", name="n", secret=given, options=options)
     async with httpx2.AsyncHTTPTransport() as transport:
         with pytest.raises(InvalidRequest) as caught:
-            registry.create(account, transport)
+            registry.create_provider(account, transport)
     assert caught.value.param == param
     assert "PRIVATE" not in str(caught.value)
 
@@ -445,13 +445,13 @@ async def test_accounts_that_cannot_work(given: str, options: dict[str, Any], pa
 )
 def test_addresses(location: str, host: str) -> None:
     account = Account(id="a", provider="vertex_veo", name="n", options={"location": location})
-    assert VertexVeo.address(account) == host
+    assert VertexVeo.base_url_for(account) == host
 
 
 def test_the_secret_is_no_header() -> None:
     options = {"user_project": "payer-1"}
     account = Account(id="a", provider="vertex_veo", name="n", secret="{}", options=options)
-    assert VertexVeo.credentials(account) == {"x-goog-user-project": "payer-1"}
+    assert VertexVeo.auth_headers(account) == {"x-goog-user-project": "payer-1"}
 
 
 async def test_capabilities(veo: Provider) -> None:

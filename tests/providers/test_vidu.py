@@ -20,7 +20,7 @@ from app.errors import (
 )
 from app.generation import GenerationRequest, MediaInput, Role, Shot
 from app.providers.base import Account, Failed, Provider, Queued, Running, Submission, Succeeded
-from app.providers.checking import Balance
+from app.providers.checking import AccountBalance
 from app.providers.vidu.provider import Vidu
 from tests.providers.contract import SECRET
 from tests.providers.vendor_contract import VendorContract, speaker
@@ -226,9 +226,9 @@ async def test_recovered_by_payload(vendor: ViduServer, vidu: Provider) -> None:
 
 async def test_balance(vendor: ViduServer, vidu: Provider) -> None:
     """The packages tell the same credits again and are not added."""
-    assert await vidu.balance() == Balance(1234, "credits")
+    assert await vidu.balance() == AccountBalance(1234, "credits")
     vendor.refuse_look = (200, {"remains": []}, {})
-    assert await vidu.balance() == Balance(0, "credits")
+    assert await vidu.balance() == AccountBalance(0, "credits")
 
 
 async def test_balance_refused(vendor: ViduServer, vidu: Provider) -> None:
@@ -243,9 +243,9 @@ async def test_balance_refused(vendor: ViduServer, vidu: Provider) -> None:
 
 
 def test_own_host() -> None:
-    assert Vidu.address(Account(id="a", provider="vidu", name="v")) == "https://api.vidu.com"
+    assert Vidu.base_url_for(Account(id="a", provider="vidu", name="v")) == "https://api.vidu.com"
     given = Account(id="a", provider="vidu", name="v", base_url="https://api.vidu.cn/ent/v2")
-    assert Vidu.address(given) == "https://api.vidu.cn"
+    assert Vidu.base_url_for(given) == "https://api.vidu.cn"
 
 
 async def test_capabilities(vidu: Provider) -> None:

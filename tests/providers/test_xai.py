@@ -300,7 +300,7 @@ async def test_no_picture(
 
 
 async def test_relay(vendor: XAIServer, grok: Provider) -> None:
-    target = grok.relay("chat/completions")
+    target = grok.relay_target("chat/completions")
     assert target is not None
     assert (target.url, dict(target.headers)) == (
         f"{vendor.url}/v1/chat/completions", {"Authorization": f"Bearer {SECRET}"},

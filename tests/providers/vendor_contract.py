@@ -10,12 +10,12 @@ import pytest
 from app.errors import UpstreamRejected
 from app.providers import registry
 from app.providers.base import Account, Failed, Provider
-from app.providers.http import Timeouts
+from app.providers.http import UpstreamTimeouts
 from tests.providers.contract import SECRET, ProviderContract
 from tests.upstream import FakeUpstream
 from tests.upstream.vendors.front import Front, Routes, Scripted
 
-SHORTER = Timeouts(connect=0.1, submit=0.3, poll=0.3)
+SHORTER = UpstreamTimeouts(connect=0.1, submit=0.3, poll=0.3)
 
 
 @asynccontextmanager
@@ -27,7 +27,7 @@ async def speaker(
         id="a1", provider=provider, name="fake", base_url=vendor.url + at, secret=secret, options=options
     )
     async with httpx2.AsyncHTTPTransport() as transport:
-        made = registry.create(account, transport)
+        made = registry.create_provider(account, transport)
         yield made
         await made.close()
 
@@ -55,7 +55,7 @@ class VendorContract(ProviderContract):
     async def hasty(
         self, upstream: FakeUpstream, transport: httpx2.AsyncBaseTransport
     ) -> AsyncIterator[Provider]:
-        provider = registry.create(self.account(upstream.url), transport, timeouts=SHORTER)
+        provider = registry.create_provider(self.account(upstream.url), transport, timeouts=SHORTER)
         yield provider
         await provider.close()
 

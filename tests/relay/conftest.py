@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.relay.gateway import Gateway, running
+from tests.relay.gateway import RelayGateway, running_gateway
 from tests.upstream import FakeUpstream
 
 
@@ -16,6 +16,6 @@ def upstream() -> Iterator[FakeUpstream]:
 
 
 @pytest.fixture
-async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
-    async with running(tmp_path) as started:
+async def gateway(tmp_path: Path) -> AsyncIterator[RelayGateway]:
+    async with running_gateway(tmp_path) as started:
         yield started

@@ -18,23 +18,23 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.accounts.pool import AccountPool
-from app.catalog.prices import PriceBook
-from app.catalog.routes import Catalog
+from app.catalog.catalog import Catalog
+from app.catalog.prices import PriceRepository
 from app.db.session import DATABASE_AWAY, Database
 from app.db.tables import usage
-from app.dialects.anthropic_messages import COUNT, MESSAGES, MessagesEndpoint
-from app.keys.service import Key, KeyRing
+from app.dialects.anthropic.routes import COUNT, MESSAGES, MessagesEndpoint
+from app.keys.service import ClientKey, KeyRing
 from app.media.guard import OutboundGuard
-from app.ops.edge import Edge
+from app.ops.edge import EdgeMiddleware
 from app.providers import registry
 from app.providers.base import Account
-from app.relay.charging import Charging
-from app.relay.endpoint import IMAGES, RELAYED, RELAYED_FORMS, ChatEndpoint, ImagesEndpoint, RelayEndpoint
-from app.relay.express import Express
+from app.relay.fast_path import FastPath
+from app.relay.metering import Metering
 from app.relay.realtime import RealtimeEndpoint
 from app.relay.relay import Relay
-from app.relay.upstream import Upstreams, open_session
-from app.usage.budgets import Budgets
+from app.relay.routes import IMAGES, RELAYED, RELAYED_FORMS, ChatEndpoint, ImagesEndpoint, RelayEndpoint
+from app.relay.upstream import UpstreamClient, open_session
+from app.usage.budgets import BudgetTracker
 from app.usage.recorder import UsageRecorder
 from app.vault import Vault
 from tests.stores import sqlite_store
@@ -42,21 +42,21 @@ from tests.stores import sqlite_store
 CHAT = "/v1/chat/completions"
 
 
-class Elsewhere:
+class FallbackEndpoint:
     """Stands where the chat dialect of tasks stands: says what it was given."""
 
     async def as_json(self, scope: Scope, *, body: bytes) -> bytes | None:
         return None
 
     async def __call__(
-        self, scope: Scope, receive: Receive, send: Send, *, body: bytes, key: Key, path: str = ""
+        self, scope: Scope, receive: Receive, send: Send, *, body: bytes, key: ClientKey, path: str = ""
     ) -> None:
         answer = JSONResponse({"elsewhere": body.decode(), "key": key.id})
         await answer(scope, receive, send)
 
 
 @dataclass
-class Gateway:
+class RelayGateway:
     port: int
     key: str
     pool: AccountPool
@@ -64,9 +64,9 @@ class Gateway:
     recorder: UsageRecorder
     client: httpx2.AsyncClient
     keys: KeyRing
-    prices: PriceBook
+    prices: PriceRepository
 
-    async def add(self, origin: str, **given: Any) -> Account:
+    async def add_account(self, origin: str, **given: Any) -> Account:
         """An account at ``origin``, whose secret is ``sk-up-<name>``."""
         name = given.pop("name", "first")
         account = Account(
@@ -80,10 +80,10 @@ class Gateway:
         )
         return await self.pool.add(account)
 
-    async def chat(self, **fields: Any) -> httpx2.Response:
+    async def send_chat(self, **fields: Any) -> httpx2.Response:
         return await self.client.post(CHAT, json={"model": "bot", "messages": [], **fields})
 
-    async def used(self, count: int = 1) -> list[Any]:
+    async def usage_rows(self, count: int = 1) -> list[Any]:
         """The usage rows, once there are ``count``."""
         async with asyncio.timeout(20):
             while True:
@@ -96,40 +96,40 @@ class Gateway:
 
 
 @asynccontextmanager
-async def running(folder: Path, *, silence_seconds: float = 60) -> AsyncIterator[Gateway]:
+async def running_gateway(folder: Path, *, silence_seconds: float = 60) -> AsyncIterator[RelayGateway]:
     """``silence_seconds``: how long an upstream may pause, or leave a WebSocket's ping unanswered."""
     async with AsyncExitStack() as stack:
         database = Database(sqlite_store(folder / "relay.db"))
         stack.push_async_callback(database.close)
         vault = Vault(b"r" * 32)
         guard = OutboundGuard(("127.0.0.1",))
-        transport = guard.transport(ports=None)
+        transport = guard.http_transport(ports=None)
         stack.push_async_callback(transport.aclose)
         pool = AccountPool(
-            database, vault, build=lambda account: registry.create(account, transport), embedded=None
+            database, vault, build=lambda account: registry.create_provider(account, transport), embedded=None
         )
         stack.push_async_callback(pool.close)
         keys = KeyRing(database, vault)
-        budgets, prices = Budgets(database), PriceBook(database)
+        budgets, prices = BudgetTracker(database), PriceRepository(database)
         stack.push_async_callback(budgets.close)
         stack.push_async_callback(prices.close)
         recorder = UsageRecorder(database, budgets=budgets)
         stack.push_async_callback(recorder.close)
         session = await stack.enter_async_context(open_session(guard, silence_seconds=silence_seconds))
-        upstreams = Upstreams(
+        upstreams = UpstreamClient(
             session, pool, handshake_seconds=silence_seconds, heartbeat_seconds=silence_seconds
         )
-        stack.push_async_callback(upstreams.settle)
+        stack.push_async_callback(upstreams.wait_for_writes)
         relay = Relay(
             keys=keys,
             catalog=Catalog(pool),
             upstreams=upstreams,
             recorder=recorder,
-            charging=Charging(prices, budgets),
+            charging=Metering(prices, budgets),
             max_body_bytes=4 * 1024 * 1024,
         )
         raw = await keys.create("tests")
-        port = await _serve(stack, relay)
+        port = await _start_server(stack, relay)
         client = httpx2.AsyncClient(
             base_url=f"http://127.0.0.1:{port}",
             headers={"Authorization": f"Bearer {raw}"},
@@ -137,19 +137,21 @@ async def running(folder: Path, *, silence_seconds: float = 60) -> AsyncIterator
             trust_env=False,
         )
         await stack.enter_async_context(client)
-        yield Gateway(port, raw, pool, database, recorder, client, keys, prices)
+        yield RelayGateway(port, raw, pool, database, recorder, client, keys, prices)
 
 
-async def _serve(stack: AsyncExitStack, relay: Relay) -> int:
+async def _start_server(stack: AsyncExitStack, relay: Relay) -> int:
     endpoints: dict[str, ASGIApp] = {
-        "chat/completions": ChatEndpoint(relay, Elsewhere()),
+        "chat/completions": ChatEndpoint(relay, FallbackEndpoint()),
         **{path: RelayEndpoint(relay, path) for path in (*RELAYED, *RELAYED_FORMS)},
-        **{path: ImagesEndpoint(relay, path, Elsewhere()) for path in IMAGES},
+        **{path: ImagesEndpoint(relay, path, FallbackEndpoint()) for path in IMAGES},
         **{path: MessagesEndpoint(relay, path) for path in (MESSAGES, COUNT)},
     }
     routes = [Route(f"/v1/{path}", endpoint, methods=["POST"]) for path, endpoint in endpoints.items()]
-    edge = Middleware(Edge, max_body_bytes=8 * 1024 * 1024, unavailable=DATABASE_AWAY, draining=lambda: False)
-    short = Middleware(Express, routes={route.path: route for route in routes})
+    edge = Middleware(
+        EdgeMiddleware, max_body_bytes=8 * 1024 * 1024, unavailable=DATABASE_AWAY, draining=lambda: False
+    )
+    short = Middleware(FastPath, routes={route.path: route for route in routes})
     realtime = WebSocketRoute("/v1/realtime", RealtimeEndpoint(relay))
     app = Starlette(routes=[*routes, realtime], middleware=[edge, short])
     config = uvicorn.Config(app, http="httptools", lifespan="off", log_level="critical", access_log=False)

@@ -22,11 +22,11 @@ class Exchange:
         self.writer.write(data)
         await self.writer.drain()
 
-    async def event(self, data: bytes) -> None:
+    async def write_event(self, data: bytes) -> None:
         """One server-sent event as one HTTP chunk."""
         await self.write(b"%x\r\n%b\r\n" % (len(data), data))
 
-    async def gone(self) -> None:
+    async def wait_for_hangup(self) -> None:
         """Until the other end hangs up."""
         while await self.reader.read(65536):
             pass
@@ -73,7 +73,7 @@ async def plain_upstream(answer: Answer) -> AsyncIterator[PlainUpstream]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def whole(
+def whole_answer(
     body: bytes, *, status: str = "200 OK", kind: str = "application/json", extra: bytes = b""
 ) -> bytes:
     return b"HTTP/1.1 %b\r\nContent-Type: %b\r\nContent-Length: %d\r\nConnection: close\r\n%b\r\n%b" % (

@@ -5,44 +5,46 @@ from pathlib import Path
 
 import pytest
 
-from tests.relay.gateway import CHAT, Gateway, running
+from tests.relay.gateway import CHAT, RelayGateway, running_gateway
 from tests.relay.plain_upstream import STREAM_HEAD, Exchange, plain_upstream
 from tests.upstream import FakeUpstream, closed_port
 
 
 @pytest.mark.parametrize("status", [401, 402, 403, 429, 503])
-async def test_refusal_leads_to_the_next(gateway: Gateway, upstream: FakeUpstream, status: int) -> None:
+async def test_refusal_leads_to_the_next(gateway: RelayGateway, upstream: FakeUpstream, status: int) -> None:
     for name in ("first", "second"):
-        await gateway.add(upstream.url, name=name)
+        await gateway.add_account(upstream.url, name=name)
     upstream.fault("chat", status=status, headers={"Retry-After": "30"})
-    assert (await gateway.chat()).status_code == 200
-    resting = [s for s in await gateway.pool.standings() if not s.enabled or s.blocked_by("vendor-bot", 0)]
+    assert (await gateway.send_chat()).status_code == 200
+    resting = [
+        s for s in await gateway.pool.current_statuses() if not s.enabled or s.blocked_by("vendor-bot", 0)
+    ]
     assert len(resting) == 1
     assert resting[0].enabled == (status not in {401, 403})
     for _ in range(3):
-        assert (await gateway.chat()).status_code == 200
+        assert (await gateway.send_chat()).status_code == 200
     assert upstream.counters().requests["chat"] == 5
 
 
-async def test_unreachable_leads_to_the_next(gateway: Gateway, upstream: FakeUpstream) -> None:
-    await gateway.add(f"http://127.0.0.1:{closed_port()}", name="dead")
-    await gateway.add(upstream.url, name="alive")
+async def test_unreachable_leads_to_the_next(gateway: RelayGateway, upstream: FakeUpstream) -> None:
+    await gateway.add_account(f"http://127.0.0.1:{closed_port()}", name="dead")
+    await gateway.add_account(upstream.url, name="alive")
     for _ in range(4):
-        assert (await gateway.chat()).status_code == 200
-    assert {row.status for row in await gateway.used(4)} == {200}
+        assert (await gateway.send_chat()).status_code == 200
+    assert {row.status for row in await gateway.usage_rows(4)} == {200}
 
 
 async def test_last_refusal_is_passed_then_the_rest_is_respected(
-    gateway: Gateway, upstream: FakeUpstream
+    gateway: RelayGateway, upstream: FakeUpstream
 ) -> None:
-    await gateway.add(upstream.url)
+    await gateway.add_account(upstream.url)
     body = {
         "error": {"message": "slow down", "type": "rate_limit", "param": None, "code": "rate_limit_exceeded"}
     }
     upstream.fault("chat", status=429, body=body, headers={"Retry-After": "40"})
-    first = await gateway.chat()
+    first = await gateway.send_chat()
     assert (first.status_code, first.json(), first.headers["retry-after"]) == (429, body, "40")
-    second = await gateway.chat()
+    second = await gateway.send_chat()
     assert second.status_code == 503
     assert second.json()["error"]["message"].startswith(
         "No available tokens for chat generation. 1 cooling down"
@@ -51,29 +53,29 @@ async def test_last_refusal_is_passed_then_the_rest_is_respected(
     assert upstream.counters().requests["chat"] == 1
 
 
-async def test_calls_are_spread(gateway: Gateway, upstream: FakeUpstream) -> None:
+async def test_calls_are_spread(gateway: RelayGateway, upstream: FakeUpstream) -> None:
     for name in ("a", "b", "c"):
-        await gateway.add(upstream.url, name=name)
-    await asyncio.gather(*(gateway.chat() for _ in range(12)))
+        await gateway.add_account(upstream.url, name=name)
+    await asyncio.gather(*(gateway.send_chat() for _ in range(12)))
     assert upstream.counters().keys == {"sk-up-a": 4, "sk-up-b": 4, "sk-up-c": 4}
 
 
-async def test_no_failover_once_a_byte_is_out(gateway: Gateway) -> None:
+async def test_no_failover_once_a_byte_is_out(gateway: RelayGateway) -> None:
     async def answer(exchange: Exchange) -> None:
         await exchange.write(STREAM_HEAD)
-        await exchange.event(b'data: {"n": 1}\n\n')
-        await exchange.event(b'data: {"n":')
+        await exchange.write_event(b'data: {"n": 1}\n\n')
+        await exchange.write_event(b'data: {"n":')
 
     async with plain_upstream(answer) as upstream:
-        await gateway.add(upstream.origin, name="first")
-        await gateway.add(upstream.origin, name="second")
-        response = await gateway.chat(stream=True)
+        await gateway.add_account(upstream.origin, name="first")
+        await gateway.add_account(upstream.origin, name="second")
+        response = await gateway.send_chat(stream=True)
         assert len(upstream.seen) == 1
     events = response.text.split("\n\n")
     assert events[0] == 'data: {"n": 1}'
     assert events[2].startswith('data: {"error": {"message": ')
     assert '"code": "upstream_error"' in events[2]
-    [row] = await gateway.used()
+    [row] = await gateway.usage_rows()
     assert row.status == 502
 
 
@@ -84,13 +86,13 @@ async def test_a_half_open_upstream_is_given_up(tmp_path: Path, begun: bool) -> 
     async def answer(exchange: Exchange) -> None:
         if begun:
             await exchange.write(STREAM_HEAD)
-            await exchange.event(b'data: {"n": 1}\n\n')
-        await exchange.gone()
+            await exchange.write_event(b'data: {"n": 1}\n\n')
+        await exchange.wait_for_hangup()
 
-    async with running(tmp_path, silence_seconds=1) as gateway, plain_upstream(answer) as upstream:
-        await gateway.add(upstream.origin, name="first")
-        await gateway.add(upstream.origin, name="second")
-        response = await gateway.chat(stream=True)
+    async with running_gateway(tmp_path, silence_seconds=1) as gateway, plain_upstream(answer) as upstream:
+        await gateway.add_account(upstream.origin, name="first")
+        await gateway.add_account(upstream.origin, name="second")
+        response = await gateway.send_chat(stream=True)
         assert len(upstream.seen) == 1
     if begun:
         assert response.text.startswith('data: {"n": 1}\n\ndata: {"error": {"message": ')
@@ -99,9 +101,9 @@ async def test_a_half_open_upstream_is_given_up(tmp_path: Path, begun: bool) -> 
 
 
 async def test_a_plain_answer_that_breaks_off_is_cut_not_completed(
-    gateway: Gateway, upstream: FakeUpstream
+    gateway: RelayGateway, upstream: FakeUpstream
 ) -> None:
-    await gateway.add(upstream.url)
+    await gateway.add_account(upstream.url)
     upstream.fault("chat", do="cut")
     reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
     body = b'{"model": "bot"}'
@@ -117,5 +119,5 @@ async def test_a_plain_answer_that_breaks_off_is_cut_not_completed(
     )
     assert len(content) < promised
     writer.close()
-    [row] = await gateway.used()
+    [row] = await gateway.usage_rows()
     assert row.status == 502

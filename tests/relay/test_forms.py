@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from tests.relay.gateway import Gateway
-from tests.relay.plain_upstream import STREAM_HEAD, Exchange, plain_upstream, whole
+from tests.relay.gateway import RelayGateway
+from tests.relay.plain_upstream import STREAM_HEAD, Exchange, plain_upstream, whole_answer
 
 BOUNDARY = b"----WebKitFormBoundaryq1"
 KIND = f'multipart/form-data; boundary="{BOUNDARY.decode()}"'
@@ -25,13 +25,15 @@ PATHS = ["audio/transcriptions", "audio/translations", "images/edits", "images/v
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_only_the_model_changes(gateway: Gateway, path: str) -> None:
+async def test_only_the_model_changes(gateway: RelayGateway, path: str) -> None:
     async def answer(exchange: Exchange) -> None:
-        await exchange.write(whole(b'{"text": "hi", "usage": {"input_tokens": 14, "output_tokens": 4}}'))
+        await exchange.write(
+            whole_answer(b'{"text": "hi", "usage": {"input_tokens": 14, "output_tokens": 4}}')
+        )
 
     sent = FILE + part(b"model", b"bot") + part(b"timestamp_granularities[]", b"word") + END
     async with plain_upstream(answer) as upstream:
-        await gateway.add(upstream.origin)
+        await gateway.add_account(upstream.origin)
         headers = {"Content-Type": KIND}
         response = await gateway.client.post(f"/v1/{path}", content=sent, headers=headers)
         [seen] = upstream.seen
@@ -39,17 +41,17 @@ async def test_only_the_model_changes(gateway: Gateway, path: str) -> None:
     assert seen.body == FILE + part(b"model", b"vendor-bot") + sent[len(FILE + part(b"model", b"bot")) :]
     assert f"post /v1/{path} ".encode() in seen.head.lower()
     assert KIND.encode() in seen.head
-    [row] = await gateway.used()
+    [row] = await gateway.usage_rows()
     assert (row.model, row.input_tokens, row.output_tokens) == ("bot", 14, 4)
 
 
-async def test_a_name_that_stays_leaves_the_body_alone(gateway: Gateway) -> None:
+async def test_a_name_that_stays_leaves_the_body_alone(gateway: RelayGateway) -> None:
     async def answer(exchange: Exchange) -> None:
-        await exchange.write(whole(b"WEBVTT", kind="text/vtt"))
+        await exchange.write(whole_answer(b"WEBVTT", kind="text/vtt"))
 
     sent = part(b"model", b"bot") + FILE + END
     async with plain_upstream(answer) as upstream:
-        await gateway.add(upstream.origin, models={"bot": "bot"})
+        await gateway.add_account(upstream.origin, models={"bot": "bot"})
         response = await gateway.client.post(
             "/v1/audio/transcriptions", content=sent, headers={"Content-Type": KIND}
         )
@@ -70,7 +72,7 @@ async def test_a_name_that_stays_leaves_the_body_alone(gateway: Gateway) -> None
         (part(b"model", b"nobody") + END, KIND, "Invalid model: nobody"),
     ],
 )
-async def test_refusals(gateway: Gateway, body: bytes, kind: str, message: str) -> None:
+async def test_refusals(gateway: RelayGateway, body: bytes, kind: str, message: str) -> None:
     response = await gateway.client.post(
         "/v1/audio/transcriptions", content=body, headers={"Content-Type": kind}
     )
@@ -78,14 +80,14 @@ async def test_refusals(gateway: Gateway, body: bytes, kind: str, message: str) 
     assert response.json()["error"]["message"].startswith(message)
 
 
-async def test_next_account_gets_its_own_name(gateway: Gateway) -> None:
+async def test_next_account_gets_its_own_name(gateway: RelayGateway) -> None:
     async def answer(exchange: Exchange) -> None:
         busy = len(upstream.seen) == 1
-        await exchange.write(whole(b"{}", status="429 Slow" if busy else "200 OK"))
+        await exchange.write(whole_answer(b"{}", status="429 Slow" if busy else "200 OK"))
 
     async with plain_upstream(answer) as upstream:
-        await gateway.add(upstream.origin, name="one", models={"bot": "first-name"})
-        await gateway.add(upstream.origin, name="two", models={"bot": "second-name"})
+        await gateway.add_account(upstream.origin, name="one", models={"bot": "first-name"})
+        await gateway.add_account(upstream.origin, name="two", models={"bot": "second-name"})
         response = await gateway.client.post(
             "/v1/audio/translations",
             content=part(b"model", b"bot") + END,
@@ -97,18 +99,18 @@ async def test_next_account_gets_its_own_name(gateway: Gateway) -> None:
     assert all((b"first-name" in body) != (b"second-name" in body) for body in sent)
 
 
-async def test_speech_is_passed_as_it_comes(gateway: Gateway) -> None:
+async def test_speech_is_passed_as_it_comes(gateway: RelayGateway) -> None:
     go_on = asyncio.Event()
 
     async def answer(exchange: Exchange) -> None:
         await exchange.write(STREAM_HEAD.replace(b"text/event-stream", b"audio/mpeg"))
-        await exchange.event(b"ID3 first")
+        await exchange.write_event(b"ID3 first")
         await go_on.wait()
-        await exchange.event(b"second")
+        await exchange.write_event(b"second")
         await exchange.write(b"0\r\n\r\n")
 
     async with plain_upstream(answer) as upstream:
-        await gateway.add(upstream.origin, kinds=frozenset({"audio"}))
+        await gateway.add_account(upstream.origin, kinds=frozenset({"audio"}))
         body = {"model": "bot", "input": "hi", "voice": "alloy"}
         async with gateway.client.stream("POST", "/v1/audio/speech", json=body) as response:
             pieces = response.aiter_raw()
@@ -119,12 +121,12 @@ async def test_speech_is_passed_as_it_comes(gateway: Gateway) -> None:
     assert response.headers["content-type"] == "audio/mpeg"
 
 
-async def test_images_go_where_they_are_spoken(gateway: Gateway) -> None:
+async def test_images_go_where_they_are_spoken(gateway: RelayGateway) -> None:
     async def answer(exchange: Exchange) -> None:
-        await exchange.write(whole(b'{"data": [], "usage": {"input_tokens": 5, "output_tokens": 6}}'))
+        await exchange.write(whole_answer(b'{"data": [], "usage": {"input_tokens": 5, "output_tokens": 6}}'))
 
     async with plain_upstream(answer) as upstream:
-        await gateway.add(upstream.origin, models={"bot": "vendor-bot", "gpt-image": "vendor-image"})
+        await gateway.add_account(upstream.origin, models={"bot": "vendor-bot", "gpt-image": "vendor-image"})
         relayed = await gateway.client.post(
             "/v1/images/generations", json={"model": "gpt-image", "prompt": "x"}
         )
@@ -137,8 +139,8 @@ async def test_images_go_where_they_are_spoken(gateway: Gateway) -> None:
     assert relayed.json()["data"] == []
 
 
-async def test_a_served_model_at_a_path_nobody_speaks(gateway: Gateway) -> None:
-    await gateway.add("http://127.0.0.1:9", provider="anthropic", models={"bot": "claude"})
+async def test_a_served_model_at_a_path_nobody_speaks(gateway: RelayGateway) -> None:
+    await gateway.add_account("http://127.0.0.1:9", provider="anthropic", models={"bot": "claude"})
     response = await gateway.client.post("/v1/audio/speech", json={"model": "bot"})
     assert response.status_code == 400
     told = response.json()["error"]
@@ -146,8 +148,8 @@ async def test_a_served_model_at_a_path_nobody_speaks(gateway: Gateway) -> None:
     assert told["param"] == "model"
 
 
-async def test_nobody_makes_sound(gateway: Gateway) -> None:
-    account = await gateway.add("http://127.0.0.1:9")
+async def test_nobody_makes_sound(gateway: RelayGateway) -> None:
+    account = await gateway.add_account("http://127.0.0.1:9")
     await gateway.pool.disable(account.id, reason="test")
     response = await gateway.client.post("/v1/audio/speech", json={"model": "bot"})
     assert response.status_code == 503

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.relay.gateway import Gateway, running
-from tests.relay.plain_upstream import STREAM_HEAD, Exchange, plain_upstream, whole
+from tests.relay.gateway import RelayGateway, running_gateway
+from tests.relay.plain_upstream import STREAM_HEAD, Exchange, plain_upstream, whole_answer
 from tests.upstream import FakeUpstream, closed_port
 
 MESSAGES = "/v1/messages"
@@ -23,7 +23,7 @@ LAST = b'data: {"id": "c1", "choices": [{"index": 0, "delta": {}, "finish_reason
 USED = b'data: {"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": 2}}\n\n'
 
 
-async def say(gateway: Gateway, **fields: Any) -> Any:
+async def say(gateway: RelayGateway, **fields: Any) -> Any:
     return await gateway.client.post(MESSAGES, json={**BODY, **fields})
 
 
@@ -35,15 +35,15 @@ def events(text: str) -> list[tuple[str, dict[str, Any]]]:
     return told
 
 
-async def test_native_upstreams_get_it_untouched(gateway: Gateway) -> None:
+async def test_native_upstreams_get_it_untouched(gateway: RelayGateway) -> None:
     answered = b'{"type":"message", "usage": {"input_tokens": 3, "output_tokens": 5} }'
 
     async def answer(exchange: Exchange) -> None:
-        await exchange.write(whole(answered, extra=b"Request-Id: req_theirs\r\n"))
+        await exchange.write(whole_answer(answered, extra=b"Request-Id: req_theirs\r\n"))
 
     sent = b'{"odd": 1.50, "model":"bot", "max_tokens": 1, "tools": [{"type": "web_search_20250305"}]}'
     async with plain_upstream(answer) as upstream:
-        await gateway.add(upstream.origin, provider="anthropic")
+        await gateway.add_account(upstream.origin, provider="anthropic")
         response = await gateway.client.post(MESSAGES, content=sent, headers={"anthropic-beta": "x"})
         newer = await gateway.client.post(MESSAGES, content=sent, headers={"anthropic-version": "2026-10-21"})
         first, second = upstream.seen
@@ -56,43 +56,43 @@ async def test_native_upstreams_get_it_untouched(gateway: Gateway) -> None:
     assert b"x-api-key: sk-up-first" in head and b"bearer" not in head
     assert b"anthropic-version: 2026-10-21" in second.head.lower()
     assert b"2023-06-01" not in second.head
-    rows = await gateway.used(2)
+    rows = await gateway.usage_rows(2)
     assert (rows[0].path, rows[0].input_tokens, rows[0].output_tokens) == (MESSAGES, 3, 5)
 
 
-async def test_a_long_native_stream_is_counted_from_both_ends(gateway: Gateway) -> None:
+async def test_a_long_native_stream_is_counted_from_both_ends(gateway: RelayGateway) -> None:
     async def answer(exchange: Exchange) -> None:
         await exchange.write(STREAM_HEAD)
-        await exchange.event(STARTED)
+        await exchange.write_event(STARTED)
         for _ in range(40):
-            await exchange.event(b"event: ping\ndata: %b\n\n" % (b"x" * 1000))
-        await exchange.event(ENDED)
+            await exchange.write_event(b"event: ping\ndata: %b\n\n" % (b"x" * 1000))
+        await exchange.write_event(ENDED)
         await exchange.write(b"0\r\n\r\n")
 
     async with plain_upstream(answer) as upstream:
-        await gateway.add(upstream.origin, provider="anthropic")
+        await gateway.add_account(upstream.origin, provider="anthropic")
         response = await say(gateway, stream=True)
     assert response.content.startswith(STARTED) and response.content.endswith(ENDED)
-    [row] = await gateway.used()
+    [row] = await gateway.usage_rows()
     assert (row.input_tokens, row.output_tokens) == (29, 40)
 
 
-async def test_a_native_stream_that_breaks_off_ends_with_an_error_event(gateway: Gateway) -> None:
+async def test_a_native_stream_that_breaks_off_ends_with_an_error_event(gateway: RelayGateway) -> None:
     async def answer(exchange: Exchange) -> None:
         await exchange.write(STREAM_HEAD)
-        await exchange.event(STARTED)
+        await exchange.write_event(STARTED)
 
     async with plain_upstream(answer) as upstream:
-        await gateway.add(upstream.origin, provider="anthropic")
+        await gateway.add_account(upstream.origin, provider="anthropic")
         response = await say(gateway, stream=True)
     name, told = events(response.text)[-1]
     assert (name, told["type"], told["error"]["type"]) == ("error", "error", "api_error")
-    [row] = await gateway.used()
+    [row] = await gateway.usage_rows()
     assert row.status == 502
 
 
-async def test_translated_and_back(gateway: Gateway, upstream: FakeUpstream) -> None:
-    await gateway.add(upstream.url)
+async def test_translated_and_back(gateway: RelayGateway, upstream: FakeUpstream) -> None:
+    await gateway.add_account(upstream.url)
     response = await say(gateway, system="Be kind.", top_k=3, metadata={"user_id": "u1"})
     assert response.json() == {
         "id": "msg_fake",
@@ -120,24 +120,24 @@ async def test_translated_and_back(gateway: Gateway, upstream: FakeUpstream) -> 
     }
     assert seen.headers["authorization"] == "Bearer sk-up-first"
     assert seen.headers["content-type"] == "application/json"
-    [row] = await gateway.used()
+    [row] = await gateway.usage_rows()
     assert (row.path, row.status, row.input_tokens, row.output_tokens) == (MESSAGES, 200, 7, 3)
 
 
-async def test_a_translated_stream_is_not_held_back(gateway: Gateway) -> None:
+async def test_a_translated_stream_is_not_held_back(gateway: RelayGateway) -> None:
     go_on = asyncio.Event()
 
     async def answer(exchange: Exchange) -> None:
         await exchange.write(STREAM_HEAD)
-        await exchange.event(CHUNK % b"He")
+        await exchange.write_event(CHUNK % b"He")
         await go_on.wait()
-        await exchange.event(b": keep-alive\n\n" + (CHUNK % b"llo")[:20])
-        await exchange.event((CHUNK % b"llo")[20:] + LAST.replace(b"\n", b"\r\n"))
-        await exchange.event(USED + b"data: [DONE]\n\n")
+        await exchange.write_event(b": keep-alive\n\n" + (CHUNK % b"llo")[:20])
+        await exchange.write_event((CHUNK % b"llo")[20:] + LAST.replace(b"\n", b"\r\n"))
+        await exchange.write_event(USED + b"data: [DONE]\n\n")
         await exchange.write(b"0\r\n\r\n")
 
     async with plain_upstream(answer) as upstream:
-        await gateway.add(upstream.origin)
+        await gateway.add_account(upstream.origin)
         async with gateway.client.stream("POST", MESSAGES, json={**BODY, "stream": True}) as response:
             assert response.headers["content-type"] == "text/event-stream; charset=utf-8"
             pieces = response.aiter_text()
@@ -161,7 +161,7 @@ async def test_a_translated_stream_is_not_held_back(gateway: Gateway) -> None:
     ]
     assert told[-2][1]["usage"]["input_tokens"] == 7
     assert told[-2][1]["delta"] == {"stop_reason": "end_turn", "stop_sequence": None}
-    [row] = await gateway.used()
+    [row] = await gateway.usage_rows()
     assert (row.status, row.input_tokens, row.output_tokens) == (200, 7, 2)
 
 
@@ -170,34 +170,34 @@ async def test_a_translated_stream_is_not_held_back(gateway: Gateway) -> None:
     [b"", b'data: {"error": {"message": "overheated"}}\n\n', b"data: {broken\n\n"],
     ids=["cut", "error", "garbage"],
 )
-async def test_a_translated_stream_that_fails_says_so(gateway: Gateway, rest: bytes) -> None:
+async def test_a_translated_stream_that_fails_says_so(gateway: RelayGateway, rest: bytes) -> None:
     async def answer(exchange: Exchange) -> None:
         await exchange.write(STREAM_HEAD)
-        await exchange.event(CHUNK % b"He")
+        await exchange.write_event(CHUNK % b"He")
         if rest:
-            await exchange.event(rest)
-            await exchange.gone()
+            await exchange.write_event(rest)
+            await exchange.wait_for_hangup()
 
     async with plain_upstream(answer) as upstream:
-        await gateway.add(upstream.origin)
+        await gateway.add_account(upstream.origin)
         response = await say(gateway, stream=True)
     name, told = events(response.text)[-1]
     assert (name, told["error"]["type"]) == ("error", "api_error")
     assert b"overheated" not in rest or told["error"]["message"] == "overheated"
-    [row] = await gateway.used()
+    [row] = await gateway.usage_rows()
     assert row.status == 502
 
 
-async def test_an_end_without_a_word_is_no_end(gateway: Gateway) -> None:
+async def test_an_end_without_a_word_is_no_end(gateway: RelayGateway) -> None:
     """The upstream closes its stream properly, and never said that it was done."""
 
     async def answer(exchange: Exchange) -> None:
         await exchange.write(STREAM_HEAD)
-        await exchange.event(CHUNK % b"He")
+        await exchange.write_event(CHUNK % b"He")
         await exchange.write(b"0\r\n\r\n")
 
     async with plain_upstream(answer) as upstream:
-        await gateway.add(upstream.origin)
+        await gateway.add_account(upstream.origin)
         response = await say(gateway, stream=True)
     assert events(response.text)[-1][0] == "error"
 
@@ -206,11 +206,11 @@ async def test_half_open_upstreams_are_given_up(tmp_path: Path) -> None:
     async def answer(exchange: Exchange) -> None:
         if b'"stream"' in exchange.body:
             await exchange.write(STREAM_HEAD)
-            await exchange.event(CHUNK % b"He")
-        await exchange.gone()
+            await exchange.write_event(CHUNK % b"He")
+        await exchange.wait_for_hangup()
 
-    async with running(tmp_path, silence_seconds=1) as gateway, plain_upstream(answer) as upstream:
-        await gateway.add(upstream.origin)
+    async with running_gateway(tmp_path, silence_seconds=1) as gateway, plain_upstream(answer) as upstream:
+        await gateway.add_account(upstream.origin)
         streamed = await say(gateway, stream=True)
         asked = await say(gateway)
     assert events(streamed.text)[-1][0] == "error"
@@ -220,19 +220,19 @@ async def test_half_open_upstreams_are_given_up(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("begun", [True, False])
-async def test_hanging_up_closes_the_upstream(gateway: Gateway, begun: bool) -> None:
+async def test_hanging_up_closes_the_upstream(gateway: RelayGateway, begun: bool) -> None:
     asked, left = asyncio.Event(), asyncio.Event()
 
     async def answer(exchange: Exchange) -> None:
         asked.set()
         if begun:
             await exchange.write(STREAM_HEAD)
-            await exchange.event(USED)
-        await exchange.gone()
+            await exchange.write_event(USED)
+        await exchange.wait_for_hangup()
         left.set()
 
     async with plain_upstream(answer) as upstream:
-        await gateway.add(upstream.origin)
+        await gateway.add_account(upstream.origin)
         reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
         body = json.dumps({**BODY, "stream": True}).encode()
         writer.write(
@@ -245,21 +245,21 @@ async def test_hanging_up_closes_the_upstream(gateway: Gateway, begun: bool) -> 
                 await reader.readuntil(b"message_start")
             writer.close()
             await left.wait()
-        [row] = await gateway.used()
+        [row] = await gateway.usage_rows()
     assert (row.status, row.input_tokens) == (499, 7 if begun else None)
 
 
-async def test_an_upstream_that_can_not_stream(gateway: Gateway) -> None:
+async def test_an_upstream_that_can_not_stream(gateway: RelayGateway) -> None:
     called = {"id": "t", "type": "function", "function": {"name": "look", "arguments": "{}"}}
     said = {
         "choices": [{"message": {"content": "Hi", "tool_calls": [called]}, "finish_reason": "tool_calls"}]
     }
 
     async def answer(exchange: Exchange) -> None:
-        await exchange.write(whole(json.dumps(said).encode()))
+        await exchange.write(whole_answer(json.dumps(said).encode()))
 
     async with plain_upstream(answer) as upstream:
-        await gateway.add(upstream.origin)
+        await gateway.add_account(upstream.origin)
         response = await say(gateway, stream=True)
     told = events(response.text)
     assert [e["content_block"]["type"] for name, e in told if name == "content_block_start"] == [
@@ -278,21 +278,23 @@ async def test_an_upstream_that_can_not_stream(gateway: Gateway) -> None:
         (b'{"error": {"message": "too hot"}}', "too hot"),
     ],
 )
-async def test_answers_that_are_none(gateway: Gateway, answered: bytes, message: str) -> None:
+async def test_answers_that_are_none(gateway: RelayGateway, answered: bytes, message: str) -> None:
     async def answer(exchange: Exchange) -> None:
-        await exchange.write(whole(answered))
+        await exchange.write(whole_answer(answered))
 
     async with plain_upstream(answer) as upstream:
-        await gateway.add(upstream.origin)
+        await gateway.add_account(upstream.origin)
         response = await say(gateway)
     assert response.status_code == 502, response.text
     assert message in response.json()["error"]["message"]
-    [row] = await gateway.used()
+    [row] = await gateway.usage_rows()
     assert row.status == 502
 
 
-async def test_a_translated_refusal_has_anthropics_form(gateway: Gateway, upstream: FakeUpstream) -> None:
-    await gateway.add(upstream.url)
+async def test_a_translated_refusal_has_anthropics_form(
+    gateway: RelayGateway, upstream: FakeUpstream
+) -> None:
+    await gateway.add_account(upstream.url)
     told = {"error": {"message": "slow down", "type": "x", "param": None, "code": "rate_limit_exceeded"}}
     upstream.fault("chat", status=429, body=told, headers={"Retry-After": "40"})
     response = await say(gateway)
@@ -303,20 +305,20 @@ async def test_a_translated_refusal_has_anthropics_form(gateway: Gateway, upstre
     assert resting.json()["error"]["message"].startswith("No available tokens for chat generation. 1 cooling")
 
 
-async def test_failover_from_one_language_to_the_other(gateway: Gateway, upstream: FakeUpstream) -> None:
-    await gateway.add(f"http://127.0.0.1:{closed_port()}", provider="anthropic", name="dead")
-    await gateway.add(upstream.url, name="alive")
+async def test_failover_from_one_language_to_the_other(gateway: RelayGateway, upstream: FakeUpstream) -> None:
+    await gateway.add_account(f"http://127.0.0.1:{closed_port()}", provider="anthropic", name="dead")
+    await gateway.add_account(upstream.url, name="alive")
     for _ in range(3):
         response = await say(gateway)
         assert response.json()["content"][0]["text"] == "Hello from upstream"
 
 
-async def test_a_server_that_is_said_to_speak_both(gateway: Gateway) -> None:
+async def test_a_server_that_is_said_to_speak_both(gateway: RelayGateway) -> None:
     async def answer(exchange: Exchange) -> None:
-        await exchange.write(whole(b'{"type": "message"}'))
+        await exchange.write(whole_answer(b'{"type": "message"}'))
 
     async with plain_upstream(answer) as upstream:
-        await gateway.add(upstream.origin, options={"messages": True})
+        await gateway.add_account(upstream.origin, options={"messages": True})
         assert (await say(gateway)).json() == {"type": "message"}
         assert b"POST /v1/messages " in upstream.seen[0].head
 
@@ -336,9 +338,14 @@ async def test_a_server_that_is_said_to_speak_both(gateway: Gateway) -> None:
     ],
 )
 async def test_errors_have_anthropics_form(
-    gateway: Gateway, upstream: FakeUpstream, fields: dict[str, Any], status: int, kind: str, message: str
+    gateway: RelayGateway,
+    upstream: FakeUpstream,
+    fields: dict[str, Any],
+    status: int,
+    kind: str,
+    message: str,
 ) -> None:
-    await gateway.add(upstream.url)
+    await gateway.add_account(upstream.url)
     response = await say(gateway, **fields)
     told = response.json()
     assert response.status_code == status
@@ -347,20 +354,22 @@ async def test_errors_have_anthropics_form(
     assert "chat" not in upstream.counters().requests
 
 
-async def test_strangers(gateway: Gateway) -> None:
+async def test_strangers(gateway: RelayGateway) -> None:
     gateway.client.headers["Authorization"] = "Bearer nobody"
     response = await say(gateway)
     assert response.status_code == 401
     assert response.json()["error"] == {"type": "authentication_error", "message": "Invalid API key"}
 
 
-async def test_tokens_are_counted_only_where_they_can_be(gateway: Gateway) -> None:
+async def test_tokens_are_counted_only_where_they_can_be(gateway: RelayGateway) -> None:
     async def answer(exchange: Exchange) -> None:
-        await exchange.write(whole(b'{"input_tokens": 9}'))
+        await exchange.write(whole_answer(b'{"input_tokens": 9}'))
 
     async with plain_upstream(answer) as upstream:
-        await gateway.add(upstream.origin, name="chat only", models={"bot": "x"})
-        await gateway.add(upstream.origin, name="native", provider="anthropic", models={"claude": "y"})
+        await gateway.add_account(upstream.origin, name="chat only", models={"bot": "x"})
+        await gateway.add_account(
+            upstream.origin, name="native", provider="anthropic", models={"claude": "y"}
+        )
         counted = await gateway.client.post(f"{MESSAGES}/count_tokens", json={**BODY, "model": "claude"})
         refused = await gateway.client.post(f"{MESSAGES}/count_tokens", json=BODY)
         unknown = await gateway.client.post(f"{MESSAGES}/count_tokens", json={**BODY, "model": "z"})

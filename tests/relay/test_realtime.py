@@ -17,8 +17,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.utils import accept_key
 
 from app.catalog.price import read_price
-from tests.relay.gateway import Gateway, running
-from tests.relay.plain_upstream import Exchange, plain_upstream, whole
+from tests.relay.gateway import RelayGateway, running_gateway
+from tests.relay.plain_upstream import Exchange, plain_upstream, whole_answer
 from tests.upstream import closed_port
 
 Talk = Callable[[ServerConnection], Awaitable[None]]
@@ -36,7 +36,7 @@ async def upstream(talk: Talk = echo, **options: Any) -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}"
 
 
-def dial(gateway: Gateway, query: str = "model=bot", **options: Any) -> connect:
+def dial(gateway: RelayGateway, query: str = "model=bot", **options: Any) -> connect:
     headers = options.pop("headers", {"Authorization": f"Bearer {gateway.key}"})
     url = f"ws://127.0.0.1:{gateway.port}/v1/realtime?{query}"
     return connect(url, additional_headers=headers, proxy=None, **options)
@@ -47,7 +47,7 @@ async def ended(connection: ClientConnection) -> tuple[int, str]:
     return connection.close_code or 0, connection.close_reason or ""
 
 
-async def test_both_ways_and_counted(gateway: Gateway) -> None:
+async def test_both_ways_and_counted(gateway: RelayGateway) -> None:
     seen: list[Request] = []
 
     async def talk(connection: ServerConnection) -> None:
@@ -58,7 +58,7 @@ async def test_both_ways_and_counted(gateway: Gateway) -> None:
             await connection.send(message)
 
     async with upstream(talk) as origin:
-        await gateway.add(origin)
+        await gateway.add_account(origin)
         async with dial(gateway, "intent=transcription&model=bot") as client:
             assert json.loads(await client.recv()) == {"type": "session.created"}
             for sent in ("ü" * 70_000, b"\x00\xff", json.dumps(DONE), json.dumps(DONE)):
@@ -70,12 +70,12 @@ async def test_both_ways_and_counted(gateway: Gateway) -> None:
     assert request.path == "/v1/realtime?intent=transcription&model=vendor-bot"
     assert request.headers["Authorization"] == "Bearer sk-up-first"
     assert "Origin" not in request.headers
-    [row] = await gateway.used()
+    [row] = await gateway.usage_rows()
     assert (row.path, row.status, row.model) == ("/v1/realtime", 101, "bot")
     assert (row.input_tokens, row.output_tokens) == (20, 8)
 
 
-async def test_browsers_send_the_key_as_a_subprotocol(gateway: Gateway) -> None:
+async def test_browsers_send_the_key_as_a_subprotocol(gateway: RelayGateway) -> None:
     offered: list[str] = []
 
     async def talk(connection: ServerConnection) -> None:
@@ -84,31 +84,31 @@ async def test_browsers_send_the_key_as_a_subprotocol(gateway: Gateway) -> None:
         await echo(connection)
 
     async with upstream(talk, subprotocols=["openai-beta.realtime-v1"]) as origin:
-        await gateway.add(origin)
+        await gateway.add_account(origin)
         protocols = ["realtime", f"openai-insecure-api-key.{gateway.key}", "openai-beta.realtime-v1"]
         async with dial(gateway, headers={}, subprotocols=protocols) as client:
             assert client.subprotocol == "openai-beta.realtime-v1"
     assert gateway.key not in offered[0]
 
 
-async def test_a_subprotocol_is_answered_where_the_upstream_answers_none(gateway: Gateway) -> None:
+async def test_a_subprotocol_is_answered_where_the_upstream_answers_none(gateway: RelayGateway) -> None:
     async with upstream(select_subprotocol=lambda *_: None) as origin:
-        await gateway.add(origin)
+        await gateway.add_account(origin)
         async with dial(gateway, subprotocols=["realtime"]) as client:
             assert client.subprotocol == "realtime"
 
 
-async def test_the_upstreams_end_is_the_clients(gateway: Gateway) -> None:
+async def test_the_upstreams_end_is_the_clients(gateway: RelayGateway) -> None:
     async def talk(connection: ServerConnection) -> None:
         await connection.close(4001, "session_expired")
 
     async with upstream(talk) as origin:
-        await gateway.add(origin)
+        await gateway.add_account(origin)
         async with dial(gateway) as client:
             assert await ended(client) == (4001, "session_expired")
 
 
-async def test_the_clients_end_is_the_upstreams(gateway: Gateway) -> None:
+async def test_the_clients_end_is_the_upstreams(gateway: RelayGateway) -> None:
     heard: asyncio.Queue[tuple[int | None, str | None]] = asyncio.Queue()
 
     async def talk(connection: ServerConnection) -> None:
@@ -116,7 +116,7 @@ async def test_the_clients_end_is_the_upstreams(gateway: Gateway) -> None:
         heard.put_nowait((connection.close_code, connection.close_reason))
 
     async with upstream(talk) as origin:
-        await gateway.add(origin)
+        await gateway.add_account(origin)
         async with dial(gateway) as client:
             await client.close(3000, "enough")
         async with asyncio.timeout(20):
@@ -124,37 +124,39 @@ async def test_the_clients_end_is_the_upstreams(gateway: Gateway) -> None:
             async with dial(gateway) as client:
                 client.transport.abort()
                 await heard.get()
-    assert [row.status for row in await gateway.used(2)] == [101, 101]
+    assert [row.status for row in await gateway.usage_rows(2)] == [101, 101]
 
 
-async def test_an_upstream_that_breaks_off(gateway: Gateway) -> None:
+async def test_an_upstream_that_breaks_off(gateway: RelayGateway) -> None:
     async def talk(connection: ServerConnection) -> None:
         await connection.recv()
         connection.transport.abort()
 
     async with upstream(talk) as origin:
-        await gateway.add(origin)
+        await gateway.add_account(origin)
         async with dial(gateway) as client:
             await client.send("go")
             assert await ended(client) == (1011, "The upstream broke off the connection.")
-    [row] = await gateway.used()
+    [row] = await gateway.usage_rows()
     assert row.status == 502
 
 
-async def test_a_refusal_leads_to_the_next(gateway: Gateway) -> None:
+async def test_a_refusal_leads_to_the_next(gateway: RelayGateway) -> None:
     def full(connection: ServerConnection, request: Request) -> Response:
         return connection.respond(429, "too many")
 
     async with upstream(process_request=full) as busy, upstream() as ready:
-        await gateway.add(busy, name="busy")
-        await gateway.add(ready, name="ready")
-        await gateway.add(f"http://127.0.0.1:{closed_port()}", name="dead")
+        await gateway.add_account(busy, name="busy")
+        await gateway.add_account(ready, name="ready")
+        await gateway.add_account(f"http://127.0.0.1:{closed_port()}", name="dead")
         for _ in range(3):
             async with dial(gateway) as client:
                 await client.send("x")
                 assert await client.recv() == "x"
     now = time.time()
-    resting = [s.account.name for s in await gateway.pool.standings() if s.blocked_by("vendor-bot", now)]
+    resting = [
+        s.account.name for s in await gateway.pool.current_statuses() if s.blocked_by("vendor-bot", now)
+    ]
     assert resting == ["busy"]
 
 
@@ -165,26 +167,26 @@ async def test_a_refusal_leads_to_the_next(gateway: Gateway) -> None:
         (429, 1011, "The upstream refused the connection with status 429."),
     ],
 )
-async def test_the_last_refusal_is_told(gateway: Gateway, status: int, code: int, said: str) -> None:
+async def test_the_last_refusal_is_told(gateway: RelayGateway, status: int, code: int, said: str) -> None:
     def refuse(connection: ServerConnection, request: Request) -> Response:
         return connection.respond(status, "no")
 
     async with upstream(process_request=refuse) as origin:
-        await gateway.add(origin)
+        await gateway.add_account(origin)
         async with dial(gateway, subprotocols=["realtime"]) as client:
             event = json.loads(await client.recv())
             assert (event["type"], event["error"]["message"]) == ("error", said)
             assert await ended(client) == (code, said)
-    [row] = await gateway.used()
+    [row] = await gateway.usage_rows()
     assert row.status == 502
 
 
-async def test_an_upstream_that_speaks_no_websockets(gateway: Gateway) -> None:
+async def test_an_upstream_that_speaks_no_websockets(gateway: RelayGateway) -> None:
     async def answer(exchange: Exchange) -> None:
-        await exchange.write(whole(b"{}"))
+        await exchange.write(whole_answer(b"{}"))
 
     async with plain_upstream(answer) as plain:
-        await gateway.add(plain.origin)
+        await gateway.add_account(plain.origin)
         async with dial(gateway) as client:
             assert json.loads(await client.recv())["type"] == "error"
             assert (await ended(client))[0] == 1011
@@ -203,8 +205,8 @@ async def test_half_open_upstreams_are_given_up(tmp_path: Path, shakes_hands: bo
         writer.close()
 
     silent = await asyncio.start_server(serve_nothing, "127.0.0.1", 0)
-    async with silent, running(tmp_path, silence_seconds=1) as gateway:
-        await gateway.add(f"http://127.0.0.1:{silent.sockets[0].getsockname()[1]}")
+    async with silent, running_gateway(tmp_path, silence_seconds=1) as gateway:
+        await gateway.add_account(f"http://127.0.0.1:{silent.sockets[0].getsockname()[1]}")
         async with dial(gateway) as client:
             code, reason = await ended(client)
     assert code == 1011
@@ -222,11 +224,11 @@ async def test_half_open_upstreams_are_given_up(tmp_path: Path, shakes_hands: bo
     ],
 )
 async def test_refused_in_the_handshake(
-    gateway: Gateway, query: str, headers: dict[str, str] | None, status: int, code: str
+    gateway: RelayGateway, query: str, headers: dict[str, str] | None, status: int, code: str
 ) -> None:
-    account = await gateway.add("http://127.0.0.1:9", models={"resting": "x"})
+    account = await gateway.add_account("http://127.0.0.1:9", models={"resting": "x"})
     await gateway.pool.disable(account.id, reason="test")
-    await gateway.add("http://127.0.0.1:9", name="other", models={"bot": "y"})
+    await gateway.add_account("http://127.0.0.1:9", name="other", models={"bot": "y"})
     with pytest.raises(InvalidStatus) as caught:
         await dial(gateway, query, **({} if headers is None else {"headers": headers}))
     assert caught.value.response.status_code == status
@@ -234,15 +236,15 @@ async def test_refused_in_the_handshake(
     assert caught.value.response.headers["x-request-id"].startswith("req_")
 
 
-async def test_the_guard_stands_before_every_dial(gateway: Gateway) -> None:
-    await gateway.add("http://169.254.169.254")
+async def test_the_guard_stands_before_every_dial(gateway: RelayGateway) -> None:
+    await gateway.add_account("http://169.254.169.254")
     async with dial(gateway) as client:
         assert json.loads(await client.recv())["error"]["message"] == "The upstream can't be reached."
         with pytest.raises(ConnectionClosed):
             await client.recv()
 
 
-async def test_the_official_sdk(gateway: Gateway) -> None:
+async def test_the_official_sdk(gateway: RelayGateway) -> None:
     async def talk(connection: ServerConnection) -> None:
         async for message in connection:
             if json.loads(message)["type"] == "response.create":
@@ -250,7 +252,7 @@ async def test_the_official_sdk(gateway: Gateway) -> None:
                 await connection.send(json.dumps(DONE))
 
     async with upstream(talk) as origin:
-        await gateway.add(origin)
+        await gateway.add_account(origin)
         base = f"http://127.0.0.1:{gateway.port}/v1"
         async with (
             AsyncOpenAI(api_key=gateway.key, base_url=base) as client,
@@ -265,12 +267,12 @@ async def test_the_official_sdk(gateway: Gateway) -> None:
     assert kinds == ["response.output_text.delta", "response.done"]
 
 
-async def test_a_conversation_ends_when_its_keys_budget_is_spent(gateway: Gateway) -> None:
-    await gateway.prices.set("bot", read_price({"per_call": "0.01", "per_million_output": 10_000}))
-    _, raw = await gateway.keys.make({"name": "limited", "budget_total": "0.07"})
+async def test_a_conversation_ends_when_its_keys_budget_is_spent(gateway: RelayGateway) -> None:
+    await gateway.prices.set_price("bot", read_price({"per_call": "0.01", "per_million_output": 10_000}))
+    _, raw = await gateway.keys.create_key({"name": "limited", "budget_total": "0.07"})
     headers = {"Authorization": f"Bearer {raw}"}
     async with upstream() as origin:
-        await gateway.add(origin)
+        await gateway.add_account(origin)
         async with dial(gateway, headers=headers) as client:
             for _ in range(2):
                 await client.send(json.dumps(DONE))
@@ -278,7 +280,7 @@ async def test_a_conversation_ends_when_its_keys_budget_is_spent(gateway: Gatewa
             code, reason = await ended(client)
     assert code == 1008
     assert "$0.00 is left of the key's total budget of $0.07" in reason
-    [row] = await gateway.used()
+    [row] = await gateway.usage_rows()
     assert row.cost == Decimal("0.09")  # the answer that spent it was passed on, and is paid for
     with pytest.raises(InvalidStatus) as refused:
         await dial(gateway, headers=headers)

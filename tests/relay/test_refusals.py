@@ -2,13 +2,13 @@
 
 import pytest
 
-from tests.relay.gateway import CHAT, Gateway
+from tests.relay.gateway import CHAT, RelayGateway
 from tests.upstream import FakeUpstream, closed_port
 
 FORBIDDEN = {"error": {"message": "no access", "code": "model_not_found"}}
 
 
-async def test_keys_are_checked_before_the_body_is_read(gateway: Gateway) -> None:
+async def test_keys_are_checked_before_the_body_is_read(gateway: RelayGateway) -> None:
     for headers in (
         {"Authorization": ""},
         {"Authorization": "Bearer nobody"},
@@ -25,8 +25,8 @@ async def test_keys_are_checked_before_the_body_is_read(gateway: Gateway) -> Non
 
 
 @pytest.mark.parametrize("form", ["{}", "Bearer {}", "bearer  {}"])
-async def test_forms_of_the_key(gateway: Gateway, upstream: FakeUpstream, form: str) -> None:
-    await gateway.add(upstream.url)
+async def test_forms_of_the_key(gateway: RelayGateway, upstream: FakeUpstream, form: str) -> None:
+    await gateway.add_account(upstream.url)
     for name in ("Authorization", "x-api-key"):
         value = form.format(gateway.key) if name == "Authorization" else gateway.key
         gateway.client.headers.pop("Authorization", None)
@@ -49,79 +49,85 @@ async def test_forms_of_the_key(gateway: Gateway, upstream: FakeUpstream, form: 
         (b'{"model": "nobody"}', "Invalid model: nobody", "model"),
     ],
 )
-async def test_bad_bodies(gateway: Gateway, body: bytes, message: str, param: str | None) -> None:
+async def test_bad_bodies(gateway: RelayGateway, body: bytes, message: str, param: str | None) -> None:
     response = await gateway.client.post(CHAT, content=body)
     assert response.status_code == 400
     error = response.json()["error"]
     assert (error["message"], error["param"], error["type"]) == (message, param, "invalid_request_error")
 
 
-async def test_body_is_bounded(gateway: Gateway) -> None:
+async def test_body_is_bounded(gateway: RelayGateway) -> None:
     response = await gateway.client.post(CHAT, content=b" " * (4 * 1024 * 1024 + 1))
     assert response.status_code == 413
     assert response.json()["error"]["code"] == "payload_too_large"
 
 
-async def test_nobody_listens(gateway: Gateway) -> None:
-    await gateway.add(f"http://127.0.0.1:{closed_port()}")
-    response = await gateway.chat()
+async def test_nobody_listens(gateway: RelayGateway) -> None:
+    await gateway.add_account(f"http://127.0.0.1:{closed_port()}")
+    response = await gateway.send_chat()
     assert (response.status_code, response.json()["error"]["code"]) == (502, "upstream_error")
-    [row] = await gateway.used()
+    [row] = await gateway.usage_rows()
     assert row.status == 502
 
 
-async def test_silence_after_sending_is_not_repeated(gateway: Gateway, upstream: FakeUpstream) -> None:
-    await gateway.add(upstream.url)
-    await gateway.add(upstream.url, name="second")
+async def test_silence_after_sending_is_not_repeated(gateway: RelayGateway, upstream: FakeUpstream) -> None:
+    await gateway.add_account(upstream.url)
+    await gateway.add_account(upstream.url, name="second")
     upstream.fault("chat", do="reset", times=None)
-    response = await gateway.chat()
+    response = await gateway.send_chat()
     assert (response.status_code, response.json()["error"]["code"]) == (502, "submission_unknown")
     assert response.headers["x-should-retry"] == "false"
     assert upstream.counters().requests["chat"] == 1
 
 
-async def test_refused_key_is_not_passed_on_as_the_clients(gateway: Gateway, upstream: FakeUpstream) -> None:
-    account = await gateway.add(upstream.url)
+async def test_refused_key_is_not_passed_on_as_the_clients(
+    gateway: RelayGateway, upstream: FakeUpstream
+) -> None:
+    account = await gateway.add_account(upstream.url)
     wrong = {"error": {"message": "Incorrect API key: sk-up-first", "code": "invalid_api_key"}}
     upstream.fault("chat", status=401, body=wrong)
-    response = await gateway.chat()
+    response = await gateway.send_chat()
     assert (response.status_code, response.json()["error"]["code"]) == (503, "no_available_account")
     assert response.json()["error"]["message"] == "No available tokens for chat generation. 1 disabled."
-    [standing] = await gateway.pool.standings()
+    [standing] = await gateway.pool.current_statuses()
     assert (standing.account.id, standing.enabled) == (account.id, False)
     assert "sk-up-first" not in (standing.disabled_reason or "")
 
 
 async def test_a_model_that_is_forbidden_rests_there_and_disables_nobody(
-    gateway: Gateway, upstream: FakeUpstream
+    gateway: RelayGateway, upstream: FakeUpstream
 ) -> None:
-    await gateway.add(upstream.url, tier=0)
+    await gateway.add_account(upstream.url, tier=0)
     for _ in range(2):  # with nobody else the upstream is asked all the same, and its word is passed on
         upstream.fault("chat", status=403, body=FORBIDDEN)
-        response = await gateway.chat()
+        response = await gateway.send_chat()
         assert (response.status_code, response.json()["error"]["message"]) == (403, "no access")
-    await gateway.add(upstream.url, name="second", tier=1)
-    assert (await gateway.chat()).status_code == 200
-    first, second = await gateway.pool.standings()
+    await gateway.add_account(upstream.url, name="second", tier=1)
+    assert (await gateway.send_chat()).status_code == 200
+    first, second = await gateway.pool.current_statuses()
     assert (first.enabled, second.enabled, second.cooldowns) == (True, True, {})
     assert [(model, rest.code) for model, rest in first.cooldowns.items()] == [("vendor-bot", "forbidden")]
 
 
-async def test_the_next_account_may_be_allowed_the_model(gateway: Gateway, upstream: FakeUpstream) -> None:
-    await gateway.add(upstream.url, tier=0)
-    await gateway.add(upstream.url, name="second", tier=1)
+async def test_the_next_account_may_be_allowed_the_model(
+    gateway: RelayGateway, upstream: FakeUpstream
+) -> None:
+    await gateway.add_account(upstream.url, tier=0)
+    await gateway.add_account(upstream.url, name="second", tier=1)
     upstream.fault("chat", status=403, body=FORBIDDEN)
-    assert (await gateway.chat()).status_code == 200
+    assert (await gateway.send_chat()).status_code == 200
 
 
-async def test_other_answers_are_passed_whatever_they_say(gateway: Gateway, upstream: FakeUpstream) -> None:
-    await gateway.add(upstream.url)
+async def test_other_answers_are_passed_whatever_they_say(
+    gateway: RelayGateway, upstream: FakeUpstream
+) -> None:
+    await gateway.add_account(upstream.url)
     for status in (400, 404, 422, 500, 502, 504):
         upstream.fault("chat", status=status, text=f"<p>{status}</p>")
-        response = await gateway.chat()
+        response = await gateway.send_chat()
         assert (response.status_code, response.text) == (status, f"<p>{status}</p>")
 
 
-async def test_what_is_not_relayed_goes_the_long_way(gateway: Gateway) -> None:
+async def test_what_is_not_relayed_goes_the_long_way(gateway: RelayGateway) -> None:
     assert (await gateway.client.get(CHAT)).status_code == 405
     assert (await gateway.client.post("/v1/nothing")).status_code == 404

@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.session import Database
-from app.relay import doors
-from tests.relay.gateway import Gateway
+from app.relay import endpoint_table
+from tests.relay.gateway import RelayGateway
 from tests.upstream import FakeUpstream
 
 
@@ -32,50 +32,50 @@ class SlowReads:
 
 
 @pytest.fixture
-def slow(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+def slow(gateway: RelayGateway, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
     patience = asyncio.Event()
     monkeypatch.setattr(gateway.pool, "database", SlowReads(gateway.database, patience))
-    monkeypatch.setattr(doors, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(endpoint_table, "LOOK_SECONDS", 0.05)
     return patience
 
 
 async def test_the_first_call_waits_for_the_first_look(
-    gateway: Gateway, upstream: FakeUpstream, slow: asyncio.Event
+    gateway: RelayGateway, upstream: FakeUpstream, slow: asyncio.Event
 ) -> None:
-    await gateway.add(upstream.url)
+    await gateway.add_account(upstream.url)
     asyncio.get_running_loop().call_later(0.5, slow.set)
-    assert (await gateway.chat()).status_code == 200
+    assert (await gateway.send_chat()).status_code == 200
 
 
 async def test_a_new_account_is_waited_for(
-    gateway: Gateway, upstream: FakeUpstream, slow: asyncio.Event
+    gateway: RelayGateway, upstream: FakeUpstream, slow: asyncio.Event
 ) -> None:
     slow.set()
-    await gateway.add(upstream.url, models={"other": "vendor-other"})
-    assert (await gateway.chat()).status_code == 400
+    await gateway.add_account(upstream.url, models={"other": "vendor-other"})
+    assert (await gateway.send_chat()).status_code == 400
     slow.clear()
-    await gateway.add(upstream.url, name="second")
+    await gateway.add_account(upstream.url, name="second")
     asyncio.get_running_loop().call_later(0.5, slow.set)
-    assert (await gateway.chat()).status_code == 200
+    assert (await gateway.send_chat()).status_code == 200
 
 
 async def test_what_is_remembered_goes_on(
-    gateway: Gateway, upstream: FakeUpstream, slow: asyncio.Event
+    gateway: RelayGateway, upstream: FakeUpstream, slow: asyncio.Event
 ) -> None:
     slow.set()
-    await gateway.add(upstream.url)
-    assert (await gateway.chat()).status_code == 200
+    await gateway.add_account(upstream.url)
+    assert (await gateway.send_chat()).status_code == 200
     slow.clear()
-    gateway.pool.forget()
-    assert (await gateway.chat()).status_code == 200
+    gateway.pool.invalidate_cache()
+    assert (await gateway.send_chat()).status_code == 200
     slow.set()
 
 
 async def test_no_answer_at_all_is_said(
-    gateway: Gateway, slow: asyncio.Event, monkeypatch: pytest.MonkeyPatch
+    gateway: RelayGateway, slow: asyncio.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(doors, "FIRST_LOOK_SECONDS", 0.2)
-    response = await gateway.chat()
+    monkeypatch.setattr(endpoint_table, "FIRST_LOOK_SECONDS", 0.2)
+    response = await gateway.send_chat()
     assert (response.status_code, response.headers["retry-after"]) == (503, "2")
     assert "database" in response.json()["error"]["message"]
     slow.set()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import httpx2
 import pytest
 
-from app.parts import Parts
+from app.components import Components
 from tests.e2e.footage import make_picture
 from tests.serving import GatewayProcess, until
 
@@ -24,7 +24,7 @@ class Guarded:
     character: str
 
 
-async def _keys(parts: Parts) -> tuple[str, str]:
+async def _keys(parts: Components) -> tuple[str, str]:
     disabled = await parts.keys.create("disabled")
     await parts.keys.revoke((await parts.keys.authenticate(disabled)).id)
     return disabled, await parts.keys.create("foreign")

@@ -126,13 +126,13 @@ class Sockets:
 
 
 async def get(guard: OutboundGuard, url: str, dialler: Dialler, **options: Any) -> httpx2.Response:
-    transport = guard.transport(inner=dialler, verify=TLS, **options)
+    transport = guard.http_transport(inner=dialler, verify=TLS, **options)
     async with httpx2.AsyncClient(transport=transport, trust_env=False) as client:
         return await client.get(url)
 
 
 async def aio_get(guard: OutboundGuard, url: str, sockets: Sockets, **options: Any) -> None:
-    connector = guard.connector(socket_factory=sockets, **options)
+    connector = guard.aiohttp_connector(socket_factory=sockets, **options)
     async with aiohttp.ClientSession(connector=connector, trust_env=False) as session, session.get(url):
         pass
 
@@ -192,7 +192,7 @@ async def test_a_rebinding_name_is_judged_at_every_dial() -> None:
     for _ in range(2):
         with pytest.raises(httpx2.ConnectError):
             await get(guard, "http://rebind.test/", dialler)
-    connector = guard.connector(socket_factory=sockets)
+    connector = guard.aiohttp_connector(socket_factory=sockets)
     async with aiohttp.ClientSession(connector=connector) as session:
         for _ in range(2):
             with pytest.raises(aiohttp.ClientError):
@@ -205,7 +205,7 @@ async def test_a_rebinding_name_is_judged_at_every_dial() -> None:
 @pytest.mark.parametrize("target", ["http://127.0.0.1/", "http://169.254.169.254/latest", "http://[::1]:80/"])
 async def test_a_redirect_inside_is_not_followed(target: str) -> None:
     guard, dialler = OutboundGuard(resolve=resolve), Dialler(redirect(target))
-    transport = guard.transport(inner=dialler)
+    transport = guard.http_transport(inner=dialler)
     async with httpx2.AsyncClient(transport=transport, trust_env=False) as client:
         with pytest.raises(httpx2.ConnectError):
             await client.get("http://good.test/", follow_redirects=True)
@@ -213,7 +213,7 @@ async def test_a_redirect_inside_is_not_followed(target: str) -> None:
 
 
 async def test_unix_sockets_are_closed() -> None:
-    transport = OutboundGuard().transport(inner=Dialler())
+    transport = OutboundGuard().http_transport(inner=Dialler())
     with pytest.raises(httpcore2.ConnectError):
         await transport._pool._network_backend.connect_unix_socket("/run/docker.sock")  # type: ignore[union-attr]
     await transport.aclose()
@@ -250,15 +250,15 @@ async def test_a_name_server_that_fails_counts_as_unreachable(failure: type[Exce
 
 def test_allow_list_forms() -> None:
     guard = OutboundGuard(("10.2.0.0/16", "192.168.7.7", "fd12::/64", "[fd99::1]", "Box.Internal."))
-    assert guard.allows("10.2.3.4")
-    assert guard.allows("::ffff:10.2.3.4")
-    assert guard.allows("192.168.7.7")
-    assert guard.allows("fd12::9")
-    assert guard.allows("fd99::1")
-    assert guard.allows(PUBLIC)
-    assert guard.allows(PUBLIC_6)
+    assert guard.allows_address("10.2.3.4")
+    assert guard.allows_address("::ffff:10.2.3.4")
+    assert guard.allows_address("192.168.7.7")
+    assert guard.allows_address("fd12::9")
+    assert guard.allows_address("fd99::1")
+    assert guard.allows_address(PUBLIC)
+    assert guard.allows_address(PUBLIC_6)
     for ip in ("10.3.0.1", "192.168.7.8", "fd13::9", "127.0.0.1", "", "box.internal"):
-        assert not guard.allows(ip), ip
+        assert not guard.allows_address(ip), ip
 
 
 async def test_listed_names_may_lie_inside_and_others_beside_them_may_not() -> None:
@@ -284,10 +284,10 @@ async def test_allow_list_reaches_a_real_server_with_both_clients() -> None:
     try:
         for allow, host in ((("127.0.0.0/8",), "127.0.0.1"), (("localhost",), "localhost")):
             guard = OutboundGuard(allow)
-            async with httpx2.AsyncClient(transport=guard.transport(), trust_env=False) as client:
+            async with httpx2.AsyncClient(transport=guard.http_transport(), trust_env=False) as client:
                 assert (await client.get(f"http://{host}:{port}/")).text == "hello"
             async with (
-                aiohttp.ClientSession(connector=guard.connector()) as session,
+                aiohttp.ClientSession(connector=guard.aiohttp_connector()) as session,
                 session.get(f"http://{host}:{port}/") as answer,
             ):
                 assert await answer.text() == "hello"
@@ -339,13 +339,13 @@ async def test_tls_checks_the_name_although_the_address_is_dialled(tmp_path: Pat
     server = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=serving)
     port = server.sockets[0].getsockname()[1]
     guard = OutboundGuard(("127.0.0.1",), resolve=here)
-    transport = guard.transport(verify=trusting)
+    transport = guard.http_transport(verify=trusting)
     try:
         async with httpx2.AsyncClient(transport=transport, trust_env=False) as client:
             assert (await client.get(f"https://right.test:{port}/")).status_code == 204
             with pytest.raises(httpx2.ConnectError, match=r"wrong\.test"):
                 await client.get(f"https://wrong.test:{port}/")
-        connector = guard.connector(ssl=trusting)
+        connector = guard.aiohttp_connector(ssl=trusting)
         async with aiohttp.ClientSession(connector=connector) as session:
             async with session.get(f"https://right.test:{port}/") as response:
                 assert response.status == 204
@@ -361,7 +361,7 @@ def test_the_table_agrees_with_the_stdlib_where_that_is_strict() -> None:
     for block in ("10.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "fc00::/7", "fe80::/10", "240.0.0.0/4"):
         network = ipaddress.ip_network(block)
         for address in (network[0], network[1], network[-1]):
-            assert not guard.allows(str(address))
+            assert not guard.allows_address(str(address))
     for public in (
         "1.1.1.1",
         "9.255.255.255",
@@ -370,4 +370,4 @@ def test_the_table_agrees_with_the_stdlib_where_that_is_strict() -> None:
         "100.128.0.0",
         "223.255.255.255",
     ):
-        assert guard.allows(public)
+        assert guard.allows_address(public)

@@ -18,14 +18,14 @@ import pytest
 import sqlalchemy as sa
 from standardwebhooks import Webhook
 
-from app.admin.admins import Admin
-from app.admin.sessions import Sessions
-from app.assembly import assemble
-from app.backup import backup
-from app.backup.documents import BackupOptions
+from app.admin.admin_repository import AdminUser
+from app.admin.session_store import SessionStore
+from app.assembly import assemble_components
+from app.backup import archive
+from app.backup.schedule_options import BackupOptions
+from app.components import Components
 from app.db.tables import keys, metadata
 from app.errors import AuthenticationFailed, PermissionDenied, SettingsInvalid
-from app.parts import Parts
 from app.providers.base import Account
 from app.settings import Settings
 from app.webhooks.notice_options import NoticeOptions
@@ -55,10 +55,10 @@ class House:
     secrets: dict[str, Any] = field(default_factory=dict)
     backup: dict[str, Any] = field(default_factory=dict)
 
-    def within(self, work: Callable[[Parts], Coroutine[Any, Any, Answer]]) -> Answer:
+    def within(self, work: Callable[[Components], Coroutine[Any, Any, Answer]]) -> Answer:
         async def done() -> Answer:
             names = {name.removeprefix("FILMGATE_").lower(): value for name, value in self.variables.items()}
-            parts = await assemble(Settings.model_validate(names | {"data_dir": self.data}))
+            parts = await assemble_components(Settings.model_validate(names | {"data_dir": self.data}))
             try:
                 return await work(parts)
             finally:
@@ -81,7 +81,7 @@ class House:
         self.within(lambda parts: _still_good(parts, self))
 
 
-async def _fill(parts: Parts, house: House) -> None:
+async def _fill(parts: Components, house: House) -> None:
     for name, proxy in (("one", None), ("two", "http://user:word@10.9.8.7:3128")):
         account = Account("", "openai_compatible", name, "https://example.com/v1", secret=f"of-{name}")
         await parts.pool.add(account if proxy is None else replace(account, proxy=proxy))
@@ -98,25 +98,25 @@ async def _fill(parts: Parts, house: House) -> None:
     endpoint, _ = await parts.endpoints.create(
         house.owner, name="e", url="https://example.com/hook", event_types=["video.failed"]
     )
-    await parts.endpoints.rotate(endpoint.id, owner=house.owner, keep_old=True)
+    await parts.endpoints.rotate_secret(endpoint.id, owner=house.owner, keep_old=True)
     house.link = parts.signer.sign(PATH, now=time.time())
     house.hook = parts.endpoints.hook_secret(house.owner)
-    house.backup = await backup.make(parts.held, secrets=True)
+    house.backup = await archive.make_backup(parts.backup_sources, secrets=True)
     await _admin(parts, house)
 
 
-async def _admin(parts: Parts, house: House) -> None:
-    admin = Admin("a" * 32, "owner", "owner", time.time())
+async def _admin(parts: Components, house: House) -> None:
+    admin = AdminUser("a" * 32, "owner", "owner", time.time())
     row = {"id": admin.id, "name": admin.name, "role": admin.role, "password": "", "created_at": 0.0}
     async with parts.database.write() as connection:
         await connection.execute(sa.insert(metadata.tables["admins"]), row)
-    raw, session = await Sessions(parts.database, parts.vault).open(admin, address="", agent="")
+    raw, session = await SessionStore(parts.database, parts.vault).open(admin, address="", agent="")
     house.session = (raw, session.csrf)
 
 
-async def _secrets(parts: Parts) -> dict[str, Any]:
+async def _secrets(parts: Components) -> dict[str, Any]:
     """Every sealed thing in the clear."""
-    standings = await parts.pool.standings()
+    standings = await parts.pool.current_statuses()
     found: dict[str, Any] = {s.account.name: (s.account.secret, s.account.proxy) for s in standings}
     for kind in (NoticeOptions, BackupOptions):
         found[kind.document] = await parts.options.read(kind)
@@ -128,7 +128,7 @@ async def _secrets(parts: Parts) -> dict[str, Any]:
     return found
 
 
-async def _still_good(parts: Parts, house: House) -> None:
+async def _still_good(parts: Components, house: House) -> None:
     for raw in (house.raw, house.overlapping, API_KEY):
         await parts.keys.authenticate(raw)
     count = await parts.keys.count()
@@ -145,14 +145,14 @@ async def _still_good(parts: Parts, house: House) -> None:
     assert house.hook in valid
     Webhook(house.hook).verify(b"{}", signed)
     cookie, csrf = house.session
-    session = await Sessions(parts.database, parts.vault).find(cookie)
+    session = await SessionStore(parts.database, parts.vault).find(cookie)
     assert session
     assert session.csrf == csrf
-    changes = await backup.plan(parts.held, house.backup)
+    changes = await archive.plan_restore(parts.backup_sources, house.backup)
     assert {change.result for change in changes} == {"same"}, changes
 
 
-async def _boxes(parts: Parts) -> set[str]:
+async def _boxes(parts: Components) -> set[str]:
     """Whatever looks sealed in any column of any table."""
     async with parts.database.read() as connection:
         rows = [
@@ -163,7 +163,7 @@ async def _boxes(parts: Parts) -> set[str]:
     return set(BOX.findall("\n".join(rows)))
 
 
-async def _hashes(parts: Parts) -> dict[str, tuple[str, str | None]]:
+async def _hashes(parts: Components) -> dict[str, tuple[str, str | None]]:
     async with parts.database.read() as connection:
         return {row.name: (row.hash, row.old_hash) for row in await connection.execute(sa.select(keys))}
 
@@ -264,7 +264,7 @@ def test_a_process_that_runs_meanwhile_opens_what_is_sealed_anew(tmp_path: Path)
     house = House(tmp_path / "data", {})
     house.fill()
 
-    async def work(parts: Parts) -> None:
+    async def work(parts: Components) -> None:
         await asyncio.to_thread(house.rotate)
         await parts.pool.refresh()
         assert await _secrets(parts) == house.secrets

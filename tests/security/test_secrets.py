@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from app.parts import Parts
+from app.components import Components
 from app.providers.base import Account
 from tests.serving import KEY, GatewayProcess, until
 from tests.upstream import FakeUpstream
@@ -21,7 +21,7 @@ ECHO = {
 }
 
 
-async def _fill(parts: Parts, url: str) -> str:
+async def _fill(parts: Components, url: str) -> str:
     # One account per mishap: some are put aside after it.
     for name in (*FILMS, *TEXTS, "far-film"):
         account = Account(

@@ -12,19 +12,19 @@ import pytest
 import pytest_asyncio
 from pydantic import SecretStr
 
-from app.assembly import assemble
+from app.assembly import assemble_components
+from app.components import Components
 from app.db.tables import slots
 from app.generation import GenerationRequest
-from app.keys.service import Key
-from app.parts import Parts
+from app.keys.service import ClientKey
 from app.providers.base import Account
 from app.settings import Settings
-from app.tasks.service import Asked
+from app.tasks.service import RequestContext
 from app.tasks.task import Task
 from app.worker import Worker
 from tests.upstream import FakeUpstream
 
-KEY = Key(id="tester", name="tester", owner="key:tester")
+KEY = ClientKey(id="tester", name="tester", owner="key:tester")
 
 
 def settings_for(folder: Path, database_url: str, **more: Any) -> Settings:
@@ -42,7 +42,7 @@ def settings_for(folder: Path, database_url: str, **more: Any) -> Settings:
 class Bench:
     """One replica, and the words that tests need."""
 
-    parts: Parts
+    parts: Components
     upstream: FakeUpstream
     workers: list[Worker] = field(default_factory=list)
 
@@ -59,12 +59,17 @@ class Bench:
         return account
 
     async def create(
-        self, prompt: str = "a red kite", *, key: Key = KEY, asked: Asked | None = None, **told: Any
+        self,
+        prompt: str = "a red kite",
+        *,
+        key: ClientKey = KEY,
+        asked: RequestContext | None = None,
+        **told: Any,
     ) -> Task:
         request = GenerationRequest.model_validate(
             {"kind": "video", "model": "sora-2", "prompt": prompt} | told
         )
-        return await self.parts.tasks.create(request, key=key, asked=asked or Asked("test"))
+        return await self.parts.tasks.create(request, key=key, asked=asked or RequestContext("test"))
 
     async def work(self) -> Worker:
         worker = Worker(self.parts)
@@ -73,8 +78,8 @@ class Bench:
         return worker
 
     async def ended(self, task: Task, *, within: float = 30) -> Task:
-        found = await self.parts.tasks.finished(task, within=within)
-        assert found.ended, found
+        found = await self.parts.tasks.wait_until_ended(task, within=within)
+        assert found.has_ended, found
         return found
 
     async def reaches(self, task: Task, state: str) -> Task:
@@ -92,7 +97,7 @@ class Bench:
             return len((await connection.execute(slots.select())).all())
 
     async def timeline(self, task: Task) -> list[str]:
-        return [row["event"] for row in await self.parts.repository.events(task.id)]
+        return [row["event"] for row in await self.parts.repository.read_timeline(task.id)]
 
 
 async def until(holds: Callable[[], Awaitable[Any]], *, timeout: float = 30.0) -> Any:
@@ -113,7 +118,7 @@ def upstream() -> Iterator[FakeUpstream]:
 
 @asynccontextmanager
 async def replica(settings: Settings, upstream: FakeUpstream) -> AsyncIterator[Bench]:
-    bench = Bench(await assemble(settings), upstream)
+    bench = Bench(await assemble_components(settings), upstream)
     try:
         yield bench
     finally:

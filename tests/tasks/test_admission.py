@@ -10,19 +10,19 @@ import pytest
 import sqlalchemy as sa
 
 from app.db.tables import slots, tasks
-from app.keys.service import Key
-from app.tasks.admission import Admission
+from app.keys.service import ClientKey
+from app.tasks.admission.admission import AdmissionController
 from app.tasks.engine import QueueEngine
 from app.tasks.task import Task
 from tests.tasks.conftest import Bench, replica, settings_for
 from tests.upstream import FakeUpstream
 
 
-def admission(bench: Bench) -> Admission:
+def admission(bench: Bench) -> AdmissionController:
     parts = bench.parts
     url = parts.database.url if parts.database.is_postgres else None
     engine = QueueEngine(postgres_url=url, heartbeat_seconds=10)
-    return Admission(parts.database, catalog=parts.catalog, engine=engine, events=parts.events)
+    return AdmissionController(parts.database, catalog=parts.catalog, engine=engine, events=parts.events)
 
 
 async def given(bench: Bench) -> dict[str, str | None]:
@@ -55,8 +55,8 @@ async def test_slots_are_never_overfilled(tmp_path: Path, database_url: str, ups
 
 async def test_keys_take_turns(bench: Bench) -> None:
     await bench.account(slots=4)
-    greedy = Key(id="greedy", name="g", owner="key:greedy")
-    modest = Key(id="modest", name="m", owner="key:modest")
+    greedy = ClientKey(id="greedy", name="g", owner="key:greedy")
+    modest = ClientKey(id="modest", name="m", owner="key:modest")
     for number in range(10):
         await bench.create(f"many {number}", key=greedy)
     for number in range(2):
@@ -70,7 +70,7 @@ async def test_keys_take_turns(bench: Bench) -> None:
 async def test_resting_disabled_and_excluded_accounts_get_nothing(bench: Bench) -> None:
     resting, disabled = await bench.account("resting"), await bench.account("disabled")
     refusing, able = await bench.account("refusing"), await bench.account("able")
-    await bench.parts.pool.cool(resting.id, seconds=60, reason="429")
+    await bench.parts.pool.start_cooldown(resting.id, seconds=60, reason="429")
     await bench.parts.pool.disable(disabled.id, reason="401")
     task = await bench.create()
     await set_task(bench, task, excluded=json.dumps([refusing.id]))
@@ -93,9 +93,9 @@ async def test_a_remix_waits_for_the_account_that_made_its_source(bench: Bench) 
     source = await bench.create("source")
     await set_task(bench, source, account_id=maker.id, state="completed")
     remix = await bench.create("remix", action="remix", remix_of=source.id)
-    await bench.parts.pool.cool(maker.id, seconds=60, reason="429")
+    await bench.parts.pool.start_cooldown(maker.id, seconds=60, reason="429")
     assert await admission(bench).admit() == 0
-    await bench.parts.book.enable("maker")
+    await bench.parts.accounts.enable("maker")
     assert await admission(bench).admit() == 1
     assert (await given(bench))[remix.id] == maker.id
 
@@ -106,11 +106,11 @@ async def test_a_remix_goes_to_its_maker_also_when_that_is_out_of_use(bench: Ben
     source = await bench.create("source")
     await set_task(bench, source, account_id=maker.id, state="completed")
     if disabled == "before it is asked for":
-        await bench.parts.book.disable("maker")
+        await bench.parts.accounts.disable("maker")
     remixes = [
         await bench.create(f"remix {number}", action="remix", remix_of=source.id) for number in range(2)
     ]
-    await bench.parts.book.disable("maker")
+    await bench.parts.accounts.disable("maker")
     plain = await bench.create("plain")
     assert await admission(bench).admit() == 2
     found = await given(bench)
@@ -125,7 +125,7 @@ async def test_a_remix_runs_elsewhere_when_its_maker_has_refused_it_or_is_gone(b
     await set_task(bench, refused, excluded=json.dumps([maker.id]))
     await bench.parts.pool.disable(maker.id, reason="401")
     assert await admission(bench).admit() == 1
-    await bench.parts.book.remove("maker", force=True)
+    await bench.parts.accounts.remove("maker", force=True)
     late = await bench.create("late", action="remix", remix_of=source.id)
     assert await admission(bench).admit() == 1
     found = await given(bench)

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from app.catalog.price import Price, read_price
+from app.catalog.price import ModelPrice, read_price
 from app.db.operator_tables import rollup
 from app.db.tables import ledger, spending, tasks, usage
 from app.errors import InsufficientQuota, InvalidRequest, ModelNotAllowed, NotFound, RateLimited
-from app.keys.key import Key
-from app.tasks.repository import Fenced
-from app.tasks.service import Asked
+from app.keys.key import ClientKey
+from app.tasks.repository import StaleRun
+from app.tasks.service import RequestContext
 from app.tasks.task import Task
-from app.usage.ledger import differences
+from app.usage.ledger import find_differences
 from tests.tasks.conftest import KEY, Bench
 from tests.tasks.test_lifecycle import picture
 
@@ -26,13 +26,13 @@ PURSE = replace(KEY, budget_total=Decimal("0.5"))
 
 
 async def priced(bench: Bench, **fields: Any) -> None:
-    await bench.parts.books.prices.set("sora-2", read_price(fields or {"per_call": "0.15"}))
+    await bench.parts.money.prices.set_price("sora-2", read_price(fields or {"per_call": "0.15"}))
 
 
-async def money(bench: Bench, key: Key = KEY) -> tuple[Decimal, Decimal]:
+async def money(bench: Bench, key: ClientKey = KEY) -> tuple[Decimal, Decimal]:
     """Reserved and spent in all, once the books are seen to be right."""
     async with bench.parts.database.read() as connection:
-        assert await differences(connection) == []
+        assert await find_differences(connection) == []
         rows = await connection.execute(
             sa.select(spending).where(spending.c.key_id == key.id, spending.c.period == "total")
         )
@@ -95,7 +95,7 @@ async def test_nothing_is_given_back_twice(bench: Bench) -> None:
     assert await repository.cancel_requeued() == []
     assert await repository.fail_overdue(time.time()) == []
     for code in ("failed", "cancelled"):
-        with pytest.raises(Fenced):
+        with pytest.raises(StaleRun):
             await repository.move(task, "queued", code)  # type: ignore[arg-type]
     assert await kinds(bench, task) == ["reserve", "release"]
     assert await money(bench) == (Decimal("0.15"), Decimal(0))
@@ -119,14 +119,14 @@ async def test_overdue_and_requeued_tasks_give_their_money_back(bench: Bench) ->
 async def test_a_budget_that_is_spent_stops_creation_and_nothing_else(bench: Bench) -> None:
     await bench.account()
     await priced(bench)
-    made = [await bench.create(str(n), key=PURSE, asked=Asked("test", f"key-{n}")) for n in range(3)]
+    made = [await bench.create(str(n), key=PURSE, asked=RequestContext("test", f"key-{n}")) for n in range(3)]
     with pytest.raises(InsufficientQuota):
         await bench.create("one more", key=PURSE, media=(picture(),))
     assert len(await rows(bench, tasks)) == 3
     files = bench.parts.settings.data_dir / "files"
     assert [path for path in files.rglob("*") if path.is_file()] == []
     # Who asks again for what was made gets it, and may look at it and stop it.
-    again = await bench.create("0", key=PURSE, asked=Asked("test", "key-0"))
+    again = await bench.create("0", key=PURSE, asked=RequestContext("test", "key-0"))
     assert again.id == made[0].id
     assert (await bench.parts.tasks.get(made[0].id, PURSE)).state == "queued"
     assert (await bench.parts.tasks.cancel(made[0])).state == "cancelled"
@@ -154,7 +154,7 @@ async def test_parallel_creations_never_pass_a_budget_or_the_tasks_in_flight(ben
 async def test_one_task_in_flight_is_the_same_task_when_asked_for_twice(bench: Bench) -> None:
     await bench.account()
     single = replace(KEY, tasks_limit=1)
-    asked = Asked("test", "the key")
+    asked = RequestContext("test", "the key")
     made = await asyncio.gather(*(bench.create(key=single, asked=asked) for _ in range(10)))
     assert len({task.id for task in made}) == 1
     with pytest.raises(RateLimited) as told:
@@ -167,7 +167,7 @@ async def test_one_task_in_flight_is_the_same_task_when_asked_for_twice(bench: B
 async def test_a_request_that_is_repeated_is_paid_for_once(bench: Bench) -> None:
     await bench.account()
     await priced(bench)
-    asked = Asked("test", "the key")
+    asked = RequestContext("test", "the key")
     made = await asyncio.gather(*(bench.create(asked=asked) for _ in range(5)))
     assert await money(bench) == (Decimal("0.15"), Decimal(0))
     await bench.work()
@@ -200,8 +200,8 @@ async def test_what_nobody_knows_stays_held_until_the_operator_says(
     task = await bench.ended(await bench.create())
     assert (task.error_code, task.cost) == ("submission_unknown", None)
     assert await money(bench) == (Decimal("0.15"), Decimal(0))
-    billing = bench.parts.books.billing
-    assert [row["id"] for row in await billing.unknown()] == [task.id]
+    billing = bench.parts.money.billing
+    assert [row["id"] for row in await billing.unknown_outcomes()] == [task.id]
     settled = await asyncio.gather(
         *(billing.settle_unknown(task.id, amount) for _ in range(4)), return_exceptions=True
     )
@@ -213,13 +213,13 @@ async def test_what_nobody_knows_stays_held_until_the_operator_says(
     assert [used.cost for used in await rows(bench, usage)] == ([amount] if amount else [])
     [counted] = await rows(bench, rollup)
     assert (counted.outcome, counted.tasks, counted.cost) == ("submission_unknown", 1, amount or Decimal(0))
-    assert await billing.unknown() == []
+    assert await billing.unknown_outcomes() == []
 
 
 async def test_the_operator_settles_only_what_is_unknown(bench: Bench) -> None:
     await bench.account()
     await priced(bench)
-    billing, task = bench.parts.books.billing, await bench.create()
+    billing, task = bench.parts.money.billing, await bench.create()
     with pytest.raises(InvalidRequest):
         await billing.settle_unknown(task.id, None)
     with pytest.raises(NotFound):
@@ -239,6 +239,6 @@ async def test_a_free_task_leaves_no_books_but_is_counted(bench: Bench) -> None:
     assert (used.task_id, used.cost) == (task.id, Decimal(0))
     # Made while it was free, it stays free.
     early = await bench.create("early", model="other")
-    await bench.parts.books.prices.set("other", Price(per_call=DOLLAR))
+    await bench.parts.money.prices.set_price("other", ModelPrice(per_call=DOLLAR))
     ended = await bench.ended(early)
     assert (ended.cost, await rows(bench, ledger)) == (None, [])

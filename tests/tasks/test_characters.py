@@ -6,12 +6,12 @@ import pytest
 
 from app.errors import InvalidRequest, NotFound
 from app.generation import GenerationRequest, MediaInput
-from app.keys.service import Key
-from app.tasks.characters import Character, Moment
+from app.keys.service import ClientKey
+from app.tasks.characters import Character, ClipRange
 from tests.media.clips import make_clip
 from tests.tasks.conftest import KEY, Bench
 
-STRANGER = Key(id="other", name="other", owner="key:other")
+STRANGER = ClientKey(id="other", name="other", owner="key:other")
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ async def make(bench: Bench, clip: MediaInput, *names: str) -> list[Character]:
 async def test_the_same_is_made_once_and_another_moment_is_another(bench: Bench, clip: MediaInput) -> None:
     first, again = await make(bench, clip, "Mossy", "Mossy")
     assert first == again
-    moment = await bench.parts.characters.create(clip, key=KEY, name="Mossy", moment=Moment(0.5, 1.5))
+    moment = await bench.parts.characters.create(clip, key=KEY, name="Mossy", moment=ClipRange(0.5, 1.5))
     theirs = await bench.parts.characters.create(clip, key=STRANGER, name="Mossy")
     assert len({first.username, moment.username, theirs.username}) == 3
     with pytest.raises(NotFound):
@@ -57,9 +57,9 @@ async def test_a_prompt_names_characters(bench: Bench, clip: MediaInput) -> None
     one, two = await make(bench, clip, "One", "Two")
     prompt = f"@{one.username} meets @{{{two.username}}} and @nobody, not me@{one.username}"
     request = GenerationRequest(kind="video", model="m", prompt=prompt, media=(two.as_input(),))
-    found = await bench.parts.characters.mentioned(request, key=KEY)
+    found = await bench.parts.characters.add_mentioned_characters(request, key=KEY)
     assert [item.sha256 for item in found.media] == [two.id, one.id]
-    assert await bench.parts.characters.mentioned(request, key=STRANGER) == request
+    assert await bench.parts.characters.add_mentioned_characters(request, key=STRANGER) == request
 
 
 async def test_what_cannot_be_played_or_is_too_short_names_the_field(bench: Bench, clip: MediaInput) -> None:
@@ -70,7 +70,7 @@ async def test_what_cannot_be_played_or_is_too_short_names_the_field(bench: Benc
         await bench.parts.characters.create(broken, key=KEY, param="url")
     assert refused.value.param == "url"
     with pytest.raises(InvalidRequest, match="only 2 seconds") as refused:
-        await bench.parts.characters.create(clip, key=KEY, moment=Moment(1, 3, param="timestamps"))
+        await bench.parts.characters.create(clip, key=KEY, moment=ClipRange(1, 3, param="timestamps"))
     assert refused.value.param == "timestamps"
 
 

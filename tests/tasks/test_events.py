@@ -6,14 +6,14 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from app.tasks.events import Change, Events
+from app.tasks.notifications import Notification, NotificationHub
 from tests.tasks.conftest import until
 
 
 @pytest.fixture
-async def pair(postgres_url: str) -> AsyncIterator[tuple[Events, Events]]:
+async def pair(postgres_url: str) -> AsyncIterator[tuple[NotificationHub, NotificationHub]]:
     url = postgres_url.replace("postgresql://", "postgresql+asyncpg://")
-    one, other = Events(postgres_url=url), Events(postgres_url=url)
+    one, other = NotificationHub(postgres_url=url), NotificationHub(postgres_url=url)
     await one.start()
     await other.start()
     yield one, other
@@ -21,9 +21,9 @@ async def pair(postgres_url: str) -> AsyncIterator[tuple[Events, Events]]:
     await other.stop()
 
 
-async def heard(sender: Events, listener: Events, change: Change) -> Change:
+async def heard(sender: NotificationHub, listener: NotificationHub, change: Notification) -> Notification:
     """The first notice can come before the listener's connection stands, so it is repeated."""
-    async with listener.listen(change.id) as queue:
+    async with listener.subscribe(change.id) as queue:
 
         async def came() -> bool:
             sender.publish([change])
@@ -35,45 +35,51 @@ async def heard(sender: Events, listener: Events, change: Change) -> Change:
 
 
 async def test_in_one_process() -> None:
-    events = Events()
-    async with events.listen("one") as by_id, events.listen("progress") as by_kind:
-        events.publish([Change("progress", "one", "running", 12.5, True), Change("state", "two", "failed")])
-        assert by_id.get_nowait() == by_kind.get_nowait() == Change("progress", "one", "running", 12.5, True)
+    events = NotificationHub()
+    async with events.subscribe("one") as by_id, events.subscribe("progress") as by_kind:
+        events.publish(
+            [Notification("progress", "one", "running", 12.5, True), Notification("state", "two", "failed")]
+        )
+        assert (
+            by_id.get_nowait()
+            == by_kind.get_nowait()
+            == Notification("progress", "one", "running", 12.5, True)
+        )
         assert by_id.empty()
         assert by_kind.empty()
-    events.publish([Change("progress", "one")])
+    events.publish([Notification("progress", "one")])
     assert by_id.empty()
 
 
-async def test_on_another_replica(pair: tuple[Events, Events]) -> None:
-    change = Change("progress", "task", "running", 40.0, True)
+async def test_on_another_replica(pair: tuple[NotificationHub, NotificationHub]) -> None:
+    change = Notification("progress", "task", "running", 40.0, True)
     assert await heard(pair[0], pair[1], change) == change
 
 
-async def test_its_own_notices_come_once(pair: tuple[Events, Events]) -> None:
-    await heard(pair[0], pair[1], Change("state", "warm"))
-    async with pair[0].listen("task") as here, pair[1].listen("task") as there:
-        pair[0].publish([Change("state", "task", "failed")])
+async def test_its_own_notices_come_once(pair: tuple[NotificationHub, NotificationHub]) -> None:
+    await heard(pair[0], pair[1], Notification("state", "warm"))
+    async with pair[0].subscribe("task") as here, pair[1].subscribe("task") as there:
+        pair[0].publish([Notification("state", "task", "failed")])
         await asyncio.wait_for(there.get(), 10)
         await asyncio.sleep(0.1)
         assert here.qsize() == 1
 
 
-async def test_more_than_a_notice_holds(pair: tuple[Events, Events]) -> None:
-    await heard(pair[0], pair[1], Change("state", "warm"))
-    changes = [Change("progress", f"{number:032x}", "running", 1.0, True) for number in range(1000)]
-    async with pair[1].listen("progress") as queue:
+async def test_more_than_a_notice_holds(pair: tuple[NotificationHub, NotificationHub]) -> None:
+    await heard(pair[0], pair[1], Notification("state", "warm"))
+    changes = [Notification("progress", f"{number:032x}", "running", 1.0, True) for number in range(1000)]
+    async with pair[1].subscribe("progress") as queue:
         pair[0].publish(changes)
         got = [await asyncio.wait_for(queue.get(), 10) for _ in changes]
     assert got == changes
 
 
 async def test_again_whenever_the_connections_were_cut(
-    pair: tuple[Events, Events], postgres_url: str
+    pair: tuple[NotificationHub, NotificationHub], postgres_url: str
 ) -> None:
     """Wherever they are in their work: each time it is another moment."""
     for number in range(8):
-        change = Change("state", f"round {number}")
+        change = Notification("state", f"round {number}")
         assert await heard(pair[0], pair[1], change) == change
         connection = await asyncpg.connect(postgres_url)
         await connection.execute(

@@ -99,7 +99,7 @@ class TestCancelInEveryState:
 
     async def test_waiting(self, bench: Bench, *, delete: bool) -> None:
         account = await bench.account()
-        await bench.parts.pool.cool(account.id, seconds=60, reason="busy")
+        await bench.parts.pool.start_cooldown(account.id, seconds=60, reason="busy")
         await bench.work()
         await self.end(bench, await bench.create(media=(picture(),)), delete=delete)
         assert bench.upstream.counters().jobs == 0
@@ -156,7 +156,7 @@ class TestCancelInEveryState:
 
 async def test_a_refused_task_that_was_cancelled_is_not_left_waiting(bench: Bench) -> None:
     account = await bench.account()
-    await bench.parts.pool.cool(account.id, seconds=600, reason="busy")
+    await bench.parts.pool.start_cooldown(account.id, seconds=600, reason="busy")
     task = await bench.create()
     await set_task(bench, task, cancel_requested=True)  # as its run went back to the queue
     await bench.work()
@@ -194,7 +194,7 @@ async def test_its_files_go_when_their_time_is_over(bench: Bench) -> None:
 
 async def test_waiting_past_its_deadline(bench: Bench) -> None:
     account = await bench.account()
-    await bench.parts.pool.cool(account.id, seconds=60, reason="busy")
+    await bench.parts.pool.start_cooldown(account.id, seconds=60, reason="busy")
     task = await bench.create()
     await set_task(bench, task, deadline_at=time.time() - 1)
     await bench.work()
@@ -229,10 +229,10 @@ async def test_a_video_that_was_finished_while_we_were_away_is_not_thrown_away(b
 
 async def test_an_input_that_was_deleted_meanwhile(bench: Bench) -> None:
     account = await bench.account()
-    await bench.parts.pool.cool(account.id, seconds=60, reason="busy")
+    await bench.parts.pool.start_cooldown(account.id, seconds=60, reason="busy")
     task = await bench.create(media=(picture(),))
     await bench.parts.store.delete(f"inputs/{task.id}")
-    await bench.parts.book.enable("upstream")
+    await bench.parts.accounts.enable("upstream")
     await bench.work()
     ended = await bench.ended(task)
     assert (ended.state, ended.error_code) == ("failed", "input_missing")
@@ -249,10 +249,10 @@ async def test_a_look_that_is_refused_keeps_the_task_on_its_account(bench: Bench
     task = await bench.ended(await bench.create())
     assert task.state == "completed"
     assert set(bench.upstream.counters().accepted.values()) == {1}
-    standings = {standing.account.id: standing for standing in await bench.parts.pool.standings()}
+    standings = {standing.account.id: standing for standing in await bench.parts.pool.current_statuses()}
     assert standings[account.id].enabled
     # The operator reads that it was in trouble, once for both times, and how often it was looked at.
-    rows = await bench.parts.repository.events(task.id)
+    rows = await bench.parts.repository.read_timeline(task.id)
     story = [(row["event"], row["detail"]) for row in rows if row["event"] in ("poll.failed", "storing")]
     assert [event for event, _ in story] == ["poll.failed", "storing"]
     assert "401" in story[0][1]["error"]
@@ -266,7 +266,7 @@ async def test_an_account_taken_away_ends_its_tasks(bench: Bench) -> None:
     task = await bench.create()
     await bench.reaches(task, "running")
     await worker.stop()
-    await bench.parts.book.remove("upstream", force=True)
+    await bench.parts.accounts.remove("upstream", force=True)
     await bench.work()
     ended = await bench.reaches(task, "failed")
     assert ended.error_code == "account_removed"

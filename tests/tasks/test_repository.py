@@ -8,9 +8,9 @@ from sqlalchemy.exc import IntegrityError
 
 from app.db.tables import receipts, slots, tasks
 from app.providers.base import Operation
-from app.tasks.repository import Fenced
-from app.tasks.service import Asked, new_id
-from app.tasks.status import MOVES, OPEN, TERMINAL
+from app.tasks.repository import StaleRun
+from app.tasks.service import RequestContext, new_id
+from app.tasks.states import MOVES, OPEN, TERMINAL
 from app.tasks.task import Task
 from tests.tasks.conftest import KEY, Bench
 
@@ -34,7 +34,7 @@ async def test_taking_raises_the_epoch_and_fences_the_earlier_run(bench: Bench) 
     assert second is not None
     assert second.epoch == first.epoch + 1
 
-    with pytest.raises(Fenced):
+    with pytest.raises(StaleRun):
         await repository.move(first, "queued", "submitting")
     await repository.write_progress(
         [{"id_": first.id, "epoch_": first.epoch, "progress_": 50.0, "generating_": True}]
@@ -52,9 +52,9 @@ async def test_a_receipt_is_kept_also_when_the_run_is_fenced(bench: Bench) -> No
     await repository.move(first, "queued", "submitting")
     await repository.take(first.id)
 
-    with pytest.raises(Fenced):
+    with pytest.raises(StaleRun):
         await repository.accept(first, Operation(id="vendor-1"), now=1.0)
-    assert await repository.receipt(first.id) == Operation(id="vendor-1")
+    assert await repository.latest_receipt(first.id) == Operation(id="vendor-1")
     seen = await repository.get(first.id)
     assert seen is not None
     assert (seen.state, seen.operation) == ("submitting", None)
@@ -66,7 +66,7 @@ async def test_what_has_ended_is_never_taken_or_moved(bench: Bench) -> None:
     task = await dispatched(bench)
     await repository.move(task, "queued", "failed", error_code="x")
     assert await repository.take(task.id) is None
-    with pytest.raises(Fenced):
+    with pytest.raises(StaleRun):
         await repository.move(task, "queued", "submitting")
     assert await bench.slots() == 0
 
@@ -94,12 +94,12 @@ async def test_progress_never_goes_back(bench: Bench) -> None:
         )
     seen = await repository.get(task.id)
     assert seen is not None
-    assert (seen.progress, seen.outward) == (40.0, "running")
+    assert (seen.progress, seen.public_state) == (40.0, "running")
 
 
 async def test_one_task_per_idempotency_key(bench: Bench) -> None:
     await bench.account()
-    made = await asyncio.gather(*(bench.create(asked=Asked("test", "same-key")) for _ in range(8)))
+    made = await asyncio.gather(*(bench.create(asked=RequestContext("test", "same-key")) for _ in range(8)))
     assert len({task.id for task in made}) == 1
     rows, _ = await bench.parts.tasks.page(KEY)
     assert len(rows) == 1
@@ -107,7 +107,7 @@ async def test_one_task_per_idempotency_key(bench: Bench) -> None:
 
 async def test_a_taken_idempotency_key_is_an_error_of_the_store(bench: Bench) -> None:
     await bench.account()
-    task = await bench.create(asked=Asked("test", "same-key"))
+    task = await bench.create(asked=RequestContext("test", "same-key"))
     async with bench.parts.database.read() as connection:
         row = (await connection.execute(sa.select(tasks).where(tasks.c.id == task.id))).one()
     with pytest.raises(IntegrityError):
@@ -133,7 +133,7 @@ async def test_receipts_are_only_ever_added(bench: Bench) -> None:
     task = await dispatched(bench)
     await repository.move(task, "queued", "submitting")
     await repository.accept(task, Operation(id="v1"), now=1.0)
-    with pytest.raises(Fenced):
+    with pytest.raises(StaleRun):
         await repository.accept(task, Operation(id="v1"), now=2.0)  # the same answer, written again
     async with bench.parts.database.read() as connection:
         count = (await connection.execute(sa.select(sa.func.count()).select_from(receipts))).scalar_one()

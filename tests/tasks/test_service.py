@@ -5,27 +5,27 @@ import asyncio
 import pytest
 
 from app.errors import IdempotencyConflict, InvalidRequest, NoAvailableAccount, NotFound, UnknownModel
-from app.keys.service import Key
-from app.tasks.service import Asked, bare_id, new_id
+from app.keys.service import ClientKey
+from app.tasks.service import RequestContext, bare_id, new_id
 from tests.tasks.conftest import KEY, Bench
 
-MATE = Key(id="mate", name="mate", owner=KEY.owner)
-STRANGER = Key(id="stranger", name="stranger", owner="key:stranger")
+MATE = ClientKey(id="mate", name="mate", owner=KEY.owner)
+STRANGER = ClientKey(id="stranger", name="stranger", owner="key:stranger")
 
 
 async def test_the_same_key_and_body_is_the_same_task_and_another_body_a_conflict(bench: Bench) -> None:
     await bench.account()
-    first = await bench.create("one", asked=Asked("test", "key"))
-    assert (await bench.create("one", asked=Asked("other dialect", "key"))).id == first.id
+    first = await bench.create("one", asked=RequestContext("test", "key"))
+    assert (await bench.create("one", asked=RequestContext("other dialect", "key"))).id == first.id
     with pytest.raises(IdempotencyConflict):
-        await bench.create("two", asked=Asked("test", "key"))
-    assert (await bench.create("two", key=STRANGER, asked=Asked("test", "key"))).id != first.id
+        await bench.create("two", asked=RequestContext("test", "key"))
+    assert (await bench.create("two", key=STRANGER, asked=RequestContext("test", "key"))).id != first.id
 
 
 async def test_a_repetition_by_an_sdk_is_the_same_task_and_a_second_wish_is_not(bench: Bench) -> None:
     await bench.account()
     first = await bench.create("one")
-    assert (await bench.create("one", asked=Asked("test", is_retry=True))).id == first.id
+    assert (await bench.create("one", asked=RequestContext("test", is_retry=True))).id == first.id
     assert (await bench.create("one")).id != first.id
 
 
@@ -102,7 +102,7 @@ async def test_waiting_for_an_end_that_comes_while_nobody_tells(bench: Bench) ->
 async def test_waiting_ends_in_time_also_when_the_task_does_not(bench: Bench) -> None:
     await bench.account()
     task = await bench.create()
-    assert (await bench.parts.tasks.finished(task, within=0.1)).state == "queued"
+    assert (await bench.parts.tasks.wait_until_ended(task, within=0.1)).state == "queued"
 
 
 def test_ids_are_ordered_by_time_and_never_the_same() -> None:

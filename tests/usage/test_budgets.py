@@ -8,8 +8,8 @@ import pytest
 
 from app.db.session import Database
 from app.errors import InsufficientQuota
-from app.usage.budgets import Budgets
-from app.usage.ledger import reserve
+from app.usage.budgets import BudgetTracker
+from app.usage.ledger import reserve_money
 from app.usage.recorder import UsageRecorder, UsageRow
 from tests.usage.test_ledger import Purse, hold, sums, wrong
 
@@ -18,36 +18,38 @@ PURSE = Purse(budget_total=Decimal(1))
 
 
 async def test_parallel_calls_stop_at_the_budget(database: Database) -> None:
-    budgets = Budgets(database)
-    done = await asyncio.gather(*(budgets.enter(PURSE, CENT) for _ in range(1000)), return_exceptions=True)
+    budgets = BudgetTracker(database)
+    done = await asyncio.gather(
+        *(budgets.hold_estimate(PURSE, CENT) for _ in range(1000)), return_exceptions=True
+    )
     assert sum(one is None for one in done) == 100
     assert all(isinstance(one, InsufficientQuota) for one in done if one is not None)
     await budgets.close()
 
 
 async def test_what_a_call_did_not_use_is_free_again(database: Database) -> None:
-    budgets = Budgets(database)
-    await budgets.enter(PURSE, Decimal(1))
+    budgets = BudgetTracker(database)
+    await budgets.hold_estimate(PURSE, Decimal(1))
     with pytest.raises(InsufficientQuota):
-        await budgets.enter(PURSE, CENT)
-    budgets.leave(PURSE.id, estimate=Decimal(1), cost=Decimal("0.4"))
-    await budgets.enter(PURSE, Decimal("0.6"))
+        await budgets.hold_estimate(PURSE, CENT)
+    budgets.release_hold(PURSE.id, estimate=Decimal(1), cost=Decimal("0.4"))
+    await budgets.hold_estimate(PURSE, Decimal("0.6"))
     with pytest.raises(InsufficientQuota):
-        await budgets.enter(PURSE, CENT)
+        await budgets.hold_estimate(PURSE, CENT)
     await budgets.close()
 
 
 async def test_what_is_written_is_counted_once(database: Database) -> None:
-    budgets = Budgets(database)
+    budgets = BudgetTracker(database)
     recorder = UsageRecorder(database, budgets=budgets)
     for _ in range(3):
-        await budgets.enter(PURSE, CENT)
-        budgets.leave(PURSE.id, estimate=CENT, cost=Decimal("0.3"))
-        recorder.note(UsageRow(time.time(), PURSE.id, "a", "bot", "/v1/x", 200, 1.0, cost=Decimal("0.3")))
+        await budgets.hold_estimate(PURSE, CENT)
+        budgets.release_hold(PURSE.id, estimate=CENT, cost=Decimal("0.3"))
+        recorder.add_row(UsageRow(time.time(), PURSE.id, "a", "bot", "/v1/x", 200, 1.0, cost=Decimal("0.3")))
         assert await recorder.flush()
-    await budgets.enter(PURSE, Decimal("0.1"))
+    await budgets.hold_estimate(PURSE, Decimal("0.1"))
     with pytest.raises(InsufficientQuota):
-        await budgets.enter(PURSE, CENT)
+        await budgets.hold_estimate(PURSE, CENT)
     assert await sums(database, PURSE) == (Decimal(0), Decimal("0.9"))
     assert await wrong(database) == []
     await budgets.close()
@@ -55,10 +57,10 @@ async def test_what_is_written_is_counted_once(database: Database) -> None:
 
 async def test_what_tasks_hold_is_not_there_for_calls(database: Database) -> None:
     assert await hold(database, PURSE, "task", "0.99", moment=time.time())
-    budgets = Budgets(database)
-    await budgets.enter(PURSE, CENT)
+    budgets = BudgetTracker(database)
+    await budgets.hold_estimate(PURSE, CENT)
     with pytest.raises(InsufficientQuota):
-        await budgets.enter(PURSE, CENT)
+        await budgets.hold_estimate(PURSE, CENT)
     await budgets.close()
 
 
@@ -66,27 +68,27 @@ async def test_after_a_silence_a_call_waits_for_what_others_spent(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.usage.budgets.FRESH_SECONDS", 0.0)
-    budgets = Budgets(database)
-    await budgets.enter(PURSE, Decimal(0))
+    budgets = BudgetTracker(database)
+    await budgets.hold_estimate(PURSE, Decimal(0))
     assert await hold(database, PURSE, "elsewhere", "1", moment=time.time())
     with pytest.raises(InsufficientQuota):
-        await budgets.enter(PURSE, CENT)
+        await budgets.hold_estimate(PURSE, CENT)
     await budgets.close()
 
 
 async def test_a_thousand_parallel_tasks_and_calls_never_pass_a_budget_together(database: Database) -> None:
-    budgets, now = Budgets(database), time.time()
+    budgets, now = BudgetTracker(database), time.time()
 
     async def task(number: int) -> None:
-        with budgets.announce(PURSE, CENT, at=now):
+        with budgets.announce_amount(PURSE, CENT, at=now):
             async with database.write() as connection:
-                await reserve(
+                await reserve_money(
                     connection, PURSE, task_id=str(number), model="film", amount=CENT, at=now, detail={},
-                    besides=budgets.besides(PURSE.id),
+                    besides=budgets.outside_store(PURSE.id),
                 )  # fmt: skip
 
     async def call() -> None:
-        await budgets.enter(PURSE, CENT)
+        await budgets.hold_estimate(PURSE, CENT)
         await asyncio.sleep(0)
 
     many = [work for number in range(500) for work in (task(number), call())]
@@ -94,33 +96,33 @@ async def test_a_thousand_parallel_tasks_and_calls_never_pass_a_budget_together(
     assert all(isinstance(one, InsufficientQuota) for one in done if one is not None)
     reserved, spent = await sums(database, PURSE)
     assert (reserved, spent) == (done[::2].count(None) * CENT, 0)
-    assert reserved + budgets.besides(PURSE.id) == done.count(None) * CENT
+    assert reserved + budgets.outside_store(PURSE.id) == done.count(None) * CENT
     assert Decimal("0.9") < done.count(None) * CENT <= 1
     await budgets.close()
 
 
 async def test_a_call_that_goes_on_is_stopped_when_nothing_is_left(database: Database) -> None:
-    budgets = Budgets(database)
-    await budgets.enter(PURSE, CENT)
+    budgets = BudgetTracker(database)
+    await budgets.hold_estimate(PURSE, CENT)
     budgets.raise_hold(PURSE, Decimal("0.5"))
     with pytest.raises(InsufficientQuota):
-        await budgets.enter(PURSE, Decimal("0.5"))
+        await budgets.hold_estimate(PURSE, Decimal("0.5"))
     with pytest.raises(InsufficientQuota):
         budgets.raise_hold(PURSE, Decimal("0.5"))
-    budgets.leave(PURSE.id, estimate=Decimal("1.01"), cost=Decimal("0.2"))
-    await budgets.enter(PURSE, Decimal("0.8"))
+    budgets.release_hold(PURSE.id, estimate=Decimal("1.01"), cost=Decimal("0.2"))
+    await budgets.hold_estimate(PURSE, Decimal("0.8"))
     await budgets.close()
 
 
 async def test_spending_through_another_process_is_noticed(database: Database) -> None:
-    budgets = Budgets(database)
-    await budgets.enter(PURSE, Decimal(0))
+    budgets = BudgetTracker(database)
+    await budgets.hold_estimate(PURSE, Decimal(0))
     assert await hold(database, PURSE, "elsewhere", "1", moment=time.time())
 
     async with asyncio.timeout(20):
         with pytest.raises(InsufficientQuota):
             while True:
-                await budgets.enter(PURSE, CENT)
-                budgets.leave(PURSE.id, estimate=CENT, cost=Decimal(0))
+                await budgets.hold_estimate(PURSE, CENT)
+                budgets.release_hold(PURSE.id, estimate=CENT, cost=Decimal(0))
                 await asyncio.sleep(0.05)
     await budgets.close()

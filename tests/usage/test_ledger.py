@@ -12,9 +12,16 @@ import sqlalchemy as sa
 from app.db.session import Database
 from app.db.tables import ledger, spending
 from app.errors import InsufficientQuota
-from app.usage.balance import Imbalance, imbalances
-from app.usage.ledger import Closing, close, differences, reserve, spend, standing
-from app.usage.periods import ends_in, limits, periods
+from app.usage.balance import LedgerImbalance, find_imbalances
+from app.usage.ledger import (
+    ReservationEnd,
+    end_reservations,
+    find_differences,
+    read_spending,
+    record_spending,
+    reserve_money,
+)
+from app.usage.periods import budgets_by_period, period_names, seconds_to_next
 from app.usage.recorder import UsageRecorder, UsageRow
 
 
@@ -40,7 +47,7 @@ async def hold(
 ) -> bool:
     try:
         async with database.write() as connection:
-            await reserve(
+            await reserve_money(
                 connection,
                 purse,
                 task_id=task,
@@ -54,20 +61,20 @@ async def hold(
     return True
 
 
-async def end(database: Database, *closings: Closing) -> set[str]:
+async def end(database: Database, *closings: ReservationEnd) -> set[str]:
     async with database.write() as connection:
-        return await close(connection, closings)
+        return await end_reservations(connection, closings)
 
 
 async def sums(database: Database, purse: Purse, period: str = "total") -> tuple[Decimal, Decimal]:
     async with database.read() as connection:
-        return (await standing(connection, purse.id, [period]))[period]
+        return (await read_spending(connection, purse.id, [period]))[period]
 
 
 async def wrong(database: Database) -> list[str]:
     async with database.read() as connection:
-        assert await imbalances(connection) == []
-        return await differences(connection)
+        assert await find_imbalances(connection) == []
+        return await find_differences(connection)
 
 
 async def test_books_that_were_changed_by_hand_are_found(database: Database) -> None:
@@ -79,7 +86,7 @@ async def test_books_that_were_changed_by_hand_are_found(database: Database) -> 
             sa.update(spending).where(spending.c.key_id == "b").values(spent=Decimal("0.2"))
         )
     async with database.read() as connection:
-        assert await imbalances(connection) == [Imbalance("b", Decimal(0), Decimal("-0.2"))]
+        assert await find_imbalances(connection) == [LedgerImbalance("b", Decimal(0), Decimal("-0.2"))]
 
 
 async def test_held_taken_and_given_back_once(database: Database) -> None:
@@ -88,12 +95,16 @@ async def test_held_taken_and_given_back_once(database: Database) -> None:
     assert await hold(database, purse, "b", "0.60")
     assert not await hold(database, purse, "c", "0.000000001")
     assert await sums(database, purse) == (Decimal(1), Decimal(0))
-    assert await end(database, Closing("a", "settle", Decimal("0.15"))) == {"a"}
-    assert await end(database, Closing("b", "release")) == {"b"}
+    assert await end(database, ReservationEnd("a", "settle", Decimal("0.15"))) == {"a"}
+    assert await end(database, ReservationEnd("b", "release")) == {"b"}
     assert await sums(database, purse) == (Decimal(0), Decimal("0.15"))
-    for again in (Closing("a", "release"), Closing("a", "settle", Decimal(1)), Closing("b", "release")):
+    for again in (
+        ReservationEnd("a", "release"),
+        ReservationEnd("a", "settle", Decimal(1)),
+        ReservationEnd("b", "release"),
+    ):
         assert await end(database, again) == set()
-    assert await end(database, Closing("nobody", "release")) == set()
+    assert await end(database, ReservationEnd("nobody", "release")) == set()
     assert await sums(database, purse) == (Decimal(0), Decimal("0.15"))
     assert await wrong(database) == []
 
@@ -115,7 +126,7 @@ async def test_a_reservation_belongs_to_the_day_it_was_made_on(database: Databas
     assert await hold(database, purse, "late", "1", moment=before)
     assert not await hold(database, purse, "later", "1", moment=before)
     assert await hold(database, purse, "next day", "1", moment=after)
-    assert await end(database, Closing("late", "release")) == {"late"}
+    assert await end(database, ReservationEnd("late", "release")) == {"late"}
     assert await sums(database, purse, "2026-11-30") == (Decimal(0), Decimal(0))
     assert await sums(database, purse, "2026-12-01") == (Decimal(1), Decimal(0))
     assert await wrong(database) == []
@@ -128,7 +139,9 @@ async def test_the_refusal_says_how_much_is_left_and_when_there_is_more(database
         InsufficientQuota, match=r"about \$0\.30, and \$0\.25 is left of the key's daily budget of \$1\.50"
     ) as told:
         async with database.write() as connection:
-            await reserve(connection, purse, task_id="b", model="m", amount=Decimal("0.3"), at=NOW, detail={})
+            await reserve_money(
+                connection, purse, task_id="b", model="m", amount=Decimal("0.3"), at=NOW, detail={}
+            )
     assert told.value.retry_after == 12 * 3600
     assert told.value.should_retry is False
 
@@ -144,7 +157,7 @@ async def test_a_thousand_parallel_reservations_never_pass_a_budget(database: Da
 async def test_closing_at_the_same_time_closes_once(database: Database) -> None:
     purse = Purse()
     assert await hold(database, purse, "a", "1")
-    ways = [Closing("a", "settle", Decimal(1)), Closing("a", "release")] * 10
+    ways = [ReservationEnd("a", "settle", Decimal(1)), ReservationEnd("a", "release")] * 10
     closed = await asyncio.gather(*(end(database, way) for way in ways))
     assert sorted(map(len, closed)) == [0] * 19 + [1]
     reserved, spent = await sums(database, purse)
@@ -170,24 +183,24 @@ async def test_sums_are_what_rows_add_up_to_whatever_happens(database: Database,
             case "settle" if ids:
                 task = chance.choice(ids)
                 cost = open_tasks.pop(task) * chance.randrange(0, 101) / 100
-                assert await end(database, Closing(task, "settle", cost))
+                assert await end(database, ReservationEnd(task, "settle", cost))
             case "release" if ids:
                 task = chance.choice(ids)
                 del open_tasks[task]
-                assert await end(database, Closing(task, "release"))
+                assert await end(database, ReservationEnd(task, "release"))
             case "again":
                 ended = f"t{chance.randrange(step + 1)}"
                 if ended not in open_tasks:
-                    assert not await end(database, Closing(ended, "settle", amount))
+                    assert not await end(database, ReservationEnd(ended, "settle", amount))
             case "relay" if purse.budget_total is None:
-                recorder.note(UsageRow(moment, purse.id, "x", "bot", "/v1/x", 200, 1.0, cost=amount))
+                recorder.add_row(UsageRow(moment, purse.id, "x", "bot", "/v1/x", 200, 1.0, cost=amount))
                 assert await recorder.flush()
         async with database.read() as connection:
             rows = (await connection.execute(sa.select(spending))).all()
         assert all(row.reserved >= 0 and row.spent >= 0 for row in rows)
         for row in rows:
             budgets = {b for one in purses if one.id == row.key_id for m in MOMENTS
-                       for p, b in limits(one, m).items() if p == row.period}  # fmt: skip
+                       for p, b in budgets_by_period(one, m).items() if p == row.period}  # fmt: skip
             assert all(row.reserved + row.spent <= budget for budget in budgets)
     assert await wrong(database) == []
     async with database.read() as connection:
@@ -202,7 +215,7 @@ async def test_sums_are_what_rows_add_up_to_whatever_happens(database: Database,
 async def test_a_task_may_cost_more_than_was_held_and_then_nothing_more_fits(database: Database) -> None:
     purse = Purse(budget_total=Decimal(1))
     assert await hold(database, purse, "a", "0.9")
-    await end(database, Closing("a", "settle", Decimal("1.2")))
+    await end(database, ReservationEnd("a", "settle", Decimal("1.2")))
     assert await sums(database, purse) == (Decimal(0), Decimal("1.2"))
     assert not await hold(database, purse, "b", "0")
     assert await wrong(database) == []
@@ -210,18 +223,18 @@ async def test_a_task_may_cost_more_than_was_held_and_then_nothing_more_fits(dat
 
 async def test_relayed_costs_of_many_keys_are_summed(database: Database) -> None:
     async with database.write() as connection:
-        await spend(
+        await record_spending(
             connection, [("a", NOW, Decimal("0.1")), ("b", NOW, Decimal(2)), ("a", NOW, Decimal("0.2"))]
         )
-        await spend(connection, [("a", NOW, Decimal(0))])
-        await spend(connection, [])
+        await record_spending(connection, [("a", NOW, Decimal(0))])
+        await record_spending(connection, [])
     assert await sums(database, Purse("a")) == (Decimal(0), Decimal("0.3"))
     assert await sums(database, Purse("a"), "2026-11-21") == (Decimal(0), Decimal("0.3"))
     assert await sums(database, Purse("b")) == (Decimal(0), Decimal(2))
 
 
 def test_periods_end_where_the_next_begin() -> None:
-    assert periods(NOW) == ("2026-11", "2026-11-21", "total")
-    assert ends_in("2026-11-21", NOW) == 12 * 3600
-    assert ends_in("2026-12", at("2026-12-31T00:00:00")) == 86400
-    assert ends_in("total", NOW) is None
+    assert period_names(NOW) == ("2026-11", "2026-11-21", "total")
+    assert seconds_to_next("2026-11-21", NOW) == 12 * 3600
+    assert seconds_to_next("2026-12", at("2026-12-31T00:00:00")) == 86400
+    assert seconds_to_next("total", NOW) is None

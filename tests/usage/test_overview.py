@@ -10,20 +10,20 @@ import sqlalchemy as sa
 
 from app.db.operator_tables import rollup
 from app.db.session import Database
-from app.usage.overview import Overview, percentile
-from app.usage.rollup import HOUR, Ended, bucket_of, count, seconds_of
+from app.usage.overview import UsageOverview, percentile
+from app.usage.task_counts import HOUR, EndedTask, bucket_of, count_ended, seconds_of
 
 NOW = 1_795_000_000.0
 
 
-def one(**given: object) -> Ended:
+def one(**given: object) -> EndedTask:
     fields = {"at": NOW, "model": "film", "outcome": "completed", "seconds": 40.0}
-    return Ended(**(fields | given))  # type: ignore[arg-type]
+    return EndedTask(**(fields | given))  # type: ignore[arg-type]
 
 
-async def counted(database: Database, *ended: Ended) -> None:
+async def counted(database: Database, *ended: EndedTask) -> None:
     async with database.write() as connection:
-        await count(connection, ended)
+        await count_ended(connection, ended)
 
 
 async def test_counts_rates_times_and_spending(database: Database) -> None:
@@ -32,7 +32,7 @@ async def test_counts_rates_times_and_spending(database: Database) -> None:
         database, one(outcome="upstream_error"), one(outcome="cancelled"), one(model="clip", seconds=3.0)
     )
     await counted(database, one(at=NOW - 40 * 24 * HOUR), one(at=NOW - 5 * HOUR))
-    found = await Overview(database).summary("1h", now=NOW)
+    found = await UsageOverview(database).summarize("1h", now=NOW)
     assert (found.tasks, found.cost) == (103, Decimal(10))
     assert found.outcomes == {"completed": 101, "upstream_error": 1, "cancelled": 1}
     assert found.success_rate == pytest.approx(101 / 102)
@@ -43,11 +43,11 @@ async def test_counts_rates_times_and_spending(database: Database) -> None:
     assert (clip.model, clip.success_rate) == ("clip", 1.0)
     assert sum(point.completed for point in found.points) == 101
     assert found.since <= NOW - HOUR
-    day = await Overview(database).summary("24h", now=NOW)
+    day = await UsageOverview(database).summarize("24h", now=NOW)
     assert day.tasks == 104
     assert [point.completed for point in day.points] == [1, 101]
-    assert (await Overview(database).summary("30d", now=NOW)).tasks == 104
-    assert (await Overview(database).summary(now=NOW + 50 * 24 * HOUR)).success_rate is None
+    assert (await UsageOverview(database).summarize("30d", now=NOW)).tasks == 104
+    assert (await UsageOverview(database).summarize(now=NOW + 50 * 24 * HOUR)).success_rate is None
 
 
 async def test_replicas_count_together(database: Database) -> None:
@@ -60,8 +60,8 @@ async def test_replicas_count_together(database: Database) -> None:
 async def test_a_later_bill_adds_cost_and_no_task(database: Database) -> None:
     await counted(database, one(outcome="submission_unknown"))
     async with database.write() as connection:
-        await count(connection, [one(outcome="submission_unknown", cost=Decimal(3))], tasks=0)
-    found = await Overview(database).summary("24h", now=NOW)
+        await count_ended(connection, [one(outcome="submission_unknown", cost=Decimal(3))], tasks=0)
+    found = await UsageOverview(database).summarize("24h", now=NOW)
     assert (found.tasks, found.cost) == (1, Decimal(3))
 
 

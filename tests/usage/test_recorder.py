@@ -30,9 +30,9 @@ async def test_rows_are_written_as_they_were_noted(tmp_path: Path) -> None:
     database = Database(f"sqlite+aiosqlite:///{tmp_path / 'usage.db'}")
     await make_tables(database)
     recorder = UsageRecorder(database)
-    recorder.note(row(1, input_tokens=3, output_tokens=0))
-    recorder.note(row(2, model="模型" * 200, path="/" * 100))
-    recorder.note(row(3, model="bad \0 \ud800"))
+    recorder.add_row(row(1, input_tokens=3, output_tokens=0))
+    recorder.add_row(row(2, model="模型" * 200, path="/" * 100))
+    recorder.add_row(row(3, model="bad \0 \ud800"))
     assert await recorder.flush()
     first, second, third = await rows(database)
     assert (first.at, first.key_id, first.account_id, first.status) == (1.0, "k", "a", 200)
@@ -47,13 +47,13 @@ async def test_run_writes_and_close_writes_the_rest(tmp_path: Path) -> None:
     await make_tables(database)
     recorder = UsageRecorder(database)
     running = asyncio.create_task(recorder.run())
-    recorder.note(row(1))
+    recorder.add_row(row(1))
     for _ in range(1000):
         if await rows(database):
             break
         await asyncio.sleep(0.02)
     running.cancel()
-    recorder.note(row(2))
+    recorder.add_row(row(2))
     await recorder.close()
     assert [found.at for found in await rows(database)] == [1.0, 2.0]
     await database.close()
@@ -66,7 +66,7 @@ async def test_a_steady_load_is_written_in_batches(tmp_path: Path) -> None:
 
     async def call() -> None:
         while True:
-            recorder.note(row(1))
+            recorder.add_row(row(1))
             await asyncio.sleep(0)
 
     calling = asyncio.create_task(call())
@@ -82,9 +82,9 @@ async def test_rows_wait_while_the_database_is_away(tmp_path: Path) -> None:
     database = Database(f"sqlite+aiosqlite:///{tmp_path / 'usage.db'}")
     recorder = UsageRecorder(database, kept=3)
     for number in range(5):
-        recorder.note(row(number))
+        recorder.add_row(row(number))
     assert not await recorder.flush()
-    recorder.note(row(5))
+    recorder.add_row(row(5))
     assert not await recorder.flush()
     assert recorder.dropped == 3
     await make_tables(database)

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from app.dialects.hook_bodies import HookBodies
+from app.dialects.webhook_bodies import WebhookBodies
 from app.media.guard import OutboundGuard
-from app.webhooks.deliverer import Deliverer
-from app.webhooks.deliveries import Deliveries, Delivery, Wanted
-from app.webhooks.endpoints import Endpoint, Endpoints
-from app.webhooks.sender import Sender
+from app.webhooks.deliverer import WebhookDeliverer
+from app.webhooks.deliveries import Delivery, DeliveryFilter, DeliveryRepository
+from app.webhooks.endpoints import EndpointRepository, WebhookEndpoint
+from app.webhooks.sender import WebhookSender
 from tests.tasks.conftest import KEY, Bench, bench, until, upstream
 from tests.webhooks.receiver import Receiver
 
@@ -29,9 +29,9 @@ class Post:
     """The words of these tests: who is told, what ends, what came of it."""
 
     bench: Bench
-    deliveries: Deliveries
+    deliveries: DeliveryRepository
 
-    async def endpoint(self, url: str, *, owner: str = KEY.owner, **told: Any) -> tuple[Endpoint, str]:
+    async def endpoint(self, url: str, *, owner: str = KEY.owner, **told: Any) -> tuple[WebhookEndpoint, str]:
         named = {"name": "test", "event_types": EVENTS} | told
         return await self.bench.parts.endpoints.create(owner, url=url, **named)
 
@@ -49,14 +49,14 @@ class Post:
         allow: tuple[str, ...] = OPEN_GUARD,
         seconds: float = 15.0,
         lease_seconds: float = 60.0,
-    ) -> AsyncIterator[Deliverer]:
+    ) -> AsyncIterator[WebhookDeliverer]:
         parts = self.bench.parts
-        sender = Sender(OutboundGuard(allow).transport(), seconds=seconds)
-        deliverer = Deliverer(
-            Deliveries(parts.database, lease_seconds=lease_seconds),
-            Endpoints(parts.database, parts.vault, sender),
+        sender = WebhookSender(OutboundGuard(allow).http_transport(), seconds=seconds)
+        deliverer = WebhookDeliverer(
+            DeliveryRepository(parts.database, lease_seconds=lease_seconds),
+            EndpointRepository(parts.database, parts.vault, sender),
             sender,
-            bodies=HookBodies(parts.repository, parts.keys, parts.signer),
+            bodies=WebhookBodies(parts.repository, parts.keys, parts.signer),
             notices=parts.notices,
             delays=delays,
             look_seconds=0.02,
@@ -72,7 +72,7 @@ class Post:
             await sender.close()
 
     async def all(self, **wanted: str) -> list[Delivery]:
-        return await self.deliveries.page(Wanted(**wanted))
+        return await self.deliveries.page(DeliveryFilter(**wanted))
 
     async def reach(self, state: str, *, count: int = 1) -> list[Delivery]:
         async def there() -> list[Delivery]:
@@ -89,14 +89,14 @@ class Post:
         await until(there)
 
     async def statuses(self, delivery: Delivery) -> list[int | None]:
-        return [attempt.status for attempt in await self.deliveries.attempts(delivery.id)]
+        return [attempt.status for attempt in await self.deliveries.list_attempts(delivery.id)]
 
 
 @pytest.fixture
 async def post(bench: Bench) -> Post:
     """On both stores."""
     await bench.account()
-    return Post(bench, Deliveries(bench.parts.database))
+    return Post(bench, DeliveryRepository(bench.parts.database))
 
 
 @pytest.fixture

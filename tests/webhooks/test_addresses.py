@@ -22,7 +22,7 @@ GUARD = OutboundGuard(("hooks.internal", "10.1.0.0/16", "::1"))
     ],
 )
 def test_these_are_taken(url: str) -> None:
-    assert check_address(url, param="url", plain=GUARD.lists)
+    assert check_address(url, param="url", plain=GUARD.lists_host)
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def test_these_are_taken(url: str) -> None:
 )
 def test_in_the_open_only_where_the_operator_says_so(url: str) -> None:
     with pytest.raises(InvalidRequest, match="url must begin with https://"):
-        check_address(url, param="url", plain=GUARD.lists)
+        check_address(url, param="url", plain=GUARD.lists_host)
     assert check_address(url, param="notify_hook")
 
 

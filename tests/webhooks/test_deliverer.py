@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from standardwebhooks import Webhook
 
 from app.db.tables import tasks, webhook_endpoints
-from app.tasks.service import Asked
-from app.webhooks.deliveries import Deliveries
+from app.tasks.service import RequestContext
+from app.webhooks.deliveries import DeliveryRepository
 from tests.tasks.conftest import KEY, until
 from tests.webhooks.conftest import Post, one_store
 from tests.webhooks.receiver import Receiver, Reply
@@ -63,7 +63,7 @@ async def test_a_receiver_that_was_down_gets_it_later(post: Post) -> None:
         with Receiver(port=port) as up:
             [delivery] = await post.reach("delivered")
             assert [seen.id for seen in up.seen] == [delivery.id]
-    attempts = await post.deliveries.attempts(delivery.id)
+    attempts = await post.deliveries.list_attempts(delivery.id)
     assert attempts[0].error == "The address could not be reached."
 
 
@@ -86,7 +86,7 @@ async def test_a_lasting_failure_is_given_up_and_can_be_sent_again(post: Post, r
 async def test_a_slow_receiver_holds_up_nobody(post: Post, receiver: Receiver) -> None:
     with Receiver() as slow:
         slow.reply = Reply(hold=True)
-        hook = Asked("test", hook_url=slow.url.replace("127.0.0.1", "localhost"))
+        hook = RequestContext("test", hook_url=slow.url.replace("127.0.0.1", "localhost"))
         for _ in range(25):
             await post.end_a_task(asked=hook)
         await post.endpoint(receiver.url)
@@ -107,7 +107,7 @@ async def test_no_answer_in_time_is_a_failure(post: Post, receiver: Receiver) ->
     await post.end_a_task()
     async with post.delivering(seconds=0.2):
         [delivery] = await post.reach("delivered")
-    [first, second] = await post.deliveries.attempts(delivery.id)
+    [first, second] = await post.deliveries.list_attempts(delivery.id)
     assert (first.status, first.error) == (None, "No answer within 0.2 seconds.")
     assert second.status == 200
 
@@ -127,11 +127,11 @@ async def test_redirects_are_failures(post: Post, receiver: Receiver) -> None:
 
 @one_store
 async def test_a_private_host_is_not_called(post: Post, receiver: Receiver) -> None:
-    task_id = await post.end_a_task(asked=Asked("test", hook_url=receiver.url))
+    task_id = await post.end_a_task(asked=RequestContext("test", hook_url=receiver.url))
     async with post.delivering(delays=(0,), allow=()):
         [delivery] = await post.reach("failed")
     assert (delivery.task_id, receiver.seen) == (task_id, [])
-    [attempt] = await post.deliveries.attempts(delivery.id)
+    [attempt] = await post.deliveries.list_attempts(delivery.id)
     # The same words as for a host that is down: nobody maps our network with this.
     assert (attempt.status, attempt.error) == (None, "The address could not be reached.")
 
@@ -198,7 +198,7 @@ async def test_cookies_are_not_kept(post: Post, receiver: Receiver) -> None:
 async def test_after_a_rotation_both_secrets_sign(post: Post, receiver: Receiver) -> None:
     endpoint, old = await post.endpoint(receiver.url)
     endpoints = post.bench.parts.endpoints
-    _, new = await endpoints.rotate(endpoint.id, owner=KEY.owner, keep_old=True)
+    _, new = await endpoints.rotate_secret(endpoint.id, owner=KEY.owner, keep_old=True)
     assert await endpoints.valid_secrets(endpoint.id, owner=KEY.owner) == [new, old]
     await post.end_a_task()
     async with post.delivering():
@@ -209,7 +209,7 @@ async def test_after_a_rotation_both_secrets_sign(post: Post, receiver: Receiver
     async with post.bench.parts.database.write() as connection:
         await connection.execute(late)
     assert await endpoints.valid_secrets(endpoint.id, owner=KEY.owner) == [new]
-    _, newest = await endpoints.rotate(endpoint.id, owner=KEY.owner, keep_old=False)
+    _, newest = await endpoints.rotate_secret(endpoint.id, owner=KEY.owner, keep_old=False)
     assert await endpoints.valid_secrets(endpoint.id, owner=KEY.owner) == [newest]
 
 
@@ -236,21 +236,21 @@ async def test_a_deleted_endpoint_gets_nothing_more(post: Post, receiver: Receiv
 
 
 async def test_a_hook_of_a_deleted_task_is_not_called(post: Post, receiver: Receiver) -> None:
-    task_id = await post.end_a_task(asked=Asked("test", hook_url=receiver.url))
+    task_id = await post.end_a_task(asked=RequestContext("test", hook_url=receiver.url))
     async with post.bench.parts.database.write() as connection:
         await connection.execute(sa.update(tasks).where(tasks.c.id == task_id).values(deleted=True))
     async with post.delivering():
         [delivery] = await post.reach("failed")
     assert receiver.seen == []
-    assert [one.error for one in await post.deliveries.attempts(delivery.id)] == ["The task is gone."]
+    assert [one.error for one in await post.deliveries.list_attempts(delivery.id)] == ["The task is gone."]
 
 
 @one_store
 async def test_a_hook_is_told_in_its_dialect(post: Post, receiver: Receiver) -> None:
     secret = post.bench.parts.endpoints.hook_secret(KEY.owner)
-    known = Asked("openai_videos", hook_url=receiver.url, hook_base="http://gateway.example")
+    known = RequestContext("openai_videos", hook_url=receiver.url, hook_base="http://gateway.example")
     video = await post.end_a_task(asked=known)
-    other = await post.end_a_task(asked=Asked("some_dialect", hook_url=receiver.url))
+    other = await post.end_a_task(asked=RequestContext("some_dialect", hook_url=receiver.url))
     async with post.delivering():
         await post.reach("delivered", count=2)
     said = {seen.event["id"]: seen for seen in receiver.seen}
@@ -278,7 +278,7 @@ async def test_stopping_hands_back_what_is_under_way(post: Post, receiver: Recei
 async def test_what_a_dead_worker_had_claimed_is_claimed_again(post: Post, receiver: Receiver) -> None:
     await post.endpoint(receiver.url)
     await post.end_a_task()
-    dead = Deliveries(post.bench.parts.database, lease_seconds=0.2)
+    dead = DeliveryRepository(post.bench.parts.database, lease_seconds=0.2)
     claimed = await dead.claim(Counter(), free=20, per_receiver=4, now=time.time())
     assert len(claimed) == 1
     async with post.delivering():
@@ -306,7 +306,7 @@ async def test_the_log_is_narrowed_paged_and_pruned(post: Post, receiver: Receiv
     assert await post.all(owner="key:other") == []
     await post.deliveries.prune(middle.created_at)
     assert await post.all() == [newest, middle]
-    assert await post.deliveries.attempts(oldest.id) == []
+    assert await post.deliveries.list_attempts(oldest.id) == []
 
 
 async def test_a_database_that_is_away_only_delays(post: Post, receiver: Receiver) -> None:

@@ -11,7 +11,7 @@ import pytest
 from openai import OpenAI
 from standardwebhooks import Webhook
 
-from app.parts import Parts
+from app.components import Components
 from tests.serving import KEY, GatewayProcess, until
 from tests.webhooks.receiver import Receiver, Reply
 
@@ -26,7 +26,7 @@ class Setting:
     manual: str
 
 
-async def _keys(parts: Parts) -> tuple[str, str]:
+async def _keys(parts: Components) -> tuple[str, str]:
     other = await parts.keys.create("other")
     return other, await parts.keys.create("manual", options={"videos_dialect": "manual"})
 

@@ -7,13 +7,13 @@ import sqlalchemy as sa
 
 from app.db.tables import tasks
 from app.errors import IdempotencyConflict, InvalidRequest
-from app.tasks.service import Asked
+from app.tasks.service import RequestContext
 from app.webhooks import outbox
 from tests.webhooks.conftest import Post, one_store
 from tests.webhooks.receiver import Receiver
 
 URL = "https://receiver.example/hook"
-HOOKED = Asked("test", hook_url="http://hook.example/x?y=1", hook_base="http://gateway.example")
+HOOKED = RequestContext("test", hook_url="http://hook.example/x?y=1", hook_base="http://gateway.example")
 MALFORMED = (
     "ftp://example.com",
     "example.com/x",
@@ -113,18 +113,18 @@ async def test_without_receivers_nothing_is_written(post: Post) -> None:
 async def test_a_malformed_hook_is_refused_at_once(post: Post) -> None:
     for url in MALFORMED:
         with pytest.raises(InvalidRequest) as refused:
-            await post.bench.create(asked=Asked("test", hook_url=url))
+            await post.bench.create(asked=RequestContext("test", hook_url=url))
         assert refused.value.param == "notify_hook", url
         assert refused.value.message.startswith("notify_hook must be")
 
 
 @one_store
 async def test_another_hook_is_another_request(post: Post) -> None:
-    first = Asked("test", idempotency_key="k", hook_url=URL)
+    first = RequestContext("test", idempotency_key="k", hook_url=URL)
     task = await post.bench.create(asked=first)
     assert (await post.bench.create(asked=first)).id == task.id
     with pytest.raises(IdempotencyConflict):
-        await post.bench.create(asked=Asked("test", idempotency_key="k", hook_url=URL + "2"))
+        await post.bench.create(asked=RequestContext("test", idempotency_key="k", hook_url=URL + "2"))
 
 
 async def test_a_whole_life_ends_with_a_word(post: Post, receiver: Receiver) -> None:

@@ -7,9 +7,9 @@ import openai
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from app.webhooks.events import EVENT_TYPES, thin_event
-from app.webhooks.schedule import DELAYS, judge
-from app.webhooks.sender import Outcome, retry_after
+from app.webhooks.event_bodies import EVENT_TYPES, thin_event
+from app.webhooks.schedule import DELAYS, decide_retry
+from app.webhooks.sender import AttemptOutcome, retry_after
 from app.webhooks.signing import new_secret, signed_headers
 
 BODY = thin_event("video.completed", "0" * 32, at=1_700_000_000.9).encode()
@@ -49,15 +49,18 @@ def test_what_was_changed_on_the_way_is_refused(changed: str) -> None:
 def test_ten_attempts_in_about_three_days() -> None:
     now = 1000.0
     for made in range(1, 10):
-        verdict = judge(Outcome(500), made, now=now)
+        verdict = decide_retry(AttemptOutcome(500), made, now=now)
         assert verdict.state == "pending"
         assert DELAYS[made] <= verdict.next_at - now <= DELAYS[made] * 1.1 + 0.001
-    assert judge(Outcome(500), 10, now=now).state == "failed"
+    assert decide_retry(AttemptOutcome(500), 10, now=now).state == "failed"
     assert 72 * 3600 <= sum(DELAYS) <= 80 * 3600
 
 
 def test_what_counts_as_success() -> None:
-    states = {status: judge(Outcome(status), 1, now=0.0).state for status in (200, 204, 301, 302, 404, 410)}
+    states = {
+        status: decide_retry(AttemptOutcome(status), 1, now=0.0).state
+        for status in (200, 204, 301, 302, 404, 410)
+    }
     assert states == {
         200: "delivered",
         204: "delivered",
@@ -66,15 +69,17 @@ def test_what_counts_as_success() -> None:
         404: "pending",
         410: "failed",
     }
-    assert judge(Outcome(error="The address could not be reached."), 1, now=0.0).state == "pending"
+    assert (
+        decide_retry(AttemptOutcome(error="The address could not be reached."), 1, now=0.0).state == "pending"
+    )
 
 
 def test_a_receiver_that_asks_for_time_gets_it() -> None:
     for status in (429, 502, 503, 504):
-        assert judge(Outcome(status, retry_after=77.0), 1, now=0.0).next_at == 77.0
-    assert judge(Outcome(503, retry_after=1.0), 1, now=0.0).next_at >= 5
-    assert judge(Outcome(500, retry_after=77.0), 1, now=0.0).next_at < 6
-    assert judge(Outcome(429, retry_after=1e12), 1, now=0.0).next_at == 86_400
+        assert decide_retry(AttemptOutcome(status, retry_after=77.0), 1, now=0.0).next_at == 77.0
+    assert decide_retry(AttemptOutcome(503, retry_after=1.0), 1, now=0.0).next_at >= 5
+    assert decide_retry(AttemptOutcome(500, retry_after=77.0), 1, now=0.0).next_at < 6
+    assert decide_retry(AttemptOutcome(429, retry_after=1e12), 1, now=0.0).next_at == 86_400
 
 
 @pytest.mark.parametrize(

@@ -12,60 +12,60 @@ from app.errors import DeliveryFailed, DeliveryRefused, OutboundRefused
 
 log = structlog.get_logger(__name__)
 Answer = TypeVar("Answer")
-BROKEN = (httpx2.RequestError, httpx2.InvalidURL, httpx2.StreamError, OutboundRefused, TimeoutError)
-Failed = Callable[[int, DeliveryFailed], Awaitable[None]]
+CALL_FAILURES = (httpx2.RequestError, httpx2.InvalidURL, httpx2.StreamError, OutboundRefused, TimeoutError)
+FailureCallback = Callable[[int, DeliveryFailed], Awaitable[None]]
 """Told which try it was, from 1, and how it ended."""
-ANSWER_BYTES = 256 * 1024
-LATER = frozenset({408, 425, 429, 500, 502, 503, 504})
+MAX_ANSWER_BYTES = 256 * 1024
+RETRYABLE_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 
 
-async def call(
+async def call_endpoint(
     client: httpx2.AsyncClient,
     method: str,
     url: str,
     *,
     seconds: float,
     what: str,
-    most_bytes: int = ANSWER_BYTES,
+    most_bytes: int = MAX_ANSWER_BYTES,
     **told: Any,
 ) -> httpx2.Response:
     """An answer with its body, whatever its status. Raises ``DeliveryFailed`` when none came."""
     try:
         async with asyncio.timeout(seconds), client.stream(method, url, timeout=seconds, **told) as response:
-            body = await _body(response, what=what)
-    except BROKEN as error:
+            body = await _read_body(response, what=what)
+    except CALL_FAILURES as error:
         raise DeliveryFailed(f"{what} did not answer ({type(error).__name__}).") from error
     headers = [(n, v) for n, v in response.headers.multi_items() if n.lower() != "content-encoding"]
     return httpx2.Response(response.status_code, headers=headers, content=body)
 
 
-async def _body(response: httpx2.Response, *, what: str) -> bytes:
+async def _read_body(response: httpx2.Response, *, what: str) -> bytes:
     body = bytearray()
     async for piece in response.aiter_bytes():
         body += piece
-        if len(body) > ANSWER_BYTES:
-            raise DeliveryRefused(f"{what} answered with more than {ANSWER_BYTES} bytes.")
+        if len(body) > MAX_ANSWER_BYTES:
+            raise DeliveryRefused(f"{what} answered with more than {MAX_ANSWER_BYTES} bytes.")
     return bytes(body)
 
 
-def check(response: httpx2.Response, *, what: str) -> None:
+def check_status(response: httpx2.Response, *, what: str) -> None:
     """Raises ``DeliveryFailed`` when a later call may do better, ``DeliveryRefused`` when none will."""
     if response.is_success:
         return
     text = f"{what} answered with HTTP {response.status_code}."
-    if response.status_code in LATER:
-        raise DeliveryFailed(text, retry_after=asked_pause(response))
+    if response.status_code in RETRYABLE_STATUSES:
+        raise DeliveryFailed(text, retry_after=retry_after_seconds(response))
     raise DeliveryRefused(text)
 
 
-def asked_pause(response: httpx2.Response) -> float | None:
+def retry_after_seconds(response: httpx2.Response) -> float | None:
     value = response.headers.get("retry-after", "")
     return float(value[:6]) if value.isascii() and value.isdigit() else None
 
 
-async def repeated(
-    work: Callable[[], Awaitable[Answer]], *, tries: int, failed: Failed | None = None
+async def retry_call(
+    work: Callable[[], Awaitable[Answer]], *, tries: int, failed: FailureCallback | None = None
 ) -> Answer:
     """Do it up to ``tries`` times, while it fails in a way that may pass. ``failed`` hears of every try that
     is followed by another."""
@@ -78,11 +78,11 @@ async def repeated(
             log.info("delivery.repeated", attempt=made, error=error.message)
             if failed is not None:
                 await failed(made, error)
-            await pause(made, asked=error.retry_after)
+            await wait_before_retry(made, asked=error.retry_after)
     return await work()
 
 
-async def pause(made: int, *, asked: float | None = None) -> None:
+async def wait_before_retry(made: int, *, asked: float | None = None) -> None:
     """Before try number ``made`` + 1, in seconds that grow."""
     delay = min(FIRST_PAUSE * 2.0 ** (made - 1), LONGEST_PAUSE)
     jitter = random.uniform(0.9, 1.1)  # noqa: S311 - not a secret

@@ -12,13 +12,13 @@ import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.errors import DeliveryFailed, DeliveryRefused, FilmgateError, InvalidRequest
-from app.media.delivery.calls import call, check, repeated
-from app.media.delivery.documents import DeliveryOptions, Drive, Resolver
-from app.media.delivery.drive import DriveUploads, Upload
-from app.media.delivery.links import Delivered
+from app.media.delivery.calls import call_endpoint, check_status, retry_call
+from app.media.delivery.drive import DriveUpload, DriveUploads
+from app.media.delivery.links import DeliveredLink
+from app.media.delivery.options import DeliveryOptions, DriveOptions, LinkResolver
 from app.media.guard import OutboundGuard
 from app.media.store import MediaStore
-from app.options.options import Options
+from app.options.repository import OptionsRepository
 
 log = structlog.get_logger(__name__)
 UPLOADS_AT_ONCE = 4
@@ -27,7 +27,7 @@ SAMPLE_ID = "0" * 32
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class GeneratedFile:
     """What an upstream made, as a resolver is told of it; ``number`` counts the files of one task from 0."""
 
     task_id: str
@@ -40,7 +40,7 @@ class Made:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class DeliverableFile:
     """One file in our store."""
 
     name: str
@@ -50,7 +50,7 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
+class StageTest:
     """How one stage did in a test."""
 
     stage: str
@@ -60,12 +60,12 @@ class Tried:
     milliseconds: float
 
 
-class Note(Protocol):
+class TimelineWriter(Protocol):
     async def __call__(self, event: str, **detail: Any) -> None:
         """Write a row of the task's timeline."""
 
 
-class Resolved(BaseModel):
+class ResolverAnswer(BaseModel):
     """A resolver's answer; ``expires_in`` in seconds, none: the link stays."""
 
     model_config = ConfigDict(extra="ignore")
@@ -75,17 +75,17 @@ class Resolved(BaseModel):
     expires_in: float | None = Field(default=None, gt=0)
 
 
-class Chain:
+class DeliveryChain:
     """Resolvers, our store, Google Drive, as the operator's document says at that moment. Close it."""
 
-    def __init__(self, options: Options, store: MediaStore, guard: OutboundGuard) -> None:
+    def __init__(self, options: OptionsRepository, store: MediaStore, guard: OutboundGuard) -> None:
         self._options = options
         self._store = store
-        self._transport = guard.transport(ports=None)
+        self._transport = guard.http_transport(ports=None)
         self._client = httpx2.AsyncClient(
             transport=self._transport, trust_env=False, follow_redirects=False, headers=HEADERS
         )
-        self._drive: tuple[Drive, DriveUploads] | None = None
+        self._drive: tuple[DriveOptions, DriveUploads] | None = None
         self._turn = asyncio.Semaphore(UPLOADS_AT_ONCE)
 
     async def close(self) -> None:
@@ -93,88 +93,98 @@ class Chain:
             await self._drive[1].close()
         await self._client.aclose()
 
-    async def resolvers(self) -> list[Resolver]:
+    async def enabled_resolvers(self) -> list[LinkResolver]:
         """In the order in which they are asked."""
         found = await self._options.read_if_possible(DeliveryOptions)
         return [resolver for resolver in found.resolvers if resolver.enabled]
 
-    async def is_slow(self) -> bool:
+    async def may_take_long(self) -> bool:
         """Whether a stage after our store may take long."""
-        return (await self._options.read_if_possible(DeliveryOptions)).drive.usable
+        return (await self._options.read_if_possible(DeliveryOptions)).drive.is_usable
 
-    async def resolve(self, resolver: Resolver, made: Made, *, note: Note) -> Delivered:
+    async def resolve(
+        self, resolver: LinkResolver, made: GeneratedFile, *, note: TimelineWriter
+    ) -> DeliveredLink:
         """Ask an endpoint of the operator's for its link; ``file`` is left empty. Raises ``DeliveryFailed``."""
 
-        async def failed(attempt: int, error: DeliveryFailed) -> None:
+        async def record_failure(attempt: int, error: DeliveryFailed) -> None:
             await note(
                 "delivery.resolver", name=resolver.name, ok=False, attempt=attempt, error=error.message
             )
 
-        async def once() -> Delivered:
-            return await self._ask(resolver, made)
+        async def ask_once() -> DeliveredLink:
+            return await self._ask_resolver(resolver, made)
 
-        return await repeated(once, tries=resolver.tries, failed=failed)
+        return await retry_call(ask_once, tries=resolver.tries, failed=record_failure)
 
-    async def links(
-        self, task_id: str, files: Sequence[Kept], *, resolved: Sequence[Delivered], note: Note
-    ) -> tuple[Delivered, ...]:
+    async def create_links(
+        self,
+        task_id: str,
+        files: Sequence[DeliverableFile],
+        *,
+        resolved: Sequence[DeliveredLink],
+        note: TimelineWriter,
+    ) -> tuple[DeliveredLink, ...]:
         """Every link that may be given out, in the order of the stages; the last one that works counts."""
         wanted = await self._options.read_if_possible(DeliveryOptions)
-        made: list[Delivered] = list(resolved) if wanted.store.links == "none" else []
+        made: list[DeliveredLink] = list(resolved) if wanted.store.links == "none" else []
         for file in files:
             if wanted.store.links == "presigned":
-                made += await self._presigned(file, wanted, note)
-            if wanted.drive.usable:
-                made += await self._uploaded(task_id, file, drive=wanted.drive, note=note)
+                made += await self._presign_file(file, wanted, note)
+            if wanted.drive.is_usable:
+                made += await self._upload_file(task_id, file, drive=wanted.drive, note=note)
         return tuple(made)
 
-    async def test(self) -> list[Tried]:
+    async def test_stages(self) -> list[StageTest]:
         """Try every stage that is set, with nothing to deliver: resolvers are told ``"test": true``."""
         wanted = await self._options.read(DeliveryOptions)
-        made = Made(SAMPLE_ID, "video", "test", "test", test=True)
+        made = GeneratedFile(SAMPLE_ID, "video", "test", "test", test=True)
         tried = [
-            await _try("resolver", resolver.name, self._ask(resolver, made)) for resolver in wanted.resolvers
+            await _run_stage_test("resolver", resolver.name, self._ask_resolver(resolver, made))
+            for resolver in wanted.resolvers
         ]
         if wanted.store.links == "presigned":
-            tried.append(await _try("store", "presigned", self._sign("probe/test", wanted)))
-        if wanted.drive.usable:
-            tried.append(await _try("drive", "Google Drive", self._probe(wanted.drive)))
+            tried.append(await _run_stage_test("store", "presigned", self._presign_key("probe/test", wanted)))
+        if wanted.drive.is_usable:
+            tried.append(await _run_stage_test("drive", "Google Drive", self._check_drive(wanted.drive)))
         return tried
 
-    async def _ask(self, resolver: Resolver, made: Made) -> Delivered:
+    async def _ask_resolver(self, resolver: LinkResolver, made: GeneratedFile) -> DeliveredLink:
         secret = resolver.secret.get_secret_value()
         what = f"The resolver {resolver.name}"
-        answer = await call(
+        answer = await call_endpoint(
             self._client,
             "POST",
             resolver.url,
             seconds=resolver.timeout_seconds,
             what=what,
-            json=_told(made),
+            json=_resolver_body(made),
             headers={resolver.header: secret} if secret else {},
         )
-        check(answer, what=what)
+        check_status(answer, what=what)
         try:
-            found = Resolved.model_validate_json(answer.content)
+            found = ResolverAnswer.model_validate_json(answer.content)
         except ValidationError as error:
             raise DeliveryRefused(f"{what} gave no JSON with url or link.") from error
         url = found.url or found.link
-        if not made.test and not _is_address(url):
+        if not made.test and not _is_http_url(url):
             raise DeliveryRefused(f"{what} gave no link.")
         expires_at = time.time() + found.expires_in if found.expires_in else None
-        return Delivered(kind="resolver", file="", url=url, expires_at=expires_at)
+        return DeliveredLink(kind="resolver", file="", url=url, expires_at=expires_at)
 
-    async def _presigned(self, file: Kept, wanted: DeliveryOptions, note: Note) -> list[Delivered]:
+    async def _presign_file(
+        self, file: DeliverableFile, wanted: DeliveryOptions, note: TimelineWriter
+    ) -> list[DeliveredLink]:
         try:
-            url = await self._sign(file.key, wanted)
+            url = await self._presign_key(file.key, wanted)
         except FilmgateError as error:
             await note("delivery.store", file=file.name, ok=False, error=error.message)
             return []
-        await note("delivery.store", file=file.name, ok=True, host=_host(url))
+        await note("delivery.store", file=file.name, ok=True, host=_host_name(url))
         expires_at = time.time() + wanted.store.ttl_seconds
-        return [Delivered(kind="store", file=file.name, url=url, expires_at=expires_at)]
+        return [DeliveredLink(kind="store", file=file.name, url=url, expires_at=expires_at)]
 
-    async def _sign(self, key: str, wanted: DeliveryOptions) -> str:
+    async def _presign_key(self, key: str, wanted: DeliveryOptions) -> str:
         url = await self._store.presign(key, wanted.store.ttl_seconds, endpoint=wanted.store.endpoint)
         if url is None:
             raise DeliveryRefused(
@@ -182,22 +192,24 @@ class Chain:
             )
         return url
 
-    async def _uploaded(self, task_id: str, file: Kept, *, drive: Drive, note: Note) -> list[Delivered]:
+    async def _upload_file(
+        self, task_id: str, file: DeliverableFile, *, drive: DriveOptions, note: TimelineWriter
+    ) -> list[DeliveredLink]:
 
-        async def failed(attempt: int, error: DeliveryFailed) -> None:
+        async def record_failure(attempt: int, error: DeliveryFailed) -> None:
             await note("delivery.drive", file=file.name, ok=False, attempt=attempt, error=error.message)
 
-        upload = Upload(
+        upload = DriveUpload(
             name=f"{task_id}-{file.name}",
             content_type=file.content_type,
             size=file.bytes,
-            mark=f"{task_id}/{file.name}",
+            upload_id=f"{task_id}/{file.name}",
             read=lambda start, end: self._store.stream(file.key, start, end),
-            failed=failed,
+            failed=record_failure,
         )
         try:
             async with self._turn, asyncio.timeout(drive.timeout_seconds):
-                url = await (await self._uploads(drive)).deliver(upload)
+                url = await (await self._drive_uploads(drive)).upload_and_share(upload)
         except TimeoutError:
             text = f"The upload took longer than {drive.timeout_seconds:g} seconds."
             await note("delivery.drive", file=file.name, ok=False, error=text)
@@ -205,13 +217,13 @@ class Chain:
         except FilmgateError as error:
             await note("delivery.drive", file=file.name, ok=False, error=error.message)
             return []
-        await note("delivery.drive", file=file.name, ok=True, host=_host(url))
-        return [Delivered(kind="drive", file=file.name, url=url)]
+        await note("delivery.drive", file=file.name, ok=True, host=_host_name(url))
+        return [DeliveredLink(kind="drive", file=file.name, url=url)]
 
-    async def _probe(self, drive: Drive) -> None:
-        await (await self._uploads(drive)).probe()
+    async def _check_drive(self, drive: DriveOptions) -> None:
+        await (await self._drive_uploads(drive)).check_folder()
 
-    async def _uploads(self, drive: Drive) -> DriveUploads:
+    async def _drive_uploads(self, drive: DriveOptions) -> DriveUploads:
         """Kept while the document stays the same: its access token serves many uploads."""
         if self._drive is None or self._drive[0] != drive:
             try:
@@ -221,16 +233,16 @@ class Chain:
         return self._drive[1]
 
 
-async def _try(stage: str, name: str, work: Awaitable[object]) -> Tried:
+async def _run_stage_test(stage: str, name: str, work: Awaitable[object]) -> StageTest:
     began, error = time.monotonic(), ""
     try:
         await work
     except FilmgateError as failure:
         error = failure.message
-    return Tried(stage, name, not error, error, round((time.monotonic() - began) * 1000, 1))
+    return StageTest(stage, name, not error, error, round((time.monotonic() - began) * 1000, 1))
 
 
-def _told(made: Made) -> dict[str, Any]:
+def _resolver_body(made: GeneratedFile) -> dict[str, Any]:
     body = {
         "task_id": made.task_id,
         "video_id": f"video_{made.task_id}",
@@ -243,7 +255,7 @@ def _told(made: Made) -> dict[str, Any]:
     return body | ({"test": True} if made.test else {})
 
 
-def _is_address(url: str) -> bool:
+def _is_http_url(url: str) -> bool:
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -251,5 +263,5 @@ def _is_address(url: str) -> bool:
     return parts.scheme in ("http", "https") and bool(parts.hostname) and url.isprintable() and " " not in url
 
 
-def _host(url: str) -> str:
+def _host_name(url: str) -> str:
     return urlsplit(url).hostname or ""

@@ -13,8 +13,16 @@ import httpx2
 from pydantic import BaseModel, ValidationError
 
 from app.errors import DeliveryFailed, DeliveryRefused, InvalidRequest, UpstreamAuthFailed, UpstreamError
-from app.media.delivery.calls import LATER, Failed, asked_pause, call, check, pause, repeated
-from app.media.delivery.documents import Drive
+from app.media.delivery.calls import (
+    RETRYABLE_STATUSES,
+    FailureCallback,
+    call_endpoint,
+    check_status,
+    retry_after_seconds,
+    retry_call,
+    wait_before_retry,
+)
+from app.media.delivery.options import DriveOptions
 from app.providers.http import UpstreamClient
 from app.providers.vertex_veo.token import AccessTokens, read_service_account, token_address
 
@@ -25,23 +33,23 @@ CHUNK_BYTES = 8 * 1024 * 1024
 CHUNK_SECONDS = 120.0
 FIELDS = "id,webViewLink,webContentLink"
 BUSY_REASONS = ("rateLimitExceeded", "userRateLimitExceeded", "backendError")
-WHAT = "Google Drive"
+SERVICE_NAME = "Google Drive"
 Body = TypeVar("Body", bound=BaseModel)
-Read = Callable[[int, int], AsyncIterator[bytes]]
+ByteReader = Callable[[int, int], AsyncIterator[bytes]]
 """The bytes from one place up to, not including, another."""
 
 
 @dataclass(frozen=True, slots=True)
-class Upload:
+class DriveUpload:
     """A file to be put there; ``mark`` is found again by a later run, so that nothing is uploaded twice.
     ``failed`` hears of every break after which the upload goes on."""
 
     name: str
     content_type: str
     size: int
-    mark: str
-    read: Read
-    failed: Failed | None = None
+    upload_id: str
+    read: ByteReader
+    failed: FailureCallback | None = None
 
 
 class DriveFile(BaseModel):
@@ -52,7 +60,7 @@ class DriveFile(BaseModel):
     webContentLink: str = ""  # noqa: N815
 
 
-class Found(BaseModel):
+class FileList(BaseModel):
     files: tuple[DriveFile, ...] = ()
 
 
@@ -61,7 +69,7 @@ class DriveUploads:
 
     def __init__(
         self,
-        drive: Drive,
+        drive: DriveOptions,
         transport: httpx2.AsyncBaseTransport,
         client: httpx2.AsyncClient,
         *,
@@ -83,43 +91,45 @@ class DriveUploads:
     async def close(self) -> None:
         await self._tokens.aclose()
 
-    async def deliver(self, upload: Upload) -> str:
+    async def upload_and_share(self, upload: DriveUpload) -> str:
         """The link to it, once it is there and shared."""
-        file = await self._find(upload.mark) or await self._put(upload)
+        file = await self._find_upload(upload.upload_id) or await self._upload_file(upload)
         if self._drive.share == "anyone":
             body = {"role": "reader", "type": "anyone"}
-            await self._ask("POST", f"/drive/v3/files/{file.id}/permissions", json=body)
+            await self._call_api("POST", f"/drive/v3/files/{file.id}/permissions", json=body)
         if not file.webViewLink:
-            file = _read(
-                DriveFile, await self._ask("GET", f"/drive/v3/files/{file.id}", query={"fields": FIELDS})
+            file = _parse_answer(
+                DriveFile, await self._call_api("GET", f"/drive/v3/files/{file.id}", query={"fields": FIELDS})
             )
         link = file.webContentLink if self._drive.link == "download" else file.webViewLink
         if not link.startswith(("https://", "http://")):
-            raise DeliveryRefused(f"{WHAT} gave no link.")
+            raise DeliveryRefused(f"{SERVICE_NAME} gave no link.")
         return link
 
-    async def probe(self) -> None:
+    async def check_folder(self) -> None:
         """Whether the account may see the folder at all."""
         where = f"files/{self._drive.folder_id}" if self._drive.folder_id else "about"
-        await self._ask(
+        await self._call_api(
             "GET", f"/drive/v3/{where}", query={"fields": "id" if self._drive.folder_id else "user"}
         )
 
-    async def _find(self, mark: str) -> DriveFile | None:
+    async def _find_upload(self, mark: str) -> DriveFile | None:
         query = f"appProperties has {{ key='filmgate' and value='{mark}' }} and trashed = false"
         shared = {"includeItemsFromAllDrives": "true", "q": query, "pageSize": "1"}
-        answer = await self._ask("GET", "/drive/v3/files", query={"fields": f"files({FIELDS})", **shared})
-        found = _read(Found, answer).files
+        answer = await self._call_api(
+            "GET", "/drive/v3/files", query={"fields": f"files({FIELDS})", **shared}
+        )
+        found = _parse_answer(FileList, answer).files
         return found[0] if found else None
 
-    async def _put(self, upload: Upload) -> DriveFile:
+    async def _upload_file(self, upload: DriveUpload) -> DriveFile:
         """Piece by piece; after a break it goes on where Google says that it is."""
-        session = await self._begin(upload)
+        session = await self._begin_session(upload)
         sent: int | None = 0
         breaks = furthest = 0
         while True:
             try:
-                answer = await self._step(session, upload, sent)
+                answer = await self._upload_step(session, upload, sent)
             except DeliveryRefused:
                 raise
             except DeliveryFailed as error:
@@ -128,34 +138,34 @@ class DriveUploads:
                     raise
                 if upload.failed is not None:
                     await upload.failed(breaks, error)
-                await pause(breaks, asked=error.retry_after)
+                await wait_before_retry(breaks, asked=error.retry_after)
                 sent = None
-                if isinstance(error, SessionGone):
-                    session, sent, furthest = await self._begin(upload), 0, 0
+                if isinstance(error, UploadSessionGone):
+                    session, sent, furthest = await self._begin_session(upload), 0, 0
                 continue
             if answer.is_success:
-                return _read(DriveFile, answer)
-            sent = _received(answer)
+                return _parse_answer(DriveFile, answer)
+            sent = _received_bytes(answer)
             if sent > furthest:
                 breaks, furthest = 0, sent
 
-    async def _step(self, session: str, upload: Upload, sent: int | None) -> httpx2.Response:
+    async def _upload_step(self, session: str, upload: DriveUpload, sent: int | None) -> httpx2.Response:
         """The next piece, or where it stands when that is not known. What moves nothing has failed."""
         if sent is None:
-            return await self._where(session, upload.size)
-        answer = await self._send(session, upload, sent)
-        if not answer.is_success and _received(answer) <= sent:
-            raise DeliveryFailed(f"{WHAT} takes no more of the upload.")
+            return await self._query_progress(session, upload.size)
+        answer = await self._send_chunk(session, upload, sent)
+        if not answer.is_success and _received_bytes(answer) <= sent:
+            raise DeliveryFailed(f"{SERVICE_NAME} takes no more of the upload.")
         return answer
 
-    async def _begin(self, upload: Upload) -> str:
+    async def _begin_session(self, upload: DriveUpload) -> str:
         parents = {"parents": [self._drive.folder_id]} if self._drive.folder_id else {}
-        body = {"name": upload.name, "appProperties": {"filmgate": upload.mark}, **parents}
+        body = {"name": upload.name, "appProperties": {"filmgate": upload.upload_id}, **parents}
         headers = {
             "x-upload-content-type": upload.content_type,
             "x-upload-content-length": str(upload.size),
         }
-        answer = await self._ask(
+        answer = await self._call_api(
             "POST",
             "/upload/drive/v3/files",
             json=body,
@@ -164,31 +174,37 @@ class DriveUploads:
         )
         session = answer.headers.get("location", "")
         if not session.startswith(("https://", "http://")):
-            raise DeliveryRefused(f"{WHAT} began no upload.")
+            raise DeliveryRefused(f"{SERVICE_NAME} began no upload.")
         return session
 
-    async def _send(self, session: str, upload: Upload, start: int) -> httpx2.Response:
+    async def _send_chunk(self, session: str, upload: DriveUpload, start: int) -> httpx2.Response:
         end = min(start + self._chunk_bytes, upload.size)
         content = b"".join([piece async for piece in upload.read(start, end)])
         headers = {"content-range": f"bytes {start}-{end - 1}/{upload.size}"}
         return await self._session_call(session, headers, content)
 
-    async def _where(self, session: str, size: int) -> httpx2.Response:
+    async def _query_progress(self, session: str, size: int) -> httpx2.Response:
         return await self._session_call(session, {"content-range": f"bytes */{size}"}, b"")
 
     async def _session_call(self, session: str, headers: dict[str, str], content: bytes) -> httpx2.Response:
         # The session's address is the credential here; the token goes to the configured origin only.
-        answer = await call(
-            self._client, "PUT", session, seconds=CHUNK_SECONDS, what=WHAT, headers=headers, content=content
+        answer = await call_endpoint(
+            self._client,
+            "PUT",
+            session,
+            seconds=CHUNK_SECONDS,
+            what=SERVICE_NAME,
+            headers=headers,
+            content=content,
         )
         if answer.status_code == 308:
             return answer
         if answer.status_code in (404, 410):
-            raise SessionGone(f"{WHAT} no longer knows the upload.")
-        check(answer, what=WHAT)
+            raise UploadSessionGone(f"{SERVICE_NAME} no longer knows the upload.")
+        check_status(answer, what=SERVICE_NAME)
         return answer
 
-    async def _ask(
+    async def _call_api(
         self,
         method: str,
         path: str,
@@ -199,42 +215,42 @@ class DriveUploads:
     ) -> httpx2.Response:
         params = {"supportsAllDrives": "true", **(query or {})}
 
-        async def once() -> httpx2.Response:
-            token = await self._token()
-            answer = await call(
+        async def call_once() -> httpx2.Response:
+            token = await self._access_token()
+            answer = await call_endpoint(
                 self._client,
                 method,
                 self._base + path,
                 seconds=CALL_SECONDS,
-                what=WHAT,
+                what=SERVICE_NAME,
                 params=params,
                 json=json,
                 headers={"authorization": f"Bearer {token}", **(headers or {})},
             )
             if answer.status_code == 401:
-                self._tokens.forget()
-                raise DeliveryFailed(f"{WHAT} refused the access token.")
+                self._tokens.forget_token()
+                raise DeliveryFailed(f"{SERVICE_NAME} refused the access token.")
             if answer.status_code == 403 and _is_busy(answer):
-                raise DeliveryFailed(f"{WHAT} is busy.", retry_after=asked_pause(answer))
-            _explain(answer)
+                raise DeliveryFailed(f"{SERVICE_NAME} is busy.", retry_after=retry_after_seconds(answer))
+            _check_answer(answer)
             return answer
 
-        return await repeated(once, tries=self._drive.tries)
+        return await retry_call(call_once, tries=self._drive.tries)
 
-    async def _token(self) -> str:
+    async def _access_token(self) -> str:
         try:
-            return await self._tokens.token()
+            return await self._tokens.current_token()
         except UpstreamAuthFailed as error:
             raise DeliveryRefused(error.message) from error
         except (UpstreamError, InvalidRequest) as error:
             raise DeliveryFailed(error.message, retry_after=error.retry_after) from error
 
 
-class SessionGone(DeliveryFailed):
+class UploadSessionGone(DeliveryFailed):
     """An upload has to begin anew."""
 
 
-def _received(answer: httpx2.Response) -> int:
+def _received_bytes(answer: httpx2.Response) -> int:
     """How many bytes Google has of it; without a ``Range`` none."""
     match = re.fullmatch(r"bytes=0-(\d+)", answer.headers.get("range", ""))
     return int(match[1]) + 1 if match else 0
@@ -244,20 +260,20 @@ def _is_busy(answer: httpx2.Response) -> bool:
     return any(reason in answer.text for reason in BUSY_REASONS)
 
 
-def _explain(answer: httpx2.Response) -> None:
+def _check_answer(answer: httpx2.Response) -> None:
     """Raises with Google's own words, which say what an operator has to do."""
-    if answer.is_success or answer.status_code in LATER:
-        check(answer, what=WHAT)
+    if answer.is_success or answer.status_code in RETRYABLE_STATUSES:
+        check_status(answer, what=SERVICE_NAME)
         return
     try:
         words = str(json.loads(answer.content)["error"]["message"])
     except (ValueError, KeyError, TypeError, RecursionError):
         words = ""
-    raise DeliveryRefused(f"{WHAT} answered with HTTP {answer.status_code}. {words[:300]}".strip())
+    raise DeliveryRefused(f"{SERVICE_NAME} answered with HTTP {answer.status_code}. {words[:300]}".strip())
 
 
-def _read(kind: type[Body], answer: httpx2.Response) -> Body:
+def _parse_answer(kind: type[Body], answer: httpx2.Response) -> Body:
     try:
         return kind.model_validate_json(answer.content)
     except ValidationError as error:
-        raise DeliveryFailed(f"{WHAT} gave an answer that can't be read.") from error
+        raise DeliveryFailed(f"{SERVICE_NAME} gave an answer that can't be read.") from error

@@ -10,7 +10,7 @@ Stage = Literal["resolver", "store", "drive"]
 FRESH_SECONDS = 60.0
 
 
-class Delivered(BaseModel):
+class DeliveredLink(BaseModel):
     """A link to one stored file, made by a stage; ``expires_at`` in UTC seconds, None: it stays."""
 
     model_config = ConfigDict(frozen=True)
@@ -22,7 +22,7 @@ class Delivered(BaseModel):
     expires_at: float | None = None
 
 
-def given_out(links: Iterable[Delivered], file: str, *, now: float) -> str | None:
+def pick_link(links: Iterable[DeliveredLink], file: str, *, now: float) -> str | None:
     """The last stage's link to a file that still works; None: ours."""
     good = [
         link.url

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from app.errors import OutcomeUnknown, UpstreamError
 from app.providers.base import Failed, PollAnswer, Queued, ResultFile, Running, Succeeded
 from app.providers.openai_compatible.answers import UNKNOWN_STATES, Fields, Items, Text
-from app.providers.refusals import Meaning, look_error, submit_error
+from app.providers.refusals import ErrorMeaning, poll_error, submit_error
 
 State = Literal["queued", "running", "succeeded", "failed", "cancelled", "expired"]
 
@@ -21,7 +21,7 @@ STATES: Mapping[str, State] = {
     "expired": "expired",
 }
 # https://www.volcengine.com/docs/82379/1299023. A code may go on after a dot: InvalidParameter.ratio.
-CODES: Mapping[str, Meaning] = {
+CODES: Mapping[str, ErrorMeaning] = {
     "AuthenticationError": "auth",
     "InvalidAccountStatus": "auth",
     "AccountOverdueError": "quota",
@@ -51,13 +51,13 @@ QUEUE_WORDS = ("queue", "concurren")
 BILLED = ("resolution", "ratio", "generate_audio", "service_tier", "draft")
 
 
-class Error(BaseModel):
+class ArkError(BaseModel):
     code: Text = ""
     message: Text = ""
     param: Text = ""
 
     @property
-    def meaning(self) -> Meaning | None:
+    def error_meaning(self) -> ErrorMeaning | None:
         code, word = self.code, self.code.split(".")[0]
         if any(part in code.lower() for part in MODERATED):
             return "moderated"
@@ -68,27 +68,29 @@ class Error(BaseModel):
         return CODES.get(code) or CODES.get(word)
 
 
-class Answer(BaseModel):
+class ArkAnswer(BaseModel):
     """Every answer of Ark may be an error; one about a task tells that task's."""
 
     id: Text = ""
-    error: Error | None = None
+    error: ArkError | None = None
 
-    def refused(self) -> bool:
+    def is_error(self) -> bool:
         return self.error is not None and bool(self.error.code or self.error.message)
 
     def submit_error(self, status: int, headers: Mapping[str, str], said: str) -> UpstreamError:
         if self.error is None:
             return OutcomeUnknown("Ark accepted the request without naming the work")
-        error = submit_error(self.error.meaning, said, status=status, headers=headers)
+        error = submit_error(self.error.error_meaning, said, status=status, headers=headers)
         error.param = self.error.param or None
         return error
 
-    def look_error(self, status: int, headers: Mapping[str, str], said: str) -> UpstreamError:
-        return look_error(self.error.meaning if self.error else None, said, status=status, headers=headers)
+    def poll_error(self, status: int, headers: Mapping[str, str], said: str) -> UpstreamError:
+        return poll_error(
+            self.error.error_meaning if self.error else None, said, status=status, headers=headers
+        )
 
 
-class Task(Answer):
+class ArkTask(ArkAnswer):
     status: Text = ""
     safety_identifier: Text = ""
     content: Fields = {}
@@ -105,23 +107,23 @@ class Task(Answer):
 
 class TaskList(BaseModel):
     total: int
-    items: list[Task] = []
+    items: list[ArkTask] = []
 
 
-class Pictures(Answer):
+class ImagesAnswer(ArkAnswer):
     data: Items = []
     usage: Fields = {}
 
-    def links(self) -> list[str]:
+    def image_urls(self) -> list[str]:
         return [item["url"] for item in self.data if isinstance(item, dict) and item.get("url")]
 
-    def complaint(self) -> Error | None:
+    def first_error(self) -> ArkError | None:
         """Why there is no picture: said of the whole, or of the first one."""
         spoken = [item.get("error") for item in self.data if isinstance(item, dict) and item.get("error")]
-        return Error.model_validate(spoken[0]) if spoken else self.error
+        return ArkError.model_validate(spoken[0]) if spoken else self.error
 
 
-def poll_answer(task: Task, said: str) -> PollAnswer | None:
+def poll_answer(task: ArkTask, said: str) -> PollAnswer | None:
     """``task`` in our words; None when it claims success and names no video. ``said`` is its cleaned message."""
     state = STATES.get(task.status)
     if state == "queued":
@@ -129,28 +131,31 @@ def poll_answer(task: Task, said: str) -> PollAnswer | None:
     if state in {"cancelled", "expired"}:
         return Failed(task.status, said or f"Ark says: {task.status}")
     if state == "failed":
-        moderated = task.error is not None and task.error.meaning == "moderated"
+        moderated = task.error is not None and task.error.error_meaning == "moderated"
         return Failed("content_policy_violation" if moderated else "upstream_error", said)
     if state == "succeeded":
-        return _succeeded(task)
+        return _succeeded_answer(task)
     if state is None:
         UNKNOWN_STATES.labels(provider="ark").inc()
     return Running()
 
 
-def _succeeded(task: Task) -> Succeeded | None:
+def _succeeded_answer(task: ArkTask) -> Succeeded | None:
     video, frame = task.content.get("video_url"), task.content.get("last_frame_url")
     if not isinstance(video, str) or not video:
         return None
     files = [ResultFile("video", "video/mp4", url=video)]
     if isinstance(frame, str) and frame:
         files.append(ResultFile("image", "image/png", url=frame))
-    facts: dict[str, Any] = {"seconds": _seconds(task), **{name: getattr(task, name) for name in BILLED}}
+    facts: dict[str, Any] = {
+        "seconds": _length_in_seconds(task),
+        **{name: getattr(task, name) for name in BILLED},
+    }
     usage = {name: value for name, value in facts.items() if value not in (None, "")}
     return Succeeded(tuple(files), usage=usage | task.usage)
 
 
-def _seconds(task: Task) -> float | None:
+def _length_in_seconds(task: ArkTask) -> float | None:
     """Ark tells the length in seconds or in frames, as it was asked for."""
     if isinstance(task.duration, int | float):
         return task.duration

@@ -7,8 +7,8 @@ from typing import Any
 
 from app.errors import UpstreamRejected
 from app.generation import GenerationRequest, MediaKind, Role
-from app.providers.inputs import as_data_uri, at_most, check, passed_on, refuse
-from app.providers.sizes import pixels
+from app.providers.inputs import as_data_uri, at_most, check_request, extra_fields, refuse_fields
+from app.providers.sizes import parse_size
 
 IMAGE: frozenset[MediaKind] = frozenset({"image"})
 TIERS = {"1K": 1024, "2K": 2048, "3K": 3072, "4K": 4096}
@@ -22,7 +22,7 @@ RESERVED = {
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
+class ArkImageModel:
     """What one family of models can take; ``part`` is found in its models' names."""
 
     part: str
@@ -35,50 +35,50 @@ class Model:
 
 
 MODELS = (
-    Model("seedream-5-0-pro", 1024 * 1024, 2048 * 2304, references=10),
-    Model("seedream-5-0", 2560 * 1440, 4096 * 4096, references=14),
-    Model("seedream-4-5", 2560 * 1440, 4096 * 4096, references=14),
-    Model("seedream-4-0", 1280 * 720, 4096 * 4096, references=14),
-    Model("seedream-3-0", 512 * 512, 2048 * 2048, references=0, tier="1K"),
-    Model("seededit", 512 * 512, 2048 * 2048, references=1, tier="1K"),
+    ArkImageModel("seedream-5-0-pro", 1024 * 1024, 2048 * 2304, references=10),
+    ArkImageModel("seedream-5-0", 2560 * 1440, 4096 * 4096, references=14),
+    ArkImageModel("seedream-4-5", 2560 * 1440, 4096 * 4096, references=14),
+    ArkImageModel("seedream-4-0", 1280 * 720, 4096 * 4096, references=14),
+    ArkImageModel("seedream-3-0", 512 * 512, 2048 * 2048, references=0, tier="1K"),
+    ArkImageModel("seededit", 512 * 512, 2048 * 2048, references=1, tier="1K"),
 )
-ANY = Model("", 512 * 512, 4096 * 4096, references=14)
+ANY = ArkImageModel("", 512 * 512, 4096 * 4096, references=14)
 
 
-def model_of(name: str) -> Model:
+def model_of(name: str) -> ArkImageModel:
     return next((model for model in MODELS if model.part in name.lower()), ANY)
 
 
-def roles_of(model: Model) -> frozenset[Role]:
+def roles_of(model: ArkImageModel) -> frozenset[Role]:
     return frozenset({"reference_image"}) if model.references else frozenset()
 
 
-def fields(request: GenerationRequest) -> dict[str, Any]:
+def image_body(request: GenerationRequest) -> dict[str, Any]:
     """The body of an images call. Raises ``UpstreamRejected`` for what has no field there."""
     model = model_of(request.model)
-    check(request, roles_of(model), kinds=IMAGE)
-    refuse(request, "negative_prompt", "style", "characters")
+    check_request(request, roles_of(model), kinds=IMAGE)
+    refuse_fields(request, "negative_prompt", "style", "characters")
     pictures = [as_data_uri(item) for item in at_most(request, "reference_image", model.references)]
     told: dict[str, Any] = {
         "model": request.model,
         "prompt": request.prompt,
         "image": (pictures[0] if len(pictures) == 1 else pictures) or None,
-        "size": _size(request, model),
+        "size": _size_field(request, model),
         "seed": request.seed,
         "watermark": request.watermark,
         "response_format": "url",
     }
     told = {name: value for name, value in told.items() if value is not None}
-    return passed_on(request, RESERVED) | told
+    return extra_fields(request, RESERVED) | told
 
 
 def usage_of(usage: Mapping[str, Any]) -> dict[str, Any]:
     return {"images": usage["generated_images"], **usage} if "generated_images" in usage else dict(usage)
 
 
-def _size(request: GenerationRequest, model: Model) -> str | None:
+def _size_field(request: GenerationRequest, model: ArkImageModel) -> str | None:
     if request.size:
-        return _grown(*pixels(request.size), model)
+        return _enlarged_size(*parse_size(request.size), model)
     tier = request.resolution.upper() if request.resolution else None
     if tier is not None and tier not in TIERS:
         text = f"resolution must be one of {', '.join(TIERS)} for {request.model}, not {request.resolution}"
@@ -90,16 +90,16 @@ def _size(request: GenerationRequest, model: Model) -> str | None:
         raise UpstreamRejected(text, param="aspect_ratio")
     wide, high = (int(part) for part in request.aspect_ratio.split(":"))
     unit = TIERS[tier or model.tier] / math.sqrt(wide * high)
-    return _grown(_rounded(wide * unit), _rounded(high * unit), model)
+    return _enlarged_size(_round_up(wide * unit), _round_up(high * unit), model)
 
 
-def _grown(width: int, height: int, model: Model) -> str:
+def _enlarged_size(width: int, height: int, model: ArkImageModel) -> str:
     """The same shape in the smallest size that the model makes, where the one asked for is too small for it."""
     if width * height >= model.least:
         return f"{width}x{height}"
     factor = math.sqrt(model.least / (width * height))
-    return f"{_rounded(width * factor)}x{_rounded(height * factor)}"
+    return f"{_round_up(width * factor)}x{_round_up(height * factor)}"
 
 
-def _rounded(length: float) -> int:
+def _round_up(length: float) -> int:
     return math.ceil(length / ROUND) * ROUND

@@ -9,18 +9,18 @@ from pydantic import BaseModel
 
 from app.errors import OutcomeUnknown, PollFailed
 from app.generation import GenerationRequest, Kind
-from app.providers.absence import Absences
-from app.providers.account_options import options_of
-from app.providers.addresses import origin_of
+from app.providers.absence import MissingSubmissions
+from app.providers.account_options import read_options
+from app.providers.addresses import base_url_or
 from app.providers.ark import images, requests
-from app.providers.ark.answers import Answer, Pictures, Task, TaskList, poll_answer
+from app.providers.ark.answers import ArkAnswer, ArkTask, ImagesAnswer, TaskList, poll_answer
 from app.providers.base import (
     ANTHROPIC_PATHS,
     Account,
     Capabilities,
     Operation,
-    Pace,
     PollAnswer,
+    PollInterval,
     Provider,
     ResultFile,
     Submission,
@@ -40,7 +40,7 @@ NOT_SPOKEN = ANTHROPIC_PATHS | {"images/edits", "images/variations"}
 ALL_KINDS: frozenset[Kind] = frozenset({"video", "image", "text"})
 
 
-class Options(BaseModel):
+class ArkOptions(BaseModel):
     """``account.options``, all optional."""
 
     mark: bool = True
@@ -55,16 +55,16 @@ class Options(BaseModel):
 class Ark(Provider):
     name = "ark"
     verified: ClassVar[str] = "verified against volcengine-ark-runtime 5.0.54"
-    pace = Pace(first=5.0, factor=1.2, cap=20.0)
+    poll_interval = PollInterval(first=5.0, factor=1.2, cap=20.0)
 
     def __init__(self, account: Account, http: UpstreamClient) -> None:
         super().__init__(account, http)
-        self.options = options_of(account, Options)
-        self._absences = Absences()
+        self.options = read_options(account, ArkOptions)
+        self._absences = MissingSubmissions()
 
     @classmethod
-    def address(cls, account: Account) -> str:
-        address = origin_of(account, HOST)
+    def base_url_for(cls, account: Account) -> str:
+        address = base_url_or(account, HOST)
         return address if address.endswith("/api/v3") else f"{address}/api/v3"
 
     def capabilities(self, model: str) -> Capabilities:
@@ -84,78 +84,78 @@ class Ark(Provider):
 
     async def start(self, request: GenerationRequest, submission: Submission) -> Operation:
         if request.kind == "image":
-            return await self._start_picture(request, submission)
-        body = requests.fields(request, mark=self._mark(submission))
-        answer = await self.http.post_json(TASKS, body, answer=Answer, even_if=Answer.refused)
-        if answer.body.refused() or not answer.body.id:
-            raise answer.body.submit_error(answer.status, answer.headers, self._said(answer.body))
+            return await self._start_image(request, submission)
+        body = requests.video_body(request, mark=self._submission_mark(submission))
+        answer = await self.http.post_json(TASKS, body, answer=ArkAnswer, even_if=ArkAnswer.is_error)
+        if answer.body.is_error() or not answer.body.id:
+            raise answer.body.submit_error(answer.status, answer.headers, self._error_text(answer.body))
         return Operation(id=answer.body.id)
 
     async def poll(self, operation: Operation) -> PollAnswer:
         if "images" in operation.data:
             files = [ResultFile("image", "image/jpeg", url=link) for link in operation.data["images"]]
             return Succeeded(tuple(files), usage=images.usage_of(operation.data.get("usage", {})))
-        task = await self._look(operation)
-        found = poll_answer(task, self._said(task))
+        task = await self._read_task(operation)
+        found = poll_answer(task, self._error_text(task))
         if found is None:
             raise PollFailed("Ark says it is done, but names no video")
         return found
 
     async def cancel(self, operation: Operation) -> bool:
         # DELETE cancels what is queued, but of what has ended it removes the record with the result.
-        if "images" in operation.data or (await self._look(operation)).status != "queued":
+        if "images" in operation.data or (await self._read_task(operation)).status != "queued":
             return False
-        return await self.http.delete(_path(operation))
+        return await self.http.delete(_task_path(operation))
 
     async def recover(self, request: GenerationRequest, submission: Submission) -> Operation | None:
-        mark = self._mark(submission)
+        mark = self._submission_mark(submission)
         if request.kind == "image" or mark is None:
             return await super().recover(request, submission)
         marked = False
         for number in range(1, MOST_PAGES + 1):
-            page = await self._listed(number)
+            page = await self._read_page(number)
             for task in page.items:
                 if task.safety_identifier == mark and task.id:
                     return Operation(id=task.id)
                 marked = marked or task.safety_identifier.startswith(MARK)
             if number * LIST_PAGE >= page.total:
-                self._sure_it_never_came(mark, marked=marked)
+                self._confirm_missing(mark, marked=marked)
                 return None
         raise OutcomeUnknown("Ark's list is too long to look the submission up in it")
 
-    def relay(self, path: str) -> RelayTarget | None:
+    def relay_target(self, path: str) -> RelayTarget | None:
         path = path.lstrip("/")
         if path in NOT_SPOKEN:
             return None
-        return RelayTarget(self.http.url(f"/{path}"), self.credentials(self.account))
+        return RelayTarget(self.http.absolute_url(f"/{path}"), self.auth_headers(self.account))
 
-    async def _start_picture(self, request: GenerationRequest, submission: Submission) -> Operation:
-        body, patience = images.fields(request), self.options.image_seconds
+    async def _start_image(self, request: GenerationRequest, submission: Submission) -> Operation:
+        body, patience = images.image_body(request), self.options.image_seconds
         answer = await self.http.post_json(
-            PICTURES, body, answer=Pictures, timeout=patience, even_if=Answer.refused
+            PICTURES, body, answer=ImagesAnswer, timeout=patience, even_if=ArkAnswer.is_error
         )
-        links = answer.body.links()
+        links = answer.body.image_urls()
         if not links or answer.status >= 400:
-            refusal = Answer(error=answer.body.complaint())
-            raise refusal.submit_error(answer.status, answer.headers, self._said(refusal))
+            refusal = ArkAnswer(error=answer.body.first_error())
+            raise refusal.submit_error(answer.status, answer.headers, self._error_text(refusal))
         # The links are in this answer and nowhere else, so they go into the receipt.
         return Operation(
             id=f"image_{submission.idempotency_key}", data={"images": links, "usage": answer.body.usage}
         )
 
-    async def _look(self, operation: Operation) -> Task:
-        answer = await self.http.get(_path(operation), answer=Task, even_if=Answer.refused)
+    async def _read_task(self, operation: Operation) -> ArkTask:
+        answer = await self.http.get(_task_path(operation), answer=ArkTask, even_if=ArkAnswer.is_error)
         if answer.status >= 400:
-            raise answer.body.look_error(answer.status, answer.headers, self._said(answer.body))
+            raise answer.body.poll_error(answer.status, answer.headers, self._error_text(answer.body))
         return answer.body
 
-    async def _listed(self, number: int) -> TaskList:
+    async def _read_page(self, number: int) -> TaskList:
         page: Mapping[str, int] = {"page_num": number, "page_size": LIST_PAGE}
         return (await self.http.get(TASKS, answer=TaskList, params=page)).body
 
-    def _sure_it_never_came(self, mark: str, *, marked: bool) -> None:
+    def _confirm_missing(self, mark: str, *, marked: bool) -> None:
         """Only where the list shows marks, and not this one for a while, the submission never arrived."""
-        self._absences.confirm(
+        self._absences.confirm_missing(
             mark, after=self.options.lost_after_seconds, otherwise="Ark does not list the task yet"
         )
         if not marked:
@@ -163,16 +163,16 @@ class Ark(Provider):
                 "Ark's list shows none of our marks, so it can't tell whether the task arrived"
             )
 
-    def _mark(self, submission: Submission) -> str | None:
+    def _submission_mark(self, submission: Submission) -> str | None:
         """Ark takes 64 characters and asks for names that say nothing."""
         if not self.options.mark:
             return None
         return MARK + hashlib.sha256(submission.idempotency_key.encode()).hexdigest()[:48]
 
-    def _said(self, answer: Answer) -> str:
+    def _error_text(self, answer: ArkAnswer) -> str:
         error = answer.error
-        return self.http.cleaned(error.message or error.code) if error else ""
+        return self.http.clean_text(error.message or error.code) if error else ""
 
 
-def _path(operation: Operation) -> str:
+def _task_path(operation: Operation) -> str:
     return f"{TASKS}/{quote(operation.id, safe='')}"

@@ -9,13 +9,13 @@ from app.generation import Action, GenerationRequest, Role
 from app.providers.inputs import (
     as_data_uri,
     at_most,
-    check,
-    passed_on,
-    public_address,
-    refuse,
+    check_request,
+    extra_fields,
+    public_url,
+    refuse_fields,
     whole_seconds,
 )
-from app.providers.sizes import ratio_of, tier_of
+from app.providers.sizes import nearest_ratio, nearest_tier
 
 RATIOS = ("16:9", "4:3", "1:1", "3:4", "9:16", "21:9", "adaptive")
 TIERS = {"480p": 480, "720p": 720, "1080p": 1080, "4k": 2160}
@@ -29,7 +29,7 @@ RESERVED = {
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
+class ArkVideoModel:
     """What one family of models can take; ``part`` is found in its models' names."""
 
     part: str
@@ -44,52 +44,52 @@ class Model:
 
 
 MODELS = (
-    Model("seedance-2-5", (4, 30), ("480p", "720p", "1080p"), FRAMES | REFERENCES, images=30, clips=10, tasks=True),
-    Model("seedance-2-0-fast", (4, 15), ("480p", "720p"), FRAMES | REFERENCES),
-    Model("seedance-2-0-mini", (4, 15), ("480p", "720p"), FRAMES | REFERENCES),
-    Model("seedance-2-0", (4, 15), ("480p", "720p", "1080p", "4k"), FRAMES | REFERENCES),
-    Model("seedance-1-5", (4, 12), ("480p", "720p", "1080p"), FRAMES),
-    Model("seedance-1-0-pro-fast", (2, 12), ("480p", "720p", "1080p"), frozenset({"first_frame"})),
-    Model("seedance-1-0-pro", (2, 12), ("480p", "720p", "1080p"), FRAMES),
-    Model("seedance-1-0-lite-t2v", (2, 12), ("480p", "720p", "1080p"), frozenset()),
-    Model("seedance-1-0-lite", (2, 12), ("480p", "720p", "1080p"), FRAMES | {"reference_image"}, images=4),
+    ArkVideoModel("seedance-2-5", (4, 30), ("480p", "720p", "1080p"), FRAMES | REFERENCES, images=30, clips=10, tasks=True),
+    ArkVideoModel("seedance-2-0-fast", (4, 15), ("480p", "720p"), FRAMES | REFERENCES),
+    ArkVideoModel("seedance-2-0-mini", (4, 15), ("480p", "720p"), FRAMES | REFERENCES),
+    ArkVideoModel("seedance-2-0", (4, 15), ("480p", "720p", "1080p", "4k"), FRAMES | REFERENCES),
+    ArkVideoModel("seedance-1-5", (4, 12), ("480p", "720p", "1080p"), FRAMES),
+    ArkVideoModel("seedance-1-0-pro-fast", (2, 12), ("480p", "720p", "1080p"), frozenset({"first_frame"})),
+    ArkVideoModel("seedance-1-0-pro", (2, 12), ("480p", "720p", "1080p"), FRAMES),
+    ArkVideoModel("seedance-1-0-lite-t2v", (2, 12), ("480p", "720p", "1080p"), frozenset()),
+    ArkVideoModel("seedance-1-0-lite", (2, 12), ("480p", "720p", "1080p"), FRAMES | {"reference_image"}, images=4),
 )  # fmt: skip
-ANY = Model("", None, tuple(TIERS), FRAMES | REFERENCES, images=30, clips=10)
+ANY = ArkVideoModel("", None, tuple(TIERS), FRAMES | REFERENCES, images=30, clips=10)
 """For names of the operator's own (``ep-…``) and those that are not known here: Ark decides."""
 
 
-def model_of(name: str) -> Model:
+def model_of(name: str) -> ArkVideoModel:
     return next((model for model in MODELS if model.part in name.lower()), ANY)
 
 
-def actions_of(model: Model) -> frozenset[Action]:
+def actions_of(model: ArkVideoModel) -> frozenset[Action]:
     if "source_video" in model.roles:
         return frozenset({"generate", "edit", "extend"})
     return frozenset({"generate"})
 
 
-def fields(request: GenerationRequest, *, mark: str | None) -> dict[str, Any]:
+def video_body(request: GenerationRequest, *, mark: str | None) -> dict[str, Any]:
     """The body of a task; ``mark`` is what we find it again by. Raises ``UpstreamRejected``."""
     model = model_of(request.model)
-    check(request, model.roles, actions=actions_of(model))
-    refuse(request, "negative_prompt", "shots", "style", "characters")
+    check_request(request, model.roles, actions=actions_of(model))
+    refuse_fields(request, "negative_prompt", "shots", "style", "characters")
     able: Mapping[str, int] = {word: TIERS[word] for word in model.tiers}
     told: dict[str, Any] = {
         "model": request.model,
-        "content": _content(request, model),
+        "content": _content_parts(request, model),
         "duration": whole_seconds(request),
-        "resolution": tier_of(request, able),
-        "ratio": ratio_of(request, RATIOS),
+        "resolution": nearest_tier(request, able),
+        "ratio": nearest_ratio(request, RATIOS),
         "seed": request.seed,
         "watermark": request.watermark,
         "safety_identifier": mark,
     }
-    told |= _following(request, model)
+    told |= _adaptive_fields(request, model)
     told = {name: value for name, value in told.items() if value is not None}
-    return passed_on(request, RESERVED, sound="generate_audio") | told
+    return extra_fields(request, RESERVED, sound="generate_audio") | told
 
 
-def _following(request: GenerationRequest, model: Model) -> dict[str, Any]:
+def _adaptive_fields(request: GenerationRequest, model: ArkVideoModel) -> dict[str, Any]:
     """Where the newest models take the shape (and, when editing, the length) from what they are given."""
     edits, framed = request.action != "generate", bool(request.media_with("first_frame"))
     if not model.tasks or not (edits or framed):
@@ -98,14 +98,14 @@ def _following(request: GenerationRequest, model: Model) -> dict[str, Any]:
         text = f"{request.model} takes the shape of what it is given, not an aspect_ratio"
         raise UpstreamRejected(text, param="aspect_ratio")
     if request.action == "edit":
-        refuse(request, "seconds")
+        refuse_fields(request, "seconds")
     told: dict[str, Any] = {"ratio": "adaptive"}
     if edits:
         told["omni_reference_task_type"] = request.action
     return told | ({"duration": -1} if request.action == "edit" else {})
 
 
-def _content(request: GenerationRequest, model: Model) -> list[dict[str, Any]]:
+def _content_parts(request: GenerationRequest, model: ArkVideoModel) -> list[dict[str, Any]]:
     first, last = at_most(request, "first_frame", 1), at_most(request, "last_frame", 1)
     pictures = at_most(request, "reference_image", model.images)
     sounds = at_most(request, "audio", model.clips)
@@ -120,11 +120,11 @@ def _content(request: GenerationRequest, model: Model) -> list[dict[str, Any]]:
         raise UpstreamRejected("frames and references can't go together", param="reference_image")
     parts = [{"type": "text", "text": request.prompt}] if request.prompt else []
     for item in (*first, *last, *pictures):
-        parts.append(_part("image_url", as_data_uri(item), role=item.role))
+        parts.append(_content_part("image_url", as_data_uri(item), role=item.role))
     # Ark takes pictures and sounds in the request itself, but fetches videos.
-    parts += [_part("video_url", public_address(item), role="reference_video") for item in clips]
-    return parts + [_part("audio_url", as_data_uri(item), role="reference_audio") for item in sounds]
+    parts += [_content_part("video_url", public_url(item), role="reference_video") for item in clips]
+    return parts + [_content_part("audio_url", as_data_uri(item), role="reference_audio") for item in sounds]
 
 
-def _part(kind: str, address: str, *, role: str) -> dict[str, Any]:
+def _content_part(kind: str, address: str, *, role: str) -> dict[str, Any]:
     return {"type": kind, kind: {"url": address}, "role": role}

@@ -26,7 +26,7 @@ STATES: Mapping[str, State] = {
 TYPES = {"png": "image/png", "webp": "image/webp", "jpeg": "image/jpeg", "jpg": "image/jpeg"}
 
 
-class Accepted(BaseModel):
+class SubmitAnswer(BaseModel):
     """``cost`` is in credits, one US cent each; ``input_mp`` and ``output_mp`` are megapixels."""
 
     id: Text = ""
@@ -36,12 +36,12 @@ class Accepted(BaseModel):
     output_mp: float | None = None
 
     @property
-    def facts(self) -> dict[str, float]:
+    def usage_facts(self) -> dict[str, float]:
         facts = {"cost": self.cost, "input_mp": self.input_mp, "output_mp": self.output_mp}
         return {name: value for name, value in facts.items() if value is not None}
 
 
-class Result(BaseModel):
+class BFLResult(BaseModel):
     status: Text = ""
     state: Text = ""
     progress: float | None = None
@@ -50,33 +50,33 @@ class Result(BaseModel):
     cost: float | None = None
 
     @property
-    def word(self) -> str:
+    def state_word(self) -> str:
         return self.status or self.state
 
     @property
-    def percent(self) -> float | None:
+    def progress_percent(self) -> float | None:
         """BFL counts to 1."""
         return None if self.progress is None else min(max(self.progress, 0.0), 1.0) * 100
 
-    def said(self, cleaned: Callable[[str], str]) -> str:
+    def error_text(self, cleaned: Callable[[str], str]) -> str:
         """The reasons, when it gives any: a sentence, or lists under names."""
         if isinstance(self.details, str):
             return cleaned(self.details)
         named = self.details.values() if isinstance(self.details, dict) else []
         words = [str(word) for one in named for word in (one if isinstance(one, list) else [one])]
-        return cleaned(f"BFL says: {self.word}" + (f" ({', '.join(words)})" if words else ""))
+        return cleaned(f"BFL says: {self.state_word}" + (f" ({', '.join(words)})" if words else ""))
 
 
-class Credits(BaseModel):
+class CreditBalance(BaseModel):
     credits: FiniteFloat
 
 
-def is_bfl(host: str) -> bool:
+def is_bfl_host(host: str) -> bool:
     return OWN_HOST.fullmatch(host) is not None
 
 
 def result_of(
-    found: Result, *, kind: Literal["video", "image"], usage: Mapping[str, float]
+    found: BFLResult, *, kind: Literal["video", "image"], usage: Mapping[str, float]
 ) -> Succeeded | None:
     """None when it names no file. ``usage`` is what was said when it was accepted."""
     link = found.result.get("sample")

@@ -7,21 +7,21 @@ from urllib.parse import parse_qs, urlsplit
 
 from app.errors import InvalidRequest, OperationNotFound, OutcomeUnknown, PollFailed
 from app.generation import GenerationRequest
-from app.providers.addresses import origin_of
+from app.providers.addresses import base_url_or
 from app.providers.base import (
     Account,
     Capabilities,
     Failed,
     Operation,
-    Pace,
     PollAnswer,
+    PollInterval,
     Provider,
     Running,
     Submission,
 )
 from app.providers.bfl import requests
-from app.providers.bfl.answers import STATES, Accepted, Credits, Result, is_bfl, result_of
-from app.providers.checking import Balance
+from app.providers.bfl.answers import STATES, BFLResult, CreditBalance, SubmitAnswer, is_bfl_host, result_of
+from app.providers.checking import AccountBalance
 from app.providers.http import UpstreamClient
 from app.providers.openai_compatible.answers import UNKNOWN_STATES
 
@@ -38,10 +38,10 @@ class BFL(Provider):
     """
 
     name = "bfl"
-    tells_progress = True
+    reports_progress = True
     verified: ClassVar[str] = "documented"
-    auth_form: ClassVar[str] = "x-key"
-    pace = Pace(first=1.0, factor=1.3, cap=10.0)
+    auth_scheme: ClassVar[str] = "x-key"
+    poll_interval = PollInterval(first=1.0, factor=1.3, cap=10.0)
 
     def __init__(self, account: Account, http: UpstreamClient) -> None:
         super().__init__(account, http)
@@ -54,11 +54,11 @@ class BFL(Provider):
         self._clusters: dict[str, UpstreamClient] = {}
 
     @classmethod
-    def address(cls, account: Account) -> str:
-        return origin_of(account, HOST).removesuffix("/v1")
+    def base_url_for(cls, account: Account) -> str:
+        return base_url_or(account, HOST).removesuffix("/v1")
 
     @classmethod
-    def credentials(cls, account: Account) -> Mapping[str, str]:
+    def auth_headers(cls, account: Account) -> Mapping[str, str]:
         return {"x-key": account.secret} if account.secret else {}
 
     def capabilities(self, model: str) -> Capabilities:
@@ -71,33 +71,33 @@ class BFL(Provider):
         )
 
     async def start(self, request: GenerationRequest, submission: Submission) -> Operation:
-        path, body = requests.body_of(request)
-        answer = await self.http.post_json(path, body, answer=Accepted)
+        path, body = requests.path_and_body(request)
+        answer = await self.http.post_json(path, body, answer=SubmitAnswer)
         said = answer.body
         if not said.id:
             raise OutcomeUnknown("BFL accepted the request without naming the task")
         data = {
             "kind": request.kind,
-            "usage": said.facts,
-            **place_of(said.polling_url, own=self.http.base_url, others=self._origins),
+            "usage": said.usage_facts,
+            **poll_location(said.polling_url, own=self.http.base_url, others=self._origins),
         }
         return Operation(id=said.id, data=data)
 
     async def poll(self, operation: Operation) -> PollAnswer:
         host, client = operation.data.get("host", ""), self.http
         if host:
-            client = self._cluster(host)
-        key = self.credentials(self.account)
+            client = self._cluster_client(host)
+        key = self.auth_headers(self.account)
         task = operation.data.get("task", operation.id)
-        answer = await client.get(operation.data["path"], answer=Result, params={"id": task}, headers=key)
+        answer = await client.get(operation.data["path"], answer=BFLResult, params={"id": task}, headers=key)
         found = answer.body
-        state = STATES.get(found.word)
+        state = STATES.get(found.state_word)
         if state == "missing":
             raise OperationNotFound("BFL does not know the task")
         if state == "moderated":
-            return Failed("content_policy_violation", found.said(self.http.cleaned))
+            return Failed("content_policy_violation", found.error_text(self.http.clean_text))
         if state == "failed":
-            return Failed("upstream_error", found.said(self.http.cleaned))
+            return Failed("upstream_error", found.error_text(self.http.clean_text))
         if state == "succeeded":
             done = result_of(found, kind=operation.data["kind"], usage=operation.data["usage"])
             if done is None:
@@ -105,27 +105,27 @@ class BFL(Provider):
             return done
         if state is None:
             UNKNOWN_STATES.labels(provider=self.name).inc()
-        return Running(progress=found.percent)
+        return Running(progress=found.progress_percent)
 
-    async def balance(self) -> Balance:
-        found = (await self.http.get("/v1/credits", answer=Credits)).body
-        return Balance(found.credits, "credits")
+    async def balance(self) -> AccountBalance:
+        found = (await self.http.get("/v1/credits", answer=CreditBalance)).body
+        return AccountBalance(found.credits, "credits")
 
     async def close(self) -> None:
         for client in self._clusters.values():
             await client.aclose()
         await super().close()
 
-    def _cluster(self, host: str) -> UpstreamClient:
+    def _cluster_client(self, host: str) -> UpstreamClient:
         if host not in self._clusters:
-            origin = self._origins.get(host) or (f"https://{host}" if is_bfl(host) else None)
+            origin = self._origins.get(host) or (f"https://{host}" if is_bfl_host(host) else None)
             if origin is None:
                 raise PollFailed("the host that BFL named is no longer among the account's polling_origins")
-            self._clusters[host] = self.http.sibling(origin)
+            self._clusters[host] = self.http.client_for(origin)
         return self._clusters[host]
 
 
-def place_of(polling_url: str, *, own: str, others: Collection[str]) -> dict[str, str]:
+def poll_location(polling_url: str, *, own: str, others: Collection[str]) -> dict[str, str]:
     """Where to look, without an address. Raises ``OutcomeUnknown`` for a host that may not have the key.
 
     ``own`` is the account's address, ``others`` hosts that may have the key, too.
@@ -139,7 +139,7 @@ def place_of(polling_url: str, *, own: str, others: Collection[str]) -> dict[str
         return place
     if there.netloc in others:
         return {**place, "host": there.netloc}
-    if there.scheme == "https" and is_bfl(there.netloc):
+    if there.scheme == "https" and is_bfl_host(there.netloc):
         # A gateway before BFL has a key of its own, which BFL must not see: ask the gateway.
-        return {**place, "host": there.netloc} if is_bfl(here.netloc) else place
+        return {**place, "host": there.netloc} if is_bfl_host(here.netloc) else place
     raise OutcomeUnknown("BFL took it, but wants to be asked at a host that is not its own")

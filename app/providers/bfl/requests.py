@@ -5,8 +5,16 @@ from typing import Any, Literal
 
 from app.errors import UpstreamRejected
 from app.generation import Action, GenerationRequest, Role
-from app.providers.inputs import as_base64, at_most, check, passed_on, refuse, refuse_unsaid, whole_seconds
-from app.providers.sizes import pixels, ratio_of, tier_of
+from app.providers.inputs import (
+    as_base64,
+    at_most,
+    check_request,
+    extra_fields,
+    refuse_fields,
+    refuse_unsupported,
+    whole_seconds,
+)
+from app.providers.sizes import nearest_ratio, nearest_tier, parse_size
 
 VIDEO_RATIOS = ("auto", "21:9", "2:1", "16:9", "4:3", "1:1", "3:4", "9:16")
 PICTURE_RATIOS = ("21:9", "16:9", "3:2", "4:3", "1:1", "3:4", "2:3", "9:16", "9:21")
@@ -21,7 +29,7 @@ RESERVED = {
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
+class BFLModel:
     """What one family can take; ``name`` is how its models' names begin."""
 
     name: str
@@ -38,38 +46,38 @@ class Model:
 
 # Longer names first. docs.bfl.ai, one page per model.
 MODELS = (
-    Model("flux-3-video", "video", frozenset({"first_frame", "last_frame", "source_video"}), (5, 20)),
-    Model("flux-kontext", most=4, step=0),
-    Model("flux-pro-1.1-ultra", field="image_prompt", most=1, step=0),
-    Model("flux-pro-1.1", field="image_prompt", most=1, step=32, max_pixels=1440 * 1440),
-    Model("flux-pro", field="image_prompt", most=1, step=32, max_pixels=1440 * 1440),
-    Model("flux-dev", field="image_prompt", most=1, step=32, max_pixels=1440 * 1440),
+    BFLModel("flux-3-video", "video", frozenset({"first_frame", "last_frame", "source_video"}), (5, 20)),
+    BFLModel("flux-kontext", most=4, step=0),
+    BFLModel("flux-pro-1.1-ultra", field="image_prompt", most=1, step=0),
+    BFLModel("flux-pro-1.1", field="image_prompt", most=1, step=32, max_pixels=1440 * 1440),
+    BFLModel("flux-pro", field="image_prompt", most=1, step=32, max_pixels=1440 * 1440),
+    BFLModel("flux-dev", field="image_prompt", most=1, step=32, max_pixels=1440 * 1440),
 )
-NEWER = Model("flux", max_pixels=4 * 1024 * 1024)
+NEWER = BFLModel("flux", max_pixels=4 * 1024 * 1024)
 """FLUX.2, and names that are not known here."""
 
 
-def model_of(name: str) -> Model:
+def model_of(name: str) -> BFLModel:
     return next((model for model in MODELS if name.startswith(model.name)), NEWER)
 
 
-def body_of(request: GenerationRequest) -> tuple[str, dict[str, Any]]:
+def path_and_body(request: GenerationRequest) -> tuple[str, dict[str, Any]]:
     """Path and body. Raises ``UpstreamRejected`` for what has no field there."""
     model = model_of(request.model)
     if not request.model.replace("-", "").replace(".", "").isalnum():
         raise UpstreamRejected("a model of BFL is named like flux-2-pro", param="model")
     actions = ACTIONS if model.kind == "video" else frozenset[Action]({"generate"})
-    check(request, model.roles, kinds={model.kind}, actions=actions)
-    refuse_unsaid(request, "negative_prompt", "shots")
-    told = _video(request) if model.kind == "video" else _picture(request, model)
+    check_request(request, model.roles, kinds={model.kind}, actions=actions)
+    refuse_unsupported(request, "negative_prompt", "shots")
+    told = _video_fields(request) if model.kind == "video" else _image_fields(request, model)
     told["prompt"] = request.prompt
     fields = RESERVED | {name for name in request.extra if name.startswith("input_image")}
-    extra = passed_on(request, fields, sound="generate_audio" if model.kind == "video" else "")
+    extra = extra_fields(request, fields, sound="generate_audio" if model.kind == "video" else "")
     return f"/v1/{request.model}", extra | {name: value for name, value in told.items() if value is not None}
 
 
-def _video(request: GenerationRequest) -> dict[str, Any]:
-    refuse(request, "seed")
+def _video_fields(request: GenerationRequest) -> dict[str, Any]:
+    refuse_fields(request, "seed")
     first, last = at_most(request, "first_frame", 1), at_most(request, "last_frame", 1)
     clips = at_most(request, "source_video", 1)
     if last and not first:
@@ -84,26 +92,26 @@ def _video(request: GenerationRequest) -> dict[str, Any]:
     return {
         "mode": mode,
         "duration": whole_seconds(request),
-        "aspect_ratio": ratio_of(request, VIDEO_RATIOS),
-        "resolution": tier_of(request.model_copy(update={"resolution": named}), TIERS),
+        "aspect_ratio": nearest_ratio(request, VIDEO_RATIOS),
+        "resolution": nearest_tier(request.model_copy(update={"resolution": named}), TIERS),
         "keyframes": [as_base64(item) for item in first + last] or None,
         "start_video": as_base64(clips[0]) if clips else None,
     }
 
 
-def _picture(request: GenerationRequest, model: Model) -> dict[str, Any]:
-    refuse(request, "seconds", "resolution")
+def _image_fields(request: GenerationRequest, model: BFLModel) -> dict[str, Any]:
+    refuse_fields(request, "seconds", "resolution")
     if len(request.media) > model.most:
         raise UpstreamRejected(f"{request.model} takes at most {model.most} image(s)", param="image")
     told: dict[str, Any] = {"seed": request.seed}
     for number, item in enumerate(request.media, 1):
         told[model.field if number == 1 else f"{model.field}_{number}"] = as_base64(item)
     if not model.step:
-        told["aspect_ratio"] = request.aspect_ratio or ratio_of(request, PICTURE_RATIOS)
+        told["aspect_ratio"] = request.aspect_ratio or nearest_ratio(request, PICTURE_RATIOS)
         return told
     if request.aspect_ratio and not request.size:
         raise UpstreamRejected(f"{request.model} takes a size, not an aspect_ratio", param="aspect_ratio")
     if request.size:
-        width, height = (max(1, round(side / model.step)) * model.step for side in pixels(request.size))
+        width, height = (max(1, round(side / model.step)) * model.step for side in parse_size(request.size))
         told |= {"width": width, "height": height}
     return told

@@ -5,11 +5,18 @@ from typing import Any, Literal
 
 from app.errors import UpstreamRejected
 from app.generation import Action, GenerationRequest, Kind, Role
-from app.providers.gateway import storyboard, without
-from app.providers.gateway_names import SECONDS, is_named, named, orientation, spoken_seconds, wants_hd
-from app.providers.inputs import as_data_uri, check, passed_on, refuse
+from app.providers.gateway import storyboard_prompt, without_empty
+from app.providers.gateway_names import (
+    SECONDS,
+    allowed_seconds,
+    is_option_name,
+    model_name_for,
+    orientation_of,
+    wants_hd,
+)
+from app.providers.inputs import as_data_uri, check_request, extra_fields, refuse_fields
 
-ToldBy = Literal["name", "prompt", "fields"]
+OptionStyle = Literal["name", "prompt", "fields"]
 
 KINDS: frozenset[Kind] = frozenset({"video", "image"})
 ROLES: frozenset[Role] = frozenset({"first_frame", "reference_image", "subject", "source_video"})
@@ -22,62 +29,64 @@ RESERVED = {
 SHAPES = {"portrait": "竖屏", "landscape": "横屏"}
 
 
-def told_how(model: str, told_by: ToldBy | None) -> ToldBy:
-    return told_by or ("name" if is_named(model) else "prompt")
+def option_style(model: str, told_by: OptionStyle | None) -> OptionStyle:
+    return told_by or ("name" if is_option_name(model) else "prompt")
 
 
-def says_seconds(model: str, told_by: ToldBy | None) -> tuple[float, float] | None:
-    return None if told_how(model, told_by) == "fields" else (SECONDS[0], SECONDS[-1])
+def allowed_range(model: str, told_by: OptionStyle | None) -> tuple[float, float] | None:
+    return None if option_style(model, told_by) == "fields" else (SECONDS[0], SECONDS[-1])
 
 
-def fields(request: GenerationRequest, *, told_by: ToldBy | None, references: int) -> dict[str, Any]:
+def request_body(
+    request: GenerationRequest, *, told_by: OptionStyle | None, references: int
+) -> dict[str, Any]:
     """The body of the request. Raises ``UpstreamRejected`` for what a chat message can't say."""
-    check(request, ROLES, kinds=KINDS, actions=ACTIONS)
+    check_request(request, ROLES, kinds=KINDS, actions=ACTIONS)
     images = request.media_with("first_frame", "reference_image", "subject")
     if len(images) > references:
         raise UpstreamRejected(f"{request.model} takes {references} image(s)", param="input_reference")
-    how = told_how(request.model, told_by)
+    how = option_style(request.model, told_by)
     model, words, beside = request.model, "", {}
     if how == "fields":
-        beside = _beside(request)
+        beside = _option_fields(request)
     else:
-        refuse(request, "seed", "negative_prompt")
+        refuse_fields(request, "seed", "negative_prompt")
         if request.watermark or request.private:
             name = "watermark" if request.watermark else "private"
             raise UpstreamRejected(f"{request.model} has no {name}", param=name)
-        model = named(request) if how == "name" else model
-        words = _directives(request, shape=how == "prompt")
-    told = storyboard(request) if request.shots else request.prompt
+        model = model_name_for(request) if how == "name" else model
+        words = _prompt_directives(request, shape=how == "prompt")
+    told = storyboard_prompt(request) if request.shots else request.prompt
     content: list[dict[str, Any]] = [{"type": "text", "text": words + told}]
     content += [{"type": "image_url", "image_url": {"url": as_data_uri(image)}} for image in images]
     for clip in request.media_with("source_video"):
         content.append({"type": "video_url", "video_url": {"url": as_data_uri(clip)}})
     message = {"role": "user", "content": content}
     return (
-        passed_on(request, RESERVED, sound="generate_audio")
+        extra_fields(request, RESERVED, sound="generate_audio")
         | beside
         | {"model": model, "stream": True, "messages": [message]}
     )
 
 
-def _directives(request: GenerationRequest, *, shape: bool) -> str:
+def _prompt_directives(request: GenerationRequest, *, shape: bool) -> str:
     """The words at the beginning of a prompt that these gateways read as settings."""
     words: list[str] = []
     if shape and request.kind == "video":
-        way, seconds = orientation(request), spoken_seconds(request)
+        way, seconds = orientation_of(request), allowed_seconds(request)
         words += [SHAPES[way]] if way else []
         words += [f"{seconds}s"] if seconds and not request.shots else []
         words += ["高清"] if wants_hd(request) else []
     elif shape:
-        refuse(request, "resolution")
-        way = orientation(request)
+        refuse_fields(request, "resolution")
+        way = orientation_of(request)
         words += [SHAPES[way]] if way else []
     style = f"{{{request.style}}}" if request.style else ""
     return style + ",".join(words) + (" " if words or style else "")
 
 
-def _beside(request: GenerationRequest) -> dict[str, Any]:
-    return without(
+def _option_fields(request: GenerationRequest) -> dict[str, Any]:
+    return without_empty(
         {
             "duration": request.seconds,
             "size": request.size,

@@ -8,7 +8,7 @@ from pydantic import BaseModel, RootModel
 from app.errors import UpstreamError
 from app.providers.base import Failed, PollAnswer, ResultFile, Running, Succeeded
 from app.providers.comfyui.workflow import Workflow
-from app.providers.http_errors import Complaint, complaint_in, submit_refused
+from app.providers.http_errors import ErrorDetail, read_error, submit_refused
 from app.providers.openai_compatible.answers import UNKNOWN_STATES, Fields, Items, Text
 
 OutputKind = Literal["video", "image", "audio"]
@@ -31,26 +31,26 @@ TYPES: Mapping[str, tuple[OutputKind, str]] = {
 }
 
 
-class Prompted(BaseModel):
+class PromptAnswer(BaseModel):
     """What ``POST /prompt`` answers."""
 
     prompt_id: Text = ""
     error: Any = None
     node_errors: Fields = {}
 
-    def refused(self) -> bool:
+    def is_error(self) -> bool:
         return bool(self.error)
 
     def submit_error(
         self, status: int, headers: Mapping[str, str], cleaned: Callable[[str], str]
     ) -> UpstreamError:
         """The general word, and the first thing that is wrong with a node."""
-        said = complaint_in({"error": self.error}) or Complaint(f"HTTP {status}")
-        detail = next(self._details(), "")
+        said = read_error({"error": self.error}) or ErrorDetail(f"HTTP {status}")
+        detail = next(self._error_details(), "")
         text = cleaned(f"{said.message} {detail}".strip())
-        return submit_refused(status, headers, Complaint(text, code=said.code, param=said.param))
+        return submit_refused(status, headers, ErrorDetail(text, code=said.code, param=said.param))
 
-    def _details(self) -> Iterator[str]:
+    def _error_details(self) -> Iterator[str]:
         for node, told in self.node_errors.items():
             errors = told.get("errors") if isinstance(told, dict) else None
             for error in errors if isinstance(errors, list) else []:
@@ -58,31 +58,31 @@ class Prompted(BaseModel):
                     yield f"Node {node}: {error.get('message', '')} {error.get('details', '')}".strip()
 
 
-class Status(BaseModel):
+class RunStatus(BaseModel):
     status_str: Text = ""
     messages: Items = []
 
 
-class Entry(BaseModel):
+class HistoryEntry(BaseModel):
     """A prompt that has been run. ``prompt`` is number, id, graph, extra data, outputs."""
 
     prompt: Items = []
     outputs: Fields = {}
-    status: Status | None = None
+    status: RunStatus | None = None
 
-    def outcome(self, workflow: Workflow | None, cleaned: Callable[[str], str]) -> PollAnswer:
+    def poll_answer(self, workflow: Workflow | None, cleaned: Callable[[str], str]) -> PollAnswer:
         word = self.status.status_str if self.status else "success"
         if word == "success":
-            files = tuple(self._files(workflow))
+            files = tuple(self._result_files(workflow))
             return (
                 Succeeded(files) if files else Failed("upstream_error", "The workflow ended without a file.")
             )
         if word == "error":
-            return self._failure(cleaned)
+            return self._failed_answer(cleaned)
         UNKNOWN_STATES.labels(provider="comfyui").inc()
         return Running()
 
-    def _failure(self, cleaned: Callable[[str], str]) -> Failed:
+    def _failed_answer(self, cleaned: Callable[[str], str]) -> Failed:
         events = self.status.messages if self.status else []
         told = {event[0]: event[1] for event in events if isinstance(event, list) and len(event) == 2}
         if "execution_interrupted" in told:
@@ -91,27 +91,29 @@ class Entry(BaseModel):
         said = error.get("exception_message") if isinstance(error, dict) else None
         return Failed("upstream_error", cleaned(str(said or "ComfyUI did not say why.")))
 
-    def _files(self, workflow: Workflow | None) -> Iterator[ResultFile]:
+    def _result_files(self, workflow: Workflow | None) -> Iterator[ResultFile]:
         kind = workflow.kind if workflow else None
         found = [
-            file for file in self._named(workflow.output if workflow else None) if file[0] == kind or not kind
+            file
+            for file in self._output_files(workflow.output if workflow else None)
+            if file[0] == kind or not kind
         ]
         kept = [file for file in found if file[2].get("type") == "output"] or found
         for made, content_type, where in kept:
             data = {part: str(where.get(part, "")) for part in ("filename", "subfolder", "type")}
             yield ResultFile(made, content_type, data=data)
 
-    def _named(self, node: str | None) -> Iterator[tuple[OutputKind, str, dict[str, Any]]]:
+    def _output_files(self, node: str | None) -> Iterator[tuple[OutputKind, str, dict[str, Any]]]:
         for name, output in self.outputs.items():
             if isinstance(output, dict) and node in (None, name):
                 yield from _files_in(output)
 
 
-class History(RootModel[dict[str, Entry]]):
+class PromptHistory(RootModel[dict[str, HistoryEntry]]):
     """Empty until the prompt has been run."""
 
 
-class Queue(BaseModel):
+class PromptQueue(BaseModel):
     queue_running: Items = []
     queue_pending: Items = []
 
@@ -123,7 +125,7 @@ def entry_id(item: Any, client: str) -> str | None:
     return str(item[1]) if item[3].get("client_id") == client else None
 
 
-def holds(items: list[Any], prompt: str) -> bool:
+def contains_prompt(items: list[Any], prompt: str) -> bool:
     return any(isinstance(item, list) and len(item) > 1 and item[1] == prompt for item in items)
 
 

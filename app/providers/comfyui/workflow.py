@@ -9,8 +9,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
 from app.errors import UpstreamRejected
 from app.generation import GenerationRequest, MediaInput, Role
-from app.providers.inputs import check, refuse
-from app.providers.sizes import pixels
+from app.providers.inputs import check_request, refuse_fields
+from app.providers.sizes import parse_size
 
 ROLES: tuple[Role, ...] = (
     "first_frame", "last_frame", "reference_image", "source_video", "reference_video", "audio", "subject",
@@ -23,14 +23,14 @@ OWN = {
 WIDEST_SEED = 2**32
 
 
-class Target(BaseModel):
+class NodeField(BaseModel):
     """One field of one node."""
 
     node: str
     field: str
 
 
-class Node(BaseModel):
+class GraphNode(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     class_type: str
@@ -41,14 +41,14 @@ def _as_list(value: Any) -> Any:
     return value if isinstance(value, list) else [value]
 
 
-Targets = Annotated[list[Target], BeforeValidator(_as_list)]
+Targets = Annotated[list[NodeField], BeforeValidator(_as_list)]
 
 
 class Workflow(BaseModel):
     """One model. ``inputs`` of a media role: one target for each file, in order; of any other name: all of
     its targets get the value. Names beyond ours are filled from what a client sends along."""
 
-    graph: dict[str, Node]
+    graph: dict[str, GraphNode]
     inputs: dict[str, Targets] = {}
     kind: Literal["video", "image", "audio"] = "video"
     output: str | None = None
@@ -75,10 +75,10 @@ class Workflow(BaseModel):
     def roles(self) -> frozenset[Role]:
         return frozenset(role for role in ROLES if role in self.inputs)
 
-    def check(self, request: GenerationRequest) -> None:
+    def check_inputs(self, request: GenerationRequest) -> None:
         """Refuse (``UpstreamRejected``) what the workflow has no input for."""
-        check(request, self.roles, kinds={self.kind})
-        refuse(request, "shots")
+        check_request(request, self.roles, kinds={self.kind})
+        refuse_fields(request, "shots")
         if request.watermark or request.private:
             name = "watermark" if request.watermark else "private"
             raise UpstreamRejected(f"{request.model} has no {name}", param=name)
@@ -89,18 +89,20 @@ class Workflow(BaseModel):
             if len(request.media_with(role)) > len(self.inputs[role]):
                 text = f"{request.model} takes {len(self.inputs[role])} {role}(s)"
                 raise UpstreamRejected(text, param=role)
-        unknown = [name for name in (*_wishes(request, self), *request.extra) if name not in self.inputs]
+        unknown = [
+            name for name in (*_request_values(request, self), *request.extra) if name not in self.inputs
+        ]
         if unknown:
-            raise UpstreamRejected(f"{request.model} has no {unknown[0]}", param=_asked_as(unknown[0]))
+            raise UpstreamRejected(f"{request.model} has no {unknown[0]}", param=_request_field(unknown[0]))
 
-    def filled(self, request: GenerationRequest, files: Mapping[int, str], *, key: str) -> dict[str, Any]:
+    def fill_graph(self, request: GenerationRequest, files: Mapping[int, str], *, key: str) -> dict[str, Any]:
         """The graph for one wish; ``files`` are the names of its inputs at ComfyUI, by their place in
         ``request.media``. ``key`` gives the seed when the client did not: ComfyUI answers an equal graph
         with its old result."""
         values: dict[str, Any] = {name: value for name, value in request.extra.items() if name not in OWN}
-        values |= _wishes(request, self)
+        values |= _request_values(request, self)
         if "seed" in self.inputs:
-            values.setdefault("seed", _seed(key))
+            values.setdefault("seed", _seed_from(key))
         graph = {name: copy.deepcopy(node.model_dump()) for name, node in self.graph.items()}
         for name, value in values.items():
             for target in self.inputs[name]:
@@ -111,7 +113,7 @@ class Workflow(BaseModel):
                 graph[target.node]["inputs"][target.field] = files[number]
         return graph
 
-    def frames(self, seconds: float) -> int:
+    def frame_count(self, seconds: float) -> int:
         steps = round((seconds * (self.fps or 0) - self.frame_offset) / self.frame_step)
         return max(steps, 1) * self.frame_step + self.frame_offset
 
@@ -121,7 +123,7 @@ def file_name(item: MediaInput, *, key: str, number: int) -> str:
     return f"{key}-{number}-{item.role}.{'jpg' if ending == 'jpeg' else ending}"
 
 
-def _wishes(request: GenerationRequest, workflow: Workflow) -> dict[str, Any]:
+def _request_values(request: GenerationRequest, workflow: Workflow) -> dict[str, Any]:
     wishes: dict[str, Any] = {
         "prompt": request.prompt or None,
         "negative_prompt": request.negative_prompt,
@@ -132,17 +134,17 @@ def _wishes(request: GenerationRequest, workflow: Workflow) -> dict[str, Any]:
         "generate_audio": request.sound,
     }
     if request.size:
-        wishes["width"], wishes["height"] = pixels(request.size)
+        wishes["width"], wishes["height"] = parse_size(request.size)
     if request.seconds is not None and "frames" in workflow.inputs:
-        wishes["frames"] = workflow.frames(request.seconds)
+        wishes["frames"] = workflow.frame_count(request.seconds)
     else:
         wishes["seconds"] = request.seconds
     return {name: value for name, value in wishes.items() if value is not None}
 
 
-def _asked_as(name: str) -> str:
+def _request_field(name: str) -> str:
     return "size" if name in {"width", "height"} else name
 
 
-def _seed(key: str) -> int:
+def _seed_from(key: str) -> int:
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8]) % WIDEST_SEED

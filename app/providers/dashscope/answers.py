@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from app.errors import OperationNotFound
 from app.providers.base import Failed, PollAnswer, Queued, ResultFile, Running, Succeeded
 from app.providers.openai_compatible.answers import UNKNOWN_STATES, Fields, Items, Text
-from app.providers.refusals import Meaning
+from app.providers.refusals import ErrorMeaning
 
 State = Literal["queued", "running", "succeeded", "failed", "cancelled", "missing"]
 
@@ -23,7 +23,7 @@ STATES: Mapping[str, State] = {
     "UNKNOWN": "missing",
 }
 # https://help.aliyun.com/en/model-studio/error-code. A code may go on after a dot: Throttling.RateQuota.
-CODES: Mapping[str, Meaning] = {
+CODES: Mapping[str, ErrorMeaning] = {
     "InvalidApiKey": "auth",
     "Arrearage": "quota",
     "PrepaidBillOverdue": "quota",
@@ -56,7 +56,7 @@ FREE_WORDS = ("free allocated", "free tier", "free quota")
 """In the message of ``Throttling.AllocationQuota``: not too much at once, but used up."""
 
 
-class Output(BaseModel):
+class TaskOutput(BaseModel):
     task_id: Text = ""
     task_status: Text = ""
     code: Text = ""
@@ -65,7 +65,7 @@ class Output(BaseModel):
     results: Items = []
     choices: Items = []
 
-    def links(self) -> list[str]:
+    def image_urls(self) -> list[str]:
         """The pictures, in whichever of the two forms they come."""
         found = [item.get("url") for item in self.results if isinstance(item, dict)]
         for choice in self.choices:
@@ -73,7 +73,7 @@ class Output(BaseModel):
             found += [part.get("image") for part in content if isinstance(part, dict)]
         return [link for link in found if isinstance(link, str) and link]
 
-    def complaint(self) -> tuple[str, str]:
+    def first_error(self) -> tuple[str, str]:
         """Code and message: of the whole, else of the first picture that failed."""
         if self.code or self.message:
             return self.code, self.message
@@ -81,23 +81,23 @@ class Output(BaseModel):
         return (str(items[0]["code"]), str(items[0].get("message", ""))) if items else ("", "")
 
 
-class Answer(BaseModel):
+class DashScopeAnswer(BaseModel):
     """Every answer: ``output`` when it went well, a code when it did not."""
 
-    output: Output | None = None
+    output: TaskOutput | None = None
     usage: Fields = {}
     code: Text = ""
     message: Text = ""
 
-    def refused(self) -> bool:
+    def is_error(self) -> bool:
         return bool(self.code)
 
     @property
-    def meaning(self) -> Meaning | None:
+    def error_meaning(self) -> ErrorMeaning | None:
         return meaning_of(self.code, self.message)
 
 
-def meaning_of(code: str, message: str) -> Meaning | None:
+def meaning_of(code: str, message: str) -> ErrorMeaning | None:
     if any(part in code.lower() for part in MODERATED):
         return "moderated"
     if code.startswith("Throttling") and any(part in message.lower() for part in FREE_WORDS):
@@ -105,12 +105,12 @@ def meaning_of(code: str, message: str) -> Meaning | None:
     return CODES.get(code) or CODES.get(code.split(".")[0])
 
 
-def poll_answer(answer: Answer, said: str) -> PollAnswer | None:
+def poll_answer(answer: DashScopeAnswer, said: str) -> PollAnswer | None:
     """``answer`` in our words; None when it claims success and names no file. ``said`` is its cleaned message.
 
     Raises ``OperationNotFound``.
     """
-    output = answer.output or Output()
+    output = answer.output or TaskOutput()
     state = STATES.get(output.task_status)
     if state == "queued":
         return Queued()
@@ -119,23 +119,23 @@ def poll_answer(answer: Answer, said: str) -> PollAnswer | None:
     if state == "cancelled":
         return Failed("cancelled", said or "DashScope says: CANCELED")
     if state == "failed":
-        moderated = meaning_of(*output.complaint()) == "moderated"
+        moderated = meaning_of(*output.first_error()) == "moderated"
         return Failed("content_policy_violation" if moderated else "upstream_error", said)
     if state == "succeeded":
-        return succeeded(output, answer.usage)
+        return succeeded_answer(output, answer.usage)
     if state is None:
         UNKNOWN_STATES.labels(provider="dashscope").inc()
     return Running()
 
 
-def succeeded(output: Output, usage: Mapping[str, Any]) -> Succeeded | None:
-    files = [ResultFile("image", "image/png", url=link) for link in output.links()]
+def succeeded_answer(output: TaskOutput, usage: Mapping[str, Any]) -> Succeeded | None:
+    files = [ResultFile("image", "image/png", url=link) for link in output.image_urls()]
     if output.video_url:
         files.insert(0, ResultFile("video", "video/mp4", url=output.video_url))
-    return Succeeded(tuple(files), usage=facts(usage)) if files else None
+    return Succeeded(tuple(files), usage=usage_facts(usage)) if files else None
 
 
-def facts(usage: Mapping[str, Any]) -> dict[str, Any]:
+def usage_facts(usage: Mapping[str, Any]) -> dict[str, Any]:
     """What was billed, in our words beside DashScope's; its models name the same fact differently."""
     lengths = ("output_video_duration", "duration", "video_duration")
     seconds = next((usage[name] for name in lengths if usage.get(name)), None)

@@ -6,8 +6,8 @@ from typing import Any
 
 from app.errors import UpstreamRejected
 from app.generation import GenerationRequest, MediaKind, Role
-from app.providers.inputs import as_data_uri, at_most, check, passed_on, refuse
-from app.providers.sizes import pixels
+from app.providers.inputs import as_data_uri, at_most, check_request, extra_fields, refuse_fields
+from app.providers.sizes import parse_size
 
 SERVICES = "/api/v1/services/aigc"
 PATHS = {
@@ -28,7 +28,7 @@ RESERVED = {
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
+class DashScopeImageModel:
     """One family; ``parts`` are all found in its models' names."""
 
     parts: tuple[str, ...]
@@ -39,44 +39,44 @@ class Model:
 
 
 MODELS = (
-    Model(("wan2.7", "image"), "messages", 9),
-    Model(("wan2.6", "t2i"), "messages"),
-    Model(("wan2.6", "image"), "messages", 4),
-    Model(("wan2.5", "i2i"), "pictures", 2),
-    Model(("wan", "t2i"), "text"),
-    Model(("qwen-image-edit",), "direct", 3),
-    Model(("qwen-image-2",), "direct", 3),
-    Model(("qwen-image-3",), "direct", 3),
-    Model(("qwen-image-max",), "direct", 0, QWEN_SIZES),
-    Model(("qwen-image",), "text", 0, QWEN_SIZES),
-    Model(("z-image",), "direct"),
+    DashScopeImageModel(("wan2.7", "image"), "messages", 9),
+    DashScopeImageModel(("wan2.6", "t2i"), "messages"),
+    DashScopeImageModel(("wan2.6", "image"), "messages", 4),
+    DashScopeImageModel(("wan2.5", "i2i"), "pictures", 2),
+    DashScopeImageModel(("wan", "t2i"), "text"),
+    DashScopeImageModel(("qwen-image-edit",), "direct", 3),
+    DashScopeImageModel(("qwen-image-2",), "direct", 3),
+    DashScopeImageModel(("qwen-image-3",), "direct", 3),
+    DashScopeImageModel(("qwen-image-max",), "direct", 0, QWEN_SIZES),
+    DashScopeImageModel(("qwen-image",), "text", 0, QWEN_SIZES),
+    DashScopeImageModel(("z-image",), "direct"),
 )
 
 
-def model_of(name: str) -> Model | None:
+def model_of(name: str) -> DashScopeImageModel | None:
     """None for names that are not a picture model's."""
     return next((model for model in MODELS if all(part in name.lower() for part in model.parts)), None)
 
 
-def roles_of(model: Model) -> frozenset[Role]:
+def roles_of(model: DashScopeImageModel) -> frozenset[Role]:
     return frozenset({"reference_image"}) if model.references else frozenset()
 
 
-def known(request: GenerationRequest) -> Model:
+def known_model(request: GenerationRequest) -> DashScopeImageModel:
     model = model_of(request.model)
     if model is None:
         raise UpstreamRejected(f"{request.model} makes no image", param="model")
     return model
 
 
-def fields(request: GenerationRequest) -> dict[str, Any]:
+def image_body(request: GenerationRequest) -> dict[str, Any]:
     """The body for the path of its model. Raises ``UpstreamRejected`` for what has no field there."""
-    model = known(request)
-    check(request, roles_of(model), kinds=IMAGE)
-    refuse(request, "style", "characters")
+    model = known_model(request)
+    check_request(request, roles_of(model), kinds=IMAGE)
+    refuse_fields(request, "style", "characters")
     pictures = [as_data_uri(item) for item in at_most(request, "reference_image", model.references)]
     told: dict[str, Any] = {
-        "size": _size(request, model),
+        "size": _size_field(request, model),
         "seed": request.seed,
         "watermark": request.watermark,
         "n": 1,
@@ -91,12 +91,12 @@ def fields(request: GenerationRequest) -> dict[str, Any]:
     return {
         "model": request.model,
         "input": {name: value for name, value in words.items() if value is not None},
-        "parameters": passed_on(request, RESERVED)
+        "parameters": extra_fields(request, RESERVED)
         | {name: value for name, value in told.items() if value is not None},
     }
 
 
-def _size(request: GenerationRequest, model: Model) -> str | None:
+def _size_field(request: GenerationRequest, model: DashScopeImageModel) -> str | None:
     tier = request.resolution.upper() if request.resolution else None
     if tier is not None and (tier not in TIERS or model.sizes):
         able = ", ".join(model.sizes or TIERS)
@@ -106,14 +106,14 @@ def _size(request: GenerationRequest, model: Model) -> str | None:
         return request.size.replace("x", "*")
     if request.aspect_ratio is None and not request.size:
         return tier
-    wide, high = pixels(request.size) if request.size else _sides(request)
+    wide, high = parse_size(request.size) if request.size else _aspect_sides(request)
     if model.sizes:
-        return min(model.sizes, key=lambda size: abs(math.log(wide / high) - math.log(_shape(size))))
+        return min(model.sizes, key=lambda size: abs(math.log(wide / high) - math.log(_aspect_value(size))))
     unit = TIERS[tier or "1K"] / math.sqrt(wide * high)
-    return f"{_rounded(wide * unit)}*{_rounded(high * unit)}"
+    return f"{_round_side(wide * unit)}*{_round_side(high * unit)}"
 
 
-def _sides(request: GenerationRequest) -> tuple[int, int]:
+def _aspect_sides(request: GenerationRequest) -> tuple[int, int]:
     wide, colon, high = (request.aspect_ratio or "").partition(":")
     if not (colon and wide.isdecimal() and high.isdecimal() and int(wide) and int(high)):
         text = f"aspect_ratio must be like 16:9, not {request.aspect_ratio}"
@@ -121,10 +121,10 @@ def _sides(request: GenerationRequest) -> tuple[int, int]:
     return int(wide), int(high)
 
 
-def _shape(size: str) -> float:
-    width, height = pixels(size.replace("*", "x"))
+def _aspect_value(size: str) -> float:
+    width, height = parse_size(size.replace("*", "x"))
     return width / height
 
 
-def _rounded(length: float) -> int:
+def _round_side(length: float) -> int:
     return round(length / ROUND) * ROUND

@@ -31,7 +31,7 @@ CHANGE: frozenset[Action] = frozenset({"generate", "edit", "extend"})
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
+class DashScopeVideoModel:
     """One family; ``parts`` are all found in its models' names."""
 
     parts: tuple[str, ...]
@@ -50,39 +50,39 @@ class Model:
     """The type of a source video in the media list."""
 
     @property
-    def adaptive(self) -> bool:
+    def is_adaptive(self) -> bool:
         return "wan3.0" in self.parts
 
 
 MODELS = (
-    Model(("wan3.0",), "media", FRAMES | PICTURES | CLIPS | SOUND, (2, 30), ALL, CHANGE, pictures=10,
+    DashScopeVideoModel(("wan3.0",), "media", FRAMES | PICTURES | CLIPS | SOUND, (2, 30), ALL, CHANGE, pictures=10,
           sound="reference_audio"),
-    Model(("wan2.7", "t2v"), "text", SOUND, (2, 15), HIGH),
-    Model(("wan2.7", "i2v"), "media", FRAMES | SOUND | {"source_video"}, (2, 15), HIGH,
+    DashScopeVideoModel(("wan2.7", "t2v"), "text", SOUND, (2, 15), HIGH),
+    DashScopeVideoModel(("wan2.7", "i2v"), "media", FRAMES | SOUND | {"source_video"}, (2, 15), HIGH,
           frozenset({"generate", "extend"}), clips=1, clip="first_clip"),
-    Model(("wan2.7", "r2v"), "media", PICTURES | {"reference_video"}, (2, 15), HIGH),
-    Model(("wan2.7", "videoedit"), "media", PICTURES | {"source_video"}, (2, 10), HIGH,
+    DashScopeVideoModel(("wan2.7", "r2v"), "media", PICTURES | {"reference_video"}, (2, 15), HIGH),
+    DashScopeVideoModel(("wan2.7", "videoedit"), "media", PICTURES | {"source_video"}, (2, 10), HIGH,
           frozenset({"generate", "edit"}), pictures=4, clips=1, clip="video"),
-    Model(("happyhorse", "t2v"), "text", NOTHING, None, HIGH),
-    Model(("happyhorse", "i2v"), "media", FIRST, None, HIGH),
-    Model(("happyhorse", "r2v"), "media", PICTURES, None, HIGH, pictures=9),
-    Model(("happyhorse", "video-edit"), "media", PICTURES | {"source_video"}, None, HIGH,
+    DashScopeVideoModel(("happyhorse", "t2v"), "text", NOTHING, None, HIGH),
+    DashScopeVideoModel(("happyhorse", "i2v"), "media", FIRST, None, HIGH),
+    DashScopeVideoModel(("happyhorse", "r2v"), "media", PICTURES, None, HIGH, pictures=9),
+    DashScopeVideoModel(("happyhorse", "video-edit"), "media", PICTURES | {"source_video"}, None, HIGH,
           frozenset({"generate", "edit"}), clips=1, clip="video"),
-    Model(("kf2v",), "frames", FRAMES, (5, 5)),
-    Model(("wan2.6", "t2v"), "sized", SOUND, (2, 15), HIGH, shots=True),
-    Model(("wan2.6", "i2v"), "image", FIRST | SOUND, (2, 15), HIGH, shots=True),
-    Model(("wan2.6", "r2v"), "references", PICTURES | {"reference_video"}, (2, 15), HIGH, shots=True),
-    Model(("wan2.5", "t2v"), "sized", SOUND, (5, 10)),
-    Model(("wan2.5", "i2v"), "image", FIRST | SOUND, (5, 10)),
-    Model(("t2v",), "sized", NOTHING, (5, 5)),
-    Model(("i2v",), "image", FIRST, (3, 5)),
-    Model(("r2v",), "references", PICTURES | {"reference_video"}, (5, 10)),
+    DashScopeVideoModel(("kf2v",), "frames", FRAMES, (5, 5)),
+    DashScopeVideoModel(("wan2.6", "t2v"), "sized", SOUND, (2, 15), HIGH, shots=True),
+    DashScopeVideoModel(("wan2.6", "i2v"), "image", FIRST | SOUND, (2, 15), HIGH, shots=True),
+    DashScopeVideoModel(("wan2.6", "r2v"), "references", PICTURES | {"reference_video"}, (2, 15), HIGH, shots=True),
+    DashScopeVideoModel(("wan2.5", "t2v"), "sized", SOUND, (5, 10)),
+    DashScopeVideoModel(("wan2.5", "i2v"), "image", FIRST | SOUND, (5, 10)),
+    DashScopeVideoModel(("t2v",), "sized", NOTHING, (5, 5)),
+    DashScopeVideoModel(("i2v",), "image", FIRST, (3, 5)),
+    DashScopeVideoModel(("r2v",), "references", PICTURES | {"reference_video"}, (5, 10)),
 )  # fmt: skip
-NEWER = Model(
+NEWER = DashScopeVideoModel(
     ("",), "media", FRAMES | PICTURES | CLIPS | SOUND, None, ALL, CHANGE, pictures=10, sound="reference_audio"
 )
 """For names that are not known here: DashScope decides."""
 
 
-def model_of(name: str) -> Model:
+def model_of(name: str) -> DashScopeVideoModel:
     return next((model for model in MODELS if all(part in name.lower() for part in model.parts)), NEWER)

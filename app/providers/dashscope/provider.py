@@ -6,24 +6,24 @@ from urllib.parse import quote
 
 from app.errors import OutcomeUnknown, PollFailed
 from app.generation import GenerationRequest, Kind
-from app.providers.addresses import origin_of
+from app.providers.addresses import base_url_or
 from app.providers.base import (
     ANTHROPIC_PATHS,
     Account,
     Capabilities,
     Operation,
-    Pace,
     PollAnswer,
+    PollInterval,
     Provider,
     ResultFile,
     Submission,
     Succeeded,
 )
 from app.providers.dashscope import images, requests
-from app.providers.dashscope.answers import Answer, Output, facts, poll_answer
+from app.providers.dashscope.answers import DashScopeAnswer, TaskOutput, poll_answer, usage_facts
 from app.providers.dashscope.models import model_of
-from app.providers.dashscope.uploads import RESOLVES, uploaded
-from app.providers.refusals import look_error, submit_error
+from app.providers.dashscope.uploads import RESOLVES, upload_input
+from app.providers.refusals import poll_error, submit_error
 from app.providers.relay_target import RelayTarget
 
 HOST = "https://dashscope.aliyuncs.com"
@@ -43,17 +43,17 @@ class DashScope(Provider):
 
     name = "dashscope"
     verified: ClassVar[str] = "verified against dashscope 2.0.2"
-    pace = Pace(first=5.0, factor=1.2, cap=20.0)
+    poll_interval = PollInterval(first=5.0, factor=1.2, cap=20.0)
 
     @classmethod
-    def address(cls, account: Account) -> str:
-        return origin_of(account, HOST).removesuffix("/api/v1").removesuffix(TEXT)
+    def base_url_for(cls, account: Account) -> str:
+        return base_url_or(account, HOST).removesuffix("/api/v1").removesuffix(TEXT)
 
     @classmethod
-    def credentials(cls, account: Account) -> Mapping[str, str]:
+    def auth_headers(cls, account: Account) -> Mapping[str, str]:
         workspace = account.options.get("workspace")
         named = {"X-DashScope-WorkSpace": str(workspace)} if workspace else {}
-        return {**super().credentials(account), **named}
+        return {**super().auth_headers(account), **named}
 
     def capabilities(self, model: str) -> Capabilities:
         picture = images.model_of(model)
@@ -74,31 +74,31 @@ class DashScope(Provider):
 
     async def start(self, request: GenerationRequest, submission: Submission) -> Operation:
         if request.kind == "image":
-            return await self._start_picture(request, submission)
+            return await self._start_image(request, submission)
         # What can't be told is refused before anything is uploaded.
-        requests.fields(requests.as_if_uploaded(request))
+        requests.video_body(requests.as_if_uploaded(request))
         media, headers = [], dict(ASYNC)
         for item in request.media:
             if requests.needs_upload(request, item):
-                media.append(await uploaded(self.http, item, model=request.model))
+                media.append(await upload_input(self.http, item, model=request.model))
                 headers |= RESOLVES
             else:
                 media.append(item)
-        body = requests.fields(request.model_copy(update={"media": tuple(media)}))
-        return _operation(await self._send(requests.path_of(request), body, headers=headers))
+        body = requests.video_body(request.model_copy(update={"media": tuple(media)}))
+        return _operation_of(await self._submit_request(requests.path_of(request), body, headers=headers))
 
     async def poll(self, operation: Operation) -> PollAnswer:
         if "images" in operation.data:
             files = [ResultFile("image", "image/png", url=link) for link in operation.data["images"]]
-            return Succeeded(tuple(files), usage=facts(operation.data["usage"]))
+            return Succeeded(tuple(files), usage=usage_facts(operation.data["usage"]))
         path = f"{TASKS}/{quote(operation.id, safe='')}"
-        answer = await self.http.get(path, answer=Answer, even_if=Answer.refused)
+        answer = await self.http.get(path, answer=DashScopeAnswer, even_if=DashScopeAnswer.is_error)
         body = answer.body
         if body.output is None:
-            said = self._said(body)
-            raise look_error(body.meaning, said, status=answer.status, headers=answer.headers)
-        code, message = body.output.complaint()
-        found = poll_answer(body, self.http.cleaned(message or code))
+            said = self._error_text(body)
+            raise poll_error(body.error_meaning, said, status=answer.status, headers=answer.headers)
+        code, message = body.output.first_error()
+        found = poll_answer(body, self.http.clean_text(message or code))
         if found is None:
             raise PollFailed("DashScope says it is done, but names no file")
         return found
@@ -107,55 +107,62 @@ class DashScope(Provider):
         if "images" in operation.data:
             return False
         path = f"{TASKS}/{quote(operation.id, safe='')}/cancel"
-        answer = await self.http.post_json(path, {}, answer=Answer, purpose="look", even_if=Answer.refused)
+        answer = await self.http.post_json(
+            path, {}, answer=DashScopeAnswer, purpose="look", even_if=DashScopeAnswer.is_error
+        )
         body = answer.body
         if answer.status in TOO_LATE:
             return False
-        if body.refused():
-            said = self._said(body)
-            raise look_error(body.meaning, said, status=answer.status, headers=answer.headers)
+        if body.is_error():
+            said = self._error_text(body)
+            raise poll_error(body.error_meaning, said, status=answer.status, headers=answer.headers)
         return True
 
-    def relay(self, path: str) -> RelayTarget | None:
+    def relay_target(self, path: str) -> RelayTarget | None:
         path = path.lstrip("/")
         if path in ANTHROPIC_PATHS or path.startswith(("images/", "audio/")):
             return None
-        return RelayTarget(self.http.url(f"{TEXT}/{path}"), self.credentials(self.account))
+        return RelayTarget(self.http.absolute_url(f"{TEXT}/{path}"), self.auth_headers(self.account))
 
-    async def _start_picture(self, request: GenerationRequest, submission: Submission) -> Operation:
-        model = images.known(request)
-        body, path = images.fields(request), images.PATHS[model.path]
+    async def _start_image(self, request: GenerationRequest, submission: Submission) -> Operation:
+        model = images.known_model(request)
+        body, path = images.image_body(request), images.PATHS[model.path]
         if model.path != "direct":
-            return _operation(await self._send(path, body, headers=ASYNC))
-        answer = await self._send(path, body, timeout=DIRECT_SECONDS)
-        links = (answer.output or Output()).links()
+            return _operation_of(await self._submit_request(path, body, headers=ASYNC))
+        answer = await self._submit_request(path, body, timeout=DIRECT_SECONDS)
+        links = (answer.output or TaskOutput()).image_urls()
         if not links:
             raise OutcomeUnknown("DashScope answered without a picture")
         # The links are in this answer and nowhere else, so they go into the receipt.
         data = {"images": links, "usage": answer.usage}
         return Operation(id=f"image_{submission.idempotency_key}", data=data)
 
-    async def _send(
+    async def _submit_request(
         self,
         path: str,
         body: Mapping[str, Any],
         *,
         headers: Mapping[str, str] | None = None,
         timeout: float | None = None,
-    ) -> Answer:
+    ) -> DashScopeAnswer:
         answer = await self.http.post_json(
-            path, body, answer=Answer, headers=headers, timeout=timeout, even_if=Answer.refused
+            path,
+            body,
+            answer=DashScopeAnswer,
+            headers=headers,
+            timeout=timeout,
+            even_if=DashScopeAnswer.is_error,
         )
-        if answer.body.refused():
-            said = self._said(answer.body)
-            raise submit_error(answer.body.meaning, said, status=answer.status, headers=answer.headers)
+        if answer.body.is_error():
+            said = self._error_text(answer.body)
+            raise submit_error(answer.body.error_meaning, said, status=answer.status, headers=answer.headers)
         return answer.body
 
-    def _said(self, body: Answer) -> str:
-        return self.http.cleaned(f"{body.message} ({body.code})")
+    def _error_text(self, body: DashScopeAnswer) -> str:
+        return self.http.clean_text(f"{body.message} ({body.code})")
 
 
-def _operation(answer: Answer) -> Operation:
+def _operation_of(answer: DashScopeAnswer) -> Operation:
     if answer.output is None or not answer.output.task_id:
         raise OutcomeUnknown("DashScope accepted the request without naming the task")
     return Operation(id=answer.output.task_id)

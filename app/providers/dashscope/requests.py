@@ -5,9 +5,17 @@ from typing import Any
 
 from app.errors import UpstreamRejected
 from app.generation import GenerationRequest, MediaInput
-from app.providers.dashscope.models import RATIOS, SIZES, TIERS, Model, model_of
-from app.providers.inputs import as_data_uri, at_most, check, passed_on, public_address, refuse, whole_seconds
-from app.providers.sizes import pixels, ratio_of, tier_of
+from app.providers.dashscope.models import RATIOS, SIZES, TIERS, DashScopeVideoModel, model_of
+from app.providers.inputs import (
+    as_data_uri,
+    at_most,
+    check_request,
+    extra_fields,
+    public_url,
+    refuse_fields,
+    whole_seconds,
+)
+from app.providers.sizes import nearest_ratio, nearest_tier, parse_size
 
 VIDEOS = "/api/v1/services/aigc/video-generation/video-synthesis"
 FRAMES = "/api/v1/services/aigc/image2video/video-synthesis"
@@ -36,15 +44,15 @@ def as_if_uploaded(request: GenerationRequest) -> GenerationRequest:
     return request.model_copy(update={"media": tuple(media)})
 
 
-def fields(request: GenerationRequest) -> dict[str, Any]:
+def video_body(request: GenerationRequest) -> dict[str, Any]:
     """The body for ``path_of(request)``. Raises ``UpstreamRejected`` for what has no field there."""
     model = model_of(request.model)
-    check(request, model.roles, actions=model.actions)
-    refuse(request, "style", "characters")
+    check_request(request, model.roles, actions=model.actions)
+    refuse_fields(request, "style", "characters")
     words = {
-        "prompt": _prompt(request, model),
+        "prompt": _prompt_text(request, model),
         "negative_prompt": request.negative_prompt,
-        **_inputs(request, model),
+        **_input_fields(request, model),
     }
     able = {word: TIERS[word] for word in model.tiers}
     told: dict[str, Any] = {
@@ -53,27 +61,27 @@ def fields(request: GenerationRequest) -> dict[str, Any]:
         "watermark": request.watermark,
     }
     if model.form in {"sized", "references"}:
-        told["size"] = _size(request, model)
+        told["size"] = _size_field(request, model)
     else:
-        told |= {"resolution": tier_of(request, able), "ratio": _ratio(request, model)}
+        told |= {"resolution": nearest_tier(request, able), "ratio": _ratio_field(request, model)}
     if request.shots:
         told |= {
             "shot_type": "multi", "prompt_extend": True, "duration": int(sum(s.seconds for s in request.shots)),
         }  # fmt: skip
-    extra = passed_on(request, RESERVED, sound="audio")
+    extra = extra_fields(request, RESERVED, sound="audio")
     beside = {name: extra.pop(name) for name in INPUT_WORDS & extra.keys()}
     return {
         "model": request.model,
-        "input": beside | _given(words),
-        "parameters": extra | _given(told),
+        "input": beside | _without_none(words),
+        "parameters": extra | _without_none(told),
     }
 
 
-def _given(fields: dict[str, Any]) -> dict[str, Any]:
+def _without_none(fields: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _prompt(request: GenerationRequest, model: Model) -> str | None:
+def _prompt_text(request: GenerationRequest, model: DashScopeVideoModel) -> str | None:
     if not request.shots:
         return request.prompt or None
     if not model.shots:
@@ -87,41 +95,46 @@ def _prompt(request: GenerationRequest, model: Model) -> str | None:
     return "\n".join(lines)
 
 
-def _ratio(request: GenerationRequest, model: Model) -> str | None:
+def _ratio_field(request: GenerationRequest, model: DashScopeVideoModel) -> str | None:
     """A frame or a clip brings its own shape; only the client's express word goes along."""
-    able = (*RATIOS, "adaptive") if model.adaptive else RATIOS
+    able = (*RATIOS, "adaptive") if model.is_adaptive else RATIOS
     shaped = bool(request.media_with("first_frame", "source_video"))
     if model.form == "media" and not (shaped and request.aspect_ratio is None):
-        return ratio_of(request, able)
+        return nearest_ratio(request, able)
     if model.form == "text":
-        return ratio_of(request, able)
-    refuse(request, "aspect_ratio")
+        return nearest_ratio(request, able)
+    refuse_fields(request, "aspect_ratio")
     return None
 
 
-def _size(request: GenerationRequest, model: Model) -> str | None:
+def _size_field(request: GenerationRequest, model: DashScopeVideoModel) -> str | None:
     """The nearest of the sizes that these models make: first the tier, then the shape."""
-    tier, ratio = tier_of(request, {word: TIERS[word] for word in model.tiers}), ratio_of(request, RATIOS)
+    tier, ratio = (
+        nearest_tier(request, {word: TIERS[word] for word in model.tiers}),
+        nearest_ratio(request, RATIOS),
+    )
     if tier is None and ratio is None:
         return None
     wide, high = (
-        pixels(request.size) if request.size and not request.aspect_ratio else _sides(ratio or "16:9")
+        parse_size(request.size)
+        if request.size and not request.aspect_ratio
+        else _aspect_sides(ratio or "16:9")
     )
     sizes = SIZES[tier or "720P"]
-    return min(sizes, key=lambda size: abs(math.log(wide / high) - math.log(_shape(size))))
+    return min(sizes, key=lambda size: abs(math.log(wide / high) - math.log(_aspect_value(size))))
 
 
-def _sides(ratio: str) -> tuple[int, int]:
+def _aspect_sides(ratio: str) -> tuple[int, int]:
     wide, high = ratio.split(":")
     return int(wide), int(high)
 
 
-def _shape(size: str) -> float:
-    width, height = pixels(size.replace("*", "x"))
+def _aspect_value(size: str) -> float:
+    width, height = parse_size(size.replace("*", "x"))
     return width / height
 
 
-def _inputs(request: GenerationRequest, model: Model) -> dict[str, Any]:
+def _input_fields(request: GenerationRequest, model: DashScopeVideoModel) -> dict[str, Any]:
     first, last = at_most(request, "first_frame", 1), at_most(request, "last_frame", 1)
     pictures = at_most(request, "reference_image", model.pictures)
     sounds = at_most(request, "audio", model.clips if model.form == "media" else 1)
@@ -131,8 +144,8 @@ def _inputs(request: GenerationRequest, model: Model) -> dict[str, Any]:
     if request.action != "generate" and not request.media_with("source_video"):
         raise UpstreamRejected("there is no video to change", param="video")
     if model.form == "media":
-        return {"media": _media(request, model) or None}
-    sound = public_address(sounds[0]) if sounds else None
+        return {"media": _media_list(request, model) or None}
+    sound = public_url(sounds[0]) if sounds else None
     if model.form == "image":
         if not first:
             raise UpstreamRejected(f"{request.model} needs a picture to begin with", param="input_reference")
@@ -143,16 +156,16 @@ def _inputs(request: GenerationRequest, model: Model) -> dict[str, Any]:
         frames = {"first_frame_url": first, "last_frame_url": last}
         return {name: as_data_uri(items[0]) for name, items in frames.items() if items}
     if model.form == "references":
-        return {"reference_urls": [public_address(item) for item in (*pictures, *clips)] or None}
+        return {"reference_urls": [public_url(item) for item in (*pictures, *clips)] or None}
     return {"audio_url": sound}
 
 
-def _media(request: GenerationRequest, model: Model) -> list[dict[str, str]]:
+def _media_list(request: GenerationRequest, model: DashScopeVideoModel) -> list[dict[str, str]]:
     framed, led = (
         request.media_with("first_frame", "last_frame"),
         request.media_with("reference_image", "reference_video"),
     )
-    if framed and led and model.adaptive:
+    if framed and led and model.is_adaptive:
         raise UpstreamRejected("frames and references can't go together", param="reference_image")
     words = {"audio": model.sound, "source_video": model.clip}
-    return [{"type": words.get(item.role, item.role), "url": public_address(item)} for item in request.media]
+    return [{"type": words.get(item.role, item.role), "url": public_url(item)} for item in request.media]

@@ -19,7 +19,7 @@ RESOLVES = {"X-DashScope-OssResourceResolve": "enable"}
 """Goes with a request that names an upload."""
 
 
-class Policy(BaseModel):
+class UploadPolicy(BaseModel):
     policy: str
     signature: str
     upload_dir: str
@@ -29,25 +29,25 @@ class Policy(BaseModel):
     x_oss_forbid_overwrite: Any
 
 
-class Granted(BaseModel):
-    data: Policy | None = None
+class PolicyAnswer(BaseModel):
+    data: UploadPolicy | None = None
     code: Text = ""
     message: Text = ""
 
-    def refused(self) -> bool:
+    def is_error(self) -> bool:
         return bool(self.code)
 
 
-class Stored(BaseModel):
+class UploadAnswer(BaseModel):
     """Nothing of it is read."""
 
 
-async def uploaded(http: UpstreamClient, item: MediaInput, *, model: str) -> MediaInput:
+async def upload_input(http: UpstreamClient, item: MediaInput, *, model: str) -> MediaInput:
     """``item`` with an address (``oss://…``) that only this account's requests for ``model`` can use, for two days.
 
     Nothing that costs money has begun when it fails: ``PollFailed``, or the vendor's refusal.
     """
-    policy = await _policy(http, model)
+    policy = await _upload_policy(http, model)
     ending = item.content_type.rsplit("/", 1)[-1].removeprefix("x-")
     # A name of its own each time: the storage overwrites nothing, and a second try must not meet the first.
     key = f"{policy.upload_dir}/{item.role}-{token_hex(8)}.{ending}"
@@ -62,9 +62,9 @@ async def uploaded(http: UpstreamClient, item: MediaInput, *, model: str) -> Med
         "x-oss-content-type": item.content_type,
     }
     file = FormFile("file", item.content or b"", item.content_type, key.rsplit("/", 1)[-1])
-    storage = http.sibling(_checked(policy.upload_host, http.base_url))
+    storage = http.client_for(_checked_origin(policy.upload_host, http.base_url))
     try:
-        await storage.post_form("/", form, files=[file], answer=Stored)
+        await storage.post_form("/", form, files=[file], answer=UploadAnswer)
     except UpstreamError as error:
         raise PollFailed(f"an input could not be uploaded: {error.message}") from error
     finally:
@@ -72,12 +72,12 @@ async def uploaded(http: UpstreamClient, item: MediaInput, *, model: str) -> Med
     return item.model_copy(update={"url": f"oss://{key}", "content": None})
 
 
-async def _policy(http: UpstreamClient, model: str) -> Policy:
+async def _upload_policy(http: UpstreamClient, model: str) -> UploadPolicy:
     params = {"action": "getPolicy", "model": model}
-    answer = await http.get(UPLOADS, answer=Granted, params=params, even_if=Granted.refused)
+    answer = await http.get(UPLOADS, answer=PolicyAnswer, params=params, even_if=PolicyAnswer.is_error)
     body = answer.body
-    if body.refused():
-        said = http.cleaned(f"{body.message} ({body.code})")
+    if body.is_error():
+        said = http.clean_text(f"{body.message} ({body.code})")
         meaning = meaning_of(body.code, body.message)
         raise submit_error(meaning, said, status=answer.status, headers=answer.headers)
     if body.data is None:
@@ -85,7 +85,7 @@ async def _policy(http: UpstreamClient, model: str) -> Policy:
     return body.data
 
 
-def _checked(host: str, base_url: str) -> str:
+def _checked_origin(host: str, base_url: str) -> str:
     """The vendor names a host; it is believed only within its own domain (or where the account itself lives)."""
     there, here = urlsplit(host), urlsplit(base_url)
     own = there.scheme == "https" and (there.hostname or "").endswith(STORAGE)

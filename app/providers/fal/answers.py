@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from app.errors import OutcomeUnknown, UpstreamError, UpstreamQuotaExhausted
 from app.generation import MediaKind
 from app.providers.base import Failed, ResultFile, Succeeded
-from app.providers.http_errors import Complaint, complaint_in, submit_refused
+from app.providers.http_errors import ErrorDetail, read_error, submit_refused
 from app.providers.openai_compatible.answers import Fields, Items, Text
 
 STATES: Mapping[str, Literal["queued", "running", "done"]] = {
@@ -33,46 +33,46 @@ PLACES: Mapping[str, Literal["video", "image", "audio"]] = {
 }
 
 
-class Refusal(BaseModel):
+class FalRefusal(BaseModel):
     """``detail`` is a list of ``{msg, type, loc}`` (the model's word) or a sentence (the queue's)."""
 
     detail: Any = None
     error_type: Text = ""
 
     @property
-    def refused(self) -> bool:
+    def is_error(self) -> bool:
         return bool(self.detail)
 
-    def complaint(self, cleaned: Callable[[str], str]) -> Complaint:
+    def first_error(self, cleaned: Callable[[str], str]) -> ErrorDetail:
         first = self.detail[0] if isinstance(self.detail, list) and self.detail else {}
         kind = first.get("type", "") if isinstance(first, dict) else ""
-        found = complaint_in({"detail": self.detail}) or Complaint("fal did not say why")
-        return Complaint(cleaned(found.message), code=str(kind or self.error_type), param=found.param)
+        found = read_error({"detail": self.detail}) or ErrorDetail("fal did not say why")
+        return ErrorDetail(cleaned(found.message), code=str(kind or self.error_type), param=found.param)
 
 
-class Accepted(Refusal):
+class SubmitAnswer(FalRefusal):
     request_id: Text = ""
     response_url: Text = ""
 
-    def refusal(
+    def submit_error(
         self, status: int, headers: Mapping[str, str], cleaned: Callable[[str], str]
     ) -> UpstreamError:
         if not self.detail:
             return OutcomeUnknown("fal accepted the request without naming the work")
-        complaint = self.complaint(cleaned)
+        complaint = self.first_error(cleaned)
         if status < 500 and any(words in complaint.message.lower() for words in NO_MONEY):
             return UpstreamQuotaExhausted(f"upstream answered {status}: {complaint.message}")
         return submit_refused(status, headers, complaint)
 
 
-class Status(BaseModel):
+class QueueStatus(BaseModel):
     status: Text = ""
     error: Text = ""
     error_type: Text = ""
     metrics: Fields = {}
 
 
-class Result(Refusal):
+class ModelResult(FalRefusal):
     """A model's own output; files lie in fields whose names most models share."""
 
     video: Any = None
@@ -85,17 +85,17 @@ class Result(Refusal):
     has_nsfw_concepts: Items = []
 
     @property
-    def censored(self) -> bool:
+    def is_censored(self) -> bool:
         """Black pictures come as a success."""
         return bool(self.has_nsfw_concepts) and all(self.has_nsfw_concepts)
 
 
-def failure(kind: str, message: str) -> Failed:
+def failed_answer(kind: str, message: str) -> Failed:
     """``kind`` is fal's error type."""
     return Failed(ENDS.get(kind, "upstream_error"), message or kind)
 
 
-def files_of(result: Result, *, kind: MediaKind, inference: Any) -> Succeeded | None:
+def files_of(result: ModelResult, *, kind: MediaKind, inference: Any) -> Succeeded | None:
     """Its files, without those of other kinds than the wanted one; None when it names none.
 
     ``inference`` is in seconds.

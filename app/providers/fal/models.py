@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from app.errors import UpstreamRejected
 from app.generation import GenerationRequest, Role
-from app.providers.hosted_models import IMAGE, Family
+from app.providers.hosted_models import IMAGE, ModelFamily
 
 WIDE = ("16:9", "9:16")
 SQUARE = (*WIDE, "1:1")
@@ -15,7 +15,7 @@ ONE_PICTURE: dict[Role, str] = {"first_frame": "image_url", "reference_image": "
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoints:
+class FalEndpoints:
     """What is added to a family's bare name, by what goes in; empty: it has none, or the bare name serves."""
 
     text: str = "text-to-video"
@@ -25,8 +25,8 @@ class Endpoints:
 
 
 @dataclass(frozen=True, slots=True)
-class FalFamily(Family):
-    endpoints: Endpoints | None = None
+class FalFamily(ModelFamily):
+    endpoints: FalEndpoints | None = None
     """None: the model's name is the endpoint."""
     both_fields: dict[Role, str] = field(default_factory=dict)
     """In place of ``fields`` when both frames are given."""
@@ -44,7 +44,7 @@ FAMILIES = (
         tiers={},
         lacks=("seed",),
         shots="list",
-        endpoints=Endpoints(),
+        endpoints=FalEndpoints(),
     ),
     FalFamily(
         start=("fal-ai/kling-video/o3",),
@@ -59,7 +59,7 @@ FAMILIES = (
         lacks=("seed", "negative_prompt"),
         shots="list",
         mixes=False,
-        endpoints=Endpoints(references="reference-to-video"),
+        endpoints=FalEndpoints(references="reference-to-video"),
     ),
     FalFamily(
         start=("bytedance/seedance-2", "fal-ai/bytedance/seedance"),
@@ -72,7 +72,7 @@ FAMILIES = (
         tiers={"480p": 480, "720p": 720, "1080p": 1080},
         lacks=("negative_prompt",),
         mixes=False,
-        endpoints=Endpoints(references="reference-to-video"),
+        endpoints=FalEndpoints(references="reference-to-video"),
     ),
     FalFamily(
         start=("fal-ai/veo3",),
@@ -86,7 +86,7 @@ FAMILIES = (
         ratios=WIDE,
         tiers={"720p": 720, "1080p": 1080, "4k": 2160},
         mixes=False,
-        endpoints=Endpoints(text="", both="first-last-frame-to-video", references="reference-to-video"),
+        endpoints=FalEndpoints(text="", both="first-last-frame-to-video", references="reference-to-video"),
     ),
     FalFamily(
         start=("fal-ai/ltx-2",),
@@ -96,7 +96,7 @@ FAMILIES = (
         ratios=WIDE,
         tiers={"1080p": 1080, "1440p": 1440, "2160p": 2160},
         lacks=("seed", "negative_prompt"),
-        endpoints=Endpoints(),
+        endpoints=FalEndpoints(),
     ),
     FalFamily(
         start=("blackforestlabs/flux-3-max",),
@@ -106,7 +106,7 @@ FAMILIES = (
         ratios=("21:9", "16:9", "4:3", "1:1", "3:4", "9:16"),
         tiers={"720p": 720, "1080p": 1080},
         lacks=("seed", "negative_prompt"),
-        endpoints=Endpoints(),
+        endpoints=FalEndpoints(),
     ),
     FalFamily(
         start=("fal-ai/nano-banana", "fal-ai/gemini-"),

@@ -8,24 +8,24 @@ from urllib.parse import urlsplit
 
 from app.errors import InvalidRequest, OutcomeUnknown, PollFailed, UpstreamRejected
 from app.generation import GenerationRequest, MediaKind
-from app.providers.addresses import origin_of
+from app.providers.addresses import base_url_or
 from app.providers.base import (
     Account,
     Capabilities,
     Failed,
     Operation,
-    Pace,
     PollAnswer,
+    PollInterval,
     Provider,
     Queued,
     Running,
     Submission,
 )
-from app.providers.fal.answers import STATES, Accepted, Result, Status, failure, files_of
+from app.providers.fal.answers import STATES, ModelResult, QueueStatus, SubmitAnswer, failed_answer, files_of
 from app.providers.fal.models import ANY, FalFamily, endpoint_of, known_family, names_an_endpoint
-from app.providers.hosted_models import described, input_of, with_description
+from app.providers.hosted_models import apply_description, model_input, read_descriptions
 from app.providers.http import UpstreamClient
-from app.providers.http_errors import look_refused
+from app.providers.http_errors import poll_refused
 from app.providers.openai_compatible.answers import UNKNOWN_STATES
 
 HOST = "https://queue.fal.run"
@@ -45,26 +45,26 @@ class Fal(Provider):
 
     name = "fal"
     verified: ClassVar[str] = "verified against fal-client 1.0.3"
-    auth_form: ClassVar[str] = "Key"
-    pace = Pace(first=2.0, factor=1.3, cap=15.0)
+    auth_scheme: ClassVar[str] = "Key"
+    poll_interval = PollInterval(first=2.0, factor=1.3, cap=15.0)
 
     def __init__(self, account: Account, http: UpstreamClient) -> None:
         super().__init__(account, http)
-        self._told = described(account)
+        self._told = read_descriptions(account)
         self._headers = _queue_headers(account.options)
 
     @classmethod
-    def address(cls, account: Account) -> str:
-        return origin_of(account, HOST)
+    def base_url_for(cls, account: Account) -> str:
+        return base_url_or(account, HOST)
 
     @classmethod
-    def credentials(cls, account: Account) -> Mapping[str, str]:
+    def auth_headers(cls, account: Account) -> Mapping[str, str]:
         return {"Authorization": f"Key {account.secret}"} if account.secret else {}
 
     def capabilities(self, model: str) -> Capabilities:
         known, told = known_family(model), self._told.get(model)
         kinds = known.kinds if known else self.account.kinds & ALL_KINDS or ALL_KINDS
-        family = with_description(known or ANY["video"], told)
+        family = apply_description(known or ANY["video"], told)
         roles = family.roles
         if known and not told and names_an_endpoint(model):
             roles = frozenset() if "text-to-" in model else roles
@@ -77,20 +77,20 @@ class Fal(Provider):
         )
 
     async def start(self, request: GenerationRequest, submission: Submission) -> Operation:
-        family = self._family(request)
+        family = self._family_of(request)
         if not MODEL.fullmatch(request.model):
             raise UpstreamRejected("a model of fal is named like owner/app/endpoint", param="model")
         endpoint = endpoint_of(request, family)
         answer = await self.http.post_json(
             f"/{endpoint}",
-            input_of(request, family),
-            answer=Accepted,
+            model_input(request, family),
+            answer=SubmitAnswer,
             headers=self._headers,
-            even_if=lambda said: said.refused,
+            even_if=lambda said: said.is_error,
         )
         said = answer.body
         if answer.status >= 400 or not said.request_id:
-            raise said.refusal(answer.status, answer.headers, self.http.cleaned)
+            raise said.submit_error(answer.status, answer.headers, self.http.clean_text)
         path = urlsplit(said.response_url).path
         if not path.endswith(f"/requests/{said.request_id}") or not PATH.fullmatch(path):
             raise OutcomeUnknown("fal accepted the request without saying where its result will be")
@@ -98,12 +98,12 @@ class Fal(Provider):
 
     async def poll(self, operation: Operation) -> PollAnswer:
         path = operation.data["path"]
-        status = (await self.http.get(f"{path}/status", answer=Status)).body
+        status = (await self.http.get(f"{path}/status", answer=QueueStatus)).body
         state = STATES.get(status.status)
         if state == "queued":
             return Queued()
         if state == "done":
-            return await self._result(path, status, kind=operation.data["kind"])
+            return await self._read_result(path, status, kind=operation.data["kind"])
         if state is None:
             UNKNOWN_STATES.labels(provider=self.name).inc()
         return Running()
@@ -111,17 +111,17 @@ class Fal(Provider):
     async def cancel(self, operation: Operation) -> bool:
         return await self.http.put(f"{operation.data['path']}/cancel")
 
-    async def _result(self, path: str, status: Status, *, kind: MediaKind) -> PollAnswer:
+    async def _read_result(self, path: str, status: QueueStatus, *, kind: MediaKind) -> PollAnswer:
         if status.error or status.error_type:
-            return failure(status.error_type, self.http.cleaned(status.error or status.error_type))
-        answer = await self.http.get(path, answer=Result, even_if=lambda said: said.refused)
+            return failed_answer(status.error_type, self.http.clean_text(status.error or status.error_type))
+        answer = await self.http.get(path, answer=ModelResult, even_if=lambda said: said.is_error)
         found = answer.body
         if answer.status >= 400:
-            complaint = found.complaint(self.http.cleaned)
+            complaint = found.first_error(self.http.clean_text)
             if answer.status in {401, 403, 404} or (answer.status in PASSING and not found.error_type):
-                raise look_refused(answer.status, answer.headers, complaint)
-            return failure(complaint.code, complaint.message)
-        if found.censored:
+                raise poll_refused(answer.status, answer.headers, complaint)
+            return failed_answer(complaint.code, complaint.message)
+        if found.is_censored:
             return Failed("content_policy_violation", "the model's filter blacked the picture out")
         done = files_of(found, kind=kind, inference=status.metrics.get("inference_time"))
         if done is None:
@@ -129,13 +129,13 @@ class Fal(Provider):
         units = answer.headers.get("x-fal-billable-units")
         return replace(done, usage={**done.usage, "billable_units": units}) if units else done
 
-    def _family(self, request: GenerationRequest) -> FalFamily:
+    def _family_of(self, request: GenerationRequest) -> FalFamily:
         family = known_family(request.model) or ANY.get(request.kind)
         if family is None:
             raise UpstreamRejected(f"fal makes no {request.kind}", param="model")
         if family.both_fields and len(request.media_with("first_frame", "last_frame")) > 1:
             family = replace(family, fields=family.both_fields)
-        return with_description(family, self._told.get(request.model))
+        return apply_description(family, self._told.get(request.model))
 
 
 def _queue_headers(options: Mapping[str, Any]) -> dict[str, str]:

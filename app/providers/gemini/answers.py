@@ -24,7 +24,7 @@ STATES: Mapping[str, State] = {
 }
 
 
-class Content(BaseModel):
+class ContentBlock(BaseModel):
     type: Text = ""
     text: Text = ""
     data: Text = ""
@@ -32,39 +32,39 @@ class Content(BaseModel):
     mime_type: Text = ""
 
 
-class Step(BaseModel):
+class InteractionStep(BaseModel):
     type: Text = ""
-    content: list[Content] | None = None
+    content: list[ContentBlock] | None = None
     error: GoogleError | None = None
 
 
-class Interaction(GoogleAnswer):
+class GeminiInteraction(GoogleAnswer):
     id: Text = ""
     status: Text = ""
-    steps: list[Step] | None = None
+    steps: list[InteractionStep] | None = None
     errors: list[GoogleError] | None = None
     usage: Fields = Field(default_factory=dict)
 
-    def outputs(self, kind: str) -> list[Content]:
+    def output_blocks(self, kind: str) -> list[ContentBlock]:
         steps = [step for step in self.steps or [] if step.type == "model_output"]
         return [block for step in steps for block in step.content or [] if block.type == kind]
 
-    def complaints(self) -> list[GoogleError]:
+    def all_errors(self) -> list[GoogleError]:
         found = [self.error, *(self.errors or []), *(step.error for step in self.steps or [])]
         return [error for error in found if error is not None]
 
 
-def poll_answer(found: Interaction, *, origin: str, said: str) -> PollAnswer:
+def poll_answer(found: GeminiInteraction, *, origin: str, said: str) -> PollAnswer:
     """``found`` in our words; ``said`` is its cleaned complaint, ``origin`` where results need the key."""
     state = STATES.get(found.status)
     if state == "queued":
         return Queued()
     if state == "completed":
-        return _completed(found, origin, said=said)
+        return _completed_answer(found, origin, said=said)
     if state == "cancelled":
         return Failed("cancelled", said or "The interaction was cancelled.")
     if state == "failed":
-        moderated = any(error.meaning == "moderated" for error in found.complaints())
+        moderated = any(error.error_meaning == "moderated" for error in found.all_errors())
         code = "content_policy_violation" if moderated else "upstream_error"
         return Failed(code, said or f"Gemini says: {found.status}")
     if state is None:
@@ -72,19 +72,19 @@ def poll_answer(found: Interaction, *, origin: str, said: str) -> PollAnswer:
     return Running()
 
 
-def _completed(found: Interaction, origin: str, *, said: str) -> PollAnswer:
-    videos = found.outputs("video")
-    usage = _usage(found.usage)
-    files = tuple(_file(video, index, origin=origin) for index, video in enumerate(videos))
-    words = " ".join(block.text for block in found.outputs("text")).strip()
+def _completed_answer(found: GeminiInteraction, origin: str, *, said: str) -> PollAnswer:
+    videos = found.output_blocks("video")
+    usage = _usage_facts(found.usage)
+    files = tuple(_result_file(video, index, origin=origin) for index, video in enumerate(videos))
+    words = " ".join(block.text for block in found.output_blocks("text")).strip()
     if files or usage.get("output_tokens_video") or not (words or said):
         return Succeeded(files, usage=usage)  # without a file, the worker looks again for a while
-    moderated = any(error.meaning == "moderated" for error in found.complaints())
+    moderated = any(error.error_meaning == "moderated" for error in found.all_errors())
     code = "content_policy_violation" if moderated else "upstream_error"
     return Failed(code, said or f"Gemini answered without a video: {words[:300]}")
 
 
-def _usage(given: Mapping[str, Any]) -> dict[str, int]:
+def _usage_facts(given: Mapping[str, Any]) -> dict[str, int]:
     usage = {name: value for name, value in given.items() if isinstance(value, int)}
     for part in given.get("output_tokens_by_modality") or []:
         if isinstance(part, dict) and isinstance(part.get("tokens"), int):
@@ -92,7 +92,7 @@ def _usage(given: Mapping[str, Any]) -> dict[str, int]:
     return usage
 
 
-def _file(video: Content, index: int, *, origin: str) -> ResultFile:
+def _result_file(video: ContentBlock, index: int, *, origin: str) -> ResultFile:
     """A result on Google's own host needs the key; inline bytes stay out of the database and are read again."""
     kind = video.mime_type or "video/mp4"
     if not video.uri:

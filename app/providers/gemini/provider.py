@@ -9,20 +9,20 @@ from urllib.parse import quote
 
 from app.errors import InvalidRequest, OperationNotFound, OutcomeUnknown, PollFailed
 from app.generation import GenerationRequest, Kind
-from app.providers.addresses import origin_of
+from app.providers.addresses import base_url_or
 from app.providers.base import (
     ANTHROPIC_PATHS,
     Account,
     Capabilities,
     Operation,
-    Pace,
     PollAnswer,
+    PollInterval,
     Provider,
     ResultFile,
     Submission,
 )
-from app.providers.gemini.answers import HOST, Interaction, poll_answer
-from app.providers.gemini.requests import body_of, capabilities_of
+from app.providers.gemini.answers import HOST, GeminiInteraction, poll_answer
+from app.providers.gemini.requests import capabilities_of, request_body
 from app.providers.relay_target import RelayTarget
 
 VERSION = "v1beta"
@@ -41,19 +41,19 @@ class Gemini(Provider):
 
     name = "gemini"
     verified: ClassVar[str] = "verified against google-genai 3.4.0"
-    auth_form: ClassVar[str] = "x-goog-api-key"
-    pace = Pace(first=4.0, factor=1.2, cap=20.0)
+    auth_scheme: ClassVar[str] = "x-goog-api-key"
+    poll_interval = PollInterval(first=4.0, factor=1.2, cap=20.0)
 
     @classmethod
-    def address(cls, account: Account) -> str:
-        version = _version(account)
+    def base_url_for(cls, account: Account) -> str:
+        version = _api_version(account)
         if not re.fullmatch(r"v\d+\w*", version, re.ASCII):
             raise InvalidRequest("options.version must be like v1beta", param="options.version")
         # Results lie beside /v1beta, so every path here begins with the version.
-        return origin_of(account, f"https://{HOST}").removesuffix(f"/{version}")
+        return base_url_or(account, f"https://{HOST}").removesuffix(f"/{version}")
 
     @classmethod
-    def credentials(cls, account: Account) -> Mapping[str, str]:
+    def auth_headers(cls, account: Account) -> Mapping[str, str]:
         return {"x-goog-api-key": account.secret}
 
     def capabilities(self, model: str) -> Capabilities:
@@ -64,34 +64,34 @@ class Gemini(Provider):
         return capabilities_of(model)
 
     async def start(self, request: GenerationRequest, submission: Submission) -> Operation:
-        body = body_of(request, submission.remix_operation)
+        body = request_body(request, submission.remix_operation)
         answer = await self.http.post_json(
-            f"/{_version(self.account)}/interactions",
+            f"/{_api_version(self.account)}/interactions",
             body,
-            answer=Interaction,
+            answer=GeminiInteraction,
             headers={"Api-Revision": REVISION},
-            even_if=lambda said: said.explained,
+            even_if=lambda said: said.has_meaning,
         )
         found = answer.body
         if found.error is not None and (answer.status >= 400 or not found.id):
-            said = self.http.cleaned(found.error.said)
+            said = self.http.clean_text(found.error.error_text)
             raise found.submit_error(said, status=answer.status, headers=answer.headers)
         if not found.id.strip("."):
             raise OutcomeUnknown("Gemini accepted the request without naming the interaction")
         return Operation(id=found.id)
 
     async def poll(self, operation: Operation) -> PollAnswer:
-        found = await self._look(operation)
-        said = "; ".join(self.http.cleaned(error.said) for error in found.complaints())
+        found = await self._read_interaction(operation)
+        said = "; ".join(self.http.clean_text(error.error_text) for error in found.all_errors())
         return poll_answer(found, origin=self.http.base_url, said=said)
 
     async def cancel(self, operation: Operation) -> bool:
         """What has ended can't be cancelled; Google says so with the error form, which is a no."""
         try:
             answer = await self.http.post_json(
-                f"{self._path(operation)}/cancel",
+                f"{self._interaction_path(operation)}/cancel",
                 {},
-                answer=Interaction,
+                answer=GeminiInteraction,
                 headers={"Api-Revision": REVISION},
                 purpose="look",
                 even_if=lambda said: said.error is not None,
@@ -100,54 +100,54 @@ class Gemini(Provider):
             return False
         if answer.status < 400:
             return True
-        if answer.status in NOT_NOW and not answer.body.explained:
+        if answer.status in NOT_NOW and not answer.body.has_meaning:
             return False
-        said = self.http.cleaned(answer.body.error.said if answer.body.error else "")
-        raise answer.body.look_error(said, status=answer.status, headers=answer.headers)
+        said = self.http.clean_text(answer.body.error.error_text if answer.body.error else "")
+        raise answer.body.poll_error(said, status=answer.status, headers=answer.headers)
 
     async def fetch(self, operation: Operation, file: ResultFile) -> AsyncIterator[bytes]:
         if "path" in file.data:
-            async with self.http.stream(file.data["path"], params=file.data["query"]) as download:
+            async with self.http.open_download(file.data["path"], params=file.data["query"]) as download:
                 if download.content_type in {"application/json", "text/html"}:
                     raise PollFailed(f"Gemini answered {download.content_type} in place of a video")
                 async for chunk in download.chunks:
                     yield chunk
             return
-        videos = (await self._look(operation)).outputs("video")
+        videos = (await self._read_interaction(operation)).output_blocks("video")
         if len(videos) <= file.data["index"]:
             raise PollFailed("Gemini no longer shows the video")
         encoded = videos[file.data["index"]].data
         for start in range(0, len(encoded), DECODED):
-            yield _decoded(encoded[start : start + DECODED])
+            yield _decode_base64(encoded[start : start + DECODED])
 
-    def relay(self, path: str) -> RelayTarget | None:
+    def relay_target(self, path: str) -> RelayTarget | None:
         path = path.lstrip("/")
         if path in ANTHROPIC_PATHS:
             return None
-        url = self.http.url(f"/{VERSION}/openai/{path}")
+        url = self.http.absolute_url(f"/{VERSION}/openai/{path}")
         return RelayTarget(url, {"Authorization": f"Bearer {self.account.secret}"})
 
-    async def _look(self, operation: Operation) -> Interaction:
+    async def _read_interaction(self, operation: Operation) -> GeminiInteraction:
         answer = await self.http.get(
-            self._path(operation),
-            answer=Interaction,
+            self._interaction_path(operation),
+            answer=GeminiInteraction,
             headers={"Api-Revision": REVISION},
-            even_if=lambda said: said.explained,
+            even_if=lambda said: said.has_meaning,
         )
         if answer.status >= 400 and answer.body.error is not None:
-            said = self.http.cleaned(answer.body.error.said)
-            raise answer.body.look_error(said, status=answer.status, headers=answer.headers)
+            said = self.http.clean_text(answer.body.error.error_text)
+            raise answer.body.poll_error(said, status=answer.status, headers=answer.headers)
         return answer.body
 
-    def _path(self, operation: Operation) -> str:
-        return f"/{_version(self.account)}/interactions/{quote(operation.id, safe='')}"
+    def _interaction_path(self, operation: Operation) -> str:
+        return f"/{_api_version(self.account)}/interactions/{quote(operation.id, safe='')}"
 
 
-def _version(account: Account) -> str:
+def _api_version(account: Account) -> str:
     return str(account.options.get("version", VERSION))
 
 
-def _decoded(encoded: str) -> bytes:
+def _decode_base64(encoded: str) -> bytes:
     try:
         return base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError) as error:

@@ -7,8 +7,8 @@ from typing import Any
 from app.errors import UpstreamRejected
 from app.generation import Action, GenerationRequest, MediaInput, Role
 from app.providers.base import Capabilities, Operation
-from app.providers.inputs import as_base64, at_most, check, passed_on, refuse, whole_seconds
-from app.providers.sizes import ratio_of, tier_of
+from app.providers.inputs import as_base64, at_most, check_request, extra_fields, refuse_fields, whole_seconds
+from app.providers.sizes import nearest_ratio, nearest_tier
 
 RATIOS = ("16:9", "9:16")
 TIERS = {"360p": 360, "720p": 720, "1080p": 1080, "4k": 2160}
@@ -41,10 +41,10 @@ def capabilities_of(model: str) -> Capabilities:
     )
 
 
-def body_of(request: GenerationRequest, earlier: Operation | None) -> dict[str, Any]:
+def request_body(request: GenerationRequest, earlier: Operation | None) -> dict[str, Any]:
     """Raises ``UpstreamRejected`` for what can't be told to Gemini."""
-    check(request, ROLES, actions=ACTIONS)
-    refuse(request, "characters")
+    check_request(request, ROLES, actions=ACTIONS)
+    refuse_fields(request, "characters")
     changes = request.action != "generate"
     sources = at_most(request, "source_video", 1)
     if changes and earlier is None and not sources:
@@ -53,32 +53,32 @@ def body_of(request: GenerationRequest, earlier: Operation | None) -> dict[str, 
     form = {
         "type": "video",
         "delivery": "uri",  # videos above a few megabytes don't come inline
-        "aspect_ratio": ratio_of(request, RATIOS),
-        "resolution": tier_of(request, TIERS),
+        "aspect_ratio": nearest_ratio(request, RATIOS),
+        "resolution": nearest_tier(request, TIERS),
         "duration": None if seconds is None else f"{seconds}s",
     }
-    body = passed_on(request, RESERVED) | {
+    body = extra_fields(request, RESERVED) | {
         "model": request.model,
-        "input": _input(request, with_source=not (changes and earlier)),
+        "input": _input_blocks(request, with_source=not (changes and earlier)),
         "background": True,
         "store": True,
         "response_format": {name: value for name, value in form.items() if value is not None},
-        "generation_config": _config(request),
+        "generation_config": _config_fields(request),
     }
     return body | ({"previous_interaction_id": earlier.id} if changes and earlier else {})
 
 
-def _config(request: GenerationRequest) -> dict[str, Any]:
+def _config_fields(request: GenerationRequest) -> dict[str, Any]:
     given = request.extra.get("generation_config")
     config: dict[str, Any] = dict(given) if isinstance(given, dict) else {}
     if request.seed is not None:
         config["seed"] = request.seed
-    if task := _task(request):
+    if task := _task_word(request):
         config["video_config"] = {"task": task}
     return config
 
 
-def _task(request: GenerationRequest) -> str | None:
+def _task_word(request: GenerationRequest) -> str | None:
     if request.action == "extend":
         return "extend"
     if request.action != "generate" or request.media_with("source_video"):
@@ -88,18 +88,18 @@ def _task(request: GenerationRequest) -> str | None:
     return "image_to_video" if request.media else None
 
 
-def _input(request: GenerationRequest, *, with_source: bool) -> list[dict[str, Any]]:
+def _input_blocks(request: GenerationRequest, *, with_source: bool) -> list[dict[str, Any]]:
     items = [item for item in request.media if with_source or item.role != "source_video"]
     at_most(request, "first_frame", 1)
     at_most(request, "last_frame", 1)
-    prompt = _tagged(request.prompt, items)
+    prompt = _tagged_prompt(request.prompt, items)
     if request.negative_prompt:
         prompt += f"\nDo not show: {request.negative_prompt}"
-    blocks = [*(_block(item) for item in items), {"type": "text", "text": prompt}]
+    blocks = [*(_content_block(item) for item in items), {"type": "text", "text": prompt}]
     return [{"type": "user_input", "content": blocks}]
 
 
-def _tagged(prompt: str, items: list[MediaInput]) -> str:
+def _tagged_prompt(prompt: str, items: list[MediaInput]) -> str:
     """Says which picture is what, unless there is nothing to tell or the client did it itself."""
     plain = {item.role for item in items} <= {"first_frame", "source_video"}
     if plain or any(tag.split("{")[0] in prompt for tag in TAGS.values()):
@@ -107,7 +107,7 @@ def _tagged(prompt: str, items: list[MediaInput]) -> str:
     lines: dict[str, list[str]] = {"Sources": [], "References": []}
     seen: Counter[str] = Counter()
     for item in items:
-        kind, tag = _kind(item), TAGS.get(item.role)
+        kind, tag = _block_type(item), TAGS.get(item.role)
         seen[kind] += 1
         if tag:
             line = lines["References" if "{" in tag else "Sources"]
@@ -117,10 +117,10 @@ def _tagged(prompt: str, items: list[MediaInput]) -> str:
     return "\n".join([*marks, prompt])
 
 
-def _kind(item: MediaInput) -> str:
+def _block_type(item: MediaInput) -> str:
     return "video" if item.role in {"source_video", "reference_video"} else "image"
 
 
-def _block(item: MediaInput) -> dict[str, str]:
+def _content_block(item: MediaInput) -> dict[str, str]:
     name = "data" if item.content is not None else "uri"
-    return {"type": _kind(item), name: as_base64(item), "mime_type": item.content_type}
+    return {"type": _block_type(item), name: as_base64(item), "mime_type": item.content_type}

@@ -9,14 +9,14 @@ from pydantic import BaseModel, Field
 
 from app.errors import InvalidRequest, OperationNotFound, OutcomeUnknown, PollFailed
 from app.generation import GenerationRequest
-from app.providers.addresses import origin_of
+from app.providers.addresses import base_url_or
 from app.providers.base import (
     Account,
     Capabilities,
     Failed,
     Operation,
-    Pace,
     PollAnswer,
+    PollInterval,
     Provider,
     Queued,
     ResultFile,
@@ -24,12 +24,12 @@ from app.providers.base import (
     Submission,
     Succeeded,
 )
-from app.providers.http import Answer, Purpose, UpstreamClient
-from app.providers.http_errors import clean
+from app.providers.http import Purpose, UpstreamAnswer, UpstreamClient
+from app.providers.http_errors import clean_text
 from app.providers.jimeng import requests
-from app.providers.jimeng.signature import signature
+from app.providers.jimeng.signature import signed_headers
 from app.providers.openai_compatible.answers import UNKNOWN_STATES, Text
-from app.providers.refusals import Meaning, look_error, submit_error
+from app.providers.refusals import ErrorMeaning, poll_error, submit_error
 
 HOST = "https://visual.volcengineapi.com"
 SUBMIT, RESULT = "CVSync2AsyncSubmitTask", "CVSync2AsyncGetResult"
@@ -45,7 +45,7 @@ STATES: Mapping[str, State] = {
     "expired": "expired",
 }
 # Numbers are Jimeng's own, words those of the gateway in front of it.
-CODES: Mapping[int | str, Meaning] = {
+CODES: Mapping[int | str, ErrorMeaning] = {
     **dict.fromkeys((50411, 50412, 50413, 50511, 50512, 50516, 50517, 50518, 50519), "moderated"),
     **dict.fromkeys((50429, 50430, "FlowLimitExceeded", "AccountFlowLimitExceeded"), "busy"),
     # Our clock is wrong, not the key.
@@ -66,38 +66,38 @@ class GatewayError(BaseModel):
     message: Text = Field(default="", alias="Message")
 
 
-class Metadata(BaseModel):
+class ResponseMetadata(BaseModel):
     error: GatewayError | None = Field(default=None, alias="Error")
 
 
-class Work(BaseModel):
+class JimengTask(BaseModel):
     task_id: Text = ""
     status: Text = ""
     video_url: Text = ""
 
 
-class Reply(BaseModel):
+class JimengAnswer(BaseModel):
     """Every answer: Jimeng's own, or the gateway's when it never came that far."""
 
     code: int | None = None
     message: Text = ""
-    data: Work | None = None
-    metadata: Metadata | None = Field(default=None, alias="ResponseMetadata")
+    data: JimengTask | None = None
+    metadata: ResponseMetadata | None = Field(default=None, alias="ResponseMetadata")
 
     @property
-    def gateway(self) -> GatewayError | None:
+    def gateway_error(self) -> GatewayError | None:
         return self.metadata.error if self.metadata else None
 
     @property
-    def meaning(self) -> Meaning | None:
-        return CODES.get(self.gateway.word if self.gateway else self.code or 0)
+    def error_meaning(self) -> ErrorMeaning | None:
+        return CODES.get(self.gateway_error.word if self.gateway_error else self.code or 0)
 
-    def refused(self) -> bool:
-        return self.gateway is not None or self.code not in (None, FINE)
+    def is_error(self) -> bool:
+        return self.gateway_error is not None or self.code not in (None, FINE)
 
-    def said(self) -> str:
-        if self.gateway:
-            return f"{self.gateway.message} ({self.gateway.word})"
+    def error_text(self) -> str:
+        if self.gateway_error:
+            return f"{self.gateway_error.message} ({self.gateway_error.word})"
         return f"{self.message} ({self.code})"
 
 
@@ -106,8 +106,8 @@ class Jimeng(Provider):
 
     name = "jimeng"
     verified: ClassVar[str] = "verified against volcengine 1.0.229"
-    auth_form: ClassVar[str] = "HMAC signature from AK|SK"
-    pace = Pace(first=5.0, factor=1.2, cap=20.0)
+    auth_scheme: ClassVar[str] = "HMAC signature from AK|SK"
+    poll_interval = PollInterval(first=5.0, factor=1.2, cap=20.0)
 
     def __init__(self, account: Account, http: UpstreamClient) -> None:
         super().__init__(account, http)
@@ -117,11 +117,11 @@ class Jimeng(Provider):
             raise InvalidRequest("the secret must be like AK|SK", param="secret")
 
     @classmethod
-    def address(cls, account: Account) -> str:
-        return origin_of(account, HOST)
+    def base_url_for(cls, account: Account) -> str:
+        return base_url_or(account, HOST)
 
     @classmethod
-    def credentials(cls, account: Account) -> Mapping[str, str]:
+    def auth_headers(cls, account: Account) -> Mapping[str, str]:
         return {}
 
     def capabilities(self, model: str) -> Capabilities:
@@ -131,12 +131,15 @@ class Jimeng(Provider):
         )
 
     async def start(self, request: GenerationRequest, submission: Submission) -> Operation:
-        body = requests.fields(request)
-        answer = await self._call(SUBMIT, body, purpose="submit")
+        body = requests.request_body(request)
+        answer = await self._call_action(SUBMIT, body, purpose="submit")
         reply = answer.body
-        if reply.refused():
+        if reply.is_error():
             raise submit_error(
-                reply.meaning, self._cleaned(reply.said()), status=answer.status, headers=answer.headers
+                reply.error_meaning,
+                self._clean_text(reply.error_text()),
+                status=answer.status,
+                headers=answer.headers,
             )
         if reply.data is None or not reply.data.task_id:
             raise OutcomeUnknown("Jimeng accepted the request without naming the task")
@@ -146,31 +149,39 @@ class Jimeng(Provider):
 
     async def poll(self, operation: Operation) -> PollAnswer:
         body = {"req_key": operation.data["req_key"], "task_id": operation.id}
-        answer = await self._call(RESULT, body, purpose="look")
-        reply, work = answer.body, answer.body.data or Work()
-        if reply.meaning == "moderated":
-            return Failed("content_policy_violation", self._cleaned(reply.message))
-        if reply.refused() and work.status == "done":
-            return Failed("upstream_error", self._cleaned(reply.message))
+        answer = await self._call_action(RESULT, body, purpose="look")
+        reply, work = answer.body, answer.body.data or JimengTask()
+        if reply.error_meaning == "moderated":
+            return Failed("content_policy_violation", self._clean_text(reply.message))
+        if reply.is_error() and work.status == "done":
+            return Failed("upstream_error", self._clean_text(reply.message))
         if reply.code != FINE:
-            said = self._cleaned(reply.said())
-            raise look_error(reply.meaning, said, status=answer.status, headers=answer.headers)
-        return _answer(work, operation)
+            said = self._clean_text(reply.error_text())
+            raise poll_error(reply.error_meaning, said, status=answer.status, headers=answer.headers)
+        return _poll_answer(work, operation)
 
-    async def _call(self, action: str, body: Mapping[str, Any], *, purpose: Purpose) -> Answer[Reply]:
+    async def _call_action(
+        self, action: str, body: Mapping[str, Any], *, purpose: Purpose
+    ) -> UpstreamAnswer[JimengAnswer]:
         params = {"Action": action, "Version": VERSION}
         return await self.http.post_json(
-            "/", body, answer=Reply, params=params, purpose=purpose, sign=self._sign, even_if=Reply.refused
+            "/",
+            body,
+            answer=JimengAnswer,
+            params=params,
+            purpose=purpose,
+            sign=self._sign_request,
+            even_if=JimengAnswer.is_error,
         )
 
-    def _sign(self, request: httpx2.Request) -> Mapping[str, str]:
-        return signature(request, self._keys, service=SERVICE, region=REGION, now=datetime.now(UTC))
+    def _sign_request(self, request: httpx2.Request) -> Mapping[str, str]:
+        return signed_headers(request, self._keys, service=SERVICE, region=REGION, now=datetime.now(UTC))
 
-    def _cleaned(self, text: str) -> str:
-        return clean(text, self._keys)
+    def _clean_text(self, text: str) -> str:
+        return clean_text(text, self._keys)
 
 
-def _answer(work: Work, operation: Operation) -> PollAnswer:
+def _poll_answer(work: JimengTask, operation: Operation) -> PollAnswer:
     state = STATES.get(work.status)
     if state == "queued":
         return Queued()

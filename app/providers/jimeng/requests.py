@@ -5,8 +5,16 @@ from typing import Any
 
 from app.errors import UpstreamRejected
 from app.generation import GenerationRequest, Role
-from app.providers.inputs import as_base64, at_most, check, passed_on, public_address, refuse, whole_seconds
-from app.providers.sizes import ratio_of, tier_of
+from app.providers.inputs import (
+    as_base64,
+    at_most,
+    check_request,
+    extra_fields,
+    public_url,
+    refuse_fields,
+    whole_seconds,
+)
+from app.providers.sizes import nearest_ratio, nearest_tier
 
 RATIOS = ("16:9", "4:3", "1:1", "3:4", "9:16", "21:9")
 TIERS = {"720p": 720, "1080p": 1080}
@@ -20,7 +28,7 @@ RESERVED = {
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class JimengWork:
     """What one ``req_key`` makes: from how many frames, and in which tier."""
 
     frames: tuple[int, ...]
@@ -28,16 +36,16 @@ class Work:
 
 
 KEYS = {
-    "jimeng_t2v_v30": Work((0,), "720p"),
-    "jimeng_t2v_v30_1080p": Work((0,), "1080p"),
-    "jimeng_i2v_first_v30": Work((1,), "720p"),
-    "jimeng_i2v_first_v30_1080": Work((1,), "1080p"),
-    "jimeng_i2v_first_tail_v30": Work((2,), "720p"),
-    "jimeng_i2v_first_tail_v30_1080": Work((2,), "1080p"),
-    "jimeng_i2v_recamera_v30": Work((1,), "720p"),
-    "jimeng_ti2v_v30_pro": Work((0, 1), "1080p"),
-    "jimeng_vgfm_t2v_l20": Work((0,), "720p"),
-    "jimeng_vgfm_i2v_l20": Work((1,), "720p"),
+    "jimeng_t2v_v30": JimengWork((0,), "720p"),
+    "jimeng_t2v_v30_1080p": JimengWork((0,), "1080p"),
+    "jimeng_i2v_first_v30": JimengWork((1,), "720p"),
+    "jimeng_i2v_first_v30_1080": JimengWork((1,), "1080p"),
+    "jimeng_i2v_first_tail_v30": JimengWork((2,), "720p"),
+    "jimeng_i2v_first_tail_v30_1080": JimengWork((2,), "1080p"),
+    "jimeng_i2v_recamera_v30": JimengWork((1,), "720p"),
+    "jimeng_ti2v_v30_pro": JimengWork((0, 1), "1080p"),
+    "jimeng_vgfm_t2v_l20": JimengWork((0,), "720p"),
+    "jimeng_vgfm_i2v_l20": JimengWork((1,), "720p"),
 }
 FAMILY = "jimeng_v30"
 """A name of ours: the ``req_key`` follows from the frames and the resolution."""
@@ -57,37 +65,37 @@ def roles_of(model: str) -> frozenset[Role]:
     return frozenset(ROLES[: max(known.frames)] if known else ROLES)
 
 
-def fields(request: GenerationRequest) -> dict[str, Any]:
+def request_body(request: GenerationRequest) -> dict[str, Any]:
     """The body of a submit, ``req_key`` first. Raises ``UpstreamRejected`` for what has no field there."""
-    check(request, roles_of(request.model))
-    refuse(request, "negative_prompt", "shots", "style", "characters")
+    check_request(request, roles_of(request.model))
+    refuse_fields(request, "negative_prompt", "shots", "style", "characters")
     if request.watermark:
         raise UpstreamRejected(f"{request.model} sets no watermark", param="watermark")
     frames = (*at_most(request, "first_frame", 1), *at_most(request, "last_frame", 1))
     if frames and frames[0].role == "last_frame":
         raise UpstreamRejected("a last frame needs a first frame", param="last_frame")
-    key = _key(request, len(frames))
-    seconds = _seconds(request)
+    key = _request_key(request, len(frames))
+    seconds = _checked_seconds(request)
     if frames:
         # The picture gives the shape; there is no field for another one.
-        refuse(request, "aspect_ratio")
+        refuse_fields(request, "aspect_ratio")
     told: dict[str, Any] = {
         "req_key": key,
         "prompt": request.prompt,
         "seed": request.seed,
         "frames": None if seconds is None else FRAME_RATE * seconds + 1,
-        "aspect_ratio": None if frames else ratio_of(request, RATIOS),
+        "aspect_ratio": None if frames else nearest_ratio(request, RATIOS),
     }
     if any(item.content is None for item in frames):
-        told["image_urls"] = [public_address(item) for item in frames]
+        told["image_urls"] = [public_url(item) for item in frames]
     elif frames:
         told["binary_data_base64"] = [as_base64(item) for item in frames]
     told = {name: value for name, value in told.items() if value is not None}
-    return passed_on(request, RESERVED) | told
+    return extra_fields(request, RESERVED) | told
 
 
-def _key(request: GenerationRequest, frames: int) -> str:
-    tier = tier_of(request, TIERS)
+def _request_key(request: GenerationRequest, frames: int) -> str:
+    tier = nearest_tier(request, TIERS)
     if request.model == FAMILY:
         return FAMILY_KEYS[frames, tier or "720p"]
     known = KEYS.get(request.model)
@@ -103,7 +111,7 @@ def _key(request: GenerationRequest, frames: int) -> str:
     return request.model
 
 
-def _seconds(request: GenerationRequest) -> int | None:
+def _checked_seconds(request: GenerationRequest) -> int | None:
     seconds = whole_seconds(request)
     if seconds is not None and seconds not in LENGTHS:
         raise UpstreamRejected(f"seconds must be 5 or 10 for {request.model}, not {seconds}", param="seconds")

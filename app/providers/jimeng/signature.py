@@ -11,7 +11,7 @@ import httpx2
 ALGORITHM = "HMAC-SHA256"
 
 
-def signature(
+def signed_headers(
     request: httpx2.Request, keys: tuple[str, str], *, service: str, region: str, now: datetime
 ) -> Mapping[str, str]:
     """The headers that sign ``request`` with ``keys`` (access key, secret key); ``now`` in UTC."""
@@ -28,7 +28,10 @@ def signature(
         request.method,
         quote(request.url.path, safe="/-_.~"),
         "&".join(
-            sorted(f"{_plain(name)}={_plain(value)}" for name, value in request.url.params.multi_items())
+            sorted(
+                f"{_percent_encoded(name)}={_percent_encoded(value)}"
+                for name, value in request.url.params.multi_items()
+            )
         ),
         "".join(f"{name}:{value}\n" for name, value in covered.items()),
         names,
@@ -50,5 +53,5 @@ def signature(
     }
 
 
-def _plain(text: str) -> str:
+def _percent_encoded(text: str) -> str:
     return quote(text, safe="-_.~")

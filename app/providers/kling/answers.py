@@ -8,7 +8,7 @@ from pydantic import AliasChoices, BaseModel, Field, FiniteFloat
 from app.errors import UpstreamError
 from app.providers.base import Failed, PollAnswer, Queued, ResultFile, Running, Succeeded
 from app.providers.openai_compatible.answers import UNKNOWN_STATES, Text
-from app.providers.refusals import Meaning, look_error, submit_error
+from app.providers.refusals import ErrorMeaning, poll_error, submit_error
 
 State = Literal["queued", "running", "succeeded", "failed"]
 
@@ -19,7 +19,7 @@ STATES: Mapping[str, State] = {
     "failed": "failed",
 }
 # https://kling.ai/document-api/api/get-started/error-codes. 1100 to 1102 come as 429, like 1302 and 1303.
-CODES: Mapping[int, Meaning] = {
+CODES: Mapping[int, ErrorMeaning] = {
     **dict.fromkeys((1000, 1001, 1002, 1003, 1004, 1100, 1304), "auth"),
     # 1103: this account has not bought this model. Others may have, and it may do other models.
     **dict.fromkeys((1101, 1102, 1103), "quota"),
@@ -34,68 +34,68 @@ MODERATED_WORDS = ("risk control", "content policy", "content security", "sensit
 """A failed task carries no code, only a sentence."""
 
 
-class Video(BaseModel):
+class KlingVideo(BaseModel):
     id: Text = ""
     url: Text = ""
     duration: str | float | None = None
 
 
-class Result(BaseModel):
-    videos: list[Video] | None = None
+class TaskResult(BaseModel):
+    videos: list[KlingVideo] | None = None
 
 
-class Info(BaseModel):
+class TaskInfo(BaseModel):
     external_task_id: Text = ""
 
 
-class Task(BaseModel):
+class KlingTask(BaseModel):
     task_id: Text = ""
     task_status: Text = ""
     task_status_msg: Text = ""
-    task_info: Info | None = None
-    task_result: Result | None = None
+    task_info: TaskInfo | None = None
+    task_result: TaskResult | None = None
     final_unit_deduction: str | float | None = None
 
 
-class Said(BaseModel):
+class KlingResponse(BaseModel):
     """What frames every answer of Kling; the account's costs carry it twice, one within the other."""
 
     code: int | None = None
     message: Text = Field(default="", validation_alias=AliasChoices("message", "msg"))
 
-    def refused(self) -> bool:
+    def is_error(self) -> bool:
         return bool(self.code)
 
-    def look_error(self, status: int, headers: Mapping[str, str], said: str) -> UpstreamError:
-        return look_error(CODES.get(self.code or 0), said, status=status, headers=headers)
+    def poll_error(self, status: int, headers: Mapping[str, str], said: str) -> UpstreamError:
+        return poll_error(CODES.get(self.code or 0), said, status=status, headers=headers)
 
 
-class Answer(Said):
+class TaskAnswer(KlingResponse):
     """Every answer of Kling about one task."""
 
-    data: Task | None = None
+    data: KlingTask | None = None
 
     @property
-    def sent_before(self) -> bool:
+    def is_duplicate(self) -> bool:
         """Kling takes each id of ours once, so its complaint about that field means an earlier copy arrived."""
         return self.code == 1201 and "external_task_id" in self.message
 
     def submit_error(self, status: int, headers: Mapping[str, str], said: str) -> UpstreamError:
-        meaning: Meaning | None = "unknown" if self.sent_before else CODES.get(self.code or 0)
+        meaning: ErrorMeaning | None = "unknown" if self.is_duplicate else CODES.get(self.code or 0)
         return submit_error(meaning, said, status=status, headers=headers)
 
 
-class Pack(BaseModel):
+class ResourcePack(BaseModel):
     """Prepaid units. ``status`` is ``toBeOnline``, ``online``, ``expired`` or ``runOut``."""
 
     status: Text = ""
     remaining_quantity: FiniteFloat = 0.0
 
 
-class Packs(Said):
-    resource_pack_subscribe_infos: list[Pack] | None = None
+class ResourcePacks(KlingResponse):
+    resource_pack_subscribe_infos: list[ResourcePack] | None = None
 
-    def units(self) -> float | None:
+    def remaining_units(self) -> float | None:
         """What the usable packs have left; None for an account that never bought one."""
         packs = self.resource_pack_subscribe_infos
         if not packs:
@@ -103,20 +103,20 @@ class Packs(Said):
         return sum(pack.remaining_quantity for pack in packs if pack.status == "online")
 
 
-class Costs(Said):
+class CostsAnswer(KlingResponse):
     """What ``GET /account/costs`` answers."""
 
-    data: Packs | None = None
+    data: ResourcePacks | None = None
 
 
 class TaskList(BaseModel):
     """A page of tasks, as ``GET`` of a path without an id answers."""
 
     code: int
-    data: list[Task] | None = None
+    data: list[KlingTask] | None = None
 
 
-def poll_answer(task: Task, said: str) -> PollAnswer | None:
+def poll_answer(task: KlingTask, said: str) -> PollAnswer | None:
     """``task`` in our words; None when it claims success and names no video. ``said`` is its cleaned message."""
     state = STATES.get(task.task_status)
     if state == "queued":
@@ -125,13 +125,13 @@ def poll_answer(task: Task, said: str) -> PollAnswer | None:
         moderated = any(word in said.lower() for word in MODERATED_WORDS)
         return Failed("content_policy_violation" if moderated else "upstream_error", said)
     if state == "succeeded":
-        return _succeeded(task)
+        return _succeeded_answer(task)
     if state is None:
         UNKNOWN_STATES.labels(provider="kling").inc()
     return Running()
 
 
-def _succeeded(task: Task) -> Succeeded | None:
+def _succeeded_answer(task: KlingTask) -> Succeeded | None:
     videos = [video for video in (task.task_result and task.task_result.videos) or [] if video.url]
     if not videos:
         return None

@@ -11,13 +11,28 @@ from urllib.parse import quote
 
 from app.errors import OperationNotFound, OutcomeUnknown, PollFailed
 from app.generation import GenerationRequest
-from app.providers.absence import Absences
-from app.providers.addresses import origin_of
-from app.providers.base import Account, Capabilities, Operation, Pace, PollAnswer, Provider, Submission
-from app.providers.checking import Balance
+from app.providers.absence import MissingSubmissions
+from app.providers.addresses import base_url_or
+from app.providers.base import (
+    Account,
+    Capabilities,
+    Operation,
+    PollAnswer,
+    PollInterval,
+    Provider,
+    Submission,
+)
+from app.providers.checking import AccountBalance
 from app.providers.http import UpstreamClient
 from app.providers.kling import requests
-from app.providers.kling.answers import Answer, Costs, Said, Task, TaskList, poll_answer
+from app.providers.kling.answers import (
+    CostsAnswer,
+    KlingResponse,
+    KlingTask,
+    TaskAnswer,
+    TaskList,
+    poll_answer,
+)
 
 HOST = "https://api-singapore.klingai.com"
 TOKEN_SECONDS = 1800
@@ -38,21 +53,21 @@ class Kling(Provider):
 
     name = "kling"
     verified: ClassVar[str] = "documented"
-    auth_form: ClassVar[str] = "Bearer, or JWT from AK|SK"
-    pace = Pace(first=5.0, factor=1.2, cap=20.0)
+    auth_scheme: ClassVar[str] = "Bearer, or JWT from AK|SK"
+    poll_interval = PollInterval(first=5.0, factor=1.2, cap=20.0)
 
     def __init__(self, account: Account, http: UpstreamClient) -> None:
         super().__init__(account, http)
         self._lost_after = float(account.options.get("lost_after_seconds", LOST_AFTER))
-        self._absences = Absences()
+        self._absences = MissingSubmissions()
 
     @classmethod
-    def address(cls, account: Account) -> str:
-        return origin_of(account, HOST).removesuffix("/v1")
+    def base_url_for(cls, account: Account) -> str:
+        return base_url_or(account, HOST).removesuffix("/v1")
 
     @classmethod
-    def credentials(cls, account: Account) -> Mapping[str, str]:
-        return {} if "|" in account.secret else super().credentials(account)
+    def auth_headers(cls, account: Account) -> Mapping[str, str]:
+        return {} if "|" in account.secret else super().auth_headers(account)
 
     def capabilities(self, model: str) -> Capabilities:
         known = requests.model_of(model)
@@ -66,17 +81,19 @@ class Kling(Provider):
 
     async def start(self, request: GenerationRequest, submission: Submission) -> Operation:
         path = requests.path_of(request)
-        body = requests.fields(request, external_id=submission.idempotency_key)
-        headers = self._token()
-        answer = await self.http.post_json(path, body, answer=Answer, headers=headers, even_if=Answer.refused)
-        if answer.body.refused():
-            said = self._said(answer.body, headers)
+        body = requests.request_body(request, external_id=submission.idempotency_key)
+        headers = self._token_headers()
+        answer = await self.http.post_json(
+            path, body, answer=TaskAnswer, headers=headers, even_if=TaskAnswer.is_error
+        )
+        if answer.body.is_error():
+            said = self._error_text(answer.body, headers)
             raise answer.body.submit_error(answer.status, answer.headers, said)
-        return _operation(answer.body.data, path)
+        return _operation_of(answer.body.data, path)
 
     async def poll(self, operation: Operation) -> PollAnswer:
-        task = await self._look(operation.data["path"], operation.id)
-        said = self.http.cleaned(task.task_status_msg or "Kling did not say why.")
+        task = await self._read_task(operation.data["path"], operation.id)
+        said = self.http.clean_text(task.task_status_msg or "Kling did not say why.")
         found = poll_answer(task, said)
         if found is None:
             raise PollFailed("Kling says it is done, but names no video")
@@ -85,60 +102,62 @@ class Kling(Provider):
     async def recover(self, request: GenerationRequest, submission: Submission) -> Operation | None:
         path, key = requests.path_of(request), submission.idempotency_key
         # One "not found" is not enough to pay twice, so the list has to agree.
-        task = await self._by_key(path, key) or await self._listed(path, key)
+        task = await self._find_by_key(path, key) or await self._find_listed(path, key)
         if task is not None:
-            return _operation(task, path)
+            return _operation_of(task, path)
         # Kling may still be taking it in: only when it stays unknown for a while, it never arrived.
-        self._absences.confirm(key, after=self._lost_after, otherwise="Kling does not know the task yet")
+        self._absences.confirm_missing(
+            key, after=self._lost_after, otherwise="Kling does not know the task yet"
+        )
         return None
 
-    async def balance(self) -> Balance | None:
+    async def balance(self) -> AccountBalance | None:
         """In units, up to twelve hours old. Raises like ``poll``."""
-        headers, now = self._token(), int(time.time() * 1000)
+        headers, now = self._token_headers(), int(time.time() * 1000)
         window = {"start_time": now - PACK_MILLISECONDS, "end_time": now}
         answer = await self.http.get(
-            "/account/costs", answer=Costs, params=window, headers=headers, even_if=Costs.refused
+            "/account/costs", answer=CostsAnswer, params=window, headers=headers, even_if=CostsAnswer.is_error
         )
         for part in (answer.body, answer.body.data):
-            if part is not None and part.refused():
-                raise part.look_error(answer.status, answer.headers, self._said(part, headers))
+            if part is not None and part.is_error():
+                raise part.poll_error(answer.status, answer.headers, self._error_text(part, headers))
         if answer.body.data is None:
             raise PollFailed("Kling answered without resource packs")
-        units = answer.body.data.units()
-        return None if units is None else Balance(units, "units")
+        units = answer.body.data.remaining_units()
+        return None if units is None else AccountBalance(units, "units")
 
-    async def _look(self, path: str, task: str) -> Task:
-        headers = self._token()
+    async def _read_task(self, path: str, task: str) -> KlingTask:
+        headers = self._token_headers()
         answer = await self.http.get(
-            f"{path}/{quote(task, safe='')}", answer=Answer, headers=headers, even_if=Answer.refused
+            f"{path}/{quote(task, safe='')}", answer=TaskAnswer, headers=headers, even_if=TaskAnswer.is_error
         )
-        if answer.body.refused():
-            said = self._said(answer.body, headers)
-            raise answer.body.look_error(answer.status, answer.headers, said)
+        if answer.body.is_error():
+            said = self._error_text(answer.body, headers)
+            raise answer.body.poll_error(answer.status, answer.headers, said)
         if answer.body.data is None:
             raise PollFailed("Kling answered without a task")
         return answer.body.data
 
-    async def _by_key(self, path: str, key: str) -> Task | None:
+    async def _find_by_key(self, path: str, key: str) -> KlingTask | None:
         """A look at ``path`` takes our own id in place of Kling's."""
         try:
-            task = await self._look(path, key)
+            task = await self._read_task(path, key)
         except OperationNotFound:
             return None
         return task if task.task_id else None
 
-    async def _listed(self, path: str, key: str) -> Task | None:
+    async def _find_listed(self, path: str, key: str) -> KlingTask | None:
         page = {"pageNum": 1, "pageSize": LIST_PAGE}
-        answer = await self.http.get(path, answer=TaskList, params=page, headers=self._token())
+        answer = await self.http.get(path, answer=TaskList, params=page, headers=self._token_headers())
         if answer.body.code != 0:
             raise PollFailed(f"Kling refused to list tasks ({answer.body.code})")
         tasks = answer.body.data or []
         return next((t for t in tasks if t.task_info and t.task_info.external_task_id == key), None)
 
-    def _said(self, answer: Said, headers: Mapping[str, str]) -> str:
-        return self.http.cleaned(f"{answer.message} ({answer.code})", headers)
+    def _error_text(self, answer: KlingResponse, headers: Mapping[str, str]) -> str:
+        return self.http.clean_text(f"{answer.message} ({answer.code})", headers)
 
-    def _token(self) -> dict[str, str]:
+    def _token_headers(self) -> dict[str, str]:
         if "|" not in self.account.secret:
             return {}
         access, secret = self.account.secret.split("|", 1)
@@ -148,20 +167,20 @@ class Kling(Provider):
 def signed_token(access: str, secret: str, *, now: float) -> str:
     """A token (HS256) that Kling takes from a little before ``now`` for half an hour."""
     claims = {"iss": access, "exp": int(now) + TOKEN_SECONDS, "nbf": int(now) - CLOCK_SLACK}
-    text = f"{_part({'alg': 'HS256', 'typ': 'JWT'})}.{_part(claims)}"
+    text = f"{_encode_part({'alg': 'HS256', 'typ': 'JWT'})}.{_encode_part(claims)}"
     signature = hmac.new(secret.encode(), text.encode(), hashlib.sha256).digest()
-    return f"{text}.{_encoded(signature)}"
+    return f"{text}.{_encode_base64(signature)}"
 
 
-def _part(claims: dict[str, Any]) -> str:
-    return _encoded(json.dumps(claims, separators=(",", ":")).encode())
+def _encode_part(claims: dict[str, Any]) -> str:
+    return _encode_base64(json.dumps(claims, separators=(",", ":")).encode())
 
 
-def _encoded(content: bytes) -> str:
+def _encode_base64(content: bytes) -> str:
     return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
 
 
-def _operation(task: Task | None, path: str) -> Operation:
+def _operation_of(task: KlingTask | None, path: str) -> Operation:
     if task is None or not task.task_id:
         raise OutcomeUnknown("Kling accepted the request without naming the task")
     return Operation(id=task.task_id, data={"path": path})

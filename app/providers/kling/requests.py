@@ -9,13 +9,13 @@ from app.generation import GenerationRequest, Role, Shot
 from app.providers.inputs import (
     as_base64,
     at_most,
-    check,
-    passed_on,
-    public_address,
-    refuse,
+    check_request,
+    extra_fields,
+    public_url,
+    refuse_fields,
     whole_seconds,
 )
-from app.providers.sizes import ratio_of, tier_of
+from app.providers.sizes import nearest_ratio, nearest_tier
 
 TEXT = "/v1/videos/text2video"
 IMAGE = "/v1/videos/image2video"
@@ -38,7 +38,7 @@ RESERVED = {
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
+class KlingModel:
     """What one family of models can take; ``name`` is how its models' names begin."""
 
     name: str
@@ -50,22 +50,22 @@ class Model:
 
 # Longer names first, as the first that fits is taken.
 MODELS = (
-    Model("kling-v3-omni", (3, 15), OMNI_ROLES, shots=True, omni=True),
-    Model("kling-video-o1", (3, 10), OMNI_ROLES, omni=True),
-    Model("kling-v3", (3, 15), FRAMES | {"reference_video"}, shots=True),
-    Model("kling-v2-6", roles=FRAMES | {"reference_video"}),
-    Model("kling-v2-5"),
-    Model("kling-v2-1-master", roles=frozenset({"first_frame"})),
-    Model("kling-v2-1"),
-    Model("kling-v2-master", roles=frozenset({"first_frame"})),
-    Model("kling-v1-6", roles=FRAMES | {"reference_image"}),
-    Model("kling-v1", roles=FRAMES),
+    KlingModel("kling-v3-omni", (3, 15), OMNI_ROLES, shots=True, omni=True),
+    KlingModel("kling-video-o1", (3, 10), OMNI_ROLES, omni=True),
+    KlingModel("kling-v3", (3, 15), FRAMES | {"reference_video"}, shots=True),
+    KlingModel("kling-v2-6", roles=FRAMES | {"reference_video"}),
+    KlingModel("kling-v2-5"),
+    KlingModel("kling-v2-1-master", roles=frozenset({"first_frame"})),
+    KlingModel("kling-v2-1"),
+    KlingModel("kling-v2-master", roles=frozenset({"first_frame"})),
+    KlingModel("kling-v1-6", roles=FRAMES | {"reference_image"}),
+    KlingModel("kling-v1", roles=FRAMES),
 )
-NEWER = Model("kling", (3, 15), OMNI_ROLES - {"source_video"}, shots=True)
+NEWER = KlingModel("kling", (3, 15), OMNI_ROLES - {"source_video"}, shots=True)
 """For names that are not known here: Kling decides."""
 
 
-def model_of(name: str) -> Model:
+def model_of(name: str) -> KlingModel:
     return next((model for model in MODELS if name.lower().startswith(model.name)), NEWER)
 
 
@@ -80,13 +80,13 @@ def path_of(request: GenerationRequest) -> str:
     return IMAGE if request.media else TEXT
 
 
-def fields(request: GenerationRequest, *, external_id: str) -> dict[str, Any]:
+def request_body(request: GenerationRequest, *, external_id: str) -> dict[str, Any]:
     """The body for ``path_of(request)``. Raises ``UpstreamRejected`` for what has no field there."""
     model, path = model_of(request.model), path_of(request)
-    check(request, model.roles)
-    refuse(request, "style", "characters", "seed")
+    check_request(request, model.roles)
+    refuse_fields(request, "style", "characters", "seed")
     seconds = whole_seconds(request)
-    tier = tier_of(request, MODES)
+    tier = nearest_tier(request, MODES)
     told: dict[str, Any] = {
         "model_name": request.model,
         "prompt": request.prompt or None,
@@ -94,30 +94,32 @@ def fields(request: GenerationRequest, *, external_id: str) -> dict[str, Any]:
         "duration": None if seconds is None else str(seconds),
         "mode": MODE_WORDS[tier] if tier else None,
         # A frame brings its own shape; only the client's express word goes along, for Kling to judge.
-        "aspect_ratio": request.aspect_ratio if request.media_with(*FRAMES) else ratio_of(request, RATIOS),
+        "aspect_ratio": request.aspect_ratio
+        if request.media_with(*FRAMES)
+        else nearest_ratio(request, RATIOS),
         "watermark_info": None if request.watermark is None else {"enabled": request.watermark},
         "external_task_id": external_id,
     }
-    told |= _storyboard(request, model) | _inputs(request, path)
+    told |= _shot_fields(request, model) | _input_fields(request, path)
     if path in {OMNI, MOTION}:
-        refuse(request, "negative_prompt")
+        refuse_fields(request, "negative_prompt")
     if path == MOTION:
-        refuse(request, "seconds", "aspect_ratio")
+        refuse_fields(request, "seconds", "aspect_ratio")
         told |= {"aspect_ratio": None, "mode": told["mode"] or "std"}
-    extra = passed_on(request, RESERVED, sound="sound")
+    extra = extra_fields(request, RESERVED, sound="sound")
     if request.sound is not None:
         extra["sound"] = "on" if request.sound else "off"
     return extra | {name: value for name, value in told.items() if value is not None}
 
 
-def _storyboard(request: GenerationRequest, model: Model) -> dict[str, Any]:
+def _shot_fields(request: GenerationRequest, model: KlingModel) -> dict[str, Any]:
     if not request.shots:
         return {}
     if not model.shots:
         raise UpstreamRejected(f"{request.model} takes no storyboard", param="shots")
     if len(request.shots) > MOST_SHOTS:
         raise UpstreamRejected(f"{request.model} takes at most {MOST_SHOTS} shots", param="shots")
-    lengths = [_length(shot) for shot in request.shots]
+    lengths = [_shot_seconds(shot) for shot in request.shots]
     if request.seconds not in (None, sum(lengths)):
         raise UpstreamRejected(f"the shots last {sum(lengths)} seconds together", param="seconds")
     parts = [
@@ -132,13 +134,13 @@ def _storyboard(request: GenerationRequest, model: Model) -> dict[str, Any]:
     }
 
 
-def _length(shot: Shot) -> int:
+def _shot_seconds(shot: Shot) -> int:
     if shot.seconds != int(shot.seconds):
         raise UpstreamRejected(f"a shot must last whole seconds, not {shot.seconds:g}", param="shots")
     return int(shot.seconds)
 
 
-def _inputs(request: GenerationRequest, path: str) -> dict[str, Any]:
+def _input_fields(request: GenerationRequest, path: str) -> dict[str, Any]:
     first, last = at_most(request, "first_frame", 1), at_most(request, "last_frame", 1)
     references = at_most(request, "reference_image", 7 if path == OMNI else 4)
     if path == OMNI:
@@ -154,7 +156,7 @@ def _inputs(request: GenerationRequest, path: str) -> dict[str, Any]:
         picture = {"image_url": as_base64(first[0])} if first else {}
         choices = {"character_orientation": "video", "keep_original_sound": "yes"}
         chosen = {name: request.extra.get(name, usual) for name, usual in choices.items()}
-        return {"video_url": public_address(clip), **chosen, **picture}
+        return {"video_url": public_url(clip), **chosen, **picture}
     told = {"image": as_base64(first[0])} if first else {}
     return told | ({"image_tail": as_base64(last[0])} if last else {})
 
@@ -170,7 +172,7 @@ def _omni_inputs(request: GenerationRequest) -> dict[str, Any]:
     ]
     sound = request.extra.get("keep_original_sound", "yes")
     clips = [
-        {"video_url": public_address(item), "refer_type": word, "keep_original_sound": sound}
+        {"video_url": public_url(item), "refer_type": word, "keep_original_sound": sound}
         for role, word in CLIPS.items()
         for item in request.media_with(role)
     ]

@@ -8,16 +8,16 @@ from pydantic import BaseModel
 
 from app.errors import OperationNotFound, OutcomeUnknown, PollFailed
 from app.generation import GenerationRequest, Kind
-from app.providers.absence import Absences
-from app.providers.account_options import options_of
-from app.providers.addresses import origin_of
+from app.providers.absence import MissingSubmissions
+from app.providers.account_options import read_options
+from app.providers.addresses import base_url_or
 from app.providers.base import (
     Account,
     Capabilities,
     Failed,
     Operation,
-    Pace,
     PollAnswer,
+    PollInterval,
     Provider,
     Queued,
     ResultFile,
@@ -26,7 +26,7 @@ from app.providers.base import (
     Succeeded,
 )
 from app.providers.http import UpstreamClient
-from app.providers.lightx2v.requests import Options, fields, roles
+from app.providers.lightx2v.requests import LightX2VOptions, allowed_roles, request_body
 from app.providers.openai_compatible.answers import UNKNOWN_STATES, State, Text
 
 HOST = "http://127.0.0.1:8000"
@@ -39,7 +39,7 @@ STATES: Mapping[str, State] = {
 }
 
 
-class Task(BaseModel):
+class LightX2VTask(BaseModel):
     """What both ``POST`` and the status answer."""
 
     task_id: Text = ""
@@ -52,23 +52,23 @@ class LightX2V(Provider):
 
     name = "lightx2v"
     verified: ClassVar[str] = "documented"
-    auth_form: ClassVar[str] = "none, or Bearer for a proxy"
-    pace = Pace(first=1.0, factor=1.2, cap=5.0)
+    auth_scheme: ClassVar[str] = "none, or Bearer for a proxy"
+    poll_interval = PollInterval(first=1.0, factor=1.2, cap=5.0)
 
     def __init__(self, account: Account, http: UpstreamClient) -> None:
         super().__init__(account, http)
-        self.options = options_of(account, Options)
-        self._absences = Absences()
+        self.options = read_options(account, LightX2VOptions)
+        self._absences = MissingSubmissions()
 
     @classmethod
-    def address(cls, account: Account) -> str:
-        return origin_of(account, HOST).removesuffix("/v1")
+    def base_url_for(cls, account: Account) -> str:
+        return base_url_or(account, HOST).removesuffix("/v1")
 
     def capabilities(self, model: str) -> Capabilities:
         kinds: frozenset[Kind] = self.account.kinds or frozenset({"video", "image"})
         return Capabilities(
             kinds=kinds,
-            roles=roles(self.options, video="video" in kinds),
+            roles=allowed_roles(self.options, video="video" in kinds),
             seconds=self.options.seconds,
             max_pixels=self.options.max_pixels,
             cancel=True,
@@ -76,18 +76,18 @@ class LightX2V(Provider):
         )
 
     async def start(self, request: GenerationRequest, submission: Submission) -> Operation:
-        body = fields(request, self.options) | {
+        body = request_body(request, self.options) | {
             "task_id": submission.idempotency_key,
             # Newer servers keep a result only when it is given a name.
             "save_result_path": f"{submission.idempotency_key}.{'png' if request.kind == 'image' else 'mp4'}",
         }
-        answer = await self.http.post_json(f"/v1/tasks/{request.kind}/", body, answer=Task)
+        answer = await self.http.post_json(f"/v1/tasks/{request.kind}/", body, answer=LightX2VTask)
         if not answer.body.task_id:
             raise OutcomeUnknown("LightX2V accepted the request without naming the task")
         return Operation(id=answer.body.task_id, data={"kind": request.kind})
 
     async def poll(self, operation: Operation) -> PollAnswer:
-        task = (await self.http.get(f"{_path(operation.id)}/status", answer=Task)).body
+        task = (await self.http.get(f"{_task_path(operation.id)}/status", answer=LightX2VTask)).body
         state = STATES.get(task.status.lower())
         if state == "queued":
             return Queued()
@@ -95,7 +95,7 @@ class LightX2V(Provider):
             made = operation.data.get("kind", "video")
             return Succeeded((ResultFile(made, "image/png" if made == "image" else "video/mp4"),))
         if state in {"failed", "cancelled"}:
-            text = self.http.cleaned(task.error) or "LightX2V did not say why."
+            text = self.http.clean_text(task.error) or "LightX2V did not say why."
             return Failed("cancelled" if state == "cancelled" else "upstream_error", text)
         if state is None:
             UNKNOWN_STATES.labels(provider=self.name).inc()
@@ -103,7 +103,7 @@ class LightX2V(Provider):
 
     async def cancel(self, operation: Operation) -> bool:
         # It answers 200 also when there was nothing to stop, so the task is asked.
-        await self.http.delete(_path(operation.id))
+        await self.http.delete(_task_path(operation.id))
         try:
             answer = await self.poll(operation)
         except OperationNotFound:
@@ -116,19 +116,19 @@ class LightX2V(Provider):
         try:
             await self.poll(operation)
         except OperationNotFound:
-            self._absences.confirm(
+            self._absences.confirm_missing(
                 key, after=self.options.lost_after_seconds, otherwise="LightX2V does not know the task yet"
             )
             return None
         return operation
 
     async def fetch(self, operation: Operation, file: ResultFile) -> AsyncIterator[bytes]:
-        async with self.http.stream(f"{_path(operation.id)}/result") as download:
+        async with self.http.open_download(f"{_task_path(operation.id)}/result") as download:
             if download.content_type in {"application/json", "text/html"}:
                 raise PollFailed(f"LightX2V answered {download.content_type} in place of a result")
             async for chunk in download.chunks:
                 yield chunk
 
 
-def _path(task: str) -> str:
+def _task_path(task: str) -> str:
     return f"/v1/tasks/{quote(task, safe='')}"

@@ -7,8 +7,8 @@ from pydantic import BaseModel
 
 from app.errors import UpstreamRejected
 from app.generation import GenerationRequest, Role
-from app.providers.inputs import as_data_uri, at_most, check, passed_on, refuse
-from app.providers.sizes import pixels
+from app.providers.inputs import as_data_uri, at_most, check_request, extra_fields, refuse_fields
+from app.providers.sizes import parse_size
 
 VIDEO_FIELDS: Mapping[Role, str] = {
     "first_frame": "image_path",
@@ -24,7 +24,7 @@ RESERVED = {
 """What ``extra`` can't set: these choose the place of the result, the length or the inputs."""
 
 
-class Options(BaseModel):
+class LightX2VOptions(BaseModel):
     """``account.options``, all optional."""
 
     length_field: Literal["target_video_length", "num_frames"] = "target_video_length"
@@ -38,17 +38,17 @@ class Options(BaseModel):
     """How long the server must not know a submission before it counts as never arrived."""
 
 
-def roles(options: Options, *, video: bool) -> frozenset[Role]:
+def allowed_roles(options: LightX2VOptions, *, video: bool) -> frozenset[Role]:
     """Older servers take reference images only as paths of their own disk."""
     named = frozenset(VIDEO_FIELDS if video else IMAGE_FIELDS)
     return named | {"reference_image"} if video and options.length_field == "num_frames" else named
 
 
-def fields(request: GenerationRequest, options: Options) -> dict[str, Any]:
+def request_body(request: GenerationRequest, options: LightX2VOptions) -> dict[str, Any]:
     """Raises ``UpstreamRejected`` for what the server has no field for."""
     video, new = request.kind == "video", options.length_field == "num_frames"
-    check(request, roles(options, video=video), kinds={"video", "image"})
-    refuse(request, "shots", "style", "resolution", "aspect_ratio" if video else "seconds")
+    check_request(request, allowed_roles(options, video=video), kinds={"video", "image"})
+    refuse_fields(request, "shots", "style", "resolution", "aspect_ratio" if video else "seconds")
     if request.watermark or request.private:
         name = "watermark" if request.watermark else "private"
         raise UpstreamRejected(f"{request.model} has no {name}", param=name)
@@ -59,20 +59,22 @@ def fields(request: GenerationRequest, options: Options) -> dict[str, Any]:
         "aspect_ratio": request.aspect_ratio,
     }
     if request.size:
-        told["size" if new else "target_shape"] = list(reversed(pixels(request.size)))
+        told["size" if new else "target_shape"] = list(reversed(parse_size(request.size)))
     if request.seconds is not None:
-        told[options.length_field] = _frames(request.seconds, options)
-    told |= _media(request, VIDEO_FIELDS if video else IMAGE_FIELDS)
-    return passed_on(request, RESERVED) | {name: value for name, value in told.items() if value is not None}
+        told[options.length_field] = _frame_count(request.seconds, options)
+    told |= _media_fields(request, VIDEO_FIELDS if video else IMAGE_FIELDS)
+    return extra_fields(request, RESERVED) | {
+        name: value for name, value in told.items() if value is not None
+    }
 
 
-def _frames(seconds: float, options: Options) -> int:
+def _frame_count(seconds: float, options: LightX2VOptions) -> int:
     """Wan makes 4n + 1 frames."""
     steps = round((seconds * options.fps - options.frame_offset) / options.frame_step)
     return max(steps, 1) * options.frame_step + options.frame_offset
 
 
-def _media(request: GenerationRequest, named: Mapping[Role, str]) -> dict[str, Any]:
+def _media_fields(request: GenerationRequest, named: Mapping[Role, str]) -> dict[str, Any]:
     told: dict[str, Any] = {}
     for role, field in named.items():
         for item in at_most(request, role, 1):

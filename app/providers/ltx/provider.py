@@ -8,14 +8,14 @@ from pydantic import BaseModel
 
 from app.errors import OutcomeUnknown, PollFailed
 from app.generation import GenerationRequest
-from app.providers.addresses import origin_of
+from app.providers.addresses import base_url_or
 from app.providers.base import (
     Account,
     Capabilities,
     Failed,
     Operation,
-    Pace,
     PollAnswer,
+    PollInterval,
     Provider,
     Queued,
     ResultFile,
@@ -23,9 +23,9 @@ from app.providers.base import (
     Submission,
     Succeeded,
 )
-from app.providers.http_errors import Complaint, complaint_in
+from app.providers.http_errors import ErrorDetail, read_error
 from app.providers.ltx import requests
-from app.providers.moderation import sounds_moderated
+from app.providers.moderation import mentions_moderation
 from app.providers.openai_compatible.answers import UNKNOWN_STATES, Fields, Text
 
 HOST = "https://api.ltx.video"
@@ -36,10 +36,10 @@ STATES: Mapping[str, Literal["queued", "running", "succeeded", "failed"]] = {
     "failed": "failed",
 }
 MP4 = "video/mp4"
-TYPES = {"mp4": MP4, "mov": "video/quicktime", "webm": "video/webm"}
+VIDEO_TYPES = {"mp4": MP4, "mov": "video/quicktime", "webm": "video/webm"}
 
 
-class Job(BaseModel):
+class LtxJob(BaseModel):
     """``result`` names addresses by what lies there, such as ``video_url``."""
 
     id: Text = ""
@@ -48,7 +48,7 @@ class Job(BaseModel):
     error: Any = None
 
     @property
-    def links(self) -> list[str]:
+    def video_urls(self) -> list[str]:
         """Of videos, if any are said to be; else of whatever it made."""
         named = {name: link for name, link in self.result.items() if isinstance(link, str) and "://" in link}
         return [link for name, link in named.items() if "video" in name] or list(named.values())
@@ -59,12 +59,12 @@ class LTX(Provider):
 
     name = "ltx"
     verified: ClassVar[str] = "documented"
-    auth_form: ClassVar[str] = "Bearer"
-    pace = Pace(first=5.0, factor=1.1, cap=10.0)
+    auth_scheme: ClassVar[str] = "Bearer"
+    poll_interval = PollInterval(first=5.0, factor=1.1, cap=10.0)
 
     @classmethod
-    def address(cls, account: Account) -> str:
-        return origin_of(account, HOST).removesuffix("/v1").removesuffix("/v2")
+    def base_url_for(cls, account: Account) -> str:
+        return base_url_or(account, HOST).removesuffix("/v1").removesuffix("/v2")
 
     def capabilities(self, model: str) -> Capabilities:
         known = requests.model_of(model)
@@ -75,8 +75,8 @@ class LTX(Provider):
         )
 
     async def start(self, request: GenerationRequest, submission: Submission) -> Operation:
-        path, body = requests.body_of(request)
-        answer = await self.http.post_json(path, body, answer=Job)
+        path, body = requests.path_and_body(request)
+        answer = await self.http.post_json(path, body, answer=LtxJob)
         if not answer.body.id:
             raise OutcomeUnknown("LTX accepted the request without naming the job")
         facts = {name: body[name] for name in ("duration", "resolution", "fps") if name in body}
@@ -84,29 +84,31 @@ class LTX(Provider):
 
     async def poll(self, operation: Operation) -> PollAnswer:
         path = f"{operation.data['path']}/{quote(operation.id, safe='')}"
-        job = (await self.http.get(path, answer=Job)).body
+        job = (await self.http.get(path, answer=LtxJob)).body
         state = STATES.get(job.status)
         if state == "queued":
             return Queued()
         if state == "failed":
-            return self._failure(job.error)
+            return self._failed_answer(job.error)
         if state == "succeeded":
-            if not job.links:
+            if not job.video_urls:
                 raise PollFailed("LTX says it is done, but names no video")
             # LTX bills what was asked for, and its answer does not repeat it.
-            return Succeeded(tuple(_file(link) for link in job.links), usage=operation.data["usage"])
+            return Succeeded(
+                tuple(_result_file(link) for link in job.video_urls), usage=operation.data["usage"]
+            )
         if state is None:
             UNKNOWN_STATES.labels(provider=self.name).inc()
         return Running()
 
-    def _failure(self, error: Any) -> Failed:
-        complaint = complaint_in({"error": error}) if error else None
-        complaint = complaint or Complaint("LTX did not say why.")
-        said = self.http.cleaned(complaint.message)
-        moderated = complaint.moderated or sounds_moderated(said)
+    def _failed_answer(self, error: Any) -> Failed:
+        complaint = read_error({"error": error}) if error else None
+        complaint = complaint or ErrorDetail("LTX did not say why.")
+        said = self.http.clean_text(complaint.message)
+        moderated = complaint.is_moderated or mentions_moderation(said)
         return Failed("content_policy_violation" if moderated else "upstream_error", said)
 
 
-def _file(link: str) -> ResultFile:
+def _result_file(link: str) -> ResultFile:
     ending = urlsplit(link).path.rsplit(".", 1)[-1].lower()
-    return ResultFile("video", TYPES.get(ending, MP4), url=link)
+    return ResultFile("video", VIDEO_TYPES.get(ending, MP4), url=link)

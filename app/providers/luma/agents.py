@@ -5,8 +5,8 @@ from typing import Any
 from app.errors import UpstreamRejected
 from app.generation import Action, GenerationRequest, MediaInput, MediaKind, Role
 from app.providers.base import Capabilities, Operation
-from app.providers.inputs import as_base64, at_most, check, passed_on, public_address, refuse
-from app.providers.sizes import ratio_of, tier_of
+from app.providers.inputs import as_base64, at_most, check_request, extra_fields, public_url, refuse_fields
+from app.providers.sizes import nearest_ratio, nearest_tier
 
 HOST = "https://agents.lumalabs.ai/v1"
 PATH = "/generations"
@@ -20,9 +20,9 @@ IMAGE_ROLES: frozenset[Role] = frozenset({"reference_image"})
 RESERVED = frozenset(
     {"model", "prompt", "type", "aspect_ratio", "image_ref", "source", "video", "layering", "web_search"}
 )
-PRICED = frozenset({"duration", "resolution", "start_frame", "end_frame", "hdr", "exr_export"})
+PRICED_FIELDS = frozenset({"duration", "resolution", "start_frame", "end_frame", "hdr", "exr_export"})
 """What ``extra["video"]`` can't set."""
-MOST_REFERENCES = 9
+MAX_REFERENCES = 9
 
 
 def makes_images(model: str) -> bool:
@@ -37,56 +37,56 @@ def capabilities_of(model: str) -> Capabilities:
     )
 
 
-def wish_of(request: GenerationRequest, earlier: Operation | None) -> tuple[str, dict[str, Any]]:
+def path_and_body(request: GenerationRequest, earlier: Operation | None) -> tuple[str, dict[str, Any]]:
     """Path and body. Raises ``UpstreamRejected`` for what can't be told to Luma."""
     pictures = request.kind == "image"
-    check(request, IMAGE_ROLES if pictures else VIDEO_ROLES, kinds=KINDS, actions=ACTIONS)
-    refuse(request, "seed", "negative_prompt", "characters")
-    told = _image(request) if pictures else _video(request, earlier)
+    check_request(request, IMAGE_ROLES if pictures else VIDEO_ROLES, kinds=KINDS, actions=ACTIONS)
+    refuse_fields(request, "seed", "negative_prompt", "characters")
+    told = _image_body(request) if pictures else _video_body(request, earlier)
     told |= {"model": request.model, "prompt": request.prompt}
-    return PATH, passed_on(request, RESERVED) | {k: v for k, v in told.items() if v is not None}
+    return PATH, extra_fields(request, RESERVED) | {k: v for k, v in told.items() if v is not None}
 
 
-def _video(request: GenerationRequest, earlier: Operation | None) -> dict[str, Any]:
+def _video_body(request: GenerationRequest, earlier: Operation | None) -> dict[str, Any]:
     given = request.extra.get("video")
-    extra = {k: v for k, v in given.items() if k not in PRICED} if isinstance(given, dict) else {}
-    frames = _frames(request)
-    source = _source(request, earlier)
+    extra = {k: v for k, v in given.items() if k not in PRICED_FIELDS} if isinstance(given, dict) else {}
+    frames = _frame_fields(request)
+    source = _source_field(request, earlier)
     if request.action == "extend":
         if earlier is None or frames:
             raise UpstreamRejected("Luma extends only a video that this account made", param="video")
         frames, source = {"start_frame": {"generation_id": earlier.id}}, None
-    told = {"resolution": tier_of(request, TIERS), **frames}
+    told = {"resolution": nearest_tier(request, TIERS), **frames}
     if source is None:
         told["duration"] = None if request.seconds is None else f"{request.seconds:g}s"
     else:
-        refuse(request, "seconds")  # an edit is as long as its source
+        refuse_fields(request, "seconds")  # an edit is as long as its source
     return {
         "type": "video" if source is None else "video_edit",
-        "aspect_ratio": ratio_of(request, VIDEO_RATIOS),
+        "aspect_ratio": nearest_ratio(request, VIDEO_RATIOS),
         "source": source,
         "video": extra | {name: value for name, value in told.items() if value is not None} or None,
     }
 
 
-def _frames(request: GenerationRequest) -> dict[str, Any]:
+def _frame_fields(request: GenerationRequest) -> dict[str, Any]:
     roles: tuple[tuple[Role, str], ...] = (("first_frame", "start_frame"), ("last_frame", "end_frame"))
-    return {name: _media(item) for role, name in roles for item in at_most(request, role, 1)}
+    return {name: _media_field(item) for role, name in roles for item in at_most(request, role, 1)}
 
 
-def _source(request: GenerationRequest, earlier: Operation | None) -> dict[str, str] | None:
+def _source_field(request: GenerationRequest, earlier: Operation | None) -> dict[str, str] | None:
     if request.action != "generate" and earlier is not None:
         return {"generation_id": earlier.id}
     sources = at_most(request, "source_video", 1)
     if request.action != "generate" and not sources:
         raise UpstreamRejected("there is no video to change", param="video")
-    return _media(sources[0]) if sources else None
+    return _media_field(sources[0]) if sources else None
 
 
-def _image(request: GenerationRequest) -> dict[str, Any]:
-    refuse(request, "resolution")
-    items = [_media(item) for item in at_most(request, "reference_image", MOST_REFERENCES)]
-    told: dict[str, Any] = {"type": "image", "aspect_ratio": ratio_of(request, IMAGE_RATIOS)}
+def _image_body(request: GenerationRequest) -> dict[str, Any]:
+    refuse_fields(request, "resolution")
+    items = [_media_field(item) for item in at_most(request, "reference_image", MAX_REFERENCES)]
+    told: dict[str, Any] = {"type": "image", "aspect_ratio": nearest_ratio(request, IMAGE_RATIOS)}
     if request.action == "generate":
         return told | {"image_ref": items or None}
     if not items:
@@ -94,7 +94,7 @@ def _image(request: GenerationRequest) -> dict[str, Any]:
     return told | {"type": "image_edit", "source": items[0], "image_ref": items[1:] or None}
 
 
-def _media(item: MediaInput) -> dict[str, str]:
+def _media_field(item: MediaInput) -> dict[str, str]:
     if item.content is not None:
         return {"data": as_base64(item), "media_type": item.content_type}
-    return {"url": public_address(item), "media_type": item.content_type}
+    return {"url": public_url(item), "media_type": item.content_type}

@@ -5,8 +5,8 @@ from typing import Any
 from app.errors import UpstreamRejected
 from app.generation import Action, GenerationRequest, MediaKind, Role
 from app.providers.base import Capabilities, Operation
-from app.providers.inputs import at_most, check, passed_on, public_address, refuse
-from app.providers.sizes import ratio_of, tier_of
+from app.providers.inputs import at_most, check_request, extra_fields, public_url, refuse_fields
+from app.providers.sizes import nearest_ratio, nearest_tier
 
 HOST = "https://api.lumalabs.ai/dream-machine/v1"
 RATIOS = ("1:1", "16:9", "9:16", "4:3", "3:4", "21:9", "9:21")
@@ -19,7 +19,7 @@ RESERVED = frozenset(
     {"model", "prompt", "generation_type", "duration", "resolution", "aspect_ratio", "keyframes", "media"}
     | {"first_frame", "callback_url", "image_ref", "sync"}
 )
-USUAL_MODE = "flex_1"
+DEFAULT_MODE = "flex_1"
 """How far ``modify`` may go from its source, when ``extra`` does not say."""
 
 
@@ -35,61 +35,61 @@ def capabilities_of(model: str) -> Capabilities:
     )
 
 
-def wish_of(request: GenerationRequest, earlier: Operation | None) -> tuple[str, dict[str, Any]]:
+def path_and_body(request: GenerationRequest, earlier: Operation | None) -> tuple[str, dict[str, Any]]:
     """Path and body. Raises ``UpstreamRejected`` for what can't be told to Luma."""
     pictures = request.kind == "image"
-    check(request, IMAGE_ROLES if pictures else VIDEO_ROLES, kinds=KINDS, actions=ACTIONS)
-    refuse(request, "seed", "negative_prompt", "characters")
+    check_request(request, IMAGE_ROLES if pictures else VIDEO_ROLES, kinds=KINDS, actions=ACTIONS)
+    refuse_fields(request, "seed", "negative_prompt", "characters")
     told = {"model": request.model, "prompt": request.prompt or None}
     if pictures:
-        path, more = "/generations/image", _image(request)
+        path, more = "/generations/image", _image_body(request)
     elif request.media_with("source_video"):
-        path, more = "/generations/video/modify", _modified(request)
+        path, more = "/generations/video/modify", _modify_body(request)
     else:
-        path, more = "/generations/video", _video(request, earlier)
-    body = passed_on(request, RESERVED) | told | more
+        path, more = "/generations/video", _video_body(request, earlier)
+    body = extra_fields(request, RESERVED) | told | more
     return path, {name: value for name, value in body.items() if value is not None}
 
 
-def _video(request: GenerationRequest, earlier: Operation | None) -> dict[str, Any]:
+def _video_body(request: GenerationRequest, earlier: Operation | None) -> dict[str, Any]:
     frames: dict[str, Any] = {}
     roles: tuple[tuple[Role, str], ...] = (("first_frame", "frame0"), ("last_frame", "frame1"))
     for role, name in roles:
         for item in at_most(request, role, 1):
-            frames[name] = {"type": "image", "url": public_address(item)}
+            frames[name] = {"type": "image", "url": public_url(item)}
     if request.action != "generate":
         if request.action != "extend" or earlier is None or "frame0" in frames:
             raise UpstreamRejected("there is no video of this account to change", param="video")
         frames["frame0"] = {"type": "generation", "id": earlier.id}
     return {
         "generation_type": "video",
-        "aspect_ratio": ratio_of(request, RATIOS),
-        "resolution": tier_of(request, TIERS),
+        "aspect_ratio": nearest_ratio(request, RATIOS),
+        "resolution": nearest_tier(request, TIERS),
         "duration": None if request.seconds is None else f"{request.seconds:g}s",
         "keyframes": frames or None,
     }
 
 
-def _modified(request: GenerationRequest) -> dict[str, Any]:
-    refuse(request, "seconds", "size", "aspect_ratio", "resolution")
+def _modify_body(request: GenerationRequest) -> dict[str, Any]:
+    refuse_fields(request, "seconds", "size", "aspect_ratio", "resolution")
     if request.action == "extend" or request.media_with("last_frame"):
         raise UpstreamRejected("Luma changes a source video, but neither extends nor ends it", param="video")
     source, first = at_most(request, "source_video", 1), at_most(request, "first_frame", 1)
     return {
         "generation_type": "modify_video",
-        "media": {"url": public_address(source[0])},
-        "mode": request.extra.get("mode", USUAL_MODE),
-        "first_frame": {"url": public_address(first[0])} if first else None,
+        "media": {"url": public_url(source[0])},
+        "mode": request.extra.get("mode", DEFAULT_MODE),
+        "first_frame": {"url": public_url(first[0])} if first else None,
     }
 
 
-def _image(request: GenerationRequest) -> dict[str, Any]:
-    refuse(request, "resolution")
-    references = [{"url": public_address(item)} for item in request.media]
+def _image_body(request: GenerationRequest) -> dict[str, Any]:
+    refuse_fields(request, "resolution")
+    references = [{"url": public_url(item)} for item in request.media]
     given = request.extra.get("format")
     return {
         "generation_type": "image",
-        "aspect_ratio": ratio_of(request, RATIOS),
+        "aspect_ratio": nearest_ratio(request, RATIOS),
         "format": given if given in {"jpg", "png"} else "png",
         "image_ref": references or None,
     }

@@ -8,14 +8,14 @@ from pydantic import BaseModel, FiniteFloat
 
 from app.errors import InvalidRequest, OutcomeUnknown
 from app.generation import GenerationRequest
-from app.providers.addresses import origin_of
+from app.providers.addresses import base_url_or
 from app.providers.base import (
     Account,
     Capabilities,
     Failed,
     Operation,
-    Pace,
     PollAnswer,
+    PollInterval,
     Provider,
     Queued,
     ResultFile,
@@ -23,7 +23,7 @@ from app.providers.base import (
     Submission,
     Succeeded,
 )
-from app.providers.checking import Balance
+from app.providers.checking import AccountBalance
 from app.providers.luma import agents, dream_machine
 from app.providers.openai_compatible.answers import UNKNOWN_STATES, Text
 from app.providers.refusals import submit_error
@@ -37,23 +37,23 @@ STATES: Mapping[str, State] = {
     "completed": "succeeded",
     "failed": "failed",
 }
-MODERATED = "content_moderated"
-MODERATION = "moderation failed"
+MODERATED_CODE = "content_moderated"
+MODERATION_TEXT = "moderation failed"
 """The legacy API has no code for it; "failed to moderate" means that it could not look."""
 
 
-class Assets(BaseModel):
+class LumaAssets(BaseModel):
     video: Text = ""
     image: Text = ""
     """Of a video, its thumbnail."""
 
 
-class Output(BaseModel):
+class LumaOutput(BaseModel):
     type: Text = ""
     url: Text = ""
 
 
-class Generation(BaseModel):
+class LumaGeneration(BaseModel):
     """Of both APIs: the legacy one tells its result in ``assets``, the current one in ``output``."""
 
     id: Text = ""
@@ -62,23 +62,23 @@ class Generation(BaseModel):
     state: Text = ""
     failure_reason: Text = ""
     failure_code: Text = ""
-    assets: Assets | None = None
-    output: list[Output] | None = None
+    assets: LumaAssets | None = None
+    output: list[LumaOutput] | None = None
 
     @property
-    def moderated(self) -> bool:
+    def is_moderated(self) -> bool:
         said = f"{self.detail} {self.failure_reason}".lower()
-        return self.failure_code == MODERATED or MODERATION in said
+        return self.failure_code == MODERATED_CODE or MODERATION_TEXT in said
 
-    def files(self, *, pictures: bool) -> tuple[ResultFile, ...]:
-        assets = self.assets or Assets()
+    def result_files(self, *, pictures: bool) -> tuple[ResultFile, ...]:
+        assets = self.assets or LumaAssets()
         links = [assets.image if pictures else assets.video, *(one.url for one in self.output or [])]
         if pictures:
             return tuple(ResultFile("image", "image/png", url=link) for link in links if link)
         return tuple(ResultFile("video", "video/mp4", url=link) for link in links if link)
 
 
-class Credits(BaseModel):
+class CreditBalance(BaseModel):
     credit_balance: FiniteFloat
     """In US cents."""
 
@@ -88,42 +88,44 @@ class Luma(Provider):
 
     name = "luma"
     verified: ClassVar[str] = "verified against lumaai 1.21.0 and luma-agents 0.5.0"
-    pace = Pace(first=3.0, factor=1.2, cap=20.0)
+    poll_interval = PollInterval(first=3.0, factor=1.2, cap=20.0)
 
     @classmethod
-    def address(cls, account: Account) -> str:
-        if (api := _api(account)) not in HOSTS:
+    def base_url_for(cls, account: Account) -> str:
+        if (api := _api_name(account)) not in HOSTS:
             raise InvalidRequest("options.api must be dream_machine or agents", param="options.api")
-        return origin_of(account, HOSTS[api])
+        return base_url_or(account, HOSTS[api])
 
     def capabilities(self, model: str) -> Capabilities:
         if not model:
             return Capabilities(kinds=self.account.kinds or frozenset({"video", "image"}))
-        newer = _api(self.account) == "agents"
+        newer = _api_name(self.account) == "agents"
         return agents.capabilities_of(model) if newer else dream_machine.capabilities_of(model)
 
     async def start(self, request: GenerationRequest, submission: Submission) -> Operation:
-        speak = agents.wish_of if _api(self.account) == "agents" else dream_machine.wish_of
+        speak = agents.path_and_body if _api_name(self.account) == "agents" else dream_machine.path_and_body
         path, body = speak(request, submission.remix_operation)
-        answer = await self.http.post_json(path, body, answer=Generation, even_if=lambda said: said.moderated)
+        answer = await self.http.post_json(
+            path, body, answer=LumaGeneration, even_if=lambda said: said.is_moderated
+        )
         if answer.status >= 400:
-            said = self.http.cleaned(answer.body.detail or answer.body.failure_reason)
+            said = self.http.clean_text(answer.body.detail or answer.body.failure_reason)
             raise submit_error("moderated", said, status=answer.status, headers=answer.headers)
         if not answer.body.id.strip("."):
             raise OutcomeUnknown("Luma accepted the request without naming the generation")
-        return Operation(id=answer.body.id, data={"kind": request.kind, "facts": _facts(request, body)})
+        return Operation(id=answer.body.id, data={"kind": request.kind, "facts": _usage_facts(request, body)})
 
     async def poll(self, operation: Operation) -> PollAnswer:
-        found = (await self.http.get(_path(operation), answer=Generation)).body
+        found = (await self.http.get(_generation_path(operation), answer=LumaGeneration)).body
         state = STATES.get(found.state)
         if state == "queued":
             return Queued()
         if state == "succeeded":
-            files = found.files(pictures=operation.data["kind"] == "image")
+            files = found.result_files(pictures=operation.data["kind"] == "image")
             return Succeeded(files, usage=operation.data["facts"])
         if state == "failed":
-            said = self.http.cleaned(found.failure_reason or found.failure_code)
-            code = "content_policy_violation" if found.moderated else "upstream_error"
+            said = self.http.clean_text(found.failure_reason or found.failure_code)
+            code = "content_policy_violation" if found.is_moderated else "upstream_error"
             return Failed(code, said or "Luma did not say why.")
         if state is None:
             UNKNOWN_STATES.labels(provider=self.name).inc()
@@ -131,25 +133,25 @@ class Luma(Provider):
 
     async def cancel(self, operation: Operation) -> bool:
         """The legacy API forgets a generation; the current one has no word for it."""
-        return _api(self.account) != "agents" and await self.http.delete(_path(operation))
+        return _api_name(self.account) != "agents" and await self.http.delete(_generation_path(operation))
 
-    async def balance(self) -> Balance | None:
+    async def balance(self) -> AccountBalance | None:
         """Only the legacy API tells it."""
-        if _api(self.account) == "agents":
+        if _api_name(self.account) == "agents":
             return None
-        found = (await self.http.get("/credits", answer=Credits)).body
-        return Balance(found.credit_balance, "USD cents")
+        found = (await self.http.get("/credits", answer=CreditBalance)).body
+        return AccountBalance(found.credit_balance, "USD cents")
 
 
-def _api(account: Account) -> str:
+def _api_name(account: Account) -> str:
     return str(account.options.get("api", "dream_machine"))
 
 
-def _path(operation: Operation) -> str:
+def _generation_path(operation: Operation) -> str:
     return f"/generations/{quote(operation.id, safe='')}"
 
 
-def _facts(request: GenerationRequest, body: Mapping[str, object]) -> dict[str, object]:
+def _usage_facts(request: GenerationRequest, body: Mapping[str, object]) -> dict[str, object]:
     """What Luma bills by and its answers don't repeat."""
     video = body.get("video")
     told = video if isinstance(video, dict) else body

@@ -5,40 +5,40 @@ from typing import Any
 
 from app.errors import UpstreamRejected
 from app.generation import GenerationRequest, Role
-from app.providers.inputs import as_data_uri, check, passed_on, refuse
-from app.providers.sizes import pixels
+from app.providers.inputs import as_data_uri, check_request, extra_fields, refuse_fields
+from app.providers.sizes import parse_size
 
 ROLES: frozenset[Role] = frozenset({"first_frame", "reference_image", "subject"})
 RESERVED = {"prompt", "base64Array", "base64", "notifyHook", "state", "model", "mode", "api_key", "key"}
 """What ``extra`` can't set: these choose the account, the speed that is paid for, or the inputs."""
-MOST_PICTURES = 5
-LARGEST_SEED = 4_294_967_295
+MAX_IMAGES = 5
+MAX_SEED = 4_294_967_295
 
 
-def fields(request: GenerationRequest, *, state: str) -> dict[str, Any]:
+def request_body(request: GenerationRequest, *, state: str) -> dict[str, Any]:
     """Raises ``UpstreamRejected`` for what Midjourney has no word for."""
-    check(request, ROLES, kinds={"image"})
-    refuse(request, "seconds", "resolution", "shots")
+    check_request(request, ROLES, kinds={"image"})
+    refuse_fields(request, "seconds", "resolution", "shots")
     pictures = request.media_with("first_frame", "reference_image", "subject")
-    if len(pictures) > MOST_PICTURES:
-        raise UpstreamRejected(f"{request.model} takes {MOST_PICTURES} images", param="image")
+    if len(pictures) > MAX_IMAGES:
+        raise UpstreamRejected(f"{request.model} takes {MAX_IMAGES} images", param="image")
     if any(item.content is None for item in pictures):
         raise UpstreamRejected("an input image is no longer there", param="image")
-    told: dict[str, Any] = {"prompt": f"{request.prompt}{_settings(request)}", "state": state}
+    told: dict[str, Any] = {"prompt": f"{request.prompt}{_prompt_settings(request)}", "state": state}
     if pictures:
         told["base64Array"] = [as_data_uri(item) for item in pictures]
     if "niji" in request.model.lower():
         told["botType"] = "NIJI_JOURNEY"
-    return passed_on(request, RESERVED) | told
+    return extra_fields(request, RESERVED) | told
 
 
-def _settings(request: GenerationRequest) -> str:
+def _prompt_settings(request: GenerationRequest) -> str:
     words: list[str] = []
-    if ratio := _ratio(request):
+    if ratio := _aspect_ratio(request):
         words.append(f"--ar {ratio}")
     if request.seed is not None:
-        if not 0 <= request.seed <= LARGEST_SEED:
-            raise UpstreamRejected(f"seed must be from 0 to {LARGEST_SEED}", param="seed")
+        if not 0 <= request.seed <= MAX_SEED:
+            raise UpstreamRejected(f"seed must be from 0 to {MAX_SEED}", param="seed")
         words.append(f"--seed {request.seed}")
     if request.negative_prompt:
         # Two dashes would begin another setting.
@@ -46,12 +46,12 @@ def _settings(request: GenerationRequest) -> str:
     return "".join(f" {word}" for word in words)
 
 
-def _ratio(request: GenerationRequest) -> str | None:
+def _aspect_ratio(request: GenerationRequest) -> str | None:
     """Midjourney knows shapes, no pixels."""
     if request.aspect_ratio:
         return request.aspect_ratio
     if not request.size:
         return None
-    width, height = pixels(request.size)
+    width, height = parse_size(request.size)
     shared = math.gcd(width, height)
     return f"{width // shared}:{height // shared}"

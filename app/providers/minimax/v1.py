@@ -8,10 +8,17 @@ from pydantic import BaseModel
 
 from app.errors import UpstreamRejected
 from app.generation import GenerationRequest, Role
-from app.providers.inputs import as_data_uri, at_most, check, passed_on, refuse, whole_seconds
+from app.providers.inputs import (
+    as_data_uri,
+    at_most,
+    check_request,
+    extra_fields,
+    refuse_fields,
+    whole_seconds,
+)
 from app.providers.openai_compatible.answers import Text
-from app.providers.refusals import Meaning
-from app.providers.sizes import pixels, tier_of
+from app.providers.refusals import ErrorMeaning
+from app.providers.sizes import nearest_tier, parse_size
 
 State = Literal["queued", "running", "succeeded", "failed"]
 STATES: Mapping[str, State] = {
@@ -22,7 +29,7 @@ STATES: Mapping[str, State] = {
     "Fail": "failed",
 }
 # https://platform.minimax.io/docs/api-reference/errorcode
-CODES: Mapping[int, Meaning] = {
+CODES: Mapping[int, ErrorMeaning] = {
     **dict.fromkeys((1004, 2038, 2049), "auth"),
     **dict.fromkeys((1008, 2056), "quota"),
     **dict.fromkeys((1002, 1039, 1041), "busy"),
@@ -42,7 +49,7 @@ FRAMES: frozenset[Role] = frozenset({"first_frame", "last_frame"})
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
+class V1Model:
     """What one family of models can take; ``name`` is how its models' names begin."""
 
     name: str
@@ -52,22 +59,22 @@ class Model:
 
 
 MODELS = (
-    Model("minimax-hailuo-2.3", frozenset({"first_frame"}), (6, 10), ("768P", "1080P")),
-    Model("minimax-hailuo-02", FRAMES, (6, 10), ("512P", "768P", "1080P")),
-    Model("t2v-01"),
-    Model("i2v-01", frozenset({"first_frame"})),
-    Model("s2v-01", SUBJECTS),
+    V1Model("minimax-hailuo-2.3", frozenset({"first_frame"}), (6, 10), ("768P", "1080P")),
+    V1Model("minimax-hailuo-02", FRAMES, (6, 10), ("512P", "768P", "1080P")),
+    V1Model("t2v-01"),
+    V1Model("i2v-01", frozenset({"first_frame"})),
+    V1Model("s2v-01", SUBJECTS),
 )
-NEWER = Model("", FRAMES | SUBJECTS, (6, 10), tuple(TIERS))
+UNKNOWN_MODEL = V1Model("", FRAMES | SUBJECTS, (6, 10), tuple(TIERS))
 """For names that are not known here: MiniMax decides."""
 
 
-class Base(BaseModel):
+class BaseResponse(BaseModel):
     status_code: int = 0
     status_msg: Text = ""
 
 
-class Answer(BaseModel):
+class V1Answer(BaseModel):
     """A made task, or a look at it."""
 
     task_id: Text = ""
@@ -75,44 +82,44 @@ class Answer(BaseModel):
     file_id: Text = ""
     video_width: int | None = None
     video_height: int | None = None
-    base_resp: Base = Base()
+    base_resp: BaseResponse = BaseResponse()
 
-    def refused(self) -> bool:
+    def is_error(self) -> bool:
         return self.base_resp.status_code != 0
 
     @property
-    def meaning(self) -> Meaning | None:
+    def error_meaning(self) -> ErrorMeaning | None:
         return CODES.get(self.base_resp.status_code)
 
     @property
-    def complaint(self) -> str:
+    def error_text(self) -> str:
         said = self.base_resp
         return f"{said.status_msg} ({said.status_code})" if said.status_code else "MiniMax did not say why."
 
     @property
-    def usage(self) -> dict[str, Any]:
+    def usage_facts(self) -> dict[str, Any]:
         known = self.video_width and self.video_height
         return {"size": f"{self.video_width}x{self.video_height}"} if known else {}
 
 
-class File(BaseModel):
+class V1File(BaseModel):
     download_url: Text = ""
 
 
-class Retrieved(BaseModel):
-    file: File = File()
-    base_resp: Base = Base()
+class FileAnswer(BaseModel):
+    file: V1File = V1File()
+    base_resp: BaseResponse = BaseResponse()
 
 
-def model_of(name: str) -> Model:
-    return next((model for model in MODELS if name.lower().startswith(model.name)), NEWER)
+def model_of(name: str) -> V1Model:
+    return next((model for model in MODELS if name.lower().startswith(model.name)), UNKNOWN_MODEL)
 
 
-def fields(request: GenerationRequest) -> dict[str, Any]:
+def request_body(request: GenerationRequest) -> dict[str, Any]:
     """The body of ``/v1/video_generation``. Raises ``UpstreamRejected`` for what has no field there."""
     model = model_of(request.model)
-    check(request, model.roles)
-    refuse(request, "style", "characters", "negative_prompt", "seed", "shots")
+    check_request(request, model.roles)
+    refuse_fields(request, "style", "characters", "negative_prompt", "seed", "shots")
     first, last = at_most(request, "first_frame", 1), at_most(request, "last_frame", 1)
     subjects = request.media_with("subject", "reference_image")
     if len(subjects) > 1:
@@ -125,7 +132,7 @@ def fields(request: GenerationRequest) -> dict[str, Any]:
         "model": request.model,
         "prompt": request.prompt or None,
         "duration": whole_seconds(request),
-        "resolution": tier_of(request, {word: TIERS[word] for word in model.tiers}),
+        "resolution": nearest_tier(request, {word: TIERS[word] for word in model.tiers}),
         "first_frame_image": as_data_uri(first[0]) if first else None,
         "last_frame_image": as_data_uri(last[0]) if last else None,
         "subject_reference": [{"type": "character", "image": [as_data_uri(subjects[0])]}]
@@ -133,7 +140,9 @@ def fields(request: GenerationRequest) -> dict[str, Any]:
         else None,
         "aigc_watermark": request.watermark,
     }
-    return passed_on(request, RESERVED) | {name: value for name, value in told.items() if value is not None}
+    return extra_fields(request, RESERVED) | {
+        name: value for name, value in told.items() if value is not None
+    }
 
 
 def _check_shape(request: GenerationRequest) -> None:
@@ -141,6 +150,6 @@ def _check_shape(request: GenerationRequest) -> None:
     if request.aspect_ratio not in (None, "", "16:9"):
         raise UpstreamRejected(f"{request.model} makes 16:9 only", param="aspect_ratio")
     if request.size and not request.aspect_ratio:
-        width, height = pixels(request.size)
+        width, height = parse_size(request.size)
         if width <= height:
             raise UpstreamRejected(f"{request.model} makes 16:9 only, not {request.size}", param="size")

@@ -8,17 +8,24 @@ from pydantic import BaseModel
 
 from app.errors import UpstreamRejected
 from app.generation import GenerationRequest, MediaInput, Role
-from app.providers.inputs import as_data_uri, at_most, check, passed_on, refuse, whole_seconds
-from app.providers.minimax.v1 import CODES, Base
+from app.providers.inputs import (
+    as_data_uri,
+    at_most,
+    check_request,
+    extra_fields,
+    refuse_fields,
+    whole_seconds,
+)
+from app.providers.minimax.v1 import CODES, BaseResponse
 from app.providers.openai_compatible.answers import Text
-from app.providers.refusals import Meaning
-from app.providers.sizes import ratio_of, tier_of
+from app.providers.refusals import ErrorMeaning
+from app.providers.sizes import nearest_ratio, nearest_tier
 
 State = Literal["queued", "running", "succeeded", "failed", "cancelled", "expired"]
 STATES: Mapping[str, State] = {
     word: word for word in ("queued", "running", "succeeded", "failed", "cancelled", "expired")
 }
-TYPES: Mapping[str, Meaning] = {
+ERROR_TYPES: Mapping[str, ErrorMeaning] = {
     "bad_request_error": "rejected",
     "authorized_error": "auth",
     "insufficient_balance_error": "quota",
@@ -45,92 +52,92 @@ RESERVED = {"model", "prompt", "content", "duration", "resolution", "ratio", "ca
 """What ``extra`` can't set: these choose the model, the price or the inputs."""
 
 
-class Complaint(BaseModel):
+class V2Error(BaseModel):
     type: Text = ""
     message: Text = ""
     code: Text = ""
 
     @property
-    def meaning(self) -> Meaning | None:
+    def error_meaning(self) -> ErrorMeaning | None:
         """The number that MiniMax puts behind its sentence says more than the type."""
         number = re.search(r"\((\d{4})\)\s*$", self.message)
         known = CODES.get(int(number[1])) if number else None
-        return known or TYPES.get(self.type)
+        return known or ERROR_TYPES.get(self.type)
 
 
-class Content(BaseModel):
+class V2Content(BaseModel):
     url: Text = ""
 
 
-class Task(BaseModel):
+class V2Task(BaseModel):
     status: Text = ""
-    content: Content | None = None
-    error: Complaint | None = None
+    content: V2Content | None = None
+    error: V2Error | None = None
     resolution: Text = ""
     duration: float | None = None
     ratio: Text = ""
     usage: dict[str, Any] | None = None
 
     @property
-    def facts(self) -> dict[str, Any]:
+    def usage_facts(self) -> dict[str, Any]:
         told = {"resolution": self.resolution, "seconds": self.duration, "ratio": self.ratio}
         return {name: value for name, value in told.items() if value} | (self.usage or {})
 
     @property
-    def moderated(self) -> bool:
-        error = self.error or Complaint()
+    def is_moderated(self) -> bool:
+        error = self.error or V2Error()
         number = int(error.code) if error.code.isdecimal() else 0
-        return "moderated" in (error.meaning, CODES.get(number), TYPES.get(error.code))
+        return "moderated" in (error.error_meaning, CODES.get(number), ERROR_TYPES.get(error.code))
 
 
-class Answer(BaseModel):
+class V2Answer(BaseModel):
     """A made task, a look at one, or a refusal."""
 
     task_id: Text = ""
-    task: Task | None = None
-    error: Complaint | None = None
-    base_resp: Base = Base()
+    task: V2Task | None = None
+    error: V2Error | None = None
+    base_resp: BaseResponse = BaseResponse()
 
-    def refused(self) -> bool:
+    def is_error(self) -> bool:
         return self.error is not None or self.base_resp.status_code != 0
 
     @property
-    def meaning(self) -> Meaning | None:
-        return self.error.meaning if self.error else CODES.get(self.base_resp.status_code)
+    def error_meaning(self) -> ErrorMeaning | None:
+        return self.error.error_meaning if self.error else CODES.get(self.base_resp.status_code)
 
     @property
-    def complaint(self) -> str:
+    def error_text(self) -> str:
         if self.error:
             return f"{self.error.message} ({self.error.type})"
         return f"{self.base_resp.status_msg} ({self.base_resp.status_code})"
 
 
-def fields(request: GenerationRequest) -> dict[str, Any]:
+def request_body(request: GenerationRequest) -> dict[str, Any]:
     """The body of ``/v2/video_generation``. Raises ``UpstreamRejected`` for what has no field there."""
-    check(request, PARTS.keys())
-    refuse(request, "style", "characters", "negative_prompt", "seed", "shots")
+    check_request(request, PARTS.keys())
+    refuse_fields(request, "style", "characters", "negative_prompt", "seed", "shots")
     roles = {item.role for item in request.media}
     if roles & FRAMES and roles - FRAMES:
         raise UpstreamRejected("frames and references can't go together", param=min(roles - FRAMES))
-    ratio = ratio_of(request, RATIOS)
+    ratio = nearest_ratio(request, RATIOS)
     if roles & FRAMES:
         # A frame brings its own shape; only the client's express word goes along, for MiniMax to judge.
         ratio = request.aspect_ratio
     elif not roles:
         ratio = ratio or "16:9"
-    media = [_part(item) for role in PARTS for item in at_most(request, role, PARTS[role][2])]
+    media = [_content_part(item) for role in PARTS for item in at_most(request, role, PARTS[role][2])]
     told = {
         "model": request.model,
         "content": [{"type": "text", "text": request.prompt}, *media],
-        "resolution": tier_of(request, TIERS),
+        "resolution": nearest_tier(request, TIERS),
         "duration": whole_seconds(request),
         "ratio": ratio,
         "aigc_watermark": request.watermark,
     }
     wishes = {name: value for name, value in told.items() if value is not None}
-    return passed_on(request, RESERVED) | DEFAULTS | wishes
+    return extra_fields(request, RESERVED) | DEFAULTS | wishes
 
 
-def _part(item: MediaInput) -> dict[str, Any]:
+def _content_part(item: MediaInput) -> dict[str, Any]:
     role, kind, _ = PARTS[item.role]
     return {"type": kind, kind: {"url": as_data_uri(item)}, "role": role}

@@ -10,7 +10,7 @@ from prometheus_client import Counter
 from pydantic import AliasChoices, BaseModel, BeforeValidator, Field
 
 from app.providers.base import Failed, PollAnswer, Queued, ResultFile, Running, Succeeded
-from app.providers.http_errors import Complaint, clean, complaint_in, retry_after_of
+from app.providers.http_errors import ErrorDetail, clean_text, read_error, retry_after_of
 
 State = Literal["queued", "running", "succeeded", "failed", "cancelled", "expired"]
 
@@ -79,21 +79,23 @@ class VideoAnswer(BaseModel):
     size: Text = ""
 
     @property
-    def state(self) -> State | None:
+    def known_state(self) -> State | None:
         return STATES.get(self.status.strip().lower())
 
     @property
     def says_failed(self) -> bool:
-        return self.state in {"failed", "cancelled", "expired"}
+        return self.known_state in {"failed", "cancelled", "expired"}
 
     @property
-    def complaint(self) -> Complaint | None:
-        return complaint_in({"error": self.error}) if self.error else None
+    def first_error(self) -> ErrorDetail | None:
+        return read_error({"error": self.error}) if self.error else None
 
     def public_link(self, base_url: str) -> str | None:
         """The first link that leads away from ``base_url``'s origin; one there may want the key."""
         links = (self.video_url, self.url, self.metadata.get("url"), *self.urls)
-        return next((link for link in links if isinstance(link, str) and _elsewhere(link, base_url)), None)
+        return next(
+            (link for link in links if isinstance(link, str) and _is_other_origin(link, base_url)), None
+        )
 
 
 class ImagesAnswer(BaseModel):
@@ -103,7 +105,7 @@ class ImagesAnswer(BaseModel):
     usage: Fields = {}
     error: Any = None
 
-    def images(self) -> list[dict[str, str]]:
+    def image_entries(self) -> list[dict[str, str]]:
         found = []
         for item in self.data:
             kept = {key: item[key] for key in ("url", "b64_json") if isinstance(item, dict) and item.get(key)}
@@ -122,14 +124,14 @@ def poll_answer(
 ) -> PollAnswer:
     """``video`` in our words. An unknown state is *running* and counted: it may end well."""
     pace = _pace_of(headers)
-    if video.state == "queued":
+    if video.known_state == "queued":
         return Queued(retry_after=pace)
-    if video.state == "succeeded":
+    if video.known_state == "succeeded":
         facts = {"seconds": video.seconds, "size": video.size}
         return Succeeded((file,), usage={**{k: v for k, v in facts.items() if v}, **video.usage})
     if video.says_failed:
-        return _failure(video, secrets)
-    if video.state is None:
+        return _failed_answer(video, secrets)
+    if video.known_state is None:
         UNKNOWN_STATES.labels(provider=provider).inc()
     return Running(progress=video.progress, retry_after=pace)
 
@@ -141,13 +143,13 @@ def image_file(image: Mapping[str, str], index: int) -> ResultFile:
     return ResultFile("image", _image_type(image["b64_json"]), data={"index": index})
 
 
-def _failure(video: VideoAnswer, secrets: Iterable[str]) -> Failed:
-    complaint = video.complaint
-    said = clean(complaint.message, secrets) if complaint else f"the upstream says: {video.state}"
-    if complaint and complaint.moderated:
+def _failed_answer(video: VideoAnswer, secrets: Iterable[str]) -> Failed:
+    complaint = video.first_error
+    said = clean_text(complaint.message, secrets) if complaint else f"the upstream says: {video.known_state}"
+    if complaint and complaint.is_moderated:
         return Failed("content_policy_violation", said)
-    if video.state in {"cancelled", "expired"}:
-        return Failed(video.state, said)
+    if video.known_state in {"cancelled", "expired"}:
+        return Failed(video.known_state, said)
     return Failed("upstream_error", said)
 
 
@@ -157,7 +159,7 @@ def _pace_of(headers: Mapping[str, str]) -> float | None:
     return retry_after_of({"retry-after-ms": hint}) if hint else retry_after_of(headers)
 
 
-def _elsewhere(link: str, base_url: str) -> bool:
+def _is_other_origin(link: str, base_url: str) -> bool:
     try:
         there, here = urlsplit(link), urlsplit(base_url)
         same = (there.scheme, there.hostname, there.port) == (here.scheme, here.hostname, here.port)

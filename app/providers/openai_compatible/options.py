@@ -3,7 +3,7 @@
 from pydantic import BaseModel
 
 
-class Declared(BaseModel):
+class DeclaredCapabilities(BaseModel):
     """``account.options["capabilities"]``: what the operator knows about the server."""
 
     seconds: tuple[float, float] | None = None
@@ -15,10 +15,10 @@ class Declared(BaseModel):
     cancel: bool = True
 
 
-class Options(BaseModel):
+class OpenAICompatibleOptions(BaseModel):
     """``account.options``, all optional."""
 
-    capabilities: Declared = Declared()
+    capabilities: DeclaredCapabilities = DeclaredCapabilities()
     idempotency: bool = False
     """The server honours ``Idempotency-Key``, as another Filmgate does."""
     messages: bool = False

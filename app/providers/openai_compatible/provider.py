@@ -18,7 +18,7 @@ from app.errors import (
     UpstreamRejected,
 )
 from app.generation import GenerationRequest, Kind
-from app.providers.account_options import options_of
+from app.providers.account_options import read_options
 from app.providers.base import (
     ANTHROPIC_PATHS,
     Account,
@@ -30,30 +30,36 @@ from app.providers.base import (
     Submission,
     Succeeded,
 )
-from app.providers.http import Answer, Body, UpstreamClient
-from app.providers.http_errors import clean, complaint_in
+from app.providers.http import Body, UpstreamAnswer, UpstreamClient
+from app.providers.http_errors import clean_text, read_error
 from app.providers.openai_compatible.answers import ImagesAnswer, VideoAnswer, image_file, poll_answer
-from app.providers.openai_compatible.options import Options
-from app.providers.openai_compatible.requests import ROLES, check, fields, files, target
+from app.providers.openai_compatible.options import OpenAICompatibleOptions
+from app.providers.openai_compatible.requests import (
+    ROLES,
+    check_inputs,
+    form_files,
+    submit_fields,
+    submit_target,
+)
 from app.providers.relay_target import RelayTarget
 
 ALL_KINDS: frozenset[Kind] = frozenset({"video", "image", "text"})
-DECODED = 48 * 1024
-OPENAI = "https://api.openai.com"
+CHUNK_BYTES = 48 * 1024
+OPENAI_HOST = "https://api.openai.com"
 
 
 class OpenAICompatible(Provider):
     """``base_url`` with or without ``/v1``; the secret goes as a Bearer token, if there is one."""
 
     name = "openai_compatible"
-    tells_progress = True
+    reports_progress = True
 
     def __init__(self, account: Account, http: UpstreamClient) -> None:
         super().__init__(account, http)
-        self.options = options_of(account, Options)
+        self.options = read_options(account, OpenAICompatibleOptions)
 
     @classmethod
-    def address(cls, account: Account) -> str:
+    def base_url_for(cls, account: Account) -> str:
         parts = urlsplit(account.base_url.strip())
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise InvalidRequest("base_url must be like https://host/v1", param="base_url")
@@ -77,14 +83,14 @@ class OpenAICompatible(Provider):
         )
 
     async def start(self, request: GenerationRequest, submission: Submission) -> Operation:
-        check(request, references=self.options.capabilities.references)
+        check_inputs(request, references=self.options.capabilities.references)
         if request.kind == "image":
             return await self._start_image(request, submission)
-        answer = await self._post(request, submission, reads=VideoAnswer)
+        answer = await self._post_request(request, submission, reads=VideoAnswer)
         video = answer.body
         if video.id.strip(".") and len(video.id) <= 512:
             return Operation(id=video.id)
-        raise self._no(video.error)
+        raise self._refusal_error(video.error)
 
     async def poll(self, operation: Operation) -> PollAnswer:
         images = operation.data.get("images")
@@ -119,49 +125,51 @@ class OpenAICompatible(Provider):
     async def fetch(self, operation: Operation, file: ResultFile) -> AsyncIterator[bytes]:
         if "index" in file.data:
             encoded = operation.data["images"][file.data["index"]]["b64_json"]
-            for chunk in _decoded(encoded):
+            for chunk in _decode_base64(encoded):
                 yield chunk
             return
-        async with self.http.stream(file.data["path"]) as download:
+        async with self.http.open_download(file.data["path"]) as download:
             if download.content_type in {"application/json", "text/html"}:
                 raise PollFailed(f"upstream answered {download.content_type} in place of a video")
             async for chunk in download.chunks:
                 yield chunk
 
-    def relay(self, path: str) -> RelayTarget | None:
+    def relay_target(self, path: str) -> RelayTarget | None:
         path = path.lstrip("/")
         if path in ANTHROPIC_PATHS and not self.options.messages:
             return None
         # OpenAI's own reasoning models refuse the older name, and few other servers know the newer one.
-        new = self.account.base_url.startswith(OPENAI)
+        new = self.account.base_url.startswith(OPENAI_HOST)
         return RelayTarget(
-            self.http.url(f"/{path}"),
-            self.credentials(self.account),
+            self.http.absolute_url(f"/{path}"),
+            self.auth_headers(self.account),
             limit_name="max_completion_tokens" if new else "max_tokens",
         )
 
     async def _start_image(self, request: GenerationRequest, submission: Submission) -> Operation:
-        answer = await self._post(request, submission, reads=ImagesAnswer, timeout=self.options.image_seconds)
-        images = answer.body.images()
+        answer = await self._post_request(
+            request, submission, reads=ImagesAnswer, timeout=self.options.image_seconds
+        )
+        images = answer.body.image_entries()
         if not images:
-            raise self._no(answer.body.error)
+            raise self._refusal_error(answer.body.error)
         # The image is in this answer and nowhere else, so it goes into the receipt: a crash must not lose it.
         return Operation(
             id=f"image_{submission.idempotency_key}", data={"images": images, "usage": answer.body.usage}
         )
 
-    async def _post(
+    async def _post_request(
         self,
         request: GenerationRequest,
         submission: Submission,
         *,
         reads: type[Body],
         timeout: float | None = None,
-    ) -> Answer[Body]:
-        path, named = target(request, submission.remix_operation)
-        body = fields(request, with_model=named is None) | (named or {})
+    ) -> UpstreamAnswer[Body]:
+        path, named = submit_target(request, submission.remix_operation)
+        body = submit_fields(request, with_model=named is None) | (named or {})
         headers = {"Idempotency-Key": submission.idempotency_key}
-        parts = files(request)
+        parts = form_files(request)
         if not parts:
             return await self.http.post_json(path, body, answer=reads, headers=headers, timeout=timeout)
         form = {name: value if isinstance(value, str) else json.dumps(value) for name, value in body.items()}
@@ -169,18 +177,18 @@ class OpenAICompatible(Provider):
             path, form, files=parts, answer=reads, headers=headers, timeout=timeout
         )
 
-    def _no(self, error: Any) -> UpstreamError:
+    def _refusal_error(self, error: Any) -> UpstreamError:
         """For a 2xx without work in it: some gateways put their refusal there."""
-        said = complaint_in({"error": error}) if error else None
+        said = read_error({"error": error}) if error else None
         if said is None:
             return OutcomeUnknown("upstream accepted the request without naming the work")
-        text = clean(said.message, [self.account.secret] if self.account.secret else [])
-        return UpstreamModerated(text) if said.moderated else UpstreamFailed(text)
+        text = clean_text(said.message, [self.account.secret] if self.account.secret else [])
+        return UpstreamModerated(text) if said.is_moderated else UpstreamFailed(text)
 
 
-def _decoded(encoded: str) -> list[bytes]:
+def _decode_base64(encoded: str) -> list[bytes]:
     try:
         content = base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError) as error:
         raise PollFailed("upstream gave an image that can't be decoded") from error
-    return [content[at : at + DECODED] for at in range(0, len(content), DECODED)]
+    return [content[at : at + CHUNK_BYTES] for at in range(0, len(content), CHUNK_BYTES)]

@@ -7,7 +7,7 @@ from app.errors import UpstreamRejected
 from app.generation import GenerationRequest, MediaInput, MediaKind, Role
 from app.providers.base import Operation
 from app.providers.http import FormFile
-from app.providers.inputs import passed_on
+from app.providers.inputs import extra_fields
 
 KINDS: frozenset[MediaKind] = frozenset({"video", "image"})
 ROLES: frozenset[Role] = frozenset({"first_frame", "reference_image", "source_video"})
@@ -26,7 +26,7 @@ RESERVED = {
 """What ``extra`` can't set: these choose the model, the account, the price or the inputs."""
 
 
-def check(request: GenerationRequest, *, references: int) -> None:
+def check_inputs(request: GenerationRequest, *, references: int) -> None:
     """What can't be told to this protocol is refused (``UpstreamRejected``), never dropped."""
     if request.kind not in KINDS:
         raise UpstreamRejected(f"this upstream makes no {request.kind}", param="model")
@@ -35,13 +35,13 @@ def check(request: GenerationRequest, *, references: int) -> None:
             raise UpstreamRejected(f"this upstream takes no {item.role}", param=item.role)
         if item.content is None and not item.url:
             raise UpstreamRejected(f"the {item.role} is no longer there", param=item.role)
-    if request.kind == "video" and len(_images(request)) > references:
+    if request.kind == "video" and len(_image_inputs(request)) > references:
         raise UpstreamRejected(
             f"this upstream takes {references} reference image(s)", param="input_reference"
         )
 
 
-def target(request: GenerationRequest, earlier: Operation | None) -> tuple[str, dict[str, Any] | None]:
+def submit_target(request: GenerationRequest, earlier: Operation | None) -> tuple[str, dict[str, Any] | None]:
     """The path, and what names the video to change when the upstream made it itself: then no model is sent."""
     if request.kind == "image":
         return ("/images/edits" if request.media else "/images/generations"), None
@@ -59,7 +59,7 @@ def target(request: GenerationRequest, earlier: Operation | None) -> tuple[str, 
     return path, {"video": {"id": earlier.id}}
 
 
-def fields(request: GenerationRequest, *, with_model: bool) -> dict[str, Any]:
+def submit_fields(request: GenerationRequest, *, with_model: bool) -> dict[str, Any]:
     wishes = {
         "model": request.model if with_model else None,
         "prompt": request.prompt or None,
@@ -71,22 +71,24 @@ def fields(request: GenerationRequest, *, with_model: bool) -> dict[str, Any]:
         "negative_prompt": request.negative_prompt,
         "watermark": request.watermark,
     }
-    extra = passed_on(request, RESERVED, sound="generate_audio")
-    return extra | {name: value for name, value in wishes.items() if value is not None} | _linked(request)
+    extra = extra_fields(request, RESERVED, sound="generate_audio")
+    return (
+        extra | {name: value for name, value in wishes.items() if value is not None} | _linked_inputs(request)
+    )
 
 
-def files(request: GenerationRequest) -> list[FormFile]:
+def form_files(request: GenerationRequest) -> list[FormFile]:
     """The inputs we hold the bytes of, as parts of a form."""
     items = [item for item in request.media if item.content is not None]
     many = sum(item.role != "source_video" for item in items) > 1
-    return [_file(item, request=request, many=many) for item in items]
+    return [_form_file(item, request=request, many=many) for item in items]
 
 
-def _images(request: GenerationRequest) -> tuple[MediaInput, ...]:
+def _image_inputs(request: GenerationRequest) -> tuple[MediaInput, ...]:
     return request.media_with("first_frame", "reference_image")
 
 
-def _file(item: MediaInput, *, request: GenerationRequest, many: bool) -> FormFile:
+def _form_file(item: MediaInput, *, request: GenerationRequest, many: bool) -> FormFile:
     if item.role == "source_video":
         name = "video"
     else:
@@ -95,10 +97,10 @@ def _file(item: MediaInput, *, request: GenerationRequest, many: bool) -> FormFi
     return FormFile(name, item.content or b"", item.content_type, f"{item.role}.{ending}")
 
 
-def _linked(request: GenerationRequest) -> dict[str, Any]:
+def _linked_inputs(request: GenerationRequest) -> dict[str, Any]:
     """Inputs that we have only as an address, in the JSON forms of the same fields."""
     videos = [item.url for item in request.media_with("source_video") if item.content is None]
-    images = [{"image_url": item.url} for item in _images(request) if item.content is None]
+    images = [{"image_url": item.url} for item in _image_inputs(request) if item.content is None]
     told: dict[str, Any] = {"video": {"url": videos[0]}} if videos else {}
     if images and request.kind == "image":
         told["images"] = images

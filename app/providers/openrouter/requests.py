@@ -5,8 +5,15 @@ from typing import Any
 from app.errors import UpstreamRejected
 from app.generation import Action, GenerationRequest, MediaInput, Role
 from app.providers.base import Operation
-from app.providers.inputs import as_data_uri, at_most, check, passed_on, refuse_unsaid, whole_seconds
-from app.providers.sizes import ratio_of, tier_of
+from app.providers.inputs import (
+    as_data_uri,
+    at_most,
+    check_request,
+    extra_fields,
+    refuse_unsupported,
+    whole_seconds,
+)
+from app.providers.sizes import nearest_ratio, nearest_tier
 
 ROLES: frozenset[Role] = frozenset(
     {"first_frame", "last_frame", "reference_image", "reference_video", "audio"}
@@ -22,10 +29,10 @@ RESERVED = {
 }  # fmt: skip
 
 
-def fields_of(request: GenerationRequest, earlier: Operation | None) -> dict[str, Any]:
+def request_body(request: GenerationRequest, earlier: Operation | None) -> dict[str, Any]:
     """The body of a submit. Raises ``UpstreamRejected`` for what can't be told."""
-    check(request, ROLES, actions=ACTIONS)
-    refuse_unsaid(request, "negative_prompt", "shots")
+    check_request(request, ROLES, actions=ACTIONS)
+    refuse_unsupported(request, "negative_prompt", "shots")
     frames = at_most(request, "first_frame", 1) + at_most(request, "last_frame", 1)
     references = request.media_with("reference_image", "reference_video", "audio")
     if frames and references:
@@ -38,29 +45,29 @@ def fields_of(request: GenerationRequest, earlier: Operation | None) -> dict[str
         "prompt": request.prompt or None,
         "duration": whole_seconds(request),
         "seed": request.seed,
-        "frame_images": [_part(item) | {"frame_type": item.role} for item in frames] or None,
-        "input_references": [_part(item) for item in references] or None,
+        "frame_images": [_media_part(item) | {"frame_type": item.role} for item in frames] or None,
+        "input_references": [_media_part(item) for item in references] or None,
         "previous_job_id": earlier.id if earlier and request.action != "generate" else None,
     }
-    told |= _shape(request)
-    return passed_on(request, RESERVED, sound="generate_audio") | {
+    told |= _size_fields(request)
+    return extra_fields(request, RESERVED, sound="generate_audio") | {
         name: value for name, value in told.items() if value is not None
     }
 
 
-def _shape(request: GenerationRequest) -> dict[str, Any]:
+def _size_fields(request: GenerationRequest) -> dict[str, Any]:
     """Exact pixels, or a ratio and a quality: what the client did not say of these is taken from its size."""
     ratio, quality = request.aspect_ratio, request.resolution
     if not ratio and not quality:
         return {"size": request.size}
     known = next((word for word in RESOLUTIONS if quality and word.lower() == quality.lower()), quality)
     return {
-        "aspect_ratio": ratio or ratio_of(request, RATIOS),
-        "resolution": known or tier_of(request, RESOLUTIONS),
+        "aspect_ratio": ratio or nearest_ratio(request, RATIOS),
+        "resolution": known or nearest_tier(request, RESOLUTIONS),
     }
 
 
-def _part(item: MediaInput) -> dict[str, Any]:
+def _media_part(item: MediaInput) -> dict[str, Any]:
     """The vendors behind fetch it themselves, so the client's own address goes before the bytes."""
     medium = item.content_type.split("/")[0]
     kind = f"{medium if medium in {'audio', 'video'} else 'image'}_url"

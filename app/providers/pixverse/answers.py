@@ -8,12 +8,12 @@ from pydantic import BaseModel, FiniteFloat
 from app.errors import PollFailed
 from app.providers.base import Failed, PollAnswer, ResultFile, Running, Succeeded
 from app.providers.openai_compatible.answers import UNKNOWN_STATES, Text
-from app.providers.refusals import Meaning
+from app.providers.refusals import ErrorMeaning
 
 State = Literal["running", "succeeded", "failed", "moderated", "deleted"]
 STATES: Mapping[int, State] = {5: "running", 1: "succeeded", 8: "failed", 7: "moderated", 6: "deleted"}
 # https://docs.platform.pixverse.ai/error-codes-796041m0
-CODES: Mapping[int, Meaning] = {
+CODES: Mapping[int, ErrorMeaning] = {
     400012: "auth",
     **dict.fromkeys((400011, 400013, 400017, 400018, 400019, 400032), "rejected"),
     500008: "missing",
@@ -25,7 +25,7 @@ CODES: Mapping[int, Meaning] = {
 }
 
 
-class Video(BaseModel):
+class PixVerseVideo(BaseModel):
     """What a made video, an uploaded picture or a look holds."""
 
     video_id: Text = ""
@@ -37,36 +37,36 @@ class Video(BaseModel):
     outputHeight: int | None = None  # noqa: N815
 
 
-class Credits(BaseModel):
+class CreditBalance(BaseModel):
     """What an account has left: of its plan, and of what it bought besides."""
 
     credit_monthly: FiniteFloat
     credit_package: FiniteFloat
 
 
-class Envelope(BaseModel):
+class AnswerEnvelope(BaseModel):
     """The form of every answer."""
 
     ErrCode: int | None = None
     ErrMsg: Text = ""
 
-    def refused(self) -> bool:
+    def is_error(self) -> bool:
         return bool(self.ErrCode)
 
     @property
-    def meaning(self) -> Meaning | None:
+    def error_meaning(self) -> ErrorMeaning | None:
         return CODES.get(self.ErrCode or 0)
 
 
-class Said(Envelope):
-    Resp: Video | None = None
+class VideoAnswer(AnswerEnvelope):
+    Resp: PixVerseVideo | None = None
 
 
-class SaidCredits(Envelope):
-    Resp: Credits | None = None
+class CreditsAnswer(AnswerEnvelope):
+    Resp: CreditBalance | None = None
 
 
-def outcome(video: Video) -> PollAnswer:
+def read_outcome(video: PixVerseVideo) -> PollAnswer:
     state = STATES.get(video.status or 0)
     if state == "succeeded":
         if not video.url:

@@ -7,14 +7,29 @@ from urllib.parse import quote
 
 from app.errors import OutcomeUnknown, PollFailed, UpstreamBusy, UpstreamFailed, UpstreamRejected
 from app.generation import GenerationRequest, MediaInput, Role
-from app.providers.addresses import origin_of
-from app.providers.base import Account, Capabilities, Operation, Pace, PollAnswer, Provider, Submission
-from app.providers.checking import Balance
+from app.providers.addresses import base_url_or
+from app.providers.base import (
+    Account,
+    Capabilities,
+    Operation,
+    PollAnswer,
+    PollInterval,
+    Provider,
+    Submission,
+)
+from app.providers.checking import AccountBalance
 from app.providers.http import FormFile
-from app.providers.inputs import at_most, check, passed_on, public_address, refuse, whole_seconds
-from app.providers.pixverse.answers import Envelope, Said, SaidCredits, outcome
-from app.providers.refusals import look_error, submit_error
-from app.providers.sizes import ratio_of, tier_of
+from app.providers.inputs import (
+    at_most,
+    check_request,
+    extra_fields,
+    public_url,
+    refuse_fields,
+    whole_seconds,
+)
+from app.providers.pixverse.answers import AnswerEnvelope, CreditsAnswer, VideoAnswer, read_outcome
+from app.providers.refusals import poll_error, submit_error
+from app.providers.sizes import nearest_ratio, nearest_tier
 
 HOST = "https://app-api.pixverse.ai"
 PATHS = {0: "text", 1: "img", 2: "transition"}
@@ -34,106 +49,110 @@ DEFAULTS = {"duration": 5, "quality": "720p"}
 class PixVerse(Provider):
     name = "pixverse"
     verified: ClassVar[str] = "documented"
-    auth_form: ClassVar[str] = "API-KEY"
-    pace = Pace(first=4.0, factor=1.2, cap=15.0)
+    auth_scheme: ClassVar[str] = "API-KEY"
+    poll_interval = PollInterval(first=4.0, factor=1.2, cap=15.0)
 
     @classmethod
-    def address(cls, account: Account) -> str:
-        return origin_of(account, HOST).removesuffix("/openapi/v2")
+    def base_url_for(cls, account: Account) -> str:
+        return base_url_or(account, HOST).removesuffix("/openapi/v2")
 
     @classmethod
-    def credentials(cls, account: Account) -> Mapping[str, str]:
+    def auth_headers(cls, account: Account) -> Mapping[str, str]:
         return {"API-KEY": account.secret} if account.secret else {}
 
     def capabilities(self, model: str) -> Capabilities:
-        return Capabilities(kinds=frozenset({"video"}), roles=ROLES, seconds=_seconds(model))
+        return Capabilities(kinds=frozenset({"video"}), roles=ROLES, seconds=_seconds_range(model))
 
     async def start(self, request: GenerationRequest, submission: Submission) -> Operation:
-        body, frames = _fields(request), _frames(request)
-        uploaded = [await self._upload(item) for item in frames]
+        body, frames = _request_body(request), _frame_inputs(request)
+        uploaded = [await self._upload_image(item) for item in frames]
         names = ("img_id",) if len(uploaded) == 1 else ("first_frame_img", "last_frame_img")
         body |= dict(zip(names, uploaded, strict=False))
         answer = await self.http.post_json(
             f"/openapi/v2/video/{PATHS[len(frames)]}/generate",
             body,
-            answer=Said,
-            headers=_trace(),
-            even_if=Said.refused,
+            answer=VideoAnswer,
+            headers=_trace_header(),
+            even_if=VideoAnswer.is_error,
         )
         said = answer.body
-        if said.refused():
-            meaning = said.meaning
-            raise submit_error(meaning, self._text(said), status=answer.status, headers=answer.headers)
+        if said.is_error():
+            meaning = said.error_meaning
+            raise submit_error(meaning, self._error_text(said), status=answer.status, headers=answer.headers)
         if said.Resp is None or not said.Resp.video_id:
             raise OutcomeUnknown("PixVerse accepted the request without naming the video")
         return Operation(id=said.Resp.video_id)
 
     async def poll(self, operation: Operation) -> PollAnswer:
         path = f"/openapi/v2/video/result/{quote(operation.id, safe='')}"
-        answer = await self.http.get(path, answer=Said, headers=_trace(), even_if=Said.refused)
+        answer = await self.http.get(
+            path, answer=VideoAnswer, headers=_trace_header(), even_if=VideoAnswer.is_error
+        )
         said = answer.body
-        if said.refused():
-            meaning = said.meaning
-            raise look_error(meaning, self._text(said), status=answer.status, headers=answer.headers)
+        if said.is_error():
+            meaning = said.error_meaning
+            raise poll_error(meaning, self._error_text(said), status=answer.status, headers=answer.headers)
         if said.Resp is None:
             raise PollFailed("PixVerse answered without a video")
-        return outcome(said.Resp)
+        return read_outcome(said.Resp)
 
-    async def balance(self) -> Balance | None:
-        path, headers = "/openapi/v2/account/balance", _trace()
-        answer = await self.http.get(path, answer=SaidCredits, headers=headers, even_if=SaidCredits.refused)
+    async def balance(self) -> AccountBalance | None:
+        path, headers = "/openapi/v2/account/balance", _trace_header()
+        answer = await self.http.get(
+            path, answer=CreditsAnswer, headers=headers, even_if=CreditsAnswer.is_error
+        )
         said = answer.body
-        if said.refused():
-            meaning = said.meaning
-            raise look_error(meaning, self._text(said), status=answer.status, headers=answer.headers)
+        if said.is_error():
+            meaning = said.error_meaning
+            raise poll_error(meaning, self._error_text(said), status=answer.status, headers=answer.headers)
         if said.Resp is None:
             raise PollFailed("PixVerse answered without credits")
-        return Balance(said.Resp.credit_monthly + said.Resp.credit_package, "credits")
+        return AccountBalance(said.Resp.credit_monthly + said.Resp.credit_package, "credits")
 
-    async def _upload(self, item: MediaInput) -> int:
+    async def _upload_image(self, item: MediaInput) -> int:
         """The number PixVerse gives a picture. No video is begun by it, so no failure here is a doubt."""
-        path, headers = "/openapi/v2/image/upload", _trace()
-        fields, files = ({}, [_file(item)]) if item.content else ({"image_url": public_address(item)}, [])
+        path, headers = "/openapi/v2/image/upload", _trace_header()
+        fields, files = ({}, [_form_file(item)]) if item.content else ({"image_url": public_url(item)}, [])
         try:
             answer = await self.http.post_form(
-                path, fields, files=files, answer=Said, headers=headers, even_if=Said.refused
+                path, fields, files=files, answer=VideoAnswer, headers=headers, even_if=VideoAnswer.is_error
             )
         except (OutcomeUnknown, UpstreamFailed) as error:
             raise UpstreamBusy(f"the {item.role} could not be uploaded: {error.message}") from error
         said = answer.body
-        if said.refused():
-            meaning = said.meaning or "busy"
-            raise submit_error(meaning, self._text(said), status=answer.status, headers=answer.headers)
+        if said.is_error():
+            meaning = said.error_meaning or "busy"
+            raise submit_error(meaning, self._error_text(said), status=answer.status, headers=answer.headers)
         if said.Resp is None or said.Resp.img_id is None:
             raise UpstreamBusy(f"the {item.role} was uploaded, but PixVerse gave it no number")
         return said.Resp.img_id
 
-    def _text(self, said: Envelope) -> str:
-        return self.http.cleaned(f"{said.ErrMsg} ({said.ErrCode})")
+    def _error_text(self, said: AnswerEnvelope) -> str:
+        return self.http.clean_text(f"{said.ErrMsg} ({said.ErrCode})")
 
 
-def _trace() -> dict[str, str]:
+def _trace_header() -> dict[str, str]:
     """PixVerse makes no second video for an id that it has seen."""
     return {"Ai-trace-id": str(uuid.uuid4())}
 
 
-def _seconds(model: str) -> tuple[float, float]:
+def _seconds_range(model: str) -> tuple[float, float]:
     if model.lower().startswith(("v3", "v4", "v5")) and not model.lower().startswith(("v5.5", "v5.6")):
         return 5, 8
     return (5, 10) if model.lower().startswith("v5") else (1, 15)
 
 
-def _fields(request: GenerationRequest) -> dict[str, Any]:
-    check(request, ROLES)
-    refuse(request, "shots", "characters")
+def _request_body(request: GenerationRequest) -> dict[str, Any]:
+    check_request(request, ROLES)
+    refuse_fields(request, "shots", "characters")
     ratios = OLD_RATIOS if request.model.lower().startswith(("v3", "v4", "v5")) else RATIOS
-    ratio = ratio_of(request, ratios)
+    ratio = nearest_ratio(request, ratios)
     told = {
         "model": request.model,
         "prompt": request.prompt,
         "negative_prompt": request.negative_prompt,
         "duration": whole_seconds(request),
-        "quality": tier_of(request, QUALITIES),
+        "quality": nearest_tier(request, QUALITIES),
         # A frame brings its own shape; only the client's express word goes along, for PixVerse to judge.
         "aspect_ratio": request.aspect_ratio if request.media else ratio or "16:9",
         "seed": request.seed,
@@ -141,16 +160,16 @@ def _fields(request: GenerationRequest) -> dict[str, Any]:
         "water_mark": request.watermark,
     }
     wishes = {name: value for name, value in told.items() if value is not None}
-    return passed_on(request, RESERVED, sound="generate_audio_switch") | DEFAULTS | wishes
+    return extra_fields(request, RESERVED, sound="generate_audio_switch") | DEFAULTS | wishes
 
 
-def _frames(request: GenerationRequest) -> tuple[MediaInput, ...]:
+def _frame_inputs(request: GenerationRequest) -> tuple[MediaInput, ...]:
     first, last = at_most(request, "first_frame", 1), at_most(request, "last_frame", 1)
     if last and not first:
         raise UpstreamRejected("a last frame needs a first frame", param="last_frame")
     return (*first, *last)
 
 
-def _file(item: MediaInput) -> FormFile:
+def _form_file(item: MediaInput) -> FormFile:
     ending = item.content_type.rsplit("/", 1)[-1]
     return FormFile("image", item.content or b"", item.content_type, f"{item.role}.{ending}")

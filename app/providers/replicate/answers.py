@@ -39,7 +39,7 @@ TYPES: Mapping[str, tuple[Literal["video", "image", "audio"], str]] = {
 }
 
 
-class Prediction(BaseModel):
+class ReplicatePrediction(BaseModel):
     id: Text = ""
     status: Text = ""
     output: Any = None
@@ -48,19 +48,19 @@ class Prediction(BaseModel):
     metrics: Fields = {}
 
     @property
-    def links(self) -> list[str]:
-        return [link for link in _texts(self.output) if link.startswith(("https://", "http://"))]
+    def file_urls(self) -> list[str]:
+        return [link for link in _output_texts(self.output) if link.startswith(("https://", "http://"))]
 
     @property
-    def progress(self) -> float | None:
+    def logged_progress(self) -> float | None:
         """Most models print a progress bar; the last percentage in it."""
         found = PERCENT.findall(self.logs)
         return min(float(found[-1]), 100.0) if found else None
 
 
-def result_of(prediction: Prediction, kind: MediaKind) -> Succeeded:
+def succeeded_answer(prediction: ReplicatePrediction, kind: MediaKind) -> Succeeded:
     """Its files. Raises ``PollFailed`` when it names none."""
-    files = [_file(link, kind) for link in prediction.links]
+    files = [_result_file(link, kind) for link in prediction.file_urls]
     if not files:
         raise PollFailed("Replicate says it is done, but names no file")
     wanted = [file for file in files if file.kind == kind] or files
@@ -68,16 +68,16 @@ def result_of(prediction: Prediction, kind: MediaKind) -> Succeeded:
     return Succeeded(tuple(wanted), usage=usage)
 
 
-def _file(link: str, kind: MediaKind) -> ResultFile:
+def _result_file(link: str, kind: MediaKind) -> ResultFile:
     ending = urlsplit(link).path.rsplit(".", 1)[-1].lower()
     made, content_type = ENDINGS.get(ending) or TYPES[kind]
     return ResultFile(made, content_type, url=link)
 
 
-def _texts(output: Any) -> Iterator[str]:
+def _output_texts(output: Any) -> Iterator[str]:
     """Models answer one address, a list, or named ones."""
     if isinstance(output, str):
         yield output
     elif isinstance(output, list | dict):
         for item in output if isinstance(output, list) else output.values():
-            yield from _texts(item)
+            yield from _output_texts(item)

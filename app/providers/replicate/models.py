@@ -1,7 +1,7 @@
 """Replicate's families of models: the names of their fields, as each model's own schema has them."""
 
 from app.generation import Role
-from app.providers.hosted_models import IMAGE, Family
+from app.providers.hosted_models import IMAGE, ModelFamily
 
 WIDE = ("16:9", "9:16")
 SQUARE = (*WIDE, "1:1")
@@ -11,7 +11,7 @@ ANY_PICTURE: dict[Role, str] = {"first_frame": "image_input", "reference_image":
 
 # Read at replicate.com/<owner>/<model>/versions/<id>/api, October 2026.
 FAMILIES = (
-    Family(
+    ModelFamily(
         start=("bytedance/seedance-2",),
         sound="generate_audio",
         fields={"first_frame": "image", "last_frame": "last_frame_image"},
@@ -26,7 +26,7 @@ FAMILIES = (
         lacks=("negative_prompt",),
         mixes=False,
     ),
-    Family(
+    ModelFamily(
         start=("bytedance/seedance-1",),
         sound="generate_audio",
         fields={"first_frame": "image", "last_frame": "last_frame_image"},
@@ -37,7 +37,7 @@ FAMILIES = (
         lacks=("negative_prompt",),
         mixes=False,
     ),
-    Family(
+    ModelFamily(
         start=("kwaivgi/kling-v3-omni", "kwaivgi/kling-o1"),
         sound="generate_audio",
         fields={**KLING, "reference_video": "reference_video", "source_video": "reference_video"},
@@ -51,7 +51,7 @@ FAMILIES = (
         lacks=("seed", "negative_prompt"),
         shots="text",
     ),
-    Family(
+    ModelFamily(
         start=("kwaivgi/kling-v3",),
         sound="generate_audio",
         fields=KLING,
@@ -63,7 +63,7 @@ FAMILIES = (
         lacks=("seed",),
         shots="text",
     ),
-    Family(
+    ModelFamily(
         start=("kwaivgi/kling-v1.6",),
         fields=KLING,
         lists={"reference_image": "reference_images"},
@@ -73,7 +73,7 @@ FAMILIES = (
         tiers={},
         lacks=("seed",),
     ),
-    Family(
+    ModelFamily(
         start=("google/veo-3",),
         sound="generate_audio",
         fields={"first_frame": "image", "last_frame": "last_frame"},
@@ -84,7 +84,7 @@ FAMILIES = (
         tiers={"720p": 720, "1080p": 1080},
         mixes=False,
     ),
-    Family(
+    ModelFamily(
         start=("lightricks/ltx-2",),
         sound="generate_audio",
         fields={"first_frame": "image", "last_frame": "last_frame_image"},
@@ -93,7 +93,7 @@ FAMILIES = (
         tiers={"1080p": 1080, "2k": 1440, "4k": 2160},
         lacks=("seed", "negative_prompt"),
     ),
-    Family(
+    ModelFamily(
         start=("black-forest-labs/flux-2",),
         kinds=IMAGE,
         lists={"first_frame": "input_images", "reference_image": "input_images"},
@@ -101,14 +101,14 @@ FAMILIES = (
         tiers={},
         lacks=("negative_prompt",),
     ),
-    Family(
+    ModelFamily(
         start=("black-forest-labs/flux-kontext",),
         kinds=IMAGE,
         fields={"first_frame": "input_image", "reference_image": "input_image"},
         tiers={},
         lacks=("negative_prompt",),
     ),
-    Family(
+    ModelFamily(
         start=("google/nano-banana", "bytedance/seedream"),
         kinds=IMAGE,
         lists=ANY_PICTURE,
@@ -116,13 +116,13 @@ FAMILIES = (
         lacks=("negative_prompt",),
     ),
 )
-ANY_VIDEO = Family(
+ANY_VIDEO = ModelFamily(
     sound="generate_audio", fields={"first_frame": "image", "source_video": "video", "audio": "audio"}
 )
-ANY_IMAGE = Family(kinds=IMAGE, fields={"first_frame": "image", "reference_image": "image"}, tiers={})
-ANY_SOUND = Family(kinds=frozenset({"audio"}), ratios=(), tiers={})
+ANY_IMAGE = ModelFamily(kinds=IMAGE, fields={"first_frame": "image", "reference_image": "image"}, tiers={})
+ANY_SOUND = ModelFamily(kinds=frozenset({"audio"}), ratios=(), tiers={})
 ANY = {"video": ANY_VIDEO, "image": ANY_IMAGE, "audio": ANY_SOUND}
 
 
-def known_family(model: str) -> Family | None:
+def known_family(model: str) -> ModelFamily | None:
     return next((family for family in FAMILIES if model.startswith(family.start)), None)

@@ -6,30 +6,30 @@ from urllib.parse import quote
 
 from app.errors import InvalidRequest, OutcomeUnknown, UpstreamRejected
 from app.generation import GenerationRequest, MediaKind
-from app.providers.addresses import origin_of
+from app.providers.addresses import base_url_or
 from app.providers.base import (
     Account,
     Capabilities,
     Failed,
     Operation,
-    Pace,
     PollAnswer,
+    PollInterval,
     Provider,
     Queued,
     Running,
     Submission,
 )
-from app.providers.hosted_models import Family, described, input_of, with_description
+from app.providers.hosted_models import ModelFamily, apply_description, model_input, read_descriptions
 from app.providers.http import UpstreamClient
-from app.providers.moderation import sounds_moderated
+from app.providers.moderation import mentions_moderation
 from app.providers.openai_compatible.answers import UNKNOWN_STATES
-from app.providers.replicate.answers import STATES, Prediction, result_of
+from app.providers.replicate.answers import STATES, ReplicatePrediction, succeeded_answer
 from app.providers.replicate.models import ANY, known_family
 
 HOST = "https://api.replicate.com"
 ALL_KINDS: frozenset[MediaKind] = frozenset({"video", "image", "audio"})
-MODEL = re.compile(r"(?:(deployments)/)?([\w.-]+)/([\w.-]+?)(?::(\w+))?", re.ASCII)
-DEADLINE = re.compile(r"(?=.)(\d+h)?(\d+m)?(\d+s)?", re.ASCII)
+MODEL_NAME = re.compile(r"(?:(deployments)/)?([\w.-]+)/([\w.-]+?)(?::(\w+))?", re.ASCII)
+CANCEL_AFTER = re.compile(r"(?=.)(\d+h)?(\d+m)?(\d+s)?", re.ASCII)
 
 
 class Replicate(Provider):
@@ -40,27 +40,27 @@ class Replicate(Provider):
     """
 
     name = "replicate"
-    tells_progress = True
+    reports_progress = True
     verified: ClassVar[str] = "verified against replicate 1.0.7"
-    auth_form: ClassVar[str] = "Bearer"
-    pace = Pace(first=2.0, factor=1.3, cap=15.0)
+    auth_scheme: ClassVar[str] = "Bearer"
+    poll_interval = PollInterval(first=2.0, factor=1.3, cap=15.0)
 
     def __init__(self, account: Account, http: UpstreamClient) -> None:
         super().__init__(account, http)
-        self._told = described(account)
+        self._descriptions = read_descriptions(account)
         deadline = account.options.get("cancel_after")
-        if deadline is not None and not DEADLINE.fullmatch(str(deadline)):
+        if deadline is not None and not CANCEL_AFTER.fullmatch(str(deadline)):
             raise InvalidRequest("cancel_after must be like 5m or 1h30m", param="options.cancel_after")
         self._headers = {"Cancel-After": str(deadline)} if deadline else {}
 
     @classmethod
-    def address(cls, account: Account) -> str:
-        return origin_of(account, HOST).removesuffix("/v1")
+    def base_url_for(cls, account: Account) -> str:
+        return base_url_or(account, HOST).removesuffix("/v1")
 
     def capabilities(self, model: str) -> Capabilities:
         known = known_family(model.removeprefix("deployments/"))
         kinds = known.kinds if known else self.account.kinds & ALL_KINDS or ALL_KINDS
-        family = with_description(known or ANY["video"], self._told.get(model))
+        family = apply_description(known or ANY["video"], self._descriptions.get(model))
         return Capabilities(
             kinds=frozenset(kinds),
             roles=family.roles,
@@ -70,57 +70,59 @@ class Replicate(Provider):
         )
 
     async def start(self, request: GenerationRequest, submission: Submission) -> Operation:
-        path, version = _where(request.model)
-        body: dict[str, Any] = {"input": self._input(request)} | ({"version": version} if version else {})
-        answer = await self.http.post_json(path, body, answer=Prediction, headers=self._headers)
+        path, version = _submit_path(request.model)
+        body: dict[str, Any] = {"input": self._model_input(request)} | (
+            {"version": version} if version else {}
+        )
+        answer = await self.http.post_json(path, body, answer=ReplicatePrediction, headers=self._headers)
         if not answer.body.id:
             raise OutcomeUnknown("Replicate accepted the request without naming the prediction")
         return Operation(id=answer.body.id, data={"kind": request.kind})
 
     async def poll(self, operation: Operation) -> PollAnswer:
-        found = (await self.http.get(_path(operation.id), answer=Prediction)).body
+        found = (await self.http.get(_prediction_path(operation.id), answer=ReplicatePrediction)).body
         state = STATES.get(found.status)
         if state == "queued":
             return Queued()
         if state == "succeeded":
-            return result_of(found, operation.data["kind"])
+            return succeeded_answer(found, operation.data["kind"])
         if state == "failed":
-            return self._failure(found)
+            return self._failed_answer(found)
         if state == "cancelled":
             return Failed("cancelled", f"Replicate says: {found.status}")
         if state is None:
             UNKNOWN_STATES.labels(provider=self.name).inc()
-        return Running(progress=found.progress)
+        return Running(progress=found.logged_progress)
 
     async def cancel(self, operation: Operation) -> bool:
         answer = await self.http.post_json(
-            f"{_path(operation.id)}/cancel", {}, answer=Prediction, purpose="look"
+            f"{_prediction_path(operation.id)}/cancel", {}, answer=ReplicatePrediction, purpose="look"
         )
         return STATES.get(answer.body.status) not in {"succeeded", "failed"}
 
-    def _input(self, request: GenerationRequest) -> dict[str, Any]:
-        told = input_of(request, self._family(request))
+    def _model_input(self, request: GenerationRequest) -> dict[str, Any]:
+        told = model_input(request, self._family_of(request))
         if told.get("reference_video") and "kling" in request.model:
             # One field serves both; the word says whether the clip is changed or only looked at.
             told["video_reference_type"] = "base" if request.media_with("source_video") else "feature"
         return told
 
-    def _family(self, request: GenerationRequest) -> Family:
+    def _family_of(self, request: GenerationRequest) -> ModelFamily:
         family = known_family(request.model.removeprefix("deployments/")) or ANY.get(request.kind)
         if family is None:
             raise UpstreamRejected(f"Replicate makes no {request.kind}", param="model")
-        return with_description(family, self._told.get(request.model))
+        return apply_description(family, self._descriptions.get(request.model))
 
-    def _failure(self, prediction: Prediction) -> Failed:
+    def _failed_answer(self, prediction: ReplicatePrediction) -> Failed:
         said = prediction.error if isinstance(prediction.error, str) else ""
-        said = self.http.cleaned(said or "Replicate did not say why.")
-        moderated = sounds_moderated(said) or "(E005)" in said
+        said = self.http.clean_text(said or "Replicate did not say why.")
+        moderated = mentions_moderation(said) or "(E005)" in said
         return Failed("content_policy_violation" if moderated else "upstream_error", said)
 
 
-def _where(model: str) -> tuple[str, str | None]:
+def _submit_path(model: str) -> tuple[str, str | None]:
     """The path that makes it, and the version that the body has to name."""
-    found = MODEL.fullmatch(model)
+    found = MODEL_NAME.fullmatch(model)
     if found is None:
         raise UpstreamRejected("a model of Replicate is named like owner/name", param="model")
     deployment, owner, name, version = found.groups()
@@ -129,5 +131,5 @@ def _where(model: str) -> tuple[str, str | None]:
     return f"/v1/{deployment or 'models'}/{owner}/{name}/predictions", None
 
 
-def _path(prediction: str) -> str:
+def _prediction_path(prediction: str) -> str:
     return f"/v1/predictions/{quote(prediction, safe='')}"

@@ -6,7 +6,7 @@ from typing import Literal
 
 from app.generation import Role
 
-SaidAs = Literal["ratio", "auto", "resolution", "none"]
+SizeForm = Literal["ratio", "auto", "resolution", "none"]
 """How a size is told: as one of the ratios, as ``auto_720p``, as a resolution alone, or not at all."""
 
 HD = ("1280:720", "720:1280")
@@ -31,7 +31,7 @@ SHAPES = ("16:9", "9:16", "4:3", "3:4", "1:1")
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
+class RunwayModel:
     """``ratios`` are ``W:H`` in pixels; models that say shape and quality apart have ``shapes`` and ``tiers``."""
 
     roles: frozenset[Role]
@@ -41,15 +41,15 @@ class Model:
     needs_ratio: bool = False
     """Runway refuses a request without one."""
     needs_seconds: bool = False
-    frames: SaidAs = "ratio"
+    frames_size_form: SizeForm = "ratio"
     """In ``image_to_video``; ``text_to_video`` takes all that the model has."""
-    edits: SaidAs = "ratio"
+    edits_size_form: SizeForm = "ratio"
     """In ``video_to_video``; with "none", the length is the source's, too."""
     seconds: tuple[float, float] | None = None
     video_field: str = ""
     """What ``video_to_video`` calls its source."""
     seed: bool = False
-    negative: bool = False
+    negative_prompt: bool = False
     shots: bool = False
 
 
@@ -58,22 +58,24 @@ BOTH_ENDS: frozenset[Role] = FIRST | {"last_frame"}
 SOURCE: frozenset[Role] = frozenset({"source_video", "reference_image"})
 ALL: frozenset[Role] = BOTH_ENDS | SOURCE | {"reference_video", "audio"}
 
-_VEO = Model(BOTH_ENDS, (*HD, *FULL_HD), needs_ratio=True, seconds=(4, 8), seed=True, negative=True)
-_KLING = Model(BOTH_ENDS, needs_ratio=True, seconds=(3, 15), shots=True)
-_KLING_O3 = replace(_KLING, roles=BOTH_ENDS | SOURCE, edits="none", video_field="promptVideo")
-_SEEDANCE = Model(ALL, SEEDANCE, video_field="promptVideo", seed=True)
-_WAN = Model(ALL - {"source_video"}, WAN, frames="auto")
+_VEO = RunwayModel(
+    BOTH_ENDS, (*HD, *FULL_HD), needs_ratio=True, seconds=(4, 8), seed=True, negative_prompt=True
+)
+_KLING = RunwayModel(BOTH_ENDS, needs_ratio=True, seconds=(3, 15), shots=True)
+_KLING_O3 = replace(_KLING, roles=BOTH_ENDS | SOURCE, edits_size_form="none", video_field="promptVideo")
+_SEEDANCE = RunwayModel(ALL, SEEDANCE, video_field="promptVideo", seed=True)
+_WAN = RunwayModel(ALL - {"source_video"}, WAN, frames_size_form="auto")
 
-MODELS: Mapping[str, Model] = {
-    "gen4.5": Model(FIRST, GEN4, needs_ratio=True, needs_seconds=True, seconds=(2, 10), seed=True),
-    "gen4_turbo": Model(FIRST, GEN4, needs_ratio=True, seconds=(2, 10), seed=True),
-    "aleph2": Model(
-        frozenset({"source_video"}), shapes=SHAPES, edits="none", video_field="videoUri", seed=True
+MODELS: Mapping[str, RunwayModel] = {
+    "gen4.5": RunwayModel(FIRST, GEN4, needs_ratio=True, needs_seconds=True, seconds=(2, 10), seed=True),
+    "gen4_turbo": RunwayModel(FIRST, GEN4, needs_ratio=True, seconds=(2, 10), seed=True),
+    "aleph2": RunwayModel(
+        frozenset({"source_video"}), shapes=SHAPES, edits_size_form="none", video_field="videoUri", seed=True
     ),
     "veo3.1": _VEO,
     "veo3.1_fast": _VEO,
-    "kling2.5_turbo_pro": Model(
-        BOTH_ENDS, (*FULL_HD, "1440:1440", *HD, "720:720"), frames="none", seconds=(5, 10)
+    "kling2.5_turbo_pro": RunwayModel(
+        BOTH_ENDS, (*FULL_HD, "1440:1440", *HD, "720:720"), frames_size_form="none", seconds=(5, 10)
     ),
     "kling3.0_standard": replace(_KLING, ratios=(*HD, "960:960")),
     "kling3.0_pro": replace(_KLING, ratios=(*FULL_HD, "1440:1440")),
@@ -81,36 +83,42 @@ MODELS: Mapping[str, Model] = {
     "klingO3_standard": replace(_KLING_O3, ratios=(*HD, "960:960")),
     "klingO3_pro": replace(_KLING_O3, ratios=(*FULL_HD, "1440:1440")),
     "klingO3_4k": replace(_KLING_O3, ratios=(*UHD, "2880:2880")),
-    "kling_4": Model(
-        BOTH_ENDS | SOURCE | {"reference_video"}, KLING_4, frames="auto", edits="auto", video_field="videoUri"
+    "kling_4": RunwayModel(
+        BOTH_ENDS | SOURCE | {"reference_video"},
+        KLING_4,
+        frames_size_form="auto",
+        edits_size_form="auto",
+        video_field="videoUri",
     ),
     "seedance2": replace(_SEEDANCE, ratios=SEEDANCE + SEEDANCE_HD + SEEDANCE_UHD),
     "seedance2_fast": _SEEDANCE,
     "seedance2_mini": _SEEDANCE,
     "seedance2_5": replace(_SEEDANCE, ratios=SEEDANCE_25 + SEEDANCE_HD),
-    "hailuo3": Model(ALL, shapes=("21:9", *SHAPES), tiers=("768p", "2k"), video_field="promptVideo"),
-    "h3_max": Model(BOTH_ENDS, tiers=("480p", "768p"), frames="resolution", seed=True),
-    "happyhorse_1_0": Model(FIRST, HAPPY, frames="resolution"),
+    "hailuo3": RunwayModel(ALL, shapes=("21:9", *SHAPES), tiers=("768p", "2k"), video_field="promptVideo"),
+    "h3_max": RunwayModel(BOTH_ENDS, tiers=("480p", "768p"), frames_size_form="resolution", seed=True),
+    "happyhorse_1_0": RunwayModel(FIRST, HAPPY, frames_size_form="resolution"),
     "wan3": _WAN,
     "wan3_prime": _WAN,
-    "gemini_omni_flash": Model(FIRST | SOURCE, HD, edits="none", seconds=(3, 10), video_field="videoUri"),
-    "gemini_omni_flash_1.1": Model(
+    "gemini_omni_flash": RunwayModel(
+        FIRST | SOURCE, HD, edits_size_form="none", seconds=(3, 10), video_field="videoUri"
+    ),
+    "gemini_omni_flash_1.1": RunwayModel(
         BOTH_ENDS | SOURCE | {"reference_video"},
         ("640:360", "360:640", *HD, *FULL_HD, *UHD),
         seconds=(3, 10),
         video_field="videoUri",
     ),
-    "grok_imagine_1_5": Model(
+    "grok_imagine_1_5": RunwayModel(
         FIRST | {"reference_image", "audio"},
         shapes=(*SHAPES, "3:2", "2:3"),
         tiers=("480p", "720p", "1080p"),
-        frames="resolution",
+        frames_size_form="resolution",
     ),
-    "grok_imagine_1_5_lite": Model(FIRST, GROK_LITE, frames="auto"),
+    "grok_imagine_1_5_lite": RunwayModel(FIRST, GROK_LITE, frames_size_form="auto"),
 }
-UNKNOWN = Model(ALL, video_field="promptVideo", seed=True, negative=True, shots=True)
+UNKNOWN_MODEL = RunwayModel(ALL, video_field="promptVideo", seed=True, negative_prompt=True, shots=True)
 """A model newer than this table: what is said goes along, in the words most models share."""
-IMAGES = Model(frozenset({"reference_image"}), STILLS, needs_ratio=True, seed=True)
+IMAGE_MODEL = RunwayModel(frozenset({"reference_image"}), STILLS, needs_ratio=True, seed=True)
 """``text_to_image``: other models have more sizes, which Runway takes as the client wrote them."""
 IMAGE_WORDS = ("image", "recraft", "fibo", "ideogram", "seedream", "nano_banana", "gemini_2.5_flash")
 
@@ -119,5 +127,5 @@ def makes_images(model: str) -> bool:
     return model not in MODELS and any(word in model for word in IMAGE_WORDS)
 
 
-def model_of(name: str) -> Model:
-    return MODELS.get(name) or (IMAGES if makes_images(name) else UNKNOWN)
+def model_of(name: str) -> RunwayModel:
+    return MODELS.get(name) or (IMAGE_MODEL if makes_images(name) else UNKNOWN_MODEL)

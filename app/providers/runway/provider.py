@@ -8,14 +8,14 @@ from pydantic import BaseModel, BeforeValidator, Field, FiniteFloat
 
 from app.errors import OutcomeUnknown
 from app.generation import GenerationRequest
-from app.providers.addresses import origin_of
+from app.providers.addresses import base_url_or
 from app.providers.base import (
     Account,
     Capabilities,
     Failed,
     Operation,
-    Pace,
     PollAnswer,
+    PollInterval,
     Provider,
     Queued,
     ResultFile,
@@ -23,11 +23,11 @@ from app.providers.base import (
     Submission,
     Succeeded,
 )
-from app.providers.checking import Balance
+from app.providers.checking import AccountBalance
 from app.providers.openai_compatible.answers import UNKNOWN_STATES, Fields, Items, Text
 from app.providers.refusals import submit_error
 from app.providers.runway.models import makes_images, model_of
-from app.providers.runway.requests import IMAGE, body_of, path_of
+from app.providers.runway.requests import IMAGE, request_body, submit_path
 
 VERSION = "2024-11-06"
 State = Literal["queued", "running", "succeeded", "failed", "cancelled"]
@@ -44,23 +44,23 @@ NO_CREDITS = "enough credits"
 NO_REASON = "Runway did not say why."
 
 
-def _as_share(value: object) -> float | None:
+def _as_percent(value: object) -> float | None:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     return min(max(float(value) * 100, 0.0), 100.0) if number else None  # type: ignore[arg-type]
 
 
-class Accepted(BaseModel):
+class SubmitAnswer(BaseModel):
     id: Text = ""
     error: Text = ""
 
     @property
-    def out_of_money(self) -> bool:
+    def is_out_of_credits(self) -> bool:
         return NO_CREDITS in self.error
 
 
-class Task(BaseModel):
+class RunwayTask(BaseModel):
     status: Text = ""
-    progress: Annotated[float | None, BeforeValidator(_as_share)] = None
+    progress: Annotated[float | None, BeforeValidator(_as_percent)] = None
     """In percent; Runway says 0 to 1."""
     output: Items = Field(default_factory=list)
     failure: Text = ""
@@ -68,7 +68,7 @@ class Task(BaseModel):
     cost: Fields = Field(default_factory=dict)
 
 
-class Organization(BaseModel):
+class RunwayOrganization(BaseModel):
     creditBalance: FiniteFloat  # noqa: N815 - the vendor's own name
 
 
@@ -76,17 +76,17 @@ class Runway(Provider):
     """More tasks than the tier allows are taken in and wait as THROTTLED, so nothing is refused for that."""
 
     name = "runway"
-    tells_progress = True
+    reports_progress = True
     verified: ClassVar[str] = "verified against runwayml 5.24.0"
-    pace = Pace(first=5.0, factor=1.2, cap=20.0)
+    poll_interval = PollInterval(first=5.0, factor=1.2, cap=20.0)
 
     @classmethod
-    def address(cls, account: Account) -> str:
-        return origin_of(account, "https://api.dev.runwayml.com").removesuffix("/v1")
+    def base_url_for(cls, account: Account) -> str:
+        return base_url_or(account, "https://api.dev.runwayml.com").removesuffix("/v1")
 
     @classmethod
-    def credentials(cls, account: Account) -> Mapping[str, str]:
-        return {"X-Runway-Version": VERSION, **super().credentials(account)}
+    def auth_headers(cls, account: Account) -> Mapping[str, str]:
+        return {"X-Runway-Version": VERSION, **super().auth_headers(account)}
 
     def capabilities(self, model: str) -> Capabilities:
         if not model:
@@ -105,29 +105,29 @@ class Runway(Provider):
         )
 
     async def start(self, request: GenerationRequest, submission: Submission) -> Operation:
-        path, body = path_of(request), body_of(request)
+        path, body = submit_path(request), request_body(request)
         answer = await self.http.post_json(
-            path, body, answer=Accepted, even_if=lambda said: said.out_of_money
+            path, body, answer=SubmitAnswer, even_if=lambda said: said.is_out_of_credits
         )
-        if answer.body.out_of_money:
-            said = self.http.cleaned(answer.body.error)
+        if answer.body.is_out_of_credits:
+            said = self.http.clean_text(answer.body.error)
             raise submit_error("quota", said, status=answer.status, headers=answer.headers)
         if not answer.body.id.strip("."):
             raise OutcomeUnknown("Runway accepted the request without naming the task")
         return Operation(id=answer.body.id, data={"kind": "image" if path == IMAGE else "video"})
 
     async def poll(self, operation: Operation) -> PollAnswer:
-        task = (await self.http.get(_path(operation), answer=Task)).body
+        task = (await self.http.get(_task_path(operation), answer=RunwayTask)).body
         state = STATES.get(task.status)
         if state == "queued":
             return Queued()
         if state == "succeeded":
-            return _succeeded(task, pictures=operation.data.get("kind") == "image")
+            return _succeeded_answer(task, pictures=operation.data.get("kind") == "image")
         if state == "failed":
             # SAFETY.INPUT.TEXT, INPUT_PREPROCESSING.SAFETY.TEXT and the like; the rest is Runway's own failure.
             moderated = "SAFETY" in task.failureCode.split(".")
             code = "content_policy_violation" if moderated else "upstream_error"
-            return Failed(code, self.http.cleaned(task.failure) or NO_REASON)
+            return Failed(code, self.http.clean_text(task.failure) or NO_REASON)
         if state == "cancelled":
             return Failed("cancelled", "The task was cancelled.")
         if state is None:
@@ -135,14 +135,14 @@ class Runway(Provider):
         return Running(progress=task.progress)
 
     async def cancel(self, operation: Operation) -> bool:
-        return await self.http.delete(_path(operation))
+        return await self.http.delete(_task_path(operation))
 
-    async def balance(self) -> Balance:
-        organization = (await self.http.get("/v1/organization", answer=Organization)).body
-        return Balance(organization.creditBalance, "credits")
+    async def balance(self) -> AccountBalance:
+        organization = (await self.http.get("/v1/organization", answer=RunwayOrganization)).body
+        return AccountBalance(organization.creditBalance, "credits")
 
 
-def _succeeded(task: Task, *, pictures: bool) -> Succeeded:
+def _succeeded_answer(task: RunwayTask, *, pictures: bool) -> Succeeded:
     links = [link for link in task.output if isinstance(link, str) and link]
     if pictures:
         files = tuple(ResultFile("image", "image/png", url=link) for link in links)
@@ -151,5 +151,5 @@ def _succeeded(task: Task, *, pictures: bool) -> Succeeded:
     return Succeeded(files, usage={"credits": task.cost["credits"]} if "credits" in task.cost else {})
 
 
-def _path(operation: Operation) -> str:
+def _task_path(operation: Operation) -> str:
     return f"/v1/tasks/{quote(operation.id, safe='')}"

@@ -4,8 +4,15 @@ from typing import Any
 
 from app.errors import UpstreamRejected
 from app.generation import Action, GenerationRequest, MediaInput, MediaKind
-from app.providers.inputs import as_data_uri, at_most, check, passed_on, refuse, whole_seconds
-from app.providers.runway.models import UNKNOWN, Model, SaidAs, model_of
+from app.providers.inputs import (
+    as_data_uri,
+    at_most,
+    check_request,
+    extra_fields,
+    refuse_fields,
+    whole_seconds,
+)
+from app.providers.runway.models import UNKNOWN_MODEL, RunwayModel, SizeForm, model_of
 from app.providers.runway.sizes import size_fields
 
 IMAGE, TEXT = "/v1/text_to_image", "/v1/text_to_video"
@@ -17,14 +24,14 @@ RESERVED = frozenset(
     | {"resolution", "targetAspectRatio", "negativePrompt", "outputFormat", "proresProfile", "outputCount"}
     | {"draft", "draftTaskId", "references", "referenceImages", "referenceVideos", "referenceAudio"}
 )
-UNTOLD_SECONDS = 5
+DEFAULT_SECONDS = 5
 """For models that must be told a length and were not."""
-LARGEST_INLINE = 5 * 1024 * 1024
+MAX_INLINE_CHARACTERS = 5 * 1024 * 1024
 """Characters of a data URI that Runway reads."""
 HAVE_MODES = {"seedance2_5", "gemini_omni_flash_1.1"}
 
 
-def path_of(request: GenerationRequest) -> str:
+def submit_path(request: GenerationRequest) -> str:
     if request.kind == "image":
         return IMAGE
     if request.media_with("source_video"):
@@ -32,18 +39,18 @@ def path_of(request: GenerationRequest) -> str:
     return FRAMES if request.media_with("first_frame", "last_frame") else TEXT
 
 
-def body_of(request: GenerationRequest) -> dict[str, Any]:
+def request_body(request: GenerationRequest) -> dict[str, Any]:
     """Raises ``UpstreamRejected`` for what can't be told to Runway."""
-    model, path = model_of(request.model), path_of(request)
-    check(request, model.roles, kinds=KINDS, actions=ACTIONS)
-    refuse(request, "characters")
+    model, path = model_of(request.model), submit_path(request)
+    check_request(request, model.roles, kinds=KINDS, actions=ACTIONS)
+    refuse_fields(request, "characters")
     if request.action != "generate" and path != EDIT:
         raise UpstreamRejected("Runway changes a video only when it is sent along", param="video")
     if not model.seed:
-        refuse(request, "seed")
-    if not model.negative:
-        refuse(request, "negative_prompt")
-    styles: dict[str, SaidAs] = {FRAMES: model.frames, EDIT: model.edits}
+        refuse_fields(request, "seed")
+    if not model.negative_prompt:
+        refuse_fields(request, "negative_prompt")
+    styles: dict[str, SizeForm] = {FRAMES: model.frames_size_form, EDIT: model.edits_size_form}
     said_as = styles.get(path, "ratio")
     told = {
         "model": request.model,
@@ -51,21 +58,25 @@ def body_of(request: GenerationRequest) -> dict[str, Any]:
         "seed": request.seed,
         "negativePrompt": request.negative_prompt or None,
         **size_fields(request, model, said_as=said_as),
-        **(_inputs(request, model, path) if path != IMAGE else {"referenceImages": _references(request)}),
+        **(
+            _media_fields(request, model, path)
+            if path != IMAGE
+            else {"referenceImages": _reference_images(request)}
+        ),
     }
     if path == EDIT and said_as == "none":
-        refuse(request, "seconds")
+        refuse_fields(request, "seconds")
     elif path != IMAGE:
-        told |= _length(request, model)
-    return passed_on(request, RESERVED, sound="audio") | {
+        told |= _seconds_fields(request, model)
+    return extra_fields(request, RESERVED, sound="audio") | {
         name: value for name, value in told.items() if value is not None
     }
 
 
-def _length(request: GenerationRequest, model: Model) -> dict[str, Any]:
+def _seconds_fields(request: GenerationRequest, model: RunwayModel) -> dict[str, Any]:
     seconds = whole_seconds(request)
-    if not request.shots or not model.shots or model is UNKNOWN:
-        return {"duration": seconds or (UNTOLD_SECONDS if model.needs_seconds else None)}
+    if not request.shots or not model.shots or model is UNKNOWN_MODEL:
+        return {"duration": seconds or (DEFAULT_SECONDS if model.needs_seconds else None)}
     if any(shot.seconds != int(shot.seconds) for shot in request.shots):
         raise UpstreamRejected("a shot must last whole seconds", param="shots")
     parts = [{"prompt": shot.prompt, "duration": int(shot.seconds)} for shot in request.shots]
@@ -73,10 +84,10 @@ def _length(request: GenerationRequest, model: Model) -> dict[str, Any]:
     return {"duration": total, "providerSettings": {"shotType": "customize", "multiPrompt": parts}}
 
 
-def _inputs(request: GenerationRequest, model: Model, path: str) -> dict[str, Any]:
-    told: dict[str, Any] = {"references": _references(request)}
+def _media_fields(request: GenerationRequest, model: RunwayModel, path: str) -> dict[str, Any]:
+    told: dict[str, Any] = {"references": _reference_images(request)}
     for item in at_most(request, "source_video", 1):
-        told[model.video_field] = _address(item)
+        told[model.video_field] = _input_uri(item)
         if request.model in HAVE_MODES and request.action in {"edit", "extend"}:
             told["mode"] = request.action
     frames = (*at_most(request, "first_frame", 1), *at_most(request, "last_frame", 1))
@@ -84,22 +95,22 @@ def _inputs(request: GenerationRequest, model: Model, path: str) -> dict[str, An
         raise UpstreamRejected("Runway takes a source video or frames, not both", param=frames[0].role)
     if frames:
         told["promptImage"] = [
-            {"uri": _address(item), "position": item.role.removesuffix("_frame")} for item in frames
+            {"uri": _input_uri(item), "position": item.role.removesuffix("_frame")} for item in frames
         ]
     kind = {} if request.model == "gemini_omni_flash_1.1" else {"type": "video"}
-    videos = [kind | {"uri": _address(item)} for item in request.media_with("reference_video")]
-    sounds = [{"type": "audio", "uri": _address(item)} for item in request.media_with("audio")]
+    videos = [kind | {"uri": _input_uri(item)} for item in request.media_with("reference_video")]
+    sounds = [{"type": "audio", "uri": _input_uri(item)} for item in request.media_with("audio")]
     return told | {"referenceVideos": videos or None, "referenceAudio": sounds or None}
 
 
-def _references(request: GenerationRequest) -> list[dict[str, str]] | None:
-    return [{"uri": _address(item)} for item in request.media_with("reference_image")] or None
+def _reference_images(request: GenerationRequest) -> list[dict[str, str]] | None:
+    return [{"uri": _input_uri(item)} for item in request.media_with("reference_image")] or None
 
 
-def _address(item: MediaInput) -> str:
+def _input_uri(item: MediaInput) -> str:
     """Inline when it is small enough, else the client's own https address."""
     inline = as_data_uri(item) if item.content is not None else ""
-    if inline and len(inline) <= LARGEST_INLINE:
+    if inline and len(inline) <= MAX_INLINE_CHARACTERS:
         return inline
     if item.url and item.url.startswith("https://"):
         return item.url

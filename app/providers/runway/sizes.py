@@ -6,39 +6,39 @@ from typing import Any
 
 from app.errors import UpstreamRejected
 from app.generation import GenerationRequest
-from app.providers.inputs import refuse
-from app.providers.runway.models import Model, SaidAs
-from app.providers.sizes import pixels, ratio_of
+from app.providers.inputs import refuse_fields
+from app.providers.runway.models import RunwayModel, SizeForm
+from app.providers.sizes import nearest_ratio, parse_size
 
 USUAL_TIERS = ("720p", "1080p")
-NEAR = 0.1
+MAX_RATIO_DIFFERENCE = 0.1
 """A shape that differs more from the wish is another shape."""
-ALIKE = 0.02
+EQUAL_RATIO_DIFFERENCE = 0.02
 
 
-def size_fields(request: GenerationRequest, model: Model, *, said_as: SaidAs) -> dict[str, Any]:
+def size_fields(request: GenerationRequest, model: RunwayModel, *, said_as: SizeForm) -> dict[str, Any]:
     """Raises ``UpstreamRejected`` for a size that the model does not have."""
     if said_as == "none":
-        refuse(request, "size", "resolution")
+        refuse_fields(request, "size", "resolution")
         if not model.shapes:
-            refuse(request, "aspect_ratio")
+            refuse_fields(request, "aspect_ratio")
             return {}
         # Alone among Runway's models, Aleph widens a source to a shape.
-        return {"targetAspectRatio": ratio_of(request, model.shapes)}
+        return {"targetAspectRatio": nearest_ratio(request, model.shapes)}
     if said_as == "auto":
-        return {"ratio": f"auto_{_tier(request, USUAL_TIERS) or USUAL_TIERS[0]}"}
+        return {"ratio": f"auto_{_quality_tier(request, USUAL_TIERS) or USUAL_TIERS[0]}"}
     if said_as == "resolution":
-        return {"resolution": _tier(request, model.tiers or USUAL_TIERS)}
+        return {"resolution": _quality_tier(request, model.tiers or USUAL_TIERS)}
     if model.shapes or model.tiers:
-        shape = ratio_of(request, model.shapes) if model.shapes else None
-        return {"ratio": shape, "resolution": _tier(request, model.tiers)}
+        shape = nearest_ratio(request, model.shapes) if model.shapes else None
+        return {"ratio": shape, "resolution": _quality_tier(request, model.tiers)}
     if not model.ratios:
         ratio = request.size.replace("x", ":") if request.size else request.aspect_ratio
         return {"ratio": ratio, "resolution": request.resolution}
-    return {"ratio": _nearest(request, model)}
+    return {"ratio": _nearest_ratio(request, model)}
 
 
-def _nearest(request: GenerationRequest, model: Model) -> str | None:
+def _nearest_ratio(request: GenerationRequest, model: RunwayModel) -> str | None:
     """The size itself, else the nearest shape that the model has, and of several the nearest area."""
     exact = (request.size or "").replace("x", ":")
     if exact in model.ratios or (exact and request.kind == "image"):
@@ -46,17 +46,17 @@ def _nearest(request: GenerationRequest, model: Model) -> str | None:
     shape = exact or request.aspect_ratio
     if not shape and not request.resolution:
         return model.ratios[0] if model.needs_ratio else None
-    wanted = _shape(shape or model.ratios[0])
-    off = {word: abs(_shape(word) / wanted - 1) for word in model.ratios}
-    if min(off.values()) > NEAR:
+    wanted = _ratio_value(shape or model.ratios[0])
+    off = {word: abs(_ratio_value(word) / wanted - 1) for word in model.ratios}
+    if min(off.values()) > MAX_RATIO_DIFFERENCE:
         able, param = ", ".join(model.ratios), "size" if exact else "aspect_ratio"
         raise UpstreamRejected(f"{request.model} has only the sizes {able}", param=param)
-    alike = [word for word in model.ratios if off[word] <= min(off.values()) + ALIKE]
-    area = _area(request)
-    return min(alike, key=lambda word: abs(math.log(math.prod(_sides(word)) / area)))
+    alike = [word for word in model.ratios if off[word] <= min(off.values()) + EQUAL_RATIO_DIFFERENCE]
+    area = _wanted_area(request)
+    return min(alike, key=lambda word: abs(math.log(math.prod(_ratio_sides(word)) / area)))
 
 
-def _tier(request: GenerationRequest, tiers: Sequence[str]) -> str | None:
+def _quality_tier(request: GenerationRequest, tiers: Sequence[str]) -> str | None:
     if request.resolution:
         if request.resolution.lower() not in tiers:
             text = f"resolution must be one of {', '.join(tiers)} for {request.model}"
@@ -64,18 +64,18 @@ def _tier(request: GenerationRequest, tiers: Sequence[str]) -> str | None:
         return request.resolution.lower()
     if not request.size:
         return None
-    lines = min(pixels(request.size))
-    return min(tiers, key=lambda tier: abs(_height(tier) - lines))
+    lines = min(parse_size(request.size))
+    return min(tiers, key=lambda tier: abs(_tier_lines(tier) - lines))
 
 
-def _area(request: GenerationRequest) -> float:
+def _wanted_area(request: GenerationRequest) -> float:
     """The wish's pixels; a resolution names the lines of 16:9, and 720 of them when nothing was said."""
     if request.size:
-        return math.prod(pixels(request.size))
-    return _height(request.resolution or "720p") ** 2 * 16 / 9
+        return math.prod(parse_size(request.size))
+    return _tier_lines(request.resolution or "720p") ** 2 * 16 / 9
 
 
-def _height(tier: str) -> int:
+def _tier_lines(tier: str) -> int:
     number = tier.lower().removesuffix("p")
     found = {"2k": 1440, "4k": 2160}.get(number)
     if found is None and not number.isdecimal():
@@ -83,13 +83,13 @@ def _height(tier: str) -> int:
     return found or int(number)
 
 
-def _sides(ratio: str) -> tuple[int, int]:
+def _ratio_sides(ratio: str) -> tuple[int, int]:
     width, _, height = ratio.partition(":")
     if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
         raise UpstreamRejected(f"aspect_ratio {ratio} can't be read", param="aspect_ratio")
     return int(width), int(height)
 
 
-def _shape(ratio: str) -> float:
-    width, height = _sides(ratio)
+def _ratio_value(ratio: str) -> float:
+    width, height = _ratio_sides(ratio)
     return width / height

@@ -22,9 +22,9 @@ class Canvas:
             np.zeros(halves, np.float32),
             np.zeros(halves, np.float32),
         )
-        self._grain = _grain(height, width)
+        self._grain = _dither_noise(height, width)
 
-    def layers(self) -> Iterator[tuple[int, Plane, int]]:
+    def numbered_planes(self) -> Iterator[tuple[int, Plane, int]]:
         """Each plane with its number and how many luma pixels one of its pixels spans."""
         for number, plane in enumerate(self.planes):
             yield number, plane, 1 if number == 0 else 2
@@ -36,7 +36,7 @@ class Canvas:
             theirs *= np.float32(share)
             mine += theirs
 
-    def lighten(self, alpha: Plane, *, left: int, top: int) -> None:
+    def paint_white(self, alpha: Plane, *, left: int, top: int) -> None:
         """Paint white through ``alpha`` (0 to 1); ``left`` and ``top`` must be even."""
         rows, columns = alpha.shape
         region = self.planes[0][top : top + rows, left : left + columns]
@@ -53,7 +53,7 @@ class Canvas:
         luma = self.planes[0]
         np.clip(luma, 0, 219, out=luma)
         luma += self._grain
-        for number, plane, _span in self.layers():
+        for number, plane, _span in self.numbered_planes():
             target = frame.planes[number]
             pixels = np.frombuffer(memoryview(target), np.uint8).reshape(-1, target.line_size)
             if number:
@@ -64,7 +64,7 @@ class Canvas:
         return frame
 
 
-def _grain(height: int, width: int) -> Plane:
+def _dither_noise(height: int, width: int) -> Plane:
     """Triangular noise of one step around the offset: rounding without bands."""
     dice = np.random.default_rng(24)
     noise = dice.random((height, width), np.float32) + dice.random((height, width), np.float32)

@@ -4,47 +4,47 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 from app.providers.studio.canvas import Canvas, Plane
-from app.providers.studio.lettering import drawable, fit, font, line_height
+from app.providers.studio.lettering import drawable_text, fit_text, line_height, load_font
 
 _SMALLEST = 96
 """Frames with a shorter side than this stay without any writing."""
 
 
-class Caption:
+class PromptCaption:
     """A prompt with its title, in a soft shadow that keeps it legible on anything."""
 
     def __init__(self, size: tuple[int, int], text: str, *, title: str = "", above: bool = False) -> None:
         """``above`` puts the words at the top, clear of any that a source clip brings along."""
         width, height = size
-        self.margin, _foot = margins(size)
+        self.margin, _foot = frame_margins(size)
         alpha = Image.new("L", size, 0)
-        clean = drawable(text)
+        clean = drawable_text(text)
         if min(size) >= _SMALLEST and (clean or title):
-            self._draw(alpha, clean, title=title, above=above)
+            self._draw_text(alpha, clean, title=title, above=above)
         cover = np.asarray(alpha, dtype=np.float32) / 255
-        dark = 1 - (1 - _shadow(alpha)) * (1 - _foot_shade(width, height))
+        dark = 1 - (1 - _text_shadow(alpha)) * (1 - _foot_shade(width, height))
         self.keep = np.asarray((1 - cover) * (1 - dark), dtype=np.float32)
         self.add = np.asarray(cover * 216, dtype=np.float32)
         halves = (height // 2, 2, width // 2, 2)
         self.keep_half = np.asarray(self.keep.reshape(halves).mean(axis=(1, 3)), dtype=np.float32)
 
-    def _draw(self, alpha: Image.Image, text: str, *, title: str, above: bool) -> None:
+    def _draw_text(self, alpha: Image.Image, text: str, *, title: str, above: bool) -> None:
         width, height = alpha.size
         short = min(width, height)
         across = min(width - 2 * self.margin, max(width * 0.64, short * 0.84))
-        size, lines = fit(text, short, (across, height * 0.5))
+        size, lines = fit_text(text, short, (across, height * 0.5))
         pen = ImageDraw.Draw(alpha)
         foot = round(height - self.margin * 1.15 - short * 0.075)
         top = foot - line_height(size) * len(lines) if text else foot
         top = self.margin if above else top
         for number, line in enumerate(lines if text else []):
-            pen.text((self.margin, top + number * line_height(size)), line, fill=255, font=font(size))
+            pen.text((self.margin, top + number * line_height(size)), line, fill=255, font=load_font(size))
         if title:
             small = max(9, round(short * 0.026))
             bar = max(2, round(short * 0.003))
             place = top - round(small * 2.3)
             pen.rectangle((self.margin, place, self.margin + small * 2, place + bar - 1), fill=235)
-            pen.text((self.margin, place + small * 0.45), title, fill=235, font=font(small))
+            pen.text((self.margin, place + small * 0.45), title, fill=235, font=load_font(small))
 
     def apply(self, canvas: Canvas, opacity: float) -> None:
         """Paint with ``opacity`` 0 to 1."""
@@ -62,17 +62,17 @@ class Caption:
             plane *= 1 - share * (1 - self.keep_half)
 
 
-class Strip:
+class TimecodeStrip:
     """The time as HH:MM:SS:FF over a line that fills frame by frame, and the studio's mark."""
 
     def __init__(self, size: tuple[int, int], *, frames: int, fps: int, mark: bool, clock: bool) -> None:
         self.size, self.frames, self.fps, self.clock = size, frames, fps, clock
         self.shown = min(size) >= _SMALLEST
-        self.margin, self.foot = margins(size)
+        self.margin, self.foot = frame_margins(size)
         self.type_size = max(9, round(min(size) * 0.024))
         self.thickness = max(2, round(min(size) * 0.0032) // 2 * 2)
-        self.glyphs = {sign: _written(sign, self.type_size) for sign in "0123456789:"}
-        self.mark = _written("filmgate studio", self.type_size) * np.float32(0.8) if mark else None
+        self.glyphs = {sign: _text_mask(sign, self.type_size) for sign in "0123456789:"}
+        self.mark = _text_mask("filmgate studio", self.type_size) * np.float32(0.8) if mark else None
 
     def apply(self, canvas: Canvas, index: int) -> None:
         """Paint for the frame with this number, from 0."""
@@ -81,7 +81,7 @@ class Strip:
         row = (self.foot - round(self.type_size * 1.75)) // 2 * 2
         if self.mark is not None:
             place = (self.size[0] - self.margin - self.mark.shape[1]) // 2 * 2
-            canvas.lighten(self.mark, left=place, top=row)
+            canvas.paint_white(self.mark, left=place, top=row)
         if self.clock:
             self._write_time(canvas, index, row)
             self._draw_line(canvas, (index + 1) / self.frames)
@@ -90,29 +90,29 @@ class Strip:
         seconds, frame = divmod(index, self.fps)
         text = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}:{frame:02}"
         line = np.concatenate([self.glyphs[sign] for sign in text], axis=1)
-        canvas.lighten(line * np.float32(0.92), left=self.margin // 2 * 2, top=row)
+        canvas.paint_white(line * np.float32(0.92), left=self.margin // 2 * 2, top=row)
 
     def _draw_line(self, canvas: Canvas, share: float) -> None:
         length = self.size[0] - 2 * self.margin
         done = np.clip(length * share - np.arange(length, dtype=np.float32), 0, 1)
         alpha = np.broadcast_to(0.26 + 0.66 * done, (self.thickness, length))
-        canvas.lighten(np.asarray(alpha, np.float32), left=self.margin // 2 * 2, top=self.foot // 2 * 2)
+        canvas.paint_white(np.asarray(alpha, np.float32), left=self.margin // 2 * 2, top=self.foot // 2 * 2)
 
 
-def margins(size: tuple[int, int]) -> tuple[int, int]:
+def frame_margins(size: tuple[int, int]) -> tuple[int, int]:
     """The margin at the sides and the row of the time line."""
     side = max(4, round(max(min(size) * 0.075, size[0] * 0.045)) // 2 * 2)
     return side, size[1] - max(4, round(min(size) * 0.06))
 
 
-def _written(text: str, size: int) -> Plane:
-    face = font(size)
+def _text_mask(text: str, size: int) -> Plane:
+    face = load_font(size)
     picture = Image.new("L", (max(2, round(face.getlength(text))), round(size * 1.6)), 0)
     ImageDraw.Draw(picture).text((0, 0), text, fill=255, font=face)
     return np.asarray(np.asarray(picture) / 255, dtype=np.float32)
 
 
-def _shadow(alpha: Image.Image) -> Plane:
+def _text_shadow(alpha: Image.Image) -> Plane:
     """A wide veil around the writing and a close shadow beneath it."""
     box = alpha.getbbox()
     if box is None:

@@ -11,14 +11,14 @@ _DIRECTIVE = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Directives:
+class StudioDirectives:
     """What a prompt asked for; ``slow`` is the shortest rendering time in seconds."""
 
     words: frozenset[str] = frozenset()
     slow: float = 0.0
 
 
-def split_directives(prompt: str) -> tuple[str, Directives]:
+def split_directives(prompt: str) -> tuple[str, StudioDirectives]:
     """The prompt without its directives, and the directives."""
     words: set[str] = set()
     slow = 0.0
@@ -27,10 +27,10 @@ def split_directives(prompt: str) -> tuple[str, Directives]:
             slow = max(slow, float(match["seconds"]))
         else:
             words.add(match["word"])
-    return _DIRECTIVE.sub("", prompt).strip(), Directives(frozenset(words), slow)
+    return _DIRECTIVE.sub("", prompt).strip(), StudioDirectives(frozenset(words), slow)
 
 
-def obey(directives: Directives) -> None:
+def raise_directed_error(directives: StudioDirectives) -> None:
     """Raises what a start was told to raise."""
     if "reject" in directives.words:
         raise UpstreamRejected("The studio was told to refuse this prompt.", param="prompt")

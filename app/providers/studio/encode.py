@@ -23,7 +23,7 @@ class Mp4Writer:
     ) -> None:
         self.fps, self.frames = fps, frames
         self.samples = round(frames * RATE / fps)
-        self._written = self._heard = 0
+        self._frames_written = self._samples_written = 0
         self._container = av.open(path, "w", format="mp4", options={"movflags": "+faststart"})
         self._container.metadata["title"] = title
         self._video = self._container.add_stream("libx264", rate=fps)
@@ -50,21 +50,21 @@ class Mp4Writer:
 
     def samples_due(self) -> int:
         """How many samples belong to the frames written so far and were not heard yet."""
-        return self.samples * self._written // self.frames - self._heard
+        return self.samples * self._frames_written // self.frames - self._samples_written
 
     def add_frame(self, frame: av.VideoFrame) -> None:
-        frame.pts, frame.time_base = self._written, Fraction(1, self.fps)
-        self._written += 1
+        frame.pts, frame.time_base = self._frames_written, Fraction(1, self.fps)
+        self._frames_written += 1
         self._container.mux(self._video.encode(frame))
 
     def add_sound(self, block: NDArray[np.float32]) -> None:
         """Stereo samples, one row per channel."""
         sound = av.AudioFrame.from_ndarray(np.ascontiguousarray(block), format="fltp", layout="stereo")
-        sound.sample_rate, sound.pts, sound.time_base = RATE, self._heard, Fraction(1, RATE)
-        self._heard += block.shape[1]
+        sound.sample_rate, sound.pts, sound.time_base = RATE, self._samples_written, Fraction(1, RATE)
+        self._samples_written += block.shape[1]
         self._container.mux(self._audio.encode(sound))
 
     @property
-    def heard(self) -> int:
+    def samples_written(self) -> int:
         """How many samples were written."""
-        return self._heard
+        return self._samples_written

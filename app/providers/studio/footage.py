@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from app.providers.studio.canvas import Canvas, Plane
-from app.providers.studio.palette import Palette
+from app.providers.studio.palette import ScenePalette
 
 _REC_709 = np.array(
     [[0.2126, 0.7152, 0.0722], [-0.1146, -0.3854, 0.5], [0.5, -0.4542, -0.0458]], dtype=np.float32
@@ -19,7 +19,7 @@ _TRAVEL = 0.11
 """How much closer a slow move has come at its end."""
 
 
-class Still:
+class StillBackdrop:
     """A picture that fills the frame, with a slow move into it, or out of it when ``leaving``."""
 
     def __init__(
@@ -41,41 +41,41 @@ class Still:
         across, down = wide / (1 + _TRAVEL * eased), high / (1 + _TRAVEL * eased)
         left, top = (wide - across) * self.aim[0], (high - down) * self.aim[1]
         box = (left, top, min(wide, left + across), min(high, top + down))
-        for number, plane, _span in canvas.layers():
+        for number, plane, _span in canvas.numbered_planes():
             target = (plane.shape[1], plane.shape[0])
             plane[:] = np.asarray(self.layers[number].resize(target, Image.Resampling.BILINEAR, box=box))
 
 
-class Clip:
+class ClipBackdrop:
     """A source video played from its beginning, held at its last frame or begun again (``loop``)."""
 
     def __init__(self, path: Path, size: tuple[int, int], *, loop: bool, begin: float = 0.0) -> None:
         self.path, self.size, self.loop, self.begin = path, size, loop, begin
         self._turn = 0.0
-        self._frames = _decode(path, begin)
+        self._frames = _decode_frames(path, begin)
         self._next: tuple[float, av.VideoFrame] | None = next(self._frames, None)
         self._shown = self._next[1] if self._next else None
 
     def paint(self, canvas: Canvas, seconds: float) -> None:
-        self._advance(seconds + self.begin)
+        self._advance_to(seconds + self.begin)
         if self._shown is None:
             raise ValueError("the source clip has no frames")
         fill_from_frame(canvas, self._shown)
 
-    def _advance(self, seconds: float) -> None:
+    def _advance_to(self, seconds: float) -> None:
         while self._next is not None and self._next[0] + self._turn <= seconds + 1e-6:
             last, self._shown = self._next
             self._next = next(self._frames, None)
             if self._next is None and self.loop:
                 self._turn += last + 1 / 24
-                self._frames = _decode(self.path, 0.0)
+                self._frames = _decode_frames(self.path, 0.0)
                 self._next = next(self._frames, None)
 
 
-class Graded:
+class GradedBackdrop:
     """Another backdrop in the colours of a palette: shadows, lights and a little contrast."""
 
-    def __init__(self, inner: Clip | Still, palette: Palette) -> None:
+    def __init__(self, inner: ClipBackdrop | StillBackdrop, palette: ScenePalette) -> None:
         self.inner, self.palette = inner, palette
 
     def paint(self, canvas: Canvas, seconds: float) -> None:
@@ -109,7 +109,7 @@ def clip_length(path: Path) -> float:
 def last_picture(path: Path) -> Image.Image:
     """The last frame of a clip. Raises ``ValueError`` when there is none."""
     last: av.VideoFrame | None = None
-    for _time, frame in _decode(path, max(0.0, clip_length(path) - 3)):
+    for _time, frame in _decode_frames(path, max(0.0, clip_length(path) - 3)):
         last = frame
     if last is None:
         raise ValueError("the source clip has no frames")
@@ -125,21 +125,21 @@ def fill_from_frame(canvas: Canvas, frame: av.VideoFrame) -> None:
     wide = max(want[0], math.ceil(frame.width * scale / 2) * 2)
     high = max(want[1], math.ceil(frame.height * scale / 2) * 2)
     scaled = frame.reformat(width=wide, height=high, format="yuv420p", dst_colorspace=1, dst_color_range=1)
-    for number, plane, span in canvas.layers():
+    for number, plane, span in canvas.numbered_planes():
         source = scaled.planes[number]
         pixels: NDArray[np.uint8] = np.frombuffer(memoryview(source), np.uint8).reshape(-1, source.line_size)
         columns, rows = want[0] // span, want[1] // span
         left, top = (wide // span - columns) // 2, (high // span - rows) // 2
         part = pixels[top : top + rows, left : left + columns]
         part = np.rot90(part, round(frame.rotation / 90)) if frame.rotation else part
-        _shift(plane, part, -16 if number == 0 else -128)
+        _copy_shifted(plane, part, -16 if number == 0 else -128)
 
 
-def _shift(plane: Plane, pixels: NDArray[np.uint8], offset: int) -> None:
+def _copy_shifted(plane: Plane, pixels: NDArray[np.uint8], offset: int) -> None:
     np.add(pixels, np.float32(offset), out=plane)
 
 
-def _decode(path: Path, begin: float) -> Iterator[tuple[float, av.VideoFrame]]:
+def _decode_frames(path: Path, begin: float) -> Iterator[tuple[float, av.VideoFrame]]:
     """Frames with their times, from ``begin`` seconds on; the file is closed when they end."""
     with av.open(path) as container:
         stream = container.streams.video[0]

@@ -14,19 +14,19 @@ _STEPS = ((0.098, 2), (0.082, 3), (0.068, 4), (0.056, 5), (0.046, 6), (0.038, 9)
 
 
 @lru_cache(maxsize=32)
-def font(size: int) -> ImageFont.FreeTypeFont:
+def load_font(size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(_FONT, max(6, size))
 
 
 @lru_cache(maxsize=8192)
 def _has_glyph(character: str) -> bool:
-    face = font(20)
+    face = load_font(20)
     if face.getlength(character) == 0:
         return False
     return bytes(face.getmask(character)) != bytes(face.getmask("\U0010fffe"))
 
 
-def drawable(text: str) -> str:
+def drawable_text(text: str) -> str:
     """``text`` with what the font lacks left out (signs) or shown as a box (letters)."""
     kept: list[str] = []
     for character in unicodedata.normalize("NFC", text.replace("\r\n", "\n")):
@@ -45,12 +45,12 @@ def drawable(text: str) -> str:
 
 def break_lines(text: str, face: ImageFont.FreeTypeFont, width: float) -> list[str]:
     """Lines no wider than ``width`` pixels; punctuation stays with what it belongs to."""
-    return [line for paragraph in text.split("\n") for line in _filled(paragraph, face, width)]
+    return [line for paragraph in text.split("\n") for line in _fill_lines(paragraph, face, width)]
 
 
-def _filled(paragraph: str, face: ImageFont.FreeTypeFont, width: float) -> list[str]:
+def _fill_lines(paragraph: str, face: ImageFont.FreeTypeFont, width: float) -> list[str]:
     lines, line = [], ""
-    for part in (part for piece in _pieces(paragraph) for part in _fitting(piece, face, width)):
+    for part in (part for piece in _unbreakable_pieces(paragraph) for part in _cut_piece(piece, face, width)):
         if line and face.getlength((line + part).rstrip()) > width:
             lines.append(line.rstrip())
             line = part.lstrip()
@@ -59,14 +59,14 @@ def _filled(paragraph: str, face: ImageFont.FreeTypeFont, width: float) -> list[
     return [*lines, line.rstrip()] if line.strip() else lines
 
 
-def fit(text: str, short: int, room: tuple[float, float]) -> tuple[int, list[str]]:
+def fit_text(text: str, short: int, room: tuple[float, float]) -> tuple[int, list[str]]:
     """The largest type size at which ``text`` fits ``room`` (width and height), and its even lines."""
     size, lines = 0, [""]
     for share, most in _STEPS:
         size = max(9, round(short * share))
-        lines = break_lines(text, font(size), room[0])
+        lines = break_lines(text, load_font(size), room[0])
         if len(lines) <= most and len(lines) * line_height(size) <= room[1]:
-            return size, _evened(text, size, (room[0], len(lines)))
+            return size, _even_lines(text, size, (room[0], len(lines)))
     allowed = max(1, int(room[1] / line_height(size)))
     if len(lines) > allowed:
         lines = lines[:allowed]
@@ -78,24 +78,24 @@ def line_height(size: int) -> int:
     return round(size * 1.42)
 
 
-def _evened(text: str, size: int, target: tuple[float, int]) -> list[str]:
+def _even_lines(text: str, size: int, target: tuple[float, int]) -> list[str]:
     """Break again at the least width that needs no more lines, so that no line stands out."""
     width, count = target
     narrow, wide = width * 0.35, width
     for _ in range(7):
         middle = (narrow + wide) / 2
-        if len(break_lines(text, font(size), middle)) <= count:
+        if len(break_lines(text, load_font(size), middle)) <= count:
             wide = middle
         else:
             narrow = middle
-    return break_lines(text, font(size), wide)
+    return break_lines(text, load_font(size), wide)
 
 
 def _is_wide(character: str) -> bool:
     return unicodedata.east_asian_width(character) in {"W", "F"}
 
 
-def _pieces(paragraph: str) -> list[str]:
+def _unbreakable_pieces(paragraph: str) -> list[str]:
     """Units that are not broken: words with the space after them, and single hanzi."""
     pieces: list[str] = []
     for character in paragraph:
@@ -112,7 +112,7 @@ def _pieces(paragraph: str) -> list[str]:
     return pieces
 
 
-def _fitting(piece: str, face: ImageFont.FreeTypeFont, width: float) -> list[str]:
+def _cut_piece(piece: str, face: ImageFont.FreeTypeFont, width: float) -> list[str]:
     """A piece that is wider than a whole line, cut so that it fits."""
     if face.getlength(piece.rstrip()) <= width:
         return [piece]

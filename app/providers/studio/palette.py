@@ -10,7 +10,7 @@ Colour = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class Palette:
+class ScenePalette:
     """Sky above and at the horizon, the light, and the land far and near."""
 
     top: Colour
@@ -44,20 +44,20 @@ _FAMILIES: dict[str, tuple[str, ...]] = {
 }
 
 
-def colour(code: str) -> Colour:
+def colour_from_hex(code: str) -> Colour:
     """``rrggbb`` as luma and chroma."""
     red, green, blue = (int(code[at : at + 2], 16) / 255 for at in (0, 2, 4))
     luma = 0.2126 * red + 0.7152 * green + 0.0722 * blue
     return np.array([219 * luma, 224 * (blue - luma) / 1.8556, 224 * (red - luma) / 1.5748], dtype=np.float32)
 
 
-def choose_palette(style: str, *, seed: int, index: int) -> Palette:
+def choose_palette(style: str, *, seed: int, index: int) -> ScenePalette:
     """The ``index``-th palette of a style's family, begun at a place that the seed chooses."""
     family = _FAMILIES.get(style.lower(), _FAMILIES[""])
     chosen = family[(seed + index * 3) % len(family)] if len(family) > 3 else family[(seed + index) % 2]
-    return Palette(*(colour(code) for code in chosen.split()))
+    return ScenePalette(*(colour_from_hex(code) for code in chosen.split()))
 
 
-def mix(one: Colour, other: Colour, share: float) -> Colour:
+def mix_colours(one: Colour, other: Colour, share: float) -> Colour:
     """``other`` weighs ``share``, 0 to 1."""
     return np.asarray(one + (other - one) * np.float32(share), dtype=np.float32)

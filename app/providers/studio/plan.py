@@ -14,7 +14,7 @@ PART_SUFFIX = ".part"
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class RenderPlan:
     """One rendering job in plain values, so that it travels as JSON.
 
     ``shots`` are pairs of seconds and prompt; ``media`` pairs of role and file name in the job's folder.
@@ -42,9 +42,9 @@ class Plan:
     fps: int = FPS
 
 
-def plan_from_json(value: dict[str, Any]) -> Plan:
+def plan_from_json(value: dict[str, Any]) -> RenderPlan:
     """The plan that a rendering process was sent."""
     value = dict(value)
     value["shots"] = tuple((float(seconds), str(prompt)) for seconds, prompt in value["shots"])
     value["media"] = tuple((str(role), str(name)) for role, name in value["media"])
-    return Plan(**value)
+    return RenderPlan(**value)

@@ -8,20 +8,20 @@ from pydantic import ValidationError
 from app.errors import OperationNotFound, UpstreamRejected
 from app.generation import GenerationRequest
 from app.providers.base import Operation
-from app.providers.studio.directives import Directives, split_directives
-from app.providers.studio.plan import FPS, MAX_PIXELS, MAX_SECONDS, MAX_SIDE, MIN_SIDE, Plan
+from app.providers.studio.directives import StudioDirectives, split_directives
+from app.providers.studio.plan import FPS, MAX_PIXELS, MAX_SECONDS, MAX_SIDE, MIN_SIDE, RenderPlan
 
 _SHORT_SIDES = {"360p": 360, "480p": 480, "540p": 540, "720p": 720, "1080p": 1080}
 
 
-def read_directives(request: GenerationRequest) -> tuple[GenerationRequest, Directives]:
+def read_directives(request: GenerationRequest) -> tuple[GenerationRequest, StudioDirectives]:
     """The request with its directives cut out of every prompt, and the directives."""
     prompt, found = split_directives(request.prompt)
     shots = []
     for shot in request.shots:
         text, more = split_directives(shot.prompt)
         shots.append(shot.model_copy(update={"prompt": text}))
-        found = Directives(found.words | more.words, max(found.slow, more.slow))
+        found = StudioDirectives(found.words | more.words, max(found.slow, more.slow))
     return request.model_copy(update={"prompt": prompt, "shots": tuple(shots)}), found
 
 
@@ -30,28 +30,28 @@ def make_plan(
     files: tuple[str, ...],
     *,
     origin: GenerationRequest | None = None,
-    directives: Directives | None = None,
-) -> Plan:
+    directives: StudioDirectives | None = None,
+) -> RenderPlan:
     """``files`` are the names of ``request.media``; ``origin`` is the request a remix goes back to.
 
     Raises ``UpstreamRejected`` for a size or length that can't be rendered.
     """
-    asked = directives or Directives()
+    asked = directives or StudioDirectives()
     roles = tuple(item.role for item in request.media)
     width, height = _frame_size(request)
     late = "content_policy_violation" if "moderate-late" in asked.words else ""
-    return Plan(
+    return RenderPlan(
         kind=request.kind,
         action=request.action,
         prompt=request.prompt,
         width=width,
         height=height,
-        seconds=_length(request),
+        seconds=_clip_seconds(request),
         shots=tuple((shot.seconds, shot.prompt) for shot in request.shots),
         media=tuple(zip(roles, files, strict=True)),
         style=request.style or "",
-        layout_seed=_seed(origin or request, "layout"),
-        colour_seed=_seed(request, "colour"),
+        layout_seed=_derive_seed(origin or request, "layout"),
+        colour_seed=_derive_seed(request, "colour"),
         watermark=request.watermark is not False,
         sound=request.sound is not False,
         fast="fast" in asked.words,
@@ -60,13 +60,13 @@ def make_plan(
     )
 
 
-def _seed(request: GenerationRequest, purpose: str) -> int:
+def _derive_seed(request: GenerationRequest, purpose: str) -> int:
     shots = "|".join(shot.prompt for shot in request.shots)
     text = f"{purpose}|{request.seed}|{request.prompt}|{shots}|{request.remix_of or ''}"
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8])
 
 
-def _length(request: GenerationRequest) -> float | None:
+def _clip_seconds(request: GenerationRequest) -> float | None:
     planned = sum(shot.seconds for shot in request.shots)
     seconds = request.seconds or planned or None
     if seconds is None and request.media_with("source_video", "reference_video"):
@@ -78,7 +78,7 @@ def _length(request: GenerationRequest) -> float | None:
 
 
 def _frame_size(request: GenerationRequest) -> tuple[int, int]:
-    width, height = _asked_size(request)
+    width, height = _requested_size(request)
     width, height = max(MIN_SIDE, width - width % 2), max(MIN_SIDE, height - height % 2)
     if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
         text = f"size must be at most 1920x1920 pixels in area and {MAX_SIDE} on a side"
@@ -86,7 +86,7 @@ def _frame_size(request: GenerationRequest) -> tuple[int, int]:
     return width, height
 
 
-def _asked_size(request: GenerationRequest) -> tuple[int, int]:
+def _requested_size(request: GenerationRequest) -> tuple[int, int]:
     if request.size and request.size != "auto":
         match = re.fullmatch(r"(\d{1,5})[xX×*](\d{1,5})", request.size.strip())
         if match is None:

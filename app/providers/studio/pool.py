@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 import structlog
 
-from app.children.group import Children
+from app.children.pool import ChildPool
 from app.children.process import ChildLost
-from app.providers.studio.plan import PART_SUFFIX, Plan
+from app.providers.studio.plan import PART_SUFFIX, RenderPlan
 
 _CRASHED = "The process that rendered this clip ended unexpectedly."
 _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
@@ -19,11 +19,11 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True, eq=False)
-class Job:
+class RenderJob:
     """One clip on its way; ``share`` is how much is done, 0 to 1."""
 
     id: str
-    plan: Plan
+    plan: RenderPlan
     folder: Path
     state: Literal["queued", "running", "done", "failed", "cancelled"] = "queued"
     share: float = 0.0
@@ -34,18 +34,20 @@ class Job:
     rendering: asyncio.Task[None] | None = field(default=None, repr=False)
 
     @property
-    def active(self) -> bool:
+    def is_active(self) -> bool:
         return self.state in {"queued", "running"}
 
-    def hear(self, news: dict[str, Any]) -> None:
+    def receive_progress(self, news: dict[str, Any]) -> None:
         """Take in what the process says while it is at work."""
-        if self.active:
+        if self.is_active:
             self.state = "running"
             self.share = max(self.share, float(news["share"]))
 
-    def end(self, state: Literal["done", "failed", "cancelled"], code: str = "", message: str = "") -> None:
+    def finish_as(
+        self, state: Literal["done", "failed", "cancelled"], code: str = "", message: str = ""
+    ) -> None:
         """The first word counts: a job that was cancelled is not failed by its process's end."""
-        if self.active:
+        if self.is_active:
             self.state, self.code, self.message = state, code, message
             self.ended_at = time.monotonic()
 
@@ -54,7 +56,7 @@ class RenderPool:
     """Up to ``size`` processes, started when there is work; each renders one clip at a time."""
 
     def __init__(self, size: int) -> None:
-        self._children = Children("app.providers.studio.worker", size=max(1, size), environment=_ONE_THREAD)
+        self._children = ChildPool("app.providers.studio.worker", size=max(1, size), environment=_ONE_THREAD)
         self._renderings: set[asyncio.Task[None]] = set()
 
     @property
@@ -62,15 +64,15 @@ class RenderPool:
         """The processes that live now."""
         return self._children.process_ids
 
-    def submit(self, job: Job) -> None:
+    def submit(self, job: RenderJob) -> None:
         """Queue a job; its state tells what becomes of it."""
-        job.rendering = asyncio.create_task(self._render(job), name=f"rendering-{job.id}")
+        job.rendering = asyncio.create_task(self._render_job(job), name=f"rendering-{job.id}")
         self._renderings.add(job.rendering)
         job.rendering.add_done_callback(self._renderings.discard)
 
-    def cancel(self, job: Job) -> None:
+    def cancel(self, job: RenderJob) -> None:
         """Take a job out; if it is being rendered, its process ends now and the next job gets a new one."""
-        job.end("cancelled", "cancelled", "The rendering was cancelled.")
+        job.finish_as("cancelled", "cancelled", "The rendering was cancelled.")
         if job.rendering is not None:
             job.rendering.cancel()
 
@@ -82,23 +84,23 @@ class RenderPool:
         await asyncio.gather(*renderings, return_exceptions=True)
         await self._children.close()
 
-    async def _render(self, job: Job) -> None:
+    async def _render_job(self, job: RenderJob) -> None:
         order = {"plan": asdict(job.plan), "folder": str(job.folder)}
         try:
-            answer = await self._children.ask(order, hear=job.hear)
+            answer = await self._children.run_order(order, hear=job.receive_progress)
         except ChildLost:
-            job.end("failed", "upstream_error", _CRASHED)
+            job.finish_as("failed", "upstream_error", _CRASHED)
         except OSError as error:
             log.warning("rendering.refused", job=job.id, error=str(error))
-            job.end("failed", "upstream_error", "No process could be started to render this clip.")
+            job.finish_as("failed", "upstream_error", "No process could be started to render this clip.")
         else:
-            job.end("failed" if answer else "done", **answer)
+            job.finish_as("failed" if answer else "done", **answer)
         finally:
             if job.state in {"failed", "cancelled"}:
-                await asyncio.to_thread(_sweep_parts, job.folder)
+                await asyncio.to_thread(_remove_partial_files, job.folder)
 
 
-def _sweep_parts(folder: Path) -> None:
+def _remove_partial_files(folder: Path) -> None:
     """Remove what a process that ended in mid-work left behind."""
     for part in folder.glob(f"*{PART_SUFFIX}"):
         part.unlink(missing_ok=True)

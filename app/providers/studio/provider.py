@@ -17,8 +17,8 @@ from app.providers.base import (
     Capabilities,
     Failed,
     Operation,
-    Pace,
     PollAnswer,
+    PollInterval,
     Provider,
     Queued,
     ResultFile,
@@ -26,13 +26,13 @@ from app.providers.base import (
     Submission,
     Succeeded,
 )
-from app.providers.checking import Check
+from app.providers.checking import AccountCheck
 from app.providers.http import UpstreamClient
-from app.providers.studio.directives import Directives, obey
+from app.providers.studio.directives import StudioDirectives, raise_directed_error
 from app.providers.studio.files import KEEP_SECONDS, input_names, remove_old, store_inputs
 from app.providers.studio.plan import MAX_PIXELS, MAX_SECONDS, RESULT_NAMES
 from app.providers.studio.planning import make_plan, original_of, read_directives, request_of
-from app.providers.studio.pool import Job, RenderPool
+from app.providers.studio.pool import RenderJob, RenderPool
 
 CHUNK_BYTES = 1024 * 1024
 _SWEEP_EVERY = 300.0
@@ -48,16 +48,16 @@ class StudioProvider(Provider):
 
     name: ClassVar[str] = "studio"
     verified = "embedded"
-    auth_form = "none"
-    tells_progress = True
-    pace = Pace(first=0.3, factor=1.2, cap=1.0)
+    auth_scheme = "none"
+    reports_progress = True
+    poll_interval = PollInterval(first=0.3, factor=1.2, cap=1.0)
 
     def __init__(self, account: Account, http: UpstreamClient) -> None:
         super().__init__(account, http)
         self._workdir = Path(account.options["workdir"])
         self._pool = RenderPool(int(account.options.get("workers", 2)))
-        self._directed = bool(account.options.get("test_directives", False))
-        self._jobs: dict[str, Job] = {}
+        self._directives_allowed = bool(account.options.get("test_directives", False))
+        self._jobs: dict[str, RenderJob] = {}
         self._swept_at = 0.0
 
     @property
@@ -81,18 +81,18 @@ class StudioProvider(Provider):
         """Queue a rendering; the same idempotency key gives the same operation and one rendering."""
         if request.kind not in RESULT_NAMES:
             raise UpstreamRejected(f"The studio can't make {request.kind}.", param="model")
-        _, directives = self._read(request)
-        obey(directives)
-        operation = self._operation(request, submission)
-        self._job(operation)  # refuses what can't be rendered before anything is written
+        _, directives = self._split_directives(request)
+        raise_directed_error(directives)
+        operation = self._make_operation(request, submission)
+        self._make_job(operation)  # refuses what can't be rendered before anything is written
         job = self._jobs.get(operation.id)
         if job is not None and job.state != "cancelled":
             return operation
-        if await asyncio.to_thread(self._result(operation, request.kind).exists):
+        if await asyncio.to_thread(self._result_path(operation, request.kind).exists):
             return operation
-        await self._sweep()
-        await asyncio.to_thread(store_inputs, self._folder(operation.id), request)
-        self._submit(operation)
+        await self._remove_old_jobs()
+        await asyncio.to_thread(store_inputs, self._job_folder(operation.id), request)
+        self._submit_job(operation)
         return operation
 
     async def poll(self, operation: Operation) -> PollAnswer:
@@ -105,20 +105,20 @@ class StudioProvider(Provider):
         if job is not None and job.state in {"failed", "cancelled"}:
             return Failed(job.code, job.message)
         kind = request_of(operation).kind
-        result = self._result(operation, kind)
+        result = self._result_path(operation, kind)
         if await asyncio.to_thread(result.exists):
             content_type = "video/mp4" if kind == "video" else "image/png"
             made: Literal["video", "image"] = "video" if kind == "video" else "image"
             return Succeeded((ResultFile(made, content_type, data={"path": str(result)}),))
-        await asyncio.to_thread(self._folder(operation.id).mkdir, parents=True, exist_ok=True)
-        self._submit(operation)
+        await asyncio.to_thread(self._job_folder(operation.id).mkdir, parents=True, exist_ok=True)
+        self._submit_job(operation)
         return Running(progress=0.0)
 
     async def cancel(self, operation: Operation) -> bool:
         job = self._jobs.get(operation.id)
-        if job is not None and job.active:
+        if job is not None and job.is_active:
             self._pool.cancel(job)
-        await asyncio.to_thread(shutil.rmtree, self._folder(operation.id), ignore_errors=True)
+        await asyncio.to_thread(shutil.rmtree, self._job_folder(operation.id), ignore_errors=True)
         return True
 
     async def recover(self, request: GenerationRequest, submission: Submission) -> Operation | None:
@@ -130,7 +130,7 @@ class StudioProvider(Provider):
 
         That is safe: should the reader lose what it read, the next poll renders the same clip again.
         """
-        path = self._folder(operation.id) / Path(str(file.data["path"])).name
+        path = self._job_folder(operation.id) / Path(str(file.data["path"])).name
         try:
             stream = await asyncio.to_thread(path.open, "rb")
         except FileNotFoundError as error:
@@ -142,56 +142,56 @@ class StudioProvider(Provider):
             stream.close()
         await asyncio.to_thread(path.unlink, missing_ok=True)
 
-    async def check(self) -> Check:
-        return Check("accepted", "it is built in")
+    async def check_account(self) -> AccountCheck:
+        return AccountCheck("accepted", "it is built in")
 
     async def close(self) -> None:
         """End the rendering processes; files stay, so that a restart can go on."""
         await self._pool.close()
 
-    def _operation(self, request: GenerationRequest, submission: Submission) -> Operation:
+    def _make_operation(self, request: GenerationRequest, submission: Submission) -> Operation:
         data = {
             "request": request.model_dump(mode="json"),
             "origin": original_of(submission.remix_operation),
         }
         return Operation(id=f"studio-{submission.idempotency_key}", data=data)
 
-    def _read(self, request: GenerationRequest) -> tuple[GenerationRequest, Directives]:
-        return read_directives(request) if self._directed else (request, Directives())
+    def _split_directives(self, request: GenerationRequest) -> tuple[GenerationRequest, StudioDirectives]:
+        return read_directives(request) if self._directives_allowed else (request, StudioDirectives())
 
-    def _job(self, operation: Operation) -> Job:
-        request, directives = self._read(request_of(operation))
+    def _make_job(self, operation: Operation) -> RenderJob:
+        request, directives = self._split_directives(request_of(operation))
         origin = operation.data.get("origin")
         plan = make_plan(
             request,
             input_names(request),
-            origin=self._read(GenerationRequest.model_validate(origin))[0] if origin else None,
+            origin=self._split_directives(GenerationRequest.model_validate(origin))[0] if origin else None,
             directives=directives,
         )
-        return Job(id=operation.id, plan=plan, folder=self._folder(operation.id))
+        return RenderJob(id=operation.id, plan=plan, folder=self._job_folder(operation.id))
 
-    def _submit(self, operation: Operation) -> None:
+    def _submit_job(self, operation: Operation) -> None:
         known = self._jobs.get(operation.id)
-        if known is None or not known.active:
-            self._jobs[operation.id] = job = self._job(operation)
+        if known is None or not known.is_active:
+            self._jobs[operation.id] = job = self._make_job(operation)
             self._pool.submit(job)
 
-    def _folder(self, operation_id: str) -> Path:
+    def _job_folder(self, operation_id: str) -> Path:
         return self._workdir / hashlib.sha256(operation_id.encode()).hexdigest()[:32]
 
-    def _result(self, operation: Operation, kind: str) -> Path:
-        return self._folder(operation.id) / RESULT_NAMES[kind]
+    def _result_path(self, operation: Operation, kind: str) -> Path:
+        return self._job_folder(operation.id) / RESULT_NAMES[kind]
 
-    async def _sweep(self) -> None:
+    async def _remove_old_jobs(self) -> None:
         """Now and then, forget what ended long ago, and its files."""
         now = time.monotonic()
         if now - self._swept_at < _SWEEP_EVERY:
             return
         self._swept_at = now
         ended = [
-            job.id for job in self._jobs.values() if not job.active and now - job.ended_at > KEEP_SECONDS
+            job.id for job in self._jobs.values() if not job.is_active and now - job.ended_at > KEEP_SECONDS
         ]
         for operation_id in ended:
             del self._jobs[operation_id]
-        busy = frozenset(job.folder for job in self._jobs.values() if job.active)
+        busy = frozenset(job.folder for job in self._jobs.values() if job.is_active)
         await asyncio.to_thread(remove_old, self._workdir, busy)

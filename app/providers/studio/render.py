@@ -8,11 +8,11 @@ from pathlib import Path
 from PIL import Image
 
 from app.providers.studio.canvas import Canvas
-from app.providers.studio.captions import Strip
+from app.providers.studio.captions import TimecodeStrip
 from app.providers.studio.encode import Mp4Writer
-from app.providers.studio.plan import PART_SUFFIX, RESULT_NAMES, Plan
-from app.providers.studio.sound import Chord
-from app.providers.studio.timeline import Timeline, make_timeline
+from app.providers.studio.plan import PART_SUFFIX, RESULT_NAMES, RenderPlan
+from app.providers.studio.sound import AmbientChord
+from app.providers.studio.timeline import ClipTimeline, make_timeline
 
 Report = Callable[[float], None]
 
@@ -25,7 +25,7 @@ class RenderFailed(Exception):
         self.code, self.message = code, message
 
 
-def render(plan: Plan, folder: Path, report: Report) -> None:
+def render_plan(plan: RenderPlan, folder: Path, report: Report) -> None:
     """Write the result into ``folder``, whole or not at all; ``report`` hears the share done, 0 to 1.
 
     Raises ``RenderFailed``; ``OSError`` or ``ValueError`` when an input can't be read.
@@ -41,12 +41,14 @@ def render(plan: Plan, folder: Path, report: Report) -> None:
     part.replace(result)
 
 
-def _render_video(plan: Plan, timeline: Timeline, target: tuple[Canvas, Path], *, report: Report) -> None:
+def _render_video(
+    plan: RenderPlan, timeline: ClipTimeline, target: tuple[Canvas, Path], *, report: Report
+) -> None:
     canvas, part = target
     size, frames = (plan.width, plan.height), timeline.frames
-    strip = Strip(size, frames=frames, fps=plan.fps, mark=plan.watermark, clock=True)
-    chord = Chord(frames / plan.fps, seed=plan.colour_seed, audible=plan.sound)
-    pace = _Pace(plan, frames, report=report)
+    strip = TimecodeStrip(size, frames=frames, fps=plan.fps, mark=plan.watermark, clock=True)
+    chord = AmbientChord(frames / plan.fps, seed=plan.colour_seed, audible=plan.sound)
+    pace = _ProgressPacer(plan, frames, report=report)
     title = " ".join(plan.prompt.split())[:120]
     with Mp4Writer(part, size, fps=plan.fps, frames=frames, title=title, quick=plan.fast) as writer:
         for index in range(frames):
@@ -54,31 +56,33 @@ def _render_video(plan: Plan, timeline: Timeline, target: tuple[Canvas, Path], *
             strip.apply(canvas, index)
             writer.add_frame(canvas.to_frame())
             if index % plan.fps == plan.fps - 1 or index == frames - 1:
-                writer.add_sound(chord.block(writer.heard, writer.samples_due()))
-            pace.step(index)
+                writer.add_sound(chord.sample_block(writer.samples_written, writer.samples_due()))
+            pace.report_step(index)
 
 
-def _render_image(plan: Plan, timeline: Timeline, target: tuple[Canvas, Path], *, report: Report) -> None:
+def _render_image(
+    plan: RenderPlan, timeline: ClipTimeline, target: tuple[Canvas, Path], *, report: Report
+) -> None:
     canvas, part = target
-    pace = _Pace(plan, 2, report=report)
+    pace = _ProgressPacer(plan, 2, report=report)
     timeline.paint(canvas, 0)
-    Strip((plan.width, plan.height), frames=1, fps=plan.fps, mark=plan.watermark, clock=False).apply(
+    TimecodeStrip((plan.width, plan.height), frames=1, fps=plan.fps, mark=plan.watermark, clock=False).apply(
         canvas, 0
     )
-    pace.step(0)
+    pace.report_step(0)
     pixels = canvas.to_frame().to_ndarray(format="rgb24", src_colorspace=1, dst_color_range=2)
     Image.fromarray(pixels).save(part, format="png")
-    pace.step(1)
+    pace.report_step(1)
 
 
-class _Pace:
+class _ProgressPacer:
     """Reports every step, and holds it back or breaks off when a test asked for that."""
 
-    def __init__(self, plan: Plan, steps: int, *, report: Report) -> None:
+    def __init__(self, plan: RenderPlan, steps: int, *, report: Report) -> None:
         self.plan, self.steps, self.report = plan, steps, report
         self.began = time.monotonic()
 
-    def step(self, index: int) -> None:
+    def report_step(self, index: int) -> None:
         share = (index + 1) / self.steps
         if self.plan.fail and share >= 0.5:
             refused = self.plan.fail == "content_policy_violation"

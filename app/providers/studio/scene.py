@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.providers.studio.canvas import Canvas, Plane
-from app.providers.studio.palette import Colour, Palette, mix
+from app.providers.studio.palette import Colour, ScenePalette, mix_colours
 
 Vector = NDArray[np.float32]
 
@@ -25,7 +25,7 @@ class Backdrop(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Ridge:
+class MountainRidge:
     """One chain of hills: heights 0 to 1 along its run, where it stands and how fast it passes."""
 
     heights: Vector
@@ -35,7 +35,7 @@ class Ridge:
     upper: Colour
     lower: Colour
 
-    def edge(self, columns: Vector, frame: tuple[int, int], seconds: float) -> Vector:
+    def edge_rows(self, columns: Vector, frame: tuple[int, int], seconds: float) -> Vector:
         """The row at which the ridge begins, for each column."""
         width, height = frame
         short = min(width, height)
@@ -43,14 +43,14 @@ class Ridge:
         rise = np.interp(run, np.arange(_RIDGE_POINTS), self.heights, period=_RIDGE_POINTS)
         return np.asarray(self.base * height - self.rise * short * rise, dtype=np.float32)
 
-    def rows(self, height: int) -> Vector:
+    def depth_by_row(self, height: int) -> Vector:
         """How far each row lies from the crest (0) to the foot (1)."""
         rows = np.arange(height, dtype=np.float32) / height
         return np.clip((rows - self.base + self.rise * 0.5) / (1.12 - self.base), 0, 1)
 
 
 @dataclass(frozen=True, slots=True)
-class Glow:
+class SoftGlow:
     """A soft light; place and size are in frame widths and short sides."""
 
     x: float
@@ -61,30 +61,32 @@ class Glow:
     phase: float
 
 
-class Landscape:
+class LandscapeBackdrop:
     """Sky, sun, hills and drifting specks; the same seed gives the same land in any palette."""
 
-    def __init__(self, palette: Palette, *, seed: int, detail: bool = True) -> None:
+    def __init__(self, palette: ScenePalette, *, seed: int, detail: bool = True) -> None:
         dice = np.random.default_rng(seed)
         self.palette = palette
         self.horizon = 0.62 + 0.08 * float(dice.random())
         self.sun = (0.56 + 0.3 * float(dice.random()), self.horizon - 0.16 - 0.16 * float(dice.random()))
         self.sun_radius = 0.05 + 0.03 * float(dice.random())
-        self.glows = [_cloud(dice) for _ in range(5)]
+        self.glows = [_random_cloud(dice) for _ in range(5)]
         roughness = 1.45 + 0.9 * float(dice.random())
         count = 4 if detail else 2
-        self.ridges = [self._ridge(dice, place=at / (count - 1), roughness=roughness) for at in range(count)]
+        self.ridges = [
+            self._make_ridge(dice, place=at / (count - 1), roughness=roughness) for at in range(count)
+        ]
         self.specks = dice.random((46 if detail else 0, 5))
 
-    def _ridge(self, dice: np.random.Generator, *, place: float, roughness: float) -> Ridge:
-        crest = mix(self.palette.far, self.palette.near, place**0.8)
-        return Ridge(
-            heights=_skyline(dice, roughness + 0.5 * place),
+    def _make_ridge(self, dice: np.random.Generator, *, place: float, roughness: float) -> MountainRidge:
+        crest = mix_colours(self.palette.far, self.palette.near, place**0.8)
+        return MountainRidge(
+            heights=_skyline_heights(dice, roughness + 0.5 * place),
             base=self.horizon + 0.02 + place * (0.92 - self.horizon),
             rise=0.26 - 0.1 * place,
             speed=0.006 + 0.04 * place**1.6,
             upper=crest,
-            lower=mix(crest, self.palette.horizon, 0.5 * (1 - place) ** 1.2),
+            lower=mix_colours(crest, self.palette.horizon, 0.5 * (1 - place) ** 1.2),
         )
 
     def paint(self, canvas: Canvas, seconds: float) -> None:
@@ -96,25 +98,25 @@ class Landscape:
     def _sun_at(self, seconds: float) -> tuple[float, float]:
         return self.sun[0], self.sun[1] - 0.004 * seconds
 
-    def _lights(self, seconds: float) -> list[tuple[Glow, Colour]]:
+    def _lights_at(self, seconds: float) -> list[tuple[SoftGlow, Colour]]:
         x, y = self._sun_at(seconds)
-        light, warm = self.palette.light, mix(self.palette.horizon, self.palette.light, 0.5)
+        light, warm = self.palette.light, mix_colours(self.palette.horizon, self.palette.light, 0.5)
         breath = 1 + 0.06 * math.sin(seconds * 0.9)
         lights = [
-            (Glow(x, y, 0.55, 0.34 * breath, 0, 0), warm),
-            (Glow(x, y, 0.2, 0.42 * breath, 0, 0), light),
+            (SoftGlow(x, y, 0.55, 0.34 * breath, 0, 0), warm),
+            (SoftGlow(x, y, 0.2, 0.42 * breath, 0, 0), light),
         ]
         for glow in self.glows:
             moved = glow.x + glow.sway * math.sin(seconds * 0.25 + glow.phase)
             lifted = glow.y + 0.04 * math.cos(seconds * 0.21 + glow.phase)
-            lights.append((Glow(moved, lifted, glow.radius, glow.strength, 0, 0), warm))
+            lights.append((SoftGlow(moved, lifted, glow.radius, glow.strength, 0, 0), warm))
         return lights
 
     def _paint_sky(self, canvas: Canvas, seconds: float) -> None:
         """Every term is a column times a row, so the whole sky is one matrix product."""
-        lights = self._lights(seconds)
+        lights = self._lights_at(seconds)
         short = min(canvas.width, canvas.height)
-        for number, plane, span in canvas.layers():
+        for number, plane, span in canvas.numbered_planes():
             rows = np.arange(plane.shape[0], dtype=np.float32) * span
             columns = np.arange(plane.shape[1], dtype=np.float32) * span
             fall = np.clip(rows / canvas.height / (self.horizon + 0.05), 0, 1) ** 1.4
@@ -132,21 +134,21 @@ class Landscape:
     def _paint_sun(self, canvas: Canvas, seconds: float) -> None:
         x, y = self._sun_at(seconds)
         radius = self.sun_radius * min(canvas.width, canvas.height)
-        disc = mix(self.palette.light, _WHITE, 0.45)
-        for number, plane, span in canvas.layers():
+        disc = mix_colours(self.palette.light, _WHITE, 0.45)
+        for number, plane, span in canvas.numbered_planes():
             middle = (x * canvas.width / span, y * canvas.height / span)
-            _stamp(plane, middle, radius / span, value=float(disc[number]), soft=0.0)
+            _paint_disc(plane, middle, radius / span, value=float(disc[number]), soft=0.0)
 
     def _paint_ridges(self, canvas: Canvas, seconds: float) -> None:
         frame = (canvas.width, canvas.height)
-        for number, plane, span in canvas.layers():
+        for number, plane, span in canvas.numbered_planes():
             columns = np.arange(plane.shape[1], dtype=np.float32) * span
             rows = np.arange(plane.shape[0], dtype=np.float32)[:, None]
             for ridge in self.ridges:
-                edge = ridge.edge(columns, frame, seconds) / span
+                edge = ridge.edge_rows(columns, frame, seconds) / span
                 first = max(0, int(edge.min()))
                 last = min(plane.shape[0], int(edge.max()) + 2)
-                depth = ridge.rows(plane.shape[0])[:, None]
+                depth = ridge.depth_by_row(plane.shape[0])[:, None]
                 shade = ridge.upper[number] + (ridge.lower[number] - ridge.upper[number]) * depth
                 cover = np.clip(rows[first:last] - edge + np.float32(0.5), 0, 1)
                 plane[first:last] += cover * (shade[first:last] - plane[first:last])
@@ -162,15 +164,15 @@ class Landscape:
             radius = short * (0.0022 + 0.006 * size**6)
             strength = (0.5 if size < 0.7 else 0.22) * twinkle * min(1.0, rise * 3 + 0.2)
             middle = (sway * canvas.width, rise * canvas.height)
-            _stamp(luma, middle, radius * 2, value=float(self.palette.light[0]), soft=max(0.0, strength))
+            _paint_disc(luma, middle, radius * 2, value=float(self.palette.light[0]), soft=max(0.0, strength))
 
 
-def _cloud(dice: np.random.Generator) -> Glow:
+def _random_cloud(dice: np.random.Generator) -> SoftGlow:
     x, y, radius, strength, phase = (float(value) for value in dice.random(5))
-    return Glow(x, 0.05 + 0.5 * y, 0.16 + 0.22 * radius, 0.07 + 0.13 * strength, 0.08, phase * math.tau)
+    return SoftGlow(x, 0.05 + 0.5 * y, 0.16 + 0.22 * radius, 0.07 + 0.13 * strength, 0.08, phase * math.tau)
 
 
-def _skyline(dice: np.random.Generator, roughness: float) -> Vector:
+def _skyline_heights(dice: np.random.Generator, roughness: float) -> Vector:
     """Noise whose octaves fall off by ``roughness``, from 0 to 1 and without a seam."""
     octaves = np.arange(1, 220)
     spectrum = np.zeros(_RIDGE_POINTS // 2 + 1, np.complex128)
@@ -180,7 +182,9 @@ def _skyline(dice: np.random.Generator, roughness: float) -> Vector:
     return np.asarray((heights - heights.min()) / np.ptp(heights), dtype=np.float32)
 
 
-def _stamp(plane: Plane, middle: tuple[float, float], radius: float, *, value: float, soft: float) -> None:
+def _paint_disc(
+    plane: Plane, middle: tuple[float, float], radius: float, *, value: float, soft: float
+) -> None:
     """A disc with a smooth rim, or with ``soft`` above zero a fading dot of that strength."""
     reach = math.ceil(radius) + 1
     left, top = int(middle[0]) - reach, int(middle[1]) - reach

@@ -11,7 +11,7 @@ _ROOTS = (98.0, 110.0, 123.47, 130.81, 146.83)
 _CHORDS = ((0, 7, 12, 16, 23), (0, 7, 12, 15, 22), (0, 7, 14, 16, 19), (0, 5, 12, 17, 21))
 
 
-class Chord:
+class AmbientChord:
     """Five voices that swell slowly, faded in and out over ``seconds``."""
 
     def __init__(self, seconds: float, *, seed: int, audible: bool) -> None:
@@ -22,7 +22,7 @@ class Chord:
         self.tones = [root * 2 ** (step / 12) for step in _CHORDS[seed // 8 % len(_CHORDS)]]
         self.phases = dice.random((len(self.tones), 3)) * math.tau
 
-    def block(self, start: int, count: int) -> NDArray[np.float32]:
+    def sample_block(self, start: int, count: int) -> NDArray[np.float32]:
         """``count`` stereo samples from sample ``start`` on, one row per channel."""
         time = (start + np.arange(count)) / RATE
         left, right = np.zeros(count), np.zeros(count)

@@ -8,19 +8,19 @@ from typing import Any
 from av.error import FFmpegError
 from PIL.Image import DecompressionBombError
 
-from app.children.serving import Say, serve
+from app.children.serving import SendNews, serve_orders
 from app.providers.studio.plan import plan_from_json
-from app.providers.studio.render import RenderFailed, render
+from app.providers.studio.render import RenderFailed, render_plan
 
 _REPORT_EVERY = 0.08
 _BAD_INPUT = (OSError, ValueError, SyntaxError, FFmpegError, DecompressionBombError)
 
 
-def work(order: dict[str, Any], tell: Say) -> dict[str, Any]:
+def render_order(order: dict[str, Any], tell: SendNews) -> dict[str, Any]:
     """The answer is empty for a clip that was made, else it holds the ``code`` and ``message`` of the failure."""
     tell({"share": 0.0})
     try:
-        render(plan_from_json(order["plan"]), Path(order["folder"]), _Reporter(tell))
+        render_plan(plan_from_json(order["plan"]), Path(order["folder"]), _ProgressReporter(tell))
     except RenderFailed as error:
         return {"code": error.code, "message": error.message}
     except _BAD_INPUT as error:
@@ -30,10 +30,10 @@ def work(order: dict[str, Any], tell: Say) -> dict[str, Any]:
     return {}
 
 
-class _Reporter:
+class _ProgressReporter:
     """Passes progress on, not more often than anyone looks."""
 
-    def __init__(self, tell: Say) -> None:
+    def __init__(self, tell: SendNews) -> None:
         self._tell = tell
         self._last = 0.0
 
@@ -45,4 +45,4 @@ class _Reporter:
 
 
 if __name__ == "__main__":
-    serve(work)
+    serve_orders(render_order)

@@ -17,10 +17,10 @@ from app.providers.base import (
     Submission,
     Succeeded,
 )
-from app.providers.gateway import GatewayRelay, as_refused
-from app.providers.http_errors import complaint_in, retry_after_of
+from app.providers.gateway import GatewayRelay, busy_or_failed
+from app.providers.http_errors import read_error, retry_after_of
 from app.providers.openai_compatible.answers import UNKNOWN_STATES, Fields, Percent, State, Text
-from app.providers.unified_relay.requests import ROLES, character_fields, fields
+from app.providers.unified_relay.requests import ROLES, character_fields, request_body
 
 KINDS: frozenset[Kind] = frozenset({"video", "image", "audio", "character"})
 SCOPES: Mapping[Kind, str] = {"video": "videos", "image": "images", "audio": "audio"}
@@ -32,7 +32,7 @@ STATES: Mapping[str, State] = {
 }
 
 
-class Accepted(BaseModel):
+class SubmitAnswer(BaseModel):
     task_id: Text = ""
     error: Any = None
     message: Text = ""
@@ -45,12 +45,12 @@ class UnifiedTask(BaseModel):
     data: Fields = {}
     cost: Any = None
 
-    def links(self) -> list[Any]:
+    def file_urls(self) -> list[Any]:
         many: list[Any] = self.data.get("outputs") or []
         return many if isinstance(many, list) and many else [self.data.get("output")]
 
 
-class MadeCharacter(BaseModel):
+class CharacterAnswer(BaseModel):
     """What ``POST /sora/v1/characters`` answers."""
 
     id: Text = ""
@@ -62,7 +62,7 @@ class MadeCharacter(BaseModel):
 
 class UnifiedRelay(GatewayRelay):
     name = "unified_relay"
-    tells_progress = True
+    reports_progress = True
     verified: ClassVar[str] = "documented"
 
     def capabilities(self, model: str) -> Capabilities:
@@ -77,17 +77,17 @@ class UnifiedRelay(GatewayRelay):
     async def start(self, request: GenerationRequest, submission: Submission) -> Operation:
         if request.kind == "character":
             return await self._start_character(request, submission)
-        body = fields(request, references=self.settings.references)
+        body = request_body(request, references=self.settings.references)
         scope = SCOPES[request.kind]
         headers = {"Idempotency-Key": submission.idempotency_key}
         try:
             answer = await self.http.post_json(
-                f"/v2/{scope}/generations", body, answer=Accepted, headers=headers
+                f"/v2/{scope}/generations", body, answer=SubmitAnswer, headers=headers
             )
         except UpstreamFailed as error:
-            raise as_refused(error) from error
+            raise busy_or_failed(error) from error
         if not answer.body.task_id:
-            raise self._no(answer.body.error or answer.body.message)
+            raise self._refusal_error(answer.body.error or answer.body.message)
         return Operation(id=answer.body.task_id, data={"kind": request.kind, "scope": scope})
 
     async def poll(self, operation: Operation) -> PollAnswer:
@@ -95,7 +95,7 @@ class UnifiedRelay(GatewayRelay):
         if made is not None:
             link = made["picture"]
             link = self.http.base_url + link if link.startswith("/") else link
-            files = (self.file(link, "image"),) if link else ()
+            files = (self.result_file(link, "image"),) if link else ()
             return Succeeded(files, usage={"username": made["username"], "character_id": operation.id})
         path = f"/v2/{operation.data['scope']}/generations/{quote(operation.id, safe='')}"
         answer = await self.http.get(path, answer=UnifiedTask)
@@ -105,9 +105,9 @@ class UnifiedRelay(GatewayRelay):
             return Queued(retry_after=pace)
         if state == "succeeded":
             usage = {"cost": task.cost} if isinstance(task.cost, int | float) else {}
-            return self.succeeded(task.links(), operation, usage=usage)
+            return self.succeeded_answer(task.file_urls(), operation, usage=usage)
         if state == "failed":
-            return self.failure(task.fail_reason)
+            return self.failed_answer(task.fail_reason)
         if state is None:
             UNKNOWN_STATES.labels(provider=self.name).inc()
         return Running(progress=task.progress, retry_after=pace)
@@ -119,20 +119,20 @@ class UnifiedRelay(GatewayRelay):
         body = character_fields(request, submission.remix_operation)
         headers = {"Idempotency-Key": submission.idempotency_key}
         answer = await self.http.post_json(
-            "/sora/v1/characters", body, answer=MadeCharacter, headers=headers, timeout=300
+            "/sora/v1/characters", body, answer=CharacterAnswer, headers=headers, timeout=300
         )
         made = answer.body
         if not made.username:
-            raise self._no(made.error)
+            raise self._refusal_error(made.error)
         # The answer is all there is, so it goes into the receipt.
         base = self.http.base_url
         kept = {"username": made.username, "picture": made.picture.removeprefix(base)}
         return Operation(id=made.id or made.username, data={"character": kept})
 
-    def _no(self, error: Any) -> UpstreamError:
+    def _refusal_error(self, error: Any) -> UpstreamError:
         """For a 2xx without work in it: some gateways put their refusal there."""
-        said = complaint_in({"error": error}) if error else None
+        said = read_error({"error": error}) if error else None
         if said is None:
             return OutcomeUnknown("upstream accepted the request without naming the work")
-        text = self.http.cleaned(said.message)
-        return UpstreamModerated(text) if said.moderated else as_refused(UpstreamFailed(text))
+        text = self.http.clean_text(said.message)
+        return UpstreamModerated(text) if said.is_moderated else busy_or_failed(UpstreamFailed(text))

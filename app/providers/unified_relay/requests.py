@@ -7,12 +7,12 @@ from typing import Any
 from app.errors import UpstreamRejected
 from app.generation import Action, GenerationRequest, Kind, Role
 from app.providers.base import Operation
-from app.providers.gateway import without
+from app.providers.gateway import without_empty
 from app.providers.gateway_names import HD_FROM
-from app.providers.inputs import as_data_uri, check, passed_on, public_address, refuse
-from app.providers.sizes import pixels, ratio_of
+from app.providers.inputs import as_data_uri, check_request, extra_fields, public_url, refuse_fields
+from app.providers.sizes import nearest_ratio, parse_size
 
-MADE: frozenset[Kind] = frozenset({"video", "image", "audio"})
+MEDIA_KINDS: frozenset[Kind] = frozenset({"video", "image", "audio"})
 ACTIONS: Collection[Action] = ("generate", "edit")
 ROLES: frozenset[Role] = frozenset(
     {"first_frame", "last_frame", "reference_image", "subject", "source_video", "reference_video"}
@@ -26,11 +26,11 @@ RESERVED = {
 TIMESTAMPS = re.compile(r"\d+(\.\d+)?,\d+(\.\d+)?")
 
 
-def fields(request: GenerationRequest, *, references: int) -> dict[str, Any]:
+def request_body(request: GenerationRequest, *, references: int) -> dict[str, Any]:
     """The body of the request. Raises ``UpstreamRejected`` for what it has no field for."""
-    check(request, ROLES, kinds=MADE, actions=ACTIONS)
-    refuse(request, "shots")
-    images = _images(request)
+    check_request(request, ROLES, kinds=MEDIA_KINDS, actions=ACTIONS)
+    refuse_fields(request, "shots")
+    images = _image_inputs(request)
     if len(images) > references:
         raise UpstreamRejected(f"{request.model} takes {references} image(s)", param="images")
     clips = request.media_with("source_video", "reference_video")
@@ -39,7 +39,7 @@ def fields(request: GenerationRequest, *, references: int) -> dict[str, Any]:
         "prompt": request.prompt,
         # The manual's own type for it is a string.
         "duration": f"{request.seconds:g}" if request.seconds is not None else None,
-        "aspect_ratio": request.aspect_ratio or ratio_of(request, RATIOS),
+        "aspect_ratio": request.aspect_ratio or nearest_ratio(request, RATIOS),
         "size": request.size,
         "resolution": request.resolution,
         "images": images,
@@ -50,7 +50,11 @@ def fields(request: GenerationRequest, *, references: int) -> dict[str, Any]:
         "seed": request.seed,
         "negative_prompt": request.negative_prompt,
     }
-    return passed_on(request, RESERVED, sound="generate_audio") | without(told) | _high_definition(request)
+    return (
+        extra_fields(request, RESERVED, sound="generate_audio")
+        | without_empty(told)
+        | _high_definition(request)
+    )
 
 
 def character_fields(request: GenerationRequest, earlier: Operation | None) -> dict[str, Any]:
@@ -61,13 +65,13 @@ def character_fields(request: GenerationRequest, earlier: Operation | None) -> d
     if not TIMESTAMPS.fullmatch(told):
         raise UpstreamRejected("timestamps must be like 1,3 (seconds)", param="timestamps")
     if clips:
-        return {"url": public_address(clips[0]), "timestamps": told}
+        return {"url": public_url(clips[0]), "timestamps": told}
     if earlier is None:
         raise UpstreamRejected("a character is made from a video", param="url")
     return {"from_task": earlier.id, "timestamps": told}
 
 
-def _images(request: GenerationRequest) -> list[str]:
+def _image_inputs(request: GenerationRequest) -> list[str]:
     """One list without roles: its order and the model's name say what is which."""
     frames = request.media_with("first_frame") + request.media_with("last_frame")
     others = request.media_with("reference_image", "subject")
@@ -78,7 +82,7 @@ def _images(request: GenerationRequest) -> list[str]:
 
 def _high_definition(request: GenerationRequest) -> dict[str, Any]:
     named = (request.resolution or "").lower() in {"1080p", "hd"}
-    if not named and not (request.size and min(pixels(request.size)) >= HD_FROM):
+    if not named and not (request.size and min(parse_size(request.size)) >= HD_FROM):
         return {}
     if request.model.startswith("veo"):
         return {"enable_upsample": True}

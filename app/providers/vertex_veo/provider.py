@@ -18,29 +18,37 @@ from app.errors import (
     UpstreamUnreachable,
 )
 from app.generation import GenerationRequest
-from app.providers.addresses import origin_of
+from app.providers.addresses import base_url_or
 from app.providers.base import (
     Account,
     Capabilities,
     Operation,
-    Pace,
     PollAnswer,
+    PollInterval,
     Provider,
     ResultFile,
     Submission,
 )
 from app.providers.http import UpstreamClient
-from app.providers.vertex_veo.messages import VeoOperation, body_of, capabilities_of, facts_of, poll_answer
+from app.providers.vertex_veo.messages import (
+    VeoOperation,
+    capabilities_of,
+    poll_answer,
+    request_body,
+    usage_facts,
+)
 from app.providers.vertex_veo.token import AccessTokens, read_service_account, token_address
 
-NAME = re.compile(r"projects/[^/?#]+/locations/[^/?#]+/publishers/google/models/[^/?#]+/operations/[^/?#]+")
-LONG_LOOK = 4
+OPERATION_NAME = re.compile(
+    r"projects/[^/?#]+/locations/[^/?#]+/publishers/google/models/[^/?#]+/operations/[^/?#]+"
+)
+POLL_TIMEOUT_FACTOR = 4
 """So many times as long as another look: a finished operation comes with the whole video in its JSON."""
 JSON_LIMIT = 256 * 1024 * 1024
-DECODED = 64 * 1024
+CHUNK_CHARACTERS = 64 * 1024
 
 
-class Options(BaseModel):
+class VertexVeoOptions(BaseModel):
     """``account.options``, all optional."""
 
     project: str = ""
@@ -59,12 +67,12 @@ class VertexVeo(Provider):
 
     name = "vertex_veo"
     verified: ClassVar[str] = "verified against google-genai 3.4.0"
-    auth_form: ClassVar[str] = "OAuth2 token from a service account"
-    pace = Pace(first=5.0, factor=1.2, cap=20.0)
+    auth_scheme: ClassVar[str] = "OAuth2 token from a service account"
+    poll_interval = PollInterval(first=5.0, factor=1.2, cap=20.0)
 
     def __init__(self, account: Account, http: UpstreamClient) -> None:
         super().__init__(account, http)
-        options, identity = _options(account), read_service_account(account.secret)
+        options, identity = _read_options(account), read_service_account(account.secret)
         project = options.project or identity.project_id
         if not project:
             raise InvalidRequest("options.project is required: the secret names none", param="options")
@@ -73,12 +81,12 @@ class VertexVeo(Provider):
         )
         self._storage_uri = options.storage_uri
         self._tokens = AccessTokens(identity, token_address(identity, options.token_url), http=http)
-        self._storage = http.sibling(options.storage_url)
+        self._storage = http.client_for(options.storage_url)
         http.json_limit = JSON_LIMIT
 
     @classmethod
-    def address(cls, account: Account) -> str:
-        location = _options(account).location
+    def base_url_for(cls, account: Account) -> str:
+        location = _read_options(account).location
         if not re.fullmatch(r"[a-z0-9-]+", location):
             raise InvalidRequest("location must be like us-central1 or global", param="options.location")
         host = f"{location}-aiplatform.googleapis.com"
@@ -86,102 +94,104 @@ class VertexVeo(Provider):
             host = "aiplatform.googleapis.com"
         elif location in {"us", "eu"}:
             host = f"aiplatform.{location}.rep.googleapis.com"
-        return origin_of(account, f"https://{host}")
+        return base_url_or(account, f"https://{host}")
 
     @classmethod
-    def credentials(cls, account: Account) -> Mapping[str, str]:
-        payer = _options(account).user_project
+    def auth_headers(cls, account: Account) -> Mapping[str, str]:
+        payer = _read_options(account).user_project
         return {"x-goog-user-project": payer} if payer else {}
 
     def capabilities(self, model: str) -> Capabilities:
         return capabilities_of(model)
 
     async def start(self, request: GenerationRequest, submission: Submission) -> Operation:
-        body = body_of(request, storage_uri=self._storage_uri)
+        body = request_body(request, storage_uri=self._storage_uri)
         path = f"{self._models}/{quote(request.model, safe='')}:predictLongRunning"
-        headers = await self._authorized()
-        with self._wary():
+        headers = await self._token_headers()
+        with self._forgetting_refused_token():
             answer = await self.http.post_json(
-                path, body, answer=VeoOperation, headers=headers, even_if=lambda said: said.explained
+                path, body, answer=VeoOperation, headers=headers, even_if=lambda said: said.has_meaning
             )
             if answer.body.error is not None:
-                said = self.http.cleaned(answer.body.error.said, headers)
+                said = self.http.clean_text(answer.body.error.error_text, headers)
                 raise answer.body.submit_error(said, status=answer.status, headers=answer.headers)
-        if not NAME.fullmatch(answer.body.name):
+        if not OPERATION_NAME.fullmatch(answer.body.name):
             raise OutcomeUnknown("Vertex accepted the request without naming the operation")
-        found = {"name": answer.body.name, "facts": facts_of(body)}
+        found = {"name": answer.body.name, "facts": usage_facts(body)}
         return Operation(id=answer.body.name.rsplit("/", 1)[-1], data=found)
 
     async def poll(self, operation: Operation) -> PollAnswer:
-        found = await self._look(operation)
-        said = self.http.cleaned(found.error.said) if found.error else ""
+        found = await self._read_operation(operation)
+        said = self.http.clean_text(found.error.error_text) if found.error else ""
         return poll_answer(found, operation.data["facts"], said=said)
 
     async def fetch(self, operation: Operation, file: ResultFile) -> AsyncIterator[bytes]:
         if "bucket" in file.data:
             bucket, name = (quote(file.data[part], safe="") for part in ("bucket", "object"))
-            path, headers = f"/storage/v1/b/{bucket}/o/{name}", await self._authorized_look()
-            async with self._storage.stream(path, params={"alt": "media"}, headers=headers) as download:
+            path, headers = f"/storage/v1/b/{bucket}/o/{name}", await self._token_headers_for_poll()
+            async with self._storage.open_download(
+                path, params={"alt": "media"}, headers=headers
+            ) as download:
                 async for chunk in download.chunks:
                     yield chunk
             return
-        made = (await self._look(operation)).response
+        made = (await self._read_operation(operation)).response
         if made is None or len(made.videos) <= file.data["index"]:
             raise PollFailed("Vertex no longer shows the video")
         encoded = made.videos[file.data["index"]].bytesBase64Encoded
-        for start in range(0, len(encoded), DECODED):
-            yield _decoded(encoded[start : start + DECODED])
+        for start in range(0, len(encoded), CHUNK_CHARACTERS):
+            yield _decode_base64(encoded[start : start + CHUNK_CHARACTERS])
 
     async def close(self) -> None:
         await self._tokens.aclose()
         await self._storage.aclose()
         await super().close()
 
-    async def _look(self, operation: Operation) -> VeoOperation:
-        name, headers = operation.data["name"], await self._authorized_look()
-        with self._wary():
+    async def _read_operation(self, operation: Operation) -> VeoOperation:
+        name, headers = operation.data["name"], await self._token_headers_for_poll()
+        with self._forgetting_refused_token():
             answer = await self.http.post_json(
                 f"/v1/{name.rpartition('/operations/')[0]}:fetchPredictOperation",
                 {"operationName": name},
                 answer=VeoOperation,
                 headers=headers,
                 purpose="look",
-                timeout=LONG_LOOK * self.http.timeouts.poll,
-                even_if=lambda said: said.explained,
+                timeout=POLL_TIMEOUT_FACTOR * self.http.timeouts.poll,
+                even_if=lambda said: said.has_meaning,
             )
             if answer.status >= 400 and answer.body.error is not None:
-                said = self.http.cleaned(answer.body.error.said, headers)
-                raise answer.body.look_error(said, status=answer.status, headers=answer.headers)
+                said = self.http.clean_text(answer.body.error.error_text, headers)
+                raise answer.body.poll_error(said, status=answer.status, headers=answer.headers)
         return answer.body
 
     @contextmanager
-    def _wary(self) -> Iterator[None]:
+    def _forgetting_refused_token(self) -> Iterator[None]:
         """A token can end before its time: when it is refused, the next call gets a new one."""
         try:
             yield
         except UpstreamAuthFailed:
-            self._tokens.forget()
+            self._tokens.forget_token()
             raise
 
-    async def _authorized(self) -> dict[str, str]:
-        return {"Authorization": f"Bearer {await self._tokens.token()}"}
+    async def _token_headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {await self._tokens.current_token()}"}
 
-    async def _authorized_look(self) -> dict[str, str]:
+    async def _token_headers_for_poll(self) -> dict[str, str]:
         try:
-            return await self._authorized()
+            return await self._token_headers()
         except UpstreamUnreachable as error:
             raise PollFailed(error.message, retry_after=error.retry_after) from error
 
 
-def _options(account: Account) -> Options:
+def _read_options(account: Account) -> VertexVeoOptions:
     try:
-        return Options.model_validate(dict(account.options))
+        return VertexVeoOptions.model_validate(dict(account.options))
     except ValidationError as error:
         where = ".".join(str(part) for part in error.errors()[0]["loc"])
         raise InvalidRequest(f"options: {where} can't be read", param=f"options.{where}") from error
 
 
-def _decoded(encoded: str) -> bytes:
+def _decode_base64(encoded: str) -> bytes:
     try:
         return base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError) as error:

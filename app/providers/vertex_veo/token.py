@@ -41,7 +41,7 @@ class ServiceAccount(BaseModel):
     token_uri: str = TOKEN_URL
 
 
-class Exchanged(BaseModel):
+class TokenAnswer(BaseModel):
     access_token: str = Field(min_length=1, repr=False)
     expires_in: float = TOKEN_SECONDS
 
@@ -82,31 +82,31 @@ class AccessTokens:
         self._scope, self._subject = scope, subject
         self._key = _private_key(account.private_key)
         parts = urlsplit(address)
-        self._http = http.sibling(f"{parts.scheme}://{parts.netloc}")
+        self._http = http.client_for(f"{parts.scheme}://{parts.netloc}")
         self._path = parts.path
         self._lock = asyncio.Lock()
         self._token, self._until = "", 0.0
 
-    async def token(self) -> str:
+    async def current_token(self) -> str:
         """Raises ``UpstreamAuthFailed`` or ``UpstreamUnreachable``: without a token, nothing was sent."""
         async with self._lock:
             if time.time() > self._until - FRESH_SECONDS:
-                await self._exchange()
+                await self._exchange_claim()
             return self._token
 
-    def forget(self) -> None:
+    def forget_token(self) -> None:
         """The token was refused: ask for a new one next time."""
         self._until = 0.0
 
     async def aclose(self) -> None:
         await self._http.aclose()
 
-    async def _exchange(self) -> None:
+    async def _exchange_claim(self) -> None:
         now = time.time()
         claim = signed_claim(self._account, key=self._key, now=now, scope=self._scope, subject=self._subject)
         form = {"grant_type": GRANT, "assertion": claim}
         try:
-            answer = await self._http.post_form(self._path, form, files=(), answer=Exchanged)
+            answer = await self._http.post_form(self._path, form, files=(), answer=TokenAnswer)
         except (UpstreamRejected, UpstreamAuthFailed) as error:
             raise UpstreamAuthFailed(
                 f"no access token: {error.message.replace(claim, '[secret]')}"
@@ -131,8 +131,8 @@ def signed_claim(
         "iat": int(now),
         "exp": int(now) + TOKEN_SECONDS,
     } | ({"sub": subject} if subject else {})
-    text = f"{_part(header)}.{_part(claims)}"
-    return f"{text}.{_encoded(key.sign(text.encode(), PKCS1v15(), SHA256()))}"
+    text = f"{_encode_part(header)}.{_encode_part(claims)}"
+    return f"{text}.{_encode_base64(key.sign(text.encode(), PKCS1v15(), SHA256()))}"
 
 
 def _private_key(pem: str) -> RSAPrivateKey:
@@ -145,9 +145,9 @@ def _private_key(pem: str) -> RSAPrivateKey:
     return key
 
 
-def _part(fields: dict[str, Any]) -> str:
-    return _encoded(json.dumps(fields, separators=(",", ":")).encode())
+def _encode_part(fields: dict[str, Any]) -> str:
+    return _encode_base64(json.dumps(fields, separators=(",", ":")).encode())
 
 
-def _encoded(content: bytes) -> str:
+def _encode_base64(content: bytes) -> str:
     return base64.urlsafe_b64encode(content).rstrip(b"=").decode()

@@ -8,7 +8,7 @@ from pydantic import BaseModel, FiniteFloat
 from app.errors import PollFailed
 from app.providers.base import Failed, ResultFile, Succeeded
 from app.providers.openai_compatible.answers import Items, Text
-from app.providers.refusals import Meaning
+from app.providers.refusals import ErrorMeaning
 
 State = Literal["queued", "running", "succeeded", "failed"]
 STATES: Mapping[str, State] = {
@@ -20,7 +20,7 @@ STATES: Mapping[str, State] = {
 }
 MODERATED = {"AuditSubmitIllegal", "CreationPolicyViolation", "TaskPromptPolicyViolation"}
 # https://platform.vidu.com/docs/error-code. The HTTP status alone would call an empty balance a bad request.
-REASONS: Mapping[str, Meaning] = {
+REASONS: Mapping[str, ErrorMeaning] = {
     **dict.fromkeys(MODERATED, "moderated"),
     "CreditInsufficient": "quota",
     **dict.fromkeys(("QuotaExceeded", "TooManyRequests", "SystemThrottling"), "busy"),
@@ -29,21 +29,21 @@ REASONS: Mapping[str, Meaning] = {
 }
 
 
-class Creation(BaseModel):
+class ViduCreation(BaseModel):
     url: Text = ""
 
 
-class Said(BaseModel):
+class ViduResponse(BaseModel):
     """What every answer may hold; a refusal has a ``reason``."""
 
     reason: Text = ""
     message: Text = ""
 
-    def refused(self) -> bool:
+    def is_error(self) -> bool:
         return bool(self.reason)
 
 
-class Task(Said):
+class ViduTask(ViduResponse):
     """Vidu names a task ``task_id`` when it is made and ``id`` when it is listed."""
 
     task_id: Text = ""
@@ -55,30 +55,30 @@ class Task(Said):
     model: Text = ""
     credits: float | None = None
     progress: float | None = None
-    creations: list[Creation] | None = None
+    creations: list[ViduCreation] | None = None
 
 
-class Tasks(BaseModel):
+class TaskList(BaseModel):
     tasks: Items = []
 
 
-class Nothing(BaseModel):
+class CancelAnswer(BaseModel):
     reason: Text = ""
 
 
-class Remaining(BaseModel):
+class RemainingCredits(BaseModel):
     """What is left of one kind of package (``test``, ``metered``, ``concurrent``)."""
 
     credit_remain: FiniteFloat
 
 
-class Credits(Said):
+class CreditBalance(ViduResponse):
     """Its ``packages`` tell the same credits once more, one by one."""
 
-    remains: list[Remaining] | None = None
+    remains: list[RemainingCredits] | None = None
 
 
-def failure(code: str) -> Failed:
+def failed_answer(code: str) -> Failed:
     if code in MODERATED:
         return Failed("content_policy_violation", code)
     if code in {"UserCancelled", "Canceled"}:
@@ -86,7 +86,7 @@ def failure(code: str) -> Failed:
     return Failed("upstream_error", code or "Vidu did not say why.")
 
 
-def result(task: Task) -> Succeeded:
+def succeeded_answer(task: ViduTask) -> Succeeded:
     links = [creation.url for creation in task.creations or [] if creation.url]
     if not links:
         raise PollFailed("Vidu says it is done, but names no video")

@@ -6,8 +6,15 @@ from typing import Any
 
 from app.errors import UpstreamRejected
 from app.generation import GenerationRequest, Role
-from app.providers.inputs import as_data_uri, at_most, check, passed_on, refuse, whole_seconds
-from app.providers.sizes import ratio_of, tier_of
+from app.providers.inputs import (
+    as_data_uri,
+    at_most,
+    check_request,
+    extra_fields,
+    refuse_fields,
+    whole_seconds,
+)
+from app.providers.sizes import nearest_ratio, nearest_tier
 
 TEXT = "/ent/v2/text2video"
 IMAGE = "/ent/v2/img2video"
@@ -16,14 +23,14 @@ REFERENCES = "/ent/v2/reference2video"
 
 RATIOS = ("16:9", "9:16", "1:1", "4:3", "3:4")
 TIERS = {"360p": 360, "540p": 540, "720p": 720, "1080p": 1080}
-MOST_REFERENCES = 7
+MAX_REFERENCES = 7
 ROLES: frozenset[Role] = frozenset({"first_frame", "last_frame", "reference_image"})
 RESERVED = {"model", "prompt", "images", "duration", "resolution", "payload", "callback_url", "off_peak"}
 """What ``extra`` can't set: these choose the model, the price, the inputs or what we recognise the task by."""
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
+class ViduModel:
     """What one family of models can take; ``name`` is how its models' names begin."""
 
     name: str
@@ -32,20 +39,20 @@ class Model:
 
 
 MODELS = (
-    Model("viduq3", (1, 16), ("540p", "720p", "1080p")),
-    Model("viduq2", (1, 10), ("540p", "720p", "1080p")),
-    Model("viduq1", (5, 5), ("1080p",)),
-    Model("vidu2.0", (4, 8), ("360p", "720p", "1080p")),
+    ViduModel("viduq3", (1, 16), ("540p", "720p", "1080p")),
+    ViduModel("viduq2", (1, 10), ("540p", "720p", "1080p")),
+    ViduModel("viduq1", (5, 5), ("1080p",)),
+    ViduModel("vidu2.0", (4, 8), ("360p", "720p", "1080p")),
 )
-NEWER = Model("vidu", (1, 16), tuple(TIERS))
+UNKNOWN_MODEL = ViduModel("vidu", (1, 16), tuple(TIERS))
 """For names that are not known here: Vidu decides."""
 
 
-def model_of(name: str) -> Model:
-    return next((model for model in MODELS if name.lower().startswith(model.name)), NEWER)
+def model_of(name: str) -> ViduModel:
+    return next((model for model in MODELS if name.lower().startswith(model.name)), UNKNOWN_MODEL)
 
 
-def path_of(request: GenerationRequest) -> str:
+def submit_path(request: GenerationRequest) -> str:
     if request.media_with("reference_image"):
         return REFERENCES
     if request.media_with("last_frame"):
@@ -53,32 +60,34 @@ def path_of(request: GenerationRequest) -> str:
     return IMAGE if request.media else TEXT
 
 
-def fields(request: GenerationRequest, *, payload: str) -> dict[str, Any]:
+def request_body(request: GenerationRequest, *, payload: str) -> dict[str, Any]:
     """The body for ``path_of(request)``. Raises ``UpstreamRejected`` for what has no field there."""
-    model, path = model_of(request.model), path_of(request)
-    check(request, ROLES)
-    refuse(request, "style", "characters", "negative_prompt", "shots")
+    model, path = model_of(request.model), submit_path(request)
+    check_request(request, ROLES)
+    refuse_fields(request, "style", "characters", "negative_prompt", "shots")
     able: Mapping[str, int] = {word: TIERS[word] for word in model.tiers}
     told: dict[str, Any] = {
         "model": request.model,
         "prompt": request.prompt or None,
-        "images": _images(request, path) or None,
+        "images": _image_inputs(request, path) or None,
         "duration": whole_seconds(request),
         "seed": request.seed,
-        "resolution": tier_of(request, able),
+        "resolution": nearest_tier(request, able),
         # A frame brings its own shape; only the client's express word goes along, for Vidu to judge.
-        "aspect_ratio": ratio_of(request, RATIOS) if path in {TEXT, REFERENCES} else request.aspect_ratio,
+        "aspect_ratio": nearest_ratio(request, RATIOS)
+        if path in {TEXT, REFERENCES}
+        else request.aspect_ratio,
         "watermark": request.watermark,
         "payload": payload,
     }
-    return passed_on(request, RESERVED, sound="audio") | {
+    return extra_fields(request, RESERVED, sound="audio") | {
         name: value for name, value in told.items() if value is not None
     }
 
 
-def _images(request: GenerationRequest, path: str) -> list[str]:
+def _image_inputs(request: GenerationRequest, path: str) -> list[str]:
     first, last = at_most(request, "first_frame", 1), at_most(request, "last_frame", 1)
-    references = at_most(request, "reference_image", MOST_REFERENCES)
+    references = at_most(request, "reference_image", MAX_REFERENCES)
     if path == REFERENCES and (first or last):
         raise UpstreamRejected("frames and reference images can't go together", param="reference_image")
     if last and not first:

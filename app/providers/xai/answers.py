@@ -7,8 +7,8 @@ from pydantic import BaseModel
 
 from app.errors import UpstreamAuthFailed, UpstreamError, UpstreamModerated, UpstreamQuotaExhausted
 from app.providers.base import Failed, ResultFile, Succeeded
-from app.providers.http_errors import Complaint, complaint_in, submit_refused
-from app.providers.moderation import sounds_moderated
+from app.providers.http_errors import ErrorDetail, read_error, submit_refused
+from app.providers.moderation import mentions_moderation
 from app.providers.openai_compatible.answers import Fields, Items, Percent, Text
 
 State = Literal["running", "succeeded", "failed", "expired"]
@@ -21,104 +21,106 @@ STATES: Mapping[str, State] = {
 # xAI tells these in sentences: a wrong key is a 400, an empty purse a 403 or a 429.
 WRONG_KEY = ("incorrect api key", "invalid api key", "api key is invalid")
 NO_MONEY = ("available credits", "spending limit", "purchase more credits")
-BLOCKED = "xAI's filter stopped it; xAI bills that."
+BLOCKED_TEXT = "xAI's filter stopped it; xAI bills that."
 
 
-class Refusal(BaseModel):
+class XaiAnswer(BaseModel):
     """``error`` is a sentence with a ``code`` beside it, or an object with both."""
 
     error: Any = None
     code: Any = None
 
     @property
-    def refused(self) -> bool:
+    def is_error(self) -> bool:
         return bool(self.error)
 
-    def complaint(self, cleaned: Callable[[str], str]) -> Complaint:
-        found = complaint_in({"error": self.error, "code": self.code}) or Complaint("xAI did not say why.")
-        return Complaint(cleaned(found.message), code=found.code, param=found.param)
+    def first_error(self, cleaned: Callable[[str], str]) -> ErrorDetail:
+        found = read_error({"error": self.error, "code": self.code}) or ErrorDetail("xAI did not say why.")
+        return ErrorDetail(cleaned(found.message), code=found.code, param=found.param)
 
-    def refusal(
+    def submit_error(
         self, status: int, headers: Mapping[str, str], cleaned: Callable[[str], str]
     ) -> UpstreamError:
-        said = self.complaint(cleaned)
+        said = self.first_error(cleaned)
         text, words = f"upstream answered {status}: {said.message}", said.message.lower()
         if status < 500 and any(part in words for part in WRONG_KEY):
             return UpstreamAuthFailed(text)
         if status < 500 and any(part in words for part in NO_MONEY):
             return UpstreamQuotaExhausted(text)
-        if status < 500 and status != 429 and sounds_moderated(words):
+        if status < 500 and status != 429 and mentions_moderation(words):
             return UpstreamModerated(text)
         return submit_refused(status if status >= 400 else 400, headers, said)
 
 
-class Started(Refusal):
+class SubmitAnswer(XaiAnswer):
     request_id: Text = ""
 
 
-class Made(BaseModel):
+class VideoResult(BaseModel):
     url: Text = ""
     duration: float | None = None
     respect_moderation: bool | None = None
 
 
-class Video(Refusal):
+class VideoAnswer(XaiAnswer):
     status: Text = ""
     progress: Percent = None
-    video: Made | None = None
+    video: VideoResult | None = None
     usage: Fields = {}
 
     @property
-    def unnamed_state(self) -> State:
+    def state_without_status(self) -> State:
         """An answer without a word is an empty 202, or an old form of success."""
         return "succeeded" if self.video and self.video.url else "running"
 
 
-class Pictures(Refusal):
+class ImagesAnswer(XaiAnswer):
     data: Items = []
     usage: Fields = {}
     block_reason: Text = ""
 
     @property
-    def refused(self) -> bool:
+    def is_error(self) -> bool:
         return bool(self.error or self.block_reason)
 
     @property
-    def links(self) -> list[str]:
+    def image_urls(self) -> list[str]:
         return [item["url"] for item in self.data if isinstance(item, dict) and item.get("url")]
 
     @property
-    def cost(self) -> dict[str, Any]:
-        return _cost(self.usage)
+    def billed_cost(self) -> dict[str, Any]:
+        return _billed_cost(self.usage)
 
-    def refusal(
+    def submit_error(
         self, status: int, headers: Mapping[str, str], cleaned: Callable[[str], str]
     ) -> UpstreamError:
         if self.block_reason:
             return UpstreamModerated(cleaned(self.block_reason))
-        return super().refusal(status, headers, cleaned)
+        return super().submit_error(status, headers, cleaned)
 
 
-def failure(video: Video, cleaned: Callable[[str], str]) -> Failed:
-    said = video.complaint(cleaned)
+def failed_answer(video: VideoAnswer, cleaned: Callable[[str], str]) -> Failed:
+    said = video.first_error(cleaned)
     if video.status == "expired":
         return Failed("expired", "xAI says that the request expired.")
-    if said.moderated or sounds_moderated(f"{said.code} {said.message}"):
+    if said.is_moderated or mentions_moderation(f"{said.code} {said.message}"):
         return Failed("content_policy_violation", said.message)
     return Failed("upstream_error", said.message)
 
 
-def result_of(video: Video) -> Succeeded | Failed | None:
+def succeeded_answer(video: VideoAnswer) -> Succeeded | Failed | None:
     """None when it claims success and names no video."""
-    made = video.video or Made()
+    made = video.video or VideoResult()
     if made.respect_moderation is False:
-        return Failed("content_policy_violation", BLOCKED)
+        return Failed("content_policy_violation", BLOCKED_TEXT)
     if not made.url:
         return None
     seconds = {} if made.duration is None else {"seconds": made.duration}
-    return Succeeded((ResultFile("video", "video/mp4", url=made.url),), usage=seconds | _cost(video.usage))
+    return Succeeded(
+        (ResultFile("video", "video/mp4", url=made.url),), usage=seconds | _billed_cost(video.usage)
+    )
 
 
-def _cost(usage: Mapping[str, Any]) -> dict[str, Any]:
+def _billed_cost(usage: Mapping[str, Any]) -> dict[str, Any]:
     """A tick is 1e-10 US dollars."""
     return {name: usage[name] for name in ("cost_in_usd_ticks",) if isinstance(usage.get(name), int)}

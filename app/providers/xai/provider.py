@@ -7,45 +7,53 @@ from urllib.parse import quote
 
 from app.errors import OutcomeUnknown, PollFailed
 from app.generation import GenerationRequest, Kind
-from app.providers.addresses import origin_of
+from app.providers.addresses import base_url_or
 from app.providers.base import (
     ANTHROPIC_PATHS,
     Account,
     Capabilities,
     Operation,
-    Pace,
     PollAnswer,
+    PollInterval,
     Provider,
     ResultFile,
     Running,
     Submission,
     Succeeded,
 )
-from app.providers.http import Answer
-from app.providers.http_errors import look_refused
+from app.providers.http import UpstreamAnswer
+from app.providers.http_errors import poll_refused
 from app.providers.openai_compatible.answers import UNKNOWN_STATES
 from app.providers.relay_target import RelayTarget
 from app.providers.xai import requests
-from app.providers.xai.answers import STATES, Pictures, Refusal, Started, Video, failure, result_of
+from app.providers.xai.answers import (
+    STATES,
+    ImagesAnswer,
+    SubmitAnswer,
+    VideoAnswer,
+    XaiAnswer,
+    failed_answer,
+    succeeded_answer,
+)
 
 HOST = "https://api.x.ai/v1"
 IMAGE_SECONDS = 300.0
 VERSIONED = re.compile(r"/v\d+")
-NOT_SPOKEN = ANTHROPIC_PATHS | {"images/variations"}
+UNSUPPORTED_PATHS = ANTHROPIC_PATHS | {"images/variations"}
 
 
 class XAI(Provider):
     """Pictures are made while the request waits, so their addresses go into the receipt."""
 
     name = "xai"
-    tells_progress = True
+    reports_progress = True
     verified: ClassVar[str] = "documented"
-    auth_form: ClassVar[str] = "Bearer"
-    pace = Pace(first=3.0, factor=1.2, cap=15.0)
+    auth_scheme: ClassVar[str] = "Bearer"
+    poll_interval = PollInterval(first=3.0, factor=1.2, cap=15.0)
 
     @classmethod
-    def address(cls, account: Account) -> str:
-        origin = origin_of(account, HOST)
+    def base_url_for(cls, account: Account) -> str:
+        origin = base_url_or(account, HOST)
         return origin if VERSIONED.search(origin) else f"{origin}/v1"
 
     def capabilities(self, model: str) -> Capabilities:
@@ -59,11 +67,11 @@ class XAI(Provider):
 
     async def start(self, request: GenerationRequest, submission: Submission) -> Operation:
         if request.kind == "image":
-            return await self._start_picture(request, submission)
-        path, body = requests.video(request)
-        answer = await self.http.post_json(path, body, answer=Started, even_if=_refused)
+            return await self._start_image(request, submission)
+        path, body = requests.video_path_and_body(request)
+        answer = await self.http.post_json(path, body, answer=SubmitAnswer, even_if=_is_refused)
         if answer.status >= 400 or not answer.body.request_id:
-            raise self._no(answer)
+            raise self._refusal_error(answer)
         return Operation(id=answer.body.request_id)
 
     async def poll(self, operation: Operation) -> PollAnswer:
@@ -72,16 +80,16 @@ class XAI(Provider):
             return Succeeded(tuple(files), usage=operation.data["usage"])
         # While the video is being made this answers 202, at times without a body.
         answer = await self.http.get(
-            f"/videos/{quote(operation.id, safe='')}", answer=Video, even_if=_refused
+            f"/videos/{quote(operation.id, safe='')}", answer=VideoAnswer, even_if=_is_refused
         )
         video = answer.body
         if answer.status >= 400:
-            raise look_refused(answer.status, answer.headers, video.complaint(self._cleaned))
-        state = STATES.get(video.status) if video.status else video.unnamed_state
+            raise poll_refused(answer.status, answer.headers, video.first_error(self._clean_text))
+        state = STATES.get(video.status) if video.status else video.state_without_status
         if state in {"failed", "expired"}:
-            return failure(video, self._cleaned)
+            return failed_answer(video, self._clean_text)
         if state == "succeeded":
-            done = result_of(video)
+            done = succeeded_answer(video)
             if done is None:
                 raise PollFailed("xAI says it is done, but names no video")
             return done
@@ -89,33 +97,36 @@ class XAI(Provider):
             UNKNOWN_STATES.labels(provider=self.name).inc()
         return Running(progress=video.progress)
 
-    def relay(self, path: str) -> RelayTarget | None:
+    def relay_target(self, path: str) -> RelayTarget | None:
         path = path.lstrip("/")
-        if path in NOT_SPOKEN:
+        if path in UNSUPPORTED_PATHS:
             return None
-        return RelayTarget(self.http.url(f"/{path}"), self.credentials(self.account))
+        return RelayTarget(self.http.absolute_url(f"/{path}"), self.auth_headers(self.account))
 
-    async def _start_picture(self, request: GenerationRequest, submission: Submission) -> Operation:
-        path, body = requests.picture(request)
+    async def _start_image(self, request: GenerationRequest, submission: Submission) -> Operation:
+        path, body = requests.image_path_and_body(request)
         answer = await self.http.post_json(
-            path, body, answer=Pictures, timeout=IMAGE_SECONDS, even_if=_refused
+            path, body, answer=ImagesAnswer, timeout=IMAGE_SECONDS, even_if=_is_refused
         )
-        links = answer.body.links
+        links = answer.body.image_urls
         if answer.status >= 400 or not links:
-            raise self._no(answer)
+            raise self._refusal_error(answer)
         return Operation(
-            id=f"image_{submission.idempotency_key}", data={"pictures": links, "usage": answer.body.cost}
+            id=f"image_{submission.idempotency_key}",
+            data={"pictures": links, "usage": answer.body.billed_cost},
         )
 
-    def _no(self, answer: Answer[Started] | Answer[Pictures]) -> Exception:
-        if not answer.body.refused:
+    def _refusal_error(
+        self, answer: UpstreamAnswer[SubmitAnswer] | UpstreamAnswer[ImagesAnswer]
+    ) -> Exception:
+        if not answer.body.is_error:
             return OutcomeUnknown("xAI accepted the request without naming the work")
-        return answer.body.refusal(answer.status, answer.headers, self._cleaned)
+        return answer.body.submit_error(answer.status, answer.headers, self._clean_text)
 
     @property
-    def _cleaned(self) -> Callable[[str], str]:
-        return self.http.cleaned
+    def _clean_text(self) -> Callable[[str], str]:
+        return self.http.clean_text
 
 
-def _refused(said: Refusal) -> bool:
-    return said.refused
+def _is_refused(said: XaiAnswer) -> bool:
+    return said.is_error

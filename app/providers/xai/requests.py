@@ -5,17 +5,25 @@ from typing import Any
 
 from app.errors import UpstreamRejected
 from app.generation import Action, GenerationRequest, MediaKind, Role
-from app.providers.inputs import as_data_uri, at_most, check, passed_on, refuse, refuse_unsaid, whole_seconds
-from app.providers.sizes import ratio_of, tier_of
+from app.providers.inputs import (
+    as_data_uri,
+    at_most,
+    check_request,
+    extra_fields,
+    refuse_fields,
+    refuse_unsupported,
+    whole_seconds,
+)
+from app.providers.sizes import nearest_ratio, nearest_tier
 
 RATIOS = ("16:9", "9:16", "1:1", "4:3", "3:4", "3:2", "2:3")
-PICTURE_RATIOS = (*RATIOS, "2:1", "1:2", "19.5:9", "9:19.5", "20:9", "9:20")
+IMAGE_RATIOS = (*RATIOS, "2:1", "1:2", "19.5:9", "9:19.5", "20:9", "9:20")
 TIERS = {"480p": 480, "720p": 720, "1080p": 1080}
-PICTURE_TIERS = {"1k": 1024, "2k": 2048}
+IMAGE_TIERS = {"1k": 1024, "2k": 2048}
 ACTIONS: frozenset[Action] = frozenset({"generate", "edit", "extend"})
-MOST_REFERENCES = 7
-MOST_PICTURES = 5
-LONGEST_EXTENSION = 10
+MAX_REFERENCES = 7
+MAX_IMAGES = 5
+MAX_EXTENSION_SECONDS = 10
 RESERVED = {
     "model", "prompt", "duration", "resolution", "n", "image", "images", "video", "last_frame",
     "reference_images", "response_format", "storage_options", "api_key", "key",
@@ -23,7 +31,7 @@ RESERVED = {
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
+class XaiModel:
     kinds: frozenset[MediaKind]
     roles: frozenset[Role]
     seconds: tuple[float, float] | None = None
@@ -32,80 +40,80 @@ class Model:
 
 VIDEO_ROLES: frozenset[Role] = frozenset({"first_frame", "reference_image", "source_video"})
 VIDEOS: frozenset[MediaKind] = frozenset({"video"})
-PLAIN = Model(VIDEOS, VIDEO_ROLES, (1, 15), ("480p", "720p"))
-NEWER = Model(VIDEOS, VIDEO_ROLES | {"last_frame"}, (1, 15))
-PICTURES = Model(frozenset({"image"}), frozenset({"first_frame", "reference_image"}))
+FIRST_VIDEO_MODEL = XaiModel(VIDEOS, VIDEO_ROLES, (1, 15), ("480p", "720p"))
+NEWER_VIDEO_MODEL = XaiModel(VIDEOS, VIDEO_ROLES | {"last_frame"}, (1, 15))
+IMAGE_MODEL = XaiModel(frozenset({"image"}), frozenset({"first_frame", "reference_image"}))
 
 
-def model_of(name: str) -> Model | None:
+def model_of(name: str) -> XaiModel | None:
     """None for a model of text."""
     if "image" in name:
-        return PICTURES
+        return IMAGE_MODEL
     if "video" not in name:
         return None
-    return PLAIN if name == "grok-imagine-video" else NEWER
+    return FIRST_VIDEO_MODEL if name == "grok-imagine-video" else NEWER_VIDEO_MODEL
 
 
-def video(request: GenerationRequest) -> tuple[str, dict[str, Any]]:
+def video_path_and_body(request: GenerationRequest) -> tuple[str, dict[str, Any]]:
     """Path and body. Raises ``UpstreamRejected`` for what has no field there."""
-    model = model_of(request.model) or NEWER
-    check(request, model.roles if "video" in model.kinds else (), kinds=model.kinds, actions=ACTIONS)
-    refuse_unsaid(request, "seed", "negative_prompt", "shots")
+    model = model_of(request.model) or NEWER_VIDEO_MODEL
+    check_request(request, model.roles if "video" in model.kinds else (), kinds=model.kinds, actions=ACTIONS)
+    refuse_unsupported(request, "seed", "negative_prompt", "shots")
     if request.action != "generate":
-        return _change(request)
+        return _change_path_and_body(request)
     if request.media_with("source_video"):
         raise UpstreamRejected("a video can be edited or extended, not generated from", param="video")
     first, last = at_most(request, "first_frame", 1), at_most(request, "last_frame", 1)
-    references = at_most(request, "reference_image", MOST_REFERENCES)
+    references = at_most(request, "reference_image", MAX_REFERENCES)
     told = {
         "duration": whole_seconds(request),
-        "aspect_ratio": ratio_of(request, RATIOS),
-        "resolution": tier_of(request, {word: TIERS[word] for word in model.tiers}),
+        "aspect_ratio": nearest_ratio(request, RATIOS),
+        "resolution": nearest_tier(request, {word: TIERS[word] for word in model.tiers}),
         "image": {"url": as_data_uri(first[0])} if first else None,
         "last_frame": {"url": as_data_uri(last[0])} if last else None,
         "reference_images": [{"url": as_data_uri(item)} for item in references] or None,
     }
-    return "/videos/generations", _with(request, told)
+    return "/videos/generations", _with_extra_fields(request, told)
 
 
-def picture(request: GenerationRequest) -> tuple[str, dict[str, Any]]:
+def image_path_and_body(request: GenerationRequest) -> tuple[str, dict[str, Any]]:
     """Path and body. Raises ``UpstreamRejected`` for what has no field there."""
-    model = model_of(request.model) or PICTURES
-    check(request, model.roles, kinds=model.kinds)
-    refuse_unsaid(request, "seed", "negative_prompt", "shots", "seconds")
-    if len(request.media) > MOST_PICTURES:
-        raise UpstreamRejected(f"{request.model} takes at most {MOST_PICTURES} images", param="image")
+    model = model_of(request.model) or IMAGE_MODEL
+    check_request(request, model.roles, kinds=model.kinds)
+    refuse_unsupported(request, "seed", "negative_prompt", "shots", "seconds")
+    if len(request.media) > MAX_IMAGES:
+        raise UpstreamRejected(f"{request.model} takes at most {MAX_IMAGES} images", param="image")
     sources = [{"url": as_data_uri(item), "type": "image_url"} for item in request.media]
     told: dict[str, Any] = {
-        "aspect_ratio": ratio_of(request, PICTURE_RATIOS),
-        "resolution": tier_of(request, PICTURE_TIERS),
+        "aspect_ratio": nearest_ratio(request, IMAGE_RATIOS),
+        "resolution": nearest_tier(request, IMAGE_TIERS),
         "response_format": "url",
     }
     if len(sources) == 1:
         told["image"] = sources[0]
     elif sources:
         told["images"] = sources
-    return ("/images/edits" if sources else "/images/generations"), _with(request, told)
+    return ("/images/edits" if sources else "/images/generations"), _with_extra_fields(request, told)
 
 
-def _change(request: GenerationRequest) -> tuple[str, dict[str, Any]]:
+def _change_path_and_body(request: GenerationRequest) -> tuple[str, dict[str, Any]]:
     sources = at_most(request, "source_video", 1)
     if not sources:
         raise UpstreamRejected("xAI takes the video to change itself, not its id", param="video")
     if len(request.media) > 1:
         raise UpstreamRejected("a video is changed by words only", param="input_reference")
-    refuse(request, "size", "aspect_ratio", "resolution")
+    refuse_fields(request, "size", "aspect_ratio", "resolution")
     seconds = whole_seconds(request)
     if request.action == "edit":
-        refuse(request, "seconds")
-    elif seconds is not None and seconds > LONGEST_EXTENSION:
-        raise UpstreamRejected(f"an extension lasts at most {LONGEST_EXTENSION} seconds", param="seconds")
+        refuse_fields(request, "seconds")
+    elif seconds is not None and seconds > MAX_EXTENSION_SECONDS:
+        raise UpstreamRejected(f"an extension lasts at most {MAX_EXTENSION_SECONDS} seconds", param="seconds")
     path = "/videos/edits" if request.action == "edit" else "/videos/extensions"
-    return path, _with(request, {"video": {"url": as_data_uri(sources[0])}, "duration": seconds})
+    return path, _with_extra_fields(request, {"video": {"url": as_data_uri(sources[0])}, "duration": seconds})
 
 
-def _with(request: GenerationRequest, told: dict[str, Any]) -> dict[str, Any]:
+def _with_extra_fields(request: GenerationRequest, told: dict[str, Any]) -> dict[str, Any]:
     whole = {"model": request.model, "prompt": request.prompt or None, **told}
-    return passed_on(request, RESERVED, sound="generate_audio") | {
+    return extra_fields(request, RESERVED, sound="generate_audio") | {
         name: value for name, value in whole.items() if value is not None
     }

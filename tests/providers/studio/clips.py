@@ -13,7 +13,7 @@ from app.generation import GenerationRequest, MediaInput, Role
 from app.providers.base import Failed, Operation, PollAnswer, Succeeded
 from app.providers.studio.planning import make_plan
 from app.providers.studio.provider import StudioProvider
-from app.providers.studio.render import render
+from app.providers.studio.render import render_plan
 
 Pixels = NDArray[np.uint8]
 
@@ -48,7 +48,7 @@ def rendered(request: GenerationRequest, folder: Path, *, origin: GenerationRequ
     names = tuple(f"input-{number}" for number in range(len(request.media)))
     for item, name in zip(request.media, names, strict=True):
         (folder / name).write_bytes(item.content or b"")
-    render(make_plan(request, names, origin=origin), folder, lambda share: None)
+    render_plan(make_plan(request, names, origin=origin), folder, lambda share: None)
     return folder / ("result.mp4" if request.kind == "video" else "result.png")
 
 

@@ -1,0 +1,165 @@
+"""Accounts brought in from a list: first said what would happen, row by row, then done, and nothing overwritten."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from app.accounts.definition import AccountChange, AccountDraft
+from app.accounts.formats import ImportRow
+from app.accounts.pool import AccountPool
+from app.accounts.repository import AccountRepository
+from app.accounts.rows import account_of_draft
+from app.accounts.status import AccountStatus
+from app.errors import InvalidRequest
+
+ImportOutcome = Literal[
+    "would_add",
+    "would_update",
+    "added",
+    "updated",
+    "duplicate_name",
+    "duplicate_secret",
+    "invalid",
+    "left_out",
+]
+PLANNED = frozenset({"would_add", "would_update"})
+DONE: Mapping[str, ImportOutcome] = {"would_add": "added", "would_update": "updated"}
+
+
+@dataclass(frozen=True, slots=True)
+class ImportResult:
+    """What becomes of one row, counted from 1; ``param`` (the field) and ``text`` say why it can't be taken."""
+
+    row: int
+    name: str
+    outcome: ImportOutcome
+    param: str = ""
+    text: str = ""
+    draft: AccountDraft | None = field(default=None, repr=False)
+    given: frozenset[str] = field(default=frozenset(), repr=False)
+
+    @property
+    def is_good(self) -> bool:
+        return self.outcome in PLANNED
+
+    def as_object(self) -> dict[str, Any]:
+        """Without anything secret."""
+        return {
+            "row": self.row,
+            "name": self.name,
+            "outcome": self.outcome,
+            "field": self.param,
+            "text": self.text,
+        }
+
+
+class TakenNames:
+    """Names and secrets there are, in the store and in earlier rows."""
+
+    def __init__(self, standings: Iterable[AccountStatus]) -> None:
+        self.by_name: dict[str, AccountStatus | int] = {}
+        self._by_secret: dict[tuple[str, str], str] = {}
+        for standing in standings:
+            self.by_name[standing.account.name] = standing
+            self._remember_secret(standing.account.provider, standing.account.secret, standing.account.name)
+
+    def add_draft(self, number: int, draft: AccountDraft) -> None:
+        self.by_name.setdefault(draft.name, number)
+        self._remember_secret(draft.provider, draft.secret, draft.name)
+
+    def secret_holder(self, draft: AccountDraft) -> str | None:
+        """The name of another account with this secret."""
+        found = self._by_secret.get((draft.provider, draft.secret)) if draft.secret else None
+        return found if found != draft.name else None
+
+    def free_name(self, provider: str) -> str:
+        number = 1
+        while f"{provider}-{number}" in self.by_name:
+            number += 1
+        return f"{provider}-{number}"
+
+    def _remember_secret(self, provider: str, secret: str, name: str) -> None:
+        if secret:
+            self._by_secret.setdefault((provider, secret), name)
+
+
+async def plan_import(
+    pool: AccountPool, rows: Sequence[ImportRow], *, update: bool = False
+) -> list[ImportResult]:
+    """What ``apply`` would do with each row; writes nothing. A row without a name gets a free one.
+
+    Without ``update`` a row whose name is taken is refused; with it, what the row gives is changed.
+    """
+    taken = TakenNames(await AccountRepository(pool).list_all())
+    return [await _plan_row(pool, row, taken, update=update) for row in rows]
+
+
+async def apply_import(
+    pool: AccountPool, planned: Sequence[ImportResult], *, skip_bad: bool = False
+) -> list[ImportResult]:
+    """Do it: all rows, or with ``skip_bad`` the good ones; else nothing, and every good one is ``left_out``."""
+    if not skip_bad and not all(result.is_good for result in planned):
+        text = "nothing was added, as other rows are bad"
+        return [replace(each, outcome="left_out", text=text) if each.is_good else each for each in planned]
+    done = [await _apply_row(pool, result) if result.is_good else result for result in planned]
+    await pool.refresh()
+    return done
+
+
+async def _plan_row(pool: AccountPool, row: ImportRow, taken: TakenNames, *, update: bool) -> ImportResult:
+    if row.draft is None:
+        error = row.error or InvalidRequest("it can't be read")
+        return ImportResult(row.number, row.name, "invalid", error.param or "", error.message)
+    draft = (
+        row.draft if row.name else row.draft.model_copy(update={"name": taken.free_name(row.draft.provider)})
+    )
+    result = ImportResult(row.number, draft.name, "would_add", draft=draft, given=row.given)
+    holder = taken.secret_holder(draft)
+    if holder is not None:
+        return replace(result, outcome="duplicate_secret", param="secret", text=f"{holder} has this secret")
+    present = taken.by_name.get(draft.name)
+    try:
+        if present is not None:
+            return _plan_existing(result, present, update=update)
+        await pool.check_account(account_of_draft(draft, ""))
+    except InvalidRequest as error:
+        return replace(result, outcome="invalid", param=error.param or "", text=error.message)
+    taken.add_draft(row.number, draft)
+    return result
+
+
+def _plan_existing(result: ImportResult, present: AccountStatus | int, *, update: bool) -> ImportResult:
+    """For a name that is taken. Raises ``InvalidRequest`` for what can't be changed."""
+    if isinstance(present, int):
+        text = f"row {present} has this name"
+        return replace(result, outcome="duplicate_name", param="name", text=text)
+    if not update:
+        return replace(
+            result, outcome="duplicate_name", param="name", text="there is an account of this name"
+        )
+    assert result.draft is not None
+    if present.source == "file":
+        raise InvalidRequest("it is declared in the configuration file: change it there", param="name")
+    if present.account.provider != result.draft.provider:
+        raise InvalidRequest(f"it is {present.account.provider}, and stays so", param="provider")
+    return replace(result, outcome="would_update")
+
+
+async def _apply_row(pool: AccountPool, result: ImportResult) -> ImportResult:
+    assert result.draft is not None
+    try:
+        if result.outcome == "would_add":
+            await pool.insert_draft(result.draft, source="store")
+        else:
+            await _update_account(AccountRepository(pool), result.draft, result.given)
+    except InvalidRequest as error:  # somebody was faster
+        return replace(result, outcome="invalid", param=error.param or "", text=error.message)
+    return replace(result, outcome=DONE[result.outcome])
+
+
+async def _update_account(book: AccountRepository, draft: AccountDraft, given: frozenset[str]) -> None:
+    fields = given & (AccountChange.model_fields.keys() - {"name"})
+    change = AccountChange.model_validate({name: getattr(draft, name) for name in fields})
+    if draft.secret and "secret" in given:
+        await book.rotate_secret(draft.name, draft.secret)
+    await book.update(draft.name, change)

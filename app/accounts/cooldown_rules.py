@@ -1,0 +1,182 @@
+"""The rules of rest: what each refusal of an upstream means for its account, and how rests end.
+
+A time that the vendor named, or a quota, is obeyed. All other rests are guesses: they grow with every refusal in
+a row, and where every candidate of a model rests, a guess may be broken after ``SHORTEST_SECONDS`` by one
+request at a time. Runs of failures also end by one request (a trial), not by a crowd.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.accounts.rows import cooldown_of_row, reason_text
+from app.accounts.status import TRIAL_SECONDS, WHOLE_ACCOUNT, AccountStatus, Cooldown, CooldownCode
+from app.db.tables import cooldowns
+from app.db.upsert import dialect_insert
+from app.errors import (
+    OutcomeUnknown,
+    UpstreamBusy,
+    UpstreamError,
+    UpstreamFailed,
+    UpstreamModelForbidden,
+    UpstreamQuotaExhausted,
+    UpstreamUnreachable,
+)
+
+RETRY_AFTER_BOUNDS = (1.0, 3600.0)
+"""A named pause is kept between these, in seconds."""
+QUOTA_SECONDS = 3600.0
+"""Where nobody knows when an empty account is filled again."""
+FORBIDDEN_SECONDS = 3600.0
+"""For a model that an account may not use: somebody may allow it meanwhile."""
+MIN_PROBE_SECONDS = 5.0
+FAILURES_IN_ROW = 3
+STRIKES_KEPT_SECONDS = 600.0
+"""A refusal so long after the last rest begins a new row."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExponentialBackoff:
+    """Seconds of the first rest, doubled with each strike, up to the longest."""
+
+    first: float
+    longest: float
+
+    def seconds_after(self, strikes: int) -> float:
+        return min(self.first * 2.0 ** min(strikes - 1, 30), self.longest)
+
+
+BUSY = ExponentialBackoff(1.0, 60.0)
+FAILING = ExponentialBackoff(30.0, 1800.0)
+UNREACHABLE = ExponentialBackoff(2.0, 300.0)
+
+
+def cooldowns_after(
+    error: UpstreamError, standing: AccountStatus, model: str, *, before: Mapping[str, Cooldown], now: float
+) -> dict[str, Cooldown]:
+    """What the account rests for from now on, by upstream model; nothing when the error asks for no rest.
+
+    ``before``: its rests so far, and the strikes that are only counted yet (their ``until`` is their ``since``).
+    """
+    if isinstance(error, UpstreamQuotaExhausted):
+        return {WHOLE_ACCOUNT: _quota_cooldown(error, standing, now)}
+    if isinstance(error, UpstreamBusy) and error.retry_after is not None:
+        seconds = _clamp_seconds(error.retry_after)
+        strikes = _count_strikes(before.get(model), ("rate_limited", "busy"), now)
+        return {model: Cooldown(error.message, now, now + seconds, strikes, code="rate_limited")}
+    if isinstance(error, UpstreamBusy):
+        return {model: _estimated_cooldown(error, before.get(model), "busy", now=now)}
+    if isinstance(error, UpstreamFailed | OutcomeUnknown):
+        return {model: _estimated_cooldown(error, before.get(model), "failing", now=now)}
+    if isinstance(error, UpstreamModelForbidden):
+        # Where the operator named no models, clients choose the names: each would be a rest of its own.
+        named = model in standing.account.models.values()
+        rest = Cooldown(error.message, now, now + FORBIDDEN_SECONDS, code="forbidden")
+        return {model: rest} if named else {}
+    if isinstance(error, UpstreamUnreachable):
+        return {WHOLE_ACCOUNT: _estimated_cooldown(error, before.get(WHOLE_ACCOUNT), "unreachable", now=now)}
+    return {}
+
+
+def _quota_cooldown(error: UpstreamError, standing: AccountStatus, now: float) -> Cooldown:
+    quota = standing.quota
+    resets_at = quota.resets_at if quota and quota.resets_at and quota.resets_at > now else None
+    named = now + _clamp_seconds(error.retry_after) if error.retry_after is not None else None
+    return Cooldown(error.message, now, resets_at or named or now + QUOTA_SECONDS, code="quota_exhausted")
+
+
+def _clamp_seconds(seconds: float) -> float:
+    return min(max(seconds, RETRY_AFTER_BOUNDS[0]), RETRY_AFTER_BOUNDS[1])
+
+
+def _estimated_cooldown(
+    error: UpstreamError, before: Cooldown | None, code: CooldownCode, *, now: float
+) -> Cooldown:
+    same: tuple[CooldownCode, ...] = ("rate_limited", "busy") if code == "busy" else (code,)
+    strikes = _count_strikes(before, same, now)
+    if code == "failing" and strikes < FAILURES_IN_ROW:
+        return Cooldown(error.message, now, now, strikes, code=code)
+    if code == "busy":
+        return Cooldown(error.message, now, now + BUSY.seconds_after(strikes), strikes, code=code)
+    seconds = (
+        UNREACHABLE.seconds_after(strikes)
+        if code == "unreachable"
+        else FAILING.seconds_after(strikes - FAILURES_IN_ROW + 1)
+    )
+    return Cooldown(error.message, now, now + seconds, strikes, trial_at=0.0, code=code)
+
+
+def _count_strikes(before: Cooldown | None, same: tuple[CooldownCode, ...], now: float) -> int:
+    if before is None or before.code not in same or now >= before.ends_at + STRIKES_KEPT_SECONDS:
+        return 1
+    # What was under way when the rest began is refused for the same reason, and is no further strike.
+    return before.strikes if before.until > now and not before.trial_at else before.strikes + 1
+
+
+def may_probe(cooldown: Cooldown | None, now: float, *, last: bool) -> bool:
+    """Whether one request may go there although it rests, because no candidate is without rest (``last``)."""
+    if cooldown is None or cooldown.is_on_trial(now):
+        return cooldown is None
+    return last and cooldown.is_estimated and now >= cooldown.since + MIN_PROBE_SECONDS
+
+
+async def save_cooldown(
+    connection: AsyncConnection, account_id: str, model: str, *, cooldown: Cooldown
+) -> Cooldown:
+    """Write a rest unless the account has one there that ends later; the one that holds."""
+    same = cooldowns.c.account_id == account_id, cooldowns.c.model == model
+    row = (await connection.execute(sa.select(cooldowns).where(*same).with_for_update())).first()
+    if row is not None and row.until > cooldown.until:
+        holds = cooldown_of_row(row)
+        if holds.trial_at:  # it has come back; the next one may go out after a moment
+            holds = replace(holds, since=cooldown.since, trial_at=0.0)
+            spoken = sa.update(cooldowns).where(*same).values(since=holds.since, trial_at=0.0)
+            await connection.execute(spoken)
+        return holds
+    values = {
+        "reason": reason_text(cooldown.code, cooldown.reason),
+        "since": cooldown.since,
+        "until": cooldown.until,
+        "strikes": cooldown.strikes,
+        "trial_at": cooldown.trial_at,
+    }
+    key = {"account_id": account_id, "model": model}
+    written = dialect_insert(connection, cooldowns).values(**key, **values)
+    await connection.execute(
+        written.on_conflict_do_update(index_elements=["account_id", "model"], set_=values)
+    )
+    return cooldown
+
+
+async def delete_cooldowns(connection: AsyncConnection, account_id: str, models: list[str] | None) -> None:
+    """End rests: those of some upstream models, or (None) all."""
+    gone = sa.delete(cooldowns).where(cooldowns.c.account_id == account_id)
+    await connection.execute(gone if models is None else gone.where(cooldowns.c.model.in_(models)))
+
+
+async def delete_disproved(
+    connection: AsyncConnection, account_id: str, model: str, *, now: float
+) -> list[str]:
+    """End those rests of an account that an answer for ``model`` disproves, as the store has them: another
+    process may have sent the trial."""
+    mine = cooldowns.c.account_id == account_id, cooldowns.c.model.in_([WHOLE_ACCOUNT, model])
+    over = sa.or_(cooldowns.c.until <= now, cooldowns.c.trial_at > 0)
+    gone = sa.delete(cooldowns).where(*mine, over).returning(cooldowns.c.model)
+    return list((await connection.execute(gone)).scalars())
+
+
+async def running_trials(
+    connection: AsyncConnection, account_ids: Iterable[str], now: float
+) -> set[tuple[str, str]]:
+    """Accounts and upstream models for which a request is out by now, whichever process sent it."""
+    out = cooldowns.c.account_id.in_(list(account_ids)), cooldowns.c.trial_at > now - TRIAL_SECONDS
+    query = sa.select(cooldowns.c.account_id, cooldowns.c.model).where(*out)
+    return {(row.account_id, row.model) for row in await connection.execute(query)}
+
+
+async def record_trial(connection: AsyncConnection, account_id: str, model: str, *, now: float) -> None:
+    """From now on a request is out that shows whether the rest is over."""
+    same = cooldowns.c.account_id == account_id, cooldowns.c.model.in_([WHOLE_ACCOUNT, model])
+    await connection.execute(sa.update(cooldowns).where(*same).values(trial_at=now))

@@ -1,0 +1,126 @@
+"""Sessions of the panel: opaque, kept as hashes, listed and revocable."""
+
+import secrets
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from app.admin.admin_repository import AdminUser
+from app.db.operator_tables import admins, sessions
+from app.db.session import Database
+from app.errors import NotFound
+from app.vault import Vault
+
+IDLE_SECONDS = 43_200.0
+"""A session that nobody uses for half a day ends."""
+LONGEST_SECONDS = 604_800.0
+TOUCH_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class AdminSession:
+    """One browser that is signed in. ``csrf`` must come with every write."""
+
+    id: str
+    admin: AdminUser
+    csrf: str
+    expires_at: float
+
+
+class SessionStore:
+    """A cookie's value is never kept, only its keyed hash."""
+
+    def __init__(self, database: Database, vault: Vault, *, idle_seconds: float = IDLE_SECONDS) -> None:
+        self._database = database
+        self._vault = vault
+        self._idle = idle_seconds
+
+    async def open(self, admin: AdminUser, *, address: str, agent: str) -> tuple[str, AdminSession]:
+        """The cookie's value, and the session."""
+        raw = secrets.token_urlsafe(32)
+        now = time.time()
+        session = AdminSession(uuid.uuid4().hex, admin, self._csrf_values(raw)[0], now + self._idle)
+        row = {
+            "id": session.id,
+            "hash": self._hashes(raw)[0],
+            "admin_id": admin.id,
+            "created_at": now,
+            "seen_at": now,
+            "expires_at": session.expires_at,
+            "address": address[:64],
+            "agent": "".join(letter for letter in agent if letter.isprintable())[:200],
+        }
+        async with self._database.write() as connection:
+            await connection.execute(sa.delete(sessions).where(sessions.c.expires_at < now))
+            await connection.execute(sa.insert(sessions), row)
+        return raw, session
+
+    async def find(self, raw: str) -> AdminSession | None:
+        """The session of a cookie, kept alive by being used; None when it has ended."""
+        hashes = self._hashes(raw)
+        query = (
+            sa.select(sessions, admins.c.name, admins.c.role, admins.c.created_at.label("admin_since"))
+            .join(admins, admins.c.id == sessions.c.admin_id)
+            .where(sessions.c.hash.in_(hashes))
+        )
+        async with self._database.read() as connection:
+            row = (await connection.execute(query)).first()
+        now = time.time()
+        if row is None or row.expires_at <= now:
+            return None
+        expires_at = row.expires_at
+        if now - row.seen_at > TOUCH_SECONDS:
+            expires_at = min(now + self._idle, row.created_at + LONGEST_SECONDS)
+            await self._extend(row.id, now, expires_at)
+        admin = AdminUser(row.admin_id, row.name, row.role, row.admin_since)
+        # An open page goes on with the root key under which it was opened.
+        return AdminSession(row.id, admin, self._csrf_values(raw)[hashes.index(row.hash)], expires_at)
+
+    async def list(self, *, admin_id: str | None) -> list[dict[str, Any]]:
+        """Those that are open, newest first; of one admin, or of all."""
+        query = sa.select(sessions, admins.c.name).join(admins, admins.c.id == sessions.c.admin_id)
+        query = query.where(sessions.c.expires_at > time.time())
+        if admin_id is not None:
+            query = query.where(sessions.c.admin_id == admin_id)
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query.order_by(sessions.c.created_at.desc()))).all()
+        return [
+            {
+                "id": row.id,
+                "admin_id": row.admin_id,
+                "admin_name": row.name,
+                "created_at": row.created_at,
+                "seen_at": row.seen_at,
+                "expires_at": row.expires_at,
+                "address": row.address,
+                "agent": row.agent,
+            }
+            for row in rows
+        ]
+
+    async def end(self, session_id: str, *, admin_id: str | None = None) -> str:
+        """Whose it was. Raises ``NotFound``, also for somebody else's when ``admin_id`` is given."""
+        which = [sessions.c.id == session_id]
+        if admin_id is not None:
+            which.append(sessions.c.admin_id == admin_id)
+        name = sa.select(admins.c.name).where(admins.c.id == sessions.c.admin_id).scalar_subquery()
+        async with self._database.write() as connection:
+            ended = (await connection.execute(sa.delete(sessions).where(*which).returning(name))).first()
+        if ended is None:
+            raise NotFound("No such session.")
+        return str(ended[0])
+
+    async def _extend(self, session_id: str, now: float, expires_at: float) -> None:
+        async with self._database.write() as connection:
+            change = sa.update(sessions).where(sessions.c.id == session_id)
+            await connection.execute(change.values(seen_at=now, expires_at=expires_at))
+
+    def _hashes(self, raw: str) -> Sequence[str]:
+        return self._vault.keyed_hashes("admin-session", raw)
+
+    def _csrf_values(self, raw: str) -> Sequence[str]:
+        return self._vault.keyed_hashes("admin-csrf", raw)

@@ -1,0 +1,116 @@
+"""A backup of what the operator has set: one JSON document, and what restoring one would change."""
+
+import hmac
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from app import __version__
+from app.backup.accounts import AccountSection
+from app.backup.endpoints import EndpointSection
+from app.backup.keys import KeySection
+from app.backup.routes import PriceSection, RouteSection
+from app.backup.sealing import SecretBox, box_of, new_box
+from app.backup.sections import BackupSection, BackupStores, RestoreChange
+from app.backup.settings import SettingsSection
+from app.errors import InvalidRequest, SettingsInvalid
+from app.vault import Vault
+
+FORMAT = "filmgate-backup"
+VERSION = 1
+NO_SECRETS = {"sealed_with": "none"}
+SECTIONS: tuple[BackupSection, ...] = (
+    AccountSection(),
+    RouteSection(),
+    PriceSection(),
+    KeySection(),
+    EndpointSection(),
+    SettingsSection(),
+)
+"""In the order in which they are restored."""
+HEADING = ("format", "version", "made_at", "made_by", "root_key", "secrets")
+MAX_ENTRIES = 100_000
+
+
+async def make_backup(held: BackupStores, *, secrets: bool = False, passphrase: str = "") -> dict[str, Any]:
+    """Without secrets unless they are asked for; these are sealed with the passphrase, else with the root key.
+    Raises ``InvalidRequest``."""
+    box = await new_box(held.vault, passphrase) if secrets else None
+    heading = {
+        "format": FORMAT,
+        "version": VERSION,
+        "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "made_by": __version__,
+        "root_key": _key_fingerprints(held.vault)[0],
+        "secrets": box.secrets_heading() if box else NO_SECRETS,
+    }
+    return heading | {section.name: await section.export_entries(held, box) for section in SECTIONS}
+
+
+async def plan_restore(held: BackupStores, document: Any, *, passphrase: str = "") -> list[RestoreChange]:
+    """What restoring a backup would change; writes nothing. What is not in the backup stays as it is.
+
+    Raises ``InvalidRequest`` for what is no backup, or can't be opened.
+    """
+    found = check_backup(document)
+    box: SecretBox | None = None
+    if found["secrets"] != NO_SECRETS:
+        box = await box_of(found["secrets"], held.vault, passphrase)
+    given = str(found["root_key"]).encode()
+    own = any(hmac.compare_digest(given, known.encode()) for known in _key_fingerprints(held.vault))
+    changes: list[RestoreChange] = []
+    try:
+        for section in SECTIONS:
+            changes += await section.plan_restore(held, found.get(section.name, []), box=box, own=own)
+    except SettingsInvalid as error:
+        raise InvalidRequest(f"The backup is damaged, or was changed by hand: {error.message}") from error
+    return changes
+
+
+async def apply_changes(held: BackupStores, changes: Sequence[RestoreChange]) -> list[RestoreChange]:
+    """Do it, entry by entry: one that fails says so and holds up no other."""
+    done = [await change.apply() for change in changes]
+    await held.routes.refresh()
+    await held.pool.refresh()
+    return done
+
+
+def check_backup(document: Any) -> dict[str, Any]:
+    """A backup of a version that is known, unwrapped where a JSON store has put it in a record."""
+    if isinstance(document, dict) and "format" not in document and isinstance(document.get("record"), dict):
+        document = document["record"]
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        raise InvalidRequest(f'This is no backup of Filmgate: its "format" must be {FORMAT}.', param="format")
+    if document.get("version") != VERSION:
+        raise InvalidRequest(
+            f"This backup has version {document.get('version')!a:.20}, made by Filmgate "
+            f"{document.get('made_by')!a:.40}; this one ({__version__}) reads version {VERSION}. "
+            "Restore it with the Filmgate that made it, or a newer one.",
+            param="version",
+        )
+    for name in ("root_key", "secrets"):
+        if name not in document:
+            raise InvalidRequest(f"{name} is missing: the backup is damaged", param=name)
+    if not isinstance(document["secrets"], dict):
+        raise InvalidRequest("secrets must be an object", param="secrets")
+    _check_sections(document)
+    return document
+
+
+def _check_sections(document: dict[str, Any]) -> None:
+    names = {section.name for section in SECTIONS}
+    for name, entries in document.items():
+        if name in HEADING:
+            continue
+        if name not in names:
+            text = ascii(name)[1:80].rstrip("'")
+            raise InvalidRequest(f"{text}: a backup has no such part", param=text)
+        if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+            raise InvalidRequest(f"{name} must be a list of objects", param=name)
+        if len(entries) > MAX_ENTRIES:
+            raise InvalidRequest(f"{name} has more than {MAX_ENTRIES} entries", param=name)
+
+
+def _key_fingerprints(vault: Vault) -> list[str]:
+    """They tell root keys apart, and nothing about them; of the current one first."""
+    return [known[:16] for known in vault.keyed_hashes("backup-fingerprint", FORMAT)]

@@ -1,0 +1,46 @@
+"""When and where a backup goes by itself, as a document of options; and every document that a backup holds."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field, SecretStr, field_validator
+
+from app.media.delivery.options import DeliveryOptions
+from app.options.document import DocumentSection, OptionalAddress, OptionsDocument
+from app.webhooks.notice_options import NoticeOptions
+
+MAX_HOURS = 31 * 24
+
+
+class UploadHeader(DocumentSection):
+    """Sent with every upload, as ``X-Master-Key`` of a JSON store is."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9-]{1,80}$")
+    value: SecretStr
+
+    @field_validator("value")
+    @classmethod
+    def _check_printable(cls, value: SecretStr) -> SecretStr:
+        text = value.get_secret_value()
+        if not (text.isascii() and text.isprintable()):
+            raise ValueError("a header takes printable ASCII characters only")
+        return value
+
+
+class BackupOptions(OptionsDocument):
+    document: ClassVar[str] = "backup"
+    enabled: bool = False
+    url: OptionalAddress = ""
+    method: Literal["PUT", "POST"] = "PUT"
+    headers: tuple[UploadHeader, ...] = Field(default=(), max_length=20)
+    every_hours: int = Field(default=24, ge=1, le=MAX_HOURS)
+    with_secrets: bool = False
+    passphrase: SecretStr = SecretStr("")
+    """Seals the secrets; without it the root key does."""
+
+    @property
+    def is_usable(self) -> bool:
+        return self.enabled and bool(self.url)
+
+
+DOCUMENTS: tuple[type[OptionsDocument], ...] = (DeliveryOptions, NoticeOptions, BackupOptions)
+"""Every document of options there is."""

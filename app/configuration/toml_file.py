@@ -1,0 +1,189 @@
+"""Reads the configuration file: four tables of rows, secrets from the environment, one line per error."""
+
+import tomllib
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, time
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, TypeVar
+
+from app.accounts.definition import AccountDraft
+from app.catalog.price import ModelPrice, read_price
+from app.catalog.prices import price_name
+from app.catalog.route_documents import RouteDocument, read_route
+from app.errors import InvalidRequest, SettingsInvalid
+from app.keys.terms import KeyTerms, read_terms
+from app.validation import validate_document
+
+TABLES = {"accounts": "name", "routes": "model", "keys": "name", "prices": "model"}
+"""Each with the field that a row is known by."""
+FIELDS: Mapping[str, tuple[str, ...]] = {
+    "accounts": tuple(AccountDraft.model_fields),
+    "routes": tuple(RouteDocument.model_fields),
+    "keys": ("secret", *KeyTerms.model_fields),
+    "prices": ("model", *ModelPrice.model_fields),
+}
+SECRETS = frozenset({"secret", "proxy", "key"})
+"""What is never written into the file: the variable that holds it is, as ``secret_env``."""
+FROM_ENVIRONMENT = "_env"
+RowType = TypeVar("RowType")
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRow:
+    """A client key: the whole of it, and what it may do."""
+
+    secret: str = field(repr=False)
+    terms: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class PriceRow:
+    """What calls of a model, or a family like ``veo*``, cost a key."""
+
+    model: str
+    price: ModelPrice
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredConfiguration:
+    """What the file says. ``stated`` names the accounts whose ``enabled`` it decides, ``place`` the file."""
+
+    accounts: tuple[AccountDraft, ...] = ()
+    routes: tuple[RouteDocument, ...] = ()
+    keys: tuple[KeyRow, ...] = ()
+    prices: tuple[PriceRow, ...] = ()
+    accounts_with_enabled: frozenset[str] = frozenset()
+    file_name: str = ""
+
+
+def load_file(path: Path, environment: Mapping[str, str]) -> DeclaredConfiguration:
+    """Raises ``SettingsInvalid`` with one line that names the file, the row and the field."""
+    try:
+        text = path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
+        raise SettingsInvalid(f"FILMGATE_CONFIG: {path} can't be read: {reason}") from error
+    try:
+        return replace(parse_text(text, environment), file_name=path.name)
+    except SettingsInvalid as error:
+        raise SettingsInvalid(f"{path.name}: {error.message}") from error
+
+
+def parse_text(text: str, environment: Mapping[str, str]) -> DeclaredConfiguration:
+    """Raises ``SettingsInvalid`` with one line."""
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsInvalid(f"this is no TOML: {error}") from error
+    for name in document:
+        if name not in TABLES:
+            raise SettingsInvalid(f"{name}: there is no such table; there are {', '.join(TABLES)}")
+    keys = _read_rows(document, "keys", _read_key_row, environment=environment)
+    _check_distinct_secrets(keys)
+    return DeclaredConfiguration(
+        accounts=_read_rows(document, "accounts", _read_account, environment=environment),
+        routes=_read_rows(document, "routes", read_route, environment=environment),
+        keys=keys,
+        prices=_read_rows(document, "prices", _read_price_row, environment=environment),
+        accounts_with_enabled=frozenset(
+            row["name"] for row in document.get("accounts", ()) if "enabled" in row
+        ),
+    )
+
+
+def _read_rows(
+    document: Mapping[str, Any],
+    table: str,
+    reader: Callable[[dict[str, Any]], RowType],
+    *,
+    environment: Mapping[str, str],
+) -> tuple[RowType, ...]:
+    rows = document.get(table, [])
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise SettingsInvalid(f"{table}: write each row under [[{table}]]")
+    found: dict[str, RowType] = {}
+    for number, row in enumerate(rows, 1):
+        name = row.get(TABLES[table])
+        if not isinstance(name, str) or not name.strip():
+            raise SettingsInvalid(f"{table}, row {number}: {TABLES[table]} is required")
+        where = f'{table} "{name}"'
+        if name in found:
+            raise SettingsInvalid(f"{where}: there are two of them")
+        try:
+            _check_names(row, FIELDS[table])
+            found[name] = reader(_fill_from_environment(_plain_value(row), environment))
+        except InvalidRequest as error:
+            raise SettingsInvalid(f"{where}: {' '.join(error.message.split())}") from error
+    return tuple(found.values())
+
+
+def _check_names(row: Mapping[str, Any], fields: tuple[str, ...]) -> None:
+    """Raises ``InvalidRequest`` for a field that the table has not."""
+    for name in row:
+        if name in fields or name.removesuffix(FROM_ENVIRONMENT) in fields:
+            continue
+        near = get_close_matches(name, fields, n=1)
+        advice = f"did you mean {near[0]}?" if near else f"there are {', '.join(fields)}"
+        raise InvalidRequest(f"{name}: there is no such field; {advice}")
+
+
+def _check_distinct_secrets(keys: tuple[KeyRow, ...]) -> None:
+    """A key is known by its secret: two rows with one would undo each other at every start."""
+    secret, number = Counter(row.secret for row in keys).most_common(1)[0] if keys else ("", 0)
+    if number > 1:
+        names = " and ".join(str(row.terms["name"]) for row in keys if row.secret == secret)
+        raise SettingsInvalid(f"keys: {names} have the same secret; give each its own")
+
+
+def _fill_from_environment(row: dict[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
+    """The row with what its ``…_env`` fields name, in ``options`` too."""
+    filled: dict[str, Any] = {}
+    for name, value in row.items():
+        if name in SECRETS:
+            raise InvalidRequest(
+                f"{name}: keep it out of this file; {name}_env names the variable that holds it"
+            )
+        if name == "options" and isinstance(value, dict):
+            filled[name] = _fill_from_environment(value, environment)
+        elif not name.endswith(FROM_ENVIRONMENT):
+            filled[name] = value
+        elif not isinstance(value, str) or not environment.get(value):
+            raise InvalidRequest(
+                f"{name}: there is no variable {value} in this environment; set it, or correct its name"
+            )
+        else:
+            filled[name.removesuffix(FROM_ENVIRONMENT)] = environment[value]
+    return filled
+
+
+def _plain_value(value: Any) -> Any:
+    """TOML's own dates as UTC seconds; one without a zone is UTC, whatever this machine's zone is."""
+    if isinstance(value, dict):
+        return {name: _plain_value(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_plain_value(each) for each in value]
+    if not isinstance(value, date):
+        return value
+    moment = value if isinstance(value, datetime) else datetime.combine(value, time.min)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _read_account(row: dict[str, Any]) -> AccountDraft:
+    return validate_document(AccountDraft, row, whole="account")
+
+
+def _read_key_row(row: dict[str, Any]) -> KeyRow:
+    secret = row.pop("secret", None)
+    if secret is None:
+        raise InvalidRequest("secret_env is required: it names the variable that holds the key")
+    if len(secret) < 16:
+        raise InvalidRequest("secret_env: the key is too easy to guess; use at least 16 random characters")
+    read_terms(row)
+    return KeyRow(secret, row)
+
+
+def _read_price_row(row: dict[str, Any]) -> PriceRow:
+    return PriceRow(price_name(row.pop("model")), read_price(row))

@@ -1,0 +1,230 @@
+"""OpenAI chat answers, whole and streamed, said as Anthropic's messages."""
+
+import json
+from typing import Any
+
+from app.errors import UpstreamFailed
+
+Fields = dict[str, Any]
+STOP_REASONS = {
+    "stop": "end_turn",
+    "length": "max_tokens",
+    "tool_calls": "tool_use",
+    "function_call": "tool_use",
+    "content_filter": "refusal",
+}
+PING = b'event: ping\ndata: {"type": "ping"}\n\n'
+THINKING_FIELDS = ("reasoning_content", "reasoning")
+"""Where servers put a model's thinking; chat itself has no field for it."""
+
+
+def message_object(answer: Fields, *, model: str, thinking: bool) -> Fields:
+    """The whole answer; thinking only for who asked for it. Raises ``UpstreamFailed`` for one without a choice."""
+    choice = next(iter(_list_objects(answer.get("choices"))), None)
+    if choice is None:
+        raise UpstreamFailed("The upstream answered without a message.")
+    said = _object_or_empty(choice.get("message"))
+    content: list[Fields] = []
+    thought = _thinking_text(said) if thinking else ""
+    if thought:
+        content.append({"type": "thinking", "thinking": thought, "signature": ""})
+    text = _answer_text(said)
+    if text:
+        content.append({"type": "text", "text": text})
+    content += [_tool_use_block(call) for call in _list_objects(said.get("tool_calls"))]
+    return {
+        "id": message_id(answer),
+        "type": "message",
+        "role": "assistant",
+        "model": model,
+        "content": content,
+        **stop_fields(choice, refused=bool(said.get("refusal"))),
+        "usage": usage_object(answer.get("usage")),
+    }
+
+
+def message_id(answer: Fields) -> str:
+    own = str(answer.get("id") or "0").removeprefix("chatcmpl-")
+    return own if own.startswith("msg_") else f"msg_{own}"
+
+
+def stop_fields(choice: Fields, *, refused: bool = False) -> Fields:
+    """Why it ended. vLLM and SGLang say beside the reason which stop sequence it was."""
+    reason = "refusal" if refused else STOP_REASONS.get(str(choice.get("finish_reason")), "end_turn")
+    sequence = choice.get("stop_reason") or choice.get("matched_stop")
+    if reason == "end_turn" and isinstance(sequence, str):
+        return {"stop_reason": "stop_sequence", "stop_sequence": sequence}
+    return {"stop_reason": reason, "stop_sequence": None}
+
+
+def usage_object(told: Any) -> Fields:
+    """Anthropic counts what came from a cache beside the input tokens, not among them."""
+    told = _object_or_empty(told)
+    cached = _object_or_empty(told.get("prompt_tokens_details")).get("cached_tokens") or 0
+    return {
+        "input_tokens": max((told.get("prompt_tokens") or 0) - cached, 0),
+        "output_tokens": told.get("completion_tokens") or 0,
+        "cache_read_input_tokens": cached,
+        "cache_creation_input_tokens": 0,
+    }
+
+
+def _object_or_empty(value: Any) -> Fields:
+    """Servers leave out, or send null for, what they have nothing to say of."""
+    return value if isinstance(value, dict) else {}
+
+
+def _list_objects(value: Any) -> list[Fields]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _answer_text(said: Fields) -> str:
+    content = said.get("content")
+    if isinstance(content, list):
+        content = "".join(str(part.get("text") or "") for part in _list_objects(content))
+    return str(content or "") + str(said.get("refusal") or "")
+
+
+def _thinking_text(said: Fields) -> str:
+    return next((said[name] for name in THINKING_FIELDS if isinstance(said.get(name), str)), "")
+
+
+def _tool_use_block(call: Fields) -> Fields:
+    function = _object_or_empty(call.get("function"))
+    return {
+        "type": "tool_use",
+        "id": call.get("id"),
+        "name": function.get("name"),
+        "input": _parse_arguments(function.get("arguments")),
+    }
+
+
+def _parse_arguments(text: Any) -> Fields:
+    """Models write broken JSON at times; their words are not thrown away for that."""
+    try:
+        found = json.loads(text or "{}")
+    except (ValueError, TypeError, RecursionError):
+        found = None
+    return found if isinstance(found, dict) else {"arguments": text}
+
+
+class MessageEvents:
+    """The events of one streamed answer.
+
+    One block is open at a time, as Anthropic's clients expect. Of tools called side by side the first is told as
+    it comes, and the others, of which pieces may come in between, when it is closed.
+    """
+
+    def __init__(self, *, model: str, thinking: bool) -> None:
+        self._model = model
+        self._thinking = thinking
+        self._next_index = 0
+        self._open_block: str | None = None
+        self._queued_pieces: dict[str, list[tuple[Fields, Fields]]] = {}
+        self._begun = False
+        self._stop: Fields | None = None
+        self._refused = False
+        self._usage: Fields | None = None
+
+    def opening_events(self) -> bytes:
+        """Nothing yet: the first event carries the upstream's id."""
+        return b""
+
+    def translate_event(self, event: Fields) -> bytes:
+        """Raises ``UpstreamFailed`` for an error in the midst of it."""
+        if event.get("error"):
+            found = event["error"]
+            text = found.get("message") if isinstance(found, dict) else found
+            raise UpstreamFailed(str(text or "The upstream failed."))
+        said = [] if self._begun else [self._message_start(event)]
+        if isinstance(event.get("usage"), dict):
+            self._usage = event["usage"]
+        for choice in _list_objects(event.get("choices")):
+            said += self._delta_events(_object_or_empty(choice.get("delta")))
+            if choice.get("finish_reason"):
+                self._stop = stop_fields(choice, refused=self._refused)
+        return b"".join(said)
+
+    def keep_alive(self) -> bytes:
+        return PING if self._begun else b""
+
+    def closing_events(self) -> bytes | None:
+        if self._stop is None:
+            return None
+        said = self._close_block()
+        for key, pieces in self._queued_pieces.items():
+            for block, delta in pieces:
+                said += self._block_events(key, block, delta)
+            said += self._close_block()
+        said.append(_sse_event("message_delta", delta=self._stop, usage=usage_object(self._usage)))
+        said.append(_sse_event("message_stop"))
+        return b"".join(said)
+
+    def _message_start(self, event: Fields) -> bytes:
+        self._begun = True
+        begun: Fields = {
+            "id": message_id(event),
+            "type": "message",
+            "role": "assistant",
+            "model": self._model,
+            "content": [],
+            "stop_reason": None,
+            "stop_sequence": None,
+            "usage": usage_object(event.get("usage")),
+        }
+        return _sse_event("message_start", message=begun)
+
+    def _delta_events(self, delta: Fields) -> list[bytes]:
+        said: list[bytes] = []
+        thought = _thinking_text(delta) if self._thinking else ""
+        if thought:
+            empty = {"type": "thinking", "thinking": "", "signature": ""}
+            said += self._send_or_queue("thinking", empty, {"type": "thinking_delta", "thinking": thought})
+        self._refused = self._refused or bool(delta.get("refusal"))
+        text = _answer_text(delta)
+        if text:
+            said += self._send_or_queue(
+                "text", {"type": "text", "text": ""}, {"type": "text_delta", "text": text}
+            )
+        for at, call in enumerate(_list_objects(delta.get("tool_calls"))):
+            function = _object_or_empty(call.get("function"))
+            block: Fields = {
+                "type": "tool_use",
+                "id": call.get("id"),
+                "name": function.get("name"),
+                "input": {},
+            }
+            piece = {"type": "input_json_delta", "partial_json": function.get("arguments") or ""}
+            said += self._send_or_queue(f"tool {call.get('index', at)}", block, piece)
+        return said
+
+    def _send_or_queue(self, key: str, block: Fields, delta: Fields) -> list[bytes]:
+        busy = (
+            self._open_block is not None and self._open_block != key and self._open_block.startswith("tool ")
+        )
+        if busy:
+            self._queued_pieces.setdefault(key, []).append((block, delta))
+            return []
+        return self._block_events(key, block, delta)
+
+    def _block_events(self, key: str, block: Fields, delta: Fields) -> list[bytes]:
+        said: list[bytes] = []
+        if self._open_block != key:
+            said += self._close_block()
+            said.append(_sse_event("content_block_start", index=self._next_index, content_block=block))
+            self._open_block = key
+            self._next_index += 1
+        if delta.get("partial_json") != "":
+            said.append(_sse_event("content_block_delta", index=self._next_index - 1, delta=delta))
+        return said
+
+    def _close_block(self) -> list[bytes]:
+        if self._open_block is None:
+            return []
+        self._open_block = None
+        return [_sse_event("content_block_stop", index=self._next_index - 1)]
+
+
+def _sse_event(kind: str, **fields: Any) -> bytes:
+    told = json.dumps({"type": kind, **fields}, ensure_ascii=False)
+    return f"event: {kind}\ndata: {told}\n\n".encode()

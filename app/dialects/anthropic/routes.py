@@ -1,0 +1,104 @@
+"""Anthropic's messages API: passed through where the upstream speaks it, else said as chat and back."""
+
+import json
+from typing import Any
+
+from starlette.types import Message, Receive, Scope, Send
+
+from app.dialects.anthropic.answer import MessageEvents, message_object
+from app.dialects.anthropic.request import chat_request
+from app.errors import ModelNotFound, UpstreamFailed
+from app.keys.service import ClientKey
+from app.ops.envelope import ANTHROPIC_TYPES
+from app.providers.http_errors import parse_json, read_error
+from app.relay.relay import Relay
+from app.relay.request import RelayRequest, read_json_request
+from app.relay.routes import JSON_HEADERS, AuthenticatedEndpoint
+from app.relay.upstream import UpstreamRefusal
+
+MESSAGES = "messages"
+COUNT = "messages/count_tokens"
+REQUEST_ID = b"request-id"
+KEPT_HEADERS = {b"retry-after", b"retry-after-ms", b"x-should-retry"}
+
+
+class MessagesEndpoint(AuthenticatedEndpoint):
+    """``POST /v1/messages`` or ``/v1/messages/count_tokens``.
+
+    Tokens are counted only where the upstream can: a guess would look like a count.
+    """
+
+    def __init__(self, relay: Relay, path: str) -> None:
+        super().__init__(relay)
+        self._path = path
+
+    async def answer(
+        self, scope: Scope, receive: Receive, send: Send, *, key: ClientKey, body: bytes
+    ) -> None:
+        wish = read_json_request(body)
+        translation = MessagesTranslation(wish) if self._path == MESSAGES else None
+        if translation is None and not await self._relay.endpoints.serves_path(wish.model, COUNT):
+            await self._relay.endpoints.usable_endpoints(
+                wish.model, MESSAGES
+            )  # says if it is the model that is unknown
+            raise ModelNotFound(
+                f"No upstream of {wish.model} counts tokens; its answers say what they used.", param="model"
+            )
+        await self._relay.relay_call(
+            scope,
+            receive,
+            _with_request_id(scope, send),
+            path=self._path,
+            wish=wish,
+            key=key,
+            translation=translation,
+        )
+
+
+def _with_request_id(scope: Scope, send: Send) -> Send:
+    """Anthropic's SDKs look for the request's id in a header of their own."""
+
+    async def send_named(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = message["headers"]
+            if not any(name == REQUEST_ID for name, _ in headers):
+                headers.append((REQUEST_ID, scope["state"]["request_id"].encode()))
+        await send(message)
+
+    return send_named
+
+
+class MessagesTranslation:
+    """One call to ``/v1/messages`` on its way to an upstream that speaks chat only."""
+
+    def __init__(self, wish: RelayRequest) -> None:
+        self._wish = wish
+        self.streams = wish.fields.get("stream") is True
+        thinking = wish.fields.get("thinking")
+        self._thinking = isinstance(thinking, dict) and thinking.get("type") in ("enabled", "adaptive")
+
+    def translated_request(self, model: str, *, limit_name: str) -> RelayRequest:
+        """Raises ``InvalidRequest`` for what chat has no word for."""
+        fields = chat_request(self._wish.fields, model=model, limit_name=limit_name)
+        body = json.dumps(fields, ensure_ascii=False).encode()
+        return RelayRequest(body, model, fields, has_one_model_field=False, headers=JSON_HEADERS)
+
+    def translated_answer(self, answer: dict[str, Any]) -> dict[str, Any]:
+        if answer.get("error"):  # some servers fail with a 200
+            told = read_error(answer)
+            raise UpstreamFailed(told.message if told else "The upstream failed.")
+        return message_object(answer, model=self._wish.model, thinking=self._thinking)
+
+    def event_translator(self) -> MessageEvents:
+        return MessageEvents(model=self._wish.model, thinking=self._thinking)
+
+    def translated_refusal(self, refusal: UpstreamRefusal) -> UpstreamRefusal:
+        """The upstream's words in Anthropic's envelope, under its own status."""
+        told = read_error(parse_json(refusal.body))
+        default = "api_error" if refusal.status >= 500 else "invalid_request_error"
+        kind = ANTHROPIC_TYPES.get(refusal.status, default)
+        text = told.message if told and told.message else "The upstream refused the request."
+        body = json.dumps({"type": "error", "error": {"type": kind, "message": text}}).encode()
+        headers = [(name, value) for name, value in refusal.headers if name in KEPT_HEADERS]
+        headers += [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+        return UpstreamRefusal(refusal.endpoint, refusal.status, headers, body)

@@ -1,0 +1,141 @@
+"""Reads a request to Ark: `content` parts with roles, options beside them or as flags in the text."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from app.dialects.http.body import Body
+from app.dialects.http.gateway import Gateway, check_prompt
+from app.dialects.http.media_parts import MEDIA, MediaPart, read_media_parts
+from app.dialects.http.media_sources import read_source
+from app.dialects.prompt.directives import Directives
+from app.dialects.prompt.video_options import (
+    MOST_SECONDS,
+    read_resolution,
+    size_and_ratio,
+    video_preset,
+    video_seconds,
+)
+from app.errors import InvalidRequest, MissingField
+from app.generation import GenerationRequest, MediaInput, Role
+
+FLAG = re.compile(r"\s*--([a-z]+)[ \t=]+([^\s-]\S*|-1)(?=\s|$)")
+FLAGS = {
+    "rs": "resolution",
+    "resolution": "resolution",
+    "rt": "ratio",
+    "ratio": "ratio",
+    "dur": "duration",
+    "duration": "duration",
+    "wm": "watermark",
+    "watermark": "watermark",
+    "seed": "seed",
+    "frames": "frames",
+    "fps": "framespersecond",
+    "framespersecond": "framespersecond",
+    "cf": "camera_fixed",
+    "camerafixed": "camera_fixed",
+}
+ROLES: dict[str, dict[str, Role]] = {
+    "image_url": {
+        "first_frame": "first_frame",
+        "last_frame": "last_frame",
+        "reference_image": "reference_image",
+    },
+    "video_url": {"reference_video": "reference_video"},
+    "audio_url": {"reference_audio": "audio"},
+}
+FRAMES = ("first_frame", "last_frame")
+UPSTREAM_DECIDES = ("adaptive", "keep_ratio")
+KNOWN_FIELDS = {
+    "model",
+    "content",
+    "resolution",
+    "ratio",
+    "duration",
+    "seed",
+    "watermark",
+    "callback_url",
+    "return_last_frame",
+    "safety_identifier",
+}
+
+
+async def read_request(body: Body, services: Gateway) -> GenerationRequest:
+    """The waist's form. Raises what the client must be told, naming the field."""
+    preset = video_preset(body.required_text("model"))
+    if "content" not in body:
+        raise MissingField("content")
+    parts = read_media_parts(body, "content", types=("text", *MEDIA))
+    prompt, flags = _read_text([part.address for part in parts if part.type == "text"])
+    check_prompt(prompt, param="content")
+    media_parts = [part for part in parts if part.type != "text"]
+    if not prompt and not media_parts:
+        raise MissingField("content")
+    options = _merge_options(body, flags)
+    roles = _media_roles(media_parts)
+    size, ratio = size_and_ratio(options, preset, Directives(prompt), ratio_name="ratio")
+    wanted = GenerationRequest(
+        kind="video",
+        model=preset.name,
+        prompt=prompt,
+        seconds=video_seconds(preset, options.integer("duration", low=1, high=MOST_SECONDS)),
+        size=size,
+        aspect_ratio=ratio,
+        resolution=read_resolution(options, hd=preset.hd),
+        seed=options.integer("seed"),
+        watermark=options.boolean("watermark"),
+        extra=options.unknown_fields(KNOWN_FIELDS),
+    )
+    # Last, as they may have to be fetched from afar.
+    media = [await _read_part(services, part, role) for part, role in zip(media_parts, roles, strict=True)]
+    return wanted.model_copy(update={"media": tuple(media)})
+
+
+def _read_text(texts: Sequence[str]) -> tuple[str, dict[str, Any]]:
+    """The prompt without its flags (``--ratio 16:9 --dur 5``), and those; what is no flag of Ark's stays."""
+    flags: dict[str, Any] = {}
+
+    def take_flag(found: re.Match[str]) -> str:
+        name = FLAGS.get(found[1])
+        if name is None:
+            return found[0]
+        flags[name] = found[2]
+        return ""
+
+    return FLAG.sub(take_flag, "\n".join(texts)).strip(), flags
+
+
+def _merge_options(body: Body, flags: dict[str, Any]) -> Body:
+    """A field beats a flag; ``-1`` and ``adaptive`` leave it to the upstream."""
+    if body.boolean("return_last_frame"):
+        raise InvalidRequest("return_last_frame is not offered here", param="return_last_frame")
+    fields = flags | {name: value for name, value in body.fields.items() if value is not None}
+    for name in ("duration", "seed"):
+        if str(fields.get(name)) == "-1":
+            del fields[name]
+    if fields.get("ratio") in UPSTREAM_DECIDES:
+        del fields["ratio"]
+    return Body(fields, limits=body.limits)
+
+
+def _media_roles(parts: list[MediaPart]) -> list[Role]:
+    """A single picture without a role is the first frame. Raises ``InvalidRequest`` as Ark does for a mix."""
+    alone = sum(part.type == "image_url" for part in parts) == 1
+    found: list[Role] = []
+    for part in parts:
+        able = ROLES[part.type]
+        word = part.fields.text("role") or ("first_frame" if alone and part.type == "image_url" else "")
+        if word not in able:
+            raise InvalidRequest(f"{part.fields.path}.role must be {' or '.join(able)}", param="content")
+        found.append(able[word])
+    framed = [role for role in found if role in FRAMES]
+    if len(framed) != len(set(framed)):
+        raise InvalidRequest("content takes one first_frame and one last_frame", param="content")
+    if framed and len(framed) != len(found):
+        raise InvalidRequest("content can't hold frames and references together", param="content")
+    return found
+
+
+async def _read_part(services: Gateway, part: MediaPart, role: Role) -> MediaInput:
+    return await read_source(part.address, services, role=role, param="content")

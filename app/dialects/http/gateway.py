@@ -1,0 +1,136 @@
+"""What every dialect works with, and the few things all of them do: who asks, what they send, links out."""
+
+import re
+import time
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends
+from starlette.requests import HTTPConnection, Request
+
+from app.catalog.catalog import Catalog
+from app.catalog.prices import PriceRepository
+from app.dialects.http.body import Body, BodyLimits, read_body
+from app.dialects.http.file_links import file_link
+from app.errors import InvalidRequest
+from app.keys.service import ClientKey, KeyRing
+from app.media.inputs import InputReader
+from app.media.links import LinkSigner
+from app.media.store import MediaStore
+from app.tasks.characters import CharacterLibrary
+from app.tasks.service import RequestContext, TaskService
+from app.tasks.task import StoredFile, Task
+from app.usage.reports import UsageReports
+from app.webhooks.endpoints import EndpointRepository
+
+HOST = re.compile(r"[A-Za-z0-9.-]{1,253}(:\d{1,5})?|\[[0-9a-fA-F:]{2,45}\](:\d{1,5})?")
+SIZE = re.compile(r"(\d{2,5})[xX*](\d{2,5})")
+LONGEST_PROMPT = 32_000
+IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """The parts that dialects may touch."""
+
+    keys: KeyRing
+    tasks: TaskService
+    catalog: Catalog
+    characters: CharacterLibrary
+    inputs: InputReader
+    store: MediaStore
+    signer: LinkSigner
+    endpoints: EndpointRepository
+    prices: PriceRepository
+    reports: UsageReports
+    limits: BodyLimits
+    public_url: str | None
+    chat_wait_seconds: float
+
+    async def read_body(self, request: Request) -> Body:
+        return await read_body(request, limits=self.limits)
+
+    def file_link(self, connection: HTTPConnection, task: Task, file: StoredFile) -> str:
+        return file_link(task, file, base=self.base_url(connection), signer=self.signer)
+
+    def file_links(self, connection: HTTPConnection, task: Task) -> list[str]:
+        """Of all that is still kept of a completed task."""
+        kept = task.result is not None and not task.purged and (task.expires_at or 0) > time.time()
+        files = task.result.files if task.result and kept else ()
+        return [self.file_link(connection, task, file) for file in files]
+
+    def base_url(self, connection: HTTPConnection) -> str:
+        """What links begin with: the operator's public address, else the one the client used."""
+        if self.public_url:
+            return self.public_url.rstrip("/")
+        host = connection.headers.get("host", "")
+        if not HOST.fullmatch(host):
+            server = connection.scope.get("server") or ("127.0.0.1", 80)
+            host = f"{server[0]}:{server[1]}"
+        return f"{connection.scope.get('scheme', 'http')}://{host}"
+
+
+def gateway_of(connection: HTTPConnection) -> Gateway:
+    found = connection.app.state.gateway
+    assert isinstance(found, Gateway)
+    return found
+
+
+async def gateway_dependency(connection: HTTPConnection) -> Gateway:
+    """``gateway`` for routes: FastAPI would call a plain function in a thread."""
+    return gateway_of(connection)
+
+
+def key_secret(connection: HTTPConnection) -> str:
+    """The key as the client sent it: Bearer, bare, or x-api-key."""
+    header = connection.headers.get("authorization", "").strip()
+    scheme, _, rest = header.partition(" ")
+    if rest:
+        return rest.strip() if scheme.lower() == "bearer" else ""
+    return header or connection.headers.get("x-api-key", "").strip()
+
+
+async def authenticate_key(connection: HTTPConnection) -> ClientKey:
+    """Raises ``AuthenticationFailed``, ``PermissionDenied`` or ``RateLimited``."""
+    return await gateway_of(connection).keys.admit(key_secret(connection), connection.scope)
+
+
+def request_context(
+    connection: HTTPConnection, dialect: str, *, hook_url: str | None = None, hook_param: str = "notify_hook"
+) -> RequestContext:
+    """How the request was sent; ``hook_url``, of the field ``hook_param``, is to be called when the task ends.
+
+    Raises ``InvalidRequest`` for an idempotency key nobody could store.
+    """
+    key = connection.headers.get("idempotency-key")
+    if key is not None and not IDEMPOTENCY_KEY.fullmatch(key):
+        raise InvalidRequest("Idempotency-Key must be 1 to 255 printable characters", param="Idempotency-Key")
+    retries = connection.headers.get("x-stainless-retry-count", "0")
+    return RequestContext(
+        dialect,
+        idempotency_key=key,
+        is_retry=retries.isdigit() and int(retries) > 0,
+        hook_url=hook_url,
+        hook_base=gateway_of(connection).base_url(connection) if hook_url else None,
+        hook_param=hook_param,
+    )
+
+
+def check_prompt(prompt: str, *, param: str) -> None:
+    """Raises ``InvalidRequest`` for more characters than OpenAI's own limit."""
+    if len(prompt) > LONGEST_PROMPT:
+        raise InvalidRequest(f"{param} must be at most {LONGEST_PROMPT} characters", param=param)
+
+
+def read_size(text: str | None, *, param: str = "size") -> str | None:
+    """``WxH`` in pixels. Raises ``InvalidRequest``."""
+    if text is None or not text.strip():
+        return None
+    match = SIZE.fullmatch(text.strip())
+    if match is None or 0 in (int(match[1]), int(match[2])):
+        raise InvalidRequest(f"{param} must be WIDTHxHEIGHT in pixels, like 1280x720", param=param)
+    return f"{int(match[1])}x{int(match[2])}"
+
+
+CallerKey = Annotated[ClientKey, Depends(authenticate_key)]
+Services = Annotated[Gateway, Depends(gateway_dependency)]

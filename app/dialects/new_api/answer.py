@@ -1,0 +1,51 @@
+"""Tasks as new-api writes them: what it documents, and beside it the envelope that it really answers with."""
+
+from typing import Any
+
+from app.dialects.unified.answer import unified_object
+from app.tasks.states import NEW_API
+from app.tasks.task import StoredFile, Task
+
+CLIENTS_FAULT = ("content_policy_violation", "invalid_request")
+
+
+def new_api_id(task_id: str) -> str:
+    return f"task_{task_id}"
+
+
+def submitted_object(task: Task) -> dict[str, Any]:
+    """The answer to a submit."""
+    return {
+        "id": new_api_id(task.id),
+        "task_id": new_api_id(task.id),
+        "object": "video",
+        "model": task.model,
+        "status": NEW_API[task.public_state],
+        "progress": int(task.shown_progress),
+        "created_at": int(task.created_at),
+    }
+
+
+def new_api_object(task: Task, urls: list[str]) -> dict[str, Any]:
+    """``urls`` lead to what is kept of a completed task."""
+    inner = unified_object(task, urls) | {"task_id": new_api_id(task.id)}
+    found = submitted_object(task) | {"code": "success", "message": "", "data": inner}
+    if urls:
+        inner["result_url"] = urls[0]
+        found |= {"url": urls[0], "format": urls[0].partition("?")[0].rpartition(".")[2]}
+    if task.result is not None:
+        found["metadata"] = _video_metadata(task, task.result.files[0])
+    if task.state in ("failed", "cancelled"):
+        code = 400 if task.error_code in CLIENTS_FAULT else 500
+        found["error"] = {"code": code, "message": inner["fail_reason"]}
+    return found
+
+
+def _video_metadata(task: Task, file: StoredFile) -> dict[str, Any]:
+    return {
+        "duration": round(file.seconds or 0, 3),
+        "fps": round(file.fps or 0),
+        "width": file.width or 0,
+        "height": file.height or 0,
+        "seed": task.request.seed or 0,
+    }

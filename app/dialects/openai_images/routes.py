@@ -1,0 +1,241 @@
+"""OpenAI's images API for models that no upstream of theirs offers it for: made by tasks, answered in its form."""
+
+import asyncio
+import base64
+import hashlib
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from fastapi import Request
+from fastapi.responses import JSONResponse, Response
+from sse_starlette import EventSourceResponse, ServerSentEvent
+from starlette.types import Receive, Scope, Send
+
+from app.dialects.http.body import Body, MediaSource
+from app.dialects.http.gateway import Gateway, check_prompt, gateway_of, read_size, request_context
+from app.dialects.http.media_sources import read_source
+from app.dialects.prompt.chat_answer import KEEP_ALIVE_SECONDS, failure_error, wait_for_disconnect
+from app.errors import InvalidRequest, MissingField, UnknownModel
+from app.generation import GenerationRequest
+from app.keys.service import ClientKey
+from app.ops.envelope import error_body, error_headers
+from app.relay.routes import replay_body
+from app.tasks.service import RequestContext
+from app.tasks.task import Task
+
+DEFAULT_MODEL = "gpt-image"
+MOST_IMAGES = 10
+VARIATION_PROMPT = "A variation of this image"
+EVENT_NAMES = {"images/generations": "image_generation.completed"}
+KNOWN_FIELDS = {
+    "model",
+    "prompt",
+    "n",
+    "size",
+    "response_format",
+    "stream",
+    "partial_images",
+    "image",
+    "images",
+    "mask",
+    "user",
+    "seed",
+    "negative_prompt",
+}
+ResponseForm = Literal["url", "b64_json", "both"]
+RESPONSE_FORMS: dict[str, ResponseForm] = {"": "both", "url": "url", "b64_json": "b64_json"}
+
+
+@dataclass(frozen=True, slots=True)
+class ImagesRequest:
+    """``count`` images of one request, and how they are to be told of."""
+
+    request: GenerationRequest
+    count: int
+    response_form: ResponseForm
+    stream: bool
+
+    def numbered_request(self, number: int) -> GenerationRequest:
+        """The ``number``-th of them. One seed makes one picture, so the others count on from it."""
+        seed = self.request.seed
+        return self.request if seed is None else self.request.model_copy(update={"seed": seed + number})
+
+
+class GenerationImages:
+    """Takes over from the relay. A client that hangs up stops nothing: ``x-task-id`` names the tasks."""
+
+    async def __call__(
+        self, scope: Scope, receive: Receive, send: Send, *, body: bytes, key: ClientKey, path: str
+    ) -> None:
+        request = Request(scope, replay_body(body, receive))
+        services = gateway_of(request)
+        wanted = await read_images_request(await services.read_body(request), services, path=path)
+        how = request_context(request, "openai_images")
+        tasks = [
+            await services.tasks.create(
+                wanted.numbered_request(number), key=key, asked=_numbered_context(how, number, wanted.count)
+            )
+            for number in range(wanted.count)
+        ]
+        response = await _answer_images(request, services, tasks, wanted=wanted, path=path)
+        await response(scope, receive, send)
+
+
+async def read_images_request(body: Body, services: Gateway, *, path: str) -> ImagesRequest:
+    """Raises what the client must be told, naming the field."""
+    model = body.text("model") or DEFAULT_MODEL
+    preset = services.catalog.preset_of(model, kind="image")
+    if preset.kind != "image":
+        raise UnknownModel(model)
+    prompt = body.required_text("prompt") if path != "images/variations" else VARIATION_PROMPT
+    check_prompt(prompt, param="prompt")
+    form = RESPONSE_FORMS.get(body.text("response_format") or "")
+    if form is None:
+        raise InvalidRequest("response_format must be url or b64_json", param="response_format")
+    if "mask" in body:
+        raise InvalidRequest(f"{model} is made by upstreams that take no mask", param="mask")
+    count = body.integer("n", low=1, high=MOST_IMAGES) or 1
+    size = body.text("size")
+    request = GenerationRequest(
+        kind="image",
+        model=model,
+        prompt=prompt,
+        size=(read_size(size) if size != "auto" else None) or preset.size,
+        seed=body.integer("seed"),
+        negative_prompt=body.text("negative_prompt"),
+        extra=body.unknown_fields(KNOWN_FIELDS),
+    )
+    sources = _read_pictures(body) if path != "images/generations" else ()
+    media = [
+        await read_source(source, services, role=role, param="image")
+        for source, role in zip(sources, preset.image_roles(len(sources)), strict=True)
+    ]
+    return ImagesRequest(
+        request.model_copy(update={"media": tuple(media)}), count, form, body.boolean("stream") or False
+    )
+
+
+def _read_pictures(body: Body) -> tuple[MediaSource, ...]:
+    """``image``, one or many, of a form; ``images`` of JSON."""
+    found = (*body.sources("image"), *body.sources("images"))
+    if not found:
+        raise MissingField("image")
+    return found
+
+
+def _numbered_context(how: RequestContext, number: int, count: int) -> RequestContext:
+    """Equal tasks are told apart, or a repeated request would find one of them for all."""
+    if count == 1:
+        return how
+    token = how.idempotency_key
+    if token and number:
+        token = hashlib.sha256(f"{token} {number}".encode()).hexdigest()
+    return RequestContext(
+        how.dialect, idempotency_key=token, is_retry=how.is_retry, part=f"{number + 1}/{count}"
+    )
+
+
+async def _answer_images(
+    request: Request, services: Gateway, tasks: list[Task], *, wanted: ImagesRequest, path: str
+) -> Response:
+    headers = {"x-task-id": ", ".join(task.id for task in tasks)}
+    if wanted.stream:
+        events = _image_events(request, services, tasks, name=EVENT_NAMES.get(path, "image_edit.completed"))
+        return EventSourceResponse(
+            events,
+            headers=headers,
+            ping=KEEP_ALIVE_SECONDS,
+            sep="\n",
+            ping_message_factory=lambda: ServerSentEvent(comment="keep-alive", sep="\n"),
+        )
+    ended = await _wait_for_all(request, services, tasks)
+    if ended is None:
+        return Response(status_code=499)  # nobody is there to read it; the tasks go on
+    made = [task for task in ended if task.state == "completed"]
+    if not made:
+        error = failure_error(ended[0])
+        return JSONResponse(error_body(error), error.status, headers=headers | error_headers(error))
+    # What was made and paid for is told, also when another of the same request failed.
+    data = [await _image_objects(request, services, task, form=wanted.response_form) for task in made]
+    document = {
+        "created": int(made[0].created_at),
+        "data": [image for images in data for image in images],
+        "usage": _usage_object(made),
+    }
+    return JSONResponse(document, headers=headers)
+
+
+async def _wait_for_all(request: Request, services: Gateway, tasks: list[Task]) -> list[Task] | None:
+    """The tasks when all have ended or the waiting has; None when the client left before that."""
+    wait = services.chat_wait_seconds
+    leaving = asyncio.create_task(wait_for_disconnect(request))
+    waiting = [asyncio.create_task(services.tasks.wait_until_ended(task, within=wait)) for task in tasks]
+    try:
+        open_yet = set(waiting)
+        while open_yet:
+            done, _ = await asyncio.wait({*open_yet, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            if leaving in done:
+                return None
+            open_yet -= done
+        return [each.result() for each in waiting]
+    finally:
+        for job in (leaving, *waiting):
+            job.cancel()
+        await asyncio.gather(leaving, *waiting, return_exceptions=True)
+
+
+async def _image_events(
+    request: Request, services: Gateway, tasks: list[Task], *, name: str
+) -> AsyncIterator[bytes]:
+    """One event for each image, when it is there."""
+    for task in tasks:
+        ended = await services.tasks.wait_until_ended(task, within=services.chat_wait_seconds)
+        if ended.state != "completed":
+            yield _sse_event("error", error_body(failure_error(ended)))
+            return
+        for image in await _image_objects(request, services, ended, form="b64_json"):
+            told = {
+                "type": name,
+                "created_at": int(ended.created_at),
+                **image,
+                "usage": _usage_object([ended]),
+            }
+            yield _sse_event(name, told)
+
+
+def _sse_event(name: str, told: dict[str, Any]) -> bytes:
+    return f"event: {name}\ndata: {json.dumps(told)}\n\n".encode()
+
+
+async def _image_objects(
+    request: Request, services: Gateway, task: Task, *, form: ResponseForm
+) -> list[dict[str, str]]:
+    """Who asks for neither form gets both: older clients read the link, newer ones the bytes."""
+    assert task.result is not None
+    images: list[dict[str, str]] = []
+    for file in task.result.files:
+        image: dict[str, str] = {}
+        if form != "b64_json":
+            image["url"] = services.file_link(request, task, file)
+        if form != "url":
+            image["b64_json"] = base64.b64encode(await services.store.get(file.key)).decode()
+        images.append(image)
+    return images
+
+
+def _usage_object(tasks: list[Task]) -> dict[str, Any]:
+    """In tokens where the upstream says so, else zeros: the field is there because clients read it."""
+    told = [task.result.usage for task in tasks if task.result]
+
+    def token_sum(name: str) -> int:
+        return sum(value for usage in told if isinstance(value := usage.get(name), int))
+
+    read, written = token_sum("input_tokens"), token_sum("output_tokens")
+    return {
+        "input_tokens": read,
+        "output_tokens": written,
+        "total_tokens": read + written,
+        "input_tokens_details": {"text_tokens": read, "image_tokens": 0},
+    }

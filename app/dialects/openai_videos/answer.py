@@ -1,0 +1,72 @@
+"""Tasks written as OpenAI's Video objects, or as the async-videos manual writes them."""
+
+from typing import Any
+
+from app.tasks.states import MANUAL, OPENAI
+from app.tasks.task import Task
+
+
+def video_id(task_id: str) -> str:
+    return f"video_{task_id}"
+
+
+def video_object(task: Task, *, url: str | None, manual: bool = False) -> dict[str, Any]:
+    """``url`` is the signed link of a completed video. ``error`` is there exactly when it failed."""
+    if manual:
+        return _manual_video_object(task, url)
+    return {
+        "id": video_id(task.id),
+        "object": "video",
+        "created_at": int(task.created_at),
+        "status": OPENAI[task.public_state],
+        "completed_at": int(task.finished_at) if task.state == "completed" and task.finished_at else None,
+        "error": _video_error(task),
+        "expires_at": int(task.expires_at) if task.state == "completed" and task.expires_at else None,
+        "model": task.model,
+        "progress": int(task.shown_progress),
+        "prompt": task.request.prompt or None,
+        "remixed_from_video_id": video_id(task.request.remix_of) if task.request.remix_of else None,
+        "seconds": _video_seconds(task),
+        "size": _video_size(task),
+        "url": url,
+    }
+
+
+def _manual_video_object(task: Task, url: str | None) -> dict[str, Any]:
+    """Async-videos manual, "API 端点详解" 1 and 2: string ``error``, only when it failed."""
+    document: dict[str, Any] = {
+        "id": video_id(task.id),
+        "status": MANUAL[task.public_state],
+        "progress": int(task.shown_progress),
+        "prompt": task.request.prompt,
+        "model": task.model,
+        "size": _video_size(task),
+        "seconds": _video_seconds(task),
+        "created_at": int(task.created_at),
+        "url": url,
+        "completed_at": int(task.finished_at) if task.state == "completed" and task.finished_at else None,
+    }
+    failure = _video_error(task)
+    return document | ({"error": failure["message"]} if failure else {})
+
+
+def _video_error(task: Task) -> dict[str, str] | None:
+    if task.state not in ("failed", "cancelled"):
+        return None
+    code = task.error_code or ("cancelled" if task.state == "cancelled" else "upstream_error")
+    return {"code": code, "message": task.error_message or "The generation failed."}
+
+
+def _video_seconds(task: Task) -> str:
+    """What was asked; of an extension, or when nothing was asked, what came."""
+    made = task.result.files[0].seconds if task.result else None
+    if made is not None and (task.request.action == "extend" or task.request.seconds is None):
+        return f"{round(made, 1):g}"
+    return "" if task.request.seconds is None else f"{task.request.seconds:g}"
+
+
+def _video_size(task: Task) -> str:
+    made = task.result.files[0] if task.result else None
+    if made is not None and made.width and made.height:
+        return f"{made.width}x{made.height}"
+    return task.request.size or ""

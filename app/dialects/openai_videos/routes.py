@@ -1,0 +1,306 @@
+"""OpenAI's Videos API: `/v1/videos` in full. openai-facts §1 in the specification has every field."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+
+from app.catalog.presets import ModelPreset, preset_for
+from app.dialects.http.body import Body
+from app.dialects.http.gateway import (
+    CallerKey,
+    Gateway,
+    Services,
+    check_prompt,
+    read_size,
+    request_context,
+)
+from app.dialects.http.media_sources import read_source
+from app.dialects.http.task_files import files_are_kept, own_video_input, serve_file
+from app.dialects.openai_videos.answer import video_id, video_object
+from app.dialects.openapi.document import download_schema, operation_schema
+from app.errors import InvalidRequest, MissingField, NotFound, UnknownModel
+from app.generation import GenerationRequest, MediaInput, Role
+from app.keys.service import ClientKey
+from app.tasks.task import StoredFile, Task
+
+router = APIRouter(prefix="/v1/videos", tags=["OpenAI Videos"])
+POLL_AFTER_MILLISECONDS = "1000"
+DEFAULT_MODEL = "sora-2"
+LONGEST_SECONDS = 3_600
+KNOWN_FIELDS = {
+    "model",
+    "prompt",
+    "seconds",
+    "size",
+    "input_reference",
+    "video",
+    "characters",
+    "seed",
+    "negative_prompt",
+    "style",
+    "watermark",
+    "generate_audio",
+    "notify_hook",
+}
+
+
+@router.post("", summary="Create a video", openapi_extra=operation_schema(body="CreateVideo", answer="Video"))
+async def create_video(request: Request, key: CallerKey, services: Services) -> Response:
+    """Start a video; answers at once, the video comes later."""
+    body = await services.read_body(request)
+    wanted = await _read_create(body, services, key)
+    return await _create_task(request, services, key, wanted=wanted, hook_url=body.text("notify_hook"))
+
+
+@router.get(
+    "",
+    summary="List videos",
+    openapi_extra=operation_schema(answer="VideoList", query=("after", "limit", "order")),
+)
+async def list_videos(request: Request, key: CallerKey, services: Services) -> Response:
+    """The key's videos, newest first unless `order=asc`."""
+    query = Body(dict(request.query_params), limits=services.limits)
+    limit = query.integer("limit", low=0, high=100)
+    order = query.text("order") or "desc"
+    if order not in ("asc", "desc"):
+        raise InvalidRequest("order must be asc or desc", param="order")
+    found, more = await services.tasks.page(
+        key,
+        after=query.text("after") or None,
+        limit=20 if limit is None else limit,
+        ascending=order == "asc",
+        kind="video",
+    )
+    data = [_video_object(request, services, key, task=task) for task in found]
+    first, last = (data[0]["id"], data[-1]["id"]) if data else (None, None)
+    return JSONResponse(
+        {"object": "list", "data": data, "first_id": first, "last_id": last, "has_more": more and bool(data)}
+    )
+
+
+@router.post(
+    "/edits", summary="Edit a video", openapi_extra=operation_schema(body="EditVideo", answer="Video")
+)
+async def edit_video(request: Request, key: CallerKey, services: Services) -> Response:
+    """A video made anew from an uploaded one or one of ours."""
+    body = await services.read_body(request)
+    wanted = await _read_from_source(body, services, key, action="edit")
+    return await _create_task(request, services, key, wanted=wanted, hook_url=body.text("notify_hook"))
+
+
+@router.post(
+    "/extensions",
+    summary="Extend a video",
+    openapi_extra=operation_schema(body="ExtendVideo", answer="Video"),
+)
+async def extend_video(request: Request, key: CallerKey, services: Services) -> Response:
+    """A video that goes on for `seconds` more."""
+    body = await services.read_body(request)
+    if body.integer("seconds", low=1, high=LONGEST_SECONDS) is None:
+        raise MissingField("seconds")
+    wanted = await _read_from_source(body, services, key, action="extend")
+    return await _create_task(request, services, key, wanted=wanted, hook_url=body.text("notify_hook"))
+
+
+@router.post(
+    "/characters",
+    summary="Create a character",
+    openapi_extra=operation_schema(body="CreateCharacter", answer="Character"),
+)
+async def create_character(request: Request, key: CallerKey, services: Services) -> Response:
+    """Keep a short clip as a character that later videos can use."""
+    body = await services.read_body(request)
+    name = body.required_text("name").strip()
+    if len(name) > 80:
+        raise InvalidRequest("name must be at most 80 characters", param="name")
+    given = body.source("video")
+    if given is None:
+        raise MissingField("video")
+    clip = await read_source(given, services, role="source_video", param="video")
+    made = await services.characters.create(clip, key=key, name=name)
+    return JSONResponse({"id": made.id, "name": made.name, "created_at": int(made.created_at)})
+
+
+@router.get(
+    "/characters/{character_id}",
+    summary="Get a character",
+    openapi_extra=operation_schema(answer="Character"),
+)
+async def get_character(character_id: str, key: CallerKey, services: Services) -> Response:
+    found = await services.characters.get(character_id, key=key)
+    return JSONResponse({"id": found.id, "name": found.name, "created_at": int(found.created_at)})
+
+
+@router.get("/{name}", summary="Get a video", openapi_extra=operation_schema(answer="Video"))
+async def get_video(name: str, *, request: Request, key: CallerKey, services: Services) -> Response:
+    task = await services.tasks.get(name, key)
+    headers = {} if task.has_ended else {"openai-poll-after-ms": POLL_AFTER_MILLISECONDS}
+    return JSONResponse(_video_object(request, services, key, task=task), headers=headers)
+
+
+@router.delete("/{name}", summary="Delete a video", openapi_extra=operation_schema(answer="VideoDeleted"))
+async def delete_video(name: str, key: CallerKey, services: Services) -> Response:
+    """Cancels it if it still runs; its files are really removed."""
+    task = await services.tasks.get(name, key)
+    await services.tasks.delete(task)
+    return JSONResponse({"id": video_id(task.id), "object": "video.deleted", "deleted": True})
+
+
+@router.get(
+    "/{name}/content",
+    summary="Download a video, its thumbnail or spritesheet",
+    response_class=Response,
+    openapi_extra=download_schema("video/mp4", "image/webp", "image/jpeg", query=("variant",)),
+)
+async def get_content(name: str, *, request: Request, key: CallerKey, services: Services) -> Response:
+    """The bytes: `variant` is video, thumbnail (webp) or spritesheet (jpg)."""
+    task = await services.tasks.get(name, key)
+    variant = request.query_params.get("variant") or "video"
+    return await serve_file(request, services, task, file=_variant_file(task, variant))
+
+
+router.add_api_route("/{name}/content", get_content, methods=["HEAD"], include_in_schema=False)
+
+
+@router.post(
+    "/{name}/remix",
+    summary="Remix a video",
+    openapi_extra=operation_schema(body="RemixVideo", answer="Video"),
+)
+async def remix_video(name: str, *, request: Request, key: CallerKey, services: Services) -> Response:
+    """A finished video, changed as the prompt says."""
+    source = await services.tasks.get(name, key)
+    body = await services.read_body(request)
+    prompt = _read_prompt(body)
+    old = source.request
+    wanted = GenerationRequest(
+        kind="video",
+        action="remix",
+        model=old.model,
+        prompt=prompt,
+        seconds=old.seconds,
+        size=old.size,
+        style=old.style,
+        media=(own_video_input(source, param="video_id"),),
+        remix_of=source.id,
+    )
+    return await _create_task(request, services, key, wanted=wanted, hook_url=body.text("notify_hook"))
+
+
+async def _create_task(
+    request: Request, services: Gateway, key: ClientKey, *, wanted: GenerationRequest, hook_url: str | None
+) -> Response:
+    how = request_context(request, "openai_videos", hook_url=hook_url)
+    task = await services.tasks.create(wanted, key=key, asked=how)
+    return JSONResponse(_video_object(request, services, key, task=task))
+
+
+def _video_object(request: Request, services: Gateway, key: ClientKey, *, task: Task) -> dict[str, Any]:
+    url = None
+    if task.result and files_are_kept(task):
+        url = services.file_link(request, task, task.result.files[0])
+    return video_object(task, url=url, manual=key.options.get("videos_dialect") == "manual")
+
+
+async def _read_create(body: Body, services: Gateway, key: ClientKey) -> GenerationRequest:
+    model = body.text("model") or DEFAULT_MODEL
+    preset = _video_preset(model)
+    default = 10 if key.options.get("videos_dialect") == "manual" else 4
+    seconds = body.integer("seconds", low=1, high=LONGEST_SECONDS)
+    known_name = preset.base != preset.name or preset.size is not None
+    wanted = GenerationRequest(
+        kind="video",
+        model=model,
+        prompt=_read_prompt(body),
+        seconds=seconds or preset.seconds or (default if known_name else None),
+        size=read_size(body.text("size")) or preset.size,
+        seed=body.integer("seed"),
+        negative_prompt=body.text("negative_prompt"),
+        style=body.text("style"),
+        watermark=body.boolean("watermark"),
+        sound=body.boolean("generate_audio"),
+        extra=body.unknown_fields(KNOWN_FIELDS),
+    )
+    # Last, as they may have to be fetched from afar.
+    media = (*await _read_references(body, services), *await _read_characters(body, services, key))
+    return wanted.model_copy(update={"media": media})
+
+
+async def _read_from_source(
+    body: Body, services: Gateway, key: ClientKey, *, action: Any
+) -> GenerationRequest:
+    """An edit or extension: ``video`` is a file, or names one of our own."""
+    prompt = _read_prompt(body)
+    given = body.source("video")
+    if given is None:
+        raise MissingField("video")
+    own = given.text("id") if isinstance(given, Body) else None
+    source = await services.tasks.get(own, key) if own else None
+    seconds = body.integer("seconds", low=1, high=LONGEST_SECONDS)
+    wanted = GenerationRequest(
+        kind="video",
+        action=action,
+        model=_video_preset(body.text("model") or (source.model if source else DEFAULT_MODEL)).name,
+        prompt=prompt,
+        seconds=seconds or (source.request.seconds if source else None),
+        size=read_size(body.text("size")) or (source.request.size if source else None),
+        remix_of=source.id if source else None,
+        extra=body.unknown_fields(KNOWN_FIELDS),
+    )
+    if source:
+        media = own_video_input(source, param="video")
+    else:
+        media = await read_source(given, services, role="source_video", param="video")
+    return wanted.model_copy(update={"media": (media,)})
+
+
+async def _read_references(body: Body, services: Gateway) -> list[MediaInput]:
+    """The first picture is the first frame; more of them are references."""
+    found: list[MediaInput] = []
+    for number, source in enumerate(body.sources("input_reference")):
+        role: Role = "first_frame" if number == 0 else "reference_image"
+        found.append(await read_source(source, services, role=role, param="input_reference"))
+    return found
+
+
+async def _read_characters(body: Body, services: Gateway, key: ClientKey) -> list[MediaInput]:
+    found: list[MediaInput] = []
+    for item in body.list("characters"):
+        name = item.get("id") if isinstance(item, dict) else item
+        if not isinstance(name, str):
+            raise InvalidRequest("characters must be a list of objects with an id", param="characters")
+        found.append((await services.characters.get(name, key=key)).as_input())
+    return found
+
+
+def _read_prompt(body: Body) -> str:
+    prompt = body.required_text("prompt")
+    check_prompt(prompt, param="prompt")
+    return prompt
+
+
+def _video_preset(name: str) -> ModelPreset:
+    """Raises ``UnknownModel`` for a name that makes something else."""
+    preset = preset_for(name)
+    if preset.kind != "video":
+        raise UnknownModel(name)
+    return preset
+
+
+def _variant_file(task: Task, variant: str) -> StoredFile:
+    if task.state in ("failed", "cancelled"):
+        raise NotFound("This video failed, so it has no content.")
+    if task.result is None:
+        raise NotFound("Video is not ready yet, use GET /v1/videos/{video_id} to check status.")
+    files = {
+        "video": task.result.files[0],
+        "thumbnail": task.result.thumbnail,
+        "spritesheet": task.result.spritesheet,
+    }
+    if variant not in files:
+        raise InvalidRequest("variant must be video, thumbnail or spritesheet", param="variant")
+    found = files[variant]
+    if found is None:
+        raise NotFound(f"This video has no {variant}.")
+    return found

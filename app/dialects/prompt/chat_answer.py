@@ -1,0 +1,206 @@
+"""A task told as a chat completion: line by line while it runs, or whole at its end."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from typing import Any
+
+import anyio
+from fastapi import Request
+from fastapi.responses import JSONResponse, Response
+from sse_starlette import EventSourceResponse, ServerSentEvent
+
+from app.catalog.presets import ModelPreset, preset_for
+from app.dialects.http.body import Body
+from app.dialects.http.gateway import Gateway
+from app.dialects.prompt.chat_stream import (
+    ProgressNarrator,
+    TaskView,
+    completion_object,
+    failure_body,
+    failure_frames,
+    final_content,
+    stream_for,
+)
+from app.errors import ContentPolicyViolation, FilmgateError, GenerationFailed, InvalidRequest, WaitedTooLong
+from app.ops.envelope import error_body, error_headers
+from app.tasks.task import Task
+
+KEEP_ALIVE_SECONDS = 15
+SHUTDOWN_GRACE_SECONDS = 2
+NO_TOKENS = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+"""Videos are not counted in tokens; the field is there because clients read it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChatOptions:
+    """How a client wants to be told; ``usage`` asks for the usage chunk of a stream."""
+
+    stream: bool = False
+    include_usage: bool = False
+
+
+def read_chat_options(body: Body) -> ChatOptions:
+    options = body.object("stream_options")
+    return ChatOptions(body.boolean("stream") or False, bool(options and options.boolean("include_usage")))
+
+
+async def answer_as_chat(
+    request: Request, services: Gateway, task: Task, *, manner: ChatOptions, opening: tuple[str, ...] = ()
+) -> Response:
+    """The whole answer; ``opening`` are lines to begin with."""
+    preset = preset_for(task.model, kind="image" if task.kind == "image" else "video")
+    headers = {"x-task-id": task.id}
+    if not manner.stream:
+        return await _answer_when_ended(
+            request, services, task, preset=preset, headers=headers, opening=opening
+        )
+    leaving = anyio.Event()
+    return EventSourceResponse(
+        _stream_frames(
+            request,
+            services,
+            task,
+            preset=preset,
+            usage=manner.include_usage,
+            leaving=leaving,
+            opening=opening,
+        ),
+        headers=headers,
+        ping=KEEP_ALIVE_SECONDS,
+        sep="\n",
+        ping_message_factory=lambda: ServerSentEvent(comment="keep-alive", sep="\n"),
+        shutdown_event=leaving,
+        shutdown_grace_period=SHUTDOWN_GRACE_SECONDS,
+    )
+
+
+async def _stream_frames(
+    request: Request,
+    services: Gateway,
+    task: Task,
+    *,
+    preset: ModelPreset,
+    usage: bool,
+    leaving: anyio.Event,
+    opening: tuple[str, ...],
+) -> AsyncIterator[bytes]:
+    stream = stream_for(
+        _task_view(task), reply=preset.reply, created=int(task.created_at), include_usage=usage
+    )
+    narrator = ProgressNarrator(preset.reply)
+    yield stream.opening_frame()
+    for line in opening:
+        yield stream.content_frame(line)
+    current = task
+    async with aclosing(_iterate_until(leaving, services.tasks.watch(task))) as changes:
+        async for current in changes:
+            for line in narrator.new_lines(await _view_with_stages(services, current, preset)):
+                yield stream.content_frame(line)
+    if current.state == "completed":
+        for frame in stream.closing_frames(
+            _final_content(request, services, current, preset=preset, stream=True), usage=NO_TOKENS
+        ):
+            yield frame
+        return
+    body = failure_body(_task_view(current)) if current.has_ended else _restart_error(current)
+    for frame in failure_frames(body):
+        yield frame
+
+
+async def _answer_when_ended(
+    request: Request,
+    services: Gateway,
+    task: Task,
+    *,
+    preset: ModelPreset,
+    headers: dict[str, str],
+    opening: tuple[str, ...],
+) -> Response:
+    waiting = asyncio.create_task(services.tasks.wait_until_ended(task, within=services.chat_wait_seconds))
+    leaving = asyncio.create_task(wait_for_disconnect(request))
+    done, _ = await asyncio.wait({waiting, leaving}, return_when=asyncio.FIRST_COMPLETED)
+    for job in (waiting, leaving):
+        job.cancel()
+    await asyncio.gather(waiting, leaving, return_exceptions=True)
+    if waiting not in done:
+        return Response(status_code=499)  # nobody is there to read it; the task goes on
+    ended = waiting.result()
+    if ended.state != "completed":
+        error = failure_error(ended)
+        return JSONResponse(error_body(error), error.status, headers=headers | error_headers(error))
+    content = "".join(opening) + _final_content(request, services, ended, preset=preset, stream=False)
+    view = _task_view(ended)
+    document = completion_object(view, content, created=int(task.created_at), usage=NO_TOKENS)
+    return JSONResponse(document, headers=headers)
+
+
+async def _view_with_stages(services: Gateway, task: Task, preset: ModelPreset) -> TaskView:
+    """With the stages of delivery, where the model's style tells of them."""
+    view = _task_view(task)
+    if preset.reply != "url" or task.state not in ("storing", "completed"):
+        return view
+    return replace(view, stages=await services.tasks.delivery_stages(task))
+
+
+def _task_view(task: Task) -> TaskView:
+    return TaskView(
+        id=task.id,
+        model=task.model,
+        state=task.state,
+        accepted=task.public_state == "accepted",
+        progress=task.shown_progress,
+        error_code=task.error_code,
+        error_message=task.error_message,
+        kind=task.kind,
+    )
+
+
+def _final_content(
+    request: Request, services: Gateway, task: Task, *, preset: ModelPreset, stream: bool
+) -> str:
+    assert task.result is not None
+    links = [services.file_link(request, task, file) for file in task.result.files]
+    return "\n".join(final_content(preset.reply, link, kind=task.kind, stream=stream) for link in links)
+
+
+def failure_error(task: Task) -> FilmgateError:
+    """What to tell of a task that has not been completed, or not in time."""
+    if not task.has_ended:
+        return WaitedTooLong(f"The task still runs; GET /v1/tasks/{task.id} tells when it is done.")
+    text = failure_body(_task_view(task))["error"]
+    if text["code"] == "content_policy_violation":
+        return ContentPolicyViolation(text["message"])
+    if text["type"] == "invalid_request_error":
+        return InvalidRequest(text["message"])
+    return GenerationFailed(text["code"], text["message"])
+
+
+def _restart_error(task: Task) -> dict[str, Any]:
+    text = f"The server restarts; the task goes on. GET /v1/tasks/{task.id} tells when it is done."
+    return error_body(GenerationFailed("unavailable", text))
+
+
+async def _iterate_until(leaving: anyio.Event, source: AsyncIterator[Task]) -> AsyncGenerator[Task, None]:
+    """What ``source`` yields, until the server wants to leave."""
+    stop = asyncio.create_task(leaving.wait())
+    try:
+        while True:
+            following = asyncio.ensure_future(anext(source))
+            await asyncio.wait({stop, following}, return_when=asyncio.FIRST_COMPLETED)
+            if not following.done():
+                following.cancel()
+                await asyncio.gather(following, return_exceptions=True)
+                return
+            try:
+                yield following.result()
+            except StopAsyncIteration:
+                return
+    finally:
+        stop.cancel()
+
+
+async def wait_for_disconnect(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

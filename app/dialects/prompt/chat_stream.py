@@ -1,0 +1,222 @@
+"""A video or image task told as a chat completion: lines while it runs, the link at the end."""
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from app.catalog.presets import Reply
+from app.generation import MediaKind
+from app.tasks.states import State
+
+Usage = Mapping[str, Any]
+
+DONE = b"data: [DONE]\n\n"
+KEEP_ALIVE = b": keep-alive\n\n"
+
+QUEUED = "任务已进入队列，等待处理...\n"
+STAGES = {
+    "started": "🎬 开始生成视频...\n",
+    "made": "✅ 视频生成完成\n",
+    "publish": "📤 发布视频...\n",
+    "resolver": "🔗 解析视频链接...\n",
+    "store": "☁️ 上传到存储...\n",
+    "drive": "☁️ 上传到Google Drive...\n",
+}
+"""The stage lines of the ``url`` style; the last four are told only when ``TaskView.stages`` has them."""
+
+STEP = 5
+# Line ends to str.splitlines(), on which several clients cut the stream, though not to SSE.
+FALSE_LINE_ENDS = str.maketrans({"\u0085": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"})
+MARKUP = str.maketrans({char: f"%{ord(char):02X}" for char in "'\"()<>` "})
+
+
+@dataclass(frozen=True, slots=True)
+class TaskView:
+    """As much of a task as a chat answer tells. ``progress`` is 0 to 100.
+
+    ``accepted``: the upstream has it and has not begun. ``stages``: keys of ``STAGES`` for the steps
+    of delivery that have begun.
+    """
+
+    id: str
+    model: str
+    state: State
+    accepted: bool = False
+    progress: float = 0.0
+    error_code: str | None = None
+    error_message: str | None = None
+    url: str | None = None
+    kind: MediaKind = "video"
+    stages: tuple[str, ...] = ()
+
+    @property
+    def has_begun(self) -> bool:
+        return self.state in ("storing", "completed") or (self.state == "running" and not self.accepted)
+
+
+class ProgressNarrator:
+    """Turns successive views of one task into the content lines that are new."""
+
+    def __init__(self, reply: Reply) -> None:
+        self.reply = reply
+        self._sent_lines: set[str] = set()
+        self._percent = 0
+
+    def new_lines(self, view: TaskView) -> Iterator[str]:
+        """Each line once; progress in whole steps of 5, never backwards; nothing for a failure."""
+        if view.state in ("failed", "cancelled"):
+            return
+        if not view.has_begun:
+            yield from self._first_time(QUEUED)
+        elif self.reply == "url":
+            yield from self._stage_lines(view)
+        else:
+            yield from self._first_time(f"{_kind_word(view.kind)}生成中...\n")
+            yield from self._progress_lines(view)
+
+    def _stage_lines(self, view: TaskView) -> Iterator[str]:
+        yield from self._first_time(STAGES["started"])
+        if view.state in ("storing", "completed"):
+            yield from self._first_time(STAGES["made"])
+        for stage in view.stages:
+            yield from self._first_time(STAGES.get(stage, ""))
+
+    def _progress_lines(self, view: TaskView) -> Iterator[str]:
+        percent = progress_step(view)
+        if percent > self._percent:
+            self._percent = percent
+            yield progress_line(view)
+
+    def _first_time(self, line: str) -> Iterator[str]:
+        if line and line not in self._sent_lines:
+            self._sent_lines.add(line)
+            yield line
+
+
+@dataclass(frozen=True, slots=True)
+class ChatStream:
+    """The frames of one streamed answer, which share ``id`` and ``created`` (unix seconds)."""
+
+    id: str
+    model: str
+    created: int
+    reply: Reply
+    include_usage: bool = False
+
+    def opening_frame(self) -> bytes:
+        """The first frame."""
+        return self.chunk_frame({"role": "assistant", "content": ""})
+
+    def content_frame(self, text: str) -> bytes:
+        return self.chunk_frame({"content": text})
+
+    def chunk_frame(self, delta: Mapping[str, Any], *, finish_reason: str | None = None) -> bytes:
+        choice = {"index": 0, "delta": dict(delta), "logprobs": None, "finish_reason": finish_reason}
+        return _sse_frame(self._chunk_object([choice]) | ({"usage": None} if self.include_usage else {}))
+
+    def closing_frames(self, final: str, *, usage: Usage) -> Iterator[bytes]:
+        """The last content, ``finish_reason``, usage when it was asked for, and ``[DONE]``."""
+        if self.reply == "url":  # return-format manual §1: the link and "stop" come in one chunk
+            yield self.chunk_frame({"content": final}, finish_reason="stop")
+        else:
+            yield self.content_frame(final)
+            yield self.chunk_frame({}, finish_reason="stop")
+        if self.include_usage:
+            yield _sse_frame(self._chunk_object([]) | {"usage": dict(usage)})
+        yield DONE
+
+    def _chunk_object(self, choices: list[dict[str, Any]]) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "object": "chat.completion.chunk",
+            "created": self.created,
+            "model": self.model,
+            "choices": choices,
+        }
+
+
+def stream_for(view: TaskView, *, reply: Reply, created: int, include_usage: bool = False) -> ChatStream:
+    """The stream that tells ``view``'s task; ``created`` in unix seconds."""
+    return ChatStream(completion_id(view.id), view.model, created, reply, include_usage)
+
+
+def completion_id(task_id: str) -> str:
+    """The task's name in this dialect."""
+    return f"chatcmpl-{task_id}"
+
+
+def progress_line(view: TaskView) -> str:
+    return f"进度: {progress_step(view)}%\n"
+
+
+def progress_step(view: TaskView) -> int:
+    """Progress as a multiple of 5; only a completed task is at 100."""
+    if view.state == "completed":
+        return 100
+    if not math.isfinite(view.progress):
+        return 0
+    return min(max(int(view.progress // STEP) * STEP, 0), 100 - STEP)
+
+
+def final_content(reply: Reply, url: str, *, kind: MediaKind = "video", stream: bool) -> str:
+    """What the answer says in the end, in the model's style."""
+    link = url.translate(MARKUP)
+    if reply == "url":
+        return url
+    if kind == "image" or reply == "image":
+        return f"![Generated Image]({link})"
+    if reply == "html":
+        return f"```html\n<video src='{link}' controls></video>\n```"
+    if stream:
+        return f"视频生成成功！[点击这里]({link})"
+    return f"✅ 视频生成成功，[点击这里]({link}) 查看视频~~~\n\n"
+
+
+def character_lines(*, display_name: str, username: str) -> tuple[str, str]:
+    """The last lines of a character's creation (feature manual, 创建角色)."""
+    return f"✨ 角色已识别: {display_name} (@{username})\n", f"角色创建成功，角色名@{username}\n"
+
+
+def completion_object(view: TaskView, content: str, *, created: int, usage: Usage) -> dict[str, Any]:
+    """The answer to a request without ``stream``; ``created`` in unix seconds."""
+    message = {"role": "assistant", "content": content, "refusal": None}
+    return {
+        "id": completion_id(view.id),
+        "object": "chat.completion",
+        "created": created,
+        "model": view.model,
+        "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}],
+        "usage": dict(usage),
+    }
+
+
+def failure_body(view: TaskView) -> dict[str, Any]:
+    """The error envelope of a task that failed or was cancelled."""
+    code = view.error_code or ("cancelled" if view.state == "cancelled" else "upstream_error")
+    default = "The task was cancelled." if code == "cancelled" else "The generation failed."
+    clients_fault = code in ("content_policy_violation", "invalid_request")
+    return {
+        "error": {
+            "message": view.error_message or default,
+            "type": "invalid_request_error" if clients_fault else "server_error",
+            "param": None,
+            "code": code,
+        }
+    }
+
+
+def failure_frames(body: Mapping[str, Any]) -> Iterator[bytes]:
+    """An error in the midst of a stream: nested, without ``event:``, as both SDKs want it."""
+    yield b"data: " + json.dumps(body).encode() + b"\n\n"
+    yield DONE
+
+
+def _kind_word(kind: MediaKind) -> str:
+    return {"video": "视频", "image": "图片", "audio": "音频", "character": "角色"}[kind]
+
+
+def _sse_frame(payload: Mapping[str, Any]) -> bytes:
+    text = json.dumps(payload, ensure_ascii=False, separators=(",", ":")).translate(FALSE_LINE_ENDS)
+    return f"data: {text}\n\n".encode()

@@ -1,0 +1,118 @@
+"""Fields that several dialects share, and the manuals' rules on them."""
+
+import math
+import re
+
+from app.catalog.presets import PRESETS, STYLES, ModelPreset, preset_for
+from app.dialects.http.body import Body
+from app.dialects.http.gateway import Gateway, read_size
+from app.dialects.http.media_sources import read_source
+from app.dialects.prompt.directives import Directives, Orientation
+from app.errors import InvalidRequest, UnknownModel
+from app.generation import MediaInput
+from app.keys.service import ClientKey
+from app.tasks.characters import ClipRange
+
+MOMENT = re.compile(r"\s*(\d{1,5}(?:\.\d{1,3})?)\s*[,，]\s*(\d{1,5}(?:\.\d{1,3})?)\s*")
+SHORTEST_MOMENT, LONGEST_MOMENT = 1.0, 3.0
+RATIOS: dict[str, Orientation] = {"16:9": "landscape", "9:16": "portrait"}
+CHARACTER_FIELDS = ("character_url", "character_timestamps")
+STATED_SIZES = "1280x720"
+SORA = ("sora-2", "sora-2-pro")
+SORA_SECONDS = 10
+MOST_SECONDS = 3_600
+
+
+def read_hd(body: Body, preset: ModelPreset) -> bool:
+    """Whether high quality is asked for. Raises ``InvalidRequest`` for a model of the manuals without it."""
+    hd = body.boolean("hd") or False
+    if hd and preset.name in PRESETS and "pro" not in preset.needs:
+        raise InvalidRequest(f"hd is only for sora-2-pro, not for {preset.name}", param="hd")
+    return hd
+
+
+def read_resolution(body: Body, *, hd: bool) -> str | None:
+    """``resolution``, stated or by one of the words for it."""
+    upsample = body.boolean("enable_upsample")
+    return body.text("resolution") or ("1080p" if hd or upsample else None)
+
+
+def video_preset(name: str) -> ModelPreset:
+    """Raises ``UnknownModel`` for a name that makes something else."""
+    preset = preset_for(name)
+    if preset.kind != "video":
+        raise UnknownModel(name)
+    return preset
+
+
+def video_seconds(preset: ModelPreset, seconds: int | None) -> float | None:
+    """What was asked for, else what the name says, else the manuals' ten seconds for Sora's own names."""
+    return seconds or preset.seconds or (SORA_SECONDS if preset.base in SORA else None)
+
+
+def size_and_ratio(
+    body: Body, preset: ModelPreset, found: Directives, *, ratio_name: str = "aspect_ratio"
+) -> tuple[str | None, str | None]:
+    """``size`` (``WxH``) and ``aspect_ratio``: a ratio turns the size that the model's name stands for, and
+    takes the place of a square one."""
+    ratio = body.text(ratio_name) or None
+    if ratio and preset.name in PRESETS and preset.kind == "video" and ratio not in RATIOS:
+        raise InvalidRequest(f"{ratio_name} must be one of {', '.join(RATIOS)}", param=ratio_name)
+    stated = read_size(body.text("size"))
+    if stated:
+        return _oriented_size(stated, found.orientation), ratio
+    way = RATIOS.get(ratio or "") or found.orientation
+    if preset.size is None and ratio is None and way:
+        return _oriented_size(STATED_SIZES, way), None
+    if preset.size is None or (ratio and (ratio not in RATIOS or _is_square(preset.size))):
+        return None, ratio
+    return _oriented_size(preset.size, way), None
+
+
+def read_style(body: Body, *, told: str | None = None) -> str | None:
+    """``style``, or what the prompt says. Raises ``InvalidRequest`` with the list of those there are."""
+    style = body.text("style") or told
+    if style and style not in STYLES:
+        raise InvalidRequest(f"style must be one of {', '.join(STYLES)}", param="style")
+    return style or None
+
+
+def read_time_span(body: Body, name: str) -> ClipRange | None:
+    """``start,end`` in seconds, one to three apart. Raises ``InvalidRequest``."""
+    text = body.text(name)
+    if not text:
+        return None
+    match = MOMENT.fullmatch(text)
+    if match is None:
+        raise InvalidRequest(f"{name} must be start,end in seconds, like 1,3", param=name)
+    start, end = float(match[1]), float(match[2])
+    length = end - start
+    if length < SHORTEST_MOMENT and not math.isclose(length, SHORTEST_MOMENT):
+        raise InvalidRequest(f"{name} must span at least {SHORTEST_MOMENT:g} second", param=name)
+    if length > LONGEST_MOMENT and not math.isclose(length, LONGEST_MOMENT):
+        raise InvalidRequest(f"{name} must span at most {LONGEST_MOMENT:g} seconds", param=name)
+    return ClipRange(start, end, param=name)
+
+
+async def read_character(body: Body, services: Gateway, key: ClientKey) -> list[MediaInput]:
+    """The character that ``character_url`` shows, made when it is asked for the first time."""
+    moment = read_time_span(body, "character_timestamps")
+    given = body.source("character_url")
+    if given is None:
+        if moment is not None:
+            raise InvalidRequest("character_timestamps needs character_url", param="character_timestamps")
+        return []
+    clip = await read_source(given, services, role="source_video", param="character_url")
+    made = await services.characters.create(clip, key=key, moment=moment, param="character_url")
+    return [made.as_input()]
+
+
+def _is_square(size: str) -> bool:
+    return len(set(size.split("x"))) == 1
+
+
+def _oriented_size(size: str, way: Orientation | None) -> str:
+    if way is None:
+        return size
+    short, long = sorted(int(part) for part in size.split("x"))
+    return f"{long}x{short}" if way == "landscape" else f"{short}x{long}"

@@ -1,0 +1,84 @@
+"""Has finished results looked at by child processes: what strangers made is never decoded in this one."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import structlog
+
+from app.children.pool import ChildPool
+from app.children.process import ChildLost
+from app.errors import InvalidRequest, ResultUnreadable, ServiceUnavailable
+from app.media.findings import MediaInspection
+
+DECODER = "app.media.decoder"
+TIMEOUT_SECONDS = 60.0
+MEMORY_BYTES = 2 * 1024**3
+# Each memory arena reserves a part of what a process may have, and there is one per thread.
+FEW_ARENAS = {"MALLOC_ARENA_MAX": "2"}
+
+log = structlog.get_logger(__name__)
+
+
+class MediaInspector:
+    """Up to ``workers`` processes, started when there is something to look at.
+
+    Each may take ``memory_bytes`` of address space, and ``timeout_seconds`` for one file.
+    """
+
+    def __init__(
+        self,
+        *,
+        workers: int = 2,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+        memory_bytes: int = MEMORY_BYTES,
+    ) -> None:
+        self._children = ChildPool(DECODER, str(memory_bytes), size=workers, environment=FEW_ARENAS)
+        self._timeout_seconds = timeout_seconds
+
+    @property
+    def process_ids(self) -> list[int]:
+        """The processes that live now."""
+        return self._children.process_ids
+
+    async def inspect_video(self, path: Path) -> MediaInspection:
+        """One pass over the clip. Raises ``ResultUnreadable``, or ``Unavailable`` when no process starts."""
+        return await self._inspect_file("video", path)
+
+    async def inspect_image(self, path: Path) -> MediaInspection:
+        """Raises like ``inspect_video``."""
+        return await self._inspect_file("image", path)
+
+    async def cut_clip(self, path: Path, target: Path, *, start: float, end: float) -> MediaInspection:
+        """Write a moment of a clip (seconds) to ``target`` and look at it. Raises like ``inspect_video``, and
+        ``InvalidRequest`` when the clip ends before the moment does."""
+        return await self._run_order(
+            create_order("cut", path)
+            | create_order("cut", target, name="target")
+            | {"start": start, "end": end}
+        )
+
+    async def close(self) -> None:
+        """End the processes; what is being looked at counts as unreadable."""
+        await self._children.close()
+
+    async def _inspect_file(self, kind: Literal["video", "image"], path: Path) -> MediaInspection:
+        return await self._run_order(create_order(kind, path))
+
+    async def _run_order(self, wanted: dict[str, Any]) -> MediaInspection:
+        try:
+            answer = await self._children.run_order(wanted, seconds=self._timeout_seconds)
+            if "short" in answer:
+                raise InvalidRequest(f"The clip is only {answer['short']:g} seconds long")
+            if "unreadable" in answer:
+                raise ResultUnreadable(str(answer["unreadable"]))
+            return MediaInspection.from_json(answer)
+        except (ChildLost, KeyError, TypeError, ValueError) as error:
+            raise ResultUnreadable("The result could not be decoded.") from error
+        except OSError as error:
+            log.error("decoder.refused", error=str(error))
+            raise ServiceUnavailable("No process could be started to look at the result.") from error
+
+
+def create_order(kind: str, path: Path, *, name: str = "path") -> dict[str, Any]:
+    # Absolute, as a process stays in the folder that it was started in.
+    return {"kind": kind, name: str(path.absolute())}

@@ -1,0 +1,44 @@
+"""Errors on their way out of an application: ours, the framework's, and bad parameters."""
+
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from app.errors import FilmgateError, InvalidRequest, MethodNotAllowed, NotFound
+from app.ops.envelope import error_body, error_headers
+from app.validation import describe_problem
+
+
+def answer_errors(app: FastAPI) -> None:
+    """Every error of ``app`` goes out in the envelope of the path's own family."""
+
+    @app.exception_handler(FilmgateError)
+    async def answer_own_error(request: Request, error: FilmgateError) -> JSONResponse:
+        body = error_body(error, path=request.url.path)
+        return JSONResponse(body, error.status, headers=error_headers(error))
+
+    @app.exception_handler(HTTPException)
+    async def answer_http_exception(request: Request, error: HTTPException) -> JSONResponse:
+        found: FilmgateError
+        if error.status_code == 404:
+            found = NotFound(f"There is nothing at {request.method} {request.url.path[:200]}")
+        elif error.status_code == 405:
+            found = MethodNotAllowed(f"{request.method} is not offered at {request.url.path[:200]}")
+        else:
+            found = InvalidRequest(str(error.detail))
+        headers: dict[str, Any] = dict(error.headers or {})
+        body = error_body(found, path=request.url.path)
+        return JSONResponse(body, error.status_code, headers=headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def answer_validation_error(request: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        field, text = describe_problem(
+            {**first, "loc": first["loc"][1:]}
+        )  # the first part says "body" or "query"
+        where = field or str(first["loc"][0])
+        found = InvalidRequest(f"{where}: {text}", param=where)
+        return JSONResponse(error_body(found, path=request.url.path), found.status)

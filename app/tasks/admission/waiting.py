@@ -1,0 +1,144 @@
+"""The tasks that wait for an account, and in which order they are served: fair between keys."""
+
+import heapq
+from collections import Counter, defaultdict, deque
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any, get_args
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.catalog.ranking import RoundRobin
+from app.db.tables import slots, tasks
+from app.generation import Kind
+
+KINDS: tuple[Kind, ...] = get_args(Kind)
+Group = tuple[Kind, str]
+"""A kind and a public model."""
+MAX_KEYS = 400
+"""SQLite takes 500 parts of one query."""
+WAITING = tasks.c.state == sa.literal_column("'queued'"), tasks.c.account_id.is_(None)
+
+
+def waiting_now(now: float) -> sa.ColumnElement[bool]:
+    return sa.and_(*WAITING, tasks.c.not_before <= now)
+
+
+async def waiting_groups(connection: AsyncConnection) -> list[Group]:
+    """The kinds and models that something waits for, or will in a moment. The index is skipped through from
+    one to the next: this is asked at every end of a task, however long the line is."""
+    found: list[Group] = []
+    last: dict[Kind, str] = dict.fromkeys(KINDS, "")
+    while last:
+        parts = [_next_model(kind, after) for kind, after in last.items()]
+        rows = (await connection.execute(sa.union_all(*parts))).all()
+        last = {row.kind: row.model for row in rows if row.model is not None}
+        found += last.items()
+    return found
+
+
+def _next_model(kind: Kind, after: str) -> sa.Select[Any, Any]:
+    model = sa.func.min(tasks.c.model).label("model")
+    return sa.select(sa.literal(kind).label("kind"), model).where(
+        *WAITING, tasks.c.kind == kind, tasks.c.model > after
+    )
+
+
+async def preferred_accounts(connection: AsyncConnection, account_ids: Collection[str]) -> set[str]:
+    """Those of these accounts that something waits for by name."""
+    query = sa.select(tasks.c.prefers).where(*WAITING, tasks.c.prefers.in_(account_ids)).distinct()
+    return set((await connection.execute(query)).scalars())
+
+
+async def waiting_by_key(connection: AsyncConnection, group: Group) -> dict[str, int]:
+    """How many tasks of each key wait for a model."""
+    query = (
+        sa.select(tasks.c.key_id, sa.func.count())
+        .where(*WAITING, tasks.c.kind == group[0], tasks.c.model == group[1])
+        .group_by(tasks.c.key_id)
+    )
+    return {row[0]: int(row[1]) for row in await connection.execute(query)}
+
+
+async def slots_by_key(connection: AsyncConnection) -> Counter[str]:
+    """How many tasks of each key hold a slot."""
+    query = (
+        sa.select(tasks.c.key_id, sa.func.count())
+        .join(slots, slots.c.task_id == tasks.c.id)
+        .group_by(tasks.c.key_id)
+    )
+    return Counter({row[0]: int(row[1]) for row in await connection.execute(query)})
+
+
+async def next_tasks(
+    connection: AsyncConnection,
+    group: Group,
+    *,
+    busy: Counter[str],
+    turns: RoundRobin,
+    now: float,
+    limit: int,
+) -> list[Any]:
+    """Tasks that wait for a model: at least the ``limit`` that come next, whatever waits for others."""
+    counts = await waiting_by_key(connection, group)
+    level = _fill_level(counts, busy, limit)
+    parts = []
+    for key_id in sorted(counts, key=lambda key_id: (busy[key_id], turns.turn_of(key_id)))[:MAX_KEYS]:
+        share = level - busy[key_id]
+        if share > 0:
+            parts.append(_of_key(group, key_id, now=now, limit=share))
+    return list((await connection.execute(sa.union_all(*parts))).all()) if parts else []
+
+
+class FairQueue:
+    """Waiting tasks of all models in the order in which they are served: the key that has the least under way
+    is next; of equals the one that was served longest ago, so that keys alternate also on a single slot."""
+
+    def __init__(self, rows: Iterable[Any], busy: Counter[str], turns: RoundRobin) -> None:
+        self._busy = busy
+        self._turns = turns
+        self._rows: dict[str, deque[Any]] = defaultdict(deque)
+        for row in sorted(rows, key=lambda row: row.id):
+            self._rows[row.key_id].append(row)
+
+    def __iter__(self) -> Iterator[Any]:
+        ranked = [self._key_rank(key_id) for key_id in self._rows]
+        heapq.heapify(ranked)
+        while ranked:
+            *_, key_id = heapq.heappop(ranked)
+            yield self._rows[key_id].popleft()
+            if self._rows[key_id]:
+                heapq.heappush(ranked, self._key_rank(key_id))
+
+    def record_served(self, row: Any) -> None:
+        """The task that came last gets an account."""
+        self._busy[row.key_id] += 1
+        self._turns.take_turn(row.key_id)
+
+    def _key_rank(self, key_id: str) -> tuple[int, float, str, str]:
+        return self._busy[key_id], self._turns.turn_of(key_id), self._rows[key_id][0].id, key_id
+
+
+def _of_key(group: Group, key_id: str, *, now: float, limit: int) -> sa.Select[Any]:
+    """Each key by itself, as the index has them: a long queue of one is not read to serve another."""
+    mine = tasks.c.kind == group[0], tasks.c.model == group[1], tasks.c.key_id == key_id
+    columns = tasks.c.id, tasks.c.kind, tasks.c.model, tasks.c.key_id, tasks.c.excluded, tasks.c.prefers
+    first = sa.select(*columns).where(waiting_now(now), *mine).order_by(tasks.c.id).limit(limit).subquery()
+    return sa.select(first)
+
+
+def _fill_level(counts: Mapping[str, int], busy: Mapping[str, int], limit: int) -> int:
+    """The turn up to which keys are served when ``limit`` tasks are: as water fills a vessel of steps."""
+    low, high = 0, limit + max((busy[key_id] for key_id in counts), default=0)
+    while low < high:
+        middle = (low + high) // 2
+        if count_ahead(counts, busy, middle) >= limit:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+def count_ahead(counts: Mapping[str, int], busy: Mapping[str, int], turn: int) -> int:
+    """How many waiting tasks have this turn or an earlier one."""
+    return sum(min(count, max(0, turn - busy[key_id])) for key_id, count in counts.items())

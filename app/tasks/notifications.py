@@ -1,0 +1,144 @@
+"""News of tasks for whoever listens, on any replica: in the process, and by LISTEN/NOTIFY on PostgreSQL."""
+
+import asyncio
+import json
+import secrets
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import asyncpg
+import structlog
+
+from app.db.session import CONNECTION_AWAY
+
+log = structlog.get_logger()
+CHANNEL = "filmgate_tasks"
+NOTIFY_LIMIT = 7_000  # PostgreSQL takes less than 8,000 bytes a notice
+NOTICES_AT_ONCE = 200
+RECONNECT_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """What became of a task. ``kind``: ``progress``, ``state``, ``cancel`` (its run should look), ``wake``
+    (a task waits, or a slot is free)."""
+
+    kind: str
+    id: str = ""
+    state: str = ""
+    progress: float = 0.0
+    generating: bool = False
+
+
+class NotificationHub:
+    """A hub: whoever waits on a task's id, or on everything, is woken by ``publish``."""
+
+    def __init__(self, *, postgres_url: str | None = None) -> None:
+        self._listeners: dict[str, set[asyncio.Queue[Notification]]] = defaultdict(set)
+        self._dsn = postgres_url.replace("+asyncpg", "") if postgres_url else None
+        self._name = secrets.token_hex(8)
+        self._outbox: asyncio.Queue[Notification] = asyncio.Queue()
+        self._jobs: list[asyncio.Task[None]] = []
+
+    def publish(self, changes: Iterable[Notification]) -> None:
+        """Tell everyone, here at once and elsewhere soon. A lost notice only delays: rows are the truth."""
+        for change in changes:
+            self._deliver_locally(change)
+            if self._dsn:
+                self._outbox.put_nowait(change)
+
+    @asynccontextmanager
+    async def subscribe(self, topic: str) -> AsyncIterator[asyncio.Queue[Notification]]:
+        """A queue of what happens to one task (its id) or of one kind (``cancel``, ``wake``)."""
+        queue: asyncio.Queue[Notification] = asyncio.Queue()
+        self._listeners[topic].add(queue)
+        try:
+            yield queue
+        finally:
+            self._listeners[topic].discard(queue)
+            if not self._listeners[topic]:
+                del self._listeners[topic]
+
+    async def start(self) -> None:
+        if self._dsn:
+            self._jobs = [
+                asyncio.create_task(self._send_forever()),
+                asyncio.create_task(self._receive_forever()),
+            ]
+
+    async def stop(self) -> None:
+        for job in self._jobs:
+            job.cancel()
+        await asyncio.gather(*self._jobs, return_exceptions=True)
+        self._jobs = []
+
+    def _deliver_locally(self, change: Notification) -> None:
+        for topic in (change.id, change.kind):
+            for queue in self._listeners.get(topic, ()):
+                queue.put_nowait(change)
+
+    async def _send_forever(self) -> None:
+        """Notices of a moment go out together; those that the database does not take are dropped."""
+        while True:
+            try:
+                await self._send_until_cut()
+            except CONNECTION_AWAY as error:
+                log.warning("notices.dropped", error=type(error).__name__)
+            await asyncio.sleep(RECONNECT_SECONDS)
+            while not self._outbox.empty():  # old by now: it would only hold up what is new
+                self._outbox.get_nowait()
+
+    async def _send_until_cut(self) -> None:
+        connection = await asyncpg.connect(self._dsn)
+        try:
+            while True:
+                batch = [await self._outbox.get()]
+                while not self._outbox.empty() and len(batch) < NOTICES_AT_ONCE:
+                    batch.append(self._outbox.get_nowait())
+                for payload in _notice_payloads(batch, sender=self._name):
+                    await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, payload)
+        finally:
+            connection.terminate()
+
+    async def _receive_forever(self) -> None:
+        while True:
+            with suppress(*CONNECTION_AWAY):
+                await self._listen_until_cut()
+            log.warning("notices.interrupted")
+            await asyncio.sleep(RECONNECT_SECONDS)
+
+    async def _listen_until_cut(self) -> None:
+        connection = await asyncpg.connect(self._dsn)
+        cut = asyncio.Event()
+        connection.add_termination_listener(lambda _: cut.set())
+        try:
+            await connection.add_listener(CHANNEL, self._on_notice)
+            await cut.wait()
+        finally:
+            connection.terminate()
+
+    def _on_notice(self, *notice: Any) -> None:
+        """``notice``: connection, process id, channel, payload."""
+        sender, documents = json.loads(notice[-1])
+        if sender == self._name:
+            return  # delivered when it was published
+        for document in documents:
+            self._deliver_locally(Notification(**document))
+
+
+def _notice_payloads(changes: list[Notification], *, sender: str) -> Iterable[str]:
+    batch: list[dict[str, Any]] = []
+    size = 0
+    for change in changes:
+        document = asdict(change)
+        length = len(json.dumps(document)) + 2
+        if batch and size + length > NOTIFY_LIMIT:
+            yield json.dumps([sender, batch])
+            batch, size = [], 0
+        batch.append(document)
+        size += length
+    if batch:
+        yield json.dumps([sender, batch])
