@@ -1,4 +1,4 @@
-"""Builds the parts from the settings: once in the web process, once in a worker."""
+"""Builds the components from the settings: once in the web process, once in a worker."""
 
 import importlib
 import os

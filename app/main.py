@@ -1,4 +1,4 @@
-"""The web process: the only place where its parts are wired together."""
+"""The web process: the only place where its components are wired together."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -81,20 +81,20 @@ def create_app(settings: Settings | None = None, *, drain: DrainState | None = N
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            parts = await assemble_components(settings)
-            stack.push_async_callback(parts.close)
-            await apply_configuration_file(parts)
-            await _ensure_first_keys(parts)
-            app.state.parts = parts
-            app.state.gateway = _create_gateway(parts)
-            _register_health_checks(app, parts)
-            panel_app.state.panel = await open_panel(stack, parts, gateway=app.state.gateway)
-            relay = await _open_relay(stack, parts)
+            components = await assemble_components(settings)
+            stack.push_async_callback(components.close)
+            await apply_configuration_file(components)
+            await _ensure_first_keys(components)
+            app.state.components = components
+            app.state.gateway = _create_gateway(components)
+            _register_health_checks(app, components)
+            panel_app.state.panel = await open_panel(stack, components, gateway=app.state.gateway)
+            relay = await _open_relay(stack, components)
             relayed = _relayed_routes(relay)
             app.router.routes.extend([*relayed, WebSocketRoute("/v1/realtime", RealtimeEndpoint(relay))])
             express.update({route.path: route for route in relayed})
             if settings.worker:
-                worker = Worker(parts)
+                worker = Worker(components)
                 await worker.start()
                 stack.push_async_callback(worker.stop)
             yield
@@ -130,22 +130,22 @@ def _create_client_api(lifespan: Callable[[FastAPI], AbstractAsyncContextManager
     return app
 
 
-async def _open_relay(stack: AsyncExitStack, parts: Components) -> Relay:
+async def _open_relay(stack: AsyncExitStack, components: Components) -> Relay:
     """The sync flow, with its own HTTP client and its usage written beside it."""
-    recorder = UsageRecorder(parts.database, budgets=parts.money.budgets)
+    recorder = UsageRecorder(components.database, budgets=components.money.budgets)
     stack.push_async_callback(recorder.close)
     writing = asyncio.create_task(recorder.run())
     stack.callback(writing.cancel)
-    session = await stack.enter_async_context(open_session(parts.guard))
-    upstreams = UpstreamClient(session, parts.pool)
+    session = await stack.enter_async_context(open_session(components.guard))
+    upstreams = UpstreamClient(session, components.pool)
     stack.push_async_callback(upstreams.wait_for_writes)
     return Relay(
-        keys=parts.keys,
-        catalog=parts.catalog,
+        keys=components.keys,
+        catalog=components.catalog,
         upstreams=upstreams,
         recorder=recorder,
-        charging=Metering(parts.money.prices, parts.money.budgets),
-        max_body_bytes=parts.settings.max_body_bytes,
+        charging=Metering(components.money.prices, components.money.budgets),
+        max_body_bytes=components.settings.max_body_bytes,
     )
 
 
@@ -160,38 +160,38 @@ def _relayed_routes(relay: Relay) -> list[Route]:
     return [Route(f"/v1/{path}", endpoint, methods=["POST"]) for path, endpoint in endpoints.items()]
 
 
-def _register_health_checks(app: FastAPI, parts: Components) -> None:
-    app.state.checks = {"database": parts.database.check, "store": parts.store.check}
+def _register_health_checks(app: FastAPI, components: Components) -> None:
+    app.state.checks = {"database": components.database.check, "store": components.store.check}
     app.state.away = DATABASE_AWAY
-    app.state.gauges = parts.update_gauges
+    app.state.gauges = components.update_gauges
 
 
-def _create_gateway(parts: Components) -> Gateway:
-    settings = parts.settings
+def _create_gateway(components: Components) -> Gateway:
+    settings = components.settings
     inputs = InputReader(
-        parts.fetcher, max_image_bytes=settings.max_image_bytes, max_video_bytes=settings.max_video_bytes
+        components.fetcher, max_image_bytes=settings.max_image_bytes, max_video_bytes=settings.max_video_bytes
     )
     return Gateway(
-        keys=parts.keys,
-        tasks=parts.tasks,
-        catalog=parts.catalog,
-        characters=parts.characters,
+        keys=components.keys,
+        tasks=components.tasks,
+        catalog=components.catalog,
+        characters=components.characters,
         inputs=inputs,
-        store=parts.store,
-        signer=parts.signer,
-        endpoints=parts.endpoints,
-        prices=parts.money.prices,
-        reports=parts.money.reports,
+        store=components.store,
+        signer=components.signer,
+        endpoints=components.endpoints,
+        prices=components.money.prices,
+        reports=components.money.reports,
         limits=BodyLimits(max_upload_bytes=settings.max_video_bytes),
         public_url=str(settings.public_url) if settings.public_url else None,
         chat_wait_seconds=settings.chat_wait_seconds,
     )
 
 
-async def _ensure_first_keys(parts: Components) -> None:
+async def _ensure_first_keys(components: Components) -> None:
     """The operator's fixed key, and on the very first start a fresh one, printed once."""
-    if parts.settings.api_key is not None:
-        await parts.keys.ensure(parts.settings.api_key.get_secret_value(), name="FILMGATE_API_KEY")
-    if await parts.keys.count() == 0:
-        key = await parts.keys.create("first")
+    if components.settings.api_key is not None:
+        await components.keys.ensure(components.settings.api_key.get_secret_value(), name="FILMGATE_API_KEY")
+    if await components.keys.count() == 0:
+        key = await components.keys.create("first")
         print(f"\nYour first API key (shown this once):\n\n    {key}\n", flush=True)

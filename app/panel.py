@@ -18,31 +18,33 @@ from app.settings import describe_settings
 from app.webhooks.deliveries import DeliveryRepository
 
 
-async def open_panel(stack: AsyncExitStack, parts: Components, *, gateway: Gateway) -> PanelServices:
+async def open_panel(stack: AsyncExitStack, components: Components, *, gateway: Gateway) -> PanelServices:
     """What the admin panel works with, and on the very first start the link to its first owner."""
-    settings, audit = parts.settings, AuditLog(parts.database)
+    settings, audit = components.settings, AuditLog(components.database)
     panel = PanelServices(
-        database=parts.database,
-        vault=parts.vault,
+        database=components.database,
+        vault=components.vault,
         gateway=gateway,
-        pool=parts.pool,
-        accounts=parts.accounts,
-        repository=parts.repository,
-        events=parts.events,
-        deliveries=DeliveryRepository(parts.database),
-        billing=parts.money.billing,
-        options=parts.options,
+        pool=components.pool,
+        accounts=components.accounts,
+        repository=components.repository,
+        events=components.events,
+        deliveries=DeliveryRepository(components.database),
+        billing=components.money.billing,
+        options=components.options,
         documents={kind.document: kind for kind in DOCUMENTS},
-        chain=parts.chain,
-        notices=parts.notices,
-        held=parts.backup_sources,
-        guard=parts.guard,
-        admins=AdminRepository(parts.database, parts.vault, audit=audit, passwords=PasswordHashing()),
-        sessions=SessionStore(parts.database, parts.vault),
+        chain=components.chain,
+        notices=components.notices,
+        held=components.backup_sources,
+        guard=components.guard,
+        admins=AdminRepository(
+            components.database, components.vault, audit=audit, passwords=PasswordHashing()
+        ),
+        sessions=SessionStore(components.database, components.vault),
         audit=audit,
         throttle=SignInThrottle(),
-        storage=StorageCount(parts.store),
-        facts=_process_facts(parts),
+        storage=StorageCount(components.store),
+        facts=_process_facts(components),
         token=settings.admin_token.get_secret_value() if settings.admin_token else None,
         fixed_password=settings.admin_password is not None,
     )
@@ -58,18 +60,18 @@ async def open_panel(stack: AsyncExitStack, parts: Components, *, gateway: Gatew
     return panel
 
 
-def _process_facts(parts: Components) -> ProcessFacts:
-    settings = parts.settings
+def _process_facts(components: Components) -> ProcessFacts:
+    settings = components.settings
     return ProcessFacts(
         version=__version__,
         environment=describe_settings(settings),
         health={
             "version": __version__,
-            "database": "postgresql" if parts.database.is_postgres else "sqlite",
+            "database": "postgresql" if components.database.is_postgres else "sqlite",
             "storage": "s3" if settings.storage_url else "folder",
             "worker": settings.worker,
             "studio": settings.studio,
             "started_at": time.time(),
         },
-        checks={"database": parts.database.check, "store": parts.store.check},
+        checks={"database": components.database.check, "store": components.store.check},
     )

@@ -39,40 +39,40 @@ RESTART_SECONDS = 1.0
 class Worker:
     """Admission, engine, progress and sweep of one process."""
 
-    def __init__(self, parts: Components) -> None:
-        settings = parts.settings
-        self._parts = parts
-        postgres = parts.database.url if parts.database.is_postgres else None
+    def __init__(self, components: Components) -> None:
+        settings = components.settings
+        self._components = components
+        postgres = components.database.url if components.database.is_postgres else None
         self._engine = QueueEngine(postgres_url=postgres, heartbeat_seconds=settings.heartbeat_seconds)
         self._admission = AdmissionController(
-            parts.database, catalog=parts.catalog, engine=self._engine, events=parts.events
+            components.database, catalog=components.catalog, engine=self._engine, events=components.events
         )
-        self._progress = ProgressWriter(parts.repository, parts.events)
+        self._progress = ProgressWriter(components.repository, components.events)
         results = ResultStorage(
-            parts.store,
-            parts.fetcher,
-            parts.inspector,
-            chain=parts.chain,
+            components.store,
+            components.fetcher,
+            components.inspector,
+            chain=components.chain,
             work_dir=settings.data_dir / "work",
             max_bytes=settings.max_result_bytes,
         )
         self._lifecycle = TaskLifecycle(
-            repository=parts.repository,
-            pool=parts.pool,
+            repository=components.repository,
+            pool=components.pool,
             submitter=TaskSubmitter(
-                repository=parts.repository,
-                pool=parts.pool,
-                catalog=parts.catalog,
-                store=parts.store,
+                repository=components.repository,
+                pool=components.pool,
+                catalog=components.catalog,
+                store=components.store,
                 # Where one process runs all, a run that came before this one is surely dead.
                 grace_seconds=settings.heartbeat_seconds if postgres else 0.0,
             ),
             results=results,
-            events=parts.events,
+            events=components.events,
             progress=self._progress,
             result_ttl_seconds=settings.result_ttl_seconds,
         )
-        self._deliverer = _build_deliverer(parts)
+        self._deliverer = _build_deliverer(components)
         self._lock: IO[str] | None = None
         self._jobs: dict[str, asyncio.Task[None]] = {}
         self._keeper: asyncio.Task[None] | None = None
@@ -83,16 +83,16 @@ class Worker:
             "sweep": lambda: _repeat_every(self._sweep_once, seconds=SWEEP_SECONDS),
             "webhooks": self._deliverer.run,
             "ends": self._wake_deliverer,
-            "budgets": BudgetWatch(parts.database, parts.options, parts.notices).run,
-            "backup": BackupSchedule(parts.backup_sources, parts.guard, parts.notices).run,
+            "budgets": BudgetWatch(components.database, components.options, components.notices).run,
+            "backup": BackupSchedule(components.backup_sources, components.guard, components.notices).run,
             "forgetting": lambda: _repeat_every(self._forget_old_rows, seconds=FORGET_SECONDS),
         }
 
     async def start(self) -> None:
         """Raises ``SettingsInvalid`` when another worker serves this SQLite store."""
-        database = self._parts.database
+        database = self._components.database
         if not database.is_postgres:
-            self._lock = _lock_store(database.url, self._parts.settings.data_dir)
+            self._lock = _lock_store(database.url, self._components.settings.data_dir)
         await self._resume_lost()
         for name, work in self._work.items():
             self._jobs[name] = asyncio.create_task(work(), name=name)
@@ -129,7 +129,7 @@ class Worker:
 
     async def _resume_lost(self) -> None:
         """Put back what an earlier process left open and the queue knows nothing of."""
-        repository, database = self._parts.repository, self._parts.database
+        repository, database = self._components.repository, self._components.database
         async with database.read() as connection:
             if not await self._engine.lost(await repository.open_ids(connection), connection):
                 return
@@ -142,7 +142,7 @@ class Worker:
 
     async def _wake_deliverer(self) -> None:
         """A task's end may have left something in the outbox."""
-        async with self._parts.events.subscribe("state") as queue:
+        async with self._components.events.subscribe("state") as queue:
             while True:
                 change = await queue.get()
                 if change.state in TERMINAL or not change.state:
@@ -150,37 +150,37 @@ class Worker:
 
     async def _sweep_once(self) -> None:
         """What notices may have missed."""
-        repository = self._parts.repository
+        repository = self._components.repository
         await self._resume_lost()
-        self._parts.events.publish(
+        self._components.events.publish(
             [Notification("cancel", task_id) for task_id in await repository.cancelling_ids()]
         )
         ended = await repository.cancel_requeued()
         ended += await repository.fail_overdue(
-            time.time(), refused=self._parts.catalog.unavailable_error_or_none
+            time.time(), refused=self._components.catalog.unavailable_error_or_none
         )
-        self._parts.events.publish([Notification("state", task_id) for task_id in ended])
+        self._components.events.publish([Notification("state", task_id) for task_id in ended])
         for task_id in await repository.expired_ids(time.time()):
-            await delete_task_files(self._parts.store, task_id)
+            await delete_task_files(self._components.store, task_id)
             await repository.mark_purged(task_id)
 
     async def _forget_old_rows(self) -> None:
-        settings = self._parts.settings
+        settings = self._components.settings
         await retention.delete_old_rows(
-            self._parts.database,
+            self._components.database,
             now=time.time(),
             request_days=settings.request_log_days,
             audit_days=settings.audit_days,
         )
 
 
-def _build_deliverer(parts: Components) -> WebhookDeliverer:
+def _build_deliverer(components: Components) -> WebhookDeliverer:
     return WebhookDeliverer(
-        DeliveryRepository(parts.database),
-        parts.endpoints,
-        parts.sender,
-        bodies=WebhookBodies(parts.repository, parts.keys, parts.signer),
-        notices=parts.notices,
+        DeliveryRepository(components.database),
+        components.endpoints,
+        components.sender,
+        bodies=WebhookBodies(components.repository, components.keys, components.signer),
+        notices=components.notices,
     )
 
 

@@ -44,9 +44,9 @@ def settings(data_dir: Path) -> Settings:
 
 async def prepare(data_dir: Path, upstream: int, *, options: Mapping[str, object]) -> None:
     """Make the database, the client key and the account."""
-    parts = await assemble_components(settings(data_dir))
-    await parts.keys.ensure(KEY, name="bench")
-    await parts.pool.add(
+    components = await assemble_components(settings(data_dir))
+    await components.keys.ensure(KEY, name="bench")
+    await components.pool.add(
         Account(
             id="",
             provider="openai_compatible",
@@ -58,7 +58,7 @@ async def prepare(data_dir: Path, upstream: int, *, options: Mapping[str, object
             options=options,
         )
     )
-    await parts.close()
+    await components.close()
 
 
 async def add_history(data_dir: Path, count: int, *, first: int = 0) -> None:

@@ -27,15 +27,15 @@ class Blind(MediaInspector):
 async def work() -> None:
     settings = Settings()
     logs.set_up(level=settings.log_level, style=settings.log_format)
-    parts = replace(await assemble_components(settings), inspector=Blind())
-    worker = Worker(parts)
+    components = replace(await assemble_components(settings), inspector=Blind())
+    worker = Worker(components)
     stopped = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
     await worker.start()
     print("ready", flush=True)
     await stopped.wait()
     await worker.stop()
-    await parts.close()
+    await components.close()
 
 
 if __name__ == "__main__":

@@ -91,7 +91,7 @@ class Simulation:
         self.seconds = 0.0
 
     @property
-    def parts(self) -> Components:
+    def components(self) -> Components:
         assert self._opened is not None
         return self._opened
 
@@ -134,13 +134,13 @@ class Simulation:
                 options={"idempotency": idempotent, "poll_cap_seconds": 3.0},
                 quota=QuotaDraft(limit=Decimal(1_000_000), left=Decimal(limit)) if counted else None,
             )
-            standing = await self.parts.accounts.add(draft)
+            standing = await self.components.accounts.add(draft)
             tenant = Tenant(secret, size, self.plan.job_seconds, idempotent, limit if counted else None)
             self._ids[standing.account.id] = self.vendor.tenants[secret] = tenant
 
     async def _create(self) -> None:
         """Every third key can pay for half of what it wants; the other half is for those that can pay all."""
-        await self.parts.money.prices.set_price("sora-2", ModelPrice(per_call=PRICE))
+        await self.components.money.prices.set_price("sora-2", ModelPrice(per_call=PRICE))
         afford = self.plan.tasks // KEYS // 2
         self.keys = [
             ClientKey(f"key{n}", f"key {n}", f"key:{n}", budget_total=None if n % 3 else PRICE * afford)
@@ -159,7 +159,7 @@ class Simulation:
             await self._ask(request, self.keys[1])
 
     async def _ask(self, request: GenerationRequest, key: ClientKey) -> None:
-        await self.parts.tasks.create(request, key=key, asked=RequestContext("simulation"))
+        await self.components.tasks.create(request, key=key, asked=RequestContext("simulation"))
 
     async def _moods(self) -> None:
         """Every vendor has bad moments; about one account in eight has one at any time."""
@@ -177,15 +177,15 @@ class Simulation:
         while True:
             await asyncio.sleep(1.0)
             now = time.monotonic()
-            for standing in await self.parts.accounts.list_all():
+            for standing in await self.components.accounts.list_all():
                 account_id = standing.account.id
                 tenant = self._ids[account_id]
                 if not standing.enabled and tenant.banned_until < now:
-                    await self.parts.accounts.enable(account_id)
+                    await self.components.accounts.enable(account_id)
                     self.events["put back"] += 1
                 if tenant.left is not None and tenant.left <= 0 and random.random() < 0.2:
                     tenant.left += REFILL
-                    async with self.parts.database.write() as connection:
+                    async with self.components.database.write() as connection:
                         await quota.take_quota(connection, account_id, Decimal(-REFILL))
                     self.events["bought"] += 1
 
@@ -197,10 +197,10 @@ class Simulation:
         began = False
         while True:
             await asyncio.sleep(SAMPLE_SECONDS)
-            async with self.parts.database.read() as connection:
+            async with self.components.database.read() as connection:
                 used = {row[0]: int(row[1]) for row in await connection.execute(held)}
                 waiting = int((await connection.execute(line)).scalar_one())
-            await self.parts.pool.refresh()
+            await self.components.pool.refresh()
             began = began or bool(used)  # a worker of another process looks every two seconds at first
             if began and waiting > self.plan.accounts * 10:
                 self._take_in(used)
@@ -208,7 +208,7 @@ class Simulation:
     def _take_in(self, used: dict[str, int]) -> None:
         now = time.time()
         usable = []
-        for standing in self.parts.pool.cached_statuses():
+        for standing in self.components.pool.cached_statuses():
             account, have = standing.account, used.get(standing.account.id, 0)
             self.sampled.overfilled += have > account.slots
             if standing.blocked_by("sora-2", now) is None and not standing.half_open("sora-2", now):
@@ -266,11 +266,11 @@ class Simulation:
 
     async def _open(self) -> int:
         query = sa.select(sa.func.count()).where(tasks.c.state.not_in(TERMINAL))
-        async with self.parts.database.read() as connection:
+        async with self.components.database.read() as connection:
             return int((await connection.execute(query)).scalar_one())
 
     async def findings(self) -> "Findings":
-        async with self.parts.database.read() as connection:
+        async with self.components.database.read() as connection:
             states = {row[0]: int(row[1]) for row in await connection.execute(_by_outcome())}
             leaked = int((await connection.execute(_count(slots))).scalar_one())
             unequal = len(await find_differences(connection))

@@ -122,11 +122,11 @@ class GatewayProcess:
         settings = Settings.model_validate(names | {"api_key": SecretStr(KEY)})
 
         async def done() -> Answer:
-            parts = await assemble_components(settings)
+            components = await assemble_components(settings)
             try:
-                return await work(parts)
+                return await work(components)
             finally:
-                await parts.close()
+                await components.close()
 
         return asyncio.run(done())
 
@@ -141,7 +141,7 @@ class GatewayProcess:
             slots=slots,
             options=options,
         )
-        return self.prepare(lambda parts: parts.pool.add(account))
+        return self.prepare(lambda components: components.pool.add(account))
 
 
 def until(holds: Callable[[], Answer | None], *, timeout: float = 60.0) -> Answer:

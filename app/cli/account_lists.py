@@ -45,9 +45,9 @@ def import_accounts(
     defaults = {"provider": provider or "openai_compatible"} | ({"base_url": base_url} if base_url else {})
     rows = read_rows(_read_text(place), form=form.value if form else None, defaults=defaults)
 
-    async def import_rows(parts: Components) -> list[ImportResult]:
-        planned = await plan_import(parts.pool, rows, update=update)
-        return planned if dry_run else await apply_import(parts.pool, planned, skip_bad=skip_bad)
+    async def import_rows(components: Components) -> list[ImportResult]:
+        planned = await plan_import(components.pool, rows, update=update)
+        return planned if dry_run else await apply_import(components.pool, planned, skip_bad=skip_bad)
 
     results = with_store(import_rows)
     found = plain_table("ROW", "NAME", "RESULT", "WHY")
@@ -79,9 +79,11 @@ def export_accounts(
     if with_secrets and not yes:
         _confirm_secrets()
 
-    async def collect_documents(parts: Components) -> list[dict[str, Any]]:
+    async def collect_documents(components: Components) -> list[dict[str, Any]]:
         kept = [
-            each for each in await parts.accounts.list_all() if not parts.pool.is_embedded(each.account.id)
+            each
+            for each in await components.accounts.list_all()
+            if not components.pool.is_embedded(each.account.id)
         ]
         return export_documents(kept, secrets=with_secrets)
 

@@ -75,8 +75,8 @@ def add(
     }
     draft = validate_document(AccountDraft, told, whole="account")
 
-    async def store_draft(parts: Components) -> None:
-        await parts.accounts.add(draft)  # says what is wrong with it
+    async def store_draft(components: Components) -> None:
+        await components.accounts.add(draft)  # says what is wrong with it
 
     with_store(store_draft)
     out.print(f"Added {escape(name)}. `filmgate accounts test {escape(name)}` asks whether it works.")
@@ -101,8 +101,8 @@ def list_accounts() -> None:
 def show(name: NAME) -> None:
     """Everything about one account but its secrets."""
 
-    async def find_account(parts: Components) -> AccountStatus:
-        return await parts.accounts.find(name)
+    async def find_account(components: Components) -> AccountStatus:
+        return await components.accounts.find(name)
 
     standing = with_store(find_account)
     found = plain_table("", "")
@@ -115,9 +115,9 @@ def show(name: NAME) -> None:
 def test(name: NAME) -> None:
     """Ask the upstream something that costs nothing: does it answer, and take the secret? Exit code 1: no."""
 
-    async def check_upstream(parts: Components) -> AccountCheck:
-        standing = await parts.accounts.find(name)
-        return await (await parts.pool.provider_by_id(standing.account.id)).check_account()
+    async def check_upstream(components: Components) -> AccountCheck:
+        standing = await components.accounts.find(name)
+        return await (await components.pool.provider_by_id(standing.account.id)).check_account()
 
     check = with_store(check_upstream)
     left = f", {check.balance.left:,.2f} {check.balance.unit} left" if check.balance else ""
@@ -130,12 +130,12 @@ def test(name: NAME) -> None:
 def balance() -> None:
     """What is left at the vendors, where they tell."""
 
-    async def print_balances(parts: Components) -> None:
+    async def print_balances(components: Components) -> None:
         found = plain_table("NAME", "PROVIDER", "LEFT")
-        for standing in await parts.pool.current_statuses():
+        for standing in await components.pool.current_statuses():
             account = standing.account
             found.add_row(
-                escape(account.name), account.provider, escape(await _balance_text(parts, standing))
+                escape(account.name), account.provider, escape(await _balance_text(components, standing))
             )
         out.print(found)
 
@@ -152,8 +152,8 @@ def remove(
 ) -> None:
     """Forget an account."""
 
-    async def delete_account(parts: Components) -> None:
-        await parts.accounts.remove(name, force=force)
+    async def delete_account(components: Components) -> None:
+        await components.accounts.remove(name, force=force)
 
     with_store(delete_account)
     out.print(f"Removed {escape(name)}.")
@@ -163,8 +163,8 @@ def remove(
 def enable(name: NAME) -> None:
     """Put back an account that was disabled or is cooling."""
 
-    async def work(parts: Components) -> None:
-        await parts.accounts.enable(name)
+    async def work(components: Components) -> None:
+        await components.accounts.enable(name)
 
     with_store(work)
     out.print(f"{escape(name)} is in use again.")
@@ -176,8 +176,8 @@ def disable(
 ) -> None:
     """Send nothing new to an account; what runs there is still watched and fetched."""
 
-    async def work(parts: Components) -> None:
-        await parts.accounts.disable(name, reason=reason)
+    async def work(components: Components) -> None:
+        await components.accounts.disable(name, reason=reason)
 
     with_store(work)
     out.print(f"{escape(name)} is out of use; `filmgate accounts enable` puts it back.")
@@ -189,8 +189,8 @@ def clear(
 ) -> None:
     """End an account's cooldown: it is asked again at once."""
 
-    async def work(parts: Components) -> None:
-        await parts.accounts.clear_cooldown(name, model=model)
+    async def work(components: Components) -> None:
+        await components.accounts.clear_cooldown(name, model=model)
 
     with_store(work)
     out.print(f"{escape(name)} rests no more.")
@@ -209,8 +209,8 @@ def describe_state(standing: AccountStatus) -> str:
     return f"[yellow]{obstacle.code.replace('_', ' ')}[/]{until}: {escape(obstacle.text)}"
 
 
-async def _all_accounts(parts: Components) -> list[AccountStatus]:
-    return await parts.accounts.list_all()
+async def _all_accounts(components: Components) -> list[AccountStatus]:
+    return await components.accounts.list_all()
 
 
 def _account_details(standing: AccountStatus) -> dict[str, str]:
@@ -230,9 +230,9 @@ def _account_details(standing: AccountStatus) -> dict[str, str]:
     return found
 
 
-async def _balance_text(parts: Components, standing: AccountStatus) -> str:
+async def _balance_text(components: Components, standing: AccountStatus) -> str:
     try:
-        told = await parts.pool.provider_for(standing.account).balance()
+        told = await components.pool.provider_for(standing.account).balance()
     except UpstreamError as error:
         return error.message
     return f"{told.left:,.2f} {told.unit}" if told else "the vendor does not tell"

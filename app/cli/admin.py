@@ -23,8 +23,8 @@ ACTOR = "command line"
 def setup_link() -> None:
     """Print a link that makes the first owner: good once, for 30 minutes."""
 
-    async def create_link(parts: Components) -> str:
-        return await _admin_repository(parts).setup_link(parts.settings.own_address)
+    async def create_link(components: Components) -> str:
+        return await _admin_repository(components).setup_link(components.settings.own_address)
 
     print(with_store(create_link))
 
@@ -37,12 +37,12 @@ def reset_password(name: Annotated[str, typer.Argument(help="From `filmgate admi
     """
     password = _read_password()
 
-    async def set_password(parts: Components) -> str:
-        if parts.settings.admin_password is not None and name == FIXED_NAME:
+    async def set_password(components: Components) -> str:
+        if components.settings.admin_password is not None and name == FIXED_NAME:
             raise InvalidRequest(
                 f"The password of {FIXED_NAME} is set by FILMGATE_ADMIN_PASSWORD; change it there."
             )
-        admin = await _admin_repository(parts).reset_password(ACTOR, name, password=password)
+        admin = await _admin_repository(components).reset_password(ACTOR, name, password=password)
         return f"{admin.name} ({admin.role}) has a new password."
 
     out.print(escape(with_store(set_password)))
@@ -52,9 +52,9 @@ def reset_password(name: Annotated[str, typer.Argument(help="From `filmgate admi
 def list_admins() -> None:
     """Every admin of the panel, oldest first."""
 
-    async def print_admins(parts: Components) -> None:
+    async def print_admins(components: Components) -> None:
         found = plain_table("NAME", "ROLE", "MADE")
-        for admin in await _admin_repository(parts).list():
+        for admin in await _admin_repository(components).list():
             found.add_row(escape(admin.name), admin.role, local_time(admin.created_at))
         if found.row_count:
             out.print(found)
@@ -64,9 +64,9 @@ def list_admins() -> None:
     with_store(print_admins)
 
 
-def _admin_repository(parts: Components) -> AdminRepository:
-    audit = AuditLog(parts.database)
-    return AdminRepository(parts.database, parts.vault, audit=audit, passwords=PasswordHashing())
+def _admin_repository(components: Components) -> AdminRepository:
+    audit = AuditLog(components.database)
+    return AdminRepository(components.database, components.vault, audit=audit, passwords=PasswordHashing())
 
 
 def _read_password() -> str:

@@ -41,10 +41,12 @@ def backup(
         raise InvalidRequest("--method: PUT or POST")
     headers, passphrase = read_headers(header), read_passphrase(passphrase_env)
 
-    async def write_backup(parts: Components) -> dict[str, Any]:
-        made = await backups.make_backup(parts.backup_sources, secrets=with_secrets, passphrase=passphrase)
+    async def write_backup(components: Components) -> dict[str, Any]:
+        made = await backups.make_backup(
+            components.backup_sources, secrets=with_secrets, passphrase=passphrase
+        )
         if is_address(to):
-            await upload_backup(parts.guard, to, made, method=method.upper(), headers=headers)
+            await upload_backup(components.guard, to, made, method=method.upper(), headers=headers)
         elif to != "-":
             await asyncio.to_thread(write_file, Path(to), made)
         return made

@@ -26,8 +26,8 @@ def check(path: Place = None) -> None:
     """Read the file, and say in one line what can't work. Nothing of it is applied."""
     declared = _load_document(path)
 
-    async def check_document(parts: Components) -> list[str]:
-        return await applying.check_configuration(parts, declared)
+    async def check_document(components: Components) -> list[str]:
+        return await applying.check_configuration(components, declared)
 
     _print_warnings(with_store(check_document))
     counted = (len(declared.accounts), len(declared.routes), len(declared.keys), len(declared.prices))
@@ -39,8 +39,8 @@ def apply(path: Place = None) -> None:
     """Bring the store to what the file says; running gateways notice within seconds."""
     declared = _load_document(path)
 
-    async def apply_document(parts: Components) -> applying.AppliedChanges:
-        return await applying.apply_configuration(parts, declared)
+    async def apply_document(components: Components) -> applying.AppliedChanges:
+        return await applying.apply_configuration(components, declared)
 
     done = with_store(apply_document)
     for line in done.changes:

@@ -76,8 +76,8 @@ def create(
         "note": note,
     }
 
-    async def make_key(parts: Components) -> str:
-        _, raw = await parts.keys.create_key(_without_none(fields))
+    async def make_key(components: Components) -> str:
+        _, raw = await components.keys.create_key(_without_none(fields))
         return raw
 
     print(with_store(make_key))
@@ -88,9 +88,9 @@ def create(
 def list_keys() -> None:
     """Every key, oldest first."""
 
-    async def print_keys(parts: Components) -> None:
+    async def print_keys(components: Components) -> None:
         found = plain_table("ID", "NAME", "OWNER", "MADE", "LIMITS", "STATE")
-        for key in await parts.keys.list():
+        for key in await components.keys.list():
             state = "[green]active[/]" if key.enabled else "[red]revoked[/]"
             limits = ", ".join(f"{name} {value}" for name, value in _limit_texts(key).items())
             found.add_row(
@@ -108,12 +108,12 @@ def list_keys() -> None:
 def show(key_id: KeyId) -> None:
     """One key: its limits, and how its budgets stand."""
 
-    async def print_key(parts: Components) -> None:
-        key = await parts.keys.get(key_id)
+    async def print_key(components: Components) -> None:
+        key = await components.keys.get(key_id)
         found = plain_table("WHAT", "VALUE")
         for name, value in _key_details(key).items():
             found.add_row(name, escape(str(value)))
-        for line in await parts.money.reports.budget_lines(key, now=time.time()):
+        for line in await components.money.reports.budget_lines(key, now=time.time()):
             text = f"${format_money(line.left)} left: ${format_money(line.spent)} spent, ${format_money(line.reserved)} held"
             found.add_row(f"{line.period} budget", f"${format_money(line.budget)}, {text}")
         out.print(found)
@@ -160,8 +160,8 @@ def update(
         }
     )
 
-    async def apply_changes(parts: Components) -> None:
-        await parts.keys.update(key_id, changes | _cleared_fields(clear or []))
+    async def apply_changes(components: Components) -> None:
+        await components.keys.update(key_id, changes | _cleared_fields(clear or []))
 
     with_store(apply_changes)
     out.print(f"Changed {escape(key_id)}.")
@@ -175,8 +175,8 @@ def rotate(
 ) -> None:
     """Give a key a new secret, printed alone on stdout; its limits, tasks and books stay."""
 
-    async def rotate_key(parts: Components) -> str:
-        return await parts.keys.rotate(key_id, overlap_seconds=overlap * 3600)
+    async def rotate_key(components: Components) -> str:
+        return await components.keys.rotate(key_id, overlap_seconds=overlap * 3600)
 
     print(with_store(rotate_key))
     err.print("[dim]Keep it: only its hash stays here.[/]")
@@ -186,8 +186,8 @@ def rotate(
 def revoke(key_id: KeyId) -> None:
     """Take a key out of use; running gateways notice within five seconds."""
 
-    async def revoke_key(parts: Components) -> None:
-        await parts.keys.revoke(key_id)
+    async def revoke_key(components: Components) -> None:
+        await components.keys.revoke(key_id)
 
     with_store(revoke_key)
     out.print(f"Revoked {escape(key_id)}.")

@@ -26,9 +26,9 @@ Dollars = Annotated[str | None, typer.Option(metavar="USD")]
 def list_prices() -> None:
     """Every price, also those that are there by default."""
 
-    async def print_prices(parts: Components) -> None:
+    async def print_prices(components: Components) -> None:
         found = plain_table("MODEL", "PRICE", "FROM")
-        for line in await parts.money.prices.list_lines():
+        for line in await components.money.prices.list_lines():
             found.add_row(escape(line.model), escape(price_text(line.price)), line.source)
         out.print(found)
 
@@ -58,8 +58,8 @@ def set_price(
     }
     price = read_price({name: value for name, value in given.items() if value})
 
-    async def store_price(parts: Components) -> None:
-        await parts.money.prices.set_price(model, price)
+    async def store_price(components: Components) -> None:
+        await components.money.prices.set_price(model, price)
 
     with_store(store_price)
     out.print(f"{escape(model)} costs {escape(price_text(price))}.")
@@ -69,8 +69,8 @@ def set_price(
 def remove(model: Model) -> None:
     """Forget a price; a default one comes back."""
 
-    async def delete_price(parts: Components) -> None:
-        await parts.money.prices.remove_price(model)
+    async def delete_price(components: Components) -> None:
+        await components.money.prices.remove_price(model)
 
     with_store(delete_price)
     out.print(f"Removed the price of {escape(model)}.")

@@ -28,13 +28,13 @@ def restore(
     """Say what a backup would change here, and with --yes do it. What is not in it stays as it is."""
     headers, passphrase = read_headers(header), read_passphrase(passphrase_env)
 
-    async def plan_or_apply(parts: Components) -> list[RestoreChange]:
+    async def plan_or_apply(components: Components) -> list[RestoreChange]:
         if is_address(place):
-            document = await download_backup(parts.guard, place, headers=headers)
+            document = await download_backup(components.guard, place, headers=headers)
         else:
             document = read_file(Path(place))
-        changes = await backups.plan_restore(parts.backup_sources, document, passphrase=passphrase)
-        return await backups.apply_changes(parts.backup_sources, changes) if yes else changes
+        changes = await backups.plan_restore(components.backup_sources, document, passphrase=passphrase)
+        return await backups.apply_changes(components.backup_sources, changes) if yes else changes
 
     _print_changes(with_store(plan_or_apply), yes=yes)
 

@@ -45,23 +45,25 @@ def rotate_root_key() -> None:
         out.print(escape(line), soft_wrap=True)
 
 
-async def _rotate_locked(parts: Components) -> RotationResult:
-    with root_file.exclusive_access(parts.settings.data_dir):
-        return await _rotate_and_reseal(parts)
+async def _rotate_locked(components: Components) -> RotationResult:
+    with root_file.exclusive_access(components.settings.data_dir):
+        return await _rotate_and_reseal(components)
 
 
-async def _rotate_and_reseal(parts: Components) -> RotationResult:
-    if parts.settings.secret_key and not parts.vault.has_old_roots:
+async def _rotate_and_reseal(components: Components) -> RotationResult:
+    if components.settings.secret_key and not components.vault.has_old_roots:
         raise SettingsInvalid(NO_OLD_KEY)
     # What can't be opened now must be put right before there are two keys that it might belong to.
-    await resealing.check_sealed_values(parts.database, parts.vault)
-    replaced = parts.settings.secret_key is None and root_file.replace_root_key(parts.settings.data_dir)
-    vault = open_vault(parts.settings)
-    resealed = await resealing.reseal_store(parts.database, vault)
+    await resealing.check_sealed_values(components.database, components.vault)
+    replaced = components.settings.secret_key is None and root_file.replace_root_key(
+        components.settings.data_dir
+    )
+    vault = open_vault(components.settings)
+    resealed = await resealing.reseal_store(components.database, vault)
     hooks = sa.select(sa.func.count(webhook_deliveries.c.owner.distinct())).where(
         webhook_deliveries.c.endpoint_id.is_(None), webhook_deliveries.c.task_id.is_not(None)
     )
-    async with parts.database.read() as connection:
+    async with components.database.read() as connection:
         waiting = await keys_of_old_root(connection, vault)
         hooked = int((await connection.execute(hooks)).scalar_one())
     return RotationResult(replaced, resealed, waiting, hooked)

@@ -30,8 +30,8 @@ COLOURS = {"chosen": "green", "candidate": "green", "busy": "yellow", "cooling":
 def list_routes() -> None:
     """Every route."""
 
-    async def load_routes(parts: Components) -> list[StoredRoute]:
-        return await parts.catalog.routes.list()
+    async def load_routes(components: Components) -> list[StoredRoute]:
+        return await components.catalog.routes.list()
 
     found = plain_table("MODEL", "LEADS TO", "STATE", "FROM", "NOTE")
     for route in with_store(load_routes):
@@ -81,9 +81,9 @@ def set_route(
             {"model": model, "alias_of": alias, "candidates": written, "note": note, "enabled": not off}
         )
 
-    async def save_route(parts: Components) -> list[str]:
-        await parts.catalog.routes.put(read)
-        return await unknown_accounts(parts, read)
+    async def save_route(components: Components) -> list[str]:
+        await components.catalog.routes.put(read)
+        return await unknown_accounts(components, read)
 
     missing = with_store(save_route)
     out.print(f"{escape(model)} leads to {escape(route_text(read))}.")
@@ -95,8 +95,8 @@ def set_route(
 def remove(model: str) -> None:
     """Forget a route; the accounts' own model maps decide again."""
 
-    async def delete_route(parts: Components) -> None:
-        await parts.catalog.routes.delete(model)
+    async def delete_route(components: Components) -> None:
+        await components.catalog.routes.delete(model)
 
     with_store(delete_route)
     out.print(f"Removed the route {escape(model)}.")
@@ -112,8 +112,8 @@ def explain_model(
 ) -> None:
     """Why each account is, or is not, chosen for a model right now."""
 
-    async def collect_reasons(parts: Components) -> tuple[str, list[AccountExplanation]]:
-        catalog = parts.catalog
+    async def collect_reasons(components: Components) -> tuple[str, list[AccountExplanation]]:
+        catalog = components.catalog
         await catalog.current_statuses()
         kind, resolution = catalog.kind_of(model), catalog.resolve_name(model)
         request = None
@@ -161,9 +161,9 @@ def route_text(document: RouteDocument) -> str:
     return ", then ".join(" | ".join(step) for step in steps.values())
 
 
-async def unknown_accounts(parts: Components, document: RouteDocument) -> list[str]:
+async def unknown_accounts(components: Components, document: RouteDocument) -> list[str]:
     """Accounts that a route names and nobody has added yet."""
-    standings = [*await parts.pool.current_statuses(), *parts.pool.misconfigured()]
+    standings = [*await components.pool.current_statuses(), *components.pool.misconfigured()]
     known = {name for each in standings for name in (each.account.name, each.account.id)}
     return [each.account for each in document.candidates if each.account and each.account not in known]
 

@@ -87,7 +87,7 @@ async def _serve_gateway(settings: Settings, *, quiet: bool) -> None:
     app = create_app(settings, drain=drain)
 
     def when_listening() -> None:
-        _print_banner(app.state.parts, address_of(listener), quiet=quiet)
+        _print_banner(app.state.components, address_of(listener), quiet=quiet)
 
     config = uvicorn.Config(
         app,
@@ -108,7 +108,7 @@ async def _serve_gateway(settings: Settings, *, quiet: bool) -> None:
             await server.serve(sockets=[listener])
 
 
-def _print_banner(parts: Components, address: str, *, quiet: bool) -> None:
+def _print_banner(components: Components, address: str, *, quiet: bool) -> None:
     if quiet:
         print(f"Listening on {address}", flush=True)
         return
@@ -117,17 +117,17 @@ def _print_banner(parts: Components, address: str, *, quiet: bool) -> None:
     out.print()
     out.print(f"  [dim]OpenAI base URL[/]  [bold cyan]{address}/v1[/]")
     out.print(f"  [dim]Try every call [/]  [cyan]{address}/docs[/]")
-    out.print(f"  [dim]Video made by  [/]  {_video_by(parts)}")
+    out.print(f"  [dim]Video made by  [/]  {_video_by(components)}")
     out.print()
     print(f"Listening on {address}", flush=True)
 
 
-def _video_by(parts: Components) -> str:
-    names = [standing.account.name for standing in parts.pool.cached_statuses() if standing.enabled]
+def _video_by(components: Components) -> str:
+    names = [standing.account.name for standing in components.pool.cached_statuses() if standing.enabled]
     if names == ["studio"]:
         text = "the embedded studio  [dim](add a real one: filmgate accounts add)[/]"
     elif names:
         text = f"{len(names)} account{'s' if len(names) > 1 else ''}  [dim](filmgate accounts list)[/]"
     else:
         text = "[yellow]no account yet[/]  [dim](filmgate accounts add)[/]"
-    return text if parts.settings.worker else f"{text}, run by separate workers"
+    return text if components.settings.worker else f"{text}, run by separate workers"

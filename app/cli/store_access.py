@@ -17,11 +17,11 @@ def with_store(work: Callable[[Components], Awaitable[Answer]]) -> Answer:
     """Raises ``SettingsInvalid`` when the store can't be opened, ``Unavailable`` when it goes away."""
 
     async def run() -> Answer:
-        parts = await assemble_components(load_settings())
+        components = await assemble_components(load_settings())
         try:
-            return await work(parts)
+            return await work(components)
         finally:
-            await parts.close()
+            await components.close()
 
     try:
         return asyncio.run(run())

@@ -30,10 +30,10 @@ async def _run_worker(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, told.set)
-    parts = await assemble_components(settings)
+    components = await assemble_components(settings)
     try:
-        await apply_configuration_file(parts)
-        runs = Worker(parts)
+        await apply_configuration_file(components)
+        runs = Worker(components)
         await runs.start()
         freeze_startup_objects()
         log.info("worker.started")
@@ -45,7 +45,7 @@ async def _run_worker(settings: Settings) -> None:
             await runs.stop()
             log.info("worker.stopped")
     finally:
-        await parts.close()
+        await components.close()
 
 
 async def _wait_for_end(told: asyncio.Event, runs: Worker) -> None:

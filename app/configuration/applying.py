@@ -39,37 +39,37 @@ class AppliedChanges:
         log.info("configuration.applied", table=table, name=name, change=word)
 
 
-async def apply_configuration_file(parts: Components) -> AppliedChanges:
+async def apply_configuration_file(components: Components) -> AppliedChanges:
     """Apply the file that ``FILMGATE_CONFIG`` names, if it names one. Raises ``SettingsInvalid``."""
-    path = parts.settings.config
+    path = components.settings.config
     if path is None:
         return AppliedChanges()
-    done = await apply_configuration(parts, load_file(path, os.environ))
+    done = await apply_configuration(components, load_file(path, os.environ))
     for doubt in done.warnings:
         log.warning("configuration.doubted", detail=doubt)
     return done
 
 
-async def check_configuration(parts: Components, declared: DeclaredConfiguration) -> list[str]:
+async def check_configuration(components: Components, declared: DeclaredConfiguration) -> list[str]:
     """What may be meant and may be a typing error. Raises ``SettingsInvalid`` for what can be read and still
     can't work; writes nothing."""
-    present = {each.account.name: each for each in await parts.accounts.list_all()}
+    present = {each.account.name: each for each in await components.accounts.list_all()}
     for draft in declared.accounts:
         with _row_errors(declared, "accounts", draft.name):
-            await _check_account(parts, draft, present.get(draft.name))
+            await _check_account(components, draft, present.get(draft.name))
     for row in declared.keys:
         with _row_errors(declared, "keys", row.terms["name"]):
-            known = await parts.keys.find_by_secret(row.secret)
+            known = await components.keys.find_by_secret(row.secret)
             if known is not None:
                 check_project(known, read_terms(row.terms).project)
     names = {name for each in present.values() for name in (each.account.name, each.account.id)}
     return _unknown_account_warnings(declared.routes, names | {draft.name for draft in declared.accounts})
 
 
-async def _check_account(parts: Components, draft: AccountDraft, known: AccountStatus | None) -> None:
+async def _check_account(components: Components, draft: AccountDraft, known: AccountStatus | None) -> None:
     """Raises ``InvalidRequest``."""
-    await parts.pool.check_account(account_of_draft(draft, known.account.id if known else ""))
-    if known and parts.pool.is_embedded(known.account.id):
+    await components.pool.check_account(account_of_draft(draft, known.account.id if known else ""))
+    if known and components.pool.is_embedded(known.account.id):
         raise InvalidRequest("name: the studio is built in; FILMGATE_STUDIO turns it on and off")
     if known and known.account.provider != draft.provider:
         raise InvalidRequest(
@@ -98,36 +98,40 @@ def _unknown_account_warnings(routes: Sequence[RouteDocument], names: Collection
     ]
 
 
-async def apply_configuration(parts: Components, declared: DeclaredConfiguration) -> AppliedChanges:
+async def apply_configuration(components: Components, declared: DeclaredConfiguration) -> AppliedChanges:
     """Everything is checked before anything is written. Raises ``SettingsInvalid``."""
-    async with configuration_lock(parts.database):
-        done = AppliedChanges(warnings=await check_configuration(parts, declared))
-        await _apply_accounts(parts, declared, done)
-        await _apply_routes(parts, declared, done)
-        await _apply_keys(parts, declared, done)
-        await _apply_prices(parts, declared, done)
-        await parts.catalog.refresh()
+    async with configuration_lock(components.database):
+        done = AppliedChanges(warnings=await check_configuration(components, declared))
+        await _apply_accounts(components, declared, done)
+        await _apply_routes(components, declared, done)
+        await _apply_keys(components, declared, done)
+        await _apply_prices(components, declared, done)
+        await components.catalog.refresh()
     return done
 
 
-async def _apply_accounts(parts: Components, declared: DeclaredConfiguration, done: AppliedChanges) -> None:
-    present = {each.account.name: each for each in await parts.accounts.list_all()}
+async def _apply_accounts(
+    components: Components, declared: DeclaredConfiguration, done: AppliedChanges
+) -> None:
+    present = {each.account.name: each for each in await components.accounts.list_all()}
     for draft in declared.accounts:
         known = present.pop(draft.name, None)
         if known is None:
-            await parts.accounts.add(draft, source="file")
+            await components.accounts.add(draft, source="file")
             done.record_change("accounts", draft.name, "added")
-        elif await _change_account(parts, known, draft, stated=draft.name in declared.accounts_with_enabled):
+        elif await _change_account(
+            components, known, draft, stated=draft.name in declared.accounts_with_enabled
+        ):
             done.record_change("accounts", draft.name, "changed")
     for name, standing in present.items():
         if standing.source == "file":
-            await parts.accounts.disable(name, reason=LEFT_THE_FILE)
-            await _set_source(parts, standing, source="store")
+            await components.accounts.disable(name, reason=LEFT_THE_FILE)
+            await _set_source(components, standing, source="store")
             done.record_change("accounts", name, "disabled: it left the file")
 
 
 async def _change_account(
-    parts: Components, known: AccountStatus, draft: AccountDraft, *, stated: bool
+    components: Components, known: AccountStatus, draft: AccountDraft, *, stated: bool
 ) -> bool:
     """Only what differs is written. What happened to an account since (a bad key, a rest, a quota partly used)
     stays, unless the file says otherwise or brings another secret."""
@@ -139,15 +143,15 @@ async def _change_account(
         change["quota"] = draft.quota
     account_id, rotated = known.account.id, draft.secret != before.secret
     if rotated:
-        await parts.accounts.rotate_secret(account_id, draft.secret, source="file")
+        await components.accounts.rotate_secret(account_id, draft.secret, source="file")
     if change:
-        await parts.accounts.update(account_id, AccountChange.model_validate(change), source="file")
+        await components.accounts.update(account_id, AccountChange.model_validate(change), source="file")
     if known.source != "file":
-        await _set_source(parts, known, source="file")
+        await _set_source(components, known, source="file")
     returns = not known.enabled and (rotated or known.disabled_reason == LEFT_THE_FILE)
     enabled = draft.enabled if stated or returns else known.enabled
     if enabled != known.enabled:
-        await (parts.accounts.enable(account_id) if enabled else parts.accounts.disable(account_id))
+        await (components.accounts.enable(account_id) if enabled else components.accounts.disable(account_id))
     return bool(change or rotated or known.source != "file" or enabled != known.enabled)
 
 
@@ -156,14 +160,16 @@ def _quota_terms(draft: AccountDraft) -> Mapping[str, Any]:
     return draft.quota.model_dump(exclude={"left"}) if draft.quota else {}
 
 
-async def _set_source(parts: Components, standing: AccountStatus, *, source: str) -> None:
-    async with parts.database.write() as connection:
+async def _set_source(components: Components, standing: AccountStatus, *, source: str) -> None:
+    async with components.database.write() as connection:
         where = accounts.c.id == standing.account.id
         await connection.execute(sa.update(accounts).where(where).values(source=source))
 
 
-async def _apply_routes(parts: Components, declared: DeclaredConfiguration, done: AppliedChanges) -> None:
-    book = parts.catalog.routes
+async def _apply_routes(
+    components: Components, declared: DeclaredConfiguration, done: AppliedChanges
+) -> None:
+    book = components.catalog.routes
     present = {route.model: route for route in await book.list()}
     for document in declared.routes:
         known = present.pop(document.model, None)
@@ -176,11 +182,11 @@ async def _apply_routes(parts: Components, declared: DeclaredConfiguration, done
             done.record_change("routes", model, "disabled: it left the file")
 
 
-async def _apply_keys(parts: Components, declared: DeclaredConfiguration, done: AppliedChanges) -> None:
+async def _apply_keys(components: Components, declared: DeclaredConfiguration, done: AppliedChanges) -> None:
     """A key is known by itself, not by its name: another key under the same name is another one."""
-    present = {key.id: key for key in await parts.keys.list()}
+    present = {key.id: key for key in await components.keys.list()}
     for row in declared.keys:
-        found = await parts.keys.declare(row.secret, row.terms)
+        found = await components.keys.declare(row.secret, row.terms)
         known = present.pop(found.id, None)
         if known != found:
             done.record_change("keys", found.name, "added" if known is None else "changed")
@@ -191,14 +197,16 @@ async def _apply_keys(parts: Components, declared: DeclaredConfiguration, done: 
                 "source": "store",
                 "note": f"{key.note}\n{LEFT_THE_FILE}".strip()[-MAX_NOTE_LENGTH:],
             }
-            async with parts.database.write() as connection:
+            async with components.database.write() as connection:
                 await connection.execute(sa.update(keys).where(keys.c.id == key.id).values(**left))
             done.record_change("keys", key.name, "disabled: it left the file")
 
 
-async def _apply_prices(parts: Components, declared: DeclaredConfiguration, done: AppliedChanges) -> None:
+async def _apply_prices(
+    components: Components, declared: DeclaredConfiguration, done: AppliedChanges
+) -> None:
     """One that left the file stays in force, as the operator's own: without a price, calls would be free."""
-    book = parts.money.prices
+    book = components.money.prices
     present = {line.model: line for line in await book.list_lines()}
     for row in declared.prices:
         known = present.pop(row.model, None)

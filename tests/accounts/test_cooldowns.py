@@ -101,7 +101,7 @@ def test_ten_refused_together_are_one_strike() -> None:
 
 async def test_a_rest_is_of_one_model_and_an_empty_account_of_all(bench: Bench) -> None:
     account = await bench.account()
-    pool = bench.parts.pool
+    pool = bench.components.pool
     await pool.record_refusal(account.id, "sora-2", UpstreamBusy("429", retry_after=60))
     await create_tasks(bench, 1, model="sora-2")
     [other] = await create_tasks(bench, 1, model="veo3")
@@ -113,7 +113,7 @@ async def test_a_rest_is_of_one_model_and_an_empty_account_of_all(bench: Bench) 
 
 async def test_an_answer_between_them_ends_a_run_of_failures(bench: Bench) -> None:
     account = await bench.account()
-    pool = bench.parts.pool
+    pool = bench.components.pool
     for error in (FAILED, FAILED, None, FAILED, FAILED):
         if error is None:
             await pool.record_answer(account.id, "sora-2")
@@ -129,7 +129,7 @@ async def test_an_answer_between_them_ends_a_run_of_failures(bench: Bench) -> No
 async def failing(bench: Bench, name: str = "upstream") -> Account:
     account = await bench.account(name)
     for _ in range(3):
-        await bench.parts.pool.record_refusal(account.id, "sora-2", FAILED)
+        await bench.components.pool.record_refusal(account.id, "sora-2", FAILED)
     return account
 
 
@@ -139,7 +139,7 @@ async def test_a_run_of_failures_ends_by_one_real_request(bench: Bench) -> None:
     by = admission(bench)
     await let_time_pass(bench, 31)
     assert [await by.admit(), await by.admit(), await admission(bench).admit()] == [1, 0, 0]
-    await bench.parts.pool.record_answer(account.id, "sora-2")
+    await bench.components.pool.record_answer(account.id, "sora-2")
     assert await by.admit() == 4
     assert (await account_status(bench, "upstream")).cooldowns == {}
 
@@ -150,13 +150,13 @@ async def test_two_replicas_send_one_trial(tmp_path: Path, database_url: str, up
         await failing(one)
         await create_tasks(one, 5)
         await let_time_pass(one, 31)
-        await other.parts.pool.refresh()
+        await other.components.pool.refresh()
         counts = await asyncio.gather(*(admission(each).admit() for each in (one, other, one, other)))
         assert sum(counts) == 1
         # The one that did not send it hears the answer.
         account = (await account_status(other, "upstream")).account
-        await other.parts.pool.record_answer(account.id, "sora-2")
-        await one.parts.pool.refresh()
+        await other.components.pool.record_answer(account.id, "sora-2")
+        await one.components.pool.refresh()
         assert await admission(one).admit() == 4
 
 
@@ -165,7 +165,7 @@ async def test_a_trial_that_fails_begins_a_longer_rest(bench: Bench) -> None:
     await create_tasks(bench, 1)
     await let_time_pass(bench, 31)
     assert await admission(bench).admit() == 1
-    await bench.parts.pool.record_refusal(account.id, "sora-2", FAILED)
+    await bench.components.pool.record_refusal(account.id, "sora-2", FAILED)
     cooldown = (await account_status(bench, "upstream")).cooldowns["sora-2"]
     assert (cooldown.strikes, round(cooldown.until - cooldown.since)) == (4, 60)
 
@@ -176,7 +176,7 @@ async def test_a_trial_that_fails_for_another_reason_does_not_go_on_for_ever(ben
     await let_time_pass(bench, 31)
     by = admission(bench)
     assert await by.admit() == 1
-    await bench.parts.pool.record_refusal(account.id, "sora-2", BUSY)
+    await bench.components.pool.record_refusal(account.id, "sora-2", BUSY)
     assert [each.code for each in (await account_status(bench, "upstream")).cooldowns.values()] == ["busy"]
     await let_time_pass(bench, 2)
     assert await by.admit() == 1
@@ -209,9 +209,9 @@ async def test_where_all_rest_a_guess_is_broken_and_a_vendors_word_is_not(
 ) -> None:
     account = await bench.account()
     for _ in range(7):
-        await bench.parts.pool.record_refusal(account.id, "sora-2", rest)
+        await bench.components.pool.record_refusal(account.id, "sora-2", rest)
         await let_time_pass(bench, 0.5 if rest.retry_after else 300)
-        await bench.parts.pool.record_refusal(account.id, "sora-2", rest)
+        await bench.components.pool.record_refusal(account.id, "sora-2", rest)
     await create_tasks(bench, 5)
     by = admission(bench)
     assert await by.admit() == 0  # not in the first moments
@@ -223,8 +223,10 @@ async def test_where_all_rest_a_guess_is_broken_and_a_vendors_word_is_not(
 async def test_the_last_candidate_is_not_asked_while_another_is_well(bench: Bench) -> None:
     resting = await bench.account("resting")
     await bench.account("well", slots=1)
-    await bench.parts.pool.record_refusal(resting.id, "sora-2", BUSY)
-    await bench.parts.pool.start_cooldown(resting.id, seconds=60, reason="503", model="sora-2", code="busy")
+    await bench.components.pool.record_refusal(resting.id, "sora-2", BUSY)
+    await bench.components.pool.start_cooldown(
+        resting.id, seconds=60, reason="503", model="sora-2", code="busy"
+    )
     await create_tasks(bench, 3)
     await let_time_pass(bench, 10)
     assert await admission(bench).admit() == 1
@@ -232,9 +234,9 @@ async def test_the_last_candidate_is_not_asked_while_another_is_well(bench: Benc
 
 
 CLEARING: dict[str, Callable[[Bench], Awaitable[object]]] = {
-    "clear": lambda bench: bench.parts.accounts.clear_cooldown("upstream"),
-    "clear one model": lambda bench: bench.parts.accounts.clear_cooldown("upstream", model="sora-2"),
-    "enable": lambda bench: bench.parts.accounts.enable("upstream"),
+    "clear": lambda bench: bench.components.accounts.clear_cooldown("upstream"),
+    "clear one model": lambda bench: bench.components.accounts.clear_cooldown("upstream", model="sora-2"),
+    "enable": lambda bench: bench.components.accounts.enable("upstream"),
     "time": lambda bench: let_time_pass(bench, 61),
 }
 
@@ -242,7 +244,7 @@ CLEARING: dict[str, Callable[[Bench], Awaitable[object]]] = {
 @pytest.mark.parametrize("way", CLEARING)
 async def test_a_rest_can_be_ended_and_ends_by_itself(bench: Bench, way: str) -> None:
     account = await bench.account()
-    await bench.parts.pool.record_refusal(account.id, "sora-2", UpstreamBusy("too fast", retry_after=60))
+    await bench.components.pool.record_refusal(account.id, "sora-2", UpstreamBusy("too fast", retry_after=60))
     await create_tasks(bench, 1)
     by = admission(bench)
     assert await by.admit() == 0
@@ -265,7 +267,9 @@ async def test_a_refused_secret_takes_the_account_out_and_the_operator_hears_of_
     account = await bench.account()
     notices = collect_notices(bench)
     for _ in range(5):
-        await bench.parts.pool.record_refusal(account.id, "sora-2", UpstreamAuthFailed("401: no such key"))
+        await bench.components.pool.record_refusal(
+            account.id, "sora-2", UpstreamAuthFailed("401: no such key")
+        )
     found = await account_status(bench, "upstream")
     assert (found.enabled, found.disabled_reason) == (False, "401: no such key")
     assert [(each.topic, each.data["name"], each.data["reason"]) for each in notices] == [
@@ -277,13 +281,15 @@ async def test_the_operator_hears_of_a_rest_and_of_clients_that_are_refused(benc
     account = await bench.account()
     notices = collect_notices(bench)
     for seconds in (50, 20):  # the shorter one changes nothing
-        await bench.parts.pool.record_refusal(account.id, "sora-2", UpstreamBusy("429", retry_after=seconds))
+        await bench.components.pool.record_refusal(
+            account.id, "sora-2", UpstreamBusy("429", retry_after=seconds)
+        )
     assert [(each.topic, each.data["code"], each.data["model"]) for each in notices] == [
         ("account_cooling_down", "rate_limited", "sora-2")
     ]
     assert round(notices[0].data["until"] - time.time(), -1) == 50
     del notices[:]
-    await bench.parts.accounts.disable("upstream")
+    await bench.components.accounts.disable("upstream")
     with pytest.raises(NoAvailableAccount, match=r"1 disabled\.$"):
         await bench.create()
     assert [(each.topic, each.data["model"]) for each in notices] == [("no_available_account", "sora-2")]
@@ -312,6 +318,8 @@ async def test_nobody_rests_for_faults_of_our_own(
 ) -> None:
     made = {number: await bench.account(str(number), url=elsewhere(number)) for number in (1, 2, 3)}
     for number, error in errors:
-        await bench.parts.pool.record_refusal(made[number].id, "sora-2", error)
-    found = {s.account.name for s in await bench.parts.accounts.list_all() if s.active_cooldowns(time.time())}
+        await bench.components.pool.record_refusal(made[number].id, "sora-2", error)
+    found = {
+        s.account.name for s in await bench.components.accounts.list_all() if s.active_cooldowns(time.time())
+    }
     assert found == resting

@@ -17,7 +17,7 @@ async def served(bench: Bench, by: AdmissionController, *, most: int) -> list[st
     order: list[str] = []
     while len(order) < most and await by.admit():
         for task_id in sorted(now := await accounts_by_task(bench)):
-            found = await bench.parts.repository.get(task_id)
+            found = await bench.components.repository.get(task_id)
             assert found is not None
             order.append(found.key_id)
         await end_tasks(bench, list(now))
@@ -58,7 +58,8 @@ async def test_a_key_with_much_under_way_waits_for_one_with_less(bench: Bench) -
     await create_tasks(bench, 3, of="second")
     assert await by.admit() == 2
     waiting = {
-        name: (await bench.parts.tasks.page(key(name), states=("queued",)))[0] for name in ("first", "second")
+        name: (await bench.components.tasks.page(key(name), states=("queued",)))[0]
+        for name in ("first", "second")
     }
     assert {name: sum(task.account_id is None for task in found) for name, found in waiting.items()} == {
         "first": 3,
@@ -104,7 +105,7 @@ async def test_a_waiting_task_knows_its_place_and_only_an_honest_estimate(bench:
     first = await create_tasks(bench, 2, of="a")
     await by.admit()
     a, b = await create_tasks(bench, 3, of="a"), await create_tasks(bench, 2, of="b")
-    line = bench.parts.tasks
+    line = bench.components.tasks
 
     async def places() -> list[tuple[int, float | None]]:
         found = [await line.queue_position(task) for task in (*b, *a)]
@@ -126,7 +127,7 @@ async def test_a_waiting_task_knows_its_place_and_only_an_honest_estimate(bench:
 async def _completed(bench: Bench, task_id: str, *, seconds: float) -> None:
     await end_tasks(bench, [task_id])
     now = time.time()
-    async with bench.parts.database.write() as connection:
+    async with bench.components.database.write() as connection:
         where = tasks.c.id == task_id
         await connection.execute(
             sa.update(tasks).where(where).values(started_at=now - seconds, finished_at=now)

@@ -31,7 +31,7 @@ async def test_slots_are_counted_by_kind(bench: Bench) -> None:
 
 
 async def task_of(bench: Bench, task_id: str) -> Any:
-    return await bench.parts.repository.get(task_id)
+    return await bench.components.repository.get(task_id)
 
 
 async def test_submissions_a_minute(bench: Bench) -> None:
@@ -39,7 +39,7 @@ async def test_submissions_a_minute(bench: Bench) -> None:
     await create_tasks(bench, 8)
     by = admission(bench)
     assert [await by.admit(), await by.admit()] == [3, 0]
-    [reason] = await explain_accounts(bench.parts.catalog, "video", "sora-2")
+    [reason] = await explain_accounts(bench.components.catalog, "video", "sora-2")
     assert (reason.verdict, reason.text) == ("busy", "3 of 3 submissions of this minute are used")
     await let_time_pass(bench, 61)
     assert await by.admit() == 3
@@ -97,15 +97,15 @@ async def test_a_capability_is_a_tag(
     bench: Bench, tags: tuple[str, ...], model: str, *, serves: bool
 ) -> None:
     await bench.account(tags=frozenset(tags))
-    await bench.parts.catalog.current_statuses()
-    assert bool(bench.parts.catalog.candidates("video", model)) is serves
+    await bench.components.catalog.current_statuses()
+    assert bool(bench.components.catalog.candidates("video", model)) is serves
 
 
 async def test_what_waits_when_nobody_is_left_is_told_why_at_its_deadline(bench: Bench) -> None:
     account = await bench.account()
     task = await bench.create()
-    await bench.parts.pool.disable(account.id, reason="401: no such key")
-    async with bench.parts.database.write() as connection:
+    await bench.components.pool.disable(account.id, reason="401: no such key")
+    async with bench.components.database.write() as connection:
         await connection.execute(sa.text("UPDATE tasks SET deadline_at = 1"))
     await bench.work()
     ended = await bench.ended(task)
@@ -145,7 +145,7 @@ def test_a_draft_that_can_not_be_names_its_field(told: dict[str, Any], field: st
 async def test_statistics_keep_the_last_fifty_outcomes(bench: Bench) -> None:
     account: Account = await bench.account()
     task = await bench.create()
-    async with bench.parts.database.write() as connection:
+    async with bench.components.database.write() as connection:
         ended = {"state": "completed", "account_id": account.id, "started_at": 10.0, "finished_at": 14.0}
         await connection.execute(sa.update(tasks).where(tasks.c.id == task.id).values(**ended))
         for _ in range(statistics.OUTCOMES_KEPT + 5):

@@ -20,7 +20,7 @@ from tests.tasks.conftest import Bench
 async def limited(bench: Bench, **quota: object) -> Account:
     account = await bench.account(slots=50)
     draft = validate_document(QuotaDraft, quota, whole="quota")
-    await bench.parts.accounts.update("upstream", AccountChange(quota=draft))
+    await bench.components.accounts.update("upstream", AccountChange(quota=draft))
     return account
 
 
@@ -37,7 +37,7 @@ async def test_no_more_is_dispatched_than_is_left_and_the_rest_waits_for_the_nex
     await create_tasks(bench, 10)
     by = admission(bench)
     assert [await by.admit(), await by.admit(), await left(bench)] == [3, 0, 0]
-    [reason] = await explain_accounts(bench.parts.catalog, "video", "sora-2")
+    [reason] = await explain_accounts(bench.components.catalog, "video", "sora-2")
     assert (reason.verdict, reason.until is not None) == ("quota_exhausted", True)
     await let_time_pass(bench, 86_400)
     assert [await by.admit(), await left(bench)] == [5, 0]
@@ -73,13 +73,13 @@ async def test_what_was_surely_not_accepted_is_given_back(
 
 
 async def test_money_is_held_by_the_estimate_and_settled_by_the_cost(bench: Bench) -> None:
-    await bench.parts.money.prices.set_price("sora-2", ModelPrice(per_call=Decimal("0.4")))
+    await bench.components.money.prices.set_price("sora-2", ModelPrice(per_call=Decimal("0.4")))
     await limited(bench, limit=1, unit="usd")
     made = await create_tasks(bench, 5)
     by = admission(bench)
     # The third begins while something is left; nothing begins after it.
     assert [await by.admit(), await left(bench)] == [3, Decimal("-0.2")]
-    await bench.parts.repository.request_cancel(made[4].id, delete=False)
+    await bench.components.repository.request_cancel(made[4].id, delete=False)
     await bench.work()
     for task in made[:3]:
         await bench.ended(task)

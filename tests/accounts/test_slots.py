@@ -30,7 +30,7 @@ async def running(bench: Bench, *, job_seconds: float = 60) -> Task:
 
 async def overdue(bench: Bench, task: Task) -> None:
     await bench.workers.pop().stop()
-    async with bench.parts.database.write() as connection:
+    async with bench.components.database.write() as connection:
         await connection.execute(sa.update(tasks).where(tasks.c.id == task.id).values(deadline_at=1.0))
     await bench.work()
 
@@ -40,8 +40,8 @@ async def by_vendor(bench: Bench, _: Task) -> None:
 
 
 ENDS: dict[str, Callable[[Bench, Task], Awaitable[object]]] = {
-    "cancel": lambda bench, task: bench.parts.tasks.cancel(task),
-    "delete": lambda bench, task: bench.parts.tasks.delete(task),
+    "cancel": lambda bench, task: bench.components.tasks.cancel(task),
+    "delete": lambda bench, task: bench.components.tasks.delete(task),
     "deadline": overdue,
     "vendor": by_vendor,
 }
@@ -53,7 +53,7 @@ async def test_an_end_gives_back_one_slot_and_no_other(bench: Bench, end: str) -
     await ENDS[end](bench, task)
 
     async def ended() -> bool:
-        async with bench.parts.database.read() as connection:
+        async with bench.components.database.read() as connection:
             query = sa.select(sa.func.count()).where(tasks.c.finished_at.is_not(None))
             return bool((await connection.execute(query)).scalar_one())
 
@@ -63,7 +63,7 @@ async def test_an_end_gives_back_one_slot_and_no_other(bench: Bench, end: str) -
 
 async def test_a_client_that_goes_away_neither_frees_nor_keeps_a_slot(bench: Bench) -> None:
     task = await running(bench, job_seconds=1.5)
-    waiting = asyncio.create_task(bench.parts.tasks.wait_until_ended(task, within=60))
+    waiting = asyncio.create_task(bench.components.tasks.wait_until_ended(task, within=60))
     await asyncio.sleep(0.1)
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
@@ -95,7 +95,7 @@ async def test_a_slot_given_back_by_two_runs_is_given_back_once(bench: Bench) ->
     await bench.account(slots=2)
     [first, second] = await create_tasks(bench, 2)
     assert await admission(bench).admit() == 2
-    repository = bench.parts.repository
+    repository = bench.components.repository
     old, new = await repository.take(first.id), await repository.take(first.id)
     assert old is not None
     assert new is not None
@@ -133,9 +133,9 @@ async def test_a_task_cancelled_in_the_moment_of_its_dispatch_holds_no_slot(benc
     made = await create_tasks(bench, 4)
     by = admission(bench)
     await asyncio.gather(
-        by.admit(), *(bench.parts.repository.request_cancel(t.id, delete=False) for t in made)
+        by.admit(), *(bench.components.repository.request_cancel(t.id, delete=False) for t in made)
     )
-    async with bench.parts.database.read() as connection:
+    async with bench.components.database.read() as connection:
         orphans = sa.select(slots.c.task_id).join(tasks, tasks.c.id == slots.c.task_id)
         ended = orphans.where(tasks.c.finished_at.is_not(None))
         assert (await connection.execute(ended)).all() == []

@@ -23,8 +23,8 @@ async def test_an_account_out_of_use_is_still_asked_for_what_it_took(bench: Benc
     await bench.reaches(task, "running")
     with FakeUpstream() as elsewhere:
         await bench.account("second", url=f"{elsewhere.url}/v1")
-        await bench.parts.accounts.disable("first")
-        ended = await (bench.ended(task) if end == "fetched" else bench.parts.tasks.cancel(task))
+        await bench.components.accounts.disable("first")
+        ended = await (bench.ended(task) if end == "fetched" else bench.components.tasks.cancel(task))
         assert ended.state == ("completed" if end == "fetched" else "cancelled")
         seen = bench.upstream.counters()
         assert set(seen.keys) == {"secret-of-first"}
@@ -50,7 +50,7 @@ async def test_a_remix_is_made_where_its_source_was_although_that_is_out_of_use(
     await bench.work()
     source = await bench.ended(await bench.create("source"))
     await bench.account("other")
-    await bench.parts.accounts.disable("maker")
+    await bench.components.accounts.disable("maker")
     remix = await bench.ended(await bench.create("remix", action="remix", remix_of=source.id))
     assert (remix.state, remix.account_id) == ("completed", maker.id)
     assert bench.upstream.counters().requests["remix"] == 1
@@ -62,7 +62,7 @@ async def test_a_remix_whose_maker_refuses_our_secret_by_now_is_made_elsewhere(b
     await bench.work()
     source = await bench.ended(await bench.create("source"))
     other = await bench.account("other")
-    await bench.parts.accounts.disable("maker")
+    await bench.components.accounts.disable("maker")
     bench.upstream.fault("remix", status=401, key="secret-of-maker", times=None)
     remix = await bench.ended(await bench.create("remix", action="remix", remix_of=source.id))
     assert remix.account_id == other.id
@@ -102,6 +102,6 @@ async def test_each_account_goes_by_its_own_proxy(bench: Bench) -> None:
         assert sum(seen.values()) == sum(bench.upstream.counters().requests.values())
         through = sum(seen.values())
         await bench.account("plain")
-        await bench.parts.accounts.disable("proxied")
+        await bench.components.accounts.disable("proxied")
         assert (await bench.ended(await bench.create("again"))).state == "completed"
         assert sum(seen.values()) == through

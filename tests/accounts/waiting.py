@@ -15,10 +15,12 @@ from tests.tasks.conftest import Bench
 
 
 def admission(bench: Bench) -> AdmissionController:
-    parts = bench.parts
-    url = parts.database.url if parts.database.is_postgres else None
+    components = bench.components
+    url = components.database.url if components.database.is_postgres else None
     engine = QueueEngine(postgres_url=url, heartbeat_seconds=10)
-    return AdmissionController(parts.database, catalog=parts.catalog, engine=engine, events=parts.events)
+    return AdmissionController(
+        components.database, catalog=components.catalog, engine=engine, events=components.events
+    )
 
 
 def key(name: str) -> ClientKey:
@@ -31,8 +33,8 @@ async def create_tasks(bench: Bench, count: int, *, of: str = "tester", **told: 
 
 async def accounts_by_task(bench: Bench) -> dict[str, str]:
     """Tasks that hold a slot, with their accounts' names."""
-    names = {each.account.id: each.account.name for each in await bench.parts.pool.current_statuses()}
-    async with bench.parts.database.read() as connection:
+    names = {each.account.id: each.account.name for each in await bench.components.pool.current_statuses()}
+    async with bench.components.database.read() as connection:
         rows = await connection.execute(sa.select(slots.c.task_id, slots.c.account_id))
         return {row.task_id: names[row.account_id] for row in rows}
 
@@ -40,9 +42,9 @@ async def accounts_by_task(bench: Bench) -> dict[str, str]:
 async def end_tasks(bench: Bench, tasks_: Sequence[str]) -> None:
     """End tasks that hold a slot, as a run would."""
     for task_id in tasks_:
-        taken = await bench.parts.repository.take(task_id)
+        taken = await bench.components.repository.take(task_id)
         assert taken is not None
-        await bench.parts.repository.move(taken, taken.state, "failed", error_code="x", finished_at=1.0)
+        await bench.components.repository.move(taken, taken.state, "failed", error_code="x", finished_at=1.0)
 
 
 async def let_time_pass(bench: Bench, seconds: float) -> None:
@@ -53,7 +55,7 @@ async def let_time_pass(bench: Bench, seconds: float) -> None:
         timeline: ("at",),
         accounts: ("quota_resets_at", "expires_at"),
     }
-    async with bench.parts.database.write() as connection:
+    async with bench.components.database.write() as connection:
         for table, names in shifts.items():
             moved = {name: table.c[name] - seconds for name in names}
             if table is cooldowns:  # 0: no trial is out
@@ -61,15 +63,15 @@ async def let_time_pass(bench: Bench, seconds: float) -> None:
                     (cooldowns.c.trial_at > 0, moved["trial_at"]), else_=cooldowns.c.trial_at
                 )
             await connection.execute(sa.update(table).values(**moved))
-    await bench.parts.pool.refresh()
+    await bench.components.pool.refresh()
 
 
 async def account_status(bench: Bench, name: str) -> AccountStatus:
-    return await bench.parts.accounts.find(name)
+    return await bench.components.accounts.find(name)
 
 
 def collect_notices(bench: Bench) -> list[PoolNotice]:
     """Fills with what the operator is told from now on."""
     notices: list[PoolNotice] = []
-    bench.parts.pool.on_notice(notices.append)
+    bench.components.pool.on_notice(notices.append)
     return notices

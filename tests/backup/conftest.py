@@ -56,33 +56,35 @@ async def opened(tmp_path: Path, upstream: FakeUpstream) -> AsyncIterator[Open]:
 async def full(database_url: str, tmp_path: Path, upstream: FakeUpstream) -> AsyncIterator[Bench]:
     """On both stores: one of everything."""
     async with replica(settings_for(tmp_path, database_url), upstream) as bench:
-        await fill(bench.parts, upstream)
+        await fill(bench.components, upstream)
         yield bench
 
 
-async def fill(parts: Components, upstream: FakeUpstream) -> None:
-    main = await parts.accounts.add(
+async def fill(components: Components, upstream: FakeUpstream) -> None:
+    main = await components.accounts.add(
         validate_document(AccountDraft, MAIN | {"base_url": f"{upstream.url}/v1"}, whole="account")
     )
-    await parts.accounts.add(
+    await components.accounts.add(
         validate_document(
             AccountDraft, {"name": "spare", "provider": "openai_compatible"} | OFF, whole="account"
         )
     )
     by_id = {"account": main.account.id, "model": "upstream-model", "weight": 2}
     route = {"model": "films", "candidates": [by_id, {"tag": "pro"}], "note": "ours"}
-    await parts.catalog.routes.put(read_route(route))
-    await parts.catalog.routes.put(read_route({"model": "movies", "alias_of": "films"}))
-    await parts.money.prices.set_price("veo*", read_price({"per_second": {"720p": "0.10"}}))
-    key, _ = await parts.keys.create_key({"name": "shop", "budget_daily": "2.5", "networks": ["10.0.0.0/8"]})
-    await parts.keys.create_key({"name": "studio", "project": "films", "models": ["sora-2*"], "rpm": 6})
-    await parts.endpoints.create(
+    await components.catalog.routes.put(read_route(route))
+    await components.catalog.routes.put(read_route({"model": "movies", "alias_of": "films"}))
+    await components.money.prices.set_price("veo*", read_price({"per_second": {"720p": "0.10"}}))
+    key, _ = await components.keys.create_key(
+        {"name": "shop", "budget_daily": "2.5", "networks": ["10.0.0.0/8"]}
+    )
+    await components.keys.create_key({"name": "studio", "project": "films", "models": ["sora-2*"], "rpm": 6})
+    await components.endpoints.create(
         key.owner, name="hook", url="https://example.com/hook", event_types=["video.failed"]
     )
     resolver = {"name": "r", "url": "https://example.com/resolve", "secret": "resolver-secret-canary"}
-    await parts.options.write(DeliveryOptions, {"resolvers": [resolver]})
+    await components.options.write(DeliveryOptions, {"resolvers": [resolver]})
     receiver = {"name": "pager", "url": "https://example.com/", "token": "token-canary"}
-    await parts.options.write(NoticeOptions, {"receivers": [receiver | {"secret": new_secret()}]})
+    await components.options.write(NoticeOptions, {"receivers": [receiver | {"secret": new_secret()}]})
 
 
 OFF = {"base_url": "https://example.com/v1", "secret": "s2", "enabled": False}

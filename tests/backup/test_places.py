@@ -99,8 +99,10 @@ async def test_what_the_place_says_is_told(shelf: Shelf) -> None:
 
 
 async def test_on_a_schedule_by_one_of_several_workers(full: Bench, shelf: Shelf) -> None:
-    parts = full.parts
-    schedules = [BackupSchedule(parts.backup_sources, parts.guard, parts.notices) for _ in range(3)]
+    components = full.components
+    schedules = [
+        BackupSchedule(components.backup_sources, components.guard, components.notices) for _ in range(3)
+    ]
 
     async def look() -> list[bool]:
         return sorted(await asyncio.gather(*(each.send_if_due() for each in schedules)))
@@ -108,14 +110,14 @@ async def test_on_a_schedule_by_one_of_several_workers(full: Bench, shelf: Shelf
     assert await look() == [False] * 3  # nothing is set
     header = {"name": "X-Master-Key", "value": KEY}
     wanted = {"enabled": True, "url": shelf.url, "headers": [header], "every_hours": 6, "method": "POST"}
-    await parts.options.write(BackupOptions, wanted)
+    await components.options.write(BackupOptions, wanted)
     assert await look() == [False, False, True]
     assert shelf.seen == [("POST", KEY)]
     assert json.loads(shelf.kept)["secrets"] == {"sealed_with": "none"}
     assert await look() == [False] * 3
-    await marks_over(parts.database)  # six hours later
+    await marks_over(components.database)  # six hours later
     assert await look() == [False, False, True]
-    await parts.options.write(BackupOptions, wanted | {"every_hours": 1, "with_secrets": True})
+    await components.options.write(BackupOptions, wanted | {"every_hours": 1, "with_secrets": True})
     assert await look() == [False, False, True]
     assert json.loads(shelf.kept)["secrets"]["sealed_with"] == "root_key"
     assert KEY.encode() not in shelf.kept
@@ -123,26 +125,26 @@ async def test_on_a_schedule_by_one_of_several_workers(full: Bench, shelf: Shelf
 
 @one_store
 async def test_a_failure_is_told_and_tried_again_later(full: Bench, shelf: Shelf) -> None:
-    parts = full.parts
-    await parts.options.write(
+    components = full.components
+    await components.options.write(
         NoticeOptions, {"receivers": [{"name": "pager", "url": "https://example.com/"}]}
     )
-    await parts.options.write(BackupOptions, {"enabled": True, "url": shelf.url})
-    schedule = BackupSchedule(parts.backup_sources, parts.guard, parts.notices)
+    await components.options.write(BackupOptions, {"enabled": True, "url": shelf.url})
+    schedule = BackupSchedule(components.backup_sources, components.guard, components.notices)
     shelf.statuses = [401]
     assert not await schedule.send_if_due()
     assert not await schedule.send_if_due()  # not at once
-    await parts.notices.close()
-    [told] = await DeliveryRepository(parts.database).page(DeliveryFilter(owner="operator"))
+    await components.notices.close()
+    [told] = await DeliveryRepository(components.database).page(DeliveryFilter(owner="operator"))
     assert told.event == "backup_failed"
     assert "HTTP 401" in (told.body or "")
-    await marks_over(parts.database)
+    await marks_over(components.database)
     assert await schedule.send_if_due()
 
 
 @one_store
 async def test_the_worker_does_it(full: Bench, shelf: Shelf) -> None:
-    await full.parts.options.write(BackupOptions, {"enabled": True, "url": shelf.url})
+    await full.components.options.write(BackupOptions, {"enabled": True, "url": shelf.url})
     await full.work()
 
     async def came() -> bool:

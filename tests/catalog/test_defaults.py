@@ -10,8 +10,8 @@ VIDEO, IMAGE = frozenset({"video"}), frozenset({"image"})
 
 
 async def served(bench: Bench, model: str) -> dict[str, str]:
-    await bench.parts.catalog.refresh()
-    return {each.account.name: each.model for each in bench.parts.catalog.candidates("video", model)}
+    await bench.components.catalog.refresh()
+    return {each.account.name: each.model for each in bench.components.catalog.candidates("video", model)}
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ async def test_every_video_account_serves_a_name_of_these_families(bench: Bench,
     await bench.account("mapped", models={"kling": "kling-v2"}, kinds=VIDEO)
     await bench.account("painter", kinds=IMAGE)
     assert await served(bench, model) == {"plain": model, "told": "theirs", "mapped": "kling-v2"}
-    assert bench.parts.catalog.kind_of(model) == "video"
+    assert bench.components.catalog.kind_of(model) == "video"
     assert (await bench.create(model=model)).kind == "video"
 
 

@@ -17,14 +17,14 @@ VIDEO = frozenset({"video"})
 
 
 async def route(bench: Bench, *candidates: dict[str, object], model: str = "sora-2") -> None:
-    await bench.parts.catalog.routes.put(read_route({"model": model, "candidates": list(candidates)}))
+    await bench.components.catalog.routes.put(read_route({"model": model, "candidates": list(candidates)}))
 
 
 async def reasons(bench: Bench, model: str = "sora-2", **asked: object) -> dict[str, AccountExplanation]:
     request = None
     if asked:
         request = GenerationRequest.model_validate({"kind": "video", "model": model, **asked})
-    found = await explain_accounts(bench.parts.catalog, "video", model, request=request)
+    found = await explain_accounts(bench.components.catalog, "video", model, request=request)
     return {reason.account: reason for reason in found}
 
 
@@ -37,7 +37,7 @@ async def test_a_route_orders_names_and_weighs_its_candidates(bench: Bench) -> N
     ):
         await bench.account(name, **told)
     await route(bench, {"account": "first", "model": "wan", "weight": 3}, {"tag": "spare"}, {"any": True})
-    found = bench.parts.catalog.candidates("video", "sora-2")
+    found = bench.components.catalog.candidates("video", "sora-2")
     assert [(c.account.name, c.order, c.model, c.share) for c in found] == [
         ("first", 0, "wan", 6.0),
         ("second", 1, "sora-2", 1.0),
@@ -45,8 +45,8 @@ async def test_a_route_orders_names_and_weighs_its_candidates(bench: Bench) -> N
         ("mapped", 2, "theirs", 1.0),
     ]
     # Without the route, the one that maps the name is alone.
-    await bench.parts.catalog.routes.delete("sora-2")
-    assert [c.account.name for c in bench.parts.catalog.candidates("video", "sora-2")] == ["mapped"]
+    await bench.components.catalog.routes.delete("sora-2")
+    assert [c.account.name for c in bench.components.catalog.candidates("video", "sora-2")] == ["mapped"]
 
 
 async def test_every_account_has_its_reason(bench: Bench) -> None:
@@ -55,10 +55,10 @@ async def test_every_account_has_its_reason(bench: Bench) -> None:
         made[name] = await bench.account(name, slots=1)
     await bench.account("elsewhere")
     await bench.account("painter", kinds=frozenset({"image"}))
-    pool = bench.parts.pool
+    pool = bench.components.pool
     await pool.start_cooldown(made["cooling"].id, seconds=60, reason="429", model="sora-2")
     await pool.disable(made["disabled"].id, reason="401")
-    async with bench.parts.database.write() as connection:
+    async with bench.components.database.write() as connection:
         for name, values in (
             ("expired", {"expires_at": time.time() - 1}),
             ("spent", {"quota_limit": Decimal(1), "quota_left": Decimal(0)}),
@@ -116,10 +116,10 @@ async def test_the_refusal_counts_what_explain_says(bench: Bench) -> None:
     for number in range(3):
         await bench.account(f"plain{number}")
     for account in cooling:
-        await bench.parts.pool.start_cooldown(account.id, seconds=40, reason="429")
-    await bench.parts.pool.disable(off.id, reason="401")
-    await bench.parts.catalog.refresh()
-    message = bench.parts.catalog.unavailable_error("video", "sora-2-pro").message
+        await bench.components.pool.start_cooldown(account.id, seconds=40, reason="429")
+    await bench.components.pool.disable(off.id, reason="401")
+    await bench.components.catalog.refresh()
+    message = bench.components.catalog.unavailable_error("video", "sora-2-pro").message
     assert message.startswith("No available tokens for video generation. 2 cooling down (next in ")
     assert message.endswith(" s), 1 disabled, 3 don't support sora-2-pro.")
 
@@ -135,7 +135,7 @@ async def test_a_route_that_nobody_can_serve_is_no_unknown_model(bench: Bench) -
 
 async def test_an_alias_means_what_it_stands_for(bench: Bench) -> None:
     await bench.account("plain")
-    catalog = bench.parts.catalog
+    catalog = bench.components.catalog
     await catalog.routes.put(read_route({"model": "wide", "alias_of": "sora_video2-landscape-15s"}))
     preset = catalog.preset_of("wide")
     assert (preset.name, preset.seconds, preset.size) == ("wide", 15, "1280x704")

@@ -23,7 +23,7 @@ async def test_the_next_upstream_serves_what_the_first_refuses(bench: Bench, sta
                 "overrides": {"set": {"seconds": 5, "extra": {"mode": "std"}}},
             },
         ]
-        await bench.parts.catalog.routes.put(read_route({"model": "sora-2", "candidates": steps}))
+        await bench.components.catalog.routes.put(read_route({"model": "sora-2", "candidates": steps}))
         await bench.work()
         task = await bench.ended(await bench.create(seconds=10))
         assert (task.state, task.account_id, task.model) == ("completed", second.id, "sora-2")
@@ -32,7 +32,7 @@ async def test_the_next_upstream_serves_what_the_first_refuses(bench: Bench, sta
         assert bench.upstream.counters().jobs == 0
         job = spare.counters().last["create"].fields
         assert (job["model"], float(job["seconds"]), job["mode"]) == ("spare", 5.0, "std")
-    events = await bench.parts.repository.read_timeline(task.id)
+    events = await bench.components.repository.read_timeline(task.id)
     sent_to = [json.loads(e["detail"]) if isinstance(e["detail"], str) else e["detail"] for e in events]
     where = [d["account"] for d, e in zip(sent_to, events, strict=True) if e["event"] == "dispatched"]
     assert where == [first.id, second.id]
@@ -44,7 +44,7 @@ async def test_the_first_is_used_while_it_can_be(bench: Bench) -> None:
         await bench.account("first", slots=2)
         await bench.account("second", url=f"{spare.url}/v1", slots=2)
         steps = [{"account": "first"}, {"account": "second"}]
-        await bench.parts.catalog.routes.put(read_route({"model": "sora-2", "candidates": steps}))
+        await bench.components.catalog.routes.put(read_route({"model": "sora-2", "candidates": steps}))
         await bench.work()
         for number in range(4):
             await bench.ended(await bench.create(str(number)))

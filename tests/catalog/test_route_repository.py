@@ -16,7 +16,7 @@ ROUTE = read_route({"model": "sora-2", "candidates": [{"tag": "fast", "model": "
 
 
 async def test_a_route_comes_back_as_it_was(bench: Bench) -> None:
-    book = bench.parts.catalog.routes
+    book = bench.components.catalog.routes
     await book.put(ROUTE)
     assert (await book.get("sora-2")).document == ROUTE
     assert [route.document for route in await book.list()] == [ROUTE]
@@ -36,17 +36,17 @@ async def test_a_change_is_seen_at_once_here_and_at_the_next_look_elsewhere(
     settings = settings_for(tmp_path, database_url)
     async with replica(settings, upstream) as one, replica(settings, upstream) as other:
         account = await one.account(models={"wan": "wan"}, tags=frozenset({"fast"}))
-        before = one.parts.catalog.revision
-        await one.parts.catalog.routes.put(ROUTE)
-        assert one.parts.catalog.revision > before
-        assert [c.model for c in one.parts.catalog.candidates("video", "sora-2")] == ["wan"]
-        await other.parts.catalog.refresh()
-        found = other.parts.catalog.candidates("video", "sora-2")
+        before = one.components.catalog.revision
+        await one.components.catalog.routes.put(ROUTE)
+        assert one.components.catalog.revision > before
+        assert [c.model for c in one.components.catalog.candidates("video", "sora-2")] == ["wan"]
+        await other.components.catalog.refresh()
+        found = other.components.catalog.candidates("video", "sora-2")
         assert [(c.account.id, c.model) for c in found] == [(account.id, "wan")]
 
 
 async def test_what_the_file_says_is_changed_in_the_file(bench: Bench) -> None:
-    book = bench.parts.catalog.routes
+    book = bench.components.catalog.routes
     await book.put(ROUTE, source="file")
     with pytest.raises(InvalidRequest, match="configuration file"):
         await book.put(ROUTE)
@@ -60,11 +60,11 @@ async def test_what_the_file_says_is_changed_in_the_file(bench: Bench) -> None:
 
 
 async def test_a_route_that_can_not_be_read_does_not_stop_the_others(bench: Bench) -> None:
-    book = bench.parts.catalog.routes
+    book = bench.components.catalog.routes
     await book.put(ROUTE)
     await book.put(ROUTE.model_copy(update={"model": "bad"}))
-    async with bench.parts.database.write() as connection:
+    async with bench.components.database.write() as connection:
         spoilt = sa.update(routes).where(routes.c.model == "bad").values(candidates='[{"colour": "red"}]')
         await connection.execute(spoilt)
-    fresh = RouteRepository(bench.parts.database)
+    fresh = RouteRepository(bench.components.database)
     assert list(await fresh.current_documents()) == ["sora-2"]

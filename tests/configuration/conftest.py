@@ -1,4 +1,4 @@
-"""The parts of a gateway in this process, as the tests of tasks have them."""
+"""The components of a gateway in this process, as the tests of tasks have them."""
 
 from tests.tasks.conftest import bench, upstream
 

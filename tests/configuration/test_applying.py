@@ -38,11 +38,11 @@ candidates = [{ account = "farm", model = "wan" }]
 
 
 async def applied(bench: Bench, text: str, *, secret: str = "one") -> AppliedChanges:
-    return await apply_configuration(bench.parts, parse_text(text, {"FARM": secret}))
+    return await apply_configuration(bench.components, parse_text(text, {"FARM": secret}))
 
 
 async def farm(bench: Bench) -> AccountStatus:
-    return await bench.parts.accounts.find("farm")
+    return await bench.components.accounts.find("farm")
 
 
 async def test_applying_twice_changes_nothing_the_second_time(bench: Bench) -> None:
@@ -50,7 +50,7 @@ async def test_applying_twice_changes_nothing_the_second_time(bench: Bench) -> N
     assert done.changes == ['accounts "farm" added', 'routes "sora-2" added']
     first = await farm(bench)
     assert (first.source, first.account.slots, first.account.secret) == ("file", 3, "one")
-    assert [c.model for c in bench.parts.catalog.candidates("video", "sora-2")] == ["wan"]
+    assert [c.model for c in bench.components.catalog.candidates("video", "sora-2")] == ["wan"]
     assert (await applied(bench, FARM + ROUTE)).changes == []
     assert await farm(bench) == first
 
@@ -76,18 +76,18 @@ async def test_what_left_the_file_is_disabled_with_a_reason_and_can_come_back(be
     ]
     left = await farm(bench)
     assert (left.enabled, left.disabled_reason, left.source) == (False, LEFT_THE_FILE, "store")
-    route = await bench.parts.catalog.routes.get("sora-2")
+    route = await bench.components.catalog.routes.get("sora-2")
     assert (route.document.enabled, route.document.note, route.source) == (False, LEFT_THE_FILE, "store")
     await applied(bench, FARM + ROUTE)
     back = await farm(bench)
     assert (back.enabled, back.source, back.account.id) == (True, "file", left.account.id)
-    assert (await bench.parts.catalog.routes.get("sora-2")).document.enabled
+    assert (await bench.components.catalog.routes.get("sora-2")).document.enabled
 
 
 async def test_a_refused_account_stays_out_until_its_secret_changes(bench: Bench) -> None:
     await applied(bench, FARM)
     account_id = (await farm(bench)).account.id
-    await bench.parts.pool.disable(account_id, reason="401")
+    await bench.components.pool.disable(account_id, reason="401")
     assert (await applied(bench, FARM)).changes == []
     assert not (await farm(bench)).enabled
     await applied(bench, FARM, secret="another")
@@ -105,7 +105,7 @@ async def test_the_file_may_say_that_an_account_is_off(bench: Bench) -> None:
 async def test_what_the_file_declares_is_not_changed_elsewhere(bench: Bench) -> None:
     await applied(bench, FARM)
     with pytest.raises(InvalidRequest, match="configuration file"):
-        await bench.parts.accounts.update("farm", AccountChange(slots=9))
+        await bench.components.accounts.update("farm", AccountChange(slots=9))
 
 
 async def test_an_account_of_the_same_name_is_taken_over(bench: Bench) -> None:
@@ -129,7 +129,7 @@ async def test_nothing_is_written_when_one_row_can_not_work(bench: Bench, text: 
     with pytest.raises(SettingsInvalid) as caught:
         await applied(bench, other + text)
     assert caught.value.message.lower().startswith(line.lower())
-    assert [each.account.name for each in await bench.parts.accounts.list_all()] == ["farm"]
+    assert [each.account.name for each in await bench.components.accounts.list_all()] == ["farm"]
 
 
 async def test_a_route_to_nobody_is_doubted(bench: Bench) -> None:
@@ -153,85 +153,85 @@ per_call = 0.5
 
 async def test_the_example_is_applied_as_it_is(bench: Bench) -> None:
     declared = load_file(ROOT / "filmgate.example.toml", SECRETS)
-    done = await apply_configuration(bench.parts, declared)
+    done = await apply_configuration(bench.components, declared)
     assert done.changes == [
         'accounts "kling-main" added', 'accounts "gpu" added',
         'routes "sora-2" added', 'routes "cheap" added', 'routes "veo*" added',
         'keys "web" added', 'prices "sora-2" added',
     ]  # fmt: skip
     assert done.warnings == []
-    assert (await apply_configuration(bench.parts, declared)).changes == []
-    catalog = bench.parts.catalog
+    assert (await apply_configuration(bench.components, declared)).changes == []
+    catalog = bench.components.catalog
     assert [(c.account.name, c.model) for c in catalog.candidates("video", "sora-2")] == [
         ("kling-main", "kling-v2-5-turbo"), ("gpu", "wan-2.2"),
     ]  # fmt: skip
     assert catalog.resolve_name("cheap").path[-1] == "veo3-fast"
-    key = await bench.parts.keys.authenticate(SECRETS["WEB_KEY"])
+    key = await bench.components.keys.authenticate(SECRETS["WEB_KEY"])
     assert (key.models, key.rpm, key.budget_monthly) == (("sora-2", "cheap"), 60, 50)
     task = await bench.create(key=key, seconds=4, resolution="720p")
-    [line] = await bench.parts.money.reports.budget_lines(key, now=task.created_at)
+    [line] = await bench.components.money.reports.budget_lines(key, now=task.created_at)
     assert (line.period, line.reserved, line.left) == ("monthly", Decimal("0.4"), Decimal("49.6"))
 
 
 async def test_what_the_file_says_of_keys_and_prices_is_changed_nowhere_else(bench: Bench) -> None:
-    await apply_configuration(bench.parts, parse_text(KEY + PRICE, {"WEB": WEB}))
-    key, prices = await bench.parts.keys.authenticate(WEB), bench.parts.money.prices
+    await apply_configuration(bench.components, parse_text(KEY + PRICE, {"WEB": WEB}))
+    key, prices = await bench.components.keys.authenticate(WEB), bench.components.money.prices
     for change in (
-        bench.parts.keys.update(key.id, {"rpm": 1}),
+        bench.components.keys.update(key.id, {"rpm": 1}),
         prices.set_price("sora-2", ModelPrice(per_call=Decimal(9))),
         prices.remove_price("sora-2"),
     ):
         with pytest.raises(InvalidRequest, match="declared in the configuration file: change it there"):
             await change
     # Once it has left the file, it is the operator's again.
-    await apply_configuration(bench.parts, parse_text("", {}))
-    await bench.parts.keys.update(key.id, {"rpm": 1})
+    await apply_configuration(bench.components, parse_text("", {}))
+    await bench.components.keys.update(key.id, {"rpm": 1})
     await prices.remove_price("sora-2")
     assert await prices.current_price("sora-2") is None
 
 
 async def test_another_secret_is_another_key_and_a_project_keeps_its_tasks(bench: Bench) -> None:
     text = KEY.replace("rpm = 60", 'project = "shop"')
-    await apply_configuration(bench.parts, parse_text(text, {"WEB": WEB}))
-    old = await bench.parts.keys.authenticate(WEB)
-    done = await apply_configuration(bench.parts, parse_text(text, {"WEB": WEB + "-2"}))
+    await apply_configuration(bench.components, parse_text(text, {"WEB": WEB}))
+    old = await bench.components.keys.authenticate(WEB)
+    done = await apply_configuration(bench.components, parse_text(text, {"WEB": WEB + "-2"}))
     assert done.changes == ['keys "web" added', 'keys "web" disabled: it left the file']
-    new = await bench.parts.keys.authenticate(WEB + "-2")
+    new = await bench.components.keys.authenticate(WEB + "-2")
     assert new.id != old.id
     assert new.owner == old.owner == "project:shop"
     with pytest.raises(SettingsInvalid, match=r'^keys "web": project can.t be changed'):
-        await apply_configuration(bench.parts, parse_text(KEY, {"WEB": WEB + "-2"}))
+        await apply_configuration(bench.components, parse_text(KEY, {"WEB": WEB + "-2"}))
 
 
 async def test_keys_and_prices(bench: Bench) -> None:
     environment = {"WEB": WEB}
     declared = parse_text(KEY + PRICE, environment)
-    assert (await apply_configuration(bench.parts, declared)).changes == [
+    assert (await apply_configuration(bench.components, declared)).changes == [
         'keys "web" added',
         'prices "sora-2" added',
     ]
-    assert (await apply_configuration(bench.parts, declared)).changes == []
-    key = await bench.parts.keys.authenticate(WEB)
+    assert (await apply_configuration(bench.components, declared)).changes == []
+    key = await bench.components.keys.authenticate(WEB)
     assert (key.name, key.rpm, key.source, key.expires_at) == ("web", 60, "file", 3_786_912_000)
-    price = await bench.parts.money.prices.current_price("sora-2")
+    price = await bench.components.money.prices.current_price("sora-2")
     assert price is not None
     assert price.per_call == Decimal("0.5")
     changed = parse_text((KEY + PRICE).replace("60", "70").replace("0.5", "0.6"), environment)
-    assert (await apply_configuration(bench.parts, changed)).changes == [
+    assert (await apply_configuration(bench.components, changed)).changes == [
         'keys "web" changed',
         'prices "sora-2" changed',
     ]
-    assert (await apply_configuration(bench.parts, parse_text("", {}))).changes == [
+    assert (await apply_configuration(bench.components, parse_text("", {}))).changes == [
         'keys "web" disabled: it left the file',
         'prices "sora-2" kept, though it left the file',
     ]
-    left = await bench.parts.keys.get(key.id)
+    left = await bench.components.keys.get(key.id)
     assert (left.enabled, left.source, left.note) == (False, "store", LEFT_THE_FILE)
-    kept = await bench.parts.money.prices.current_price("sora-2")
+    kept = await bench.components.money.prices.current_price("sora-2")
     assert kept is not None
     assert kept.per_call == Decimal("0.6")
-    await apply_configuration(bench.parts, declared)
-    assert (await bench.parts.keys.get(key.id)).enabled
+    await apply_configuration(bench.components, declared)
+    assert (await bench.components.keys.get(key.id)).enabled
 
 
 async def test_replicas_that_start_together_apply_it_once(
@@ -242,7 +242,7 @@ async def test_replicas_that_start_together_apply_it_once(
     settings = settings_for(tmp_path, database_url, config=path)
     async with replica(settings, upstream) as one, replica(settings, upstream) as other:
         done = await asyncio.gather(
-            apply_configuration_file(one.parts), apply_configuration_file(other.parts)
+            apply_configuration_file(one.components), apply_configuration_file(other.components)
         )
         assert sorted(len(each.changes) for each in done) == [0, 2]
-        assert [each.account.name for each in await other.parts.accounts.list_all()] == ["farm"]
+        assert [each.account.name for each in await other.components.accounts.list_all()] == ["farm"]

@@ -96,5 +96,5 @@ def test_a_start_applies_it_and_a_file_that_can_not_work_ends_the_start(path: Pa
     assert gateway.prepare(_notes) == [LEFT_THE_FILE]
 
 
-async def _notes(parts: Components) -> list[str]:
-    return [key.note for key in await parts.keys.list() if key.name == "web"]
+async def _notes(components: Components) -> list[str]:
+    return [key.note for key in await components.keys.list() if key.name == "web"]

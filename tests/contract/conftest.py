@@ -51,7 +51,7 @@ def usual(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         tmp_path_factory.mktemp("usual"), FILMGATE_STUDIO="on", FILMGATE_STUDIO_WORKERS="4"
     )
 
-    async def fill(parts: Components) -> dict[str, str]:
+    async def fill(components: Components) -> dict[str, str]:
         text = Account(
             id="",
             provider="openai_compatible",
@@ -61,12 +61,13 @@ def usual(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
             models={"house-chat": "fake-chat"},
             kinds=frozenset({"text"}),
         )
-        await parts.pool.add(text)
-        await parts.money.prices.set_price("veo2-pro", ModelPrice(per_call=Decimal("0.15")))
+        await components.pool.add(text)
+        await components.money.prices.set_price("veo2-pro", ModelPrice(per_call=Decimal("0.15")))
         raw = {
-            name: (await parts.keys.create_key({"name": name} | terms))[1] for name, terms in TERMS.items()
+            name: (await components.keys.create_key({"name": name} | terms))[1]
+            for name, terms in TERMS.items()
         }
-        await parts.keys.revoke((await parts.keys.authenticate(raw["disabled"])).id)
+        await components.keys.revoke((await components.keys.authenticate(raw["disabled"])).id)
         return raw
 
     with ExitStack() as stack:
@@ -90,7 +91,7 @@ def usual(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 def deserted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     gateway = GatewayProcess(tmp_path_factory.mktemp("deserted"), FILMGATE_STUDIO="off")
 
-    async def fill(parts: Components) -> None:
+    async def fill(components: Components) -> None:
         account = Account(
             id="",
             provider="openai_compatible",
@@ -99,8 +100,8 @@ def deserted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
             secret="x",
             models={"*": "*"},
         )
-        added = await parts.pool.add(account)
-        await parts.pool.disable(added.id, reason="for this test")
+        added = await components.pool.add(account)
+        await components.pool.disable(added.id, reason="for this test")
 
     gateway.prepare(fill)
     with gateway:
@@ -119,9 +120,9 @@ def crowded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
             models={"sora-2": "sora-2"},
         )  # fmt: skip
 
-        async def fill(parts: Components) -> None:
-            await parts.pool.add(account)
-            await parts.pool.add(replace(account, name="other", models={"veo3": "veo3"}))
+        async def fill(components: Components) -> None:
+            await components.pool.add(account)
+            await components.pool.add(replace(account, name="other", models={"veo3": "veo3"}))
 
         gateway.prepare(fill)
         with gateway, gateway.client() as http:

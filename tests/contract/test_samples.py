@@ -121,7 +121,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess
     """Pictures and styled clips come from the studio, Sora's names from an upstream that is quick."""
     found = GatewayProcess(tmp_path_factory.mktemp("sampled"), FILMGATE_STUDIO="on")
 
-    async def fill(parts: Components) -> None:
+    async def fill(components: Components) -> None:
         account = Account(
             id="",
             provider="openai_compatible",
@@ -132,9 +132,9 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess
             kinds=frozenset({"video"}),
             slots=20,
         )
-        await parts.pool.add(account)
+        await components.pool.add(account)
         text = {"models": {"house-chat": "fake-chat"}, "kinds": frozenset({"text"}), "name": "text"}
-        await parts.pool.add(replace(account, **text))
+        await components.pool.add(replace(account, **text))
 
     with FakeUpstream() as upstream:
         found.prepare(fill)

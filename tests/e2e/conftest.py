@@ -51,7 +51,7 @@ class Setting:
         return f"{self.gateway.url}/v1"
 
 
-async def _fill(parts: Components, upstream: str, *, words: str, claude: str) -> Keys:
+async def _fill(components: Components, upstream: str, *, words: str, claude: str) -> Keys:
     account = Account(
         id="",
         provider="openai_compatible",
@@ -62,23 +62,25 @@ async def _fill(parts: Components, upstream: str, *, words: str, claude: str) ->
         kinds=frozenset({"text"}),
         slots=20,
     )
-    await parts.pool.add(account)
+    await components.pool.add(account)
     models = {"house-words": "vendor-words", "house-image": "vendor-image"}
     kinds = frozenset[Kind]({"text", "image", "audio"})
-    await parts.pool.add(replace(account, name="words", base_url=f"{words}/v1", models=models, kinds=kinds))
+    await components.pool.add(
+        replace(account, name="words", base_url=f"{words}/v1", models=models, kinds=kinds)
+    )
     native = replace(account, name="claude", provider="anthropic", base_url=claude)
-    await parts.pool.add(
+    await components.pool.add(
         replace(native, secret=AnthropicServer.key, models={"house-claude": "vendor-claude"})
     )
     return Keys(
-        other=await parts.keys.create("other"),
-        manual=await parts.keys.create("manual", options={"videos_dialect": "manual"}),
-        lister=await parts.keys.create("lister"),
-        node=await parts.keys.create("node"),
-        ark=await parts.keys.create("ark"),
+        other=await components.keys.create("other"),
+        manual=await components.keys.create("manual", options={"videos_dialect": "manual"}),
+        lister=await components.keys.create("lister"),
+        node=await components.keys.create("node"),
+        ark=await components.keys.create("ark"),
         project=(
-            await parts.keys.create("one", project="film"),
-            await parts.keys.create("two", project="film"),
+            await components.keys.create("one", project="film"),
+            await components.keys.create("two", project="film"),
         ),
     )
 
@@ -89,7 +91,9 @@ def _running(folder: Path, **environment: str) -> Iterator[Setting]:
     with ExitStack() as stack:
         upstream = stack.enter_context(FakeUpstream())
         words, claude = stack.enter_context(WordsServer()), stack.enter_context(AnthropicServer())
-        keys = gateway.prepare(lambda parts: _fill(parts, upstream.url, words=words.url, claude=claude.url))
+        keys = gateway.prepare(
+            lambda components: _fill(components, upstream.url, words=words.url, claude=claude.url)
+        )
         stack.enter_context(gateway)
         yield Setting(gateway, upstream, words, claude, keys)
 

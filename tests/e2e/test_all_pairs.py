@@ -167,7 +167,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     gateway = GatewayProcess(tmp_path_factory.mktemp("pairs"), FILMGATE_STUDIO="off")
     with ExitStack() as stack:
         upstreams = {name: stack.enter_context(FakeUpstream()) for name in OUTCOMES}
-        gateway.prepare(lambda parts: fill(parts, upstreams))
+        gateway.prepare(lambda components: fill(components, upstreams))
         for name, upstream in upstreams.items():
             upstream.script(**SCRIPTS[name].model_dump())
         stack.enter_context(gateway)
@@ -183,7 +183,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
             yield Place(http, ids)
 
 
-async def fill(parts: Components, upstreams: dict[str, FakeUpstream]) -> None:
+async def fill(components: Components, upstreams: dict[str, FakeUpstream]) -> None:
     for name, upstream in upstreams.items():
         account = Account(
             id="",
@@ -195,7 +195,7 @@ async def fill(parts: Components, upstreams: dict[str, FakeUpstream]) -> None:
             kinds=frozenset({"video"}),
             slots=1 if name == "queued" else 20,
         )
-        await parts.pool.add(account)
+        await components.pool.add(account)
 
 
 def arrived(http: httpx2.Client, ids: dict[str, str]) -> bool:

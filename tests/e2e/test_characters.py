@@ -114,8 +114,10 @@ def test_a_username_in_the_prompt_of_every_dialect(
     http.post("/v2/videos/generations", json={"prompt": prompt, "model": "sora-2"})
     http.post("/v1/videos/generate", json={"prompt": prompt, "async_mode": True})
 
-    async def media(parts: Components) -> list[list[str]]:
-        tasks, _ = await parts.tasks.page(await parts.keys.authenticate(setting_key(setting)), limit=4)
+    async def media(components: Components) -> list[list[str]]:
+        tasks, _ = await components.tasks.page(
+            await components.keys.authenticate(setting_key(setting)), limit=4
+        )
         return [[item.role for item in task.request.media] for task in tasks]
 
     assert setting.gateway.prepare(media) == [["subject"]] * 4
@@ -194,7 +196,7 @@ def test_list_pages_and_delete(http: httpx2.Client, setting: Setting, clip: byte
 def test_a_model_whose_upstreams_take_none(http: httpx2.Client, setting: Setting, character: Any) -> None:
     """Such an account is there for a moment only, and for no other model."""
 
-    async def add(parts: Components) -> None:
+    async def add(components: Components) -> None:
         account = Account(
             id="",
             provider="minimax",
@@ -205,7 +207,7 @@ def test_a_model_whose_upstreams_take_none(http: httpx2.Client, setting: Setting
             kinds=frozenset({"video"}),
             options={"default_model": "*"},
         )
-        await parts.pool.add(account)
+        await components.pool.add(account)
 
     setting.gateway.prepare(add)
 
@@ -217,7 +219,7 @@ def test_a_model_whose_upstreams_take_none(http: httpx2.Client, setting: Setting
     answer = http.post("/v2/videos/generations", json=body)
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, "characters")
 
-    async def remove(parts: Components) -> None:
-        await parts.accounts.remove("without characters")
+    async def remove(components: Components) -> None:
+        await components.accounts.remove("without characters")
 
     setting.gateway.prepare(remove)

@@ -47,7 +47,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess
         films = stack.enter_context(FakeUpstream())
         words, claude = stack.enter_context(WordsServer()), stack.enter_context(AnthropicServer())
 
-        async def fill(parts: Components) -> None:
+        async def fill(components: Components) -> None:
             account = Account(
                 id="",
                 provider="openai_compatible",
@@ -58,13 +58,13 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess
                 kinds=frozenset({"video"}),
                 slots=20,
             )
-            await parts.pool.add(account)
+            await components.pool.add(account)
             models = {name: name for name in ("gpt-5-mini", "gpt-4o-mini-tts")}
             kinds = frozenset[Kind]({"text", "audio"})
             spoken = replace(account, name="words", base_url=f"{words.url}/v1", models=models, kinds=kinds)
-            await parts.pool.add(spoken)
+            await components.pool.add(spoken)
             native = {"claude-sonnet-4-5": "claude"}
-            await parts.pool.add(
+            await components.pool.add(
                 replace(
                     spoken,
                     name="claude",

@@ -50,15 +50,18 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         usual, strange = (stack.enter_context(FakeUpstream()) for _ in range(2))
         strange.script(statuses=["unknown"])
 
-        async def fill(parts: Components) -> dict[str, str]:
+        async def fill(components: Components) -> dict[str, str]:
             account = Account(
                 id="", provider="openai_compatible", name="usual", base_url=usual.url, secret="x", slots=20,
                 models={"film": "film"}, kinds=frozenset({"video"}),
             )  # fmt: skip
-            await parts.pool.add(account)
-            await parts.pool.add(replace(account, name="odd", base_url=strange.url, models={"odd": "odd"}))
+            await components.pool.add(account)
+            await components.pool.add(
+                replace(account, name="odd", base_url=strange.url, models={"odd": "odd"})
+            )
             return {
-                name: (await parts.keys.create_key({"name": name} | more))[1] for name, more in KEYS.items()
+                name: (await components.keys.create_key({"name": name} | more))[1]
+                for name, more in KEYS.items()
             }
 
         found = Place(gateway, usual, gateway.prepare(fill))
@@ -190,8 +193,8 @@ def test_links_outlive_a_restart(place: Place) -> None:
         content = http.get(f"/v1/videos/{place.done}/content").content
     place.gateway.stop()
     place.gateway.start()
-    parts = urlsplit(url)
-    answer = httpx2.get(f"{place.gateway.url}{parts.path}?{parts.query}")
+    address = urlsplit(url)
+    answer = httpx2.get(f"{place.gateway.url}{address.path}?{address.query}")
     assert (answer.status_code, answer.content) == (200, content)
     for reader in ANSWERED:
         assert place.shown(reader, place.done).status_code == 200

@@ -32,8 +32,8 @@ def finish(gateway: GatewayProcess, upstream: FakeUpstream, ledger: Ledger) -> T
     return ledger.tally(upstream.counters(), runs=1, in_flight=TASKS, slots=slots, recovery=recovery)
 
 
-async def _slots(parts: Components) -> Any:
-    return (await parts.repository.open_counts())["slots"]
+async def _slots(components: Components) -> Any:
+    return (await components.repository.open_counts())["slots"]
 
 
 def all_completed(tally: Tally, ledger: Ledger) -> bool:

@@ -66,8 +66,8 @@ class House:
         assert self.gateway.prepare(wrong_bills) == []
 
 
-async def _books(parts: Components) -> Books:
-    async with parts.database.read() as connection:
+async def _books(components: Components) -> Books:
+    async with components.database.read() as connection:
         assert await find_differences(connection) == []
         kinds = (await connection.execute(sa.select(ledger.c.kind).order_by(ledger.c.id))).scalars().all()
         sums = (await connection.execute(sa.select(spending).where(spending.c.period == "total"))).all()
@@ -82,9 +82,9 @@ async def _books(parts: Components) -> Books:
         )
 
 
-async def _price(parts: Components) -> None:
+async def _price(components: Components) -> None:
     for name in ("sora-2", "bot"):
-        await parts.money.prices.set_price(name, ModelPrice(per_call=PRICE))
+        await components.money.prices.set_price(name, ModelPrice(per_call=PRICE))
 
 
 @pytest.fixture(params=["sqlite"])

@@ -31,8 +31,8 @@ def gateway(tmp_path: Path, upstream: FakeUpstream) -> Iterator[GatewayProcess]:
         yield made
 
 
-async def slots(parts: Components) -> int:
-    return (await parts.repository.open_counts())["slots"]
+async def slots(components: Components) -> int:
+    return (await components.repository.open_counts())["slots"]
 
 
 def videos(gateway: GatewayProcess) -> list[dict[str, str]]:

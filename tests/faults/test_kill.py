@@ -69,17 +69,17 @@ def kill_and_restart(
     )
 
 
-async def _slots(parts: Components) -> int:
-    return (await parts.repository.open_counts())["slots"]
+async def _slots(components: Components) -> int:
+    return (await components.repository.open_counts())["slots"]
 
 
-async def _price(parts: Components) -> None:
-    await parts.money.prices.set_price("sora-2", ModelPrice(per_call=PRICE))
+async def _price(components: Components) -> None:
+    await components.money.prices.set_price("sora-2", ModelPrice(per_call=PRICE))
 
 
-async def wrong_bills(parts: Components) -> list[str]:
+async def wrong_bills(components: Components) -> list[str]:
     """Every task is reserved once; only what was made is paid, only what is unknown stays held."""
-    async with parts.database.read() as connection:
+    async with components.database.read() as connection:
         wrong = await find_differences(connection)
         entries = (await connection.execute(sa.select(ledger))).all()
         ended = (await connection.execute(sa.select(tasks))).all()

@@ -48,8 +48,8 @@ class Replicas:
         return all(said)
 
 
-async def _keys(parts: Components) -> list[str]:
-    return [await parts.keys.create(str(number), rpm=LIMIT) for number in range(40)]
+async def _keys(components: Components) -> list[str]:
+    return [await components.keys.create(str(number), rpm=LIMIT) for number in range(40)]
 
 
 @pytest.fixture

@@ -36,8 +36,8 @@ class House:
         return ledger.tally(self.upstream.counters(), in_flight=TASKS, slots=slots, **told)
 
 
-async def _slots(parts: Components) -> int:
-    return (await parts.repository.open_counts())["slots"]
+async def _slots(components: Components) -> int:
+    return (await components.repository.open_counts())["slots"]
 
 
 @pytest.fixture
@@ -154,8 +154,8 @@ async def highest_epoch(url: str) -> int:
 
 
 def rows(house: House) -> list[Any]:
-    async def read(parts: Components) -> list[Any]:
-        async with parts.database.read() as connection:
+    async def read(components: Components) -> list[Any]:
+        async with components.database.read() as connection:
             query = (
                 "SELECT id, state, epoch, account_id, progress, result, finished_at FROM tasks ORDER BY id"
             )
@@ -222,8 +222,8 @@ def test_all_connections_cut_in_mid_run(house: House, postgres_url: str, say: Pr
 
 
 def cut_often(house: House, times: int) -> None:
-    async def cut(parts: Components) -> None:
-        async with parts.database.read() as connection:
+    async def cut(components: Components) -> None:
+        async with components.database.read() as connection:
             await connection.exec_driver_sql(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
                 "WHERE datname = current_database() AND pid <> pg_backend_pid()"

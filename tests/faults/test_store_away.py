@@ -51,7 +51,7 @@ async def test_uploads_that_fail_only_delay(on_s3: Bench, bucket: Bucket, *, fau
     task = await on_s3.ended(await on_s3.create())
     assert (task.state, task.error_message) == ("completed", None)
     assert task.result is not None
-    assert await on_s3.parts.store.get(task.result.files[0].key) == tiny_mp4()
+    assert await on_s3.components.store.get(task.result.files[0].key) == tiny_mp4()
     assert on_s3.upstream.counters().jobs == jobs + 1
 
 
@@ -69,5 +69,5 @@ async def test_a_store_that_is_gone_for_a_while(on_s3: Bench, bucket: Bucket) ->
     ended = await on_s3.ended(task)
     assert ended.state == "completed"
     assert on_s3.upstream.counters().jobs == 1
-    rows = [row["detail"] for row in await on_s3.parts.repository.read_timeline(task.id)]
+    rows = [row["detail"] for row in await on_s3.components.repository.read_timeline(task.id)]
     assert {"ok": False, "attempt": 1, "error": "The file store can't be used just now."} in rows

@@ -95,7 +95,7 @@ async def test_a_model_that_one_account_may_not_use(bench: Bench, status: int) -
     assert await end_of(bench) == ("failed", "no_available_account")
     await bench.account("pro", models={"sora-2": "sora-2"})
     assert await end_of(bench, prompt="again") == ("completed", None)
-    [standing] = [one for one in await bench.parts.pool.current_statuses() if one.account.id == basic.id]
+    [standing] = [one for one in await bench.components.pool.current_statuses() if one.account.id == basic.id]
     assert standing.enabled
     assert [(model, rest.code) for model, rest in standing.cooldowns.items()] == [("sora-2", "forbidden")]
 

@@ -38,10 +38,11 @@ class Setting:
 def setting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setting]:
     folder = tmp_path_factory.mktemp("limits")
 
-    async def prepare(parts: Components) -> dict[str, str]:
-        await parts.money.prices.set_price("sora-2", ModelPrice(per_call=Decimal("0.15")))
+    async def prepare(components: Components) -> dict[str, str]:
+        await components.money.prices.set_price("sora-2", ModelPrice(per_call=Decimal("0.15")))
         return {
-            name: (await parts.keys.create_key({"name": name} | fields))[1] for name, fields in KEYS.items()
+            name: (await components.keys.create_key({"name": name} | fields))[1]
+            for name, fields in KEYS.items()
         }
 
     with FakeUpstream() as upstream:

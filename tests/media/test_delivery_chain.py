@@ -50,7 +50,7 @@ async def working(bench: Bench) -> Bench:
 
 async def film(bench: Bench, options: dict[str, Any] | None = None, **told: Any) -> Task:
     """A finished video, made while the operator's document is this."""
-    await bench.parts.options.write(DeliveryOptions, options or {})
+    await bench.components.options.write(DeliveryOptions, options or {})
     task = await bench.ended(await bench.create(**told))
     assert task.state == "completed", task.error_message
     return task
@@ -58,7 +58,7 @@ async def film(bench: Bench, options: dict[str, Any] | None = None, **told: Any)
 
 def link_of(bench: Bench, task: Task) -> str:
     assert task.result is not None
-    return file_link(task, task.result.files[0], base=OURS, signer=bench.parts.signer)
+    return file_link(task, task.result.files[0], base=OURS, signer=bench.components.signer)
 
 
 async def bytes_behind(bench: Bench, task: Task) -> bytes:
@@ -69,15 +69,15 @@ async def bytes_behind(bench: Bench, task: Task) -> bytes:
             answer = await client.get(url)
             assert answer.status_code == 200
             return answer.content
-    parts = urlsplit(url)
-    query = parse_qs(parts.query)
-    bench.parts.signer.verify(parts.path, query["expires"][0], query["signature"][0], now=0)
+    address = urlsplit(url)
+    query = parse_qs(address.query)
+    bench.components.signer.verify(address.path, query["expires"][0], query["signature"][0], now=0)
     assert task.result is not None
-    return await bench.parts.store.get(task.result.files[0].key)
+    return await bench.components.store.get(task.result.files[0].key)
 
 
 async def stages(bench: Bench, task: Task) -> list[tuple[str, bool]]:
-    rows = await bench.parts.repository.read_timeline(task.id)
+    rows = await bench.components.repository.read_timeline(task.id)
     found = [(row["event"], row["detail"]) for row in rows if row["event"].startswith("delivery.")]
     return [(event.removeprefix("delivery."), detail["ok"]) for event, detail in found]
 
@@ -113,7 +113,7 @@ async def test_resolvers_are_asked_in_order(
     )
     assert await stages(working, task) == [("resolver", False), ("resolver", True)]
     assert link_of(working, task) == f"{resolver.url}/clip.mp4"
-    assert await working.parts.store.get(f"tasks/{task.id}/video.mp4") == clip_bytes
+    assert await working.components.store.get(f"tasks/{task.id}/video.mp4") == clip_bytes
 
 
 @one_store
@@ -124,7 +124,7 @@ async def test_a_page_is_handed_out_and_the_vendors_file_kept(
     options = {"resolvers": [resolver.options(answers="page")], "store": {"links": "none"}}
     task = await film(working, options)
     assert link_of(working, task) == f"{resolver.url}/page"
-    assert await working.parts.store.get(f"tasks/{task.id}/video.mp4") == tiny_mp4()
+    assert await working.components.store.get(f"tasks/{task.id}/video.mp4") == tiny_mp4()
 
 
 async def test_drives_link_is_the_last_that_worked(working: Bench, drive: DriveServer) -> None:
@@ -151,7 +151,7 @@ async def test_a_run_that_ends_in_the_midst_of_an_upload_copies_nothing_again(
     drive.always = {"begin": 503}
     async with replica(settings_for(tmp_path, database_url), upstream) as bench:
         await bench.account()
-        await bench.parts.options.write(DeliveryOptions, {"drive": drive.options(tries=10)})
+        await bench.components.options.write(DeliveryOptions, {"drive": drive.options(tries=10)})
         await bench.work()
         task = await bench.create()
 
@@ -200,7 +200,9 @@ async def test_whatever_a_resolver_answers_the_vendors_file_is_kept(
     assert await bytes_behind(working, task) == tiny_mp4()
     assert await stages(working, task) == [("resolver", False)]
     [row] = [
-        row for row in await working.parts.repository.read_timeline(task.id) if "resolver" in row["event"]
+        row
+        for row in await working.components.repository.read_timeline(task.id)
+        if "resolver" in row["event"]
     ]
     assert row["detail"]["error"]
     assert "resolver-secret" not in str(row)
@@ -215,7 +217,9 @@ async def test_every_attempt_is_on_the_timeline(
     second = resolver.options(name="second", tries=3)
     task = await film(working, {"resolvers": [first, second], "drive": drive.options()})
     rows = [
-        row for row in await working.parts.repository.read_timeline(task.id) if "delivery." in row["event"]
+        row
+        for row in await working.components.repository.read_timeline(task.id)
+        if "delivery." in row["event"]
     ]
     told = [(row["event"], row["detail"].get("name"), row["detail"]["ok"]) for row in rows]
     assert told == [
@@ -260,15 +264,15 @@ async def test_a_finished_video_always_has_a_link(
     task = await film(working, options)
     assert await bytes_behind(working, task) in (tiny_mp4(), resolver.clip)
     assert task.result is not None
-    assert await working.parts.store.get(task.result.files[0].key)
+    assert await working.components.store.get(task.result.files[0].key)
 
 
 @one_store
 async def test_the_operator_can_try_it(working: Bench, drive: DriveServer, resolver: ResolverServer) -> None:
     bad = resolver.options(name="gone", url=f"{OURS}:1/")
     options = {"resolvers": [resolver.options(), bad], "drive": drive.options()}
-    await working.parts.options.write(DeliveryOptions, options | {"store": {"links": "presigned"}})
-    tried = await working.parts.chain.test_stages()
+    await working.components.options.write(DeliveryOptions, options | {"store": {"links": "presigned"}})
+    tried = await working.components.chain.test_stages()
     assert [(one.stage, one.ok) for one in tried] == [
         ("resolver", True),
         ("resolver", False),
@@ -303,5 +307,5 @@ def test_an_expired_link_falls_back() -> None:
 @one_store
 async def test_a_wrong_document_is_refused(bench: Bench, wanted: dict[str, Any], param: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        await bench.parts.options.write(DeliveryOptions, wanted)
+        await bench.components.options.write(DeliveryOptions, wanted)
     assert caught.value.param == param

@@ -53,11 +53,11 @@ async def test_a_finished_videos_link_is_the_stores_own(
     async with replica(settings, upstream) as bench:
         await bench.account()
         await bench.work()
-        await bench.parts.options.write(DeliveryOptions, {"store": {"links": "presigned"}})
+        await bench.components.options.write(DeliveryOptions, {"store": {"links": "presigned"}})
         task = await bench.ended(await bench.create())
         assert task.result is not None
         [link] = task.result.delivered
-        url = file_link(task, task.result.files[0], base="http://ours", signer=bench.parts.signer)
+        url = file_link(task, task.result.files[0], base="http://ours", signer=bench.components.signer)
         assert url == link.url
         async with httpx2.AsyncClient() as client:
             assert (await client.get(url)).content == tiny_mp4()

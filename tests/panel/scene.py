@@ -91,7 +91,7 @@ def scene(folder: Path, *, films: int = 1) -> Iterator[Scene]:
                 yield found
 
 
-async def _history(parts: Components) -> None:
+async def _history(components: Components) -> None:
     """A month of work by the hour, more by day than by night."""
     chance, now = random.Random(7), int(time.time())
     rows: dict[tuple[Any, ...], dict[str, Any]] = {}
@@ -119,7 +119,7 @@ async def _history(parts: Components) -> None:
         {"key_id": "history", "period": day, "reserved": Decimal(0), "spent": amount}
         for day, amount in spent.items()
     ]
-    async with parts.database.write() as connection:
+    async with components.database.write() as connection:
         await connection.execute(sa.insert(rollup), list(rows.values()))
         await connection.execute(sa.insert(spending), money)
 
@@ -230,8 +230,8 @@ def _records(found: Scene) -> None:
     """Heartbeats that took weeks."""
     chance = random.Random(3)
 
-    async def write(parts: Components) -> None:
-        async with parts.database.write() as connection:
+    async def write(components: Components) -> None:
+        async with components.database.write() as connection:
             for name, share in (
                 ("gpu-farm-1", 0.98),
                 ("gpu-farm-2", 0.94),

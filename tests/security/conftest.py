@@ -24,10 +24,10 @@ class Guarded:
     character: str
 
 
-async def _keys(parts: Components) -> tuple[str, str]:
-    disabled = await parts.keys.create("disabled")
-    await parts.keys.revoke((await parts.keys.authenticate(disabled)).id)
-    return disabled, await parts.keys.create("foreign")
+async def _keys(components: Components) -> tuple[str, str]:
+    disabled = await components.keys.create("disabled")
+    await components.keys.revoke((await components.keys.authenticate(disabled)).id)
+    return disabled, await components.keys.create("foreign")
 
 
 def _made(client: httpx2.Client) -> str:

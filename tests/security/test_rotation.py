@@ -58,11 +58,11 @@ class House:
     def within(self, work: Callable[[Components], Coroutine[Any, Any, Answer]]) -> Answer:
         async def done() -> Answer:
             names = {name.removeprefix("FILMGATE_").lower(): value for name, value in self.variables.items()}
-            parts = await assemble_components(Settings.model_validate(names | {"data_dir": self.data}))
+            components = await assemble_components(Settings.model_validate(names | {"data_dir": self.data}))
             try:
-                return await work(parts)
+                return await work(components)
             finally:
-                await parts.close()
+                await components.close()
 
         return asyncio.run(done())
 
@@ -72,89 +72,89 @@ class House:
         return " ".join(done.stdout.split())
 
     def fill(self) -> None:
-        self.within(lambda parts: _fill(parts, self))
+        self.within(lambda components: _fill(components, self))
         self.secrets = self.within(_secrets)
 
     def check(self) -> None:
         """All of before is good."""
         assert self.within(_secrets) == self.secrets
-        self.within(lambda parts: _still_good(parts, self))
+        self.within(lambda components: _still_good(components, self))
 
 
-async def _fill(parts: Components, house: House) -> None:
+async def _fill(components: Components, house: House) -> None:
     for name, proxy in (("one", None), ("two", "http://user:word@10.9.8.7:3128")):
         account = Account("", "openai_compatible", name, "https://example.com/v1", secret=f"of-{name}")
-        await parts.pool.add(account if proxy is None else replace(account, proxy=proxy))
+        await components.pool.add(account if proxy is None else replace(account, proxy=proxy))
     receiver = {"name": "pager", "url": "https://example.com/", "token": "a-token"}
-    await parts.options.write(NoticeOptions, {"receivers": [receiver, receiver | {"name": "other"}]})
-    await parts.options.write(BackupOptions, {"passphrase": "words of a passphrase"})
-    house.raw = await parts.keys.create("client")
-    await parts.keys.create("nobody uses it")
-    house.overlapping = await parts.keys.create("rotated")
-    rotated = await parts.keys.authenticate(house.overlapping)
-    await parts.keys.rotate(rotated.id, overlap_seconds=3600)
-    await parts.keys.ensure(API_KEY, name="fixed")
-    house.owner = (await parts.keys.authenticate(house.raw)).owner
-    endpoint, _ = await parts.endpoints.create(
+    await components.options.write(NoticeOptions, {"receivers": [receiver, receiver | {"name": "other"}]})
+    await components.options.write(BackupOptions, {"passphrase": "words of a passphrase"})
+    house.raw = await components.keys.create("client")
+    await components.keys.create("nobody uses it")
+    house.overlapping = await components.keys.create("rotated")
+    rotated = await components.keys.authenticate(house.overlapping)
+    await components.keys.rotate(rotated.id, overlap_seconds=3600)
+    await components.keys.ensure(API_KEY, name="fixed")
+    house.owner = (await components.keys.authenticate(house.raw)).owner
+    endpoint, _ = await components.endpoints.create(
         house.owner, name="e", url="https://example.com/hook", event_types=["video.failed"]
     )
-    await parts.endpoints.rotate_secret(endpoint.id, owner=house.owner, keep_old=True)
-    house.link = parts.signer.sign(PATH, now=time.time())
-    house.hook = parts.endpoints.hook_secret(house.owner)
-    house.backup = await archive.make_backup(parts.backup_sources, secrets=True)
-    await _admin(parts, house)
+    await components.endpoints.rotate_secret(endpoint.id, owner=house.owner, keep_old=True)
+    house.link = components.signer.sign(PATH, now=time.time())
+    house.hook = components.endpoints.hook_secret(house.owner)
+    house.backup = await archive.make_backup(components.backup_sources, secrets=True)
+    await _admin(components, house)
 
 
-async def _admin(parts: Components, house: House) -> None:
+async def _admin(components: Components, house: House) -> None:
     admin = AdminUser("a" * 32, "owner", "owner", time.time())
     row = {"id": admin.id, "name": admin.name, "role": admin.role, "password": "", "created_at": 0.0}
-    async with parts.database.write() as connection:
+    async with components.database.write() as connection:
         await connection.execute(sa.insert(metadata.tables["admins"]), row)
-    raw, session = await SessionStore(parts.database, parts.vault).open(admin, address="", agent="")
+    raw, session = await SessionStore(components.database, components.vault).open(admin, address="", agent="")
     house.session = (raw, session.csrf)
 
 
-async def _secrets(parts: Components) -> dict[str, Any]:
+async def _secrets(components: Components) -> dict[str, Any]:
     """Every sealed thing in the clear."""
-    standings = await parts.pool.current_statuses()
+    standings = await components.pool.current_statuses()
     found: dict[str, Any] = {s.account.name: (s.account.secret, s.account.proxy) for s in standings}
     for kind in (NoticeOptions, BackupOptions):
-        found[kind.document] = await parts.options.read(kind)
-    async with parts.database.read() as connection:
+        found[kind.document] = await components.options.read(kind)
+    async with components.database.read() as connection:
         endpoints = (await connection.execute(sa.text("SELECT id, owner FROM webhook_endpoints"))).all()
     for row in endpoints:
-        found[row.id] = await parts.endpoints.valid_secrets(row.id, owner=row.owner)
+        found[row.id] = await components.endpoints.valid_secrets(row.id, owner=row.owner)
     assert len(found) == 5 + ("studio" in found)
     return found
 
 
-async def _still_good(parts: Components, house: House) -> None:
+async def _still_good(components: Components, house: House) -> None:
     for raw in (house.raw, house.overlapping, API_KEY):
-        await parts.keys.authenticate(raw)
-    count = await parts.keys.count()
-    await parts.keys.ensure(API_KEY, name="again")
-    assert await parts.keys.count() == count
+        await components.keys.authenticate(raw)
+    count = await components.keys.count()
+    await components.keys.ensure(API_KEY, name="again")
+    assert await components.keys.count() == count
     with pytest.raises(AuthenticationFailed):
-        await parts.keys.authenticate(house.raw + "x")
+        await components.keys.authenticate(house.raw + "x")
     asked = dict(parse_qsl(urlsplit(house.link).query))
-    parts.signer.verify(PATH, asked["expires"], asked["signature"], now=time.time())
+    components.signer.verify(PATH, asked["expires"], asked["signature"], now=time.time())
     with pytest.raises(PermissionDenied):
-        parts.signer.verify(PATH + "x", asked["expires"], asked["signature"], now=time.time())
-    valid = await parts.endpoints.valid_secrets(None, owner=house.owner)
+        components.signer.verify(PATH + "x", asked["expires"], asked["signature"], now=time.time())
+    valid = await components.endpoints.valid_secrets(None, owner=house.owner)
     signed = signed_headers("wh_1", b"{}", valid=valid, now=time.time())
     assert house.hook in valid
     Webhook(house.hook).verify(b"{}", signed)
     cookie, csrf = house.session
-    session = await SessionStore(parts.database, parts.vault).find(cookie)
+    session = await SessionStore(components.database, components.vault).find(cookie)
     assert session
     assert session.csrf == csrf
-    changes = await archive.plan_restore(parts.backup_sources, house.backup)
+    changes = await archive.plan_restore(components.backup_sources, house.backup)
     assert {change.result for change in changes} == {"same"}, changes
 
 
-async def _boxes(parts: Components) -> set[str]:
+async def _boxes(components: Components) -> set[str]:
     """Whatever looks sealed in any column of any table."""
-    async with parts.database.read() as connection:
+    async with components.database.read() as connection:
         rows = [
             str(tuple(row))
             for table in metadata.sorted_tables
@@ -163,8 +163,8 @@ async def _boxes(parts: Components) -> set[str]:
     return set(BOX.findall("\n".join(rows)))
 
 
-async def _hashes(parts: Components) -> dict[str, tuple[str, str | None]]:
-    async with parts.database.read() as connection:
+async def _hashes(components: Components) -> dict[str, tuple[str, str | None]]:
+    async with components.database.read() as connection:
         return {row.name: (row.hash, row.old_hash) for row in await connection.execute(sa.select(keys))}
 
 
@@ -202,7 +202,7 @@ def test_all_of_before_goes_on_and_then_needs_the_old_key_no_more(house: House) 
     (house.data / "root.key.old").unlink(missing_ok=True)
     assert house.within(_secrets) == house.secrets
     for raw in (house.raw, house.overlapping, API_KEY):
-        house.within(lambda parts, raw=raw: parts.keys.authenticate(raw))  # type: ignore[misc]
+        house.within(lambda components, raw=raw: components.keys.authenticate(raw))  # type: ignore[misc]
 
 
 STEPS = ("link", "replace", "accounts", "webhook_endpoints", "options")
@@ -264,9 +264,9 @@ def test_a_process_that_runs_meanwhile_opens_what_is_sealed_anew(tmp_path: Path)
     house = House(tmp_path / "data", {})
     house.fill()
 
-    async def work(parts: Components) -> None:
+    async def work(components: Components) -> None:
         await asyncio.to_thread(house.rotate)
-        await parts.pool.refresh()
-        assert await _secrets(parts) == house.secrets
+        await components.pool.refresh()
+        assert await _secrets(components) == house.secrets
 
     house.within(work)

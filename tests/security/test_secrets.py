@@ -21,7 +21,7 @@ ECHO = {
 }
 
 
-async def _fill(parts: Components, url: str) -> str:
+async def _fill(components: Components, url: str) -> str:
     # One account per mishap: some are put aside after it.
     for name in (*FILMS, *TEXTS, "far-film"):
         account = Account(
@@ -33,8 +33,8 @@ async def _fill(parts: Components, url: str) -> str:
             models={name: "upstream-model"},
             kinds=frozenset({"text" if name in TEXTS else "video"}),
         )
-        await parts.pool.add(account)
-    return await parts.keys.create("second")
+        await components.pool.add(account)
+    return await components.keys.create("second")
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[GatewayPro
         FILMGATE_TASK_DEADLINE_SECONDS="4",
     )
     with FakeUpstream() as upstream:
-        second = gateway.prepare(lambda parts: _fill(parts, upstream.url))
+        second = gateway.prepare(lambda components: _fill(components, upstream.url))
         with gateway:
             yield gateway, upstream, second
 

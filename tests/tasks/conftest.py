@@ -1,4 +1,4 @@
-"""The parts of a gateway in this process, with the scripted upstream beside them."""
+"""The components of a gateway in this process, with the scripted upstream beside them."""
 
 import asyncio
 import time
@@ -42,7 +42,7 @@ def settings_for(folder: Path, database_url: str, **more: Any) -> Settings:
 class Bench:
     """One replica, and the words that tests need."""
 
-    parts: Components
+    components: Components
     upstream: FakeUpstream
     workers: list[Worker] = field(default_factory=list)
 
@@ -54,8 +54,8 @@ class Bench:
             secret=f"secret-of-{name}",
             **({"provider": "openai_compatible", "slots": 20} | told),
         )
-        account = await self.parts.pool.add(account)
-        await self.parts.pool.refresh()
+        account = await self.components.pool.add(account)
+        await self.components.pool.refresh()
         return account
 
     async def create(
@@ -69,16 +69,16 @@ class Bench:
         request = GenerationRequest.model_validate(
             {"kind": "video", "model": "sora-2", "prompt": prompt} | told
         )
-        return await self.parts.tasks.create(request, key=key, asked=asked or RequestContext("test"))
+        return await self.components.tasks.create(request, key=key, asked=asked or RequestContext("test"))
 
     async def work(self) -> Worker:
-        worker = Worker(self.parts)
+        worker = Worker(self.components)
         await worker.start()
         self.workers.append(worker)
         return worker
 
     async def ended(self, task: Task, *, within: float = 30) -> Task:
-        found = await self.parts.tasks.wait_until_ended(task, within=within)
+        found = await self.components.tasks.wait_until_ended(task, within=within)
         assert found.has_ended, found
         return found
 
@@ -86,18 +86,18 @@ class Bench:
         """Wait for a state; the time limit is only there to end a test that hangs."""
 
         async def there() -> Task | None:
-            found = await self.parts.repository.get(task.id)
+            found = await self.components.repository.get(task.id)
             assert found is not None
             return found if found.state == state else None
 
         return await until(there)
 
     async def slots(self) -> int:
-        async with self.parts.database.read() as connection:
+        async with self.components.database.read() as connection:
             return len((await connection.execute(slots.select())).all())
 
     async def timeline(self, task: Task) -> list[str]:
-        return [row["event"] for row in await self.parts.repository.read_timeline(task.id)]
+        return [row["event"] for row in await self.components.repository.read_timeline(task.id)]
 
 
 async def until(holds: Callable[[], Awaitable[Any]], *, timeout: float = 30.0) -> Any:
@@ -124,7 +124,7 @@ async def replica(settings: Settings, upstream: FakeUpstream) -> AsyncIterator[B
     finally:
         for worker in bench.workers:
             await worker.stop()
-        await bench.parts.close()
+        await bench.components.close()
 
 
 @pytest_asyncio.fixture

@@ -19,20 +19,22 @@ from tests.upstream import FakeUpstream
 
 
 def admission(bench: Bench) -> AdmissionController:
-    parts = bench.parts
-    url = parts.database.url if parts.database.is_postgres else None
+    components = bench.components
+    url = components.database.url if components.database.is_postgres else None
     engine = QueueEngine(postgres_url=url, heartbeat_seconds=10)
-    return AdmissionController(parts.database, catalog=parts.catalog, engine=engine, events=parts.events)
+    return AdmissionController(
+        components.database, catalog=components.catalog, engine=engine, events=components.events
+    )
 
 
 async def given(bench: Bench) -> dict[str, str | None]:
-    async with bench.parts.database.read() as connection:
+    async with bench.components.database.read() as connection:
         rows = await connection.execute(sa.select(tasks.c.id, tasks.c.account_id))
         return {row.id: row.account_id for row in rows}
 
 
 async def set_task(bench: Bench, task: Task, **values: object) -> None:
-    async with bench.parts.database.write() as connection:
+    async with bench.components.database.write() as connection:
         await connection.execute(sa.update(tasks).where(tasks.c.id == task.id).values(**values))
 
 
@@ -43,11 +45,11 @@ async def test_slots_are_never_overfilled(tmp_path: Path, database_url: str, ups
         second = await one.account("second", slots=2)
         for number in range(12):
             await one.create(str(number))
-        await other.parts.pool.refresh()
+        await other.components.pool.refresh()
         passes = [admission(one), admission(other), admission(one), admission(other)]
         counts = await asyncio.gather(*(each.admit() for each in passes))
         assert sum(counts) == 5
-        async with one.parts.database.read() as connection:
+        async with one.components.database.read() as connection:
             held = Counter((await connection.execute(sa.select(slots.c.account_id))).scalars())
         assert held == {first.id: 3, second.id: 2}
         assert Counter((await given(one)).values()) == {first.id: 3, second.id: 2, None: 7}
@@ -62,7 +64,7 @@ async def test_keys_take_turns(bench: Bench) -> None:
     for number in range(2):
         await bench.create(f"few {number}", key=modest)
     assert await admission(bench).admit() == 4
-    async with bench.parts.database.read() as connection:
+    async with bench.components.database.read() as connection:
         query = sa.select(tasks.c.key_id).where(tasks.c.account_id.is_not(None))
         assert Counter((await connection.execute(query)).scalars()) == {"greedy": 2, "modest": 2}
 
@@ -70,8 +72,8 @@ async def test_keys_take_turns(bench: Bench) -> None:
 async def test_resting_disabled_and_excluded_accounts_get_nothing(bench: Bench) -> None:
     resting, disabled = await bench.account("resting"), await bench.account("disabled")
     refusing, able = await bench.account("refusing"), await bench.account("able")
-    await bench.parts.pool.start_cooldown(resting.id, seconds=60, reason="429")
-    await bench.parts.pool.disable(disabled.id, reason="401")
+    await bench.components.pool.start_cooldown(resting.id, seconds=60, reason="429")
+    await bench.components.pool.disable(disabled.id, reason="401")
     task = await bench.create()
     await set_task(bench, task, excluded=json.dumps([refusing.id]))
     assert await admission(bench).admit() == 1
@@ -93,9 +95,9 @@ async def test_a_remix_waits_for_the_account_that_made_its_source(bench: Bench) 
     source = await bench.create("source")
     await set_task(bench, source, account_id=maker.id, state="completed")
     remix = await bench.create("remix", action="remix", remix_of=source.id)
-    await bench.parts.pool.start_cooldown(maker.id, seconds=60, reason="429")
+    await bench.components.pool.start_cooldown(maker.id, seconds=60, reason="429")
     assert await admission(bench).admit() == 0
-    await bench.parts.accounts.enable("maker")
+    await bench.components.accounts.enable("maker")
     assert await admission(bench).admit() == 1
     assert (await given(bench))[remix.id] == maker.id
 
@@ -106,11 +108,11 @@ async def test_a_remix_goes_to_its_maker_also_when_that_is_out_of_use(bench: Ben
     source = await bench.create("source")
     await set_task(bench, source, account_id=maker.id, state="completed")
     if disabled == "before it is asked for":
-        await bench.parts.accounts.disable("maker")
+        await bench.components.accounts.disable("maker")
     remixes = [
         await bench.create(f"remix {number}", action="remix", remix_of=source.id) for number in range(2)
     ]
-    await bench.parts.accounts.disable("maker")
+    await bench.components.accounts.disable("maker")
     plain = await bench.create("plain")
     assert await admission(bench).admit() == 2
     found = await given(bench)
@@ -123,9 +125,9 @@ async def test_a_remix_runs_elsewhere_when_its_maker_has_refused_it_or_is_gone(b
     await set_task(bench, source, account_id=maker.id, state="completed")
     refused = await bench.create("refused", action="remix", remix_of=source.id)
     await set_task(bench, refused, excluded=json.dumps([maker.id]))
-    await bench.parts.pool.disable(maker.id, reason="401")
+    await bench.components.pool.disable(maker.id, reason="401")
     assert await admission(bench).admit() == 1
-    await bench.parts.accounts.remove("maker", force=True)
+    await bench.components.accounts.remove("maker", force=True)
     late = await bench.create("late", action="remix", remix_of=source.id)
     assert await admission(bench).admit() == 1
     found = await given(bench)

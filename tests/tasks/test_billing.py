@@ -26,12 +26,12 @@ PURSE = replace(KEY, budget_total=Decimal("0.5"))
 
 
 async def priced(bench: Bench, **fields: Any) -> None:
-    await bench.parts.money.prices.set_price("sora-2", read_price(fields or {"per_call": "0.15"}))
+    await bench.components.money.prices.set_price("sora-2", read_price(fields or {"per_call": "0.15"}))
 
 
 async def money(bench: Bench, key: ClientKey = KEY) -> tuple[Decimal, Decimal]:
     """Reserved and spent in all, once the books are seen to be right."""
-    async with bench.parts.database.read() as connection:
+    async with bench.components.database.read() as connection:
         assert await find_differences(connection) == []
         rows = await connection.execute(
             sa.select(spending).where(spending.c.key_id == key.id, spending.c.period == "total")
@@ -41,7 +41,7 @@ async def money(bench: Bench, key: ClientKey = KEY) -> tuple[Decimal, Decimal]:
 
 
 async def rows(bench: Bench, table: sa.Table) -> list[Any]:
-    async with bench.parts.database.read() as connection:
+    async with bench.components.database.read() as connection:
         return list((await connection.execute(sa.select(table))).all())
 
 
@@ -90,7 +90,7 @@ async def test_nothing_is_given_back_twice(bench: Bench) -> None:
     await priced(bench)
     other = await bench.create("stays")
     task = await bench.create()
-    repository = bench.parts.repository
+    repository = bench.components.repository
     await asyncio.gather(*(repository.request_cancel(task.id, delete=n % 2 == 0) for n in range(6)))
     assert await repository.cancel_requeued() == []
     assert await repository.fail_overdue(time.time()) == []
@@ -107,7 +107,7 @@ async def test_overdue_and_requeued_tasks_give_their_money_back(bench: Bench) ->
     await priced(bench)
     purses = [replace(KEY, id=f"k{n}", owner=f"key:k{n}") for n in range(3)]
     made = [await bench.create(str(n), key=purses[n % 3]) for n in range(6)]
-    assert sorted(await bench.parts.repository.fail_overdue(time.time() + 10**6)) == sorted(
+    assert sorted(await bench.components.repository.fail_overdue(time.time() + 10**6)) == sorted(
         t.id for t in made
     )
     for purse in purses:
@@ -123,13 +123,13 @@ async def test_a_budget_that_is_spent_stops_creation_and_nothing_else(bench: Ben
     with pytest.raises(InsufficientQuota):
         await bench.create("one more", key=PURSE, media=(picture(),))
     assert len(await rows(bench, tasks)) == 3
-    files = bench.parts.settings.data_dir / "files"
+    files = bench.components.settings.data_dir / "files"
     assert [path for path in files.rglob("*") if path.is_file()] == []
     # Who asks again for what was made gets it, and may look at it and stop it.
     again = await bench.create("0", key=PURSE, asked=RequestContext("test", "key-0"))
     assert again.id == made[0].id
-    assert (await bench.parts.tasks.get(made[0].id, PURSE)).state == "queued"
-    assert (await bench.parts.tasks.cancel(made[0])).state == "cancelled"
+    assert (await bench.components.tasks.get(made[0].id, PURSE)).state == "queued"
+    assert (await bench.components.tasks.cancel(made[0])).state == "cancelled"
     assert (await bench.create("room again", key=PURSE)).state == "queued"
     # A model that costs nothing is there for a key that has nothing left.
     broke = replace(PURSE, budget_total=Decimal(0))
@@ -160,7 +160,7 @@ async def test_one_task_in_flight_is_the_same_task_when_asked_for_twice(bench: B
     with pytest.raises(RateLimited) as told:
         await bench.create("another", key=single)
     assert told.value.retry_after
-    await bench.parts.tasks.cancel(made[0])
+    await bench.components.tasks.cancel(made[0])
     await bench.create("another", key=single)
 
 
@@ -186,7 +186,7 @@ async def test_a_model_that_a_key_may_not_use(bench: Bench) -> None:
     with pytest.raises(ModelNotAllowed):
         await bench.create("more", key=narrow)
     assert (await bench.create(model="veo3", key=narrow)).model == "veo3"
-    assert (await bench.parts.tasks.get(task.id, narrow)).id == task.id
+    assert (await bench.components.tasks.get(task.id, narrow)).id == task.id
 
 
 @pytest.mark.parametrize("amount", [None, Decimal("0.11")])
@@ -200,14 +200,14 @@ async def test_what_nobody_knows_stays_held_until_the_operator_says(
     task = await bench.ended(await bench.create())
     assert (task.error_code, task.cost) == ("submission_unknown", None)
     assert await money(bench) == (Decimal("0.15"), Decimal(0))
-    billing = bench.parts.money.billing
+    billing = bench.components.money.billing
     assert [row["id"] for row in await billing.unknown_outcomes()] == [task.id]
     settled = await asyncio.gather(
         *(billing.settle_unknown(task.id, amount) for _ in range(4)), return_exceptions=True
     )
     assert sorted(type(one).__name__ for one in settled) == ["InvalidRequest"] * 3 + ["NoneType"]
     assert await money(bench) == (Decimal(0), amount or Decimal(0))
-    found = await bench.parts.repository.get(task.id)
+    found = await bench.components.repository.get(task.id)
     assert found is not None
     assert found.cost == (amount or Decimal(0))
     assert [used.cost for used in await rows(bench, usage)] == ([amount] if amount else [])
@@ -219,7 +219,7 @@ async def test_what_nobody_knows_stays_held_until_the_operator_says(
 async def test_the_operator_settles_only_what_is_unknown(bench: Bench) -> None:
     await bench.account()
     await priced(bench)
-    billing, task = bench.parts.money.billing, await bench.create()
+    billing, task = bench.components.money.billing, await bench.create()
     with pytest.raises(InvalidRequest):
         await billing.settle_unknown(task.id, None)
     with pytest.raises(NotFound):
@@ -239,6 +239,6 @@ async def test_a_free_task_leaves_no_books_but_is_counted(bench: Bench) -> None:
     assert (used.task_id, used.cost) == (task.id, Decimal(0))
     # Made while it was free, it stays free.
     early = await bench.create("early", model="other")
-    await bench.parts.money.prices.set_price("other", ModelPrice(per_call=DOLLAR))
+    await bench.components.money.prices.set_price("other", ModelPrice(per_call=DOLLAR))
     ended = await bench.ended(early)
     assert (ended.cost, await rows(bench, ledger)) == (None, [])

@@ -23,22 +23,22 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> MediaInput:
 
 
 async def make(bench: Bench, clip: MediaInput, *names: str) -> list[Character]:
-    return [await bench.parts.characters.create(clip, key=KEY, name=name) for name in names]
+    return [await bench.components.characters.create(clip, key=KEY, name=name) for name in names]
 
 
 async def test_the_same_is_made_once_and_another_moment_is_another(bench: Bench, clip: MediaInput) -> None:
     first, again = await make(bench, clip, "Mossy", "Mossy")
     assert first == again
-    moment = await bench.parts.characters.create(clip, key=KEY, name="Mossy", moment=ClipRange(0.5, 1.5))
-    theirs = await bench.parts.characters.create(clip, key=STRANGER, name="Mossy")
+    moment = await bench.components.characters.create(clip, key=KEY, name="Mossy", moment=ClipRange(0.5, 1.5))
+    theirs = await bench.components.characters.create(clip, key=STRANGER, name="Mossy")
     assert len({first.username, moment.username, theirs.username}) == 3
     with pytest.raises(NotFound):
-        await bench.parts.characters.get(first.username, key=STRANGER)
+        await bench.components.characters.get(first.username, key=STRANGER)
 
 
 async def test_pages_and_names(bench: Bench, clip: MediaInput) -> None:
     made = await make(bench, clip, "One", "Two", "")
-    characters = bench.parts.characters
+    characters = bench.components.characters
     assert await characters.page(KEY, after=None, limit=2) == (made[:0:-1], True)
     assert await characters.page(KEY, after=made[1].username, limit=2) == ([made[0]], False)
     for name in (made[2].id, made[2].id.replace("char_", "ch_"), f"@{made[2].username.upper()}"):
@@ -50,16 +50,16 @@ async def test_pages_and_names(bench: Bench, clip: MediaInput) -> None:
     with pytest.raises(NotFound):
         await characters.get(made[2].id, key=KEY)
     with pytest.raises(NotFound):
-        await bench.parts.store.head(made[2].clip)
+        await bench.components.store.head(made[2].clip)
 
 
 async def test_a_prompt_names_characters(bench: Bench, clip: MediaInput) -> None:
     one, two = await make(bench, clip, "One", "Two")
     prompt = f"@{one.username} meets @{{{two.username}}} and @nobody, not me@{one.username}"
     request = GenerationRequest(kind="video", model="m", prompt=prompt, media=(two.as_input(),))
-    found = await bench.parts.characters.add_mentioned_characters(request, key=KEY)
+    found = await bench.components.characters.add_mentioned_characters(request, key=KEY)
     assert [item.sha256 for item in found.media] == [two.id, one.id]
-    assert await bench.parts.characters.add_mentioned_characters(request, key=STRANGER) == request
+    assert await bench.components.characters.add_mentioned_characters(request, key=STRANGER) == request
 
 
 async def test_what_cannot_be_played_or_is_too_short_names_the_field(bench: Bench, clip: MediaInput) -> None:
@@ -67,15 +67,15 @@ async def test_what_cannot_be_played_or_is_too_short_names_the_field(bench: Benc
         await make(bench, clip, "Mos\0sy")
     broken = clip.model_copy(update={"content": b"no clip", "sha256": "other"})
     with pytest.raises(InvalidRequest, match="not a playable clip") as refused:
-        await bench.parts.characters.create(broken, key=KEY, param="url")
+        await bench.components.characters.create(broken, key=KEY, param="url")
     assert refused.value.param == "url"
     with pytest.raises(InvalidRequest, match="only 2 seconds") as refused:
-        await bench.parts.characters.create(clip, key=KEY, moment=ClipRange(1, 3, param="timestamps"))
+        await bench.components.characters.create(clip, key=KEY, moment=ClipRange(1, 3, param="timestamps"))
     assert refused.value.param == "timestamps"
 
 
 async def test_any_form_is_kept_as_mp4(bench: Bench, tmp_path: Path) -> None:
     content = make_clip(tmp_path / "a.webm", size=(64, 36), codec="libvpx").read_bytes()
     clip = MediaInput(role="source_video", content_type="video/webm", sha256="w", content=content)
-    made = await bench.parts.characters.create(clip, key=KEY)
-    assert (await bench.parts.store.get(made.clip))[4:8] == b"ftyp"
+    made = await bench.components.characters.create(clip, key=KEY)
+    assert (await bench.components.store.get(made.clip))[4:8] == b"ftyp"

@@ -27,13 +27,13 @@ def picture() -> MediaInput:
 
 
 async def set_task(bench: Bench, task: Task, **values: Any) -> None:
-    async with bench.parts.database.write() as connection:
+    async with bench.components.database.write() as connection:
         await connection.execute(sa.update(tasks).where(tasks.c.id == task.id).values(**values))
 
 
 def files(bench: Bench, task: Task) -> list[str]:
     """Also while they are being deleted."""
-    root = bench.parts.settings.data_dir / "files"
+    root = bench.components.settings.data_dir / "files"
     return [
         name for folder in task_folders(task.id) for *_, names in os.walk(root / folder) for name in names
     ]
@@ -68,7 +68,7 @@ async def test_its_progress_is_heard_and_never_goes_back(bench: Bench) -> None:
     await bench.account()
     await bench.work()
     task = await bench.create()
-    seen = [one async for one in bench.parts.tasks.watch(task)]
+    seen = [one async for one in bench.components.tasks.watch(task)]
     shown = [one.shown_progress for one in seen]
     assert shown == sorted(shown)
     assert seen[-1].state == "completed"
@@ -81,9 +81,9 @@ async def test_its_progress_is_heard_and_never_goes_back(bench: Bench) -> None:
 class TestCancelInEveryState:
     async def end(self, bench: Bench, task: Task, *, delete: bool, state: str = "cancelled") -> None:
         if delete:
-            await bench.parts.tasks.delete(task)
+            await bench.components.tasks.delete(task)
         else:
-            await bench.parts.tasks.cancel(task)
+            await bench.components.tasks.cancel(task)
         ended = await bench.reaches(task, state)
         assert await bench.slots() == 0
         if delete:
@@ -94,12 +94,12 @@ class TestCancelInEveryState:
             assert (ended.error_code, ended.deleted) == ("cancelled", False)
 
     async def purged(self, bench: Bench, task: Task) -> bool:
-        found = await bench.parts.repository.get(task.id)
+        found = await bench.components.repository.get(task.id)
         return found is not None and found.purged
 
     async def test_waiting(self, bench: Bench, *, delete: bool) -> None:
         account = await bench.account()
-        await bench.parts.pool.start_cooldown(account.id, seconds=60, reason="busy")
+        await bench.components.pool.start_cooldown(account.id, seconds=60, reason="busy")
         await bench.work()
         await self.end(bench, await bench.create(media=(picture(),)), delete=delete)
         assert bench.upstream.counters().jobs == 0
@@ -107,9 +107,9 @@ class TestCancelInEveryState:
     async def test_dispatched(self, bench: Bench, *, delete: bool) -> None:
         account = await bench.account()
         task = await bench.create(media=(picture(),))
-        async with bench.parts.database.write() as connection:
+        async with bench.components.database.write() as connection:
             await connection.execute(sa.update(tasks).values(account_id=account.id))
-        await bench.parts.repository.request_cancel(task.id, delete=delete)
+        await bench.components.repository.request_cancel(task.id, delete=delete)
         await bench.work()
         await self.end(bench, task, delete=delete)
         assert bench.upstream.counters().jobs == 0
@@ -156,7 +156,7 @@ class TestCancelInEveryState:
 
 async def test_a_refused_task_that_was_cancelled_is_not_left_waiting(bench: Bench) -> None:
     account = await bench.account()
-    await bench.parts.pool.start_cooldown(account.id, seconds=600, reason="busy")
+    await bench.components.pool.start_cooldown(account.id, seconds=600, reason="busy")
     task = await bench.create()
     await set_task(bench, task, cancel_requested=True)  # as its run went back to the queue
     await bench.work()
@@ -170,7 +170,7 @@ async def test_deleted_while_running_and_killed_before_its_end(bench: Bench) -> 
     task = await bench.create(media=(picture(),))
     await bench.reaches(task, "running")
     await worker.stop()
-    await bench.parts.repository.request_cancel(task.id, delete=True)
+    await bench.components.repository.request_cancel(task.id, delete=True)
     assert len(files(bench, task)) == 1
     await bench.work()
     await bench.reaches(task, "cancelled")
@@ -189,12 +189,12 @@ async def test_its_files_go_when_their_time_is_over(bench: Bench) -> None:
     await set_task(bench, due, expires_at=time.time() - 1)
     await until(lambda: _gone(bench, due))
     assert len(files(bench, kept)) == 4
-    assert (await bench.parts.tasks.get(due.id, KEY)).state == "completed"
+    assert (await bench.components.tasks.get(due.id, KEY)).state == "completed"
 
 
 async def test_waiting_past_its_deadline(bench: Bench) -> None:
     account = await bench.account()
-    await bench.parts.pool.start_cooldown(account.id, seconds=60, reason="busy")
+    await bench.components.pool.start_cooldown(account.id, seconds=60, reason="busy")
     task = await bench.create()
     await set_task(bench, task, deadline_at=time.time() - 1)
     await bench.work()
@@ -229,10 +229,10 @@ async def test_a_video_that_was_finished_while_we_were_away_is_not_thrown_away(b
 
 async def test_an_input_that_was_deleted_meanwhile(bench: Bench) -> None:
     account = await bench.account()
-    await bench.parts.pool.start_cooldown(account.id, seconds=60, reason="busy")
+    await bench.components.pool.start_cooldown(account.id, seconds=60, reason="busy")
     task = await bench.create(media=(picture(),))
-    await bench.parts.store.delete(f"inputs/{task.id}")
-    await bench.parts.accounts.enable("upstream")
+    await bench.components.store.delete(f"inputs/{task.id}")
+    await bench.components.accounts.enable("upstream")
     await bench.work()
     ended = await bench.ended(task)
     assert (ended.state, ended.error_code) == ("failed", "input_missing")
@@ -249,10 +249,10 @@ async def test_a_look_that_is_refused_keeps_the_task_on_its_account(bench: Bench
     task = await bench.ended(await bench.create())
     assert task.state == "completed"
     assert set(bench.upstream.counters().accepted.values()) == {1}
-    standings = {standing.account.id: standing for standing in await bench.parts.pool.current_statuses()}
+    standings = {standing.account.id: standing for standing in await bench.components.pool.current_statuses()}
     assert standings[account.id].enabled
     # The operator reads that it was in trouble, once for both times, and how often it was looked at.
-    rows = await bench.parts.repository.read_timeline(task.id)
+    rows = await bench.components.repository.read_timeline(task.id)
     story = [(row["event"], row["detail"]) for row in rows if row["event"] in ("poll.failed", "storing")]
     assert [event for event, _ in story] == ["poll.failed", "storing"]
     assert "401" in story[0][1]["error"]
@@ -266,7 +266,7 @@ async def test_an_account_taken_away_ends_its_tasks(bench: Bench) -> None:
     task = await bench.create()
     await bench.reaches(task, "running")
     await worker.stop()
-    await bench.parts.accounts.remove("upstream", force=True)
+    await bench.components.accounts.remove("upstream", force=True)
     await bench.work()
     ended = await bench.reaches(task, "failed")
     assert ended.error_code == "account_removed"
@@ -284,7 +284,7 @@ async def test_an_account_set_up_badly_keeps_its_task_until_it_is_put_right(benc
     await set_account(bench, account.id, options='{"capabilities": {"seconds": "long"}}')
     await bench.work()
     await asyncio.sleep(0.5)
-    seen = await bench.parts.repository.get(task.id)
+    seen = await bench.components.repository.get(task.id)
     assert seen is not None
     assert seen.state == "running"
     await set_account(bench, account.id, options="{}")
@@ -292,9 +292,9 @@ async def test_an_account_set_up_badly_keeps_its_task_until_it_is_put_right(benc
 
 
 async def set_account(bench: Bench, account_id: str, **values: Any) -> None:
-    async with bench.parts.database.write() as connection:
+    async with bench.components.database.write() as connection:
         await connection.execute(sa.update(accounts).where(accounts.c.id == account_id).values(**values))
-    await bench.parts.pool.refresh()
+    await bench.components.pool.refresh()
 
 
 async def test_a_stop_waits_for_what_is_on_its_way(bench: Bench) -> None:
@@ -304,7 +304,7 @@ async def test_a_stop_waits_for_what_is_on_its_way(bench: Bench) -> None:
     task = await bench.create()
     await bench.reaches(task, "submitting")
     await worker.stop()
-    seen = await bench.parts.repository.get(task.id)
+    seen = await bench.components.repository.get(task.id)
     assert seen is not None
     assert (seen.state, seen.operation is not None) == ("running", True)
     await bench.work()

@@ -18,17 +18,17 @@ from tests.tasks.conftest import KEY, Bench
 async def dispatched(bench: Bench) -> Task:
     """A task with an account and a slot, taken by a run."""
     task = await bench.create()
-    async with bench.parts.database.write() as connection:
+    async with bench.components.database.write() as connection:
         await connection.execute(sa.update(tasks).where(tasks.c.id == task.id).values(account_id="a"))
         await connection.execute(sa.insert(slots), {"task_id": task.id, "account_id": "a", "at": 1.0})
-    taken = await bench.parts.repository.take(task.id)
+    taken = await bench.components.repository.take(task.id)
     assert taken is not None
     return taken
 
 
 async def test_taking_raises_the_epoch_and_fences_the_earlier_run(bench: Bench) -> None:
     await bench.account()
-    repository = bench.parts.repository
+    repository = bench.components.repository
     first = await dispatched(bench)
     second = await repository.take(first.id)
     assert second is not None
@@ -47,7 +47,7 @@ async def test_taking_raises_the_epoch_and_fences_the_earlier_run(bench: Bench) 
 
 async def test_a_receipt_is_kept_also_when_the_run_is_fenced(bench: Bench) -> None:
     await bench.account()
-    repository = bench.parts.repository
+    repository = bench.components.repository
     first = await dispatched(bench)
     await repository.move(first, "queued", "submitting")
     await repository.take(first.id)
@@ -62,7 +62,7 @@ async def test_a_receipt_is_kept_also_when_the_run_is_fenced(bench: Bench) -> No
 
 async def test_what_has_ended_is_never_taken_or_moved(bench: Bench) -> None:
     await bench.account()
-    repository = bench.parts.repository
+    repository = bench.components.repository
     task = await dispatched(bench)
     await repository.move(task, "queued", "failed", error_code="x")
     assert await repository.take(task.id) is None
@@ -73,7 +73,7 @@ async def test_what_has_ended_is_never_taken_or_moved(bench: Bench) -> None:
 
 async def test_every_end_and_every_return_to_the_queue_frees_the_slot(bench: Bench) -> None:
     await bench.account()
-    repository = bench.parts.repository
+    repository = bench.components.repository
     task = await dispatched(bench)
     assert await bench.slots() == 1
     await repository.move(task, "queued", "submitting")
@@ -84,7 +84,7 @@ async def test_every_end_and_every_return_to_the_queue_frees_the_slot(bench: Ben
 
 async def test_progress_never_goes_back(bench: Bench) -> None:
     await bench.account()
-    repository = bench.parts.repository
+    repository = bench.components.repository
     task = await dispatched(bench)
     await repository.move(task, "queued", "submitting")
     await repository.accept(task, Operation(id="v"), now=1.0)
@@ -101,41 +101,41 @@ async def test_one_task_per_idempotency_key(bench: Bench) -> None:
     await bench.account()
     made = await asyncio.gather(*(bench.create(asked=RequestContext("test", "same-key")) for _ in range(8)))
     assert len({task.id for task in made}) == 1
-    rows, _ = await bench.parts.tasks.page(KEY)
+    rows, _ = await bench.components.tasks.page(KEY)
     assert len(rows) == 1
 
 
 async def test_a_taken_idempotency_key_is_an_error_of_the_store(bench: Bench) -> None:
     await bench.account()
     task = await bench.create(asked=RequestContext("test", "same-key"))
-    async with bench.parts.database.read() as connection:
+    async with bench.components.database.read() as connection:
         row = (await connection.execute(sa.select(tasks).where(tasks.c.id == task.id))).one()
     with pytest.raises(IntegrityError):
-        await bench.parts.repository.insert({**row._mapping, "id": new_id()}, detail={})
+        await bench.components.repository.insert({**row._mapping, "id": new_id()}, detail={})
 
 
 async def test_a_dispatch_that_meets_a_cancellation_gives_no_slot(bench: Bench) -> None:
     """What was cancelled after admission looked keeps no slot: nobody would ever free it."""
     await bench.account()
     task = await bench.create()
-    await bench.parts.repository.request_cancel(task.id, delete=False)
+    await bench.components.repository.request_cancel(task.id, delete=False)
     await bench.work()
     await asyncio.sleep(0.2)
     assert await bench.slots() == 0
-    seen = await bench.parts.repository.get(task.id)
+    seen = await bench.components.repository.get(task.id)
     assert seen is not None
     assert (seen.state, seen.error_code) == ("cancelled", "cancelled")
 
 
 async def test_receipts_are_only_ever_added(bench: Bench) -> None:
     await bench.account()
-    repository = bench.parts.repository
+    repository = bench.components.repository
     task = await dispatched(bench)
     await repository.move(task, "queued", "submitting")
     await repository.accept(task, Operation(id="v1"), now=1.0)
     with pytest.raises(StaleRun):
         await repository.accept(task, Operation(id="v1"), now=2.0)  # the same answer, written again
-    async with bench.parts.database.read() as connection:
+    async with bench.components.database.read() as connection:
         count = (await connection.execute(sa.select(sa.func.count()).select_from(receipts))).scalar_one()
     assert count == 2
     seen = await repository.get(task.id)

@@ -59,4 +59,4 @@ async def test_songs_are_kept_as_they_came(bench: Bench) -> None:
         ("audio.mp3", "audio/mpeg", len(body)),
         ("audio-2.mp3", "audio/mpeg", len(body)),
     }
-    assert await bench.parts.store.get(ended.result.files[0].key) == body
+    assert await bench.components.store.get(ended.result.files[0].key) == body

@@ -34,12 +34,12 @@ async def test_a_task_is_found_by_every_form_of_its_id_and_by_its_owner_alone(be
     task = await bench.create()
     bare = task.id
     for name in (bare, f"video_{bare}", f"task_{bare}", f"chatcmpl-{bare}", f"img_{bare}"):
-        assert (await bench.parts.tasks.get(name, MATE)).id == bare
+        assert (await bench.components.tasks.get(name, MATE)).id == bare
     dashed = f"{bare[:8]}-{bare[8:12]}-{bare[12:16]}-{bare[16:20]}-{bare[20:]}"
-    assert (await bench.parts.tasks.get(dashed, KEY)).id == bare
+    assert (await bench.components.tasks.get(dashed, KEY)).id == bare
     for name in (bare, "video_nothing", "", "video_" + "0" * 32, "x" * 5000, "\0"):
         with pytest.raises(NotFound):
-            await bench.parts.tasks.get(name, STRANGER)
+            await bench.components.tasks.get(name, STRANGER)
 
 
 async def test_pages_follow_one_another_in_both_directions(bench: Bench) -> None:
@@ -47,7 +47,7 @@ async def test_pages_follow_one_another_in_both_directions(bench: Bench) -> None
     made = [(await bench.create(str(number))).id for number in range(5)]
     await bench.create("hidden", key=STRANGER)
     ordered = sorted(made)
-    service, after, seen = bench.parts.tasks, None, []
+    service, after, seen = bench.components.tasks, None, []
     while True:
         page, more = await service.page(KEY, after=after, limit=2, ascending=True)
         seen += [task.id for task in page]
@@ -65,12 +65,12 @@ async def test_pages_follow_one_another_in_both_directions(bench: Bench) -> None
 async def test_a_deleted_task_is_nowhere(bench: Bench) -> None:
     await bench.account()
     task = await bench.create()
-    await bench.parts.tasks.delete(task)
+    await bench.components.tasks.delete(task)
     with pytest.raises(NotFound):
-        await bench.parts.tasks.get(task.id, KEY)
+        await bench.components.tasks.get(task.id, KEY)
     with pytest.raises(NotFound):
-        await bench.parts.tasks.by_link(task.id)
-    assert await bench.parts.tasks.page(KEY) == ([], False)
+        await bench.components.tasks.by_link(task.id)
+    assert await bench.components.tasks.page(KEY) == ([], False)
 
 
 async def test_nothing_is_written_for_what_nobody_serves(bench: Bench) -> None:
@@ -79,7 +79,7 @@ async def test_nothing_is_written_for_what_nobody_serves(bench: Bench) -> None:
     await bench.account(models={"mine": "theirs"})
     with pytest.raises(UnknownModel, match="Invalid model: nobodys"):
         await bench.create(model="nobodys")
-    assert await bench.parts.tasks.page(KEY) == ([], False)
+    assert await bench.components.tasks.page(KEY) == ([], False)
 
 
 async def test_waiting_for_an_end_that_comes_while_nobody_tells(bench: Bench) -> None:
@@ -89,20 +89,20 @@ async def test_waiting_for_an_end_that_comes_while_nobody_tells(bench: Bench) ->
 
     async def last() -> str:
         seen = ""
-        async for one in bench.parts.tasks.watch(task, keep_alive=0.1):
+        async for one in bench.components.tasks.watch(task, keep_alive=0.1):
             seen = one.state
         return seen
 
     waiting = asyncio.create_task(last())
     await asyncio.sleep(0.2)
-    await bench.parts.repository.request_cancel(task.id, delete=False)
+    await bench.components.repository.request_cancel(task.id, delete=False)
     assert await asyncio.wait_for(waiting, 10) == "cancelled"
 
 
 async def test_waiting_ends_in_time_also_when_the_task_does_not(bench: Bench) -> None:
     await bench.account()
     task = await bench.create()
-    assert (await bench.parts.tasks.wait_until_ended(task, within=0.1)).state == "queued"
+    assert (await bench.components.tasks.wait_until_ended(task, within=0.1)).state == "queued"
 
 
 def test_ids_are_ordered_by_time_and_never_the_same() -> None:

@@ -33,12 +33,12 @@ class Post:
 
     async def endpoint(self, url: str, *, owner: str = KEY.owner, **told: Any) -> tuple[WebhookEndpoint, str]:
         named = {"name": "test", "event_types": EVENTS} | told
-        return await self.bench.parts.endpoints.create(owner, url=url, **named)
+        return await self.bench.components.endpoints.create(owner, url=url, **named)
 
     async def end_a_task(self, **told: Any) -> str:
         """A waiting task that is cancelled: the shortest way to an end."""
         task = await self.bench.create(**told)
-        await self.bench.parts.repository.request_cancel(task.id, delete=False)
+        await self.bench.components.repository.request_cancel(task.id, delete=False)
         return task.id
 
     @asynccontextmanager
@@ -50,14 +50,14 @@ class Post:
         seconds: float = 15.0,
         lease_seconds: float = 60.0,
     ) -> AsyncIterator[WebhookDeliverer]:
-        parts = self.bench.parts
+        components = self.bench.components
         sender = WebhookSender(OutboundGuard(allow).http_transport(), seconds=seconds)
         deliverer = WebhookDeliverer(
-            DeliveryRepository(parts.database, lease_seconds=lease_seconds),
-            EndpointRepository(parts.database, parts.vault, sender),
+            DeliveryRepository(components.database, lease_seconds=lease_seconds),
+            EndpointRepository(components.database, components.vault, sender),
             sender,
-            bodies=WebhookBodies(parts.repository, parts.keys, parts.signer),
-            notices=parts.notices,
+            bodies=WebhookBodies(components.repository, components.keys, components.signer),
+            notices=components.notices,
             delays=delays,
             look_seconds=0.02,
         )
@@ -96,7 +96,7 @@ class Post:
 async def post(bench: Bench) -> Post:
     """On both stores."""
     await bench.account()
-    return Post(bench, DeliveryRepository(bench.parts.database))
+    return Post(bench, DeliveryRepository(bench.components.database))
 
 
 @pytest.fixture

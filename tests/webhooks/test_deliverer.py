@@ -139,7 +139,7 @@ async def test_a_private_host_is_not_called(post: Post, receiver: Receiver) -> N
 async def test_gone_disables_the_endpoint(post: Post, receiver: Receiver) -> None:
     endpoint, _ = await post.endpoint(receiver.url)
     receiver.replies = [Reply(503, headers={"retry-after": "1000"}), Reply(410)]
-    endpoints = post.bench.parts.endpoints
+    endpoints = post.bench.components.endpoints
 
     async def first_tried() -> bool:
         return any(found.attempts for found in await post.all())
@@ -197,7 +197,7 @@ async def test_cookies_are_not_kept(post: Post, receiver: Receiver) -> None:
 
 async def test_after_a_rotation_both_secrets_sign(post: Post, receiver: Receiver) -> None:
     endpoint, old = await post.endpoint(receiver.url)
-    endpoints = post.bench.parts.endpoints
+    endpoints = post.bench.components.endpoints
     _, new = await endpoints.rotate_secret(endpoint.id, owner=KEY.owner, keep_old=True)
     assert await endpoints.valid_secrets(endpoint.id, owner=KEY.owner) == [new, old]
     await post.end_a_task()
@@ -206,7 +206,7 @@ async def test_after_a_rotation_both_secrets_sign(post: Post, receiver: Receiver
     for secret in (old, new):
         Webhook(secret).verify(receiver.seen[0].body, receiver.seen[0].headers)
     late = sa.update(webhook_endpoints).values(old_until=time.time() - 1)
-    async with post.bench.parts.database.write() as connection:
+    async with post.bench.components.database.write() as connection:
         await connection.execute(late)
     assert await endpoints.valid_secrets(endpoint.id, owner=KEY.owner) == [new]
     _, newest = await endpoints.rotate_secret(endpoint.id, owner=KEY.owner, keep_old=False)
@@ -216,7 +216,7 @@ async def test_after_a_rotation_both_secrets_sign(post: Post, receiver: Receiver
 async def test_a_new_address_gets_what_the_old_one_missed(post: Post, receiver: Receiver) -> None:
     endpoint, _ = await post.endpoint("https://old.example/")
     await post.end_a_task()
-    await post.bench.parts.endpoints.update(endpoint.id, owner=KEY.owner, url=receiver.url)
+    await post.bench.components.endpoints.update(endpoint.id, owner=KEY.owner, url=receiver.url)
     async with post.delivering():
         await post.reach("delivered")
     assert len(receiver.seen) == 1
@@ -225,7 +225,7 @@ async def test_a_new_address_gets_what_the_old_one_missed(post: Post, receiver: 
 async def test_a_deleted_endpoint_gets_nothing_more(post: Post, receiver: Receiver) -> None:
     endpoint, _ = await post.endpoint(receiver.url)
     await post.end_a_task()
-    await post.bench.parts.endpoints.delete(endpoint.id, owner=KEY.owner)
+    await post.bench.components.endpoints.delete(endpoint.id, owner=KEY.owner)
     [delivery] = await post.all()
     assert delivery.state == "failed"
     async with post.delivering() as deliverer:
@@ -237,7 +237,7 @@ async def test_a_deleted_endpoint_gets_nothing_more(post: Post, receiver: Receiv
 
 async def test_a_hook_of_a_deleted_task_is_not_called(post: Post, receiver: Receiver) -> None:
     task_id = await post.end_a_task(asked=RequestContext("test", hook_url=receiver.url))
-    async with post.bench.parts.database.write() as connection:
+    async with post.bench.components.database.write() as connection:
         await connection.execute(sa.update(tasks).where(tasks.c.id == task_id).values(deleted=True))
     async with post.delivering():
         [delivery] = await post.reach("failed")
@@ -247,7 +247,7 @@ async def test_a_hook_of_a_deleted_task_is_not_called(post: Post, receiver: Rece
 
 @one_store
 async def test_a_hook_is_told_in_its_dialect(post: Post, receiver: Receiver) -> None:
-    secret = post.bench.parts.endpoints.hook_secret(KEY.owner)
+    secret = post.bench.components.endpoints.hook_secret(KEY.owner)
     known = RequestContext("openai_videos", hook_url=receiver.url, hook_base="http://gateway.example")
     video = await post.end_a_task(asked=known)
     other = await post.end_a_task(asked=RequestContext("some_dialect", hook_url=receiver.url))
@@ -278,7 +278,7 @@ async def test_stopping_hands_back_what_is_under_way(post: Post, receiver: Recei
 async def test_what_a_dead_worker_had_claimed_is_claimed_again(post: Post, receiver: Receiver) -> None:
     await post.endpoint(receiver.url)
     await post.end_a_task()
-    dead = DeliveryRepository(post.bench.parts.database, lease_seconds=0.2)
+    dead = DeliveryRepository(post.bench.components.database, lease_seconds=0.2)
     claimed = await dead.claim(Counter(), free=20, per_receiver=4, now=time.time())
     assert len(claimed) == 1
     async with post.delivering():
@@ -314,10 +314,10 @@ async def test_a_database_that_is_away_only_delays(post: Post, receiver: Receive
     await post.end_a_task()
     away = sa.text("ALTER TABLE webhook_deliveries RENAME TO elsewhere")
     back = sa.text("ALTER TABLE elsewhere RENAME TO webhook_deliveries")
-    async with post.bench.parts.database.write() as connection:
+    async with post.bench.components.database.write() as connection:
         await connection.execute(away)
     async with post.delivering():
         await asyncio.sleep(0.1)
-        async with post.bench.parts.database.write() as connection:
+        async with post.bench.components.database.write() as connection:
             await connection.execute(back)
         await post.reach("delivered")

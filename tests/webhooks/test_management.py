@@ -26,9 +26,9 @@ class Setting:
     manual: str
 
 
-async def _keys(parts: Components) -> tuple[str, str]:
-    other = await parts.keys.create("other")
-    return other, await parts.keys.create("manual", options={"videos_dialect": "manual"})
+async def _keys(components: Components) -> tuple[str, str]:
+    other = await components.keys.create("other")
+    return other, await components.keys.create("manual", options={"videos_dialect": "manual"})
 
 
 @pytest.fixture(scope="module")

@@ -37,13 +37,13 @@ def other() -> Iterator[Receiver]:
 
 
 async def listen(post: Post, *receivers: dict[str, Any], **told: Any) -> None:
-    await post.bench.parts.options.write(NoticeOptions, {"receivers": list(receivers), **told})
+    await post.bench.components.options.write(NoticeOptions, {"receivers": list(receivers), **told})
 
 
 async def written(post: Post) -> list[Delivery]:
     """Every notice in the outbox, once what was told is written."""
-    await post.bench.parts.notices.close()
-    await post.bench.parts.notices.start()
+    await post.bench.components.notices.close()
+    await post.bench.components.notices.start()
     return await post.all(owner=OPERATOR)
 
 
@@ -58,7 +58,7 @@ async def test_a_refused_account_is_told_of_signed_and_with_the_token(post: Post
     await post.came(receiver, count=2)
     told = {seen.event["topic"]: seen for seen in receiver.seen}
     assert told.keys() == {"account_disabled", "no_available_account"}
-    [standing] = await bench.parts.pool.current_statuses()
+    [standing] = await bench.components.pool.current_statuses()
     seen = told["account_disabled"]
     assert seen.event["data"]["account"] == standing.account.id
     assert seen.event["data"]["name"] == "upstream"
@@ -75,7 +75,7 @@ async def test_a_refused_account_is_told_of_signed_and_with_the_token(post: Post
 @one_store
 async def test_without_a_secret_nothing_is_signed(post: Post, receiver: Receiver) -> None:
     await listen(post, {"name": "plain", "url": receiver.url})
-    post.bench.parts.notices.notify("account_disabled", {"account": "a"})
+    post.bench.components.notices.notify("account_disabled", {"account": "a"})
     async with post.delivering():
         await post.came(receiver)
     [seen] = receiver.seen
@@ -89,7 +89,7 @@ async def test_without_a_secret_nothing_is_signed(post: Post, receiver: Receiver
 
 async def test_the_same_is_held_down_also_over_a_restart(post: Post, receiver: Receiver) -> None:
     await listen(post, {"name": "pager", "url": receiver.url})
-    pool = post.bench.parts.pool
+    pool = post.bench.components.pool
     [standing] = await pool.current_statuses()
     for model in ("a", "b", "c"):
         await pool.start_cooldown(standing.account.id, seconds=60, reason="busy", model=model)
@@ -99,18 +99,18 @@ async def test_the_same_is_held_down_also_over_a_restart(post: Post, receiver: R
     assert len(await written(post)) == 1
     await pool.disable(standing.account.id, reason="another matter")
     assert [found.event for found in await written(post)] == ["account_disabled", "account_cooling_down"]
-    database = post.bench.parts.database
+    database = post.bench.components.database
     resting = OperatorNotice("account_cooling_down", {"account": standing.account.id})
-    assert await post.bench.parts.notices.write([resting]) == 0
+    assert await post.bench.components.notices.write([resting]) == 0
     async with database.write() as connection:  # ten minutes later
         await marks.delete_expired_marks(connection, now=time.time() + 601)
-    assert await post.bench.parts.notices.write([resting]) == 1
+    assert await post.bench.components.notices.write([resting]) == 1
 
 
 async def test_two_processes_tell_once(post: Post, receiver: Receiver) -> None:
     await listen(post, {"name": "pager", "url": receiver.url})
     notice = OperatorNotice("account_disabled", {"account": "a"})
-    told = await asyncio.gather(*(post.bench.parts.notices.write([notice]) for _ in range(8)))
+    told = await asyncio.gather(*(post.bench.components.notices.write([notice]) for _ in range(8)))
     assert sum(told) == 1
     assert len(await post.all(owner=OPERATOR)) == 1
 
@@ -121,14 +121,14 @@ async def test_what_was_told_when_the_process_ended_arrives_after_it(
 ) -> None:
     settings = settings_for(tmp_path, database_url)
     async with replica(settings, upstream) as bench:
-        await bench.parts.options.write(
+        await bench.components.options.write(
             NoticeOptions, {"receivers": [{"name": "pager", "url": receiver.url}]}
         )
-        bench.parts.notices.notify("account_disabled", {"account": "a"})
+        bench.components.notices.notify("account_disabled", {"account": "a"})
     assert receiver.seen == []
     async with replica(settings, upstream) as bench:
         await bench.work()
-        post = Post(bench, DeliveryRepository(bench.parts.database))
+        post = Post(bench, DeliveryRepository(bench.components.database))
         [delivery] = await post.reach("delivered")
     assert [seen.id for seen in receiver.seen] == [delivery.id]
 
@@ -141,8 +141,8 @@ async def test_each_hears_only_of_its_topics(post: Post, receiver: Receiver, oth
         {"name": "some", "url": other.url, "topics": ["no_available_account"]},
         {"name": "off", "url": other.url, "enabled": False},
     )
-    post.bench.parts.notices.notify("account_disabled", {"account": "a"})
-    post.bench.parts.notices.notify("no_available_account", {"kind": "video", "model": "sora-2"})
+    post.bench.components.notices.notify("account_disabled", {"account": "a"})
+    post.bench.components.notices.notify("no_available_account", {"kind": "video", "model": "sora-2"})
     found = await written(post)
     assert sorted((each.endpoint_id, each.event) for each in found) == [
         ("notice:all", "account_disabled"),
@@ -154,15 +154,15 @@ async def test_each_hears_only_of_its_topics(post: Post, receiver: Receiver, oth
 @one_store
 async def test_with_nobody_to_tell_nothing_is_written(post: Post) -> None:
     notice = OperatorNotice("account_disabled", {"account": "a"})
-    assert await post.bench.parts.notices.write([notice]) == 0
+    assert await post.bench.components.notices.write([notice]) == 0
     await listen(post, {"name": "late", "url": "https://example.com/"})
-    assert await post.bench.parts.notices.write([notice]) == 1  # what nobody heard holds nothing down
+    assert await post.bench.components.notices.write([notice]) == 1  # what nobody heard holds nothing down
 
 
 @one_store
 async def test_a_private_address_is_not_called(post: Post, receiver: Receiver) -> None:
     await listen(post, {"name": "inside", "url": receiver.url})
-    post.bench.parts.notices.notify("account_disabled", {"account": "a"})
+    post.bench.components.notices.notify("account_disabled", {"account": "a"})
     await written(post)
     async with post.delivering(allow=(), delays=(0,)):
         [delivery] = await post.reach("failed")
@@ -175,7 +175,7 @@ async def test_it_goes_where_the_receiver_is_now_and_can_be_sent_again(
     post: Post, receiver: Receiver, other: Receiver
 ) -> None:
     await listen(post, {"name": "pager", "url": receiver.url, "token": TOKEN})
-    post.bench.parts.notices.notify("account_disabled", {"account": "a"})
+    post.bench.components.notices.notify("account_disabled", {"account": "a"})
     [delivery] = await written(post)
     await listen(post, {"name": "pager", "url": other.url, "token": TOKEN})
     other.replies = [Reply(500), Reply(500)]
@@ -194,24 +194,26 @@ async def test_it_goes_where_the_receiver_is_now_and_can_be_sent_again(
 
 
 async def spend(post: Post, key: ClientKey, dollars: str) -> None:
-    async with post.bench.parts.database.write() as connection:
+    async with post.bench.components.database.write() as connection:
         await ledger.record_spending(connection, [(key.id, time.time(), Decimal(dollars))])
 
 
 async def test_a_budget_that_runs_low_is_told_of_once_for_its_period(post: Post, receiver: Receiver) -> None:
-    parts = post.bench.parts
+    components = post.bench.components
     await listen(post, {"name": "pager", "url": receiver.url, "topics": ["user_quota_too_low"]})
-    key, _ = await parts.keys.create_key({"name": "shop", "budget_daily": "2.00", "budget_total": "100"})
-    free, _ = await parts.keys.create_key({"name": "without a budget"})
+    key, _ = await components.keys.create_key({"name": "shop", "budget_daily": "2.00", "budget_total": "100"})
+    free, _ = await components.keys.create_key({"name": "without a budget"})
     await spend(post, free, "1000")
-    watch = BudgetWatch(parts.database, parts.options, parts.notices)
+    watch = BudgetWatch(components.database, components.options, components.notices)
     await spend(post, key, "1.60")
     await watch.check_budgets()
     assert await post.all(owner=OPERATOR) == []  # a fifth is left: not less
     await spend(post, key, "0.01")
     for _ in range(3):
         await watch.check_budgets()
-        await BudgetWatch(parts.database, parts.options, parts.notices).check_budgets()  # another worker
+        await BudgetWatch(
+            components.database, components.options, components.notices
+        ).check_budgets()  # another worker
     [delivery] = await post.all(owner=OPERATOR)
     assert json.loads(delivery.body or "")["data"] == {
         "quota": 0.39,
@@ -225,23 +227,23 @@ async def test_a_budget_that_runs_low_is_told_of_once_for_its_period(post: Post,
     await spend(post, key, "5")
     await watch.check_budgets()
     assert len(await post.all(owner=OPERATOR)) == 1
-    await parts.keys.update(key.id, {"budget_daily": "7"})
+    await components.keys.update(key.id, {"budget_daily": "7"})
     await watch.check_budgets()
     assert len(await post.all(owner=OPERATOR)) == 2  # another budget, another matter
 
 
 async def test_what_is_held_for_tasks_counts_and_revoked_keys_do_not(post: Post) -> None:
-    parts, now = post.bench.parts, time.time()
-    key, _ = await parts.keys.create_key({"name": "holds", "budget_monthly": "10"})
-    async with parts.database.write() as connection:
+    components, now = post.bench.components, time.time()
+    key, _ = await components.keys.create_key({"name": "holds", "budget_monthly": "10"})
+    async with components.database.write() as connection:
         reserved = {"task_id": "t", "model": "m", "amount": Decimal("9.5"), "at": now, "detail": {}}
         await ledger.reserve_money(connection, key, **reserved)
-    [found] = await low_budgets(parts.database, share=0.2, now=now)
+    [found] = await low_budgets(components.database, share=0.2, now=now)
     assert (found.key_id, found.left, found.budget) == (key.id, Decimal("0.5"), Decimal(10))
-    assert await low_budgets(parts.database, share=0.05, now=now) == []
-    assert await low_budgets(parts.database, share=0.2, now=now + 40 * 86_400) == []  # another month
-    await parts.keys.revoke(key.id)
-    assert await low_budgets(parts.database, share=0.2, now=now) == []
+    assert await low_budgets(components.database, share=0.05, now=now) == []
+    assert await low_budgets(components.database, share=0.2, now=now + 40 * 86_400) == []  # another month
+    await components.keys.revoke(key.id)
+    assert await low_budgets(components.database, share=0.2, now=now) == []
 
 
 @one_store

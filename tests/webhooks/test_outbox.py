@@ -42,9 +42,9 @@ async def test_a_cancelled_task_has_failed(post: Post) -> None:
 async def test_an_overdue_task_has_failed(post: Post) -> None:
     await post.endpoint(URL)
     task = await post.bench.create()
-    await post.bench.parts.repository.fail_overdue(task.deadline_at + 1)
+    await post.bench.components.repository.fail_overdue(task.deadline_at + 1)
     assert [found.event for found in await post.all(task_id=task.id)] == ["video.failed"]
-    await post.bench.parts.repository.fail_overdue(task.deadline_at + 1)
+    await post.bench.components.repository.fail_overdue(task.deadline_at + 1)
     assert len(await post.all()) == 1
 
 
@@ -52,16 +52,16 @@ async def test_what_was_cancelled_while_an_account_refused_it(post: Post) -> Non
     await post.endpoint(URL)
     task = await post.bench.create()
     mark = sa.update(tasks).where(tasks.c.id == task.id).values(cancel_requested=True)
-    async with post.bench.parts.database.write() as connection:
+    async with post.bench.components.database.write() as connection:
         await connection.execute(mark)
-    await post.bench.parts.repository.cancel_requeued()
+    await post.bench.components.repository.cancel_requeued()
     assert [found.task_id for found in await post.all()] == [task.id]
 
 
 async def test_nobody_is_told_of_what_was_deleted(post: Post) -> None:
     await post.endpoint(URL)
     task = await post.bench.create(asked=HOOKED)
-    await post.bench.parts.repository.request_cancel(task.id, delete=True)
+    await post.bench.components.repository.request_cancel(task.id, delete=True)
     assert await post.all() == []
 
 
@@ -70,12 +70,12 @@ async def test_no_end_without_its_word_and_no_word_without_its_end(post: Post) -
     task = await post.bench.create()
     ended = sa.update(tasks).where(tasks.c.id == task.id).values(state="completed")
     with pytest.raises(ZeroDivisionError):
-        async with post.bench.parts.database.write() as connection:
+        async with post.bench.components.database.write() as connection:
             await connection.execute(ended)
             await outbox.task_ended(connection, [task.id])
             raise ZeroDivisionError
     assert await post.all() == []
-    async with post.bench.parts.database.write() as connection:
+    async with post.bench.components.database.write() as connection:
         await connection.execute(ended)
         await outbox.task_ended(connection, [task.id])
     assert [found.event for found in await post.all()] == ["video.completed"]
@@ -85,7 +85,7 @@ async def test_only_who_wants_it_is_told(post: Post) -> None:
     await post.endpoint(URL, owner="key:other")
     await post.endpoint(URL, event_types=["video.completed"])
     gone, _ = await post.endpoint(URL)
-    await post.bench.parts.endpoints.disable(gone.id, reason="test")
+    await post.bench.components.endpoints.disable(gone.id, reason="test")
     first, _ = await post.endpoint(URL)
     second, _ = await post.endpoint("https://second.example/")
     await post.end_a_task()
