@@ -5,7 +5,7 @@ import json
 import secrets
 import string
 import time
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from contextlib import suppress
 from ipaddress import ip_network
 from typing import Any
@@ -23,13 +23,48 @@ from app.keys.limits import LocalLimiter, RateLimiter, count_request
 from app.keys.terms import KeyTerms, read_terms
 from app.vault import Vault
 
-__all__ = ["ClientKey", "KeyRing"]
+__all__ = ["ClientKey", "KeyRing", "key_in_headers"]
 
 log = structlog.get_logger()
 ALPHABET = string.ascii_letters + string.digits
 CACHE_SECONDS = 5.0
 """How long a revoked key may go on in another process."""
 CACHE_SIZE = 10_000
+KEY_PROTOCOL = "openai-insecure-api-key."
+"""Prefix of the WebSocket subprotocol in which browsers send a key: they can set no header there."""
+
+
+def key_in_headers(headers: Iterable[tuple[bytes, bytes]]) -> str:
+    """The client's key in the raw headers of an ASGI scope; empty when there is none.
+
+    Read are ``Authorization`` (``Bearer <key>`` or the bare key), then ``x-api-key``, then the WebSocket
+    subprotocol. An empty header counts as absent; ``Authorization`` with another scheme is no key at all.
+    """
+    api_key = ""
+    for name, value in headers:
+        if name == b"authorization":
+            text = value.decode("latin-1").strip()
+            scheme, _, token = text.partition(" ")
+            if token or (text and scheme.lower() != "bearer"):
+                return _bearer_token(scheme, token.strip())
+        elif name == b"x-api-key":
+            api_key = value.decode("latin-1").strip() or api_key
+        elif name == b"sec-websocket-protocol" and not api_key:
+            api_key = _key_in_protocols(value.decode("latin-1"))
+    return api_key
+
+
+def _bearer_token(scheme: str, token: str) -> str:
+    if not token:
+        return scheme  # a bare key
+    return token if scheme.lower() == "bearer" else ""
+
+
+def _key_in_protocols(protocols: str) -> str:
+    for protocol in protocols.split(","):
+        if protocol.strip().startswith(KEY_PROTOCOL):
+            return protocol.strip().removeprefix(KEY_PROTOCOL)
+    return ""
 
 
 class KeyRing:

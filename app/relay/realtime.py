@@ -13,12 +13,11 @@ import structlog
 from starlette.types import Receive, Scope, Send
 
 from app.errors import FilmgateError, InsufficientQuota, MissingField, UpstreamError
-from app.keys.service import ClientKey
+from app.keys.service import KEY_PROTOCOL, ClientKey
 from app.ops.envelope import error_body, error_bytes, error_headers
 from app.relay.endpoint_table import UpstreamEndpoint
 from app.relay.metering import NOTHING, MeteredCall, Metering
 from app.relay.relay import BAD_GATEWAY, Relay
-from app.relay.request import KEY_PROTOCOL
 from app.relay.upstream import NeverSent, UpstreamRefusal
 from app.relay.usage_reader import read_token_counts
 from app.usage.recorder import UsageRow

@@ -9,12 +9,12 @@ from starlette.types import Receive, Scope, Send
 
 from app.catalog.catalog import Catalog
 from app.errors import FilmgateError, UpstreamModelForbidden
-from app.keys.service import ClientKey, KeyRing
+from app.keys.service import ClientKey, KeyRing, key_in_headers
 from app.relay.disconnect import DisconnectWatcher
 from app.relay.endpoint_table import EndpointTable, UpstreamEndpoint
 from app.relay.forwarding import ResponseForwarder, send_refusal
 from app.relay.metering import MeteredCall, Metering
-from app.relay.request import RelayRequest, client_key, read_body
+from app.relay.request import RelayRequest, read_body
 from app.relay.translating import CallTranslation, TranslatingForwarder
 from app.relay.upstream import NeverSent, UpstreamClient, UpstreamRefusal
 from app.usage.recorder import UsageRecorder, UsageRow
@@ -85,7 +85,7 @@ class Relay:
 
     async def authenticate(self, scope: Scope) -> ClientKey:
         """The client's key. Raises 401, 403 and 429."""
-        return await self._keys.admit(client_key(scope["headers"]), scope)
+        return await self._keys.admit(key_in_headers(scope["headers"]), scope)
 
     async def authenticate_and_read(self, scope: Scope, receive: Receive) -> tuple[ClientKey, bytes]:
         """The client's key, then its body: a stranger's body is never read. Raises ``ClientGone`` too."""

@@ -1,4 +1,4 @@
-"""What the relay reads of a request: the key, the body, and of the body no more than routing needs."""
+"""What the relay reads of a request: the body, and of the body no more than routing needs."""
 
 import json
 import re
@@ -51,7 +51,6 @@ PRIVATE_HEADERS = frozenset(
 )
 NOT_FORWARDED = HOP_BY_HOP | PRIVATE_HEADERS
 PRIVATE_HEADER_PREFIXES = (b"x-forwarded-", b"cf-", b"sec-")
-KEY_PROTOCOL = "openai-insecure-api-key."
 MODEL_FIELD = b'"model"'
 MODEL_VALUE = re.compile(rb'\s*:\s*("(?:[^"\\]|\\.)*")')
 BACKSLASH = 0x5C
@@ -59,29 +58,6 @@ BACKSLASH = 0x5C
 
 class ClientGone(Exception):
     """The client left before its request was whole."""
-
-
-def client_key(headers: Headers) -> str:
-    """The client's key: ``Authorization`` with or without ``Bearer``, ``x-api-key``, or the WebSocket
-    subprotocol for browsers, which can set no header; else empty."""
-    other = ""
-    for name, value in headers:
-        if name == b"authorization":
-            text = value.decode("latin-1").strip()
-            return text[7:].strip() if text[:7].lower() == "bearer " else text
-        if name == b"x-api-key":
-            other = value.decode("latin-1").strip()
-        elif name == b"sec-websocket-protocol" and not other:
-            other = key_in_protocols(value.decode("latin-1"))
-    return other
-
-
-def key_in_protocols(protocols: str) -> str:
-    """The key in a list of WebSocket subprotocols; empty when there is none."""
-    for protocol in protocols.split(","):
-        if protocol.strip().startswith(KEY_PROTOCOL):
-            return protocol.strip().removeprefix(KEY_PROTOCOL)
-    return ""
 
 
 def is_form(headers: Headers) -> bool:

@@ -43,6 +43,31 @@ def test_a_key_is_needed(guarded: Guarded, method: str, path: str) -> None:
             assert answer.json()["error"]["message"] == "Invalid API key"
 
 
+def ways_to_send(key: str) -> list[dict[str, str]]:
+    return [
+        {"authorization": f"Bearer {key}"},
+        {"authorization": f"bearer  {key}"},
+        {"authorization": key},
+        {"x-api-key": key},
+        {"authorization": "", "x-api-key": key},
+        {"authorization": "Bearer", "x-api-key": key},
+        {"authorization": f"Bearer {key}", "x-api-key": "another"},
+    ]
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+def test_every_route_finds_the_key_in_the_same_headers(guarded: Guarded, method: str, path: str) -> None:
+    """A disabled key answers 403 wherever it is found, and 401 where it is not."""
+    key = guarded.disabled
+    with httpx2.Client(base_url=guarded.gateway.url, timeout=30) as http:
+        for headers in ways_to_send(key):
+            answer = http.request(method, filled(guarded, path), headers=headers, json=BODY)
+            assert answer.status_code == 403, headers
+        for headers in ({"authorization": "Basic abc", "x-api-key": key}, {"x-goog-api-key": key}):
+            answer = http.request(method, filled(guarded, path), headers=headers, json=BODY)
+            assert answer.status_code == 401, headers
+
+
 @pytest.mark.parametrize(("method", "path"), OF_SOMETHING)
 def test_somebody_elses_is_not_there(guarded: Guarded, method: str, path: str) -> None:
     with guarded.gateway.client() as http:

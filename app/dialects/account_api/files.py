@@ -5,10 +5,11 @@ import time
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from app.dialects.http.gateway import Services, authenticate_key, key_secret
+from app.dialects.http.gateway import Services, authenticate_key
 from app.dialects.http.task_files import serve_file
 from app.dialects.openapi.document import download_schema
 from app.errors import NotFound
+from app.keys.service import key_in_headers
 
 router = APIRouter(tags=["Files"])
 
@@ -22,7 +23,7 @@ router = APIRouter(tags=["Files"])
 async def get_file(task_id: str, name: str, *, request: Request, services: Services) -> Response:
     """A finished file, by the link that an answer gave; of a private task, with its key."""
     query = request.query_params
-    if "signature" not in query and key_secret(request):
+    if "signature" not in query and key_in_headers(request.scope["headers"]):
         task = await services.tasks.get(task_id, await authenticate_key(request))
     else:
         path = f"/files/{task_id}/{name}"

@@ -13,7 +13,7 @@ from app.catalog.prices import PriceRepository
 from app.dialects.http.body import Body, BodyLimits, read_body
 from app.dialects.http.file_links import file_link
 from app.errors import InvalidRequest
-from app.keys.service import ClientKey, KeyRing
+from app.keys.service import ClientKey, KeyRing, key_in_headers
 from app.media.inputs import InputReader
 from app.media.links import LinkSigner
 from app.media.store import MediaStore
@@ -81,18 +81,11 @@ async def gateway_dependency(connection: HTTPConnection) -> Gateway:
     return gateway_of(connection)
 
 
-def key_secret(connection: HTTPConnection) -> str:
-    """The key as the client sent it: Bearer, bare, or x-api-key."""
-    header = connection.headers.get("authorization", "").strip()
-    scheme, _, rest = header.partition(" ")
-    if rest:
-        return rest.strip() if scheme.lower() == "bearer" else ""
-    return header or connection.headers.get("x-api-key", "").strip()
-
-
 async def authenticate_key(connection: HTTPConnection) -> ClientKey:
     """Raises ``AuthenticationFailed``, ``PermissionDenied`` or ``RateLimited``."""
-    return await gateway_of(connection).keys.admit(key_secret(connection), connection.scope)
+    return await gateway_of(connection).keys.admit(
+        key_in_headers(connection.scope["headers"]), connection.scope
+    )
 
 
 def request_context(
