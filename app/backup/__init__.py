@@ -1,1 +1,1 @@
-"""Everything an operator configured as one JSON file, and back."""
+"""Backup and restore of the operator's configuration as one JSON file."""

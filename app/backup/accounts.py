@@ -56,7 +56,7 @@ class AccountSection:
         if known.source == "file":
             raise InvalidRequest(DECLARED)
         if known.account.provider != draft.provider:
-            raise InvalidRequest(f"provider: it is {known.account.provider} here, and stays so")
+            raise InvalidRequest(f"provider: it is {known.account.provider} here and can't be changed")
         fields = _changed_fields(AccountDraft.of_status(known), draft) - left_out
         if not fields:
             return RestoreChange(self.name, draft.name, "same")
@@ -98,7 +98,7 @@ def _open_secrets(entry: dict[str, Any], name: str, box: SecretBox | None) -> di
 
 
 def _changed_fields(before: AccountDraft, after: AccountDraft) -> frozenset[str]:
-    """What is left of a quota changes every day, and is not put back."""
+    """Fields to restore. The remaining quota changes all the time and is not restored."""
     fields = {name for name in AccountDraft.model_fields if getattr(before, name) != getattr(after, name)}
     if before.quota and after.quota:
         terms = [quota.model_dump(exclude={"left"}) for quota in (before.quota, after.quota)]

@@ -1,4 +1,4 @@
-"""A backup of what the operator has set: one JSON document, and what restoring one would change."""
+"""Makes backups (one JSON document) and plans and applies their restore."""
 
 import hmac
 from collections.abc import Sequence
@@ -33,8 +33,10 @@ MAX_ENTRIES = 100_000
 
 
 async def make_backup(held: BackupStores, *, secrets: bool = False, passphrase: str = "") -> dict[str, Any]:
-    """Without secrets unless they are asked for; these are sealed with the passphrase, else with the root key.
-    Raises ``InvalidRequest``."""
+    """A backup. With ``secrets``, they are sealed with the passphrase if there is one, else with the root key.
+
+    Raises ``InvalidRequest`` for a passphrase that is too short.
+    """
     box = await new_box(held.vault, passphrase) if secrets else None
     heading = {
         "format": FORMAT,
@@ -48,9 +50,9 @@ async def make_backup(held: BackupStores, *, secrets: bool = False, passphrase: 
 
 
 async def plan_restore(held: BackupStores, document: Any, *, passphrase: str = "") -> list[RestoreChange]:
-    """What restoring a backup would change; writes nothing. What is not in the backup stays as it is.
+    """The changes that a restore would make; writes nothing. Entries that are not in the backup stay as they are.
 
-    Raises ``InvalidRequest`` for what is no backup, or can't be opened.
+    Raises ``InvalidRequest`` for a document that is no backup or whose secrets can't be unsealed.
     """
     found = check_backup(document)
     box: SecretBox | None = None
@@ -63,12 +65,12 @@ async def plan_restore(held: BackupStores, document: Any, *, passphrase: str = "
         for section in SECTIONS:
             changes += await section.plan_restore(held, found.get(section.name, []), box=box, own=own)
     except SettingsInvalid as error:
-        raise InvalidRequest(f"The backup is damaged, or was changed by hand: {error.message}") from error
+        raise InvalidRequest(f"The backup is damaged or was edited: {error.message}") from error
     return changes
 
 
 async def apply_changes(held: BackupStores, changes: Sequence[RestoreChange]) -> list[RestoreChange]:
-    """Do it, entry by entry: one that fails says so and holds up no other."""
+    """Apply the changes one by one; a failed one is reported and does not stop the others."""
     done = [await change.apply() for change in changes]
     await held.routes.refresh()
     await held.pool.refresh()
@@ -76,7 +78,10 @@ async def apply_changes(held: BackupStores, changes: Sequence[RestoreChange]) ->
 
 
 def check_backup(document: Any) -> dict[str, Any]:
-    """A backup of a version that is known, unwrapped where a JSON store has put it in a record."""
+    """The backup document. Raises ``InvalidRequest`` for anything else and for unknown versions.
+
+    JSON stores such as JSONBin return it inside ``{"record": …}``.
+    """
     if isinstance(document, dict) and "format" not in document and isinstance(document.get("record"), dict):
         document = document["record"]
     if not isinstance(document, dict) or document.get("format") != FORMAT:
@@ -104,7 +109,7 @@ def _check_sections(document: dict[str, Any]) -> None:
             continue
         if name not in names:
             text = ascii(name)[1:80].rstrip("'")
-            raise InvalidRequest(f"{text}: a backup has no such part", param=text)
+            raise InvalidRequest(f"{text}: a backup has no such section", param=text)
         if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
             raise InvalidRequest(f"{name} must be a list of objects", param=name)
         if len(entries) > MAX_ENTRIES:
@@ -112,5 +117,5 @@ def _check_sections(document: dict[str, Any]) -> None:
 
 
 def _key_fingerprints(vault: Vault) -> list[str]:
-    """They tell root keys apart, and nothing about them; of the current one first."""
+    """Short digests that tell root keys apart without revealing them; the current key first."""
     return [known[:16] for known in vault.keyed_hashes("backup-fingerprint", FORMAT)]

@@ -18,12 +18,14 @@ from app.webhooks.addresses import check_address
 from app.webhooks.event_bodies import ENDPOINT_ID, EVENT_TYPES
 from app.webhooks.signing import new_secret
 
-LEFT_OUT = "its secret is not in the backup: give it a new one, tell the receiver, and enable it"
+LEFT_OUT = (
+    "its secret is not in the backup: rotate the secret, give the new one to the receiver, and enable it"
+)
 CHANGEABLE = ("name", "url", "event_types", "enabled", "disabled_reason")
 
 
 class EndpointRecord(BaseModel):
-    """``sealed`` is its secret."""
+    """One endpoint in a backup; ``sealed`` is its secret."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -86,7 +88,7 @@ class EndpointSection:
                 partial(_insert_endpoint, held, record, secret),
             )
         if known.owner != record.owner:
-            raise InvalidRequest(f"owner: it is {known.owner}'s here")
+            raise InvalidRequest(f"owner: the endpoint belongs to {known.owner} here")
         fields = [field for field in CHANGEABLE if getattr(known, field) != getattr(record, field)]
         if not fields:
             return RestoreChange(self.name, name, "same")

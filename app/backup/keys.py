@@ -1,4 +1,4 @@
-"""Client keys in a backup: their terms and the hashes that know their secrets again, never the secrets."""
+"""Client keys in a backup: their terms and keyed hashes, never the secrets."""
 
 from functools import partial
 from typing import Any
@@ -52,12 +52,14 @@ class KeySection:
         if known is None:
             twin = next((other.id for other in present.values() if other.hash == record.hash), None)
             if twin is not None:
-                return RestoreChange(self.name, name, "same", f"the same secret is here already, as {twin}")
+                return RestoreChange(
+                    self.name, name, "same", f"a key with the same secret exists already: {twin}"
+                )
             message = "" if own else OTHER_ROOT_KEY.format(record.id)
             return RestoreChange(self.name, name, "new", message, partial(_insert_key, held, record))
         before = known.read_terms()
         fields = [field for field in KeyTerms.model_fields if getattr(before, field) != getattr(terms, field)]
-        rotated = "its hash here is a later one, and stays" if own and known.hash != record.hash else ""
+        rotated = "the key here has a newer secret, which stays" if own and known.hash != record.hash else ""
         if not fields:
             return RestoreChange(self.name, name, "same", rotated)
         if sources[record.id].source == "file":

@@ -1,4 +1,4 @@
-"""Where backups go and come from: a file, or an address that takes a PUT and gives a GET."""
+"""Writes and reads backups: local files, or URLs with PUT and GET."""
 
 import json
 import os
@@ -17,7 +17,7 @@ TIMEOUT_SECONDS = 60.0
 TRIES = 3
 MAX_BYTES = 64 * 1024 * 1024
 REQUEST_HEADERS = {"user-agent": "filmgate", "accept": "application/json"}
-WHAT = "The place of the backup"
+WHAT = "The backup server"
 
 
 def as_text(document: Mapping[str, Any]) -> str:
@@ -39,7 +39,7 @@ def is_address(place: str) -> bool:
 async def upload_backup(
     guard: OutboundGuard, url: str, document: Mapping[str, Any], *, method: str, headers: Mapping[str, str]
 ) -> None:
-    """Raises ``DeliveryFailed``. A private address must be on the operator's list of those."""
+    """Raises ``DeliveryFailed``. Private addresses must be on ``FILMGATE_OUTBOUND_ALLOW``."""
     content = as_text(document).encode()
     told = {**REQUEST_HEADERS, "content-type": "application/json", **headers}
     async with _http_client(guard) as client:
@@ -69,7 +69,7 @@ async def download_backup(guard: OutboundGuard, url: str, *, headers: Mapping[st
 
 
 def write_file(path: Path, document: Mapping[str, Any]) -> None:
-    """Whole or not at all, and for its owner's eyes only. Raises ``InvalidRequest``."""
+    """Write the file complete or not at all, readable by its owner only. Raises ``InvalidRequest``."""
     draft = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
     try:
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

@@ -1,4 +1,4 @@
-"""Routes and prices in a backup: what model names mean, and what they cost."""
+"""Routes and prices in a backup."""
 
 from functools import partial
 from typing import Any
@@ -15,7 +15,7 @@ class RouteSection:
     name = "routes"
 
     async def export_entries(self, held: BackupStores, box: SecretBox | None) -> list[dict[str, Any]]:
-        """Accounts by name: their ids are others in another store."""
+        """Candidates name accounts, not account ids, which differ in another database."""
         names = {s.account.id: s.account.name for s in await held.accounts.list_all()}
         found = [route_json(route.document) for route in await held.routes.list()]
         for candidate in [each for route in found for each in route.get("candidates", ())]:

@@ -1,4 +1,4 @@
-"""Sends a backup away by itself, as often as the operator's document says; one process of all does it."""
+"""Sends scheduled backups; one worker of all does it."""
 
 import asyncio
 import hashlib
@@ -19,7 +19,7 @@ from app.webhooks.notices import OperatorNotices
 log = structlog.get_logger()
 CHECK_SECONDS = 30.0
 RETRY_SECONDS = 900.0
-"""After a failure, and as long as one may take."""
+"""The pause after a failure, and the longest time that sending may take."""
 HOUR = 3600.0
 
 
@@ -40,7 +40,7 @@ class BackupSchedule:
             await asyncio.sleep(CHECK_SECONDS)
 
     async def send_if_due(self) -> bool:
-        """Send one if it is time; whether it was, and it went. A failure is told to the operator."""
+        """Send a backup if it is due; True when one was sent. A failure becomes an operator notice."""
         wanted = await self._held.options.read(BackupOptions)
         if not wanted.is_usable:
             return False
@@ -61,9 +61,9 @@ class BackupSchedule:
 
 
 async def send_backup(held: BackupStores, guard: OutboundGuard, wanted: BackupOptions) -> None:
-    """One backup to where the document says, now. Raises ``DeliveryFailed`` and ``InvalidRequest``."""
+    """Send one backup now. Raises ``DeliveryFailed`` or ``InvalidRequest``."""
     if not wanted.url:
-        raise InvalidRequest("url: say where the backup goes", param="url")
+        raise InvalidRequest("url: enter the address that backups are sent to", param="url")
     passphrase = wanted.passphrase.get_secret_value()
     document = await make_backup(held, secrets=wanted.with_secrets, passphrase=passphrase)
     headers = {header.name: header.value.get_secret_value() for header in wanted.headers}
@@ -71,6 +71,6 @@ async def send_backup(held: BackupStores, guard: OutboundGuard, wanted: BackupOp
 
 
 def _schedule_mark(wanted: BackupOptions) -> str:
-    """Another address or another rhythm begins anew, at once."""
+    """The mark contains the URL and the interval, so that a change of either sends a backup at once."""
     place = hashlib.sha256(wanted.url.encode()).hexdigest()[:32]
     return f"backup/{place}/{wanted.every_hours}"

@@ -1,4 +1,4 @@
-"""When and where a backup goes by itself, as a document of options; and every document that a backup holds."""
+"""The options of scheduled backups, and the list of option documents that a backup contains."""
 
 from typing import ClassVar, Literal
 
@@ -12,7 +12,7 @@ MAX_HOURS = 31 * 24
 
 
 class UploadHeader(DocumentSection):
-    """Sent with every upload, as ``X-Master-Key`` of a JSON store is."""
+    """A header of every upload, such as ``X-Master-Key`` of JSONBin."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9-]{1,80}$")
     value: SecretStr
@@ -35,7 +35,7 @@ class BackupOptions(OptionsDocument):
     every_hours: int = Field(default=24, ge=1, le=MAX_HOURS)
     with_secrets: bool = False
     passphrase: SecretStr = SecretStr("")
-    """Seals the secrets; without it the root key does."""
+    """Seals the secrets; if empty, the root key seals them."""
 
     @property
     def is_usable(self) -> bool:
@@ -43,4 +43,4 @@ class BackupOptions(OptionsDocument):
 
 
 DOCUMENTS: tuple[type[OptionsDocument], ...] = (DeliveryOptions, NoticeOptions, BackupOptions)
-"""Every document of options there is."""
+"""Every option document."""

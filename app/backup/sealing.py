@@ -1,4 +1,4 @@
-"""Secrets inside a backup: left out, sealed with the root key, or with a passphrase that opens them anywhere."""
+"""Seals the secrets of a backup with the root key, or with a passphrase that works in any gateway."""
 
 import asyncio
 import base64
@@ -14,14 +14,14 @@ from app.vault import Vault
 Seal = Literal["none", "root_key", "passphrase"]
 MIN_PASSPHRASE_LENGTH = 12
 SALT_BYTES = 16
-# 64 MB and a tenth of a second for every guess.
+# scrypt: 64 MB and a tenth of a second for every guess.
 COST, BLOCK, MEMORY = 2**16, 8, 80 * 1024 * 1024
 CHECK_TEXT = "filmgate"
 
 
 @dataclass(frozen=True, slots=True)
 class SecretBox:
-    """Seals and opens; ``place`` says where a secret stands, so that none can be moved to another place."""
+    """Seals and unseals secrets. Each is bound to its ``place``, so it can't be moved to another entry."""
 
     seal_name: Seal
     vault: Vault
@@ -34,13 +34,13 @@ class SecretBox:
         return self.vault.unseal(text, place=f"backup/{place}")
 
     def secrets_heading(self) -> dict[str, Any]:
-        """How a backup says what opens it; its ``check`` tells a wrong key before anything is tried."""
+        """The backup's ``secrets`` field: how it is sealed, and a ``check`` text to detect a wrong key early."""
         salted = {"salt": base64.b64encode(self.salt).decode()} if self.salt else {}
         return {"sealed_with": self.seal_name, **salted, "check": self.seal(CHECK_TEXT, place="check")}
 
 
 async def new_box(vault: Vault, passphrase: str) -> SecretBox:
-    """Raises ``InvalidRequest`` for a passphrase that is guessed in no time."""
+    """Raises ``InvalidRequest`` for a passphrase that is too short."""
     if not passphrase:
         return SecretBox("root_key", vault)
     if len(passphrase) < MIN_PASSPHRASE_LENGTH:
@@ -51,13 +51,13 @@ async def new_box(vault: Vault, passphrase: str) -> SecretBox:
 
 
 async def box_of(heading: Mapping[str, Any], vault: Vault, passphrase: str) -> SecretBox:
-    """What opens a backup. Raises ``InvalidRequest`` that says what it needs."""
+    """The box that unseals a backup. Raises ``InvalidRequest`` when key or passphrase don't fit."""
     box = SecretBox("root_key", vault)
     refusal = "Its secrets are sealed with the root key of another gateway: restore that root.key first."
     if heading.get("sealed_with") == "passphrase":
         if not passphrase:
             raise InvalidRequest(
-                "Its secrets are sealed with a passphrase: give it, too.", param="passphrase"
+                "Its secrets are sealed with a passphrase: enter it as well.", param="passphrase"
             )
         refusal = "This passphrase does not open the backup."
         box = SecretBox("passphrase", await _derive_vault(passphrase, _read_salt(heading)))

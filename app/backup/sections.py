@@ -1,4 +1,4 @@
-"""What backups are made of and go back into, and one change that a restore would make."""
+"""The interface of a backup's sections, the repositories they use, and one change of a restore."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -26,7 +26,7 @@ DECLARED = "it is declared in the configuration file: change it there"
 
 @dataclass(frozen=True, slots=True)
 class BackupStores:
-    """The store's books, as far as a backup goes."""
+    """The repositories that backups read and restore."""
 
     database: Database
     vault: Vault
@@ -43,7 +43,7 @@ class BackupStores:
 
 @dataclass(frozen=True, slots=True)
 class RestoreChange:
-    """What becomes of one entry of a backup; ``do`` makes it so, and there is none where nothing is to be done."""
+    """The result for one entry of a backup; ``action`` applies it, None when there is nothing to do."""
 
     thing: str
     name: str
@@ -59,25 +59,27 @@ class RestoreChange:
         except FilmgateError as error:
             return replace(self, result="error", message=error.message, action=None)
         except IntegrityError:
-            return replace(self, result="error", message="somebody else has just added it", action=None)
+            return replace(
+                self, result="error", message="it has just been added by someone else", action=None
+            )
         log.info("backup.restored", thing=self.thing, name=self.name, result=self.result)
         return replace(self, result=DONE.get(self.result, self.result), action=None)
 
     def as_json(self) -> dict[str, str]:
-        """As JSON may carry it: names come from a file, and may be no text at all."""
+        """As JSON. Names come from a file and may contain invalid Unicode."""
         told = {"thing": self.thing, "name": self.name, "result": self.result, "message": self.message}
         return {field: text.encode("utf-8", "replace").decode() for field, text in told.items()}
 
 
 class BackupSection(Protocol):
-    """One kind of thing that a backup holds."""
+    """One section of a backup, such as accounts or keys."""
 
     name: str
 
     async def export_entries(self, held: BackupStores, box: SecretBox | None) -> list[dict[str, Any]]:
-        """Every entry, its secrets sealed by ``box``, or left out."""
+        """All entries; secrets are sealed by ``box``, or left out without one."""
 
     async def plan_restore(
         self, held: BackupStores, entries: list[dict[str, Any]], *, box: SecretBox | None, own: bool
     ) -> list[RestoreChange]:
-        """What restoring these would change. ``own``: the backup was made under this very root key."""
+        """The changes of a restore. ``own``: the backup was made under this gateway's root key."""

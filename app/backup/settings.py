@@ -1,4 +1,4 @@
-"""The operator's documents of options in a backup."""
+"""Option documents in a backup."""
 
 import json
 from functools import partial
@@ -52,7 +52,7 @@ class SettingsSection:
         if box is not None:
             wanted = opened_values(value, lambda text: box.open(str(text), place=f"options/{name}"))
         if kind is BackupOptions:
-            # A copy of a gateway that is tried out must not send its backups over those of the first.
+            # A restored copy of a gateway must not overwrite the backups of the original.
             wanted = {**wanted, "enabled": getattr(old, "enabled", False)}
         new = read_document(kind, with_kept_secrets(wanted, old))
         fields = [field for field in kind.model_fields if getattr(new, field) != getattr(old, field)]

@@ -1,1 +1,1 @@
-"""Child processes that do orders sent as lines of JSON: what may crash or swallow memory happens there."""
+"""Child processes that run orders sent as lines of JSON, for work that may crash or need much memory."""

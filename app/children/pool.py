@@ -1,4 +1,4 @@
-"""A few children of one kind: started when there is work, replaced when they die."""
+"""A pool of child processes, started when there is work and replaced when they die."""
 
 import asyncio
 from collections.abc import Mapping
@@ -8,8 +8,7 @@ from app.children.process import ChildLost, ChildProcess, ReceiveNews
 
 
 class ChildPool:
-    """Up to ``size`` processes that run ``module`` with ``arguments``; orders wait their turn, first come
-    first served."""
+    """Up to ``size`` processes that run ``module`` with ``arguments``; waiting orders are served in order."""
 
     def __init__(
         self, module: str, *arguments: str, size: int, environment: Mapping[str, str] | None = None
@@ -25,20 +24,20 @@ class ChildPool:
 
     @property
     def process_ids(self) -> list[int]:
-        """The processes that live now."""
+        """The ids of the running processes."""
         return [child.pid for child in self._living if child.is_alive]
 
     async def run_order(
         self, order: dict[str, Any], *, hear: ReceiveNews = lambda news: None, seconds: float | None = None
     ) -> dict[str, Any]:
-        """The answer to ``order``; who stops waiting for it kills the process that is at it.
+        """The answer to ``order``. Cancelling the call kills the process that runs the order.
 
-        ``seconds`` count from when a process has taken it. Raises ``ChildLost``, or ``OSError`` when no
-        process can be started.
+        ``seconds``: the time limit from when a process has taken the order; ``hear`` receives its news. Raises
+        ``ChildLost``, or ``OSError`` when no process can be started.
         """
         async with self._free_slots:
             answer = None
-            while self._idle and answer is None:  # one that died while it was idle takes no order with it
+            while self._idle and answer is None:  # an idle process that has died takes no order
                 answer = await self._run_order_on(self._idle.pop(), order, hear=hear, seconds=seconds)
             if answer is None:
                 answer = await self._run_order_on(
@@ -53,7 +52,7 @@ class ChildPool:
         self._closed = True
         for child in self._living:
             child.kill()
-        for _ in range(self._size):  # who was served by a process buries it before giving up the turn
+        for _ in range(self._size):  # running orders end their process before they release the slot
             await self._free_slots.acquire()
         for child in list(self._living):
             await self._end_child(child)
@@ -72,7 +71,7 @@ class ChildPool:
     async def _run_order_on(
         self, child: ChildProcess, order: dict[str, Any], *, hear: ReceiveNews, seconds: float | None
     ) -> dict[str, Any] | None:
-        """None when ``child`` ended before it took the order."""
+        """The answer, or None when ``child`` ended before it took the order."""
         intact = False
         try:
             if not await child.take_order(order):

@@ -1,4 +1,4 @@
-"""One child process as its parent sees it."""
+"""One child process, seen from its parent."""
 
 import asyncio
 import contextlib
@@ -14,10 +14,10 @@ import structlog
 
 ROOT = Path(__file__).parents[2]
 MAX_LINE_BYTES = 16 * 1024 * 1024
-"""In bytes; a child that sends more is out of its mind."""
+"""The longest line of JSON that a child may send, in bytes."""
 TAKE_SECONDS = 60.0
-"""How long a child may need to load and take an order."""
-# A child reads what strangers sent, and has no use for what this process may do elsewhere.
+"""How long a child may take to start and accept an order."""
+# A child reads untrusted files, so it gets none of the gateway's credentials.
 WITHHELD = ("FILMGATE_", "AWS_")
 
 log = structlog.get_logger(__name__)
@@ -25,11 +25,11 @@ ReceiveNews = Callable[[dict[str, Any]], None]
 
 
 class ChildLost(Exception):
-    """The process ended, was too slow or talked nonsense; what it was doing is not done."""
+    """The process ended, was too slow or sent invalid data; its order was not done."""
 
 
 class ChildProcess:
-    """A process that runs ``module``; one order at a time."""
+    """A process that runs ``module``, one order at a time."""
 
     def __init__(self, module: str, process: Process) -> None:
         self._module = module
@@ -37,7 +37,7 @@ class ChildProcess:
 
     @classmethod
     async def start(cls, module: str, *arguments: str, environment: Mapping[str, str]) -> "ChildProcess":
-        """A fresh interpreter that loads ``module`` and nothing of the web application. Raises ``OSError``."""
+        """Start a new interpreter that loads only ``module``. Raises ``OSError``."""
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-P",
@@ -62,7 +62,7 @@ class ChildProcess:
         return self._process.returncode is None
 
     async def take_order(self, order: dict[str, Any]) -> bool:
-        """Hand an order over; False when the process had ended. Raises ``ChildLost``."""
+        """Send an order; False when the process had ended already. Raises ``ChildLost``."""
         assert self._process.stdin is not None
         with contextlib.suppress(ConnectionError):
             self._process.stdin.write(json.dumps(order).encode() + b"\n")
@@ -70,7 +70,7 @@ class ChildProcess:
         return await self._read_message(seconds=TAKE_SECONDS) is not None
 
     async def finish_order(self, hear: ReceiveNews, *, seconds: float | None) -> dict[str, Any]:
-        """The answer to the order that was taken; ``hear`` gets the news before it. Raises ``ChildLost``."""
+        """Wait for the answer to the order; ``hear`` receives the news before it. Raises ``ChildLost``."""
         try:
             async with asyncio.timeout(seconds):
                 return await self._read_answer(hear)
@@ -83,7 +83,7 @@ class ChildProcess:
                 self._process.kill()
 
     async def end(self) -> None:
-        """Kill it and wait until it is gone."""
+        """Kill the process and wait until it has ended."""
         self.kill()
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -101,7 +101,7 @@ class ChildProcess:
         raise self._lost_error("ended")
 
     async def _read_message(self, *, seconds: float | None) -> dict[str, Any] | None:
-        """The next line; None when the process has closed its output."""
+        """The next message; None when the process has closed its output."""
         assert self._process.stdout is not None
         try:
             async with asyncio.timeout(seconds):

@@ -1,6 +1,6 @@
-"""The child's end: orders come in, news and one answer to each go out.
+"""The child's side: reads orders, sends news and one answer to each.
 
-A child outlives nobody: when the other end of its input closes, however that came about, it ends at once.
+The child ends at once when its input is closed, so it never outlives its parent.
 """
 
 import json
@@ -18,7 +18,7 @@ OrderFunction = Callable[[dict[str, Any], SendNews], dict[str, Any]]
 
 
 def serve_orders(work: OrderFunction) -> NoReturn:
-    """``work`` gets each order and a function that tells news; what it returns is the answer."""
+    """Run ``work`` for each order: it gets the order and a function that sends news, and returns the answer."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     os.nice(5)
@@ -30,7 +30,7 @@ def serve_orders(work: OrderFunction) -> NoReturn:
             order = orders.get()
             line.send_message({"taken": True})
             line.send_message({"answer": work(order, line.send_news)})
-    finally:  # the usual way out would wait for the listening thread
+    finally:  # sys.exit would wait for the reading thread
         traceback.print_exc()
         os._exit(1)
 
@@ -42,7 +42,7 @@ def _read_orders(orders: "queue.SimpleQueue[dict[str, Any]]") -> NoReturn:
 
 
 class _OutputPipe:
-    """The process's output, kept for itself: what a library prints goes to the error output instead."""
+    """The pipe to the parent. What libraries print to standard output goes to the error output instead."""
 
     def __init__(self) -> None:
         self._out = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")

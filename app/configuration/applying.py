@@ -1,4 +1,4 @@
-"""Brings the store to what the configuration file says; again and again to the same end."""
+"""Applies the configuration file to the database; applying it again changes nothing."""
 
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -29,7 +29,7 @@ CHANGEABLE = frozenset(AccountChange.model_fields) - {"name", "enabled", "quota"
 
 @dataclass
 class AppliedChanges:
-    """What was changed, for people: ``accounts "farm" added``. ``doubts`` may be meant, or a typing error."""
+    """Messages such as ``accounts "farm" added``; ``warnings`` are about entries that may be typing errors."""
 
     changes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -40,7 +40,7 @@ class AppliedChanges:
 
 
 async def apply_configuration_file(components: Components) -> AppliedChanges:
-    """Apply the file that ``FILMGATE_CONFIG`` names, if it names one. Raises ``SettingsInvalid``."""
+    """Apply the file that ``FILMGATE_CONFIG`` names, if any. Raises ``SettingsInvalid``."""
     path = components.settings.config
     if path is None:
         return AppliedChanges()
@@ -51,8 +51,7 @@ async def apply_configuration_file(components: Components) -> AppliedChanges:
 
 
 async def check_configuration(components: Components, declared: DeclaredConfiguration) -> list[str]:
-    """What may be meant and may be a typing error. Raises ``SettingsInvalid`` for what can be read and still
-    can't work; writes nothing."""
+    """Validate against the database without writing; returns warnings. Raises ``SettingsInvalid``."""
     present = {each.account.name: each for each in await components.accounts.list_all()}
     for draft in declared.accounts:
         with _row_errors(declared, "accounts", draft.name):
@@ -73,13 +72,13 @@ async def _check_account(components: Components, draft: AccountDraft, known: Acc
         raise InvalidRequest("name: the studio is built in; FILMGATE_STUDIO turns it on and off")
     if known and known.account.provider != draft.provider:
         raise InvalidRequest(
-            f"provider: it is {known.account.provider} already, and stays so; take another name"
+            f"provider: it is {known.account.provider} already and can't be changed; use another name"
         )
 
 
 @contextmanager
 def _row_errors(declared: DeclaredConfiguration, table: str, name: str) -> Iterator[None]:
-    """A refusal of one row as a line that names the file, the table, the row and the field."""
+    """Re-raises ``InvalidRequest`` as ``SettingsInvalid`` that names the file, the table, the row and the field."""
     try:
         yield
     except InvalidRequest as error:
@@ -99,7 +98,7 @@ def _unknown_account_warnings(routes: Sequence[RouteDocument], names: Collection
 
 
 async def apply_configuration(components: Components, declared: DeclaredConfiguration) -> AppliedChanges:
-    """Everything is checked before anything is written. Raises ``SettingsInvalid``."""
+    """Checks everything, then writes. Raises ``SettingsInvalid``."""
     async with configuration_lock(components.database):
         done = AppliedChanges(warnings=await check_configuration(components, declared))
         await _apply_accounts(components, declared, done)
@@ -133,8 +132,11 @@ async def _apply_accounts(
 async def _change_account(
     components: Components, known: AccountStatus, draft: AccountDraft, *, stated: bool
 ) -> bool:
-    """Only what differs is written. What happened to an account since (a bad key, a rest, a quota partly used)
-    stays, unless the file says otherwise or brings another secret."""
+    """Write only what differs; returns whether anything did.
+
+    The state of the account (a refused secret, a cooldown, a partly used quota) stays, unless the file says
+    otherwise or has another secret.
+    """
     before = AccountDraft.of_status(known)
     change: dict[str, Any] = {
         name: getattr(draft, name) for name in CHANGEABLE if getattr(draft, name) != getattr(before, name)
@@ -156,7 +158,7 @@ async def _change_account(
 
 
 def _quota_terms(draft: AccountDraft) -> Mapping[str, Any]:
-    """Of a quota, what is agreed; what is left of it changes every day."""
+    """The quota without its remaining amount, which changes all the time."""
     return draft.quota.model_dump(exclude={"left"}) if draft.quota else {}
 
 
@@ -183,7 +185,7 @@ async def _apply_routes(
 
 
 async def _apply_keys(components: Components, declared: DeclaredConfiguration, done: AppliedChanges) -> None:
-    """A key is known by itself, not by its name: another key under the same name is another one."""
+    """Keys are identified by their secret: another secret under the same name is another key."""
     present = {key.id: key for key in await components.keys.list()}
     for row in declared.keys:
         found = await components.keys.declare(row.secret, row.terms)
@@ -205,7 +207,7 @@ async def _apply_keys(components: Components, declared: DeclaredConfiguration, d
 async def _apply_prices(
     components: Components, declared: DeclaredConfiguration, done: AppliedChanges
 ) -> None:
-    """One that left the file stays in force, as the operator's own: without a price, calls would be free."""
+    """A price that left the file stays valid, as one of the operator: without a price, calls would be free."""
     book = components.money.prices
     present = {line.model: line for line in await book.list_lines()}
     for row in declared.prices:

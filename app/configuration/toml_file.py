@@ -1,4 +1,4 @@
-"""Reads the configuration file: four tables of rows, secrets from the environment, one line per error."""
+"""Reads the configuration file: four tables of rows, secrets from the environment, errors in one line."""
 
 import tomllib
 from collections import Counter
@@ -18,7 +18,7 @@ from app.keys.terms import KeyTerms, read_terms
 from app.validation import validate_document
 
 TABLES = {"accounts": "name", "routes": "model", "keys": "name", "prices": "model"}
-"""Each with the field that a row is known by."""
+"""Each table with the field that identifies a row."""
 FIELDS: Mapping[str, tuple[str, ...]] = {
     "accounts": tuple(AccountDraft.model_fields),
     "routes": tuple(RouteDocument.model_fields),
@@ -26,14 +26,14 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
     "prices": ("model", *ModelPrice.model_fields),
 }
 SECRETS = frozenset({"secret", "proxy", "key"})
-"""What is never written into the file: the variable that holds it is, as ``secret_env``."""
+"""Fields that the file must not contain; ``secret_env`` names the variable that holds the value."""
 FROM_ENVIRONMENT = "_env"
 RowType = TypeVar("RowType")
 
 
 @dataclass(frozen=True, slots=True)
 class KeyRow:
-    """A client key: the whole of it, and what it may do."""
+    """A client key: its secret and its terms."""
 
     secret: str = field(repr=False)
     terms: Mapping[str, Any]
@@ -41,7 +41,7 @@ class KeyRow:
 
 @dataclass(frozen=True, slots=True)
 class PriceRow:
-    """What calls of a model, or a family like ``veo*``, cost a key."""
+    """The price of a model, or of a family like ``veo*``."""
 
     model: str
     price: ModelPrice
@@ -49,7 +49,7 @@ class PriceRow:
 
 @dataclass(frozen=True, slots=True)
 class DeclaredConfiguration:
-    """What the file says. ``stated`` names the accounts whose ``enabled`` it decides, ``place`` the file."""
+    """The contents of the file. ``accounts_with_enabled``: names of accounts whose row has ``enabled``."""
 
     accounts: tuple[AccountDraft, ...] = ()
     routes: tuple[RouteDocument, ...] = ()
@@ -111,7 +111,7 @@ def _read_rows(
             raise SettingsInvalid(f"{table}, row {number}: {TABLES[table]} is required")
         where = f'{table} "{name}"'
         if name in found:
-            raise SettingsInvalid(f"{where}: there are two of them")
+            raise SettingsInvalid(f"{where}: there are two rows with this {TABLES[table]}")
         try:
             _check_names(row, FIELDS[table])
             found[name] = reader(_fill_from_environment(_plain_value(row), environment))
@@ -121,7 +121,7 @@ def _read_rows(
 
 
 def _check_names(row: Mapping[str, Any], fields: tuple[str, ...]) -> None:
-    """Raises ``InvalidRequest`` for a field that the table has not."""
+    """Raises ``InvalidRequest`` for a field that the table doesn't have."""
     for name in row:
         if name in fields or name.removesuffix(FROM_ENVIRONMENT) in fields:
             continue
@@ -131,7 +131,7 @@ def _check_names(row: Mapping[str, Any], fields: tuple[str, ...]) -> None:
 
 
 def _check_distinct_secrets(keys: tuple[KeyRow, ...]) -> None:
-    """A key is known by its secret: two rows with one would undo each other at every start."""
+    """Keys are identified by their secret: two rows with the same one would overwrite each other at every start."""
     secret, number = Counter(row.secret for row in keys).most_common(1)[0] if keys else ("", 0)
     if number > 1:
         names = " and ".join(str(row.terms["name"]) for row in keys if row.secret == secret)
@@ -139,7 +139,7 @@ def _check_distinct_secrets(keys: tuple[KeyRow, ...]) -> None:
 
 
 def _fill_from_environment(row: dict[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
-    """The row with what its ``…_env`` fields name, in ``options`` too."""
+    """The row with its ``…_env`` fields replaced by the variables' values, in ``options`` too."""
     filled: dict[str, Any] = {}
     for name, value in row.items():
         if name in SECRETS:
@@ -160,7 +160,7 @@ def _fill_from_environment(row: dict[str, Any], environment: Mapping[str, str]) 
 
 
 def _plain_value(value: Any) -> Any:
-    """TOML's own dates as UTC seconds; one without a zone is UTC, whatever this machine's zone is."""
+    """Replaces TOML dates by UTC seconds; one without a zone is UTC, whatever the zone of this machine is."""
     if isinstance(value, dict):
         return {name: _plain_value(each) for name, each in value.items()}
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""One process applies the configuration file at a time: two would both find that something is missing."""
+"""A lock: one process applies the configuration file at a time, so that rows are not added twice."""
 
 import asyncio
 import fcntl
@@ -12,12 +12,12 @@ from sqlalchemy.engine import make_url
 
 from app.db.session import Database
 
-ADVISORY_LOCK = 727_003  # of PostgreSQL's advisory locks; the number is ours to choose
+ADVISORY_LOCK = 727_003  # the number of a PostgreSQL advisory lock, chosen by us
 
 
 @asynccontextmanager
 async def configuration_lock(database: Database) -> AsyncIterator[None]:
-    """Waits for the others. A process that dies lets go of it."""
+    """Waits for other processes. The lock of a process that dies is released."""
     if database.is_postgres:
         async with database.write() as connection:
             await connection.execute(sa.text(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})"))

@@ -1,1 +1,1 @@
-"""What the operator changes while the gateway runs: typed documents in the store, their secrets sealed."""
+"""Settings that the operator changes at runtime: typed documents in the database, with sealed secrets."""

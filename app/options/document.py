@@ -1,4 +1,4 @@
-"""One document of options: its fields, and what becomes of the secrets among them on their way in and out."""
+"""Option documents: their base class, and masking, sealing and keeping of the secrets in them."""
 
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ClassVar, TypeVar
@@ -10,19 +10,19 @@ from pydantic_core import PydanticCustomError
 from app.validation import validate_document
 
 MASK = "********"
-"""What a secret reads as; written back, it means: keep what is there."""
+"""Shown in place of a secret; written back, it means: keep the stored secret."""
 SEALED = "sealed"
 MAX_ADDRESS_LENGTH = 2048
 
 
 class DocumentSection(BaseModel):
-    """Part of a document. A field that nobody knows is refused: it is a misspelt one."""
+    """Part of a document. Unknown fields are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class OptionsDocument(DocumentSection):
-    """A subclass names its row and gives every field a default, so that an empty store means something."""
+    """A document. A subclass names its row and gives every field a default, which an empty database then has."""
 
     document: ClassVar[str]
 
@@ -34,7 +34,7 @@ def web_address(text: str) -> str:
         parsed = httpx2.URL("")
     plain = parsed.scheme in ("http", "https") and parsed.host and not parsed.userinfo
     if not plain or len(text) > MAX_ADDRESS_LENGTH:
-        raise PydanticCustomError("address", "must be an address like https://example.com/path")
+        raise PydanticCustomError("address", "must be a URL like https://example.com/path")
     return str(parsed)
 
 
@@ -46,22 +46,22 @@ DocumentType = TypeVar("DocumentType", bound=OptionsDocument)
 
 
 def read_document(kind: type[DocumentType], wanted: Mapping[str, Any]) -> DocumentType:
-    """Raises ``InvalidRequest`` that names the field as ``resolvers.0.url``."""
+    """Raises ``InvalidRequest`` that names the field, for example ``resolvers.0.url``."""
     return validate_document(kind, wanted, whole=kind.document)
 
 
 def masked_values(document: OptionsDocument) -> dict[str, Any]:
-    """As it may be shown: no secret in it."""
+    """The values to show, with every secret as ``MASK``."""
     return _plain_values(document, lambda secret: MASK if secret else "")
 
 
 def sealed_values(document: OptionsDocument, seal: Callable[[str], str]) -> dict[str, Any]:
-    """As it is stored."""
+    """The values to store, with every secret sealed."""
     return _plain_values(document, lambda secret: {SEALED: seal(secret)} if secret else "")
 
 
 def opened_values(stored: Any, unseal: Callable[[str], Any]) -> Any:
-    """The stored form with its secrets in the clear."""
+    """The stored values with every secret unsealed."""
     if isinstance(stored, dict):
         if stored.keys() == {SEALED}:
             return unseal(stored[SEALED])
@@ -72,7 +72,7 @@ def opened_values(stored: Any, unseal: Callable[[str], Any]) -> Any:
 
 
 def with_kept_secrets(wanted: Mapping[str, Any], old: OptionsDocument) -> dict[str, Any]:
-    """``wanted`` with the secrets that it leaves out, or repeats as the mask; items of lists go by ``name``."""
+    """``wanted`` with the old secrets where it leaves them out or has ``MASK``; list items are matched by ``name``."""
     filled = _fill_secrets(dict(wanted), old.model_dump())
     assert isinstance(filled, dict)
     return filled

@@ -1,4 +1,4 @@
-"""Reads and writes the operator's documents: kept in the store, read from memory for a few seconds."""
+"""Reads and writes option documents in the database, with a short cache."""
 
 import json
 import time
@@ -26,11 +26,11 @@ from app.vault import Vault
 
 log = structlog.get_logger()
 CACHE_SECONDS = 3.0
-"""How long a change may go unnoticed in another process."""
+"""How long another process may use the old values after a change."""
 
 
 class OptionsRepository:
-    """One row for each kind of ``Document``."""
+    """One row for each ``OptionsDocument`` class."""
 
     def __init__(self, database: Database, vault: Vault, *, seconds: float = CACHE_SECONDS) -> None:
         self._database = database
@@ -39,7 +39,7 @@ class OptionsRepository:
         self._cache: dict[str, tuple[float, OptionsDocument]] = {}
 
     async def read(self, kind: type[DocumentType]) -> DocumentType:
-        """With its secrets, to be used. Raises ``SettingsInvalid`` under another root key."""
+        """The document with its secrets. Raises ``SettingsInvalid`` when they were sealed with another root key."""
         found = self._cache.get(kind.document)
         if found is None or found[0] < time.monotonic():
             async with self._database.read() as connection:
@@ -48,7 +48,7 @@ class OptionsRepository:
         return found[1]
 
     async def read_if_possible(self, kind: type[DocumentType]) -> DocumentType:
-        """Never raises: what was last read, or the defaults, while the store can't say."""
+        """Never raises: while the database can't be read, the last read document or the defaults."""
         try:
             return await self.read(kind)
         except (*DATABASE_AWAY, FilmgateError) as error:
@@ -57,18 +57,18 @@ class OptionsRepository:
         return known[1] if known is not None and isinstance(known[1], kind) else kind()
 
     async def read_masked(self, kind: type[OptionsDocument]) -> dict[str, Any]:
-        """Every field; secrets as ``MASK``, or empty where there is none."""
+        """Every field; a secret as ``MASK``, or empty where there is none."""
         return masked_values(await self.read(kind))
 
     async def write(self, kind: type[DocumentType], wanted: Mapping[str, Any]) -> DocumentType:
-        """Replace a document; secrets that ``wanted`` leaves out are kept. Raises ``InvalidRequest``."""
+        """Replace a document; secrets that ``wanted`` leaves out stay. Raises ``InvalidRequest``."""
         async with self._database.write() as connection:
             return await self.write_within(connection, kind, wanted)
 
     async def write_within(
         self, connection: AsyncConnection, kind: type[DocumentType], wanted: Mapping[str, Any]
     ) -> DocumentType:
-        """As ``write``, in the caller's transaction."""
+        """Like ``write``, in the caller's transaction."""
         old = await self._load_document(connection, kind)
         new = read_document(kind, with_kept_secrets(wanted, old))
         place = sealed_places.options_document_place(kind.document)
@@ -88,7 +88,7 @@ class OptionsRepository:
 
 
 async def put_row(connection: AsyncConnection, name: str, text: str) -> None:
-    """Write one row of the table, in the caller's transaction."""
+    """Insert or update one row, in the caller's transaction."""
     values = {"value": text, "updated_at": time.time()}
     changed = await connection.execute(sa.update(options).where(options.c.name == name).values(**values))
     if changed.rowcount == 0:

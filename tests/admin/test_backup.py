@@ -78,4 +78,7 @@ def test_notices_can_be_tried(owner: Browser, receiver: Receiver) -> None:
 
 def test_the_place_of_backups_can_be_tried(owner: Browser) -> None:
     answer = owner.post("/settings/backup/test")
-    assert (answer["ok"], answer["steps"][0]["message"]) == (False, "url: say where the backup goes")
+    assert (answer["ok"], answer["steps"][0]["message"]) == (
+        False,
+        "url: enter the address that backups are sent to",
+    )

@@ -118,7 +118,7 @@ async def test_without_secrets_none_is_in_it_and_accounts_wait_for_theirs(full: 
     [endpoint] = document["webhook_endpoints"]
     found = await empty.components.endpoints.get(endpoint["id"], owner=endpoint["owner"])
     assert not found.enabled
-    assert "tell the receiver" in (found.disabled_reason or "")
+    assert "give the new one to the receiver" in (found.disabled_reason or "")
 
 
 async def test_a_gateway_that_has_changed_goes_back_and_keeps_what_is_its_own(full: Bench) -> None:
@@ -142,7 +142,7 @@ async def test_a_gateway_that_has_changed_goes_back_and_keeps_what_is_its_own(fu
         ("accounts", "spare"): ("changed", "enabled"),
         ("routes", "movies"): ("new", ""),
         ("prices", "veo*"): ("new", ""),
-        ("keys", "shop"): ("changed", "budget_daily; its hash here is a later one, and stays"),
+        ("keys", "shop"): ("changed", "budget_daily; the key here has a newer secret, which stays"),
     }
     assert (await components.accounts.find("main")).note == "x"  # nothing is written by a plan
     done = await archive.apply_changes(components.backup_sources, planned)

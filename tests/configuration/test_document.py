@@ -71,7 +71,7 @@ def test_the_example_lists_every_variable_that_it_needs() -> None:
         ),
         (
             "[[accounts]]\nname = 'a'\nprovider = 'x'\n[[accounts]]\nname = 'a'\nprovider = 'x'",
-            'accounts "a": there are two of them',
+            'accounts "a": there are two rows with this name',
         ),
         (
             "[[routes]]\nmodel = 'm'\ncandidates = [{any = true}, {account = 'a', weight = 0}]",

@@ -346,7 +346,7 @@ async def test_v2_cancel(vendor: MiniMaxServer, minimax: Provider) -> None:
     vendor.states = ["running"]
     operation = await minimax.start(wish(H3), SUBMISSION)
     assert await minimax.cancel(operation) is True
-    assert await minimax.poll(operation) == Failed("cancelled", "MiniMax says: cancelled")
+    assert await minimax.poll(operation) == Failed("cancelled", "MiniMax reports: cancelled")
     another = await minimax.start(wish(H3), SUBMISSION)
     await minimax.poll(another)
     assert await minimax.cancel(another) is False
@@ -358,7 +358,7 @@ async def test_v2_cancel(vendor: MiniMaxServer, minimax: Provider) -> None:
         ("failed", {"code": "internal", "message": "GPU"}, Failed("upstream_error", "GPU")),
         ("failed", {"code": 1026, "message": "no"}, Failed("content_policy_violation", "no")),
         ("failed", {"code": "x", "message": "no (1027)"}, Failed("content_policy_violation", "no (1027)")),
-        ("expired", {}, Failed("expired", "MiniMax says: expired")),
+        ("expired", {}, Failed("expired", "MiniMax reports: expired")),
     ],
 )
 async def test_v2_ended_otherwise(

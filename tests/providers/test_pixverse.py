@@ -90,7 +90,7 @@ class TestContract(VendorContract):
     async def test_failed(self, upstream: FakeUpstream, provider: Provider, vendor: PixVerseServer) -> None:
         vendor.states = [8]
         answer = await provider.poll(await self.start(provider))
-        assert answer == Failed("upstream_error", "PixVerse says: failed")
+        assert answer == Failed("upstream_error", "PixVerse reports: failed")
 
     async def test_moderated_while_running(
         self, upstream: FakeUpstream, provider: Provider, vendor: PixVerseServer

@@ -297,7 +297,7 @@ async def test_progress_and_waiting(vendor: RunwayServer, runway: Provider) -> N
 async def test_failures(vendor: RunwayServer, runway: Provider, code: str, ours: str) -> None:
     vendor.states, vendor.failure = ["FAILED"], {"code": code}
     answer = await runway.poll(await runway.start(wish(), SUBMISSION))
-    assert answer == Failed(ours, "Runway did not say why.")
+    assert answer == Failed(ours, "Runway gave no reason.")
 
 
 async def test_cancel(vendor: RunwayServer, runway: Provider) -> None:

@@ -40,7 +40,7 @@ VIDEO_TYPES = {"mp4": MP4, "mov": "video/quicktime", "webm": "video/webm"}
 
 
 class LtxJob(BaseModel):
-    """``result`` names addresses by what lies there, such as ``video_url``."""
+    """One generation job. ``result`` maps labels such as ``video_url`` to URLs."""
 
     id: Text = ""
     status: Text = ""
@@ -49,13 +49,13 @@ class LtxJob(BaseModel):
 
     @property
     def video_urls(self) -> list[str]:
-        """Of videos, if any are said to be; else of whatever it made."""
+        """The URLs whose label contains ``video``; all URLs of the result when no label does."""
         named = {name: link for name, link in self.result.items() if isinstance(link, str) and "://" in link}
         return [link for name, link in named.items() if "video" in name] or list(named.values())
 
 
 class LTX(Provider):
-    """A job is looked at under the path that started it, so an operation keeps it."""
+    """A job is polled under the path that started it, so the operation stores that path."""
 
     name = "ltx"
     verified: ClassVar[str] = "documented"
@@ -78,7 +78,7 @@ class LTX(Provider):
         path, body = requests.path_and_body(request)
         answer = await self.http.post_json(path, body, answer=LtxJob)
         if not answer.body.id:
-            raise OutcomeUnknown("LTX accepted the request without naming the job")
+            raise OutcomeUnknown("LTX accepted the request without a job id")
         facts = {name: body[name] for name in ("duration", "resolution", "fps") if name in body}
         return Operation(id=answer.body.id, data={"path": path, "usage": facts})
 
@@ -92,8 +92,8 @@ class LTX(Provider):
             return self._failed_answer(job.error)
         if state == "succeeded":
             if not job.video_urls:
-                raise PollFailed("LTX says it is done, but names no video")
-            # LTX bills what was asked for, and its answer does not repeat it.
+                raise PollFailed("LTX reports completed without a video URL")
+            # LTX bills by the requested length and resolution, which its answer does not repeat.
             return Succeeded(
                 tuple(_result_file(link) for link in job.video_urls), usage=operation.data["usage"]
             )
@@ -103,7 +103,7 @@ class LTX(Provider):
 
     def _failed_answer(self, error: Any) -> Failed:
         complaint = read_error({"error": error}) if error else None
-        complaint = complaint or ErrorDetail("LTX did not say why.")
+        complaint = complaint or ErrorDetail("LTX gave no reason.")
         said = self.http.clean_text(complaint.message)
         moderated = complaint.is_moderated or mentions_moderation(said)
         return Failed("content_policy_violation" if moderated else "upstream_error", said)

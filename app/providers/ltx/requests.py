@@ -1,4 +1,4 @@
-"""How a wish is put into LTX's words: which of its endpoints, and which fields that one has."""
+"""Builds LTX requests: the endpoint and its JSON body."""
 
 import math
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ RESERVED = {
 }  # fmt: skip
 MAX_IMAGE_BYTES = 7_000_000
 MAX_CLIP_BYTES = 15_000_000
-"""Of a data URI, in bytes of base64; docs.ltx.video/input-formats."""
+"""Largest data URIs, in bytes of base64: https://docs.ltx.video/input-formats"""
 
 
 def _with_portrait_sizes(*wide: str) -> frozenset[str]:
@@ -38,14 +38,15 @@ LARGER_SIZES = (*FULL_HD, "2560x1440", "3840x2160")
 
 @dataclass(frozen=True, slots=True)
 class LtxModel:
-    """What one family can take; ``name`` is how its models' names begin."""
+    """What one family of models accepts; ``name`` is the prefix of its model names."""
 
     name: str
     seconds: tuple[float, float]
     sizes: frozenset[str]
 
 
-# Longer names first. LTX spells versions with dots in prose and with dashes in names.
+# Longer prefixes first. LTX writes versions with dots in its documentation and with dashes in model names:
+# https://docs.ltx.video/models
 MODELS = (
     LtxModel("ltx-2-5-fast", (2, 20), _with_portrait_sizes("1280x720", *LARGER_SIZES)),
     LtxModel("ltx-2-5-pro", (2, 10), _with_portrait_sizes("1280x720", *FULL_HD)),
@@ -63,7 +64,7 @@ def model_of(name: str) -> LtxModel:
 
 
 def path_and_body(request: GenerationRequest) -> tuple[str, dict[str, Any]]:
-    """Path and body. Raises ``UpstreamRejected`` for what has no field there."""
+    """Path and JSON body. Raises ``UpstreamRejected`` for a value that LTX has no field for."""
     check_request(request, ROLES, actions=ACTIONS)
     refuse_unsupported(request, "seed", "negative_prompt", "shots")
     endpoint, told = _change_body(request) if request.action != "generate" else _generate_body(request)
@@ -81,7 +82,7 @@ def _generate_body(request: GenerationRequest) -> tuple[str, dict[str, Any]]:
     if last and (not first or sounds):
         raise UpstreamRejected("a last frame goes with a first one, and without sound", param="last_frame")
     if sounds:
-        # The sound's own length is the video's.
+        # The video is as long as the audio.
         refuse_fields(request, "seconds")
     told = {
         "resolution": _nearest_size(request),
@@ -102,22 +103,22 @@ def _change_body(request: GenerationRequest) -> tuple[str, dict[str, Any]]:
     told: dict[str, Any] = {"video_uri": _input_uri(clips[0], MAX_CLIP_BYTES)}
     if request.action == "extend":
         return "extend", told
-    # A retake needs to know where it begins; how long it lasts is ``seconds``.
+    # A retake replaces ``seconds`` of the video from ``start_time`` on, which is required.
     return "retake", told | {"start_time": request.extra.get("start_time", 0)}
 
 
 def _input_uri(item: MediaInput, limit: int) -> str:
-    """Inline while LTX takes it so; larger ones have to be fetched from the client's own address."""
+    """A data URI up to ``limit`` bytes; larger media are fetched by LTX from the client's own URL."""
     if item.content is not None and len(item.content) * 4 / 3 > limit:
         if item.url:
             return item.url
-        text = f"LTX takes a {item.role} of this size only as a public address"
+        text = f"LTX takes a {item.role} of this size only as a public URL"
         raise UpstreamRejected(text, param=item.role)
     return as_data_uri(item)
 
 
 def _nearest_size(request: GenerationRequest) -> str | None:
-    """The size in ``WxH`` that the model has nearest to what the client asked for."""
+    """The model's size (``WxH``) closest to the requested one; None when the client asked for none."""
     able = sorted(model_of(request.model).sizes, key=lambda size: math.prod(parse_size(size)))
     if request.aspect_ratio:
         if request.aspect_ratio not in {"16:9", "9:16"}:

@@ -1,4 +1,4 @@
-"""Luma's current API (Agents): one endpoint with a type, inputs inline, by address or by an earlier generation."""
+"""Request bodies of Luma's current API (Agents): one endpoint for all types; inputs as base64, URL or generation id."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ RESERVED = frozenset(
     {"model", "prompt", "type", "aspect_ratio", "image_ref", "source", "video", "layering", "web_search"}
 )
 PRICED_FIELDS = frozenset({"duration", "resolution", "start_frame", "end_frame", "hdr", "exr_export"})
-"""What ``extra["video"]`` can't set."""
+"""Fields of ``video`` that ``extra["video"]`` must not set, because they determine the price or the inputs."""
 MAX_REFERENCES = 9
 
 
@@ -38,7 +38,7 @@ def capabilities_of(model: str) -> Capabilities:
 
 
 def path_and_body(request: GenerationRequest, earlier: Operation | None) -> tuple[str, dict[str, Any]]:
-    """Path and body. Raises ``UpstreamRejected`` for what can't be told to Luma."""
+    """Path and JSON body. Raises ``UpstreamRejected`` for a value that Luma has no field for."""
     pictures = request.kind == "image"
     check_request(request, IMAGE_ROLES if pictures else VIDEO_ROLES, kinds=KINDS, actions=ACTIONS)
     refuse_fields(request, "seed", "negative_prompt", "characters")

@@ -1,4 +1,4 @@
-"""Luma's legacy API (Dream Machine): its own duration words, and inputs only as public addresses."""
+"""Request bodies of Luma's legacy API (Dream Machine), which takes inputs only as public URLs."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ RESERVED = frozenset(
     | {"first_frame", "callback_url", "image_ref", "sync"}
 )
 DEFAULT_MODE = "flex_1"
-"""How far ``modify`` may go from its source, when ``extra`` does not say."""
+"""How much ``modify`` may change its source when ``extra`` has no ``mode``."""
 
 
 def makes_images(model: str) -> bool:
@@ -36,7 +36,7 @@ def capabilities_of(model: str) -> Capabilities:
 
 
 def path_and_body(request: GenerationRequest, earlier: Operation | None) -> tuple[str, dict[str, Any]]:
-    """Path and body. Raises ``UpstreamRejected`` for what can't be told to Luma."""
+    """Path and JSON body. Raises ``UpstreamRejected`` for a value that Luma has no field for."""
     pictures = request.kind == "image"
     check_request(request, IMAGE_ROLES if pictures else VIDEO_ROLES, kinds=KINDS, actions=ACTIONS)
     refuse_fields(request, "seed", "negative_prompt", "characters")

@@ -39,13 +39,13 @@ STATES: Mapping[str, State] = {
 }
 MODERATED_CODE = "content_moderated"
 MODERATION_TEXT = "moderation failed"
-"""The legacy API has no code for it; "failed to moderate" means that it could not look."""
+"""The legacy API has no error code for moderation, only this text. ("failed to moderate" is a server error.)"""
 
 
 class LumaAssets(BaseModel):
     video: Text = ""
     image: Text = ""
-    """Of a video, its thumbnail."""
+    """The picture, or the thumbnail of a video."""
 
 
 class LumaOutput(BaseModel):
@@ -54,11 +54,11 @@ class LumaOutput(BaseModel):
 
 
 class LumaGeneration(BaseModel):
-    """Of both APIs: the legacy one tells its result in ``assets``, the current one in ``output``."""
+    """A generation of either API. The legacy API puts results into ``assets``, the current one into ``output``."""
 
     id: Text = ""
     detail: Text = ""
-    """Of a refused request."""
+    """The error text of a refused request."""
     state: Text = ""
     failure_reason: Text = ""
     failure_code: Text = ""
@@ -84,7 +84,7 @@ class CreditBalance(BaseModel):
 
 
 class Luma(Provider):
-    """The keys of the two APIs differ, so an account speaks one of them."""
+    """The two APIs have separate keys, so an account uses one of them (``options.api``)."""
 
     name = "luma"
     verified: ClassVar[str] = "verified against lumaai 1.21.0 and luma-agents 0.5.0"
@@ -112,7 +112,7 @@ class Luma(Provider):
             said = self.http.clean_text(answer.body.detail or answer.body.failure_reason)
             raise submit_error("moderated", said, status=answer.status, headers=answer.headers)
         if not answer.body.id.strip("."):
-            raise OutcomeUnknown("Luma accepted the request without naming the generation")
+            raise OutcomeUnknown("Luma accepted the request without a generation id")
         return Operation(id=answer.body.id, data={"kind": request.kind, "facts": _usage_facts(request, body)})
 
     async def poll(self, operation: Operation) -> PollAnswer:
@@ -126,17 +126,17 @@ class Luma(Provider):
         if state == "failed":
             said = self.http.clean_text(found.failure_reason or found.failure_code)
             code = "content_policy_violation" if found.is_moderated else "upstream_error"
-            return Failed(code, said or "Luma did not say why.")
+            return Failed(code, said or "Luma gave no reason.")
         if state is None:
             UNKNOWN_STATES.labels(provider=self.name).inc()
         return Running()
 
     async def cancel(self, operation: Operation) -> bool:
-        """The legacy API forgets a generation; the current one has no word for it."""
+        """The legacy API deletes the generation; the current API can't cancel."""
         return _api_name(self.account) != "agents" and await self.http.delete(_generation_path(operation))
 
     async def balance(self) -> AccountBalance | None:
-        """Only the legacy API tells it."""
+        """The legacy API reports the balance; the current API does not."""
         if _api_name(self.account) == "agents":
             return None
         found = (await self.http.get("/credits", answer=CreditBalance)).body
@@ -152,7 +152,7 @@ def _generation_path(operation: Operation) -> str:
 
 
 def _usage_facts(request: GenerationRequest, body: Mapping[str, object]) -> dict[str, object]:
-    """What Luma bills by and its answers don't repeat."""
+    """The requested length and resolution: Luma bills by them, and its answers don't repeat them."""
     video = body.get("video")
     told = video if isinstance(video, dict) else body
     facts = {"seconds": request.seconds, "resolution": told.get("resolution")}

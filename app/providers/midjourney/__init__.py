@@ -1,1 +1,1 @@
-"""Midjourney-Proxy and its descendants: ``POST /mj/submit/imagine``, settings as ``--words`` of the prompt."""
+"""Midjourney-Proxy and its descendants: ``POST /mj/submit/imagine``, settings as ``--parameters`` in the prompt."""

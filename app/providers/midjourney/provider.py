@@ -1,4 +1,4 @@
-"""Midjourney-Proxy and its descendants: ``POST /mj/submit/imagine``, settings as ``--words`` of the prompt."""
+"""Midjourney-Proxy (https://github.com/novicezk/midjourney-proxy) and its forks: ``POST /mj/submit/imagine``."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -40,9 +40,9 @@ STATES: Mapping[str, State] = {
     "CANCEL": "cancelled",
 }
 ACCEPTED_CODES = {1, 21, 22}
-"""Begun, begun by an equal request before, waiting in the queue."""
+"""Started, started already by an identical request, queued."""
 REFUSAL_CODES: Mapping[int, ErrorMeaning] = {
-    3: "busy",  # no account of the proxy is free
+    3: "busy",  # the proxy has no free Midjourney account
     4: "rejected",
     9: "failed",
     23: "busy",
@@ -56,9 +56,9 @@ class MidjourneyOptions(BaseModel):
     """``account.options``, all optional."""
 
     lists: bool = False
-    """The proxy has ``GET /mj/task/list``: then a lost submission is found there by its ``state``."""
+    """The proxy has ``GET /mj/task/list``; a lost submission is then looked up by its ``state``."""
     cancel: bool = False
-    """It has ``POST /mj/task/{id}/cancel``."""
+    """The proxy has ``POST /mj/task/{id}/cancel``."""
     lost_after_seconds: float = 120
 
 
@@ -76,20 +76,20 @@ class MidjourneyTask(BaseModel):
     state: Text = ""
     status: Text = ""
     progress: Percent = None
-    imageUrl: Text = ""  # noqa: N815 - the proxy's own name
+    imageUrl: Text = ""  # noqa: N815 - a field of the proxy
     failReason: Text = ""  # noqa: N815
 
 
 class TaskList(RootModel[list[MidjourneyTask]]):
-    """The newest tasks."""
+    """The newest tasks of the proxy."""
 
 
 class AnyAnswer(RootModel[Any]):
-    """An answer nobody reads."""
+    """An answer of any form: the proxy answers null for an unknown task."""
 
 
 class Midjourney(Provider):
-    """``base_url`` may end in a mode of the proxy (``/mj-fast``, ``/mj-relax``)."""
+    """``base_url`` may end in a mode such as ``/mj-fast``: https://gpt-best.apifox.cn/project-3868318/doc-3530863"""
 
     name = "midjourney"
     reports_progress = True
@@ -110,7 +110,7 @@ class Midjourney(Provider):
 
     @classmethod
     def auth_headers(cls, account: Account) -> Mapping[str, str]:
-        # Gateways that offer the same routes take the key only as a Bearer token.
+        # Gateways with the same routes accept the key only as a Bearer token.
         both = {"mj-api-secret": account.secret, "Authorization": f"Bearer {account.secret}"}
         return both if account.secret else {}
 
@@ -126,11 +126,11 @@ class Midjourney(Provider):
         said = answer.body
         if said.is_error():
             text = self.http.clean_text(f"{said.description} ({said.code})")
-            # 9 is its word for anything; an HTTP error says more.
+            # The proxy uses code 9 for every failure; an HTTP error status is more specific.
             meaning = None if said.code == 9 and answer.status >= 400 else REFUSAL_CODES.get(said.code or 0)
             raise submit_error(meaning, text, status=answer.status, headers=answer.headers)
         if not said.result:
-            raise OutcomeUnknown("the proxy accepted the request without naming the task")
+            raise OutcomeUnknown("the proxy accepted the request without a task id")
         return Operation(id=said.result)
 
     async def poll(self, operation: Operation) -> PollAnswer:
@@ -143,7 +143,7 @@ class Midjourney(Provider):
             files = (ResultFile("image", "image/png", url=task.imageUrl),) if task.imageUrl else ()
             return Succeeded(files)
         if state == "failed" or state == "cancelled":
-            said = self.http.clean_text(task.failReason) or "The proxy did not say why."
+            said = self.http.clean_text(task.failReason) or "The proxy gave no reason."
             moderated = any(word in said.lower() for word in MODERATED_WORDS)
             code = "cancelled" if state == "cancelled" else "upstream_error"
             return Failed("content_policy_violation" if moderated else code, said)
@@ -154,7 +154,7 @@ class Midjourney(Provider):
     async def cancel(self, operation: Operation) -> bool:
         if not self.options.cancel:
             return False
-        # It answers 200 also when there was nothing to stop, so the task is asked.
+        # The proxy answers 200 even when nothing was stopped, so the task is polled.
         await self.http.post_json(f"{_task_path(operation.id)}/cancel", {}, answer=AnyAnswer, purpose="look")
         return isinstance(await self.poll(operation), Failed)
 
@@ -177,7 +177,7 @@ def _task_path(task: str) -> str:
 
 
 def _read_task(document: Any) -> MidjourneyTask:
-    """The proxy answers 200 with nothing for a task that it does not know."""
+    """Raises ``OperationNotFound`` for an empty answer: the proxy sends 200 with null for an unknown task."""
     if not document or not isinstance(document, dict):
         raise OperationNotFound("the proxy no longer knows the task")
     try:

@@ -1,4 +1,4 @@
-"""How a wish is put into Midjourney's prompt language."""
+"""Builds Midjourney prompts with their ``--parameters``."""
 
 import math
 from typing import Any
@@ -10,13 +10,13 @@ from app.providers.sizes import parse_size
 
 ROLES: frozenset[Role] = frozenset({"first_frame", "reference_image", "subject"})
 RESERVED = {"prompt", "base64Array", "base64", "notifyHook", "state", "model", "mode", "api_key", "key"}
-"""What ``extra`` can't set: these choose the account, the speed that is paid for, or the inputs."""
+"""Fields that ``extra`` must not set: they choose the account, the paid speed or the inputs."""
 MAX_IMAGES = 5
 MAX_SEED = 4_294_967_295
 
 
 def request_body(request: GenerationRequest, *, state: str) -> dict[str, Any]:
-    """Raises ``UpstreamRejected`` for what Midjourney has no word for."""
+    """JSON body. Raises ``UpstreamRejected`` for a value that Midjourney has no parameter for."""
     check_request(request, ROLES, kinds={"image"})
     refuse_fields(request, "seconds", "resolution", "shots")
     pictures = request.media_with("first_frame", "reference_image", "subject")
@@ -41,13 +41,13 @@ def _prompt_settings(request: GenerationRequest) -> str:
             raise UpstreamRejected(f"seed must be from 0 to {MAX_SEED}", param="seed")
         words.append(f"--seed {request.seed}")
     if request.negative_prompt:
-        # Two dashes would begin another setting.
+        # Two dashes would begin another parameter.
         words.append(f"--no {request.negative_prompt.replace('--', ' ')}")
     return "".join(f" {word}" for word in words)
 
 
 def _aspect_ratio(request: GenerationRequest) -> str | None:
-    """Midjourney knows shapes, no pixels."""
+    """``W:H`` in lowest terms: Midjourney takes aspect ratios, not pixels."""
     if request.aspect_ratio:
         return request.aspect_ratio
     if not request.size:

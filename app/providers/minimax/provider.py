@@ -30,7 +30,7 @@ V1_MODELS = ("minimax-hailuo", "t2v-01", "i2v-01", "s2v-01")
 
 
 class MiniMax(Provider):
-    """``base_url`` is ``https://api.minimaxi.com`` for keys of the Chinese platform."""
+    """Keys of the Chinese platform need ``base_url = https://api.minimaxi.com``."""
 
     name = "minimax"
     verified: ClassVar[str] = "verified against minimax-mcp 0.0.19 (v1), documented (v2)"
@@ -60,7 +60,7 @@ class MiniMax(Provider):
             text = self.http.clean_text(said.error_text)
             raise submit_error(said.error_meaning, text, status=answer.status, headers=answer.headers)
         if not said.task_id:
-            raise OutcomeUnknown("MiniMax accepted the request without naming the task")
+            raise OutcomeUnknown("MiniMax accepted the request without a task id")
         return Operation(id=said.task_id, data={"api": "v1" if older else "v2"})
 
     async def poll(self, operation: Operation) -> PollAnswer:
@@ -94,14 +94,14 @@ class MiniMax(Provider):
         return Running()
 
     async def _fetch_result(self, task: v1.V1Answer) -> Succeeded:
-        """A finished task names a file, and the file a link that lives for some hours."""
+        """A finished v1 task has a file id; the file has a link that works for some hours."""
         answer = await self.http.get(
             "/v1/files/retrieve", answer=v1.FileAnswer, params={"file_id": task.file_id}
         )
         link = answer.body.file.download_url
         if not link:
             code = answer.body.base_resp.status_code
-            raise PollFailed(f"MiniMax says it is done, but gives no link to the video ({code})")
+            raise PollFailed(f"MiniMax reports success without a link to the video ({code})")
         return Succeeded((ResultFile("video", "video/mp4", url=link),), usage=task.usage_facts)
 
     async def _poll_v2(self, operation: Operation) -> PollAnswer:
@@ -117,7 +117,7 @@ class MiniMax(Provider):
             return Queued()
         if state == "succeeded":
             if not (task.content and task.content.url):
-                raise PollFailed("MiniMax says it is done, but names no video")
+                raise PollFailed("MiniMax reports success without a video URL")
             return Succeeded(
                 (ResultFile("video", "video/mp4", url=task.content.url),), usage=task.usage_facts
             )
@@ -128,7 +128,7 @@ class MiniMax(Provider):
         return Running()
 
     def _failed_answer(self, task: v2.V2Task, state: v2.State) -> Failed:
-        said = self.http.clean_text(task.error.message) if task.error else f"MiniMax says: {state}"
+        said = self.http.clean_text(task.error.message) if task.error else f"MiniMax reports: {state}"
         if task.is_moderated:
             return Failed("content_policy_violation", said)
         return Failed("upstream_error" if state == "failed" else state, said)

@@ -1,4 +1,4 @@
-"""MiniMax's first video API (Hailuo and the 01 models): its words, and its codes inside an HTTP 200."""
+"""MiniMax's first video API (Hailuo and the 01 models). Errors are HTTP 200 with a code in ``base_resp``."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -43,14 +43,14 @@ RESERVED = {
     "model", "prompt", "duration", "resolution", "first_frame_image", "last_frame_image",
     "subject_reference", "callback_url",
 }  # fmt: skip
-"""What ``extra`` can't set: these choose the model, the price or the inputs."""
+"""Fields that ``extra`` must not set: they choose the model, the price or the inputs."""
 SUBJECTS: frozenset[Role] = frozenset({"subject", "reference_image"})
 FRAMES: frozenset[Role] = frozenset({"first_frame", "last_frame"})
 
 
 @dataclass(frozen=True, slots=True)
 class V1Model:
-    """What one family of models can take; ``name`` is how its models' names begin."""
+    """What one family of models accepts; ``name`` is the prefix of its model names."""
 
     name: str
     roles: frozenset[Role] = frozenset()
@@ -66,7 +66,7 @@ MODELS = (
     V1Model("s2v-01", SUBJECTS),
 )
 UNKNOWN_MODEL = V1Model("", FRAMES | SUBJECTS, (6, 10), tuple(TIERS))
-"""For names that are not known here: MiniMax decides."""
+"""For model names that this table lacks; MiniMax decides what they accept."""
 
 
 class BaseResponse(BaseModel):
@@ -75,7 +75,7 @@ class BaseResponse(BaseModel):
 
 
 class V1Answer(BaseModel):
-    """A made task, or a look at it."""
+    """The answer to a submit or a poll."""
 
     task_id: Text = ""
     status: Text = ""
@@ -94,7 +94,7 @@ class V1Answer(BaseModel):
     @property
     def error_text(self) -> str:
         said = self.base_resp
-        return f"{said.status_msg} ({said.status_code})" if said.status_code else "MiniMax did not say why."
+        return f"{said.status_msg} ({said.status_code})" if said.status_code else "MiniMax gave no reason."
 
     @property
     def usage_facts(self) -> dict[str, Any]:
@@ -116,7 +116,7 @@ def model_of(name: str) -> V1Model:
 
 
 def request_body(request: GenerationRequest) -> dict[str, Any]:
-    """The body of ``/v1/video_generation``. Raises ``UpstreamRejected`` for what has no field there."""
+    """The body of ``/v1/video_generation``. Raises ``UpstreamRejected`` for a value without a field there."""
     model = model_of(request.model)
     check_request(request, model.roles)
     refuse_fields(request, "style", "characters", "negative_prompt", "seed", "shots")
@@ -146,7 +146,7 @@ def request_body(request: GenerationRequest) -> dict[str, Any]:
 
 
 def _check_shape(request: GenerationRequest) -> None:
-    """Without a first frame the picture is wide, and nothing can tell MiniMax otherwise."""
+    """Without a first frame v1 always makes 16:9: it has no field for the shape."""
     if request.aspect_ratio not in (None, "", "16:9"):
         raise UpstreamRejected(f"{request.model} makes 16:9 only", param="aspect_ratio")
     if request.size and not request.aspect_ratio:

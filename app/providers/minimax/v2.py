@@ -1,4 +1,7 @@
-"""MiniMax's second video API (H3): contents with roles, and errors with a type."""
+"""MiniMax's second video API (H3): content parts with roles, errors with a type.
+
+https://platform.minimax.io/docs/api-reference/video-generation-v2-list
+"""
 
 import re
 from collections.abc import Mapping
@@ -29,7 +32,7 @@ ERROR_TYPES: Mapping[str, ErrorMeaning] = {
     "bad_request_error": "rejected",
     "authorized_error": "auth",
     "insufficient_balance_error": "quota",
-    # 422 is what the filter answers, not what a wrong parameter does.
+    # MiniMax answers 422 for moderated content, and 400 for wrong parameters.
     "unprocessable_entity_error": "moderated",
     "rate_limit_error": "busy",
     "server_error": "failed",
@@ -37,9 +40,9 @@ ERROR_TYPES: Mapping[str, ErrorMeaning] = {
 TIERS = {"768P": 768, "2K": 1440}
 RATIOS = ("21:9", "16:9", "4:3", "1:1", "3:4", "9:16", "adaptive")
 SECONDS = (4.0, 15.0)
-# MiniMax has no defaults for these, and text alone can't be adaptive.
+# MiniMax has no defaults for these fields.
 DEFAULTS = {"resolution": "2K", "duration": 5}
-# Each role of ours: MiniMax's, the kind of content, and how many of them.
+# Our role: (MiniMax's role, type of the content part, how many).
 PARTS: Mapping[Role, tuple[str, str, int]] = {
     "first_frame": ("first_frame", "image_url", 1),
     "last_frame": ("last_frame", "image_url", 1),
@@ -49,7 +52,7 @@ PARTS: Mapping[Role, tuple[str, str, int]] = {
 }
 FRAMES = {"first_frame", "last_frame"}
 RESERVED = {"model", "prompt", "content", "duration", "resolution", "ratio", "callback_url"}
-"""What ``extra`` can't set: these choose the model, the price or the inputs."""
+"""Fields that ``extra`` must not set: they choose the model, the price or the inputs."""
 
 
 class V2Error(BaseModel):
@@ -59,7 +62,7 @@ class V2Error(BaseModel):
 
     @property
     def error_meaning(self) -> ErrorMeaning | None:
-        """The number that MiniMax puts behind its sentence says more than the type."""
+        """By the code in brackets at the end of the message, which is more specific than the type."""
         number = re.search(r"\((\d{4})\)\s*$", self.message)
         known = CODES.get(int(number[1])) if number else None
         return known or ERROR_TYPES.get(self.type)
@@ -91,7 +94,7 @@ class V2Task(BaseModel):
 
 
 class V2Answer(BaseModel):
-    """A made task, a look at one, or a refusal."""
+    """The answer to a submit or a poll, or an error."""
 
     task_id: Text = ""
     task: V2Task | None = None
@@ -113,7 +116,7 @@ class V2Answer(BaseModel):
 
 
 def request_body(request: GenerationRequest) -> dict[str, Any]:
-    """The body of ``/v2/video_generation``. Raises ``UpstreamRejected`` for what has no field there."""
+    """The body of ``/v2/video_generation``. Raises ``UpstreamRejected`` for a value without a field there."""
     check_request(request, PARTS.keys())
     refuse_fields(request, "style", "characters", "negative_prompt", "seed", "shots")
     roles = {item.role for item in request.media}
@@ -121,7 +124,7 @@ def request_body(request: GenerationRequest) -> dict[str, Any]:
         raise UpstreamRejected("frames and references can't go together", param=min(roles - FRAMES))
     ratio = nearest_ratio(request, RATIOS)
     if roles & FRAMES:
-        # A frame brings its own shape; only the client's express word goes along, for MiniMax to judge.
+        # The first frame determines the shape; only an explicit aspect_ratio is sent along, and MiniMax decides.
         ratio = request.aspect_ratio
     elif not roles:
         ratio = ratio or "16:9"

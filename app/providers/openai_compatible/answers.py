@@ -1,4 +1,4 @@
-"""The parts we read of what OpenAI-compatible servers answer, and what their words mean."""
+"""Response models of OpenAI-compatible servers and the meaning of their statuses."""
 
 import base64
 import binascii
@@ -64,7 +64,7 @@ Fields = Annotated[dict[str, Any], BeforeValidator(_as_mapping)]
 
 
 class VideoAnswer(BaseModel):
-    """A video object; a field of an unexpected type reads as absent, as only id and status matter."""
+    """A video object. A field of an unexpected type is read as absent: only ``id`` and ``status`` are needed."""
 
     id: Text = Field(default="", validation_alias=AliasChoices("id", "task_id"))
     status: Text = ""
@@ -91,7 +91,7 @@ class VideoAnswer(BaseModel):
         return read_error({"error": self.error}) if self.error else None
 
     def public_link(self, base_url: str) -> str | None:
-        """The first link that leads away from ``base_url``'s origin; one there may want the key."""
+        """The first link to another origin than ``base_url``; links of the same origin may need the key."""
         links = (self.video_url, self.url, self.metadata.get("url"), *self.urls)
         return next(
             (link for link in links if isinstance(link, str) and _is_other_origin(link, base_url)), None
@@ -99,7 +99,7 @@ class VideoAnswer(BaseModel):
 
 
 class ImagesAnswer(BaseModel):
-    """What ``/images/generations`` answers: ``data`` of ``{url}`` or ``{b64_json}``."""
+    """The answer of ``/images/generations``: ``data`` holds ``{url}`` or ``{b64_json}``."""
 
     data: Items = []
     usage: Fields = {}
@@ -154,7 +154,9 @@ def _failed_answer(video: VideoAnswer, secrets: Iterable[str]) -> Failed:
 
 
 def _pace_of(headers: Mapping[str, str]) -> float | None:
-    """OpenAI names the pace of looks in a header of its own, in milliseconds."""
+    """Seconds until the next poll. OpenAI's header is in milliseconds:
+    https://platform.openai.com/docs/api-reference/videos
+    """
     hint = headers.get("openai-poll-after-ms", "")
     return retry_after_of({"retry-after-ms": hint}) if hint else retry_after_of(headers)
 

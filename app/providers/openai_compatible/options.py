@@ -1,16 +1,16 @@
-"""``account.options`` of this provider: what the operator knows about the server."""
+"""``account.options`` of this provider."""
 
 from pydantic import BaseModel
 
 
 class DeclaredCapabilities(BaseModel):
-    """``account.options["capabilities"]``: what the operator knows about the server."""
+    """``account.options["capabilities"]``: the limits of the server, as far as the operator knows them."""
 
     seconds: tuple[float, float] | None = None
     sizes: frozenset[str] = frozenset()
     max_pixels: int | None = None
     references: int = 1
-    """How many images it takes; more than one go as ``input_reference[]``."""
+    """How many images the server takes; several are sent as ``input_reference[]``."""
     remix: bool = True
     cancel: bool = True
 
@@ -22,6 +22,6 @@ class OpenAICompatibleOptions(BaseModel):
     idempotency: bool = False
     """The server honours ``Idempotency-Key``, as another Filmgate does."""
     messages: bool = False
-    """The server speaks Anthropic's ``/v1/messages`` too: such calls then pass through untranslated."""
+    """The server offers Anthropic's ``/v1/messages`` too: such calls are then relayed without translation."""
     image_seconds: float = 300
-    """How long an images call may take: it answers only when the image is there."""
+    """Timeout of an images call, which answers only when the image is finished."""

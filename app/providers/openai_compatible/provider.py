@@ -1,4 +1,4 @@
-"""Any server that speaks OpenAI's ``/v1/videos``, ``/v1/images`` and chat: gateways and self-hosted engines."""
+"""Any server with OpenAI's ``/v1/videos``, ``/v1/images`` and chat: gateways and self-hosted engines."""
 
 import base64
 import binascii
@@ -49,7 +49,7 @@ OPENAI_HOST = "https://api.openai.com"
 
 
 class OpenAICompatible(Provider):
-    """``base_url`` with or without ``/v1``; the secret goes as a Bearer token, if there is one."""
+    """``base_url`` with or without ``/v1``; the secret is sent as a Bearer token, if there is one."""
 
     name = "openai_compatible"
     reports_progress = True
@@ -64,7 +64,7 @@ class OpenAICompatible(Provider):
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise InvalidRequest("base_url must be like https://host/v1", param="base_url")
         path = parts.path.rstrip("/")
-        # /v1beta/openai and /api/paas/v4 name a version themselves; a bare host means /v1.
+        # /v1beta/openai and /api/paas/v4 contain a version already; a bare host means /v1.
         if not any(re.fullmatch(r"v\d+\w*", part) for part in path.split("/")):
             path += "/v1"
         return f"{parts.scheme}://{parts.netloc}{path}"
@@ -98,7 +98,8 @@ class OpenAICompatible(Provider):
             files = tuple(image_file(image, index) for index, image in enumerate(images))
             return Succeeded(files, usage=operation.data.get("usage", {}))
         path = f"/videos/{quote(operation.id, safe='')}"
-        # vLLM-Omni answers for a failed job with the failure's own HTTP status and the video object.
+        # vLLM-Omni answers the poll of a failed job with an HTTP error status and the video object:
+        # https://docs.vllm.ai/projects/vllm-omni/en/latest/serving/videos_api/
         answer = await self.http.get(path, answer=VideoAnswer, even_if=lambda video: video.says_failed)
         link = answer.body.public_link(self.http.base_url)
         data = {} if link else {"path": f"{path}/content"}
@@ -119,8 +120,10 @@ class OpenAICompatible(Provider):
         except UpstreamRejected:
             raise
         except UpstreamError as error:
-            # "Not accepted" is said of this second copy only: the first may be running.
-            raise PollFailed(f"asked again: {error.message}", retry_after=error.retry_after) from error
+            # This error is about the repeated request only: the first one may be running.
+            raise PollFailed(
+                f"repeated with the same key: {error.message}", retry_after=error.retry_after
+            ) from error
 
     async def fetch(self, operation: Operation, file: ResultFile) -> AsyncIterator[bytes]:
         if "index" in file.data:
@@ -130,7 +133,7 @@ class OpenAICompatible(Provider):
             return
         async with self.http.open_download(file.data["path"]) as download:
             if download.content_type in {"application/json", "text/html"}:
-                raise PollFailed(f"upstream answered {download.content_type} in place of a video")
+                raise PollFailed(f"the upstream sent {download.content_type} instead of a video")
             async for chunk in download.chunks:
                 yield chunk
 
@@ -138,7 +141,8 @@ class OpenAICompatible(Provider):
         path = path.lstrip("/")
         if path in ANTHROPIC_PATHS and not self.options.messages:
             return None
-        # OpenAI's own reasoning models refuse the older name, and few other servers know the newer one.
+        # OpenAI's reasoning models refuse ``max_tokens``; few other servers know ``max_completion_tokens``:
+        # https://platform.openai.com/docs/api-reference/chat/create
         new = self.account.base_url.startswith(OPENAI_HOST)
         return RelayTarget(
             self.http.absolute_url(f"/{path}"),
@@ -153,7 +157,7 @@ class OpenAICompatible(Provider):
         images = answer.body.image_entries()
         if not images:
             raise self._refusal_error(answer.body.error)
-        # The image is in this answer and nowhere else, so it goes into the receipt: a crash must not lose it.
+        # The image exists only in this answer, so it is stored in the operation: a crash must not lose it.
         return Operation(
             id=f"image_{submission.idempotency_key}", data={"images": images, "usage": answer.body.usage}
         )
@@ -178,10 +182,10 @@ class OpenAICompatible(Provider):
         )
 
     def _refusal_error(self, error: Any) -> UpstreamError:
-        """For a 2xx without work in it: some gateways put their refusal there."""
+        """The error for a 2xx without a job: some gateways put their refusal there."""
         said = read_error({"error": error}) if error else None
         if said is None:
-            return OutcomeUnknown("upstream accepted the request without naming the work")
+            return OutcomeUnknown("the upstream accepted the request without an id")
         text = clean_text(said.message, [self.account.secret] if self.account.secret else [])
         return UpstreamModerated(text) if said.is_moderated else UpstreamFailed(text)
 
@@ -190,5 +194,5 @@ def _decode_base64(encoded: str) -> list[bytes]:
     try:
         content = base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise PollFailed("upstream gave an image that can't be decoded") from error
+        raise PollFailed("the upstream sent an image that can't be decoded") from error
     return [content[at : at + CHUNK_BYTES] for at in range(0, len(content), CHUNK_BYTES)]

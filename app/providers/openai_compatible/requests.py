@@ -1,4 +1,7 @@
-"""How a wish is put into the words of OpenAI's ``/v1/videos`` and ``/v1/images``."""
+"""Builds requests for OpenAI's ``/v1/videos`` and ``/v1/images``.
+
+https://platform.openai.com/docs/api-reference/videos
+"""
 
 from typing import Any
 from urllib.parse import quote
@@ -23,11 +26,11 @@ RESERVED = {
     "input_reference",
     "video",
 }
-"""What ``extra`` can't set: these choose the model, the account, the price or the inputs."""
+"""Fields that ``extra`` must not set: they choose the model, the account, the price or the inputs."""
 
 
 def check_inputs(request: GenerationRequest, *, references: int) -> None:
-    """What can't be told to this protocol is refused (``UpstreamRejected``), never dropped."""
+    """Raises ``UpstreamRejected`` for inputs that this protocol can't express; nothing is dropped silently."""
     if request.kind not in KINDS:
         raise UpstreamRejected(f"this upstream makes no {request.kind}", param="model")
     for item in request.media:
@@ -42,7 +45,7 @@ def check_inputs(request: GenerationRequest, *, references: int) -> None:
 
 
 def submit_target(request: GenerationRequest, earlier: Operation | None) -> tuple[str, dict[str, Any] | None]:
-    """The path, and what names the video to change when the upstream made it itself: then no model is sent."""
+    """The path, and the fields that name the video to change if the upstream made it; no model is sent then."""
     if request.kind == "image":
         return ("/images/edits" if request.media else "/images/generations"), None
     if request.action == "generate":
@@ -78,7 +81,7 @@ def submit_fields(request: GenerationRequest, *, with_model: bool) -> dict[str, 
 
 
 def form_files(request: GenerationRequest) -> list[FormFile]:
-    """The inputs we hold the bytes of, as parts of a form."""
+    """The inputs whose bytes are at hand, as parts of a form."""
     items = [item for item in request.media if item.content is not None]
     many = sum(item.role != "source_video" for item in items) > 1
     return [_form_file(item, request=request, many=many) for item in items]
@@ -98,7 +101,7 @@ def _form_file(item: MediaInput, *, request: GenerationRequest, many: bool) -> F
 
 
 def _linked_inputs(request: GenerationRequest) -> dict[str, Any]:
-    """Inputs that we have only as an address, in the JSON forms of the same fields."""
+    """The inputs that are known only by URL, in the JSON form of the same fields."""
     videos = [item.url for item in request.media_with("source_video") if item.content is None]
     images = [{"image_url": item.url} for item in _image_inputs(request) if item.content is None]
     told: dict[str, Any] = {"video": {"url": videos[0]}} if videos else {}

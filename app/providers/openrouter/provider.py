@@ -42,7 +42,10 @@ STATES: Mapping[str, Literal["queued", "running", "succeeded", "failed", "cancel
 
 
 class OpenRouterJob(BaseModel):
-    """``urls`` are signed and public, ``unsigned_urls`` want the key; ``error`` is a sentence, or a refusal."""
+    """``urls`` are signed and public, ``unsigned_urls`` need the key; ``error`` is a sentence or an error object.
+
+    https://openrouter.ai/docs/api_reference/videos
+    """
 
     id: Text = ""
     status: Text = ""
@@ -57,16 +60,16 @@ class OpenRouterJob(BaseModel):
 
     @property
     def is_filtered(self) -> bool:
-        """A refusal by OpenRouter's or a vendor's filter says so only in its metadata."""
+        """A filter of OpenRouter or of a vendor refused it, which only the error's metadata shows."""
         metadata = self.error.get("metadata") if isinstance(self.error, dict) else None
         return isinstance(metadata, dict) and bool({"reasons", "flagged_input"} & set(metadata))
 
     def first_error(self) -> ErrorDetail:
-        return read_error({"error": self.error}) or ErrorDetail("OpenRouter did not say why.")
+        return read_error({"error": self.error}) or ErrorDetail("OpenRouter gave no reason.")
 
 
 class CreditBalance(BaseModel):
-    """In US dollars, since the account began."""
+    """In US dollars, since the account was created."""
 
     total_credits: FiniteFloat
     total_usage: FiniteFloat
@@ -77,7 +80,7 @@ class CreditsAnswer(BaseModel):
 
 
 class OpenRouter(Provider):
-    """What a model can take is told by ``GET /videos/models``; what it can't, OpenRouter refuses."""
+    """OpenRouter itself checks what a model accepts (``GET /videos/models`` lists it)."""
 
     name = "openrouter"
     verified: ClassVar[str] = "verified against openrouter 1.3.84"
@@ -101,7 +104,7 @@ class OpenRouter(Provider):
         if job.is_error:
             raise self._refusal_error(job, answer.status, answer.headers)
         if not job.id:
-            raise OutcomeUnknown("OpenRouter accepted the request without naming the job")
+            raise OutcomeUnknown("OpenRouter accepted the request without a job id")
         return Operation(id=job.id)
 
     async def poll(self, operation: Operation) -> PollAnswer:
@@ -121,7 +124,7 @@ class OpenRouter(Provider):
         path, number = f"{_job_path(operation.id)}/content", {"index": int(file.data["index"])}
         async with self.http.open_download(path, params=number) as download:
             if download.content_type in {"application/json", "text/html"}:
-                raise PollFailed(f"upstream answered {download.content_type} in place of a video")
+                raise PollFailed(f"the upstream sent {download.content_type} instead of a video")
             async for chunk in download.chunks:
                 yield chunk
 
@@ -129,14 +132,14 @@ class OpenRouter(Provider):
         return RelayTarget(self.http.absolute_url("/" + path.lstrip("/")), self.auth_headers(self.account))
 
     async def balance(self) -> AccountBalance:
-        """OpenRouter tells it to management keys only; one that just makes videos is ``UpstreamAuthFailed``."""
+        """Needs a management key; for any other key this raises ``UpstreamAuthFailed``."""
         money = (await self.http.get("/credits", answer=CreditsAnswer)).body.data
         return AccountBalance(money.total_credits - money.total_usage, "USD")
 
     def _refusal_error(self, job: OpenRouterJob, status: int, headers: Mapping[str, str]) -> UpstreamError:
         said = job.first_error()
         text = self.http.clean_text(said.message)
-        if status < 300:  # a refusal behind a 2xx names its status as the code
+        if status < 300:  # an error object with a 2xx has its status in ``code``
             status = int(said.code) if said.code.isdigit() and 400 <= int(said.code) < 600 else 400
         if status < 500 and (job.is_filtered or (status in {400, 403} and mentions_moderation(text))):
             return UpstreamModerated(f"upstream answered {status}: {text}")

@@ -1,4 +1,4 @@
-"""A wish in OpenRouter's words: exact pixels or a ratio and a quality, frames or references."""
+"""Builds OpenRouter request bodies: https://openrouter.ai/docs/api_reference/videos"""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ RESERVED = {
 
 
 def request_body(request: GenerationRequest, earlier: Operation | None) -> dict[str, Any]:
-    """The body of a submit. Raises ``UpstreamRejected`` for what can't be told."""
+    """The body of ``POST /videos``. Raises ``UpstreamRejected`` for a value without a field there."""
     check_request(request, ROLES, actions=ACTIONS)
     refuse_unsupported(request, "negative_prompt", "shots")
     frames = at_most(request, "first_frame", 1) + at_most(request, "last_frame", 1)
@@ -56,7 +56,7 @@ def request_body(request: GenerationRequest, earlier: Operation | None) -> dict[
 
 
 def _size_fields(request: GenerationRequest) -> dict[str, Any]:
-    """Exact pixels, or a ratio and a quality: what the client did not say of these is taken from its size."""
+    """Exact pixels, or an aspect ratio and a resolution; one that is missing is taken from the client's size."""
     ratio, quality = request.aspect_ratio, request.resolution
     if not ratio and not quality:
         return {"size": request.size}
@@ -68,7 +68,7 @@ def _size_fields(request: GenerationRequest) -> dict[str, Any]:
 
 
 def _media_part(item: MediaInput) -> dict[str, Any]:
-    """The vendors behind fetch it themselves, so the client's own address goes before the bytes."""
+    """The client's own URL if there is one, else the bytes: the vendors behind OpenRouter fetch URLs themselves."""
     medium = item.content_type.split("/")[0]
     kind = f"{medium if medium in {'audio', 'video'} else 'image'}_url"
     return {"type": kind, kind: {"url": item.url or as_data_uri(item)}}

@@ -1,1 +1,1 @@
-"""PixVerse's video API (``/openapi/v2``): pictures are uploaded first, codes come in an HTTP 200."""
+"""PixVerse's video API (``/openapi/v2``): images are uploaded first, errors are HTTP 200 with a code."""

@@ -1,4 +1,4 @@
-"""The parts we read of what PixVerse answers, and what its numbers mean."""
+"""Response models of PixVerse and the meaning of its codes."""
 
 from collections.abc import Mapping
 from typing import Literal
@@ -17,7 +17,7 @@ CODES: Mapping[int, ErrorMeaning] = {
     400012: "auth",
     **dict.fromkeys((400011, 400013, 400017, 400018, 400019, 400032), "rejected"),
     500008: "missing",
-    # Not allowed to this account: others may be.
+    # The plan of this account lacks it; another account may have it.
     **dict.fromkeys((500020, 500060, 500090), "quota"),
     **dict.fromkeys((500030, 500031, 500032, 500033, 500041, 500042, 500070, 500071), "rejected"),
     **dict.fromkeys((500044, 500069), "busy"),
@@ -26,26 +26,26 @@ CODES: Mapping[int, ErrorMeaning] = {
 
 
 class PixVerseVideo(BaseModel):
-    """What a made video, an uploaded picture or a look holds."""
+    """The fields of a submitted video, an uploaded image and a poll."""
 
     video_id: Text = ""
     img_id: int | None = None
     status: int | None = None
     url: Text = ""
     credits: float | None = None
-    outputWidth: int | None = None  # noqa: N815  # PixVerse's own name
+    outputWidth: int | None = None  # noqa: N815 - a field of PixVerse
     outputHeight: int | None = None  # noqa: N815
 
 
 class CreditBalance(BaseModel):
-    """What an account has left: of its plan, and of what it bought besides."""
+    """Remaining credits of the plan and of bought packages."""
 
     credit_monthly: FiniteFloat
     credit_package: FiniteFloat
 
 
 class AnswerEnvelope(BaseModel):
-    """The form of every answer."""
+    """The fields of every answer."""
 
     ErrCode: int | None = None
     ErrMsg: Text = ""
@@ -70,7 +70,7 @@ def read_outcome(video: PixVerseVideo) -> PollAnswer:
     state = STATES.get(video.status or 0)
     if state == "succeeded":
         if not video.url:
-            raise PollFailed("PixVerse says it is done, but names no video")
+            raise PollFailed("PixVerse reports success without a video URL")
         size = (
             f"{video.outputWidth}x{video.outputHeight}" if video.outputWidth and video.outputHeight else None
         )
@@ -78,9 +78,9 @@ def read_outcome(video: PixVerseVideo) -> PollAnswer:
         usage = {name: value for name, value in facts.items() if value is not None}
         return Succeeded((ResultFile("video", "video/mp4", url=video.url),), usage=usage)
     if state == "moderated":
-        return Failed("content_policy_violation", "PixVerse's filter stopped it.")
+        return Failed("content_policy_violation", "PixVerse's moderation stopped the video.")
     if state in {"failed", "deleted"}:
-        return Failed("upstream_error", f"PixVerse says: {state}")
+        return Failed("upstream_error", f"PixVerse reports: {state}")
     if state is None:
         UNKNOWN_STATES.labels(provider="pixverse").inc()
     return Running()

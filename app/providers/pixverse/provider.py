@@ -1,4 +1,4 @@
-"""PixVerse's video API (``/openapi/v2``): pictures are uploaded first, codes come in an HTTP 200."""
+"""PixVerse's video API (``/openapi/v2``): images are uploaded first, errors are HTTP 200 with a code."""
 
 import uuid
 from collections.abc import Mapping
@@ -41,8 +41,8 @@ RESERVED = {
     "model", "prompt", "duration", "quality", "img_id", "img_ids", "first_frame_img", "last_frame_img",
     "template_id", "webhook_id",
 }  # fmt: skip
-"""What ``extra`` can't set: these choose the model, the price or the inputs."""
-# PixVerse has no defaults for these.
+"""Fields that ``extra`` must not set: they choose the model, the price or the inputs."""
+# PixVerse has no defaults for these fields.
 DEFAULTS = {"duration": 5, "quality": "720p"}
 
 
@@ -80,7 +80,7 @@ class PixVerse(Provider):
             meaning = said.error_meaning
             raise submit_error(meaning, self._error_text(said), status=answer.status, headers=answer.headers)
         if said.Resp is None or not said.Resp.video_id:
-            raise OutcomeUnknown("PixVerse accepted the request without naming the video")
+            raise OutcomeUnknown("PixVerse accepted the request without a video id")
         return Operation(id=said.Resp.video_id)
 
     async def poll(self, operation: Operation) -> PollAnswer:
@@ -110,7 +110,7 @@ class PixVerse(Provider):
         return AccountBalance(said.Resp.credit_monthly + said.Resp.credit_package, "credits")
 
     async def _upload_image(self, item: MediaInput) -> int:
-        """The number PixVerse gives a picture. No video is begun by it, so no failure here is a doubt."""
+        """Upload one image; returns its ``img_id``. An upload starts no video, so every failure may be retried."""
         path, headers = "/openapi/v2/image/upload", _trace_header()
         fields, files = ({}, [_form_file(item)]) if item.content else ({"image_url": public_url(item)}, [])
         try:
@@ -124,7 +124,7 @@ class PixVerse(Provider):
             meaning = said.error_meaning or "busy"
             raise submit_error(meaning, self._error_text(said), status=answer.status, headers=answer.headers)
         if said.Resp is None or said.Resp.img_id is None:
-            raise UpstreamBusy(f"the {item.role} was uploaded, but PixVerse gave it no number")
+            raise UpstreamBusy(f"the {item.role} was uploaded, but PixVerse returned no img_id")
         return said.Resp.img_id
 
     def _error_text(self, said: AnswerEnvelope) -> str:
@@ -132,7 +132,7 @@ class PixVerse(Provider):
 
 
 def _trace_header() -> dict[str, str]:
-    """PixVerse makes no second video for an id that it has seen."""
+    """A new id for every request: PixVerse returns the earlier video for an id that it has seen."""
     return {"Ai-trace-id": str(uuid.uuid4())}
 
 
@@ -153,7 +153,7 @@ def _request_body(request: GenerationRequest) -> dict[str, Any]:
         "negative_prompt": request.negative_prompt,
         "duration": whole_seconds(request),
         "quality": nearest_tier(request, QUALITIES),
-        # A frame brings its own shape; only the client's express word goes along, for PixVerse to judge.
+        # The first frame determines the shape; only an explicit aspect_ratio is sent along, and PixVerse decides.
         "aspect_ratio": request.aspect_ratio if request.media else ratio or "16:9",
         "seed": request.seed,
         "style": request.style,

@@ -1,4 +1,7 @@
-"""The parts we read of what Replicate answers, and what its words mean."""
+"""Response models of Replicate and the meaning of its statuses.
+
+https://replicate.com/docs/topics/predictions/lifecycle
+"""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -53,16 +56,16 @@ class ReplicatePrediction(BaseModel):
 
     @property
     def logged_progress(self) -> float | None:
-        """Most models print a progress bar; the last percentage in it."""
+        """Percent: the last percentage in the logs, where most models print a progress bar."""
         found = PERCENT.findall(self.logs)
         return min(float(found[-1]), 100.0) if found else None
 
 
 def succeeded_answer(prediction: ReplicatePrediction, kind: MediaKind) -> Succeeded:
-    """Its files. Raises ``PollFailed`` when it names none."""
+    """The files of a finished prediction. Raises ``PollFailed`` when it has none."""
     files = [_result_file(link, kind) for link in prediction.file_urls]
     if not files:
-        raise PollFailed("Replicate says it is done, but names no file")
+        raise PollFailed("Replicate reports success without a file")
     wanted = [file for file in files if file.kind == kind] or files
     usage = {name: value for name, value in prediction.metrics.items() if isinstance(value, int | float)}
     return Succeeded(tuple(wanted), usage=usage)
@@ -75,7 +78,7 @@ def _result_file(link: str, kind: MediaKind) -> ResultFile:
 
 
 def _output_texts(output: Any) -> Iterator[str]:
-    """Models answer one address, a list, or named ones."""
+    """Every string in the output: models answer with one URL, a list or an object."""
     if isinstance(output, str):
         yield output
     elif isinstance(output, list | dict):

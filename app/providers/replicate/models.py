@@ -1,4 +1,4 @@
-"""Replicate's families of models: the names of their fields, as each model's own schema has them."""
+"""The field names of Replicate's model families, as in each model's own schema."""
 
 from app.generation import Role
 from app.providers.hosted_models import IMAGE, ModelFamily

@@ -35,8 +35,9 @@ CANCEL_AFTER = re.compile(r"(?=.)(\d+h)?(\d+m)?(\d+s)?", re.ASCII)
 class Replicate(Provider):
     """A model is ``owner/name``, ``owner/name:version`` or ``deployments/owner/name``.
 
-    ``account.options``: ``cancel_after`` (``5m``, ``1h30m``: when Replicate itself gives up), ``models`` (fields
-    of models that no table here names).
+    ``account.options``: ``cancel_after`` (``5m``, ``1h30m``: Replicate cancels the prediction after that time,
+    https://replicate.com/changelog/2025-10-16-prediction-deadlines), ``models`` (the fields of models that the
+    table here lacks).
     """
 
     name = "replicate"
@@ -76,7 +77,7 @@ class Replicate(Provider):
         )
         answer = await self.http.post_json(path, body, answer=ReplicatePrediction, headers=self._headers)
         if not answer.body.id:
-            raise OutcomeUnknown("Replicate accepted the request without naming the prediction")
+            raise OutcomeUnknown("Replicate accepted the request without a prediction id")
         return Operation(id=answer.body.id, data={"kind": request.kind})
 
     async def poll(self, operation: Operation) -> PollAnswer:
@@ -89,7 +90,7 @@ class Replicate(Provider):
         if state == "failed":
             return self._failed_answer(found)
         if state == "cancelled":
-            return Failed("cancelled", f"Replicate says: {found.status}")
+            return Failed("cancelled", f"Replicate reports: {found.status}")
         if state is None:
             UNKNOWN_STATES.labels(provider=self.name).inc()
         return Running(progress=found.logged_progress)
@@ -103,7 +104,7 @@ class Replicate(Provider):
     def _model_input(self, request: GenerationRequest) -> dict[str, Any]:
         told = model_input(request, self._family_of(request))
         if told.get("reference_video") and "kling" in request.model:
-            # One field serves both; the word says whether the clip is changed or only looked at.
+            # The same field holds a source and a reference video; this tells which of them it is.
             told["video_reference_type"] = "base" if request.media_with("source_video") else "feature"
         return told
 
@@ -115,16 +116,16 @@ class Replicate(Provider):
 
     def _failed_answer(self, prediction: ReplicatePrediction) -> Failed:
         said = prediction.error if isinstance(prediction.error, str) else ""
-        said = self.http.clean_text(said or "Replicate did not say why.")
+        said = self.http.clean_text(said or "Replicate gave no reason.")
         moderated = mentions_moderation(said) or "(E005)" in said
         return Failed("content_policy_violation" if moderated else "upstream_error", said)
 
 
 def _submit_path(model: str) -> tuple[str, str | None]:
-    """The path that makes it, and the version that the body has to name."""
+    """The path to submit to, and the version that the body has to contain, if any."""
     found = MODEL_NAME.fullmatch(model)
     if found is None:
-        raise UpstreamRejected("a model of Replicate is named like owner/name", param="model")
+        raise UpstreamRejected("a Replicate model must be like owner/name", param="model")
     deployment, owner, name, version = found.groups()
     if version:
         return "/v1/predictions", version

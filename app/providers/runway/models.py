@@ -1,4 +1,7 @@
-"""What Runway's models take, read from its SDK: sizes and how they are said, lengths, inputs, storyboards."""
+"""What Runway's models accept: sizes and the form of the size field, lengths, inputs, storyboards.
+
+Read from Runway's SDK: https://github.com/runwayml/sdk-python
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -7,7 +10,7 @@ from typing import Literal
 from app.generation import Role
 
 SizeForm = Literal["ratio", "auto", "resolution", "none"]
-"""How a size is told: as one of the ratios, as ``auto_720p``, as a resolution alone, or not at all."""
+"""The form of the size field: one of the ratios, ``auto_720p``, a resolution only, or no field."""
 
 HD = ("1280:720", "720:1280")
 FULL_HD = ("1920:1080", "1080:1920")
@@ -32,22 +35,22 @@ SHAPES = ("16:9", "9:16", "4:3", "3:4", "1:1")
 
 @dataclass(frozen=True, slots=True)
 class RunwayModel:
-    """``ratios`` are ``W:H`` in pixels; models that say shape and quality apart have ``shapes`` and ``tiers``."""
+    """``ratios`` are ``W:H`` in pixels; other models have ``shapes`` and ``tiers`` as separate fields."""
 
     roles: frozenset[Role]
     ratios: tuple[str, ...] = ()
     shapes: tuple[str, ...] = ()
     tiers: tuple[str, ...] = ()
     needs_ratio: bool = False
-    """Runway refuses a request without one."""
+    """Runway refuses a request without a ratio."""
     needs_seconds: bool = False
     frames_size_form: SizeForm = "ratio"
-    """In ``image_to_video``; ``text_to_video`` takes all that the model has."""
+    """The size form in ``image_to_video``; ``text_to_video`` takes every ratio of the model."""
     edits_size_form: SizeForm = "ratio"
-    """In ``video_to_video``; with "none", the length is the source's, too."""
+    """The size form in ``video_to_video``; with "none" the length is that of the source, too."""
     seconds: tuple[float, float] | None = None
     video_field: str = ""
-    """What ``video_to_video`` calls its source."""
+    """The name of the source field in ``video_to_video``."""
     seed: bool = False
     negative_prompt: bool = False
     shots: bool = False
@@ -117,9 +120,9 @@ MODELS: Mapping[str, RunwayModel] = {
     "grok_imagine_1_5_lite": RunwayModel(FIRST, GROK_LITE, frames_size_form="auto"),
 }
 UNKNOWN_MODEL = RunwayModel(ALL, video_field="promptVideo", seed=True, negative_prompt=True, shots=True)
-"""A model newer than this table: what is said goes along, in the words most models share."""
+"""For models that this table lacks: all fields are sent, by the names that most models use."""
 IMAGE_MODEL = RunwayModel(frozenset({"reference_image"}), STILLS, needs_ratio=True, seed=True)
-"""``text_to_image``: other models have more sizes, which Runway takes as the client wrote them."""
+"""For ``text_to_image``. Some models have more sizes; those are sent as the client wrote them."""
 IMAGE_WORDS = ("image", "recraft", "fibo", "ideogram", "seedream", "nano_banana", "gemini_2.5_flash")
 
 

@@ -40,8 +40,8 @@ STATES: Mapping[str, State] = {
     "CANCELLED": "cancelled",
 }
 NO_CREDITS = "enough credits"
-"""Runway's words for an empty balance: a 400 without any code."""
-NO_REASON = "Runway did not say why."
+"""Runway answers 400 with this text, and no code, when the balance is empty."""
+NO_REASON = "Runway gave no reason."
 
 
 def _as_percent(value: object) -> float | None:
@@ -61,7 +61,7 @@ class SubmitAnswer(BaseModel):
 class RunwayTask(BaseModel):
     status: Text = ""
     progress: Annotated[float | None, BeforeValidator(_as_percent)] = None
-    """In percent; Runway says 0 to 1."""
+    """In percent; Runway sends 0 to 1."""
     output: Items = Field(default_factory=list)
     failure: Text = ""
     failureCode: Text = ""  # noqa: N815 - the vendor's own name
@@ -73,7 +73,7 @@ class RunwayOrganization(BaseModel):
 
 
 class Runway(Provider):
-    """More tasks than the tier allows are taken in and wait as THROTTLED, so nothing is refused for that."""
+    """Runway accepts more tasks than the tier allows and keeps them as THROTTLED, so it never refuses for that."""
 
     name = "runway"
     reports_progress = True
@@ -113,7 +113,7 @@ class Runway(Provider):
             said = self.http.clean_text(answer.body.error)
             raise submit_error("quota", said, status=answer.status, headers=answer.headers)
         if not answer.body.id.strip("."):
-            raise OutcomeUnknown("Runway accepted the request without naming the task")
+            raise OutcomeUnknown("Runway accepted the request without a task id")
         return Operation(id=answer.body.id, data={"kind": "image" if path == IMAGE else "video"})
 
     async def poll(self, operation: Operation) -> PollAnswer:
@@ -124,7 +124,8 @@ class Runway(Provider):
         if state == "succeeded":
             return _succeeded_answer(task, pictures=operation.data.get("kind") == "image")
         if state == "failed":
-            # SAFETY.INPUT.TEXT, INPUT_PREPROCESSING.SAFETY.TEXT and the like; the rest is Runway's own failure.
+            # SAFETY.INPUT.TEXT, INPUT_PREPROCESSING.SAFETY.TEXT …; all other codes are failures of Runway:
+            # https://docs.dev.runwayml.com/errors/task-failures/
             moderated = "SAFETY" in task.failureCode.split(".")
             code = "content_policy_violation" if moderated else "upstream_error"
             return Failed(code, self.http.clean_text(task.failure) or NO_REASON)

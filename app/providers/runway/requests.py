@@ -1,4 +1,4 @@
-"""How a wish is put into Runway's words: the endpoint, the lengths, and inputs inline or by address."""
+"""Builds Runway requests: the endpoint and its JSON body."""
 
 from typing import Any
 
@@ -25,9 +25,9 @@ RESERVED = frozenset(
     | {"draft", "draftTaskId", "references", "referenceImages", "referenceVideos", "referenceAudio"}
 )
 DEFAULT_SECONDS = 5
-"""For models that must be told a length and were not."""
+"""Sent to models that require a length when the client gave none."""
 MAX_INLINE_CHARACTERS = 5 * 1024 * 1024
-"""Characters of a data URI that Runway reads."""
+"""The longest data URI that Runway accepts."""
 HAVE_MODES = {"seedance2_5", "gemini_omni_flash_1.1"}
 
 
@@ -40,7 +40,7 @@ def submit_path(request: GenerationRequest) -> str:
 
 
 def request_body(request: GenerationRequest) -> dict[str, Any]:
-    """Raises ``UpstreamRejected`` for what can't be told to Runway."""
+    """JSON body for ``submit_path(request)``. Raises ``UpstreamRejected`` for a value without a field there."""
     model, path = model_of(request.model), submit_path(request)
     check_request(request, model.roles, kinds=KINDS, actions=ACTIONS)
     refuse_fields(request, "characters")
@@ -108,11 +108,11 @@ def _reference_images(request: GenerationRequest) -> list[dict[str, str]] | None
 
 
 def _input_uri(item: MediaInput) -> str:
-    """Inline when it is small enough, else the client's own https address."""
+    """A data URI if it is small enough, else the client's own https URL."""
     inline = as_data_uri(item) if item.content is not None else ""
     if inline and len(inline) <= MAX_INLINE_CHARACTERS:
         return inline
     if item.url and item.url.startswith("https://"):
         return item.url
     size = "of more than 5 MB " if inline else ""
-    raise UpstreamRejected(f"Runway takes a {item.role} {size}only from an https address", param=item.role)
+    raise UpstreamRejected(f"Runway takes a {item.role} {size}only from an https URL", param=item.role)

@@ -1,4 +1,4 @@
-"""A wish's size in Runway's words: pixels as ``W:H``, shapes with a quality, or ``auto_720p``."""
+"""Runway's size fields: pixels as ``W:H``, a shape with a resolution, or ``auto_720p``."""
 
 import math
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from app.providers.sizes import nearest_ratio, parse_size
 
 USUAL_TIERS = ("720p", "1080p")
 MAX_RATIO_DIFFERENCE = 0.1
-"""A shape that differs more from the wish is another shape."""
+"""Ratios that differ by more than this from the requested one are refused."""
 EQUAL_RATIO_DIFFERENCE = 0.02
 
 
@@ -23,7 +23,7 @@ def size_fields(request: GenerationRequest, model: RunwayModel, *, said_as: Size
         if not model.shapes:
             refuse_fields(request, "aspect_ratio")
             return {}
-        # Alone among Runway's models, Aleph widens a source to a shape.
+        # Aleph is the only model that can extend a source to another shape.
         return {"targetAspectRatio": nearest_ratio(request, model.shapes)}
     if said_as == "auto":
         return {"ratio": f"auto_{_quality_tier(request, USUAL_TIERS) or USUAL_TIERS[0]}"}
@@ -39,7 +39,7 @@ def size_fields(request: GenerationRequest, model: RunwayModel, *, said_as: Size
 
 
 def _nearest_ratio(request: GenerationRequest, model: RunwayModel) -> str | None:
-    """The size itself, else the nearest shape that the model has, and of several the nearest area."""
+    """The exact size, else the closest ratio of the model, and among equal ratios the closest area."""
     exact = (request.size or "").replace("x", ":")
     if exact in model.ratios or (exact and request.kind == "image"):
         return exact  # image models have more sizes than are listed here
@@ -69,7 +69,7 @@ def _quality_tier(request: GenerationRequest, tiers: Sequence[str]) -> str | Non
 
 
 def _wanted_area(request: GenerationRequest) -> float:
-    """The wish's pixels; a resolution names the lines of 16:9, and 720 of them when nothing was said."""
+    """Pixels of the request. A resolution counts as the lines of a 16:9 frame; default 720p."""
     if request.size:
         return math.prod(parse_size(request.size))
     return _tier_lines(request.resolution or "720p") ** 2 * 16 / 9

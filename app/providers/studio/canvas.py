@@ -25,12 +25,12 @@ class Canvas:
         self._grain = _dither_noise(height, width)
 
     def numbered_planes(self) -> Iterator[tuple[int, Plane, int]]:
-        """Each plane with its number and how many luma pixels one of its pixels spans."""
+        """Each plane with its number (0: luma) and how many luma pixels one of its pixels spans (1 or 2)."""
         for number, plane in enumerate(self.planes):
             yield number, plane, 1 if number == 0 else 2
 
     def blend(self, other: "Canvas", share: float) -> None:
-        """Mix ``other`` in, with weight ``share``; ``other`` is spoilt by it."""
+        """Mix ``other`` in with weight ``share`` (0 to 1). Overwrites the planes of ``other``."""
         for mine, theirs in zip(self.planes, other.planes, strict=True):
             theirs -= mine
             theirs *= np.float32(share)
@@ -47,7 +47,7 @@ class Canvas:
             part *= 1 - half
 
     def to_frame(self) -> av.VideoFrame:
-        """A yuv420p frame; the luma is dithered by a still grain."""
+        """A yuv420p frame, dithered with fixed noise."""
         frame = av.VideoFrame(self.width, self.height, "yuv420p")
         frame.colorspace, frame.color_range = 1, 1
         luma = self.planes[0]
@@ -65,7 +65,7 @@ class Canvas:
 
 
 def _dither_noise(height: int, width: int) -> Plane:
-    """Triangular noise of one step around the offset: rounding without bands."""
+    """Triangular noise of one step plus the luma offset, so that rounding shows no bands."""
     dice = np.random.default_rng(24)
     noise = dice.random((height, width), np.float32) + dice.random((height, width), np.float32)
     return np.asarray(noise + np.float32(_OFFSETS[0] - 0.5), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""What stands over the picture: the prompt, the shot's title, the time and the studio's mark."""
+"""Text over the picture: the prompt, the shot's title, the timecode and the studio's mark."""
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
@@ -7,14 +7,14 @@ from app.providers.studio.canvas import Canvas, Plane
 from app.providers.studio.lettering import drawable_text, fit_text, line_height, load_font
 
 _SMALLEST = 96
-"""Frames with a shorter side than this stay without any writing."""
+"""In pixels. Frames with a shorter side get no text."""
 
 
 class PromptCaption:
-    """A prompt with its title, in a soft shadow that keeps it legible on anything."""
+    """The prompt and a title, with a soft shadow so that they are legible on any background."""
 
     def __init__(self, size: tuple[int, int], text: str, *, title: str = "", above: bool = False) -> None:
-        """``above`` puts the words at the top, clear of any that a source clip brings along."""
+        """``above`` puts the text at the top, where it doesn't cover the caption of a source clip."""
         width, height = size
         self.margin, _foot = frame_margins(size)
         alpha = Image.new("L", size, 0)
@@ -47,7 +47,7 @@ class PromptCaption:
             pen.text((self.margin, place + small * 0.45), title, fill=235, font=load_font(small))
 
     def apply(self, canvas: Canvas, opacity: float) -> None:
-        """Paint with ``opacity`` 0 to 1."""
+        """Paint with ``opacity`` from 0 to 1."""
         if opacity <= 0:
             return
         luma, *chroma = canvas.planes
@@ -63,7 +63,7 @@ class PromptCaption:
 
 
 class TimecodeStrip:
-    """The time as HH:MM:SS:FF over a line that fills frame by frame, and the studio's mark."""
+    """The timecode HH:MM:SS:FF, a progress line, and the studio's mark."""
 
     def __init__(self, size: tuple[int, int], *, frames: int, fps: int, mark: bool, clock: bool) -> None:
         self.size, self.frames, self.fps, self.clock = size, frames, fps, clock
@@ -75,7 +75,7 @@ class TimecodeStrip:
         self.mark = _text_mask("filmgate studio", self.type_size) * np.float32(0.8) if mark else None
 
     def apply(self, canvas: Canvas, index: int) -> None:
-        """Paint for the frame with this number, from 0."""
+        """Paint for frame ``index``, counted from 0."""
         if not self.shown:
             return
         row = (self.foot - round(self.type_size * 1.75)) // 2 * 2
@@ -100,7 +100,7 @@ class TimecodeStrip:
 
 
 def frame_margins(size: tuple[int, int]) -> tuple[int, int]:
-    """The margin at the sides and the row of the time line."""
+    """The side margin and the row of the progress line, in pixels."""
     side = max(4, round(max(min(size) * 0.075, size[0] * 0.045)) // 2 * 2)
     return side, size[1] - max(4, round(min(size) * 0.06))
 
@@ -113,7 +113,7 @@ def _text_mask(text: str, size: int) -> Plane:
 
 
 def _text_shadow(alpha: Image.Image) -> Plane:
-    """A wide veil around the writing and a close shadow beneath it."""
+    """A wide shade around the text and a close shadow behind it."""
     box = alpha.getbbox()
     if box is None:
         return np.zeros((alpha.height, alpha.width), np.float32)

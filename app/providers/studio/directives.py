@@ -1,4 +1,4 @@
-"""Words in a prompt that tell the studio to misbehave, for trying every path; off unless allowed."""
+"""Test directives in a prompt, such as ``[studio:fail]``; off unless the account allows them."""
 
 import re
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ _DIRECTIVE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class StudioDirectives:
-    """What a prompt asked for; ``slow`` is the shortest rendering time in seconds."""
+    """The directives of a prompt; ``slow`` is the shortest rendering time in seconds."""
 
     words: frozenset[str] = frozenset()
     slow: float = 0.0
@@ -31,7 +31,7 @@ def split_directives(prompt: str) -> tuple[str, StudioDirectives]:
 
 
 def raise_directed_error(directives: StudioDirectives) -> None:
-    """Raises what a start was told to raise."""
+    """Raises the error that a directive asks for."""
     if "reject" in directives.words:
         raise UpstreamRejected("The studio was told to refuse this prompt.", param="prompt")
     if "moderate" in directives.words:

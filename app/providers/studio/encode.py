@@ -1,4 +1,4 @@
-"""Writing an MP4 frame by frame: H.264 and AAC, index first."""
+"""Writes an MP4 frame by frame: H.264 and AAC, with the index at the front."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from app.providers.studio.sound import RATE
 
 _THREADS = 2
-"""Fixed, as the same picture must come out on every machine."""
+"""Fixed, so that every machine encodes the same bytes."""
 
 
 class Mp4Writer:
-    """Takes frames and sound in turn; the file is complete once the context is left."""
+    """Context manager: add frames and sound alternately; the file is complete after the exit."""
 
     def __init__(
         self, path: Path, size: tuple[int, int], *, fps: int, frames: int, title: str, quick: bool
@@ -49,7 +49,7 @@ class Mp4Writer:
         self._container.close()
 
     def samples_due(self) -> int:
-        """How many samples belong to the frames written so far and were not heard yet."""
+        """How many samples are missing for the frames written so far."""
         return self.samples * self._frames_written // self.frames - self._samples_written
 
     def add_frame(self, frame: av.VideoFrame) -> None:
@@ -58,7 +58,7 @@ class Mp4Writer:
         self._container.mux(self._video.encode(frame))
 
     def add_sound(self, block: NDArray[np.float32]) -> None:
-        """Stereo samples, one row per channel."""
+        """``block``: stereo samples, one row per channel."""
         sound = av.AudioFrame.from_ndarray(np.ascontiguousarray(block), format="fltp", layout="stereo")
         sound.sample_rate, sound.pts, sound.time_base = RATE, self._samples_written, Fraction(1, RATE)
         self._samples_written += block.shape[1]

@@ -1,4 +1,4 @@
-"""The files of a rendering: what goes in, and when all of it may go."""
+"""The input files of a rendering job and the removal of old jobs."""
 
 import contextlib
 import shutil
@@ -9,7 +9,7 @@ from app.errors import UpstreamRejected
 from app.generation import GenerationRequest
 
 KEEP_SECONDS = 3600.0
-"""How long the files of an operation stay once nothing changes in them."""
+"""How long the files of an operation are kept after their last change."""
 
 
 def input_names(request: GenerationRequest) -> tuple[str, ...]:
@@ -17,7 +17,7 @@ def input_names(request: GenerationRequest) -> tuple[str, ...]:
 
 
 def store_inputs(folder: Path, request: GenerationRequest) -> None:
-    """Write the media to the folder. Raises ``UpstreamRejected`` when there are no bytes of one."""
+    """Write the media to ``folder``. Raises ``UpstreamRejected`` for one whose bytes are not at hand."""
     folder.mkdir(parents=True, exist_ok=True)
     for item, name in zip(request.media, input_names(request), strict=True):
         path = folder / name

@@ -1,4 +1,4 @@
-"""Pictures and clips as backdrops: cropped to fill, slowly moved, played on, graded anew."""
+"""Pictures and clips as backdrops: cropped to fill the frame, slowly zoomed, played, recoloured."""
 
 import math
 from collections.abc import Iterator
@@ -16,11 +16,11 @@ _REC_709 = np.array(
     [[0.2126, 0.7152, 0.0722], [-0.1146, -0.3854, 0.5], [0.5, -0.4542, -0.0458]], dtype=np.float32
 ) * np.array([[219 / 255], [224 / 255], [224 / 255]], dtype=np.float32)
 _TRAVEL = 0.11
-"""How much closer a slow move has come at its end."""
+"""The zoom at the end of the camera move, as a share of the frame."""
 
 
 class StillBackdrop:
-    """A picture that fills the frame, with a slow move into it, or out of it when ``leaving``."""
+    """A picture that fills the frame, slowly zoomed in, or out when ``leaving``."""
 
     def __init__(
         self, picture: Image.Image, size: tuple[int, int], *, length: float, seed: int, leaving: bool = False
@@ -47,7 +47,7 @@ class StillBackdrop:
 
 
 class ClipBackdrop:
-    """A source video played from its beginning, held at its last frame or begun again (``loop``)."""
+    """A source video from ``begin`` seconds on; at its end it holds the last frame, or starts again (``loop``)."""
 
     def __init__(self, path: Path, size: tuple[int, int], *, loop: bool, begin: float = 0.0) -> None:
         self.path, self.size, self.loop, self.begin = path, size, loop, begin
@@ -73,7 +73,7 @@ class ClipBackdrop:
 
 
 class GradedBackdrop:
-    """Another backdrop in the colours of a palette: shadows, lights and a little contrast."""
+    """Another backdrop, recoloured with a palette and with a little more contrast."""
 
     def __init__(self, inner: ClipBackdrop | StillBackdrop, palette: ScenePalette) -> None:
         self.inner, self.palette = inner, palette
@@ -92,13 +92,13 @@ class GradedBackdrop:
 
 
 def open_picture(path: Path) -> Image.Image:
-    """A picture the right way up. Raises ``OSError`` when it can't be read."""
+    """A picture, rotated by its EXIF orientation. Raises ``OSError`` when it can't be read."""
     with Image.open(path) as picture:
         return ImageOps.exif_transpose(picture).convert("RGB")
 
 
 def clip_length(path: Path) -> float:
-    """Seconds of a clip; 0 when it does not say."""
+    """Length of a clip in seconds; 0 when the file doesn't contain it."""
     with av.open(path) as container:
         stream = container.streams.video[0]
         if stream.duration and stream.time_base:

@@ -1,4 +1,4 @@
-"""Type: breaking Chinese and Latin text into lines, sizing it, and painting it onto frames."""
+"""Fonts and line breaking for Chinese and Latin text."""
 
 import unicodedata
 from functools import lru_cache
@@ -10,7 +10,7 @@ _FONT = Path(__file__).parent / "fonts" / "NotoSansSC-Regular-subset.otf"
 _NEVER_FIRST = set("，。！？、；：）」』】》〉”’…—·,.!?;:)]}%％～ー々")
 _NEVER_LAST = set("（「『【《〈“‘([{#￥$")
 _STEPS = ((0.098, 2), (0.082, 3), (0.068, 4), (0.056, 5), (0.046, 6), (0.038, 9), (0.032, 12))
-"""Type sizes as shares of the short side, each with the most lines it may fill."""
+"""Font sizes as shares of the short side, each with its largest number of lines."""
 
 
 @lru_cache(maxsize=32)
@@ -27,7 +27,7 @@ def _has_glyph(character: str) -> bool:
 
 
 def drawable_text(text: str) -> str:
-    """``text`` with what the font lacks left out (signs) or shown as a box (letters)."""
+    """``text`` without signs that the font lacks; letters that it lacks become boxes."""
     kept: list[str] = []
     for character in unicodedata.normalize("NFC", text.replace("\r\n", "\n")):
         if character == "\n":
@@ -44,7 +44,7 @@ def drawable_text(text: str) -> str:
 
 
 def break_lines(text: str, face: ImageFont.FreeTypeFont, width: float) -> list[str]:
-    """Lines no wider than ``width`` pixels; punctuation stays with what it belongs to."""
+    """Lines no wider than ``width`` pixels; punctuation stays with its word."""
     return [line for paragraph in text.split("\n") for line in _fill_lines(paragraph, face, width)]
 
 
@@ -60,7 +60,7 @@ def _fill_lines(paragraph: str, face: ImageFont.FreeTypeFont, width: float) -> l
 
 
 def fit_text(text: str, short: int, room: tuple[float, float]) -> tuple[int, list[str]]:
-    """The largest type size at which ``text`` fits ``room`` (width and height), and its even lines."""
+    """The largest font size at which ``text`` fits ``room`` (width, height in pixels), and its lines."""
     size, lines = 0, [""]
     for share, most in _STEPS:
         size = max(9, round(short * share))
@@ -79,7 +79,7 @@ def line_height(size: int) -> int:
 
 
 def _even_lines(text: str, size: int, target: tuple[float, int]) -> list[str]:
-    """Break again at the least width that needs no more lines, so that no line stands out."""
+    """Break at the smallest width that needs no more lines, so that all lines have a similar length."""
     width, count = target
     narrow, wide = width * 0.35, width
     for _ in range(7):
@@ -96,7 +96,7 @@ def _is_wide(character: str) -> bool:
 
 
 def _unbreakable_pieces(paragraph: str) -> list[str]:
-    """Units that are not broken: words with the space after them, and single hanzi."""
+    """Units that are never broken: words with the space after them, and single Chinese characters."""
     pieces: list[str] = []
     for character in paragraph:
         joins = bool(pieces) and (
@@ -113,7 +113,7 @@ def _unbreakable_pieces(paragraph: str) -> list[str]:
 
 
 def _cut_piece(piece: str, face: ImageFont.FreeTypeFont, width: float) -> list[str]:
-    """A piece that is wider than a whole line, cut so that it fits."""
+    """``piece`` cut into parts that are no wider than a line."""
     if face.getlength(piece.rstrip()) <= width:
         return [piece]
     parts, part = [], ""

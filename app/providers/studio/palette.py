@@ -1,4 +1,4 @@
-"""The colours of a scene: families by style, as luma and chroma of limited-range BT.709."""
+"""Colour palettes by style, as luma and chroma of limited-range BT.709."""
 
 from dataclasses import dataclass
 
@@ -6,12 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 Colour = NDArray[np.float32]
-"""Luma 0 to 219 and two chroma values around zero: what a frame holds, less its offsets."""
+"""Luma from 0 to 219 and two chroma values around zero: frame values without their offsets."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScenePalette:
-    """Sky above and at the horizon, the light, and the land far and near."""
+    """Colours of the sky (top, horizon), the light, and the hills (far, near)."""
 
     top: Colour
     horizon: Colour
@@ -45,19 +45,19 @@ _FAMILIES: dict[str, tuple[str, ...]] = {
 
 
 def colour_from_hex(code: str) -> Colour:
-    """``rrggbb`` as luma and chroma."""
+    """Luma and chroma of an ``rrggbb`` code."""
     red, green, blue = (int(code[at : at + 2], 16) / 255 for at in (0, 2, 4))
     luma = 0.2126 * red + 0.7152 * green + 0.0722 * blue
     return np.array([219 * luma, 224 * (blue - luma) / 1.8556, 224 * (red - luma) / 1.5748], dtype=np.float32)
 
 
 def choose_palette(style: str, *, seed: int, index: int) -> ScenePalette:
-    """The ``index``-th palette of a style's family, begun at a place that the seed chooses."""
+    """A palette of the style; ``seed`` chooses the first one, ``index`` those that follow."""
     family = _FAMILIES.get(style.lower(), _FAMILIES[""])
     chosen = family[(seed + index * 3) % len(family)] if len(family) > 3 else family[(seed + index) % 2]
     return ScenePalette(*(colour_from_hex(code) for code in chosen.split()))
 
 
 def mix_colours(one: Colour, other: Colour, share: float) -> Colour:
-    """``other`` weighs ``share``, 0 to 1."""
+    """The mix of both; ``other`` has the weight ``share``, 0 to 1."""
     return np.asarray(one + (other - one) * np.float32(share), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""What to render, in plain values: all that a rendering process is told."""
+"""The order for a rendering process, in plain values."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +15,7 @@ PART_SUFFIX = ".part"
 
 @dataclass(frozen=True, slots=True)
 class RenderPlan:
-    """One rendering job in plain values, so that it travels as JSON.
+    """One rendering job in plain values, so that it can be sent as JSON.
 
     ``shots`` are pairs of seconds and prompt; ``media`` pairs of role and file name in the job's folder.
     ``seconds`` None means: as long as the source clip.
@@ -31,19 +31,19 @@ class RenderPlan:
     media: tuple[tuple[str, str], ...]
     style: str
     layout_seed: int
-    """Chooses the terrain; a remix keeps that of its original."""
+    """Determines the landscape; a remix keeps the seed of its original."""
     colour_seed: int
     watermark: bool
     sound: bool
     fast: bool = False
     fail: str = ""
-    """An error code to fail with half way, for tests."""
+    """For tests: an error code to fail with in the middle."""
     slow: float = 0.0
     fps: int = FPS
 
 
 def plan_from_json(value: dict[str, Any]) -> RenderPlan:
-    """The plan that a rendering process was sent."""
+    """Read a plan from its JSON form."""
     value = dict(value)
     value["shots"] = tuple((float(seconds), str(prompt)) for seconds, prompt in value["shots"])
     value["media"] = tuple((str(role), str(name)) for role, name in value["media"])

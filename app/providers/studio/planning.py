@@ -1,4 +1,4 @@
-"""Working a request out into a plan: size, length, shots, seeds and what a test asked for."""
+"""Turns a request into a rendering plan: size, length, shots, seeds, test directives, input files."""
 
 import hashlib
 import re
@@ -15,7 +15,7 @@ _SHORT_SIDES = {"360p": 360, "480p": 480, "540p": 540, "720p": 720, "1080p": 108
 
 
 def read_directives(request: GenerationRequest) -> tuple[GenerationRequest, StudioDirectives]:
-    """The request with its directives cut out of every prompt, and the directives."""
+    """The request without the directives in its prompts, and the directives."""
     prompt, found = split_directives(request.prompt)
     shots = []
     for shot in request.shots:
@@ -32,7 +32,7 @@ def make_plan(
     origin: GenerationRequest | None = None,
     directives: StudioDirectives | None = None,
 ) -> RenderPlan:
-    """``files`` are the names of ``request.media``; ``origin`` is the request a remix goes back to.
+    """``files`` are the file names of ``request.media``; ``origin`` is the first request of a chain of remixes.
 
     Raises ``UpstreamRejected`` for a size or length that can't be rendered.
     """
@@ -101,7 +101,7 @@ def _requested_size(request: GenerationRequest) -> tuple[int, int]:
 
 
 def original_of(operation: Operation | None) -> object:
-    """The request that a chain of remixes began with."""
+    """The first request of a chain of remixes, as JSON."""
     if operation is None:
         return None
     return operation.data.get("origin") or operation.data.get("request")
@@ -111,4 +111,4 @@ def request_of(operation: Operation) -> GenerationRequest:
     try:
         return GenerationRequest.model_validate(operation.data["request"])
     except (KeyError, ValidationError) as error:
-        raise OperationNotFound("The operation does not say what to render.") from error
+        raise OperationNotFound("The operation contains no request to render.") from error

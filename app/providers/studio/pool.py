@@ -1,4 +1,4 @@
-"""Renderings on their way; each waits for a child process, and the event loop only passes lines around."""
+"""Rendering jobs and the pool of child processes that run them."""
 
 import asyncio
 import time
@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True, eq=False)
 class RenderJob:
-    """One clip on its way; ``share`` is how much is done, 0 to 1."""
+    """One rendering job; ``share`` is its progress, 0 to 1."""
 
     id: str
     plan: RenderPlan
@@ -38,7 +38,7 @@ class RenderJob:
         return self.state in {"queued", "running"}
 
     def receive_progress(self, news: dict[str, Any]) -> None:
-        """Take in what the process says while it is at work."""
+        """Store the progress that the process reports."""
         if self.is_active:
             self.state = "running"
             self.share = max(self.share, float(news["share"]))
@@ -46,14 +46,14 @@ class RenderJob:
     def finish_as(
         self, state: Literal["done", "failed", "cancelled"], code: str = "", message: str = ""
     ) -> None:
-        """The first word counts: a job that was cancelled is not failed by its process's end."""
+        """Set the final state. Only the first call counts: a cancelled job does not fail when its process ends."""
         if self.is_active:
             self.state, self.code, self.message = state, code, message
             self.ended_at = time.monotonic()
 
 
 class RenderPool:
-    """Up to ``size`` processes, started when there is work; each renders one clip at a time."""
+    """Up to ``size`` processes, started when needed; each renders one job at a time."""
 
     def __init__(self, size: int) -> None:
         self._children = ChildPool("app.providers.studio.worker", size=max(1, size), environment=_ONE_THREAD)
@@ -61,23 +61,23 @@ class RenderPool:
 
     @property
     def process_ids(self) -> list[int]:
-        """The processes that live now."""
+        """The ids of the running processes."""
         return self._children.process_ids
 
     def submit(self, job: RenderJob) -> None:
-        """Queue a job; its state tells what becomes of it."""
+        """Queue a job; ``job.state`` shows its progress."""
         job.rendering = asyncio.create_task(self._render_job(job), name=f"rendering-{job.id}")
         self._renderings.add(job.rendering)
         job.rendering.add_done_callback(self._renderings.discard)
 
     def cancel(self, job: RenderJob) -> None:
-        """Take a job out; if it is being rendered, its process ends now and the next job gets a new one."""
+        """Cancel a job. The process that renders it is killed; the next job gets a new one."""
         job.finish_as("cancelled", "cancelled", "The rendering was cancelled.")
         if job.rendering is not None:
             job.rendering.cancel()
 
     async def close(self) -> None:
-        """End every process and forget the jobs."""
+        """Cancel all jobs and end every process."""
         renderings = list(self._renderings)
         for rendering in renderings:
             rendering.cancel()
@@ -101,6 +101,6 @@ class RenderPool:
 
 
 def _remove_partial_files(folder: Path) -> None:
-    """Remove what a process that ended in mid-work left behind."""
+    """Remove the partial files of a process that ended early."""
     for part in folder.glob(f"*{PART_SUFFIX}"):
         part.unlink(missing_ok=True)

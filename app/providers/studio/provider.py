@@ -1,4 +1,4 @@
-"""The studio as a provider: files in a folder per operation, jobs in a pool of processes."""
+"""The studio as a provider: one folder per operation, jobs in a pool of processes."""
 
 import asyncio
 import hashlib
@@ -62,7 +62,7 @@ class StudioProvider(Provider):
 
     @property
     def process_ids(self) -> list[int]:
-        """The rendering processes that live now."""
+        """The ids of the running rendering processes."""
         return self._pool.process_ids
 
     def capabilities(self, model: str) -> Capabilities:
@@ -78,13 +78,13 @@ class StudioProvider(Provider):
         )
 
     async def start(self, request: GenerationRequest, submission: Submission) -> Operation:
-        """Queue a rendering; the same idempotency key gives the same operation and one rendering."""
+        """Queue a rendering. Requests with the same idempotency key share one operation and one rendering."""
         if request.kind not in RESULT_NAMES:
             raise UpstreamRejected(f"The studio can't make {request.kind}.", param="model")
         _, directives = self._split_directives(request)
         raise_directed_error(directives)
         operation = self._make_operation(request, submission)
-        self._make_job(operation)  # refuses what can't be rendered before anything is written
+        self._make_job(operation)  # raises for what can't be rendered, before anything is written
         job = self._jobs.get(operation.id)
         if job is not None and job.state != "cancelled":
             return operation
@@ -96,7 +96,7 @@ class StudioProvider(Provider):
         return operation
 
     async def poll(self, operation: Operation) -> PollAnswer:
-        """Look at a rendering; one that this process does not know is begun again."""
+        """The state of a rendering. One that this process doesn't know is started again."""
         job = self._jobs.get(operation.id)
         if job is not None and job.state == "queued":
             return Queued()
@@ -122,13 +122,13 @@ class StudioProvider(Provider):
         return True
 
     async def recover(self, request: GenerationRequest, submission: Submission) -> Operation | None:
-        """Start again: it costs nothing and gives the same clip."""
+        """Start again: rendering is free and gives the same clip."""
         return await self.start(request, submission)
 
     async def fetch(self, operation: Operation, file: ResultFile) -> AsyncIterator[bytes]:
-        """The result in pieces of 1 MiB; it is deleted once the last has been taken.
+        """The result in chunks of 1 MiB; the file is deleted after the last one.
 
-        That is safe: should the reader lose what it read, the next poll renders the same clip again.
+        That is safe: if the reader loses it, the next poll renders the same clip again.
         """
         path = self._job_folder(operation.id) / Path(str(file.data["path"])).name
         try:
@@ -146,7 +146,7 @@ class StudioProvider(Provider):
         return AccountCheck("accepted", "it is built in")
 
     async def close(self) -> None:
-        """End the rendering processes; files stay, so that a restart can go on."""
+        """End the rendering processes; the files stay, so that a restarted gateway can continue."""
         await self._pool.close()
 
     def _make_operation(self, request: GenerationRequest, submission: Submission) -> Operation:
@@ -183,7 +183,7 @@ class StudioProvider(Provider):
         return self._job_folder(operation.id) / RESULT_NAMES[kind]
 
     async def _remove_old_jobs(self) -> None:
-        """Now and then, forget what ended long ago, and its files."""
+        """Every five minutes at most: remove old finished jobs and their files."""
         now = time.monotonic()
         if now - self._swept_at < _SWEEP_EVERY:
             return

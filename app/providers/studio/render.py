@@ -1,4 +1,4 @@
-"""From a plan to a finished file, frame by frame, with its progress told on the way."""
+"""Renders a plan into a file, frame by frame, and reports the progress."""
 
 import os
 import time
@@ -18,7 +18,7 @@ Report = Callable[[float], None]
 
 
 class RenderFailed(Exception):
-    """The clip will not come; ``code`` is the error code for the client."""
+    """Rendering failed for good; ``code`` is the error code for the client."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -26,7 +26,7 @@ class RenderFailed(Exception):
 
 
 def render_plan(plan: RenderPlan, folder: Path, report: Report) -> None:
-    """Write the result into ``folder``, whole or not at all; ``report`` hears the share done, 0 to 1.
+    """Write the result into ``folder``, complete or not at all; ``report`` gets the progress, 0 to 1.
 
     Raises ``RenderFailed``; ``OSError`` or ``ValueError`` when an input can't be read.
     """
@@ -76,7 +76,7 @@ def _render_image(
 
 
 class _ProgressPacer:
-    """Reports every step, and holds it back or breaks off when a test asked for that."""
+    """Reports the progress of each step; slows down or fails if a test directive asks for it."""
 
     def __init__(self, plan: RenderPlan, steps: int, *, report: Report) -> None:
         self.plan, self.steps, self.report = plan, steps, report

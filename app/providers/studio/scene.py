@@ -1,4 +1,4 @@
-"""A landscape under a drifting sky, painted anew for every frame from sums of smooth curves."""
+"""A moving landscape: sky, sun, hills and specks, computed for every frame."""
 
 import math
 from dataclasses import dataclass
@@ -15,18 +15,18 @@ Vector = NDArray[np.float32]
 _WHITE = np.array([219, 0, 0], dtype=np.float32)
 _RIDGE_POINTS = 4096
 _RIDGE_SPAN = 4.0
-"""How many short sides of the frame a ridge runs before it repeats."""
+"""The length of a ridge before it repeats, in short sides of the frame."""
 
 
 class Backdrop(Protocol):
-    """Something that can fill a canvas at a moment of its own time."""
+    """Fills a canvas for a moment, in seconds from its own start."""
 
     def paint(self, canvas: Canvas, seconds: float) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class MountainRidge:
-    """One chain of hills: heights 0 to 1 along its run, where it stands and how fast it passes."""
+    """One chain of hills: its heights (0 to 1), position, height, speed and colours."""
 
     heights: Vector
     base: float
@@ -36,7 +36,7 @@ class MountainRidge:
     lower: Colour
 
     def edge_rows(self, columns: Vector, frame: tuple[int, int], seconds: float) -> Vector:
-        """The row at which the ridge begins, for each column."""
+        """The upper edge of the ridge, as a row for each column."""
         width, height = frame
         short = min(width, height)
         run = (columns / short + self.speed * seconds) / _RIDGE_SPAN * _RIDGE_POINTS
@@ -44,14 +44,14 @@ class MountainRidge:
         return np.asarray(self.base * height - self.rise * short * rise, dtype=np.float32)
 
     def depth_by_row(self, height: int) -> Vector:
-        """How far each row lies from the crest (0) to the foot (1)."""
+        """The depth of each row: 0 at the crest, 1 at the foot."""
         rows = np.arange(height, dtype=np.float32) / height
         return np.clip((rows - self.base + self.rise * 0.5) / (1.12 - self.base), 0, 1)
 
 
 @dataclass(frozen=True, slots=True)
 class SoftGlow:
-    """A soft light; place and size are in frame widths and short sides."""
+    """A soft light; the position is in frame widths and heights, the radius in short sides."""
 
     x: float
     y: float
@@ -62,7 +62,7 @@ class SoftGlow:
 
 
 class LandscapeBackdrop:
-    """Sky, sun, hills and drifting specks; the same seed gives the same land in any palette."""
+    """Sky, sun, hills and specks; the same seed gives the same landscape in any palette."""
 
     def __init__(self, palette: ScenePalette, *, seed: int, detail: bool = True) -> None:
         dice = np.random.default_rng(seed)
@@ -113,7 +113,7 @@ class LandscapeBackdrop:
         return lights
 
     def _paint_sky(self, canvas: Canvas, seconds: float) -> None:
-        """Every term is a column times a row, so the whole sky is one matrix product."""
+        """Every light is a column vector times a row vector, so the whole sky is one matrix product."""
         lights = self._lights_at(seconds)
         short = min(canvas.width, canvas.height)
         for number, plane, span in canvas.numbered_planes():
@@ -173,7 +173,7 @@ def _random_cloud(dice: np.random.Generator) -> SoftGlow:
 
 
 def _skyline_heights(dice: np.random.Generator, roughness: float) -> Vector:
-    """Noise whose octaves fall off by ``roughness``, from 0 to 1 and without a seam."""
+    """Periodic noise from 0 to 1; a higher ``roughness`` exponent gives smoother hills."""
     octaves = np.arange(1, 220)
     spectrum = np.zeros(_RIDGE_POINTS // 2 + 1, np.complex128)
     angles = dice.random(octaves.size) * math.tau
@@ -185,7 +185,7 @@ def _skyline_heights(dice: np.random.Generator, roughness: float) -> Vector:
 def _paint_disc(
     plane: Plane, middle: tuple[float, float], radius: float, *, value: float, soft: float
 ) -> None:
-    """A disc with a smooth rim, or with ``soft`` above zero a fading dot of that strength."""
+    """A disc with a smooth edge, or a fading dot of the strength ``soft`` if that is above zero."""
     reach = math.ceil(radius) + 1
     left, top = int(middle[0]) - reach, int(middle[1]) - reach
     right, bottom = left + 2 * reach + 1, top + 2 * reach + 1

@@ -1,4 +1,4 @@
-"""A quiet chord for a clip, made block by block."""
+"""A quiet chord for a clip, computed block by block."""
 
 import math
 
@@ -12,7 +12,7 @@ _CHORDS = ((0, 7, 12, 16, 23), (0, 7, 12, 15, 22), (0, 7, 14, 16, 19), (0, 5, 12
 
 
 class AmbientChord:
-    """Five voices that swell slowly, faded in and out over ``seconds``."""
+    """Five slowly swelling tones, faded in and out over ``seconds``."""
 
     def __init__(self, seconds: float, *, seed: int, audible: bool) -> None:
         dice = np.random.default_rng(seed)

@@ -1,4 +1,4 @@
-"""Which backdrop and which words belong to each frame of a clip, and how one gives way to the next."""
+"""Which backdrop and caption each frame of a clip shows, and how segments fade into each other."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,14 +25,14 @@ _CLIPS = {"source_video", "reference_video"}
 
 @dataclass(slots=True)
 class ClipSegment:
-    """A stretch of a clip from frame ``start`` on; it fades in over ``fade`` frames."""
+    """A part of a clip from frame ``start`` on; it fades in over ``fade`` frames."""
 
     backdrop: Backdrop
     start: int
     fade: int = 0
     caption: PromptCaption | None = None
     caption_delay: int = 0
-    """Frames before the words come; 0 shows them at once."""
+    """Frames before the caption appears; 0 shows it at once."""
 
 
 class ClipTimeline:
@@ -43,7 +43,7 @@ class ClipTimeline:
         self._spare = Canvas(plan.width, plan.height) if len(segments) > 1 else None
 
     def paint(self, canvas: Canvas, index: int) -> None:
-        """Paint frame ``index`` with its words."""
+        """Paint frame ``index`` with its caption."""
         number = max(at for at, segment in enumerate(self.segments) if segment.start <= index)
         segment = self.segments[number]
         share = _fade_share(index - segment.start, segment.fade)
@@ -67,13 +67,13 @@ class ClipTimeline:
 
 
 def make_timeline(plan: RenderPlan, folder: Path) -> ClipTimeline:
-    """Lay a plan out. Raises ``OSError`` or ``ValueError`` when an input can't be read."""
+    """The segments of a plan. Raises ``OSError`` or ``ValueError`` when an input can't be read."""
     clips = [folder / name for role, name in plan.media if role in _CLIPS]
     pictures = [open_picture(folder / name) for role, name in plan.media if role in _PICTURES]
     ends = [open_picture(folder / name) for role, name in plan.media if role == "last_frame"]
     seconds = plan.seconds
     if plan.action == "extend" and clips:
-        # An extension's seconds are what it adds, in OpenAI's words.
+        # As in OpenAI's API, the seconds of an extension are the added length.
         seconds = min(MAX_SECONDS, clip_length(clips[0]) + (seconds or DEFAULT_SECONDS))
     elif seconds is None:
         seconds = (min(MAX_SECONDS, clip_length(clips[0])) if clips else 0.0) or DEFAULT_SECONDS
@@ -101,7 +101,7 @@ def _paint_caption(segment: ClipSegment, canvas: Canvas, index: int, *, fps: int
 
 
 def _shot_segments(plan: RenderPlan, pictures: list[Image.Image], frames: int) -> list[ClipSegment]:
-    """One segment per shot, or a single one; pictures are dealt out in order."""
+    """One segment per shot, or a single one; the pictures are used in order."""
     size = (plan.width, plan.height)
     shots = plan.shots or ((1.0, plan.prompt),)
     total = sum(seconds for seconds, _ in shots) or 1.0
@@ -158,7 +158,7 @@ def _source_segments(plan: RenderPlan, path: Path, frames: int) -> list[ClipSegm
 
 
 def _ending_segment(plan: RenderPlan, picture: Image.Image, frames: int) -> ClipSegment:
-    """The last frame is the picture itself; it dissolves in before."""
+    """The picture fades in at the end, so that it is the last frame."""
     length = max(1, min(round(plan.fps * 1.6), frames // 2))
     still = StillBackdrop(
         picture,

@@ -1,4 +1,4 @@
-"""One rendering process: a plan comes in, its progress goes out, and at last how it ended."""
+"""One rendering process: receives plans, reports progress, and answers with the outcome."""
 
 import sys
 import time
@@ -17,7 +17,7 @@ _BAD_INPUT = (OSError, ValueError, SyntaxError, FFmpegError, DecompressionBombEr
 
 
 def render_order(order: dict[str, Any], tell: SendNews) -> dict[str, Any]:
-    """The answer is empty for a clip that was made, else it holds the ``code`` and ``message`` of the failure."""
+    """Returns an empty dict for a rendered clip, else the ``code`` and ``message`` of the failure."""
     tell({"share": 0.0})
     try:
         render_plan(plan_from_json(order["plan"]), Path(order["folder"]), _ProgressReporter(tell))
@@ -31,7 +31,7 @@ def render_order(order: dict[str, Any], tell: SendNews) -> dict[str, Any]:
 
 
 class _ProgressReporter:
-    """Passes progress on, not more often than anyone looks."""
+    """Passes progress on, at most every ``_REPORT_EVERY`` seconds."""
 
     def __init__(self, tell: SendNews) -> None:
         self._tell = tell

@@ -1,1 +1,1 @@
-"""Gateways that speak the unified task form, ``POST`` and ``GET /v2/{videos,images,audio}/generations``."""
+"""Gateways with the unified task API, ``POST`` and ``GET /v2/{videos,images,audio}/generations``."""

@@ -1,4 +1,4 @@
-"""Gateways that speak the unified task form, ``POST`` and ``GET /v2/{videos,images,audio}/generations``."""
+"""Gateways with the unified task API, ``POST`` and ``GET /v2/{videos,images,audio}/generations``."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -51,7 +51,7 @@ class UnifiedTask(BaseModel):
 
 
 class CharacterAnswer(BaseModel):
-    """What ``POST /sora/v1/characters`` answers."""
+    """The answer of ``POST /sora/v1/characters``."""
 
     id: Text = ""
     username: Text = ""
@@ -124,15 +124,15 @@ class UnifiedRelay(GatewayRelay):
         made = answer.body
         if not made.username:
             raise self._refusal_error(made.error)
-        # The answer is all there is, so it goes into the receipt.
+        # The character can't be polled, so its answer is stored in the operation.
         base = self.http.base_url
         kept = {"username": made.username, "picture": made.picture.removeprefix(base)}
         return Operation(id=made.id or made.username, data={"character": kept})
 
     def _refusal_error(self, error: Any) -> UpstreamError:
-        """For a 2xx without work in it: some gateways put their refusal there."""
+        """The error for a 2xx without a task: some gateways put their refusal there."""
         said = read_error({"error": error}) if error else None
         if said is None:
-            return OutcomeUnknown("upstream accepted the request without naming the work")
+            return OutcomeUnknown("the upstream accepted the request without a task id")
         text = self.http.clean_text(said.message)
         return UpstreamModerated(text) if said.is_moderated else busy_or_failed(UpstreamFailed(text))

@@ -1,4 +1,4 @@
-"""How a wish is put into the unified task form of ``/v2/{scope}/generations``."""
+"""Builds request bodies of the unified task API, ``/v2/{scope}/generations``."""
 
 import re
 from collections.abc import Collection
@@ -22,12 +22,12 @@ RESERVED = {
     "model", "prompt", "duration", "seconds", "size", "aspect_ratio", "resolution", "hd", "enable_upsample",
     "images", "videos", "notify_hook", "api_key", "key",
 }  # fmt: skip
-"""What ``extra`` can't set: these choose the model, the account, the price or the inputs."""
+"""Fields that ``extra`` must not set: they choose the model, the account, the price or the inputs."""
 TIMESTAMPS = re.compile(r"\d+(\.\d+)?,\d+(\.\d+)?")
 
 
 def request_body(request: GenerationRequest, *, references: int) -> dict[str, Any]:
-    """The body of the request. Raises ``UpstreamRejected`` for what it has no field for."""
+    """JSON body. Raises ``UpstreamRejected`` for a value that has no field."""
     check_request(request, ROLES, kinds=MEDIA_KINDS, actions=ACTIONS)
     refuse_fields(request, "shots")
     images = _image_inputs(request)
@@ -37,7 +37,7 @@ def request_body(request: GenerationRequest, *, references: int) -> dict[str, An
     told = {
         "model": request.model,
         "prompt": request.prompt,
-        # The manual's own type for it is a string.
+        # A string, as in the manual of this API.
         "duration": f"{request.seconds:g}" if request.seconds is not None else None,
         "aspect_ratio": request.aspect_ratio or nearest_ratio(request, RATIOS),
         "size": request.size,
@@ -58,7 +58,7 @@ def request_body(request: GenerationRequest, *, references: int) -> dict[str, An
 
 
 def character_fields(request: GenerationRequest, earlier: Operation | None) -> dict[str, Any]:
-    """A character is cut from a video at a public address, or from one that the gateway made itself."""
+    """JSON body of ``/sora/v1/characters``: from a video at a public URL, or from one that the gateway made."""
     clips = request.media_with("source_video", "reference_video")
     extra = request.extra
     told = str(extra.get("timestamps") or extra.get("character_timestamps") or "")
@@ -72,7 +72,7 @@ def character_fields(request: GenerationRequest, earlier: Operation | None) -> d
 
 
 def _image_inputs(request: GenerationRequest) -> list[str]:
-    """One list without roles: its order and the model's name say what is which."""
+    """One list without roles: the gateway tells frames and references apart by order and model name."""
     frames = request.media_with("first_frame") + request.media_with("last_frame")
     others = request.media_with("reference_image", "subject")
     if request.media_with("last_frame") and (others or not request.media_with("first_frame")):

@@ -1,4 +1,7 @@
-"""Veo's words on Vertex AI: what goes into ``:predictLongRunning`` and what its operations say."""
+"""Request bodies of ``:predictLongRunning`` and the operations that it returns.
+
+https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/veo-video-generation
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -25,7 +28,7 @@ FRAMES: frozenset[Role] = frozenset({"first_frame", "last_frame", "source_video"
 
 
 class VeoVideo(BaseModel):
-    gcsUri: str = ""  # noqa: N815 - the vendor's own name
+    gcsUri: str = ""  # noqa: N815 - a field of Google's
     bytesBase64Encoded: str = ""  # noqa: N815
     mimeType: str = "video/mp4"  # noqa: N815
 
@@ -53,10 +56,10 @@ def capabilities_of(model: str) -> Capabilities:
 
 
 def request_body(request: GenerationRequest, *, storage_uri: str | None) -> dict[str, Any]:
-    """Raises ``UpstreamRejected`` for what can't be told to Veo."""
+    """JSON body. Raises ``UpstreamRejected`` for a value that Veo has no field for."""
     check_request(request, capabilities_of(request.model).roles, actions=ACTIONS)
     if request.action == "extend" and not request.media_with("source_video"):
-        raise UpstreamRejected("Veo extends a video only when it is sent along", param="video")
+        raise UpstreamRejected("Veo extends only a video that is sent along", param="video")
     refuse_fields(request, "characters")
     told = {
         "sampleCount": 1,
@@ -74,13 +77,13 @@ def request_body(request: GenerationRequest, *, storage_uri: str | None) -> dict
 
 
 def usage_facts(body: Mapping[str, Any]) -> dict[str, Any]:
-    """What Veo bills by and its answers don't repeat."""
+    """The parameters that Veo bills by; its answers don't repeat them."""
     names = {"durationSeconds": "seconds", "resolution": "resolution", "generateAudio": "audio"}
     return {word: body["parameters"][name] for name, word in names.items() if name in body["parameters"]}
 
 
 def poll_answer(operation: VeoOperation, facts: Mapping[str, Any], *, said: str) -> PollAnswer:
-    """``operation`` in our words; ``said`` is its cleaned error."""
+    """Translate an operation; ``said`` is its error message without secrets."""
     if operation.error is not None:
         if operation.error.error_meaning == "moderated":
             return Failed("content_policy_violation", said)
@@ -90,7 +93,7 @@ def poll_answer(operation: VeoOperation, facts: Mapping[str, Any], *, said: str)
     made = operation.response or VeoResult()
     if made.raiMediaFilteredCount and not made.videos:
         reasons = "; ".join(str(reason) for reason in made.raiMediaFilteredReasons)
-        return Failed("content_policy_violation", reasons or "Google's safety filters held the video back.")
+        return Failed("content_policy_violation", reasons or "Google's safety filters removed the video.")
     files = tuple(_result_file(video, index) for index, video in enumerate(made.videos))
     return Succeeded(files, usage={**facts, "videos": len(files)})
 
@@ -119,7 +122,7 @@ def _media_field(item: MediaInput) -> dict[str, str]:
 
 
 def _result_file(video: VeoVideo, index: int) -> ResultFile:
-    """Never the bytes themselves: a result is written to the database, and they are tens of megabytes."""
+    """Without the bytes: results are stored in the database, and a video has tens of megabytes."""
     if video.gcsUri.startswith("gs://"):
         bucket, _, name = video.gcsUri.removeprefix("gs://").partition("/")
         return ResultFile("video", video.mimeType, data={"bucket": bucket, "object": name})

@@ -43,7 +43,7 @@ OPERATION_NAME = re.compile(
     r"projects/[^/?#]+/locations/[^/?#]+/publishers/google/models/[^/?#]+/operations/[^/?#]+"
 )
 POLL_TIMEOUT_FACTOR = 4
-"""So many times as long as another look: a finished operation comes with the whole video in its JSON."""
+"""The poll timeout is multiplied by this: a finished operation contains the whole video in its JSON."""
 JSON_LIMIT = 256 * 1024 * 1024
 CHUNK_CHARACTERS = 64 * 1024
 
@@ -52,18 +52,18 @@ class VertexVeoOptions(BaseModel):
     """``account.options``, all optional."""
 
     project: str = ""
-    """Else the service account's own."""
+    """Default: the project of the service account."""
     location: str = "us-central1"
     storage_uri: str | None = None
-    """``gs://bucket/folder``: Veo puts videos there instead of into its answers."""
+    """``gs://bucket/folder``: Veo writes videos there instead of into its answers."""
     user_project: str | None = None
-    """Whom to bill, when not ``project``."""
+    """The project to bill instead of ``project``."""
     token_url: str | None = None
     storage_url: str = "https://storage.googleapis.com"
 
 
 class VertexVeo(Provider):
-    """Long-running predictions, polled by POST; a token is fetched with the account's key when one is needed."""
+    """Long-running predictions, polled by POST. Access tokens are fetched with the service account's private key."""
 
     name = "vertex_veo"
     verified: ClassVar[str] = "verified against google-genai 3.4.0"
@@ -75,7 +75,9 @@ class VertexVeo(Provider):
         options, identity = _read_options(account), read_service_account(account.secret)
         project = options.project or identity.project_id
         if not project:
-            raise InvalidRequest("options.project is required: the secret names none", param="options")
+            raise InvalidRequest(
+                "options.project is required: the secret contains no project_id", param="options"
+            )
         self._models = (
             f"/v1/projects/{quote(project, safe=':')}/locations/{options.location}/publishers/google/models"
         )
@@ -116,7 +118,7 @@ class VertexVeo(Provider):
                 said = self.http.clean_text(answer.body.error.error_text, headers)
                 raise answer.body.submit_error(said, status=answer.status, headers=answer.headers)
         if not OPERATION_NAME.fullmatch(answer.body.name):
-            raise OutcomeUnknown("Vertex accepted the request without naming the operation")
+            raise OutcomeUnknown("Vertex accepted the request without an operation name")
         found = {"name": answer.body.name, "facts": usage_facts(body)}
         return Operation(id=answer.body.name.rsplit("/", 1)[-1], data=found)
 
@@ -137,7 +139,7 @@ class VertexVeo(Provider):
             return
         made = (await self._read_operation(operation)).response
         if made is None or len(made.videos) <= file.data["index"]:
-            raise PollFailed("Vertex no longer shows the video")
+            raise PollFailed("Vertex no longer returns the video")
         encoded = made.videos[file.data["index"]].bytesBase64Encoded
         for start in range(0, len(encoded), CHUNK_CHARACTERS):
             yield _decode_base64(encoded[start : start + CHUNK_CHARACTERS])
@@ -166,7 +168,7 @@ class VertexVeo(Provider):
 
     @contextmanager
     def _forgetting_refused_token(self) -> Iterator[None]:
-        """A token can end before its time: when it is refused, the next call gets a new one."""
+        """Drop the access token when it is refused: a token may be revoked before it expires."""
         try:
             yield
         except UpstreamAuthFailed:
@@ -195,4 +197,4 @@ def _decode_base64(encoded: str) -> bytes:
     try:
         return base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise PollFailed("Vertex gave a video that can't be decoded") from error
+        raise PollFailed("Vertex sent a video that can't be decoded") from error

@@ -1,4 +1,4 @@
-"""The parts we read of what Vidu answers, and what its words mean."""
+"""Response models of Vidu and the meaning of its states and reasons."""
 
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -19,7 +19,7 @@ STATES: Mapping[str, State] = {
     "failed": "failed",
 }
 MODERATED = {"AuditSubmitIllegal", "CreationPolicyViolation", "TaskPromptPolicyViolation"}
-# https://platform.vidu.com/docs/error-code. The HTTP status alone would call an empty balance a bad request.
+# https://platform.vidu.com/docs/error-code. By the HTTP status alone an empty balance would be a bad request.
 REASONS: Mapping[str, ErrorMeaning] = {
     **dict.fromkeys(MODERATED, "moderated"),
     "CreditInsufficient": "quota",
@@ -34,7 +34,7 @@ class ViduCreation(BaseModel):
 
 
 class ViduResponse(BaseModel):
-    """What every answer may hold; a refusal has a ``reason``."""
+    """The fields that every answer may have; an error has a ``reason``."""
 
     reason: Text = ""
     message: Text = ""
@@ -44,7 +44,7 @@ class ViduResponse(BaseModel):
 
 
 class ViduTask(ViduResponse):
-    """Vidu names a task ``task_id`` when it is made and ``id`` when it is listed."""
+    """A task has ``task_id`` in the answer to a submit and ``id`` in lists."""
 
     task_id: Text = ""
     id: Text = ""
@@ -67,13 +67,13 @@ class CancelAnswer(BaseModel):
 
 
 class RemainingCredits(BaseModel):
-    """What is left of one kind of package (``test``, ``metered``, ``concurrent``)."""
+    """Remaining credits of one kind of package (``test``, ``metered``, ``concurrent``)."""
 
     credit_remain: FiniteFloat
 
 
 class CreditBalance(ViduResponse):
-    """Its ``packages`` tell the same credits once more, one by one."""
+    """Vidu's ``packages`` field repeats the same credits per package."""
 
     remains: list[RemainingCredits] | None = None
 
@@ -83,12 +83,12 @@ def failed_answer(code: str) -> Failed:
         return Failed("content_policy_violation", code)
     if code in {"UserCancelled", "Canceled"}:
         return Failed("cancelled", code)
-    return Failed("upstream_error", code or "Vidu did not say why.")
+    return Failed("upstream_error", code or "Vidu gave no reason.")
 
 
 def succeeded_answer(task: ViduTask) -> Succeeded:
     links = [creation.url for creation in task.creations or [] if creation.url]
     if not links:
-        raise PollFailed("Vidu says it is done, but names no video")
+        raise PollFailed("Vidu reports success without a video URL")
     usage: dict[str, Any] = {} if task.credits is None else {"credits": task.credits}
     return Succeeded(tuple(ResultFile("video", "video/mp4", url=link) for link in links), usage=usage)

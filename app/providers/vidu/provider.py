@@ -41,7 +41,7 @@ MAX_CANDIDATES = 5
 
 
 class Vidu(Provider):
-    """The secret goes as ``Token``; our own id travels in ``payload`` and comes back with each look."""
+    """Our idempotency key is sent in ``payload``, which Vidu returns with each poll."""
 
     name = "vidu"
     reports_progress = True
@@ -77,7 +77,7 @@ class Vidu(Provider):
             said, meaning = self._error_text(task), REASONS.get(task.reason)
             raise submit_error(meaning, said, status=answer.status, headers=answer.headers)
         if not task.task_id:
-            raise OutcomeUnknown("Vidu accepted the request without naming the task")
+            raise OutcomeUnknown("Vidu accepted the request without a task id")
         return Operation(id=task.task_id)
 
     async def poll(self, operation: Operation) -> PollAnswer:
@@ -104,7 +104,8 @@ class Vidu(Provider):
         return answer.status < 300 and not answer.body.reason
 
     async def recover(self, request: GenerationRequest, submission: Submission) -> Operation | None:
-        # A list tells prompts, a look tells the payload. Vidu does not promise the list to be whole.
+        # The list contains prompts, a poll the payload. Vidu does not promise that the list is complete, so a
+        # missing task may still exist.
         answer = await self.http.get("/ent/v2/tasks", answer=TaskList, params={"pager.pagesz": LIST_PAGE})
         listed = [ViduTask.model_validate(item) for item in answer.body.tasks if isinstance(item, dict)]
         alike = [task for task in listed if task.id and task.prompt == request.prompt]
@@ -112,7 +113,7 @@ class Vidu(Provider):
             payload = task.payload or (await self._read_task(task.id)).payload
             if payload == submission.idempotency_key:
                 return Operation(id=task.id)
-        raise OutcomeUnknown("Vidu lists no such task")
+        raise OutcomeUnknown("Vidu does not list the task")
 
     async def balance(self) -> AccountBalance | None:
         answer = await self.http.get("/ent/v2/credits", answer=CreditBalance, even_if=CreditBalance.is_error)

@@ -1,4 +1,4 @@
-"""How a wish is put into Vidu's words."""
+"""Builds Vidu requests: the path and its JSON body."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,12 +26,12 @@ TIERS = {"360p": 360, "540p": 540, "720p": 720, "1080p": 1080}
 MAX_REFERENCES = 7
 ROLES: frozenset[Role] = frozenset({"first_frame", "last_frame", "reference_image"})
 RESERVED = {"model", "prompt", "images", "duration", "resolution", "payload", "callback_url", "off_peak"}
-"""What ``extra`` can't set: these choose the model, the price, the inputs or what we recognise the task by."""
+"""Fields that ``extra`` must not set: they choose the model, the price, the inputs or our idempotency key."""
 
 
 @dataclass(frozen=True, slots=True)
 class ViduModel:
-    """What one family of models can take; ``name`` is how its models' names begin."""
+    """What one family of models accepts; ``name`` is the prefix of its model names."""
 
     name: str
     seconds: tuple[float, float]
@@ -45,7 +45,7 @@ MODELS = (
     ViduModel("vidu2.0", (4, 8), ("360p", "720p", "1080p")),
 )
 UNKNOWN_MODEL = ViduModel("vidu", (1, 16), tuple(TIERS))
-"""For names that are not known here: Vidu decides."""
+"""For model names that this table lacks; Vidu decides what they accept."""
 
 
 def model_of(name: str) -> ViduModel:
@@ -61,7 +61,7 @@ def submit_path(request: GenerationRequest) -> str:
 
 
 def request_body(request: GenerationRequest, *, payload: str) -> dict[str, Any]:
-    """The body for ``path_of(request)``. Raises ``UpstreamRejected`` for what has no field there."""
+    """The body for ``path_of(request)``. Raises ``UpstreamRejected`` for a value without a field there."""
     model, path = model_of(request.model), submit_path(request)
     check_request(request, ROLES)
     refuse_fields(request, "style", "characters", "negative_prompt", "shots")
@@ -73,7 +73,7 @@ def request_body(request: GenerationRequest, *, payload: str) -> dict[str, Any]:
         "duration": whole_seconds(request),
         "seed": request.seed,
         "resolution": nearest_tier(request, able),
-        # A frame brings its own shape; only the client's express word goes along, for Vidu to judge.
+        # The first frame determines the shape; only an explicit aspect_ratio is sent along, and Vidu decides.
         "aspect_ratio": nearest_ratio(request, RATIOS)
         if path in {TEXT, REFERENCES}
         else request.aspect_ratio,

@@ -1,1 +1,1 @@
-"""xAI's Grok Imagine (``api.x.ai/v1``): videos, their edits and extensions, pictures, and relayed text."""
+"""xAI's Grok Imagine (``api.x.ai/v1``): videos, edits, extensions, images, and relayed text."""

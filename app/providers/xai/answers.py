@@ -1,4 +1,7 @@
-"""The parts we read of what xAI answers, and what its words mean."""
+"""Response models of xAI and the meaning of its statuses and error texts.
+
+https://docs.x.ai/docs/guides/video-generations
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
@@ -18,14 +21,14 @@ STATES: Mapping[str, State] = {
     "failed": "failed",
     "expired": "expired",
 }
-# xAI tells these in sentences: a wrong key is a 400, an empty purse a 403 or a 429.
+# Only the text tells these errors apart: xAI answers 400 for a wrong key, 403 or 429 without credits.
 WRONG_KEY = ("incorrect api key", "invalid api key", "api key is invalid")
 NO_MONEY = ("available credits", "spending limit", "purchase more credits")
-BLOCKED_TEXT = "xAI's filter stopped it; xAI bills that."
+BLOCKED_TEXT = "xAI's moderation stopped the video; xAI bills it all the same."
 
 
 class XaiAnswer(BaseModel):
-    """``error`` is a sentence with a ``code`` beside it, or an object with both."""
+    """Any answer. ``error`` is a sentence with a ``code`` beside it, or an object with both."""
 
     error: Any = None
     code: Any = None
@@ -35,7 +38,7 @@ class XaiAnswer(BaseModel):
         return bool(self.error)
 
     def first_error(self, cleaned: Callable[[str], str]) -> ErrorDetail:
-        found = read_error({"error": self.error, "code": self.code}) or ErrorDetail("xAI did not say why.")
+        found = read_error({"error": self.error, "code": self.code}) or ErrorDetail("xAI gave no reason.")
         return ErrorDetail(cleaned(found.message), code=found.code, param=found.param)
 
     def submit_error(
@@ -70,7 +73,7 @@ class VideoAnswer(XaiAnswer):
 
     @property
     def state_without_status(self) -> State:
-        """An answer without a word is an empty 202, or an old form of success."""
+        """For an answer without ``status``: an empty 202 while running, or an older form of success."""
         return "succeeded" if self.video and self.video.url else "running"
 
 
@@ -102,14 +105,14 @@ class ImagesAnswer(XaiAnswer):
 def failed_answer(video: VideoAnswer, cleaned: Callable[[str], str]) -> Failed:
     said = video.first_error(cleaned)
     if video.status == "expired":
-        return Failed("expired", "xAI says that the request expired.")
+        return Failed("expired", "xAI reports that the request expired.")
     if said.is_moderated or mentions_moderation(f"{said.code} {said.message}"):
         return Failed("content_policy_violation", said.message)
     return Failed("upstream_error", said.message)
 
 
 def succeeded_answer(video: VideoAnswer) -> Succeeded | Failed | None:
-    """None when it claims success and names no video."""
+    """None when xAI reports success without a video URL."""
     made = video.video or VideoResult()
     if made.respect_moderation is False:
         return Failed("content_policy_violation", BLOCKED_TEXT)
@@ -122,5 +125,5 @@ def succeeded_answer(video: VideoAnswer) -> Succeeded | Failed | None:
 
 
 def _billed_cost(usage: Mapping[str, Any]) -> dict[str, Any]:
-    """A tick is 1e-10 US dollars."""
+    """The cost as xAI reports it; a tick is 1e-10 US dollars."""
     return {name: usage[name] for name in ("cost_in_usd_ticks",) if isinstance(usage.get(name), int)}

@@ -1,4 +1,4 @@
-"""xAI's Grok Imagine (``api.x.ai/v1``): videos, their edits and extensions, pictures, and relayed text."""
+"""xAI's Grok Imagine (``api.x.ai/v1``): videos, edits, extensions, images, and relayed text."""
 
 import re
 from collections.abc import Callable
@@ -43,7 +43,7 @@ UNSUPPORTED_PATHS = ANTHROPIC_PATHS | {"images/variations"}
 
 
 class XAI(Provider):
-    """Pictures are made while the request waits, so their addresses go into the receipt."""
+    """An image request answers with the finished images, so their URLs are stored in the operation."""
 
     name = "xai"
     reports_progress = True
@@ -78,7 +78,7 @@ class XAI(Provider):
         if "pictures" in operation.data:
             files = [ResultFile("image", "image/jpeg", url=link) for link in operation.data["pictures"]]
             return Succeeded(tuple(files), usage=operation.data["usage"])
-        # While the video is being made this answers 202, at times without a body.
+        # While the video is being made xAI answers 202, sometimes without a body.
         answer = await self.http.get(
             f"/videos/{quote(operation.id, safe='')}", answer=VideoAnswer, even_if=_is_refused
         )
@@ -91,7 +91,7 @@ class XAI(Provider):
         if state == "succeeded":
             done = succeeded_answer(video)
             if done is None:
-                raise PollFailed("xAI says it is done, but names no video")
+                raise PollFailed("xAI reports success without a video URL")
             return done
         if state is None:
             UNKNOWN_STATES.labels(provider=self.name).inc()
@@ -120,7 +120,7 @@ class XAI(Provider):
         self, answer: UpstreamAnswer[SubmitAnswer] | UpstreamAnswer[ImagesAnswer]
     ) -> Exception:
         if not answer.body.is_error:
-            return OutcomeUnknown("xAI accepted the request without naming the work")
+            return OutcomeUnknown("xAI accepted the request without a request id")
         return answer.body.submit_error(answer.status, answer.headers, self._clean_text)
 
     @property

@@ -1,4 +1,4 @@
-"""How a wish is put into xAI's words: which of its paths, and which fields that path has."""
+"""Builds xAI requests: the path and its JSON body."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -46,7 +46,7 @@ IMAGE_MODEL = XaiModel(frozenset({"image"}), frozenset({"first_frame", "referenc
 
 
 def model_of(name: str) -> XaiModel | None:
-    """None for a model of text."""
+    """None for a text model."""
     if "image" in name:
         return IMAGE_MODEL
     if "video" not in name:
@@ -55,7 +55,7 @@ def model_of(name: str) -> XaiModel | None:
 
 
 def video_path_and_body(request: GenerationRequest) -> tuple[str, dict[str, Any]]:
-    """Path and body. Raises ``UpstreamRejected`` for what has no field there."""
+    """Path and JSON body. Raises ``UpstreamRejected`` for a value that has no field there."""
     model = model_of(request.model) or NEWER_VIDEO_MODEL
     check_request(request, model.roles if "video" in model.kinds else (), kinds=model.kinds, actions=ACTIONS)
     refuse_unsupported(request, "seed", "negative_prompt", "shots")
@@ -77,7 +77,7 @@ def video_path_and_body(request: GenerationRequest) -> tuple[str, dict[str, Any]
 
 
 def image_path_and_body(request: GenerationRequest) -> tuple[str, dict[str, Any]]:
-    """Path and body. Raises ``UpstreamRejected`` for what has no field there."""
+    """Path and JSON body. Raises ``UpstreamRejected`` for a value that has no field there."""
     model = model_of(request.model) or IMAGE_MODEL
     check_request(request, model.roles, kinds=model.kinds)
     refuse_unsupported(request, "seed", "negative_prompt", "shots", "seconds")
