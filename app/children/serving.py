@@ -22,14 +22,14 @@ def serve_orders(work: OrderFunction) -> NoReturn:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     os.nice(5)
-    line = _OutputPipe()
+    pipe = _OutputPipe()
     orders: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
     threading.Thread(target=_read_orders, args=(orders,), daemon=True).start()
     try:
         while True:
             order = orders.get()
-            line.send_message({"taken": True})
-            line.send_message({"answer": work(order, line.send_news)})
+            pipe.send_message({"taken": True})
+            pipe.send_message({"answer": work(order, pipe.send_news)})
     finally:  # sys.exit would wait for the reading thread
         traceback.print_exc()
         os._exit(1)

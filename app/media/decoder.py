@@ -17,7 +17,7 @@ OUT_OF_MEMORY = 3
 ANALYZERS = {"video": analyze_video, "image": analyze_image}
 
 
-def run_order(order: dict[str, Any], tell: SendNews) -> dict[str, Any]:
+def run_order(order: dict[str, Any], send_news: SendNews) -> dict[str, Any]:
     """The answer is an inspection, or says why the file is ``unreadable`` or how ``short`` it is."""
     try:
         return _inspect_file(order).as_json()

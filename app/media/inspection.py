@@ -5,8 +5,7 @@ from typing import Any, Literal
 
 import structlog
 
-from app.children.pool import ChildPool
-from app.children.process import ChildLost
+from app.children.pool import ChildLost, ChildPool
 from app.errors import InvalidRequest, ResultUnreadable, ServiceUnavailable
 from app.media.findings import MediaInspection
 

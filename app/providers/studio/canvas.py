@@ -66,6 +66,6 @@ class Canvas:
 
 def _dither_noise(height: int, width: int) -> Plane:
     """Triangular noise of one step plus the luma offset, so that rounding shows no bands."""
-    dice = np.random.default_rng(24)
-    noise = dice.random((height, width), np.float32) + dice.random((height, width), np.float32)
+    generator = np.random.default_rng(24)
+    noise = generator.random((height, width), np.float32) + generator.random((height, width), np.float32)
     return np.asarray(noise + np.float32(_OFFSETS[0] - 0.5), dtype=np.float32)

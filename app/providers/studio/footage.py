@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from app.providers.studio.canvas import Canvas, Plane
-from app.providers.studio.palette import ScenePalette
+from app.providers.studio.scene import ScenePalette
 
 _REC_709 = np.array(
     [[0.2126, 0.7152, 0.0722], [-0.1146, -0.3854, 0.5], [0.5, -0.4542, -0.0458]], dtype=np.float32
@@ -20,14 +20,14 @@ _TRAVEL = 0.11
 
 
 class StillBackdrop:
-    """A picture that fills the frame, slowly zoomed in, or out when ``leaving``."""
+    """A picture that fills the frame, slowly zoomed in, or out when ``zoom_out``."""
 
     def __init__(
-        self, picture: Image.Image, size: tuple[int, int], *, length: float, seed: int, leaving: bool = False
+        self, picture: Image.Image, size: tuple[int, int], *, length: float, seed: int, zoom_out: bool = False
     ) -> None:
-        self.size, self.length, self.leaving = size, max(length, 0.1), leaving
-        dice = np.random.default_rng(seed)
-        self.aim = (0.3 + 0.4 * float(dice.random()), 0.3 + 0.4 * float(dice.random()))
+        self.size, self.length, self.zoom_out = size, max(length, 0.1), zoom_out
+        generator = np.random.default_rng(seed)
+        self.aim = (0.3 + 0.4 * float(generator.random()), 0.3 + 0.4 * float(generator.random()))
         rich = (math.ceil(size[0] * (1 + _TRAVEL)), math.ceil(size[1] * (1 + _TRAVEL)))
         filled = ImageOps.fit(picture.convert("RGB"), rich, Image.Resampling.LANCZOS)
         pixels = np.asarray(filled, dtype=np.float32)
@@ -35,7 +35,7 @@ class StillBackdrop:
 
     def paint(self, canvas: Canvas, seconds: float) -> None:
         share = min(1.0, max(0.0, seconds / self.length))
-        share = (1 - share) if self.leaving else share
+        share = (1 - share) if self.zoom_out else share
         eased = share * share * (3 - 2 * share)
         wide, high = self.layers[0].size
         across, down = wide / (1 + _TRAVEL * eased), high / (1 + _TRAVEL * eased)

@@ -1,15 +1,54 @@
 """Turns a request into a rendering plan: size, length, shots, seeds, test directives, input files."""
 
+import contextlib
 import hashlib
 import re
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
 
 from pydantic import ValidationError
 
-from app.errors import OperationNotFound, UpstreamRejected
+from app.errors import OperationNotFound, UpstreamBusy, UpstreamModerated, UpstreamRejected
 from app.generation import GenerationRequest
 from app.providers.base import Operation
-from app.providers.studio.directives import StudioDirectives, split_directives
 from app.providers.studio.plan import FPS, MAX_PIXELS, MAX_SECONDS, MAX_SIDE, MIN_SIDE, RenderPlan
+
+_DIRECTIVE = re.compile(
+    r"\[studio:(?P<word>fail|reject|moderate|moderate-late|busy|fast|slow=(?P<seconds>\d+(?:\.\d+)?))\]"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StudioDirectives:
+    """The directives of a prompt; ``slow`` is the shortest rendering time in seconds."""
+
+    words: frozenset[str] = frozenset()
+    slow: float = 0.0
+
+
+def split_directives(prompt: str) -> tuple[str, StudioDirectives]:
+    """The prompt without its directives, and the directives."""
+    words: set[str] = set()
+    slow = 0.0
+    for match in _DIRECTIVE.finditer(prompt):
+        if match["seconds"]:
+            slow = max(slow, float(match["seconds"]))
+        else:
+            words.add(match["word"])
+    return _DIRECTIVE.sub("", prompt).strip(), StudioDirectives(frozenset(words), slow)
+
+
+def raise_directed_error(directives: StudioDirectives) -> None:
+    """Raises the error that a directive asks for."""
+    if "reject" in directives.words:
+        raise UpstreamRejected("The studio was told to refuse this prompt.", param="prompt")
+    if "moderate" in directives.words:
+        raise UpstreamModerated("The prompt goes against the content policy.", param="prompt")
+    if "busy" in directives.words:
+        raise UpstreamBusy("The studio was told to be busy.", retry_after=1)
+
 
 _SHORT_SIDES = {"360p": 360, "480p": 480, "540p": 540, "720p": 720, "1080p": 1080}
 
@@ -112,3 +151,30 @@ def request_of(operation: Operation) -> GenerationRequest:
         return GenerationRequest.model_validate(operation.data["request"])
     except (KeyError, ValidationError) as error:
         raise OperationNotFound("The operation contains no request to render.") from error
+
+
+KEEP_SECONDS = 3600.0
+"""How long the files of an operation are kept after their last change."""
+
+
+def input_names(request: GenerationRequest) -> tuple[str, ...]:
+    return tuple(f"input-{number}" for number in range(len(request.media)))
+
+
+def store_inputs(folder: Path, request: GenerationRequest) -> None:
+    """Write the media to ``folder``. Raises ``UpstreamRejected`` for one whose bytes are not at hand."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for item, name in zip(request.media, input_names(request), strict=True):
+        path = folder / name
+        if item.content is not None:
+            path.write_bytes(item.content)
+        elif not path.exists():
+            raise UpstreamRejected(f"The studio needs the content of the {item.role}.", param=item.role)
+
+
+def remove_old(workdir: Path, busy: frozenset[Path]) -> None:
+    limit = time.time() - KEEP_SECONDS
+    for folder in workdir.iterdir() if workdir.is_dir() else ():
+        with contextlib.suppress(FileNotFoundError):
+            if folder not in busy and folder.is_dir() and folder.stat().st_mtime < limit:
+                shutil.rmtree(folder, ignore_errors=True)

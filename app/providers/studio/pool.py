@@ -8,8 +8,7 @@ from typing import Any, Literal
 
 import structlog
 
-from app.children.pool import ChildPool
-from app.children.process import ChildLost
+from app.children.pool import ChildLost, ChildPool
 from app.providers.studio.plan import PART_SUFFIX, RenderPlan
 
 _CRASHED = "The process that rendered this clip ended unexpectedly."
@@ -56,7 +55,7 @@ class RenderPool:
     """Up to ``size`` processes, started when needed; each renders one job at a time."""
 
     def __init__(self, size: int) -> None:
-        self._children = ChildPool("app.providers.studio.worker", size=max(1, size), environment=_ONE_THREAD)
+        self._children = ChildPool("app.providers.studio.render", size=max(1, size), environment=_ONE_THREAD)
         self._renderings: set[asyncio.Task[None]] = set()
 
     @property
@@ -87,7 +86,7 @@ class RenderPool:
     async def _render_job(self, job: RenderJob) -> None:
         order = {"plan": asdict(job.plan), "folder": str(job.folder)}
         try:
-            answer = await self._children.run_order(order, hear=job.receive_progress)
+            answer = await self._children.run_order(order, on_news=job.receive_progress)
         except ChildLost:
             job.finish_as("failed", "upstream_error", _CRASHED)
         except OSError as error:

@@ -28,10 +28,19 @@ from app.providers.base import (
 )
 from app.providers.checking import AccountCheck
 from app.providers.http import UpstreamClient
-from app.providers.studio.directives import StudioDirectives, raise_directed_error
-from app.providers.studio.files import KEEP_SECONDS, input_names, remove_old, store_inputs
 from app.providers.studio.plan import MAX_PIXELS, MAX_SECONDS, RESULT_NAMES
-from app.providers.studio.planning import make_plan, original_of, read_directives, request_of
+from app.providers.studio.planning import (
+    KEEP_SECONDS,
+    StudioDirectives,
+    input_names,
+    make_plan,
+    original_of,
+    raise_directed_error,
+    read_directives,
+    remove_old,
+    request_of,
+    store_inputs,
+)
 from app.providers.studio.pool import RenderJob, RenderPool
 
 CHUNK_BYTES = 1024 * 1024

@@ -1,20 +1,27 @@
-"""Renders a plan into a file, frame by frame, and reports the progress."""
+"""Renders plans into files. Runs as a child process: receives plans, reports progress, answers with the outcome."""
 
 import os
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+from av.error import FFmpegError
 from PIL import Image
+from PIL.Image import DecompressionBombError
 
+from app.children.serving import SendNews, serve_orders
 from app.providers.studio.canvas import Canvas
 from app.providers.studio.captions import TimecodeStrip
-from app.providers.studio.encode import Mp4Writer
-from app.providers.studio.plan import PART_SUFFIX, RESULT_NAMES, RenderPlan
-from app.providers.studio.sound import AmbientChord
+from app.providers.studio.encode import AmbientChord, Mp4Writer
+from app.providers.studio.plan import PART_SUFFIX, RESULT_NAMES, RenderPlan, plan_from_json
 from app.providers.studio.timeline import ClipTimeline, make_timeline
 
 Report = Callable[[float], None]
+_REPORT_SECONDS = 0.08
+"""The shortest time between two progress reports."""
+_BAD_INPUT = (OSError, ValueError, SyntaxError, FFmpegError, DecompressionBombError)
 
 
 class RenderFailed(Exception):
@@ -91,3 +98,35 @@ class _ProgressPacer:
         if self.plan.slow:
             time.sleep(max(0.0, self.began + self.plan.slow * share - time.monotonic()))
         self.report(share)
+
+
+def render_order(order: dict[str, Any], send_news: SendNews) -> dict[str, Any]:
+    """Returns an empty dict for a rendered clip, else the ``code`` and ``message`` of the failure."""
+    send_news({"share": 0.0})
+    try:
+        render_plan(plan_from_json(order["plan"]), Path(order["folder"]), _ProgressReporter(send_news))
+    except RenderFailed as error:
+        return {"code": error.code, "message": error.message}
+    except _BAD_INPUT as error:
+        print(f"studio: {type(error).__name__}: {error}", file=sys.stderr)
+        message = "The clip could not be rendered; an input may be damaged or of an unknown kind."
+        return {"code": "upstream_error", "message": message}
+    return {}
+
+
+class _ProgressReporter:
+    """Passes progress on, at most every ``_REPORT_SECONDS``."""
+
+    def __init__(self, send_news: SendNews) -> None:
+        self._send_news = send_news
+        self._last = 0.0
+
+    def __call__(self, share: float) -> None:
+        now = time.monotonic()
+        if now - self._last >= _REPORT_SECONDS:
+            self._last = now
+            self._send_news({"share": share})
+
+
+if __name__ == "__main__":
+    serve_orders(render_order)

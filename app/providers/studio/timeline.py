@@ -15,9 +15,8 @@ from app.providers.studio.footage import (
     last_picture,
     open_picture,
 )
-from app.providers.studio.palette import ScenePalette, choose_palette
 from app.providers.studio.plan import DEFAULT_SECONDS, MAX_SECONDS, RenderPlan
-from app.providers.studio.scene import Backdrop, LandscapeBackdrop
+from app.providers.studio.scene import Backdrop, LandscapeBackdrop, ScenePalette, choose_palette
 
 _PICTURES = {"first_frame", "reference_image", "subject"}
 _CLIPS = {"source_video", "reference_video"}
@@ -165,6 +164,6 @@ def _ending_segment(plan: RenderPlan, picture: Image.Image, frames: int) -> Clip
         (plan.width, plan.height),
         length=(length - 1) / plan.fps,
         seed=plan.layout_seed,
-        leaving=True,
+        zoom_out=True,
     )
     return ClipSegment(still, frames - length, fade=length * 2 // 3)

@@ -1,6 +1,6 @@
 """Lines are broken where a reader would break them."""
 
-from app.providers.studio.lettering import break_lines, drawable_text, fit_text, load_font
+from app.providers.studio.captions import break_lines, drawable_text, fit_text, load_font
 
 
 def test_lines_stay_within_the_width_and_lose_nothing() -> None:
