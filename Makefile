@@ -33,11 +33,13 @@ lint: $(DEV_READY) ## style, types, the direction of imports, house rules
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
 	$(VENV)/bin/lint-imports --no-cache
+	$(RUN) -m tests.panel.style
 	$(RUN) -m pytest tests/test_house_rules.py
 
 format: $(DEV_READY) ## put every file into the one style
 	$(RUN) -m ruff check --fix .
 	$(RUN) -m ruff format .
+	$(RUN) -m tests.panel.style --fix
 
 bench: $(DEV_READY) ## the speed table, beside a bare pass-through (bench.simulation is about the pool)
 	$(RUN) -m bench.run $(ARGS)

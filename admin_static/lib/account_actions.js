@@ -1,52 +1,97 @@
-// What may be done with one account, for its row and its drawer.
+// The actions for one account, shared by its row and its drawer.
 import { post, remove } from './api.js';
 import { t } from './i18n.js';
-import { money } from './format.js';
-import { ask, attempt, toast } from './ui/layers.js';
+import { formatMoney } from './format.js';
+import { askConfirmation, runWithToast, showToast } from './ui/dialogs.js';
 
-export function actionsOf({ reload, edit }) {
-  const act = {
-    async test(one) {
-      const found = await attempt(() => post(`accounts/${one.id}/test`));
-      if (!found) return null;
-      const balance = found.balance ? ` · ${found.balance.unit === 'USD' ? money(found.balance.left) : `${found.balance.left} ${found.balance.unit}`}` : '';
-      toast(`${one.name}: ${found.message} (${Math.round(found.milliseconds)} ms)${balance}`, found.ok ? 'good' : 'bad');
+/** Like "$12.50" or "300 credits". */
+const balanceText = (balance) =>
+  balance.unit === 'USD' ? formatMoney(balance.left) : `${balance.left} ${balance.unit}`;
+
+export function accountActions({ reload, edit }) {
+  const actions = {
+    async test(account) {
+      const result = await runWithToast(() => post(`accounts/${account.id}/test`));
+      if (!result) return null;
+      const balance = result.balance ? ` · ${balanceText(result.balance)}` : '';
+      showToast(
+        `${account.name}: ${result.message} (${Math.round(result.milliseconds)} ms)${balance}`,
+        result.ok ? 'good' : 'bad',
+      );
       reload();
-      return found;
+      return result;
     },
-    clear: (one) => attempt(() => post(`accounts/${one.id}/clear`), t('account.cleared', { name: one.name })).then(reload),
-    enable: (one) => attempt(() => post(`accounts/${one.id}/enable`), t('account.is_enabled', { name: one.name })).then(reload),
-    disable: (one) => attempt(() => post(`accounts/${one.id}/disable`), t('account.is_disabled', { name: one.name })).then(reload),
-    drain: (one) => attempt(() => post(`accounts/${one.id}/drain`), t('account.is_draining', { name: one.name })).then(reload),
-    async duplicate(one) {
-      const made = await attempt(() => post(`accounts/${one.id}/duplicate`, { name: `${one.name}-${Date.now().toString(36).slice(-4)}` }), (copy) => t('account.duplicated', { name: copy.name }));
+    clear: (account) =>
+      runWithToast(() => post(`accounts/${account.id}/clear`), t('account.cleared', { name: account.name })).then(
+        reload,
+      ),
+    enable: (account) =>
+      runWithToast(() => post(`accounts/${account.id}/enable`), t('account.is_enabled', { name: account.name })).then(
+        reload,
+      ),
+    disable: (account) =>
+      runWithToast(() => post(`accounts/${account.id}/disable`), t('account.is_disabled', { name: account.name })).then(
+        reload,
+      ),
+    drain: (account) =>
+      runWithToast(() => post(`accounts/${account.id}/drain`), t('account.is_draining', { name: account.name })).then(
+        reload,
+      ),
+    async duplicate(account) {
+      const duplicate = await runWithToast(
+        () =>
+          post(`accounts/${account.id}/duplicate`, {
+            name: `${account.name}-${Date.now().toString(36).slice(-4)}`,
+          }),
+        (copy) => t('account.duplicated', { name: copy.name }),
+      );
       reload();
-      if (made) edit(made);
+      if (duplicate) edit(duplicate);
     },
-    async remove(one) {
-      if (!await ask({ title: t('account.delete', { name: one.name }), text: t('account.delete_note'), action: t('delete') })) return false;
+    async remove(account) {
+      if (
+        !(await askConfirmation({
+          title: t('account.delete', { name: account.name }),
+          text: t('account.delete_note'),
+          action: t('delete'),
+        }))
+      )
+        return false;
       try {
-        await remove(`accounts/${one.id}`);
+        await remove(`accounts/${account.id}`);
       } catch (error) {
-        if (error.code !== 'account_busy') { toast(error.message, 'bad'); return false; }
-        if (!await ask({ title: t('account.still_busy'), text: error.message, action: t('account.delete_anyway') })) return false;
-        if (!await attempt(() => remove(`accounts/${one.id}?force=1`))) return false;
+        if (error.code !== 'account_busy') {
+          showToast(error.message, 'bad');
+          return false;
+        }
+        if (
+          !(await askConfirmation({
+            title: t('account.still_busy'),
+            text: error.message,
+            action: t('account.delete_anyway'),
+          }))
+        )
+          return false;
+        if (!(await runWithToast(() => remove(`accounts/${account.id}?force=1`)))) return false;
       }
-      toast(t('account.gone', { name: one.name }));
+      showToast(t('account.deleted', { name: account.name }));
       reload();
       return true;
     },
-    menu: (one) => [
-      [t('account.do.test'), () => act.test(one)],
-      one.cooldowns.length > 0 && [t('account.clear'), () => act.clear(one)],
-      !one.read_only && null,
-      !one.read_only && [t('account.edit'), () => edit(one)],
-      !one.read_only && (one.enabled ? [t('account.do.disable'), () => act.disable(one)] : [t('account.do.enable'), () => act.enable(one)]),
-      !one.read_only && one.enabled && [t('account.do.drain'), () => act.drain(one)],
-      !one.read_only && [t('account.duplicate'), () => act.duplicate(one)],
-      !one.read_only && null,
-      !one.read_only && [t('delete'), () => act.remove(one), 'bad'],
+    menu: (account) => [
+      [t('account.do.test'), () => actions.test(account)],
+      account.cooldowns.length > 0 && [t('account.clear'), () => actions.clear(account)],
+      !account.read_only && null,
+      !account.read_only && [t('account.edit'), () => edit(account)],
+      !account.read_only &&
+        (account.enabled
+          ? [t('account.do.disable'), () => actions.disable(account)]
+          : [t('account.do.enable'), () => actions.enable(account)]),
+      !account.read_only && account.enabled && [t('account.do.drain'), () => actions.drain(account)],
+      !account.read_only && [t('account.duplicate'), () => actions.duplicate(account)],
+      !account.read_only && null,
+      !account.read_only && [t('delete'), () => actions.remove(account), 'bad'],
     ],
   };
-  return act;
+  return actions;
 }

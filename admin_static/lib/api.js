@@ -1,11 +1,11 @@
-// The admin API: JSON in, JSON out, and errors that say what the server said.
+// Client of the admin API: JSON requests, downloads, the session, and ApiError.
 import { signal } from './dom.js';
 
 const BASE = new URL('api/', document.baseURI.replace(/#.*/, '')).pathname;
 
-/** Who is signed in: { state: signed_in | signed_out | setup, csrf, admin, version }; null while we ask. */
+/** The session: { state: signed_in | signed_out | setup, csrf, admin, version }; null until it is loaded. */
 export const session = signal(null);
-export const mayWrite = () => session.value?.admin?.role === 'owner';
+export const canWrite = () => session.value?.admin?.role === 'owner';
 
 export class ApiError extends Error {
   constructor(message, { status, code, param } = {}) {
@@ -14,24 +14,27 @@ export class ApiError extends Error {
   }
 }
 
-/** The address of something under the API, for links, pictures and streams. */
-export function address(path, query = {}) {
+/** The URL of a path of the API, for links, pictures and streams. */
+export function apiUrl(path, query = {}) {
   const filled = Object.entries(query).filter(([, value]) => value !== '' && value != null);
   const text = new URLSearchParams(filled).toString();
   return `${BASE}${path}${text ? `?${text}` : ''}`;
 }
 
-async function failure(response) {
+async function responseError(response) {
   const body = await response.json().catch(() => ({}));
   const error = body.error ?? {};
-  const found = new ApiError(error.message ?? `${response.status} ${response.statusText}`,
-    { status: response.status, code: error.code, param: error.param });
-  if (response.status === 401 && session.value?.state === 'signed_in') await whoami();
-  return found;
+  const failure = new ApiError(error.message ?? `${response.status} ${response.statusText}`, {
+    status: response.status,
+    code: error.code,
+    param: error.param,
+  });
+  if (response.status === 401 && session.value?.state === 'signed_in') await loadSession();
+  return failure;
 }
 
-/** One request. `body`: an object for JSON, a FormData, or text with `type`. Raises ApiError. */
-export async function call(method, path, { query, body, type, signal: stop, raw } = {}) {
+/** Send one request. `body`: an object for JSON, FormData, a Blob, or text with `type`. Throws ApiError. */
+export async function request(method, path, { query, body, type, signal: stop, raw } = {}) {
   const headers = {};
   if (method !== 'GET' && session.value?.csrf) headers['x-csrf-token'] = session.value.csrf;
   let content = body;
@@ -42,34 +45,40 @@ export async function call(method, path, { query, body, type, signal: stop, raw 
   }
   let response;
   try {
-    response = await fetch(address(path, query), { method, headers, body: content, signal: stop, credentials: 'same-origin' });
+    response = await fetch(apiUrl(path, query), {
+      method,
+      headers,
+      body: content,
+      signal: stop,
+      credentials: 'same-origin',
+    });
   } catch (error) {
     if (error.name === 'AbortError') throw error;
     throw new ApiError((await import('./i18n.js')).t('offline'), { code: 'offline' });
   }
-  if (!response.ok) throw await failure(response);
+  if (!response.ok) throw await responseError(response);
   if (raw) return response;
   return response.status === 204 ? null : response.json();
 }
 
-export const get = (path, query, options) => call('GET', path, { query, ...options });
-export const post = (path, body = {}, options) => call('POST', path, { body, ...options });
-export const patch = (path, body) => call('PATCH', path, { body });
-export const put = (path, body) => call('PUT', path, { body });
-export const remove = (path, body) => call('DELETE', path, { body });
+export const get = (path, query, options) => request('GET', path, { query, ...options });
+export const post = (path, body = {}, options) => request('POST', path, { body, ...options });
+export const patch = (path, body) => request('PATCH', path, { body });
+export const put = (path, body) => request('PUT', path, { body });
+export const remove = (path, body) => request('DELETE', path, { body });
 
-export async function whoami() {
+export async function loadSession() {
   session.value = await get('session');
   return session.value;
 }
 
-/** Save what an address answers as a file, without leaving the page. */
-export async function download(path, query, name) {
-  const response = await call('GET', path, { query, raw: true });
-  await save(await response.blob(), name);
+/** Save the response of a GET as a file. */
+export async function downloadFile(path, query, name) {
+  const response = await request('GET', path, { query, raw: true });
+  await saveFile(await response.blob(), name);
 }
 
-export async function save(blob, name) {
+export async function saveFile(blob, name) {
   const anchor = document.createElement('a');
   anchor.href = URL.createObjectURL(blob);
   anchor.download = name;

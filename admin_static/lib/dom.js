@@ -1,4 +1,4 @@
-// What every file of the panel draws with.
+// Preact, its hooks and signals, and the `html` template tag.
 import { h, render, Fragment } from '../vendor/preact.js';
 import htm from '../vendor/htm.js';
 
@@ -7,5 +7,5 @@ export { signal, computed, effect, batch, useSignal, useComputed } from '../vend
 export { render, Fragment };
 export const html = htm.bind(h);
 
-/** Join class names, leaving out what is false. */
-export const classes = (...names) => names.filter(Boolean).join(' ');
+/** Join class names; falsy ones are left out. */
+export const classNames = (...names) => names.filter(Boolean).join(' ');

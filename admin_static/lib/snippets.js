@@ -1,9 +1,11 @@
-// What the playground sends, as the same call of a client of ours.
-const text = (value) => JSON.stringify(value);
+// The request of the playground as code for clients: curl, Python, Node.
+const quoted = (value) => JSON.stringify(value);
 
-function fieldsOf(request) {
+function requestFields(request) {
   const shots = request.shots ?? [];
-  const prompt = [request.prompt, ...shots.map((shot) => `[${shot.seconds}s]${shot.prompt}`)].filter(Boolean).join('\n');
+  const prompt = [request.prompt, ...shots.map((shot) => `[${shot.seconds}s]${shot.prompt}`)]
+    .filter(Boolean)
+    .join('\n');
   const seconds = shots.reduce((sum, shot) => sum + shot.seconds, 0) || request.seconds;
   const fields = { model: request.model, prompt };
   if (seconds) fields.seconds = String(seconds);
@@ -11,12 +13,18 @@ function fieldsOf(request) {
   return fields;
 }
 
-const rest = (request) => Object.entries(request).filter(([name, value]) =>
-  !['model', 'prompt', 'seconds', 'size', 'first_frame', 'kind', 'shots'].includes(name) && value !== '' && value != null && !(Array.isArray(value) && value.length === 0));
+const otherFields = (request) =>
+  Object.entries(request).filter(
+    ([name, value]) =>
+      !['model', 'prompt', 'seconds', 'size', 'first_frame', 'kind', 'shots'].includes(name) &&
+      value !== '' &&
+      value != null &&
+      !(Array.isArray(value) && value.length === 0),
+  );
 
 function curl(request) {
   const lines = [`curl ${location.origin}/v1/videos`, '-H "Authorization: Bearer $FILMGATE_API_KEY"'];
-  const all = { ...fieldsOf(request), ...Object.fromEntries(rest(request)) };
+  const all = { ...requestFields(request), ...Object.fromEntries(otherFields(request)) };
   for (const [name, value] of Object.entries(all)) {
     const shown = typeof value === 'object' ? JSON.stringify(value) : String(value);
     lines.push(`-F '${name}=${shown.replaceAll("'", "'\\''")}'`);
@@ -26,10 +34,11 @@ function curl(request) {
 }
 
 function python(request) {
-  const fields = Object.entries(fieldsOf(request)).map(([name, value]) => `    ${name}=${text(value)},`);
+  const fields = Object.entries(requestFields(request)).map(([name, value]) => `    ${name}=${quoted(value)},`);
   if (request.first_frame) fields.push('    input_reference=open("first-frame.png", "rb"),');
-  const extra = Object.fromEntries(rest(request));
-  if (Object.keys(extra).length) fields.push(`    extra_body=${JSON.stringify(extra).replaceAll('true', 'True').replaceAll('false', 'False')},`);
+  const extra = Object.fromEntries(otherFields(request));
+  if (Object.keys(extra).length)
+    fields.push(`    extra_body=${JSON.stringify(extra).replaceAll('true', 'True').replaceAll('false', 'False')},`);
   return `from openai import OpenAI
 
 client = OpenAI(base_url="${location.origin}/v1", api_key="sk-fg-…")
@@ -40,7 +49,9 @@ client.videos.download_content(video.id).write_to_file("video.mp4")`;
 }
 
 function node(request) {
-  const fields = Object.entries({ ...fieldsOf(request), ...Object.fromEntries(rest(request)) }).map(([name, value]) => `  ${name}: ${text(value)},`);
+  const fields = Object.entries({ ...requestFields(request), ...Object.fromEntries(otherFields(request)) }).map(
+    ([name, value]) => `  ${name}: ${quoted(value)},`,
+  );
   if (request.first_frame) fields.push('  input_reference: fs.createReadStream("first-frame.png"),');
   return `import fs from "node:fs";
 import OpenAI from "openai";

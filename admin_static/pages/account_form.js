@@ -1,50 +1,77 @@
-// The form of an account, made from what its provider needs.
+// The form of an account, with the fields that its provider needs.
 import { html } from '../lib/dom.js';
 import { patch, post } from '../lib/api.js';
 import { t } from '../lib/i18n.js';
-import { Dialog, toast } from '../lib/ui/layers.js';
-import { Fields, FormButtons, useForm } from '../lib/ui/form.js';
+import { localDateTime, numberOrNull, secondsFromLocal, splitWords } from '../lib/form_values.js';
+import { Dialog, showToast } from '../lib/ui/dialogs.js';
+import { FormFields, FormButtons, useForm } from '../lib/ui/form.js';
 
-const whole = (text) => (text === '' || text == null ? null : Number(text));
-const words = (text) => text.split(/[,\s]+/).filter(Boolean);
-const lines = (models) => Object.entries(models ?? {}).map(([ours, theirs]) => (ours === theirs ? ours : `${ours} = ${theirs}`)).join('\n');
+const modelLines = (models) =>
+  Object.entries(models ?? {})
+    .map(([ours, theirs]) => (ours === theirs ? ours : `${ours} = ${theirs}`))
+    .join('\n');
 
-/** "ours = theirs" a line; one name alone stands for both. */
-function modelsOf(text) {
-  const pairs = text.split(/[\n,]+/).map((line) => line.split('=').map((part) => part.trim())).filter(([ours]) => ours);
+/** Parse lines of "our name = upstream name"; a single name is used for both. */
+function parseModels(text) {
+  const pairs = text
+    .split(/[\n,]+/)
+    .map((line) => line.split('=').map((part) => part.trim()))
+    .filter(([ours]) => ours);
   return Object.fromEntries(pairs.map(([ours, theirs]) => [ours, theirs || ours]));
 }
 
-const local = (at) => {
-  if (!at) return '';
-  const moment = new Date(at * 1000);
-  return new Date(moment - moment.getTimezoneOffset() * 60000).toISOString().slice(0, 16);
-};
-
-function valuesOf(one) {
+function formValues(account) {
   return {
-    provider: one?.provider ?? 'openai_compatible', name: one?.name ?? '', base_url: one?.base_url ?? '', secret: '',
-    models: lines(one?.models), slots: one?.slots ?? 1, rpm: one?.rpm ?? '', weight: one?.weight ?? 1, tier: one?.tier ?? 0,
-    tags: (one?.tags ?? []).join(', '), plan: one?.plan ?? '', note: one?.note ?? '', proxy: '',
-    options: Object.keys(one?.options ?? {}).length ? JSON.stringify(one.options, null, 2) : '',
-    quota_limit: one?.quota?.limit ?? '', quota_left: one?.quota?.left ?? '', quota_unit: one?.quota?.unit ?? 'count', quota_period: one?.quota?.period ?? 'none',
-    expires_at: local(one?.expires_at),
+    provider: account?.provider ?? 'openai_compatible',
+    name: account?.name ?? '',
+    base_url: account?.base_url ?? '',
+    secret: '',
+    models: modelLines(account?.models),
+    slots: account?.slots ?? 1,
+    rpm: account?.rpm ?? '',
+    weight: account?.weight ?? 1,
+    tier: account?.tier ?? 0,
+    tags: (account?.tags ?? []).join(', '),
+    plan: account?.plan ?? '',
+    note: account?.note ?? '',
+    proxy: '',
+    options: Object.keys(account?.options ?? {}).length ? JSON.stringify(account.options, null, 2) : '',
+    quota_limit: account?.quota?.limit ?? '',
+    quota_left: account?.quota?.left ?? '',
+    quota_unit: account?.quota?.unit ?? 'count',
+    quota_period: account?.quota?.period ?? 'none',
+    expires_at: localDateTime(account?.expires_at),
   };
 }
 
-function bodyOf(values, needed, old) {
+function requestBody(values, needed, old) {
   const options = values.options.trim() ? JSON.parse(values.options) : {};
   for (const field of needed) {
     const [place, name] = field.name.split('.');
     if (place === 'options' && values[field.name]) options[name] = values[field.name];
   }
   const body = {
-    name: values.name.trim(), base_url: values.base_url.trim(), models: modelsOf(values.models), slots: Number(values.slots || 1),
-    rpm: whole(values.rpm), weight: Number(values.weight || 1), tier: Number(values.tier || 0), tags: words(values.tags),
-    plan: values.plan, note: values.note, options,
-    expires_at: values.expires_at ? new Date(values.expires_at).getTime() / 1000 : null,
-    quota: values.quota_limit === '' ? null
-      : { unit: values.quota_unit, limit: String(values.quota_limit), left: String(values.quota_left === '' ? values.quota_limit : values.quota_left), period: values.quota_period },
+    name: values.name.trim(),
+    base_url: values.base_url.trim(),
+    models: parseModels(values.models),
+    slots: Number(values.slots || 1),
+    rpm: numberOrNull(values.rpm),
+    weight: Number(values.weight || 1),
+    tier: Number(values.tier || 0),
+    tags: splitWords(values.tags),
+    plan: values.plan,
+    note: values.note,
+    options,
+    expires_at: secondsFromLocal(values.expires_at),
+    quota:
+      values.quota_limit === ''
+        ? null
+        : {
+            unit: values.quota_unit,
+            limit: String(values.quota_limit),
+            left: String(values.quota_left === '' ? values.quota_limit : values.quota_left),
+            period: values.quota_period,
+          },
   };
   if (values.proxy) body.proxy = values.proxy;
   if (old) return body;
@@ -52,60 +79,141 @@ function bodyOf(values, needed, old) {
   return { ...body, provider: values.provider };
 }
 
-function essentials(values, providers, old) {
-  const provider = providers.find((one) => one.name === values.provider);
+function mainFields(values, providers, old) {
+  const provider = providers.find(({ name }) => name === values.provider);
   const needed = provider?.fields ?? [];
   const secret = needed.find((field) => field.name === 'secret');
   const base = needed.find((field) => field.name === 'base_url');
   return [
-    { name: 'provider', label: t('account.provider'), kind: 'select', disabled: Boolean(old), options: providers.filter((one) => one.name !== 'studio').map((one) => [one.name, one.name]),
-      hint: provider && [(provider.makes ?? []).join(', '), provider.verified].filter(Boolean).join(' · ') },
+    {
+      name: 'provider',
+      label: t('account.provider'),
+      kind: 'select',
+      disabled: Boolean(old),
+      options: providers.filter(({ name }) => name !== 'studio').map(({ name }) => [name, name]),
+      hint: provider && [(provider.makes ?? []).join(', '), provider.verified].filter(Boolean).join(' · '),
+    },
     { name: 'name', label: t('account.name'), required: true },
-    { name: 'base_url', label: t('account.base_url'), wide: true, required: Boolean(provider?.needs_base_url ?? base?.required), placeholder: provider?.default_base_url || 'https://…/v1' },
-    !old && { name: 'secret', label: t('account.secret'), kind: 'secret', wide: true, required: Boolean(secret?.required), hint: secret?.hint ?? provider?.auth },
-    ...needed.filter((field) => field.name.startsWith('options.') && !old).map((field) => ({
-      name: field.name, label: field.label ?? field.name.slice(8), required: field.required, hint: field.hint, wide: true, kind: field.secret ? 'secret' : 'text', placeholder: field.default ?? '' })),
-    { name: 'models', label: t('account.models'), kind: 'code', rows: 3, wide: true, placeholder: 'sora-2\nsora-2-pro = upstream-name', hint: t('account.models_hint') },
+    {
+      name: 'base_url',
+      label: t('account.base_url'),
+      wide: true,
+      required: Boolean(provider?.needs_base_url ?? base?.required),
+      placeholder: provider?.default_base_url || 'https://…/v1',
+    },
+    !old && {
+      name: 'secret',
+      label: t('account.secret'),
+      kind: 'secret',
+      wide: true,
+      required: Boolean(secret?.required),
+      hint: secret?.hint ?? provider?.auth,
+    },
+    ...needed
+      .filter((field) => field.name.startsWith('options.') && !old)
+      .map((field) => ({
+        name: field.name,
+        label: field.label ?? field.name.slice(8),
+        required: field.required,
+        hint: field.hint,
+        wide: true,
+        kind: field.secret ? 'secret' : 'text',
+        placeholder: field.default ?? '',
+      })),
+    {
+      name: 'models',
+      label: t('account.models'),
+      kind: 'code',
+      rows: 3,
+      wide: true,
+      placeholder: 'sora-2\nsora-2-pro = upstream-name',
+      hint: t('account.models_hint'),
+    },
     { name: 'slots', label: t('account.slots'), kind: 'number', min: 1, hint: t('account.slots_hint') },
     { name: 'tags', label: t('account.tags'), hint: t('account.tags_hint') },
   ];
 }
 
-const extras = () => [
+const moreFields = () => [
   { name: 'rpm', label: t('account.rpm_field'), kind: 'number', min: 1 },
   { name: 'plan', label: t('account.plan') },
-  { name: 'weight', label: t('account.weight'), kind: 'number', min: 0, step: 'any', hint: t('account.weight_hint') },
+  {
+    name: 'weight',
+    label: t('account.weight'),
+    kind: 'number',
+    min: 0,
+    step: 'any',
+    hint: t('account.weight_hint'),
+  },
   { name: 'tier', label: t('account.tier'), kind: 'number', hint: t('account.tier_hint') },
-  { name: 'quota_limit', label: t('account.quota_limit'), kind: 'number', min: 0, step: 'any', hint: t('account.quota_hint') },
+  {
+    name: 'quota_limit',
+    label: t('account.quota_limit'),
+    kind: 'number',
+    min: 0,
+    step: 'any',
+    hint: t('account.quota_hint'),
+  },
   { name: 'quota_left', label: t('account.quota_left'), kind: 'number', min: 0, step: 'any' },
-  { name: 'quota_unit', label: t('account.quota_unit'), kind: 'select', options: [['count', t('account.tasks')], ['usd', 'USD']] },
-  { name: 'quota_period', label: t('account.quota_period'), kind: 'select', options: ['none', 'day', 'month'].map((one) => [one, t(`period.${one}`)]) },
+  {
+    name: 'quota_unit',
+    label: t('account.quota_unit'),
+    kind: 'select',
+    options: [
+      ['count', t('account.tasks')],
+      ['usd', 'USD'],
+    ],
+  },
+  {
+    name: 'quota_period',
+    label: t('account.quota_period'),
+    kind: 'select',
+    options: ['none', 'day', 'month'].map((period) => [period, t(`period.${period}`)]),
+  },
   { name: 'expires_at', label: t('account.expires'), kind: 'date' },
   { name: 'proxy', label: t('account.proxy'), kind: 'secret', placeholder: 'http://user:password@host:3128' },
-  { name: 'options', label: t('account.options'), kind: 'code', rows: 3, wide: true, hint: t('account.options_hint') },
+  {
+    name: 'options',
+    label: t('account.options'),
+    kind: 'code',
+    rows: 3,
+    wide: true,
+    hint: t('account.options_hint'),
+  },
   { name: 'note', label: t('note'), kind: 'textarea', wide: true, rows: 2 },
 ];
 
 export function AccountForm({ account, providers, onClose, onDone }) {
-  const form = useForm(valuesOf(account));
-  const fields = essentials(form.values, providers, account);
+  const form = useForm(formValues(account));
+  const fields = mainFields(form.values, providers, account);
   const submit = (event) => {
     event.preventDefault();
     form.submit(async (values) => {
-      const needed = providers.find((one) => one.name === values.provider)?.fields ?? [];
+      const needed = providers.find(({ name }) => name === values.provider)?.fields ?? [];
       let body;
       try {
-        body = bodyOf(values, needed, account);
+        body = requestBody(values, needed, account);
       } catch {
         throw Object.assign(new Error(t('account.bad_json')), { param: 'options' });
       }
-      const done = account ? await patch(`accounts/${account.id}`, body) : await post('accounts', body);
-      toast(t(account ? 'account.saved' : 'account.added', { name: done.name }));
-      onDone(done);
+      const saved = account ? await patch(`accounts/${account.id}`, body) : await post('accounts', body);
+      showToast(t(account ? 'account.saved' : 'account.added', { name: saved.name }));
+      onDone(saved);
     });
   };
-  return html`<${Dialog} title=${account ? t('account.edit') : t('accounts.add')} onClose=${onClose}><form class="stack" onSubmit=${submit}>
-    <${Fields} form=${form} fields=${fields} prefix="account" />
-    <details open=${Boolean(account)}><summary>${t('more')}</summary><div class="stack"><p></p><${Fields} form=${{ ...form, error: null }} fields=${extras()} prefix="account" /></div></details>
-    <div class="row"><${FormButtons} form=${form} label=${account ? t('save') : t('accounts.add')} onCancel=${onClose} /></div></form><//>`;
+  return html`<${Dialog} title=${account ? t('account.edit') : t('accounts.add')} onClose=${onClose}>
+    <form class="stack" onSubmit=${submit}>
+      <${FormFields} form=${form} fields=${fields} prefix="account" />
+      <details open=${Boolean(account)}>
+        <summary>${t('more')}</summary>
+        <div class="stack">
+          <p></p>
+          <${FormFields} form=${{ ...form, error: null }} fields=${moreFields()} prefix="account" />
+        </div>
+      </details>
+      <div class="row">
+        <${FormButtons} form=${form} label=${account ? t('save') : t('accounts.add')} onCancel=${onClose} />
+      </div>
+    </form>
+  <//>`;
 }

@@ -46,7 +46,7 @@ class KeyBody(PanelBody):
         given = self.given_fields()
         budget = given.pop("budget", None)
         if "budget" in self.model_fields_set:
-            chosen = budget.given() if budget is not None else dict.fromkeys(BUDGETS)
+            chosen = budget.given_fields() if budget is not None else dict.fromkeys(BUDGETS)
             given |= {f"budget_{name}": amount for name, amount in chosen.items()}
         empty: dict[str, Any] = {"models": (), "networks": (), "options": {}, "note": "", "enabled": True}
         return {name: empty.get(name) if value is None else value for name, value in given.items()}

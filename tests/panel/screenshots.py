@@ -67,10 +67,10 @@ def main() -> None:
 def take(browser: Browser, found: Scene, folder: Path, look: str) -> None:
     lang, theme = LOOKS[look]
     film = next(one for one in found.owner.get("/tasks")["data"] if one["model"] == "studio")
-    rests = found.account("reseller-b")["id"]
+    cooling = found.account("reseller-b")["id"]
     with open_visitor(browser, found.gateway.url, lang=lang, theme=theme) as visitor:
         visitor.sign_in("admin", PASSWORD)
-        for where in (f"tasks/{film['id']}", f"accounts/{rests}", *PAGES):
+        for where in (f"tasks/{film['id']}", f"accounts/{cooling}", *PAGES):
             picture(visitor, where, folder, look)
     with open_visitor(browser, found.gateway.url, lang=lang, theme=theme, width=PHONE) as visitor:
         visitor.sign_in("admin", PASSWORD)

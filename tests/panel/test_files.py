@@ -8,9 +8,14 @@ from typing import get_args
 import pytest
 
 from app import errors
+from app.backup import schedule_options
 from app.catalog.explanation import Verdict
 from app.errors import NoAvailableAccount, UpstreamError, WaitedTooLong
+from app.media.delivery import options as delivery_options
+from app.options.document import DocumentSection, OptionsDocument
 from app.tasks.states import State
+from app.webhooks import notice_options
+from tests.panel.style import PACKAGES
 from tests.panel.vendoring import PARTS, VENDOR
 from tests.serving import ROOT
 
@@ -21,7 +26,7 @@ AUDITED = (
 )
 SCRIPTS = sorted(path for path in PANEL.rglob("*.js") if VENDOR not in path.parents)
 LONGEST = 300
-WORD = re.compile(r"^  '([^']+)': '((?:[^'\\]|\\.)*)',$", re.MULTILINE)
+WORD = re.compile(r"^  '([^']+)':\s+'((?:[^'\\]|\\.)*)',$", re.MULTILINE)
 LANGUAGES = ("en", "zh")
 
 
@@ -102,7 +107,7 @@ def test_every_change_that_is_audited_has_a_word() -> None:
     actions = set(re.findall(r'"((?:' + "|".join(AUDITED) + r')s?\.[a-z_]+)"', sources))
     actions = {action for action in actions if not action.endswith(".csv")}
     assert len(actions) > 40
-    assert {action for action in actions if f"deed.{action}" not in known} == set()
+    assert {action for action in actions if f"audit_action.{action}" not in known} == set()
 
 
 def test_files_are_short_and_say_what_they_are() -> None:
@@ -121,3 +126,19 @@ def test_no_script_writes_markup() -> None:
             r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|\son\w+=\"", path.read_text()
         )
         assert found is None, (path, found)
+
+
+def test_every_section_of_a_settings_document_has_a_text() -> None:
+    known = words("en")
+    modules = (delivery_options, notice_options, schedule_options)
+    classes = {cls for module in modules for cls in vars(module).values() if isinstance(cls, type)}
+    sections = {
+        cls for cls in classes if issubclass(cls, DocumentSection) and not issubclass(cls, OptionsDocument)
+    }
+    named = {cls.__name__ for cls in sections - {DocumentSection}}
+    assert len(named) > 3
+    assert {name for name in named if f"section.{name}" not in known} == set()
+
+
+def test_the_linter_is_locked_without_index_addresses() -> None:
+    assert '"resolved"' not in (PACKAGES / "package-lock.json").read_text()

@@ -92,7 +92,7 @@ FORMS = (
     ("keys", "Create key"),
     ("characters", "New character"),
     ("webhooks?tab=endpoints", "Add endpoint"),
-    ("settings/people", "Add a person"),
+    ("settings/people", "Add an admin"),
 )
 
 

@@ -57,14 +57,14 @@ class Walk:
         expect(self.page.locator(".problem")).to_be_visible()
         self.page.locator("[name=again]").fill(PASSWORD)
         self.visitor.button("Set password and open the panel").click()
-        expect(self.page.get_by_role("heading", name="Nothing has been made yet")).to_be_visible()
+        expect(self.page.get_by_role("heading", name="No tasks yet")).to_be_visible()
         assert self.page.url.endswith("#/overview")
 
     def sees_the_studio(self) -> None:
         self.visitor.go_to("accounts")
         row = self.page.locator("tr[data-id]", has_text="studio")
         expect(row.locator(".badge")).to_have_text("Ready")
-        expect(self.page.get_by_text("Only the embedded studio serves now")).to_be_visible()
+        expect(self.page.get_by_text("Only the embedded studio is in use")).to_be_visible()
         row.get_by_role("button", name="Actions: studio").click()
         self.page.get_by_role("menuitem", name="Test").click()
         self.visitor.expect_toast("it is built in and ready")
@@ -100,7 +100,7 @@ class Walk:
         form.locator("[name=model]").fill("sora-2")
         form.locator("[name=per_second]").fill("0.25")
         self.visitor.button("Save", within=form).click()
-        expect(self.page.locator("tr[data-id=sora-2]")).to_contain_text("$0.25 a second")
+        expect(self.page.locator("tr[data-id=sora-2]")).to_contain_text("$0.25 per second")
 
     def makes_a_key(self) -> str:
         self.visitor.go_to("keys")
@@ -115,9 +115,9 @@ class Walk:
         self.visitor.button("Copy", within=shown).click()
         expect(shown.get_by_role("button")).to_have_text("Copied")
         assert self.page.evaluate("navigator.clipboard.readText()") == key
-        self.visitor.button("I have kept it", within=self.visitor.dialog).click()
+        self.visitor.button("I have saved it", within=self.visitor.dialog).click()
         row = self.page.locator("tr[data-id]", has_text="shop")
-        expect(row).to_contain_text("$5.00 a day")
+        expect(row).to_contain_text("$5.00 per day")
         row.locator("strong").click()
         drawer = self.page.locator("dialog.drawer")
         self.visitor.button("Add endpoint", within=drawer).click()
@@ -126,7 +126,7 @@ class Walk:
         form.locator("[name=url]").fill(self.receiver.url)
         self.visitor.button("Add endpoint", within=form).click()
         expect(self.visitor.dialog.locator("pre")).to_contain_text("whsec_")
-        self.visitor.button("I have kept it", within=self.visitor.dialog).click()
+        self.visitor.button("I have saved it", within=self.visitor.dialog).click()
         expect(drawer).to_contain_text("orders")
         self.leaves()
         return key
@@ -144,10 +144,10 @@ class Walk:
         for number, words in ((1, "A boat leaves the harbour"), (2, "It meets a whale")):
             self.visitor.button("Add shot").click()
             page.get_by_label(f"Shot {number}", exact=True).fill(words)
-        expect(page.locator("#storyboard")).to_contain_text("8 s in all")
+        expect(page.locator("#storyboard")).to_contain_text("8 s in total")
         expect(page.locator("#price")).to_contain_text("$2.00")
         expect(page.get_by_label("curl")).to_contain_text("It meets a whale")
-        self.visitor.button("Make it").click()
+        self.visitor.button("Generate").click()
         made = page.locator("[data-task]")
         expect(made.get_by_role("progressbar")).to_be_visible()
         expect(made).to_have_attribute("data-state", "completed")
@@ -164,7 +164,7 @@ class Walk:
         self.page.locator(f'tr[data-id="{task}"] .prompt').click()
         drawer = self.page.locator("dialog.drawer")
         timeline = drawer.locator(".timeline")
-        for words in ("Received", "Given to an account", "own farm", "Accepted upstream", "Completed"):
+        for words in ("Received", "Assigned to an account", "own farm", "Accepted upstream", "Completed"):
             expect(timeline).to_contain_text(words)
         expect(drawer.locator("#task-cost")).to_contain_text("$2.00")
         expect(drawer.locator(".thumbs img")).to_be_visible()
@@ -193,7 +193,7 @@ class Walk:
         task = self.asks("A film that has to wait")
         self.visitor.go_to("accounts")
         row = self.page.locator("tr[data-id]", has_text="own farm")
-        expect(row).to_contain_text("rests")
+        expect(row).to_contain_text(re.compile("cooling down", re.IGNORECASE))
         self.visitor.button("Clear cooldown", within=row).click()
         self.visitor.expect_toast("own farm")
         expect(self.visitor.button("Clear cooldown", within=row)).to_have_count(0)
@@ -242,7 +242,7 @@ class Walk:
         row.locator("strong").click()
         drawer = self.page.locator("dialog.drawer")
         self.visitor.button("Send again", within=drawer).click()
-        self.visitor.expect_toast("on its way again")
+        self.visitor.expect_toast("being sent again")
         expect(drawer.locator(".timeline li.good")).to_have_count(2)
         until(lambda: len(self.receiver.seen) == 2)
         assert self.receiver.seen[0].id == self.receiver.seen[1].id
@@ -275,7 +275,7 @@ class Walk:
         self.visitor.go_to("playground")
         self.page.locator("[name=model]").select_option("sora-2")
         self.page.locator("[name=prompt]").fill(prompt)
-        self.visitor.button("Make it").click()
+        self.visitor.button("Generate").click()
         task = self.page.locator("[data-task]").get_attribute("data-task")
         assert task
         return task

@@ -1,4 +1,4 @@
-// Icons as paths on a 16 × 16 grid.
+// Icons as SVG paths on a 16 × 16 grid.
 import { html } from '../dom.js';
 
 const PATHS = {
@@ -19,19 +19,26 @@ const PATHS = {
   check: 'm3 8.5 3.3 3.3L13 5',
   plus: 'M8 3v10M3 8h10',
   menu: 'M2.5 4.5h11M2.5 8h11M2.5 11.5h11',
-  sun: 'M8 10.8a2.8 2.8 0 1 0 0-5.6 2.8 2.8 0 0 0 0 5.6zM8 1.5v1.3m0 10.4v1.3M1.5 8h1.3m10.4 0h1.3M3.4 3.4l.9.9m7.4 7.4.9.9m0-9.2-.9.9m-7.4 7.4-.9.9',
+  sun:
+    'M8 10.8a2.8 2.8 0 1 0 0-5.6 2.8 2.8 0 0 0 0 5.6zM8 1.5v1.3m0 10.4v1.3M1.5 8h1.3m10.4 0h1.3' +
+    'M3.4 3.4l.9.9m7.4 7.4.9.9m0-9.2-.9.9m-7.4 7.4-.9.9',
   moon: 'M13.5 9.5A5.7 5.7 0 0 1 6.5 2.5a5.7 5.7 0 1 0 7 7z',
   half: 'M8 2.5a5.5 5.5 0 1 0 0 11zM8 2.5a5.5 5.5 0 0 1 0 11M8 2.5v11M10 4v8m2-6.5v5',
   out: 'M9.5 3H3v10h6.5M7 8h7m-2.5-2.5L14 8l-2.5 2.5',
   down: 'M8 2.5v8m-3-3 3 3 3-3M3 13.5h10',
   refresh: 'M13 8a5 5 0 1 1-1.5-3.5M13 2.5v3h-3',
-  left: 'm10 3-5 5 5 5', right: 'm6 3 5 5-5 5',
+  left: 'm10 3-5 5 5 5',
+  right: 'm6 3 5 5-5 5',
 };
 
 export const Icon = ({ name }) =>
-  html`<svg class="icon" viewBox="0 0 16 16" aria-hidden="true"><path d=${PATHS[name]} /></svg>`;
+  html`<svg class="icon" viewBox="0 0 16 16" aria-hidden="true">
+    <path d=${PATHS[name]} />
+  </svg>`;
 
-export const Mark = () => html`<svg viewBox="0 0 32 32" aria-hidden="true">
-  <rect width="32" height="32" rx="7" fill="#12343b" />
-  <path fill="#f4efe6" d="M6 6h3v4H6zM6 14h3v4H6zM6 22h3v4H6zM23 6h3v4h-3zM23 14h3v4h-3zM23 22h3v4h-3z" />
-  <path fill="#f2a65a" d="M12 8h8v16h-8z" /></svg>`;
+export const BrandMark = () =>
+  html`<svg viewBox="0 0 32 32" aria-hidden="true">
+    <rect width="32" height="32" rx="7" fill="#12343b" />
+    <path fill="#f4efe6" d="M6 6h3v4H6zM6 14h3v4H6zM6 22h3v4H6zM23 6h3v4h-3zM23 14h3v4h-3zM23 22h3v4h-3z" />
+    <path fill="#f2a65a" d="M12 8h8v16h-8z" />
+  </svg>`;

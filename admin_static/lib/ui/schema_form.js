@@ -1,82 +1,242 @@
-// A form straight from a JSON schema: texts, numbers, choices, switches, groups, and lists of them.
+// A form from a JSON schema: texts, numbers, selects, checkboxes, groups, and lists of them.
 import { html } from '../dom.js';
 import { t } from '../i18n.js';
-import { Field } from './form.js';
+import { FormField } from './form.js';
 import { Icon } from './icons.js';
 
-function resolved(schema, root) {
-  if (schema.$ref) return { ...resolved(schema.$ref.split('/').slice(1).reduce((at, name) => at[name], root), root), ...schema, $ref: undefined };
-  if (schema.allOf?.length === 1) return { ...resolved(schema.allOf[0], root), ...schema, allOf: undefined };
-  const real = schema.anyOf?.find((one) => one.type !== 'null');
-  return real ? { ...resolved(real, root), ...schema, anyOf: undefined, nullable: true } : schema;
+function resolveSchema(schema, root) {
+  if (schema.$ref)
+    return {
+      ...resolveSchema(
+        schema.$ref
+          .split('/')
+          .slice(1)
+          .reduce((at, name) => at[name], root),
+        root,
+      ),
+      ...schema,
+      $ref: undefined,
+    };
+  if (schema.allOf?.length === 1) return { ...resolveSchema(schema.allOf[0], root), ...schema, allOf: undefined };
+  const real = schema.anyOf?.find((option) => option.type !== 'null');
+  return real ? { ...resolveSchema(real, root), ...schema, anyOf: undefined, nullable: true } : schema;
 }
 
-const titled = (name) => { const text = name.replaceAll('_', ' '); return text[0].toUpperCase() + text.slice(1); };
-/** In the operator's language where the panel knows the word, else as the schema says it. */
-const told = (group, name, otherwise) => { const found = t(`${group}.${name}`); return found === `${group}.${name}` ? otherwise : found; };
-const labelOf = (name) => told('field', name, titled(name));
-const hintOf = (name, schema) => told('hint', name, schema.description);
-const aboutOf = (schema) => told('section', schema.title, schema.description);
+const titleCase = (name) => {
+  const text = name.replaceAll('_', ' ');
+  return text[0].toUpperCase() + text.slice(1);
+};
+/** The translation of `group.name`, or `otherwise` when there is none. */
+const translatedOr = (group, name, otherwise) => {
+  const text = t(`${group}.${name}`);
+  return text === `${group}.${name}` ? otherwise : text;
+};
+const fieldLabel = (name) => translatedOr('field', name, titleCase(name));
+const fieldHint = (name, schema) => translatedOr('hint', name, schema.description);
+const sectionText = (schema) => translatedOr('section', schema.title, schema.description);
 
-/** What a new entry of a list begins with. */
-function blank(schema, root) {
-  const found = resolved(schema, root);
-  if ('default' in found) return structuredClone(found.default);
-  if (found.properties) return Object.fromEntries(Object.entries(found.properties).map(([name, part]) => [name, blank(part, root)]));
-  return { array: [], boolean: false, number: 0, integer: 0, object: {} }[found.type] ?? (found.nullable ? null : '');
+/** The value of a new list entry. */
+function emptyValue(schema, root) {
+  const resolved = resolveSchema(schema, root);
+  if ('default' in resolved) return structuredClone(resolved.default);
+  if (resolved.properties)
+    return Object.fromEntries(
+      Object.entries(resolved.properties).map(([name, part]) => [name, emptyValue(part, root)]),
+    );
+  return (
+    { array: [], boolean: false, number: 0, integer: 0, object: {} }[resolved.type] ?? (resolved.nullable ? null : '')
+  );
 }
 
-function kindOf(schema) {
+function controlKind(schema) {
   if (schema.enum) return 'select';
   if (schema.format === 'password' || schema.writeOnly) return 'secret';
   return { boolean: 'check', integer: 'number', number: 'number' }[schema.type] ?? 'text';
 }
 
-function read(text, schema) {
-  if (schema.type === 'integer' || schema.type === 'number') return text === '' ? (schema.nullable ? null : 0) : Number(text);
+function parseValue(text, schema) {
+  if (schema.type === 'integer' || schema.type === 'number')
+    return text === '' ? (schema.nullable ? null : 0) : Number(text);
   return text === '' && schema.nullable ? null : text;
 }
 
-function List({ name, schema, root, value, onChange, path, problem }) {
-  const items = resolved(schema.items ?? {}, root);
-  const change = (n, one) => onChange(value.map((old, at) => (at === n ? one : old)));
+function ListField({ name, schema, root, value, onChange, path, problem }) {
+  const items = resolveSchema(schema.items ?? {}, root);
+  const change = (n, item) => onChange(value.map((old, at) => (at === n ? item : old)));
   if (items.enum) {
-    const flip = (one, on) => onChange(on ? [...(value ?? []), one] : value.filter((old) => old !== one));
-    return html`<fieldset class="stack group wide"><legend>${labelOf(name)}</legend><div class="form">${items.enum.map((one) => html`<${Field} key=${one} prefix=${`${path}-${name}`}
-      field=${{ name: one, label: told('option', one, titled(one)), kind: 'check' }} value=${(value ?? []).includes(one)} onChange=${(on) => flip(one, on)} />`)}</div></fieldset>`;
+    const flip = (item, on) => onChange(on ? [...(value ?? []), item] : value.filter((old) => old !== item));
+    return html`<fieldset class="stack group wide">
+      <legend>${fieldLabel(name)}</legend>
+      <div class="form">
+        ${items.enum.map(
+          (item) =>
+            html`<${FormField}
+              key=${item}
+              prefix=${`${path}-${name}`}
+              field=${{ name: item, label: translatedOr('option', item, titleCase(item)), kind: 'check' }}
+              value=${(value ?? []).includes(item)}
+              onChange=${(on) => flip(item, on)}
+            />`,
+        )}
+      </div>
+    </fieldset>`;
   }
   if (!items.properties) {
-    return html`<${Field} prefix=${path} field=${{ name, label: labelOf(name), kind: 'textarea', rows: 3, wide: true, hint: hintOf(name, schema) ?? t('settings.one_a_line') }} value=${(value ?? []).join('\n')}
-      problem=${problem} onChange=${(text) => onChange(text.split('\n').map((line) => line.trim()).filter(Boolean).map((line) => read(line, items)))} />`;
+    return html`<${FormField}
+      prefix=${path}
+      field=${{
+        name,
+        label: fieldLabel(name),
+        kind: 'textarea',
+        rows: 3,
+        wide: true,
+        hint: fieldHint(name, schema) ?? t('settings.one_a_line'),
+      }}
+      value=${(value ?? []).join('\n')}
+      problem=${problem}
+      onChange=${(text) =>
+        onChange(
+          text
+            .split('\n')
+            .map((line) => line.trim())
+            .filter(Boolean)
+            .map((line) => parseValue(line, items)),
+        )}
+    />`;
   }
-  return html`<fieldset class="stack group wide"><legend>${labelOf(name)}</legend>${aboutOf(items) && html`<p class="soft small">${aboutOf(items)}</p>`}
-    ${(value ?? []).map((one, n) => html`<div class="panel stack" key=${n}><div class="row apart"><strong>${n + 1}. ${one.name ?? ''}</strong>
-      <button type="button" class="button small plain" onClick=${() => onChange(value.filter((_, at) => at !== n))}>${t('remove')}</button></div>
-      <${Properties} schema=${items} root=${root} value=${one} onChange=${(next) => change(n, next)} path=${`${path}-${n}`} /></div>`)}
-    <div><button type="button" class="button small" onClick=${() => onChange([...(value ?? []), blank(items, root)])}><${Icon} name="plus" />${t('add')}</button></div></fieldset>`;
+  return html`<fieldset class="stack group wide">
+    <legend>${fieldLabel(name)}</legend>
+    ${sectionText(items) && html`<p class="soft small">${sectionText(items)}</p>`}
+    ${(value ?? []).map(
+      (item, n) =>
+        html`<div class="panel stack" key=${n}>
+          <div class="row apart">
+            <strong>
+              ${n + 1}. ${item.name ?? ''}
+            </strong>
+            <button
+              type="button"
+              class="button small plain"
+              onClick=${() => onChange(value.filter((_, at) => at !== n))}
+            >
+              ${t('remove')}
+            </button>
+          </div>
+          <${SchemaProperties}
+            schema=${items}
+            root=${root}
+            value=${item}
+            onChange=${(next) => change(n, next)}
+            path=${`${path}-${n}`}
+          />
+        </div>`,
+    )}
+    <div>
+      <button
+        type="button"
+        class="button small"
+        onClick=${() => onChange([...(value ?? []), emptyValue(items, root)])}
+      >
+        <${Icon} name="plus" />
+        ${t('add')}
+      </button>
+    </div>
+  </fieldset>`;
 }
 
-function Part({ name, schema, root, value, onChange, path, problem }) {
-  const found = resolved(schema, root);
-  if (found.type === 'array') return html`<${List} name=${name} schema=${found} root=${root} value=${value} onChange=${onChange} path=${path} problem=${problem} />`;
-  if (found.properties) {
-    return html`<fieldset class="stack group wide"><legend>${labelOf(name)}</legend>${aboutOf(found) && html`<p class="soft small">${aboutOf(found)}</p>`}
-      <${Properties} schema=${found} root=${root} value=${value ?? blank(found, root)} onChange=${onChange} path=${`${path}-${name}`} /></fieldset>`;
+function SchemaField({ name, schema, root, value, onChange, path, problem }) {
+  const resolved = resolveSchema(schema, root);
+  if (resolved.type === 'array')
+    return html`<${ListField}
+      name=${name}
+      schema=${resolved}
+      root=${root}
+      value=${value}
+      onChange=${onChange}
+      path=${path}
+      problem=${problem}
+    />`;
+  if (resolved.properties) {
+    return html`<fieldset class="stack group wide">
+      <legend>${fieldLabel(name)}</legend>
+      ${sectionText(resolved) && html`<p class="soft small">${sectionText(resolved)}</p>`}
+      <${SchemaProperties}
+        schema=${resolved}
+        root=${root}
+        value=${value ?? emptyValue(resolved, root)}
+        onChange=${onChange}
+        path=${`${path}-${name}`}
+      />
+    </fieldset>`;
   }
-  if (found.type === 'object') {
-    const parse = (text) => { try { onChange(JSON.parse(text)); } catch { /* not whole yet */ } };
-    return html`<${Field} prefix=${path} field=${{ name, label: labelOf(name), kind: 'code', rows: 3, wide: true, hint: hintOf(name, found) }} value=${JSON.stringify(value ?? {}, null, 2)} onChange=${parse} />`;
+  if (resolved.type === 'object') {
+    const parse = (text) => {
+      try {
+        onChange(JSON.parse(text));
+      } catch {
+        /* incomplete while it is typed */
+      }
+    };
+    return html`<${FormField}
+      prefix=${path}
+      field=${{
+        name,
+        label: fieldLabel(name),
+        kind: 'code',
+        rows: 3,
+        wide: true,
+        hint: fieldHint(name, resolved),
+      }}
+      value=${JSON.stringify(value ?? {}, null, 2)}
+      onChange=${parse}
+    />`;
   }
-  const kind = kindOf(found);
-  const options = found.enum?.map((one) => [one, told('option', one, titled(String(one)))]);
-  return html`<${Field} prefix=${path} problem=${problem} value=${value} field=${{ name, label: labelOf(name), kind, options, min: found.minimum, max: found.maximum, step: found.type === 'number' ? 'any' : undefined, hint: hintOf(name, found), wide: kind === 'check' }}
-    onChange=${(next) => onChange(kind === 'check' ? next : read(next, found))} />`;
+  const kind = controlKind(resolved);
+  const options = resolved.enum?.map((choice) => [choice, translatedOr('option', choice, titleCase(String(choice)))]);
+  return html`<${FormField}
+    prefix=${path}
+    problem=${problem}
+    value=${value}
+    field=${{
+      name,
+      label: fieldLabel(name),
+      kind,
+      options,
+      min: resolved.minimum,
+      max: resolved.maximum,
+      step: resolved.type === 'number' ? 'any' : undefined,
+      hint: fieldHint(name, resolved),
+      wide: kind === 'check',
+    }}
+    onChange=${(next) => onChange(kind === 'check' ? next : parseValue(next, resolved))}
+  />`;
 }
 
-function Properties({ schema, root, value, onChange, path, error }) {
-  return html`<div class="form">${Object.entries(schema.properties).map(([name, part]) => html`<${Part} key=${name} name=${name} schema=${part} root=${root} value=${value?.[name]} path=${path}
-    problem=${error?.param?.split(/[.[]/)[0] === name ? error.message : ''} onChange=${(next) => onChange({ ...value, [name]: next })} />`)}</div>`;
+function SchemaProperties({ schema, root, value, onChange, path, error }) {
+  return html`<div class="form">
+    ${Object.entries(schema.properties).map(
+      ([name, part]) =>
+        html`<${SchemaField}
+          key=${name}
+          name=${name}
+          schema=${part}
+          root=${root}
+          value=${value?.[name]}
+          path=${path}
+          problem=${error?.param?.split(/[.[]/)[0] === name ? error.message : ''}
+          onChange=${(next) => onChange({ ...value, [name]: next })}
+        />`,
+    )}
+  </div>`;
 }
 
-/** `value` is a whole document; every change gives a whole one back. */
-export const SchemaForm = ({ schema, value, onChange, error }) => html`<${Properties} schema=${schema} root=${schema} value=${value} onChange=${onChange} path="setting" error=${error} />`;
+/** `value` is the whole document; `onChange` receives the whole changed document. */
+export const SchemaForm = ({ schema, value, onChange, error }) =>
+  html`<${SchemaProperties}
+    schema=${schema}
+    root=${schema}
+    value=${value}
+    onChange=${onChange}
+    path="setting"
+    error=${error}
+  />`;

@@ -1,0 +1,57 @@
+// Filters above a table; their values are kept in the address.
+import { html, useEffect, useRef, useState } from '../dom.js';
+import { t } from '../i18n.js';
+import { route, setFilters } from '../router.js';
+import { Icon } from './icons.js';
+
+/** The search field. Its text is written to the query parameter `name` 220 ms after the last keystroke. */
+export function SearchField({ name = 'q', placeholder }) {
+  const value = route.value.query[name] ?? '';
+  const [typed, setTyped] = useState(value);
+  const timer = useRef();
+  useEffect(() => setTyped(value), [value]);
+  const type = (event) => {
+    const text = event.target.value;
+    setTyped(text);
+    clearTimeout(timer.current);
+    timer.current = setTimeout(() => setFilters({ [name]: text.trim(), after: '' }), 220);
+  };
+  return html`<div class="search">
+    <${Icon} name="search" />
+    <input
+      type="search"
+      value=${typed}
+      onInput=${type}
+      placeholder=${placeholder ?? t('search')}
+      aria-label=${placeholder ?? t('search')}
+    />
+    <kbd>/</kbd>
+  </div>`;
+}
+
+const TIME_SPANS = { hour: 3600, day: 86400, week: 604800, month: 2592000 };
+
+/** A time filter; its start (UTC seconds) is the query parameter `from`. */
+export function TimeFilter() {
+  const { from } = route.value.query;
+  const now = Math.floor(Date.now() / 60000) * 60;
+  const spans = Object.entries(TIME_SPANS).map(([name, seconds]) => [String(now - seconds), t(`span.${name}`)]);
+  if (from && !spans.some(([value]) => value === from)) spans.unshift([from, t('span.chosen')]);
+  return html`<${FilterSelect} name="from" all=${t('tasks.any_time')} options=${spans} />`;
+}
+
+/** A select for the query parameter `name`; `options` are [value, text]. */
+export const FilterSelect = ({ name, options, all, label }) =>
+  html`<select
+    aria-label=${label ?? all}
+    value=${route.value.query[name] ?? ''}
+    onChange=${(event) => setFilters({ [name]: event.target.value, after: '' })}
+  >
+    <option value="">${all}</option>
+    ${options.map(
+      ([value, text]) =>
+        html`<option key=${value} value=${value}>
+          ${text ?? value}
+        </option>`,
+    )}
+  </select>`;

@@ -1,0 +1,201 @@
+// One account in a drawer: state, cooldowns, outcomes, facts, and its actions.
+import { html, useState } from '../lib/dom.js';
+import { post, canWrite } from '../lib/api.js';
+import { t, valueLabel } from '../lib/i18n.js';
+import { pageLink } from '../lib/router.js';
+import { useGet, LoadingNotice } from '../lib/api_hooks.js';
+import { useServerEvent } from '../lib/event_stream.js';
+import { StateBadge, OutcomeStrip, JsonBlock, RelativeTime } from '../lib/ui/elements.js';
+import { Dialog, Drawer, runWithToast } from '../lib/ui/dialogs.js';
+import { FormFields, FormButtons, useForm } from '../lib/ui/form.js';
+import { AccountForm } from './account_form.js';
+import { AccountFacts, ModelMap } from './account_facts.js';
+
+function CooldownList({ account, reload }) {
+  if (account.cooldowns.length === 0) return null;
+  const clear = (model) =>
+    runWithToast(
+      () => post(`accounts/${account.id}/clear`, { model }),
+      t('account.cleared', { name: account.name }),
+    ).then(reload);
+  return html`<section class="stack">
+    <h3>${t('account.cooldowns')}</h3>
+    ${account.cooldowns.map(
+      (cooldown) =>
+        html`<div class="caution row apart" key=${cooldown.model}>
+          <span>
+            <strong>${cooldown.model === '*' ? t('account.whole') : cooldown.model}</strong> · ${cooldown.reason}
+            <br />
+            <span class="small">
+              ${t('account.since')} <${RelativeTime} at=${cooldown.since} /> · ${t('account.until')}${' '}
+              <${RelativeTime} at=${cooldown.until} /> · ${t('account.strikes', { n: cooldown.strikes })}
+            </span>
+          </span>
+          ${
+            canWrite() &&
+            html`<button type="button" class="button small" onClick=${() => clear(cooldown.model)}>
+              ${t('account.clear')}
+            </button>`
+          }
+        </div>`,
+    )}
+  </section>`;
+}
+
+function RotateSecret({ account, onClose, onDone }) {
+  const form = useForm({ secret: '' });
+  const submit = (event) => {
+    event.preventDefault();
+    form.submit(async (values) => {
+      if (await runWithToast(() => post(`accounts/${account.id}/rotate`, values), t('account.rotated'))) onDone();
+    });
+  };
+  return html`<${Dialog} size="small" title=${t('account.rotate')} onClose=${onClose}>
+    <form class="stack" onSubmit=${submit}>
+      <${FormFields}
+        form=${form}
+        prefix="rotate"
+        fields=${[
+          {
+            name: 'secret',
+            label: t('account.new_secret'),
+            kind: 'secret',
+            wide: true,
+            required: true,
+            hint: t('account.rotate_hint'),
+          },
+        ]}
+      />
+      <div class="row">
+        <${FormButtons} form=${form} label=${t('account.rotate')} onCancel=${onClose} />
+      </div>
+    </form>
+  <//>`;
+}
+
+export function AccountDrawer({ id, actions, providers, onClose, onChange }) {
+  const loaded = useGet(`accounts/${encodeURIComponent(id)}`);
+  const [shown, show] = useState('');
+  const [tested, setTested] = useState(null);
+  useServerEvent('accounts', loaded.reload);
+  const account = loaded.data;
+  const changed = () => {
+    loaded.reload();
+    onChange();
+  };
+  const then = (work) => async () => {
+    await work(account);
+    changed();
+  };
+  const test = async () => {
+    setTested(await actions.test(account));
+    loaded.reload();
+  };
+  const outcomes = (account?.outcomes ?? []).map((outcome) => ({
+    tone: outcome.ok ? 'good' : 'bad',
+    title: valueLabel('error', outcome.word ?? ''),
+  }));
+  return html`<${Drawer}
+    title=${account?.name ?? t('page.accounts')}
+    onClose=${onClose}
+    side=${account && html`<${StateBadge} value=${account.state} group="account" />`}
+  >
+    ${
+      !account
+        ? html`<${LoadingNotice} ...${loaded} />`
+        : html`
+          ${
+            (account.reason || account.until) &&
+            html`<p class="caution">
+              ${account.reason} ${account.until && html`<${RelativeTime} at=${account.until} />`}
+            </p>`
+          }
+          ${
+            tested &&
+            html`<p class=${tested.ok ? 'fine' : 'trouble'} id="test-result">
+              ${tested.message} <span class="small">${Math.round(tested.milliseconds)} ms</span>
+            </p>`
+          }
+          ${
+            canWrite() &&
+            html`<div class="row">
+              <button type="button" class="button main" onClick=${test}>
+                ${t('account.do.test')}
+              </button>
+              ${
+                !account.read_only &&
+                html`
+                  <button type="button" class="button" onClick=${() => show('edit')}>
+                    ${t('account.edit')}
+                  </button>
+                  ${
+                    account.enabled
+                      ? html`
+                        <button type="button" class="button" onClick=${then(actions.disable)}>
+                          ${t('account.do.disable')}
+                        </button>
+                        <button type="button" class="button" onClick=${then(actions.drain)}>
+                          ${t('account.do.drain')}
+                        </button>
+                      `
+                      : html`<button type="button" class="button" onClick=${then(actions.enable)}>
+                        ${t('account.do.enable')}
+                      </button>`
+                  }
+                  <button type="button" class="button" onClick=${() => show('rotate')}>
+                    ${t('account.rotate')}
+                  </button>
+                  <button
+                    type="button"
+                    class="button plain"
+                    onClick=${() => actions.remove(account).then((gone) => gone && onClose())}
+                  >
+                    ${t('delete')}
+                  </button>
+                `
+              }
+            </div>`
+          }
+          ${account.read_only && html`<p class="soft">${valueLabel('read_only', account.source)}</p>`}
+          <${CooldownList} account=${account} reload=${changed} />
+          <section>
+            <h3>${t('account.recent')}</h3>
+            <${OutcomeStrip} outcomes=${outcomes} />
+          </section>
+          <${AccountFacts} account=${account} />
+          <${ModelMap} models=${account.models} />
+          ${
+            Object.keys(account.options ?? {}).length > 0 &&
+            html`<section>
+              <h3>${t('account.options')}</h3>
+              <${JsonBlock} value=${account.options} />
+            </section>`
+          }
+          <a href=${pageLink('tasks', { account: account.id })}>${t('account.its_tasks')}</a>
+          ${
+            shown === 'edit' &&
+            html`<${AccountForm}
+              account=${account}
+              providers=${providers}
+              onClose=${() => show('')}
+              onDone=${() => {
+                show('');
+                changed();
+              }}
+            />`
+          }
+          ${
+            shown === 'rotate' &&
+            html`<${RotateSecret}
+              account=${account}
+              onClose=${() => show('')}
+              onDone=${() => {
+                show('');
+                changed();
+              }}
+            />`
+          }
+        `
+    }
+  <//>`;
+}

@@ -1,0 +1,118 @@
+// Explains for each account why it would or would not be chosen for a model. Nothing is sent.
+import { html } from '../lib/dom.js';
+import { t, valueLabel } from '../lib/i18n.js';
+import { route, setFilters, pageLink } from '../lib/router.js';
+import { useGet, LoadingNotice } from '../lib/api_hooks.js';
+import { StateBadge, RelativeTime } from '../lib/ui/elements.js';
+import { DataTable } from '../lib/ui/table.js';
+import { FormField } from '../lib/ui/form.js';
+
+// Verdicts whose label says as much as their text.
+const SELF_EXPLANATORY = new Set(['chosen', 'candidate', 'not_in_route']);
+
+const columns = () => [
+  { key: 'rank', label: '#', cell: (row) => row.rank ?? '' },
+  {
+    key: 'account',
+    label: t('task.account'),
+    lead: true,
+    cell: (row) =>
+      html`
+        <a href=${pageLink(`accounts/${row.account_id}`)}>
+          <strong>${row.account}</strong>
+        </a>${' '}
+        <span class="quiet small">${row.provider}</span>
+      `,
+  },
+  {
+    key: 'model',
+    label: t('models.upstream'),
+    cell: (row) => html`<span class="mono small">${row.upstream_model ?? '–'}</span>`,
+  },
+  {
+    key: 'verdict',
+    label: t('models.verdict'),
+    cell: (row) =>
+      html`<${StateBadge}
+        value=${row.verdict}
+        group="explain"
+        tone=${{ chosen: 'good', candidate: 'hollow', busy: 'warn', cooling: 'warn' }[row.verdict] ?? ''}
+      />`,
+  },
+  {
+    key: 'slots',
+    label: t('account.in_flight'),
+    number: true,
+    cell: (row) => (row.slots == null ? html`<span class="quiet">–</span>` : `${row.taken} / ${row.slots}`),
+  },
+  {
+    key: 'reason',
+    label: t('models.reason'),
+    wide: true,
+    cell: (row) =>
+      html`<span>
+        ${SELF_EXPLANATORY.has(row.verdict) ? '' : row.text}${' '}
+        ${
+          row.until &&
+          html`<span class="soft">
+            ${t('account.until_short')} <${RelativeTime} at=${row.until} />
+          </span>`
+        }
+      </span>`,
+  },
+];
+
+export function ModelExplanation() {
+  const { query } = route.value;
+  const models = useGet('models');
+  const model = query.model ?? '';
+  const loaded = useGet(model ? 'explain' : null, { model, kind: query.kind || 'video' });
+  const rows = loaded.data?.data ?? [];
+  const chosen = rows.find((row) => row.chosen);
+  return html`
+    <p class="soft">${t('models.why_note')}</p>
+    <div class="form">
+      <${FormField}
+        prefix="why"
+        field=${{
+          name: 'model',
+          label: t('task.model'),
+          placeholder: 'sora-2',
+          suggestions: (models.data?.data ?? []).map((entry) => entry.name),
+        }}
+        value=${model}
+        onChange=${(value) => setFilters({ model: value })}
+      />
+      <${FormField}
+        prefix="why"
+        field=${{
+          name: 'kind',
+          label: t('models.kind'),
+          kind: 'select',
+          options: ['video', 'image', 'audio'].map((kind) => [kind, valueLabel('kind', kind)]),
+        }}
+        value=${query.kind || 'video'}
+        onChange=${(value) => setFilters({ kind: value })}
+      />
+    </div>
+    ${
+      model &&
+      (loaded.data
+        ? html`
+          <p class=${chosen ? 'fine' : 'caution'} id="verdict">
+            ${chosen ? t('models.would_use', { account: chosen.account }) : loaded.data.verdict}
+          </p>
+          ${
+            rows.length > 0 &&
+            html`<${DataTable}
+              label=${t('models.tab.why')}
+              columns=${columns()}
+              rows=${rows}
+              id=${(row) => `${row.account_id}${row.upstream_model}`}
+            />`
+          }
+        `
+        : html`<${LoadingNotice} ...${loaded} />`)
+    }
+  `;
+}

@@ -1,0 +1,66 @@
+// The tasks that the playground has created, and the same request as code.
+import { html, useState } from '../lib/dom.js';
+import { post } from '../lib/api.js';
+import { t } from '../lib/i18n.js';
+import { pageLink } from '../lib/router.js';
+import { useGet, LoadingNotice } from '../lib/api_hooks.js';
+import { useServerEvent, usePolling } from '../lib/event_stream.js';
+import { formatMoney } from '../lib/format.js';
+import { CodeBlock, TabList } from '../lib/ui/elements.js';
+import { runWithToast } from '../lib/ui/dialogs.js';
+import { SNIPPETS } from '../lib/snippets.js';
+import { TaskMedia } from './task_facts.js';
+
+export function TaskResult({ created }) {
+  const loaded = useGet(`tasks/${created.id}`);
+  const task = loaded.data;
+  useServerEvent('task', (news) => {
+    if (task?.id !== news.id) return;
+    if (news.state !== task.state) loaded.reload();
+    else loaded.set({ ...task, ...news });
+  });
+  usePolling(() => task && task.actions.cancel && loaded.reload(), 2);
+  if (!task) return html`<${LoadingNotice} ...${loaded} />`;
+  const cancel = () => runWithToast(() => post(`tasks/${task.id}/cancel`), t('task.cancelling')).then(loaded.reload);
+  return html`<article class="stack" data-task=${task.id} data-state=${task.state}>
+    <div class="row apart">
+      <strong>${task.model}</strong>
+      <span class="soft">${formatMoney(task.cost)}</span>
+    </div>
+    <${TaskMedia} task=${task} />
+    <div class="row">
+      ${
+        task.files[0] &&
+        html`<a class="button small" href=${task.files[0].link} download=${task.files[0].name}>
+          ${t('download')}
+        </a>`
+      }
+      ${
+        task.actions.cancel &&
+        html`<button type="button" class="button small" onClick=${cancel}>
+          ${t('task.cancel')}
+        </button>`
+      }
+      <a class="button small plain" href=${pageLink(`tasks/${task.id}`)}>
+        ${t('playground.in_tasks')}
+      </a>
+    </div>
+  </article>`;
+}
+
+export function CodeSnippets({ request }) {
+  const [tab, setTab] = useState('curl');
+  return html`<section class="stack">
+    <h2>${t('playground.snippet')}</h2>
+    <${TabList}
+      value=${tab}
+      onPick=${setTab}
+      options=${[
+        ['curl', 'curl'],
+        ['python', 'Python'],
+        ['node', 'Node'],
+      ]}
+    />
+    <${CodeBlock} text=${SNIPPETS[tab](request)} label=${tab} />
+  </section>`;
+}

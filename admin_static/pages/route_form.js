@@ -1,0 +1,224 @@
+// The form of a route: an alias, or candidates in order.
+import { html, useState } from '../lib/dom.js';
+import { put } from '../lib/api.js';
+import { t } from '../lib/i18n.js';
+import { useGet } from '../lib/api_hooks.js';
+import { SegmentedControl } from '../lib/ui/elements.js';
+import { Icon } from '../lib/ui/icons.js';
+import { Dialog, showToast } from '../lib/ui/dialogs.js';
+import { FormFields, FormButtons, useForm } from '../lib/ui/form.js';
+
+const SELECTORS = ['account', 'provider', 'tag', 'any'];
+const selectorOf = (candidate) => SELECTORS.find((name) => candidate[name]) ?? 'account';
+
+export function candidateText(candidate) {
+  const selector = selectorOf(candidate);
+  const who =
+    selector === 'any'
+      ? t('route.any')
+      : selector === 'account'
+        ? candidate.account
+        : `${t(`route.${selector}`)} ${candidate[selector]}`;
+  return [
+    who,
+    candidate.model && `→ ${candidate.model}`,
+    candidate.weight != null && Number(candidate.weight) !== 1 && `× ${candidate.weight}`,
+  ]
+    .filter(Boolean)
+    .join(' ');
+}
+
+function CandidateEditor({ candidate, n, accounts, change, onRemove, onMoveUp }) {
+  const selector = selectorOf(candidate);
+  const pick = (name) => {
+    const next = { ...candidate };
+    for (const each of SELECTORS) delete next[each];
+    change({ ...next, [name]: name === 'any' ? true : '' });
+  };
+  const set = (name, value) => change({ ...candidate, [name]: value });
+  return html`<div class="panel stack tight" data-candidate=${n}>
+    <div class="row">
+      <strong>${n + 1}.</strong>
+      <select
+        class="grow"
+        aria-label=${t('route.who')}
+        value=${selector}
+        onChange=${(event) => pick(event.target.value)}
+      >
+        ${SELECTORS.map(
+          (name) =>
+            html`<option key=${name} value=${name}>
+              ${t(`route.${name}`)}
+            </option>`,
+        )}
+      </select>
+      <button type="button" class="button plain small" disabled=${n === 0} onClick=${onMoveUp}>
+        ${t('route.up')}
+      </button>
+      <button type="button" class="button plain small icon-only" aria-label=${t('remove')} onClick=${onRemove}>
+        <${Icon} name="close" />
+      </button>
+    </div>
+    <div class="form">
+      ${
+        selector === 'account'
+          ? html`<select
+            required
+            aria-label=${t('task.account')}
+            value=${candidate.account ?? ''}
+            onChange=${(event) => set('account', event.target.value)}
+          >
+            <option value="">${t('route.choose')}</option>
+            ${accounts.map(
+              (each) =>
+                html`<option key=${each.id} value=${each.name}>
+                  ${each.name}
+                </option>`,
+            )}
+          </select>`
+          : selector !== 'any' &&
+            html`<input
+              required
+              aria-label=${t(`route.${selector}`)}
+              placeholder=${t(`route.${selector}`)}
+              value=${candidate[selector] ?? ''}
+              onInput=${(event) => set(selector, event.target.value)}
+            />`
+      }
+      <input
+        aria-label=${t('models.upstream')}
+        placeholder=${t('route.model_hint')}
+        value=${candidate.model ?? ''}
+        onInput=${(event) => set('model', event.target.value || null)}
+      />
+      <label class="row small">
+        <span class="nowrap">${t('account.weight')}</span>
+        <input
+          class="grow"
+          type="number"
+          min="0"
+          step="any"
+          value=${candidate.weight ?? 1}
+          onInput=${(event) => set('weight', Number(event.target.value))}
+        />
+      </label>
+      <label class="check small">
+        <input
+          type="checkbox"
+          checked=${candidate.order != null}
+          onChange=${(event) => set('order', event.target.checked ? Math.max(0, n - 1) : undefined)}
+        />
+        <span>${t('route.shares')}</span>
+      </label>
+    </div>
+  </div>`;
+}
+
+/** A candidate as the API takes it: unset fields are left out. */
+const withoutEmpty = (candidate) =>
+  Object.fromEntries(
+    Object.entries(candidate).filter(([name, value]) => value != null && value !== '' && name !== 'id'),
+  );
+
+export function RouteForm({ model, route, onClose, onDone }) {
+  const accounts = useGet('accounts');
+  const form = useForm({
+    model,
+    alias_of: route?.alias_of ?? '',
+    note: route?.note ?? '',
+    enabled: route?.enabled ?? true,
+  });
+  const [routeKind, setRouteKind] = useState(route?.alias_of ? 'alias' : 'candidates');
+  const [candidates, setCandidates] = useState(route?.candidates?.length ? route.candidates : [{ account: '' }]);
+  const change = (n) => (value) => setCandidates(candidates.map((each, at) => (at === n ? value : each)));
+  const moveUp = (n) => () =>
+    setCandidates(candidates.map((each, at) => (at === n - 1 ? candidates[n] : at === n ? candidates[n - 1] : each)));
+  const submit = (event) => {
+    event.preventDefault();
+    form.submit(async (values) => {
+      const target =
+        routeKind === 'alias'
+          ? { alias_of: values.alias_of.trim(), candidates: [] }
+          : { alias_of: null, candidates: candidates.map(withoutEmpty) };
+      await put(`routes/${encodeURIComponent(values.model.trim())}`, {
+        ...target,
+        enabled: values.enabled,
+        note: values.note,
+      });
+      showToast(t('models.saved', { name: values.model }));
+      onDone();
+    });
+  };
+  return html`<${Dialog} title=${t('models.route')} onClose=${onClose}>
+    <form class="stack" onSubmit=${submit}>
+      <${FormFields}
+        form=${form}
+        prefix="route"
+        fields=${[
+          {
+            name: 'model',
+            label: t('task.model'),
+            required: true,
+            wide: true,
+            disabled: Boolean(route),
+            placeholder: 'sora-2',
+            hint: t('models.family_hint'),
+          },
+        ]}
+      />
+      <${SegmentedControl}
+        label=${t('models.served_by')}
+        value=${routeKind}
+        onPick=${setRouteKind}
+        options=${[
+          ['candidates', t('route.candidates')],
+          ['alias', t('route.alias')],
+        ]}
+      />
+      ${
+        routeKind === 'alias'
+          ? html`<${FormFields}
+            form=${{ ...form, error: null }}
+            prefix="route"
+            fields=${[{ name: 'alias_of', label: t('route.alias_of'), required: true, wide: true }]}
+          />`
+          : html`
+            <p class="soft small">${t('route.order_note')}</p>
+            ${candidates.map(
+              (each, n) =>
+                html`<${CandidateEditor}
+                  key=${n}
+                  n=${n}
+                  candidate=${each}
+                  accounts=${accounts.data?.data ?? []}
+                  change=${change(n)}
+                  onMoveUp=${moveUp(n)}
+                  onRemove=${() => setCandidates(candidates.filter((_, at) => at !== n))}
+                />`,
+            )}
+            <div>
+              <button
+                type="button"
+                class="button small"
+                onClick=${() => setCandidates([...candidates, { account: '' }])}
+              >
+                <${Icon} name="plus" />
+                ${t('route.add')}
+              </button>
+            </div>
+          `
+      }
+      <${FormFields}
+        form=${{ ...form, error: null }}
+        prefix="route"
+        fields=${[
+          { name: 'note', label: t('note'), wide: true },
+          { name: 'enabled', label: t('key_state.enabled'), kind: 'check' },
+        ]}
+      />
+      <div class="row">
+        <${FormButtons} form=${form} label=${t('save')} onCancel=${onClose} />
+      </div>
+    </form>
+  <//>`;
+}

@@ -1,0 +1,206 @@
+// Settings: the panel's admins, open sessions, and one's own password.
+import { html, useState } from '../lib/dom.js';
+import { patch, post, remove, session, canWrite } from '../lib/api.js';
+import { t, valueLabel } from '../lib/i18n.js';
+import { useGet, LoadingNotice } from '../lib/api_hooks.js';
+import { RelativeTime } from '../lib/ui/elements.js';
+import { DataTable } from '../lib/ui/table.js';
+import { Dialog, ActionMenu, askConfirmation, runWithToast, showToast } from '../lib/ui/dialogs.js';
+import { FormFields, FormButtons, useForm } from '../lib/ui/form.js';
+
+function AdminForm({ onClose, onDone }) {
+  const form = useForm({ name: '', role: 'viewer', password: '' });
+  const submit = (event) => {
+    event.preventDefault();
+    form.submit(async (values) => {
+      await post('admins', values);
+      showToast(t('admins.added', { name: values.name }));
+      onDone();
+    });
+  };
+  return html`<${Dialog} size="small" title=${t('admins.add')} onClose=${onClose}>
+    <form class="stack" onSubmit=${submit}>
+      <${FormFields}
+        form=${form}
+        prefix="admin"
+        fields=${[
+          { name: 'name', label: t('sign_in.name'), required: true, wide: true },
+          {
+            name: 'role',
+            label: t('admins.role'),
+            kind: 'select',
+            wide: true,
+            options: ['viewer', 'owner'].map((role) => [role, t(`admins.${role}`)]),
+          },
+          {
+            name: 'password',
+            label: t('sign_in.password'),
+            kind: 'password',
+            required: true,
+            wide: true,
+            hint: t('sign_in.password_hint'),
+          },
+        ]}
+      />
+      <div class="row">
+        <${FormButtons} form=${form} label=${t('admins.add')} onCancel=${onClose} />
+      </div>
+    </form>
+  <//>`;
+}
+
+export function AdminList() {
+  const loaded = useGet('admins');
+  const [shown, show] = useState(false);
+  const role = (entry, value) =>
+    runWithToast(() => patch(`admins/${entry.id}`, { role: value }), t('admins.changed', { name: entry.name })).then(
+      loaded.reload,
+    );
+  const drop = async (entry) => {
+    if (
+      await askConfirmation({
+        title: t('admins.remove', { name: entry.name }),
+        text: t('admins.remove_note'),
+        action: t('remove'),
+      })
+    )
+      await runWithToast(() => remove(`admins/${entry.id}`), t('admins.removed', { name: entry.name })).then(
+        loaded.reload,
+      );
+  };
+  const columns = [
+    { key: 'name', label: t('sign_in.name'), lead: true, cell: (entry) => html`<strong>${entry.name}</strong>` },
+    { key: 'role', label: t('admins.role'), cell: (entry) => valueLabel('admins', entry.role) },
+    { key: 'at', label: t('account.created'), cell: (entry) => html`<${RelativeTime} at=${entry.created_at} />` },
+    {
+      key: 'acts',
+      label: '',
+      acts: true,
+      cell: (entry) =>
+        canWrite() &&
+        html`<${ActionMenu}
+          label=${`${t('actions')}: ${entry.name}`}
+          items=${[
+            entry.role === 'viewer'
+              ? [t('admins.make_owner'), () => role(entry, 'owner')]
+              : [t('admins.make_viewer'), () => role(entry, 'viewer')],
+            null,
+            [t('remove'), () => drop(entry), 'bad'],
+          ]}
+        />`,
+    },
+  ];
+  return html`<section class="stack">
+    <div class="row apart">
+      <h2>${t('settings.people')}</h2>
+      ${
+        canWrite() &&
+        html`<button type="button" class="button" onClick=${() => show(true)}>
+          ${t('admins.add')}
+        </button>`
+      }
+    </div>
+    <p class="soft">${t('admins.note')}</p>
+    ${
+      loaded.data
+        ? html`<${DataTable} label=${t('settings.people')} columns=${columns} rows=${loaded.data.data} />`
+        : html`<${LoadingNotice} ...${loaded} />`
+    }
+    ${
+      shown &&
+      html`<${AdminForm}
+        onClose=${() => show(false)}
+        onDone=${() => {
+          show(false);
+          loaded.reload();
+        }}
+      />`
+    }
+  </section>`;
+}
+
+export function OwnSessions() {
+  const form = useForm({ current: '', new: '' });
+  const loaded = useGet('sessions');
+  const submit = (event) => {
+    event.preventDefault();
+    form.submit(async (values) => {
+      session.value = await post('session/password', values);
+      showToast(t('own.changed'));
+      form.setValues({ current: '', new: '' });
+      loaded.reload();
+    });
+  };
+  const end = (entry) => runWithToast(() => remove(`sessions/${entry.id}`), t('own.ended')).then(loaded.reload);
+  const columns = [
+    {
+      key: 'who',
+      label: t('sign_in.name'),
+      lead: true,
+      cell: (entry) =>
+        html`
+          <strong>${entry.admin_name}</strong> ${entry.current && html`<span class="tag">${t('own.this')}</span>`}
+        `,
+    },
+    {
+      key: 'from',
+      label: t('own.from'),
+      wide: true,
+      cell: (entry) =>
+        html`<span class="soft small">
+          ${entry.address} · ${entry.agent}
+        </span>`,
+    },
+    { key: 'seen', label: t('own.seen'), cell: (entry) => html`<${RelativeTime} at=${entry.seen_at} />` },
+    {
+      key: 'acts',
+      label: '',
+      acts: true,
+      cell: (entry) =>
+        !entry.current &&
+        html`<button type="button" class="button small" onClick=${() => end(entry)}>
+          ${t('own.end')}
+        </button>`,
+    },
+  ];
+  return html`
+    <section class="stack">
+      <h2>${t('own.password')}</h2>
+      <form class="stack" onSubmit=${submit}>
+        <${FormFields}
+          form=${form}
+          prefix="mine"
+          fields=${[
+            {
+              name: 'current',
+              label: t('own_password'),
+              kind: 'password',
+              required: true,
+              autocomplete: 'current-password',
+            },
+            {
+              name: 'new',
+              label: t('own.new'),
+              kind: 'password',
+              required: true,
+              hint: t('sign_in.password_hint'),
+            },
+          ]}
+        />
+        <div>
+          <button type="submit" class="button main" disabled=${form.busy}>
+            ${t('own.change')}
+          </button>
+        </div>
+      </form>
+    </section>
+    <section class="stack">
+      <h2>${t('own.sessions')}</h2>
+      ${
+        loaded.data
+          ? html`<${DataTable} label=${t('own.sessions')} columns=${columns} rows=${loaded.data.data} />`
+          : html`<${LoadingNotice} ...${loaded} />`
+      }
+    </section>
+  `;
+}

@@ -1,0 +1,167 @@
+// One task in a drawer: media, actions, facts, timeline, request, upstream response.
+import { html, useState } from '../lib/dom.js';
+import { post, remove, canWrite } from '../lib/api.js';
+import { t, valueLabel } from '../lib/i18n.js';
+import { openRow } from '../lib/router.js';
+import { useGet, LoadingNotice } from '../lib/api_hooks.js';
+import { useServerEvent, usePolling } from '../lib/event_stream.js';
+import { formatMoney } from '../lib/format.js';
+import { StateBadge, CodeBlock, JsonBlock, TabList, RelativeTime } from '../lib/ui/elements.js';
+import { Drawer, askConfirmation, runWithToast, showToast } from '../lib/ui/dialogs.js';
+import { curlCommand } from '../lib/task_timeline.js';
+import { hasEnded, TaskMedia, TaskFacts, TaskTimeline, TaskInputs } from './task_facts.js';
+
+function SettleTask({ task, reload }) {
+  const settle = (outcome) =>
+    runWithToast(() => post(`tasks/${task.id}/settle`, { outcome }), t('task.settled')).then(reload);
+  return html`<div class="caution stack">
+    <span>${t('task.settle_note')}</span>
+    <div class="row">
+      <button type="button" class="button small" onClick=${() => settle('spent')}>
+        ${t('task.settle_spent')}
+      </button>
+      <button type="button" class="button small" onClick=${() => settle('released')}>
+        ${t('task.settle_released')}
+      </button>
+    </div>
+  </div>`;
+}
+
+function TaskActions({ task, reload, onChange, onClose }) {
+  const file = task.files?.[0];
+  const cancel = () =>
+    runWithToast(() => post(`tasks/${task.id}/cancel`), t('task.cancelling')).then(() => {
+      reload();
+      onChange?.();
+    });
+  const retry = async () => {
+    const price = task.retry_price
+      ? t('task.retry_price', { amount: formatMoney(task.retry_price) })
+      : t('task.retry_note');
+    if (!(await askConfirmation({ title: t('task.retry'), text: price, action: t('task.retry'), danger: false })))
+      return;
+    const created = await runWithToast(() => post(`tasks/${task.id}/retry`), t('task.retried'));
+    if (created) {
+      onChange?.();
+      openRow(created.id);
+    }
+  };
+  const drop = async () => {
+    if (!(await askConfirmation({ title: t('task.delete'), text: t('task.delete_note'), action: t('delete') }))) return;
+    if (await runWithToast(() => remove(`tasks/${task.id}`), t('task.deleted_now'))) {
+      onClose();
+      onChange?.();
+    }
+  };
+  const copy = async () => {
+    await navigator.clipboard?.writeText(curlCommand(task.request));
+    showToast(t('copied'));
+  };
+  return html`<div class="row">
+    ${
+      file &&
+      html`<a class="button" href=${file.link} download=${`${task.id}-${file.name}`}>
+        ${t('download')}
+      </a>`
+    }
+    ${
+      canWrite() &&
+      task.actions.cancel &&
+      html`<button type="button" class="button danger" disabled=${task.cancel_requested} onClick=${cancel}>
+        ${t('task.cancel')}
+      </button>`
+    }
+    ${
+      canWrite() &&
+      task.actions.retry &&
+      html`<button type="button" class="button" onClick=${retry}>
+        ${t('task.retry')}
+      </button>`
+    }
+    <button type="button" class="button" onClick=${copy}>
+      ${t('task.copy_curl')}
+    </button>
+    ${
+      canWrite() &&
+      hasEnded(task) &&
+      !task.deleted &&
+      html`<button type="button" class="button plain" onClick=${drop}>
+        ${t('delete')}
+      </button>`
+    }
+  </div>`;
+}
+
+function TaskDetails({ task, reload, onChange, onClose }) {
+  const [tab, setTab] = useState('timeline');
+  return html`
+    <${TaskMedia} task=${task} />
+    <p class="prompt">${task.request.prompt}</p>
+    <${TaskActions} task=${task} reload=${reload} onChange=${onChange} onClose=${onClose} />
+    ${task.actions.settle && canWrite() && html`<${SettleTask} task=${task} reload=${reload} />`}
+    <${TaskFacts} task=${task} />
+    <${TaskInputs} inputs=${task.inputs} />
+    <${TabList}
+      value=${tab}
+      onPick=${setTab}
+      options=${['timeline', 'request', 'answer', 'money'].map((name) => [name, t(`task.tab.${name}`)])}
+    />
+    ${tab === 'timeline' && html`<${TaskTimeline} task=${task} />`}
+    ${
+      tab === 'request' &&
+      html`
+        <${JsonBlock} value=${task.request} label=${t('task.tab.request')} />
+        <${CodeBlock} text=${curlCommand(task.request)} label="curl" />
+      `
+    }
+    ${
+      tab === 'answer' &&
+      html`<${JsonBlock}
+        value=${{ operation: task.operation, answer: task.upstream_answer, error: task.error }}
+        label=${t('task.tab.answer')}
+      />`
+    }
+    ${
+      tab === 'money' &&
+      (task.ledger.length === 0
+        ? html`<p class="quiet">${t('task.no_money')}</p>`
+        : html`<dl class="facts">
+          ${task.ledger.map(
+            (row, n) =>
+              html`
+                <dt key=${n}>${valueLabel('ledger', row.kind)}</dt>
+                <dd>
+                  ${formatMoney(row.amount)}${' '}
+                  <span class="quiet">
+                    <${RelativeTime} at=${row.at} />
+                  </span>
+                </dd>
+              `,
+          )}
+        </dl>`)
+    }
+  `;
+}
+
+export function TaskDrawer({ id, onClose, onChange }) {
+  const loaded = useGet(`tasks/${encodeURIComponent(id)}`);
+  const task = loaded.data;
+  useServerEvent('task', (news) => {
+    if (task?.id !== news.id) return;
+    if (news.state !== task.state) loaded.reload();
+    else loaded.set({ ...task, ...news });
+  });
+  usePolling(() => task && !hasEnded(task) && loaded.reload(), 3);
+  const isCancelling = task?.cancel_requested && !hasEnded(task);
+  return html`<${Drawer}
+    title=${task ? valueLabel('kind', task.kind) : t('page.tasks')}
+    onClose=${onClose}
+    side=${task && html`<${StateBadge} value=${isCancelling ? 'cancelling' : task.state} />`}
+  >
+    ${
+      task
+        ? html`<${TaskDetails} task=${task} reload=${loaded.reload} onChange=${onChange} onClose=${onClose} />`
+        : html`<${LoadingNotice} ...${loaded} />`
+    }
+  <//>`;
+}

@@ -1,0 +1,136 @@
+// Webhooks: the endpoints of all keys.
+import { html, useState } from '../lib/dom.js';
+import { post, remove, canWrite } from '../lib/api.js';
+import { t } from '../lib/i18n.js';
+import { useGet, LoadingNotice } from '../lib/api_hooks.js';
+import { StateBadge, CodeBlock, EmptyState } from '../lib/ui/elements.js';
+import { DataTable } from '../lib/ui/table.js';
+import { Dialog, ActionMenu, askConfirmation, runWithToast, showToast } from '../lib/ui/dialogs.js';
+import { EndpointForm } from './key_endpoints.js';
+
+export function EndpointList({ shown, show }) {
+  const loaded = useGet('webhooks/endpoints');
+  const keys = useGet('keys');
+  const [secret, setSecret] = useState('');
+  const owners = [...new Map((keys.data?.data ?? []).map((key) => [key.owner, [key.owner, key.name]])).values()];
+  const rows = loaded.data?.data ?? [];
+  const act = (endpoint, path, done) =>
+    runWithToast(() => post(`webhooks/endpoints/${endpoint.id}/${path}`), done).then((answer) => {
+      loaded.reload();
+      return answer;
+    });
+  const test = async (endpoint) => {
+    const answer = await act(endpoint, 'test');
+    if (answer)
+      showToast(
+        answer.error ? `${endpoint.name}: ${answer.error}` : t('webhook.tested', { status: answer.status }),
+        answer.status >= 200 && answer.status < 300 ? 'good' : 'bad',
+      );
+  };
+  const drop = async (endpoint) => {
+    if (
+      await askConfirmation({
+        title: t('webhook.delete', { name: endpoint.name }),
+        text: t('webhook.delete_note'),
+        action: t('delete'),
+      })
+    )
+      await runWithToast(() => remove(`webhooks/endpoints/${endpoint.id}`), t('webhook.deleted')).then(loaded.reload);
+  };
+  const columns = [
+    {
+      key: 'name',
+      label: t('key.name'),
+      lead: true,
+      cell: (endpoint) =>
+        html`
+          <strong>${endpoint.name}</strong> <span class="soft small">${endpoint.url}</span>
+        `,
+    },
+    {
+      key: 'state',
+      label: t('task.state'),
+      cell: (endpoint) =>
+        html`<${StateBadge}
+          value=${endpoint.enabled ? 'enabled' : 'disabled'}
+          group="key_state"
+          title=${endpoint.disabled_reason}
+        />`,
+    },
+    {
+      key: 'events',
+      label: t('webhook.events'),
+      cell: (endpoint) =>
+        endpoint.event_types.map(
+          (name) =>
+            html`
+              <span class="tag" key=${name}>
+                ${name}
+              </span>${' '}
+            `,
+        ),
+    },
+    { key: 'owner', label: t('key.owner'), cell: (endpoint) => endpoint.owner },
+    {
+      key: 'secret',
+      label: t('webhook.secret'),
+      cell: (endpoint) => html`<span class="mono small">${endpoint.secret_hint}</span>`,
+    },
+    {
+      key: 'acts',
+      label: '',
+      acts: true,
+      cell: (endpoint) =>
+        canWrite() &&
+        html`<${ActionMenu}
+          label=${`${t('actions')}: ${endpoint.name}`}
+          items=${[
+            [t('account.do.test'), () => test(endpoint)],
+            [
+              t('webhook.rotate'),
+              () => act(endpoint, 'rotate', t('webhook.rotated')).then((answer) => answer && setSecret(answer.secret)),
+            ],
+            endpoint.enabled && [t('key.disable'), () => act(endpoint, 'disable', t('webhook.disabled'))],
+            null,
+            [t('delete'), () => drop(endpoint), 'bad'],
+          ]}
+        />`,
+    },
+  ];
+  return html`
+    ${
+      !loaded.data
+        ? html`<${LoadingNotice} ...${loaded} />`
+        : rows.length === 0
+          ? html`<${EmptyState}
+            title=${t('webhook.none')}
+            actions=${
+              canWrite() &&
+              html`<button type="button" class="button main" onClick=${() => show(true)}>
+                ${t('webhook.add')}
+              </button>`
+            }
+          >
+            ${t('webhook.none_note')}
+          <//>`
+          : html`<${DataTable} label=${t('webhook.endpoints')} columns=${columns} rows=${rows} />`
+    }
+    ${
+      shown &&
+      keys.data &&
+      html`<${EndpointForm}
+        path="webhooks/endpoints"
+        owners=${owners}
+        onClose=${() => show(false)}
+        onDone=${loaded.reload}
+      />`
+    }
+    ${
+      secret &&
+      html`<${Dialog} title=${t('webhook.secret')} onClose=${() => setSecret('')}>
+        <p class="soft">${t('webhook.secret_note')}</p>
+        <${CodeBlock} text=${secret} label=${t('webhook.secret')} />
+      <//>`
+    }
+  `;
+}
