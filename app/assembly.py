@@ -23,7 +23,7 @@ from app.media.store import MediaStore
 from app.options.repository import OptionsRepository
 from app.providers import registry
 from app.providers.base import Account
-from app.providers.http import UpstreamTimeouts
+from app.providers.http_messages import UpstreamTimeouts
 from app.settings import Settings
 from app.tasks.characters import CharacterLibrary
 from app.tasks.notifications import NotificationHub

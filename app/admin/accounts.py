@@ -15,7 +15,7 @@ from app.admin.bodies import Name, PanelBody
 from app.admin.masking import mask_secrets, restore_masked
 from app.admin.paging import whole_list
 from app.errors import FilmgateError, InvalidRequest
-from app.providers.checking import AccountCheck
+from app.providers.base import AccountCheck
 
 router = APIRouter(route_class=OwnerRoute, prefix="/accounts")
 FilterText = Annotated[str | None, Query(max_length=200)]

@@ -17,7 +17,7 @@ from app.cli.store_access import with_store
 from app.components import Components
 from app.errors import InvalidRequest, UpstreamError
 from app.generation import Kind
-from app.providers.checking import AccountCheck
+from app.providers.base import AccountCheck
 from app.validation import validate_document
 
 commands = typer.Typer(

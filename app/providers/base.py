@@ -1,24 +1,27 @@
-"""What a provider is: a pure mapping between our waist and one vendor's protocol.
+"""What a provider is: a pure mapping between a ``GenerationRequest`` and one vendor's protocol.
 
-A provider looks once and answers. It never sleeps, loops, reads settings or touches the database; the
-worker owns time, money, secrets, retries and storage.
+A provider sends one request and returns what was answered. It never sleeps, loops, reads settings or touches the
+database; the worker owns time, money, secrets, retries and storage.
 """
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.errors import OutcomeUnknown, UpstreamAuthFailed, UpstreamError
+from app.errors import InvalidRequest, OutcomeUnknown, PollFailed, UpstreamAuthFailed, UpstreamError
 from app.generation import GenerationRequest, Kind, Role
-from app.providers.checking import AccountBalance, AccountCheck, check_models_list
 from app.providers.http import UpstreamClient
-from app.providers.relay_target import RelayTarget
+from app.validation import Form, validate_document
 
 ANTHROPIC_PATHS = frozenset({"messages", "messages/count_tokens"})
-"""Paths of Anthropic's API: a server that speaks OpenAI's does not speak them for that alone."""
+"""Paths of Anthropic's API: a server with OpenAI's API usually lacks them."""
+
+FileKind = Literal["video", "image", "audio"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +47,33 @@ class Account:
     weight: float = 1.0
     """Its share of the work among accounts of its tier."""
     tier: int = 0
-    """Lower ones are used while any of them has room."""
+    """Accounts of a lower tier are used while any of them has a free slot."""
     rpm: int | None = None
     """Submissions a minute."""
     plan: str = ""
     expires_at: float | None = None
     """When it can't be used any more, in UTC seconds."""
     proxy: str | None = field(default=None, repr=False)
-    """The address of an HTTP proxy that everything to its base URL goes through."""
+    """The address of an HTTP proxy for all requests to its base URL."""
 
     def slots_for(self, kind: Kind) -> int:
         return self.limits.get(kind, self.slots)
+
+
+def read_options(account: Account, form: type[Form]) -> Form:
+    """``account.options`` as ``form``. Raises ``InvalidRequest`` that names the option which can't be read."""
+    return validate_document(form, dict(account.options), whole="options", below="options")
+
+
+def base_url_or(account: Account, default: str) -> str:
+    """Scheme, host and path of ``account.base_url``, else ``default``. Raises ``InvalidRequest``."""
+    given = account.base_url.strip().rstrip("/")
+    if not given:
+        return default
+    parts = urlsplit(given)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise InvalidRequest(f"base_url must be like {default}", param="base_url")
+    return f"{parts.scheme}://{parts.netloc}{parts.path}"
 
 
 class Operation(BaseModel):
@@ -71,16 +90,16 @@ class Submission:
     """What goes with a request when it is started."""
 
     idempotency_key: str
-    """Stable over every try to submit one task."""
+    """The same for every attempt to submit one task."""
     remix_operation: Operation | None = None
     """The upstream operation of the task being remixed, when the same account made it."""
 
 
 @dataclass(frozen=True, slots=True)
 class ResultFile:
-    """One file of a finished operation: a public ``url``, or behind the key (``Provider.fetch``)."""
+    """One file of a finished operation: a public ``url``, or one that needs the key (``Provider.fetch``)."""
 
-    kind: Literal["video", "image", "audio"]
+    kind: FileKind
     content_type: str
     url: str | None = None
     data: Mapping[str, Any] = field(default_factory=dict)
@@ -88,14 +107,14 @@ class ResultFile:
 
 @dataclass(frozen=True, slots=True)
 class Queued:
-    """Accepted, not begun. ``retry_after`` in seconds, when the upstream named a pace."""
+    """Accepted, not begun. ``retry_after`` in seconds, when the upstream named an interval."""
 
     retry_after: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """Being made; ``progress`` is 0 to 100, None when the upstream does not say."""
+    """Begun; ``progress`` is 0 to 100, None when the upstream does not report it."""
 
     progress: float | None = None
     retry_after: float | None = None
@@ -103,7 +122,7 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class Succeeded:
-    """Done. ``usage`` holds what the upstream says it cost, in its own units."""
+    """Done. ``usage`` is what the upstream says it cost, in the upstream's own units."""
 
     files: tuple[ResultFile, ...]
     usage: Mapping[str, Any] = field(default_factory=dict)
@@ -111,7 +130,7 @@ class Succeeded:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The upstream's word that it will not come. ``code`` is ours: ``content_policy_violation``,
+    """The upstream says that there will be no result. ``code`` is ours: ``content_policy_violation``,
     ``upstream_error``, ``cancelled``, ``expired``; ``submission_unknown`` for work that was accepted and whose
     answer is lost for good."""
 
@@ -124,7 +143,7 @@ PollAnswer = Queued | Running | Succeeded | Failed
 
 @dataclass(frozen=True, slots=True)
 class PollInterval:
-    """How often to look, in seconds: ``first``, then times ``factor`` up to ``cap``."""
+    """Seconds between two polls: ``first``, then times ``factor`` up to ``cap``."""
 
     first: float = 1.0
     factor: float = 1.3
@@ -135,7 +154,7 @@ class PollInterval:
 class Capabilities:
     """What one model can take; routing and the texts of 400 answers come from it.
 
-    Empty ``sizes`` or None ``seconds`` mean: we do not know, the upstream decides.
+    Empty ``sizes`` and None ``seconds`` mean unknown: the upstream decides.
     """
 
     kinds: frozenset[Kind]
@@ -148,29 +167,92 @@ class Capabilities:
     remix: bool = False
     cancel: bool = False
     idempotency_key: bool = False
-    """``recover`` can learn the fate of a submission whose answer was lost."""
+    """``recover`` can find out whether a submission whose answer was lost has arrived."""
+
+
+@dataclass(frozen=True, slots=True)
+class RelayTarget:
+    """Where a relayed call goes; ``headers`` carry the account's secret."""
+
+    url: str
+    headers: Mapping[str, str] = field(repr=False)
+    defaults: Mapping[str, str] = field(default_factory=dict)
+    """Headers that are added only where the client sent none of that name."""
+    limit_name: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    """The field for the most tokens of an answer in this server's chat API, for calls translated into it."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountBalance:
+    """What is left on an account, in the vendor's own ``unit`` (``credits``, ``USD``)."""
+
+    left: float
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class AccountCheck:
+    """The outcome of a check that costs nothing: ``accepted`` and ``refused`` are about the secret, ``reachable``
+    says only that the upstream answers, ``silent`` that it does not."""
+
+    verdict: Literal["accepted", "refused", "reachable", "silent"]
+    text: str
+    balance: AccountBalance | None = None
+
+
+class MissingSubmissions:
+    """Since when each submission has been unknown to its vendor, in this process."""
+
+    def __init__(self) -> None:
+        self._since: dict[str, float] = {}
+
+    def confirm_missing(self, key: str, *, after: float, otherwise: str) -> None:
+        """Returns once ``key`` has been unknown for ``after`` seconds: then it never arrived. Until then raises
+        ``PollFailed`` with ``otherwise``, as the vendor may not have recorded it yet."""
+        since = self._since.setdefault(key, time.monotonic())
+        if time.monotonic() - since < after:
+            raise PollFailed(otherwise)
+        del self._since[key]
 
 
 class Provider(ABC):
     """One vendor's protocol, bound to one account."""
 
     name: ClassVar[str]
+    """As the accounts name it; also the name of its folder."""
+    title: ClassVar[str]
+    """The vendor's own name."""
+    docs_url: ClassVar[str] = ""
+    """The vendor's documentation of this API; empty where no vendor stands behind it."""
     verified: ClassVar[str] = "documented"
     """How sure we are of the protocol: ``verified against <package> <version>``, ``documented``, ``third party``."""
     auth_scheme: ClassVar[str] = "Bearer"
+    needs_secret: ClassVar[bool] = True
+    secret_hint: ClassVar[str] = ""
+    """What the secret looks like, where it is more than one word."""
+    embedded: ClassVar[bool] = False
+    """Part of Filmgate itself: no account of it can be added."""
     reports_progress: ClassVar[bool] = False
-    """Whether its looks say how far the work is."""
+    """Whether its polls say how far the work is."""
+    sample_models: ClassVar[tuple[str, ...]] = ()
+    """Models whose abilities stand for the provider's in the table of providers."""
+    sample_options: ClassVar[Mapping[str, Any]] = {}
+    """The options without which no account of it works."""
     poll_interval: PollInterval = PollInterval()
 
     def __init__(self, account: Account, http: UpstreamClient) -> None:
-        """``account.options["poll_cap_seconds"]`` is the operator's word on how often to look at most seldom."""
+        """``account.options["poll_cap_seconds"]``: the longest interval between two polls."""
         self.account = account
         self.http = http
         cap = account.options.get("poll_cap_seconds")
         if cap is not None:
-            self.poll_interval = replace(
-                self.poll_interval, first=min(self.poll_interval.first, float(cap)), cap=float(cap)
-            )
+            first = min(self.poll_interval.first, float(cap))
+            self.poll_interval = replace(self.poll_interval, first=first, cap=float(cap))
+
+    @classmethod
+    def sample_secret(cls) -> str:
+        """A secret of the right form that opens nothing; the table of providers is made with it."""
+        return "key"
 
     @classmethod
     def base_url_for(cls, account: Account) -> str:
@@ -190,20 +272,20 @@ class Provider(ABC):
     async def start(self, request: GenerationRequest, submission: Submission) -> Operation:
         """Send ``request`` once; ``request.model`` is the upstream's name.
 
-        Raises a subclass of ``UpstreamError``: its ``next_step`` says whether it can have been
+        Raises a subclass of ``UpstreamError``: its ``next_step`` says whether the request may have been
         accepted (``OutcomeUnknown``), surely was not, or was refused.
         """
 
     @abstractmethod
     async def poll(self, operation: Operation) -> PollAnswer:
-        """Look once. Raises ``PollFailed``, ``UpstreamBusy`` or ``OperationNotFound``."""
+        """Ask once. Raises ``PollFailed``, ``UpstreamBusy`` or ``OperationNotFound``."""
 
     async def cancel(self, operation: Operation) -> bool:
-        """Ask the vendor to stop; True when it said yes. The default vendor can't."""
+        """Ask the vendor to stop; True when it agreed. The default vendor can't."""
         return False
 
     async def recover(self, request: GenerationRequest, submission: Submission) -> Operation | None:
-        """What became of a submission whose answer was lost; None when it surely never arrived.
+        """The operation of a submission whose answer was lost; None when it surely never arrived.
 
         Raises ``OutcomeUnknown`` when the vendor can't be asked, which is the default, and ``PollFailed``
         when it can but did not answer this time: ask again later.
@@ -214,31 +296,61 @@ class Provider(ABC):
         """Bytes of a result that has no public ``url``. Raises ``PollFailed``."""
         raise NotImplementedError(f"{self.name} has no results behind a key")
 
+    async def download(
+        self, path: str, *, what: str, params: Mapping[str, str | int] | None = None
+    ) -> AsyncIterator[bytes]:
+        """The bytes at ``path``. Raises ``PollFailed``, also for a page or an error document in place of ``what``."""
+        async with self.http.open_download(path, params=params) as result:
+            if result.content_type in {"application/json", "text/html"}:
+                raise PollFailed(f"the upstream answered {result.content_type} in place of {what}")
+            async for chunk in result.chunks:
+                yield chunk
+
     def relay_target(self, path: str) -> RelayTarget | None:
-        """Where ``/v1/<path>`` of this account lies; None when the vendor speaks no such API."""
+        """Where ``/v1/<path>`` of this account lies; None when the vendor has no such API."""
         return None
 
     async def balance(self) -> AccountBalance | None:
-        """What is left on the account; None when the vendor does not tell. Raises like ``poll``."""
+        """What is left on the account; None when the vendor does not report it. Raises like ``poll``."""
         return None
 
     async def check_account(self) -> AccountCheck:
         """Whether the upstream answers and takes the secret: by the balance, else by its list of models."""
         target = self.relay_target("models")
         try:
-            told = await self.balance()
+            balance = await self.balance()
         except UpstreamAuthFailed as error:
             if target is None:
                 return AccountCheck("refused", error.message)
         except UpstreamError:
-            pass  # what its balance is worth asking for, the way below finds out too
+            pass  # the list of models below shows the same trouble, if it is one of the whole account
         else:
             if type(self).balance is not Provider.balance:
-                return AccountCheck("accepted", "it answered about its balance", told)
+                return AccountCheck("accepted", "it answered about its balance", balance)
         try:
-            return await check_models_list(self.http, target, has_secret=bool(self.account.secret))
+            return await self._check_models_list(target)
         except UpstreamError as error:
             return AccountCheck("silent", error.message)
+
+    async def _check_models_list(self, target: RelayTarget | None) -> AccountCheck:
+        """Asks for the list of models at ``target``, or at least for an answer. Raises ``UpstreamError``."""
+        if target is None:
+            status = await self.http.probe_status("/")
+            text = f"it answers ({status}), and offers nothing free to try the secret with"
+            return AccountCheck("reachable", text)
+        path = target.url.removeprefix(self.http.base_url)
+        status = await self.http.probe_status(path, headers=target.headers)
+        if status in (401, 403):
+            return AccountCheck("refused", f"its list of models is refused ({status})")
+        if status >= 300:
+            return AccountCheck("reachable", f"it answers, but with {status} for its list of models")
+        if (
+            self.account.secret
+            and await self.http.probe_status(path, headers=target.headers, bare=True) < 300
+        ):
+            text = "it lists its models to anybody: the first task will try the secret"
+            return AccountCheck("reachable", text)
+        return AccountCheck("accepted", "it listed its models")
 
     async def close(self) -> None:
         """Let go of what this provider holds (a process pool, a connection)."""

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator, Collection, Mapping
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from pydantic import BaseModel
@@ -16,11 +16,10 @@ from app.errors import (
     UpstreamRejected,
 )
 from app.generation import GenerationRequest, Kind
-from app.providers.account_options import read_options
-from app.providers.addresses import base_url_or
 from app.providers.base import (
     Account,
     Failed,
+    FileKind,
     Operation,
     PollAnswer,
     PollInterval,
@@ -30,18 +29,24 @@ from app.providers.base import (
     Running,
     Submission,
     Succeeded,
+    base_url_or,
+    read_options,
 )
 from app.providers.http import UpstreamClient
-from app.providers.http_errors import retry_after_of
-from app.providers.openai_compatible.answers import STATES, UNKNOWN_STATES, Items, Percent, Text
-
-FileKind = Literal["video", "image", "audio"]
+from app.providers.inputs import parse_size, refuse_fields, whole_seconds
+from app.providers.reading import COMMON_STATES, UNKNOWN_STATES, Items, Percent, Text, retry_after_of
 
 TYPES: Mapping[FileKind, str] = {"video": "video/mp4", "image": "image/png", "audio": "audio/mpeg"}
 # These gateways tell of a refusal only in a sentence, in English or in Chinese.
 MODERATED_WORDS = ("policy", "policies", "moderation", "sensitive", "violat", "违反", "违规", "审核", "敏感")
 NO_ACCOUNT = "No available tokens"
 """The text that such a gateway's error has in place of a code: nobody took the request."""
+OLD = re.compile(r"(sora_video2)(-portrait|-landscape)?(-hd)?(-15s|-25s)?")
+NEW = re.compile(r"(sora2(?:pro)?)(-hd)?(-portrait|-landscape)(-10s|-15s|-25s)")
+PICTURE = re.compile(r"(gpt-image)(-portrait|-landscape)?")
+SECONDS = (10, 15, 25)
+HD_FROM = 1000
+"""Pixels on the short side."""
 PLAIN_PATH = re.compile(r"/[A-Za-z0-9\-._~%!$&'()*+,;=:@/]*")
 
 
@@ -114,7 +119,7 @@ class GatewayRelay(Provider):
         """Look at ``/v1/tasks/{id}``."""
         answer = await self.http.get(f"/v1/tasks/{quote(operation.id, safe='')}", answer=RelayedTask)
         task, pace = answer.body, retry_after_of(answer.headers)
-        state = STATES.get(task.status.strip().lower())
+        state = COMMON_STATES.get(task.status.strip().lower())
         if state == "queued":
             return Queued(retry_after=pace)
         if state == "succeeded":
@@ -130,7 +135,7 @@ class GatewayRelay(Provider):
             return False
         path = f"/v1/tasks/{quote(operation.id, safe='')}/cancel"
         answer = await self.http.post_json(path, {}, answer=RelayedTask, purpose="look")
-        return STATES.get(answer.body.status) in {"failed", "cancelled"}
+        return COMMON_STATES.get(answer.body.status) in {"failed", "cancelled"}
 
     def succeeded_answer(
         self, links: list[Any], operation: Operation, usage: Mapping[str, Any] | None = None
@@ -167,3 +172,75 @@ def storyboard_prompt(request: GenerationRequest) -> str:
 def without_empty(fields: Mapping[str, Any], empty: Collection[Any] = (None, "", ())) -> dict[str, Any]:
     """``fields`` that hold something."""
     return {name: value for name, value in fields.items() if value not in empty and value != []}
+
+
+def is_option_name(model: str) -> bool:
+    """Whether ``named`` can say a wish by this model's name."""
+    return any(family.fullmatch(model) for family in (OLD, NEW, PICTURE))
+
+
+def model_name_for(request: GenerationRequest) -> str:
+    """The name in ``request.model``'s family that says its wishes. Raises ``UpstreamRejected``."""
+    if found := OLD.fullmatch(request.model):
+        base, way, hd, length = found.groups(default="")
+        shape, seconds = orientation_of(request), allowed_seconds(request)
+        if shape:  # a name without a shape is portrait
+            way = "-landscape" if shape == "landscape" else "-portrait" if way == "-portrait" else ""
+        length = length if seconds is None else "" if seconds == 10 else f"-{seconds}s"
+        return f"{base}{way}{_quality_suffix(request, hd)}{length}"
+    if found := NEW.fullmatch(request.model):
+        base, hd, way, length = found.groups(default="")
+        shape, seconds, hd = orientation_of(request), allowed_seconds(request), _quality_suffix(request, hd)
+        length = f"-{seconds}s" if seconds else length
+        if hd and (base != "sora2pro" or length == "-25s"):
+            raise UpstreamRejected(f"{request.model} has no high definition", param="size")
+        return f"{base}{hd}{f'-{shape}' if shape else way}{length}"
+    return _image_name(request)
+
+
+def orientation_of(request: GenerationRequest) -> str | None:
+    """``portrait`` or ``landscape``; None when the client named no shape. A square can't be said."""
+    if request.aspect_ratio:
+        shape = {"16:9": "landscape", "9:16": "portrait"}.get(request.aspect_ratio)
+        param = "aspect_ratio"
+    elif request.size:
+        width, height = parse_size(request.size)
+        shape, param = "landscape" if width > height else "portrait" if height > width else None, "size"
+    else:
+        return None
+    if shape is None:
+        raise UpstreamRejected(f"{request.model} makes portrait and landscape only", param=param)
+    return shape
+
+
+def allowed_seconds(request: GenerationRequest) -> int | None:
+    """The length, when it is one that these gateways have a word for. Raises ``UpstreamRejected``."""
+    seconds = whole_seconds(request)
+    if seconds is not None and seconds not in SECONDS:
+        raise UpstreamRejected(f"{request.model} makes 10, 15 or 25 seconds, not {seconds}", param="seconds")
+    return seconds
+
+
+def wants_hd(request: GenerationRequest) -> bool | None:
+    """None when the client named no quality."""
+    if request.resolution:
+        quality = {"480p": False, "720p": False, "1080p": True, "hd": True}.get(request.resolution.lower())
+        if quality is None:
+            raise UpstreamRejected(f"{request.model} has no {request.resolution}", param="resolution")
+        return quality
+    return min(parse_size(request.size)) >= HD_FROM if request.size else None
+
+
+def _quality_suffix(request: GenerationRequest, hd: str) -> str:
+    wanted = wants_hd(request)
+    return hd if wanted is None else "-hd" if wanted else ""
+
+
+def _image_name(request: GenerationRequest) -> str:
+    refuse_fields(request, "resolution")
+    base = request.model.removesuffix("-portrait").removesuffix("-landscape")
+    square = request.aspect_ratio == "1:1" or (request.size and len(set(parse_size(request.size))) == 1)
+    if square:
+        return base
+    shape = orientation_of(request)
+    return f"{base}-{shape}" if shape else request.model

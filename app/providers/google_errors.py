@@ -7,8 +7,8 @@ from typing import Any
 from pydantic import BaseModel, model_validator
 
 from app.errors import UpstreamError
-from app.providers.openai_compatible.answers import Items, Text
-from app.providers.refusals import ErrorMeaning, poll_error, submit_error
+from app.providers.http_errors import ErrorMeaning, poll_error, submit_error
+from app.providers.reading import Items, Text
 
 # The reason in ``details`` says more than the status: a wrong key is a plain 400.
 REASONS: Mapping[str, ErrorMeaning] = {

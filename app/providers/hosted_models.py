@@ -14,11 +14,13 @@ from app.providers.inputs import (
     as_data_uri,
     check_request,
     extra_fields,
+    nearest_ratio,
+    nearest_tier,
+    parse_size,
     refuse_fields,
     refuse_unsupported,
     whole_seconds,
 )
-from app.providers.sizes import nearest_ratio, nearest_tier, parse_size
 
 VIDEO: frozenset[MediaKind] = frozenset({"video"})
 IMAGE: frozenset[MediaKind] = frozenset({"image"})

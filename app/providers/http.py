@@ -9,14 +9,7 @@ from typing import Any, Literal
 import httpx2
 
 from app.errors import OutboundRefused, PollFailed, UpstreamError
-from app.providers.http_errors import (
-    ErrorDetail,
-    clean_text,
-    parse_json,
-    poll_refused,
-    read_error,
-    submit_refused,
-)
+from app.providers.http_errors import connection_error, poll_refused, submit_refused
 from app.providers.http_messages import (
     Body,
     FormFile,
@@ -25,23 +18,15 @@ from app.providers.http_messages import (
     ResultDownload,
     UpstreamAnswer,
     UpstreamTimeouts,
+)
+from app.providers.reading import (
+    ErrorDetail,
+    clean_text,
     content_length,
+    parse_json,
+    read_error,
     validate_body,
 )
-from app.providers.no_answer import connection_error
-
-__all__ = [
-    "Body",
-    "FormFile",
-    "OpenStream",
-    "Purpose",
-    "Query",
-    "ResultDownload",
-    "Signer",
-    "UpstreamAnswer",
-    "UpstreamClient",
-    "UpstreamTimeouts",
-]
 
 Purpose = Literal["submit", "look"]
 Query = Mapping[str, str | int]

@@ -1,15 +1,17 @@
-"""What a refusal, a silence or a broken answer of an upstream means: sent or not, its word or nobody's."""
+"""The error for a request that an upstream refused, answered badly or did not answer: whether it may have been accepted."""
 
-import json
-import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from typing import Any
+import errno
+import socket
+from collections.abc import Mapping
+from typing import Literal
+
+import httpx2
 
 from app.errors import (
+    LocalConnectionsExhausted,
+    NetworkDown,
     OperationNotFound,
+    OutboundRefused,
     OutcomeUnknown,
     PollFailed,
     UpstreamAuthFailed,
@@ -20,108 +22,55 @@ from app.errors import (
     UpstreamModerated,
     UpstreamQuotaExhausted,
     UpstreamRejected,
+    UpstreamUnreachable,
+)
+from app.providers.reading import ErrorDetail, retry_after_of
+
+# Raised before the first byte of the request is written: no connection was made, the pool had none free, or the
+# request can't be expressed in HTTP.
+NEVER_SENT = (
+    httpx2.ConnectError,
+    httpx2.ConnectTimeout,
+    httpx2.PoolTimeout,
+    httpx2.ProxyError,
+    httpx2.UnsupportedProtocol,
+    httpx2.LocalProtocolError,
+    OutboundRefused,
 )
 
-TEXT_LIMIT = 500
-LONGEST_RETRY_AFTER = 3600.0
+# This machine has no file handle, port or memory left for a connection.
+EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL}
+NETWORK_IS_DOWN = {errno.ENETDOWN, errno.ENETUNREACH}
 
-# OpenAI answers 429 for "slow down" and for "no money left"; only the code tells them apart. Its images
-# answer the second with 400, one-api and its descendants with 403.
-QUOTA_CODES = {
-    "insufficient_quota",
-    "billing_hard_limit_reached",
-    "insufficient_balance",
-    "insufficient_user_quota",
-    "insufficient_credits",
+ErrorMeaning = Literal["auth", "quota", "busy", "moderated", "rejected", "missing", "failed", "unknown"]
+"""What a vendor's own error code means. ``missing``: no such operation, model or file. ``unknown``: the vendor itself
+does not know whether the request was carried out."""
+
+SUBMIT_ERRORS: Mapping[ErrorMeaning, type[UpstreamError]] = {
+    "auth": UpstreamAuthFailed,
+    "quota": UpstreamQuotaExhausted,
+    "busy": UpstreamBusy,
+    "moderated": UpstreamModerated,
+    "rejected": UpstreamRejected,
+    "missing": UpstreamRejected,
+    "failed": UpstreamFailed,
+    "unknown": OutcomeUnknown,
 }
-MODERATION_CODES = {"safety", "safety_system", "safety_violation", "policy_violation", "risk_control"}
-MODERATION_PARTS = ("moderation", "content_policy", "content_filter", "sensitive_content", "sensitivecontent")
 
 
-@dataclass(frozen=True, slots=True)
-class ErrorDetail:
-    """What an upstream says went wrong, in whichever of the usual forms it says it."""
-
-    message: str
-    code: str = ""
-    param: str | None = None
-
-    @property
-    def is_moderated(self) -> bool:
-        code = self.code.lower()
-        return code in MODERATION_CODES or any(part in code for part in MODERATION_PARTS)
-
-    @property
-    def about_model(self) -> bool:
-        """As ``model_not_found``, ``Model.AccessDenied``; OpenAI says it of one that an account may not use."""
-        return "model" in self.code.lower() or self.param == "model"
-
-    @property
-    def out_of_money(self) -> bool:
-        return self.code.lower() in QUOTA_CODES
-
-
-def read_error(body: Any) -> ErrorDetail | None:
-    """Read ``{"error": {…}}``, ``{"error": "text"}``, ``{"message": …}`` or ``{"detail": …}``; else None."""
-    if not isinstance(body, dict):
-        return None
-    inner = body.get("error") or body
-    if isinstance(inner, str):
-        return ErrorDetail(inner, code=_text_of(body.get("code")))
-    if not isinstance(inner, dict):
-        return None
-    code, detail = _text_of(inner.get("code")) or _text_of(inner.get("type")), inner.get("detail")
-    if isinstance(detail, list) and detail and isinstance(detail[0], dict):  # FastAPI's own 422
-        where = detail[0].get("loc")
-        param = str(where[-1]) if isinstance(where, list) and where else None
-        return ErrorDetail(_text_of(detail[0].get("msg")), code=code, param=param)
-    message = _text_of(inner.get("message")) or _text_of(detail)
-    if not message and not code:
-        return None
-    return ErrorDetail(message or code, code=code, param=_text_of(inner.get("param")) or None)
-
-
-def parse_json(content: bytes) -> Any:
-    """The JSON in ``content``, or None when there is none."""
-    try:
-        return json.loads(content)
-    except (ValueError, RecursionError):
-        return None
-
-
-def clean_text(text: str, secrets: Iterable[str]) -> str:
-    """``text`` without our secrets, control characters and length: vendors echo keys in their refusals."""
-    for secret in secrets:
-        text = text.replace(secret, "[secret]")
-    text = re.sub(r"[\x00-\x1f\x7f]+", " ", text).strip()
-    return text if len(text) <= TEXT_LIMIT else text[: TEXT_LIMIT - 1] + "…"
-
-
-def retry_after_of(headers: Mapping[str, str]) -> float | None:
-    """Seconds from ``retry-after-ms`` or ``Retry-After`` (seconds or a date), 0 to 3600; None for nonsense."""
-    milliseconds = _number_of(headers.get("retry-after-ms"))
-    if milliseconds is not None:
-        return min(milliseconds / 1000, LONGEST_RETRY_AFTER)
-    text = headers.get("retry-after", "")
-    seconds = _number_of(text)
-    if seconds is None and ":" in text:
-        seconds = _seconds_until(text)
-    return None if seconds is None else min(seconds, LONGEST_RETRY_AFTER)
-
-
-def submit_refused(status: int, headers: Mapping[str, str], complaint: ErrorDetail | None) -> UpstreamError:
+def submit_refused(status: int, headers: Mapping[str, str], detail: ErrorDetail | None) -> UpstreamError:
     """The error for an answer that is not 2xx to a request that starts work."""
-    said = complaint or ErrorDetail(f"HTTP {status} without a readable error")
-    text, retry_after = f"upstream answered {status}: {said.message}", retry_after_of(headers)
+    error = detail or ErrorDetail(f"HTTP {status} without a readable error")
+    text, retry_after = f"upstream answered {status}: {error.message}", retry_after_of(headers)
     if status < 400:
         return _redirect_error(status)
-    if status < 500 and (status == 402 or said.out_of_money):
+    if status < 500 and (status == 402 or error.out_of_money):
         return UpstreamQuotaExhausted(text, retry_after=retry_after)
     if status in {425, 429, 503}:
         return UpstreamBusy(text, retry_after=retry_after)
-    if status < 500 and said.is_moderated:
-        return UpstreamModerated(text, param=said.param)
-    if (status in {403, 404} and said.about_model) or (status == 400 and said.code == "model_not_found"):
+    if status < 500 and error.is_moderated:
+        return UpstreamModerated(text, param=error.param)
+    if (status in {403, 404} and error.about_model) or (status == 400 and error.code == "model_not_found"):
         return UpstreamModelForbidden(text)
     if status in {401, 403}:
         return UpstreamAuthFailed(text)
@@ -129,17 +78,17 @@ def submit_refused(status: int, headers: Mapping[str, str], complaint: ErrorDeta
         # A proxy's 408 may follow a request it passed on; 409 may mean "your first copy is being worked on".
         return OutcomeUnknown(text)
     if status < 500:
-        return UpstreamRejected(text, param=said.param)
-    if complaint is None or status in {502, 504}:
-        # A gateway in between speaks here, not the upstream: what lies behind it may be working already.
+        return UpstreamRejected(text, param=error.param)
+    if detail is None or status in {502, 504}:
+        # This answer is a gateway's, not the upstream's: the server behind it may be working already.
         return OutcomeUnknown(text)
     return UpstreamFailed(text)
 
 
-def poll_refused(status: int, headers: Mapping[str, str], complaint: ErrorDetail | None) -> UpstreamError:
-    """The error for an answer that is not 2xx to a request that only asks: nothing of it ends a task."""
-    said = complaint.message if complaint else "no readable error"
-    text, retry_after = f"upstream answered {status}: {said}", retry_after_of(headers)
+def poll_refused(status: int, headers: Mapping[str, str], detail: ErrorDetail | None) -> UpstreamError:
+    """The error for an answer that is not 2xx to a request that only asks: none of these ends a task."""
+    message = detail.message if detail else "no readable error"
+    text, retry_after = f"upstream answered {status}: {message}", retry_after_of(headers)
     if status in {401, 403}:
         return UpstreamAuthFailed(text)
     if status in {404, 410}:
@@ -147,28 +96,65 @@ def poll_refused(status: int, headers: Mapping[str, str], complaint: ErrorDetail
     return PollFailed(text, retry_after=retry_after)
 
 
+def submit_error(
+    meaning: ErrorMeaning | None, message: str, *, status: int, headers: Mapping[str, str]
+) -> UpstreamError:
+    """The error for a refused request that starts work, where the vendor's code has ``meaning``. None: we don't
+    know the code, so the HTTP status decides."""
+    if meaning is not None:
+        text = f"upstream answered {status}: {message}"
+        return SUBMIT_ERRORS[meaning](text, retry_after=retry_after_of(headers))
+    if status >= 400:
+        return submit_refused(status, headers, ErrorDetail(message))
+    return UpstreamFailed(f"upstream answered {status}: {message}")
+
+
+def poll_error(
+    meaning: ErrorMeaning | None, message: str, *, status: int, headers: Mapping[str, str]
+) -> UpstreamError:
+    """The error for a refused request that only asks, where the vendor's code has ``meaning``."""
+    text, retry_after = f"upstream answered {status}: {message}", retry_after_of(headers)
+    if meaning == "auth":
+        return UpstreamAuthFailed(text)
+    if meaning == "missing":
+        return OperationNotFound(text, retry_after=retry_after)
+    if meaning is None and status >= 400:
+        return poll_refused(status, headers, ErrorDetail(message))
+    return PollFailed(text, retry_after=retry_after)
+
+
+def connection_error(error: Exception, *, submits: bool) -> UpstreamError:
+    """The error for a request without an answer. Its text names the kind of failure, never an address."""
+    kind = type(error).__name__
+    if not submits:
+        return PollFailed(f"no answer from the upstream ({kind})")
+    if isinstance(error, NEVER_SENT):
+        return unreachable_error(error)
+    # Once a byte is written, silence proves nothing: the upstream may have the whole request.
+    return OutcomeUnknown(f"sent, but no answer came from the upstream ({kind})")
+
+
+def unreachable_error(error: Exception) -> UpstreamUnreachable:
+    """The error for a request that was never sent: because of the upstream, this machine, or our network."""
+    kind, root = type(error).__name__, _root_cause(error)
+    if isinstance(error, httpx2.PoolTimeout) or (isinstance(root, OSError) and root.errno in EXHAUSTED):
+        return LocalConnectionsExhausted(f"no connection could be made here ({kind})")
+    unresolved = isinstance(root, socket.gaierror) and root.errno == socket.EAI_AGAIN
+    if unresolved or (isinstance(root, OSError) and root.errno in NETWORK_IS_DOWN):
+        return NetworkDown(f"no way leads to the upstream ({kind})")
+    return UpstreamUnreachable(f"the upstream can't be reached ({kind})")
+
+
 def _redirect_error(status: int) -> UpstreamError:
     if status in {301, 302, 307, 308}:
         return UpstreamFailed(
             f"upstream answered {status}: it lives at another address, correct the base URL"
         )
-    # 303 is what a server answers when it has done the work and wants its result to be fetched.
+    # A server answers 303 when it has done the work and wants its result to be fetched.
     return OutcomeUnknown(f"upstream answered {status}, which is neither a yes nor a no")
 
 
-def _text_of(value: Any) -> str:
-    return str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
-
-
-def _number_of(text: str | None) -> float | None:
-    return float(text) if text and re.fullmatch(r"\s*\d{1,18}(\.\d{1,9})?\s*", text, re.ASCII) else None
-
-
-def _seconds_until(text: str) -> float | None:
-    try:
-        moment = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
+def _root_cause(error: BaseException) -> BaseException:
+    while (cause := error.__cause__ or error.__context__) is not None:
+        error = cause
+    return error

@@ -23,8 +23,8 @@ from app.errors import (
     UpstreamUnreachable,
 )
 from app.media.guard import OutboundGuard
-from app.providers.http_errors import clean_text, parse_json, read_error, submit_refused
-from app.providers.no_answer import unreachable_error
+from app.providers.http_errors import submit_refused, unreachable_error
+from app.providers.reading import clean_text, parse_json, read_error
 from app.relay.balancing import LeastLoadedBalancer
 from app.relay.call_rates import CallRates
 from app.relay.endpoint_table import UpstreamEndpoint

@@ -11,7 +11,7 @@ import pytest
 
 from app.errors import LocalConnectionsExhausted, NetworkDown, UpstreamUnreachable
 from app.media.guard import OutboundGuard
-from app.providers.no_answer import connection_error
+from app.providers.http_errors import connection_error
 from tests.upstream import closed_port
 
 

@@ -27,7 +27,7 @@ from app.errors import (
 from app.generation import GenerationRequest
 from app.providers import registry
 from app.providers.base import Account, Failed, Operation, Provider, Queued, Running, Submission, Succeeded
-from app.providers.http import UpstreamTimeouts
+from app.providers.http_messages import UpstreamTimeouts
 from tests.upstream import FakeUpstream, closed_port, silent_port
 
 SECRET = "sk-contract-0123456789"

@@ -9,7 +9,7 @@ import pytest
 from app.errors import OperationNotFound, UpstreamRejected
 from app.generation import GenerationRequest
 from app.providers import registry
-from app.providers.anthropic import Anthropic
+from app.providers.anthropic.provider import AnthropicProvider
 from app.providers.base import Account, Operation, Provider, Submission
 from tests.upstream.vendors.anthropic import AnthropicServer
 
@@ -109,6 +109,6 @@ async def test_it_makes_text_only(provider: Provider) -> None:
 
 def test_address() -> None:
     account = Account(id="a", provider="anthropic", name="a")
-    assert Anthropic.base_url_for(account) == "https://api.anthropic.com"
-    assert Anthropic.auth_headers(account) == {}
-    assert Anthropic.verified == f"verified against anthropic {anthropic.__version__}"
+    assert AnthropicProvider.base_url_for(account) == "https://api.anthropic.com"
+    assert AnthropicProvider.auth_headers(account) == {}
+    assert AnthropicProvider.verified == f"verified against anthropic {anthropic.__version__}"

@@ -23,7 +23,7 @@ from app.errors import (
     UpstreamRejected,
 )
 from app.generation import GenerationRequest, MediaInput, Role
-from app.providers.ark.provider import Ark
+from app.providers.ark.provider import ArkProvider
 from app.providers.base import Account, Failed, Operation, Provider, Queued, Running, Submission, Succeeded
 from tests.providers.contract import SECRET
 from tests.providers.vendor_contract import VendorContract, speaker
@@ -496,7 +496,7 @@ async def test_picture_refused_in_a_200(vendor: ArkServer, ark: Provider) -> Non
     ],
 )
 def test_address(given: str, address: str) -> None:
-    assert Ark.base_url_for(Account(id="a", provider="ark", name="n", base_url=given)) == address
+    assert ArkProvider.base_url_for(Account(id="a", provider="ark", name="n", base_url=given)) == address
 
 
 async def test_capabilities(ark: Provider) -> None:

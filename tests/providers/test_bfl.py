@@ -19,9 +19,8 @@ from app.errors import (
     UpstreamRejected,
 )
 from app.generation import GenerationRequest, MediaInput, Role, Shot
-from app.providers.base import Failed, Operation, Provider, Running, Submission, Succeeded
+from app.providers.base import AccountBalance, Failed, Operation, Provider, Running, Submission, Succeeded
 from app.providers.bfl.provider import poll_location
-from app.providers.checking import AccountBalance
 from tests.providers.contract import SECRET
 from tests.providers.vendor_contract import VendorContract, speaker
 from tests.upstream import FakeUpstream

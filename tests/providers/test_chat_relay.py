@@ -32,7 +32,7 @@ from app.providers.base import (
     Succeeded,
 )
 from app.providers.chat_relay.provider import HELD
-from app.providers.http import UpstreamTimeouts
+from app.providers.http_messages import UpstreamTimeouts
 from tests.providers.contract import SECRET
 from tests.providers.vendor_contract import VendorContract, speaker
 from tests.upstream import FakeUpstream

@@ -16,7 +16,7 @@ from app.errors import (
 )
 from app.generation import GenerationRequest, MediaInput, Role, Shot
 from app.providers.base import Account, Failed, Operation, Provider, Queued, Running, Submission, Succeeded
-from app.providers.comfyui.provider import ComfyUI
+from app.providers.comfyui.provider import ComfyUIProvider
 from tests.providers.contract import SECRET
 from tests.providers.vendor_contract import VendorContract, speaker
 from tests.upstream import FakeUpstream
@@ -331,6 +331,8 @@ async def test_workflows_that_cannot_work(vendor: ComfyServer, workflows: dict[s
 
 
 def test_address() -> None:
-    assert ComfyUI.base_url_for(Account(id="a", provider="comfyui", name="c")) == "http://127.0.0.1:8188"
+    assert (
+        ComfyUIProvider.base_url_for(Account(id="a", provider="comfyui", name="c")) == "http://127.0.0.1:8188"
+    )
     account = Account(id="a", provider="comfyui", name="c", base_url="https://comfy.test/api/")
-    assert ComfyUI.base_url_for(account) == "https://comfy.test"
+    assert ComfyUIProvider.base_url_for(account) == "https://comfy.test"

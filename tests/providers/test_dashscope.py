@@ -25,7 +25,7 @@ from app.errors import (
 )
 from app.generation import GenerationRequest, MediaInput, Role, Shot
 from app.providers.base import Account, Failed, Operation, Provider, Queued, Running, Submission, Succeeded
-from app.providers.dashscope.provider import DashScope
+from app.providers.dashscope.provider import DashScopeProvider
 from tests.providers.contract import SECRET
 from tests.providers.vendor_contract import VendorContract, speaker
 from tests.upstream.media import tiny_png
@@ -533,7 +533,10 @@ async def test_picture_that_failed_alone(vendor: DashScopeServer, wan: Provider)
     ],
 )
 def test_address(given: str, address: str) -> None:
-    assert DashScope.base_url_for(Account(id="a", provider="dashscope", name="n", base_url=given)) == address
+    assert (
+        DashScopeProvider.base_url_for(Account(id="a", provider="dashscope", name="n", base_url=given))
+        == address
+    )
 
 
 async def test_workspace(vendor: DashScopeServer) -> None:

@@ -19,7 +19,7 @@ from app.errors import (
 from app.generation import GenerationRequest, MediaInput, Role, Shot
 from app.providers import registry
 from app.providers.base import Account, Failed, Operation, Provider, Running, Submission, Succeeded
-from app.providers.feature_relay import FeatureRelay
+from app.providers.feature_relay.provider import FeatureRelayProvider
 from tests.providers.contract import SECRET
 from tests.providers.vendor_contract import VendorContract, speaker
 from tests.upstream.media import tiny_mp4, tiny_png
@@ -261,9 +261,9 @@ async def test_recover(vendor: FeatureServer, relay: Provider) -> None:
 
 def test_address() -> None:
     account = Account(id="a", provider="feature_relay", name="g", base_url="https://gate.test/v1/")
-    assert FeatureRelay.base_url_for(account) == "https://gate.test"
+    assert FeatureRelayProvider.base_url_for(account) == "https://gate.test"
     with pytest.raises(InvalidRequest):
-        FeatureRelay.base_url_for(Account(id="a", provider="feature_relay", name="g"))
+        FeatureRelayProvider.base_url_for(Account(id="a", provider="feature_relay", name="g"))
 
 
 async def test_options_that_cannot_be_read(vendor: FeatureServer) -> None:

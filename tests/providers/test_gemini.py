@@ -30,7 +30,7 @@ from app.providers.base import (
     Submission,
     Succeeded,
 )
-from app.providers.gemini.provider import Gemini
+from app.providers.gemini.provider import GeminiProvider
 from tests.providers.contract import SECRET
 from tests.providers.vendor_contract import VendorContract, speaker
 from tests.upstream.media import tiny_mp4, tiny_png
@@ -394,12 +394,16 @@ async def test_relay(vendor: GeminiServer, gemini: Provider) -> None:
     ],
 )
 def test_address(given: str, address: str) -> None:
-    assert Gemini.base_url_for(Account(id="a", provider="gemini", name="n", base_url=given)) == address
+    assert (
+        GeminiProvider.base_url_for(Account(id="a", provider="gemini", name="n", base_url=given)) == address
+    )
 
 
 def test_version_that_cannot_work() -> None:
     with pytest.raises(InvalidRequest) as caught:
-        Gemini.base_url_for(Account(id="a", provider="gemini", name="n", options={"version": "../v1"}))
+        GeminiProvider.base_url_for(
+            Account(id="a", provider="gemini", name="n", options={"version": "../v1"})
+        )
     assert caught.value.param == "options.version"
 
 

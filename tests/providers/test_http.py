@@ -29,8 +29,10 @@ from app.errors import (
     UpstreamRejected,
     UpstreamUnreachable,
 )
-from app.providers.http import FormFile, UpstreamClient, UpstreamTimeouts
-from app.providers.http_errors import clean_text, poll_refused, read_error, retry_after_of, submit_refused
+from app.providers.http import UpstreamClient
+from app.providers.http_errors import poll_refused, submit_refused
+from app.providers.http_messages import FormFile, UpstreamTimeouts
+from app.providers.reading import clean_text, read_error, retry_after_of
 from tests.upstream import FakeUpstream
 
 SECRET = "sk-http-0123456789abcdef"

@@ -27,7 +27,7 @@ from app.errors import (
 )
 from app.generation import GenerationRequest, MediaInput, Role
 from app.providers.base import Account, Failed, Operation, Provider, Queued, Running, Submission, Succeeded
-from app.providers.jimeng.provider import Jimeng
+from app.providers.jimeng.provider import JimengProvider
 from app.providers.jimeng.signature import signed_headers
 from tests.providers.contract import SECRET
 from tests.providers.vendor_contract import VendorContract, speaker
@@ -322,8 +322,8 @@ async def test_nobody_can_be_asked(vendor: JimengServer, jimeng: Provider) -> No
 
 def test_own_host() -> None:
     account = Account(id="a", provider="jimeng", name="j", secret=PAIR)
-    assert Jimeng.base_url_for(account) == "https://visual.volcengineapi.com"
-    assert Jimeng.auth_headers(account) == {}
+    assert JimengProvider.base_url_for(account) == "https://visual.volcengineapi.com"
+    assert JimengProvider.auth_headers(account) == {}
 
 
 @pytest.mark.parametrize("secret", ["", "AK", "AK|", "|SK"])

@@ -21,9 +21,17 @@ from app.errors import (
     UpstreamRejected,
 )
 from app.generation import GenerationRequest, MediaInput, Role, Shot
-from app.providers.base import Account, Failed, Operation, Provider, Running, Submission, Succeeded
-from app.providers.checking import AccountBalance
-from app.providers.kling.provider import Kling
+from app.providers.base import (
+    Account,
+    AccountBalance,
+    Failed,
+    Operation,
+    Provider,
+    Running,
+    Submission,
+    Succeeded,
+)
+from app.providers.kling.provider import KlingProvider
 from tests.providers.contract import SECRET
 from tests.providers.vendor_contract import VendorContract, speaker
 from tests.upstream.media import tiny_png
@@ -376,11 +384,11 @@ async def test_balance_refused(vendor: KlingServer, kling: Provider) -> None:
 
 def test_own_host() -> None:
     account = Account(id="a", provider="kling", name="k", secret=SECRET)
-    assert Kling.base_url_for(account) == "https://api-singapore.klingai.com"
+    assert KlingProvider.base_url_for(account) == "https://api-singapore.klingai.com"
     other = Account(id="a", provider="kling", name="k", base_url=" https://api-beijing.klingai.com/v1/ ")
-    assert Kling.base_url_for(other) == "https://api-beijing.klingai.com"
+    assert KlingProvider.base_url_for(other) == "https://api-beijing.klingai.com"
     with pytest.raises(InvalidRequest):
-        Kling.base_url_for(Account(id="a", provider="kling", name="k", base_url="api.klingai.com"))
+        KlingProvider.base_url_for(Account(id="a", provider="kling", name="k", base_url="api.klingai.com"))
 
 
 async def test_capabilities(kling: Provider) -> None:

@@ -10,7 +10,7 @@ import pytest
 from app.errors import OutcomeUnknown, PollFailed, UpstreamBusy, UpstreamRejected
 from app.generation import GenerationRequest, MediaInput, Role, Shot
 from app.providers.base import Account, Failed, Provider, Submission, Succeeded
-from app.providers.lightx2v.provider import LightX2V
+from app.providers.lightx2v.provider import LightX2VProvider
 from tests.providers.vendor_contract import VendorContract, speaker
 from tests.upstream import FakeUpstream
 from tests.upstream.media import tiny_mp4, tiny_png
@@ -180,4 +180,7 @@ async def test_missing_only_after_a_while(vendor: LightServer, light: Provider) 
 
 
 def test_address() -> None:
-    assert LightX2V.base_url_for(Account(id="a", provider="lightx2v", name="l")) == "http://127.0.0.1:8000"
+    assert (
+        LightX2VProvider.base_url_for(Account(id="a", provider="lightx2v", name="l"))
+        == "http://127.0.0.1:8000"
+    )

@@ -19,9 +19,18 @@ from app.errors import (
     UpstreamRejected,
 )
 from app.generation import GenerationRequest, MediaInput, Role
-from app.providers.base import Account, Failed, Operation, Provider, Queued, Running, Submission, Succeeded
-from app.providers.checking import AccountBalance
-from app.providers.luma.provider import Luma
+from app.providers.base import (
+    Account,
+    AccountBalance,
+    Failed,
+    Operation,
+    Provider,
+    Queued,
+    Running,
+    Submission,
+    Succeeded,
+)
+from app.providers.luma.provider import LumaProvider
 from tests.providers.contract import SECRET
 from tests.providers.vendor_contract import VendorContract, speaker
 from tests.upstream import FakeUpstream
@@ -365,7 +374,7 @@ async def test_agents_tell_no_balance(vendor: LumaServer, agents: Provider) -> N
 
 def test_addresses() -> None:
     def at(**options: Any) -> str:
-        return Luma.base_url_for(Account(id="a", provider="luma", name="n", options=options))
+        return LumaProvider.base_url_for(Account(id="a", provider="luma", name="n", options=options))
 
     assert at() == "https://api.lumalabs.ai/dream-machine/v1"
     assert at(api="agents") == "https://agents.lumalabs.ai/v1"

@@ -20,7 +20,7 @@ from app.errors import (
 )
 from app.generation import GenerationRequest, MediaInput, Role
 from app.providers.base import Account, Failed, Operation, Provider, Running, Submission, Succeeded
-from app.providers.midjourney.provider import Midjourney
+from app.providers.midjourney.provider import MidjourneyProvider
 from tests.providers.contract import SECRET
 from tests.providers.vendor_contract import VendorContract, speaker
 from tests.upstream.media import tiny_png
@@ -192,7 +192,7 @@ async def test_recover(vendor: MidjourneyServer, proxy: Provider) -> None:
 
 def test_address() -> None:
     account = Account(id="a", provider="midjourney", name="m", base_url="https://proxy.test/mj-fast/mj")
-    assert Midjourney.base_url_for(account) == "https://proxy.test/mj-fast"
+    assert MidjourneyProvider.base_url_for(account) == "https://proxy.test/mj-fast"
     with pytest.raises(InvalidRequest):
-        Midjourney.base_url_for(Account(id="a", provider="midjourney", name="m"))
-    assert Midjourney.auth_headers(account) == {}
+        MidjourneyProvider.base_url_for(Account(id="a", provider="midjourney", name="m"))
+    assert MidjourneyProvider.auth_headers(account) == {}

@@ -25,7 +25,7 @@ from app.errors import (
 )
 from app.generation import GenerationRequest, MediaInput, Role, Shot
 from app.providers.base import Account, Failed, Provider, Queued, Running, Submission, Succeeded
-from app.providers.minimax.provider import MiniMax
+from app.providers.minimax.provider import MiniMaxProvider
 from tests.providers.contract import SECRET
 from tests.providers.vendor_contract import VendorContract, speaker
 from tests.upstream import FakeUpstream
@@ -380,9 +380,12 @@ async def test_v2_success_without_a_video(vendor: MiniMaxServer, minimax: Provid
 
 
 def test_own_host() -> None:
-    assert MiniMax.base_url_for(Account(id="a", provider="minimax", name="m")) == "https://api.minimax.io"
+    assert (
+        MiniMaxProvider.base_url_for(Account(id="a", provider="minimax", name="m"))
+        == "https://api.minimax.io"
+    )
     given = Account(id="a", provider="minimax", name="m", base_url="https://api.minimaxi.com/v1")
-    assert MiniMax.base_url_for(given) == "https://api.minimaxi.com"
+    assert MiniMaxProvider.base_url_for(given) == "https://api.minimaxi.com"
 
 
 async def test_capabilities(minimax: Provider) -> None:

@@ -30,7 +30,7 @@ from app.providers.base import (
     Submission,
     Succeeded,
 )
-from app.providers.openai_compatible.provider import OpenAICompatible
+from app.providers.openai_compatible.provider import OpenAICompatibleProvider
 from tests.providers.contract import SECRET, ProviderContract
 from tests.upstream import FakeUpstream
 from tests.upstream.media import tiny_mp4, tiny_png
@@ -437,18 +437,22 @@ class TestOpenAICompatible(ProviderContract):
 )
 def test_address(given: str, address: str) -> None:
     account = Account(id="a", provider="openai_compatible", name="n", base_url=given)
-    assert OpenAICompatible.base_url_for(account) == address
+    assert OpenAICompatibleProvider.base_url_for(account) == address
 
 
 @pytest.mark.parametrize("given", ["", "host/v1", "ftp://host/v1", "https://"])
 def test_address_that_cannot_work(given: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        OpenAICompatible.base_url_for(Account(id="a", provider="openai_compatible", name="n", base_url=given))
+        OpenAICompatibleProvider.base_url_for(
+            Account(id="a", provider="openai_compatible", name="n", base_url=given)
+        )
     assert caught.value.param == "base_url"
 
 
 def test_no_secret_no_header() -> None:
-    assert OpenAICompatible.auth_headers(Account(id="a", provider="openai_compatible", name="n")) == {}
+    assert (
+        OpenAICompatibleProvider.auth_headers(Account(id="a", provider="openai_compatible", name="n")) == {}
+    )
 
 
 async def test_unknown_provider() -> None:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
-from openrouter import OpenRouter, errors
+from openrouter import OpenRouterProvider, errors
 
 from app.errors import (
     OutcomeUnknown,
@@ -20,8 +20,7 @@ from app.errors import (
     UpstreamRejected,
 )
 from app.generation import GenerationRequest, MediaInput, Role, Shot
-from app.providers.base import Failed, Provider, Submission, Succeeded
-from app.providers.checking import AccountBalance
+from app.providers.base import AccountBalance, Failed, Provider, Submission, Succeeded
 from tests.providers.contract import SECRET
 from tests.providers.vendor_contract import VendorContract, speaker
 from tests.upstream.media import tiny_mp4, tiny_png
@@ -257,7 +256,7 @@ async def test_capabilities(router: Provider) -> None:
 
 
 async def test_balance(vendor: OpenRouterServer, router: Provider) -> None:
-    with OpenRouter(api_key=SECRET, server_url=f"{vendor.url}/api/v1") as client:
+    with OpenRouterProvider(api_key=SECRET, server_url=f"{vendor.url}/api/v1") as client:
         told = client.credits.get_credits().data
     theirs = vendor.seen[-1]
     assert await router.balance() == AccountBalance(74.75, "USD")
@@ -281,7 +280,7 @@ async def test_balance_that_is_not_told(vendor: OpenRouterServer, router: Provid
 def test_own_client(vendor: OpenRouterServer) -> None:
     vendor.reset()
     vendor.states = ["pending", "in_progress", "completed"]
-    with OpenRouter(api_key=SECRET, server_url=f"{vendor.url}/api/v1") as client:
+    with OpenRouterProvider(api_key=SECRET, server_url=f"{vendor.url}/api/v1") as client:
         video = client.video_generation
         job = video.generate(
             model=MODEL, prompt="A red kite", duration=8, size="1280x720",

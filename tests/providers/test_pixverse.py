@@ -20,9 +20,17 @@ from app.errors import (
     UpstreamRejected,
 )
 from app.generation import GenerationRequest, MediaInput, Role, Shot
-from app.providers.base import Account, Failed, Operation, Provider, Running, Submission, Succeeded
-from app.providers.checking import AccountBalance
-from app.providers.pixverse.provider import PixVerse
+from app.providers.base import (
+    Account,
+    AccountBalance,
+    Failed,
+    Operation,
+    Provider,
+    Running,
+    Submission,
+    Succeeded,
+)
+from app.providers.pixverse.provider import PixVerseProvider
 from tests.providers.contract import SECRET
 from tests.providers.vendor_contract import VendorContract, speaker
 from tests.upstream import FakeUpstream
@@ -265,10 +273,11 @@ async def test_balance_refused(vendor: PixVerseServer, pixverse: Provider) -> No
 
 def test_own_host() -> None:
     assert (
-        PixVerse.base_url_for(Account(id="a", provider="pixverse", name="p")) == "https://app-api.pixverse.ai"
+        PixVerseProvider.base_url_for(Account(id="a", provider="pixverse", name="p"))
+        == "https://app-api.pixverse.ai"
     )
     given = Account(id="a", provider="pixverse", name="p", base_url="https://app-api.pixverseai.cn/")
-    assert PixVerse.base_url_for(given) == "https://app-api.pixverseai.cn"
+    assert PixVerseProvider.base_url_for(given) == "https://app-api.pixverseai.cn"
 
 
 async def test_capabilities(pixverse: Provider) -> None:

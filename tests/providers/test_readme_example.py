@@ -64,7 +64,7 @@ def acme(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
 
 @asynccontextmanager
 async def speaker(module: ModuleType, vendor: AcmeServer, *, secret: str) -> AsyncIterator[Provider]:
-    kind: type[Provider] = module.Acme
+    kind: type[Provider] = module.AcmeProvider
     account = Account(id="a", provider="acme", name="acme", base_url=vendor.url, secret=secret)
     async with httpx2.AsyncHTTPTransport() as transport:
         http = UpstreamClient(

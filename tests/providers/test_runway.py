@@ -17,9 +17,8 @@ from app.errors import (
     UpstreamRejected,
 )
 from app.generation import GenerationRequest, MediaInput, Role, Shot
-from app.providers.base import Failed, Provider, Queued, Running, Submission, Succeeded
-from app.providers.checking import AccountBalance
-from app.providers.runway.provider import Runway
+from app.providers.base import AccountBalance, Failed, Provider, Queued, Running, Submission, Succeeded
+from app.providers.runway.provider import RunwayProvider
 from tests.providers.contract import SECRET
 from tests.providers.vendor_contract import VendorContract, speaker
 from tests.upstream.media import tiny_png
@@ -317,8 +316,8 @@ async def test_balance_that_is_not_told(vendor: RunwayServer, runway: Provider) 
 
 
 def test_capabilities(vendor: RunwayServer) -> None:
-    known = Runway.capabilities
-    speaks = Runway.__new__(Runway)
+    known = RunwayProvider.capabilities
+    speaks = RunwayProvider.__new__(RunwayProvider)
     assert known(speaks, "gen4.5").sizes >= {"1280x720", "720x1280", "1584x672"}
     assert known(speaks, "gen4.5").seconds == (2, 10)
     assert known(speaks, "aleph2").remix is True

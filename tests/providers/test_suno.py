@@ -21,7 +21,7 @@ from app.errors import (
 )
 from app.generation import GenerationRequest, MediaInput
 from app.providers.base import Account, Failed, Operation, Provider, Running, Submission, Succeeded
-from app.providers.suno import Suno
+from app.providers.suno.provider import SunoProvider
 from tests.providers.contract import SECRET
 from tests.providers.vendor_contract import VendorContract, speaker
 from tests.upstream.vendors.suno import SunoServer
@@ -177,6 +177,6 @@ async def test_recover_is_impossible(vendor: SunoServer, suno: Provider) -> None
 
 def test_address() -> None:
     account = Account(id="a", provider="suno", name="s", base_url="https://proxy.test/suno")
-    assert Suno.base_url_for(account) == "https://proxy.test"
+    assert SunoProvider.base_url_for(account) == "https://proxy.test"
     with pytest.raises(InvalidRequest):
-        Suno.base_url_for(Account(id="a", provider="suno", name="s"))
+        SunoProvider.base_url_for(Account(id="a", provider="suno", name="s"))

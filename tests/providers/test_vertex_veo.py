@@ -37,8 +37,8 @@ from app.providers.base import (
     Submission,
     Succeeded,
 )
-from app.providers.vertex_veo.provider import VertexVeo
-from app.providers.vertex_veo.token import read_service_account, token_address
+from app.providers.google_token import read_service_account, token_address
+from app.providers.vertex_veo.provider import VertexVeoProvider
 from tests.providers.contract import SECRET
 from tests.providers.vendor_contract import VendorContract, speaker
 from tests.upstream import FakeUpstream, closed_port
@@ -445,13 +445,13 @@ async def test_accounts_that_cannot_work(given: str, options: dict[str, Any], pa
 )
 def test_addresses(location: str, host: str) -> None:
     account = Account(id="a", provider="vertex_veo", name="n", options={"location": location})
-    assert VertexVeo.base_url_for(account) == host
+    assert VertexVeoProvider.base_url_for(account) == host
 
 
 def test_the_secret_is_no_header() -> None:
     options = {"user_project": "payer-1"}
     account = Account(id="a", provider="vertex_veo", name="n", secret="{}", options=options)
-    assert VertexVeo.auth_headers(account) == {"x-goog-user-project": "payer-1"}
+    assert VertexVeoProvider.auth_headers(account) == {"x-goog-user-project": "payer-1"}
 
 
 async def test_capabilities(veo: Provider) -> None:

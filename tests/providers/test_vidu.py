@@ -19,9 +19,17 @@ from app.errors import (
     UpstreamRejected,
 )
 from app.generation import GenerationRequest, MediaInput, Role, Shot
-from app.providers.base import Account, Failed, Provider, Queued, Running, Submission, Succeeded
-from app.providers.checking import AccountBalance
-from app.providers.vidu.provider import Vidu
+from app.providers.base import (
+    Account,
+    AccountBalance,
+    Failed,
+    Provider,
+    Queued,
+    Running,
+    Submission,
+    Succeeded,
+)
+from app.providers.vidu.provider import ViduProvider
 from tests.providers.contract import SECRET
 from tests.providers.vendor_contract import VendorContract, speaker
 from tests.upstream import FakeUpstream
@@ -243,9 +251,9 @@ async def test_balance_refused(vendor: ViduServer, vidu: Provider) -> None:
 
 
 def test_own_host() -> None:
-    assert Vidu.base_url_for(Account(id="a", provider="vidu", name="v")) == "https://api.vidu.com"
+    assert ViduProvider.base_url_for(Account(id="a", provider="vidu", name="v")) == "https://api.vidu.com"
     given = Account(id="a", provider="vidu", name="v", base_url="https://api.vidu.cn/ent/v2")
-    assert Vidu.base_url_for(given) == "https://api.vidu.cn"
+    assert ViduProvider.base_url_for(given) == "https://api.vidu.cn"
 
 
 async def test_capabilities(vidu: Provider) -> None:

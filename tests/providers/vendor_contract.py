@@ -10,7 +10,7 @@ import pytest
 from app.errors import UpstreamRejected
 from app.providers import registry
 from app.providers.base import Account, Failed, Provider
-from app.providers.http import UpstreamTimeouts
+from app.providers.http_messages import UpstreamTimeouts
 from tests.providers.contract import SECRET, ProviderContract
 from tests.upstream import FakeUpstream
 from tests.upstream.vendors.front import Front, Routes, Scripted

@@ -10,7 +10,7 @@ from app.dialects.anthropic.request import chat_request
 from app.errors import ModelNotFound, UpstreamFailed
 from app.keys.service import ClientKey
 from app.ops.envelope import ANTHROPIC_TYPES
-from app.providers.http_errors import parse_json, read_error
+from app.providers.reading import parse_json, read_error
 from app.relay.relay import Relay
 from app.relay.request import RelayRequest, read_json_request
 from app.relay.routes import JSON_HEADERS, AuthenticatedEndpoint

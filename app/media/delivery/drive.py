@@ -23,8 +23,8 @@ from app.media.delivery.calls import (
     wait_before_retry,
 )
 from app.media.delivery.options import DriveOptions
+from app.providers.google_token import AccessTokens, read_service_account, token_address
 from app.providers.http import UpstreamClient
-from app.providers.vertex_veo.token import AccessTokens, read_service_account, token_address
 
 SCOPE = "https://www.googleapis.com/auth/drive"
 CALL_SECONDS = 30.0

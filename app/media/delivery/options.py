@@ -6,7 +6,7 @@ from pydantic import Field, SecretStr, field_validator
 
 from app.errors import InvalidRequest
 from app.options.document import Address, DocumentSection, OptionalAddress, OptionsDocument
-from app.providers.vertex_veo.token import read_service_account
+from app.providers.google_token import read_service_account
 
 DRIVE_URL = "https://www.googleapis.com"
 # As long as S3 lets a signed address live.

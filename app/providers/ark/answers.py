@@ -7,8 +7,8 @@ from pydantic import BaseModel
 
 from app.errors import OutcomeUnknown, UpstreamError
 from app.providers.base import Failed, PollAnswer, Queued, ResultFile, Running, Succeeded
-from app.providers.openai_compatible.answers import UNKNOWN_STATES, Fields, Items, Text
-from app.providers.refusals import ErrorMeaning, poll_error, submit_error
+from app.providers.http_errors import ErrorMeaning, poll_error, submit_error
+from app.providers.reading import UNKNOWN_STATES, Fields, Items, Text
 
 State = Literal["queued", "running", "succeeded", "failed", "cancelled", "expired"]
 

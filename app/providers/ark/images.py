@@ -7,8 +7,7 @@ from typing import Any
 
 from app.errors import UpstreamRejected
 from app.generation import GenerationRequest, MediaKind, Role
-from app.providers.inputs import as_data_uri, at_most, check_request, extra_fields, refuse_fields
-from app.providers.sizes import parse_size
+from app.providers.inputs import as_data_uri, at_most, check_request, extra_fields, parse_size, refuse_fields
 
 IMAGE: frozenset[MediaKind] = frozenset({"image"})
 TIERS = {"1K": 1024, "2K": 2048, "3K": 3072, "4K": 4096}

@@ -9,25 +9,25 @@ from pydantic import BaseModel
 
 from app.errors import OutcomeUnknown, PollFailed
 from app.generation import GenerationRequest, Kind
-from app.providers.absence import MissingSubmissions
-from app.providers.account_options import read_options
-from app.providers.addresses import base_url_or
 from app.providers.ark import images, requests
 from app.providers.ark.answers import ArkAnswer, ArkTask, ImagesAnswer, TaskList, poll_answer
 from app.providers.base import (
     ANTHROPIC_PATHS,
     Account,
     Capabilities,
+    MissingSubmissions,
     Operation,
     PollAnswer,
     PollInterval,
     Provider,
+    RelayTarget,
     ResultFile,
     Submission,
     Succeeded,
+    base_url_or,
+    read_options,
 )
 from app.providers.http import UpstreamClient
-from app.providers.relay_target import RelayTarget
 
 HOST = "https://ark.cn-beijing.volces.com/api/v3"
 """BytePlus: ``https://ark.ap-southeast.bytepluses.com/api/v3``."""
@@ -52,7 +52,7 @@ class ArkOptions(BaseModel):
     """How long an images call may take: it answers only when the picture is there."""
 
 
-class Ark(Provider):
+class ArkProvider(Provider):
     name = "ark"
     verified: ClassVar[str] = "verified against volcengine-ark-runtime 5.0.54"
     poll_interval = PollInterval(first=5.0, factor=1.2, cap=20.0)

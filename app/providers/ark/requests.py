@@ -11,11 +11,12 @@ from app.providers.inputs import (
     at_most,
     check_request,
     extra_fields,
+    nearest_ratio,
+    nearest_tier,
     public_url,
     refuse_fields,
     whole_seconds,
 )
-from app.providers.sizes import nearest_ratio, nearest_tier
 
 RATIOS = ("16:9", "4:3", "1:1", "3:4", "9:16", "21:9", "adaptive")
 TIERS = {"480p": 480, "720p": 720, "1080p": 1080, "4k": 2160}

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, FiniteFloat
 
 from app.providers.base import ResultFile, Succeeded
-from app.providers.openai_compatible.answers import Fields, Text
+from app.providers.reading import Fields, Text
 
 OWN_HOST = re.compile(r"api(\.[a-z]{2}\d*)?\.bfl\.(ai|ml)", re.ASCII)
 """The global host and its regions and clusters, as docs.bfl.ai/integration_guidelines lists them."""

@@ -7,9 +7,9 @@ from urllib.parse import parse_qs, urlsplit
 
 from app.errors import InvalidRequest, OperationNotFound, OutcomeUnknown, PollFailed
 from app.generation import GenerationRequest
-from app.providers.addresses import base_url_or
 from app.providers.base import (
     Account,
+    AccountBalance,
     Capabilities,
     Failed,
     Operation,
@@ -18,19 +18,19 @@ from app.providers.base import (
     Provider,
     Running,
     Submission,
+    base_url_or,
 )
 from app.providers.bfl import requests
 from app.providers.bfl.answers import STATES, BFLResult, CreditBalance, SubmitAnswer, is_bfl_host, result_of
-from app.providers.checking import AccountBalance
 from app.providers.http import UpstreamClient
-from app.providers.openai_compatible.answers import UNKNOWN_STATES
+from app.providers.reading import UNKNOWN_STATES
 
 HOST = "https://api.bfl.ai"
 RESULT = "/v1/get_result"
 PATH = re.compile(r"(/(?!\.)[\w.-]+)+", re.ASCII)
 
 
-class BFL(Provider):
+class BFLProvider(Provider):
     """A result lies at the cluster that took the request; an operation keeps its host, path and id.
 
     The key goes only to the account's own address, to hosts of BFL's when that address is one of them, and to

@@ -10,11 +10,13 @@ from app.providers.inputs import (
     at_most,
     check_request,
     extra_fields,
+    nearest_ratio,
+    nearest_tier,
+    parse_size,
     refuse_fields,
     refuse_unsupported,
     whole_seconds,
 )
-from app.providers.sizes import nearest_ratio, nearest_tier, parse_size
 
 VIDEO_RATIOS = ("auto", "21:9", "2:1", "16:9", "4:3", "1:1", "3:4", "9:16")
 PICTURE_RATIOS = ("21:9", "16:9", "3:2", "4:3", "1:1", "3:4", "2:3", "9:16", "9:21")

@@ -10,7 +10,6 @@ from typing import ClassVar
 
 from app.errors import OutcomeUnknown, UpstreamBusy, UpstreamError, UpstreamFailed
 from app.generation import GenerationRequest
-from app.providers.account_options import read_options
 from app.providers.base import (
     Account,
     Capabilities,
@@ -20,12 +19,15 @@ from app.providers.base import (
     Queued,
     Running,
     Submission,
+    read_options,
 )
 from app.providers.chat_relay.requests import KINDS, ROLES, OptionStyle, allowed_range, request_body
 from app.providers.chat_relay.streams import HeldStream, StreamState
 from app.providers.gateway import GatewayOptions, GatewayRelay, busy_or_failed, file_kind, is_moderated
-from app.providers.http import OpenStream, UpstreamClient
-from app.providers.http_errors import ErrorDetail, submit_refused
+from app.providers.http import UpstreamClient
+from app.providers.http_errors import submit_refused
+from app.providers.http_messages import OpenStream
+from app.providers.reading import ErrorDetail
 
 PATH = "/v1/chat/completions"
 BUSY_CODES = {"rate_limit_exceeded", "rate_limit_error", "no_available_account", "unavailable"}
@@ -42,7 +44,7 @@ class ChatOptions(GatewayOptions):
     """The longest pause of a stream."""
 
 
-class ChatRelay(GatewayRelay):
+class ChatRelayProvider(GatewayRelay):
     name = "chat_relay"
     reports_progress = True
     verified: ClassVar[str] = "documented"

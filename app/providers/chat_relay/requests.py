@@ -5,14 +5,15 @@ from typing import Any, Literal
 
 from app.errors import UpstreamRejected
 from app.generation import Action, GenerationRequest, Kind, Role
-from app.providers.gateway import storyboard_prompt, without_empty
-from app.providers.gateway_names import (
+from app.providers.gateway import (
     SECONDS,
     allowed_seconds,
     is_option_name,
     model_name_for,
     orientation_of,
+    storyboard_prompt,
     wants_hd,
+    without_empty,
 )
 from app.providers.inputs import as_data_uri, check_request, extra_fields, refuse_fields
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.errors import PollFailed
-from app.providers.http_errors import ErrorDetail, read_error
 from app.providers.http_messages import OpenStream
+from app.providers.reading import ErrorDetail, read_error
 
 LONGEST_STORY = 1024 * 1024
 """Characters of one stream that are read."""

@@ -8,8 +8,8 @@ from pydantic import BaseModel, RootModel
 from app.errors import UpstreamError
 from app.providers.base import Failed, PollAnswer, ResultFile, Running, Succeeded
 from app.providers.comfyui.workflow import Workflow
-from app.providers.http_errors import ErrorDetail, read_error, submit_refused
-from app.providers.openai_compatible.answers import UNKNOWN_STATES, Fields, Items, Text
+from app.providers.http_errors import submit_refused
+from app.providers.reading import UNKNOWN_STATES, ErrorDetail, Fields, Items, Text, read_error
 
 OutputKind = Literal["video", "image", "audio"]
 

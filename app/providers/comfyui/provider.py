@@ -20,12 +20,10 @@ from app.errors import (
     UpstreamRejected,
 )
 from app.generation import GenerationRequest, MediaInput
-from app.providers.absence import MissingSubmissions
-from app.providers.account_options import read_options
-from app.providers.addresses import base_url_or
 from app.providers.base import (
     Account,
     Capabilities,
+    MissingSubmissions,
     Operation,
     PollAnswer,
     PollInterval,
@@ -34,6 +32,8 @@ from app.providers.base import (
     ResultFile,
     Running,
     Submission,
+    base_url_or,
+    read_options,
 )
 from app.providers.comfyui.answers import (
     HistoryEntry,
@@ -44,7 +44,8 @@ from app.providers.comfyui.answers import (
     entry_id,
 )
 from app.providers.comfyui.workflow import Workflow, file_name
-from app.providers.http import FormFile, UpstreamClient
+from app.providers.http import UpstreamClient
+from app.providers.http_messages import FormFile
 
 HOST = "http://127.0.0.1:8188"
 LISTED = 100
@@ -66,7 +67,7 @@ class EmptyAnswer(BaseModel):
     """An answer without a body."""
 
 
-class ComfyUI(Provider):
+class ComfyUIProvider(Provider):
     """Needs no secret; one that is given goes as a Bearer token, for a proxy in front."""
 
     name = "comfyui"
@@ -151,7 +152,9 @@ class ComfyUI(Provider):
         if found:
             return Operation(id=found, data={"model": request.model})
         self._absences.confirm_missing(
-            key, after=self.options.lost_after_seconds, otherwise="ComfyUI does not know the prompt yet"
+            key,
+            after=self.options.lost_after_seconds,
+            otherwise="ComfyUI does not know the prompt yet",
         )
         return None
 

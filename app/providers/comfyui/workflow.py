@@ -9,8 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
 from app.errors import UpstreamRejected
 from app.generation import GenerationRequest, MediaInput, Role
-from app.providers.inputs import check_request, refuse_fields
-from app.providers.sizes import parse_size
+from app.providers.inputs import check_request, parse_size, refuse_fields
 
 ROLES: tuple[Role, ...] = (
     "first_frame", "last_frame", "reference_image", "source_video", "reference_video", "audio", "subject",

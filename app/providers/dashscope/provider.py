@@ -6,7 +6,6 @@ from urllib.parse import quote
 
 from app.errors import OutcomeUnknown, PollFailed
 from app.generation import GenerationRequest, Kind
-from app.providers.addresses import base_url_or
 from app.providers.base import (
     ANTHROPIC_PATHS,
     Account,
@@ -15,16 +14,17 @@ from app.providers.base import (
     PollAnswer,
     PollInterval,
     Provider,
+    RelayTarget,
     ResultFile,
     Submission,
     Succeeded,
+    base_url_or,
 )
 from app.providers.dashscope import images, requests
 from app.providers.dashscope.answers import DashScopeAnswer, TaskOutput, poll_answer, usage_facts
 from app.providers.dashscope.models import model_of
 from app.providers.dashscope.uploads import RESOLVES, upload_input
-from app.providers.refusals import poll_error, submit_error
-from app.providers.relay_target import RelayTarget
+from app.providers.http_errors import poll_error, submit_error
 
 HOST = "https://dashscope.aliyuncs.com"
 """Others: ``https://dashscope-intl.aliyuncs.com``, ``https://<workspace>.<region>.maas.aliyuncs.com``."""
@@ -38,7 +38,7 @@ ALL_KINDS: frozenset[Kind] = frozenset({"video", "image", "text"})
 VIDEO_WORDS = ("t2v", "i2v", "r2v", "kf2v", "video", "wan3")
 
 
-class DashScope(Provider):
+class DashScopeProvider(Provider):
     """``account.options["workspace"]`` names a workspace, where the address does not."""
 
     name = "dashscope"

@@ -11,11 +11,13 @@ from app.providers.inputs import (
     at_most,
     check_request,
     extra_fields,
+    nearest_ratio,
+    nearest_tier,
+    parse_size,
     public_url,
     refuse_fields,
     whole_seconds,
 )
-from app.providers.sizes import nearest_ratio, nearest_tier, parse_size
 
 VIDEOS = "/api/v1/services/aigc/video-generation/video-synthesis"
 FRAMES = "/api/v1/services/aigc/image2video/video-synthesis"

@@ -9,9 +9,10 @@ from pydantic import BaseModel
 from app.errors import PollFailed, UpstreamError
 from app.generation import MediaInput
 from app.providers.dashscope.answers import meaning_of
-from app.providers.http import FormFile, UpstreamClient
-from app.providers.openai_compatible.answers import Text
-from app.providers.refusals import submit_error
+from app.providers.http import UpstreamClient
+from app.providers.http_errors import submit_error
+from app.providers.http_messages import FormFile
+from app.providers.reading import Text
 
 UPLOADS = "/api/v1/uploads"
 STORAGE = ".aliyuncs.com"

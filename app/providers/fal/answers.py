@@ -8,8 +8,8 @@ from pydantic import BaseModel
 from app.errors import OutcomeUnknown, UpstreamError, UpstreamQuotaExhausted
 from app.generation import MediaKind
 from app.providers.base import Failed, ResultFile, Succeeded
-from app.providers.http_errors import ErrorDetail, read_error, submit_refused
-from app.providers.openai_compatible.answers import Fields, Items, Text
+from app.providers.http_errors import submit_refused
+from app.providers.reading import ErrorDetail, Fields, Items, Text, read_error
 
 STATES: Mapping[str, Literal["queued", "running", "done"]] = {
     "IN_QUEUE": "queued",

@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 
 from app.errors import InvalidRequest, OutcomeUnknown, PollFailed, UpstreamRejected
 from app.generation import GenerationRequest, MediaKind
-from app.providers.addresses import base_url_or
 from app.providers.base import (
     Account,
     Capabilities,
@@ -20,13 +19,14 @@ from app.providers.base import (
     Queued,
     Running,
     Submission,
+    base_url_or,
 )
 from app.providers.fal.answers import STATES, ModelResult, QueueStatus, SubmitAnswer, failed_answer, files_of
 from app.providers.fal.models import ANY, FalFamily, endpoint_of, known_family, names_an_endpoint
 from app.providers.hosted_models import apply_description, model_input, read_descriptions
 from app.providers.http import UpstreamClient
 from app.providers.http_errors import poll_refused
-from app.providers.openai_compatible.answers import UNKNOWN_STATES
+from app.providers.reading import UNKNOWN_STATES
 
 HOST = "https://queue.fal.run"
 MODEL = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)+", re.ASCII)
@@ -36,7 +36,7 @@ PASSING = {408, 425, 429, 502, 503}
 """Answers to the question for a result that say nothing of the work itself."""
 
 
-class Fal(Provider):
+class FalProvider(Provider):
     """A model is fal's endpoint, or a family's bare name, to which the inputs then choose the endpoint.
 
     ``account.options``: ``priority`` (``normal``, ``low``), ``start_timeout`` (seconds a request may wait to

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from app.providers.base import Failed, PollAnswer, Queued, ResultFile, Running, Succeeded
 from app.providers.google_errors import GoogleAnswer, GoogleError
-from app.providers.openai_compatible.answers import UNKNOWN_STATES, Fields, Text
+from app.providers.reading import UNKNOWN_STATES, Fields, Text
 
 HOST = "generativelanguage.googleapis.com"
 

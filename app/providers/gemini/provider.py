@@ -9,7 +9,6 @@ from urllib.parse import quote
 
 from app.errors import InvalidRequest, OperationNotFound, OutcomeUnknown, PollFailed
 from app.generation import GenerationRequest, Kind
-from app.providers.addresses import base_url_or
 from app.providers.base import (
     ANTHROPIC_PATHS,
     Account,
@@ -18,12 +17,13 @@ from app.providers.base import (
     PollAnswer,
     PollInterval,
     Provider,
+    RelayTarget,
     ResultFile,
     Submission,
+    base_url_or,
 )
 from app.providers.gemini.answers import HOST, GeminiInteraction, poll_answer
 from app.providers.gemini.requests import capabilities_of, request_body
-from app.providers.relay_target import RelayTarget
 
 VERSION = "v1beta"
 REVISION = "2026-05-20"
@@ -33,7 +33,7 @@ BOTH: frozenset[Kind] = frozenset({"video", "text"})
 NOT_NOW = {400, 404, 409}
 
 
-class Gemini(Provider):
+class GeminiProvider(Provider):
     """``base_url`` with or without ``/v1beta``; the secret is an API key of the Gemini Developer API.
 
     ``account.options["version"]`` may name another version of the API, like ``v1``.

@@ -7,8 +7,16 @@ from typing import Any
 from app.errors import UpstreamRejected
 from app.generation import Action, GenerationRequest, MediaInput, Role
 from app.providers.base import Capabilities, Operation
-from app.providers.inputs import as_base64, at_most, check_request, extra_fields, refuse_fields, whole_seconds
-from app.providers.sizes import nearest_ratio, nearest_tier
+from app.providers.inputs import (
+    as_base64,
+    at_most,
+    check_request,
+    extra_fields,
+    nearest_ratio,
+    nearest_tier,
+    refuse_fields,
+    whole_seconds,
+)
 
 RATIOS = ("16:9", "9:16")
 TIERS = {"360p": 360, "720p": 720, "1080p": 1080, "4k": 2160}

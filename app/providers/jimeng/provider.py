@@ -9,7 +9,6 @@ from pydantic import BaseModel, Field
 
 from app.errors import InvalidRequest, OperationNotFound, OutcomeUnknown, PollFailed
 from app.generation import GenerationRequest
-from app.providers.addresses import base_url_or
 from app.providers.base import (
     Account,
     Capabilities,
@@ -23,13 +22,14 @@ from app.providers.base import (
     Running,
     Submission,
     Succeeded,
+    base_url_or,
 )
-from app.providers.http import Purpose, UpstreamAnswer, UpstreamClient
-from app.providers.http_errors import clean_text
+from app.providers.http import Purpose, UpstreamClient
+from app.providers.http_errors import ErrorMeaning, poll_error, submit_error
+from app.providers.http_messages import UpstreamAnswer
 from app.providers.jimeng import requests
 from app.providers.jimeng.signature import signed_headers
-from app.providers.openai_compatible.answers import UNKNOWN_STATES, Text
-from app.providers.refusals import ErrorMeaning, poll_error, submit_error
+from app.providers.reading import UNKNOWN_STATES, Text, clean_text
 
 HOST = "https://visual.volcengineapi.com"
 SUBMIT, RESULT = "CVSync2AsyncSubmitTask", "CVSync2AsyncGetResult"
@@ -101,7 +101,7 @@ class JimengAnswer(BaseModel):
         return f"{self.message} ({self.code})"
 
 
-class Jimeng(Provider):
+class JimengProvider(Provider):
     """The secret is ``AK|SK``, an access key and its secret key."""
 
     name = "jimeng"

@@ -7,8 +7,8 @@ from pydantic import AliasChoices, BaseModel, Field, FiniteFloat
 
 from app.errors import UpstreamError
 from app.providers.base import Failed, PollAnswer, Queued, ResultFile, Running, Succeeded
-from app.providers.openai_compatible.answers import UNKNOWN_STATES, Text
-from app.providers.refusals import ErrorMeaning, poll_error, submit_error
+from app.providers.http_errors import ErrorMeaning, poll_error, submit_error
+from app.providers.reading import UNKNOWN_STATES, Text
 
 State = Literal["queued", "running", "succeeded", "failed"]
 

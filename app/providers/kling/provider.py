@@ -11,18 +11,18 @@ from urllib.parse import quote
 
 from app.errors import OperationNotFound, OutcomeUnknown, PollFailed
 from app.generation import GenerationRequest
-from app.providers.absence import MissingSubmissions
-from app.providers.addresses import base_url_or
 from app.providers.base import (
     Account,
+    AccountBalance,
     Capabilities,
+    MissingSubmissions,
     Operation,
     PollAnswer,
     PollInterval,
     Provider,
     Submission,
+    base_url_or,
 )
-from app.providers.checking import AccountBalance
 from app.providers.http import UpstreamClient
 from app.providers.kling import requests
 from app.providers.kling.answers import (
@@ -44,7 +44,7 @@ LOST_AFTER = 120.0
 """Seconds that Kling must not know a task before it counts as never arrived."""
 
 
-class Kling(Provider):
+class KlingProvider(Provider):
     """A secret of the form ``AK|SK`` signs a token for each request; any other goes as it is.
 
     ``account.options["lost_after_seconds"]`` overrides how long a submission must be missing at Kling

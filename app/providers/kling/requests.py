@@ -11,11 +11,12 @@ from app.providers.inputs import (
     at_most,
     check_request,
     extra_fields,
+    nearest_ratio,
+    nearest_tier,
     public_url,
     refuse_fields,
     whole_seconds,
 )
-from app.providers.sizes import nearest_ratio, nearest_tier
 
 TEXT = "/v1/videos/text2video"
 IMAGE = "/v1/videos/image2video"

@@ -8,13 +8,11 @@ from pydantic import BaseModel
 
 from app.errors import OperationNotFound, OutcomeUnknown, PollFailed
 from app.generation import GenerationRequest, Kind
-from app.providers.absence import MissingSubmissions
-from app.providers.account_options import read_options
-from app.providers.addresses import base_url_or
 from app.providers.base import (
     Account,
     Capabilities,
     Failed,
+    MissingSubmissions,
     Operation,
     PollAnswer,
     PollInterval,
@@ -24,10 +22,12 @@ from app.providers.base import (
     Running,
     Submission,
     Succeeded,
+    base_url_or,
+    read_options,
 )
 from app.providers.http import UpstreamClient
 from app.providers.lightx2v.requests import LightX2VOptions, allowed_roles, request_body
-from app.providers.openai_compatible.answers import UNKNOWN_STATES, State, Text
+from app.providers.reading import UNKNOWN_STATES, State, Text
 
 HOST = "http://127.0.0.1:8000"
 STATES: Mapping[str, State] = {
@@ -47,7 +47,7 @@ class LightX2VTask(BaseModel):
     error: Text = ""
 
 
-class LightX2V(Provider):
+class LightX2VProvider(Provider):
     """Needs no secret; one that is given goes as a Bearer token, for a proxy in front."""
 
     name = "lightx2v"
@@ -117,7 +117,9 @@ class LightX2V(Provider):
             await self.poll(operation)
         except OperationNotFound:
             self._absences.confirm_missing(
-                key, after=self.options.lost_after_seconds, otherwise="LightX2V does not know the task yet"
+                key,
+                after=self.options.lost_after_seconds,
+                otherwise="LightX2V does not know the task yet",
             )
             return None
         return operation

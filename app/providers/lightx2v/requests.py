@@ -7,8 +7,7 @@ from pydantic import BaseModel
 
 from app.errors import UpstreamRejected
 from app.generation import GenerationRequest, Role
-from app.providers.inputs import as_data_uri, at_most, check_request, extra_fields, refuse_fields
-from app.providers.sizes import parse_size
+from app.providers.inputs import as_data_uri, at_most, check_request, extra_fields, parse_size, refuse_fields
 
 VIDEO_FIELDS: Mapping[Role, str] = {
     "first_frame": "image_path",

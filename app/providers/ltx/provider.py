@@ -8,7 +8,6 @@ from pydantic import BaseModel
 
 from app.errors import OutcomeUnknown, PollFailed
 from app.generation import GenerationRequest
-from app.providers.addresses import base_url_or
 from app.providers.base import (
     Account,
     Capabilities,
@@ -22,11 +21,10 @@ from app.providers.base import (
     Running,
     Submission,
     Succeeded,
+    base_url_or,
 )
-from app.providers.http_errors import ErrorDetail, read_error
 from app.providers.ltx import requests
-from app.providers.moderation import mentions_moderation
-from app.providers.openai_compatible.answers import UNKNOWN_STATES, Fields, Text
+from app.providers.reading import UNKNOWN_STATES, ErrorDetail, Fields, Text, mentions_moderation, read_error
 
 HOST = "https://api.ltx.video"
 STATES: Mapping[str, Literal["queued", "running", "succeeded", "failed"]] = {
@@ -54,7 +52,7 @@ class LtxJob(BaseModel):
         return [link for name, link in named.items() if "video" in name] or list(named.values())
 
 
-class LTX(Provider):
+class LTXProvider(Provider):
     """A job is polled under the path that started it, so the operation stores that path."""
 
     name = "ltx"

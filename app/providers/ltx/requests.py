@@ -11,11 +11,11 @@ from app.providers.inputs import (
     at_most,
     check_request,
     extra_fields,
+    parse_size,
     refuse_fields,
     refuse_unsupported,
     whole_seconds,
 )
-from app.providers.sizes import parse_size
 
 ROLES: frozenset[Role] = frozenset({"first_frame", "last_frame", "audio", "source_video"})
 ACTIONS: frozenset[Action] = frozenset({"generate", "edit", "extend"})

@@ -5,8 +5,16 @@ from typing import Any
 from app.errors import UpstreamRejected
 from app.generation import Action, GenerationRequest, MediaInput, MediaKind, Role
 from app.providers.base import Capabilities, Operation
-from app.providers.inputs import as_base64, at_most, check_request, extra_fields, public_url, refuse_fields
-from app.providers.sizes import nearest_ratio, nearest_tier
+from app.providers.inputs import (
+    as_base64,
+    at_most,
+    check_request,
+    extra_fields,
+    nearest_ratio,
+    nearest_tier,
+    public_url,
+    refuse_fields,
+)
 
 HOST = "https://agents.lumalabs.ai/v1"
 PATH = "/generations"

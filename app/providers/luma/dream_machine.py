@@ -5,8 +5,15 @@ from typing import Any
 from app.errors import UpstreamRejected
 from app.generation import Action, GenerationRequest, MediaKind, Role
 from app.providers.base import Capabilities, Operation
-from app.providers.inputs import at_most, check_request, extra_fields, public_url, refuse_fields
-from app.providers.sizes import nearest_ratio, nearest_tier
+from app.providers.inputs import (
+    at_most,
+    check_request,
+    extra_fields,
+    nearest_ratio,
+    nearest_tier,
+    public_url,
+    refuse_fields,
+)
 
 HOST = "https://api.lumalabs.ai/dream-machine/v1"
 RATIOS = ("1:1", "16:9", "9:16", "4:3", "3:4", "21:9", "9:21")

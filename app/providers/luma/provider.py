@@ -8,9 +8,9 @@ from pydantic import BaseModel, FiniteFloat
 
 from app.errors import InvalidRequest, OutcomeUnknown
 from app.generation import GenerationRequest
-from app.providers.addresses import base_url_or
 from app.providers.base import (
     Account,
+    AccountBalance,
     Capabilities,
     Failed,
     Operation,
@@ -22,11 +22,11 @@ from app.providers.base import (
     Running,
     Submission,
     Succeeded,
+    base_url_or,
 )
-from app.providers.checking import AccountBalance
+from app.providers.http_errors import submit_error
 from app.providers.luma import agents, dream_machine
-from app.providers.openai_compatible.answers import UNKNOWN_STATES, Text
-from app.providers.refusals import submit_error
+from app.providers.reading import UNKNOWN_STATES, Text
 
 HOSTS: Mapping[str, str] = {"dream_machine": dream_machine.HOST, "agents": agents.HOST}
 State = Literal["queued", "running", "succeeded", "failed"]
@@ -83,7 +83,7 @@ class CreditBalance(BaseModel):
     """In US cents."""
 
 
-class Luma(Provider):
+class LumaProvider(Provider):
     """The two APIs have separate keys, so an account uses one of them (``options.api``)."""
 
     name = "luma"

@@ -8,13 +8,11 @@ from pydantic import BaseModel, RootModel, ValidationError
 
 from app.errors import InvalidRequest, OperationNotFound, OutcomeUnknown, PollFailed
 from app.generation import GenerationRequest, Kind
-from app.providers.absence import MissingSubmissions
-from app.providers.account_options import read_options
-from app.providers.addresses import base_url_or
 from app.providers.base import (
     Account,
     Capabilities,
     Failed,
+    MissingSubmissions,
     Operation,
     PollAnswer,
     PollInterval,
@@ -24,12 +22,13 @@ from app.providers.base import (
     Running,
     Submission,
     Succeeded,
+    base_url_or,
+    read_options,
 )
 from app.providers.http import UpstreamClient
-from app.providers.http_errors import retry_after_of
+from app.providers.http_errors import ErrorMeaning, submit_error
 from app.providers.midjourney.requests import ROLES, request_body
-from app.providers.openai_compatible.answers import UNKNOWN_STATES, Percent, State, Text
-from app.providers.refusals import ErrorMeaning, submit_error
+from app.providers.reading import UNKNOWN_STATES, Percent, State, Text, retry_after_of
 
 KINDS: frozenset[Kind] = frozenset({"image"})
 STATES: Mapping[str, State] = {
@@ -88,7 +87,7 @@ class AnyAnswer(RootModel[Any]):
     """An answer of any form: the proxy answers null for an unknown task."""
 
 
-class Midjourney(Provider):
+class MidjourneyProvider(Provider):
     """``base_url`` may end in a mode such as ``/mj-fast``: https://gpt-best.apifox.cn/project-3868318/doc-3530863"""
 
     name = "midjourney"

@@ -5,8 +5,7 @@ from typing import Any
 
 from app.errors import UpstreamRejected
 from app.generation import GenerationRequest, Role
-from app.providers.inputs import as_data_uri, check_request, extra_fields, refuse_fields
-from app.providers.sizes import parse_size
+from app.providers.inputs import as_data_uri, check_request, extra_fields, parse_size, refuse_fields
 
 ROLES: frozenset[Role] = frozenset({"first_frame", "reference_image", "subject"})
 RESERVED = {"prompt", "base64Array", "base64", "notifyHook", "state", "model", "mode", "api_key", "key"}

@@ -6,7 +6,6 @@ from urllib.parse import quote
 
 from app.errors import OutcomeUnknown, PollFailed, UpstreamError
 from app.generation import GenerationRequest
-from app.providers.addresses import base_url_or
 from app.providers.base import (
     Account,
     Capabilities,
@@ -20,16 +19,17 @@ from app.providers.base import (
     Running,
     Submission,
     Succeeded,
+    base_url_or,
 )
+from app.providers.http_errors import poll_error, submit_error
 from app.providers.minimax import v1, v2
-from app.providers.openai_compatible.answers import UNKNOWN_STATES
-from app.providers.refusals import poll_error, submit_error
+from app.providers.reading import UNKNOWN_STATES
 
 HOST = "https://api.minimax.io"
 V1_MODELS = ("minimax-hailuo", "t2v-01", "i2v-01", "s2v-01")
 
 
-class MiniMax(Provider):
+class MiniMaxProvider(Provider):
     """Keys of the Chinese platform need ``base_url = https://api.minimaxi.com``."""
 
     name = "minimax"

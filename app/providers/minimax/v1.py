@@ -8,17 +8,18 @@ from pydantic import BaseModel
 
 from app.errors import UpstreamRejected
 from app.generation import GenerationRequest, Role
+from app.providers.http_errors import ErrorMeaning
 from app.providers.inputs import (
     as_data_uri,
     at_most,
     check_request,
     extra_fields,
+    nearest_tier,
+    parse_size,
     refuse_fields,
     whole_seconds,
 )
-from app.providers.openai_compatible.answers import Text
-from app.providers.refusals import ErrorMeaning
-from app.providers.sizes import nearest_tier, parse_size
+from app.providers.reading import Text
 
 State = Literal["queued", "running", "succeeded", "failed"]
 STATES: Mapping[str, State] = {

@@ -11,18 +11,19 @@ from pydantic import BaseModel
 
 from app.errors import UpstreamRejected
 from app.generation import GenerationRequest, MediaInput, Role
+from app.providers.http_errors import ErrorMeaning
 from app.providers.inputs import (
     as_data_uri,
     at_most,
     check_request,
     extra_fields,
+    nearest_ratio,
+    nearest_tier,
     refuse_fields,
     whole_seconds,
 )
 from app.providers.minimax.v1 import CODES, BaseResponse
-from app.providers.openai_compatible.answers import Text
-from app.providers.refusals import ErrorMeaning
-from app.providers.sizes import nearest_ratio, nearest_tier
+from app.providers.reading import Text
 
 State = Literal["queued", "running", "succeeded", "failed", "cancelled", "expired"]
 STATES: Mapping[str, State] = {

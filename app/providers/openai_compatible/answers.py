@@ -3,64 +3,32 @@
 import base64
 import binascii
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Literal
+from typing import Any
 from urllib.parse import urlsplit
 
-from prometheus_client import Counter
-from pydantic import AliasChoices, BaseModel, BeforeValidator, Field
+from pydantic import AliasChoices, BaseModel, Field
 
 from app.providers.base import Failed, PollAnswer, Queued, ResultFile, Running, Succeeded
-from app.providers.http_errors import ErrorDetail, clean_text, read_error, retry_after_of
-
-State = Literal["queued", "running", "succeeded", "failed", "cancelled", "expired"]
-
-UNKNOWN_STATES = Counter(
-    "filmgate_unknown_upstream_state_total", "State words of upstreams that we do not know.", ["provider"]
+from app.providers.reading import (
+    COMMON_STATES,
+    UNKNOWN_STATES,
+    ErrorDetail,
+    Fields,
+    Items,
+    Percent,
+    State,
+    Text,
+    clean_text,
+    read_error,
+    retry_after_of,
 )
 
-# The union of what OpenAI, vLLM-Omni, SGLang, one-api's descendants, Gemini's and OpenRouter's variants say.
-STATES: Mapping[str, State] = {
-    **dict.fromkeys(("queued", "pending", "submitted", "not_start", "created", "waiting"), "queued"),
-    **dict.fromkeys(("in_progress", "processing", "running", "generating", "preparing"), "running"),
-    **dict.fromkeys(("completed", "succeeded", "success", "succeed", "done"), "succeeded"),
-    **dict.fromkeys(("failed", "failure", "error"), "failed"),
-    **dict.fromkeys(("cancelled", "canceled", "deleted"), "cancelled"),
-    "expired": "expired",
-}
 IMAGE_TYPES = {
     b"\x89PNG": "image/png",
     b"\xff\xd8\xff": "image/jpeg",
     b"GIF8": "image/gif",
     b"RIFF": "image/webp",
 }
-
-
-def _as_text(value: Any) -> str:
-    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
-
-
-def _as_percent(value: Any) -> float | None:
-    """Numbers, and one-api's ``"45%"``."""
-    text = str(value).strip().removesuffix("%")
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    return min(max(number, 0.0), 100.0) if number == number else None
-
-
-def _as_list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _as_mapping(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-Text = Annotated[str, BeforeValidator(_as_text)]
-Percent = Annotated[float | None, BeforeValidator(_as_percent)]
-Items = Annotated[list[Any], BeforeValidator(_as_list)]
-Fields = Annotated[dict[str, Any], BeforeValidator(_as_mapping)]
 
 
 class VideoAnswer(BaseModel):
@@ -80,7 +48,7 @@ class VideoAnswer(BaseModel):
 
     @property
     def known_state(self) -> State | None:
-        return STATES.get(self.status.strip().lower())
+        return COMMON_STATES.get(self.status.strip().lower())
 
     @property
     def says_failed(self) -> bool:

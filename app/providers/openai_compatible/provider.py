@@ -18,7 +18,6 @@ from app.errors import (
     UpstreamRejected,
 )
 from app.generation import GenerationRequest, Kind
-from app.providers.account_options import read_options
 from app.providers.base import (
     ANTHROPIC_PATHS,
     Account,
@@ -26,12 +25,14 @@ from app.providers.base import (
     Operation,
     PollAnswer,
     Provider,
+    RelayTarget,
     ResultFile,
     Submission,
     Succeeded,
+    read_options,
 )
-from app.providers.http import Body, UpstreamAnswer, UpstreamClient
-from app.providers.http_errors import clean_text, read_error
+from app.providers.http import UpstreamClient
+from app.providers.http_messages import Body, UpstreamAnswer
 from app.providers.openai_compatible.answers import ImagesAnswer, VideoAnswer, image_file, poll_answer
 from app.providers.openai_compatible.options import OpenAICompatibleOptions
 from app.providers.openai_compatible.requests import (
@@ -41,14 +42,14 @@ from app.providers.openai_compatible.requests import (
     submit_fields,
     submit_target,
 )
-from app.providers.relay_target import RelayTarget
+from app.providers.reading import clean_text, read_error
 
 ALL_KINDS: frozenset[Kind] = frozenset({"video", "image", "text"})
 CHUNK_BYTES = 48 * 1024
 OPENAI_HOST = "https://api.openai.com"
 
 
-class OpenAICompatible(Provider):
+class OpenAICompatibleProvider(Provider):
     """``base_url`` with or without ``/v1``; the secret is sent as a Bearer token, if there is one."""
 
     name = "openai_compatible"

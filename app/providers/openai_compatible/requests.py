@@ -9,7 +9,7 @@ from urllib.parse import quote
 from app.errors import UpstreamRejected
 from app.generation import GenerationRequest, MediaInput, MediaKind, Role
 from app.providers.base import Operation
-from app.providers.http import FormFile
+from app.providers.http_messages import FormFile
 from app.providers.inputs import extra_fields
 
 KINDS: frozenset[MediaKind] = frozenset({"video", "image"})

@@ -8,9 +8,9 @@ from pydantic import BaseModel, FiniteFloat
 
 from app.errors import OutcomeUnknown, PollFailed, UpstreamError, UpstreamModerated
 from app.generation import GenerationRequest
-from app.providers.addresses import base_url_or
 from app.providers.base import (
     Account,
+    AccountBalance,
     Capabilities,
     Failed,
     Operation,
@@ -18,17 +18,24 @@ from app.providers.base import (
     PollInterval,
     Provider,
     Queued,
+    RelayTarget,
     ResultFile,
     Running,
     Submission,
     Succeeded,
+    base_url_or,
 )
-from app.providers.checking import AccountBalance
-from app.providers.http_errors import ErrorDetail, read_error, submit_refused
-from app.providers.moderation import mentions_moderation
-from app.providers.openai_compatible.answers import UNKNOWN_STATES, Fields, Items, Text
+from app.providers.http_errors import submit_refused
 from app.providers.openrouter.requests import ROLES, request_body
-from app.providers.relay_target import RelayTarget
+from app.providers.reading import (
+    UNKNOWN_STATES,
+    ErrorDetail,
+    Fields,
+    Items,
+    Text,
+    mentions_moderation,
+    read_error,
+)
 
 HOST = "https://openrouter.ai/api/v1"
 STATES: Mapping[str, Literal["queued", "running", "succeeded", "failed", "cancelled", "expired"]] = {
@@ -79,7 +86,7 @@ class CreditsAnswer(BaseModel):
     data: CreditBalance
 
 
-class OpenRouter(Provider):
+class OpenRouterProvider(Provider):
     """OpenRouter itself checks what a model accepts (``GET /videos/models`` lists it)."""
 
     name = "openrouter"

@@ -10,10 +10,11 @@ from app.providers.inputs import (
     at_most,
     check_request,
     extra_fields,
+    nearest_ratio,
+    nearest_tier,
     refuse_unsupported,
     whole_seconds,
 )
-from app.providers.sizes import nearest_ratio, nearest_tier
 
 ROLES: frozenset[Role] = frozenset(
     {"first_frame", "last_frame", "reference_image", "reference_video", "audio"}

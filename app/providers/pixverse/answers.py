@@ -7,8 +7,8 @@ from pydantic import BaseModel, FiniteFloat
 
 from app.errors import PollFailed
 from app.providers.base import Failed, PollAnswer, ResultFile, Running, Succeeded
-from app.providers.openai_compatible.answers import UNKNOWN_STATES, Text
-from app.providers.refusals import ErrorMeaning
+from app.providers.http_errors import ErrorMeaning
+from app.providers.reading import UNKNOWN_STATES, Text
 
 State = Literal["running", "succeeded", "failed", "moderated", "deleted"]
 STATES: Mapping[int, State] = {5: "running", 1: "succeeded", 8: "failed", 7: "moderated", 6: "deleted"}

@@ -7,29 +7,30 @@ from urllib.parse import quote
 
 from app.errors import OutcomeUnknown, PollFailed, UpstreamBusy, UpstreamFailed, UpstreamRejected
 from app.generation import GenerationRequest, MediaInput, Role
-from app.providers.addresses import base_url_or
 from app.providers.base import (
     Account,
+    AccountBalance,
     Capabilities,
     Operation,
     PollAnswer,
     PollInterval,
     Provider,
     Submission,
+    base_url_or,
 )
-from app.providers.checking import AccountBalance
-from app.providers.http import FormFile
+from app.providers.http_errors import poll_error, submit_error
+from app.providers.http_messages import FormFile
 from app.providers.inputs import (
     at_most,
     check_request,
     extra_fields,
+    nearest_ratio,
+    nearest_tier,
     public_url,
     refuse_fields,
     whole_seconds,
 )
 from app.providers.pixverse.answers import AnswerEnvelope, CreditsAnswer, VideoAnswer, read_outcome
-from app.providers.refusals import poll_error, submit_error
-from app.providers.sizes import nearest_ratio, nearest_tier
 
 HOST = "https://app-api.pixverse.ai"
 PATHS = {0: "text", 1: "img", 2: "transition"}
@@ -46,7 +47,7 @@ RESERVED = {
 DEFAULTS = {"duration": 5, "quality": "720p"}
 
 
-class PixVerse(Provider):
+class PixVerseProvider(Provider):
     name = "pixverse"
     verified: ClassVar[str] = "documented"
     auth_scheme: ClassVar[str] = "API-KEY"

@@ -6,7 +6,6 @@ from urllib.parse import quote
 
 from app.errors import InvalidRequest, OutcomeUnknown, UpstreamRejected
 from app.generation import GenerationRequest, MediaKind
-from app.providers.addresses import base_url_or
 from app.providers.base import (
     Account,
     Capabilities,
@@ -18,11 +17,11 @@ from app.providers.base import (
     Queued,
     Running,
     Submission,
+    base_url_or,
 )
 from app.providers.hosted_models import ModelFamily, apply_description, model_input, read_descriptions
 from app.providers.http import UpstreamClient
-from app.providers.moderation import mentions_moderation
-from app.providers.openai_compatible.answers import UNKNOWN_STATES
+from app.providers.reading import UNKNOWN_STATES, mentions_moderation
 from app.providers.replicate.answers import STATES, ReplicatePrediction, succeeded_answer
 from app.providers.replicate.models import ANY, known_family
 
@@ -32,7 +31,7 @@ MODEL_NAME = re.compile(r"(?:(deployments)/)?([\w.-]+)/([\w.-]+?)(?::(\w+))?", r
 CANCEL_AFTER = re.compile(r"(?=.)(\d+h)?(\d+m)?(\d+s)?", re.ASCII)
 
 
-class Replicate(Provider):
+class ReplicateProvider(Provider):
     """A model is ``owner/name``, ``owner/name:version`` or ``deployments/owner/name``.
 
     ``account.options``: ``cancel_after`` (``5m``, ``1h30m``: Replicate cancels the prediction after that time,

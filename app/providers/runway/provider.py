@@ -8,9 +8,9 @@ from pydantic import BaseModel, BeforeValidator, Field, FiniteFloat
 
 from app.errors import OutcomeUnknown
 from app.generation import GenerationRequest
-from app.providers.addresses import base_url_or
 from app.providers.base import (
     Account,
+    AccountBalance,
     Capabilities,
     Failed,
     Operation,
@@ -22,10 +22,10 @@ from app.providers.base import (
     Running,
     Submission,
     Succeeded,
+    base_url_or,
 )
-from app.providers.checking import AccountBalance
-from app.providers.openai_compatible.answers import UNKNOWN_STATES, Fields, Items, Text
-from app.providers.refusals import submit_error
+from app.providers.http_errors import submit_error
+from app.providers.reading import UNKNOWN_STATES, Fields, Items, Text
 from app.providers.runway.models import makes_images, model_of
 from app.providers.runway.requests import IMAGE, request_body, submit_path
 
@@ -72,7 +72,7 @@ class RunwayOrganization(BaseModel):
     creditBalance: FiniteFloat  # noqa: N815 - the vendor's own name
 
 
-class Runway(Provider):
+class RunwayProvider(Provider):
     """Runway accepts more tasks than the tier allows and keeps them as THROTTLED, so it never refuses for that."""
 
     name = "runway"

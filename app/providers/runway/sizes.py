@@ -6,9 +6,8 @@ from typing import Any
 
 from app.errors import UpstreamRejected
 from app.generation import GenerationRequest
-from app.providers.inputs import refuse_fields
+from app.providers.inputs import nearest_ratio, parse_size, refuse_fields
 from app.providers.runway.models import RunwayModel, SizeForm
-from app.providers.sizes import nearest_ratio, parse_size
 
 USUAL_TIERS = ("720p", "1080p")
 MAX_RATIO_DIFFERENCE = 0.1

@@ -14,6 +14,7 @@ from app.errors import PollFailed, UpstreamRejected
 from app.generation import GenerationRequest
 from app.providers.base import (
     Account,
+    AccountCheck,
     Capabilities,
     Failed,
     Operation,
@@ -26,7 +27,6 @@ from app.providers.base import (
     Submission,
     Succeeded,
 )
-from app.providers.checking import AccountCheck
 from app.providers.http import UpstreamClient
 from app.providers.studio.plan import MAX_PIXELS, MAX_SECONDS, RESULT_NAMES
 from app.providers.studio.planning import (

@@ -18,8 +18,7 @@ from app.providers.base import (
     Succeeded,
 )
 from app.providers.gateway import GatewayRelay, busy_or_failed
-from app.providers.http_errors import read_error, retry_after_of
-from app.providers.openai_compatible.answers import UNKNOWN_STATES, Fields, Percent, State, Text
+from app.providers.reading import UNKNOWN_STATES, Fields, Percent, State, Text, read_error, retry_after_of
 from app.providers.unified_relay.requests import ROLES, character_fields, request_body
 
 KINDS: frozenset[Kind] = frozenset({"video", "image", "audio", "character"})
@@ -60,7 +59,7 @@ class CharacterAnswer(BaseModel):
     error: Any = None
 
 
-class UnifiedRelay(GatewayRelay):
+class UnifiedRelayProvider(GatewayRelay):
     name = "unified_relay"
     reports_progress = True
     verified: ClassVar[str] = "documented"

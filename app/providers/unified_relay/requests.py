@@ -7,10 +7,16 @@ from typing import Any
 from app.errors import UpstreamRejected
 from app.generation import Action, GenerationRequest, Kind, Role
 from app.providers.base import Operation
-from app.providers.gateway import without_empty
-from app.providers.gateway_names import HD_FROM
-from app.providers.inputs import as_data_uri, check_request, extra_fields, public_url, refuse_fields
-from app.providers.sizes import nearest_ratio, parse_size
+from app.providers.gateway import HD_FROM, without_empty
+from app.providers.inputs import (
+    as_data_uri,
+    check_request,
+    extra_fields,
+    nearest_ratio,
+    parse_size,
+    public_url,
+    refuse_fields,
+)
 
 MEDIA_KINDS: frozenset[Kind] = frozenset({"video", "image", "audio"})
 ACTIONS: Collection[Action] = ("generate", "edit")

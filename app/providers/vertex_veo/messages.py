@@ -12,9 +12,17 @@ from app.errors import UpstreamRejected
 from app.generation import Action, GenerationRequest, MediaInput, Role
 from app.providers.base import Capabilities, Failed, PollAnswer, ResultFile, Running, Succeeded
 from app.providers.google_errors import CANCELLED, GoogleAnswer
-from app.providers.inputs import as_base64, at_most, check_request, extra_fields, refuse_fields, whole_seconds
-from app.providers.openai_compatible.answers import Items, Text
-from app.providers.sizes import nearest_ratio, nearest_tier
+from app.providers.inputs import (
+    as_base64,
+    at_most,
+    check_request,
+    extra_fields,
+    nearest_ratio,
+    nearest_tier,
+    refuse_fields,
+    whole_seconds,
+)
+from app.providers.reading import Items, Text
 
 RATIOS = ("16:9", "9:16")
 TIERS = {"720p": 720, "1080p": 1080, "4k": 2160}

@@ -18,7 +18,6 @@ from app.errors import (
     UpstreamUnreachable,
 )
 from app.generation import GenerationRequest
-from app.providers.addresses import base_url_or
 from app.providers.base import (
     Account,
     Capabilities,
@@ -28,7 +27,9 @@ from app.providers.base import (
     Provider,
     ResultFile,
     Submission,
+    base_url_or,
 )
+from app.providers.google_token import AccessTokens, read_service_account, token_address
 from app.providers.http import UpstreamClient
 from app.providers.vertex_veo.messages import (
     VeoOperation,
@@ -37,7 +38,6 @@ from app.providers.vertex_veo.messages import (
     request_body,
     usage_facts,
 )
-from app.providers.vertex_veo.token import AccessTokens, read_service_account, token_address
 
 OPERATION_NAME = re.compile(
     r"projects/[^/?#]+/locations/[^/?#]+/publishers/google/models/[^/?#]+/operations/[^/?#]+"
@@ -62,7 +62,7 @@ class VertexVeoOptions(BaseModel):
     storage_url: str = "https://storage.googleapis.com"
 
 
-class VertexVeo(Provider):
+class VertexVeoProvider(Provider):
     """Long-running predictions, polled by POST. Access tokens are fetched with the service account's private key."""
 
     name = "vertex_veo"

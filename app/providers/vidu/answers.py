@@ -7,8 +7,8 @@ from pydantic import BaseModel, FiniteFloat
 
 from app.errors import PollFailed
 from app.providers.base import Failed, ResultFile, Succeeded
-from app.providers.openai_compatible.answers import Items, Text
-from app.providers.refusals import ErrorMeaning
+from app.providers.http_errors import ErrorMeaning
+from app.providers.reading import Items, Text
 
 State = Literal["queued", "running", "succeeded", "failed"]
 STATES: Mapping[str, State] = {

@@ -6,9 +6,9 @@ from urllib.parse import quote
 
 from app.errors import OutcomeUnknown, PollFailed
 from app.generation import GenerationRequest
-from app.providers.addresses import base_url_or
 from app.providers.base import (
     Account,
+    AccountBalance,
     Capabilities,
     Operation,
     PollAnswer,
@@ -17,11 +17,11 @@ from app.providers.base import (
     Queued,
     Running,
     Submission,
+    base_url_or,
 )
-from app.providers.checking import AccountBalance
-from app.providers.http import UpstreamAnswer
-from app.providers.openai_compatible.answers import UNKNOWN_STATES
-from app.providers.refusals import poll_error, submit_error
+from app.providers.http_errors import poll_error, submit_error
+from app.providers.http_messages import UpstreamAnswer
+from app.providers.reading import UNKNOWN_STATES
 from app.providers.vidu import requests
 from app.providers.vidu.answers import (
     REASONS,
@@ -40,7 +40,7 @@ LIST_PAGE = 100
 MAX_CANDIDATES = 5
 
 
-class Vidu(Provider):
+class ViduProvider(Provider):
     """Our idempotency key is sent in ``payload``, which Vidu returns with each poll."""
 
     name = "vidu"

@@ -11,10 +11,11 @@ from app.providers.inputs import (
     at_most,
     check_request,
     extra_fields,
+    nearest_ratio,
+    nearest_tier,
     refuse_fields,
     whole_seconds,
 )
-from app.providers.sizes import nearest_ratio, nearest_tier
 
 TEXT = "/ent/v2/text2video"
 IMAGE = "/ent/v2/img2video"

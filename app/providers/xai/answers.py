@@ -10,9 +10,8 @@ from pydantic import BaseModel
 
 from app.errors import UpstreamAuthFailed, UpstreamError, UpstreamModerated, UpstreamQuotaExhausted
 from app.providers.base import Failed, ResultFile, Succeeded
-from app.providers.http_errors import ErrorDetail, read_error, submit_refused
-from app.providers.moderation import mentions_moderation
-from app.providers.openai_compatible.answers import Fields, Items, Percent, Text
+from app.providers.http_errors import submit_refused
+from app.providers.reading import ErrorDetail, Fields, Items, Percent, Text, mentions_moderation, read_error
 
 State = Literal["running", "succeeded", "failed", "expired"]
 STATES: Mapping[str, State] = {

@@ -7,7 +7,6 @@ from urllib.parse import quote
 
 from app.errors import OutcomeUnknown, PollFailed
 from app.generation import GenerationRequest, Kind
-from app.providers.addresses import base_url_or
 from app.providers.base import (
     ANTHROPIC_PATHS,
     Account,
@@ -16,15 +15,16 @@ from app.providers.base import (
     PollAnswer,
     PollInterval,
     Provider,
+    RelayTarget,
     ResultFile,
     Running,
     Submission,
     Succeeded,
+    base_url_or,
 )
-from app.providers.http import UpstreamAnswer
 from app.providers.http_errors import poll_refused
-from app.providers.openai_compatible.answers import UNKNOWN_STATES
-from app.providers.relay_target import RelayTarget
+from app.providers.http_messages import UpstreamAnswer
+from app.providers.reading import UNKNOWN_STATES
 from app.providers.xai import requests
 from app.providers.xai.answers import (
     STATES,
@@ -42,7 +42,7 @@ VERSIONED = re.compile(r"/v\d+")
 UNSUPPORTED_PATHS = ANTHROPIC_PATHS | {"images/variations"}
 
 
-class XAI(Provider):
+class XAIProvider(Provider):
     """An image request answers with the finished images, so their URLs are stored in the operation."""
 
     name = "xai"

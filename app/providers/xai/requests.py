@@ -10,11 +10,12 @@ from app.providers.inputs import (
     at_most,
     check_request,
     extra_fields,
+    nearest_ratio,
+    nearest_tier,
     refuse_fields,
     refuse_unsupported,
     whole_seconds,
 )
-from app.providers.sizes import nearest_ratio, nearest_tier
 
 RATIOS = ("16:9", "9:16", "1:1", "4:3", "3:4", "3:2", "2:3")
 IMAGE_RATIOS = (*RATIOS, "2:1", "1:2", "19.5:9", "9:19.5", "20:9", "9:20")

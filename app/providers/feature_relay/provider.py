@@ -8,11 +8,18 @@ from pydantic import BaseModel
 from app.errors import OutcomeUnknown, UpstreamFailed, UpstreamModerated, UpstreamRejected
 from app.generation import Action, GenerationRequest, Kind, Role
 from app.providers.base import Capabilities, Operation, PollAnswer, Submission
-from app.providers.gateway import GatewayRelay, busy_or_failed, file_kind, storyboard_prompt, without_empty
-from app.providers.gateway_names import SECONDS, is_option_name, model_name_for
-from app.providers.http_errors import read_error
+from app.providers.gateway import (
+    SECONDS,
+    GatewayRelay,
+    busy_or_failed,
+    file_kind,
+    is_option_name,
+    model_name_for,
+    storyboard_prompt,
+    without_empty,
+)
 from app.providers.inputs import as_data_uri, at_most, check_request, extra_fields, refuse_fields
-from app.providers.openai_compatible.answers import Text
+from app.providers.reading import Text, read_error
 
 KINDS: frozenset[Kind] = frozenset({"video", "image"})
 ROLES: frozenset[Role] = frozenset({"first_frame", "reference_image", "subject"})
@@ -29,7 +36,7 @@ class SubmitAnswer(BaseModel):
     error: Any = None
 
 
-class FeatureRelay(GatewayRelay):
+class FeatureRelayProvider(GatewayRelay):
     name = "feature_relay"
     reports_progress = True
     verified: ClassVar[str] = "documented"

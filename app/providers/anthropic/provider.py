@@ -7,8 +7,6 @@ from pydantic import BaseModel
 
 from app.errors import OperationNotFound, UpstreamRejected
 from app.generation import GenerationRequest
-from app.providers.account_options import read_options
-from app.providers.addresses import base_url_or
 from app.providers.base import (
     ANTHROPIC_PATHS,
     Account,
@@ -16,10 +14,12 @@ from app.providers.base import (
     Operation,
     PollAnswer,
     Provider,
+    RelayTarget,
     Submission,
+    base_url_or,
+    read_options,
 )
 from app.providers.http import UpstreamClient
-from app.providers.relay_target import RelayTarget
 
 HOST = "https://api.anthropic.com"
 DEFAULT_VERSION = "2023-06-01"
@@ -36,7 +36,7 @@ class AnthropicOptions(BaseModel):
     takes the other refuses, and every SDK sends the one that it was made for."""
 
 
-class Anthropic(Provider):
+class AnthropicProvider(Provider):
     name = "anthropic"
     verified: ClassVar[str] = "verified against anthropic 2.11.0"
     auth_scheme: ClassVar[str] = "x-api-key"

@@ -7,7 +7,6 @@ from pydantic import BaseModel
 
 from app.errors import InvalidRequest, OperationNotFound, OutcomeUnknown, PollFailed, UpstreamRejected
 from app.generation import GenerationRequest, Kind
-from app.providers.addresses import base_url_or
 from app.providers.base import (
     Account,
     Capabilities,
@@ -21,11 +20,11 @@ from app.providers.base import (
     Running,
     Submission,
     Succeeded,
+    base_url_or,
 )
-from app.providers.http_errors import retry_after_of
+from app.providers.http_errors import ErrorMeaning, poll_error, submit_error
 from app.providers.inputs import check_request, extra_fields, refuse_fields
-from app.providers.openai_compatible.answers import UNKNOWN_STATES, Fields, Items, Percent, State, Text
-from app.providers.refusals import ErrorMeaning, poll_error, submit_error
+from app.providers.reading import UNKNOWN_STATES, Fields, Items, Percent, State, Text, retry_after_of
 
 KINDS: frozenset[Kind] = frozenset({"audio"})
 STATES: Mapping[str, State] = {
@@ -89,7 +88,7 @@ class FetchAnswer(BaseModel):
         return bool(self.code) and self.code != "success"
 
 
-class Suno(Provider):
+class SunoProvider(Provider):
     name = "suno"
     reports_progress = True
     verified: ClassVar[str] = "documented"
