@@ -15,7 +15,7 @@ from tests.serving import ROOT, GatewayProcess, until
 PROGRAM = """
 import asyncio, resource, sys
 from pathlib import Path
-from app.errors import NotFound, Unavailable
+from app.errors import NotFound, ServiceUnavailable
 from app.media.store import MediaStore
 
 async def main():
@@ -25,7 +25,7 @@ async def main():
     print("small", file=sys.stderr)
     try:
         await store.put("a/large", b"x" * 2_000_000)
-    except Unavailable:
+    except ServiceUnavailable:
         print("refused", file=sys.stderr)
     try:
         await store.head("a/large")

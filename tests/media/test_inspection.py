@@ -123,10 +123,10 @@ async def test_close_ends_all_and_fails_what_waits(endless: Path) -> None:
 PARENT = """
 import asyncio, sys
 from pathlib import Path
-from app.media.inspect import Inspector
+from app.media.inspection import MediaInspector
 
 async def main() -> None:
-    inspector = Inspector(workers=1)
+    inspector = MediaInspector(workers=1)
     looking = asyncio.create_task(inspector.inspect_video(Path(sys.argv[1])))
     while not inspector.process_ids:
         await asyncio.sleep(0.01)

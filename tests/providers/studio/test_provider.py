@@ -197,14 +197,14 @@ async def test_close_ends_every_process(make_studio: MakeStudio) -> None:
 
 PARENT = """
 import asyncio, sys
-from app.providers.studio.plan import Plan
-from app.providers.studio.pool import Job, RenderPool
+from app.providers.studio.plan import RenderPlan
+from app.providers.studio.pool import RenderJob, RenderPool
 from pathlib import Path
 
 async def main() -> None:
     pool = RenderPool(1)
-    plan = Plan("video", "generate", "x", 64, 64, 1.0, (), (), "", 1, 1, True, True, slow=60.0)
-    pool.submit(Job(id="x", plan=plan, folder=Path(sys.argv[1])))
+    plan = RenderPlan("video", "generate", "x", 64, 64, 1.0, (), (), "", 1, 1, True, True, slow=60.0)
+    pool.submit(RenderJob(id="x", plan=plan, folder=Path(sys.argv[1])))
     while not pool.process_ids:
         await asyncio.sleep(0.01)
     print(pool.process_ids[0], flush=True)
