@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from app.accounts.pool import AccountPool
 from app.accounts.repository import AccountRepository
 from app.accounts.status import WHOLE_ACCOUNT
-from app.backup.sections import BackupStores
+from app.backup.sections import BackupSources
 from app.catalog.catalog import Catalog
 from app.catalog.prices import PriceRepository
 from app.db.session import Database
@@ -85,9 +85,9 @@ class Components:
         return AccountRepository(self.pool)
 
     @property
-    def backup_sources(self) -> BackupStores:
+    def backup_sources(self) -> BackupSources:
         """What backups are made of."""
-        return BackupStores(
+        return BackupSources(
             database=self.database,
             vault=self.vault,
             pool=self.pool,

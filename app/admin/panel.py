@@ -13,7 +13,7 @@ from app.admin.audit_log import AuditLog
 from app.admin.session_store import SessionStore
 from app.admin.storage import StorageCount
 from app.admin.throttle import SignInThrottle
-from app.backup.sections import BackupStores
+from app.backup.sections import BackupSources
 from app.db.session import Database
 from app.dialects.http.gateway import Gateway
 from app.media.delivery.chain import DeliveryChain
@@ -55,7 +55,7 @@ class PanelServices:
     documents: Mapping[str, type[OptionsDocument]]
     chain: DeliveryChain
     notices: OperatorNotices
-    held: BackupStores
+    held: BackupSources
     guard: OutboundGuard
     admins: AdminRepository
     sessions: SessionStore

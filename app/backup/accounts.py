@@ -1,6 +1,7 @@
 """Upstream accounts in a backup."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from app.accounts.definition import AccountChange, AccountDraft
@@ -8,98 +9,97 @@ from app.accounts.formats import export_documents
 from app.accounts.rows import account_of_draft
 from app.accounts.status import AccountStatus
 from app.backup.sealing import SecretBox
-from app.backup.sections import DECLARED, BackupStores, RestoreChange
+from app.backup.sections import (
+    DECLARED,
+    BackupSection,
+    BackupSources,
+    RestoreChange,
+    RestoreContext,
+    changed_fields,
+)
 from app.errors import InvalidRequest
 from app.validation import validate_document
 
 LEFT_OUT = "its secret is not in the backup: it stays disabled until you enter it"
 
 
-class AccountSection:
+class AccountSection(BackupSection[AccountStatus]):
     name = "accounts"
+    entry_key = "name"
 
-    async def export_entries(self, held: BackupStores, box: SecretBox | None) -> list[dict[str, Any]]:
-        own = [s for s in await held.accounts.list_all() if not held.pool.is_embedded(s.account.id)]
-        return [_exported_entry(standing, box) for standing in own]
+    async def export_entries(self, sources: BackupSources, box: SecretBox | None) -> list[dict[str, Any]]:
+        statuses = await sources.accounts.list_all()
+        return [
+            _exported_entry(each, box) for each in statuses if not sources.pool.is_embedded(each.account.id)
+        ]
 
-    async def plan_restore(
-        self, held: BackupStores, entries: list[dict[str, Any]], *, box: SecretBox | None, own: bool
-    ) -> list[RestoreChange]:
-        present = {standing.account.name: standing for standing in await held.accounts.list_all()}
-        return [await self._plan_entry(held, entry, present, box=box) for entry in entries]
+    async def read_stored(self, sources: BackupSources) -> Mapping[str, AccountStatus]:
+        return {status.account.name: status for status in await sources.accounts.list_all()}
 
-    async def _plan_entry(
-        self,
-        held: BackupStores,
-        entry: dict[str, Any],
-        present: dict[str, AccountStatus],
-        *,
-        box: SecretBox | None,
+    async def plan_entry(
+        self, context: RestoreContext, entry: dict[str, Any], stored: Mapping[str, AccountStatus]
     ) -> RestoreChange:
-        name = str(entry.get("name", ""))[:200]
-        try:
-            left_out = _left_out(entry)
-            draft = validate_document(AccountDraft, _open_secrets(entry, name, box), whole="account")
-            if draft.name in present:
-                return self._plan_change(held, draft, present[draft.name], left_out=left_out)
-            if left_out:
-                draft = draft.model_copy(update={"enabled": False})
-            await held.pool.check_account(account_of_draft(draft, ""))
-        except InvalidRequest as error:
-            return RestoreChange(self.name, name, "error", error.message)
+        name, sources, left_out = self.key_of(entry), context.sources, _left_out(entry)
+        draft = validate_document(AccountDraft, _open_secrets(entry, name, context.box), whole="account")
+        known = stored.get(draft.name)
+        if known is not None:
+            return self._plan_change(sources, draft, known, left_out=left_out)
+        if left_out:
+            draft = draft.model_copy(update={"enabled": False})
+        await sources.pool.check_account(account_of_draft(draft, ""))
         message = LEFT_OUT if left_out else ""
-        return RestoreChange(self.name, name, "new", message, lambda: held.accounts.add(draft))
+        return RestoreChange(self.name, name, "new", message, lambda: sources.accounts.add(draft))
 
     def _plan_change(
-        self, held: BackupStores, draft: AccountDraft, known: AccountStatus, *, left_out: frozenset[str]
+        self, sources: BackupSources, draft: AccountDraft, known: AccountStatus, *, left_out: frozenset[str]
     ) -> RestoreChange:
         if known.source == "file":
             raise InvalidRequest(DECLARED)
         if known.account.provider != draft.provider:
             raise InvalidRequest(f"provider: it is {known.account.provider} here and can't be changed")
-        fields = _changed_fields(AccountDraft.of_status(known), draft) - left_out
+        fields = _fields_to_restore(AccountDraft.of_status(known), draft) - left_out
         if not fields:
             return RestoreChange(self.name, draft.name, "same")
 
         async def update_account() -> None:
             if "secret" in fields:
-                await held.accounts.rotate_secret(known.account.id, draft.secret)
-            told = {field: getattr(draft, field) for field in fields - {"secret"}}
-            await held.accounts.update(known.account.id, AccountChange.model_validate(told))
+                await sources.accounts.rotate_secret(known.account.id, draft.secret)
+            values = {field: getattr(draft, field) for field in fields - {"secret"}}
+            await sources.accounts.update(known.account.id, AccountChange.model_validate(values))
 
         return RestoreChange(self.name, draft.name, "changed", ", ".join(sorted(fields)), update_account)
 
 
-def _exported_entry(standing: AccountStatus, box: SecretBox | None) -> dict[str, Any]:
+def _exported_entry(status: AccountStatus, box: SecretBox | None) -> dict[str, Any]:
     (plain,), (whole,) = (
-        export_documents([standing], secrets=False),
-        export_documents([standing], secrets=True),
+        export_documents([status], secrets=False),
+        export_documents([status], secrets=True),
     )
     hidden = {field: value for field, value in whole.items() if value != plain.get(field)}
     if not hidden:
         return plain
     if box is None:
         return plain | {"left_out": sorted(hidden)}
-    return plain | {"sealed": box.seal(json.dumps(hidden), place=f"accounts/{standing.account.name}")}
+    return plain | {"sealed": box.seal(json.dumps(hidden), place=f"accounts/{status.account.name}")}
 
 
 def _left_out(entry: dict[str, Any]) -> frozenset[str]:
-    found = entry.get("left_out", [])
-    if not isinstance(found, list) or not all(isinstance(field, str) for field in found):
+    names = entry.get("left_out", [])
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise InvalidRequest("left_out must be a list of names")
-    return frozenset(found)
+    return frozenset(names)
 
 
 def _open_secrets(entry: dict[str, Any], name: str, box: SecretBox | None) -> dict[str, Any]:
-    found = {field: value for field, value in entry.items() if field not in ("sealed", "left_out")}
+    fields = {field: value for field, value in entry.items() if field not in ("sealed", "left_out")}
     if "sealed" in entry and box is not None:
-        found |= json.loads(box.open(str(entry["sealed"]), place=f"accounts/{name}"))
-    return found
+        fields |= json.loads(box.open(str(entry["sealed"]), place=f"accounts/{name}"))
+    return fields
 
 
-def _changed_fields(before: AccountDraft, after: AccountDraft) -> frozenset[str]:
-    """Fields to restore. The remaining quota changes all the time and is not restored."""
-    fields = {name for name in AccountDraft.model_fields if getattr(before, name) != getattr(after, name)}
+def _fields_to_restore(before: AccountDraft, after: AccountDraft) -> frozenset[str]:
+    """The remaining quota changes all the time and is not restored."""
+    fields = set(changed_fields(before, after, AccountDraft.model_fields))
     if before.quota and after.quota:
         terms = [quota.model_dump(exclude={"left"}) for quota in (before.quota, after.quota)]
         fields -= {"quota"} if terms[0] == terms[1] else set()

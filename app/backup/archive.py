@@ -11,7 +11,7 @@ from app.backup.endpoints import EndpointSection
 from app.backup.keys import KeySection
 from app.backup.routes import PriceSection, RouteSection
 from app.backup.sealing import SecretBox, box_of, new_box
-from app.backup.sections import BackupSection, BackupStores, RestoreChange
+from app.backup.sections import BackupSection, BackupSources, RestoreChange, RestoreContext
 from app.backup.settings import SettingsSection
 from app.errors import InvalidRequest, SettingsInvalid
 from app.vault import Vault
@@ -19,7 +19,7 @@ from app.vault import Vault
 FORMAT = "filmgate-backup"
 VERSION = 1
 NO_SECRETS = {"sealed_with": "none"}
-SECTIONS: tuple[BackupSection, ...] = (
+SECTIONS: tuple[BackupSection[Any], ...] = (
     AccountSection(),
     RouteSection(),
     PriceSection(),
@@ -32,48 +32,51 @@ HEADING = ("format", "version", "made_at", "made_by", "root_key", "secrets")
 MAX_ENTRIES = 100_000
 
 
-async def make_backup(held: BackupStores, *, secrets: bool = False, passphrase: str = "") -> dict[str, Any]:
+async def make_backup(
+    sources: BackupSources, *, secrets: bool = False, passphrase: str = ""
+) -> dict[str, Any]:
     """A backup. With ``secrets``, they are sealed with the passphrase if there is one, else with the root key.
 
     Raises ``InvalidRequest`` for a passphrase that is too short.
     """
-    box = await new_box(held.vault, passphrase) if secrets else None
+    box = await new_box(sources.vault, passphrase) if secrets else None
     heading = {
         "format": FORMAT,
         "version": VERSION,
         "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "made_by": __version__,
-        "root_key": _key_fingerprints(held.vault)[0],
+        "root_key": _key_fingerprints(sources.vault)[0],
         "secrets": box.secrets_heading() if box else NO_SECRETS,
     }
-    return heading | {section.name: await section.export_entries(held, box) for section in SECTIONS}
+    return heading | {section.name: await section.export_entries(sources, box) for section in SECTIONS}
 
 
-async def plan_restore(held: BackupStores, document: Any, *, passphrase: str = "") -> list[RestoreChange]:
+async def plan_restore(sources: BackupSources, document: Any, *, passphrase: str = "") -> list[RestoreChange]:
     """The changes that a restore would make; writes nothing. Entries that are not in the backup stay as they are.
 
     Raises ``InvalidRequest`` for a document that is no backup or whose secrets can't be unsealed.
     """
-    found = check_backup(document)
+    backup = check_backup(document)
     box: SecretBox | None = None
-    if found["secrets"] != NO_SECRETS:
-        box = await box_of(found["secrets"], held.vault, passphrase)
-    given = str(found["root_key"]).encode()
-    own = any(hmac.compare_digest(given, known.encode()) for known in _key_fingerprints(held.vault))
+    if backup["secrets"] != NO_SECRETS:
+        box = await box_of(backup["secrets"], sources.vault, passphrase)
+    made_under = str(backup["root_key"]).encode()
+    own = any(hmac.compare_digest(made_under, known.encode()) for known in _key_fingerprints(sources.vault))
+    context = RestoreContext(sources, box, own_root_key=own)
     changes: list[RestoreChange] = []
     try:
         for section in SECTIONS:
-            changes += await section.plan_restore(held, found.get(section.name, []), box=box, own=own)
+            changes += await section.plan_restore(context, backup.get(section.name, []))
     except SettingsInvalid as error:
         raise InvalidRequest(f"The backup is damaged or was edited: {error.message}") from error
     return changes
 
 
-async def apply_changes(held: BackupStores, changes: Sequence[RestoreChange]) -> list[RestoreChange]:
+async def apply_changes(sources: BackupSources, changes: Sequence[RestoreChange]) -> list[RestoreChange]:
     """Apply the changes one by one; a failed one is reported and does not stop the others."""
     done = [await change.apply() for change in changes]
-    await held.routes.refresh()
-    await held.pool.refresh()
+    await sources.routes.refresh()
+    await sources.pool.refresh()
     return done
 
 

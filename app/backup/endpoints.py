@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -9,7 +10,13 @@ import sqlalchemy as sa
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from app.backup.sealing import SecretBox
-from app.backup.sections import BackupStores, RestoreChange
+from app.backup.sections import (
+    BackupSection,
+    BackupSources,
+    RestoreChange,
+    RestoreContext,
+    changed_fields,
+)
 from app.db import sealed as sealed_places
 from app.db.tables import webhook_endpoints as table
 from app.errors import InvalidRequest
@@ -47,58 +54,42 @@ class EndpointRecord(BaseModel):
         return tuple(sorted(set(value)))
 
 
-class EndpointSection:
+class EndpointSection(BackupSection[EndpointRecord]):
     name = "webhook_endpoints"
+    entry_key = "id"
 
-    async def export_entries(self, held: BackupStores, box: SecretBox | None) -> list[dict[str, Any]]:
-        async with held.database.read() as connection:
-            rows = (await connection.execute(sa.select(table).order_by(table.c.id))).all()
-        return [_record_of_row(row, held, box).model_dump(exclude_defaults=True, mode="json") for row in rows]
+    async def export_entries(self, sources: BackupSources, box: SecretBox | None) -> list[dict[str, Any]]:
+        records = [_record_of_row(row, sources, box) for row in await _read_rows(sources)]
+        return [record.model_dump(exclude_defaults=True, mode="json") for record in records]
 
-    async def plan_restore(
-        self, held: BackupStores, entries: list[dict[str, Any]], *, box: SecretBox | None, own: bool
-    ) -> list[RestoreChange]:
-        async with held.database.read() as connection:
-            rows = (await connection.execute(sa.select(table))).all()
-        present = {row.id: _record_of_row(row, held, None) for row in rows}
-        found = []
-        for entry in entries:
-            try:
-                found.append(self._plan_entry(held, _read_record(entry), present, box=box))
-            except InvalidRequest as error:
-                found.append(RestoreChange(self.name, str(entry.get("id", ""))[:200], "error", error.message))
-        return found
+    async def read_stored(self, sources: BackupSources) -> Mapping[str, EndpointRecord]:
+        return {row.id: _record_of_row(row, sources, None) for row in await _read_rows(sources)}
 
-    def _plan_entry(
-        self,
-        held: BackupStores,
-        record: EndpointRecord,
-        present: dict[str, EndpointRecord],
-        *,
-        box: SecretBox | None,
+    async def plan_entry(
+        self, context: RestoreContext, entry: dict[str, Any], stored: Mapping[str, EndpointRecord]
     ) -> RestoreChange:
-        known, name = present.get(record.id), f"{record.name} ({record.id})"
+        record, box, sources = _read_record(entry), context.box, context.sources
+        known, name = stored.get(record.id), f"{record.name} ({record.id})"
         if known is None:
             secret = box.open(record.sealed, place=f"endpoints/{record.id}") if box and record.sealed else ""
-            return RestoreChange(
-                self.name,
-                name,
-                "new",
-                "" if secret else LEFT_OUT,
-                partial(_insert_endpoint, held, record, secret),
-            )
+            action = partial(_insert_endpoint, sources, record, secret)
+            return RestoreChange(self.name, name, "new", "" if secret else LEFT_OUT, action)
         if known.owner != record.owner:
             raise InvalidRequest(f"owner: the endpoint belongs to {known.owner} here")
-        fields = [field for field in CHANGEABLE if getattr(known, field) != getattr(record, field)]
+        fields = changed_fields(known, record, CHANGEABLE)
         if not fields:
             return RestoreChange(self.name, name, "same")
-        return RestoreChange(
-            self.name, name, "changed", ", ".join(fields), partial(_update_endpoint, held, record)
-        )
+        action = partial(_update_endpoint, sources, record)
+        return RestoreChange(self.name, name, "changed", ", ".join(fields), action)
 
 
-def _record_of_row(row: Any, held: BackupStores, box: SecretBox | None) -> EndpointRecord:
-    secret = held.vault.unseal(row.secret, place=sealed_places.webhook_secret_place(row.id)) if box else ""
+async def _read_rows(sources: BackupSources) -> Sequence[Any]:
+    async with sources.database.read() as connection:
+        return (await connection.execute(sa.select(table).order_by(table.c.id))).all()
+
+
+def _record_of_row(row: Any, sources: BackupSources, box: SecretBox | None) -> EndpointRecord:
+    secret = sources.vault.unseal(row.secret, place=sealed_places.webhook_secret_place(row.id)) if box else ""
     return EndpointRecord(
         id=row.id,
         owner=row.owner,
@@ -119,20 +110,20 @@ def _read_record(entry: dict[str, Any]) -> EndpointRecord:
 
 
 def _changeable_columns(record: EndpointRecord) -> dict[str, Any]:
-    found = {field: getattr(record, field) for field in CHANGEABLE}
-    return found | {"event_types": json.dumps(record.event_types), "updated_at": time.time()}
+    columns = {field: getattr(record, field) for field in CHANGEABLE}
+    return columns | {"event_types": json.dumps(record.event_types), "updated_at": time.time()}
 
 
-async def _insert_endpoint(held: BackupStores, record: EndpointRecord, secret: str) -> None:
-    sealed = held.vault.seal(secret or new_secret(), place=sealed_places.webhook_secret_place(record.id))
+async def _insert_endpoint(sources: BackupSources, record: EndpointRecord, secret: str) -> None:
+    sealed = sources.vault.seal(secret or new_secret(), place=sealed_places.webhook_secret_place(record.id))
     fixed = {"id": record.id, "owner": record.owner, "created_at": record.created_at, "secret": sealed}
     off = {} if secret else {"enabled": False, "disabled_reason": LEFT_OUT}
-    async with held.database.write() as connection:
+    async with sources.database.write() as connection:
         await connection.execute(sa.insert(table), {**_changeable_columns(record), **fixed, **off})
 
 
-async def _update_endpoint(held: BackupStores, record: EndpointRecord) -> None:
-    async with held.database.write() as connection:
+async def _update_endpoint(sources: BackupSources, record: EndpointRecord) -> None:
+    async with sources.database.write() as connection:
         await connection.execute(
             sa.update(table).where(table.c.id == record.id).values(_changeable_columns(record))
         )

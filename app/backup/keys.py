@@ -1,12 +1,20 @@
 """Client keys in a backup: their terms and keyed hashes, never the secrets."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from app.backup.sealing import SecretBox
-from app.backup.sections import DECLARED, BackupStores, RestoreChange
+from app.backup.sections import (
+    DECLARED,
+    BackupSection,
+    BackupSources,
+    RestoreChange,
+    RestoreContext,
+    changed_fields,
+)
 from app.errors import InvalidRequest
-from app.keys.key import ClientKey
 from app.keys.records import KeyRecord, insert_record, read_all, read_record
 from app.keys.terms import KeyTerms
 
@@ -16,61 +24,61 @@ OTHER_ROOT_KEY = (
 )
 
 
-class KeySection:
-    name = "keys"
+@dataclass(frozen=True, slots=True)
+class StoredKey:
+    record: KeyRecord
+    source: str
+    """``file`` or ``store``."""
 
-    async def export_entries(self, held: BackupStores, box: SecretBox | None) -> list[dict[str, Any]]:
-        async with held.database.read() as connection:
+
+class KeySection(BackupSection[StoredKey]):
+    name = "keys"
+    entry_key = "id"
+
+    async def export_entries(self, sources: BackupSources, box: SecretBox | None) -> list[dict[str, Any]]:
+        async with sources.database.read() as connection:
             return [record.model_dump(exclude_defaults=True) for record in await read_all(connection)]
 
-    async def plan_restore(
-        self, held: BackupStores, entries: list[dict[str, Any]], *, box: SecretBox | None, own: bool
-    ) -> list[RestoreChange]:
-        async with held.database.read() as connection:
-            present = {record.id: record for record in await read_all(connection)}
-        sources = {key.id: key for key in await held.keys.list()}
-        found = []
-        for entry in entries:
-            try:
-                record = read_record(entry)
-                found.append(self._plan_entry(held, record, present, sources=sources, own=own))
-            except InvalidRequest as error:
-                found.append(RestoreChange(self.name, str(entry.get("id", ""))[:200], "error", error.message))
-        return found
+    async def read_stored(self, sources: BackupSources) -> Mapping[str, StoredKey]:
+        async with sources.database.read() as connection:
+            records = await read_all(connection)
+        known = {key.id: key.source for key in await sources.keys.list()}
+        return {record.id: StoredKey(record, known.get(record.id, "store")) for record in records}
 
-    def _plan_entry(
-        self,
-        held: BackupStores,
-        record: KeyRecord,
-        present: dict[str, KeyRecord],
-        *,
-        sources: dict[str, ClientKey],
-        own: bool,
+    async def plan_entry(
+        self, context: RestoreContext, entry: dict[str, Any], stored: Mapping[str, StoredKey]
     ) -> RestoreChange:
-        terms, known = record.read_terms(), present.get(record.id)
-        name = f"{terms.name} ({record.id})"
+        record = read_record(entry)
+        known = stored.get(record.id)
         if known is None:
-            twin = next((other.id for other in present.values() if other.hash == record.hash), None)
-            if twin is not None:
-                return RestoreChange(
-                    self.name, name, "same", f"a key with the same secret exists already: {twin}"
-                )
-            message = "" if own else OTHER_ROOT_KEY.format(record.id)
-            return RestoreChange(self.name, name, "new", message, partial(_insert_key, held, record))
-        before = known.read_terms()
-        fields = [field for field in KeyTerms.model_fields if getattr(before, field) != getattr(terms, field)]
-        rotated = "the key here has a newer secret, which stays" if own and known.hash != record.hash else ""
+            return self._plan_insert(context, record, stored)
+        before, terms = known.record.read_terms(), record.read_terms()
+        name = f"{terms.name} ({record.id})"
+        fields = changed_fields(before, terms, KeyTerms.model_fields)
+        rotated = context.own_root_key and known.record.hash != record.hash
+        message = "the key here has a newer secret, which stays" if rotated else ""
         if not fields:
-            return RestoreChange(self.name, name, "same", rotated)
-        if sources[record.id].source == "file":
+            return RestoreChange(self.name, name, "same", message)
+        if known.source == "file":
             raise InvalidRequest(DECLARED)
+        message = "; ".join(filter(None, [", ".join(fields), message]))
         changes = {field: getattr(terms, field) for field in fields}
-        message = "; ".join(filter(None, [", ".join(fields), rotated]))
-        return RestoreChange(
-            self.name, name, "changed", message, partial(held.keys.update, record.id, changes)
-        )
+        action = partial(context.sources.keys.update, record.id, changes)
+        return RestoreChange(self.name, name, "changed", message, action)
+
+    def _plan_insert(
+        self, context: RestoreContext, record: KeyRecord, stored: Mapping[str, StoredKey]
+    ) -> RestoreChange:
+        name = f"{record.read_terms().name} ({record.id})"
+        twin = next((key for key, other in stored.items() if other.record.hash == record.hash), None)
+        if twin is not None:
+            return RestoreChange(
+                self.name, name, "same", f"a key with the same secret exists already: {twin}"
+            )
+        message = "" if context.own_root_key else OTHER_ROOT_KEY.format(record.id)
+        return RestoreChange(self.name, name, "new", message, partial(_insert_key, context.sources, record))
 
 
-async def _insert_key(held: BackupStores, record: KeyRecord) -> None:
-    async with held.database.write() as connection:
+async def _insert_key(sources: BackupSources, record: KeyRecord) -> None:
+    async with sources.database.write() as connection:
         await insert_record(connection, record)

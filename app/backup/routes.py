@@ -1,87 +1,84 @@
 """Routes and prices in a backup."""
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 from app.backup.sealing import SecretBox
-from app.backup.sections import DECLARED, BackupStores, Outcome, RestoreChange
+from app.backup.sections import (
+    DECLARED,
+    BackupSection,
+    BackupSources,
+    Outcome,
+    RestoreChange,
+    RestoreContext,
+)
 from app.catalog.price import read_price
 from app.catalog.prices import PriceLine
 from app.catalog.route_documents import read_route, route_json
 from app.errors import InvalidRequest
 
 
-class RouteSection:
+class RouteSection(BackupSection[tuple[dict[str, Any], str]]):
+    """Stored routes are pairs of their JSON and their source."""
+
     name = "routes"
+    entry_key = "model"
 
-    async def export_entries(self, held: BackupStores, box: SecretBox | None) -> list[dict[str, Any]]:
+    async def export_entries(self, sources: BackupSources, box: SecretBox | None) -> list[dict[str, Any]]:
+        return [document for document, _ in (await self.read_stored(sources)).values()]
+
+    async def read_stored(self, sources: BackupSources) -> Mapping[str, tuple[dict[str, Any], str]]:
         """Candidates name accounts, not account ids, which differ in another database."""
-        names = {s.account.id: s.account.name for s in await held.accounts.list_all()}
-        found = [route_json(route.document) for route in await held.routes.list()]
-        for candidate in [each for route in found for each in route.get("candidates", ())]:
-            if "account" in candidate:
-                candidate["account"] = names.get(candidate["account"], candidate["account"])
-        return found
+        names = {status.account.id: status.account.name for status in await sources.accounts.list_all()}
+        routes = {}
+        for route in await sources.routes.list():
+            document = route_json(route.document)
+            for candidate in document.get("candidates", ()):
+                if "account" in candidate:
+                    candidate["account"] = names.get(candidate["account"], candidate["account"])
+            routes[route.model] = (document, route.source)
+        return routes
 
-    async def plan_restore(
-        self, held: BackupStores, entries: list[dict[str, Any]], *, box: SecretBox | None, own: bool
-    ) -> list[RestoreChange]:
-        before = {str(entry["model"]): entry for entry in await self.export_entries(held, None)}
-        sources = {route.model: route.source for route in await held.routes.list()}
-        return [self._plan_entry(held, entry, before, sources=sources) for entry in entries]
-
-    def _plan_entry(
-        self,
-        held: BackupStores,
-        entry: dict[str, Any],
-        before: dict[str, dict[str, Any]],
-        *,
-        sources: dict[str, Any],
+    async def plan_entry(
+        self, context: RestoreContext, entry: dict[str, Any], stored: Mapping[str, tuple[dict[str, Any], str]]
     ) -> RestoreChange:
-        name = str(entry.get("model", ""))[:200]
-        try:
-            document = read_route(entry)
-        except InvalidRequest as error:
-            return RestoreChange(self.name, name, "error", error.message)
-        if before.get(name) == route_json(document):
+        name, document = self.key_of(entry), read_route(entry)
+        before, source = stored.get(name, (None, "store"))
+        if before == route_json(document):
             return RestoreChange(self.name, name, "same")
-        if sources.get(name) == "file":
-            return RestoreChange(self.name, name, "error", DECLARED)
-        result: Outcome = "changed" if name in before else "new"
-        return RestoreChange(self.name, name, result, action=partial(held.routes.put, document))
+        if source == "file":
+            raise InvalidRequest(DECLARED)
+        result: Outcome = "new" if before is None else "changed"
+        return RestoreChange(self.name, name, result, action=partial(context.sources.routes.put, document))
 
 
-class PriceSection:
+class PriceSection(BackupSection[PriceLine]):
     name = "prices"
+    entry_key = "model"
 
-    async def export_entries(self, held: BackupStores, box: SecretBox | None) -> list[dict[str, Any]]:
-        lines = [line for line in await held.prices.list_lines() if line.source != "default"]
+    async def export_entries(self, sources: BackupSources, box: SecretBox | None) -> list[dict[str, Any]]:
+        lines = [line for line in await sources.prices.list_lines() if line.source != "default"]
         return [
             {"model": line.model, "price": line.price.model_dump(mode="json", exclude_defaults=True)}
             for line in lines
         ]
 
-    async def plan_restore(
-        self, held: BackupStores, entries: list[dict[str, Any]], *, box: SecretBox | None, own: bool
-    ) -> list[RestoreChange]:
-        lines = {line.model: line for line in await held.prices.list_lines()}
-        return [self._plan_entry(held, entry, lines) for entry in entries]
+    async def read_stored(self, sources: BackupSources) -> Mapping[str, PriceLine]:
+        return {line.model: line for line in await sources.prices.list_lines()}
 
-    def _plan_entry(
-        self, held: BackupStores, entry: dict[str, Any], lines: dict[str, PriceLine]
+    async def plan_entry(
+        self, context: RestoreContext, entry: dict[str, Any], stored: Mapping[str, PriceLine]
     ) -> RestoreChange:
-        name = str(entry.get("model", ""))[:200]
-        known = lines.get(name)
-        try:
-            price = read_price(_price_object(entry.get("price")))
-        except InvalidRequest as error:
-            return RestoreChange(self.name, name, "error", error.message)
+        name, price = self.key_of(entry), read_price(_price_object(entry.get("price")))
+        known = stored.get(name)
         if known is not None and known.price == price:
             return RestoreChange(self.name, name, "same")
         if known is not None and known.source == "file":
-            return RestoreChange(self.name, name, "error", DECLARED)
+            raise InvalidRequest(DECLARED)
         result: Outcome = "changed" if known is not None and known.source == "store" else "new"
-        return RestoreChange(self.name, name, result, action=partial(held.prices.set_price, name, price))
+        action = partial(context.sources.prices.set_price, name, price)
+        return RestoreChange(self.name, name, result, action=action)
 
 
 def _price_object(value: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import structlog
 from app.backup.archive import make_backup
 from app.backup.places import upload_backup
 from app.backup.schedule_options import BackupOptions
-from app.backup.sections import BackupStores
+from app.backup.sections import BackupSources
 from app.db import marks
 from app.db.session import DATABASE_AWAY
 from app.errors import FilmgateError, InvalidRequest
@@ -26,8 +26,8 @@ HOUR = 3600.0
 class BackupSchedule:
     """One per worker."""
 
-    def __init__(self, held: BackupStores, guard: OutboundGuard, notices: OperatorNotices) -> None:
-        self._held = held
+    def __init__(self, sources: BackupSources, guard: OutboundGuard, notices: OperatorNotices) -> None:
+        self._sources = sources
         self._guard = guard
         self._notices = notices
 
@@ -41,36 +41,36 @@ class BackupSchedule:
 
     async def send_if_due(self) -> bool:
         """Send a backup if it is due; True when one was sent. A failure becomes an operator notice."""
-        wanted = await self._held.options.read(BackupOptions)
-        if not wanted.is_usable:
+        options = await self._sources.options.read(BackupOptions)
+        if not options.is_usable:
             return False
-        now, mark = time.time(), _schedule_mark(wanted)
-        async with self._held.database.write() as connection:
+        now, mark = time.time(), _schedule_mark(options)
+        async with self._sources.database.write() as connection:
             if not await marks.claim_mark(connection, mark, until=now + RETRY_SECONDS, now=now):
                 return False
         try:
-            await send_backup(self._held, self._guard, wanted)
+            await send_backup(self._sources, self._guard, options)
         except FilmgateError as error:
             log.warning("backup.failed", error=error.message)
             self._notices.notify("backup_failed", {"reason": error.message})
             return False
-        async with self._held.database.write() as connection:
-            await marks.extend_mark(connection, mark, until=now + wanted.every_hours * HOUR)
-        log.info("backup.sent", with_secrets=wanted.with_secrets)
+        async with self._sources.database.write() as connection:
+            await marks.extend_mark(connection, mark, until=now + options.every_hours * HOUR)
+        log.info("backup.sent", with_secrets=options.with_secrets)
         return True
 
 
-async def send_backup(held: BackupStores, guard: OutboundGuard, wanted: BackupOptions) -> None:
+async def send_backup(sources: BackupSources, guard: OutboundGuard, options: BackupOptions) -> None:
     """Send one backup now. Raises ``DeliveryFailed`` or ``InvalidRequest``."""
-    if not wanted.url:
+    if not options.url:
         raise InvalidRequest("url: enter the address that backups are sent to", param="url")
-    passphrase = wanted.passphrase.get_secret_value()
-    document = await make_backup(held, secrets=wanted.with_secrets, passphrase=passphrase)
-    headers = {header.name: header.value.get_secret_value() for header in wanted.headers}
-    await upload_backup(guard, wanted.url, document, method=wanted.method, headers=headers)
+    passphrase = options.passphrase.get_secret_value()
+    document = await make_backup(sources, secrets=options.with_secrets, passphrase=passphrase)
+    headers = {header.name: header.value.get_secret_value() for header in options.headers}
+    await upload_backup(guard, options.url, document, method=options.method, headers=headers)
 
 
-def _schedule_mark(wanted: BackupOptions) -> str:
+def _schedule_mark(options: BackupOptions) -> str:
     """The mark contains the URL and the interval, so that a change of either sends a backup at once."""
-    place = hashlib.sha256(wanted.url.encode()).hexdigest()[:32]
-    return f"backup/{place}/{wanted.every_hours}"
+    place = hashlib.sha256(options.url.encode()).hexdigest()[:32]
+    return f"backup/{place}/{options.every_hours}"

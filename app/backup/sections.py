@@ -1,8 +1,9 @@
-"""The interface of a backup's sections, the repositories they use, and one change of a restore."""
+"""The base class of a backup's sections, the repositories they use, and one change of a restore."""
 
-from collections.abc import Awaitable, Callable
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Protocol
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 import structlog
 from sqlalchemy.exc import IntegrityError
@@ -13,7 +14,7 @@ from app.backup.sealing import SecretBox
 from app.catalog.prices import PriceRepository
 from app.catalog.route_repository import RouteRepository
 from app.db.session import Database
-from app.errors import FilmgateError
+from app.errors import FilmgateError, InvalidRequest
 from app.keys.service import KeyRing
 from app.options.repository import OptionsRepository
 from app.vault import Vault
@@ -22,10 +23,12 @@ log = structlog.get_logger()
 Outcome = Literal["new", "changed", "same", "error", "added", "updated"]
 DONE: dict[Outcome, Outcome] = {"new": "added", "changed": "updated"}
 DECLARED = "it is declared in the configuration file: change it there"
+MAX_NAME_LENGTH = 200
+Stored = TypeVar("Stored")
 
 
 @dataclass(frozen=True, slots=True)
-class BackupStores:
+class BackupSources:
     """The repositories that backups read and restore."""
 
     database: Database
@@ -67,19 +70,60 @@ class RestoreChange:
 
     def as_json(self) -> dict[str, str]:
         """As JSON. Names come from a file and may contain invalid Unicode."""
-        told = {"thing": self.thing, "name": self.name, "result": self.result, "message": self.message}
-        return {field: text.encode("utf-8", "replace").decode() for field, text in told.items()}
+        fields = {"thing": self.thing, "name": self.name, "result": self.result, "message": self.message}
+        return {field: text.encode("utf-8", "replace").decode() for field, text in fields.items()}
 
 
-class BackupSection(Protocol):
-    """One section of a backup, such as accounts or keys."""
+@dataclass(frozen=True, slots=True)
+class RestoreContext:
+    """What sections need to plan a restore."""
 
-    name: str
+    sources: BackupSources
+    box: SecretBox | None
+    """Unseals the backup's secrets; None when it contains none."""
+    own_root_key: bool
+    """The backup was made under this gateway's root key."""
 
-    async def export_entries(self, held: BackupStores, box: SecretBox | None) -> list[dict[str, Any]]:
+
+class BackupSection(ABC, Generic[Stored]):
+    """One section of a backup, such as accounts or keys. ``Stored`` is an existing entry of this gateway."""
+
+    name: ClassVar[str]
+    entry_key: ClassVar[str]
+    """The field that identifies an entry."""
+
+    @abstractmethod
+    async def export_entries(self, sources: BackupSources, box: SecretBox | None) -> list[dict[str, Any]]:
         """All entries; secrets are sealed by ``box``, or left out without one."""
 
+    @abstractmethod
+    async def read_stored(self, sources: BackupSources) -> Mapping[str, Stored]:
+        """The existing entries by their key."""
+
+    @abstractmethod
+    async def plan_entry(
+        self, context: RestoreContext, entry: dict[str, Any], stored: Mapping[str, Stored]
+    ) -> RestoreChange:
+        """The change for one entry. Raises ``InvalidRequest`` for one that can't be restored."""
+
     async def plan_restore(
-        self, held: BackupStores, entries: list[dict[str, Any]], *, box: SecretBox | None, own: bool
+        self, context: RestoreContext, entries: list[dict[str, Any]]
     ) -> list[RestoreChange]:
-        """The changes of a restore. ``own``: the backup was made under this gateway's root key."""
+        """One change for each entry; those that can't be restored have the result ``error``."""
+        stored = await self.read_stored(context.sources)
+        changes = []
+        for entry in entries:
+            try:
+                changes.append(await self.plan_entry(context, entry, stored))
+            except InvalidRequest as error:
+                changes.append(RestoreChange(self.name, self.key_of(entry), "error", error.message))
+        return changes
+
+    def key_of(self, entry: dict[str, Any]) -> str:
+        """The key of an entry, which may be anything in a damaged backup."""
+        return str(entry.get(self.entry_key, ""))[:MAX_NAME_LENGTH]
+
+
+def changed_fields(before: object, after: object, names: Collection[str]) -> list[str]:
+    """Those of the attributes ``names`` that differ."""
+    return [name for name in names if getattr(before, name) != getattr(after, name)]

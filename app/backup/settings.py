@@ -1,12 +1,19 @@
 """Option documents in a backup."""
 
 import json
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 from app.backup.schedule_options import DOCUMENTS, BackupOptions
 from app.backup.sealing import SecretBox
-from app.backup.sections import BackupStores, RestoreChange
+from app.backup.sections import (
+    BackupSection,
+    BackupSources,
+    RestoreChange,
+    RestoreContext,
+    changed_fields,
+)
 from app.errors import InvalidRequest
 from app.options.document import (
     MASK,
@@ -19,49 +26,37 @@ from app.options.document import (
 )
 
 
-class SettingsSection:
+class SettingsSection(BackupSection[OptionsDocument]):
     name = "settings"
+    entry_key = "name"
 
-    async def export_entries(self, held: BackupStores, box: SecretBox | None) -> list[dict[str, Any]]:
-        found = []
-        for kind in DOCUMENTS:
-            value = _exported_document(await held.options.read(kind), box)
-            found.append({"name": kind.document, "value": value})
-        return found
+    async def export_entries(self, sources: BackupSources, box: SecretBox | None) -> list[dict[str, Any]]:
+        documents = await self.read_stored(sources)
+        return [{"name": name, "value": _exported_document(each, box)} for name, each in documents.items()]
 
-    async def plan_restore(
-        self, held: BackupStores, entries: list[dict[str, Any]], *, box: SecretBox | None, own: bool
-    ) -> list[RestoreChange]:
-        kinds = {kind.document: kind for kind in DOCUMENTS}
-        found = []
-        for entry in entries:
-            name, value = str(entry.get("name", ""))[:200], entry.get("value")
-            try:
-                if name not in kinds or not isinstance(value, dict):
-                    raise InvalidRequest("this Filmgate has no such settings")
-                found.append(await self._plan_document(held, kinds[name], value, box=box))
-            except InvalidRequest as error:
-                found.append(RestoreChange(self.name, name, "error", error.message))
-        return found
+    async def read_stored(self, sources: BackupSources) -> Mapping[str, OptionsDocument]:
+        return {kind.document: await sources.options.read(kind) for kind in DOCUMENTS}
 
-    async def _plan_document(
-        self, held: BackupStores, kind: type[OptionsDocument], value: dict[str, Any], *, box: SecretBox | None
+    async def plan_entry(
+        self, context: RestoreContext, entry: dict[str, Any], stored: Mapping[str, OptionsDocument]
     ) -> RestoreChange:
-        name, old = kind.document, await held.options.read(kind)
-        wanted = value
+        name, value, box = self.key_of(entry), entry.get("value"), context.box
+        old = stored.get(name)
+        if old is None or not isinstance(value, dict):
+            raise InvalidRequest("this Filmgate has no such settings")
+        values = value
         if box is not None:
-            wanted = opened_values(value, lambda text: box.open(str(text), place=f"options/{name}"))
-        if kind is BackupOptions:
+            values = opened_values(value, lambda text: box.open(str(text), place=f"options/{name}"))
+        if isinstance(old, BackupOptions):
             # A restored copy of a gateway must not overwrite the backups of the original.
-            wanted = {**wanted, "enabled": getattr(old, "enabled", False)}
-        new = read_document(kind, with_kept_secrets(wanted, old))
-        fields = [field for field in kind.model_fields if getattr(new, field) != getattr(old, field)]
+            values = {**values, "enabled": old.enabled}
+        new = read_document(type(old), with_kept_secrets(values, old))
+        fields = changed_fields(new, old, type(old).model_fields)
         if not fields:
             return RestoreChange(self.name, name, "same")
         kept = "; secrets stay as they are here" if MASK in json.dumps(value) else ""
-        return RestoreChange(
-            self.name, name, "changed", ", ".join(fields) + kept, partial(held.options.write, kind, wanted)
-        )
+        action = partial(context.sources.options.write, type(old), values)
+        return RestoreChange(self.name, name, "changed", ", ".join(fields) + kept, action)
 
 
 def _exported_document(document: OptionsDocument, box: SecretBox | None) -> dict[str, Any]:
