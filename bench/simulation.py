@@ -23,7 +23,7 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from app.accounts import quota
+from app.accounts import limits
 from app.accounts.definition import AccountDraft, QuotaDraft
 from app.assembly import assemble_components
 from app.catalog.price import ModelPrice
@@ -186,7 +186,7 @@ class Simulation:
                 if tenant.left is not None and tenant.left <= 0 and random.random() < 0.2:
                     tenant.left += REFILL
                     async with self.components.database.write() as connection:
-                        await quota.take_quota(connection, account_id, Decimal(-REFILL))
+                        await limits.take_quota(connection, account_id, Decimal(-REFILL))
                     self.events["bought"] += 1
 
     async def _sample(self) -> None:

@@ -450,6 +450,7 @@ export default {
   'models.verdict': 'Verdict',
   'models.reason': 'Why',
   'models.would_use': '{account} would be used.',
+  'models.would_use_one': 'One of {accounts} would be used.',
   'models.why_note': 'Shows what would happen if this model were requested now. Nothing is sent.',
   'models.family_hint': 'A name, or a pattern like veo*.',
   'models.saved': '{name} was saved.',

@@ -441,6 +441,7 @@ export default {
   'models.verdict': '结论',
   'models.reason': '原因',
   'models.would_use': '会使用 {account}。',
+  'models.would_use_one': '会使用其中之一：{accounts}。',
   'models.why_note': '显示现在请求这个模型会选哪个账号，不会真正发送。',
   'models.family_hint': '一个名称，或 veo* 这样的模式。',
   'models.saved': '{name} 已保存。',

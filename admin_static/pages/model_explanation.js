@@ -62,13 +62,19 @@ const columns = () => [
   },
 ];
 
+/** Several accounts are chosen when they are equal until one of them gets the task. */
+function chosenSentence(accounts) {
+  if (accounts.length > 1) return t('models.would_use_one', { accounts: accounts.join(', ') });
+  return accounts.length === 1 ? t('models.would_use', { account: accounts[0] }) : null;
+}
+
 export function ModelExplanation() {
   const { query } = route.value;
   const models = useGet('models');
   const model = query.model ?? '';
   const loaded = useGet(model ? 'explain' : null, { model, kind: query.kind || 'video' });
   const rows = loaded.data?.data ?? [];
-  const chosen = rows.find((row) => row.chosen);
+  const chosen = rows.filter((row) => row.chosen).map((row) => row.account);
   return html`
     <p class="soft">${t('models.why_note')}</p>
     <div class="form">
@@ -99,8 +105,8 @@ export function ModelExplanation() {
       model &&
       (loaded.data
         ? html`
-          <p class=${chosen ? 'fine' : 'caution'} id="verdict">
-            ${chosen ? t('models.would_use', { account: chosen.account }) : loaded.data.verdict}
+          <p class=${chosen.length > 0 ? 'fine' : 'caution'} id="verdict">
+            ${chosenSentence(chosen) ?? loaded.data.verdict}
           </p>
           ${
             rows.length > 0 &&

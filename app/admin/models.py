@@ -11,7 +11,7 @@ from app.admin.paging import whole_list
 from app.admin.panel import PanelServices
 from app.admin.prices import plain_amounts
 from app.catalog.catalog import ModelCard
-from app.catalog.explanation import explain_accounts
+from app.catalog.explanation import chosen_text, explain_accounts
 from app.catalog.presets import PRESETS
 from app.catalog.route_documents import CandidateDocument, read_route
 from app.catalog.route_repository import StoredRoute
@@ -80,10 +80,8 @@ async def explain_model(
     await catalog.current_statuses()
     wanted = _read_kind(kind) if kind else catalog.kind_of(model)
     reasons = await explain_accounts(catalog, wanted, model)
-    chosen = next((each for each in reasons if each.verdict == "chosen"), None)
-    if chosen is not None:
-        verdict = f"{chosen.account} would be used."
-    else:
+    verdict = chosen_text(reasons)
+    if verdict is None:
         verdict = catalog.unavailable_error(wanted, model).message if reasons else "There is no account."
     resolution = catalog.resolve_name(model)
     return whole_list([asdict(each) | {"chosen": each.verdict == "chosen"} for each in reasons]) | {

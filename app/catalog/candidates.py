@@ -1,10 +1,11 @@
-"""Who of all accounts serves a name, in which order and under which upstream name; and why others don't."""
+"""Which accounts serve a model, under which upstream name, and which of them gets the next task or call."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from app.accounts.status import AccountStatus
+from app.accounts.cooldown_rules import may_probe
+from app.accounts.status import WHOLE_ACCOUNT, AccountStatus
 from app.catalog.overrides import NO_OVERRIDES, Overrides
 from app.catalog.presets import PRESETS, is_of_family
 from app.catalog.resolution import NameResolution
@@ -21,8 +22,8 @@ ExclusionCode = Literal["not_in_route", "kind", "needs_pro", "unmapped", "fault"
 class Candidate:
     """An account that serves a model, and the upstream's name for it.
 
-    One of a higher ``order`` is used when none of a lower one can be. Those of one ``order`` share by ``weight``,
-    the route's, beside the account's own.
+    Candidates of a higher ``order`` are fallbacks. Within one order, load is split by ``weight`` (the route's) × the
+    account's weight.
     """
 
     status: AccountStatus
@@ -37,17 +38,96 @@ class Candidate:
 
     @property
     def share(self) -> float:
-        """How much of the work it should get beside others of its order and tier."""
+        """Its part of the load, relative to other candidates of the same order and tier."""
         return self.weight * self.account.weight
 
 
 @dataclass(frozen=True, slots=True)
 class ExcludedAccount:
-    """An account that does not serve a model, whatever its standing, and why."""
+    """An account that does not serve a model, whatever its status, and why."""
 
     status: AccountStatus
     code: ExclusionCode
     text: str
+
+
+# ---- who gets the next task or call -------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class UsableCandidates:
+    """The candidates that may get a task or a call now.
+
+    ``trial_scopes``: account id to what one request, and not more, tests there: an upstream model, or ``*`` for the
+    whole account.
+    """
+
+    candidates: list[Candidate]
+    trial_scopes: dict[str, str]
+
+
+def usable_now(candidates: Iterable[Candidate], now: float, *, can_wait: bool = True) -> UsableCandidates:
+    """Candidates that nothing blocks; if there are none, those whose cooldown may be tested by one request.
+
+    A relayed call can't wait (``can_wait=False``): it also goes to accounts that cool down because of failures or a
+    forbidden model.
+    """
+    candidates = list(candidates)
+    usable = [each for each in candidates if each.status.blocked_by(each.model, now) is None]
+    on_trial = [each for each in usable if each.status.half_open(each.model, now)]
+    if not usable:
+        usable = on_trial = [each for each in candidates if _may_be_tested(each, now, can_wait=can_wait)]
+    return UsableCandidates(usable, {each.account.id: _trial_scope(each, now) for each in on_trial})
+
+
+def _may_be_tested(candidate: Candidate, now: float, *, can_wait: bool) -> bool:
+    blocked = candidate.status.blocked_by(candidate.model, now)
+    if blocked is None or blocked.code != "cooling":
+        return False
+    cooldown = candidate.status.cooldown_for(candidate.model, now)
+    if not can_wait and cooldown is not None and cooldown.code in ("failing", "forbidden"):
+        return True
+    return may_probe(cooldown, now, last=True)
+
+
+def _trial_scope(candidate: Candidate, now: float) -> str:
+    whole = candidate.status.cooldowns.get(WHOLE_ACCOUNT)
+    cools = whole is not None and (whole.is_active(now) or whole.half_open(now))
+    return WHOLE_ACCOUNT if cools else candidate.model
+
+
+class RoundRobin:
+    """Start-time fair queueing: names take turns by their shares, also when their work never overlaps, and a name
+    that joins late does not catch up on the turns it missed."""
+
+    def __init__(self) -> None:
+        self._turns: dict[str, float] = {}
+        self._clock = 0.0
+
+    def turn_of(self, name: str) -> float:
+        """The virtual time of its next turn: the smallest is next."""
+        return max(self._turns.get(name, 0.0), self._clock)
+
+    def take_turn(self, name: str, share: float = 1.0) -> None:
+        self._clock = self.turn_of(name)
+        self._turns[name] = self._clock + 1 / share
+
+
+RankKey = tuple[int, int, float, float]
+
+
+def rank_key(candidate: Candidate, load: float, turns: RoundRobin | None = None) -> RankKey:
+    """What candidates that are usable now are ranked by: the smallest gets the next task or call.
+
+    The route's order, the account's tier, the ``load`` (tasks or calls under way) by share, then turns. Without
+    ``turns``, equal keys mean that any of them may be next.
+    """
+    account = candidate.account
+    turn = turns.turn_of(account.id) if turns is not None else 0.0
+    return candidate.order, account.tier, load / candidate.share, turn
+
+
+# ---- who serves a model -------------------------------------------------------------------------
 
 
 def assess_accounts(

@@ -1,22 +1,17 @@
 """Why each account is, or is not, chosen for a model at this moment."""
 
 import time
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
-
-from app.accounts import rates
-from app.accounts.status import AccountStatus
+from app.accounts.cooldown_rules import running_trials
+from app.accounts.limits import Capacity, read_capacity
 from app.catalog import overrides
-from app.catalog.candidates import Candidate, ExcludedAccount, ExclusionCode
+from app.catalog.candidates import Candidate, ExcludedAccount, ExclusionCode, RankKey, rank_key, usable_now
 from app.catalog.capability import check_capability
 from app.catalog.catalog import Catalog
 from app.catalog.character_inputs import adapt_characters
-from app.db.tables import slots
 from app.generation import GenerationRequest, Kind
 
 Verdict = (
@@ -27,8 +22,8 @@ Verdict = (
 
 @dataclass(frozen=True, slots=True)
 class AccountExplanation:
-    """One account's part. ``rank`` counts from 1 by order, tier and load, over those that could be used now;
-    ``until`` is when it may change, in UTC seconds; ``taken`` of ``slots`` are in use."""
+    """What one account does for a model now. ``rank`` counts from 1 over those that could be used, by order, tier and
+    load; equals share a rank. ``until``: when it may change, in UTC seconds. ``taken`` of ``slots`` are in use."""
 
     account_id: str
     account: str
@@ -48,40 +43,53 @@ class AccountExplanation:
 async def explain_accounts(
     catalog: Catalog, kind: Kind, model: str, *, request: GenerationRequest | None = None
 ) -> list[AccountExplanation]:
-    """Every account, the chosen one first, then those that could be, then the others in the route's order.
+    """Every account: the chosen first, then those that could be used, then the others in the route's order.
 
     With a ``request``, also whether each can do what it asks. Nothing is reserved or changed.
     """
-    standings = await catalog.current_statuses()
+    now = time.time()
+    assessed, capacity = await _read_state(catalog, kind, model, now=now)
+    candidates = [each for each in assessed if isinstance(each, Candidate)]
+    usable = usable_now(candidates, now, can_wait=kind != "text").candidates
+    usable_ids = {candidate.account.id for candidate in usable}
+    explained: list[tuple[RankKey, AccountExplanation]] = []
+    for candidate in candidates:
+        explanation = _candidate_explanation(candidate, kind, capacity)
+        if candidate.account.id not in usable_ids:
+            explanation = _blocked(explanation, candidate, now=now)
+        elif refusal := _capability_refusal(catalog, candidate, request):
+            explanation = replace(explanation, verdict="incapable", text=refusal)
+        elif kind != "text" and capacity.free_slots(candidate.account, candidate.model, kind) <= 0:
+            reason = capacity.reason_full(candidate.account, candidate.model, kind)
+            explanation = replace(explanation, verdict="busy", text=reason)
+        explained.append((rank_key(candidate, explanation.taken), explanation))
+    excluded = [_explain_exclusion(each) for each in assessed if isinstance(each, ExcludedAccount)]
+    return [*_rank_explanations(explained), *sorted(excluded, key=lambda reason: reason.account)]
+
+
+def chosen_text(explained: Iterable[AccountExplanation]) -> str | None:
+    """Which account would be used, as a sentence; None when none would."""
+    names = [each.account for each in explained if each.verdict == "chosen"]
+    if not names:
+        return None
+    return f"{names[0]} would be used." if len(names) == 1 else f"One of {', '.join(names)} would be used."
+
+
+async def _read_state(
+    catalog: Catalog, kind: Kind, model: str, *, now: float
+) -> tuple[list[Candidate | ExcludedAccount], Capacity]:
+    statuses = await catalog.current_statuses()
+    assessed = catalog.assessed_accounts(kind, model)
     async with catalog.pool.database.read() as connection:
-        taken = await _used_slots(connection, kind)
-        sent = await rates.recent_submissions(connection, standings, now=time.time())
-    found = catalog.assessed_accounts(kind, model)
-    judged = [
-        _check_capacity(
-            _explain_candidate(catalog, each, kind=kind, request=request, taken=taken[each.account.id]),
-            each.account.rpm,
-            sent[each.account.id],
-        )
-        for each in found
-        if isinstance(each, Candidate)
-    ]
-    excluded = [_explain_exclusion(each) for each in found if isinstance(each, ExcludedAccount)]
-    return [*_rank_explanations(judged), *sorted(excluded, key=lambda reason: reason.account)]
+        capacity = await read_capacity(connection, statuses, now=now)
+        ids = [each.account.id for each in assessed if isinstance(each, Candidate)]
+        capacity.trials_under_way = await running_trials(connection, ids, now)
+    return assessed, capacity
 
 
-async def _used_slots(connection: AsyncConnection, kind: Kind) -> Counter[str]:
-    query = sa.select(slots.c.account_id, sa.func.count()).where(slots.c.kind == kind)
-    rows = await connection.execute(query.group_by(slots.c.account_id))
-    return Counter({row[0]: row[1] for row in rows})
-
-
-def _explain_candidate(
-    catalog: Catalog, candidate: Candidate, *, kind: Kind, request: GenerationRequest | None, taken: int
-) -> AccountExplanation:
+def _candidate_explanation(candidate: Candidate, kind: Kind, capacity: Capacity) -> AccountExplanation:
     account = candidate.account
-    room = None if kind == "text" else account.slots_for(kind)
-    reason = AccountExplanation(
+    return AccountExplanation(
         account.id,
         account.name,
         account.provider,
@@ -91,27 +99,16 @@ def _explain_candidate(
         tier=account.tier,
         weight=candidate.share,
         upstream_model=candidate.model,
-        taken=taken,
-        slots=room,
+        taken=capacity.slots_taken.get((account.id, kind), 0),
+        slots=None if kind == "text" else account.slots_for(kind),
     )
-    obstacle = candidate.status.blocked_by(candidate.model, time.time())
-    if obstacle is not None:
-        return replace(reason, verdict=obstacle.code, text=obstacle.text, until=obstacle.until)
-    refusal = _capability_refusal(catalog, candidate, request)
-    if refusal is not None:
-        return replace(reason, verdict="incapable", text=refusal)
-    return reason
 
 
-def _check_capacity(reason: AccountExplanation, rpm: int | None, sent: int) -> AccountExplanation:
-    """Whether one that could be used has a slot and a submission of this minute left."""
-    if reason.verdict != "candidate":
-        return reason
-    if reason.slots is not None and reason.taken >= reason.slots:
-        return replace(reason, verdict="busy", text=f"{reason.taken} of {reason.slots} slots are in use")
-    if reason.slots is not None and rpm is not None and sent >= rpm:
-        return replace(reason, verdict="busy", text=f"{sent} of {rpm} submissions of this minute are used")
-    return reason
+def _blocked(explanation: AccountExplanation, candidate: Candidate, *, now: float) -> AccountExplanation:
+    blocked = candidate.status.blocked_by(candidate.model, now)
+    if blocked is None:
+        return explanation
+    return replace(explanation, verdict=blocked.code, text=blocked.text, until=blocked.until)
 
 
 def _capability_refusal(
@@ -125,22 +122,20 @@ def _capability_refusal(
     return refusal.message if refusal is not None else None
 
 
-def _rank_explanations(judged: Iterable[AccountExplanation]) -> list[AccountExplanation]:
-    usable = sorted((each for each in judged if each.verdict == "candidate"), key=_sort_key)
-    ranked = [replace(each, rank=number) for number, each in enumerate(usable, 1)]
-    if ranked:
-        ranked[0] = replace(ranked[0], verdict="chosen", text="would be used now")
-    others = sorted((each for each in judged if each.verdict != "candidate"), key=_sort_key)
-    return ranked + others
-
-
-def _sort_key(reason: AccountExplanation) -> tuple[int, int, float, float]:
-    return reason.order or 0, reason.tier, reason.taken / reason.weight, -reason.weight
+def _rank_explanations(explained: list[tuple[RankKey, AccountExplanation]]) -> list[AccountExplanation]:
+    """Whose turn it is among equals is known only to the process that assigns: all of them are chosen."""
+    usable = sorted((pair for pair in explained if pair[1].verdict == "candidate"), key=lambda pair: pair[0])
+    keys = [key for key, _ in usable]
+    ranked = [replace(each, rank=keys.index(key) + 1) for key, each in usable]
+    first = keys.count(keys[0]) if keys else 0
+    text = "would be used now" if first == 1 else f"one of {first} that would be used now"
+    chosen = [replace(each, verdict="chosen", text=text) for each in ranked[:first]]
+    others = sorted((pair for pair in explained if pair[1].verdict != "candidate"), key=lambda pair: pair[0])
+    return [*chosen, *ranked[first:], *(each for _, each in others)]
 
 
 def _explain_exclusion(exclusion: ExcludedAccount) -> AccountExplanation:
-    standing: AccountStatus = exclusion.status
-    account = standing.account
+    account = exclusion.status.account
     return AccountExplanation(
         account.id, account.name, account.provider, exclusion.code, exclusion.text, tier=account.tier
     )

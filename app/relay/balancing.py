@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from app.catalog.ranking import RoundRobin
+from app.catalog.candidates import RankKey, RoundRobin, rank_key
 from app.relay.endpoint_table import UpstreamEndpoint
 
 
@@ -31,8 +31,5 @@ class LeastLoadedBalancer:
     def sort_endpoints(self, doors: list[UpstreamEndpoint]) -> list[UpstreamEndpoint]:
         return doors if len(doors) < 2 else sorted(doors, key=self._sort_key)
 
-    def _sort_key(self, door: UpstreamEndpoint) -> tuple[int, int, float, float]:
-        candidate = door.candidate
-        account_id, share = candidate.account.id, candidate.share
-        load = self._open[account_id] / share
-        return candidate.order, candidate.account.tier, load, self._turns.turn_of(account_id)
+    def _sort_key(self, endpoint: UpstreamEndpoint) -> RankKey:
+        return rank_key(endpoint.candidate, self._open[endpoint.account.id], self._turns)

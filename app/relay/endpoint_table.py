@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 import structlog
 from yarl import URL
 
-from app.accounts import cooldown_rules
 from app.accounts.status import AccountStatus
-from app.catalog.candidates import Candidate
+from app.catalog.candidates import Candidate, usable_now
 from app.catalog.catalog import Catalog
 from app.catalog.presets import PRESETS
 from app.db.session import DATABASE_AWAY
@@ -121,10 +120,12 @@ class EndpointTable:
         return self._unavailable_for(model, path)
 
     def _usable_now(self, model: str, path: str) -> list[UpstreamEndpoint]:
-        doors = self._endpoints_for(model, path)
-        now = time.time()
-        usable = [door for door in doors if door.status.blocked_by(door.model, now) is None]
-        return usable or [door for door in doors if _better_than_none(door, now)]
+        endpoints = self._endpoints_for(model, path)
+        usable = usable_now((each.candidate for each in endpoints), time.time(), can_wait=False).candidates
+        if len(usable) == len(endpoints):
+            return list(endpoints)
+        ids = {candidate.account.id for candidate in usable}
+        return [each for each in endpoints if each.account.id in ids]
 
     def _endpoints_for(self, model: str, path: str) -> tuple[UpstreamEndpoint, ...]:
         doors = self._endpoints.get((model, path))
@@ -218,14 +219,3 @@ class EndpointTable:
             self._next_refresh_at = time.monotonic() + REFRESH_PAUSE_SECONDS
         finally:
             self._refreshing = None
-
-
-def _better_than_none(door: UpstreamEndpoint, now: float) -> bool:
-    """Where all rest: an upstream that fails or forbids is asked all the same, as a call can't wait; others now and
-    then."""
-    obstacle = door.status.blocked_by(door.model, now)
-    if obstacle is None or obstacle.code != "cooling":
-        return obstacle is None
-    cooldown = door.status.cooldown_for(door.model, now)
-    asked = cooldown is not None and cooldown.code in ("failing", "forbidden")
-    return asked or cooldown_rules.may_probe(cooldown, now, last=True)

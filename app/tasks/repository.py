@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.accounts import leaving
+from app.accounts.limits import release_account
 from app.db.session import Database
 from app.db.tables import receipts, slots, tasks, timeline
 from app.errors import NoAvailableAccount
@@ -214,7 +214,7 @@ class TaskRepository:
             await _record_ended(connection, [task.id])
         if task.account_id and (new in TERMINAL or new == "queued"):
             sent = old != "queued" and new in TERMINAL
-            await leaving.release_account(connection, task.id, task.account_id, sent=sent)
+            await release_account(connection, task.id, task.account_id, sent=sent)
         return True
 
     async def keep_result(self, task: Task, result: str) -> None:

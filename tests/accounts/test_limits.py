@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from app.accounts import statistics
+from app.accounts import limits
 from app.accounts.definition import AccountDraft
 from app.catalog.explanation import explain_accounts
 from app.db.tables import tasks
@@ -148,11 +148,11 @@ async def test_statistics_keep_the_last_fifty_outcomes(bench: Bench) -> None:
     async with bench.components.database.write() as connection:
         ended = {"state": "completed", "account_id": account.id, "started_at": 10.0, "finished_at": 14.0}
         await connection.execute(sa.update(tasks).where(tasks.c.id == task.id).values(**ended))
-        for _ in range(statistics.OUTCOMES_KEPT + 5):
-            await statistics.record_outcome(connection, task.id)
+        for _ in range(limits.OUTCOMES_KEPT + 5):
+            await limits.record_outcome(connection, task.id)
         failed = {"state": "failed", "error_code": "upstream_error"}
         await connection.execute(sa.update(tasks).where(tasks.c.id == task.id).values(**failed))
-        await statistics.record_outcome(connection, task.id)
+        await limits.record_outcome(connection, task.id)
     found = (await account_status(bench, "upstream")).statistics
     assert (found.successes, found.failures, found.average_seconds) == (55, 1, 4.0)
     assert (len(found.outcomes), found.outcomes[0], found.outcomes[-1]) == (50, "completed", "upstream_error")

@@ -96,10 +96,12 @@ class RelayGateway:
 
 
 @asynccontextmanager
-async def running_gateway(folder: Path, *, silence_seconds: float = 60) -> AsyncIterator[RelayGateway]:
+async def running_gateway(
+    folder: Path, *, silence_seconds: float = 60, database_url: str = ""
+) -> AsyncIterator[RelayGateway]:
     """``silence_seconds``: how long an upstream may pause, or leave a WebSocket's ping unanswered."""
     async with AsyncExitStack() as stack:
-        database = Database(sqlite_store(folder / "relay.db"))
+        database = Database(database_url or sqlite_store(folder / "relay.db"))
         stack.push_async_callback(database.close)
         vault = Vault(b"r" * 32)
         guard = OutboundGuard(("127.0.0.1",))

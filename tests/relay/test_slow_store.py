@@ -35,7 +35,7 @@ class SlowReads:
 def slow(gateway: RelayGateway, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
     patience = asyncio.Event()
     monkeypatch.setattr(gateway.pool, "database", SlowReads(gateway.database, patience))
-    monkeypatch.setattr(endpoint_table, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(endpoint_table, "REFRESH_WAIT_SECONDS", 0.05)
     return patience
 
 
@@ -74,7 +74,7 @@ async def test_what_is_remembered_goes_on(
 async def test_no_answer_at_all_is_said(
     gateway: RelayGateway, slow: asyncio.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(endpoint_table, "FIRST_LOOK_SECONDS", 0.2)
+    monkeypatch.setattr(endpoint_table, "FIRST_REFRESH_WAIT_SECONDS", 0.2)
     response = await gateway.send_chat()
     assert (response.status_code, response.headers["retry-after"]) == (503, "2")
     assert "database" in response.json()["error"]["message"]

@@ -30,7 +30,7 @@ async def days_of(database: Database, table: sa.Table) -> list[float]:
 
 
 async def test_old_rows_of_the_logs_go(database: Database, monkeypatch: Any) -> None:
-    monkeypatch.setattr(retention, "BATCH", 3)
+    monkeypatch.setattr(retention, "BATCH_ROWS", 3)
     request = {
         "key_id": "k",
         "account_id": "a",

@@ -4,7 +4,6 @@ import asyncio
 import json
 import time
 from collections import defaultdict
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -12,15 +11,15 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.accounts import cooldown_rules, quota, rates
-from app.accounts.status import AccountStatus
+from app.accounts import cooldown_rules, limits
+from app.accounts.limits import Capacity, read_capacity
+from app.catalog.candidates import RoundRobin
 from app.catalog.catalog import Catalog
-from app.catalog.ranking import RoundRobin
 from app.db.session import DATABASE_AWAY, Database
 from app.db.tables import slots, tasks, timeline
 from app.errors import FilmgateError
 from app.generation import Kind
-from app.tasks.admission.capacity import CandidateSet, Capacity
+from app.tasks.admission.candidate_set import CandidateSet
 from app.tasks.admission.waiting import (
     FairQueue,
     Group,
@@ -92,15 +91,15 @@ class AdmissionController:
             }
             if not choices:
                 return 0
-            ledger = await _read_capacity(connection, standings, now=now)
+            ledger = await read_capacity(connection, standings, now=now)
             if not any(choice.startable_count(ledger) for choice in choices.values()):
                 return 0
         # A slot that waits for its task behind a hundred notes of other tasks is a slot not used.
         async with self._database.write_next() as connection:
             if self._database.is_postgres:
                 await connection.execute(sa.text(f"SELECT pg_advisory_xact_lock({ADMISSION_LOCK})"))
-            ledger = await _read_capacity(connection, standings, now=now)
-            ledger.quotas = await quota.remaining_quotas(
+            ledger = await read_capacity(connection, standings, now=now)
+            ledger.quotas = await limits.remaining_quotas(
                 connection, [s.account.id for s in standings if s.quota], now=now
             )
             trying = {account_id for choice in choices.values() for account_id in choice.trial_scopes}
@@ -153,7 +152,7 @@ class AdmissionController:
                 continue
             account_id = candidate.account.id
             line.record_served(row)
-            ledger.take_slot(candidate, row.kind, reserve=held.get(row.id, Decimal(0)))
+            ledger.take_slot(account_id, row.kind, reserve=held.get(row.id, Decimal(0)))
             self._account_turns.take_turn(account_id, candidate.share)
             if account_id in choice.trial_scopes:
                 ledger.trials_given.add((account_id, choice.trial_scopes[account_id]))
@@ -169,24 +168,11 @@ async def _bind_disabled(connection: AsyncConnection, choices: dict[Group, Candi
         choice.bind_accounts(bound)
 
 
-async def _read_capacity(
-    connection: AsyncConnection, standings: list[AccountStatus], *, now: float
-) -> Capacity:
-    """Quotas as they are remembered: those of the store are read where they count."""
-    query = sa.select(slots.c.account_id, slots.c.kind, sa.func.count()).group_by(
-        slots.c.account_id, slots.c.kind
-    )
-    taken = {(row[0], row[1]): int(row[2]) for row in await connection.execute(query)}
-    counted = [(s.account.id, s.quota) for s in standings if s.quota is not None]
-    quotas = {account_id: replace(each, left=each.left_at(now)) for account_id, each in counted}
-    return Capacity(taken, await rates.recent_submissions(connection, standings, now=now), quotas)
-
-
 async def _read_reserves(
     connection: AsyncConnection, rows: list[Any], ledger: Capacity
 ) -> dict[str, Decimal]:
     in_dollars = any(each.unit == "usd" for each in ledger.quotas.values())
-    return await quota.reserved_amounts(connection, [row.id for row in rows]) if in_dollars else {}
+    return await limits.reserved_amounts(connection, [row.id for row in rows]) if in_dollars else {}
 
 
 async def _write_assignments(
@@ -197,9 +183,9 @@ async def _write_assignments(
         found = await _assign_tasks(connection, place, ids, now=now)
         counted = ledger.quotas.get(place.account_id)
         if found and counted is not None:
-            held = await quota.reserved_amounts(connection, found) if counted.unit == "usd" else {}
+            held = await limits.reserved_amounts(connection, found) if counted.unit == "usd" else {}
             amount = sum(held.values(), Decimal(0)) if counted.unit == "usd" else Decimal(len(found))
-            await quota.take_quota(connection, place.account_id, amount)
+            await limits.take_quota(connection, place.account_id, amount)
         dispatched += found
     for account_id, model in ledger.trials_given:
         await cooldown_rules.record_trial(connection, account_id, model, now=now)

@@ -8,7 +8,7 @@ from typing import Any, get_args
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.catalog.ranking import RoundRobin
+from app.catalog.candidates import RoundRobin
 from app.db.tables import slots, tasks
 from app.generation import Kind
 
