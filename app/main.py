@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 
 import structlog
 from fastapi import FastAPI
@@ -32,7 +31,7 @@ from app.dialects.openapi.document import DocumentedAPI
 from app.dialects.openrouter import routes as openrouter
 from app.dialects.unified import routes as unified
 from app.media.inputs import InputReader
-from app.ops.edge import EdgeMiddleware
+from app.ops.edge import DrainState, EdgeMiddleware
 from app.ops.error_answers import answer_errors
 from app.ops.health import health_routes
 from app.panel import open_panel
@@ -62,13 +61,6 @@ ROUTERS = (
     webhook_endpoints.router,
     usage.router,
 )
-
-
-@dataclass
-class DrainState:
-    """Set once the process was told to end: nothing new is begun."""
-
-    begun: bool = False
 
 
 def create_app(settings: Settings | None = None, *, drain: DrainState | None = None) -> FastAPI:
@@ -109,7 +101,7 @@ def create_app(settings: Settings | None = None, *, drain: DrainState | None = N
         EdgeMiddleware,
         max_body_bytes=settings.max_body_bytes,
         unavailable=DATABASE_AWAY,
-        draining=lambda: drain.begun,
+        drain=drain,
     )
     return app
 

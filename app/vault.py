@@ -123,3 +123,23 @@ def _hmac_hex(key: bytes, value: str) -> str:
 
 def _unique_roots(roots: Sequence[bytes]) -> list[bytes]:
     return list(dict.fromkeys(roots))
+
+
+# A sealed value opens only at the place that it was sealed for. These are all places.
+
+
+def account_secret_place(account_id: str) -> str:
+    return f"accounts/{account_id}"
+
+
+def account_proxy_place(account_id: str) -> str:
+    return f"accounts/{account_id}/proxy"
+
+
+def webhook_secret_place(endpoint_id: str) -> str:
+    return f"webhook_endpoints/{endpoint_id}"
+
+
+def options_document_place(name: str) -> str:
+    """For every secret in one options document."""
+    return f"options/{name}"

@@ -16,7 +16,7 @@ from app.components import Components
 from app.db.session import DATABASE_AWAY
 from app.dialects.webhook_bodies import WebhookBodies
 from app.errors import FilmgateError, SettingsInvalid
-from app.media.retention import delete_task_files
+from app.media.store import delete_task_files
 from app.tasks.admission.admission import ADMISSION_LOCK, AdmissionController
 from app.tasks.budget_watch import BudgetWatch
 from app.tasks.engine import QueueEngine

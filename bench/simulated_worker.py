@@ -8,8 +8,7 @@ from pathlib import Path
 import uvloop
 
 from app.assembly import assemble_components
-from app.media.findings import MediaInfo, MediaInspection
-from app.media.inspection import MediaInspector
+from app.media.inspection import MediaInfo, MediaInspection, MediaInspector
 from app.ops import logs
 from app.settings import Settings
 from app.worker import Worker

@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts.rows import cooldown_of_row, reason_text
 from app.accounts.status import TRIAL_SECONDS, WHOLE_ACCOUNT, AccountStatus, Cooldown, CooldownCode
+from app.db.session import dialect_insert
 from app.db.tables import cooldowns
-from app.db.upsert import dialect_insert
 from app.errors import (
     OutcomeUnknown,
     UpstreamBusy,

@@ -10,10 +10,10 @@ from app.accounts.definition import AccountChange, AccountDraft
 from app.accounts.pool import AccountPool, name_taken_error
 from app.accounts.rows import account_of_draft, column_values, columns_of_fields
 from app.accounts.status import AccountStatus, Source
-from app.db import sealed as sealed_places
 from app.db.tables import accounts, cooldowns, slots
 from app.errors import InvalidRequest, NotFound
 from app.providers.base import Account
+from app.vault import account_secret_place
 
 
 class AccountRepository:
@@ -61,7 +61,7 @@ class AccountRepository:
         """A new secret; what runs goes on with it. One that was disabled stays so until it is enabled."""
         account = (await self._find_writable(which, source)).account
         await self._pool.check_account(replace(account, secret=secret))
-        sealed = self._pool.vault.seal(secret, place=sealed_places.account_secret_place(account.id))
+        sealed = self._pool.vault.seal(secret, place=account_secret_place(account.id))
         await self._write_columns(account, {"secret": sealed})
         return await self.find(account.id)
 

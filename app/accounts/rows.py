@@ -9,9 +9,8 @@ from typing import Any, get_args
 
 from app.accounts.definition import AccountDraft
 from app.accounts.status import AccountStatistics, AccountStatus, Cooldown, CooldownCode, Period, Quota
-from app.db import sealed as sealed_places
 from app.providers.base import Account
-from app.vault import Vault
+from app.vault import Vault, account_proxy_place, account_secret_place
 
 LONGEST_REASON = 500
 ACCOUNT_COLUMNS = (
@@ -43,7 +42,7 @@ def account_of_row(row: Any, vault: Vault) -> Account:
         provider=row.provider,
         name=row.name,
         base_url=row.base_url,
-        secret=vault.unseal(row.secret, place=sealed_places.account_secret_place(row.id)),
+        secret=vault.unseal(row.secret, place=account_secret_place(row.id)),
         models=json.loads(row.models),
         kinds=frozenset(json.loads(row.kinds)),
         slots=row.slots,
@@ -55,7 +54,7 @@ def account_of_row(row: Any, vault: Vault) -> Account:
         rpm=row.rpm,
         plan=row.plan,
         expires_at=row.expires_at,
-        proxy=vault.unseal(row.proxy, place=sealed_places.account_proxy_place(row.id)) if row.proxy else None,
+        proxy=vault.unseal(row.proxy, place=account_proxy_place(row.id)) if row.proxy else None,
     )
 
 
@@ -127,7 +126,7 @@ def column_values(draft: AccountDraft, account_id: str, vault: Vault) -> dict[st
         "provider": draft.provider,
         "name": draft.name,
         "base_url": draft.base_url,
-        "secret": vault.seal(draft.secret, place=sealed_places.account_secret_place(account_id)),
+        "secret": vault.seal(draft.secret, place=account_secret_place(account_id)),
         "models": json.dumps(draft.models),
         "kinds": json.dumps(sorted(draft.kinds)),
         "slots": draft.slots,
@@ -140,9 +139,7 @@ def column_values(draft: AccountDraft, account_id: str, vault: Vault) -> dict[st
         "tier": draft.tier,
         "rpm": draft.rpm,
         "expires_at": draft.expires_at,
-        "proxy": vault.seal(draft.proxy, place=sealed_places.account_proxy_place(account_id))
-        if draft.proxy
-        else None,
+        "proxy": vault.seal(draft.proxy, place=account_proxy_place(account_id)) if draft.proxy else None,
         "enabled": draft.enabled,
         **_quota_values(draft),
     }

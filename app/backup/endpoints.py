@@ -17,10 +17,10 @@ from app.backup.sections import (
     RestoreContext,
     changed_fields,
 )
-from app.db import sealed as sealed_places
 from app.db.tables import webhook_endpoints as table
 from app.errors import InvalidRequest
 from app.validation import validate_document
+from app.vault import webhook_secret_place
 from app.webhooks.addresses import check_address
 from app.webhooks.event_bodies import ENDPOINT_ID, EVENT_TYPES
 from app.webhooks.signing import new_secret
@@ -89,7 +89,7 @@ async def _read_rows(sources: BackupSources) -> Sequence[Any]:
 
 
 def _record_of_row(row: Any, sources: BackupSources, box: SecretBox | None) -> EndpointRecord:
-    secret = sources.vault.unseal(row.secret, place=sealed_places.webhook_secret_place(row.id)) if box else ""
+    secret = sources.vault.unseal(row.secret, place=webhook_secret_place(row.id)) if box else ""
     return EndpointRecord(
         id=row.id,
         owner=row.owner,
@@ -115,7 +115,7 @@ def _changeable_columns(record: EndpointRecord) -> dict[str, Any]:
 
 
 async def _insert_endpoint(sources: BackupSources, record: EndpointRecord, secret: str) -> None:
-    sealed = sources.vault.seal(secret or new_secret(), place=sealed_places.webhook_secret_place(record.id))
+    sealed = sources.vault.seal(secret or new_secret(), place=webhook_secret_place(record.id))
     fixed = {"id": record.id, "owner": record.owner, "created_at": record.created_at, "secret": sealed}
     off = {} if secret else {"enabled": False, "disabled_reason": LEFT_OUT}
     async with sources.database.write() as connection:

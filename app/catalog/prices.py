@@ -12,9 +12,8 @@ import structlog
 
 from app.catalog.presets import PRESETS
 from app.catalog.price import ANY_SIZE, ModelPrice
-from app.db.session import DATABASE_AWAY, Database
+from app.db.session import DATABASE_AWAY, Database, dialect_insert
 from app.db.tables import prices, routes
-from app.db.upsert import dialect_insert
 from app.errors import InvalidRequest, NotFound
 from app.generation import GenerationRequest
 

@@ -13,7 +13,7 @@ from app.cli.gateway_client import GatewayFailed
 from app.cli.output import err
 from app.errors import InvalidRequest
 from app.media.analysis import probe_clip
-from app.media.findings import MediaInfo
+from app.media.inspection import MediaInfo
 
 POLL_SECONDS = 0.5
 CODECS = {"h264": "H.264", "hevc": "H.265", "vp9": "VP9", "av1": "AV1"}

@@ -17,8 +17,9 @@ from app.cli.collector import freeze_startup_objects
 from app.cli.listener import BACKLOG, address_of, bind_listener
 from app.cli.output import out
 from app.components import Components
-from app.main import DrainState, create_app
+from app.main import create_app
 from app.ops import logs
+from app.ops.edge import DrainState
 from app.settings import Settings, load_settings
 
 

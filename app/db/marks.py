@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.operator_tables import marks
-from app.db.upsert import dialect_insert
+from app.db.session import dialect_insert
 
 FOREVER = 1e11
 """UTC seconds that nobody here will see."""

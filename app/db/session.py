@@ -1,13 +1,14 @@
 """How connections are opened: SQLite with one writer in the process, or PostgreSQL with a pool."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from typing import Any
+from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 from asyncpg import InterfaceError, InternalClientError, PostgresError
 from sqlalchemy import event, text
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import (
     DataError,
     DBAPIError,
@@ -26,6 +27,7 @@ DATABASE_AWAY = (DBAPIError, PoolTimeout, OSError, InternalClientError)
 CONNECTION_AWAY = (PostgresError, InterfaceError, InternalClientError, OSError)
 # Of these, what stays wrong however often it is repeated.
 PERMANENT_FAILURES = (IntegrityError, ProgrammingError, DataError, NotSupportedError)
+Insert: TypeAlias = postgresql.Insert | sqlite.Insert
 
 
 class Database:
@@ -136,3 +138,24 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 def _begin_immediate(connection: Any) -> None:
     # A transaction that begins as a reader and turns writer can fail at once with "database is locked".
     connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def dialect_insert(connection: AsyncConnection, table: sa.Table) -> Insert:
+    """An insert of the connection's dialect, which has ``excluded`` and ``on_conflict_do_…``."""
+    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
+
+
+async def add_to_sums(
+    connection: AsyncConnection, table: sa.Table, rows: Iterable[Mapping[str, Any]]
+) -> None:
+    """Add each row's figures to those of its primary key, or begin with them; no two may have the same one."""
+    names = [column.name for column in table.primary_key]
+    # Everybody locks rows in this order.
+    ordered = sorted(rows, key=lambda row: tuple(row[name] for name in names))
+    if not ordered:
+        return
+    new = dialect_insert(connection, table)
+    figures = [column for column in table.columns if not column.primary_key]
+    raised = {column.name: column + new.excluded[column.name] for column in figures}
+    # One statement, compiled once for all time; with the rows in it, it would be compiled for each batch.
+    await connection.execute(new.on_conflict_do_update(index_elements=names, set_=raised), ordered)

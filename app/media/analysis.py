@@ -10,8 +10,8 @@ from av.video.frame import VideoFrame
 from PIL import Image
 
 from app.errors import ResultUnreadable
-from app.media.findings import MediaInfo, MediaInspection
 from app.media.frames import describe_clip, open_clip, pick_frames
+from app.media.inspection import MediaInfo, MediaInspection
 from app.media.pictures import UNREADABLE, open_picture
 
 THUMBNAIL_EDGE = 720

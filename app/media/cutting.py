@@ -11,8 +11,8 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from app.media.analysis import analyze_video
-from app.media.findings import MediaInspection
 from app.media.frames import THREADS, describe_clip, open_clip, video_stream
+from app.media.inspection import MediaInspection
 
 LONGEST_EDGE = 1920
 TICKS = Fraction(1, 90_000)

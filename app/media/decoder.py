@@ -11,7 +11,7 @@ from app.children.serving import SendNews, serve_orders
 from app.errors import ResultUnreadable
 from app.media.analysis import analyze_image, analyze_video
 from app.media.cutting import TooShort, cut_clip
-from app.media.findings import MediaInspection
+from app.media.inspection import MediaInspection
 
 OUT_OF_MEMORY = 3
 ANALYZERS = {"video": analyze_video, "image": analyze_image}

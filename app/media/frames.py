@@ -1,8 +1,10 @@
 """Decodes clips: what is in one, and its frames at given moments, in a single pass."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import av
 from av.container import InputContainer
@@ -10,8 +12,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from app.errors import ResultUnreadable
-from app.media.boxes import is_cut_short
-from app.media.findings import MediaInfo
+from app.media.inspection import MediaInfo
 from app.media.pictures import MAX_PIXELS
 from app.media.sniff import SNIFF_BYTES, sniff_content_type
 
@@ -29,6 +30,9 @@ THREADS = 2
 # How much of its stated length, as a share and in seconds, a whole clip may lack at its end.
 MISSING_SHARE = 0.05
 MISSING_SECONDS = 0.5
+# The boxes of an MP4 file that hold pictures or the index to them.
+VITAL = {b"moov", b"mdat", b"moof"}
+HEADER_BYTES, LONG_HEADER_BYTES = 8, 16
 
 
 @contextmanager
@@ -107,3 +111,28 @@ def pick_frames(
         raise ResultUnreadable("The result is broken or cut short.")
     for rest in range(index, len(moments)):
         yield rest, last
+
+
+def is_cut_short(path: Path) -> bool:
+    """True when a box with pictures or the index to them runs past the end of the file.
+
+    Odd bytes after the last such box are no fault: players overlook them, and so do we.
+    """
+    total = path.stat().st_size
+    with path.open("rb") as file:
+        position = 0
+        while position + HEADER_BYTES <= total:
+            size, kind = read_box(file, position)
+            if kind in VITAL and position + size > total:
+                return True
+            if size < HEADER_BYTES:  # 0 means "up to the end", other small sizes are nonsense
+                return False
+            position += size
+    return False
+
+
+def read_box(file: BinaryIO, position: int) -> tuple[int, bytes]:
+    file.seek(position, os.SEEK_SET)
+    header = file.read(LONG_HEADER_BYTES)
+    size, kind = int.from_bytes(header[:4], "big"), header[4:HEADER_BYTES]
+    return (int.from_bytes(header[HEADER_BYTES:], "big") if size == 1 else size), kind

@@ -1,5 +1,7 @@
 """Has finished results looked at by child processes: what strangers made is never decoded in this one."""
 
+from base64 import b64decode, b64encode
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -7,7 +9,6 @@ import structlog
 
 from app.children.pool import ChildLost, ChildPool
 from app.errors import InvalidRequest, ResultUnreadable, ServiceUnavailable
-from app.media.findings import MediaInspection
 
 DECODER = "app.media.decoder"
 TIMEOUT_SECONDS = 60.0
@@ -16,6 +17,45 @@ MEMORY_BYTES = 2 * 1024**3
 FEW_ARENAS = {"MALLOC_ARENA_MAX": "2"}
 
 log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class MediaInfo:
+    """What a file holds; a picture has no ``seconds`` and no ``fps``."""
+
+    width: int
+    height: int
+    seconds: float
+    fps: float
+    bytes: int
+    codec: str
+    has_audio: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MediaInspection:
+    """``thumbnail`` is WebP, ``spritesheet`` JPEG (None for a picture)."""
+
+    probe: MediaInfo
+    thumbnail: bytes
+    spritesheet: bytes | None
+
+    def as_json(self) -> dict[str, Any]:
+        sheet = None if self.spritesheet is None else b64encode(self.spritesheet).decode()
+        return {
+            "probe": asdict(self.probe),
+            "thumbnail": b64encode(self.thumbnail).decode(),
+            "spritesheet": sheet,
+        }
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> "MediaInspection":
+        sheet = value["spritesheet"]
+        return cls(
+            probe=MediaInfo(**value["probe"]),
+            thumbnail=b64decode(value["thumbnail"]),
+            spritesheet=None if sheet is None else b64decode(sheet),
+        )
 
 
 class MediaInspector:

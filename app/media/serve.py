@@ -1,15 +1,19 @@
 """Answers a download from the store: whole, in part, or not at all when the client has it already."""
 
+import re
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
-from datetime import UTC
+from datetime import UTC, datetime
+from email.utils import format_datetime, parsedate_to_datetime
 from urllib.parse import quote
 
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Send
 
-from app.media.ranges import http_date, is_unchanged, parse_range, range_applies
+from app.errors import RangeNotSatisfiable
 from app.media.store import MediaStore, StoreEntry
+
+ONE_RANGE = re.compile(r"\s*bytes\s*=\s*(\d{0,18})\s*-\s*(\d{0,18})\s*", re.IGNORECASE)
 
 
 class StoredFileResponse(StreamingResponse):
@@ -79,3 +83,45 @@ def content_disposition(file_name: str) -> str:
     """Whatever the name holds, it comes out as one harmless token (RFC 5987)."""
     flat = file_name.replace("/", "_").replace("\\", "_").encode("utf-8", "replace")
     return f"inline; filename*=UTF-8''{quote(flat, safe='')}"
+
+
+def parse_range(value: str, size: int) -> tuple[int, int] | None:
+    """First byte and the one after the last; None when the whole file is the right answer.
+
+    Several ranges, other units and nonsense count as no range. Raises ``RangeNotSatisfiable``.
+    """
+    match = ONE_RANGE.fullmatch(value)
+    if match is None or match.groups() == ("", ""):
+        return None
+    first, last = match.groups()
+    if not first:
+        start, end = max(0, size - int(last)), size
+    else:
+        start, end = int(first), min(size, int(last) + 1 if last else size)
+        if last and int(last) < int(first):
+            return None
+    if start >= size:
+        raise RangeNotSatisfiable(size)
+    return start, end
+
+
+def is_unchanged(if_none_match: str, etag: str) -> bool:
+    """Whether the client has this very file; a weak comparison, as the RFC wants it here."""
+    known = [tag.strip().removeprefix("W/") for tag in if_none_match.split(",")]
+    return "*" in known or etag.removeprefix("W/") in known
+
+
+def range_applies(if_range: str, *, etag: str, modified: datetime) -> bool:
+    """Whether ``If-Range`` still holds; without the header it always does."""
+    if not if_range:
+        return True
+    if '"' in if_range:
+        return if_range == etag and not etag.startswith("W/")
+    try:
+        return parsedate_to_datetime(if_range) == modified.replace(microsecond=0)
+    except (ValueError, TypeError):
+        return False
+
+
+def http_date(moment: datetime) -> str:
+    return format_datetime(moment, usegmt=True)

@@ -27,6 +27,7 @@ log = structlog.get_logger(__name__)
 
 KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
 MAX_KEY = 512
+TASK_ID = re.compile(r"[0-9a-f]{32}")
 # What one reader holds in memory; hundreds read at the same time.
 PIECE_BYTES = 32 * 1024
 PART_BYTES = 5 * 1024 * 1024
@@ -265,3 +266,16 @@ def missing_file_error() -> NotFound:
 def unavailable_error(action: str, error: BaseException) -> ServiceUnavailable:
     log.error("store.failed", action=action, error=type(error).__name__, detail=str(error)[:300])
     return ServiceUnavailable("The file store can't be used just now.")
+
+
+def task_folders(task_id: str) -> tuple[str, str]:
+    """Where the results and the inputs of a task lie. Raises ``ValueError`` for what is no task id."""
+    if not TASK_ID.fullmatch(task_id):
+        raise ValueError(f"not a task id: {task_id!r}")
+    return f"tasks/{task_id}", f"inputs/{task_id}"
+
+
+async def delete_task_files(store: MediaStore, task_id: str) -> None:
+    """Delete all files of one task; may be repeated. Raises ``Unavailable``."""
+    for folder in task_folders(task_id):
+        await store.delete(folder)

@@ -3,7 +3,7 @@
 import re
 import secrets
 import time
-from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 
 import structlog
@@ -24,6 +24,13 @@ def _request_counters(route: str, method: str, status: int) -> tuple[Counter, Hi
     return REQUESTS.labels(route, method, status), REQUEST_SECONDS.labels(route)
 
 
+@dataclass
+class DrainState:
+    """``begun`` is set when the process is told to end: new POST requests are then answered with 503."""
+
+    begun: bool = False
+
+
 class EdgeMiddleware:
     """Pure ASGI, so that streams pass through untouched."""
 
@@ -33,12 +40,12 @@ class EdgeMiddleware:
         *,
         max_body_bytes: int,
         unavailable: tuple[type[Exception], ...],
-        draining: Callable[[], bool],
+        drain: DrainState | None = None,
     ) -> None:
         self._app = app
         self._max = max_body_bytes
         self._unavailable = unavailable
-        self._draining = draining
+        self._drain = drain or DrainState()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -48,7 +55,7 @@ class EdgeMiddleware:
         try:
             if exchange.declared > self._max:
                 raise exchange.too_large
-            if scope["method"] == "POST" and self._draining():
+            if scope["method"] == "POST" and self._drain.begun:
                 raise ServiceUnavailable("The server is restarting; please try again.", retry_after=1)
             await self._app(scope, exchange.receive, exchange.send)
         except FilmgateError as error:

@@ -7,12 +7,17 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.db import sealed as sealed_places
 from app.db.operator_tables import options
 from app.db.session import Database
 from app.db.tables import accounts, webhook_endpoints
 from app.options.document import SEALED, opened_values
-from app.vault import Vault
+from app.vault import (
+    Vault,
+    account_proxy_place,
+    account_secret_place,
+    options_document_place,
+    webhook_secret_place,
+)
 
 Reseal = Callable[[str, str], str]
 """A sealed value and its place, to the value under the current root."""
@@ -49,9 +54,7 @@ class SealedTable:
 
 def _in_document(text: str, name: str, reseal: Reseal) -> str:
     stored = json.loads(text)
-    fresh = opened_values(
-        stored, lambda box: {SEALED: reseal(box, sealed_places.options_document_place(name))}
-    )
+    fresh = opened_values(stored, lambda box: {SEALED: reseal(box, options_document_place(name))})
     return text if fresh == stored else json.dumps(fresh)
 
 
@@ -63,15 +66,15 @@ SEALED_TABLES = (
     SealedTable(
         accounts,
         {
-            "secret": _reseal_at(sealed_places.account_secret_place),
-            "proxy": _reseal_at(sealed_places.account_proxy_place),
+            "secret": _reseal_at(account_secret_place),
+            "proxy": _reseal_at(account_proxy_place),
         },
     ),
     SealedTable(
         webhook_endpoints,
         {
-            "secret": _reseal_at(sealed_places.webhook_secret_place),
-            "old_secret": _reseal_at(sealed_places.webhook_secret_place),
+            "secret": _reseal_at(webhook_secret_place),
+            "old_secret": _reseal_at(webhook_secret_place),
         },
     ),
     SealedTable(options, {"value": _in_document}),

@@ -9,7 +9,6 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.db import sealed as sealed_places
 from app.db.operator_tables import options
 from app.db.session import DATABASE_AWAY, Database
 from app.errors import FilmgateError
@@ -22,7 +21,7 @@ from app.options.document import (
     sealed_values,
     with_kept_secrets,
 )
-from app.vault import Vault
+from app.vault import Vault, options_document_place
 
 log = structlog.get_logger()
 CACHE_SECONDS = 3.0
@@ -71,7 +70,7 @@ class OptionsRepository:
         """Like ``write``, in the caller's transaction."""
         old = await self._load_document(connection, kind)
         new = read_document(kind, with_kept_secrets(wanted, old))
-        place = sealed_places.options_document_place(kind.document)
+        place = options_document_place(kind.document)
         text = json.dumps(sealed_values(new, lambda secret: self._vault.seal(secret, place=place)))
         await put_row(connection, kind.document, text)
         self._cache.pop(kind.document, None)
@@ -80,7 +79,7 @@ class OptionsRepository:
     async def _load_document(self, connection: AsyncConnection, kind: type[DocumentType]) -> DocumentType:
         query = sa.select(options.c.value).where(options.c.name == kind.document)
         text = (await connection.execute(query)).scalar()
-        place = sealed_places.options_document_place(kind.document)
+        place = options_document_place(kind.document)
         stored = opened_values(json.loads(text or "{}"), lambda box: self._vault.unseal(box, place=place))
         found = read_document(kind, stored)
         self._cache[kind.document] = (time.monotonic() + self._seconds, found)

@@ -17,8 +17,7 @@ from app.db.tables import characters
 from app.errors import InvalidRequest, NotFound, ResultUnreadable
 from app.generation import GenerationRequest, MediaInput
 from app.keys.service import ClientKey
-from app.media.findings import MediaInspection
-from app.media.inspection import MediaInspector
+from app.media.inspection import MediaInspection, MediaInspector
 from app.media.store import MediaStore
 from app.tasks.mentions import mentioned_usernames
 

@@ -11,7 +11,7 @@ import structlog
 
 from app.accounts.pool import AccountPool
 from app.errors import FilmgateError, NotFound, OperationNotFound, ServiceUnavailable, UpstreamError
-from app.media.retention import delete_task_files
+from app.media.store import delete_task_files
 from app.providers.base import Failed, Operation, PollAnswer, Queued, Running, Succeeded
 from app.tasks.notifications import Notification, NotificationHub
 from app.tasks.progress import ProgressWriter

@@ -9,11 +9,10 @@ from pathlib import Path
 
 from app.errors import DeliveryFailed, PayloadTooLarge, PollFailed, ResultUnreadable, UpstreamError
 from app.media.delivery.chain import DeliverableFile, DeliveryChain, GeneratedFile, TimelineWriter
-from app.media.delivery.links import DeliveredLink
 from app.media.delivery.options import LinkResolver
 from app.media.fetch import MediaFetcher
-from app.media.findings import MediaInspection
-from app.media.inspection import MediaInspector
+from app.media.inspection import MediaInspection, MediaInspector
+from app.media.links import DeliveredLink
 from app.media.sniff import SNIFF_BYTES, kind_of, sniff_content_type
 from app.media.store import MediaStore
 from app.providers.base import Operation, Provider, ResultFile, Succeeded

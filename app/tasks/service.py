@@ -29,8 +29,7 @@ from app.errors import (
 )
 from app.generation import GenerationRequest, MediaInput
 from app.keys.service import ClientKey
-from app.media.retention import delete_task_files
-from app.media.store import MediaStore
+from app.media.store import MediaStore, delete_task_files
 from app.tasks.admission.position import QueuePosition, QueuePositions
 from app.tasks.billing import TaskBilling
 from app.tasks.characters import CharacterLibrary

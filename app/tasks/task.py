@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.generation import GenerationRequest, MediaKind
-from app.media.delivery.links import DeliveredLink
+from app.media.links import DeliveredLink
 from app.providers.base import Operation
 from app.tasks.states import TERMINAL, State
 

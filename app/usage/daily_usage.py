@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.money import round_money
 from app.db.operator_tables import usage_days
-from app.db.upsert import add_to_sums
+from app.db.session import add_to_sums
 
 DAY_SECONDS = 86_400
 FAILED_STATUS = 400

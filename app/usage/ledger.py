@@ -17,8 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.money import format_money, round_money
 from app.db.operator_tables import usage_days
+from app.db.session import add_to_sums, dialect_insert
 from app.db.tables import ledger, spending, usage
-from app.db.upsert import add_to_sums, dialect_insert
 from app.errors import InsufficientQuota
 from app.usage import daily_usage
 from app.usage.periods import BudgetHolder, budgets_by_period, period_label, period_names, seconds_to_next

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.operator_tables import rollup
-from app.db.upsert import add_to_sums
+from app.db.session import add_to_sums
 from app.usage.ledger import NOTHING
 
 HOUR = 3600

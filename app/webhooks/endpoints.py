@@ -9,11 +9,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.db import sealed as sealed_places
 from app.db.session import Database
 from app.db.tables import webhook_endpoints
 from app.errors import InvalidRequest, MissingField, NotFound
-from app.vault import Vault
+from app.vault import Vault, webhook_secret_place
 from app.webhooks import outbox
 from app.webhooks.addresses import check_address
 from app.webhooks.event_bodies import ENDPOINT_ID, EVENT_TYPES, new_id, thin_event
@@ -201,13 +200,13 @@ class EndpointRepository:
         return check_address(url, param="url", plain=self._plain)
 
     def _seal_secret(self, endpoint_id: str, secret: str) -> str:
-        return self._vault.seal(secret, place=sealed_places.webhook_secret_place(endpoint_id))
+        return self._vault.seal(secret, place=webhook_secret_place(endpoint_id))
 
     def _valid_secrets(self, row: Any) -> list[str]:
         sealed = [row.secret]
         if row.old_secret is not None and (row.old_until or 0) > time.time():
             sealed.append(row.old_secret)
-        return [self._vault.unseal(text, place=sealed_places.webhook_secret_place(row.id)) for text in sealed]
+        return [self._vault.unseal(text, place=webhook_secret_place(row.id)) for text in sealed]
 
     def _endpoint_of(self, row: Any) -> WebhookEndpoint:
         return WebhookEndpoint(

@@ -8,7 +8,7 @@ from PIL import Image
 
 from app.errors import ResultUnreadable
 from app.media.analysis import analyze_image, analyze_video, probe_clip
-from app.media.findings import MediaInfo
+from app.media.inspection import MediaInfo
 from tests.media.clips import make_clip, make_picture
 
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from app.dialects.http.file_links import file_link
 from app.errors import InvalidRequest
-from app.media.delivery.links import DeliveredLink, pick_link
 from app.media.delivery.options import DeliveryOptions
+from app.media.links import DeliveredLink, pick_link
 from app.tasks.task import Task
 from tests.media.conftest import Serve
 from tests.media.drive_server import DriveServer

@@ -8,8 +8,8 @@ import httpx2
 import pytest
 
 from app.dialects.http.file_links import file_link
-from app.media.delivery.links import pick_link
 from app.media.delivery.options import DeliveryOptions
+from app.media.links import pick_link
 from app.media.store import MediaStore
 from tests.media.bucket import Bucket
 from tests.media.conftest import Serve

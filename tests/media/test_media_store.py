@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.errors import NotFound, PollFailed, ServiceUnavailable
-from app.media.retention import delete_task_files, task_folders
-from app.media.store import PIECE_BYTES, MediaStore
+from app.media.store import PIECE_BYTES, MediaStore, delete_task_files, task_folders
 from tests.media.bucket import Bucket
 from tests.media.conftest import Serve
 
@@ -282,13 +281,14 @@ async def test_a_slow_reader_is_no_stalled_store(
     tmp_path: Path, serve: Serve, bucket: Bucket, credentials: None
 ) -> None:
     endpoint = await serve(bucket.answer)
-    store = MediaStore.open("s3://bucket", folder=tmp_path, endpoint=endpoint, stall_seconds=0.3)
+    stall_seconds = 3.0  # long enough for the bucket on a busy machine, which answers on this very loop
+    store = MediaStore.open("s3://bucket", folder=tmp_path, endpoint=endpoint, stall_seconds=stall_seconds)
     bucket.objects["a/b"] = bytes(20 * MEGABYTE)
     read = 0
     async with aclosing(store.stream("a/b")) as source:
         async for piece in source:
-            if read % (5 * MEGABYTE) == 0:
-                await asyncio.sleep(0.4)  # longer than a store may be silent
+            if read == 0:
+                await asyncio.sleep(stall_seconds * 1.3)
             read += len(piece)
     assert read == 20 * MEGABYTE
     assert [line for line in bucket.seen if line.startswith("GET")] == ["GET /bucket/a/b"]

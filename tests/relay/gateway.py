@@ -150,9 +150,7 @@ async def _start_server(stack: AsyncExitStack, relay: Relay) -> int:
         **{path: MessagesEndpoint(relay, path) for path in (MESSAGES, COUNT)},
     }
     routes = [Route(f"/v1/{path}", endpoint, methods=["POST"]) for path, endpoint in endpoints.items()]
-    edge = Middleware(
-        EdgeMiddleware, max_body_bytes=8 * 1024 * 1024, unavailable=DATABASE_AWAY, draining=lambda: False
-    )
+    edge = Middleware(EdgeMiddleware, max_body_bytes=8 * 1024 * 1024, unavailable=DATABASE_AWAY)
     short = Middleware(FastPath, routes={route.path: route for route in routes})
     realtime = WebSocketRoute("/v1/realtime", RealtimeEndpoint(relay))
     app = Starlette(routes=[*routes, realtime], middleware=[edge, short])

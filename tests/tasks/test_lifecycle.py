@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from app.db.tables import accounts, tasks
 from app.generation import MediaInput
-from app.media.retention import task_folders
+from app.media.store import task_folders
 from app.tasks.task import Task
 from tests.tasks.conftest import KEY, Bench, replica, settings_for, until
 from tests.upstream import FakeUpstream

@@ -2,8 +2,7 @@
 
 import time
 
-from app.media.delivery.links import pick_link
-from app.media.links import LinkSigner
+from app.media.links import LinkSigner, pick_link
 from app.tasks.task import StoredFile, Task
 
 

@@ -14,9 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from app.errors import DeliveryFailed, DeliveryRefused, FilmgateError, InvalidRequest
 from app.media.delivery.calls import call_endpoint, check_status, retry_call
 from app.media.delivery.drive import DriveUpload, DriveUploads
-from app.media.delivery.links import DeliveredLink
 from app.media.delivery.options import DeliveryOptions, DriveOptions, LinkResolver
 from app.media.guard import OutboundGuard
+from app.media.links import DeliveredLink
 from app.media.store import MediaStore
 from app.options.repository import OptionsRepository
 
@@ -100,7 +100,7 @@ class DeliveryChain:
 
     async def may_take_long(self) -> bool:
         """Whether a stage after our store may take long."""
-        return (await self._options.read_if_possible(DeliveryOptions)).drive.is_usable
+        return _has_drive((await self._options.read_if_possible(DeliveryOptions)).drive)
 
     async def resolve(
         self, resolver: LinkResolver, made: GeneratedFile, *, note: TimelineWriter
@@ -131,7 +131,7 @@ class DeliveryChain:
         for file in files:
             if wanted.store.links == "presigned":
                 made += await self._presign_file(file, wanted, note)
-            if wanted.drive.is_usable:
+            if _has_drive(wanted.drive):
                 made += await self._upload_file(task_id, file, drive=wanted.drive, note=note)
         return tuple(made)
 
@@ -145,7 +145,7 @@ class DeliveryChain:
         ]
         if wanted.store.links == "presigned":
             tried.append(await _run_stage_test("store", "presigned", self._presign_key("probe/test", wanted)))
-        if wanted.drive.is_usable:
+        if _has_drive(wanted.drive):
             tried.append(await _run_stage_test("drive", "Google Drive", self._check_drive(wanted.drive)))
         return tried
 
@@ -253,6 +253,10 @@ def _resolver_body(made: GeneratedFile) -> dict[str, Any]:
         "number": made.number,
     }
     return body | ({"test": True} if made.test else {})
+
+
+def _has_drive(drive: DriveOptions) -> bool:
+    return drive.enabled and bool(drive.service_account.get_secret_value())
 
 
 def _is_http_url(url: str) -> bool:

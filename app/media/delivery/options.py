@@ -74,10 +74,6 @@ class DriveOptions(DocumentSection):
                 raise ValueError(refusal.message) from None
         return value
 
-    @property
-    def is_usable(self) -> bool:
-        return self.enabled and bool(self.service_account.get_secret_value())
-
 
 class DeliveryOptions(OptionsDocument):
     document: ClassVar[str] = "delivery"
