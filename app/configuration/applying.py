@@ -1,13 +1,17 @@
 """Applies the configuration file to the database; applying it again changes nothing."""
 
+import asyncio
+import fcntl
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 
 import sqlalchemy as sa
 import structlog
+from sqlalchemy.engine import make_url
 
 from app.accounts.definition import AccountChange, AccountDraft
 from app.accounts.rows import account_of_draft
@@ -15,7 +19,7 @@ from app.accounts.status import AccountStatus
 from app.catalog.route_documents import RouteDocument
 from app.components import Components
 from app.configuration.toml_file import DeclaredConfiguration, load_file
-from app.configuration.turn import configuration_lock
+from app.db.session import Database
 from app.db.tables import accounts, keys
 from app.errors import InvalidRequest, SettingsInvalid
 from app.keys.service import check_project
@@ -24,6 +28,8 @@ from app.keys.terms import read_terms
 log = structlog.get_logger()
 MAX_NOTE_LENGTH = 2000
 LEFT_THE_FILE = "It is no longer in the configuration file."
+ADVISORY_LOCK = 727_003
+"""The number of our PostgreSQL advisory lock; any number that no other lock uses."""
 CHANGEABLE = frozenset(AccountChange.model_fields) - {"name", "enabled", "quota"}
 
 
@@ -45,8 +51,8 @@ async def apply_configuration_file(components: Components) -> AppliedChanges:
     if path is None:
         return AppliedChanges()
     done = await apply_configuration(components, load_file(path, os.environ))
-    for doubt in done.warnings:
-        log.warning("configuration.doubted", detail=doubt)
+    for warning in done.warnings:
+        log.warning("configuration.doubted", detail=warning)
     return done
 
 
@@ -99,7 +105,7 @@ def _unknown_account_warnings(routes: Sequence[RouteDocument], names: Collection
 
 async def apply_configuration(components: Components, declared: DeclaredConfiguration) -> AppliedChanges:
     """Checks everything, then writes. Raises ``SettingsInvalid``."""
-    async with configuration_lock(components.database):
+    async with _configuration_lock(components.database):
         done = AppliedChanges(warnings=await check_configuration(components, declared))
         await _apply_accounts(components, declared, done)
         await _apply_routes(components, declared, done)
@@ -119,18 +125,18 @@ async def _apply_accounts(
             await components.accounts.add(draft, source="file")
             done.record_change("accounts", draft.name, "added")
         elif await _change_account(
-            components, known, draft, stated=draft.name in declared.accounts_with_enabled
+            components, known, draft, enabled_in_file=draft.name in declared.accounts_with_enabled
         ):
             done.record_change("accounts", draft.name, "changed")
-    for name, standing in present.items():
-        if standing.source == "file":
+    for name, status in present.items():
+        if status.source == "file":
             await components.accounts.disable(name, reason=LEFT_THE_FILE)
-            await _set_source(components, standing, source="store")
+            await _set_source(components, status, source="store")
             done.record_change("accounts", name, "disabled: it left the file")
 
 
 async def _change_account(
-    components: Components, known: AccountStatus, draft: AccountDraft, *, stated: bool
+    components: Components, known: AccountStatus, draft: AccountDraft, *, enabled_in_file: bool
 ) -> bool:
     """Write only what differs; returns whether anything did.
 
@@ -151,7 +157,7 @@ async def _change_account(
     if known.source != "file":
         await _set_source(components, known, source="file")
     returns = not known.enabled and (rotated or known.disabled_reason == LEFT_THE_FILE)
-    enabled = draft.enabled if stated or returns else known.enabled
+    enabled = draft.enabled if enabled_in_file or returns else known.enabled
     if enabled != known.enabled:
         await (components.accounts.enable(account_id) if enabled else components.accounts.disable(account_id))
     return bool(change or rotated or known.source != "file" or enabled != known.enabled)
@@ -162,25 +168,25 @@ def _quota_terms(draft: AccountDraft) -> Mapping[str, Any]:
     return draft.quota.model_dump(exclude={"left"}) if draft.quota else {}
 
 
-async def _set_source(components: Components, standing: AccountStatus, *, source: str) -> None:
+async def _set_source(components: Components, status: AccountStatus, *, source: str) -> None:
     async with components.database.write() as connection:
-        where = accounts.c.id == standing.account.id
+        where = accounts.c.id == status.account.id
         await connection.execute(sa.update(accounts).where(where).values(source=source))
 
 
 async def _apply_routes(
     components: Components, declared: DeclaredConfiguration, done: AppliedChanges
 ) -> None:
-    book = components.catalog.routes
-    present = {route.model: route for route in await book.list()}
+    routes = components.catalog.routes
+    present = {route.model: route for route in await routes.list()}
     for document in declared.routes:
         known = present.pop(document.model, None)
         if known is None or known.document != document or known.source != "file":
-            await book.put(document, source="file")
+            await routes.put(document, source="file")
             done.record_change("routes", document.model, "added" if known is None else "changed")
     for model, route in present.items():
         if route.source == "file":
-            await book.release_from_file(model, reason=LEFT_THE_FILE)
+            await routes.release_from_file(model, reason=LEFT_THE_FILE)
             done.record_change("routes", model, "disabled: it left the file")
 
 
@@ -188,19 +194,19 @@ async def _apply_keys(components: Components, declared: DeclaredConfiguration, d
     """Keys are identified by their secret: another secret under the same name is another key."""
     present = {key.id: key for key in await components.keys.list()}
     for row in declared.keys:
-        found = await components.keys.declare(row.secret, row.terms)
-        known = present.pop(found.id, None)
-        if known != found:
-            done.record_change("keys", found.name, "added" if known is None else "changed")
+        key = await components.keys.declare(row.secret, row.terms)
+        known = present.pop(key.id, None)
+        if known != key:
+            done.record_change("keys", key.name, "added" if known is None else "changed")
     for key in present.values():
         if key.source == "file":
-            left = {
+            values = {
                 "enabled": False,
                 "source": "store",
                 "note": f"{key.note}\n{LEFT_THE_FILE}".strip()[-MAX_NOTE_LENGTH:],
             }
             async with components.database.write() as connection:
-                await connection.execute(sa.update(keys).where(keys.c.id == key.id).values(**left))
+                await connection.execute(sa.update(keys).where(keys.c.id == key.id).values(**values))
             done.record_change("keys", key.name, "disabled: it left the file")
 
 
@@ -208,14 +214,35 @@ async def _apply_prices(
     components: Components, declared: DeclaredConfiguration, done: AppliedChanges
 ) -> None:
     """A price that left the file stays valid, as one of the operator: without a price, calls would be free."""
-    book = components.money.prices
-    present = {line.model: line for line in await book.list_lines()}
+    prices = components.money.prices
+    present = {line.model: line for line in await prices.list_lines()}
     for row in declared.prices:
         known = present.pop(row.model, None)
         if known is None or known.price != row.price or known.source != "file":
-            await book.set_price(row.model, row.price, source="file")
+            await prices.set_price(row.model, row.price, source="file")
             done.record_change("prices", row.model, "added" if known is None else "changed")
     for model, line in present.items():
         if line.source == "file":
-            await book.release_from_file(model)
+            await prices.release_from_file(model)
             done.record_change("prices", model, "kept, though it left the file")
+
+
+@asynccontextmanager
+async def _configuration_lock(database: Database) -> AsyncIterator[None]:
+    """One process applies the file at a time, so that rows are not added twice. Ends with its process."""
+    if database.is_postgres:
+        async with database.write() as connection:
+            await connection.execute(sa.text(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})"))
+            yield
+        return
+    handle = await asyncio.to_thread(_lock_file, Path(f"{make_url(database.url).database}.config"))
+    try:
+        yield
+    finally:
+        handle.close()
+
+
+def _lock_file(path: Path) -> IO[str]:
+    handle = path.open("w")
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    return handle

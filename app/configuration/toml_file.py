@@ -104,20 +104,20 @@ def _read_rows(
     rows = document.get(table, [])
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise SettingsInvalid(f"{table}: write each row under [[{table}]]")
-    found: dict[str, RowType] = {}
+    result: dict[str, RowType] = {}
     for number, row in enumerate(rows, 1):
         name = row.get(TABLES[table])
         if not isinstance(name, str) or not name.strip():
             raise SettingsInvalid(f"{table}, row {number}: {TABLES[table]} is required")
         where = f'{table} "{name}"'
-        if name in found:
+        if name in result:
             raise SettingsInvalid(f"{where}: there are two rows with this {TABLES[table]}")
         try:
             _check_names(row, FIELDS[table])
-            found[name] = reader(_fill_from_environment(_plain_value(row), environment))
+            result[name] = reader(_fill_from_environment(_dates_as_seconds(row), environment))
         except InvalidRequest as error:
             raise SettingsInvalid(f"{where}: {' '.join(error.message.split())}") from error
-    return tuple(found.values())
+    return tuple(result.values())
 
 
 def _check_names(row: Mapping[str, Any], fields: tuple[str, ...]) -> None:
@@ -140,31 +140,31 @@ def _check_distinct_secrets(keys: tuple[KeyRow, ...]) -> None:
 
 def _fill_from_environment(row: dict[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
     """The row with its ``…_env`` fields replaced by the variables' values, in ``options`` too."""
-    filled: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     for name, value in row.items():
         if name in SECRETS:
             raise InvalidRequest(
                 f"{name}: keep it out of this file; {name}_env names the variable that holds it"
             )
         if name == "options" and isinstance(value, dict):
-            filled[name] = _fill_from_environment(value, environment)
+            result[name] = _fill_from_environment(value, environment)
         elif not name.endswith(FROM_ENVIRONMENT):
-            filled[name] = value
+            result[name] = value
         elif not isinstance(value, str) or not environment.get(value):
             raise InvalidRequest(
                 f"{name}: there is no variable {value} in this environment; set it, or correct its name"
             )
         else:
-            filled[name.removesuffix(FROM_ENVIRONMENT)] = environment[value]
-    return filled
+            result[name.removesuffix(FROM_ENVIRONMENT)] = environment[value]
+    return result
 
 
-def _plain_value(value: Any) -> Any:
+def _dates_as_seconds(value: Any) -> Any:
     """Replaces TOML dates by UTC seconds; one without a zone is UTC, whatever the zone of this machine is."""
     if isinstance(value, dict):
-        return {name: _plain_value(each) for name, each in value.items()}
+        return {name: _dates_as_seconds(each) for name, each in value.items()}
     if isinstance(value, list):
-        return [_plain_value(each) for each in value]
+        return [_dates_as_seconds(each) for each in value]
     if not isinstance(value, date):
         return value
     moment = value if isinstance(value, datetime) else datetime.combine(value, time.min)
