@@ -1,9 +1,12 @@
 """The house rules of ARCHITECTURE.md, checked: sizes, nesting, names, parameters."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
+
+from app.providers.registry import PROVIDERS
 
 APP = Path(__file__).parent.parent / "app"
 FILES = sorted(APP.rglob("*.py"))
@@ -91,3 +94,36 @@ def test_no_broad_except(path: Path) -> None:
         )
     ]
     assert broad == []
+
+
+# ---- providers: a vendor's code is known to nobody but the registry ----
+
+
+@cache
+def imported_modules(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+@pytest.mark.parametrize("vendor", PROVIDERS)
+def test_only_a_vendors_own_folder_imports_it(vendor: str) -> None:
+    """So no vendor imports another, and neither the media store nor anything else knows one."""
+    package = f"app.providers.{vendor}"
+    own = APP / "providers" / vendor
+    importers = [
+        str(path.relative_to(APP))
+        for path in FILES
+        if own not in path.parents
+        and any(name == package or name.startswith(f"{package}.") for name in imported_modules(path))
+    ]
+    assert importers == []
+
+
+@pytest.mark.parametrize("vendor", PROVIDERS)
+def test_every_provider_is_a_folder(vendor: str) -> None:
+    assert (APP / "providers" / vendor / "provider.py").is_file()
