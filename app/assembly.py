@@ -11,6 +11,8 @@ from app.catalog.catalog import Catalog
 from app.components import Components, MoneyServices
 from app.db import revision
 from app.db.session import DATABASE_AWAY, Database
+from app.dialects.base import Dialect
+from app.dialects.registry import DIALECTS
 from app.errors import SettingsInvalid
 from app.keys.limits import LocalLimiter, RateLimiter
 from app.keys.service import KeyRing
@@ -41,7 +43,7 @@ STUDIO_ID = "studio"
 UPSTREAM_CONNECTIONS = httpx2.Limits(max_connections=2000, max_keepalive_connections=8, keepalive_expiry=2.0)
 
 
-async def assemble_components(settings: Settings) -> Components:
+async def assemble_components(settings: Settings, *, dialects: tuple[Dialect, ...] = DIALECTS) -> Components:
     """Open the store, bring it to this version, and build. Raises ``SettingsInvalid`` with one clear line."""
     database, store = await _open_database(settings), _open_store(settings)
     guard = OutboundGuard(settings.outbound_allow_list)
@@ -62,6 +64,7 @@ async def assemble_components(settings: Settings) -> Components:
         characters=characters,
         billing=books.billing,
         deadline_seconds=settings.task_deadline_seconds,
+        id_prefixes=[dialect.id_prefix for dialect in dialects],
     )
     await catalog.refresh()
     sender = WebhookSender(guard.http_transport())
@@ -90,6 +93,7 @@ async def assemble_components(settings: Settings) -> Components:
         sender=sender,
         endpoints=EndpointRepository(database, vault, sender, plain=guard.lists_host),
         notices=notices,
+        dialects=dialects,
     )
 
 

@@ -10,6 +10,7 @@ from app.backup.sections import BackupSources
 from app.catalog.catalog import Catalog
 from app.catalog.prices import PriceRepository
 from app.db.session import Database
+from app.dialects.base import Dialect
 from app.keys.service import KeyRing
 from app.media.delivery.chain import DeliveryChain
 from app.media.fetch import MediaFetcher
@@ -79,6 +80,7 @@ class Components:
     sender: WebhookSender
     endpoints: EndpointRepository
     notices: OperatorNotices
+    dialects: tuple[Dialect, ...]
 
     @property
     def accounts(self) -> AccountRepository:

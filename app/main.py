@@ -1,14 +1,13 @@
 """The web process: the only place where its components are wired together."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
 import structlog
 from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
-from starlette.routing import Route, WebSocketRoute
-from starlette.types import ASGIApp
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from app import __version__
 from app.admin.app import create_panel_app
@@ -17,19 +16,11 @@ from app.assembly import assemble_components
 from app.components import Components
 from app.configuration.applying import apply_configuration_file
 from app.db.session import DATABASE_AWAY
-from app.dialects.account_api import characters, files, models, tasks, usage, webhook_endpoints
-from app.dialects.anthropic.routes import COUNT, MESSAGES, MessagesEndpoint
-from app.dialects.ark import routes as ark
-from app.dialects.features import routes as features
+from app.dialects.base import Dialect
 from app.dialects.http.body import BodyLimits
 from app.dialects.http.gateway import Gateway
-from app.dialects.new_api import routes as new_api
-from app.dialects.openai_chat.routes import GenerationChat
-from app.dialects.openai_images.routes import GenerationImages
-from app.dialects.openai_videos import routes as openai_videos
 from app.dialects.openapi.document import DocumentedAPI
-from app.dialects.openrouter import routes as openrouter
-from app.dialects.unified import routes as unified
+from app.dialects.registry import DIALECTS, envelopes_by_path
 from app.media.inputs import InputReader
 from app.ops.edge import DrainState, EdgeMiddleware
 from app.ops.error_answers import answer_errors
@@ -37,9 +28,7 @@ from app.ops.health import health_routes
 from app.panel import open_panel
 from app.relay.fast_path import FastPath
 from app.relay.metering import Metering
-from app.relay.realtime import RealtimeEndpoint
 from app.relay.relay import Relay
-from app.relay.routes import IMAGES, RELAYED, RELAYED_FORMS, ChatEndpoint, ImagesEndpoint, RelayEndpoint
 from app.relay.upstream import UpstreamClient, open_session
 from app.settings import Settings, load_settings
 from app.usage.recorder import UsageRecorder
@@ -47,33 +36,25 @@ from app.worker import Worker
 
 log = structlog.get_logger()
 NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
-ROUTERS = (
-    features.router,  # before the videos, whose paths take any name
-    characters.router,
-    unified.router,
-    openai_videos.router,
-    openrouter.router,
-    new_api.router,
-    ark.router,
-    tasks.router,
-    files.router,
-    models.router,
-    webhook_endpoints.router,
-    usage.router,
-)
 
 
-def create_app(settings: Settings | None = None, *, drain: DrainState | None = None) -> FastAPI:
+def create_app(
+    settings: Settings | None = None,
+    *,
+    drain: DrainState | None = None,
+    dialects: tuple[Dialect, ...] = DIALECTS,
+) -> FastAPI:
     """The application; opens its store when the server starts it. Raises ``SettingsInvalid`` then."""
     settings = settings or load_settings()
     drain = drain or DrainState()
     express: dict[str, Route] = {}
+    envelopes = envelopes_by_path(dialects)
     panel_app = create_panel_app(telemetry=NO_TELEMETRY)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            components = await assemble_components(settings)
+            components = await assemble_components(settings, dialects=dialects)
             stack.push_async_callback(components.close)
             await apply_configuration_file(components)
             await _ensure_first_keys(components)
@@ -82,33 +63,37 @@ def create_app(settings: Settings | None = None, *, drain: DrainState | None = N
             _register_health_checks(app, components)
             panel_app.state.panel = await open_panel(stack, components, gateway=app.state.gateway)
             relay = await _open_relay(stack, components)
-            relayed = _relayed_routes(relay)
-            app.router.routes.extend([*relayed, WebSocketRoute("/v1/realtime", RealtimeEndpoint(relay))])
-            express.update({route.path: route for route in relayed})
+            relayed = _relayed_routes(relay, dialects)
+            app.router.routes.extend(relayed.values())
+            express.update({path: route for path, route in relayed.items() if isinstance(route, Route)})
             if settings.worker:
                 worker = Worker(components)
                 await worker.start()
                 stack.push_async_callback(worker.stop)
             yield
 
-    app = _create_client_api(lifespan)
+    app = _create_client_api(dialects, lifespan)
     app.mount("/admin/api", panel_app)
     app.router.routes.extend(PanelFiles().routes())
-    answer_errors(app)
-    answer_errors(panel_app)
+    answer_errors(app, envelopes)
+    answer_errors(panel_app, envelopes)
     app.add_middleware(FastPath, routes=express)
     app.add_middleware(
         EdgeMiddleware,
         max_body_bytes=settings.max_body_bytes,
         unavailable=DATABASE_AWAY,
         drain=drain,
+        envelopes=envelopes,
     )
     return app
 
 
-def _create_client_api(lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]]) -> DocumentedAPI:
+def _create_client_api(
+    dialects: tuple[Dialect, ...], lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]]
+) -> DocumentedAPI:
     """The clients' side, with every dialect's routes."""
     app = DocumentedAPI(
+        dialects,
         title="Filmgate",
         version=__version__,
         summary="One OpenAI-compatible address for video generation over a pool of upstream accounts.",
@@ -116,8 +101,9 @@ def _create_client_api(lifespan: Callable[[FastAPI], AbstractAsyncContextManager
         redirect_slashes=False,
         telemetry=NO_TELEMETRY,
     )
-    for router in ROUTERS:
-        app.include_router(router)
+    for dialect in dialects:
+        for router in dialect.routes.routers:
+            app.include_router(router)
     app.router.routes.extend(health_routes())
     return app
 
@@ -141,15 +127,16 @@ async def _open_relay(stack: AsyncExitStack, components: Components) -> Relay:
     )
 
 
-def _relayed_routes(relay: Relay) -> list[Route]:
-    images = GenerationImages()
-    endpoints: dict[str, ASGIApp] = {
-        "chat/completions": ChatEndpoint(relay, GenerationChat()),
-        **{path: RelayEndpoint(relay, path) for path in (*RELAYED, *RELAYED_FORMS)},
-        **{path: ImagesEndpoint(relay, path, images) for path in IMAGES},
-        **{path: MessagesEndpoint(relay, path) for path in (MESSAGES, COUNT)},
-    }
-    return [Route(f"/v1/{path}", endpoint, methods=["POST"]) for path, endpoint in endpoints.items()]
+def _relayed_routes(relay: Relay, dialects: Iterable[Dialect]) -> dict[str, BaseRoute]:
+    """Every dialect's raw ASGI endpoints, by their path."""
+    routes: dict[str, BaseRoute] = {}
+    for dialect in dialects:
+        for relayed in dialect.routes.relayed:
+            path = f"/v1/{relayed.path}"
+            routes[path] = Route(path, relayed.endpoint(relay, relayed.path), methods=["POST"])
+        for path, endpoint in dialect.routes.websockets.items():
+            routes[path] = WebSocketRoute(path, endpoint(relay))
+    return routes
 
 
 def _register_health_checks(app: FastAPI, components: Components) -> None:

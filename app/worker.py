@@ -179,7 +179,9 @@ def _build_deliverer(components: Components) -> WebhookDeliverer:
         DeliveryRepository(components.database),
         components.endpoints,
         components.sender,
-        bodies=WebhookBodies(components.repository, components.keys, components.signer),
+        bodies=WebhookBodies(
+            components.repository, components.keys, components.signer, dialects=components.dialects
+        ),
         notices=components.notices,
     )
 

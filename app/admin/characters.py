@@ -15,11 +15,11 @@ from app.dialects.http.body import Body
 from app.dialects.http.media_sources import read_source
 from app.dialects.http.task_files import files_are_kept
 from app.dialects.prompt.video_options import read_time_span
+from app.dialects.registry import task_id_of
 from app.errors import InvalidRequest, MissingField, NotFound
 from app.generation import MediaInput
 from app.keys.service import ClientKey
 from app.tasks.characters import Character
-from app.tasks.service import bare_id
 
 router = APIRouter(route_class=OwnerRoute, prefix="/characters")
 FilterText = Annotated[str | None, Query(max_length=200)]
@@ -94,7 +94,7 @@ async def _read_clip(at: AdminRequest, body: Body) -> MediaInput:
         given = body.source(name)
         if given is not None:
             return await read_source(given, gateway, role="source_video", param=name)
-    task_id = bare_id(body.text("from_task") or "")
+    task_id = task_id_of(body.text("from_task") or "")
     if task_id is None:
         raise MissingField("video, url or from_task")
     source = await at.panel.repository.get(task_id)

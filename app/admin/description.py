@@ -4,8 +4,8 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from app.dialects.openapi.error_responses import envelope_responses, error_refs
-from app.dialects.openapi.schemas import SCHEMAS, Schema
+from app.dialects.openapi.error_responses import error_refs, error_responses
+from app.dialects.openapi.schemas import ERROR_SCHEMA, Schema
 
 SECURITY_SCHEMES: Schema = {
     "token": {"type": "http", "scheme": "bearer", "description": "FILMGATE_ADMIN_TOKEN"},
@@ -26,12 +26,12 @@ def _completed_document(document: dict[str, Any]) -> dict[str, Any]:
     parts = document["components"]
     for name in UNUSED_SCHEMAS:
         parts["schemas"].pop(name, None)
-    parts["schemas"]["Error"] = SCHEMAS["Error"]
-    parts["responses"] = {f"Error{status}": answer for status, answer in envelope_responses("Error")}
+    parts["schemas"]["Error"] = ERROR_SCHEMA
+    parts["responses"] = error_responses()
     parts["securitySchemes"] = SECURITY_SCHEMES
-    for path, methods in document["paths"].items():
+    for methods in document["paths"].values():
         for told in methods.values():
             answers = {status: answer for status, answer in told["responses"].items() if status != "422"}
-            told["responses"] = answers | error_refs(path, "post", is_download=False)
+            told["responses"] = answers | error_refs("post")
             told["security"] = [{way: []} for way in SECURITY_SCHEMES]
     return document

@@ -14,10 +14,11 @@ from app.dialects.http.gateway import check_prompt, read_size
 from app.dialects.http.media_sources import read_source
 from app.dialects.http.task_files import own_video_input
 from app.dialects.prompt.storyboard import write_storyboard
+from app.dialects.registry import task_id_of
 from app.errors import InvalidRequest, NotFound
 from app.generation import GenerationRequest, MediaInput, MediaKind, Role, Shot
 from app.keys.service import ClientKey
-from app.tasks.service import RequestContext, bare_id
+from app.tasks.service import RequestContext
 
 router = APIRouter(route_class=OwnerRoute, prefix="/playground")
 MADE_KINDS = ("video", "image")
@@ -102,7 +103,7 @@ async def _read_request(body: Body, panel: PanelServices) -> GenerationRequest:
     prompt = write_storyboard(body.text("prompt") or "", shots)
     check_prompt(prompt, param="prompt")
     remix = body.text("remix_of")
-    remix_of = bare_id(remix) if remix else None
+    remix_of = task_id_of(remix) if remix else None
     if remix and remix_of is None:
         raise InvalidRequest("remix_of must be the id of a task", param="remix_of")
     extra = body.object("extra")

@@ -11,9 +11,9 @@ import sqlalchemy as sa
 from app.admin.paging import Conditions, FoundPage, PageRequest, find_page, span_conditions
 from app.db.session import Database
 from app.db.tables import accounts, keys, ledger, tasks
+from app.dialects.registry import task_id_of
 from app.errors import InvalidRequest
 from app.tasks.repository import COLUMNS, task_of
-from app.tasks.service import bare_id
 from app.tasks.states import MOVES, OPEN
 from app.tasks.task import Task
 
@@ -41,7 +41,7 @@ class TaskFilter:
         # Ids are ordered by time, so a span of time is a span of ids.
         moments = [None if moment is None else id_at(moment) for moment in (self.since, self.until)]
         served = span_conditions(tasks.c.id, since=moments[0], until=moments[1])
-        task_id = bare_id(self.text.strip()) if self.text else None
+        task_id = task_id_of(self.text.strip()) if self.text else None
         if task_id is not None:
             served.append(tasks.c.id == task_id)
         # One of these has an index; the one that is expected to leave the fewest goes first.
@@ -63,7 +63,7 @@ class TaskSearch:
 
     async def find_page(self, wanted: TaskFilter, page: PageRequest) -> FoundPage:
         """Newest first; its rows are ``Task``s."""
-        cursor = bare_id(page.after) if page.after else None
+        cursor = task_id_of(page.after) if page.after else None
         if page.after and cursor is None:
             raise InvalidRequest("after must be the id of a task", param="after")
         served, sifted = wanted.conditions()

@@ -13,13 +13,14 @@ from app.admin.panel import PanelServices
 from app.admin.sheets import csv_response
 from app.admin.task_object import task_detail, task_rows
 from app.admin.task_search import TaskFilter, TaskSearch
+from app.dialects.registry import task_id_of
 from app.errors import InvalidRequest, MissingField, NotFound
 from app.generation import MediaInput
 from app.keys.service import ClientKey
 from app.keys.terms import Dollars
 from app.media.serve import file_response
 from app.tasks.notifications import Notification
-from app.tasks.service import RequestContext, bare_id
+from app.tasks.service import RequestContext
 from app.tasks.task import Task
 
 router = APIRouter(route_class=OwnerRoute, prefix="/tasks")
@@ -115,7 +116,7 @@ async def cancel_tasks(wish: CancelBody, at: AdminRequest) -> dict[str, Any]:
     found: list[Task] = []
     unknown = 0
     if wish.ids is not None:
-        ids = [bare_id(name) for name in wish.ids[: MOST_AT_ONCE + 1]]
+        ids = [task_id_of(name) for name in wish.ids[: MOST_AT_ONCE + 1]]
         if len(ids) > MOST_AT_ONCE:
             raise InvalidRequest(f"ids may hold at most {MOST_AT_ONCE}", param="ids")
         looked = [await at.panel.repository.get(task_id) if task_id else None for task_id in ids]
@@ -214,7 +215,7 @@ async def delete_task(name: str, at: AdminRequest) -> Response:
 
 
 async def _find_task(at: AdminRequest, name: str) -> Task:
-    task_id = bare_id(name)
+    task_id = task_id_of(name)
     task = await at.panel.repository.get(task_id) if task_id else None
     if task is None:
         raise NotFound(f"No such task: {name[:100]}")

@@ -11,7 +11,7 @@ from prometheus_client import Counter, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import FilmgateError, PayloadTooLarge, ServiceUnavailable
-from app.ops.envelope import ANTHROPIC_PATH, error_bytes, error_headers
+from app.ops.envelope import EnvelopesByPath, ErrorEnvelope, error_headers
 from app.ops.metrics import REQUEST_SECONDS, REQUESTS
 
 log = structlog.get_logger()
@@ -41,11 +41,13 @@ class EdgeMiddleware:
         max_body_bytes: int,
         unavailable: tuple[type[Exception], ...],
         drain: DrainState | None = None,
+        envelopes: EnvelopesByPath | None = None,
     ) -> None:
         self._app = app
         self._max = max_body_bytes
         self._unavailable = unavailable
         self._drain = drain or DrainState()
+        self._envelopes = envelopes or EnvelopesByPath()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -59,19 +61,20 @@ class EdgeMiddleware:
                 raise ServiceUnavailable("The server is restarting; please try again.", retry_after=1)
             await self._app(scope, exchange.receive, exchange.send)
         except FilmgateError as error:
-            await exchange.send_error(error)
+            await self._send_error(exchange, error)
         except self._unavailable as error:
             log.error("database.away", request_id=exchange.id, error=type(error).__name__)
-            await exchange.send_error(
-                ServiceUnavailable("The database does not answer; please try again.", retry_after=2)
-            )
+            away = ServiceUnavailable("The database does not answer; please try again.", retry_after=2)
+            await self._send_error(exchange, away)
         except Exception:  # the outermost handler: nothing else may decide what a client sees
             log.exception("request.failed", request_id=exchange.id, path=scope["path"])
-            await exchange.send_error(
-                FilmgateError("Something went wrong here. The request id tells the operator what.")
-            )
+            unknown = FilmgateError("Something went wrong here. The request id tells the operator what.")
+            await self._send_error(exchange, unknown)
         finally:
             exchange.record_metrics()
+
+    async def _send_error(self, exchange: "RequestExchange", error: FilmgateError) -> None:
+        await exchange.send_error(error, self._envelopes.envelope_for(exchange.path))
 
 
 class RequestExchange:
@@ -85,6 +88,7 @@ class RequestExchange:
         self._read = 0
         self._status = 0
         self._began = time.perf_counter()
+        self.path: str = scope["path"]
         self.declared = 0
         given = ""
         for name, value in scope["headers"]:
@@ -117,18 +121,18 @@ class RequestExchange:
             message["headers"] = [*given, (b"x-request-id", self.id.encode())]
         await self._send(message)
 
-    async def send_error(self, error: FilmgateError) -> None:
+    async def send_error(self, error: FilmgateError, envelope: ErrorEnvelope) -> None:
         """The error as a response, unless one has begun."""
         if self._status:
             return
-        body = error_bytes(error, path=self._scope["path"], request_id=self.id)
+        body = envelope.error_bytes(error, request_id=self.id)
         headers = {
             "content-type": "application/json",
             "content-length": str(len(body)),
             **error_headers(error),
         }
-        if self._scope["path"].startswith(ANTHROPIC_PATH):
-            headers["request-id"] = self.id  # where its SDKs look
+        if envelope.request_id_header:
+            headers[envelope.request_id_header] = self.id
         raw = [(name.encode(), value.encode()) for name, value in headers.items()]
         await self.send({"type": "http.response.start", "status": error.status, "headers": raw})
         await self.send({"type": "http.response.body", "body": body})
@@ -147,4 +151,4 @@ class RequestExchange:
         if pattern:
             return str(pattern)
         fixed = "endpoint" in self._scope and not self._scope.get("path_params")
-        return str(self._scope["path"]) if fixed else "none"
+        return self.path if fixed else "none"

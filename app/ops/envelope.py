@@ -1,62 +1,55 @@
-"""The error envelope of each family of dialects, and the headers that tell SDKs what to do next."""
+"""How errors are written: the gateway's own envelope, other clients' envelopes by path, and headers for SDKs."""
 
 import json
 import math
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from app.errors import FilmgateError, PayloadTooLarge, RangeNotSatisfiable
 
 
-def error_body(error: FilmgateError, *, path: str = "") -> dict[str, Any]:
-    """In the form that clients of ``path`` read; OpenAI's unless the path is another family's."""
-    for prefix, written in ENVELOPES.items():
-        if path.startswith(prefix):
-            return written(error)
-    return _openai_body(error)
+class ErrorEnvelope:
+    """The gateway's own envelope, which is OpenAI's. Clients of another API read a subclass of it."""
+
+    event_name: ClassVar[str] = ""
+    """The name of an error event inside a stream. OpenAI's SDKs want events without a name."""
+    request_id_header: ClassVar[str] = ""
+    """A header for the request id beside ``x-request-id``, for SDKs that look there."""
+
+    def error_body(self, error: FilmgateError, *, request_id: str = "") -> dict[str, Any]:
+        """``request_id`` is empty inside a stream."""
+        told = {"message": error.message, "type": error.type, "param": error.param, "code": error.code}
+        return {"error": told}
+
+    def error_bytes(self, error: FilmgateError, *, request_id: str = "") -> bytes:
+        return json.dumps(self.error_body(error, request_id=request_id), ensure_ascii=False).encode()
+
+    def error_event(self, error: FilmgateError) -> bytes:
+        """The error as a server-sent event."""
+        name = f"event: {self.event_name}\n".encode() if self.event_name else b""
+        return b"%bdata: %b\n\n" % (name, self.error_bytes(error))
 
 
-def _openai_body(error: FilmgateError) -> dict[str, Any]:
-    return {"error": {"message": error.message, "type": error.type, "param": error.param, "code": error.code}}
+OWN_ENVELOPE = ErrorEnvelope()
 
 
-def _openrouter_body(error: FilmgateError) -> dict[str, Any]:
-    """OpenRouter's codes are numbers; ours go beside them."""
-    told = {"type": error.type, "param": error.param, "code": error.code}
-    return {"error": {"code": error.status, "message": error.message, "metadata": told}}
+class EnvelopesByPath:
+    """The envelope that the clients of a path read, found by how the path begins; else the gateway's own."""
 
+    def __init__(self, by_prefix: Mapping[str, ErrorEnvelope] | None = None) -> None:
+        self._by_prefix = tuple((by_prefix or {}).items())
 
-def _anthropic_body(error: FilmgateError) -> dict[str, Any]:
-    """Anthropic has no ``param``: the message names the field."""
-    kind = ANTHROPIC_TYPES.get(error.status, "api_error" if error.status >= 500 else "invalid_request_error")
-    text = f"{error.param}: {error.message}" if error.param else error.message
-    return {"type": "error", "error": {"type": kind, "message": text}}
-
-
-ANTHROPIC_PATH = "/v1/messages"
-ENVELOPES: dict[str, Callable[[FilmgateError], dict[str, Any]]] = {
-    "/api/v1/": _openrouter_body,
-    ANTHROPIC_PATH: _anthropic_body,
-}
-"""By how a path begins."""
-ANTHROPIC_TYPES = {
-    401: "authentication_error",
-    402: "billing_error",
-    403: "permission_error",
-    404: "not_found_error",
-    409: "conflict_error",
-    413: "request_too_large",
-    429: "rate_limit_error",
-    503: "overloaded_error",
-    504: "timeout_error",
-    529: "overloaded_error",
-}
+    def envelope_for(self, path: str) -> ErrorEnvelope:
+        for prefix, envelope in self._by_prefix:
+            if path.startswith(prefix):
+                return envelope
+        return OWN_ENVELOPE
 
 
 def error_headers(error: FilmgateError) -> dict[str, str]:
-    """``retry-after`` is whole seconds, at least one; ``x-should-retry`` where the status alone misleads.
+    """``retry-after`` is whole seconds, at least one; ``x-should-retry`` is set where the status alone misleads.
 
-    After too large a body the connection closes, so that nobody waits for the rest of it.
+    After too large a body the connection is closed, so that the rest of the body is not read.
     """
     headers: dict[str, str] = {}
     if error.retry_after is not None:
@@ -69,17 +62,3 @@ def error_headers(error: FilmgateError) -> dict[str, str]:
     if isinstance(error, PayloadTooLarge):
         headers["connection"] = "close"
     return headers
-
-
-def error_bytes(error: FilmgateError, *, path: str = "", request_id: str = "") -> bytes:
-    body = error_body(error, path=path)
-    if request_id and path.startswith(ANTHROPIC_PATH):
-        body["request_id"] = request_id
-    return json.dumps(body, ensure_ascii=False).encode()
-
-
-def error_event(error: FilmgateError, *, path: str = "") -> bytes:
-    """The news in the midst of a stream: OpenAI's SDKs want it nested and without a name, Anthropic's drop
-    what has no name."""
-    name = b"event: error\n" if path.startswith(ANTHROPIC_PATH) else b""
-    return b"%bdata: %b\n\n" % (name, error_bytes(error, path=path))

@@ -8,17 +8,19 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from app.errors import FilmgateError, InvalidRequest, MethodNotAllowed, NotFound
-from app.ops.envelope import error_body, error_headers
+from app.ops.envelope import EnvelopesByPath, error_headers
 from app.validation import describe_problem
 
 
-def answer_errors(app: FastAPI) -> None:
-    """Every error of ``app`` goes out in the envelope of the path's own family."""
+def answer_errors(app: FastAPI, envelopes: EnvelopesByPath) -> None:
+    """Every error of ``app`` is sent in the envelope that the clients of its path read."""
+
+    def error_body(request: Request, error: FilmgateError) -> dict[str, Any]:
+        return envelopes.envelope_for(request.url.path).error_body(error)
 
     @app.exception_handler(FilmgateError)
     async def answer_own_error(request: Request, error: FilmgateError) -> JSONResponse:
-        body = error_body(error, path=request.url.path)
-        return JSONResponse(body, error.status, headers=error_headers(error))
+        return JSONResponse(error_body(request, error), error.status, headers=error_headers(error))
 
     @app.exception_handler(HTTPException)
     async def answer_http_exception(request: Request, error: HTTPException) -> JSONResponse:
@@ -30,8 +32,7 @@ def answer_errors(app: FastAPI) -> None:
         else:
             found = InvalidRequest(str(error.detail))
         headers: dict[str, Any] = dict(error.headers or {})
-        body = error_body(found, path=request.url.path)
-        return JSONResponse(body, error.status_code, headers=headers)
+        return JSONResponse(error_body(request, found), error.status_code, headers=headers)
 
     @app.exception_handler(RequestValidationError)
     async def answer_validation_error(request: Request, error: RequestValidationError) -> JSONResponse:
@@ -41,4 +42,4 @@ def answer_errors(app: FastAPI) -> None:
         )  # the first part says "body" or "query"
         where = field or str(first["loc"][0])
         found = InvalidRequest(f"{where}: {text}", param=where)
-        return JSONResponse(error_body(found, path=request.url.path), found.status)
+        return JSONResponse(error_body(request, found), found.status)

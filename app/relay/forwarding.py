@@ -5,7 +5,7 @@ import structlog
 from starlette.types import Send
 
 from app.errors import UpstreamError
-from app.ops.envelope import ANTHROPIC_PATH, error_event
+from app.ops.envelope import ErrorEnvelope
 from app.relay.request import HOP_BY_HOP, Headers
 from app.relay.upstream import UpstreamRefusal
 from app.relay.usage_reader import JSON_BYTES, STREAM_BYTES, HeadAndTailUsageReader, UsageReader
@@ -17,21 +17,26 @@ OWN_HEADERS = frozenset(
 )
 NOT_RETURNED = HOP_BY_HOP | OWN_HEADERS
 OWN_HEADER_PREFIX = b"access-control-"
+MESSAGES_PATH = "messages"
+"""The API whose streams tell the input tokens in their first event and the output tokens in their last."""
 
 
 class ResponseForwarder:
-    """One answer on its way to a client of ``path``; ``whole`` says whether it got all of it."""
+    """One answer on its way to a client; ``path`` is the API's below ``/v1/``. ``is_complete`` says whether the
+    client got all of it."""
 
-    __slots__ = ("_account_id", "_path", "_response", "is_complete", "is_event_stream", "usage_reader")
+    __slots__ = ("_account_id", "_envelope", "_response", "is_complete", "is_event_stream", "usage_reader")
 
-    def __init__(self, response: aiohttp.ClientResponse, *, account_id: str, path: str) -> None:
+    def __init__(
+        self, response: aiohttp.ClientResponse, *, account_id: str, path: str, envelope: ErrorEnvelope
+    ) -> None:
         self._response = response
         self._account_id = account_id
-        self._path = path
+        self._envelope = envelope
         self.is_event_stream = (
             response.headers.get("Content-Type", "").lower().startswith("text/event-stream")
         )
-        ends = HeadAndTailUsageReader if path.startswith(ANTHROPIC_PATH) else UsageReader
+        ends = HeadAndTailUsageReader if path.startswith(MESSAGES_PATH) else UsageReader
         self.usage_reader = ends(STREAM_BYTES if self.is_event_stream else JSON_BYTES)
         self.is_complete = False
 
@@ -66,7 +71,7 @@ class ResponseForwarder:
         connection, and the client knows that something is missing."""
         if not self.is_event_stream:
             return
-        news = error_event(UpstreamError("The upstream broke off its answer."), path=self._path)
+        news = self._envelope.error_event(UpstreamError("The upstream broke off its answer."))
         if not self.usage_reader.at_event_boundary():
             news = b"\n\n" + news
         await send({"type": "http.response.body", "body": news})

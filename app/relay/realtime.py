@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.errors import FilmgateError, InsufficientQuota, MissingField, UpstreamError
 from app.keys.service import KEY_PROTOCOL, ClientKey
-from app.ops.envelope import error_body, error_bytes, error_headers
+from app.ops.envelope import OWN_ENVELOPE, error_headers
 from app.relay.endpoint_table import UpstreamEndpoint
 from app.relay.metering import NOTHING, MeteredCall, Metering
 from app.relay.relay import BAD_GATEWAY, Relay
@@ -269,7 +269,7 @@ def _chosen_protocol(scope: Scope, spoken: str | None) -> str | None:
 async def _close_with_error(conversation: RealtimeSession, error: FilmgateError) -> None:
     """As OpenAI does: an ``error`` event, then the end."""
     await conversation.accept(_chosen_protocol(conversation.scope, None))
-    event = {"type": "error", "event_id": f"event_{secrets.token_hex(8)}", **error_body(error)}
+    event = {"type": "error", "event_id": f"event_{secrets.token_hex(8)}", **OWN_ENVELOPE.error_body(error)}
     await conversation.send({"type": "websocket.send", "text": json.dumps(event)})
     code = TRY_LATER if error.status == 503 else FAILED if error.status >= 500 else REFUSED
     await conversation.close(code, error.message)
@@ -282,4 +282,4 @@ async def _reject_handshake(scope: Scope, send: Send, error: FilmgateError) -> N
     told = {"content-type": "application/json", "x-request-id": f"req_{secrets.token_hex(16)}"}
     headers = [(n.encode(), v.encode()) for n, v in (told | error_headers(error)).items()]
     await send({"type": "websocket.http.response.start", "status": error.status, "headers": headers})
-    await send({"type": "websocket.http.response.body", "body": error_bytes(error)})
+    await send({"type": "websocket.http.response.body", "body": OWN_ENVELOPE.error_bytes(error)})

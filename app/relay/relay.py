@@ -10,6 +10,7 @@ from starlette.types import Receive, Scope, Send
 from app.catalog.catalog import Catalog
 from app.errors import FilmgateError, UpstreamModelForbidden
 from app.keys.service import ClientKey, KeyRing, key_in_headers
+from app.ops.envelope import OWN_ENVELOPE, ErrorEnvelope
 from app.relay.disconnect import DisconnectWatcher
 from app.relay.endpoint_table import EndpointTable, UpstreamEndpoint
 from app.relay.forwarding import ResponseForwarder, send_refusal
@@ -35,6 +36,7 @@ class RelayedCall:
     request: RelayRequest
     path: str
     started_at: float
+    envelope: ErrorEnvelope = OWN_ENVELOPE
     account_id: str = ""
     status: int = CLIENT_CLOSED_REQUEST
     forwarder: ResponseForwarder | None = None
@@ -48,10 +50,16 @@ class RelayedCall:
         return self.translation.translated_request(door.model, limit_name=door.limit_name)
 
     def forwarder_for(self, door: UpstreamEndpoint, response: aiohttp.ClientResponse) -> ResponseForwarder:
-        account_id, path = door.account.id, self.scope["path"]
+        account_id = door.account.id
         if door.path == self.path or self.translation is None:
-            return ResponseForwarder(response, account_id=account_id, path=path)
-        return TranslatingForwarder(response, account_id=account_id, path=path, translation=self.translation)
+            return ResponseForwarder(response, account_id=account_id, path=self.path, envelope=self.envelope)
+        return TranslatingForwarder(
+            response,
+            account_id=account_id,
+            path=self.path,
+            envelope=self.envelope,
+            translation=self.translation,
+        )
 
     def refusal_for(self, refusal: UpstreamRefusal) -> UpstreamRefusal:
         if refusal.endpoint.path == self.path or self.translation is None:
@@ -102,9 +110,13 @@ class Relay:
         wish: RelayRequest,
         key: ClientKey,
         translation: CallTranslation | None = None,
+        envelope: ErrorEnvelope = OWN_ENVELOPE,
     ) -> None:
-        """Pass ``wish`` to ``/v1/<path>`` of the first account that answers, and its answer back."""
-        call = RelayedCall(scope, key, wish, path, started_at=time.perf_counter(), translation=translation)
+        """Pass ``wish`` to ``/v1/<path>`` of the first account that answers, and its answer back. Errors inside
+        a stream are written in ``envelope``."""
+        call = RelayedCall(
+            scope, key, wish, path, started_at=time.perf_counter(), translation=translation, envelope=envelope
+        )
         key.require_model(wish.model)
         doors = await self.endpoints.usable_endpoints(wish.model, path)
         call.metered = await self.metering.begin_call(key, wish, path)

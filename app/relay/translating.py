@@ -9,7 +9,7 @@ import structlog
 from starlette.types import Send
 
 from app.errors import UpstreamError, UpstreamFailed
-from app.ops.envelope import error_event
+from app.ops.envelope import ErrorEnvelope
 from app.relay.forwarding import ResponseForwarder
 from app.relay.request import Headers, RelayRequest
 from app.relay.upstream import UpstreamRefusal
@@ -64,9 +64,10 @@ class TranslatingForwarder(ResponseForwarder):
         *,
         account_id: str,
         path: str,
+        envelope: ErrorEnvelope,
         translation: CallTranslation,
     ) -> None:
-        super().__init__(response, account_id=account_id, path=path)
+        super().__init__(response, account_id=account_id, path=path, envelope=envelope)
         self._translation = translation
 
     async def forward(self, send: Send) -> None:
@@ -104,7 +105,7 @@ class TranslatingForwarder(ResponseForwarder):
         except (aiohttp.ClientError, OSError, TimeoutError, UpstreamError) as error:
             log.warning("relay.broken", account=self._account_id, error=type(error).__name__)
             news = error if isinstance(error, UpstreamError) else UpstreamFailed(BROKEN_OFF)
-            await send({"type": "http.response.body", "body": error_event(news, path=self._path)})
+            await send({"type": "http.response.body", "body": self._envelope.error_event(news)})
 
     async def _send_answer_as_stream(self, send: Send, events: EventTranslator) -> None:
         """For a client that wants a stream, from an upstream that can't."""

@@ -6,7 +6,7 @@ import json
 import re
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -42,7 +42,6 @@ from app.webhooks.addresses import check_address
 
 log = structlog.get_logger()
 HEX_ID = re.compile(r"[0-9a-f]{32}")
-PREFIXES = ("video_", "task_", "chatcmpl-", "img_", "cgt-", "gen-vid-")
 RETRY_WINDOW_SECONDS = 600.0
 CANCEL_WAIT_SECONDS = 10.0
 SAFETY_SECONDS = 5.0
@@ -73,9 +72,9 @@ class RequestContext:
     hook_param: str = "notify_hook"
 
 
-def bare_id(name: str) -> str | None:
-    """The 32 hex digits in any dialect's form of a task id, or None."""
-    for prefix in PREFIXES:
+def parse_task_id(name: str, *, prefixes: Iterable[str]) -> str | None:
+    """The 32 hex digits of a task id that begins with any of ``prefixes`` or is a UUID; None for anything else."""
+    for prefix in prefixes:
         name = name.removeprefix(prefix)
     digits = name.replace("-", "").lower()
     return digits if HEX_ID.fullmatch(digits) else None
@@ -102,6 +101,7 @@ class TaskService:
         characters: CharacterLibrary,
         billing: TaskBilling,
         deadline_seconds: float,
+        id_prefixes: Sequence[str] = (),
     ) -> None:
         self._tasks = repository
         self._queue_positions = QueuePositions(repository.database)
@@ -111,6 +111,7 @@ class TaskService:
         self._characters = characters
         self._billing = billing
         self._deadline = deadline_seconds
+        self._id_prefixes = tuple(id_prefixes)
 
     async def create(self, request: GenerationRequest, *, key: ClientKey, asked: RequestContext) -> Task:
         """Write the task down; the worker does the rest. The same request under the same idempotency key,
@@ -162,9 +163,12 @@ class TaskService:
         self._events.publish([Notification("wake")])
         return _new_task(row, request)
 
+    def parse_id(self, name: str) -> str | None:
+        return parse_task_id(name, prefixes=self._id_prefixes)
+
     async def get(self, name: str, key: ClientKey) -> Task:
         """Any dialect's id. Raises ``NotFound``, also for what belongs to somebody else."""
-        task_id = bare_id(name)
+        task_id = self.parse_id(name)
         task = await self._tasks.get(task_id) if task_id else None
         if task is None or task.owner != key.owner or task.deleted:
             raise NotFound(f"No such task: {name[:100]}")
@@ -200,7 +204,7 @@ class TaskService:
         states: tuple[State, ...] = (),
     ) -> tuple[list[Task], bool]:
         """A page of the key's tasks, and whether more follow. Raises ``InvalidRequest`` for a bad cursor."""
-        cursor = bare_id(after) if after else None
+        cursor = self.parse_id(after) if after else None
         if after and cursor is None:
             raise InvalidRequest("after must be the id of a task", param="after")
         found = await self._tasks.page(

@@ -1,4 +1,4 @@
-"""The states of a task, the allowed moves, and what each client vocabulary calls them."""
+"""The states of a task and the allowed moves."""
 
 from typing import Literal
 
@@ -17,52 +17,8 @@ MOVES: dict[State, frozenset[State]] = {
     "cancelled": frozenset(),
 }
 
-# ``running`` splits in two outside: accepted but queued at the upstream, and being made.
-OPENAI = {
-    "queued": "queued",
-    "submitting": "queued",
-    "accepted": "queued",
-    "running": "in_progress",
-    "storing": "in_progress",
-    "completed": "completed",
-    "failed": "failed",
-    "cancelled": "failed",
-}
-MANUAL = OPENAI | {"queued": "submitted", "submitting": "submitted", "accepted": "submitted"}
-TASKS = {
-    **dict.fromkeys(OPENAI, "processing"),
-    "completed": "completed",
-    "failed": "failed",
-    "cancelled": "failed",
-}
-UNIFIED = {
-    "queued": "NOT_START",
-    "submitting": "SUBMITTED",
-    "accepted": "QUEUED",
-    "running": "IN_PROGRESS",
-    "storing": "IN_PROGRESS",
-    "completed": "SUCCESS",
-    "failed": "FAILURE",
-    "cancelled": "FAILURE",
-}
-OPENROUTER = OPENAI | {
-    "queued": "pending",
-    "submitting": "pending",
-    "accepted": "pending",
-    "cancelled": "cancelled",
-}
-ARK = {
-    "queued": "queued",
-    "submitting": "queued",
-    "accepted": "queued",
-    "running": "running",
-    "storing": "running",
-    "completed": "succeeded",
-    "failed": "failed",
-    "cancelled": "cancelled",
-}
-# What new-api documents; what it really answers is UNIFIED, and clients read either.
-NEW_API = OPENAI
+PUBLIC_STATES = ("queued", "submitting", "accepted", "running", "storing", "completed", "failed", "cancelled")
+"""``Task.public_state``: what each dialect has a word for. ``accepted`` is running, but queued at the upstream."""
 
 
 def may_move(old: State, new: State) -> bool:

@@ -11,9 +11,10 @@ import httpx2
 import pytest
 
 from app.components import Components
+from app.dialects import registry
+from app.dialects.openai_videos.answer import MANUAL_STATUS_WORDS
 from app.providers.base import Account
-from app.tasks import states
-from app.tasks.service import bare_id
+from app.tasks.states import PUBLIC_STATES
 from tests.serving import GatewayProcess, until
 from tests.upstream import FakeUpstream
 from tests.upstream.script import Script
@@ -238,7 +239,7 @@ def test_every_link_leads_to_the_video(place: Place, reader: str) -> None:
 
 @pytest.mark.parametrize("maker", DIALECTS)
 def test_a_task_goes_by_every_form_of_its_id(place: Place, maker: str) -> None:
-    bare = bare_id(place.ids[maker]["completed"])
+    bare = registry.task_id_of(place.ids[maker]["completed"])
     assert bare is not None
     forms = (bare, f"video_{bare}", f"task_{bare}", f"chatcmpl-{bare}", f"cgt-{bare}", f"gen-vid-{bare}")
     for form in (*forms, str(uuid.UUID(bare))):
@@ -247,12 +248,7 @@ def test_a_task_goes_by_every_form_of_its_id(place: Place, maker: str) -> None:
 
 
 def test_every_vocabulary_has_a_word_for_every_state() -> None:
-    for vocabulary in (
-        states.MANUAL,
-        states.TASKS,
-        states.UNIFIED,
-        states.OPENROUTER,
-        states.ARK,
-        states.NEW_API,
-    ):
-        assert set(vocabulary) == set(states.OPENAI)
+    vocabularies = [dialect.status_words for dialect in registry.DIALECTS if dialect.status_words]
+    assert len(vocabularies) == 7
+    for words in (*vocabularies, MANUAL_STATUS_WORDS):
+        assert tuple(words) == PUBLIC_STATES

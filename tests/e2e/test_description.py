@@ -7,7 +7,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from app.dialects.openapi.examples import BOAT, CLIP, OWN_VIDEO, PICTURE, TEXT_MODEL
+from app.dialects.openapi.schemas import BOAT, CLIP, OWN_VIDEO, PICTURE, TEXT_MODEL
 from tests.e2e.conftest import Setting
 from tests.serving import until
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.dialects.http.file_links import file_link
+from app.dialects.http.task_files import file_link
 from app.errors import InvalidRequest
 from app.media.delivery.options import DeliveryOptions
 from app.media.links import DeliveredLink, pick_link

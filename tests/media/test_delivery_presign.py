@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx2
 import pytest
 
-from app.dialects.http.file_links import file_link
+from app.dialects.http.task_files import file_link
 from app.media.delivery.options import DeliveryOptions
 from app.media.links import pick_link
 from app.media.store import MediaStore

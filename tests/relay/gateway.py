@@ -23,6 +23,7 @@ from app.catalog.prices import PriceRepository
 from app.db.session import DATABASE_AWAY, Database
 from app.db.tables import usage
 from app.dialects.anthropic.routes import COUNT, MESSAGES, MessagesEndpoint
+from app.dialects.registry import envelopes_by_path
 from app.keys.service import ClientKey, KeyRing
 from app.media.guard import OutboundGuard
 from app.ops.edge import EdgeMiddleware
@@ -150,7 +151,12 @@ async def _start_server(stack: AsyncExitStack, relay: Relay) -> int:
         **{path: MessagesEndpoint(relay, path) for path in (MESSAGES, COUNT)},
     }
     routes = [Route(f"/v1/{path}", endpoint, methods=["POST"]) for path, endpoint in endpoints.items()]
-    edge = Middleware(EdgeMiddleware, max_body_bytes=8 * 1024 * 1024, unavailable=DATABASE_AWAY)
+    edge = Middleware(
+        EdgeMiddleware,
+        max_body_bytes=8 * 1024 * 1024,
+        unavailable=DATABASE_AWAY,
+        envelopes=envelopes_by_path(),
+    )
     short = Middleware(FastPath, routes={route.path: route for route in routes})
     realtime = WebSocketRoute("/v1/realtime", RealtimeEndpoint(relay))
     app = Starlette(routes=[*routes, realtime], middleware=[edge, short])

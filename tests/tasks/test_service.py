@@ -6,7 +6,7 @@ import pytest
 
 from app.errors import IdempotencyConflict, InvalidRequest, NoAvailableAccount, NotFound, UnknownModel
 from app.keys.service import ClientKey
-from app.tasks.service import RequestContext, bare_id, new_id
+from app.tasks.service import RequestContext, new_id, parse_task_id
 from tests.tasks.conftest import KEY, Bench
 
 MATE = ClientKey(id="mate", name="mate", owner=KEY.owner)
@@ -109,4 +109,4 @@ def test_ids_are_ordered_by_time_and_never_the_same() -> None:
     ids = [new_id() for _ in range(1000)]
     assert len(set(ids)) == 1000
     assert [one[:10] for one in ids] == sorted(one[:10] for one in ids)
-    assert all(bare_id(one) == one for one in ids)
+    assert all(parse_task_id(one, prefixes=()) == one for one in ids)

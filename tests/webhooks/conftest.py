@@ -56,7 +56,9 @@ class Post:
             DeliveryRepository(components.database, lease_seconds=lease_seconds),
             EndpointRepository(components.database, components.vault, sender),
             sender,
-            bodies=WebhookBodies(components.repository, components.keys, components.signer),
+            bodies=WebhookBodies(
+                components.repository, components.keys, components.signer, dialects=components.dialects
+            ),
             notices=components.notices,
             delays=delays,
             look_seconds=0.02,

@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse, Response
 from app.db.money import format_money
 from app.dialects.http.body import Body
 from app.dialects.http.gateway import CallerKey, Services
-from app.dialects.openapi.document import operation_schema
+from app.dialects.openapi.operations import operation_schema
 from app.errors import InvalidRequest
 from app.usage.daily_usage import DAY_SECONDS
 from app.usage.reports import BudgetLine, UsageGroup, UsageLine, as_csv, read_groups, read_moment

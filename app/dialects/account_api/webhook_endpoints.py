@@ -7,7 +7,7 @@ from fastapi.responses import JSONResponse, Response
 
 from app.dialects.http.body import Body
 from app.dialects.http.gateway import CallerKey, Services
-from app.dialects.openapi.document import operation_schema
+from app.dialects.openapi.operations import operation_schema
 from app.errors import InvalidRequest
 from app.webhooks.endpoints import WebhookEndpoint
 from app.webhooks.event_bodies import EVENT_TYPES

@@ -5,11 +5,12 @@ from typing import Any
 
 from starlette.types import Message, Receive, Scope, Send
 
-from app.dialects.anthropic.answer import MessageEvents, message_object
+from app.dialects.anthropic.answer import AnthropicDialect, MessageEvents, error_object, message_object
 from app.dialects.anthropic.request import chat_request
+from app.dialects.base import DialectRoutes, RelayedRoute
+from app.dialects.openapi.schemas import ANY_JSON, EVENT_STREAM
 from app.errors import ModelNotFound, UpstreamFailed
 from app.keys.service import ClientKey
-from app.ops.envelope import ANTHROPIC_TYPES
 from app.providers.reading import parse_json, read_error
 from app.relay.relay import Relay
 from app.relay.request import RelayRequest, read_json_request
@@ -52,6 +53,7 @@ class MessagesEndpoint(AuthenticatedEndpoint):
             wish=wish,
             key=key,
             translation=translation,
+            envelope=AnthropicDialect.error_envelope,
         )
 
 
@@ -95,10 +97,30 @@ class MessagesTranslation:
     def translated_refusal(self, refusal: UpstreamRefusal) -> UpstreamRefusal:
         """The upstream's words in Anthropic's envelope, under its own status."""
         told = read_error(parse_json(refusal.body))
-        default = "api_error" if refusal.status >= 500 else "invalid_request_error"
-        kind = ANTHROPIC_TYPES.get(refusal.status, default)
         text = told.message if told and told.message else "The upstream refused the request."
-        body = json.dumps({"type": "error", "error": {"type": kind, "message": text}}).encode()
+        body = json.dumps(error_object(refusal.status, text)).encode()
         headers = [(name, value) for name, value in refusal.headers if name in KEPT_HEADERS]
         headers += [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
         return UpstreamRefusal(refusal.endpoint, refusal.status, headers, body)
+
+
+ROUTES = DialectRoutes(
+    relayed=(
+        RelayedRoute(
+            MESSAGES,
+            MessagesEndpoint,
+            tag="Anthropic Messages",
+            summary="Answer: passed through where the upstream speaks it, else translated to chat and back",
+            body="CreateMessage",
+            answer=ANY_JSON | EVENT_STREAM,
+        ),
+        RelayedRoute(
+            COUNT,
+            MessagesEndpoint,
+            tag="Anthropic Messages",
+            summary="Count the tokens of a message, where the upstream can",
+            body="CountTokens",
+            answer=ANY_JSON,
+        ),
+    )
+)

@@ -1,17 +1,44 @@
-"""Tasks as Volcengine Ark's content generation API writes them."""
+"""Volcengine Ark's content generation API as a dialect, and how it writes tasks."""
 
 from math import gcd
 from typing import Any
 
-from app.tasks.states import ARK
+from app.dialects.ark.schemas import EXAMPLES, SCHEMAS, TAGS
+from app.dialects.base import Dialect
+from app.keys.service import ClientKey
 from app.tasks.task import StoredFile, Task
 
+ID_PREFIX = "cgt-"
+STATUS_WORDS = {
+    "queued": "queued",
+    "submitting": "queued",
+    "accepted": "queued",
+    "running": "running",
+    "storing": "running",
+    "completed": "succeeded",
+    "failed": "failed",
+    "cancelled": "cancelled",
+}
 NO_TOKENS = {"completion_tokens": 0, "total_tokens": 0}
 """Only Ark counts videos in tokens; the field is there because clients read it."""
 
 
+class ArkDialect(Dialect):
+    """https://www.volcengine.com/docs/82379/1520757"""
+
+    name = "ark"
+    id_prefix = ID_PREFIX
+    status_words = STATUS_WORDS
+    tags = TAGS
+    schemas = SCHEMAS
+    examples = EXAMPLES
+
+    def webhook_body(self, task: Task, *, links: list[str], key: ClientKey | None) -> dict[str, Any]:
+        return ark_object(task, links)
+
+
 def ark_id(task_id: str) -> str:
-    return f"cgt-{task_id}"
+    return f"{ID_PREFIX}{task_id}"
 
 
 def ark_object(task: Task, urls: list[str]) -> dict[str, Any]:
@@ -20,7 +47,7 @@ def ark_object(task: Task, urls: list[str]) -> dict[str, Any]:
     found: dict[str, Any] = {
         "id": ark_id(task.id),
         "model": task.model,
-        "status": ARK[task.public_state],
+        "status": STATUS_WORDS[task.public_state],
         "created_at": int(task.created_at),
         "updated_at": int(task.finished_at or task.started_at or task.created_at),
         "service_tier": "default",

@@ -5,14 +5,14 @@ import time
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from app.dialects.ark.answer import ark_id, ark_object
+from app.dialects.ark.answer import ArkDialect, ark_id, ark_object
 from app.dialects.ark.request import read_request
+from app.dialects.base import DialectRoutes
 from app.dialects.http.body import Body
 from app.dialects.http.gateway import CallerKey, Services, request_context
-from app.dialects.openapi.document import operation_schema
+from app.dialects.openapi.operations import operation_schema
 from app.errors import InvalidRequest
 from app.tasks.chosen import TaskFilter
-from app.tasks.service import bare_id
 from app.tasks.states import State
 
 router = APIRouter(prefix="/api/v3/contents/generations/tasks", tags=["Ark"])
@@ -34,7 +34,9 @@ LARGEST_PAGE = 500
 async def create_task(request: Request, key: CallerKey, services: Services) -> Response:
     """`content` holds the text and the pictures, clips and sounds with their roles."""
     body = await services.read_body(request)
-    how = request_context(request, "ark", hook_url=body.text("callback_url"), hook_param="callback_url")
+    how = request_context(
+        request, ArkDialect.name, hook_url=body.text("callback_url"), hook_param="callback_url"
+    )
     task = await services.tasks.create(await read_request(body, services), key=key, asked=how)
     return JSONResponse({"id": ark_id(task.id)})
 
@@ -55,7 +57,9 @@ async def list_tasks(request: Request, key: CallerKey, services: Services) -> Re
         kind="video",
         states=_states_of_word(query.text("filter.status")),
         model=query.text("filter.model") or None,
-        ids=[one for name in names[:LARGEST_PAGE] if (one := bare_id(name))] if names else None,
+        ids=[one for name in names[:LARGEST_PAGE] if (one := services.tasks.parse_id(name))]
+        if names
+        else None,
         since=time.time() - LISTED_SECONDS,
     )
     number = query.integer("page_num", low=1, high=LARGEST_PAGE) or 1
@@ -91,3 +95,6 @@ def _states_of_word(word: str | None) -> tuple[State, ...]:
             f"filter.status must be one of {', '.join(STATES_BY_WORD)}", param="filter.status"
         )
     return STATES_BY_WORD[word] if word else ()
+
+
+ROUTES = DialectRoutes(routers=(router,))

@@ -1,21 +1,22 @@
 """What every dialect works with, and the few things all of them do: who asks, what they send, links out."""
 
 import re
-import time
 from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends
 from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
 
 from app.catalog.catalog import Catalog
 from app.catalog.prices import PriceRepository
 from app.dialects.http.body import Body, BodyLimits, read_body
-from app.dialects.http.file_links import file_link
-from app.errors import InvalidRequest
+from app.dialects.http.task_files import file_link, files_are_kept
+from app.errors import InvalidRequest, ResourceExpired
 from app.keys.service import ClientKey, KeyRing, key_in_headers
 from app.media.inputs import InputReader
 from app.media.links import LinkSigner
+from app.media.serve import file_response
 from app.media.store import MediaStore
 from app.tasks.characters import CharacterLibrary
 from app.tasks.service import RequestContext, TaskService
@@ -55,8 +56,7 @@ class Gateway:
 
     def file_links(self, connection: HTTPConnection, task: Task) -> list[str]:
         """Of all that is still kept of a completed task."""
-        kept = task.result is not None and not task.purged and (task.expires_at or 0) > time.time()
-        files = task.result.files if task.result and kept else ()
+        files = task.result.files if task.result and files_are_kept(task) else ()
         return [self.file_link(connection, task, file) for file in files]
 
     def base_url(self, connection: HTTPConnection) -> str:
@@ -106,6 +106,21 @@ def request_context(
         hook_url=hook_url,
         hook_base=gateway_of(connection).base_url(connection) if hook_url else None,
         hook_param=hook_param,
+    )
+
+
+async def serve_file(request: Request, services: Gateway, task: Task, *, file: StoredFile) -> Response:
+    """The bytes of a task's file. Raises ``ResourceExpired`` when the promised time is over."""
+    if not files_are_kept(task):
+        raise ResourceExpired("This video has expired and its files were removed.")
+    stored = await services.store.head(file.key)
+    return file_response(
+        services.store,
+        stored,
+        request_headers=request.headers,
+        method=request.method,
+        content_type=file.content_type,
+        file_name=f"{task.id}-{file.name}",
     )
 
 

@@ -1,14 +1,10 @@
-"""What our store keeps of a finished task: as bytes for clients, and as the input of another task."""
+"""The stored files of a finished task: whether they are kept, their links, and a video as the input of another task."""
 
 import time
 
-from fastapi import Request
-from fastapi.responses import Response
-
-from app.dialects.http.gateway import Gateway
-from app.errors import InvalidRequest, ResourceExpired
+from app.errors import InvalidRequest
 from app.generation import MediaInput
-from app.media.serve import file_response
+from app.media.links import LinkSigner, pick_link
 from app.tasks.task import StoredFile, Task
 
 
@@ -30,16 +26,11 @@ def own_video_input(source: Task, *, param: str) -> MediaInput:
     return MediaInput(role="source_video", content_type=file.content_type, key=file.key, sha256=source.id)
 
 
-async def serve_file(request: Request, services: Gateway, task: Task, *, file: StoredFile) -> Response:
-    """Raises ``Expired`` when the file was kept as long as was promised."""
-    if not files_are_kept(task):
-        raise ResourceExpired("This video has expired and its files were removed.")
-    stored = await services.store.head(file.key)
-    return file_response(
-        services.store,
-        stored,
-        request_headers=request.headers,
-        method=request.method,
-        content_type=file.content_type,
-        file_name=f"{task.id}-{file.name}",
-    )
+def file_link(task: Task, file: StoredFile, *, base: str, signer: LinkSigner) -> str:
+    """The link that delivery gave, else ours: it needs no key, for as long as the file is kept and the
+    signature lasts; of a private task, the key."""
+    path, now = f"/files/{task.id}/{file.name}", time.time()
+    if task.request.private:
+        return f"{base}{path}"
+    delivered = pick_link(task.result.delivered, file.name, now=now) if task.result else None
+    return delivered or f"{base}{signer.sign(path, now=now)}"

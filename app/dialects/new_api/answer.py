@@ -1,16 +1,44 @@
-"""Tasks as new-api writes them: what it documents, and beside it the envelope that it really answers with."""
+"""new-api's video route as a dialect: what new-api documents, beside the envelope that it really answers with."""
 
 from typing import Any
 
+from app.dialects.base import Dialect
+from app.dialects.new_api.schemas import EXAMPLES, SCHEMAS, TAGS
 from app.dialects.unified.answer import unified_object
-from app.tasks.states import NEW_API
+from app.keys.service import ClientKey
 from app.tasks.task import StoredFile, Task
 
-CLIENTS_FAULT = ("content_policy_violation", "invalid_request")
+ID_PREFIX = "task_"
+STATUS_WORDS = {
+    "queued": "queued",
+    "submitting": "queued",
+    "accepted": "queued",
+    "running": "in_progress",
+    "storing": "in_progress",
+    "completed": "completed",
+    "failed": "failed",
+    "cancelled": "failed",
+}
+"""What new-api documents. What it really answers are the words of the unified tasks; clients read either."""
+CLIENT_ERRORS = ("content_policy_violation", "invalid_request")
+
+
+class NewApiDialect(Dialect):
+    """https://docs.newapi.pro"""
+
+    name = "new_api"
+    id_prefix = ID_PREFIX
+    status_words = STATUS_WORDS
+    tags = TAGS
+    schemas = SCHEMAS
+    examples = EXAMPLES
+
+    def webhook_body(self, task: Task, *, links: list[str], key: ClientKey | None) -> dict[str, Any]:
+        return new_api_object(task, links)
 
 
 def new_api_id(task_id: str) -> str:
-    return f"task_{task_id}"
+    return f"{ID_PREFIX}{task_id}"
 
 
 def submitted_object(task: Task) -> dict[str, Any]:
@@ -20,7 +48,7 @@ def submitted_object(task: Task) -> dict[str, Any]:
         "task_id": new_api_id(task.id),
         "object": "video",
         "model": task.model,
-        "status": NEW_API[task.public_state],
+        "status": STATUS_WORDS[task.public_state],
         "progress": int(task.shown_progress),
         "created_at": int(task.created_at),
     }
@@ -36,7 +64,7 @@ def new_api_object(task: Task, urls: list[str]) -> dict[str, Any]:
     if task.result is not None:
         found["metadata"] = _video_metadata(task, task.result.files[0])
     if task.state in ("failed", "cancelled"):
-        code = 400 if task.error_code in CLIENTS_FAULT else 500
+        code = 400 if task.error_code in CLIENT_ERRORS else 500
         found["error"] = {"code": code, "message": inner["fail_reason"]}
     return found
 

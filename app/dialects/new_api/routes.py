@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
+from app.dialects.base import DialectRoutes
 from app.dialects.http.body import Body, MediaSource
 from app.dialects.http.gateway import (
     CallerKey,
@@ -15,8 +16,8 @@ from app.dialects.http.gateway import (
     request_context,
 )
 from app.dialects.http.media_sources import read_source
-from app.dialects.new_api.answer import new_api_object, submitted_object
-from app.dialects.openapi.document import operation_schema
+from app.dialects.new_api.answer import NewApiDialect, new_api_object, submitted_object
+from app.dialects.openapi.operations import operation_schema
 from app.dialects.prompt.directives import Directives
 from app.dialects.prompt.video_options import (
     MOST_SECONDS,
@@ -64,7 +65,7 @@ KNOWN_FIELDS = {
 async def create_video(request: Request, key: CallerKey, services: Services) -> Response:
     """Answers at once with a `task_id`; `metadata` may hold any of the other fields."""
     body = await services.read_body(request)
-    how = request_context(request, "new_api", hook_url=body.text("notify_hook"))
+    how = request_context(request, NewApiDialect.name, hook_url=body.text("notify_hook"))
     task = await services.tasks.create(await _read_create(body, services), key=key, asked=how)
     return JSONResponse(submitted_object(task))
 
@@ -146,3 +147,6 @@ def _read_pixels(body: Body) -> str | None:
         missing = "height" if width else "width"
         raise InvalidRequest(f"{missing} is required beside the other", param=missing)
     return read_size(f"{width}x{height}", param="width")
+
+
+ROUTES = DialectRoutes(routers=(router,))

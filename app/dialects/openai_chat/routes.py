@@ -7,14 +7,17 @@ from fastapi import Request
 from fastapi.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from app.dialects.account_api.characters import answer_character
+from app.dialects.account_api.answer import cameo_object
+from app.dialects.base import DialectRoutes, RelayedRoute
 from app.dialects.http.form_folding import RepeatedValues
 from app.dialects.http.gateway import gateway_of, request_context
 from app.dialects.http.media_sources import read_source
+from app.dialects.openai_chat.answer import OpenAIChatDialect
 from app.dialects.openai_chat.request import character_clip, read_chat
-from app.dialects.prompt.chat_answer import answer_as_chat, read_chat_options
+from app.dialects.openapi.schemas import ANY_JSON, EVENT_STREAM
+from app.dialects.prompt.chat_answer import answer_as_chat, answer_character, read_chat_options
 from app.keys.service import ClientKey
-from app.relay.routes import replay_body
+from app.relay.routes import ChatEndpoint, replay_body
 
 # Of a chat request, what stays text even where it looks like something else.
 TEXT_FIELDS = {"model", "user", "safety_identifier", "prompt_cache_key", "service_tier", "stop"}
@@ -68,8 +71,23 @@ async def answer_chat(request: Request, key: ClientKey) -> Response:
     if alone is not None:
         clip = await read_source(alone, services, role="source_video", param="video_url")
         made = await services.characters.create(clip, key=key, param="video_url")
-        return answer_character(request, services, made, manner=manner)
+        document = cameo_object(made, base=services.base_url(request), signer=services.signer)
+        return answer_character(made, document, options=manner)
     wanted = await read_chat(body, services, key)
-    how = request_context(request, "openai_chat", hook_url=body.text("notify_hook"))
+    how = request_context(request, OpenAIChatDialect.name, hook_url=body.text("notify_hook"))
     task = await services.tasks.create(wanted, key=key, asked=how)
     return await answer_as_chat(request, services, task, manner=manner)
+
+
+ROUTES = DialectRoutes(
+    relayed=(
+        RelayedRoute(
+            ChatEndpoint.path,
+            lambda relay, _: ChatEndpoint(relay, GenerationChat()),
+            tag="Chat and text",
+            summary="Chat: text is relayed; video and image models answer with progress and a link",
+            body="ChatRequest",
+            answer=ANY_JSON | EVENT_STREAM,
+        ),
+    )
+)

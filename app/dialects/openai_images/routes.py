@@ -13,15 +13,18 @@ from fastapi.responses import JSONResponse, Response
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.types import Receive, Scope, Send
 
+from app.dialects.base import DialectRoutes, RelayedRoute
 from app.dialects.http.body import Body, MediaSource
 from app.dialects.http.gateway import Gateway, check_prompt, gateway_of, read_size, request_context
 from app.dialects.http.media_sources import read_source
+from app.dialects.openai_images.answer import OpenAIImagesDialect, usage_object
+from app.dialects.openapi.schemas import EVENT_STREAM, FORM, JSON, Schema, schema_ref
 from app.dialects.prompt.chat_answer import KEEP_ALIVE_SECONDS, failure_error, wait_for_disconnect
 from app.errors import InvalidRequest, MissingField, UnknownModel
 from app.generation import GenerationRequest
 from app.keys.service import ClientKey
-from app.ops.envelope import error_body, error_headers
-from app.relay.routes import replay_body
+from app.ops.envelope import OWN_ENVELOPE, error_headers
+from app.relay.routes import ImagesEndpoint, replay_body
 from app.tasks.service import RequestContext
 from app.tasks.task import Task
 
@@ -72,7 +75,7 @@ class GenerationImages:
         request = Request(scope, replay_body(body, receive))
         services = gateway_of(request)
         wanted = await read_images_request(await services.read_body(request), services, path=path)
-        how = request_context(request, "openai_images")
+        how = request_context(request, OpenAIImagesDialect.name)
         tasks = [
             await services.tasks.create(
                 wanted.numbered_request(number), key=key, asked=_numbered_context(how, number, wanted.count)
@@ -156,13 +159,15 @@ async def _answer_images(
     made = [task for task in ended if task.state == "completed"]
     if not made:
         error = failure_error(ended[0])
-        return JSONResponse(error_body(error), error.status, headers=headers | error_headers(error))
+        return JSONResponse(
+            OWN_ENVELOPE.error_body(error), error.status, headers=headers | error_headers(error)
+        )
     # What was made and paid for is told, also when another of the same request failed.
     data = [await _image_objects(request, services, task, form=wanted.response_form) for task in made]
     document = {
         "created": int(made[0].created_at),
         "data": [image for images in data for image in images],
-        "usage": _usage_object(made),
+        "usage": usage_object(made),
     }
     return JSONResponse(document, headers=headers)
 
@@ -193,14 +198,14 @@ async def _image_events(
     for task in tasks:
         ended = await services.tasks.wait_until_ended(task, within=services.chat_wait_seconds)
         if ended.state != "completed":
-            yield _sse_event("error", error_body(failure_error(ended)))
+            yield _sse_event("error", OWN_ENVELOPE.error_body(failure_error(ended)))
             return
         for image in await _image_objects(request, services, ended, form="b64_json"):
             told = {
                 "type": name,
                 "created_at": int(ended.created_at),
                 **image,
-                "usage": _usage_object([ended]),
+                "usage": usage_object([ended]),
             }
             yield _sse_event(name, told)
 
@@ -225,17 +230,27 @@ async def _image_objects(
     return images
 
 
-def _usage_object(tasks: list[Task]) -> dict[str, Any]:
-    """In tokens where the upstream says so, else zeros: the field is there because clients read it."""
-    told = [task.result.usage for task in tasks if task.result]
+def _images_route(path: str, summary: str, body: str, *, streams: bool = True) -> RelayedRoute:
+    answer: Schema = {JSON: {"schema": schema_ref("Images")}} | (EVENT_STREAM if streams else {})
+    return RelayedRoute(
+        path,
+        lambda relay, served: ImagesEndpoint(relay, served, GenerationImages()),
+        tag="Images",
+        summary=summary,
+        body=body,
+        answer=answer,
+        content_types=(JSON, FORM),
+    )
 
-    def token_sum(name: str) -> int:
-        return sum(value for usage in told if isinstance(value := usage.get(name), int))
 
-    read, written = token_sum("input_tokens"), token_sum("output_tokens")
-    return {
-        "input_tokens": read,
-        "output_tokens": written,
-        "total_tokens": read + written,
-        "input_tokens_details": {"text_tokens": read, "image_tokens": 0},
-    }
+ROUTES = DialectRoutes(
+    relayed=(
+        _images_route(
+            "images/generations",
+            "Make images: relayed where an upstream speaks it, else made by a task",
+            "CreateImages",
+        ),
+        _images_route("images/edits", "Change images", "EditImages"),
+        _images_route("images/variations", "Vary an image", "VaryImage", streams=False),
+    )
+)

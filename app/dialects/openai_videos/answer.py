@@ -1,13 +1,51 @@
-"""Tasks written as OpenAI's Video objects, or as the async-videos manual writes them."""
+"""OpenAI's Videos API as a dialect: tasks as Video objects, or as the async-videos manual writes them."""
 
 from typing import Any
 
-from app.tasks.states import MANUAL, OPENAI
+from app.dialects.base import Dialect
+from app.dialects.openai_videos.schemas import EXAMPLES, SCHEMAS, TAGS
+from app.keys.service import ClientKey
 from app.tasks.task import Task
+
+ID_PREFIX = "video_"
+STATUS_WORDS = {
+    "queued": "queued",
+    "submitting": "queued",
+    "accepted": "queued",
+    "running": "in_progress",
+    "storing": "in_progress",
+    "completed": "completed",
+    "failed": "failed",
+    "cancelled": "failed",
+}
+MANUAL_STATUS_WORDS = STATUS_WORDS | {
+    "queued": "submitted",
+    "submitting": "submitted",
+    "accepted": "submitted",
+}
+
+
+class OpenAIVideosDialect(Dialect):
+    """https://platform.openai.com/docs/api-reference/videos"""
+
+    name = "openai_videos"
+    id_prefix = ID_PREFIX
+    status_words = STATUS_WORDS
+    tags = TAGS
+    schemas = SCHEMAS
+    examples = EXAMPLES
+
+    def webhook_body(self, task: Task, *, links: list[str], key: ClientKey | None) -> dict[str, Any]:
+        return video_object(task, url=links[0] if links else None, manual=speaks_manual(key))
+
+
+def speaks_manual(key: ClientKey | None) -> bool:
+    """Whether the key was set to read videos as the async-videos manual writes them."""
+    return key is not None and key.options.get("videos_dialect") == "manual"
 
 
 def video_id(task_id: str) -> str:
-    return f"video_{task_id}"
+    return f"{ID_PREFIX}{task_id}"
 
 
 def video_object(task: Task, *, url: str | None, manual: bool = False) -> dict[str, Any]:
@@ -18,7 +56,7 @@ def video_object(task: Task, *, url: str | None, manual: bool = False) -> dict[s
         "id": video_id(task.id),
         "object": "video",
         "created_at": int(task.created_at),
-        "status": OPENAI[task.public_state],
+        "status": STATUS_WORDS[task.public_state],
         "completed_at": int(task.finished_at) if task.state == "completed" and task.finished_at else None,
         "error": _video_error(task),
         "expires_at": int(task.expires_at) if task.state == "completed" and task.expires_at else None,
@@ -36,7 +74,7 @@ def _manual_video_object(task: Task, url: str | None) -> dict[str, Any]:
     """Async-videos manual, "API 端点详解" 1 and 2: string ``error``, only when it failed."""
     document: dict[str, Any] = {
         "id": video_id(task.id),
-        "status": MANUAL[task.public_state],
+        "status": MANUAL_STATUS_WORDS[task.public_state],
         "progress": int(task.shown_progress),
         "prompt": task.request.prompt,
         "model": task.model,

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from app.catalog.presets import ModelPreset, preset_for
+from app.dialects.base import DialectRoutes
 from app.dialects.http.body import Body
 from app.dialects.http.gateway import (
     CallerKey,
@@ -14,11 +15,12 @@ from app.dialects.http.gateway import (
     check_prompt,
     read_size,
     request_context,
+    serve_file,
 )
 from app.dialects.http.media_sources import read_source
-from app.dialects.http.task_files import files_are_kept, own_video_input, serve_file
-from app.dialects.openai_videos.answer import video_id, video_object
-from app.dialects.openapi.document import download_schema, operation_schema
+from app.dialects.http.task_files import files_are_kept, own_video_input
+from app.dialects.openai_videos.answer import OpenAIVideosDialect, speaks_manual, video_id, video_object
+from app.dialects.openapi.operations import download_schema, operation_schema
 from app.errors import InvalidRequest, MissingField, NotFound, UnknownModel
 from app.generation import GenerationRequest, MediaInput, Role
 from app.keys.service import ClientKey
@@ -191,7 +193,7 @@ async def remix_video(name: str, *, request: Request, key: CallerKey, services: 
 async def _create_task(
     request: Request, services: Gateway, key: ClientKey, *, wanted: GenerationRequest, hook_url: str | None
 ) -> Response:
-    how = request_context(request, "openai_videos", hook_url=hook_url)
+    how = request_context(request, OpenAIVideosDialect.name, hook_url=hook_url)
     task = await services.tasks.create(wanted, key=key, asked=how)
     return JSONResponse(_video_object(request, services, key, task=task))
 
@@ -200,13 +202,13 @@ def _video_object(request: Request, services: Gateway, key: ClientKey, *, task: 
     url = None
     if task.result and files_are_kept(task):
         url = services.file_link(request, task, task.result.files[0])
-    return video_object(task, url=url, manual=key.options.get("videos_dialect") == "manual")
+    return video_object(task, url=url, manual=speaks_manual(key))
 
 
 async def _read_create(body: Body, services: Gateway, key: ClientKey) -> GenerationRequest:
     model = body.text("model") or DEFAULT_MODEL
     preset = _video_preset(model)
-    default = 10 if key.options.get("videos_dialect") == "manual" else 4
+    default = 10 if speaks_manual(key) else 4
     seconds = body.integer("seconds", low=1, high=LONGEST_SECONDS)
     known_name = preset.base != preset.name or preset.size is not None
     wanted = GenerationRequest(
@@ -304,3 +306,6 @@ def _variant_file(task: Task, variant: str) -> StoredFile:
     if found is None:
         raise NotFound(f"This video has no {variant}.")
     return found
+
+
+ROUTES = DialectRoutes(routers=(router,))

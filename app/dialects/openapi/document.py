@@ -1,25 +1,14 @@
-"""What `/docs` and `/openapi.json` tell beyond what FastAPI finds: bodies, answers, errors, relayed routes."""
+"""`/docs` and `/openapi.json`: what FastAPI finds, completed with what the dialects say of themselves."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import FastAPI
 
-from app.dialects.openapi.error_responses import (
-    FORM,
-    JSON,
-    error_refs,
-    error_responses,
-    partial_responses,
-)
-from app.dialects.openapi.examples import EXAMPLES, TAGS
-from app.dialects.openapi.foreign_schemas import FOREIGN_SCHEMAS
-from app.dialects.openapi.manual_schemas import MANUAL_SCHEMAS
-from app.dialects.openapi.relayed_routes import EVENT_STREAM, relayed_paths
-from app.dialects.openapi.relayed_schemas import RELAYED_SCHEMAS
-from app.dialects.openapi.schemas import SCHEMAS, Schema, schema_ref
+from app.dialects.base import Dialect, RelayedRoute
+from app.dialects.openapi.error_responses import error_refs, error_responses, partial_responses
+from app.dialects.openapi.schemas import ERROR_SCHEMA, JSON, Schema, schema_ref
 
-KEY_PATHS = ("/v1/", "/v2/", "/sora/", "/api/")
-"""Paths that need a key."""
 SECURITY_SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer"},
     "header": {"type": "apiKey", "in": "header", "name": "x-api-key"},
@@ -27,65 +16,77 @@ SECURITY_SCHEMES = {
 
 
 class DocumentedAPI(FastAPI):
-    """FastAPI, with the description of what its routes read by hand and of those it knows nothing of."""
+    """FastAPI whose document also describes bodies that routes read by hand, errors, and relayed routes."""
+
+    def __init__(self, dialects: Sequence[Dialect], **options: Any) -> None:
+        super().__init__(**options)
+        self._dialects = dialects
 
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:
-            self.openapi_schema = _complete_document(super().openapi())
+            self.openapi_schema = DocumentCompletion(self._dialects).complete(super().openapi())
         return self.openapi_schema
 
 
-def operation_schema(
-    *,
-    body: str | None = None,
-    answer: str | None = None,
-    query: tuple[str, ...] = (),
-    status: int = 200,
-    streams: bool = False,
-) -> Schema:
-    """``openapi_extra`` of a route; ``body`` and ``answer`` name schemas. A body may be JSON or a form; an
-    answer that ``streams`` may also come as events."""
-    found: Schema = {}
-    if body:
-        content: Schema = {kind: {"schema": schema_ref(body)} for kind in (JSON, FORM)}
-        if body in EXAMPLES:
-            content[JSON]["example"] = EXAMPLES[body]
-        found["requestBody"] = {"required": True, "content": content}
-    if answer:
-        told = {JSON: {"schema": schema_ref(answer)}} | (EVENT_STREAM if streams else {})
-        found["responses"] = {str(status): {"content": told}}
-    if query:
-        found["parameters"] = [{"name": name, "in": "query", "schema": {"type": "string"}} for name in query]
-    return found
+class DocumentCompletion:
+    """Adds to FastAPI's document what only the dialects know."""
+
+    def __init__(self, dialects: Sequence[Dialect]) -> None:
+        self._dialects = dialects
+        self._examples = {name: body for dialect in dialects for name, body in dialect.examples.items()}
+
+    def complete(self, document: dict[str, Any]) -> dict[str, Any]:
+        relayed = [route for dialect in self._dialects for route in dialect.routes.relayed]
+        document["paths"] |= {f"/v1/{route.path}": {"post": _relayed_operation(route)} for route in relayed}
+        tags = {name: text for dialect in self._dialects for name, text in dialect.tags.items()}
+        document["tags"] = [{"name": name, "description": text} for name, text in tags.items()]
+        document["components"] = self._components()
+        for path, methods in document["paths"].items():
+            for method, operation in methods.items():
+                self._complete_operation(operation, path, method)
+        return document
+
+    def _components(self) -> Schema:
+        schemas = {"Error": ERROR_SCHEMA}
+        for dialect in self._dialects:
+            schemas |= dialect.schemas
+        envelopes = dict.fromkeys(["Error", *(dialect.error_schema for dialect in self._dialects)])
+        responses: Schema = {}
+        for schema in envelopes:
+            responses |= error_responses(schema)
+        return {"schemas": schemas, "responses": responses, "securitySchemes": SECURITY_SCHEMES}
+
+    def _complete_operation(self, operation: dict[str, Any], path: str, method: str) -> None:
+        """Adds every error, the example and the key. Bad fields are answered with 400 here, never with 422."""
+        answers = {status: answer for status, answer in operation["responses"].items() if status != "422"}
+        content = next(iter(answers.values())).get("content", {})
+        is_download = any(media_type.startswith(("video/", "image/")) for media_type in content)
+        if is_download:
+            answers |= partial_responses(answers["200"])
+        refs = error_refs(method, schema=self._error_schema(path), is_download=is_download)
+        operation["responses"] = answers | refs
+        if all(dialect.needs_key(path) for dialect in self._dialects):
+            operation["security"] = [{name: []} for name in SECURITY_SCHEMES]
+        self._add_example(operation)
+
+    def _add_example(self, operation: dict[str, Any]) -> None:
+        content = operation.get("requestBody", {}).get("content", {})
+        schema = content.get(JSON, {}).get("schema", {}).get("$ref", "").rpartition("/")[2]
+        if schema in self._examples:
+            content[JSON]["example"] = self._examples[schema]
+
+    def _error_schema(self, path: str) -> str:
+        for dialect in self._dialects:
+            if dialect.error_prefixes and path.startswith(dialect.error_prefixes):
+                return dialect.error_schema
+        return "Error"
 
 
-def download_schema(*kinds: str, query: tuple[str, ...] = ()) -> Schema:
-    """``openapi_extra`` of a route that answers with a file of one of these media types."""
-    content = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in kinds}
-    return operation_schema(query=query) | {"responses": {"200": {"content": content}}}
-
-
-def _complete_document(document: dict[str, Any]) -> dict[str, Any]:
-    document["paths"] |= relayed_paths()
-    document["tags"] = [{"name": name, "description": text} for name, text in TAGS.items()]
-    document["components"] = {
-        "schemas": SCHEMAS | MANUAL_SCHEMAS | RELAYED_SCHEMAS | FOREIGN_SCHEMAS,
-        "responses": error_responses(),
-        "securitySchemes": SECURITY_SCHEMES,
+def _relayed_operation(route: RelayedRoute) -> Schema:
+    content: Schema = {media_type: {"schema": schema_ref(route.body)} for media_type in route.content_types}
+    return {
+        "tags": [route.tag],
+        "summary": route.summary,
+        "requestBody": {"required": True, "content": content},
+        "responses": {"200": {"description": "Successful Response", "content": route.answer}},
     }
-    for path, methods in document["paths"].items():
-        for method, told in methods.items():
-            _complete_operation(told, path, method)
-    return document
-
-
-def _complete_operation(told: dict[str, Any], path: str, method: str) -> None:
-    """Every answer there is, errors included; bad fields are answered 400 here, never 422."""
-    answers = {status: answer for status, answer in told["responses"].items() if status != "422"}
-    kinds = next(iter(answers.values())).get("content", {})
-    is_download = any(kind.startswith(("video/", "image/")) for kind in kinds)
-    if is_download:
-        answers |= partial_responses(answers["200"])
-    told["responses"] = answers | error_refs(path, method, is_download=is_download)
-    if path.startswith(KEY_PATHS):
-        told["security"] = [{way: []} for way in SECURITY_SCHEMES]

@@ -1,14 +1,7 @@
-"""The answers that every route of a kind may give beside its own success, for `/openapi.json`."""
+"""The error answers that every route of a kind may give beside its own success, for `/openapi.json`."""
 
-from collections.abc import Iterator
-from typing import Any
+from app.dialects.openapi.schemas import JSON, Schema, schema_ref
 
-from app.dialects.openapi.schemas import Schema, schema_ref
-
-JSON = "application/json"
-FORM = "multipart/form-data"
-ERROR_SCHEMAS = {"/api/v1/": "OpenRouterError", "/v1/messages": "AnthropicError"}
-"""By how a path begins; any other has OpenAI's form."""
 COMMON_ERRORS = {
     400: "A field is wrong; `param` names it",
     401: "No key, or an unknown one",
@@ -31,38 +24,25 @@ DOWNLOAD_SUCCESSES = {
 }
 
 
-def error_refs(path: str, method: str, *, is_download: bool) -> dict[str, Schema]:
-    """References to the errors that ``method`` on ``path`` may answer with, by status."""
-    form = _error_schema(path)
-    able = (
-        COMMON_ERRORS | (POST_ERRORS if method == "post" else {}) | (DOWNLOAD_ERRORS if is_download else {})
-    )
-    return {str(status): {"$ref": f"#/components/responses/{form}{status}"} for status in sorted(able)}
+def error_refs(method: str, *, schema: str = "Error", is_download: bool = False) -> dict[str, Schema]:
+    """References to the errors that a route may answer with, by status. ``schema`` names the envelope's schema."""
+    statuses = set(COMMON_ERRORS)
+    if method == "post":
+        statuses |= set(POST_ERRORS)
+    if is_download:
+        statuses |= set(DOWNLOAD_ERRORS)
+    return {str(status): {"$ref": f"#/components/responses/{schema}{status}"} for status in sorted(statuses)}
 
 
 def partial_responses(success: Schema) -> dict[str, Schema]:
     """What a download may answer in place of ``success``."""
-    whole = {"description": DOWNLOAD_SUCCESSES["206"], "content": success["content"]}
-    return {"206": whole, "304": {"description": DOWNLOAD_SUCCESSES["304"]}}
+    partial = {"description": DOWNLOAD_SUCCESSES["206"], "content": success["content"]}
+    return {"206": partial, "304": {"description": DOWNLOAD_SUCCESSES["304"]}}
 
 
-def error_responses() -> dict[str, Any]:
-    """``components.responses``."""
+def error_responses(schema: str = "Error") -> dict[str, Schema]:
+    """``components.responses`` of one envelope: each error status with its meaning."""
     return {
-        f"{form}{status}": answer for form in _error_schemas() for status, answer in envelope_responses(form)
+        f"{schema}{status}": {"description": text, "content": {JSON: {"schema": schema_ref(schema)}}}
+        for status, text in (COMMON_ERRORS | POST_ERRORS | DOWNLOAD_ERRORS).items()
     }
-
-
-def _error_schemas() -> Iterator[str]:
-    yield "Error"
-    yield from ERROR_SCHEMAS.values()
-
-
-def envelope_responses(form: str) -> Iterator[tuple[int, Schema]]:
-    """Every refusal there is, in one form."""
-    for status, text in (COMMON_ERRORS | POST_ERRORS | DOWNLOAD_ERRORS).items():
-        yield status, {"description": text, "content": {JSON: {"schema": schema_ref(form)}}}
-
-
-def _error_schema(path: str) -> str:
-    return next((name for prefix, name in ERROR_SCHEMAS.items() if path.startswith(prefix)), "Error")

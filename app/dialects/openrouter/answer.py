@@ -1,15 +1,51 @@
-"""Tasks as OpenRouter's video API writes them."""
+"""OpenRouter's video API as a dialect, and how it writes tasks and errors."""
 
 from typing import Any
 
-from app.tasks.states import OPENROUTER
+from app.dialects.base import Dialect
+from app.dialects.openrouter.schemas import EXAMPLES, SCHEMAS, TAGS
+from app.errors import FilmgateError
+from app.ops.envelope import ErrorEnvelope
 from app.tasks.task import Task
 
 PATH = "/api/v1/videos"
+ID_PREFIX = "gen-vid-"
+STATUS_WORDS = {
+    "queued": "pending",
+    "submitting": "pending",
+    "accepted": "pending",
+    "running": "in_progress",
+    "storing": "in_progress",
+    "completed": "completed",
+    "failed": "failed",
+    "cancelled": "cancelled",
+}
+
+
+class OpenRouterEnvelope(ErrorEnvelope):
+    """OpenRouter's error codes are numbers: ours go beside them, as metadata."""
+
+    def error_body(self, error: FilmgateError, *, request_id: str = "") -> dict[str, Any]:
+        metadata = {"type": error.type, "param": error.param, "code": error.code}
+        return {"error": {"code": error.status, "message": error.message, "metadata": metadata}}
+
+
+class OpenRouterDialect(Dialect):
+    """https://openrouter.ai/docs. A task's webhook gets OpenAI's event, as OpenRouter documents no body."""
+
+    name = "openrouter"
+    id_prefix = ID_PREFIX
+    status_words = STATUS_WORDS
+    error_envelope = OpenRouterEnvelope()
+    error_schema = "OpenRouterError"
+    error_prefixes = ("/api/v1/",)
+    tags = TAGS
+    schemas = SCHEMAS
+    examples = EXAMPLES
 
 
 def openrouter_id(task_id: str) -> str:
-    return f"gen-vid-{task_id}"
+    return f"{ID_PREFIX}{task_id}"
 
 
 def openrouter_object(task: Task, urls: list[str], *, base: str) -> dict[str, Any]:
@@ -17,7 +53,7 @@ def openrouter_object(task: Task, urls: list[str], *, base: str) -> dict[str, An
     found: dict[str, Any] = {
         "id": openrouter_id(task.id),
         "polling_url": f"{base}{PATH}/{openrouter_id(task.id)}",
-        "status": OPENROUTER[task.public_state],
+        "status": STATUS_WORDS[task.public_state],
     }
     if task.state in ("failed", "cancelled"):
         found["error"] = task.error_message or "The generation failed."

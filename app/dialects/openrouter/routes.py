@@ -7,13 +7,14 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from app.catalog.catalog import ModelCard
+from app.dialects.base import DialectRoutes
 from app.dialects.http.body import Body
-from app.dialects.http.gateway import CallerKey, Gateway, Services, check_prompt, request_context
+from app.dialects.http.gateway import CallerKey, Gateway, Services, check_prompt, request_context, serve_file
 from app.dialects.http.media_parts import read_media_parts
 from app.dialects.http.media_sources import read_source
-from app.dialects.http.task_files import own_video_input, serve_file
-from app.dialects.openapi.document import download_schema, operation_schema
-from app.dialects.openrouter.answer import PATH, openrouter_object
+from app.dialects.http.task_files import own_video_input
+from app.dialects.openapi.operations import download_schema, operation_schema
+from app.dialects.openrouter.answer import PATH, OpenRouterDialect, openrouter_object
 from app.dialects.prompt.directives import Directives
 from app.dialects.prompt.video_options import (
     MOST_SECONDS,
@@ -64,7 +65,7 @@ async def create_video(request: Request, key: CallerKey, services: Services) -> 
     """Answers at once with where to look."""
     body = await services.read_body(request)
     how = request_context(
-        request, "openrouter", hook_url=body.text("callback_url"), hook_param="callback_url"
+        request, OpenRouterDialect.name, hook_url=body.text("callback_url"), hook_param="callback_url"
     )
     task = await services.tasks.create(await _read_create(body, services, key), key=key, asked=how)
     return JSONResponse(_video_object(request, services, task), 202)
@@ -181,3 +182,6 @@ def _model_object(card: ModelCard) -> dict[str, Any]:
 
 def _whole_durations(low: float, high: float) -> list[int]:
     return list(range(max(1, math.ceil(low)), min(int(high), LONGEST_LISTED) + 1))
+
+
+ROUTES = DialectRoutes(routers=(router,))

@@ -1,7 +1,7 @@
 """A task told as a chat completion: line by line while it runs, or whole at its end."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,8 +15,11 @@ from app.catalog.presets import ModelPreset, preset_for
 from app.dialects.http.body import Body
 from app.dialects.http.gateway import Gateway
 from app.dialects.prompt.chat_stream import (
+    ChatStream,
     ProgressNarrator,
     TaskView,
+    character_lines,
+    completion_id,
     completion_object,
     failure_body,
     failure_frames,
@@ -24,11 +27,14 @@ from app.dialects.prompt.chat_stream import (
     stream_for,
 )
 from app.errors import ContentPolicyViolation, FilmgateError, GenerationFailed, InvalidRequest, WaitedTooLong
-from app.ops.envelope import error_body, error_headers
+from app.ops.envelope import OWN_ENVELOPE, error_headers
+from app.tasks.characters import Character
 from app.tasks.task import Task
 
 KEEP_ALIVE_SECONDS = 15
 SHUTDOWN_GRACE_SECONDS = 2
+CHARACTER_MODEL = "character"
+"""The model's name in an answer that creates a character."""
 NO_TOKENS = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
 """Videos are not counted in tokens; the field is there because clients read it."""
 
@@ -129,7 +135,9 @@ async def _answer_when_ended(
     ended = waiting.result()
     if ended.state != "completed":
         error = failure_error(ended)
-        return JSONResponse(error_body(error), error.status, headers=headers | error_headers(error))
+        return JSONResponse(
+            OWN_ENVELOPE.error_body(error), error.status, headers=headers | error_headers(error)
+        )
     content = "".join(opening) + _final_content(request, services, ended, preset=preset, stream=False)
     view = _task_view(ended)
     document = completion_object(view, content, created=int(task.created_at), usage=NO_TOKENS)
@@ -179,7 +187,7 @@ def failure_error(task: Task) -> FilmgateError:
 
 def _restart_error(task: Task) -> dict[str, Any]:
     text = f"The server restarts; the task goes on. GET /v1/tasks/{task.id} tells when it is done."
-    return error_body(GenerationFailed("unavailable", text))
+    return OWN_ENVELOPE.error_body(GenerationFailed("unavailable", text))
 
 
 async def _iterate_until(leaving: anyio.Event, source: AsyncIterator[Task]) -> AsyncGenerator[Task, None]:
@@ -204,3 +212,37 @@ async def _iterate_until(leaving: anyio.Event, source: AsyncIterator[Task]) -> A
 async def wait_for_disconnect(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
+
+
+def answer_character(character: Character, document: dict[str, Any], *, options: ChatOptions) -> Response:
+    """A character that was just created, answered as a chat; ``document`` describes it to the client."""
+    stream = ChatStream(
+        completion_id(character.id.removeprefix("char_")),
+        CHARACTER_MODEL,
+        int(character.created_at),
+        "html",
+        options.include_usage,
+    )
+    lines = character_lines(display_name=character.name, username=character.username)
+    if options.stream:
+        return Response(b"".join(_character_frames(stream, lines)), media_type="text/event-stream")
+    message = {"role": "assistant", "content": "".join(lines), "refusal": None}
+    return JSONResponse(
+        {
+            "id": stream.id,
+            "object": "chat.completion",
+            "created": stream.created,
+            "model": CHARACTER_MODEL,
+            "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}],
+            "usage": NO_TOKENS,
+            "character": document,
+        }
+    )
+
+
+def _character_frames(stream: ChatStream, lines: tuple[str, ...]) -> Iterator[bytes]:
+    *first, last = lines
+    yield stream.opening_frame()
+    for line in first:
+        yield stream.content_frame(line)
+    yield from stream.closing_frames(last, usage=NO_TOKENS)

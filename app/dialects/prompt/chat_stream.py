@@ -12,6 +12,7 @@ from app.tasks.states import State
 
 Usage = Mapping[str, Any]
 
+ID_PREFIX = "chatcmpl-"
 DONE = b"data: [DONE]\n\n"
 KEEP_ALIVE = b": keep-alive\n\n"
 
@@ -144,7 +145,7 @@ def stream_for(view: TaskView, *, reply: Reply, created: int, include_usage: boo
 
 def completion_id(task_id: str) -> str:
     """The task's name in this dialect."""
-    return f"chatcmpl-{task_id}"
+    return f"{ID_PREFIX}{task_id}"
 
 
 def progress_line(view: TaskView) -> str:

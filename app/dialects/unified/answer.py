@@ -1,12 +1,24 @@
-"""Tasks as the platform manual's unified interface writes them ("统一格式接口介绍")."""
+"""The platform manual's unified interface as a dialect ("统一格式接口介绍"), and how it writes tasks."""
 
 import uuid
 from typing import Any
 
 from app.catalog.presets import preset_for
-from app.tasks.states import UNIFIED
+from app.dialects.base import Dialect
+from app.dialects.unified.schemas import EXAMPLES, SCHEMAS, TAGS
+from app.keys.service import ClientKey
 from app.tasks.task import Task
 
+STATUS_WORDS = {
+    "queued": "NOT_START",
+    "submitting": "SUBMITTED",
+    "accepted": "QUEUED",
+    "running": "IN_PROGRESS",
+    "storing": "IN_PROGRESS",
+    "completed": "SUCCESS",
+    "failed": "FAILURE",
+    "cancelled": "FAILURE",
+}
 OURS = "filmgate"
 MAKERS = {
     "sora": ("openai", "sora-video"),
@@ -16,13 +28,26 @@ MAKERS = {
 """What ``platform`` and ``action`` say of the manuals' names; a name says nothing of who really made it."""
 
 
+class UnifiedDialect(Dialect):
+    """Videos, images and audio in one form. Its ids are UUIDs, without a prefix."""
+
+    name = "unified"
+    status_words = STATUS_WORDS
+    tags = TAGS
+    schemas = SCHEMAS
+    examples = EXAMPLES
+
+    def webhook_body(self, task: Task, *, links: list[str], key: ClientKey | None) -> dict[str, Any]:
+        return unified_object(task, links)
+
+
 def unified_id(task_id: str) -> str:
     return str(uuid.UUID(task_id))
 
 
 def unified_object(task: Task, urls: list[str]) -> dict[str, Any]:
     """``urls`` lead to what is kept of a completed task; times are whole unix seconds, 0 until they come."""
-    status = UNIFIED[task.public_state]
+    status = STATUS_WORDS[task.public_state]
     platform, action = _platform_and_action(task)
     return {
         "task_id": unified_id(task.id),

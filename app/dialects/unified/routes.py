@@ -6,10 +6,11 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from app.catalog.presets import PRESETS, ModelPreset, preset_for
+from app.dialects.base import DialectRoutes
 from app.dialects.http.body import Body, MediaSource
 from app.dialects.http.gateway import CallerKey, Gateway, Services, check_prompt, request_context
 from app.dialects.http.media_sources import read_source
-from app.dialects.openapi.document import operation_schema
+from app.dialects.openapi.operations import operation_schema
 from app.dialects.prompt.directives import Directives
 from app.dialects.prompt.storyboard import read_storyboard
 from app.dialects.prompt.video_options import (
@@ -20,7 +21,7 @@ from app.dialects.prompt.video_options import (
     read_style,
     size_and_ratio,
 )
-from app.dialects.unified.answer import unified_id, unified_object
+from app.dialects.unified.answer import UnifiedDialect, unified_id, unified_object
 from app.errors import InvalidRequest, NotFound, UnknownModel
 from app.generation import GenerationRequest, MediaInput, MediaKind, Shot
 from app.keys.service import ClientKey
@@ -64,7 +65,7 @@ async def create(scope: str, request: Request, *, key: CallerKey, services: Serv
     """`scope` is videos, images or audio; `images` make it image to video, `videos` video to video."""
     kind = _kind_of_scope(scope)
     body = await services.read_body(request)
-    how = request_context(request, "unified", hook_url=body.text("notify_hook"))
+    how = request_context(request, UnifiedDialect.name, hook_url=body.text("notify_hook"))
     task = await services.tasks.create(await _read_create(body, services, key, kind=kind), key=key, asked=how)
     return JSONResponse({"task_id": unified_id(task.id)})
 
@@ -169,3 +170,6 @@ async def _read_media(
         role: Literal["source_video", "reference_video"] = "source_video" if single else "reference_video"
         found.append(await read_source(clip, services, role=role, param="videos"))
     return found
+
+
+ROUTES = DialectRoutes(routers=(router,))

@@ -1,0 +1,166 @@
+"""Tasks of every dialect, models and files: `/v1/tasks`, `/v1/models` and the signed links under `/files`."""
+
+import time
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+
+from app.catalog.catalog import ModelCard
+from app.dialects.account_api import characters, usage, webhook_endpoints
+from app.dialects.account_api.answer import task_object
+from app.dialects.base import DialectRoutes
+from app.dialects.http.body import Body
+from app.dialects.http.gateway import CallerKey, Services, authenticate_key, serve_file
+from app.dialects.openapi.operations import download_schema, operation_schema
+from app.errors import InvalidRequest, ModelNotFound, NotFound
+from app.keys.service import key_in_headers
+from app.tasks.states import State
+from app.tasks.task import Task
+
+task_router = APIRouter(prefix="/v1/tasks", tags=["Tasks"])
+model_router = APIRouter(prefix="/v1/models", tags=["Models"])
+file_router = APIRouter(tags=["Files"])
+STATES_BY_WORD: dict[str, tuple[State, ...]] = {
+    "processing": ("queued", "submitting", "running", "storing"),
+    "completed": ("completed",),
+    "failed": ("failed", "cancelled"),
+}
+
+
+@task_router.get(
+    "",
+    summary="List tasks",
+    openapi_extra=operation_schema(answer="TaskList", query=("status", "after", "limit")),
+)
+async def list_tasks(request: Request, key: CallerKey, services: Services) -> Response:
+    """The key's tasks, newest first; `status`, `after` and `limit` narrow it."""
+    query = Body(dict(request.query_params), limits=services.limits)
+    status = query.text("status")
+    if status and status not in STATES_BY_WORD:
+        raise InvalidRequest(f"status must be one of {', '.join(STATES_BY_WORD)}", param="status")
+    found, more = await services.tasks.page(
+        key,
+        after=query.text("after") or None,
+        limit=query.integer("limit", low=1, high=100) or 20,
+        states=STATES_BY_WORD[status] if status else (),
+    )
+    data = [task_object(task, services.file_links(request, task)) for task in found]
+    return JSONResponse({"object": "list", "data": data, "has_more": more})
+
+
+@task_router.get("/{name}", summary="Get a task", openapi_extra=operation_schema(answer="Task"))
+async def get_task(name: str, *, request: Request, key: CallerKey, services: Services) -> Response:
+    """While it waits for an account also `queue_position` and `estimated_wait_seconds`, which is null while there
+    is nothing to judge by."""
+    return JSONResponse(await _task_document(request, services, await services.tasks.get(name, key)))
+
+
+@task_router.post("/{name}/cancel", summary="Cancel a task", openapi_extra=operation_schema(answer="Task"))
+async def cancel_task(name: str, *, request: Request, key: CallerKey, services: Services) -> Response:
+    """Stops it, upstream too where the vendor can; what has ended stays as it is."""
+    task = await services.tasks.cancel(await services.tasks.get(name, key))
+    return JSONResponse(await _task_document(request, services, task))
+
+
+async def _task_document(request: Request, services: Services, task: Task) -> dict[str, Any]:
+    return task_object(
+        task, services.file_links(request, task), place=await services.tasks.queue_position(task)
+    )
+
+
+@model_router.get("", summary="List models", openapi_extra=operation_schema(answer="ModelList"))
+async def list_models(key: CallerKey, services: Services) -> Response:
+    cards = await services.catalog.list_models()
+    data = [_model_object(card) for card in cards if key.may_use(card.name)]
+    return JSONResponse({"object": "list", "data": data, "success": True})
+
+
+@model_router.get("/{name:path}", summary="Get a model", openapi_extra=operation_schema(answer="Model"))
+async def get_model(name: str, key: CallerKey, services: Services) -> Response:
+    for card in await services.catalog.list_models():
+        if card.name == name and key.may_use(name):
+            price = await services.prices.current_price(name)
+            told = price.model_dump(mode="json", exclude_defaults=True) if price is not None else None
+            capabilities = _capabilities_object(card)
+            if capabilities is not None:
+                capabilities["price"] = told
+            return JSONResponse(_model_object(card) | {"capabilities": capabilities})
+    raise ModelNotFound(f"The model {name[:200]} does not exist here.", param="model")
+
+
+def _model_object(card: ModelCard) -> dict[str, Any]:
+    permission = {
+        "id": f"modelperm-{card.name}",
+        "object": "model_permission",
+        "created": card.created,
+        "allow_create_engine": True,
+        "allow_sampling": True,
+        "allow_logprobs": True,
+        "allow_search_indices": False,
+        "allow_view": True,
+        "allow_fine_tuning": False,
+        "organization": "*",
+        "group": None,
+        "is_blocking": False,
+    }
+    return {
+        "id": card.name,
+        "object": "model",
+        "created": card.created,
+        "owned_by": "filmgate",
+        "permission": [permission],
+        "root": card.name,
+        "parent": None,
+    }
+
+
+def _capabilities_object(card: ModelCard) -> dict[str, Any] | None:
+    found = card.capabilities
+    if found is None:
+        return None
+    return {
+        "kind": card.kind,
+        "seconds": {"min": found.seconds[0], "max": found.seconds[1]} if found.seconds else None,
+        "sizes": sorted(found.sizes),
+        "max_pixels": found.max_pixels,
+        "inputs": sorted(found.roles),
+        "native_shots": found.native_shots,
+        "remix": found.remix,
+        "cancel": found.cancel,
+    }
+
+
+@file_router.get(
+    "/files/{task_id}/{name}",
+    summary="Download by signed link",
+    response_class=Response,
+    openapi_extra=download_schema("video/mp4", query=("expires", "signature")),
+)
+async def get_file(task_id: str, name: str, *, request: Request, services: Services) -> Response:
+    """A finished file, by the link that an answer gave; of a private task, with its key."""
+    query = request.query_params
+    if "signature" not in query and key_in_headers(request.scope["headers"]):
+        task = await services.tasks.get(task_id, await authenticate_key(request))
+    else:
+        path = f"/files/{task_id}/{name}"
+        services.signer.verify(path, query.get("expires", ""), query.get("signature", ""), now=time.time())
+        task = await services.tasks.by_link(task_id)
+    file = next((f for f in task.result.all_files() if f.name == name), None) if task.result else None
+    if file is None:
+        raise NotFound("No such file.")
+    return await serve_file(request, services, task, file=file)
+
+
+file_router.add_api_route("/files/{task_id}/{name}", get_file, methods=["HEAD"], include_in_schema=False)
+
+ROUTES = DialectRoutes(
+    routers=(
+        characters.router,
+        file_router,
+        model_router,
+        task_router,
+        usage.router,
+        webhook_endpoints.router,
+    )
+)

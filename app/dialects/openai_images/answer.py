@@ -1,0 +1,34 @@
+"""OpenAI's images API as a dialect, and what its answers say of tokens."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from app.dialects.base import Dialect
+from app.dialects.openai_images.schemas import EXAMPLES, SCHEMAS, TAGS
+from app.tasks.task import Task
+
+
+class OpenAIImagesDialect(Dialect):
+    """https://platform.openai.com/docs/api-reference/images. It writes no task ids of its own but accepts ``img_``."""
+
+    name = "openai_images"
+    id_prefix = "img_"
+    tags = TAGS
+    schemas = SCHEMAS
+    examples = EXAMPLES
+
+
+def usage_object(tasks: Sequence[Task]) -> dict[str, Any]:
+    """In tokens where the upstream reports them, else zeros: the field is there because clients read it."""
+    usages = [task.result.usage for task in tasks if task.result]
+
+    def token_sum(name: str) -> int:
+        return sum(value for usage in usages if isinstance(value := usage.get(name), int))
+
+    read, written = token_sum("input_tokens"), token_sum("output_tokens")
+    return {
+        "input_tokens": read,
+        "output_tokens": written,
+        "total_tokens": read + written,
+        "input_tokens_details": {"text_tokens": read, "image_tokens": 0},
+    }

@@ -1,0 +1,92 @@
+"""Schemas of OpenRouter's video API, for `/openapi.json`."""
+
+from typing import Any
+
+from app.dialects.openapi.schemas import (
+    BOAT,
+    FLAG,
+    MEDIA_ADDRESS,
+    NUMBER,
+    PROMPT,
+    RATIO,
+    RESOLUTION,
+    SIZE,
+    TEXT,
+    UNIX_SECONDS,
+    WEBHOOK_URL,
+    WHOLE,
+    WHOLE_SECONDS,
+    Schema,
+    list_of,
+    nullable,
+    object_of,
+)
+
+FRAME = object_of(
+    ("type", "image_url", "frame_type"),
+    type={"const": "image_url"},
+    image_url=MEDIA_ADDRESS,
+    frame_type={"enum": ["first_frame", "last_frame"]},
+)
+REFERENCE = object_of(
+    ("type",),
+    type={"enum": ["image_url", "video_url", "audio_url"]},
+    image_url=MEDIA_ADDRESS,
+    video_url=MEDIA_ADDRESS,
+    audio_url=MEDIA_ADDRESS,
+)
+
+SCHEMAS: dict[str, Schema] = {
+    "OpenRouterError": object_of(
+        ("error",),
+        error=object_of(("code", "message"), code=WHOLE, message=TEXT, metadata={"type": "object"}),
+    ),
+    "OpenRouterCreate": object_of(
+        ("model", "prompt"),
+        model={"type": "string", "examples": ["sora-2", "veo3.1"]},
+        prompt=PROMPT,
+        duration=WHOLE_SECONDS,
+        resolution=RESOLUTION,
+        aspect_ratio=RATIO,
+        size=SIZE,
+        seed=WHOLE,
+        frame_images=list_of(FRAME),
+        input_references=list_of(REFERENCE),
+        previous_job_id=TEXT,
+        callback_url=WEBHOOK_URL,
+    ),
+    "OpenRouterVideo": object_of(
+        ("id", "polling_url", "status"),
+        id={"type": "string", "examples": ["gen-vid-0190f3a2c4d57e8f9a0b1c2d3e4f5a6b"]},
+        polling_url=TEXT,
+        status={"enum": ["cancelled", "completed", "failed", "in_progress", "pending"]},
+        error=TEXT,
+        generation_id=TEXT,
+        unsigned_urls=list_of({"type": "string", "description": "Needs no key here"}),
+        urls=list_of(TEXT),
+        expires_at=UNIX_SECONDS,
+        usage=object_of(cost=NUMBER, is_byok=FLAG),
+    ),
+    "OpenRouterModels": object_of(
+        ("data",),
+        data=list_of(
+            object_of(
+                ("id", "name", "created", "supported_durations", "supported_sizes"),
+                id=TEXT,
+                canonical_slug=TEXT,
+                name=TEXT,
+                created=UNIX_SECONDS,
+                supported_durations=nullable(list_of(WHOLE)),
+                supported_sizes=nullable(list_of(TEXT)),
+                supported_frame_images=list_of(TEXT),
+                allowed_passthrough_parameters=list_of(TEXT),
+            )
+        ),
+    ),
+}
+EXAMPLES: dict[str, dict[str, Any]] = {
+    "OpenRouterCreate": {"model": "sora-2", "prompt": BOAT, "duration": 10, "aspect_ratio": "16:9"},
+}
+TAGS = {
+    "OpenRouter": "OpenRouter's video API; its base address here ends with `/api/v1`.",
+}
