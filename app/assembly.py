@@ -51,13 +51,11 @@ async def assemble_components(settings: Settings, *, dialects: tuple[Dialect, ..
     options = OptionsRepository(database, vault := open_vault(settings))
     pool = _create_pool(settings, database, vault, transport=transport)
     events = NotificationHub(postgres_url=database.url if database.is_postgres else None)
-    repository = TaskRepository(database)
     catalog = Catalog(pool, patience_seconds=settings.task_deadline_seconds)
-    inspector = MediaInspector()
-    characters = CharacterLibrary(database, store, inspector)
+    characters = CharacterLibrary(database, store, inspector := MediaInspector())
     books = MoneyServices.open(database)
     tasks = TaskService(
-        repository=repository,
+        repository=(repository := TaskRepository(database)),
         catalog=catalog,
         store=store,
         events=events,

@@ -15,7 +15,7 @@ from app.dialects.openai_videos.answer import OpenAIVideosDialect
 from app.dialects.openrouter.answer import OpenRouterDialect
 from app.dialects.unified.answer import UnifiedDialect
 from app.ops.envelope import EnvelopesByPath
-from app.tasks.service import parse_task_id
+from app.tasks.task import parse_task_id
 
 DIALECTS: tuple[Dialect, ...] = (
     AccountApiDialect(),

@@ -3,10 +3,9 @@
 import asyncio
 import hashlib
 import json
-import re
 import secrets
 import time
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -37,11 +36,10 @@ from app.tasks.chosen import TaskFilter
 from app.tasks.notifications import Notification, NotificationHub
 from app.tasks.repository import TaskRepository
 from app.tasks.states import State
-from app.tasks.task import Task
+from app.tasks.task import HEX_ID, Task, parse_task_id
 from app.webhooks.addresses import check_address
 
 log = structlog.get_logger()
-HEX_ID = re.compile(r"[0-9a-f]{32}")
 RETRY_WINDOW_SECONDS = 600.0
 CANCEL_WAIT_SECONDS = 10.0
 SAFETY_SECONDS = 5.0
@@ -70,14 +68,6 @@ class RequestContext:
     part: str = ""
     """Which of several equal tasks of one request it is, like ``2/3``."""
     hook_param: str = "notify_hook"
-
-
-def parse_task_id(name: str, *, prefixes: Iterable[str]) -> str | None:
-    """The 32 hex digits of a task id that begins with any of ``prefixes`` or is a UUID; None for anything else."""
-    for prefix in prefixes:
-        name = name.removeprefix(prefix)
-    digits = name.replace("-", "").lower()
-    return digits if HEX_ID.fullmatch(digits) else None
 
 
 def new_id() -> str:

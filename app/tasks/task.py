@@ -1,5 +1,7 @@
 """A task as it is read: one row of the store, and what a finished one holds."""
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
@@ -11,6 +13,8 @@ from app.generation import GenerationRequest, MediaKind
 from app.media.links import DeliveredLink
 from app.providers.base import Operation
 from app.tasks.states import TERMINAL, State
+
+HEX_ID = re.compile(r"[0-9a-f]{32}")
 
 
 class StoredFile(BaseModel):
@@ -107,3 +111,11 @@ class Task:
         if self.state == "completed":
             return 100.0
         return 99.0 if self.state == "storing" else min(self.progress, 99.0)
+
+
+def parse_task_id(name: str, *, prefixes: Iterable[str]) -> str | None:
+    """The 32 hex digits of a task id that begins with any of ``prefixes`` or is a UUID; None for anything else."""
+    for prefix in prefixes:
+        name = name.removeprefix(prefix)
+    digits = name.replace("-", "").lower()
+    return digits if HEX_ID.fullmatch(digits) else None
