@@ -4,7 +4,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from app.dialects.openapi.error_responses import error_refs, error_responses
+from app.dialects.openapi.operations import error_refs, error_responses
 from app.dialects.openapi.schemas import ERROR_SCHEMA, Schema
 
 SECURITY_SCHEMES: Schema = {

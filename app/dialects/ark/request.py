@@ -6,8 +6,7 @@ from typing import Any
 
 from app.dialects.http.body import Body
 from app.dialects.http.gateway import Gateway, check_prompt
-from app.dialects.http.media_parts import MEDIA, MediaPart, read_media_parts
-from app.dialects.http.media_sources import read_source
+from app.dialects.http.media_sources import PART_TYPES, MediaPart, read_media_parts, read_source
 from app.dialects.prompt.directives import Directives
 from app.dialects.prompt.video_options import (
     MOST_SECONDS,
@@ -66,7 +65,7 @@ async def read_request(body: Body, services: Gateway) -> GenerationRequest:
     preset = video_preset(body.required_text("model"))
     if "content" not in body:
         raise MissingField("content")
-    parts = read_media_parts(body, "content", types=("text", *MEDIA))
+    parts = read_media_parts(body, "content", types=("text", *PART_TYPES))
     prompt, flags = _read_text([part.address for part in parts if part.type == "text"])
     check_prompt(prompt, param="content")
     media_parts = [part for part in parts if part.type != "text"]

@@ -1,8 +1,6 @@
 """The feature-endpoints manual: one route for each thing that can be made, told like a chat."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Literal
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
@@ -10,18 +8,22 @@ from fastapi.responses import JSONResponse, Response
 from app.dialects.account_api.answer import cameo_object, task_object
 from app.dialects.base import DialectRoutes
 from app.dialects.features.answer import FeaturesDialect
-from app.dialects.http.body import Body, MediaSource
+from app.dialects.features.request import (
+    FEATURES,
+    KNOWN_FIELDS,
+    WITH_CHARACTER,
+    FeatureEndpoint,
+    prompt_request_for,
+)
+from app.dialects.http.body import Body
 from app.dialects.http.gateway import CallerKey, Gateway, Services, request_context
 from app.dialects.http.media_sources import read_source
 from app.dialects.openapi.operations import operation_schema
 from app.dialects.prompt.chat_answer import ChatOptions, answer_as_chat, answer_character, read_chat_options
 from app.dialects.prompt.chat_stream import character_lines
-from app.dialects.prompt.directives import read_directives, share_id
-from app.dialects.prompt.prompt_request import PROMPT_FIELDS as OPTIONS
-from app.dialects.prompt.prompt_request import FieldNames, PromptRequest, build_request
-from app.dialects.prompt.storyboard import read_storyboard
+from app.dialects.prompt.prompt_request import build_request
 from app.dialects.prompt.video_options import read_time_span
-from app.errors import InvalidRequest, MissingField, UnknownModel
+from app.errors import InvalidRequest, MissingField
 from app.generation import MediaInput
 from app.keys.service import ClientKey
 from app.tasks.characters import Character
@@ -29,33 +31,6 @@ from app.tasks.task import Task
 
 router = APIRouter(prefix="/v1", tags=["Feature endpoints"])
 character_router = APIRouter(prefix="/v1", tags=["Characters"])
-DEFAULT_MODELS = {"image": "gpt-image", "video": "sora2-landscape-10s"}
-KNOWN_FIELDS = OPTIONS | {"prompt", "image", "remix_target_id", "async_mode", "video", "name", "timestamps"}
-FIELD_NAMES = FieldNames(text="prompt", images="image", videos="video", target="remix_target_id")
-
-
-@dataclass(frozen=True, slots=True)
-class FeatureEndpoint:
-    """What one endpoint makes, and what it must be given."""
-
-    path: str
-    summary: str
-    kind: Literal["image", "video"]
-    body: str
-    needs: Literal["", "image", "remix_target_id", "shots"] = ""
-
-
-FEATURES = (
-    FeatureEndpoint("/images/generate", "Make an image from text", "image", "MakeImage"),
-    FeatureEndpoint("/images/transform", "Make an image from an image", "image", "TransformImage", "image"),
-    FeatureEndpoint("/videos/generate", "Make a video from text", "video", "MakeVideo"),
-    FeatureEndpoint("/videos/transform", "Make a video from an image", "video", "TransformVideo", "image"),
-    FeatureEndpoint("/videos/remix", "Make a video anew", "video", "RemixFeature", "remix_target_id"),
-    FeatureEndpoint(
-        "/videos/storyboard", "Make a video of several shots", "video", "MakeStoryboard", "shots"
-    ),
-)
-WITH_CHARACTER = FeatureEndpoint("/characters/generate", "Make a character and a video with it", "video", "")
 
 
 def _make_route(feature: FeatureEndpoint) -> Callable[..., Awaitable[Response]]:
@@ -104,42 +79,6 @@ async def _answer_feature(
         document = task_object(task, services.file_links(request, task))
         return JSONResponse(document, headers={"x-task-id": task.id})
     return await answer_as_chat(request, services, task, manner=manner, opening=opening)
-
-
-def prompt_request_for(
-    body: Body, services: Gateway, *, feature: FeatureEndpoint, cast: tuple[MediaInput, ...] = ()
-) -> PromptRequest:
-    """Raises what can be known of ``body`` at a glance."""
-    prompt = body.required_text("prompt")
-    model = body.text("model") or DEFAULT_MODELS[feature.kind]
-    if services.catalog.kind_of(model) != feature.kind:
-        raise UnknownModel(model)
-    if feature.needs == "shots" and not read_storyboard(read_directives(prompt).prompt):
-        raise InvalidRequest(
-            "prompt must be a storyboard: [5.0s]what happens [5.0s]what happens then", param="prompt"
-        )
-    return PromptRequest(
-        kind=feature.kind,
-        model=model,
-        text=prompt,
-        field_names=FIELD_NAMES,
-        images=(_require_source(body, "image"),) if feature.needs == "image" else (),
-        remix_target=_read_remix_target(body) if feature.needs == "remix_target_id" else None,
-        media=cast,
-    )
-
-
-def _require_source(body: Body, name: str) -> MediaSource:
-    found = body.source(name)
-    if found is None:
-        raise MissingField(name)
-    return found
-
-
-def _read_remix_target(body: Body) -> str:
-    """A share link, its ``s_<32 hex>``, or a task of ours in any dialect's form."""
-    given = body.required_text("remix_target_id").strip()
-    return share_id(given) or given
 
 
 @character_router.post(

@@ -1,10 +1,13 @@
-"""Pictures and clips as clients send them, in any of the forms, read into inputs of a task."""
+"""Pictures, clips and sounds as clients send them, in any form, read into inputs of a task."""
 
-from app.dialects.http.body import MediaSource, Upload
+from dataclasses import dataclass
+
+from app.dialects.http.body import Body, MediaSource, Upload
 from app.dialects.http.gateway import Gateway
 from app.errors import InvalidRequest
 from app.generation import MediaInput, Role
 
+PART_TYPES = ("image_url", "video_url", "audio_url")
 ADDRESSES = ("image_url", "video_url", "url")
 
 
@@ -26,4 +29,37 @@ def _source_content(source: MediaSource, param: str) -> str | bytes:
         address = address.get("url")
     if not isinstance(address, str) or not address:
         raise InvalidRequest(f"{param} must hold {' or '.join(ADDRESSES)}", param=param)
+    return address
+
+
+@dataclass(frozen=True, slots=True)
+class MediaPart:
+    """One part of a list. ``address`` is a link, data URI or base64; of a text, the text."""
+
+    type: str
+    address: str
+    fields: Body
+
+
+def read_media_parts(body: Body, name: str, *, types: tuple[str, ...] = PART_TYPES) -> list[MediaPart]:
+    """The list called ``name``. Raises ``InvalidRequest`` for a part of another type, or an empty one."""
+    found = []
+    for number, item in enumerate(body.list(name)):
+        where = f"{name}.{number}"
+        if not isinstance(item, dict):
+            raise InvalidRequest(f"{where} must be an object with a type", param=name)
+        fields = Body(item, limits=body.limits, path=where)
+        kind = fields.text("type") or ""
+        if kind not in types:
+            raise InvalidRequest(f"{where}.type must be one of {', '.join(types)}", param=name)
+        found.append(MediaPart(kind, _part_address(fields, kind, name=name), fields))
+    return found
+
+
+def _part_address(fields: Body, kind: str, *, name: str) -> str:
+    given = fields.value(kind)
+    address = given.get("url") if isinstance(given, dict) else given
+    if not isinstance(address, str) or not address.strip():
+        hold = kind if kind == "text" else f"{kind}.url"
+        raise InvalidRequest(f"{fields.path} must hold {hold}", param=name)
     return address

@@ -1,60 +1,19 @@
 """new-api's own video route: `/v1/video/generations`."""
 
-from typing import Any
-
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from app.dialects.base import DialectRoutes
-from app.dialects.http.body import Body, MediaSource
 from app.dialects.http.gateway import (
     CallerKey,
-    Gateway,
     Services,
-    check_prompt,
-    read_size,
     request_context,
 )
-from app.dialects.http.media_sources import read_source
 from app.dialects.new_api.answer import NewApiDialect, new_api_object, submitted_object
+from app.dialects.new_api.request import read_create
 from app.dialects.openapi.operations import operation_schema
-from app.dialects.prompt.directives import Directives
-from app.dialects.prompt.video_options import (
-    MOST_SECONDS,
-    read_resolution,
-    size_and_ratio,
-    video_preset,
-    video_seconds,
-)
-from app.errors import InvalidRequest
-from app.generation import GenerationRequest, MediaInput
 
 router = APIRouter(prefix="/v1/video/generations", tags=["new-api"])
-PICTURES = ("image", "images", "input_reference")
-KNOWN_FIELDS = {
-    "model",
-    "prompt",
-    "duration",
-    "seconds",
-    "size",
-    "width",
-    "height",
-    "aspect_ratio",
-    "resolution",
-    "hd",
-    "enable_upsample",
-    "seed",
-    "negative_prompt",
-    "style",
-    "watermark",
-    "metadata",
-    "image_tail",
-    "n",
-    "response_format",
-    "user",
-    "notify_hook",
-    *PICTURES,
-}
 
 
 @router.post(
@@ -66,7 +25,7 @@ async def create_video(request: Request, key: CallerKey, services: Services) -> 
     """Answers at once with a `task_id`; `metadata` may hold any of the other fields."""
     body = await services.read_body(request)
     how = request_context(request, NewApiDialect.name, hook_url=body.text("notify_hook"))
-    task = await services.tasks.create(await _read_create(body, services), key=key, asked=how)
+    task = await services.tasks.create(await read_create(body, services), key=key, asked=how)
     return JSONResponse(submitted_object(task))
 
 
@@ -75,78 +34,6 @@ async def get_video(name: str, *, request: Request, key: CallerKey, services: Se
     """Any task of the key, however it was made."""
     task = await services.tasks.get(name, key)
     return JSONResponse(new_api_object(task, services.file_links(request, task)))
-
-
-async def _read_create(body: Body, services: Gateway) -> GenerationRequest:
-    body = _merge_metadata(body)
-    _check_single_url(body)
-    preset = video_preset(body.required_text("model"))
-    prompt = body.required_text("prompt")
-    check_prompt(prompt, param="prompt")
-    size, ratio = size_and_ratio(body, preset, Directives(prompt))
-    seconds = _read_seconds(body, "seconds") or _read_seconds(body, "duration")
-    wanted = GenerationRequest(
-        kind="video",
-        model=preset.name,
-        prompt=prompt,
-        seconds=video_seconds(preset, seconds),
-        size=_read_pixels(body) or size,
-        aspect_ratio=ratio,
-        resolution=read_resolution(body, hd=preset.hd),
-        seed=body.integer("seed"),
-        negative_prompt=body.text("negative_prompt"),
-        style=body.text("style"),
-        watermark=body.boolean("watermark"),
-        extra=body.unknown_fields(KNOWN_FIELDS),
-    )
-    # Last, as they may have to be fetched from afar.
-    pictures = [(name, source) for name in PICTURES for source in body.sources(name)]
-    roles = preset.image_roles(len(pictures))
-    media = [
-        await _read_picture(services, each, role=role) for each, role in zip(pictures, roles, strict=True)
-    ]
-    tail = body.source("image_tail")
-    if tail is not None:
-        media.append(await read_source(tail, services, role="last_frame", param="image_tail"))
-    return wanted.model_copy(update={"media": tuple(media)})
-
-
-async def _read_picture(services: Gateway, named: tuple[str, MediaSource], *, role: Any) -> MediaInput:
-    name, source = named
-    return await read_source(source, services, role=role, param=name)
-
-
-def _merge_metadata(body: Body) -> Body:
-    """What ``metadata`` says counts where the body itself says nothing; the model's name never comes from it."""
-    inner = body.object("metadata")
-    if inner is None:
-        return body
-    said = {name: value for name, value in body.fields.items() if value is not None}
-    fields = {name: value for name, value in inner.fields.items() if name != "model"} | said
-    return Body(fields, limits=body.limits)
-
-
-def _check_single_url(body: Body) -> None:
-    """Raises ``InvalidRequest`` for what this route can't give: several videos, or one in base64."""
-    if body.integer("n", low=1) not in (None, 1):
-        raise InvalidRequest("n must be 1: one task makes one video", param="n")
-    if (body.text("response_format") or "url") != "url":
-        raise InvalidRequest("response_format must be url", param="response_format")
-
-
-def _read_seconds(body: Body, name: str) -> int | None:
-    """new-api's own clients write 5.0, and 0 for "not said"."""
-    return body.integer(name, low=0, high=MOST_SECONDS) or None
-
-
-def _read_pixels(body: Body) -> str | None:
-    width, height = body.integer("width", low=0), body.integer("height", low=0)
-    if not width and not height:
-        return None
-    if not width or not height:
-        missing = "height" if width else "width"
-        raise InvalidRequest(f"{missing} is required beside the other", param=missing)
-    return read_size(f"{width}x{height}", param="width")
 
 
 ROUTES = DialectRoutes(routers=(router,))

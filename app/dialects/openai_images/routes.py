@@ -5,8 +5,7 @@ import base64
 import hashlib
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from fastapi import Request
 from fastapi.responses import JSONResponse, Response
@@ -14,56 +13,18 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.types import Receive, Scope, Send
 
 from app.dialects.base import DialectRoutes, RelayedRoute
-from app.dialects.http.body import Body, MediaSource
-from app.dialects.http.gateway import Gateway, check_prompt, gateway_of, read_size, request_context
-from app.dialects.http.media_sources import read_source
+from app.dialects.http.gateway import Gateway, gateway_of, request_context
 from app.dialects.openai_images.answer import OpenAIImagesDialect, usage_object
+from app.dialects.openai_images.request import ImagesRequest, ResponseForm, read_images_request
 from app.dialects.openapi.schemas import EVENT_STREAM, FORM, JSON, Schema, schema_ref
 from app.dialects.prompt.chat_answer import KEEP_ALIVE_SECONDS, failure_error, wait_for_disconnect
-from app.errors import InvalidRequest, MissingField, UnknownModel
-from app.generation import GenerationRequest
 from app.keys.service import ClientKey
 from app.ops.envelope import OWN_ENVELOPE, error_headers
 from app.relay.routes import ImagesEndpoint, replay_body
 from app.tasks.service import RequestContext
 from app.tasks.task import Task
 
-DEFAULT_MODEL = "gpt-image"
-MOST_IMAGES = 10
-VARIATION_PROMPT = "A variation of this image"
 EVENT_NAMES = {"images/generations": "image_generation.completed"}
-KNOWN_FIELDS = {
-    "model",
-    "prompt",
-    "n",
-    "size",
-    "response_format",
-    "stream",
-    "partial_images",
-    "image",
-    "images",
-    "mask",
-    "user",
-    "seed",
-    "negative_prompt",
-}
-ResponseForm = Literal["url", "b64_json", "both"]
-RESPONSE_FORMS: dict[str, ResponseForm] = {"": "both", "url": "url", "b64_json": "b64_json"}
-
-
-@dataclass(frozen=True, slots=True)
-class ImagesRequest:
-    """``count`` images of one request, and how they are to be told of."""
-
-    request: GenerationRequest
-    count: int
-    response_form: ResponseForm
-    stream: bool
-
-    def numbered_request(self, number: int) -> GenerationRequest:
-        """The ``number``-th of them. One seed makes one picture, so the others count on from it."""
-        seed = self.request.seed
-        return self.request if seed is None else self.request.model_copy(update={"seed": seed + number})
 
 
 class GenerationImages:
@@ -84,48 +45,6 @@ class GenerationImages:
         ]
         response = await _answer_images(request, services, tasks, wanted=wanted, path=path)
         await response(scope, receive, send)
-
-
-async def read_images_request(body: Body, services: Gateway, *, path: str) -> ImagesRequest:
-    """Raises what the client must be told, naming the field."""
-    model = body.text("model") or DEFAULT_MODEL
-    preset = services.catalog.preset_of(model, kind="image")
-    if preset.kind != "image":
-        raise UnknownModel(model)
-    prompt = body.required_text("prompt") if path != "images/variations" else VARIATION_PROMPT
-    check_prompt(prompt, param="prompt")
-    form = RESPONSE_FORMS.get(body.text("response_format") or "")
-    if form is None:
-        raise InvalidRequest("response_format must be url or b64_json", param="response_format")
-    if "mask" in body:
-        raise InvalidRequest(f"{model} is made by upstreams that take no mask", param="mask")
-    count = body.integer("n", low=1, high=MOST_IMAGES) or 1
-    size = body.text("size")
-    request = GenerationRequest(
-        kind="image",
-        model=model,
-        prompt=prompt,
-        size=(read_size(size) if size != "auto" else None) or preset.size,
-        seed=body.integer("seed"),
-        negative_prompt=body.text("negative_prompt"),
-        extra=body.unknown_fields(KNOWN_FIELDS),
-    )
-    sources = _read_pictures(body) if path != "images/generations" else ()
-    media = [
-        await read_source(source, services, role=role, param="image")
-        for source, role in zip(sources, preset.image_roles(len(sources)), strict=True)
-    ]
-    return ImagesRequest(
-        request.model_copy(update={"media": tuple(media)}), count, form, body.boolean("stream") or False
-    )
-
-
-def _read_pictures(body: Body) -> tuple[MediaSource, ...]:
-    """``image``, one or many, of a form; ``images`` of JSON."""
-    found = (*body.sources("image"), *body.sources("images"))
-    if not found:
-        raise MissingField("image")
-    return found
 
 
 def _numbered_context(how: RequestContext, number: int, count: int) -> RequestContext:

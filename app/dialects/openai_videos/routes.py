@@ -5,53 +5,34 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from app.catalog.presets import ModelPreset, preset_for
 from app.dialects.base import DialectRoutes
 from app.dialects.http.body import Body
 from app.dialects.http.gateway import (
     CallerKey,
     Gateway,
     Services,
-    check_prompt,
-    read_size,
     request_context,
     serve_file,
 )
 from app.dialects.http.media_sources import read_source
 from app.dialects.http.task_files import files_are_kept, own_video_input
 from app.dialects.openai_videos.answer import OpenAIVideosDialect, speaks_manual, video_id, video_object
+from app.dialects.openai_videos.request import LONGEST_SECONDS, read_create, read_from_source, read_prompt
 from app.dialects.openapi.operations import download_schema, operation_schema
-from app.errors import InvalidRequest, MissingField, NotFound, UnknownModel
-from app.generation import GenerationRequest, MediaInput, Role
+from app.errors import InvalidRequest, MissingField, NotFound
+from app.generation import GenerationRequest
 from app.keys.service import ClientKey
 from app.tasks.task import StoredFile, Task
 
 router = APIRouter(prefix="/v1/videos", tags=["OpenAI Videos"])
 POLL_AFTER_MILLISECONDS = "1000"
-DEFAULT_MODEL = "sora-2"
-LONGEST_SECONDS = 3_600
-KNOWN_FIELDS = {
-    "model",
-    "prompt",
-    "seconds",
-    "size",
-    "input_reference",
-    "video",
-    "characters",
-    "seed",
-    "negative_prompt",
-    "style",
-    "watermark",
-    "generate_audio",
-    "notify_hook",
-}
 
 
 @router.post("", summary="Create a video", openapi_extra=operation_schema(body="CreateVideo", answer="Video"))
 async def create_video(request: Request, key: CallerKey, services: Services) -> Response:
     """Start a video; answers at once, the video comes later."""
     body = await services.read_body(request)
-    wanted = await _read_create(body, services, key)
+    wanted = await read_create(body, services, key)
     return await _create_task(request, services, key, wanted=wanted, hook_url=body.text("notify_hook"))
 
 
@@ -87,7 +68,7 @@ async def list_videos(request: Request, key: CallerKey, services: Services) -> R
 async def edit_video(request: Request, key: CallerKey, services: Services) -> Response:
     """A video made anew from an uploaded one or one of ours."""
     body = await services.read_body(request)
-    wanted = await _read_from_source(body, services, key, action="edit")
+    wanted = await read_from_source(body, services, key, action="edit")
     return await _create_task(request, services, key, wanted=wanted, hook_url=body.text("notify_hook"))
 
 
@@ -101,7 +82,7 @@ async def extend_video(request: Request, key: CallerKey, services: Services) -> 
     body = await services.read_body(request)
     if body.integer("seconds", low=1, high=LONGEST_SECONDS) is None:
         raise MissingField("seconds")
-    wanted = await _read_from_source(body, services, key, action="extend")
+    wanted = await read_from_source(body, services, key, action="extend")
     return await _create_task(request, services, key, wanted=wanted, hook_url=body.text("notify_hook"))
 
 
@@ -174,7 +155,7 @@ async def remix_video(name: str, *, request: Request, key: CallerKey, services: 
     """A finished video, changed as the prompt says."""
     source = await services.tasks.get(name, key)
     body = await services.read_body(request)
-    prompt = _read_prompt(body)
+    prompt = read_prompt(body)
     old = source.request
     wanted = GenerationRequest(
         kind="video",
@@ -203,91 +184,6 @@ def _video_object(request: Request, services: Gateway, key: ClientKey, *, task: 
     if task.result and files_are_kept(task):
         url = services.file_link(request, task, task.result.files[0])
     return video_object(task, url=url, manual=speaks_manual(key))
-
-
-async def _read_create(body: Body, services: Gateway, key: ClientKey) -> GenerationRequest:
-    model = body.text("model") or DEFAULT_MODEL
-    preset = _video_preset(model)
-    default = 10 if speaks_manual(key) else 4
-    seconds = body.integer("seconds", low=1, high=LONGEST_SECONDS)
-    known_name = preset.base != preset.name or preset.size is not None
-    wanted = GenerationRequest(
-        kind="video",
-        model=model,
-        prompt=_read_prompt(body),
-        seconds=seconds or preset.seconds or (default if known_name else None),
-        size=read_size(body.text("size")) or preset.size,
-        seed=body.integer("seed"),
-        negative_prompt=body.text("negative_prompt"),
-        style=body.text("style"),
-        watermark=body.boolean("watermark"),
-        sound=body.boolean("generate_audio"),
-        extra=body.unknown_fields(KNOWN_FIELDS),
-    )
-    # Last, as they may have to be fetched from afar.
-    media = (*await _read_references(body, services), *await _read_characters(body, services, key))
-    return wanted.model_copy(update={"media": media})
-
-
-async def _read_from_source(
-    body: Body, services: Gateway, key: ClientKey, *, action: Any
-) -> GenerationRequest:
-    """An edit or extension: ``video`` is a file, or names one of our own."""
-    prompt = _read_prompt(body)
-    given = body.source("video")
-    if given is None:
-        raise MissingField("video")
-    own = given.text("id") if isinstance(given, Body) else None
-    source = await services.tasks.get(own, key) if own else None
-    seconds = body.integer("seconds", low=1, high=LONGEST_SECONDS)
-    wanted = GenerationRequest(
-        kind="video",
-        action=action,
-        model=_video_preset(body.text("model") or (source.model if source else DEFAULT_MODEL)).name,
-        prompt=prompt,
-        seconds=seconds or (source.request.seconds if source else None),
-        size=read_size(body.text("size")) or (source.request.size if source else None),
-        remix_of=source.id if source else None,
-        extra=body.unknown_fields(KNOWN_FIELDS),
-    )
-    if source:
-        media = own_video_input(source, param="video")
-    else:
-        media = await read_source(given, services, role="source_video", param="video")
-    return wanted.model_copy(update={"media": (media,)})
-
-
-async def _read_references(body: Body, services: Gateway) -> list[MediaInput]:
-    """The first picture is the first frame; more of them are references."""
-    found: list[MediaInput] = []
-    for number, source in enumerate(body.sources("input_reference")):
-        role: Role = "first_frame" if number == 0 else "reference_image"
-        found.append(await read_source(source, services, role=role, param="input_reference"))
-    return found
-
-
-async def _read_characters(body: Body, services: Gateway, key: ClientKey) -> list[MediaInput]:
-    found: list[MediaInput] = []
-    for item in body.list("characters"):
-        name = item.get("id") if isinstance(item, dict) else item
-        if not isinstance(name, str):
-            raise InvalidRequest("characters must be a list of objects with an id", param="characters")
-        found.append((await services.characters.get(name, key=key)).as_input())
-    return found
-
-
-def _read_prompt(body: Body) -> str:
-    prompt = body.required_text("prompt")
-    check_prompt(prompt, param="prompt")
-    return prompt
-
-
-def _video_preset(name: str) -> ModelPreset:
-    """Raises ``UnknownModel`` for a name that makes something else."""
-    preset = preset_for(name)
-    if preset.kind != "video":
-        raise UnknownModel(name)
-    return preset
 
 
 def _variant_file(task: Task, variant: str) -> StoredFile:

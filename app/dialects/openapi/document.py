@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from app.dialects.base import Dialect, RelayedRoute
-from app.dialects.openapi.error_responses import error_refs, error_responses, partial_responses
+from app.dialects.openapi.operations import error_refs, error_responses, partial_responses
 from app.dialects.openapi.schemas import ERROR_SCHEMA, JSON, Schema, schema_ref
 
 SECURITY_SCHEMES = {

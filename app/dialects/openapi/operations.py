@@ -1,6 +1,27 @@
-"""``openapi_extra`` for routes that read their bodies by hand: which schemas they take and answer with."""
+"""Operations of `/openapi.json`: what routes that read their bodies by hand take and answer, and every error."""
 
 from app.dialects.openapi.schemas import EVENT_STREAM, FORM, JSON, Schema, schema_ref
+
+COMMON_ERRORS = {
+    400: "A field is wrong; `param` names it",
+    401: "No key, or an unknown one",
+    403: "The key may not do this",
+    404: "Not there, or somebody else's",
+    429: "The key's limit or budget is reached; `retry-after` says when to come again",
+    500: "Something went wrong here; the request id tells the operator what",
+    503: "No account can serve it now, or the server restarts; `retry-after` says when to come again",
+}
+POST_ERRORS = {
+    409: "The idempotency key was used with another body",
+    413: "The body, or a file in it, is too large",
+    502: "The upstream failed",
+    504: "It takes longer than one may wait here; the task goes on",
+}
+DOWNLOAD_ERRORS = {410: "The file has expired", 416: "The range lies outside the file"}
+DOWNLOAD_SUCCESSES = {
+    "206": "The part that `Range` asked for",
+    "304": "Unchanged since the `ETag` in `If-None-Match`",
+}
 
 
 def operation_schema(
@@ -31,3 +52,27 @@ def download_schema(*media_types: str, query: tuple[str, ...] = ()) -> Schema:
     """For a route that answers with a file of one of ``media_types``."""
     content = {media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in media_types}
     return operation_schema(query=query) | {"responses": {"200": {"content": content}}}
+
+
+def error_refs(method: str, *, schema: str = "Error", is_download: bool = False) -> dict[str, Schema]:
+    """References to the errors that a route may answer with, by status. ``schema`` names the envelope's schema."""
+    statuses = set(COMMON_ERRORS)
+    if method == "post":
+        statuses |= set(POST_ERRORS)
+    if is_download:
+        statuses |= set(DOWNLOAD_ERRORS)
+    return {str(status): {"$ref": f"#/components/responses/{schema}{status}"} for status in sorted(statuses)}
+
+
+def partial_responses(success: Schema) -> dict[str, Schema]:
+    """What a download may answer in place of ``success``."""
+    partial = {"description": DOWNLOAD_SUCCESSES["206"], "content": success["content"]}
+    return {"206": partial, "304": {"description": DOWNLOAD_SUCCESSES["304"]}}
+
+
+def error_responses(schema: str = "Error") -> dict[str, Schema]:
+    """``components.responses`` of one envelope: each error status with its meaning."""
+    return {
+        f"{schema}{status}": {"description": text, "content": {JSON: {"schema": schema_ref(schema)}}}
+        for status, text in (COMMON_ERRORS | POST_ERRORS | DOWNLOAD_ERRORS).items()
+    }

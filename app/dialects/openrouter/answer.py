@@ -1,15 +1,22 @@
 """OpenRouter's video API as a dialect, and how it writes tasks and errors."""
 
+import math
 from typing import Any
 
+from app.catalog.catalog import ModelCard
 from app.dialects.base import Dialect
 from app.dialects.openrouter.schemas import EXAMPLES, SCHEMAS, TAGS
 from app.errors import FilmgateError
+from app.generation import Role
 from app.ops.envelope import ErrorEnvelope
 from app.tasks.task import Task
 
 PATH = "/api/v1/videos"
 ID_PREFIX = "gen-vid-"
+LONGEST_LISTED = 60
+"""Seconds: the most that ``supported_durations`` lists."""
+FRAMES: dict[str, Role] = {"first_frame": "first_frame", "last_frame": "last_frame"}
+"""The inputs whose role a client names in ``frame_type``."""
 STATUS_WORDS = {
     "queued": "pending",
     "submitting": "pending",
@@ -65,3 +72,29 @@ def openrouter_object(task: Task, urls: list[str], *, base: str) -> dict[str, An
     if task.cost is not None:
         found["usage"] = {"cost": float(task.cost), "is_byok": False}
     return found
+
+
+def model_object(card: ModelCard) -> dict[str, Any]:
+    """Null is OpenRouter's own word for "unknown" here: the upstream decides."""
+    able = card.capabilities
+    seconds = able.seconds if able else None
+    return {
+        "id": card.name,
+        "canonical_slug": card.name,
+        "name": card.name,
+        "created": card.created,
+        "supported_durations": _whole_durations(*seconds) if seconds else None,
+        "supported_sizes": sorted(able.sizes) if able and able.sizes else None,
+        "supported_frame_images": [word for word in FRAMES if able and word in able.roles],
+        "supported_aspect_ratios": None,
+        "supported_resolutions": None,
+        "generate_audio": None,
+        "seed": None,
+        "creativity": None,
+        "upscale_factor": None,
+        "allowed_passthrough_parameters": [],
+    }
+
+
+def _whole_durations(low: float, high: float) -> list[int]:
+    return list(range(max(1, math.ceil(low)), min(int(high), LONGEST_LISTED) + 1))

@@ -1,59 +1,18 @@
 """The platform manual's unified tasks: `/v2/{videos|images|audio}/generations`."""
 
-from typing import Literal
-
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from app.catalog.presets import PRESETS, ModelPreset, preset_for
 from app.dialects.base import DialectRoutes
-from app.dialects.http.body import Body, MediaSource
-from app.dialects.http.gateway import CallerKey, Gateway, Services, check_prompt, request_context
-from app.dialects.http.media_sources import read_source
+from app.dialects.http.gateway import CallerKey, Services, request_context
 from app.dialects.openapi.operations import operation_schema
-from app.dialects.prompt.directives import Directives
-from app.dialects.prompt.storyboard import read_storyboard
-from app.dialects.prompt.video_options import (
-    CHARACTER_FIELDS,
-    read_character,
-    read_hd,
-    read_resolution,
-    read_style,
-    size_and_ratio,
-)
 from app.dialects.unified.answer import UnifiedDialect, unified_id, unified_object
-from app.errors import InvalidRequest, NotFound, UnknownModel
-from app.generation import GenerationRequest, MediaInput, MediaKind, Shot
-from app.keys.service import ClientKey
+from app.dialects.unified.request import read_create
+from app.errors import NotFound
+from app.generation import MediaKind
 
 router = APIRouter(prefix="/v2", tags=["Unified tasks"])
 SCOPES: dict[str, MediaKind] = {"videos": "video", "images": "image", "audio": "audio"}
-SORA = ("sora-2", "sora-2-pro")
-LENGTHS = (10, 15, 25)
-ONLY_PRO = 25
-DEFAULT_SECONDS = 10
-MOST_SECONDS = 3_600
-KNOWN_FIELDS = {
-    "prompt",
-    "model",
-    "duration",
-    "seconds",
-    "aspect_ratio",
-    "size",
-    "resolution",
-    "hd",
-    "images",
-    "videos",
-    "watermark",
-    "generate_audio",
-    "private",
-    "notify_hook",
-    "enable_upsample",
-    "style",
-    "seed",
-    "negative_prompt",
-    *CHARACTER_FIELDS,
-}
 
 
 @router.post(
@@ -66,7 +25,7 @@ async def create(scope: str, request: Request, *, key: CallerKey, services: Serv
     kind = _kind_of_scope(scope)
     body = await services.read_body(request)
     how = request_context(request, UnifiedDialect.name, hook_url=body.text("notify_hook"))
-    task = await services.tasks.create(await _read_create(body, services, key, kind=kind), key=key, asked=how)
+    task = await services.tasks.create(await read_create(body, services, key, kind=kind), key=key, asked=how)
     return JSONResponse({"task_id": unified_id(task.id)})
 
 
@@ -80,96 +39,10 @@ async def get(scope: str, name: str, request: Request, *, key: CallerKey, servic
     return JSONResponse(unified_object(task, services.file_links(request, task)))
 
 
-async def _read_create(
-    body: Body, services: Gateway, key: ClientKey, *, kind: MediaKind
-) -> GenerationRequest:
-    prompt = body.required_text("prompt")
-    preset = _require_preset(body.required_text("model"), kind)
-    check_prompt(prompt, param="prompt")
-    shots = read_storyboard(prompt) if kind == "video" else ()
-    seconds = _read_seconds(body, preset, shots=shots) if kind != "image" else None
-    hd = read_hd(body, preset) or preset.hd
-    size, ratio = size_and_ratio(body, preset, Directives(prompt))
-    images, videos = body.sources("images"), body.sources("videos")
-    wanted = GenerationRequest(
-        kind=kind,
-        model=preset.name,
-        action="edit" if videos else "generate",
-        prompt=prompt,
-        seconds=seconds,
-        size=size,
-        aspect_ratio=ratio,
-        resolution=read_resolution(
-            body, hd=hd and seconds != ONLY_PRO
-        ),  # the manual: at 25 s hd has no effect
-        shots=shots,
-        style=read_style(body),
-        seed=body.integer("seed"),
-        negative_prompt=body.text("negative_prompt"),
-        watermark=body.boolean("watermark"),
-        sound=body.boolean("generate_audio"),
-        private=body.boolean("private") or False,
-        extra=body.unknown_fields(KNOWN_FIELDS),
-    )
-    # Last, as they may have to be fetched from afar.
-    media = [*await _read_media(services, preset, images=images, videos=videos)]
-    media += await read_character(body, services, key)
-    return wanted.model_copy(update={"media": tuple(media)})
-
-
 def _kind_of_scope(scope: str) -> MediaKind:
     if scope not in SCOPES:
         raise NotFound(f"There is no scope {scope[:100]}; there are {', '.join(SCOPES)}")
     return SCOPES[scope]
-
-
-def _require_preset(model: str, kind: MediaKind) -> ModelPreset:
-    """Raises ``UnknownModel`` for a name that makes something else."""
-    if model in PRESETS and PRESETS[model].kind != kind:
-        raise UnknownModel(model)
-    return preset_for(model, kind="image" if kind == "image" else "video")
-
-
-def _read_seconds(body: Body, preset: ModelPreset, *, shots: tuple[Shot, ...]) -> float | None:
-    """Sora's are 10, 15 and 25; a storyboard lengthens the video to the next of them."""
-    name = "seconds" if "seconds" in body and "duration" not in body else "duration"
-    given = body.integer(name, low=1, high=MOST_SECONDS)
-    told = sum(shot.seconds for shot in shots)
-    if preset.base not in SORA:
-        return given or preset.seconds or told or None
-    pro = "pro" in preset.needs
-    if given is not None and given not in LENGTHS:
-        raise InvalidRequest(f"{name} must be one of {', '.join(map(str, LENGTHS))}", param=name)
-    if given == ONLY_PRO != preset.seconds and not pro:
-        raise InvalidRequest(f"{name} {ONLY_PRO} is only for sora-2-pro, not for {preset.name}", param=name)
-    length = given or preset.seconds or DEFAULT_SECONDS
-    if told <= length:
-        return length
-    longer = [able for able in LENGTHS if able >= told and (pro or able != ONLY_PRO)]
-    if not longer:
-        longest = LENGTHS[-1] if pro else LENGTHS[-2]
-        text = f"The shots take {told:g} seconds together; {preset.name} makes at most {longest}"
-        raise InvalidRequest(text, param="prompt")
-    return longer[0]
-
-
-async def _read_media(
-    services: Gateway,
-    preset: ModelPreset,
-    *,
-    images: tuple[MediaSource, ...],
-    videos: tuple[MediaSource, ...],
-) -> list[MediaInput]:
-    """One clip is what the video is made from; more of them are references."""
-    found = [
-        await read_source(image, services, role=role, param="images")
-        for image, role in zip(images, preset.image_roles(len(images)), strict=True)
-    ]
-    for clip in videos:
-        single = len(videos) == 1
-        role: Literal["source_video", "reference_video"] = "source_video" if single else "reference_video"
-        found.append(await read_source(clip, services, role=role, param="videos"))
-    return found
 
 
 ROUTES = DialectRoutes(routers=(router,))

@@ -1,0 +1,120 @@
+"""Reads requests to the Videos API: create, edit, extend and remix."""
+
+from typing import Any
+
+from app.catalog.presets import ModelPreset, preset_for
+from app.dialects.http.body import Body
+from app.dialects.http.gateway import (
+    Gateway,
+    check_prompt,
+    read_size,
+)
+from app.dialects.http.media_sources import read_source
+from app.dialects.http.task_files import own_video_input
+from app.dialects.openai_videos.answer import speaks_manual
+from app.errors import InvalidRequest, MissingField, UnknownModel
+from app.generation import GenerationRequest, MediaInput, Role
+from app.keys.service import ClientKey
+
+DEFAULT_MODEL = "sora-2"
+LONGEST_SECONDS = 3_600
+KNOWN_FIELDS = {
+    "model",
+    "prompt",
+    "seconds",
+    "size",
+    "input_reference",
+    "video",
+    "characters",
+    "seed",
+    "negative_prompt",
+    "style",
+    "watermark",
+    "generate_audio",
+    "notify_hook",
+}
+
+
+async def read_create(body: Body, services: Gateway, key: ClientKey) -> GenerationRequest:
+    model = body.text("model") or DEFAULT_MODEL
+    preset = _video_preset(model)
+    default = 10 if speaks_manual(key) else 4
+    seconds = body.integer("seconds", low=1, high=LONGEST_SECONDS)
+    known_name = preset.base != preset.name or preset.size is not None
+    wanted = GenerationRequest(
+        kind="video",
+        model=model,
+        prompt=read_prompt(body),
+        seconds=seconds or preset.seconds or (default if known_name else None),
+        size=read_size(body.text("size")) or preset.size,
+        seed=body.integer("seed"),
+        negative_prompt=body.text("negative_prompt"),
+        style=body.text("style"),
+        watermark=body.boolean("watermark"),
+        sound=body.boolean("generate_audio"),
+        extra=body.unknown_fields(KNOWN_FIELDS),
+    )
+    # Last, as they may have to be fetched from afar.
+    media = (*await _read_references(body, services), *await _read_characters(body, services, key))
+    return wanted.model_copy(update={"media": media})
+
+
+async def read_from_source(
+    body: Body, services: Gateway, key: ClientKey, *, action: Any
+) -> GenerationRequest:
+    """An edit or extension: ``video`` is a file, or names one of our own."""
+    prompt = read_prompt(body)
+    given = body.source("video")
+    if given is None:
+        raise MissingField("video")
+    own = given.text("id") if isinstance(given, Body) else None
+    source = await services.tasks.get(own, key) if own else None
+    seconds = body.integer("seconds", low=1, high=LONGEST_SECONDS)
+    wanted = GenerationRequest(
+        kind="video",
+        action=action,
+        model=_video_preset(body.text("model") or (source.model if source else DEFAULT_MODEL)).name,
+        prompt=prompt,
+        seconds=seconds or (source.request.seconds if source else None),
+        size=read_size(body.text("size")) or (source.request.size if source else None),
+        remix_of=source.id if source else None,
+        extra=body.unknown_fields(KNOWN_FIELDS),
+    )
+    if source:
+        media = own_video_input(source, param="video")
+    else:
+        media = await read_source(given, services, role="source_video", param="video")
+    return wanted.model_copy(update={"media": (media,)})
+
+
+async def _read_references(body: Body, services: Gateway) -> list[MediaInput]:
+    """The first picture is the first frame; more of them are references."""
+    found: list[MediaInput] = []
+    for number, source in enumerate(body.sources("input_reference")):
+        role: Role = "first_frame" if number == 0 else "reference_image"
+        found.append(await read_source(source, services, role=role, param="input_reference"))
+    return found
+
+
+async def _read_characters(body: Body, services: Gateway, key: ClientKey) -> list[MediaInput]:
+    found: list[MediaInput] = []
+    for item in body.list("characters"):
+        name = item.get("id") if isinstance(item, dict) else item
+        if not isinstance(name, str):
+            raise InvalidRequest("characters must be a list of objects with an id", param="characters")
+        found.append((await services.characters.get(name, key=key)).as_input())
+    return found
+
+
+def read_prompt(body: Body) -> str:
+    prompt = body.required_text("prompt")
+    check_prompt(prompt, param="prompt")
+    return prompt
+
+
+def _video_preset(name: str) -> ModelPreset:
+    """Raises ``UnknownModel`` for a name that makes something else."""
+    preset = preset_for(name)
+    if preset.kind != "video":
+        raise UnknownModel(name)
+    return preset

@@ -1,0 +1,89 @@
+"""Reads requests to OpenRouter's video API."""
+
+from app.dialects.http.body import Body
+from app.dialects.http.gateway import Gateway, check_prompt
+from app.dialects.http.media_sources import read_media_parts, read_source
+from app.dialects.http.task_files import own_video_input
+from app.dialects.openrouter.answer import FRAMES
+from app.dialects.prompt.directives import Directives
+from app.dialects.prompt.video_options import (
+    MOST_SECONDS,
+    read_resolution,
+    size_and_ratio,
+    video_preset,
+    video_seconds,
+)
+from app.errors import InvalidRequest, MissingField
+from app.generation import GenerationRequest, MediaInput, Role
+from app.keys.service import ClientKey
+
+REFERENCES: dict[str, Role] = {
+    "image_url": "reference_image",
+    "video_url": "reference_video",
+    "audio_url": "audio",
+}
+KNOWN_FIELDS = {
+    "model",
+    "prompt",
+    "duration",
+    "resolution",
+    "aspect_ratio",
+    "size",
+    "seed",
+    "frame_images",
+    "input_references",
+    "previous_job_id",
+    "callback_url",
+    # Never sent to a provider by OpenRouter either.
+    "user",
+    "session_id",
+    "trace",
+}
+
+
+async def read_create(body: Body, services: Gateway, key: ClientKey) -> GenerationRequest:
+    preset = video_preset(body.required_text("model"))
+    prompt = body.text("prompt") or ""
+    check_prompt(prompt, param="prompt")
+    earlier = body.text("previous_job_id")
+    source = await services.tasks.get(earlier, key) if earlier else None
+    size, ratio = size_and_ratio(body, preset, Directives(prompt))
+    wanted = GenerationRequest(
+        kind="video",
+        action="edit" if source else "generate",
+        model=preset.name,
+        prompt=prompt,
+        seconds=video_seconds(preset, body.integer("duration", low=1, high=MOST_SECONDS)),
+        size=size,
+        aspect_ratio=ratio,
+        resolution=read_resolution(body, hd=preset.hd),
+        seed=body.integer("seed"),
+        remix_of=source.id if source else None,
+        extra=body.unknown_fields(KNOWN_FIELDS),
+    )
+    # Last, as they may have to be fetched from afar.
+    media = [*await _read_frames(body, services), *await _read_references(body, services)]
+    if source is not None:
+        media.append(own_video_input(source, param="previous_job_id"))
+    if not prompt.strip() and not media:
+        raise MissingField("prompt")
+    return wanted.model_copy(update={"media": tuple(media)})
+
+
+async def _read_frames(body: Body, services: Gateway) -> list[MediaInput]:
+    found: list[MediaInput] = []
+    for part in read_media_parts(body, "frame_images", types=("image_url",)):
+        role = FRAMES.get(part.fields.text("frame_type") or "")
+        if role is None or role in [item.role for item in found]:
+            text = f"{part.fields.path}.frame_type must be first_frame or last_frame, each once"
+            raise InvalidRequest(text, param="frame_images")
+        found.append(await read_source(part.address, services, role=role, param="frame_images"))
+    return found
+
+
+async def _read_references(body: Body, services: Gateway) -> list[MediaInput]:
+    name = "input_references"
+    return [
+        await read_source(part.address, services, role=REFERENCES[part.type], param=name)
+        for part in read_media_parts(body, name)
+    ]
