@@ -1,4 +1,4 @@
-"""Builds what the admin panel works with, in the web process."""
+"""Builds the services of the admin panel, in the web process."""
 
 import time
 from contextlib import AsyncExitStack
@@ -6,11 +6,9 @@ from contextlib import AsyncExitStack
 from app import __version__
 from app.admin.admin_repository import AdminRepository
 from app.admin.audit_log import AuditLog
-from app.admin.panel import PanelServices, ProcessFacts
-from app.admin.passwords import PasswordHashing
+from app.admin.panel import PanelServices, ProcessFacts, StorageCount
+from app.admin.passwords import PasswordHashing, SignInThrottle
 from app.admin.session_store import SessionStore
-from app.admin.storage import StorageCount
-from app.admin.throttle import SignInThrottle
 from app.backup.schedule_options import DOCUMENTS
 from app.components import Components
 from app.dialects.http.gateway import Gateway
@@ -19,7 +17,7 @@ from app.webhooks.deliveries import DeliveryRepository
 
 
 async def open_panel(stack: AsyncExitStack, components: Components, *, gateway: Gateway) -> PanelServices:
-    """What the admin panel works with, and on the very first start the link to its first owner."""
+    """Open the panel's services. The very first start prints the link that creates the first owner."""
     settings, audit = components.settings, AuditLog(components.database)
     panel = PanelServices(
         database=components.database,
@@ -27,15 +25,15 @@ async def open_panel(stack: AsyncExitStack, components: Components, *, gateway: 
         gateway=gateway,
         pool=components.pool,
         accounts=components.accounts,
-        repository=components.repository,
-        events=components.events,
+        tasks=components.repository,
+        notifications=components.events,
         deliveries=DeliveryRepository(components.database),
         billing=components.money.billing,
         options=components.options,
         documents={kind.document: kind for kind in DOCUMENTS},
-        chain=components.chain,
+        delivery_chain=components.chain,
         notices=components.notices,
-        held=components.backup_sources,
+        backup_sources=components.backup_sources,
         guard=components.guard,
         admins=AdminRepository(
             components.database, components.vault, audit=audit, passwords=PasswordHashing()

@@ -31,7 +31,7 @@ from app.components import Components
 from app.db.tables import slots, spending, tasks
 from app.errors import InsufficientQuota
 from app.generation import GenerationRequest
-from app.keys.service import ClientKey
+from app.keys.key import ClientKey
 from app.ops import logs
 from app.settings import Settings
 from app.tasks.service import RequestContext
@@ -143,7 +143,12 @@ class Simulation:
         await self.components.money.prices.set_price("sora-2", ModelPrice(per_call=PRICE))
         afford = self.plan.tasks // KEYS // 2
         self.keys = [
-            ClientKey(f"key{n}", f"key {n}", f"key:{n}", budget_total=None if n % 3 else PRICE * afford)
+            ClientKey(
+                id=f"key{n}",
+                name=f"key {n}",
+                owner=f"key:{n}",
+                budget_total=None if n % 3 else PRICE * afford,
+            )
             for n in range(KEYS)
         ]
         for first in range(0, self.plan.tasks, BESIDE):

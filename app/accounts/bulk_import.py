@@ -1,4 +1,4 @@
-"""Accounts brought in from a list: first said what would happen, row by row, then done, and nothing overwritten."""
+"""Imports accounts from a list: the plan says what happens to each row, then it is applied."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -8,7 +8,6 @@ from app.accounts.definition import AccountChange, AccountDraft
 from app.accounts.formats import ImportRow
 from app.accounts.pool import AccountPool
 from app.accounts.repository import AccountRepository
-from app.accounts.rows import account_of_draft
 from app.accounts.status import AccountStatus
 from app.errors import InvalidRequest
 
@@ -28,7 +27,7 @@ DONE: Mapping[str, ImportOutcome] = {"would_add": "added", "would_update": "upda
 
 @dataclass(frozen=True, slots=True)
 class ImportResult:
-    """What becomes of one row, counted from 1; ``param`` (the field) and ``text`` say why it can't be taken."""
+    """The result of one row, counted from 1. ``param`` (the field) and ``text`` say why it is not imported."""
 
     row: int
     name: str
@@ -43,7 +42,7 @@ class ImportResult:
         return self.outcome in PLANNED
 
     def as_object(self) -> dict[str, Any]:
-        """Without anything secret."""
+        """Without secrets."""
         return {
             "row": self.row,
             "name": self.name,
@@ -54,7 +53,7 @@ class ImportResult:
 
 
 class TakenNames:
-    """Names and secrets there are, in the store and in earlier rows."""
+    """The names and secrets in the store and in earlier rows."""
 
     def __init__(self, standings: Iterable[AccountStatus]) -> None:
         self.by_name: dict[str, AccountStatus | int] = {}
@@ -86,7 +85,7 @@ class TakenNames:
 async def plan_import(
     pool: AccountPool, rows: Sequence[ImportRow], *, update: bool = False
 ) -> list[ImportResult]:
-    """What ``apply`` would do with each row; writes nothing. A row without a name gets a free one.
+    """What ``apply_import`` would do with each row; writes nothing. A row without a name gets a free one.
 
     Without ``update`` a row whose name is taken is refused; with it, what the row gives is changed.
     """
@@ -97,9 +96,10 @@ async def plan_import(
 async def apply_import(
     pool: AccountPool, planned: Sequence[ImportResult], *, skip_bad: bool = False
 ) -> list[ImportResult]:
-    """Do it: all rows, or with ``skip_bad`` the good ones; else nothing, and every good one is ``left_out``."""
+    """Import all rows, or with ``skip_bad`` only the valid ones. Without it, one invalid row stops the import and the
+    valid rows are ``left_out``."""
     if not skip_bad and not all(result.is_good for result in planned):
-        text = "nothing was added, as other rows are bad"
+        text = "nothing was added, because other rows are invalid"
         return [replace(each, outcome="left_out", text=text) if each.is_good else each for each in planned]
     done = [await _apply_row(pool, result) if result.is_good else result for result in planned]
     await pool.refresh()
@@ -108,7 +108,7 @@ async def apply_import(
 
 async def _plan_row(pool: AccountPool, row: ImportRow, taken: TakenNames, *, update: bool) -> ImportResult:
     if row.draft is None:
-        error = row.error or InvalidRequest("it can't be read")
+        error = row.error or InvalidRequest("it cannot be read")
         return ImportResult(row.number, row.name, "invalid", error.param or "", error.message)
     draft = (
         row.draft if row.name else row.draft.model_copy(update={"name": taken.free_name(row.draft.provider)})
@@ -121,7 +121,7 @@ async def _plan_row(pool: AccountPool, row: ImportRow, taken: TakenNames, *, upd
     try:
         if present is not None:
             return _plan_existing(result, present, update=update)
-        await pool.check_account(account_of_draft(draft, ""))
+        await pool.check_account(draft.as_account(""))
     except InvalidRequest as error:
         return replace(result, outcome="invalid", param=error.param or "", text=error.message)
     taken.add_draft(row.number, draft)
@@ -129,19 +129,19 @@ async def _plan_row(pool: AccountPool, row: ImportRow, taken: TakenNames, *, upd
 
 
 def _plan_existing(result: ImportResult, present: AccountStatus | int, *, update: bool) -> ImportResult:
-    """For a name that is taken. Raises ``InvalidRequest`` for what can't be changed."""
+    """For a name that exists. Raises ``InvalidRequest`` for what cannot be changed."""
     if isinstance(present, int):
         text = f"row {present} has this name"
         return replace(result, outcome="duplicate_name", param="name", text=text)
     if not update:
         return replace(
-            result, outcome="duplicate_name", param="name", text="there is an account of this name"
+            result, outcome="duplicate_name", param="name", text="there is an account with this name"
         )
     assert result.draft is not None
     if present.source == "file":
         raise InvalidRequest("it is declared in the configuration file: change it there", param="name")
     if present.account.provider != result.draft.provider:
-        raise InvalidRequest(f"it is {present.account.provider}, and stays so", param="provider")
+        raise InvalidRequest(f"it is {present.account.provider}, and cannot be changed", param="provider")
     return replace(result, outcome="would_update")
 
 
@@ -152,7 +152,7 @@ async def _apply_row(pool: AccountPool, result: ImportResult) -> ImportResult:
             await pool.insert_draft(result.draft, source="store")
         else:
             await _update_account(AccountRepository(pool), result.draft, result.given)
-    except InvalidRequest as error:  # somebody was faster
+    except InvalidRequest as error:  # the account was added or changed since the plan
         return replace(result, outcome="invalid", param=error.param or "", text=error.message)
     return replace(result, outcome=DONE[result.outcome])
 

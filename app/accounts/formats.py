@@ -1,4 +1,4 @@
-"""Accounts as text: JSON, CSV with a header, or one secret per line."""
+"""Lists of accounts as text: JSON, CSV with a header, or one secret per line."""
 
 import csv
 import io
@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from app.accounts.definition import AccountDraft
+from app.accounts.definition import AccountDraft, FieldShape, field_shape
 from app.accounts.status import AccountStatus
 from app.errors import InvalidRequest
 from app.validation import validate_document
@@ -18,19 +18,31 @@ from app.validation import validate_document
 TextFormat = Literal["json", "csv", "lines"]
 MOST_ROWS = 10_000
 QUOTA_PARTS = ("limit", "unit", "period", "left")
-COLUMNS = (
-    "name", "provider", "base_url", "secret", "models", "kinds", "slots", "limits", "options", "tags", "plan",
-    "note", "weight", "tier", "rpm", *(f"quota_{part}" for part in QUOTA_PARTS), "expires_at", "proxy", "enabled",
-)  # fmt: skip
-PAIR_FIELDS, WORD_FIELDS = frozenset({"models", "limits"}), frozenset({"kinds", "tags"})
-# What a spreadsheet takes for a formula when a cell begins with it.
+
+
+def _csv_columns() -> tuple[str, ...]:
+    """The fields of a draft, ``name`` first, with a column for each part of the quota."""
+    names = [name for name in AccountDraft.model_fields if name != "name"]
+    parts = [f"quota_{part}" for part in QUOTA_PARTS]
+    return ("name", *(column for name in names for column in (parts if name == "quota" else [name])))
+
+
+def _fields_of_shape(shape: FieldShape) -> frozenset[str]:
+    return frozenset(name for name in AccountDraft.model_fields if field_shape(name) == shape)
+
+
+COLUMNS = _csv_columns()
+PAIR_FIELDS = _fields_of_shape("pairs")
+WORD_FIELDS = _fields_of_shape("words")
+DOCUMENT_FIELDS = _fields_of_shape("document")
+# A spreadsheet reads a cell that begins with one of these as a formula.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 SECRET_OPTION = re.compile(r"secret|token|password|key|session|cookie|credential", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class ImportRow:
-    """One row of a list, ``number`` from 1: a draft, or what is wrong with it. ``given`` names its fields."""
+    """One row of a list: its draft, or the error. ``number`` counts from 1, ``given`` names the fields it has."""
 
     number: int
     name: str
@@ -40,7 +52,7 @@ class ImportRow:
 
 
 def detect_format(text: str) -> TextFormat:
-    """What a text looks like."""
+    """The format that the text seems to have."""
     stripped = text.lstrip("\ufeff \t\r\n")
     if stripped[:1] in ("[", "{"):
         return "json"
@@ -51,8 +63,8 @@ def detect_format(text: str) -> TextFormat:
 def read_rows(
     text: str, *, form: TextFormat | None = None, defaults: Mapping[str, Any] | None = None
 ) -> list[ImportRow]:
-    """Every row with what ``defaults`` say where it says nothing. Raises ``InvalidRequest`` for a text that is no
-    list at all; a bad row is told in the row."""
+    """Every row, with ``defaults`` for the fields that it leaves out. Raises ``InvalidRequest`` for a text that is
+    not a list; an invalid row has its ``error``."""
     readers: dict[TextFormat, Callable[[str], list[Any]]] = {
         "json": _read_json,
         "csv": _read_csv,
@@ -60,15 +72,15 @@ def read_rows(
     }
     documents = readers[form or detect_format(text)](text.lstrip("\ufeff"))
     if not documents:
-        raise InvalidRequest("There is no account in it.", param="text")
+        raise InvalidRequest("The list has no account.", param="text")
     if len(documents) > MOST_ROWS:
         raise InvalidRequest(f"At most {MOST_ROWS} accounts at once.", param="text")
     return [_import_row(number, document, defaults or {}) for number, document in enumerate(documents, 1)]
 
 
-def export_documents(standings: Iterable[AccountStatus], *, secrets: bool) -> list[dict[str, Any]]:
-    """What ``read_rows`` would read again, without what is only default, and without what must stay secret."""
-    return [_export_document(standing, secrets=secrets) for standing in standings]
+def export_documents(statuses: Iterable[AccountStatus], *, secrets: bool) -> list[dict[str, Any]]:
+    """Documents that ``read_rows`` reads again, without defaults, and without secrets unless ``secrets`` is set."""
+    return [_export_document(status, secrets=secrets) for status in statuses]
 
 
 def as_json(documents: Sequence[Mapping[str, Any]]) -> str:
@@ -76,7 +88,7 @@ def as_json(documents: Sequence[Mapping[str, Any]]) -> str:
 
 
 def as_csv(documents: Sequence[Mapping[str, Any]]) -> str:
-    """A list for spreadsheets: no cell of it is taken for a formula."""
+    """A list for spreadsheets; an apostrophe keeps a cell from being read as a formula."""
     columns = [name for name in COLUMNS if name != "secret" or any(name in each for each in documents)]
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
@@ -101,14 +113,14 @@ def _import_row(number: int, document: Any, defaults: Mapping[str, Any]) -> Impo
 
 def _read_json(text: str) -> list[Any]:
     try:
-        found = json.loads(text)
+        document = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise InvalidRequest(f"This is no valid JSON: {error}", param="text") from error
-    if isinstance(found, dict):
-        found = found.get("accounts", [found])
-    if not isinstance(found, list):
+        raise InvalidRequest(f"This is not valid JSON: {error}", param="text") from error
+    if isinstance(document, dict):
+        document = document.get("accounts", [document])
+    if not isinstance(document, list):
         raise InvalidRequest("The JSON must be a list of accounts.", param="text")
-    return found
+    return document
 
 
 def _read_lines(text: str) -> list[Any]:
@@ -126,23 +138,23 @@ def _read_csv(text: str) -> list[Any]:
     try:
         rows = [{name.strip(): str(cell).strip() for name, cell in row.items() if name} for row in reader]
     except csv.Error as error:
-        raise InvalidRequest(f"This is no valid CSV: {error}", param="text") from error
+        raise InvalidRequest(f"This is not valid CSV: {error}", param="text") from error
     return [_read_cells(row) for row in rows if any(row.values())]
 
 
 def _read_cells(row: Mapping[str, str]) -> dict[str, Any]:
     cells = {name: _without_guard(cell) for name, cell in row.items() if cell}
     quota = {part: cells.pop(f"quota_{part}") for part in QUOTA_PARTS if f"quota_{part}" in cells}
-    found: dict[str, Any] = {name: _cell_value(name, cell) for name, cell in cells.items()}
-    return found | ({"quota": quota} if quota else {})
+    values: dict[str, Any] = {name: _cell_value(name, cell) for name, cell in cells.items()}
+    return values | ({"quota": quota} if quota else {})
 
 
 def _cell_value(name: str, cell: str) -> Any:
-    if name == "options" or (name in PAIR_FIELDS | WORD_FIELDS and cell[0] in "[{"):
+    if name in DOCUMENT_FIELDS or (name in PAIR_FIELDS | WORD_FIELDS and cell[0] in "[{"):
         try:
             return json.loads(cell)
         except ValueError:
-            return cell  # its form says what it wants
+            return cell  # the draft reports what is wrong
     parts = [part.strip() for part in cell.split(";") if part.strip()]
     if name in PAIR_FIELDS:
         pairs = [part.partition("=") for part in parts]
@@ -150,21 +162,21 @@ def _cell_value(name: str, cell: str) -> Any:
     return parts if name in WORD_FIELDS else cell
 
 
-def _export_document(standing: AccountStatus, *, secrets: bool) -> dict[str, Any]:
-    draft = AccountDraft.of_status(standing)
-    found = draft.model_dump(mode="json", exclude_defaults=True, warnings=False)
-    for name in WORD_FIELDS & found.keys():
-        found[name] = sorted(found[name])
+def _export_document(status: AccountStatus, *, secrets: bool) -> dict[str, Any]:
+    draft = AccountDraft.of_status(status)
+    document = draft.model_dump(mode="json", exclude_defaults=True, warnings=False)
+    for name in WORD_FIELDS & document.keys():
+        document[name] = sorted(document[name])
     if draft.expires_at is not None:
-        found["expires_at"] = datetime.fromtimestamp(draft.expires_at, UTC).isoformat()
+        document["expires_at"] = datetime.fromtimestamp(draft.expires_at, UTC).isoformat()
     if secrets:
-        return found
-    found.pop("secret", None)
+        return document
+    document.pop("secret", None)
     if draft.proxy and urlsplit(draft.proxy).username is not None:
-        del found["proxy"]
-    if "options" in found:
-        found["options"] = {k: v for k, v in found["options"].items() if not SECRET_OPTION.search(k)}
-    return found
+        del document["proxy"]
+    if "options" in document:
+        document["options"] = {k: v for k, v in document["options"].items() if not SECRET_OPTION.search(k)}
+    return document
 
 
 def _csv_cell(name: str, value: Any) -> str:

@@ -13,11 +13,10 @@ import structlog
 from sqlalchemy.exc import IntegrityError
 
 from app.accounts import cooldown_rules
-from app.accounts.definition import AccountDraft
+from app.accounts.definition import ACCOUNT_FIELDS, AccountDraft
 from app.accounts.network import WINDOW_SECONDS, NetworkMonitor
 from app.accounts.notices import NoticeListener, NoticePublisher
 from app.accounts.rows import (
-    ACCOUNT_COLUMNS,
     account_of_row,
     column_values,
     cooldown_of_row,
@@ -369,7 +368,7 @@ class AccountPool:
     def _account_of_row(self, row: Any) -> Account:
         """The same object as long as nothing about it changes, so that its provider stays too; secrets are
         opened again only when they have been changed."""
-        told = tuple(getattr(row, name) for name in ACCOUNT_COLUMNS)
+        told = tuple(getattr(row, name) for name in ACCOUNT_FIELDS)
         known = self._parsed_rows.get(row.id)
         if known is None or known[0] != told:
             known = self._parsed_rows[row.id] = (told, account_of_row(row, self.vault))

@@ -1,4 +1,4 @@
-"""An account between its row in the store and memory; secrets are sealed to their row."""
+"""Converts an account between its row in the store, and what is kept in memory. Secrets are sealed to their row."""
 
 import json
 import time
@@ -7,77 +7,25 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, get_args
 
-from app.accounts.definition import AccountDraft
+from app.accounts.definition import ACCOUNT_FIELDS, EXTRA_FIELDS, AccountDraft, field_shape
 from app.accounts.status import AccountStatistics, AccountStatus, Cooldown, CooldownCode, Period, Quota
 from app.providers.base import Account
 from app.vault import Vault, account_proxy_place, account_secret_place
 
 LONGEST_REASON = 500
-ACCOUNT_COLUMNS = (
-    "provider",
-    "name",
-    "base_url",
-    "secret",
-    "models",
-    "kinds",
-    "slots",
-    "options",
-    "tags",
-    "limits",
-    "weight",
-    "tier",
-    "rpm",
-    "plan",
-    "expires_at",
-    "proxy",
-)
-"""What ``account_of`` reads."""
+SEALED_PLACES = {"secret": account_secret_place, "proxy": account_proxy_place}
+"""The fields that are sealed, each to its column of its row."""
+QUOTA_COLUMNS = ("quota_unit", "quota_limit", "quota_left", "quota_period", "quota_resets_at")
 CODES: frozenset[str] = frozenset(get_args(CooldownCode))
 
 
 def account_of_row(row: Any, vault: Vault) -> Account:
-    """Raises ``SettingsInvalid`` when the root key is another one."""
-    return Account(
-        id=row.id,
-        provider=row.provider,
-        name=row.name,
-        base_url=row.base_url,
-        secret=vault.unseal(row.secret, place=account_secret_place(row.id)),
-        models=json.loads(row.models),
-        kinds=frozenset(json.loads(row.kinds)),
-        slots=row.slots,
-        options=json.loads(row.options),
-        tags=frozenset(json.loads(row.tags)),
-        limits=json.loads(row.limits),
-        weight=row.weight,
-        tier=row.tier,
-        rpm=row.rpm,
-        plan=row.plan,
-        expires_at=row.expires_at,
-        proxy=vault.unseal(row.proxy, place=account_proxy_place(row.id)) if row.proxy else None,
-    )
-
-
-def account_of_draft(draft: AccountDraft, account_id: str) -> Account:
-    return Account(
-        id=account_id,
-        provider=draft.provider,
-        name=draft.name,
-        base_url=draft.base_url,
-        secret=draft.secret,
-        models=draft.models,
-        kinds=draft.kinds,
-        slots=draft.slots,
-        options=draft.options,
-        tags=draft.tags,
-        limits=draft.limits,
-        weight=draft.weight,
-        tier=draft.tier,
-        rpm=draft.rpm,
-        plan=draft.plan,
-        expires_at=draft.expires_at,
-        proxy=draft.proxy,
-    )
+    """Raises ``SettingsInvalid`` when the root key is not the one that sealed the row."""
+    values = {name: _read_column(row, name) for name in ACCOUNT_FIELDS}
+    for name, place in SEALED_PLACES.items():
+        if values[name]:
+            values[name] = vault.unseal(values[name], place=place(row.id))
+    return Account(id=row.id, **values)
 
 
 def status_of_row(row: Any, account: Account, cooldowns: dict[str, Cooldown]) -> AccountStatus:
@@ -93,7 +41,44 @@ def status_of_row(row: Any, account: Account, cooldowns: dict[str, Cooldown]) ->
         note=row.note,
         source=row.source,
         created_at=row.created_at,
+        extra={name: _read_column(row, name) for name in EXTRA_FIELDS},
     )
+
+
+def _read_column(row: Any, name: str) -> Any:
+    value, shape = getattr(row, name), field_shape(name)
+    if shape == "text":
+        return value
+    return frozenset(json.loads(value)) if shape == "words" else json.loads(value)
+
+
+def column_values(draft: AccountDraft, account_id: str, vault: Vault) -> dict[str, Any]:
+    """The values of the columns for a draft."""
+    values: dict[str, Any] = _quota_values(draft)
+    for name in AccountDraft.model_fields:
+        value = getattr(draft, name)
+        if name in SEALED_PLACES and value is not None:
+            values[name] = vault.seal(value, place=SEALED_PLACES[name](account_id))
+        elif name != "quota":
+            values[name] = _column_value(name, value)
+    return values
+
+
+def _column_value(name: str, value: Any) -> Any:
+    shape = field_shape(name)
+    if shape == "text":
+        return value
+    return json.dumps(sorted(value) if shape == "words" else value)
+
+
+def columns_of_fields(names: Iterable[str]) -> set[str]:
+    """The columns that hold these fields of a draft."""
+    columns = set(names)
+    if "quota" in columns:
+        columns |= set(QUOTA_COLUMNS)
+    if "enabled" in columns:
+        columns.add("disabled_reason")
+    return columns
 
 
 def quota_of_row(row: Any) -> Quota | None:
@@ -104,7 +89,7 @@ def quota_of_row(row: Any) -> Quota | None:
 
 
 def cooldown_of_row(row: Any) -> Cooldown:
-    """The reason is kept with its code in front."""
+    """The column ``reason`` holds the code, a colon and the text."""
     code, _, reason = row.reason.partition(": ")
     if code not in CODES:
         code, reason = "cooling", row.reason
@@ -112,47 +97,13 @@ def cooldown_of_row(row: Any) -> Cooldown:
 
 
 def reason_text(code: str, reason: str) -> str:
-    """PostgreSQL keeps no NUL in a text."""
+    """The text in the column ``reason``: the code comes first."""
     return f"{code}: {plain_reason(reason)}"
 
 
 def plain_reason(reason: str) -> str:
+    """Without NUL, which PostgreSQL cannot store in a text, and not too long."""
     return reason.replace("\0", "")[:LONGEST_REASON]
-
-
-def column_values(draft: AccountDraft, account_id: str, vault: Vault) -> dict[str, Any]:
-    """The columns of a draft; of the quota only where one is given."""
-    return {
-        "provider": draft.provider,
-        "name": draft.name,
-        "base_url": draft.base_url,
-        "secret": vault.seal(draft.secret, place=account_secret_place(account_id)),
-        "models": json.dumps(draft.models),
-        "kinds": json.dumps(sorted(draft.kinds)),
-        "slots": draft.slots,
-        "limits": json.dumps(draft.limits),
-        "options": json.dumps(draft.options),
-        "tags": json.dumps(sorted(draft.tags)),
-        "plan": draft.plan,
-        "note": draft.note,
-        "weight": draft.weight,
-        "tier": draft.tier,
-        "rpm": draft.rpm,
-        "expires_at": draft.expires_at,
-        "proxy": vault.seal(draft.proxy, place=account_proxy_place(account_id)) if draft.proxy else None,
-        "enabled": draft.enabled,
-        **_quota_values(draft),
-    }
-
-
-def columns_of_fields(fields: Iterable[str]) -> set[str]:
-    """The columns that hold these fields of a draft."""
-    named = set(fields)
-    if "quota" in named:
-        named |= {"quota_unit", "quota_limit", "quota_left", "quota_period", "quota_resets_at"}
-    if "enabled" in named:
-        named.add("disabled_reason")
-    return named
 
 
 def _quota_values(draft: AccountDraft) -> dict[str, Any]:
@@ -170,7 +121,7 @@ def _quota_values(draft: AccountDraft) -> dict[str, Any]:
 
 
 def next_reset(period: Period, now: float) -> float | None:
-    """Midnight UTC after ``now``, for a month the first one of the next; None where nothing resets."""
+    """The next midnight UTC, or for a month the first midnight of the next month; None when nothing resets."""
     if period == "none":
         return None
     today = datetime.fromtimestamp(now, UTC).replace(hour=0, minute=0, second=0, microsecond=0)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal
 
 from app.providers.base import Account
 
@@ -112,6 +112,8 @@ class AccountStatus:
     note: str = ""
     source: Source = "store"
     created_at: float = 0.0
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of the account's definition that only the operator reads."""
     problem: str | None = None
     """Why nobody can speak for it as it is set up; then it serves nothing."""
 

@@ -1,4 +1,4 @@
-"""Who may do what in `/admin/api`: the admin's token, or a session with its CSRF value; viewers only look."""
+"""Authentication and permissions of `/admin/api`: the admin token, or a session cookie with its CSRF value."""
 
 import hmac
 from collections.abc import Callable, Coroutine
@@ -16,12 +16,13 @@ from app.errors import CsrfFailed, InvalidRequest, NotSignedIn, PayloadTooLarge,
 COOKIE = "filmgate_session"
 READ_METHODS = ("GET", "HEAD")
 SMALL_BODY = 16_384
-Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+"""Bytes of a request body that is read before anybody is signed in."""
+RouteHandler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 @dataclass(frozen=True, slots=True)
 class AdminActor:
-    """Who asks. ``session`` is None for the token, which may do all."""
+    """Who sends the request. ``session`` is None for the admin token, which has every permission."""
 
     name: str
     session: AdminSession | None = None
@@ -37,21 +38,24 @@ class AdminActor:
 
 @dataclass(frozen=True, slots=True)
 class AdminContext:
-    """One request at the panel: the parts, who asks, and what came in."""
+    """One authenticated request: the panel's services, who sends it, and the HTTP request."""
 
     panel: PanelServices
     actor: AdminActor
     http: Request
 
     async def record_change(self, action: str, target: str, *, before: Any = None, after: Any = None) -> None:
-        """A change that was just made, for the audit log."""
+        """Write the audit row of a change that has just been committed.
+
+        It has a transaction of its own: if the process dies in between, the change stays without a row.
+        """
         await self.panel.audit.record_alone(self.actor.name, action, target, before=before, after=after)
 
 
 class PublicRoute(APIRoute):
-    """For what is asked before anybody is signed in: small bodies, and writes from this origin only."""
+    """A route for requests without a session: small bodies, and writes only from pages of this origin."""
 
-    def get_route_handler(self) -> Handler:
+    def get_route_handler(self) -> RouteHandler:
         handle = super().get_route_handler()
 
         async def handle_guarded(request: Request) -> Response:
@@ -65,17 +69,17 @@ class PublicRoute(APIRoute):
 
 
 class ViewerRoute(APIRoute):
-    """For what everybody who is signed in may do. Nothing of the body is read before that is known."""
+    """A route for every signed-in admin. The body is not read before the permission is checked."""
 
     owners_write = False
 
-    def get_route_handler(self) -> Handler:
+    def get_route_handler(self) -> RouteHandler:
         handle = super().get_route_handler()
 
         async def handle_guarded(request: Request) -> Response:
             actor = await authenticate_admin(request)
             if self.owners_write and request.method not in READ_METHODS and not actor.is_owner:
-                raise PermissionDenied("A viewer may look, not change; ask an owner.")
+                raise PermissionDenied("A viewer cannot change anything; ask an owner.")
             request.state.actor = actor
             return await handle(request)
 
@@ -83,7 +87,7 @@ class ViewerRoute(APIRoute):
 
 
 class OwnerRoute(ViewerRoute):
-    """The usual one: who is signed in may look, an owner may change."""
+    """The usual route: every signed-in admin may read, an owner may also write."""
 
     owners_write = True
 
@@ -100,7 +104,7 @@ async def authenticate_admin(request: Request) -> AdminActor:
     if request.method not in READ_METHODS:
         check_origin(request, panel)
         if not hmac.compare_digest(request.headers.get("x-csrf-token", "").encode(), session.csrf.encode()):
-            raise CsrfFailed("X-CSRF-Token is missing or old; GET /admin/api/session tells it.")
+            raise CsrfFailed("X-CSRF-Token is missing or outdated; GET /admin/api/session returns it.")
     return AdminActor(session.admin.name, session)
 
 
@@ -114,30 +118,31 @@ def _by_token(request: Request, panel: PanelServices) -> AdminActor:
 
 
 async def session_of(request: Request) -> AdminSession | None:
-    """Of the cookie that came with it; None when there is none or it has ended."""
+    """The session of the request's cookie; None without a cookie and after the session has ended."""
     raw = request.cookies.get(COOKIE, "")
     return await panel_of(request).sessions.find(raw) if raw and len(raw) < 200 else None
 
 
 def check_origin(request: Request, panel: PanelServices) -> None:
-    """A browser says where a write comes from: only pages of this very address may make one."""
+    """A browser sends the origin of a write: only pages of this address may write. Raises ``PermissionDenied``."""
     site = request.headers.get("sec-fetch-site", "same-origin")
     origin = request.headers.get("origin")
     own = {request.headers.get("host", "")}
     if panel.gateway.public_url:
         own.add(urlsplit(panel.gateway.public_url).netloc)
     if site not in ("same-origin", "none") or (origin is not None and urlsplit(origin).netloc not in own):
-        raise PermissionDenied("Requests of other sites are refused here.")
+        raise PermissionDenied("Requests from other sites are refused.")
 
 
 def check_small(request: Request) -> None:
+    """Raises ``PayloadTooLarge``."""
     length = request.headers.get("content-length", "")
     if not length.isdigit() or int(length) > SMALL_BODY:
-        raise PayloadTooLarge(f"The body must say its length, of at most {SMALL_BODY} bytes.")
+        raise PayloadTooLarge(f"The request needs a Content-Length of at most {SMALL_BODY} bytes.")
 
 
 def check_text(request: Request) -> None:
-    """No store takes a NUL character."""
+    """No store takes a NUL character. Raises ``InvalidRequest``."""
     if "\0" in request.url.path or "%00" in request.url.query:
         raise InvalidRequest("The address contains a NUL character.")
 
@@ -147,9 +152,9 @@ def address_of(request: Request) -> str:
 
 
 def panel_of(request: Request) -> PanelServices:
-    found = request.app.state.panel
-    assert isinstance(found, PanelServices)
-    return found
+    panel = request.app.state.panel
+    assert isinstance(panel, PanelServices)
+    return panel
 
 
 async def _admin_context(request: Request) -> AdminContext:
@@ -157,3 +162,4 @@ async def _admin_context(request: Request) -> AdminContext:
 
 
 AdminRequest = Annotated[AdminContext, Depends(_admin_context)]
+"""The parameter of every route that needs a signed-in admin."""

@@ -1,12 +1,16 @@
-"""An account as the panel shows it: how it stands, how it has done, and never its secret."""
+"""An account as the panel's API returns it: its definition without secrets, its state, and its record."""
 
 import time
 from collections import Counter
 from typing import Any
 
 import sqlalchemy as sa
+from pydantic import create_model
 
+from app.accounts.definition import AccountDraft, field_shape
+from app.accounts.rows import SEALED_PLACES
 from app.accounts.status import AccountStatus
+from app.admin.bodies import PanelAnswer
 from app.admin.masking import mask_secrets, secret_hint
 from app.admin.panel import PanelServices
 from app.admin.task_object import plain_amount
@@ -15,111 +19,173 @@ from app.errors import InvalidRequest
 from app.providers.base import Account
 
 
-async def account_objects(panel: PanelServices, found: list[AccountStatus]) -> list[dict[str, Any]]:
+class QuotaObject(PanelAnswer):
+    """``left`` of ``limit``, in tasks (`count`) or US dollars (`usd`)."""
+
+    unit: str
+    limit: str | None
+    left: str | None
+    period: str
+    resets_at: float | None
+
+
+class CooldownObject(PanelAnswer):
+    """Why the account, or one upstream model on it, gets no work until ``until``; ``model`` is `*` for all."""
+
+    model: str
+    code: str
+    reason: str
+    since: float
+    until: float
+    strikes: int
+
+
+class OutcomeObject(PanelAnswer):
+    """One of the last tasks: ``word`` is `completed` or an error code."""
+
+    ok: bool
+    word: str
+
+
+def _settable_types() -> dict[str, Any]:
+    """The fields of the definition as the API has them: lists are sorted, and of a secret only its end is shown."""
+    types: dict[str, Any] = {}
+    for name, field in AccountDraft.model_fields.items():
+        shape = field_shape(name)
+        if name in SEALED_PLACES:
+            types[f"{name}_hint"] = (str, ...)
+        elif shape == "quota":
+            types[name] = (QuotaObject | None, ...)
+        else:
+            types[name] = (list[str] if shape == "words" else field.annotation, ...)
+    return types
+
+
+_SettableFields: Any = create_model("SettableFields", __base__=PanelAnswer, **_settable_types())
+
+
+class AccountObject(_SettableFields):
+    """``state`` is `ready`, `busy`, `cooling`, `exhausted`, `expired`, `disabled`, `draining` or `broken`, with its
+    ``reason`` and, if it ends by itself, ``until``. ``serves`` are kinds of results; ``outcomes`` newest last."""
+
+    id: str
+    embedded: bool
+    source: str
+    read_only: bool
+    serves: list[str]
+    created_at: float | None
+    state: str
+    reason: str | None
+    until: float | None
+    cooldowns: list[CooldownObject]
+    in_flight: int
+    successes: int
+    failures: int
+    success_rate: float | None
+    average_seconds: float | None
+    outcomes: list[OutcomeObject]
+
+
+async def account_objects(panel: PanelServices, statuses: list[AccountStatus]) -> list[AccountObject]:
     query = sa.select(slots.c.account_id, sa.func.count()).group_by(slots.c.account_id)
     async with panel.database.read() as connection:
         used = Counter({row[0]: int(row[1]) for row in await connection.execute(query)})
-    return [_account_object(panel, standing, in_flight=used[standing.account.id]) for standing in found]
+    return [_account_object(panel, status, in_flight=used[status.account.id]) for status in statuses]
 
 
-def settable_fields(standing: AccountStatus) -> dict[str, Any]:
-    """What an operator may set, as it is; for the audit log and the form."""
-    account = standing.account
-    return {
-        "provider": account.provider,
-        "name": account.name,
-        "base_url": account.base_url,
-        "models": dict(account.models),
-        "kinds": sorted(account.kinds),
-        "slots": account.slots,
-        "limits": dict(account.limits),
-        "rpm": account.rpm,
-        "weight": account.weight,
-        "tier": account.tier,
-        "tags": sorted(account.tags),
-        "plan": account.plan,
-        "note": standing.note,
-        "options": mask_secrets(dict(account.options)),
-        "expires_at": account.expires_at,
-        "enabled": standing.enabled,
-        "quota": _quota_object(standing),
-        "secret_hint": secret_hint(account.secret),
-        "proxy_hint": secret_hint(account.proxy or ""),
-    }
+def settable_fields(status: AccountStatus) -> dict[str, Any]:
+    """What an operator may set, with its present values; for the audit log and the form."""
+    draft = AccountDraft.of_status(status)
+    values: dict[str, Any] = {}
+    for name in AccountDraft.model_fields:
+        value, shape = getattr(draft, name), field_shape(name)
+        if name in SEALED_PLACES:
+            values[f"{name}_hint"] = secret_hint(value or "")
+        elif shape == "quota":
+            values[name] = _quota_object(status)
+        elif shape == "words":
+            values[name] = sorted(value)
+        else:
+            values[name] = mask_secrets(value) if shape == "document" else value
+    return values
 
 
-def _account_object(panel: PanelServices, standing: AccountStatus, *, in_flight: int) -> dict[str, Any]:
-    account, now = standing.account, time.time()
+def _account_object(panel: PanelServices, status: AccountStatus, *, in_flight: int) -> AccountObject:
+    account, now = status.account, time.time()
     embedded = panel.pool.is_embedded(account.id)
-    state, reason, until = state_of(standing, in_flight, now=now)
-    return settable_fields(standing) | {
-        "id": account.id,
-        "embedded": embedded,
-        "source": "embedded" if embedded else standing.source,
-        "read_only": embedded or standing.source == "file",
-        "serves": _served_kinds(panel, account, fault=standing.problem),
-        "created_at": standing.created_at or None,
-        "state": state,
-        "reason": reason,
-        "until": until,
-        "cooldowns": [
-            {
-                "model": model,
-                "code": each.code,
-                "reason": each.reason,
-                "since": each.since,
-                "until": each.until,
-                "strikes": each.strikes,
-            }
-            for model, each in standing.cooldowns.items()
-            if each.is_active(now)
-        ],
-        "in_flight": in_flight,
-        **_success_record(standing),
-    }
+    state, reason, until = state_of(status, in_flight, now=now)
+    return AccountObject(
+        **settable_fields(status),
+        **_success_record(status),
+        id=account.id,
+        embedded=embedded,
+        source="embedded" if embedded else status.source,
+        read_only=embedded or status.source == "file",
+        serves=_served_kinds(panel, account, problem=status.problem),
+        created_at=status.created_at or None,
+        state=state,
+        reason=reason,
+        until=until,
+        cooldowns=_cooldown_objects(status, now),
+        in_flight=in_flight,
+    )
 
 
-def state_of(standing: AccountStatus, in_flight: int, *, now: float) -> tuple[str, str | None, float | None]:
-    """One word, why, and until when."""
-    if standing.problem:
-        return "broken", standing.problem, None
-    obstacle = standing.blocked_by("*", now)
-    if obstacle is not None and obstacle.code == "disabled":
-        draining = standing.disabled_reason == "draining"
-        return ("draining" if draining else "disabled"), standing.disabled_reason, None
-    if obstacle is not None:
-        word = "exhausted" if obstacle.code == "quota_exhausted" else obstacle.code
-        return word, obstacle.text, obstacle.until
-    return ("busy" if in_flight >= standing.account.slots else "ready"), None, None
+def state_of(status: AccountStatus, in_flight: int, *, now: float) -> tuple[str, str | None, float | None]:
+    """The state in one word, its reason, and when it ends (UTC seconds)."""
+    if status.problem:
+        return "broken", status.problem, None
+    blocked = status.blocked_by("*", now)
+    if blocked is not None and blocked.code == "disabled":
+        draining = status.disabled_reason == "draining"
+        return ("draining" if draining else "disabled"), status.disabled_reason, None
+    if blocked is not None:
+        word = "exhausted" if blocked.code == "quota_exhausted" else blocked.code
+        return word, blocked.text, blocked.until
+    return ("busy" if in_flight >= status.account.slots else "ready"), None, None
 
 
-def _success_record(standing: AccountStatus) -> dict[str, Any]:
-    past = standing.statistics
+def _cooldown_objects(status: AccountStatus, now: float) -> list[CooldownObject]:
+    return [
+        CooldownObject(
+            model=model,
+            code=cooldown.code,
+            reason=cooldown.reason,
+            since=cooldown.since,
+            until=cooldown.until,
+            strikes=cooldown.strikes,
+        )
+        for model, cooldown in status.active_cooldowns(now).items()
+    ]
+
+
+def _success_record(status: AccountStatus) -> dict[str, Any]:
+    past = status.statistics
     tries = past.successes + past.failures
     return {
         "successes": past.successes,
         "failures": past.failures,
         "success_rate": round(past.successes / tries, 4) if tries else None,
         "average_seconds": past.average_seconds,
-        "outcomes": [{"ok": word == "completed", "word": word} for word in past.outcomes],
+        "outcomes": [OutcomeObject(ok=word == "completed", word=word) for word in past.outcomes],
     }
 
 
-def _quota_object(standing: AccountStatus) -> dict[str, Any] | None:
-    quota = standing.quota
+def _quota_object(status: AccountStatus) -> QuotaObject | None:
+    quota = status.quota
     if quota is None:
         return None
-    return {
-        "unit": quota.unit,
-        "limit": plain_amount(quota.limit),
-        "left": plain_amount(quota.left_at(time.time())),
-        "period": quota.period,
-        "resets_at": quota.resets_at,
-    }
+    return QuotaObject(
+        unit=quota.unit,
+        limit=plain_amount(quota.limit),
+        left=plain_amount(quota.left_at(time.time())),
+        period=quota.period,
+        resets_at=quota.resets_at,
+    )
 
 
-def _served_kinds(panel: PanelServices, account: Account, *, fault: str | None) -> list[str]:
-    if fault:
+def _served_kinds(panel: PanelServices, account: Account, *, problem: str | None) -> list[str]:
+    if problem:
         return sorted(account.kinds)
     try:
         return sorted(panel.gateway.catalog.kinds_of(account))

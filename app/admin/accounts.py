@@ -1,25 +1,26 @@
-"""`/admin/api/accounts`: the pool, looked at and changed."""
+"""`/admin/api/accounts`: the accounts at providers, one by one or several at once."""
 
 import time
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Response
 from pydantic import Field
 
 from app.accounts.definition import AccountChange, AccountDraft, Secret
 from app.accounts.status import AccountStatus
 from app.admin.access import AdminRequest, OwnerRoute
-from app.admin.account_object import account_objects, settable_fields
-from app.admin.bodies import Name, PanelBody
+from app.admin.account_object import AccountObject, account_objects, settable_fields
+from app.admin.bodies import ListAnswer, Name, PanelAnswer, PanelBody
+from app.admin.lists import FilterText
 from app.admin.masking import mask_secrets, restore_masked
-from app.admin.paging import whole_list
 from app.errors import FilmgateError, InvalidRequest
 from app.providers.base import AccountCheck
 
 router = APIRouter(route_class=OwnerRoute, prefix="/accounts")
-FilterText = Annotated[str | None, Query(max_length=200)]
+MOST_AT_ONCE = 1000
 BulkAction = Literal["enable", "disable", "drain", "clear", "delete", "test"]
+StatusChange = Callable[[str], Awaitable[AccountStatus]]
 
 
 class DisableBody(PanelBody):
@@ -44,193 +45,231 @@ class BulkBody(PanelBody):
     action: BulkAction
 
 
-@router.get("", summary="Accounts")
+class BulkResult(PanelAnswer):
+    """What came of the action for one account; ``message`` says why it failed."""
+
+    id: str
+    ok: bool
+    message: str
+
+
+class BalanceObject(PanelAnswer):
+    left: float
+    unit: str
+
+
+class CheckResult(PanelAnswer):
+    """``ok`` when the vendor accepted the credentials, or at least answered."""
+
+    ok: bool
+    verdict: str
+    message: str
+    milliseconds: float
+    balance: BalanceObject | None
+
+
+@router.get("", summary="List accounts")
 async def list_accounts(
-    at: AdminRequest,
+    request: AdminRequest,
     *,
     q: FilterText = None,
     state: FilterText = None,
     provider: FilterText = None,
     tag: FilterText = None,
-) -> dict[str, Any]:
-    """All of them, oldest first; `q` is a part of the name, the address or the note."""
-    rows = await account_objects(at.panel, await at.panel.accounts.list_all())
+) -> ListAnswer[AccountObject]:
+    """All accounts, oldest first; `q` is part of the name, the address, the note or the provider."""
+    statuses = await request.panel.accounts.list_all()
     if q:
-        needle = q.lower()
-        rows = [
-            row
-            for row in rows
-            if any(needle in row[field].lower() for field in ("name", "base_url", "note", "provider"))
-        ]
-    wanted = {"state": state, "provider": provider}
-    rows = [row for row in rows if all(not value or row[name] == value for name, value in wanted.items())]
-    return whole_list([row for row in rows if not tag or tag in row["tags"]])
+        statuses = [status for status in statuses if q.lower() in _searched_text(status)]
+    if provider:
+        statuses = [status for status in statuses if status.account.provider == provider]
+    if tag:
+        statuses = [status for status in statuses if tag in status.account.tags]
+    rows = await account_objects(request.panel, statuses)
+    return ListAnswer(data=[row for row in rows if not state or row.state == state])
 
 
 @router.post("", status_code=201, summary="Add an account")
-async def add_account(draft: AccountDraft, at: AdminRequest) -> dict[str, Any]:
-    made = await at.panel.accounts.add(draft)
-    await at.record_change("account.added", _audit_target(made), after=settable_fields(made))
-    return await _account_object(at, made)
+async def add_account(draft: AccountDraft, request: AdminRequest) -> AccountObject:
+    created = await request.panel.accounts.add(draft)
+    await request.record_change("account.added", _audit_target(created), after=_audit_side(created))
+    return await _account_object(request, created)
 
 
-@router.post("/bulk", summary="Do the same to many accounts")
-async def change_many(wish: BulkBody, at: AdminRequest) -> dict[str, Any]:
-    """Each by itself: what can't be done to one is told and does not stop the others."""
-    if len(wish.ids) > 1000:
-        raise InvalidRequest("ids may hold at most 1000", param="ids")
-    return whole_list([await _bulk_result(at, which, wish.action) for which in wish.ids])
+@router.post("/bulk", summary="Change several accounts")
+async def change_many(body: BulkBody, request: AdminRequest) -> ListAnswer[BulkResult]:
+    """Each account on its own: a failure is reported in its row and does not stop the others."""
+    if len(body.ids) > MOST_AT_ONCE:
+        raise InvalidRequest(f"ids may hold at most {MOST_AT_ONCE}", param="ids")
+    return ListAnswer(data=[await _bulk_result(request, which, body.action) for which in body.ids])
 
 
-@router.get("/{which}", summary="An account")
-async def get_account(which: str, at: AdminRequest) -> dict[str, Any]:
-    return await _account_object(at, await at.panel.accounts.find(which))
+@router.get("/{which}", summary="Show an account")
+async def get_account(which: str, request: AdminRequest) -> AccountObject:
+    return await _account_object(request, await request.panel.accounts.find(which))
 
 
 @router.patch("/{which}", summary="Change an account")
-async def change_account(which: str, change: AccountChange, at: AdminRequest) -> dict[str, Any]:
-    """Only what is sent changes; the secret has its own way, `rotate`."""
-    before = await at.panel.accounts.find(which)
-    if change.options is not None:  # what was shown as a mask stays what it is
-        options = restore_masked(change.options, dict(before.account.options))
-        given = {name: getattr(change, name) for name in change.model_fields_set}
-        change = AccountChange.model_construct(change.model_fields_set, **given | {"options": options})
-    after = await at.panel.accounts.update(which, change)
-    await at.record_change(
-        "account.updated", _audit_target(after), before=settable_fields(before), after=settable_fields(after)
+async def change_account(which: str, change: AccountChange, request: AdminRequest) -> AccountObject:
+    """Changes the fields that are sent. `rotate` replaces the secret."""
+    before = await request.panel.accounts.find(which)
+    given = change.given_fields()
+    if given.get("options") is not None:  # a mask that is sent back stands for the stored value
+        given["options"] = restore_masked(given["options"], dict(before.account.options))
+        change = AccountChange.model_construct(set(given), **given)
+    after = await request.panel.accounts.update(which, change)
+    await request.record_change(
+        "account.updated", _audit_target(after), before=_audit_side(before), after=_audit_side(after)
     )
-    return await _account_object(at, after)
+    return await _account_object(request, after)
 
 
 @router.delete("/{which}", status_code=204, summary="Remove an account")
-async def remove_account(which: str, at: AdminRequest, *, force: bool = False) -> Response:
-    """Refused while tasks run on it, unless `force`: they then end as failed."""
-    before = await at.panel.accounts.find(which)
-    await at.panel.accounts.remove(which, force=force)
-    await at.record_change("account.removed", _audit_target(before), before=settable_fields(before))
+async def remove_account(which: str, request: AdminRequest, *, force: bool = False) -> Response:
+    """Rejected while tasks run on it, unless `force` is set: then these tasks fail."""
+    before = await request.panel.accounts.find(which)
+    await request.panel.accounts.remove(which, force=force)
+    await request.record_change("account.removed", _audit_target(before), before=_audit_side(before))
     return Response(status_code=204)
 
 
 @router.post("/{which}/test", summary="Test an account")
-async def test_account(which: str, at: AdminRequest) -> dict[str, Any]:
-    """Its balance where the vendor tells it, else one look; nothing that costs is sent."""
-    return await _test_result(at, which)
+async def test_account(which: str, request: AdminRequest) -> CheckResult:
+    """Asks the vendor for the balance, or else for something else that is free of charge."""
+    return await _check_account(request, which)
 
 
-@router.post("/{which}/enable", summary="Put an account back")
-async def enable_account(which: str, at: AdminRequest) -> dict[str, Any]:
-    """Ends its cooldowns too."""
-    return await _change_and_record(at, which, "account.enabled", change=at.panel.accounts.enable)
+@router.post("/{which}/enable", summary="Enable an account")
+async def enable_account(which: str, request: AdminRequest) -> AccountObject:
+    """Clears its cooldowns too."""
+    change = request.panel.accounts.enable
+    return await _change_and_record(request, which, "account.enabled", change=change)
 
 
-@router.post("/{which}/disable", summary="Take an account out")
-async def disable_account(which: str, at: AdminRequest, *, wish: DisableBody | None = None) -> dict[str, Any]:
-    """What runs on it goes on."""
-    reason = (wish or DisableBody()).reason.strip() or "by the operator"
+@router.post("/{which}/disable", summary="Disable an account")
+async def disable_account(
+    which: str, request: AdminRequest, *, body: DisableBody | None = None
+) -> AccountObject:
+    """Its running tasks go on."""
+    reason = (body or DisableBody()).reason.strip() or "by the operator"
 
     async def disable_one(name: str) -> AccountStatus:
-        return await at.panel.accounts.disable(name, reason=reason)
+        return await request.panel.accounts.disable(name, reason=reason)
 
-    return await _change_and_record(at, which, "account.disabled", change=disable_one)
-
-
-@router.post("/{which}/drain", summary="Let an account finish, and give it nothing new")
-async def drain_account(which: str, at: AdminRequest) -> dict[str, Any]:
-    return await _change_and_record(at, which, "account.drained", change=_drain_account(at))
+    return await _change_and_record(request, which, "account.disabled", change=disable_one)
 
 
-@router.post("/{which}/clear", summary="End an account's cooldown")
-async def clear_cooldown(which: str, at: AdminRequest, *, wish: ClearBody | None = None) -> dict[str, Any]:
-    """Of one upstream model, or every one."""
-    model = wish.model if wish else None
+@router.post("/{which}/drain", summary="Drain an account")
+async def drain_account(which: str, request: AdminRequest) -> AccountObject:
+    """Its running tasks go on, and it is disabled for new ones."""
+    return await _change_and_record(request, which, "account.drained", change=_drain_account(request))
+
+
+@router.post("/{which}/clear", summary="Clear the cooldowns of an account")
+async def clear_cooldown(
+    which: str, request: AdminRequest, *, body: ClearBody | None = None
+) -> AccountObject:
+    """All of them, or with `model` that of one upstream model."""
+    model = body.model if body else None
 
     async def clear_one(name: str) -> AccountStatus:
-        return await at.panel.accounts.clear_cooldown(name, model=model)
+        return await request.panel.accounts.clear_cooldown(name, model=model)
 
-    return await _change_and_record(at, which, "account.cooldown_cleared", change=clear_one)
+    return await _change_and_record(request, which, "account.cooldown_cleared", change=clear_one)
 
 
-@router.post("/{which}/rotate", summary="Give an account a new secret")
-async def rotate_secret(which: str, wish: SecretBody, at: AdminRequest) -> dict[str, Any]:
+@router.post("/{which}/rotate", summary="Replace the secret of an account")
+async def rotate_secret(which: str, body: SecretBody, request: AdminRequest) -> AccountObject:
     async def rotate_one(name: str) -> AccountStatus:
-        return await at.panel.accounts.rotate_secret(name, wish.secret)
+        return await request.panel.accounts.rotate_secret(name, body.secret)
 
-    return await _change_and_record(at, which, "account.secret_rotated", change=rotate_one)
+    return await _change_and_record(request, which, "account.secret_rotated", change=rotate_one)
 
 
 @router.post("/{which}/duplicate", status_code=201, summary="Copy an account under another name")
-async def duplicate_account(which: str, wish: DuplicateBody, at: AdminRequest) -> dict[str, Any]:
-    """With the same secret, unless another is sent."""
-    made = await at.panel.accounts.duplicate(which, name=wish.name, secret=wish.secret)
-    await at.record_change("account.added", _audit_target(made), after=settable_fields(made))
-    return await _account_object(at, made)
+async def duplicate_account(which: str, body: DuplicateBody, request: AdminRequest) -> AccountObject:
+    """With the same secret, unless another one is sent."""
+    created = await request.panel.accounts.duplicate(which, name=body.name, secret=body.secret)
+    await request.record_change("account.added", _audit_target(created), after=_audit_side(created))
+    return await _account_object(request, created)
 
 
-async def _bulk_result(at: AdminRequest, which: str, action: BulkAction) -> dict[str, Any]:
+async def _bulk_result(request: AdminRequest, which: str, action: BulkAction) -> BulkResult:
     try:
-        message = await _bulk_step(at, which, action)
+        message = await _bulk_step(request, which, action)
     except FilmgateError as error:
-        return {"id": which, "ok": False, "message": error.message}
-    return {"id": which, "ok": message is None, "message": message or ""}
+        return BulkResult(id=which, ok=False, message=error.message)
+    return BulkResult(id=which, ok=message is None, message=message or "")
 
 
-async def _bulk_step(at: AdminRequest, which: str, action: BulkAction) -> str | None:
-    """What went wrong, where that is an answer and no error."""
+async def _bulk_step(request: AdminRequest, which: str, action: BulkAction) -> str | None:
+    """The message of a failed test, else None. Raises ``FilmgateError`` for what cannot be done."""
     if action == "test":
-        found = await _test_result(at, which)
-        return None if found["ok"] else str(found["message"])
+        result = await _check_account(request, which)
+        return None if result.ok else result.message
     if action == "delete":
-        await remove_account(which, at)
+        await remove_account(which, request)
         return None
-    ways: dict[str, tuple[str, Callable[[str], Awaitable[AccountStatus]]]] = {
-        "enable": ("account.enabled", at.panel.accounts.enable),
-        "disable": ("account.disabled", at.panel.accounts.disable),
-        "drain": ("account.drained", _drain_account(at)),
-        "clear": ("account.cooldown_cleared", at.panel.accounts.clear_cooldown),
+    changes: dict[str, tuple[str, StatusChange]] = {
+        "enable": ("account.enabled", request.panel.accounts.enable),
+        "disable": ("account.disabled", request.panel.accounts.disable),
+        "drain": ("account.drained", _drain_account(request)),
+        "clear": ("account.cooldown_cleared", request.panel.accounts.clear_cooldown),
     }
-    word, change = ways[action]
-    await _change_and_record(at, which, word, change=change)
+    recorded, change = changes[action]
+    await _change_and_record(request, which, recorded, change=change)
     return None
 
 
-async def _test_result(at: AdminRequest, which: str) -> dict[str, Any]:
-    account = (await at.panel.accounts.find(which)).account
+async def _check_account(request: AdminRequest, which: str) -> CheckResult:
+    account = (await request.panel.accounts.find(which)).account
     began = time.monotonic()
-    if at.panel.pool.is_embedded(account.id):
-        found = AccountCheck("accepted", "it is built in and ready")
+    if request.panel.pool.is_embedded(account.id):
+        check = AccountCheck("accepted", "it is built in and ready")
     else:
-        found = await (await at.panel.pool.provider_by_id(account.id)).check_account()
-    balance = {"left": found.balance.left, "unit": found.balance.unit} if found.balance else None
-    return {
-        "ok": found.verdict in ("accepted", "reachable"),
-        "verdict": found.verdict,
-        "message": mask_secrets(found.text),
-        "milliseconds": round((time.monotonic() - began) * 1000, 1),
-        "balance": balance,
-    }
+        check = await (await request.panel.pool.provider_by_id(account.id)).check_account()
+    balance = check.balance
+    return CheckResult(
+        ok=check.verdict in ("accepted", "reachable"),
+        verdict=check.verdict,
+        message=mask_secrets(check.text),
+        milliseconds=round((time.monotonic() - began) * 1000, 1),
+        balance=BalanceObject(left=balance.left, unit=balance.unit) if balance else None,
+    )
 
 
-def _drain_account(at: AdminRequest) -> Callable[[str], Awaitable[AccountStatus]]:
+def _drain_account(request: AdminRequest) -> StatusChange:
     async def drain_one(name: str) -> AccountStatus:
-        await at.panel.accounts.drain(name)
-        return await at.panel.accounts.find(name)
+        await request.panel.accounts.drain(name)
+        return await request.panel.accounts.find(name)
 
     return drain_one
 
 
 async def _change_and_record(
-    at: AdminRequest, which: str, action: str, *, change: Callable[[str], Awaitable[AccountStatus]]
-) -> dict[str, Any]:
-    before = await _account_object(at, await at.panel.accounts.find(which))
-    after = await _account_object(at, await change(which))
-    sides = [{name: row[name] for name in ("state", "reason", "secret_hint")} for row in (before, after)]
-    await at.record_change(action, f"accounts/{after['id']}", before=sides[0], after=sides[1])
+    request: AdminRequest, which: str, action: str, *, change: StatusChange
+) -> AccountObject:
+    before = await _account_object(request, await request.panel.accounts.find(which))
+    after = await _account_object(request, await change(which))
+    sides = [row.model_dump(include={"state", "reason", "secret_hint"}) for row in (before, after)]
+    await request.record_change(action, f"accounts/{after.id}", before=sides[0], after=sides[1])
     return after
 
 
-async def _account_object(at: AdminRequest, standing: AccountStatus) -> dict[str, Any]:
-    return (await account_objects(at.panel, [standing]))[0]
+async def _account_object(request: AdminRequest, status: AccountStatus) -> AccountObject:
+    return (await account_objects(request.panel, [status]))[0]
 
 
-def _audit_target(standing: AccountStatus) -> str:
-    return f"accounts/{standing.account.id}"
+def _searched_text(status: AccountStatus) -> str:
+    account = status.account
+    return "\n".join([account.name, account.base_url, status.note, account.provider]).lower()
+
+
+def _audit_target(status: AccountStatus) -> str:
+    return f"accounts/{status.account.id}"
+
+
+def _audit_side(status: AccountStatus) -> dict[str, Any]:
+    fields = settable_fields(status)
+    quota = fields["quota"]
+    return fields | {"quota": quota and quota.model_dump()}

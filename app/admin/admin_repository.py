@@ -1,4 +1,4 @@
-"""The people of the panel and the one-time links that make the first of them."""
+"""The admins of the panel, and the one-time links that create the first of them."""
 
 import json
 import secrets
@@ -23,7 +23,7 @@ AdminRole = Literal["owner", "viewer"]
 SETUP_OPTION = "admin_setup"
 SETUP_SECONDS = 1800.0
 MOST_LINKS = 5
-"""Each replica prints one at its first start; the newest few are good."""
+"""Each replica prints a link at its first start; only the newest few are valid."""
 FIXED_NAME = "admin"
 
 
@@ -43,7 +43,7 @@ class AdminUser:
 
 
 class AdminRepository:
-    """All looks and changes. Every change ends up in the audit log in its own transaction."""
+    """Reads and changes admins. The audit row of a change is written in the transaction of the change."""
 
     def __init__(
         self, database: Database, vault: Vault, *, audit: AuditLog, passwords: PasswordHashing
@@ -63,7 +63,7 @@ class AdminRepository:
             return [_admin_of_row(row) for row in rows]
 
     async def verify_password(self, name: str, password: str) -> AdminUser | None:
-        """The admin of that name, when it is the password."""
+        """The admin of that name if the password is right, else None."""
         async with self._database.read() as connection:
             query = sa.select(admins).where(admins.c.name == name)
             row = (await connection.execute(query)).first()
@@ -71,7 +71,7 @@ class AdminRepository:
         return _admin_of_row(row) if row is not None and right else None
 
     async def create(self, actor: str, name: str, *, role: AdminRole, password: str) -> AdminUser:
-        """Raises ``InvalidRequest`` for a taken name or a weak password."""
+        """Raises ``InvalidRequest`` for a name that exists or a weak password."""
         name = _checked_name(name)
         check_password(password, name=name)
         row = _admin_row(name, role, hashed=await self._passwords.hash(password))
@@ -80,7 +80,7 @@ class AdminRepository:
                 await connection.execute(sa.insert(admins), row)
                 await self._record_change(connection, actor, "admin.created", row=row)
         except IntegrityError as error:
-            raise InvalidRequest(f"There is an admin named {name} already.", param="name") from error
+            raise InvalidRequest(f"There is already an admin named {name}.", param="name") from error
         return AdminUser(row["id"], name, role, row["created_at"])
 
     async def update(
@@ -92,7 +92,7 @@ class AdminRepository:
         role: AdminRole | None = None,
         password: str | None = None,
     ) -> AdminUser:
-        """Change what is given; a new password or role ends the admin's sessions."""
+        """Changes the given fields. A new password or role ends the admin's sessions."""
         changed: dict[str, Any] = {}
         if name is not None:
             changed["name"] = _checked_name(name)
@@ -116,7 +116,7 @@ class AdminRepository:
                 target = f"admins/{admin_id}"
                 await self._audit.record(connection, actor, "admin.updated", target=target, **sides)
         except IntegrityError as error:
-            raise InvalidRequest(f"There is an admin named {name} already.", param="name") from error
+            raise InvalidRequest(f"There is already an admin named {name}.", param="name") from error
         return after
 
     async def _name_of(self, admin_id: str) -> str:
@@ -137,14 +137,14 @@ class AdminRepository:
             )
 
     async def reset_password(self, actor: str, name: str, *, password: str) -> AdminUser:
-        """A new password for whoever has that name; an owner of that name is made where there is none."""
+        """Set the password of the admin with that name; create an owner if there is none."""
         found = next((admin for admin in await self.list() if admin.name == name), None)
         if found is None:
             return await self.create(actor, name, role="owner", password=password)
         return await self.update(actor, found.id, password=password)
 
     async def ensure_fixed(self, password: str) -> None:
-        """Let ``admin`` be an owner with the password of the environment."""
+        """Make ``admin`` an owner with the password from the environment."""
         if await self.verify_password(FIXED_NAME, password) is not None:
             return
         hashed = await self._passwords.hash(password)
@@ -160,10 +160,10 @@ class AdminRepository:
                 await connection.execute(sa.delete(sessions).where(sessions.c.admin_id == own))
             await self._record_change(connection, "environment", "admin.password_set", row=row)
 
-    # ---- the first one --------------------------------------------------------------------------
+    # ---- the first admin ------------------------------------------------------------------------
 
     async def setup_link(self, address: str) -> str:
-        """For a browser: it opens the panel with a token for ``set_up``, good once and for half an hour.
+        """A link that opens the panel with a token for ``create_first_owner``. It works once, for half an hour.
 
         Raises ``PermissionDenied`` when there is an admin already.
         """
@@ -184,14 +184,14 @@ class AdminRepository:
         return token
 
     async def create_first_owner(self, token: str, *, name: str, password: str) -> AdminUser:
-        """The first owner. Raises ``SetupInvalid`` for a token that is used, expired or not ours."""
+        """Raises ``SetupInvalid`` for a token that is used, expired or unknown."""
         name = _checked_name(name)
         check_password(password, name=name)
         hashes = self._vault.keyed_hashes("admin-setup", token)
-        await self._check_link(hashes)  # before the costly part
+        await self._check_link(hashes)  # before the slow hash
         row = _admin_row(name, "owner", hashed=await self._passwords.hash(password))
         async with self._database.write() as connection:
-            # The one row that every setup needs is taken first: of two at once, one finds nothing.
+            # The row of the links is locked first: the second of two parallel setups finds it empty.
             links = await _setup_links(connection, lock=True)
             if await _count_admins(connection) or not _is_valid_link(links, hashes):
                 raise _setup_invalid()
@@ -225,8 +225,8 @@ def _is_valid_link(links: list[dict[str, Any]], hashes: Sequence[str]) -> bool:
 async def _setup_links(connection: AsyncConnection, *, lock: bool = False) -> list[dict[str, Any]]:
     query = sa.select(options.c.value).where(options.c.name == SETUP_OPTION)
     text = (await connection.execute(query.with_for_update() if lock else query)).scalar()
-    found: list[dict[str, Any]] = json.loads(text) if text else []
-    return found
+    links: list[dict[str, Any]] = json.loads(text) if text else []
+    return links
 
 
 async def _count_admins(connection: AsyncConnection) -> int:
@@ -241,10 +241,10 @@ async def _get_admin(connection: AsyncConnection, admin_id: str) -> AdminUser:
 
 
 async def _require_other_owner(connection: AsyncConnection) -> None:
-    # Locked, so that two owners can't take the role from each other at the same moment.
+    # Locked, so that two owners cannot remove each other at the same time.
     owners = sa.select(admins.c.id).where(admins.c.role == "owner").with_for_update()
     if len((await connection.execute(owners)).all()) < 2:
-        raise InvalidRequest("The last owner must stay one; make another owner first.", param="role")
+        raise InvalidRequest("The last owner must stay an owner; create another one first.", param="role")
 
 
 def _admin_row(name: str, role: AdminRole, *, hashed: str) -> dict[str, Any]:

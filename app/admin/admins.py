@@ -1,14 +1,11 @@
-"""`/admin/api/admins`: who may use the panel, and as what."""
-
-from typing import Any
+"""`/admin/api/admins`: who may use the panel, and with which role."""
 
 from fastapi import APIRouter, Response
 from pydantic import Field
 
 from app.admin.access import AdminRequest, OwnerRoute
-from app.admin.admin_repository import FIXED_NAME, AdminRole
-from app.admin.bodies import Name, PanelBody
-from app.admin.paging import whole_list
+from app.admin.admin_repository import FIXED_NAME, AdminRole, AdminUser
+from app.admin.bodies import ListAnswer, Name, PanelAnswer, PanelBody
 from app.errors import InvalidRequest
 
 router = APIRouter(route_class=OwnerRoute, prefix="/admins")
@@ -26,36 +23,50 @@ class AdminChangeBody(PanelBody):
     password: str | None = Field(default=None, repr=False)
 
 
-@router.get("", summary="Admins")
-async def list_admins(at: AdminRequest) -> dict[str, Any]:
-    return whole_list([admin.as_object() for admin in await at.panel.admins.list()])
+class AdminObject(PanelAnswer):
+    id: str
+    name: str
+    role: AdminRole
+    created_at: float
+
+
+@router.get("", summary="List admins")
+async def list_admins(request: AdminRequest) -> ListAnswer[AdminObject]:
+    return ListAnswer(data=[_admin_object(admin) for admin in await request.panel.admins.list()])
 
 
 @router.post("", status_code=201, summary="Add an admin")
-async def add_admin(wish: NewAdminBody, at: AdminRequest) -> dict[str, Any]:
-    made = await at.panel.admins.create(at.actor.name, wish.name, role=wish.role, password=wish.password)
-    return made.as_object()
+async def add_admin(body: NewAdminBody, request: AdminRequest) -> AdminObject:
+    created = await request.panel.admins.create(
+        request.actor.name, body.name, role=body.role, password=body.password
+    )
+    return _admin_object(created)
 
 
 @router.patch("/{admin_id}", summary="Change an admin")
-async def change_admin(admin_id: str, wish: AdminChangeBody, at: AdminRequest) -> dict[str, Any]:
+async def change_admin(admin_id: str, body: AdminChangeBody, request: AdminRequest) -> AdminObject:
     """A new password or role ends this admin's sessions."""
-    await _refuse_fixed(at, admin_id)
-    changed = await at.panel.admins.update(
-        at.actor.name, admin_id, name=wish.name, role=wish.role, password=wish.password
+    await _refuse_fixed(request, admin_id)
+    changed = await request.panel.admins.update(
+        request.actor.name, admin_id, name=body.name, role=body.role, password=body.password
     )
-    return changed.as_object()
+    return _admin_object(changed)
 
 
 @router.delete("/{admin_id}", status_code=204, summary="Remove an admin")
-async def remove_admin(admin_id: str, at: AdminRequest) -> Response:
-    await _refuse_fixed(at, admin_id)
-    await at.panel.admins.delete(at.actor.name, admin_id)
+async def remove_admin(admin_id: str, request: AdminRequest) -> Response:
+    await _refuse_fixed(request, admin_id)
+    await request.panel.admins.delete(request.actor.name, admin_id)
     return Response(status_code=204)
 
 
-async def _refuse_fixed(at: AdminRequest, admin_id: str) -> None:
-    if not at.panel.fixed_password:
+async def _refuse_fixed(request: AdminRequest, admin_id: str) -> None:
+    if not request.panel.fixed_password:
         return
-    if any(admin.id == admin_id and admin.name == FIXED_NAME for admin in await at.panel.admins.list()):
-        raise InvalidRequest("This admin is set by FILMGATE_ADMIN_PASSWORD; change it there.", param="name")
+    admins = await request.panel.admins.list()
+    if any(admin.id == admin_id and admin.name == FIXED_NAME for admin in admins):
+        raise InvalidRequest("FILMGATE_ADMIN_PASSWORD sets this admin; change it there.", param="name")
+
+
+def _admin_object(admin: AdminUser) -> AdminObject:
+    return AdminObject(id=admin.id, name=admin.name, role=admin.role, created_at=admin.created_at)

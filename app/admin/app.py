@@ -1,4 +1,4 @@
-"""The panel's API as an application of its own, with its own description at `/admin/api/openapi.json`."""
+"""The panel's API: an application of its own, with its own description at `/admin/api/openapi.json`."""
 
 from typing import Any
 
@@ -9,14 +9,12 @@ from app.admin import (
     accounts,
     admins,
     audit,
-    backup,
     characters,
     keys,
     live,
     models,
     overview,
     playground,
-    prices,
     providers,
     settings,
     sign_in,
@@ -25,7 +23,8 @@ from app.admin import (
     usage,
     webhooks,
 )
-from app.admin.description import PanelApp
+from app.dialects.openapi.operations import error_refs, error_responses
+from app.dialects.openapi.schemas import ERROR_SCHEMA, Schema
 
 ROUTERS: tuple[APIRouter, ...] = (
     sign_in.public_router,
@@ -34,7 +33,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     live.router,
     overview.router,
     tasks.router,
-    transfers.router,  # before the accounts, whose paths take any name
+    transfers.router,  # before accounts, where /accounts/{which} matches any name
     accounts.router,
     providers.router,
     models.router,
@@ -42,16 +41,29 @@ ROUTERS: tuple[APIRouter, ...] = (
     characters.router,
     playground.router,
     keys.router,
-    prices.router,
     usage.router,
     audit.router,
-    backup.router,  # before the settings, whose paths take any name
     settings.router,
 )
+SECURITY_SCHEMES: Schema = {
+    "token": {"type": "http", "scheme": "bearer", "description": "FILMGATE_ADMIN_TOKEN"},
+    "session": {"type": "apiKey", "in": "cookie", "name": "filmgate_session"},
+}
+UNUSED_SCHEMAS = ("HTTPValidationError", "ValidationError")
+"""FastAPI describes a 422 for bad fields; we answer 400 with our own error body."""
+
+
+class PanelApp(FastAPI):
+    """Describes what FastAPI does not know: our error responses, and the two ways to authenticate."""
+
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            self.openapi_schema = _completed_document(super().openapi())
+        return self.openapi_schema
 
 
 def create_panel_app(**options: Any) -> FastAPI:
-    """``app.state.panel`` must be set before it is asked anything. ``options`` go to FastAPI."""
+    """``app.state.panel`` must be set before the first request. ``options`` are passed to FastAPI."""
     app = PanelApp(
         title="Filmgate Admin",
         version=__version__,
@@ -64,3 +76,20 @@ def create_panel_app(**options: Any) -> FastAPI:
     for router in ROUTERS:
         app.include_router(router, tags=["Admin"])
     return app
+
+
+def _completed_document(document: dict[str, Any]) -> dict[str, Any]:
+    parts = document["components"]
+    for name in UNUSED_SCHEMAS:
+        parts["schemas"].pop(name, None)
+    parts["schemas"]["Error"] = ERROR_SCHEMA
+    parts["responses"] = error_responses()
+    parts["securitySchemes"] = SECURITY_SCHEMES
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            success = {
+                status: response for status, response in operation["responses"].items() if status != "422"
+            }
+            operation["responses"] = success | error_refs("post")
+            operation["security"] = [{name: []} for name in SECURITY_SCHEMES]
+    return document

@@ -1,63 +1,95 @@
-"""`/admin/api/audit`: who changed what, before and after."""
+"""`/admin/api/audit`: who changed what, with the values before and after, also as CSV."""
 
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Depends, Response
 from fastapi.responses import StreamingResponse
 
 from app.admin.access import AdminRequest, OwnerRoute
-from app.admin.paging import PageQuery, PageRequest, Since, Until
-from app.admin.sheets import csv_response
+from app.admin.bodies import ListAnswer, PanelAnswer
+from app.admin.lists import (
+    MOST_EXPORTED,
+    FilterText,
+    PageQuery,
+    PageRequest,
+    Since,
+    Until,
+    csv_response,
+)
 
 router = APIRouter(route_class=OwnerRoute)
-FilterText = Annotated[str | None, Query(max_length=200)]
-CSV_COLUMNS = ("id", "at", "actor", "action", "target", "before", "after")
-MOST_EXPORTED = 100_000
 
 
-@router.get("/audit", summary="Changes made through the panel")
+class AuditEntry(PanelAnswer):
+    """One change. ``before`` and ``after`` hold the values that the action changes, secrets masked."""
+
+    id: int
+    at: float
+    actor: str
+    action: str
+    target: str
+    before: Any
+    after: Any
+
+
+CSV_COLUMNS = tuple(AuditEntry.model_fields)
+
+
+async def read_audit_filter(
+    *, actor: FilterText = None, action: FilterText = None, target: FilterText = None
+) -> dict[str, str | None]:
+    return {"actor": actor, "action": action, "target": target}
+
+
+AuditFilter = Annotated[dict[str, str | None], Depends(read_audit_filter)]
+
+
+@router.get("/audit", summary="List changes made through the panel")
 async def list_changes(
-    page: PageQuery,
-    at: AdminRequest,
-    *,
-    actor: FilterText = None,
-    action: FilterText = None,
-    target: FilterText = None,
-    since: Since = None,
-    until: Until = None,
-) -> dict[str, Any]:
-    """Newest first; `action` and `target` also by how they begin."""
-    wanted = {"actor": actor, "action": action, "target": target}
-    found = await at.panel.audit.find_page(wanted, since=since, until=until, page=page)
-    return found.as_answer(found.rows)
+    page: PageQuery, wanted: AuditFilter, request: AdminRequest, *, since: Since = None, until: Until = None
+) -> ListAnswer[AuditEntry]:
+    """Newest first; `action` and `target` match prefixes."""
+    found = await request.panel.audit.find_page(wanted, since=since, until=until, page=page)
+    return ListAnswer(data=[_audit_entry(row) for row in found.rows], next=found.next)
 
 
-@router.get("/audit.csv", summary="The same as CSV", response_class=StreamingResponse)
+@router.get("/audit.csv", summary="Export the changes as CSV", response_class=StreamingResponse)
 async def export_changes(
-    at: AdminRequest,
-    *,
-    actor: FilterText = None,
-    action: FilterText = None,
-    target: FilterText = None,
-    since: Since = None,
-    until: Until = None,
+    wanted: AuditFilter, request: AdminRequest, *, since: Since = None, until: Until = None
 ) -> Response:
-    wanted = {"actor": actor, "action": action, "target": target}
+    """At most 100,000 rows, newest first."""
 
     async def change_batches() -> AsyncIterator[list[dict[str, Any]]]:
         page, sent = PageRequest(limit=1000), 0
         while sent < MOST_EXPORTED:
-            found = await at.panel.audit.find_page(wanted, since=since, until=until, page=page)
-            yield [row | {side: _json_text(row[side]) for side in ("before", "after")} for row in found.rows]
+            found = await request.panel.audit.find_page(wanted, since=since, until=until, page=page)
+            yield [_csv_row(_audit_entry(row)) for row in found.rows]
             if found.next is None:
                 return
             sent += len(found.rows)
             page = replace(page, after=found.next)
 
     return csv_response(change_batches(), CSV_COLUMNS, name="audit.csv")
+
+
+def _audit_entry(row: Any) -> AuditEntry:
+    return AuditEntry(
+        id=row.id,
+        at=row.at,
+        actor=row.actor,
+        action=row.action,
+        target=row.target,
+        before=json.loads(row.before) if row.before else None,
+        after=json.loads(row.after) if row.after else None,
+    )
+
+
+def _csv_row(entry: AuditEntry) -> dict[str, Any]:
+    sides = {"before": _json_text(entry.before), "after": _json_text(entry.after)}
+    return entry.model_dump() | sides
 
 
 def _json_text(value: Any) -> str | None:

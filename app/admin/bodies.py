@@ -1,15 +1,16 @@
-"""The base of every JSON body of the panel: unknown fields are refused, and so is what no store takes."""
+"""The base classes of what the panel's API reads and answers."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, model_validator
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 Note = Annotated[str, StringConstraints(max_length=10_000)]
+Item = TypeVar("Item")
 
 
 class PanelBody(BaseModel):
-    """Fields that were not sent are left as they are: see ``given``."""
+    """A JSON body. Unknown fields and NUL characters, which PostgreSQL cannot store, are rejected."""
 
     model_config = ConfigDict(extra="forbid", str_max_length=1_000_000)
 
@@ -21,8 +22,28 @@ class PanelBody(BaseModel):
         return value
 
     def given_fields(self) -> dict[str, Any]:
-        """Only what was sent, as Python values."""
+        """The fields that were sent, as Python values; the others stay as they are."""
         return {name: getattr(self, name) for name in self.model_fields_set}
+
+
+class PanelAnswer(BaseModel):
+    """A JSON answer. Every route names its class, so that the API's description has every field."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class NamedItem(PanelAnswer):
+    """A key or an account; ``name`` is None when it has been deleted."""
+
+    id: str
+    name: str | None
+
+
+class ListAnswer(PanelAnswer, Generic[Item]):
+    """A page of a list. ``next`` is the cursor of the following page (`after`), None on the last one."""
+
+    data: list[Item]
+    next: str | None = None
 
 
 def _has_nul(value: Any) -> bool:

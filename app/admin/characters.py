@@ -1,13 +1,14 @@
 """`/admin/api/characters`: the characters of all owners."""
 
 import time
-from typing import Annotated, Any
+from typing import Any
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Response
 
 from app.admin.access import AdminRequest, OwnerRoute
-from app.admin.paging import PageQuery
+from app.admin.bodies import ListAnswer, PanelAnswer
+from app.admin.lists import FilterText, PageQuery
 from app.admin.panel import PanelServices
 from app.admin.playground import playground_key
 from app.db.tables import characters
@@ -18,19 +19,30 @@ from app.dialects.prompt.video_options import read_time_span
 from app.dialects.registry import task_id_of
 from app.errors import InvalidRequest, MissingField, NotFound
 from app.generation import MediaInput
-from app.keys.service import ClientKey
+from app.keys.key import ClientKey
 from app.tasks.characters import Character
 
 router = APIRouter(route_class=OwnerRoute, prefix="/characters")
-FilterText = Annotated[str | None, Query(max_length=200)]
 KNOWN_FIELDS = {"name", "owner", "url", "video", "from_task", "timestamps"}
 
 
-@router.get("", summary="Characters")
+class CharacterObject(PanelAnswer):
+    """``still`` and ``clip`` are signed links of this origin."""
+
+    id: str
+    owner: str
+    name: str
+    username: str
+    still: str
+    clip: str
+    created_at: float
+
+
+@router.get("", summary="List characters")
 async def list_characters(
-    page: PageQuery, at: AdminRequest, *, owner: FilterText = None, q: FilterText = None
-) -> dict[str, Any]:
-    """Of all owners, newest first."""
+    page: PageQuery, request: AdminRequest, *, owner: FilterText = None, q: FilterText = None
+) -> ListAnswer[CharacterObject]:
+    """The characters of all owners, newest first. `q` is part of the name or the username."""
     query = sa.select(characters)
     if owner:
         query = query.where(characters.c.owner == owner)
@@ -41,55 +53,55 @@ async def list_characters(
         )
         query = query.where(sa.or_(*either))
     order = characters.c.created_at, characters.c.id
-    async with at.panel.database.read() as connection:
+    async with request.panel.database.read() as connection:
         if page.after:
             last = (await connection.execute(sa.select(*order).where(characters.c.id == page.after))).first()
             if last is None:
-                raise InvalidRequest("after is no cursor of this list", param="after")
+                raise InvalidRequest("after is not a cursor of this list", param="after")
             query = query.where(sa.tuple_(*order) < sa.tuple_(sa.literal(last[0]), sa.literal(last[1])))
         newest = query.order_by(*(column.desc() for column in order)).limit(page.limit + 1)
         rows = (await connection.execute(newest)).all()
-    shown = [_character_object(at.panel, row) for row in rows[: page.limit]]
-    return {"data": shown, "next": shown[-1]["id"] if len(rows) > page.limit else None}
+    found = [_character_object(request.panel, row) for row in rows[: page.limit]]
+    return ListAnswer(data=found, next=found[-1].id if len(rows) > page.limit else None)
 
 
-@router.post("", status_code=201, summary="Make a character")
-async def make_character(request: Request, at: AdminRequest) -> dict[str, Any]:
-    """From a clip (`video`), an address (`url`) or a task (`from_task`); `timestamps` is the moment that
-    shows it. Without an `owner` it is the playground's."""
-    gateway = at.panel.gateway
-    body = await gateway.read_body(request)
+@router.post("", status_code=201, summary="Create a character")
+async def create_character(request: AdminRequest) -> CharacterObject:
+    """From a clip (`video`), an address (`url`) or a task (`from_task`). `timestamps` is the part of the clip that
+    shows the character. Without an `owner` it belongs to the playground."""
+    gateway = request.panel.gateway
+    body = await gateway.read_body(request.http)
     if body.unknown_fields(KNOWN_FIELDS):
         raise InvalidRequest("There is no such field.", param=next(iter(body.unknown_fields(KNOWN_FIELDS))))
     moment = read_time_span(body, "timestamps")
     owner = body.text("owner") or playground_key().owner
-    clip = await _read_clip(at, body)
-    made = await gateway.characters.create(
+    clip = await _read_clip(request, body)
+    created = await gateway.characters.create(
         clip,
         key=ClientKey(id="panel", name="panel", owner=owner),
         name=(body.text("name") or "").strip()[:80],
         moment=moment,
         param=next((name for name in ("video", "url") if name in body), "from_task"),
     )
-    shown = _character_object(at.panel, await _character_row(at.panel, made.id))
-    told = {name: shown[name] for name in ("owner", "name", "username")}
-    await at.record_change("character.made", f"characters/{made.id}", after=told)
-    return shown
+    character = _character_object(request.panel, await _character_row(request.panel, created.id))
+    after = character.model_dump(include={"owner", "name", "username"})
+    await request.record_change("character.made", f"characters/{created.id}", after=after)
+    return character
 
 
 @router.delete("/{character_id}", status_code=204, summary="Delete a character")
-async def delete_character(character_id: str, at: AdminRequest) -> Response:
-    """Its clip and still are really removed."""
-    row = await _character_row(at.panel, character_id)
-    found = Character(row.id, row.name, row.username, row.clip, row.still, row.created_at)
-    await at.panel.gateway.characters.delete(found)
+async def delete_character(character_id: str, request: AdminRequest) -> Response:
+    """Its clip and its still are deleted too."""
+    row = await _character_row(request.panel, character_id)
+    character = Character(row.id, row.name, row.username, row.clip, row.still, row.created_at)
+    await request.panel.gateway.characters.delete(character)
     before = {"owner": row.owner, "name": row.name, "username": row.username}
-    await at.record_change("character.deleted", f"characters/{row.id}", before=before)
+    await request.record_change("character.deleted", f"characters/{row.id}", before=before)
     return Response(status_code=204)
 
 
-async def _read_clip(at: AdminRequest, body: Body) -> MediaInput:
-    gateway = at.panel.gateway
+async def _read_clip(request: AdminRequest, body: Body) -> MediaInput:
+    gateway = request.panel.gateway
     for name in ("video", "url"):
         given = body.source(name)
         if given is not None:
@@ -97,9 +109,9 @@ async def _read_clip(at: AdminRequest, body: Body) -> MediaInput:
     task_id = task_id_of(body.text("from_task") or "")
     if task_id is None:
         raise MissingField("video, url or from_task")
-    source = await at.panel.repository.get(task_id)
+    source = await request.panel.tasks.get(task_id)
     if source is None or source.kind != "video" or source.result is None or not files_are_kept(source):
-        raise InvalidRequest("from_task must be a finished video that is still kept", param="from_task")
+        raise InvalidRequest("from_task must be a finished video whose files still exist", param="from_task")
     file = source.result.files[0]
     content = await gateway.store.get(file.key)
     return MediaInput(role="source_video", content_type=file.content_type, sha256=source.id, content=content)
@@ -114,15 +126,15 @@ async def _character_row(panel: PanelServices, character_id: str) -> Any:
     return row
 
 
-def _character_object(panel: PanelServices, row: Any) -> dict[str, Any]:
+def _character_object(panel: PanelServices, row: Any) -> CharacterObject:
     base, now = f"/files/characters/ch_{row.id.removeprefix('char_')}", time.time()
     sign = panel.gateway.signer.sign
-    return {
-        "id": row.id,
-        "owner": row.owner,
-        "name": row.name,
-        "username": row.username,
-        "still": sign(f"{base}/still.webp", now=now),
-        "clip": sign(f"{base}/clip.mp4", now=now),
-        "created_at": row.created_at,
-    }
+    return CharacterObject(
+        id=row.id,
+        owner=row.owner,
+        name=row.name,
+        username=row.username,
+        still=sign(f"{base}/still.webp", now=now),
+        clip=sign(f"{base}/clip.mp4", now=now),
+        created_at=row.created_at,
+    )

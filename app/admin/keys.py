@@ -1,21 +1,37 @@
-"""`/admin/api/keys`: client keys, their limits and budgets, and whom they want told."""
+"""`/admin/api/keys`: client keys with their limits, budgets, spending and webhook endpoints."""
 
-from typing import Annotated, Any
+import time
+from collections import defaultdict
+from decimal import Decimal
+from typing import Any, Literal, get_type_hints
 
-from fastapi import APIRouter, Query, Response
-from pydantic import Field
+import sqlalchemy as sa
+from fastapi import APIRouter, Response
+from pydantic import Field, create_model
 
 from app.admin.access import AdminRequest, OwnerRoute
-from app.admin.bodies import PanelBody
-from app.admin.key_object import BUDGETS, key_objects, settable_fields
-from app.admin.paging import whole_list
-from app.admin.webhooks import NewEndpointBody, endpoint_object, make_endpoint
-from app.keys.key import ClientKey
-from app.keys.terms import Dollars
+from app.admin.bodies import ListAnswer, PanelAnswer, PanelBody
+from app.admin.lists import FilterText
+from app.admin.panel import PanelServices
+from app.admin.task_object import plain_amount
+from app.admin.task_search import id_at
+from app.admin.webhooks import (
+    EndpointObject,
+    EndpointWithSecret,
+    NewEndpointBody,
+    create_endpoint,
+    endpoint_object,
+)
+from app.db.tables import spending, tasks
+from app.keys.key import ClientKey, Dollars, KeyTerms
+from app.tasks.states import OPEN
+from app.usage.periods import period_label, period_names
 
 router = APIRouter(route_class=OwnerRoute, prefix="/keys")
-FilterText = Annotated[str | None, Query(max_length=200)]
+HOUR = 3600
+HOURS = 24
 MOST_OVERLAP = 30 * 86_400
+BUDGETS = ("total", "daily", "monthly")
 
 
 class BudgetBody(PanelBody):
@@ -26,105 +42,238 @@ class BudgetBody(PanelBody):
     monthly: Dollars | None = None
 
 
-class KeyBody(PanelBody):
-    """Every field is checked as the configuration file's are."""
+class BudgetObject(PanelAnswer):
+    total: str | None
+    daily: str | None
+    monthly: str | None
 
-    name: str | None = None
-    project: str | None = None
-    models: list[str] | None = None
-    networks: list[str] | None = None
-    rpm: int | None = None
-    tasks_limit: int | None = None
+
+class SpendingObject(BudgetObject):
+    """What the key spent in each period, and what open tasks reserve."""
+
+    reserved: str | None
+
+
+def _term_types(*, optional: bool) -> dict[str, Any]:
+    """The fields of ``KeyTerms`` but the three budgets, which the panel's API has in one object, for a model."""
+    types = get_type_hints(KeyTerms)
+    return {
+        name: (types[name] | None, None) if optional else (types[name], ...)
+        for name in KeyTerms.model_fields
+        if not name.startswith("budget_")
+    }
+
+
+_TermsBody: Any = create_model("TermsBody", __base__=PanelBody, **_term_types(optional=True))
+_TermsObject: Any = create_model("TermsObject", __base__=PanelAnswer, **_term_types(optional=False))
+
+
+class KeyBody(_TermsBody):
+    """Only types are checked here; ``KeyTerms`` checks the values, as for the configuration file."""
+
     budget: BudgetBody | None = None
-    expires_at: float | None = None
-    options: dict[str, Any] | None = None
-    note: str | None = None
-    enabled: bool | None = None
 
     def as_terms(self) -> dict[str, Any]:
-        """What was sent, in the words of ``Terms``."""
+        """The fields that were sent, under their names in ``KeyTerms``; null means the default."""
         given = self.given_fields()
         budget = given.pop("budget", None)
         if "budget" in self.model_fields_set:
             chosen = budget.given_fields() if budget is not None else dict.fromkeys(BUDGETS)
             given |= {f"budget_{name}": amount for name, amount in chosen.items()}
-        empty: dict[str, Any] = {"models": (), "networks": (), "options": {}, "note": "", "enabled": True}
-        return {name: empty.get(name) if value is None else value for name, value in given.items()}
+        return {name: _default_of(name) if value is None else value for name, value in given.items()}
+
+
+class KeyObject(_TermsObject):
+    """``hint`` is the key's public beginning, ``sparkline`` the tasks created in each of the last 24 hours."""
+
+    budget: BudgetObject
+    id: str
+    owner: str
+    hint: str
+    state: Literal["active", "disabled", "expired"]
+    in_flight: int
+    spent: SpendingObject
+    created_at: float
+    old_until: float | None
+    source: str
+    read_only: bool
+    sparkline: list[int]
+
+
+class KeyWithSecret(KeyObject):
+    """Returned once, when the key or its secret is created."""
+
+    secret: str
 
 
 class KeyRotationBody(PanelBody):
     overlap_seconds: float = Field(default=86_400, ge=0, le=MOST_OVERLAP, allow_inf_nan=False)
 
 
-@router.get("", summary="Client keys")
-async def list_keys(at: AdminRequest, *, q: FilterText = None, state: FilterText = None) -> dict[str, Any]:
-    """Oldest first; `q` is a part of the name, the project, the note or the id."""
-    found = await at.panel.gateway.keys.list()
+@router.get("", summary="List client keys")
+async def list_keys(
+    request: AdminRequest, *, q: FilterText = None, state: FilterText = None
+) -> ListAnswer[KeyObject]:
+    """Oldest first; `q` is part of the name, the project, the note or the id."""
+    keys = await request.panel.gateway.keys.list()
     if q:
-        found = [
-            key for key in found if q.lower() in f"{key.name}\n{key.project}\n{key.note}\n{key.id}".lower()
+        keys = [
+            key for key in keys if q.lower() in f"{key.name}\n{key.project}\n{key.note}\n{key.id}".lower()
         ]
-    rows = await key_objects(at.panel, found)
-    return whole_list([row for row in rows if not state or row["state"] == state])
+    rows = await _key_objects(request.panel, keys)
+    return ListAnswer(data=[row for row in rows if not state or row.state == state])
 
 
-@router.post("", status_code=201, summary="Make a client key")
-async def make_key(wish: KeyBody, at: AdminRequest) -> dict[str, Any]:
-    """`secret` is the key itself, shown this once."""
-    key, secret = await at.panel.gateway.keys.create_key(wish.as_terms())
-    await at.record_change("key.made", f"keys/{key.id}", after=settable_fields(key))
-    return await _key_object(at, key) | {"secret": secret}
+@router.post("", status_code=201, summary="Create a client key")
+async def create_key(body: KeyBody, request: AdminRequest) -> KeyWithSecret:
+    """`secret` is the whole key. It is returned only here."""
+    key, secret = await request.panel.gateway.keys.create_key(body.as_terms())
+    await request.record_change("key.made", f"keys/{key.id}", after=settable_fields(key))
+    return await _with_secret(request, key, secret)
 
 
-@router.get("/{key_id}", summary="A client key")
-async def get_key(key_id: str, at: AdminRequest) -> dict[str, Any]:
-    return await _key_object(at, await at.panel.gateway.keys.get(key_id))
+@router.get("/{key_id}", summary="Show a client key")
+async def get_key(key_id: str, request: AdminRequest) -> KeyObject:
+    return await _key_object(request, await request.panel.gateway.keys.get(key_id))
 
 
 @router.patch("/{key_id}", summary="Change a client key")
-async def change_key(key_id: str, wish: KeyBody, at: AdminRequest) -> dict[str, Any]:
-    """Only what is sent changes; other processes notice within five seconds."""
-    before = await at.panel.gateway.keys.get(key_id)
-    after = await at.panel.gateway.keys.update(key_id, wish.as_terms())
-    await at.record_change(
+async def change_key(key_id: str, body: KeyBody, request: AdminRequest) -> KeyObject:
+    """Changes the fields that are sent. Other processes notice within five seconds."""
+    before = await request.panel.gateway.keys.get(key_id)
+    after = await request.panel.gateway.keys.update(key_id, body.as_terms())
+    await request.record_change(
         "key.updated", f"keys/{key_id}", before=settable_fields(before), after=settable_fields(after)
     )
-    return await _key_object(at, after)
+    return await _key_object(request, after)
 
 
-@router.post("/{key_id}/rotate", summary="Give a client key a new secret")
-async def rotate_key(key_id: str, at: AdminRequest, *, wish: KeyRotationBody | None = None) -> dict[str, Any]:
-    """Shown this once; the old one works for `overlap_seconds` more."""
-    overlap = (wish or KeyRotationBody()).overlap_seconds
-    secret = await at.panel.gateway.keys.rotate(key_id, overlap_seconds=overlap)
-    await at.record_change("key.rotated", f"keys/{key_id}", after={"overlap_seconds": overlap})
-    return await _key_object(at, await at.panel.gateway.keys.get(key_id)) | {"secret": secret}
+@router.post("/{key_id}/rotate", summary="Rotate the secret of a client key")
+async def rotate_key(
+    key_id: str, request: AdminRequest, *, body: KeyRotationBody | None = None
+) -> KeyWithSecret:
+    """The new secret is returned only here; the old one works for `overlap_seconds` more."""
+    overlap = (body or KeyRotationBody()).overlap_seconds
+    secret = await request.panel.gateway.keys.rotate(key_id, overlap_seconds=overlap)
+    await request.record_change("key.rotated", f"keys/{key_id}", after={"overlap_seconds": overlap})
+    return await _with_secret(request, await request.panel.gateway.keys.get(key_id), secret)
 
 
 @router.delete("/{key_id}", status_code=204, summary="Revoke a client key")
-async def revoke_key(key_id: str, at: AdminRequest) -> Response:
-    """It stays in the list, disabled, as its tasks and its books do."""
-    before = await at.panel.gateway.keys.get(key_id)
-    await at.panel.gateway.keys.revoke(key_id)
-    await at.record_change(
+async def revoke_key(key_id: str, request: AdminRequest) -> Response:
+    """The key stays in the list as disabled, and keeps its tasks and its ledger."""
+    before = await request.panel.gateway.keys.get(key_id)
+    await request.panel.gateway.keys.revoke(key_id)
+    await request.record_change(
         "key.revoked", f"keys/{key_id}", before={"enabled": before.enabled, "name": before.name}
     )
     return Response(status_code=204)
 
 
-@router.get("/{key_id}/endpoints", summary="Webhook endpoints of a key")
-async def list_endpoints(key_id: str, at: AdminRequest) -> dict[str, Any]:
-    key = await at.panel.gateway.keys.get(key_id)
-    found, _ = await at.panel.gateway.endpoints.page(key.owner, after=None, limit=200)
-    return whole_list([endpoint_object(each) for each in found])
+@router.get("/{key_id}/endpoints", summary="List the webhook endpoints of a key")
+async def list_endpoints(key_id: str, request: AdminRequest) -> ListAnswer[EndpointObject]:
+    key = await request.panel.gateway.keys.get(key_id)
+    endpoints, _ = await request.panel.gateway.endpoints.page(key.owner, after=None, limit=200)
+    return ListAnswer(data=[endpoint_object(endpoint) for endpoint in endpoints])
 
 
-@router.post("/{key_id}/endpoints", status_code=201, summary="Add a webhook endpoint of a key")
-async def add_endpoint(key_id: str, wish: NewEndpointBody, at: AdminRequest) -> dict[str, Any]:
-    """Its secret is shown this once."""
-    key = await at.panel.gateway.keys.get(key_id)
-    return await make_endpoint(at, wish, owner=key.owner)
+@router.post("/{key_id}/endpoints", status_code=201, summary="Add a webhook endpoint to a key")
+async def add_endpoint(key_id: str, body: NewEndpointBody, request: AdminRequest) -> EndpointWithSecret:
+    """The secret is returned only here."""
+    key = await request.panel.gateway.keys.get(key_id)
+    return await create_endpoint(request, body, owner=key.owner)
 
 
-async def _key_object(at: AdminRequest, key: ClientKey) -> dict[str, Any]:
-    return (await key_objects(at.panel, [key]))[0]
+def settable_fields(key: ClientKey) -> dict[str, Any]:
+    """What an operator may set, with its present values."""
+    terms = key.terms()
+    budget = {name: plain_amount(terms.pop(f"budget_{name}")) for name in BUDGETS}
+    return terms | {"budget": budget}
+
+
+async def _key_object(request: AdminRequest, key: ClientKey) -> KeyObject:
+    return (await _key_objects(request.panel, [key]))[0]
+
+
+async def _with_secret(request: AdminRequest, key: ClientKey, secret: str) -> KeyWithSecret:
+    return KeyWithSecret(**(await _key_object(request, key)).model_dump(), secret=secret)
+
+
+async def _key_objects(panel: PanelServices, keys: list[ClientKey]) -> list[KeyObject]:
+    now = time.time()
+    ids = [key.id for key in keys]
+    in_flight = await _in_flight(panel)
+    spent = await _spending_by_key(panel, ids, now=now)
+    lines = await _hourly_counts(panel, ids, now=now)
+    return [
+        KeyObject(
+            **settable_fields(key),
+            id=key.id,
+            owner=key.owner,
+            hint=f"sk-fg-{key.id}…",
+            state=_key_state(key, now),
+            in_flight=in_flight.get(key.id, 0),
+            spent=SpendingObject(**spent[key.id]),
+            created_at=key.created_at,
+            old_until=key.old_until if key.old_until and key.old_until > now else None,
+            source=key.source,
+            read_only=key.source == "file",
+            sparkline=lines[key.id],
+        )
+        for key in keys
+    ]
+
+
+def _default_of(name: str) -> Any:
+    """The default of a field of ``KeyTerms``; None for the name, which has none."""
+    field = KeyTerms.model_fields.get(name)
+    return None if field is None or field.is_required() else field.get_default(call_default_factory=True)
+
+
+def _key_state(key: ClientKey, now: float) -> str:
+    if not key.enabled:
+        return "disabled"
+    return "expired" if key.expires_at is not None and key.expires_at <= now else "active"
+
+
+async def _in_flight(panel: PanelServices) -> dict[str, int]:
+    """Open tasks by key, read by state: few tasks are open, and a key may have a long history."""
+    query = sa.select(tasks.c.key_id, sa.func.count()).where(tasks.c.state.in_(OPEN)).group_by(tasks.c.key_id)
+    async with panel.database.read() as connection:
+        return {row[0]: int(row[1]) for row in await connection.execute(query)}
+
+
+async def _spending_by_key(
+    panel: PanelServices, ids: list[str], *, now: float
+) -> dict[str, dict[str, str | None]]:
+    labels = {period: period_label(period) for period in period_names(now)}
+    nothing = plain_amount(Decimal(0))
+    spent: dict[str, dict[str, str | None]] = defaultdict(
+        lambda: dict.fromkeys([*BUDGETS, "reserved"], nothing)
+    )
+    query = sa.select(spending).where(spending.c.key_id.in_(ids), spending.c.period.in_(labels))
+    async with panel.database.read() as connection:
+        for row in await connection.execute(query):
+            spent[row.key_id][labels[row.period]] = plain_amount(row.spent)
+            if labels[row.period] == "total":
+                spent[row.key_id]["reserved"] = plain_amount(row.reserved)
+    return spent
+
+
+async def _hourly_counts(panel: PanelServices, ids: list[str], *, now: float) -> dict[str, list[int]]:
+    """Tasks created in each of the last 24 hours, newest last, by key."""
+    first = int(now // HOUR) - HOURS + 1
+    # Ids are ordered by time, so the index on them answers alone.
+    hour = sa.case(
+        *((tasks.c.id >= id_at((first + back) * HOUR), back) for back in range(HOURS - 1, 0, -1)), else_=0
+    )
+    query = (
+        sa.select(tasks.c.key_id, hour.label("hour"), sa.func.count().label("created"))
+        .where(tasks.c.key_id.in_(ids), tasks.c.id >= id_at(first * HOUR))
+        .group_by(tasks.c.key_id, hour)
+    )
+    counts: dict[str, list[int]] = defaultdict(lambda: [0] * HOURS)
+    async with panel.database.read() as connection:
+        for row in await connection.execute(query):
+            counts[row.key_id][row.hour] = int(row.created)
+    return counts

@@ -1,4 +1,4 @@
-"""`/admin/api/events`: what changes, as it changes, in one stream for the whole panel."""
+"""`/admin/api/events`: one stream of changes for the whole panel, as server-sent events."""
 
 import asyncio
 import json
@@ -24,19 +24,19 @@ SESSION_SECONDS = 30.0
 MOST_AT_ONCE = 300
 
 
-@router.get("/events", summary="Changes as they happen", response_class=EventSourceResponse)
-async def stream_events(at: AdminRequest) -> EventSourceResponse:
-    """Server-sent events `hello`, `task` and `accounts`; ends with the session."""
+@router.get("/events", summary="Stream changes", response_class=EventSourceResponse)
+async def stream_events(request: AdminRequest) -> EventSourceResponse:
+    """Events `hello`, `task` and `accounts`. The stream ends with the session."""
     return EventSourceResponse(
-        _event_stream(at), ping=KEEP_ALIVE_SECONDS, ping_message_factory=_keep_alive, sep="\n"
+        _event_stream(request), ping=KEEP_ALIVE_SECONDS, ping_message_factory=_keep_alive, sep="\n"
     )
 
 
-async def _event_stream(at: AdminRequest) -> AsyncIterator[ServerSentEvent]:
-    panel = at.panel
+async def _event_stream(request: AdminRequest) -> AsyncIterator[ServerSentEvent]:
+    panel = request.panel
     async with AsyncExitStack() as stack:
-        queue = await stack.enter_async_context(panel.events.subscribe("state"))
-        progress = await stack.enter_async_context(panel.events.subscribe("progress"))
+        queue = await stack.enter_async_context(panel.notifications.subscribe("state"))
+        progress = await stack.enter_async_context(panel.notifications.subscribe("progress"))
         yield _server_event("hello", {"at": time.time()})
         seen = await _account_states(panel)
         checked = time.monotonic()
@@ -49,44 +49,44 @@ async def _event_stream(at: AdminRequest) -> AsyncIterator[ServerSentEvent]:
             if time.monotonic() - checked < SESSION_SECONDS:
                 continue
             checked = time.monotonic()
-            if await _is_over(at):
+            if await _is_over(request):
                 return
 
 
-async def _is_over(at: AdminRequest) -> bool:
-    return at.actor.session is not None and await session_of(at.http) is None
+async def _is_over(request: AdminRequest) -> bool:
+    return request.actor.session is not None and await session_of(request.http) is None
 
 
 async def _gather_changes(
     queue: asyncio.Queue[Notification], progress: asyncio.Queue[Notification]
 ) -> dict[str, Notification]:
-    """The last news of each task, of one short while; empty after a longer silence."""
+    """The last change of each task within a short time; empty when nothing changes for ``POLL_SECONDS``."""
     waiting = {asyncio.ensure_future(queue.get()), asyncio.ensure_future(progress.get())}
     try:
         done, _ = await asyncio.wait(waiting, timeout=POLL_SECONDS, return_when=asyncio.FIRST_COMPLETED)
     finally:
         for waiter in waiting:
             waiter.cancel()
-    news = {change.id: change for change in (waiter.result() for waiter in done)}
-    if not news:
+    changes = {change.id: change for change in (waiter.result() for waiter in done)}
+    if not changes:
         return {}
     await asyncio.sleep(FLUSH_SECONDS)
     for source in (queue, progress):
         while not source.empty():
             change = source.get_nowait()
-            news[change.id] = change
-    return news
+            changes[change.id] = change
+    return changes
 
 
-async def _changed_tasks(panel: PanelServices, news: dict[str, Notification]) -> list[dict[str, Any]]:
-    """As the rows have it; progress is written behind, so there the news may be ahead of them."""
-    ids = list(news)[-MOST_AT_ONCE:]
+async def _changed_tasks(panel: PanelServices, changes: dict[str, Notification]) -> list[dict[str, Any]]:
+    """As the rows say. Progress is written to them later, so a notification may be ahead of its row."""
+    ids = list(changes)[-MOST_AT_ONCE:]
     try:
         found = await TaskSearch(panel.database).current_states(ids) if ids else []
     except DATABASE_AWAY:
-        return []  # the panel looks again by itself
+        return []  # the panel reloads its page by itself
     for row in found:
-        change = news[row["id"]]
+        change = changes[row["id"]]
         if change.kind == "progress" and row["state"] == "running":
             row["progress"] = max(row["progress"], change.progress)
             row["generating"] = True
@@ -96,13 +96,13 @@ async def _changed_tasks(panel: PanelServices, news: dict[str, Notification]) ->
 
 
 async def _account_states(panel: PanelServices) -> list[tuple[Any, ...]]:
-    """What of the accounts is worth looking again for."""
+    """What the panel reloads the accounts for when it changes."""
     try:
-        standings = await panel.pool.current_statuses()
+        statuses = await panel.pool.current_statuses()
     except DATABASE_AWAY:
-        standings = panel.pool.cached_statuses()
+        statuses = panel.pool.cached_statuses()
     return [
-        (each.account, each.enabled, each.cooldowns, each.disabled_reason, each.problem) for each in standings
+        (each.account, each.enabled, each.cooldowns, each.disabled_reason, each.problem) for each in statuses
     ]
 
 

@@ -1,4 +1,4 @@
-"""Hides secrets in what the panel shows and in what the audit log keeps."""
+"""Masks secrets in the answers of the panel's API and in the audit log."""
 
 import re
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from app.ops.logs import SECRET_LOOKS
 
 MASK = "•••"
-# Narrower than for logs: ``input_tokens`` and ``max_tokens`` are numbers that an operator wants to see.
+# Narrower than in logs: ``input_tokens`` and ``max_tokens`` are numbers that an operator needs.
 SECRET_NAMES = re.compile(
     r"(secret(?!_hint)|(?<!_)token$|_token$|password|authorization|api_?key|private_key|cookie|signature"
     r"|credential)",
@@ -18,7 +18,7 @@ SIGNED_QUERY = re.compile(
 
 
 def mask_secrets(value: Any) -> Any:
-    """The same document with every secret replaced, by the name it stands under and by its look."""
+    """The same document with every secret masked: by the name of its field, and by its pattern."""
     if isinstance(value, dict):
         return {name: MASK if _is_secret(name, held) else mask_secrets(held) for name, held in value.items()}
     if isinstance(value, list | tuple):
@@ -29,7 +29,7 @@ def mask_secrets(value: Any) -> Any:
 
 
 def restore_masked(wanted: Any, kept: Any) -> Any:
-    """``wanted`` with each mask in it replaced by what is kept at its place."""
+    """``wanted`` with every mask replaced by the stored value of the same place."""
     if wanted == MASK:
         return kept
     if isinstance(wanted, dict):
@@ -38,14 +38,14 @@ def restore_masked(wanted: Any, kept: Any) -> Any:
     if isinstance(wanted, list):
         old_items = kept if isinstance(kept, list) else []
         return [
-            restore_masked(value, old_items[at] if at < len(old_items) else None)
-            for at, value in enumerate(wanted)
+            restore_masked(value, old_items[index] if index < len(old_items) else None)
+            for index, value in enumerate(wanted)
         ]
     return wanted
 
 
 def secret_hint(secret: str) -> str:
-    """Enough to tell secrets apart; of short ones nothing."""
+    """The last four characters of a secret, so that secrets can be told apart; of a short one nothing."""
     if not secret:
         return ""
     return f"…{secret[-4:]}" if len(secret) >= 12 else "…"

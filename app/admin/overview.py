@@ -1,4 +1,4 @@
-"""`/admin/api/overview`: the first page, from hourly counts, so that it does not grow with history."""
+"""`/admin/api/overview`: the start page, read from hourly counts, so that it stays fast as the history grows."""
 
 import time
 from collections import Counter
@@ -8,137 +8,242 @@ from typing import Annotated, Any
 
 import sqlalchemy as sa
 from fastapi import APIRouter, Query
+from pydantic import Field
 
 from app.admin.access import AdminRequest, OwnerRoute
 from app.admin.account_object import state_of
+from app.admin.bodies import PanelAnswer
 from app.admin.masking import mask_secrets
 from app.admin.panel import PanelServices
 from app.admin.task_object import plain_amount
 from app.db.operator_tables import rollup
 from app.db.tables import spending, tasks
-from app.usage.overview import HOURS, ChartPoint, OverviewSummary, UsageOverview, Window
+from app.usage.overview import HOURS, ChartPoint, ModelFigures, OverviewSummary, UsageOverview, Window
 
 router = APIRouter(route_class=OwnerRoute)
 HOUR = 3600
 DAY = 24
 RECENT_TASKS = 2000
-"""So many of the tasks that ended last are searched for what their errors said."""
+"""Of the tasks that ended last, this many are searched for the text of an error."""
 MOST_ERRORS = 12
 HEALTH_GROUPS = {"ready": "healthy", "busy": "healthy", "cooling": "cooling", "exhausted": "cooling"}
 
 
-@router.get("/overview", summary="How it goes")
+class ChartSeries(PanelAnswer):
+    """Lists of equal length: ``at`` is the beginning of a step, the others are its figures."""
+
+    at: list[int]
+    completed: list[int]
+    failed: list[int]
+    cancelled: list[int]
+    cost: list[str | None]
+
+
+class TaskTotals(PanelAnswer):
+    """``success_rate`` is between 0 and 1, without cancelled tasks."""
+
+    tasks: int
+    completed: int
+    failed: int
+    cancelled: int
+    success_rate: float | None
+    per_minute: float
+    cost: str | None
+
+
+class QueueCounts(PanelAnswer):
+    """Open tasks by state, and slots in use."""
+
+    queued: int
+    submitting: int
+    running: int
+    storing: int
+    slots: int
+
+
+class ModelTotals(PanelAnswer):
+    """The percentiles are seconds from creation to the finished result."""
+
+    model: str
+    tasks: int
+    completed: int
+    failed: int
+    success_rate: float | None
+    p50_seconds: float | None
+    p95_seconds: float | None
+    cost: str | None
+
+
+class SpendingTotals(PanelAnswer):
+    """What all keys spent today and in the last 30 days (UTC), in US dollars."""
+
+    today: str | None
+    days_30: str | None
+
+
+class AccountCounts(PanelAnswer):
+    healthy: int
+    cooling: int
+    disabled: int
+    expired: int
+    total: int
+
+
+class StorageObject(PanelAnswer):
+    """The media store; None until it has been counted."""
+
+    bytes: int | None
+    files: int | None
+    kind: str
+    counted_at: float | None
+
+
+class ErrorGroup(PanelAnswer):
+    """Failed tasks of one error code and model. ``message`` and ``task_id`` are of the last one, if it is recent."""
+
+    code: str
+    model: str
+    count: int
+    last_at: float
+    message: str | None
+    task_id: str | None
+
+
+class OverviewAnswer(PanelAnswer):
+    """``from`` and ``to`` bound the time, in UTC seconds; ``step`` is the length of a step in seconds."""
+
+    range: Window
+    since: float = Field(serialization_alias="from")
+    until: float = Field(serialization_alias="to")
+    step: int
+    series: ChartSeries
+    totals: TaskTotals
+    queue: QueueCounts
+    models: list[ModelTotals]
+    spend: SpendingTotals
+    accounts: AccountCounts
+    storage: StorageObject
+    errors: list[ErrorGroup]
+
+
+@router.get("/overview", summary="Show the state of the gateway")
 async def get_overview(
-    at: AdminRequest, *, window: Annotated[Window, Query(alias="range")] = "24h"
-) -> dict[str, Any]:
-    panel, now = at.panel, time.time()
-    found = await UsageOverview(panel.database).summarize(window, now=now)
-    used = panel.storage.last_count()
-    return {
-        "range": window,
-        "from": float(found.since),
-        "to": now,
-        **_series_object(found, now),
-        "totals": _totals_object(found),
-        "queue": await _queue_counts(panel),
-        "models": [_model_object(each) for each in found.models],
-        "spend": await _recent_spending(panel, now),
-        "accounts": await _account_counts(panel, now),
-        "storage": {
-            "bytes": used.bytes if used else None,
-            "files": used.files if used else None,
-            "kind": panel.facts.health["storage"],
-            "counted_at": used.counted_at if used else None,
-        },
-        "errors": await _error_groups(panel, found),
-    }
+    request: AdminRequest, *, window: Annotated[Window, Query(alias="range")] = "24h"
+) -> OverviewAnswer:
+    panel, now = request.panel, time.time()
+    summary = await UsageOverview(panel.database).summarize(window, now=now)
+    step = _step_seconds(window)
+    return OverviewAnswer(
+        range=window,
+        since=float(summary.since),
+        until=now,
+        step=step,
+        series=_chart_series(summary, step=step, now=now),
+        totals=_task_totals(summary),
+        queue=await _queue_counts(panel),
+        models=[_model_totals(figures) for figures in summary.models],
+        spend=await _recent_spending(panel, now),
+        accounts=await _account_counts(panel, now),
+        storage=_storage_object(panel),
+        errors=await _error_groups(panel, summary),
+    )
 
 
-def _series_object(found: OverviewSummary, now: float) -> dict[str, Any]:
-    """One point a step, also where nothing happened."""
-    step = 1 if HOURS[found.window] <= DAY else DAY
-    known = {point.at: point for point in found.points}
-    first = found.since // HOUR // step * step * HOUR
-    moments = range(first, int(now) + 1, step * HOUR)
+def _step_seconds(window: Window) -> int:
+    """An hour; a day for windows that are longer than a day."""
+    return HOUR if HOURS[window] <= DAY else DAY * HOUR
+
+
+def _chart_series(summary: OverviewSummary, *, step: int, now: float) -> ChartSeries:
+    """One point for each step, also for those without a task."""
+    known = {point.at: point for point in summary.points}
+    moments = range(summary.since // step * step, int(now) + 1, step)
     points = [known.get(moment) or ChartPoint(moment, 0, 0, 0, Decimal(0)) for moment in moments]
-    return {
-        "step": step * HOUR,
-        "series": {
-            "at": [point.at for point in points],
-            "completed": [point.completed for point in points],
-            "failed": [point.failed for point in points],
-            "cancelled": [point.cancelled for point in points],
-            "cost": [plain_amount(point.cost) for point in points],
-        },
-    }
+    return ChartSeries(
+        at=[point.at for point in points],
+        completed=[point.completed for point in points],
+        failed=[point.failed for point in points],
+        cancelled=[point.cancelled for point in points],
+        cost=[plain_amount(point.cost) for point in points],
+    )
 
 
-def _totals_object(found: OverviewSummary) -> dict[str, Any]:
-    completed, cancelled = found.outcomes.get("completed", 0), found.outcomes.get("cancelled", 0)
-    return {
-        "tasks": found.tasks,
-        "completed": completed,
-        "failed": found.tasks - completed - cancelled,
-        "cancelled": cancelled,
-        "success_rate": _rounded_share(found.success_rate),
-        "per_minute": round(found.tasks_per_minute, 3),
-        "cost": plain_amount(found.cost),
-    }
+def _task_totals(summary: OverviewSummary) -> TaskTotals:
+    completed, cancelled = (summary.outcomes.get(word, 0) for word in ("completed", "cancelled"))
+    return TaskTotals(
+        tasks=summary.tasks,
+        completed=completed,
+        failed=summary.tasks - completed - cancelled,
+        cancelled=cancelled,
+        success_rate=_rounded_share(summary.success_rate),
+        per_minute=round(summary.tasks_per_minute, 3),
+        cost=plain_amount(summary.cost),
+    )
 
 
-def _model_object(each: Any) -> dict[str, Any]:
-    return {
-        "model": each.model,
-        "tasks": each.tasks,
-        "completed": each.completed,
-        "failed": each.tasks - each.completed,
-        "success_rate": _rounded_share(each.success_rate),
-        "p50_seconds": each.p50,
-        "p95_seconds": each.p95,
-        "cost": plain_amount(each.cost),
-    }
+def _model_totals(figures: ModelFigures) -> ModelTotals:
+    return ModelTotals(
+        model=figures.model,
+        tasks=figures.tasks,
+        completed=figures.completed,
+        failed=figures.tasks - figures.completed,
+        success_rate=_rounded_share(figures.success_rate),
+        p50_seconds=figures.p50,
+        p95_seconds=figures.p95,
+        cost=plain_amount(figures.cost),
+    )
 
 
 def _rounded_share(rate: float | None) -> float | None:
     return None if rate is None else round(rate, 4)
 
 
-async def _queue_counts(panel: PanelServices) -> dict[str, int]:
-    counted = await panel.repository.open_counts()
-    return {word: counted.get(word, 0) for word in ("queued", "submitting", "running", "storing", "slots")}
+def _storage_object(panel: PanelServices) -> StorageObject:
+    used = panel.storage.last_count()
+    return StorageObject(
+        bytes=used.bytes if used else None,
+        files=used.files if used else None,
+        kind=panel.facts.health["storage"],
+        counted_at=used.counted_at if used else None,
+    )
 
 
-async def _recent_spending(panel: PanelServices, now: float) -> dict[str, str | None]:
-    """What all keys spent, today and in the last thirty days (UTC)."""
+async def _queue_counts(panel: PanelServices) -> QueueCounts:
+    counts = await panel.tasks.open_counts()
+    return QueueCounts(**{name: counts.get(name, 0) for name in QueueCounts.model_fields})
+
+
+async def _recent_spending(panel: PanelServices, now: float) -> SpendingTotals:
     today = datetime.fromtimestamp(now, UTC)
     days = [f"{today - timedelta(days=back):%Y-%m-%d}" for back in range(30)]
     query = sa.select(spending.c.period, sa.func.sum(spending.c.spent)).where(spending.c.period.in_(days))
     async with panel.database.read() as connection:
         rows = await connection.execute(query.group_by(spending.c.period))
         spent: dict[str, Decimal] = {row[0]: row[1] for row in rows}
-    return {
-        "today": plain_amount(spent.get(days[0], Decimal(0))),
-        "days_30": plain_amount(sum(spent.values(), Decimal(0))),
-    }
+    return SpendingTotals(
+        today=plain_amount(spent.get(days[0], Decimal(0))),
+        days_30=plain_amount(sum(spent.values(), Decimal(0))),
+    )
 
 
-async def _account_counts(panel: PanelServices, now: float) -> dict[str, int]:
+async def _account_counts(panel: PanelServices, now: float) -> AccountCounts:
     await panel.pool.current_statuses()
-    found = [*panel.pool.cached_statuses(), *panel.pool.misconfigured()]
-    counted = Counter(HEALTH_GROUPS.get(state_of(each, 0, now=now)[0], "disabled") for each in found)
-    expired = sum(1 for each in found if state_of(each, 0, now=now)[0] == "expired")
-    return {
-        "healthy": counted["healthy"],
-        "cooling": counted["cooling"],
-        "disabled": counted["disabled"] - expired,
-        "expired": expired,
-        "total": len(found),
-    }
+    statuses = [*panel.pool.cached_statuses(), *panel.pool.misconfigured()]
+    states = [state_of(status, 0, now=now)[0] for status in statuses]
+    groups = Counter(HEALTH_GROUPS.get(state, "disabled") for state in states)
+    expired = states.count("expired")
+    return AccountCounts(
+        healthy=groups["healthy"],
+        cooling=groups["cooling"],
+        disabled=groups["disabled"] - expired,
+        expired=expired,
+        total=len(statuses),
+    )
 
 
-async def _error_groups(panel: PanelServices, found: OverviewSummary) -> list[dict[str, Any]]:
-    """Grouped by code and model, the most frequent first, with the last one of each where it is recent."""
-    codes = [code for code in found.outcomes if code not in ("completed", "cancelled")]
+async def _error_groups(panel: PanelServices, summary: OverviewSummary) -> list[ErrorGroup]:
+    """By error code and model, the most frequent first."""
+    codes = [code for code in summary.outcomes if code not in ("completed", "cancelled")]
     if not codes:
         return []
     counted = (
@@ -148,7 +253,7 @@ async def _error_groups(panel: PanelServices, found: OverviewSummary) -> list[di
             sa.func.sum(rollup.c.tasks).label("tasks"),
             sa.func.max(rollup.c.hour).label("hour"),
         )
-        .where(rollup.c.hour >= found.since // HOUR, rollup.c.outcome.in_(codes))
+        .where(rollup.c.hour >= summary.since // HOUR, rollup.c.outcome.in_(codes))
         .group_by(rollup.c.outcome, rollup.c.model)
         .order_by(sa.func.sum(rollup.c.tasks).desc())
         .limit(MOST_ERRORS)
@@ -156,10 +261,11 @@ async def _error_groups(panel: PanelServices, found: OverviewSummary) -> list[di
     async with panel.database.read() as connection:
         groups = (await connection.execute(counted)).all()
     last = await _last_failures(panel)
-    return [_error_object(group, last.get((group.outcome, group.model))) for group in groups]
+    return [_error_group(group, last.get((group.outcome, group.model))) for group in groups]
 
 
 async def _last_failures(panel: PanelServices) -> dict[tuple[str, str], Any]:
+    """The last failed task by error code and model, out of the tasks that ended last."""
     columns = tasks.c.id, tasks.c.model, tasks.c.state, tasks.c.error_code, tasks.c.error_message
     recent = (
         sa.select(*columns, tasks.c.finished_at)
@@ -168,21 +274,21 @@ async def _last_failures(panel: PanelServices) -> dict[tuple[str, str], Any]:
         .limit(RECENT_TASKS)
         .subquery()
     )
-    found: dict[tuple[str, str], Any] = {}
+    last: dict[tuple[str, str], Any] = {}
     async with panel.database.read() as connection:
         for row in await connection.execute(sa.select(recent).where(recent.c.state == "failed")):
             key = (row.error_code, row.model)
-            if key not in found or found[key].finished_at < row.finished_at:
-                found[key] = row
-    return found
+            if key not in last or last[key].finished_at < row.finished_at:
+                last[key] = row
+    return last
 
 
-def _error_object(group: Any, last: Any) -> dict[str, Any]:
-    return {
-        "code": group.outcome,
-        "model": group.model,
-        "count": int(group.tasks),
-        "last_at": last.finished_at if last else float(group.hour * HOUR),
-        "message": mask_secrets(last.error_message) if last else None,
-        "task_id": last.id if last else None,
-    }
+def _error_group(group: Any, last: Any) -> ErrorGroup:
+    return ErrorGroup(
+        code=group.outcome,
+        model=group.model,
+        count=int(group.tasks),
+        last_at=last.finished_at if last else float(group.hour * HOUR),
+        message=mask_secrets(last.error_message) if last else None,
+        task_id=last.id if last else None,
+    )

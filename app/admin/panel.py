@@ -1,23 +1,28 @@
-"""What the routes of the panel work with."""
+"""What the routes of the panel use: the services of the process, facts about it, and the size of the media store."""
 
+import asyncio
 import hashlib
 import hmac
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+import structlog
 
 from app.accounts.pool import AccountPool
 from app.accounts.repository import AccountRepository
 from app.admin.admin_repository import AdminRepository
 from app.admin.audit_log import AuditLog
+from app.admin.passwords import SignInThrottle
 from app.admin.session_store import SessionStore
-from app.admin.storage import StorageCount
-from app.admin.throttle import SignInThrottle
 from app.backup.sections import BackupSources
 from app.db.session import Database
 from app.dialects.http.gateway import Gateway
+from app.errors import ServiceUnavailable
 from app.media.delivery.chain import DeliveryChain
 from app.media.guard import OutboundGuard
+from app.media.store import MediaStore
 from app.options.document import OptionsDocument
 from app.options.repository import OptionsRepository
 from app.tasks.billing import TaskBilling
@@ -27,10 +32,51 @@ from app.vault import Vault
 from app.webhooks.deliveries import DeliveryRepository
 from app.webhooks.notices import OperatorNotices
 
+log = structlog.get_logger()
+FRESH_SECONDS = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class StorageUsage:
+    """``counted_at`` in UTC seconds."""
+
+    files: int
+    bytes: int
+    counted_at: float
+
+
+class StorageCount:
+    """Counts the media store in the background, because a large store takes minutes to list."""
+
+    def __init__(self, store: MediaStore) -> None:
+        self._store = store
+        self._last: StorageUsage | None = None
+        self._counting: asyncio.Task[None] | None = None
+
+    def last_count(self) -> StorageUsage | None:
+        """The last count, None until the first is done. Starts another one when it is older than five minutes."""
+        stale = self._last is None or time.time() - self._last.counted_at > FRESH_SECONDS
+        if stale and (self._counting is None or self._counting.done()):
+            self._counting = asyncio.create_task(self._count_files())
+        return self._last
+
+    async def close(self) -> None:
+        if self._counting is not None:
+            self._counting.cancel()
+            await asyncio.gather(self._counting, return_exceptions=True)
+
+    async def _count_files(self) -> None:
+        try:
+            files, size = await self._store.measure_use()
+        except ServiceUnavailable as error:
+            log.warning("storage.uncounted", error=error.message)
+            return
+        self._last = StorageUsage(files, size, time.time())
+
 
 @dataclass(frozen=True, slots=True)
 class ProcessFacts:
-    """What the process knows of itself, for the settings page. ``environment`` has its secrets masked."""
+    """What the settings page shows about the process. Secrets in ``environment`` are masked."""
 
     version: str
     environment: list[dict[str, Any]]
@@ -40,22 +86,22 @@ class ProcessFacts:
 
 @dataclass(frozen=True, slots=True)
 class PanelServices:
-    """``fixed_password``: the environment sets the password of ``admin``, so nobody changes it here."""
+    """``fixed_password``: the environment sets the password of ``admin``, so the panel cannot change it."""
 
     database: Database
     vault: Vault
     gateway: Gateway
     pool: AccountPool
     accounts: AccountRepository
-    repository: TaskRepository
-    events: NotificationHub
+    tasks: TaskRepository
+    notifications: NotificationHub
     deliveries: DeliveryRepository
     billing: TaskBilling
     options: OptionsRepository
     documents: Mapping[str, type[OptionsDocument]]
-    chain: DeliveryChain
+    delivery_chain: DeliveryChain
     notices: OperatorNotices
-    held: BackupSources
+    backup_sources: BackupSources
     guard: OutboundGuard
     admins: AdminRepository
     sessions: SessionStore
@@ -67,7 +113,7 @@ class PanelServices:
     fixed_password: bool = False
 
     def is_token(self, given: str) -> bool:
-        """In constant time; never when none is set."""
+        """Compares in constant time. False when no admin token is set."""
         if self.token is None:
             return False
         sides = (hashlib.sha256(text.encode("utf-8", "replace")).digest() for text in (given, self.token))

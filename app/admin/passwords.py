@@ -1,15 +1,18 @@
-"""Passwords of the panel: what is taken, and their argon2id hashes."""
+"""Passwords of the panel: which are accepted, their argon2id hashes, and a growing wait after wrong ones."""
 
 import asyncio
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
 from functools import cached_property
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from app.errors import InvalidRequest
+from app.errors import InvalidRequest, SignInThrottled
 
-SHORTEST = 10
-LONGEST = 200
+MIN_LENGTH = 10
+MAX_LENGTH = 200
 GUESSABLE = frozenset(
     {
         "1234567890",
@@ -31,11 +34,13 @@ GUESSABLE = frozenset(
     }
 )
 MOST_AT_ONCE = 2
-"""A hash takes 64 MB while it is made: no flood of sign-ins may fill the memory."""
+"""Hashes computed at the same time. Each needs 64 MB, and many sign-ins at once must not fill the memory."""
+MOST_REMEMBERED = 10_000
+FORGOTTEN_SECONDS = 3600.0
 
 
 class PasswordHashing:
-    """Hashes and verifies beside the event loop, a few at a time."""
+    """Hashes and verifies passwords in threads, a few at a time."""
 
     def __init__(self) -> None:
         self._hasher = PasswordHasher()
@@ -43,7 +48,7 @@ class PasswordHashing:
 
     @cached_property
     def _decoy_hash(self) -> str:
-        """Verified against for names that nobody has, so that an answer takes as long as for a real one."""
+        """Verified for unknown names, so that the response takes as long as for a known one."""
         return self._hasher.hash("nobody")
 
     async def hash(self, password: str) -> str:
@@ -51,10 +56,10 @@ class PasswordHashing:
             return await asyncio.to_thread(self._hasher.hash, password)
 
     async def verify(self, hashed: str | None, password: str) -> bool:
-        """Whether it is the password; of nobody (None) it never is."""
+        """Whether ``password`` has this hash. False for an unknown name (None)."""
         async with self._turns:
-            right = await asyncio.to_thread(self._verify_blocking, hashed, password)
-        return right and hashed is not None
+            matches = await asyncio.to_thread(self._verify_blocking, hashed, password)
+        return matches and hashed is not None
 
     def _verify_blocking(self, hashed: str | None, password: str) -> bool:
         try:
@@ -64,9 +69,75 @@ class PasswordHashing:
 
 
 def check_password(password: str, *, name: str = "", param: str = "password") -> None:
-    """Raises ``InvalidRequest`` for one that is easy to guess."""
-    if not SHORTEST <= len(password) <= LONGEST:
-        raise InvalidRequest(f"{param} must have {SHORTEST} to {LONGEST} characters", param=param)
+    """Raises ``InvalidRequest`` for a password that is easy to guess."""
+    if not MIN_LENGTH <= len(password) <= MAX_LENGTH:
+        raise InvalidRequest(f"{param} must have {MIN_LENGTH} to {MAX_LENGTH} characters", param=param)
     plain = password.lower()
     if plain in GUESSABLE or len(set(plain)) < 4 or plain == name.lower():
-        raise InvalidRequest(f"{param} is too easy to guess; a few random words do well", param=param)
+        raise InvalidRequest(f"{param} is too easy to guess; use a few random words", param=param)
+
+
+@dataclass(slots=True)
+class FailureRecord:
+    """Failed sign-ins from one address or of one name; ``last`` is a monotonic time in seconds."""
+
+    failures: int
+    last: float
+
+
+@dataclass(frozen=True, slots=True)
+class ThrottleRule:
+    """After ``free`` failures each attempt waits: one second, then twice as long, up to ``longest`` seconds."""
+
+    free: int
+    longest: float
+
+
+BY_ADDRESS = ThrottleRule(free=8, longest=900.0)
+# Short: somebody who guesses must not be able to keep the owner of the name out.
+BY_NAME = ThrottleRule(free=5, longest=30.0)
+
+
+class SignInThrottle:
+    """Delays sign-ins by address and by name. Kept in memory: a restart forgets, and each replica counts alone."""
+
+    def __init__(self) -> None:
+        self._records: OrderedDict[tuple[str, str], FailureRecord] = OrderedDict()
+
+    def begin_attempt(self, *, address: str, name: str | None, now: float | None = None) -> None:
+        """Count an attempt as failed until ``forget_failures``, so that parallel attempts are counted too.
+
+        Raises ``SignInThrottled`` with the seconds to wait.
+        """
+        now = time.monotonic() if now is None else now
+        rules = [(("address", address), BY_ADDRESS)]
+        if name is not None:
+            rules.append((("name", name.lower()), BY_NAME))
+        wait = max(self._seconds_to_wait(source, rule, now=now) for source, rule in rules)
+        if wait > 0:
+            raise SignInThrottled("Too many attempts; please wait a moment.", retry_after=wait)
+        for source, _ in rules:
+            self._count_failure(source, now)
+
+    def forget_failures(self, *, address: str, name: str | None) -> None:
+        """The attempt succeeded."""
+        self._records.pop(("address", address), None)
+        if name is not None:
+            self._records.pop(("name", name.lower()), None)
+
+    def _seconds_to_wait(self, source: tuple[str, str], rule: ThrottleRule, *, now: float) -> float:
+        record = self._records.get(source)
+        if record is None or record.failures < rule.free:
+            return 0.0
+        pause = min(2.0 ** min(record.failures - rule.free, 20), rule.longest)
+        return record.last + pause - now
+
+    def _count_failure(self, source: tuple[str, str], now: float) -> None:
+        record = self._records.get(source)
+        if record is None or now - record.last > FORGOTTEN_SECONDS:
+            record = self._records[source] = FailureRecord(0, now)
+        record.failures += 1
+        record.last = now
+        self._records.move_to_end(source)
+        while len(self._records) > MOST_REMEMBERED:
+            self._records.popitem(last=False)

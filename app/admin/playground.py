@@ -1,14 +1,12 @@
-"""`/admin/api/playground`: makes videos and images as clients would, under a key of the panel's own."""
+"""`/admin/api/playground`: creates videos and images as a client does, with a key of the panel's own."""
 
-from typing import Any
-
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 
 from app.admin.access import AdminRequest, OwnerRoute
-from app.admin.models import model_object
-from app.admin.paging import whole_list
+from app.admin.bodies import ListAnswer, PanelAnswer
+from app.admin.models import ModelObject, model_object
 from app.admin.panel import PanelServices
-from app.admin.task_object import PLAYGROUND_KEY, plain_amount, task_rows
+from app.admin.task_object import PLAYGROUND_KEY, TaskObject, plain_amount, task_rows
 from app.dialects.http.body import Body
 from app.dialects.http.gateway import check_prompt, read_size
 from app.dialects.http.media_sources import read_source
@@ -17,7 +15,7 @@ from app.dialects.prompt.storyboard import write_storyboard
 from app.dialects.registry import task_id_of
 from app.errors import InvalidRequest, NotFound
 from app.generation import GenerationRequest, MediaInput, MediaKind, Role, Shot
-from app.keys.service import ClientKey
+from app.keys.key import ClientKey
 from app.tasks.service import RequestContext
 
 router = APIRouter(route_class=OwnerRoute, prefix="/playground")
@@ -52,49 +50,61 @@ KNOWN_FIELDS = {
 MOST_SHOTS = 100
 
 
+class PriceQuote(PanelAnswer):
+    """``price`` in US dollars, None when the model has none; ``text`` says what it is for."""
+
+    price: str | None
+    text: str
+
+
 def playground_key() -> ClientKey:
-    """Made for no client: what is made with it belongs to the panel."""
+    """A key that no client has: its tasks belong to the panel."""
     return ClientKey(id=PLAYGROUND_KEY, name=PLAYGROUND_KEY, owner=f"key:{PLAYGROUND_KEY}")
 
 
-@router.get("/models", summary="What can be made now")
-async def list_models(at: AdminRequest) -> dict[str, Any]:
-    cards = await at.panel.gateway.catalog.list_models()
-    return whole_list([await model_object(at.panel, card) for card in cards if card.kind in MADE_KINDS])
+@router.get("/models", summary="List the models that the playground can use")
+async def list_models(request: AdminRequest) -> ListAnswer[ModelObject]:
+    """Every video and image model that an account serves now."""
+    cards = await request.panel.gateway.catalog.list_models()
+    models = [await model_object(request.panel, card) for card in cards if card.kind in MADE_KINDS]
+    return ListAnswer(data=models)
 
 
-@router.post("", status_code=201, summary="Make a video or an image")
-async def make_task(request: Request, at: AdminRequest) -> dict[str, Any]:
-    """JSON, or a form with files. Answers with the task at once."""
-    body = await at.panel.gateway.read_body(request)
-    wanted = await _read_request(body, at.panel)
-    media = (*await _read_media(body, at.panel), *await _read_characters(body, at.panel))
-    source = await _remix_source(at.panel, wanted)
+@router.post("", status_code=201, summary="Create a video or an image")
+async def create_task(request: AdminRequest) -> TaskObject:
+    """The body is JSON, or a form with files. Returns the task before it is done."""
+    body = await request.panel.gateway.read_body(request.http)
+    wanted = await _read_request(body, request.panel)
+    media = (*await _read_media(body, request.panel), *await _read_characters(body, request.panel))
+    source = await _remix_source(request.panel, wanted)
     wanted = wanted.model_copy(update={"media": (*media, *source)})
-    task = await at.panel.gateway.tasks.create(wanted, key=playground_key(), asked=RequestContext("panel"))
-    await at.record_change("task.made", f"tasks/{task.id}", after={"model": task.model, "kind": task.kind})
-    return (await task_rows(at.panel, [task]))[0]
+    context = RequestContext("panel")
+    task = await request.panel.gateway.tasks.create(wanted, key=playground_key(), asked=context)
+    await request.record_change(
+        "task.made", f"tasks/{task.id}", after={"model": task.model, "kind": task.kind}
+    )
+    return (await task_rows(request.panel, [task]))[0]
 
 
-@router.post("/quote", summary="What it would cost")
-async def quote_price(request: Request, at: AdminRequest) -> dict[str, Any]:
-    """Takes the same fields, and makes nothing."""
-    body = await at.panel.gateway.read_body(request)
-    wanted = await _read_request(body, at.panel)
-    price = await at.panel.gateway.prices.current_price(wanted.model)
+@router.post("/quote", summary="Quote the price of a request")
+async def quote_price(request: AdminRequest) -> PriceQuote:
+    """Takes the same fields, and creates nothing."""
+    body = await request.panel.gateway.read_body(request.http)
+    wanted = await _read_request(body, request.panel)
+    price = await request.panel.gateway.prices.current_price(wanted.model)
     amount = price.estimate_request(wanted) if price is not None else None
-    return {"price": plain_amount(amount), "text": _price_subject(wanted)}
+    return PriceQuote(price=plain_amount(amount), text=_price_subject(wanted))
 
 
 def _price_subject(wanted: GenerationRequest) -> str:
-    """What the price is for."""
+    """What the price is for, such as ``sora-2, 8 s, 1280x720``."""
     length = sum(shot.seconds for shot in wanted.shots) or wanted.seconds
     parts = [wanted.model, f"{length:g} s" if length else "", wanted.size or wanted.resolution or ""]
     return ", ".join(part for part in parts if part)
 
 
 async def _read_request(body: Body, panel: PanelServices) -> GenerationRequest:
-    """Everything but the inputs. Raises ``InvalidRequest`` that names the field."""
+    """The request without its inputs. Raises ``InvalidRequest`` that names the field."""
     unknown = [name for name in body.fields if name not in KNOWN_FIELDS]
     if unknown:
         raise InvalidRequest(f"There is no field {unknown[0][:100]}.", param=unknown[0][:100])
@@ -128,7 +138,7 @@ async def _read_request(body: Body, panel: PanelServices) -> GenerationRequest:
 
 
 def _read_kind(body: Body, panel: PanelServices, model: str) -> MediaKind:
-    """A video, where neither the request nor the model says that it is an image."""
+    """A video, unless the request or the model says that it is an image."""
     word = body.text("kind")
     if word not in (None, "", *MADE_KINDS):
         raise InvalidRequest("kind must be video or image", param="kind")
@@ -147,7 +157,7 @@ def _read_shots(body: Body) -> tuple[Shot, ...]:
             raise InvalidRequest(f"{where}.seconds is required", param=f"{where}.seconds")
         text = (shot.text("prompt") or "").strip()
         if not text:
-            raise InvalidRequest(f"{where}.prompt must say what happens", param=f"{where}.prompt")
+            raise InvalidRequest(f"{where}.prompt is required", param=f"{where}.prompt")
         shots.append(Shot(seconds=seconds, prompt=text))
     return tuple(shots)
 
@@ -161,7 +171,7 @@ async def _read_media(body: Body, panel: PanelServices) -> list[MediaInput]:
 
 
 async def _read_characters(body: Body, panel: PanelServices) -> list[MediaInput]:
-    """By id or username, whoever's they are: an operator may use every one."""
+    """By id or username. An operator may use the characters of all owners."""
     found: list[MediaInput] = []
     for name in body.texts("characters"):
         try:
@@ -175,7 +185,7 @@ async def _read_characters(body: Body, panel: PanelServices) -> list[MediaInput]
 async def _remix_source(panel: PanelServices, wanted: GenerationRequest) -> tuple[MediaInput, ...]:
     if wanted.remix_of is None:
         return ()
-    task = await panel.repository.get(wanted.remix_of)
+    task = await panel.tasks.get(wanted.remix_of)
     if task is None:
-        raise InvalidRequest("remix_of is no task here", param="remix_of")
+        raise InvalidRequest("remix_of is not a task of this gateway", param="remix_of")
     return (own_video_input(task, param="remix_of"),)

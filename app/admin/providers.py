@@ -1,12 +1,11 @@
-"""`/admin/api/providers`: what can be added as an account, and what each needs."""
+"""`/admin/api/providers`: the providers that an account can be added for, and the fields each needs."""
 
 from functools import lru_cache
-from typing import Any
 
 from fastapi import APIRouter
 
 from app.admin.access import AdminRequest, OwnerRoute
-from app.admin.paging import whole_list
+from app.admin.bodies import ListAnswer, PanelAnswer
 from app.errors import InvalidRequest
 from app.providers import registry
 from app.providers.base import Account
@@ -20,54 +19,77 @@ SECRET_HINTS = {
     "kling": "access key|secret key, or one API key",
     "vertex_veo": "the JSON of a service account",
 }
-"""Where the secret is more than one word."""
+"""For secrets that are more than one API key."""
 
 
-@router.get("", summary="Providers")
-async def list_providers(at: AdminRequest) -> dict[str, Any]:
-    """Alphabetical, without the studio, which is built in."""
-    return whole_list(
-        [_provider_object(found) for found in await _load_overviews() if found.name != EMBEDDED]
-    )
+class ProviderField(PanelAnswer):
+    """A field of the form: ``base_url``, ``secret``, or an option such as ``options.region``."""
+
+    name: str
+    required: bool
+    hint: str
+    secret: bool = False
+    default: str | None = None
+
+
+class ProviderObject(PanelAnswer):
+    """A provider; ``makes`` and ``takes`` are kinds of results and roles of inputs, ``verified`` says how it was
+    tested. ``native_shots``: it takes a storyboard; ``progress``: it reports progress."""
+
+    name: str
+    makes: list[str]
+    takes: list[str]
+    auth: str
+    verified: str
+    cancel: bool
+    native_shots: bool
+    progress: bool
+    needs_base_url: bool
+    default_base_url: str | None
+    fields: list[ProviderField]
+
+
+@router.get("", summary="List providers", response_model_exclude_unset=True)
+async def list_providers(request: AdminRequest) -> ListAnswer[ProviderObject]:
+    """Alphabetical, without the built-in studio."""
+    providers = [_provider_object(found) for found in await _load_overviews() if found.name != EMBEDDED]
+    return ListAnswer(data=providers, next=None)
 
 
 _cached_overviews: list[ProviderOverview] = []
 
 
 async def _load_overviews() -> list[ProviderOverview]:
-    """Made once: it loads every provider there is."""
+    """Loads every provider; the result is kept."""
     if not _cached_overviews:
         _cached_overviews[:] = await all_overviews()
     return _cached_overviews
 
 
-def _provider_object(found: ProviderOverview) -> dict[str, Any]:
+def _provider_object(found: ProviderOverview) -> ProviderObject:
     default = _default_address(found.name)
     needs_address = default is None
-    address = {"name": "base_url", "required": needs_address, "default": default, "hint": ""}
-    secret = {"name": "secret", "required": needs_secret(found.name), "secret": True}
-    return {
-        "name": found.name,
-        "makes": list(found.makes),
-        "takes": list(found.takes),
-        "auth": found.auth,
-        "verified": found.verified,
-        "cancel": found.cancel,
-        "native_shots": found.native_shots,
-        "progress": found.progress,
-        "needs_base_url": needs_address,
-        "default_base_url": default,
-        "fields": [
-            address,
-            secret | {"hint": SECRET_HINTS.get(found.name, "")},
-            *_needed_options(found.name),
-        ],
-    }
+    address = ProviderField(name="base_url", required=needs_address, default=default, hint="")
+    hint = SECRET_HINTS.get(found.name, "")
+    secret = ProviderField(name="secret", required=needs_secret(found.name), secret=True, hint=hint)
+    return ProviderObject(
+        name=found.name,
+        makes=list(found.makes),
+        takes=list(found.takes),
+        auth=found.auth,
+        verified=found.verified,
+        cancel=found.cancel,
+        native_shots=found.native_shots,
+        progress=found.progress,
+        needs_base_url=needs_address,
+        default_base_url=default,
+        fields=[address, secret, *_needed_options(found.name)],
+    )
 
 
 @lru_cache(maxsize=64)
 def _default_address(name: str) -> str | None:
-    """What an account without an address talks to; None when it must be told."""
+    """The address of an account without one of its own; None when it must be given."""
     known = sample_account(name)
     account = Account(id="", provider=name, name=name, secret=known.secret, options=known.options)
     try:
@@ -80,8 +102,8 @@ def needs_secret(name: str) -> bool:
     return name not in ("comfyui", "lightx2v", "openai_compatible")
 
 
-def _needed_options(name: str) -> list[dict[str, Any]]:
+def _needed_options(name: str) -> list[ProviderField]:
     return [
-        {"name": f"options.{option}", "required": True, "hint": "as in docs/accounts.md"}
+        ProviderField(name=f"options.{option}", required=True, hint="as in docs/accounts.md")
         for option in sample_account(name).options
     ]

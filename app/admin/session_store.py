@@ -1,11 +1,10 @@
-"""Sessions of the panel: opaque, kept as hashes, listed and revocable."""
+"""Sessions of the panel: opaque cookies, stored as keyed hashes, listed and revocable."""
 
 import secrets
 import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -16,14 +15,15 @@ from app.errors import NotFound
 from app.vault import Vault
 
 IDLE_SECONDS = 43_200.0
-"""A session that nobody uses for half a day ends."""
+"""A session without a request for half a day ends."""
 LONGEST_SECONDS = 604_800.0
 TOUCH_SECONDS = 60.0
+"""At most this often a session's last use is written."""
 
 
 @dataclass(frozen=True, slots=True)
 class AdminSession:
-    """One browser that is signed in. ``csrf`` must come with every write."""
+    """The session of one signed-in browser. Every write must send ``csrf`` back."""
 
     id: str
     admin: AdminUser
@@ -31,8 +31,22 @@ class AdminSession:
     expires_at: float
 
 
+@dataclass(frozen=True, slots=True)
+class OpenSession:
+    """A session as the list shows it; times in UTC seconds."""
+
+    id: str
+    admin_id: str
+    admin_name: str
+    created_at: float
+    seen_at: float
+    expires_at: float
+    address: str
+    agent: str
+
+
 class SessionStore:
-    """A cookie's value is never kept, only its keyed hash."""
+    """Stores the keyed hash of a cookie, never the cookie's value."""
 
     def __init__(self, database: Database, vault: Vault, *, idle_seconds: float = IDLE_SECONDS) -> None:
         self._database = database
@@ -60,7 +74,7 @@ class SessionStore:
         return raw, session
 
     async def find(self, raw: str) -> AdminSession | None:
-        """The session of a cookie, kept alive by being used; None when it has ended."""
+        """The session of a cookie, extended by this use; None when it has ended."""
         hashes = self._hashes(raw)
         query = (
             sa.select(sessions, admins.c.name, admins.c.role, admins.c.created_at.label("admin_since"))
@@ -77,11 +91,11 @@ class SessionStore:
             expires_at = min(now + self._idle, row.created_at + LONGEST_SECONDS)
             await self._extend(row.id, now, expires_at)
         admin = AdminUser(row.admin_id, row.name, row.role, row.admin_since)
-        # An open page goes on with the root key under which it was opened.
+        # A page that was opened under an old root key keeps its CSRF value.
         return AdminSession(row.id, admin, self._csrf_values(raw)[hashes.index(row.hash)], expires_at)
 
-    async def list(self, *, admin_id: str | None) -> list[dict[str, Any]]:
-        """Those that are open, newest first; of one admin, or of all."""
+    async def list(self, *, admin_id: str | None) -> list[OpenSession]:
+        """Open sessions, newest first, of one admin or (None) of all."""
         query = sa.select(sessions, admins.c.name).join(admins, admins.c.id == sessions.c.admin_id)
         query = query.where(sessions.c.expires_at > time.time())
         if admin_id is not None:
@@ -89,21 +103,22 @@ class SessionStore:
         async with self._database.read() as connection:
             rows = (await connection.execute(query.order_by(sessions.c.created_at.desc()))).all()
         return [
-            {
-                "id": row.id,
-                "admin_id": row.admin_id,
-                "admin_name": row.name,
-                "created_at": row.created_at,
-                "seen_at": row.seen_at,
-                "expires_at": row.expires_at,
-                "address": row.address,
-                "agent": row.agent,
-            }
+            OpenSession(
+                id=row.id,
+                admin_id=row.admin_id,
+                admin_name=row.name,
+                created_at=row.created_at,
+                seen_at=row.seen_at,
+                expires_at=row.expires_at,
+                address=row.address,
+                agent=row.agent,
+            )
             for row in rows
         ]
 
     async def end(self, session_id: str, *, admin_id: str | None = None) -> str:
-        """Whose it was. Raises ``NotFound``, also for somebody else's when ``admin_id`` is given."""
+        """End a session; returns its admin's name. Raises ``NotFound``, also for a session of another admin when
+        ``admin_id`` is given."""
         which = [sessions.c.id == session_id]
         if admin_id is not None:
             which.append(sessions.c.admin_id == admin_id)

@@ -1,18 +1,25 @@
-"""`/admin/api/session`: set up, sign in and out, one's own password and sessions."""
+"""`/admin/api/session`: first setup, signing in and out, one's own password, and open sessions."""
 
-from typing import Any
+from dataclasses import asdict
+from typing import Literal
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse
 from pydantic import Field
 
-from app.admin.access import COOKIE, AdminRequest, PublicRoute, ViewerRoute, address_of, panel_of, session_of
-from app.admin.admin_repository import FIXED_NAME, AdminUser
-from app.admin.bodies import Name, PanelBody
-from app.admin.paging import whole_list
+from app.admin.access import (
+    COOKIE,
+    AdminRequest,
+    PublicRoute,
+    ViewerRoute,
+    address_of,
+    panel_of,
+    session_of,
+)
+from app.admin.admin_repository import FIXED_NAME, AdminRole, AdminUser
+from app.admin.bodies import ListAnswer, Name, PanelAnswer, PanelBody
 from app.admin.panel import PanelServices
 from app.admin.passwords import check_password
-from app.admin.session_store import AdminSession
+from app.admin.session_store import AdminSession, OpenSession
 from app.errors import InvalidRequest, SignInRefused
 
 public_router = APIRouter(route_class=PublicRoute)
@@ -33,127 +40,161 @@ class PasswordBody(PanelBody):
     new: str = Field(repr=False)
 
 
-@public_router.get("/session", summary="Who is signed in")
-async def get_session(request: Request) -> JSONResponse:
-    """`state`: signed_in, signed_out, or setup while there is no admin yet."""
+class SignedInAdmin(PanelAnswer):
+    id: str
+    name: str
+    role: AdminRole
+
+
+class SessionState(PanelAnswer):
+    """`state` is `setup` until the first admin exists. `csrf` is sent back as `X-CSRF-Token` with every write."""
+
+    state: Literal["signed_in", "signed_out", "setup"]
+    csrf: str | None
+    admin: SignedInAdmin | None
+    expires_at: float | None
+    version: str
+
+
+class SessionObject(PanelAnswer):
+    """An open session. ``current`` marks the session of this request."""
+
+    id: str
+    admin_id: str
+    admin_name: str
+    created_at: float
+    seen_at: float
+    expires_at: float
+    address: str
+    agent: str
+    current: bool
+
+
+@public_router.get("/session", summary="Show who is signed in")
+async def get_session(request: Request) -> SessionState:
+    """`state` is `signed_in`, `signed_out`, or `setup` while there is no admin yet."""
     panel = panel_of(request)
     session = await session_of(request)
     if session is not None:
-        return JSONResponse(_session_object(panel, session))
-    state = "signed_out" if await panel.admins.count() else "setup"
-    return JSONResponse(
-        {
-            "state": state,
-            "csrf": None,
-            "admin": None,
-            "expires_at": None,
-            "version": panel.facts.version,
-        }
-    )
+        return _session_state(panel, session)
+    state: Literal["signed_out", "setup"] = "signed_out" if await panel.admins.count() else "setup"
+    return SessionState(state=state, csrf=None, admin=None, expires_at=None, version=panel.facts.version)
 
 
 @public_router.post("/session", summary="Sign in")
-async def sign_in(wish: SignInBody, request: Request) -> JSONResponse:
+async def sign_in(body: SignInBody, request: Request, response: Response) -> SessionState:
+    """The session is set as a cookie."""
     panel, address = panel_of(request), address_of(request)
-    panel.throttle.begin_attempt(address=address, name=wish.name)
-    admin = await panel.admins.verify_password(wish.name, wish.password)
+    panel.throttle.begin_attempt(address=address, name=body.name)
+    admin = await panel.admins.verify_password(body.name, body.password)
     if admin is None:
         raise SignInRefused("The name or the password is wrong.")
-    panel.throttle.forget_failures(address=address, name=wish.name)
-    return await _open_session(request, admin)
+    panel.throttle.forget_failures(address=address, name=body.name)
+    return await _open_session(request, response, admin)
 
 
-@public_router.post("/setup", summary="Make the first owner, with the link of the first start")
-async def set_up(wish: SetUpBody, request: Request) -> JSONResponse:
+@public_router.post("/setup", summary="Create the first owner")
+async def set_up(body: SetUpBody, request: Request, response: Response) -> SessionState:
+    """With the token of the link that the first start prints."""
     panel, address = panel_of(request), address_of(request)
     panel.throttle.begin_attempt(address=address, name=None)
-    admin = await panel.admins.create_first_owner(wish.token, name=wish.name, password=wish.password)
+    admin = await panel.admins.create_first_owner(body.token, name=body.name, password=body.password)
     panel.throttle.forget_failures(address=address, name=None)
-    return await _open_session(request, admin)
+    return await _open_session(request, response, admin)
 
 
 @own_router.delete("/session", status_code=204, summary="Sign out")
-async def sign_out(at: AdminRequest) -> Response:
-    if at.actor.session is not None:
-        await at.panel.sessions.end(at.actor.session.id)
-        await at.record_change(
-            "session.closed", f"sessions/{at.actor.session.id}", before={"name": at.actor.name}
+async def sign_out(request: AdminRequest) -> Response:
+    session = request.actor.session
+    if session is not None:
+        await request.panel.sessions.end(session.id)
+        await request.record_change(
+            "session.closed", f"sessions/{session.id}", before={"name": request.actor.name}
         )
     answer = Response(status_code=204)
     answer.delete_cookie(COOKIE, path="/admin")
     return answer
 
 
-@own_router.post("/session/password", summary="Change one's own password")
-async def change_password(wish: PasswordBody, at: AdminRequest) -> JSONResponse:
-    """Every session of this admin ends but this one, which begins anew."""
-    session = _own_session(at)
+@own_router.post("/session/password", summary="Change your own password")
+async def change_password(body: PasswordBody, request: AdminRequest, response: Response) -> SessionState:
+    """Ends every session of this admin and opens a new one for this browser."""
+    session = _own_session(request)
     name = session.admin.name
-    if at.panel.fixed_password and name == FIXED_NAME:
-        raise InvalidRequest("This password is set by FILMGATE_ADMIN_PASSWORD; change it there.", param="new")
-    await confirm_password(at, wish.current, param="current")
-    check_password(wish.new, name=name, param="new")
-    admin = await at.panel.admins.update(name, session.admin.id, password=wish.new)
-    return await _open_session(at.http, admin)
+    if request.panel.fixed_password and name == FIXED_NAME:
+        raise InvalidRequest("FILMGATE_ADMIN_PASSWORD sets this password; change it there.", param="new")
+    await confirm_password(request, body.current, param="current")
+    check_password(body.new, name=name, param="new")
+    admin = await request.panel.admins.update(name, session.admin.id, password=body.new)
+    return await _open_session(request.http, response, admin)
 
 
-@own_router.get("/sessions", summary="Open sessions")
-async def list_sessions(at: AdminRequest) -> dict[str, Any]:
-    """An owner sees everybody's."""
-    found = await at.panel.sessions.list(admin_id=None if at.actor.is_owner else at.actor.admin_id)
-    current = at.actor.session.id if at.actor.session else None
-    return whole_list([row | {"current": row["id"] == current} for row in found])
+@own_router.get("/sessions", summary="List open sessions")
+async def list_sessions(request: AdminRequest) -> ListAnswer[SessionObject]:
+    """An owner sees the sessions of all admins, a viewer only their own."""
+    found = await request.panel.sessions.list(admin_id=_visible_admin(request))
+    current = request.actor.session.id if request.actor.session else None
+    return ListAnswer(data=[_session_object(session, current=session.id == current) for session in found])
 
 
 @own_router.delete("/sessions/{session_id}", status_code=204, summary="End a session")
-async def end_session(session_id: str, at: AdminRequest) -> Response:
-    name = await at.panel.sessions.end(session_id, admin_id=None if at.actor.is_owner else at.actor.admin_id)
-    await at.record_change("session.ended", f"sessions/{session_id}", before={"name": name})
+async def end_session(session_id: str, request: AdminRequest) -> Response:
+    name = await request.panel.sessions.end(session_id, admin_id=_visible_admin(request))
+    await request.record_change("session.ended", f"sessions/{session_id}", before={"name": name})
     return Response(status_code=204)
 
 
-async def confirm_password(at: AdminRequest, password: str, *, param: str = "password") -> None:
-    """That it is really the admin who asks, not only the browser. Raises ``InvalidRequest``."""
-    session = _own_session(at)
-    address, name = address_of(at.http), session.admin.name
-    at.panel.throttle.begin_attempt(address=address, name=name)
-    if await at.panel.admins.verify_password(name, password) is None:
+async def confirm_password(request: AdminRequest, password: str, *, param: str = "password") -> None:
+    """Check that the admin is at the browser: the password must be entered again. Raises ``InvalidRequest``."""
+    session = _own_session(request)
+    address, name = address_of(request.http), session.admin.name
+    request.panel.throttle.begin_attempt(address=address, name=name)
+    if await request.panel.admins.verify_password(name, password) is None:
         raise InvalidRequest("This is not your password.", param=param)
-    at.panel.throttle.forget_failures(address=address, name=name)
+    request.panel.throttle.forget_failures(address=address, name=name)
 
 
-def _own_session(at: AdminRequest) -> AdminSession:
-    if at.actor.session is None:
+def _visible_admin(request: AdminRequest) -> str | None:
+    """The admin whose sessions the request may see; None for all admins."""
+    return None if request.actor.is_owner else request.actor.admin_id
+
+
+def _own_session(request: AdminRequest) -> AdminSession:
+    if request.actor.session is None:
         raise InvalidRequest("The admin token has no password; sign in for this.")
-    return at.actor.session
+    return request.actor.session
 
 
-async def _open_session(request: Request, admin: AdminUser) -> JSONResponse:
+async def _open_session(request: Request, response: Response, admin: AdminUser) -> SessionState:
+    """Open a session, record it, and set its cookie on ``response``."""
     panel = panel_of(request)
     agent = request.headers.get("user-agent", "")
     raw, session = await panel.sessions.open(admin, address=address_of(request), agent=agent)
-    told = {"name": admin.name, "address": address_of(request)}
-    await panel.audit.record_alone(admin.name, "session.opened", f"sessions/{session.id}", after=told)
-    answer = JSONResponse(_session_object(panel, session))
-    answer.set_cookie(
+    after = {"name": admin.name, "address": address_of(request)}
+    await panel.audit.record_alone(admin.name, "session.opened", f"sessions/{session.id}", after=after)
+    response.set_cookie(
         COOKIE, raw, path="/admin", httponly=True, samesite="strict", secure=_is_https(request, panel)
     )
-    return answer
+    return _session_state(panel, session)
 
 
 def _is_https(request: Request, panel: PanelServices) -> bool:
-    """Whether the browser talks to us over https; a proxy in front may say so only by our public address."""
+    """Whether the browser uses https. Behind a proxy that ends TLS only the public URL tells."""
     public_url = panel.gateway.public_url or ""
     host = request.headers.get("host", "")
     return request.url.scheme == "https" or public_url.rstrip("/") == f"https://{host}"
 
 
-def _session_object(panel: PanelServices, session: AdminSession) -> dict[str, Any]:
-    admin = {"id": session.admin.id, "name": session.admin.name, "role": session.admin.role}
-    return {
-        "state": "signed_in",
-        "csrf": session.csrf,
-        "admin": admin,
-        "expires_at": session.expires_at,
-        "version": panel.facts.version,
-    }
+def _session_state(panel: PanelServices, session: AdminSession) -> SessionState:
+    admin = session.admin
+    return SessionState(
+        state="signed_in",
+        csrf=session.csrf,
+        admin=SignedInAdmin(id=admin.id, name=admin.name, role=admin.role),
+        expires_at=session.expires_at,
+        version=panel.facts.version,
+    )
+
+
+def _session_object(session: OpenSession, *, current: bool) -> SessionObject:
+    return SessionObject(**asdict(session), current=current)

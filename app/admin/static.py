@@ -1,4 +1,4 @@
-"""Serves the panel's own files at `/admin/` under a policy that lets nothing else in."""
+"""Serves the panel's files at `/admin/`, with a content security policy that allows nothing from elsewhere."""
 
 import hashlib
 from dataclasses import dataclass
@@ -23,10 +23,10 @@ HEADERS = {
     "x-frame-options": "DENY",
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
-    # Asked for again each time, and then mostly answered with 304: a new version is seen at once.
+    # Revalidated on every load (mostly a 304), so that a new version is used at once.
     "cache-control": "no-cache",
 }
-# Spelled out: what the machine knows of types differs from system to system.
+# Written out, because the types that a system knows differ.
 TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -50,7 +50,7 @@ class CachedFile:
 
 
 class PanelFiles:
-    """Only files that are really inside the folder, and of a known type; kept in memory."""
+    """Serves files inside the folder, of a known type, from memory."""
 
     def __init__(self, folder: Path = FOLDER) -> None:
         self._folder = folder.resolve()
@@ -66,7 +66,7 @@ class PanelFiles:
         return Response(file.content, headers=headers | {"content-type": TYPES[path.suffix]})
 
     def routes(self) -> list[Route]:
-        """The page itself lies at `/admin/`, so that its links may be relative."""
+        """The page is served at `/admin/`, so that its links can be relative."""
         return [
             Route("/admin", _redirect_to_folder, methods=["GET"], include_in_schema=False),
             Route("/admin/{path:path}", self.__call__, methods=["GET"], include_in_schema=False),
@@ -101,4 +101,4 @@ async def _redirect_to_folder(request: Request) -> Response:
 
 
 def _not_found() -> NotFound:
-    return NotFound("There is no such file of the panel.")
+    return NotFound("The panel has no such file.")

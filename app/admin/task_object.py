@@ -1,135 +1,247 @@
-"""A task as the panel shows it: a row of the list, and everything about one."""
+"""A task as the panel's API returns it: a row of the list, and everything about one task."""
 
 import json
 import math
 import time
 from typing import Any
 
+from app.admin.bodies import NamedItem, PanelAnswer
 from app.admin.masking import mask_secrets
 from app.admin.panel import PanelServices
-from app.admin.task_search import UNSETTLED, TaskSearch, age_seconds, names_of
-from app.admin.webhooks import deliveries_of
+from app.admin.task_search import UNSETTLED, LedgerEntry, TaskSearch, age_seconds, names_of
+from app.admin.webhooks import DeliveryObject, deliveries_of_task
 from app.dialects.http.task_files import files_are_kept
 from app.media.links import LinkSigner
 from app.tasks.task import StoredFile, Task
 
 PROMPT_LENGTH = 300
-STEADY_SECONDS = 3600
+LINK_STEP_SECONDS = 3600
 PLAYGROUND_KEY = "panel"
-"""Of tasks made in the playground."""
+"""The key id of tasks that are created in the playground."""
+
+
+class TaskError(PanelAnswer):
+    code: str
+    message: str | None
+
+
+class TaskObject(PanelAnswer):
+    """A row of the list. Times are UTC seconds, ``cost`` is in US dollars, ``seconds`` is the task's age until it
+    ended; ``prompt`` is cut, and ``expired`` says that the files are gone."""
+
+    id: str
+    kind: str
+    model: str
+    dialect: str
+    state: str
+    generating: bool
+    progress: float
+    prompt: str
+    key: NamedItem
+    account: NamedItem | None
+    upstream_model: str | None
+    cost: str | None
+    error: TaskError | None
+    created_at: float
+    started_at: float | None
+    finished_at: float | None
+    seconds: float
+    thumbnail: str | None
+    cancel_requested: bool
+    deleted: bool
+    expired: bool
+
+
+class FileObject(PanelAnswer):
+    """A file of the result; ``seconds`` is its length, ``link`` a signed address of this origin."""
+
+    name: str
+    content_type: str
+    bytes: int
+    width: int | None
+    height: int | None
+    seconds: float | None
+    fps: float | None
+    link: str
+
+
+class OperationObject(PanelAnswer):
+    """The upstream's operation; ``data`` is the provider's own."""
+
+    id: str
+    data: dict[str, Any]
+
+
+class InputObject(PanelAnswer):
+    """``link`` is None when the input has been removed."""
+
+    role: str
+    content_type: str
+    link: str | None
+
+
+class TimelineEntry(PanelAnswer):
+    """``epoch`` counts the runs of the task; ``detail`` depends on ``event``."""
+
+    at: float
+    epoch: int
+    event: str
+    detail: Any
+
+
+class LedgerObject(PanelAnswer):
+    """An entry of the ledger: `reserve`, `settle` or `release`, in US dollars."""
+
+    at: float
+    kind: str
+    amount: str | None
+    detail: Any
+
+
+class TaskActions(PanelAnswer):
+    """What can be done with the task now."""
+
+    cancel: bool
+    retry: bool
+    settle: bool
+
+
+class TaskDetail(TaskObject):
+    """Everything about one task, with secrets masked. ``position`` and ``estimated_wait_seconds`` are set while it
+    waits for an account; ``upstream_answer`` is the result's usage, or the error."""
+
+    spritesheet: str | None
+    request: dict[str, Any]
+    owner: str
+    attempts: int
+    deadline_at: float
+    expires_at: float | None
+    position: int | None
+    estimated_wait_seconds: float | None
+    operation: OperationObject | None
+    files: list[FileObject]
+    vendor_url: str | None
+    upstream_answer: dict[str, Any] | None
+    timeline: list[TimelineEntry]
+    ledger: list[LedgerObject]
+    inputs: list[InputObject]
+    webhooks: list[DeliveryObject]
+    retry_price: str | None
+    actions: TaskActions
 
 
 def link_to(task: Task, file: StoredFile, signer: LinkSigner) -> str:
-    """Relative, as the panel may play only what is of its own origin; good for private tasks too. It stays the same
-    for a while: a list that is asked again shows the same pictures, and a film goes on playing."""
-    return signer.sign(
-        f"/files/{task.id}/{file.name}", now=math.ceil(time.time() / STEADY_SECONDS) * STEADY_SECONDS
-    )
+    """A relative link, because the panel may only load what is of its own origin; it works for private tasks too.
+
+    It stays the same for up to an hour: a reloaded list shows the same pictures, and a video goes on playing.
+    """
+    step = LINK_STEP_SECONDS
+    return signer.sign(f"/files/{task.id}/{file.name}", now=math.ceil(time.time() / step) * step)
 
 
-async def task_rows(panel: PanelServices, found: list[Task]) -> list[dict[str, Any]]:
+async def task_rows(panel: PanelServices, tasks: list[Task]) -> list[TaskObject]:
     key_names, account_names = await names_of(
         panel.database,
-        {task.key_id for task in found},
-        {task.account_id for task in found if task.account_id},
+        {task.key_id for task in tasks},
+        {task.account_id for task in tasks if task.account_id},
     )
-    for standing in panel.pool.cached_statuses():
-        account_names.setdefault(standing.account.id, standing.account.name)
+    for status in panel.pool.cached_statuses():
+        account_names.setdefault(status.account.id, status.account.name)
     key_names.setdefault(PLAYGROUND_KEY, PLAYGROUND_KEY)
     names = key_names, account_names
-    return [_task_row(task, names, signer=panel.gateway.signer) for task in found]
+    return [_task_row(task, names, signer=panel.gateway.signer) for task in tasks]
 
 
-def _task_row(
-    task: Task, names: tuple[dict[str, str], dict[str, str]], *, signer: LinkSigner
-) -> dict[str, Any]:
+def _task_row(task: Task, names: tuple[dict[str, str], dict[str, str]], *, signer: LinkSigner) -> TaskObject:
+    key_names, account_names = names
     kept = files_are_kept(task) and not task.deleted
     thumbnail = task.result.thumbnail if task.result and kept else None
-    error = (
-        {"code": task.error_code, "message": mask_secrets(task.error_message)} if task.error_code else None
+    account = None
+    if task.account_id:
+        account = NamedItem(id=task.account_id, name=account_names.get(task.account_id))
+    return TaskObject(
+        id=task.id,
+        kind=task.kind,
+        model=task.model,
+        dialect=task.dialect,
+        state=task.state,
+        generating=task.generating,
+        progress=task.shown_progress,
+        prompt=task.request.prompt[:PROMPT_LENGTH],
+        key=NamedItem(id=task.key_id, name=key_names.get(task.key_id)),
+        account=account,
+        upstream_model=task.upstream_model,
+        cost=plain_amount(task.cost),
+        error=_task_error(task),
+        created_at=task.created_at,
+        started_at=task.started_at,
+        finished_at=task.finished_at,
+        seconds=age_seconds(task),
+        thumbnail=link_to(task, thumbnail, signer) if thumbnail else None,
+        cancel_requested=task.cancel_requested,
+        deleted=task.deleted,
+        expired=task.result is not None and not files_are_kept(task),
     )
-    return {
-        "id": task.id,
-        "kind": task.kind,
-        "model": task.model,
-        "dialect": task.dialect,
-        "state": task.state,
-        "generating": task.generating,
-        "progress": task.shown_progress,
-        "prompt": task.request.prompt[:PROMPT_LENGTH],
-        "key": {"id": task.key_id, "name": names[0].get(task.key_id)},
-        "account": {"id": task.account_id, "name": names[1].get(task.account_id)}
-        if task.account_id
-        else None,
-        "upstream_model": task.upstream_model,
-        "cost": plain_amount(task.cost),
-        "error": error,
-        "created_at": task.created_at,
-        "started_at": task.started_at,
-        "finished_at": task.finished_at,
-        "seconds": age_seconds(task),
-        "thumbnail": link_to(task, thumbnail, signer) if thumbnail else None,
-        "cancel_requested": task.cancel_requested,
-        "deleted": task.deleted,
-        "expired": task.result is not None and not files_are_kept(task),
-    }
 
 
-async def task_detail(panel: PanelServices, task: Task) -> dict[str, Any]:
-    """Everything, secrets masked."""
-    search, signer = TaskSearch(panel.database), panel.gateway.signer
-    row = (await task_rows(panel, [task]))[0]
-    kept = task.result if files_are_kept(task) and not task.deleted else None
-    paid = await search.ledger_entries(task.id)
+async def task_detail(panel: PanelServices, task: Task) -> TaskDetail:
+    ledger = await TaskSearch(panel.database).ledger_entries(task.id)
     price = await panel.gateway.prices.current_price(task.model)
-    place = await panel.gateway.tasks.queue_position(task)
-    pictures = {
-        name: link_to(task, file, signer) if file else None
-        for name, file in (
-            ("thumbnail", kept.thumbnail if kept else None),
-            ("spritesheet", kept.spritesheet if kept else None),
-        )
-    }
-    files = [
-        file.model_dump(exclude={"key"}) | {"link": link_to(task, file, signer)}
-        for file in (kept.files if kept else ())
-    ]
-    return (
-        row
-        | pictures
-        | {
-            "request": mask_secrets(json.loads(task.request_text)),
-            "owner": task.owner,
-            "attempts": task.attempts,
-            "deadline_at": task.deadline_at,
-            "expires_at": task.expires_at,
-            "position": place.position if place else None,
-            "estimated_wait_seconds": place.seconds if place else None,
-            "operation": mask_secrets(task.operation.model_dump()) if task.operation else None,
-            "files": files,
-            "vendor_url": mask_secrets(task.result.vendor_url) if task.result else None,
-            "upstream_answer": _upstream_answer(task),
-            "timeline": mask_secrets(await panel.gateway.tasks.read_timeline(task)),
-            "ledger": [entry | {"amount": plain_amount(entry["amount"])} for entry in paid],
-            "inputs": _input_objects(task),
-            "webhooks": await deliveries_of(panel, task.id),
-            "retry_price": plain_amount(price.estimate_request(task.request) if price is not None else None),
-            "actions": {
-                "cancel": not task.has_ended,
-                "retry": task.has_ended,
-                "settle": _can_settle(task, paid),
-            },
-        }
+    waiting = await panel.gateway.tasks.queue_position(task)
+    timeline = mask_secrets(await panel.gateway.tasks.read_timeline(task))
+    return TaskDetail(
+        **(await task_rows(panel, [task]))[0].model_dump(),
+        **_file_fields(task, panel.gateway.signer),
+        request=mask_secrets(json.loads(task.request_text)),
+        owner=task.owner,
+        attempts=task.attempts,
+        deadline_at=task.deadline_at,
+        expires_at=task.expires_at,
+        position=waiting.position if waiting else None,
+        estimated_wait_seconds=waiting.seconds if waiting else None,
+        operation=OperationObject(**mask_secrets(task.operation.model_dump())) if task.operation else None,
+        vendor_url=mask_secrets(task.result.vendor_url) if task.result else None,
+        upstream_answer=_upstream_answer(task),
+        timeline=[TimelineEntry(**entry) for entry in timeline],
+        ledger=[
+            LedgerObject(at=e.at, kind=e.kind, amount=plain_amount(e.amount), detail=e.detail) for e in ledger
+        ],
+        inputs=_input_objects(task),
+        webhooks=await deliveries_of_task(panel, task.id),
+        retry_price=plain_amount(price.estimate_request(task.request) if price is not None else None),
+        actions=TaskActions(
+            cancel=not task.has_ended, retry=task.has_ended, settle=_can_settle(task, ledger)
+        ),
     )
 
 
 def plain_amount(amount: Any) -> str | None:
-    """A Decimal as plain digits, never as 1E+2."""
+    """A Decimal as digits, never as 1E+2."""
     return None if amount is None else f"{amount.normalize():f}"
 
 
+def _file_fields(task: Task, signer: LinkSigner) -> dict[str, Any]:
+    """``files`` and ``spritesheet``; nothing once the files are gone."""
+    result = task.result if files_are_kept(task) and not task.deleted else None
+    if result is None:
+        return {"files": [], "spritesheet": None}
+    sheet = result.spritesheet
+    return {
+        "files": [
+            FileObject(**file.model_dump(exclude={"key"}), link=link_to(task, file, signer))
+            for file in result.files
+        ],
+        "spritesheet": link_to(task, sheet, signer) if sheet else None,
+    }
+
+
+def _task_error(task: Task) -> TaskError | None:
+    if not task.error_code:
+        return None
+    return TaskError(code=task.error_code, message=mask_secrets(task.error_message))
+
+
 def _upstream_answer(task: Task) -> dict[str, Any] | None:
-    """What is known of the upstream's last word: its usage, or its refusal."""
     if task.result is not None:
         return {"usage": mask_secrets(task.result.usage)}
     if task.error_code is not None:
@@ -137,19 +249,19 @@ def _upstream_answer(task: Task) -> dict[str, Any] | None:
     return None
 
 
-def _input_objects(task: Task) -> list[dict[str, Any]]:
+def _input_objects(task: Task) -> list[InputObject]:
     base = f"/admin/api/tasks/{task.id}/inputs"
     return [
-        {
-            "role": item.role,
-            "content_type": item.content_type,
-            "link": f"{base}/{number}" if item.key and not task.purged else None,
-        }
+        InputObject(
+            role=item.role,
+            content_type=item.content_type,
+            link=f"{base}/{number}" if item.key and not task.purged else None,
+        )
         for number, item in enumerate(task.request.media)
     ]
 
 
-def _can_settle(task: Task, paid: list[dict[str, Any]]) -> bool:
-    """Sent, outcome unknown, and its money still held."""
-    kinds = {entry["kind"] for entry in paid}
+def _can_settle(task: Task, ledger: list[LedgerEntry]) -> bool:
+    """Whether the task was sent, its outcome is unknown, and its money is still reserved."""
+    kinds = {entry.kind for entry in ledger}
     return task.error_code == UNSETTLED and kinds == {"reserve"}

@@ -1,14 +1,15 @@
-"""Finds tasks of all keys for the panel: filters, cursors, and what belongs to one of them."""
+"""Queries over the tasks of all keys, for the panel: filters, pages, and the ledger of one task."""
 
 import json
 import time
 from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
 
-from app.admin.paging import Conditions, FoundPage, PageRequest, find_page, span_conditions
+from app.admin.lists import Conditions, FoundPage, PageRequest, find_page, span_conditions
 from app.db.session import Database
 from app.db.tables import accounts, keys, ledger, tasks
 from app.dialects.registry import task_id_of
@@ -23,8 +24,8 @@ BATCH = 1000
 
 @dataclass(frozen=True, slots=True)
 class TaskFilter:
-    """What narrows the list; None or empty: any. ``since`` and ``until`` are moments of creation; ``text`` is a
-    task's id in any dialect's form, or a part of its prompt."""
+    """Filters of the list; None or empty matches all. ``since`` and ``until`` bound the creation time; ``text`` is a
+    task id in any dialect's form, or part of the prompt."""
 
     states: tuple[str, ...] = ()
     model: str | None = None
@@ -37,14 +38,14 @@ class TaskFilter:
     until: float | None = None
 
     def conditions(self) -> tuple[Conditions, Conditions]:
-        """What an index answers, and what is to be sifted. Raises ``InvalidRequest``."""
+        """The conditions that an index answers, and the other ones. Raises ``InvalidRequest``."""
         # Ids are ordered by time, so a span of time is a span of ids.
         moments = [None if moment is None else id_at(moment) for moment in (self.since, self.until)]
         served = span_conditions(tasks.c.id, since=moments[0], until=moments[1])
         task_id = task_id_of(self.text.strip()) if self.text else None
         if task_id is not None:
             served.append(tasks.c.id == task_id)
-        # One of these has an index; the one that is expected to leave the fewest goes first.
+        # An index can answer one of these: the first, which is expected to leave the fewest rows.
         indexed = [
             *_equal_conditions(
                 {tasks.c.key_id: self.key, tasks.c.account_id: self.account, tasks.c.model: self.model}
@@ -57,12 +58,24 @@ class TaskFilter:
         return [*served, *indexed[:1]], [*indexed[1:], *sifted]
 
 
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """``amount`` in US dollars; ``kind`` is `reserve`, `settle` or `release`."""
+
+    at: float
+    kind: str
+    amount: Decimal
+    detail: Any
+
+
 class TaskSearch:
+    """Reads tasks of every owner."""
+
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def find_page(self, wanted: TaskFilter, page: PageRequest) -> FoundPage:
-        """Newest first; its rows are ``Task``s."""
+        """Newest first; the rows are ``Task`` objects. Raises ``InvalidRequest``."""
         cursor = task_id_of(page.after) if page.after else None
         if page.after and cursor is None:
             raise InvalidRequest("after must be the id of a task", param="after")
@@ -79,7 +92,7 @@ class TaskSearch:
         return replace(found, rows=[task_of(row) for row in found.rows])
 
     async def find_all(self, wanted: TaskFilter, *, most: int) -> AsyncIterator[list[Task]]:
-        """Batch by batch, so that an export of many holds few in memory."""
+        """At most ``most`` tasks in batches, so that a long export holds few of them in memory."""
         page, left = PageRequest(limit=BATCH), most
         while left > 0:
             found = await self.find_page(wanted, page)
@@ -92,24 +105,21 @@ class TaskSearch:
             page = PageRequest(limit=BATCH, after=found.next)
 
     async def current_states(self, ids: Sequence[str]) -> list[dict[str, Any]]:
-        """Where these tasks stand, for whoever watches."""
+        """Id, state and progress of these tasks, for the live stream."""
         columns = tasks.c.id, tasks.c.state, tasks.c.progress, tasks.c.generating
         async with self._database.read() as connection:
             rows = await connection.execute(sa.select(*columns).where(tasks.c.id.in_(ids)))
             return [dict(row._mapping) for row in rows]
 
-    async def ledger_entries(self, task_id: str) -> list[dict[str, Any]]:
-        """Its rows of the ledger, oldest first."""
+    async def ledger_entries(self, task_id: str) -> list[LedgerEntry]:
+        """The task's ledger, oldest first."""
         query = sa.select(ledger).where(ledger.c.task_id == task_id).order_by(ledger.c.id)
         async with self._database.read() as connection:
             rows = (await connection.execute(query)).all()
-        return [
-            {"at": row.at, "kind": row.kind, "amount": row.amount, "detail": json.loads(row.detail)}
-            for row in rows
-        ]
+        return [LedgerEntry(row.at, row.kind, row.amount, json.loads(row.detail)) for row in rows]
 
     async def webhook_of(self, task_id: str) -> tuple[str | None, str | None]:
-        """Whom the client asked to call at its end, and what links in that call begin with."""
+        """The client's own callback URL, and the base URL of the links in that callback."""
         query = sa.select(tasks.c.hook_url, tasks.c.hook_base).where(tasks.c.id == task_id)
         async with self._database.read() as connection:
             row = (await connection.execute(query)).one()
@@ -119,7 +129,7 @@ class TaskSearch:
 async def names_of(
     database: Database, key_ids: Collection[str], account_ids: Collection[str]
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """Of keys and of accounts, by id."""
+    """The names of keys and of accounts, each by id."""
     async with database.read() as connection:
         of_keys = await connection.execute(sa.select(keys.c.id, keys.c.name).where(keys.c.id.in_(key_ids)))
         query = sa.select(accounts.c.id, accounts.c.name).where(accounts.c.id.in_(account_ids))
@@ -128,7 +138,7 @@ async def names_of(
 
 
 def _in_states(states: Sequence[str]) -> list[sa.ColumnElement[bool]]:
-    """Raises ``InvalidRequest`` for a word that is no state."""
+    """Raises ``InvalidRequest`` for an unknown state."""
     if not states:
         return []
     either: list[sa.ColumnElement[bool]] = []
@@ -137,11 +147,11 @@ def _in_states(states: Sequence[str]) -> list[sa.ColumnElement[bool]]:
         if word == "open":
             either.append(tasks.c.state.in_(OPEN))
         elif word == "unknown":
-            # In the words of the partial index, or it would not be used.
+            # Written as in the partial index, which is not used otherwise.
             either.append(tasks.c.error_code == sa.literal_column(f"'{UNSETTLED}'"))
         else:
             words = ", ".join([*MOVES, "open", "unknown"])
-            raise InvalidRequest(f"state must be of {words}", param="state")
+            raise InvalidRequest(f"state must be one of {words}", param="state")
     if plain:
         either.append(tasks.c.state.in_(plain))
     return [sa.or_(*either)]
@@ -152,15 +162,16 @@ def _equal_conditions(wanted: dict[sa.Column[Any], str | None]) -> list[sa.Colum
 
 
 def _in_prompt(text: str) -> sa.ColumnElement[bool]:
-    # As the prompt stands inside its JSON.
+    # The column is JSON: search for the text as JSON escapes it.
     inside = json.dumps(text, ensure_ascii=False)[1:-1]
     return tasks.c.request.icontains(inside, autoescape=True)
 
 
 def id_at(moment: float) -> str:
+    """The smallest task id of that time (UTC seconds): the first bits of an id are its time in milliseconds."""
     return f"{int(max(moment, 0.0) * 1000) << 80:032x}"
 
 
 def age_seconds(task: Task) -> float:
-    """Seconds from its creation to its end, or until now."""
+    """Seconds from the task's creation to its end, or until now."""
     return round((task.finished_at or time.time()) - task.created_at, 3)

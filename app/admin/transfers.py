@@ -1,6 +1,5 @@
-"""`/admin/api/accounts/import` and `/export`: many accounts at once, first said what would happen."""
+"""`/admin/api/accounts/import` and `/export`: many accounts as JSON, CSV or lines, with a dry run."""
 
-from collections.abc import Sequence
 from typing import Any, Literal
 
 from fastapi import APIRouter, Response
@@ -9,7 +8,8 @@ from pydantic import Field
 from app.accounts.bulk_import import ImportResult, apply_import, plan_import
 from app.accounts.formats import TextFormat, as_csv, as_json, export_documents, read_rows
 from app.admin.access import AdminRequest, OwnerRoute
-from app.admin.bodies import PanelBody
+from app.admin.bodies import PanelAnswer, PanelBody
+from app.admin.lists import download_headers
 from app.admin.masking import mask_secrets
 from app.admin.sign_in import confirm_password
 
@@ -41,67 +41,88 @@ class ExportBody(PanelBody):
     password: str | None = Field(default=None, repr=False)
 
 
+class ImportRowObject(PanelAnswer):
+    """One row of the list. ``result`` is `new`, `exists`, `added`, `updated` or `error`; ``outcome`` says more."""
+
+    row: int
+    name: str
+    provider: str | None
+    result: str
+    outcome: str
+    message: str
+    param: str | None
+
+
+class ImportAnswer(PanelAnswer):
+    """``new``, ``exists`` and ``errors`` count rows."""
+
+    dry_run: bool
+    rows: list[ImportRowObject]
+    new: int
+    exists: int
+    errors: int
+
+
 @router.post("/import", summary="Import accounts")
-async def import_accounts(wish: ImportBody, at: AdminRequest) -> dict[str, Any]:
-    """JSON, CSV with a heading, or one secret a line; `defaults` are for what rows leave out. Good rows are
-    taken also when others are bad, and nothing is overwritten unless `on_conflict` says so."""
-    form = None if wish.format == "auto" else wish.format
-    rows = read_rows(wish.text, form=form, defaults=wish.defaults)
-    results = await plan_import(at.panel.pool, rows, update=wish.on_conflict == "update")
-    known = {result.row for result in results if RESULT_WORDS[result.outcome] == "exists"}
-    if not wish.dry_run:
-        results = await apply_import(at.panel.pool, results, skip_bad=True)
+async def import_accounts(body: ImportBody, request: AdminRequest) -> ImportAnswer:
+    """JSON, CSV with a header, or one secret per line; `defaults` fill in what rows leave out.
+
+    Valid rows are imported even when others are not. Nothing is overwritten unless `on_conflict` is `update`.
+    """
+    form = None if body.format == "auto" else body.format
+    rows = read_rows(body.text, form=form, defaults=body.defaults)
+    results = await plan_import(request.panel.pool, rows, update=body.on_conflict == "update")
+    exists = sum(RESULT_WORDS[result.outcome] == "exists" for result in results)
+    if not body.dry_run:
+        results = await apply_import(request.panel.pool, results, skip_bad=True)
         changed = [each.as_object() for each in results if each.outcome in ("added", "updated")]
-        await at.record_change("accounts.imported", "accounts", after={"rows": changed})
-    shown = [_result_object(result) for result in results]
-    words = [row["result"] for row in shown]
-    return {
-        "dry_run": wish.dry_run,
-        "rows": shown,
-        "new": words.count("new") + words.count("added"),
-        "exists": len(known),
-        "errors": words.count("error"),
-    }
+        await request.record_change("accounts.imported", "accounts", after={"rows": changed})
+    objects = [_import_row_object(result) for result in results]
+    words = [row.result for row in objects]
+    return ImportAnswer(
+        dry_run=body.dry_run,
+        rows=objects,
+        new=words.count("new") + words.count("added"),
+        exists=exists,
+        errors=words.count("error"),
+    )
 
 
 @router.get("/export", summary="Export accounts without their secrets", response_class=Response)
-async def export_accounts(at: AdminRequest, *, format: Literal["json", "csv"] = "json") -> Response:  # noqa: A002
-    return await _export_file(at, format, secrets=False)
+async def export_accounts(
+    request: AdminRequest,
+    *,
+    format: Literal["json", "csv"] = "json",  # noqa: A002
+) -> Response:
+    return await _export_file(request, format, secrets=False)
 
 
 @router.post("/export", summary="Export accounts", response_class=Response)
-async def export_with_secrets(wish: ExportBody, at: AdminRequest) -> Response:
-    """With their secrets only for who says the own password once more; the admin token may do without."""
-    if wish.secrets and at.actor.session is not None:
-        await confirm_password(at, wish.password or "")
-    await at.record_change(
-        "accounts.exported", "accounts", after={"format": wish.format, "with_secrets": wish.secrets}
+async def export_with_secrets(body: ExportBody, request: AdminRequest) -> Response:
+    """With `secrets` an admin must send their password again; the admin token need not."""
+    if body.secrets and request.actor.session is not None:
+        await confirm_password(request, body.password or "")
+    await request.record_change(
+        "accounts.exported", "accounts", after={"format": body.format, "with_secrets": body.secrets}
     )
-    return await _export_file(at, wish.format, secrets=wish.secrets)
+    return await _export_file(request, body.format, secrets=body.secrets)
 
 
-async def _export_file(at: AdminRequest, form: str, *, secrets: bool) -> Response:
-    own = [s for s in await at.panel.accounts.list_all() if not at.panel.pool.is_embedded(s.account.id)]
-    documents: Sequence[dict[str, Any]] = export_documents(own, secrets=secrets)
+async def _export_file(request: AdminRequest, form: str, *, secrets: bool) -> Response:
+    panel = request.panel
+    own = [s for s in await panel.accounts.list_all() if not panel.pool.is_embedded(s.account.id)]
+    documents = export_documents(own, secrets=secrets)
     text = as_csv(documents) if form == "csv" else as_json(documents)
-    return Response(
-        text,
-        media_type=CONTENT_TYPES[form],
-        headers={
-            "content-disposition": f'attachment; filename="accounts.{form}"',
-            "cache-control": "no-store",
-            "x-content-type-options": "nosniff",
-        },
+    return Response(text, media_type=CONTENT_TYPES[form], headers=download_headers(f"accounts.{form}"))
+
+
+def _import_row_object(result: ImportResult) -> ImportRowObject:
+    return ImportRowObject(
+        row=result.row,
+        name=result.name,
+        provider=result.draft.provider if result.draft else None,
+        result=RESULT_WORDS[result.outcome],
+        outcome=result.outcome,
+        message=mask_secrets(result.text),
+        param=result.param or None,
     )
-
-
-def _result_object(result: ImportResult) -> dict[str, Any]:
-    return {
-        "row": result.row,
-        "name": result.name,
-        "provider": result.draft.provider if result.draft else None,
-        "result": RESULT_WORDS[result.outcome],
-        "outcome": result.outcome,
-        "message": mask_secrets(result.text),
-        "param": result.param or None,
-    }

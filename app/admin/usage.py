@@ -1,4 +1,4 @@
-"""`/admin/api/usage` and `/requests`: what was used, grouped or row by row, also as CSV."""
+"""`/admin/api/usage` and `/requests`: usage summed by key, model, account or day, and the log of requests."""
 
 import time
 from collections.abc import AsyncIterator
@@ -7,22 +7,25 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Response
 from fastapi.responses import StreamingResponse
+from pydantic import Field
 
 from app.admin.access import AdminRequest, OwnerRoute
-from app.admin.paging import (
+from app.admin.bodies import ListAnswer, NamedItem, PanelAnswer
+from app.admin.lists import (
+    MOST_EXPORTED,
+    FilterText,
     FoundPage,
     PageQuery,
     PageRequest,
     Since,
     Until,
+    csv_response,
     find_page,
     span_conditions,
-    whole_list,
 )
 from app.admin.panel import PanelServices
-from app.admin.sheets import csv_response
 from app.admin.task_object import PLAYGROUND_KEY, plain_amount
 from app.admin.task_search import names_of
 from app.db.tables import usage
@@ -30,30 +33,59 @@ from app.errors import InvalidRequest
 from app.usage.reports import UsageLine
 
 router = APIRouter(route_class=OwnerRoute)
-FilterText = Annotated[str | None, Query(max_length=200)]
 UsageGroup = Literal["key", "model", "account", "day"]
 MONTH_SECONDS = 30 * 86_400
-MOST_EXPORTED = 100_000
-FIGURES = ("requests", "errors", "input_tokens", "output_tokens", "cost")
-CSV_COLUMNS = (
-    "id",
-    "at",
-    "key",
-    "account",
-    "model",
-    "path",
-    "status",
-    "input_tokens",
-    "output_tokens",
-    "milliseconds",
-    "cost",
-    "task_id",
-)
+
+
+class UsageFigures(PanelAnswer):
+    """``cost`` in US dollars."""
+
+    requests: int
+    errors: int
+    input_tokens: int
+    output_tokens: int
+    cost: str | None
+
+
+class UsageRow(UsageFigures):
+    """One group: ``group`` is the id that the rows are grouped by, ``name`` its name."""
+
+    group: str
+    name: str
+
+
+class UsageAnswer(ListAnswer[UsageRow]):
+    """``from`` and ``to`` bound the time, in UTC seconds."""
+
+    total: UsageFigures
+    since: float = Field(serialization_alias="from")
+    until: float = Field(serialization_alias="to")
+
+
+class RequestObject(PanelAnswer):
+    """A relayed call, or a task when it was settled."""
+
+    id: int
+    at: float
+    key: NamedItem
+    account: NamedItem | None
+    model: str
+    path: str
+    status: int
+    input_tokens: int | None
+    output_tokens: int | None
+    milliseconds: float
+    cost: str | None
+    task_id: str | None
+
+
+USAGE_COLUMNS = ("group", "name", *UsageFigures.model_fields)
+REQUEST_COLUMNS = tuple(RequestObject.model_fields)
 
 
 @dataclass(frozen=True, slots=True)
 class UsageSpan:
-    """Of usage; without a beginning the last thirty days."""
+    """What is summed; by default the last thirty days."""
 
     since: float
     until: float
@@ -79,53 +111,57 @@ async def read_span(
 UsageSpanQuery = Annotated[UsageSpan, Depends(read_span)]
 
 
-@router.get("/usage", summary="Usage by key, model, account or day")
-async def get_usage(span: UsageSpanQuery, at: AdminRequest, *, group: UsageGroup = "model") -> dict[str, Any]:
-    lines = await _usage_lines(at.panel, span, group)
-    total: dict[str, Any] = {
-        "requests": sum(line.requests for line in lines),
-        "errors": sum(line.failed for line in lines),
-        "input_tokens": sum(line.input_tokens for line in lines),
-        "output_tokens": sum(line.output_tokens for line in lines),
-        "cost": plain_amount(sum((line.cost for line in lines), Decimal(0))),
-    }
-    rows = await _usage_rows(at.panel, lines, group)
-    return whole_list(rows) | {"total": total, "from": span.since, "to": span.until}
+@router.get("/usage", summary="Sum usage by key, model, account or day")
+async def get_usage(
+    span: UsageSpanQuery, request: AdminRequest, *, group: UsageGroup = "model"
+) -> UsageAnswer:
+    lines = await _usage_lines(request.panel, span, group)
+    total = UsageFigures(
+        requests=sum(line.requests for line in lines),
+        errors=sum(line.failed for line in lines),
+        input_tokens=sum(line.input_tokens for line in lines),
+        output_tokens=sum(line.output_tokens for line in lines),
+        cost=plain_amount(sum((line.cost for line in lines), Decimal(0))),
+    )
+    rows = await _usage_rows(request.panel, lines, group)
+    return UsageAnswer(data=rows, total=total, since=span.since, until=span.until)
 
 
-@router.get("/usage.csv", summary="The same as CSV", response_class=StreamingResponse)
-async def export_usage(span: UsageSpanQuery, at: AdminRequest, *, group: UsageGroup = "model") -> Response:
-    rows = await _usage_rows(at.panel, await _usage_lines(at.panel, span, group), group)
+@router.get("/usage.csv", summary="Export the sums as CSV", response_class=StreamingResponse)
+async def export_usage(
+    span: UsageSpanQuery, request: AdminRequest, *, group: UsageGroup = "model"
+) -> Response:
+    rows = await _usage_rows(request.panel, await _usage_lines(request.panel, span, group), group)
 
     async def single_batch() -> AsyncIterator[list[dict[str, Any]]]:
-        yield rows
+        yield [row.model_dump() for row in rows]
 
-    return csv_response(single_batch(), ("group", "name", *FIGURES), name="usage.csv")
+    return csv_response(single_batch(), USAGE_COLUMNS, name="usage.csv")
 
 
-async def _usage_rows(
-    panel: PanelServices, lines: list[UsageLine], group: UsageGroup
-) -> list[dict[str, Any]]:
-    ids = {str(getattr(line, group) or "") for line in lines}
+async def _usage_rows(panel: PanelServices, lines: list[UsageLine], group: UsageGroup) -> list[UsageRow]:
+    ids = {_group_of(line, group) for line in lines}
     key_names, account_names = await names_of(
         panel.database, ids if group == "key" else set(), ids if group == "account" else set()
     )
     names = {"key": key_names | {PLAYGROUND_KEY: PLAYGROUND_KEY}, "account": account_names}.get(group, {})
-    rows = []
-    for line in lines:
-        word = str(getattr(line, group) or "")
-        rows.append(
-            {
-                "group": word,
-                "name": names.get(word, word),
-                "requests": line.requests,
-                "errors": line.failed,
-                "input_tokens": line.input_tokens,
-                "output_tokens": line.output_tokens,
-                "cost": plain_amount(line.cost),
-            }
-        )
-    return rows
+    return [_usage_row(line, _group_of(line, group), names) for line in lines]
+
+
+def _group_of(line: UsageLine, group: UsageGroup) -> str:
+    return str(getattr(line, group) or "")
+
+
+def _usage_row(line: UsageLine, group: str, names: dict[str, str]) -> UsageRow:
+    return UsageRow(
+        group=group,
+        name=names.get(group, group),
+        requests=line.requests,
+        errors=line.failed,
+        input_tokens=line.input_tokens,
+        output_tokens=line.output_tokens,
+        cost=plain_amount(line.cost),
+    )
 
 
 async def _usage_lines(panel: PanelServices, span: UsageSpan, group: UsageGroup) -> list[UsageLine]:
@@ -141,7 +177,7 @@ async def _usage_lines(panel: PanelServices, span: UsageSpan, group: UsageGroup)
 
 @dataclass(frozen=True, slots=True)
 class RequestFilter:
-    """Narrows the request log. ``status``: a number, ``4xx``, ``5xx`` or ``errors``."""
+    """Filters of the request log. ``status``: a number, ``2xx`` to ``5xx``, or ``errors``."""
 
     key: str | None
     model: str | None
@@ -152,12 +188,12 @@ class RequestFilter:
     until: float | None
 
     def conditions(self) -> list[sa.ColumnElement[bool]]:
-        """All but the span. Raises ``InvalidRequest``."""
-        named = {usage.c.key_id: self.key, usage.c.model: self.model, usage.c.account_id: self.account}
-        found = [column == value for column, value in named.items() if value]
+        """All filters but the time. Raises ``InvalidRequest``."""
+        equal = {usage.c.key_id: self.key, usage.c.model: self.model, usage.c.account_id: self.account}
+        conditions = [column == value for column, value in equal.items() if value]
         if self.path:
-            found.append(usage.c.path.startswith(self.path, autoescape=True))
-        return [*found, *_status_conditions(self.status)]
+            conditions.append(usage.c.path.startswith(self.path, autoescape=True))
+        return [*conditions, *_status_conditions(self.status)]
 
 
 async def read_request_filter(
@@ -176,31 +212,31 @@ async def read_request_filter(
 RequestFilterQuery = Annotated[RequestFilter, Depends(read_request_filter)]
 
 
-@router.get("/requests", summary="The log of requests")
-async def list_requests(wanted: RequestFilterQuery, page: PageQuery, at: AdminRequest) -> dict[str, Any]:
-    """Newest first: relayed calls, and tasks when they are settled."""
-    found = await _request_page(at.panel, wanted, page)
-    return found.as_answer(await _request_objects(at.panel, found.rows))
+@router.get("/requests", summary="List requests")
+async def list_requests(
+    wanted: RequestFilterQuery, page: PageQuery, request: AdminRequest
+) -> ListAnswer[RequestObject]:
+    """Relayed calls, and tasks when they are settled; newest first."""
+    found = await _request_page(request.panel, wanted, page)
+    return ListAnswer(data=await _request_objects(request.panel, found.rows), next=found.next)
 
 
-@router.get("/requests.csv", summary="The same as CSV", response_class=StreamingResponse)
-async def export_requests(wanted: RequestFilterQuery, at: AdminRequest) -> Response:
-    wanted.conditions()  # a wrong filter is told before the answer begins
+@router.get("/requests.csv", summary="Export the requests as CSV", response_class=StreamingResponse)
+async def export_requests(wanted: RequestFilterQuery, request: AdminRequest) -> Response:
+    """At most 100,000 rows, newest first."""
+    wanted.conditions()  # an invalid filter is reported before the response begins
 
     async def request_batches() -> AsyncIterator[list[dict[str, Any]]]:
         page, sent = PageRequest(limit=1000), 0
         while sent < MOST_EXPORTED:
-            found = await _request_page(at.panel, wanted, page)
-            yield [
-                row | {"key": row["key"]["name"], "account": (row["account"] or {}).get("name")}
-                for row in await _request_objects(at.panel, found.rows)
-            ]
+            found = await _request_page(request.panel, wanted, page)
+            yield [_csv_row(row) for row in await _request_objects(request.panel, found.rows)]
             if found.next is None:
                 return
             sent += len(found.rows)
             page = replace(page, after=found.next)
 
-    return csv_response(request_batches(), CSV_COLUMNS, name="requests.csv")
+    return csv_response(request_batches(), REQUEST_COLUMNS, name="requests.csv")
 
 
 async def _request_page(panel: PanelServices, wanted: RequestFilter, page: PageRequest) -> FoundPage:
@@ -211,31 +247,38 @@ async def _request_page(panel: PanelServices, wanted: RequestFilter, page: PageR
         )
 
 
-async def _request_objects(panel: PanelServices, rows: list[Any]) -> list[dict[str, Any]]:
+async def _request_objects(panel: PanelServices, rows: list[Any]) -> list[RequestObject]:
     key_names, account_names = await names_of(
         panel.database, {row.key_id for row in rows}, {row.account_id for row in rows}
     )
     return [
-        {
-            "id": row.id,
-            "at": row.at,
-            "key": {"id": row.key_id, "name": key_names.get(row.key_id, row.key_id)},
-            "account": _named_account(row.account_id, account_names),
-            "model": row.model,
-            "path": row.path,
-            "status": row.status,
-            "input_tokens": row.input_tokens,
-            "output_tokens": row.output_tokens,
-            "milliseconds": round(row.milliseconds, 1),
-            "cost": plain_amount(row.cost),
-            "task_id": row.task_id,
-        }
+        RequestObject(
+            id=row.id,
+            at=row.at,
+            key=NamedItem(id=row.key_id, name=key_names.get(row.key_id, row.key_id)),
+            account=_named_account(row.account_id, account_names),
+            model=row.model,
+            path=row.path,
+            status=row.status,
+            input_tokens=row.input_tokens,
+            output_tokens=row.output_tokens,
+            milliseconds=round(row.milliseconds, 1),
+            cost=plain_amount(row.cost),
+            task_id=row.task_id,
+        )
         for row in rows
     ]
 
 
-def _named_account(account_id: str, names: dict[str, str]) -> dict[str, str] | None:
-    return {"id": account_id, "name": names.get(account_id, account_id)} if account_id else None
+def _named_account(account_id: str, names: dict[str, str]) -> NamedItem | None:
+    return NamedItem(id=account_id, name=names.get(account_id, account_id)) if account_id else None
+
+
+def _csv_row(row: RequestObject) -> dict[str, Any]:
+    return row.model_dump() | {
+        "key": row.key.name,
+        "account": row.account.name if row.account else None,
+    }
 
 
 def _status_conditions(word: str | None) -> list[sa.ColumnElement[bool]]:

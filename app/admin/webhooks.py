@@ -1,16 +1,15 @@
-"""`/admin/api/webhooks`: the endpoints of all owners, what was delivered to them, and sending it again."""
+"""`/admin/api/webhooks`: the webhook endpoints of all owners, and the log of deliveries."""
 
 import time
-from collections.abc import Sequence
-from typing import Annotated, Any
+from dataclasses import asdict
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Response
 
 from app.admin.access import AdminRequest, OwnerRoute
-from app.admin.bodies import Name, PanelBody
+from app.admin.bodies import ListAnswer, Name, PanelAnswer, PanelBody
+from app.admin.lists import FilterText, PageQuery, find_page
 from app.admin.masking import mask_secrets
-from app.admin.paging import PageQuery, find_page
 from app.admin.panel import PanelServices
 from app.db.tables import webhook_deliveries, webhook_endpoints
 from app.errors import MissingField, NotFound
@@ -19,7 +18,6 @@ from app.webhooks.endpoints import WebhookEndpoint
 from app.webhooks.event_bodies import EVENT_TYPES
 
 router = APIRouter(route_class=OwnerRoute, prefix="/webhooks")
-FilterText = Annotated[str | None, Query(max_length=200)]
 
 
 class NewEndpointBody(PanelBody):
@@ -43,189 +41,277 @@ class SampleBody(PanelBody):
     event_type: str = EVENT_TYPES[0]
 
 
-@router.get("/endpoints", summary="Webhook endpoints")
-async def list_endpoints(page: PageQuery, at: AdminRequest, *, owner: FilterText = None) -> dict[str, Any]:
-    """Of all owners, newest first."""
+class EndpointObject(PanelAnswer):
+    """An endpoint without its secret; ``secret_hint`` shows the secret's end."""
+
+    id: str
+    owner: str
+    name: str
+    url: str
+    event_types: list[str]
+    enabled: bool
+    disabled_reason: str | None
+    created_at: float
+    updated_at: float
+    secret_hint: str
+
+
+class EndpointWithSecret(EndpointObject):
+    """Returned once, when the secret is created."""
+
+    secret: str
+
+
+class SampleResult(PanelAnswer):
+    status: int | None
+    error: str | None
+    milliseconds: float
+
+
+class DeliveryObject(PanelAnswer):
+    """One message to one receiver. ``next_at`` is set while the delivery is pending."""
+
+    id: str
+    endpoint_id: str | None
+    task_id: str | None
+    owner: str
+    receiver: str
+    url: str
+    event: str
+    state: str
+    attempts: int
+    next_at: float | None
+    created_at: float
+    delivered_at: float | None
+
+
+class AttemptObject(PanelAnswer):
+    at: float
+    status: int | None
+    error: str | None
+    milliseconds: float
+
+
+class DeliveryDetail(DeliveryObject):
+    """With the body that is sent, and every attempt so far."""
+
+    body: str | None
+    attempt_log: list[AttemptObject]
+
+
+@router.get("/endpoints", summary="List webhook endpoints")
+async def list_endpoints(
+    page: PageQuery, request: AdminRequest, *, owner: FilterText = None
+) -> ListAnswer[EndpointObject]:
+    """The endpoints of all owners, newest first."""
     columns = webhook_endpoints.c
     query = sa.select(columns.id, columns.owner)
     served = [columns.owner == owner] if owner else []
-    async with at.panel.database.read() as connection:
+    async with request.panel.database.read() as connection:
         found = await find_page(connection, query, page, by=columns.id, served=served)
-    shown = [await at.panel.gateway.endpoints.get(row.id, owner=row.owner) for row in found.rows]
-    return found.as_answer([endpoint_object(each) for each in shown])
+    endpoints = [await request.panel.gateway.endpoints.get(row.id, owner=row.owner) for row in found.rows]
+    return ListAnswer(data=[endpoint_object(endpoint) for endpoint in endpoints], next=found.next)
 
 
 @router.post("/endpoints", status_code=201, summary="Add a webhook endpoint")
-async def add_endpoint(wish: NewEndpointBody, at: AdminRequest) -> dict[str, Any]:
-    """`owner` is a key's owner, like `key:abcd1234`. Its secret is shown this once."""
-    if wish.owner is None:
+async def add_endpoint(body: NewEndpointBody, request: AdminRequest) -> EndpointWithSecret:
+    """`owner` is a key's owner, such as `key:abcd1234`. The secret is returned only here."""
+    if body.owner is None:
         raise MissingField("owner")
-    return await make_endpoint(at, wish, owner=wish.owner)
+    return await create_endpoint(request, body, owner=body.owner)
 
 
 @router.patch("/endpoints/{endpoint_id}", summary="Change a webhook endpoint")
-async def change_endpoint(endpoint_id: str, wish: EndpointChangeBody, at: AdminRequest) -> dict[str, Any]:
-    """One that was disabled is enabled again by any change."""
-    before = await _find_endpoint(at.panel, endpoint_id)
-    after = await at.panel.gateway.endpoints.update(
-        endpoint_id, owner=before.owner, name=wish.name, url=wish.url, event_types=wish.event_types
+async def change_endpoint(
+    endpoint_id: str, body: EndpointChangeBody, request: AdminRequest
+) -> EndpointObject:
+    """Any change enables an endpoint that was disabled."""
+    before = await _find_endpoint(request.panel, endpoint_id)
+    after = await request.panel.gateway.endpoints.update(
+        endpoint_id, owner=before.owner, name=body.name, url=body.url, event_types=body.event_types
     )
-    sides = {"before": endpoint_object(before), "after": endpoint_object(after)}
-    await at.record_change("webhook_endpoint.updated", f"webhook_endpoints/{endpoint_id}", **sides)
+    await request.record_change(
+        "webhook_endpoint.updated",
+        _endpoint_target(endpoint_id),
+        before=endpoint_object(before).model_dump(),
+        after=endpoint_object(after).model_dump(),
+    )
     return endpoint_object(after)
 
 
-@router.post("/endpoints/{endpoint_id}/disable", summary="Send an endpoint nothing more")
-async def disable_endpoint(endpoint_id: str, at: AdminRequest) -> dict[str, Any]:
-    before = await _find_endpoint(at.panel, endpoint_id)
-    await at.panel.gateway.endpoints.disable(endpoint_id, reason="by the operator")
-    after = await at.panel.gateway.endpoints.get(endpoint_id, owner=before.owner)
+@router.post("/endpoints/{endpoint_id}/disable", summary="Disable a webhook endpoint")
+async def disable_endpoint(endpoint_id: str, request: AdminRequest) -> EndpointObject:
+    """Nothing more is sent to it."""
+    before = await _find_endpoint(request.panel, endpoint_id)
+    await request.panel.gateway.endpoints.disable(endpoint_id, reason="by the operator")
+    after = await request.panel.gateway.endpoints.get(endpoint_id, owner=before.owner)
     sides = [{"enabled": each.enabled, "reason": each.disabled_reason} for each in (before, after)]
-    await at.record_change(
-        "webhook_endpoint.disabled", f"webhook_endpoints/{endpoint_id}", before=sides[0], after=sides[1]
-    )
+    target = _endpoint_target(endpoint_id)
+    await request.record_change("webhook_endpoint.disabled", target, before=sides[0], after=sides[1])
     return endpoint_object(after)
 
 
-@router.post("/endpoints/{endpoint_id}/rotate", summary="Give an endpoint a new secret")
+@router.post("/endpoints/{endpoint_id}/rotate", summary="Rotate the secret of a webhook endpoint")
 async def rotate_endpoint(
-    endpoint_id: str, at: AdminRequest, *, wish: RotationBody | None = None
-) -> dict[str, Any]:
-    """Shown this once; the old one signs along for a day if it is kept."""
-    before = await _find_endpoint(at.panel, endpoint_id)
-    keep_old = (wish or RotationBody()).keep_old
-    after, secret = await at.panel.gateway.endpoints.rotate_secret(
+    endpoint_id: str, request: AdminRequest, *, body: RotationBody | None = None
+) -> EndpointWithSecret:
+    """The new secret is returned only here. With `keep_old` messages carry both signatures for a day."""
+    before = await _find_endpoint(request.panel, endpoint_id)
+    keep_old = (body or RotationBody()).keep_old
+    after, secret = await request.panel.gateway.endpoints.rotate_secret(
         endpoint_id, owner=before.owner, keep_old=keep_old
     )
-    sides = {"before": {"secret_hint": before.hint}, "after": {"secret_hint": after.hint, "kept": keep_old}}
-    await at.record_change("webhook_endpoint.secret_rotated", f"webhook_endpoints/{endpoint_id}", **sides)
-    return endpoint_object(after) | {"secret": secret}
+    await request.record_change(
+        "webhook_endpoint.secret_rotated",
+        _endpoint_target(endpoint_id),
+        before={"secret_hint": before.hint},
+        after={"secret_hint": after.hint, "kept": keep_old},
+    )
+    return _with_secret(after, secret)
 
 
-@router.post("/endpoints/{endpoint_id}/test", summary="Send an endpoint a sample")
+@router.post("/endpoints/{endpoint_id}/test", summary="Send a sample to a webhook endpoint")
 async def test_endpoint(
-    endpoint_id: str, at: AdminRequest, *, wish: SampleBody | None = None
-) -> dict[str, Any]:
-    found = await _find_endpoint(at.panel, endpoint_id)
-    event = (wish or SampleBody()).event_type
+    endpoint_id: str, request: AdminRequest, *, body: SampleBody | None = None
+) -> SampleResult:
+    endpoint = await _find_endpoint(request.panel, endpoint_id)
+    event = (body or SampleBody()).event_type
     began = time.monotonic()
-    outcome = await at.panel.gateway.endpoints.send_sample(endpoint_id, owner=found.owner, event=event)
-    return {
-        "status": outcome.status,
-        "error": outcome.error,
-        "milliseconds": round((time.monotonic() - began) * 1000, 1),
-    }
+    outcome = await request.panel.gateway.endpoints.send_sample(
+        endpoint_id, owner=endpoint.owner, event=event
+    )
+    milliseconds = round((time.monotonic() - began) * 1000, 1)
+    return SampleResult(status=outcome.status, error=outcome.error, milliseconds=milliseconds)
 
 
 @router.delete("/endpoints/{endpoint_id}", status_code=204, summary="Remove a webhook endpoint")
-async def remove_endpoint(endpoint_id: str, at: AdminRequest) -> Response:
-    before = await _find_endpoint(at.panel, endpoint_id)
-    await at.panel.gateway.endpoints.delete(endpoint_id, owner=before.owner)
-    target = f"webhook_endpoints/{endpoint_id}"
-    await at.record_change("webhook_endpoint.removed", target, before=endpoint_object(before))
+async def remove_endpoint(endpoint_id: str, request: AdminRequest) -> Response:
+    before = await _find_endpoint(request.panel, endpoint_id)
+    await request.panel.gateway.endpoints.delete(endpoint_id, owner=before.owner)
+    await request.record_change(
+        "webhook_endpoint.removed",
+        _endpoint_target(endpoint_id),
+        before=endpoint_object(before).model_dump(),
+    )
     return Response(status_code=204)
 
 
-@router.get("/deliveries", summary="Webhook deliveries")
+@router.get("/deliveries", summary="List webhook deliveries")
 async def list_deliveries(
     page: PageQuery,
-    at: AdminRequest,
+    request: AdminRequest,
     *,
     state: FilterText = None,
     owner: FilterText = None,
     endpoint: FilterText = None,
     task: FilterText = None,
-) -> dict[str, Any]:
+) -> ListAnswer[DeliveryObject]:
     """Newest first."""
     columns = webhook_deliveries.c
     indexed = {columns.task_id: task, columns.endpoint_id: endpoint, columns.owner: owner}
     served = [column == value for column, value in indexed.items() if value]
     sifted = [columns.state == state] if state else []
     query = sa.select(webhook_deliveries)
-    async with at.panel.database.read() as connection:
+    async with request.panel.database.read() as connection:
         found = await find_page(connection, query, page, by=columns.id, served=served, sifted=sifted)
-    return found.as_answer([delivery_object(Delivery(**row._mapping)) for row in found.rows])
+    rows = [_delivery_object(Delivery(**row._mapping)) for row in found.rows]
+    return ListAnswer(data=rows, next=found.next)
 
 
-@router.get("/deliveries/{delivery_id}", summary="A delivery with its attempts")
-async def get_delivery(delivery_id: str, at: AdminRequest) -> dict[str, Any]:
-    return await _delivery_detail(at.panel, delivery_id)
+@router.get("/deliveries/{delivery_id}", summary="Show a delivery with its attempts")
+async def get_delivery(delivery_id: str, request: AdminRequest) -> DeliveryDetail:
+    return await _delivery_detail(request.panel, delivery_id)
 
 
-@router.post("/deliveries/{delivery_id}/resend", summary="Deliver it again")
-async def resend_delivery(delivery_id: str, at: AdminRequest) -> dict[str, Any]:
-    """With the same webhook-id and body, from the beginning of the schedule."""
-    before = await at.panel.deliveries.get(delivery_id)
-    await at.panel.deliveries.resend(delivery_id, now=time.time())
-    told = {"state": before.state, "attempts": before.attempts}
-    await at.record_change("webhook_delivery.resent", f"webhook_deliveries/{delivery_id}", before=told)
-    return await _delivery_detail(at.panel, delivery_id)
-
-
-async def make_endpoint(at: AdminRequest, wish: NewEndpointBody, *, owner: str) -> dict[str, Any]:
-    """An endpoint with its secret, which nobody can read again."""
-    made, secret = await at.panel.gateway.endpoints.create(
-        owner, name=wish.name, url=wish.url, event_types=wish.event_types
+@router.post("/deliveries/{delivery_id}/resend", summary="Send a delivery again")
+async def resend_delivery(delivery_id: str, request: AdminRequest) -> DeliveryDetail:
+    """With the same webhook-id and body, and a new series of attempts."""
+    before = await request.panel.deliveries.get(delivery_id)
+    await request.panel.deliveries.resend(delivery_id, now=time.time())
+    await request.record_change(
+        "webhook_delivery.resent",
+        f"webhook_deliveries/{delivery_id}",
+        before={"state": before.state, "attempts": before.attempts},
     )
-    target = f"webhook_endpoints/{made.id}"
-    await at.record_change("webhook_endpoint.added", target, after=endpoint_object(made))
-    return endpoint_object(made) | {"secret": secret}
+    return await _delivery_detail(request.panel, delivery_id)
 
 
-async def deliveries_of(panel: PanelServices, task_id: str) -> Sequence[dict[str, Any]]:
-    """What was, or will be, told of one task."""
+async def create_endpoint(request: AdminRequest, body: NewEndpointBody, *, owner: str) -> EndpointWithSecret:
+    """An endpoint with its secret, which cannot be read again."""
+    created, secret = await request.panel.gateway.endpoints.create(
+        owner, name=body.name, url=body.url, event_types=body.event_types
+    )
+    await request.record_change(
+        "webhook_endpoint.added",
+        _endpoint_target(created.id),
+        after=endpoint_object(created).model_dump(),
+    )
+    return _with_secret(created, secret)
+
+
+async def deliveries_of_task(panel: PanelServices, task_id: str) -> list[DeliveryObject]:
+    """The deliveries about one task, sent and pending, oldest first."""
     query = sa.select(webhook_deliveries).where(webhook_deliveries.c.task_id == task_id)
     async with panel.database.read() as connection:
         rows = (await connection.execute(query.order_by(webhook_deliveries.c.id))).all()
-    return [delivery_object(Delivery(**row._mapping)) for row in rows]
+    return [_delivery_object(Delivery(**row._mapping)) for row in rows]
 
 
-def endpoint_object(found: WebhookEndpoint) -> dict[str, Any]:
-    return {
-        "id": found.id,
-        "owner": found.owner,
-        "name": found.name,
-        "url": mask_secrets(found.url),
-        "event_types": list(found.event_types),
-        "enabled": found.enabled,
-        "disabled_reason": found.disabled_reason,
-        "created_at": found.created_at,
-        "updated_at": found.updated_at,
-        "secret_hint": found.hint,
-    }
+def endpoint_object(endpoint: WebhookEndpoint) -> EndpointObject:
+    return EndpointObject(
+        id=endpoint.id,
+        owner=endpoint.owner,
+        name=endpoint.name,
+        url=mask_secrets(endpoint.url),
+        event_types=list(endpoint.event_types),
+        enabled=endpoint.enabled,
+        disabled_reason=endpoint.disabled_reason,
+        created_at=endpoint.created_at,
+        updated_at=endpoint.updated_at,
+        secret_hint=endpoint.hint,
+    )
 
 
-def delivery_object(found: Delivery) -> dict[str, Any]:
-    return {
-        "id": found.id,
-        "endpoint_id": found.endpoint_id,
-        "task_id": found.task_id,
-        "owner": found.owner,
-        "receiver": found.receiver,
-        "url": mask_secrets(found.url),
-        "event": found.event,
-        "state": found.state,
-        "attempts": found.attempts,
-        "next_at": found.next_at if found.state == "pending" else None,
-        "created_at": found.created_at,
-        "delivered_at": found.delivered_at,
-    }
+def _with_secret(endpoint: WebhookEndpoint, secret: str) -> EndpointWithSecret:
+    return EndpointWithSecret(**endpoint_object(endpoint).model_dump(), secret=secret)
 
 
-async def _delivery_detail(panel: PanelServices, delivery_id: str) -> dict[str, Any]:
-    found = await panel.deliveries.get(delivery_id)
+def _delivery_object(delivery: Delivery) -> DeliveryObject:
+    return DeliveryObject(
+        id=delivery.id,
+        endpoint_id=delivery.endpoint_id,
+        task_id=delivery.task_id,
+        owner=delivery.owner,
+        receiver=delivery.receiver,
+        url=mask_secrets(delivery.url),
+        event=delivery.event,
+        state=delivery.state,
+        attempts=delivery.attempts,
+        next_at=delivery.next_at if delivery.state == "pending" else None,
+        created_at=delivery.created_at,
+        delivered_at=delivery.delivered_at,
+    )
+
+
+async def _delivery_detail(panel: PanelServices, delivery_id: str) -> DeliveryDetail:
+    delivery = await panel.deliveries.get(delivery_id)
     attempts = await panel.deliveries.list_attempts(delivery_id)
-    told = [
-        {"at": each.at, "status": each.status, "error": each.error, "milliseconds": each.milliseconds}
-        for each in attempts
-    ]
-    return delivery_object(found) | {"body": mask_secrets(found.body), "attempt_log": told}
+    return DeliveryDetail(
+        **_delivery_object(delivery).model_dump(),
+        body=mask_secrets(delivery.body),
+        attempt_log=[AttemptObject(**asdict(attempt)) for attempt in attempts],
+    )
 
 
 async def _find_endpoint(panel: PanelServices, endpoint_id: str) -> WebhookEndpoint:
+    """Raises ``NotFound``."""
     query = sa.select(webhook_endpoints.c.owner).where(webhook_endpoints.c.id == endpoint_id)
     async with panel.database.read() as connection:
         owner = (await connection.execute(query)).scalar()
     if owner is None:
         raise NotFound(f"No such webhook endpoint: {endpoint_id[:100]}")
     return await panel.gateway.endpoints.get(endpoint_id, owner=owner)
+
+
+def _endpoint_target(endpoint_id: str) -> str:
+    return f"webhook_endpoints/{endpoint_id}"

@@ -6,7 +6,6 @@ from typing import Any
 
 from app.accounts.definition import AccountChange, AccountDraft
 from app.accounts.formats import export_documents
-from app.accounts.rows import account_of_draft
 from app.accounts.status import AccountStatus
 from app.backup.sealing import SecretBox
 from app.backup.sections import (
@@ -46,7 +45,7 @@ class AccountSection(BackupSection[AccountStatus]):
             return self._plan_change(sources, draft, known, left_out=left_out)
         if left_out:
             draft = draft.model_copy(update={"enabled": False})
-        await sources.pool.check_account(account_of_draft(draft, ""))
+        await sources.pool.check_account(draft.as_account(""))
         message = LEFT_OUT if left_out else ""
         return RestoreChange(self.name, name, "new", message, lambda: sources.accounts.add(draft))
 

@@ -15,8 +15,8 @@ from app.backup.sections import (
     changed_fields,
 )
 from app.errors import InvalidRequest
+from app.keys.key import KeyTerms
 from app.keys.records import KeyRecord, insert_record, read_all, read_record
-from app.keys.terms import KeyTerms
 
 OTHER_ROOT_KEY = (
     "its secret was made under another root key and does not work here: `filmgate keys rotate {}` gives it a "

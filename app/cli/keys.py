@@ -13,8 +13,7 @@ from app.cli.store_access import with_store
 from app.components import Components
 from app.db.money import format_money
 from app.errors import InvalidRequest
-from app.keys.key import ClientKey
-from app.keys.terms import moment_in_days
+from app.keys.key import ClientKey, moment_in_days
 
 commands = typer.Typer(help="Make, list, change, rotate and revoke client keys.", no_args_is_help=True)
 

@@ -14,7 +14,6 @@ import structlog
 from sqlalchemy.engine import make_url
 
 from app.accounts.definition import AccountChange, AccountDraft
-from app.accounts.rows import account_of_draft
 from app.accounts.status import AccountStatus
 from app.catalog.route_documents import RouteDocument
 from app.components import Components
@@ -22,8 +21,8 @@ from app.configuration.toml_file import DeclaredConfiguration, load_file
 from app.db.session import Database
 from app.db.tables import accounts, keys
 from app.errors import InvalidRequest, SettingsInvalid
+from app.keys.key import read_terms
 from app.keys.service import check_project
-from app.keys.terms import read_terms
 
 log = structlog.get_logger()
 MAX_NOTE_LENGTH = 2000
@@ -73,7 +72,7 @@ async def check_configuration(components: Components, declared: DeclaredConfigur
 
 async def _check_account(components: Components, draft: AccountDraft, known: AccountStatus | None) -> None:
     """Raises ``InvalidRequest``."""
-    await components.pool.check_account(account_of_draft(draft, known.account.id if known else ""))
+    await components.pool.check_account(draft.as_account(known.account.id if known else ""))
     if known and components.pool.is_embedded(known.account.id):
         raise InvalidRequest("name: the studio is built in; FILMGATE_STUDIO turns it on and off")
     if known and known.account.provider != draft.provider:

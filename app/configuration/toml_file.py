@@ -14,7 +14,7 @@ from app.catalog.price import ModelPrice, read_price
 from app.catalog.prices import price_name
 from app.catalog.route_documents import RouteDocument, read_route
 from app.errors import InvalidRequest, SettingsInvalid
-from app.keys.terms import KeyTerms, read_terms
+from app.keys.key import KeyTerms, read_terms
 from app.validation import validate_document
 
 TABLES = {"accounts": "name", "routes": "model", "keys": "name", "prices": "model"}

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from app.dialects.openapi.schemas import JSON, Schema
-from app.keys.service import ClientKey
+from app.keys.key import ClientKey
 from app.ops.envelope import OWN_ENVELOPE, ErrorEnvelope
 from app.tasks.task import Task
 

@@ -1,6 +1,5 @@
 """Keys as a backup keeps them: their terms, and the keyed hashes that know their secrets again."""
 
-import json
 from typing import Annotated, Any
 
 import sqlalchemy as sa
@@ -8,11 +7,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.tables import keys
-from app.keys.terms import LIST_FIELDS, KeyTerms, read_terms
+from app.keys.key import KeyTerms, read_terms, terms_of_row
 from app.validation import validate_document
 
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-READ_AS_JSON = (*LIST_FIELDS, "options")
 
 
 class KeyRecord(BaseModel):
@@ -51,15 +49,11 @@ async def insert_record(connection: AsyncConnection, record: KeyRecord) -> None:
 
 
 def _record_of_row(row: Any) -> KeyRecord:
-    terms = {
-        name: json.loads(getattr(row, name)) if name in READ_AS_JSON else getattr(row, name)
-        for name in KeyTerms.model_fields
-    }
     return KeyRecord(
         id=row.id,
         hash=row.hash,
         created_at=row.created_at,
         old_hash=row.old_hash,
         old_until=row.old_until,
-        terms=KeyTerms.model_validate(terms).model_dump(mode="json"),
+        terms=KeyTerms.model_validate(terms_of_row(row)).model_dump(mode="json"),
     )

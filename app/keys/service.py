@@ -1,13 +1,11 @@
 """Client keys: made once, kept as keyed hashes, looked up from memory."""
 
 import asyncio
-import json
 import secrets
 import string
 import time
 from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from contextlib import suppress
-from ipaddress import ip_network
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,12 +16,9 @@ from app.db.session import DATABASE_AWAY, Database
 from app.db.tables import keys
 from app.errors import AuthenticationFailed, InvalidRequest, NotFound, PermissionDenied
 from app.keys import rehashing
-from app.keys.key import ClientKey
+from app.keys.key import ClientKey, KeyTerms, read_terms
 from app.keys.limits import LocalLimiter, RateLimiter, count_request
-from app.keys.terms import KeyTerms, read_terms
 from app.vault import Vault
-
-__all__ = ["ClientKey", "KeyRing", "key_in_headers"]
 
 log = structlog.get_logger()
 ALPHABET = string.ascii_letters + string.digits
@@ -127,7 +122,7 @@ class KeyRing:
             self._cache.clear()
         if moved := rehashing.stale_hashes(row, hashes, self._vault):
             self._begin_rehash(row, moved)
-        key = _key_of_row(row)
+        key = ClientKey.of_row(row)
         self._cache[raw] = (time.monotonic() + lasts, key)
         return key
 
@@ -149,14 +144,14 @@ class KeyRing:
     async def find_by_id(self, key_id: str) -> ClientKey | None:
         async with self._database.read() as connection:
             row = (await connection.execute(sa.select(keys).where(keys.c.id == key_id))).first()
-        return _key_of_row(row) if row is not None else None
+        return ClientKey.of_row(row) if row is not None else None
 
     async def find_by_secret(self, raw: str) -> ClientKey | None:
         """The key itself, whether or not it may be used; a secret that was rotated away is none."""
         query = sa.select(keys).where(keys.c.hash.in_(self._hashes(raw)))
         async with self._database.read() as connection:
             row = (await connection.execute(query)).first()
-        return _key_of_row(row) if row is not None else None
+        return ClientKey.of_row(row) if row is not None else None
 
     async def get(self, key_id: str) -> ClientKey:
         """Raises ``NotFound``."""
@@ -168,7 +163,7 @@ class KeyRing:
     async def list(self) -> list[ClientKey]:
         async with self._database.read() as connection:
             return [
-                _key_of_row(row)
+                ClientKey.of_row(row)
                 for row in await connection.execute(sa.select(keys).order_by(keys.c.created_at))
             ]
 
@@ -195,7 +190,7 @@ class KeyRing:
     async def update(self, key_id: str, changes: Mapping[str, Any]) -> ClientKey:
         """Change what is named, leave the rest. Raises ``NotFound`` or ``InvalidRequest``."""
         known = await self._find_writable(key_id)
-        terms = read_terms(_term_fields(known) | dict(changes))
+        terms = read_terms(known.terms() | dict(changes))
         check_project(known, terms.project)
         await self._write_columns(key_id, **terms.as_columns())
         return await self.get(key_id)
@@ -291,32 +286,3 @@ def _random_text(length: int) -> str:
 
 def _new_secret(public: str) -> str:
     return f"sk-fg-{public}{_random_text(40)}"
-
-
-def _term_fields(key: ClientKey) -> dict[str, Any]:
-    """What ``Terms`` are made from."""
-    known = {name: getattr(key, name) for name in KeyTerms.model_fields}
-    return known | {"networks": tuple(str(network) for network in key.networks)}
-
-
-def _key_of_row(row: Any) -> ClientKey:
-    return ClientKey(
-        id=row.id,
-        name=row.name,
-        owner=f"project:{row.project}" if row.project else f"key:{row.id}",
-        enabled=row.enabled,
-        expires_at=row.expires_at,
-        created_at=row.created_at,
-        options=json.loads(row.options),
-        project=row.project,
-        models=tuple(json.loads(row.models)),
-        networks=tuple(ip_network(text) for text in json.loads(row.networks)),
-        rpm=row.rpm,
-        tasks_limit=row.tasks_limit,
-        budget_total=row.budget_total,
-        budget_daily=row.budget_daily,
-        budget_monthly=row.budget_monthly,
-        note=row.note,
-        source=row.source,
-        old_until=row.old_until,
-    )

@@ -13,7 +13,8 @@ import structlog
 from starlette.types import Receive, Scope, Send
 
 from app.errors import FilmgateError, InsufficientQuota, MissingField, UpstreamError
-from app.keys.service import KEY_PROTOCOL, ClientKey
+from app.keys.key import ClientKey
+from app.keys.service import KEY_PROTOCOL
 from app.ops.envelope import OWN_ENVELOPE, error_headers
 from app.relay.endpoint_table import UpstreamEndpoint
 from app.relay.metering import NOTHING, MeteredCall, Metering

@@ -9,7 +9,8 @@ from starlette.types import Receive, Scope, Send
 
 from app.catalog.catalog import Catalog
 from app.errors import FilmgateError, UpstreamModelForbidden
-from app.keys.service import ClientKey, KeyRing, key_in_headers
+from app.keys.key import ClientKey
+from app.keys.service import KeyRing, key_in_headers
 from app.ops.envelope import OWN_ENVELOPE, ErrorEnvelope
 from app.relay.disconnect import DisconnectWatcher
 from app.relay.endpoint_table import EndpointTable, UpstreamEndpoint

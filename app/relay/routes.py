@@ -6,7 +6,7 @@ from typing import Protocol
 from starlette.types import Message, Receive, Scope, Send
 
 from app.errors import MissingField
-from app.keys.service import ClientKey
+from app.keys.key import ClientKey
 from app.relay.multipart import read_form_request
 from app.relay.relay import Relay
 from app.relay.request import ClientGone, RelayRequest, is_form, read_json_request

@@ -16,7 +16,7 @@ from app.db.session import Database
 from app.db.tables import characters
 from app.errors import InvalidRequest, NotFound, ResultUnreadable
 from app.generation import GenerationRequest, MediaInput
-from app.keys.service import ClientKey
+from app.keys.key import ClientKey
 from app.media.inspection import MediaInspection, MediaInspector
 from app.media.store import MediaStore
 from app.tasks.mentions import mentioned_usernames

@@ -27,7 +27,7 @@ from app.errors import (
     RateLimited,
 )
 from app.generation import GenerationRequest, MediaInput
-from app.keys.service import ClientKey
+from app.keys.key import ClientKey
 from app.media.store import MediaStore, delete_task_files
 from app.tasks.admission.position import QueuePosition, QueuePositions
 from app.tasks.billing import TaskBilling

@@ -69,7 +69,7 @@ async def test_nothing_is_overwritten_in_silence(pool: AccountPool) -> None:
     )
     planned = await plan_import(pool, rows)
     assert [(r.outcome, r.text) for r in planned] == [
-        ("duplicate_name", "there is an account of this name"),
+        ("duplicate_name", "there is an account with this name"),
         ("duplicate_secret", "one has this secret"),
         ("would_add", ""),
         ("duplicate_name", "row 3 has this name"),
@@ -160,10 +160,10 @@ async def test_an_export_holds_no_secret_unless_told_and_no_formula(pool: Accoun
 @pytest.mark.parametrize(
     ("text", "word"),
     [
-        ("[{]", "no valid JSON"),
+        ("[{]", "not valid JSON"),
         ('{"accounts": 3}', "must be a list"),
-        ("", "no account in it"),
-        ("[]", "no account in it"),
+        ("", "has no account"),
+        ("[]", "has no account"),
     ],
 )
 def test_what_is_no_list_is_refused_whole(text: str, word: str) -> None:

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from app.accounts.notices import PoolNotice
 from app.accounts.status import AccountStatus
 from app.db.tables import accounts, cooldowns, slots, tasks, timeline
-from app.keys.service import ClientKey
+from app.keys.key import ClientKey
 from app.tasks.admission.admission import AdmissionController
 from app.tasks.engine import QueueEngine
 from app.tasks.task import Task

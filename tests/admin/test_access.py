@@ -5,7 +5,7 @@ import time
 
 import httpx2
 
-from app.admin.throttle import BY_ADDRESS, BY_NAME, SignInThrottle
+from app.admin.passwords import BY_ADDRESS, BY_NAME, SignInThrottle
 from app.errors import SignInThrottled
 from tests.admin.conftest import PASSWORD, TOKEN, Browser, browser
 from tests.serving import GatewayProcess

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from app.admin import paging
+from app.admin import lists
 from app.admin.audit_log import AuditLog
-from app.admin.paging import PageRequest
+from app.admin.lists import PageRequest
 from app.admin.task_search import TaskFilter, TaskSearch, id_at
 from app.db.session import Database
 from app.db.tables import tasks
@@ -21,7 +21,7 @@ START = 1_795_000_000.0
 
 @pytest.fixture
 async def database(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Database]:
-    monkeypatch.setattr(paging, "LOOKED_AT", 15)
+    monkeypatch.setattr(lists, "LOOKED_AT", 15)
     found = Database(database_url)
     async with found.write() as connection:
         await connection.execute(sa.insert(tasks), [row(number) for number in range(COUNT)])
@@ -86,7 +86,7 @@ async def test_the_log_of_changes_too(database: Database) -> None:
     page = PageRequest(limit=10)
     while True:
         got = await log.find_page({"action": "key.made"}, since=None, until=None, page=page)
-        found += [entry["target"] for entry in got.rows]
+        found += [row.target for row in got.rows]
         if got.next is None:
             break
         page = PageRequest(limit=10, after=got.next)

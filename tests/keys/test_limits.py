@@ -17,8 +17,8 @@ import pytest_asyncio
 from redis.asyncio import Redis
 
 from app.errors import RateLimited
+from app.keys.key import ClientKey
 from app.keys.limits import LocalLimiter, RateDecision, RateLimiter, count_request
-from app.keys.service import ClientKey
 from app.keys.shared_limits import SharedLimiter
 from app.ops.metrics import LIMITS_ALONE
 from tests.conftest import leave_out
@@ -75,7 +75,7 @@ async def test_a_limit_that_was_lowered_holds_at_once() -> None:
 
 
 async def test_reading_is_never_counted_and_answers_tell_what_is_left() -> None:
-    limiter, key = LocalLimiter(), ClientKey("k", "k", "k", rpm=2)
+    limiter, key = LocalLimiter(), ClientKey(id="k", name="k", owner="k", rpm=2)
     for method in ("GET", "HEAD", "DELETE"):
         scope: dict[str, Any] = {"method": method}
         for _ in range(5):

@@ -13,8 +13,8 @@ import sqlalchemy as sa
 from app.db.session import Database
 from app.db.tables import keys, metadata
 from app.errors import AddressNotAllowed, AuthenticationFailed, InvalidRequest, NotFound, PermissionDenied
-from app.keys.service import ClientKey, KeyRing
-from app.keys.terms import read_terms
+from app.keys.key import ClientKey, read_terms
+from app.keys.service import KeyRing
 from app.vault import Vault
 
 RAW = "sk-fg-operator-chosen-0123456789"
@@ -215,8 +215,8 @@ async def test_a_declared_key_follows_its_file_and_nothing_else(ring: KeyRing) -
 
 
 def test_families_end_with_a_star() -> None:
-    key = ClientKey("k", "k", "k", models=("sora-2", "veo*"))
+    key = ClientKey(id="k", name="k", owner="k", models=("sora-2", "veo*"))
     assert [name for name in ("sora-2", "sora-2-pro", "veo", "veo3.1", "ve") if key.may_use(name)] == [
         "sora-2", "veo", "veo3.1",
     ]  # fmt: skip
-    assert ClientKey("k", "k", "k", models=("*",)).may_use("anything")
+    assert ClientKey(id="k", name="k", owner="k", models=("*",)).may_use("anything")

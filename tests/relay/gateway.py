@@ -24,7 +24,8 @@ from app.db.session import DATABASE_AWAY, Database
 from app.db.tables import usage
 from app.dialects.anthropic.routes import COUNT, MESSAGES, MessagesEndpoint
 from app.dialects.registry import envelopes_by_path
-from app.keys.service import ClientKey, KeyRing
+from app.keys.key import ClientKey
+from app.keys.service import KeyRing
 from app.media.guard import OutboundGuard
 from app.ops.edge import EdgeMiddleware
 from app.providers import registry

@@ -16,7 +16,7 @@ from app.assembly import assemble_components
 from app.components import Components
 from app.db.tables import slots
 from app.generation import GenerationRequest
-from app.keys.service import ClientKey
+from app.keys.key import ClientKey
 from app.providers.base import Account
 from app.settings import Settings
 from app.tasks.service import RequestContext

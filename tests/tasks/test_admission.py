@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from app.db.tables import slots, tasks
-from app.keys.service import ClientKey
+from app.keys.key import ClientKey
 from app.tasks.admission.admission import AdmissionController
 from app.tasks.engine import QueueEngine
 from app.tasks.task import Task

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -22,7 +21,7 @@ from tests.tasks.conftest import KEY, Bench
 from tests.tasks.test_lifecycle import picture
 
 DOLLAR = Decimal(1)
-PURSE = replace(KEY, budget_total=Decimal("0.5"))
+PURSE = KEY.model_copy(update={"budget_total": Decimal("0.5")})
 
 
 async def priced(bench: Bench, **fields: Any) -> None:
@@ -105,7 +104,7 @@ async def test_nothing_is_given_back_twice(bench: Bench) -> None:
 async def test_overdue_and_requeued_tasks_give_their_money_back(bench: Bench) -> None:
     await bench.account()
     await priced(bench)
-    purses = [replace(KEY, id=f"k{n}", owner=f"key:k{n}") for n in range(3)]
+    purses = [KEY.model_copy(update={"id": f"k{n}", "owner": f"key:k{n}"}) for n in range(3)]
     made = [await bench.create(str(n), key=purses[n % 3]) for n in range(6)]
     assert sorted(await bench.components.repository.fail_overdue(time.time() + 10**6)) == sorted(
         t.id for t in made
@@ -132,15 +131,15 @@ async def test_a_budget_that_is_spent_stops_creation_and_nothing_else(bench: Ben
     assert (await bench.components.tasks.cancel(made[0])).state == "cancelled"
     assert (await bench.create("room again", key=PURSE)).state == "queued"
     # A model that costs nothing is there for a key that has nothing left.
-    broke = replace(PURSE, budget_total=Decimal(0))
+    broke = PURSE.model_copy(update={"budget_total": Decimal(0)})
     assert (await bench.create("free", key=broke, model="free")).state == "queued"
 
 
 async def test_parallel_creations_never_pass_a_budget_or_the_tasks_in_flight(bench: Bench) -> None:
     await bench.account()
     await priced(bench, per_call="0.01")
-    purse = replace(KEY, budget_total=Decimal("0.07"))
-    busy = replace(KEY, id="busy", owner="key:busy", tasks_limit=5)
+    purse = KEY.model_copy(update={"budget_total": Decimal("0.07")})
+    busy = KEY.model_copy(update={"id": "busy", "owner": "key:busy", "tasks_limit": 5})
     many = [bench.create(str(n), key=key) for n in range(60) for key in (purse, busy)]
     done = await asyncio.gather(*many, return_exceptions=True)
     refused = [type(one) for one in done if not isinstance(one, Task)]
@@ -153,7 +152,7 @@ async def test_parallel_creations_never_pass_a_budget_or_the_tasks_in_flight(ben
 
 async def test_one_task_in_flight_is_the_same_task_when_asked_for_twice(bench: Bench) -> None:
     await bench.account()
-    single = replace(KEY, tasks_limit=1)
+    single = KEY.model_copy(update={"tasks_limit": 1})
     asked = RequestContext("test", "the key")
     made = await asyncio.gather(*(bench.create(key=single, asked=asked) for _ in range(10)))
     assert len({task.id for task in made}) == 1
@@ -182,7 +181,7 @@ async def test_a_request_that_is_repeated_is_paid_for_once(bench: Bench) -> None
 async def test_a_model_that_a_key_may_not_use(bench: Bench) -> None:
     await bench.account()
     task = await bench.create()
-    narrow = replace(KEY, models=("veo*",))
+    narrow = KEY.model_copy(update={"models": ("veo*",)})
     with pytest.raises(ModelNotAllowed):
         await bench.create("more", key=narrow)
     assert (await bench.create(model="veo3", key=narrow)).model == "veo3"

@@ -6,7 +6,7 @@ import pytest
 
 from app.errors import InvalidRequest, NotFound
 from app.generation import GenerationRequest, MediaInput
-from app.keys.service import ClientKey
+from app.keys.key import ClientKey
 from app.tasks.characters import Character, ClipRange
 from tests.media.clips import make_clip
 from tests.tasks.conftest import KEY, Bench

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from app.errors import IdempotencyConflict, InvalidRequest, NoAvailableAccount, NotFound, UnknownModel
-from app.keys.service import ClientKey
+from app.keys.key import ClientKey
 from app.tasks.service import RequestContext, new_id
 from app.tasks.task import parse_task_id
 from tests.tasks.conftest import KEY, Bench

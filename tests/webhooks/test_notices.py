@@ -14,7 +14,7 @@ from standardwebhooks import Webhook
 
 from app.db import marks
 from app.errors import InvalidRequest
-from app.keys.service import ClientKey
+from app.keys.key import ClientKey
 from app.tasks.budget_watch import BudgetWatch, low_budgets
 from app.usage import ledger
 from app.usage.periods import period_names

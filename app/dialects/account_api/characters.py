@@ -14,7 +14,7 @@ from app.dialects.openapi.operations import download_schema, operation_schema
 from app.dialects.prompt.video_options import read_time_span
 from app.errors import InvalidRequest, MissingField
 from app.generation import MediaInput
-from app.keys.service import ClientKey
+from app.keys.key import ClientKey
 from app.media.serve import file_response
 
 router = APIRouter(tags=["Characters"])

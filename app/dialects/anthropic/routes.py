@@ -10,7 +10,7 @@ from app.dialects.anthropic.request import chat_request
 from app.dialects.base import DialectRoutes, RelayedRoute
 from app.dialects.openapi.schemas import ANY_JSON, EVENT_STREAM
 from app.errors import ModelNotFound, UpstreamFailed
-from app.keys.service import ClientKey
+from app.keys.key import ClientKey
 from app.providers.reading import parse_json, read_error
 from app.relay.relay import Relay
 from app.relay.request import RelayRequest, read_json_request

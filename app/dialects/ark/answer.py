@@ -5,7 +5,7 @@ from typing import Any
 
 from app.dialects.ark.schemas import EXAMPLES, SCHEMAS, TAGS
 from app.dialects.base import Dialect
-from app.keys.service import ClientKey
+from app.keys.key import ClientKey
 from app.tasks.task import StoredFile, Task
 
 ID_PREFIX = "cgt-"

@@ -5,7 +5,7 @@ from typing import Any
 from app.dialects.account_api.answer import STATUS_WORDS, task_object
 from app.dialects.base import Dialect
 from app.dialects.features.schemas import EXAMPLES, SCHEMAS, TAGS
-from app.keys.service import ClientKey
+from app.keys.key import ClientKey
 from app.tasks.task import Task
 
 

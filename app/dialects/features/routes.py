@@ -25,7 +25,7 @@ from app.dialects.prompt.prompt_request import build_request
 from app.dialects.prompt.video_options import read_time_span
 from app.errors import InvalidRequest, MissingField
 from app.generation import MediaInput
-from app.keys.service import ClientKey
+from app.keys.key import ClientKey
 from app.tasks.characters import Character
 from app.tasks.task import Task
 

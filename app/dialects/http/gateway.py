@@ -13,7 +13,8 @@ from app.catalog.prices import PriceRepository
 from app.dialects.http.body import Body, BodyLimits, read_body
 from app.dialects.http.task_files import file_link, files_are_kept
 from app.errors import InvalidRequest, ResourceExpired
-from app.keys.service import ClientKey, KeyRing, key_in_headers
+from app.keys.key import ClientKey
+from app.keys.service import KeyRing, key_in_headers
 from app.media.inputs import InputReader
 from app.media.links import LinkSigner
 from app.media.serve import file_response

@@ -8,7 +8,7 @@ from app.dialects.prompt.prompt_request import PROMPT_FIELDS as OPTIONS
 from app.dialects.prompt.prompt_request import FieldNames, PromptRequest, build_request
 from app.errors import InvalidRequest, MissingField, UnknownModel
 from app.generation import GenerationRequest
-from app.keys.service import ClientKey
+from app.keys.key import ClientKey
 
 FIELD_NAMES = FieldNames(text="messages", images="image_url", videos="video_url", target="messages")
 KNOWN_FIELDS = OPTIONS | {

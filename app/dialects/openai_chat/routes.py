@@ -16,7 +16,7 @@ from app.dialects.openai_chat.answer import OpenAIChatDialect
 from app.dialects.openai_chat.request import character_clip, read_chat
 from app.dialects.openapi.schemas import ANY_JSON, EVENT_STREAM
 from app.dialects.prompt.chat_answer import answer_as_chat, answer_character, read_chat_options
-from app.keys.service import ClientKey
+from app.keys.key import ClientKey
 from app.relay.routes import ChatEndpoint, replay_body
 
 # Of a chat request, what stays text even where it looks like something else.

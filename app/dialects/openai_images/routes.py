@@ -18,7 +18,7 @@ from app.dialects.openai_images.answer import OpenAIImagesDialect, usage_object
 from app.dialects.openai_images.request import ImagesRequest, ResponseForm, read_images_request
 from app.dialects.openapi.schemas import EVENT_STREAM, FORM, JSON, Schema, schema_ref
 from app.dialects.prompt.chat_answer import KEEP_ALIVE_SECONDS, failure_error, wait_for_disconnect
-from app.keys.service import ClientKey
+from app.keys.key import ClientKey
 from app.ops.envelope import OWN_ENVELOPE, error_headers
 from app.relay.routes import ImagesEndpoint, replay_body
 from app.tasks.service import RequestContext

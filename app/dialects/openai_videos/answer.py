@@ -4,7 +4,7 @@ from typing import Any
 
 from app.dialects.base import Dialect
 from app.dialects.openai_videos.schemas import EXAMPLES, SCHEMAS, TAGS
-from app.keys.service import ClientKey
+from app.keys.key import ClientKey
 from app.tasks.task import Task
 
 ID_PREFIX = "video_"

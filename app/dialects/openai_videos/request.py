@@ -14,7 +14,7 @@ from app.dialects.http.task_files import own_video_input
 from app.dialects.openai_videos.answer import speaks_manual
 from app.errors import InvalidRequest, MissingField, UnknownModel
 from app.generation import GenerationRequest, MediaInput, Role
-from app.keys.service import ClientKey
+from app.keys.key import ClientKey
 
 DEFAULT_MODEL = "sora-2"
 LONGEST_SECONDS = 3_600

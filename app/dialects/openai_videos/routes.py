@@ -21,7 +21,7 @@ from app.dialects.openai_videos.request import LONGEST_SECONDS, read_create, rea
 from app.dialects.openapi.operations import download_schema, operation_schema
 from app.errors import InvalidRequest, MissingField, NotFound
 from app.generation import GenerationRequest
-from app.keys.service import ClientKey
+from app.keys.key import ClientKey
 from app.tasks.task import StoredFile, Task
 
 router = APIRouter(prefix="/v1/videos", tags=["OpenAI Videos"])

@@ -15,7 +15,7 @@ from app.dialects.prompt.video_options import (
 )
 from app.errors import InvalidRequest, MissingField
 from app.generation import GenerationRequest, MediaInput, Role
-from app.keys.service import ClientKey
+from app.keys.key import ClientKey
 
 REFERENCES: dict[str, Role] = {
     "image_url": "reference_image",

@@ -21,7 +21,7 @@ from app.dialects.prompt.video_options import (
 )
 from app.errors import InvalidRequest, MissingField, NotFound
 from app.generation import GenerationRequest, MediaInput, Shot
-from app.keys.service import ClientKey
+from app.keys.key import ClientKey
 from app.tasks.task import Task
 
 DEFAULT_SECONDS = 10

@@ -10,7 +10,7 @@ from app.dialects.http.media_sources import read_source
 from app.dialects.prompt.directives import Directives, Orientation
 from app.errors import InvalidRequest, UnknownModel
 from app.generation import MediaInput
-from app.keys.service import ClientKey
+from app.keys.key import ClientKey
 from app.tasks.characters import ClipRange
 
 MOMENT = re.compile(r"\s*(\d{1,5}(?:\.\d{1,3})?)\s*[,，]\s*(\d{1,5}(?:\.\d{1,3})?)\s*")

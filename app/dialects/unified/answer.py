@@ -6,7 +6,7 @@ from typing import Any
 from app.catalog.presets import preset_for
 from app.dialects.base import Dialect
 from app.dialects.unified.schemas import EXAMPLES, SCHEMAS, TAGS
-from app.keys.service import ClientKey
+from app.keys.key import ClientKey
 from app.tasks.task import Task
 
 STATUS_WORDS = {

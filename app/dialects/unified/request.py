@@ -18,7 +18,7 @@ from app.dialects.prompt.video_options import (
 )
 from app.errors import InvalidRequest, UnknownModel
 from app.generation import GenerationRequest, MediaInput, MediaKind, Shot
-from app.keys.service import ClientKey
+from app.keys.key import ClientKey
 
 SORA = ("sora-2", "sora-2-pro")
 LENGTHS = (10, 15, 25)
