@@ -21,7 +21,7 @@ START = 1_795_000_000.0
 
 @pytest.fixture
 async def database(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Database]:
-    monkeypatch.setattr(lists, "LOOKED_AT", 15)
+    monkeypatch.setattr(lists, "MOST_SCANNED", 15)
     found = Database(database_url)
     async with found.write() as connection:
         await connection.execute(sa.insert(tasks), [row(number) for number in range(COUNT)])
