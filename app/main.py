@@ -26,9 +26,8 @@ from app.ops.edge import DrainState, EdgeMiddleware
 from app.ops.error_answers import answer_errors
 from app.ops.health import health_routes
 from app.panel import open_panel
-from app.relay.fast_path import FastPath
-from app.relay.metering import Metering
-from app.relay.relay import Relay
+from app.relay.relay import Metering, Relay
+from app.relay.routes import FastPath
 from app.relay.upstream import UpstreamClient, open_session
 from app.settings import Settings, load_settings
 from app.usage.recorder import UsageRecorder
@@ -122,7 +121,7 @@ async def _open_relay(stack: AsyncExitStack, components: Components) -> Relay:
         catalog=components.catalog,
         upstreams=upstreams,
         recorder=recorder,
-        charging=Metering(components.money.prices, components.money.budgets),
+        metering=Metering(components.money.prices, components.money.budgets),
         max_body_bytes=components.settings.max_body_bytes,
     )
 

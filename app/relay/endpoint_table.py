@@ -1,4 +1,4 @@
-"""Which upstream addresses a model name leads to, kept in memory until the accounts change."""
+"""The upstream endpoints that serve a model on a path, kept in memory until accounts or routes change."""
 
 import asyncio
 import time
@@ -19,22 +19,25 @@ from app.providers.base import Account
 
 log = structlog.get_logger()
 REFRESH_WAIT_SECONDS = 1.0
+"""How long a call waits for the accounts to be read again before it uses those in memory."""
 FIRST_REFRESH_WAIT_SECONDS = 10.0
-"""For a look without which a call would be refused."""
+"""The same, where the call would be refused otherwise."""
 REFRESH_PAUSE_SECONDS = 2.0
+"""No second attempt for this long after the database failed."""
 MAX_CACHED = 4096
 KINDS_BY_PATH: dict[str, tuple[Kind, ...]] = {"images": ("image",), "audio": ("audio", "text")}
-"""What an account must make to be asked for a path, by the path's first part; text for all others. Servers that
-speak and listen are set up as servers of text more often than not."""
+"""The kinds of account that serve a path, by the path's first part; ``text`` for all others. Speech servers are usually
+set up as text accounts."""
 TRANSLATED_PATHS = {"messages": "chat/completions"}
-"""The path that a call can be translated into for an upstream that does not speak its own."""
+"""The path whose API a call is translated to, for upstreams that do not serve the call's own path."""
 
 
 @dataclass(frozen=True, slots=True)
 class UpstreamEndpoint:
-    """One account's address for one path, and its own name for the model.
+    """One account's URL for one path, and its name for the model.
 
-    ``path`` is what is spoken behind it; ``defaults`` go along where the client sent nothing of that name.
+    ``path`` is the API that the upstream speaks there. ``defaults`` are headers that are sent where the client sends no
+    header of that name. ``limit_name`` is the field for the longest answer in tokens.
     """
 
     candidate: Candidate
@@ -57,14 +60,14 @@ class UpstreamEndpoint:
         return self.candidate.status
 
     def is_trial(self, now: float) -> bool:
-        """Whether a call through it would show if a rest is over."""
+        """Whether a call tests if a cooldown is over."""
         if not self.status.cooldowns:
             return False
         return self.status.half_open(self.model, now) or self.status.cooldown_for(self.model, now) is not None
 
 
 class EndpointTable:
-    """Answers from memory. A database that is away or slow only makes it old, never silent."""
+    """Answers from memory. While the database is down or slow, it goes on with what it read last."""
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
@@ -87,35 +90,35 @@ class EndpointTable:
         return kind
 
     async def usable_endpoints(self, model: str, path: str) -> list[UpstreamEndpoint]:
-        """Those that may be tried now. Raises ``UnknownModel``, ``NoAvailableAccount``, or ``InvalidRequest``
-        where nobody who serves the model speaks such an API."""
+        """Endpoints that may be tried now, not yet ranked. Raises ``UnknownModel``, ``NoAvailableAccount``, or
+        ``InvalidRequest`` when no account that serves the model speaks the path's API."""
         if not self._is_current:
             await self._refresh_if_stale()
         usable = self._usable_now(model, path)
         if not usable and self._refreshing is not None:
-            # Nobody is refused for what is being read again just now.
+            # The accounts are being read again: wait for that before the call is refused.
             await asyncio.wait({self._refreshing}, timeout=FIRST_REFRESH_WAIT_SECONDS)
             self._drop_stale()
             usable = self._usable_now(model, path)
         if not usable:
-            raise self._refusal_for(model, path, spoken=bool(self._endpoints_for(model, path)))
+            raise self._refusal_for(model, path)
         return usable
 
     async def serves_path(self, model: str, path: str) -> bool:
-        """Whether an account that serves the model, usable now or not, speaks ``path`` or what stands for it."""
+        """Whether an account that serves the model, usable now or not, speaks ``path`` or can be translated to."""
         if not self._is_current:
             await self._refresh_if_stale()
         return bool(self._endpoints_for(model, path))
 
     async def serves_images(self, model: str, path: str) -> bool:
-        """Whether a call to ``/v1/images/…`` can be relayed. A name of the manuals that says a size says nothing
-        to an upstream."""
+        """Whether a call to ``/v1/images/…`` can be relayed. Preset names with a size in them mean nothing to an
+        upstream."""
         preset = PRESETS.get(model)
         known = preset is None or (preset.kind == "image" and preset.base == model)
         return known and await self.serves_path(model, path)
 
     async def unavailable_error(self, model: str, path: str) -> NoAvailableAccount:
-        """The refusal, when all that looked usable have refused."""
+        """The error for the client after every usable endpoint has refused."""
         await self._refresh_if_stale()
         return self._unavailable_for(model, path)
 
@@ -128,13 +131,13 @@ class EndpointTable:
         return [each for each in endpoints if each.account.id in ids]
 
     def _endpoints_for(self, model: str, path: str) -> tuple[UpstreamEndpoint, ...]:
-        doors = self._endpoints.get((model, path))
-        if doors is None:
-            doors = tuple(self._find_endpoints(model, path))
-            if len(self._endpoints) >= MAX_CACHED:
+        endpoints = self._endpoints.get((model, path))
+        if endpoints is None:
+            endpoints = tuple(self._find_endpoints(model, path))
+            if len(self._endpoints) >= MAX_CACHED:  # clients choose the names
                 self._endpoints.clear()
-            self._endpoints[(model, path)] = doors
-        return doors
+            self._endpoints[(model, path)] = endpoints
+        return endpoints
 
     def _served_kind(self, model: str, path: str) -> Kind:
         kinds = KINDS_BY_PATH.get(path.partition("/")[0], ("text",))
@@ -145,36 +148,37 @@ class EndpointTable:
             if not candidate.status.enabled:
                 continue
             try:
-                door = self._endpoint_of(candidate, path)
-            except InvalidRequest as error:  # an account that was kept by an older version, say
+                endpoint = self._endpoint_of(candidate, path)
+            except InvalidRequest as error:  # for example an account that an older version stored
                 log.warning("account.unusable", account=candidate.account.id, reason=error.message)
                 continue
-            if door is not None:
-                yield door
+            if endpoint is not None:
+                yield endpoint
 
     def _endpoint_of(self, candidate: Candidate, path: str) -> UpstreamEndpoint | None:
-        speaker = self._pool.provider_for(candidate.account)
-        spoken, target = path, speaker.relay_target(path)
+        provider = self._pool.provider_for(candidate.account)
+        upstream_path, target = path, provider.relay_target(path)
         if target is None and path in TRANSLATED_PATHS:
-            spoken = TRANSLATED_PATHS[path]
-            target = speaker.relay_target(spoken)
+            upstream_path = TRANSLATED_PATHS[path]
+            target = provider.relay_target(upstream_path)
         if target is None:
             return None
-        # The path is the provider's word: not to be normalised on its way.
+        # The provider has escaped the path already; yarl must not normalise it.
         return UpstreamEndpoint(
             candidate,
-            spoken,
+            upstream_path,
             URL(target.url, encoded=True),
             tuple(target.headers.items()),
             tuple(target.defaults.items()),
             target.limit_name,
         )
 
-    def _refusal_for(self, model: str, path: str, *, spoken: bool) -> FilmgateError:
-        found = self._catalog.candidates(self._served_kind(model, path), model)
-        if not found and not self._catalog.knows_model(model):
+    def _refusal_for(self, model: str, path: str) -> FilmgateError:
+        candidates = self._catalog.candidates(self._served_kind(model, path), model)
+        if not candidates and not self._catalog.knows_model(model):
             return UnknownModel(model)
-        if not spoken and any(candidate.status.enabled for candidate in found):
+        is_served = any(candidate.status.enabled for candidate in candidates)
+        if is_served and not self._endpoints_for(model, path):
             text = f"{model} is served here, but by no upstream that speaks /v1/{path}."
             return InvalidRequest(text, param="model")
         return self._unavailable_for(model, path)
@@ -199,14 +203,14 @@ class EndpointTable:
             self._kinds.clear()
 
     async def _wait_for_refresh(self) -> None:
-        """One at a time; who finds a look under way goes on with what is remembered."""
-        seen = self._pool.revision > 0
-        if seen and (self._refreshing is not None or time.monotonic() < self._next_refresh_at):
+        """One refresh at a time; a call that finds one under way goes on with the accounts in memory."""
+        was_read = self._pool.revision > 0
+        if was_read and (self._refreshing is not None or time.monotonic() < self._next_refresh_at):
             return
         if self._refreshing is None:
             self._refreshing = asyncio.create_task(self._refresh_catalog())
         await asyncio.wait(
-            {self._refreshing}, timeout=REFRESH_WAIT_SECONDS if seen else FIRST_REFRESH_WAIT_SECONDS
+            {self._refreshing}, timeout=REFRESH_WAIT_SECONDS if was_read else FIRST_REFRESH_WAIT_SECONDS
         )
         if self._pool.revision == 0:
             raise ServiceUnavailable("The database does not answer; please try again.", retry_after=2)

@@ -1,29 +1,45 @@
-"""Passes an upstream's answer to the client as it comes: status, headers and bytes unchanged."""
+"""The upstream's answer on its way to the client: status, headers and bytes unchanged, its usage read in passing."""
+
+import asyncio
+import json
+from collections import deque
+from types import TracebackType
+from typing import Any
 
 import aiohttp
 import structlog
-from starlette.types import Send
+from starlette.types import Receive, Send
 
 from app.errors import UpstreamError
 from app.ops.envelope import ErrorEnvelope
 from app.relay.request import HOP_BY_HOP, Headers
 from app.relay.upstream import UpstreamRefusal
-from app.relay.usage_reader import JSON_BYTES, STREAM_BYTES, HeadAndTailUsageReader, UsageReader
 
 log = structlog.get_logger()
-# Ours to say: our server's own, our origin's policy and cookies, our request id.
+# Headers that we set: our server's, our origin's policy and cookies, our request id.
 OWN_HEADERS = frozenset(
     {b"alt-svc", b"date", b"server", b"set-cookie", b"strict-transport-security", b"x-request-id"}
 )
 NOT_RETURNED = HOP_BY_HOP | OWN_HEADERS
 OWN_HEADER_PREFIX = b"access-control-"
 MESSAGES_PATH = "messages"
-"""The API whose streams tell the input tokens in their first event and the output tokens in their last."""
+"""The API whose streams state the input tokens in their first event and the output tokens in their last."""
+STREAM_BYTES = 8 * 1024
+JSON_BYTES = 256 * 1024
+"""How much of an answer's end is kept to read its usage: of a stream, and of a JSON answer."""
+MAX_SEARCHES = 8
+USAGE_FIELD = b'"usage"'
+CACHED_INPUT_FIELDS = ("cache_read_input_tokens", "cache_creation_input_tokens")
+JSON_DECODER = json.JSONDecoder()
+GRACE_SECONDS = 0.05
+"""Most answers come sooner, and then no second task is created to watch for a disconnect."""
 
 
 class ResponseForwarder:
-    """One answer on its way to a client; ``path`` is the API's below ``/v1/``. ``is_complete`` says whether the
-    client got all of it."""
+    """Forwards one answer to a client of the API at ``/v1/<path>``; errors inside a stream are written in ``envelope``.
+
+    ``is_complete`` tells whether the client got all of it.
+    """
 
     __slots__ = ("_account_id", "_envelope", "_response", "is_complete", "is_event_stream", "usage_reader")
 
@@ -33,15 +49,14 @@ class ResponseForwarder:
         self._response = response
         self._account_id = account_id
         self._envelope = envelope
-        self.is_event_stream = (
-            response.headers.get("Content-Type", "").lower().startswith("text/event-stream")
-        )
-        ends = HeadAndTailUsageReader if path.startswith(MESSAGES_PATH) else UsageReader
-        self.usage_reader = ends(STREAM_BYTES if self.is_event_stream else JSON_BYTES)
+        kind = response.headers.get("Content-Type", "").lower()
+        self.is_event_stream = kind.startswith("text/event-stream")
+        reader = HeadAndTailUsageReader if path.startswith(MESSAGES_PATH) else UsageReader
+        self.usage_reader = reader(STREAM_BYTES if self.is_event_stream else JSON_BYTES)
         self.is_complete = False
 
     async def forward(self, send: Send) -> None:
-        """Reads no faster than the client does: ``send`` waits, and then so does the upstream."""
+        """Reads no faster than the client: ``send`` waits for the client, and then the upstream waits for us."""
         response = self._response
         try:
             start = {"status": response.status, "headers": self.response_headers()}
@@ -52,7 +67,7 @@ class ResponseForwarder:
                 log.warning("relay.broken", account=self._account_id, error=type(error).__name__)
                 await self._report_broken_stream(send)
         finally:
-            response.close()  # a whole answer has given its connection back already
+            response.close()  # a complete answer has returned its connection to the pool already
 
     def response_headers(self) -> Headers:
         return returned_headers(self._response.raw_headers)
@@ -67,28 +82,169 @@ class ResponseForwarder:
         self.is_complete = True
 
     async def _report_broken_stream(self, send: Send) -> None:
-        """Events can carry the bad news. Any other body is left unfinished: the server then cuts the
-        connection, and the client knows that something is missing."""
+        """An event stream ends with an ``error`` event. Any other body is left incomplete: the server then cuts the
+        connection, which tells the client that something is missing."""
         if not self.is_event_stream:
             return
-        news = self._envelope.error_event(UpstreamError("The upstream broke off its answer."))
+        event = self._envelope.error_event(UpstreamError("The upstream broke off its answer."))
         if not self.usage_reader.at_event_boundary():
-            news = b"\n\n" + news
-        await send({"type": "http.response.body", "body": news})
+            event = b"\n\n" + event
+        await send({"type": "http.response.body", "body": event})
 
 
 async def send_refusal(refusal: UpstreamRefusal, send: Send) -> None:
-    """The last upstream's own words, when nobody did better."""
+    """Forward an upstream's refusal as it came, when no account gave a better answer."""
     headers = returned_headers(refusal.headers)
     await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
     await send({"type": "http.response.body", "body": refusal.body})
 
 
 def returned_headers(headers: tuple[tuple[bytes, bytes], ...] | Headers) -> Headers:
-    """The upstream's headers but for the connection's and ours."""
+    """The upstream's headers, without the connection's and those that we set."""
     passed = []
     for name, value in headers:
         lower = name.lower()
         if lower not in NOT_RETURNED and not lower.startswith(OWN_HEADER_PREFIX):
             passed.append((lower, value))
     return passed
+
+
+# ---- usage --------------------------------------------------------------------------------------
+
+
+class UsageReader:
+    """Reads an answer's token counts from its end, without parsing the rest.
+
+    Keeps the last chunks of the answer: at least ``size`` bytes, if there were so many.
+    """
+
+    __slots__ = ("_chunks", "_length", "_size", "total_bytes")
+
+    def __init__(self, size: int) -> None:
+        self._chunks: deque[bytes] = deque()
+        self._length = 0
+        self._size = size
+        self.total_bytes = 0
+        """Bytes of the answer so far."""
+
+    def add_chunk(self, chunk: bytes) -> None:
+        self._chunks.append(chunk)
+        self._length += len(chunk)
+        self.total_bytes += len(chunk)
+        while self._length - len(self._chunks[0]) >= self._size:
+            self._length -= len(self._chunks.popleft())
+
+    def at_event_boundary(self) -> bool:
+        """Whether the last server-sent event is complete (or there was none yet)."""
+        last = b"".join(self._chunks)[-4:]
+        return not last or last.endswith((b"\n\n", b"\r\r", b"\r\n\r\n"))
+
+    def token_counts(self) -> tuple[int | None, int | None]:
+        """Input and output tokens, in the fields of OpenAI's APIs or Anthropic's; None for what is not stated."""
+        return read_token_counts(b"".join(self._chunks))
+
+
+class HeadAndTailUsageReader(UsageReader):
+    """Also keeps the beginning: Anthropic's streams state the input tokens there, and the output tokens at the end.
+
+    https://docs.anthropic.com/en/api/messages-streaming
+    """
+
+    __slots__ = ("_head",)
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self._head = b""
+
+    def add_chunk(self, chunk: bytes) -> None:
+        super().add_chunk(chunk)
+        if len(self._head) < self._size:
+            self._head += chunk
+
+    def token_counts(self) -> tuple[int | None, int | None]:
+        read, written = super().token_counts()
+        return (read_token_counts(self._head)[0] if read is None else read), written
+
+
+def read_token_counts(text: bytes) -> tuple[int | None, int | None]:
+    """Input and output tokens of the last ``usage`` object in ``text``."""
+    end = len(text)
+    for _ in range(MAX_SEARCHES):
+        # Inside a JSON string the quotes would be escaped, so this is a field.
+        end = text.rfind(USAGE_FIELD, 0, end)
+        if end < 0:
+            break
+        usage = _json_object_at(text, end + len(USAGE_FIELD))
+        if usage is not None:
+            return input_tokens(usage), _token_count(usage, "completion_tokens", "output_tokens")
+    return None, None
+
+
+def input_tokens(usage: dict[str, Any]) -> int | None:
+    """Input tokens including cached ones: OpenAI counts those among its input tokens, Anthropic beside them."""
+    read = _token_count(usage, "prompt_tokens", "input_tokens")
+    if read is None:
+        return None
+    return read + sum(_token_count(usage, name) or 0 for name in CACHED_INPUT_FIELDS)
+
+
+def _json_object_at(text: bytes, start: int) -> dict[str, Any] | None:
+    value = text[start:].decode("utf-8", "replace").lstrip(": \t\r\n")
+    if not value.startswith("{"):
+        return None
+    try:
+        decoded, _ = JSON_DECODER.raw_decode(value)
+    except (ValueError, RecursionError):
+        return None
+    return decoded if isinstance(decoded, dict) else None
+
+
+def _token_count(usage: dict[str, Any], *names: str) -> int | None:
+    for name in names:
+        value = usage.get(name)
+        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31:
+            return value
+    return None
+
+
+# ---- a client that disconnects ------------------------------------------------------------------
+
+
+class DisconnectWatcher:
+    """``async with DisconnectWatcher(receive) as watcher``: cancels the block when the client disconnects.
+
+    ``disconnected`` tells afterwards whether that happened.
+    """
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._watch: asyncio.Task[None] | None = None
+        self.disconnected = False
+
+    async def __aenter__(self) -> "DisconnectWatcher":
+        task = asyncio.current_task()
+        assert task is not None
+        self._task = task
+        self._loop = asyncio.get_running_loop()
+        self._timer = self._loop.call_later(GRACE_SECONDS, self._start_watching)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        self._timer.cancel()
+        if self._watch is not None:
+            self._watch.cancel()
+        if not self.disconnected:
+            return False
+        # A cancellation by somebody else, for example the server's at shutdown, must go on.
+        return self._task.uncancel() == 0 and kind is asyncio.CancelledError
+
+    def _start_watching(self) -> None:
+        self._watch = self._loop.create_task(self._wait_for_disconnect())
+
+    async def _wait_for_disconnect(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self.disconnected = True
+        self._task.cancel()

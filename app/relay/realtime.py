@@ -1,4 +1,4 @@
-"""``WS /v1/realtime``: a WebSocket on each side, every message passed on, both ends closed together."""
+"""``WS /v1/realtime``: a WebSocket to the client and one to the upstream; messages are relayed both ways."""
 
 import asyncio
 import json
@@ -17,10 +17,9 @@ from app.keys.key import ClientKey
 from app.keys.service import KEY_PROTOCOL
 from app.ops.envelope import OWN_ENVELOPE, error_headers
 from app.relay.endpoint_table import UpstreamEndpoint
-from app.relay.metering import NOTHING, MeteredCall, Metering
-from app.relay.relay import BAD_GATEWAY, Relay
+from app.relay.forwarding import read_token_counts
+from app.relay.relay import BAD_GATEWAY, NOTHING, MeteredCall, Metering, Relay
 from app.relay.upstream import NeverSent, UpstreamRefusal
-from app.relay.usage_reader import read_token_counts
 from app.usage.recorder import UsageRow
 
 log = structlog.get_logger()
@@ -35,7 +34,7 @@ USAGE_EVENTS = ('"response.done"', '"conversation.item.input_audio_transcription
 
 @dataclass(slots=True)
 class RealtimeSession:
-    """One client's connection, as far as it has come."""
+    """The state of one client's connection."""
 
     scope: Scope
     receive: Receive
@@ -56,11 +55,11 @@ class RealtimeSession:
         await self.send({"type": "websocket.accept", "subprotocol": chosen, "headers": headers})
 
     async def close(self, code: int, reason: str) -> None:
-        with suppress(OSError):  # the client may have left before
+        with suppress(OSError):  # the client may have disconnected already
             await self.send({"type": "websocket.close", "code": code, "reason": _shorten_reason(reason)})
 
     def count_usage(self, text: str) -> None:
-        """Adds up what each answer used. Raises ``InsufficientQuota`` when the key's budget is spent by it."""
+        """Add the token counts of a usage event. Raises ``InsufficientQuota`` when they use up the key's budget."""
         if '"usage"' not in text or not any(kind in text for kind in USAGE_EVENTS):
             return
         read, written = read_token_counts(text.encode())
@@ -73,8 +72,8 @@ class RealtimeSession:
 
 
 class RealtimeEndpoint:
-    """Strangers and bad requests are refused in the handshake; who may come in hears of an upstream's trouble
-    as an ``error`` event and a close with its reason, which is all that browsers can see."""
+    """Invalid keys and requests are rejected during the handshake. Upstream failures after that are sent as an ``error``
+    event and a close reason, because browsers can't see anything else."""
 
     def __init__(self, relay: Relay) -> None:
         self._relay = relay
@@ -82,18 +81,18 @@ class RealtimeEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
         try:
-            conversation = await self._open_session(scope, receive, send)
+            session = await self._open_session(scope, receive, send)
         except FilmgateError as error:
             await _reject_handshake(scope, send, error)
             return
         try:
-            await self._connect_upstream(conversation)
+            await self._connect_upstream(session)
         except FilmgateError as error:
-            conversation.status = error.status
-            with suppress(OSError):  # the client may have left before
-                await _close_with_error(conversation, error)
+            session.status = error.status
+            with suppress(OSError):  # the client may have disconnected already
+                await _close_with_error(session, error)
         finally:
-            self._record_session(conversation)
+            self._record_session(session)
 
     async def _open_session(self, scope: Scope, receive: Receive, send: Send) -> RealtimeSession:
         key = await self._relay.authenticate(scope)
@@ -102,8 +101,8 @@ class RealtimeEndpoint:
             raise MissingField("model")
         key.require_model(model)
         await self._relay.endpoints.usable_endpoints(model, PATH)
-        charging = self._relay.metering
-        charge = await charging.begin_session(key, model)
+        metering = self._relay.metering
+        metered = await metering.begin_session(key, model)
         return RealtimeSession(
             scope,
             receive,
@@ -111,59 +110,59 @@ class RealtimeEndpoint:
             key,
             model,
             started_at=time.perf_counter(),
-            metering=charging,
-            metered=charge,
+            metering=metering,
+            metered=metered,
         )
 
-    async def _connect_upstream(self, conversation: RealtimeSession) -> None:
-        upstreams = self._relay.upstreams
-        refused: UpstreamRefusal | None = None
+    async def _connect_upstream(self, session: RealtimeSession) -> None:
+        upstreams, endpoints = self._relay.upstreams, self._relay.endpoints
+        refusal: UpstreamRefusal | None = None
         unreached: NeverSent | None = None
-        for door in upstreams.sort_endpoints(
-            await self._relay.endpoints.usable_endpoints(conversation.model, PATH)
-        ):
-            conversation.account_id = door.account.id
-            upstreams.call_started(door)
+        usable = await endpoints.usable_endpoints(session.model, PATH)
+        for endpoint in upstreams.sort_endpoints(usable):
+            session.account_id = endpoint.account.id
+            upstreams.call_started(endpoint)
             try:
-                found = await self._open_websocket(conversation, door)
-                if not isinstance(found, UpstreamRefusal):
-                    await _relay_messages(conversation, found)
+                opened = await self._open_websocket(session, endpoint)
+                if not isinstance(opened, UpstreamRefusal):
+                    await _relay_messages(session, opened)
                     return
             except NeverSent as error:
                 unreached = error
                 continue
             finally:
-                upstreams.call_ended(door)
-            refused = found
-            if not await upstreams.record_refusal(found):
+                upstreams.call_ended(endpoint)
+            refusal = opened
+            if not await upstreams.record_refusal(refusal):
                 break
-        if refused is not None:
-            raise UpstreamError(f"The upstream refused the connection with status {refused.status}.")
-        raise unreached or await self._relay.endpoints.unavailable_error(conversation.model, PATH)
+        if refusal is not None:
+            raise UpstreamError(f"The upstream refused the connection with status {refusal.status}.")
+        raise unreached or await endpoints.unavailable_error(session.model, PATH)
 
     async def _open_websocket(
-        self, conversation: RealtimeSession, door: UpstreamEndpoint
+        self, session: RealtimeSession, endpoint: UpstreamEndpoint
     ) -> aiohttp.ClientWebSocketResponse | UpstreamRefusal:
-        query = [(n, door.model if n == "model" else v) for n, v in _query_items(conversation.scope)]
-        protocols = [
-            name for name in _offered_protocols(conversation.scope) if not name.startswith(KEY_PROTOCOL)
+        query = [
+            (name, endpoint.model if name == "model" else value)
+            for name, value in _query_items(session.scope)
         ]
-        headers = conversation.scope["headers"]
-        return await self._relay.upstreams.open_websocket(door, headers, query=query, protocols=protocols)
+        protocols = [name for name in _offered_protocols(session.scope) if not name.startswith(KEY_PROTOCOL)]
+        headers = session.scope["headers"]
+        return await self._relay.upstreams.open_websocket(endpoint, headers, query=query, protocols=protocols)
 
-    def _record_session(self, conversation: RealtimeSession) -> None:
-        read, written, cost = conversation.input_tokens, conversation.output_tokens, NOTHING
-        if conversation.metered is not None:
-            cost = conversation.metering.end_session(conversation.metered, read, written)
+    def _record_session(self, session: RealtimeSession) -> None:
+        read, written, cost = session.input_tokens, session.output_tokens, NOTHING
+        if session.metered is not None:
+            cost = session.metering.end_session(session.metered, read, written)
         self._relay.record_usage(
             UsageRow(
                 at=time.time(),
-                key_id=conversation.key.id,
-                account_id=conversation.account_id,
-                model=conversation.model,
+                key_id=session.key.id,
+                account_id=session.account_id,
+                model=session.model,
                 path=f"/v1/{PATH}",
-                status=conversation.status,
-                milliseconds=(time.perf_counter() - conversation.started_at) * 1000,
+                status=session.status,
+                milliseconds=(time.perf_counter() - session.started_at) * 1000,
                 input_tokens=read,
                 output_tokens=written,
                 cost=cost,
@@ -171,19 +170,19 @@ class RealtimeEndpoint:
         )
 
 
-async def _relay_messages(conversation: RealtimeSession, upstream: aiohttp.ClientWebSocketResponse) -> None:
-    """Both ways, until one end closes; then the other is closed with the same word."""
-    await conversation.accept(_chosen_protocol(conversation.scope, upstream.protocol))
-    up = asyncio.create_task(_client_to_upstream(conversation, upstream))
-    down = asyncio.create_task(_upstream_to_client(conversation, upstream))
+async def _relay_messages(session: RealtimeSession, upstream: aiohttp.ClientWebSocketResponse) -> None:
+    """Relay both ways until one side closes; then close the other with the same code and reason."""
+    await session.accept(_chosen_protocol(session.scope, upstream.protocol))
+    up = asyncio.create_task(_client_to_upstream(session, upstream))
+    down = asyncio.create_task(_upstream_to_client(session, upstream))
     try:
         await asyncio.wait({up, down}, return_when=asyncio.FIRST_COMPLETED)
         if down.done():
             code, reason = down.result()
-            await conversation.close(code, reason)
+            await session.close(code, reason)
         else:
             code, reason = up.result()
-            down.cancel()  # or it would take our own close for the upstream's end
+            down.cancel()  # or it would take our own close for the upstream's
             await asyncio.gather(down, return_exceptions=True)
             await upstream.close(code=code, message=_shorten_reason(reason).encode())
     finally:
@@ -194,11 +193,11 @@ async def _relay_messages(conversation: RealtimeSession, upstream: aiohttp.Clien
 
 
 async def _client_to_upstream(
-    conversation: RealtimeSession, upstream: aiohttp.ClientWebSocketResponse
+    session: RealtimeSession, upstream: aiohttp.ClientWebSocketResponse
 ) -> tuple[int, str]:
-    """Answers the client's close code and reason."""
+    """Relay until the client closes. Returns its close code and reason."""
     while True:
-        message = await conversation.receive()
+        message = await session.receive()
         if message["type"] == "websocket.disconnect":
             return _valid_close_code(message.get("code")), message.get("reason") or ""
         try:
@@ -207,42 +206,42 @@ async def _client_to_upstream(
             else:
                 await upstream.send_bytes(message["bytes"])
         except (aiohttp.ClientError, OSError):
-            # The other direction learns why, and says so.
+            # The other direction receives the close code and ends the session.
             await asyncio.Event().wait()
 
 
 async def _upstream_to_client(
-    conversation: RealtimeSession, upstream: aiohttp.ClientWebSocketResponse
+    session: RealtimeSession, upstream: aiohttp.ClientWebSocketResponse
 ) -> tuple[int, str]:
-    """Answers the upstream's close code and reason."""
+    """Relay until the upstream closes. Returns its close code and reason."""
     while True:
         message = await upstream.receive()
         if message.type is aiohttp.WSMsgType.TEXT:
-            await _send_to_client(conversation, {"text": message.data})
+            await _send_to_client(session, {"text": message.data})
             try:
-                conversation.count_usage(message.data)
-            except InsufficientQuota as spent:
-                return REFUSED, spent.message
+                session.count_usage(message.data)
+            except InsufficientQuota as error:
+                return REFUSED, error.message
         elif message.type is aiohttp.WSMsgType.BINARY:
-            await _send_to_client(conversation, {"bytes": message.data})
+            await _send_to_client(session, {"bytes": message.data})
         elif message.type is aiohttp.WSMsgType.CLOSE:
             return _valid_close_code(message.data), message.extra or ""
         else:
-            log.warning("relay.broken", account=conversation.account_id, error=message.type.name)
-            conversation.status = BAD_GATEWAY
+            log.warning("relay.broken", account=session.account_id, error=message.type.name)
+            session.status = BAD_GATEWAY
             return FAILED, "The upstream broke off the connection."
 
 
-async def _send_to_client(conversation: RealtimeSession, content: dict[str, str | bytes]) -> None:
+async def _send_to_client(session: RealtimeSession, content: dict[str, str | bytes]) -> None:
     try:
-        await conversation.send({"type": "websocket.send", **content})
+        await session.send({"type": "websocket.send", **content})
     except OSError:
-        # The client has left; the other direction hears with which code.
+        # The client has disconnected; the other direction receives the close code and ends the session.
         await asyncio.Event().wait()
 
 
 def _valid_close_code(code: int | None) -> int:
-    """Codes that say "there was none" or "the line broke" may not be sent themselves."""
+    """A code that may be sent: RFC 6455, 7.4.1 reserves those for "no code" and "connection lost"."""
     if code is None or code == NO_CODE:
         return NORMAL
     return code if 3000 <= code < 5000 or (1000 <= code < 1015 and code not in (1004, 1006)) else FAILED
@@ -262,25 +261,25 @@ def _offered_protocols(scope: Scope) -> list[str]:
 
 
 def _chosen_protocol(scope: Scope, spoken: str | None) -> str | None:
-    """A browser that offered some must be given one of them, never the one that holds its key."""
+    """A browser that offers subprotocols must get one of them, but never the one that carries its key."""
     offered = [name for name in _offered_protocols(scope) if not name.startswith(KEY_PROTOCOL)]
     return spoken if spoken in offered else next(iter(offered), None)
 
 
-async def _close_with_error(conversation: RealtimeSession, error: FilmgateError) -> None:
-    """As OpenAI does: an ``error`` event, then the end."""
-    await conversation.accept(_chosen_protocol(conversation.scope, None))
+async def _close_with_error(session: RealtimeSession, error: FilmgateError) -> None:
+    """As OpenAI does: an ``error`` event, then a close."""
+    await session.accept(_chosen_protocol(session.scope, None))
     event = {"type": "error", "event_id": f"event_{secrets.token_hex(8)}", **OWN_ENVELOPE.error_body(error)}
-    await conversation.send({"type": "websocket.send", "text": json.dumps(event)})
+    await session.send({"type": "websocket.send", "text": json.dumps(event)})
     code = TRY_LATER if error.status == 503 else FAILED if error.status >= 500 else REFUSED
-    await conversation.close(code, error.message)
+    await session.close(code, error.message)
 
 
 async def _reject_handshake(scope: Scope, send: Send, error: FilmgateError) -> None:
     if "websocket.http.response" not in scope.get("extensions", {}):
         await send({"type": "websocket.close", "code": REFUSED, "reason": _shorten_reason(error.message)})
         return
-    told = {"content-type": "application/json", "x-request-id": f"req_{secrets.token_hex(16)}"}
-    headers = [(n.encode(), v.encode()) for n, v in (told | error_headers(error)).items()]
+    fields = {"content-type": "application/json", "x-request-id": f"req_{secrets.token_hex(16)}"}
+    headers = [(n.encode(), v.encode()) for n, v in (fields | error_headers(error)).items()]
     await send({"type": "websocket.http.response.start", "status": error.status, "headers": headers})
     await send({"type": "websocket.http.response.body", "body": OWN_ENVELOPE.error_bytes(error)})

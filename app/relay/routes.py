@@ -1,25 +1,47 @@
-"""The relayed routes: raw ASGI, with nothing between the client's bytes and the upstream's but routing."""
+"""The relayed routes as raw ASGI endpoints: no framework between the client's bytes and the upstream's."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Protocol
 
-from starlette.types import Message, Receive, Scope, Send
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import MissingField
 from app.keys.key import ClientKey
-from app.relay.multipart import read_form_request
 from app.relay.relay import Relay
-from app.relay.request import ClientGone, RelayRequest, is_form, read_json_request
+from app.relay.request import ClientGone, RelayRequest, is_form, read_form_request, read_json_request
 
 RELAYED = ("completions", "embeddings", "moderations", "responses", "rerank", "audio/speech")
-"""Paths below ``/v1/`` that take JSON and are relayed whatever the model."""
+"""Paths below ``/v1/`` that take JSON and are relayed for every model."""
 RELAYED_FORMS = ("audio/transcriptions", "audio/translations")
-"""Those that take a form."""
+"""The same for forms."""
 IMAGES = ("images/generations", "images/edits", "images/variations")
+JSON_HEADERS = (("Content-Type", "application/json"),)
+
+
+class FastPath:
+    """Innermost middleware: sends relayed calls to their endpoints without the framework's router.
+
+    The router, its exception layer and its exit stack take as long as all the work of the relay. ``routes`` (by path,
+    POST only, no patterns) may be filled after construction.
+    """
+
+    def __init__(self, app: ASGIApp, *, routes: Mapping[str, Route]) -> None:
+        self._app = app
+        self._routes = routes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        route = self._routes.get(scope["path"]) if scope["type"] == "http" else None
+        if route is None or scope["method"] != "POST":
+            await self._app(scope, receive, send)
+            return
+        scope["route"] = route
+        await route.app(scope, receive, send)
 
 
 class AuthenticatedEndpoint(ABC):
-    """An endpoint for clients that are known and whose body has come; one that has left gets no answer."""
+    """Base endpoint: authenticates, reads the body, calls ``answer``. A disconnected client gets no response."""
 
     def __init__(self, relay: Relay) -> None:
         self._relay = relay
@@ -47,15 +69,15 @@ class RelayEndpoint(AuthenticatedEndpoint):
     async def answer(
         self, scope: Scope, receive: Receive, send: Send, *, key: ClientKey, body: bytes
     ) -> None:
-        wish = read_request(scope, body) if self._path in RELAYED_FORMS else read_json_request(body)
-        await self._relay.relay_call(scope, receive, send, path=self._path, wish=wish, key=key)
+        request = read_request(scope, body) if self._path in RELAYED_FORMS else read_json_request(body)
+        await self._relay.relay_call(scope, receive, send, path=self._path, request=request, key=key)
 
 
 class ChatFallback(Protocol):
     """Answers a chat request for a model that makes no text."""
 
     async def as_json(self, scope: Scope, *, body: bytes) -> bytes | None:
-        """The JSON that a form stands for; None when its model makes no text. Raises ``InvalidRequest``."""
+        """The JSON of a form; None when its model makes no text. Raises ``InvalidRequest``."""
         ...
 
     async def __call__(
@@ -64,32 +86,32 @@ class ChatFallback(Protocol):
 
 
 class ChatEndpoint(AuthenticatedEndpoint):
-    """``POST /v1/chat/completions``: text is relayed, everything else is for ``other``."""
+    """``POST /v1/chat/completions``: text is relayed, everything else goes to ``fallback``."""
 
     path = "chat/completions"
 
-    def __init__(self, relay: Relay, other: ChatFallback) -> None:
+    def __init__(self, relay: Relay, fallback: ChatFallback) -> None:
         super().__init__(relay)
-        self._fallback = other
+        self._fallback = fallback
 
     async def answer(
         self, scope: Scope, receive: Receive, send: Send, *, key: ClientKey, body: bytes
     ) -> None:
-        wish = await self._read_request(scope, body)
-        if wish is not None and await self._relay.endpoints.kind_of(wish.model) == "text":
-            await self._relay.relay_call(scope, receive, send, path=self.path, wish=wish, key=key)
+        request = await self._read_request(scope, body)
+        if request is not None and await self._relay.endpoints.kind_of(request.model) == "text":
+            await self._relay.relay_call(scope, receive, send, path=self.path, request=request, key=key)
         else:
             await self._fallback(scope, receive, send, body=body, key=key)
 
     async def _read_request(self, scope: Scope, body: bytes) -> RelayRequest | None:
         if body.startswith(b"{") or not is_form(scope["headers"]):
             return read_json_request(body)
-        told = await self._fallback.as_json(scope, body=body)  # no upstream's chat takes forms
-        if told is None:
+        text = await self._fallback.as_json(scope, body=body)  # upstream chat APIs take no forms
+        if text is None:
             return None
-        wish = read_json_request(told)
-        wish.headers = JSON_HEADERS
-        return wish
+        request = read_json_request(text)
+        request.headers = JSON_HEADERS
+        return request
 
 
 class ImagesFallback(Protocol):
@@ -101,42 +123,39 @@ class ImagesFallback(Protocol):
 
 
 class ImagesEndpoint(AuthenticatedEndpoint):
-    """``POST /v1/images/…``: relayed where an account of the model speaks it, else made by ``other``."""
+    """``POST /v1/images/…``: relayed where an account of the model speaks that API, else made by ``fallback``."""
 
-    def __init__(self, relay: Relay, path: str, other: ImagesFallback) -> None:
+    def __init__(self, relay: Relay, path: str, fallback: ImagesFallback) -> None:
         super().__init__(relay)
         self._path = path
-        self._fallback = other
+        self._fallback = fallback
 
     async def answer(
         self, scope: Scope, receive: Receive, send: Send, *, key: ClientKey, body: bytes
     ) -> None:
-        wish = self._relayable_request(scope, body)
-        if wish is not None and await self._relay.endpoints.serves_images(wish.model, self._path):
-            await self._relay.relay_call(scope, receive, send, path=self._path, wish=wish, key=key)
+        request = self._relayable_request(scope, body)
+        if request is not None and await self._relay.endpoints.serves_images(request.model, self._path):
+            await self._relay.relay_call(scope, receive, send, path=self._path, request=request, key=key)
         else:
             await self._fallback(scope, receive, send, body=body, key=key, path=self._path)
 
     def _relayable_request(self, scope: Scope, body: bytes) -> RelayRequest | None:
-        """None without a model: then it is the default one, of which only ``other`` knows."""
+        """None without a model: only ``fallback`` knows the default model."""
         try:
             return read_request(scope, body)
         except MissingField:
             return None
 
 
-JSON_HEADERS = (("Content-Type", "application/json"),)
-
-
 def read_request(scope: Scope, body: bytes) -> RelayRequest:
-    """JSON or multipart. Raises ``InvalidRequest`` or ``MissingField``."""
+    """A JSON or multipart body. Raises ``InvalidRequest`` or ``MissingField``."""
     if not body.startswith(b"{") and is_form(scope["headers"]):
         return read_form_request(scope["headers"], body)
     return read_json_request(body)
 
 
 def replay_body(body: bytes, receive: Receive) -> Receive:
-    """``receive`` for an application that wants to read a body which was read already."""
+    """A ``receive`` for an application that reads a body which has been read already."""
     messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def receive_again() -> Message:

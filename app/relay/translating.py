@@ -1,7 +1,7 @@
-"""Answers of an upstream that speaks another API than its client: read, put into the client's words, sent on."""
+"""Forwarding for an upstream that speaks another API than the client: its answers are translated on the way."""
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any, Protocol
 
 import aiohttp
@@ -10,21 +10,22 @@ from starlette.types import Send
 
 from app.errors import UpstreamError, UpstreamFailed
 from app.ops.envelope import ErrorEnvelope
+from app.providers.event_stream import EventStreamReader, StreamEvent
 from app.relay.forwarding import ResponseForwarder
 from app.relay.request import Headers, RelayRequest
 from app.relay.upstream import UpstreamRefusal
 
 log = structlog.get_logger()
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
-"""Of a whole answer."""
-MAX_LINE_BYTES = 8 * 1024 * 1024
+"""Of an answer that is no stream."""
 BROKEN_OFF = "The upstream broke off its answer."
+UNREADABLE = "The upstream's answer can't be read."
 EVENT_STREAM = b"text/event-stream; charset=utf-8"
 REPLACED_HEADERS = frozenset({b"content-length", b"content-type", b"content-encoding"})
 
 
 class EventTranslator(Protocol):
-    """One streamed answer: each event of the upstream's becomes any number of the client's."""
+    """Translates one streamed answer: each upstream event becomes any number of client events, as bytes."""
 
     def opening_events(self) -> bytes: ...
 
@@ -33,17 +34,17 @@ class EventTranslator(Protocol):
     def keep_alive(self) -> bytes: ...
 
     def closing_events(self) -> bytes | None:
-        """None when the upstream has not said that it was done."""
+        """The last events; None when the upstream has not said that its answer is complete."""
         ...
 
 
 class CallTranslation(Protocol):
-    """One call, said in the words of another API. ``streams`` says what the client asked for."""
+    """One call in the words of another API. ``streams``: whether the client asked for a stream."""
 
     streams: bool
 
     def translated_request(self, model: str, *, limit_name: str) -> RelayRequest:
-        """Raises ``InvalidRequest`` for what can't be said."""
+        """Raises ``InvalidRequest`` for what the other API can't express."""
         ...
 
     def translated_answer(self, answer: dict[str, Any]) -> dict[str, Any]: ...
@@ -54,7 +55,7 @@ class CallTranslation(Protocol):
 
 
 class TranslatingForwarder(ResponseForwarder):
-    """An answer that is translated on its way."""
+    """Forwards an answer and translates it."""
 
     __slots__ = ("_translation",)
 
@@ -95,8 +96,8 @@ class TranslatingForwarder(ResponseForwarder):
         await self._start_response(send, EVENT_STREAM)
         await send({"type": "http.response.body", "body": events.opening_events(), "more_body": True})
         try:
-            async for said in self._translated_events(events):
-                await send({"type": "http.response.body", "body": said, "more_body": True})
+            async for translated in self._translated_events(events):
+                await send({"type": "http.response.body", "body": translated, "more_body": True})
             last = events.closing_events()
             if last is None:
                 raise UpstreamFailed(BROKEN_OFF)
@@ -104,36 +105,36 @@ class TranslatingForwarder(ResponseForwarder):
             self.is_complete = True
         except (aiohttp.ClientError, OSError, TimeoutError, UpstreamError) as error:
             log.warning("relay.broken", account=self._account_id, error=type(error).__name__)
-            news = error if isinstance(error, UpstreamError) else UpstreamFailed(BROKEN_OFF)
-            await send({"type": "http.response.body", "body": self._envelope.error_event(news)})
+            failure = error if isinstance(error, UpstreamError) else UpstreamFailed(BROKEN_OFF)
+            await send({"type": "http.response.body", "body": self._envelope.error_event(failure)})
 
     async def _send_answer_as_stream(self, send: Send, events: EventTranslator) -> None:
-        """For a client that wants a stream, from an upstream that can't."""
+        """For a client that wants a stream, from an upstream that does not stream."""
         answer = await self._read_answer()
         choices = [choice for choice in answer.get("choices") or () if isinstance(choice, dict)]
-        said = events.translate_event(
+        translated = events.translate_event(
             {**answer, "choices": [{**c, "delta": c.get("message")} for c in choices]}
         )
         last = events.closing_events()
         if last is None:
-            raise UpstreamFailed("The upstream's answer can't be read.")
+            raise UpstreamFailed(UNREADABLE)
         await self._start_response(send, EVENT_STREAM)
-        await send({"type": "http.response.body", "body": events.opening_events() + said + last})
+        await send({"type": "http.response.body", "body": events.opening_events() + translated + last})
         self.is_complete = True
 
     async def _translated_events(self, events: EventTranslator) -> AsyncIterator[bytes]:
-        """What can be said after each piece that came, if anything."""
-        lines = LineSplitter()
+        """The client's events after each chunk from the upstream, where there are any."""
+        reader = EventStreamReader()
         content = self._response.content
         while not content.at_eof():
             piece = await content.readany()
             self.usage_reader.add_chunk(piece)
-            said = b"".join(_translate_line(events, line) for line in lines.feed_lines(piece))
-            if said:
-                yield said
+            translated = b"".join(_translate(events, event) for event in reader.feed(piece))
+            if translated:
+                yield translated
 
     async def _read_answer(self) -> dict[str, Any]:
-        """Raises ``UpstreamFailed``: an answer that can't be read was made and billed, so nobody repeats it."""
+        """The JSON answer. Raises ``UpstreamFailed``, which is not retried: the answer was made and billed."""
         pieces: list[bytes] = []
         size = 0
         content = self._response.content
@@ -147,9 +148,9 @@ class TranslatingForwarder(ResponseForwarder):
             log.warning("relay.broken", account=self._account_id, error=type(error).__name__)
             raise UpstreamFailed(BROKEN_OFF) from error
         except (ValueError, RecursionError) as error:
-            raise UpstreamFailed("The upstream's answer can't be read.") from error
+            raise UpstreamFailed(UNREADABLE) from error
         if not isinstance(answer, dict):
-            raise UpstreamFailed("The upstream's answer can't be read.")
+            raise UpstreamFailed(UNREADABLE)
         return answer
 
     async def _start_response(self, send: Send, kind: bytes, *, length: int | None = None) -> None:
@@ -160,31 +161,9 @@ class TranslatingForwarder(ResponseForwarder):
         await send({"type": "http.response.start", "status": 200, "headers": headers})
 
 
-class LineSplitter:
-    """Cuts a stream into lines, whatever pieces it comes in."""
-
-    def __init__(self) -> None:
-        self._rest = b""
-
-    def feed_lines(self, piece: bytes) -> Iterator[bytes]:
-        """Raises ``UpstreamFailed`` for a line without end."""
-        *lines, self._rest = (self._rest + piece).split(b"\n")
-        if len(self._rest) > MAX_LINE_BYTES:
-            raise UpstreamFailed("The upstream's answer has too long a line.")
-        for line in lines:
-            yield line.rstrip(b"\r")
-
-
-def _translate_line(events: EventTranslator, line: bytes) -> bytes:
-    if line.startswith(b":"):
+def _translate(events: EventTranslator, event: StreamEvent) -> bytes:
+    if event.kind == "unreadable":
+        raise UpstreamFailed(UNREADABLE)
+    if event.kind == "comment":
         return events.keep_alive()
-    if not line.startswith(b"data:"):
-        return b""
-    data = line[5:].strip()
-    if data == b"[DONE]":
-        return b""
-    try:
-        event = json.loads(data)
-    except (ValueError, RecursionError):
-        raise UpstreamFailed("The upstream's answer can't be read.") from None
-    return events.translate_event(event) if isinstance(event, dict) else b""
+    return events.translate_event(event.data) if event.kind == "data" else b""

@@ -26,8 +26,8 @@ async def chosen_accounts(catalog: Catalog, kind: Kind, model: str) -> list[str]
 
 
 async def tasks_by_account(bench: Bench) -> Counter[str]:
-    names = {each.account.id: each.account.name for each in await bench.parts.pool.current_statuses()}
-    async with bench.parts.database.read() as connection:
+    names = {each.account.id: each.account.name for each in await bench.components.pool.current_statuses()}
+    async with bench.components.database.read() as connection:
         return Counter(names[row[0]] for row in await connection.execute(sa.select(slots.c.account_id)))
 
 
@@ -36,7 +36,7 @@ async def test_eight_tasks_go_where_the_explanation_says(bench: Bench) -> None:
         await bench.account(name)
     by, named = admission(bench), []
     for _ in range(8):
-        named.append(await chosen_accounts(bench.parts.catalog, "video", "sora-2"))
+        named.append(await chosen_accounts(bench.components.catalog, "video", "sora-2"))
         before = await tasks_by_account(bench)
         await create_tasks(bench, 1)
         assert await by.admit() == 1
@@ -53,7 +53,7 @@ async def test_unequal_accounts_go_by_order_tier_and_share(bench: Bench) -> None
     await bench.account("spare", tier=1)
     by = admission(bench)
     for _ in range(8):
-        named = await chosen_accounts(bench.parts.catalog, "video", "sora-2")
+        named = await chosen_accounts(bench.components.catalog, "video", "sora-2")
         before = await tasks_by_account(bench)
         await create_tasks(bench, 1)
         await by.admit()
@@ -63,7 +63,7 @@ async def test_unequal_accounts_go_by_order_tier_and_share(bench: Bench) -> None
 
 
 async def test_where_all_cool_down_one_request_each_tests_them(bench: Bench) -> None:
-    pool, catalog, by = bench.parts.pool, bench.parts.catalog, admission(bench)
+    pool, catalog, by = bench.components.pool, bench.components.catalog, admission(bench)
     accounts = [await bench.account(name) for name in ("one", "two")]
     await create_tasks(bench, 8)
     for _ in range(4):
@@ -80,7 +80,7 @@ async def test_where_all_cool_down_one_request_each_tests_them(bench: Bench) -> 
         assert await chosen_accounts(catalog, "video", "sora-2") == []
         assert await by.admit() == 0
         for account in accounts:
-            await bench.parts.accounts.clear_cooldown(account.id)
+            await bench.components.accounts.clear_cooldown(account.id)
     assert sum((await tasks_by_account(bench)).values()) == 8
 
 
@@ -107,10 +107,13 @@ async def test_eight_calls_go_where_the_explanation_says(
 
 
 async def test_the_sentence_names_all_that_are_equal(bench: Bench) -> None:
-    assert chosen_text(await explain_accounts(bench.parts.catalog, "video", "sora-2")) is None
+    assert chosen_text(await explain_accounts(bench.components.catalog, "video", "sora-2")) is None
     await bench.account("one")
-    assert chosen_text(await explain_accounts(bench.parts.catalog, "video", "sora-2")) == "one would be used."
+    assert (
+        chosen_text(await explain_accounts(bench.components.catalog, "video", "sora-2"))
+        == "one would be used."
+    )
     await bench.account("two")
-    explained = await explain_accounts(bench.parts.catalog, "video", "sora-2")
+    explained = await explain_accounts(bench.components.catalog, "video", "sora-2")
     assert chosen_text(explained) == "One of one, two would be used."
     assert {each.text for each in explained} == {"one of 2 that would be used now"}

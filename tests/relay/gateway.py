@@ -30,11 +30,17 @@ from app.media.guard import OutboundGuard
 from app.ops.edge import EdgeMiddleware
 from app.providers import registry
 from app.providers.base import Account
-from app.relay.fast_path import FastPath
-from app.relay.metering import Metering
 from app.relay.realtime import RealtimeEndpoint
-from app.relay.relay import Relay
-from app.relay.routes import IMAGES, RELAYED, RELAYED_FORMS, ChatEndpoint, ImagesEndpoint, RelayEndpoint
+from app.relay.relay import Metering, Relay
+from app.relay.routes import (
+    IMAGES,
+    RELAYED,
+    RELAYED_FORMS,
+    ChatEndpoint,
+    FastPath,
+    ImagesEndpoint,
+    RelayEndpoint,
+)
 from app.relay.upstream import UpstreamClient, open_session
 from app.usage.budgets import BudgetTracker
 from app.usage.recorder import UsageRecorder
@@ -129,7 +135,7 @@ async def running_gateway(
             catalog=Catalog(pool),
             upstreams=upstreams,
             recorder=recorder,
-            charging=Metering(prices, budgets),
+            metering=Metering(prices, budgets),
             max_body_bytes=4 * 1024 * 1024,
         )
         raw = await keys.create("tests")

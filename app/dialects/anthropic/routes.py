@@ -50,7 +50,7 @@ class MessagesEndpoint(AuthenticatedEndpoint):
             receive,
             _with_request_id(scope, send),
             path=self._path,
-            wish=wish,
+            request=wish,
             key=key,
             translation=translation,
             envelope=AnthropicDialect.error_envelope,
