@@ -4,14 +4,20 @@ import asyncio
 import base64
 import json
 import time
+from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from pydantic import BaseModel, Field, ValidationError
 
 from app.errors import (
@@ -53,6 +59,15 @@ def read_service_account(secret: str) -> ServiceAccount:
     except ValidationError:
         text = "the secret must be the JSON of a Google service account, with client_email and private_key"
         raise InvalidRequest(text, param="secret") from None
+
+
+@cache
+def sample_service_account() -> str:
+    """The JSON of a service account that does not exist."""
+    key = generate_private_key(public_exponent=65537, key_size=2048)
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    email = "sample@sample.iam.gserviceaccount.com"
+    return json.dumps({"project_id": "sample", "client_email": email, "private_key": pem})
 
 
 def token_address(account: ServiceAccount, override: str | None) -> str:

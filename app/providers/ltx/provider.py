@@ -1,7 +1,7 @@
 """Lightricks' LTX API (``api.ltx.video``), its asynchronous second version."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 from pydantic import BaseModel
@@ -24,10 +24,18 @@ from app.providers.base import (
     base_url_or,
 )
 from app.providers.ltx import requests
-from app.providers.reading import UNKNOWN_STATES, ErrorDetail, Fields, Text, mentions_moderation, read_error
+from app.providers.reading import (
+    ErrorDetail,
+    Fields,
+    State,
+    Text,
+    mentions_moderation,
+    read_error,
+    read_state,
+)
 
 HOST = "https://api.ltx.video"
-STATES: Mapping[str, Literal["queued", "running", "succeeded", "failed"]] = {
+STATES: Mapping[str, State] = {
     "pending": "queued",
     "processing": "running",
     "completed": "succeeded",
@@ -56,8 +64,9 @@ class LTXProvider(Provider):
     """A job is polled under the path that started it, so the operation stores that path."""
 
     name = "ltx"
-    verified: ClassVar[str] = "documented"
-    auth_scheme: ClassVar[str] = "Bearer"
+    title = "LTX"
+    docs_url = "https://docs.ltx.video"
+    sample_models = ("ltx-2-3-pro", "ltx-2-pro")
     poll_interval = PollInterval(first=5.0, factor=1.1, cap=10.0)
 
     @classmethod
@@ -83,7 +92,7 @@ class LTXProvider(Provider):
     async def poll(self, operation: Operation) -> PollAnswer:
         path = f"{operation.data['path']}/{quote(operation.id, safe='')}"
         job = (await self.http.get(path, answer=LtxJob)).body
-        state = STATES.get(job.status)
+        state = read_state(job.status, STATES, provider=self.name)
         if state == "queued":
             return Queued()
         if state == "failed":
@@ -95,8 +104,6 @@ class LTXProvider(Provider):
             return Succeeded(
                 tuple(_result_file(link) for link in job.video_urls), usage=operation.data["usage"]
             )
-        if state is None:
-            UNKNOWN_STATES.labels(provider=self.name).inc()
         return Running()
 
     def _failed_answer(self, error: Any) -> Failed:

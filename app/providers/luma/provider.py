@@ -1,7 +1,6 @@
 """Luma: the legacy Dream Machine API, or with ``options.api = "agents"`` the current Agents API."""
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
 from urllib.parse import quote
 
 from pydantic import BaseModel, FiniteFloat
@@ -26,10 +25,9 @@ from app.providers.base import (
 )
 from app.providers.http_errors import submit_error
 from app.providers.luma import agents, dream_machine
-from app.providers.reading import UNKNOWN_STATES, Text
+from app.providers.reading import State, Text, read_state
 
 HOSTS: Mapping[str, str] = {"dream_machine": dream_machine.HOST, "agents": agents.HOST}
-State = Literal["queued", "running", "succeeded", "failed"]
 STATES: Mapping[str, State] = {
     "queued": "queued",
     "dreaming": "running",
@@ -87,7 +85,10 @@ class LumaProvider(Provider):
     """The two APIs have separate keys, so an account uses one of them (``options.api``)."""
 
     name = "luma"
-    verified: ClassVar[str] = "verified against lumaai 1.21.0 and luma-agents 0.5.0"
+    title = "Luma"
+    docs_url = "https://docs.lumalabs.ai"
+    sample_models = ("ray-2", "ray-flash-2")
+    verified = "verified against lumaai 1.21.0 and luma-agents 0.5.0"
     poll_interval = PollInterval(first=3.0, factor=1.2, cap=20.0)
 
     @classmethod
@@ -117,7 +118,7 @@ class LumaProvider(Provider):
 
     async def poll(self, operation: Operation) -> PollAnswer:
         found = (await self.http.get(_generation_path(operation), answer=LumaGeneration)).body
-        state = STATES.get(found.state)
+        state = read_state(found.state, STATES, provider=self.name)
         if state == "queued":
             return Queued()
         if state == "succeeded":
@@ -127,8 +128,6 @@ class LumaProvider(Provider):
             said = self.http.clean_text(found.failure_reason or found.failure_code)
             code = "content_policy_violation" if found.is_moderated else "upstream_error"
             return Failed(code, said or "Luma gave no reason.")
-        if state is None:
-            UNKNOWN_STATES.labels(provider=self.name).inc()
         return Running()
 
     async def cancel(self, operation: Operation) -> bool:

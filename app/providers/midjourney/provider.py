@@ -1,7 +1,7 @@
 """Midjourney-Proxy (https://github.com/novicezk/midjourney-proxy) and its forks: ``POST /mj/submit/imagine``."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 from urllib.parse import quote
 
 from pydantic import BaseModel, RootModel, ValidationError
@@ -28,7 +28,7 @@ from app.providers.base import (
 from app.providers.http import UpstreamClient
 from app.providers.http_errors import ErrorMeaning, submit_error
 from app.providers.midjourney.requests import ROLES, request_body
-from app.providers.reading import UNKNOWN_STATES, Percent, State, Text, retry_after_of
+from app.providers.reading import Percent, State, Text, read_state, retry_after_of
 
 KINDS: frozenset[Kind] = frozenset({"image"})
 STATES: Mapping[str, State] = {
@@ -91,9 +91,10 @@ class MidjourneyProvider(Provider):
     """``base_url`` may end in a mode such as ``/mj-fast``: https://gpt-best.apifox.cn/project-3868318/doc-3530863"""
 
     name = "midjourney"
+    title = "Midjourney-Proxy"
+    docs_url = "https://github.com/novicezk/midjourney-proxy"
     reports_progress = True
-    verified: ClassVar[str] = "documented"
-    auth_scheme: ClassVar[str] = "mj-api-secret"
+    auth_scheme = "mj-api-secret"
     poll_interval = PollInterval(first=3.0, factor=1.3, cap=15.0)
 
     def __init__(self, account: Account, http: UpstreamClient) -> None:
@@ -135,7 +136,7 @@ class MidjourneyProvider(Provider):
     async def poll(self, operation: Operation) -> PollAnswer:
         answer = await self.http.get(f"{_task_path(operation.id)}/fetch", answer=AnyAnswer)
         task, pace = _read_task(answer.body.root), retry_after_of(answer.headers)
-        state = STATES.get(task.status.upper())
+        state = read_state(task.status.upper(), STATES, provider=self.name)
         if state == "queued":
             return Queued(retry_after=pace)
         if state == "succeeded":
@@ -146,8 +147,6 @@ class MidjourneyProvider(Provider):
             moderated = any(word in said.lower() for word in MODERATED_WORDS)
             code = "cancelled" if state == "cancelled" else "upstream_error"
             return Failed("content_policy_violation" if moderated else code, said)
-        if state is None:
-            UNKNOWN_STATES.labels(provider=self.name).inc()
         return Running(progress=task.progress, retry_after=pace)
 
     async def cancel(self, operation: Operation) -> bool:

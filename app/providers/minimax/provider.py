@@ -1,7 +1,6 @@
 """MiniMax's video APIs: ``/v2`` for H3 and what follows it, ``/v1`` for Hailuo and older models."""
 
 from collections.abc import Mapping
-from typing import ClassVar
 from urllib.parse import quote
 
 from app.errors import OutcomeUnknown, PollFailed, UpstreamError
@@ -23,7 +22,7 @@ from app.providers.base import (
 )
 from app.providers.http_errors import poll_error, submit_error
 from app.providers.minimax import v1, v2
-from app.providers.reading import UNKNOWN_STATES
+from app.providers.reading import State, read_state
 
 HOST = "https://api.minimax.io"
 V1_MODELS = ("minimax-hailuo", "t2v-01", "i2v-01", "s2v-01")
@@ -33,8 +32,10 @@ class MiniMaxProvider(Provider):
     """Keys of the Chinese platform need ``base_url = https://api.minimaxi.com``."""
 
     name = "minimax"
-    verified: ClassVar[str] = "verified against minimax-mcp 0.0.19 (v1), documented (v2)"
-    auth_scheme: ClassVar[str] = "Bearer"
+    title = "MiniMax"
+    docs_url = "https://platform.minimax.io/docs/api-reference/video-generation-v2-list"
+    sample_models = ("MiniMax-Hailuo-2.3", "MiniMax-H3")
+    verified = "verified against minimax-mcp 0.0.19 (v1), documented (v2)"
     poll_interval = PollInterval(first=5.0, factor=1.3, cap=20.0)
 
     @classmethod
@@ -79,18 +80,16 @@ class MiniMaxProvider(Provider):
             even_if=v1.V1Answer.is_error,
         )
         task = answer.body
-        state = v1.STATES.get(task.status)
-        if state == "failed":
+        if v1.STATES.get(task.status) == "failed":
             code = "content_policy_violation" if task.error_meaning == "moderated" else "upstream_error"
             return Failed(code, self.http.clean_text(task.error_text))
         if task.is_error():
             raise self._poll_error(task, answer.status, answer.headers)
+        state = read_state(task.status, v1.STATES, provider=self.name)
         if state == "succeeded":
             return await self._fetch_result(task)
         if state == "queued":
             return Queued()
-        if state is None:
-            UNKNOWN_STATES.labels(provider=self.name).inc()
         return Running()
 
     async def _fetch_result(self, task: v1.V1Answer) -> Succeeded:
@@ -112,7 +111,7 @@ class MiniMaxProvider(Provider):
         task = answer.body.task
         if task is None:
             raise PollFailed("MiniMax answered without a task")
-        state = v2.STATES.get(task.status)
+        state = read_state(task.status, v2.STATES, provider=self.name)
         if state == "queued":
             return Queued()
         if state == "succeeded":
@@ -123,11 +122,9 @@ class MiniMaxProvider(Provider):
             )
         if state in {"failed", "cancelled", "expired"}:
             return self._failed_answer(task, state)
-        if state is None:
-            UNKNOWN_STATES.labels(provider=self.name).inc()
         return Running()
 
-    def _failed_answer(self, task: v2.V2Task, state: v2.State) -> Failed:
+    def _failed_answer(self, task: v2.V2Task, state: State) -> Failed:
         said = self.http.clean_text(task.error.message) if task.error else f"MiniMax reports: {state}"
         if task.is_moderated:
             return Failed("content_policy_violation", said)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -19,9 +19,8 @@ from app.providers.inputs import (
     refuse_fields,
     whole_seconds,
 )
-from app.providers.reading import Text
+from app.providers.reading import State, Text
 
-State = Literal["queued", "running", "succeeded", "failed"]
 STATES: Mapping[str, State] = {
     "Preparing": "queued",
     "Queueing": "queued",

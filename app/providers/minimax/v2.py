@@ -5,7 +5,7 @@ https://platform.minimax.io/docs/api-reference/video-generation-v2-list
 
 import re
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -23,9 +23,8 @@ from app.providers.inputs import (
     whole_seconds,
 )
 from app.providers.minimax.v1 import CODES, BaseResponse
-from app.providers.reading import Text
+from app.providers.reading import State, Text
 
-State = Literal["queued", "running", "succeeded", "failed", "cancelled", "expired"]
 STATES: Mapping[str, State] = {
     word: word for word in ("queued", "running", "succeeded", "failed", "cancelled", "expired")
 }

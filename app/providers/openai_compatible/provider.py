@@ -1,7 +1,5 @@
 """Any server with OpenAI's ``/v1/videos``, ``/v1/images`` and chat: gateways and self-hosted engines."""
 
-import base64
-import binascii
 import json
 import re
 from collections.abc import AsyncIterator
@@ -33,19 +31,20 @@ from app.providers.base import (
 )
 from app.providers.http import UpstreamClient
 from app.providers.http_messages import Body, UpstreamAnswer
-from app.providers.openai_compatible.answers import ImagesAnswer, VideoAnswer, image_file, poll_answer
+from app.providers.openai_compatible.images import ImagesAnswer, decode_image, image_file
 from app.providers.openai_compatible.options import OpenAICompatibleOptions
-from app.providers.openai_compatible.requests import (
+from app.providers.openai_compatible.videos import (
     ROLES,
+    VideoAnswer,
     check_inputs,
     form_files,
+    poll_answer,
     submit_fields,
     submit_target,
 )
 from app.providers.reading import clean_text, read_error
 
 ALL_KINDS: frozenset[Kind] = frozenset({"video", "image", "text"})
-CHUNK_BYTES = 48 * 1024
 OPENAI_HOST = "https://api.openai.com"
 
 
@@ -53,6 +52,9 @@ class OpenAICompatibleProvider(Provider):
     """``base_url`` with or without ``/v1``; the secret is sent as a Bearer token, if there is one."""
 
     name = "openai_compatible"
+    title = "OpenAI-compatible server"
+    docs_url = "https://platform.openai.com/docs/api-reference/videos"
+    needs_secret = False
     reports_progress = True
 
     def __init__(self, account: Account, http: UpstreamClient) -> None:
@@ -101,7 +103,7 @@ class OpenAICompatibleProvider(Provider):
         path = f"/videos/{quote(operation.id, safe='')}"
         # vLLM-Omni answers the poll of a failed job with an HTTP error status and the video object:
         # https://docs.vllm.ai/projects/vllm-omni/en/latest/serving/videos_api/
-        answer = await self.http.get(path, answer=VideoAnswer, even_if=lambda video: video.says_failed)
+        answer = await self.http.get(path, answer=VideoAnswer, even_if=lambda video: video.has_failed)
         link = answer.body.public_link(self.http.base_url)
         data = {} if link else {"path": f"{path}/content"}
         file = ResultFile("video", "video/mp4", url=link, data=data)
@@ -129,14 +131,11 @@ class OpenAICompatibleProvider(Provider):
     async def fetch(self, operation: Operation, file: ResultFile) -> AsyncIterator[bytes]:
         if "index" in file.data:
             encoded = operation.data["images"][file.data["index"]]["b64_json"]
-            for chunk in _decode_base64(encoded):
+            for chunk in decode_image(encoded):
                 yield chunk
             return
-        async with self.http.open_download(file.data["path"]) as download:
-            if download.content_type in {"application/json", "text/html"}:
-                raise PollFailed(f"the upstream sent {download.content_type} instead of a video")
-            async for chunk in download.chunks:
-                yield chunk
+        async for chunk in self.download(file.data["path"], what="a video"):
+            yield chunk
 
     def relay_target(self, path: str) -> RelayTarget | None:
         path = path.lstrip("/")
@@ -171,8 +170,8 @@ class OpenAICompatibleProvider(Provider):
         reads: type[Body],
         timeout: float | None = None,
     ) -> UpstreamAnswer[Body]:
-        path, named = submit_target(request, submission.remix_operation)
-        body = submit_fields(request, with_model=named is None) | (named or {})
+        path, earlier_video = submit_target(request, submission.remix_operation)
+        body = submit_fields(request, with_model=earlier_video is None) | (earlier_video or {})
         headers = {"Idempotency-Key": submission.idempotency_key}
         parts = form_files(request)
         if not parts:
@@ -184,16 +183,8 @@ class OpenAICompatibleProvider(Provider):
 
     def _refusal_error(self, error: Any) -> UpstreamError:
         """The error for a 2xx without a job: some gateways put their refusal there."""
-        said = read_error({"error": error}) if error else None
-        if said is None:
+        detail = read_error({"error": error}) if error else None
+        if detail is None:
             return OutcomeUnknown("the upstream accepted the request without an id")
-        text = clean_text(said.message, [self.account.secret] if self.account.secret else [])
-        return UpstreamModerated(text) if said.is_moderated else UpstreamFailed(text)
-
-
-def _decode_base64(encoded: str) -> list[bytes]:
-    try:
-        content = base64.b64decode(encoded, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise PollFailed("the upstream sent an image that can't be decoded") from error
-    return [content[at : at + CHUNK_BYTES] for at in range(0, len(content), CHUNK_BYTES)]
+        text = clean_text(detail.message, [self.account.secret] if self.account.secret else [])
+        return UpstreamModerated(text) if detail.is_moderated else UpstreamFailed(text)

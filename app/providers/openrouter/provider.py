@@ -1,12 +1,12 @@
 """OpenRouter (``openrouter.ai/api/v1``): videos of many vendors behind one API, and relayed text."""
 
 from collections.abc import AsyncIterator, Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 from pydantic import BaseModel, FiniteFloat
 
-from app.errors import OutcomeUnknown, PollFailed, UpstreamError, UpstreamModerated
+from app.errors import OutcomeUnknown, UpstreamError, UpstreamModerated
 from app.generation import GenerationRequest
 from app.providers.base import (
     Account,
@@ -28,17 +28,18 @@ from app.providers.base import (
 from app.providers.http_errors import submit_refused
 from app.providers.openrouter.requests import ROLES, request_body
 from app.providers.reading import (
-    UNKNOWN_STATES,
     ErrorDetail,
     Fields,
     Items,
+    State,
     Text,
     mentions_moderation,
     read_error,
+    read_state,
 )
 
 HOST = "https://openrouter.ai/api/v1"
-STATES: Mapping[str, Literal["queued", "running", "succeeded", "failed", "cancelled", "expired"]] = {
+STATES: Mapping[str, State] = {
     "pending": "queued",
     "in_progress": "running",
     "completed": "succeeded",
@@ -90,8 +91,10 @@ class OpenRouterProvider(Provider):
     """OpenRouter itself checks what a model accepts (``GET /videos/models`` lists it)."""
 
     name = "openrouter"
-    verified: ClassVar[str] = "verified against openrouter 1.3.84"
-    auth_scheme: ClassVar[str] = "Bearer"
+    title = "OpenRouter"
+    docs_url = "https://openrouter.ai/docs/api_reference/videos"
+    sample_models = ("google/veo-3.1",)
+    verified = "verified against openrouter 1.3.84"
     poll_interval = PollInterval(first=5.0, factor=1.3, cap=30.0)
 
     @classmethod
@@ -116,24 +119,19 @@ class OpenRouterProvider(Provider):
 
     async def poll(self, operation: Operation) -> PollAnswer:
         job = (await self.http.get(_job_path(operation.id), answer=OpenRouterJob)).body
-        state = STATES.get(job.status)
+        state = read_state(job.status, STATES, provider=self.name)
         if state == "queued":
             return Queued()
         if state == "succeeded":
             return _succeeded_answer(job)
         if state in {"failed", "cancelled", "expired"}:
             return self._failed_answer(job, "upstream_error" if state == "failed" else job.status)
-        if state is None:
-            UNKNOWN_STATES.labels(provider=self.name).inc()
         return Running()
 
     async def fetch(self, operation: Operation, file: ResultFile) -> AsyncIterator[bytes]:
         path, number = f"{_job_path(operation.id)}/content", {"index": int(file.data["index"])}
-        async with self.http.open_download(path, params=number) as download:
-            if download.content_type in {"application/json", "text/html"}:
-                raise PollFailed(f"the upstream sent {download.content_type} instead of a video")
-            async for chunk in download.chunks:
-                yield chunk
+        async for chunk in self.download(path, what="a video", params=number):
+            yield chunk
 
     def relay_target(self, path: str) -> RelayTarget | None:
         return RelayTarget(self.http.absolute_url("/" + path.lstrip("/")), self.auth_headers(self.account))

@@ -1,17 +1,21 @@
 """Response models of PixVerse and the meaning of its codes."""
 
 from collections.abc import Mapping
-from typing import Literal
 
 from pydantic import BaseModel, FiniteFloat
 
 from app.errors import PollFailed
 from app.providers.base import Failed, PollAnswer, ResultFile, Running, Succeeded
 from app.providers.http_errors import ErrorMeaning
-from app.providers.reading import UNKNOWN_STATES, Text
+from app.providers.reading import State, Text, read_state
 
-State = Literal["running", "succeeded", "failed", "moderated", "deleted"]
-STATES: Mapping[int, State] = {5: "running", 1: "succeeded", 8: "failed", 7: "moderated", 6: "deleted"}
+STATES: Mapping[str, State] = {
+    "5": "running",
+    "1": "succeeded",
+    "8": "failed",
+    "7": "moderated",
+    "6": "missing",
+}
 # https://docs.platform.pixverse.ai/error-codes-796041m0
 CODES: Mapping[int, ErrorMeaning] = {
     400012: "auth",
@@ -30,7 +34,7 @@ class PixVerseVideo(BaseModel):
 
     video_id: Text = ""
     img_id: int | None = None
-    status: int | None = None
+    status: Text = ""
     url: Text = ""
     credits: float | None = None
     outputWidth: int | None = None  # noqa: N815 - a field of PixVerse
@@ -67,7 +71,7 @@ class CreditsAnswer(AnswerEnvelope):
 
 
 def read_outcome(video: PixVerseVideo) -> PollAnswer:
-    state = STATES.get(video.status or 0)
+    state = read_state(video.status, STATES, provider="pixverse")
     if state == "succeeded":
         if not video.url:
             raise PollFailed("PixVerse reports success without a video URL")
@@ -79,8 +83,8 @@ def read_outcome(video: PixVerseVideo) -> PollAnswer:
         return Succeeded((ResultFile("video", "video/mp4", url=video.url),), usage=usage)
     if state == "moderated":
         return Failed("content_policy_violation", "PixVerse's moderation stopped the video.")
-    if state in {"failed", "deleted"}:
-        return Failed("upstream_error", f"PixVerse reports: {state}")
-    if state is None:
-        UNKNOWN_STATES.labels(provider="pixverse").inc()
+    if state == "failed":
+        return Failed("upstream_error", "PixVerse reports: failed")
+    if state == "missing":
+        return Failed("upstream_error", "PixVerse reports: deleted")
     return Running()

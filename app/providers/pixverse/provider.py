@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 from urllib.parse import quote
 
 from app.errors import OutcomeUnknown, PollFailed, UpstreamBusy, UpstreamFailed, UpstreamRejected
@@ -49,8 +49,10 @@ DEFAULTS = {"duration": 5, "quality": "720p"}
 
 class PixVerseProvider(Provider):
     name = "pixverse"
-    verified: ClassVar[str] = "documented"
-    auth_scheme: ClassVar[str] = "API-KEY"
+    title = "PixVerse"
+    docs_url = "https://docs.platform.pixverse.ai"
+    sample_models = ("v6",)
+    auth_scheme = "API-KEY"
     poll_interval = PollInterval(first=4.0, factor=1.2, cap=15.0)
 
     @classmethod

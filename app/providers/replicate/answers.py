@@ -13,10 +13,10 @@ from pydantic import BaseModel
 from app.errors import PollFailed
 from app.generation import MediaKind
 from app.providers.base import ResultFile, Succeeded
-from app.providers.reading import Fields, Text
+from app.providers.reading import Fields, State, Text
 
 PERCENT = re.compile(r"(\d{1,3})%\s*\|")
-STATES: Mapping[str, Literal["queued", "running", "succeeded", "failed", "cancelled"]] = {
+STATES: Mapping[str, State] = {
     "starting": "queued",
     "processing": "running",
     "succeeded": "succeeded",

@@ -1,7 +1,7 @@
 """Replicate (``api.replicate.com``): predictions of any model, by name, by version or by deployment."""
 
 import re
-from typing import Any, ClassVar
+from typing import Any
 from urllib.parse import quote
 
 from app.errors import InvalidRequest, OutcomeUnknown, UpstreamRejected
@@ -21,7 +21,7 @@ from app.providers.base import (
 )
 from app.providers.hosted_models import ModelFamily, apply_description, model_input, read_descriptions
 from app.providers.http import UpstreamClient
-from app.providers.reading import UNKNOWN_STATES, mentions_moderation
+from app.providers.reading import mentions_moderation, read_state
 from app.providers.replicate.answers import STATES, ReplicatePrediction, succeeded_answer
 from app.providers.replicate.models import ANY, known_family
 
@@ -40,9 +40,11 @@ class ReplicateProvider(Provider):
     """
 
     name = "replicate"
+    title = "Replicate"
+    docs_url = "https://replicate.com/docs/topics/predictions/lifecycle"
+    sample_models = ("bytedance/seedance-2.0", "wan-video/wan-2.7")
     reports_progress = True
-    verified: ClassVar[str] = "verified against replicate 1.0.7"
-    auth_scheme: ClassVar[str] = "Bearer"
+    verified = "verified against replicate 1.0.7"
     poll_interval = PollInterval(first=2.0, factor=1.3, cap=15.0)
 
     def __init__(self, account: Account, http: UpstreamClient) -> None:
@@ -81,7 +83,7 @@ class ReplicateProvider(Provider):
 
     async def poll(self, operation: Operation) -> PollAnswer:
         found = (await self.http.get(_prediction_path(operation.id), answer=ReplicatePrediction)).body
-        state = STATES.get(found.status)
+        state = read_state(found.status, STATES, provider=self.name)
         if state == "queued":
             return Queued()
         if state == "succeeded":
@@ -90,8 +92,6 @@ class ReplicateProvider(Provider):
             return self._failed_answer(found)
         if state == "cancelled":
             return Failed("cancelled", f"Replicate reports: {found.status}")
-        if state is None:
-            UNKNOWN_STATES.labels(provider=self.name).inc()
         return Running(progress=found.logged_progress)
 
     async def cancel(self, operation: Operation) -> bool:

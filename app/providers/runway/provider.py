@@ -1,7 +1,7 @@
 """Runway's developer API: its own models and those it hosts, videos and images, all as tasks."""
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated
 from urllib.parse import quote
 
 from pydantic import BaseModel, BeforeValidator, Field, FiniteFloat
@@ -25,12 +25,11 @@ from app.providers.base import (
     base_url_or,
 )
 from app.providers.http_errors import submit_error
-from app.providers.reading import UNKNOWN_STATES, Fields, Items, Text
+from app.providers.reading import Fields, Items, State, Text, read_state
 from app.providers.runway.models import makes_images, model_of
 from app.providers.runway.requests import IMAGE, request_body, submit_path
 
 VERSION = "2024-11-06"
-State = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 STATES: Mapping[str, State] = {
     "PENDING": "queued",
     "THROTTLED": "queued",
@@ -76,8 +75,11 @@ class RunwayProvider(Provider):
     """Runway accepts more tasks than the tier allows and keeps them as THROTTLED, so it never refuses for that."""
 
     name = "runway"
+    title = "Runway"
+    docs_url = "https://docs.dev.runwayml.com"
+    sample_models = ("gen4.5", "gen4_turbo", "aleph2", "gen4_image")
     reports_progress = True
-    verified: ClassVar[str] = "verified against runwayml 5.24.0"
+    verified = "verified against runwayml 5.24.0"
     poll_interval = PollInterval(first=5.0, factor=1.2, cap=20.0)
 
     @classmethod
@@ -118,7 +120,7 @@ class RunwayProvider(Provider):
 
     async def poll(self, operation: Operation) -> PollAnswer:
         task = (await self.http.get(_task_path(operation), answer=RunwayTask)).body
-        state = STATES.get(task.status)
+        state = read_state(task.status, STATES, provider=self.name)
         if state == "queued":
             return Queued()
         if state == "succeeded":
@@ -131,8 +133,6 @@ class RunwayProvider(Provider):
             return Failed(code, self.http.clean_text(task.failure) or NO_REASON)
         if state == "cancelled":
             return Failed("cancelled", "The task was cancelled.")
-        if state is None:
-            UNKNOWN_STATES.labels(provider=self.name).inc()
         return Running(progress=task.progress)
 
     async def cancel(self, operation: Operation) -> bool:

@@ -4,9 +4,9 @@ import asyncio
 import hashlib
 import shutil
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import structlog
 
@@ -55,7 +55,11 @@ class StudioProvider(Provider):
     Options: ``workdir`` (a folder, required), ``workers`` (processes, 2), ``test_directives`` (False).
     """
 
-    name: ClassVar[str] = "studio"
+    name = "studio"
+    title = "Filmgate studio"
+    embedded = True
+    needs_secret = False
+    sample_options: ClassVar[Mapping[str, Any]] = {"workdir": "studio"}
     verified = "embedded"
     auth_scheme = "none"
     reports_progress = True

@@ -1,7 +1,7 @@
 """Gateways with the unified task API, ``POST`` and ``GET /v2/{videos,images,audio}/generations``."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 from urllib.parse import quote
 
 from pydantic import AliasChoices, BaseModel, Field
@@ -18,7 +18,7 @@ from app.providers.base import (
     Succeeded,
 )
 from app.providers.gateway import GatewayRelay, busy_or_failed
-from app.providers.reading import UNKNOWN_STATES, Fields, Percent, State, Text, read_error, retry_after_of
+from app.providers.reading import Fields, Percent, State, Text, read_error, read_state, retry_after_of
 from app.providers.unified_relay.requests import ROLES, character_fields, request_body
 
 KINDS: frozenset[Kind] = frozenset({"video", "image", "audio", "character"})
@@ -61,8 +61,8 @@ class CharacterAnswer(BaseModel):
 
 class UnifiedRelayProvider(GatewayRelay):
     name = "unified_relay"
+    title = "Gateway with the unified task API"
     reports_progress = True
-    verified: ClassVar[str] = "documented"
 
     def capabilities(self, model: str) -> Capabilities:
         return Capabilities(
@@ -99,7 +99,7 @@ class UnifiedRelayProvider(GatewayRelay):
         path = f"/v2/{operation.data['scope']}/generations/{quote(operation.id, safe='')}"
         answer = await self.http.get(path, answer=UnifiedTask)
         task, pace = answer.body, retry_after_of(answer.headers)
-        state = STATES.get(task.status.strip().upper())
+        state = read_state(task.status.strip().upper(), STATES, provider=self.name)
         if state == "queued":
             return Queued(retry_after=pace)
         if state == "succeeded":
@@ -107,8 +107,6 @@ class UnifiedRelayProvider(GatewayRelay):
             return self.succeeded_answer(task.file_urls(), operation, usage=usage)
         if state == "failed":
             return self.failed_answer(task.fail_reason)
-        if state is None:
-            UNKNOWN_STATES.labels(provider=self.name).inc()
         return Running(progress=task.progress, retry_after=pace)
 
     async def cancel(self, operation: Operation) -> bool:

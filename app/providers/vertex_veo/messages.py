@@ -3,12 +3,14 @@
 https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/veo-video-generation
 """
 
+import base64
+import binascii
 from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel
 
-from app.errors import UpstreamRejected
+from app.errors import PollFailed, UpstreamRejected
 from app.generation import Action, GenerationRequest, MediaInput, Role
 from app.providers.base import Capabilities, Failed, PollAnswer, ResultFile, Running, Succeeded
 from app.providers.google_errors import CANCELLED, GoogleAnswer
@@ -104,6 +106,14 @@ def poll_answer(operation: VeoOperation, facts: Mapping[str, Any], *, said: str)
         return Failed("content_policy_violation", reasons or "Google's safety filters removed the video.")
     files = tuple(_result_file(video, index) for index, video in enumerate(made.videos))
     return Succeeded(files, usage={**facts, "videos": len(files)})
+
+
+def decode_base64(encoded: str) -> bytes:
+    """Raises ``PollFailed``."""
+    try:
+        return base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise PollFailed("Vertex sent a video that can't be decoded") from error
 
 
 def _request_instance(request: GenerationRequest) -> dict[str, Any]:

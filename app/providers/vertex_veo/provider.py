@@ -1,14 +1,11 @@
 """Veo on Google Cloud (Vertex AI, now Gemini Enterprise Agent Platform); the secret is a service account's JSON."""
 
-import base64
-import binascii
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
-from typing import ClassVar
 from urllib.parse import quote
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from app.errors import (
     InvalidRequest,
@@ -28,12 +25,19 @@ from app.providers.base import (
     ResultFile,
     Submission,
     base_url_or,
+    read_options,
 )
-from app.providers.google_token import AccessTokens, read_service_account, token_address
+from app.providers.google_token import (
+    AccessTokens,
+    read_service_account,
+    sample_service_account,
+    token_address,
+)
 from app.providers.http import UpstreamClient
 from app.providers.vertex_veo.messages import (
     VeoOperation,
     capabilities_of,
+    decode_base64,
     poll_answer,
     request_body,
     usage_facts,
@@ -66,13 +70,17 @@ class VertexVeoProvider(Provider):
     """Long-running predictions, polled by POST. Access tokens are fetched with the service account's private key."""
 
     name = "vertex_veo"
-    verified: ClassVar[str] = "verified against google-genai 3.4.0"
-    auth_scheme: ClassVar[str] = "OAuth2 token from a service account"
+    title = "Veo on Vertex AI"
+    docs_url = "https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/veo-video-generation"
+    sample_models = ("veo-3.1-generate-001",)
+    secret_hint = "the JSON of a service account"  # noqa: S105 - not a secret
+    verified = "verified against google-genai 3.4.0"
+    auth_scheme = "OAuth2 token from a service account"
     poll_interval = PollInterval(first=5.0, factor=1.2, cap=20.0)
 
     def __init__(self, account: Account, http: UpstreamClient) -> None:
         super().__init__(account, http)
-        options, identity = _read_options(account), read_service_account(account.secret)
+        options, identity = read_options(account, VertexVeoOptions), read_service_account(account.secret)
         project = options.project or identity.project_id
         if not project:
             raise InvalidRequest(
@@ -87,8 +95,12 @@ class VertexVeoProvider(Provider):
         http.json_limit = JSON_LIMIT
 
     @classmethod
+    def sample_secret(cls) -> str:
+        return sample_service_account()
+
+    @classmethod
     def base_url_for(cls, account: Account) -> str:
-        location = _read_options(account).location
+        location = read_options(account, VertexVeoOptions).location
         if not re.fullmatch(r"[a-z0-9-]+", location):
             raise InvalidRequest("location must be like us-central1 or global", param="options.location")
         host = f"{location}-aiplatform.googleapis.com"
@@ -100,7 +112,7 @@ class VertexVeoProvider(Provider):
 
     @classmethod
     def auth_headers(cls, account: Account) -> Mapping[str, str]:
-        payer = _read_options(account).user_project
+        payer = read_options(account, VertexVeoOptions).user_project
         return {"x-goog-user-project": payer} if payer else {}
 
     def capabilities(self, model: str) -> Capabilities:
@@ -142,7 +154,7 @@ class VertexVeoProvider(Provider):
             raise PollFailed("Vertex no longer returns the video")
         encoded = made.videos[file.data["index"]].bytesBase64Encoded
         for start in range(0, len(encoded), CHUNK_CHARACTERS):
-            yield _decode_base64(encoded[start : start + CHUNK_CHARACTERS])
+            yield decode_base64(encoded[start : start + CHUNK_CHARACTERS])
 
     async def close(self) -> None:
         await self._tokens.aclose()
@@ -183,18 +195,3 @@ class VertexVeoProvider(Provider):
             return await self._token_headers()
         except UpstreamUnreachable as error:
             raise PollFailed(error.message, retry_after=error.retry_after) from error
-
-
-def _read_options(account: Account) -> VertexVeoOptions:
-    try:
-        return VertexVeoOptions.model_validate(dict(account.options))
-    except ValidationError as error:
-        where = ".".join(str(part) for part in error.errors()[0]["loc"])
-        raise InvalidRequest(f"options: {where} can't be read", param=f"options.{where}") from error
-
-
-def _decode_base64(encoded: str) -> bytes:
-    try:
-        return base64.b64decode(encoded, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise PollFailed("Vertex sent a video that can't be decoded") from error

@@ -1,16 +1,15 @@
 """Response models of Vidu and the meaning of its states and reasons."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, FiniteFloat
 
 from app.errors import PollFailed
 from app.providers.base import Failed, ResultFile, Succeeded
 from app.providers.http_errors import ErrorMeaning
-from app.providers.reading import Items, Text
+from app.providers.reading import Items, State, Text
 
-State = Literal["queued", "running", "succeeded", "failed"]
 STATES: Mapping[str, State] = {
     "created": "queued",
     "queueing": "queued",

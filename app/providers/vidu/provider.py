@@ -1,7 +1,6 @@
 """Vidu's video API (``/ent/v2``)."""
 
 from collections.abc import Mapping
-from typing import ClassVar
 from urllib.parse import quote
 
 from app.errors import OutcomeUnknown, PollFailed
@@ -21,7 +20,7 @@ from app.providers.base import (
 )
 from app.providers.http_errors import poll_error, submit_error
 from app.providers.http_messages import UpstreamAnswer
-from app.providers.reading import UNKNOWN_STATES
+from app.providers.reading import read_state
 from app.providers.vidu import requests
 from app.providers.vidu.answers import (
     REASONS,
@@ -44,9 +43,11 @@ class ViduProvider(Provider):
     """Our idempotency key is sent in ``payload``, which Vidu returns with each poll."""
 
     name = "vidu"
+    title = "Vidu"
+    docs_url = "https://platform.vidu.com/docs/text-to-video"
+    sample_models = ("viduq3-pro", "viduq2")
     reports_progress = True
-    verified: ClassVar[str] = "documented"
-    auth_scheme: ClassVar[str] = "Token"
+    auth_scheme = "Token"
     poll_interval = PollInterval(first=3.0, factor=1.3, cap=20.0)
 
     @classmethod
@@ -82,15 +83,13 @@ class ViduProvider(Provider):
 
     async def poll(self, operation: Operation) -> PollAnswer:
         task = await self._read_task(operation.id)
-        state = STATES.get(task.state)
+        state = read_state(task.state, STATES, provider=self.name)
         if state == "queued":
             return Queued()
         if state == "failed":
             return failed_answer(task.err_code)
         if state == "succeeded":
             return succeeded_answer(task)
-        if state is None:
-            UNKNOWN_STATES.labels(provider=self.name).inc()
         return Running(progress=task.progress)
 
     async def cancel(self, operation: Operation) -> bool:

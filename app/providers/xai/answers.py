@@ -4,16 +4,24 @@ https://docs.x.ai/docs/guides/video-generations
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel
 
 from app.errors import UpstreamAuthFailed, UpstreamError, UpstreamModerated, UpstreamQuotaExhausted
 from app.providers.base import Failed, ResultFile, Succeeded
 from app.providers.http_errors import submit_refused
-from app.providers.reading import ErrorDetail, Fields, Items, Percent, Text, mentions_moderation, read_error
+from app.providers.reading import (
+    ErrorDetail,
+    Fields,
+    Items,
+    Percent,
+    State,
+    Text,
+    mentions_moderation,
+    read_error,
+)
 
-State = Literal["running", "succeeded", "failed", "expired"]
 STATES: Mapping[str, State] = {
     **dict.fromkeys(("pending", "queued", "processing"), "running"),
     "done": "succeeded",

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable
-from typing import ClassVar
 from urllib.parse import quote
 
 from app.errors import OutcomeUnknown, PollFailed
@@ -24,7 +23,7 @@ from app.providers.base import (
 )
 from app.providers.http_errors import poll_refused
 from app.providers.http_messages import UpstreamAnswer
-from app.providers.reading import UNKNOWN_STATES
+from app.providers.reading import read_state
 from app.providers.xai import requests
 from app.providers.xai.answers import (
     STATES,
@@ -46,9 +45,10 @@ class XAIProvider(Provider):
     """An image request answers with the finished images, so their URLs are stored in the operation."""
 
     name = "xai"
+    title = "xAI"
+    docs_url = "https://docs.x.ai/developers/model-capabilities/video"
+    sample_models = ("grok-imagine-video", "grok-imagine-image-2.0")
     reports_progress = True
-    verified: ClassVar[str] = "documented"
-    auth_scheme: ClassVar[str] = "Bearer"
     poll_interval = PollInterval(first=3.0, factor=1.2, cap=15.0)
 
     @classmethod
@@ -85,7 +85,11 @@ class XAIProvider(Provider):
         video = answer.body
         if answer.status >= 400:
             raise poll_refused(answer.status, answer.headers, video.first_error(self._clean_text))
-        state = STATES.get(video.status) if video.status else video.state_without_status
+        state = (
+            read_state(video.status, STATES, provider=self.name)
+            if video.status
+            else video.state_without_status
+        )
         if state in {"failed", "expired"}:
             return failed_answer(video, self._clean_text)
         if state == "succeeded":
@@ -93,8 +97,6 @@ class XAIProvider(Provider):
             if done is None:
                 raise PollFailed("xAI reports success without a video URL")
             return done
-        if state is None:
-            UNKNOWN_STATES.labels(provider=self.name).inc()
         return Running(progress=video.progress)
 
     def relay_target(self, path: str) -> RelayTarget | None:
