@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from openrouter import OpenRouterProvider, errors
+from openrouter import OpenRouter, errors
 from openrouter.components import VideoGenerationResponse
 
 from tests.e2e.conftest import Setting
@@ -21,12 +21,12 @@ PATH = "/api/v1/videos"
 
 
 @pytest.fixture(scope="module")
-def router(setting: Setting) -> Iterator[OpenRouterProvider]:
-    with OpenRouterProvider(server_url=f"{setting.gateway.url}/api/v1", api_key=KEY) as found:
+def router(setting: Setting) -> Iterator[OpenRouter]:
+    with OpenRouter(server_url=f"{setting.gateway.url}/api/v1", api_key=KEY) as found:
         yield found
 
 
-def ended(router: OpenRouterProvider, job: str) -> VideoGenerationResponse:
+def ended(router: OpenRouter, job: str) -> VideoGenerationResponse:
     def look() -> VideoGenerationResponse | None:
         found = router.video_generation.get_generation(job_id=job)
         return None if found.status in ("pending", "in_progress") else found
@@ -35,7 +35,7 @@ def ended(router: OpenRouterProvider, job: str) -> VideoGenerationResponse:
 
 
 def test_a_job_from_submit_to_download(
-    router: OpenRouterProvider, keyless: httpx2.Client, http: httpx2.Client
+    router: OpenRouter, keyless: httpx2.Client, http: httpx2.Client
 ) -> None:
     made = router.video_generation.generate(prompt="[studio:fast] a paper boat", seed=7, **SMALL)
     assert made.status == "pending"
@@ -52,7 +52,7 @@ def test_a_job_from_submit_to_download(
     assert None not in polled.json().values()
 
 
-def test_frames_and_references(router: OpenRouterProvider) -> None:
+def test_frames_and_references(router: OpenRouter) -> None:
     picture = "data:image/png;base64," + base64.b64encode(make_picture()).decode()
     image: dict[str, Any] = {"type": "image_url", "image_url": {"url": picture}}
     framed = router.video_generation.generate(
@@ -62,7 +62,7 @@ def test_frames_and_references(router: OpenRouterProvider) -> None:
     assert [ended(router, made.id).status for made in (framed, led)] == ["completed", "completed"]
 
 
-def test_a_job_made_from_another(router: OpenRouterProvider, http: httpx2.Client) -> None:
+def test_a_job_made_from_another(router: OpenRouter, http: httpx2.Client) -> None:
     first = router.video_generation.generate(prompt="[studio:fast] a mill", **SMALL)
     ended(router, first.id)
     second = router.video_generation.generate(
@@ -72,20 +72,20 @@ def test_a_job_made_from_another(router: OpenRouterProvider, http: httpx2.Client
     assert http.get(f"/v1/videos/{second.id}").json()["remixed_from_video_id"] == f"video_{first.id[8:]}"
 
 
-def test_a_failure_is_text(router: OpenRouterProvider) -> None:
+def test_a_failure_is_text(router: OpenRouter) -> None:
     made = router.video_generation.generate(prompt="[studio:moderate] a storm", **SMALL)
     job = ended(router, made.id)
     assert job.status == "failed"
     assert isinstance(job.error, str) and job.error
 
 
-def test_cancelled_is_a_word_of_its_own(router: OpenRouterProvider, http: httpx2.Client) -> None:
+def test_cancelled_is_a_word_of_its_own(router: OpenRouter, http: httpx2.Client) -> None:
     made = router.video_generation.generate(prompt="[studio:slow=30] wait", **SMALL)
     http.post(f"/v1/tasks/{made.id}/cancel")
     assert ended(router, made.id).status == "cancelled"
 
 
-def test_models(router: OpenRouterProvider) -> None:
+def test_models(router: OpenRouter) -> None:
     models = {model.id: model for model in router.video_generation.list_videos_models().data}
     assert {"sora-2", "studio", "veo3.1"} <= set(models)
     assert not {"gpt-image", "house-chat"} & set(models)
@@ -121,13 +121,13 @@ def test_bad_fields(http: httpx2.Client, body: dict[str, Any], param: str) -> No
     assert (answer.status_code, error["code"], error["metadata"]["param"]) == (400, 400, param)
 
 
-def test_the_sdk_knows_our_errors(router: OpenRouterProvider, setting: Setting) -> None:
+def test_the_sdk_knows_our_errors(router: OpenRouter, setting: Setting) -> None:
     with pytest.raises(errors.BadRequestResponseError, match="Invalid model: gpt-99"):
         router.video_generation.generate(prompt="x", model="gpt-99")
     with pytest.raises(errors.NotFoundResponseError):
         router.video_generation.get_generation(job_id="gen-vid-" + "0" * 32)
     with (
-        OpenRouterProvider(server_url=f"{setting.gateway.url}/api/v1", api_key="wrong") as nobody,
+        OpenRouter(server_url=f"{setting.gateway.url}/api/v1", api_key="wrong") as nobody,
         pytest.raises(errors.UnauthorizedResponseError, match="Invalid API key"),
     ):
         nobody.video_generation.generate(prompt="x", model="studio")
@@ -157,7 +157,7 @@ def test_too_large_a_body_too(setting: Setting) -> None:
     connection.close()
 
 
-def test_content_of_what_is_not_there(router: OpenRouterProvider, http: httpx2.Client) -> None:
+def test_content_of_what_is_not_there(router: OpenRouter, http: httpx2.Client) -> None:
     made = router.video_generation.generate(prompt="[studio:fast] one file", **SMALL)
     ended(router, made.id)
     assert http.get(f"{PATH}/{made.id}/content?index=1").status_code == 404

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
-from openrouter import OpenRouterProvider, errors
+from openrouter import OpenRouter, errors
 
 from app.errors import (
     OutcomeUnknown,
@@ -256,7 +256,7 @@ async def test_capabilities(router: Provider) -> None:
 
 
 async def test_balance(vendor: OpenRouterServer, router: Provider) -> None:
-    with OpenRouterProvider(api_key=SECRET, server_url=f"{vendor.url}/api/v1") as client:
+    with OpenRouter(api_key=SECRET, server_url=f"{vendor.url}/api/v1") as client:
         told = client.credits.get_credits().data
     theirs = vendor.seen[-1]
     assert await router.balance() == AccountBalance(74.75, "USD")
@@ -280,7 +280,7 @@ async def test_balance_that_is_not_told(vendor: OpenRouterServer, router: Provid
 def test_own_client(vendor: OpenRouterServer) -> None:
     vendor.reset()
     vendor.states = ["pending", "in_progress", "completed"]
-    with OpenRouterProvider(api_key=SECRET, server_url=f"{vendor.url}/api/v1") as client:
+    with OpenRouter(api_key=SECRET, server_url=f"{vendor.url}/api/v1") as client:
         video = client.video_generation
         job = video.generate(
             model=MODEL, prompt="A red kite", duration=8, size="1280x720",

@@ -15,7 +15,7 @@ from app.providers.jimeng import requests as jimeng
 from app.providers.kling import requests as kling
 from app.providers.ltx import requests as ltx
 from app.providers.minimax import v2
-from app.providers.openai_compatible import requests as openai_compatible
+from app.providers.openai_compatible import videos as openai_compatible
 from app.providers.openrouter import requests as openrouter
 from app.providers.runway import requests as runway
 from app.providers.unified_relay import requests as unified
