@@ -13,7 +13,14 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.errors import InvalidRequest, OutcomeUnknown, PollFailed, UpstreamAuthFailed, UpstreamError
+from app.errors import (
+    InvalidRequest,
+    OutcomeUnknown,
+    PollFailed,
+    UpstreamAuthFailed,
+    UpstreamError,
+    UpstreamRejected,
+)
 from app.generation import GenerationRequest, Kind, Role
 from app.providers.http import UpstreamClient
 from app.validation import Form, validate_document
@@ -291,6 +298,16 @@ class Provider(ABC):
         when it can but did not answer this time: ask again later.
         """
         raise OutcomeUnknown("The upstream offers no way to look this submission up.")
+
+    async def start_again(self, request: GenerationRequest, submission: Submission) -> Operation:
+        """``recover`` for upstreams that honour the idempotency key: the same submission again. Raises
+        ``UpstreamRejected``, else ``PollFailed``: "not accepted" is true of this copy only, the first may be running."""
+        try:
+            return await self.start(request, submission)
+        except UpstreamRejected:
+            raise
+        except UpstreamError as error:
+            raise PollFailed(f"asked again: {error.message}", retry_after=error.retry_after) from error
 
     def fetch(self, operation: Operation, file: ResultFile) -> AsyncIterator[bytes]:
         """Bytes of a result that has no public ``url``. Raises ``PollFailed``."""

@@ -1,20 +1,13 @@
-"""What the relays to other gateways share: base URL, results on the gateway itself, tasks, lost answers."""
+"""What the relays to other gateways share: their tasks, results on the gateway itself, model names that hold options."""
 
 import re
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from pydantic import BaseModel
 
-from app.errors import (
-    InvalidRequest,
-    PollFailed,
-    UpstreamBusy,
-    UpstreamError,
-    UpstreamFailed,
-    UpstreamRejected,
-)
+from app.errors import InvalidRequest, UpstreamBusy, UpstreamError, UpstreamFailed, UpstreamRejected
 from app.generation import GenerationRequest, Kind
 from app.providers.base import (
     Account,
@@ -34,36 +27,39 @@ from app.providers.base import (
 )
 from app.providers.http import UpstreamClient
 from app.providers.inputs import parse_size, refuse_fields, whole_seconds
-from app.providers.reading import COMMON_STATES, UNKNOWN_STATES, Items, Percent, Text, retry_after_of
+from app.providers.reading import COMMON_STATES, Items, Percent, Text, read_state, retry_after_of
 
-TYPES: Mapping[FileKind, str] = {"video": "video/mp4", "image": "image/png", "audio": "audio/mpeg"}
-# These gateways tell of a refusal only in a sentence, in English or in Chinese.
+FILE_TYPES: Mapping[FileKind, str] = {"video": "video/mp4", "image": "image/png", "audio": "audio/mpeg"}
+# These gateways explain a refusal only in a sentence, in English or in Chinese.
 MODERATED_WORDS = ("policy", "policies", "moderation", "sensitive", "violat", "违反", "违规", "审核", "敏感")
 NO_ACCOUNT = "No available tokens"
-"""The text that such a gateway's error has in place of a code: nobody took the request."""
-OLD = re.compile(r"(sora_video2)(-portrait|-landscape)?(-hd)?(-15s|-25s)?")
-NEW = re.compile(r"(sora2(?:pro)?)(-hd)?(-portrait|-landscape)(-10s|-15s|-25s)")
-PICTURE = re.compile(r"(gpt-image)(-portrait|-landscape)?")
-SECONDS = (10, 15, 25)
+"""The error text of a gateway that has no free account: the request was not accepted. It sends no code for that."""
+PLAIN_PATH = re.compile(r"/[A-Za-z0-9\-._~%!$&'()*+,;=:@/]*")
+
+# Families of model names that hold shape, length and quality. Names of the first have a shape only if they say so,
+# and are portrait and 10 seconds otherwise.
+SORA_VIDEO2 = re.compile(r"(sora_video2)(-portrait|-landscape)?(-hd)?(-15s|-25s)?")
+SORA2 = re.compile(r"(sora2(?:pro)?)(-hd)?(-portrait|-landscape)(-10s|-15s|-25s)")
+GPT_IMAGE = re.compile(r"(gpt-image)(-portrait|-landscape)?")
+NAMED_SECONDS = (10, 15, 25)
 HD_FROM = 1000
 """Pixels on the short side."""
-PLAIN_PATH = re.compile(r"/[A-Za-z0-9\-._~%!$&'()*+,;=:@/]*")
 
 
 class GatewayOptions(BaseModel):
-    """``account.options`` of a relay, all optional. Another Filmgate does both of the first two."""
+    """``account.options`` of a relay, all optional. Another Filmgate has the first two."""
 
     idempotency: bool = False
     """The gateway honours ``Idempotency-Key``."""
     cancel: bool = False
     """It has ``POST /v1/tasks/{id}/cancel``."""
     references: int = 8
-    """How many images it takes for one piece of work."""
+    """The most images of one request."""
     seconds: tuple[float, float] | None = None
     """Shortest and longest video."""
 
 
-class RelayedTask(BaseModel):
+class GatewayTask(BaseModel):
     """What ``GET /v1/tasks/{id}`` answers."""
 
     status: Text = ""
@@ -90,62 +86,50 @@ class GatewayRelay(Provider):
     async def recover(self, request: GenerationRequest, submission: Submission) -> Operation | None:
         if not self.settings.idempotency:
             return await super().recover(request, submission)
-        try:
-            return await self.start(request, submission)
-        except UpstreamRejected:
-            raise
-        except UpstreamError as error:
-            # "Not accepted" is said of this second copy only: the first may be running.
-            raise PollFailed(f"asked again: {error.message}", retry_after=error.retry_after) from error
+        return await self.start_again(request, submission)
 
-    async def fetch(self, operation: Operation, file: ResultFile) -> AsyncIterator[bytes]:
-        async with self.http.open_download(file.data["path"], params=file.data["query"]) as download:
-            if download.content_type in {"application/json", "text/html"}:
-                raise PollFailed(f"upstream answered {download.content_type} in place of a result")
-            async for chunk in download.chunks:
-                yield chunk
+    def fetch(self, operation: Operation, file: ResultFile) -> AsyncIterator[bytes]:
+        return self.download(file.data["path"], what="a result", params=file.data["query"])
 
     def result_file(self, link: str, kind: FileKind) -> ResultFile:
-        """A link on the gateway itself is asked for with our key, any other is public."""
+        """A link to the gateway itself is fetched with our key, any other is public."""
         base, parts = self.http.base_url, urlsplit(link)
         bare = link.split("?")[0].split("#")[0]
         path = bare.removeprefix(base)
         if bare.startswith(f"{base}/") and PLAIN_PATH.fullmatch(path) and not path.startswith("//"):
             data = {"path": path, "query": dict(parse_qsl(parts.query, keep_blank_values=True))}
-            return ResultFile(kind, TYPES[kind], data=data)
-        return ResultFile(kind, TYPES[kind], url=link)
+            return ResultFile(kind, FILE_TYPES[kind], data=data)
+        return ResultFile(kind, FILE_TYPES[kind], url=link)
 
     async def poll_task(self, operation: Operation) -> PollAnswer:
-        """Look at ``/v1/tasks/{id}``."""
-        answer = await self.http.get(f"/v1/tasks/{quote(operation.id, safe='')}", answer=RelayedTask)
-        task, pace = answer.body, retry_after_of(answer.headers)
-        state = COMMON_STATES.get(task.status.strip().lower())
+        """``poll`` for a gateway with ``GET /v1/tasks/{id}``."""
+        answer = await self.http.get(f"/v1/tasks/{quote(operation.id, safe='')}", answer=GatewayTask)
+        task, retry_after = answer.body, retry_after_of(answer.headers)
+        state = read_state(task.status.strip().lower(), COMMON_STATES, provider=self.name)
         if state == "queued":
-            return Queued(retry_after=pace)
+            return Queued(retry_after=retry_after)
         if state == "succeeded":
             return self.succeeded_answer(task.result_urls, operation)
         if state in {"failed", "cancelled", "expired"}:
             return self.failed_answer(task.error_message, state)
-        if state is None:
-            UNKNOWN_STATES.labels(provider=self.name).inc()
-        return Running(progress=task.progress, retry_after=pace)
+        return Running(progress=task.progress, retry_after=retry_after)
 
     async def cancel_task(self, operation: Operation) -> bool:
         if not self.settings.cancel:
             return False
         path = f"/v1/tasks/{quote(operation.id, safe='')}/cancel"
-        answer = await self.http.post_json(path, {}, answer=RelayedTask, purpose="look")
+        answer = await self.http.post_json(path, {}, answer=GatewayTask, purpose="poll")
         return COMMON_STATES.get(answer.body.status) in {"failed", "cancelled"}
 
     def succeeded_answer(
         self, links: list[Any], operation: Operation, usage: Mapping[str, Any] | None = None
     ) -> Succeeded:
         kind: FileKind = operation.data.get("kind", "video")
-        named = [link for link in links if isinstance(link, str) and link.startswith(("http://", "https://"))]
-        return Succeeded(tuple(self.result_file(link, kind) for link in named), usage=usage or {})
+        urls = [link for link in links if isinstance(link, str) and link.startswith(("http://", "https://"))]
+        return Succeeded(tuple(self.result_file(url, kind) for url in urls), usage=usage or {})
 
-    def failed_answer(self, said: str, state: str = "failed") -> Failed:
-        text = self.http.clean_text(said) or "The upstream did not say why."
+    def failed_answer(self, message: str, state: str = "failed") -> Failed:
+        text = self.http.clean_text(message) or "The upstream did not say why."
         if state in {"cancelled", "expired"}:
             return Failed(state, text)
         return Failed("content_policy_violation" if is_moderated(text) else "upstream_error", text)
@@ -156,50 +140,53 @@ def is_moderated(text: str) -> bool:
 
 
 def busy_or_failed(error: UpstreamFailed) -> UpstreamError:
-    """A gateway without a free account says so in an HTTP 500; another gateway may have one."""
+    """``UpstreamBusy`` for a gateway without a free account, which answers HTTP 500: another gateway may have one."""
     return UpstreamBusy(error.message) if NO_ACCOUNT in error.message else error
 
 
 def file_kind(kind: Kind) -> FileKind:
-    return kind if kind in TYPES else "image"  # type: ignore[return-value]
+    return kind if kind in FILE_TYPES else "image"  # type: ignore[return-value]
 
 
 def storyboard_prompt(request: GenerationRequest) -> str:
-    """The shots as these gateways read them from a prompt."""
+    """The shots in the form that these gateways read from a prompt."""
     return " ".join(f"[{shot.seconds:.1f}s]{shot.prompt}" for shot in request.shots)
 
 
-def without_empty(fields: Mapping[str, Any], empty: Collection[Any] = (None, "", ())) -> dict[str, Any]:
-    """``fields`` that hold something."""
-    return {name: value for name, value in fields.items() if value not in empty and value != []}
+def without_empty(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """``fields`` without None, empty strings and empty lists."""
+    return {name: value for name, value in fields.items() if value not in (None, "", ()) and value != []}
 
 
 def is_option_name(model: str) -> bool:
-    """Whether ``named`` can say a wish by this model's name."""
-    return any(family.fullmatch(model) for family in (OLD, NEW, PICTURE))
+    """Whether the model's name holds options, as ``model_name_for`` writes them."""
+    return any(family.fullmatch(model) for family in (SORA_VIDEO2, SORA2, GPT_IMAGE))
 
 
 def model_name_for(request: GenerationRequest) -> str:
-    """The name in ``request.model``'s family that says its wishes. Raises ``UpstreamRejected``."""
-    if found := OLD.fullmatch(request.model):
-        base, way, hd, length = found.groups(default="")
-        shape, seconds = orientation_of(request), allowed_seconds(request)
-        if shape:  # a name without a shape is portrait
-            way = "-landscape" if shape == "landscape" else "-portrait" if way == "-portrait" else ""
+    """The name of ``request.model``'s family that has the requested shape, length and quality. Raises
+    ``UpstreamRejected`` when there is none."""
+    if match := SORA_VIDEO2.fullmatch(request.model):
+        base, shape, hd, length = match.groups(default="")
+        wanted, seconds = orientation_of(request), allowed_seconds(request)
+        if wanted == "landscape":
+            shape = "-landscape"
+        elif wanted == "portrait" and shape == "-landscape":
+            shape = ""  # a name without a shape is portrait
         length = length if seconds is None else "" if seconds == 10 else f"-{seconds}s"
-        return f"{base}{way}{_quality_suffix(request, hd)}{length}"
-    if found := NEW.fullmatch(request.model):
-        base, hd, way, length = found.groups(default="")
-        shape, seconds, hd = orientation_of(request), allowed_seconds(request), _quality_suffix(request, hd)
+        return f"{base}{shape}{_quality_suffix(request, hd)}{length}"
+    if match := SORA2.fullmatch(request.model):
+        base, hd, shape, length = match.groups(default="")
+        wanted, seconds, hd = orientation_of(request), allowed_seconds(request), _quality_suffix(request, hd)
         length = f"-{seconds}s" if seconds else length
         if hd and (base != "sora2pro" or length == "-25s"):
             raise UpstreamRejected(f"{request.model} has no high definition", param="size")
-        return f"{base}{hd}{f'-{shape}' if shape else way}{length}"
+        return f"{base}{hd}{f'-{wanted}' if wanted else shape}{length}"
     return _image_name(request)
 
 
 def orientation_of(request: GenerationRequest) -> str | None:
-    """``portrait`` or ``landscape``; None when the client named no shape. A square can't be said."""
+    """``portrait`` or ``landscape``; None when the client named no shape. Raises ``UpstreamRejected`` for a square."""
     if request.aspect_ratio:
         shape = {"16:9": "landscape", "9:16": "portrait"}.get(request.aspect_ratio)
         param = "aspect_ratio"
@@ -214,9 +201,9 @@ def orientation_of(request: GenerationRequest) -> str | None:
 
 
 def allowed_seconds(request: GenerationRequest) -> int | None:
-    """The length, when it is one that these gateways have a word for. Raises ``UpstreamRejected``."""
+    """The length in seconds. Raises ``UpstreamRejected`` when it is none of ``NAMED_SECONDS``."""
     seconds = whole_seconds(request)
-    if seconds is not None and seconds not in SECONDS:
+    if seconds is not None and seconds not in NAMED_SECONDS:
         raise UpstreamRejected(f"{request.model} makes 10, 15 or 25 seconds, not {seconds}", param="seconds")
     return seconds
 

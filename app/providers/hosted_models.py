@@ -20,6 +20,7 @@ from app.providers.inputs import (
     refuse_fields,
     refuse_unsupported,
     whole_seconds,
+    without_none,
 )
 
 VIDEO: frozenset[MediaKind] = frozenset({"video"})
@@ -112,7 +113,7 @@ def model_input(request: GenerationRequest, family: ModelFamily) -> dict[str, An
     told |= _size_fields(request, family) | _shot_fields(request, family) | _media_fields(request, family)
     reserved = RESERVED | set(family.fields.values()) | set(family.lists.values()) | {family.tier_field}
     extra = extra_fields(request, reserved, sound=family.sound)
-    return extra | {name: value for name, value in told.items() if value is not None}
+    return extra | without_none(told)
 
 
 def _seconds_field(seconds: int | None, family: ModelFamily) -> int | str | None:

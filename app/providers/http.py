@@ -1,4 +1,4 @@
-"""The one way out for providers: paths joined to one configured origin, typed answers, classified errors."""
+"""The HTTP client of all providers: paths joined to one configured origin, typed answers, classified errors."""
 
 import asyncio
 import re
@@ -28,7 +28,8 @@ from app.providers.reading import (
     validate_body,
 )
 
-Purpose = Literal["submit", "look"]
+Purpose = Literal["submit", "poll"]
+"""A *submit* starts work that may cost money; a *poll* only asks."""
 Query = Mapping[str, str | int]
 Signer = Callable[[httpx2.Request], Mapping[str, str]]
 """Gives the headers that sign a finished request."""
@@ -36,15 +37,15 @@ Signer = Callable[[httpx2.Request], Mapping[str, str]]
 JSON_LIMIT = 32 * 1024 * 1024
 REDIRECTS = {301, 302, 303, 307, 308}
 MOST_REDIRECTS = 3
-PLAIN_NO = {400, 404, 405, 409, 410, 422, 501}
-"""Answers to DELETE or PUT that mean "not now", "not here" or "never": asking again changes nothing."""
+REFUSED_STATUSES = {400, 404, 405, 409, 410, 422, 501}
+"""Statuses of a DELETE or PUT that mean "not now", "not here" or "never": asking again changes nothing."""
 SLOWEST_UPLOAD = 100_000
 """Bytes per second below which an upload is given up."""
 NOT_ANSWERED = (httpx2.RequestError, httpx2.InvalidURL, httpx2.StreamError, TimeoutError, OutboundRefused)
 
 
 class _SharedTransport(httpx2.AsyncBaseTransport):
-    """Lets a client be closed while the transport, which others may share, stays open."""
+    """Keeps a transport that others share open when one client of it is closed."""
 
     def __init__(self, transport: httpx2.AsyncBaseTransport) -> None:
         self._transport = transport
@@ -56,9 +57,8 @@ class _SharedTransport(httpx2.AsyncBaseTransport):
 class UpstreamClient:
     """Requests to one upstream with one account's headers.
 
-    A *submit* starts work that may cost money; its errors say whether it was sent. A *look* only asks;
-    whatever goes wrong with it is ``PollFailed``, ``OperationNotFound`` or ``UpstreamAuthFailed``.
-    Whoever built ``transport`` closes it.
+    The errors of a submit say whether the request may have been accepted; those of a poll are ``PollFailed``,
+    ``OperationNotFound`` or ``UpstreamAuthFailed``. Whoever built ``transport`` closes it.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class UpstreamClient:
         self.base_url = base_url.rstrip("/")
         self.timeouts = timeouts or UpstreamTimeouts()
         self.json_limit = JSON_LIMIT
-        """In bytes; raised by providers of vendors that put whole videos into their JSON."""
+        """Bytes of an answer that are read; providers of vendors that put whole videos into JSON raise it."""
         self._transport = transport
         self._headers = dict(headers)
         # Proxy and .netrc variables of the environment could send the credential somewhere else.
@@ -84,7 +84,7 @@ class UpstreamClient:
         await self._client.aclose()
 
     def client_for(self, base_url: str) -> "UpstreamClient":
-        """A client for another origin of the same vendor, which gets none of our headers. Close it yourself."""
+        """A client for another origin of the same vendor, without any of our headers. The caller closes it."""
         return UpstreamClient(self._transport, base_url=base_url, headers={}, timeouts=self.timeouts)
 
     async def post_json(
@@ -100,7 +100,7 @@ class UpstreamClient:
         sign: Signer | None = None,
         even_if: Callable[[Body], bool] | None = None,
     ) -> UpstreamAnswer[Body]:
-        """POST ``body`` as JSON; ``timeout`` in seconds. ``purpose="look"`` is for vendors that poll by POST.
+        """POST ``body`` as JSON; ``timeout`` in seconds. ``purpose="poll"`` is for vendors that are polled by POST.
 
         ``even_if`` as for ``get``: for vendors whose own error codes say more than the HTTP status.
         """
@@ -141,7 +141,7 @@ class UpstreamClient:
         headers: Mapping[str, str] | None = None,
         silence: float,
     ) -> OpenStream:
-        """POST ``body`` and leave the answer open, for vendors that tell of their work while they do it.
+        """POST ``body`` and leave the answer open, for vendors that report their progress in a stream.
 
         Raises like a submit until the answer has begun; reading it raises ``PollFailed``, also when
         nothing comes for ``silence`` seconds.
@@ -167,53 +167,53 @@ class UpstreamClient:
         headers: Mapping[str, str] | None = None,
         even_if: Callable[[Body], bool] | None = None,
     ) -> UpstreamAnswer[Body]:
-        """Look at ``path``. An error status whose body parses and for which ``even_if`` holds is an answer."""
-        request = self._build_request("GET", path, headers=headers, purpose="look", params=params)
-        raw = await self._send_request(request, "look", headers)
-        return self._parse_answer(raw, answer, purpose="look", headers=headers, even_if=even_if)
+        """GET ``path``. An error status is an answer too when its body can be read and ``even_if`` is true of it."""
+        request = self._build_request("GET", path, headers=headers, purpose="poll", params=params)
+        raw = await self._send_request(request, "poll", headers)
+        return self._parse_answer(raw, answer, purpose="poll", headers=headers, even_if=even_if)
 
     async def probe_status(
         self, path: str, *, headers: Mapping[str, str] | None = None, bare: bool = False
     ) -> int:
-        """GET ``path`` and say with which status it was answered; ``bare`` without any of our headers. Raises
-        ``PollFailed`` when nobody answered."""
-        request = self._build_request("GET", path, headers=headers, purpose="look")
+        """The status that ``GET path`` is answered with; ``bare`` sends none of our headers. Raises ``PollFailed``
+        when there is no answer."""
+        request = self._build_request("GET", path, headers=headers, purpose="poll")
         if bare:
             for name in (*self._headers, *(headers or {})):
                 request.headers.pop(name, None)
-        response = await self._open_response(request, purpose="look")
+        response = await self._open_response(request, purpose="poll")
         await response.aclose()
         return response.status_code
 
     async def delete(self, path: str, *, headers: Mapping[str, str] | None = None) -> bool:
-        """DELETE ``path``; True for any 2xx, False for a plain no. Raises like a look."""
+        """DELETE ``path``; True for any 2xx, False for ``REFUSED_STATUSES``. Raises like a poll."""
         return await self._send_bodyless("DELETE", path, headers)
 
     async def put(self, path: str, *, headers: Mapping[str, str] | None = None) -> bool:
-        """PUT ``path`` without a body; answers as ``delete`` does."""
+        """PUT ``path`` without a body; returns and raises like ``delete``."""
         return await self._send_bodyless("PUT", path, headers)
 
     async def _send_bodyless(self, method: str, path: str, headers: Mapping[str, str] | None) -> bool:
-        request = self._build_request(method, path, headers=headers, purpose="look")
-        raw = await self._send_request(request, "look", headers)
-        if raw.status in PLAIN_NO:
+        request = self._build_request(method, path, headers=headers, purpose="poll")
+        raw = await self._send_request(request, "poll", headers)
+        if raw.status in REFUSED_STATUSES:
             return False
         if not 200 <= raw.status < 300:
-            raise self._error_from(raw, "look", headers)
+            raise self._error_from(raw, "poll", headers)
         return True
 
     @asynccontextmanager
     async def open_download(
         self, path: str, *, params: Query | None = None, headers: Mapping[str, str] | None = None
     ) -> AsyncIterator[ResultDownload]:
-        """Open ``path`` to read its bytes. Raises like a look, while opening and while reading.
+        """Open ``path`` to read its bytes. Raises like a poll, while opening and while reading.
 
-        Redirects are followed, three at most, as gateways keep results at a CDN; our headers go along
-        only within the configured origin.
+        Up to three redirects are followed, as gateways keep results at a CDN; our headers are sent only to the
+        configured origin.
         """
         # Compressed, a small answer could grow without measure here, and a length would not be the length.
         wanted = {**(headers or {}), "Accept-Encoding": "identity", "Accept": "*/*"}
-        request = self._build_request("GET", path, headers=wanted, purpose="look", params=params)
+        request = self._build_request("GET", path, headers=wanted, purpose="poll", params=params)
         response = await self._follow_redirects(request, headers)
         try:
             yield ResultDownload(
@@ -228,12 +228,12 @@ class UpstreamClient:
         self, request: httpx2.Request, headers: Mapping[str, str] | None
     ) -> httpx2.Response:
         for _ in range(MOST_REDIRECTS + 1):
-            response = await self._open_response(request, purpose="look")
+            response = await self._open_response(request, purpose="poll")
             if response.is_success:
                 return response
             location = response.headers.get("location")
             if response.status_code not in REDIRECTS or not location:
-                raise self._error_from(await self._read_body(response, "look"), "look", headers)
+                raise self._error_from(await self._read_body(response, "poll"), "poll", headers)
             await response.aclose()
             request = self._redirect_request(request, location)
         raise PollFailed("upstream redirects a result in circles")
@@ -323,7 +323,7 @@ class UpstreamClient:
         return RawAnswer(response.status_code, response.headers, bytes(content))
 
     def clean_text(self, text: str, headers: Mapping[str, str] | None = None) -> str:
-        """``text`` of an upstream without our secrets, control characters and length."""
+        """``text`` of an upstream without our secrets and control characters, 500 characters at most."""
         return clean_text(text, _secret_words([*self._headers.values(), *(headers or {}).values()]))
 
     def _parse_answer(
@@ -348,13 +348,13 @@ class UpstreamClient:
     def _error_from(
         self, raw: RawAnswer, purpose: Purpose, headers: Mapping[str, str] | None
     ) -> UpstreamError:
-        said = read_error(parse_json(raw.content))
-        if said:
+        error = read_error(parse_json(raw.content))
+        if error:
             secrets = _secret_words([*self._headers.values(), *(headers or {}).values()])
-            param = clean_text(said.param, secrets) if said.param else None
-            said = ErrorDetail(clean_text(said.message, secrets), code=said.code, param=param)
+            param = clean_text(error.param, secrets) if error.param else None
+            error = ErrorDetail(clean_text(error.message, secrets), code=error.code, param=param)
         refused = submit_refused if purpose == "submit" else poll_refused
-        return refused(raw.status, raw.headers, said)
+        return refused(raw.status, raw.headers, error)
 
 
 async def _body_chunks(response: httpx2.Response) -> AsyncIterator[bytes]:
@@ -366,7 +366,7 @@ async def _body_chunks(response: httpx2.Response) -> AsyncIterator[bytes]:
 
 
 def _secret_words(values: Iterable[str]) -> list[str]:
-    """Header values and the last word of each (``Bearer …``), longest first; short words prove nothing."""
+    """Header values and the last word of each (``Bearer …``) that have 8 characters or more, longest first."""
     words = {value.strip() for value in values} | {value.split()[-1] for value in values if value.split()}
     return sorted((word for word in words if len(word) >= 8), key=len, reverse=True)
 

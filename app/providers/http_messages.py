@@ -1,17 +1,17 @@
-"""What goes out to an upstream and what comes back, as typed values."""
+"""Typed values of the HTTP client: timeouts, form files, answers, open streams."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 Body = TypeVar("Body", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
 class UpstreamTimeouts:
-    """Seconds: to connect (and to wait for a free connection), for the answer to a submit, to a look."""
+    """Seconds: to connect (and to wait for a free connection), for the answer to a submit, and to a poll."""
 
     connect: float = 5.0
     submit: float = 60.0
@@ -24,7 +24,7 @@ class UpstreamAnswer(Generic[Body]):
 
     status: int
     headers: Mapping[str, str]
-    """Case does not matter when asking."""
+    """Names are looked up without regard to case."""
     body: Body
 
 
@@ -40,7 +40,7 @@ class FormFile:
 
 @dataclass(frozen=True, slots=True)
 class ResultDownload:
-    """A body that is being read; ``length`` in bytes when the upstream said it."""
+    """A body that is being read; ``length`` in bytes, None when the upstream did not send it."""
 
     content_type: str
     length: int | None
@@ -49,7 +49,7 @@ class ResultDownload:
 
 @dataclass(frozen=True, slots=True)
 class OpenStream:
-    """An answer that has begun and is read later; whoever got it calls ``close``."""
+    """An answer that has begun and is read later; its reader calls ``close``."""
 
     headers: Mapping[str, str]
     chunks: AsyncIterator[bytes]
@@ -63,16 +63,3 @@ class RawAnswer:
     status: int
     headers: Mapping[str, str]
     content: bytes
-
-
-def validate_body(answer: type[Body], content: bytes) -> Body | None:
-    """An empty body reads as ``{}``: some vendors answer 202 with nothing while a job runs."""
-    try:
-        return answer.model_validate_json(content.strip() or b"{}")
-    except ValidationError:
-        return None
-
-
-def content_length(headers: Mapping[str, str]) -> int | None:
-    text = headers.get("content-length", "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None

@@ -177,7 +177,7 @@ async def test_form(client: UpstreamClient, upstream: FakeUpstream) -> None:
 async def test_poll_by_post_is_a_look(client: UpstreamClient, upstream: FakeUpstream) -> None:
     upstream.fault("create", do="reset")
     with pytest.raises(PollFailed):
-        await client.post_json("/videos", BODY, answer=Read, purpose="look")
+        await client.post_json("/videos", BODY, answer=Read, purpose="poll")
 
 
 async def test_signed_as_it_is_sent(client: UpstreamClient, upstream: FakeUpstream) -> None:

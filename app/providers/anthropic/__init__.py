@@ -1,1 +1,1 @@
-"""Anthropic's API, for text only: what a client sends is passed on as it is."""
+"""Anthropic's API, for text only."""

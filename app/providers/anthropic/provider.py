@@ -1,7 +1,7 @@
-"""Anthropic's API, for text only: what a client sends is passed on as it is."""
+"""Anthropic's API, for text only: calls are passed on unchanged."""
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Literal
 
 from pydantic import BaseModel
 
@@ -23,23 +23,27 @@ from app.providers.http import UpstreamClient
 
 HOST = "https://api.anthropic.com"
 DEFAULT_VERSION = "2023-06-01"
-"""For clients that name none: it takes all that the newer one takes, and sampling settings too."""
+"""For clients that send none: it accepts what the newer one accepts, and sampling settings too.
+https://platform.claude.com/docs/en/api/versioning"""
 COMPATIBLE = {"chat/completions"}
-"""Anthropic's own layer for OpenAI's SDK, which takes the key as OpenAI does."""
+"""Anthropic's own layer for OpenAI's SDK, which takes the key as a Bearer token.
+https://platform.claude.com/docs/en/api/openai-sdk"""
 
 
 class AnthropicOptions(BaseModel):
     """``account.options``, all optional."""
 
     version: Literal["2023-06-01", "2026-10-21"] | None = None
-    """The ``anthropic-version`` of every call. Without it each client's own goes along, as what one version
-    takes the other refuses, and every SDK sends the one that it was made for."""
+    """The ``anthropic-version`` of every call. Default: the client's own, as the versions accept different fields and
+    every SDK sends the version that it was made for."""
 
 
 class AnthropicProvider(Provider):
     name = "anthropic"
-    verified: ClassVar[str] = "verified against anthropic 2.11.0"
-    auth_scheme: ClassVar[str] = "x-api-key"
+    title = "Anthropic"
+    docs_url = "https://platform.claude.com/docs/en/api/overview"
+    verified = "verified against anthropic 2.11.0"
+    auth_scheme = "x-api-key"
 
     def __init__(self, account: Account, http: UpstreamClient) -> None:
         super().__init__(account, http)
@@ -61,7 +65,7 @@ class AnthropicProvider(Provider):
         raise UpstreamRejected(f"{request.model} makes text, no {request.kind}", param="model")
 
     async def poll(self, operation: Operation) -> PollAnswer:
-        raise OperationNotFound("Anthropic runs no tasks")
+        raise OperationNotFound("Anthropic has no tasks")
 
     def relay_target(self, path: str) -> RelayTarget | None:
         path = path.strip("/")

@@ -1,16 +1,14 @@
-"""The parts we read of what Ark answers, and what its words and codes mean."""
+"""The parts of Ark's answers that are read, and what its state words and error codes mean."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel
 
 from app.errors import OutcomeUnknown, UpstreamError
 from app.providers.base import Failed, PollAnswer, Queued, ResultFile, Running, Succeeded
 from app.providers.http_errors import ErrorMeaning, poll_error, submit_error
-from app.providers.reading import UNKNOWN_STATES, Fields, Items, Text
-
-State = Literal["queued", "running", "succeeded", "failed", "cancelled", "expired"]
+from app.providers.reading import Fields, Items, State, Text, read_state
 
 STATES: Mapping[str, State] = {
     "queued": "queued",
@@ -27,7 +25,7 @@ CODES: Mapping[str, ErrorMeaning] = {
     "AccountOverdueError": "quota",
     "QuotaExceeded": "quota",
     "SetLimitExceeded": "quota",
-    # These three: this account has not bought this model. Others may have, and it may do other models.
+    # The next three: this account has not bought this model. Others may have, and it may have other models.
     "ModelNotOpen": "quota",
     "AccessDenied": "quota",
     "OperationDenied": "quota",
@@ -47,7 +45,7 @@ CODES: Mapping[str, ErrorMeaning] = {
 }
 MODERATED = ("sensitivecontentdetected", "riskdetection")
 QUEUE_WORDS = ("queue", "concurren")
-"""In the message of ``QuotaExceeded``: too much at once, not too little money."""
+"""In the message of ``QuotaExceeded``: too many requests at once, not too little money."""
 BILLED = ("resolution", "ratio", "generate_audio", "service_tier", "draft")
 
 
@@ -69,7 +67,7 @@ class ArkError(BaseModel):
 
 
 class ArkAnswer(BaseModel):
-    """Every answer of Ark may be an error; one about a task tells that task's."""
+    """Any answer of Ark may hold an error: its own, or that of the task it is about."""
 
     id: Text = ""
     error: ArkError | None = None
@@ -77,16 +75,16 @@ class ArkAnswer(BaseModel):
     def is_error(self) -> bool:
         return self.error is not None and bool(self.error.code or self.error.message)
 
-    def submit_error(self, status: int, headers: Mapping[str, str], said: str) -> UpstreamError:
+    def submit_error(self, status: int, headers: Mapping[str, str], text: str) -> UpstreamError:
         if self.error is None:
             return OutcomeUnknown("Ark accepted the request without naming the work")
-        error = submit_error(self.error.error_meaning, said, status=status, headers=headers)
+        error = submit_error(self.error.error_meaning, text, status=status, headers=headers)
         error.param = self.error.param or None
         return error
 
-    def poll_error(self, status: int, headers: Mapping[str, str], said: str) -> UpstreamError:
+    def poll_error(self, status: int, headers: Mapping[str, str], text: str) -> UpstreamError:
         return poll_error(
-            self.error.error_meaning if self.error else None, said, status=status, headers=headers
+            self.error.error_meaning if self.error else None, text, status=status, headers=headers
         )
 
 
@@ -118,25 +116,23 @@ class ImagesAnswer(ArkAnswer):
         return [item["url"] for item in self.data if isinstance(item, dict) and item.get("url")]
 
     def first_error(self) -> ArkError | None:
-        """Why there is no picture: said of the whole, or of the first one."""
-        spoken = [item.get("error") for item in self.data if isinstance(item, dict) and item.get("error")]
-        return ArkError.model_validate(spoken[0]) if spoken else self.error
+        """Why there is no picture: the error of the whole answer, or of the first picture."""
+        errors = [item.get("error") for item in self.data if isinstance(item, dict) and item.get("error")]
+        return ArkError.model_validate(errors[0]) if errors else self.error
 
 
-def poll_answer(task: ArkTask, said: str) -> PollAnswer | None:
-    """``task`` in our words; None when it claims success and names no video. ``said`` is its cleaned message."""
-    state = STATES.get(task.status)
+def poll_answer(task: ArkTask, text: str) -> PollAnswer | None:
+    """What ``task`` says; None when it claims success and names no video. ``text`` is its cleaned error message."""
+    state = read_state(task.status, STATES, provider="ark")
     if state == "queued":
         return Queued()
     if state in {"cancelled", "expired"}:
-        return Failed(task.status, said or f"Ark says: {task.status}")
+        return Failed(task.status, text or f"Ark says: {task.status}")
     if state == "failed":
         moderated = task.error is not None and task.error.error_meaning == "moderated"
-        return Failed("content_policy_violation" if moderated else "upstream_error", said)
+        return Failed("content_policy_violation" if moderated else "upstream_error", text)
     if state == "succeeded":
         return _succeeded_answer(task)
-    if state is None:
-        UNKNOWN_STATES.labels(provider="ark").inc()
     return Running()
 
 
@@ -156,7 +152,7 @@ def _succeeded_answer(task: ArkTask) -> Succeeded | None:
 
 
 def _length_in_seconds(task: ArkTask) -> float | None:
-    """Ark tells the length in seconds or in frames, as it was asked for."""
+    """Ark reports the length in seconds or in frames, whichever was ordered."""
     if isinstance(task.duration, int | float):
         return task.duration
     if isinstance(task.frames, int) and isinstance(task.framespersecond, int) and task.framespersecond:

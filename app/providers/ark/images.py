@@ -1,4 +1,7 @@
-"""How a wish for a picture is put into Ark's words (``/images/generations``), and what one costs."""
+"""Builds the bodies of Ark's image calls (``/images/generations``), and reads their cost.
+
+https://www.volcengine.com/docs/82379/1541523
+"""
 
 import math
 from collections.abc import Mapping
@@ -7,7 +10,15 @@ from typing import Any
 
 from app.errors import UpstreamRejected
 from app.generation import GenerationRequest, MediaKind, Role
-from app.providers.inputs import as_data_uri, at_most, check_request, extra_fields, parse_size, refuse_fields
+from app.providers.inputs import (
+    as_data_uri,
+    at_most,
+    check_request,
+    extra_fields,
+    parse_size,
+    refuse_fields,
+    without_none,
+)
 
 IMAGE: frozenset[MediaKind] = frozenset({"image"})
 TIERS = {"1K": 1024, "2K": 2048, "3K": 3072, "4K": 4096}
@@ -22,15 +33,14 @@ RESERVED = {
 
 @dataclass(frozen=True, slots=True)
 class ArkImageModel:
-    """What one family of models can take; ``part`` is found in its models' names."""
+    """What one family of models can take; ``part`` occurs in its models' names."""
 
     part: str
-    least: int
-    most: int
-    """Pixels of a picture."""
+    min_pixels: int
+    max_pixels: int
     references: int
     tier: str = "2K"
-    """What it makes when only a shape is asked for."""
+    """What it makes when only a ratio is given."""
 
 
 MODELS = (
@@ -53,12 +63,12 @@ def roles_of(model: ArkImageModel) -> frozenset[Role]:
 
 
 def image_body(request: GenerationRequest) -> dict[str, Any]:
-    """The body of an images call. Raises ``UpstreamRejected`` for what has no field there."""
+    """The body of an images call. Raises ``UpstreamRejected`` for what the model has no field for."""
     model = model_of(request.model)
     check_request(request, roles_of(model), kinds=IMAGE)
     refuse_fields(request, "negative_prompt", "style", "characters")
     pictures = [as_data_uri(item) for item in at_most(request, "reference_image", model.references)]
-    told: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "model": request.model,
         "prompt": request.prompt,
         "image": (pictures[0] if len(pictures) == 1 else pictures) or None,
@@ -67,8 +77,7 @@ def image_body(request: GenerationRequest) -> dict[str, Any]:
         "watermark": request.watermark,
         "response_format": "url",
     }
-    told = {name: value for name, value in told.items() if value is not None}
-    return extra_fields(request, RESERVED) | told
+    return extra_fields(request, RESERVED) | without_none(fields)
 
 
 def usage_of(usage: Mapping[str, Any]) -> dict[str, Any]:
@@ -93,10 +102,10 @@ def _size_field(request: GenerationRequest, model: ArkImageModel) -> str | None:
 
 
 def _enlarged_size(width: int, height: int, model: ArkImageModel) -> str:
-    """The same shape in the smallest size that the model makes, where the one asked for is too small for it."""
-    if width * height >= model.least:
+    """``width`` x ``height``, or the smallest size of that shape that the model makes."""
+    if width * height >= model.min_pixels:
         return f"{width}x{height}"
-    factor = math.sqrt(model.least / (width * height))
+    factor = math.sqrt(model.min_pixels / (width * height))
     return f"{_round_up(width * factor)}x{_round_up(height * factor)}"
 
 

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Mapping
-from typing import ClassVar
 from urllib.parse import quote
 
 from pydantic import BaseModel
@@ -36,7 +35,7 @@ PICTURES = "/images/generations"
 LIST_PAGE = 500
 MOST_PAGES = 4
 MARK = "filmgate-"
-NOT_SPOKEN = ANTHROPIC_PATHS | {"images/edits", "images/variations"}
+MISSING_PATHS = ANTHROPIC_PATHS | {"images/edits", "images/variations"}
 ALL_KINDS: frozenset[Kind] = frozenset({"video", "image", "text"})
 
 
@@ -44,17 +43,20 @@ class ArkOptions(BaseModel):
     """``account.options``, all optional."""
 
     mark: bool = True
-    """Send our name for a task as its ``safety_identifier``: the list shows it again, so a submission whose
-    answer was lost can be found. Off: the client's own goes along."""
+    """Send our own id of a task as its ``safety_identifier``. The list of tasks returns it, so a submission whose
+    answer was lost can be found. Off: the client's own is sent."""
     lost_after_seconds: float = 120
-    """How long the list must not show a submission before it counts as never arrived."""
+    """How long a submission must be missing from the list before it counts as never arrived."""
     image_seconds: float = 300
-    """How long an images call may take: it answers only when the picture is there."""
+    """How long an images call may take: its answer holds the picture."""
 
 
 class ArkProvider(Provider):
     name = "ark"
-    verified: ClassVar[str] = "verified against volcengine-ark-runtime 5.0.54"
+    title = "Volcengine Ark and BytePlus ModelArk"
+    docs_url = "https://www.volcengine.com/docs/82379/1520757"
+    verified = "verified against volcengine-ark-runtime 5.0.54"
+    sample_models = ("doubao-seedance-2-5-260628", "doubao-seedream-5-0-260128")
     poll_interval = PollInterval(first=5.0, factor=1.2, cap=20.0)
 
     def __init__(self, account: Account, http: UpstreamClient) -> None:
@@ -72,7 +74,7 @@ class ArkProvider(Provider):
         if "seedream" in name or "seededit" in name:
             pictures = images.model_of(model)
             return Capabilities(
-                kinds=frozenset({"image"}), roles=images.roles_of(pictures), max_pixels=pictures.most
+                kinds=frozenset({"image"}), roles=images.roles_of(pictures), max_pixels=pictures.max_pixels
             )
         known = requests.model_of(model)
         kinds: frozenset[Kind] = (
@@ -96,13 +98,14 @@ class ArkProvider(Provider):
             files = [ResultFile("image", "image/jpeg", url=link) for link in operation.data["images"]]
             return Succeeded(tuple(files), usage=images.usage_of(operation.data.get("usage", {})))
         task = await self._read_task(operation)
-        found = poll_answer(task, self._error_text(task))
-        if found is None:
+        result = poll_answer(task, self._error_text(task))
+        if result is None:
             raise PollFailed("Ark says it is done, but names no video")
-        return found
+        return result
 
     async def cancel(self, operation: Operation) -> bool:
-        # DELETE cancels what is queued, but of what has ended it removes the record with the result.
+        # DELETE cancels a queued task, but removes the record and result of one that has ended.
+        # https://www.volcengine.com/docs/82379/1521720
         if "images" in operation.data or (await self._read_task(operation)).status != "queued":
             return False
         return await self.http.delete(_task_path(operation))
@@ -125,20 +128,24 @@ class ArkProvider(Provider):
 
     def relay_target(self, path: str) -> RelayTarget | None:
         path = path.lstrip("/")
-        if path in NOT_SPOKEN:
+        if path in MISSING_PATHS:
             return None
         return RelayTarget(self.http.absolute_url(f"/{path}"), self.auth_headers(self.account))
 
     async def _start_image(self, request: GenerationRequest, submission: Submission) -> Operation:
-        body, patience = images.image_body(request), self.options.image_seconds
+        body = images.image_body(request)
         answer = await self.http.post_json(
-            PICTURES, body, answer=ImagesAnswer, timeout=patience, even_if=ArkAnswer.is_error
+            PICTURES,
+            body,
+            answer=ImagesAnswer,
+            timeout=self.options.image_seconds,
+            even_if=ArkAnswer.is_error,
         )
         links = answer.body.image_urls()
         if not links or answer.status >= 400:
             refusal = ArkAnswer(error=answer.body.first_error())
             raise refusal.submit_error(answer.status, answer.headers, self._error_text(refusal))
-        # The links are in this answer and nowhere else, so they go into the receipt.
+        # Only this answer has the links, so they are kept with the operation.
         return Operation(
             id=f"image_{submission.idempotency_key}", data={"images": links, "usage": answer.body.usage}
         )
@@ -154,7 +161,7 @@ class ArkProvider(Provider):
         return (await self.http.get(TASKS, answer=TaskList, params=page)).body
 
     def _confirm_missing(self, mark: str, *, marked: bool) -> None:
-        """Only where the list shows marks, and not this one for a while, the submission never arrived."""
+        """Returns when the submission never arrived: the list shows marks, but has lacked this one for a while."""
         self._absences.confirm_missing(
             mark, after=self.options.lost_after_seconds, otherwise="Ark does not list the task yet"
         )
@@ -164,7 +171,7 @@ class ArkProvider(Provider):
             )
 
     def _submission_mark(self, submission: Submission) -> str | None:
-        """Ark takes 64 characters and asks for names that say nothing."""
+        """Ark takes 64 characters, and asks for identifiers that can't be traced to a person."""
         if not self.options.mark:
             return None
         return MARK + hashlib.sha256(submission.idempotency_key.encode()).hexdigest()[:48]

@@ -1,4 +1,7 @@
-"""How a wish for a video is put into Ark's words: ``content`` parts with roles, and options beside them."""
+"""Builds the bodies of Ark's video tasks: ``content`` parts with roles, and options beside them.
+
+https://www.volcengine.com/docs/82379/1520757
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +19,7 @@ from app.providers.inputs import (
     public_url,
     refuse_fields,
     whole_seconds,
+    without_none,
 )
 
 RATIOS = ("16:9", "4:3", "1:1", "3:4", "9:16", "21:9", "adaptive")
@@ -26,12 +30,12 @@ RESERVED = {
     "model", "content", "prompt", "duration", "frames", "resolution", "ratio", "service_tier", "priority", "tools",
     "callback_url", "api_key",
 }  # fmt: skip
-"""What ``extra`` can't set: these choose the model, the account, the price, the inputs, or whom Ark calls."""
+"""What ``extra`` can't set: these choose the model, the account, the price, the inputs or the callback."""
 
 
 @dataclass(frozen=True, slots=True)
 class ArkVideoModel:
-    """What one family of models can take; ``part`` is found in its models' names."""
+    """What one family of models can take; ``part`` occurs in its models' names."""
 
     part: str
     seconds: tuple[float, float] | None
@@ -39,9 +43,9 @@ class ArkVideoModel:
     roles: frozenset[Role]
     images: int = 9
     clips: int = 3
-    """How many reference videos, and how many sounds."""
+    """The most reference videos, and the most sounds."""
     tasks: bool = False
-    """It is told whether to edit or to extend; the others read that in the prompt."""
+    """It has a field for whether to edit or to extend; the others read that in the prompt."""
 
 
 MODELS = (
@@ -56,7 +60,7 @@ MODELS = (
     ArkVideoModel("seedance-1-0-lite", (2, 12), ("480p", "720p", "1080p"), FRAMES | {"reference_image"}, images=4),
 )  # fmt: skip
 ANY = ArkVideoModel("", None, tuple(TIERS), FRAMES | REFERENCES, images=30, clips=10)
-"""For names of the operator's own (``ep-…``) and those that are not known here: Ark decides."""
+"""For the operator's own endpoint names (``ep-…``) and names unknown here: Ark decides."""
 
 
 def model_of(name: str) -> ArkVideoModel:
@@ -70,28 +74,27 @@ def actions_of(model: ArkVideoModel) -> frozenset[Action]:
 
 
 def video_body(request: GenerationRequest, *, mark: str | None) -> dict[str, Any]:
-    """The body of a task; ``mark`` is what we find it again by. Raises ``UpstreamRejected``."""
+    """The body of a task; ``mark`` identifies it in the list of tasks. Raises ``UpstreamRejected``."""
     model = model_of(request.model)
     check_request(request, model.roles, actions=actions_of(model))
     refuse_fields(request, "negative_prompt", "shots", "style", "characters")
-    able: Mapping[str, int] = {word: TIERS[word] for word in model.tiers}
-    told: dict[str, Any] = {
+    tiers: Mapping[str, int] = {word: TIERS[word] for word in model.tiers}
+    fields: dict[str, Any] = {
         "model": request.model,
         "content": _content_parts(request, model),
         "duration": whole_seconds(request),
-        "resolution": nearest_tier(request, able),
+        "resolution": nearest_tier(request, tiers),
         "ratio": nearest_ratio(request, RATIOS),
         "seed": request.seed,
         "watermark": request.watermark,
         "safety_identifier": mark,
     }
-    told |= _adaptive_fields(request, model)
-    told = {name: value for name, value in told.items() if value is not None}
-    return extra_fields(request, RESERVED, sound="generate_audio") | told
+    fields |= _adaptive_fields(request, model)
+    return extra_fields(request, RESERVED, sound="generate_audio") | without_none(fields)
 
 
 def _adaptive_fields(request: GenerationRequest, model: ArkVideoModel) -> dict[str, Any]:
-    """Where the newest models take the shape (and, when editing, the length) from what they are given."""
+    """For the newest models, which take the shape (and, when editing, the length) from their inputs."""
     edits, framed = request.action != "generate", bool(request.media_with("first_frame"))
     if not model.tasks or not (edits or framed):
         return {}
@@ -100,10 +103,10 @@ def _adaptive_fields(request: GenerationRequest, model: ArkVideoModel) -> dict[s
         raise UpstreamRejected(text, param="aspect_ratio")
     if request.action == "edit":
         refuse_fields(request, "seconds")
-    told: dict[str, Any] = {"ratio": "adaptive"}
+    fields: dict[str, Any] = {"ratio": "adaptive"}
     if edits:
-        told["omni_reference_task_type"] = request.action
-    return told | ({"duration": -1} if request.action == "edit" else {})
+        fields["omni_reference_task_type"] = request.action
+    return fields | ({"duration": -1} if request.action == "edit" else {})
 
 
 def _content_parts(request: GenerationRequest, model: ArkVideoModel) -> list[dict[str, Any]]:
@@ -122,7 +125,7 @@ def _content_parts(request: GenerationRequest, model: ArkVideoModel) -> list[dic
     parts = [{"type": "text", "text": request.prompt}] if request.prompt else []
     for item in (*first, *last, *pictures):
         parts.append(_content_part("image_url", as_data_uri(item), role=item.role))
-    # Ark takes pictures and sounds in the request itself, but fetches videos.
+    # Pictures and sounds may be sent in the request itself; videos only as addresses, which Ark fetches.
     parts += [_content_part("video_url", public_url(item), role="reference_video") for item in clips]
     return parts + [_content_part("audio_url", as_data_uri(item), role="reference_audio") for item in sounds]
 

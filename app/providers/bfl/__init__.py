@@ -1,1 +1,1 @@
-"""Black Forest Labs (``api.bfl.ai``): FLUX pictures and FLUX 3 videos, looked at where the answer says."""
+"""Black Forest Labs (``api.bfl.ai``): FLUX pictures and FLUX 3 videos, polled at the address that the answer names."""

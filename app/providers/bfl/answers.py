@@ -1,19 +1,19 @@
-"""The parts we read of what BFL answers, and what its words mean."""
+"""The parts of BFL's answers that are read, and what its state words mean."""
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, FiniteFloat
 
-from app.providers.base import ResultFile, Succeeded
-from app.providers.reading import Fields, Text
+from app.providers.base import FileKind, ResultFile, Succeeded
+from app.providers.inputs import without_none
+from app.providers.reading import Fields, State, Text
 
 OWN_HOST = re.compile(r"api(\.[a-z]{2}\d*)?\.bfl\.(ai|ml)", re.ASCII)
-"""The global host and its regions and clusters, as docs.bfl.ai/integration_guidelines lists them."""
+"""The global host, its regions and clusters: https://docs.bfl.ai/api_integration/integration_guidelines"""
 
-State = Literal["running", "succeeded", "failed", "moderated", "missing"]
 STATES: Mapping[str, State] = {
     "Pending": "running",
     "Ready": "succeeded",
@@ -38,7 +38,7 @@ class SubmitAnswer(BaseModel):
     @property
     def usage_facts(self) -> dict[str, float]:
         facts = {"cost": self.cost, "input_mp": self.input_mp, "output_mp": self.output_mp}
-        return {name: value for name, value in facts.items() if value is not None}
+        return without_none(facts)
 
 
 class BFLResult(BaseModel):
@@ -55,15 +55,15 @@ class BFLResult(BaseModel):
 
     @property
     def progress_percent(self) -> float | None:
-        """BFL counts to 1."""
+        """0 to 100; BFL counts from 0 to 1."""
         return None if self.progress is None else min(max(self.progress, 0.0), 1.0) * 100
 
     def error_text(self, cleaned: Callable[[str], str]) -> str:
-        """The reasons, when it gives any: a sentence, or lists under names."""
+        """The cleaned reasons, where it gives any: a sentence, or lists by name."""
         if isinstance(self.details, str):
             return cleaned(self.details)
-        named = self.details.values() if isinstance(self.details, dict) else []
-        words = [str(word) for one in named for word in (one if isinstance(one, list) else [one])]
+        groups = self.details.values() if isinstance(self.details, dict) else []
+        words = [str(word) for group in groups for word in (group if isinstance(group, list) else [group])]
         return cleaned(f"BFL says: {self.state_word}" + (f" ({', '.join(words)})" if words else ""))
 
 
@@ -75,15 +75,13 @@ def is_bfl_host(host: str) -> bool:
     return OWN_HOST.fullmatch(host) is not None
 
 
-def result_of(
-    found: BFLResult, *, kind: Literal["video", "image"], usage: Mapping[str, float]
-) -> Succeeded | None:
-    """None when it names no file. ``usage`` is what was said when it was accepted."""
-    link = found.result.get("sample")
+def succeeded_answer(result: BFLResult, *, kind: FileKind, usage: Mapping[str, float]) -> Succeeded | None:
+    """None when ``result`` names no file. ``usage`` is that of the answer to the submit."""
+    link = result.result.get("sample")
     if not isinstance(link, str) or not link:
         return None
     ending = urlsplit(link).path.rsplit(".", 1)[-1].lower()
     content_type = "video/mp4" if kind == "video" else TYPES.get(ending, "image/jpeg")
-    facts = {"cost": found.cost, "seconds": found.result.get("duration"), "seed": found.result.get("seed")}
-    told = {name: value for name, value in facts.items() if isinstance(value, int | float)}
-    return Succeeded((ResultFile(kind, content_type, url=link),), usage={**usage, **told})
+    facts = {"cost": result.cost, "seconds": result.result.get("duration"), "seed": result.result.get("seed")}
+    numbers = {name: value for name, value in facts.items() if isinstance(value, int | float)}
+    return Succeeded((ResultFile(kind, content_type, url=link),), usage={**usage, **numbers})

@@ -1,8 +1,7 @@
-"""Black Forest Labs (``api.bfl.ai``): FLUX pictures and FLUX 3 videos, looked at where the answer says."""
+"""Black Forest Labs (``api.bfl.ai``): FLUX pictures and FLUX 3 videos, polled at the address that the answer names."""
 
 import re
 from collections.abc import Collection, Mapping
-from typing import ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 from app.errors import InvalidRequest, OperationNotFound, OutcomeUnknown, PollFailed
@@ -21,9 +20,16 @@ from app.providers.base import (
     base_url_or,
 )
 from app.providers.bfl import requests
-from app.providers.bfl.answers import STATES, BFLResult, CreditBalance, SubmitAnswer, is_bfl_host, result_of
+from app.providers.bfl.answers import (
+    STATES,
+    BFLResult,
+    CreditBalance,
+    SubmitAnswer,
+    is_bfl_host,
+    succeeded_answer,
+)
 from app.providers.http import UpstreamClient
-from app.providers.reading import UNKNOWN_STATES
+from app.providers.reading import read_state
 
 HOST = "https://api.bfl.ai"
 RESULT = "/v1/get_result"
@@ -31,26 +37,28 @@ PATH = re.compile(r"(/(?!\.)[\w.-]+)+", re.ASCII)
 
 
 class BFLProvider(Provider):
-    """A result lies at the cluster that took the request; an operation keeps its host, path and id.
+    """A result is kept by the cluster that took the request; an operation keeps its host, path and id.
 
-    The key goes only to the account's own address, to hosts of BFL's when that address is one of them, and to
-    ``account.options["polling_origins"]``.
+    The key is sent only to the account's own address, to BFL's hosts when that address is one of them, and to
+    ``account.options["polling_origins"]``. https://docs.bfl.ai/api_integration/integration_guidelines
     """
 
     name = "bfl"
+    title = "Black Forest Labs"
+    docs_url = "https://docs.bfl.ai"
     reports_progress = True
-    verified: ClassVar[str] = "documented"
-    auth_scheme: ClassVar[str] = "x-key"
+    auth_scheme = "x-key"
+    sample_models = ("flux-3-video", "flux-2-pro")
     poll_interval = PollInterval(first=1.0, factor=1.3, cap=10.0)
 
     def __init__(self, account: Account, http: UpstreamClient) -> None:
         super().__init__(account, http)
-        told = account.options.get("polling_origins", [])
-        if not isinstance(told, list) or any(not urlsplit(str(one)).hostname for one in told):
+        origins = account.options.get("polling_origins", [])
+        if not isinstance(origins, list) or any(not urlsplit(str(one)).hostname for one in origins):
             raise InvalidRequest(
                 "polling_origins must be a list like ['https://host']", param="options.polling_origins"
             )
-        self._origins = {urlsplit(one).netloc: str(one).rstrip("/") for one in told}
+        self._origins = {urlsplit(one).netloc: str(one).rstrip("/") for one in origins}
         self._clusters: dict[str, UpstreamClient] = {}
 
     @classmethod
@@ -73,15 +81,15 @@ class BFLProvider(Provider):
     async def start(self, request: GenerationRequest, submission: Submission) -> Operation:
         path, body = requests.path_and_body(request)
         answer = await self.http.post_json(path, body, answer=SubmitAnswer)
-        said = answer.body
-        if not said.id:
+        accepted = answer.body
+        if not accepted.id:
             raise OutcomeUnknown("BFL accepted the request without naming the task")
         data = {
             "kind": request.kind,
-            "usage": said.usage_facts,
-            **poll_location(said.polling_url, own=self.http.base_url, others=self._origins),
+            "usage": accepted.usage_facts,
+            **poll_location(accepted.polling_url, own=self.http.base_url, others=self._origins),
         }
-        return Operation(id=said.id, data=data)
+        return Operation(id=accepted.id, data=data)
 
     async def poll(self, operation: Operation) -> PollAnswer:
         host, client = operation.data.get("host", ""), self.http
@@ -90,26 +98,24 @@ class BFLProvider(Provider):
         key = self.auth_headers(self.account)
         task = operation.data.get("task", operation.id)
         answer = await client.get(operation.data["path"], answer=BFLResult, params={"id": task}, headers=key)
-        found = answer.body
-        state = STATES.get(found.state_word)
+        result = answer.body
+        state = read_state(result.state_word, STATES, provider=self.name)
         if state == "missing":
             raise OperationNotFound("BFL does not know the task")
         if state == "moderated":
-            return Failed("content_policy_violation", found.error_text(self.http.clean_text))
+            return Failed("content_policy_violation", result.error_text(self.http.clean_text))
         if state == "failed":
-            return Failed("upstream_error", found.error_text(self.http.clean_text))
+            return Failed("upstream_error", result.error_text(self.http.clean_text))
         if state == "succeeded":
-            done = result_of(found, kind=operation.data["kind"], usage=operation.data["usage"])
+            done = succeeded_answer(result, kind=operation.data["kind"], usage=operation.data["usage"])
             if done is None:
                 raise PollFailed("BFL says it is ready, but names no file")
             return done
-        if state is None:
-            UNKNOWN_STATES.labels(provider=self.name).inc()
-        return Running(progress=found.progress_percent)
+        return Running(progress=result.progress_percent)
 
     async def balance(self) -> AccountBalance:
-        found = (await self.http.get("/v1/credits", answer=CreditBalance)).body
-        return AccountBalance(found.credits, "credits")
+        balance = (await self.http.get("/v1/credits", answer=CreditBalance)).body
+        return AccountBalance(balance.credits, "credits")
 
     async def close(self) -> None:
         for client in self._clusters.values():
@@ -126,20 +132,23 @@ class BFLProvider(Provider):
 
 
 def poll_location(polling_url: str, *, own: str, others: Collection[str]) -> dict[str, str]:
-    """Where to look, without an address. Raises ``OutcomeUnknown`` for a host that may not have the key.
+    """Path, task and host to poll, for ``Operation.data``. Raises ``OutcomeUnknown`` for a host that must not get
+    the key.
 
-    ``own`` is the account's address, ``others`` hosts that may have the key, too.
+    ``own`` is the account's address, ``others`` are further hosts that may get the key.
     """
     if not polling_url:
         return {"path": RESULT}
     there, here = urlsplit(polling_url), urlsplit(own)
     task = parse_qs(there.query).get("id", [""])[0]
-    place = {"path": there.path if PATH.fullmatch(there.path) else RESULT} | ({"task": task} if task else {})
+    location = {"path": there.path if PATH.fullmatch(there.path) else RESULT} | (
+        {"task": task} if task else {}
+    )
     if (there.scheme, there.netloc) == (here.scheme, here.netloc):
-        return place
+        return location
     if there.netloc in others:
-        return {**place, "host": there.netloc}
+        return {**location, "host": there.netloc}
     if there.scheme == "https" and is_bfl_host(there.netloc):
-        # A gateway before BFL has a key of its own, which BFL must not see: ask the gateway.
-        return {**place, "host": there.netloc} if is_bfl_host(here.netloc) else place
+        # A gateway before BFL has a key of its own, which BFL must not see: poll the gateway.
+        return {**location, "host": there.netloc} if is_bfl_host(here.netloc) else location
     raise OutcomeUnknown("BFL took it, but wants to be asked at a host that is not its own")

@@ -64,7 +64,7 @@ class ChatRelayProvider(GatewayRelay):
         )
 
     async def start(self, request: GenerationRequest, submission: Submission) -> Operation:
-        body = request_body(request, told_by=self.chat.told_by, references=self.chat.references)
+        body = request_body(request, style=self.chat.told_by, references=self.chat.references)
         headers = {"Idempotency-Key": submission.idempotency_key, "Accept": "text/event-stream"}
         try:
             stream = await self.http.post_stream(

@@ -1,4 +1,4 @@
-"""How a wish is put into one chat message, with shape and length in the model's name, the prompt, or beside it."""
+"""Builds the one chat message that asks for a film, with shape and length in the model's name, the prompt, or beside it."""
 
 from collections.abc import Collection
 from typing import Any, Literal
@@ -6,7 +6,7 @@ from typing import Any, Literal
 from app.errors import UpstreamRejected
 from app.generation import Action, GenerationRequest, Kind, Role
 from app.providers.gateway import (
-    SECONDS,
+    NAMED_SECONDS,
     allowed_seconds,
     is_option_name,
     model_name_for,
@@ -15,9 +15,10 @@ from app.providers.gateway import (
     wants_hd,
     without_empty,
 )
-from app.providers.inputs import as_data_uri, check_request, extra_fields, refuse_fields
+from app.providers.inputs import as_data_uri, check_request, extra_fields, refuse_fields, refuse_flags
 
 OptionStyle = Literal["name", "prompt", "fields"]
+"""Where shape, length and quality go."""
 
 KINDS: frozenset[Kind] = frozenset({"video", "image"})
 ROLES: frozenset[Role] = frozenset({"first_frame", "reference_image", "subject", "source_video"})
@@ -27,61 +28,62 @@ RESERVED = {
     "api_key", "key", "images", "videos",
 }  # fmt: skip
 """What ``extra`` can't set: these choose the model, the account, the price or the inputs."""
-SHAPES = {"portrait": "竖屏", "landscape": "横屏"}
+# These gateways read Chinese words at the beginning of a prompt as settings.
+SHAPE_WORDS = {"portrait": "竖屏", "landscape": "横屏"}
+HD_WORD = "高清"
 
 
-def option_style(model: str, told_by: OptionStyle | None) -> OptionStyle:
-    return told_by or ("name" if is_option_name(model) else "prompt")
+def option_style(model: str, configured: OptionStyle | None) -> OptionStyle:
+    return configured or ("name" if is_option_name(model) else "prompt")
 
 
-def allowed_range(model: str, told_by: OptionStyle | None) -> tuple[float, float] | None:
-    return None if option_style(model, told_by) == "fields" else (SECONDS[0], SECONDS[-1])
+def allowed_range(model: str, configured: OptionStyle | None) -> tuple[float, float] | None:
+    """Shortest and longest video in seconds; None when the upstream decides."""
+    if option_style(model, configured) == "fields":
+        return None
+    return NAMED_SECONDS[0], NAMED_SECONDS[-1]
 
 
-def request_body(
-    request: GenerationRequest, *, told_by: OptionStyle | None, references: int
-) -> dict[str, Any]:
-    """The body of the request. Raises ``UpstreamRejected`` for what a chat message can't say."""
+def request_body(request: GenerationRequest, *, style: OptionStyle | None, references: int) -> dict[str, Any]:
+    """The body of the request. Raises ``UpstreamRejected`` for what a chat message can't express."""
     check_request(request, ROLES, kinds=KINDS, actions=ACTIONS)
     images = request.media_with("first_frame", "reference_image", "subject")
     if len(images) > references:
         raise UpstreamRejected(f"{request.model} takes {references} image(s)", param="input_reference")
-    how = option_style(request.model, told_by)
-    model, words, beside = request.model, "", {}
-    if how == "fields":
-        beside = _option_fields(request)
+    style = option_style(request.model, style)
+    model, directives, options = request.model, "", {}
+    if style == "fields":
+        options = _option_fields(request)
     else:
         refuse_fields(request, "seed", "negative_prompt")
-        if request.watermark or request.private:
-            name = "watermark" if request.watermark else "private"
-            raise UpstreamRejected(f"{request.model} has no {name}", param=name)
-        model = model_name_for(request) if how == "name" else model
-        words = _prompt_directives(request, shape=how == "prompt")
-    told = storyboard_prompt(request) if request.shots else request.prompt
-    content: list[dict[str, Any]] = [{"type": "text", "text": words + told}]
+        refuse_flags(request, "watermark", "private")
+        model = model_name_for(request) if style == "name" else model
+        directives = _prompt_directives(request, with_shape=style == "prompt")
+    prompt = storyboard_prompt(request) if request.shots else request.prompt
+    content: list[dict[str, Any]] = [{"type": "text", "text": directives + prompt}]
     content += [{"type": "image_url", "image_url": {"url": as_data_uri(image)}} for image in images]
     for clip in request.media_with("source_video"):
         content.append({"type": "video_url", "video_url": {"url": as_data_uri(clip)}})
     message = {"role": "user", "content": content}
     return (
         extra_fields(request, RESERVED, sound="generate_audio")
-        | beside
+        | options
         | {"model": model, "stream": True, "messages": [message]}
     )
 
 
-def _prompt_directives(request: GenerationRequest, *, shape: bool) -> str:
+def _prompt_directives(request: GenerationRequest, *, with_shape: bool) -> str:
     """The words at the beginning of a prompt that these gateways read as settings."""
     words: list[str] = []
-    if shape and request.kind == "video":
-        way, seconds = orientation_of(request), allowed_seconds(request)
-        words += [SHAPES[way]] if way else []
+    if with_shape:
+        shape = orientation_of(request)
+        words += [SHAPE_WORDS[shape]] if shape else []
+    if with_shape and request.kind == "video":
+        seconds = allowed_seconds(request)
         words += [f"{seconds}s"] if seconds and not request.shots else []
-        words += ["高清"] if wants_hd(request) else []
-    elif shape:
+        words += [HD_WORD] if wants_hd(request) else []
+    elif with_shape:
         refuse_fields(request, "resolution")
-        way = orientation_of(request)
-        words += [SHAPES[way]] if way else []
     style = f"{{{request.style}}}" if request.style else ""
     return style + ",".join(words) + (" " if words or style else "")
 

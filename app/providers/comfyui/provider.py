@@ -181,7 +181,7 @@ class ComfyUIProvider(Provider):
         return next((found for item in known if (found := entry_id(item, key))), None)
 
     async def _post_command(self, path: str, body: dict[str, Any]) -> None:
-        await self.http.post_json(path, body, answer=EmptyAnswer, purpose="look")
+        await self.http.post_json(path, body, answer=EmptyAnswer, purpose="poll")
 
     async def _upload_input(self, item: MediaInput, *, key: str, number: int) -> str:
         """The name ComfyUI knows the file by. Nothing is begun by it, so no failure here is a doubt."""

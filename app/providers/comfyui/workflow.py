@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
 from app.errors import UpstreamRejected
 from app.generation import GenerationRequest, MediaInput, Role
-from app.providers.inputs import check_request, parse_size, refuse_fields
+from app.providers.inputs import check_request, parse_size, refuse_fields, without_none
 
 ROLES: tuple[Role, ...] = (
     "first_frame", "last_frame", "reference_image", "source_video", "reference_video", "audio", "subject",
@@ -138,7 +138,7 @@ def _request_values(request: GenerationRequest, workflow: Workflow) -> dict[str,
         wishes["frames"] = workflow.frame_count(request.seconds)
     else:
         wishes["seconds"] = request.seconds
-    return {name: value for name, value in wishes.items() if value is not None}
+    return without_none(wishes)
 
 
 def _request_field(name: str) -> str:

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from app.errors import OperationNotFound
 from app.providers.base import Failed, PollAnswer, Queued, ResultFile, Running, Succeeded
 from app.providers.http_errors import ErrorMeaning
+from app.providers.inputs import without_none
 from app.providers.reading import UNKNOWN_STATES, Fields, Items, Text
 
 State = Literal["queued", "running", "succeeded", "failed", "cancelled", "missing"]
@@ -144,4 +145,4 @@ def usage_facts(usage: Mapping[str, Any]) -> dict[str, Any]:
         "resolution": f"{usage['SR']}P" if usage.get("SR") else None,
         "images": usage.get("image_count"),
     }
-    return {**{name: value for name, value in told.items() if value is not None}, **usage}
+    return {**without_none(told), **usage}

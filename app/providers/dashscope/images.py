@@ -6,7 +6,15 @@ from typing import Any
 
 from app.errors import UpstreamRejected
 from app.generation import GenerationRequest, MediaKind, Role
-from app.providers.inputs import as_data_uri, at_most, check_request, extra_fields, parse_size, refuse_fields
+from app.providers.inputs import (
+    as_data_uri,
+    at_most,
+    check_request,
+    extra_fields,
+    parse_size,
+    refuse_fields,
+    without_none,
+)
 
 SERVICES = "/api/v1/services/aigc"
 PATHS = {
@@ -89,9 +97,8 @@ def image_body(request: GenerationRequest) -> dict[str, Any]:
         words["images"] = pictures
     return {
         "model": request.model,
-        "input": {name: value for name, value in words.items() if value is not None},
-        "parameters": extra_fields(request, RESERVED)
-        | {name: value for name, value in told.items() if value is not None},
+        "input": without_none(words),
+        "parameters": extra_fields(request, RESERVED) | without_none(told),
     }
 
 

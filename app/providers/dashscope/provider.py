@@ -108,7 +108,7 @@ class DashScopeProvider(Provider):
             return False
         path = f"{TASKS}/{quote(operation.id, safe='')}/cancel"
         answer = await self.http.post_json(
-            path, {}, answer=DashScopeAnswer, purpose="look", even_if=DashScopeAnswer.is_error
+            path, {}, answer=DashScopeAnswer, purpose="poll", even_if=DashScopeAnswer.is_error
         )
         body = answer.body
         if answer.status in TOO_LATE:

@@ -17,6 +17,7 @@ from app.providers.inputs import (
     public_url,
     refuse_fields,
     whole_seconds,
+    without_none,
 )
 
 VIDEOS = "/api/v1/services/aigc/video-generation/video-synthesis"
@@ -80,7 +81,7 @@ def video_body(request: GenerationRequest) -> dict[str, Any]:
 
 
 def _without_none(fields: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if value is not None}
+    return without_none(fields)
 
 
 def _prompt_text(request: GenerationRequest, model: DashScopeVideoModel) -> str | None:

@@ -1,7 +1,7 @@
 """Gateways with an endpoint per feature (``/v1/videos/generate`` and its siblings), in their asynchronous mode."""
 
 from collections.abc import Collection
-from typing import Any, ClassVar
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -9,7 +9,7 @@ from app.errors import OutcomeUnknown, UpstreamFailed, UpstreamModerated, Upstre
 from app.generation import Action, GenerationRequest, Kind, Role
 from app.providers.base import Capabilities, Operation, PollAnswer, Submission
 from app.providers.gateway import (
-    SECONDS,
+    NAMED_SECONDS,
     GatewayRelay,
     busy_or_failed,
     file_kind,
@@ -18,7 +18,14 @@ from app.providers.gateway import (
     storyboard_prompt,
     without_empty,
 )
-from app.providers.inputs import as_data_uri, at_most, check_request, extra_fields, refuse_fields
+from app.providers.inputs import (
+    as_data_uri,
+    at_most,
+    check_request,
+    extra_fields,
+    refuse_fields,
+    refuse_flags,
+)
 from app.providers.reading import Text, read_error
 
 KINDS: frozenset[Kind] = frozenset({"video", "image"})
@@ -38,16 +45,16 @@ class SubmitAnswer(BaseModel):
 
 class FeatureRelayProvider(GatewayRelay):
     name = "feature_relay"
+    title = "Gateways with an endpoint per feature"
     reports_progress = True
-    verified: ClassVar[str] = "documented"
 
     def capabilities(self, model: str) -> Capabilities:
         settings = self.settings
-        spoken = (SECONDS[0], SECONDS[-1]) if is_option_name(model) else None
+        named = (NAMED_SECONDS[0], NAMED_SECONDS[-1]) if is_option_name(model) else None
         return Capabilities(
             kinds=self.account.kinds or KINDS,
             roles=ROLES,
-            seconds=settings.seconds or spoken,
+            seconds=settings.seconds or named,
             native_shots=True,
             remix=True,
             cancel=settings.cancel,
@@ -63,11 +70,11 @@ class FeatureRelayProvider(GatewayRelay):
             raise busy_or_failed(error) from error
         if answer.body.task_id:
             return Operation(id=answer.body.task_id, data={"kind": file_kind(request.kind)})
-        said = read_error({"error": answer.body.error}) if answer.body.error else None
-        if said is None:
+        detail = read_error({"error": answer.body.error}) if answer.body.error else None
+        if detail is None:
             raise OutcomeUnknown("upstream accepted the request without naming the task")
-        text = self.http.clean_text(said.message)
-        raise UpstreamModerated(text) if said.is_moderated else busy_or_failed(UpstreamFailed(text))
+        text = self.http.clean_text(detail.message)
+        raise UpstreamModerated(text) if detail.is_moderated else busy_or_failed(UpstreamFailed(text))
 
     async def poll(self, operation: Operation) -> PollAnswer:
         return await self.poll_task(operation)
@@ -77,17 +84,15 @@ class FeatureRelayProvider(GatewayRelay):
 
 
 def _path_and_body(request: GenerationRequest, earlier: Operation | None) -> tuple[str, dict[str, Any]]:
-    """The endpoint and its body. Raises ``UpstreamRejected`` for what it has no field for."""
+    """The endpoint and its body. Raises ``UpstreamRejected`` for what these endpoints have no field for."""
     check_request(request, ROLES, kinds=KINDS, actions=ACTIONS)
     refuse_fields(request, "seed", "negative_prompt")
-    if request.watermark or request.private:
-        name = "watermark" if request.watermark else "private"
-        raise UpstreamRejected(f"{request.model} has no {name}", param=name)
-    told: dict[str, Any] = {"prompt": request.prompt, "style": request.style, "async_mode": True}
+    refuse_flags(request, "watermark", "private")
+    fields: dict[str, Any] = {"prompt": request.prompt, "style": request.style, "async_mode": True}
     if is_option_name(request.model):
-        told["model"] = model_name_for(request)
+        fields["model"] = model_name_for(request)
     else:
-        told |= {
+        fields |= {
             "model": request.model,
             "seconds": request.seconds,
             "size": request.size,
@@ -97,7 +102,7 @@ def _path_and_body(request: GenerationRequest, earlier: Operation | None) -> tup
     feature, inputs = _feature_fields(request, earlier)
     scope = "images" if request.kind == "image" else "videos"
     return f"/v1/{scope}/{feature}", extra_fields(request, RESERVED, sound="generate_audio") | without_empty(
-        told | inputs
+        fields | inputs
     )
 
 

@@ -1,24 +1,26 @@
-"""The parts we read of what the Interactions API answers, and what its words mean."""
+"""The parts of the Interactions API's answers that are read, and what its state words mean.
+
+https://ai.google.dev/gemini-api/docs/interactions
+"""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import BaseModel, Field
 
 from app.providers.base import Failed, PollAnswer, Queued, ResultFile, Running, Succeeded
 from app.providers.google_errors import GoogleAnswer, GoogleError
-from app.providers.reading import UNKNOWN_STATES, Fields, Text
+from app.providers.reading import Fields, State, Text, read_state
 
 HOST = "generativelanguage.googleapis.com"
 
-State = Literal["queued", "running", "completed", "cancelled", "failed"]
 STATES: Mapping[str, State] = {
     "queued": "queued",
     "in_progress": "running",
-    "completed": "completed",
+    "completed": "succeeded",
     "cancelled": "cancelled",
-    # The last two wait for an answer of ours that a video never needs.
+    # The last two ask for a further request, which a video never needs.
     **dict.fromkeys(("failed", "incomplete", "budget_exceeded"), "failed"),
     **dict.fromkeys(("requires_action", "requires_continuation"), "failed"),
 }
@@ -50,50 +52,49 @@ class GeminiInteraction(GoogleAnswer):
         return [block for step in steps for block in step.content or [] if block.type == kind]
 
     def all_errors(self) -> list[GoogleError]:
-        found = [self.error, *(self.errors or []), *(step.error for step in self.steps or [])]
-        return [error for error in found if error is not None]
+        errors = [self.error, *(self.errors or []), *(step.error for step in self.steps or [])]
+        return [error for error in errors if error is not None]
 
 
-def poll_answer(found: GeminiInteraction, *, origin: str, said: str) -> PollAnswer:
-    """``found`` in our words; ``said`` is its cleaned complaint, ``origin`` where results need the key."""
-    state = STATES.get(found.status)
+def poll_answer(interaction: GeminiInteraction, *, origin: str, text: str) -> PollAnswer:
+    """What ``interaction`` says. ``text`` is its cleaned error message, ``origin`` where results need the key."""
+    state = read_state(interaction.status, STATES, provider="gemini")
     if state == "queued":
         return Queued()
-    if state == "completed":
-        return _completed_answer(found, origin, said=said)
+    if state == "succeeded":
+        return _completed_answer(interaction, origin, text=text)
     if state == "cancelled":
-        return Failed("cancelled", said or "The interaction was cancelled.")
+        return Failed("cancelled", text or "The interaction was cancelled.")
     if state == "failed":
-        moderated = any(error.error_meaning == "moderated" for error in found.all_errors())
+        moderated = any(error.error_meaning == "moderated" for error in interaction.all_errors())
         code = "content_policy_violation" if moderated else "upstream_error"
-        return Failed(code, said or f"Gemini says: {found.status}")
-    if state is None:
-        UNKNOWN_STATES.labels(provider="gemini").inc()
+        return Failed(code, text or f"Gemini says: {interaction.status}")
     return Running()
 
 
-def _completed_answer(found: GeminiInteraction, origin: str, *, said: str) -> PollAnswer:
-    videos = found.output_blocks("video")
-    usage = _usage_facts(found.usage)
+def _completed_answer(interaction: GeminiInteraction, origin: str, *, text: str) -> PollAnswer:
+    videos = interaction.output_blocks("video")
+    usage = _usage_facts(interaction.usage)
     files = tuple(_result_file(video, index, origin=origin) for index, video in enumerate(videos))
-    words = " ".join(block.text for block in found.output_blocks("text")).strip()
-    if files or usage.get("output_tokens_video") or not (words or said):
-        return Succeeded(files, usage=usage)  # without a file, the worker looks again for a while
-    moderated = any(error.error_meaning == "moderated" for error in found.all_errors())
+    words = " ".join(block.text for block in interaction.output_blocks("text")).strip()
+    if files or usage.get("output_tokens_video") or not (words or text):
+        return Succeeded(files, usage=usage)  # without a file, the worker polls again for a while
+    moderated = any(error.error_meaning == "moderated" for error in interaction.all_errors())
     code = "content_policy_violation" if moderated else "upstream_error"
-    return Failed(code, said or f"Gemini answered without a video: {words[:300]}")
+    return Failed(code, text or f"Gemini answered without a video: {words[:300]}")
 
 
-def _usage_facts(given: Mapping[str, Any]) -> dict[str, int]:
-    usage = {name: value for name, value in given.items() if isinstance(value, int)}
-    for part in given.get("output_tokens_by_modality") or []:
+def _usage_facts(usage: Mapping[str, Any]) -> dict[str, int]:
+    facts = {name: value for name, value in usage.items() if isinstance(value, int)}
+    for part in usage.get("output_tokens_by_modality") or []:
         if isinstance(part, dict) and isinstance(part.get("tokens"), int):
-            usage[f"output_tokens_{str(part.get('modality')).lower()}"] = part["tokens"]
-    return usage
+            facts[f"output_tokens_{str(part.get('modality')).lower()}"] = part["tokens"]
+    return facts
 
 
 def _result_file(video: ContentBlock, index: int, *, origin: str) -> ResultFile:
-    """A result on Google's own host needs the key; inline bytes stay out of the database and are read again."""
+    """A result on Google's own host needs the key. Inline bytes are not stored with the operation: ``fetch`` reads
+    them again."""
     kind = video.mime_type or "video/mp4"
     if not video.uri:
         return ResultFile("video", kind, data={"index": index})

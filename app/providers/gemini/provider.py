@@ -4,7 +4,6 @@ import base64
 import binascii
 import re
 from collections.abc import AsyncIterator, Mapping
-from typing import ClassVar
 from urllib.parse import quote
 
 from app.errors import InvalidRequest, OperationNotFound, OutcomeUnknown, PollFailed
@@ -27,10 +26,11 @@ from app.providers.gemini.requests import capabilities_of, request_body
 
 VERSION = "v1beta"
 REVISION = "2026-05-20"
-"""Of the Interactions API: with ``steps``, as read here."""
-DECODED = 64 * 1024
-BOTH: frozenset[Kind] = frozenset({"video", "text"})
-NOT_NOW = {400, 404, 409}
+"""Of the Interactions API, the first with ``steps``."""
+PIECE = 64 * 1024
+"""Characters of base64 that are decoded at once, a multiple of four."""
+KINDS: frozenset[Kind] = frozenset({"video", "text"})
+NOT_CANCELLABLE = {400, 404, 409}
 
 
 class GeminiProvider(Provider):
@@ -40,8 +40,11 @@ class GeminiProvider(Provider):
     """
 
     name = "gemini"
-    verified: ClassVar[str] = "verified against google-genai 3.4.0"
-    auth_scheme: ClassVar[str] = "x-goog-api-key"
+    title = "Gemini API"
+    docs_url = "https://ai.google.dev/gemini-api/docs/interactions"
+    verified = "verified against google-genai 3.4.0"
+    auth_scheme = "x-goog-api-key"
+    sample_models = ("gemini-omni-1.1-flash",)
     poll_interval = PollInterval(first=4.0, factor=1.2, cap=20.0)
 
     @classmethod
@@ -49,7 +52,7 @@ class GeminiProvider(Provider):
         version = _api_version(account)
         if not re.fullmatch(r"v\d+\w*", version, re.ASCII):
             raise InvalidRequest("options.version must be like v1beta", param="options.version")
-        # Results lie beside /v1beta, so every path here begins with the version.
+        # The addresses of results are not below /v1beta, so the version is part of each path instead.
         return base_url_or(account, f"https://{HOST}").removesuffix(f"/{version}")
 
     @classmethod
@@ -58,7 +61,7 @@ class GeminiProvider(Provider):
 
     def capabilities(self, model: str) -> Capabilities:
         if not model:
-            return Capabilities(kinds=self.account.kinds or BOTH)
+            return Capabilities(kinds=self.account.kinds or KINDS)
         if "omni" not in model:
             return Capabilities(kinds=frozenset({"text"}))
         return capabilities_of(model)
@@ -70,55 +73,52 @@ class GeminiProvider(Provider):
             body,
             answer=GeminiInteraction,
             headers={"Api-Revision": REVISION},
-            even_if=lambda said: said.has_meaning,
+            even_if=lambda interaction: interaction.has_meaning,
         )
-        found = answer.body
-        if found.error is not None and (answer.status >= 400 or not found.id):
-            said = self.http.clean_text(found.error.error_text)
-            raise found.submit_error(said, status=answer.status, headers=answer.headers)
-        if not found.id.strip("."):
+        interaction = answer.body
+        if interaction.error is not None and (answer.status >= 400 or not interaction.id):
+            text = self.http.clean_text(interaction.error.error_text)
+            raise interaction.submit_error(text, status=answer.status, headers=answer.headers)
+        if not interaction.id.strip("."):
             raise OutcomeUnknown("Gemini accepted the request without naming the interaction")
-        return Operation(id=found.id)
+        return Operation(id=interaction.id)
 
     async def poll(self, operation: Operation) -> PollAnswer:
-        found = await self._read_interaction(operation)
-        said = "; ".join(self.http.clean_text(error.error_text) for error in found.all_errors())
-        return poll_answer(found, origin=self.http.base_url, said=said)
+        interaction = await self._read_interaction(operation)
+        text = "; ".join(self.http.clean_text(error.error_text) for error in interaction.all_errors())
+        return poll_answer(interaction, origin=self.http.base_url, text=text)
 
     async def cancel(self, operation: Operation) -> bool:
-        """What has ended can't be cancelled; Google says so with the error form, which is a no."""
+        """False for an interaction that has ended: Google refuses that with an error."""
         try:
             answer = await self.http.post_json(
                 f"{self._interaction_path(operation)}/cancel",
                 {},
                 answer=GeminiInteraction,
                 headers={"Api-Revision": REVISION},
-                purpose="look",
-                even_if=lambda said: said.error is not None,
+                purpose="poll",
+                even_if=lambda interaction: interaction.error is not None,
             )
         except OperationNotFound:
             return False
         if answer.status < 400:
             return True
-        if answer.status in NOT_NOW and not answer.body.has_meaning:
+        if answer.status in NOT_CANCELLABLE and not answer.body.has_meaning:
             return False
-        said = self.http.clean_text(answer.body.error.error_text if answer.body.error else "")
-        raise answer.body.poll_error(said, status=answer.status, headers=answer.headers)
+        text = self.http.clean_text(answer.body.error.error_text if answer.body.error else "")
+        raise answer.body.poll_error(text, status=answer.status, headers=answer.headers)
 
     async def fetch(self, operation: Operation, file: ResultFile) -> AsyncIterator[bytes]:
         if "path" in file.data:
-            async with self.http.open_download(file.data["path"], params=file.data["query"]) as download:
-                if download.content_type in {"application/json", "text/html"}:
-                    raise PollFailed(f"Gemini answered {download.content_type} in place of a video")
-                async for chunk in download.chunks:
-                    yield chunk
+            async for chunk in self.download(file.data["path"], what="a video", params=file.data["query"]):
+                yield chunk
             return
         videos = (await self._read_interaction(operation)).output_blocks("video")
         if len(videos) <= file.data["index"]:
             raise PollFailed("Gemini no longer shows the video")
         encoded = videos[file.data["index"]].data
-        for start in range(0, len(encoded), DECODED):
-            yield _decode_base64(encoded[start : start + DECODED])
+        for start in range(0, len(encoded), PIECE):
+            yield _decode_base64(encoded[start : start + PIECE])
 
     def relay_target(self, path: str) -> RelayTarget | None:
         path = path.lstrip("/")
@@ -132,11 +132,11 @@ class GeminiProvider(Provider):
             self._interaction_path(operation),
             answer=GeminiInteraction,
             headers={"Api-Revision": REVISION},
-            even_if=lambda said: said.has_meaning,
+            even_if=lambda interaction: interaction.has_meaning,
         )
         if answer.status >= 400 and answer.body.error is not None:
-            said = self.http.clean_text(answer.body.error.error_text)
-            raise answer.body.poll_error(said, status=answer.status, headers=answer.headers)
+            text = self.http.clean_text(answer.body.error.error_text)
+            raise answer.body.poll_error(text, status=answer.status, headers=answer.headers)
         return answer.body
 
     def _interaction_path(self, operation: Operation) -> str:

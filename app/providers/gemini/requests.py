@@ -1,4 +1,4 @@
-"""Gemini Omni's words in the Interactions API: input blocks, media tags and the video's format."""
+"""Builds Gemini Omni's requests to the Interactions API: input blocks, media tags and the video's format."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -16,6 +16,7 @@ from app.providers.inputs import (
     nearest_tier,
     refuse_fields,
     whole_seconds,
+    without_none,
 )
 
 RATIOS = ("16:9", "9:16")
@@ -24,7 +25,7 @@ ROLES: frozenset[Role] = frozenset(
     {"first_frame", "last_frame", "reference_image", "source_video", "reference_video"}
 )
 ACTIONS: frozenset[Action] = frozenset({"generate", "remix", "edit", "extend"})
-# https://ai.google.dev/gemini-api/docs/omni: pictures are bound by tags in the prompt, not by fields.
+# Tags in the prompt, not fields, say what each picture is for: https://ai.google.dev/gemini-api/docs/omni
 TAGS: Mapping[Role, str] = {
     "first_frame": "<FIRST_FRAME>",
     "last_frame": "<LAST_FRAME>",
@@ -50,7 +51,7 @@ def capabilities_of(model: str) -> Capabilities:
 
 
 def request_body(request: GenerationRequest, earlier: Operation | None) -> dict[str, Any]:
-    """Raises ``UpstreamRejected`` for what can't be told to Gemini."""
+    """The body of ``POST /interactions``. Raises ``UpstreamRejected`` for what it has no field for."""
     check_request(request, ROLES, actions=ACTIONS)
     refuse_fields(request, "characters")
     changes = request.action != "generate"
@@ -58,7 +59,7 @@ def request_body(request: GenerationRequest, earlier: Operation | None) -> dict[
     if changes and earlier is None and not sources:
         raise UpstreamRejected("there is no video to change", param="video")
     seconds = whole_seconds(request)
-    form = {
+    video_format = {
         "type": "video",
         "delivery": "uri",  # videos above a few megabytes don't come inline
         "aspect_ratio": nearest_ratio(request, RATIOS),
@@ -70,15 +71,15 @@ def request_body(request: GenerationRequest, earlier: Operation | None) -> dict[
         "input": _input_blocks(request, with_source=not (changes and earlier)),
         "background": True,
         "store": True,
-        "response_format": {name: value for name, value in form.items() if value is not None},
+        "response_format": without_none(video_format),
         "generation_config": _config_fields(request),
     }
     return body | ({"previous_interaction_id": earlier.id} if changes and earlier else {})
 
 
 def _config_fields(request: GenerationRequest) -> dict[str, Any]:
-    given = request.extra.get("generation_config")
-    config: dict[str, Any] = dict(given) if isinstance(given, dict) else {}
+    extra = request.extra.get("generation_config")
+    config: dict[str, Any] = dict(extra) if isinstance(extra, dict) else {}
     if request.seed is not None:
         config["seed"] = request.seed
     if task := _task_word(request):
@@ -108,7 +109,7 @@ def _input_blocks(request: GenerationRequest, *, with_source: bool) -> list[dict
 
 
 def _tagged_prompt(prompt: str, items: list[MediaInput]) -> str:
-    """Says which picture is what, unless there is nothing to tell or the client did it itself."""
+    """``prompt`` with a line of tags before it, unless no input needs one or the client wrote tags itself."""
     plain = {item.role for item in items} <= {"first_frame", "source_video"}
     if plain or any(tag.split("{")[0] in prompt for tag in TAGS.values()):
         return prompt

@@ -18,13 +18,14 @@ STATES: Mapping[str, State] = {
     "not_found": "missing",
     "expired": "expired",
 }
-# Numbers are Jimeng's own, words those of the gateway in front of it.
+# Numbers are Jimeng's own codes, words those of the gateway in front of it.
+# https://www.volcengine.com/docs/85621/1792710, https://www.volcengine.com/docs/6369/67269
 CODES: Mapping[int | str, ErrorMeaning] = {
     **dict.fromkeys((50411, 50412, 50413, 50511, 50512, 50516, 50517, 50518, 50519), "moderated"),
     **dict.fromkeys((50429, 50430, "FlowLimitExceeded", "AccountFlowLimitExceeded"), "busy"),
-    # Our clock is wrong, not the key.
+    # This machine's clock is wrong, not the key.
     "InvalidTimestamp": "busy",
-    # This account has not bought this req_key. Others may have, and it may do other work.
+    # This account has not bought this req_key. Others may have, and it may have other ones.
     50400: "quota",
     **dict.fromkeys((50200, 50205, 50207, 50215, "InvalidActionOrVersion", "ServiceNotFound"), "rejected"),
     **dict.fromkeys((50500, 50501, 50520, 50521, 50522), "failed"),
@@ -51,7 +52,7 @@ class JimengTask(BaseModel):
 
 
 class JimengAnswer(BaseModel):
-    """Every answer: Jimeng's own, or the gateway's when it never came that far."""
+    """Any answer: Jimeng's own, or that of the gateway in front of it."""
 
     code: int | None = None
     message: Text = ""

@@ -86,7 +86,7 @@ class JimengProvider(Provider):
 
     async def poll(self, operation: Operation) -> PollAnswer:
         body = {"req_key": operation.data["req_key"], "task_id": operation.id}
-        answer = await self._call_action(RESULT, body, purpose="look")
+        answer = await self._call_action(RESULT, body, purpose="poll")
         reply, task = answer.body, answer.body.data or JimengTask()
         if reply.error_meaning == "moderated":
             return Failed("content_policy_violation", self._clean_text(reply.message))

@@ -1,4 +1,4 @@
-"""How a wish is put into Jimeng's words: a ``req_key`` for each kind of work, and its fields."""
+"""Builds Jimeng's requests: a ``req_key`` for each kind of work, and its fields. https://www.volcengine.com/docs/85621"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +15,7 @@ from app.providers.inputs import (
     public_url,
     refuse_fields,
     whole_seconds,
+    without_none,
 )
 
 RATIOS = ("16:9", "4:3", "1:1", "3:4", "9:16", "21:9")
@@ -30,7 +31,7 @@ RESERVED = {
 
 @dataclass(frozen=True, slots=True)
 class JimengWork:
-    """What one ``req_key`` makes: from how many frames, and in which tier."""
+    """What one ``req_key`` makes: from how many frames, and in which resolution."""
 
     frames: tuple[int, ...]
     tier: str
@@ -49,7 +50,7 @@ KEYS = {
     "jimeng_vgfm_i2v_l20": JimengWork((1,), "720p"),
 }
 FAMILY = "jimeng_v30"
-"""A name of ours: the ``req_key`` follows from the frames and the resolution."""
+"""A name of our own: the ``req_key`` follows from the frames and the resolution."""
 FAMILY_KEYS = {
     (0, "720p"): "jimeng_t2v_v30",
     (0, "1080p"): "jimeng_t2v_v30_1080p",
@@ -67,7 +68,7 @@ def roles_of(model: str) -> frozenset[Role]:
 
 
 def request_body(request: GenerationRequest) -> dict[str, Any]:
-    """The body of a submit, ``req_key`` first. Raises ``UpstreamRejected`` for what has no field there."""
+    """The body of a submit, ``req_key`` first. Raises ``UpstreamRejected`` for what it has no field for."""
     check_request(request, roles_of(request.model))
     refuse_fields(request, "negative_prompt", "shots", "style", "characters")
     if request.watermark:
@@ -78,9 +79,9 @@ def request_body(request: GenerationRequest) -> dict[str, Any]:
     key = _request_key(request, len(frames))
     seconds = _checked_seconds(request)
     if frames:
-        # The picture gives the shape; there is no field for another one.
+        # The picture has a shape of its own; there is no field for another one.
         refuse_fields(request, "aspect_ratio")
-    told: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "req_key": key,
         "prompt": request.prompt,
         "seed": request.seed,
@@ -88,11 +89,10 @@ def request_body(request: GenerationRequest) -> dict[str, Any]:
         "aspect_ratio": None if frames else nearest_ratio(request, RATIOS),
     }
     if any(item.content is None for item in frames):
-        told["image_urls"] = [public_url(item) for item in frames]
+        fields["image_urls"] = [public_url(item) for item in frames]
     elif frames:
-        told["binary_data_base64"] = [as_base64(item) for item in frames]
-    told = {name: value for name, value in told.items() if value is not None}
-    return extra_fields(request, RESERVED) | told
+        fields["binary_data_base64"] = [as_base64(item) for item in frames]
+    return extra_fields(request, RESERVED) | without_none(fields)
 
 
 def _request_key(request: GenerationRequest, frames: int) -> str:

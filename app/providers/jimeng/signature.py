@@ -1,4 +1,4 @@
-"""Volcengine's request signature (HMAC-SHA256), as its OpenAPI services want it."""
+"""Volcengine's request signature (HMAC-SHA256): https://www.volcengine.com/docs/6369/67269"""
 
 import hashlib
 import hmac
@@ -40,7 +40,7 @@ def signed_headers(
     scope = f"{moment[:8]}/{region}/{service}/request"
     canonical = hashlib.sha256("\n".join(parts).encode()).hexdigest()
     access, secret = keys
-    # Unlike at the model of this scheme, the secret goes in as it is.
+    # AWS, whose scheme this is, puts a prefix before the secret; Volcengine does not.
     key = secret.encode()
     for word in (moment[:8], region, service, "request"):
         key = hmac.new(key, word.encode(), hashlib.sha256).digest()

@@ -1,16 +1,15 @@
-"""The parts we read of what Kling answers, and what its words and codes mean."""
+"""The parts of Kling's answers that are read, and what its state words and error codes mean."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import AliasChoices, BaseModel, Field, FiniteFloat
 
 from app.errors import UpstreamError
 from app.providers.base import Failed, PollAnswer, Queued, ResultFile, Running, Succeeded
 from app.providers.http_errors import ErrorMeaning, poll_error, submit_error
-from app.providers.reading import UNKNOWN_STATES, Text
-
-State = Literal["queued", "running", "succeeded", "failed"]
+from app.providers.inputs import without_none
+from app.providers.reading import State, Text, read_state
 
 STATES: Mapping[str, State] = {
     "submitted": "queued",
@@ -21,7 +20,7 @@ STATES: Mapping[str, State] = {
 # https://kling.ai/document-api/api/get-started/error-codes. 1100 to 1102 come as 429, like 1302 and 1303.
 CODES: Mapping[int, ErrorMeaning] = {
     **dict.fromkeys((1000, 1001, 1002, 1003, 1004, 1100, 1304), "auth"),
-    # 1103: this account has not bought this model. Others may have, and it may do other models.
+    # 1103: this account has not bought this model. Others may have, and it may have other models.
     **dict.fromkeys((1101, 1102, 1103), "quota"),
     **dict.fromkeys((1200, 1201, 1202), "rejected"),
     1203: "missing",
@@ -31,7 +30,7 @@ CODES: Mapping[int, ErrorMeaning] = {
     5002: "unknown",
 }
 MODERATED_WORDS = ("risk control", "content policy", "content security", "sensitive")
-"""A failed task carries no code, only a sentence."""
+"""In the sentence of a failed task, which has no code."""
 
 
 class KlingVideo(BaseModel):
@@ -58,7 +57,7 @@ class KlingTask(BaseModel):
 
 
 class KlingResponse(BaseModel):
-    """What frames every answer of Kling; the account's costs carry it twice, one within the other."""
+    """Code and message, as in every answer of Kling; that about the account's costs has them at two levels."""
 
     code: int | None = None
     message: Text = Field(default="", validation_alias=AliasChoices("message", "msg"))
@@ -66,8 +65,8 @@ class KlingResponse(BaseModel):
     def is_error(self) -> bool:
         return bool(self.code)
 
-    def poll_error(self, status: int, headers: Mapping[str, str], said: str) -> UpstreamError:
-        return poll_error(CODES.get(self.code or 0), said, status=status, headers=headers)
+    def poll_error(self, status: int, headers: Mapping[str, str], text: str) -> UpstreamError:
+        return poll_error(CODES.get(self.code or 0), text, status=status, headers=headers)
 
 
 class TaskAnswer(KlingResponse):
@@ -77,12 +76,12 @@ class TaskAnswer(KlingResponse):
 
     @property
     def is_duplicate(self) -> bool:
-        """Kling takes each id of ours once, so its complaint about that field means an earlier copy arrived."""
+        """Kling takes each ``external_task_id`` once: an error about that field means that an earlier copy arrived."""
         return self.code == 1201 and "external_task_id" in self.message
 
-    def submit_error(self, status: int, headers: Mapping[str, str], said: str) -> UpstreamError:
+    def submit_error(self, status: int, headers: Mapping[str, str], text: str) -> UpstreamError:
         meaning: ErrorMeaning | None = "unknown" if self.is_duplicate else CODES.get(self.code or 0)
-        return submit_error(meaning, said, status=status, headers=headers)
+        return submit_error(meaning, text, status=status, headers=headers)
 
 
 class ResourcePack(BaseModel):
@@ -96,7 +95,7 @@ class ResourcePacks(KlingResponse):
     resource_pack_subscribe_infos: list[ResourcePack] | None = None
 
     def remaining_units(self) -> float | None:
-        """What the usable packs have left; None for an account that never bought one."""
+        """The units left in usable packs; None for an account that never bought one."""
         packs = self.resource_pack_subscribe_infos
         if not packs:
             return None
@@ -116,18 +115,16 @@ class TaskList(BaseModel):
     data: list[KlingTask] | None = None
 
 
-def poll_answer(task: KlingTask, said: str) -> PollAnswer | None:
-    """``task`` in our words; None when it claims success and names no video. ``said`` is its cleaned message."""
-    state = STATES.get(task.task_status)
+def poll_answer(task: KlingTask, text: str) -> PollAnswer | None:
+    """What ``task`` says; None when it claims success and names no video. ``text`` is its cleaned message."""
+    state = read_state(task.task_status, STATES, provider="kling")
     if state == "queued":
         return Queued()
     if state == "failed":
-        moderated = any(word in said.lower() for word in MODERATED_WORDS)
-        return Failed("content_policy_violation" if moderated else "upstream_error", said)
+        moderated = any(word in text.lower() for word in MODERATED_WORDS)
+        return Failed("content_policy_violation" if moderated else "upstream_error", text)
     if state == "succeeded":
         return _succeeded_answer(task)
-    if state is None:
-        UNKNOWN_STATES.labels(provider="kling").inc()
     return Running()
 
 
@@ -137,4 +134,4 @@ def _succeeded_answer(task: KlingTask) -> Succeeded | None:
         return None
     facts: dict[str, Any] = {"seconds": videos[0].duration, "units": task.final_unit_deduction}
     files = tuple(ResultFile("video", "video/mp4", url=video.url) for video in videos)
-    return Succeeded(files, usage={name: value for name, value in facts.items() if value is not None})
+    return Succeeded(files, usage=without_none(facts))

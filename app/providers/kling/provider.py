@@ -6,7 +6,7 @@ import hmac
 import json
 import time
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 from urllib.parse import quote
 
 from app.errors import OperationNotFound, OutcomeUnknown, PollFailed
@@ -39,27 +39,34 @@ TOKEN_SECONDS = 1800
 CLOCK_SLACK = 5
 LIST_PAGE = 500
 PACK_MILLISECONDS = 400 * 24 * 3600 * 1000
-"""How far back packs are asked for: more than a year, as Kling goes by the day they were bought."""
+"""How far back packs are listed: more than a year, as Kling selects them by the day they were bought."""
 LOST_AFTER = 120.0
-"""Seconds that Kling must not know a task before it counts as never arrived."""
+"""Seconds that a task must be unknown to Kling before it counts as never arrived."""
 
 
 class KlingProvider(Provider):
-    """A secret of the form ``AK|SK`` signs a token for each request; any other goes as it is.
+    """A secret of the form ``AK|SK`` signs a token for each request; any other is sent as a Bearer token.
 
-    ``account.options["lost_after_seconds"]`` overrides how long a submission must be missing at Kling
-    before it is sent again.
+    ``account.options["lost_after_seconds"]``: how long a submission must be unknown to Kling before it counts as
+    never arrived.
     """
 
     name = "kling"
-    verified: ClassVar[str] = "documented"
-    auth_scheme: ClassVar[str] = "Bearer, or JWT from AK|SK"
+    title = "Kling"
+    docs_url = "https://kling.ai/document-api"
+    auth_scheme = "Bearer, or JWT from AK|SK"
+    secret_hint = "access key|secret key, or one API key"  # noqa: S105 - what the form says
+    sample_models = ("kling-v3", "kling-v3-omni", "kling-v2-1")
     poll_interval = PollInterval(first=5.0, factor=1.2, cap=20.0)
 
     def __init__(self, account: Account, http: UpstreamClient) -> None:
         super().__init__(account, http)
         self._lost_after = float(account.options.get("lost_after_seconds", LOST_AFTER))
         self._absences = MissingSubmissions()
+
+    @classmethod
+    def sample_secret(cls) -> str:
+        return "access-key|secret-key"
 
     @classmethod
     def base_url_for(cls, account: Account) -> str:
@@ -87,25 +94,24 @@ class KlingProvider(Provider):
             path, body, answer=TaskAnswer, headers=headers, even_if=TaskAnswer.is_error
         )
         if answer.body.is_error():
-            said = self._error_text(answer.body, headers)
-            raise answer.body.submit_error(answer.status, answer.headers, said)
+            text = self._error_text(answer.body, headers)
+            raise answer.body.submit_error(answer.status, answer.headers, text)
         return _operation_of(answer.body.data, path)
 
     async def poll(self, operation: Operation) -> PollAnswer:
         task = await self._read_task(operation.data["path"], operation.id)
-        said = self.http.clean_text(task.task_status_msg or "Kling did not say why.")
-        found = poll_answer(task, said)
-        if found is None:
+        result = poll_answer(task, self.http.clean_text(task.task_status_msg or "Kling did not say why."))
+        if result is None:
             raise PollFailed("Kling says it is done, but names no video")
-        return found
+        return result
 
     async def recover(self, request: GenerationRequest, submission: Submission) -> Operation | None:
         path, key = requests.path_of(request), submission.idempotency_key
-        # One "not found" is not enough to pay twice, so the list has to agree.
+        # One "not found" is no reason to pay twice: the list must lack the task as well.
         task = await self._find_by_key(path, key) or await self._find_listed(path, key)
         if task is not None:
             return _operation_of(task, path)
-        # Kling may still be taking it in: only when it stays unknown for a while, it never arrived.
+        # Kling may not have recorded it yet: only a task that stays unknown for a while never arrived.
         self._absences.confirm_missing(
             key, after=self._lost_after, otherwise="Kling does not know the task yet"
         )
@@ -132,14 +138,14 @@ class KlingProvider(Provider):
             f"{path}/{quote(task, safe='')}", answer=TaskAnswer, headers=headers, even_if=TaskAnswer.is_error
         )
         if answer.body.is_error():
-            said = self._error_text(answer.body, headers)
-            raise answer.body.poll_error(answer.status, answer.headers, said)
+            text = self._error_text(answer.body, headers)
+            raise answer.body.poll_error(answer.status, answer.headers, text)
         if answer.body.data is None:
             raise PollFailed("Kling answered without a task")
         return answer.body.data
 
     async def _find_by_key(self, path: str, key: str) -> KlingTask | None:
-        """A look at ``path`` takes our own id in place of Kling's."""
+        """``path`` takes our ``external_task_id`` in place of Kling's id."""
         try:
             task = await self._read_task(path, key)
         except OperationNotFound:
@@ -165,7 +171,7 @@ class KlingProvider(Provider):
 
 
 def signed_token(access: str, secret: str, *, now: float) -> str:
-    """A token (HS256) that Kling takes from a little before ``now`` for half an hour."""
+    """A JWT (HS256) that is valid from a few seconds before ``now`` (UTC seconds) for half an hour."""
     claims = {"iss": access, "exp": int(now) + TOKEN_SECONDS, "nbf": int(now) - CLOCK_SLACK}
     text = f"{_encode_part({'alg': 'HS256', 'typ': 'JWT'})}.{_encode_part(claims)}"
     signature = hmac.new(secret.encode(), text.encode(), hashlib.sha256).digest()

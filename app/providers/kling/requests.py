@@ -1,4 +1,4 @@
-"""How a wish is put into Kling's words: which of its paths, and which fields that path has."""
+"""Builds Kling's requests: which of its paths, and the fields of that path. https://kling.ai/document-api"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +16,7 @@ from app.providers.inputs import (
     public_url,
     refuse_fields,
     whole_seconds,
+    without_none,
 )
 
 TEXT = "/v1/videos/text2video"
@@ -35,12 +36,12 @@ RESERVED = {
     "model", "model_name", "prompt", "duration", "mode", "image", "image_tail", "image_list", "image_url",
     "video_list", "video_url", "keep_original_sound", "multi_prompt", "callback_url", "external_task_id",
 }  # fmt: skip
-"""What ``extra`` can't set: these choose the model, the price, the inputs or what we recognise the task by."""
+"""What ``extra`` can't set: these choose the model, the price, the inputs or the id that the task is found by."""
 
 
 @dataclass(frozen=True, slots=True)
 class KlingModel:
-    """What one family of models can take; ``name`` is how its models' names begin."""
+    """What one family of models can take; its models' names begin with ``name``."""
 
     name: str
     seconds: tuple[float, float] = (5, 10)
@@ -63,7 +64,7 @@ MODELS = (
     KlingModel("kling-v1", roles=FRAMES),
 )
 NEWER = KlingModel("kling", (3, 15), OMNI_ROLES - {"source_video"}, shots=True)
-"""For names that are not known here: Kling decides."""
+"""For names unknown here: Kling decides."""
 
 
 def model_of(name: str) -> KlingModel:
@@ -71,7 +72,7 @@ def model_of(name: str) -> KlingModel:
 
 
 def path_of(request: GenerationRequest) -> str:
-    """The path that makes it; the same one tells how it goes, so the operation keeps it."""
+    """The path that starts the work. The same path is polled, so the operation keeps it."""
     if model_of(request.model).omni or "omni" in request.model.lower():
         return OMNI
     if request.media_with("reference_video"):
@@ -82,35 +83,35 @@ def path_of(request: GenerationRequest) -> str:
 
 
 def request_body(request: GenerationRequest, *, external_id: str) -> dict[str, Any]:
-    """The body for ``path_of(request)``. Raises ``UpstreamRejected`` for what has no field there."""
+    """The body for ``path_of(request)``. Raises ``UpstreamRejected`` for what it has no field for."""
     model, path = model_of(request.model), path_of(request)
     check_request(request, model.roles)
     refuse_fields(request, "style", "characters", "seed")
     seconds = whole_seconds(request)
     tier = nearest_tier(request, MODES)
-    told: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "model_name": request.model,
         "prompt": request.prompt or None,
         "negative_prompt": request.negative_prompt,
         "duration": None if seconds is None else str(seconds),
         "mode": MODE_WORDS[tier] if tier else None,
-        # A frame brings its own shape; only the client's express word goes along, for Kling to judge.
+        # A frame has a shape of its own, so a ratio is sent only when the client named one; Kling judges it.
         "aspect_ratio": request.aspect_ratio
         if request.media_with(*FRAMES)
         else nearest_ratio(request, RATIOS),
         "watermark_info": None if request.watermark is None else {"enabled": request.watermark},
         "external_task_id": external_id,
     }
-    told |= _shot_fields(request, model) | _input_fields(request, path)
+    fields |= _shot_fields(request, model) | _input_fields(request, path)
     if path in {OMNI, MOTION}:
         refuse_fields(request, "negative_prompt")
     if path == MOTION:
         refuse_fields(request, "seconds", "aspect_ratio")
-        told |= {"aspect_ratio": None, "mode": told["mode"] or "std"}
+        fields |= {"aspect_ratio": None, "mode": fields["mode"] or "std"}
     extra = extra_fields(request, RESERVED, sound="sound")
     if request.sound is not None:
         extra["sound"] = "on" if request.sound else "off"
-    return extra | {name: value for name, value in told.items() if value is not None}
+    return extra | without_none(fields)
 
 
 def _shot_fields(request: GenerationRequest, model: KlingModel) -> dict[str, Any]:
@@ -158,8 +159,8 @@ def _input_fields(request: GenerationRequest, path: str) -> dict[str, Any]:
         choices = {"character_orientation": "video", "keep_original_sound": "yes"}
         chosen = {name: request.extra.get(name, usual) for name, usual in choices.items()}
         return {"video_url": public_url(clip), **chosen, **picture}
-    told = {"image": as_base64(first[0])} if first else {}
-    return told | ({"image_tail": as_base64(last[0])} if last else {})
+    image = {"image": as_base64(first[0])} if first else {}
+    return image | ({"image_tail": as_base64(last[0])} if last else {})
 
 
 def _omni_inputs(request: GenerationRequest) -> dict[str, Any]:

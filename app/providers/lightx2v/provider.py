@@ -1,12 +1,11 @@
 """LightX2V's own server (``/v1/tasks``), which runs one model and keeps its tasks in memory."""
 
 from collections.abc import AsyncIterator, Mapping
-from typing import ClassVar
 from urllib.parse import quote
 
 from pydantic import BaseModel
 
-from app.errors import OperationNotFound, OutcomeUnknown, PollFailed
+from app.errors import OperationNotFound, OutcomeUnknown
 from app.generation import GenerationRequest, Kind
 from app.providers.base import (
     Account,
@@ -27,7 +26,7 @@ from app.providers.base import (
 )
 from app.providers.http import UpstreamClient
 from app.providers.lightx2v.requests import LightX2VOptions, allowed_roles, request_body
-from app.providers.reading import UNKNOWN_STATES, State, Text
+from app.providers.reading import State, Text, read_state
 
 HOST = "http://127.0.0.1:8000"
 STATES: Mapping[str, State] = {
@@ -40,7 +39,7 @@ STATES: Mapping[str, State] = {
 
 
 class LightX2VTask(BaseModel):
-    """What both ``POST`` and the status answer."""
+    """The answer to a submit and to a poll."""
 
     task_id: Text = ""
     status: Text = ""
@@ -48,11 +47,13 @@ class LightX2VTask(BaseModel):
 
 
 class LightX2VProvider(Provider):
-    """Needs no secret; one that is given goes as a Bearer token, for a proxy in front."""
+    """Needs no secret. One that is set is sent as a Bearer token, for a proxy in front of the server."""
 
     name = "lightx2v"
-    verified: ClassVar[str] = "documented"
-    auth_scheme: ClassVar[str] = "none, or Bearer for a proxy"
+    title = "LightX2V"
+    docs_url = "https://github.com/ModelTC/LightX2V"
+    auth_scheme = "none, or Bearer for a proxy"
+    needs_secret = False
     poll_interval = PollInterval(first=1.0, factor=1.2, cap=5.0)
 
     def __init__(self, account: Account, http: UpstreamClient) -> None:
@@ -78,7 +79,7 @@ class LightX2VProvider(Provider):
     async def start(self, request: GenerationRequest, submission: Submission) -> Operation:
         body = request_body(request, self.options) | {
             "task_id": submission.idempotency_key,
-            # Newer servers keep a result only when it is given a name.
+            # Newer servers keep a result only when the request names a file for it.
             "save_result_path": f"{submission.idempotency_key}.{'png' if request.kind == 'image' else 'mp4'}",
         }
         answer = await self.http.post_json(f"/v1/tasks/{request.kind}/", body, answer=LightX2VTask)
@@ -88,21 +89,19 @@ class LightX2VProvider(Provider):
 
     async def poll(self, operation: Operation) -> PollAnswer:
         task = (await self.http.get(f"{_task_path(operation.id)}/status", answer=LightX2VTask)).body
-        state = STATES.get(task.status.lower())
+        state = read_state(task.status.lower(), STATES, provider=self.name)
         if state == "queued":
             return Queued()
         if state == "succeeded":
-            made = operation.data.get("kind", "video")
-            return Succeeded((ResultFile(made, "image/png" if made == "image" else "video/mp4"),))
+            kind = operation.data.get("kind", "video")
+            return Succeeded((ResultFile(kind, "image/png" if kind == "image" else "video/mp4"),))
         if state in {"failed", "cancelled"}:
             text = self.http.clean_text(task.error) or "LightX2V did not say why."
             return Failed("cancelled" if state == "cancelled" else "upstream_error", text)
-        if state is None:
-            UNKNOWN_STATES.labels(provider=self.name).inc()
         return Running()
 
     async def cancel(self, operation: Operation) -> bool:
-        # It answers 200 also when there was nothing to stop, so the task is asked.
+        # The server answers 200 also when there was nothing to stop, so the task is polled.
         await self.http.delete(_task_path(operation.id))
         try:
             answer = await self.poll(operation)
@@ -124,12 +123,8 @@ class LightX2VProvider(Provider):
             return None
         return operation
 
-    async def fetch(self, operation: Operation, file: ResultFile) -> AsyncIterator[bytes]:
-        async with self.http.open_download(f"{_task_path(operation.id)}/result") as download:
-            if download.content_type in {"application/json", "text/html"}:
-                raise PollFailed(f"LightX2V answered {download.content_type} in place of a result")
-            async for chunk in download.chunks:
-                yield chunk
+    def fetch(self, operation: Operation, file: ResultFile) -> AsyncIterator[bytes]:
+        return self.download(f"{_task_path(operation.id)}/result", what="a result")
 
 
 def _task_path(task: str) -> str:

@@ -153,7 +153,7 @@ class MidjourneyProvider(Provider):
         if not self.options.cancel:
             return False
         # The proxy answers 200 even when nothing was stopped, so the task is polled.
-        await self.http.post_json(f"{_task_path(operation.id)}/cancel", {}, answer=AnyAnswer, purpose="look")
+        await self.http.post_json(f"{_task_path(operation.id)}/cancel", {}, answer=AnyAnswer, purpose="poll")
         return isinstance(await self.poll(operation), Failed)
 
     async def recover(self, request: GenerationRequest, submission: Submission) -> Operation | None:

@@ -96,7 +96,7 @@ class ReplicateProvider(Provider):
 
     async def cancel(self, operation: Operation) -> bool:
         answer = await self.http.post_json(
-            f"{_prediction_path(operation.id)}/cancel", {}, answer=ReplicatePrediction, purpose="look"
+            f"{_prediction_path(operation.id)}/cancel", {}, answer=ReplicatePrediction, purpose="poll"
         )
         return STATES.get(answer.body.status) not in {"succeeded", "failed"}
 

@@ -123,7 +123,7 @@ class SunoProvider(Provider):
     async def poll(self, operation: Operation) -> PollAnswer:
         wanted = {"ids": [operation.id]}
         answer = await self.http.post_json(
-            "/suno/fetch", wanted, answer=FetchAnswer, purpose="look", even_if=FetchAnswer.is_error
+            "/suno/fetch", wanted, answer=FetchAnswer, purpose="poll", even_if=FetchAnswer.is_error
         )
         said = answer.body
         if said.is_error():

@@ -169,7 +169,7 @@ class VertexVeoProvider(Provider):
                 {"operationName": name},
                 answer=VeoOperation,
                 headers=headers,
-                purpose="look",
+                purpose="poll",
                 timeout=POLL_TIMEOUT_FACTOR * self.http.timeouts.poll,
                 even_if=lambda said: said.has_meaning,
             )

@@ -97,7 +97,7 @@ class ViduProvider(Provider):
             _task_path(operation.id, "cancel"),
             {"id": operation.id},
             answer=CancelAnswer,
-            purpose="look",
+            purpose="poll",
             even_if=lambda said: said.reason == "BadRequest",
         )
         return answer.status < 300 and not answer.body.reason
