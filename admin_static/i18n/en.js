@@ -717,7 +717,6 @@ export default {
   'settings.one_a_line': 'One per line.',
   'settings.test_good': 'Every step succeeded.',
   'settings.test_bad': 'A step failed.',
-  'settings.link': 'Open',
   'settings.environment_note': 'Set in the environment of the gateway; read-only here.',
   'settings.variable': 'Variable',
   'settings.value': 'Value',

@@ -705,7 +705,6 @@ export default {
   'settings.one_a_line': '每行一个。',
   'settings.test_good': '所有步骤均成功。',
   'settings.test_bad': '有步骤失败。',
-  'settings.link': '打开',
   'settings.environment_note': '在网关的启动环境中设置，这里只读。',
   'settings.variable': '变量',
   'settings.value': '值',

@@ -22,15 +22,7 @@ const TestSteps = ({ result }) =>
         (step, n) =>
           html`<li key=${n} class=${step.ok ? 'good' : 'bad'}>
             <span>${step.step}</span>
-            <span class="soft">
-              ${step.message}${' '}
-              ${
-                step.link &&
-                html`<a href=${step.link} rel="noreferrer noopener" target="_blank">
-                  ${t('settings.link')}
-                </a>`
-              }
-            </span>
+            <span class="soft">${step.message}</span>
             <span class="quiet small">${step.milliseconds != null && `${Math.round(step.milliseconds)} ms`}</span>
           </li>`,
       )}
@@ -187,8 +179,6 @@ function HealthFacts({ data }) {
       <dd>${health.database}</dd>
       <dt>${t('overview.storage')}</dt>
       <dd>${health.storage}</dd>
-      <dt>Redis</dt>
-      <dd>${yesOrNo(health.redis)}</dd>
       <dt>${t('settings.worker')}</dt>
       <dd>${yesOrNo(health.worker)}</dd>
       <dt>${t('settings.studio')}</dt>
