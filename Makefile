@@ -11,7 +11,7 @@ ARGS ?=
 export PYTHONDONTWRITEBYTECODE =
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test lint format bench screenshots setup lock clean
+.PHONY: help demo run check test lint format bench screenshots setup lock clean
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -27,6 +27,9 @@ run: $(READY) ## the gateway, on http://127.0.0.1:8000
 # their number of tests take longest.
 test: lint ## everything that checks this code (ARGS="-k name" narrows the tests)
 	$(RUN) -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+check: lint ## before each commit: lint, and the tests that need no server, browser or Node.js (two minutes)
+	$(RUN) -m pytest -n 3 --dist loadfile -m "not server" $(ARGS)
 
 lint: $(DEV_READY) ## style, types, the direction of imports, house rules
 	$(RUN) -m ruff check .
