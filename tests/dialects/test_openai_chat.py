@@ -1,0 +1,13 @@
+"""Chat completions keep the contract of dialects: they answer while the client waits, and read no task later."""
+
+from app.dialects.openai_chat.answer import OpenAIChatDialect
+from tests.dialects.contract import SMALL, Document, TaskDialectContract
+
+
+class TestOpenAIChat(TaskDialectContract):
+    dialect = OpenAIChatDialect()
+    create_path = "/v1/chat/completions"
+    bad_call = ("POST", create_path, {"model": "sora_video2", "messages": []})
+
+    def create_body(self, prompt: str) -> Document:
+        return {"model": "sora_video2", "messages": [{"role": "user", "content": prompt}], **SMALL}
