@@ -2,8 +2,8 @@
 
 Changes, the row in the store, lists (JSON, CSV), backups, the configuration file, and the objects of the panel's API
 are derived from its fields. A new field needs: its line here, a column with its migration, and in the panel its
-input with the label in two languages. If routing or a provider reads the field, it also stands in
-``app.providers.base.Account``.
+input with the label in two languages (``tests/test_new_fields.py`` adds one). If routing or a provider reads the
+field, it also stands in ``app.providers.base.Account``.
 """
 
 from collections.abc import Mapping

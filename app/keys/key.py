@@ -1,7 +1,8 @@
 """A client key, defined once: what can be set on it, who owns its tasks, and what it may use.
 
-A new field of keys needs a line in ``KeyTerms`` and a column with its migration. The command line, the panel, the
-configuration file and backups read and show the fields of ``KeyTerms``.
+A new field needs: its line in ``KeyTerms``, a column with its migration, and in the panel its input with the label
+in two languages. The row, the panel's API, the configuration file and backups are derived from ``KeyTerms``; the
+command line has an option only for the fields that it names.
 """
 
 import json
