@@ -1,54 +1,56 @@
-"""The command line: one file per command."""
+"""The command line: one file per group of commands."""
 
+import gc
 import importlib
 import os
 import sys
 
 import typer
 
-from app.cli.collector import postpone_collections
 from app.cli.output import print_error
 from app.errors import FilmgateError
 from app.ops import logs
 
-# In the order of `--help`. Only what is asked for is loaded: `serve` needs no OpenAI client in its memory.
-COMMANDS = (
-    "demo",
-    "serve",
-    "worker",
-    "generate",
-    "tasks",
-    "keys",
-    "accounts",
-    "routes",
-    "prices",
-    "config",
-    "backup",
-    "restore",
-    "admin",
-    "rotate-root-key",
-    "providers",
-    "doctor",
-    "openapi",
-)
+# Command: module and attribute, in the order of `--help`. Only the command that was given is imported, which saves
+# memory: `serve` needs no OpenAI client.
+COMMANDS = {
+    "demo": "demo:run_demo",
+    "serve": "serve:serve_gateway",
+    "worker": "worker:run_worker",
+    "generate": "generate:generate_video",
+    "tasks": "tasks:commands",
+    "keys": "keys:commands",
+    "accounts": "accounts:commands",
+    "routes": "routes:commands",
+    "prices": "prices:commands",
+    "config": "config:commands",
+    "backup": "backup:save_backup",
+    "restore": "backup:restore_backup",
+    "admin": "admin:commands",
+    "rotate-root-key": "rotate_root_key:rotate_root_key",
+    "providers": "reference:list_providers",
+    "doctor": "doctor:run_doctor",
+    "openapi": "reference:print_openapi",
+}
 
 
 def main() -> None:
-    """Exit codes: 0 done, 1 it failed, 2 a setting or an argument can't work."""
+    """Exit codes: 0 success, 1 failure, 2 an invalid setting or argument."""
     logs.set_up(level="error", style="console")
-    postpone_collections()
-    asked = sys.argv[1:2]
-    cli = command_line(*([name for name in COMMANDS if name in asked] or COMMANDS))
+    # Imports create many objects and drop few: frequent collections would take a tenth of the start-up time.
+    gc.set_threshold(100_000, 50, 100)
+    given = sys.argv[1:2]
+    cli = command_line(*([name for name in COMMANDS if name in given] or COMMANDS))
     try:
         cli(prog_name="filmgate")
     except FilmgateError as error:
         sys.exit(print_error(error))
-    except BrokenPipeError:  # the reader of our output has left, as `head` does
+    except BrokenPipeError:  # the reader of our output has exited, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def command_line(*names: str) -> typer.Typer:
-    """With these commands, each from the module of its name."""
+    """The application with these commands."""
     cli = typer.Typer(
         name="filmgate",
         no_args_is_help=True,
@@ -57,16 +59,16 @@ def command_line(*names: str) -> typer.Typer:
         rich_markup_mode="rich",
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     )
-    cli.callback()(filmgate)
+    cli.callback()(describe_program)
     for name in names:
-        attribute = name.replace("-", "_")
-        module = importlib.import_module(f"app.cli.{attribute}")
-        if hasattr(module, "commands"):
-            cli.add_typer(module.commands, name=name)
+        module, attribute = COMMANDS[name].split(":")
+        command = getattr(importlib.import_module(f"app.cli.{module}"), attribute)
+        if isinstance(command, typer.Typer):
+            cli.add_typer(command, name=name)
         else:
-            cli.command(name)(getattr(module, attribute))
+            cli.command(name)(command)
     return cli
 
 
-def filmgate() -> None:
+def describe_program() -> None:
     """One OpenAI-compatible address for video generation over a pool of upstream accounts."""

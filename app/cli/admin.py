@@ -1,4 +1,4 @@
-"""`filmgate admin`: the people of the panel, for who can reach the store but not the panel."""
+"""`filmgate admin`: the admins of the panel, changed in the store directly: first link, forgotten password."""
 
 import sys
 from typing import Annotated
@@ -14,14 +14,16 @@ from app.cli.store_access import with_store
 from app.components import Components
 from app.errors import InvalidRequest
 
-commands = typer.Typer(help="The panel's admins: a first link, a forgotten password.", no_args_is_help=True)
+commands = typer.Typer(
+    help="Print a setup link, reset a password, list the panel's admins.", no_args_is_help=True
+)
 ACTOR = "command line"
-"""Who it was, in the audit log."""
+"""The actor in the audit log."""
 
 
 @commands.command("setup-link")
-def setup_link() -> None:
-    """Print a link that makes the first owner: good once, for 30 minutes."""
+def print_setup_link() -> None:
+    """Print a link to create the first owner. It works once, within 30 minutes."""
 
     async def create_link(components: Components) -> str:
         return await _admin_repository(components).setup_link(components.settings.own_address)
@@ -31,9 +33,9 @@ def setup_link() -> None:
 
 @commands.command("reset-password")
 def reset_password(name: Annotated[str, typer.Argument(help="From `filmgate admin list`.")]) -> None:
-    """Give an admin a new password, asked for or read from a pipe, and end the sessions of the old one.
+    """Set a new password, asked for or read from a pipe, and end all sessions of that admin.
 
-    Where nobody has that name, an owner of that name is made.
+    If there is no admin of that name, an owner is created.
     """
     password = _read_password()
 
@@ -50,16 +52,16 @@ def reset_password(name: Annotated[str, typer.Argument(help="From `filmgate admi
 
 @commands.command("list")
 def list_admins() -> None:
-    """Every admin of the panel, oldest first."""
+    """List the admins of the panel, oldest first."""
 
     async def print_admins(components: Components) -> None:
-        found = plain_table("NAME", "ROLE", "MADE")
+        table = plain_table("NAME", "ROLE", "CREATED")
         for admin in await _admin_repository(components).list():
-            found.add_row(escape(admin.name), admin.role, local_time(admin.created_at))
-        if found.row_count:
-            out.print(found)
+            table.add_row(escape(admin.name), admin.role, local_time(admin.created_at))
+        if table.row_count:
+            out.print(table)
         else:
-            err.print("No admin yet. `filmgate admin setup-link` prints a link to become the first.")
+            err.print("No admins yet. `filmgate admin setup-link` prints a link to create the first one.")
 
     with_store(print_admins)
 

@@ -1,4 +1,4 @@
-"""`filmgate config`: the configuration file, looked at or applied without a restart."""
+"""`filmgate config`: checks the configuration file, or applies it without a restart."""
 
 import os
 from pathlib import Path
@@ -9,45 +9,36 @@ from rich.markup import escape
 
 from app.cli.output import err, out
 from app.cli.store_access import with_store
-from app.components import Components
 from app.configuration import applying
 from app.configuration.toml_file import DeclaredConfiguration, load_file
 from app.errors import SettingsInvalid
-from app.settings import load_settings as load_settings
+from app.settings import load_settings
 
 commands = typer.Typer(
     help="Check or apply the configuration file that FILMGATE_CONFIG names.", no_args_is_help=True
 )
-Place = Annotated[Path | None, typer.Argument(metavar="FILE", help="Instead of FILMGATE_CONFIG.")]
+ConfigFile = Annotated[Path | None, typer.Argument(metavar="FILE", help="Instead of FILMGATE_CONFIG.")]
 
 
-@commands.command()
-def check(path: Place = None) -> None:
-    """Read the file, and say in one line what can't work. Nothing of it is applied."""
+@commands.command("check")
+def check_file(path: ConfigFile = None) -> None:
+    """Check the file and report the first error. Nothing is applied."""
     declared = _load_document(path)
-
-    async def check_document(components: Components) -> list[str]:
-        return await applying.check_configuration(components, declared)
-
-    _print_warnings(with_store(check_document))
+    _print_warnings(with_store(lambda components: applying.check_configuration(components, declared)))
     counted = (len(declared.accounts), len(declared.routes), len(declared.keys), len(declared.prices))
-    out.print("It can work: {} accounts, {} routes, {} keys, {} prices.".format(*counted))
+    out.print("The file is valid: {} accounts, {} routes, {} keys, {} prices.".format(*counted))
 
 
-@commands.command()
-def apply(path: Place = None) -> None:
-    """Bring the store to what the file says; running gateways notice within seconds."""
+@commands.command("apply")
+def apply_file(path: ConfigFile = None) -> None:
+    """Apply the file to the store. Running gateways notice within seconds."""
     declared = _load_document(path)
-
-    async def apply_document(components: Components) -> applying.AppliedChanges:
-        return await applying.apply_configuration(components, declared)
-
-    done = with_store(apply_document)
-    for line in done.changes:
+    applied = with_store(lambda components: applying.apply_configuration(components, declared))
+    for line in applied.changes:
         out.print(escape(line))
-    if not done.changes:
+    if not applied.changes:
         out.print("Nothing to change.")
-    _print_warnings(done.warnings)
+    _print_warnings(applied.warnings)
 
 
 def _print_warnings(lines: list[str]) -> None:
@@ -58,5 +49,5 @@ def _print_warnings(lines: list[str]) -> None:
 def _load_document(path: Path | None) -> DeclaredConfiguration:
     path = path or load_settings().config
     if path is None:
-        raise SettingsInvalid("FILMGATE_CONFIG: name a file, here or in that variable")
+        raise SettingsInvalid("FILMGATE_CONFIG: name a file, as an argument or in that variable")
     return load_file(path, os.environ)

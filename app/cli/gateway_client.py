@@ -1,4 +1,4 @@
-"""How commands that use a gateway reach it: the official SDK, and its errors in one line each."""
+"""The official SDK as the client of a gateway, with its errors as one line each."""
 
 import warnings
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ import typer
 
 from app.errors import FilmgateError, InvalidRequest
 
-# The SDK announces the end of OpenAI's own Videos API at every call; here another service answers.
+# The SDK warns at every call that OpenAI shuts down its own Videos API; this is another service.
 warnings.filterwarnings("ignore", category=DeprecationWarning, message="The Sora API")
 
 DEFAULT_ADDRESS = "http://127.0.0.1:8000/v1"
@@ -28,26 +28,26 @@ ApiKey = Annotated[
 
 
 class GatewayFailed(FilmgateError):
-    """What a gateway answered, or that none did; the message is one line for people."""
+    """The gateway answered with an error, or did not answer. The message is one line for the user."""
 
 
 @contextmanager
 def open_client(base_url: str, api_key: str) -> Iterator[openai.OpenAI]:
-    """A client. Raises ``GatewayFailed`` for whatever goes wrong inside the block."""
+    """A client. Raises ``GatewayFailed`` for every error of the SDK inside the block."""
     if not api_key:
         raise InvalidRequest(
-            "--api-key: say which key to use, here or in FILMGATE_API_KEY. `filmgate keys create NAME` makes one."
+            "--api-key: name the key to use, here or in FILMGATE_API_KEY. `filmgate keys create NAME` creates one."
         )
     try:
         with openai.OpenAI(base_url=base_url, api_key=api_key, max_retries=1) as client:
             yield client
     except openai.APIConnectionError as error:
         raise GatewayFailed(
-            f"No gateway answers at {base_url}. Start one with `filmgate serve`, or say where it is with --base-url."
+            f"No gateway answers at {base_url}. Start one with `filmgate serve`, or give its address with --base-url."
         ) from error
     except openai.AuthenticationError as error:
         raise GatewayFailed(
-            f"{base_url} does not know this key. `filmgate keys create NAME` makes one; pass it with --api-key."
+            f"{base_url} rejects this key. `filmgate keys create NAME` creates one; pass it with --api-key."
         ) from error
     except openai.APIStatusError as error:
         raise GatewayFailed(f"{_error_message(error)} (HTTP {error.status_code})") from error

@@ -1,6 +1,5 @@
-"""`filmgate keys`: the keys of this gateway's clients, changed in its store directly."""
+"""`filmgate keys`: the keys of clients, changed in the store directly."""
 
-import json
 import time
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -8,6 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
+from app.cli.arguments import parse_options
 from app.cli.output import err, local_time, out, plain_table
 from app.cli.store_access import with_store
 from app.components import Components
@@ -15,39 +15,43 @@ from app.db.money import format_money
 from app.errors import InvalidRequest
 from app.keys.key import ClientKey, moment_in_days
 
-commands = typer.Typer(help="Make, list, change, rotate and revoke client keys.", no_args_is_help=True)
+commands = typer.Typer(help="Create, list, change, rotate and revoke client keys.", no_args_is_help=True)
 
 KeyId = Annotated[str, typer.Argument(metavar="ID", help="From `filmgate keys list`.")]
 Models = Annotated[
     list[str] | None,
-    typer.Option("--model", metavar="NAME", help="May use it, or a family like 'veo*'; repeatable."),
+    typer.Option("--model", metavar="NAME", help="An allowed model, or a pattern like 'veo*'; repeatable."),
 ]
 Networks = Annotated[
     list[str] | None,
-    typer.Option("--network", metavar="CIDR", help="May be used from there, like 10.0.0.0/8; repeatable."),
+    typer.Option("--network", metavar="CIDR", help="An allowed source network, like 10.0.0.0/8; repeatable."),
 ]
-Rpm = Annotated[int | None, typer.Option(help="Requests in any minute.")]
-TasksLimit = Annotated[int | None, typer.Option("--tasks", help="Tasks in flight.")]
-Total = Annotated[str | None, typer.Option("--budget", metavar="USD", help="For all time.")]
-Daily = Annotated[str | None, typer.Option("--budget-daily", metavar="USD", help="For each UTC day.")]
-Monthly = Annotated[str | None, typer.Option("--budget-monthly", metavar="USD", help="For each UTC month.")]
+Rpm = Annotated[int | None, typer.Option(help="Requests per minute.")]
+TasksLimit = Annotated[
+    int | None, typer.Option("--tasks", help="Running and waiting tasks at the same time.")
+]
+Total = Annotated[str | None, typer.Option("--budget", metavar="USD", help="In total.")]
+Daily = Annotated[str | None, typer.Option("--budget-daily", metavar="USD", help="Per UTC day.")]
+Monthly = Annotated[str | None, typer.Option("--budget-monthly", metavar="USD", help="Per UTC month.")]
 ExpiresIn = Annotated[
-    float | None, typer.Option("--expires-in", metavar="DAYS", help="Ends by itself after so many days.")
+    float | None, typer.Option("--expires-in", metavar="DAYS", help="Expires after so many days.")
 ]
 Options = Annotated[
     list[str] | None,
     typer.Option(
-        "--option", metavar="KEY=VALUE", help="For dialects, like videos_dialect=manual; repeatable."
+        "--option", metavar="KEY=VALUE", help="For the API dialects, like videos_dialect=manual; repeatable."
     ),
 ]
-Note = Annotated[str | None, typer.Option(help="For yourself.")]
+Note = Annotated[str | None, typer.Option(help="A note for yourself.")]
 
 
-@commands.command()
-def create(
-    name: Annotated[str, typer.Argument(help="What you will know it by.")],
+@commands.command("create")
+def create_key(
+    name: Annotated[str, typer.Argument(help="The name of the key.")],
     *,
-    project: Annotated[str | None, typer.Option(help="Keys of one project see each other's tasks.")] = None,
+    project: Annotated[
+        str | None, typer.Option(help="Keys of the same project see each other's tasks.")
+    ] = None,
     model: Models = None,
     network: Networks = None,
     rpm: Rpm = None,
@@ -59,7 +63,7 @@ def create(
     option: Options = None,
     note: Note = None,
 ) -> None:
-    """Make a key. It is printed alone on stdout, and never again."""
+    """Create a key. It is printed once, alone on stdout."""
     fields = {
         "name": name,
         "project": project,
@@ -71,60 +75,52 @@ def create(
         "budget_daily": budget_daily,
         "budget_monthly": budget_monthly,
         "expires_at": moment_in_days(expires_in),
-        "options": _parse_options(option),
+        "options": None if option is None else parse_options(option),
         "note": note,
     }
-
-    async def make_key(components: Components) -> str:
-        _, raw = await components.keys.create_key(_without_none(fields))
-        return raw
-
-    print(with_store(make_key))
-    err.print("[dim]Keep it: only its hash stays here.[/]")
+    _, secret = with_store(lambda components: components.keys.create_key(_without_none(fields)))
+    print(secret)
+    err.print("[dim]Save it now: the gateway keeps only its hash.[/]")
 
 
 @commands.command("list")
 def list_keys() -> None:
-    """Every key, oldest first."""
-
-    async def print_keys(components: Components) -> None:
-        found = plain_table("ID", "NAME", "OWNER", "MADE", "LIMITS", "STATE")
-        for key in await components.keys.list():
-            state = "[green]active[/]" if key.enabled else "[red]revoked[/]"
-            limits = ", ".join(f"{name} {value}" for name, value in _limit_texts(key).items())
-            found.add_row(
-                key.id, escape(key.name), escape(key.owner), local_time(key.created_at), escape(limits), state
-            )
-        if found.row_count:
-            out.print(found)
-        else:
-            err.print("No keys yet. `filmgate keys create NAME` makes one.")
-
-    with_store(print_keys)
+    """List all keys, oldest first."""
+    table = plain_table("ID", "NAME", "OWNER", "CREATED", "LIMITS", "STATE")
+    for key in with_store(lambda components: components.keys.list()):
+        state = "[green]active[/]" if key.enabled else "[red]revoked[/]"
+        limits = ", ".join(f"{name} {value}" for name, value in _limit_texts(key).items())
+        table.add_row(
+            key.id, escape(key.name), escape(key.owner), local_time(key.created_at), escape(limits), state
+        )
+    if table.row_count:
+        out.print(table)
+    else:
+        err.print("No keys yet. `filmgate keys create NAME` creates one.")
 
 
-@commands.command()
-def show(key_id: KeyId) -> None:
-    """One key: its limits, and how its budgets stand."""
+@commands.command("show")
+def show_key(key_id: KeyId) -> None:
+    """Show one key: its limits, and what is left of its budgets."""
 
     async def print_key(components: Components) -> None:
         key = await components.keys.get(key_id)
-        found = plain_table("WHAT", "VALUE")
+        table = plain_table("WHAT", "VALUE")
         for name, value in _key_details(key).items():
-            found.add_row(name, escape(str(value)))
+            table.add_row(name, escape(str(value)))
         for line in await components.money.reports.budget_lines(key, now=time.time()):
-            text = f"${format_money(line.left)} left: ${format_money(line.spent)} spent, ${format_money(line.reserved)} held"
-            found.add_row(f"{line.period} budget", f"${format_money(line.budget)}, {text}")
-        out.print(found)
+            text = f"${format_money(line.left)} left: ${format_money(line.spent)} spent, ${format_money(line.reserved)} reserved"
+            table.add_row(f"{line.period} budget", f"${format_money(line.budget)}, {text}")
+        out.print(table)
 
     with_store(print_key)
 
 
-@commands.command()
-def update(
+@commands.command("update")
+def update_key(
     key_id: KeyId,
     *,
-    name: Annotated[str | None, typer.Option(help="What you will know it by.")] = None,
+    name: Annotated[str | None, typer.Option(help="The new name.")] = None,
     model: Models = None,
     network: Networks = None,
     rpm: Rpm = None,
@@ -135,13 +131,15 @@ def update(
     expires_in: ExpiresIn = None,
     option: Options = None,
     note: Note = None,
-    enabled: Annotated[bool | None, typer.Option("--enable/--disable", help="In use or not.")] = None,
+    enabled: Annotated[
+        bool | None, typer.Option("--enable/--disable", help="Enable or disable the key.")
+    ] = None,
     clear: Annotated[
         list[str] | None,
-        typer.Option(metavar="LIMIT", help="Take a limit off: models, networks, rpm, tasks, …; repeatable."),
+        typer.Option(metavar="LIMIT", help="Remove a limit: models, networks, rpm, tasks, …; repeatable."),
     ] = None,
 ) -> None:
-    """Change what is given and leave the rest; running gateways notice within five seconds."""
+    """Change the given fields of a key. Running gateways notice within five seconds."""
     changes = _without_none(
         {
             "name": name,
@@ -153,42 +151,33 @@ def update(
             "budget_daily": budget_daily,
             "budget_monthly": budget_monthly,
             "expires_at": moment_in_days(expires_in),
-            "options": _parse_options(option),
+            "options": None if option is None else parse_options(option),
             "note": note,
             "enabled": enabled,
         }
     )
-
-    async def apply_changes(components: Components) -> None:
-        await components.keys.update(key_id, changes | _cleared_fields(clear or []))
-
-    with_store(apply_changes)
+    changes |= _cleared_fields(clear or [])
+    with_store(lambda components: components.keys.update(key_id, changes))
     out.print(f"Changed {escape(key_id)}.")
 
 
-@commands.command()
-def rotate(
+@commands.command("rotate")
+def rotate_key(
     key_id: KeyId,
     *,
-    overlap: Annotated[float, typer.Option(metavar="HOURS", help="The old secret works so long.")] = 0.0,
+    overlap: Annotated[
+        float, typer.Option(metavar="HOURS", help="How long the old secret stays valid.")
+    ] = 0.0,
 ) -> None:
-    """Give a key a new secret, printed alone on stdout; its limits, tasks and books stay."""
-
-    async def rotate_key(components: Components) -> str:
-        return await components.keys.rotate(key_id, overlap_seconds=overlap * 3600)
-
-    print(with_store(rotate_key))
-    err.print("[dim]Keep it: only its hash stays here.[/]")
+    """Replace the secret of a key; it is printed alone on stdout. Limits, tasks and spending are kept."""
+    print(with_store(lambda components: components.keys.rotate(key_id, overlap_seconds=overlap * 3600)))
+    err.print("[dim]Save it now: the gateway keeps only its hash.[/]")
 
 
-@commands.command()
-def revoke(key_id: KeyId) -> None:
-    """Take a key out of use; running gateways notice within five seconds."""
-
-    async def revoke_key(components: Components) -> None:
-        await components.keys.revoke(key_id)
-
-    with_store(revoke_key)
+@commands.command("revoke")
+def revoke_key(key_id: KeyId) -> None:
+    """Disable a key for good. Running gateways notice within five seconds."""
+    with_store(lambda components: components.keys.revoke(key_id))
     out.print(f"Revoked {escape(key_id)}.")
 
 
@@ -217,8 +206,8 @@ def _without_none(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _limit_texts(key: ClientKey) -> dict[str, str]:
-    """Those that it has, in words."""
-    found = {
+    """The limits that are set, as text."""
+    limits = {
         "models": ", ".join(key.models),
         "networks": ", ".join(str(network) for network in key.networks),
         "rpm": key.rpm,
@@ -228,7 +217,7 @@ def _limit_texts(key: ClientKey) -> dict[str, str]:
         "monthly": _dollar_text(key.budget_monthly),
         "until": local_time(key.expires_at),
     }
-    return {name: str(value) for name, value in found.items() if value not in (None, "")}
+    return {name: str(value) for name, value in limits.items() if value not in (None, "")}
 
 
 def _dollar_text(value: Any) -> str | None:
@@ -240,26 +229,10 @@ def _key_details(key: ClientKey) -> dict[str, str]:
         "id": key.id,
         "name": key.name,
         "owner": key.owner,
-        "made": local_time(key.created_at),
+        "created": local_time(key.created_at),
         "state": "active" if key.enabled else "revoked",
         **_limit_texts(key),
         **{name: str(value) for name, value in key.options.items()},
         **({"old secret until": local_time(key.old_until)} if key.old_until else {}),
         **({"note": key.note} if key.note else {}),
     }
-
-
-def _parse_options(given: list[str] | None) -> dict[str, Any] | None:
-    """``KEY=VALUE``; values are read as JSON where they are JSON."""
-    if given is None:
-        return None
-    found: dict[str, Any] = {}
-    for text in given:
-        name, equals, value = text.partition("=")
-        if not equals or not name:
-            raise InvalidRequest(f"--option: {text} must be like KEY=VALUE")
-        try:
-            found[name] = json.loads(value)
-        except ValueError:
-            found[name] = value
-    return found

@@ -1,4 +1,4 @@
-"""How the command line speaks: results on stdout, everything else on stderr, one line per error."""
+"""Output of the command line: results go to stdout, everything else to stderr, an error is one line."""
 
 import sys
 import time
@@ -10,7 +10,7 @@ from rich.table import Table
 from app.errors import FilmgateError, InvalidRequest, SettingsInvalid
 
 PIPE_WIDTH = 200
-"""Columns, where no terminal says how many there are: a table for `grep` must not be folded."""
+"""Columns of a table that is written to a pipe, wide enough that `grep` finds whole rows."""
 
 out = Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
 err = Console(stderr=True, highlight=False)
@@ -26,13 +26,13 @@ def print_error(error: FilmgateError) -> int:
 
 
 def plain_table(*columns: str) -> Table:
-    """A plain table: a heading, and no lines."""
-    found = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
+    """A table with a heading and without lines."""
+    table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
     for column in columns:
-        found.add_column(column, overflow="fold")
-    return found
+        table.add_column(column, overflow="fold")
+    return table
 
 
 def local_time(seconds: float | None) -> str:
-    """UTC seconds as local time, for people."""
+    """UTC seconds as local time."""
     return "" if seconds is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))

@@ -1,43 +1,39 @@
-"""`filmgate prices`: what models cost clients' keys, changed in the store directly."""
+"""`filmgate prices`: prices of models for client keys, changed in the store directly."""
 
 from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
 
-from app.catalog.price import read_price
+from app.catalog.price import ANY_SIZE, ModelPrice, read_price
 from app.cli.output import out, plain_table
-from app.cli.price_words import parse_rates, price_text
 from app.cli.store_access import with_store
-from app.components import Components
+from app.db.money import format_money
+from app.errors import InvalidRequest
 
-commands = typer.Typer(help="Say what models cost clients' keys, in US dollars.", no_args_is_help=True)
-Model = Annotated[str, typer.Argument(metavar="MODEL", help="A public name, or a family like 'veo*'.")]
+commands = typer.Typer(help="List and set what models cost client keys, in US dollars.", no_args_is_help=True)
+ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="A public name, or a pattern like 'veo*'.")]
 Rates = Annotated[
     list[str] | None, typer.Option(metavar="SIZE=USD", help="720p=0.10, 1280x720=0.10 or 0.10; repeatable.")
 ]
 Units = Annotated[
-    list[str] | None, typer.Option(metavar="NAME=USD", help="Of what the upstream says it used; repeatable.")
+    list[str] | None, typer.Option(metavar="NAME=USD", help="Per unit that the upstream reports; repeatable.")
 ]
 Dollars = Annotated[str | None, typer.Option(metavar="USD")]
 
 
 @commands.command("list")
 def list_prices() -> None:
-    """Every price, also those that are there by default."""
-
-    async def print_prices(components: Components) -> None:
-        found = plain_table("MODEL", "PRICE", "FROM")
-        for line in await components.money.prices.list_lines():
-            found.add_row(escape(line.model), escape(price_text(line.price)), line.source)
-        out.print(found)
-
-    with_store(print_prices)
+    """List all prices, including the default ones."""
+    table = plain_table("MODEL", "PRICE", "FROM")
+    for line in with_store(lambda components: components.money.prices.list_lines()):
+        table.add_row(escape(line.model), escape(price_text(line.price)), line.source)
+    out.print(table)
 
 
 @commands.command("set")
 def set_price(
-    model: Model,
+    model: ModelName,
     *,
     per_call: Dollars = None,
     per_second: Rates = None,
@@ -46,8 +42,8 @@ def set_price(
     per_million_output: Dollars = None,
     per_unit: Units = None,
 ) -> None:
-    """Write a price in place of the one of the same name; tasks that exist keep the old one. Parts add up;
-    without any, the model costs nothing."""
+    """Set the price of a model, in place of the present one. Existing tasks keep their price. The parts are added up;
+    without any, the model is free."""
     given: dict[str, Any] = {
         "per_call": per_call,
         "per_second": parse_rates(per_second),
@@ -57,20 +53,40 @@ def set_price(
         "per_unit": parse_rates(per_unit),
     }
     price = read_price({name: value for name, value in given.items() if value})
-
-    async def store_price(components: Components) -> None:
-        await components.money.prices.set_price(model, price)
-
-    with_store(store_price)
+    with_store(lambda components: components.money.prices.set_price(model, price))
     out.print(f"{escape(model)} costs {escape(price_text(price))}.")
 
 
-@commands.command()
-def remove(model: Model) -> None:
-    """Forget a price; a default one comes back."""
-
-    async def delete_price(components: Components) -> None:
-        await components.money.prices.remove_price(model)
-
-    with_store(delete_price)
+@commands.command("remove")
+def remove_price(model: ModelName) -> None:
+    """Remove a price. A default price applies again."""
+    with_store(lambda components: components.money.prices.remove_price(model))
     out.print(f"Removed the price of {escape(model)}.")
+
+
+def price_text(price: ModelPrice) -> str:
+    """A price as one line, like ``$0.1 per second of 720p + $0.02 per call``."""
+    fixed = {
+        "call": price.per_call,
+        "million input tokens": price.per_million_input,
+        "million output tokens": price.per_million_output,
+    }
+    parts = [f"${format_money(amount)} per {unit}" for unit, amount in fixed.items() if amount]
+    for unit, by_size in (("second", price.per_second), ("image", price.per_image)):
+        parts += [
+            f"${format_money(amount)} per {unit}{'' if size == ANY_SIZE else f' of {size}'}"
+            for size, amount in by_size.items()
+        ]
+    parts += [f"${format_money(amount)} per {unit}" for unit, amount in price.per_unit.items()]
+    return " + ".join(parts) or "nothing"
+
+
+def parse_rates(texts: list[str] | None) -> dict[str, str]:
+    """Prices by size from ``SIZE=USD``; a bare amount applies to every size. Raises ``InvalidRequest``."""
+    rates: dict[str, str] = {}
+    for text in texts or ():
+        name, equals, amount = text.rpartition("=")
+        if equals and not name.strip():
+            raise InvalidRequest(f"{text} must be like 720p=0.10")
+        rates[name or ANY_SIZE] = amount
+    return rates

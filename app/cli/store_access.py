@@ -1,4 +1,4 @@
-"""Opens the gateway's own store for a command that changes it, and closes it again."""
+"""Opens the gateway's store for the commands that work on it directly."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -10,23 +10,26 @@ from app.db.session import DATABASE_AWAY
 from app.errors import ServiceUnavailable
 from app.settings import load_settings
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 
-def with_store(work: Callable[[Components], Awaitable[Answer]]) -> Answer:
-    """Raises ``SettingsInvalid`` when the store can't be opened, ``Unavailable`` when it goes away."""
+def with_store(action: Callable[[Components], Awaitable[Result]]) -> Result:
+    """The result of ``action``, called with the opened store.
 
-    async def run() -> Answer:
+    Raises ``SettingsInvalid`` when the store can't be opened, ``ServiceUnavailable`` when the database is unreachable.
+    """
+
+    async def open_and_run() -> Result:
         components = await assemble_components(load_settings())
         try:
-            return await work(components)
+            return await action(components)
         finally:
             await components.close()
 
     try:
-        return asyncio.run(run())
+        return asyncio.run(open_and_run())
     except DATABASE_AWAY as error:
         reason = str(getattr(error, "orig", error)).splitlines()[0][:200]
         raise ServiceUnavailable(
-            f"The database does not answer ({reason}). `filmgate doctor` looks closer."
+            f"The database does not answer ({reason}). `filmgate doctor` shows more."
         ) from error

@@ -1,4 +1,4 @@
-"""`filmgate tasks`: looks at tasks, and stops them, through a gateway."""
+"""`filmgate tasks`: lists, shows and cancels tasks through a gateway."""
 
 from typing import Annotated, Any, cast
 from urllib.parse import quote
@@ -11,7 +11,7 @@ from app.cli.gateway_client import DEFAULT_ADDRESS, ApiKey, BaseUrl, open_client
 from app.cli.output import err, out, plain_table
 
 commands = typer.Typer(help="List, show and cancel tasks of a gateway.", no_args_is_help=True)
-TaskId = Annotated[str, typer.Argument(metavar="ID", help="In any of its forms, like video_….")]
+TaskId = Annotated[str, typer.Argument(metavar="ID", help="The task id in any form, like video_….")]
 COLOURS = {"processing": "cyan", "completed": "green", "failed": "red"}
 
 
@@ -23,35 +23,35 @@ def list_tasks(
     base_url: BaseUrl = DEFAULT_ADDRESS,
     api_key: ApiKey = "",
 ) -> None:
-    """The key's tasks, newest first."""
+    """List the tasks of the key, newest first."""
     query = f"?limit={limit}" + (f"&status={quote(status)}" if status else "")
     with open_client(base_url, api_key) as client:
         page = _request_json(client, "GET", f"/tasks{query}")
-    found = plain_table("ID", "STATUS", "MODEL", "MADE", "PROMPT")
+    table = plain_table("ID", "STATUS", "MODEL", "CREATED", "PROMPT")
     for task in page["data"]:
         prompt = " ".join(str(task["prompt"]).split())
         short = prompt if len(prompt) <= 48 else prompt[:47] + "…"
-        found.add_row(
+        table.add_row(
             task["task_id"], _status_text(task), escape(task["model"]), task["created_at"], escape(short)
         )
-    if not found.row_count:
-        err.print('No tasks. `filmgate generate "a fox in the snow"` makes one.')
+    if not table.row_count:
+        err.print('No tasks. `filmgate generate "a fox in the snow"` creates one.')
         return
-    out.print(found)
+    out.print(table)
     if page["has_more"]:
-        err.print(f"[dim]There are more; --limit shows up to 100 of them, this shows {limit}.[/]")
+        err.print(f"[dim]There are more tasks; this list has {limit}, --limit allows up to 100.[/]")
 
 
-@commands.command()
-def show(task_id: TaskId, *, base_url: BaseUrl = DEFAULT_ADDRESS, api_key: ApiKey = "") -> None:
-    """One task, with its links."""
+@commands.command("show")
+def show_task(task_id: TaskId, *, base_url: BaseUrl = DEFAULT_ADDRESS, api_key: ApiKey = "") -> None:
+    """Show one task with its links."""
     with open_client(base_url, api_key) as client:
         _print_task(_request_json(client, "GET", f"/tasks/{quote(task_id, safe='')}"))
 
 
-@commands.command()
-def cancel(task_id: TaskId, *, base_url: BaseUrl = DEFAULT_ADDRESS, api_key: ApiKey = "") -> None:
-    """Stop a task, upstream too where that can be done."""
+@commands.command("cancel")
+def cancel_task(task_id: TaskId, *, base_url: BaseUrl = DEFAULT_ADDRESS, api_key: ApiKey = "") -> None:
+    """Cancel a task, also upstream where the vendor supports it."""
     with open_client(base_url, api_key) as client:
         _print_task(_request_json(client, "POST", f"/tasks/{quote(task_id, safe='')}/cancel"))
 
@@ -62,16 +62,16 @@ def _request_json(client: OpenAI, method: str, path: str) -> dict[str, Any]:
 
 
 def _print_task(task: dict[str, Any]) -> None:
-    found = plain_table("", "")
-    found.show_header = False
-    found.add_row("[bold]id[/]", escape(task["task_id"]))
-    found.add_row("[bold]status[/]", _status_text(task))
+    table = plain_table("", "")
+    table.show_header = False
+    table.add_row("[bold]id[/]", escape(task["task_id"]))
+    table.add_row("[bold]status[/]", _status_text(task))
     for name in ("model", "prompt", "error_message", "created_at", "completed_at"):
         if task.get(name):
-            found.add_row(f"[bold]{name.replace('_', ' ')}[/]", escape(str(task[name])))
+            table.add_row(f"[bold]{name.replace('_', ' ')}[/]", escape(str(task[name])))
     for link in task["result_urls"]:
-        found.add_row("[bold]result[/]", escape(link))
-    out.print(found)
+        table.add_row("[bold]result[/]", escape(link))
+    out.print(table)
 
 
 def _status_text(task: dict[str, Any]) -> str:

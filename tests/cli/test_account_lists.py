@@ -30,7 +30,7 @@ def test_import_says_what_it_would_do_then_does_it(tmp_path: Path) -> None:
     assert "base_url" in tried.stdout
     none = inside("accounts", "import", listed(tmp_path, bad=True), data=data)
     assert none.exit_code == 1
-    assert "Nothing was added" in none.stderr
+    assert "Nothing was imported" in none.stderr
     assert "n1" not in inside("accounts", "list", data=data).stdout
     some = inside("accounts", "import", listed(tmp_path, bad=True), "--skip-bad", data=data)
     assert some.exit_code == 0

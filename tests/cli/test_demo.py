@@ -58,7 +58,7 @@ def test_generate_says_why_a_video_failed(tmp_path: Path, served: dict[str, str]
     ("arguments", "given", "says"),
     [
         (("--seconds", "9999"), {}, "HTTP 400"),
-        (("--api-key", "sk-wrong"), {}, "does not know this key"),
+        (("--api-key", "sk-wrong"), {}, "rejects this key"),
         (("--api-key", ""), {}, "--api-key"),
         (("-o", "no/such/folder.mp4"), {}, "--out"),
         ((), {"FILMGATE_BASE_URL": "http://127.0.0.1:1/v1"}, "Start one with `filmgate serve`"),

@@ -19,10 +19,10 @@ def test_a_route_is_set_listed_explained_and_removed(tmp_path: Path) -> None:
     assert "account farm as wan-2.2 ×2 | tag fast, then account ghost, then any" in done.stdout
     assert "no account ghost" in done.stderr
     listed = inside("routes", "list", data=tmp_path).stdout
-    for word in ("sora-2", "in use", "store", "mine"):
+    for word in ("sora-2", "enabled", "store", "mine"):
         assert word in listed
     told = inside("routes", "explain", "sora-2", data=tmp_path).stdout
-    assert "video by sora-2, the route sora-2" in told
+    assert "video: sora-2, by the route sora-2" in told
     assert "wan-2.2" in told
     assert "chosen" in told
     [farm] = json.loads(inside("routes", "explain", "sora-2", "--json", data=tmp_path).stdout)
@@ -39,7 +39,7 @@ def test_a_route_may_be_an_alias_or_a_document(tmp_path: Path) -> None:
     path.write_text(json.dumps({"candidates": [{"any": True, "overrides": overrides}]}))
     inside("routes", "set", "veo*", "--json", str(path), data=tmp_path)
     told = inside("routes", "explain", "cheap", data=tmp_path).stdout
-    assert "video by cheap → veo3-fast, the route veo*" in told
+    assert "video: cheap → veo3-fast, by the route veo*" in told
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_a_configuration_is_checked_and_applied(tmp_path: Path) -> None:
     )
     data = tmp_path / "data"
     checked = inside("config", "check", str(path), data=data)
-    assert checked.stdout.strip() == "It can work: 1 accounts, 1 routes, 0 keys, 0 prices."
+    assert checked.stdout.strip() == "The file is valid: 1 accounts, 1 routes, 0 keys, 0 prices."
     assert "No routes" in inside("routes", "list", data=data).stderr
     applied = inside("config", "apply", data=data, FILMGATE_CONFIG=str(path))
     assert 'accounts "farm" added' in applied.stdout

@@ -41,7 +41,7 @@ def test_a_key_has_limits_that_can_be_changed_and_a_secret_that_can_be_rotated(t
     shown = " ".join(inside("keys", "show", identity, data=data).stdout.split())
     for text in (
         "models sora-2, veo*", "networks 10.0.0.0/8", "rpm 60", "tasks 3", "for the shop",
-        "videos_dialect manual", "daily budget $2.50, $2.50 left: $0.00 spent, $0.00 held",
+        "videos_dialect manual", "daily budget $2.50, $2.50 left: $0.00 spent, $0.00 reserved",
     ):  # fmt: skip
         assert text in shown
     done = inside(
@@ -70,7 +70,7 @@ def test_a_key_has_limits_that_can_be_changed_and_a_secret_that_can_be_rotated(t
 
 def test_prices_are_listed_set_and_removed(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    assert "sora_video2*  $0.15 a call  default" in inside("prices", "list", data=data).stdout
+    assert "sora_video2*  $0.15 per call  default" in inside("prices", "list", data=data).stdout
     rates = (
         "--per-second",
         "720p=0.10",
@@ -83,7 +83,7 @@ def test_prices_are_listed_set_and_removed(tmp_path: Path) -> None:
     )
     written = inside("prices", "set", "veo*", *rates, data=data)
     assert written.stdout == (
-        "veo* costs $1.00 a call + $0.10 a second of 720p + $0.30 a second + $0.01 per credits.\n"
+        "veo* costs $1.00 per call + $0.10 per second of 720p + $0.30 per second + $0.01 per credits.\n"
     )
     assert inside("prices", "set", "bot", "--per-million-input", "3", data=data).exit_code == 0
     assert inside("prices", "set", "sora_video2*", data=data).stdout == "sora_video2* costs nothing.\n"
@@ -148,7 +148,7 @@ def test_doctor_is_content_with_a_fresh_folder_and_with_one_in_use(tmp_path: Pat
         "database",
         "clock",
         "accounts",
-        "books",
+        "ledger",
         "store",
         "limits",
         "port",
@@ -208,7 +208,7 @@ def test_balances_are_read_where_the_vendor_tells(tmp_path: Path) -> None:
     data = tmp_path / "data"
     told = inside("accounts", "balance", data=data)
     assert told.exit_code == 0
-    assert "the vendor does not tell" in told.stdout  # the studio costs nothing
+    assert "not reported by the vendor" in told.stdout  # the studio costs nothing
     with BFLServer() as vendor:
         add = (
             "accounts",

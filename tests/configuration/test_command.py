@@ -29,7 +29,7 @@ def test_check_says_whether_it_can_work_and_applies_nothing(path: Path, tmp_path
     data = tmp_path / "data"
     good = inside("config", "check", path, data=data, **SECRETS)
     assert (good.exit_code, good.stderr) == (0, "")
-    assert good.stdout == "It can work: 2 accounts, 3 routes, 1 keys, 1 prices.\n"
+    assert good.stdout == "The file is valid: 2 accounts, 3 routes, 1 keys, 1 prices.\n"
     text = path.read_text()
     path.write_text(text.replace('account = "gpu"', 'account = "cpu"'))
     doubtful = inside("config", "check", data=data, FILMGATE_CONFIG=str(path), **SECRETS)
@@ -40,7 +40,7 @@ def test_check_says_whether_it_can_work_and_applies_nothing(path: Path, tmp_path
     assert wrong.exception.message.startswith('filmgate.toml: accounts "kling-main": provider: ')
     assert "No routes" in inside("routes", "list", data=data).stderr
     nowhere = inside("config", "apply", data=data)
-    assert str(nowhere.exception) == "FILMGATE_CONFIG: name a file, here or in that variable"
+    assert str(nowhere.exception) == "FILMGATE_CONFIG: name a file, as an argument or in that variable"
 
 
 @pytest.mark.parametrize("store", ["sqlite", "postgres"])

@@ -15,7 +15,6 @@ from app.media.delivery import options as delivery_options
 from app.options.document import DocumentSection, OptionsDocument
 from app.tasks.states import State
 from app.webhooks import notice_options
-from tests.panel.style import PACKAGES
 from tests.panel.vendoring import PARTS, VENDOR
 from tests.serving import ROOT
 
@@ -138,7 +137,3 @@ def test_every_section_of_a_settings_document_has_a_text() -> None:
     named = {cls.__name__ for cls in sections - {DocumentSection}}
     assert len(named) > 3
     assert {name for name in named if f"section.{name}" not in known} == set()
-
-
-def test_the_linter_is_locked_without_index_addresses() -> None:
-    assert '"resolved"' not in (PACKAGES / "package-lock.json").read_text()

@@ -195,7 +195,7 @@ def test_all_of_before_goes_on_and_then_needs_the_old_key_no_more(house: House) 
     assert {name for name, pair in moved.items() if pair != hashed[name]} == {"client", "rotated", "fixed"}
     assert moved["rotated"][0] == hashed["rotated"][0]  # the newer secret was not used yet
     again = house.rotate()
-    assert ("another one is made when" in again) is ("FILMGATE_SECRET_KEY" not in house.variables)
+    assert ("A new one can be created when" in again) is ("FILMGATE_SECRET_KEY" not in house.variables)
     assert "0 of accounts, 0 of webhook_endpoints, 0 of options" in again
     assert "still need the old root key: 2" in again
     house.variables.pop("FILMGATE_OLD_SECRET_KEYS", None)

@@ -1,0 +1,41 @@
+"""Reads arguments that are more than a word: KEY=VALUE pairs, files or stdin, environment variables."""
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from app.errors import InvalidRequest
+
+
+def parse_options(texts: Sequence[str]) -> dict[str, Any]:
+    """The ``KEY=VALUE`` texts of ``--option``; a value that is JSON is decoded. Raises ``InvalidRequest``."""
+    options: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip():
+            raise InvalidRequest(f"--option: {text} must be like KEY=VALUE")
+        try:
+            options[name.strip()] = json.loads(value)
+        except ValueError:
+            options[name.strip()] = value
+    return options
+
+
+def read_text(place: str, *, option: str = "") -> str:
+    """The content of a file, or of stdin for ``-``. Raises ``InvalidRequest``, which names the ``option``."""
+    try:
+        return sys.stdin.read() if place == "-" else Path(place).read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        source = f"{option}: {place}" if option else place
+        raise InvalidRequest(f"{source} can't be read: {error}") from error
+
+
+def read_variable(name: str, *, option: str) -> str:
+    """The value of an environment variable. Raises ``InvalidRequest`` when it is missing or empty."""
+    value = os.environ.get(name, "")
+    if not value:
+        raise InvalidRequest(f"{option}: there is no variable {name} in this environment")
+    return value
