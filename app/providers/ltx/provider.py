@@ -56,8 +56,8 @@ class LtxJob(BaseModel):
     @property
     def video_urls(self) -> list[str]:
         """The URLs whose label contains ``video``; all URLs of the result when no label does."""
-        named = {name: link for name, link in self.result.items() if isinstance(link, str) and "://" in link}
-        return [link for name, link in named.items() if "video" in name] or list(named.values())
+        urls = {name: link for name, link in self.result.items() if isinstance(link, str) and "://" in link}
+        return [link for name, link in urls.items() if "video" in name] or list(urls.values())
 
 
 class LTXProvider(Provider):
@@ -74,11 +74,11 @@ class LTXProvider(Provider):
         return base_url_or(account, HOST).removesuffix("/v1").removesuffix("/v2")
 
     def capabilities(self, model: str) -> Capabilities:
-        known = requests.model_of(model)
+        family = requests.model_of(model)
         return Capabilities(
             kinds=frozenset({"video"}),
             roles=requests.ROLES,
-            seconds=known.seconds,
+            seconds=family.seconds,
         )
 
     async def start(self, request: GenerationRequest, submission: Submission) -> Operation:
@@ -107,11 +107,11 @@ class LTXProvider(Provider):
         return Running()
 
     def _failed_answer(self, error: Any) -> Failed:
-        complaint = read_error({"error": error}) if error else None
-        complaint = complaint or ErrorDetail("LTX gave no reason.")
-        said = self.http.clean_text(complaint.message)
-        moderated = complaint.is_moderated or mentions_moderation(said)
-        return Failed("content_policy_violation" if moderated else "upstream_error", said)
+        detail = read_error({"error": error}) if error else None
+        detail = detail or ErrorDetail("LTX gave no reason.")
+        message = self.http.clean_text(detail.message)
+        moderated = detail.is_moderated or mentions_moderation(message)
+        return Failed("content_policy_violation" if moderated else "upstream_error", message)
 
 
 def _result_file(link: str) -> ResultFile:

@@ -67,11 +67,11 @@ def path_and_body(request: GenerationRequest) -> tuple[str, dict[str, Any]]:
     """Path and JSON body. Raises ``UpstreamRejected`` for a value that LTX has no field for."""
     check_request(request, ROLES, actions=ACTIONS)
     refuse_unsupported(request, "seed", "negative_prompt", "shots")
-    endpoint, told = _change_body(request) if request.action != "generate" else _generate_body(request)
-    told |= {"model": request.model, "prompt": request.prompt or None, "duration": whole_seconds(request)}
+    endpoint, fields = _change_body(request) if request.action != "generate" else _generate_body(request)
+    fields |= {"model": request.model, "prompt": request.prompt or None, "duration": whole_seconds(request)}
     extra = extra_fields(request, RESERVED, sound="generate_audio")
-    kept = {name: value for name, value in told.items() if value is not None}
-    return f"/v2/{endpoint}", extra | kept
+    given = {name: value for name, value in fields.items() if value is not None}
+    return f"/v2/{endpoint}", extra | given
 
 
 def _generate_body(request: GenerationRequest) -> tuple[str, dict[str, Any]]:
@@ -84,13 +84,13 @@ def _generate_body(request: GenerationRequest) -> tuple[str, dict[str, Any]]:
     if sounds:
         # The video is as long as the audio.
         refuse_fields(request, "seconds")
-    told = {
+    fields = {
         "resolution": _nearest_size(request),
         "image_uri": _input_uri(first[0], MAX_IMAGE_BYTES) if first else None,
         "last_frame_uri": _input_uri(last[0], MAX_IMAGE_BYTES) if last else None,
         "audio_uri": _input_uri(sounds[0], MAX_CLIP_BYTES) if sounds else None,
     }
-    return ("audio-to-video" if sounds else "image-to-video" if first else "text-to-video"), told
+    return ("audio-to-video" if sounds else "image-to-video" if first else "text-to-video"), fields
 
 
 def _change_body(request: GenerationRequest) -> tuple[str, dict[str, Any]]:
@@ -100,11 +100,11 @@ def _change_body(request: GenerationRequest) -> tuple[str, dict[str, Any]]:
     if len(request.media) > 1:
         raise UpstreamRejected("a video is changed by words only", param="input_reference")
     refuse_fields(request, "size", "aspect_ratio", "resolution")
-    told: dict[str, Any] = {"video_uri": _input_uri(clips[0], MAX_CLIP_BYTES)}
+    fields: dict[str, Any] = {"video_uri": _input_uri(clips[0], MAX_CLIP_BYTES)}
     if request.action == "extend":
-        return "extend", told
+        return "extend", fields
     # A retake replaces ``seconds`` of the video from ``start_time`` on, which is required.
-    return "retake", told | {"start_time": request.extra.get("start_time", 0)}
+    return "retake", fields | {"start_time": request.extra.get("start_time", 0)}
 
 
 def _input_uri(item: MediaInput, limit: int) -> str:
@@ -119,7 +119,7 @@ def _input_uri(item: MediaInput, limit: int) -> str:
 
 def _nearest_size(request: GenerationRequest) -> str | None:
     """The model's size (``WxH``) closest to the requested one; None when the client asked for none."""
-    able = sorted(model_of(request.model).sizes, key=lambda size: math.prod(parse_size(size)))
+    sizes = sorted(model_of(request.model).sizes, key=lambda size: math.prod(parse_size(size)))
     if request.aspect_ratio:
         if request.aspect_ratio not in {"16:9", "9:16"}:
             text = f"aspect_ratio must be 16:9 or 9:16 for {request.model}, not {request.aspect_ratio}"
@@ -130,7 +130,7 @@ def _nearest_size(request: GenerationRequest) -> str | None:
         tall = height > width
     else:
         tall = False
-    fitting = [size for size in able if (parse_size(size)[1] > parse_size(size)[0]) == tall]
+    fitting = [size for size in sizes if (parse_size(size)[1] > parse_size(size)[0]) == tall]
     short = _short_side(request, fitting)
     if short is None:
         return (
@@ -141,15 +141,15 @@ def _nearest_size(request: GenerationRequest) -> str | None:
     return min(fitting, key=lambda size: abs(min(parse_size(size)) - short))
 
 
-def _short_side(request: GenerationRequest, able: list[str]) -> int | None:
+def _short_side(request: GenerationRequest, sizes: list[str]) -> int | None:
     if request.resolution:
-        words = {f"{min(parse_size(size))}p": min(parse_size(size)) for size in able}
+        words = {f"{min(parse_size(size))}p": min(parse_size(size)) for size in sizes}
         wanted = request.resolution.lower()
-        found = words.get({"4k": "2160p", "2k": "1440p"}.get(wanted, wanted))
-        if found is None:
+        resolution = words.get({"4k": "2160p", "2k": "1440p"}.get(wanted, wanted))
+        if resolution is None:
             text = (
                 f"resolution must be one of {', '.join(words)} for {request.model}, not {request.resolution}"
             )
             raise UpstreamRejected(text, param="resolution")
-        return found
+        return resolution
     return min(parse_size(request.size)) if request.size else None

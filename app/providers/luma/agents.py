@@ -50,30 +50,34 @@ def path_and_body(request: GenerationRequest, earlier: Operation | None) -> tupl
     pictures = request.kind == "image"
     check_request(request, IMAGE_ROLES if pictures else VIDEO_ROLES, kinds=KINDS, actions=ACTIONS)
     refuse_fields(request, "seed", "negative_prompt", "characters")
-    told = _image_body(request) if pictures else _video_body(request, earlier)
-    told |= {"model": request.model, "prompt": request.prompt}
-    return PATH, extra_fields(request, RESERVED) | {k: v for k, v in told.items() if v is not None}
+    fields = _image_body(request) if pictures else _video_body(request, earlier)
+    fields |= {"model": request.model, "prompt": request.prompt}
+    return PATH, extra_fields(request, RESERVED) | {k: v for k, v in fields.items() if v is not None}
 
 
 def _video_body(request: GenerationRequest, earlier: Operation | None) -> dict[str, Any]:
-    given = request.extra.get("video")
-    extra = {k: v for k, v in given.items() if k not in PRICED_FIELDS} if isinstance(given, dict) else {}
+    extra_video = request.extra.get("video")
+    extra = (
+        {k: v for k, v in extra_video.items() if k not in PRICED_FIELDS}
+        if isinstance(extra_video, dict)
+        else {}
+    )
     frames = _frame_fields(request)
     source = _source_field(request, earlier)
     if request.action == "extend":
         if earlier is None or frames:
             raise UpstreamRejected("Luma extends only a video that this account made", param="video")
         frames, source = {"start_frame": {"generation_id": earlier.id}}, None
-    told = {"resolution": nearest_tier(request, TIERS), **frames}
+    fields = {"resolution": nearest_tier(request, TIERS), **frames}
     if source is None:
-        told["duration"] = None if request.seconds is None else f"{request.seconds:g}s"
+        fields["duration"] = None if request.seconds is None else f"{request.seconds:g}s"
     else:
         refuse_fields(request, "seconds")  # an edit is as long as its source
     return {
         "type": "video" if source is None else "video_edit",
         "aspect_ratio": nearest_ratio(request, VIDEO_RATIOS),
         "source": source,
-        "video": extra | {name: value for name, value in told.items() if value is not None} or None,
+        "video": extra | {name: value for name, value in fields.items() if value is not None} or None,
     }
 
 
@@ -94,12 +98,12 @@ def _source_field(request: GenerationRequest, earlier: Operation | None) -> dict
 def _image_body(request: GenerationRequest) -> dict[str, Any]:
     refuse_fields(request, "resolution")
     items = [_media_field(item) for item in at_most(request, "reference_image", MAX_REFERENCES)]
-    told: dict[str, Any] = {"type": "image", "aspect_ratio": nearest_ratio(request, IMAGE_RATIOS)}
+    fields: dict[str, Any] = {"type": "image", "aspect_ratio": nearest_ratio(request, IMAGE_RATIOS)}
     if request.action == "generate":
-        return told | {"image_ref": items or None}
+        return fields | {"image_ref": items or None}
     if not items:
         raise UpstreamRejected("there is no image to change", param="image")
-    return told | {"type": "image_edit", "source": items[0], "image_ref": items[1:] or None}
+    return fields | {"type": "image_edit", "source": items[0], "image_ref": items[1:] or None}
 
 
 def _media_field(item: MediaInput) -> dict[str, str]:

@@ -47,14 +47,14 @@ def path_and_body(request: GenerationRequest, earlier: Operation | None) -> tupl
     pictures = request.kind == "image"
     check_request(request, IMAGE_ROLES if pictures else VIDEO_ROLES, kinds=KINDS, actions=ACTIONS)
     refuse_fields(request, "seed", "negative_prompt", "characters")
-    told = {"model": request.model, "prompt": request.prompt or None}
+    fields = {"model": request.model, "prompt": request.prompt or None}
     if pictures:
         path, more = "/generations/image", _image_body(request)
     elif request.media_with("source_video"):
         path, more = "/generations/video/modify", _modify_body(request)
     else:
         path, more = "/generations/video", _video_body(request, earlier)
-    body = extra_fields(request, RESERVED) | told | more
+    body = extra_fields(request, RESERVED) | fields | more
     return path, {name: value for name, value in body.items() if value is not None}
 
 
@@ -93,10 +93,10 @@ def _modify_body(request: GenerationRequest) -> dict[str, Any]:
 def _image_body(request: GenerationRequest) -> dict[str, Any]:
     refuse_fields(request, "resolution")
     references = [{"url": public_url(item)} for item in request.media]
-    given = request.extra.get("format")
+    image_format = request.extra.get("format")
     return {
         "generation_type": "image",
         "aspect_ratio": nearest_ratio(request, RATIOS),
-        "format": given if given in {"jpg", "png"} else "png",
+        "format": image_format if image_format in {"jpg", "png"} else "png",
         "image_ref": references or None,
     }

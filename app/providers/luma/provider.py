@@ -65,8 +65,8 @@ class LumaGeneration(BaseModel):
 
     @property
     def is_moderated(self) -> bool:
-        said = f"{self.detail} {self.failure_reason}".lower()
-        return self.failure_code == MODERATED_CODE or MODERATION_TEXT in said
+        message = f"{self.detail} {self.failure_reason}".lower()
+        return self.failure_code == MODERATED_CODE or MODERATION_TEXT in message
 
     def result_files(self, *, pictures: bool) -> tuple[ResultFile, ...]:
         assets = self.assets or LumaAssets()
@@ -104,30 +104,30 @@ class LumaProvider(Provider):
         return agents.capabilities_of(model) if newer else dream_machine.capabilities_of(model)
 
     async def start(self, request: GenerationRequest, submission: Submission) -> Operation:
-        speak = agents.path_and_body if _api_name(self.account) == "agents" else dream_machine.path_and_body
-        path, body = speak(request, submission.remix_operation)
+        api = agents if _api_name(self.account) == "agents" else dream_machine
+        path, body = api.path_and_body(request, submission.remix_operation)
         answer = await self.http.post_json(
-            path, body, answer=LumaGeneration, even_if=lambda said: said.is_moderated
+            path, body, answer=LumaGeneration, even_if=lambda body: body.is_moderated
         )
         if answer.status >= 400:
-            said = self.http.clean_text(answer.body.detail or answer.body.failure_reason)
-            raise submit_error("moderated", said, status=answer.status, headers=answer.headers)
+            message = self.http.clean_text(answer.body.detail or answer.body.failure_reason)
+            raise submit_error("moderated", message, status=answer.status, headers=answer.headers)
         if not answer.body.id.strip("."):
             raise OutcomeUnknown("Luma accepted the request without a generation id")
         return Operation(id=answer.body.id, data={"kind": request.kind, "facts": _usage_facts(request, body)})
 
     async def poll(self, operation: Operation) -> PollAnswer:
-        found = (await self.http.get(_generation_path(operation), answer=LumaGeneration)).body
-        state = read_state(found.state, STATES, provider=self.name)
+        generation = (await self.http.get(_generation_path(operation), answer=LumaGeneration)).body
+        state = read_state(generation.state, STATES, provider=self.name)
         if state == "queued":
             return Queued()
         if state == "succeeded":
-            files = found.result_files(pictures=operation.data["kind"] == "image")
+            files = generation.result_files(pictures=operation.data["kind"] == "image")
             return Succeeded(files, usage=operation.data["facts"])
         if state == "failed":
-            said = self.http.clean_text(found.failure_reason or found.failure_code)
-            code = "content_policy_violation" if found.is_moderated else "upstream_error"
-            return Failed(code, said or "Luma gave no reason.")
+            message = self.http.clean_text(generation.failure_reason or generation.failure_code)
+            code = "content_policy_violation" if generation.is_moderated else "upstream_error"
+            return Failed(code, message or "Luma gave no reason.")
         return Running()
 
     async def cancel(self, operation: Operation) -> bool:
@@ -138,8 +138,8 @@ class LumaProvider(Provider):
         """The legacy API reports the balance; the current API does not."""
         if _api_name(self.account) == "agents":
             return None
-        found = (await self.http.get("/credits", answer=CreditBalance)).body
-        return AccountBalance(found.credit_balance, "USD cents")
+        answer = await self.http.get("/credits", answer=CreditBalance)
+        return AccountBalance(answer.body.credit_balance, "USD cents")
 
 
 def _api_name(account: Account) -> str:
@@ -153,6 +153,6 @@ def _generation_path(operation: Operation) -> str:
 def _usage_facts(request: GenerationRequest, body: Mapping[str, object]) -> dict[str, object]:
     """The requested length and resolution: Luma bills by them, and its answers don't repeat them."""
     video = body.get("video")
-    told = video if isinstance(video, dict) else body
-    facts = {"seconds": request.seconds, "resolution": told.get("resolution")}
+    source = video if isinstance(video, dict) else body
+    facts = {"seconds": request.seconds, "resolution": source.get("resolution")}
     return {name: value for name, value in facts.items() if value is not None}

@@ -123,15 +123,16 @@ class MidjourneyProvider(Provider):
         answer = await self.http.post_json(
             "/mj/submit/imagine", body, answer=SubmitAnswer, even_if=SubmitAnswer.is_error
         )
-        said = answer.body
-        if said.is_error():
-            text = self.http.clean_text(f"{said.description} ({said.code})")
+        submitted = answer.body
+        if submitted.is_error():
+            text = self.http.clean_text(f"{submitted.description} ({submitted.code})")
             # The proxy uses code 9 for every failure; an HTTP error status is more specific.
-            meaning = None if said.code == 9 and answer.status >= 400 else REFUSAL_CODES.get(said.code or 0)
+            unspecific = submitted.code == 9 and answer.status >= 400
+            meaning = None if unspecific else REFUSAL_CODES.get(submitted.code or 0)
             raise submit_error(meaning, text, status=answer.status, headers=answer.headers)
-        if not said.result:
+        if not submitted.result:
             raise OutcomeUnknown("the proxy accepted the request without a task id")
-        return Operation(id=said.result)
+        return Operation(id=submitted.result)
 
     async def poll(self, operation: Operation) -> PollAnswer:
         answer = await self.http.get(f"{_task_path(operation.id)}/fetch", answer=AnyAnswer)
@@ -143,10 +144,10 @@ class MidjourneyProvider(Provider):
             files = (ResultFile("image", "image/png", url=task.imageUrl),) if task.imageUrl else ()
             return Succeeded(files)
         if state == "failed" or state == "cancelled":
-            said = self.http.clean_text(task.failReason) or "The proxy gave no reason."
-            moderated = any(word in said.lower() for word in MODERATED_WORDS)
+            message = self.http.clean_text(task.failReason) or "The proxy gave no reason."
+            moderated = any(word in message.lower() for word in MODERATED_WORDS)
             code = "cancelled" if state == "cancelled" else "upstream_error"
-            return Failed("content_policy_violation" if moderated else code, said)
+            return Failed("content_policy_violation" if moderated else code, message)
         return Running(progress=task.progress, retry_after=pace)
 
     async def cancel(self, operation: Operation) -> bool:
@@ -161,9 +162,9 @@ class MidjourneyProvider(Provider):
             return await super().recover(request, submission)
         key = submission.idempotency_key
         tasks = (await self.http.get("/mj/task/list", answer=TaskList)).body.root
-        found = next((task for task in tasks if task.state == key and task.id), None)
-        if found:
-            return Operation(id=found.id)
+        submitted_task = next((task for task in tasks if task.state == key and task.id), None)
+        if submitted_task:
+            return Operation(id=submitted_task.id)
         self._absences.confirm_missing(
             key, after=self.options.lost_after_seconds, otherwise="the proxy does not list the task yet"
         )

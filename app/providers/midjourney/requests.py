@@ -18,17 +18,17 @@ def request_body(request: GenerationRequest, *, state: str) -> dict[str, Any]:
     """JSON body. Raises ``UpstreamRejected`` for a value that Midjourney has no parameter for."""
     check_request(request, ROLES, kinds={"image"})
     refuse_fields(request, "seconds", "resolution", "shots")
-    pictures = request.media_with("first_frame", "reference_image", "subject")
-    if len(pictures) > MAX_IMAGES:
+    images = request.media_with("first_frame", "reference_image", "subject")
+    if len(images) > MAX_IMAGES:
         raise UpstreamRejected(f"{request.model} takes {MAX_IMAGES} images", param="image")
-    if any(item.content is None for item in pictures):
+    if any(item.content is None for item in images):
         raise UpstreamRejected("an input image is no longer there", param="image")
-    told: dict[str, Any] = {"prompt": f"{request.prompt}{_prompt_settings(request)}", "state": state}
-    if pictures:
-        told["base64Array"] = [as_data_uri(item) for item in pictures]
+    fields: dict[str, Any] = {"prompt": f"{request.prompt}{_prompt_settings(request)}", "state": state}
+    if images:
+        fields["base64Array"] = [as_data_uri(item) for item in images]
     if "niji" in request.model.lower():
-        told["botType"] = "NIJI_JOURNEY"
-    return extra_fields(request, RESERVED) | told
+        fields["botType"] = "NIJI_JOURNEY"
+    return extra_fields(request, RESERVED) | fields
 
 
 def _prompt_settings(request: GenerationRequest) -> str:

@@ -56,13 +56,13 @@ class MiniMaxProvider(Provider):
         path = "/v1/video_generation" if older else "/v2/video_generation"
         reads: type[v1.V1Answer | v2.V2Answer] = v1.V1Answer if older else v2.V2Answer
         answer = await self.http.post_json(path, body, answer=reads, even_if=_is_refused)
-        said = answer.body
-        if said.is_error():
-            text = self.http.clean_text(said.error_text)
-            raise submit_error(said.error_meaning, text, status=answer.status, headers=answer.headers)
-        if not said.task_id:
+        reply = answer.body
+        if reply.is_error():
+            text = self.http.clean_text(reply.error_text)
+            raise submit_error(reply.error_meaning, text, status=answer.status, headers=answer.headers)
+        if not reply.task_id:
             raise OutcomeUnknown("MiniMax accepted the request without a task id")
-        return Operation(id=said.task_id, data={"api": "v1" if older else "v2"})
+        return Operation(id=reply.task_id, data={"api": "v1" if older else "v2"})
 
     async def poll(self, operation: Operation) -> PollAnswer:
         return await (self._poll_v1(operation) if _started_with_v1(operation) else self._poll_v2(operation))
@@ -125,16 +125,16 @@ class MiniMaxProvider(Provider):
         return Running()
 
     def _failed_answer(self, task: v2.V2Task, state: State) -> Failed:
-        said = self.http.clean_text(task.error.message) if task.error else f"MiniMax reports: {state}"
+        message = self.http.clean_text(task.error.message) if task.error else f"MiniMax reports: {state}"
         if task.is_moderated:
-            return Failed("content_policy_violation", said)
-        return Failed("upstream_error" if state == "failed" else state, said)
+            return Failed("content_policy_violation", message)
+        return Failed("upstream_error" if state == "failed" else state, message)
 
     def _poll_error(
-        self, said: v1.V1Answer | v2.V2Answer, status: int, headers: Mapping[str, str]
+        self, reply: v1.V1Answer | v2.V2Answer, status: int, headers: Mapping[str, str]
     ) -> UpstreamError:
         return poll_error(
-            said.error_meaning, self.http.clean_text(said.error_text), status=status, headers=headers
+            reply.error_meaning, self.http.clean_text(reply.error_text), status=status, headers=headers
         )
 
 
@@ -146,5 +146,5 @@ def _started_with_v1(operation: Operation) -> bool:
     return operation.data.get("api") == "v1"
 
 
-def _is_refused(said: v1.V1Answer | v2.V2Answer) -> bool:
-    return said.is_error()
+def _is_refused(reply: v1.V1Answer | v2.V2Answer) -> bool:
+    return reply.is_error()

@@ -93,13 +93,17 @@ class V1Answer(BaseModel):
 
     @property
     def error_text(self) -> str:
-        said = self.base_resp
-        return f"{said.status_msg} ({said.status_code})" if said.status_code else "MiniMax gave no reason."
+        response = self.base_resp
+        return (
+            f"{response.status_msg} ({response.status_code})"
+            if response.status_code
+            else "MiniMax gave no reason."
+        )
 
     @property
     def usage_facts(self) -> dict[str, Any]:
-        known = self.video_width and self.video_height
-        return {"size": f"{self.video_width}x{self.video_height}"} if known else {}
+        has_size = self.video_width and self.video_height
+        return {"size": f"{self.video_width}x{self.video_height}"} if has_size else {}
 
 
 class V1File(BaseModel):
@@ -128,7 +132,7 @@ def request_body(request: GenerationRequest) -> dict[str, Any]:
         _check_shape(request)
     elif request.aspect_ratio:
         raise UpstreamRejected(f"{request.model} keeps the shape of its first frame", param="aspect_ratio")
-    told = {
+    fields = {
         "model": request.model,
         "prompt": request.prompt or None,
         "duration": whole_seconds(request),
@@ -141,7 +145,7 @@ def request_body(request: GenerationRequest) -> dict[str, Any]:
         "aigc_watermark": request.watermark,
     }
     return extra_fields(request, RESERVED) | {
-        name: value for name, value in told.items() if value is not None
+        name: value for name, value in fields.items() if value is not None
     }
 
 

@@ -64,8 +64,8 @@ class V2Error(BaseModel):
     def error_meaning(self) -> ErrorMeaning | None:
         """By the code in brackets at the end of the message, which is more specific than the type."""
         number = re.search(r"\((\d{4})\)\s*$", self.message)
-        known = CODES.get(int(number[1])) if number else None
-        return known or ERROR_TYPES.get(self.type)
+        meaning = CODES.get(int(number[1])) if number else None
+        return meaning or ERROR_TYPES.get(self.type)
 
 
 class V2Content(BaseModel):
@@ -83,8 +83,8 @@ class V2Task(BaseModel):
 
     @property
     def usage_facts(self) -> dict[str, Any]:
-        told = {"resolution": self.resolution, "seconds": self.duration, "ratio": self.ratio}
-        return {name: value for name, value in told.items() if value} | (self.usage or {})
+        fields = {"resolution": self.resolution, "seconds": self.duration, "ratio": self.ratio}
+        return {name: value for name, value in fields.items() if value} | (self.usage or {})
 
     @property
     def is_moderated(self) -> bool:
@@ -129,7 +129,7 @@ def request_body(request: GenerationRequest) -> dict[str, Any]:
     elif not roles:
         ratio = ratio or "16:9"
     media = [_content_part(item) for role in PARTS for item in at_most(request, role, PARTS[role][2])]
-    told = {
+    fields = {
         "model": request.model,
         "content": [{"type": "text", "text": request.prompt}, *media],
         "resolution": nearest_tier(request, TIERS),
@@ -137,8 +137,8 @@ def request_body(request: GenerationRequest) -> dict[str, Any]:
         "ratio": ratio,
         "aigc_watermark": request.watermark,
     }
-    wishes = {name: value for name, value in told.items() if value is not None}
-    return extra_fields(request, RESERVED) | DEFAULTS | wishes
+    given = {name: value for name, value in fields.items() if value is not None}
+    return extra_fields(request, RESERVED) | DEFAULTS | given
 
 
 def _content_part(item: MediaInput) -> dict[str, Any]:

@@ -108,7 +108,7 @@ class OpenRouterProvider(Provider):
     async def start(self, request: GenerationRequest, submission: Submission) -> Operation:
         body = request_body(request, submission.remix_operation)
         answer = await self.http.post_json(
-            "/videos", body, answer=OpenRouterJob, even_if=lambda said: said.is_error
+            "/videos", body, answer=OpenRouterJob, even_if=lambda job: job.is_error
         )
         job = answer.body
         if job.is_error:
@@ -142,17 +142,17 @@ class OpenRouterProvider(Provider):
         return AccountBalance(money.total_credits - money.total_usage, "USD")
 
     def _refusal_error(self, job: OpenRouterJob, status: int, headers: Mapping[str, str]) -> UpstreamError:
-        said = job.first_error()
-        text = self.http.clean_text(said.message)
+        detail = job.first_error()
+        text = self.http.clean_text(detail.message)
         if status < 300:  # an error object with a 2xx has its status in ``code``
-            status = int(said.code) if said.code.isdigit() and 400 <= int(said.code) < 600 else 400
+            status = int(detail.code) if detail.code.isdigit() and 400 <= int(detail.code) < 600 else 400
         if status < 500 and (job.is_filtered or (status in {400, 403} and mentions_moderation(text))):
             return UpstreamModerated(f"upstream answered {status}: {text}")
-        return submit_refused(status, headers, ErrorDetail(text, code=said.code, param=said.param))
+        return submit_refused(status, headers, ErrorDetail(text, code=detail.code, param=detail.param))
 
     def _failed_answer(self, job: OpenRouterJob, code: str) -> Failed:
-        said = self.http.clean_text(job.first_error().message)
-        return Failed("content_policy_violation" if mentions_moderation(said) else code, said)
+        message = self.http.clean_text(job.first_error().message)
+        return Failed("content_policy_violation" if mentions_moderation(message) else code, message)
 
 
 def _job_path(job: str) -> str:

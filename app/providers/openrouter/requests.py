@@ -41,7 +41,7 @@ def request_body(request: GenerationRequest, earlier: Operation | None) -> dict[
     if request.action != "generate" and earlier is None:
         param = "remix_of" if request.action == "remix" else "video"
         raise UpstreamRejected("OpenRouter changes only a video that it made itself", param=param)
-    told: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "model": request.model,
         "prompt": request.prompt or None,
         "duration": whole_seconds(request),
@@ -50,9 +50,9 @@ def request_body(request: GenerationRequest, earlier: Operation | None) -> dict[
         "input_references": [_media_part(item) for item in references] or None,
         "previous_job_id": earlier.id if earlier and request.action != "generate" else None,
     }
-    told |= _size_fields(request)
+    fields |= _size_fields(request)
     return extra_fields(request, RESERVED, sound="generate_audio") | {
-        name: value for name, value in told.items() if value is not None
+        name: value for name, value in fields.items() if value is not None
     }
 
 
@@ -61,10 +61,10 @@ def _size_fields(request: GenerationRequest) -> dict[str, Any]:
     ratio, quality = request.aspect_ratio, request.resolution
     if not ratio and not quality:
         return {"size": request.size}
-    known = next((word for word in RESOLUTIONS if quality and word.lower() == quality.lower()), quality)
+    resolution = next((word for word in RESOLUTIONS if quality and word.lower() == quality.lower()), quality)
     return {
         "aspect_ratio": ratio or nearest_ratio(request, RATIOS),
-        "resolution": known or nearest_tier(request, RESOLUTIONS),
+        "resolution": resolution or nearest_tier(request, RESOLUTIONS),
     }
 
 

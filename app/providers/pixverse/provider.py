@@ -78,39 +78,39 @@ class PixVerseProvider(Provider):
             headers=_trace_header(),
             even_if=VideoAnswer.is_error,
         )
-        said = answer.body
-        if said.is_error():
-            meaning = said.error_meaning
-            raise submit_error(meaning, self._error_text(said), status=answer.status, headers=answer.headers)
-        if said.Resp is None or not said.Resp.video_id:
+        reply = answer.body
+        if reply.is_error():
+            meaning = reply.error_meaning
+            raise submit_error(meaning, self._error_text(reply), status=answer.status, headers=answer.headers)
+        if reply.Resp is None or not reply.Resp.video_id:
             raise OutcomeUnknown("PixVerse accepted the request without a video id")
-        return Operation(id=said.Resp.video_id)
+        return Operation(id=reply.Resp.video_id)
 
     async def poll(self, operation: Operation) -> PollAnswer:
         path = f"/openapi/v2/video/result/{quote(operation.id, safe='')}"
         answer = await self.http.get(
             path, answer=VideoAnswer, headers=_trace_header(), even_if=VideoAnswer.is_error
         )
-        said = answer.body
-        if said.is_error():
-            meaning = said.error_meaning
-            raise poll_error(meaning, self._error_text(said), status=answer.status, headers=answer.headers)
-        if said.Resp is None:
+        reply = answer.body
+        if reply.is_error():
+            meaning = reply.error_meaning
+            raise poll_error(meaning, self._error_text(reply), status=answer.status, headers=answer.headers)
+        if reply.Resp is None:
             raise PollFailed("PixVerse answered without a video")
-        return read_outcome(said.Resp)
+        return read_outcome(reply.Resp)
 
     async def balance(self) -> AccountBalance | None:
         path, headers = "/openapi/v2/account/balance", _trace_header()
         answer = await self.http.get(
             path, answer=CreditsAnswer, headers=headers, even_if=CreditsAnswer.is_error
         )
-        said = answer.body
-        if said.is_error():
-            meaning = said.error_meaning
-            raise poll_error(meaning, self._error_text(said), status=answer.status, headers=answer.headers)
-        if said.Resp is None:
+        reply = answer.body
+        if reply.is_error():
+            meaning = reply.error_meaning
+            raise poll_error(meaning, self._error_text(reply), status=answer.status, headers=answer.headers)
+        if reply.Resp is None:
             raise PollFailed("PixVerse answered without credits")
-        return AccountBalance(said.Resp.credit_monthly + said.Resp.credit_package, "credits")
+        return AccountBalance(reply.Resp.credit_monthly + reply.Resp.credit_package, "credits")
 
     async def _upload_image(self, item: MediaInput) -> int:
         """Upload one image; returns its ``img_id``. An upload starts no video, so every failure may be retried."""
@@ -122,16 +122,16 @@ class PixVerseProvider(Provider):
             )
         except (OutcomeUnknown, UpstreamFailed) as error:
             raise UpstreamBusy(f"the {item.role} could not be uploaded: {error.message}") from error
-        said = answer.body
-        if said.is_error():
-            meaning = said.error_meaning or "busy"
-            raise submit_error(meaning, self._error_text(said), status=answer.status, headers=answer.headers)
-        if said.Resp is None or said.Resp.img_id is None:
+        reply = answer.body
+        if reply.is_error():
+            meaning = reply.error_meaning or "busy"
+            raise submit_error(meaning, self._error_text(reply), status=answer.status, headers=answer.headers)
+        if reply.Resp is None or reply.Resp.img_id is None:
             raise UpstreamBusy(f"the {item.role} was uploaded, but PixVerse returned no img_id")
-        return said.Resp.img_id
+        return reply.Resp.img_id
 
-    def _error_text(self, said: AnswerEnvelope) -> str:
-        return self.http.clean_text(f"{said.ErrMsg} ({said.ErrCode})")
+    def _error_text(self, reply: AnswerEnvelope) -> str:
+        return self.http.clean_text(f"{reply.ErrMsg} ({reply.ErrCode})")
 
 
 def _trace_header() -> dict[str, str]:
@@ -150,7 +150,7 @@ def _request_body(request: GenerationRequest) -> dict[str, Any]:
     refuse_fields(request, "shots", "characters")
     ratios = OLD_RATIOS if request.model.lower().startswith(("v3", "v4", "v5")) else RATIOS
     ratio = nearest_ratio(request, ratios)
-    told = {
+    fields = {
         "model": request.model,
         "prompt": request.prompt,
         "negative_prompt": request.negative_prompt,
@@ -162,8 +162,8 @@ def _request_body(request: GenerationRequest) -> dict[str, Any]:
         "style": request.style,
         "water_mark": request.watermark,
     }
-    wishes = {name: value for name, value in told.items() if value is not None}
-    return extra_fields(request, RESERVED, sound="generate_audio_switch") | DEFAULTS | wishes
+    given = {name: value for name, value in fields.items() if value is not None}
+    return extra_fields(request, RESERVED, sound="generate_audio_switch") | DEFAULTS | given
 
 
 def _frame_inputs(request: GenerationRequest) -> tuple[MediaInput, ...]:

@@ -57,8 +57,8 @@ class ReplicatePrediction(BaseModel):
     @property
     def logged_progress(self) -> float | None:
         """Percent: the last percentage in the logs, where most models print a progress bar."""
-        found = PERCENT.findall(self.logs)
-        return min(float(found[-1]), 100.0) if found else None
+        percentages = PERCENT.findall(self.logs)
+        return min(float(percentages[-1]), 100.0) if percentages else None
 
 
 def succeeded_answer(prediction: ReplicatePrediction, kind: MediaKind) -> Succeeded:
@@ -73,8 +73,8 @@ def succeeded_answer(prediction: ReplicatePrediction, kind: MediaKind) -> Succee
 
 def _result_file(link: str, kind: MediaKind) -> ResultFile:
     ending = urlsplit(link).path.rsplit(".", 1)[-1].lower()
-    made, content_type = ENDINGS.get(ending) or TYPES[kind]
-    return ResultFile(made, content_type, url=link)
+    file_kind, content_type = ENDINGS.get(ending) or TYPES[kind]
+    return ResultFile(file_kind, content_type, url=link)
 
 
 def _output_texts(output: Any) -> Iterator[str]:

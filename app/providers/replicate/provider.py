@@ -82,17 +82,17 @@ class ReplicateProvider(Provider):
         return Operation(id=answer.body.id, data={"kind": request.kind})
 
     async def poll(self, operation: Operation) -> PollAnswer:
-        found = (await self.http.get(_prediction_path(operation.id), answer=ReplicatePrediction)).body
-        state = read_state(found.status, STATES, provider=self.name)
+        prediction = (await self.http.get(_prediction_path(operation.id), answer=ReplicatePrediction)).body
+        state = read_state(prediction.status, STATES, provider=self.name)
         if state == "queued":
             return Queued()
         if state == "succeeded":
-            return succeeded_answer(found, operation.data["kind"])
+            return succeeded_answer(prediction, operation.data["kind"])
         if state == "failed":
-            return self._failed_answer(found)
+            return self._failed_answer(prediction)
         if state == "cancelled":
-            return Failed("cancelled", f"Replicate reports: {found.status}")
-        return Running(progress=found.logged_progress)
+            return Failed("cancelled", f"Replicate reports: {prediction.status}")
+        return Running(progress=prediction.logged_progress)
 
     async def cancel(self, operation: Operation) -> bool:
         answer = await self.http.post_json(
@@ -101,11 +101,11 @@ class ReplicateProvider(Provider):
         return STATES.get(answer.body.status) not in {"succeeded", "failed"}
 
     def _model_input(self, request: GenerationRequest) -> dict[str, Any]:
-        told = model_input(request, self._family_of(request))
-        if told.get("reference_video") and "kling" in request.model:
+        fields = model_input(request, self._family_of(request))
+        if fields.get("reference_video") and "kling" in request.model:
             # The same field holds a source and a reference video; this tells which of them it is.
-            told["video_reference_type"] = "base" if request.media_with("source_video") else "feature"
-        return told
+            fields["video_reference_type"] = "base" if request.media_with("source_video") else "feature"
+        return fields
 
     def _family_of(self, request: GenerationRequest) -> ModelFamily:
         family = known_family(request.model.removeprefix("deployments/")) or ANY.get(request.kind)
@@ -114,18 +114,18 @@ class ReplicateProvider(Provider):
         return apply_description(family, self._descriptions.get(request.model))
 
     def _failed_answer(self, prediction: ReplicatePrediction) -> Failed:
-        said = prediction.error if isinstance(prediction.error, str) else ""
-        said = self.http.clean_text(said or "Replicate gave no reason.")
-        moderated = mentions_moderation(said) or "(E005)" in said
-        return Failed("content_policy_violation" if moderated else "upstream_error", said)
+        message = prediction.error if isinstance(prediction.error, str) else ""
+        message = self.http.clean_text(message or "Replicate gave no reason.")
+        moderated = mentions_moderation(message) or "(E005)" in message
+        return Failed("content_policy_violation" if moderated else "upstream_error", message)
 
 
 def _submit_path(model: str) -> tuple[str, str | None]:
     """The path to submit to, and the version that the body has to contain, if any."""
-    found = MODEL_NAME.fullmatch(model)
-    if found is None:
+    match = MODEL_NAME.fullmatch(model)
+    if match is None:
         raise UpstreamRejected("a Replicate model must be like owner/name", param="model")
-    deployment, owner, name, version = found.groups()
+    deployment, owner, name, version = match.groups()
     if version:
         return "/v1/predictions", version
     return f"/v1/{deployment or 'models'}/{owner}/{name}/predictions", None

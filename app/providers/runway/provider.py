@@ -95,25 +95,25 @@ class RunwayProvider(Provider):
             return Capabilities(kinds=self.account.kinds or frozenset({"video", "image"}), cancel=True)
         if makes_images(model):
             return Capabilities(kinds=frozenset({"image"}), roles=model_of(model).roles, cancel=True)
-        known = model_of(model)
+        abilities = model_of(model)
         return Capabilities(
             kinds=frozenset({"video"}),
-            roles=known.roles,
-            seconds=known.seconds,
-            sizes=frozenset(ratio.replace(":", "x") for ratio in known.ratios),
-            native_shots=known.shots,
-            remix="source_video" in known.roles,
+            roles=abilities.roles,
+            seconds=abilities.seconds,
+            sizes=frozenset(ratio.replace(":", "x") for ratio in abilities.ratios),
+            native_shots=abilities.shots,
+            remix="source_video" in abilities.roles,
             cancel=True,
         )
 
     async def start(self, request: GenerationRequest, submission: Submission) -> Operation:
         path, body = submit_path(request), request_body(request)
         answer = await self.http.post_json(
-            path, body, answer=SubmitAnswer, even_if=lambda said: said.is_out_of_credits
+            path, body, answer=SubmitAnswer, even_if=lambda body: body.is_out_of_credits
         )
         if answer.body.is_out_of_credits:
-            said = self.http.clean_text(answer.body.error)
-            raise submit_error("quota", said, status=answer.status, headers=answer.headers)
+            message = self.http.clean_text(answer.body.error)
+            raise submit_error("quota", message, status=answer.status, headers=answer.headers)
         if not answer.body.id.strip("."):
             raise OutcomeUnknown("Runway accepted the request without a task id")
         return Operation(id=answer.body.id, data={"kind": "image" if path == IMAGE else "video"})

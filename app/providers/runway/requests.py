@@ -51,25 +51,25 @@ def request_body(request: GenerationRequest) -> dict[str, Any]:
     if not model.negative_prompt:
         refuse_fields(request, "negative_prompt")
     styles: dict[str, SizeForm] = {FRAMES: model.frames_size_form, EDIT: model.edits_size_form}
-    said_as = styles.get(path, "ratio")
-    told = {
+    size_form = styles.get(path, "ratio")
+    fields = {
         "model": request.model,
         "promptText": request.prompt or None,
         "seed": request.seed,
         "negativePrompt": request.negative_prompt or None,
-        **size_fields(request, model, said_as=said_as),
+        **size_fields(request, model, size_form=size_form),
         **(
             _media_fields(request, model, path)
             if path != IMAGE
             else {"referenceImages": _reference_images(request)}
         ),
     }
-    if path == EDIT and said_as == "none":
+    if path == EDIT and size_form == "none":
         refuse_fields(request, "seconds")
     elif path != IMAGE:
-        told |= _seconds_fields(request, model)
+        fields |= _seconds_fields(request, model)
     return extra_fields(request, RESERVED, sound="audio") | {
-        name: value for name, value in told.items() if value is not None
+        name: value for name, value in fields.items() if value is not None
     }
 
 
@@ -85,22 +85,22 @@ def _seconds_fields(request: GenerationRequest, model: RunwayModel) -> dict[str,
 
 
 def _media_fields(request: GenerationRequest, model: RunwayModel, path: str) -> dict[str, Any]:
-    told: dict[str, Any] = {"references": _reference_images(request)}
+    fields: dict[str, Any] = {"references": _reference_images(request)}
     for item in at_most(request, "source_video", 1):
-        told[model.video_field] = _input_uri(item)
+        fields[model.video_field] = _input_uri(item)
         if request.model in HAVE_MODES and request.action in {"edit", "extend"}:
-            told["mode"] = request.action
+            fields["mode"] = request.action
     frames = (*at_most(request, "first_frame", 1), *at_most(request, "last_frame", 1))
     if frames and path == EDIT:
         raise UpstreamRejected("Runway takes a source video or frames, not both", param=frames[0].role)
     if frames:
-        told["promptImage"] = [
+        fields["promptImage"] = [
             {"uri": _input_uri(item), "position": item.role.removesuffix("_frame")} for item in frames
         ]
     kind = {} if request.model == "gemini_omni_flash_1.1" else {"type": "video"}
     videos = [kind | {"uri": _input_uri(item)} for item in request.media_with("reference_video")]
     sounds = [{"type": "audio", "uri": _input_uri(item)} for item in request.media_with("audio")]
-    return told | {"referenceVideos": videos or None, "referenceAudio": sounds or None}
+    return fields | {"referenceVideos": videos or None, "referenceAudio": sounds or None}
 
 
 def _reference_images(request: GenerationRequest) -> list[dict[str, str]] | None:

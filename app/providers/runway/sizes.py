@@ -15,18 +15,18 @@ MAX_RATIO_DIFFERENCE = 0.1
 EQUAL_RATIO_DIFFERENCE = 0.02
 
 
-def size_fields(request: GenerationRequest, model: RunwayModel, *, said_as: SizeForm) -> dict[str, Any]:
+def size_fields(request: GenerationRequest, model: RunwayModel, *, size_form: SizeForm) -> dict[str, Any]:
     """Raises ``UpstreamRejected`` for a size that the model does not have."""
-    if said_as == "none":
+    if size_form == "none":
         refuse_fields(request, "size", "resolution")
         if not model.shapes:
             refuse_fields(request, "aspect_ratio")
             return {}
         # Aleph is the only model that can extend a source to another shape.
         return {"targetAspectRatio": nearest_ratio(request, model.shapes)}
-    if said_as == "auto":
+    if size_form == "auto":
         return {"ratio": f"auto_{_quality_tier(request, USUAL_TIERS) or USUAL_TIERS[0]}"}
-    if said_as == "resolution":
+    if size_form == "resolution":
         return {"resolution": _quality_tier(request, model.tiers or USUAL_TIERS)}
     if model.shapes or model.tiers:
         shape = nearest_ratio(request, model.shapes) if model.shapes else None
@@ -48,8 +48,8 @@ def _nearest_ratio(request: GenerationRequest, model: RunwayModel) -> str | None
     wanted = _ratio_value(shape or model.ratios[0])
     off = {word: abs(_ratio_value(word) / wanted - 1) for word in model.ratios}
     if min(off.values()) > MAX_RATIO_DIFFERENCE:
-        able, param = ", ".join(model.ratios), "size" if exact else "aspect_ratio"
-        raise UpstreamRejected(f"{request.model} has only the sizes {able}", param=param)
+        ratios, param = ", ".join(model.ratios), "size" if exact else "aspect_ratio"
+        raise UpstreamRejected(f"{request.model} has only the sizes {ratios}", param=param)
     alike = [word for word in model.ratios if off[word] <= min(off.values()) + EQUAL_RATIO_DIFFERENCE]
     area = _wanted_area(request)
     return min(alike, key=lambda word: abs(math.log(math.prod(_ratio_sides(word)) / area)))
@@ -76,10 +76,10 @@ def _wanted_area(request: GenerationRequest) -> float:
 
 def _tier_lines(tier: str) -> int:
     number = tier.lower().removesuffix("p")
-    found = {"2k": 1440, "4k": 2160}.get(number)
-    if found is None and not number.isdecimal():
+    lines = {"2k": 1440, "4k": 2160}.get(number)
+    if lines is None and not number.isdecimal():
         raise UpstreamRejected(f"resolution {tier} can't be read", param="resolution")
-    return found or int(number)
+    return lines or int(number)
 
 
 def _ratio_sides(ratio: str) -> tuple[int, int]:

@@ -90,12 +90,12 @@ class UnifiedRelayProvider(GatewayRelay):
         return Operation(id=answer.body.task_id, data={"kind": request.kind, "scope": scope})
 
     async def poll(self, operation: Operation) -> PollAnswer:
-        made = operation.data.get("character")
-        if made is not None:
-            link = made["picture"]
+        character = operation.data.get("character")
+        if character is not None:
+            link = character["picture"]
             link = self.http.base_url + link if link.startswith("/") else link
             files = (self.result_file(link, "image"),) if link else ()
-            return Succeeded(files, usage={"username": made["username"], "character_id": operation.id})
+            return Succeeded(files, usage={"username": character["username"], "character_id": operation.id})
         path = f"/v2/{operation.data['scope']}/generations/{quote(operation.id, safe='')}"
         answer = await self.http.get(path, answer=UnifiedTask)
         task, pace = answer.body, retry_after_of(answer.headers)
@@ -118,18 +118,18 @@ class UnifiedRelayProvider(GatewayRelay):
         answer = await self.http.post_json(
             "/sora/v1/characters", body, answer=CharacterAnswer, headers=headers, timeout=300
         )
-        made = answer.body
-        if not made.username:
-            raise self._refusal_error(made.error)
+        character = answer.body
+        if not character.username:
+            raise self._refusal_error(character.error)
         # The character can't be polled, so its answer is stored in the operation.
         base = self.http.base_url
-        kept = {"username": made.username, "picture": made.picture.removeprefix(base)}
-        return Operation(id=made.id or made.username, data={"character": kept})
+        stored = {"username": character.username, "picture": character.picture.removeprefix(base)}
+        return Operation(id=character.id or character.username, data={"character": stored})
 
     def _refusal_error(self, error: Any) -> UpstreamError:
         """The error for a 2xx without a task: some gateways put their refusal there."""
-        said = read_error({"error": error}) if error else None
-        if said is None:
+        detail = read_error({"error": error}) if error else None
+        if detail is None:
             return OutcomeUnknown("the upstream accepted the request without a task id")
-        text = self.http.clean_text(said.message)
-        return UpstreamModerated(text) if said.is_moderated else busy_or_failed(UpstreamFailed(text))
+        text = self.http.clean_text(detail.message)
+        return UpstreamModerated(text) if detail.is_moderated else busy_or_failed(UpstreamFailed(text))

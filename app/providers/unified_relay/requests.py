@@ -40,7 +40,7 @@ def request_body(request: GenerationRequest, *, references: int) -> dict[str, An
     if len(images) > references:
         raise UpstreamRejected(f"{request.model} takes {references} image(s)", param="images")
     clips = request.media_with("source_video", "reference_video")
-    told = {
+    fields = {
         "model": request.model,
         "prompt": request.prompt,
         # A string, as in the manual of this API.
@@ -58,7 +58,7 @@ def request_body(request: GenerationRequest, *, references: int) -> dict[str, An
     }
     return (
         extra_fields(request, RESERVED, sound="generate_audio")
-        | without_empty(told)
+        | without_empty(fields)
         | _high_definition(request)
     )
 
@@ -67,14 +67,14 @@ def character_fields(request: GenerationRequest, earlier: Operation | None) -> d
     """JSON body of ``/sora/v1/characters``: from a video at a public URL, or from one that the gateway made."""
     clips = request.media_with("source_video", "reference_video")
     extra = request.extra
-    told = str(extra.get("timestamps") or extra.get("character_timestamps") or "")
-    if not TIMESTAMPS.fullmatch(told):
+    timestamps = str(extra.get("timestamps") or extra.get("character_timestamps") or "")
+    if not TIMESTAMPS.fullmatch(timestamps):
         raise UpstreamRejected("timestamps must be like 1,3 (seconds)", param="timestamps")
     if clips:
-        return {"url": public_url(clips[0]), "timestamps": told}
+        return {"url": public_url(clips[0]), "timestamps": timestamps}
     if earlier is None:
         raise UpstreamRejected("a character is made from a video", param="url")
-    return {"from_task": earlier.id, "timestamps": told}
+    return {"from_task": earlier.id, "timestamps": timestamps}
 
 
 def _image_inputs(request: GenerationRequest) -> list[str]:
@@ -87,8 +87,8 @@ def _image_inputs(request: GenerationRequest) -> list[str]:
 
 
 def _high_definition(request: GenerationRequest) -> dict[str, Any]:
-    named = (request.resolution or "").lower() in {"1080p", "hd"}
-    if not named and not (request.size and min(parse_size(request.size)) >= HD_FROM):
+    high = (request.resolution or "").lower() in {"1080p", "hd"}
+    if not high and not (request.size and min(parse_size(request.size)) >= HD_FROM):
         return {}
     if request.model.startswith("veo"):
         return {"enable_upsample": True}

@@ -71,7 +71,7 @@ def request_body(request: GenerationRequest, *, storage_uri: str | None) -> dict
     if request.action == "extend" and not request.media_with("source_video"):
         raise UpstreamRejected("Veo extends only a video that is sent along", param="video")
     refuse_fields(request, "characters")
-    told = {
+    fields = {
         "sampleCount": 1,
         "durationSeconds": whole_seconds(request),
         "aspectRatio": nearest_ratio(request, RATIOS),
@@ -81,7 +81,7 @@ def request_body(request: GenerationRequest, *, storage_uri: str | None) -> dict
         "storageUri": storage_uri,
     }
     parameters = extra_fields(request, RESERVED, sound="generateAudio") | {
-        k: v for k, v in told.items() if v is not None
+        k: v for k, v in fields.items() if v is not None
     }
     return {"instances": [_request_instance(request)], "parameters": parameters}
 
@@ -92,19 +92,19 @@ def usage_facts(body: Mapping[str, Any]) -> dict[str, Any]:
     return {word: body["parameters"][name] for name, word in names.items() if name in body["parameters"]}
 
 
-def poll_answer(operation: VeoOperation, facts: Mapping[str, Any], *, said: str) -> PollAnswer:
-    """Translate an operation; ``said`` is its error message without secrets."""
+def poll_answer(operation: VeoOperation, facts: Mapping[str, Any], *, message: str) -> PollAnswer:
+    """Translate an operation; ``message`` is its error text without secrets."""
     if operation.error is not None:
         if operation.error.error_meaning == "moderated":
-            return Failed("content_policy_violation", said)
-        return Failed("cancelled" if operation.error.code == CANCELLED else "upstream_error", said)
+            return Failed("content_policy_violation", message)
+        return Failed("cancelled" if operation.error.code == CANCELLED else "upstream_error", message)
     if not operation.done:
         return Running()
-    made = operation.response or VeoResult()
-    if made.raiMediaFilteredCount and not made.videos:
-        reasons = "; ".join(str(reason) for reason in made.raiMediaFilteredReasons)
+    result = operation.response or VeoResult()
+    if result.raiMediaFilteredCount and not result.videos:
+        reasons = "; ".join(str(reason) for reason in result.raiMediaFilteredReasons)
         return Failed("content_policy_violation", reasons or "Google's safety filters removed the video.")
-    files = tuple(_result_file(video, index) for index, video in enumerate(made.videos))
+    files = tuple(_result_file(video, index) for index, video in enumerate(result.videos))
     return Succeeded(files, usage={**facts, "videos": len(files)})
 
 

@@ -124,20 +124,20 @@ class VertexVeoProvider(Provider):
         headers = await self._token_headers()
         with self._forgetting_refused_token():
             answer = await self.http.post_json(
-                path, body, answer=VeoOperation, headers=headers, even_if=lambda said: said.has_meaning
+                path, body, answer=VeoOperation, headers=headers, even_if=lambda body: body.has_meaning
             )
             if answer.body.error is not None:
-                said = self.http.clean_text(answer.body.error.error_text, headers)
-                raise answer.body.submit_error(said, status=answer.status, headers=answer.headers)
+                message = self.http.clean_text(answer.body.error.error_text, headers)
+                raise answer.body.submit_error(message, status=answer.status, headers=answer.headers)
         if not OPERATION_NAME.fullmatch(answer.body.name):
             raise OutcomeUnknown("Vertex accepted the request without an operation name")
-        found = {"name": answer.body.name, "facts": usage_facts(body)}
-        return Operation(id=answer.body.name.rsplit("/", 1)[-1], data=found)
+        data = {"name": answer.body.name, "facts": usage_facts(body)}
+        return Operation(id=answer.body.name.rsplit("/", 1)[-1], data=data)
 
     async def poll(self, operation: Operation) -> PollAnswer:
-        found = await self._read_operation(operation)
-        said = self.http.clean_text(found.error.error_text) if found.error else ""
-        return poll_answer(found, operation.data["facts"], said=said)
+        current = await self._read_operation(operation)
+        message = self.http.clean_text(current.error.error_text) if current.error else ""
+        return poll_answer(current, operation.data["facts"], message=message)
 
     async def fetch(self, operation: Operation, file: ResultFile) -> AsyncIterator[bytes]:
         if "bucket" in file.data:
@@ -149,10 +149,10 @@ class VertexVeoProvider(Provider):
                 async for chunk in download.chunks:
                     yield chunk
             return
-        made = (await self._read_operation(operation)).response
-        if made is None or len(made.videos) <= file.data["index"]:
+        result = (await self._read_operation(operation)).response
+        if result is None or len(result.videos) <= file.data["index"]:
             raise PollFailed("Vertex no longer returns the video")
-        encoded = made.videos[file.data["index"]].bytesBase64Encoded
+        encoded = result.videos[file.data["index"]].bytesBase64Encoded
         for start in range(0, len(encoded), CHUNK_CHARACTERS):
             yield decode_base64(encoded[start : start + CHUNK_CHARACTERS])
 
@@ -171,11 +171,11 @@ class VertexVeoProvider(Provider):
                 headers=headers,
                 purpose="poll",
                 timeout=POLL_TIMEOUT_FACTOR * self.http.timeouts.poll,
-                even_if=lambda said: said.has_meaning,
+                even_if=lambda body: body.has_meaning,
             )
             if answer.status >= 400 and answer.body.error is not None:
-                said = self.http.clean_text(answer.body.error.error_text, headers)
-                raise answer.body.poll_error(said, status=answer.status, headers=answer.headers)
+                message = self.http.clean_text(answer.body.error.error_text, headers)
+                raise answer.body.poll_error(message, status=answer.status, headers=answer.headers)
         return answer.body
 
     @contextmanager

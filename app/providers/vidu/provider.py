@@ -59,11 +59,11 @@ class ViduProvider(Provider):
         return {"Authorization": f"Token {account.secret}"} if account.secret else {}
 
     def capabilities(self, model: str) -> Capabilities:
-        known = requests.model_of(model)
+        family = requests.model_of(model)
         return Capabilities(
             kinds=frozenset({"video"}),
             roles=requests.ROLES,
-            seconds=known.seconds,
+            seconds=family.seconds,
             cancel=True,
             idempotency_key=True,
         )
@@ -75,8 +75,8 @@ class ViduProvider(Provider):
         )
         task = answer.body
         if task.is_error():
-            said, meaning = self._error_text(task), REASONS.get(task.reason)
-            raise submit_error(meaning, said, status=answer.status, headers=answer.headers)
+            message, meaning = self._error_text(task), REASONS.get(task.reason)
+            raise submit_error(meaning, message, status=answer.status, headers=answer.headers)
         if not task.task_id:
             raise OutcomeUnknown("Vidu accepted the request without a task id")
         return Operation(id=task.task_id)
@@ -98,7 +98,7 @@ class ViduProvider(Provider):
             {"id": operation.id},
             answer=CancelAnswer,
             purpose="poll",
-            even_if=lambda said: said.reason == "BadRequest",
+            even_if=lambda body: body.reason == "BadRequest",
         )
         return answer.status < 300 and not answer.body.reason
 
@@ -130,8 +130,8 @@ class ViduProvider(Provider):
 
     def _raise_if_refused(self, answer: UpstreamAnswer[ViduTask] | UpstreamAnswer[CreditBalance]) -> None:
         if answer.body.is_error():
-            said, meaning = self._error_text(answer.body), REASONS.get(answer.body.reason)
-            raise poll_error(meaning, said, status=answer.status, headers=answer.headers)
+            message, meaning = self._error_text(answer.body), REASONS.get(answer.body.reason)
+            raise poll_error(meaning, message, status=answer.status, headers=answer.headers)
 
     def _error_text(self, answer: ViduResponse) -> str:
         return self.http.clean_text(f"{answer.message} ({answer.reason})")

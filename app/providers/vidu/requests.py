@@ -66,14 +66,14 @@ def request_body(request: GenerationRequest, *, payload: str) -> dict[str, Any]:
     model, path = model_of(request.model), submit_path(request)
     check_request(request, ROLES)
     refuse_fields(request, "style", "characters", "negative_prompt", "shots")
-    able: Mapping[str, int] = {word: TIERS[word] for word in model.tiers}
-    told: dict[str, Any] = {
+    tiers: Mapping[str, int] = {word: TIERS[word] for word in model.tiers}
+    fields: dict[str, Any] = {
         "model": request.model,
         "prompt": request.prompt or None,
         "images": _image_inputs(request, path) or None,
         "duration": whole_seconds(request),
         "seed": request.seed,
-        "resolution": nearest_tier(request, able),
+        "resolution": nearest_tier(request, tiers),
         # The first frame determines the shape; only an explicit aspect_ratio is sent along, and Vidu decides.
         "aspect_ratio": nearest_ratio(request, RATIOS)
         if path in {TEXT, REFERENCES}
@@ -82,7 +82,7 @@ def request_body(request: GenerationRequest, *, payload: str) -> dict[str, Any]:
         "payload": payload,
     }
     return extra_fields(request, RESERVED, sound="audio") | {
-        name: value for name, value in told.items() if value is not None
+        name: value for name, value in fields.items() if value is not None
     }
 
 

@@ -44,22 +44,22 @@ class XaiAnswer(BaseModel):
     def is_error(self) -> bool:
         return bool(self.error)
 
-    def first_error(self, cleaned: Callable[[str], str]) -> ErrorDetail:
-        found = read_error({"error": self.error, "code": self.code}) or ErrorDetail("xAI gave no reason.")
-        return ErrorDetail(cleaned(found.message), code=found.code, param=found.param)
+    def first_error(self, clean_text: Callable[[str], str]) -> ErrorDetail:
+        detail = read_error({"error": self.error, "code": self.code}) or ErrorDetail("xAI gave no reason.")
+        return ErrorDetail(clean_text(detail.message), code=detail.code, param=detail.param)
 
     def submit_error(
-        self, status: int, headers: Mapping[str, str], cleaned: Callable[[str], str]
+        self, status: int, headers: Mapping[str, str], clean_text: Callable[[str], str]
     ) -> UpstreamError:
-        said = self.first_error(cleaned)
-        text, words = f"upstream answered {status}: {said.message}", said.message.lower()
+        detail = self.first_error(clean_text)
+        text, words = f"upstream answered {status}: {detail.message}", detail.message.lower()
         if status < 500 and any(part in words for part in WRONG_KEY):
             return UpstreamAuthFailed(text)
         if status < 500 and any(part in words for part in NO_MONEY):
             return UpstreamQuotaExhausted(text)
         if status < 500 and status != 429 and mentions_moderation(words):
             return UpstreamModerated(text)
-        return submit_refused(status if status >= 400 else 400, headers, said)
+        return submit_refused(status if status >= 400 else 400, headers, detail)
 
 
 class SubmitAnswer(XaiAnswer):
@@ -102,32 +102,32 @@ class ImagesAnswer(XaiAnswer):
         return _billed_cost(self.usage)
 
     def submit_error(
-        self, status: int, headers: Mapping[str, str], cleaned: Callable[[str], str]
+        self, status: int, headers: Mapping[str, str], clean_text: Callable[[str], str]
     ) -> UpstreamError:
         if self.block_reason:
-            return UpstreamModerated(cleaned(self.block_reason))
-        return super().submit_error(status, headers, cleaned)
+            return UpstreamModerated(clean_text(self.block_reason))
+        return super().submit_error(status, headers, clean_text)
 
 
-def failed_answer(video: VideoAnswer, cleaned: Callable[[str], str]) -> Failed:
-    said = video.first_error(cleaned)
+def failed_answer(video: VideoAnswer, clean_text: Callable[[str], str]) -> Failed:
+    detail = video.first_error(clean_text)
     if video.status == "expired":
         return Failed("expired", "xAI reports that the request expired.")
-    if said.is_moderated or mentions_moderation(f"{said.code} {said.message}"):
-        return Failed("content_policy_violation", said.message)
-    return Failed("upstream_error", said.message)
+    if detail.is_moderated or mentions_moderation(f"{detail.code} {detail.message}"):
+        return Failed("content_policy_violation", detail.message)
+    return Failed("upstream_error", detail.message)
 
 
 def succeeded_answer(video: VideoAnswer) -> Succeeded | Failed | None:
     """None when xAI reports success without a video URL."""
-    made = video.video or VideoResult()
-    if made.respect_moderation is False:
+    result = video.video or VideoResult()
+    if result.respect_moderation is False:
         return Failed("content_policy_violation", BLOCKED_TEXT)
-    if not made.url:
+    if not result.url:
         return None
-    seconds = {} if made.duration is None else {"seconds": made.duration}
+    seconds = {} if result.duration is None else {"seconds": result.duration}
     return Succeeded(
-        (ResultFile("video", "video/mp4", url=made.url),), usage=seconds | _billed_cost(video.usage)
+        (ResultFile("video", "video/mp4", url=result.url),), usage=seconds | _billed_cost(video.usage)
     )
 
 

@@ -57,12 +57,12 @@ class XAIProvider(Provider):
         return origin if VERSIONED.search(origin) else f"{origin}/v1"
 
     def capabilities(self, model: str) -> Capabilities:
-        known = requests.model_of(model)
-        kinds: frozenset[Kind] = known.kinds if known else frozenset({"text"})
+        abilities = requests.model_of(model)
+        kinds: frozenset[Kind] = abilities.kinds if abilities else frozenset({"text"})
         return Capabilities(
             kinds=kinds,
-            roles=known.roles if known else frozenset(),
-            seconds=known.seconds if known else None,
+            roles=abilities.roles if abilities else frozenset(),
+            seconds=abilities.seconds if abilities else None,
         )
 
     async def start(self, request: GenerationRequest, submission: Submission) -> Operation:
@@ -130,5 +130,5 @@ class XAIProvider(Provider):
         return self.http.clean_text
 
 
-def _is_refused(said: XaiAnswer) -> bool:
-    return said.is_error
+def _is_refused(answer: XaiAnswer) -> bool:
+    return answer.is_error

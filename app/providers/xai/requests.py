@@ -66,7 +66,7 @@ def video_path_and_body(request: GenerationRequest) -> tuple[str, dict[str, Any]
         raise UpstreamRejected("a video can be edited or extended, not generated from", param="video")
     first, last = at_most(request, "first_frame", 1), at_most(request, "last_frame", 1)
     references = at_most(request, "reference_image", MAX_REFERENCES)
-    told = {
+    fields = {
         "duration": whole_seconds(request),
         "aspect_ratio": nearest_ratio(request, RATIOS),
         "resolution": nearest_tier(request, {word: TIERS[word] for word in model.tiers}),
@@ -74,7 +74,7 @@ def video_path_and_body(request: GenerationRequest) -> tuple[str, dict[str, Any]
         "last_frame": {"url": as_data_uri(last[0])} if last else None,
         "reference_images": [{"url": as_data_uri(item)} for item in references] or None,
     }
-    return "/videos/generations", _with_extra_fields(request, told)
+    return "/videos/generations", _with_extra_fields(request, fields)
 
 
 def image_path_and_body(request: GenerationRequest) -> tuple[str, dict[str, Any]]:
@@ -85,16 +85,16 @@ def image_path_and_body(request: GenerationRequest) -> tuple[str, dict[str, Any]
     if len(request.media) > MAX_IMAGES:
         raise UpstreamRejected(f"{request.model} takes at most {MAX_IMAGES} images", param="image")
     sources = [{"url": as_data_uri(item), "type": "image_url"} for item in request.media]
-    told: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "aspect_ratio": nearest_ratio(request, IMAGE_RATIOS),
         "resolution": nearest_tier(request, IMAGE_TIERS),
         "response_format": "url",
     }
     if len(sources) == 1:
-        told["image"] = sources[0]
+        fields["image"] = sources[0]
     elif sources:
-        told["images"] = sources
-    return ("/images/edits" if sources else "/images/generations"), _with_extra_fields(request, told)
+        fields["images"] = sources
+    return ("/images/edits" if sources else "/images/generations"), _with_extra_fields(request, fields)
 
 
 def _change_path_and_body(request: GenerationRequest) -> tuple[str, dict[str, Any]]:
@@ -113,8 +113,8 @@ def _change_path_and_body(request: GenerationRequest) -> tuple[str, dict[str, An
     return path, _with_extra_fields(request, {"video": {"url": as_data_uri(sources[0])}, "duration": seconds})
 
 
-def _with_extra_fields(request: GenerationRequest, told: dict[str, Any]) -> dict[str, Any]:
-    whole = {"model": request.model, "prompt": request.prompt or None, **told}
+def _with_extra_fields(request: GenerationRequest, fields: dict[str, Any]) -> dict[str, Any]:
+    whole = {"model": request.model, "prompt": request.prompt or None, **fields}
     return extra_fields(request, RESERVED, sound="generate_audio") | {
         name: value for name, value in whole.items() if value is not None
     }
