@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import IO
 
-import sqlalchemy as sa
 import structlog
 from sqlalchemy.engine import make_url
 
@@ -15,11 +14,13 @@ from app.backup.schedule import BackupSchedule
 from app.components import Components
 from app.db.session import DATABASE_AWAY
 from app.dialects.webhook_bodies import WebhookBodies
+from app.dispatch.in_process import InProcessDispatcher
+from app.dispatch.port import Dispatcher, put_back_lost
+from app.dispatch.postgres import PostgresDispatcher
 from app.errors import FilmgateError, SettingsInvalid
 from app.media.store import delete_task_files
-from app.tasks.admission.admission import ADMISSION_LOCK, AdmissionController
+from app.tasks.admission.admission import AdmissionController
 from app.tasks.budget_watch import BudgetWatch
-from app.tasks.engine import QueueEngine
 from app.tasks.lifecycle import TaskLifecycle
 from app.tasks.notifications import Notification
 from app.tasks.progress import ProgressWriter
@@ -42,10 +43,12 @@ class Worker:
     def __init__(self, components: Components) -> None:
         settings = components.settings
         self._components = components
-        postgres = components.database.url if components.database.is_postgres else None
-        self._engine = QueueEngine(postgres_url=postgres, heartbeat_seconds=settings.heartbeat_seconds)
+        self._dispatcher = _build_dispatcher(components)
         self._admission = AdmissionController(
-            components.database, catalog=components.catalog, engine=self._engine, events=components.events
+            components.database,
+            catalog=components.catalog,
+            dispatcher=self._dispatcher,
+            events=components.events,
         )
         self._progress = ProgressWriter(components.repository, components.events)
         results = ResultStorage(
@@ -64,20 +67,22 @@ class Worker:
                 pool=components.pool,
                 catalog=components.catalog,
                 store=components.store,
-                # Where one process runs all, a run that came before this one is surely dead.
-                grace_seconds=settings.heartbeat_seconds if postgres else 0.0,
+                # On SQLite one process runs all tasks, so an earlier run is surely dead.
+                grace_seconds=settings.heartbeat_seconds if components.database.is_postgres else 0.0,
             ),
             results=results,
             events=components.events,
             progress=self._progress,
             result_ttl_seconds=settings.result_ttl_seconds,
         )
-        self._deliverer = _build_deliverer(components)
+        self._deliverer = _build_deliverer(components, self._dispatcher)
         self._lock: IO[str] | None = None
         self._jobs: dict[str, asyncio.Task[None]] = {}
         self._keeper: asyncio.Task[None] | None = None
         self._work: dict[str, Callable[[], Coroutine[None, None, None]]] = {
-            "engine": lambda: self._engine.run(self._lifecycle.run),
+            "engine": lambda: self._dispatcher.run(
+                {"task": self._lifecycle.run, "delivery": self._deliverer.deliver}
+            ),
             "admission": self._admission.run,
             "progress": self._progress.run,
             "sweep": lambda: _repeat_every(self._sweep_once, seconds=SWEEP_SECONDS),
@@ -110,7 +115,7 @@ class Worker:
         for name, job in self._jobs.items():
             if name != "engine":
                 job.cancel()
-        await self._engine.stop()
+        await self._dispatcher.stop()
         await asyncio.gather(*self._jobs.values(), return_exceptions=True)
         await self._progress.flush()
         if self._lock is not None:
@@ -129,16 +134,10 @@ class Worker:
 
     async def _resume_lost(self) -> None:
         """Put back what an earlier process left open and the queue knows nothing of."""
-        repository, database = self._components.repository, self._components.database
-        async with database.read() as connection:
-            if not await self._engine.lost(await repository.open_ids(connection), connection):
-                return
-        async with database.write() as connection:
-            if database.is_postgres:
-                await connection.execute(sa.text(f"SELECT pg_advisory_xact_lock({ADMISSION_LOCK})"))
-            lost = await self._engine.lost(await repository.open_ids(connection), connection)
-            await self._engine.put(lost, connection)
-        log.info("tasks.resumed", count=len(lost))
+        database, open_ids = self._components.database, self._components.repository.open_ids
+        resumed = await put_back_lost(self._dispatcher, database, "task", open_ids=open_ids)
+        if resumed:
+            log.info("tasks.resumed", count=resumed)
 
     async def _wake_deliverer(self) -> None:
         """A task's end may have left something in the outbox."""
@@ -174,11 +173,20 @@ class Worker:
         )
 
 
-def _build_deliverer(components: Components) -> WebhookDeliverer:
+def _build_dispatcher(components: Components) -> Dispatcher:
+    if not components.database.is_postgres:
+        return InProcessDispatcher()
+    return PostgresDispatcher(
+        components.database.url, heartbeat_seconds=components.settings.heartbeat_seconds
+    )
+
+
+def _build_deliverer(components: Components, dispatcher: Dispatcher) -> WebhookDeliverer:
     return WebhookDeliverer(
+        dispatcher,
         DeliveryRepository(components.database),
         components.endpoints,
-        components.sender,
+        sender=components.sender,
         bodies=WebhookBodies(
             components.repository, components.keys, components.signer, dialects=components.dialects
         ),

@@ -1,109 +1,118 @@
-"""Delivers what lies in the outbox: at least once, many at a time, no receiver holding up another."""
+"""Sends what is in the outbox: at least once, many at a time, and no slow receiver delays the others."""
 
 import asyncio
+import math
 import time
-from collections import Counter
 from collections.abc import Sequence
 from typing import Protocol
 
 import structlog
 
 from app.db.session import DATABASE_AWAY
+from app.dispatch.port import Dispatcher
 from app.errors import FilmgateError
 from app.webhooks.deliveries import Delivery, DeliveryRepository
 from app.webhooks.endpoints import EndpointRepository
 from app.webhooks.notices import OPERATOR, OperatorNotices
-from app.webhooks.schedule import DELAYS, GONE, decide_retry
-from app.webhooks.sender import AttemptOutcome, WebhookMessage, WebhookSender
+from app.webhooks.sender import DELAYS, GONE, AttemptOutcome, WebhookMessage, WebhookSender, decide_retry
 
 log = structlog.get_logger()
-AT_ONCE = 20
+AT_ONCE = 40
+"""Deliveries under way over all workers, and to one host."""
 PER_RECEIVER = 4
-LOOK_SECONDS = 1.0
-"""A look is taken this often also when nobody asked: a notice can be lost, a delay ends by itself."""
-BREATH_SECONDS = 0.02
+CHECK_SECONDS = 1.0
+"""The outbox is read this often also when no notification came: one can be lost, a delay ends by itself."""
+BURST_SECONDS = 0.02
+"""Deliveries that become due within this time are claimed together."""
+INTERRUPTED_SECONDS = 60.0
+"""A delivery whose run raised an unexpected error is tried again after this time."""
+RESUME_SECONDS = 2.0
+"""Claimed deliveries that the queue has lost are put again this often."""
 KEPT_SECONDS = 30 * 86_400.0
 PRUNE_SECONDS = 3_600.0
 
 
 class BodyWriter(Protocol):
-    """Writes what a task's own hook is told; injected from above, as it speaks in dialects."""
+    """Writes the body for a task's own hook. Implemented above this package, where dialects are known."""
 
     async def body(self, delivery: Delivery) -> str | None:
-        """None when there is nothing left to tell."""
+        """None when the task is gone."""
 
 
 class WebhookDeliverer:
-    """One per worker. ``delays`` and ``look_seconds`` are seconds."""
+    """One per worker. ``run`` dispatches what is due, a dispatcher calls ``deliver`` for each."""
 
     def __init__(
         self,
+        dispatcher: Dispatcher,
         deliveries: DeliveryRepository,
         endpoints: EndpointRepository,
-        sender: WebhookSender,
         *,
+        sender: WebhookSender,
         bodies: BodyWriter,
         notices: OperatorNotices,
         delays: Sequence[float] = DELAYS,
-        look_seconds: float = LOOK_SECONDS,
+        check_seconds: float = CHECK_SECONDS,
     ) -> None:
+        """``delays``: seconds before each attempt."""
+        self._dispatcher = dispatcher
         self._deliveries = deliveries
         self._endpoints = endpoints
         self._sender = sender
         self._bodies = bodies
         self._notices = notices
         self._delays = delays
-        self._look_seconds = look_seconds
-        self._news = asyncio.Event()
-        self._jobs: dict[asyncio.Task[None], Delivery] = {}
-        self._pruned_at = 0.0
-        self._resumed = deliveries.is_shared
+        self._check_seconds = check_seconds
+        self._due = asyncio.Event()
+        self._resumed_at = self._pruned_at = -math.inf
 
     def wake(self) -> None:
-        """Look now: something may be due."""
-        self._news.set()
+        """Check at once: something may be due."""
+        self._due.set()
 
     async def run(self) -> None:
-        """Deliver until cancelled; what is under way then is handed back, to be sent again."""
+        """Dispatch deliveries that are due until cancelled."""
+        while True:
+            try:
+                await self._resume_lost()
+                await self._dispatch_due()
+                await self._prune_log()
+            except DATABASE_AWAY as error:
+                log.warning("deliveries.delayed", error=type(error).__name__)
+            await self._wait_until_due()
+
+    async def deliver(self, delivery_id: str) -> None:
+        """One attempt. When it is cut off by the end of the worker, the delivery is due again at once."""
+        delivery = await self._deliveries.take(delivery_id, now=time.time())
+        if delivery is None:
+            return
+        again_in: float | None = INTERRUPTED_SECONDS
         try:
-            while True:
-                await self._round()
-                await self._quiet()
+            await self._attempt(delivery)
+            again_in = None
+        except asyncio.CancelledError:
+            again_in = 0.0
+            raise
         finally:
-            await self._hand_back()
+            if again_in is not None:
+                await self._hand_back(delivery, next_at=time.time() + again_in)
+            self.wake()
 
-    async def _round(self) -> None:
-        try:
-            if not self._resumed:
-                # Alone on this store: what is claimed was claimed by a process that died.
-                await self._deliveries.release(None, now=time.time())
-                self._resumed = True
-            await self._start_due()
-            await self._prune()
-        except DATABASE_AWAY as error:
-            log.warning("deliveries.delayed", error=type(error).__name__)
+    async def _resume_lost(self) -> None:
+        now = time.monotonic()
+        if now - self._resumed_at > RESUME_SECONDS:
+            await self._deliveries.resume_lost(self._dispatcher)
+            self._resumed_at = now
 
-    async def _start_due(self) -> None:
-        while (free := AT_ONCE - len(self._jobs)) > 0:
-            busy = Counter(delivery.receiver for delivery in self._jobs.values())
-            found = await self._deliveries.claim(busy, free=free, per_receiver=PER_RECEIVER, now=time.time())
-            for delivery in found:
-                job = asyncio.create_task(self._deliver(delivery), name=delivery.id)
-                self._jobs[job] = delivery
-                job.add_done_callback(self._done)
-            if not found:
-                return
+    async def _dispatch_due(self) -> None:
+        while await self._deliveries.claim_due(
+            self._dispatcher, at_once=AT_ONCE, per_receiver=PER_RECEIVER, now=time.time()
+        ):
+            pass
 
-    def _done(self, job: asyncio.Task[None]) -> None:
-        delivery = self._jobs.pop(job)
-        self.wake()
-        if not job.cancelled() and (fault := job.exception()) is not None:
-            # Its claim runs out, and it is tried again.
-            log.error("delivery.interrupted", delivery=delivery.id, exc_info=fault)
-
-    async def _deliver(self, delivery: Delivery) -> None:
+    async def _attempt(self, delivery: Delivery) -> None:
         body = delivery.body or await self._bodies.body(delivery)
-        outcome = await self._send(delivery, body)
+        outcome = await self._send_body(delivery, body)
         now = time.time()
         made = delivery.attempts + 1
         verdict = decide_retry(outcome, made, now=now, delays=self._delays)
@@ -121,46 +130,41 @@ class WebhookDeliverer:
         if outcome.status == GONE and delivery.endpoint_id is not None:
             await self._endpoints.disable(delivery.endpoint_id, reason="It answered 410 Gone.")
 
-    async def _send(self, delivery: Delivery, body: str | None) -> AttemptOutcome:
+    async def _send_body(self, delivery: Delivery, body: str | None) -> AttemptOutcome:
         if body is None:
             return AttemptOutcome(error="The task is gone.", final=True)
         try:
-            message = await self._message(delivery, body)
+            message = await self._build_message(delivery, body)
         except FilmgateError as error:
             return AttemptOutcome(error=error.message)
         if message is None:
             return AttemptOutcome(error="The endpoint is gone.", final=True)
         return await self._sender.send(message)
 
-    async def _message(self, delivery: Delivery, body: str) -> WebhookMessage | None:
+    async def _build_message(self, delivery: Delivery, body: str) -> WebhookMessage | None:
         if delivery.owner == OPERATOR:
             return await self._notices.message_for(delivery.id, delivery.endpoint_id, body)
         valid = await self._endpoints.valid_secrets(delivery.endpoint_id, owner=delivery.owner)
         return WebhookMessage(delivery.id, delivery.url, body.encode(), valid) if valid else None
 
-    async def _prune(self) -> None:
-        now = time.time()
+    async def _prune_log(self) -> None:
+        now = time.monotonic()
         if now - self._pruned_at > PRUNE_SECONDS:
             self._pruned_at = now
-            await self._deliveries.prune(now - KEPT_SECONDS)
+            await self._deliveries.prune(time.time() - KEPT_SECONDS)
 
-    async def _quiet(self) -> None:
+    async def _wait_until_due(self) -> None:
         try:
-            async with asyncio.timeout(self._look_seconds):
-                await self._news.wait()
+            async with asyncio.timeout(self._check_seconds):
+                await self._due.wait()
         except TimeoutError:
             return
-        await asyncio.sleep(BREATH_SECONDS)  # what comes in a burst is looked at together
-        self._news.clear()
+        await asyncio.sleep(BURST_SECONDS)
+        self._due.clear()
 
-    async def _hand_back(self) -> None:
-        under_way = dict(self._jobs)
-        for job in under_way:
-            job.cancel()
-        await asyncio.gather(*under_way, return_exceptions=True)
-        if not under_way:
-            return
+    async def _hand_back(self, delivery: Delivery, *, next_at: float) -> None:
         try:
-            await self._deliveries.release(under_way.values(), now=time.time())
+            await self._deliveries.release(delivery, next_at=next_at)
         except DATABASE_AWAY as error:
-            log.warning("deliveries.held", error=type(error).__name__)  # until their claims run out
+            # It stays claimed, and whoever finds it lost puts it again.
+            log.warning("deliveries.held", error=type(error).__name__)

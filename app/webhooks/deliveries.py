@@ -1,4 +1,4 @@
-"""All SQL about deliveries: claiming what is due, settling what came of it, and the log to look at."""
+"""All SQL about deliveries: claiming what is due, recording attempts, and the log of deliveries."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -6,16 +6,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.session import Database
 from app.db.tables import webhook_attempts, webhook_deliveries
+from app.dispatch.port import Dispatcher, lock_queue, put_back_lost
 from app.errors import NotFound
-from app.webhooks.schedule import RetryDecision
-from app.webhooks.sender import AttemptOutcome
+from app.webhooks.sender import AttemptOutcome, RetryDecision
 
 MAX_DUE_READ = 200
-"""So many due deliveries are looked at in one go."""
+"""So many due deliveries are read in one pass."""
 _table = webhook_deliveries.c
+_PENDING = _table.state == sa.literal_column("'pending'")
+_CLAIMED = _PENDING, _table.claimed_at.is_not(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,7 @@ class DeliveryAttempt:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryFilter:
-    """Narrows the log; None: any."""
+    """Which deliveries the log shows; None: any."""
 
     owner: str | None = None
     endpoint_id: str | None = None
@@ -67,41 +70,51 @@ class DeliveryFilter:
 
 
 class DeliveryRepository:
-    """The outbox as its deliverer and its readers see it."""
+    """A delivery that is claimed has been handed to a dispatcher. Every later write of its job names the claim."""
 
-    def __init__(self, database: Database, *, lease_seconds: float = 60.0) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._lease = lease_seconds
-
-    @property
-    def is_shared(self) -> bool:
-        """Whether other processes may be delivering from the same outbox."""
-        return self._database.is_postgres
 
     # ---- delivering -----------------------------------------------------------------------------
 
-    async def claim(self, busy: Counter[str], *, free: int, per_receiver: int, now: float) -> list[Delivery]:
-        """Take up to ``free`` of what is due, at most ``per_receiver`` for one host with what is under way.
+    async def claim_due(self, dispatcher: Dispatcher, *, at_once: int, per_receiver: int, now: float) -> int:
+        """Dispatch deliveries that are due, oldest first; how many.
 
-        Whoever claims has the lease's time to settle; after that somebody else may claim it.
+        ``at_once`` and ``per_receiver`` (one host) bound what is under way over all workers.
         """
-        full = [receiver for receiver, count in busy.items() if count >= per_receiver]
-        due = (_table.state == sa.literal_column("'pending'")), _table.next_at <= now
-        look = sa.select(_table.id, _table.receiver).where(*due, _table.receiver.not_in(full))
         async with self._database.read() as connection:
-            rows = (await connection.execute(look.order_by(_table.next_at).limit(MAX_DUE_READ))).all()
+            busy = await _count_claimed(connection)
+            free = at_once - busy.total()
+            full = [receiver for receiver, count in busy.items() if count >= per_receiver]
+            look = sa.select(_table.id, _table.receiver).where(*_due(now), _table.receiver.not_in(full))
+            look = look.order_by(_table.next_at).limit(MAX_DUE_READ)
+            rows = (await connection.execute(look)).all() if free > 0 else []
         chosen = _choose_due(rows, busy, free=free, per_receiver=per_receiver)
         if not chosen:
-            return []
-        still = sa.select(_table.id).where(_table.id.in_(chosen), *due).with_for_update(skip_locked=True)
-        claimed = (
+            return 0
+        due = _table.id.in_(chosen), *_due(now)
+        claim = sa.update(webhook_deliveries).where(*due).values(claimed_at=now).returning(_table.id)
+        async with self._database.write() as connection:
+            await lock_queue(connection, "delivery")
+            claimed = list((await connection.execute(claim)).scalars())
+            await dispatcher.put("delivery", claimed, connection)
+        return len(claimed)
+
+    async def resume_lost(self, dispatcher: Dispatcher) -> None:
+        """Put claimed deliveries again that no queue knows, as after a crash."""
+        await put_back_lost(dispatcher, self._database, "delivery", open_ids=_claimed_ids)
+
+    async def take(self, delivery_id: str, *, now: float) -> Delivery | None:
+        """Renew the claim for one run, so that an older run writes nothing more. None: it is not claimed."""
+        taken = (
             sa.update(webhook_deliveries)
-            .where(_table.id.in_(still))
-            .values(next_at=now + self._lease, claimed_at=now)
+            .where(_table.id == delivery_id, *_CLAIMED)
+            .values(claimed_at=now)
             .returning(*webhook_deliveries.c)
         )
         async with self._database.write() as connection:
-            return [_delivery_of(row) for row in await connection.execute(claimed)]
+            row = (await connection.execute(taken)).first()
+        return _delivery_of(row) if row else None
 
     async def settle(
         self,
@@ -112,7 +125,7 @@ class DeliveryRepository:
         body: str | None,
         now: float,
     ) -> None:
-        """Write an attempt down; the delivery itself only while it is still this claim's."""
+        """Record an attempt; the delivery itself changes only while this run still holds its claim."""
         attempt = {
             "delivery_id": delivery.id,
             "at": now,
@@ -133,18 +146,15 @@ class DeliveryRepository:
             await connection.execute(sa.insert(webhook_attempts), attempt)
             await connection.execute(sa.update(webhook_deliveries).where(*mine).values(values))
 
-    async def release(self, claims: Iterable[Delivery] | None, *, now: float) -> None:
-        """Hand back claims that nobody works on any more; None: every claim there is."""
-        which: list[sa.ColumnElement[bool]] = [_table.state == "pending", _table.claimed_at.is_not(None)]
-        if claims is not None:
-            held = [(claim.id, claim.claimed_at) for claim in claims]
-            which.append(sa.tuple_(_table.id, _table.claimed_at).in_(held))
+    async def release(self, delivery: Delivery, *, next_at: float) -> None:
+        """Give up the claim without an attempt."""
+        mine = _table.id == delivery.id, _table.claimed_at == delivery.claimed_at
+        done = sa.update(webhook_deliveries).where(*mine).values(next_at=next_at, claimed_at=None)
         async with self._database.write() as connection:
-            done = sa.update(webhook_deliveries).where(*which).values(next_at=now, claimed_at=None)
             await connection.execute(done)
 
     async def prune(self, before: float) -> None:
-        """Forget what ended and was made before a moment."""
+        """Delete deliveries that have ended and were created before ``before`` (UTC seconds)."""
         old = sa.select(_table.id).where(_table.created_at < before, _table.state != "pending")
         async with self._database.write() as connection:
             attempts = sa.delete(webhook_attempts).where(webhook_attempts.c.delivery_id.in_(old))
@@ -182,9 +192,9 @@ class DeliveryRepository:
             return [DeliveryAttempt(row.at, row.status, row.error, row.milliseconds) for row in rows]
 
     async def resend(self, delivery_id: str, *, now: float) -> None:
-        """Begin the schedule anew, with the same webhook-id and body. Raises ``NotFound``.
+        """Start the retry schedule again, with the same webhook-id and body. Raises ``NotFound``.
 
-        One whose attempt is under way just now is left to it.
+        A delivery whose attempt is under way is left alone.
         """
         await self.get(delivery_id)
         idle = _table.id == delivery_id, _table.claimed_at.is_(None)
@@ -193,8 +203,22 @@ class DeliveryRepository:
             await connection.execute(sa.update(webhook_deliveries).where(*idle).values(values))
 
 
+def _due(now: float) -> tuple[sa.ColumnElement[bool], ...]:
+    return _PENDING, _table.next_at <= now, _table.claimed_at.is_(None)
+
+
+async def _count_claimed(connection: AsyncConnection) -> Counter[str]:
+    """Deliveries under way, by receiver."""
+    query = sa.select(_table.receiver, sa.func.count()).where(*_CLAIMED).group_by(_table.receiver)
+    return Counter({row[0]: int(row[1]) for row in await connection.execute(query)})
+
+
+async def _claimed_ids(connection: AsyncConnection) -> list[str]:
+    return list((await connection.execute(sa.select(_table.id).where(*_CLAIMED))).scalars())
+
+
 def _choose_due(rows: Iterable[Any], busy: Counter[str], *, free: int, per_receiver: int) -> list[str]:
-    """The oldest, but of one receiver only what it has room for."""
+    """Ids of the oldest, at most ``per_receiver`` under way for one host."""
     under_way = Counter(busy)
     chosen: list[str] = []
     for row in rows:

@@ -1,17 +1,25 @@
 """One signed POST to an address that a client named: through the guard, without redirects, cookies or patience."""
 
 import asyncio
+import random
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Literal
 
 import httpx2
 
 from app.webhooks.signing import signed_headers
 
+DELAYS: tuple[float, ...] = (0, 5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
+"""Seconds before each attempt, about three days together."""
+MAX_RETRY_AFTER_SECONDS = 86_400.0
+ASKS_FOR_TIME = {429, 502, 503, 504}
+GONE = 410
+DeliveryState = Literal["pending", "delivered", "failed"]
 TIMEOUT_SECONDS = 15.0
 MAX_READ_BYTES = 1024
 FAILURES = (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError, UnicodeError)
@@ -43,6 +51,14 @@ class AttemptOutcome:
     @property
     def is_delivered(self) -> bool:
         return self.status is not None and 200 <= self.status < 300
+
+
+@dataclass(frozen=True, slots=True)
+class RetryDecision:
+    """What becomes of a delivery after an attempt; ``next_at`` in UTC seconds matters while pending."""
+
+    state: DeliveryState
+    next_at: float
 
 
 class WebhookSender:
@@ -93,6 +109,19 @@ class WebhookSender:
         if isinstance(failure, TimeoutError | httpx2.TimeoutException):
             return f"No answer within {self._seconds:g} seconds."
         return f"The connection failed ({type(failure).__name__})."
+
+
+def decide_retry(
+    outcome: AttemptOutcome, made: int, *, now: float, delays: Sequence[float] = DELAYS
+) -> RetryDecision:
+    """``made``: attempts so far, this one among them. A receiver that asks for more time gets it."""
+    if outcome.is_delivered:
+        return RetryDecision("delivered", now)
+    if outcome.final or outcome.status == GONE or made >= len(delays):
+        return RetryDecision("failed", now)
+    asked = outcome.retry_after if outcome.status in ASKS_FOR_TIME else None
+    delay = delays[made] * random.uniform(1.0, 1.1)  # noqa: S311 - jitter, not a secret
+    return RetryDecision("pending", now + max(delay, min(asked or 0.0, MAX_RETRY_AFTER_SECONDS)))
 
 
 def retry_after(value: str | None, *, now: float) -> float | None:

@@ -9,17 +9,15 @@ from app.accounts.status import AccountStatus
 from app.db.tables import accounts, cooldowns, slots, tasks, timeline
 from app.keys.key import ClientKey
 from app.tasks.admission.admission import AdmissionController
-from app.tasks.engine import QueueEngine
 from app.tasks.task import Task
-from tests.tasks.conftest import Bench
+from tests.tasks.conftest import Bench, dispatcher_for
 
 
 def admission(bench: Bench) -> AdmissionController:
     components = bench.components
-    url = components.database.url if components.database.is_postgres else None
-    engine = QueueEngine(postgres_url=url, heartbeat_seconds=10)
+    dispatcher = dispatcher_for(components.database)
     return AdmissionController(
-        components.database, catalog=components.catalog, engine=engine, events=components.events
+        components.database, catalog=components.catalog, dispatcher=dispatcher, events=components.events
     )
 
 

@@ -14,7 +14,11 @@ from pydantic import SecretStr
 
 from app.assembly import assemble_components
 from app.components import Components
+from app.db.session import Database
 from app.db.tables import slots
+from app.dispatch.in_process import InProcessDispatcher
+from app.dispatch.port import Dispatcher
+from app.dispatch.postgres import PostgresDispatcher
 from app.generation import GenerationRequest
 from app.keys.key import ClientKey
 from app.providers.base import Account
@@ -36,6 +40,12 @@ def settings_for(folder: Path, database_url: str, **more: Any) -> Settings:
         "secret_key": SecretStr("0123456789abcdef0123456789abcdef"),
     }
     return Settings.model_validate(known | more)
+
+
+def dispatcher_for(database: Database, *, heartbeat: float = 10.0) -> Dispatcher:
+    if not database.is_postgres:
+        return InProcessDispatcher()
+    return PostgresDispatcher(database.url, heartbeat_seconds=heartbeat)
 
 
 @dataclass

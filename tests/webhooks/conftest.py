@@ -14,7 +14,7 @@ from app.webhooks.deliverer import WebhookDeliverer
 from app.webhooks.deliveries import Delivery, DeliveryFilter, DeliveryRepository
 from app.webhooks.endpoints import EndpointRepository, WebhookEndpoint
 from app.webhooks.sender import WebhookSender
-from tests.tasks.conftest import KEY, Bench, bench, until, upstream
+from tests.tasks.conftest import KEY, Bench, bench, dispatcher_for, until, upstream
 from tests.webhooks.receiver import Receiver
 
 __all__ = ["bench", "upstream"]
@@ -48,29 +48,32 @@ class Post:
         delays: Sequence[float] = (0, 0.02, 0.02, 0.02),
         allow: tuple[str, ...] = OPEN_GUARD,
         seconds: float = 15.0,
-        lease_seconds: float = 60.0,
     ) -> AsyncIterator[WebhookDeliverer]:
         components = self.bench.components
         sender = WebhookSender(OutboundGuard(allow).http_transport(), seconds=seconds)
+        dispatcher = dispatcher_for(components.database)
         deliverer = WebhookDeliverer(
-            DeliveryRepository(components.database, lease_seconds=lease_seconds),
+            dispatcher,
+            DeliveryRepository(components.database),
             EndpointRepository(components.database, components.vault, sender),
-            sender,
+            sender=sender,
             bodies=WebhookBodies(
                 components.repository, components.keys, components.signer, dialects=components.dialects
             ),
             notices=components.notices,
             delays=delays,
-            look_seconds=0.02,
+            check_seconds=0.02,
         )
         running = asyncio.create_task(deliverer.run())
+        dispatching = asyncio.create_task(dispatcher.run({"delivery": deliverer.deliver}))
         try:
             yield deliverer
             if running.done():
                 running.result()
         finally:
             running.cancel()
-            await asyncio.gather(running, return_exceptions=True)
+            await dispatcher.stop()
+            await asyncio.gather(running, dispatching, return_exceptions=True)
             await sender.close()
 
     async def all(self, **wanted: str) -> list[Delivery]:

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections import Counter
 
 import openai
 import pytest
@@ -11,8 +10,7 @@ from standardwebhooks import Webhook
 
 from app.db.tables import tasks, webhook_endpoints
 from app.tasks.service import RequestContext
-from app.webhooks.deliveries import DeliveryRepository
-from tests.tasks.conftest import KEY, until
+from tests.tasks.conftest import KEY, dispatcher_for, until
 from tests.webhooks.conftest import Post, one_store
 from tests.webhooks.receiver import Receiver, Reply
 
@@ -278,9 +276,9 @@ async def test_stopping_hands_back_what_is_under_way(post: Post, receiver: Recei
 async def test_what_a_dead_worker_had_claimed_is_claimed_again(post: Post, receiver: Receiver) -> None:
     await post.endpoint(receiver.url)
     await post.end_a_task()
-    dead = DeliveryRepository(post.bench.components.database, lease_seconds=0.2)
-    claimed = await dead.claim(Counter(), free=20, per_receiver=4, now=time.time())
-    assert len(claimed) == 1
+    dead = dispatcher_for(post.bench.components.database)  # never runs what it was given
+    claimed = await post.deliveries.claim_due(dead, at_once=20, per_receiver=4, now=time.time())
+    assert claimed == 1
     async with post.delivering():
         await post.reach("delivered")
 

@@ -8,8 +8,7 @@ import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from app.webhooks.event_bodies import EVENT_TYPES, thin_event
-from app.webhooks.schedule import DELAYS, decide_retry
-from app.webhooks.sender import AttemptOutcome, retry_after
+from app.webhooks.sender import DELAYS, AttemptOutcome, decide_retry, retry_after
 from app.webhooks.signing import new_secret, signed_headers
 
 BODY = thin_event("video.completed", "0" * 32, at=1_700_000_000.9).encode()

@@ -17,6 +17,7 @@ from app.catalog.candidates import RoundRobin
 from app.catalog.catalog import Catalog
 from app.db.session import DATABASE_AWAY, Database
 from app.db.tables import slots, tasks, timeline
+from app.dispatch.port import Dispatcher, lock_queue
 from app.errors import FilmgateError
 from app.generation import Kind
 from app.tasks.admission.candidate_set import CandidateSet
@@ -29,11 +30,9 @@ from app.tasks.admission.waiting import (
     waiting_groups,
     waiting_now,
 )
-from app.tasks.engine import Engine
 from app.tasks.notifications import NotificationHub
 
 log = structlog.get_logger()
-ADMISSION_LOCK = 727_002  # one admission at a time over all replicas; the number is ours to choose
 SKIPPED_TASKS = 200
 """So many tasks that wait for one busy account hold up nobody behind them."""
 SAFETY_SECONDS = 2.0
@@ -56,11 +55,11 @@ class AdmissionController:
     """Gives waiting tasks to accounts with room, and the engine the word."""
 
     def __init__(
-        self, database: Database, *, catalog: Catalog, engine: Engine, events: NotificationHub
+        self, database: Database, *, catalog: Catalog, dispatcher: Dispatcher, events: NotificationHub
     ) -> None:
         self._database = database
         self._catalog = catalog
-        self._engine = engine
+        self._dispatcher = dispatcher
         self._events = events
         self._account_turns = RoundRobin()
         self._key_turns = RoundRobin()
@@ -96,8 +95,7 @@ class AdmissionController:
                 return 0
         # A slot that waits for its task behind a hundred notes of other tasks is a slot not used.
         async with self._database.write_next() as connection:
-            if self._database.is_postgres:
-                await connection.execute(sa.text(f"SELECT pg_advisory_xact_lock({ADMISSION_LOCK})"))
+            await lock_queue(connection, "task")
             ledger = await read_capacity(connection, standings, now=now)
             ledger.quotas = await limits.remaining_quotas(
                 connection, [s.account.id for s in standings if s.quota], now=now
@@ -108,7 +106,7 @@ class AdmissionController:
             )
             given = await self._assign_accounts(connection, choices, ledger, now=now)
             dispatched = await _write_assignments(connection, given, ledger, now=now)
-            await self._engine.put(dispatched, connection)
+            await self._dispatcher.put("task", dispatched, connection)
         for account_id, model in ledger.trials_given:
             self._catalog.pool.mark_trial(account_id, model)
         return len(dispatched)

@@ -1,4 +1,4 @@
-"""The dispatch engine behind its port: one transaction with the rows, handed back at once, no history kept."""
+"""Both dispatchers behind their port: jobs are put in the transaction of their rows and handed back at once."""
 
 import asyncio
 from collections import Counter
@@ -10,17 +10,13 @@ import pytest
 import sqlalchemy as sa
 
 from app.db.session import Database
-from app.tasks.engine import QueueEngine, Run
-from tests.tasks.conftest import until
+from app.dispatch.port import Dispatcher, Work, put_back_lost
+from app.dispatch.postgres import PostgresDispatcher
+from tests.tasks.conftest import dispatcher_for, until
 
 
 class Given(Exception):
     """Ends a transaction."""
-
-
-def engine_for(database: Database, *, heartbeat: float = 10.0) -> QueueEngine:
-    url = database.url if database.is_postgres else None
-    return QueueEngine(postgres_url=url, heartbeat_seconds=heartbeat)
 
 
 @pytest.fixture
@@ -32,25 +28,25 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 @pytest.fixture
 async def shared(postgres_url: str) -> AsyncIterator[Database]:
-    """Only PostgreSQL, where several engines share one queue."""
+    """Only PostgreSQL, where several dispatchers share one queue."""
     opened = Database(postgres_url.replace("postgresql://", "postgresql+asyncpg://"))
     yield opened
     await opened.close()
 
 
-async def put(engine: QueueEngine, database: Database, *ids: str) -> None:
+async def put(dispatcher: Dispatcher, database: Database, *ids: str) -> None:
     async with database.write() as connection:
         await connection.execute(sa.text("SELECT 1"))
-        await engine.put(ids, connection)
+        await dispatcher.put("task", ids, connection)
 
 
 @asynccontextmanager
-async def running(engine: QueueEngine, work: Run) -> AsyncIterator[asyncio.Task[None]]:
-    job = asyncio.create_task(engine.run(work))
+async def running(dispatcher: Dispatcher, work: Work) -> AsyncIterator[asyncio.Task[None]]:
+    job = asyncio.create_task(dispatcher.run({"task": work}))
     try:
         yield job
     finally:
-        await engine.stop()
+        await dispatcher.stop()
         await job
 
 
@@ -61,33 +57,33 @@ async def queued(database: Database) -> list[str]:
 
 
 async def test_each_task_that_was_put_is_run_once(database: Database) -> None:
-    engine, seen = engine_for(database), Counter[str]()
+    dispatcher, seen = dispatcher_for(database), Counter[str]()
 
     async def work(task_id: str) -> None:
         seen[task_id] += 1
 
-    await put(engine, database, "before")
-    async with running(engine, work):
-        await put(engine, database, *(str(number) for number in range(120)))
+    await put(dispatcher, database, "before")
+    async with running(dispatcher, work):
+        await put(dispatcher, database, *(str(number) for number in range(120)))
         await until(lambda: _holds(len(seen) == 121))
     assert set(seen.values()) == {1}
 
 
 async def test_a_run_that_falls_over_is_begun_again(database: Database) -> None:
-    engine, tries = engine_for(database), Counter[str]()
+    dispatcher, tries = dispatcher_for(database), Counter[str]()
 
     async def work(task_id: str) -> None:
         tries[task_id] += 1
         if tries[task_id] == 1:
             raise ValueError("a bug")
 
-    async with running(engine, work):
-        await put(engine, database, "one")
+    async with running(dispatcher, work):
+        await put(dispatcher, database, "one")
         await until(lambda: _holds(tries["one"] == 2))
 
 
 async def test_what_runs_or_waits_is_not_lost_and_what_has_ended_is(database: Database) -> None:
-    engine, gate = engine_for(database), asyncio.Event()
+    dispatcher, gate = dispatcher_for(database), asyncio.Event()
 
     async def work(task_id: str) -> None:
         if task_id == "long":
@@ -95,10 +91,10 @@ async def test_what_runs_or_waits_is_not_lost_and_what_has_ended_is(database: Da
 
     async def lost() -> list[str]:
         async with database.read() as connection:
-            return await engine.lost(["long", "short", "never"], connection)
+            return await dispatcher.lost("task", ["long", "short", "never"], connection)
 
-    async with running(engine, work):
-        await put(engine, database, "long", "short")
+    async with running(dispatcher, work):
+        await put(dispatcher, database, "long", "short")
         await until(lambda: _is(lost, ["short", "never"]))
         gate.set()
         await until(lambda: _is(lost, ["long", "short", "never"]))
@@ -106,7 +102,7 @@ async def test_what_runs_or_waits_is_not_lost_and_what_has_ended_is(database: Da
 
 async def test_put_again_while_the_first_run_is_still_ending(database: Database) -> None:
     """A refused task is dispatched elsewhere before its first run has quite returned."""
-    engine, gates, starts = engine_for(database), [asyncio.Event(), asyncio.Event()], Counter[str]()
+    dispatcher, gates, starts = dispatcher_for(database), [asyncio.Event(), asyncio.Event()], Counter[str]()
 
     async def work(task_id: str) -> None:
         starts[task_id] += 1
@@ -114,12 +110,12 @@ async def test_put_again_while_the_first_run_is_still_ending(database: Database)
 
     async def lost() -> list[str]:
         async with database.read() as connection:
-            return await engine.lost(["one"], connection)
+            return await dispatcher.lost("task", ["one"], connection)
 
-    async with running(engine, work):
-        await put(engine, database, "one")
+    async with running(dispatcher, work):
+        await put(dispatcher, database, "one")
         await until(lambda: _holds(starts["one"] == 1))
-        await put(engine, database, "one")
+        await put(dispatcher, database, "one")
         await until(lambda: _holds(starts["one"] == 2))
         gates[0].set()
         await asyncio.sleep(0.3)
@@ -129,15 +125,15 @@ async def test_put_again_while_the_first_run_is_still_ending(database: Database)
 
 
 async def test_stop_hands_back_what_runs_and_what_was_just_fetched(database: Database) -> None:
-    engine, started = engine_for(database), asyncio.Event()
+    dispatcher, started = dispatcher_for(database), asyncio.Event()
 
     async def work(_: str) -> None:
         started.set()
         await asyncio.Event().wait()
 
     async with asyncio.timeout(10):
-        async with running(engine, work):
-            await put(engine, database, *(str(number) for number in range(60)))
+        async with running(dispatcher, work):
+            await put(dispatcher, database, *(str(number) for number in range(60)))
             await started.wait()
     if database.is_postgres:
         assert sorted(await queued(database)) == sorted(str(number) for number in range(60))
@@ -148,38 +144,68 @@ async def test_stop_right_after_the_start(database: Database) -> None:
         raise AssertionError
 
     async with asyncio.timeout(10):
-        engine = engine_for(database)
-        job = asyncio.create_task(engine.run(work))
+        dispatcher = dispatcher_for(database)
+        job = asyncio.create_task(dispatcher.run({"task": work}))
         await asyncio.sleep(0)
-        await engine.stop()
+        await dispatcher.stop()
         await job
 
 
-async def test_the_history_of_jobs_is_thrown_away() -> None:
-    engine = QueueEngine(postgres_url=None, heartbeat_seconds=10)
-    queue = engine._memory
-    assert queue is not None
-    from_queue = [queue._log, queue._statistics]
-    await queue.enqueue(["task"] * 1000, [b"x"] * 1000, [0] * 1000)
-    assert len(queue._log) == 1000
-    await queue.aggregate_logs()
-    assert [len(rows) for rows in from_queue] == [0, 0]
+async def test_the_history_of_jobs_is_thrown_away(shared: Database) -> None:
+    dispatcher, seen = (
+        PostgresDispatcher(shared.url, heartbeat_seconds=10, history_seconds=0.1),
+        Counter[str](),
+    )
+
+    async def work(task_id: str) -> None:
+        seen[task_id] += 1
+
+    async def history() -> int:
+        async with shared.read() as connection:
+            rows = await connection.execute(sa.text("SELECT count(*) FROM pgqueuer_log"))
+            return int(rows.scalar_one())
+
+    async def is_empty() -> bool:
+        return await history() == 0
+
+    await put(dispatcher, shared, *(str(number) for number in range(100)))
+    assert await history() == 100
+    async with running(dispatcher, work):
+        await until(lambda: _holds(len(seen) == 100))
+        await until(is_empty)
+
+
+async def test_what_the_queue_lost_is_put_again(database: Database) -> None:
+    dispatcher, seen = dispatcher_for(database), Counter[str]()
+
+    async def work(task_id: str) -> None:
+        seen[task_id] += 1
+        await asyncio.Event().wait()
+
+    async def open_ids(_: object) -> list[str]:
+        return ["known", "lost"]
+
+    async with running(dispatcher, work):
+        await put(dispatcher, database, "known")
+        assert await put_back_lost(dispatcher, database, "task", open_ids=open_ids) == 1
+        assert await put_back_lost(dispatcher, database, "task", open_ids=open_ids) == 0
+        await until(lambda: _holds(seen == {"known": 1, "lost": 1}))
 
 
 async def test_the_queue_row_is_in_the_transaction_of_the_task(shared: Database) -> None:
-    engine = engine_for(shared)
+    dispatcher = dispatcher_for(shared)
     with pytest.raises(Given):
         async with shared.write() as connection:
             await connection.execute(sa.text("SELECT 1"))
-            await engine.put(["rolled-back"], connection)
+            await dispatcher.put("task", ["rolled-back"], connection)
             raise Given
     assert await queued(shared) == []
-    await put(engine, shared, "kept")
+    await put(dispatcher, shared, "kept")
     assert await queued(shared) == ["kept"]
 
 
 async def test_another_worker_goes_on_at_once_after_a_stop(shared: Database) -> None:
-    first, second, ran = engine_for(shared, heartbeat=60), engine_for(shared, heartbeat=60), []
+    first, second, ran = dispatcher_for(shared, heartbeat=60), dispatcher_for(shared, heartbeat=60), []
 
     async def hold(task_id: str) -> None:
         ran.append(f"first {task_id}")
@@ -198,7 +224,7 @@ async def test_another_worker_goes_on_at_once_after_a_stop(shared: Database) -> 
 
 
 async def test_a_worker_that_lost_its_job_leaves_it_to_the_new_owner(shared: Database) -> None:
-    first, gate, started = engine_for(shared), asyncio.Event(), asyncio.Event()
+    first, gate, started = dispatcher_for(shared), asyncio.Event(), asyncio.Event()
 
     async def work(_: str) -> None:
         started.set()
@@ -215,22 +241,22 @@ async def test_a_worker_that_lost_its_job_leaves_it_to_the_new_owner(shared: Dat
 
 
 async def test_the_queue_goes_on_after_its_connections_were_cut(shared: Database, postgres_url: str) -> None:
-    engine, seen = engine_for(shared), Counter[str]()
+    dispatcher, seen = dispatcher_for(shared), Counter[str]()
 
     async def work(task_id: str) -> None:
         seen[task_id] += 1
 
-    async with running(engine, work) as job:
-        await put(engine, shared, "before")
+    async with running(dispatcher, work) as job:
+        await put(dispatcher, shared, "before")
         await until(lambda: _holds(seen["before"] == 1))
         await cut_connections(postgres_url)
-        await until(lambda: put_again(engine, shared, "after"))
+        await until(lambda: put_again(dispatcher, shared, "after"))
         await until(lambda: _holds(seen["after"] == 1))
         assert not job.done()
 
 
-async def put_again(engine: QueueEngine, database: Database, task_id: str) -> bool:
-    await put(engine, database, task_id)
+async def put_again(dispatcher: Dispatcher, database: Database, task_id: str) -> bool:
+    await put(dispatcher, database, task_id)
     return True
 
 
