@@ -21,9 +21,8 @@ from app.errors import FilmgateError, SettingsInvalid
 from app.media.store import delete_task_files
 from app.tasks.admission.admission import AdmissionController
 from app.tasks.budget_watch import BudgetWatch
-from app.tasks.lifecycle import TaskLifecycle
+from app.tasks.lifecycle import ProgressWriter, TaskLifecycle
 from app.tasks.notifications import Notification
-from app.tasks.progress import ProgressWriter
 from app.tasks.results import ResultStorage
 from app.tasks.states import TERMINAL
 from app.tasks.submission import TaskSubmitter

@@ -19,13 +19,15 @@ from app.generation import GenerationRequest, MediaInput
 from app.keys.key import ClientKey
 from app.media.inspection import MediaInspection, MediaInspector
 from app.media.store import MediaStore
-from app.tasks.mentions import mentioned_usernames
 
 ID = re.compile(r"(?:ch|char)_([0-9a-f]{32})")
 USERNAME = re.compile(r"[a-z0-9_]{1,40}\.[0-9a-f]{8,12}")
 FIRST_NAMES = ("Amber", "Brave", "Clever", "Dapper", "Early", "Fuzzy", "Gentle", "Humble")
 LAST_NAMES = ("Badger", "Comet", "Dolphin", "Falcon", "Lantern", "Otter", "Robin", "Walnut")
 USERNAME_LETTERS = 24
+
+NAME = r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,62}[A-Za-z0-9_])?"
+MENTION = re.compile(rf"(?<!\S)@(?:({NAME})|\{{({NAME})\}})(?=\s|$|[,.!?;:，。！？；：、)）]+(?:\s|$))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,3 +210,8 @@ def _name_condition(name: str) -> sa.ColumnElement[bool]:
 
 def _character_of(row: Any) -> Character:
     return Character(row["id"], row["name"], row["username"], row["clip"], row["still"], row["created_at"])
+
+
+def mentioned_usernames(prompt: str) -> tuple[str, ...]:
+    """The usernames written as ``@username`` or ``@{username}``, set off by spaces; each once, in order."""
+    return tuple(dict.fromkeys(match[1] or match[2] for match in MENTION.finditer(prompt)))

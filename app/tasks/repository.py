@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,10 +17,8 @@ from app.errors import NoAvailableAccount
 from app.generation import Kind
 from app.providers.base import Operation
 from app.tasks import billing
-from app.tasks.chosen import TaskFilter
-from app.tasks.states import OPEN, TERMINAL, State, may_move
+from app.tasks.states import MOVES, OPEN, TERMINAL, State, add_timeline_row
 from app.tasks.task import Task
-from app.tasks.timeline import add_timeline_row
 from app.webhooks import outbox
 
 __all__ = ["StaleRun", "TaskRepository", "add_timeline_row", "task_of"]
@@ -37,6 +36,17 @@ _BY_ID = sa.select(*COLUMNS).where(tasks.c.id == sa.bindparam("task_id"))
 
 class StaleRun(Exception):
     """Another run has taken the task meanwhile, or it has ended; this run changes nothing more."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFilter:
+    """Which tasks a numbered list shows; each part that is set narrows it. ``since`` in UTC seconds."""
+
+    kind: Kind | None = None
+    states: Sequence[State] = ()
+    model: str | None = None
+    ids: Sequence[str] | None = None
+    since: float | None = None
 
 
 def task_of(row: Any) -> Task:
@@ -202,7 +212,7 @@ class TaskRepository:
         values: dict[str, Any],
     ) -> bool:
         old, new = change
-        assert may_move(old, new), f"{old} may not become {new}"
+        assert new in MOVES[old], f"{old} may not become {new}"
         mine = tasks.c.id == task.id, tasks.c.epoch == task.epoch, tasks.c.state == old
         done = await connection.execute(sa.update(tasks).where(*mine).values(state=new, **values))
         if done.rowcount == 0:

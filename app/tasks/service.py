@@ -29,12 +29,11 @@ from app.errors import (
 from app.generation import GenerationRequest, MediaInput
 from app.keys.key import ClientKey
 from app.media.store import MediaStore, delete_task_files
-from app.tasks.admission.position import QueuePosition, QueuePositions
+from app.tasks.admission.waiting import QueuePosition, QueuePositions
 from app.tasks.billing import TaskBilling
 from app.tasks.characters import CharacterLibrary
-from app.tasks.chosen import TaskFilter
 from app.tasks.notifications import Notification, NotificationHub
-from app.tasks.repository import TaskRepository
+from app.tasks.repository import TaskFilter, TaskRepository
 from app.tasks.states import State
 from app.tasks.task import HEX_ID, Task, parse_task_id
 from app.webhooks.addresses import check_address

@@ -1,6 +1,13 @@
-"""The states of a task and the allowed moves."""
+"""The states of a task, the allowed moves, and the timeline row that each leaves."""
 
-from typing import Literal
+import json
+import time
+from typing import Any, Literal
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.db.tables import timeline
 
 State = Literal["queued", "submitting", "running", "storing", "completed", "failed", "cancelled"]
 
@@ -21,6 +28,15 @@ PUBLIC_STATES = ("queued", "submitting", "accepted", "running", "storing", "comp
 """``Task.public_state``: what each dialect has a word for. ``accepted`` is running, but queued at the upstream."""
 
 
-def may_move(old: State, new: State) -> bool:
-    """Whether a task in ``old`` may become ``new``."""
-    return new in MOVES[old]
+async def add_timeline_row(
+    connection: AsyncConnection, task_id: str, *, epoch: int, event: str, detail: dict[str, Any]
+) -> None:
+    """One timeline row, in the caller's transaction."""
+    row = {
+        "task_id": task_id,
+        "at": time.time(),
+        "epoch": epoch,
+        "event": event,
+        "detail": json.dumps(detail),
+    }
+    await connection.execute(sa.insert(timeline), row)

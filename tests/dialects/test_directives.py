@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from app.dialects.prompt.directives import SHARE as LINK
 from app.dialects.prompt.directives import Directives, read_directives, share_id
-from app.tasks.mentions import mentioned_usernames
+from app.tasks.characters import mentioned_usernames
 
 SHARE = "s_68e3a06dcd888191b150971da152c1f5"
 OTHER = "s_" + "0a" * 16

@@ -7,7 +7,7 @@ from typing import Any
 from app.dialects.account_api.schemas import EXAMPLES, SCHEMAS, TAGS
 from app.dialects.base import Dialect
 from app.media.links import LinkSigner
-from app.tasks.admission.position import QueuePosition
+from app.tasks.admission.waiting import QueuePosition
 from app.tasks.characters import Character
 from app.tasks.task import Task
 

@@ -12,7 +12,7 @@ from app.dialects.http.body import Body
 from app.dialects.http.gateway import CallerKey, Services, request_context
 from app.dialects.openapi.operations import operation_schema
 from app.errors import InvalidRequest
-from app.tasks.chosen import TaskFilter
+from app.tasks.repository import TaskFilter
 from app.tasks.states import State
 
 router = APIRouter(prefix="/api/v3/contents/generations/tasks", tags=["Ark"])
