@@ -1,9 +1,11 @@
-"""Who may start now: an account and a slot for a waiting task, fair between keys, in one transaction."""
+"""Admission: gives waiting tasks an account and a slot, fair between keys, in one transaction."""
 
 import asyncio
 import json
 import time
 from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -13,14 +15,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts import cooldown_rules, limits
 from app.accounts.limits import Capacity, read_capacity
-from app.catalog.candidates import RoundRobin
+from app.catalog.candidates import Candidate, RoundRobin, rank_key, usable_now
 from app.catalog.catalog import Catalog
 from app.db.session import DATABASE_AWAY, Database
 from app.db.tables import slots, tasks, timeline
 from app.dispatch.port import Dispatcher, lock_queue
 from app.errors import FilmgateError
 from app.generation import Kind
-from app.tasks.admission.candidate_set import CandidateSet
 from app.tasks.admission.waiting import (
     FairQueue,
     Group,
@@ -34,25 +35,87 @@ from app.tasks.notifications import NotificationHub
 
 log = structlog.get_logger()
 SKIPPED_TASKS = 200
-"""So many tasks that wait for one busy account hold up nobody behind them."""
+"""So many tasks that wait for one busy account are skipped to find those that can start."""
 SAFETY_SECONDS = 2.0
-"""A look is taken this often also when nobody asked: a notice can be lost, a cooldown ends by itself."""
+"""Longest time between two passes: a notification can be lost, and a cooldown ends by itself."""
 BURST_SECONDS = 0.02
-"""What comes in a burst is admitted together."""
+"""Tasks that arrive within this time are admitted in one pass."""
 NOTICE_SECONDS = 300.0
-"""The operator hears this often that nobody can serve what waits."""
+"""Shortest time between two notices that no account can serve a waiting model."""
 
 
 class Assignment(NamedTuple):
-    """Where tasks go: all that is written about them is the same."""
+    """The account and upstream model that a group of tasks gets; their rows are written together."""
 
     kind: Kind
     account_id: str
     model: str
 
 
+@dataclass(slots=True)
+class CandidateSet:
+    """The accounts that can serve one waiting model, and which of them may be used now."""
+
+    kind: Kind
+    able_ids: set[str]
+    usable: list[Candidate]
+    trial_scopes: dict[str, str]
+    """Usable accounts in cooldown that get one trial request: their id, and ``*`` or the model that is tried."""
+    disabled: list[Candidate]
+    """Disabled accounts. They only get tasks that are bound to their earlier work, as a remix is."""
+    bound_ids: set[str] = field(default_factory=set)
+    """Disabled accounts that some task is bound to."""
+    is_full: bool = False
+    """No account has room for a task without preferences and exclusions."""
+
+    @classmethod
+    def from_candidates(cls, candidates: Iterable[Candidate], kind: Kind, *, now: float) -> "CandidateSet":
+        candidates = list(candidates)
+        able = [c for c in candidates if c.status.enabled]
+        usable = usable_now(able, now)
+        disabled = [c for c in candidates if _usable_if_enabled(c, now)]
+        return cls(kind, {c.account.id for c in able}, usable.candidates, dict(usable.trial_scopes), disabled)
+
+    def bind_accounts(self, account_ids: set[str]) -> None:
+        """``account_ids``: disabled accounts that some task is bound to."""
+        self.bound_ids = account_ids & {c.account.id for c in self.disabled}
+
+    def startable_count(self, capacity: Capacity) -> int:
+        """How many tasks could start now."""
+        bound = [c for c in self.disabled if c.account.id in self.bound_ids]
+        return sum(
+            min(free, 1) if c.account.id in self.trial_scopes else free
+            for c in (*self.usable, *bound)
+            if (free := capacity.free_slots(c.account, c.model, self.kind)) > 0
+        )
+
+    def best_candidate(self, row: Any, capacity: Capacity, turns: RoundRobin) -> Candidate | None:
+        """The best-ranked account with room for the task of ``row``. A task that prefers an account waits for it
+        while that account is able or has only been disabled since."""
+        plain = row.prefers is None and row.excluded == "[]"
+        if plain and self.is_full:
+            return None
+        excluded = json.loads(row.excluded)
+        allowed, among = self.able_ids.difference(excluded), self.usable
+        if row.prefers in self.bound_ids and row.prefers not in excluded:
+            allowed, among = {row.prefers}, self.disabled
+        elif row.prefers in allowed:
+            allowed = {row.prefers}
+        found = [
+            c
+            for c in among
+            if c.account.id in allowed and capacity.free_slots(c.account, c.model, self.kind) > 0
+        ]
+        self.is_full = self.is_full or (plain and not found)
+        return min(
+            found,
+            key=lambda c: rank_key(c, capacity.slots_taken.get((c.account.id, self.kind), 0), turns),
+            default=None,
+        )
+
+
 class AdmissionController:
-    """Gives waiting tasks to accounts with room, and the engine the word."""
+    """Assigns waiting tasks to accounts with free slots and dispatches them."""
 
     def __init__(
         self, database: Database, *, catalog: Catalog, dispatcher: Dispatcher, events: NotificationHub
@@ -66,7 +129,7 @@ class AdmissionController:
         self._refusals_reported: dict[tuple[str, str], float] = {}
 
     async def run(self) -> None:
-        """Look whenever a task comes, a slot is freed, and now and then; until cancelled."""
+        """Admit when a task arrives, a slot is freed or a cooldown ends, until cancelled."""
         async with self._events.subscribe("wake") as queue:
             while True:
                 try:
@@ -77,37 +140,37 @@ class AdmissionController:
                 await _wait_for_notification(queue, self._seconds_to_next_pass(time.time()))
 
     async def admit(self) -> int:
-        """One pass; how many tasks were dispatched."""
+        """One pass. Returns how many tasks were dispatched."""
         now = time.time()
-        standings = await self._catalog.current_statuses()
+        statuses = await self._catalog.current_statuses()
         async with self._database.read() as connection:
-            choices = {
+            candidate_sets = {
                 group: self._candidate_set(*group, now=now) for group in await waiting_groups(connection)
             }
-            await _bind_disabled(connection, choices)
-            choices = {
-                group: choice for group, choice in choices.items() if choice.usable or choice.bound_ids
+            await _bind_disabled(connection, candidate_sets)
+            candidate_sets = {
+                group: choice for group, choice in candidate_sets.items() if choice.usable or choice.bound_ids
             }
-            if not choices:
+            if not candidate_sets:
                 return 0
-            ledger = await read_capacity(connection, standings, now=now)
-            if not any(choice.startable_count(ledger) for choice in choices.values()):
+            capacity = await read_capacity(connection, statuses, now=now)
+            if not any(choice.startable_count(capacity) for choice in candidate_sets.values()):
                 return 0
-        # A slot that waits for its task behind a hundred notes of other tasks is a slot not used.
+        # Ahead of other writers: a slot is idle for as long as admission waits.
         async with self._database.write_next() as connection:
             await lock_queue(connection, "task")
-            ledger = await read_capacity(connection, standings, now=now)
-            ledger.quotas = await limits.remaining_quotas(
-                connection, [s.account.id for s in standings if s.quota], now=now
+            capacity = await read_capacity(connection, statuses, now=now)
+            capacity.quotas = await limits.remaining_quotas(
+                connection, [s.account.id for s in statuses if s.quota], now=now
             )
-            trying = {account_id for choice in choices.values() for account_id in choice.trial_scopes}
-            ledger.trials_under_way = (
+            trying = {account_id for choice in candidate_sets.values() for account_id in choice.trial_scopes}
+            capacity.trials_under_way = (
                 await cooldown_rules.running_trials(connection, trying, now) if trying else set()
             )
-            given = await self._assign_accounts(connection, choices, ledger, now=now)
-            dispatched = await _write_assignments(connection, given, ledger, now=now)
+            assigned = await self._assign_accounts(connection, candidate_sets, capacity, now=now)
+            dispatched = await _write_assignments(connection, assigned, capacity, now=now)
             await self._dispatcher.put("task", dispatched, connection)
-        for account_id, model in ledger.trials_given:
+        for account_id, model in capacity.trials_given:
             self._catalog.pool.mark_trial(account_id, model)
         return len(dispatched)
 
@@ -115,8 +178,8 @@ class AdmissionController:
         """Until the next cooldown ends, at most ``SAFETY_SECONDS``."""
         ends = [
             cooldown.ends_at - now
-            for standing in self._catalog.pool.cached_statuses()
-            for cooldown in standing.cooldowns.values()
+            for status in self._catalog.pool.cached_statuses()
+            for cooldown in status.cooldowns.values()
             if cooldown.is_active(now)
         ]
         return max(min([*ends, SAFETY_SECONDS]), BURST_SECONDS)
@@ -129,73 +192,86 @@ class AdmissionController:
         return choice
 
     async def _assign_accounts(
-        self, connection: AsyncConnection, choices: dict[Group, CandidateSet], ledger: Capacity, *, now: float
+        self,
+        connection: AsyncConnection,
+        candidate_sets: dict[Group, CandidateSet],
+        capacity: Capacity,
+        *,
+        now: float,
     ) -> dict[Assignment, list[str]]:
-        """Ids of the tasks that get an account and a slot, by where they go."""
+        """Choose an account for each waiting task that can start; task ids by assignment."""
         busy, rows = await slots_by_key(connection), []
-        for group, choice in choices.items():
-            wanted = choice.startable_count(ledger)
+        for group, choice in candidate_sets.items():
+            wanted = choice.startable_count(capacity)
             if wanted > 0:
                 limit = wanted + SKIPPED_TASKS
                 rows += await next_tasks(
                     connection, group, busy=busy, turns=self._key_turns, now=now, limit=limit
                 )
-        held = await _read_reserves(connection, rows, ledger)
-        given: dict[Assignment, list[str]] = defaultdict(list)
+        held = await _read_reserves(connection, rows, capacity)
+        assigned: dict[Assignment, list[str]] = defaultdict(list)
         line = FairQueue(rows, busy, self._key_turns)
         for row in line:
-            choice = choices[row.kind, row.model]
-            candidate = choice.best_candidate(row, ledger, self._account_turns)
+            choice = candidate_sets[row.kind, row.model]
+            candidate = choice.best_candidate(row, capacity, self._account_turns)
             if candidate is None:
                 continue
             account_id = candidate.account.id
             line.record_served(row)
-            ledger.take_slot(account_id, row.kind, reserve=held.get(row.id, Decimal(0)))
+            capacity.take_slot(account_id, row.kind, reserve=held.get(row.id, Decimal(0)))
             self._account_turns.take_turn(account_id, candidate.share)
             if account_id in choice.trial_scopes:
-                ledger.trials_given.add((account_id, choice.trial_scopes[account_id]))
-            given[Assignment(row.kind, account_id, candidate.model)].append(row.id)
-        return given
+                capacity.trials_given.add((account_id, choice.trial_scopes[account_id]))
+            assigned[Assignment(row.kind, account_id, candidate.model)].append(row.id)
+        return assigned
 
 
-async def _bind_disabled(connection: AsyncConnection, choices: dict[Group, CandidateSet]) -> None:
-    """A remix goes where its source was made, also when that account is out of use by now."""
-    disabled = {c.account.id for choice in choices.values() for c in choice.disabled}
+def _usable_if_enabled(candidate: Candidate, now: float) -> bool:
+    """Whether being disabled is all that blocks it."""
+    status = candidate.status
+    if status.enabled:
+        return False
+    return replace(status, enabled=True).blocked_by(candidate.model, now) is None
+
+
+async def _bind_disabled(connection: AsyncConnection, candidate_sets: dict[Group, CandidateSet]) -> None:
+    """A remix goes to the account that made its source, even if that account is disabled by now."""
+    disabled = {c.account.id for choice in candidate_sets.values() for c in choice.disabled}
     bound = await preferred_accounts(connection, disabled) if disabled else set()
-    for choice in choices.values():
+    for choice in candidate_sets.values():
         choice.bind_accounts(bound)
 
 
 async def _read_reserves(
-    connection: AsyncConnection, rows: list[Any], ledger: Capacity
+    connection: AsyncConnection, rows: list[Any], capacity: Capacity
 ) -> dict[str, Decimal]:
-    in_dollars = any(each.unit == "usd" for each in ledger.quotas.values())
+    in_dollars = any(each.unit == "usd" for each in capacity.quotas.values())
     return await limits.reserved_amounts(connection, [row.id for row in rows]) if in_dollars else {}
 
 
 async def _write_assignments(
-    connection: AsyncConnection, given: dict[Assignment, list[str]], ledger: Capacity, *, now: float
+    connection: AsyncConnection, assigned: dict[Assignment, list[str]], capacity: Capacity, *, now: float
 ) -> list[str]:
     dispatched: list[str] = []
-    for place, ids in given.items():
-        found = await _assign_tasks(connection, place, ids, now=now)
-        counted = ledger.quotas.get(place.account_id)
+    for assignment, ids in assigned.items():
+        found = await _assign_tasks(connection, assignment, ids, now=now)
+        counted = capacity.quotas.get(assignment.account_id)
         if found and counted is not None:
             held = await limits.reserved_amounts(connection, found) if counted.unit == "usd" else {}
             amount = sum(held.values(), Decimal(0)) if counted.unit == "usd" else Decimal(len(found))
-            await limits.take_quota(connection, place.account_id, amount)
+            await limits.take_quota(connection, assignment.account_id, amount)
         dispatched += found
-    for account_id, model in ledger.trials_given:
+    for account_id, model in capacity.trials_given:
         await cooldown_rules.record_trial(connection, account_id, model, now=now)
     return dispatched
 
 
 async def _assign_tasks(
-    connection: AsyncConnection, place: Assignment, ids: list[str], *, now: float
+    connection: AsyncConnection, assignment: Assignment, ids: list[str], *, now: float
 ) -> list[str]:
-    """Ids of those that really went there: on PostgreSQL a client may have cancelled one meanwhile, and it
-    gets no slot, as nobody would free it."""
-    kind, account_id, model = place
+    """Write one assignment with its slots and timeline rows; the ids that got it. On PostgreSQL a client may
+    have cancelled a task meanwhile: it gets no slot, as no run would free it."""
+    kind, account_id, model = assignment
     assign = (
         sa.update(tasks)
         .where(tasks.c.id.in_(ids), waiting_now(now))
@@ -206,13 +282,13 @@ async def _assign_tasks(
         taken = [{"task_id": task_id, "account_id": account_id, "kind": kind, "at": now} for task_id in found]
         await connection.execute(sa.insert(slots), taken)
         detail = json.dumps({"account": account_id, "model": model})
-        noted = {"at": now, "epoch": 0, "event": "dispatched", "detail": detail}
-        await connection.execute(sa.insert(timeline), [{"task_id": task_id, **noted} for task_id in found])
+        common = {"at": now, "epoch": 0, "event": "dispatched", "detail": detail}
+        await connection.execute(sa.insert(timeline), [{"task_id": task_id, **common} for task_id in found])
     return found
 
 
 async def _wait_for_notification(queue: asyncio.Queue[Any], seconds: float) -> None:
-    """Wait for news or the next look; a burst counts as one."""
+    """Wait for a notification or for ``seconds``, then let a burst of them arrive."""
     try:
         async with asyncio.timeout(seconds):
             await queue.get()

@@ -1,4 +1,4 @@
-"""The tasks that wait for an account, and in which order they are served: fair between keys."""
+"""Tasks that wait for an account: in which order they are served, fair between keys, and where each one stands."""
 
 import heapq
 import time
@@ -20,12 +20,12 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 Group = tuple[Kind, str]
 """A kind and a public model."""
 MAX_KEYS = 400
-"""SQLite takes 500 parts of one query."""
+"""SQLite allows 500 parts in one compound query."""
 WAITING = tasks.c.state == sa.literal_column("'queued'"), tasks.c.account_id.is_(None)
 RECENT_SECONDS = 3600.0
 RECENT_TASKS = 50
 SNAPSHOT_SECONDS = 1.0
-"""All who ask within this time are told from one count of the line."""
+"""Queue positions that are asked for within this time are computed from one count."""
 
 
 def waiting_now(now: float) -> sa.ColumnElement[bool]:
@@ -33,16 +33,18 @@ def waiting_now(now: float) -> sa.ColumnElement[bool]:
 
 
 async def waiting_groups(connection: AsyncConnection) -> list[Group]:
-    """The kinds and models that something waits for, or will in a moment. The index is skipped through from
-    one to the next: this is asked at every end of a task, however long the line is."""
-    found: list[Group] = []
+    """Kinds and models with waiting tasks, including those whose pause after a refusal has not ended.
+
+    Each query skips to the next model in the index: this runs at every end of a task, however many wait.
+    """
+    groups: list[Group] = []
     last: dict[Kind, str] = dict.fromkeys(KINDS, "")
     while last:
         parts = [_next_model(kind, after) for kind, after in last.items()]
         rows = (await connection.execute(sa.union_all(*parts))).all()
         last = {row.kind: row.model for row in rows if row.model is not None}
-        found += last.items()
-    return found
+        groups += last.items()
+    return groups
 
 
 def _next_model(kind: Kind, after: str) -> sa.Select[Any, Any]:
@@ -53,13 +55,13 @@ def _next_model(kind: Kind, after: str) -> sa.Select[Any, Any]:
 
 
 async def preferred_accounts(connection: AsyncConnection, account_ids: Collection[str]) -> set[str]:
-    """Those of these accounts that something waits for by name."""
+    """Those of ``account_ids`` that some waiting task prefers."""
     query = sa.select(tasks.c.prefers).where(*WAITING, tasks.c.prefers.in_(account_ids)).distinct()
     return set((await connection.execute(query)).scalars())
 
 
 async def waiting_by_key(connection: AsyncConnection, group: Group) -> dict[str, int]:
-    """How many tasks of each key wait for a model."""
+    """Waiting tasks of one model by key."""
     query = (
         sa.select(tasks.c.key_id, sa.func.count())
         .where(*WAITING, tasks.c.kind == group[0], tasks.c.model == group[1])
@@ -69,7 +71,7 @@ async def waiting_by_key(connection: AsyncConnection, group: Group) -> dict[str,
 
 
 async def slots_by_key(connection: AsyncConnection) -> Counter[str]:
-    """How many tasks of each key hold a slot."""
+    """Tasks that hold a slot, by key."""
     query = (
         sa.select(tasks.c.key_id, sa.func.count())
         .join(slots, slots.c.task_id == tasks.c.id)
@@ -87,7 +89,7 @@ async def next_tasks(
     now: float,
     limit: int,
 ) -> list[Any]:
-    """Tasks that wait for a model: at least the ``limit`` that come next, whatever waits for others."""
+    """The tasks of one model that are served next: at least ``limit``, if so many wait."""
     counts = await waiting_by_key(connection, group)
     level = _fill_level(counts, busy, limit)
     parts = []
@@ -99,8 +101,11 @@ async def next_tasks(
 
 
 class FairQueue:
-    """Waiting tasks of all models in the order in which they are served: the key that has the least under way
-    is next; of equals the one that was served longest ago, so that keys alternate also on a single slot."""
+    """Iterates over waiting tasks of all models in the order in which they are served.
+
+    The key with the fewest running tasks is next; among equal keys the one that was served longest ago, so that
+    keys alternate even on a single slot.
+    """
 
     def __init__(self, rows: Iterable[Any], busy: Counter[str], turns: RoundRobin) -> None:
         self._busy = busy
@@ -119,7 +124,7 @@ class FairQueue:
                 heapq.heappush(ranked, self._key_rank(key_id))
 
     def record_served(self, row: Any) -> None:
-        """The task that came last gets an account."""
+        """Count the task as running for its key: call it when the task of the last iteration gets an account."""
         self._busy[row.key_id] += 1
         self._turns.take_turn(row.key_id)
 
@@ -128,7 +133,7 @@ class FairQueue:
 
 
 def _of_key(group: Group, key_id: str, *, now: float, limit: int) -> sa.Select[Any]:
-    """Each key by itself, as the index has them: a long queue of one is not read to serve another."""
+    """One query for each key, which the index answers without reading the queue of other keys."""
     mine = tasks.c.kind == group[0], tasks.c.model == group[1], tasks.c.key_id == key_id
     columns = tasks.c.id, tasks.c.kind, tasks.c.model, tasks.c.key_id, tasks.c.excluded, tasks.c.prefers
     first = sa.select(*columns).where(waiting_now(now), *mine).order_by(tasks.c.id).limit(limit).subquery()
@@ -136,7 +141,7 @@ def _of_key(group: Group, key_id: str, *, now: float, limit: int) -> sa.Select[A
 
 
 def _fill_level(counts: Mapping[str, int], busy: Mapping[str, int], limit: int) -> int:
-    """The turn up to which keys are served when ``limit`` tasks are: as water fills a vessel of steps."""
+    """Water-filling: the smallest number of running tasks per key at which at least ``limit`` tasks are due."""
     low, high = 0, limit + max((busy[key_id] for key_id in counts), default=0)
     while low < high:
         middle = (low + high) // 2
@@ -148,14 +153,14 @@ def _fill_level(counts: Mapping[str, int], busy: Mapping[str, int], limit: int) 
 
 
 def count_ahead(counts: Mapping[str, int], busy: Mapping[str, int], turn: int) -> int:
-    """How many waiting tasks have this turn or an earlier one."""
+    """How many tasks can start until every key has ``turn`` running tasks or no more waiting."""
     return sum(min(count, max(0, turn - busy[key_id])) for key_id, count in counts.items())
 
 
 @dataclass(frozen=True, slots=True)
 class QueuePosition:
-    """The position among ``waiting`` for the same model, from 1; ``seconds`` until its turn by what tasks of it
-    took lately, None when none has ended lately or none is under way."""
+    """Position among the ``waiting`` tasks of a model, from 1. ``seconds`` is an estimate of the wait, from the
+    duration of recent tasks; None when none has ended in the last hour or none is running."""
 
     position: int
     waiting: int
@@ -164,7 +169,7 @@ class QueuePosition:
 
 @dataclass(frozen=True, slots=True)
 class _QueueSnapshot:
-    """Waiting tasks and busy slots by key; a slot of this model is free every ``pace`` seconds."""
+    """Waiting tasks and busy slots by key; a slot of this model becomes free every ``seconds_per_task``."""
 
     counts: dict[str, int]
     busy: Counter[str]
@@ -173,24 +178,26 @@ class _QueueSnapshot:
 
 
 class QueuePositions:
-    """Looks at the line as admission would."""
+    """Queue positions in the order that admission uses."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._snapshots: dict[Group, _QueueSnapshot] = {}
 
     async def position_of(self, task: Task) -> QueuePosition | None:
-        """None for a task that does not wait for an account."""
+        """None when the task does not wait for an account."""
         if task.state != "queued" or task.account_id is not None:
             return None
         async with self._database.read() as connection:
-            line = await self._queue_snapshot(connection, (task.kind, task.model))
-            before = await _count_earlier(connection, task)
-        turn = before + 1 + line.busy[task.key_id]
-        others = {key_id: count for key_id, count in line.counts.items() if key_id != task.key_id}
-        position = before + 1 + count_ahead(others, line.busy, turn - 1)
-        seconds = None if line.seconds_per_task is None else round(position * line.seconds_per_task, 1)
-        return QueuePosition(position, max(sum(line.counts.values()), position), seconds)
+            snapshot = await self._queue_snapshot(connection, (task.kind, task.model))
+            earlier = await _count_earlier(connection, task)
+        turn = earlier + 1 + snapshot.busy[task.key_id]
+        others = {key_id: count for key_id, count in snapshot.counts.items() if key_id != task.key_id}
+        position = earlier + 1 + count_ahead(others, snapshot.busy, turn - 1)
+        seconds = (
+            None if snapshot.seconds_per_task is None else round(position * snapshot.seconds_per_task, 1)
+        )
+        return QueuePosition(position, max(sum(snapshot.counts.values()), position), seconds)
 
     async def _queue_snapshot(self, connection: AsyncConnection, group: Group) -> _QueueSnapshot:
         now = time.monotonic()
@@ -202,7 +209,7 @@ class QueuePositions:
 
 
 async def _count_earlier(connection: AsyncConnection, task: Task) -> int:
-    """Tasks of the same key that came earlier."""
+    """Waiting tasks of the same key and model that are older."""
     mine = tasks.c.kind == task.kind, tasks.c.model == task.model, tasks.c.key_id == task.key_id
     query = sa.select(sa.func.count()).where(*WAITING, *mine, tasks.c.id < task.id)
     return int((await connection.execute(query)).scalar_one())
@@ -211,8 +218,8 @@ async def _count_earlier(connection: AsyncConnection, task: Task) -> int:
 async def _seconds_per_task(connection: AsyncConnection, group: Group) -> float | None:
     same = tasks.c.kind == group[0], tasks.c.model == group[1]
     held = sa.select(sa.func.count()).select_from(slots).join(tasks, tasks.c.id == slots.c.task_id)
-    beside = int((await connection.execute(held.where(*same))).scalar_one())
-    if not beside:
+    running = int((await connection.execute(held.where(*same))).scalar_one())
+    if not running:
         return None
     ended = tasks.c.finished_at > time.time() - RECENT_SECONDS, tasks.c.started_at.is_not(None)
     took = (
@@ -223,4 +230,4 @@ async def _seconds_per_task(connection: AsyncConnection, group: Group) -> float 
         .subquery()
     )
     mean = (await connection.execute(sa.select(sa.func.avg(took.c.seconds)))).scalar_one()
-    return None if mean is None else float(mean) / beside
+    return None if mean is None else float(mean) / running
