@@ -37,7 +37,7 @@ RESTART_SECONDS = 1.0
 
 
 class Worker:
-    """Admission, engine, progress and sweep of one process."""
+    """The background jobs of one process: admission, dispatch, progress, webhooks, sweep."""
 
     def __init__(self, components: Components) -> None:
         settings = components.settings
@@ -108,7 +108,7 @@ class Worker:
             await asyncio.wait([self._keeper])
 
     async def stop(self) -> None:
-        """Hand running tasks back; what was on its way to an upstream is still written down."""
+        """Hand running tasks back. Requests that are on their way to an upstream are still recorded."""
         if self._keeper is not None:
             self._keeper.cancel()
         for name, job in self._jobs.items():
@@ -121,25 +121,25 @@ class Worker:
             self._lock.close()
 
     async def _restart_ended_jobs(self) -> None:
-        """No part should ever end. One that falls over is begun again: a half-dead worker helps nobody."""
+        """No job should ever end. One that fails is started again."""
         while True:
             await asyncio.wait(self._jobs.values(), return_when=asyncio.FIRST_COMPLETED)
             for name in [name for name, job in self._jobs.items() if job.done()]:
                 job = self._jobs[name]
-                fault = None if job.cancelled() else job.exception()
-                log.error("worker.interrupted", part=name, exc_info=fault)
+                problem = None if job.cancelled() else job.exception()
+                log.error("worker.interrupted", part=name, exc_info=problem)
                 await asyncio.sleep(RESTART_SECONDS)
                 self._jobs[name] = asyncio.create_task(self._work[name](), name=name)
 
     async def _resume_lost(self) -> None:
-        """Put back what an earlier process left open and the queue knows nothing of."""
+        """Put tasks again that are open and that the queue has lost, as after a crash."""
         database, open_ids = self._components.database, self._components.repository.open_ids
         resumed = await put_back_lost(self._dispatcher, database, "task", open_ids=open_ids)
         if resumed:
             log.info("tasks.resumed", count=resumed)
 
     async def _wake_deliverer(self) -> None:
-        """A task's end may have left something in the outbox."""
+        """Check the outbox when a task has ended."""
         async with self._components.events.subscribe("state") as queue:
             while True:
                 change = await queue.get()
@@ -147,7 +147,7 @@ class Worker:
                     self._deliverer.wake()
 
     async def _sweep_once(self) -> None:
-        """What notices may have missed."""
+        """Catch up on lost notifications, deadlines and expired files."""
         repository = self._components.repository
         await self._resume_lost()
         self._components.events.publish(

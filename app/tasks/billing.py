@@ -1,16 +1,16 @@
-"""A task's money: held when it is made, taken when it is completed, given back when it is not.
+"""A task's money: reserved when it is created, settled when it completes, released when it does not.
 
 Crash points. Each of these is one transaction with the task's own row, so there is nothing in between:
 
-- ``Hold.enter`` with the insert of the task: before its commit there is neither task nor reservation;
-- ``ended`` with the move to completed, failed or cancelled: before its commit the task still runs and its money
-  is still held; the next run ends it, and closes the reservation then. A run that was overtaken changes no row,
-  so it closes nothing; a reservation that is closed is not closed again, whoever tries;
-- ``submission_unknown`` closes nothing: the vendor may have billed it. The money stays held until the operator
-  says which with ``settle_unknown``, which is one transaction too.
+- ``BudgetHold.check_and_reserve`` with the insert of the task: before its commit there is neither task nor reservation;
+- ``settle_ended_tasks`` with the move to completed, failed or cancelled: before its commit the task still runs
+  and its money is still reserved; the next run ends it and closes the reservation then. A stale run changes no
+  row, so it closes nothing; a closed reservation is never closed again;
+- ``submission_unknown`` closes nothing: the vendor may have billed it. The money stays reserved until the operator
+  decides with ``settle_unknown``, which is one transaction too.
 
 Relayed calls have no reservation: their usage row and its cost are one transaction, written after the call
-(``usage/recorder.py``). What is not yet written when the process dies, at most half a second, nobody pays.
+(``usage/recorder.py``). Calls of the last half second before a crash may be lost; nobody is charged for them.
 
 ``tests/faults/test_books.py`` kills the process before and after each of these commits.
 """
@@ -42,9 +42,9 @@ from app.usage.ledger import NOTHING, ReservationEnd, end_reservations, reserve_
 from app.usage.task_counts import COMPLETED, EndedTask, count_ended
 
 BUSY_SECONDS = 5.0
-"""When a key with too many tasks in flight may try again: nobody knows when the next one ends."""
+"""``Retry-After`` for a key with too many tasks in flight. When the next one ends is unknown."""
 LOCK_KIND = 727_003  # of PostgreSQL's advisory locks, one per key; the number is ours to choose
-# As the index of open tasks has them.
+# Literals, as in the condition of the index of open tasks.
 _OPEN: list[sa.ColumnElement[str]] = [sa.literal_column(f"'{state}'") for state in sorted(OPEN)]
 _ENDED_COLUMNS = (
     tasks.c.id,
@@ -68,7 +68,7 @@ _ENDED = sa.select(*_ENDED_COLUMNS).select_from(
 
 @dataclass(frozen=True, slots=True)
 class BudgetHold:
-    """What a new task needs of its key: room for one more, and money."""
+    """What a new task takes from its key: one of its tasks in flight, and money of its budget."""
 
     key: ClientKey
     model: str
@@ -77,19 +77,19 @@ class BudgetHold:
     budgets: BudgetTracker
 
     def announced_to_relay(self, at: float) -> AbstractContextManager[None]:
-        """Around that transaction: relayed calls of the same key see the amount before it is committed."""
+        """Use around that transaction: relayed calls of the same key count the amount before it is committed."""
         if self.price is None or not self.key.has_budget:
             return nullcontext()
         return self.budgets.announce_amount(self.key, self.amount, at=at)
 
     async def check_and_reserve(self, connection: AsyncConnection, *, task_id: str, at: float) -> None:
-        """Call in the transaction that inserts the task, after that. Raises ``RateLimited`` and
-        ``InsufficientQuota``; the transaction must not be committed then."""
+        """Call after the insert of the task, in its transaction. Raises ``RateLimited`` and ``InsufficientQuota``;
+        the transaction must then be rolled back."""
         if self.key.tasks_limit is not None:
             await _count_in_flight(connection, self.key.id, limit=self.key.tasks_limit)
         if self.price is None:
             return
-        # The price agreed on is kept with the reservation: a new one is for new tasks.
+        # The price is kept with the reservation: a change of prices applies to new tasks only.
         detail = {"price": self.price.model_dump(mode="json", exclude_defaults=True)}
         await reserve_money(
             connection,
@@ -104,7 +104,7 @@ class BudgetHold:
 
 
 class TaskBilling:
-    """Estimates before a task is made, and what the operator decides when nobody knows."""
+    """Estimates costs of new tasks, and settles tasks of unknown outcome as the operator decides."""
 
     def __init__(self, database: Database, prices: PriceRepository, budgets: BudgetTracker) -> None:
         self._database = database
@@ -117,7 +117,7 @@ class TaskBilling:
         return BudgetHold(key, request.model, price, amount, self._budgets)
 
     async def unknown_outcomes(self, *, days: float = 90) -> list[dict[str, Any]]:
-        """Tasks of the last ``days`` whose money is held because nobody knows whether the vendor made them."""
+        """Tasks of the last ``days`` whose money is reserved because it is unknown whether the vendor made them."""
         closing = ledger.alias()
         closed = sa.exists().where(closing.c.task_id == tasks.c.id, closing.c.kind != "reserve")
         query = (
@@ -135,9 +135,9 @@ class TaskBilling:
             return [dict(row._mapping) for row in await connection.execute(query)]
 
     async def settle_unknown(self, task_id: str, amount: Decimal | None) -> None:
-        """Take ``amount`` US dollars for a task that ended as ``submission_unknown``, or give all back (None).
+        """Charge ``amount`` US dollars for a task that ended as ``submission_unknown``, or release all (None).
 
-        Raises ``NotFound``, and ``InvalidRequest`` when nothing is held for it any more.
+        Raises ``NotFound``, and ``InvalidRequest`` when nothing is reserved for it any more.
         """
         if amount is not None and not 0 <= amount <= 1_000_000:
             raise InvalidRequest("amount must be between 0 and 1000000 US dollars", param="amount")
@@ -158,7 +158,8 @@ class TaskBilling:
 
 
 async def settle_ended_tasks(connection: AsyncConnection, task_ids: Sequence[str]) -> None:
-    """Call in the transaction that ends these tasks, after their rows say so."""
+    """Close the reservations of tasks and record their usage. Call in the transaction that ends them, after
+    their rows have changed."""
     if not task_ids:
         return
     rows = (await connection.execute(_ENDED.where(tasks.c.id.in_(task_ids)))).all()
@@ -174,7 +175,7 @@ async def settle_ended_tasks(connection: AsyncConnection, task_ids: Sequence[str
 
 
 def _closing_entry(row: Any) -> ReservationEnd | None:
-    """None while the money has to stay where it is."""
+    """The ledger entry that closes a reservation; None while the outcome is unknown."""
     if row.error_code == OutcomeUnknown.code:
         return None
     if row.state != COMPLETED:
@@ -186,7 +187,7 @@ def _closing_entry(row: Any) -> ReservationEnd | None:
 
 
 async def _record_costs(connection: AsyncConnection, taken: Sequence[tuple[Any, Decimal | None]]) -> None:
-    """What the tasks cost, in their rows, and a usage row for each that was completed or paid for."""
+    """Write costs into the rows of tasks, and a usage row for each that was completed or charged."""
     rows = []
     for row, cost in taken:
         if cost is not None:
@@ -202,7 +203,7 @@ async def _record_costs(connection: AsyncConnection, taken: Sequence[tuple[Any, 
 def _usage_row(row: Any, cost: Decimal) -> dict[str, Any]:
     told = TaskResult.model_validate_json(row.result).usage if row.result else {}
     return {
-        # In the period whose budget paid for it.
+        # The period whose budget paid for it.
         "at": row.reserved_at if row.reserved_at is not None else row.created_at,
         "key_id": row.key_id,
         "account_id": row.account_id or "",
@@ -232,11 +233,11 @@ def _ended_outcome(row: Any, cost: Decimal) -> EndedTask:
 
 
 async def _count_in_flight(connection: AsyncConnection, key_id: str, *, limit: int) -> None:
-    """The new task is among them already. Raises ``RateLimited``."""
+    """Raises ``RateLimited`` when more than ``limit`` tasks of a key are open. The new one is counted."""
     if connection.dialect.name == "postgresql":
         lock = sa.func.pg_advisory_xact_lock(LOCK_KIND, sa.func.hashtext(key_id))
         await connection.execute(sa.select(lock))
-    # The concatenation keeps stores from walking through all that the key ever made: open tasks are few.
+    # Without the concatenation databases choose the index by key and read all tasks it ever had: open ones are few.
     mine = tasks.c.key_id.concat("") == key_id, tasks.c.state.in_(_OPEN)
     some = sa.select(tasks.c.id).where(*mine).limit(limit + 1).subquery()
     found = await connection.execute(sa.select(sa.func.count()).select_from(some))

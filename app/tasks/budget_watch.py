@@ -1,4 +1,4 @@
-"""Tells the operator when little is left of a key's budget: once for each period of each key."""
+"""Notifies the operator when little of a key's budget is left: once for each key and budget period."""
 
 import asyncio
 import time
@@ -21,12 +21,12 @@ from app.webhooks.notices import OperatorNotice, OperatorNotices
 log = structlog.get_logger()
 TOPIC = "user_quota_too_low"
 CHECK_SECONDS = 15.0
-"""Spending waits for no notice: it is looked at beside it, this often."""
+"""Budgets are checked this often, beside the path that spends them."""
 
 
 @dataclass(frozen=True, slots=True)
 class LowBudget:
-    """A budget of which little is left, in US dollars."""
+    """A budget of which little is left. Amounts in US dollars."""
 
     key_id: str
     name: str
@@ -36,7 +36,7 @@ class LowBudget:
     left: Decimal
 
     def as_notice(self, now: float) -> OperatorNotice:
-        """``quota`` is what is left, as the manual has it. A budget that was changed is told of anew."""
+        """``quota`` is what is left, as new-api names it. A changed budget causes a new notice."""
         data = {
             "quota": float(self.left),
             "budget": float(self.budget),
@@ -52,7 +52,7 @@ class LowBudget:
 
 
 class BudgetWatch:
-    """One per worker; several tell no more than one."""
+    """One per worker. Several workers send each notice once, as the store remembers it."""
 
     def __init__(self, database: Database, options: OptionsRepository, notices: OperatorNotices) -> None:
         self._database = database
@@ -76,11 +76,11 @@ class BudgetWatch:
         found = await low_budgets(self._database, share=wanted.quota_share, now=now)
         notices = {notice.dedup_mark: notice for each in found for notice in [each.as_notice(now)]}
         await self._notices.write([notices[mark] for mark in notices.keys() - self._notified_marks])
-        self._notified_marks = set(notices)  # the store knows as well; this spares it the asking
+        self._notified_marks = set(notices)  # Saves queries: the store remembers them as well.
 
 
 async def low_budgets(database: Database, *, share: float, now: float) -> list[LowBudget]:
-    """Budgets of keys in use of which less than ``share`` is left."""
+    """Budgets of enabled keys of which less than ``share`` is left."""
     month, day, total = period_names(now)
     of_period = {month: keys.c.budget_monthly, day: keys.c.budget_daily, total: keys.c.budget_total}
     budget = sa.case(*((spending.c.period == period, column) for period, column in of_period.items()))

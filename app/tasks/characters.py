@@ -1,4 +1,4 @@
-"""Characters: a short clip and a still of it, kept by us, for any upstream in the form it takes."""
+"""Characters: a short clip and a still of it in our store, sent to each upstream in the form that it takes."""
 
 import hashlib
 import re
@@ -32,7 +32,7 @@ MENTION = re.compile(rf"(?<!\S)@(?:({NAME})|\{{({NAME})\}})(?=\s|$|[,.!?;:，。
 
 @dataclass(frozen=True, slots=True)
 class ClipRange:
-    """The part of a clip that shows a character, in seconds; ``param`` is the field that said so."""
+    """The part of a clip that shows a character, in seconds. ``param``: the request field that names it."""
 
     start: float
     end: float
@@ -57,7 +57,7 @@ class Character:
 
 
 class CharacterLibrary:
-    """Each key (or project) sees its own."""
+    """Creates, finds and deletes characters. Each key (or project) sees its own."""
 
     def __init__(self, database: Database, store: MediaStore, inspector: MediaInspector) -> None:
         self._database = database
@@ -73,7 +73,7 @@ class CharacterLibrary:
         moment: ClipRange | None = None,
         param: str = "video",
     ) -> Character:
-        """``clip`` holds its content; of the same clip, moment and name it is the same character.
+        """``clip`` must hold its content. The same clip, range and name give the same character.
 
         Raises ``InvalidRequest`` naming ``param`` for a clip that can't be played or ends too early.
         """
@@ -94,19 +94,19 @@ class CharacterLibrary:
         try:
             async with self._database.write() as connection:
                 await connection.execute(sa.insert(characters), row)
-        except IntegrityError:  # an equal request was a moment faster
+        except IntegrityError:  # an equal request was inserted first
             return await self.get(row["id"], key=key)
         return _character_of(row)
 
     async def get(self, name: str, *, key: ClientKey) -> Character:
-        """By id, in either door's form, or by username. Raises ``NotFound``."""
+        """By id (``ch_…`` or ``char_…``) or by username. Raises ``NotFound``."""
         found = await self._find_one(characters.c.owner == key.owner, _name_condition(name.removeprefix("@")))
         if found is None:
             raise NotFound(f"No such character: {name[:100]}")
         return found
 
     async def page(self, key: ClientKey, *, after: str | None, limit: int) -> tuple[list[Character], bool]:
-        """Newest first, and whether more follow. Raises ``NotFound`` for a cursor that is no character."""
+        """Newest first, and whether more follow. Raises ``NotFound`` for an unknown cursor."""
         query = sa.select(characters).where(characters.c.owner == key.owner)
         if after:
             last = await self.get(after, key=key)
@@ -120,13 +120,13 @@ class CharacterLibrary:
         return [_character_of(row._mapping) for row in rows[:limit]], len(rows) > limit
 
     async def delete(self, character: Character) -> None:
-        """Its files go with it."""
+        """Deletes the row and its files."""
         async with self._database.write() as connection:
             await connection.execute(sa.delete(characters).where(characters.c.id == character.id))
         await self._store.delete(f"characters/{character.id}")
 
     async def by_link(self, character_id: str) -> Character:
-        """For whoever holds a signed link. Raises ``NotFound``."""
+        """The character of a signed link, whoever owns it. Raises ``NotFound``."""
         found = await self._find_one(_name_condition(character_id))
         if found is None:
             raise NotFound("No such file.")
@@ -135,7 +135,7 @@ class CharacterLibrary:
     async def add_mentioned_characters(
         self, request: GenerationRequest, *, key: ClientKey
     ) -> GenerationRequest:
-        """``request`` with the characters that its prompt names; a name that is nobody's is plain text."""
+        """``request`` with the characters that its prompt names. Unknown names stay plain text."""
         names = mentioned_usernames(request.prompt)
         if not names:
             return request
@@ -169,7 +169,7 @@ class CharacterLibrary:
     async def _cut_clip(
         self, path: Path, clip: MediaInput, *, moment: ClipRange | None
     ) -> tuple[bytes, MediaInspection]:
-        """An MP4 of the moment, or of the whole clip, and what it shows."""
+        """An MP4 of the range, or of the whole clip, and its inspection."""
         if moment is None:
             found = await self._inspector.inspect_video(path)
             if clip.content and clip.content_type == "video/mp4":
@@ -204,7 +204,7 @@ def _name_condition(name: str) -> sa.ColumnElement[bool]:
     match = ID.fullmatch(name)
     if match:
         return characters.c.id == f"char_{match[1]}"
-    # What no username can look like may be what the store can't even hold.
+    # Texts that can't be usernames are not sent to the database: PostgreSQL rejects some, as those with NUL.
     return characters.c.username == name.lower() if USERNAME.fullmatch(name.lower()) else sa.false()
 
 
@@ -213,5 +213,5 @@ def _character_of(row: Any) -> Character:
 
 
 def mentioned_usernames(prompt: str) -> tuple[str, ...]:
-    """The usernames written as ``@username`` or ``@{username}``, set off by spaces; each once, in order."""
+    """Usernames written as ``@username`` or ``@{username}`` between spaces or punctuation; each once, in order."""
     return tuple(dict.fromkeys(match[1] or match[2] for match in MENTION.finditer(prompt)))

@@ -1,6 +1,6 @@
-"""The life of one task, top to bottom: submit or recover, poll, store, finish.
+"""The life of one task, top to bottom: submit or recover, poll, store, complete.
 
-A crash at any point is the same as a pause: the next run reads the row and goes on from there.
+After a crash at any point the next run reads the row and continues from there.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ PROGRESS_SECONDS = 0.5
 
 
 class ProgressWriter:
-    """Collects what runs see; only what moved forward is written."""
+    """Collects the progress of all runs and writes it in one update every half second; never backwards."""
 
     def __init__(self, repository: TaskRepository, events: NotificationHub) -> None:
         self._tasks = repository
@@ -38,7 +38,7 @@ class ProgressWriter:
         self._news: dict[str, tuple[int, float]] = {}
 
     def record_progress(self, task: Task, percent: float | None) -> None:
-        """``percent`` 0 to 100, or None when the upstream does not say; it is making it all the same."""
+        """``percent`` 0 to 100; None when the upstream does not report it, but has begun."""
         known = self._seen.get(task.id, task.progress if task.generating else -1.0)
         value = max(0.0, min(percent if percent is not None else known, 99.0))
         if value <= known:
@@ -47,12 +47,12 @@ class ProgressWriter:
         self._news[task.id] = (task.epoch, value)
 
     def forget_task(self, task_id: str) -> None:
-        """Its run has ended."""
+        """Call when the task's run has ended."""
         self._seen.pop(task_id, None)
         self._news.pop(task_id, None)
 
     async def run(self) -> None:
-        """Write until cancelled."""
+        """Write progress until cancelled."""
         while True:
             await asyncio.sleep(PROGRESS_SECONDS)
             await self.flush()
@@ -72,7 +72,7 @@ class ProgressWriter:
 
 
 class TaskLifecycle:
-    """Runs tasks. Holds no state of its own: everything that must survive is in the store."""
+    """Runs tasks. Keeps no state in memory: everything that must survive is in the store."""
 
     def __init__(
         self,
@@ -94,7 +94,7 @@ class TaskLifecycle:
         self._ttl = result_ttl_seconds
 
     async def run(self, task_id: str) -> None:
-        """Live one task from wherever its row stands to its end, or until another run takes it."""
+        """Run a task from the state in its row to its end, or until another run takes it over."""
         async with self._events.subscribe(task_id) as bell:
             task = await self._tasks.take(task_id)
             if task is None or task.account_id is None:
@@ -134,7 +134,7 @@ class TaskLifecycle:
         return await self._submitter.submit(run)
 
     async def _poll_until_done(self, run: TaskRun, operation: Operation) -> Succeeded:
-        """Look at the vendor's pace until it has said its last word."""
+        """Poll at the interval that the provider asks for until the operation has succeeded."""
         pace = run.provider.poll_interval
         delay, missing, in_trouble = pace.first, 0, False
         while True:
@@ -148,7 +148,7 @@ class TaskLifecycle:
                     await run.fail("upstream_error", f"The upstream no longer knows it. {error.message}")
                 hint = error.retry_after
                 log.info("poll.failed", task=run.task.id, error=type(error).__name__)
-                if not in_trouble:  # a row for each spell of it, not for each poll
+                if not in_trouble:  # one row for a series of failures, not for each poll
                     await run.add_timeline_row("poll.failed", error=error.message[:500])
                 in_trouble = True
             else:
@@ -175,7 +175,7 @@ class TaskLifecycle:
             await run.cancel()
 
     async def _stop_if_overdue(self, run: TaskRun, operation: Operation) -> None:
-        # After a look, never before one: a gateway that was away for long first asks for what is paid.
+        # After a poll, never before one: a gateway that was down for long first collects what is paid for.
         if run.is_overdue:
             await self._stop_upstream(run, operation)
             await run.fail("deadline_exceeded", "The upstream did not finish it in time.")
@@ -189,8 +189,8 @@ class TaskLifecycle:
         await run.add_timeline_row("upstream_cancel", accepted=stopped)
 
     async def _store_result(self, run: TaskRun, operation: Operation, answer: Succeeded) -> TaskResult:
-        """Copy the result at once: vendor links live ten minutes to a day. What breaks is tried again, and
-        what breaks at our side until the deadline: the video is made and paid."""
+        """Copy the result at once: vendor links expire after ten minutes to a day. Failures are retried, failures on
+        our side until the deadline, as the video is made and paid for."""
         if run.state == "running":
             await run.move("storing", detail={"polls": run.polls})
         delay, attempt = 1.0, 1
@@ -209,12 +209,12 @@ class TaskLifecycle:
                     await run.fail("result_unavailable", f"It was made, but could not be copied: {text}")
             await run.pause(delay)
             delay, attempt = min(delay * 2, 30.0), attempt + 1
-            answer = await self._poll_until_done(run, operation)  # a fresh link, where links are short-lived
+            answer = await self._poll_until_done(run, operation)  # a new link, where links are short-lived
 
     async def _deliver_result(self, run: TaskRun, result: TaskResult) -> TaskResult:
-        """Our copy is there: whatever becomes of the links, the task completes."""
+        """Deliver links to our copy. The task completes even when this fails."""
         if await self._results.delivers_slowly(run.task):
-            # A run that comes after this one need not copy again.
+            # So that a later run need not copy again.
             text = result.model_dump_json()
             await run.retry_while_database_is_away(lambda: self._tasks.keep_result(run.task, text))
         return await self._results.deliver_links(run.task, result, note=run.add_timeline_row)
@@ -226,7 +226,7 @@ class TaskLifecycle:
         await run.move("completed", result=result.model_dump_json(), progress=100.0)
 
     async def _without_provider(self, task: Task, error: FilmgateError) -> None:
-        """Nobody speaks for its account. Raises ``error`` where an operator may still put that right."""
+        """Its account has no usable provider. Re-raises ``error`` while an operator can still fix the account."""
         if task.result is not None and not task.cancel_requested:
             await self._complete_without_provider(task)
             return
@@ -242,7 +242,7 @@ class TaskLifecycle:
         self._events.publish([Notification("state", task.id, "failed"), Notification("wake")])
 
     async def _complete_without_provider(self, task: Task) -> None:
-        """Our copy is there, which is all that counts; only links elsewhere were still being made."""
+        """The result is in our store already; only links elsewhere were still missing."""
         now = time.time()
         values: dict[str, Any] = {"finished_at": now, "expires_at": now + self._ttl, "progress": 100.0}
         try:
@@ -252,7 +252,7 @@ class TaskLifecycle:
         self._events.publish([Notification("state", task.id, "completed"), Notification("wake")])
 
     async def _purge_if_deleted(self, task: Task) -> None:
-        """Another run has it. What this one copied after a deletion must not stay."""
+        """Another run has the task. Delete what this one copied after the task's files were deleted."""
         log.info("run.overtaken", task=task.id, epoch=task.epoch)
         current = await self._tasks.get(task.id)
         if current is not None and current.purged:

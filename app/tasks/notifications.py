@@ -1,4 +1,4 @@
-"""News of tasks for whoever listens, on any replica: in the process, and by LISTEN/NOTIFY on PostgreSQL."""
+"""Notifications about tasks: within the process, and to other replicas by PostgreSQL's LISTEN/NOTIFY."""
 
 import asyncio
 import json
@@ -16,15 +16,15 @@ from app.db.session import CONNECTION_AWAY
 
 log = structlog.get_logger()
 CHANNEL = "filmgate_tasks"
-NOTIFY_LIMIT = 7_000  # PostgreSQL takes less than 8,000 bytes a notice
+NOTIFY_LIMIT = 7_000  # PostgreSQL allows less than 8,000 bytes in one notification
 NOTICES_AT_ONCE = 200
 RECONNECT_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """What became of a task. ``kind``: ``progress``, ``state``, ``cancel`` (its run should look), ``wake``
-    (a task waits, or a slot is free)."""
+    """``kind``: ``progress``, ``state``, ``cancel`` (the task's run should stop), ``wake`` (a task waits, or a slot
+    is free)."""
 
     kind: str
     id: str = ""
@@ -34,7 +34,7 @@ class Notification:
 
 
 class NotificationHub:
-    """A hub: whoever waits on a task's id, or on everything, is woken by ``publish``."""
+    """Publish and subscribe, by task id or by kind."""
 
     def __init__(self, *, postgres_url: str | None = None) -> None:
         self._listeners: dict[str, set[asyncio.Queue[Notification]]] = defaultdict(set)
@@ -44,7 +44,8 @@ class NotificationHub:
         self._jobs: list[asyncio.Task[None]] = []
 
     def publish(self, changes: Iterable[Notification]) -> None:
-        """Tell everyone, here at once and elsewhere soon. A lost notice only delays: rows are the truth."""
+        """Notify subscribers here at once and on other replicas soon. A lost notification only delays: the rows are
+        the truth."""
         for change in changes:
             self._deliver_locally(change)
             if self._dsn:
@@ -52,7 +53,7 @@ class NotificationHub:
 
     @asynccontextmanager
     async def subscribe(self, topic: str) -> AsyncIterator[asyncio.Queue[Notification]]:
-        """A queue of what happens to one task (its id) or of one kind (``cancel``, ``wake``)."""
+        """A queue of the notifications about one task (its id) or of one kind (``cancel``, ``wake`` …)."""
         queue: asyncio.Queue[Notification] = asyncio.Queue()
         self._listeners[topic].add(queue)
         try:
@@ -81,14 +82,14 @@ class NotificationHub:
                 queue.put_nowait(change)
 
     async def _send_forever(self) -> None:
-        """Notices of a moment go out together; those that the database does not take are dropped."""
+        """Send notifications in batches; drop them while the database is away."""
         while True:
             try:
                 await self._send_until_cut()
             except CONNECTION_AWAY as error:
                 log.warning("notices.dropped", error=type(error).__name__)
             await asyncio.sleep(RECONNECT_SECONDS)
-            while not self._outbox.empty():  # old by now: it would only hold up what is new
+            while not self._outbox.empty():  # outdated by now
                 self._outbox.get_nowait()
 
     async def _send_until_cut(self) -> None:

@@ -1,4 +1,7 @@
-"""All SQL about tasks. Every write of a run is fenced by the epoch it took the task with."""
+"""Rows of tasks, their timeline and receipts. Every write of a run names the epoch with which it took the task.
+
+Queries for admission are in ``admission/waiting.py``, those about money in ``billing.py``.
+"""
 
 import json
 import time
@@ -35,7 +38,7 @@ _BY_ID = sa.select(*COLUMNS).where(tasks.c.id == sa.bindparam("task_id"))
 
 
 class StaleRun(Exception):
-    """Another run has taken the task meanwhile, or it has ended; this run changes nothing more."""
+    """Another run has taken the task, or the task has ended: this run must not change it any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,7 @@ class TaskRepository:
         kind: str | None,
         states: Sequence[State] = (),
     ) -> list[Task]:
-        """Up to ``limit`` of the owner's tasks that follow ``after`` in the order asked for."""
+        """Up to ``limit`` of the owner's tasks after the id ``after``, in the order asked for."""
         query = sa.select(*COLUMNS).where(tasks.c.owner == owner, tasks.c.deleted.is_(False))
         if kind:
             query = query.where(tasks.c.kind == kind)
@@ -101,7 +104,7 @@ class TaskRepository:
     async def same_request(
         self, owner: str, *, idempotency_key: str | None, fingerprint: str, since: float | None
     ) -> Task | None:
-        """The task made by an equal earlier request: by its key, or by its fields since a moment."""
+        """The task of an equal earlier request: by its idempotency key, else by its fingerprint after ``since``."""
         query = sa.select(*COLUMNS).where(tasks.c.owner == owner)
         if idempotency_key is not None:
             query = query.where(tasks.c.idempotency_key == idempotency_key)
@@ -121,14 +124,14 @@ class TaskRepository:
         ]
 
     async def latest_receipt(self, task_id: str) -> Operation | None:
-        """What an upstream accepted for this task, whoever submitted it."""
+        """The operation that an upstream accepted for the task, in whichever run."""
         query = sa.select(receipts.c.operation).where(receipts.c.task_id == task_id)
         async with self.database.read() as connection:
             text = (await connection.execute(query.order_by(receipts.c.id.desc()).limit(1))).scalar()
         return Operation.model_validate_json(text) if text else None
 
     async def open_ids(self, connection: AsyncConnection) -> list[str]:
-        """Tasks that have an account and have not ended: somebody must be running each of them."""
+        """Dispatched tasks that have not ended: each of them must be in the queue."""
         query = sa.select(tasks.c.id).where(tasks.c.state.in_(OPEN), tasks.c.account_id.is_not(None))
         return list((await connection.execute(query)).scalars())
 
@@ -138,7 +141,7 @@ class TaskRepository:
             return list((await connection.execute(query)).scalars())
 
     async def expired_ids(self, now: float, *, limit: int = 100) -> list[str]:
-        """Ended tasks whose files are due to go."""
+        """Ended tasks whose files have expired."""
         due = tasks.c.expires_at <= now, tasks.c.purged.is_(False), tasks.c.state.in_(TERMINAL)
         query = sa.select(tasks.c.id).where(*due)
         async with self.database.read() as connection:
@@ -159,7 +162,8 @@ class TaskRepository:
     async def insert(
         self, row: dict[str, Any], *, detail: dict[str, Any], hold: billing.BudgetHold | None = None
     ) -> None:
-        """Raises ``IntegrityError`` when the idempotency key is taken, and what ``Hold.enter`` raises."""
+        """Raises ``IntegrityError`` when the idempotency key is taken, and what
+        ``BudgetHold.check_and_reserve`` raises."""
         with hold.announced_to_relay(row["created_at"]) if hold is not None else nullcontext():
             async with self.database.write() as connection:
                 await connection.execute(sa.insert(tasks), row)
@@ -168,7 +172,7 @@ class TaskRepository:
                 await add_timeline_row(connection, row["id"], epoch=0, event="received", detail=detail)
 
     async def take(self, task_id: str) -> Task | None:
-        """Take a dispatched task for a run: raises its epoch. None when there is nothing to run."""
+        """Take a dispatched task for a run by raising its epoch. None when there is nothing to run."""
         raised = (
             sa.update(tasks)
             .where(tasks.c.id == task_id, tasks.c.state.in_(OPEN), tasks.c.account_id.is_not(None))
@@ -182,14 +186,14 @@ class TaskRepository:
     async def move(
         self, task: Task, old: State, new: State, *, detail: dict[str, Any] | None = None, **values: Any
     ) -> None:
-        """One step of the state machine with its timeline row. Raises ``Fenced``."""
+        """One move between states, with its timeline row. Raises ``StaleRun``."""
         async with self.database.write() as connection:
             done = await self._apply_move(connection, task, (old, new), detail=detail or {}, values=values)
         if not done:
             raise StaleRun
 
     async def accept(self, task: Task, operation: Operation, *, now: float) -> None:
-        """Write the vendor's receipt and move to running. Raises ``Fenced``, and keeps the receipt then too."""
+        """Insert the vendor's receipt and move to running. Raises ``StaleRun``; the receipt is kept even then."""
         document = operation.model_dump_json()
         receipt = {"task_id": task.id, "epoch": task.epoch, "account_id": task.account_id, "at": now}
         async with self.database.write() as connection:
@@ -228,7 +232,7 @@ class TaskRepository:
         return True
 
     async def keep_result(self, task: Task, result: str) -> None:
-        """Write down what is stored before slow stages of delivery. Raises ``Fenced``."""
+        """Record stored files before slow stages of delivery. Raises ``StaleRun``."""
         mine = tasks.c.id == task.id, tasks.c.epoch == task.epoch, tasks.c.state == "storing"
         async with self.database.write() as connection:
             done = await connection.execute(sa.update(tasks).where(*mine).values(result=result))
@@ -236,12 +240,12 @@ class TaskRepository:
             raise StaleRun
 
     async def add_timeline_row(self, task: Task, event: str, **detail: Any) -> None:
-        """A timeline row that changes no state."""
+        """A timeline row without a change of state."""
         async with self.database.write() as connection:
             await add_timeline_row(connection, task.id, epoch=task.epoch, event=event, detail=detail)
 
     async def write_progress(self, rows: list[dict[str, Any]]) -> None:
-        """Many at once: ``{id_, epoch_, progress_, generating_}``; never backwards, never over an end."""
+        """Update many tasks at once: ``{id_, epoch_, progress_, generating_}``. Only running tasks, never backwards."""
         raised = (
             sa.update(tasks)
             .where(
@@ -256,7 +260,7 @@ class TaskRepository:
             await connection.execute(raised, rows)
 
     async def request_cancel(self, task_id: str, *, delete: bool) -> Task | None:
-        """Cancel at once what waits for an account, ask the run of anything else to stop."""
+        """Cancel a task that waits for an account at once; mark any other for its run to stop."""
         mark: dict[str, Any] = {"deleted": True, "expires_at": time.time()} if delete else {}
         waiting = tasks.c.id == task_id, *_WAITING
         running = tasks.c.id == task_id, tasks.c.state.in_(OPEN)
@@ -270,7 +274,7 @@ class TaskRepository:
         return await self.get(task_id)
 
     async def cancel_requeued(self) -> list[str]:
-        """End what an account refused in the moment its client cancelled: no run will see it any more."""
+        """Cancel tasks that were requeued while their client cancelled them: no run would see the mark."""
         async with self.database.write() as connection:
             ended = await _cancel_waiting(connection, *_WAITING, tasks.c.cancel_requested)
             await _record_ended(connection, ended)
@@ -279,7 +283,8 @@ class TaskRepository:
     async def fail_overdue(
         self, now: float, *, refused: Callable[[Kind, str], NoAvailableAccount | None] | None = None
     ) -> list[str]:
-        """End what waited for an account past its deadline; ``refused`` says for which models there is none."""
+        """Fail tasks that waited for an account past their deadline. ``refused``: the error for a model that no
+        account can serve."""
         due = *_WAITING, tasks.c.deadline_at < now
         groups = sa.select(tasks.c.kind, tasks.c.model).where(*due).distinct()
         ids: list[str] = []
@@ -326,7 +331,7 @@ def _filter_conditions(chosen: TaskFilter) -> list[sa.ColumnElement[bool]]:
 
 
 async def _record_ended(connection: AsyncConnection, task_ids: list[str]) -> None:
-    """All that belongs to the end of tasks, in the transaction that ends them."""
+    """Settle money and insert webhook deliveries, in the transaction that ends the tasks."""
     await billing.settle_ended_tasks(connection, task_ids)
     await outbox.task_ended(connection, task_ids)
 

@@ -1,4 +1,4 @@
-"""Copies what an upstream made into our own store, looks at it, and makes its pictures."""
+"""Copies results into our own store, inspects them, and makes thumbnails and sprite sheets."""
 
 import asyncio
 import tempfile
@@ -19,7 +19,7 @@ from app.providers.base import Operation, Provider, ResultFile, Succeeded
 from app.tasks.task import StoredFile, Task, TaskResult
 
 AT_ONCE = 8
-"""Results copied and looked at at the same time; the rest wait their turn."""
+"""Results that are copied and inspected at the same time; others wait."""
 ENDINGS = {
     "video/mp4": "mp4",
     "video/webm": "webm",
@@ -40,7 +40,7 @@ ENDINGS = {
 
 @dataclass(frozen=True, slots=True)
 class CopyJob:
-    """What is being kept for whom."""
+    """The task and operation whose result is copied; ``note`` adds a row to its timeline."""
 
     task: Task
     provider: Provider
@@ -58,7 +58,7 @@ class KeptFile:
 
 
 class ResultStorage:
-    """Keeps results. Bytes go through a local file, because a video is looked at before it is kept."""
+    """Stores results. Bytes go through a local file, as a video is inspected before it is stored."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class ResultStorage:
     async def keep_result(
         self, task: Task, provider: Provider, operation: Operation, *, answer: Succeeded, note: TimelineWriter
     ) -> TaskResult:
-        """Raises a ``FilmgateError`` or ``OSError`` when a later try may work."""
+        """Copy all files of a result. Raises ``FilmgateError`` or ``OSError``; a later attempt may succeed."""
         work = CopyJob(task, provider, operation, note)
         if not answer.files:
             raise PollFailed("The upstream says it is done, but names no result.")
@@ -97,11 +97,11 @@ class ResultStorage:
         )
 
     async def delivers_slowly(self, task: Task) -> bool:
-        """Whether ``deliver`` may take long."""
+        """Whether ``deliver_links`` may take long."""
         return not task.request.private and await self._chain.may_take_long()
 
     async def deliver_links(self, task: Task, result: TaskResult, *, note: TimelineWriter) -> TaskResult:
-        """The result with every link that may be given out. Of a private task no link leaves us."""
+        """The result with the links that other stages made. A private task has none."""
         if task.request.private:
             return result
         files = [DeliverableFile(file.name, file.key, file.content_type, file.bytes) for file in result.files]
@@ -109,7 +109,7 @@ class ResultStorage:
         return result.model_copy(update={"delivered": links})
 
     async def _keep_one(self, work: CopyJob, file: ResultFile, *, number: int) -> KeptFile:
-        """From the first resolver whose link leads to it, else from the vendor."""
+        """Copy a file through the first resolver whose link works, else from the vendor."""
         resolvers = [] if work.task.request.private else await self._chain.enabled_resolvers()
         pages: list[DeliveredLink] = []
         for resolver in resolvers:
@@ -125,7 +125,7 @@ class ResultStorage:
     async def _copy_from_resolver(
         self, work: CopyJob, file: ResultFile, *, resolver: LinkResolver, number: int
     ) -> KeptFile | DeliveredLink | None:
-        """What one resolver gave: the file, copied from its link, or a page; None: nothing of use."""
+        """The file copied from a resolver's link, or a link to its page; None when it failed."""
         task = work.task
         made = GeneratedFile(
             task.id, file.kind, task.model, work.operation.id, vendor_url=file.url, number=number
@@ -164,7 +164,7 @@ class ResultStorage:
         return KeptFile(stored, await self._store_pictures(folder, found) if found and number == 0 else {})
 
     async def _inspect_copy(self, path: Path, kind: str, content_type: str) -> MediaInspection | None:
-        """Raises ``ResultUnreadable``. A sound is known by its first bytes alone."""
+        """Raises ``ResultUnreadable``. Sounds are checked by their first bytes only."""
         if kind == "video":
             return await self._inspector.inspect_video(path)
         if kind == "image":

@@ -1,4 +1,4 @@
-"""What dialects may do with tasks: create (once), get, list, watch, cancel, delete."""
+"""What dialects do with tasks: create (once), get, list, watch, cancel, delete."""
 
 import asyncio
 import hashlib
@@ -55,9 +55,9 @@ ENDINGS = {
 
 @dataclass(frozen=True, slots=True)
 class RequestContext:
-    """How a client asked: the dialect, its own idempotency key, whether its SDK says it is a retry, and whom
-    to call when the task ends (``hook_base``: what links in that call begin with; ``hook_param``: what the client
-    calls the field)."""
+    """How a client asked for a task: its dialect, its idempotency key, whether its SDK repeats the request, and the
+    webhook to call at the end. ``hook_base``: base URL of links in that call. ``hook_param``: the client's name of
+    the field."""
 
     dialect: str
     idempotency_key: str | None = None
@@ -65,12 +65,12 @@ class RequestContext:
     hook_url: str | None = None
     hook_base: str | None = None
     part: str = ""
-    """Which of several equal tasks of one request it is, like ``2/3``."""
+    """Tells several equal tasks of one request apart, as in ``2/3``."""
     hook_param: str = "notify_hook"
 
 
 def new_id() -> str:
-    """Time-ordered (as UUID version 7), so that tables stay fast as they grow; 74 bits can't be guessed."""
+    """Time-ordered like UUID version 7, so that indexes grow at their end; 74 bits are random."""
     value = (int(time.time() * 1000) << 80) | secrets.randbits(80)
     value = (value & ~(0xF << 76)) | (0x7 << 76)
     value = (value & ~(0x3 << 62)) | (0x2 << 62)
@@ -78,7 +78,7 @@ def new_id() -> str:
 
 
 class TaskService:
-    """Tasks as clients see them. Nothing here waits for an upstream."""
+    """Tasks as clients see them. No method waits for an upstream."""
 
     def __init__(
         self,
@@ -103,8 +103,8 @@ class TaskService:
         self._id_prefixes = tuple(id_prefixes)
 
     async def create(self, request: GenerationRequest, *, key: ClientKey, asked: RequestContext) -> Task:
-        """Write the task down; the worker does the rest. The same request under the same idempotency key,
-        or repeated by an SDK, is the same task. Raises what the client must be told."""
+        """Insert the task; a worker does the rest. A repeated request (the same idempotency key, or a retry of an
+        SDK) returns the same task. Raises the ``FilmgateError`` that the client is to see."""
         request = await self._characters.add_mentioned_characters(request, key=key)
         hook_url = _checked_hook_url(asked)
         fingerprint = _request_fingerprint(request, hook_url, asked.part)
@@ -142,7 +142,7 @@ class TaskService:
             await delete_task_files(self._store, task_id)
             raise
         except IntegrityError:
-            # An equal request was a moment faster.
+            # An equal request was inserted first.
             await delete_task_files(self._store, task_id)
             known = await self._find_duplicate(key, asked, fingerprint)
             if known is None:
@@ -156,7 +156,7 @@ class TaskService:
         return parse_task_id(name, prefixes=self._id_prefixes)
 
     async def get(self, name: str, key: ClientKey) -> Task:
-        """Any dialect's id. Raises ``NotFound``, also for what belongs to somebody else."""
+        """By the id in any dialect's form. Raises ``NotFound``, also for a task of another owner."""
         task_id = self.parse_id(name)
         task = await self._tasks.get(task_id) if task_id else None
         if task is None or task.owner != key.owner or task.deleted:
@@ -164,21 +164,21 @@ class TaskService:
         return task
 
     async def by_link(self, task_id: str) -> Task:
-        """For whoever holds a signed link. Raises ``NotFound``."""
+        """The task of a signed link, whoever owns it. Raises ``NotFound``."""
         task = await self._tasks.get(task_id) if HEX_ID.fullmatch(task_id) else None
         if task is None or task.deleted:
             raise NotFound("No such file.")
         return task
 
     async def queue_position(self, task: Task) -> QueuePosition | None:
-        """Where it stands among those that wait for an account; None when it does not."""
+        """Its position among the tasks that wait for an account; None when it does not wait."""
         return await self._queue_positions.position_of(task)
 
     async def read_timeline(self, task: Task) -> list[dict[str, Any]]:
         return await self._tasks.read_timeline(task.id)
 
     async def delivery_stages(self, task: Task) -> tuple[str, ...]:
-        """The stages of its delivery that have run: ``resolver``, ``store``, ``drive``."""
+        """Stages of delivery that have run: ``resolver``, ``store``, ``drive``."""
         events = [row["event"] for row in await self._tasks.read_timeline(task.id)]
         return tuple(event.removeprefix("delivery.") for event in events if event.startswith("delivery."))
 
@@ -204,13 +204,13 @@ class TaskService:
     async def numbered_page(
         self, key: ClientKey, *, number: int, size: int, chosen: TaskFilter
     ) -> tuple[list[Task], int]:
-        """Page ``number`` (from 1) of the key's tasks that are ``chosen``, newest first; and how many there are."""
+        """Page ``number`` (from 1) of the key's tasks that match ``chosen``, newest first; and how many match."""
         return await self._tasks.numbered_page(
             key.owner, offset=(number - 1) * size, size=size, chosen=chosen
         )
 
     async def watch(self, task: Task, *, keep_alive: float = SAFETY_SECONDS) -> AsyncIterator[Task]:
-        """The task now, and again at each change or ``keep_alive`` seconds, until it has ended."""
+        """Yields the task now and after each change, at least every ``keep_alive`` seconds, until it has ended."""
         async with self._events.subscribe(task.id) as queue:
             current = await self._reload_task(task)
             yield current
@@ -221,10 +221,10 @@ class TaskService:
                     yield current
 
     async def _task_after(self, current: Task, change: Notification | None) -> Task | None:
-        """The task after a change, or after a silence; None when it tells nothing new."""
+        """The task after a notification or a timeout (None); None when nothing has changed."""
         if change is not None and change.kind == "progress":
             if current.state == "storing":
-                return None  # written behind, and overtaken
+                return None  # late news: progress is written behind
             ahead = max(change.progress, current.progress)
             return replace(current, state="running", progress=ahead, generating=True)
         if change is None or change.kind == "state":
@@ -233,7 +233,7 @@ class TaskService:
         return None
 
     async def wait_until_ended(self, task: Task, *, within: float) -> Task:
-        """Wait for the end, at most ``within`` seconds; the task as it is then."""
+        """Wait for the end, at most ``within`` seconds. Returns the task as it is then."""
         latest = task
         try:
             async with asyncio.timeout(within):
@@ -244,14 +244,14 @@ class TaskService:
         return latest
 
     async def cancel(self, task: Task) -> Task:
-        """Stop it, upstream too where the vendor can; what has ended stays as it is."""
+        """Stop it, upstream too where the vendor supports that. An ended task stays as it is."""
         if task.has_ended:
             return task
         await self._request_cancel(task, delete=False)
         return await self.wait_until_ended(task, within=CANCEL_WAIT_SECONDS)
 
     async def delete(self, task: Task) -> None:
-        """Cancel it if need be, and let nobody see it again; its files go with it."""
+        """Cancel it if it runs, hide it, and delete its files."""
         await self._request_cancel(task, delete=True)
         ended = await self.wait_until_ended(task, within=CANCEL_WAIT_SECONDS)
         if ended.has_ended:
@@ -287,7 +287,7 @@ class TaskService:
         return found
 
     def _check_capabilities(self, request: GenerationRequest, able: list[Candidate]) -> list[str]:
-        """Ids of the accounts that can't do what is asked. Raises the first one's refusal when none can."""
+        """Ids of the accounts that can't fulfil the request. Raises the refusal of the first when none can."""
         refusals: dict[str, InvalidRequest] = {}
         for candidate in able:
             capabilities = self._catalog.pool.provider_for(candidate.account).capabilities(candidate.model)
@@ -300,7 +300,7 @@ class TaskService:
         return sorted(refusals)
 
     async def _remix_candidate(self, request: GenerationRequest) -> Candidate | None:
-        """Who made what is remixed: only there the upstream still knows it, also when it is out of use since."""
+        """The account that made the source of a remix, even if disabled since: only its upstream knows the source."""
         source = await self._tasks.get(request.remix_of) if request.remix_of else None
         if source is None or source.account_id is None:
             return None
@@ -336,7 +336,7 @@ class TaskService:
 
 
 def _checked_hook_url(asked: RequestContext) -> str | None:
-    """Raises ``InvalidRequest``; where it leads is judged when it is called."""
+    """Raises ``InvalidRequest``. Private hosts are refused at delivery only."""
     return check_address(asked.hook_url, param=asked.hook_param) if asked.hook_url else None
 
 
@@ -349,7 +349,7 @@ async def _next_notification(queue: asyncio.Queue[Notification], seconds: float)
 
 
 def _request_fingerprint(request: GenerationRequest, hook_url: str | None, part: str) -> str:
-    """Equal requests have equal fingerprints; inputs count by what they hold, not by where they lie."""
+    """Equal requests have equal fingerprints. Inputs are compared by content, not by storage key."""
     plain = request.model_copy(
         update={"media": tuple(m.model_copy(update={"key": "", "content": None}) for m in request.media)}
     )
@@ -358,7 +358,7 @@ def _request_fingerprint(request: GenerationRequest, hook_url: str | None, part:
 
 
 def _new_task(row: dict[str, Any], request: GenerationRequest) -> Task:
-    """The task just written, without reading it back."""
+    """The task that was just inserted, without reading it back."""
     return Task(
         id=row["id"],
         owner=row["owner"],

@@ -31,7 +31,7 @@ PUBLIC_STATES = ("queued", "submitting", "accepted", "running", "storing", "comp
 async def add_timeline_row(
     connection: AsyncConnection, task_id: str, *, epoch: int, event: str, detail: dict[str, Any]
 ) -> None:
-    """One timeline row, in the caller's transaction."""
+    """Insert one timeline row in the caller's transaction."""
     row = {
         "task_id": task_id,
         "at": time.time(),

@@ -1,7 +1,7 @@
-"""The submit protocol: sent at most once, whatever breaks, and never in doubt about what was sent.
+"""One run of a task: its writes, and the submit protocol, which sends a request at most once.
 
-Crash points: before ``submitting`` is committed nothing was sent; after it and before the receipt nobody
-knows, so ``recover`` asks the vendor, or the task ends as ``submission_unknown``; after the receipt the work
+Crash points: before ``submitting`` is committed nothing was sent. After it and before the receipt the outcome is
+unknown: ``recover`` asks the vendor, else the task ends as ``submission_unknown``. After the receipt the operation
 is ours and is polled.
 """
 
@@ -46,12 +46,12 @@ Answer = TypeVar("Answer")
 
 
 class RunStopped(Exception):
-    """The task has reached its end, or waits for another account; this run has nothing left to do."""
+    """The task has ended, or waits for another account: this run has nothing left to do."""
 
 
 @dataclass(slots=True)
 class TaskRun:
-    """Every write goes through here, so that none is forgotten to be fenced, repeated or told."""
+    """One run of a task. Each of its writes is fenced, repeated while the database is away, and published."""
 
     task: Task
     provider: Provider
@@ -68,7 +68,7 @@ class TaskRun:
         self.cancelled = self.task.cancel_requested
 
     async def pause(self, seconds: float) -> None:
-        """Sleep, or less when the client cancels."""
+        """Sleep for ``seconds``, or until the client cancels."""
         until = time.monotonic() + seconds
         while not self.cancelled and (left := until - time.monotonic()) > 0:
             try:
@@ -79,25 +79,25 @@ class TaskRun:
             self.cancelled = change.kind == "cancel"
 
     def receive(self) -> None:
-        """Take in what was said while nobody listened."""
+        """Read the notifications that have arrived since the last pause."""
         while not self.notifications.empty():
             self.cancelled = self.notifications.get_nowait().kind == "cancel" or self.cancelled
 
     async def retry_while_database_is_away(self, write: Callable[[], Awaitable[Answer]]) -> Answer:
-        """Repeat a write while the database is away: what a vendor accepted must be written down."""
+        """Repeat a write until the database is back: what a vendor accepted must be recorded."""
         delay = 0.2
         while True:
             try:
                 return await write()
             except PERMANENT_FAILURES:
-                raise  # no database will ever take it
+                raise  # repeating can't help
             except DATABASE_AWAY as error:
                 log.warning("write.delayed", task=self.task.id, error=type(error).__name__)
             await asyncio.sleep(delay)
             delay = min(delay * 2, 5.0)
 
     async def move(self, new: State, *, detail: dict[str, Any] | None = None, **values: Any) -> None:
-        """Raises ``Fenced`` when the task is another run's by now."""
+        """Raises ``StaleRun`` when another run has the task."""
         old = self.state
         if new in TERMINAL:
             now = time.time()
@@ -115,21 +115,21 @@ class TaskRun:
         log.info("task.moved", task=self.task.id, state=new, account=self.task.account_id)
 
     async def add_timeline_row(self, event: str, **detail: Any) -> None:
-        """A timeline row that changes no state."""
+        """A timeline row without a change of state."""
         await self.retry_while_database_is_away(
             lambda: self.repository.add_timeline_row(self.task, event, **detail)
         )
         self.notify()
 
     def notify(self) -> None:
-        """News for listeners; a slot may have become free."""
+        """Publish the state, and wake admission when a slot may be free."""
         changes = [Notification("state", self.task.id, self.state)]
         if self.state in TERMINAL or self.state == "queued":
             changes.append(Notification("wake"))
         self.events.publish(changes)
 
     async def fail(self, code: str, message: str) -> NoReturn:
-        # PostgreSQL keeps no NUL in a text.
+        # PostgreSQL rejects NUL in texts.
         text = message.replace("\0", "")[:2000]
         detail = {"code": code, **({"polls": self.polls} if self.polls else {})}
         await self.move("failed", detail=detail, error_code=code, error_message=text)
@@ -145,7 +145,7 @@ class TaskRun:
 
 
 class TaskSubmitter:
-    """Brings a dispatched task to an accepted operation, or out of the run."""
+    """Submits a dispatched task and returns the accepted operation, or ends the run."""
 
     def __init__(
         self,
@@ -156,8 +156,8 @@ class TaskSubmitter:
         store: MediaStore,
         grace_seconds: float,
     ) -> None:
-        """``grace_seconds``: how long the receipt of a run that seems dead is waited for; it may only have
-        been cut off from the database."""
+        """``grace_seconds``: how long ``recover`` waits for the receipt of an earlier run. That run may not be dead
+        but cut off from the database."""
         self._tasks = repository
         self._pool = pool
         self._catalog = catalog
@@ -165,12 +165,12 @@ class TaskSubmitter:
         self._grace = grace_seconds
 
     async def submit(self, run: TaskRun) -> Operation:
-        """Send it once. Raises ``Stopped`` when the run has nothing left to do, ``Fenced`` when it lost."""
+        """Send the request once. Raises ``RunStopped`` when the run is over, ``StaleRun`` when another has the task."""
         try:
             request, submission = await self._prepare_submission(run)
         except NotFound:
             await run.fail("input_missing", "A file that it needs has been deleted meanwhile.")
-        # A stop of the worker must not cut a request on its way: what comes back has to be written down.
+        # A stopping worker must not cut off a request: its answer has to be recorded.
         sending = asyncio.ensure_future(self._send_once(run, request, submission))
         try:
             operation = await asyncio.shield(sending)
@@ -183,7 +183,7 @@ class TaskSubmitter:
         return await self._record_accepted(run, await self._ask_upstream(run, request, submission))
 
     async def recover(self, run: TaskRun) -> Operation:
-        """Sent by an earlier run, and no answer was acted on: the receipt, else the vendor, else unknown."""
+        """The operation that an earlier run submitted: from its receipt, else from the vendor, else unknown."""
         found = await self._wait_for_receipt(run)
         if found is None:
             try:
@@ -204,7 +204,7 @@ class TaskSubmitter:
     async def _send_once(
         self, run: TaskRun, request: GenerationRequest, submission: Submission
     ) -> Operation | None:
-        """From the moment it may be sent until the answer is written down; None when none came."""
+        """Move to ``submitting``, send, and record the answer; None when none came."""
         await run.move("submitting", detail={"account": run.provider.account.name})
         try:
             operation = await run.provider.start(request, submission)
@@ -224,7 +224,7 @@ class TaskSubmitter:
     async def _ask_upstream(
         self, run: TaskRun, request: GenerationRequest, submission: Submission
     ) -> Operation:
-        """``recover`` sends nothing twice, so it is repeated until somebody answers or the deadline comes."""
+        """Providers' ``recover`` never submits twice, so it is repeated until an answer or the deadline."""
         delay = 1.0
         while True:
             try:
@@ -253,7 +253,7 @@ class TaskSubmitter:
         return operation
 
     async def _record_refusal(self, run: TaskRun, model: str, error: UpstreamError) -> None:
-        """What the refusal means for its account. A no to the content is an answer like a yes."""
+        """Record the failure on the account. A content rejection counts as a healthy response."""
         account_id = run.provider.account.id
         if isinstance(error, UpstreamRejected):
             await run.retry_while_database_is_away(lambda: self._pool.record_answer(account_id, model))
@@ -263,7 +263,7 @@ class TaskSubmitter:
             )
 
     async def _requeue_or_fail(self, run: TaskRun, error: UpstreamError) -> NoReturn:
-        """Its own word: failed. Surely not accepted: back to the queue."""
+        """Fail the task where the upstream rejects it; requeue it where it was surely not accepted."""
         log.info("submission.refused", task=run.task.id, error=type(error).__name__)
         if error.next_step == "fail":
             await run.fail(error.code, error.message)
@@ -280,7 +280,7 @@ class TaskSubmitter:
                 "no_available_account", f"Every account that could serve it refused: {error.message}"
             )
         resting = await self._pool.blocked_by(run.provider.account.id, run.task.upstream_model or "")
-        # Who rests is not asked anyway; where nobody is to blame, the task itself keeps a pause.
+        # An account in cooldown is not tried anyway. Without a cooldown the task itself waits.
         wait = 0.0 if resting else min(2.0**run.task.attempts, MAX_REQUEUE_PAUSE_SECONDS)
         await run.move(
             "queued",
@@ -293,10 +293,10 @@ class TaskSubmitter:
         raise RunStopped
 
     async def _prepare_submission(self, run: TaskRun) -> tuple[GenerationRequest, Submission]:
-        """The request as the provider sees it: its name for the model, the bytes of the inputs."""
+        """The request with the provider's name of the model and the bytes of the inputs."""
         request = run.task.request
         chosen = self._catalog.candidate_for(run.provider.account, request.kind, request.model)
-        # What was decided with the account stays, whatever has become of the routes since.
+        # The model that admission chose stays, even if routes have changed since.
         model, request = (
             run.task.upstream_model or chosen.model,
             overrides.apply_overrides(request, chosen.overrides),
@@ -306,7 +306,7 @@ class TaskSubmitter:
         source = await self._tasks.get(request.remix_of) if request.remix_of else None
         same_account = source is not None and source.account_id == run.task.account_id
         submission = Submission(
-            # One key for the whole life of a task: an upstream that honours it can't be made to work twice.
+            # One key for all attempts of a task: an upstream that honours it works only once.
             idempotency_key=f"filmgate-{run.task.id}",
             remix_operation=source.operation if source and same_account else None,
         )

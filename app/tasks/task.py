@@ -1,4 +1,4 @@
-"""A task as it is read: one row of the store, and what a finished one holds."""
+"""A task as read from its row, and the result of a finished one."""
 
 import re
 from collections.abc import Iterable
@@ -33,7 +33,7 @@ class StoredFile(BaseModel):
 
 
 class TaskResult(BaseModel):
-    """What a finished task holds: the files asked for, and the pictures made from them."""
+    """The files of a finished task, and the pictures made from them."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -42,7 +42,7 @@ class TaskResult(BaseModel):
     spritesheet: StoredFile | None = None
     vendor_url: str | None = None
     delivered: tuple[DeliveredLink, ...] = ()
-    """Links that the stages of delivery made, in their order."""
+    """Links made by the stages of delivery, in their order."""
     usage: dict[str, Any] = Field(default_factory=dict)
 
     def all_files(self) -> tuple[StoredFile, ...]:
@@ -103,7 +103,7 @@ class Task:
 
     @property
     def public_state(self) -> str:
-        """The state's name in the public vocabularies: running splits in accepted and running."""
+        """The state for dialects: ``running`` is ``accepted`` until the upstream has begun."""
         return "accepted" if self.state == "running" and not self.generating else self.state
 
     @property

@@ -1,1 +1,1 @@
-"""Signed callbacks out: written down with the task's end, delivered at least once, logged."""
+"""Webhooks: inserted with the end of a task, signed, delivered at least once, logged."""

@@ -1,4 +1,4 @@
-"""Addresses that clients want to be called at; where they lead is the guard's to judge, at delivery."""
+"""Checks URLs of webhooks. Whether the host may be called is checked by the outbound guard at delivery."""
 
 import re
 from collections.abc import Callable
@@ -12,7 +12,7 @@ HOST = re.compile(r"[a-z0-9._-]{1,253}|[0-9a-f:.]{2,45}")
 
 
 def check_address(url: str, *, param: str, plain: Callable[[str], bool] = lambda _: True) -> str:
-    """The address as it is kept. ``plain`` says of a host whether unencrypted http will do.
+    """The normalized URL. ``plain``: whether a host may be called without encryption.
 
     Raises ``InvalidRequest`` that names ``param``.
     """
@@ -39,5 +39,5 @@ def _parse_url(url: str) -> httpx2.URL | None:
 
 
 def receiver_of(url: str) -> str:
-    """The host: one slow receiver is one, whatever paths it is called at."""
+    """The host, by which deliveries are limited: a slow host is slow on all its paths."""
     return httpx2.URL(url).host[:255]

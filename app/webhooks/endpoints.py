@@ -1,4 +1,4 @@
-"""The endpoints that keys register: whom to tell of what, and the secrets that sign it."""
+"""Webhook endpoints that keys register: their URLs, event types and signing secrets."""
 
 import json
 import time
@@ -22,14 +22,14 @@ from app.webhooks.signing import encode_secret, new_secret
 MAX_PER_OWNER = 50
 MAX_NAME_LENGTH = 200
 OVERLAP_SECONDS = 86_400.0
-"""After a rotation the old secret signs along for this long, when asked for."""
+"""How long the old secret signs as well after a rotation, when the owner asks for it."""
 SAMPLE_ID = "0" * 32
 _table = webhook_endpoints.c
 
 
 @dataclass(frozen=True, slots=True)
 class WebhookEndpoint:
-    """As its owner sees it, without its secret. Times are UTC seconds; ``hint`` tells secrets apart."""
+    """An endpoint without its secret. Times are UTC seconds; ``hint`` shows the end of the secret."""
 
     id: str
     owner: str
@@ -44,7 +44,7 @@ class WebhookEndpoint:
 
 
 class EndpointRepository:
-    """Every look and change is within one owner; what is somebody else's is ``NotFound``."""
+    """Reads and changes endpoints of one owner. Those of other owners raise ``NotFound``."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class EndpointRepository:
         *,
         plain: Callable[[str], bool] = lambda _: False,
     ) -> None:
-        """``plain`` says which hosts may be told without encryption."""
+        """``plain``: whether a host may be called without encryption."""
         self._database = database
         self._vault = vault
         self._sender = sender
@@ -90,7 +90,7 @@ class EndpointRepository:
             return await self._read_endpoint(connection, endpoint_id, owner=owner)
 
     async def page(self, owner: str, *, after: str | None, limit: int) -> tuple[list[WebhookEndpoint], bool]:
-        """Newest first, and whether more follow ``after`` and these. Raises ``InvalidRequest``."""
+        """Newest first, those after the id ``after``, and whether more follow. Raises ``InvalidRequest``."""
         query = sa.select(webhook_endpoints).where(_table.owner == owner)
         if after is not None:
             if not ENDPOINT_ID.fullmatch(after):
@@ -109,7 +109,7 @@ class EndpointRepository:
         url: str | None = None,
         event_types: Sequence[str] | None = None,
     ) -> WebhookEndpoint:
-        """Change what is given. One that was disabled is enabled again by any update."""
+        """Change the fields that are given. Any update enables a disabled endpoint again."""
         wanted: dict[str, Any] = {"enabled": True, "disabled_reason": None}
         if name is not None:
             wanted["name"] = _checked_name(name)
@@ -135,7 +135,7 @@ class EndpointRepository:
     async def rotate_secret(
         self, endpoint_id: str, *, owner: str, keep_old: bool
     ) -> tuple[WebhookEndpoint, str]:
-        """A new secret, in the clear; the old one signs along for 24 hours if it is kept."""
+        """A new secret, in the clear. With ``keep_old`` the old one signs as well for 24 hours."""
         secret = new_secret()
         async with self._database.write() as connection:
             row = await self._owned_row(connection, endpoint_id, owner=owner)
@@ -148,7 +148,7 @@ class EndpointRepository:
             return await self._read_endpoint(connection, endpoint_id, owner=owner), secret
 
     async def send_sample(self, endpoint_id: str, *, owner: str, event: str) -> AttemptOutcome:
-        """Send a sample event at once, outside the outbox; what the receiver made of it."""
+        """Send a sample event at once, outside the outbox; its outcome."""
         if event not in EVENT_TYPES:
             raise InvalidRequest(f"event_type must be one of {', '.join(EVENT_TYPES)}", param="event_type")
         async with self._database.read() as connection:
@@ -157,13 +157,13 @@ class EndpointRepository:
         return await self._sender.send(WebhookMessage(new_id("wh"), row.url, body, self._valid_secrets(row)))
 
     async def disable(self, endpoint_id: str, *, reason: str) -> None:
-        """Send it nothing more, until its owner updates it."""
+        """Stop deliveries to it until its owner updates it."""
         async with self._database.write() as connection:
             await self._update_row(connection, endpoint_id, enabled=False, disabled_reason=reason)
             await outbox.fail_pending(connection, endpoint_id)
 
     async def valid_secrets(self, endpoint_id: str | None, *, owner: str) -> list[str]:
-        """What signs for an endpoint, newest first, or for the hooks of an owner's tasks (None).
+        """Secrets that sign for an endpoint, newest first, or for the hooks of an owner's tasks (None).
 
         Empty when the endpoint is gone. Raises ``SettingsInvalid`` under another root key.
         """
@@ -175,7 +175,7 @@ class EndpointRepository:
         return self._valid_secrets(row) if row is not None else []
 
     def hook_secret(self, owner: str) -> str:
-        """Signs every ``notify_hook`` of an owner's tasks; derived, so there is nothing to store or lose."""
+        """The secret that signs all hooks of an owner's tasks. It is derived from the root key, not stored."""
         return encode_secret(self._vault.derive_key(_hook_purpose(owner)))
 
     async def _owned_row(self, connection: AsyncConnection, endpoint_id: str, *, owner: str) -> Any:

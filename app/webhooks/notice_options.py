@@ -1,4 +1,4 @@
-"""Whom the operator wants told of what goes wrong, as a document of options."""
+"""Options: who receives operator notices, and about which topics."""
 
 import base64
 import binascii
@@ -21,14 +21,14 @@ SHORTEST_SECRET_BYTES = 24
 
 
 class NoticeReceiver(DocumentSection):
-    """An address of the operator's that gets a POST for every notice."""
+    """A URL of the operator's that gets a POST for each notice."""
 
     name: str = Field(min_length=1, max_length=32, pattern=r"^[A-Za-z0-9 ._-]+$")
     url: Address
     token: SecretStr = SecretStr("")
     """Sent as ``Authorization: Bearer …``."""
     secret: SecretStr = SecretStr("")
-    """``whsec_…``: signs every notice after Standard Webhooks."""
+    """``whsec_…``: signs each notice as Standard Webhooks describe."""
     topics: tuple[Topic, ...] = TOPICS
     enabled: bool = True
 
@@ -62,7 +62,7 @@ class NoticeOptions(OptionsDocument):
     quota_share: float = Field(default=0.2, gt=0, lt=1)
     """A key's budget is low when less than this share of it is left."""
     quiet_seconds: int = Field(default=600, ge=10, le=86_400)
-    """The same about the same account is not told again for so long."""
+    """A notice about the same subject is not repeated within this time."""
 
     @field_validator("receivers")
     @classmethod

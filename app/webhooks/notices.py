@@ -1,4 +1,4 @@
-"""What the operator should hear about: held down, written to the outbox, and delivered like any webhook."""
+"""Operator notices: deduplicated, written to the outbox, and delivered like other webhooks."""
 
 import asyncio
 import json
@@ -20,36 +20,36 @@ from app.webhooks.sender import AttemptOutcome, WebhookMessage, WebhookSender
 
 log = structlog.get_logger()
 OPERATOR = "operator"
-"""The owner of these deliveries: no key's is called so."""
+"""The owner of these deliveries; owners of keys have other names."""
 MAX_WAITING = 1000
 RETRY_SECONDS = 1.0
 REPEAT_SECONDS = 10.0
-"""Within this process the same is not even looked at again for so long."""
+"""Within this time a repeated notice is dropped without a query."""
 SUBJECT = ("account", "key", "kind", "model", "period")
 MAX_MARK_LENGTH = 300
 
 
 @dataclass(frozen=True, slots=True)
 class OperatorNotice:
-    """``data`` is JSON without a secret. ``once_until`` (UTC seconds) holds the same down for longer than
-    the operator's ``quiet_seconds``."""
+    """``data`` is JSON without secrets. ``once_until`` (UTC seconds): the same notice is not repeated before, instead
+    of the operator's ``quiet_seconds``."""
 
     topic: str
     data: Mapping[str, Any] = field(default_factory=dict)
     once_until: float | None = None
     edition: str = ""
-    """Told again when this is another."""
+    """The notice is repeated at once when this value changes."""
 
     @property
     def dedup_mark(self) -> str:
-        """One account that rests for many models is one subject."""
+        """Equal notices have equal marks. Cooldowns of many models of one account are one subject."""
         named = [str(self.data[name]) for name in SUBJECT if name in self.data]
         about = named[:1] if "account" in self.data else named
         return "/".join([f"notice:{self.topic}", *about, self.edition])[:MAX_MARK_LENGTH]
 
 
 class OperatorNotices:
-    """``tell`` from anywhere; one task of each process writes down what was told. Start and close it."""
+    """Collects notices in memory; one background task per process writes them to the outbox."""
 
     def __init__(self, database: Database, options: OptionsRepository, sender: WebhookSender) -> None:
         self._database = database
@@ -61,7 +61,7 @@ class OperatorNotices:
         self._writing: asyncio.Task[None] | None = None
 
     def notify(self, topic: str, data: Mapping[str, Any]) -> None:
-        """Returns at once. What was told a moment ago costs nothing: it may come with every request."""
+        """Returns at once. Cheap for repeated notices: some come with every request."""
         notice = OperatorNotice(topic, data)
         if self._written_until.get(notice.dedup_mark, 0.0) > time.monotonic():
             return
@@ -75,14 +75,14 @@ class OperatorNotices:
         self._writing = asyncio.create_task(self._flush_forever(), name="notices")
 
     async def close(self) -> None:
-        """What was told last is still written."""
+        """Write the notices that are still in memory."""
         if self._writing is not None:
             self._writing.cancel()
             await asyncio.gather(self._writing, return_exceptions=True)
         await self._flush_if_possible()
 
     async def write(self, notices: Iterable[OperatorNotice]) -> int:
-        """Into the outbox, what somebody wants and was not told lately; for how many receivers."""
+        """Insert deliveries for the receivers of each topic, without recent repetitions; how many."""
         wanted = await self._options.read(NoticeOptions)
         listened = [notice for notice in notices if wanted.receivers_of(notice.topic)]
         if not listened:
@@ -102,7 +102,7 @@ class OperatorNotices:
     async def message_for(
         self, delivery_id: str, endpoint_id: str | None, body: str
     ) -> WebhookMessage | None:
-        """A delivery as it goes out now: to the receiver of that name as it is set today; None: it is gone."""
+        """The message with the receiver's present URL and secrets; None when the receiver was removed."""
         wanted = await self._options.read(NoticeOptions)
         for receiver in wanted.receivers:
             if receiver.enabled and _endpoint_id(receiver) == endpoint_id:
@@ -110,7 +110,7 @@ class OperatorNotices:
         return None
 
     async def send_samples(self) -> list[tuple[str, AttemptOutcome]]:
-        """Send each receiver a sample at once, outside the outbox; by name, what it made of it."""
+        """Send each receiver a sample at once, outside the outbox; outcomes by name."""
         wanted = await self._options.read(NoticeOptions)
         body = _notice_body("test", {"text": "A test of Filmgate's operator notices."}, at=time.time())
         receivers = [receiver for receiver in wanted.receivers if receiver.enabled]

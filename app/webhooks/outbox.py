@@ -1,4 +1,4 @@
-"""What is to be told is written down in the transaction that makes it true; delivering it comes after."""
+"""Transactional outbox: deliveries are inserted with the change they announce and sent later."""
 
 import json
 import time
@@ -32,7 +32,7 @@ _CONCERNED = (
     )
     .where(
         tasks.c.id.in_(sa.bindparam("ids", expanding=True)),
-        # Who deleted a task has said that nothing more is to be heard of it.
+        # The client that deleted a task does not want its webhooks.
         tasks.c.deleted.is_(False),
         sa.or_(tasks.c.hook_url.is_not(None), webhook_endpoints.c.id.is_not(None)),
     )
@@ -40,7 +40,7 @@ _CONCERNED = (
 
 
 async def task_ended(connection: AsyncConnection, task_ids: Sequence[str]) -> None:
-    """Call in the transaction that ends these tasks, after their rows say so."""
+    """Insert the deliveries for ended tasks. Call in the transaction that ends them, after their rows have changed."""
     if not task_ids:
         return
     found = (await connection.execute(_CONCERNED, {"ids": list(task_ids)})).all()
@@ -48,13 +48,13 @@ async def task_ended(connection: AsyncConnection, task_ids: Sequence[str]) -> No
 
 
 async def insert_deliveries(connection: AsyncConnection, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Rows as ``row`` makes them, in the caller's transaction."""
+    """Insert rows that ``delivery_row`` made, in the caller's transaction."""
     if rows:
         await connection.execute(sa.insert(webhook_deliveries), rows)
 
 
 def delivery_row(owner: str, event: str, *, url: str, **more: Any) -> dict[str, Any]:
-    """A delivery that is due now; ``more`` names other columns."""
+    """A delivery that is due now. ``more``: values of other columns."""
     now = time.time()
     empty = dict.fromkeys(("endpoint_id", "task_id", "base_url", "body"))
     told = {"owner": owner, "event": event, "url": url, "receiver": receiver_of(url)}
@@ -75,7 +75,9 @@ def _for_endpoints(found: Iterable[Any]) -> Iterable[dict[str, Any]]:
 
 
 def _for_hooks(found: Iterable[Any]) -> Iterable[dict[str, Any]]:
-    hooked = {each.id: each for each in found if each.hook_url is not None}  # once, however many endpoints
+    hooked = {
+        each.id: each for each in found if each.hook_url is not None
+    }  # once, even with several endpoints
     for each in hooked.values():
         event = event_type(each.kind, each.state)
         yield delivery_row(each.owner, event, url=each.hook_url, task_id=each.id, base_url=each.hook_base)
@@ -87,10 +89,10 @@ def _update_pending(endpoint_id: str) -> sa.Update:
 
 
 async def redirect_pending(connection: AsyncConnection, endpoint_id: str, *, url: str) -> None:
-    """What an endpoint has not got yet goes to its new address."""
+    """Send pending deliveries of an endpoint to its new URL."""
     await connection.execute(_update_pending(endpoint_id).values(url=url, receiver=receiver_of(url)))
 
 
 async def fail_pending(connection: AsyncConnection, endpoint_id: str) -> None:
-    """Nothing more goes to an endpoint; what was pending can be sent again from the log."""
+    """Fail pending deliveries of an endpoint. They can be sent again from the log."""
     await connection.execute(_update_pending(endpoint_id).values(state="failed", claimed_at=None))

@@ -1,4 +1,4 @@
-"""One signed POST to an address that a client named: through the guard, without redirects, cookies or patience."""
+"""One signed POST to a URL that a client named, through the outbound guard, and when a failed one is repeated."""
 
 import asyncio
 import random
@@ -28,8 +28,8 @@ HEADERS = {"accept": "*/*", "accept-encoding": "identity", "user-agent": "filmga
 
 @dataclass(frozen=True, slots=True)
 class WebhookMessage:
-    """``id`` is the same at every attempt; ``valid`` are the secrets that sign it, newest first. ``headers``
-    are what this receiver wants besides."""
+    """``id`` is the same at every attempt. ``valid``: secrets that sign it, newest first. ``headers``: further
+    headers for this receiver."""
 
     id: str
     url: str
@@ -40,7 +40,7 @@ class WebhookMessage:
 
 @dataclass(frozen=True, slots=True)
 class AttemptOutcome:
-    """What came of one attempt; ``error`` says why there is no ``status``. ``final``: no other try can help."""
+    """The outcome of one attempt. ``error``: why there is no ``status``. ``final``: further attempts can't help."""
 
     status: int | None = None
     error: str | None = None
@@ -55,14 +55,14 @@ class AttemptOutcome:
 
 @dataclass(frozen=True, slots=True)
 class RetryDecision:
-    """What becomes of a delivery after an attempt; ``next_at`` in UTC seconds matters while pending."""
+    """The state of a delivery after an attempt; ``next_at`` (UTC seconds) applies while pending."""
 
     state: DeliveryState
     next_at: float
 
 
 class WebhookSender:
-    """Sends messages; ``seconds`` is all the time a receiver has for its answer."""
+    """Sends messages without following redirects or keeping cookies. ``seconds``: time limit of one attempt."""
 
     def __init__(self, transport: httpx2.AsyncBaseTransport, *, seconds: float = TIMEOUT_SECONDS) -> None:
         self._seconds = seconds
@@ -71,7 +71,7 @@ class WebhookSender:
             trust_env=False,
             follow_redirects=False,
             timeout=seconds,
-            # Many clients' receivers may share one host: nothing of one may reach another.
+            # Receivers of several clients may share one host: no cookie of one may reach another.
             cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
         )
 
@@ -79,7 +79,7 @@ class WebhookSender:
         await self._client.aclose()
 
     async def send(self, message: WebhookMessage) -> AttemptOutcome:
-        """Never raises for what the receiver or the network does."""
+        """Never raises for failures of the receiver or the network."""
         signed = signed_headers(message.id, message.body, valid=message.valid, now=time.time())
         began = time.monotonic()
         status: int | None = None
@@ -99,7 +99,7 @@ class WebhookSender:
                 asked = retry_after(response.headers.get("retry-after"), now=time.time())
                 await _read_a_little(response)
         except FAILURES as failure:
-            # Once the status is there, the answer is there, however its body ends.
+            # Once the status has arrived the attempt counts, even if the body is cut off.
             error = self._failure_text(failure) if status is None else None
         return AttemptOutcome(status, error, asked, (time.monotonic() - began) * 1000)
 
@@ -114,7 +114,7 @@ class WebhookSender:
 def decide_retry(
     outcome: AttemptOutcome, made: int, *, now: float, delays: Sequence[float] = DELAYS
 ) -> RetryDecision:
-    """``made``: attempts so far, this one among them. A receiver that asks for more time gets it."""
+    """``made``: attempts so far, including this one. ``Retry-After`` of the receiver is honoured."""
     if outcome.is_delivered:
         return RetryDecision("delivered", now)
     if outcome.final or outcome.status == GONE or made >= len(delays):
@@ -139,7 +139,7 @@ def retry_after(value: str | None, *, now: float) -> float | None:
 
 
 async def _read_a_little(response: httpx2.Response) -> None:
-    """A short answer is read out, so that its connection can serve again; of a long one, no more is taken."""
+    """Read short bodies to their end, so that the connection can be reused, and stop early in long ones."""
     received = 0
     async for piece in response.aiter_raw(MAX_READ_BYTES):
         received += len(piece)

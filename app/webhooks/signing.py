@@ -1,4 +1,4 @@
-"""Standard Webhooks signatures: HMAC-SHA256 over id, time and body, with every secret that is valid now."""
+"""Standard Webhooks signatures (https://www.standardwebhooks.com): HMAC-SHA256 over id, time and body."""
 
 import base64
 import secrets
@@ -11,7 +11,7 @@ PREFIX = "whsec_"
 
 
 def encode_secret(key: bytes) -> str:
-    """A secret in the form in which receivers configure it."""
+    """The key in the form that receivers configure: ``whsec_`` and base64."""
     return PREFIX + base64.b64encode(key).decode()
 
 
@@ -20,10 +20,10 @@ def new_secret() -> str:
 
 
 def signed_headers(delivery_id: str, body: bytes, *, valid: Iterable[str], now: float) -> dict[str, str]:
-    """``valid`` secrets, newest first: after a rotation the old one signs along; none: nothing is signed.
-    ``now`` in UTC seconds.
+    """One signature for each of the ``valid`` secrets, newest first; without secrets no signature. ``now`` in UTC
+    seconds.
 
-    ``delivery_id`` stays the same over every attempt, so that a receiver can tell a repetition.
+    ``delivery_id`` is the same at every attempt, so that a receiver recognizes repetitions.
     """
     moment = datetime.fromtimestamp(int(now), UTC)
     signatures = [Webhook(secret).sign(delivery_id, moment, body.decode()) for secret in valid]
