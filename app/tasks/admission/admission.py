@@ -149,12 +149,14 @@ class AdmissionController:
             }
             await _bind_disabled(connection, candidate_sets)
             candidate_sets = {
-                group: choice for group, choice in candidate_sets.items() if choice.usable or choice.bound_ids
+                group: candidate_set
+                for group, candidate_set in candidate_sets.items()
+                if candidate_set.usable or candidate_set.bound_ids
             }
             if not candidate_sets:
                 return 0
             capacity = await read_capacity(connection, statuses, now=now)
-            if not any(choice.startable_count(capacity) for choice in candidate_sets.values()):
+            if not any(candidate_set.startable_count(capacity) for candidate_set in candidate_sets.values()):
                 return 0
         # Ahead of other writers: a slot is idle for as long as admission waits.
         async with self._database.write_next() as connection:
@@ -163,7 +165,11 @@ class AdmissionController:
             capacity.quotas = await limits.remaining_quotas(
                 connection, [s.account.id for s in statuses if s.quota], now=now
             )
-            trying = {account_id for choice in candidate_sets.values() for account_id in choice.trial_scopes}
+            trying = {
+                account_id
+                for candidate_set in candidate_sets.values()
+                for account_id in candidate_set.trial_scopes
+            }
             capacity.trials_under_way = (
                 await cooldown_rules.running_trials(connection, trying, now) if trying else set()
             )
@@ -185,11 +191,14 @@ class AdmissionController:
         return max(min([*ends, SAFETY_SECONDS]), BURST_SECONDS)
 
     def _candidate_set(self, kind: Kind, model: str, *, now: float) -> CandidateSet:
-        choice = CandidateSet.from_candidates(self._catalog.candidates(kind, model), kind, now=now)
-        if not choice.able_ids and self._refusals_reported.get((kind, model), 0.0) < now - NOTICE_SECONDS:
+        candidate_set = CandidateSet.from_candidates(self._catalog.candidates(kind, model), kind, now=now)
+        if (
+            not candidate_set.able_ids
+            and self._refusals_reported.get((kind, model), 0.0) < now - NOTICE_SECONDS
+        ):
             self._refusals_reported[kind, model] = now
             self._catalog.report_unavailable(kind, model)
-        return choice
+        return candidate_set
 
     async def _assign_accounts(
         self,
@@ -201,8 +210,8 @@ class AdmissionController:
     ) -> dict[Assignment, list[str]]:
         """Choose an account for each waiting task that can start; task ids by assignment."""
         busy, rows = await slots_by_key(connection), []
-        for group, choice in candidate_sets.items():
-            wanted = choice.startable_count(capacity)
+        for group, candidate_set in candidate_sets.items():
+            wanted = candidate_set.startable_count(capacity)
             if wanted > 0:
                 limit = wanted + SKIPPED_TASKS
                 rows += await next_tasks(
@@ -212,16 +221,16 @@ class AdmissionController:
         assigned: dict[Assignment, list[str]] = defaultdict(list)
         line = FairQueue(rows, busy, self._key_turns)
         for row in line:
-            choice = candidate_sets[row.kind, row.model]
-            candidate = choice.best_candidate(row, capacity, self._account_turns)
+            candidate_set = candidate_sets[row.kind, row.model]
+            candidate = candidate_set.best_candidate(row, capacity, self._account_turns)
             if candidate is None:
                 continue
             account_id = candidate.account.id
             line.record_served(row)
             capacity.take_slot(account_id, row.kind, reserve=held.get(row.id, Decimal(0)))
             self._account_turns.take_turn(account_id, candidate.share)
-            if account_id in choice.trial_scopes:
-                capacity.trials_given.add((account_id, choice.trial_scopes[account_id]))
+            if account_id in candidate_set.trial_scopes:
+                capacity.trials_given.add((account_id, candidate_set.trial_scopes[account_id]))
             assigned[Assignment(row.kind, account_id, candidate.model)].append(row.id)
         return assigned
 
@@ -236,10 +245,10 @@ def _usable_if_enabled(candidate: Candidate, now: float) -> bool:
 
 async def _bind_disabled(connection: AsyncConnection, candidate_sets: dict[Group, CandidateSet]) -> None:
     """A remix goes to the account that made its source, even if that account is disabled by now."""
-    disabled = {c.account.id for choice in candidate_sets.values() for c in choice.disabled}
+    disabled = {c.account.id for candidate_set in candidate_sets.values() for c in candidate_set.disabled}
     bound = await preferred_accounts(connection, disabled) if disabled else set()
-    for choice in candidate_sets.values():
-        choice.bind_accounts(bound)
+    for candidate_set in candidate_sets.values():
+        candidate_set.bind_accounts(bound)
 
 
 async def _read_reserves(
