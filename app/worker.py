@@ -50,14 +50,6 @@ class Worker:
             events=components.events,
         )
         self._progress = ProgressWriter(components.repository, components.events)
-        results = ResultStorage(
-            components.store,
-            components.fetcher,
-            components.inspector,
-            chain=components.chain,
-            work_dir=settings.data_dir / "work",
-            max_bytes=settings.max_result_bytes,
-        )
         self._lifecycle = TaskLifecycle(
             repository=components.repository,
             pool=components.pool,
@@ -69,7 +61,7 @@ class Worker:
                 # On SQLite one process runs all tasks, so an earlier run is surely dead.
                 grace_seconds=settings.heartbeat_seconds if components.database.is_postgres else 0.0,
             ),
-            results=results,
+            results=_build_results(components),
             events=components.events,
             progress=self._progress,
             result_ttl_seconds=settings.result_ttl_seconds,
@@ -170,6 +162,17 @@ class Worker:
             request_days=settings.request_log_days,
             audit_days=settings.audit_days,
         )
+
+
+def _build_results(components: Components) -> ResultStorage:
+    return ResultStorage(
+        components.store,
+        components.fetcher,
+        components.inspector,
+        chain=components.chain,
+        work_dir=components.settings.data_dir / "work",
+        max_bytes=components.settings.max_result_bytes,
+    )
 
 
 def _build_dispatcher(components: Components) -> Dispatcher:
