@@ -22,7 +22,7 @@ from app.media.guard import GuardedTransport, OutboundGuard
 from app.media.inspection import MediaInspector
 from app.media.links import LinkSigner
 from app.media.store import MediaStore
-from app.options.repository import OptionsRepository
+from app.options import OptionsRepository
 from app.providers import registry
 from app.providers.base import Account
 from app.providers.http_messages import UpstreamTimeouts

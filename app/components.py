@@ -19,7 +19,7 @@ from app.media.inspection import MediaInspector
 from app.media.links import LinkSigner
 from app.media.store import MediaStore
 from app.ops.metrics import ACCOUNTS, SLOTS_USED, TASKS_OPEN
-from app.options.repository import OptionsRepository
+from app.options import OptionsRepository
 from app.settings import Settings
 from app.tasks.billing import TaskBilling
 from app.tasks.characters import CharacterLibrary

@@ -23,8 +23,7 @@ from app.errors import ServiceUnavailable
 from app.media.delivery.chain import DeliveryChain
 from app.media.guard import OutboundGuard
 from app.media.store import MediaStore
-from app.options.document import OptionsDocument
-from app.options.repository import OptionsRepository
+from app.options import OptionsDocument, OptionsRepository
 from app.tasks.billing import TaskBilling
 from app.tasks.notifications import NotificationHub
 from app.tasks.repository import TaskRepository

@@ -18,7 +18,7 @@ from app.backup.schedule_options import BackupOptions
 from app.db.operator_tables import options
 from app.errors import FilmgateError, NotFound
 from app.media.delivery.chain import StageTest
-from app.options.document import MASK, OptionsDocument, masked_values
+from app.options import MASK, OptionsDocument, masked_values
 
 router = APIRouter(route_class=OwnerRoute)
 BACKUP_FILE_NAME = "filmgate-backup.json"

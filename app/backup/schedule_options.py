@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, SecretStr, field_validator
 
 from app.media.delivery.options import DeliveryOptions
-from app.options.document import DocumentSection, OptionalAddress, OptionsDocument
+from app.options import DocumentSection, OptionalAddress, OptionsDocument
 from app.webhooks.notice_options import NoticeOptions
 
 MAX_HOURS = 31 * 24

@@ -16,7 +16,7 @@ from app.catalog.route_repository import RouteRepository
 from app.db.session import Database
 from app.errors import FilmgateError, InvalidRequest
 from app.keys.service import KeyRing
-from app.options.repository import OptionsRepository
+from app.options import OptionsRepository
 from app.vault import Vault
 
 log = structlog.get_logger()

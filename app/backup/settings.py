@@ -15,7 +15,7 @@ from app.backup.sections import (
     changed_fields,
 )
 from app.errors import InvalidRequest
-from app.options.document import (
+from app.options import (
     MASK,
     OptionsDocument,
     masked_values,

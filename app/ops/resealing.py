@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from app.db.operator_tables import options
 from app.db.session import Database
 from app.db.tables import accounts, webhook_endpoints
-from app.options.document import SEALED, opened_values
+from app.options import SEALED, opened_values
 from app.vault import (
     Vault,
     account_proxy_place,

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal, get_args
 
 from pydantic import Field, SecretStr, field_validator
 
-from app.options.document import Address, DocumentSection, OptionsDocument
+from app.options import Address, DocumentSection, OptionsDocument
 from app.webhooks.signing import PREFIX
 
 Topic = Literal[

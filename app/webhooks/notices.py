@@ -12,7 +12,7 @@ import structlog
 from app.db import marks
 from app.db.session import DATABASE_AWAY, Database
 from app.errors import FilmgateError
-from app.options.repository import OptionsRepository
+from app.options import OptionsRepository
 from app.webhooks import outbox
 from app.webhooks.event_bodies import new_id
 from app.webhooks.notice_options import NoticeOptions, NoticeReceiver

@@ -11,8 +11,7 @@ from pydantic import Field, SecretStr
 from app.db.operator_tables import options as table
 from app.db.session import Database
 from app.errors import InvalidRequest, SettingsInvalid
-from app.options.document import MASK, Address, DocumentSection, OptionsDocument
-from app.options.repository import OptionsRepository
+from app.options import MASK, Address, DocumentSection, OptionsDocument, OptionsRepository
 from app.vault import Vault
 
 URL = "https://example.com/hook"

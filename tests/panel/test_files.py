@@ -12,7 +12,7 @@ from app.backup import schedule_options
 from app.catalog.explanation import Verdict
 from app.errors import NoAvailableAccount, UpstreamError, WaitedTooLong
 from app.media.delivery import options as delivery_options
-from app.options.document import DocumentSection, OptionsDocument
+from app.options import DocumentSection, OptionsDocument
 from app.tasks.states import State
 from app.webhooks import notice_options
 from tests.panel.vendoring import PARTS, VENDOR

@@ -18,7 +18,7 @@ from app.media.delivery.options import DeliveryOptions, DriveOptions, LinkResolv
 from app.media.guard import OutboundGuard
 from app.media.links import DeliveredLink
 from app.media.store import MediaStore
-from app.options.repository import OptionsRepository
+from app.options import OptionsRepository
 
 log = structlog.get_logger(__name__)
 UPLOADS_AT_ONCE = 4

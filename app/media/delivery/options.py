@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, SecretStr, field_validator
 
 from app.errors import InvalidRequest
-from app.options.document import Address, DocumentSection, OptionalAddress, OptionsDocument
+from app.options import Address, DocumentSection, OptionalAddress, OptionsDocument
 from app.providers.google_token import read_service_account
 
 DRIVE_URL = "https://www.googleapis.com"
