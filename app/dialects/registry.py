@@ -1,35 +1,39 @@
-"""Every dialect, in alphabetical order. What is not listed here is not served."""
+"""Every dialect, alphabetical, one line each. What is not in the list is not served."""
 
 from collections.abc import Sequence
+from importlib import import_module
 
-from app.dialects.account_api.answer import AccountApiDialect
-from app.dialects.anthropic.answer import AnthropicDialect
-from app.dialects.ark.answer import ArkDialect
 from app.dialects.base import Dialect
-from app.dialects.features.answer import FeaturesDialect
-from app.dialects.new_api.answer import NewApiDialect
-from app.dialects.openai_chat.answer import OpenAIChatDialect
-from app.dialects.openai_images.answer import OpenAIImagesDialect
-from app.dialects.openai_relayed.answer import OpenAIRelayedDialect
-from app.dialects.openai_videos.answer import OpenAIVideosDialect
-from app.dialects.openrouter.answer import OpenRouterDialect
-from app.dialects.unified.answer import UnifiedDialect
 from app.ops.envelope import EnvelopesByPath
 from app.tasks.task import parse_task_id
 
-DIALECTS: tuple[Dialect, ...] = (
-    AccountApiDialect(),
-    AnthropicDialect(),
-    ArkDialect(),
-    FeaturesDialect(),
-    NewApiDialect(),
-    OpenAIChatDialect(),
-    OpenAIImagesDialect(),
-    OpenAIRelayedDialect(),
-    OpenAIVideosDialect(),
-    OpenRouterDialect(),
-    UnifiedDialect(),
+DIALECT_NAMES = (
+    "account_api",
+    "anthropic",
+    "ark",
+    "features",
+    "new_api",
+    "openai_chat",
+    "openai_images",
+    "openai_relayed",
+    "openai_videos",
+    "openrouter",
+    "unified",
 )
+
+
+def load_dialect(name: str) -> Dialect:
+    """An instance of the one subclass of ``Dialect`` that ``<name>/answer.py`` defines."""
+    module = import_module(f"{__package__}.{name}.answer")
+    (dialect_class,) = [
+        value
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, Dialect) and value.__module__ == module.__name__
+    ]
+    return dialect_class()
+
+
+DIALECTS: tuple[Dialect, ...] = tuple(load_dialect(name) for name in DIALECT_NAMES)
 
 
 def envelopes_by_path(dialects: Sequence[Dialect] = DIALECTS) -> EnvelopesByPath:

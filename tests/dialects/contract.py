@@ -139,9 +139,13 @@ class TaskDialectContract(DialectContract):
         return str(answer.json()["id"])
 
     def create(
-        self, http: httpx2.Client, prompt: str = PROMPT, *, headers: dict[str, str] | None = None, **more: str
+        self,
+        http: httpx2.Client,
+        *,
+        headers: dict[str, str] | None = None,
+        fields: dict[str, str] | None = None,
     ) -> str:
-        body = self.create_body(prompt) | more
+        body = self.create_body(PROMPT) | (fields or {})
         answer = http.post(self.create_path, json=body, headers=headers)
         assert answer.status_code == self.create_status, answer.text
         return self.task_id_in(answer)
@@ -190,7 +194,7 @@ class TaskDialectContract(DialectContract):
 
     def test_the_webhook_gets_what_a_get_answers(self, http: httpx2.Client) -> None:
         with Receiver() as receiver:
-            name = self.create(http, **{self.webhook_field: receiver.url})
+            name = self.create(http, fields={self.webhook_field: receiver.url})
             self.finish(http, name)
             [event] = until(lambda: [seen.event for seen in receiver.seen])
         if type(self.dialect).webhook_body is Dialect.webhook_body:
