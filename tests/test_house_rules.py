@@ -1,11 +1,13 @@
 """The house rules of ARCHITECTURE.md, checked: sizes, nesting, names, parameters."""
 
 import ast
+import re
 from functools import cache
 from pathlib import Path
 
 import pytest
 
+from app.dialects.registry import DIALECT_NAMES
 from app.providers.registry import PROVIDERS
 
 APP = Path(__file__).parent.parent / "app"
@@ -127,3 +129,59 @@ def test_only_a_vendors_own_folder_imports_it(vendor: str) -> None:
 @pytest.mark.parametrize("vendor", PROVIDERS)
 def test_every_provider_is_a_folder(vendor: str) -> None:
     assert (APP / "providers" / vendor / "provider.py").is_file()
+
+
+# ---- dialects: what lies below them names none, and one knows of another only how it answers ----
+
+DIALECT_WORDS = re.compile(rf"\b({'|'.join(DIALECT_NAMES)})\b")
+
+
+def words_of_code(path: Path) -> set[str]:
+    """Names, imports and strings, without docstrings and comments."""
+    tree = ast.parse(path.read_text())
+    docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    words: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
+            words.add(node.value)
+        elif isinstance(node, ast.Name | ast.Attribute | ast.arg | ast.keyword | ast.alias):
+            named = [getattr(node, field, None) for field in ("id", "attr", "arg", "name")]
+            words |= {word for word in named if isinstance(word, str)}
+    return words | imported_modules(path)
+
+
+def test_nothing_outside_the_dialects_names_one() -> None:
+    """Vendors may bear the same name: ``app/providers`` has rules of its own."""
+    elsewhere = [path for path in FILES if path.relative_to(APP).parts[0] not in ("dialects", "providers")]
+    naming = {
+        str(path.relative_to(APP)): found
+        for path in elsewhere
+        if (found := [word for word in words_of_code(path) if DIALECT_WORDS.search(word)])
+    }
+    assert naming == {}
+
+
+@pytest.mark.parametrize("name", DIALECT_NAMES)
+def test_a_dialect_imports_only_the_answers_of_others(name: str) -> None:
+    others = [f"app.dialects.{other}" for other in DIALECT_NAMES if other != name]
+    imports = {
+        module
+        for path in (APP / "dialects" / name).glob("*.py")
+        for module in imported_modules(path)
+        if module.startswith(tuple(f"{other}." for other in others))
+    }
+    assert {module.split(".")[3] for module in imports} <= {"answer", "schemas"}
+
+
+@pytest.mark.parametrize("tool", ["http", "prompt", "openapi"])
+def test_the_tools_of_dialects_know_no_dialect(tool: str) -> None:
+    packages = tuple(f"app.dialects.{name}" for name in DIALECT_NAMES)
+    imports = {module for path in (APP / "dialects" / tool).glob("*.py") for module in imported_modules(path)}
+    assert not [module for module in imports if module.startswith(packages)]
+
+
+@pytest.mark.parametrize("name", DIALECT_NAMES)
+def test_every_dialect_has_its_contract_test(name: str) -> None:
+    test = Path(__file__).parent / "dialects" / f"test_{name}.py"
+    assert test.is_file(), f"{test.relative_to(APP.parent)} is missing"
+    assert "DialectContract)" in test.read_text()
