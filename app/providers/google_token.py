@@ -1,4 +1,7 @@
-"""Access tokens for a Google service account: a signed claim, exchanged at the account's token address."""
+"""Access tokens for a Google service account: a signed claim, exchanged at the account's token address.
+
+https://developers.google.com/identity/protocols/oauth2/service-account
+"""
 
 import asyncio
 import base64
@@ -38,7 +41,7 @@ FRESH_SECONDS = 120
 
 
 class ServiceAccount(BaseModel):
-    """The parts we read of the JSON that Google gives out for a service account."""
+    """The parts that are read of the JSON key of a service account."""
 
     client_email: str
     private_key: str = Field(repr=False)
@@ -81,7 +84,7 @@ def token_address(account: ServiceAccount, override: str | None) -> str:
 
 
 class AccessTokens:
-    """Keeps one token and replaces it before it ends. Close it."""
+    """Keeps one token and replaces it two minutes before it expires. Its owner closes it."""
 
     def __init__(
         self,
@@ -92,7 +95,7 @@ class AccessTokens:
         scope: str = SCOPE,
         subject: str = "",
     ) -> None:
-        """``subject``: the user of its domain that the account acts for."""
+        """``subject``: the user of its domain for whom the account acts."""
         self._account = account
         self._scope, self._subject = scope, subject
         self._key = _private_key(account.private_key)
@@ -103,14 +106,14 @@ class AccessTokens:
         self._token, self._until = "", 0.0
 
     async def current_token(self) -> str:
-        """Raises ``UpstreamAuthFailed`` or ``UpstreamUnreachable``: without a token, nothing was sent."""
+        """Raises ``UpstreamAuthFailed`` or ``UpstreamUnreachable``: without a token, no request is sent."""
         async with self._lock:
             if time.time() > self._until - FRESH_SECONDS:
                 await self._exchange_claim()
             return self._token
 
     def forget_token(self) -> None:
-        """The token was refused: ask for a new one next time."""
+        """After a refusal of the token: get a new one next time."""
         self._until = 0.0
 
     async def aclose(self) -> None:
@@ -137,12 +140,12 @@ class AccessTokens:
 def signed_claim(
     account: ServiceAccount, *, key: RSAPrivateKey, now: float, scope: str = SCOPE, subject: str = ""
 ) -> str:
-    """A JWT (RS256) that says who asks for what, good for an hour from ``now`` (UTC seconds)."""
+    """A JWT (RS256) that is valid for an hour from ``now`` (UTC seconds)."""
     header = {"alg": "RS256", "typ": "JWT", "kid": account.private_key_id}
     claims = {
         "iss": account.client_email,
         "scope": scope,
-        "aud": TOKEN_URL,  # also where another address takes the claim
+        "aud": TOKEN_URL,  # Google checks for this value, whichever address the claim is sent to
         "iat": int(now),
         "exp": int(now) + TOKEN_SECONDS,
     } | ({"sub": subject} if subject else {})

@@ -1,4 +1,4 @@
-"""Models that a marketplace hosts, each family with field names of its own: one row of a table per family."""
+"""Models that a marketplace hosts: each family has field names of its own, in one row of a table."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -32,7 +32,7 @@ RESERVED = {
     "image_size", "width", "height", "n", "num_images", "num_outputs", "num_videos", "multi_prompt",
     "webhook", "webhook_url", "api_key", "key",
 }  # fmt: skip
-"""What ``extra`` can't set besides the family's own input fields: these choose the model, the account or the price."""
+"""What ``extra`` can't set, beside the family's own input fields: these choose the model, the account or the price."""
 
 Length = Literal["number", "text", "suffixed"]
 """5, ``"5"`` or ``"5s"``."""
@@ -40,16 +40,16 @@ Length = Literal["number", "text", "suffixed"]
 
 @dataclass(frozen=True, slots=True)
 class ModelFamily:
-    """How one family of models names what we can say. ``start`` is how its models' names begin."""
+    """The field names of one family of models, whose names begin with ``start``."""
 
     start: tuple[str, ...] = ()
     kinds: frozenset[MediaKind] = VIDEO
     fields: Mapping[Role, str] = field(default_factory=dict)
-    """The field of an input that there is one of."""
+    """The field of a role with one input."""
     lists: Mapping[Role, str] = field(default_factory=dict)
-    """The field of inputs that there may be several of."""
+    """The field of a role with several inputs."""
     most: int = 9
-    """How many inputs one list takes."""
+    """The most inputs of one list."""
     seconds: tuple[float, float] | None = None
     length: Length = "number"
     ratios: Sequence[str] = RATIOS
@@ -57,14 +57,14 @@ class ModelFamily:
     tier_field: str = "resolution"
     tier_words: Mapping[str, str] = field(default_factory=dict)
     size_field: str = ""
-    """Takes exact pixels, as ``{"width", "height"}``."""
+    """A field for exact pixels, ``{"width", "height"}``."""
     lacks: tuple[str, ...] = ()
-    """``seed``, ``negative_prompt``, where it has no such field."""
+    """Which of ``seed`` and ``negative_prompt`` it has no field for."""
     sound: str = ""
-    """The field that says whether it is to be heard."""
+    """The field for whether a video has sound."""
     shots: Literal["", "list", "text"] = ""
     mixes: bool = True
-    """Whether frames and references go together."""
+    """Whether frames and references may be in one request."""
 
     @property
     def roles(self) -> frozenset[Role]:
@@ -72,7 +72,7 @@ class ModelFamily:
 
 
 class ModelDescription(BaseModel):
-    """``account.options["models"][name]``: what the operator knows of a model that no table names."""
+    """``account.options["models"][name]``: the fields of a model that no table has."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -85,10 +85,10 @@ class ModelDescription(BaseModel):
 
 
 def read_descriptions(account: Account) -> dict[str, ModelDescription]:
-    """What the operator says of models. Raises ``InvalidRequest`` for what can't be read."""
-    told = account.options.get("models", {})
+    """``account.options["models"]``. Raises ``InvalidRequest`` when they can't be read."""
+    options = account.options.get("models", {})
     try:
-        return {name: ModelDescription.model_validate(one) for name, one in dict(told).items()}
+        return {name: ModelDescription.model_validate(one) for name, one in dict(options).items()}
     except (ValidationError, TypeError, ValueError) as error:
         raise InvalidRequest("options.models can't be read", param="options.models") from error
 
@@ -96,24 +96,24 @@ def read_descriptions(account: Account) -> dict[str, ModelDescription]:
 Known = TypeVar("Known", bound=ModelFamily)
 
 
-def apply_description(family: Known, told: ModelDescription | None) -> Known:
-    return replace(family, **told.model_dump(exclude_none=True)) if told else family
+def apply_description(family: Known, description: ModelDescription | None) -> Known:
+    return replace(family, **description.model_dump(exclude_none=True)) if description else family
 
 
 def model_input(request: GenerationRequest, family: ModelFamily) -> dict[str, Any]:
-    """The model's own input. Raises ``UpstreamRejected`` for what has no field there."""
+    """The model's input. Raises ``UpstreamRejected`` for what it has no field for."""
     check_request(request, family.roles, kinds=family.kinds)
     refuse_unsupported(request, *family.lacks, *(("seconds", "shots") if request.kind == "image" else ()))
-    told: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "prompt": request.prompt or None,
         "negative_prompt": request.negative_prompt,
         "seed": request.seed,
         "duration": _seconds_field(whole_seconds(request), family),
     }
-    told |= _size_fields(request, family) | _shot_fields(request, family) | _media_fields(request, family)
+    fields |= _size_fields(request, family) | _shot_fields(request, family) | _media_fields(request, family)
     reserved = RESERVED | set(family.fields.values()) | set(family.lists.values()) | {family.tier_field}
     extra = extra_fields(request, reserved, sound=family.sound)
-    return extra | without_none(told)
+    return extra | without_none(fields)
 
 
 def _seconds_field(seconds: int | None, family: ModelFamily) -> int | str | None:
@@ -128,7 +128,7 @@ def _size_fields(request: GenerationRequest, family: ModelFamily) -> dict[str, A
         return {family.size_field: {"width": width, "height": height}}
     if not family.ratios:
         refuse_fields(request, "aspect_ratio")
-    # A model without tiers makes every size in one quality: its ratio is all that can be told of a size.
+    # A model without tiers makes every size in one quality, so only the ratio of a size can be sent.
     if not family.tiers:
         refuse_fields(request, "resolution")
     tier = nearest_tier(request, family.tiers) if family.tiers else None
@@ -160,19 +160,19 @@ def _media_fields(request: GenerationRequest, family: ModelFamily) -> dict[str, 
     )
     if not family.mixes and frames and references:
         raise UpstreamRejected("frames and reference images can't go together", param="reference_image")
-    told: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     for item in request.media:
-        _add_input(told, item, family)
-    return told
+        _add_input(fields, item, family)
+    return fields
 
 
-def _add_input(told: dict[str, Any], item: MediaInput, family: ModelFamily) -> None:
+def _add_input(fields: dict[str, Any], item: MediaInput, family: ModelFamily) -> None:
     single = family.fields.get(item.role)
-    if single and single not in told:
-        told[single] = as_data_uri(item)
+    if single and single not in fields:
+        fields[single] = as_data_uri(item)
         return
     several = family.lists.get(item.role)
-    listed = told.setdefault(several, []) if several else []
+    listed = fields.setdefault(several, []) if several else []
     if several is None or len(listed) >= family.most:
         raise UpstreamRejected(f"too many inputs as {item.role}", param=item.role)
     listed.append(as_data_uri(item))

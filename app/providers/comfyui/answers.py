@@ -1,4 +1,7 @@
-"""The parts we read of what ComfyUI answers about a prompt: its history, its queue, its refusals."""
+"""The parts of ComfyUI's answers about a prompt that are read: its history, its queue, its errors.
+
+https://docs.comfy.org/development/comfyui-server/comms_routes
+"""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
@@ -9,7 +12,7 @@ from app.errors import UpstreamError
 from app.providers.base import Failed, PollAnswer, ResultFile, Running, Succeeded
 from app.providers.comfyui.workflow import Workflow
 from app.providers.http_errors import submit_refused
-from app.providers.reading import UNKNOWN_STATES, ErrorDetail, Fields, Items, Text, read_error
+from app.providers.reading import ErrorDetail, Fields, Items, State, Text, read_error, read_state
 
 OutputKind = Literal["video", "image", "audio"]
 
@@ -31,6 +34,9 @@ TYPES: Mapping[str, tuple[OutputKind, str]] = {
 }
 
 
+STATES: Mapping[str, State] = {"success": "succeeded", "error": "failed"}
+
+
 class PromptAnswer(BaseModel):
     """What ``POST /prompt`` answers."""
 
@@ -44,15 +50,15 @@ class PromptAnswer(BaseModel):
     def submit_error(
         self, status: int, headers: Mapping[str, str], cleaned: Callable[[str], str]
     ) -> UpstreamError:
-        """The general word, and the first thing that is wrong with a node."""
-        said = read_error({"error": self.error}) or ErrorDetail(f"HTTP {status}")
+        """The general error, and the first one of a node."""
+        error = read_error({"error": self.error}) or ErrorDetail(f"HTTP {status}")
         detail = next(self._error_details(), "")
-        text = cleaned(f"{said.message} {detail}".strip())
-        return submit_refused(status, headers, ErrorDetail(text, code=said.code, param=said.param))
+        text = cleaned(f"{error.message} {detail}".strip())
+        return submit_refused(status, headers, ErrorDetail(text, code=error.code, param=error.param))
 
     def _error_details(self) -> Iterator[str]:
-        for node, told in self.node_errors.items():
-            errors = told.get("errors") if isinstance(told, dict) else None
+        for node, entry in self.node_errors.items():
+            errors = entry.get("errors") if isinstance(entry, dict) else None
             for error in errors if isinstance(errors, list) else []:
                 if isinstance(error, dict):
                     yield f"Node {node}: {error.get('message', '')} {error.get('details', '')}".strip()
@@ -64,7 +70,7 @@ class RunStatus(BaseModel):
 
 
 class HistoryEntry(BaseModel):
-    """A prompt that has been run. ``prompt`` is number, id, graph, extra data, outputs."""
+    """A prompt that has been run. ``prompt`` is a list of number, id, graph, extra data and outputs."""
 
     prompt: Items = []
     outputs: Fields = {}
@@ -72,36 +78,36 @@ class HistoryEntry(BaseModel):
 
     def poll_answer(self, workflow: Workflow | None, cleaned: Callable[[str], str]) -> PollAnswer:
         word = self.status.status_str if self.status else "success"
-        if word == "success":
+        state = read_state(word, STATES, provider="comfyui")
+        if state == "succeeded":
             files = tuple(self._result_files(workflow))
             return (
                 Succeeded(files) if files else Failed("upstream_error", "The workflow ended without a file.")
             )
-        if word == "error":
+        if state == "failed":
             return self._failed_answer(cleaned)
-        UNKNOWN_STATES.labels(provider="comfyui").inc()
         return Running()
 
     def _failed_answer(self, cleaned: Callable[[str], str]) -> Failed:
         events = self.status.messages if self.status else []
-        told = {event[0]: event[1] for event in events if isinstance(event, list) and len(event) == 2}
-        if "execution_interrupted" in told:
+        by_name = {event[0]: event[1] for event in events if isinstance(event, list) and len(event) == 2}
+        if "execution_interrupted" in by_name:
             return Failed("cancelled", "It was interrupted at ComfyUI.")
-        error = told.get("execution_error")
-        said = error.get("exception_message") if isinstance(error, dict) else None
-        return Failed("upstream_error", cleaned(str(said or "ComfyUI did not say why.")))
+        error = by_name.get("execution_error")
+        message = error.get("exception_message") if isinstance(error, dict) else None
+        return Failed("upstream_error", cleaned(str(message or "ComfyUI did not say why.")))
 
     def _result_files(self, workflow: Workflow | None) -> Iterator[ResultFile]:
         kind = workflow.kind if workflow else None
-        found = [
+        files = [
             file
             for file in self._output_files(workflow.output if workflow else None)
             if file[0] == kind or not kind
         ]
-        kept = [file for file in found if file[2].get("type") == "output"] or found
-        for made, content_type, where in kept:
-            data = {part: str(where.get(part, "")) for part in ("filename", "subfolder", "type")}
-            yield ResultFile(made, content_type, data=data)
+        kept = [file for file in files if file[2].get("type") == "output"] or files
+        for file_kind, content_type, entry in kept:
+            data = {part: str(entry.get(part, "")) for part in ("filename", "subfolder", "type")}
+            yield ResultFile(file_kind, content_type, data=data)
 
     def _output_files(self, node: str | None) -> Iterator[tuple[OutputKind, str, dict[str, Any]]]:
         for name, output in self.outputs.items():
@@ -119,7 +125,7 @@ class PromptQueue(BaseModel):
 
 
 def entry_id(item: Any, client: str) -> str | None:
-    """The id of a prompt, when ``client`` sent it; ``item`` as the queue and the history hold it."""
+    """The id of a prompt that ``client`` sent, else None. ``item`` is an entry of the queue or the history."""
     if not isinstance(item, list) or len(item) < 4 or not isinstance(item[3], dict):
         return None
     return str(item[1]) if item[3].get("client_id") == client else None
@@ -130,7 +136,7 @@ def contains_prompt(items: list[Any], prompt: str) -> bool:
 
 
 def _files_in(output: dict[str, Any]) -> Iterator[tuple[OutputKind, str, dict[str, Any]]]:
-    # The lists' names say little: videos come as "images", "gifs" or "video".
+    # The names of the lists don't say what they hold: videos are in "images", "gifs" or "video".
     for files in output.values():
         for file in files if isinstance(files, list) else []:
             name = file.get("filename") if isinstance(file, dict) else None

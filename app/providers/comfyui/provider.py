@@ -1,10 +1,10 @@
 """ComfyUI: the operator's workflows as models, run by its own queue.
 
-Its WebSocket tells progress only to who listens all the time, so a look reads the history and the queue.
+Its WebSocket sends progress only to clients that stay connected, so a poll reads the history and the queue.
 """
 
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, ClassVar
 from urllib.parse import quote
 
@@ -14,7 +14,6 @@ from app.errors import (
     InvalidRequest,
     OperationNotFound,
     OutcomeUnknown,
-    PollFailed,
     UpstreamBusy,
     UpstreamFailed,
     UpstreamRejected,
@@ -43,19 +42,19 @@ from app.providers.comfyui.answers import (
     contains_prompt,
     entry_id,
 )
-from app.providers.comfyui.workflow import Workflow, file_name
+from app.providers.comfyui.workflow import SAMPLE_WORKFLOW, Workflow, file_name
 from app.providers.http import UpstreamClient
 from app.providers.http_messages import FormFile
 
 HOST = "http://127.0.0.1:8188"
 LISTED = 100
-"""Prompts of the history that are looked through for a lost one."""
+"""Prompts of the history that are searched for a lost one."""
 
 
 class ComfyUIOptions(BaseModel):
     workflows: dict[str, Workflow] = {}
     lost_after_seconds: float = 60
-    """How long ComfyUI must not know a submission before it counts as never arrived."""
+    """How long a submission must be unknown to ComfyUI before it counts as never arrived."""
 
 
 class UploadAnswer(BaseModel):
@@ -68,11 +67,15 @@ class EmptyAnswer(BaseModel):
 
 
 class ComfyUIProvider(Provider):
-    """Needs no secret; one that is given goes as a Bearer token, for a proxy in front."""
+    """Needs no secret. One that is set is sent as a Bearer token, for a proxy in front of the server."""
 
     name = "comfyui"
-    verified: ClassVar[str] = "documented"
-    auth_scheme: ClassVar[str] = "none, or Bearer for a proxy"
+    title = "ComfyUI"
+    docs_url = "https://docs.comfy.org/development/comfyui-server/comms_routes"
+    auth_scheme = "none, or Bearer for a proxy"
+    needs_secret = False
+    sample_models = ("wan",)
+    sample_options: ClassVar[Mapping[str, Any]] = {"workflows": {"wan": SAMPLE_WORKFLOW}}
     poll_interval = PollInterval(first=1.0, factor=1.2, cap=5.0)
 
     def __init__(self, account: Account, http: UpstreamClient) -> None:
@@ -130,7 +133,7 @@ class ComfyUIProvider(Provider):
                 return Running()
             if contains_prompt(queue.queue_pending, operation.id):
                 return Queued()
-            entry = await self._history_entry(operation)  # it may have ended between the two looks
+            entry = await self._history_entry(operation)  # it may have ended between the two requests
         if entry is None:
             raise OperationNotFound("ComfyUI no longer knows the prompt; a restart makes it forget")
         return entry.poll_answer(self.options.workflows.get(operation.data["model"]), self.http.clean_text)
@@ -141,16 +144,16 @@ class ComfyUIProvider(Provider):
             await self._post_command("/queue", {"delete": [operation.id]})
             return True
         if contains_prompt(queue.queue_running, operation.id):
-            # Older versions overlook the id and stop whatever runs, which was this one a moment ago.
+            # Older versions ignore the id and stop whatever runs, which was this prompt a moment ago.
             await self._post_command("/interrupt", {"prompt_id": operation.id})
             return True
         return False
 
     async def recover(self, request: GenerationRequest, submission: Submission) -> Operation | None:
         key = submission.idempotency_key
-        found = await self._find_prompt(key)
-        if found:
-            return Operation(id=found, data={"model": request.model})
+        prompt_id = await self._find_prompt(key)
+        if prompt_id:
+            return Operation(id=prompt_id, data={"model": request.model})
         self._absences.confirm_missing(
             key,
             after=self.options.lost_after_seconds,
@@ -158,12 +161,8 @@ class ComfyUIProvider(Provider):
         )
         return None
 
-    async def fetch(self, operation: Operation, file: ResultFile) -> AsyncIterator[bytes]:
-        async with self.http.open_download("/view", params=dict(file.data)) as download:
-            if download.content_type in {"application/json", "text/html"}:
-                raise PollFailed(f"ComfyUI answered {download.content_type} in place of a file")
-            async for chunk in download.chunks:
-                yield chunk
+    def fetch(self, operation: Operation, file: ResultFile) -> AsyncIterator[bytes]:
+        return self.download("/view", what="a file", params=dict(file.data))
 
     async def _history_entry(self, operation: Operation) -> HistoryEntry | None:
         path = f"/history/{quote(operation.id, safe='')}"
@@ -171,20 +170,20 @@ class ComfyUIProvider(Provider):
         return history.get(operation.id)
 
     async def _find_prompt(self, key: str) -> str | None:
-        """By our name for the sender, as older versions choose the id themselves."""
+        """The id of the prompt with our ``client_id``: older versions ignore a ``prompt_id`` and choose their own."""
         queue = (await self.http.get("/queue", answer=PromptQueue)).body
         waiting = queue.queue_running + queue.queue_pending
         history = (
             await self.http.get("/history", answer=PromptHistory, params={"max_items": LISTED})
         ).body.root
         known = [*waiting, *(entry.prompt for entry in history.values())]
-        return next((found for item in known if (found := entry_id(item, key))), None)
+        return next((prompt_id for item in known if (prompt_id := entry_id(item, key))), None)
 
     async def _post_command(self, path: str, body: dict[str, Any]) -> None:
         await self.http.post_json(path, body, answer=EmptyAnswer, purpose="poll")
 
     async def _upload_input(self, item: MediaInput, *, key: str, number: int) -> str:
-        """The name ComfyUI knows the file by. Nothing is begun by it, so no failure here is a doubt."""
+        """The file's name at ComfyUI. An upload starts no work, so every failure of it is ``UpstreamBusy`` or a refusal."""
         file = FormFile(
             "image", item.content or b"", item.content_type, file_name(item, key=key, number=number)
         )

@@ -1,4 +1,4 @@
-"""A workflow as the operator gives it, a graph in API format and a map of named inputs, filled with one wish."""
+"""A workflow of the operator, a graph in API format and a map of named inputs, filled in for one request."""
 
 import copy
 import hashlib
@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
 from app.errors import UpstreamRejected
 from app.generation import GenerationRequest, MediaInput, Role
-from app.providers.inputs import check_request, parse_size, refuse_fields, without_none
+from app.providers.inputs import check_request, parse_size, refuse_fields, refuse_flags, without_none
 
 ROLES: tuple[Role, ...] = (
     "first_frame", "last_frame", "reference_image", "source_video", "reference_video", "audio", "subject",
@@ -18,8 +18,21 @@ OWN = {
     "prompt", "negative_prompt", "seed", "width", "height", "seconds", "frames", "aspect_ratio", "resolution",
     "style", "generate_audio", *ROLES,
 }  # fmt: skip
-"""Inputs that are filled from the wish itself, never from ``extra``."""
-WIDEST_SEED = 2**32
+"""Inputs that are filled from the request's own fields, never from ``extra``."""
+SEED_RANGE = 2**32
+
+
+SAMPLE_WORKFLOW = {
+    "graph": {
+        "1": {"class_type": "CLIPTextEncode", "inputs": {"text": ""}},
+        "2": {"class_type": "LoadImage", "inputs": {"image": ""}},
+    },
+    "inputs": {
+        "prompt": {"node": "1", "field": "text"},
+        "first_frame": {"node": "2", "field": "image"},
+    },
+}
+"""For the table of providers."""
 
 
 class NodeField(BaseModel):
@@ -44,19 +57,19 @@ Targets = Annotated[list[NodeField], BeforeValidator(_as_list)]
 
 
 class Workflow(BaseModel):
-    """One model. ``inputs`` of a media role: one target for each file, in order; of any other name: all of
-    its targets get the value. Names beyond ours are filled from what a client sends along."""
+    """One model. An input named like a media role has one node for each file, in order; the nodes of any other
+    input all get its value. Names that are none of ours are filled from ``extra``."""
 
     graph: dict[str, GraphNode]
     inputs: dict[str, Targets] = {}
     kind: Literal["video", "image", "audio"] = "video"
     output: str | None = None
-    """The node whose files are the result; without it every file of the kind is."""
+    """The node whose files are the result; None: all files of the kind."""
     fps: float | None = None
-    """Frames a second, to turn a length in seconds into ``frames``."""
+    """Frames per second, for ``frames``."""
     frame_step: int = 1
     frame_offset: int = 0
-    """Wan wants 4n + 1 frames: step 4, offset 1."""
+    """Wan models make 4n + 1 frames: step 4, offset 1."""
     seconds: tuple[float, float] | None = None
     max_pixels: int | None = None
 
@@ -75,12 +88,10 @@ class Workflow(BaseModel):
         return frozenset(role for role in ROLES if role in self.inputs)
 
     def check_inputs(self, request: GenerationRequest) -> None:
-        """Refuse (``UpstreamRejected``) what the workflow has no input for."""
+        """Raises ``UpstreamRejected`` for what the workflow has no input for."""
         check_request(request, self.roles, kinds={self.kind})
         refuse_fields(request, "shots")
-        if request.watermark or request.private:
-            name = "watermark" if request.watermark else "private"
-            raise UpstreamRejected(f"{request.model} has no {name}", param=name)
+        refuse_flags(request, "watermark", "private")
         for item in request.media:
             if item.content is None:
                 raise UpstreamRejected(f"the {item.role} is no longer there", param=item.role)
@@ -95,9 +106,9 @@ class Workflow(BaseModel):
             raise UpstreamRejected(f"{request.model} has no {unknown[0]}", param=_request_field(unknown[0]))
 
     def fill_graph(self, request: GenerationRequest, files: Mapping[int, str], *, key: str) -> dict[str, Any]:
-        """The graph for one wish; ``files`` are the names of its inputs at ComfyUI, by their place in
-        ``request.media``. ``key`` gives the seed when the client did not: ComfyUI answers an equal graph
-        with its old result."""
+        """The graph for one request. ``files`` are the names of its inputs at ComfyUI, by their index in
+        ``request.media``. The seed is derived from ``key`` when the client named none: ComfyUI answers an equal
+        graph with its old result."""
         values: dict[str, Any] = {name: value for name, value in request.extra.items() if name not in OWN}
         values |= _request_values(request, self)
         if "seed" in self.inputs:
@@ -123,7 +134,7 @@ def file_name(item: MediaInput, *, key: str, number: int) -> str:
 
 
 def _request_values(request: GenerationRequest, workflow: Workflow) -> dict[str, Any]:
-    wishes: dict[str, Any] = {
+    values: dict[str, Any] = {
         "prompt": request.prompt or None,
         "negative_prompt": request.negative_prompt,
         "seed": request.seed,
@@ -133,12 +144,12 @@ def _request_values(request: GenerationRequest, workflow: Workflow) -> dict[str,
         "generate_audio": request.sound,
     }
     if request.size:
-        wishes["width"], wishes["height"] = parse_size(request.size)
+        values["width"], values["height"] = parse_size(request.size)
     if request.seconds is not None and "frames" in workflow.inputs:
-        wishes["frames"] = workflow.frame_count(request.seconds)
+        values["frames"] = workflow.frame_count(request.seconds)
     else:
-        wishes["seconds"] = request.seconds
-    return without_none(wishes)
+        values["seconds"] = request.seconds
+    return without_none(values)
 
 
 def _request_field(name: str) -> str:
@@ -146,4 +157,4 @@ def _request_field(name: str) -> str:
 
 
 def _seed_from(key: str) -> int:
-    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8]) % WIDEST_SEED
+    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8]) % SEED_RANGE

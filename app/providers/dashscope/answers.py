@@ -1,7 +1,7 @@
-"""The parts we read of what DashScope answers, and what its words and codes mean."""
+"""The parts of DashScope's answers that are read, and what its state words and error codes mean."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -9,9 +9,7 @@ from app.errors import OperationNotFound
 from app.providers.base import Failed, PollAnswer, Queued, ResultFile, Running, Succeeded
 from app.providers.http_errors import ErrorMeaning
 from app.providers.inputs import without_none
-from app.providers.reading import UNKNOWN_STATES, Fields, Items, Text
-
-State = Literal["queued", "running", "succeeded", "failed", "cancelled", "missing"]
+from app.providers.reading import Fields, Items, State, Text, read_state
 
 STATES: Mapping[str, State] = {
     "PENDING": "queued",
@@ -20,7 +18,7 @@ STATES: Mapping[str, State] = {
     "SUCCEEDED": "succeeded",
     "FAILED": "failed",
     "CANCELED": "cancelled",
-    # What it has forgotten (after a day) and what it never knew.
+    # For tasks older than a day, and for those that it never knew.
     "UNKNOWN": "missing",
 }
 # https://help.aliyun.com/en/model-studio/error-code. A code may go on after a dot: Throttling.RateQuota.
@@ -31,7 +29,7 @@ CODES: Mapping[str, ErrorMeaning] = {
     "PostpaidBillOverdue": "quota",
     "CommodityNotPurchased": "quota",
     "AllocationQuota": "quota",
-    # These: this account has not bought this model. Others may have, and it may do other models.
+    # The next three: this account has not bought this model. Others may have, and it may have other models.
     "AccessDenied": "quota",
     "Model.AccessDenied": "quota",
     "Workspace.AccessDenied": "quota",
@@ -54,7 +52,7 @@ CODES: Mapping[str, ErrorMeaning] = {
 }
 MODERATED = ("datainspection", "data_inspection", "ipinfringement", "risk_control")
 FREE_WORDS = ("free allocated", "free tier", "free quota")
-"""In the message of ``Throttling.AllocationQuota``: not too much at once, but used up."""
+"""In the message of ``Throttling.AllocationQuota``: the quota is used up, not exceeded for a moment."""
 
 
 class TaskOutput(BaseModel):
@@ -67,15 +65,15 @@ class TaskOutput(BaseModel):
     choices: Items = []
 
     def image_urls(self) -> list[str]:
-        """The pictures, in whichever of the two forms they come."""
-        found = [item.get("url") for item in self.results if isinstance(item, dict)]
+        """The pictures' addresses, which the models send in one of two forms."""
+        urls = [item.get("url") for item in self.results if isinstance(item, dict)]
         for choice in self.choices:
             content = choice.get("message", {}).get("content", []) if isinstance(choice, dict) else []
-            found += [part.get("image") for part in content if isinstance(part, dict)]
-        return [link for link in found if isinstance(link, str) and link]
+            urls += [part.get("image") for part in content if isinstance(part, dict)]
+        return [link for link in urls if isinstance(link, str) and link]
 
     def first_error(self) -> tuple[str, str]:
-        """Code and message: of the whole, else of the first picture that failed."""
+        """Code and message of the whole answer, else of the first picture that failed."""
         if self.code or self.message:
             return self.code, self.message
         items = [item for item in self.results if isinstance(item, dict) and item.get("code")]
@@ -83,7 +81,7 @@ class TaskOutput(BaseModel):
 
 
 class DashScopeAnswer(BaseModel):
-    """Every answer: ``output`` when it went well, a code when it did not."""
+    """Any answer: ``output`` of a success, a code of an error."""
 
     output: TaskOutput | None = None
     usage: Fields = {}
@@ -106,26 +104,24 @@ def meaning_of(code: str, message: str) -> ErrorMeaning | None:
     return CODES.get(code) or CODES.get(code.split(".")[0])
 
 
-def poll_answer(answer: DashScopeAnswer, said: str) -> PollAnswer | None:
-    """``answer`` in our words; None when it claims success and names no file. ``said`` is its cleaned message.
+def poll_answer(answer: DashScopeAnswer, text: str) -> PollAnswer | None:
+    """What ``answer`` says; None when it claims success and names no file. ``text`` is its cleaned error message.
 
     Raises ``OperationNotFound``.
     """
     output = answer.output or TaskOutput()
-    state = STATES.get(output.task_status)
+    state = read_state(output.task_status, STATES, provider="dashscope")
     if state == "queued":
         return Queued()
     if state == "missing":
         raise OperationNotFound("DashScope does not know the task")
     if state == "cancelled":
-        return Failed("cancelled", said or "DashScope says: CANCELED")
+        return Failed("cancelled", text or "DashScope says: CANCELED")
     if state == "failed":
         moderated = meaning_of(*output.first_error()) == "moderated"
-        return Failed("content_policy_violation" if moderated else "upstream_error", said)
+        return Failed("content_policy_violation" if moderated else "upstream_error", text)
     if state == "succeeded":
         return succeeded_answer(output, answer.usage)
-    if state is None:
-        UNKNOWN_STATES.labels(provider="dashscope").inc()
     return Running()
 
 
@@ -137,12 +133,12 @@ def succeeded_answer(output: TaskOutput, usage: Mapping[str, Any]) -> Succeeded 
 
 
 def usage_facts(usage: Mapping[str, Any]) -> dict[str, Any]:
-    """What was billed, in our words beside DashScope's; its models name the same fact differently."""
+    """What was billed, under our names and DashScope's own, which differ between its models."""
     lengths = ("output_video_duration", "duration", "video_duration")
     seconds = next((usage[name] for name in lengths if usage.get(name)), None)
-    told = {
+    facts = {
         "seconds": seconds,
         "resolution": f"{usage['SR']}P" if usage.get("SR") else None,
         "images": usage.get("image_count"),
     }
-    return {**without_none(told), **usage}
+    return {**without_none(facts), **usage}

@@ -1,4 +1,7 @@
-"""How a wish for a picture is put into DashScope's words, and which of its four paths makes it."""
+"""Builds DashScope's image requests, for one of four paths.
+
+https://help.aliyun.com/zh/model-studio/qwen-image-api, https://help.aliyun.com/zh/model-studio/wan-image-generation-api-reference
+"""
 
 import math
 from dataclasses import dataclass
@@ -23,7 +26,7 @@ PATHS = {
     "messages": f"{SERVICES}/image-generation/generation",
     "direct": f"{SERVICES}/multimodal-generation/generation",
 }
-"""``direct`` answers with the picture, the others with a task. ``messages`` and ``direct`` take a conversation."""
+"""``direct`` answers with the picture, the others with a task. ``messages`` and ``direct`` take chat messages."""
 IMAGE: frozenset[MediaKind] = frozenset({"image"})
 TIERS = {"1K": 1024, "2K": 2048, "4K": 4096}
 QWEN_SIZES = ("1664*928", "1472*1104", "1328*1328", "1104*1472", "928*1664")
@@ -36,13 +39,13 @@ RESERVED = {
 
 @dataclass(frozen=True, slots=True)
 class DashScopeImageModel:
-    """One family; ``parts`` are all found in its models' names."""
+    """One family; all ``parts`` occur in its models' names."""
 
     parts: tuple[str, ...]
     path: str
     references: int = 0
     sizes: tuple[str, ...] = ()
-    """The only ones it makes; empty: any."""
+    """The only sizes it makes; empty: any."""
 
 
 MODELS = (
@@ -77,28 +80,28 @@ def known_model(request: GenerationRequest) -> DashScopeImageModel:
 
 
 def image_body(request: GenerationRequest) -> dict[str, Any]:
-    """The body for the path of its model. Raises ``UpstreamRejected`` for what has no field there."""
+    """The body for the path of its model. Raises ``UpstreamRejected`` for what it has no field for."""
     model = known_model(request)
     check_request(request, roles_of(model), kinds=IMAGE)
     refuse_fields(request, "style", "characters")
     pictures = [as_data_uri(item) for item in at_most(request, "reference_image", model.references)]
-    told: dict[str, Any] = {
+    parameters: dict[str, Any] = {
         "size": _size_field(request, model),
         "seed": request.seed,
         "watermark": request.watermark,
         "n": 1,
     }
-    words: dict[str, Any] = {"prompt": request.prompt, "negative_prompt": request.negative_prompt}
+    fields: dict[str, Any] = {"prompt": request.prompt, "negative_prompt": request.negative_prompt}
     if model.path in {"messages", "direct"}:
         content = [*({"image": picture} for picture in pictures), {"text": request.prompt}]
-        words = {"messages": [{"role": "user", "content": content}]}
-        told["negative_prompt"] = request.negative_prompt
+        fields = {"messages": [{"role": "user", "content": content}]}
+        parameters["negative_prompt"] = request.negative_prompt
     elif pictures:
-        words["images"] = pictures
+        fields["images"] = pictures
     return {
         "model": request.model,
-        "input": without_none(words),
-        "parameters": extra_fields(request, RESERVED) | without_none(told),
+        "input": without_none(fields),
+        "parameters": extra_fields(request, RESERVED) | without_none(parameters),
     }
 
 

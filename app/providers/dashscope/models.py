@@ -1,4 +1,7 @@
-"""What Alibaba's video models can take, and which of DashScope's three request forms each speaks."""
+"""What Alibaba's video models can take, and which form of request each takes.
+
+https://help.aliyun.com/zh/model-studio/text-to-video-api-reference and its neighbours, one page per model
+"""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -32,7 +35,7 @@ CHANGE: frozenset[Action] = frozenset({"generate", "edit", "extend"})
 
 @dataclass(frozen=True, slots=True)
 class DashScopeVideoModel:
-    """One family; ``parts`` are all found in its models' names."""
+    """One family; all ``parts`` occur in its models' names."""
 
     parts: tuple[str, ...]
     form: Form
@@ -43,7 +46,7 @@ class DashScopeVideoModel:
     shots: bool = False
     pictures: int = 5
     clips: int = 5
-    """Of videos, and of sounds in the media list."""
+    """The most videos, and the most sounds in the media list."""
     sound: str = "driving_audio"
     """The type of a sound in the media list."""
     clip: str = "reference_video"
@@ -81,7 +84,7 @@ MODELS = (
 NEWER = DashScopeVideoModel(
     ("",), "media", FRAMES | PICTURES | CLIPS | SOUND, None, ALL, CHANGE, pictures=10, sound="reference_audio"
 )
-"""For names that are not known here: DashScope decides."""
+"""For names unknown here: DashScope decides."""
 
 
 def model_of(name: str) -> DashScopeVideoModel:

@@ -1,7 +1,7 @@
 """Alibaba's DashScope (Model Studio): Wan and HappyHorse videos, Wan and Qwen pictures."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 from urllib.parse import quote
 
 from app.errors import OutcomeUnknown, PollFailed
@@ -32,17 +32,20 @@ TASKS = "/api/v1/tasks"
 TEXT = "/compatible-mode/v1"
 ASYNC = {"X-DashScope-Async": "enable"}
 DIRECT_SECONDS = 300.0
-"""How long a picture may take that is made while one waits."""
+"""How long a call may take whose answer holds the picture."""
 TOO_LATE = {400, 404, 409}
 ALL_KINDS: frozenset[Kind] = frozenset({"video", "image", "text"})
 VIDEO_WORDS = ("t2v", "i2v", "r2v", "kf2v", "video", "wan3")
 
 
 class DashScopeProvider(Provider):
-    """``account.options["workspace"]`` names a workspace, where the address does not."""
+    """``account.options["workspace"]``: the workspace, where ``base_url`` does not name it."""
 
     name = "dashscope"
-    verified: ClassVar[str] = "verified against dashscope 2.0.2"
+    title = "Alibaba DashScope (Model Studio)"
+    docs_url = "https://help.aliyun.com/zh/model-studio/text-to-video-api-reference"
+    verified = "verified against dashscope 2.0.2"
+    sample_models = ("wan2.7-t2v", "wan2.7-i2v", "wan2.7-r2v", "qwen-image-3.0")
     poll_interval = PollInterval(first=5.0, factor=1.2, cap=20.0)
 
     @classmethod
@@ -75,7 +78,7 @@ class DashScopeProvider(Provider):
     async def start(self, request: GenerationRequest, submission: Submission) -> Operation:
         if request.kind == "image":
             return await self._start_image(request, submission)
-        # What can't be told is refused before anything is uploaded.
+        # Building the body first refuses what it has no field for before anything is uploaded.
         requests.video_body(requests.as_if_uploaded(request))
         media, headers = [], dict(ASYNC)
         for item in request.media:
@@ -95,13 +98,13 @@ class DashScopeProvider(Provider):
         answer = await self.http.get(path, answer=DashScopeAnswer, even_if=DashScopeAnswer.is_error)
         body = answer.body
         if body.output is None:
-            said = self._error_text(body)
-            raise poll_error(body.error_meaning, said, status=answer.status, headers=answer.headers)
+            text = self._error_text(body)
+            raise poll_error(body.error_meaning, text, status=answer.status, headers=answer.headers)
         code, message = body.output.first_error()
-        found = poll_answer(body, self.http.clean_text(message or code))
-        if found is None:
+        result = poll_answer(body, self.http.clean_text(message or code))
+        if result is None:
             raise PollFailed("DashScope says it is done, but names no file")
-        return found
+        return result
 
     async def cancel(self, operation: Operation) -> bool:
         if "images" in operation.data:
@@ -114,8 +117,8 @@ class DashScopeProvider(Provider):
         if answer.status in TOO_LATE:
             return False
         if body.is_error():
-            said = self._error_text(body)
-            raise poll_error(body.error_meaning, said, status=answer.status, headers=answer.headers)
+            text = self._error_text(body)
+            raise poll_error(body.error_meaning, text, status=answer.status, headers=answer.headers)
         return True
 
     def relay_target(self, path: str) -> RelayTarget | None:
@@ -133,7 +136,7 @@ class DashScopeProvider(Provider):
         links = (answer.output or TaskOutput()).image_urls()
         if not links:
             raise OutcomeUnknown("DashScope answered without a picture")
-        # The links are in this answer and nowhere else, so they go into the receipt.
+        # Only this answer has the links, so they are kept with the operation.
         data = {"images": links, "usage": answer.usage}
         return Operation(id=f"image_{submission.idempotency_key}", data=data)
 
@@ -154,8 +157,8 @@ class DashScopeProvider(Provider):
             even_if=DashScopeAnswer.is_error,
         )
         if answer.body.is_error():
-            said = self._error_text(answer.body)
-            raise submit_error(answer.body.error_meaning, said, status=answer.status, headers=answer.headers)
+            text = self._error_text(answer.body)
+            raise submit_error(answer.body.error_meaning, text, status=answer.status, headers=answer.headers)
         return answer.body
 
     def _error_text(self, body: DashScopeAnswer) -> str:

@@ -1,4 +1,4 @@
-"""How a wish for a video is put into DashScope's words."""
+"""Builds DashScope's video requests."""
 
 import math
 from typing import Any
@@ -27,8 +27,8 @@ RESERVED = {
     "audio_url", "first_frame_url", "last_frame_url", "reference_url", "reference_urls", "reference_video_urls",
 }  # fmt: skip
 """What ``extra`` can't set: these choose the model, the price or the inputs."""
-INPUT_WORDS = {"template", "function", "reference_video_description"}
-"""What stands beside the prompt; all other options are parameters."""
+INPUT_OPTIONS = {"template", "function", "reference_video_description"}
+"""Options that go into ``input``; all others are parameters."""
 
 
 def path_of(request: GenerationRequest) -> str:
@@ -42,46 +42,42 @@ def needs_upload(request: GenerationRequest, item: MediaInput) -> bool:
 
 
 def as_if_uploaded(request: GenerationRequest) -> GenerationRequest:
-    """For a look at what can be told, before anything is uploaded."""
+    """``request`` with placeholders for uploads, to check it before anything is uploaded."""
     media = (m.model_copy(update={"url": "oss://"}) if needs_upload(request, m) else m for m in request.media)
     return request.model_copy(update={"media": tuple(media)})
 
 
 def video_body(request: GenerationRequest) -> dict[str, Any]:
-    """The body for ``path_of(request)``. Raises ``UpstreamRejected`` for what has no field there."""
+    """The body for ``path_of(request)``. Raises ``UpstreamRejected`` for what it has no field for."""
     model = model_of(request.model)
     check_request(request, model.roles, actions=model.actions)
     refuse_fields(request, "style", "characters")
-    words = {
+    fields = {
         "prompt": _prompt_text(request, model),
         "negative_prompt": request.negative_prompt,
         **_input_fields(request, model),
     }
-    able = {word: TIERS[word] for word in model.tiers}
-    told: dict[str, Any] = {
+    tiers = {word: TIERS[word] for word in model.tiers}
+    parameters: dict[str, Any] = {
         "duration": whole_seconds(request),
         "seed": request.seed,
         "watermark": request.watermark,
     }
     if model.form in {"sized", "references"}:
-        told["size"] = _size_field(request, model)
+        parameters["size"] = _size_field(request, model)
     else:
-        told |= {"resolution": nearest_tier(request, able), "ratio": _ratio_field(request, model)}
+        parameters |= {"resolution": nearest_tier(request, tiers), "ratio": _ratio_field(request, model)}
     if request.shots:
-        told |= {
+        parameters |= {
             "shot_type": "multi", "prompt_extend": True, "duration": int(sum(s.seconds for s in request.shots)),
         }  # fmt: skip
     extra = extra_fields(request, RESERVED, sound="audio")
-    beside = {name: extra.pop(name) for name in INPUT_WORDS & extra.keys()}
+    beside = {name: extra.pop(name) for name in INPUT_OPTIONS & extra.keys()}
     return {
         "model": request.model,
-        "input": beside | _without_none(words),
-        "parameters": extra | _without_none(told),
+        "input": beside | without_none(fields),
+        "parameters": extra | without_none(parameters),
     }
-
-
-def _without_none(fields: dict[str, Any]) -> dict[str, Any]:
-    return without_none(fields)
 
 
 def _prompt_text(request: GenerationRequest, model: DashScopeVideoModel) -> str | None:
@@ -99,19 +95,19 @@ def _prompt_text(request: GenerationRequest, model: DashScopeVideoModel) -> str 
 
 
 def _ratio_field(request: GenerationRequest, model: DashScopeVideoModel) -> str | None:
-    """A frame or a clip brings its own shape; only the client's express word goes along."""
-    able = (*RATIOS, "adaptive") if model.is_adaptive else RATIOS
+    """None for a frame or a clip, which has a shape of its own, unless the client named a ratio."""
+    ratios = (*RATIOS, "adaptive") if model.is_adaptive else RATIOS
     shaped = bool(request.media_with("first_frame", "source_video"))
     if model.form == "media" and not (shaped and request.aspect_ratio is None):
-        return nearest_ratio(request, able)
+        return nearest_ratio(request, ratios)
     if model.form == "text":
-        return nearest_ratio(request, able)
+        return nearest_ratio(request, ratios)
     refuse_fields(request, "aspect_ratio")
     return None
 
 
 def _size_field(request: GenerationRequest, model: DashScopeVideoModel) -> str | None:
-    """The nearest of the sizes that these models make: first the tier, then the shape."""
+    """The nearest of the sizes that these models make: first by tier, then by shape."""
     tier, ratio = (
         nearest_tier(request, {word: TIERS[word] for word in model.tiers}),
         nearest_ratio(request, RATIOS),

@@ -1,4 +1,7 @@
-"""DashScope's temporary storage, for inputs that it takes by address only and that have none."""
+"""DashScope's temporary storage, for inputs without an address where it takes nothing else.
+
+https://help.aliyun.com/zh/model-studio/get-temporary-file-url
+"""
 
 from secrets import token_hex
 from typing import Any
@@ -17,7 +20,7 @@ from app.providers.reading import Text
 UPLOADS = "/api/v1/uploads"
 STORAGE = ".aliyuncs.com"
 RESOLVES = {"X-DashScope-OssResourceResolve": "enable"}
-"""Goes with a request that names an upload."""
+"""The header of a request that names an upload."""
 
 
 class UploadPolicy(BaseModel):
@@ -40,17 +43,17 @@ class PolicyAnswer(BaseModel):
 
 
 class UploadAnswer(BaseModel):
-    """Nothing of it is read."""
+    """None of it is read."""
 
 
 async def upload_input(http: UpstreamClient, item: MediaInput, *, model: str) -> MediaInput:
     """``item`` with an address (``oss://…``) that only this account's requests for ``model`` can use, for two days.
 
-    Nothing that costs money has begun when it fails: ``PollFailed``, or the vendor's refusal.
+    Raises ``PollFailed`` or the vendor's refusal: an upload starts no work that costs money.
     """
     policy = await _upload_policy(http, model)
     ending = item.content_type.rsplit("/", 1)[-1].removeprefix("x-")
-    # A name of its own each time: the storage overwrites nothing, and a second try must not meet the first.
+    # A new name each time: the storage overwrites nothing, so a second attempt must not meet the first.
     key = f"{policy.upload_dir}/{item.role}-{token_hex(8)}.{ending}"
     form = {
         "OSSAccessKeyId": policy.oss_access_key_id,
@@ -78,16 +81,16 @@ async def _upload_policy(http: UpstreamClient, model: str) -> UploadPolicy:
     answer = await http.get(UPLOADS, answer=PolicyAnswer, params=params, even_if=PolicyAnswer.is_error)
     body = answer.body
     if body.is_error():
-        said = http.clean_text(f"{body.message} ({body.code})")
+        text = http.clean_text(f"{body.message} ({body.code})")
         meaning = meaning_of(body.code, body.message)
-        raise submit_error(meaning, said, status=answer.status, headers=answer.headers)
+        raise submit_error(meaning, text, status=answer.status, headers=answer.headers)
     if body.data is None:
         raise PollFailed("DashScope granted no upload")
     return body.data
 
 
 def _checked_origin(host: str, base_url: str) -> str:
-    """The vendor names a host; it is believed only within its own domain (or where the account itself lives)."""
+    """The origin of ``host``. Raises ``PollFailed`` unless it is in the vendor's domain or the account's own origin."""
     there, here = urlsplit(host), urlsplit(base_url)
     own = there.scheme == "https" and (there.hostname or "").endswith(STORAGE)
     if not own and (there.scheme, there.netloc) != (here.scheme, here.netloc):

@@ -1,20 +1,23 @@
-"""The parts we read of what fal answers, and what its words and error types mean."""
+"""The parts of fal's answers that are read, and what its state words and error types mean.
+
+https://fal.ai/docs/api-reference/inference-api
+"""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel
 
 from app.errors import OutcomeUnknown, UpstreamError, UpstreamQuotaExhausted
 from app.generation import MediaKind
-from app.providers.base import Failed, ResultFile, Succeeded
+from app.providers.base import Failed, FileKind, ResultFile, Succeeded
 from app.providers.http_errors import submit_refused
-from app.providers.reading import ErrorDetail, Fields, Items, Text, read_error
+from app.providers.reading import ErrorDetail, Fields, Items, State, Text, read_error
 
-STATES: Mapping[str, Literal["queued", "running", "done"]] = {
+STATES: Mapping[str, State] = {
     "IN_QUEUE": "queued",
     "IN_PROGRESS": "running",
-    "COMPLETED": "done",
+    "COMPLETED": "succeeded",
 }
 ENDS: Mapping[str, str] = {
     "content_policy_violation": "content_policy_violation",
@@ -23,7 +26,7 @@ ENDS: Mapping[str, str] = {
 }
 NO_MONEY = ("exhausted balance", "user is locked", "insufficient balance")
 TYPES: Mapping[MediaKind, str] = {"video": "video/mp4", "image": "image/png", "audio": "audio/mpeg"}
-PLACES: Mapping[str, Literal["video", "image", "audio"]] = {
+FILE_FIELDS: Mapping[str, FileKind] = {
     "video": "video",
     "videos": "video",
     "image": "image",
@@ -34,7 +37,7 @@ PLACES: Mapping[str, Literal["video", "image", "audio"]] = {
 
 
 class FalRefusal(BaseModel):
-    """``detail`` is a list of ``{msg, type, loc}`` (the model's word) or a sentence (the queue's)."""
+    """``detail`` is a list of ``{msg, type, loc}`` from the model, or a sentence from the queue."""
 
     detail: Any = None
     error_type: Text = ""
@@ -46,8 +49,8 @@ class FalRefusal(BaseModel):
     def first_error(self, cleaned: Callable[[str], str]) -> ErrorDetail:
         first = self.detail[0] if isinstance(self.detail, list) and self.detail else {}
         kind = first.get("type", "") if isinstance(first, dict) else ""
-        found = read_error({"detail": self.detail}) or ErrorDetail("fal did not say why")
-        return ErrorDetail(cleaned(found.message), code=str(kind or self.error_type), param=found.param)
+        error = read_error({"detail": self.detail}) or ErrorDetail("fal did not say why")
+        return ErrorDetail(cleaned(error.message), code=str(kind or self.error_type), param=error.param)
 
 
 class SubmitAnswer(FalRefusal):
@@ -59,10 +62,10 @@ class SubmitAnswer(FalRefusal):
     ) -> UpstreamError:
         if not self.detail:
             return OutcomeUnknown("fal accepted the request without naming the work")
-        complaint = self.first_error(cleaned)
-        if status < 500 and any(words in complaint.message.lower() for words in NO_MONEY):
-            return UpstreamQuotaExhausted(f"upstream answered {status}: {complaint.message}")
-        return submit_refused(status, headers, complaint)
+        error = self.first_error(cleaned)
+        if status < 500 and any(words in error.message.lower() for words in NO_MONEY):
+            return UpstreamQuotaExhausted(f"upstream answered {status}: {error.message}")
+        return submit_refused(status, headers, error)
 
 
 class QueueStatus(BaseModel):
@@ -73,7 +76,7 @@ class QueueStatus(BaseModel):
 
 
 class ModelResult(FalRefusal):
-    """A model's own output; files lie in fields whose names most models share."""
+    """A model's output, which is different for each; most models use these field names for files."""
 
     video: Any = None
     videos: Items = []
@@ -86,7 +89,7 @@ class ModelResult(FalRefusal):
 
     @property
     def is_censored(self) -> bool:
-        """Black pictures come as a success."""
+        """Whether all pictures are black: fal reports that as a success."""
         return bool(self.has_nsfw_concepts) and all(self.has_nsfw_concepts)
 
 
@@ -96,24 +99,25 @@ def failed_answer(kind: str, message: str) -> Failed:
 
 
 def files_of(result: ModelResult, *, kind: MediaKind, inference: Any) -> Succeeded | None:
-    """Its files, without those of other kinds than the wanted one; None when it names none.
+    """The files of ``kind``, or all when there is none of it; None for a result without files.
 
     ``inference`` is in seconds.
     """
-    found: list[tuple[ResultFile, dict[str, Any]]] = []
-    for place, made in PLACES.items():
-        value = getattr(result, place)
+    files: list[tuple[ResultFile, dict[str, Any]]] = []
+    for field, file_kind in FILE_FIELDS.items():
+        value = getattr(result, field)
         for item in value if isinstance(value, list) else [value]:
-            told = {"url": item} if isinstance(item, str) else item
-            if isinstance(told, dict) and isinstance(told.get("url"), str) and told["url"]:
-                content_type = told.get("content_type")
-                said = content_type if isinstance(content_type, str) and content_type else TYPES[made]
-                found.append((ResultFile(made, said, url=told["url"]), told))
-    if not found:
+            entry = {"url": item} if isinstance(item, str) else item
+            if isinstance(entry, dict) and isinstance(entry.get("url"), str) and entry["url"]:
+                content_type = entry.get("content_type")
+                if not isinstance(content_type, str) or not content_type:
+                    content_type = TYPES[file_kind]
+                files.append((ResultFile(file_kind, content_type, url=entry["url"]), entry))
+    if not files:
         return None
     # A video may come with a preview picture, which is no result of its own.
-    found = [pair for pair in found if pair[0].kind == kind] or found
-    facts = {name: found[0][1].get(name) for name in ("duration", "width", "height", "fps")}
+    files = [pair for pair in files if pair[0].kind == kind] or files
+    facts = {name: files[0][1].get(name) for name in ("duration", "width", "height", "fps")}
     facts |= {"inference_seconds": inference, "seed": result.seed}
     usage = {name: value for name, value in facts.items() if isinstance(value, int | float)}
-    return Succeeded(tuple(file for file, _ in found), usage=usage)
+    return Succeeded(tuple(file for file, _ in files), usage=usage)

@@ -16,7 +16,7 @@ ONE_PICTURE: dict[Role, str] = {"first_frame": "image_url", "reference_image": "
 
 @dataclass(frozen=True, slots=True)
 class FalEndpoints:
-    """What is added to a family's bare name, by what goes in; empty: it has none, or the bare name serves."""
+    """What is added to a family's bare name, by its inputs; empty: nothing, or there is no such endpoint."""
 
     text: str = "text-to-video"
     first: str = "image-to-video"
@@ -29,10 +29,10 @@ class FalFamily(ModelFamily):
     endpoints: FalEndpoints | None = None
     """None: the model's name is the endpoint."""
     both_fields: dict[Role, str] = field(default_factory=dict)
-    """In place of ``fields`` when both frames are given."""
+    """Replaces ``fields`` when both frames are given."""
 
 
-# Read in the schemas that fal publishes per endpoint (fal.ai/models/<endpoint>/llms.txt), October 2026.
+# From the schema that fal publishes for each endpoint (https://fal.ai/models/<endpoint>/llms.txt), October 2026.
 FAMILIES = (
     FalFamily(
         start=("fal-ai/kling-video/v3",),
@@ -148,13 +148,13 @@ def known_family(model: str) -> FalFamily | None:
 
 
 def names_an_endpoint(model: str) -> bool:
-    """Whether ``model`` says itself what goes in, as ``…/image-to-video`` does."""
+    """Whether ``model`` itself names the inputs, as ``…/image-to-video`` does."""
     parts = model.split("/")
     return any("-to-" in part or part.endswith("-video") for part in parts[2:])
 
 
 def endpoint_of(request: GenerationRequest, family: FalFamily) -> str:
-    """The path that makes it: ``request.model``, or the family's endpoint for these inputs."""
+    """The path of the request: ``request.model``, or the family's endpoint for its inputs."""
     if family.endpoints is None or names_an_endpoint(request.model):
         return request.model
     ends, frames = family.endpoints, {item.role for item in request.media}

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any
 from urllib.parse import urlsplit
 
 from app.errors import InvalidRequest, OutcomeUnknown, PollFailed, UpstreamRejected
@@ -26,31 +26,34 @@ from app.providers.fal.models import ANY, FalFamily, endpoint_of, known_family, 
 from app.providers.hosted_models import apply_description, model_input, read_descriptions
 from app.providers.http import UpstreamClient
 from app.providers.http_errors import poll_refused
-from app.providers.reading import UNKNOWN_STATES
+from app.providers.reading import read_state
 
 HOST = "https://queue.fal.run"
 MODEL = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)+", re.ASCII)
 ALL_KINDS: frozenset[MediaKind] = frozenset({"video", "image", "audio"})
 PATH = re.compile(r"(/(?!\.)[\w.-]+)+", re.ASCII)
-PASSING = {408, 425, 429, 502, 503}
-"""Answers to the question for a result that say nothing of the work itself."""
+TEMPORARY_STATUSES = {408, 425, 429, 502, 503}
+"""Answers to the request for a result that are not about the work itself."""
 
 
 class FalProvider(Provider):
-    """A model is fal's endpoint, or a family's bare name, to which the inputs then choose the endpoint.
+    """A model is the name of fal's endpoint, or a family's bare name, for which the inputs choose the endpoint.
 
     ``account.options``: ``priority`` (``normal``, ``low``), ``start_timeout`` (seconds a request may wait to
-    begin), ``models`` (fields of models that no table here names).
+    begin), ``models`` (the fields of models that ``models.py`` lacks).
     """
 
     name = "fal"
-    verified: ClassVar[str] = "verified against fal-client 1.0.3"
-    auth_scheme: ClassVar[str] = "Key"
+    title = "fal"
+    docs_url = "https://fal.ai/docs/api-reference/inference-api"
+    verified = "verified against fal-client 1.0.3"
+    auth_scheme = "Key"
+    sample_models = ("bytedance/seedance-2.0",)
     poll_interval = PollInterval(first=2.0, factor=1.3, cap=15.0)
 
     def __init__(self, account: Account, http: UpstreamClient) -> None:
         super().__init__(account, http)
-        self._told = read_descriptions(account)
+        self._descriptions = read_descriptions(account)
         self._headers = _queue_headers(account.options)
 
     @classmethod
@@ -62,11 +65,11 @@ class FalProvider(Provider):
         return {"Authorization": f"Key {account.secret}"} if account.secret else {}
 
     def capabilities(self, model: str) -> Capabilities:
-        known, told = known_family(model), self._told.get(model)
+        known, description = known_family(model), self._descriptions.get(model)
         kinds = known.kinds if known else self.account.kinds & ALL_KINDS or ALL_KINDS
-        family = apply_description(known or ANY["video"], told)
+        family = apply_description(known or ANY["video"], description)
         roles = family.roles
-        if known and not told and names_an_endpoint(model):
+        if known and not description and names_an_endpoint(model):
             roles = frozenset() if "text-to-" in model else roles
         return Capabilities(
             kinds=frozenset(kinds),
@@ -86,26 +89,25 @@ class FalProvider(Provider):
             model_input(request, family),
             answer=SubmitAnswer,
             headers=self._headers,
-            even_if=lambda said: said.is_error,
+            even_if=lambda answer: answer.is_error,
         )
-        said = answer.body
-        if answer.status >= 400 or not said.request_id:
-            raise said.submit_error(answer.status, answer.headers, self.http.clean_text)
-        path = urlsplit(said.response_url).path
-        if not path.endswith(f"/requests/{said.request_id}") or not PATH.fullmatch(path):
+        accepted = answer.body
+        if answer.status >= 400 or not accepted.request_id:
+            raise accepted.submit_error(answer.status, answer.headers, self.http.clean_text)
+        # The paths of status and result drop the endpoint's sub-path, so the answer's own is kept.
+        path = urlsplit(accepted.response_url).path
+        if not path.endswith(f"/requests/{accepted.request_id}") or not PATH.fullmatch(path):
             raise OutcomeUnknown("fal accepted the request without saying where its result will be")
-        return Operation(id=said.request_id, data={"path": path, "kind": request.kind})
+        return Operation(id=accepted.request_id, data={"path": path, "kind": request.kind})
 
     async def poll(self, operation: Operation) -> PollAnswer:
         path = operation.data["path"]
         status = (await self.http.get(f"{path}/status", answer=QueueStatus)).body
-        state = STATES.get(status.status)
+        state = read_state(status.status, STATES, provider=self.name)
         if state == "queued":
             return Queued()
-        if state == "done":
+        if state == "succeeded":
             return await self._read_result(path, status, kind=operation.data["kind"])
-        if state is None:
-            UNKNOWN_STATES.labels(provider=self.name).inc()
         return Running()
 
     async def cancel(self, operation: Operation) -> bool:
@@ -114,16 +116,18 @@ class FalProvider(Provider):
     async def _read_result(self, path: str, status: QueueStatus, *, kind: MediaKind) -> PollAnswer:
         if status.error or status.error_type:
             return failed_answer(status.error_type, self.http.clean_text(status.error or status.error_type))
-        answer = await self.http.get(path, answer=ModelResult, even_if=lambda said: said.is_error)
-        found = answer.body
+        answer = await self.http.get(path, answer=ModelResult, even_if=lambda answer: answer.is_error)
+        result = answer.body
         if answer.status >= 400:
-            complaint = found.first_error(self.http.clean_text)
-            if answer.status in {401, 403, 404} or (answer.status in PASSING and not found.error_type):
-                raise poll_refused(answer.status, answer.headers, complaint)
-            return failed_answer(complaint.code, complaint.message)
-        if found.is_censored:
+            error = result.first_error(self.http.clean_text)
+            if answer.status in {401, 403, 404} or (
+                answer.status in TEMPORARY_STATUSES and not result.error_type
+            ):
+                raise poll_refused(answer.status, answer.headers, error)
+            return failed_answer(error.code, error.message)
+        if result.is_censored:
             return Failed("content_policy_violation", "the model's filter blacked the picture out")
-        done = files_of(found, kind=kind, inference=status.metrics.get("inference_time"))
+        done = files_of(result, kind=kind, inference=status.metrics.get("inference_time"))
         if done is None:
             raise PollFailed("fal says it is done, but names no result")
         units = answer.headers.get("x-fal-billable-units")
@@ -135,7 +139,7 @@ class FalProvider(Provider):
             raise UpstreamRejected(f"fal makes no {request.kind}", param="model")
         if family.both_fields and len(request.media_with("first_frame", "last_frame")) > 1:
             family = replace(family, fields=family.both_fields)
-        return apply_description(family, self._told.get(request.model))
+        return apply_description(family, self._descriptions.get(request.model))
 
 
 def _queue_headers(options: Mapping[str, Any]) -> dict[str, str]:

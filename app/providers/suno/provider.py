@@ -1,7 +1,7 @@
 """Suno-style proxies: ``POST /suno/submit/MUSIC``, then ``POST /suno/fetch`` with the task's id."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -24,7 +24,7 @@ from app.providers.base import (
 )
 from app.providers.http_errors import ErrorMeaning, poll_error, submit_error
 from app.providers.inputs import check_request, extra_fields, refuse_fields
-from app.providers.reading import UNKNOWN_STATES, Fields, Items, Percent, State, Text, retry_after_of
+from app.providers.reading import Fields, Items, Percent, State, Text, read_state, retry_after_of
 
 KINDS: frozenset[Kind] = frozenset({"audio"})
 STATES: Mapping[str, State] = {
@@ -39,7 +39,7 @@ CODES: Mapping[str, ErrorMeaning] = {
     "invalid_api_key": "auth",
 }
 GENERAL_NAMES = {"suno", "suno_music", "suno-music"}
-"""Models that leave the version to the proxy; any other name is the version (``chirp-v4`` …)."""
+"""Models whose version the proxy chooses; any other name is the version (``chirp-v4`` …)."""
 LYRICS = {"suno_lyrics", "suno-lyrics"}
 MODERATED_WORDS = ("moderation", "policy", "artist name", "copyright", "explicit", "sensitive")
 RESERVED = {"mv", "model", "gpt_description_prompt", "notify_hook", "api_key", "key"}
@@ -64,8 +64,8 @@ class SunoSong(BaseModel):
 
     @property
     def seconds(self) -> float | None:
-        told = self.duration if self.duration is not None else self.metadata.get("duration")
-        return float(told) if isinstance(told, int | float) else None
+        seconds = self.duration if self.duration is not None else self.metadata.get("duration")
+        return float(seconds) if isinstance(seconds, int | float) else None
 
 
 class SunoTask(BaseModel):
@@ -90,8 +90,9 @@ class FetchAnswer(BaseModel):
 
 class SunoProvider(Provider):
     name = "suno"
+    title = "Suno proxies"
+    docs_url = "https://github.com/Suno-API/Suno-API"
     reports_progress = True
-    verified: ClassVar[str] = "documented"
     poll_interval = PollInterval(first=3.0, factor=1.3, cap=15.0)
 
     @classmethod
@@ -107,39 +108,39 @@ class SunoProvider(Provider):
         answer = await self.http.post_json(
             "/suno/submit/MUSIC", _request_body(request), answer=SubmitAnswer, even_if=SubmitAnswer.is_error
         )
-        said = answer.body
-        if said.is_error():
-            meaning = CODES.get(said.code) or _meaning_of(said.message)
+        accepted = answer.body
+        if accepted.is_error():
+            meaning = CODES.get(accepted.code) or _meaning_of(accepted.message)
             raise submit_error(
                 meaning,
-                self._error_text(said.message, said.code),
+                self._error_text(accepted.message, accepted.code),
                 status=answer.status,
                 headers=answer.headers,
             )
-        if not said.data:
+        if not accepted.data:
             raise OutcomeUnknown("the proxy accepted the request without naming the task")
-        return Operation(id=said.data)
+        return Operation(id=accepted.data)
 
     async def poll(self, operation: Operation) -> PollAnswer:
-        wanted = {"ids": [operation.id]}
+        body = {"ids": [operation.id]}
         answer = await self.http.post_json(
-            "/suno/fetch", wanted, answer=FetchAnswer, purpose="poll", even_if=FetchAnswer.is_error
+            "/suno/fetch", body, answer=FetchAnswer, purpose="poll", even_if=FetchAnswer.is_error
         )
-        said = answer.body
-        if said.is_error():
-            text, meaning = self._error_text(said.message, said.code), CODES.get(said.code)
+        fetched = answer.body
+        if fetched.is_error():
+            text, meaning = self._error_text(fetched.message, fetched.code), CODES.get(fetched.code)
             raise poll_error(meaning, text, status=answer.status, headers=answer.headers)
-        if not said.code and said.data is None:
+        if not fetched.code and fetched.data is None:
             raise PollFailed("the proxy answered without a task")
-        task = next((task for task in said.data or [] if task.task_id == operation.id), None)
+        task = next((task for task in fetched.data or [] if task.task_id == operation.id), None)
         if task is None:
             raise OperationNotFound("the proxy no longer knows the task")
         return self._poll_answer(task, retry_after_of(answer.headers))
 
-    def _poll_answer(self, task: SunoTask, pace: float | None) -> PollAnswer:
-        state = STATES.get(task.status.upper())
+    def _poll_answer(self, task: SunoTask, retry_after: float | None) -> PollAnswer:
+        state = read_state(task.status.upper(), STATES, provider=self.name)
         if state == "queued":
-            return Queued(retry_after=pace)
+            return Queued(retry_after=retry_after)
         if state == "succeeded":
             songs = [song for song in task.song_list() if song.audio_url]
             files = tuple(ResultFile("audio", "audio/mpeg", url=song.audio_url) for song in songs)
@@ -148,39 +149,37 @@ class SunoProvider(Provider):
                 files, usage={"songs": len(songs)} | ({"seconds": sum(lengths)} if lengths else {})
             )
         if state == "failed":
-            said = self.http.clean_text(task.fail_reason) or "The proxy did not say why."
-            moderated = _meaning_of(said) == "moderated"
-            return Failed("content_policy_violation" if moderated else "upstream_error", said)
-        if state is None:
-            UNKNOWN_STATES.labels(provider=self.name).inc()
-        return Running(progress=task.progress, retry_after=pace)
+            text = self.http.clean_text(task.fail_reason) or "The proxy did not say why."
+            moderated = _meaning_of(text) == "moderated"
+            return Failed("content_policy_violation" if moderated else "upstream_error", text)
+        return Running(progress=task.progress, retry_after=retry_after)
 
     def _error_text(self, message: str, code: str) -> str:
         return self.http.clean_text(f"{message} ({code})")
 
 
-def _meaning_of(said: str) -> ErrorMeaning | None:
-    """Suno's own refusals come through only as a sentence."""
-    return "moderated" if any(word in said.lower() for word in MODERATED_WORDS) else None
+def _meaning_of(message: str) -> ErrorMeaning | None:
+    """Suno's own refusals reach us only as a sentence."""
+    return "moderated" if any(word in message.lower() for word in MODERATED_WORDS) else None
 
 
 def _request_body(request: GenerationRequest) -> dict[str, Any]:
-    """Raises ``UpstreamRejected`` for what a song can't be told. Lyrics are ``extra``'s ``prompt``."""
+    """The body of a submit. Raises ``UpstreamRejected`` for what it has no field for. Lyrics are ``extra``'s ``prompt``."""
     check_request(request, (), kinds=KINDS)
     refuse_fields(request, "seconds", "size", "aspect_ratio", "resolution", "shots", "seed")
     if request.model in LYRICS:
         raise UpstreamRejected("lyrics are text, which is not made as a task", param="model")
     extra = extra_fields(request, RESERVED)
-    told: dict[str, Any] = {"make_instrumental": bool(extra.get("make_instrumental", False))}
+    fields: dict[str, Any] = {"make_instrumental": bool(extra.get("make_instrumental", False))}
     if "prompt" in extra or "lyrics" in extra:
-        told["prompt"] = extra.pop("lyrics", None) or extra["prompt"]
-        told["tags"] = request.style or extra.get("tags") or request.prompt
+        fields["prompt"] = extra.pop("lyrics", None) or extra["prompt"]
+        fields["tags"] = request.style or extra.get("tags") or request.prompt
     else:
-        told["gpt_description_prompt"] = request.prompt
+        fields["gpt_description_prompt"] = request.prompt
         if request.style:
-            told["tags"] = request.style
+            fields["tags"] = request.style
     if request.negative_prompt:
-        told["negative_tags"] = request.negative_prompt
+        fields["negative_tags"] = request.negative_prompt
     if request.model not in GENERAL_NAMES:
-        told["mv"] = request.model
-    return extra | told
+        fields["mv"] = request.model
+    return extra | fields
