@@ -8,18 +8,10 @@ from app.admin.access import AdminRequest, OwnerRoute
 from app.admin.bodies import ListAnswer, PanelAnswer
 from app.errors import InvalidRequest
 from app.providers import registry
-from app.providers.base import Account
+from app.providers.base import Account, Provider
 from app.providers.overview import ProviderOverview, all_overviews
-from app.providers.samples import sample_account
 
 router = APIRouter(route_class=OwnerRoute, prefix="/providers")
-EMBEDDED = "studio"
-SECRET_HINTS = {
-    "jimeng": "access key|secret key",
-    "kling": "access key|secret key, or one API key",
-    "vertex_veo": "the JSON of a service account",
-}
-"""For secrets that are more than one API key."""
 
 
 class ProviderField(PanelAnswer):
@@ -51,8 +43,9 @@ class ProviderObject(PanelAnswer):
 
 @router.get("", summary="List providers", response_model_exclude_unset=True)
 async def list_providers(request: AdminRequest) -> ListAnswer[ProviderObject]:
-    """Alphabetical, without the built-in studio."""
-    providers = [_provider_object(found) for found in await _load_overviews() if found.name != EMBEDDED]
+    """Alphabetical, without what is built in."""
+    overviews = await _load_overviews()
+    providers = [_provider_object(row) for row in overviews if not registry.provider_class(row.name).embedded]
     return ListAnswer(data=providers, next=None)
 
 
@@ -67,11 +60,11 @@ async def _load_overviews() -> list[ProviderOverview]:
 
 
 def _provider_object(found: ProviderOverview) -> ProviderObject:
+    kind = registry.provider_class(found.name)
     default = _default_address(found.name)
     needs_address = default is None
     address = ProviderField(name="base_url", required=needs_address, default=default, hint="")
-    hint = SECRET_HINTS.get(found.name, "")
-    secret = ProviderField(name="secret", required=needs_secret(found.name), secret=True, hint=hint)
+    secret = ProviderField(name="secret", required=kind.needs_secret, secret=True, hint=kind.secret_hint)
     return ProviderObject(
         name=found.name,
         makes=list(found.makes),
@@ -83,27 +76,25 @@ def _provider_object(found: ProviderOverview) -> ProviderObject:
         progress=found.progress,
         needs_base_url=needs_address,
         default_base_url=default,
-        fields=[address, secret, *_needed_options(found.name)],
+        fields=[address, secret, *_needed_options(kind)],
     )
 
 
 @lru_cache(maxsize=64)
 def _default_address(name: str) -> str | None:
     """The address of an account without one of its own; None when it must be given."""
-    known = sample_account(name)
-    account = Account(id="", provider=name, name=name, secret=known.secret, options=known.options)
+    kind = registry.provider_class(name)
+    account = Account(
+        id="", provider=name, name=name, secret=kind.sample_secret(), options=kind.sample_options
+    )
     try:
-        return registry.provider_class(name).base_url_for(account) or None
+        return kind.base_url_for(account) or None
     except InvalidRequest:
         return None
 
 
-def needs_secret(name: str) -> bool:
-    return name not in ("comfyui", "lightx2v", "openai_compatible")
-
-
-def _needed_options(name: str) -> list[ProviderField]:
+def _needed_options(kind: type[Provider]) -> list[ProviderField]:
     return [
         ProviderField(name=f"options.{option}", required=True, hint="as in docs/accounts.md")
-        for option in sample_account(name).options
+        for option in kind.sample_options
     ]

@@ -23,7 +23,7 @@ def list_providers(
         return
     table = plain_table(*HEADINGS)
     for row in rows:
-        table.add_row(*(cell.strip("`") for cell in row.table_cells()))
+        table.add_row(*row.table_cells())
     out.print(table)
 
 

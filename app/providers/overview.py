@@ -1,4 +1,4 @@
-"""The table of providers, made from their code: what each makes, takes and can, and how sure we are."""
+"""The table of providers, made from their code: what each makes, takes and can do, and how its protocol was verified."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import httpx2
 
 from app.providers import registry
-from app.providers.base import Capabilities
-from app.providers.samples import MODELS, sample_account
+from app.providers.base import Account, Capabilities
 
 HEADINGS = (
     "provider",
@@ -19,15 +18,17 @@ HEADINGS = (
     "progress",
     "auth",
     "verified",
+    "documentation",
 )
 
 
 @dataclass(frozen=True, slots=True)
 class ProviderOverview:
-    """One provider, over the models that stand for it. ``asks_again``: ``recover`` can learn what became of
-    a submission whose answer was lost."""
+    """One provider, over its ``sample_models``. ``asks_again``: ``recover`` can find out whether a submission whose
+    answer was lost has arrived."""
 
     name: str
+    title: str
     makes: tuple[str, ...]
     takes: tuple[str, ...]
     native_shots: bool
@@ -36,38 +37,56 @@ class ProviderOverview:
     progress: bool
     auth: str
     verified: str
+    docs_url: str
 
     def table_cells(self) -> tuple[str, ...]:
-        words = [", ".join(part) or "–" for part in (self.makes, self.takes)]
+        """As many as ``HEADINGS``."""
+        lists = [", ".join(words) or "–" for words in (self.makes, self.takes)]
         marks = [
             "yes" if able else "–"
             for able in (self.native_shots, self.cancel, self.asks_again, self.progress)
         ]
-        return (f"`{self.name}`", *words, *marks, self.auth, self.verified)
+        return (self.name, *lists, *marks, self.auth, self.verified, self.docs_url or "–")
+
+
+def sample_account(name: str) -> Account:
+    """An account as an operator would write it, with a secret that opens nothing."""
+    kind = registry.provider_class(name)
+    return Account(
+        id="sample",
+        provider=name,
+        name=name,
+        base_url="https://upstream.example",
+        secret=kind.sample_secret(),
+        options=kind.sample_options,
+    )
 
 
 async def all_overviews() -> list[ProviderOverview]:
-    """Every provider, alphabetical. Nothing is sent anywhere."""
+    """Every provider, alphabetical. Sends no request."""
     async with httpx2.AsyncHTTPTransport() as transport:
         return [await _build_overview(name, transport) for name in registry.PROVIDERS]
 
 
 def markdown_table(rows: Iterable[ProviderOverview]) -> str:
-    lines = [HEADINGS, tuple("---" for _ in HEADINGS), *(row.table_cells() for row in rows)]
-    return "".join("| " + " | ".join(_in_a_cell(cell) for cell in cells) + " |\n" for cells in lines)
+    lines = [HEADINGS, tuple("---" for _ in HEADINGS), *(_markdown_cells(row) for row in rows)]
+    return "".join("| " + " | ".join(cells) + " |\n" for cells in lines)
 
 
-def _in_a_cell(text: str) -> str:
-    return text.replace("|", "\\|")
+def _markdown_cells(row: ProviderOverview) -> tuple[str, ...]:
+    name, *cells = (cell.replace("|", "\\|") for cell in row.table_cells())
+    link = f"[{row.title}]({row.docs_url})" if row.docs_url else row.title
+    return (f"`{name}`", *cells[:-1], link)
 
 
 async def _build_overview(name: str, transport: httpx2.AsyncBaseTransport) -> ProviderOverview:
+    kind = registry.provider_class(name)
     provider = registry.create_provider(sample_account(name), transport)
-    able = [provider.capabilities(model) for model in ("", *MODELS.get(name, ()))]
-    kind = type(provider)
+    able = [provider.capabilities(model) for model in ("", *kind.sample_models)]
     await provider.close()
     return ProviderOverview(
         name=name,
+        title=kind.title,
         makes=_union_of(able, "kinds"),
         takes=_union_of(able, "roles"),
         native_shots=any(each.native_shots for each in able),
@@ -76,6 +95,7 @@ async def _build_overview(name: str, transport: httpx2.AsyncBaseTransport) -> Pr
         progress=kind.reports_progress,
         auth=kind.auth_scheme,
         verified=kind.verified,
+        docs_url=kind.docs_url,
     )
 
 

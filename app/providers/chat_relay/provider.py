@@ -44,7 +44,7 @@ class ChatOptions(GatewayOptions):
 
 class ChatRelayProvider(GatewayRelay):
     name = "chat_relay"
-    title = "Chat gateways"
+    title = "Gateway with streamed chat completions"
     reports_progress = True
 
     def __init__(self, account: Account, http: UpstreamClient) -> None:

@@ -109,9 +109,8 @@ def files_of(result: ModelResult, *, kind: MediaKind, inference: Any) -> Succeed
         for item in value if isinstance(value, list) else [value]:
             entry = {"url": item} if isinstance(item, str) else item
             if isinstance(entry, dict) and isinstance(entry.get("url"), str) and entry["url"]:
-                content_type = entry.get("content_type")
-                if not isinstance(content_type, str) or not content_type:
-                    content_type = TYPES[file_kind]
+                given = entry.get("content_type")
+                content_type = given if isinstance(given, str) and given else TYPES[file_kind]
                 files.append((ResultFile(file_kind, content_type, url=entry["url"]), entry))
     if not files:
         return None

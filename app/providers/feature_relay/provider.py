@@ -45,7 +45,7 @@ class SubmitAnswer(BaseModel):
 
 class FeatureRelayProvider(GatewayRelay):
     name = "feature_relay"
-    title = "Gateways with an endpoint per feature"
+    title = "Gateway with an endpoint per feature"
     reports_progress = True
 
     def capabilities(self, model: str) -> Capabilities:
