@@ -57,9 +57,9 @@ OptionalAddress = Annotated[str, AfterValidator(lambda text: web_address(text) i
 DocumentType = TypeVar("DocumentType", bound=OptionsDocument)
 
 
-def read_document(kind: type[DocumentType], wanted: Mapping[str, Any]) -> DocumentType:
+def read_document(kind: type[DocumentType], values: Mapping[str, Any]) -> DocumentType:
     """Raises ``InvalidRequest`` that names the field, for example ``resolvers.0.url``."""
-    return validate_document(kind, wanted, whole=kind.document)
+    return validate_document(kind, values, whole=kind.document)
 
 
 def masked_values(document: OptionsDocument) -> dict[str, Any]:
@@ -83,9 +83,9 @@ def opened_values(stored: Any, unseal: Callable[[str], Any]) -> Any:
     return stored
 
 
-def with_kept_secrets(wanted: Mapping[str, Any], old: OptionsDocument) -> dict[str, Any]:
-    """``wanted`` with the old secrets where it leaves them out or has ``MASK``; list items are matched by ``name``."""
-    filled = _fill_secrets(dict(wanted), old.model_dump())
+def with_kept_secrets(values: Mapping[str, Any], old: OptionsDocument) -> dict[str, Any]:
+    """``values`` with the old secrets where it leaves them out or has ``MASK``; list items are matched by ``name``."""
+    filled = _fill_secrets(dict(values), old.model_dump())
     assert isinstance(filled, dict)
     return filled
 
@@ -142,12 +142,12 @@ class OptionsRepository:
 
     async def read(self, kind: type[DocumentType]) -> DocumentType:
         """The document with its secrets. Raises ``SettingsInvalid`` when they were sealed with another root key."""
-        found = self._cache.get(kind.document)
-        if found is None or found[0] < time.monotonic():
+        until, document = self._cache.get(kind.document, (0.0, None))
+        if document is None or until < time.monotonic():
             async with self._database.read() as connection:
                 return await self._load_document(connection, kind)
-        assert isinstance(found[1], kind)
-        return found[1]
+        assert isinstance(document, kind)
+        return document
 
     async def read_if_possible(self, kind: type[DocumentType]) -> DocumentType:
         """Never raises: while the database can't be read, the last read document or the defaults."""
@@ -155,24 +155,24 @@ class OptionsRepository:
             return await self.read(kind)
         except (*DATABASE_AWAY, FilmgateError) as error:
             log.warning("options.unreadable", document=kind.document, error=type(error).__name__)
-        known = self._cache.get(kind.document)
-        return known[1] if known is not None and isinstance(known[1], kind) else kind()
+        _, document = self._cache.get(kind.document, (0.0, None))
+        return document if isinstance(document, kind) else kind()
 
     async def read_masked(self, kind: type[OptionsDocument]) -> dict[str, Any]:
         """Every field; a secret as ``MASK``, or empty where there is none."""
         return masked_values(await self.read(kind))
 
-    async def write(self, kind: type[DocumentType], wanted: Mapping[str, Any]) -> DocumentType:
-        """Replace a document; secrets that ``wanted`` leaves out stay. Raises ``InvalidRequest``."""
+    async def write(self, kind: type[DocumentType], values: Mapping[str, Any]) -> DocumentType:
+        """Replace a document; secrets that ``values`` leaves out stay. Raises ``InvalidRequest``."""
         async with self._database.write() as connection:
-            return await self.write_within(connection, kind, wanted)
+            return await self.write_within(connection, kind, values)
 
     async def write_within(
-        self, connection: AsyncConnection, kind: type[DocumentType], wanted: Mapping[str, Any]
+        self, connection: AsyncConnection, kind: type[DocumentType], values: Mapping[str, Any]
     ) -> DocumentType:
         """Like ``write``, in the caller's transaction."""
         old = await self._load_document(connection, kind)
-        new = read_document(kind, with_kept_secrets(wanted, old))
+        new = read_document(kind, with_kept_secrets(values, old))
         place = options_document_place(kind.document)
         text = json.dumps(sealed_values(new, lambda secret: self._vault.seal(secret, place=place)))
         await put_row(connection, kind.document, text)
@@ -184,9 +184,9 @@ class OptionsRepository:
         text = (await connection.execute(query)).scalar()
         place = options_document_place(kind.document)
         stored = opened_values(json.loads(text or "{}"), lambda box: self._vault.unseal(box, place=place))
-        found = read_document(kind, stored)
-        self._cache[kind.document] = (time.monotonic() + self._seconds, found)
-        return found
+        document = read_document(kind, stored)
+        self._cache[kind.document] = (time.monotonic() + self._seconds, document)
+        return document
 
 
 async def put_row(connection: AsyncConnection, name: str, text: str) -> None:

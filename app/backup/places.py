@@ -41,12 +41,12 @@ async def upload_backup(
 ) -> None:
     """Raises ``DeliveryFailed``. Private addresses must be on ``FILMGATE_OUTBOUND_ALLOW``."""
     content = as_text(document).encode()
-    told = {**REQUEST_HEADERS, "content-type": "application/json", **headers}
+    all_headers = {**REQUEST_HEADERS, "content-type": "application/json", **headers}
     async with _http_client(guard) as client:
 
         async def put_once() -> None:
             answer = await call_endpoint(
-                client, method, url, seconds=TIMEOUT_SECONDS, what=WHAT, content=content, headers=told
+                client, method, url, seconds=TIMEOUT_SECONDS, what=WHAT, content=content, headers=all_headers
             )
             check_status(answer, what=WHAT)
 
@@ -58,9 +58,15 @@ async def download_backup(guard: OutboundGuard, url: str, *, headers: Mapping[st
     async with _http_client(guard) as client:
 
         async def get_once() -> bytes:
-            told = {**REQUEST_HEADERS, **headers}
+            all_headers = {**REQUEST_HEADERS, **headers}
             answer = await call_endpoint(
-                client, "GET", url, seconds=TIMEOUT_SECONDS, what=WHAT, most_bytes=MAX_BYTES, headers=told
+                client,
+                "GET",
+                url,
+                seconds=TIMEOUT_SECONDS,
+                what=WHAT,
+                most_bytes=MAX_BYTES,
+                headers=all_headers,
             )
             check_status(answer, what=WHAT)
             return answer.content

@@ -14,6 +14,8 @@ _NEVER_FIRST = set("，。！？、；：）」』】》〉”’…—·,.!?;:)
 _NEVER_LAST = set("（「『【《〈“‘([{#￥$")
 _STEPS = ((0.098, 2), (0.082, 3), (0.068, 4), (0.056, 5), (0.046, 6), (0.038, 9), (0.032, 12))
 """Font sizes as shares of the short side, each with its largest number of lines."""
+_SMALLEST = 96
+"""In pixels. Frames with a shorter side get no text."""
 
 
 @lru_cache(maxsize=32)
@@ -126,10 +128,6 @@ def _cut_piece(piece: str, face: ImageFont.FreeTypeFont, width: float) -> list[s
             part = ""
         part += character
     return [*parts, part]
-
-
-_SMALLEST = 96
-"""In pixels. Frames with a shorter side get no text."""
 
 
 class PromptCaption:

@@ -14,6 +14,8 @@ RATE = 48_000
 _LEVEL = 10 ** (-30 / 20)
 _ROOTS = (98.0, 110.0, 123.47, 130.81, 146.83)
 _CHORDS = ((0, 7, 12, 16, 23), (0, 7, 12, 15, 22), (0, 7, 14, 16, 19), (0, 5, 12, 17, 21))
+_THREADS = 2
+"""Fixed, so that every machine encodes the same bytes."""
 
 
 class AmbientChord:
@@ -38,10 +40,6 @@ class AmbientChord:
         fade = np.clip(time / min(1.0, self.seconds / 3), 0, 1)
         fade *= np.clip((self.seconds - time) / min(1.5, self.seconds / 3), 0, 1)
         return np.asarray(np.stack([left, right]) * (fade * self.level), dtype=np.float32)
-
-
-_THREADS = 2
-"""Fixed, so that every machine encodes the same bytes."""
 
 
 class Mp4Writer:

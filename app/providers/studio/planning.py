@@ -18,6 +18,9 @@ from app.providers.studio.plan import FPS, MAX_PIXELS, MAX_SECONDS, MAX_SIDE, MI
 _DIRECTIVE = re.compile(
     r"\[studio:(?P<word>fail|reject|moderate|moderate-late|busy|fast|slow=(?P<seconds>\d+(?:\.\d+)?))\]"
 )
+_SHORT_SIDES = {"360p": 360, "480p": 480, "540p": 540, "720p": 720, "1080p": 1080}
+KEEP_SECONDS = 3600.0
+"""How long the files of an operation are kept after their last change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,25 +46,22 @@ def split_directives(prompt: str) -> tuple[str, StudioDirectives]:
 def raise_directed_error(directives: StudioDirectives) -> None:
     """Raises the error that a directive asks for."""
     if "reject" in directives.words:
-        raise UpstreamRejected("The studio was told to refuse this prompt.", param="prompt")
+        raise UpstreamRejected("A test directive refuses this prompt.", param="prompt")
     if "moderate" in directives.words:
         raise UpstreamModerated("The prompt goes against the content policy.", param="prompt")
     if "busy" in directives.words:
-        raise UpstreamBusy("The studio was told to be busy.", retry_after=1)
-
-
-_SHORT_SIDES = {"360p": 360, "480p": 480, "540p": 540, "720p": 720, "1080p": 1080}
+        raise UpstreamBusy("A test directive makes the studio busy.", retry_after=1)
 
 
 def read_directives(request: GenerationRequest) -> tuple[GenerationRequest, StudioDirectives]:
     """The request without the directives in its prompts, and the directives."""
-    prompt, found = split_directives(request.prompt)
+    prompt, directives = split_directives(request.prompt)
     shots = []
     for shot in request.shots:
         text, more = split_directives(shot.prompt)
         shots.append(shot.model_copy(update={"prompt": text}))
-        found = StudioDirectives(found.words | more.words, max(found.slow, more.slow))
-    return request.model_copy(update={"prompt": prompt, "shots": tuple(shots)}), found
+        directives = StudioDirectives(directives.words | more.words, max(directives.slow, more.slow))
+    return request.model_copy(update={"prompt": prompt, "shots": tuple(shots)}), directives
 
 
 def make_plan(
@@ -75,10 +75,10 @@ def make_plan(
 
     Raises ``UpstreamRejected`` for a size or length that can't be rendered.
     """
-    asked = directives or StudioDirectives()
+    given = directives or StudioDirectives()
     roles = tuple(item.role for item in request.media)
     width, height = _frame_size(request)
-    late = "content_policy_violation" if "moderate-late" in asked.words else ""
+    late = "content_policy_violation" if "moderate-late" in given.words else ""
     return RenderPlan(
         kind=request.kind,
         action=request.action,
@@ -93,9 +93,9 @@ def make_plan(
         colour_seed=_derive_seed(request, "colour"),
         watermark=request.watermark is not False,
         sound=request.sound is not False,
-        fast="fast" in asked.words,
-        fail="upstream_error" if "fail" in asked.words else late,
-        slow=asked.slow,
+        fast="fast" in given.words,
+        fail="upstream_error" if "fail" in given.words else late,
+        slow=given.slow,
     )
 
 
@@ -151,10 +151,6 @@ def request_of(operation: Operation) -> GenerationRequest:
         return GenerationRequest.model_validate(operation.data["request"])
     except (KeyError, ValidationError) as error:
         raise OperationNotFound("The operation contains no request to render.") from error
-
-
-KEEP_SECONDS = 3600.0
-"""How long the files of an operation are kept after their last change."""
 
 
 def input_names(request: GenerationRequest) -> tuple[str, ...]:

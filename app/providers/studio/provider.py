@@ -121,8 +121,8 @@ class StudioProvider(Provider):
         result = self._result_path(operation, kind)
         if await asyncio.to_thread(result.exists):
             content_type = "video/mp4" if kind == "video" else "image/png"
-            made: Literal["video", "image"] = "video" if kind == "video" else "image"
-            return Succeeded((ResultFile(made, content_type, data={"path": str(result)}),))
+            file_kind: Literal["video", "image"] = "video" if kind == "video" else "image"
+            return Succeeded((ResultFile(file_kind, content_type, data={"path": str(result)}),))
         await asyncio.to_thread(self._job_folder(operation.id).mkdir, parents=True, exist_ok=True)
         self._submit_job(operation)
         return Running(progress=0.0)

@@ -11,19 +11,7 @@ from app.providers.studio.canvas import Canvas, Plane
 
 Colour = NDArray[np.float32]
 """Luma from 0 to 219 and two chroma values around zero: frame values without their offsets."""
-
-
-@dataclass(frozen=True, slots=True)
-class ScenePalette:
-    """Colours of the sky (top, horizon), the light, and the hills (far, near)."""
-
-    top: Colour
-    horizon: Colour
-    light: Colour
-    far: Colour
-    near: Colour
-
-
+# Per style: palettes of five rrggbb codes, in the order of the fields of ``ScenePalette``.
 _FAMILIES: dict[str, tuple[str, ...]] = {
     "": (
         "1b1f4b e58a7b ffd9a0 8a5a86 161230",
@@ -46,6 +34,22 @@ _FAMILIES: dict[str, tuple[str, ...]] = {
     "nostalgic": ("4a4038 cdb38a fff0d0 8f7860 1e1812", "3c4244 c4b6a0 fbeed6 80807c 181a1a"),
     "comic": ("241468 f4b81c fff6b0 d8402f 0c0830", "07346b f25c54 fff3a0 2f9fc4 08122e"),
 }
+Vector = NDArray[np.float32]
+_WHITE = np.array([219, 0, 0], dtype=np.float32)
+_RIDGE_POINTS = 4096
+_RIDGE_SPAN = 4.0
+"""The length of a ridge before it repeats, in short sides of the frame."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScenePalette:
+    """Colours of the sky (top, horizon), the light, and the hills (far, near)."""
+
+    top: Colour
+    horizon: Colour
+    light: Colour
+    far: Colour
+    near: Colour
 
 
 def colour_from_hex(code: str) -> Colour:
@@ -65,14 +69,6 @@ def choose_palette(style: str, *, seed: int, index: int) -> ScenePalette:
 def mix_colours(one: Colour, other: Colour, share: float) -> Colour:
     """The mix of both; ``other`` has the weight ``share``, 0 to 1."""
     return np.asarray(one + (other - one) * np.float32(share), dtype=np.float32)
-
-
-Vector = NDArray[np.float32]
-
-_WHITE = np.array([219, 0, 0], dtype=np.float32)
-_RIDGE_POINTS = 4096
-_RIDGE_SPAN = 4.0
-"""The length of a ridge before it repeats, in short sides of the frame."""
 
 
 class Backdrop(Protocol):

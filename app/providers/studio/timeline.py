@@ -146,13 +146,13 @@ def _source_segments(plan: RenderPlan, path: Path, frames: int) -> list[ClipSegm
     source = clip_length(path)
     played = min(round(source * plan.fps), frames - max(1, frames // 4))
     begin = max(0.0, source - played / plan.fps) if played < round(source * plan.fps) else 0.0
-    rest = frames - played
-    still = StillBackdrop(last_picture(path), size, length=rest / plan.fps, seed=plan.layout_seed)
+    remaining = frames - played
+    still = StillBackdrop(last_picture(path), size, length=remaining / plan.fps, seed=plan.layout_seed)
     segments = [ClipSegment(ClipBackdrop(path, size, loop=False, begin=begin), 0)]
     segments.append(ClipSegment(still, played, caption=caption, caption_delay=plan.fps // 4))
-    if rest > 3 * plan.fps:
+    if remaining > 3 * plan.fps:
         land = LandscapeBackdrop(palette, seed=plan.layout_seed, detail=not plan.fast)
-        segments.append(ClipSegment(land, played + rest // 2, fade=plan.fps * 5 // 4, caption=caption))
+        segments.append(ClipSegment(land, played + remaining // 2, fade=plan.fps * 5 // 4, caption=caption))
     return segments
 
 
