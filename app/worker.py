@@ -26,7 +26,7 @@ from app.tasks.notifications import Notification
 from app.tasks.results import ResultStorage
 from app.tasks.states import TERMINAL
 from app.tasks.submission import TaskSubmitter
-from app.usage import retention
+from app.usage import totals
 from app.webhooks.deliverer import WebhookDeliverer
 from app.webhooks.deliveries import DeliveryRepository
 
@@ -156,7 +156,7 @@ class Worker:
 
     async def _forget_old_rows(self) -> None:
         settings = self._components.settings
-        await retention.delete_old_rows(
+        await totals.delete_old_rows(
             self._components.database,
             now=time.time(),
             request_days=settings.request_log_days,

@@ -36,7 +36,7 @@ from app.ops import logs
 from app.settings import Settings
 from app.tasks.service import RequestContext
 from app.tasks.states import TERMINAL
-from app.usage.ledger import find_differences
+from app.usage.balance import find_differences
 from bench.moody import Tenant, Vendor
 from bench.processes import ROOT
 

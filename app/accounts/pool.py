@@ -1,4 +1,4 @@
-"""The pool of upstream accounts: kept in the store, read from memory, cooled when they need rest."""
+"""The pool of upstream accounts: stored in the database, read from memory, with their cooldowns and providers."""
 
 import time
 import uuid
@@ -14,7 +14,6 @@ from sqlalchemy.exc import IntegrityError
 
 from app.accounts import cooldown_rules
 from app.accounts.definition import ACCOUNT_FIELDS, AccountDraft
-from app.accounts.network import WINDOW_SECONDS, NetworkMonitor
 from app.accounts.notices import NoticeListener, NoticePublisher
 from app.accounts.rows import (
     account_of_row,
@@ -40,10 +39,13 @@ from app.vault import Vault
 
 log = structlog.get_logger()
 CACHE_SECONDS = 2.0
+NETWORK_WINDOW_SECONDS = 10.0
+SUSPICIOUS_HOSTS = 2
+"""So many hosts that become unreachable within the window, while no upstream answers, mean that our network is down."""
 
 
 class AccountPool:
-    """All accounts. ``build`` makes the provider that speaks for one."""
+    """All accounts. ``build`` makes an account's provider. ``embedded``: the built-in account, which has no row."""
 
     def __init__(
         self,
@@ -60,53 +62,50 @@ class AccountPool:
         self._embedded = embedded
         self._embedded_always = bool(embedded and embedded.options.get("always"))
         self._statuses: dict[str, AccountStatus] = {}
-        self._fresh_until = 0.0
+        self.fresh_until = 0.0
+        """Until when (``time.monotonic``) ``cached_statuses`` is what ``current_statuses`` would return."""
         self._changes = 0
         self.revision = 0
-        """Changes whenever ``remembered`` may say something new."""
+        """Changes whenever ``cached_statuses`` may have changed."""
         self._providers: dict[str, tuple[Account, Provider]] = {}
         self._retired: list[Provider] = []
-        self.network = NetworkMonitor()
+        self._unreachable_hosts: dict[str, float] = {}
+        self._answered_at = 0.0
         self._strikes: dict[str, dict[str, Cooldown]] = {}
         self._parsed_rows: dict[str, tuple[tuple[Any, ...], Account]] = {}
         self._misconfigured: dict[str, tuple[AccountStatus, InvalidRequest]] = {}
 
     def on_notice(self, listener: NoticeListener) -> None:
-        """Tell ``listener`` what the operator should hear about: see ``notices.py``."""
+        """Call ``listener`` with each notice for the operator: see ``notices.py``."""
         self.notices.add_listener(listener)
 
     async def current_statuses(self) -> list[AccountStatus]:
         """Every account, from memory when it was read in the last two seconds."""
-        if time.monotonic() > self._fresh_until:
+        if time.monotonic() > self.fresh_until:
             await self.refresh()
         return list(self._statuses.values())
 
     def cached_statuses(self) -> list[AccountStatus]:
-        """What ``standings`` last saw; for the relay's hot path."""
+        """The statuses that were read last; for the relay's hot path."""
         return list(self._statuses.values())
-
-    @property
-    def is_fresh(self) -> bool:
-        """Whether ``remembered`` is what ``standings`` would answer."""
-        return time.monotonic() <= self._fresh_until
 
     async def refresh(self) -> None:
         changes = self._changes
         async with self.database.read() as connection:
             rows = (await connection.execute(sa.select(accounts).order_by(accounts.c.created_at))).all()
-            resting: dict[str, dict[str, Cooldown]] = defaultdict(dict)
+            cooling: dict[str, dict[str, Cooldown]] = defaultdict(dict)
             for row in await connection.execute(sa.select(cooldowns)):
-                resting[row.account_id][row.model] = cooldown_of_row(row)
+                cooling[row.account_id][row.model] = cooldown_of_row(row)
         found = self._without_misconfigured(
-            [status_of_row(row, self._account_of_row(row), resting.get(row.id, {})) for row in rows]
+            [status_of_row(row, self._account_of_row(row), cooling.get(row.id, {})) for row in rows]
         )
         if self._embedded and (self._embedded_always or not found):
             kept = self._statuses.get(self._embedded.id) or AccountStatus(self._embedded, enabled=True)
-            found[self._embedded.id] = replace(kept, cooldowns=resting.get(self._embedded.id, {}))
+            found[self._embedded.id] = replace(kept, cooldowns=cooling.get(self._embedded.id, {}))
         self._statuses = found
         self.revision += 1
-        if changes == self._changes:  # else it may have been read before the change
-            self._fresh_until = time.monotonic() + CACHE_SECONDS
+        if changes == self._changes:  # otherwise it may have been read before the change
+            self.fresh_until = time.monotonic() + CACHE_SECONDS
 
     async def provider_by_id(self, account_id: str) -> Provider:
         """Who speaks for this account, also when it is disabled by now. Raises ``NotFound``, and
@@ -115,19 +114,19 @@ class AccountPool:
             await self.refresh()
         if account_id in self._misconfigured:
             raise self._misconfigured[account_id][1]
-        standing = self._statuses.get(account_id)
-        if standing is not None:
-            return self.provider_for(standing.account)
+        status = self._statuses.get(account_id)
+        if status is not None:
+            return self.provider_for(status.account)
         if self._embedded and account_id == self._embedded.id:
             return self.provider_for(self._embedded)  # its tasks outlive the first real account
         raise NotFound(f"There is no account {account_id} any more.")
 
     async def blocked_by(self, account_id: str, model: str) -> BlockReason | None:
-        """Why this account can't take an upstream model now."""
+        """Why this account can't take work for an upstream model now; None when it can."""
         await self.current_statuses()
-        standing = self._statuses.get(account_id)
+        status = self._statuses.get(account_id)
         gone = BlockReason("disabled", "disabled: removed")
-        return standing.blocked_by(model, time.time()) if standing else gone
+        return status.blocked_by(model, time.time()) if status else gone
 
     def provider_for(self, account: Account) -> Provider:
         """The provider of an account that was read from this pool."""
@@ -141,27 +140,27 @@ class AccountPool:
         return provider
 
     def misconfigured(self) -> list[AccountStatus]:
-        """Those that nobody can speak for as they are set up; they serve nothing and are no candidates."""
-        return [replace(standing, problem=error.message) for standing, error in self._misconfigured.values()]
+        """Accounts that no provider can be built for, with their ``problem``; they serve nothing."""
+        return [replace(status, problem=error.message) for status, error in self._misconfigured.values()]
 
     def is_embedded(self, account_id: str) -> bool:
-        """Whether it is the one that has no row of its own."""
+        """Whether it is the built-in account, which has no row."""
         return self._embedded is not None and account_id == self._embedded.id
 
     async def check_account(self, account: Account) -> None:
-        """Raises ``InvalidRequest`` that names what its provider can't work with, or a name that is built in."""
+        """Raises ``InvalidRequest`` for what its provider can't work with, and for the built-in account's name."""
         if self._embedded is not None and account.name == self._embedded.name:
             raise name_taken_error(account.name)
         await self._build(account).close()
 
     async def add(self, account: Account, *, source: Source = "store") -> Account:
-        """Keep an account as it is; ``AccountRepository.add`` checks it first. Raises ``InvalidRequest`` when the
-        name is taken."""
+        """Store an account without checking it (``AccountRepository.add`` does). Raises ``InvalidRequest`` when the name is
+        taken."""
         draft = AccountDraft.of_status(AccountStatus(account, enabled=True))
         return replace(account, id=await self.insert_draft(draft, source=source))
 
     async def insert_draft(self, draft: AccountDraft, *, source: Source) -> str:
-        """The new account's id; its secret is kept sealed."""
+        """Store a new account, its secret sealed. Returns its id."""
         account_id = uuid.uuid4().hex
         row = column_values(draft, account_id, self.vault)
         row |= {"id": account_id, "created_at": time.time(), "source": source}
@@ -174,59 +173,65 @@ class AccountPool:
         return account_id
 
     async def record_refusal(self, account_id: str, model: str, error: UpstreamError) -> None:
-        """An upstream refused work: let its account rest, or take it out, as the rules of ``cooling`` say."""
+        """An upstream refused work: start a cooldown, or disable the account, by ``cooldown_rules``."""
         if account_id not in self._statuses:
             await self.refresh()
-        standing = self._statuses.get(account_id)
-        if standing is None:
+        status = self._statuses.get(account_id)
+        if status is None:
             return  # removed meanwhile
         if isinstance(error, UpstreamAuthFailed):
             await self.disable(account_id, reason=error.message)
             return
         now = time.time()
-        if isinstance(error, UpstreamUnreachable) and self._is_our_network(error, standing.account, now):
+        if isinstance(error, UpstreamUnreachable) and self._is_our_network(error, status.account, now):
             await self._lift_network_cooldowns(now)
             return
         if not isinstance(error, UpstreamUnreachable):
-            self.network.record_answer()
+            self.note_answer()
         counted = self._strikes.setdefault(account_id, {})
-        before = {**standing.cooldowns, **counted}
-        rests = cooldown_rules.cooldowns_after(error, standing, model, before=before, now=now)
-        for where, cooldown in rests.items():
+        before = {**status.cooldowns, **counted}
+        started = cooldown_rules.cooldowns_after(error, status, model, before=before, now=now)
+        for where, cooldown in started.items():
             if cooldown.until <= now:
-                counted[where] = cooldown  # not yet a rest: kept here, as it may be nothing
+                counted[where] = cooldown  # a strike that starts no cooldown yet stays in memory
                 continue
             counted.pop(where, None)
             await self._save_cooldown(account_id, where, cooldown)
-        if standing.cooldowns.keys() & {WHOLE_ACCOUNT, model} - rests.keys():
+        if status.cooldowns.keys() & {WHOLE_ACCOUNT, model} - started.keys():
             await self._delete_disproved(account_id, model, now)
 
+    def note_answer(self) -> None:
+        """Some upstream answered, so our own network works."""
+        self._answered_at = time.time()
+        if self._unreachable_hosts:
+            self._unreachable_hosts.clear()
+
     async def record_answer(self, account_id: str, model: str) -> None:
-        """An upstream took work, or read it and said no to its content: runs of refusals end here."""
+        """An upstream took work, or refused its content: that ends a series of failures."""
         now = time.time()
-        self.network.record_answer()
+        self.note_answer()
         if self._strikes.get(account_id):
             self._strikes[account_id].pop(model, None)
-        standing = self._statuses.get(account_id)
-        if standing is not None and standing.cooldowns.keys() & {WHOLE_ACCOUNT, model}:
+        status = self._statuses.get(account_id)
+        if status is not None and status.cooldowns.keys() & {WHOLE_ACCOUNT, model}:
             await self._delete_disproved(account_id, model, now)
 
     def has_failures(self, account_id: str, model: str) -> bool:
-        """Whether ``answered`` would be news; from memory."""
-        standing = self._statuses.get(account_id)
-        return bool(self._strikes.get(account_id) or (standing and standing.cooldowns))
+        """Whether ``record_answer`` would change anything; from memory."""
+        status = self._statuses.get(account_id)
+        return bool(self._strikes.get(account_id) or (status and status.cooldowns))
 
     def mark_trial(self, account_id: str, model: str) -> None:
-        """A request is out to see whether a rest is over; remembered, and in the store only if its sender wrote it."""
-        standing = self._statuses.get(account_id)
-        if standing is None:
+        """A request tests whether a cooldown is over. Only in memory; admission also writes it to the database."""
+        status = self._statuses.get(account_id)
+        if status is None:
             return
         now = time.time()
         tried = {
             where: replace(cooldown, trial_at=now) if where in {WHOLE_ACCOUNT, model} else cooldown
-            for where, cooldown in standing.cooldowns.items()
+            for where, cooldown in status.cooldowns.items()
         }
-        self._cache_status(replace(standing, cooldowns=tried))
+        self._cache_status(replace(status, cooldowns=tried))
 
     async def start_cooldown(
         self,
@@ -237,24 +242,24 @@ class AccountPool:
         model: str = WHOLE_ACCOUNT,
         code: CooldownCode = "cooling",
     ) -> None:
-        """Let an account, or one upstream model on it, rest; a longer rest that it has already stays."""
+        """Start a cooldown of an account or of one upstream model on it, unless a longer one holds."""
         now = time.time()
         await self._save_cooldown(
             account_id, model, Cooldown(plain_reason(reason), now, now + seconds, code=code)
         )
 
     async def clear_cooldowns(self, account_id: str, *, model: str | None = None) -> None:
-        """End every rest of an account, or one (``*``: that of the account as a whole)."""
+        """End every cooldown of an account, or that of one ``model`` (``*``: of the whole account)."""
         log.info("account.cleared", account=account_id, model=model)
         self._strikes.pop(account_id, None)
         await self._delete_cooldowns(account_id, None if model is None else [model])
 
     async def disable(self, account_id: str, *, reason: str) -> None:
-        """Take an account out until the operator puts it back, and tell of it."""
+        """Disable an account until the operator enables it, and publish a notice."""
         log.warning("account.disabled", account=account_id, reason=reason)
-        standing = self._statuses.get(account_id)
+        status = self._statuses.get(account_id)
         await self.set_enabled(account_id, enabled=False, reason=reason)
-        if standing is None or standing.enabled:  # ten tasks of it may be refused together
+        if status is None or status.enabled:  # several tasks may be refused at once: one notice
             name = self._account_name(account_id)
             self.notices.publish(
                 "account_disabled", account=account_id, name=name, reason=plain_reason(reason)
@@ -262,9 +267,9 @@ class AccountPool:
 
     async def set_enabled(self, account_id: str, *, enabled: bool, reason: str | None = None) -> None:
         why = plain_reason(reason) if reason else None
-        standing = self._statuses.get(account_id)
+        status = self._statuses.get(account_id)
         if self._embedded and self.is_embedded(account_id):
-            standing = standing or AccountStatus(self._embedded, enabled=True)
+            status = status or AccountStatus(self._embedded, enabled=True)
         else:
             async with self.database.write() as connection:
                 await connection.execute(
@@ -272,14 +277,14 @@ class AccountPool:
                     .where(accounts.c.id == account_id)
                     .values(enabled=enabled, disabled_reason=why)
                 )
-        if standing is not None:
-            self._cache_status(replace(standing, enabled=enabled, disabled_reason=why))
+        if status is not None:
+            self._cache_status(replace(status, enabled=enabled, disabled_reason=why))
         self.invalidate_cache()
 
     def invalidate_cache(self) -> None:
-        """Read the store again at the next look."""
+        """The next read of the statuses goes to the database."""
         self._changes += 1
-        self._fresh_until = 0.0
+        self.fresh_until = 0.0
 
     async def close(self) -> None:
         for provider in [*self._retired, *(built for _, built in self._providers.values())]:
@@ -287,27 +292,27 @@ class AccountPool:
         self._providers.clear()
 
     def _without_misconfigured(self, found: list[AccountStatus]) -> dict[str, AccountStatus]:
-        """Those that a provider can be built for: one that is set up badly must not stop the others."""
+        """The accounts that a provider can be built for; the others must not stop them."""
         known, self._misconfigured = self._misconfigured, {}
-        fit: dict[str, AccountStatus] = {}
-        for standing in found:
-            account_id = standing.account.id
+        usable: dict[str, AccountStatus] = {}
+        for status in found:
+            account_id = status.account.id
             try:
-                self.provider_for(standing.account)
+                self.provider_for(status.account)
             except InvalidRequest as error:
-                self._misconfigured[account_id] = (standing, error)
+                self._misconfigured[account_id] = (status, error)
                 if account_id not in known:
                     log.error("account.refused", account=account_id, reason=error.message)
             else:
-                fit[account_id] = standing
-        return fit
+                usable[account_id] = status
+        return usable
 
     async def _save_cooldown(self, account_id: str, model: str, cooldown: Cooldown) -> None:
         async with self.database.write() as connection:
             holds = await cooldown_rules.save_cooldown(connection, account_id, model, cooldown=cooldown)
-        standing = self._statuses.get(account_id)
-        if standing is not None:
-            self._cache_status(replace(standing, cooldowns={**standing.cooldowns, model: holds}))
+        status = self._statuses.get(account_id)
+        if status is not None:
+            self._cache_status(replace(status, cooldowns={**status.cooldowns, model: holds}))
         if holds is not cooldown:
             return
         seconds = round(cooldown.until - cooldown.since, 1)
@@ -328,50 +333,58 @@ class AccountPool:
         self._drop_cached_cooldowns(account_id, models)
 
     async def _delete_disproved(self, account_id: str, model: str, now: float) -> None:
-        """An upstream spoke: rests that are over, or that a trial was out for, end."""
+        """An upstream answered: end the cooldowns whose time is over or that a request was testing."""
         async with self.database.write() as connection:
             over = await cooldown_rules.delete_disproved(connection, account_id, model, now=now)
         if over:
             self._drop_cached_cooldowns(account_id, over)
 
     def _drop_cached_cooldowns(self, account_id: str, models: list[str] | None) -> None:
-        standing = self._statuses.get(account_id)
-        if standing is not None:
-            gone = standing.cooldowns.keys() if models is None else set(models)
-            kept = {model: c for model, c in standing.cooldowns.items() if model not in gone}
-            self._cache_status(replace(standing, cooldowns=kept))
+        status = self._statuses.get(account_id)
+        if status is not None:
+            gone = status.cooldowns.keys() if models is None else set(models)
+            kept = {model: c for model, c in status.cooldowns.items() if model not in gone}
+            self._cache_status(replace(status, cooldowns=kept))
 
     def _is_our_network(self, error: UpstreamUnreachable, account: Account, now: float) -> bool:
-        """Whether the fault is on our side of the network."""
+        """Whether our own network is down, and not the upstream.
+
+        Hosts that become unreachable together, while no upstream answers, have us in common. A single unreachable host is
+        the upstream's fault, unless the system reports that no route leads out (``NetworkDown``).
+        """
         if isinstance(error, LocalConnectionsExhausted):
             return True
         host = urlsplit(account.proxy or self.provider_for(account).http.base_url).netloc
-        return self.network.record_failure(host, now, down=isinstance(error, NetworkDown))
+        begin = now - NETWORK_WINDOW_SECONDS
+        recent = {other: at for other, at in self._unreachable_hosts.items() if at > begin}
+        self._unreachable_hosts = recent | {host: now}
+        if len(self._unreachable_hosts) >= SUSPICIOUS_HOSTS:
+            return True
+        return isinstance(error, NetworkDown) and self._answered_at < begin
 
     async def _lift_network_cooldowns(self, now: float) -> None:
-        """Our own network is down: who was sent to rest for it a moment ago is not to blame either."""
+        """Our own network seems to be down: lift the cooldowns it has just caused."""
         log.warning("network.suspected")
-        for standing in list(self._statuses.values()):
-            cooldown = standing.cooldowns.get(WHOLE_ACCOUNT)
-            recent = cooldown is not None and cooldown.since > now - WINDOW_SECONDS
+        for status in list(self._statuses.values()):
+            cooldown = status.cooldowns.get(WHOLE_ACCOUNT)
+            recent = cooldown is not None and cooldown.since > now - NETWORK_WINDOW_SECONDS
             if cooldown is not None and cooldown.code == "unreachable" and recent:
-                await self._delete_cooldowns(standing.account.id, [WHOLE_ACCOUNT])
+                await self._delete_cooldowns(status.account.id, [WHOLE_ACCOUNT])
 
-    def _cache_status(self, standing: AccountStatus) -> None:
-        self._statuses[standing.account.id] = standing
+    def _cache_status(self, status: AccountStatus) -> None:
+        self._statuses[status.account.id] = status
         self.revision += 1
 
     def _account_name(self, account_id: str) -> str:
-        standing = self._statuses.get(account_id)
-        return standing.account.name if standing else ""
+        status = self._statuses.get(account_id)
+        return status.account.name if status else ""
 
     def _account_of_row(self, row: Any) -> Account:
-        """The same object as long as nothing about it changes, so that its provider stays too; secrets are
-        opened again only when they have been changed."""
-        told = tuple(getattr(row, name) for name in ACCOUNT_FIELDS)
+        """The same object while the row is unchanged: its provider stays, and secrets are unsealed only once."""
+        columns = tuple(getattr(row, name) for name in ACCOUNT_FIELDS)
         known = self._parsed_rows.get(row.id)
-        if known is None or known[0] != told:
-            known = self._parsed_rows[row.id] = (told, account_of_row(row, self.vault))
+        if known is None or known[0] != columns:
+            known = self._parsed_rows[row.id] = (columns, account_of_row(row, self.vault))
         return known[1]
 
 

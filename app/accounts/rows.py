@@ -23,7 +23,7 @@ def account_of_row(row: Any, vault: Vault) -> Account:
     """Raises ``SettingsInvalid`` when the root key is not the one that sealed the row."""
     values = {name: _read_column(row, name) for name in ACCOUNT_FIELDS}
     for name, place in SEALED_PLACES.items():
-        if values[name]:
+        if values[name] is not None:
             values[name] = vault.unseal(values[name], place=place(row.id))
     return Account(id=row.id, **values)
 

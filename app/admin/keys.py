@@ -25,7 +25,7 @@ from app.admin.webhooks import (
 from app.db.tables import spending, tasks
 from app.keys.key import ClientKey, Dollars, KeyTerms
 from app.tasks.states import OPEN
-from app.usage.periods import period_label, period_names
+from app.usage.ledger import period_label, period_names
 
 router = APIRouter(route_class=OwnerRoute, prefix="/keys")
 HOUR = 3600

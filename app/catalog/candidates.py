@@ -1,19 +1,19 @@
 """Which accounts serve a model, under which upstream name, and which of them gets the next task or call."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from app.accounts.cooldown_rules import may_probe
 from app.accounts.status import WHOLE_ACCOUNT, AccountStatus
-from app.catalog.overrides import NO_OVERRIDES, Overrides
 from app.catalog.presets import PRESETS, is_of_family
-from app.catalog.resolution import NameResolution
-from app.catalog.route_documents import CandidateDocument
+from app.catalog.route_documents import FAMILY, CandidateDocument, RouteDocument
+from app.catalog.upstream_request import NO_OVERRIDES, Overrides
 from app.generation import Kind
 from app.providers.base import Account
 
 ANY_MODEL = "*"
+MAX_ALIASES = 8
 KindsOfAccount = Callable[[Account], frozenset[Kind]]
 ExclusionCode = Literal["not_in_route", "kind", "needs_pro", "unmapped", "fault"]
 
@@ -127,18 +127,73 @@ def rank_key(candidate: Candidate, load: float, turns: RoundRobin | None = None)
     return candidate.order, account.tier, load / candidate.share, turn
 
 
-# ---- who serves a model -------------------------------------------------------------------------
+# ---- what a model's name leads to ---------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class NameResolution:
+    """``name`` is the model's name at upstreams unless an account or a route states another.
+
+    ``path``: the public name and the names that its aliases lead to. Without a ``route``, the accounts' model maps decide.
+    ``problem`` says why an alias leads nowhere.
+    """
+
+    name: str
+    path: tuple[str, ...]
+    route: RouteDocument | None = None
+    problem: str | None = None
+
+
+def resolve_name(routes: Mapping[str, RouteDocument], model: str) -> NameResolution:
+    """The enabled route of a name: its own, its alias's, that of the preset it is a variant of, or a family's.
+
+    ``routes`` by model name.
+    """
+    path = [model]
+    while True:
+        route = _route_for(routes, path[-1])
+        if route is None:
+            return NameResolution(path[-1], tuple(path))
+        if route.alias_of is None:
+            return NameResolution(_upstream_name(route, path[-1]), tuple(path), route)
+        target = route.alias_of
+        if target in path or len(path) > MAX_ALIASES:
+            text = " → ".join([*path, target])
+            why = "goes round in a circle" if target in path else f"is longer than {MAX_ALIASES} steps"
+            return NameResolution(path[-1], tuple(path), problem=f"the chain of aliases {text} {why}")
+        path.append(target)
+
+
+def _route_for(routes: Mapping[str, RouteDocument], name: str) -> RouteDocument | None:
+    preset = PRESETS.get(name)
+    for own in (name, preset.base if preset else name):
+        if own in routes and routes[own].enabled:
+            return routes[own]
+    families = [
+        route
+        for route in routes.values()
+        if route.enabled and route.model.endswith(FAMILY) and name.startswith(route.model[:-1])
+    ]
+    return max(families, key=lambda route: len(route.model), default=None)
+
+
+def _upstream_name(route: RouteDocument, name: str) -> str:
+    """The base's name for a preset's variant; members of a family keep their names."""
+    return name if route.model.endswith(FAMILY) else route.model
+
+
+# ---- which accounts serve it --------------------------------------------------------------------
 
 
 def assess_accounts(
-    standings: Iterable[AccountStatus], resolution: NameResolution, *, kind: Kind, kinds: KindsOfAccount
+    statuses: Iterable[AccountStatus], resolution: NameResolution, *, kind: Kind, kinds: KindsOfAccount
 ) -> list[Candidate | ExcludedAccount]:
-    """Every account, those that serve first and in order."""
-    standings = list(standings)
+    """Every account, those that serve the model first and in their order."""
+    statuses = list(statuses)
     if resolution.route is not None:
-        found = [_assess_by_route(standing, resolution, kind=kind, kinds=kinds) for standing in standings]
+        found = [_assess_by_route(status, resolution, kind=kind, kinds=kinds) for status in statuses]
     else:
-        found = _assess_by_map(standings, resolution, kind=kind, kinds=kinds)
+        found = _assess_by_map(statuses, resolution, kind=kind, kinds=kinds)
     return sorted(found, key=lambda each: each.order if isinstance(each, Candidate) else 1_000_000)
 
 
@@ -154,8 +209,11 @@ def mapped_name(account: Account, model: str) -> str | None:
 
 
 def default_name(account: Account, kind: Kind, model: str) -> str | None:
-    """What a model is called where no map knows it. The manuals' names are the account's stated model, or its
-    first when it makes one kind only; without either, an account without a map passes every name on."""
+    """The account's name for a model that its map does not know; None when it does not serve the model.
+
+    A preset's name becomes the account's default model, or its first when it makes one kind only. Without either, an
+    account without a map uses the public name.
+    """
     meant = model in PRESETS or (kind == "video" and is_of_family(model))
     return (_stated_model(account, kind) if meant else None) or (None if account.models else model)
 
@@ -170,9 +228,9 @@ def selects_account(candidate: CandidateDocument, account: Account) -> bool:
 
 
 def _assess_by_route(
-    standing: AccountStatus, resolution: NameResolution, *, kind: Kind, kinds: KindsOfAccount
+    status: AccountStatus, resolution: NameResolution, *, kind: Kind, kinds: KindsOfAccount
 ) -> Candidate | ExcludedAccount:
-    account = standing.account
+    account = status.account
     assert resolution.route is not None
     lines = [
         (order, line)
@@ -180,59 +238,57 @@ def _assess_by_route(
         if selects_account(line, account)
     ]
     if not lines:
-        return ExcludedAccount(standing, "not_in_route", f"not in the route {resolution.route.model}")
-    # Whom the operator names needs no tag besides.
+        return ExcludedAccount(status, "not_in_route", f"not in the route {resolution.route.model}")
+    # An account that the operator names needs no tag.
     named = any(line.account is not None for _, line in lines)
-    excluded = _find_exclusion(standing, resolution, kind=kind, kinds=kinds, tagged=named)
+    excluded = _find_exclusion(status, resolution, kind=kind, kinds=kinds, tagged=named)
     if excluded is not None:
         return excluded
     order, line = lines[0]
     model = line.model or _own_model_name(account, kind, resolution)
-    return Candidate(standing, model, order, line.weight, line.overrides)
+    return Candidate(status, model, order, line.weight, line.overrides)
 
 
 def _assess_by_map(
-    standings: Iterable[AccountStatus], resolution: NameResolution, *, kind: Kind, kinds: KindsOfAccount
+    statuses: Iterable[AccountStatus], resolution: NameResolution, *, kind: Kind, kinds: KindsOfAccount
 ) -> list[Candidate | ExcludedAccount]:
-    """A name that accounts map goes to those; a name of the manuals that nobody maps to all of its kind."""
+    """If any account maps the name, only those serve it; an unmapped preset is served by every account of its kind."""
     found: list[Candidate | ExcludedAccount] = []
     serving: list[AccountStatus] = []
-    for standing in standings:
-        excluded = _find_exclusion(standing, resolution, kind=kind, kinds=kinds, tagged=False)
+    for status in statuses:
+        excluded = _find_exclusion(status, resolution, kind=kind, kinds=kinds, tagged=False)
         if excluded is not None:
             found.append(excluded)
         else:
-            serving.append(standing)
+            serving.append(status)
     name = resolution.name
-    known = any(mapped_name(standing.account, name) for standing in serving)
-    for standing in serving:
-        account = standing.account
+    known = any(mapped_name(status.account, name) for status in serving)
+    for status in serving:
+        account = status.account
         upstream = mapped_name(account, name) if known else default_name(account, kind, name)
         if upstream:
-            found.append(Candidate(standing, upstream))
+            found.append(Candidate(status, upstream))
         else:
             why = "others map it by name, this one does not" if known else "its model map does not know it"
-            found.append(ExcludedAccount(standing, "unmapped", why))
+            found.append(ExcludedAccount(status, "unmapped", why))
     return found
 
 
 def _find_exclusion(
-    standing: AccountStatus, resolution: NameResolution, *, kind: Kind, kinds: KindsOfAccount, tagged: bool
+    status: AccountStatus, resolution: NameResolution, *, kind: Kind, kinds: KindsOfAccount, tagged: bool
 ) -> ExcludedAccount | None:
-    account = standing.account
+    account = status.account
     made = kinds(account)
     if kind not in made:
-        return ExcludedAccount(
-            standing, "kind", f"it makes {', '.join(sorted(made)) or 'nothing'}, not {kind}"
-        )
+        return ExcludedAccount(status, "kind", f"it makes {', '.join(sorted(made)) or 'nothing'}, not {kind}")
     preset = PRESETS.get(resolution.path[-1])
     if preset is None or tagged or "all" in account.tags or preset.needs <= account.tags:
         return None
-    return ExcludedAccount(standing, "needs_pro", f"{preset.name} needs the tag {', '.join(preset.needs)}")
+    return ExcludedAccount(status, "needs_pro", f"{preset.name} needs the tag {', '.join(preset.needs)}")
 
 
 def _own_model_name(account: Account, kind: Kind, resolution: NameResolution) -> str:
-    """What a routed account without a name of its own is told: its map's word, else the public name."""
+    """The upstream's name for a route that states none: the account's map, else its default, else the public name."""
     asked = resolution.path[-1]
     own = mapped_name(account, asked)
     if own is not None and own != asked:
@@ -243,7 +299,7 @@ def _own_model_name(account: Account, kind: Kind, resolution: NameResolution) ->
 
 
 def _stated_model(account: Account, kind: Kind) -> str | None:
-    """The model that an account with a map uses for names that the map does not know."""
+    """The model that the account uses for names that its map does not know."""
     stated = account.options.get("default_model")
     if stated is None and account.kinds == frozenset({kind}):
         stated = next(iter(account.models.values()), None)

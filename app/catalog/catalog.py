@@ -7,9 +7,16 @@ from typing import Literal
 
 from app.accounts.pool import AccountPool
 from app.accounts.status import AccountStatus
-from app.catalog.candidates import ANY_MODEL, Candidate, ExcludedAccount, assess_accounts, mapped_name
+from app.catalog.candidates import (
+    ANY_MODEL,
+    Candidate,
+    ExcludedAccount,
+    NameResolution,
+    assess_accounts,
+    mapped_name,
+    resolve_name,
+)
 from app.catalog.presets import PRESETS, ModelPreset, is_of_family, preset_for
-from app.catalog.resolution import NameResolution, resolve_name
 from app.catalog.route_documents import FAMILY
 from app.catalog.route_repository import RouteRepository
 from app.errors import NoAvailableAccount, UnknownModel
@@ -60,11 +67,12 @@ class Catalog:
 
     @property
     def is_fresh(self) -> bool:
-        return self.pool.is_fresh and self.routes.is_fresh
+        return time.monotonic() <= min(self.pool.fresh_until, self.routes.fresh_until)
 
     async def current_statuses(self) -> list[AccountStatus]:
         """Every account, accounts and routes being not older than two seconds."""
-        await self.routes.current_documents()
+        if time.monotonic() > self.routes.fresh_until:
+            await self.routes.refresh()
         return await self.pool.current_statuses()
 
     async def refresh(self) -> None:
@@ -75,7 +83,7 @@ class Catalog:
         return account.kinds or self.pool.provider_for(account).capabilities("").kinds
 
     def resolve_name(self, model: str) -> NameResolution:
-        return resolve_name(self.routes.cached_documents(), model)
+        return resolve_name(self.routes.documents, model)
 
     def assessed_accounts(self, kind: Kind, model: str) -> list[Candidate | ExcludedAccount]:
         """Every account: how it serves the model or why it does not, from memory."""
@@ -179,7 +187,7 @@ class Catalog:
         for preset in PRESETS.values():
             if self._is_served(preset.kind, preset.name):
                 names[preset.name] = preset.kind
-        for name, route in self.routes.cached_documents().items():
+        for name, route in self.routes.documents.items():
             if name not in names and route.enabled and not name.endswith(FAMILY):
                 kind = self.kind_of(name)
                 names |= {name: kind} if self._is_served(kind, name) else {}

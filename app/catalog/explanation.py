@@ -7,11 +7,9 @@ from typing import Literal
 
 from app.accounts.cooldown_rules import running_trials
 from app.accounts.limits import Capacity, read_capacity
-from app.catalog import overrides
 from app.catalog.candidates import Candidate, ExcludedAccount, ExclusionCode, RankKey, rank_key, usable_now
-from app.catalog.capability import check_capability
 from app.catalog.catalog import Catalog
-from app.catalog.character_inputs import adapt_characters
+from app.catalog.upstream_request import find_refusal
 from app.generation import GenerationRequest, Kind
 
 Verdict = (
@@ -117,8 +115,7 @@ def _capability_refusal(
     if request is None:
         return None
     capabilities = catalog.pool.provider_for(candidate.account).capabilities(candidate.model)
-    told = overrides.apply_overrides(request, candidate.overrides)
-    refusal = check_capability(adapt_characters(told, capabilities.roles), capabilities)
+    refusal = find_refusal(request, candidate.overrides, capabilities)
     return refusal.message if refusal is not None else None
 
 

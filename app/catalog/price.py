@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from app.catalog.presets import PRESETS
 from app.db.money import round_money
 from app.generation import GenerationRequest
+from app.usage.recorder import INPUT_TOKENS, OUTPUT_TOKENS, token_count
 from app.validation import validate_document
 
 Dollars = Annotated[Decimal, Field(ge=0, le=1_000_000)]
@@ -22,9 +23,7 @@ MAX_FILES = 16
 BYTES_PER_TOKEN = 4
 DEFAULT_OUTPUT_TOKENS = 1000
 NOTHING = Decimal(0)
-INPUT_TOKENS = ("input_tokens", "prompt_tokens")
 OUTPUT_LIMIT_FIELDS = ("max_completion_tokens", "max_output_tokens", "max_tokens")
-OUTPUT_TOKENS = ("output_tokens", "completion_tokens")
 
 
 class MadeFile(Protocol):
@@ -107,7 +106,8 @@ class ModelPrice(BaseModel):
                     self.per_second, size, ""
                 )
         return round_money(
-            total + self._token_cost(token_count(usage, INPUT_TOKENS), token_count(usage, OUTPUT_TOKENS))
+            total
+            + self._token_cost(token_count(usage, INPUT_TOKENS) or 0, token_count(usage, OUTPUT_TOKENS) or 0)
         )
 
     # ---- what is relayed ------------------------------------------------------------------------
@@ -157,14 +157,6 @@ def resolution_of(size: str) -> str:
         return ""
     height = next((known for known in HEIGHTS if min(sides) <= known), min(sides))
     return f"{height}p"
-
-
-def token_count(usage: Mapping[str, Any], names: Sequence[str]) -> int:
-    for name in names:
-        value = usage.get(name)
-        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31:
-            return value
-    return 0
 
 
 def _requested_size(request: GenerationRequest) -> str:

@@ -13,7 +13,7 @@ from pydantic import (
     model_validator,
 )
 
-from app.catalog.overrides import NO_OVERRIDES, Overrides
+from app.catalog.upstream_request import NO_OVERRIDES, Overrides
 from app.validation import validate_document
 
 FAMILY = "*"

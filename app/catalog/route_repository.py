@@ -40,8 +40,8 @@ class RouteRepository:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._documents: dict[str, RouteDocument] = {}
-        self._fresh_until = 0.0
+        self.documents: dict[str, RouteDocument] = {}
+        self.fresh_until = 0.0
         self.revision = 0
         """Changes whenever ``remembered`` says something new."""
 
@@ -92,26 +92,18 @@ class RouteRepository:
             await connection.execute(sa.update(routes).where(routes.c.model == model).values(row))
         await self.refresh()
 
-    def cached_documents(self) -> Mapping[str, RouteDocument]:
-        """What ``current`` last saw; for the relay's hot path."""
-        return self._documents
-
-    @property
-    def is_fresh(self) -> bool:
-        return time.monotonic() <= self._fresh_until
-
     async def current_documents(self) -> Mapping[str, RouteDocument]:
         """Every route, from memory when it was read in the last two seconds."""
-        if not self.is_fresh:
+        if time.monotonic() > self.fresh_until:
             await self.refresh()
-        return self._documents
+        return self.documents
 
     async def refresh(self) -> None:
         found = {route.model: route.document for route in await self.list()}
-        if found != self._documents:
-            self._documents = found
+        if found != self.documents:
+            self.documents = found
             self.revision += 1
-        self._fresh_until = time.monotonic() + CACHE_SECONDS
+        self.fresh_until = time.monotonic() + CACHE_SECONDS
 
     async def _check_source(self, connection: AsyncConnection, model: str, source: Source) -> None:
         """The file may take over what the store has; nobody else changes what the file says."""

@@ -120,7 +120,7 @@ class KeyRing:
             raise AuthenticationFailed
         if len(self._cache) >= CACHE_SIZE:
             self._cache.clear()
-        if moved := rehashing.stale_hashes(row, hashes, self._vault):
+        if self._vault.has_old_roots and (moved := rehashing.stale_hashes(row, hashes, self._vault)):
             self._begin_rehash(row, moved)
         key = ClientKey.of_row(row)
         self._cache[raw] = (time.monotonic() + lasts, key)

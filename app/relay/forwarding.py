@@ -14,6 +14,7 @@ from app.errors import UpstreamError
 from app.ops.envelope import ErrorEnvelope
 from app.relay.request import HOP_BY_HOP, Headers
 from app.relay.upstream import UpstreamRefusal
+from app.usage.recorder import INPUT_TOKENS, OUTPUT_TOKENS, token_count
 
 log = structlog.get_logger()
 # Headers that we set: our server's, our origin's policy and cookies, our request id.
@@ -176,16 +177,16 @@ def read_token_counts(text: bytes) -> tuple[int | None, int | None]:
             break
         usage = _json_object_at(text, end + len(USAGE_FIELD))
         if usage is not None:
-            return input_tokens(usage), _token_count(usage, "completion_tokens", "output_tokens")
+            return input_tokens(usage), token_count(usage, OUTPUT_TOKENS)
     return None, None
 
 
 def input_tokens(usage: dict[str, Any]) -> int | None:
     """Input tokens including cached ones: OpenAI counts those among its input tokens, Anthropic beside them."""
-    read = _token_count(usage, "prompt_tokens", "input_tokens")
+    read = token_count(usage, INPUT_TOKENS)
     if read is None:
         return None
-    return read + sum(_token_count(usage, name) or 0 for name in CACHED_INPUT_FIELDS)
+    return read + sum(token_count(usage, (name,)) or 0 for name in CACHED_INPUT_FIELDS)
 
 
 def _json_object_at(text: bytes, start: int) -> dict[str, Any] | None:
@@ -197,14 +198,6 @@ def _json_object_at(text: bytes, start: int) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return decoded if isinstance(decoded, dict) else None
-
-
-def _token_count(usage: dict[str, Any], *names: str) -> int | None:
-    for name in names:
-        value = usage.get(name)
-        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31:
-            return value
-    return None
 
 
 # ---- a client that disconnects ------------------------------------------------------------------

@@ -220,7 +220,7 @@ class UpstreamClient:
             self._write_in_background(self._pool.record_refusal(endpoint.account.id, endpoint.model, silent))
             raise silent from error
         if response.status < 500 and response.status not in REFUSALS:
-            self._pool.network.record_answer()
+            self._pool.note_answer()
             if self._pool.has_failures(endpoint.account.id, endpoint.model):
                 self._write_in_background(self._pool.record_answer(endpoint.account.id, endpoint.model))
         if response.status < 400:

@@ -26,7 +26,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.catalog.price import INPUT_TOKENS, OUTPUT_TOKENS, ModelPrice, token_count
+from app.catalog.price import ModelPrice
 from app.catalog.prices import PriceRepository
 from app.db.money import round_money
 from app.db.session import Database
@@ -37,9 +37,9 @@ from app.keys.key import ClientKey
 from app.tasks.states import OPEN, add_timeline_row
 from app.tasks.task import TaskResult
 from app.usage.budgets import BudgetTracker
-from app.usage.daily_usage import add_usage
 from app.usage.ledger import NOTHING, ReservationEnd, end_reservations, reserve_money
-from app.usage.task_counts import COMPLETED, EndedTask, count_ended
+from app.usage.recorder import INPUT_TOKENS, OUTPUT_TOKENS, token_count
+from app.usage.totals import COMPLETED, EndedTask, add_usage, count_ended
 
 BUSY_SECONDS = 5.0
 """``Retry-After`` for a key with too many tasks in flight. When the next one ends is unknown."""

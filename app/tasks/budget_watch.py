@@ -14,7 +14,7 @@ from app.db.session import DATABASE_AWAY, Database
 from app.db.tables import keys, spending
 from app.errors import FilmgateError
 from app.options import OptionsRepository
-from app.usage.periods import period_label, period_names, seconds_to_next
+from app.usage.ledger import period_label, period_names, seconds_to_next
 from app.webhooks.notice_options import NoticeOptions
 from app.webhooks.notices import OperatorNotice, OperatorNotices
 

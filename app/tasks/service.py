@@ -12,11 +12,9 @@ from typing import Any
 import structlog
 from sqlalchemy.exc import IntegrityError
 
-from app.catalog import overrides
 from app.catalog.candidates import Candidate
-from app.catalog.capability import check_capability
 from app.catalog.catalog import Catalog
-from app.catalog.character_inputs import adapt_characters
+from app.catalog.upstream_request import find_refusal
 from app.db.session import DATABASE_AWAY
 from app.errors import (
     IdempotencyConflict,
@@ -291,8 +289,7 @@ class TaskService:
         refusals: dict[str, InvalidRequest] = {}
         for candidate in able:
             capabilities = self._catalog.pool.provider_for(candidate.account).capabilities(candidate.model)
-            told = overrides.apply_overrides(request, candidate.overrides)
-            refusal = check_capability(adapt_characters(told, capabilities.roles), capabilities)
+            refusal = find_refusal(request, candidate.overrides, capabilities)
             if refusal is not None:
                 refusals[candidate.account.id] = refusal
         if len(refusals) == len(able):

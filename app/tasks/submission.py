@@ -16,9 +16,8 @@ import sqlalchemy as sa
 import structlog
 
 from app.accounts.pool import AccountPool
-from app.catalog import overrides
 from app.catalog.catalog import Catalog
-from app.catalog.character_inputs import adapt_characters
+from app.catalog.upstream_request import adapt_characters, apply_overrides
 from app.db.session import DATABASE_AWAY, PERMANENT_FAILURES
 from app.db.tables import tasks
 from app.errors import (
@@ -299,7 +298,7 @@ class TaskSubmitter:
         # The model that admission chose stays, even if routes have changed since.
         model, request = (
             run.task.upstream_model or chosen.model,
-            overrides.apply_overrides(request, chosen.overrides),
+            apply_overrides(request, chosen.overrides),
         )
         request = adapt_characters(request, run.provider.capabilities(model).roles)
         media = [m.model_copy(update={"content": await self._store.get(m.key)}) for m in request.media]

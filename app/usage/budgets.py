@@ -16,8 +16,14 @@ from decimal import Decimal
 import structlog
 
 from app.db.session import DATABASE_AWAY, Database
-from app.usage.ledger import NOTHING, budget_exceeded, read_spending
-from app.usage.periods import BudgetHolder, budgets_by_period, period_names
+from app.usage.ledger import (
+    NOTHING,
+    BudgetHolder,
+    budget_exceeded,
+    budgets_by_period,
+    period_names,
+    read_spending,
+)
 
 log = structlog.get_logger()
 FRESH_SECONDS = 1.0

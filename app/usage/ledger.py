@@ -1,7 +1,7 @@
-"""The books: money held for a task, then taken or given back, each once; and the sums that budgets look at.
+"""The ledger: money is reserved for a task, then settled or released, each once; and the sums that budgets read.
 
-``spending.reserved`` is the sum of what is held and not closed, ``spending.spent`` of what was taken. Every
-function works in its caller's transaction; ``differences`` says where sums and rows disagree (nowhere).
+``spending.reserved`` is the sum of the open reservations, ``spending.spent`` of what was settled, by key and period.
+Budgets apply to a UTC day, a UTC month, and all time. Every function works in its caller's transaction.
 """
 
 import json
@@ -9,27 +9,81 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Any, Literal, Protocol
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.money import format_money, round_money
-from app.db.operator_tables import usage_days
 from app.db.session import add_to_sums, dialect_insert
-from app.db.tables import ledger, spending, usage
+from app.db.tables import ledger, spending
 from app.errors import InsufficientQuota
-from app.usage import daily_usage
-from app.usage.periods import BudgetHolder, budgets_by_period, period_label, period_names, seconds_to_next
 
 NOTHING = Decimal(0)
 EndKind = Literal["settle", "release"]
 
+TOTAL = "total"
+PERIOD_LABELS = MappingProxyType({10: "daily", 7: "monthly", 5: "total"})
+"""What a budget is called, by the length of its period's name."""
+
+
+# ---- periods of budgets -------------------------------------------------------------------------
+
+
+class BudgetHolder(Protocol):
+    """A key, as the ledger sees it; budgets in US dollars."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def owner(self) -> str: ...
+    @property
+    def budget_total(self) -> Decimal | None: ...
+    @property
+    def budget_monthly(self) -> Decimal | None: ...
+    @property
+    def budget_daily(self) -> Decimal | None: ...
+
+
+def period_names(at: float) -> tuple[str, str, str]:
+    """``2026-11``, ``2026-11-21``, ``total``: the periods of a moment, in the order in which rows are locked."""
+    moment = datetime.fromtimestamp(at, UTC)
+    return f"{moment:%Y-%m}", f"{moment:%Y-%m-%d}", TOTAL
+
+
+def budgets_by_period(holder: BudgetHolder, at: float) -> Mapping[str, Decimal]:
+    """The budgets in US dollars that apply at a moment, by period."""
+    budgets = (holder.budget_monthly, holder.budget_daily, holder.budget_total)
+    named = zip(period_names(at), budgets, strict=True)
+    return {period: budget for period, budget in named if budget is not None}
+
+
+def period_label(period: str) -> str:
+    """``monthly``, ``daily`` or ``total``."""
+    return PERIOD_LABELS[len(period)]
+
+
+def seconds_to_next(period: str, at: float) -> float | None:
+    """Seconds until the next period begins; None when there is no next one."""
+    moment = datetime.fromtimestamp(at, UTC)
+    midnight = moment.replace(hour=0, minute=0, second=0, microsecond=0)
+    if period_label(period) == "daily":
+        return (midnight + timedelta(days=1) - moment).total_seconds()
+    if period_label(period) == "monthly":
+        first = midnight.replace(day=1)
+        return ((first + timedelta(days=32)).replace(day=1) - moment).total_seconds()
+    return None
+
+
+# ---- reservations -------------------------------------------------------------------------------
+
 
 @dataclass(frozen=True, slots=True)
 class ReservationEnd:
-    """How a task's reservation ends; ``amount`` is what is taken (0 for a release)."""
+    """How a task's reservation ends; ``amount``: US dollars that are settled (0 for a release)."""
 
     task_id: str
     kind: EndKind
@@ -38,7 +92,7 @@ class ReservationEnd:
 
 async def reserve_money(
     connection: AsyncConnection,
-    spender: BudgetHolder,
+    holder: BudgetHolder,
     *,
     task_id: str,
     model: str,
@@ -47,17 +101,19 @@ async def reserve_money(
     detail: Mapping[str, Any],
     besides: Decimal = NOTHING,
 ) -> None:
-    """Hold money for a task; ``besides``, what the key is spending elsewhere, must stay free. Raises
-    ``InsufficientQuota``, and then the transaction must not be committed."""
+    """Reserve money for a task. ``besides``: what the key spends elsewhere, which must fit into the budget too.
+
+    Raises ``InsufficientQuota``; then the caller must not commit the transaction.
+    """
     amount = round_money(amount)
-    budgets = {period: budget - besides for period, budget in budgets_by_period(spender, at).items()}
+    budgets = {period: budget - besides for period, budget in budgets_by_period(holder, at).items()}
     for period, budget in budgets.items():
         if amount > budget:
             raise await budget_refusal(
-                connection, spender, period=period, amount=amount, at=at, besides=besides
+                connection, holder, period=period, amount=amount, at=at, besides=besides
             )
     names = period_names(at)
-    rows = [{"key_id": spender.id, "period": name, "reserved": amount, "spent": NOTHING} for name in names]
+    rows = [{"key_id": holder.id, "period": name, "reserved": amount, "spent": NOTHING} for name in names]
     new = dialect_insert(connection, spending).values(rows)
     raised = new.on_conflict_do_update(
         index_elements=[spending.c.key_id, spending.c.period],
@@ -67,15 +123,13 @@ async def reserve_money(
     done = set((await connection.execute(raised)).scalars())
     for name in names:
         if name not in done:
-            raise await budget_refusal(
-                connection, spender, period=name, amount=amount, at=at, besides=besides
-            )
+            raise await budget_refusal(connection, holder, period=name, amount=amount, at=at, besides=besides)
     row = {
         "at": at,
         "task_id": task_id,
         "kind": "reserve",
-        "owner": spender.owner,
-        "key_id": spender.id,
+        "owner": holder.owner,
+        "key_id": holder.id,
         "model": model,
         "amount": amount,
         "detail": json.dumps(detail),
@@ -84,7 +138,7 @@ async def reserve_money(
 
 
 def _within_budgets(new: Any, budgets: Mapping[str, Decimal]) -> sa.ColumnElement[bool] | None:
-    """No row is locked or read before: the store itself says whether it still fits."""
+    """The condition of the update itself, so that no row must be locked and read before."""
     if not budgets:
         return None
     budget_of = sa.case(
@@ -97,15 +151,15 @@ def _within_budgets(new: Any, budgets: Mapping[str, Decimal]) -> sa.ColumnElemen
 
 async def budget_refusal(
     connection: AsyncConnection,
-    spender: BudgetHolder,
+    holder: BudgetHolder,
     *,
     period: str,
     amount: Decimal,
     at: float,
     besides: Decimal,
 ) -> InsufficientQuota:
-    used = sum((await read_spending(connection, spender.id, [period]))[period], besides)
-    return budget_exceeded(budgets_by_period(spender, at)[period], used, period=period, amount=amount, at=at)
+    used = sum((await read_spending(connection, holder.id, [period]))[period], besides)
+    return budget_exceeded(budgets_by_period(holder, at)[period], used, period=period, amount=amount, at=at)
 
 
 def budget_exceeded(
@@ -120,16 +174,18 @@ def budget_exceeded(
 
 
 async def end_reservations(connection: AsyncConnection, closings: Sequence[ReservationEnd]) -> set[str]:
-    """End reservations; the ids of those that were open until now. A task without one is passed over, and
-    one that was closed before keeps its first end: nothing is taken or given back twice."""
+    """Settle or release reservations. Returns the ids of the tasks whose reservation was open until now.
+
+    Tasks without a reservation are skipped. A reservation that was ended before keeps its first end.
+    """
     if not closings:
         return set()
-    asked = {closing.task_id: closing for closing in closings}
-    held = sa.select(ledger).where(ledger.c.task_id.in_(asked), ledger.c.kind == "reserve")
+    by_task = {closing.task_id: closing for closing in closings}
+    held = sa.select(ledger).where(ledger.c.task_id.in_(by_task), ledger.c.kind == "reserve")
     changes: dict[tuple[str, str], list[Decimal]] = defaultdict(lambda: [NOTHING, NOTHING])
     closed: set[str] = set()
     for row in (await connection.execute(held)).all():
-        closing = asked[row.task_id]
+        closing = by_task[row.task_id]
         amount = round_money(closing.amount)
         if not await _insert_end(connection, row, closing, amount=amount):
             continue
@@ -148,7 +204,7 @@ async def end_reservations(connection: AsyncConnection, closings: Sequence[Reser
 async def _insert_end(
     connection: AsyncConnection, row: Any, closing: ReservationEnd, *, amount: Decimal
 ) -> bool:
-    assert amount >= 0, "nobody is paid for a task"
+    assert amount >= 0, "a task can not earn money"
     values = {
         "at": time.time(),
         "task_id": row.task_id,
@@ -163,7 +219,7 @@ async def _insert_end(
 
 
 async def record_spending(connection: AsyncConnection, costs: Iterable[tuple[str, float, Decimal]]) -> None:
-    """Take what calls without a task have cost: ``(key id, UTC seconds, dollars)``."""
+    """Book the costs of calls without a task: ``(key id, UTC seconds, US dollars)``."""
     sums: dict[tuple[str, str], Decimal] = defaultdict(lambda: NOTHING)
     for key_id, at, cost in costs:
         for period in period_names(at) if cost else ():
@@ -178,45 +234,7 @@ async def record_spending(connection: AsyncConnection, costs: Iterable[tuple[str
 async def read_spending(
     connection: AsyncConnection, key_id: str, names: Sequence[str]
 ) -> dict[str, tuple[Decimal, Decimal]]:
-    """Reserved and spent dollars of a key, by period."""
+    """Reserved and spent US dollars of a key, by period."""
     mine = spending.c.key_id == key_id, spending.c.period.in_(names)
     rows = (await connection.execute(sa.select(spending).where(*mine))).all()
     return dict.fromkeys(names, (NOTHING, NOTHING)) | {row.period: (row.reserved, row.spent) for row in rows}
-
-
-async def find_differences(connection: AsyncConnection) -> list[str]:
-    """Where the sums are not what the rows add up to, by key and period, in words; for tests, as it reads every
-    row (``balance.py`` is for people)."""
-    expected: dict[tuple[str, str], list[Decimal]] = defaultdict(lambda: [NOTHING, NOTHING])
-    held = {}
-    for row in await connection.execute(sa.select(ledger).order_by(ledger.c.id)):
-        if row.kind == "reserve":
-            held[row.task_id] = row
-        opened = held[row.task_id]
-        for period in period_names(opened.at):
-            sums = expected[(row.key_id, period)]
-            sums[0] += row.amount if row.kind == "reserve" else -opened.amount
-            sums[1] += row.amount if row.kind == "settle" else NOTHING
-    relayed = sa.select(usage.c.key_id, usage.c.at, usage.c.cost).where(
-        usage.c.task_id.is_(None), usage.c.cost > NOTHING
-    )
-    for row in await connection.execute(relayed):
-        for period in period_names(row.at):
-            expected[(row.key_id, period)][1] += row.cost
-    found = {
-        (r.key_id, r.period): [r.reserved, r.spent] for r in await connection.execute(sa.select(spending))
-    }
-    zero = [NOTHING, NOTHING]
-    return await _daily_differences(connection) + [
-        f"{key_id} {period}: {found.get((key_id, period), zero)} instead of {expected.get((key_id, period), zero)}"
-        for key_id, period in sorted(found.keys() | expected.keys())
-        if found.get((key_id, period), zero) != expected.get((key_id, period), zero)
-    ]
-
-
-async def _daily_differences(connection: AsyncConnection) -> list[str]:
-    expected = daily_usage.daily_sums(
-        dict(row._mapping) for row in await connection.execute(sa.select(usage))
-    )
-    found = [dict(row._mapping) for row in await connection.execute(sa.select(usage_days))]
-    return [f"usage of a day: {row} is not in the sums" for row in expected if row not in found]

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections import deque
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -14,15 +15,27 @@ from app.db.money import to_billionths
 from app.db.session import DATABASE_AWAY, Database
 from app.db.tables import usage
 from app.usage.budgets import BudgetTracker
-from app.usage.daily_usage import add_usage
 from app.usage.ledger import record_spending
+from app.usage.totals import add_usage
 
 log = structlog.get_logger()
 FLUSH_SECONDS = 0.5
 BATCH_ROWS = 2000
 MAX_WAITING_ROWS = 100_000
+INPUT_TOKENS = ("prompt_tokens", "input_tokens")
+OUTPUT_TOKENS = ("completion_tokens", "output_tokens")
+"""Their names in OpenAI's chat API, and in its newer APIs and Anthropic's."""
 MODEL_LENGTH = 200
 PATH_LENGTH = 64
+
+
+def token_count(usage: Mapping[str, Any], names: Sequence[str]) -> int | None:
+    """The first of the fields ``names`` that holds a count; None when none does."""
+    for name in names:
+        value = usage.get(name)
+        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31:
+            return value
+    return None
 
 
 class UsageRow(NamedTuple):

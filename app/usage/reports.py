@@ -18,9 +18,8 @@ from app.db.operator_tables import usage_days
 from app.db.session import Database
 from app.db.tables import usage
 from app.errors import InvalidRequest
-from app.usage.daily_usage import DAY_SECONDS, FAILED_STATUS
-from app.usage.ledger import read_spending
-from app.usage.periods import BudgetHolder, budgets_by_period, period_label, period_names
+from app.usage.ledger import BudgetHolder, budgets_by_period, period_label, period_names, read_spending
+from app.usage.totals import DAY_SECONDS, FAILED_STATUS
 
 UsageGroup = Literal["key", "model", "account", "day"]
 GROUPS: tuple[UsageGroup, ...] = get_args(UsageGroup)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.catalog.capability import check_capability
+from app.catalog.upstream_request import check_capability
 from app.generation import GenerationRequest, MediaInput, Role
 from app.providers.base import Capabilities
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.catalog.character_inputs import adapt_characters
+from app.catalog.upstream_request import adapt_characters
 from app.generation import GenerationRequest, MediaInput, Role
 
 CHARACTER = MediaInput(

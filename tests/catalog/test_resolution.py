@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from app.catalog.resolution import MAX_ALIASES, resolve_name
+from app.catalog.candidates import MAX_ALIASES, resolve_name
 from app.catalog.route_documents import RouteDocument, read_route, route_json
 from app.errors import InvalidRequest
 

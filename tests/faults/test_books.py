@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from app.catalog.price import ModelPrice
 from app.components import Components
 from app.db.tables import ledger, spending, tasks, usage
-from app.usage.ledger import find_differences
+from app.usage.balance import find_differences
 from tests.faults.ledger import Ledger
 from tests.faults.test_kill import PRICE, wrong_bills
 from tests.serving import GatewayProcess, until

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from app.catalog.price import ModelPrice
 from app.components import Components
 from app.db.tables import ledger, tasks, usage
-from app.usage.ledger import find_differences
+from app.usage.balance import find_differences
 from tests.faults.ledger import Ledger, Tally, table
 from tests.serving import GatewayProcess
 from tests.upstream import FakeUpstream

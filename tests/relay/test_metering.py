@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from app.catalog.price import read_price
 from app.db.tables import spending
-from app.usage.ledger import find_differences
+from app.usage.balance import find_differences
 from tests.relay.gateway import CHAT, RelayGateway
 from tests.relay.plain_upstream import Exchange, plain_upstream, whole_answer
 from tests.upstream import FakeUpstream

@@ -16,7 +16,7 @@ from app.keys.key import ClientKey
 from app.tasks.repository import StaleRun
 from app.tasks.service import RequestContext
 from app.tasks.task import Task
-from app.usage.ledger import find_differences
+from app.usage.balance import find_differences
 from tests.tasks.conftest import KEY, Bench
 from tests.tasks.test_lifecycle import picture
 

@@ -12,16 +12,17 @@ import sqlalchemy as sa
 from app.db.session import Database
 from app.db.tables import ledger, spending
 from app.errors import InsufficientQuota
-from app.usage.balance import LedgerImbalance, find_imbalances
+from app.usage.balance import LedgerImbalance, find_differences, find_imbalances
 from app.usage.ledger import (
     ReservationEnd,
+    budgets_by_period,
     end_reservations,
-    find_differences,
+    period_names,
     read_spending,
     record_spending,
     reserve_money,
+    seconds_to_next,
 )
-from app.usage.periods import budgets_by_period, period_names, seconds_to_next
 from app.usage.recorder import UsageRecorder, UsageRow
 
 

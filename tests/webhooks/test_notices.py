@@ -17,7 +17,7 @@ from app.errors import InvalidRequest
 from app.keys.key import ClientKey
 from app.tasks.budget_watch import BudgetWatch, low_budgets
 from app.usage import ledger
-from app.usage.periods import period_names
+from app.usage.ledger import period_names
 from app.webhooks.deliveries import Delivery, DeliveryRepository
 from app.webhooks.notice_options import NoticeOptions
 from app.webhooks.notices import OPERATOR, OperatorNotice

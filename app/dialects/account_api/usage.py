@@ -11,8 +11,8 @@ from app.dialects.http.body import Body
 from app.dialects.http.gateway import CallerKey, Services
 from app.dialects.openapi.operations import operation_schema
 from app.errors import InvalidRequest
-from app.usage.daily_usage import DAY_SECONDS
 from app.usage.reports import BudgetLine, UsageGroup, UsageLine, as_csv, read_groups, read_moment
+from app.usage.totals import DAY_SECONDS
 
 router = APIRouter(prefix="/v1/usage", tags=["Usage"])
 DEFAULT_DAYS = 30
