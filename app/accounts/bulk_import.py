@@ -55,12 +55,12 @@ class ImportResult:
 class TakenNames:
     """The names and secrets in the store and in earlier rows."""
 
-    def __init__(self, standings: Iterable[AccountStatus]) -> None:
+    def __init__(self, statuses: Iterable[AccountStatus]) -> None:
         self.by_name: dict[str, AccountStatus | int] = {}
         self._by_secret: dict[tuple[str, str], str] = {}
-        for standing in standings:
-            self.by_name[standing.account.name] = standing
-            self._remember_secret(standing.account.provider, standing.account.secret, standing.account.name)
+        for status in statuses:
+            self.by_name[status.account.name] = status
+            self._remember_secret(status.account.provider, status.account.secret, status.account.name)
 
     def add_draft(self, number: int, draft: AccountDraft) -> None:
         self.by_name.setdefault(draft.name, number)
@@ -68,8 +68,8 @@ class TakenNames:
 
     def secret_holder(self, draft: AccountDraft) -> str | None:
         """The name of another account with this secret."""
-        found = self._by_secret.get((draft.provider, draft.secret)) if draft.secret else None
-        return found if found != draft.name else None
+        holder = self._by_secret.get((draft.provider, draft.secret)) if draft.secret else None
+        return holder if holder != draft.name else None
 
     def free_name(self, provider: str) -> str:
         number = 1

@@ -48,7 +48,7 @@ class OutcomeObject(PanelAnswer):
 
 
 def _settable_types() -> dict[str, Any]:
-    """The fields of the definition as the API has them: lists are sorted, and of a secret only its end is shown."""
+    """The fields of the definition as the API returns them: sorted lists, and of a secret only its last characters."""
     types: dict[str, Any] = {}
     for name, field in AccountDraft.model_fields.items():
         shape = field_shape(name)

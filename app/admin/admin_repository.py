@@ -126,22 +126,22 @@ class AdminRepository:
     async def delete(self, actor: str, admin_id: str) -> None:
         """Raises ``InvalidRequest`` for the last owner."""
         async with self._database.write() as connection:
-            found = await _get_admin(connection, admin_id)
-            if found.role == "owner":
+            admin = await _get_admin(connection, admin_id)
+            if admin.role == "owner":
                 await _require_other_owner(connection)
             await connection.execute(sa.delete(sessions).where(sessions.c.admin_id == admin_id))
             await connection.execute(sa.delete(admins).where(admins.c.id == admin_id))
             target = f"admins/{admin_id}"
             await self._audit.record(
-                connection, actor, "admin.deleted", target=target, before=found.as_object()
+                connection, actor, "admin.deleted", target=target, before=admin.as_object()
             )
 
     async def reset_password(self, actor: str, name: str, *, password: str) -> AdminUser:
         """Set the password of the admin with that name; create an owner if there is none."""
-        found = next((admin for admin in await self.list() if admin.name == name), None)
-        if found is None:
+        known = next((admin for admin in await self.list() if admin.name == name), None)
+        if known is None:
             return await self.create(actor, name, role="owner", password=password)
-        return await self.update(actor, found.id, password=password)
+        return await self.update(actor, known.id, password=password)
 
     async def ensure_fixed(self, password: str) -> None:
         """Make ``admin`` an owner with the password from the environment."""

@@ -52,8 +52,8 @@ async def list_changes(
     page: PageQuery, wanted: AuditFilter, request: AdminRequest, *, since: Since = None, until: Until = None
 ) -> ListAnswer[AuditEntry]:
     """Newest first; `action` and `target` match prefixes."""
-    found = await request.panel.audit.find_page(wanted, since=since, until=until, page=page)
-    return ListAnswer(data=[_audit_entry(row) for row in found.rows], next=found.next)
+    result = await request.panel.audit.find_page(wanted, since=since, until=until, page=page)
+    return ListAnswer(data=[_audit_entry(row) for row in result.rows], next=result.next)
 
 
 @router.get("/audit.csv", summary="Export the changes as CSV", response_class=StreamingResponse)
@@ -65,12 +65,12 @@ async def export_changes(
     async def change_batches() -> AsyncIterator[list[dict[str, Any]]]:
         page, sent = PageRequest(limit=1000), 0
         while sent < MOST_EXPORTED:
-            found = await request.panel.audit.find_page(wanted, since=since, until=until, page=page)
-            yield [_csv_row(_audit_entry(row)) for row in found.rows]
-            if found.next is None:
+            result = await request.panel.audit.find_page(wanted, since=since, until=until, page=page)
+            yield [_csv_row(_audit_entry(row)) for row in result.rows]
+            if result.next is None:
                 return
-            sent += len(found.rows)
-            page = replace(page, after=found.next)
+            sent += len(result.rows)
+            page = replace(page, after=result.next)
 
     return csv_response(change_batches(), CSV_COLUMNS, name="audit.csv")
 

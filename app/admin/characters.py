@@ -61,8 +61,8 @@ async def list_characters(
             query = query.where(sa.tuple_(*order) < sa.tuple_(sa.literal(last[0]), sa.literal(last[1])))
         newest = query.order_by(*(column.desc() for column in order)).limit(page.limit + 1)
         rows = (await connection.execute(newest)).all()
-    found = [_character_object(request.panel, row) for row in rows[: page.limit]]
-    return ListAnswer(data=found, next=found[-1].id if len(rows) > page.limit else None)
+    objects = [_character_object(request.panel, row) for row in rows[: page.limit]]
+    return ListAnswer(data=objects, next=objects[-1].id if len(rows) > page.limit else None)
 
 
 @router.post("", status_code=201, summary="Create a character")

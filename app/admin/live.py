@@ -82,17 +82,17 @@ async def _changed_tasks(panel: PanelServices, changes: dict[str, Notification])
     """As the rows say. Progress is written to them later, so a notification may be ahead of its row."""
     ids = list(changes)[-MOST_AT_ONCE:]
     try:
-        found = await TaskSearch(panel.database).current_states(ids) if ids else []
+        rows = await TaskSearch(panel.database).current_states(ids) if ids else []
     except DATABASE_AWAY:
         return []  # the panel reloads its page by itself
-    for row in found:
+    for row in rows:
         change = changes[row["id"]]
         if change.kind == "progress" and row["state"] == "running":
             row["progress"] = max(row["progress"], change.progress)
             row["generating"] = True
         if row["state"] in ("storing", "completed"):
             row["progress"] = 100.0 if row["state"] == "completed" else 99.0
-    return found
+    return rows
 
 
 async def _account_states(panel: PanelServices) -> list[tuple[Any, ...]]:

@@ -45,7 +45,7 @@ def restore_masked(wanted: Any, kept: Any) -> Any:
 
 
 def secret_hint(secret: str) -> str:
-    """The last four characters of a secret, so that secrets can be told apart; of a short one nothing."""
+    """The last four characters of a secret, to tell secrets apart; of a short secret nothing."""
     if not secret:
         return ""
     return f"…{secret[-4:]}" if len(secret) >= 12 else "…"

@@ -94,7 +94,7 @@ class ThrottleRule:
 
 
 BY_ADDRESS = ThrottleRule(free=8, longest=900.0)
-# Short: somebody who guesses must not be able to keep the owner of the name out.
+# Short, so that guessing cannot lock the owner of the name out.
 BY_NAME = ThrottleRule(free=5, longest=30.0)
 
 

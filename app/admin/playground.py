@@ -172,14 +172,14 @@ async def _read_media(body: Body, panel: PanelServices) -> list[MediaInput]:
 
 async def _read_characters(body: Body, panel: PanelServices) -> list[MediaInput]:
     """By id or username. An operator may use the characters of all owners."""
-    found: list[MediaInput] = []
+    inputs: list[MediaInput] = []
     for name in body.texts("characters"):
         try:
             character = await panel.gateway.characters.by_link(name.removeprefix("@"))
         except NotFound as error:
             raise InvalidRequest(f"No such character: {name[:100]}", param="characters") from error
-        found.append(character.as_input())
-    return found
+        inputs.append(character.as_input())
+    return inputs
 
 
 async def _remix_source(panel: PanelServices, wanted: GenerationRequest) -> tuple[MediaInput, ...]:

@@ -43,7 +43,7 @@ class ProviderObject(PanelAnswer):
 
 @router.get("", summary="List providers", response_model_exclude_unset=True)
 async def list_providers(request: AdminRequest) -> ListAnswer[ProviderObject]:
-    """Alphabetical, without what is built in."""
+    """Alphabetical, without built-in providers."""
     overviews = await _load_overviews()
     providers = [_provider_object(row) for row in overviews if not registry.provider_class(row.name).embedded]
     return ListAnswer(data=providers, next=None)
@@ -59,21 +59,21 @@ async def _load_overviews() -> list[ProviderOverview]:
     return _cached_overviews
 
 
-def _provider_object(found: ProviderOverview) -> ProviderObject:
-    kind = registry.provider_class(found.name)
-    default = _default_address(found.name)
+def _provider_object(overview: ProviderOverview) -> ProviderObject:
+    kind = registry.provider_class(overview.name)
+    default = _default_address(overview.name)
     needs_address = default is None
     address = ProviderField(name="base_url", required=needs_address, default=default, hint="")
     secret = ProviderField(name="secret", required=kind.needs_secret, secret=True, hint=kind.secret_hint)
     return ProviderObject(
-        name=found.name,
-        makes=list(found.makes),
-        takes=list(found.takes),
-        auth=found.auth,
-        verified=found.verified,
-        cancel=found.cancel,
-        native_shots=found.native_shots,
-        progress=found.progress,
+        name=overview.name,
+        makes=list(overview.makes),
+        takes=list(overview.takes),
+        auth=overview.auth,
+        verified=overview.verified,
+        cancel=overview.cancel,
+        native_shots=overview.native_shots,
+        progress=overview.progress,
         needs_base_url=needs_address,
         default_base_url=default,
         fields=[address, secret, *_needed_options(kind)],

@@ -198,7 +198,7 @@ async def put_document(name: str, body: DocumentBody, request: AdminRequest) -> 
 
 @router.post("/settings/delivery/test", summary="Test every stage of delivery")
 async def test_delivery(request: AdminRequest) -> StepReport:
-    """With the saved options; resolvers are told that it is a test."""
+    """With the saved options; the request to a resolver is marked as a test."""
     results = await request.panel.delivery_chain.test_stages()
     return StepReport(ok=all(each.ok for each in results), steps=[_step_result(each) for each in results])
 

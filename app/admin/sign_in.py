@@ -132,9 +132,9 @@ async def change_password(body: PasswordBody, request: AdminRequest, response: R
 @own_router.get("/sessions", summary="List open sessions")
 async def list_sessions(request: AdminRequest) -> ListAnswer[SessionObject]:
     """An owner sees the sessions of all admins, a viewer only their own."""
-    found = await request.panel.sessions.list(admin_id=_visible_admin(request))
+    sessions = await request.panel.sessions.list(admin_id=_visible_admin(request))
     current = request.actor.session.id if request.actor.session else None
-    return ListAnswer(data=[_session_object(session, current=session.id == current) for session in found])
+    return ListAnswer(data=[_session_object(session, current=session.id == current) for session in sessions])
 
 
 @own_router.delete("/sessions/{session_id}", status_code=204, summary="End a session")

@@ -79,12 +79,12 @@ class PanelFiles:
         if hidden or "\0" in name or "\\" in name or path.suffix not in TYPES:
             raise _not_found()
         try:
-            found = path.resolve(strict=True)
+            real = path.resolve(strict=True)
         except OSError as error:
             raise _not_found() from error
-        if not found.is_relative_to(self._folder) or not found.is_file():
+        if not real.is_relative_to(self._folder) or not real.is_file():
             raise _not_found()
-        return found
+        return real
 
     def _read_file(self, path: Path) -> CachedFile:
         modified = path.stat().st_mtime_ns

@@ -81,7 +81,7 @@ class TaskSearch:
             raise InvalidRequest("after must be the id of a task", param="after")
         served, sifted = wanted.conditions()
         async with self._database.read() as connection:
-            found = await find_page(
+            result = await find_page(
                 connection,
                 sa.select(*COLUMNS),
                 replace(page, after=cursor),
@@ -89,20 +89,20 @@ class TaskSearch:
                 served=served,
                 sifted=sifted,
             )
-        return replace(found, rows=[task_of(row) for row in found.rows])
+        return replace(result, rows=[task_of(row) for row in result.rows])
 
     async def find_all(self, wanted: TaskFilter, *, most: int) -> AsyncIterator[list[Task]]:
         """At most ``most`` tasks in batches, so that a long export holds few of them in memory."""
         page, left = PageRequest(limit=BATCH), most
         while left > 0:
-            found = await self.find_page(wanted, page)
-            batch = found.rows[:left]
+            result = await self.find_page(wanted, page)
+            batch = result.rows[:left]
             if batch:
                 yield batch
             left -= len(batch)
-            if found.next is None:
+            if result.next is None:
                 return
-            page = PageRequest(limit=BATCH, after=found.next)
+            page = PageRequest(limit=BATCH, after=result.next)
 
     async def current_states(self, ids: Sequence[str]) -> list[dict[str, Any]]:
         """Id, state and progress of these tasks, for the live stream."""

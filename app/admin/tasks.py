@@ -104,8 +104,8 @@ async def list_tasks(
     wanted: TaskFilterQuery, page: PageQuery, request: AdminRequest
 ) -> ListAnswer[TaskObject]:
     """Newest first. A page of a filtered list may hold few rows or none and still have a next one."""
-    found = await TaskSearch(request.panel.database).find_page(wanted, page)
-    return ListAnswer(data=await task_rows(request.panel, found.rows), next=found.next)
+    result = await TaskSearch(request.panel.database).find_page(wanted, page)
+    return ListAnswer(data=await task_rows(request.panel, result.rows), next=result.next)
 
 
 @router.get(".csv", summary="Export tasks as CSV", response_class=StreamingResponse)
@@ -212,9 +212,9 @@ async def _tasks_to_cancel(body: CancelBody, request: AdminRequest) -> tuple[lis
         if len(body.ids) > MOST_AT_ONCE:
             raise InvalidRequest(f"ids may hold at most {MOST_AT_ONCE}", param="ids")
         ids = [task_id_of(name) for name in body.ids]
-        found = [await request.panel.tasks.get(task_id) if task_id else None for task_id in ids]
-        tasks = [task for task in found if task is not None]
-        return tasks, len(found) - len(tasks)
+        known = [await request.panel.tasks.get(task_id) if task_id else None for task_id in ids]
+        tasks = [task for task in known if task is not None]
+        return tasks, len(ids) - len(tasks)
     if body.filter is None:
         raise MissingField("ids or filter")
     chosen = body.filter.model_dump(exclude={"state"})

@@ -217,8 +217,8 @@ async def list_requests(
     wanted: RequestFilterQuery, page: PageQuery, request: AdminRequest
 ) -> ListAnswer[RequestObject]:
     """Relayed calls, and tasks when they are settled; newest first."""
-    found = await _request_page(request.panel, wanted, page)
-    return ListAnswer(data=await _request_objects(request.panel, found.rows), next=found.next)
+    result = await _request_page(request.panel, wanted, page)
+    return ListAnswer(data=await _request_objects(request.panel, result.rows), next=result.next)
 
 
 @router.get("/requests.csv", summary="Export the requests as CSV", response_class=StreamingResponse)
@@ -229,12 +229,12 @@ async def export_requests(wanted: RequestFilterQuery, request: AdminRequest) -> 
     async def request_batches() -> AsyncIterator[list[dict[str, Any]]]:
         page, sent = PageRequest(limit=1000), 0
         while sent < MOST_EXPORTED:
-            found = await _request_page(request.panel, wanted, page)
-            yield [_csv_row(row) for row in await _request_objects(request.panel, found.rows)]
-            if found.next is None:
+            result = await _request_page(request.panel, wanted, page)
+            yield [_csv_row(row) for row in await _request_objects(request.panel, result.rows)]
+            if result.next is None:
                 return
-            sent += len(found.rows)
-            page = replace(page, after=found.next)
+            sent += len(result.rows)
+            page = replace(page, after=result.next)
 
     return csv_response(request_batches(), REQUEST_COLUMNS, name="requests.csv")
 

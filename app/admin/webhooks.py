@@ -108,9 +108,9 @@ async def list_endpoints(
     query = sa.select(columns.id, columns.owner)
     served = [columns.owner == owner] if owner else []
     async with request.panel.database.read() as connection:
-        found = await find_page(connection, query, page, by=columns.id, served=served)
-    endpoints = [await request.panel.gateway.endpoints.get(row.id, owner=row.owner) for row in found.rows]
-    return ListAnswer(data=[endpoint_object(endpoint) for endpoint in endpoints], next=found.next)
+        result = await find_page(connection, query, page, by=columns.id, served=served)
+    endpoints = [await request.panel.gateway.endpoints.get(row.id, owner=row.owner) for row in result.rows]
+    return ListAnswer(data=[endpoint_object(endpoint) for endpoint in endpoints], next=result.next)
 
 
 @router.post("/endpoints", status_code=201, summary="Add a webhook endpoint")
@@ -213,9 +213,9 @@ async def list_deliveries(
     sifted = [columns.state == state] if state else []
     query = sa.select(webhook_deliveries)
     async with request.panel.database.read() as connection:
-        found = await find_page(connection, query, page, by=columns.id, served=served, sifted=sifted)
-    rows = [_delivery_object(Delivery(**row._mapping)) for row in found.rows]
-    return ListAnswer(data=rows, next=found.next)
+        result = await find_page(connection, query, page, by=columns.id, served=served, sifted=sifted)
+    rows = [_delivery_object(Delivery(**row._mapping)) for row in result.rows]
+    return ListAnswer(data=rows, next=result.next)
 
 
 @router.get("/deliveries/{delivery_id}", summary="Show a delivery with its attempts")

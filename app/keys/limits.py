@@ -1,4 +1,4 @@
-"""Requests a minute: never more than so many in any sixty seconds, counted in this process."""
+"""Limits the requests of a key in any 60 seconds; counted in this process."""
 
 import math
 import time
@@ -13,13 +13,13 @@ from app.keys.key import ClientKey
 WINDOW_SECONDS = 60.0
 KEPT_KEYS = 10_000
 UNCOUNTED_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
-"""These make nothing, and a client must be able to look at, cancel and fetch what it has paid for."""
+"""These create nothing: a client can always read, cancel and download what it has paid for."""
 
 
 @dataclass(frozen=True, slots=True)
 class RateDecision:
-    """``reset`` is when the next request is possible that is not now, ``wait`` how long a refused one has
-    to wait; both in seconds from now."""
+    """``reset``: seconds until one more request is possible. ``wait``: seconds that a rejected request must wait;
+    None when the request is allowed."""
 
     limit: int
     remaining: int
@@ -27,7 +27,7 @@ class RateDecision:
     wait: float | None = None
 
     def headers(self) -> list[tuple[bytes, bytes]]:
-        """OpenAI's names and its way to write a length of time."""
+        """OpenAI's header names, and its way to write a duration."""
         return [
             (b"x-ratelimit-limit-requests", b"%d" % self.limit),
             (b"x-ratelimit-remaining-requests", b"%d" % self.remaining),
@@ -39,14 +39,14 @@ class RateLimiter(Protocol):
     """Counts the requests of keys."""
 
     async def take(self, key_id: str, limit: int) -> RateDecision:
-        """Count one request, unless ``limit`` were made in the last minute."""
+        """Count one request, unless ``limit`` requests were counted in the last minute."""
         ...
 
     async def close(self) -> None: ...
 
 
 class LocalLimiter:
-    """Remembers when the last ``limit`` requests of each key came. ``clock`` is in seconds."""
+    """Keeps the times of the last ``limit`` requests of each key. ``clock`` is in seconds."""
 
     def __init__(
         self, *, window: float = WINDOW_SECONDS, clock: Callable[[], float] = time.monotonic
@@ -66,16 +66,16 @@ class LocalLimiter:
         allowed = len(taken) < limit
         if allowed:
             taken.append(now)
-        # A limit that was lowered meanwhile: so many of the oldest have to go first.
+        # If the limit has been lowered, several of the oldest requests must expire first.
         oldest = taken[max(0, len(taken) - limit)]
         ahead = oldest + self._window - now
         return RateDecision(limit, max(0, limit - len(taken)), ahead, None if allowed else ahead)
 
     async def close(self) -> None:
-        """It holds nothing open."""
+        """Nothing to close."""
 
     def _forget_idle(self, now: float) -> None:
-        """Let go of who has not asked for a while, before the memory of all who ever asked grows on."""
+        """Forget keys without a request in the window, so that memory stays bounded."""
         if len(self._taken) < KEPT_KEYS:
             return
         quiet = [name for name, taken in self._taken.items() if not taken or taken[-1] <= now - self._window]
@@ -84,7 +84,7 @@ class LocalLimiter:
 
 
 async def count_request(limiter: RateLimiter, key: ClientKey, scope: MutableMapping[str, Any]) -> None:
-    """Count an ASGI request that makes something, and leave in its scope what its answer tells of that.
+    """Count an ASGI request that creates something, and put the rate limit headers of its response into the scope.
 
     Raises ``RateLimited``.
     """

@@ -1,4 +1,4 @@
-"""Keys as a backup keeps them: their terms, and the keyed hashes that know their secrets again."""
+"""Keys as a backup stores them: their terms, and the keyed hashes of their secrets."""
 
 from typing import Annotated, Any
 
@@ -14,7 +14,7 @@ Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class KeyRecord(BaseModel):
-    """``id`` is the public part of the key; who owns its tasks follows from it."""
+    """``id`` is the public part of the key."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -42,7 +42,7 @@ async def read_all(connection: AsyncConnection) -> list[KeyRecord]:
 
 
 async def insert_record(connection: AsyncConnection, record: KeyRecord) -> None:
-    """The key as it was, with its secret if the root key is the same."""
+    """Insert the key as it was. Its secret works if the root key is the same."""
     kept = record.model_dump(exclude={"terms"})
     row = {**record.read_terms().as_columns(), **kept, "source": "store"}
     await connection.execute(sa.insert(keys), row)

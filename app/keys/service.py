@@ -1,4 +1,4 @@
-"""Client keys: made once, kept as keyed hashes, looked up from memory."""
+"""Client keys: created once, stored as keyed hashes, and read from a cache on every request."""
 
 import asyncio
 import secrets
@@ -23,7 +23,7 @@ from app.vault import Vault
 log = structlog.get_logger()
 ALPHABET = string.ascii_letters + string.digits
 CACHE_SECONDS = 5.0
-"""How long a revoked key may go on in another process."""
+"""For this long another process may still accept a revoked key."""
 CACHE_SIZE = 10_000
 KEY_PROTOCOL = "openai-insecure-api-key."
 """Prefix of the WebSocket subprotocol in which browsers send a key: they can set no header there."""
@@ -63,7 +63,7 @@ def _key_in_protocols(protocols: str) -> str:
 
 
 class KeyRing:
-    """All lookups and changes of client keys."""
+    """Authenticates, reads and changes client keys."""
 
     def __init__(self, database: Database, vault: Vault, *, limiter: RateLimiter | None = None) -> None:
         self._database = database
@@ -76,11 +76,13 @@ class KeyRing:
         await asyncio.gather(*self._rehashes)
         await self._limiter.close()
 
-    # ---- for every request ----------------------------------------------------------------------
+    # ---- authentication -------------------------------------------------------------------------
 
     async def admit(self, raw: str, scope: MutableMapping[str, Any]) -> ClientKey:
-        """The key of an ASGI request, when it may be used from there and now. What costs money counts
-        against its requests a minute; reading never does. Raises 401, 403 and 429."""
+        """Authenticate an ASGI request and count it against the key's requests a minute; reading is not counted.
+
+        Raises ``AuthenticationFailed`` (401), ``PermissionDenied`` (403) or ``RateLimited`` (429).
+        """
         client = scope.get("client")
         key = await self.authenticate(raw, address=client[0] if client else None)
         if key.rpm is not None:
@@ -103,8 +105,8 @@ class KeyRing:
         return key
 
     def _cached(self, raw: str) -> ClientKey | None:
-        found = self._cache.get(raw)
-        return None if found is None or found[0] < time.monotonic() else found[1]
+        cached = self._cache.get(raw)
+        return None if cached is None or cached[0] < time.monotonic() else cached[1]
 
     async def _load_key(self, raw: str) -> ClientKey:
         hashes, now = self._hashes(raw), time.time()
@@ -127,7 +129,7 @@ class KeyRing:
         return key
 
     def _begin_rehash(self, row: Any, moved: dict[str, str]) -> None:
-        """Beside the request, which need not wait for it."""
+        """In the background: the request does not wait for it."""
         task = asyncio.create_task(self._rehash(row, moved))
         self._rehashes.add(task)
         task.add_done_callback(self._rehashes.discard)
@@ -136,10 +138,10 @@ class KeyRing:
         try:
             async with self._database.write() as connection:
                 await rehashing.write_hashes(connection, row, moved)
-        except DATABASE_AWAY as error:  # it is tried again when the key is next looked up
+        except DATABASE_AWAY as error:  # retried when the key is next read
             log.warning("key.not_rehashed", key=row.id, error=type(error).__name__)
 
-    # ---- for the operator -----------------------------------------------------------------------
+    # ---- management ----------------------------------------------------------------------------
 
     async def find_by_id(self, key_id: str) -> ClientKey | None:
         async with self._database.read() as connection:
@@ -147,7 +149,7 @@ class KeyRing:
         return ClientKey.of_row(row) if row is not None else None
 
     async def find_by_secret(self, raw: str) -> ClientKey | None:
-        """The key itself, whether or not it may be used; a secret that was rotated away is none."""
+        """The key with this secret, even if it is disabled; None for a secret before the last rotation."""
         query = sa.select(keys).where(keys.c.hash.in_(self._hashes(raw)))
         async with self._database.read() as connection:
             row = (await connection.execute(query)).first()
@@ -155,10 +157,10 @@ class KeyRing:
 
     async def get(self, key_id: str) -> ClientKey:
         """Raises ``NotFound``."""
-        found = await self.find_by_id(key_id)
-        if found is None:
+        key = await self.find_by_id(key_id)
+        if key is None:
             raise NotFound(f"There is no key {key_id[:100]}. `filmgate keys list` shows them.")
-        return found
+        return key
 
     async def list(self) -> list[ClientKey]:
         async with self._database.read() as connection:
@@ -172,7 +174,7 @@ class KeyRing:
             return int((await connection.execute(sa.select(sa.func.count()).select_from(keys))).scalar_one())
 
     async def create(self, name: str, **fields: Any) -> str:
-        """Make a key and return it whole, the only time that it can be read. ``fields`` as in ``Terms``.
+        """Create a key and return its secret, which cannot be read again. ``fields`` as in ``KeyTerms``.
 
         Raises ``InvalidRequest``.
         """
@@ -180,7 +182,7 @@ class KeyRing:
         return raw
 
     async def create_key(self, fields: Mapping[str, Any]) -> tuple[ClientKey, str]:
-        """A key and its secret. Raises ``InvalidRequest``."""
+        """The new key and its secret. Raises ``InvalidRequest``."""
         terms = read_terms(fields)
         public = _random_text(8)
         raw = _new_secret(public)
@@ -188,7 +190,7 @@ class KeyRing:
         return await self.get(public), raw
 
     async def update(self, key_id: str, changes: Mapping[str, Any]) -> ClientKey:
-        """Change what is named, leave the rest. Raises ``NotFound`` or ``InvalidRequest``."""
+        """Change the given fields. Raises ``NotFound`` or ``InvalidRequest``."""
         known = await self._find_writable(key_id)
         terms = read_terms(known.terms() | dict(changes))
         check_project(known, terms.project)
@@ -196,7 +198,10 @@ class KeyRing:
         return await self.get(key_id)
 
     async def rotate(self, key_id: str, *, overlap_seconds: float = 0.0) -> str:
-        """A new secret, read this once; the old one works for ``overlap_seconds`` more. Raises ``NotFound``."""
+        """A new secret, which cannot be read again. The old one works for ``overlap_seconds`` more.
+
+        Raises ``NotFound``.
+        """
         await self._find_writable(key_id)
         raw = _new_secret(key_id)
         old: dict[str, Any] = {"old_hash": None, "old_root": None, "old_until": None}
@@ -212,30 +217,30 @@ class KeyRing:
         await self._write_columns(key_id, enabled=False)
 
     async def delete(self, key_id: str) -> None:
-        """Its tasks and its books stay. Raises ``NotFound``."""
+        """The key's tasks and ledger stay. Raises ``NotFound``."""
         await self._find_writable(key_id)
         async with self._database.write() as connection:
             await connection.execute(sa.delete(keys).where(keys.c.id == key_id))
         self._cache.clear()
 
     async def ensure(self, raw: str, *, name: str) -> None:
-        """Let this very key exist (``FILMGATE_API_KEY``)."""
+        """Create a key with this secret unless it exists (``FILMGATE_API_KEY``)."""
         hashes = self._hashes(raw)
         known = sa.select(keys.c.id).where(sa.or_(keys.c.hash.in_(hashes), keys.c.old_hash.in_(hashes)))
         async with self._database.read() as connection:
             if (await connection.execute(known)).first() is not None:
                 return
-        with suppress(IntegrityError):  # another process was faster
+        with suppress(IntegrityError):  # another process has just created it
             await self._insert_row(raw, public=_random_text(8), terms=KeyTerms(name=name), source="store")
 
     async def declare(self, raw: str, fields: Mapping[str, Any]) -> ClientKey:
-        """Let this very key exist with these very terms: how a configuration file says it.
+        """Create or change the key with this secret, as the configuration file declares it.
 
         Raises ``InvalidRequest``.
         """
         terms = read_terms(fields)
         if await self.find_by_secret(raw) is None:
-            with suppress(IntegrityError):  # another process was faster
+            with suppress(IntegrityError):  # another process has just created it
                 await self._insert_row(raw, public=_random_text(8), terms=terms, source="file")
         known = await self.find_by_secret(raw)
         assert known is not None
@@ -244,10 +249,10 @@ class KeyRing:
         return await self.get(known.id)
 
     async def _find_writable(self, key_id: str) -> ClientKey:
-        found = await self.get(key_id)
-        if found.source == "file":
+        key = await self.get(key_id)
+        if key.source == "file":
             raise InvalidRequest(f"The key {key_id} is declared in the configuration file: change it there.")
-        return found
+        return key
 
     async def _write_columns(self, key_id: str, **values: Any) -> None:
         async with self._database.write() as connection:
@@ -273,10 +278,10 @@ class KeyRing:
 
 
 def check_project(known: ClientKey, project: str | None) -> None:
-    """Raises ``InvalidRequest`` when it is another one."""
+    """Raises ``InvalidRequest`` when ``project`` differs."""
     if project != known.project:
         raise InvalidRequest(
-            "project can't be changed: it says whose the key's tasks are. Make a new key.", param="project"
+            "project cannot be changed, because it owns the key's tasks. Create a new key.", param="project"
         )
 
 

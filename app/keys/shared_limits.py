@@ -1,4 +1,4 @@
-"""Requests a minute over all replicas, counted in Redis; by each alone while Redis is away."""
+"""Limits the requests of a key over all replicas, counted in Redis; each replica counts alone while Redis is down."""
 
 import time
 
@@ -14,9 +14,9 @@ from app.ops.metrics import LIMITS_ALONE, LIMITS_COUNTED_ALONE
 log = structlog.get_logger()
 ANSWER_SECONDS = 0.25
 RETRY_SECONDS = 2.0
-"""After it did not answer, Redis is not asked for so long: no client should wait for it each time."""
+"""After a failure Redis is not asked for this long, so that not every request waits for it."""
 PREFIX = "filmgate:rpm:"
-# The newest first, in microseconds of Redis' own clock, so that no replica's clock matters.
+# A list of times, newest first, in microseconds of Redis' clock: the clocks of the replicas may differ.
 TAKE_SCRIPT = """
 local told = redis.call('TIME')
 local now = told[1] * 1000000 + told[2]
@@ -39,8 +39,8 @@ return {allowed, taken, tonumber(redis.call('LINDEX', KEYS[1], index)) + window 
 
 
 class SharedLimiter:
-    """The same promise as ``LocalLimiter``, kept by all replicas together. A Redis that takes longer than
-    ``patience`` seconds counts as away."""
+    """The limit of ``LocalLimiter`` over all replicas. Redis counts as down when it takes longer than ``patience``
+    seconds."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class SharedLimiter:
         self._alone = LocalLimiter(window=window)
         self._blind_until = 0.0
         self._is_away = False
-        # One more try: a connection that lay idle while Redis was restarted fails at its first use.
+        # One retry: a connection that was idle while Redis restarted fails at its first use.
         self._redis = Redis.from_url(
             url,
             socket_timeout=patience,
@@ -77,7 +77,7 @@ class SharedLimiter:
         return await self._alone.take(key_id, limit)
 
     async def check(self) -> None:
-        """Raises ``OSError`` when Redis does not answer."""
+        """Raises ``OSError`` when Redis is down."""
         try:
             await self._redis.ping()
         except RedisError as error:
@@ -87,10 +87,10 @@ class SharedLimiter:
         await self._redis.aclose()
 
     async def _take_shared(self, key_id: str, limit: int) -> RateDecision:
-        told = await self._script(
+        result = await self._script(
             keys=[f"{self._prefix}{key_id}"], args=[limit, round(self._window * 1_000_000)]
         )
-        allowed, taken, ahead = (int(value) for value in told)
+        allowed, taken, ahead = (int(value) for value in result)
         seconds = max(ahead / 1_000_000, 0.0)
         return RateDecision(limit, max(0, limit - taken), seconds, None if allowed else seconds)
 

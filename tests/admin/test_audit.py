@@ -1,13 +1,16 @@
-"""Every route that changes something leaves a row that says who did what to what; and the log can be read."""
+"""Every route that changes something writes an audit row, and the log can be read."""
 
 import csv
 import io
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import app.admin
 from tests.admin.conftest import (
     OPTION_SECRET,
     PASSWORD,
@@ -33,7 +36,7 @@ UNCHANGING = {
     "POST /settings/delivery/test",
     "POST /settings/notices/test",
 }
-"""They only look."""
+"""These change nothing."""
 
 
 @dataclass(frozen=True)
@@ -287,3 +290,10 @@ def test_the_log_as_csv(world: World) -> None:
 def test_no_secret_is_at_rest_in_the_clear(world: World) -> None:
     stored = b"".join(path.read_bytes() for path in world.gateway.folder.glob("filmgate.db*"))
     assert [canary for canary in SEALED if canary.encode() in stored] == []
+
+
+def test_which_changes_write_their_row_in_one_transaction() -> None:
+    """ARCHITECTURE.md says which; all others use ``record_change``, with a transaction of its own."""
+    folder = Path(app.admin.__file__).parent
+    found = {path.stem for path in folder.glob("*.py") if re.search(r"audit\.record\(", path.read_text())}
+    assert found == {"admin_repository", "settings"}
