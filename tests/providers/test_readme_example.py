@@ -1,7 +1,9 @@
-"""The worked example of ``app/providers/README.md``, taken from the page and run against such a vendor."""
+"""The worked example of ``app/providers/README.md``: linted, typed, run, and its places counted."""
 
 import importlib.util
 import re
+import shutil
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -21,7 +23,9 @@ from app.providers.base import Account, Failed, Provider, Queued, Running, Submi
 from app.providers.http import UpstreamClient
 from tests.upstream.vendors.base import VendorServer
 
-README = Path(__file__).parent.parent.parent / "app/providers/README.md"
+ROOT = Path(__file__).parent.parent.parent
+README = ROOT / "app/providers/README.md"
+PYTHON_BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
 
 class AcmeServer(VendorServer):
@@ -48,10 +52,9 @@ class AcmeServer(VendorServer):
 
 @pytest.fixture(scope="module")
 def acme(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
-    code = re.search(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
-    assert code
+    code, _ = PYTHON_BLOCK.findall(README.read_text())
     path = tmp_path_factory.mktemp("example") / "acme.py"
-    path.write_text(code[1])
+    path.write_text(code)
     spec = importlib.util.spec_from_file_location("acme", path)
     assert spec
     assert spec.loader
@@ -98,3 +101,67 @@ async def test_the_example_says_what_went_wrong(acme: ModuleType) -> None:
         async with speaker(acme, vendor, secret="another") as stranger:
             with pytest.raises(UpstreamAuthFailed):
                 await stranger.start(WISH, Submission("key"))
+
+
+# ---- the three places ----
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project in which Acme has been added as the page says."""
+    folder = tmp_path_factory.mktemp("with_acme")
+    unneeded = shutil.ignore_patterns("__pycache__", "*.otf", "contract", "panel", "e2e")
+    for name in ("app", "tests"):
+        shutil.copytree(ROOT / name, folder / name, ignore=unneeded)
+    shutil.copy2(ROOT / "pyproject.toml", folder)
+    code, contract_test = PYTHON_BLOCK.findall(README.read_text())
+    package = folder / "app/providers/acme"
+    package.mkdir()
+    (package / "__init__.py").write_text('"""Acme\'s video API."""\n')
+    (package / "provider.py").write_text(code)
+    (folder / "tests/providers/test_acme.py").write_text(contract_test)
+    registry = folder / "app/providers/registry.py"
+    registry.write_text(registry.read_text().replace('    "anthropic",\n', '    "acme",\n    "anthropic",\n'))
+    return folder
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    paths = [path for name in ("app", "tests") for path in (folder / name).rglob("*.py")]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+
+
+def test_it_touches_three_places(tree: Path) -> None:
+    before, after = files_of(ROOT), files_of(tree)
+    changed = {name for name, content in after.items() if before.get(name) != content}
+    assert {name.replace("__init__", "provider") for name in changed} == {
+        "app/providers/acme/provider.py", "app/providers/registry.py", "tests/providers/test_acme.py",
+    }  # fmt: skip
+    lines = [len(files["app/providers/registry.py"].splitlines()) for files in (before, after)]
+    assert lines[1] - lines[0] == 1
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("ruff", "check", "--no-cache"),
+        ("ruff", "format", "--check", "--no-cache"),
+        ("mypy", "--cache-dir", str(ROOT / ".mypy_cache/readme_example")),
+    ],
+    ids=["style", "format", "types"],
+)
+def test_it_passes_the_linters(tree: Path, command: tuple[str, ...]) -> None:
+    run_in(tree, *command, "app/providers/acme", "app/providers/registry.py", "tests/providers/test_acme.py")
+
+
+def test_it_passes_the_contract(tree: Path) -> None:
+    """And the tests over all providers know it, but for the printed table of the docs."""
+    rest = ("-q", "-p", "no:cacheprovider", "-p", "no:randomly")
+    run_in(tree, "pytest", "tests/providers/test_acme.py", *rest)
+    run_in(tree, "pytest", "tests/providers/test_overview.py", "-k", "acme", *rest)
+
+
+def run_in(tree: Path, *command: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", *command], cwd=tree, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
