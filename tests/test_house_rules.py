@@ -126,6 +126,46 @@ def test_only_a_vendors_own_folder_imports_it(vendor: str) -> None:
     assert importers == []
 
 
+VENDORS = tuple(name for name in PROVIDERS if name != "studio")
+"""The studio is Filmgate's own: settings and commands name it."""
+# The name is that of the same vendor's API on the client side, or of a vendor's model that a marketplace sells.
+MAY_NAME_VENDORS = {
+    "dialects": "a dialect may be called like a provider: one vendor's API, on both sides",
+    "providers/registry.py": "the list of providers",
+    "providers/fal/models.py": "names of models",
+    "providers/replicate/models.py": "names of models",
+    "providers/replicate/provider.py": "names of models",
+    "providers/runway/models.py": "names of models",
+    "providers/runway/requests.py": "names of models",
+}
+
+
+def strings_in(tree: ast.Module) -> list[ast.Constant]:
+    """All but docstrings."""
+    prose = {
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    }
+    constants = [node for node in ast.walk(tree) if isinstance(node, ast.Constant)]
+    return [node for node in constants if isinstance(node.value, str) and node not in prose]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(APP)))
+def test_no_vendor_is_named_outside_its_folder(path: Path) -> None:
+    name = str(path.relative_to(APP))
+    if name in MAY_NAME_VENDORS or path.relative_to(APP).parts[0] in MAY_NAME_VENDORS:
+        return
+    others = "|".join(vendor for vendor in VENDORS if APP / "providers" / vendor not in path.parents)
+    pattern = re.compile(rf"(?<![A-Za-z_])({others})(?![A-Za-z_])")
+    named = [
+        (node.lineno, node.value)
+        for node in strings_in(ast.parse(path.read_text()))
+        if pattern.search(str(node.value))
+    ]
+    assert named == []
+
+
 @pytest.mark.parametrize("vendor", PROVIDERS)
 def test_every_provider_is_a_folder(vendor: str) -> None:
     assert (APP / "providers" / vendor / "provider.py").is_file()

@@ -21,6 +21,7 @@ from app.components import Components
 from app.errors import InvalidRequest, UpstreamError
 from app.generation import Kind
 from app.providers.base import AccountCheck
+from app.providers.registry import DEFAULT_PROVIDER
 from app.validation import validate_document
 
 commands = typer.Typer(
@@ -44,7 +45,7 @@ class ListFormat(StrEnum):
 def add_account(
     name: Annotated[str, typer.Argument(help="The name of the account.")],
     *,
-    provider: Annotated[str, typer.Option(help="See `filmgate providers`.")] = "openai_compatible",
+    provider: Annotated[str, typer.Option(help="See `filmgate providers`.")] = DEFAULT_PROVIDER,
     base_url: Annotated[str, typer.Option(help="Address of the upstream, like https://host/v1.")] = "",
     model: Annotated[
         list[str] | None,
@@ -206,7 +207,7 @@ def import_accounts(
     update: Annotated[bool, typer.Option("--update", help="Change accounts that already exist.")] = False,
 ) -> None:
     """Import accounts from a list. If one row is invalid nothing is imported, unless --skip-bad is given."""
-    defaults = {"provider": provider or "openai_compatible"} | ({"base_url": base_url} if base_url else {})
+    defaults = {"provider": provider or DEFAULT_PROVIDER} | ({"base_url": base_url} if base_url else {})
     rows = read_rows(read_text(place), form=form.value if form else None, defaults=defaults)
 
     async def import_rows(components: Components) -> list[ImportResult]:

@@ -38,6 +38,8 @@ PROVIDERS = (
     "vidu",
     "xai",
 )
+DEFAULT_PROVIDER = "openai_compatible"
+"""Of an account that names none."""
 
 
 def provider_class(name: str) -> type[Provider]:
