@@ -14,8 +14,7 @@ from app.backup.schedule import BackupSchedule
 from app.components import Components
 from app.db.session import DATABASE_AWAY
 from app.dialects.webhook_bodies import WebhookBodies
-from app.dispatch.in_process import InProcessDispatcher
-from app.dispatch.port import Dispatcher, put_back_lost
+from app.dispatch.dispatcher import Dispatcher, InProcessDispatcher, put_back_lost
 from app.dispatch.postgres import PostgresDispatcher
 from app.errors import FilmgateError, SettingsInvalid
 from app.media.store import delete_task_files
@@ -24,7 +23,6 @@ from app.tasks.budget_watch import BudgetWatch
 from app.tasks.lifecycle import ProgressWriter, TaskLifecycle
 from app.tasks.notifications import Notification
 from app.tasks.results import ResultStorage
-from app.tasks.states import TERMINAL
 from app.tasks.submission import TaskSubmitter
 from app.usage import totals
 from app.webhooks.deliverer import WebhookDeliverer
@@ -78,7 +76,7 @@ class Worker:
             "progress": self._progress.run,
             "sweep": lambda: _repeat_every(self._sweep_once, seconds=SWEEP_SECONDS),
             "webhooks": self._deliverer.run,
-            "ends": self._wake_deliverer,
+            "ends": lambda: self._deliverer.wake_at(components.events.ended_tasks()),
             "budgets": BudgetWatch(components.database, components.options, components.notices).run,
             "backup": BackupSchedule(components.backup_sources, components.guard, components.notices).run,
             "forgetting": lambda: _repeat_every(self._forget_old_rows, seconds=FORGET_SECONDS),
@@ -129,14 +127,6 @@ class Worker:
         resumed = await put_back_lost(self._dispatcher, database, "task", open_ids=open_ids)
         if resumed:
             log.info("tasks.resumed", count=resumed)
-
-    async def _wake_deliverer(self) -> None:
-        """Check the outbox when a task has ended."""
-        async with self._components.events.subscribe("state") as queue:
-            while True:
-                change = await queue.get()
-                if change.state in TERMINAL or not change.state:
-                    self._deliverer.wake()
 
     async def _sweep_once(self) -> None:
         """Catch up on lost notifications, deadlines and expired files."""

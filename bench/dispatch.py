@@ -22,8 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from app.db.session import Database
-from app.dispatch.in_process import InProcessDispatcher
-from app.dispatch.port import Dispatcher
+from app.dispatch.dispatcher import Dispatcher, InProcessDispatcher
 from app.dispatch.postgres import PostgresDispatcher
 from bench.processes import ROOT
 from tests import stores

@@ -14,8 +14,8 @@ from pgqueuer.models import TracebackRecord
 from pgqueuer.types import JOB_STATUS
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.dispatch.dispatcher import Queue, Work, run_until_done
 from app.dispatch.driver import ReconnectingDriver
-from app.dispatch.port import Queue, Work, run_until_done
 
 log = structlog.get_logger()
 BATCH_SIZE = 50

@@ -34,8 +34,8 @@ from app.db.tables import ledger, tasks, usage
 from app.errors import InvalidRequest, NotFound, OutcomeUnknown, RateLimited
 from app.generation import GenerationRequest
 from app.keys.key import ClientKey
-from app.tasks.states import OPEN, add_timeline_row
-from app.tasks.task import TaskResult
+from app.tasks.states import OPEN
+from app.tasks.task import TaskResult, add_timeline_row
 from app.usage.budgets import BudgetTracker
 from app.usage.ledger import NOTHING, ReservationEnd, end_reservations, reserve_money
 from app.usage.recorder import INPUT_TOKENS, OUTPUT_TOKENS, token_count

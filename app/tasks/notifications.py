@@ -13,6 +13,7 @@ import asyncpg
 import structlog
 
 from app.db.session import CONNECTION_AWAY
+from app.tasks.states import TERMINAL
 
 log = structlog.get_logger()
 CHANNEL = "filmgate_tasks"
@@ -62,6 +63,14 @@ class NotificationHub:
             self._listeners[topic].discard(queue)
             if not self._listeners[topic]:
                 del self._listeners[topic]
+
+    async def ended_tasks(self) -> AsyncIterator[str]:
+        """Yields the ids of tasks as they end."""
+        async with self.subscribe("state") as queue:
+            while True:
+                change = await queue.get()
+                if change.state in TERMINAL or not change.state:  # without a state: it may have ended
+                    yield change.id
 
     async def start(self) -> None:
         if self._dsn:

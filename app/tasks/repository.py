@@ -20,8 +20,8 @@ from app.errors import NoAvailableAccount
 from app.generation import Kind
 from app.providers.base import Operation
 from app.tasks import billing
-from app.tasks.states import MOVES, OPEN, TERMINAL, State, add_timeline_row
-from app.tasks.task import Task
+from app.tasks.states import MOVES, OPEN, TERMINAL, State
+from app.tasks.task import Task, add_timeline_row
 from app.webhooks import outbox
 
 __all__ = ["StaleRun", "TaskRepository", "add_timeline_row", "task_of"]

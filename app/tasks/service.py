@@ -103,7 +103,8 @@ class TaskService:
     async def create(self, request: GenerationRequest, *, key: ClientKey, asked: RequestContext) -> Task:
         """Insert the task; a worker does the rest. A repeated request (the same idempotency key, or a retry of an
         SDK) returns the same task. Raises the ``FilmgateError`` that the client is to see."""
-        request = await self._characters.add_mentioned_characters(request, key=key)
+        if "@" in request.prompt:
+            request = await self._characters.add_mentioned_characters(request, key=key)
         hook_url = _checked_hook_url(asked)
         fingerprint = _request_fingerprint(request, hook_url, asked.part)
         known = await self._find_duplicate(key, asked, fingerprint)

@@ -1,13 +1,6 @@
-"""The states of a task, the allowed moves, and the timeline row that each leaves."""
+"""The states of a task and the allowed moves."""
 
-import json
-import time
-from typing import Any, Literal
-
-import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
-
-from app.db.tables import timeline
+from typing import Literal
 
 State = Literal["queued", "submitting", "running", "storing", "completed", "failed", "cancelled"]
 
@@ -26,17 +19,3 @@ MOVES: dict[State, frozenset[State]] = {
 
 PUBLIC_STATES = ("queued", "submitting", "accepted", "running", "storing", "completed", "failed", "cancelled")
 """``Task.public_state``: what each dialect has a word for. ``accepted`` is running, but queued at the upstream."""
-
-
-async def add_timeline_row(
-    connection: AsyncConnection, task_id: str, *, epoch: int, event: str, detail: dict[str, Any]
-) -> None:
-    """Insert one timeline row in the caller's transaction."""
-    row = {
-        "task_id": task_id,
-        "at": time.time(),
-        "epoch": epoch,
-        "event": event,
-        "detail": json.dumps(detail),
-    }
-    await connection.execute(sa.insert(timeline), row)

@@ -1,14 +1,19 @@
-"""A task as read from its row, and the result of a finished one."""
+"""A task as read from its row, the result of a finished one, and the rows of its timeline."""
 
+import json
 import re
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
+import sqlalchemy as sa
 from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.db.tables import timeline
 from app.generation import GenerationRequest, MediaKind
 from app.media.links import DeliveredLink
 from app.providers.base import Operation
@@ -119,3 +124,17 @@ def parse_task_id(name: str, *, prefixes: Iterable[str]) -> str | None:
         name = name.removeprefix(prefix)
     digits = name.replace("-", "").lower()
     return digits if HEX_ID.fullmatch(digits) else None
+
+
+async def add_timeline_row(
+    connection: AsyncConnection, task_id: str, *, epoch: int, event: str, detail: dict[str, Any]
+) -> None:
+    """Insert one timeline row in the caller's transaction."""
+    row = {
+        "task_id": task_id,
+        "at": time.time(),
+        "epoch": epoch,
+        "event": event,
+        "detail": json.dumps(detail),
+    }
+    await connection.execute(sa.insert(timeline), row)

@@ -3,13 +3,13 @@
 import asyncio
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterable, Sequence
 from typing import Protocol
 
 import structlog
 
 from app.db.session import DATABASE_AWAY
-from app.dispatch.port import Dispatcher
+from app.dispatch.dispatcher import Dispatcher
 from app.errors import FilmgateError
 from app.webhooks.deliveries import Delivery, DeliveryRepository
 from app.webhooks.endpoints import EndpointRepository
@@ -69,6 +69,11 @@ class WebhookDeliverer:
     def wake(self) -> None:
         """Check at once: something may be due."""
         self._due.set()
+
+    async def wake_at(self, moments: AsyncIterable[object]) -> None:
+        """Check at each of these moments: a task's end, which may have inserted deliveries."""
+        async for _ in moments:
+            self.wake()
 
     async def run(self) -> None:
         """Dispatch deliveries that are due until cancelled."""

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.session import Database
 from app.db.tables import webhook_attempts, webhook_deliveries
-from app.dispatch.port import Dispatcher, lock_queue, put_back_lost
+from app.dispatch.dispatcher import Dispatcher, lock_queue, put_back_lost
 from app.errors import NotFound
 from app.webhooks.sender import AttemptOutcome, RetryDecision
 

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from app.db.session import Database
-from app.dispatch.port import Dispatcher, Work, put_back_lost
+from app.dispatch.dispatcher import Dispatcher, Work, put_back_lost
 from app.dispatch.postgres import PostgresDispatcher
 from tests.tasks.conftest import dispatcher_for, until
 

@@ -16,8 +16,7 @@ from app.assembly import assemble_components
 from app.components import Components
 from app.db.session import Database
 from app.db.tables import slots
-from app.dispatch.in_process import InProcessDispatcher
-from app.dispatch.port import Dispatcher
+from app.dispatch.dispatcher import Dispatcher, InProcessDispatcher
 from app.dispatch.postgres import PostgresDispatcher
 from app.generation import GenerationRequest
 from app.keys.key import ClientKey

@@ -19,7 +19,7 @@ from app.catalog.candidates import Candidate, RoundRobin, rank_key, usable_now
 from app.catalog.catalog import Catalog
 from app.db.session import DATABASE_AWAY, Database
 from app.db.tables import slots, tasks, timeline
-from app.dispatch.port import Dispatcher, lock_queue
+from app.dispatch.dispatcher import Dispatcher, lock_queue
 from app.errors import FilmgateError
 from app.generation import Kind
 from app.tasks.admission.waiting import (

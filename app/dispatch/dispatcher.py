@@ -1,4 +1,6 @@
-"""The dispatch port: a job is the id of a row. The rows are the truth; a dispatcher decides who runs what, when.
+"""The dispatch port, and dispatch inside one process.
+
+A job is the id of a row. The rows are the truth; a dispatcher only decides who runs what, when.
 
 Crash points:
 
@@ -83,3 +85,40 @@ async def run_until_done(queue: Queue, job_id: str, work: Work) -> None:
             log.exception(_FAILED_EVENTS[queue], **{queue: job_id}, again_in=delay)
         await asyncio.sleep(delay)
         delay = min(delay * 2, MAX_RETRY_SECONDS)
+
+
+class InProcessDispatcher:
+    """Keeps nothing on disk. After a crash the next process finds every open row ``lost`` and puts it again."""
+
+    def __init__(self) -> None:
+        self._jobs: dict[asyncio.Task[None], tuple[Queue, str]] = {}
+        self._work: Mapping[Queue, Work] = {}
+        self._started = asyncio.Event()
+        self._stopped = asyncio.Event()
+
+    async def put(self, queue: Queue, ids: Iterable[str], connection: AsyncConnection) -> None:
+        for job_id in ids:
+            job = asyncio.create_task(self._run_job(queue, job_id))
+            self._jobs[job] = (queue, job_id)
+            job.add_done_callback(self._jobs.pop)
+
+    async def lost(self, queue: Queue, open_ids: list[str], connection: AsyncConnection) -> list[str]:
+        known = set(self._jobs.values())
+        return [job_id for job_id in open_ids if (queue, job_id) not in known]
+
+    async def run(self, work: Mapping[Queue, Work]) -> None:
+        self._work = work
+        self._started.set()
+        await self._stopped.wait()
+
+    async def stop(self) -> None:
+        self._stopped.set()
+        jobs = list(self._jobs)
+        for job in jobs:
+            job.cancel()
+        await asyncio.gather(*jobs, return_exceptions=True)
+
+    async def _run_job(self, queue: Queue, job_id: str) -> None:
+        await self._started.wait()  # what is put before ``run`` waits for it
+        if not self._stopped.is_set():
+            await run_until_done(queue, job_id, self._work[queue])
