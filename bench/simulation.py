@@ -164,7 +164,7 @@ class Simulation:
             await self._ask(request, self.keys[1])
 
     async def _ask(self, request: GenerationRequest, key: ClientKey) -> None:
-        await self.components.tasks.create(request, key=key, asked=RequestContext("simulation"))
+        await self.components.tasks.create(request, key=key, context=RequestContext("simulation"))
 
     async def _moods(self) -> None:
         """Every vendor has bad moments; about one account in eight has one at any time."""

@@ -79,7 +79,7 @@ async def create_task(request: AdminRequest) -> TaskObject:
     source = await _remix_source(request.panel, wanted)
     wanted = wanted.model_copy(update={"media": (*media, *source)})
     context = RequestContext("panel")
-    task = await request.panel.gateway.tasks.create(wanted, key=playground_key(), asked=context)
+    task = await request.panel.gateway.tasks.create(wanted, key=playground_key(), context=context)
     await request.record_change(
         "task.made", f"tasks/{task.id}", after={"model": task.model, "kind": task.kind}
     )

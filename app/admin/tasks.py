@@ -173,7 +173,7 @@ async def retry_task(name: str, request: AdminRequest) -> TaskObject:
     context = RequestContext(task.dialect, hook_url=hook_url, hook_base=hook_base)
     media = tuple([await _with_content(request, task, item) for item in task.request.media])
     generation = task.request.model_copy(update={"media": media})
-    created = await request.panel.gateway.tasks.create(generation, key=key, asked=context)
+    created = await request.panel.gateway.tasks.create(generation, key=key, context=context)
     await request.record_change("task.retried", f"tasks/{task.id}", after={"task": created.id})
     return (await task_rows(request.panel, [created]))[0]
 

@@ -100,14 +100,14 @@ class TaskService:
         self._deadline = deadline_seconds
         self._id_prefixes = tuple(id_prefixes)
 
-    async def create(self, request: GenerationRequest, *, key: ClientKey, asked: RequestContext) -> Task:
+    async def create(self, request: GenerationRequest, *, key: ClientKey, context: RequestContext) -> Task:
         """Insert the task; a worker does the rest. A repeated request (the same idempotency key, or a retry of an
         SDK) returns the same task. Raises the ``FilmgateError`` that the client is to see."""
         if "@" in request.prompt:
             request = await self._characters.add_mentioned_characters(request, key=key)
-        hook_url = _checked_hook_url(asked)
-        fingerprint = _request_fingerprint(request, hook_url, asked.part)
-        known = await self._find_duplicate(key, asked, fingerprint)
+        hook_url = _checked_hook_url(context)
+        fingerprint = _request_fingerprint(request, hook_url, context.part)
+        known = await self._find_duplicate(key, context, fingerprint)
         if known is not None:
             return known
         key.require_model(request.model)
@@ -121,29 +121,29 @@ class TaskService:
             "id": task_id,
             "owner": key.owner,
             "key_id": key.id,
-            "dialect": asked.dialect,
+            "dialect": context.dialect,
             "kind": request.kind,
             "model": request.model,
             "request": request.model_dump_json(exclude_defaults=True),
             "state": "queued",
             "prefers": maker.account.id if maker else None,
             "excluded": json.dumps(unable),
-            "idempotency_key": asked.idempotency_key,
+            "idempotency_key": context.idempotency_key,
             "hook_url": hook_url,
-            "hook_base": asked.hook_base if hook_url else None,
+            "hook_base": context.hook_base if hook_url else None,
             "fingerprint": fingerprint,
             "created_at": now,
             "deadline_at": now + self._deadline,
         }
         try:
-            await self._tasks.insert(row, detail={"dialect": asked.dialect}, hold=hold)
+            await self._tasks.insert(row, detail={"dialect": context.dialect}, hold=hold)
         except (InsufficientQuota, RateLimited):
             await delete_task_files(self._store, task_id)
             raise
         except IntegrityError:
             # An equal request was inserted first.
             await delete_task_files(self._store, task_id)
-            known = await self._find_duplicate(key, asked, fingerprint)
+            known = await self._find_duplicate(key, context, fingerprint)
             if known is None:
                 raise
             return known
@@ -270,12 +270,12 @@ class TaskService:
             log.warning("look.delayed", task=task.id, error=type(error).__name__)
             return task
 
-    async def _find_duplicate(self, key: ClientKey, asked: RequestContext, fingerprint: str) -> Task | None:
-        if asked.idempotency_key is None and not asked.is_retry:
+    async def _find_duplicate(self, key: ClientKey, context: RequestContext, fingerprint: str) -> Task | None:
+        if context.idempotency_key is None and not context.is_retry:
             return None
         found = await self._tasks.same_request(
             key.owner,
-            idempotency_key=asked.idempotency_key,
+            idempotency_key=context.idempotency_key,
             fingerprint=fingerprint,
             since=time.time() - RETRY_WINDOW_SECONDS,
         )
@@ -333,9 +333,9 @@ class TaskService:
         return request.model_copy(update={"media": tuple(kept)})
 
 
-def _checked_hook_url(asked: RequestContext) -> str | None:
+def _checked_hook_url(context: RequestContext) -> str | None:
     """Raises ``InvalidRequest``. Private hosts are refused at delivery only."""
-    return check_address(asked.hook_url, param=asked.hook_param) if asked.hook_url else None
+    return check_address(context.hook_url, param=context.hook_param) if context.hook_url else None
 
 
 async def _next_notification(queue: asyncio.Queue[Notification], seconds: float) -> Notification | None:

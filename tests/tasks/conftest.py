@@ -72,13 +72,13 @@ class Bench:
         prompt: str = "a red kite",
         *,
         key: ClientKey = KEY,
-        asked: RequestContext | None = None,
+        context: RequestContext | None = None,
         **told: Any,
     ) -> Task:
         request = GenerationRequest.model_validate(
             {"kind": "video", "model": "sora-2", "prompt": prompt} | told
         )
-        return await self.components.tasks.create(request, key=key, asked=asked or RequestContext("test"))
+        return await self.components.tasks.create(request, key=key, context=context or RequestContext("test"))
 
     async def work(self) -> Worker:
         worker = Worker(self.components)

@@ -118,14 +118,16 @@ async def test_overdue_and_requeued_tasks_give_their_money_back(bench: Bench) ->
 async def test_a_budget_that_is_spent_stops_creation_and_nothing_else(bench: Bench) -> None:
     await bench.account()
     await priced(bench)
-    made = [await bench.create(str(n), key=PURSE, asked=RequestContext("test", f"key-{n}")) for n in range(3)]
+    made = [
+        await bench.create(str(n), key=PURSE, context=RequestContext("test", f"key-{n}")) for n in range(3)
+    ]
     with pytest.raises(InsufficientQuota):
         await bench.create("one more", key=PURSE, media=(picture(),))
     assert len(await rows(bench, tasks)) == 3
     files = bench.components.settings.data_dir / "files"
     assert [path for path in files.rglob("*") if path.is_file()] == []
     # Who asks again for what was made gets it, and may look at it and stop it.
-    again = await bench.create("0", key=PURSE, asked=RequestContext("test", "key-0"))
+    again = await bench.create("0", key=PURSE, context=RequestContext("test", "key-0"))
     assert again.id == made[0].id
     assert (await bench.components.tasks.get(made[0].id, PURSE)).state == "queued"
     assert (await bench.components.tasks.cancel(made[0])).state == "cancelled"
@@ -154,7 +156,7 @@ async def test_one_task_in_flight_is_the_same_task_when_asked_for_twice(bench: B
     await bench.account()
     single = KEY.model_copy(update={"tasks_limit": 1})
     asked = RequestContext("test", "the key")
-    made = await asyncio.gather(*(bench.create(key=single, asked=asked) for _ in range(10)))
+    made = await asyncio.gather(*(bench.create(key=single, context=asked) for _ in range(10)))
     assert len({task.id for task in made}) == 1
     with pytest.raises(RateLimited) as told:
         await bench.create("another", key=single)
@@ -167,11 +169,11 @@ async def test_a_request_that_is_repeated_is_paid_for_once(bench: Bench) -> None
     await bench.account()
     await priced(bench)
     asked = RequestContext("test", "the key")
-    made = await asyncio.gather(*(bench.create(asked=asked) for _ in range(5)))
+    made = await asyncio.gather(*(bench.create(context=asked) for _ in range(5)))
     assert await money(bench) == (Decimal("0.15"), Decimal(0))
     await bench.work()
     await bench.ended(made[0])
-    again = await bench.create(asked=asked)
+    again = await bench.create(context=asked)
     assert (again.id, again.cost) == (made[0].id, Decimal("0.15"))
     assert await money(bench) == (Decimal(0), Decimal("0.15"))
     assert await kinds(bench, again) == ["reserve", "settle"]

@@ -99,7 +99,7 @@ async def test_progress_never_goes_back(bench: Bench) -> None:
 
 async def test_one_task_per_idempotency_key(bench: Bench) -> None:
     await bench.account()
-    made = await asyncio.gather(*(bench.create(asked=RequestContext("test", "same-key")) for _ in range(8)))
+    made = await asyncio.gather(*(bench.create(context=RequestContext("test", "same-key")) for _ in range(8)))
     assert len({task.id for task in made}) == 1
     rows, _ = await bench.components.tasks.page(KEY)
     assert len(rows) == 1
@@ -107,7 +107,7 @@ async def test_one_task_per_idempotency_key(bench: Bench) -> None:
 
 async def test_a_taken_idempotency_key_is_an_error_of_the_store(bench: Bench) -> None:
     await bench.account()
-    task = await bench.create(asked=RequestContext("test", "same-key"))
+    task = await bench.create(context=RequestContext("test", "same-key"))
     async with bench.components.database.read() as connection:
         row = (await connection.execute(sa.select(tasks).where(tasks.c.id == task.id))).one()
     with pytest.raises(IntegrityError):

@@ -16,17 +16,17 @@ STRANGER = ClientKey(id="stranger", name="stranger", owner="key:stranger")
 
 async def test_the_same_key_and_body_is_the_same_task_and_another_body_a_conflict(bench: Bench) -> None:
     await bench.account()
-    first = await bench.create("one", asked=RequestContext("test", "key"))
-    assert (await bench.create("one", asked=RequestContext("other dialect", "key"))).id == first.id
+    first = await bench.create("one", context=RequestContext("test", "key"))
+    assert (await bench.create("one", context=RequestContext("other dialect", "key"))).id == first.id
     with pytest.raises(IdempotencyConflict):
-        await bench.create("two", asked=RequestContext("test", "key"))
-    assert (await bench.create("two", key=STRANGER, asked=RequestContext("test", "key"))).id != first.id
+        await bench.create("two", context=RequestContext("test", "key"))
+    assert (await bench.create("two", key=STRANGER, context=RequestContext("test", "key"))).id != first.id
 
 
 async def test_a_repetition_by_an_sdk_is_the_same_task_and_a_second_wish_is_not(bench: Bench) -> None:
     await bench.account()
     first = await bench.create("one")
-    assert (await bench.create("one", asked=RequestContext("test", is_retry=True))).id == first.id
+    assert (await bench.create("one", context=RequestContext("test", is_retry=True))).id == first.id
     assert (await bench.create("one")).id != first.id
 
 

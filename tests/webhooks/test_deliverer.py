@@ -86,7 +86,7 @@ async def test_a_slow_receiver_holds_up_nobody(post: Post, receiver: Receiver) -
         slow.reply = Reply(hold=True)
         hook = RequestContext("test", hook_url=slow.url.replace("127.0.0.1", "localhost"))
         for _ in range(25):
-            await post.end_a_task(asked=hook)
+            await post.end_a_task(context=hook)
         await post.endpoint(receiver.url)
         late = await post.end_a_task()
         async with post.delivering():
@@ -125,7 +125,7 @@ async def test_redirects_are_failures(post: Post, receiver: Receiver) -> None:
 
 @one_store
 async def test_a_private_host_is_not_called(post: Post, receiver: Receiver) -> None:
-    task_id = await post.end_a_task(asked=RequestContext("test", hook_url=receiver.url))
+    task_id = await post.end_a_task(context=RequestContext("test", hook_url=receiver.url))
     async with post.delivering(delays=(0,), allow=()):
         [delivery] = await post.reach("failed")
     assert (delivery.task_id, receiver.seen) == (task_id, [])
@@ -234,7 +234,7 @@ async def test_a_deleted_endpoint_gets_nothing_more(post: Post, receiver: Receiv
 
 
 async def test_a_hook_of_a_deleted_task_is_not_called(post: Post, receiver: Receiver) -> None:
-    task_id = await post.end_a_task(asked=RequestContext("test", hook_url=receiver.url))
+    task_id = await post.end_a_task(context=RequestContext("test", hook_url=receiver.url))
     async with post.bench.components.database.write() as connection:
         await connection.execute(sa.update(tasks).where(tasks.c.id == task_id).values(deleted=True))
     async with post.delivering():
@@ -247,8 +247,8 @@ async def test_a_hook_of_a_deleted_task_is_not_called(post: Post, receiver: Rece
 async def test_a_hook_is_told_in_its_dialect(post: Post, receiver: Receiver) -> None:
     secret = post.bench.components.endpoints.hook_secret(KEY.owner)
     known = RequestContext("openai_videos", hook_url=receiver.url, hook_base="http://gateway.example")
-    video = await post.end_a_task(asked=known)
-    other = await post.end_a_task(asked=RequestContext("some_dialect", hook_url=receiver.url))
+    video = await post.end_a_task(context=known)
+    other = await post.end_a_task(context=RequestContext("some_dialect", hook_url=receiver.url))
     async with post.delivering():
         await post.reach("delivered", count=2)
     said = {seen.event["id"]: seen for seen in receiver.seen}

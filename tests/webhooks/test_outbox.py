@@ -60,7 +60,7 @@ async def test_what_was_cancelled_while_an_account_refused_it(post: Post) -> Non
 
 async def test_nobody_is_told_of_what_was_deleted(post: Post) -> None:
     await post.endpoint(URL)
-    task = await post.bench.create(asked=HOOKED)
+    task = await post.bench.create(context=HOOKED)
     await post.bench.components.repository.request_cancel(task.id, delete=True)
     assert await post.all() == []
 
@@ -95,7 +95,7 @@ async def test_only_who_wants_it_is_told(post: Post) -> None:
 async def test_a_hook_is_called_once_beside_the_endpoints(post: Post) -> None:
     for _ in range(2):
         await post.endpoint(URL)
-    task_id = await post.end_a_task(asked=HOOKED)
+    task_id = await post.end_a_task(context=HOOKED)
     found = await post.all()
     assert len(found) == 3
     [hook] = [one for one in found if one.endpoint_id is None]
@@ -113,7 +113,7 @@ async def test_without_receivers_nothing_is_written(post: Post) -> None:
 async def test_a_malformed_hook_is_refused_at_once(post: Post) -> None:
     for url in MALFORMED:
         with pytest.raises(InvalidRequest) as refused:
-            await post.bench.create(asked=RequestContext("test", hook_url=url))
+            await post.bench.create(context=RequestContext("test", hook_url=url))
         assert refused.value.param == "notify_hook", url
         assert refused.value.message.startswith("notify_hook must be")
 
@@ -121,10 +121,10 @@ async def test_a_malformed_hook_is_refused_at_once(post: Post) -> None:
 @one_store
 async def test_another_hook_is_another_request(post: Post) -> None:
     first = RequestContext("test", idempotency_key="k", hook_url=URL)
-    task = await post.bench.create(asked=first)
-    assert (await post.bench.create(asked=first)).id == task.id
+    task = await post.bench.create(context=first)
+    assert (await post.bench.create(context=first)).id == task.id
     with pytest.raises(IdempotencyConflict):
-        await post.bench.create(asked=RequestContext("test", idempotency_key="k", hook_url=URL + "2"))
+        await post.bench.create(context=RequestContext("test", idempotency_key="k", hook_url=URL + "2"))
 
 
 async def test_a_whole_life_ends_with_a_word(post: Post, receiver: Receiver) -> None:

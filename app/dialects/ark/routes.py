@@ -37,7 +37,7 @@ async def create_task(request: Request, key: CallerKey, services: Services) -> R
     how = request_context(
         request, ArkDialect.name, hook_url=body.text("callback_url"), hook_param="callback_url"
     )
-    task = await services.tasks.create(await read_request(body, services), key=key, asked=how)
+    task = await services.tasks.create(await read_request(body, services), key=key, context=how)
     return JSONResponse({"id": ark_id(task.id)})
 
 

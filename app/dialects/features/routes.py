@@ -68,7 +68,7 @@ async def create_feature(
     wish = prompt_request_for(body, services, feature=feature, cast=cast)
     wanted = await build_request(wish, body, services, key=key, known=KNOWN_FIELDS)
     how = request_context(request, FeaturesDialect.name, hook_url=body.text("notify_hook"))
-    task = await services.tasks.create(wanted, key=key, asked=how)
+    task = await services.tasks.create(wanted, key=key, context=how)
     return await _answer_feature(request, services, task, manner=None if at_once else manner, opening=opening)
 
 

@@ -25,7 +25,7 @@ async def create_video(request: Request, key: CallerKey, services: Services) -> 
     """Answers at once with a `task_id`; `metadata` may hold any of the other fields."""
     body = await services.read_body(request)
     how = request_context(request, NewApiDialect.name, hook_url=body.text("notify_hook"))
-    task = await services.tasks.create(await read_create(body, services), key=key, asked=how)
+    task = await services.tasks.create(await read_create(body, services), key=key, context=how)
     return JSONResponse(submitted_object(task))
 
 

@@ -75,7 +75,7 @@ async def answer_chat(request: Request, key: ClientKey) -> Response:
         return answer_character(made, document, options=manner)
     wanted = await read_chat(body, services, key)
     how = request_context(request, OpenAIChatDialect.name, hook_url=body.text("notify_hook"))
-    task = await services.tasks.create(wanted, key=key, asked=how)
+    task = await services.tasks.create(wanted, key=key, context=how)
     return await answer_as_chat(request, services, task, manner=manner)
 
 

@@ -39,7 +39,7 @@ class GenerationImages:
         how = request_context(request, OpenAIImagesDialect.name)
         tasks = [
             await services.tasks.create(
-                wanted.numbered_request(number), key=key, asked=_numbered_context(how, number, wanted.count)
+                wanted.numbered_request(number), key=key, context=_numbered_context(how, number, wanted.count)
             )
             for number in range(wanted.count)
         ]

@@ -175,7 +175,7 @@ async def _create_task(
     request: Request, services: Gateway, key: ClientKey, *, wanted: GenerationRequest, hook_url: str | None
 ) -> Response:
     how = request_context(request, OpenAIVideosDialect.name, hook_url=hook_url)
-    task = await services.tasks.create(wanted, key=key, asked=how)
+    task = await services.tasks.create(wanted, key=key, context=how)
     return JSONResponse(_video_object(request, services, key, task=task))
 
 

@@ -29,7 +29,7 @@ async def create_video(request: Request, key: CallerKey, services: Services) -> 
     how = request_context(
         request, OpenRouterDialect.name, hook_url=body.text("callback_url"), hook_param="callback_url"
     )
-    task = await services.tasks.create(await read_create(body, services, key), key=key, asked=how)
+    task = await services.tasks.create(await read_create(body, services, key), key=key, context=how)
     return JSONResponse(_video_object(request, services, task), 202)
 
 

@@ -25,7 +25,9 @@ async def create(scope: str, request: Request, *, key: CallerKey, services: Serv
     kind = _kind_of_scope(scope)
     body = await services.read_body(request)
     how = request_context(request, UnifiedDialect.name, hook_url=body.text("notify_hook"))
-    task = await services.tasks.create(await read_create(body, services, key, kind=kind), key=key, asked=how)
+    task = await services.tasks.create(
+        await read_create(body, services, key, kind=kind), key=key, context=how
+    )
     return JSONResponse({"task_id": unified_id(task.id)})
 
 
