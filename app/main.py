@@ -22,12 +22,11 @@ from app.dialects.http.gateway import Gateway
 from app.dialects.openapi.document import DocumentedAPI
 from app.dialects.registry import DIALECTS, envelopes_by_path
 from app.media.inputs import InputReader
-from app.ops.edge import DrainState, EdgeMiddleware
+from app.ops.edge import DrainState, EdgeMiddleware, FastPath
 from app.ops.error_answers import answer_errors
 from app.ops.health import health_routes
 from app.panel import open_panel
 from app.relay.relay import Metering, Relay
-from app.relay.routes import FastPath
 from app.relay.upstream import UpstreamClient, open_session
 from app.settings import Settings, load_settings
 from app.usage.recorder import UsageRecorder

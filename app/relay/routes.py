@@ -1,11 +1,9 @@
 """The relayed routes as raw ASGI endpoints: no framework between the client's bytes and the upstream's."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from typing import Protocol
 
-from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from app.errors import MissingField
 from app.keys.key import ClientKey
@@ -18,26 +16,6 @@ RELAYED_FORMS = ("audio/transcriptions", "audio/translations")
 """The same for forms."""
 IMAGES = ("images/generations", "images/edits", "images/variations")
 JSON_HEADERS = (("Content-Type", "application/json"),)
-
-
-class FastPath:
-    """Innermost middleware: sends relayed calls to their endpoints without the framework's router.
-
-    The router, its exception layer and its exit stack take as long as all the work of the relay. ``routes`` (by path,
-    POST only, no patterns) may be filled after construction.
-    """
-
-    def __init__(self, app: ASGIApp, *, routes: Mapping[str, Route]) -> None:
-        self._app = app
-        self._routes = routes
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        route = self._routes.get(scope["path"]) if scope["type"] == "http" else None
-        if route is None or scope["method"] != "POST":
-            await self._app(scope, receive, send)
-            return
-        scope["route"] = route
-        await route.app(scope, receive, send)
 
 
 class AuthenticatedEndpoint(ABC):

@@ -165,9 +165,8 @@ async def settle_ended_tasks(connection: AsyncConnection, task_ids: Sequence[str
     rows = (await connection.execute(_ENDED.where(tasks.c.id.in_(task_ids)))).all()
     closings = {row.id: _closing_entry(row) for row in rows if row.agreed is not None}
     costs = {task_id: closing.amount for task_id, closing in closings.items() if closing is not None}
-    closed = await end_reservations(
-        connection, [closing for closing in closings.values() if closing is not None]
-    )
+    ends = [closing for closing in closings.values() if closing is not None]
+    closed = await end_reservations(connection, ends) if ends else set()
     costs = {task_id: cost for task_id, cost in costs.items() if task_id in closed}
     taken = [(row, costs.get(row.id)) for row in rows if row.id in closed or row.state == COMPLETED]
     await _record_costs(connection, taken)

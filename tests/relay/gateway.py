@@ -27,7 +27,7 @@ from app.dialects.registry import envelopes_by_path
 from app.keys.key import ClientKey
 from app.keys.service import KeyRing
 from app.media.guard import OutboundGuard
-from app.ops.edge import EdgeMiddleware
+from app.ops.edge import EdgeMiddleware, FastPath
 from app.providers import registry
 from app.providers.base import Account
 from app.relay.realtime import RealtimeEndpoint
@@ -37,7 +37,6 @@ from app.relay.routes import (
     RELAYED,
     RELAYED_FORMS,
     ChatEndpoint,
-    FastPath,
     ImagesEndpoint,
     RelayEndpoint,
 )
