@@ -1,8 +1,8 @@
-"""The rules of rest: what each refusal of an upstream means for its account, and how rests end.
+"""The rules of cooldowns: what each refusal of an upstream means for its account, and how cooldowns end.
 
-A time that the vendor named, or a quota, is obeyed. All other rests are guesses: they grow with every refusal in
-a row, and where every candidate of a model rests, a guess may be broken after ``SHORTEST_SECONDS`` by one
-request at a time. Runs of failures also end by one request (a trial), not by a crowd.
+A time that the vendor named, and a quota, are obeyed. All other cooldowns are estimated: they grow with every refusal in a
+row. Where every candidate of a model cools down, an estimated cooldown may be tested after ``MIN_PROBE_SECONDS`` by one
+request at a time. A cooldown after failures also ends by one testing request (a trial), not by many.
 """
 
 from collections.abc import Iterable, Mapping
@@ -26,20 +26,20 @@ from app.errors import (
 )
 
 RETRY_AFTER_BOUNDS = (1.0, 3600.0)
-"""A named pause is kept between these, in seconds."""
+"""A pause that the vendor named is limited to these, in seconds."""
 QUOTA_SECONDS = 3600.0
-"""Where nobody knows when an empty account is filled again."""
+"""Where it is unknown when an empty account is refilled."""
 FORBIDDEN_SECONDS = 3600.0
-"""For a model that an account may not use: somebody may allow it meanwhile."""
+"""For a model that an account may not use: it may be allowed later."""
 MIN_PROBE_SECONDS = 5.0
 FAILURES_IN_ROW = 3
 STRIKES_KEPT_SECONDS = 600.0
-"""A refusal so long after the last rest begins a new row."""
+"""A refusal this long after the last cooldown starts counting again."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExponentialBackoff:
-    """Seconds of the first rest, doubled with each strike, up to the longest."""
+    """Seconds of the first cooldown, doubled with each strike, up to the longest."""
 
     first: float
     longest: float
@@ -54,14 +54,14 @@ UNREACHABLE = ExponentialBackoff(2.0, 300.0)
 
 
 def cooldowns_after(
-    error: UpstreamError, standing: AccountStatus, model: str, *, before: Mapping[str, Cooldown], now: float
+    error: UpstreamError, status: AccountStatus, model: str, *, before: Mapping[str, Cooldown], now: float
 ) -> dict[str, Cooldown]:
-    """What the account rests for from now on, by upstream model; nothing when the error asks for no rest.
+    """The cooldowns that a refusal starts, by upstream model (``*``: the whole account); empty when it starts none.
 
-    ``before``: its rests so far, and the strikes that are only counted yet (their ``until`` is their ``since``).
+    ``before``: the account's cooldowns so far, and strikes that started none yet (their ``until`` is their ``since``).
     """
     if isinstance(error, UpstreamQuotaExhausted):
-        return {WHOLE_ACCOUNT: _quota_cooldown(error, standing, now)}
+        return {WHOLE_ACCOUNT: _quota_cooldown(error, status, now)}
     if isinstance(error, UpstreamBusy) and error.retry_after is not None:
         seconds = _clamp_seconds(error.retry_after)
         strikes = _count_strikes(before.get(model), ("rate_limited", "busy"), now)
@@ -71,17 +71,17 @@ def cooldowns_after(
     if isinstance(error, UpstreamFailed | OutcomeUnknown):
         return {model: _estimated_cooldown(error, before.get(model), "failing", now=now)}
     if isinstance(error, UpstreamModelForbidden):
-        # Where the operator named no models, clients choose the names: each would be a rest of its own.
-        named = model in standing.account.models.values()
-        rest = Cooldown(error.message, now, now + FORBIDDEN_SECONDS, code="forbidden")
-        return {model: rest} if named else {}
+        # Without a model map, clients choose the names: each name would get a cooldown of its own.
+        named = model in status.account.models.values()
+        cooldown = Cooldown(error.message, now, now + FORBIDDEN_SECONDS, code="forbidden")
+        return {model: cooldown} if named else {}
     if isinstance(error, UpstreamUnreachable):
         return {WHOLE_ACCOUNT: _estimated_cooldown(error, before.get(WHOLE_ACCOUNT), "unreachable", now=now)}
     return {}
 
 
-def _quota_cooldown(error: UpstreamError, standing: AccountStatus, now: float) -> Cooldown:
-    quota = standing.quota
+def _quota_cooldown(error: UpstreamError, status: AccountStatus, now: float) -> Cooldown:
+    quota = status.quota
     resets_at = quota.resets_at if quota and quota.resets_at and quota.resets_at > now else None
     named = now + _clamp_seconds(error.retry_after) if error.retry_after is not None else None
     return Cooldown(error.message, now, resets_at or named or now + QUOTA_SECONDS, code="quota_exhausted")
@@ -111,12 +111,12 @@ def _estimated_cooldown(
 def _count_strikes(before: Cooldown | None, same: tuple[CooldownCode, ...], now: float) -> int:
     if before is None or before.code not in same or now >= before.ends_at + STRIKES_KEPT_SECONDS:
         return 1
-    # What was under way when the rest began is refused for the same reason, and is no further strike.
+    # Requests that were under way when the cooldown started are refused for the same reason: no further strike.
     return before.strikes if before.until > now and not before.trial_at else before.strikes + 1
 
 
 def may_probe(cooldown: Cooldown | None, now: float, *, last: bool) -> bool:
-    """Whether one request may go there although it rests, because no candidate is without rest (``last``)."""
+    """Whether one request may test a cooldown, because every candidate cools down (``last``)."""
     if cooldown is None or cooldown.is_on_trial(now):
         return cooldown is None
     return last and cooldown.is_estimated and now >= cooldown.since + MIN_PROBE_SECONDS
@@ -125,15 +125,15 @@ def may_probe(cooldown: Cooldown | None, now: float, *, last: bool) -> bool:
 async def save_cooldown(
     connection: AsyncConnection, account_id: str, model: str, *, cooldown: Cooldown
 ) -> Cooldown:
-    """Write a rest unless the account has one there that ends later; the one that holds."""
+    """Store a cooldown unless one there ends later. Returns the one that holds."""
     same = cooldowns.c.account_id == account_id, cooldowns.c.model == model
     row = (await connection.execute(sa.select(cooldowns).where(*same).with_for_update())).first()
     if row is not None and row.until > cooldown.until:
         holds = cooldown_of_row(row)
-        if holds.trial_at:  # it has come back; the next one may go out after a moment
+        if holds.trial_at:  # the testing request has come back; the next may be sent after a moment
             holds = replace(holds, since=cooldown.since, trial_at=0.0)
-            spoken = sa.update(cooldowns).where(*same).values(since=holds.since, trial_at=0.0)
-            await connection.execute(spoken)
+            returned = sa.update(cooldowns).where(*same).values(since=holds.since, trial_at=0.0)
+            await connection.execute(returned)
         return holds
     values = {
         "reason": reason_text(cooldown.code, cooldown.reason),
@@ -151,7 +151,7 @@ async def save_cooldown(
 
 
 async def delete_cooldowns(connection: AsyncConnection, account_id: str, models: list[str] | None) -> None:
-    """End rests: those of some upstream models, or (None) all."""
+    """Delete the cooldowns of some upstream models, or (None) all."""
     gone = sa.delete(cooldowns).where(cooldowns.c.account_id == account_id)
     await connection.execute(gone if models is None else gone.where(cooldowns.c.model.in_(models)))
 
@@ -159,8 +159,10 @@ async def delete_cooldowns(connection: AsyncConnection, account_id: str, models:
 async def delete_disproved(
     connection: AsyncConnection, account_id: str, model: str, *, now: float
 ) -> list[str]:
-    """End those rests of an account that an answer for ``model`` disproves, as the store has them: another
-    process may have sent the trial."""
+    """Delete the cooldowns of an account that an answer for ``model`` disproves; returns their models.
+
+    The database decides, because another process may have sent the testing request.
+    """
     mine = cooldowns.c.account_id == account_id, cooldowns.c.model.in_([WHOLE_ACCOUNT, model])
     over = sa.or_(cooldowns.c.until <= now, cooldowns.c.trial_at > 0)
     gone = sa.delete(cooldowns).where(*mine, over).returning(cooldowns.c.model)
@@ -170,13 +172,13 @@ async def delete_disproved(
 async def running_trials(
     connection: AsyncConnection, account_ids: Iterable[str], now: float
 ) -> set[tuple[str, str]]:
-    """Accounts and upstream models for which a request is out by now, whichever process sent it."""
+    """Account ids and upstream models that a request is testing now, whichever process sent it."""
     out = cooldowns.c.account_id.in_(list(account_ids)), cooldowns.c.trial_at > now - TRIAL_SECONDS
     query = sa.select(cooldowns.c.account_id, cooldowns.c.model).where(*out)
     return {(row.account_id, row.model) for row in await connection.execute(query)}
 
 
 async def record_trial(connection: AsyncConnection, account_id: str, model: str, *, now: float) -> None:
-    """From now on a request is out that shows whether the rest is over."""
+    """Record that a request tests from now on whether the cooldown is over."""
     same = cooldowns.c.account_id == account_id, cooldowns.c.model.in_([WHOLE_ACCOUNT, model])
     await connection.execute(sa.update(cooldowns).where(*same).values(trial_at=now))

@@ -1,4 +1,4 @@
-"""What the operator should hear about: told to whoever listens, at once and in this process."""
+"""Notices for the operator, published to the listeners of this process at once."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ class PoolNotice:
 
 
 NoticeListener = Callable[[PoolNotice], None]
-"""Returns at once and never raises: it is called where work goes on."""
+"""Must return at once and never raise: it is called in the middle of other work."""
 
 
 class NoticePublisher:
-    """The listeners, in the order in which they came."""
+    """Calls its listeners in the order in which they were added."""
 
     def __init__(self) -> None:
         self._listeners: list[NoticeListener] = []

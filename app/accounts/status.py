@@ -1,4 +1,4 @@
-"""How an account stands: whether it may be used, why not, until when, and how it has done so far."""
+"""An account's status: whether it may be used, why not and until when, and its statistics."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,13 +10,13 @@ from app.providers.base import Account
 WHOLE_ACCOUNT = "*"
 """In place of an upstream model's name: the whole account."""
 TRIAL_SECONDS = 120.0
-"""A trial that nobody heard of again is over after this long."""
+"""A testing request whose outcome is never reported counts as over after this long."""
 
 CooldownCode = Literal[
     "rate_limited", "quota_exhausted", "busy", "failing", "unreachable", "forbidden", "cooling"
 ]
 ESTIMATED_CODES: frozenset[CooldownCode] = frozenset({"busy", "failing", "unreachable", "forbidden"})
-"""Rests whose length is ours; the others were named by the vendor or the operator."""
+"""Cooldowns whose length we estimate; that of the others was set by the vendor or the operator."""
 BlockCode = Literal["disabled", "expired", "cooling", "quota_exhausted"]
 Source = Literal["store", "file"]
 QuotaUnit = Literal["count", "usd"]
@@ -25,10 +25,10 @@ Period = Literal["none", "day", "month"]
 
 @dataclass(frozen=True, slots=True)
 class Cooldown:
-    """Why an account, or one upstream model on it, rests; times in UTC seconds, ``strikes`` in a row.
+    """Why an account, or one upstream model on it, gets no work; times in UTC seconds, ``strikes`` refusals in a row.
 
-    One with ``trial_at`` set opens by half when its time is over: one real request shows whether it is really
-    over. 0 means that none is out, else it is when that one went out.
+    With ``trial_at`` set, one real request tests after ``until`` whether the cooldown is over: 0 means that no such
+    request is under way, else it is when it was sent.
     """
 
     reason: str
@@ -39,15 +39,15 @@ class Cooldown:
     code: CooldownCode = "cooling"
 
     def is_active(self, now: float) -> bool:
-        """Whether nobody else should be sent there now."""
+        """Whether no (other) work should be sent there now."""
         return self.until > now or self.is_on_trial(now)
 
     def is_on_trial(self, now: float) -> bool:
-        """Whether the one real request is out."""
+        """Whether the testing request is under way."""
         return bool(self.trial_at) and now < (self.trial_at or 0.0) + TRIAL_SECONDS
 
     def half_open(self, now: float) -> bool:
-        """Whether its time is over, and one request, but not more, may show whether it is."""
+        """Whether its time is over, and one request, but not more, may test it."""
         return self.trial_at is not None and not self.is_active(now)
 
     @property
@@ -56,13 +56,13 @@ class Cooldown:
 
     @property
     def ends_at(self) -> float:
-        """When to look again at the latest."""
+        """When it is over at the latest, in UTC seconds."""
         return max(self.until, self.trial_at + TRIAL_SECONDS) if self.trial_at else self.until
 
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """What an account may still do: ``left`` of ``limit`` tasks or dollars, full again at ``resets_at``."""
+    """What an account may still use: ``left`` of ``limit`` tasks or US dollars, refilled at ``resets_at`` (UTC seconds)."""
 
     unit: QuotaUnit
     limit: Decimal
@@ -77,7 +77,7 @@ class Quota:
 
 @dataclass(frozen=True, slots=True)
 class AccountStatistics:
-    """``seconds`` that all successes took together; ``outcomes``: ``completed`` or an error's code, newest last."""
+    """``seconds``: the sum over all successes. ``outcomes``: ``completed`` or an error's code, newest last."""
 
     successes: int = 0
     failures: int = 0
@@ -91,7 +91,7 @@ class AccountStatistics:
 
 @dataclass(frozen=True, slots=True)
 class BlockReason:
-    """Why an account can't be used now; ``until`` in UTC seconds, None when it does not end by itself."""
+    """Why an account can't be used now; ``until`` in UTC seconds, None when that does not end by itself."""
 
     code: BlockCode
     text: str
@@ -106,7 +106,7 @@ class AccountStatus:
     enabled: bool
     disabled_reason: str | None = None
     cooldowns: Mapping[str, Cooldown] = field(default_factory=dict)
-    """By upstream model; ``*`` is the whole account. Also those that are over but count strikes."""
+    """By upstream model; ``*`` is the whole account. Includes those that are over but still count strikes."""
     quota: Quota | None = None
     statistics: AccountStatistics = AccountStatistics()
     note: str = ""
@@ -115,29 +115,29 @@ class AccountStatus:
     extra: Mapping[str, Any] = field(default_factory=dict)
     """Fields of the account's definition that only the operator reads."""
     problem: str | None = None
-    """Why nobody can speak for it as it is set up; then it serves nothing."""
+    """Why no provider can be built from its settings; then it serves nothing."""
 
     def cooldown_for(self, model: str, now: float) -> Cooldown | None:
-        """The rest of the whole account or of this upstream model, the one that ends later."""
+        """The active cooldown of the whole account or of this upstream model, whichever ends later."""
         if not self.cooldowns:
             return None
-        found = [self.cooldowns.get(WHOLE_ACCOUNT), self.cooldowns.get(model)]
-        resting = [cooldown for cooldown in found if cooldown is not None and cooldown.is_active(now)]
-        return max(resting, key=lambda cooldown: cooldown.ends_at, default=None)
+        both = [self.cooldowns.get(WHOLE_ACCOUNT), self.cooldowns.get(model)]
+        active = [cooldown for cooldown in both if cooldown is not None and cooldown.is_active(now)]
+        return max(active, key=lambda cooldown: cooldown.ends_at, default=None)
 
     def active_cooldowns(self, now: float) -> dict[str, Cooldown]:
-        """All that rests on it now, by upstream model (``*``: the whole account)."""
+        """Every active cooldown, by upstream model (``*``: the whole account)."""
         return {model: cooldown for model, cooldown in self.cooldowns.items() if cooldown.is_active(now)}
 
     def half_open(self, model: str, now: float) -> bool:
-        """Whether one request, but not more, may go there now."""
+        """Whether one request, but not more, may test the account now."""
         if not self.cooldowns:
             return False
-        found = [self.cooldowns.get(WHOLE_ACCOUNT), self.cooldowns.get(model)]
-        return any(cooldown.half_open(now) for cooldown in found if cooldown is not None)
+        both = [self.cooldowns.get(WHOLE_ACCOUNT), self.cooldowns.get(model)]
+        return any(cooldown.half_open(now) for cooldown in both if cooldown is not None)
 
     def blocked_by(self, model: str, now: float) -> BlockReason | None:
-        """The first reason why it can't take this upstream model now, ``*`` for any; None when it can."""
+        """The first reason why it can't take work for an upstream model (``*``: any) now; None when it can."""
         if not self.enabled or self.problem:
             reason = self.problem or self.disabled_reason or "by the operator"
             return BlockReason("disabled", f"disabled: {reason}")

@@ -1,4 +1,4 @@
-"""Which accounts serve a model name, under which upstream name; and why none does."""
+"""The catalog: the candidates of a model, the model list, and the error when no account can serve a model."""
 
 import time
 from collections import Counter
@@ -23,13 +23,13 @@ from app.errors import NoAvailableAccount, UnknownModel
 from app.generation import Kind
 from app.providers.base import Account, Capabilities
 
-LONGEST_RETRY_SECONDS = 8.0  # Java's SDK sleeps whatever it is told
+LONGEST_RETRY_SECONDS = 8.0  # OpenAI's Java SDK sleeps for as long as Retry-After says
 PATIENCE_SECONDS = 3600.0
 MAX_CACHED = 4096
 KINDS: tuple[Kind, ...] = ("text", "video", "image", "audio")
-"""What a name makes that nobody says more about, the likeliest first."""
+"""The kinds that an unknown name may make, the most likely first."""
 COUNTED_CODES = ("quota_exhausted", "disabled", "expired", "fault")
-CODE_WORDS = {"fault": "set up wrongly"}
+CODE_WORDS = {"fault": "misconfigured"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +43,8 @@ class ModelCard:
 
 
 class Catalog:
-    """Model to candidates: the operator's route for the name, else the accounts that map it, else, for a name
-    of the manuals, every account that makes its kind. ``patience_seconds``: a task waits this long for an
-    account to recover."""
+    """From a model to its candidates: by the operator's route for the name, else the accounts that map it, else, for a
+    preset, every account of its kind. ``patience_seconds``: how long a task waits for an account to recover."""
 
     def __init__(
         self,
@@ -62,7 +61,7 @@ class Catalog:
 
     @property
     def revision(self) -> int:
-        """Changes whenever what is remembered may say something new."""
+        """Changes whenever the answers from memory may have changed."""
         return self.pool.revision + self.routes.revision
 
     @property
@@ -70,7 +69,7 @@ class Catalog:
         return time.monotonic() <= min(self.pool.fresh_until, self.routes.fresh_until)
 
     async def current_statuses(self) -> list[AccountStatus]:
-        """Every account, accounts and routes being not older than two seconds."""
+        """Every account; accounts and routes are at most two seconds old."""
         if time.monotonic() > self.routes.fresh_until:
             await self.routes.refresh()
         return await self.pool.current_statuses()
@@ -87,39 +86,39 @@ class Catalog:
 
     def assessed_accounts(self, kind: Kind, model: str) -> list[Candidate | ExcludedAccount]:
         """Every account: how it serves the model or why it does not, from memory."""
-        if (
-            self._cached_revision != self.revision or len(self._assessments) >= MAX_CACHED
-        ):  # clients choose the names
+        # Clients choose the names, so the cache is bounded.
+        if self._cached_revision != self.revision or len(self._assessments) >= MAX_CACHED:
             self._assessments.clear()
             self._cached_revision = self.revision
-        found = self._assessments.get((kind, model))
-        if found is None:
-            standings = self.pool.cached_statuses()
-            found = assess_accounts(standings, self.resolve_name(model), kind=kind, kinds=self.kinds_of)
-            found += [
-                ExcludedAccount(s, "fault", s.problem or "set up wrongly") for s in self.pool.misconfigured()
+        assessed = self._assessments.get((kind, model))
+        if assessed is None:
+            statuses = self.pool.cached_statuses()
+            assessed = assess_accounts(statuses, self.resolve_name(model), kind=kind, kinds=self.kinds_of)
+            assessed += [
+                ExcludedAccount(status, "fault", status.problem or "misconfigured")
+                for status in self.pool.misconfigured()
             ]
-            self._assessments[(kind, model)] = found
-        return found
+            self._assessments[(kind, model)] = assessed
+        return assessed
 
     def candidates(self, kind: Kind, model: str) -> list[Candidate]:
-        """All that could serve it, whether usable now or not, from memory and by ``order``."""
+        """Every account that could serve the model, usable now or not, from memory and by ``order``."""
         return [each for each in self.assessed_accounts(kind, model) if isinstance(each, Candidate)]
 
     def able_candidates(self, kind: Kind, model: str) -> list[Candidate]:
-        """Those that may serve it now or soon, from memory."""
+        """Candidates that may serve the model now or soon, from memory."""
         now = time.time()
         return [
             each for each in self.candidates(kind, model) if self.recovers_soon(each.status, each.model, now)
         ]
 
     async def able_account_ids(self, kind: Kind, model: str) -> set[str]:
-        """Ids of the accounts that may serve it now or soon."""
+        """Ids of the accounts that may serve the model now or soon."""
         await self.current_statuses()
         return {candidate.account.id for candidate in self.able_candidates(kind, model)}
 
     async def require_candidates(self, kind: Kind, model: str) -> list[Candidate]:
-        """Candidates that may serve it now or soon. Raises ``UnknownModel`` or ``NoAvailableAccount``."""
+        """Candidates that may serve the model now or soon. Raises ``UnknownModel`` or ``NoAvailableAccount``."""
         await self.current_statuses()
         able = self.able_candidates(kind, model)
         if able:
@@ -129,17 +128,17 @@ class Catalog:
         raise self.report_unavailable(kind, model)
 
     def knows_model(self, model: str) -> bool:
-        """Whether the name means something, even when nobody serves it."""
+        """Whether the name is a preset, of a family, or routed, even when no account serves it."""
         return model in PRESETS or is_of_family(model) or self.resolve_name(model).route is not None
 
     def report_unavailable(self, kind: Kind, model: str, *, word: str | None = None) -> NoAvailableAccount:
-        """``unavailable``, and the operator hears of it."""
+        """Publish a notice for the operator and return ``unavailable_error``."""
         refusal = self.unavailable_error(kind, model, word=word)
         self.pool.notices.publish("no_available_account", kind=kind, model=model, reason=refusal.message)
         return refusal
 
     def unavailable_error(self, kind: Kind, model: str, *, word: str | None = None) -> NoAvailableAccount:
-        """The refusal, with the counted reasons of this very moment; ``word`` says what was to be made."""
+        """The error for the client, with the counted reasons of this moment. ``word`` replaces the kind in its text."""
         now = time.time()
         counted: Counter[str] = Counter()
         ends: list[float] = []
@@ -147,12 +146,12 @@ class Catalog:
             if isinstance(each, ExcludedAccount):
                 counted[each.code if each.code == "fault" else "unsupported"] += 1
                 continue
-            obstacle = each.status.blocked_by(each.model, now)
-            if obstacle is not None:
-                counted[obstacle.code] += 1
-                ends += (
-                    [max(obstacle.until - now, 0.0)] if obstacle.code == "cooling" and obstacle.until else []
-                )
+            blocked = each.status.blocked_by(each.model, now)
+            if blocked is None:
+                continue
+            counted[blocked.code] += 1
+            if blocked.code == "cooling" and blocked.until:
+                ends.append(max(blocked.until - now, 0.0))
         text = _unavailable_text(counted, ends, model)
         return NoAvailableAccount(
             f"No available tokens for {word or ('chat' if kind == 'text' else kind)} generation. {text}.",
@@ -160,29 +159,29 @@ class Catalog:
         )
 
     def unavailable_error_or_none(self, kind: Kind, model: str) -> NoAvailableAccount | None:
-        """None while somebody may serve it now or soon; from memory."""
+        """None while an account may serve the model now or soon; from memory."""
         return None if self.able_candidates(kind, model) else self.unavailable_error(kind, model)
 
     def upstream_model(self, account: Account, kind: Kind, model: str) -> str:
-        """What ``account`` calls ``model``; the account may have left the candidates since."""
+        """The name of ``model`` at ``account``, also when the account is no candidate any more."""
         return self.candidate_for(account, kind, model).model
 
     def candidate_for(self, account: Account, kind: Kind, model: str) -> Candidate:
-        """How ``account`` serves ``model``, also when it has left the candidates since."""
+        """How ``account`` serves ``model``, also when it is no candidate any more."""
         for candidate in self.candidates(kind, model):
             if candidate.account.id == account.id:
                 return candidate
-        standing = AccountStatus(account, enabled=False)
-        return Candidate(standing, mapped_name(account, model) or self.resolve_name(model).name)
+        status = AccountStatus(account, enabled=False)
+        return Candidate(status, mapped_name(account, model) or self.resolve_name(model).name)
 
     def preset_of(self, model: str, *, kind: Literal["video", "image"] = "video") -> ModelPreset:
-        """What the name means, an alias like the name it stands for."""
+        """The preset of the name, or of the name that it is an alias of."""
         meant = self.resolve_name(model).path[-1]
         return replace(preset_for(meant, kind=kind), name=model)
 
     async def list_models(self) -> list[ModelCard]:
-        """Every name somebody serves now, the manuals' first."""
-        standings = await self.current_statuses()
+        """Every name that an enabled account serves, presets first."""
+        statuses = await self.current_statuses()
         names: dict[str, Kind] = {}
         for preset in PRESETS.values():
             if self._is_served(preset.kind, preset.name):
@@ -191,8 +190,8 @@ class Catalog:
             if name not in names and route.enabled and not name.endswith(FAMILY):
                 kind = self.kind_of(name)
                 names |= {name: kind} if self._is_served(kind, name) else {}
-        for standing in standings:
-            for name in standing.account.models if standing.enabled else ():
+        for status in statuses:
+            for name in status.account.models if status.enabled else ():
                 if name != ANY_MODEL:
                     names.setdefault(name, self.kind_of(name))
         return [self.model_card(name, kind) for name, kind in names.items()]
@@ -203,7 +202,7 @@ class Catalog:
         return ModelCard(name, kind, created=1_759_190_400, capabilities=capabilities)
 
     def kind_of(self, model: str) -> Kind:
-        """What a name makes: the manuals' say so, else who serves it; text when in doubt."""
+        """What a model makes, by its preset or by the accounts that serve it; text when neither says."""
         resolution = self.resolve_name(model)
         for name in (model, resolution.path[-1]):
             if name in PRESETS:
@@ -222,12 +221,12 @@ class Catalog:
     def _is_served(self, kind: Kind, name: str) -> bool:
         return any(candidate.status.enabled for candidate in self.candidates(kind, name))
 
-    def recovers_soon(self, standing: AccountStatus, model: str, now: float) -> bool:
-        """Whether it may take an upstream model now or soon."""
-        obstacle = standing.blocked_by(model, now)
-        if obstacle is None:
+    def recovers_soon(self, status: AccountStatus, model: str, now: float) -> bool:
+        """Whether an account may take work for an upstream model now or soon."""
+        blocked = status.blocked_by(model, now)
+        if blocked is None:
             return True
-        return obstacle.until is not None and obstacle.until <= now + self._patience
+        return blocked.until is not None and blocked.until <= now + self._patience
 
 
 def _unavailable_text(counted: Counter[str], ends: list[float], model: str) -> str:

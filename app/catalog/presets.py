@@ -1,4 +1,4 @@
-"""The model names of the manuals as data: what a name alone says about kind, length, size and answer."""
+"""The model names of the clients' manuals as data: the kind, length, size and form of answer that a name stands for."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -28,7 +28,7 @@ STYLES: tuple[str, ...] = (
 )
 
 FAMILIES = re.compile(r"(sora-2|sora_video2|veo)[\w.-]{0,100}", re.ASCII)
-"""How names begin that mean a video, also those that came after this was written."""
+"""Names of video models, including those that are newer than this file."""
 SNAPSHOTS = {
     "sora-2-2025-10-06": "sora-2",
     "sora-2-2025-12-08": "sora-2",
@@ -56,9 +56,9 @@ REFERENCES: tuple[Role, ...] = ("reference_image",)
 class ModelPreset:
     """What a model name means.
 
-    ``base`` is the name it is a variant of: a route written for the base serves the variant too.
-    ``seconds`` and ``size`` (``WxH``) are None when the name does not say. ``needs`` is a tag an
-    account must carry. ``images`` says how pictures in the request are read.
+    ``base``: the name it is a variant of; a route for the base serves the variant too. ``seconds`` and ``size``
+    (``WxH``) are None when the name does not state them. ``needs``: tags that an account must have. ``images``: how
+    pictures in a request are used.
     """
 
     name: str
@@ -74,7 +74,7 @@ class ModelPreset:
     def image_roles(self, count: int) -> tuple[Role, ...]:
         """The role of each of ``count`` pictures, in order.
 
-        One picture is the first frame and several are references, unless the name says otherwise.
+        One picture is the first frame and several are references, unless the name states otherwise.
         Raises ``InvalidRequest`` for more frames than a first and a last one.
         """
         if self.images == "frames" and count > len(FRAMES):
@@ -88,12 +88,12 @@ class ModelPreset:
 
 
 def is_of_family(name: str) -> bool:
-    """Whether every video account may be asked for it, where nobody says who serves it."""
+    """Whether every video account may serve the name, when neither a route nor a model map names it."""
     return FAMILIES.fullmatch(name) is not None
 
 
 def preset_for(name: str, *, kind: Literal["video", "image"] = "video") -> ModelPreset:
-    """The preset called ``name``; for any other name one that leaves all to the request."""
+    """The preset ``name``; for any other name a preset that states nothing."""
     return PRESETS.get(name) or ModelPreset(
         name, base=name, kind=kind, reply="image" if kind == "image" else "html"
     )

@@ -1,4 +1,4 @@
-"""What a model costs: an estimate before it is made, and the sum of what came back."""
+"""What a model costs: an estimate before a task or call, and the final cost from its result."""
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
@@ -17,7 +17,7 @@ RatesByName = dict[str, Dollars]
 ANY_SIZE = "*"
 MILLION = 1_000_000
 HEIGHTS = (360, 480, 540, 720, 1080, 1440, 2160)
-"""Names of resolutions go by the shorter side, rounded up to the next usual one: 1280x704 is 720p."""
+"""A resolution is named by the shorter side, rounded up to the next usual height: 1280x704 is 720p."""
 DEFAULT_SECONDS = Decimal(10)
 MAX_FILES = 16
 BYTES_PER_TOKEN = 4
@@ -40,8 +40,11 @@ class MadeFile(Protocol):
 
 
 class ModelPrice(BaseModel):
-    """In US dollars; the parts add up. Rates go by size (``1280x720``, either way round), by resolution
-    (``720p``) or for all others (``*``); without ``*``, what is not listed costs as much as the dearest."""
+    """A price in US dollars; its parts add up.
+
+    Rates are listed by size (``1280x720``, either way round), by resolution (``720p``), or for all others (``*``). Without
+    ``*``, a size that is not listed costs as much as the most expensive one.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -51,8 +54,8 @@ class ModelPrice(BaseModel):
     per_million_input: Dollars = NOTHING
     per_million_output: Dollars = NOTHING
     per_unit: RatesByName = Field(default_factory=dict)
-    """Of what the upstream itself says it used, by its own word (``cost``, ``credits``). Where it says one
-    of these, that is the price and the rest is only the estimate."""
+    """By the names of the units that the upstream reports (``cost``, ``credits``). Where it reports one of these, they
+    are the whole price, and the other parts are only used for the estimate."""
 
     @field_validator("per_second", "per_image", mode="before")
     @classmethod
@@ -76,10 +79,10 @@ class ModelPrice(BaseModel):
     def counts_tokens(self) -> bool:
         return bool(self.per_million_input or self.per_million_output)
 
-    # ---- what is made by a task -----------------------------------------------------------------
+    # ---- tasks ----------------------------------------------------------------------------------
 
     def estimate_request(self, request: GenerationRequest) -> Decimal:
-        """An estimate from what is asked for."""
+        """The estimated cost of a request in US dollars."""
         size, resolution = _requested_size(request), (request.resolution or "").lower()
         count = _requested_count(request)
         total = self.per_call
@@ -92,10 +95,14 @@ class ModelPrice(BaseModel):
     def final_cost(
         self, request: GenerationRequest, files: Sequence[MadeFile], usage: Mapping[str, Any]
     ) -> Decimal:
-        """From what came back: the upstream's own units, else files, seconds, sizes and tokens."""
-        told = {name: units for name in self.per_unit if (units := _reported_units(usage, name)) is not None}
-        if told:
-            return round_money(sum((units * self.per_unit[name] for name, units in told.items()), NOTHING))
+        """The cost in US dollars of what came back: of the units that the upstream reports, else of files and tokens."""
+        reported = {
+            name: units for name in self.per_unit if (units := _reported_units(usage, name)) is not None
+        }
+        if reported:
+            return round_money(
+                sum((units * self.per_unit[name] for name, units in reported.items()), NOTHING)
+            )
         total = self.per_call
         for file in files:
             size = f"{file.width}x{file.height}" if file.width and file.height else _requested_size(request)
@@ -110,10 +117,10 @@ class ModelPrice(BaseModel):
             + self._token_cost(token_count(usage, INPUT_TOKENS) or 0, token_count(usage, OUTPUT_TOKENS) or 0)
         )
 
-    # ---- what is relayed ------------------------------------------------------------------------
+    # ---- relayed calls --------------------------------------------------------------------------
 
     def base_of_call(self, path: str, fields: Mapping[str, Any]) -> Decimal:
-        """What a relayed call costs whatever it says: per call, and per image it asks for."""
+        """The part of a relayed call's cost that does not depend on tokens: per call, and per image requested."""
         if not self.per_image or not path.startswith("images/"):
             return self.per_call
         size = fields.get("size")
@@ -121,7 +128,7 @@ class ModelPrice(BaseModel):
         return self.per_call + images * rate_for(self.per_image, size if isinstance(size, str) else "", "")
 
     def quote_tokens(self, fields: Mapping[str, Any], body_bytes: int) -> Decimal:
-        """An estimate from a relayed call's length and the answer's greatest."""
+        """The estimated cost of a relayed call's tokens, from its body's length and the limit of its answer."""
         most = next(
             (fields[name] for name in OUTPUT_LIMIT_FIELDS if _is_length(fields.get(name))),
             DEFAULT_OUTPUT_TOKENS,
@@ -136,22 +143,22 @@ class ModelPrice(BaseModel):
 
 
 def read_price(fields: Mapping[str, Any]) -> ModelPrice:
-    """Raises ``InvalidRequest``, which names the field."""
+    """Raises ``InvalidRequest`` that names the field."""
     return validate_document(ModelPrice, dict(fields), whole="price")
 
 
 def rate_for(rates: Mapping[str, Decimal], size: str, resolution: str) -> Decimal:
-    """The rate for ``WxH`` or a resolution's name; what is not listed falls to ``*``, else to the dearest."""
+    """The rate for a size ``WxH`` or a resolution's name; if it is not listed, that of ``*``, else the highest."""
     if not rates:
         return NOTHING
     width, _, height = size.lower().partition("x")
     names = [size.lower(), f"{height}x{width}", resolution, resolution_of(size)]
-    found = next((rates[name] for name in names if name and name in rates), None)
-    return found if found is not None else rates.get(ANY_SIZE, max(rates.values()))
+    listed = next((rates[name] for name in names if name and name in rates), None)
+    return listed if listed is not None else rates.get(ANY_SIZE, max(rates.values()))
 
 
 def resolution_of(size: str) -> str:
-    """``1280x704`` is ``720p``; empty for what is no size."""
+    """``1280x704`` is ``720p``; empty when ``size`` is not a size."""
     sides = [int(side) for side in size.lower().split("x") if side.isdigit()]
     if len(sides) != 2:
         return ""
@@ -168,17 +175,17 @@ def _requested_seconds(request: GenerationRequest) -> Decimal:
     if request.shots:
         return Decimal(str(sum(shot.seconds for shot in request.shots)))
     preset = PRESETS.get(request.model)
-    told = request.seconds or (preset.seconds if preset else None)
-    return Decimal(str(told)) if told else DEFAULT_SECONDS
+    seconds = request.seconds or (preset.seconds if preset else None)
+    return Decimal(str(seconds)) if seconds else DEFAULT_SECONDS
 
 
 def _billed_seconds(
     file: MadeFile, request: GenerationRequest, usage: Mapping[str, Any], *, alone: bool
 ) -> Decimal:
-    """Billed seconds: the upstream's word, else what was measured, in whole seconds as vendors count."""
-    told = _reported_units(usage, "seconds") if alone else None
-    if told:
-        return told
+    """The seconds that the upstream reports, else the measured length in whole seconds, as vendors count."""
+    reported = _reported_units(usage, "seconds") if alone else None
+    if reported:
+        return reported
     if file.seconds:
         return Decimal(max(1, int(file.seconds + 0.5)))
     return _requested_seconds(request)

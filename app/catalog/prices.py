@@ -1,4 +1,4 @@
-"""The operator's prices by model name or family, kept in the store and answered from memory."""
+"""The operator's prices by model or family, stored in the database and read from memory."""
 
 import asyncio
 import math
@@ -34,8 +34,8 @@ class PriceLine:
 
 
 class PriceRepository:
-    """A name's own price comes first, then the longest family's (``veo*``), then that of the name which it
-    is an alias or a variant of. What has none costs nothing."""
+    """The price of a model: its own, else the longest matching family's (``veo*``), else that of the name that it is an
+    alias or a variant of. A model without a price costs nothing."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -46,20 +46,22 @@ class PriceRepository:
         self._refreshing: asyncio.Task[None] | None = None
 
     async def current_price(self, model: str) -> ModelPrice | None:
-        """None when it costs nothing."""
+        """The price of a model, at most two seconds old; None when it costs nothing."""
         if self._fresh_until < time.monotonic():
             await self.refresh()
         return self._cached_price(model)
 
     async def recent_price(self, model: str) -> ModelPrice | None:
-        """``price`` for the relay's hot path, at most some seconds old: waits for the store only when nobody
-        has asked for a while, as after the start."""
+        """The price for the relay's hot path, at most some seconds old.
+
+        Waits for the database only when no price was read for a while, as after the start.
+        """
         if self._refreshing is None and self._fresh_until + FRESH_SECONDS < time.monotonic():
             await self._refresh_in_background()
         return self._cached_price(model)
 
     def _cached_price(self, model: str) -> ModelPrice | None:
-        """As it was last seen; looks again beside the caller, who never waits."""
+        """The price that was read last; refreshes in the background."""
         if self._fresh_until < time.monotonic() and self._refreshing is None:
             self._refreshing = asyncio.create_task(self._refresh_in_background())
         if model not in self._price_cache:
@@ -69,17 +71,17 @@ class PriceRepository:
         return self._price_cache[model]
 
     async def estimate_request(self, request: GenerationRequest) -> Decimal:
-        """What it will cost in US dollars, as an estimate."""
+        """The estimated cost in US dollars."""
         price = await self.current_price(request.model)
         return price.estimate_request(request) if price is not None else Decimal(0)
 
     async def list_lines(self) -> list[PriceLine]:
-        """Every price there is, by name."""
+        """Every price, sorted by model."""
         await self.refresh()
         return [self._lines[name] for name in sorted(self._lines)]
 
     async def set_price(self, model: str, price: ModelPrice, *, source: str = "store") -> None:
-        """Raises ``InvalidRequest`` for a name that can't be one, and for a price that a file declares."""
+        """Raises ``InvalidRequest`` for an invalid name, and for a price that the configuration file declares."""
         name = price_name(model)
         await self._check_source(name, source)
         document = price.model_dump_json(exclude_defaults=True)
@@ -91,8 +93,10 @@ class PriceRepository:
         await self.refresh()
 
     async def remove_price(self, model: str) -> None:
-        """A default comes back when its replacement is removed. Raises ``NotFound``, and ``InvalidRequest`` for
-        a price that a file declares."""
+        """Remove a stored price; a default price applies again.
+
+        Raises ``NotFound``, and ``InvalidRequest`` for a price that the configuration file declares.
+        """
         await self._check_source(model, "store")
         async with self._database.write() as connection:
             done = await connection.execute(sa.delete(prices).where(prices.c.model == model))
@@ -101,7 +105,7 @@ class PriceRepository:
         await self.refresh()
 
     async def release_from_file(self, model: str) -> None:
-        """Out of the configuration file's hands, and still in force."""
+        """The configuration file no longer declares the price: it stays in force and may be changed."""
         async with self._database.write() as connection:
             await connection.execute(sa.update(prices).where(prices.c.model == model).values(source="store"))
         await self.refresh()
@@ -109,8 +113,8 @@ class PriceRepository:
     async def refresh(self) -> None:
         async with self._database.read() as connection:
             rows = (await connection.execute(sa.select(prices))).all()
-            known = sa.select(routes.c.model, routes.c.alias_of).where(routes.c.alias_of.is_not(None))
-            aliases = {row.model: row.alias_of for row in await connection.execute(known)}
+            alias_query = sa.select(routes.c.model, routes.c.alias_of).where(routes.c.alias_of.is_not(None))
+            aliases = {row.model: row.alias_of for row in await connection.execute(alias_query)}
         stored = {
             row.model: PriceLine(row.model, ModelPrice.model_validate_json(row.document), row.source)
             for row in rows
@@ -161,7 +165,7 @@ class PriceRepository:
 
 
 def price_name(model: str) -> str:
-    """Raises ``InvalidRequest`` for what is neither a name nor a family."""
+    """The model's name, stripped. Raises ``InvalidRequest`` unless it is a name or a family."""
     name = model.strip()
     if not name or len(name) > 200 or ANY_SIZE in name[:-1] or not name.isprintable():
         raise InvalidRequest("model must be a name, or a family like veo*", param="model")

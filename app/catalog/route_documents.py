@@ -1,4 +1,4 @@
-"""A route as the operator writes it, checked: a public name, and who serves it in which order."""
+"""A route as the operator writes it, validated: a model, and the accounts that serve it in which order."""
 
 import re
 from typing import Annotated, Any
@@ -44,11 +44,11 @@ class RouteForm(BaseModel):
 
 
 class CandidateDocument(RouteForm):
-    """Who may serve: one account (by name or id), or every one of a provider, with a tag, or at all.
+    """Which accounts may serve: one (by name or id), every one of a provider, every one with a tag, or any.
 
-    ``model`` is the upstream's name; without it the account's own map says, or the public name goes through.
-    Candidates of one ``order`` share by ``weight``; a higher one is used when none of the lower can be. Without
-    ``order`` a candidate stands one behind the one before it.
+    ``model`` is the upstream's name; without it the account's map decides, or the public name is used. Within one
+    ``order``, load is split by ``weight``; a higher order is a fallback. A candidate without ``order`` is one order
+    behind the candidate before it.
     """
 
     account: Name | None = None
@@ -69,14 +69,14 @@ class CandidateDocument(RouteForm):
 
     @property
     def selector_text(self) -> str:
-        """For people: ``account farm``, ``any``."""
-        found = next(name for name in SELECTORS if getattr(self, name))
-        return found if found == "any" else f"{found} {getattr(self, found)}"
+        """The selector in words: ``account farm``, ``any``."""
+        selector = next(name for name in SELECTORS if getattr(self, name))
+        return selector if selector == "any" else f"{selector} {getattr(self, selector)}"
 
 
 class RouteDocument(RouteForm):
-    """``model`` is a public name, or a family like ``veo*``. It stands for another name (``alias_of``), or has
-    candidates. One that is not enabled is as good as none."""
+    """``model`` is a public name or a family like ``veo*``: an alias of another name (``alias_of``), or served by
+    ``candidates``. A disabled route is ignored."""
 
     model: Public
     alias_of: Name | None = None
@@ -102,13 +102,13 @@ class RouteDocument(RouteForm):
         return self
 
     def numbered_candidates(self) -> list[tuple[int, CandidateDocument]]:
-        """Every candidate with its order said."""
-        found: list[tuple[int, CandidateDocument]] = []
+        """Every candidate with its order, sorted by it."""
+        numbered: list[tuple[int, CandidateDocument]] = []
         order = -1
         for candidate in self.candidates:
             order = order + 1 if candidate.order is None else candidate.order
-            found.append((order, candidate))
-        return sorted(found, key=lambda pair: pair[0])
+            numbered.append((order, candidate))
+        return sorted(numbered, key=lambda pair: pair[0])
 
 
 def read_route(document: Any) -> RouteDocument:
@@ -117,5 +117,5 @@ def read_route(document: Any) -> RouteDocument:
 
 
 def route_json(document: RouteDocument) -> dict[str, Any]:
-    """As it would be written, without what is only default."""
+    """The document without fields that have their default."""
     return document.model_dump(mode="json", exclude_defaults=True)

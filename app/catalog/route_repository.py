@@ -1,4 +1,4 @@
-"""The operator's routes: kept in the store, read from memory, changed by whoever may."""
+"""The operator's routes: stored in the database and read from memory."""
 
 import json
 import time
@@ -24,7 +24,7 @@ Source = Literal["store", "file"]
 
 @dataclass(frozen=True, slots=True)
 class StoredRoute:
-    """``updated_at`` in UTC seconds. One from the configuration file (``source``) is changed there."""
+    """``updated_at`` in UTC seconds. A route whose ``source`` is the configuration file is changed only there."""
 
     document: RouteDocument
     source: Source
@@ -36,17 +36,19 @@ class StoredRoute:
 
 
 class RouteRepository:
-    """Raises ``NotFound`` for a route that there is not, and ``InvalidRequest`` with ``param`` for what can't be."""
+    """Raises ``NotFound`` for an unknown route, and ``InvalidRequest`` with ``param`` for an invalid change."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self.documents: dict[str, RouteDocument] = {}
+        """Every route by model, as it was read last; for the relay's hot path."""
         self.fresh_until = 0.0
+        """Until when (``time.monotonic``) ``documents`` is fresh."""
         self.revision = 0
-        """Changes whenever ``remembered`` says something new."""
+        """Changes whenever ``documents`` does."""
 
     async def list(self) -> list[StoredRoute]:
-        """From the store, by name."""
+        """Every route from the database, by model."""
         async with self._database.read() as connection:
             rows = await connection.execute(sa.select(routes).order_by(routes.c.model))
             return [route for row in rows if (route := _route_of_row(row)) is not None]
@@ -60,7 +62,7 @@ class RouteRepository:
         return route
 
     async def put(self, document: RouteDocument, *, source: Source = "store") -> StoredRoute:
-        """Write it, in place of the one of the same name."""
+        """Store a route; it replaces the one for the same model."""
         row = _route_row(document) | {"source": source}
         where = routes.c.model == document.model
         async with self._database.write() as connection:
@@ -82,7 +84,7 @@ class RouteRepository:
         await self.refresh()
 
     async def release_from_file(self, model: str, *, reason: str) -> None:
-        """Out of use and out of the file's hands: the operator may change or remove it from now on."""
+        """Disable a route that the configuration file no longer declares; the operator may change or remove it."""
         route = await self.get(model)
         note = f"{route.document.note}\n{reason}".strip()[-MAX_NOTE_LENGTH:]
         row = _route_row(route.document.model_copy(update={"enabled": False, "note": note})) | {
@@ -93,20 +95,20 @@ class RouteRepository:
         await self.refresh()
 
     async def current_documents(self) -> Mapping[str, RouteDocument]:
-        """Every route, from memory when it was read in the last two seconds."""
+        """Every route by model, at most two seconds old."""
         if time.monotonic() > self.fresh_until:
             await self.refresh()
         return self.documents
 
     async def refresh(self) -> None:
-        found = {route.model: route.document for route in await self.list()}
-        if found != self.documents:
-            self.documents = found
+        documents = {route.model: route.document for route in await self.list()}
+        if documents != self.documents:
+            self.documents = documents
             self.revision += 1
         self.fresh_until = time.monotonic() + CACHE_SECONDS
 
     async def _check_source(self, connection: AsyncConnection, model: str, source: Source) -> None:
-        """The file may take over what the store has; nobody else changes what the file says."""
+        """Only the file changes what it declares; it may take over stored routes. Raises ``InvalidRequest``."""
         query = sa.select(routes.c.source).where(routes.c.model == model)
         if source == "store" and (await connection.execute(query)).scalar() == "file":
             raise InvalidRequest(
@@ -115,7 +117,7 @@ class RouteRepository:
 
 
 async def _insert_row(connection: AsyncConnection, row: dict[str, Any]) -> bool:
-    """False when another process was faster."""
+    """False when another process has inserted the row first."""
     try:
         async with connection.begin_nested():
             await connection.execute(sa.insert(routes), row)
@@ -137,7 +139,7 @@ def _route_row(document: RouteDocument) -> dict[str, Any]:
 
 
 def _route_of_row(row: Any) -> StoredRoute | None:
-    """None for one that another version wrote: it must not stop the others."""
+    """None for a route that this version can't read; it must not stop the others."""
     stored = {
         "model": row.model,
         "alias_of": row.alias_of,

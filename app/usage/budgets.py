@@ -1,8 +1,8 @@
-"""What keys with a budget have spent, in memory: relayed calls ask here and wait for no database.
+"""What keys with a budget have spent, in memory: relayed calls check it without waiting for the database.
 
-Within one process tasks and calls can't pass a budget together: a task announces its amount here before it is
-reserved in the store, and its reservation leaves room for what calls hold (``besides``). Other processes are heard
-of through the store, up to two seconds later: together they may pass a budget by what each lets in meanwhile.
+Within one process, tasks and calls can't exceed a budget together: a task announces its amount here before it is reserved
+in the database, and its reservation leaves room for what calls hold (``outside_store``). The spending of other processes
+is read from the database and up to two seconds old: together they may exceed a budget by what each admits meanwhile.
 """
 
 import asyncio
@@ -27,28 +27,31 @@ from app.usage.ledger import (
 
 log = structlog.get_logger()
 FRESH_SECONDS = 1.0
-"""After so long it is looked again beside the calls; after twice as long a call waits for that look."""
+"""After this long the spending is read again in the background; after twice as long a call waits for that."""
 KEPT_KEYS = 10_000
 
 
 @dataclass(slots=True)
 class KeySpending:
-    """One key's, in US dollars: by period as the store has them, held for calls under way, cost of calls
-    that is not yet written, and of tasks whose reservation is under way."""
+    """The spending of one key in US dollars.
+
+    ``stored``: by period, as in the database. ``held`` for calls under way. ``unwritten``: the cost of ended calls that is
+    not written yet. ``announced``: of tasks that are being reserved.
+    """
 
     stored: dict[str, Decimal] = field(default_factory=dict)
     held: Decimal = NOTHING
     unwritten: Decimal = NOTHING
     announced: Decimal = NOTHING
     revision: int = 0
-    """Raised by every write of ours: a look that was overtaken by one is taken again."""
+    """Raised by every write of this process: a read that overlaps with one is repeated."""
     fresh_until: float = -math.inf
     refreshing: asyncio.Task[None] | None = None
     first_read: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def is_stale(self) -> bool:
-        """And nobody is looking: a store that hangs must not hold up a busy key."""
+        """Whether a call must wait for a read. Not while one is under way: a slow database must not stop a busy key."""
         return self.refreshing is None and self.fresh_until + FRESH_SECONDS < time.monotonic()
 
     def used_in(self, period: str) -> Decimal:
@@ -56,41 +59,41 @@ class KeySpending:
 
 
 class BudgetTracker:
-    """A first call of a key waits for one look at the store, and so does one after a silence."""
+    """The first call of a key waits for one read of the database, and so does one after a pause."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._keys: dict[str, KeySpending] = {}
 
-    async def hold_estimate(self, spender: BudgetHolder, estimate: Decimal) -> None:
-        """Hold ``estimate`` for a call until ``leave``. Raises ``InsufficientQuota``."""
-        figures = self._spending_of(spender.id)
+    async def hold_estimate(self, holder: BudgetHolder, estimate: Decimal) -> None:
+        """Hold ``estimate`` (US dollars) for a call until ``release_hold``. Raises ``InsufficientQuota``."""
+        figures = self._spending_of(holder.id)
         if figures.is_stale:
             async with figures.first_read:
                 if figures.is_stale:
-                    await self._read_first(spender.id, figures)
+                    await self._read_first(holder.id, figures)
         elif figures.fresh_until < time.monotonic() and figures.refreshing is None:
-            figures.refreshing = asyncio.create_task(self._read_again(spender.id, figures))
+            figures.refreshing = asyncio.create_task(self._read_again(holder.id, figures))
         now = time.time()
-        for period, budget in budgets_by_period(spender, now).items():
+        for period, budget in budgets_by_period(holder, now).items():
             used = figures.used_in(period)
             if used >= budget or used + estimate > budget:
                 raise budget_exceeded(budget, used, period=period, amount=estimate, at=now)
         figures.held += estimate
 
-    def raise_hold(self, spender: BudgetHolder, amount: Decimal) -> None:
-        """What a call has cost while it goes on. Raises ``InsufficientQuota`` when nothing is left."""
-        figures, now = self._spending_of(spender.id), time.time()
+    def raise_hold(self, holder: BudgetHolder, amount: Decimal) -> None:
+        """Hold ``amount`` more for a call that goes on. Raises ``InsufficientQuota`` when the budget is used up."""
+        figures, now = self._spending_of(holder.id), time.time()
         figures.held += amount
-        for period, budget in budgets_by_period(spender, now).items():
+        for period, budget in budgets_by_period(holder, now).items():
             used = figures.used_in(period)
             if used >= budget:
                 raise budget_exceeded(budget, used, period=period, amount=NOTHING, at=now)
 
     @contextmanager
-    def announce_amount(self, spender: BudgetHolder, amount: Decimal, *, at: float) -> Iterator[None]:
-        """A task's amount counts here while it is being reserved in the store, and as stored after that."""
-        figures = self._spending_of(spender.id)
+    def announce_amount(self, holder: BudgetHolder, amount: Decimal, *, at: float) -> Iterator[None]:
+        """Count a task's amount while it is reserved in the database, and as stored after that."""
+        figures = self._spending_of(holder.id)
         figures.announced += amount
         try:
             yield
@@ -99,20 +102,20 @@ class BudgetTracker:
             figures.announced -= amount
 
     def outside_store(self, key_id: str) -> Decimal:
-        """What the store does not know of: held for calls, or not yet written."""
+        """What the database does not include yet: held for calls, or not written."""
         figures = self._keys.get(key_id)
         return figures.held + figures.unwritten if figures is not None else NOTHING
 
     def release_hold(self, key_id: str, *, estimate: Decimal, cost: Decimal) -> None:
-        """The call has ended and cost ``cost``, which the recorder will write."""
+        """A call has ended and cost ``cost``, which the recorder will write."""
         figures = self._keys.get(key_id)
         if figures is None:
-            return  # forgotten meanwhile: the next look finds it in the store
+            return  # evicted meanwhile: the next read finds the cost in the database
         figures.held = max(figures.held - estimate, NOTHING)
         figures.unwritten += cost
 
     def mark_written(self, costs: Iterable[tuple[str, float, Decimal]]) -> None:
-        """The store has these now: ``(key id, UTC seconds, dollars)``."""
+        """These costs are in the database now: ``(key id, UTC seconds, US dollars)``."""
         for key_id, at, cost in costs:
             figures = self._keys.get(key_id)
             if figures is None or not cost:
@@ -121,10 +124,10 @@ class BudgetTracker:
             self._add_stored(figures, at, cost)
 
     async def close(self) -> None:
-        looking = [figures.refreshing for figures in self._keys.values() if figures.refreshing is not None]
-        for look in looking:
-            look.cancel()
-        await asyncio.gather(*looking, return_exceptions=True)
+        refreshing = [figures.refreshing for figures in self._keys.values() if figures.refreshing is not None]
+        for task in refreshing:
+            task.cancel()
+        await asyncio.gather(*refreshing, return_exceptions=True)
 
     def _spending_of(self, key_id: str) -> KeySpending:
         figures = self._keys.get(key_id)
@@ -143,10 +146,10 @@ class BudgetTracker:
         while True:
             edition = figures.revision
             async with self._database.read() as connection:
-                found = await read_spending(connection, key_id, period_names(time.time()))
+                read = await read_spending(connection, key_id, period_names(time.time()))
             if edition == figures.revision:
                 break
-        figures.stored = {period: reserved + spent for period, (reserved, spent) in found.items()}
+        figures.stored = {period: reserved + spent for period, (reserved, spent) in read.items()}
         figures.fresh_until = time.monotonic() + FRESH_SECONDS
 
     async def _read_first(self, key_id: str, figures: KeySpending) -> None:
@@ -158,7 +161,7 @@ class BudgetTracker:
     async def _read_again(self, key_id: str, figures: KeySpending) -> None:
         try:
             await self._read_spending(key_id, figures)
-        except DATABASE_AWAY as error:  # what is remembered still stops who has spent it all
+        except DATABASE_AWAY as error:  # the figures in memory still stop a key that has used up its budget
             log.warning("budgets.unread", error=type(error).__name__)
             figures.fresh_until = time.monotonic() + FRESH_SECONDS
         finally:

@@ -1,4 +1,4 @@
-"""What happened lately, from the hourly counts: outcomes, success rate, time to video, spending."""
+"""Recent outcomes, success rates, times to video and spending, from the counts of ended tasks."""
 
 import time
 from collections import Counter, defaultdict
@@ -17,12 +17,12 @@ Window = Literal["1h", "24h", "7d", "30d"]
 HOURS: dict[Window, int] = {"1h": 1, "24h": 24, "7d": 168, "30d": 720}
 DAY = 24
 NOT_RATED = frozenset({"cancelled"})
-"""Outcomes that say nothing of how well it works."""
+"""Outcomes that say nothing about reliability."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelFigures:
-    """One model's; ``p50`` and ``p95`` are seconds from creation to the finished video, within 5 %."""
+    """The figures of one model. ``p50`` and ``p95``: seconds from creation to the finished video, within 5 %."""
 
     model: str
     tasks: int
@@ -35,7 +35,7 @@ class ModelFigures:
 
 @dataclass(frozen=True, slots=True)
 class ChartPoint:
-    """One step of a chart: an hour, or a day of the longer windows; ``at`` is its beginning."""
+    """One step of a chart: an hour, or a day in the longer windows. ``at``: its beginning in UTC seconds."""
 
     at: int
     completed: int
@@ -46,8 +46,7 @@ class ChartPoint:
 
 @dataclass(frozen=True, slots=True)
 class OverviewSummary:
-    """Since ``since`` (UTC seconds): the beginning of the hour, or for windows of days of the day, in which the
-    window begins."""
+    """The figures since ``since`` (UTC seconds): the window's first hour, or its first day for windows of several days."""
 
     window: Window
     since: int

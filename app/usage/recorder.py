@@ -1,4 +1,4 @@
-"""Usage rows: noted in memory on the hot path, written in batches beside it."""
+"""Usage rows: collected in memory on the hot path, written in batches in the background."""
 
 import asyncio
 import json
@@ -39,7 +39,7 @@ def token_count(usage: Mapping[str, Any], names: Sequence[str]) -> int | None:
 
 
 class UsageRow(NamedTuple):
-    """One call: ``at`` in UTC seconds, ``status`` as the client saw it (499: it had left), tokens if told."""
+    """One call: ``at`` in UTC seconds, ``status`` as the client saw it (499: it had disconnected), tokens if stated."""
 
     at: float
     key_id: str
@@ -53,14 +53,14 @@ class UsageRow(NamedTuple):
     cost: Decimal = Decimal(0)
 
     def column_values(self) -> dict[str, Any]:
-        """The columns, cut to their widths, and no text that a database would refuse: clients choose names."""
+        """The column values, cut to their widths and printable, because clients choose the names of models."""
         model = self.model if self.model.isprintable() else ascii(self.model)
         return {**self._asdict(), "model": model[:MODEL_LENGTH], "path": self.path[:PATH_LENGTH]}
 
 
 COLUMNS = UsageRow._fields
-# One statement for a whole batch: row by row, SQLite's thread and the event loop would fight for the
-# interpreter at every row.
+# One statement for a whole batch: with one per row, SQLite's thread and the event loop would compete for the
+# interpreter lock at every row.
 INSERT_FROM_JSON = sa.text(
     f"INSERT INTO usage ({', '.join(COLUMNS)}) "  # noqa: S608  # the table's own column names
     f"SELECT {', '.join(f'json_extract(value, {chr(39)}$.{name}{chr(39)})' for name in COLUMNS)} "
@@ -71,8 +71,8 @@ INSERT_FROM_JSON = sa.text(
 class UsageRecorder:
     """``run`` writes until it is cancelled, ``close`` writes the rest.
 
-    A crash loses at most the last half second; while the database is away, the newest ``kept`` rows wait.
-    What calls have cost is taken from their keys' budgets in the same transaction.
+    A crash loses at most the last half second. While the database is down, the newest ``kept`` rows wait. The costs of calls
+    are booked on their keys in the same transaction.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class UsageRecorder:
         self._waiting: deque[UsageRow] = deque(maxlen=kept)
         self._writing = asyncio.Lock()
         self.dropped = 0
-        """Rows lost because the database was away for too long."""
+        """Rows lost because the database was down for too long."""
 
     def add_row(self, row: UsageRow) -> None:
         """Never waits and never fails."""
@@ -92,15 +92,15 @@ class UsageRecorder:
         self._waiting.append(row)
 
     async def run(self) -> None:
-        """Write what was noted, twice a second, for ever."""
+        """Write the waiting rows twice a second, forever."""
         while True:
             await asyncio.sleep(FLUSH_SECONDS)
             await self.flush()
 
     async def flush(self) -> bool:
-        """Write what waits by now; False when the database is away and rows still wait."""
+        """Write the waiting rows; False when the database is down and rows still wait."""
         async with self._writing:
-            # What comes meanwhile is for the next time, or under a steady load every row is a write of its own.
+            # Rows that come meanwhile wait for the next time; otherwise, under a steady load, each is its own write.
             left = len(self._waiting)
             while left > 0:
                 batch = [self._waiting.popleft() for _ in range(min(BATCH_ROWS, left))]
@@ -110,7 +110,7 @@ class UsageRecorder:
         return True
 
     async def close(self) -> None:
-        """Write what still waits, once ``run`` has been cancelled."""
+        """Write the rest after ``run`` was cancelled."""
         await self.flush()
 
     async def _write_batch(self, batch: list[UsageRow]) -> bool:
@@ -128,7 +128,7 @@ class UsageRecorder:
         except DATABASE_AWAY as error:
             log.warning("usage.delayed", rows=len(batch), error=type(error).__name__)
         finally:
-            if not written:  # also when ``run`` is cancelled in the middle of it
+            if not written:  # also when ``run`` is cancelled during the write
                 self._put_back(batch)
         return written
 

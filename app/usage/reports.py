@@ -1,4 +1,4 @@
-"""Usage by key, model, account and day, for key holders and operators; also as a table for spreadsheets."""
+"""Usage by key, model, account and day, for clients and operators; also as CSV."""
 
 import csv
 import io
@@ -27,12 +27,12 @@ FIGURES = ("requests", "failed", "input_tokens", "output_tokens", "cost")
 COLUMNS: dict[UsageGroup, str] = {"key": "key_id", "model": "model", "account": "account_id", "day": "day"}
 SumsByGroup: TypeAlias = dict[tuple[Any, ...], list[Any]]
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""What a spreadsheet may take for the beginning of a formula."""
+"""Characters that a spreadsheet takes for the beginning of a formula."""
 
 
 @dataclass(frozen=True, slots=True)
 class UsageLine:
-    """Sums over one group; what is not grouped by is None. ``day`` is UTC, ``cost`` in US dollars."""
+    """Sums over one group; columns that are not grouped by are None. ``day`` is UTC, ``cost`` in US dollars."""
 
     key: str | None
     model: str | None
@@ -47,7 +47,7 @@ class UsageLine:
 
 @dataclass(frozen=True, slots=True)
 class BudgetLine:
-    """One budget of a key and how it stands, in US dollars."""
+    """One budget of a key and what of it is used, in US dollars."""
 
     period: str
     budget: Decimal
@@ -60,7 +60,7 @@ class BudgetLine:
 
 
 class UsageReports:
-    """What was used in a span of time; ``since`` and ``until`` are UTC seconds, the latter excluded."""
+    """Usage in a span of time; ``since`` and ``until`` are UTC seconds, ``until`` is excluded."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -78,7 +78,7 @@ class UsageReports:
         """Newest day first, then by name. A call that was answered with an error counts as failed."""
         wanted = {"key_id": key_id, "model": model, "account_id": account_id}
         named = {name: value for name, value in wanted.items() if value is not None}
-        # Whole days have their sums; of a day that is cut, the rows are read. Nothing lies in the future.
+        # Whole days have sums; for the parts of days at both ends, the rows are read. No row lies in the future.
         first, last = (
             math.ceil(since / DAY_SECONDS),
             int((until if until <= time.time() else until + DAY_SECONDS) // DAY_SECONDS),
@@ -101,13 +101,13 @@ class UsageReports:
         lines.sort(key=lambda line: line.day or "", reverse=True)
         return lines
 
-    async def budget_lines(self, spender: BudgetHolder, *, now: float) -> list[BudgetLine]:
-        """How a key's budgets stand."""
+    async def budget_lines(self, holder: BudgetHolder, *, now: float) -> list[BudgetLine]:
+        """A key's budgets and what of them is used."""
         async with self._database.read() as connection:
-            found = await read_spending(connection, spender.id, period_names(now))
+            found = await read_spending(connection, holder.id, period_names(now))
         return [
             BudgetLine(period_label(period), budget, *found[period])
-            for period, budget in budgets_by_period(spender, now).items()
+            for period, budget in budgets_by_period(holder, now).items()
         ]
 
 
@@ -144,12 +144,12 @@ def _grouped_query(
 def _add_figures(sums: SumsByGroup, place: Iterable[Any], figures: Sequence[Any]) -> None:
     found = tuple(place)
     if found and not figures[0]:
-        return  # a day on which nothing was asked for
+        return  # no call on that day
     sums[found] = [old + (new or 0) for old, new in zip(sums[found], figures, strict=True)]
 
 
 def as_csv(lines: Iterable[UsageLine], groups: Sequence[UsageGroup]) -> str:
-    """One line per group with a heading; no cell is a formula to a spreadsheet."""
+    """One line per group with a heading; no cell can be a formula."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow([*groups, *FIGURES])
