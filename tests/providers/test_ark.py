@@ -322,7 +322,7 @@ async def test_usage_and_links(vendor: ArkServer, ark: Provider) -> None:
 async def test_length_told_in_frames(vendor: ArkServer, ark: Provider) -> None:
     operation = await ark.start(wish(), SUBMISSION)
     told = {"status": "succeeded", "content": {"video_url": "https://v.test/a"}, "usage": None}
-    vendor.refuse_look = (200, {**told, "frames": 60, "framespersecond": 24}, {})
+    vendor.refuse_poll = (200, {**told, "frames": 60, "framespersecond": 24}, {})
     answer = await ark.poll(operation)
     assert isinstance(answer, Succeeded)
     assert answer.usage == {"seconds": 2.5}
@@ -331,7 +331,7 @@ async def test_length_told_in_frames(vendor: ArkServer, ark: Provider) -> None:
 @pytest.mark.parametrize("content", [None, {}, {"video_url": None}, {"video_url": {"odd": 1}}])
 async def test_success_without_a_video(vendor: ArkServer, ark: Provider, content: Any) -> None:
     operation = await ark.start(wish(), SUBMISSION)
-    vendor.refuse_look = (200, {"id": operation.id, "status": "succeeded", "content": content}, {})
+    vendor.refuse_poll = (200, {"id": operation.id, "status": "succeeded", "content": content}, {})
     with pytest.raises(PollFailed):
         await ark.poll(operation)
 
@@ -374,7 +374,7 @@ async def test_cancel_destroys_no_result(vendor: ArkServer, ark: Provider, state
 async def test_cancel_that_comes_too_late(vendor: ArkServer, ark: Provider) -> None:
     vendor.states = ["running"]
     operation = await ark.start(wish(), SUBMISSION)
-    vendor.refuse_look = (200, {"id": operation.id, "status": "queued"}, {})
+    vendor.refuse_poll = (200, {"id": operation.id, "status": "queued"}, {})
     assert await ark.cancel(operation) is False
     assert vendor.seen[-1].method == "DELETE"
 

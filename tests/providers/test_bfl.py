@@ -26,7 +26,7 @@ from tests.providers.vendor_contract import VendorContract, speaker
 from tests.upstream import FakeUpstream
 from tests.upstream.media import tiny_png
 from tests.upstream.vendors.bfl import BFLServer
-from tests.upstream.vendors.front import Front
+from tests.upstream.vendors.front import FaultyFront
 
 SUBMISSION = Submission("filmgate-0123")
 VIDEO, PICTURE = "flux-3-video", "flux-2-pro"
@@ -87,7 +87,7 @@ class TestContract(VendorContract):
     @pytest.fixture
     def upstream(self, vendor: BFLServer) -> Iterator[FakeUpstream]:
         vendor.reset()
-        with Front(vendor, self.routes) as front:
+        with FaultyFront(vendor, self.routes) as front:
             vendor.cluster = front.url
             yield front
 
@@ -278,7 +278,7 @@ async def test_forgotten(vendor: BFLServer, flux: Provider) -> None:
 
 async def test_ready_without_a_file(vendor: BFLServer, flux: Provider) -> None:
     operation = await flux.start(wish(), SUBMISSION)
-    vendor.refuse_look = (200, {"id": operation.id, "status": "Ready", "result": {"seed": 1}}, {})
+    vendor.refuse_poll = (200, {"id": operation.id, "status": "Ready", "result": {"seed": 1}}, {})
     with pytest.raises(PollFailed):
         await flux.poll(operation)
 
@@ -369,7 +369,7 @@ async def test_balance(vendor: BFLServer, flux: Provider) -> None:
 
 
 async def test_balance_that_is_not_told(vendor: BFLServer, flux: Provider) -> None:
-    vendor.refuse_look = (200, {"credits": "many"}, {})
+    vendor.refuse_poll = (200, {"credits": "many"}, {})
     with pytest.raises(PollFailed):
         await flux.balance()
     vendor.keys = ["another"]

@@ -38,7 +38,7 @@ from tests.providers.vendor_contract import VendorContract, speaker
 from tests.upstream import FakeUpstream
 from tests.upstream.media import tiny_mp4, tiny_png
 from tests.upstream.vendors.chat_relay import CUT, WAIT, ChatServer, chunk
-from tests.upstream.vendors.front import Front
+from tests.upstream.vendors.front import FaultyFront
 
 SUBMISSION = Submission("filmgate-0123")
 VIDEO = "https://files.test/video.mp4"
@@ -98,7 +98,7 @@ class TestContract(VendorContract):
     def upstream(self, vendor: ChatServer) -> Iterator[FakeUpstream]:
         vendor.reset()
         vendor.names_tasks = True
-        with Front(vendor, self.routes) as front:
+        with FaultyFront(vendor, self.routes) as front:
             yield front
 
     def request(self) -> GenerationRequest:

@@ -215,7 +215,7 @@ async def test_in_queue_then_running(vendor: ComfyServer, comfy: Provider) -> No
 
 async def test_ended_between_two_looks(vendor: ComfyServer, comfy: Provider) -> None:
     operation = await comfy.start(wish(), SUBMISSION)
-    vendor.refuse_look = (200, {}, {})
+    vendor.refuse_poll = (200, {}, {})
     assert isinstance(await comfy.poll(operation), Succeeded)
 
 

@@ -365,11 +365,11 @@ async def test_upload_refused(vendor: DashScopeServer, wan: Provider) -> None:
         (401, "InvalidApiKey", UpstreamAuthFailed), (429, "Throttling", UpstreamBusy),
         (400, "InvalidParameter", UpstreamRejected),
     ):  # fmt: skip
-        vendor.refuse_look = (status, {"code": code, "message": SECRET}, {})
+        vendor.refuse_poll = (status, {"code": code, "message": SECRET}, {})
         with pytest.raises(expected) as caught:
             await wan.start(asked, SUBMISSION)
         assert SECRET not in caught.value.message
-    vendor.refuse_look = (200, {"request_id": "r"}, {})
+    vendor.refuse_poll = (200, {"request_id": "r"}, {})
     with pytest.raises(PollFailed):
         await wan.start(asked, SUBMISSION)
     vendor.refuse_upload = 403
@@ -404,7 +404,7 @@ async def test_usage_and_link(vendor: DashScopeServer, wan: Provider) -> None:
 async def test_success_without_a_file(vendor: DashScopeServer, wan: Provider) -> None:
     operation = await wan.start(wish(), SUBMISSION)
     for output in ({"task_status": "SUCCEEDED"}, None):
-        vendor.refuse_look = (200, {"output": output}, {})
+        vendor.refuse_poll = (200, {"output": output}, {})
         with pytest.raises(PollFailed):
             await wan.poll(operation)
 
@@ -424,7 +424,7 @@ async def test_words(vendor: DashScopeServer, wan: Provider) -> None:
 
 async def test_look_refused(vendor: DashScopeServer, wan: Provider) -> None:
     operation = await wan.start(wish(), SUBMISSION)
-    vendor.refuse_look = (429, {"code": "Throttling.RateQuota", "message": "slow"}, {"Retry-After": "9"})
+    vendor.refuse_poll = (429, {"code": "Throttling.RateQuota", "message": "slow"}, {"Retry-After": "9"})
     with pytest.raises(PollFailed) as caught:
         await wan.poll(operation)
     assert caught.value.retry_after == 9.0
@@ -445,7 +445,7 @@ async def test_cancel_too_late(vendor: DashScopeServer, wan: Provider) -> None:
     vendor.states = ["RUNNING"]
     operation = await wan.start(wish(), SUBMISSION)
     assert await wan.cancel(operation) is False
-    vendor.refuse_look = (500, {"code": "InternalError", "message": "down"}, {})
+    vendor.refuse_poll = (500, {"code": "InternalError", "message": "down"}, {})
     with pytest.raises(PollFailed):
         await wan.cancel(operation)
 
@@ -516,7 +516,7 @@ async def test_picture_size(
 async def test_picture_that_failed_alone(vendor: DashScopeServer, wan: Provider) -> None:
     operation = await wan.start(painting("wan2.5-t2i-preview"), SUBMISSION)
     results = [{"code": "DataInspectionFailed", "message": f"Not {SECRET}"}]
-    vendor.refuse_look = (200, {"output": {"task_status": "FAILED", "results": results}}, {})
+    vendor.refuse_poll = (200, {"output": {"task_status": "FAILED", "results": results}}, {})
     assert await wan.poll(operation) == Failed("content_policy_violation", "Not [secret]")
 
 

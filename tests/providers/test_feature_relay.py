@@ -224,7 +224,7 @@ async def test_result_on_the_gateway_itself(vendor: FeatureServer, relay: Provid
 
 async def test_links_that_are_none(vendor: FeatureServer, relay: Provider) -> None:
     operation = await relay.start(wish(), SUBMISSION)
-    vendor.refuse_look = (200, {"status": "completed", "result_urls": [None, "ftp://x", 7]}, {})
+    vendor.refuse_poll = (200, {"status": "completed", "result_urls": [None, "ftp://x", 7]}, {})
     assert await relay.poll(operation) == Succeeded(())
 
 

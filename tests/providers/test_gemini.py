@@ -322,7 +322,7 @@ async def test_json_in_place_of_a_video(vendor: GeminiServer, gemini: Provider) 
 async def test_broken_base64(vendor: GeminiServer, gemini: Provider) -> None:
     operation = await gemini.start(wish(), SUBMISSION)
     block = {"type": "video", "data": "a"}
-    vendor.refuse_look = (
+    vendor.refuse_poll = (
         200, {"status": "completed", "steps": [{"type": "model_output", "content": [block]}]}, {},
     )  # fmt: skip
     with pytest.raises(PollFailed):
@@ -363,10 +363,10 @@ async def test_cancel(vendor: GeminiServer, gemini: Provider) -> None:
     assert await gemini.cancel(operation) is True
     assert await gemini.cancel(operation) is False
     assert await gemini.cancel(Operation(id="gone")) is False
-    vendor.refuse_look = (401, {"error": {"status": "UNAUTHENTICATED"}}, {})
+    vendor.refuse_poll = (401, {"error": {"status": "UNAUTHENTICATED"}}, {})
     with pytest.raises(UpstreamAuthFailed):
         await gemini.cancel(operation)
-    vendor.refuse_look = (500, {"error": {"status": "INTERNAL"}}, {})
+    vendor.refuse_poll = (500, {"error": {"status": "INTERNAL"}}, {})
     with pytest.raises(PollFailed):
         await gemini.cancel(operation)
 

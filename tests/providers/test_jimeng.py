@@ -305,7 +305,7 @@ async def test_look_that_says_nothing(
     vendor: JimengServer, jimeng: Provider, status: int, document: dict[str, Any]
 ) -> None:
     operation = await jimeng.start(wish(), SUBMISSION)
-    vendor.refuse_look = (status, document, {"Retry-After": "9"})
+    vendor.refuse_poll = (status, document, {"Retry-After": "9"})
     with pytest.raises(PollFailed):
         await jimeng.poll(operation)
     assert isinstance(await jimeng.poll(operation), Succeeded)

@@ -296,18 +296,18 @@ async def test_usage_and_link(vendor: KlingServer, kling: Provider) -> None:
 async def test_success_without_a_video(vendor: KlingServer, kling: Provider) -> None:
     operation = await kling.start(wish(), SUBMISSION)
     data = {"task_id": operation.id, "task_status": "succeed", "task_result": {"videos": []}}
-    vendor.refuse_look = (200, {"code": 0, "message": "", "data": data}, {})
+    vendor.refuse_poll = (200, {"code": 0, "message": "", "data": data}, {})
     with pytest.raises(PollFailed):
         await kling.poll(operation)
 
 
 async def test_look_refused_in_a_200(vendor: KlingServer, kling: Provider) -> None:
     operation = await kling.start(wish(), SUBMISSION)
-    vendor.refuse_look = (200, {"code": 1302, "message": "slow down"}, {"Retry-After": "9"})
+    vendor.refuse_poll = (200, {"code": 1302, "message": "slow down"}, {"Retry-After": "9"})
     with pytest.raises(PollFailed) as caught:
         await kling.poll(operation)
     assert caught.value.retry_after == 9.0
-    vendor.refuse_look = (200, {"code": 1000, "message": "no"}, {})
+    vendor.refuse_poll = (200, {"code": 1000, "message": "no"}, {})
     with pytest.raises(UpstreamAuthFailed):
         await kling.poll(operation)
 
@@ -348,7 +348,7 @@ async def test_missing_only_after_a_while(vendor: KlingServer, kling: Provider) 
 
 
 async def test_recover_without_an_answer(vendor: KlingServer, kling: Provider) -> None:
-    vendor.refuse_look = (500, {"code": 5000, "message": "down"}, {})
+    vendor.refuse_poll = (500, {"code": 5000, "message": "down"}, {})
     async with speaker("kling", vendor, lost_after_seconds=0) as hasty:
         with pytest.raises(PollFailed):
             await hasty.recover(wish(), SUBMISSION)
@@ -358,10 +358,10 @@ async def test_balance(vendor: KlingServer, kling: Provider) -> None:
     """Only packs in effect count; an account without any may pay afterwards, so nothing is told of it."""
     assert await kling.balance() == AccountBalance(158.5, "units")
     for data in ({"code": 0}, {"code": 0, "resource_pack_subscribe_infos": []}):
-        vendor.refuse_look = (200, {"code": 0, "data": data}, {})
+        vendor.refuse_poll = (200, {"code": 0, "data": data}, {})
         assert await kling.balance() is None
     used_up = [{"status": "runOut", "remaining_quantity": 0}]
-    vendor.refuse_look = (200, {"code": 0, "data": {"resource_pack_subscribe_infos": used_up}}, {})
+    vendor.refuse_poll = (200, {"code": 0, "data": {"resource_pack_subscribe_infos": used_up}}, {})
     assert await kling.balance() == AccountBalance(0, "units")
 
 
@@ -370,11 +370,11 @@ async def test_balance_refused(vendor: KlingServer, kling: Provider) -> None:
     with pytest.raises(UpstreamAuthFailed) as caught:
         await kling.balance()
     assert SECRET not in caught.value.message
-    vendor.refuse_look = (200, {"code": 0, "data": {"code": 1002, "msg": "no"}}, {})
+    vendor.refuse_poll = (200, {"code": 0, "data": {"code": 1002, "msg": "no"}}, {})
     with pytest.raises(UpstreamAuthFailed):
         await kling.balance()
     for document in ({"code": 0}, {"code": 1302, "message": "slow down"}):
-        vendor.refuse_look = (200, document, {})
+        vendor.refuse_poll = (200, document, {})
         with pytest.raises(PollFailed):
             await kling.balance()
 

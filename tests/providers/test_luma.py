@@ -358,7 +358,7 @@ async def test_refusals(vendor: LumaServer, legacy: Provider) -> None:
 
 
 async def test_balance_that_is_not_told(vendor: LumaServer, legacy: Provider) -> None:
-    vendor.refuse_look = (200, {"credit_balance": None}, {})
+    vendor.refuse_poll = (200, {"credit_balance": None}, {})
     with pytest.raises(PollFailed):
         await legacy.balance()
     vendor.keys = ["another"]

@@ -160,7 +160,7 @@ async def test_progress_and_result(vendor: MidjourneyServer, proxy: Provider) ->
 
 @pytest.mark.parametrize("document", [b"", None, [], {}])
 async def test_unknown_task(vendor: MidjourneyServer, proxy: Provider, document: Any) -> None:
-    vendor.refuse_look = (200, document, {})
+    vendor.refuse_poll = (200, document, {})
     with pytest.raises(OperationNotFound):
         await proxy.poll(Operation(id="gone"))
 

@@ -246,7 +246,7 @@ async def test_v1_file_is_retrieved(vendor: MiniMaxServer, minimax: Provider) ->
 async def test_v1_file_is_gone(vendor: MiniMaxServer, minimax: Provider) -> None:
     operation = await minimax.start(wish(), SUBMISSION)
     said = {"status": "Success", "file_id": "779999", "base_resp": {"status_code": 0, "status_msg": ""}}
-    vendor.refuse_look = (200, said, {})
+    vendor.refuse_poll = (200, said, {})
     with pytest.raises(PollFailed):
         await minimax.poll(operation)
 
@@ -254,7 +254,7 @@ async def test_v1_file_is_gone(vendor: MiniMaxServer, minimax: Provider) -> None
 async def test_v1_look_refused_in_a_200(vendor: MiniMaxServer, minimax: Provider) -> None:
     operation = await minimax.start(wish(), SUBMISSION)
     for code, expected in ((1002, PollFailed), (2049, UpstreamAuthFailed)):
-        vendor.refuse_look = (200, {"base_resp": {"status_code": code, "status_msg": ""}}, {})
+        vendor.refuse_poll = (200, {"base_resp": {"status_code": code, "status_msg": ""}}, {})
         with pytest.raises(expected):
             await minimax.poll(operation)
 
@@ -371,7 +371,7 @@ async def test_v2_ended_otherwise(
 async def test_v2_success_without_a_video(vendor: MiniMaxServer, minimax: Provider) -> None:
     operation = await minimax.start(wish(H3), SUBMISSION)
     for document in ({"task": {"status": "succeeded"}}, {"task": None}):
-        vendor.refuse_look = (200, document, {})
+        vendor.refuse_poll = (200, document, {})
         with pytest.raises(PollFailed):
             await minimax.poll(operation)
 

@@ -266,10 +266,10 @@ async def test_balance(vendor: OpenRouterServer, router: Provider) -> None:
 
 
 async def test_balance_that_is_not_told(vendor: OpenRouterServer, router: Provider) -> None:
-    vendor.refuse_look = (200, {"error": {"code": 500, "message": "Internal"}}, {})
+    vendor.refuse_poll = (200, {"error": {"code": 500, "message": "Internal"}}, {})
     with pytest.raises(PollFailed):
         await router.balance()
-    vendor.refuse_look = (403, {"error": {"code": 403, "message": "Management key required"}}, {})
+    vendor.refuse_poll = (403, {"error": {"code": 403, "message": "Management key required"}}, {})
     with pytest.raises(UpstreamAuthFailed):
         await router.balance()
     vendor.keys = ["another"]

@@ -236,11 +236,11 @@ async def test_look_refused(vendor: PixVerseServer, pixverse: Provider) -> None:
     with pytest.raises(OperationNotFound):
         await pixverse.poll(Operation(id="1"))
     operation = await pixverse.start(wish(), SUBMISSION)
-    vendor.refuse_look = (200, {"ErrCode": 500069, "ErrMsg": "busy"}, {"Retry-After": "6"})
+    vendor.refuse_poll = (200, {"ErrCode": 500069, "ErrMsg": "busy"}, {"Retry-After": "6"})
     with pytest.raises(PollFailed) as caught:
         await pixverse.poll(operation)
     assert caught.value.retry_after == 6.0
-    vendor.refuse_look = (200, {"ErrCode": 0, "Resp": {"status": 1, "url": ""}}, {})
+    vendor.refuse_poll = (200, {"ErrCode": 0, "Resp": {"status": 1, "url": ""}}, {})
     with pytest.raises(PollFailed):
         await pixverse.poll(operation)
 
@@ -266,7 +266,7 @@ async def test_balance_refused(vendor: PixVerseServer, pixverse: Provider) -> No
         await pixverse.balance()
     assert SECRET not in caught.value.message
     for document in ({"ErrCode": 0}, {"ErrCode": 0, "Resp": {"account_id": 7}}, {"ErrCode": 500069}):
-        vendor.refuse_look = (200, document, {})
+        vendor.refuse_poll = (200, document, {})
         with pytest.raises(PollFailed):
             await pixverse.balance()
 

@@ -37,13 +37,13 @@ class AcmeServer(VendorServer):
         return [Route("/jobs", self.start, methods=["POST"]), Route("/jobs/{id}", self.look)]
 
     async def start(self, request: Request) -> Response:
-        await self.note(request)
+        await self.record_request(request)
         if request.headers.get("x-acme-key") != "acme-secret":
             return JSONResponse({"error": "who are you?"}, 401)
-        return JSONResponse({"job": self.submitted(await request.json()).id})
+        return JSONResponse({"job": self.create_job(await request.json()).id})
 
     async def look(self, request: Request) -> Response:
-        phase = self.jobs[request.path_params["id"]].look()
+        phase = self.jobs[request.path_params["id"]].next_state()
         told: dict[str, Any] = {"phase": phase}
         if phase == "ready":
             told["file"] = "https://files.acme.example/17.mp4"

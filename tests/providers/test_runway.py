@@ -306,7 +306,7 @@ async def test_cancel(vendor: RunwayServer, runway: Provider) -> None:
 
 
 async def test_balance_that_is_not_told(vendor: RunwayServer, runway: Provider) -> None:
-    vendor.refuse_look = (200, {"tier": {}}, {})
+    vendor.refuse_poll = (200, {"tier": {}}, {})
     with pytest.raises(PollFailed):
         await runway.balance()
     vendor.keys = ["another"]

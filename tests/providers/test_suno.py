@@ -161,10 +161,10 @@ async def test_failure(vendor: SunoServer, suno: Provider) -> None:
 async def test_unknown_task(vendor: SunoServer, suno: Provider) -> None:
     with pytest.raises(OperationNotFound):
         await suno.poll(Operation(id="gone"))
-    vendor.refuse_look = (400, {"code": "task_not_exist", "message": "task_not_exist"}, {})
+    vendor.refuse_poll = (400, {"code": "task_not_exist", "message": "task_not_exist"}, {})
     with pytest.raises(OperationNotFound):
         await suno.poll(Operation(id="gone"))
-    vendor.refuse_look = (200, {}, {})
+    vendor.refuse_poll = (200, {}, {})
     with pytest.raises(PollFailed):
         await suno.poll(Operation(id="gone"))
 

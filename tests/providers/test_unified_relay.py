@@ -152,7 +152,7 @@ async def test_words_and_progress(vendor: UnifiedServer, relay: Provider) -> Non
 async def test_several_results_and_cost(vendor: UnifiedServer, relay: Provider) -> None:
     operation = await relay.start(wish("some-model", kind="image"), SUBMISSION)
     links = ["https://pictures.test/1.png", "https://pictures.test/2.png"]
-    vendor.refuse_look = (
+    vendor.refuse_poll = (
         200,
         {"status": "SUCCESS", "cost": 0.3, "data": {"output": links[0], "outputs": links}},
         {},

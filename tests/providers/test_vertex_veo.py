@@ -43,7 +43,7 @@ from tests.providers.contract import SECRET
 from tests.providers.vendor_contract import VendorContract, speaker
 from tests.upstream import FakeUpstream, closed_port
 from tests.upstream.media import tiny_mp4, tiny_png
-from tests.upstream.vendors.google import identity, secret_of
+from tests.upstream.vendors.google import secret_of, service_account_json
 from tests.upstream.vendors.vertex import VertexServer
 
 SUBMISSION = Submission("filmgate-0123")
@@ -148,7 +148,7 @@ class TestContract(VendorContract):
 def sdk(vendor: VertexServer) -> genai.Client:
     scopes = ["https://www.googleapis.com/auth/cloud-platform"]
     credentials = service_account.Credentials.from_service_account_info(
-        identity(f"{vendor.url}/token"), scopes=scopes
+        service_account_json(f"{vendor.url}/token"), scopes=scopes
     )  # type: ignore[no-untyped-call]
     return genai.Client(
         vertexai=True, project="project-1", location="us-central1", credentials=credentials,
@@ -321,7 +321,7 @@ async def test_result_that_is_gone(vendor: VertexServer, veo: Provider) -> None:
 async def test_result_that_cannot_be_decoded(vendor: VertexServer, veo: Provider) -> None:
     operation = await veo.start(wish(), SUBMISSION)
     broken = {"done": True, "response": {"videos": [{"bytesBase64Encoded": "a"}]}}
-    vendor.refuse_look = (200, broken, {})
+    vendor.refuse_poll = (200, broken, {})
     with pytest.raises(PollFailed):
         await read(veo, operation, ResultFile("video", "video/mp4", data={"index": 0}))
 

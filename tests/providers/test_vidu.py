@@ -211,7 +211,7 @@ async def test_cancelled(vendor: ViduServer, vidu: Provider) -> None:
 
 async def test_success_without_a_video(vendor: ViduServer, vidu: Provider) -> None:
     operation = await vidu.start(wish(), SUBMISSION)
-    vendor.refuse_look = (200, {"state": "success", "creations": []}, {})
+    vendor.refuse_poll = (200, {"state": "success", "creations": []}, {})
     with pytest.raises(PollFailed):
         await vidu.poll(operation)
 
@@ -235,7 +235,7 @@ async def test_recovered_by_payload(vendor: ViduServer, vidu: Provider) -> None:
 async def test_balance(vendor: ViduServer, vidu: Provider) -> None:
     """The packages tell the same credits again and are not added."""
     assert await vidu.balance() == AccountBalance(1234, "credits")
-    vendor.refuse_look = (200, {"remains": []}, {})
+    vendor.refuse_poll = (200, {"remains": []}, {})
     assert await vidu.balance() == AccountBalance(0, "credits")
 
 
@@ -245,7 +245,7 @@ async def test_balance_refused(vendor: ViduServer, vidu: Provider) -> None:
         await vidu.balance()
     assert SECRET not in caught.value.message
     for document in ({}, {"remains": [{"type": "metered"}]}, {"reason": "SystemThrottling"}):
-        vendor.refuse_look = (200, document, {})
+        vendor.refuse_poll = (200, document, {})
         with pytest.raises(PollFailed):
             await vidu.balance()
 

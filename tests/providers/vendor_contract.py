@@ -13,14 +13,14 @@ from app.providers.base import Account, Failed, Provider
 from app.providers.http_messages import UpstreamTimeouts
 from tests.providers.contract import SECRET, ProviderContract
 from tests.upstream import FakeUpstream
-from tests.upstream.vendors.front import Front, Routes, Scripted
+from tests.upstream.vendors.front import FaultyFront, Routes, ScriptedServer
 
 SHORTER = UpstreamTimeouts(connect=0.1, submit=0.3, poll=0.3)
 
 
 @asynccontextmanager
 async def speaker(
-    provider: str, vendor: Scripted, *, secret: str = SECRET, at: str = "", **options: Any
+    provider: str, vendor: ScriptedServer, *, secret: str = SECRET, at: str = "", **options: Any
 ) -> AsyncIterator[Provider]:
     """A provider with an account at ``vendor`` (the path ``at``), without faults in between."""
     account = Account(
@@ -46,9 +46,9 @@ class VendorContract(ProviderContract):
         return Account(id="a1", provider=self.provider_name, name="fake", base_url=origin, secret=SECRET)
 
     @pytest.fixture
-    def upstream(self, vendor: Scripted) -> Iterator[FakeUpstream]:
+    def upstream(self, vendor: ScriptedServer) -> Iterator[FakeUpstream]:
         vendor.reset()
-        with Front(vendor, self.routes) as front:
+        with FaultyFront(vendor, self.routes) as front:
             yield front
 
     @pytest.fixture

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from tests.tasks.conftest import Bench
-from tests.upstream.vendors.base import Job
+from tests.upstream.vendors.base import VendorJob
 from tests.upstream.vendors.suno import SunoServer
 
 
@@ -38,7 +38,7 @@ class SingingServer(SunoServer):
     async def song(self, _: Request) -> Response:
         return Response(self.body, media_type="audio/mpeg")
 
-    def shown(self, job: Job, word: str) -> dict[str, Any]:
+    def shown(self, job: VendorJob, word: str) -> dict[str, Any]:
         told = super().shown(job, word)
         for song in told["data"] or []:
             song["audio_url"] = f"{self.url}/song.mp3"

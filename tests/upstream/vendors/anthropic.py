@@ -25,7 +25,7 @@ class AnthropicServer(VendorServer):
         ]
 
     async def messages(self, request: Request) -> Response:
-        seen = await self.note(request)
+        seen = await self.record_request(request)
         refusal = self.refused(request)
         if refusal:
             return refusal
@@ -44,11 +44,11 @@ class AnthropicServer(VendorServer):
         return Response(b"".join(events(message)), media_type="text/event-stream")
 
     async def count(self, request: Request) -> Response:
-        await self.note(request)
+        await self.record_request(request)
         return self.refused(request) or JSONResponse({"input_tokens": 9})
 
     async def chat(self, request: Request) -> Response:
-        seen = await self.note(request)
+        seen = await self.record_request(request)
         if request.headers.get("authorization") != f"Bearer {self.key}":
             return error(401, "authentication_error", "invalid bearer token")
         choice = {

@@ -9,8 +9,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from tests.upstream.media import tiny_mp4, tiny_png
-from tests.upstream.vendors.base import Job
-from tests.upstream.vendors.front import Scripted
+from tests.upstream.vendors.base import VendorJob
+from tests.upstream.vendors.front import ScriptedServer
 
 PARTS = {"text", "image_url", "video_url", "audio_url"}
 ROLES = {
@@ -20,7 +20,7 @@ ROLES = {
 }
 
 
-class ArkServer(Scripted):
+class ArkServer(ScriptedServer):
     done = "succeeded"
     shows_marks = True
     """Whether the list shows ``safety_identifier`` again."""
@@ -39,7 +39,7 @@ class ArkServer(Scripted):
         ]
 
     async def submit(self, request: Request) -> Response:
-        seen = await self.note(request)
+        seen = await self.record_request(request)
         refusal = self.take_refusal() or self.unauthorized(request)
         if refusal:
             return refusal
@@ -47,22 +47,22 @@ class ArkServer(Scripted):
         wrong = self.wrong(fields)
         if wrong:
             return said(400, "InvalidParameter", wrong, param="content")
-        job = self.submitted(fields, job_id=f"cgt-20261121-{len(self.jobs):05d}")
+        job = self.create_job(fields, job_id=f"cgt-20261121-{len(self.jobs):05d}")
         return JSONResponse({"id": job.id})
 
     async def look(self, request: Request) -> Response:
-        await self.note(request)
-        refusal = self.take_refusal(look=True) or self.unauthorized(request)
+        await self.record_request(request)
+        refusal = self.take_refusal(polls=True) or self.unauthorized(request)
         if refusal:
             return refusal
         job = self.jobs.get(request.path_params["task"])
         if job is None:
             return said(404, "ResourceNotFound", "The specified task is not found.")
-        return JSONResponse(self.shown(job, str(job.look())))
+        return JSONResponse(self.shown(job, str(job.next_state())))
 
     async def listing(self, request: Request) -> Response:
-        seen = await self.note(request)
-        refusal = self.take_refusal(look=True) or self.unauthorized(request)
+        seen = await self.record_request(request)
+        refusal = self.take_refusal(polls=True) or self.unauthorized(request)
         if refusal:
             return refusal
         number, size = int(seen.query["page_num"]), int(seen.query["page_size"])
@@ -73,14 +73,14 @@ class ArkServer(Scripted):
 
     async def remove(self, request: Request) -> Response:
         """Cancels what is queued, forgets what has ended, and leaves alone what runs."""
-        await self.note(request)
+        await self.record_request(request)
         refusal = self.unauthorized(request)
         if refusal:
             return refusal
         job = self.jobs.get(request.path_params["task"])
         if job is None:
             return said(404, "ResourceNotFound", "The specified task is not found.")
-        state = job.states[min(max(job.looks - 1, 0), len(job.states) - 1)]
+        state = job.states[min(max(job.polls - 1, 0), len(job.states) - 1)]
         if state == "running":
             return said(409, "InvalidAction.RunningTaskDeletion", "The task is running.")
         if state == "queued":
@@ -90,7 +90,7 @@ class ArkServer(Scripted):
         return JSONResponse({})
 
     async def picture(self, request: Request) -> Response:
-        seen = await self.note(request)
+        seen = await self.record_request(request)
         refusal = self.take_refusal() or self.unauthorized(request)
         if refusal:
             return refusal
@@ -132,7 +132,7 @@ class ArkServer(Scripted):
             )
         return None
 
-    def shown(self, job: Job, word: str) -> dict[str, Any]:
+    def shown(self, job: VendorJob, word: str) -> dict[str, Any]:
         now, asked = int(time.time()), job.fields
         task: dict[str, Any] = {
             "id": job.id, "model": asked["model"], "status": word, "created_at": now, "updated_at": now,

@@ -1,4 +1,4 @@
-"""What every vendor simulator shares: a real server on a free port, jobs that move on at each look, counts."""
+"""The base of the vendor simulators: a real server on a free port, jobs that advance at each poll, counters."""
 
 import threading
 import time
@@ -15,23 +15,23 @@ from starlette.routing import BaseRoute
 
 
 @dataclass
-class Job:
-    """One accepted piece of work; each look takes the next word of ``states`` and stays at the last."""
+class VendorJob:
+    """One accepted job; each poll takes the next of ``states``, and the last one for ever."""
 
     id: str
     fields: dict[str, Any]
     states: list[str]
-    looks: int = 0
+    polls: int = 0
     cancelled: bool = False
 
-    def look(self) -> str:
-        state = self.states[min(self.looks, len(self.states) - 1)]
-        self.looks += 1
+    def next_state(self) -> str:
+        state = self.states[min(self.polls, len(self.states) - 1)]
+        self.polls += 1
         return state
 
 
 @dataclass
-class Seen:
+class SeenRequest:
     """One request as it arrived."""
 
     method: str
@@ -44,21 +44,21 @@ class Seen:
 class VendorServer:
     """``with MyVendor() as vendor``; ``url`` is its origin. Subclasses give ``routes()``.
 
-    ``states`` is what new jobs go through. ``refuse`` is one answer (status, document, headers) to give
-    instead of the next submit, then forgotten; ``refuse_look`` the same for the next look.
+    ``states`` are the states of new jobs. ``refuse`` is one answer (status, document, headers) to give
+    instead of the next submit; ``refuse_poll`` the same for the next poll.
     """
 
     states: list[str]
     certificate: tuple[str, str] | None = None
-    """Files with a certificate and its key: then it speaks TLS."""
+    """Files with a certificate and its key, for TLS."""
 
     def __init__(self) -> None:
         self.url = ""
-        self.jobs: dict[str, Job] = {}
-        self.seen: list[Seen] = []
+        self.jobs: dict[str, VendorJob] = {}
+        self.seen: list[SeenRequest] = []
         self.counts: Counter[str] = Counter()
         self.refuse: tuple[int, Any, dict[str, str]] | None = None
-        self.refuse_look: tuple[int, Any, dict[str, str]] | None = None
+        self.refuse_poll: tuple[int, Any, dict[str, str]] | None = None
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
 
@@ -88,9 +88,9 @@ class VendorServer:
         self._server.should_exit = True
         self._thread.join()
 
-    async def note(self, request: Request) -> Seen:
-        """Remember a request; the last one is ``seen[-1]``."""
-        seen = Seen(
+    async def record_request(self, request: Request) -> SeenRequest:
+        """Store a request in ``seen``."""
+        seen = SeenRequest(
             request.method,
             request.url.path,
             dict(request.query_params),
@@ -100,19 +100,19 @@ class VendorServer:
         self.seen.append(seen)
         return seen
 
-    def submitted(self, fields: dict[str, Any], *, job_id: str | None = None) -> Job:
+    def create_job(self, fields: dict[str, Any], *, job_id: str | None = None) -> VendorJob:
         self.counts["submit"] += 1
-        job = Job(job_id or f"job-{len(self.jobs) + 1:04d}", fields, list(self.states))
+        job = VendorJob(job_id or f"job-{len(self.jobs) + 1:04d}", fields, list(self.states))
         self.jobs[job.id] = job
         return job
 
-    def take_refusal(self, *, look: bool = False) -> Response | None:
-        """The answer to give instead, if a test asked for one."""
-        refusal = self.refuse_look if look else self.refuse
+    def take_refusal(self, *, polls: bool = False) -> Response | None:
+        """The answer that a test wants instead of the next submit or poll, if any."""
+        refusal = self.refuse_poll if polls else self.refuse
         if refusal is None:
             return None
-        if look:
-            self.refuse_look = None
+        if polls:
+            self.refuse_poll = None
         else:
             self.refuse = None
         status, document, headers = refusal

@@ -8,8 +8,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from tests.upstream.media import tiny_mp4, tiny_png
-from tests.upstream.vendors.base import Job
-from tests.upstream.vendors.front import Scripted
+from tests.upstream.vendors.base import VendorJob
+from tests.upstream.vendors.front import ScriptedServer
 
 PICTURE_FIELDS = {
     "prompt", "seed", "width", "height", "aspect_ratio", "safety_tolerance", "output_format", "image_prompt",
@@ -21,7 +21,7 @@ VIDEO_FIELDS = {
 }  # fmt: skip
 
 
-class BFLServer(Scripted):
+class BFLServer(ScriptedServer):
     """``cluster`` is the origin of ``polling_url``; a region knows the tasks of ``home``."""
 
     done = "Ready"
@@ -42,7 +42,7 @@ class BFLServer(Scripted):
         ]
 
     async def submit(self, request: Request) -> Response:
-        seen = await self.note(request)
+        seen = await self.record_request(request)
         refusal = self.take_refusal() or self.unauthorized(request)
         if refusal:
             return refusal
@@ -52,23 +52,23 @@ class BFLServer(Scripted):
             return JSONResponse(
                 {"detail": [{"loc": ["body", wrong], "msg": "Invalid", "type": "value_error"}]}, 422
             )
-        job = self.submitted(fields | {"model": model})
+        job = self.create_job(fields | {"model": model})
         origin = self.cluster if self.cluster is not None else self.url
         told = {"id": job.id, "polling_url": f"{origin}/v1/get_result?id={job.id}", "cost": 3.0}
         return JSONResponse({**told, "input_mp": 0.0, "output_mp": 1.05})
 
     async def look(self, request: Request) -> Response:
-        await self.note(request)
-        refusal = self.take_refusal(look=True) or self.unauthorized(request)
+        await self.record_request(request)
+        refusal = self.take_refusal(polls=True) or self.unauthorized(request)
         if refusal:
             return refusal
         task = request.query_params.get("id", "")
         job = (self.home or self).jobs.get(task)
         if job is None:
             return JSONResponse({"id": task, "status": "Task not found", "result": None})
-        return JSONResponse(self.shown(job, str(job.look())))
+        return JSONResponse(self.shown(job, str(job.next_state())))
 
-    def shown(self, job: Job, word: str) -> dict[str, Any]:
+    def shown(self, job: VendorJob, word: str) -> dict[str, Any]:
         told: dict[str, Any] = {
             "id": job.id,
             "status": word,
@@ -91,8 +91,8 @@ class BFLServer(Scripted):
         return told
 
     async def credits(self, request: Request) -> Response:
-        await self.note(request)
-        refusal = self.take_refusal(look=True) or self.unauthorized(request)
+        await self.record_request(request)
+        refusal = self.take_refusal(polls=True) or self.unauthorized(request)
         return refusal or JSONResponse({"credits": 987.5})
 
     async def file(self, request: Request) -> Response:

@@ -41,7 +41,7 @@ class ChatServer(GatewayServer):
         ]
 
     async def chat(self, request: Request) -> Response:
-        seen = await self.note(request)
+        seen = await self.record_request(request)
         refusal = self.take_refusal() or self.unauthorized(request)
         if refusal:
             return refusal

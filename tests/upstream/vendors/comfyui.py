@@ -8,13 +8,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from tests.upstream.media import tiny_mp4, tiny_png
-from tests.upstream.vendors.base import Job
-from tests.upstream.vendors.front import Scripted
+from tests.upstream.vendors.base import VendorJob
+from tests.upstream.vendors.front import ScriptedServer
 
 WAITING = {"pending", "running"}
 
 
-class ComfyServer(Scripted):
+class ComfyServer(ScriptedServer):
     """Without keys, unless a proxy in front asks for them. ``chooses_ids``: as versions before 2025 did."""
 
     done = "success"
@@ -38,7 +38,7 @@ class ComfyServer(Scripted):
         ]
 
     async def prompt(self, request: Request) -> Response:
-        seen = await self.note(request)
+        seen = await self.record_request(request)
         refusal = self.take_refusal() or self.unauthorized(request)
         if refusal:
             return refusal
@@ -53,50 +53,50 @@ class ComfyServer(Scripted):
                          "details": f"image - Invalid image file: {image}", "extra_info": {}}  # fmt: skip
                 errors = {node: {"errors": [error], "dependent_outputs": ["9"], "class_type": "LoadImage"}}
                 return wrong("prompt_outputs_failed_validation", "Prompt outputs failed validation", errors)
-        job = self.submitted(fields, job_id=None if self.chooses_ids else fields.get("prompt_id"))
+        job = self.create_job(fields, job_id=None if self.chooses_ids else fields.get("prompt_id"))
         return JSONResponse({"prompt_id": job.id, "number": len(self.jobs), "node_errors": {}})
 
     async def queue(self, request: Request) -> Response:
-        await self.note(request)
+        await self.record_request(request)
         refusal = self.unauthorized(request)
         if refusal:
             return refusal
         told: dict[str, list[Any]] = {"queue_running": [], "queue_pending": []}
         for job in self.jobs.values():
-            word = job.states[max(min(job.looks, len(job.states)) - 1, 0)]
+            word = job.states[max(min(job.polls, len(job.states)) - 1, 0)]
             if word in WAITING and not job.cancelled:
                 told[f"queue_{word}"].append(item(job))
         return JSONResponse(told)
 
     async def unqueue(self, request: Request) -> Response:
-        seen = await self.note(request)
+        seen = await self.record_request(request)
         for wanted in json.loads(seen.body).get("delete", []):
             self.jobs[wanted].cancelled = True
         return Response(status_code=200)
 
     async def interrupt(self, request: Request) -> Response:
-        seen = await self.note(request)
+        seen = await self.record_request(request)
         job = self.jobs.get(json.loads(seen.body).get("prompt_id"))
         if job:
             job.states = ["interrupted"]
         return Response(status_code=200)
 
     async def history(self, request: Request) -> Response:
-        await self.note(request)
-        refusal = self.take_refusal(look=True) or self.unauthorized(request)
+        await self.record_request(request)
+        refusal = self.take_refusal(polls=True) or self.unauthorized(request)
         if refusal:
             return refusal
         job = self.jobs.get(request.path_params["prompt"])
-        word = job.look() if job and not job.cancelled else "pending"
+        word = job.next_state() if job and not job.cancelled else "pending"
         return JSONResponse({job.id: self.entry(job, word)} if job and word not in WAITING else {})
 
     async def listing(self, request: Request) -> Response:
-        await self.note(request)
+        await self.record_request(request)
         ended = [job for job in self.jobs.values() if not set(job.states) & WAITING and not job.cancelled]
         return JSONResponse({job.id: self.entry(job, job.states[-1]) for job in ended})
 
     async def upload(self, request: Request) -> Response:
-        await self.note(request)
+        await self.record_request(request)
         refusal = self.take_refusal() or self.unauthorized(request)
         if refusal:
             return refusal
@@ -107,7 +107,7 @@ class ComfyServer(Scripted):
             return JSONResponse({"name": image.filename, "subfolder": "", "type": form.get("type", "input")})
 
     async def view(self, request: Request) -> Response:
-        await self.note(request)
+        await self.record_request(request)
         name = request.query_params["filename"]
         if name.endswith(".png"):
             return Response(tiny_png(), media_type="image/png")
@@ -121,7 +121,7 @@ class ComfyServer(Scripted):
         token = request.headers.get("authorization", "").removeprefix("Bearer ")
         return Response("Unauthorized", 401) if self.keys is not None and token not in self.keys else None
 
-    def entry(self, job: Job, word: str) -> dict[str, Any]:
+    def entry(self, job: VendorJob, word: str) -> dict[str, Any]:
         messages: list[Any] = [["execution_start", {"prompt_id": job.id, "timestamp": 1}]]
         if word == "interrupted":
             messages.append(["execution_interrupted", {"prompt_id": job.id, "node_id": "3"}])
@@ -136,7 +136,7 @@ class ComfyServer(Scripted):
         return {"prompt": item(job), "outputs": outputs, "status": status, "meta": {}}
 
 
-def item(job: Job) -> list[Any]:
+def item(job: VendorJob) -> list[Any]:
     return [1, job.id, job.fields["prompt"], {"client_id": job.fields.get("client_id")}, ["9"]]
 
 

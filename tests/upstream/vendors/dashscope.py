@@ -9,8 +9,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from tests.upstream.media import tiny_mp4, tiny_png
-from tests.upstream.vendors.base import Job
-from tests.upstream.vendors.front import Scripted
+from tests.upstream.vendors.base import VendorJob
+from tests.upstream.vendors.front import ScriptedServer
 
 SERVICES = "/api/v1/services/aigc"
 WORKS = {
@@ -26,7 +26,7 @@ MEDIA = {
 }  # fmt: skip
 
 
-class DashScopeServer(Scripted):
+class DashScopeServer(ScriptedServer):
     done = "SUCCEEDED"
     uploads: dict[str, bytes]
     upload_host: str | None = None
@@ -50,7 +50,7 @@ class DashScopeServer(Scripted):
         ]
 
     async def submit(self, request: Request) -> Response:
-        seen = await self.note(request)
+        seen = await self.record_request(request)
         refusal = self.take_refusal() or self.unauthorized(request)
         if refusal:
             return refusal
@@ -61,40 +61,40 @@ class DashScopeServer(Scripted):
         wrong = "url error" if work not in WORKS else self.wrong(fields, seen.headers)
         if wrong:
             return said(400, "InvalidParameter", wrong)
-        job = self.submitted(fields | {"work": work})
+        job = self.create_job(fields | {"work": work})
         output = {"task_id": job.id, "task_status": "PENDING"}
         return JSONResponse({"output": output, "request_id": "r-1"})
 
     async def look(self, request: Request) -> Response:
-        await self.note(request)
-        refusal = self.take_refusal(look=True) or self.unauthorized(request)
+        await self.record_request(request)
+        refusal = self.take_refusal(polls=True) or self.unauthorized(request)
         if refusal:
             return refusal
         job = self.jobs.get(request.path_params["task"])
         if job is None:
             output = {"task_id": request.path_params["task"], "task_status": "UNKNOWN"}
             return JSONResponse({"request_id": "r-1", "output": output})
-        return JSONResponse(self.shown(job, str(job.look())))
+        return JSONResponse(self.shown(job, str(job.next_state())))
 
     async def listing(self, request: Request) -> Response:
-        await self.note(request)
+        await self.record_request(request)
         rows = [{"task_id": job.id, "model_name": job.fields["model"]} for job in self.jobs.values()]
         return JSONResponse({"request_id": "r-1", "data": rows, "total": len(rows), "page_no": 1})
 
     async def cancel(self, request: Request) -> Response:
-        await self.note(request)
-        refusal = self.take_refusal(look=True) or self.unauthorized(request)
+        await self.record_request(request)
+        refusal = self.take_refusal(polls=True) or self.unauthorized(request)
         if refusal:
             return refusal
         job = self.jobs.get(request.path_params["task"])
-        state = job.states[min(max(job.looks - 1, 0), len(job.states) - 1)] if job else ""
+        state = job.states[min(max(job.polls - 1, 0), len(job.states) - 1)] if job else ""
         if job is None or state != "PENDING":
             return said(400, "UnsupportedOperation", "Failed to cancel the task, please confirm its status.")
         job.states, job.cancelled = ["CANCELED"], True
         return JSONResponse({"request_id": "r-1"})
 
     async def picture(self, request: Request) -> Response:
-        seen = await self.note(request)
+        seen = await self.record_request(request)
         refusal = self.take_refusal() or self.unauthorized(request)
         if refusal:
             return refusal
@@ -106,8 +106,8 @@ class DashScopeServer(Scripted):
         return JSONResponse({"output": output, "usage": {"image_count": 1}, "request_id": "r-1"})
 
     async def policy(self, request: Request) -> Response:
-        seen = await self.note(request)
-        refusal = self.take_refusal(look=True) or self.unauthorized(request)
+        seen = await self.record_request(request)
+        refusal = self.take_refusal(polls=True) or self.unauthorized(request)
         if refusal:
             return refusal
         assert seen.query["action"] == "getPolicy" and seen.query["model"]
@@ -120,7 +120,7 @@ class DashScopeServer(Scripted):
 
     async def store(self, request: Request) -> Response:
         """The storage: a form whose policy and signature were granted, and no other credential."""
-        await self.note(request)
+        await self.record_request(request)
         if self.refuse_upload:
             return Response("<Error><Code>AccessDenied</Code></Error>", self.refuse_upload)
         async with request.form() as form:
@@ -163,7 +163,7 @@ class DashScopeServer(Scripted):
         content = [{"type": "image", "image": f"{self.url}/files/picture.png"}]
         return [{"finish_reason": "stop", "message": {"role": "assistant", "content": content}}]
 
-    def shown(self, job: Job, word: str) -> dict[str, Any]:
+    def shown(self, job: VendorJob, word: str) -> dict[str, Any]:
         output: dict[str, Any] = {
             "task_id": job.id,
             "task_status": word,

@@ -8,13 +8,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from tests.upstream.media import tiny_mp4, tiny_png
-from tests.upstream.vendors.base import Job
-from tests.upstream.vendors.front import Scripted
+from tests.upstream.vendors.base import VendorJob
+from tests.upstream.vendors.front import ScriptedServer
 
 PENDING = {"IN_QUEUE", "IN_PROGRESS"}
 
 
-class FalServer(Scripted):
+class FalServer(ScriptedServer):
     """A job whose ``fields`` have ``image_size`` is a picture. ``result`` is told in place of a file."""
 
     done = "COMPLETED"
@@ -34,7 +34,7 @@ class FalServer(Scripted):
         ]
 
     async def submit(self, request: Request) -> Response:
-        seen = await self.note(request)
+        seen = await self.record_request(request)
         refusal = self.take_refusal() or self.unauthorized(request)
         if refusal:
             return refusal
@@ -44,7 +44,7 @@ class FalServer(Scripted):
         fields = json.loads(seen.body)
         if "prompt" not in fields and "multi_prompt" not in fields:
             return JSONResponse({"detail": [missing("prompt")]}, 422)
-        job = self.submitted(fields)
+        job = self.create_job(fields)
         # Whatever follows the application's name is not part of where its requests are found.
         where = f"{request.base_url}{parts[0]}/{parts[1]}/requests/{job.id}"
         return JSONResponse(
@@ -55,14 +55,14 @@ class FalServer(Scripted):
         )  # fmt: skip
 
     async def status(self, request: Request) -> Response:
-        await self.note(request)
-        refusal = self.take_refusal(look=True) or self.unauthorized(request)
+        await self.record_request(request)
+        refusal = self.take_refusal(polls=True) or self.unauthorized(request)
         if refusal:
             return refusal
         job = self.jobs.get(request.path_params["id"])
         if job is None:
             return JSONResponse({"detail": "Request not found"}, 404)
-        word = "COMPLETED" if job.cancelled else str(job.look())
+        word = "COMPLETED" if job.cancelled else str(job.next_state())
         told: dict[str, Any] = {"status": word, "response_url": str(request.url).removesuffix("/status")}
         if word == "IN_QUEUE":
             told["queue_position"] = 0
@@ -76,7 +76,7 @@ class FalServer(Scripted):
         return JSONResponse(told, 202 if word in PENDING else 200)
 
     async def response(self, request: Request) -> Response:
-        await self.note(request)
+        await self.record_request(request)
         refusal = self.unauthorized(request)
         if refusal:
             return refusal
@@ -87,7 +87,7 @@ class FalServer(Scripted):
             return JSONResponse(self.result[1], self.result[0])
         return JSONResponse(self.output(job), headers={"x-fal-billable-units": "5"})
 
-    def output(self, job: Job) -> dict[str, Any]:
+    def output(self, job: VendorJob) -> dict[str, Any]:
         if "image_size" in job.fields or "image_urls" in job.fields:
             picture = {"url": f"{self.url}/files/{job.id}.png", "content_type": "image/png",
                        "width": 16, "height": 16}  # fmt: skip
@@ -97,9 +97,9 @@ class FalServer(Scripted):
         return {"video": video, "seed": 7}
 
     async def cancel(self, request: Request) -> Response:
-        await self.note(request)
+        await self.record_request(request)
         job = self.jobs[request.path_params["id"]]
-        if job.looks >= len(job.states):
+        if job.polls >= len(job.states):
             return JSONResponse({"status": "ALREADY_COMPLETED"}, 400)
         job.cancelled = True
         return JSONResponse({"status": "CANCELLATION_REQUESTED"}, 202)

@@ -22,7 +22,7 @@ class FeatureServer(GatewayServer):
         ]
 
     async def submit(self, request: Request) -> Response:
-        seen = await self.note(request)
+        seen = await self.record_request(request)
         refusal = self.take_refusal() or self.unauthorized(request)
         if refusal:
             return refusal

@@ -15,8 +15,8 @@ from tests.upstream.vendors.base import VendorServer
 Routes = list[tuple[str, str, Call]]
 
 
-class Scripted(VendorServer):
-    """A simulator that the contract suite can tell what its jobs say; ``done`` is its word for success."""
+class ScriptedServer(VendorServer):
+    """A simulator whose jobs the contract suite scripts; ``done`` is the vendor's state of success."""
 
     done: Any
 
@@ -29,17 +29,17 @@ class Scripted(VendorServer):
         self.seen.clear()
         self.counts.clear()
         self.states = [self.done]
-        self.refuse = self.refuse_look = None
+        self.refuse = self.refuse_poll = None
         self.keys: list[str] | None = None
-        """The keys that are let in; None: any."""
+        """The accepted keys; None: any."""
         self.failure: dict[str, Any] = {}
         """The code and message of jobs that fail."""
 
 
-class Front(FakeUpstream):
-    """Passes requests on to ``vendor``; ``routes`` say which of them start work and which look."""
+class FaultyFront(FakeUpstream):
+    """Passes requests on to ``vendor``; ``routes`` tell submits from polls."""
 
-    def __init__(self, vendor: Scripted, routes: Routes) -> None:
+    def __init__(self, vendor: ScriptedServer, routes: Routes) -> None:
         super().__init__()
         self.vendor, self.routes = vendor, routes
 
@@ -58,13 +58,13 @@ class Front(FakeUpstream):
 
 
 class FrontApi(Api):
-    def __init__(self, vendor: Scripted, routes: Routes) -> None:
+    def __init__(self, vendor: ScriptedServer, routes: Routes) -> None:
         self.vendor, self.routes = vendor, routes
         super().__init__()
 
     def _route(self, request: Request) -> tuple[Call, list[str]]:
         for method, pattern, call in self.routes:
-            # Some vendors have one path and say in the query what is meant.
+            # Some vendors have one path; the action is in the query.
             where = request.target if r"\?" in pattern else request.path
             if method == request.method and re.fullmatch(pattern, where):
                 return call, []
@@ -73,10 +73,10 @@ class FrontApi(Api):
     def _control(self, request: Request) -> Reply:
         reply = super()._control(request)
         if request.path.endswith("/script"):
-            told, vendor = self.script, self.vendor
-            ends = vendor.done if told.final == "completed" else told.final
-            vendor.states = list(told.statuses or [ends])
-            vendor.failure, vendor.keys = told.error or {}, told.keys
+            script, vendor = self.script, self.vendor
+            ends = vendor.done if script.final == "completed" else script.final
+            vendor.states = list(script.statuses or [ends])
+            vendor.failure, vendor.keys = script.error or {}, script.keys
         return reply
 
     async def _answer(self, request: Request, connection: Connection) -> None:
@@ -97,7 +97,7 @@ class FrontApi(Api):
         where = urlsplit(self.vendor.url)
         behind = http.client.HTTPConnection(where.hostname or "", where.port, timeout=10)
         try:
-            # With the host that was asked for: signatures cover it.
+            # With the original host, because signatures cover it.
             behind.request(request.method, request.target, bytes(request.body), request.headers)
             answer = behind.getresponse()
             kept = {"content-type": answer.headers.get("content-type", "application/json")}

@@ -7,11 +7,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from tests.upstream.media import tiny_mp4, tiny_png
-from tests.upstream.vendors.base import Job
-from tests.upstream.vendors.front import Scripted
+from tests.upstream.vendors.base import VendorJob
+from tests.upstream.vendors.front import ScriptedServer
 
 
-class GatewayServer(Scripted):
+class GatewayServer(ScriptedServer):
     """``links_to`` is where results lie: "" for the gateway itself."""
 
     done = "completed"
@@ -20,7 +20,7 @@ class GatewayServer(Scripted):
         super().reset()
         self.links_to = "https://files.test"
         self.honours_idempotency = False
-        self.by_key: dict[str, Job] = {}
+        self.by_key: dict[str, VendorJob] = {}
 
     def task_routes(self) -> list[BaseRoute]:
         return [
@@ -29,11 +29,11 @@ class GatewayServer(Scripted):
             Route("/files/{name}", self.file, methods=["GET"]),
         ]
 
-    def accept(self, request: Request, fields: dict[str, Any]) -> Job:
+    def accept(self, request: Request, fields: dict[str, Any]) -> VendorJob:
         key = request.headers.get("idempotency-key", "")
         if self.honours_idempotency and key in self.by_key:
             return self.by_key[key]
-        self.by_key[key] = job = self.submitted(fields)
+        self.by_key[key] = job = self.create_job(fields)
         return job
 
     def unauthorized(self, request: Request) -> Response | None:
@@ -43,15 +43,15 @@ class GatewayServer(Scripted):
         return None
 
     async def task(self, request: Request) -> Response:
-        await self.note(request)
-        refusal = self.take_refusal(look=True) or self.unauthorized(request)
+        await self.record_request(request)
+        refusal = self.take_refusal(polls=True) or self.unauthorized(request)
         if refusal:
             return refusal
         job = self.jobs.get(request.path_params["task"])
-        return JSONResponse(self.shown(job, job.look())) if job else said(404, "No such task")
+        return JSONResponse(self.shown(job, job.next_state())) if job else said(404, "No such task")
 
     async def cancel(self, request: Request) -> Response:
-        await self.note(request)
+        await self.record_request(request)
         job = self.jobs.get(request.path_params["task"])
         if job is None:
             return said(404, "No such task")
@@ -59,17 +59,17 @@ class GatewayServer(Scripted):
         return JSONResponse(self.shown(job, "failed"))
 
     async def file(self, request: Request) -> Response:
-        await self.note(request)
+        await self.record_request(request)
         picture = request.path_params["name"].endswith(".png")
         content = tiny_png() if picture else tiny_mp4()
         return self.unauthorized(request) or Response(
             content, media_type="image/png" if picture else "video/mp4"
         )
 
-    def link(self, job: Job, ending: str = "mp4") -> str:
+    def link(self, job: VendorJob, ending: str = "mp4") -> str:
         return f"{self.links_to or self.url}/files/{job.id}.{ending}?expires=9&signature=a%2Bb"
 
-    def shown(self, job: Job, word: str) -> dict[str, Any]:
+    def shown(self, job: VendorJob, word: str) -> dict[str, Any]:
         return {
             "task_id": job.id, "status": word, "progress": 45.5 if word == "processing" else 0.0,
             "model": job.fields.get("model"), "prompt": job.fields.get("prompt"),

@@ -9,9 +9,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from tests.upstream.media import tiny_mp4
-from tests.upstream.vendors.base import Job
-from tests.upstream.vendors.front import Scripted
-from tests.upstream.vendors.google import said
+from tests.upstream.vendors.base import VendorJob
+from tests.upstream.vendors.front import ScriptedServer
+from tests.upstream.vendors.google import error_response
 
 CREATED = "2026-11-20T10:00:00Z"
 USAGE = {
@@ -20,7 +20,7 @@ USAGE = {
 }  # fmt: skip
 
 
-class GeminiServer(Scripted):
+class GeminiServer(ScriptedServer):
     """Besides Google's states: ``refusal`` (completed with a sentence), ``nothing``, ``lost`` (billed, no video)."""
 
     done = "completed"
@@ -40,7 +40,7 @@ class GeminiServer(Scripted):
         ]
 
     async def submit(self, request: Request) -> Response:
-        seen = await self.note(request)
+        seen = await self.record_request(request)
         refusal = self.take_refusal() or self.unauthorized(request)
         if refusal:
             return refusal
@@ -48,31 +48,31 @@ class GeminiServer(Scripted):
         wrong = wrong_in(fields)
         if wrong:
             return JSONResponse({"error": {"code": "invalid_request", "message": wrong}}, 400)
-        return JSONResponse(self.shown(self.submitted(fields), "in_progress"))
+        return JSONResponse(self.shown(self.create_job(fields), "in_progress"))
 
     async def look(self, request: Request) -> Response:
-        await self.note(request)
-        refusal = self.take_refusal(look=True) or self.unauthorized(request)
+        await self.record_request(request)
+        refusal = self.take_refusal(polls=True) or self.unauthorized(request)
         if refusal:
             return refusal
         job = self.jobs.get(request.path_params["job"])
         if job is None:
-            return said(404, "NOT_FOUND", "Interaction not found")
-        return JSONResponse(self.shown(job, "cancelled" if job.cancelled else job.look()))
+            return error_response(404, "NOT_FOUND", "Interaction not found")
+        return JSONResponse(self.shown(job, "cancelled" if job.cancelled else job.next_state()))
 
     async def cancel(self, request: Request) -> Response:
-        await self.note(request)
-        refusal = self.take_refusal(look=True) or self.unauthorized(request)
+        await self.record_request(request)
+        refusal = self.take_refusal(polls=True) or self.unauthorized(request)
         job = self.jobs.get(request.path_params["job"])
         if refusal or job is None:
-            return refusal or said(404, "NOT_FOUND", "Interaction not found")
+            return refusal or error_response(404, "NOT_FOUND", "Interaction not found")
         if job.cancelled:
-            return said(400, "FAILED_PRECONDITION", "Interaction has ended")
+            return error_response(400, "FAILED_PRECONDITION", "Interaction has ended")
         job.cancelled = True
         return JSONResponse(self.shown(job, "cancelled"))
 
     async def file(self, request: Request) -> Response:
-        await self.note(request)
+        await self.record_request(request)
         refusal = self.unauthorized(request)
         if refusal:
             return refusal
@@ -81,11 +81,11 @@ class GeminiServer(Scripted):
         return Response(tiny_mp4(), media_type="video/mp4")
 
     async def chat(self, request: Request) -> Response:
-        seen = await self.note(request)
+        seen = await self.record_request(request)
         if seen.headers.get("authorization", "")[7:] not in (
             self.keys or [seen.headers["authorization"][7:]]
         ):
-            return said(401, "UNAUTHENTICATED", "No")
+            return error_response(401, "UNAUTHENTICATED", "No")
         choice = {
             "index": 0,
             "finish_reason": "stop",
@@ -97,10 +97,12 @@ class GeminiServer(Scripted):
         key = request.headers.get("x-goog-api-key", "")
         if not key or (self.keys is not None and key not in self.keys):
             # Google's own answer to a wrong key is a 400.
-            return said(400, "INVALID_ARGUMENT", f"API key not valid: {key}", reason="API_KEY_INVALID")
+            return error_response(
+                400, "INVALID_ARGUMENT", f"API key not valid: {key}", reason="API_KEY_INVALID"
+            )
         return None
 
-    def shown(self, job: Job, state: str) -> dict[str, Any]:
+    def shown(self, job: VendorJob, state: str) -> dict[str, Any]:
         word = state if state not in {"refusal", "nothing", "lost"} else "completed"
         shown: dict[str, Any] = {
             "id": job.id, "object": "interaction", "status": word, "model": job.fields["model"],
@@ -116,7 +118,7 @@ class GeminiServer(Scripted):
             shown |= {"steps": [], "usage": USAGE}
         return shown
 
-    def video(self, job: Job) -> dict[str, str]:
+    def video(self, job: VendorJob) -> dict[str, str]:
         if job.fields["response_format"].get("delivery") != "uri" or self.host == "inline":
             content = base64.b64encode(tiny_mp4()).decode()
             return {"type": "video", "mime_type": "video/mp4", "data": content}

@@ -1,4 +1,4 @@
-"""What Google's simulators share: its error form, and a token address that checks a service account's claim."""
+"""The base of Google's simulators: its error form, and a token endpoint that checks a service account's claim."""
 
 import json
 from functools import cache
@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from tests.upstream.vendors.front import Scripted
+from tests.upstream.vendors.front import ScriptedServer
 
 AUDIENCE = "https://oauth2.googleapis.com/token"
 EMAIL = "films@project-1.iam.gserviceaccount.com"
@@ -22,7 +22,7 @@ def private_key() -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
-def identity(token_uri: str, **changed: Any) -> dict[str, Any]:
+def service_account_json(token_uri: str, **changed: Any) -> dict[str, Any]:
     """A service account's JSON, as the console gives it out."""
     pem = private_key().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     return {
@@ -32,18 +32,18 @@ def identity(token_uri: str, **changed: Any) -> dict[str, Any]:
 
 
 def secret_of(token_uri: str, **changed: Any) -> str:
-    return json.dumps(identity(token_uri, **changed))
+    return json.dumps(service_account_json(token_uri, **changed))
 
 
-def said(status: int, word: str, message: str, **reason: str) -> Response:
+def error_response(status: int, word: str, message: str, **reason: str) -> Response:
     error: dict[str, Any] = {"code": status, "message": message, "status": word}
     if reason:
         error["details"] = [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", **reason}]
     return JSONResponse({"error": error}, status)
 
 
-class TokenServer(Scripted):
-    """``tokens`` counts how many were given out; only the newest is good."""
+class TokenServer(ScriptedServer):
+    """``tokens`` counts the issued tokens; only the newest is valid."""
 
     refuse_token: tuple[int, Any] | None = None
     only_token: str | None = None
@@ -53,7 +53,7 @@ class TokenServer(Scripted):
         self.refuse_token = None
         self.lasts = 3600
 
-    async def exchange(self, request: Request) -> Response:
+    async def exchange_claim(self, request: Request) -> Response:
         form = parse_qs((await request.body()).decode())
         if self.refuse_token:
             return JSONResponse(self.refuse_token[1], self.refuse_token[0])
@@ -75,8 +75,8 @@ class TokenServer(Scripted):
     def good_token(self) -> str:
         return self.only_token or f"ya29.token-{self.counts['token']:04d}"
 
-    def unauthorized(self, request: Request) -> Response | None:
+    def auth_error(self, request: Request) -> Response | None:
         token = request.headers.get("authorization", "").removeprefix("Bearer ")
         if token != self.good_token or (self.keys is not None and token not in self.keys):
-            return said(401, "UNAUTHENTICATED", f"Request had invalid credentials: {token}")
+            return error_response(401, "UNAUTHENTICATED", f"Request had invalid credentials: {token}")
         return None

@@ -17,7 +17,7 @@ from volcengine.base.Request import Request as SdkRequest
 from volcengine.util.Util import Util
 
 from tests.upstream.media import tiny_mp4
-from tests.upstream.vendors.front import Scripted
+from tests.upstream.vendors.front import ScriptedServer
 
 SUBMIT, RESULT = "CVSync2AsyncSubmitTask", "CVSync2AsyncGetResult"
 CREDENTIAL = re.compile(
@@ -26,7 +26,7 @@ CREDENTIAL = re.compile(
 HTTP = {50429: 429, 50430: 429, 50500: 500, 50501: 500}
 
 
-class JimengServer(Scripted):
+class JimengServer(ScriptedServer):
     """``signers`` are access keys with their secret keys."""
 
     done = "done"
@@ -36,9 +36,9 @@ class JimengServer(Scripted):
         return [Route("/", self.act, methods=["POST"]), Route("/files/{name}", self.file, methods=["GET"])]
 
     async def act(self, request: Request) -> Response:
-        seen = await self.note(request)
+        seen = await self.record_request(request)
         looks = seen.query.get("Action") == RESULT
-        refusal = self.take_refusal(look=looks) or self.unauthorized(request, seen.body)
+        refusal = self.take_refusal(polls=looks) or self.unauthorized(request, seen.body)
         if refusal:
             return refusal
         if seen.query.get("Version") != "2022-08-31" or seen.query.get("Action") not in {SUBMIT, RESULT}:
@@ -53,14 +53,14 @@ class JimengServer(Scripted):
         pictures = fields.get("binary_data_base64", fields.get("image_urls", []))
         if not fields.get("req_key") or fields.get("frames", 121) not in {121, 241} or len(pictures) > 2:
             return said(50215, "Input invalid for this service.")
-        job = self.submitted(fields, job_id=str(7_392_616_336_519_610_409 + len(self.jobs)))
+        job = self.create_job(fields, job_id=str(7_392_616_336_519_610_409 + len(self.jobs)))
         return said(10000, "Success", {"task_id": job.id})
 
     def looked_at(self, fields: dict[str, Any]) -> Response:
         job = self.jobs.get(fields.get("task_id", ""))
         if job is None or job.fields["req_key"] != fields.get("req_key"):
             return said(10000, "Success", {"status": "not_found"})
-        word = str(job.look())
+        word = str(job.next_state())
         if word == "failed":
             return self.failed()
         data: dict[str, Any] = {

@@ -12,14 +12,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from tests.upstream.media import tiny_mp4
-from tests.upstream.vendors.base import Job
-from tests.upstream.vendors.front import Scripted
+from tests.upstream.vendors.base import VendorJob
+from tests.upstream.vendors.front import ScriptedServer
 
 KINDS = {"text2video", "image2video", "multi-image2video", "omni-video", "motion-control"}
 PICTURES = ("image", "image_tail", "image_url")
 
 
-class KlingServer(Scripted):
+class KlingServer(ScriptedServer):
     """``signers`` are access keys with their secret keys; their tokens are checked by PyJWT."""
 
     done = "succeed"
@@ -45,7 +45,7 @@ class KlingServer(Scripted):
         ]
 
     async def submit(self, request: Request) -> Response:
-        seen = await self.note(request)
+        seen = await self.record_request(request)
         refusal = self.take_refusal() or self.unauthorized(request)
         if refusal:
             return refusal
@@ -53,19 +53,19 @@ class KlingServer(Scripted):
         wrong = self.wrong(kind, fields)
         if wrong:
             return said(400, 1201, wrong)
-        job = self.submitted(fields | {"kind": kind})
+        job = self.create_job(fields | {"kind": kind})
         return self.told(job, "submitted")
 
     async def look(self, request: Request) -> Response:
-        await self.note(request)
-        refusal = self.take_refusal(look=True) or self.unauthorized(request)
+        await self.record_request(request)
+        refusal = self.take_refusal(polls=True) or self.unauthorized(request)
         if refusal:
             return refusal
         job = self.find(request.path_params["kind"], request.path_params["task"])
-        return self.told(job, str(job.look())) if job else said(404, 1203, "task not found")
+        return self.told(job, str(job.next_state())) if job else said(404, 1203, "task not found")
 
     async def listing(self, request: Request) -> Response:
-        await self.note(request)
+        await self.record_request(request)
         refusal = self.unauthorized(request)
         if refusal:
             return refusal
@@ -75,8 +75,8 @@ class KlingServer(Scripted):
         )
 
     async def costs(self, request: Request) -> Response:
-        seen = await self.note(request)
-        refusal = self.take_refusal(look=True) or self.unauthorized(request)
+        seen = await self.record_request(request)
+        refusal = self.take_refusal(polls=True) or self.unauthorized(request)
         if refusal:
             return refusal
         if not 0 < int(seen.query["start_time"]) < int(seen.query["end_time"]):
@@ -91,7 +91,7 @@ class KlingServer(Scripted):
     async def file(self, request: Request) -> Response:
         return Response(tiny_mp4(), media_type="video/mp4")
 
-    def find(self, kind: str, task: str) -> Job | None:
+    def find(self, kind: str, task: str) -> VendorJob | None:
         for job in self.jobs.values():
             names = {job.id} | ({job.fields.get("external_task_id")} if self.knows_external_ids else set())
             if task in names and job.fields["kind"] == kind:
@@ -136,12 +136,12 @@ class KlingServer(Scripted):
             return said(401, 1002, "Authorization is invalid")
         return None if {"iss", "exp", "nbf"} <= set(claims) else said(401, 1000, "claims are missing")
 
-    def told(self, job: Job, word: str) -> Response:
+    def told(self, job: VendorJob, word: str) -> Response:
         return JSONResponse(
             {"code": 0, "message": "SUCCEED", "request_id": "r-1", "data": self.shown(job, word)}
         )
 
-    def shown(self, job: Job, word: str) -> dict[str, Any]:
+    def shown(self, job: VendorJob, word: str) -> dict[str, Any]:
         now = int(time.time() * 1000)
         task: dict[str, Any] = {
             "task_id": job.id, "task_status": word, "created_at": now, "updated_at": now,

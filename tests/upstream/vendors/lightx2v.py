@@ -8,8 +8,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from tests.upstream.media import tiny_mp4
-from tests.upstream.vendors.base import Job
-from tests.upstream.vendors.front import Scripted
+from tests.upstream.vendors.base import VendorJob
+from tests.upstream.vendors.front import ScriptedServer
 
 COMMON = {"task_id", "prompt", "negative_prompt", "image_path", "last_frame_path", "save_result_path", "seed"}
 OLD = COMMON | {
@@ -23,7 +23,7 @@ OLD = COMMON | {
 NEW = COMMON | {"num_frames", "size", "audio_path", "video_duration", "ref_image_paths", "aspect_ratio"}
 
 
-class LightServer(Scripted):
+class LightServer(ScriptedServer):
     """``strict``: a newer server, which refuses fields that it does not know."""
 
     done = "completed"
@@ -42,7 +42,7 @@ class LightServer(Scripted):
         ]
 
     async def submit(self, request: Request) -> Response:
-        seen = await self.note(request)
+        seen = await self.record_request(request)
         refusal = self.take_refusal() or self.unauthorized(request)
         if refusal:
             return refusal
@@ -58,7 +58,7 @@ class LightServer(Scripted):
         task = fields.get("task_id") or "generated"
         if self.full or task in self.jobs:
             return JSONResponse({"detail": "Task queue is full (max 100 tasks)"}, 503)
-        job = self.submitted(fields, job_id=task)
+        job = self.create_job(fields, job_id=task)
         told = {
             "task_id": job.id,
             "task_status": "pending",
@@ -67,24 +67,24 @@ class LightServer(Scripted):
         return JSONResponse(told)
 
     async def status(self, request: Request) -> Response:
-        await self.note(request)
-        refusal = self.take_refusal(look=True) or self.unauthorized(request)
+        await self.record_request(request)
+        refusal = self.take_refusal(polls=True) or self.unauthorized(request)
         if refusal:
             return refusal
         job = self.jobs.get(request.path_params["task"])
-        return JSONResponse(self.told(job, job.look())) if job else missing()
+        return JSONResponse(self.told(job, job.next_state())) if job else missing()
 
     async def result(self, request: Request) -> Response:
-        await self.note(request)
+        await self.record_request(request)
         job = self.jobs.get(request.path_params["task"])
         if job is None or job.states[-1] != "completed" or not job.fields.get("save_result_path"):
             return missing("Task result file does not exist")
         return Response(tiny_mp4(), media_type="video/mp4")
 
     async def stop(self, request: Request) -> Response:
-        await self.note(request)
+        await self.record_request(request)
         job = self.jobs.get(request.path_params["task"])
-        if job is None or (job.states[-1] in {"completed", "failed"} and job.looks >= len(job.states)):
+        if job is None or (job.states[-1] in {"completed", "failed"} and job.polls >= len(job.states)):
             return JSONResponse(
                 {"stop_status": "do_nothing", "reason": "Task not found or already completed."}
             )
@@ -95,7 +95,7 @@ class LightServer(Scripted):
         token = request.headers.get("authorization", "").removeprefix("Bearer ")
         return Response("Unauthorized", 401) if self.keys is not None and token not in self.keys else None
 
-    def told(self, job: Job, word: str) -> dict[str, Any]:
+    def told(self, job: VendorJob, word: str) -> dict[str, Any]:
         error = {"failed": self.failure.get("message"), "cancelled": "Task cancelled by user"}.get(word)
         return {
             "task_id": job.id, "status": word, "start_time": "2026-01-01T00:00:00", "end_time": None,

@@ -39,7 +39,7 @@ class WordsServer(VendorServer):
         return [Route(f"/v1/{path}", answer, methods=["POST"]) for path, answer in answers.items()]
 
     async def fields(self, request: Request) -> Fields:
-        found: Fields = json.loads((await self.note(request)).body)
+        found: Fields = json.loads((await self.record_request(request)).body)
         return found
 
     async def chat(self, request: Request) -> Response:
@@ -108,7 +108,7 @@ class WordsServer(VendorServer):
         return JSONResponse({"results": ranked, "usage": COUNTED})
 
     async def images(self, request: Request) -> Response:
-        await self.note(request)
+        await self.record_request(request)
         picture = base64.b64encode(tiny_png()).decode()
         return JSONResponse({"created": 1, "data": [{"b64_json": picture}], "usage": USED})
 
@@ -117,7 +117,7 @@ class WordsServer(VendorServer):
         return Response(SOUND, media_type="audio/mpeg")
 
     async def writing(self, request: Request) -> Response:
-        seen = await self.note(request)
+        seen = await self.record_request(request)
         if b'name="response_format"\r\n\r\ntext' in seen.body:
             return PlainTextResponse(SAID)
         return JSONResponse({"text": SAID, "usage": {"type": "tokens", **USED}})

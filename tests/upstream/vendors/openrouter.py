@@ -1,4 +1,4 @@
-"""OpenRouter's video API as it answers: 202 for a job, errors with a numeric code, videos behind the key."""
+"""Simulates OpenRouter's video API: 202 for a job, errors with a numeric code, videos that need the key."""
 
 import json
 from typing import Any
@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from tests.upstream.media import tiny_mp4
-from tests.upstream.vendors.front import Scripted
+from tests.upstream.vendors.front import ScriptedServer
 
 KNOWN = {
     "model", "prompt", "duration", "size", "aspect_ratio", "resolution", "seed", "frame_images",
@@ -16,8 +16,8 @@ KNOWN = {
 }  # fmt: skip
 
 
-class OpenRouterServer(Scripted):
-    """``signed``: jobs also have links that want no key."""
+class OpenRouterServer(ScriptedServer):
+    """``signed``: jobs also have signed links, which need no key."""
 
     done = "completed"
     signed = False
@@ -29,25 +29,25 @@ class OpenRouterServer(Scripted):
 
     def routes(self) -> list[BaseRoute]:
         return [
-            Route("/api/v1/credits", self.credits, methods=["GET"]),
-            Route("/api/v1/videos", self.submit, methods=["POST"]),
-            Route("/api/v1/videos/{id}", self.look, methods=["GET"]),
-            Route("/api/v1/videos/{id}/content", self.file, methods=["GET"]),
+            Route("/api/v1/credits", self.credit_balance, methods=["GET"]),
+            Route("/api/v1/videos", self.submit_job, methods=["POST"]),
+            Route("/api/v1/videos/{id}", self.poll_job, methods=["GET"]),
+            Route("/api/v1/videos/{id}/content", self.send_file, methods=["GET"]),
         ]
 
-    async def submit(self, request: Request) -> Response:
-        seen = await self.note(request)
-        refusal = self.take_refusal() or self.unauthorized(request)
+    async def submit_job(self, request: Request) -> Response:
+        seen = await self.record_request(request)
+        refusal = self.take_refusal() or self.auth_error(request)
         if refusal:
             return refusal
         fields = json.loads(seen.body)
-        wrong = self.wrong_with(fields)
+        wrong = self.field_error(fields)
         if wrong:
-            return said(400, wrong)
-        job = self.submitted(fields, job_id=f"gen-vid-1763683200-{len(self.jobs):020d}")
-        return JSONResponse(self.shown(job.id, "pending"), 202)
+            return error_response(400, wrong)
+        job = self.create_job(fields, job_id=f"gen-vid-1763683200-{len(self.jobs):020d}")
+        return JSONResponse(self.job_object(job.id, "pending"), 202)
 
-    def wrong_with(self, fields: dict[str, Any]) -> str | None:
+    def field_error(self, fields: dict[str, Any]) -> str | None:
         if not fields.get("model") or not fields.get("prompt"):
             return "model and prompt are required"
         if set(fields) - KNOWN:
@@ -65,45 +65,49 @@ class OpenRouterServer(Scripted):
         earlier = fields.get("previous_job_id")
         return None if earlier is None or earlier in self.jobs else "previous job not found"
 
-    async def look(self, request: Request) -> Response:
-        await self.note(request)
-        refusal = self.take_refusal(look=True) or self.unauthorized(request)
+    async def poll_job(self, request: Request) -> Response:
+        await self.record_request(request)
+        refusal = self.take_refusal(polls=True) or self.auth_error(request)
         if refusal:
             return refusal
         job = self.jobs.get(request.path_params["id"])
-        return JSONResponse(self.shown(job.id, str(job.look()))) if job else said(404, "Job not found")
+        return (
+            JSONResponse(self.job_object(job.id, str(job.next_state())))
+            if job
+            else error_response(404, "Job not found")
+        )
 
-    def shown(self, job: str, word: str) -> dict[str, Any]:
+    def job_object(self, job: str, word: str) -> dict[str, Any]:
         where = f"{self.url}/api/v1/videos/{job}"
-        told: dict[str, Any] = {"id": job, "polling_url": where, "status": word}
+        document: dict[str, Any] = {"id": job, "polling_url": where, "status": word}
         if word == "completed":
-            told |= {
+            document |= {
                 "generation_id": "gen-1", "unsigned_urls": [f"{where}/content?index=0"],
                 "usage": {"cost": 0.5, "is_byok": False},
             }  # fmt: skip
             if self.signed:
-                told |= {"urls": ["https://storage.test/a.mp4?signature=1"], "expires_at": 1_763_769_600}
+                document |= {"urls": ["https://storage.test/a.mp4?signature=1"], "expires_at": 1_763_769_600}
         if word in {"failed", "cancelled", "expired"}:
-            told["error"] = self.failure.get("message", "it ended")
-        return told
+            document["error"] = self.failure.get("message", "it ended")
+        return document
 
-    async def credits(self, request: Request) -> Response:
-        await self.note(request)
-        refusal = self.take_refusal(look=True) or self.unauthorized(request)
+    async def credit_balance(self, request: Request) -> Response:
+        await self.record_request(request)
+        refusal = self.take_refusal(polls=True) or self.auth_error(request)
         return refusal or JSONResponse({"data": {"total_credits": 100.5, "total_usage": 25.75}})
 
-    async def file(self, request: Request) -> Response:
-        await self.note(request)
-        refusal = self.unauthorized(request)
+    async def send_file(self, request: Request) -> Response:
+        await self.record_request(request)
+        refusal = self.auth_error(request)
         return refusal or Response(self.content[0], media_type=self.content[1])
 
-    def unauthorized(self, request: Request) -> Response | None:
+    def auth_error(self, request: Request) -> Response | None:
         key = request.headers.get("authorization", "").removeprefix("Bearer ")
         if not key or (self.keys is not None and key not in self.keys):
-            return said(401, "No auth credentials found")
+            return error_response(401, "No auth credentials found")
         return None
 
 
-def said(status: int, message: str, **metadata: Any) -> Response:
+def error_response(status: int, message: str, **metadata: Any) -> Response:
     error = {"code": status, "message": message} | ({"metadata": metadata} if metadata else {})
     return JSONResponse({"error": error, "user_id": "user-1"}, status)

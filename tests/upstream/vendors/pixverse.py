@@ -1,4 +1,4 @@
-"""PixVerse as it answers: ``{ErrCode, ErrMsg, Resp}`` in an HTTP 200, numbered states, uploads before videos."""
+"""Simulates PixVerse: ``{ErrCode, ErrMsg, Resp}`` in an HTTP 200, numbered states, uploads before videos."""
 
 import json
 from typing import Any
@@ -9,38 +9,38 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from tests.upstream.media import tiny_mp4
-from tests.upstream.vendors.front import Scripted
+from tests.upstream.vendors.front import ScriptedServer
 
 FRAMES = {"text": set(), "img": {"img_id"}, "transition": {"first_frame_img", "last_frame_img"}}
 QUALITIES = {"360p", "540p", "720p", "1080p"}
 
 
-class PixVerseServer(Scripted):
+class PixVerseServer(ScriptedServer):
     done = 1
 
     def reset(self) -> None:
         super().reset()
         self.uploads: dict[int, str] = {}
-        """What each uploaded picture was: its type and length, or its address."""
+        """For each uploaded image its type and length, or its URL."""
         self.traces: set[str] = set()
         self.refuse_upload: tuple[int, Any] | None = None
 
     def routes(self) -> list[BaseRoute]:
         base = "/openapi/v2"
         return [
-            Route(f"{base}/account/balance", self.balance, methods=["GET"]),
-            Route(f"{base}/image/upload", self.upload, methods=["POST"]),
-            Route(f"{base}/video/result/{{video}}", self.look, methods=["GET"]),
-            Route(f"{base}/video/{{kind}}/generate", self.submit, methods=["POST"]),
-            Route("/files/{name}", self.file, methods=["GET"]),
+            Route(f"{base}/account/balance", self.credit_balance, methods=["GET"]),
+            Route(f"{base}/image/upload", self.upload_image, methods=["POST"]),
+            Route(f"{base}/video/result/{{video}}", self.poll_job, methods=["GET"]),
+            Route(f"{base}/video/{{kind}}/generate", self.submit_job, methods=["POST"]),
+            Route("/files/{name}", self.send_file, methods=["GET"]),
         ]
 
-    async def upload(self, request: Request) -> Response:
-        await self.note(request)
+    async def upload_image(self, request: Request) -> Response:
+        await self.record_request(request)
         if self.refuse_upload:
             status, document = self.refuse_upload
             return JSONResponse(document, status)
-        refusal = self.unauthorized(request)
+        refusal = self.auth_error(request)
         if refusal:
             return refusal
         form = await request.form()
@@ -52,21 +52,21 @@ class PixVerseServer(Scripted):
         else:
             self.uploads[number] = str(form["image_url"])
         await form.close()
-        return said(0, "Success", {"img_id": number, "img_url": f"{self.url}/files/{number}.png"})
+        return answer_envelope(0, "Success", {"img_id": number, "img_url": f"{self.url}/files/{number}.png"})
 
-    async def submit(self, request: Request) -> Response:
-        seen = await self.note(request)
-        refusal = self.take_refusal() or self.unauthorized(request)
+    async def submit_job(self, request: Request) -> Response:
+        seen = await self.record_request(request)
+        refusal = self.take_refusal() or self.auth_error(request)
         if refusal:
             return refusal
         fields, kind = json.loads(seen.body), request.path_params["kind"]
-        wrong = self.wrong(kind, fields)
+        wrong = self.field_error(kind, fields)
         if wrong:
-            return said(400017, wrong)
-        job = self.submitted(fields, job_id=str(300_000 + len(self.jobs)))
-        return said(0, "Success", {"video_id": int(job.id), "credits": 45})
+            return answer_envelope(400017, wrong)
+        job = self.create_job(fields, job_id=str(300_000 + len(self.jobs)))
+        return answer_envelope(0, "Success", {"video_id": int(job.id), "credits": 45})
 
-    def wrong(self, kind: str, fields: dict[str, Any]) -> str | None:
+    def field_error(self, kind: str, fields: dict[str, Any]) -> str | None:
         if kind not in FRAMES or {"model", "prompt", "duration", "quality"} - set(fields):
             return "Invalid parameter"
         if not isinstance(fields["duration"], int) or fields["quality"] not in QUALITIES:
@@ -77,17 +77,17 @@ class PixVerseServer(Scripted):
             return "Invalid image ID"
         return None
 
-    async def look(self, request: Request) -> Response:
-        await self.note(request)
-        refusal = self.take_refusal(look=True) or self.unauthorized(request)
+    async def poll_job(self, request: Request) -> Response:
+        await self.record_request(request)
+        refusal = self.take_refusal(polls=True) or self.auth_error(request)
         if refusal:
             return refusal
         job = self.jobs.get(request.path_params["video"])
         if job is None:
-            return said(500008, "Requested data not found")
-        status: Any = job.look()
+            return answer_envelope(500008, "Requested data not found")
+        status: Any = job.next_state()
         done = status == 1
-        return said(
+        return answer_envelope(
             0,
             "Success",
             {
@@ -102,25 +102,25 @@ class PixVerseServer(Scripted):
             },
         )
 
-    async def balance(self, request: Request) -> Response:
-        await self.note(request)
-        refusal = self.take_refusal(look=True) or self.unauthorized(request)
+    async def credit_balance(self, request: Request) -> Response:
+        await self.record_request(request)
+        refusal = self.take_refusal(polls=True) or self.auth_error(request)
         if refusal:
             return refusal
-        return said(0, "Success", {"account_id": 7, "credit_monthly": 1200, "credit_package": 34})
+        return answer_envelope(0, "Success", {"account_id": 7, "credit_monthly": 1200, "credit_package": 34})
 
-    async def file(self, request: Request) -> Response:
+    async def send_file(self, request: Request) -> Response:
         return Response(tiny_mp4(), media_type="video/mp4")
 
-    def unauthorized(self, request: Request) -> Response | None:
+    def auth_error(self, request: Request) -> Response | None:
         key, trace = request.headers.get("api-key"), request.headers.get("ai-trace-id", "")
         if not key or (self.keys is not None and key not in self.keys):
-            return said(400012, f"Invalid account {key}")
+            return answer_envelope(400012, f"Invalid account {key}")
         if not trace or trace in self.traces:
-            return said(400013, "Invalid binding request: Ai-trace-id")
+            return answer_envelope(400013, "Invalid binding request: Ai-trace-id")
         self.traces.add(trace)
         return None
 
 
-def said(code: int, message: str, resp: Any = None) -> Response:
+def answer_envelope(code: int, message: str, resp: Any = None) -> Response:
     return JSONResponse({"ErrCode": code, "ErrMsg": message, "Resp": resp})

@@ -7,11 +7,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from tests.upstream.vendors.base import Job
-from tests.upstream.vendors.front import Scripted
+from tests.upstream.vendors.base import VendorJob
+from tests.upstream.vendors.front import ScriptedServer
 
 
-class SunoServer(Scripted):
+class SunoServer(ScriptedServer):
     done = "SUCCESS"
 
     def routes(self) -> list[BaseRoute]:
@@ -21,7 +21,7 @@ class SunoServer(Scripted):
         ]
 
     async def submit(self, request: Request) -> Response:
-        seen = await self.note(request)
+        seen = await self.record_request(request)
         refusal = self.take_refusal() or self.unauthorized(request)
         if refusal:
             return refusal
@@ -30,15 +30,15 @@ class SunoServer(Scripted):
             return told(400, "invalid_request", "invalid action")
         if not fields.get("gpt_description_prompt") and not fields.get("prompt"):
             return told(400, "invalid_request", "prompt is empty")
-        return told(200, "success", "", self.submitted(fields).id)
+        return told(200, "success", "", self.create_job(fields).id)
 
     async def fetch(self, request: Request) -> Response:
-        seen = await self.note(request)
-        refusal = self.take_refusal(look=True) or self.unauthorized(request)
+        seen = await self.record_request(request)
+        refusal = self.take_refusal(polls=True) or self.unauthorized(request)
         if refusal:
             return refusal
         jobs = [self.jobs[task] for task in json.loads(seen.body)["ids"] if task in self.jobs]
-        return told(200, "success", "", [self.shown(job, job.look()) for job in jobs])
+        return told(200, "success", "", [self.shown(job, job.next_state()) for job in jobs])
 
     def unauthorized(self, request: Request) -> Response | None:
         token = request.headers.get("authorization", "").removeprefix("Bearer ")
@@ -46,7 +46,7 @@ class SunoServer(Scripted):
             return told(401, "unauthorized", "invalid token")
         return None
 
-    def shown(self, job: Job, word: str) -> dict[str, Any]:
+    def shown(self, job: VendorJob, word: str) -> dict[str, Any]:
         done = word == "SUCCESS"
         songs = [song(f"{job.id}-{number}", length) for number, length in enumerate((120.5, 118))]
         return {

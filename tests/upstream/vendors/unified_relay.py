@@ -1,4 +1,4 @@
-"""A gateway of the unified task form (platform manual): ``/v2/{scope}/generations`` and characters."""
+"""Simulates a gateway with the unified task API (platform manual): ``/v2/{scope}/generations`` and characters."""
 
 import json
 from typing import Any
@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from tests.upstream.vendors.base import Job
+from tests.upstream.vendors.base import VendorJob
 from tests.upstream.vendors.gateway import GatewayServer, said
 
 
@@ -16,14 +16,14 @@ class UnifiedServer(GatewayServer):
 
     def routes(self) -> list[BaseRoute]:
         return [
-            Route("/v2/{scope}/generations", self.submit, methods=["POST"]),
-            Route("/v2/{scope}/generations/{task}", self.look, methods=["GET"]),
-            Route("/sora/v1/characters", self.character, methods=["POST"]),
+            Route("/v2/{scope}/generations", self.submit_job, methods=["POST"]),
+            Route("/v2/{scope}/generations/{task}", self.poll_job, methods=["GET"]),
+            Route("/sora/v1/characters", self.create_character, methods=["POST"]),
             *self.task_routes(),
         ]
 
-    async def submit(self, request: Request) -> Response:
-        seen = await self.note(request)
+    async def submit_job(self, request: Request) -> Response:
+        seen = await self.record_request(request)
         refusal = self.take_refusal() or self.unauthorized(request)
         if refusal:
             return refusal
@@ -36,16 +36,16 @@ class UnifiedServer(GatewayServer):
             return said(400, "duration must be a string", param="duration")
         return JSONResponse({"task_id": self.accept(request, fields).id})
 
-    async def look(self, request: Request) -> Response:
-        await self.note(request)
-        refusal = self.take_refusal(look=True) or self.unauthorized(request)
+    async def poll_job(self, request: Request) -> Response:
+        await self.record_request(request)
+        refusal = self.take_refusal(polls=True) or self.unauthorized(request)
         if refusal:
             return refusal
         job = self.jobs.get(request.path_params["task"])
-        return JSONResponse(self.told(job, job.look())) if job else said(404, "task not found")
+        return JSONResponse(self.job_object(job, job.next_state())) if job else said(404, "task not found")
 
-    async def character(self, request: Request) -> Response:
-        seen = await self.note(request)
+    async def create_character(self, request: Request) -> Response:
+        seen = await self.record_request(request)
         refusal = self.take_refusal() or self.unauthorized(request)
         if refusal:
             return refusal
@@ -61,7 +61,7 @@ class UnifiedServer(GatewayServer):
             }
         )
 
-    def told(self, job: Job, word: str) -> dict[str, Any]:
+    def job_object(self, job: VendorJob, word: str) -> dict[str, Any]:
         ended = word in {"SUCCESS", "FAILURE"}
         return {
             "task_id": job.id, "platform": "openai", "action": "sora-video", "status": word,

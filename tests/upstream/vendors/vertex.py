@@ -1,4 +1,4 @@
-"""Veo on Vertex AI as it answers: tokens by signed claim, long-running operations polled by POST, Cloud Storage."""
+"""Simulates Veo on Vertex AI: tokens by signed claim, long-running operations polled by POST, Cloud Storage."""
 
 import base64
 import json
@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from tests.upstream.media import tiny_mp4
-from tests.upstream.vendors.google import TokenServer, said
+from tests.upstream.vendors.google import TokenServer, error_response
 
 MODELS = "/{version}/projects/{project}/locations/{location}/publishers/google/models/{model}"
 
@@ -21,70 +21,72 @@ class VertexServer(TokenServer):
 
     def routes(self) -> list[BaseRoute]:
         return [
-            Route("/token", self.exchange, methods=["POST"]),
-            Route(MODELS + ":predictLongRunning", self.submit, methods=["POST"]),
-            Route(MODELS + ":fetchPredictOperation", self.look, methods=["POST"]),
-            Route("/storage/v1/b/{bucket}/o/{name:path}", self.stored, methods=["GET"]),
+            Route("/token", self.exchange_claim, methods=["POST"]),
+            Route(MODELS + ":predictLongRunning", self.submit_job, methods=["POST"]),
+            Route(MODELS + ":fetchPredictOperation", self.poll_job, methods=["POST"]),
+            Route("/storage/v1/b/{bucket}/o/{name:path}", self.send_stored, methods=["GET"]),
         ]
 
-    async def submit(self, request: Request) -> Response:
-        seen = await self.note(request)
-        refusal = self.take_refusal() or self.unauthorized(request)
+    async def submit_job(self, request: Request) -> Response:
+        seen = await self.record_request(request)
+        refusal = self.take_refusal() or self.auth_error(request)
         if refusal:
             return refusal
         fields = json.loads(seen.body)
-        wrong = wrong_in(fields)
+        wrong = field_error(fields)
         if wrong:
-            return said(400, "INVALID_ARGUMENT", wrong)
-        job = self.submitted(fields)
+            return error_response(400, "INVALID_ARGUMENT", wrong)
+        job = self.create_job(fields)
         place = seen.path.removesuffix(":predictLongRunning").split("/", 2)[2]
         return JSONResponse({"name": f"{place}/operations/{job.id}"})
 
-    async def look(self, request: Request) -> Response:
-        seen = await self.note(request)
-        refusal = self.take_refusal(look=True) or self.unauthorized(request)
+    async def poll_job(self, request: Request) -> Response:
+        seen = await self.record_request(request)
+        refusal = self.take_refusal(polls=True) or self.auth_error(request)
         if refusal:
             return refusal
         name = json.loads(seen.body)["operationName"]
         place = seen.path.removesuffix(":fetchPredictOperation").split("/", 2)[2]
         job = self.jobs.get(name.rsplit("/", 1)[-1])
         if job is None or not name.startswith(f"{place}/operations/"):
-            return said(404, "NOT_FOUND", "Operation not found")
-        return JSONResponse({"name": name, **self.shown(job.look(), job.fields["parameters"])})
+            return error_response(404, "NOT_FOUND", "Operation not found")
+        return JSONResponse({"name": name, **self.job_object(job.next_state(), job.fields["parameters"])})
 
-    async def stored(self, request: Request) -> Response:
-        await self.note(request)
-        refusal = self.unauthorized(request)
+    async def send_stored(self, request: Request) -> Response:
+        await self.record_request(request)
+        refusal = self.auth_error(request)
         if refusal:
             return refusal
         if request.query_params.get("alt") != "media":
             return JSONResponse({"kind": "storage#object"})
         return Response(tiny_mp4(), media_type="video/mp4")
 
-    def shown(self, state: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    def job_object(self, state: str, parameters: dict[str, Any]) -> dict[str, Any]:
         if state == "failed":
             error = {"code": self.failure.get("code", 13), "message": self.failure.get("message", "")}
             return {"done": True, "error": error}
         if state == "done":
             where = parameters.get("storageUri")
-            kept = {"gcsUri": f"{where}/123/sample 0.mp4"} if where else {"bytesBase64Encoded": encoded()}
-            return done([{**kept, "mimeType": "video/mp4"}])
+            kept = (
+                {"gcsUri": f"{where}/123/sample 0.mp4"} if where else {"bytesBase64Encoded": encoded_video()}
+            )
+            return finished_response([{**kept, "mimeType": "video/mp4"}])
         if state == "filtered":
             reason = "Your prompt violates our policies. Support codes: 15236754"
-            return done([], raiMediaFilteredCount=1, raiMediaFilteredReasons=[reason])
-        return done([]) if state == "nothing" else {}
+            return finished_response([], raiMediaFilteredCount=1, raiMediaFilteredReasons=[reason])
+        return finished_response([]) if state == "nothing" else {}
 
 
-def done(videos: list[dict[str, str]], **more: Any) -> dict[str, Any]:
+def finished_response(videos: list[dict[str, str]], **more: Any) -> dict[str, Any]:
     kind = "type.googleapis.com/cloud.ai.large_models.vision.GenerateVideoResponse"
     return {"done": True, "response": {"@type": kind, **({"videos": videos} if videos else {}), **more}}
 
 
-def encoded() -> str:
+def encoded_video() -> str:
     return base64.b64encode(tiny_mp4()).decode()
 
 
-def wrong_in(fields: dict[str, Any]) -> str | None:
+def field_error(fields: dict[str, Any]) -> str | None:
     instances, parameters = fields.get("instances", []), fields.get("parameters", {})
     if len(instances) != 1 or not instances[0].get("prompt", instances[0].get("image")):
         return "instances must hold a prompt or an image"

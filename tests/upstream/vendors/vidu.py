@@ -1,4 +1,4 @@
-"""Vidu as it answers: ``Token`` keys, a path per kind of task, refusals with a ``reason``."""
+"""Simulates Vidu: ``Token`` keys, a path per kind of task, errors with a ``reason``."""
 
 import json
 from typing import Any
@@ -8,53 +8,53 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from tests.upstream.media import tiny_mp4
-from tests.upstream.vendors.base import Job
-from tests.upstream.vendors.front import Scripted
+from tests.upstream.vendors.base import VendorJob
+from tests.upstream.vendors.front import ScriptedServer
 
 IMAGES = {"text2video": (0, 0), "img2video": (1, 1), "start-end2video": (2, 2), "reference2video": (1, 7)}
 
 
-class ViduServer(Scripted):
+class ViduServer(ScriptedServer):
     done = "success"
 
     def routes(self) -> list[BaseRoute]:
         return [
-            Route("/ent/v2/credits", self.credits, methods=["GET"]),
-            Route("/ent/v2/tasks", self.listing, methods=["GET"]),
-            Route("/ent/v2/tasks/{task}/creations", self.look, methods=["GET"]),
-            Route("/ent/v2/tasks/{task}/cancel", self.cancel, methods=["POST"]),
-            Route("/ent/v2/{kind}", self.submit, methods=["POST"]),
-            Route("/files/{name}", self.file, methods=["GET"]),
+            Route("/ent/v2/credits", self.credit_balance, methods=["GET"]),
+            Route("/ent/v2/tasks", self.list_jobs, methods=["GET"]),
+            Route("/ent/v2/tasks/{task}/creations", self.poll_job, methods=["GET"]),
+            Route("/ent/v2/tasks/{task}/cancel", self.cancel_job, methods=["POST"]),
+            Route("/ent/v2/{kind}", self.submit_job, methods=["POST"]),
+            Route("/files/{name}", self.send_file, methods=["GET"]),
         ]
 
-    async def submit(self, request: Request) -> Response:
-        seen = await self.note(request)
-        refusal = self.take_refusal() or self.unauthorized(request)
+    async def submit_job(self, request: Request) -> Response:
+        seen = await self.record_request(request)
+        refusal = self.take_refusal() or self.auth_error(request)
         if refusal:
             return refusal
         fields, kind = json.loads(seen.body), request.path_params["kind"]
         if kind not in IMAGES:
-            return said(404, "NotFound", "not found")
+            return error_response(404, "NotFound", "not found")
         fewest, most = IMAGES[kind]
         pictures = fields.get("images", [])
         if not fewest <= len(pictures) <= most:
-            return said(400, "FieldItemCountOutOfRange", "field item count out of range: images")
+            return error_response(400, "FieldItemCountOutOfRange", "field item count out of range: images")
         if not all(one.startswith(("https://", "data:image/")) for one in pictures):
-            return said(400, "ImageFormatInvalid", "invalid image format")
+            return error_response(400, "ImageFormatInvalid", "invalid image format")
         if not isinstance(fields.get("duration", 5), int) or not fields.get("model"):
-            return said(400, "FieldInvalid", "invalid field: duration")
-        job = self.submitted(fields)
+            return error_response(400, "FieldInvalid", "invalid field: duration")
+        job = self.create_job(fields)
         return JSONResponse({"task_id": job.id, "state": "created", "credits": 8, **fields})
 
-    async def look(self, request: Request) -> Response:
-        await self.note(request)
-        refusal = self.take_refusal(look=True) or self.unauthorized(request)
+    async def poll_job(self, request: Request) -> Response:
+        await self.record_request(request)
+        refusal = self.take_refusal(polls=True) or self.auth_error(request)
         if refusal:
             return refusal
         job = self.jobs.get(request.path_params["task"])
         if job is None:
-            return said(404, "TaskNotFound", "task not found")
-        state = str(job.look())
+            return error_response(404, "TaskNotFound", "task not found")
+        state = str(job.next_state())
         done = [
             {"id": "c-1", "url": f"{self.url}/files/{job.id}.mp4", "cover_url": f"{self.url}/files/c.png"}
         ]
@@ -69,21 +69,21 @@ class ViduServer(Scripted):
             }
         )
 
-    async def listing(self, request: Request) -> Response:
-        await self.note(request)
-        refusal = self.unauthorized(request)
+    async def list_jobs(self, request: Request) -> Response:
+        await self.record_request(request)
+        refusal = self.auth_error(request)
         return refusal or JSONResponse(
-            {"next_page_token": "", "tasks": [self.row(job) for job in self.jobs.values()]}
+            {"next_page_token": "", "tasks": [self.list_entry(job) for job in self.jobs.values()]}
         )
 
-    def row(self, job: Job) -> dict[str, Any]:
-        """A list shows what a task was asked for, but not its payload."""
-        shown = {name: job.fields.get(name) for name in ("model", "prompt", "images", "duration")}
-        return {"id": job.id, "state": "processing", "creations": None, **shown}
+    def list_entry(self, job: VendorJob) -> dict[str, Any]:
+        """An entry of the list has the request of a task, but not its payload."""
+        document = {name: job.fields.get(name) for name in ("model", "prompt", "images", "duration")}
+        return {"id": job.id, "state": "processing", "creations": None, **document}
 
-    async def credits(self, request: Request) -> Response:
-        await self.note(request)
-        refusal = self.take_refusal(look=True) or self.unauthorized(request)
+    async def credit_balance(self, request: Request) -> Response:
+        await self.record_request(request)
+        refusal = self.take_refusal(polls=True) or self.auth_error(request)
         if refusal:
             return refusal
         kinds = {"metered": 1200, "test": 34}
@@ -99,27 +99,27 @@ class ViduServer(Scripted):
             }
         )
 
-    async def cancel(self, request: Request) -> Response:
-        seen = await self.note(request)
+    async def cancel_job(self, request: Request) -> Response:
+        seen = await self.record_request(request)
         job = self.jobs.get(request.path_params["task"])
         if job is None or json.loads(seen.body) != {"id": job.id}:
-            return said(404, "TaskNotFound", "task not found")
-        if job.looks:
-            return said(400, "BadRequest", "task state is scheduled, can not cancel")
+            return error_response(404, "TaskNotFound", "task not found")
+        if job.polls:
+            return error_response(400, "BadRequest", "task state is scheduled, can not cancel")
         job.cancelled = True
         return JSONResponse({})
 
-    async def file(self, request: Request) -> Response:
+    async def send_file(self, request: Request) -> Response:
         return Response(tiny_mp4(), media_type="video/mp4")
 
-    def unauthorized(self, request: Request) -> Response | None:
+    def auth_error(self, request: Request) -> Response | None:
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
         if scheme != "Token" or not key or (self.keys is not None and key not in self.keys):
-            return said(401, "Unauthorized", f"unauthorized: {key}")
+            return error_response(401, "Unauthorized", f"unauthorized: {key}")
         return None
 
 
-def said(status: int, reason: str, message: str) -> Response:
+def error_response(status: int, reason: str, message: str) -> Response:
     return JSONResponse(
         {"code": status, "reason": reason, "message": message, "metadata": {"trace_id": "t"}}, status
     )
