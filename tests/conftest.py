@@ -4,7 +4,6 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import mkdtemp
 
 import asyncpg
 import pytest
@@ -12,15 +11,13 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from tests import stores
+from tests.certificates import trust_one_certificate
 from tests.needs import needs_server
 from tests.stores import POSTGRES_URL
 
 REDIS_URL = os.environ.get("FILMGATE_TEST_REDIS_URL", "redis://127.0.0.1:6379/0")
 REQUIRE_ALL = os.environ.get("FILMGATE_TEST_REQUIRE_ALL") == "1"
-# Every server of the tests is on 127.0.0.1. Without this each HTTP client reads 150 public certificates: 20 ms,
-# thousands of times. Processes that tests start inherit it.
-os.environ.pop("SSL_CERT_FILE", None)
-os.environ["SSL_CERT_DIR"] = mkdtemp(prefix="filmgate-no-certificates-")
+trust_one_certificate()
 
 
 class Announcer:

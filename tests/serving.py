@@ -106,7 +106,7 @@ class GatewayProcess:
         self.process.send_signal(how)
         if how != signal.SIGKILL:
             self.process.send_signal(signal.SIGCONT)
-        code = self.process.wait(timeout=60)
+        code = self.process.wait(timeout=150)
         if self.process.stdout:
             self.process.stdout.close()
         self.process = None
@@ -144,7 +144,7 @@ class GatewayProcess:
         return self.prepare(lambda components: components.pool.add(account))
 
 
-def until(holds: Callable[[], Answer | None], *, timeout: float = 60.0) -> Answer:
+def until(holds: Callable[[], Answer | None], *, timeout: float = 150.0) -> Answer:
     """Wait for what must happen; ``timeout`` in seconds is only there to end a test that hangs."""
     end = time.monotonic() + timeout
     while True:

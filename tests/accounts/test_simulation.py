@@ -2,9 +2,12 @@
 
 import io
 
+import pytest
 from rich.console import Console
 
 from bench.simulation import Plan, simulate
+
+pytestmark = pytest.mark.slow
 
 
 async def test_moody_accounts_and_a_killed_worker_harm_nothing() -> None:

@@ -62,7 +62,7 @@ async def test_an_end_gives_back_one_slot_and_no_other(bench: Bench, end: str) -
 
 
 async def test_a_client_that_goes_away_neither_frees_nor_keeps_a_slot(bench: Bench) -> None:
-    task = await running(bench, job_seconds=1.5)
+    task = await running(bench, job_seconds=4)
     waiting = asyncio.create_task(bench.components.tasks.wait_until_ended(task, within=60))
     await asyncio.sleep(0.1)
     waiting.cancel()

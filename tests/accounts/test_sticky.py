@@ -16,7 +16,7 @@ from tests.upstream import FakeUpstream
 
 @pytest.mark.parametrize("end", ["fetched", "cancelled"])
 async def test_an_account_out_of_use_is_still_asked_for_what_it_took(bench: Bench, end: str) -> None:
-    bench.upstream.script(job_seconds=0.6 if end == "fetched" else 60)
+    bench.upstream.script(job_seconds=3 if end == "fetched" else 60)
     await bench.account("first")
     await bench.work()
     task = await bench.create()

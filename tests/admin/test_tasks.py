@@ -93,7 +93,7 @@ def test_tasks_are_found_by_what_they_are(
     assert ids(owner, f"q={film['id']}") == [film["id"]]
     assert ids(owner, "q=%25") == [] == ids(owner, "model=_ilm") == ids(owner, "q=nobody said this")
     made = film["created_at"]
-    assert film["id"] in ids(owner, f"from={made - 1}&to={made + 1}")
+    assert film["id"] in ids(owner, f"from={made - 60}&to={made + 60}")
     assert film["id"] not in ids(owner, f"from={made + 0.1}")
     assert film["id"] not in ids(owner, f"to={made - 0.1}")
     assert owner.refused("GET", "/tasks?state=lost") == (400, "state")

@@ -19,6 +19,8 @@ from tests.backup.conftest import Shelf, marks_over, one_store
 from tests.cli.running import inside
 from tests.tasks.conftest import Bench, until
 
+pytestmark = pytest.mark.slow
+
 KEY = "master-key-canary"
 OPEN = {"FILMGATE_OUTBOUND_ALLOW": "127.0.0.1/32", "FILMGATE_STUDIO": "off"}
 

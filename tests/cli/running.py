@@ -30,7 +30,7 @@ def filmgate(
         input=stdin,
         text=True,
         capture_output=True,
-        timeout=120,
+        timeout=240,
     )
 
 

@@ -10,6 +10,8 @@ from tests.cli.running import inside
 from tests.upstream import FakeUpstream, closed_port
 from tests.upstream.vendors.kling import KlingServer
 
+pytestmark = pytest.mark.slow
+
 NEAR = {"FILMGATE_OUTBOUND_ALLOW": "127.0.0.1"}
 
 

@@ -8,6 +8,8 @@ import pytest
 from app.errors import InvalidRequest, NotFound, SettingsInvalid
 from tests.cli.running import inside
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_route_is_set_listed_explained_and_removed(tmp_path: Path) -> None:
     assert "No routes" in inside("routes", "list", data=tmp_path).stderr

@@ -4,9 +4,13 @@ import json
 import sqlite3
 from pathlib import Path
 
+import pytest
+
 from app.errors import InvalidRequest
 from tests.cli.running import filmgate, inside
 from tests.upstream.vendors.bfl import BFLServer
+
+pytestmark = pytest.mark.slow
 
 
 def test_keys_are_made_listed_and_revoked(tmp_path: Path) -> None:

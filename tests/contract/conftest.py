@@ -111,7 +111,12 @@ def deserted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 @pytest.fixture(scope="session")
 def crowded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """One task that its upstream has queued, one that waits for its place, one on its way there."""
-    gateway = GatewayProcess(tmp_path_factory.mktemp("crowded"), FILMGATE_STUDIO="off")
+    gateway = GatewayProcess(
+        tmp_path_factory.mktemp("crowded"),
+        FILMGATE_STUDIO="off",
+        # The submission that hangs must hang until the last test of it, however slow the machine is.
+        FILMGATE_SUBMIT_TIMEOUT_SECONDS="3600",
+    )
     with FakeUpstream() as upstream:
         upstream.script(statuses=["queued"])
         upstream.fault("create", do="hang", times=None, prompt="slowly")

@@ -19,6 +19,8 @@ from app.db.session import Database
 from app.db.tables import tasks, timeline, usage
 from tests import stores
 
+pytestmark = pytest.mark.slow
+
 TASK = {
     "id": "0" * 32,
     "owner": "key:a",

@@ -18,6 +18,8 @@ from app.main import create_app
 from app.settings import Settings
 from tests.serving import KEY
 
+pytestmark = pytest.mark.slow
+
 LONG = "[studio:slow=600] a heron"
 SMALL = {"size": "64x64", "seconds": 1}
 CHAT: dict[str, Any] = {"model": "sora_video2", "messages": [{"role": "user", "content": LONG}], **SMALL}

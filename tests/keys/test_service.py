@@ -184,9 +184,9 @@ async def test_a_rotation_without_overlap_ends_the_old_secret_at_once(ring: KeyR
 
 async def test_the_old_secret_is_not_remembered_past_its_time(ring: KeyRing) -> None:
     key, old = await ring.create_key({"name": "one"})
-    await ring.rotate(key.id, overlap_seconds=0.4)
+    await ring.rotate(key.id, overlap_seconds=2)
     assert (await ring.authenticate(old)).id == key.id
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         with pytest.raises(AuthenticationFailed):
             while True:
                 await ring.authenticate(old)

@@ -11,6 +11,8 @@ from app.media.analysis import analyze_image, analyze_video, probe_clip
 from app.media.inspection import MediaInfo
 from tests.media.clips import make_clip, make_picture
 
+pytestmark = pytest.mark.slow
+
 
 def opened(content: bytes | None) -> Image.Image:
     assert content is not None

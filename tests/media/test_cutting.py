@@ -11,6 +11,8 @@ from app.media.cutting import TooShort, cut_clip
 from app.media.inspection import MediaInspector
 from tests.media.clips import make_clip
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 async def inspector() -> AsyncIterator[MediaInspector]:

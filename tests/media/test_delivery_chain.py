@@ -21,6 +21,8 @@ from tests.media.resolver import ResolverServer
 from tests.tasks.conftest import Bench, bench, replica, settings_for, until, upstream
 from tests.upstream.media import tiny_mp4
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["bench", "upstream"]
 OURS = "http://ours"
 one_store = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

@@ -16,6 +16,8 @@ from app.media.analysis import analyze_image, analyze_video
 from app.media.inspection import MediaInspector
 from tests.media.clips import make_flat_picture, make_picture
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 async def inspector() -> AsyncIterator[MediaInspector]:

@@ -8,6 +8,7 @@ from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.conftest import leave_out
 from tests.panel.scene import Scene, scene
+from tests.panel.visitor import PATIENCE
 
 PASSWORD = "correct horse battery"
 ARGUMENTS = (
@@ -17,8 +18,6 @@ ARGUMENTS = (
     "--disable-sync",
     "--no-first-run",
 )
-PATIENCE = 20_000
-"""Milliseconds in which something must show; a slow machine needs them, a test never waits for all of them."""
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from tests.panel.visitor import Visitor, open_visitor
 from tests.serving import GatewayProcess, until
 from tests.webhooks.receiver import Receiver
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from tests.panel.conftest import PASSWORD
 from tests.panel.scene import Scene
 from tests.panel.visitor import PHONE, Visitor, open_visitor
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 WIDTHS = (1280, PHONE)
 CHINESE = re.compile("[一-鿿]")
 PAGES = (

@@ -14,7 +14,7 @@ from tests.upstream import FakeUpstream
 from tests.upstream.media import tiny_png
 from tests.webhooks.receiver import Receiver
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 SECRET = "sk-upstream-secret-0001"
 
 

@@ -11,6 +11,8 @@ from playwright.sync_api import Browser, Locator, Page, Request, expect
 
 PHONE = 390
 HEIGHTS = {PHONE: 844}
+PATIENCE = 60_000
+"""Milliseconds in which something must show; a slow machine needs them, a test never waits for all of them."""
 # What a page does not show by itself: what its policy stopped.
 LISTEN = """document.addEventListener('securitypolicyviolation', (event) =>
   console.error(`policy: ${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`))"""
@@ -95,7 +97,7 @@ def open_visitor(
         reduced_motion="reduce",
         permissions=["clipboard-read", "clipboard-write"],
     )
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(PATIENCE)
     context.add_init_script(LISTEN)
     preferred = str({"filmgate.lang": lang, "filmgate.theme": theme})
     context.add_init_script(PREFER % preferred)

@@ -6,6 +6,7 @@ vendor's differ. The faults are HTTP's own, so one fake upstream's script serves
 
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import httpx2
@@ -31,7 +32,9 @@ from app.providers.http_messages import UpstreamTimeouts
 from tests.upstream import FakeUpstream, closed_port, silent_port
 
 SECRET = "sk-contract-0123456789"
-SHORT = UpstreamTimeouts(connect=0.5, submit=0.3, poll=0.3)
+# Only what must time out is short: the rest would fail on a busy machine. An answer may take twice ``connect`` more.
+SHORT_SUBMIT = UpstreamTimeouts(connect=0.5, submit=0.5, poll=60)
+SHORT_POLL = UpstreamTimeouts(connect=0.5, submit=60, poll=0.3)
 HTML = "<html><body><h1>Bad gateway</h1></body></html>"
 
 
@@ -80,8 +83,17 @@ class ProviderContract:
     async def hasty(
         self, upstream: FakeUpstream, transport: httpx2.AsyncBaseTransport
     ) -> AsyncIterator[Provider]:
-        """The same provider with no patience."""
-        provider = registry.create_provider(self.account(upstream.url), transport, timeouts=SHORT)
+        """The same provider, which soon gives up waiting for the answer to a submission."""
+        provider = registry.create_provider(self.account(upstream.url), transport, timeouts=SHORT_SUBMIT)
+        yield provider
+        await provider.close()
+
+    @pytest.fixture
+    async def hasty_poller(
+        self, upstream: FakeUpstream, transport: httpx2.AsyncBaseTransport
+    ) -> AsyncIterator[Provider]:
+        """The same provider, which soon gives up waiting for the answer to a poll."""
+        provider = registry.create_provider(self.account(upstream.url), transport, timeouts=SHORT_POLL)
         yield provider
         await provider.close()
 
@@ -196,15 +208,20 @@ class ProviderContract:
     async def test_timeout_before_sending(self, transport: httpx2.AsyncBaseTransport) -> None:
         with silent_port() as port:
             account = self.account(f"https://127.0.0.1:{port}")
-            provider = registry.create_provider(account, transport, timeouts=SHORT)
+            provider = registry.create_provider(account, transport, timeouts=SHORT_SUBMIT)
             await self.refused(provider, UpstreamUnreachable)
             await provider.close()
 
     @pytest.mark.parametrize("do", ["hang", "drip"])
-    async def test_timeout_after_sending(self, upstream: FakeUpstream, hasty: Provider, do: str) -> None:
+    async def test_timeout_after_sending(
+        self, upstream: FakeUpstream, provider: Provider, hasty: Provider, do: str
+    ) -> None:
+        # Leaves an open connection, so that the second submission can't time out while connecting.
+        await provider.start(self.request(), replace(self.submission, idempotency_key="contract-key-0"))
+        before = upstream.counters().jobs
         upstream.fault(self.submit_call, do=do, accepts=True, delay=0.05 if do == "drip" else 0)
         await self.refused(hasty, OutcomeUnknown)
-        assert upstream.counters().jobs == 1
+        await upstream.until(lambda seen: seen.jobs == before + 1)
 
     @pytest.mark.parametrize("do", ["reset", "cut", "garbage", "huge"])
     async def test_answer_broken(self, upstream: FakeUpstream, provider: Provider, do: str) -> None:
@@ -255,10 +272,12 @@ class ProviderContract:
         await self.look_failed(provider, operation, PollFailed)
 
     @pytest.mark.parametrize("do", ["hang", "drip"])
-    async def test_look_timeout(self, upstream: FakeUpstream, hasty: Provider, do: str) -> None:
-        operation = await self.start(hasty)
+    async def test_look_timeout(
+        self, upstream: FakeUpstream, provider: Provider, hasty_poller: Provider, do: str
+    ) -> None:
+        operation = await self.start(provider)
         upstream.fault(self.look_call, do=do, delay=0.05 if do == "drip" else 0)
-        await self.look_failed(hasty, operation, PollFailed)
+        await self.look_failed(hasty_poller, operation, PollFailed)
 
     async def test_look_is_never_redirected(self, upstream: FakeUpstream, provider: Provider) -> None:
         operation = await self.start(provider)

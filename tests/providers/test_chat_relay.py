@@ -389,7 +389,7 @@ async def test_slow_to_speak(vendor: ChatServer) -> None:
     vendor.lines = [WAIT, VIDEO]
     account = Account(id="a2", provider="chat_relay", name="slow", base_url=vendor.url, secret=SECRET)
     async with httpx2.AsyncHTTPTransport() as transport:
-        relay = registry.create_provider(account, transport, timeouts=UpstreamTimeouts(submit=0.05))
+        relay = registry.create_provider(account, transport, timeouts=UpstreamTimeouts(submit=1.0))
         operation = await relay.start(wish(), SUBMISSION)
         assert operation.id == "filmgate-0123"
         assert await relay.poll(operation) == Running()

@@ -10,12 +10,9 @@ import pytest
 from app.errors import UpstreamRejected
 from app.providers import registry
 from app.providers.base import Account, Failed, Provider
-from app.providers.http_messages import UpstreamTimeouts
 from tests.providers.contract import SECRET, ProviderContract
 from tests.upstream import FakeUpstream
 from tests.upstream.vendors.front import FaultyFront, Routes, ScriptedServer
-
-SHORTER = UpstreamTimeouts(connect=0.1, submit=0.3, poll=0.3)
 
 
 @asynccontextmanager
@@ -50,14 +47,6 @@ class VendorContract(ProviderContract):
         vendor.reset()
         with FaultyFront(vendor, self.routes) as front:
             yield front
-
-    @pytest.fixture
-    async def hasty(
-        self, upstream: FakeUpstream, transport: httpx2.AsyncBaseTransport
-    ) -> AsyncIterator[Provider]:
-        provider = registry.create_provider(self.account(upstream.url), transport, timeouts=SHORTER)
-        yield provider
-        await provider.close()
 
     @pytest.mark.parametrize("status", [400, 404, 413, 415, 422])
     async def test_refused_request(self, upstream: FakeUpstream, provider: Provider, status: int) -> None:

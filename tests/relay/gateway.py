@@ -92,7 +92,7 @@ class RelayGateway:
 
     async def usage_rows(self, count: int = 1) -> list[Any]:
         """The usage rows, once there are ``count``."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             while True:
                 await self.recorder.flush()
                 async with self.database.read() as connection:
@@ -142,7 +142,7 @@ async def running_gateway(
         client = httpx2.AsyncClient(
             base_url=f"http://127.0.0.1:{port}",
             headers={"Authorization": f"Bearer {raw}"},
-            timeout=20,
+            timeout=120,
             trust_env=False,
         )
         await stack.enter_async_context(client)

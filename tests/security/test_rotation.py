@@ -32,6 +32,8 @@ from app.webhooks.notice_options import NoticeOptions
 from app.webhooks.signing import signed_headers
 from tests.cli.running import ROOT, environment, filmgate, inside
 
+pytestmark = pytest.mark.slow
+
 BOX = re.compile(r"v1\.[A-Za-z0-9_-]{30,}=*")
 API_KEY = "sk-fg-operator-chosen-0123456789"
 FIRST, SECOND = "the-first-secret-key-0123456789", "the-second-secret-key-9876543210"

@@ -86,7 +86,7 @@ class Bench:
         self.workers.append(worker)
         return worker
 
-    async def ended(self, task: Task, *, within: float = 30) -> Task:
+    async def ended(self, task: Task, *, within: float = 120) -> Task:
         found = await self.components.tasks.wait_until_ended(task, within=within)
         assert found.has_ended, found
         return found
@@ -109,7 +109,7 @@ class Bench:
         return [row["event"] for row in await self.components.repository.read_timeline(task.id)]
 
 
-async def until(holds: Callable[[], Awaitable[Any]], *, timeout: float = 30.0) -> Any:
+async def until(holds: Callable[[], Awaitable[Any]], *, timeout: float = 120.0) -> Any:
     end = time.monotonic() + timeout
     while True:
         found = await holds()

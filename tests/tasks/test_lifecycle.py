@@ -206,7 +206,7 @@ async def test_running_past_its_deadline(bench: Bench) -> None:
     bench.upstream.script(job_seconds=60)
     await bench.account()
     task = await bench.create()
-    await set_task(bench, task, deadline_at=time.time() + 2)
+    await set_task(bench, task, deadline_at=time.time() + 5)
     await bench.work()
     ended = await bench.ended(task)
     assert (ended.state, ended.error_code) == ("failed", "deadline_exceeded")
@@ -215,13 +215,13 @@ async def test_running_past_its_deadline(bench: Bench) -> None:
 
 
 async def test_a_video_that_was_finished_while_we_were_away_is_not_thrown_away(bench: Bench) -> None:
-    bench.upstream.script(job_seconds=1.0)
+    bench.upstream.script(job_seconds=3.0)
     await bench.account()
     worker = await bench.work()
     task = await bench.create()
     await bench.reaches(task, "running")
     await worker.stop()
-    await asyncio.sleep(1.0)
+    await asyncio.sleep(3.0)
     await set_task(bench, task, deadline_at=time.time() - 10)
     await bench.work()
     assert (await bench.ended(task)).state == "completed"
@@ -275,7 +275,7 @@ async def test_an_account_taken_away_ends_its_tasks(bench: Bench) -> None:
 
 
 async def test_an_account_set_up_badly_keeps_its_task_until_it_is_put_right(bench: Bench) -> None:
-    bench.upstream.script(job_seconds=1.0)
+    bench.upstream.script(job_seconds=3.0)
     account = await bench.account()
     worker = await bench.work()
     task = await bench.create()

@@ -73,7 +73,7 @@ class FakeUpstream:
     def reset(self) -> None:
         self._tell("reset", "")
 
-    async def until(self, holds: Callable[[Counters], bool], *, timeout: float = 20.0) -> Counters:
+    async def until(self, holds: Callable[[Counters], bool], *, timeout: float = 120.0) -> Counters:
         """Wait for what must happen; ``timeout`` in seconds is only there to end a test that hangs."""
         end = time.monotonic() + timeout
         while True:
@@ -85,7 +85,7 @@ class FakeUpstream:
             await asyncio.sleep(0.02)
 
     def _tell(self, what: str, body: str | None) -> Any:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         with contextlib.closing(connection):
             connection.request("GET" if body is None else "POST", f"/_control/{what}", body)
             answer = connection.getresponse()

@@ -16,6 +16,8 @@ from app.providers.studio.provider import StudioProvider
 from tests.providers.studio.clips import finish, frames_of, media, picture, wish
 from tests.providers.studio.conftest import MakeStudio
 
+pytestmark = pytest.mark.slow
+
 
 async def content(studio: StudioProvider, operation: Operation, done: Succeeded) -> bytes:
     return b"".join([chunk async for chunk in studio.fetch(operation, done.files[0])])

@@ -12,6 +12,8 @@ from app.generation import Shot
 from app.providers.studio.planning import make_plan
 from tests.providers.studio.clips import difference, filling, frames_of, media, picture, rendered, wish
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_clip_is_h264_and_aac_of_the_exact_size_and_length(tmp_path: Path) -> None:
     path = rendered(wish("A lake " * 40, size="322x181", seconds=1.5), tmp_path)
