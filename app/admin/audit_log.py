@@ -2,18 +2,38 @@
 
 import json
 import time
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.admin.lists import FoundPage, PageRequest, find_page, span_conditions
+from app.admin.lists import (
+    FilterText,
+    FoundPage,
+    PageRequest,
+    Since,
+    Until,
+    find_page,
+    span_conditions,
+)
 from app.admin.masking import mask_secrets
 from app.db.operator_tables import audit
 from app.db.session import Database
 
 LONGEST_SIDE = 20_000
 """Characters of one side of a change. A longer side is cut and stored as ``{"cut": …}``."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFilter:
+    """Filters of the log; ``action`` and ``target`` match prefixes."""
+
+    actor: FilterText = None
+    action: FilterText = None
+    target: FilterText = None
+    since: Since = None
+    until: Until = None
 
 
 class AuditLog:
@@ -50,15 +70,13 @@ class AuditLog:
         }
         await connection.execute(sa.insert(audit), row)
 
-    async def find_page(
-        self, wanted: dict[str, str | None], *, since: float | None, until: float | None, page: PageRequest
-    ) -> FoundPage:
-        """Newest first. ``wanted`` filters by column; ``action`` and ``target`` match prefixes."""
-        span = span_conditions(audit.c.at, since=since, until=until)
-        sifted = [audit.c.actor == wanted["actor"]] if wanted.get("actor") else []
-        for name in ("action", "target"):
-            if wanted.get(name):
-                sifted.append(audit.c[name].startswith(wanted[name], autoescape=True))
+    async def find_page(self, wanted: AuditFilter, page: PageRequest) -> FoundPage:
+        """Newest first."""
+        span = span_conditions(audit.c.at, since=wanted.since, until=wanted.until)
+        sifted = [audit.c.actor == wanted.actor] if wanted.actor else []
+        for column, text in ((audit.c.action, wanted.action), (audit.c.target, wanted.target)):
+            if text:
+                sifted.append(column.startswith(text, autoescape=True))
         query = sa.select(audit)
         async with self._database.read() as connection:
             return await find_page(connection, query, page, by=audit.c.id, served=span, sifted=sifted)

@@ -23,7 +23,7 @@ BATCH = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class TaskFilter:
+class TaskSearchFilter:
     """Filters of the list; None or empty matches all. ``since`` and ``until`` bound the creation time; ``text`` is a
     task id in any dialect's form, or part of the prompt."""
 
@@ -74,7 +74,7 @@ class TaskSearch:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def find_page(self, wanted: TaskFilter, page: PageRequest) -> FoundPage:
+    async def find_page(self, wanted: TaskSearchFilter, page: PageRequest) -> FoundPage:
         """Newest first; the rows are ``Task`` objects. Raises ``InvalidRequest``."""
         cursor = task_id_of(page.after) if page.after else None
         if page.after and cursor is None:
@@ -91,7 +91,7 @@ class TaskSearch:
             )
         return replace(result, rows=[task_of(row) for row in result.rows])
 
-    async def find_all(self, wanted: TaskFilter, *, most: int) -> AsyncIterator[list[Task]]:
+    async def find_all(self, wanted: TaskSearchFilter, *, most: int) -> AsyncIterator[list[Task]]:
         """At most ``most`` tasks in batches, so that a long export holds few of them in memory."""
         page, left = PageRequest(limit=BATCH), most
         while left > 0:

@@ -11,7 +11,7 @@ from app.admin.bodies import ListAnswer, PanelAnswer, PanelBody
 from app.admin.lists import MOST_EXPORTED, FilterText, PageQuery, Since, Until, csv_response
 from app.admin.panel import PanelServices
 from app.admin.task_object import TaskDetail, TaskObject, task_detail, task_rows
-from app.admin.task_search import TaskFilter, TaskSearch
+from app.admin.task_search import TaskSearch, TaskSearchFilter
 from app.dialects.registry import task_id_of
 from app.errors import InvalidRequest, MissingField, NotFound
 from app.generation import MediaInput
@@ -81,9 +81,9 @@ async def read_filter(
     q: FilterText = None,
     since: Since = None,
     until: Until = None,
-) -> TaskFilter:
+) -> TaskSearchFilter:
     states = tuple(word for text in state or () for word in text.split(",") if word)
-    return TaskFilter(
+    return TaskSearchFilter(
         states=states,
         model=model,
         key=key,
@@ -96,7 +96,7 @@ async def read_filter(
     )
 
 
-TaskFilterQuery = Annotated[TaskFilter, Depends(read_filter)]
+TaskFilterQuery = Annotated[TaskSearchFilter, Depends(read_filter)]
 
 
 @router.get("", summary="List tasks")
@@ -218,7 +218,7 @@ async def _tasks_to_cancel(body: CancelBody, request: AdminRequest) -> tuple[lis
     if body.filter is None:
         raise MissingField("ids or filter")
     chosen = body.filter.model_dump(exclude={"state"})
-    wanted = TaskFilter(states=tuple(body.filter.state.split(",")), **chosen)
+    wanted = TaskSearchFilter(states=tuple(body.filter.state.split(",")), **chosen)
     search = TaskSearch(request.panel.database)
     return [task async for batch in search.find_all(wanted, most=MOST_EXPORTED) for task in batch], 0
 
@@ -243,7 +243,7 @@ async def _with_content(request: AdminRequest, task: Task, item: MediaInput) -> 
     return item.model_copy(update={"content": content, "key": ""})
 
 
-async def _csv_batches(panel: PanelServices, wanted: TaskFilter) -> AsyncIterator[list[dict[str, Any]]]:
+async def _csv_batches(panel: PanelServices, wanted: TaskSearchFilter) -> AsyncIterator[list[dict[str, Any]]]:
     async for batch in TaskSearch(panel.database).find_all(wanted, most=MOST_EXPORTED):
         yield [_csv_row(row) for row in await task_rows(panel, batch)]
 

@@ -179,13 +179,13 @@ async def _usage_lines(panel: PanelServices, span: UsageSpan, group: UsageGroup)
 class RequestFilter:
     """Filters of the request log. ``status``: a number, ``2xx`` to ``5xx``, or ``errors``."""
 
-    key: str | None
-    model: str | None
-    account: str | None
-    path: str | None
-    status: str | None
-    since: float | None
-    until: float | None
+    key: FilterText = None
+    model: FilterText = None
+    account: FilterText = None
+    path: FilterText = None
+    status: FilterText = None
+    since: Since = None
+    until: Until = None
 
     def conditions(self) -> list[sa.ColumnElement[bool]]:
         """All filters but the time. Raises ``InvalidRequest``."""
@@ -196,20 +196,7 @@ class RequestFilter:
         return [*conditions, *_status_conditions(self.status)]
 
 
-async def read_request_filter(
-    *,
-    key: FilterText = None,
-    model: FilterText = None,
-    account: FilterText = None,
-    path: FilterText = None,
-    status: FilterText = None,
-    since: Since = None,
-    until: Until = None,
-) -> RequestFilter:
-    return RequestFilter(key, model, account, path, status, since, until)
-
-
-RequestFilterQuery = Annotated[RequestFilter, Depends(read_request_filter)]
+RequestFilterQuery = Annotated[RequestFilter, Depends()]
 
 
 @router.get("/requests", summary="List requests")

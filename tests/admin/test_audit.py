@@ -23,7 +23,7 @@ from tests.admin.conftest import (
     browser,
     make,
 )
-from tests.admin.test_doors import ROUTES
+from tests.admin.test_permissions import ROUTES
 from tests.serving import GatewayProcess, until
 from tests.upstream import FakeUpstream
 from tests.webhooks.receiver import Receiver

@@ -9,9 +9,9 @@ import pytest
 import sqlalchemy as sa
 
 from app.admin import lists
-from app.admin.audit_log import AuditLog
+from app.admin.audit_log import AuditFilter, AuditLog
 from app.admin.lists import PageRequest
-from app.admin.task_search import TaskFilter, TaskSearch, id_at
+from app.admin.task_search import TaskSearch, TaskSearchFilter, id_at
 from app.db.session import Database
 from app.db.tables import tasks
 
@@ -49,17 +49,17 @@ def row(number: int) -> dict[str, Any]:
 
 
 FILTERS = [
-    (TaskFilter(), range(COUNT)),
-    (TaskFilter(kind="image"), range(3, COUNT, 25)),
-    (TaskFilter(text="大象"), range(7, COUNT, 40)),
-    (TaskFilter(text="PROMPT 42"), [42]),
-    (TaskFilter(text="nobody said this"), []),
-    (TaskFilter(states=("failed",)), range(1, COUNT, 10)),
-    (TaskFilter(states=("unknown",)), range(1, COUNT, 20)),
-    (TaskFilter(states=("failed", "completed"), key="k1", kind="image"), [28]),
-    (TaskFilter(model="m1", states=("failed",), text="prompt 6"), [61]),
-    (TaskFilter(kind="image", since=START + 20, until=START + 60), [28, 53]),
-    (TaskFilter(states=("open",)), []),
+    (TaskSearchFilter(), range(COUNT)),
+    (TaskSearchFilter(kind="image"), range(3, COUNT, 25)),
+    (TaskSearchFilter(text="大象"), range(7, COUNT, 40)),
+    (TaskSearchFilter(text="PROMPT 42"), [42]),
+    (TaskSearchFilter(text="nobody said this"), []),
+    (TaskSearchFilter(states=("failed",)), range(1, COUNT, 10)),
+    (TaskSearchFilter(states=("unknown",)), range(1, COUNT, 20)),
+    (TaskSearchFilter(states=("failed", "completed"), key="k1", kind="image"), [28]),
+    (TaskSearchFilter(model="m1", states=("failed",), text="prompt 6"), [61]),
+    (TaskSearchFilter(kind="image", since=START + 20, until=START + 60), [28, 53]),
+    (TaskSearchFilter(states=("open",)), []),
 ]
 
 
@@ -75,7 +75,7 @@ async def test_pages_together_hold_all_that_match(database: Database) -> None:
             page = PageRequest(limit=limit, after=found.next) if found.next else None
         assert seen == [id_at(START + number) for number in sorted(expected, reverse=True)], wanted
         assert [task.id async for batch in search.find_all(wanted, most=1000) for task in batch] == seen
-    assert sum([len(batch) async for batch in search.find_all(TaskFilter(model="m0"), most=30)]) == 30
+    assert sum([len(batch) async for batch in search.find_all(TaskSearchFilter(model="m0"), most=30)]) == 30
 
 
 async def test_the_log_of_changes_too(database: Database) -> None:
@@ -85,7 +85,7 @@ async def test_the_log_of_changes_too(database: Database) -> None:
     found: list[str] = []
     page = PageRequest(limit=10)
     while True:
-        got = await log.find_page({"action": "key.made"}, since=None, until=None, page=page)
+        got = await log.find_page(AuditFilter(action="key.made"), page)
         found += [row.target for row in got.rows]
         if got.next is None:
             break
