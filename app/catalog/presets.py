@@ -7,7 +7,7 @@ from itertools import product
 from types import MappingProxyType
 from typing import Literal
 
-from app.errors import InvalidRequest
+from app.errors import InvalidRequest, UnknownModel
 from app.generation import Role
 
 Reply = Literal["link", "html", "url", "image"]
@@ -97,6 +97,14 @@ def preset_for(name: str, *, kind: Literal["video", "image"] = "video") -> Model
     return PRESETS.get(name) or ModelPreset(
         name, base=name, kind=kind, reply="image" if kind == "image" else "html"
     )
+
+
+def video_preset(name: str) -> ModelPreset:
+    """Raises ``UnknownModel`` for a model of another kind."""
+    preset = preset_for(name)
+    if preset.kind != "video":
+        raise UnknownModel(name)
+    return preset
 
 
 def _sora_presets() -> Iterator[ModelPreset]:

@@ -1,1 +1,1 @@
-"""The client side: one file per dialect, each parses into the waist and renders from it."""
+"""The client side: one package per dialect reads requests into `app.generation` and writes tasks in its own words."""

@@ -1,4 +1,4 @@
-"""What a client dialect is: its name, its words for tasks and errors, its schemas, and where its routes are."""
+"""The base class of client dialects: name, words for tasks and errors, schemas, routes."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -44,38 +44,38 @@ class DialectRoutes:
 
 
 class Dialect:
-    """One client API. Its subclass stands in the ``answer`` module of its package; ``registry.py`` lists it."""
+    """One client API. The subclass stands in the ``answer`` module of its package; ``registry.py`` lists the package."""
 
     name: ClassVar[str]
-    """Written into each task that the dialect creates; also the name of its package."""
+    """Stored with each task that the dialect creates. Also the name of its package."""
     id_prefix: ClassVar[str] = ""
-    """How its task ids begin. Every dialect accepts the ids of all dialects."""
+    """The prefix of its task ids. Every dialect accepts the ids of all dialects."""
     status_words: ClassVar[Mapping[str, str]] = {}
-    """Its word for each of ``PUBLIC_STATES``; empty where it writes no task states."""
+    """Its word for each of ``PUBLIC_STATES``. Empty if it writes no task states."""
     error_envelope: ClassVar[ErrorEnvelope] = OWN_ENVELOPE
     error_schema: ClassVar[str] = "Error"
     error_prefixes: ClassVar[tuple[str, ...]] = ()
-    """Paths that begin so answer errors in ``error_envelope``; needed only where it is not the gateway's own."""
+    """Prefixes of the paths that answer errors in ``error_envelope``. Needed only if that is not the gateway's own."""
     tags: ClassVar[Mapping[str, str]] = {}
-    """Headings of `/docs`, each with one sentence."""
+    """Sections of `/docs`, each with one sentence."""
     schemas: ClassVar[Mapping[str, Schema]] = {}
     examples: ClassVar[Mapping[str, Any]] = {}
-    """A request that people can copy, by the name of its schema."""
+    """One request body to copy, by the name of its schema."""
 
     def needs_key(self, path: str) -> bool:
-        """Whether the route at ``path`` wants a client's key."""
+        """Whether the route at ``path`` needs a client's key."""
         return True
 
     def webhook_body(self, task: Task, *, links: list[str], key: ClientKey | None) -> dict[str, Any] | None:
-        """The body that is sent to a task's own webhook when the task ends: what a GET of it answers.
+        """The body that is sent to a task's own webhook when the task ends: the same as the answer to a GET.
 
-        ``links`` lead to its files. ``None`` stands for OpenAI's event, which names the task and nothing more.
+        ``links`` lead to its files. ``None`` selects OpenAI's event, which holds only the task's id.
         """
         return None
 
     @property
     def routes(self) -> DialectRoutes:
-        """``ROUTES`` in the ``routes`` module of its package, imported when it is first asked for."""
+        """``ROUTES`` of the ``routes`` module of its package, which is imported on first use."""
         package = type(self).__module__.rpartition(".")[0]
         routes = import_module(f"{package}.routes").ROUTES
         assert isinstance(routes, DialectRoutes)

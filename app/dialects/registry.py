@@ -1,4 +1,4 @@
-"""Every dialect, alphabetical, one line each. What is not in the list is not served."""
+"""Every dialect, alphabetical, one line each. A dialect that is not listed is not served."""
 
 from collections.abc import Sequence
 from importlib import import_module
@@ -44,5 +44,5 @@ def envelopes_by_path(dialects: Sequence[Dialect] = DIALECTS) -> EnvelopesByPath
 
 
 def task_id_of(name: str) -> str | None:
-    """The id of a task, read from any dialect's form of it; None for what is no task id."""
+    """The 32 hex digits of a task id in any dialect's form; None for other text."""
     return parse_task_id(name, prefixes=[dialect.id_prefix for dialect in DIALECTS])

@@ -1,4 +1,4 @@
-"""The body of a task's own webhook: written by the dialect that created the task."""
+"""Renders the body of a task's own webhook in the dialect that created the task."""
 
 import json
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from app.webhooks.event_bodies import thin_event
 
 
 class WebhookBodies:
-    """Implements the deliverer's port. Needs no web framework, as workers have none."""
+    """Implements the port of the webhook deliverer, which runs in workers."""
 
     def __init__(
         self,

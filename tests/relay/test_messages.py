@@ -333,7 +333,7 @@ async def test_a_server_that_is_said_to_speak_both(gateway: RelayGateway) -> Non
             {"tools": [{"type": "web_search_20250305", "name": "web_search"}]},
             400,
             "invalid_request_error",
-            "tools.0.type: a tool of type web_search_20250305 can't be told to this model's upstream",
+            "tools.0.type: a tool of type web_search_20250305 can't be translated for this model's upstream",
         ),
     ],
 )

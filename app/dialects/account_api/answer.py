@@ -38,7 +38,7 @@ class AccountApiDialect(Dialect):
 
 def task_object(task: Task, urls: list[str], *, place: QueuePosition | None = None) -> dict[str, Any]:
     """A task as the feature-endpoints manual writes it ("任务查询"). ``urls`` lead to the kept files of a completed
-    task. ``place`` of a waiting task adds two fields that the manual does not have."""
+    task. ``place`` is the queue position of a waiting task; it adds two fields that the manual does not have."""
     waits = {"queue_position": place.position, "estimated_wait_seconds": place.seconds} if place else {}
     return waits | {
         "task_id": task.id,

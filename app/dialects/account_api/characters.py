@@ -26,7 +26,7 @@ router = APIRouter(tags=["Characters"])
     openapi_extra=operation_schema(body="CreateCameo", answer="Cameo"),
 )
 async def create(request: Request, key: CallerKey, services: Services) -> Response:
-    """`timestamps` is the moment that shows it: start,end in seconds, one to three apart."""
+    """`timestamps` is the part of the clip that shows the character: start,end in seconds, one to three apart."""
     body = await services.read_body(request)
     moment = read_time_span(body, "timestamps")
     if moment is None:
@@ -44,7 +44,7 @@ async def create(request: Request, key: CallerKey, services: Services) -> Respon
 )
 async def list_characters(request: Request, key: CallerKey, services: Services) -> Response:
     """Newest first."""
-    query = Body(dict(request.query_params), limits=services.limits)
+    query = services.read_query(request)
     limit = query.integer("limit", low=1, high=100) or 20
     found, more = await services.characters.page(key, after=query.text("after") or None, limit=limit)
     base = services.base_url(request)
@@ -67,7 +67,7 @@ async def get(name: str, *, request: Request, key: CallerKey, services: Services
     openapi_extra=operation_schema(answer="CameoDeleted"),
 )
 async def delete(name: str, key: CallerKey, services: Services) -> Response:
-    """Its clip and still are really removed."""
+    """Removes its clip and its still picture from the store."""
     found = await services.characters.get(name, key=key)
     await services.characters.delete(found)
     return JSONResponse({"id": character_id(found), "object": "character.deleted", "deleted": True})
@@ -96,7 +96,7 @@ async def get_file(name: str, file: str, *, request: Request, services: Services
 
 
 async def _read_clip(body: Body, services: Gateway, key: ClientKey) -> MediaInput:
-    """What ``url`` holds, or what the task ``from_task`` made."""
+    """The clip in ``url``, or the video of the task ``from_task``."""
     given, task_name = body.source("url"), body.text("from_task")
     if given is not None and task_name:
         raise InvalidRequest("url and from_task exclude each other", param="from_task")

@@ -10,7 +10,6 @@ from app.catalog.catalog import ModelCard
 from app.dialects.account_api import characters, usage, webhook_endpoints
 from app.dialects.account_api.answer import task_object
 from app.dialects.base import DialectRoutes
-from app.dialects.http.body import Body
 from app.dialects.http.gateway import CallerKey, Services, authenticate_key, serve_file
 from app.dialects.openapi.operations import download_schema, operation_schema
 from app.errors import InvalidRequest, ModelNotFound, NotFound
@@ -34,8 +33,8 @@ STATES_BY_WORD: dict[str, tuple[State, ...]] = {
     openapi_extra=operation_schema(answer="TaskList", query=("status", "after", "limit")),
 )
 async def list_tasks(request: Request, key: CallerKey, services: Services) -> Response:
-    """The key's tasks, newest first; `status`, `after` and `limit` narrow it."""
-    query = Body(dict(request.query_params), limits=services.limits)
+    """The key's tasks, newest first. `status` filters, `after` and `limit` page."""
+    query = services.read_query(request)
     status = query.text("status")
     if status and status not in STATES_BY_WORD:
         raise InvalidRequest(f"status must be one of {', '.join(STATES_BY_WORD)}", param="status")
@@ -51,14 +50,14 @@ async def list_tasks(request: Request, key: CallerKey, services: Services) -> Re
 
 @task_router.get("/{name}", summary="Get a task", openapi_extra=operation_schema(answer="Task"))
 async def get_task(name: str, *, request: Request, key: CallerKey, services: Services) -> Response:
-    """While it waits for an account also `queue_position` and `estimated_wait_seconds`, which is null while there
-    is nothing to judge by."""
+    """A task that waits for an account also has `queue_position` and `estimated_wait_seconds`. The estimate is null until
+    enough tasks have been admitted to compute it."""
     return JSONResponse(await _task_document(request, services, await services.tasks.get(name, key)))
 
 
 @task_router.post("/{name}/cancel", summary="Cancel a task", openapi_extra=operation_schema(answer="Task"))
 async def cancel_task(name: str, *, request: Request, key: CallerKey, services: Services) -> Response:
-    """Stops it, upstream too where the vendor can; what has ended stays as it is."""
+    """Cancels the task, at the upstream too where the vendor can. A task that has ended stays as it is."""
     task = await services.tasks.cancel(await services.tasks.get(name, key))
     return JSONResponse(await _task_document(request, services, task))
 
@@ -138,7 +137,7 @@ def _capabilities_object(card: ModelCard) -> dict[str, Any] | None:
     openapi_extra=download_schema("video/mp4", query=("expires", "signature")),
 )
 async def get_file(task_id: str, name: str, *, request: Request, services: Services) -> Response:
-    """A finished file, by the link that an answer gave; of a private task, with its key."""
+    """A file of a finished task, by its signed link. Files of a private task need the task's key instead."""
     query = request.query_params
     if "signature" not in query and key_in_headers(request.scope["headers"]):
         task = await services.tasks.get(task_id, await authenticate_key(request))

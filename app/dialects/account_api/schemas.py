@@ -163,10 +163,10 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "TestWebhookEndpoint": {"event_type": "video.completed"},
 }
 TAGS = {
-    "Tasks": "Any task, made through any of these APIs.",
-    "Characters": "Kept by this gateway; `@username` in any prompt brings one in.",
-    "Models": "The names this gateway serves now, with what each can do.",
-    "Webhooks": "Signed calls when a task ends.",
+    "Tasks": "Tasks created through any of these APIs.",
+    "Characters": "Kept by this gateway. `@username` in any prompt uses one.",
+    "Models": "The models that this gateway serves now, with their capabilities.",
+    "Webhooks": "Signed notifications when a task ends.",
     "Usage": "What the key has used, and what is left of its budgets.",
-    "Files": "What links lead to.",
+    "Files": "Downloads by signed link.",
 }

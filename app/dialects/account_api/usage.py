@@ -1,4 +1,4 @@
-"""`/v1/usage`: what a key has used and what is left of its budgets, for who holds it."""
+"""`/v1/usage`: what a key has used, and what is left of its budgets."""
 
 import time
 from typing import Any
@@ -7,7 +7,6 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from app.db.money import format_money
-from app.dialects.http.body import Body
 from app.dialects.http.gateway import CallerKey, Services
 from app.dialects.openapi.operations import operation_schema
 from app.errors import InvalidRequest
@@ -25,10 +24,10 @@ DESCRIBED["responses"]["200"]["content"]["text/csv"] = {"schema": {"type": "stri
 
 @router.get("", summary="What this key has used", openapi_extra=DESCRIBED)
 async def get_usage(request: Request, key: CallerKey, services: Services) -> Response:
-    """By day and model unless `group_by` says otherwise (`day`, `model`); the last 30 days unless `from` and
-    `to` (a day like 2026-11-21, or UTC seconds) do. Money is in US dollars, as text. `format=csv` answers
-    with the lines alone, as a table for spreadsheets."""
-    query = Body(dict(request.query_params), limits=services.limits)
+    """Grouped by day and model; `group_by` chooses either or both (`day`, `model`). Covers the last 30 days, or `from` to
+    `to` (a day like 2026-11-21, or UTC seconds). Money is in US dollars, as text. `format=csv` returns only the
+    lines, as a table for spreadsheets."""
+    query = services.read_query(request)
     now = time.time()
     until = read_moment(query.text("to") or str(now + 1), param="to", end=True)
     since = read_moment(query.text("from") or str(until - DEFAULT_DAYS * DAY_SECONDS), param="from")

@@ -5,7 +5,6 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from app.dialects.http.body import Body
 from app.dialects.http.gateway import CallerKey, Services
 from app.dialects.openapi.operations import operation_schema
 from app.errors import InvalidRequest
@@ -22,7 +21,7 @@ DEFAULT_LIMIT = 20
     openapi_extra=operation_schema(body="CreateWebhookEndpoint", answer="WebhookEndpointWithSecret"),
 )
 async def create_endpoint(request: Request, key: CallerKey, services: Services) -> Response:
-    """The answer holds the signing secret; it is not shown again."""
+    """The answer contains the signing secret, which is not shown again."""
     body = await services.read_body(request)
     made, secret = await services.endpoints.create(
         key.owner,
@@ -40,7 +39,7 @@ async def create_endpoint(request: Request, key: CallerKey, services: Services) 
 )
 async def list_endpoints(request: Request, key: CallerKey, services: Services) -> Response:
     """Newest first."""
-    query = Body(dict(request.query_params), limits=services.limits)
+    query = services.read_query(request)
     limit = query.integer("limit", low=1, high=100) or DEFAULT_LIMIT
     found, more = await services.endpoints.page(key.owner, after=query.text("after") or None, limit=limit)
     data = [_endpoint_object(endpoint) for endpoint in found]
@@ -52,11 +51,11 @@ async def list_endpoints(request: Request, key: CallerKey, services: Services) -
 
 @router.get(
     "/webhook_endpoints/hook_secret",
-    summary="Get the secret that signs the hooks of single tasks",
+    summary="Get the secret that signs the webhooks of single tasks",
     openapi_extra=operation_schema(answer="HookSecret"),
 )
 async def get_hook_secret(key: CallerKey, services: Services) -> Response:
-    """What `notify_hook` calls of this key's tasks are signed with."""
+    """Webhooks of single tasks (`notify_hook`) of this key are signed with it."""
     secret = services.endpoints.hook_secret(key.owner)
     return JSONResponse({"object": "webhook_hook_secret", "signing_secret": secret})
 
@@ -76,7 +75,7 @@ async def get_endpoint(name: str, key: CallerKey, services: Services) -> Respons
     openapi_extra=operation_schema(body="UpdateWebhookEndpoint", answer="WebhookEndpoint"),
 )
 async def update_endpoint(name: str, *, request: Request, key: CallerKey, services: Services) -> Response:
-    """Changes what is given; one that was disabled is enabled again."""
+    """Changes the given fields. A disabled endpoint is enabled again."""
     body = await services.read_body(request)
     changed = await services.endpoints.update(
         name,
@@ -94,7 +93,7 @@ async def update_endpoint(name: str, *, request: Request, key: CallerKey, servic
     openapi_extra=operation_schema(answer="WebhookEndpointDeleted"),
 )
 async def delete_endpoint(name: str, key: CallerKey, services: Services) -> Response:
-    """What it has not got yet is not sent any more."""
+    """Deliveries that are still waiting are dropped."""
     await services.endpoints.delete(name, owner=key.owner)
     return JSONResponse({"id": name, "object": "webhook_endpoint.deleted", "deleted": True})
 
@@ -105,7 +104,7 @@ async def delete_endpoint(name: str, key: CallerKey, services: Services) -> Resp
     openapi_extra=operation_schema(body="RotateWebhookSecret", answer="WebhookEndpointWithSecret"),
 )
 async def rotate_secret(name: str, *, request: Request, key: CallerKey, services: Services) -> Response:
-    """With `keep_old_secret_active_for_24_hours`, both secrets sign until then."""
+    """With `keep_old_secret_active_for_24_hours`, deliveries are signed with both secrets for 24 hours."""
     body = await services.read_body(request)
     keep_old = body.boolean("keep_old_secret_active_for_24_hours") or False
     changed, secret = await services.endpoints.rotate_secret(name, owner=key.owner, keep_old=keep_old)
@@ -118,7 +117,7 @@ async def rotate_secret(name: str, *, request: Request, key: CallerKey, services
     openapi_extra=operation_schema(body="TestWebhookEndpoint", answer="WebhookEndpointTest"),
 )
 async def test_endpoint(name: str, *, request: Request, key: CallerKey, services: Services) -> Response:
-    """Sends a sample event at once; 400 when the endpoint could not be reached."""
+    """Sends a sample event at once. Answers 400 if the endpoint cannot be reached."""
     body = await services.read_body(request)
     event = body.required_text("event_type")
     outcome = await services.endpoints.send_sample(name, owner=key.owner, event=event)
@@ -137,7 +136,7 @@ async def test_endpoint(name: str, *, request: Request, key: CallerKey, services
 
 @router.get(
     "/webhook_event_types",
-    summary="List the events that endpoints can be told of",
+    summary="List the events that endpoints can subscribe to",
     openapi_extra=operation_schema(answer="WebhookEventTypes"),
 )
 async def list_event_types(_: CallerKey) -> Response:

@@ -1,4 +1,4 @@
-"""OpenAI chat answers, whole and streamed, said as Anthropic's messages."""
+"""The Messages API as a dialect, and OpenAI chat answers translated into its messages, whole or streamed."""
 
 import json
 from typing import Any
@@ -18,7 +18,7 @@ STOP_REASONS = {
 }
 PING = b'event: ping\ndata: {"type": "ping"}\n\n'
 THINKING_FIELDS = ("reasoning_content", "reasoning")
-"""Where servers put a model's thinking; chat itself has no field for it."""
+"""Fields in which servers return a model's thinking. OpenAI's chat API has none."""
 
 ERROR_TYPES = {
     401: "authentication_error",
@@ -35,7 +35,7 @@ ERROR_TYPES = {
 
 
 class AnthropicEnvelope(ErrorEnvelope):
-    """https://docs.claude.com/en/api/errors. There is no ``param``, so the message names the field."""
+    """https://docs.anthropic.com/en/api/errors. It has no ``param``, so the message names the field."""
 
     event_name = "error"
     """Anthropic's SDKs drop events without a name."""
@@ -66,7 +66,8 @@ def error_object(status: int, message: str) -> Fields:
 
 
 def message_object(answer: Fields, *, model: str, thinking: bool) -> Fields:
-    """The whole answer; thinking only for who asked for it. Raises ``UpstreamFailed`` for one without a choice."""
+    """A whole answer as a message. ``thinking`` is whether the client asked for the model's thinking. Raises
+    ``UpstreamFailed`` for an answer without a choice."""
     choice = next(iter(_list_objects(answer.get("choices"))), None)
     if choice is None:
         raise UpstreamFailed("The upstream answered without a message.")
@@ -96,7 +97,7 @@ def message_id(answer: Fields) -> str:
 
 
 def stop_fields(choice: Fields, *, refused: bool = False) -> Fields:
-    """Why it ended. vLLM and SGLang say beside the reason which stop sequence it was."""
+    """``stop_reason`` and ``stop_sequence``. vLLM and SGLang return the matched stop sequence beside the finish reason."""
     reason = "refusal" if refused else STOP_REASONS.get(str(choice.get("finish_reason")), "end_turn")
     sequence = choice.get("stop_reason") or choice.get("matched_stop")
     if reason == "end_turn" and isinstance(sequence, str):
@@ -105,7 +106,7 @@ def stop_fields(choice: Fields, *, refused: bool = False) -> Fields:
 
 
 def usage_object(told: Any) -> Fields:
-    """Anthropic counts what came from a cache beside the input tokens, not among them."""
+    """Anthropic counts cached tokens separately; OpenAI counts them among the prompt tokens."""
     told = _object_or_empty(told)
     cached = _object_or_empty(told.get("prompt_tokens_details")).get("cached_tokens") or 0
     return {
@@ -117,7 +118,7 @@ def usage_object(told: Any) -> Fields:
 
 
 def _object_or_empty(value: Any) -> Fields:
-    """Servers leave out, or send null for, what they have nothing to say of."""
+    """Servers omit empty objects or send null for them."""
     return value if isinstance(value, dict) else {}
 
 
@@ -147,7 +148,7 @@ def _tool_use_block(call: Fields) -> Fields:
 
 
 def _parse_arguments(text: Any) -> Fields:
-    """Models write broken JSON at times; their words are not thrown away for that."""
+    """Models sometimes write invalid JSON. It is passed on as text rather than dropped."""
     try:
         found = json.loads(text or "{}")
     except (ValueError, TypeError, RecursionError):
@@ -158,8 +159,8 @@ def _parse_arguments(text: Any) -> Fields:
 class MessageEvents:
     """The events of one streamed answer.
 
-    One block is open at a time, as Anthropic's clients expect. Of tools called side by side the first is told as
-    it comes, and the others, of which pieces may come in between, when it is closed.
+    One content block is open at a time, as Anthropic's clients expect. Of parallel tool calls, the first is streamed as
+    it arrives; pieces of the others are queued and sent when the first is closed.
     """
 
     def __init__(self, *, model: str, thinking: bool) -> None:
@@ -174,11 +175,11 @@ class MessageEvents:
         self._usage: Fields | None = None
 
     def opening_events(self) -> bytes:
-        """Nothing yet: the first event carries the upstream's id."""
+        """Empty: the first event needs the upstream's id, so it is sent with the first chunk."""
         return b""
 
     def translate_event(self, event: Fields) -> bytes:
-        """Raises ``UpstreamFailed`` for an error in the midst of it."""
+        """The events for one chunk. Raises ``UpstreamFailed`` for an error chunk."""
         if event.get("error"):
             found = event["error"]
             text = found.get("message") if isinstance(found, dict) else found

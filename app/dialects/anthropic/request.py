@@ -1,7 +1,7 @@
-"""Anthropic's messages said as an OpenAI chat request: for upstreams that speak only that.
+"""Translates an Anthropic messages request into an OpenAI chat request, for upstreams that only have that API.
 
-What chat has no word for is refused, naming the field; only what changes nothing in the answer is left out:
-caching hints, and the model's own earlier thinking.
+Fields that chat cannot express are refused by name. Only fields that do not change the answer are dropped: caching
+hints, and the model's own earlier thinking.
 """
 
 import json
@@ -12,7 +12,7 @@ from app.errors import InvalidRequest, MissingField
 
 Fields = dict[str, Any]
 LEFT_OUT = {"cache_control", "context_management", "service_tier", "thinking", "speed", "inference_geo"}
-"""Fields of the request that chat does without."""
+"""Fields that are dropped."""
 UNTRANSLATABLE = ("container", "mcp_servers")
 TRANSLATED = {
     "model",
@@ -34,8 +34,8 @@ PDF = "application/pdf"
 
 
 def chat_request(fields: Fields, *, model: str, limit_name: str) -> Fields:
-    """The chat request for a checked JSON object; ``limit_name`` is what the most tokens are called there.
-    Raises ``InvalidRequest``."""
+    """The chat request for ``fields``. ``limit_name`` is how the upstream calls its token limit, for example
+    ``max_completion_tokens``. Raises ``InvalidRequest``."""
     for name in UNTRANSLATABLE:
         if fields.get(name):
             raise untranslatable(name)
@@ -59,7 +59,7 @@ def chat_request(fields: Fields, *, model: str, limit_name: str) -> Fields:
     said |= _output_options(fields)
     if fields.get("stream") is True:
         said |= {"stream": True, "stream_options": {"include_usage": True}}
-    # Temperature, top_k and whatever else: the upstream may know it, and says so if not.
+    # Temperature, top_k and all others are passed on: the upstream refuses what it does not know.
     rest = {
         name: value
         for name, value in fields.items()
@@ -69,7 +69,7 @@ def chat_request(fields: Fields, *, model: str, limit_name: str) -> Fields:
 
 
 def untranslatable(where: str, what: str = "") -> InvalidRequest:
-    return InvalidRequest(f"{what or 'this'} can't be told to this model's upstream", param=where)
+    return InvalidRequest(f"{what or 'this'} can't be translated for this model's upstream", param=where)
 
 
 def _system_messages(system: Any) -> list[Fields]:
@@ -99,7 +99,7 @@ def _chat_messages(fields: Fields) -> list[Fields]:
 
 
 def _user_turn(blocks: list[Fields], where: str) -> Iterable[Fields]:
-    """Results of tools first: chat wants them right behind the calls."""
+    """Tool results come first: chat requires them directly after the calls."""
     shown: list[Fields] = []
     for at, block in enumerate(blocks):
         place = f"{where}.content.{at}"
@@ -141,7 +141,7 @@ TURN_READERS: dict[Any, Callable[[list[Fields], str], Iterable[Fields]]] = {
 
 
 def _tool_result(block: Fields, where: str) -> tuple[str, list[Fields]]:
-    """A tool message holds text only; pictures follow in the user's."""
+    """The text of a tool result, and its pictures: a tool message holds only text, so they go into the user's message."""
     content = block.get("content") or ""
     blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
     parts = [

@@ -1,4 +1,4 @@
-"""Anthropic's messages API: passed through where the upstream speaks it, else said as chat and back."""
+"""`/v1/messages`: passed through where the upstream has the Messages API, else translated to chat and back."""
 
 import json
 from typing import Any
@@ -26,7 +26,7 @@ KEPT_HEADERS = {b"retry-after", b"retry-after-ms", b"x-should-retry"}
 class MessagesEndpoint(AuthenticatedEndpoint):
     """``POST /v1/messages`` or ``/v1/messages/count_tokens``.
 
-    Tokens are counted only where the upstream can: a guess would look like a count.
+    Tokens are counted only where the upstream can count them; an estimate is not returned.
     """
 
     def __init__(self, relay: Relay, path: str) -> None:
@@ -41,9 +41,9 @@ class MessagesEndpoint(AuthenticatedEndpoint):
         if translation is None and not await self._relay.endpoints.serves_path(wish.model, COUNT):
             await self._relay.endpoints.usable_endpoints(
                 wish.model, MESSAGES
-            )  # says if it is the model that is unknown
+            )  # raises if the model itself is unknown
             raise ModelNotFound(
-                f"No upstream of {wish.model} counts tokens; its answers say what they used.", param="model"
+                f"No upstream of {wish.model} counts tokens; the usage is in its answers.", param="model"
             )
         await self._relay.relay_call(
             scope,
@@ -58,7 +58,7 @@ class MessagesEndpoint(AuthenticatedEndpoint):
 
 
 def _with_request_id(scope: Scope, send: Send) -> Send:
-    """Anthropic's SDKs look for the request's id in a header of their own."""
+    """Adds the request id in the header that Anthropic's SDKs read."""
 
     async def send_named(message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -71,7 +71,7 @@ def _with_request_id(scope: Scope, send: Send) -> Send:
 
 
 class MessagesTranslation:
-    """One call to ``/v1/messages`` on its way to an upstream that speaks chat only."""
+    """One call to ``/v1/messages`` that goes to an upstream with only the chat API."""
 
     def __init__(self, wish: RelayRequest) -> None:
         self._wish = wish
@@ -80,13 +80,13 @@ class MessagesTranslation:
         self._thinking = isinstance(thinking, dict) and thinking.get("type") in ("enabled", "adaptive")
 
     def translated_request(self, model: str, *, limit_name: str) -> RelayRequest:
-        """Raises ``InvalidRequest`` for what chat has no word for."""
+        """Raises ``InvalidRequest`` for what chat cannot express."""
         fields = chat_request(self._wish.fields, model=model, limit_name=limit_name)
         body = json.dumps(fields, ensure_ascii=False).encode()
         return RelayRequest(body, model, fields, has_one_model_field=False, headers=JSON_HEADERS)
 
     def translated_answer(self, answer: dict[str, Any]) -> dict[str, Any]:
-        if answer.get("error"):  # some servers fail with a 200
+        if answer.get("error"):  # some servers send an error with status 200
             told = read_error(answer)
             raise UpstreamFailed(told.message if told else "The upstream failed.")
         return message_object(answer, model=self._wish.model, thinking=self._thinking)
@@ -95,7 +95,7 @@ class MessagesTranslation:
         return MessageEvents(model=self._wish.model, thinking=self._thinking)
 
     def translated_refusal(self, refusal: UpstreamRefusal) -> UpstreamRefusal:
-        """The upstream's words in Anthropic's envelope, under its own status."""
+        """The upstream's error message and status in Anthropic's envelope."""
         told = read_error(parse_json(refusal.body))
         text = told.message if told and told.message else "The upstream refused the request."
         body = json.dumps(error_object(refusal.status, text)).encode()
@@ -110,7 +110,7 @@ ROUTES = DialectRoutes(
             MESSAGES,
             MessagesEndpoint,
             tag="Anthropic Messages",
-            summary="Answer: passed through where the upstream speaks it, else translated to chat and back",
+            summary="Answer messages: passed through where the upstream has this API, else translated to chat and back",
             body="CreateMessage",
             answer=ANY_JSON | EVENT_STREAM,
         ),

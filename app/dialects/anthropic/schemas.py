@@ -1,4 +1,4 @@
-"""Schemas of the Messages API, for `/openapi.json`: the fields that most clients send; all others pass too."""
+"""Schemas of the Messages API, for `/openapi.json`: the fields that most clients send. All others are passed on."""
 
 from typing import Any
 

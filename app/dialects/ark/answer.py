@@ -20,7 +20,7 @@ STATUS_WORDS = {
     "cancelled": "cancelled",
 }
 NO_TOKENS = {"completion_tokens": 0, "total_tokens": 0}
-"""Only Ark counts videos in tokens; the field is there because clients read it."""
+"""Only Ark itself counts videos in tokens. Clients expect the field, so it is zero where the upstream reports none."""
 
 
 class ArkDialect(Dialect):
@@ -42,9 +42,9 @@ def ark_id(task_id: str) -> str:
 
 
 def ark_object(task: Task, urls: list[str]) -> dict[str, Any]:
-    """``urls`` lead to what is kept of a completed task."""
-    wanted = task.request
-    found: dict[str, Any] = {
+    """``urls`` lead to the kept files of a completed task."""
+    request = task.request
+    document: dict[str, Any] = {
         "id": ark_id(task.id),
         "model": task.model,
         "status": STATUS_WORDS[task.public_state],
@@ -52,29 +52,29 @@ def ark_object(task: Task, urls: list[str]) -> dict[str, Any]:
         "updated_at": int(task.finished_at or task.started_at or task.created_at),
         "service_tier": "default",
     }
-    asked = {"seed": wanted.seed, "resolution": wanted.resolution, "ratio": wanted.aspect_ratio}
-    found |= {name: value for name, value in asked.items() if value is not None}
-    if wanted.seconds is not None:
-        found["duration"] = round(wanted.seconds)
+    requested = {"seed": request.seed, "resolution": request.resolution, "ratio": request.aspect_ratio}
+    document |= {name: value for name, value in requested.items() if value is not None}
+    if request.seconds is not None:
+        document["duration"] = round(request.seconds)
     if task.result is not None:
         usage = {name: task.result.usage.get(name, number) for name, number in NO_TOKENS.items()}
-        found |= _file_facts(task.result.files[0]) | {"usage": usage}
+        document |= _file_facts(task.result.files[0]) | {"usage": usage}
     if urls:
-        found["content"] = {"video_url": urls[0]}
+        document["content"] = {"video_url": urls[0]}
     if task.state in ("failed", "cancelled"):
         code = task.error_code or ("cancelled" if task.state == "cancelled" else "upstream_error")
-        found["error"] = {"code": code, "message": task.error_message or "The generation failed."}
-    return found
+        document["error"] = {"code": code, "message": task.error_message or "The generation failed."}
+    return document
 
 
 def _file_facts(file: StoredFile) -> dict[str, Any]:
-    made: dict[str, Any] = {}
+    facts: dict[str, Any] = {}
     if file.seconds:
-        made["duration"] = round(file.seconds)
+        facts["duration"] = round(file.seconds)
     if file.fps:
-        made["framespersecond"] = round(file.fps)
+        facts["framespersecond"] = round(file.fps)
     if file.width and file.height:
         parts = gcd(file.width, file.height)
-        made["ratio"] = f"{file.width // parts}:{file.height // parts}"
-        made["resolution"] = f"{min(file.width, file.height)}p"
-    return made
+        facts["ratio"] = f"{file.width // parts}:{file.height // parts}"
+        facts["resolution"] = f"{min(file.width, file.height)}p"
+    return facts

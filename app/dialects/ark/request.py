@@ -1,18 +1,18 @@
-"""Reads a request to Ark: `content` parts with roles, options beside them or as flags in the text."""
+"""Reads a request to Ark: `content` parts with roles; options are fields, or flags in the text."""
 
 import re
 from collections.abc import Sequence
 from typing import Any
 
+from app.catalog.presets import video_preset
 from app.dialects.http.body import Body
 from app.dialects.http.gateway import Gateway, check_prompt
 from app.dialects.http.media_sources import PART_TYPES, MediaPart, read_media_parts, read_source
 from app.dialects.prompt.directives import Directives
 from app.dialects.prompt.video_options import (
-    MOST_SECONDS,
+    LONGEST_SECONDS,
     read_resolution,
     size_and_ratio,
-    video_preset,
     video_seconds,
 )
 from app.errors import InvalidRequest, MissingField
@@ -61,7 +61,7 @@ KNOWN_FIELDS = {
 
 
 async def read_request(body: Body, services: Gateway) -> GenerationRequest:
-    """The waist's form. Raises what the client must be told, naming the field."""
+    """Raises ``InvalidRequest``, ``MissingField`` or ``UnknownModel``."""
     preset = video_preset(body.required_text("model"))
     if "content" not in body:
         raise MissingField("content")
@@ -74,11 +74,11 @@ async def read_request(body: Body, services: Gateway) -> GenerationRequest:
     options = _merge_options(body, flags)
     roles = _media_roles(media_parts)
     size, ratio = size_and_ratio(options, preset, Directives(prompt), ratio_name="ratio")
-    wanted = GenerationRequest(
+    generation = GenerationRequest(
         kind="video",
         model=preset.name,
         prompt=prompt,
-        seconds=video_seconds(preset, options.integer("duration", low=1, high=MOST_SECONDS)),
+        seconds=video_seconds(preset, options.integer("duration", low=1, high=LONGEST_SECONDS)),
         size=size,
         aspect_ratio=ratio,
         resolution=read_resolution(options, hd=preset.hd),
@@ -86,27 +86,27 @@ async def read_request(body: Body, services: Gateway) -> GenerationRequest:
         watermark=options.boolean("watermark"),
         extra=options.unknown_fields(KNOWN_FIELDS),
     )
-    # Last, as they may have to be fetched from afar.
+    # Last, because they may have to be downloaded.
     media = [await _read_part(services, part, role) for part, role in zip(media_parts, roles, strict=True)]
-    return wanted.model_copy(update={"media": tuple(media)})
+    return generation.model_copy(update={"media": tuple(media)})
 
 
 def _read_text(texts: Sequence[str]) -> tuple[str, dict[str, Any]]:
-    """The prompt without its flags (``--ratio 16:9 --dur 5``), and those; what is no flag of Ark's stays."""
+    """The prompt without its flags (``--ratio 16:9 --dur 5``), and the flags. Words that are not flags of Ark stay."""
     flags: dict[str, Any] = {}
 
-    def take_flag(found: re.Match[str]) -> str:
-        name = FLAGS.get(found[1])
+    def take_flag(match: re.Match[str]) -> str:
+        name = FLAGS.get(match[1])
         if name is None:
-            return found[0]
-        flags[name] = found[2]
+            return match[0]
+        flags[name] = match[2]
         return ""
 
     return FLAG.sub(take_flag, "\n".join(texts)).strip(), flags
 
 
 def _merge_options(body: Body, flags: dict[str, Any]) -> Body:
-    """A field beats a flag; ``-1`` and ``adaptive`` leave it to the upstream."""
+    """Fields override flags. ``-1`` and ``adaptive`` mean that the upstream decides, so they are removed."""
     if body.boolean("return_last_frame"):
         raise InvalidRequest("return_last_frame is not offered here", param="return_last_frame")
     fields = flags | {name: value for name, value in body.fields.items() if value is not None}
@@ -119,21 +119,24 @@ def _merge_options(body: Body, flags: dict[str, Any]) -> Body:
 
 
 def _media_roles(parts: list[MediaPart]) -> list[Role]:
-    """A single picture without a role is the first frame. Raises ``InvalidRequest`` as Ark does for a mix."""
+    """The role of each part. A single picture without a role is the first frame. Raises ``InvalidRequest`` for frames
+    mixed with references, as Ark does."""
     alone = sum(part.type == "image_url" for part in parts) == 1
-    found: list[Role] = []
+    roles: list[Role] = []
     for part in parts:
-        able = ROLES[part.type]
+        roles_by_word = ROLES[part.type]
         word = part.fields.text("role") or ("first_frame" if alone and part.type == "image_url" else "")
-        if word not in able:
-            raise InvalidRequest(f"{part.fields.path}.role must be {' or '.join(able)}", param="content")
-        found.append(able[word])
-    framed = [role for role in found if role in FRAMES]
+        if word not in roles_by_word:
+            raise InvalidRequest(
+                f"{part.fields.path}.role must be {' or '.join(roles_by_word)}", param="content"
+            )
+        roles.append(roles_by_word[word])
+    framed = [role for role in roles if role in FRAMES]
     if len(framed) != len(set(framed)):
         raise InvalidRequest("content takes one first_frame and one last_frame", param="content")
-    if framed and len(framed) != len(found):
+    if framed and len(framed) != len(roles):
         raise InvalidRequest("content can't hold frames and references together", param="content")
-    return found
+    return roles
 
 
 async def _read_part(services: Gateway, part: MediaPart, role: Role) -> MediaInput:

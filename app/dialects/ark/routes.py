@@ -8,7 +8,6 @@ from fastapi.responses import JSONResponse, Response
 from app.dialects.ark.answer import ArkDialect, ark_id, ark_object
 from app.dialects.ark.request import read_request
 from app.dialects.base import DialectRoutes
-from app.dialects.http.body import Body
 from app.dialects.http.gateway import CallerKey, Services, request_context
 from app.dialects.openapi.operations import operation_schema
 from app.errors import InvalidRequest
@@ -24,7 +23,7 @@ STATES_BY_WORD: dict[str, tuple[State, ...]] = {
     "cancelled": ("cancelled",),
 }
 LISTED_SECONDS = 7 * 86_400
-"""Ark lists the last seven days; without an end, a count would grow with history."""
+"""Ark lists the last seven days. The bound also keeps the count of all tasks cheap."""
 LARGEST_PAGE = 500
 
 
@@ -32,12 +31,12 @@ LARGEST_PAGE = 500
     "", summary="Create a task", openapi_extra=operation_schema(body="ArkCreate", answer="ArkCreated")
 )
 async def create_task(request: Request, key: CallerKey, services: Services) -> Response:
-    """`content` holds the text and the pictures, clips and sounds with their roles."""
+    """`content` holds the text, and pictures, clips and sounds with their roles."""
     body = await services.read_body(request)
-    how = request_context(
+    context = request_context(
         request, ArkDialect.name, hook_url=body.text("callback_url"), hook_param="callback_url"
     )
-    task = await services.tasks.create(await read_request(body, services), key=key, context=how)
+    task = await services.tasks.create(await read_request(body, services), key=key, context=context)
     return JSONResponse({"id": ark_id(task.id)})
 
 
@@ -51,9 +50,9 @@ async def create_task(request: Request, key: CallerKey, services: Services) -> R
 )
 async def list_tasks(request: Request, key: CallerKey, services: Services) -> Response:
     """Videos of the last seven days, newest first."""
-    query = Body(dict(request.query_params), limits=services.limits)
+    query = services.read_query(request)
     names = request.query_params.getlist("filter.task_ids")
-    chosen = TaskFilter(
+    task_filter = TaskFilter(
         kind="video",
         states=_states_of_word(query.text("filter.status")),
         model=query.text("filter.model") or None,
@@ -64,14 +63,14 @@ async def list_tasks(request: Request, key: CallerKey, services: Services) -> Re
     )
     number = query.integer("page_num", low=1, high=LARGEST_PAGE) or 1
     size = query.integer("page_size", low=1, high=LARGEST_PAGE) or 10
-    found, total = await services.tasks.numbered_page(key, number=number, size=size, chosen=chosen)
-    items = [ark_object(task, services.file_links(request, task)) for task in found]
+    tasks, total = await services.tasks.numbered_page(key, number=number, size=size, chosen=task_filter)
+    items = [ark_object(task, services.file_links(request, task)) for task in tasks]
     return JSONResponse({"total": total, "items": items})
 
 
 @router.get("/{name}", summary="Get a task", openapi_extra=operation_schema(answer="ArkTask"))
 async def get_task(name: str, *, request: Request, key: CallerKey, services: Services) -> Response:
-    """Any task of the key, however it was made."""
+    """Any task of the key, whichever API created it."""
     task = await services.tasks.get(name, key)
     return JSONResponse(ark_object(task, services.file_links(request, task)))
 
@@ -80,7 +79,7 @@ async def get_task(name: str, *, request: Request, key: CallerKey, services: Ser
     "/{name}", summary="Cancel or delete a task", openapi_extra=operation_schema(answer="ArkDeleted")
 )
 async def delete_task(name: str, key: CallerKey, services: Services) -> Response:
-    """Cancels what has not ended, deletes what has."""
+    """Cancels a task that has not ended; deletes one that has."""
     task = await services.tasks.get(name, key)
     if task.has_ended:
         await services.tasks.delete(task)

@@ -1,4 +1,4 @@
-"""The feature endpoints as a dialect. Its tasks are answered as chats, or as the account API writes them."""
+"""The feature endpoints as a dialect. Tasks are answered in chat form, or as the account API writes them."""
 
 from typing import Any
 

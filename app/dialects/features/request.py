@@ -1,4 +1,4 @@
-"""Reads requests to the feature endpoints: what each endpoint makes, and what it must be given."""
+"""Reads requests to the feature endpoints: what each endpoint makes, and what it needs."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -19,7 +19,7 @@ FIELD_NAMES = FieldNames(text="prompt", images="image", videos="video", target="
 
 @dataclass(frozen=True, slots=True)
 class FeatureEndpoint:
-    """What one endpoint makes, and what it must be given."""
+    """What one endpoint makes, and which field it needs beside the prompt."""
 
     path: str
     summary: str
@@ -44,7 +44,7 @@ WITH_CHARACTER = FeatureEndpoint("/characters/generate", "Make a character and a
 def prompt_request_for(
     body: Body, services: Gateway, *, feature: FeatureEndpoint, cast: tuple[MediaInput, ...] = ()
 ) -> PromptRequest:
-    """Raises what can be known of ``body`` at a glance."""
+    """Checks ``body`` without fetching anything. Raises ``InvalidRequest``, ``MissingField`` or ``UnknownModel``."""
     prompt = body.required_text("prompt")
     model = body.text("model") or DEFAULT_MODELS[feature.kind]
     if services.catalog.kind_of(model) != feature.kind:
@@ -65,13 +65,13 @@ def prompt_request_for(
 
 
 def _require_source(body: Body, name: str) -> MediaSource:
-    found = body.source(name)
-    if found is None:
+    source = body.source(name)
+    if source is None:
         raise MissingField(name)
-    return found
+    return source
 
 
 def _read_remix_target(body: Body) -> str:
-    """A share link, its ``s_<32 hex>``, or a task of ours in any dialect's form."""
-    given = body.required_text("remix_target_id").strip()
-    return share_id(given) or given
+    """``s_<32 hex>`` of a share link, else the text itself: a task's id in any dialect's form."""
+    target = body.required_text("remix_target_id").strip()
+    return share_id(target) or target

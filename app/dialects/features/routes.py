@@ -1,4 +1,4 @@
-"""The feature-endpoints manual: one route for each thing that can be made, told like a chat."""
+"""The feature-endpoints manual: one route for each kind of generation, answered in chat form."""
 
 from collections.abc import Awaitable, Callable
 
@@ -48,7 +48,7 @@ for each in FEATURES:
         methods=["POST"],
         summary=each.summary,
         name=each.path.strip("/").replace("/", "_"),
-        description="Waits for the end, streams with `stream`, answers at once with `async_mode`.",
+        description="Answers when the task has ended; as a stream with `stream`; at once with `async_mode`.",
         openapi_extra=operation_schema(body=each.body, answer="ChatOrTask", streams=True),
     )
 
@@ -63,36 +63,38 @@ async def create_feature(
     cast: tuple[MediaInput, ...] = (),
     opening: tuple[str, ...] = (),
 ) -> Response:
-    """``cast`` are characters that were just made, ``opening`` the lines that tell of them."""
-    manner, at_once = read_chat_options(body), body.boolean("async_mode") or False
-    wish = prompt_request_for(body, services, feature=feature, cast=cast)
-    wanted = await build_request(wish, body, services, key=key, known=KNOWN_FIELDS)
-    how = request_context(request, FeaturesDialect.name, hook_url=body.text("notify_hook"))
-    task = await services.tasks.create(wanted, key=key, context=how)
-    return await _answer_feature(request, services, task, manner=None if at_once else manner, opening=opening)
+    """``cast`` are characters that were just created, ``opening`` the first lines of the answer, which name them."""
+    options, is_async = read_chat_options(body), body.boolean("async_mode") or False
+    prompt_request = prompt_request_for(body, services, feature=feature, cast=cast)
+    generation = await build_request(prompt_request, body, services, key=key, known=KNOWN_FIELDS)
+    context = request_context(request, FeaturesDialect.name, hook_url=body.text("notify_hook"))
+    task = await services.tasks.create(generation, key=key, context=context)
+    return await _answer_feature(
+        request, services, task, options=None if is_async else options, opening=opening
+    )
 
 
 async def _answer_feature(
-    request: Request, services: Gateway, task: Task, *, manner: ChatOptions | None, opening: tuple[str, ...]
+    request: Request, services: Gateway, task: Task, *, options: ChatOptions | None, opening: tuple[str, ...]
 ) -> Response:
-    if manner is None:
+    if options is None:
         document = task_object(task, services.file_links(request, task))
         return JSONResponse(document, headers={"x-task-id": task.id})
-    return await answer_as_chat(request, services, task, manner=manner, opening=opening)
+    return await answer_as_chat(request, services, task, options=options, opening=opening)
 
 
 @character_router.post(
     "/characters/create",
-    summary="Create a character, told like a chat",
+    summary="Create a character, answered in chat form",
     openapi_extra=operation_schema(body="MakeCharacter", answer="ChatCompletion", streams=True),
 )
 async def create_told(request: Request, key: CallerKey, services: Services) -> Response:
     body = await services.read_body(request)
     if body.boolean("async_mode"):
-        raise InvalidRequest("async_mode is not offered here: it takes a moment only", param="async_mode")
-    made = await _create_from_video(body, services, key)
-    document = cameo_object(made, base=services.base_url(request), signer=services.signer)
-    return answer_character(made, document, options=read_chat_options(body))
+        raise InvalidRequest("async_mode is not offered here: the answer comes at once", param="async_mode")
+    character = await _create_from_video(body, services, key)
+    document = cameo_object(character, base=services.base_url(request), signer=services.signer)
+    return answer_character(character, document, options=read_chat_options(body))
 
 
 @character_router.post(
@@ -102,21 +104,23 @@ async def create_told(request: Request, key: CallerKey, services: Services) -> R
 )
 async def generate(request: Request, key: CallerKey, services: Services) -> Response:
     body = await services.read_body(request)
-    prompt_request_for(body, services, feature=WITH_CHARACTER)  # before a character is made for nothing
-    made = await _create_from_video(body, services, key)
+    prompt_request_for(
+        body, services, feature=WITH_CHARACTER
+    )  # refuses a bad request before a character is created
+    character = await _create_from_video(body, services, key)
     return await create_feature(
         request,
         services,
         key,
         body=body,
         feature=WITH_CHARACTER,
-        cast=(made.as_input(),),
-        opening=character_lines(display_name=made.name, username=made.username),
+        cast=(character.as_input(),),
+        opening=character_lines(display_name=character.name, username=character.username),
     )
 
 
 async def _create_from_video(body: Body, services: Gateway, key: ClientKey) -> Character:
-    """Of ``video``; ``name`` and ``timestamps`` may be said."""
+    """A character from ``video``, with optional ``name`` and ``timestamps``."""
     moment = read_time_span(body, "timestamps")
     name = (body.text("name") or "").strip()[:80]
     given = body.source("video")

@@ -76,5 +76,5 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "MakeVideoWithCharacter": {**ASYNC_PROMPT, "video": CLIP},
 }
 TAGS = {
-    "Feature endpoints": "One route for each thing that can be made, told like a chat.",
+    "Feature endpoints": "One route for each kind of generation, answered in chat form.",
 }

@@ -60,7 +60,7 @@ class Body:
         return self.value(name) is not None
 
     def value(self, name: str) -> Any:
-        """The field as it came; of a name sent several times, the last."""
+        """The raw value; the last one of a name that was sent several times."""
         value = self.fields.get(name)
         return value[-1] if isinstance(value, RepeatedValues) else value
 
@@ -164,7 +164,7 @@ class Body:
         rest = {name: value for name, value in self.fields.items() if name not in known and value is not None}
         for name, value in rest.items():
             if _holds_file(value):
-                raise InvalidRequest(f"{name} is a file, which is not taken here", param=name)
+                raise InvalidRequest(f"{name} is a file, which is not accepted here", param=name)
         return rest
 
     def fingerprint(self) -> str:
@@ -203,7 +203,7 @@ class Body:
 
 
 MediaSource: TypeAlias = str | Upload | Body
-"""How a picture or clip may come: text (URL, data URI, base64), a file, or an object."""
+"""A picture or clip as sent: text (URL, data URI, base64), a file, or an object."""
 
 
 def _range_text(low: float, high: float) -> str:

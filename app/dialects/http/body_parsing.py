@@ -1,4 +1,4 @@
-"""Turns the bytes of a request body, in any of the three encodings, into checked nested fields."""
+"""Parses a request body (JSON, multipart or urlencoded) into checked nested fields."""
 
 import hashlib
 import json
@@ -26,7 +26,7 @@ UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 @dataclass(frozen=True, slots=True)
 class BodyLimits:
-    """Bounds of one body; sizes in bytes. The size of the whole is bounded before it gets here."""
+    """Limits of one body; sizes in bytes. The size of the whole body is limited earlier, by the edge."""
 
     max_depth: int = 32
     max_fields: int = 1_000
@@ -36,7 +36,7 @@ class BodyLimits:
     max_files: int = 20
     max_upload_bytes: int = 100 * MEGABYTE
     max_text_bytes: int = 135 * MEGABYTE
-    """One text value; a video of the largest size as base64 fits."""
+    """One text value: large enough for the largest video as base64."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Upload:
 
 
 class _StrictFormParser(MultiPartParser):
-    """Starlette's parser, noticing whether the closing boundary came, and never guessing an encoding."""
+    """Starlette's parser, which also records whether the closing boundary came and refuses text that is not UTF-8."""
 
     complete = False
 
@@ -93,8 +93,8 @@ def parse_json(text: str, *, name: str, limits: BodyLimits) -> Any:
 
 
 def _read_json_or_form(raw: bytes, *, is_form: bool, limits: BodyLimits) -> dict[str, Any]:
-    """JSON whatever the header says, unless it says form and the body does not begin like an object:
-    ``curl -d '{…}'`` calls its JSON a form."""
+    """Parsed as JSON whatever the content type, except a form that does not begin with ``{``: ``curl -d '{…}'`` labels
+    its JSON as a form."""
     try:
         text = raw.decode("utf-8-sig").strip()
     except UnicodeDecodeError as error:
@@ -147,7 +147,9 @@ async def _read_parts(form: FormData, limits: BodyLimits) -> dict[str, Any]:
     for name, value in form.multi_items():
         if not isinstance(value, UploadFile):
             items.append((name, value))
-        elif value.size or value.filename:  # a form's empty file input is no file
+        elif (
+            value.size or value.filename
+        ):  # browsers send an empty file input as a part without name and content
             items.append((name, await _read_upload(name, value, limits)))
     return fold_fields(items, max_depth=limits.max_depth)
 
@@ -185,7 +187,8 @@ def _parse_json(text: str, *, what: str, limits: BodyLimits) -> Any:
 
 
 def _is_bomb(text: str, limits: BodyLimits) -> bool:
-    """Whether parsing would take many times the size of ``text``; its strings hold commas too, hence the slack."""
+    """Whether ``text`` may hold so many values that parsing it takes many times its size. Commas inside strings are counted
+    too, so the limit has slack."""
     count = 0
     for start in range(0, len(text), MEGABYTE):
         count += sum(text.count(mark, start, start + MEGABYTE) for mark in "[{,")
@@ -212,7 +215,7 @@ def _refuse_constant(text: str) -> float:
 
 
 def _check_value(value: Any, *, path: str, depth: int, limits: BodyLimits) -> int:
-    """Refuse what no store or upstream can take; answers how many values there are."""
+    """Raises for values that no store or upstream accepts. Returns the number of values."""
     if isinstance(value, str):
         _check_text(value, path, limits)
     if not isinstance(value, dict | list):

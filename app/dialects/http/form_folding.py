@@ -12,11 +12,11 @@ INDEX = re.compile(r"[0-9]{1,6}")
 
 
 class RepeatedValues(list[Any]):
-    """Values of one plain name sent more than once: a list where one is wanted, else the last."""
+    """The values of a name that was sent more than once. Read as a list they all count, else the last one."""
 
 
 class _FormNode(dict[str, Any]):
-    """An object or list under construction: list items lie under the text of their position."""
+    """An object or list under construction; list items have their position, as text, as key."""
 
     appended = 0
 
@@ -62,7 +62,7 @@ def _insert_value(root: _FormNode, path: list[str], value: Any) -> None:
 
 
 def _item_key(node: _FormNode, rest: list[str]) -> str:
-    """Where ``[]`` followed by ``rest`` goes: into the last item, unless that has it already."""
+    """The key for ``[]`` followed by ``rest``: the last item, unless it holds ``rest`` already."""
     last = node.get(str(node.appended - 1))
     if isinstance(last, _FormNode) and not _holds_path(last, rest):
         return str(node.appended - 1)

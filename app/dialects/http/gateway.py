@@ -1,4 +1,4 @@
-"""What every dialect works with, and the few things all of them do: who asks, what they send, links out."""
+"""What routes of dialects work with: the gateway object, the client's key, the request context, links, files."""
 
 import re
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """The parts that dialects may touch."""
+    """The services that dialects may use."""
 
     keys: KeyRing
     tasks: TaskService
@@ -52,16 +52,19 @@ class Gateway:
     async def read_body(self, request: Request) -> Body:
         return await read_body(request, limits=self.limits)
 
+    def read_query(self, connection: HTTPConnection) -> Body:
+        return Body(dict(connection.query_params), limits=self.limits)
+
     def file_link(self, connection: HTTPConnection, task: Task, file: StoredFile) -> str:
         return file_link(task, file, base=self.base_url(connection), signer=self.signer)
 
     def file_links(self, connection: HTTPConnection, task: Task) -> list[str]:
-        """Of all that is still kept of a completed task."""
+        """Links to the files of a completed task that are still kept."""
         files = task.result.files if task.result and files_are_kept(task) else ()
         return [self.file_link(connection, task, file) for file in files]
 
     def base_url(self, connection: HTTPConnection) -> str:
-        """What links begin with: the operator's public address, else the one the client used."""
+        """The beginning of links: the operator's public address, else the address that the client used."""
         if self.public_url:
             return self.public_url.rstrip("/")
         host = connection.headers.get("host", "")
@@ -78,7 +81,7 @@ def gateway_of(connection: HTTPConnection) -> Gateway:
 
 
 async def gateway_dependency(connection: HTTPConnection) -> Gateway:
-    """``gateway`` for routes: FastAPI would call a plain function in a thread."""
+    """A coroutine, because FastAPI would run a plain function in a thread."""
     return gateway_of(connection)
 
 
@@ -92,9 +95,8 @@ async def authenticate_key(connection: HTTPConnection) -> ClientKey:
 def request_context(
     connection: HTTPConnection, dialect: str, *, hook_url: str | None = None, hook_param: str = "notify_hook"
 ) -> RequestContext:
-    """How the request was sent; ``hook_url``, of the field ``hook_param``, is to be called when the task ends.
-
-    Raises ``InvalidRequest`` for an idempotency key nobody could store.
+    """The request's idempotency key, retry mark and webhook. ``hook_url`` is called when the task ends; ``hook_param`` is
+    the client's name for that field. Raises ``InvalidRequest`` for an idempotency key that cannot be stored.
     """
     key = connection.headers.get("idempotency-key")
     if key is not None and not IDEMPOTENCY_KEY.fullmatch(key):
@@ -111,7 +113,7 @@ def request_context(
 
 
 async def serve_file(request: Request, services: Gateway, task: Task, *, file: StoredFile) -> Response:
-    """The bytes of a task's file. Raises ``ResourceExpired`` when the promised time is over."""
+    """The bytes of a task's file. Raises ``ResourceExpired`` after the task's expiry."""
     if not files_are_kept(task):
         raise ResourceExpired("This video has expired and its files were removed.")
     stored = await services.store.head(file.key)
@@ -126,7 +128,7 @@ async def serve_file(request: Request, services: Gateway, task: Task, *, file: S
 
 
 def check_prompt(prompt: str, *, param: str) -> None:
-    """Raises ``InvalidRequest`` for more characters than OpenAI's own limit."""
+    """Raises ``InvalidRequest`` for more characters than OpenAI allows."""
     if len(prompt) > LONGEST_PROMPT:
         raise InvalidRequest(f"{param} must be at most {LONGEST_PROMPT} characters", param=param)
 

@@ -1,4 +1,4 @@
-"""Pictures, clips and sounds as clients send them, in any form, read into inputs of a task."""
+"""Reads pictures, clips and sounds, in any form that clients send, into inputs of a task."""
 
 from dataclasses import dataclass
 
@@ -22,10 +22,10 @@ def _source_content(source: MediaSource, param: str) -> str | bytes:
     if isinstance(source, str):
         return source
     if "file_id" in source:
-        text = f"{param}.file_id is not taken: send the file, or {param}.image_url"
+        text = f"{param}.file_id is not accepted: send the file, or {param}.image_url"
         raise InvalidRequest(text, param=param)
     address = next((source.value(name) for name in ADDRESSES if name in source), None)
-    if isinstance(address, dict):  # as chat parts have it
+    if isinstance(address, dict):  # as in the parts of a chat message
         address = address.get("url")
     if not isinstance(address, str) or not address:
         raise InvalidRequest(f"{param} must hold {' or '.join(ADDRESSES)}", param=param)
@@ -34,7 +34,7 @@ def _source_content(source: MediaSource, param: str) -> str | bytes:
 
 @dataclass(frozen=True, slots=True)
 class MediaPart:
-    """One part of a list. ``address`` is a link, data URI or base64; of a text, the text."""
+    """One part of a list. ``address`` is a link, data URI or base64; for a text part it is the text."""
 
     type: str
     address: str
@@ -42,7 +42,7 @@ class MediaPart:
 
 
 def read_media_parts(body: Body, name: str, *, types: tuple[str, ...] = PART_TYPES) -> list[MediaPart]:
-    """The list called ``name``. Raises ``InvalidRequest`` for a part of another type, or an empty one."""
+    """The parts in the list ``name``. Raises ``InvalidRequest`` for an empty part or one of another type."""
     found = []
     for number, item in enumerate(body.list(name)):
         where = f"{name}.{number}"

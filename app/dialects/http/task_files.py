@@ -1,4 +1,4 @@
-"""The stored files of a finished task: whether they are kept, their links, and a video as the input of another task."""
+"""The stored files of a finished task: whether they are kept, links to them, a video as the input of another task."""
 
 import time
 
@@ -9,13 +9,13 @@ from app.tasks.task import StoredFile, Task
 
 
 def files_are_kept(task: Task) -> bool:
-    """Whether the files of a finished task are still promised to be there."""
+    """Whether the files of a finished task exist and have not expired."""
     return task.result is not None and not task.purged and (task.expires_at or 0) > time.time()
 
 
 def own_video_input(source: Task, *, param: str) -> MediaInput:
-    """A task's video as what another is made from. Raises ``InvalidRequest`` when there is none, or when it
-    was asked for as private: then it may not be remixed."""
+    """A task's video as the input of another task. Raises ``InvalidRequest`` if there is none, or if the task is private:
+    private videos may not be remixed."""
     if source.request.private:
         raise InvalidRequest("The source video is private, so nothing can be made from it.", param=param)
     if source.kind != "video":
@@ -27,8 +27,8 @@ def own_video_input(source: Task, *, param: str) -> MediaInput:
 
 
 def file_link(task: Task, file: StoredFile, *, base: str, signer: LinkSigner) -> str:
-    """The link that delivery gave, else ours: it needs no key, for as long as the file is kept and the
-    signature lasts; of a private task, the key."""
+    """The link from a delivery step, else our signed link, which needs no key while the signature is valid and the file is
+    kept. Links of a private task are not signed and need the key."""
     path, now = f"/files/{task.id}/{file.name}", time.time()
     if task.request.private:
         return f"{base}{path}"

@@ -1,4 +1,4 @@
-"""new-api's video route as a dialect: what new-api documents, beside the envelope that it really answers with."""
+"""new-api's video route as a dialect. Answers hold what new-api documents and the envelope that it really sends."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ STATUS_WORDS = {
     "failed": "failed",
     "cancelled": "failed",
 }
-"""What new-api documents. What it really answers are the words of the unified tasks; clients read either."""
+"""The documented words. new-api really sends the words of the unified tasks; clients read either."""
 CLIENT_ERRORS = ("content_policy_violation", "invalid_request")
 
 
@@ -55,18 +55,18 @@ def submitted_object(task: Task) -> dict[str, Any]:
 
 
 def new_api_object(task: Task, urls: list[str]) -> dict[str, Any]:
-    """``urls`` lead to what is kept of a completed task."""
+    """``urls`` lead to the kept files of a completed task."""
     inner = unified_object(task, urls) | {"task_id": new_api_id(task.id)}
-    found = submitted_object(task) | {"code": "success", "message": "", "data": inner}
+    document = submitted_object(task) | {"code": "success", "message": "", "data": inner}
     if urls:
         inner["result_url"] = urls[0]
-        found |= {"url": urls[0], "format": urls[0].partition("?")[0].rpartition(".")[2]}
+        document |= {"url": urls[0], "format": urls[0].partition("?")[0].rpartition(".")[2]}
     if task.result is not None:
-        found["metadata"] = _video_metadata(task, task.result.files[0])
+        document["metadata"] = _video_metadata(task, task.result.files[0])
     if task.state in ("failed", "cancelled"):
         code = 400 if task.error_code in CLIENT_ERRORS else 500
-        found["error"] = {"code": code, "message": inner["fail_reason"]}
-    return found
+        document["error"] = {"code": code, "message": inner["fail_reason"]}
+    return document
 
 
 def _video_metadata(task: Task, file: StoredFile) -> dict[str, Any]:

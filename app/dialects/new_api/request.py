@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from app.catalog.presets import video_preset
 from app.dialects.http.body import Body, MediaSource
 from app.dialects.http.gateway import (
     Gateway,
@@ -11,10 +12,9 @@ from app.dialects.http.gateway import (
 from app.dialects.http.media_sources import read_source
 from app.dialects.prompt.directives import Directives
 from app.dialects.prompt.video_options import (
-    MOST_SECONDS,
+    LONGEST_SECONDS,
     read_resolution,
     size_and_ratio,
-    video_preset,
     video_seconds,
 )
 from app.errors import InvalidRequest
@@ -55,7 +55,7 @@ async def read_create(body: Body, services: Gateway) -> GenerationRequest:
     check_prompt(prompt, param="prompt")
     size, ratio = size_and_ratio(body, preset, Directives(prompt))
     seconds = _read_seconds(body, "seconds") or _read_seconds(body, "duration")
-    wanted = GenerationRequest(
+    generation = GenerationRequest(
         kind="video",
         model=preset.name,
         prompt=prompt,
@@ -69,7 +69,7 @@ async def read_create(body: Body, services: Gateway) -> GenerationRequest:
         watermark=body.boolean("watermark"),
         extra=body.unknown_fields(KNOWN_FIELDS),
     )
-    # Last, as they may have to be fetched from afar.
+    # Last, because they may have to be downloaded.
     pictures = [(name, source) for name in PICTURES for source in body.sources(name)]
     roles = preset.image_roles(len(pictures))
     media = [
@@ -78,7 +78,7 @@ async def read_create(body: Body, services: Gateway) -> GenerationRequest:
     tail = body.source("image_tail")
     if tail is not None:
         media.append(await read_source(tail, services, role="last_frame", param="image_tail"))
-    return wanted.model_copy(update={"media": tuple(media)})
+    return generation.model_copy(update={"media": tuple(media)})
 
 
 async def _read_picture(services: Gateway, named: tuple[str, MediaSource], *, role: Any) -> MediaInput:
@@ -87,17 +87,17 @@ async def _read_picture(services: Gateway, named: tuple[str, MediaSource], *, ro
 
 
 def _merge_metadata(body: Body) -> Body:
-    """What ``metadata`` says counts where the body itself says nothing; the model's name never comes from it."""
+    """The body with the fields of ``metadata`` added. The body's own fields win, and ``model`` is never read from it."""
     inner = body.object("metadata")
     if inner is None:
         return body
-    said = {name: value for name, value in body.fields.items() if value is not None}
-    fields = {name: value for name, value in inner.fields.items() if name != "model"} | said
+    own_fields = {name: value for name, value in body.fields.items() if value is not None}
+    fields = {name: value for name, value in inner.fields.items() if name != "model"} | own_fields
     return Body(fields, limits=body.limits)
 
 
 def _check_single_url(body: Body) -> None:
-    """Raises ``InvalidRequest`` for what this route can't give: several videos, or one in base64."""
+    """Raises ``InvalidRequest`` for several videos or for base64, which this route does not offer."""
     if body.integer("n", low=1) not in (None, 1):
         raise InvalidRequest("n must be 1: one task makes one video", param="n")
     if (body.text("response_format") or "url") != "url":
@@ -105,8 +105,8 @@ def _check_single_url(body: Body) -> None:
 
 
 def _read_seconds(body: Body, name: str) -> int | None:
-    """new-api's own clients write 5.0, and 0 for "not said"."""
-    return body.integer(name, low=0, high=MOST_SECONDS) or None
+    """new-api's clients send 5.0, and 0 for "not given"."""
+    return body.integer(name, low=0, high=LONGEST_SECONDS) or None
 
 
 def _read_pixels(body: Body) -> str | None:

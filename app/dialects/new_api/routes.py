@@ -1,4 +1,4 @@
-"""new-api's own video route: `/v1/video/generations`."""
+"""new-api's video route: `/v1/video/generations`."""
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
@@ -24,14 +24,14 @@ router = APIRouter(prefix="/v1/video/generations", tags=["new-api"])
 async def create_video(request: Request, key: CallerKey, services: Services) -> Response:
     """Answers at once with a `task_id`; `metadata` may hold any of the other fields."""
     body = await services.read_body(request)
-    how = request_context(request, NewApiDialect.name, hook_url=body.text("notify_hook"))
-    task = await services.tasks.create(await read_create(body, services), key=key, context=how)
+    context = request_context(request, NewApiDialect.name, hook_url=body.text("notify_hook"))
+    task = await services.tasks.create(await read_create(body, services), key=key, context=context)
     return JSONResponse(submitted_object(task))
 
 
 @router.get("/{name}", summary="Get a video", openapi_extra=operation_schema(answer="NewApiTask"))
 async def get_video(name: str, *, request: Request, key: CallerKey, services: Services) -> Response:
-    """Any task of the key, however it was made."""
+    """Any task of the key, whichever API created it."""
     task = await services.tasks.get(name, key)
     return JSONResponse(new_api_object(task, services.file_links(request, task)))
 

@@ -1,4 +1,4 @@
-"""Chat completions as a dialect. How tasks are answered as chats stands in ``prompt/``, as others do it too."""
+"""Chat completions as a dialect. Answers in chat form are written by ``prompt/``, because other dialects use them too."""
 
 from app.dialects.base import Dialect
 from app.dialects.openai_chat.schemas import EXAMPLES, SCHEMAS, TAGS

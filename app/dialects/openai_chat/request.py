@@ -1,4 +1,4 @@
-"""Reads a chat completion that asks for a video or an image: its last message, with parts."""
+"""Reads a chat request for a video or an image: the last user message and its parts."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ KNOWN_FIELDS = OPTIONS | {
     "messages",
     "images",
     "videos",
-    # What chat clients send along and no video model reads.
+    # Sent by chat clients; no video model reads them.
     "temperature",
     "top_p",
     "max_tokens",
@@ -34,13 +34,13 @@ KNOWN_FIELDS = OPTIONS | {
 
 
 async def read_chat(body: Body, services: Gateway, key: ClientKey) -> GenerationRequest:
-    """The waist's form of the request. Raises what the client must be told, naming the field."""
+    """Raises ``InvalidRequest``, ``MissingField`` or ``UnknownModel``."""
     model = body.required_text("model")
     kind = services.catalog.kind_of(model)
     if kind not in ("video", "image"):
         raise UnknownModel(model)
     text, images, videos = _last_message(body)
-    wish = PromptRequest(
+    prompt_request = PromptRequest(
         kind=kind,
         model=model,
         text=text,
@@ -48,11 +48,11 @@ async def read_chat(body: Body, services: Gateway, key: ClientKey) -> Generation
         images=(*images, *body.sources("images")),
         videos=(*videos, *body.sources("videos")),
     )
-    return await build_request(wish, body, services, key=key, known=KNOWN_FIELDS)
+    return await build_request(prompt_request, body, services, key=key, known=KNOWN_FIELDS)
 
 
 def character_clip(body: Body, services: Gateway) -> MediaSource | None:
-    """A clip without a word: its character is wanted, not a video."""
+    """The clip of a message that holds one clip and nothing else: it creates a character, not a video."""
     if services.catalog.kind_of(body.required_text("model")) != "video":
         return None
     text, images, videos = _last_message(body)
@@ -60,7 +60,7 @@ def character_clip(body: Body, services: Gateway) -> MediaSource | None:
 
 
 def _last_message(body: Body) -> tuple[str, list[MediaSource], list[MediaSource]]:
-    """Text, pictures and clips of the last message that a user wrote."""
+    """Text, pictures and clips of the last user message."""
     messages = [m for m in body.list("messages") if isinstance(m, dict) and m.get("role", "user") == "user"]
     if not messages:
         raise MissingField("messages")
@@ -81,7 +81,7 @@ def _last_message(body: Body) -> tuple[str, list[MediaSource], list[MediaSource]
 
 
 def _part_addresses(parts: list[dict[str, Any]], name: str) -> list[MediaSource]:
-    found: list[MediaSource] = []
+    sources: list[MediaSource] = []
     for part in parts:
         if part.get("type") != name:
             continue
@@ -89,5 +89,5 @@ def _part_addresses(parts: list[dict[str, Any]], name: str) -> list[MediaSource]
         address = given.get("url") if isinstance(given, dict) else given
         if not isinstance(address, str) or not address:
             raise InvalidRequest(f"messages: a part of type {name} must hold {name}.url", param="messages")
-        found.append(address)
-    return found
+        sources.append(address)
+    return sources

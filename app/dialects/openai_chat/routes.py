@@ -1,4 +1,4 @@
-"""Video and image models through `/v1/chat/completions`: the chat-video manual's dialect."""
+"""`/v1/chat/completions`: text is relayed; video and image models create tasks (chat-video manual)."""
 
 import json
 from typing import Any
@@ -19,12 +19,12 @@ from app.dialects.prompt.chat_answer import answer_as_chat, answer_character, re
 from app.keys.key import ClientKey
 from app.relay.routes import ChatEndpoint, replay_body
 
-# Of a chat request, what stays text even where it looks like something else.
+# Fields that stay text even if they look like JSON.
 TEXT_FIELDS = {"model", "user", "safety_identifier", "prompt_cache_key", "service_tier", "stop"}
 
 
 class GenerationChat:
-    """Takes over from the relay when the model makes videos or images."""
+    """Answers chat requests for models that make videos or images; implements the relay's ``ChatFallback``."""
 
     async def as_json(self, scope: Scope, *, body: bytes) -> bytes | None:
         request = Request(scope, replay_body(body, receive_disconnect))
@@ -50,33 +50,34 @@ async def receive_disconnect() -> Message:
 
 
 def _parse_form_value(value: Any) -> Any:
-    """A form has only text: numbers, words like true, lists and objects are read out of it."""
+    """The JSON value of a form field: forms hold only text, so numbers, booleans, lists and objects are parsed."""
     if isinstance(value, RepeatedValues):
         value = value[-1]
     if not isinstance(value, str):
         return value
     try:
-        found = json.loads(value)
+        parsed = json.loads(value)
     except (ValueError, RecursionError):
         return value
-    return value if isinstance(found, str) or found is None else found
+    return value if isinstance(parsed, str) or parsed is None else parsed
 
 
 async def answer_chat(request: Request, key: ClientKey) -> Response:
-    """Make the task, then tell its story: as a stream, or at the end. A clip alone makes a character."""
+    """Creates the task and answers with its progress as a stream, or when it has ended. A message with only a clip creates a
+    character."""
     services = gateway_of(request)
     body = await services.read_body(request)
-    manner = read_chat_options(body)
-    alone = character_clip(body, services)
-    if alone is not None:
-        clip = await read_source(alone, services, role="source_video", param="video_url")
-        made = await services.characters.create(clip, key=key, param="video_url")
-        document = cameo_object(made, base=services.base_url(request), signer=services.signer)
-        return answer_character(made, document, options=manner)
-    wanted = await read_chat(body, services, key)
-    how = request_context(request, OpenAIChatDialect.name, hook_url=body.text("notify_hook"))
-    task = await services.tasks.create(wanted, key=key, context=how)
-    return await answer_as_chat(request, services, task, manner=manner)
+    options = read_chat_options(body)
+    clip_source = character_clip(body, services)
+    if clip_source is not None:
+        clip = await read_source(clip_source, services, role="source_video", param="video_url")
+        character = await services.characters.create(clip, key=key, param="video_url")
+        document = cameo_object(character, base=services.base_url(request), signer=services.signer)
+        return answer_character(character, document, options=options)
+    generation = await read_chat(body, services, key)
+    context = request_context(request, OpenAIChatDialect.name, hook_url=body.text("notify_hook"))
+    task = await services.tasks.create(generation, key=key, context=context)
+    return await answer_as_chat(request, services, task, options=options)
 
 
 ROUTES = DialectRoutes(

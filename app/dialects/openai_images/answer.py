@@ -1,4 +1,4 @@
-"""OpenAI's images API as a dialect, and what its answers say of tokens."""
+"""OpenAI's images API as a dialect, and the usage in its answers."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,7 +19,7 @@ class OpenAIImagesDialect(Dialect):
 
 
 def usage_object(tasks: Sequence[Task]) -> dict[str, Any]:
-    """In tokens where the upstream reports them, else zeros: the field is there because clients read it."""
+    """In tokens if the upstream reports them, else zeros, because clients expect the field."""
     usages = [task.result.usage for task in tasks if task.result]
 
     def token_sum(name: str) -> int:

@@ -33,7 +33,7 @@ RESPONSE_FORMS: dict[str, ResponseForm] = {"": "both", "url": "url", "b64_json":
 
 @dataclass(frozen=True, slots=True)
 class ImagesRequest:
-    """``count`` images of one request, and how they are to be told of."""
+    """``count`` images of one request, and the form of the answer."""
 
     request: GenerationRequest
     count: int
@@ -41,13 +41,13 @@ class ImagesRequest:
     stream: bool
 
     def numbered_request(self, number: int) -> GenerationRequest:
-        """The ``number``-th of them. One seed makes one picture, so the others count on from it."""
+        """The request for image ``number``, from 0. Each image gets the next seed, as one seed always makes the same picture."""
         seed = self.request.seed
         return self.request if seed is None else self.request.model_copy(update={"seed": seed + number})
 
 
 async def read_images_request(body: Body, services: Gateway, *, path: str) -> ImagesRequest:
-    """Raises what the client must be told, naming the field."""
+    """Raises ``InvalidRequest``, ``MissingField`` or ``UnknownModel``."""
     model = body.text("model") or DEFAULT_MODEL
     preset = services.catalog.preset_of(model, kind="image")
     if preset.kind != "image":
@@ -58,7 +58,7 @@ async def read_images_request(body: Body, services: Gateway, *, path: str) -> Im
     if form is None:
         raise InvalidRequest("response_format must be url or b64_json", param="response_format")
     if "mask" in body:
-        raise InvalidRequest(f"{model} is made by upstreams that take no mask", param="mask")
+        raise InvalidRequest(f"{model} is made by upstreams that accept no mask", param="mask")
     count = body.integer("n", low=1, high=MOST_IMAGES) or 1
     size = body.text("size")
     request = GenerationRequest(
@@ -81,8 +81,8 @@ async def read_images_request(body: Body, services: Gateway, *, path: str) -> Im
 
 
 def _read_pictures(body: Body) -> tuple[MediaSource, ...]:
-    """``image``, one or many, of a form; ``images`` of JSON."""
-    found = (*body.sources("image"), *body.sources("images"))
-    if not found:
+    """The pictures in ``image`` (forms, one or many) and ``images`` (JSON)."""
+    sources = (*body.sources("image"), *body.sources("images"))
+    if not sources:
         raise MissingField("image")
-    return found
+    return sources

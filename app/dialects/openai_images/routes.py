@@ -1,4 +1,4 @@
-"""OpenAI's images API for models that no upstream of theirs offers it for: made by tasks, answered in its form."""
+"""OpenAI's images API: relayed where an upstream has it, else made by tasks and answered in its form."""
 
 import asyncio
 import base64
@@ -28,42 +28,46 @@ EVENT_NAMES = {"images/generations": "image_generation.completed"}
 
 
 class GenerationImages:
-    """Takes over from the relay. A client that hangs up stops nothing: ``x-task-id`` names the tasks."""
+    """Makes images by tasks; implements the relay's ``ImagesFallback``. The tasks go on when the client disconnects;
+    ``x-task-id`` names them."""
 
     async def __call__(
         self, scope: Scope, receive: Receive, send: Send, *, body: bytes, key: ClientKey, path: str
     ) -> None:
         request = Request(scope, replay_body(body, receive))
         services = gateway_of(request)
-        wanted = await read_images_request(await services.read_body(request), services, path=path)
-        how = request_context(request, OpenAIImagesDialect.name)
+        images_request = await read_images_request(await services.read_body(request), services, path=path)
+        context = request_context(request, OpenAIImagesDialect.name)
         tasks = [
             await services.tasks.create(
-                wanted.numbered_request(number), key=key, context=_numbered_context(how, number, wanted.count)
+                images_request.numbered_request(number),
+                key=key,
+                context=_numbered_context(context, number, images_request.count),
             )
-            for number in range(wanted.count)
+            for number in range(images_request.count)
         ]
-        response = await _answer_images(request, services, tasks, wanted=wanted, path=path)
+        response = await _answer_images(request, services, tasks, images_request=images_request, path=path)
         await response(scope, receive, send)
 
 
-def _numbered_context(how: RequestContext, number: int, count: int) -> RequestContext:
-    """Equal tasks are told apart, or a repeated request would find one of them for all."""
+def _numbered_context(context: RequestContext, number: int, count: int) -> RequestContext:
+    """The context of image ``number``. Equal tasks of one request need different fingerprints: a repeated request would
+    find the same task for all of them."""
     if count == 1:
-        return how
-    token = how.idempotency_key
+        return context
+    token = context.idempotency_key
     if token and number:
         token = hashlib.sha256(f"{token} {number}".encode()).hexdigest()
     return RequestContext(
-        how.dialect, idempotency_key=token, is_retry=how.is_retry, part=f"{number + 1}/{count}"
+        context.dialect, idempotency_key=token, is_retry=context.is_retry, part=f"{number + 1}/{count}"
     )
 
 
 async def _answer_images(
-    request: Request, services: Gateway, tasks: list[Task], *, wanted: ImagesRequest, path: str
+    request: Request, services: Gateway, tasks: list[Task], *, images_request: ImagesRequest, path: str
 ) -> Response:
     headers = {"x-task-id": ", ".join(task.id for task in tasks)}
-    if wanted.stream:
+    if images_request.stream:
         events = _image_events(request, services, tasks, name=EVENT_NAMES.get(path, "image_edit.completed"))
         return EventSourceResponse(
             events,
@@ -74,25 +78,27 @@ async def _answer_images(
         )
     ended = await _wait_for_all(request, services, tasks)
     if ended is None:
-        return Response(status_code=499)  # nobody is there to read it; the tasks go on
-    made = [task for task in ended if task.state == "completed"]
-    if not made:
+        return Response(status_code=499)  # the client has disconnected; the tasks go on
+    completed = [task for task in ended if task.state == "completed"]
+    if not completed:
         error = failure_error(ended[0])
         return JSONResponse(
             OWN_ENVELOPE.error_body(error), error.status, headers=headers | error_headers(error)
         )
-    # What was made and paid for is told, also when another of the same request failed.
-    data = [await _image_objects(request, services, task, form=wanted.response_form) for task in made]
+    # Images that were made and paid for are returned even if another of the same request failed.
+    data = [
+        await _image_objects(request, services, task, form=images_request.response_form) for task in completed
+    ]
     document = {
-        "created": int(made[0].created_at),
+        "created": int(completed[0].created_at),
         "data": [image for images in data for image in images],
-        "usage": usage_object(made),
+        "usage": usage_object(completed),
     }
     return JSONResponse(document, headers=headers)
 
 
 async def _wait_for_all(request: Request, services: Gateway, tasks: list[Task]) -> list[Task] | None:
-    """The tasks when all have ended or the waiting has; None when the client left before that."""
+    """The tasks when all have ended or the time is up. None if the client disconnects before."""
     wait = services.chat_wait_seconds
     leaving = asyncio.create_task(wait_for_disconnect(request))
     waiting = [asyncio.create_task(services.tasks.wait_until_ended(task, within=wait)) for task in tasks]
@@ -113,30 +119,30 @@ async def _wait_for_all(request: Request, services: Gateway, tasks: list[Task]) 
 async def _image_events(
     request: Request, services: Gateway, tasks: list[Task], *, name: str
 ) -> AsyncIterator[bytes]:
-    """One event for each image, when it is there."""
+    """One event for each image, as soon as it is made."""
     for task in tasks:
         ended = await services.tasks.wait_until_ended(task, within=services.chat_wait_seconds)
         if ended.state != "completed":
             yield _sse_event("error", OWN_ENVELOPE.error_body(failure_error(ended)))
             return
         for image in await _image_objects(request, services, ended, form="b64_json"):
-            told = {
+            event = {
                 "type": name,
                 "created_at": int(ended.created_at),
                 **image,
                 "usage": usage_object([ended]),
             }
-            yield _sse_event(name, told)
+            yield _sse_event(name, event)
 
 
-def _sse_event(name: str, told: dict[str, Any]) -> bytes:
-    return f"event: {name}\ndata: {json.dumps(told)}\n\n".encode()
+def _sse_event(name: str, event: dict[str, Any]) -> bytes:
+    return f"event: {name}\ndata: {json.dumps(event)}\n\n".encode()
 
 
 async def _image_objects(
     request: Request, services: Gateway, task: Task, *, form: ResponseForm
 ) -> list[dict[str, str]]:
-    """Who asks for neither form gets both: older clients read the link, newer ones the bytes."""
+    """Both forms unless one is requested: older clients read the link, newer ones the base64."""
     assert task.result is not None
     images: list[dict[str, str]] = []
     for file in task.result.files:
@@ -166,7 +172,7 @@ ROUTES = DialectRoutes(
     relayed=(
         _images_route(
             "images/generations",
-            "Make images: relayed where an upstream speaks it, else made by a task",
+            "Make images: relayed where an upstream has this API, else made by a task",
             "CreateImages",
         ),
         _images_route("images/edits", "Change images", "EditImages"),

@@ -1,4 +1,4 @@
-"""The OpenAI routes that are only relayed, as a dialect. The upstream writes their answers."""
+"""The OpenAI routes that are only relayed, as a dialect. Their answers come from the upstream."""
 
 from app.dialects.base import Dialect
 from app.dialects.openai_relayed.schemas import EXAMPLES, SCHEMAS, TAGS

@@ -40,7 +40,7 @@ class OpenAIVideosDialect(Dialect):
 
 
 def speaks_manual(key: ClientKey | None) -> bool:
-    """Whether the key was set to read videos as the async-videos manual writes them."""
+    """Whether the key has the option to read videos in the form of the async-videos manual."""
     return key is not None and key.options.get("videos_dialect") == "manual"
 
 
@@ -49,7 +49,7 @@ def video_id(task_id: str) -> str:
 
 
 def video_object(task: Task, *, url: str | None, manual: bool = False) -> dict[str, Any]:
-    """``url`` is the signed link of a completed video. ``error`` is there exactly when it failed."""
+    """``url`` is the signed link of a completed video. ``error`` is set only for failed tasks."""
     if manual:
         return _manual_video_object(task, url)
     return {
@@ -71,7 +71,7 @@ def video_object(task: Task, *, url: str | None, manual: bool = False) -> dict[s
 
 
 def _manual_video_object(task: Task, url: str | None) -> dict[str, Any]:
-    """Async-videos manual, "API 端点详解" 1 and 2: string ``error``, only when it failed."""
+    """Async-videos manual, "API 端点详解" 1 and 2. ``error`` is text, and present only for failed tasks."""
     document: dict[str, Any] = {
         "id": video_id(task.id),
         "status": MANUAL_STATUS_WORDS[task.public_state],
@@ -96,15 +96,15 @@ def _video_error(task: Task) -> dict[str, str] | None:
 
 
 def _video_seconds(task: Task) -> str:
-    """What was asked; of an extension, or when nothing was asked, what came."""
-    made = task.result.files[0].seconds if task.result else None
-    if made is not None and (task.request.action == "extend" or task.request.seconds is None):
-        return f"{round(made, 1):g}"
+    """The requested length; the real one for an extension or where none was requested."""
+    real = task.result.files[0].seconds if task.result else None
+    if real is not None and (task.request.action == "extend" or task.request.seconds is None):
+        return f"{round(real, 1):g}"
     return "" if task.request.seconds is None else f"{task.request.seconds:g}"
 
 
 def _video_size(task: Task) -> str:
-    made = task.result.files[0] if task.result else None
-    if made is not None and made.width and made.height:
-        return f"{made.width}x{made.height}"
+    file = task.result.files[0] if task.result else None
+    if file is not None and file.width and file.height:
+        return f"{file.width}x{file.height}"
     return task.request.size or ""

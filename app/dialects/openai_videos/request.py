@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from app.catalog.presets import ModelPreset, preset_for
+from app.catalog.presets import video_preset
 from app.dialects.http.body import Body
 from app.dialects.http.gateway import (
     Gateway,
@@ -12,12 +12,12 @@ from app.dialects.http.gateway import (
 from app.dialects.http.media_sources import read_source
 from app.dialects.http.task_files import own_video_input
 from app.dialects.openai_videos.answer import speaks_manual
-from app.errors import InvalidRequest, MissingField, UnknownModel
+from app.dialects.prompt.video_options import LONGEST_SECONDS
+from app.errors import InvalidRequest, MissingField
 from app.generation import GenerationRequest, MediaInput, Role
 from app.keys.key import ClientKey
 
 DEFAULT_MODEL = "sora-2"
-LONGEST_SECONDS = 3_600
 KNOWN_FIELDS = {
     "model",
     "prompt",
@@ -37,11 +37,11 @@ KNOWN_FIELDS = {
 
 async def read_create(body: Body, services: Gateway, key: ClientKey) -> GenerationRequest:
     model = body.text("model") or DEFAULT_MODEL
-    preset = _video_preset(model)
+    preset = video_preset(model)
     default = 10 if speaks_manual(key) else 4
     seconds = body.integer("seconds", low=1, high=LONGEST_SECONDS)
     known_name = preset.base != preset.name or preset.size is not None
-    wanted = GenerationRequest(
+    generation = GenerationRequest(
         kind="video",
         model=model,
         prompt=read_prompt(body),
@@ -54,15 +54,15 @@ async def read_create(body: Body, services: Gateway, key: ClientKey) -> Generati
         sound=body.boolean("generate_audio"),
         extra=body.unknown_fields(KNOWN_FIELDS),
     )
-    # Last, as they may have to be fetched from afar.
+    # Last, because they may have to be downloaded.
     media = (*await _read_references(body, services), *await _read_characters(body, services, key))
-    return wanted.model_copy(update={"media": media})
+    return generation.model_copy(update={"media": media})
 
 
 async def read_from_source(
     body: Body, services: Gateway, key: ClientKey, *, action: Any
 ) -> GenerationRequest:
-    """An edit or extension: ``video`` is a file, or names one of our own."""
+    """An edit or extension. ``video`` is a file, or holds the id of a task."""
     prompt = read_prompt(body)
     given = body.source("video")
     if given is None:
@@ -70,10 +70,10 @@ async def read_from_source(
     own = given.text("id") if isinstance(given, Body) else None
     source = await services.tasks.get(own, key) if own else None
     seconds = body.integer("seconds", low=1, high=LONGEST_SECONDS)
-    wanted = GenerationRequest(
+    generation = GenerationRequest(
         kind="video",
         action=action,
-        model=_video_preset(body.text("model") or (source.model if source else DEFAULT_MODEL)).name,
+        model=video_preset(body.text("model") or (source.model if source else DEFAULT_MODEL)).name,
         prompt=prompt,
         seconds=seconds or (source.request.seconds if source else None),
         size=read_size(body.text("size")) or (source.request.size if source else None),
@@ -84,37 +84,29 @@ async def read_from_source(
         media = own_video_input(source, param="video")
     else:
         media = await read_source(given, services, role="source_video", param="video")
-    return wanted.model_copy(update={"media": (media,)})
+    return generation.model_copy(update={"media": (media,)})
 
 
 async def _read_references(body: Body, services: Gateway) -> list[MediaInput]:
-    """The first picture is the first frame; more of them are references."""
-    found: list[MediaInput] = []
+    """The first picture is the first frame; all others are references."""
+    media: list[MediaInput] = []
     for number, source in enumerate(body.sources("input_reference")):
         role: Role = "first_frame" if number == 0 else "reference_image"
-        found.append(await read_source(source, services, role=role, param="input_reference"))
-    return found
+        media.append(await read_source(source, services, role=role, param="input_reference"))
+    return media
 
 
 async def _read_characters(body: Body, services: Gateway, key: ClientKey) -> list[MediaInput]:
-    found: list[MediaInput] = []
+    media: list[MediaInput] = []
     for item in body.list("characters"):
         name = item.get("id") if isinstance(item, dict) else item
         if not isinstance(name, str):
             raise InvalidRequest("characters must be a list of objects with an id", param="characters")
-        found.append((await services.characters.get(name, key=key)).as_input())
-    return found
+        media.append((await services.characters.get(name, key=key)).as_input())
+    return media
 
 
 def read_prompt(body: Body) -> str:
     prompt = body.required_text("prompt")
     check_prompt(prompt, param="prompt")
     return prompt
-
-
-def _video_preset(name: str) -> ModelPreset:
-    """Raises ``UnknownModel`` for a name that makes something else."""
-    preset = preset_for(name)
-    if preset.kind != "video":
-        raise UnknownModel(name)
-    return preset

@@ -1,4 +1,4 @@
-"""OpenAI's Videos API: `/v1/videos` in full. openai-facts §1 in the specification has every field."""
+"""OpenAI's Videos API: `/v1/videos`."""
 
 from typing import Any
 
@@ -6,7 +6,6 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from app.dialects.base import DialectRoutes
-from app.dialects.http.body import Body
 from app.dialects.http.gateway import (
     CallerKey,
     Gateway,
@@ -17,8 +16,9 @@ from app.dialects.http.gateway import (
 from app.dialects.http.media_sources import read_source
 from app.dialects.http.task_files import files_are_kept, own_video_input
 from app.dialects.openai_videos.answer import OpenAIVideosDialect, speaks_manual, video_id, video_object
-from app.dialects.openai_videos.request import LONGEST_SECONDS, read_create, read_from_source, read_prompt
+from app.dialects.openai_videos.request import read_create, read_from_source, read_prompt
 from app.dialects.openapi.operations import download_schema, operation_schema
+from app.dialects.prompt.video_options import LONGEST_SECONDS
 from app.errors import InvalidRequest, MissingField, NotFound
 from app.generation import GenerationRequest
 from app.keys.key import ClientKey
@@ -30,10 +30,12 @@ POLL_AFTER_MILLISECONDS = "1000"
 
 @router.post("", summary="Create a video", openapi_extra=operation_schema(body="CreateVideo", answer="Video"))
 async def create_video(request: Request, key: CallerKey, services: Services) -> Response:
-    """Start a video; answers at once, the video comes later."""
+    """Creates a task and answers at once; the video comes later."""
     body = await services.read_body(request)
-    wanted = await read_create(body, services, key)
-    return await _create_task(request, services, key, wanted=wanted, hook_url=body.text("notify_hook"))
+    generation = await read_create(body, services, key)
+    return await _create_task(
+        request, services, key, generation=generation, hook_url=body.text("notify_hook")
+    )
 
 
 @router.get(
@@ -43,19 +45,19 @@ async def create_video(request: Request, key: CallerKey, services: Services) -> 
 )
 async def list_videos(request: Request, key: CallerKey, services: Services) -> Response:
     """The key's videos, newest first unless `order=asc`."""
-    query = Body(dict(request.query_params), limits=services.limits)
+    query = services.read_query(request)
     limit = query.integer("limit", low=0, high=100)
     order = query.text("order") or "desc"
     if order not in ("asc", "desc"):
         raise InvalidRequest("order must be asc or desc", param="order")
-    found, more = await services.tasks.page(
+    tasks, more = await services.tasks.page(
         key,
         after=query.text("after") or None,
         limit=20 if limit is None else limit,
         ascending=order == "asc",
         kind="video",
     )
-    data = [_video_object(request, services, key, task=task) for task in found]
+    data = [_video_object(request, services, key, task=task) for task in tasks]
     first, last = (data[0]["id"], data[-1]["id"]) if data else (None, None)
     return JSONResponse(
         {"object": "list", "data": data, "first_id": first, "last_id": last, "has_more": more and bool(data)}
@@ -66,10 +68,12 @@ async def list_videos(request: Request, key: CallerKey, services: Services) -> R
     "/edits", summary="Edit a video", openapi_extra=operation_schema(body="EditVideo", answer="Video")
 )
 async def edit_video(request: Request, key: CallerKey, services: Services) -> Response:
-    """A video made anew from an uploaded one or one of ours."""
+    """A new video from an uploaded one or from a task of the key."""
     body = await services.read_body(request)
-    wanted = await read_from_source(body, services, key, action="edit")
-    return await _create_task(request, services, key, wanted=wanted, hook_url=body.text("notify_hook"))
+    generation = await read_from_source(body, services, key, action="edit")
+    return await _create_task(
+        request, services, key, generation=generation, hook_url=body.text("notify_hook")
+    )
 
 
 @router.post(
@@ -78,12 +82,14 @@ async def edit_video(request: Request, key: CallerKey, services: Services) -> Re
     openapi_extra=operation_schema(body="ExtendVideo", answer="Video"),
 )
 async def extend_video(request: Request, key: CallerKey, services: Services) -> Response:
-    """A video that goes on for `seconds` more."""
+    """A video that continues for `seconds` more."""
     body = await services.read_body(request)
     if body.integer("seconds", low=1, high=LONGEST_SECONDS) is None:
         raise MissingField("seconds")
-    wanted = await read_from_source(body, services, key, action="extend")
-    return await _create_task(request, services, key, wanted=wanted, hook_url=body.text("notify_hook"))
+    generation = await read_from_source(body, services, key, action="extend")
+    return await _create_task(
+        request, services, key, generation=generation, hook_url=body.text("notify_hook")
+    )
 
 
 @router.post(
@@ -92,7 +98,7 @@ async def extend_video(request: Request, key: CallerKey, services: Services) -> 
     openapi_extra=operation_schema(body="CreateCharacter", answer="Character"),
 )
 async def create_character(request: Request, key: CallerKey, services: Services) -> Response:
-    """Keep a short clip as a character that later videos can use."""
+    """Keeps a short clip as a character for later videos."""
     body = await services.read_body(request)
     name = body.required_text("name").strip()
     if len(name) > 80:
@@ -101,8 +107,8 @@ async def create_character(request: Request, key: CallerKey, services: Services)
     if given is None:
         raise MissingField("video")
     clip = await read_source(given, services, role="source_video", param="video")
-    made = await services.characters.create(clip, key=key, name=name)
-    return JSONResponse({"id": made.id, "name": made.name, "created_at": int(made.created_at)})
+    character = await services.characters.create(clip, key=key, name=name)
+    return JSONResponse({"id": character.id, "name": character.name, "created_at": int(character.created_at)})
 
 
 @router.get(
@@ -111,8 +117,8 @@ async def create_character(request: Request, key: CallerKey, services: Services)
     openapi_extra=operation_schema(answer="Character"),
 )
 async def get_character(character_id: str, key: CallerKey, services: Services) -> Response:
-    found = await services.characters.get(character_id, key=key)
-    return JSONResponse({"id": found.id, "name": found.name, "created_at": int(found.created_at)})
+    character = await services.characters.get(character_id, key=key)
+    return JSONResponse({"id": character.id, "name": character.name, "created_at": int(character.created_at)})
 
 
 @router.get("/{name}", summary="Get a video", openapi_extra=operation_schema(answer="Video"))
@@ -124,7 +130,7 @@ async def get_video(name: str, *, request: Request, key: CallerKey, services: Se
 
 @router.delete("/{name}", summary="Delete a video", openapi_extra=operation_schema(answer="VideoDeleted"))
 async def delete_video(name: str, key: CallerKey, services: Services) -> Response:
-    """Cancels it if it still runs; its files are really removed."""
+    """Cancels the task if it still runs, and removes its files."""
     task = await services.tasks.get(name, key)
     await services.tasks.delete(task)
     return JSONResponse({"id": video_id(task.id), "object": "video.deleted", "deleted": True})
@@ -137,7 +143,7 @@ async def delete_video(name: str, key: CallerKey, services: Services) -> Respons
     openapi_extra=download_schema("video/mp4", "image/webp", "image/jpeg", query=("variant",)),
 )
 async def get_content(name: str, *, request: Request, key: CallerKey, services: Services) -> Response:
-    """The bytes: `variant` is video, thumbnail (webp) or spritesheet (jpg)."""
+    """The file itself. `variant` is video, thumbnail (webp) or spritesheet (jpg)."""
     task = await services.tasks.get(name, key)
     variant = request.query_params.get("variant") or "video"
     return await serve_file(request, services, task, file=_variant_file(task, variant))
@@ -152,12 +158,12 @@ router.add_api_route("/{name}/content", get_content, methods=["HEAD"], include_i
     openapi_extra=operation_schema(body="RemixVideo", answer="Video"),
 )
 async def remix_video(name: str, *, request: Request, key: CallerKey, services: Services) -> Response:
-    """A finished video, changed as the prompt says."""
+    """A finished video, changed as the prompt describes."""
     source = await services.tasks.get(name, key)
     body = await services.read_body(request)
     prompt = read_prompt(body)
     old = source.request
-    wanted = GenerationRequest(
+    generation = GenerationRequest(
         kind="video",
         action="remix",
         model=old.model,
@@ -168,14 +174,21 @@ async def remix_video(name: str, *, request: Request, key: CallerKey, services: 
         media=(own_video_input(source, param="video_id"),),
         remix_of=source.id,
     )
-    return await _create_task(request, services, key, wanted=wanted, hook_url=body.text("notify_hook"))
+    return await _create_task(
+        request, services, key, generation=generation, hook_url=body.text("notify_hook")
+    )
 
 
 async def _create_task(
-    request: Request, services: Gateway, key: ClientKey, *, wanted: GenerationRequest, hook_url: str | None
+    request: Request,
+    services: Gateway,
+    key: ClientKey,
+    *,
+    generation: GenerationRequest,
+    hook_url: str | None,
 ) -> Response:
-    how = request_context(request, OpenAIVideosDialect.name, hook_url=hook_url)
-    task = await services.tasks.create(wanted, key=key, context=how)
+    context = request_context(request, OpenAIVideosDialect.name, hook_url=hook_url)
+    task = await services.tasks.create(generation, key=key, context=context)
     return JSONResponse(_video_object(request, services, key, task=task))
 
 
@@ -198,10 +211,10 @@ def _variant_file(task: Task, variant: str) -> StoredFile:
     }
     if variant not in files:
         raise InvalidRequest("variant must be video, thumbnail or spritesheet", param="variant")
-    found = files[variant]
-    if found is None:
+    file = files[variant]
+    if file is None:
         raise NotFound(f"This video has no {variant}.")
-    return found
+    return file
 
 
 ROUTES = DialectRoutes(routers=(router,))

@@ -1,4 +1,4 @@
-"""`/docs` and `/openapi.json`: what FastAPI finds, completed with what the dialects say of themselves."""
+"""`/docs` and `/openapi.json`: the document of FastAPI, completed from the dialects."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,7 +16,7 @@ SECURITY_SCHEMES = {
 
 
 class DocumentedAPI(FastAPI):
-    """FastAPI whose document also describes bodies that routes read by hand, errors, and relayed routes."""
+    """FastAPI with a document that also describes bodies, errors, examples and relayed routes."""
 
     def __init__(self, dialects: Sequence[Dialect], **options: Any) -> None:
         super().__init__(**options)
@@ -29,7 +29,7 @@ class DocumentedAPI(FastAPI):
 
 
 class DocumentCompletion:
-    """Adds to FastAPI's document what only the dialects know."""
+    """Adds schemas, examples, errors and relayed routes to FastAPI's document."""
 
     def __init__(self, dialects: Sequence[Dialect]) -> None:
         self._dialects = dialects
@@ -57,7 +57,7 @@ class DocumentCompletion:
         return {"schemas": schemas, "responses": responses, "securitySchemes": SECURITY_SCHEMES}
 
     def _complete_operation(self, operation: dict[str, Any], path: str, method: str) -> None:
-        """Adds every error, the example and the key. Bad fields are answered with 400 here, never with 422."""
+        """Adds the errors, the example and the security of one operation. Bad fields are answered with 400, never 422."""
         answers = {status: answer for status, answer in operation["responses"].items() if status != "422"}
         content = next(iter(answers.values())).get("content", {})
         is_download = any(media_type.startswith(("video/", "image/")) for media_type in content)

@@ -1,4 +1,4 @@
-"""Operations of `/openapi.json`: what routes that read their bodies by hand take and answer, and every error."""
+"""Parts of operations in `/openapi.json`: bodies, answers, downloads, errors."""
 
 from app.dialects.openapi.schemas import EVENT_STREAM, FORM, JSON, Schema, schema_ref
 

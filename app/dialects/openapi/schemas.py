@@ -1,4 +1,4 @@
-"""Building blocks of the schemas in `/openapi.json`. The readers of requests accept more than the schemas say."""
+"""Building blocks of schemas in `/openapi.json`. The readers of requests accept more than the schemas describe."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ def object_of(required: tuple[str, ...] = (), /, **properties: Schema) -> Schema
     return {"type": "object", "required": list(required), "properties": properties}
 
 
-# What people send to several dialects.
+# Fields of several dialects.
 PROMPT: Schema = {"type": "string", "maxLength": 32_000, "examples": ["A paper boat on a rainy street"]}
 SECONDS: Schema = {"anyOf": [TEXT, WHOLE], "default": "4", "examples": ["4", 10]}
 WHOLE_SECONDS: Schema = {"type": "integer", "minimum": 1, "maximum": 3600, "examples": [5, 10]}
@@ -58,18 +58,18 @@ WEBHOOK_URL: Schema = {"type": "string", "maxLength": 2048, "examples": ["https:
 IMAGE_MODEL: Schema = {"type": "string", "default": "gpt-image"}
 ANY_MODEL: Schema = {"type": "string", "description": "Any name that an account maps"}
 
-# What `/openapi.json` shows as the content of an answer.
+# Contents of answers.
 ANY_JSON: Schema = {JSON: {"schema": {}}}
 EVENT_STREAM: Schema = {"text/event-stream": {"schema": {}}}
 
 # Examples that several dialects share.
 BOAT = "A paper boat on a rainy street"
 OWN_VIDEO = "video_0190f3a2c4d57e8f9a0b1c2d3e4f5a6b"
-"""Stands for a video of the reader's own."""
+"""A placeholder for a video of the reader's own."""
 PICTURE = "https://example.com/boat.png"
 CLIP = "https://example.com/boat.mp4"
 TEXT_MODEL = "gpt-5-mini"
-"""Stands for any text model that an account maps."""
+"""A placeholder for any text model that an account maps."""
 CHAT_BODY = {"model": TEXT_MODEL, "messages": [{"role": "user", "content": "Name a boat."}]}
 
 ERROR_SCHEMA = object_of(
@@ -78,4 +78,4 @@ ERROR_SCHEMA = object_of(
         ("message", "type", "param", "code"), message=TEXT, type=TEXT, param=nullable(TEXT), code=TEXT
     ),
 )
-"""The gateway's own error envelope, ``Error``; a dialect whose clients read another form brings its own."""
+"""``Error``: the gateway's own envelope. Dialects with another envelope bring their own schema."""

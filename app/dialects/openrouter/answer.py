@@ -14,9 +14,9 @@ from app.tasks.task import Task
 PATH = "/api/v1/videos"
 ID_PREFIX = "gen-vid-"
 LONGEST_LISTED = 60
-"""Seconds: the most that ``supported_durations`` lists."""
+"""The longest duration in ``supported_durations``, in seconds."""
 FRAMES: dict[str, Role] = {"first_frame": "first_frame", "last_frame": "last_frame"}
-"""The inputs whose role a client names in ``frame_type``."""
+"""Roles that clients name in ``frame_type``."""
 STATUS_WORDS = {
     "queued": "pending",
     "submitting": "pending",
@@ -30,7 +30,7 @@ STATUS_WORDS = {
 
 
 class OpenRouterEnvelope(ErrorEnvelope):
-    """OpenRouter's error codes are numbers: ours go beside them, as metadata."""
+    """OpenRouter's error codes are numbers, so type, param and code are sent as metadata."""
 
     def error_body(self, error: FilmgateError, *, request_id: str = "") -> dict[str, Any]:
         metadata = {"type": error.type, "param": error.param, "code": error.code}
@@ -56,36 +56,36 @@ def openrouter_id(task_id: str) -> str:
 
 
 def openrouter_object(task: Task, urls: list[str], *, base: str) -> dict[str, Any]:
-    """``urls`` lead to what is kept of a completed task. No field is ever null: the SDKs refuse that."""
-    found: dict[str, Any] = {
+    """``urls`` lead to the kept files of a completed task. No field is null, because the SDKs reject null."""
+    document: dict[str, Any] = {
         "id": openrouter_id(task.id),
         "polling_url": f"{base}{PATH}/{openrouter_id(task.id)}",
         "status": STATUS_WORDS[task.public_state],
     }
     if task.state in ("failed", "cancelled"):
-        found["error"] = task.error_message or "The generation failed."
+        document["error"] = task.error_message or "The generation failed."
     if task.state == "completed":
-        found["generation_id"] = openrouter_id(task.id)
+        document["generation_id"] = openrouter_id(task.id)
     if urls:
-        # These need no header either: clients fetch them without one.
-        found |= {"unsigned_urls": urls, "urls": urls, "expires_at": int(task.expires_at or 0)}
+        # Clients fetch both without an Authorization header; signed links need none.
+        document |= {"unsigned_urls": urls, "urls": urls, "expires_at": int(task.expires_at or 0)}
     if task.cost is not None:
-        found["usage"] = {"cost": float(task.cost), "is_byok": False}
-    return found
+        document["usage"] = {"cost": float(task.cost), "is_byok": False}
+    return document
 
 
 def model_object(card: ModelCard) -> dict[str, Any]:
-    """Null is OpenRouter's own word for "unknown" here: the upstream decides."""
-    able = card.capabilities
-    seconds = able.seconds if able else None
+    """OpenRouter writes null for "unknown", where the upstream decides."""
+    capabilities = card.capabilities
+    seconds = capabilities.seconds if capabilities else None
     return {
         "id": card.name,
         "canonical_slug": card.name,
         "name": card.name,
         "created": card.created,
         "supported_durations": _whole_durations(*seconds) if seconds else None,
-        "supported_sizes": sorted(able.sizes) if able and able.sizes else None,
-        "supported_frame_images": [word for word in FRAMES if able and word in able.roles],
+        "supported_sizes": sorted(capabilities.sizes) if capabilities and capabilities.sizes else None,
+        "supported_frame_images": [word for word in FRAMES if capabilities and word in capabilities.roles],
         "supported_aspect_ratios": None,
         "supported_resolutions": None,
         "generate_audio": None,

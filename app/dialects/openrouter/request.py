@@ -1,5 +1,6 @@
 """Reads requests to OpenRouter's video API."""
 
+from app.catalog.presets import video_preset
 from app.dialects.http.body import Body
 from app.dialects.http.gateway import Gateway, check_prompt
 from app.dialects.http.media_sources import read_media_parts, read_source
@@ -7,10 +8,9 @@ from app.dialects.http.task_files import own_video_input
 from app.dialects.openrouter.answer import FRAMES
 from app.dialects.prompt.directives import Directives
 from app.dialects.prompt.video_options import (
-    MOST_SECONDS,
+    LONGEST_SECONDS,
     read_resolution,
     size_and_ratio,
-    video_preset,
     video_seconds,
 )
 from app.errors import InvalidRequest, MissingField
@@ -34,7 +34,7 @@ KNOWN_FIELDS = {
     "input_references",
     "previous_job_id",
     "callback_url",
-    # Never sent to a provider by OpenRouter either.
+    # OpenRouter does not pass these on either.
     "user",
     "session_id",
     "trace",
@@ -48,12 +48,12 @@ async def read_create(body: Body, services: Gateway, key: ClientKey) -> Generati
     earlier = body.text("previous_job_id")
     source = await services.tasks.get(earlier, key) if earlier else None
     size, ratio = size_and_ratio(body, preset, Directives(prompt))
-    wanted = GenerationRequest(
+    generation = GenerationRequest(
         kind="video",
         action="edit" if source else "generate",
         model=preset.name,
         prompt=prompt,
-        seconds=video_seconds(preset, body.integer("duration", low=1, high=MOST_SECONDS)),
+        seconds=video_seconds(preset, body.integer("duration", low=1, high=LONGEST_SECONDS)),
         size=size,
         aspect_ratio=ratio,
         resolution=read_resolution(body, hd=preset.hd),
@@ -61,24 +61,24 @@ async def read_create(body: Body, services: Gateway, key: ClientKey) -> Generati
         remix_of=source.id if source else None,
         extra=body.unknown_fields(KNOWN_FIELDS),
     )
-    # Last, as they may have to be fetched from afar.
+    # Last, because they may have to be downloaded.
     media = [*await _read_frames(body, services), *await _read_references(body, services)]
     if source is not None:
         media.append(own_video_input(source, param="previous_job_id"))
     if not prompt.strip() and not media:
         raise MissingField("prompt")
-    return wanted.model_copy(update={"media": tuple(media)})
+    return generation.model_copy(update={"media": tuple(media)})
 
 
 async def _read_frames(body: Body, services: Gateway) -> list[MediaInput]:
-    found: list[MediaInput] = []
+    frames: list[MediaInput] = []
     for part in read_media_parts(body, "frame_images", types=("image_url",)):
         role = FRAMES.get(part.fields.text("frame_type") or "")
-        if role is None or role in [item.role for item in found]:
+        if role is None or role in [item.role for item in frames]:
             text = f"{part.fields.path}.frame_type must be first_frame or last_frame, each once"
             raise InvalidRequest(text, param="frame_images")
-        found.append(await read_source(part.address, services, role=role, param="frame_images"))
-    return found
+        frames.append(await read_source(part.address, services, role=role, param="frame_images"))
+    return frames
 
 
 async def _read_references(body: Body, services: Gateway) -> list[MediaInput]:

@@ -1,4 +1,4 @@
-"""OpenRouter's video API: `/api/v1/videos`; its SDKs want 202, an error as text, and no nulls."""
+"""OpenRouter's video API: `/api/v1/videos`. Its SDKs expect status 202, errors as text and no nulls."""
 
 from typing import Any
 
@@ -6,7 +6,6 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from app.dialects.base import DialectRoutes
-from app.dialects.http.body import Body
 from app.dialects.http.gateway import CallerKey, Gateway, Services, request_context, serve_file
 from app.dialects.openapi.operations import download_schema, operation_schema
 from app.dialects.openrouter.answer import PATH, OpenRouterDialect, model_object, openrouter_object
@@ -24,25 +23,25 @@ router = APIRouter(prefix=PATH, tags=["OpenRouter"])
     openapi_extra=operation_schema(body="OpenRouterCreate", answer="OpenRouterVideo", status=202),
 )
 async def create_video(request: Request, key: CallerKey, services: Services) -> Response:
-    """Answers at once with where to look."""
+    """Answers at once with the address to poll."""
     body = await services.read_body(request)
-    how = request_context(
+    context = request_context(
         request, OpenRouterDialect.name, hook_url=body.text("callback_url"), hook_param="callback_url"
     )
-    task = await services.tasks.create(await read_create(body, services, key), key=key, context=how)
+    task = await services.tasks.create(await read_create(body, services, key), key=key, context=context)
     return JSONResponse(_video_object(request, services, task), 202)
 
 
 @router.get("/models", summary="List video models", openapi_extra=operation_schema(answer="OpenRouterModels"))
 async def list_models(key: CallerKey, services: Services) -> Response:
-    """Every model that makes videos here, with what it can do."""
+    """Every video model with its capabilities."""
     cards = await services.catalog.list_models()
     return JSONResponse({"data": [model_object(card) for card in cards if card.kind == "video"]})
 
 
 @router.get("/{name}", summary="Get a video", openapi_extra=operation_schema(answer="OpenRouterVideo"))
 async def get_video(name: str, *, request: Request, key: CallerKey, services: Services) -> Response:
-    """Any task of the key, however it was made."""
+    """Any task of the key, whichever API created it."""
     return JSONResponse(_video_object(request, services, await services.tasks.get(name, key)))
 
 
@@ -53,9 +52,9 @@ async def get_video(name: str, *, request: Request, key: CallerKey, services: Se
     openapi_extra=download_schema("video/mp4", query=("index",)),
 )
 async def get_content(name: str, *, request: Request, key: CallerKey, services: Services) -> Response:
-    """The bytes of the file number `index`, 0 unless said."""
+    """File number `index` of the task; the default is 0."""
     task = await services.tasks.get(name, key)
-    query = Body(dict(request.query_params), limits=services.limits)
+    query = services.read_query(request)
     index = query.integer("index", low=0) or 0
     if task.result is None:
         raise NotFound("This video is not completed, so it has no content.")

@@ -1,4 +1,4 @@
-"""A task told as a chat completion: line by line while it runs, or whole at its end."""
+"""Answers with a task in chat form: streamed while it runs, or as a whole when it has ended."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
@@ -36,12 +36,12 @@ SHUTDOWN_GRACE_SECONDS = 2
 CHARACTER_MODEL = "character"
 """The model's name in an answer that creates a character."""
 NO_TOKENS = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
-"""Videos are not counted in tokens; the field is there because clients read it."""
+"""Videos are not counted in tokens, but clients expect the field."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChatOptions:
-    """How a client wants to be told; ``usage`` asks for the usage chunk of a stream."""
+    """How the client wants its answer; ``include_usage`` asks for the usage chunk of a stream."""
 
     stream: bool = False
     include_usage: bool = False
@@ -53,12 +53,12 @@ def read_chat_options(body: Body) -> ChatOptions:
 
 
 async def answer_as_chat(
-    request: Request, services: Gateway, task: Task, *, manner: ChatOptions, opening: tuple[str, ...] = ()
+    request: Request, services: Gateway, task: Task, *, options: ChatOptions, opening: tuple[str, ...] = ()
 ) -> Response:
-    """The whole answer; ``opening`` are lines to begin with."""
+    """The response for a new task; ``opening`` are the first lines of its text."""
     preset = preset_for(task.model, kind="image" if task.kind == "image" else "video")
     headers = {"x-task-id": task.id}
-    if not manner.stream:
+    if not options.stream:
         return await _answer_when_ended(
             request, services, task, preset=preset, headers=headers, opening=opening
         )
@@ -69,7 +69,7 @@ async def answer_as_chat(
             services,
             task,
             preset=preset,
-            usage=manner.include_usage,
+            usage=options.include_usage,
             leaving=leaving,
             opening=opening,
         ),
@@ -131,7 +131,7 @@ async def _answer_when_ended(
         job.cancel()
     await asyncio.gather(waiting, leaving, return_exceptions=True)
     if waiting not in done:
-        return Response(status_code=499)  # nobody is there to read it; the task goes on
+        return Response(status_code=499)  # the client has disconnected; the task goes on
     ended = waiting.result()
     if ended.state != "completed":
         error = failure_error(ended)
@@ -145,7 +145,7 @@ async def _answer_when_ended(
 
 
 async def _view_with_stages(services: Gateway, task: Task, preset: ModelPreset) -> TaskView:
-    """With the stages of delivery, where the model's style tells of them."""
+    """With the delivery stages, if the model's reply style shows them."""
     view = _task_view(task)
     if preset.reply != "url" or task.state not in ("storing", "completed"):
         return view
@@ -174,9 +174,9 @@ def _final_content(
 
 
 def failure_error(task: Task) -> FilmgateError:
-    """What to tell of a task that has not been completed, or not in time."""
+    """The error for a task that failed, was cancelled, or has not ended in time."""
     if not task.has_ended:
-        return WaitedTooLong(f"The task still runs; GET /v1/tasks/{task.id} tells when it is done.")
+        return WaitedTooLong(f"The task is still running; GET /v1/tasks/{task.id} shows when it has ended.")
     text = failure_body(_task_view(task))["error"]
     if text["code"] == "content_policy_violation":
         return ContentPolicyViolation(text["message"])
@@ -186,12 +186,12 @@ def failure_error(task: Task) -> FilmgateError:
 
 
 def _restart_error(task: Task) -> dict[str, Any]:
-    text = f"The server restarts; the task goes on. GET /v1/tasks/{task.id} tells when it is done."
+    text = f"The server is restarting; the task goes on. GET /v1/tasks/{task.id} shows when it has ended."
     return OWN_ENVELOPE.error_body(GenerationFailed("unavailable", text))
 
 
 async def _iterate_until(leaving: anyio.Event, source: AsyncIterator[Task]) -> AsyncGenerator[Task, None]:
-    """What ``source`` yields, until the server wants to leave."""
+    """Yields from ``source`` until the server shuts down."""
     stop = asyncio.create_task(leaving.wait())
     try:
         while True:

@@ -1,4 +1,4 @@
-"""A video or image task told as a chat completion: lines while it runs, the link at the end."""
+"""Text and frames of a chat completion about a video or image task: progress lines, then the link."""
 
 import json
 import math
@@ -25,20 +25,19 @@ STAGES = {
     "store": "☁️ 上传到存储...\n",
     "drive": "☁️ 上传到Google Drive...\n",
 }
-"""The stage lines of the ``url`` style; the last four are told only when ``TaskView.stages`` has them."""
+"""The stage lines of the ``url`` reply style; the last four are sent only if ``TaskView.stages`` holds them."""
 
 STEP = 5
-# Line ends to str.splitlines(), on which several clients cut the stream, though not to SSE.
+# str.splitlines() treats these as line ends, although SSE does not; several clients split the stream with it.
 FALSE_LINE_ENDS = str.maketrans({"\u0085": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"})
 MARKUP = str.maketrans({char: f"%{ord(char):02X}" for char in "'\"()<>` "})
 
 
 @dataclass(frozen=True, slots=True)
 class TaskView:
-    """As much of a task as a chat answer tells. ``progress`` is 0 to 100.
+    """The part of a task that a chat answer shows. ``progress`` is 0 to 100.
 
-    ``accepted``: the upstream has it and has not begun. ``stages``: keys of ``STAGES`` for the steps
-    of delivery that have begun.
+    ``accepted``: the upstream has queued it. ``stages``: the keys of ``STAGES`` for the delivery steps that have run.
     """
 
     id: str
@@ -66,7 +65,7 @@ class ProgressNarrator:
         self._percent = 0
 
     def new_lines(self, view: TaskView) -> Iterator[str]:
-        """Each line once; progress in whole steps of 5, never backwards; nothing for a failure."""
+        """Each line is sent once. Progress goes up in steps of 5. A failure adds no lines."""
         if view.state in ("failed", "cancelled"):
             return
         if not view.has_begun:
@@ -139,12 +138,12 @@ class ChatStream:
 
 
 def stream_for(view: TaskView, *, reply: Reply, created: int, include_usage: bool = False) -> ChatStream:
-    """The stream that tells ``view``'s task; ``created`` in unix seconds."""
+    """The stream for the task of ``view``; ``created`` in unix seconds."""
     return ChatStream(completion_id(view.id), view.model, created, reply, include_usage)
 
 
 def completion_id(task_id: str) -> str:
-    """The task's name in this dialect."""
+    """The task's id in chat completions."""
     return f"{ID_PREFIX}{task_id}"
 
 
@@ -162,7 +161,7 @@ def progress_step(view: TaskView) -> int:
 
 
 def final_content(reply: Reply, url: str, *, kind: MediaKind = "video", stream: bool) -> str:
-    """What the answer says in the end, in the model's style."""
+    """The last text of the answer, in the model's reply style."""
     link = url.translate(MARKUP)
     if reply == "url":
         return url
@@ -209,7 +208,7 @@ def failure_body(view: TaskView) -> dict[str, Any]:
 
 
 def failure_frames(body: Mapping[str, Any]) -> Iterator[bytes]:
-    """An error in the midst of a stream: nested, without ``event:``, as both SDKs want it."""
+    """An error inside a stream: nested and without ``event:``, as OpenAI's Python and Node SDKs expect."""
     yield b"data: " + json.dumps(body).encode() + b"\n\n"
     yield DONE
 

@@ -1,4 +1,4 @@
-"""What a prompt says beside its wish: orientation, length, hd, style, remix link."""
+"""Directives in a prompt: orientation, length, hd, style, remix link."""
 
 import re
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ SHARE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Directives:
-    """A prompt and what was taken from it; ``seconds`` in seconds, ``remix_of`` as ``s_<32 hex>``."""
+    """A prompt and the directives that were removed from it. ``remix_of`` is ``s_<32 hex>``."""
 
     prompt: str
     orientation: Orientation | None = None
@@ -49,7 +49,7 @@ class Directives:
 
 @dataclass(frozen=True, slots=True)
 class _DirectiveWord:
-    """One directive word and where it lies."""
+    """One directive word and its position."""
 
     word: str
     start: int
@@ -65,7 +65,7 @@ class _DirectiveWord:
 
 
 def read_directives(prompt: str) -> Directives:
-    """Take the directives off ``prompt``; a prompt without any comes back unchanged.
+    """Removes the directives from ``prompt``. A prompt without any is returned unchanged.
 
     A Chinese word (竖屏 横屏 高清) is a directive when a separator or the end follows. The words that are
     also plain English (portrait, landscape, hd, 10s) need more: brackets, a comma, colon or line break
@@ -81,7 +81,7 @@ def read_directives(prompt: str) -> Directives:
 
 
 def _strip_once(found: Directives) -> Directives:
-    """A directive that is taken off may lay a link bare that was no link behind it."""
+    """One pass. Removing a directive may uncover a share link that was not recognised behind it."""
     target, text = _take_share_link(found.prompt)
     found = replace(found, prompt=text, remix_of=found.remix_of or target)
     position, begun = len(text) - len(text.lstrip()), False
@@ -93,7 +93,7 @@ def _strip_once(found: Directives) -> Directives:
 
 
 def share_id(text: str) -> str | None:
-    """The ``s_<32 hex>`` of a share link or bare id that is the whole of ``text``."""
+    """``s_<32 hex>`` if ``text`` is exactly one share link or bare id."""
     match = SHARE.fullmatch(text.strip())
     return (match[1] or match[2]).lower() if match else None
 
@@ -109,7 +109,7 @@ def _take_share_link(prompt: str) -> tuple[str | None, str]:
 
 
 def _next_directives(text: str, position: int, *, begun: bool) -> tuple[list[str], str | None, int] | None:
-    """The next directives at ``position``: words, style and where they end."""
+    """The next directives at ``position``: their words, a style, and their end."""
     if style := STYLE.match(text, position):
         name = style[1].lower()
         return ([], name, style.end()) if name in STYLES else None
@@ -124,7 +124,7 @@ def _next_directives(text: str, position: int, *, begun: bool) -> tuple[list[str
 
 
 def _parse_group(text: str) -> list[str]:
-    """The directive words of ``text`` if it holds nothing else."""
+    """The directive words of ``text``; empty if it holds anything else."""
     found = list(_scan_words(text, _match_end(GAP, text, 0)))
     if not found or _match_end(TAIL, text, found[-1].end) != len(text):
         return []
@@ -141,7 +141,7 @@ def _unbracketed_words(text: str, position: int) -> list[_DirectiveWord]:
     run = list(_scan_words(text, position))
     for left, right in pairwise(run):
         if left.end == right.start and not (left.is_chinese or right.is_chinese):
-            return []  # "hdhd": one unknown word
+            return []  # "hdhd" is one unknown word
     while run and not _ends_well(text, run[-1]):
         run.pop()
     return run

@@ -1,4 +1,4 @@
-"""A wish told in a prompt, as chat and the feature endpoints take it: directives, pictures, clips, shots."""
+"""Requests that stand in a prompt (chat, feature endpoints): directives, pictures, clips, shots."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ from app.dialects.prompt.directives import Directives, read_directives
 from app.dialects.prompt.storyboard import read_storyboard
 from app.dialects.prompt.video_options import (
     CHARACTER_FIELDS,
+    LONGEST_SECONDS,
     read_character,
     read_hd,
     read_resolution,
@@ -25,7 +26,6 @@ from app.keys.key import ClientKey
 from app.tasks.task import Task
 
 DEFAULT_SECONDS = 10
-MOST_SECONDS = 3_600
 PROMPT_FIELDS = frozenset(
     {
         "model",
@@ -52,7 +52,7 @@ PROMPT_FIELDS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class FieldNames:
-    """What the fields are called, for messages."""
+    """The client's names of the fields, for error messages."""
 
     text: str
     images: str
@@ -62,7 +62,7 @@ class FieldNames:
 
 @dataclass(frozen=True, slots=True)
 class PromptRequest:
-    """A prompt and what came with it. ``target`` is what shall be remixed, if the prompt does not say it."""
+    """A prompt and its media. ``remix_target`` is the video to remix, unless the prompt names it."""
 
     kind: Literal["video", "image"]
     model: str
@@ -75,31 +75,33 @@ class PromptRequest:
 
 
 async def build_request(
-    wish: PromptRequest, body: Body, services: Gateway, *, key: ClientKey, known: Collection[str]
+    prompt_request: PromptRequest, body: Body, services: Gateway, *, key: ClientKey, known: Collection[str]
 ) -> GenerationRequest:
-    """The waist's form; options come from ``body``, and what is not ``known`` goes to the upstream's own.
+    """Options are read from ``body``; its fields that are not ``known`` are passed on to the upstream.
 
-    Raises what the client must be told, naming the field.
+    Raises ``InvalidRequest`` or ``MissingField``.
     """
-    preset = preset_for(wish.model, kind=wish.kind)
-    check_prompt(wish.text, param=wish.field_names.text)
-    found = read_directives(wish.text)
-    shots = read_storyboard(found.prompt) if wish.kind == "video" else ()
-    remixed = await _remix_source(wish, found, services, key=key)
-    size, ratio = size_and_ratio(body, preset, found)
-    wanted = GenerationRequest(
-        kind=wish.kind,
-        model=wish.model,
-        action="remix" if remixed else "edit" if wish.videos else "generate",
-        prompt=found.prompt,
-        seconds=_video_seconds(body, preset, found=found, shots=shots, name=wish.field_names.text)
-        if wish.kind == "video"
+    preset = preset_for(prompt_request.model, kind=prompt_request.kind)
+    check_prompt(prompt_request.text, param=prompt_request.field_names.text)
+    directives = read_directives(prompt_request.text)
+    shots = read_storyboard(directives.prompt) if prompt_request.kind == "video" else ()
+    remixed = await _remix_source(prompt_request, directives, services, key=key)
+    size, ratio = size_and_ratio(body, preset, directives)
+    generation = GenerationRequest(
+        kind=prompt_request.kind,
+        model=prompt_request.model,
+        action="remix" if remixed else "edit" if prompt_request.videos else "generate",
+        prompt=directives.prompt,
+        seconds=_video_seconds(
+            body, preset, directives=directives, shots=shots, name=prompt_request.field_names.text
+        )
+        if prompt_request.kind == "video"
         else None,
         size=size,
         aspect_ratio=ratio,
-        resolution=read_resolution(body, hd=read_hd(body, preset) or found.hd or preset.hd),
+        resolution=read_resolution(body, hd=read_hd(body, preset) or directives.hd or preset.hd),
         shots=shots,
-        style=read_style(body, told=found.style),
+        style=read_style(body, directive=directives.style),
         seed=body.integer("seed"),
         negative_prompt=body.text("negative_prompt"),
         remix_of=remixed.id if remixed else None,
@@ -108,54 +110,60 @@ async def build_request(
         private=body.boolean("private") or False,
         extra=body.unknown_fields(known),
     )
-    # Last, as they may have to be fetched from afar.
+    # Last, because they may have to be downloaded.
     media = [
-        *wish.media,
-        *await _read_media(wish, services, preset),
+        *prompt_request.media,
+        *await _read_media(prompt_request, services, preset),
         *await read_character(body, services, key),
     ]
     if remixed is not None:
-        media.append(own_video_input(remixed, param=wish.field_names.target))
-    if not found.prompt.strip() and not media:
-        raise MissingField(wish.field_names.text)
-    return wanted.model_copy(update={"media": tuple(media)})
+        media.append(own_video_input(remixed, param=prompt_request.field_names.target))
+    if not directives.prompt.strip() and not media:
+        raise MissingField(prompt_request.field_names.text)
+    return generation.model_copy(update={"media": tuple(media)})
 
 
-async def _read_media(wish: PromptRequest, services: Gateway, preset: ModelPreset) -> list[MediaInput]:
-    roles = preset.image_roles(len(wish.images))
+async def _read_media(
+    prompt_request: PromptRequest, services: Gateway, preset: ModelPreset
+) -> list[MediaInput]:
+    roles = preset.image_roles(len(prompt_request.images))
     found = [
-        await read_source(image, services, role=role, param=wish.field_names.images)
-        for image, role in zip(wish.images, roles, strict=True)
+        await read_source(image, services, role=role, param=prompt_request.field_names.images)
+        for image, role in zip(prompt_request.images, roles, strict=True)
     ]
-    param = wish.field_names.videos
-    if len(wish.videos) > 1:
-        raise InvalidRequest(f"One video can be worked on at a time, not {len(wish.videos)}", param=param)
-    clips = [await read_source(clip, services, role="source_video", param=param) for clip in wish.videos]
+    param = prompt_request.field_names.videos
+    if len(prompt_request.videos) > 1:
+        raise InvalidRequest(
+            f"One video can be worked on at a time, not {len(prompt_request.videos)}", param=param
+        )
+    clips = [
+        await read_source(clip, services, role="source_video", param=param) for clip in prompt_request.videos
+    ]
     return [*found, *clips]
 
 
 async def _remix_source(
-    wish: PromptRequest, found: Directives, services: Gateway, *, key: ClientKey
+    prompt_request: PromptRequest, directives: Directives, services: Gateway, *, key: ClientKey
 ) -> Task | None:
-    target = wish.remix_target or found.remix_of
+    target = prompt_request.remix_target or directives.remix_of
     if target is None:
         return None
     try:
         return await services.tasks.get(target.removeprefix("s_"), key)
     except NotFound:
         text = f"{target[:100]} is not a video of this gateway; Sora's own share links ended with Sora."
-        raise InvalidRequest(text, param=wish.field_names.target) from None
+        raise InvalidRequest(text, param=prompt_request.field_names.target) from None
 
 
 def _video_seconds(
-    body: Body, preset: ModelPreset, *, found: Directives, shots: tuple[Shot, ...], name: str
+    body: Body, preset: ModelPreset, *, directives: Directives, shots: tuple[Shot, ...], name: str
 ) -> float:
-    asked = body.number("seconds", low=1, high=MOST_SECONDS) or body.number(
-        "duration", low=1, high=MOST_SECONDS
+    requested = body.number("seconds", low=1, high=LONGEST_SECONDS) or body.number(
+        "duration", low=1, high=LONGEST_SECONDS
     )
-    told = sum(shot.seconds for shot in shots)
-    length = asked or found.seconds or preset.seconds
-    if length is not None and told > length:
-        text = f"The shots take {told:g} seconds together; {preset.name} makes {length:g}"
+    shots_seconds = sum(shot.seconds for shot in shots)
+    length = requested or directives.seconds or preset.seconds
+    if length is not None and shots_seconds > length:
+        text = f"The shots take {shots_seconds:g} seconds together; {preset.name} makes {length:g}"
         raise InvalidRequest(text, param=name)
-    return length or told or DEFAULT_SECONDS
+    return length or shots_seconds or DEFAULT_SECONDS

@@ -1,4 +1,4 @@
-"""Storyboard text in the two forms of the manuals, read into shots."""
+"""Reads and writes storyboards in the two forms of the manuals."""
 
 import re
 from collections.abc import Sequence
@@ -18,23 +18,23 @@ SCENE = re.compile(r"^[ \t]*scene[ \t]*[:：][ \t]*", re.IGNORECASE | re.MULTILI
 def read_storyboard(prompt: str) -> tuple[Shot, ...]:
     """The shots of ``prompt``, lengths in seconds; empty when it is no storyboard.
 
-    Read are ``[5.0s]text`` marks and ``Shot 1:`` blocks with ``duration:`` and ``Scene:``, also in a
-    code block. Text before the first shot is put in front of that shot's text. A shot without length
-    or text makes the whole an ordinary prompt.
+    Two forms are read: ``[5.0s]text`` marks, and ``Shot 1:`` blocks with ``duration:`` and ``Scene:``, also in a
+    code block. Text before the first shot is put in front of that shot's text. If a shot lacks a length or text,
+    the prompt is no storyboard.
     """
     text = FENCE.sub("", prompt).strip()
     return _read_blocks(text) or _read_marks(text)
 
 
 def write_storyboard(prompt: str, shots: Sequence[Shot]) -> str:
-    """The text that reads as these shots: what an upstream is told that knows no shots. ``prompt`` stands before."""
+    """The shots as storyboard text, for upstreams without shots. ``prompt`` comes first."""
     marked = [f"[{shot.seconds:g}s]{shot.prompt}" for shot in shots]
     return "\n".join([prompt, *marked] if prompt else marked)
 
 
 def _read_marks(text: str) -> tuple[Shot, ...]:
     marks = list(MARK.finditer(text))
-    # One mark inside a sentence ("a clock [10s] before noon") is no storyboard.
+    # A single mark inside a sentence ("a clock [10s] before noon") is no storyboard.
     if not marks or (len(marks) == 1 and marks[0].start() > 0):
         return ()
     ends = [mark.start() for mark in marks[1:]] + [len(text)]

@@ -1,14 +1,14 @@
-"""Fields that several dialects share, and the manuals' rules on them."""
+"""Fields that several dialects share, with the manuals' rules on them."""
 
 import math
 import re
 
-from app.catalog.presets import PRESETS, STYLES, ModelPreset, preset_for
+from app.catalog.presets import PRESETS, STYLES, ModelPreset
 from app.dialects.http.body import Body
 from app.dialects.http.gateway import Gateway, read_size
 from app.dialects.http.media_sources import read_source
 from app.dialects.prompt.directives import Directives, Orientation
-from app.errors import InvalidRequest, UnknownModel
+from app.errors import InvalidRequest
 from app.generation import MediaInput
 from app.keys.key import ClientKey
 from app.tasks.characters import ClipRange
@@ -20,11 +20,11 @@ CHARACTER_FIELDS = ("character_url", "character_timestamps")
 STATED_SIZES = "1280x720"
 SORA = ("sora-2", "sora-2-pro")
 SORA_SECONDS = 10
-MOST_SECONDS = 3_600
+LONGEST_SECONDS = 3_600
 
 
 def read_hd(body: Body, preset: ModelPreset) -> bool:
-    """Whether high quality is asked for. Raises ``InvalidRequest`` for a model of the manuals without it."""
+    """Whether ``hd`` is requested. Raises ``InvalidRequest`` for a preset without hd."""
     hd = body.boolean("hd") or False
     if hd and preset.name in PRESETS and "pro" not in preset.needs:
         raise InvalidRequest(f"hd is only for sora-2-pro, not for {preset.name}", param="hd")
@@ -32,53 +32,44 @@ def read_hd(body: Body, preset: ModelPreset) -> bool:
 
 
 def read_resolution(body: Body, *, hd: bool) -> str | None:
-    """``resolution``, stated or by one of the words for it."""
+    """``resolution``, or 1080p for ``hd`` and ``enable_upsample``."""
     upsample = body.boolean("enable_upsample")
     return body.text("resolution") or ("1080p" if hd or upsample else None)
 
 
-def video_preset(name: str) -> ModelPreset:
-    """Raises ``UnknownModel`` for a name that makes something else."""
-    preset = preset_for(name)
-    if preset.kind != "video":
-        raise UnknownModel(name)
-    return preset
-
-
 def video_seconds(preset: ModelPreset, seconds: int | None) -> float | None:
-    """What was asked for, else what the name says, else the manuals' ten seconds for Sora's own names."""
+    """The requested seconds, else those in the model's name, else the manuals' default for Sora."""
     return seconds or preset.seconds or (SORA_SECONDS if preset.base in SORA else None)
 
 
 def size_and_ratio(
-    body: Body, preset: ModelPreset, found: Directives, *, ratio_name: str = "aspect_ratio"
+    body: Body, preset: ModelPreset, directives: Directives, *, ratio_name: str = "aspect_ratio"
 ) -> tuple[str | None, str | None]:
-    """``size`` (``WxH``) and ``aspect_ratio``: a ratio turns the size that the model's name stands for, and
-    takes the place of a square one."""
+    """``size`` (``WxH``) and ``aspect_ratio``. A ratio rotates the size of the preset, or replaces a square one."""
     ratio = body.text(ratio_name) or None
     if ratio and preset.name in PRESETS and preset.kind == "video" and ratio not in RATIOS:
         raise InvalidRequest(f"{ratio_name} must be one of {', '.join(RATIOS)}", param=ratio_name)
-    stated = read_size(body.text("size"))
-    if stated:
-        return _oriented_size(stated, found.orientation), ratio
-    way = RATIOS.get(ratio or "") or found.orientation
-    if preset.size is None and ratio is None and way:
-        return _oriented_size(STATED_SIZES, way), None
+    size = read_size(body.text("size"))
+    if size:
+        return _oriented_size(size, directives.orientation), ratio
+    orientation = RATIOS.get(ratio or "") or directives.orientation
+    if preset.size is None and ratio is None and orientation:
+        return _oriented_size(STATED_SIZES, orientation), None
     if preset.size is None or (ratio and (ratio not in RATIOS or _is_square(preset.size))):
         return None, ratio
-    return _oriented_size(preset.size, way), None
+    return _oriented_size(preset.size, orientation), None
 
 
-def read_style(body: Body, *, told: str | None = None) -> str | None:
-    """``style``, or what the prompt says. Raises ``InvalidRequest`` with the list of those there are."""
-    style = body.text("style") or told
+def read_style(body: Body, *, directive: str | None = None) -> str | None:
+    """``style``, else the style in the prompt. Raises ``InvalidRequest`` with the list of styles."""
+    style = body.text("style") or directive
     if style and style not in STYLES:
         raise InvalidRequest(f"style must be one of {', '.join(STYLES)}", param="style")
     return style or None
 
 
 def read_time_span(body: Body, name: str) -> ClipRange | None:
-    """``start,end`` in seconds, one to three apart. Raises ``InvalidRequest``."""
+    """``start,end`` in seconds, one to three seconds apart. Raises ``InvalidRequest``."""
     text = body.text(name)
     if not text:
         return None
@@ -95,24 +86,24 @@ def read_time_span(body: Body, name: str) -> ClipRange | None:
 
 
 async def read_character(body: Body, services: Gateway, key: ClientKey) -> list[MediaInput]:
-    """The character that ``character_url`` shows, made when it is asked for the first time."""
+    """The character in ``character_url``, which is created on first use."""
     moment = read_time_span(body, "character_timestamps")
-    given = body.source("character_url")
-    if given is None:
+    source = body.source("character_url")
+    if source is None:
         if moment is not None:
             raise InvalidRequest("character_timestamps needs character_url", param="character_timestamps")
         return []
-    clip = await read_source(given, services, role="source_video", param="character_url")
-    made = await services.characters.create(clip, key=key, moment=moment, param="character_url")
-    return [made.as_input()]
+    clip = await read_source(source, services, role="source_video", param="character_url")
+    character = await services.characters.create(clip, key=key, moment=moment, param="character_url")
+    return [character.as_input()]
 
 
 def _is_square(size: str) -> bool:
     return len(set(size.split("x"))) == 1
 
 
-def _oriented_size(size: str, way: Orientation | None) -> str:
-    if way is None:
+def _oriented_size(size: str, orientation: Orientation | None) -> str:
+    if orientation is None:
         return size
     short, long = sorted(int(part) for part in size.split("x"))
-    return f"{long}x{short}" if way == "landscape" else f"{short}x{long}"
+    return f"{long}x{short}" if orientation == "landscape" else f"{short}x{long}"

@@ -25,7 +25,7 @@ MAKERS = {
     "gpt-image": ("openai", "gpt-image"),
     "veo": ("google", "google-videos"),
 }
-"""What ``platform`` and ``action`` say of the manuals' names; a name says nothing of who really made it."""
+"""``platform`` and ``action`` by the model's name, as in the manual. They do not reveal the real upstream."""
 
 
 class UnifiedDialect(Dialect):
@@ -46,7 +46,7 @@ def unified_id(task_id: str) -> str:
 
 
 def unified_object(task: Task, urls: list[str]) -> dict[str, Any]:
-    """``urls`` lead to what is kept of a completed task; times are whole unix seconds, 0 until they come."""
+    """``urls`` lead to the kept files of a completed task. Times are whole unix seconds, 0 if not reached."""
     status = STATUS_WORDS[task.public_state]
     platform, action = _platform_and_action(task)
     return {

@@ -1,4 +1,4 @@
-"""Reads requests for unified tasks, with the manual's rules on lengths."""
+"""Reads requests for unified tasks, with the manual's rules on the length of videos."""
 
 from typing import Literal
 
@@ -10,6 +10,7 @@ from app.dialects.prompt.directives import Directives
 from app.dialects.prompt.storyboard import read_storyboard
 from app.dialects.prompt.video_options import (
     CHARACTER_FIELDS,
+    LONGEST_SECONDS,
     read_character,
     read_hd,
     read_resolution,
@@ -24,7 +25,6 @@ SORA = ("sora-2", "sora-2-pro")
 LENGTHS = (10, 15, 25)
 ONLY_PRO = 25
 DEFAULT_SECONDS = 10
-MOST_SECONDS = 3_600
 KNOWN_FIELDS = {
     "prompt",
     "model",
@@ -57,7 +57,7 @@ async def read_create(body: Body, services: Gateway, key: ClientKey, *, kind: Me
     hd = read_hd(body, preset) or preset.hd
     size, ratio = size_and_ratio(body, preset, Directives(prompt))
     images, videos = body.sources("images"), body.sources("videos")
-    wanted = GenerationRequest(
+    generation = GenerationRequest(
         kind=kind,
         model=preset.name,
         action="edit" if videos else "generate",
@@ -67,7 +67,7 @@ async def read_create(body: Body, services: Gateway, key: ClientKey, *, kind: Me
         aspect_ratio=ratio,
         resolution=read_resolution(
             body, hd=hd and seconds != ONLY_PRO
-        ),  # the manual: at 25 s hd has no effect
+        ),  # at 25 s hd has no effect (unified manual)
         shots=shots,
         style=read_style(body),
         seed=body.integer("seed"),
@@ -77,38 +77,38 @@ async def read_create(body: Body, services: Gateway, key: ClientKey, *, kind: Me
         private=body.boolean("private") or False,
         extra=body.unknown_fields(KNOWN_FIELDS),
     )
-    # Last, as they may have to be fetched from afar.
+    # Last, because they may have to be downloaded.
     media = [*await _read_media(services, preset, images=images, videos=videos)]
     media += await read_character(body, services, key)
-    return wanted.model_copy(update={"media": tuple(media)})
+    return generation.model_copy(update={"media": tuple(media)})
 
 
 def _require_preset(model: str, kind: MediaKind) -> ModelPreset:
-    """Raises ``UnknownModel`` for a name that makes something else."""
+    """Raises ``UnknownModel`` for a model of another kind."""
     if model in PRESETS and PRESETS[model].kind != kind:
         raise UnknownModel(model)
     return preset_for(model, kind="image" if kind == "image" else "video")
 
 
 def _read_seconds(body: Body, preset: ModelPreset, *, shots: tuple[Shot, ...]) -> float | None:
-    """Sora's are 10, 15 and 25; a storyboard lengthens the video to the next of them."""
+    """Sora makes 10, 15 and 25 seconds; a longer storyboard takes the next of these lengths."""
     name = "seconds" if "seconds" in body and "duration" not in body else "duration"
-    given = body.integer(name, low=1, high=MOST_SECONDS)
-    told = sum(shot.seconds for shot in shots)
+    requested = body.integer(name, low=1, high=LONGEST_SECONDS)
+    shots_seconds = sum(shot.seconds for shot in shots)
     if preset.base not in SORA:
-        return given or preset.seconds or told or None
+        return requested or preset.seconds or shots_seconds or None
     pro = "pro" in preset.needs
-    if given is not None and given not in LENGTHS:
+    if requested is not None and requested not in LENGTHS:
         raise InvalidRequest(f"{name} must be one of {', '.join(map(str, LENGTHS))}", param=name)
-    if given == ONLY_PRO != preset.seconds and not pro:
+    if requested == ONLY_PRO != preset.seconds and not pro:
         raise InvalidRequest(f"{name} {ONLY_PRO} is only for sora-2-pro, not for {preset.name}", param=name)
-    length = given or preset.seconds or DEFAULT_SECONDS
-    if told <= length:
+    length = requested or preset.seconds or DEFAULT_SECONDS
+    if shots_seconds <= length:
         return length
-    longer = [able for able in LENGTHS if able >= told and (pro or able != ONLY_PRO)]
+    longer = [able for able in LENGTHS if able >= shots_seconds and (pro or able != ONLY_PRO)]
     if not longer:
         longest = LENGTHS[-1] if pro else LENGTHS[-2]
-        text = f"The shots take {told:g} seconds together; {preset.name} makes at most {longest}"
+        text = f"The shots take {shots_seconds:g} seconds together; {preset.name} makes at most {longest}"
         raise InvalidRequest(text, param="prompt")
     return longer[0]
 
@@ -120,13 +120,13 @@ async def _read_media(
     images: tuple[MediaSource, ...],
     videos: tuple[MediaSource, ...],
 ) -> list[MediaInput]:
-    """One clip is what the video is made from; more of them are references."""
-    found = [
+    """A single clip is the source of the video; several clips are references."""
+    media = [
         await read_source(image, services, role=role, param="images")
         for image, role in zip(images, preset.image_roles(len(images)), strict=True)
     ]
     for clip in videos:
         single = len(videos) == 1
         role: Literal["source_video", "reference_video"] = "source_video" if single else "reference_video"
-        found.append(await read_source(clip, services, role=role, param="videos"))
-    return found
+        media.append(await read_source(clip, services, role=role, param="videos"))
+    return media

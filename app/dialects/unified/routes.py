@@ -21,12 +21,12 @@ SCOPES: dict[str, MediaKind] = {"videos": "video", "images": "image", "audio": "
     openapi_extra=operation_schema(body="CreateUnified", answer="UnifiedCreated"),
 )
 async def create(scope: str, request: Request, *, key: CallerKey, services: Services) -> Response:
-    """`scope` is videos, images or audio; `images` make it image to video, `videos` video to video."""
+    """`scope` is videos, images or audio. With `images` it is image to video, with `videos` video to video."""
     kind = _kind_of_scope(scope)
     body = await services.read_body(request)
-    how = request_context(request, UnifiedDialect.name, hook_url=body.text("notify_hook"))
+    context = request_context(request, UnifiedDialect.name, hook_url=body.text("notify_hook"))
     task = await services.tasks.create(
-        await read_create(body, services, key, kind=kind), key=key, context=how
+        await read_create(body, services, key, kind=kind), key=key, context=context
     )
     return JSONResponse({"task_id": unified_id(task.id)})
 
@@ -35,7 +35,7 @@ async def create(scope: str, request: Request, *, key: CallerKey, services: Serv
     "/{scope}/generations/{name}", summary="Get a task", openapi_extra=operation_schema(answer="UnifiedTask")
 )
 async def get(scope: str, name: str, request: Request, *, key: CallerKey, services: Services) -> Response:
-    """Any task of the key, however it was made."""
+    """Any task of the key, whichever API created it."""
     _kind_of_scope(scope)
     task = await services.tasks.get(name, key)
     return JSONResponse(unified_object(task, services.file_links(request, task)))

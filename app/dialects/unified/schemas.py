@@ -64,5 +64,5 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "CreateUnified": {"model": "sora-2", "prompt": BOAT, "duration": 10, "aspect_ratio": "16:9"},
 }
 TAGS = {
-    "Unified tasks": "One form for videos, images and audio: submit, then look.",
+    "Unified tasks": "One form for videos, images and audio: submit, then poll.",
 }
