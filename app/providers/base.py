@@ -8,7 +8,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -143,6 +143,11 @@ class Failed:
 
     code: str
     message: str
+
+    @classmethod
+    def upstream_error(cls, message: str, *, moderated: bool = False) -> Self:
+        """``content_policy_violation`` for work that the upstream's content filter ended, else ``upstream_error``."""
+        return cls("content_policy_violation" if moderated else "upstream_error", message)
 
 
 PollAnswer = Queued | Running | Succeeded | Failed

@@ -132,7 +132,7 @@ class GatewayRelay(Provider):
         text = self.http.clean_text(message) or "The upstream did not say why."
         if state in {"cancelled", "expired"}:
             return Failed(state, text)
-        return Failed("content_policy_violation" if is_moderated(text) else "upstream_error", text)
+        return Failed.upstream_error(text, moderated=is_moderated(text))
 
 
 def is_moderated(text: str) -> bool:

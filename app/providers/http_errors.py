@@ -123,6 +123,20 @@ def poll_error(
     return PollFailed(text, retry_after=retry_after)
 
 
+def unnamed_task(vendor: str) -> OutcomeUnknown:
+    """For a success that does not name the work it started: it may be running and cost money."""
+    return OutcomeUnknown(f"{vendor} accepted the request without naming the task")
+
+
+def missing_file(vendor: str, what: str = "video") -> PollFailed:
+    """For finished work whose answer names no file: the next poll may have it."""
+    return PollFailed(f"{vendor} says it is done, but names no {what}")
+
+
+def unknown_task(vendor: str) -> OperationNotFound:
+    return OperationNotFound(f"{vendor} does not know the task")
+
+
 def connection_error(error: Exception, *, submits: bool) -> UpstreamError:
     """The error for a request without an answer. Its text names the kind of failure, never an address."""
     kind = type(error).__name__

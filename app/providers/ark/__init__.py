@@ -1,1 +1,1 @@
-"""Seedance and Seedream on Volcengine Ark and on BytePlus ModelArk, which speak the same API."""
+"""Seedance and Seedream on Volcengine Ark and on BytePlus ModelArk, which have the same API."""

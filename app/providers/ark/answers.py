@@ -5,9 +5,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from app.errors import OutcomeUnknown, UpstreamError
+from app.errors import UpstreamError
 from app.providers.base import Failed, PollAnswer, Queued, ResultFile, Running, Succeeded
-from app.providers.http_errors import ErrorMeaning, poll_error, submit_error
+from app.providers.http_errors import ErrorMeaning, poll_error, submit_error, unnamed_task
 from app.providers.reading import Fields, Items, State, Text, read_state
 
 STATES: Mapping[str, State] = {
@@ -77,7 +77,7 @@ class ArkAnswer(BaseModel):
 
     def submit_error(self, status: int, headers: Mapping[str, str], text: str) -> UpstreamError:
         if self.error is None:
-            return OutcomeUnknown("Ark accepted the request without naming the work")
+            return unnamed_task("Ark")
         error = submit_error(self.error.error_meaning, text, status=status, headers=headers)
         error.param = self.error.param or None
         return error
@@ -130,7 +130,7 @@ def poll_answer(task: ArkTask, text: str) -> PollAnswer | None:
         return Failed(task.status, text or f"Ark says: {task.status}")
     if state == "failed":
         moderated = task.error is not None and task.error.error_meaning == "moderated"
-        return Failed("content_policy_violation" if moderated else "upstream_error", text)
+        return Failed.upstream_error(text, moderated=moderated)
     if state == "succeeded":
         return _succeeded_answer(task)
     return Running()

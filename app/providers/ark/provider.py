@@ -1,4 +1,4 @@
-"""Seedance and Seedream on Volcengine Ark and on BytePlus ModelArk, which speak the same API."""
+"""Seedance and Seedream on Volcengine Ark and on BytePlus ModelArk, which have the same API."""
 
 import hashlib
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from pydantic import BaseModel
 
-from app.errors import OutcomeUnknown, PollFailed
+from app.errors import OutcomeUnknown
 from app.generation import GenerationRequest, Kind
 from app.providers.ark import images, requests
 from app.providers.ark.answers import ArkAnswer, ArkTask, ImagesAnswer, TaskList, poll_answer
@@ -27,6 +27,7 @@ from app.providers.base import (
     read_options,
 )
 from app.providers.http import UpstreamClient
+from app.providers.http_errors import missing_file
 
 HOST = "https://ark.cn-beijing.volces.com/api/v3"
 """BytePlus: ``https://ark.ap-southeast.bytepluses.com/api/v3``."""
@@ -100,7 +101,7 @@ class ArkProvider(Provider):
         task = await self._read_task(operation)
         result = poll_answer(task, self._error_text(task))
         if result is None:
-            raise PollFailed("Ark says it is done, but names no video")
+            raise missing_file("Ark")
         return result
 
     async def cancel(self, operation: Operation) -> bool:
@@ -124,7 +125,7 @@ class ArkProvider(Provider):
             if number * LIST_PAGE >= page.total:
                 self._confirm_missing(mark, marked=marked)
                 return None
-        raise OutcomeUnknown("Ark's list is too long to look the submission up in it")
+        raise OutcomeUnknown("Ark's list is too long to search it for the submission")
 
     def relay_target(self, path: str) -> RelayTarget | None:
         path = path.lstrip("/")

@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Mapping
 from urllib.parse import parse_qs, urlsplit
 
-from app.errors import InvalidRequest, OperationNotFound, OutcomeUnknown, PollFailed
+from app.errors import InvalidRequest, OutcomeUnknown, PollFailed
 from app.generation import GenerationRequest
 from app.providers.base import (
     Account,
@@ -29,6 +29,7 @@ from app.providers.bfl.answers import (
     succeeded_answer,
 )
 from app.providers.http import UpstreamClient
+from app.providers.http_errors import missing_file, unknown_task, unnamed_task
 from app.providers.reading import read_state
 
 HOST = "https://api.bfl.ai"
@@ -83,7 +84,7 @@ class BFLProvider(Provider):
         answer = await self.http.post_json(path, body, answer=SubmitAnswer)
         accepted = answer.body
         if not accepted.id:
-            raise OutcomeUnknown("BFL accepted the request without naming the task")
+            raise unnamed_task("BFL")
         data = {
             "kind": request.kind,
             "usage": accepted.usage_facts,
@@ -101,7 +102,7 @@ class BFLProvider(Provider):
         result = answer.body
         state = read_state(result.state_word, STATES, provider=self.name)
         if state == "missing":
-            raise OperationNotFound("BFL does not know the task")
+            raise unknown_task("BFL")
         if state == "moderated":
             return Failed("content_policy_violation", result.error_text(self.http.clean_text))
         if state == "failed":
@@ -109,7 +110,7 @@ class BFLProvider(Provider):
         if state == "succeeded":
             done = succeeded_answer(result, kind=operation.data["kind"], usage=operation.data["usage"])
             if done is None:
-                raise PollFailed("BFL says it is ready, but names no file")
+                raise missing_file("BFL", "file")
             return done
         return Running(progress=result.progress_percent)
 

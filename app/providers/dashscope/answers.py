@@ -5,9 +5,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from app.errors import OperationNotFound
 from app.providers.base import Failed, PollAnswer, Queued, ResultFile, Running, Succeeded
-from app.providers.http_errors import ErrorMeaning
+from app.providers.http_errors import ErrorMeaning, unknown_task
 from app.providers.inputs import without_none
 from app.providers.reading import Fields, Items, State, Text, read_state
 
@@ -114,12 +113,12 @@ def poll_answer(answer: DashScopeAnswer, text: str) -> PollAnswer | None:
     if state == "queued":
         return Queued()
     if state == "missing":
-        raise OperationNotFound("DashScope does not know the task")
+        raise unknown_task("DashScope")
     if state == "cancelled":
         return Failed("cancelled", text or "DashScope says: CANCELED")
     if state == "failed":
         moderated = meaning_of(*output.first_error()) == "moderated"
-        return Failed("content_policy_violation" if moderated else "upstream_error", text)
+        return Failed.upstream_error(text, moderated=moderated)
     if state == "succeeded":
         return succeeded_answer(output, answer.usage)
     return Running()

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from app.errors import OutcomeUnknown, PollFailed
+from app.errors import OutcomeUnknown
 from app.generation import GenerationRequest, Kind
 from app.providers.base import (
     ANTHROPIC_PATHS,
@@ -24,7 +24,7 @@ from app.providers.dashscope import images, requests
 from app.providers.dashscope.answers import DashScopeAnswer, TaskOutput, poll_answer, usage_facts
 from app.providers.dashscope.models import model_of
 from app.providers.dashscope.uploads import RESOLVES, upload_input
-from app.providers.http_errors import poll_error, submit_error
+from app.providers.http_errors import missing_file, poll_error, submit_error, unnamed_task
 
 HOST = "https://dashscope.aliyuncs.com"
 """Others: ``https://dashscope-intl.aliyuncs.com``, ``https://<workspace>.<region>.maas.aliyuncs.com``."""
@@ -103,7 +103,7 @@ class DashScopeProvider(Provider):
         code, message = body.output.first_error()
         result = poll_answer(body, self.http.clean_text(message or code))
         if result is None:
-            raise PollFailed("DashScope says it is done, but names no file")
+            raise missing_file("DashScope", "file")
         return result
 
     async def cancel(self, operation: Operation) -> bool:
@@ -167,5 +167,5 @@ class DashScopeProvider(Provider):
 
 def _operation_of(answer: DashScopeAnswer) -> Operation:
     if answer.output is None or not answer.output.task_id:
-        raise OutcomeUnknown("DashScope accepted the request without naming the task")
+        raise unnamed_task("DashScope")
     return Operation(id=answer.output.task_id)

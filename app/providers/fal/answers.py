@@ -8,10 +8,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from app.errors import OutcomeUnknown, UpstreamError, UpstreamQuotaExhausted
+from app.errors import UpstreamError, UpstreamQuotaExhausted
 from app.generation import MediaKind
 from app.providers.base import Failed, FileKind, ResultFile, Succeeded
-from app.providers.http_errors import submit_refused
+from app.providers.http_errors import submit_refused, unnamed_task
 from app.providers.reading import ErrorDetail, Fields, Items, State, Text, read_error
 
 STATES: Mapping[str, State] = {
@@ -61,7 +61,7 @@ class SubmitAnswer(FalRefusal):
         self, status: int, headers: Mapping[str, str], cleaned: Callable[[str], str]
     ) -> UpstreamError:
         if not self.detail:
-            return OutcomeUnknown("fal accepted the request without naming the work")
+            return unnamed_task("fal")
         error = self.first_error(cleaned)
         if status < 500 and any(words in error.message.lower() for words in NO_MONEY):
             return UpstreamQuotaExhausted(f"upstream answered {status}: {error.message}")

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from app.errors import InvalidRequest, OutcomeUnknown, PollFailed, UpstreamRejected
+from app.errors import InvalidRequest, OutcomeUnknown, UpstreamRejected
 from app.generation import GenerationRequest, MediaKind
 from app.providers.base import (
     Account,
@@ -25,7 +25,7 @@ from app.providers.fal.answers import STATES, ModelResult, QueueStatus, SubmitAn
 from app.providers.fal.models import ANY, FalFamily, endpoint_of, known_family, names_an_endpoint
 from app.providers.hosted_models import apply_description, model_input, read_descriptions
 from app.providers.http import UpstreamClient
-from app.providers.http_errors import poll_refused
+from app.providers.http_errors import missing_file, poll_refused
 from app.providers.reading import read_state
 
 HOST = "https://queue.fal.run"
@@ -129,7 +129,7 @@ class FalProvider(Provider):
             return Failed("content_policy_violation", "the model's filter blacked the picture out")
         done = files_of(result, kind=kind, inference=status.metrics.get("inference_time"))
         if done is None:
-            raise PollFailed("fal says it is done, but names no result")
+            raise missing_file("fal", "result")
         units = answer.headers.get("x-fal-billable-units")
         return replace(done, usage={**done.usage, "billable_units": units}) if units else done
 

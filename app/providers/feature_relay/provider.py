@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from app.errors import OutcomeUnknown, UpstreamFailed, UpstreamModerated, UpstreamRejected
+from app.errors import UpstreamFailed, UpstreamModerated, UpstreamRejected
 from app.generation import Action, GenerationRequest, Kind, Role
 from app.providers.base import Capabilities, Operation, PollAnswer, Submission
 from app.providers.gateway import (
@@ -18,6 +18,7 @@ from app.providers.gateway import (
     storyboard_prompt,
     without_empty,
 )
+from app.providers.http_errors import unnamed_task
 from app.providers.inputs import (
     as_data_uri,
     at_most,
@@ -72,7 +73,7 @@ class FeatureRelayProvider(GatewayRelay):
             return Operation(id=answer.body.task_id, data={"kind": file_kind(request.kind)})
         detail = read_error({"error": answer.body.error}) if answer.body.error else None
         if detail is None:
-            raise OutcomeUnknown("upstream accepted the request without naming the task")
+            raise unnamed_task("upstream")
         text = self.http.clean_text(detail.message)
         raise UpstreamModerated(text) if detail.is_moderated else busy_or_failed(UpstreamFailed(text))
 

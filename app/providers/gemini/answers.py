@@ -67,8 +67,7 @@ def poll_answer(interaction: GeminiInteraction, *, origin: str, text: str) -> Po
         return Failed("cancelled", text or "The interaction was cancelled.")
     if state == "failed":
         moderated = any(error.error_meaning == "moderated" for error in interaction.all_errors())
-        code = "content_policy_violation" if moderated else "upstream_error"
-        return Failed(code, text or f"Gemini says: {interaction.status}")
+        return Failed.upstream_error(text or f"Gemini says: {interaction.status}", moderated=moderated)
     return Running()
 
 
@@ -80,8 +79,9 @@ def _completed_answer(interaction: GeminiInteraction, origin: str, *, text: str)
     if files or usage.get("output_tokens_video") or not (words or text):
         return Succeeded(files, usage=usage)  # without a file, the worker polls again for a while
     moderated = any(error.error_meaning == "moderated" for error in interaction.all_errors())
-    code = "content_policy_violation" if moderated else "upstream_error"
-    return Failed(code, text or f"Gemini answered without a video: {words[:300]}")
+    return Failed.upstream_error(
+        text or f"Gemini answered without a video: {words[:300]}", moderated=moderated
+    )
 
 
 def _usage_facts(usage: Mapping[str, Any]) -> dict[str, int]:

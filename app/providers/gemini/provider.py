@@ -6,7 +6,7 @@ import re
 from collections.abc import AsyncIterator, Mapping
 from urllib.parse import quote
 
-from app.errors import InvalidRequest, OperationNotFound, OutcomeUnknown, PollFailed
+from app.errors import InvalidRequest, OperationNotFound, PollFailed
 from app.generation import GenerationRequest, Kind
 from app.providers.base import (
     ANTHROPIC_PATHS,
@@ -23,6 +23,7 @@ from app.providers.base import (
 )
 from app.providers.gemini.answers import HOST, GeminiInteraction, poll_answer
 from app.providers.gemini.requests import capabilities_of, request_body
+from app.providers.http_errors import unnamed_task
 
 VERSION = "v1beta"
 REVISION = "2026-05-20"
@@ -80,7 +81,7 @@ class GeminiProvider(Provider):
             text = self.http.clean_text(interaction.error.error_text)
             raise interaction.submit_error(text, status=answer.status, headers=answer.headers)
         if not interaction.id.strip("."):
-            raise OutcomeUnknown("Gemini accepted the request without naming the interaction")
+            raise unnamed_task("Gemini")
         return Operation(id=interaction.id)
 
     async def poll(self, operation: Operation) -> PollAnswer:

@@ -1,12 +1,11 @@
-"""The parts we read of what Jimeng answers, and what its words and codes mean."""
+"""The parts of Jimeng's answers that are read, and what its state words and error codes mean."""
 
 from collections.abc import Mapping
 
 from pydantic import BaseModel, Field
 
-from app.errors import OperationNotFound, PollFailed
 from app.providers.base import Failed, Operation, PollAnswer, Queued, ResultFile, Running, Succeeded
-from app.providers.http_errors import ErrorMeaning
+from app.providers.http_errors import ErrorMeaning, missing_file, unknown_task
 from app.providers.jimeng.requests import FRAME_RATE
 from app.providers.reading import State, Text, read_state
 
@@ -82,13 +81,13 @@ def poll_answer(task: JimengTask, operation: Operation) -> PollAnswer:
     if state == "queued":
         return Queued()
     if state == "missing":
-        raise OperationNotFound("Jimeng does not know the task")
+        raise unknown_task("Jimeng")
     if state == "expired":
         return Failed("expired", "Jimeng says: expired")
     if state != "succeeded":
         return Running()
     if not task.video_url:
-        raise PollFailed("Jimeng says it is done, but names no video")
+        raise missing_file("Jimeng")
     # The answer has no length, so it is computed from the frames that were ordered.
     frames, key = operation.data.get("frames"), operation.data["req_key"]
     seconds = {"seconds": (frames - 1) / FRAME_RATE} if frames else {}

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx2
 
-from app.errors import InvalidRequest, OutcomeUnknown
+from app.errors import InvalidRequest
 from app.generation import GenerationRequest
 from app.providers.base import (
     Account,
@@ -20,7 +20,7 @@ from app.providers.base import (
     base_url_or,
 )
 from app.providers.http import Purpose, UpstreamClient
-from app.providers.http_errors import poll_error, submit_error
+from app.providers.http_errors import poll_error, submit_error, unnamed_task
 from app.providers.http_messages import UpstreamAnswer
 from app.providers.jimeng import requests
 from app.providers.jimeng.answers import SUCCESS_CODE, JimengAnswer, JimengTask, poll_answer
@@ -79,7 +79,7 @@ class JimengProvider(Provider):
             text = self._clean_text(reply.error_text())
             raise submit_error(reply.error_meaning, text, status=answer.status, headers=answer.headers)
         if reply.data is None or not reply.data.task_id:
-            raise OutcomeUnknown("Jimeng accepted the request without naming the task")
+            raise unnamed_task("Jimeng")
         # A poll needs the req_key too, and its answer has no length: https://www.volcengine.com/docs/85621/1792710
         data = {"req_key": body["req_key"], "frames": body.get("frames")}
         return Operation(id=reply.data.task_id, data=data)

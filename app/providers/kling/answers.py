@@ -122,7 +122,7 @@ def poll_answer(task: KlingTask, text: str) -> PollAnswer | None:
         return Queued()
     if state == "failed":
         moderated = any(word in text.lower() for word in MODERATED_WORDS)
-        return Failed("content_policy_violation" if moderated else "upstream_error", text)
+        return Failed.upstream_error(text, moderated=moderated)
     if state == "succeeded":
         return _succeeded_answer(task)
     return Running()

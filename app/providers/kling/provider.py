@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from app.errors import OperationNotFound, OutcomeUnknown, PollFailed
+from app.errors import OperationNotFound, PollFailed
 from app.generation import GenerationRequest
 from app.providers.base import (
     Account,
@@ -24,6 +24,7 @@ from app.providers.base import (
     base_url_or,
 )
 from app.providers.http import UpstreamClient
+from app.providers.http_errors import missing_file, unnamed_task
 from app.providers.kling import requests
 from app.providers.kling.answers import (
     CostsAnswer,
@@ -102,7 +103,7 @@ class KlingProvider(Provider):
         task = await self._read_task(operation.data["path"], operation.id)
         result = poll_answer(task, self.http.clean_text(task.task_status_msg or "Kling did not say why."))
         if result is None:
-            raise PollFailed("Kling says it is done, but names no video")
+            raise missing_file("Kling")
         return result
 
     async def recover(self, request: GenerationRequest, submission: Submission) -> Operation | None:
@@ -188,5 +189,5 @@ def _encode_base64(content: bytes) -> str:
 
 def _operation_of(task: KlingTask | None, path: str) -> Operation:
     if task is None or not task.task_id:
-        raise OutcomeUnknown("Kling accepted the request without naming the task")
+        raise unnamed_task("Kling")
     return Operation(id=task.task_id, data={"path": path})

@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 from pydantic import BaseModel
 
-from app.errors import OperationNotFound, OutcomeUnknown
+from app.errors import OperationNotFound
 from app.generation import GenerationRequest, Kind
 from app.providers.base import (
     Account,
@@ -25,6 +25,7 @@ from app.providers.base import (
     read_options,
 )
 from app.providers.http import UpstreamClient
+from app.providers.http_errors import unnamed_task
 from app.providers.lightx2v.requests import LightX2VOptions, allowed_roles, request_body
 from app.providers.reading import State, Text, read_state
 
@@ -84,7 +85,7 @@ class LightX2VProvider(Provider):
         }
         answer = await self.http.post_json(f"/v1/tasks/{request.kind}/", body, answer=LightX2VTask)
         if not answer.body.task_id:
-            raise OutcomeUnknown("LightX2V accepted the request without naming the task")
+            raise unnamed_task("LightX2V")
         return Operation(id=answer.body.task_id, data={"kind": request.kind})
 
     async def poll(self, operation: Operation) -> PollAnswer:

@@ -111,7 +111,7 @@ class LTXProvider(Provider):
         detail = detail or ErrorDetail("LTX gave no reason.")
         message = self.http.clean_text(detail.message)
         moderated = detail.is_moderated or mentions_moderation(message)
-        return Failed("content_policy_violation" if moderated else "upstream_error", message)
+        return Failed.upstream_error(message, moderated=moderated)
 
 
 def _result_file(link: str) -> ResultFile:

@@ -98,7 +98,7 @@ def _change_body(request: GenerationRequest) -> tuple[str, dict[str, Any]]:
     if not clips:
         raise UpstreamRejected("LTX takes the video to change itself, not its id", param="video")
     if len(request.media) > 1:
-        raise UpstreamRejected("a video is changed by words only", param="input_reference")
+        raise UpstreamRejected("a video is changed by a prompt only", param="input_reference")
     refuse_fields(request, "size", "aspect_ratio", "resolution")
     fields: dict[str, Any] = {"video_uri": _input_uri(clips[0], MAX_CLIP_BYTES)}
     if request.action == "extend":

@@ -126,8 +126,7 @@ class LumaProvider(Provider):
             return Succeeded(files, usage=operation.data["facts"])
         if state == "failed":
             message = self.http.clean_text(generation.failure_reason or generation.failure_code)
-            code = "content_policy_violation" if generation.is_moderated else "upstream_error"
-            return Failed(code, message or "Luma gave no reason.")
+            return Failed.upstream_error(message or "Luma gave no reason.", moderated=generation.is_moderated)
         return Running()
 
     async def cancel(self, operation: Operation) -> bool:

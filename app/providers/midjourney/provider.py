@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, RootModel, ValidationError
 
-from app.errors import InvalidRequest, OperationNotFound, OutcomeUnknown, PollFailed
+from app.errors import InvalidRequest, OutcomeUnknown, PollFailed
 from app.generation import GenerationRequest, Kind
 from app.providers.base import (
     Account,
@@ -26,7 +26,7 @@ from app.providers.base import (
     read_options,
 )
 from app.providers.http import UpstreamClient
-from app.providers.http_errors import ErrorMeaning, submit_error
+from app.providers.http_errors import ErrorMeaning, submit_error, unknown_task
 from app.providers.midjourney.requests import ROLES, request_body
 from app.providers.reading import Percent, State, Text, read_state, retry_after_of
 
@@ -178,7 +178,7 @@ def _task_path(task: str) -> str:
 def _read_task(document: Any) -> MidjourneyTask:
     """Raises ``OperationNotFound`` for an empty answer: the proxy sends 200 with null for an unknown task."""
     if not document or not isinstance(document, dict):
-        raise OperationNotFound("the proxy no longer knows the task")
+        raise unknown_task("the proxy")
     try:
         return MidjourneyTask.model_validate(document)
     except ValidationError as error:

@@ -81,8 +81,9 @@ class MiniMaxProvider(Provider):
         )
         task = answer.body
         if v1.STATES.get(task.status) == "failed":
-            code = "content_policy_violation" if task.error_meaning == "moderated" else "upstream_error"
-            return Failed(code, self.http.clean_text(task.error_text))
+            return Failed.upstream_error(
+                self.http.clean_text(task.error_text), moderated=task.error_meaning == "moderated"
+            )
         if task.is_error():
             raise self._poll_error(task, answer.status, answer.headers)
         state = read_state(task.status, v1.STATES, provider=self.name)

@@ -117,7 +117,7 @@ class ReplicateProvider(Provider):
         message = prediction.error if isinstance(prediction.error, str) else ""
         message = self.http.clean_text(message or "Replicate gave no reason.")
         moderated = mentions_moderation(message) or "(E005)" in message
-        return Failed("content_policy_violation" if moderated else "upstream_error", message)
+        return Failed.upstream_error(message, moderated=moderated)
 
 
 def _submit_path(model: str) -> tuple[str, str | None]:

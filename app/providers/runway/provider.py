@@ -129,8 +129,7 @@ class RunwayProvider(Provider):
             # SAFETY.INPUT.TEXT, INPUT_PREPROCESSING.SAFETY.TEXT …; all other codes are failures of Runway:
             # https://docs.dev.runwayml.com/errors/task-failures/
             moderated = "SAFETY" in task.failureCode.split(".")
-            code = "content_policy_violation" if moderated else "upstream_error"
-            return Failed(code, self.http.clean_text(task.failure) or NO_REASON)
+            return Failed.upstream_error(self.http.clean_text(task.failure) or NO_REASON, moderated=moderated)
         if state == "cancelled":
             return Failed("cancelled", "The task was cancelled.")
         return Running(progress=task.progress)

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from app.errors import InvalidRequest, OperationNotFound, OutcomeUnknown, PollFailed, UpstreamRejected
+from app.errors import InvalidRequest, PollFailed, UpstreamRejected
 from app.generation import GenerationRequest, Kind
 from app.providers.base import (
     Account,
@@ -22,7 +22,7 @@ from app.providers.base import (
     Succeeded,
     base_url_or,
 )
-from app.providers.http_errors import ErrorMeaning, poll_error, submit_error
+from app.providers.http_errors import ErrorMeaning, poll_error, submit_error, unknown_task, unnamed_task
 from app.providers.inputs import check_request, extra_fields, refuse_fields
 from app.providers.reading import Fields, Items, Percent, State, Text, read_state, retry_after_of
 
@@ -118,7 +118,7 @@ class SunoProvider(Provider):
                 headers=answer.headers,
             )
         if not accepted.data:
-            raise OutcomeUnknown("the proxy accepted the request without naming the task")
+            raise unnamed_task("the proxy")
         return Operation(id=accepted.data)
 
     async def poll(self, operation: Operation) -> PollAnswer:
@@ -134,7 +134,7 @@ class SunoProvider(Provider):
             raise PollFailed("the proxy answered without a task")
         task = next((task for task in fetched.data or [] if task.task_id == operation.id), None)
         if task is None:
-            raise OperationNotFound("the proxy no longer knows the task")
+            raise unknown_task("the proxy")
         return self._poll_answer(task, retry_after_of(answer.headers))
 
     def _poll_answer(self, task: SunoTask, retry_after: float | None) -> PollAnswer:
@@ -151,7 +151,7 @@ class SunoProvider(Provider):
         if state == "failed":
             text = self.http.clean_text(task.fail_reason) or "The proxy did not say why."
             moderated = _meaning_of(text) == "moderated"
-            return Failed("content_policy_violation" if moderated else "upstream_error", text)
+            return Failed.upstream_error(text, moderated=moderated)
         return Running(progress=task.progress, retry_after=retry_after)
 
     def _error_text(self, message: str, code: str) -> str:

@@ -102,7 +102,7 @@ def _change_path_and_body(request: GenerationRequest) -> tuple[str, dict[str, An
     if not sources:
         raise UpstreamRejected("xAI takes the video to change itself, not its id", param="video")
     if len(request.media) > 1:
-        raise UpstreamRejected("a video is changed by words only", param="input_reference")
+        raise UpstreamRejected("a video is changed by a prompt only", param="input_reference")
     refuse_fields(request, "size", "aspect_ratio", "resolution")
     seconds = whole_seconds(request)
     if request.action == "edit":
