@@ -171,4 +171,4 @@ async def _ensure_first_keys(components: Components) -> None:
         await components.keys.ensure(components.settings.api_key.get_secret_value(), name="FILMGATE_API_KEY")
     if await components.keys.count() == 0:
         key = await components.keys.create("first")
-        print(f"\nYour first API key (shown this once):\n\n    {key}\n", flush=True)
+        print(f"\nYour first API key, shown only once:\n\n    {key}\n", flush=True)

@@ -52,7 +52,7 @@ async def open_panel(stack: AsyncExitStack, components: Components, *, gateway: 
     elif await panel.admins.count() == 0:
         link = await panel.admins.setup_link(settings.own_address)
         print(
-            f"\nOpen the panel and choose a password (works once, for 30 minutes):\n\n    {link}\n",
+            f"\nOpen the panel and choose a password (the link works once, within 30 minutes):\n\n    {link}\n",
             flush=True,
         )
     return panel

@@ -409,7 +409,7 @@ export default {
   'import.note':
     'Paste accounts or choose a file. Check shows what each row would do; nothing is written before you import.',
   'import.auto': 'Detect',
-  'import.lines': 'One key per line',
+  'import.lines': 'One secret per line',
   'import.csv': 'CSV',
   'import.json': 'JSON',
   'import.file': 'Choose a file',
