@@ -7,8 +7,8 @@ import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.conftest import leave_out
-from tests.panel.scene import Scene, scene
-from tests.panel.visitor import PATIENCE
+from tests.panel.busy_gateway import BusyGateway, start_busy_gateway
+from tests.panel.panel_page import PATIENCE
 
 PASSWORD = "correct horse battery"
 ARGUMENTS = (
@@ -30,15 +30,15 @@ def chromium() -> str:
 
 
 @pytest.fixture(scope="package")
-def busy(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    """A gateway that has been at work."""
-    with scene(tmp_path_factory.mktemp("scene")) as found:
+def busy(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BusyGateway]:
+    """A gateway with data for every page."""
+    with start_busy_gateway(tmp_path_factory.mktemp("scene")) as found:
         yield found
 
 
 @pytest.fixture(scope="module")
 def browser(chromium: str) -> Iterator[Browser]:
-    """One for a file: Playwright keeps an event loop of its own going, in which no other can be started."""
+    """One for each file: Playwright keeps an event loop running, which prevents starting another one."""
     expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=chromium, args=list(ARGUMENTS))

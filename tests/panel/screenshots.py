@@ -1,6 +1,6 @@
-"""Pictures of every page, light, dark and in Chinese: ``make screenshots`` (needs chromium).
+"""Screenshots of every page, light, dark and in Chinese: ``make screenshots`` (needs chromium).
 
-All go to docs/screenshots/all/, which git leaves out; the best four, small enough to keep, one folder above.
+All are written to docs/screenshots/all/, which git ignores; four small ones are kept one folder above.
 """
 
 import re
@@ -12,9 +12,9 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
+from tests.panel.busy_gateway import PROMPTS, BusyGateway, start_busy_gateway
 from tests.panel.conftest import ARGUMENTS, PASSWORD
-from tests.panel.scene import PROMPTS, Scene, scene
-from tests.panel.visitor import PHONE, Visitor, open_visitor
+from tests.panel.panel_page import PHONE, PanelPage, open_panel
 from tests.serving import until
 
 FOLDER = Path(__file__).parent.parent.parent / "docs" / "screenshots"
@@ -52,47 +52,47 @@ def main() -> None:
     every.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory() as name,
-        scene(Path(name), films=len(PROMPTS)) as found,
+        start_busy_gateway(Path(name), films=len(PROMPTS)) as found,
         sync_playwright() as playwright,
     ):
         until(lambda: found.owner.get("/overview")["storage"]["files"])  # counted at the first look
         browser = playwright.chromium.launch(executable_path=chromium, args=list(ARGUMENTS))
         for look in LOOKS:
-            take(browser, found, every, look)
+            take_screenshots(browser, found, every, look)
         browser.close()
     for name, source in BEST.items():
-        shrink(every / f"{source}.png", FOLDER / f"{name}.webp")
+        save_as_webp(every / f"{source}.png", FOLDER / f"{name}.webp")
 
 
-def take(browser: Browser, found: Scene, folder: Path, look: str) -> None:
+def take_screenshots(browser: Browser, found: BusyGateway, folder: Path, look: str) -> None:
     lang, theme = LOOKS[look]
     film = next(one for one in found.owner.get("/tasks")["data"] if one["model"] == "studio")
     cooling = found.account("reseller-b")["id"]
-    with open_visitor(browser, found.gateway.url, lang=lang, theme=theme) as visitor:
-        visitor.sign_in("admin", PASSWORD)
+    with open_panel(browser, found.gateway.url, lang=lang, theme=theme) as panel:
+        panel.sign_in("admin", PASSWORD)
         for where in (f"tasks/{film['id']}", f"accounts/{cooling}", *PAGES):
-            picture(visitor, where, folder, look)
-    with open_visitor(browser, found.gateway.url, lang=lang, theme=theme, width=PHONE) as visitor:
-        visitor.sign_in("admin", PASSWORD)
+            take_screenshot(panel, where, folder, look)
+    with open_panel(browser, found.gateway.url, lang=lang, theme=theme, width=PHONE) as panel:
+        panel.sign_in("admin", PASSWORD)
         for where in ("overview", "tasks", "accounts", "playground"):
-            picture(visitor, where, folder, f"phone-{look}")
+            take_screenshot(panel, where, folder, f"phone-{look}")
 
 
-def picture(visitor: Visitor, where: str, folder: Path, look: str) -> None:
-    page = visitor.page
-    visitor.open(where)
+def take_screenshot(panel: PanelPage, where: str, folder: Path, look: str) -> None:
+    page = panel.page
+    panel.open(where)
     if where == "playground":
-        _fill(visitor)
-    # Pictures and charts draw themselves a moment later, a player takes its sign of loading away.
+        _fill_playground(panel)
+    # Pictures and charts appear a moment later; a player shows a loading indicator at first.
     page.wait_for_timeout(1500 if page.locator("video").count() else 600)
     drawer = re.match(r"(task|account)s/", where)
     name = drawer[1] if drawer else re.sub(r"\W+", "-", where.split("&")[0])
     page.screenshot(path=folder / f"{name}-{look}.png")
 
 
-def _fill(visitor: Visitor) -> None:
-    """A playground that is in use: its film is the last one that the studio made."""
-    page = visitor.page
+def _fill_playground(panel: PanelPage) -> None:
+    """A playground in use; its video is the last one that the studio made."""
+    page = panel.page
     page.locator("[name=model]").select_option("studio")
     page.locator("[name=prompt]").fill(PROMPTS[2])
     page.locator("[name=seconds]").select_option("4")
@@ -101,8 +101,8 @@ def _fill(visitor: Visitor) -> None:
     page.locator("[data-state=completed]").wait_for(timeout=120_000)
 
 
-def shrink(source: Path, target: Path) -> None:
-    """Small enough to be kept."""
+def save_as_webp(source: Path, target: Path) -> None:
+    """As a small file for the documentation."""
     with Image.open(source) as picture:
         picture.convert("RGB").save(target, quality=90, method=6)
 

@@ -1,4 +1,4 @@
-"""Every page in both languages, light and dark, wide and narrow: nothing is stopped, logged, asked outside or cut off."""
+"""Every page in both languages, both themes and two widths: no errors, no outside requests, no overflow."""
 
 import re
 from itertools import product
@@ -6,9 +6,9 @@ from itertools import product
 import pytest
 from playwright.sync_api import Browser, Locator, expect
 
+from tests.panel.busy_gateway import BusyGateway
 from tests.panel.conftest import PASSWORD
-from tests.panel.scene import Scene
-from tests.panel.visitor import PHONE, Visitor, open_visitor
+from tests.panel.panel_page import PHONE, PanelPage, open_panel
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 WIDTHS = (1280, PHONE)
@@ -47,8 +47,8 @@ PAYLOADS = (
 )
 
 
-def places(scene: Scene) -> list[str]:
-    """All pages, each document of settings, and one drawer of every sort."""
+def all_addresses(scene: BusyGateway) -> list[str]:
+    """All pages, all settings documents, and one drawer of each type."""
     ids = {
         "tasks": [scene.task("completed")["id"], scene.task("failed")["id"], scene.task("running")["id"]],
         "accounts": [scene.account("reseller-b")["id"], scene.account("studio")["id"]],
@@ -60,10 +60,10 @@ def places(scene: Scene) -> list[str]:
     return [*PAGES, *documents, *drawers]
 
 
-def looks_right(visitor: Visitor, *, lang: str) -> None:
-    page = visitor.page
+def check_page(panel: PanelPage, *, lang: str) -> None:
+    page = panel.page
     expect(page.locator(".trouble")).to_have_count(0)
-    assert visitor.overflow_pixels() <= 0, page.url
+    assert panel.overflow_pixels() <= 0, page.url
     shown = page.locator("main").inner_text() + " ".join(page.locator("dialog[open]").all_inner_texts())
     assert not re.search(r"\b(NaN|undefined|\[object)\b", shown), (page.url, shown)
     if lang == "zh":
@@ -72,15 +72,15 @@ def looks_right(visitor: Visitor, *, lang: str) -> None:
 
 
 @pytest.mark.parametrize(("lang", "theme", "width"), list(product(("en", "zh"), ("light", "dark"), WIDTHS)))
-def test_every_page(busy: Scene, browser: Browser, lang: str, theme: str, width: int) -> None:
-    with open_visitor(browser, busy.gateway.url, lang=lang, theme=theme, width=width) as visitor:
-        visitor.sign_in("admin", PASSWORD)
-        for where in places(busy):
-            visitor.open(where)
+def test_every_page(busy: BusyGateway, browser: Browser, lang: str, theme: str, width: int) -> None:
+    with open_panel(browser, busy.gateway.url, lang=lang, theme=theme, width=width) as panel:
+        panel.sign_in("admin", PASSWORD)
+        for where in all_addresses(busy):
+            panel.open(where)
             if "/" in where and not where.startswith("settings"):
-                expect(visitor.dialog).to_be_visible()
-            looks_right(visitor, lang=lang)
-        expect(visitor.page.locator("html")).to_have_attribute("data-theme", theme)
+                expect(panel.dialog).to_be_visible()
+            check_page(panel, lang=lang)
+        expect(panel.page.locator("html")).to_have_attribute("data-theme", theme)
 
 
 FORMS = (
@@ -97,36 +97,36 @@ FORMS = (
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_every_form_fits(busy: Scene, browser: Browser, width: int) -> None:
-    with open_visitor(browser, busy.gateway.url, width=width) as visitor:
-        visitor.sign_in("admin", PASSWORD)
+def test_every_form_fits(busy: BusyGateway, browser: Browser, width: int) -> None:
+    with open_panel(browser, busy.gateway.url, width=width) as panel:
+        panel.sign_in("admin", PASSWORD)
         for where, opener in FORMS:
-            visitor.open(where)
-            visitor.button(opener).first.click()
-            expect(visitor.dialog).to_be_visible()
-            for more in visitor.dialog.locator("summary").all():
+            panel.open(where)
+            panel.button(opener).first.click()
+            expect(panel.dialog).to_be_visible()
+            for more in panel.dialog.locator("summary").all():
                 more.click()
-            looks_right(visitor, lang="en")
-            visitor.page.keyboard.press("Escape")
-            expect(visitor.page.locator("dialog[open]")).to_have_count(0)
+            check_page(panel, lang="en")
+            panel.page.keyboard.press("Escape")
+            expect(panel.page.locator("dialog[open]")).to_have_count(0)
 
 
-def test_script_in_names_and_prompts_is_text(busy: Scene, browser: Browser) -> None:
-    with open_visitor(browser, busy.gateway.url) as visitor:
-        visitor.sign_in("admin", PASSWORD)
-        page = visitor.page
+def test_script_in_names_and_prompts_is_text(busy: BusyGateway, browser: Browser) -> None:
+    with open_panel(browser, busy.gateway.url) as panel:
+        panel.sign_in("admin", PASSWORD)
+        page = panel.page
         for payload in PAYLOADS:
-            for where in _planted(busy, payload):
-                visitor.open(where)
+            for where in _addresses_with_payload(busy, payload):
+                panel.open(where)
                 expect(page.get_by_text(payload, exact=True).last).to_be_visible()
                 assert "taken" not in page.title()
                 assert page.locator("main script, main svg[onload], main img[onerror]").count() == 0
-        visitor.open("logs?tab=audit")
+        panel.open("logs?tab=audit")
         assert "taken" not in page.title()
 
 
-def _planted(busy: Scene, payload: str) -> list[str]:
-    """Where it is now to be seen: a prompt, a key's name, an account's."""
+def _addresses_with_payload(busy: BusyGateway, payload: str) -> list[str]:
+    """Create a task, a key and an account with this text; returns the addresses that show it."""
     owner = busy.owner
     task = owner.post("/playground", status=201, json={"model": "sora-2", "prompt": payload, "seconds": 4})
     key = owner.post("/keys", status=201, json={"name": payload, "note": payload})
@@ -139,48 +139,48 @@ def _planted(busy: Scene, payload: str) -> list[str]:
     return ["tasks", f"tasks/{task['id']}", f"keys/{key['id']}", f"accounts/{account['id']}"]
 
 
-def test_keys_of_the_keyboard(busy: Scene, browser: Browser) -> None:
-    with open_visitor(browser, busy.gateway.url) as visitor:
-        visitor.sign_in("admin", PASSWORD)
-        visitor.open("tasks")
-        keys, search = visitor.page.keyboard, visitor.page.locator("input[type=search]")
+def test_keyboard_shortcuts(busy: BusyGateway, browser: Browser) -> None:
+    with open_panel(browser, busy.gateway.url) as panel:
+        panel.sign_in("admin", PASSWORD)
+        panel.open("tasks")
+        keys, search = panel.page.keyboard, panel.page.locator("input[type=search]")
         keys.press("/")
         expect(search).to_be_focused()
         keys.type("forbidden?")  # `?` is typed here, and asks for nothing
-        expect(visitor.page.locator("dialog[open]")).to_have_count(0)
+        expect(panel.page.locator("dialog[open]")).to_have_count(0)
         keys.press("Backspace")
-        expect(visitor.page.locator("tr[data-id]")).to_have_count(1)
-        assert "q=forbidden" in visitor.page.url
+        expect(panel.page.locator("tr[data-id]")).to_have_count(1)
+        assert "q=forbidden" in panel.page.url
         keys.press("Escape")
         expect(search).not_to_be_focused()
         keys.press("?")
-        expect(visitor.dialog).to_contain_text("Keyboard")
+        expect(panel.dialog).to_contain_text("Keyboard")
         keys.press("Escape")
-        expect(visitor.page.locator("dialog[open]")).to_have_count(0)
+        expect(panel.page.locator("dialog[open]")).to_have_count(0)
         keys.press("g")
         keys.press("a")
-        expect(visitor.page.get_by_role("heading", name="Accounts", exact=True)).to_be_visible()
-        visitor.wait_until_loaded()
-        row = visitor.page.locator("tr[data-id]").first
+        expect(panel.page.get_by_role("heading", name="Accounts", exact=True)).to_be_visible()
+        panel.wait_until_loaded()
+        row = panel.page.locator("tr[data-id]").first
         row.focus()
         keys.press("Enter")
-        expect(visitor.dialog).to_be_visible()
+        expect(panel.dialog).to_be_visible()
         keys.press("Escape")
-        expect(visitor.page.locator("dialog[open]")).to_have_count(0)
+        expect(panel.page.locator("dialog[open]")).to_have_count(0)
         expect(row).to_be_focused()
 
 
-def test_a_viewer_sees_all_and_changes_nothing(busy: Scene, browser: Browser) -> None:
+def test_a_viewer_sees_all_and_changes_nothing(busy: BusyGateway, browser: Browser) -> None:
     busy.owner.post("/admins", status=201, json={"name": "looker", "role": "viewer", "password": PASSWORD})
-    with open_visitor(browser, busy.gateway.url) as visitor:
-        visitor.sign_in("looker", PASSWORD)
-        for where in places(busy):
-            visitor.open(where)
-            looks_right(visitor, lang="en")
-            assert _offers(visitor.page.locator("body")) == [], where
+    with open_panel(browser, busy.gateway.url) as panel:
+        panel.sign_in("looker", PASSWORD)
+        for where in all_addresses(busy):
+            panel.open(where)
+            check_page(panel, lang="en")
+            assert _changing_buttons(panel.page.locator("body")) == [], where
 
 
-def _offers(where: Locator) -> list[str]:
+def _changing_buttons(where: Locator) -> list[str]:
     """Buttons that change something."""
     writes = r"^(Add (?!shot)|Import|Create|New character|Save|Delete|Cancel$|Retry|Disable|Enable|Drain|Rotate|Revoke|Clear cooldown|Send again)"
     names = where.get_by_role("button").all_inner_texts()

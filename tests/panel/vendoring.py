@@ -1,4 +1,4 @@
-"""New versions of what the panel vendors: ``python -m tests.panel.vendoring`` packs, rewrites and writes the manifest (needs npm)."""
+"""Updates the vendored modules of the panel and their manifest: ``python -m tests.panel.vendoring`` (needs npm)."""
 
 import hashlib
 import json
@@ -32,7 +32,7 @@ PARTS = [
         "jetbrains-mono.woff2",
     ),
 ]
-# An import map would be an inline script, which the policy forbids.
+# An import map would be an inline script, which the content security policy forbids.
 REWRITES = {
     'from"preact/hooks"': 'from"./preact-hooks.js"',
     'from"preact"': 'from"./preact.js"',
@@ -40,7 +40,7 @@ REWRITES = {
 }
 
 
-def rewritten(name: str, content: bytes) -> bytes:
+def rewrite_imports(name: str, content: bytes) -> bytes:
     if not name.endswith(".js"):
         return content
     text = content.decode()
@@ -52,7 +52,7 @@ def rewritten(name: str, content: bytes) -> bytes:
     return ("\n".join(lines).rstrip() + "\n").encode()
 
 
-def packed(package: str, version: str, folder: Path) -> Path:
+def pack_package(package: str, version: str, folder: Path) -> Path:
     answer = subprocess.run(
         ["npm", "pack", "--silent", f"{package}@{version}"],
         cwd=folder,
@@ -72,12 +72,12 @@ def main() -> None:
     licences: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as name:
         folders = {
-            package: packed(package, version, Path(name))
+            package: pack_package(package, version, Path(name))
             for package, version in {part[0]: part[1] for part in PARTS}.items()
         }
         for package, version, inside, ours in PARTS:
             folder = folders[package]
-            content = rewritten(ours, (folder / inside).read_bytes())
+            content = rewrite_imports(ours, (folder / inside).read_bytes())
             (VENDOR / ours).write_bytes(content)
             manifest.append(
                 {

@@ -1,6 +1,6 @@
-"""A gateway that has been at work: accounts in every state, tasks, keys, deliveries, a month of counts.
+"""A gateway with data for every page: accounts in every state, tasks, keys, deliveries, a month of counts.
 
-What can be made through the API is made through the API; only what takes days is written to the store.
+Objects are created through the API; only history that takes days is written to the store directly.
 """
 
 import random
@@ -53,14 +53,14 @@ ERRORS = ("content_policy_violation", "upstream_error", "timeout")
 
 
 @dataclass
-class Scene:
+class BusyGateway:
     gateway: GatewayProcess
     upstream: FakeUpstream
     receiver: Receiver
     owner: Browser
 
-    def settled(self) -> None:
-        """Wait until nothing is open any more but what was made to last."""
+    def wait_until_idle(self) -> None:
+        """Wait until no task is queued."""
         until(lambda: self.owner.get("/overview")["queue"]["queued"] == 0)
 
     def task(self, state: str) -> dict[str, Any]:
@@ -72,8 +72,8 @@ class Scene:
 
 
 @contextmanager
-def scene(folder: Path, *, films: int = 1) -> Iterator[Scene]:
-    """``films``: how many of its videos the studio really makes; the others are the upstream's grey second."""
+def start_busy_gateway(folder: Path, *, films: int = 1) -> Iterator[BusyGateway]:
+    """``films``: number of videos that the studio renders; the others are short grey clips of the fake upstream."""
     gateway = GatewayProcess(
         folder,
         FILMGATE_STUDIO="on",
@@ -81,18 +81,18 @@ def scene(folder: Path, *, films: int = 1) -> Iterator[Scene]:
         FILMGATE_SECRET_KEY="a-root-key-0123456789abcdef0123456",
     )
     with FakeUpstream() as upstream, Receiver(Reply(status=500)) as receiver:
-        gateway.prepare(_history)
+        gateway.prepare(_write_history)
         with gateway:
             owner = browser(gateway)
             with owner.http:
                 assert owner.sign_in("admin").status_code == 200
-                found = Scene(gateway, upstream, receiver, owner)
-                _furnish(found, films=films)
+                found = BusyGateway(gateway, upstream, receiver, owner)
+                _create_objects(found, films=films)
                 yield found
 
 
-async def _history(components: Components) -> None:
-    """A month of work by the hour, more by day than by night."""
+async def _write_history(components: Components) -> None:
+    """A month of hourly counts, higher by day than by night."""
     chance, now = random.Random(7), int(time.time())
     rows: dict[tuple[Any, ...], dict[str, Any]] = {}
     spent: dict[str, Decimal] = {}
@@ -124,14 +124,14 @@ async def _history(components: Components) -> None:
         await connection.execute(sa.insert(spending), money)
 
 
-def _furnish(found: Scene, *, films: int) -> None:
+def _create_objects(found: BusyGateway, *, films: int) -> None:
     owner, url = found.owner, f"{found.upstream.url}/v1"
     for shape in ACCOUNTS:
         body = {"provider": "openai_compatible", "base_url": url, "secret": f"sk-{shape['name']}-secret"}
         models = {"sora-2": "sora-2", "sora-2-pro": "sora-2-pro", "veo-3.1": "veo-3.1-generate"}
         owner.post("/accounts", status=201, json=body | {"models": models} | shape)
     owner.post(f"/accounts/{found.account('spare')['id']}/disable", json={"reason": "kept for peaks"})
-    _prices(owner)
+    _create_prices(owner)
     key = owner.post(
         "/keys",
         status=201,
@@ -151,11 +151,11 @@ def _furnish(found: Scene, *, films: int) -> None:
         "event_types": ["video.completed", "video.failed"],
     }
     owner.post(f"/keys/{key['id']}/endpoints", status=201, json=endpoint)
-    _work(found, key["secret"], films=films)
-    _records(found)
+    _create_tasks(found, key["secret"], films=films)
+    _write_outcomes(found)
 
 
-def _prices(owner: Browser) -> None:
+def _create_prices(owner: Browser) -> None:
     for model, rates in {"sora-2": {"*": "0.10"}, "sora-2-pro": {"*": "0.30", "1080p": "0.50"}}.items():
         answer = owner.ask("PUT", f"/prices/{model}", json={"document": {"per_second": rates}})
         assert answer.status_code == 200, answer.text
@@ -173,8 +173,8 @@ def _prices(owner: Browser) -> None:
     )
 
 
-def _work(found: Scene, key: str, *, films: int) -> None:
-    """Finished ones, failed ones, one that is under way; an account that cools and one that is refused."""
+def _create_tasks(found: BusyGateway, key: str, *, films: int) -> None:
+    """Finished, failed and running tasks; an account that is cooling down and one that is disabled."""
     owner, upstream = found.owner, found.upstream
     with found.gateway.client(key=key) as client:
         for prompt in PROMPTS:
@@ -226,8 +226,8 @@ def _work(found: Scene, key: str, *, films: int) -> None:
     found.task("running")
 
 
-def _records(found: Scene) -> None:
-    """Heartbeats that took weeks."""
+def _write_outcomes(found: BusyGateway) -> None:
+    """The outcomes of several weeks."""
     chance = random.Random(3)
 
     async def write(components: Components) -> None:

@@ -1,4 +1,4 @@
-"""Somebody at the panel: a browser context that notices every fault while it is used."""
+"""The panel in a browser context that records every error, warning and outside request."""
 
 import re
 import tempfile
@@ -12,45 +12,45 @@ from playwright.sync_api import Browser, Locator, Page, Request, expect
 PHONE = 390
 HEIGHTS = {PHONE: 844}
 PATIENCE = 60_000
-"""Milliseconds in which something must show; a slow machine needs them, a test never waits for all of them."""
-# What a page does not show by itself: what its policy stopped.
+"""Milliseconds after which an expectation fails; a slow machine needs them."""
+# Violations of the content security policy, which Playwright does not report.
 LISTEN = """document.addEventListener('securitypolicyviolation', (event) =>
   console.error(`policy: ${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`))"""
-FAULT = Path(tempfile.gettempdir()) / "filmgate-panel.png"
-"""What was to be seen when a visit broke off."""
+FAILURE_SCREENSHOT = Path(tempfile.gettempdir()) / "filmgate-panel.png"
+"""The page at the moment of a failed test."""
 PREFER = """for (const [name, value] of Object.entries(%s))
   if (localStorage.getItem(name) === null) localStorage.setItem(name, value)"""
 
 
-class Visitor:
+class PanelPage:
     def __init__(self, page: Page, base: str, width: int) -> None:
         self.page = page
         self.base = base
         self.width = width
-        self.faults: list[str] = []
+        self.problems: list[str] = []
         page.on("console", lambda message: self._on_console(message.type, message.text))
-        page.on("pageerror", lambda error: self.faults.append(f"{page.url}: {error}"))
+        page.on("pageerror", lambda error: self.problems.append(f"{page.url}: {error}"))
         page.on("request", self._on_request)
 
     def _on_console(self, kind: str, text: str) -> None:
         if kind in ("error", "warning"):
-            self.faults.append(f"{self.page.url}: {kind}: {text}")
+            self.problems.append(f"{self.page.url}: {kind}: {text}")
 
     def _on_request(self, request: Request) -> None:
         if not request.url.startswith((self.base, "data:", f"blob:{self.base}")):
-            self.faults.append(f"{self.page.url}: outside request: {request.url}")
+            self.problems.append(f"{self.page.url}: outside request: {request.url}")
 
     def sign_in(self, name: str, password: str) -> None:
         answer = self.page.request.post("/admin/api/session", data={"name": name, "password": password})
         assert answer.ok, answer.text()
 
     def open(self, where: str) -> None:
-        """A page by its address, until its data is there."""
+        """Open a page by its address and wait for its data."""
         self.page.goto(f"/admin/#/{where}")
         self.wait_until_loaded()
 
     def go_to(self, page: str) -> None:
-        """A page by the menu, as a person goes there."""
+        """Open a page through the menu."""
         if self.width <= PHONE:
             self.page.locator(".topbar button").click()
         self.page.locator(f'#side a[href="#/{page}"]').click()
@@ -66,17 +66,17 @@ class Visitor:
 
     @property
     def dialog(self) -> Locator:
-        """The one on top."""
+        """The topmost dialog."""
         return self.page.locator("dialog[open]").last
 
     def expect_toast(self, text: str | re.Pattern[str]) -> None:
-        """A toast says so; it is then put away."""
+        """Wait for a toast with this text, then close it."""
         toast = self.page.locator(".toast", has_text=text).last
         expect(toast).to_be_visible()
         toast.get_by_role("button").click()
 
     def overflow_pixels(self) -> int:
-        """So many pixels does something stand out to the right."""
+        """By how many pixels the page or a dialog is wider than its viewport."""
         wide: int = self.page.evaluate(
             "Math.max(...[document.documentElement, ...document.querySelectorAll('dialog[open]')]"
             ".map((one) => one.scrollWidth - one.clientWidth))"
@@ -85,10 +85,10 @@ class Visitor:
 
 
 @contextmanager
-def open_visitor(
+def open_panel(
     browser: Browser, base: str, *, width: int = 1280, lang: str = "en", theme: str = "light"
-) -> Iterator[Visitor]:
-    """Its faults are told when the visit ends."""
+) -> Iterator[PanelPage]:
+    """Asserts at the end that no problem was recorded."""
     settings: dict[str, Any] = {"width": width, "height": HEIGHTS.get(width, 820)}
     context = browser.new_context(
         viewport=settings,  # type: ignore[arg-type]
@@ -101,12 +101,12 @@ def open_visitor(
     context.add_init_script(LISTEN)
     preferred = str({"filmgate.lang": lang, "filmgate.theme": theme})
     context.add_init_script(PREFER % preferred)
-    visitor = Visitor(context.new_page(), base, width)
+    panel = PanelPage(context.new_page(), base, width)
     try:
-        yield visitor
+        yield panel
     except BaseException:
-        visitor.page.screenshot(path=FAULT)
+        panel.page.screenshot(path=FAILURE_SCREENSHOT)
         raise
     finally:
         context.close()
-    assert visitor.faults == []
+    assert panel.problems == [], panel.problems

@@ -1,4 +1,4 @@
-"""What the panel is made of: vendored parts as they were taken, words in both languages, files of one idea."""
+"""The source files of the panel: vendored modules, texts in both languages, size and safety of scripts."""
 
 import hashlib
 import json
@@ -119,7 +119,7 @@ def test_files_are_short_and_say_what_they_are() -> None:
 
 
 def test_no_script_writes_markup() -> None:
-    """The policy forbids it; here it is told before a browser is started."""
+    """The content security policy forbids it; this test finds it without a browser."""
     for path in [*SCRIPTS, PANEL / "index.html"]:
         found = re.search(
             r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|\son\w+=\"", path.read_text()

@@ -1,0 +1,189 @@
+"""Less frequent actions of an operator: bulk actions, key rotation, settings, notices, backups, audit log."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.panel.conftest import PASSWORD
+from tests.panel.panel_page import PanelPage, open_panel
+from tests.serving import GatewayProcess, until
+from tests.webhooks.receiver import Receiver
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
+
+
+@pytest.fixture(scope="module")
+def gateway(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
+    folder = tmp_path_factory.mktemp("acts")
+    with GatewayProcess(folder, FILMGATE_STUDIO="on", FILMGATE_ADMIN_PASSWORD=PASSWORD) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as found:
+        yield found
+
+
+@pytest.fixture
+def panel(browser: Browser, gateway: GatewayProcess) -> Iterator[PanelPage]:
+    with open_panel(browser, gateway.url) as found:
+        found.sign_in("admin", PASSWORD)
+        yield found
+
+
+def download_text(page: Page, button: str) -> str:
+    with page.expect_download() as started:
+        page.get_by_role("button", name=button, exact=True).last.click()
+    return Path(started.value.path()).read_text()
+
+
+def import_accounts(panel: PanelPage, *names: str) -> None:
+    panel.open("accounts")
+    panel.button("Import").first.click()
+    dialog = panel.dialog
+    rows = [f"{name},openai_compatible,http://127.0.0.1:9/v1,sk-secret-of-{name}" for name in names]
+    dialog.locator("#import-text").fill("\n".join(["name,provider,base_url,secret", *rows]))
+    panel.button("Check", within=dialog).click()
+    panel.button(f"Import {len(names)}", within=dialog).click()
+    panel.button("Close", within=dialog.locator(".feet")).click()
+
+
+def test_many_accounts_at_once(panel: PanelPage) -> None:
+    import_accounts(panel, "one", "two", "three")
+    page = panel.page
+    for name in ("one", "two"):
+        row = page.locator("tr[data-id]").filter(has=page.get_by_text(name, exact=True))
+        row.get_by_role("checkbox").check()
+    bar = page.get_by_role("toolbar")
+    expect(bar).to_contain_text("2")
+    panel.button("Drain", within=bar).click()
+    panel.expect_toast("2 of 2 done")
+    expect(page.locator("tr[data-id]", has_text="draining")).to_have_count(2)
+    page.get_by_label("Any state").select_option("ready")
+    expect(page.locator("tr[data-id]")).to_have_count(2)  # three, and the studio
+
+
+def test_what_is_exported_holds_no_secret_unless_confirmed(panel: PanelPage) -> None:
+    import_accounts(panel, "exported")
+    page = panel.page
+    panel.button("Export").click()
+    plain = download_text(page, "Export")
+    assert "exported" in plain
+    assert "sk-secret-of-exported" not in plain
+    expect(page.locator("dialog[open]")).to_have_count(0)
+    panel.button("Export").click()
+    panel.dialog.locator("[name=secrets]").check()
+    panel.dialog.locator("[name=password]").fill(PASSWORD)
+    assert "sk-secret-of-exported" in download_text(page, "Export")
+
+
+def test_a_key_is_rotated_and_shown_once(panel: PanelPage, gateway: GatewayProcess) -> None:
+    panel.open("keys?add=1")
+    panel.dialog.locator("[name=name]").fill("rotating")
+    panel.button("Create key", within=panel.dialog).click()
+    old = panel.page.locator("#new-secret pre").inner_text()
+    panel.button("I have saved it", within=panel.dialog).click()
+    row = panel.page.locator("tr[data-id]", has_text="rotating")
+    row.get_by_role("button").click()
+    panel.page.get_by_role("menuitem", name="Rotate").click()
+    panel.button("Rotate", within=panel.dialog).click()
+    expect(panel.page.locator("#new-secret pre")).not_to_have_text(old)
+    new = panel.page.locator("#new-secret pre").inner_text()
+    for key in (old, new):  # the old one for a day
+        with gateway.client(key=key) as client:
+            assert client.get("/v1/models").status_code == 200
+    panel.page.reload()
+    panel.wait_until_loaded()
+    assert new not in panel.page.content()
+
+
+def test_notices_are_set_and_tried(panel: PanelPage, receiver: Receiver) -> None:
+    panel.open("settings/notices")
+    page = panel.page
+    panel.button("Add").click()
+    page.locator(".panel [name=name]").fill("pager")
+    page.locator(".panel [name=url]").fill(receiver.url)
+    expect(panel.button("Test")).to_be_disabled()  # what is tried is what is saved
+    panel.button("Save").click()
+    panel.expect_toast(re.compile("saved", re.IGNORECASE))
+    panel.button("Test").click()
+    expect(page.locator("#test-steps .fine")).to_be_visible()
+    until(lambda: len(receiver.seen) > 0)
+
+
+def test_an_invalid_setting_is_reported_at_its_field(panel: PanelPage) -> None:
+    panel.open("settings/delivery")
+    panel.button("Add").first.click()
+    section = panel.page.locator(".panel").last
+    section.locator("[name=name]").fill("mirror")
+    section.locator("[name=url]").fill("nowhere")
+    panel.button("Save").click()
+    expect(panel.page.locator(".trouble")).to_contain_text("resolvers")
+    panel.problems.clear()  # the browser logs the refused request
+
+
+def test_a_backup_is_saved_checked_and_restored(panel: PanelPage) -> None:
+    panel.open("settings/backup")
+    page = panel.page
+    backup = download_text(page, "Save a backup")
+    json.loads(backup)
+    page.locator("input[type=file]").set_input_files(
+        {"name": "backup.json", "mimeType": "application/json", "buffer": backup.encode()}
+    )
+    panel.button("Check").click()
+    expect(page.get_by_role("table", name="Restore").locator("tr[data-id]").first).to_be_visible()
+    panel.button("Restore").click()
+    panel.expect_toast("Restored.")
+
+
+def test_the_audit_says_what_changed(panel: PanelPage) -> None:
+    import_accounts(panel, "watched")
+    page = panel.page
+    page.locator("tr[data-id]", has_text="watched").locator("strong").click()
+    drawer = page.locator("dialog.drawer")
+    panel.button("Edit", within=drawer).click()
+    panel.dialog.locator("[name=slots]").fill("7")
+    panel.button("Save", within=panel.dialog).click()
+    expect(drawer).to_contain_text("/ 7")
+    page.keyboard.press("Escape")
+    panel.open("logs?tab=audit")
+    page.locator("tr[data-id]", has_text="Changed an account").first.locator("strong").click()
+    changes = panel.dialog.locator(".changes")
+    expect(changes.locator("strong")).to_have_text(["slots"])
+    expect(changes.locator(".was")).to_have_text("1")
+    expect(changes.locator(".now")).to_have_text("7")
+
+
+def test_a_video_is_retried_and_deleted(panel: PanelPage) -> None:
+    panel.open("playground")
+    page = panel.page
+    page.locator("[name=model]").select_option("studio")
+    page.locator("[name=prompt]").fill("A film made twice")
+    page.locator("[name=seconds]").select_option("1")
+    panel.button("Generate").click()
+    made = page.locator("[data-state=completed]")
+    expect(made).to_be_visible(timeout=60_000)
+    made.get_by_role("link", name="Open in Tasks").click()
+    drawer = page.locator("dialog.drawer")
+    panel.button("Retry", within=drawer).click()
+    panel.button("Retry", within=panel.dialog.locator(".feet")).click()
+    expect(drawer.locator("video")).to_have_count(0)
+    expect(drawer.locator("video")).to_be_visible(timeout=60_000)
+    panel.button("Delete", within=drawer).click()
+    panel.button("Delete", within=panel.dialog.locator(".feet")).click()
+    expect(page.locator("dialog[open]")).to_have_count(0)
+    expect(page.locator("tr[data-id]", has_text="deleted")).to_have_count(1)  # what it was stays on record
+
+
+def test_links_to_pictures_stay_the_same_for_an_hour(panel: PanelPage) -> None:
+    """Otherwise every change of a task would reload all pictures of a list."""
+    rows = panel.page.request.get("/admin/api/tasks").json()["data"]
+    pictures = [row["thumbnail"] for row in rows if row["thumbnail"]]
+    assert pictures
+    for picture in pictures:
+        assert int(re.findall(r"expires=(\d+)", picture)[0]) % 3600 == 0, picture
