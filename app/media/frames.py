@@ -12,9 +12,8 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from app.errors import ResultUnreadable
-from app.media.inspection import MediaInfo
+from app.media.inspection import SNIFF_BYTES, MediaInfo, sniff_content_type
 from app.media.pictures import MAX_PIXELS
-from app.media.sniff import SNIFF_BYTES, sniff_content_type
 
 # The reader is chosen here, not by the library: some of its formats (playlists) open other files.
 READERS = {

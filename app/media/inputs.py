@@ -9,8 +9,8 @@ from typing import Protocol
 from app.errors import InvalidRequest, PayloadTooLarge
 from app.generation import MediaInput, Role
 from app.media.fetch import MediaFetcher
+from app.media.inspection import SNIFF_BYTES, MediaKind, kind_of, sniff_content_type
 from app.media.pictures import check_picture
-from app.media.sniff import SNIFF_BYTES, MediaKind, kind_of, sniff_content_type
 
 ROLE_KINDS: dict[Role, tuple[MediaKind, ...]] = {
     "first_frame": ("image",),

@@ -11,9 +11,8 @@ from app.errors import DeliveryFailed, PayloadTooLarge, PollFailed, ResultUnread
 from app.media.delivery.chain import DeliverableFile, DeliveryChain, GeneratedFile, TimelineWriter
 from app.media.delivery.options import LinkResolver
 from app.media.fetch import MediaFetcher
-from app.media.inspection import MediaInspection, MediaInspector
+from app.media.inspection import SNIFF_BYTES, MediaInspection, MediaInspector, kind_of, sniff_content_type
 from app.media.links import DeliveredLink
-from app.media.sniff import SNIFF_BYTES, kind_of, sniff_content_type
 from app.media.store import MediaStore
 from app.providers.base import Operation, Provider, ResultFile, Succeeded
 from app.tasks.task import StoredFile, Task, TaskResult

@@ -14,7 +14,7 @@ from app.errors import InvalidRequest, PayloadTooLarge
 from app.generation import Role
 from app.media.fetch import MediaFetcher
 from app.media.inputs import InputReader
-from app.media.sniff import sniff_content_type
+from app.media.inspection import sniff_content_type
 from tests.media.clips import make_picture
 from tests.media.conftest import Serve
 
