@@ -1,4 +1,4 @@
-"""Builds the components from the settings: once in the web process, once in a worker."""
+"""Builds the components of a process from the settings."""
 
 import importlib
 import os
@@ -38,13 +38,13 @@ from app.webhooks.sender import WebhookSender
 
 log = structlog.get_logger()
 STUDIO_ID = "studio"
-# A thousand accounts may each have a submit under way. Few connections are kept idle, and briefly: the pool
-# looks at every idle one at every request, and one that the upstream closes as we send leaves a doubt.
+# A thousand accounts may each have a submission in flight. Few connections stay idle, and briefly: the pool scans
+# every idle one for each request, and one that the upstream closes while we send leaves the outcome unknown.
 UPSTREAM_CONNECTIONS = httpx2.Limits(max_connections=2000, max_keepalive_connections=8, keepalive_expiry=2.0)
 
 
 async def assemble_components(settings: Settings, *, dialects: tuple[Dialect, ...] = DIALECTS) -> Components:
-    """Open the store, bring it to this version, and build. Raises ``SettingsInvalid`` with one clear line."""
+    """Open the store, migrate it to this version and build. Raises ``SettingsInvalid`` with a one-line message."""
     database, store = await _open_database(settings), _open_store(settings)
     guard = OutboundGuard(settings.outbound_allow_list)
     transport = guard.http_transport(ports=None, limits=UPSTREAM_CONNECTIONS)
@@ -117,7 +117,7 @@ def open_vault(settings: Settings) -> Vault:
 def _create_limiter(settings: Settings) -> RateLimiter:
     if settings.redis_url is None:
         return LocalLimiter()
-    # Loaded only where it is used: Redis' client is 8 MB.
+    # Imported only where it is used: the Redis client takes 8 MB.
     shared: RateLimiter = importlib.import_module("app.keys.shared_limits").SharedLimiter(
         settings.redis_url.get_secret_value()
     )

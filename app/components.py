@@ -1,4 +1,4 @@
-"""What the processes are made of: every part, opened once and closed together."""
+"""The components of a process: each is opened once, and all are closed together."""
 
 import time
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ from app.webhooks.sender import WebhookSender
 
 @dataclass(frozen=True)
 class MoneyServices:
-    """All about money."""
+    """Prices, the ledger, budgets and reports."""
 
     prices: PriceRepository
     billing: TaskBilling
@@ -56,7 +56,7 @@ class MoneyServices:
 
 @dataclass(frozen=True)
 class Components:
-    """Everything both processes need; ``close`` lets go of it."""
+    """Everything that the web process, the worker and the command line need. Close it."""
 
     settings: Settings
     database: Database
@@ -88,7 +88,7 @@ class Components:
 
     @property
     def backup_sources(self) -> BackupSources:
-        """What backups are made of."""
+        """The stores that a backup reads and a restore writes."""
         return BackupSources(
             database=self.database,
             vault=self.vault,
@@ -100,7 +100,7 @@ class Components:
         )
 
     async def update_gauges(self) -> None:
-        """What is counted when somebody looks: open tasks, accounts, slots."""
+        """Set the gauges that are counted for each scrape: open tasks, accounts by status, used slots."""
         now = time.time()
         counted = await self.repository.open_counts()
         for state in sorted(OPEN):

@@ -1,4 +1,4 @@
-"""Every error this service can answer with or meet, one tree; each says what may happen next."""
+"""Every error that this service answers with or meets, in one tree. Each class says what may happen next."""
 
 from typing import ClassVar, Literal
 
@@ -25,7 +25,7 @@ class FilmgateError(Exception):
         self.retry_after = retry_after
 
 
-# ---- what a client did -------------------------------------------------------------------------
+# ---- caused by the client ----------------------------------------------------------------------
 
 
 class InvalidRequest(FilmgateError):
@@ -67,7 +67,7 @@ class PermissionDenied(FilmgateError):
 
 
 class NotSignedIn(FilmgateError):
-    """Of the panel: no session, or one that has ended."""
+    """In the panel: there is no session, or it has ended."""
 
     status = 401
     type = "authentication_error"
@@ -89,7 +89,7 @@ class SignInThrottled(FilmgateError):
 
 
 class ResourceInUse(FilmgateError):
-    """What is asked for can't be done while something still uses it."""
+    """The operation is impossible while something still uses the resource."""
 
     status = 409
     type = "invalid_request_error"
@@ -111,7 +111,7 @@ class AddressNotAllowed(PermissionDenied):
 
 
 class RateLimited(FilmgateError):
-    """Too many requests of a key in a minute, or tasks at the same time."""
+    """A key has sent too many requests in a minute, or has too many tasks in flight."""
 
     status = 429
     type = "rate_limit_error"
@@ -120,7 +120,7 @@ class RateLimited(FilmgateError):
 
 
 class InsufficientQuota(FilmgateError):
-    """The key's budget does not cover it; ``retry_after`` leads to the next day or month where there is one."""
+    """The key's budget does not cover the request. ``retry_after`` ends with the budget's day or month, if it has one."""
 
     status = 429
     type = "insufficient_quota"
@@ -171,11 +171,11 @@ class RangeNotSatisfiable(FilmgateError):
     def __init__(self, size: int):
         super().__init__(f"The range lies outside the file, which has {size} bytes.")
         self.size = size
-        """In bytes; belongs into ``Content-Range: bytes */<size>`` of the answer."""
+        """In bytes, for the header ``Content-Range: bytes */<size>`` of the answer."""
 
 
 class GenerationFailed(FilmgateError):
-    """A task that a client waited for has failed; an SDK that repeated it would buy it again."""
+    """A task that a client waited for has failed. SDKs must not repeat the request: that would pay for it again."""
 
     status = 502
     should_retry = False
@@ -186,14 +186,14 @@ class GenerationFailed(FilmgateError):
 
 
 class WaitedTooLong(FilmgateError):
-    """The task goes on; only the waiting ends."""
+    """The client waited too long for a task. The task continues."""
 
     status = 504
     code = "timeout"
     should_retry = False
 
 
-# ---- what this service can't do just now --------------------------------------------------------
+# ---- caused by the state of this service --------------------------------------------------------
 
 
 class NoAvailableAccount(FilmgateError):
@@ -203,7 +203,7 @@ class NoAvailableAccount(FilmgateError):
 
 
 class ServiceUnavailable(FilmgateError):
-    """Draining, or the database is away."""
+    """The process is shutting down, or the database does not answer."""
 
     status = 503
     code = "unavailable"
@@ -211,13 +211,13 @@ class ServiceUnavailable(FilmgateError):
 
 
 class SettingsInvalid(FilmgateError):
-    """A setting that can't work; the message is one line and says what to write instead."""
+    """A setting is invalid. The message is one line and says what to write instead."""
 
     code = "settings_invalid"
 
 
 class OutboundRefused(FilmgateError):
-    """The outbound guard refused an address; the client reads the same text as for "unreachable"."""
+    """The outbound guard refused an address. The text is the same as for an unreachable address."""
 
     status = 400
     type = "invalid_request_error"
@@ -225,7 +225,7 @@ class OutboundRefused(FilmgateError):
 
 
 class DeliveryFailed(FilmgateError):
-    """A stage of delivery gave no link; the link of the stage before it is given out."""
+    """A delivery stage produced no link. The link of the stage before it is used."""
 
     status = 502
     code = "delivery_failed"
@@ -233,61 +233,61 @@ class DeliveryFailed(FilmgateError):
 
 
 class DeliveryRefused(DeliveryFailed):
-    """Trying again would change nothing."""
+    """Another attempt would fail in the same way."""
 
     next_step = "fail"
 
 
-# ---- what an upstream did -----------------------------------------------------------------------
+# ---- caused by an upstream ----------------------------------------------------------------------
 
 
 class UpstreamError(FilmgateError):
-    """An upstream failed; subclasses say whether it can have accepted the work."""
+    """An upstream failed. Subclasses say whether it may have accepted the work."""
 
     status = 502
     code = "upstream_error"
 
 
 class UpstreamUnreachable(UpstreamError):
-    """The request never left: no address, connection refused, TLS failed."""
+    """The request was not sent: no address, connection refused, or TLS failed."""
 
     next_step = "retry_elsewhere"
 
 
 class LocalConnectionsExhausted(UpstreamUnreachable):
-    """It never left, as this machine has no connection left to give."""
+    """The request was not sent: this process has no free connection."""
 
 
 class NetworkDown(UpstreamUnreachable):
-    """It never left, as nothing seems to lead out of here; for an upstream of another network it may be so always."""
+    """The request was not sent: our own network seems to be down. An upstream in another network may never be reachable."""
 
 
 class UpstreamBusy(UpstreamError):
-    """429 or 503: surely not accepted; ``retry_after`` as the upstream said it."""
+    """HTTP 429 or 503: not accepted. ``retry_after`` is the upstream's."""
 
     next_step = "retry_elsewhere"
 
 
 class UpstreamAuthFailed(UpstreamError):
-    """401 or 403: this account's secret is refused."""
+    """HTTP 401 or 403: the upstream refused this account's secret."""
 
     next_step = "retry_elsewhere"
 
 
 class UpstreamModelForbidden(UpstreamError):
-    """403, 404 or ``model_not_found``: this account may not use it, another may."""
+    """HTTP 403, 404 or ``model_not_found``: this account may not use the model. Another account may."""
 
     next_step = "retry_elsewhere"
 
 
 class UpstreamQuotaExhausted(UpstreamError):
-    """402 or the vendor's own word for an empty balance."""
+    """HTTP 402, or the vendor's own code for an empty balance."""
 
     next_step = "retry_elsewhere"
 
 
 class UpstreamRejected(UpstreamError):
-    """The upstream read the request and refused it; another account would refuse it too."""
+    """The upstream refused the content of the request. Another account would refuse it too."""
 
     status = 400
     type = "invalid_request_error"
@@ -300,19 +300,19 @@ class UpstreamModerated(UpstreamRejected):
 
 
 class UpstreamFailed(UpstreamError):
-    """The upstream said in its own error form that it failed; not repeated, as it may have billed."""
+    """The upstream reported a failure in its own error format. It may have billed, so the request is not repeated."""
 
     should_retry = False
 
 
 class OperationNotFound(UpstreamError):
-    """404 for an operation that was accepted earlier."""
+    """HTTP 404 for an operation that was accepted earlier."""
 
     next_step = "retry_later"
 
 
 class OutcomeUnknown(UpstreamError):
-    """Sent, and no readable answer came: it may have been accepted. Never sent again."""
+    """The request was sent and no readable answer came. It may have been accepted, so it is never sent again."""
 
     code = "submission_unknown"
     next_step = "investigate"
@@ -320,12 +320,12 @@ class OutcomeUnknown(UpstreamError):
 
 
 class PollFailed(UpstreamError):
-    """A look at a running operation failed; it only delays the next look."""
+    """Polling a running operation failed. The next poll is delayed."""
 
     next_step = "retry_later"
 
 
 class ResultUnreadable(UpstreamError):
-    """A result arrived but is no whole video, picture or sound; a fresh download may be."""
+    """The downloaded result is no complete video, picture or sound. Another download may be."""
 
     next_step = "retry_later"

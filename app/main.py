@@ -1,4 +1,4 @@
-"""The web process: the only place where its components are wired together."""
+"""The web process: creates the application and wires its components together."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -42,7 +42,7 @@ def create_app(
     drain: DrainState | None = None,
     dialects: tuple[Dialect, ...] = DIALECTS,
 ) -> FastAPI:
-    """The application; opens its store when the server starts it. Raises ``SettingsInvalid`` then."""
+    """The application. It opens its store when the server starts it, and raises ``SettingsInvalid`` then."""
     settings = settings or load_settings()
     drain = drain or DrainState()
     express: dict[str, Route] = {}
@@ -166,7 +166,7 @@ def _create_gateway(components: Components) -> Gateway:
 
 
 async def _ensure_first_keys(components: Components) -> None:
-    """The operator's fixed key, and on the very first start a fresh one, printed once."""
+    """Store the operator's fixed key. If there is no key at all, create one and print it once."""
     if components.settings.api_key is not None:
         await components.keys.ensure(components.settings.api_key.get_secret_value(), name="FILMGATE_API_KEY")
     if await components.keys.count() == 0:

@@ -1,4 +1,4 @@
-"""The file of the root key: made once, and replaced so that a crash at any moment loses neither key."""
+"""The file of the root key. It is created once; a crash while it is replaced loses neither key."""
 
 import fcntl
 import os
@@ -15,7 +15,7 @@ KEY_BYTES = 32
 
 
 def read_or_create(folder: Path) -> bytes:
-    """Raises ``SettingsInvalid`` when it is damaged."""
+    """The key of 32 bytes. Raises ``SettingsInvalid`` when the file is damaged."""
     path = folder / FILE_NAME
     if not path.exists():
         _create_key(path)
@@ -23,15 +23,15 @@ def read_or_create(folder: Path) -> bytes:
 
 
 def read_old(folder: Path) -> list[bytes]:
-    """The one before the last change, while it is kept."""
+    """The key before the last change, while its file exists."""
     path = folder / OLD_FILE_NAME
     return [_read_key(path)] if path.exists() else []
 
 
 def replace_root_key(folder: Path) -> bool:
-    """A new root key, the present one kept as ``root.key.old``. False when that was done before.
+    """Create a new root key and keep the present one as ``root.key.old``. False when that was done before.
 
-    The old name is on the disk before the new key takes the place: killed between, the next call goes on.
+    The old key is on disk before the new one replaces it, so a call after a crash can continue.
     """
     path, old = folder / FILE_NAME, folder / OLD_FILE_NAME
     if old.exists() and _read_key(old) != _read_key(path):
@@ -49,7 +49,7 @@ def replace_root_key(folder: Path) -> bool:
 
 @contextmanager
 def exclusive_access(folder: Path) -> Iterator[None]:
-    """For one change at a time. Raises ``Unavailable`` while another is under way."""
+    """Hold the lock for a change of the key. Raises ``ServiceUnavailable`` while another process holds it."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         _lock_folder(handle, folder)
@@ -75,7 +75,7 @@ def _read_key(path: Path) -> bytes:
 
 
 def _create_key(path: Path) -> None:
-    """Whole or not at all, and only one when two processes start together."""
+    """Create the file atomically. When two processes start together, one of them creates it."""
     draft = _write_draft(path)
     try:
         os.link(draft, path)
@@ -87,7 +87,7 @@ def _create_key(path: Path) -> None:
 
 
 def _write_draft(path: Path) -> Path:
-    """A new key beside its place, on the disk."""
+    """Write a new key to a file beside ``path`` and sync it to disk."""
     draft = path.with_name(f"{FILE_NAME}.{secrets.token_hex(8)}")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(secrets.token_bytes(KEY_BYTES))
@@ -97,7 +97,7 @@ def _write_draft(path: Path) -> Path:
 
 
 def _sync_folder(folder: Path) -> None:
-    """A name is safe from a power cut only when its folder is on the disk."""
+    """Sync a folder: a renamed file survives a power cut only after that."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -41,55 +41,55 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="FILMGATE_", env_file=None, extra="ignore")
 
     host: str = "127.0.0.1"
-    """Listens on this machine alone unless told otherwise."""
+    """Only this machine can connect unless another address is set."""
     port: int = Field(default=8000, ge=0, le=65535)
     data_dir: Path = Path("./data")
-    """Database, files and root key, when nothing else is said."""
+    """Holds the database, the files and the root key unless they are set elsewhere."""
     database_url: str = ""
     """Empty: SQLite in the data directory. ``postgresql+asyncpg://…`` to scale out."""
     redis_url: SecretStr | None = None
-    """``redis://…``: the requests a minute of a key are counted over all processes; without it, by each alone."""
+    """``redis://…``: requests per minute of a key are counted across all processes. Without it, each process counts alone."""
     storage_url: str = ""
     """Empty: a folder in the data directory. ``s3://bucket/prefix`` for an object store."""
     s3_endpoint: str = ""
     public_url: AnyHttpUrl | None = None
-    """What links begin with; without it, the address the client used."""
+    """The origin of links that clients get. Without it, the address that the client used."""
     secret_key: SecretStr | None = None
-    """Root of all derived keys; without it, one is made once and kept in the data directory."""
+    """Root of all derived keys. Without it, a key is created once in the data directory."""
     old_secret_keys: SecretStr | None = None
-    """Comma-separated: secret keys of before, which still open what was made under them."""
+    """Comma-separated former secret keys. They still open what was sealed with them."""
     api_key: SecretStr | None = None
-    """A client key that exists from the first start; for automation."""
+    """A client key that exists from the first start, for automation."""
     admin_password: SecretStr | None = None
-    """Of the panel's owner ``admin``; without it, the first start prints a link to choose one."""
+    """Password of the panel's owner ``admin``. Without it, the first start prints a link to choose one."""
     admin_token: SecretStr | None = None
     """Bearer for ``/admin/api``; for automation."""
     config: Path | None = None
     """A TOML file of accounts, routes, keys and prices, applied at every start; see docs/config.md."""
     outbound_allow: str = ""
-    """Hosts or CIDRs, comma separated, beyond the public internet that accounts and media may reach."""
+    """Comma-separated hosts or CIDRs outside the public internet that accounts and media may reach."""
     studio: Literal["auto", "on", "off"] = "auto"
-    """The embedded renderer: there unless an account exists, always, or never."""
+    """The embedded renderer: auto (until an account exists), on, or off."""
     studio_workers: int = Field(default=2, ge=1, le=64)
     """How many clips the studio renders at the same time, one process each."""
     studio_test_directives: bool = False
-    """Lets a prompt tell the studio to fail, be slow or moderate; for trying every path."""
+    """Lets a prompt make the studio fail, be slow or moderate, for tests."""
     worker: bool = True
-    """``serve`` runs tasks itself; off when separate ``worker`` processes do."""
+    """``serve`` runs tasks itself. Off when separate ``worker`` processes run them."""
     task_deadline_seconds: float = Field(default=3600, gt=0, allow_inf_nan=False)
     result_ttl_seconds: int = Field(default=86400, gt=0)
     link_ttl_seconds: int = Field(default=86400, gt=0)
     request_log_days: int = Field(default=90, ge=1, le=3650)
-    """How far back the log of requests and the reports of usage go; budgets are counted apart from them."""
+    """Days that the request log and the usage reports cover. Budgets are counted separately."""
     audit_days: int = Field(default=365, ge=1, le=3650)
-    """How far back the log of changes made in the panel goes."""
+    """Days that the audit log covers."""
     chat_wait_seconds: float = Field(default=1800, gt=0, allow_inf_nan=False)
     drain_seconds: float = Field(default=20, ge=0, allow_inf_nan=False)
-    """How long open requests get after SIGTERM; tasks are handed on, never lost."""
+    """Time that open requests get after SIGTERM. Tasks are handed over, never lost."""
     heartbeat_seconds: float = Field(default=10, ge=1, allow_inf_nan=False)
-    """A worker silent for this long has its tasks taken over (PostgreSQL)."""
+    """After so many silent seconds of a worker, others take over its tasks (PostgreSQL)."""
     submit_timeout_seconds: float = Field(default=60, gt=0)
-    """How long an upstream may take to answer a submission; after that its outcome is unknown."""
+    """Time that an upstream may take to answer a submission. After that the outcome is unknown."""
     poll_timeout_seconds: float = Field(default=15, gt=0)
     max_body_bytes: int = Field(default=128 * 1024 * 1024, gt=0)
     max_image_bytes: int = Field(default=10 * 1024 * 1024, gt=0)
@@ -184,7 +184,7 @@ class Settings(BaseSettings):
 
     @property
     def own_address(self) -> str:
-        """Where a browser finds this gateway: the public address, or one of this machine."""
+        """The origin for a browser: the public address, or one of this machine."""
         return str(self.public_url or local_address(self.host, self.port)).rstrip("/")
 
     @property
@@ -198,13 +198,13 @@ def _split_list(value: SecretStr | None) -> list[str]:
 
 
 def local_address(host: str, port: int) -> str:
-    """What listens on every network is reached on this machine by its own address."""
+    """The URL for this machine; a wildcard address becomes the loopback address."""
     name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
     return f"http://{name}:{port}"
 
 
 def describe_settings(settings: Settings) -> list[dict[str, Any]]:
-    """Every setting with its value as text, for people; of secrets only whether they are set."""
+    """Every setting with its value as text, for people. Secrets only say whether they are set."""
     found: list[dict[str, Any]] = []
     for name, field in Settings.model_fields.items():
         value = getattr(settings, name)

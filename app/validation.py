@@ -1,4 +1,4 @@
-"""Reads what people wrote into a typed form: what is wrong is one line that names the field."""
+"""Validates documents that people write. An error is one line that names the field."""
 
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -12,8 +12,11 @@ PLAIN = {"missing": "is required", "extra_forbidden": "is not known here"}
 
 
 def validate_document(form: type[Form], document: Any, *, whole: str, below: str = "") -> Form:
-    """Raises ``InvalidRequest`` whose ``param`` is like ``candidates.1.weight``, or ``whole`` when the fault is in
-    no one field. ``below`` is where the document stands in a larger one."""
+    """``document`` as a ``form``; ``below`` is the path of the document inside a larger one.
+
+    Raises ``InvalidRequest``. Its ``param`` is a path like ``candidates.1.weight``, or ``whole`` when the problem
+    concerns more than one field.
+    """
     try:
         return form.model_validate(document)
     except ValidationError as error:
@@ -26,7 +29,7 @@ def validate_document(form: type[Form], document: Any, *, whole: str, below: str
 
 
 def describe_problem(error: Mapping[str, Any]) -> tuple[str, str]:
-    """The field of one of pydantic's errors, empty when it is in no one field, and what is wrong with it."""
+    """The path of the field in one of pydantic's errors (empty: the whole document), and the problem as text."""
     field = ".".join(str(part) for part in error["loc"] if part != "[key]")
     text = str(error["msg"]).removeprefix("Value error, ").removeprefix("Input ")
     return field, PLAIN.get(error["type"], text[:1].lower() + text[1:])

@@ -1,6 +1,6 @@
 """The root key, one derived key per purpose, and sealed secrets (AES-GCM bound to their row).
 
-After a change of the root key the old ones still open what was made under them; what is new is made under the new one.
+After a change of the root key, the old keys still open what was sealed with them. New values use the new key.
 """
 
 import base64
@@ -27,13 +27,13 @@ class Vault:
     def __init__(
         self, root: bytes, *, old: Sequence[bytes] = (), reread: Callable[[], list[bytes]] | None = None
     ) -> None:
-        """``reread`` looks again which roots there are, the current one first."""
+        """``reread`` returns the roots that exist now, the current one first."""
         self._roots = _unique_roots([root, *old])
         self._reread = reread
 
     @classmethod
     def open(cls, *, secret_key: str | None, data_dir: Path, old_secrets: Sequence[str] = ()) -> "Vault":
-        """Use the given root, or the one in the data directory, made on first use (file mode 0600)."""
+        """Use ``secret_key``, or the key file in the data directory, which is created on first use (mode 0600)."""
 
         def load_roots() -> list[bytes]:
             current = _root_of(secret_key) if secret_key else root_file.read_or_create(data_dir)
@@ -48,7 +48,7 @@ class Vault:
 
     @property
     def root_fingerprint(self) -> str:
-        """Tells current roots apart, and nothing about them."""
+        """An identifier of the current root that reveals nothing about it."""
         return self.keyed_hash("root-fingerprint", VERSION)[:16]
 
     def derive_key(self, purpose: str) -> bytes:
@@ -56,7 +56,7 @@ class Vault:
         return _derive_key(self._roots[0], purpose)
 
     def derive_keys(self, purpose: str) -> list[bytes]:
-        """The same under every root, the current one first."""
+        """The key for ``purpose`` under every root, the current one first."""
         return [_derive_key(root, purpose) for root in self._roots]
 
     def keyed_hash(self, purpose: str, value: str) -> str:
@@ -64,21 +64,21 @@ class Vault:
         return _hmac_hex(self.derive_key(purpose), value)
 
     def keyed_hashes(self, purpose: str, value: str) -> list[str]:
-        """The same under every root, the current one first: by which of them it may be known."""
+        """The keyed hash under every root, the current one first: a stored hash equals one of them."""
         return [_hmac_hex(key, value) for key in self.derive_keys(purpose)]
 
     def seal(self, value: str, *, place: str) -> str:
-        """Encrypt; ``place`` (say ``accounts/<id>``) must be given again to open it."""
+        """Encrypt. The same ``place`` (such as ``accounts/<id>``) is needed to open the value."""
         nonce = os.urandom(12)
         box = AESGCM(self.derive_key("sealed")).encrypt(nonce, value.encode(), place.encode())
         return f"{VERSION}.{base64.urlsafe_b64encode(nonce + box).decode()}"
 
     def unseal(self, value: str, *, place: str) -> str:
-        """Raises ``SettingsInvalid`` when the root key is another one, or the value was moved."""
+        """Decrypt. Raises ``SettingsInvalid`` when no root opens the value, or it was sealed for another place."""
         return self._open_sealed(value, place)[0]
 
     def reseal(self, value: str, *, place: str) -> str:
-        """The value under the current root: itself when it is already. Raises as ``unseal``."""
+        """Seal the value with the current root; unchanged if it already is. Raises as ``unseal``."""
         text, root = self._open_sealed(value, place)
         return value if root == self._roots[0] else self.seal(text, place=place)
 
@@ -97,7 +97,7 @@ class Vault:
 
 
 def _try_roots(roots: Sequence[bytes], value: str, place: str) -> tuple[str, bytes] | None:
-    """What is in it, and the root that opens it."""
+    """The plain text and the root that opens it; None when no root does."""
     for root in roots:
         try:
             raw = base64.urlsafe_b64decode(value.removeprefix(f"{VERSION}."))

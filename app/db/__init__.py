@@ -1,1 +1,1 @@
-"""The SQL store: every table on one page, and how connections are opened."""
+"""The SQL store: its tables, its connections and its migrations."""

@@ -1,4 +1,4 @@
-"""Marks: what one process has done, no process does again before a moment. Kept in the store."""
+"""Marks: rows that keep all processes from repeating something before a given time."""
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -7,11 +7,11 @@ from app.db.operator_tables import marks
 from app.db.session import dialect_insert
 
 FOREVER = 1e11
-"""UTC seconds that nobody here will see."""
+"""A time (UTC seconds) in the far future."""
 
 
 async def claim_mark(connection: AsyncConnection, name: str, *, until: float, now: float) -> bool:
-    """Whether the mark was free, and is held ``until`` then; in the caller's transaction."""
+    """Take the mark ``until`` a time, in the caller's transaction. False when it is still taken."""
     new = dialect_insert(connection, marks).values(name=name, until=until)
     free = new.on_conflict_do_update(
         index_elements=[marks.c.name], set_={"until": new.excluded.until}, where=marks.c.until <= now
@@ -20,10 +20,10 @@ async def claim_mark(connection: AsyncConnection, name: str, *, until: float, no
 
 
 async def extend_mark(connection: AsyncConnection, name: str, *, until: float) -> None:
-    """Whoever holds it, it is held until then."""
+    """Change the end of a mark, whoever has taken it."""
     await connection.execute(sa.update(marks).where(marks.c.name == name).values(until=until))
 
 
 async def delete_expired_marks(connection: AsyncConnection, *, now: float) -> None:
-    """Remove those that are over."""
+    """Delete the marks that have ended."""
     await connection.execute(sa.delete(marks).where(marks.c.until <= now))

@@ -1,4 +1,4 @@
-"""Alembic's commands on a store, also when several processes start at once; revision.py runs this."""
+"""Runs Alembic on a store, safe when several processes start at once. ``revision.py`` runs it in a child process."""
 
 import fcntl
 import sys
@@ -33,7 +33,7 @@ def downgrade(url: str, *, revision: str) -> None:
 
 @contextmanager
 def _migration_lock(url: str) -> Iterator[None]:
-    """One process at a time on one SQLite file; on PostgreSQL the migration takes a lock of its own."""
+    """One process at a time migrates an SQLite file. On PostgreSQL the migration itself takes a lock."""
     database = make_url(url).database
     if not url.startswith("sqlite") or not database:
         yield

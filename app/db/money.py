@@ -1,4 +1,4 @@
-"""Money in a column: a Decimal in US dollars, kept as whole billionths, so that both stores add it exactly."""
+"""Money as a column type: a Decimal in US dollars, stored as whole billionths, so that both stores add it exactly."""
 
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
@@ -27,7 +27,7 @@ class Money(TypeDecorator[Decimal]):
 
 
 def round_money(value: Decimal) -> Decimal:
-    """As it will be kept."""
+    """Round to the precision of the column."""
     return value.quantize(STEP, rounding=ROUND_HALF_EVEN)
 
 
@@ -36,7 +36,7 @@ def to_billionths(value: Decimal) -> int:
 
 
 def format_money(value: Decimal) -> str:
-    """For people and for JSON: at least cents, no more digits than it has."""
+    """As text for people and JSON, with at least two decimal places and no trailing zeros beyond."""
     text = format(round_money(value).normalize(), "f")
     whole, _, fraction = text.partition(".")
     return f"{whole}.{fraction.ljust(2, '0')}"

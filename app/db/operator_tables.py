@@ -1,4 +1,4 @@
-"""The tables behind the admin panel: what an operator sets, who signs in, what happened by hour and day."""
+"""The tables behind the admin panel: options, users and sessions, and sums by hour and by day."""
 
 from sqlalchemy import BigInteger, Column, Float, Integer, String, Table, Text
 
@@ -42,7 +42,7 @@ options = Table(
     Column("updated_at", Float, nullable=False),
 )
 
-# What must not be done again before a moment, by any process: see marks.py.
+# What no process may repeat before a given time: see marks.py.
 marks = Table(
     "marks",
     metadata,

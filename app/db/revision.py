@@ -1,4 +1,4 @@
-"""Whether the store stands at this version's tables, and what brings it there."""
+"""Compares the store's schema revision with this version's, and migrates it."""
 
 import asyncio
 import sys
@@ -9,16 +9,16 @@ from sqlalchemy import text
 from app.db.session import DATABASE_AWAY, Database
 
 NEWEST = "0010"
-"""The last of ``migrations/versions``; a test holds it to that."""
+"""The newest revision in ``migrations/versions``; a test compares them."""
 ROOT = Path(__file__).parent.parent.parent
 
 
 class MigrationFailed(Exception):
-    """The message is the last line that the migration said."""
+    """The message is the last line that the migration printed."""
 
 
 async def upgrade_if_needed(database: Database) -> None:
-    """Migrate when need be, in a process of its own: Alembic is 10 MB that a server never needs again.
+    """Migrate if needed, in a child process: Alembic takes 10 MB that a server never needs again.
 
     Raises ``MigrationFailed``.
     """
@@ -40,7 +40,7 @@ async def upgrade_if_needed(database: Database) -> None:
 
 
 async def current_revision(database: Database) -> str | None:
-    """The revision the store stands at; None when it has no tables yet, or does not answer."""
+    """The revision of the store; None when it has no tables or does not answer."""
     try:
         async with database.read() as connection:
             found = await connection.execute(text("SELECT version_num FROM alembic_version"))

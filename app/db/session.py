@@ -1,4 +1,4 @@
-"""How connections are opened: SQLite with one writer in the process, or PostgreSQL with a pool."""
+"""Database connections: SQLite with one writer per process, or PostgreSQL with a pool. And the upsert that both share."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
@@ -20,26 +20,26 @@ from sqlalchemy.exc import (
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-# What a database that is away, locked, full or restarting raises; the last is asyncpg's word for a connection that
-# was cut in the middle of its work.
+# Raised by a database that is away, locked, full or restarting. asyncpg raises the last one when a connection is cut
+# during a query.
 DATABASE_AWAY = (DBAPIError, PoolTimeout, OSError, InternalClientError)
-# The same from a connection that is asyncpg's own, without SQLAlchemy.
+# The same, raised by a plain asyncpg connection without SQLAlchemy.
 CONNECTION_AWAY = (PostgresError, InterfaceError, InternalClientError, OSError)
-# Of these, what stays wrong however often it is repeated.
+# The subset that fails again however often it is repeated.
 PERMANENT_FAILURES = (IntegrityError, ProgrammingError, DataError, NotSupportedError)
 Insert: TypeAlias = postgresql.Insert | sqlite.Insert
 
 
 class Database:
-    """Two ways in: ``read()`` sees committed rows, ``write()`` is one transaction."""
+    """``read()`` sees committed rows; ``write()`` is one transaction."""
 
     def __init__(self, url: str, *, pool_size: int = 10) -> None:
         self.url = url
         self.is_postgres = url.startswith("postgresql")
         self._direct: sa.Connection | None = None
-        # SQLite's writers wait in line here, first come first served and for as long as it takes: thousands
-        # that wait in the pool run into its time limit all at once and begin again together. Of those at the
-        # door only one at a time waits for its turn, so that whoever does not stand in line is next.
+        # Two locks for SQLite: writers queue on `_queue_lock`, so at most one of them waits for `_write_lock`;
+        # `write_next` skips the queue and therefore goes next. Waiting in the connection pool instead would let
+        # thousands of writers reach its timeout together and retry together.
         self._write_lock = _sqlite_lock(self.is_postgres)
         self._queue_lock = _sqlite_lock(self.is_postgres)
         if self.is_postgres:
@@ -61,15 +61,15 @@ class Database:
             yield connection
 
     async def read_one(self, statement: sa.Select[Any], parameters: dict[str, Any]) -> sa.Row[Any] | None:
-        """One row by its key. On SQLite it is read right here: from the page cache that takes
-        microseconds, and a hop to another thread ten times as long."""
+        """One row by its key. On SQLite it is read on the event loop's thread: that takes microseconds from the page
+        cache, and ten times as long through another thread."""
         found: sa.Row[Any] | None
         if self._direct is not None:
             try:
                 found = self._direct.execute(statement, parameters).first()
                 return found
             except OperationalError:
-                pass  # busy or away: the patient way below
+                pass  # locked or away: the reader below waits
         async with self.read() as connection:
             found = (await connection.execute(statement, parameters)).first()
         return found
@@ -81,7 +81,7 @@ class Database:
 
     @asynccontextmanager
     async def write_next(self) -> AsyncIterator[AsyncConnection]:
-        """``write``, past the line of SQLite's writers: for the one that gives all others their work."""
+        """``write`` that does not queue behind other writers of SQLite. Only admission uses it: all others wait for it."""
         async with self._write_lock, self._writer.begin() as connection:
             yield connection
 
@@ -116,7 +116,7 @@ def _sqlite_engine(url: str, *, pool_size: int, **options: Any) -> AsyncEngine:
 
 
 def _sqlite_direct_connection(url: str) -> sa.Connection:
-    """A connection of the event loop's own thread, which never waits for a lock."""
+    """A connection for the event loop's own thread. It never waits for a lock."""
     engine = sa.create_engine(
         url.replace("+aiosqlite", ""),
         isolation_level="AUTOCOMMIT",
@@ -136,7 +136,7 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 
 
 def _begin_immediate(connection: Any) -> None:
-    # A transaction that begins as a reader and turns writer can fail at once with "database is locked".
+    # A transaction that starts reading and then writes can fail at once with "database is locked".
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
@@ -148,9 +148,9 @@ def dialect_insert(connection: AsyncConnection, table: sa.Table) -> Insert:
 async def add_to_sums(
     connection: AsyncConnection, table: sa.Table, rows: Iterable[Mapping[str, Any]]
 ) -> None:
-    """Add each row's figures to those of its primary key, or begin with them; no two may have the same one."""
+    """Add each row's numbers to the row with its primary key, or insert it. Primary keys in ``rows`` must be distinct."""
     names = [column.name for column in table.primary_key]
-    # Everybody locks rows in this order.
+    # All transactions lock rows in this order, so they cannot deadlock.
     ordered = sorted(rows, key=lambda row: tuple(row[name] for name in names))
     if not ordered:
         return

@@ -1,4 +1,4 @@
-"""Every table of the work itself on one page. Times are UTC seconds since 1970 (float), ids are 32 hex digits unless said.
+"""The tables of the work itself. Times are UTC seconds since 1970 (float), ids are 32 hex digits unless noted.
 
 Documents (requests, results, operations) are JSON text that pydantic reads and writes.
 """

@@ -103,7 +103,7 @@ class MediaInspector:
         return self._children.process_ids
 
     async def inspect_video(self, path: Path) -> MediaInspection:
-        """One pass over the clip. Raises ``ResultUnreadable``, or ``Unavailable`` when no process starts."""
+        """One pass over the clip. Raises ``ResultUnreadable``, or ``ServiceUnavailable`` when no process starts."""
         return await self._inspect_file("video", path)
 
     async def inspect_image(self, path: Path) -> MediaInspection:

@@ -29,7 +29,7 @@ class LinkSigner:
         return f"{path}?expires={expires}&signature={_sign_path(self._keys[0], path, str(expires))}"
 
     def verify(self, path: str, expires: str, signature: str, *, now: float) -> None:
-        """Raises ``PermissionDenied`` when the signature is not ours, ``Expired`` when it was."""
+        """Raises ``PermissionDenied`` when the signature is not ours, ``ResourceExpired`` when it was."""
         given = signature.encode("utf-8", "replace")
         if not any(hmac.compare_digest(_sign_path(key, path, expires).encode(), given) for key in self._keys):
             raise PermissionDenied("This link is not valid.")

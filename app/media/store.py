@@ -51,7 +51,7 @@ class StoreEntry:
 class MediaStore:
     """Keys look like ``tasks/<id>/video.mp4``; a key with ``..`` or odd characters is never found.
 
-    Every method raises ``Unavailable`` when the store itself can't be used.
+    Every method raises ``ServiceUnavailable`` when the store itself can't be used.
     """
 
     def __init__(self, objects: LocalStore | S3Store, *, folder: Path | None, url: str = "") -> None:
@@ -174,7 +174,7 @@ class MediaStore:
             raise unavailable_error("presign", error) from error
 
     async def check(self) -> None:
-        """Write, read and delete a small file. Raises ``Unavailable``."""
+        """Write, read and delete a small file. Raises ``ServiceUnavailable``."""
         key, content = f"probe/{secrets.token_hex(8)}", secrets.token_bytes(16)
         await self.put(key, content)
         try:
@@ -276,6 +276,6 @@ def task_folders(task_id: str) -> tuple[str, str]:
 
 
 async def delete_task_files(store: MediaStore, task_id: str) -> None:
-    """Delete all files of one task; may be repeated. Raises ``Unavailable``."""
+    """Delete all files of one task; may be repeated. Raises ``ServiceUnavailable``."""
     for folder in task_folders(task_id):
         await store.delete(folder)
