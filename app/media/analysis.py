@@ -1,4 +1,4 @@
-"""Looks at finished results: size and length, a thumbnail, a sheet of small pictures.
+"""Analyses finished results: size and length, a thumbnail, a sheet of small pictures.
 
 For child processes and the command line: the libraries that decode are large, and may crash.
 """
@@ -19,13 +19,13 @@ COLUMNS, ROWS, TILE_WIDTH = 5, 4, 160
 
 
 def probe_clip(path: Path) -> MediaInfo:
-    """Reads the head alone. Raises ``ResultUnreadable``."""
+    """Read the header only. Raises ``ResultUnreadable``."""
     with open_clip(path) as container:
         return describe_clip(container, path=path)
 
 
 def analyze_video(path: Path) -> MediaInspection:
-    """One pass over the clip. Raises ``ResultUnreadable``."""
+    """Decode the clip once. Raises ``ResultUnreadable``."""
     with open_clip(path) as container:
         found = describe_clip(container, path=path)
         count = COLUMNS * ROWS

@@ -1,4 +1,4 @@
-"""Cuts a moment out of a clip, as H.264 and AAC; for child processes, like every decoding."""
+"""Cuts a part out of a clip, as H.264 and AAC. Runs in a child process, like all decoding."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -17,13 +17,13 @@ from app.media.inspection import MediaInspection
 LONGEST_EDGE = 1920
 TICKS = Fraction(1, 90_000)
 MAX_FPS, DEFAULT_FPS = 60, 24
-"""Frames per second: at most, and where a clip does not say."""
+"""Frames per second: the maximum, and the default for a clip that states none."""
 SLACK_SECONDS = 0.1
-"""How far a moment may reach past the end: lengths are often told rounded."""
+"""How far the part may reach past the end of the clip, because stated lengths are often rounded."""
 
 
 class TooShort(Exception):
-    """``seconds`` is how long the clip really is."""
+    """The clip ends before the part does. ``seconds`` is the length of the clip."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(f"The clip is {seconds:g} seconds long.")
@@ -31,7 +31,7 @@ class TooShort(Exception):
 
 
 def cut_clip(source: Path, target: Path, *, start: float, end: float) -> MediaInspection:
-    """Write what ``source`` shows from ``start`` to ``end`` (seconds) to ``target``, and look at that.
+    """Write the part of ``source`` from ``start`` to ``end`` (seconds) to ``target``, and analyse the new file.
 
     Raises ``TooShort``, or ``ResultUnreadable``.
     """
@@ -45,7 +45,7 @@ def cut_clip(source: Path, target: Path, *, start: float, end: float) -> MediaIn
 
 
 class _ClipCutter:
-    """One pass over the packets that hold the moment."""
+    """Copies the frames between two times in one pass."""
 
     def __init__(self, source: InputContainer, out: OutputContainer, *, start: float, end: float) -> None:
         self._source = source

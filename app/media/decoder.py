@@ -1,4 +1,4 @@
-"""One decoding process: a path comes in, what the file holds goes out."""
+"""The child process that decodes files: it receives a path and answers with the content of the file."""
 
 import contextlib
 import os
@@ -18,7 +18,7 @@ ANALYZERS = {"video": analyze_video, "image": analyze_image}
 
 
 def run_order(order: dict[str, Any], send_news: SendNews) -> dict[str, Any]:
-    """The answer is an inspection, or says why the file is ``unreadable`` or how ``short`` it is."""
+    """The answer: an inspection, ``unreadable`` with a reason, or ``short`` with the length in seconds."""
     try:
         return _inspect_file(order).as_json()
     except TooShort as error:
@@ -26,7 +26,7 @@ def run_order(order: dict[str, Any], send_news: SendNews) -> dict[str, Any]:
     except ResultUnreadable as error:
         return {"unreadable": error.message}
     except MemoryError:
-        # Who knows what is left of it: the next file gets a fresh process.
+        # The state after that is uncertain, so the next file gets a new process.
         os._exit(OUT_OF_MEMORY)
 
 
@@ -38,7 +38,7 @@ def _inspect_file(order: dict[str, Any]) -> MediaInspection:
 
 
 def limit_memory(size: int) -> None:
-    """To ``size`` bytes of address space, on systems that can; and no crash leaves as much on the disk."""
+    """Limit the address space to ``size`` bytes where the system supports it, and write no core dumps."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_AS, (size, size))

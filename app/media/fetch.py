@@ -1,4 +1,4 @@
-"""Downloads from addresses that others named: what a client links to, and what an upstream made."""
+"""Downloads from addresses that clients and upstreams give: inputs and results."""
 
 import asyncio
 import ssl
@@ -15,14 +15,14 @@ log = structlog.get_logger(__name__)
 
 REDIRECTS = {301, 302, 303, 307, 308}
 MAX_REDIRECTS = 3
-# Plain bytes only: a small compressed answer could unpack into gigabytes.
+# Uncompressed bytes only: a small compressed answer could unpack into gigabytes.
 HEADERS = {"accept": "*/*", "accept-encoding": "identity", "user-agent": "filmgate"}
 PAGE_TYPES = ("text/html", "application/xhtml")
 HTTP_FAILURES = (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError, UnicodeError)
 
 
 class MediaFetcher:
-    """Fetches through the outbound guard; every redirect is judged again.
+    """Downloads through the outbound guard, which checks every redirect again.
 
     ``seconds`` caps a client's link as a whole, and the time until a result begins or stands still;
     ``result_seconds`` caps a result download as a whole.
@@ -56,7 +56,7 @@ class MediaFetcher:
     async def fetch_bytes(
         self, url: str, *, limit: int, accept: tuple[str, ...], param: str
     ) -> tuple[bytes, str]:
-        """A client's link: the bytes and their declared type, which begins with one of ``accept``.
+        """Download a client's link: the bytes and their declared type, which begins with one of ``accept``.
 
         Raises ``InvalidRequest`` that names ``param``, and ``PayloadTooLarge`` over ``limit`` bytes.
         """
@@ -84,7 +84,7 @@ class MediaFetcher:
 
     @asynccontextmanager
     async def stream(self, url: str, *, limit: int) -> AsyncIterator[AsyncIterator[bytes]]:
-        """An upstream's result in pieces: ``async with fetcher.stream(url, limit=n) as pieces``.
+        """Stream an upstream's result: ``async with fetcher.stream(url, limit=n) as pieces``.
 
         Raises ``PollFailed`` (a later try may work) when it is no media or does not arrive whole, and
         ``PayloadTooLarge`` over ``limit`` bytes; both also from the iterator.
@@ -139,7 +139,7 @@ def declared_type(response: httpx2.Response) -> str:
 async def read_limited(
     response: httpx2.Response, *, limit: int, too_large: FilmgateError
 ) -> AsyncIterator[bytes]:
-    """The body as it came over the wire, given up as soon as it is known to pass ``limit``."""
+    """The raw body. Raises ``too_large`` as soon as it exceeds ``limit`` bytes."""
     if response.headers.get("content-encoding", "identity").lower() != "identity":
         raise httpx2.DecodingError("The body is compressed although plain bytes were asked for")
     length = response.headers.get("content-length", "")

@@ -1,4 +1,4 @@
-"""Decodes clips: what is in one, and its frames at given moments, in a single pass."""
+"""Decodes clips: their properties, and their frames at given times in a single pass."""
 
 import os
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from app.errors import ResultUnreadable
 from app.media.inspection import SNIFF_BYTES, MediaInfo, sniff_content_type
 from app.media.pictures import MAX_PIXELS
 
-# The reader is chosen here, not by the library: some of its formats (playlists) open other files.
+# The demuxer is fixed here. If the library chose it, some formats (playlists) would open other files.
 READERS = {
     "video/mp4": "mov",
     "video/quicktime": "mov",
@@ -24,9 +24,9 @@ READERS = {
 }
 # Beyond this length, in seconds, only key frames are decoded.
 EVERY_FRAME_SECONDS = 60.0
-# Each decoding thread holds frames of its own; a machine may have a hundred cores.
+# Each decoding thread keeps its own frames, and a machine may have a hundred cores.
 THREADS = 2
-# How much of its stated length, as a share and in seconds, a whole clip may lack at its end.
+# A complete clip may be shorter than its stated length by this share and this many seconds.
 MISSING_SHARE = 0.05
 MISSING_SECONDS = 0.5
 # The boxes of an MP4 file that hold pictures or the index to them.
@@ -36,7 +36,7 @@ HEADER_BYTES, LONG_HEADER_BYTES = 8, 16
 
 @contextmanager
 def open_clip(path: Path) -> Iterator[InputContainer]:
-    """Raises ``ResultUnreadable`` when it is no clip, also for what goes wrong inside the block."""
+    """Raises ``ResultUnreadable`` when the file is no clip, and for decoding errors inside the block."""
     try:
         with path.open("rb") as file:
             content_type = sniff_content_type(file.read(SNIFF_BYTES))
@@ -84,7 +84,7 @@ def clip_seconds(container: InputContainer, stream: VideoStream) -> float:
 def pick_frames(
     container: InputContainer, moments: list[float], *, seconds: float
 ) -> Iterator[tuple[int, VideoFrame]]:
-    """For each of the rising ``moments`` its index and the frame shown then, or the last one before the end.
+    """For each of the ascending ``moments`` (seconds): its index and the frame shown then, or the last frame.
 
     Reads to the end of the file. Raises ``ResultUnreadable`` when the clip ends before ``seconds``.
     """
@@ -97,7 +97,7 @@ def pick_frames(
     last: VideoFrame | None = None
     index = 0
     reached = 0.0
-    # All streams count for the length: sound may well outlast the picture.
+    # All streams count for the length: sound may be longer than the picture.
     for packet in container.demux():
         if packet.pts is not None and packet.time_base is not None:
             reached = max(reached, float((packet.pts + (packet.duration or 0)) * packet.time_base) - begin)

@@ -1,4 +1,4 @@
-"""The outbound guard: resolve once, judge every address, dial only a judged address."""
+"""The outbound guard: resolves a host once, checks every address, and connects to a checked address only."""
 
 import asyncio
 import socket
@@ -24,7 +24,7 @@ HostResolver = Callable[[str, int], Awaitable[list[str]]]
 WEB_PORTS: frozenset[int] = frozenset({80, 443})
 RESOLVE_SECONDS = 10.0
 ADDRESSES_TRIED = 3
-# One text for refused, unknown and unreachable: the answer must not map our network for a stranger.
+# The same text for refused, unknown and unreachable: answers must not reveal our network.
 UNREACHABLE = "The address could not be reached."
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -62,7 +62,7 @@ CLOSED_IPV6 = tuple(
 
 
 class OutboundGuard:
-    """Judges where this process may connect to: the public internet, plus what ``allow`` names.
+    """Decides where this process may connect to: the public internet, and what ``allow`` lists.
 
     ``allow`` holds host names, addresses and CIDRs; they are reachable on any port. Everything else must
     be public, and on one of ``ports`` (None: any). ``resolve`` stands in for the system's resolver.
@@ -73,18 +73,18 @@ class OutboundGuard:
         self._allowed_hosts = frozenset(entry for entry in entries if isinstance(entry, str))
         self._allowed_networks = tuple(entry for entry in entries if not isinstance(entry, str))
         self._resolve = resolve or self._ask_system_resolver
-        # Own threads: a name server that hangs must not hold up file reads in the default pool.
+        # Separate threads: a name server that hangs must not delay file reads in the default pool.
         self._threads = ThreadPoolExecutor(max_workers=16, thread_name_prefix="resolve")
 
     def allows_address(self, ip: str) -> bool:
-        """Whether this address may be dialled at all; what is no address may not."""
+        """Whether a connection to this address is allowed. False for text that is no address."""
         try:
             return is_public(parse_address(ip)) or self._is_listed(ip)
         except ValueError:
             return False
 
     def lists_host(self, host: str) -> bool:
-        """Whether the operator's list names this very host, or holds this address."""
+        """Whether the operator's list contains this host name or this address."""
         name = host.strip("[]").lower().rstrip(".")
         try:
             return self._is_listed(name)
@@ -92,7 +92,7 @@ class OutboundGuard:
             return name in self._allowed_hosts
 
     async def resolve(self, host: str, port: int, *, ports: Collection[int] | None = WEB_PORTS) -> list[str]:
-        """The addresses of ``host`` that may be dialled, best first. Raises ``OutboundRefused``.
+        """The allowed addresses of ``host``, best first. Raises ``OutboundRefused``.
 
         One bad address among the answers refuses the name as a whole.
         """
@@ -119,7 +119,7 @@ class OutboundGuard:
         verify: ssl.SSLContext | None = None,
         inner: httpcore2.AsyncNetworkBackend | None = None,
     ) -> "GuardedTransport":
-        """For ``httpx2.AsyncClient(transport=…, trust_env=False)``; ``inner`` does the dialling."""
+        """For ``httpx2.AsyncClient(transport=…, trust_env=False)``; ``inner`` opens the connections."""
         backend = GuardedBackend(self, ports=ports, inner=inner or httpcore2.AnyIOBackend())
         return GuardedTransport(backend, limits=limits or httpx2.Limits(), verify=verify or self._tls_context)
 
@@ -131,7 +131,7 @@ class OutboundGuard:
 
     @cached_property
     def _tls_context(self) -> ssl.SSLContext:
-        # Shared: loading the trusted roots anew for every client costs time and megabytes.
+        # Shared, because loading the trusted roots for every client costs time and megabytes.
         return httpx2.create_ssl_context()
 
     async def _find_addresses(self, name: str, port: int) -> list[str]:
@@ -160,7 +160,7 @@ class OutboundGuard:
 
 
 class GuardedBackend(httpcore2.AsyncNetworkBackend):
-    """Dials for httpx2; TLS above it still checks the host name, not the address."""
+    """Opens connections for httpx2. TLS above it still verifies the host name."""
 
     def __init__(
         self, guard: OutboundGuard, *, ports: Collection[int] | None, inner: httpcore2.AsyncNetworkBackend
@@ -190,9 +190,9 @@ class GuardedBackend(httpcore2.AsyncNetworkBackend):
                 )
             except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
                 failures.append(error)
-        # The first: addresses come best first, and a second one of a kind that nothing here reaches says little.
+        # The first failure: addresses are sorted best first, and a second address family is often unreachable anyway.
         failure = type(failures[0])(UNREACHABLE)
-        failure.__context__ = failures[0]  # a cause would be dropped on the way
+        failure.__context__ = failures[0]  # httpx2 drops a cause but keeps the context
         raise failure
 
     async def connect_unix_socket(
@@ -205,7 +205,7 @@ class GuardedBackend(httpcore2.AsyncNetworkBackend):
 
 
 class GuardedTransport(httpx2.AsyncHTTPTransport):
-    """httpx2's own transport over a guarded pool.
+    """httpx2's transport with a guarded connection pool.
 
     httpx2 offers no argument for a network backend, so its pool is set here instead of by its
     constructor; the exact version of httpx2 is pinned and the tests dial through it.
@@ -227,8 +227,8 @@ class GuardedTransport(httpx2.AsyncHTTPTransport):
         )
 
     def via_proxy(self, proxy: str | None) -> "GuardedTransport":
-        """The way by an HTTP proxy, which is itself dialled guarded; what lies behind it is the proxy's to
-        judge. Closed with this one."""
+        """The same transport through an HTTP proxy. The guard checks the proxy's address; the proxy decides where it
+        connects to. Closed together with this transport."""
         if proxy is None:
             return self
         found = self._by_proxy.get(proxy)
@@ -257,7 +257,7 @@ class GuardedTransport(httpx2.AsyncHTTPTransport):
 
 
 class GuardedConnector(aiohttp.TCPConnector):
-    """aiohttp's connector; its resolver is not asked about IP literals, so the step above it is ours."""
+    """aiohttp's connector. It never asks its resolver about IP literals, so the method above that is overridden."""
 
     def __init__(self, guard: OutboundGuard, *, ports: Collection[int] | None, **options: Any) -> None:
         super().__init__(**options)
@@ -297,7 +297,7 @@ def is_public(address: Address) -> bool:
 
 
 def is_disguised(host: str) -> bool:
-    """Whether ``host`` is a number that the operating system would quietly read as an IPv4 address.
+    """Whether ``host`` is a number that the operating system would interpret as an IPv4 address.
 
     ``127.1``, ``2130706433``, ``0x7f.0.0.1`` and the like: no real host name ends in a number.
     """

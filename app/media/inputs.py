@@ -1,4 +1,4 @@
-"""Turns what a client sent (file, data URI, base64 or link) into a checked ``MediaInput``."""
+"""Turns a client's media (file, data URI, base64 or link) into a validated ``MediaInput``."""
 
 import asyncio
 import base64
@@ -21,20 +21,20 @@ ROLE_KINDS: dict[Role, tuple[MediaKind, ...]] = {
     "audio": ("audio",),
     "subject": ("image", "video"),
 }
-# What servers say of a file whose type they don't know; the first bytes decide then.
+# Sent by servers that do not know the type of a file. The first bytes decide then.
 UNTYPED = ("application/octet-stream", "binary/octet-stream")
 URL_SAFE_TO_PLAIN = str.maketrans("-_", "+/")
 PICTURES_AT_ONCE = 2
 
 
 class UploadedFile(Protocol):
-    """An uploaded file, as Starlette's ``UploadFile`` is one."""
+    """An uploaded file, such as Starlette's ``UploadFile``."""
 
     async def read(self, size: int = -1) -> bytes: ...
 
 
 class InputReader:
-    """Reads inputs within limits in bytes; sound counts like video."""
+    """Reads inputs within limits in bytes. The limit for video also applies to sound."""
 
     def __init__(self, fetcher: MediaFetcher, *, max_image_bytes: int, max_video_bytes: int) -> None:
         self._fetcher = fetcher
@@ -43,7 +43,7 @@ class InputReader:
             "video": max_video_bytes,
             "audio": max_video_bytes,
         }
-        # A picture can unpack to hundreds of megabytes while it is looked at.
+        # A picture can take hundreds of megabytes while it is checked.
         self._pictures = asyncio.Semaphore(PICTURES_AT_ONCE)
 
     async def read_input(self, value: str | bytes | UploadedFile, *, role: Role, param: str) -> MediaInput:

@@ -16,7 +16,7 @@ from app.errors import InvalidRequest, ResultUnreadable, ServiceUnavailable
 DECODER = "app.media.decoder"
 TIMEOUT_SECONDS = 60.0
 MEMORY_BYTES = 2 * 1024**3
-# Each memory arena reserves a part of what a process may have, and there is one per thread.
+# Each thread has a memory arena, which reserves a part of the address space that the process may use.
 FEW_ARENAS = {"MALLOC_ARENA_MAX": "2"}
 
 log = structlog.get_logger(__name__)
@@ -36,7 +36,7 @@ PREFIXES: tuple[tuple[bytes, str], ...] = (
 )
 RIFF_FORMS = {b"WEBP": "image/webp", b"WAVE": "audio/wav"}
 BRANDS = {b"qt  ": "video/quicktime", b"M4A ": "audio/mp4", b"M4B ": "audio/mp4"}
-# Pictures in the same box format as MP4; not accepted, so they must not pass for video.
+# Pictures in the box format of MP4. They are not accepted and must not be taken for video.
 STILL_BRANDS = {b"avif", b"avis", b"heic", b"heix", b"hevc", b"mif1", b"msf1"}
 MPEG_AUDIO_SYNC = 0xE0
 MPEG_AUDIO_LAYER = 0x06
@@ -44,7 +44,7 @@ MPEG_AUDIO_LAYER = 0x06
 
 @dataclass(frozen=True, slots=True)
 class MediaInfo:
-    """What a file holds; a picture has no ``seconds`` and no ``fps``."""
+    """The properties of a file. ``seconds`` and ``fps`` are 0 for a picture."""
 
     width: int
     height: int
@@ -82,7 +82,7 @@ class MediaInspection:
 
 
 class MediaInspector:
-    """Up to ``workers`` processes, started when there is something to look at.
+    """Up to ``workers`` child processes, started when there is work.
 
     Each may take ``memory_bytes`` of address space, and ``timeout_seconds`` for one file.
     """
@@ -99,11 +99,11 @@ class MediaInspector:
 
     @property
     def process_ids(self) -> list[int]:
-        """The processes that live now."""
+        """The ids of the running child processes."""
         return self._children.process_ids
 
     async def inspect_video(self, path: Path) -> MediaInspection:
-        """One pass over the clip. Raises ``ResultUnreadable``, or ``ServiceUnavailable`` when no process starts."""
+        """Decode the clip once. Raises ``ResultUnreadable``, or ``ServiceUnavailable`` when no process starts."""
         return await self._inspect_file("video", path)
 
     async def inspect_image(self, path: Path) -> MediaInspection:
@@ -111,8 +111,8 @@ class MediaInspector:
         return await self._inspect_file("image", path)
 
     async def cut_clip(self, path: Path, target: Path, *, start: float, end: float) -> MediaInspection:
-        """Write a moment of a clip (seconds) to ``target`` and look at it. Raises like ``inspect_video``, and
-        ``InvalidRequest`` when the clip ends before the moment does."""
+        """Write a part of a clip (times in seconds) to ``target`` and inspect it. Raises like ``inspect_video``, and
+        ``InvalidRequest`` when the clip ends before ``end``."""
         return await self._run_order(
             create_order("cut", path)
             | create_order("cut", target, name="target")
@@ -120,7 +120,7 @@ class MediaInspector:
         )
 
     async def close(self) -> None:
-        """End the processes; what is being looked at counts as unreadable."""
+        """End the processes. Files that are being inspected count as unreadable."""
         await self._children.close()
 
     async def _inspect_file(self, kind: Literal["video", "image"], path: Path) -> MediaInspection:
@@ -142,12 +142,12 @@ class MediaInspector:
 
 
 def create_order(kind: str, path: Path, *, name: str = "path") -> dict[str, Any]:
-    # Absolute, as a process stays in the folder that it was started in.
+    # Absolute, because the child keeps the working directory that it was started in.
     return {"kind": kind, name: str(path.absolute())}
 
 
 def sniff_content_type(head: bytes) -> str:
-    """The content type of a file that begins with ``head``; empty when it is none we know."""
+    """The content type of a file that begins with ``head``; empty when it is unknown."""
     for prefix, content_type in PREFIXES:
         if head.startswith(prefix):
             return content_type

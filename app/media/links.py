@@ -1,4 +1,4 @@
-"""Signed links: whoever holds one may fetch that one file until it expires, without a key."""
+"""Links to stored files: signed by us, or made by a delivery stage. They open one file without a key until they expire."""
 
 import base64
 import hashlib
@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from app.errors import PermissionDenied, ResourceExpired
 
 Stage = Literal["resolver", "store", "drive"]
-# A link that ends while a client still reads our answer helps nobody.
+# A link must stay valid for so long after it was sent.
 FRESH_SECONDS = 60.0
 
 
@@ -19,17 +19,17 @@ class LinkSigner:
     """Signs paths like ``/files/<task id>/<file name>`` with HMAC-SHA-256."""
 
     def __init__(self, keys: Sequence[bytes], ttl_seconds: float) -> None:
-        """The first key signs; what any of them has signed is good."""
+        """The first key signs. Signatures by any of the keys are valid."""
         self._keys = keys
         self._ttl_seconds = ttl_seconds
 
     def sign(self, path: str, *, now: float) -> str:
-        """The path with ``expires`` and ``signature`` added; ``now`` in seconds since 1970."""
+        """The path with ``expires`` and ``signature`` added. ``now`` is in seconds since 1970."""
         expires = int(now + self._ttl_seconds)
         return f"{path}?expires={expires}&signature={_sign_path(self._keys[0], path, str(expires))}"
 
     def verify(self, path: str, expires: str, signature: str, *, now: float) -> None:
-        """Raises ``PermissionDenied`` when the signature is not ours, ``ResourceExpired`` when it was."""
+        """Raises ``PermissionDenied`` for a wrong signature, ``ResourceExpired`` for one that has expired."""
         given = signature.encode("utf-8", "replace")
         if not any(hmac.compare_digest(_sign_path(key, path, expires).encode(), given) for key in self._keys):
             raise PermissionDenied("This link is not valid.")
@@ -44,7 +44,7 @@ def _sign_path(key: bytes, path: str, expires: str) -> str:
 
 
 class DeliveredLink(BaseModel):
-    """A link to one stored file, made by a stage; ``expires_at`` in UTC seconds, None: it stays."""
+    """A link to one stored file, made by a delivery stage. ``expires_at`` in UTC seconds; None: never."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -56,7 +56,7 @@ class DeliveredLink(BaseModel):
 
 
 def pick_link(links: Iterable[DeliveredLink], file: str, *, now: float) -> str | None:
-    """The last stage's link to a file that still works; None: ours."""
+    """The valid link of the last stage for a file; None: use our own signed link."""
     good = [
         link.url
         for link in links

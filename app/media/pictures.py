@@ -1,4 +1,4 @@
-"""Pictures: is it one, is it whole, and is it small enough to unpack."""
+"""Checks pictures: format, completeness and size in pixels."""
 
 from io import BytesIO
 
@@ -12,7 +12,7 @@ UNREADABLE = (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError
 
 
 def open_picture(content: bytes) -> Image.Image:
-    """Open without unpacking. Raises ``ValueError`` when it is no picture, ``OverflowError`` over
+    """Open without decoding. Raises ``ValueError`` when it is no picture, ``OverflowError`` over
     ``MAX_PIXELS``."""
     try:
         picture = Image.open(BytesIO(content), formats=FORMATS)
@@ -42,7 +42,7 @@ def check_picture(content: bytes, *, param: str) -> tuple[int, int]:
 
 
 def check_whole(content: bytes) -> None:
-    """Unpack a JPEG (at an eighth of its size) or GIF once, as ``verify`` overlooks that it ends early.
+    """Decode a JPEG (at an eighth of its size) or GIF once, because ``verify`` does not notice a truncated file.
 
     PNG has checksums, which ``verify`` compares, and WebP refuses to open when it is cut.
     """

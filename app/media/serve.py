@@ -1,4 +1,4 @@
-"""Answers a download from the store: whole, in part, or not at all when the client has it already."""
+"""Answers downloads of stored files: complete, partial (206) or unchanged (304). RFC 9110, sections 13 and 14."""
 
 import re
 from collections.abc import AsyncGenerator, Mapping
@@ -17,7 +17,7 @@ ONE_RANGE = re.compile(r"\s*bytes\s*=\s*(\d{0,18})\s*-\s*(\d{0,18})\s*", re.IGNO
 
 
 class StoredFileResponse(StreamingResponse):
-    """Closes its source however the download ends; the base class leaves that to chance."""
+    """Closes its source however the download ends. The base class leaves that to the garbage collector."""
 
     def __init__(
         self, source: AsyncGenerator[bytes, None], *, status_code: int, headers: Mapping[str, str]
@@ -39,7 +39,7 @@ def file_response(
     content_type: str,
     file_name: str,
 ) -> Response:
-    """The answer to GET or HEAD; ``request_headers`` with names in lower case, or case-blind.
+    """The answer to GET or HEAD; ``request_headers`` are looked up by names in lower case.
 
     Raises ``RangeNotSatisfiable``.
     """
@@ -80,13 +80,13 @@ def common_headers(stored: StoreEntry, *, content_type: str, file_name: str) -> 
 
 
 def content_disposition(file_name: str) -> str:
-    """Whatever the name holds, it comes out as one harmless token (RFC 5987)."""
+    """The header's value, with any file name encoded as one safe token (RFC 5987)."""
     flat = file_name.replace("/", "_").replace("\\", "_").encode("utf-8", "replace")
     return f"inline; filename*=UTF-8''{quote(flat, safe='')}"
 
 
 def parse_range(value: str, size: int) -> tuple[int, int] | None:
-    """First byte and the one after the last; None when the whole file is the right answer.
+    """The first byte and the one after the last; None when the whole file must be sent.
 
     Several ranges, other units and nonsense count as no range. Raises ``RangeNotSatisfiable``.
     """
@@ -106,13 +106,13 @@ def parse_range(value: str, size: int) -> tuple[int, int] | None:
 
 
 def is_unchanged(if_none_match: str, etag: str) -> bool:
-    """Whether the client has this very file; a weak comparison, as the RFC wants it here."""
+    """Whether the client already has this file. The comparison is weak, as the RFC demands."""
     known = [tag.strip().removeprefix("W/") for tag in if_none_match.split(",")]
     return "*" in known or etag.removeprefix("W/") in known
 
 
 def range_applies(if_range: str, *, etag: str, modified: datetime) -> bool:
-    """Whether ``If-Range`` still holds; without the header it always does."""
+    """Whether the condition of ``If-Range`` is true; always without the header."""
     if not if_range:
         return True
     if '"' in if_range:

@@ -1,4 +1,4 @@
-"""Where files lie: a local folder, or an object store, behind eight methods."""
+"""Stores files in a local folder or an object store, with the same methods."""
 
 import asyncio
 import os
@@ -28,19 +28,19 @@ log = structlog.get_logger(__name__)
 KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
 MAX_KEY = 512
 TASK_ID = re.compile(r"[0-9a-f]{32}")
-# What one reader holds in memory; hundreds read at the same time.
+# Each reader holds so much in memory, and hundreds read at the same time.
 PIECE_BYTES = 32 * 1024
 PART_BYTES = 5 * 1024 * 1024
 PARTS_AT_ONCE = 2
 STALL_SECONDS = 30.0
-"""An object store that says nothing for so long is not there."""
+"""After so many silent seconds an object store counts as unavailable."""
 LONGEST_READING = timedelta(hours=12)
 ABSENT = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
 
 
 @dataclass(frozen=True, slots=True)
 class StoreEntry:
-    """A file in the store: ``size`` in bytes, ``etag`` in its quotes, ``modified`` with a time zone."""
+    """A file in the store: ``size`` in bytes, ``etag`` with its quotes, ``modified`` with a time zone."""
 
     key: str
     size: int
@@ -70,7 +70,7 @@ class MediaStore:
         return cls(object_store(url, endpoint, stall_seconds=stall_seconds), folder=None, url=url)
 
     async def put(self, key: str, content: bytes | AsyncIterator[bytes], *, content_type: str = "") -> int:
-        """Store whole or not at all, replacing what was there; returns the size in bytes.
+        """Store atomically, replacing an existing file. Returns the size in bytes.
 
         A ``FilmgateError`` of the iterator comes through as it is, and leaves nothing behind. An object store
         keeps ``content_type``, for those who read there.
@@ -102,7 +102,7 @@ class MediaStore:
         return StoreEntry(key=key, size=found["size"], etag=etag, modified=found["last_modified"])
 
     async def get(self, key: str) -> bytes:
-        """The whole file; for small ones. Raises ``NotFound``."""
+        """The content of a small file. Raises ``NotFound``."""
         try:
             answer = await obstore.get_async(self._objects, checked_key(key))
             return bytes(await answer.bytes_async())
@@ -112,7 +112,7 @@ class MediaStore:
             raise unavailable_error("get", error) from error
 
     async def stream(self, key: str, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes, None]:
-        """Bytes ``start`` up to, not including, ``end``, in small pieces, none read before it is asked for.
+        """Bytes from ``start`` up to, not including, ``end``, in small pieces that are read one by one.
 
         Close it (``contextlib.aclosing``) to let go of the file early. Raises ``NotFound``.
         """
@@ -142,7 +142,7 @@ class MediaStore:
             yield bytes(piece)
 
     async def delete(self, prefix: str) -> None:
-        """Delete one file, or a folder with all in it; nothing there is fine too."""
+        """Delete one file, or a folder with its content. It need not exist."""
         prefix = checked_key(prefix)
         try:
             if self._folder is not None:
@@ -155,11 +155,11 @@ class MediaStore:
             raise unavailable_error("delete", error) from error
 
     def local_path(self, key: str) -> Path | None:
-        """The file itself when the store is a folder, else None; for tools that need a path."""
+        """The path of the file when the store is a folder, else None."""
         return self._folder / checked_key(key) if self._folder is not None else None
 
     async def presign(self, key: str, seconds: int, *, endpoint: str = "") -> str | None:
-        """An address at the object store itself that anybody may GET for so long; None for a folder.
+        """A presigned URL of the object store, valid for ``seconds``; None for a folder.
 
         ``endpoint``: what it begins with, where that is not what we call the store by.
         """
@@ -184,7 +184,7 @@ class MediaStore:
             await self.delete(key)
 
     async def measure_use(self) -> tuple[int, int]:
-        """How many files there are and how many bytes they have together; looks at every one."""
+        """The number of files and their total size in bytes. Lists every file."""
         files = size = 0
         try:
             async for batch in obstore.list(self._objects):
@@ -198,7 +198,7 @@ class MediaStore:
 def object_store(url: str, endpoint: str, *, stall_seconds: float = STALL_SECONDS) -> S3Store:
     options: ClientConfig = {
         "read_timeout": timedelta(seconds=stall_seconds),
-        # Of a whole answer: a reader may be as slow as it likes, so only what stalls is given up.
+        # For a complete answer. A reader may be slow, so only a stalled connection is given up.
         "timeout": LONGEST_READING,
     }
     if endpoint:
@@ -208,7 +208,7 @@ def object_store(url: str, endpoint: str, *, stall_seconds: float = STALL_SECOND
 
 
 class CountedContent:
-    """Passes pieces on and keeps count of their bytes."""
+    """Forwards pieces and counts their bytes."""
 
     def __init__(self, content: bytes | AsyncIterator[bytes]) -> None:
         self._content = content
@@ -223,8 +223,8 @@ class CountedContent:
 
 
 async def read_file(path: Path, *, start: int, end: int | None) -> AsyncGenerator[bytes, None]:
-    """Pieces of a local file; each is read in a thread when it is asked for."""
-    # Opened here and not in a thread: a reader cancelled meanwhile could never close it.
+    """Pieces of a local file, each read in a thread on demand."""
+    # Opened here and not in a thread: a reader that is cancelled meanwhile could never close it.
     with open_file(path) as file:
         end = os.fstat(file.fileno()).st_size if end is None else end
         while start < end:
@@ -244,7 +244,7 @@ def read_piece(file: FileIO, *, at: int, size: int) -> bytes:
 
 
 def remove_path(path: Path) -> None:
-    # Not left to the object layer: it would not see the remains of uploads that a crash cut short.
+    # Not done by obstore, which does not see the remains of interrupted uploads.
     try:
         shutil.rmtree(path)
     except NotADirectoryError:
@@ -269,13 +269,13 @@ def unavailable_error(action: str, error: BaseException) -> ServiceUnavailable:
 
 
 def task_folders(task_id: str) -> tuple[str, str]:
-    """Where the results and the inputs of a task lie. Raises ``ValueError`` for what is no task id."""
+    """The folders of a task's results and inputs. Raises ``ValueError`` when ``task_id`` is no task id."""
     if not TASK_ID.fullmatch(task_id):
         raise ValueError(f"not a task id: {task_id!r}")
     return f"tasks/{task_id}", f"inputs/{task_id}"
 
 
 async def delete_task_files(store: MediaStore, task_id: str) -> None:
-    """Delete all files of one task; may be repeated. Raises ``ServiceUnavailable``."""
+    """Delete all files of one task. It may be repeated. Raises ``ServiceUnavailable``."""
     for folder in task_folders(task_id):
         await store.delete(folder)

@@ -1,4 +1,4 @@
-"""The outermost ASGI layer: request ids, the body limit, the last catch, and counts."""
+"""The outermost ASGI layer: request ids, the body limit, unexpected errors, and metrics."""
 
 import re
 import secrets
@@ -34,7 +34,7 @@ class DrainState:
 
 
 class EdgeMiddleware:
-    """Pure ASGI, so that streams pass through untouched."""
+    """Plain ASGI, so that streams pass unchanged."""
 
     def __init__(
         self,
@@ -100,7 +100,7 @@ class FastPath:
 
 
 class RequestExchange:
-    """One request and its answer, watched as they pass."""
+    """One request and its answer, observed while they pass."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, *, max_body_bytes: int) -> None:
         self._scope = scope
@@ -138,13 +138,13 @@ class RequestExchange:
             self._status = message["status"]
             given = message.get("headers", ())
             own = self._scope["state"].get("headers")
-            if own is not None:  # what is said of our own limits stands; an upstream's are not the client's
+            if own is not None:  # our own rate limit headers replace the upstream's
                 given = [*(h for h in given if not h[0].startswith(LIMITS)), *own]
             message["headers"] = [*given, (b"x-request-id", self.id.encode())]
         await self._send(message)
 
     async def send_error(self, error: FilmgateError, envelope: ErrorEnvelope) -> None:
-        """The error as a response, unless one has begun."""
+        """Send the error as a response, unless one has started."""
         if self._status:
             return
         body = envelope.error_bytes(error, request_id=self.id)
@@ -168,7 +168,7 @@ class RequestExchange:
         seconds.observe(time.perf_counter() - self._began)
 
     def _route_pattern(self) -> str:
-        """The route's pattern, never the path that a client made up."""
+        """The route's pattern, never a path that a client chose."""
         pattern = getattr(self._scope.get("route"), "path", None)
         if pattern:
             return str(pattern)

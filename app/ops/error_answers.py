@@ -1,4 +1,4 @@
-"""Errors on their way out of an application: ours, the framework's, and bad parameters."""
+"""Turns errors into responses: our own errors, the framework's, and invalid parameters."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""`/healthz` (the process lives), `/readyz` (it can work), `/metrics` (Prometheus)."""
+"""`/healthz` (the process runs), `/readyz` (its database and store answer), `/metrics` (Prometheus)."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -19,7 +19,7 @@ async def report_liveness(_: Request) -> Response:
 
 
 async def report_readiness(request: Request) -> Response:
-    """200 when every part answers, else 503 with the names of those that don't."""
+    """200 when every check succeeds, else 503. The body has the outcome of each check."""
     checks: Mapping[str, Check] = request.app.state.checks
     found = {name: await _run_check(check, request.app.state.away) for name, check in checks.items()}
     ready = all(answer == "ok" for answer in found.values())

@@ -1,4 +1,4 @@
-"""Structured logs that hold no secrets: redacted by name and by look, one line an event."""
+"""Structured logs, one line per event. Secrets are removed by field name and by pattern."""
 
 import logging
 import re
@@ -28,7 +28,7 @@ def redact_secrets(
 
 
 def set_up(*, level: str, style: str) -> None:
-    """``style`` is json, console, or auto: console on a terminal. Other libraries' logs come the same way."""
+    """``style`` is json, console or auto (console on a terminal). Logs of libraries use the same format."""
     pretty = style == "console" or (style == "auto" and sys.stderr.isatty())
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,

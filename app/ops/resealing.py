@@ -1,4 +1,4 @@
-"""Brings every sealed value of the store under the current root key: after that none needs the old one."""
+"""Seals every secret of the store with the current root key. After that the old key is no longer needed."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping
@@ -20,12 +20,12 @@ from app.vault import (
 )
 
 Reseal = Callable[[str, str], str]
-"""A sealed value and its place, to the value under the current root."""
+"""Takes a sealed value and its place; returns the value sealed with the current root."""
 
 
 @dataclass(frozen=True, slots=True)
 class SealedTable:
-    """A table with sealed columns; of each, how its text is brought over in the row of that key."""
+    """A table with sealed columns, each with a function that reseals its text for the row with a given key."""
 
     table: sa.Table
     columns: Mapping[str, Callable[[str, str, Reseal], str]]
@@ -39,7 +39,7 @@ class SealedTable:
         return sa.select(self.key_column, *(self.table.c[name] for name in self.columns))
 
     def changed_rows(self, rows: Iterable[Any], vault: Vault) -> dict[str, dict[str, str]]:
-        """What to write, by row. Raises ``SettingsInvalid`` for what no known root opens."""
+        """The columns to update, by row key. Raises ``SettingsInvalid`` when no known root opens a value."""
         found: dict[str, dict[str, str]] = {}
         for row in rows:
             for name, work in self.columns.items():
@@ -79,11 +79,11 @@ SEALED_TABLES = (
     ),
     SealedTable(options, {"value": _in_document}),
 )
-"""Whatever ``vault.seal`` is called for; a test looks that no table is forgotten."""
+"""Every table with sealed values; a test checks that none is missing."""
 
 
 async def check_sealed_values(database: Database, vault: Vault) -> None:
-    """Raises ``SettingsInvalid`` when something can't be opened; writes nothing."""
+    """Raises ``SettingsInvalid`` when a sealed value can't be opened. Writes nothing."""
     async with database.read() as connection:
         for sealed in SEALED_TABLES:
             rows = (await connection.execute(sealed.select_rows())).all()
@@ -91,7 +91,7 @@ async def check_sealed_values(database: Database, vault: Vault) -> None:
 
 
 async def reseal_store(database: Database, vault: Vault) -> dict[str, int]:
-    """How many rows of each table were brought over: one transaction each, nothing to do the second time."""
+    """Reseal the store, one transaction per table. Returns the number of updated rows by table."""
     done = {}
     for sealed in SEALED_TABLES:
         async with database.write() as connection:

@@ -1,1 +1,1 @@
-"""Where a finished video's link leads: the operator's resolvers, our store, Google Drive, each falling back."""
+"""Stages that produce the link to a finished video: the operator's resolvers, our store, Google Drive."""

@@ -1,4 +1,4 @@
-"""Calls to what the operator named: bounded in time and size, repeated where that may help."""
+"""HTTP calls to servers that the operator has configured: limited in time and size, with retries."""
 
 import asyncio
 import random
@@ -14,7 +14,7 @@ log = structlog.get_logger(__name__)
 Answer = TypeVar("Answer")
 CALL_FAILURES = (httpx2.RequestError, httpx2.InvalidURL, httpx2.StreamError, OutboundRefused, TimeoutError)
 FailureCallback = Callable[[int, DeliveryFailed], Awaitable[None]]
-"""Told which try it was, from 1, and how it ended."""
+"""Called with the number of the attempt, from 1, and its error."""
 MAX_ANSWER_BYTES = 256 * 1024
 RETRYABLE_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
@@ -30,7 +30,7 @@ async def call_endpoint(
     most_bytes: int = MAX_ANSWER_BYTES,
     **told: Any,
 ) -> httpx2.Response:
-    """An answer with its body, whatever its status. Raises ``DeliveryFailed`` when none came."""
+    """The answer with its body, whatever its status. Raises ``DeliveryFailed`` when there is none."""
     try:
         async with asyncio.timeout(seconds), client.stream(method, url, timeout=seconds, **told) as response:
             body = await _read_body(response, what=what)
@@ -50,7 +50,7 @@ async def _read_body(response: httpx2.Response, *, what: str) -> bytes:
 
 
 def check_status(response: httpx2.Response, *, what: str) -> None:
-    """Raises ``DeliveryFailed`` when a later call may do better, ``DeliveryRefused`` when none will."""
+    """Raises ``DeliveryFailed`` for a status that is worth a retry, ``DeliveryRefused`` for any other error."""
     if response.is_success:
         return
     text = f"{what} answered with HTTP {response.status_code}."
@@ -67,8 +67,8 @@ def retry_after_seconds(response: httpx2.Response) -> float | None:
 async def retry_call(
     work: Callable[[], Awaitable[Answer]], *, tries: int, failed: FailureCallback | None = None
 ) -> Answer:
-    """Do it up to ``tries`` times, while it fails in a way that may pass. ``failed`` hears of every try that
-    is followed by another."""
+    """Call ``work`` up to ``tries`` times while it raises ``DeliveryFailed``. ``failed`` is called after each failed
+    attempt that is followed by another."""
     for made in range(1, tries):
         try:
             return await work()
@@ -83,7 +83,7 @@ async def retry_call(
 
 
 async def wait_before_retry(made: int, *, asked: float | None = None) -> None:
-    """Before try number ``made`` + 1, in seconds that grow."""
+    """Sleep before attempt ``made`` + 1, with exponential backoff. ``asked`` is a minimum in seconds."""
     delay = min(FIRST_PAUSE * 2.0 ** (made - 1), LONGEST_PAUSE)
     jitter = random.uniform(0.9, 1.1)  # noqa: S311 - not a secret
     await asyncio.sleep(max(delay * jitter, min(asked or 0.0, LONGEST_PAUSE)))

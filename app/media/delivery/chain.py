@@ -1,4 +1,4 @@
-"""The stages a finished video's link goes through. None of them can fail a task: our own copy is there."""
+"""Runs the delivery stages of a finished video. A failed stage never fails the task, because our own copy exists."""
 
 import asyncio
 import time
@@ -28,7 +28,7 @@ SAMPLE_ID = "0" * 32
 
 @dataclass(frozen=True, slots=True)
 class GeneratedFile:
-    """What an upstream made, as a resolver is told of it; ``number`` counts the files of one task from 0."""
+    """A file made by an upstream, described for a resolver. ``number`` counts the files of one task from 0."""
 
     task_id: str
     kind: str
@@ -41,7 +41,7 @@ class GeneratedFile:
 
 @dataclass(frozen=True, slots=True)
 class DeliverableFile:
-    """One file in our store."""
+    """One file in our store, to be delivered."""
 
     name: str
     key: str
@@ -51,7 +51,7 @@ class DeliverableFile:
 
 @dataclass(frozen=True, slots=True)
 class StageTest:
-    """How one stage did in a test."""
+    """The outcome of testing one stage."""
 
     stage: str
     name: str
@@ -66,7 +66,7 @@ class TimelineWriter(Protocol):
 
 
 class ResolverAnswer(BaseModel):
-    """A resolver's answer; ``expires_in`` in seconds, none: the link stays."""
+    """A resolver's answer. ``expires_in`` is in seconds; without it the link does not expire."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -76,7 +76,7 @@ class ResolverAnswer(BaseModel):
 
 
 class DeliveryChain:
-    """Resolvers, our store, Google Drive, as the operator's document says at that moment. Close it."""
+    """Resolvers, our store and Google Drive, as the operator's options are at that time. Close it."""
 
     def __init__(self, options: OptionsRepository, store: MediaStore, guard: OutboundGuard) -> None:
         self._options = options
@@ -94,18 +94,18 @@ class DeliveryChain:
         await self._client.aclose()
 
     async def enabled_resolvers(self) -> list[LinkResolver]:
-        """In the order in which they are asked."""
+        """The enabled resolvers, in the order in which they are called."""
         found = await self._options.read_if_possible(DeliveryOptions)
         return [resolver for resolver in found.resolvers if resolver.enabled]
 
     async def may_take_long(self) -> bool:
-        """Whether a stage after our store may take long."""
+        """Whether a stage after our store (Google Drive) may take long."""
         return _has_drive((await self._options.read_if_possible(DeliveryOptions)).drive)
 
     async def resolve(
         self, resolver: LinkResolver, made: GeneratedFile, *, note: TimelineWriter
     ) -> DeliveredLink:
-        """Ask an endpoint of the operator's for its link; ``file`` is left empty. Raises ``DeliveryFailed``."""
+        """Ask a resolver of the operator for its link, in which ``file`` is empty. Raises ``DeliveryFailed``."""
 
         async def record_failure(attempt: int, error: DeliveryFailed) -> None:
             await note(
@@ -125,7 +125,7 @@ class DeliveryChain:
         resolved: Sequence[DeliveredLink],
         note: TimelineWriter,
     ) -> tuple[DeliveredLink, ...]:
-        """Every link that may be given out, in the order of the stages; the last one that works counts."""
+        """All links of the stages, in their order. The last valid one is given to clients."""
         wanted = await self._options.read_if_possible(DeliveryOptions)
         made: list[DeliveredLink] = list(resolved) if wanted.store.links == "none" else []
         for file in files:
@@ -136,7 +136,7 @@ class DeliveryChain:
         return tuple(made)
 
     async def test_stages(self) -> list[StageTest]:
-        """Try every stage that is set, with nothing to deliver: resolvers are told ``"test": true``."""
+        """Test every configured stage without a file. Resolvers receive ``"test": true``."""
         wanted = await self._options.read(DeliveryOptions)
         made = GeneratedFile(SAMPLE_ID, "video", "test", "test", test=True)
         tried = [
@@ -224,7 +224,7 @@ class DeliveryChain:
         await (await self._drive_uploads(drive)).check_folder()
 
     async def _drive_uploads(self, drive: DriveOptions) -> DriveUploads:
-        """Kept while the document stays the same: its access token serves many uploads."""
+        """Reused while the options stay the same, because its access token serves many uploads."""
         if self._drive is None or self._drive[0] != drive:
             try:
                 self._drive = (drive, DriveUploads(drive, self._transport, self._client))

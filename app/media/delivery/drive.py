@@ -1,4 +1,4 @@
-"""Google Drive, spoken to as its documentation says: a resumable upload, a permission, a link.
+"""Uploads to Google Drive: a resumable upload, a permission, a link.
 
 https://developers.google.com/workspace/drive/api/guides/manage-uploads
 """
@@ -28,7 +28,7 @@ from app.providers.http import UpstreamClient
 
 SCOPE = "https://www.googleapis.com/auth/drive"
 CALL_SECONDS = 30.0
-# Google takes multiples of 256 KiB.
+# Google accepts multiples of 256 KiB.
 CHUNK_BYTES = 8 * 1024 * 1024
 CHUNK_SECONDS = 120.0
 FIELDS = "id,webViewLink,webContentLink"
@@ -36,13 +36,15 @@ BUSY_REASONS = ("rateLimitExceeded", "userRateLimitExceeded", "backendError")
 SERVICE_NAME = "Google Drive"
 Body = TypeVar("Body", bound=BaseModel)
 ByteReader = Callable[[int, int], AsyncIterator[bytes]]
-"""The bytes from one place up to, not including, another."""
+"""Reads the bytes from one offset up to, not including, another."""
 
 
 @dataclass(frozen=True, slots=True)
 class DriveUpload:
-    """A file to be put there; ``mark`` is found again by a later run, so that nothing is uploaded twice.
-    ``failed`` hears of every break after which the upload goes on."""
+    """A file to upload. A later run finds it by ``upload_id``, so that no file is uploaded twice.
+
+    ``failed`` is called after each interruption that the upload survives.
+    """
 
     name: str
     content_type: str
@@ -53,7 +55,7 @@ class DriveUpload:
 
 
 class DriveFile(BaseModel):
-    """As much of Google's answer as we read."""
+    """The fields of Google's answer that are used."""
 
     id: str
     webViewLink: str = ""  # noqa: N815 - Google's name
@@ -65,7 +67,7 @@ class FileList(BaseModel):
 
 
 class DriveUploads:
-    """One folder of one service account. Close it. Raises ``DeliveryFailed`` from every call."""
+    """Uploads to one folder of one service account. Every method raises ``DeliveryFailed``. Close it."""
 
     def __init__(
         self,
@@ -92,7 +94,7 @@ class DriveUploads:
         await self._tokens.aclose()
 
     async def upload_and_share(self, upload: DriveUpload) -> str:
-        """The link to it, once it is there and shared."""
+        """Upload the file, share it, and return its link."""
         file = await self._find_upload(upload.upload_id) or await self._upload_file(upload)
         if self._drive.share == "anyone":
             body = {"role": "reader", "type": "anyone"}
@@ -107,7 +109,7 @@ class DriveUploads:
         return link
 
     async def check_folder(self) -> None:
-        """Whether the account may see the folder at all."""
+        """Raises when the account cannot see the folder."""
         where = f"files/{self._drive.folder_id}" if self._drive.folder_id else "about"
         await self._call_api(
             "GET", f"/drive/v3/{where}", query={"fields": "id" if self._drive.folder_id else "user"}
@@ -123,7 +125,7 @@ class DriveUploads:
         return found[0] if found else None
 
     async def _upload_file(self, upload: DriveUpload) -> DriveFile:
-        """Piece by piece; after a break it goes on where Google says that it is."""
+        """Upload in chunks. After an interruption, continue at the offset that Google reports."""
         session = await self._begin_session(upload)
         sent: int | None = 0
         breaks = furthest = 0
@@ -150,7 +152,7 @@ class DriveUploads:
                 breaks, furthest = 0, sent
 
     async def _upload_step(self, session: str, upload: DriveUpload, sent: int | None) -> httpx2.Response:
-        """The next piece, or where it stands when that is not known. What moves nothing has failed."""
+        """Send the next chunk, or query the progress when ``sent`` is unknown. Raises when a chunk makes no progress."""
         if sent is None:
             return await self._query_progress(session, upload.size)
         answer = await self._send_chunk(session, upload, sent)
@@ -187,7 +189,7 @@ class DriveUploads:
         return await self._session_call(session, {"content-range": f"bytes */{size}"}, b"")
 
     async def _session_call(self, session: str, headers: dict[str, str], content: bytes) -> httpx2.Response:
-        # The session's address is the credential here; the token goes to the configured origin only.
+        # The session URL is the credential here. The access token is sent to the configured origin only.
         answer = await call_endpoint(
             self._client,
             "PUT",
@@ -247,11 +249,11 @@ class DriveUploads:
 
 
 class UploadSessionGone(DeliveryFailed):
-    """An upload has to begin anew."""
+    """The upload session has ended; the upload must start again."""
 
 
 def _received_bytes(answer: httpx2.Response) -> int:
-    """How many bytes Google has of it; without a ``Range`` none."""
+    """How many bytes Google has received; 0 without a ``Range`` header."""
     match = re.fullmatch(r"bytes=0-(\d+)", answer.headers.get("range", ""))
     return int(match[1]) + 1 if match else 0
 
@@ -261,7 +263,7 @@ def _is_busy(answer: httpx2.Response) -> bool:
 
 
 def _check_answer(answer: httpx2.Response) -> None:
-    """Raises with Google's own words, which say what an operator has to do."""
+    """Raises with Google's own message, which tells the operator what to do."""
     if answer.is_success or answer.status_code in RETRYABLE_STATUSES:
         check_status(answer, what=SERVICE_NAME)
         return

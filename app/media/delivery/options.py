@@ -1,4 +1,4 @@
-"""What the operator says about delivery. Times are seconds; every stage is optional."""
+"""The operator's options for delivery. Times are in seconds; every stage is optional."""
 
 from typing import ClassVar, Literal
 
@@ -9,23 +9,23 @@ from app.options import Address, DocumentSection, OptionalAddress, OptionsDocume
 from app.providers.google_token import read_service_account
 
 DRIVE_URL = "https://www.googleapis.com"
-# As long as S3 lets a signed address live.
+# The longest lifetime of a presigned URL at S3.
 LONGEST_LINK_SECONDS = 7 * 86_400
 
 
 class LinkResolver(DocumentSection):
-    """An endpoint of the operator's that answers with a better link to what was made."""
+    """An endpoint of the operator that returns a better link to a generated file."""
 
     name: str = Field(min_length=1, max_length=80)
     url: Address
     header: str = Field(default="Authorization", pattern=r"^[A-Za-z0-9-]{1,80}$")
-    """Which header carries ``secret``."""
+    """The name of the header that carries ``secret``."""
     secret: SecretStr = SecretStr("")
     timeout_seconds: float = Field(default=15, gt=0, le=300)
-    """For one try."""
+    """For one attempt."""
     tries: int = Field(default=2, ge=1, le=5)
     answers: Literal["file", "page"] = "file"
-    """What its link leads to: the file itself, which is then what we keep, or a page to look at."""
+    """What its link leads to: the file itself, which is then stored, or a page for people."""
     enabled: bool = True
 
     @field_validator("secret")
@@ -38,13 +38,13 @@ class LinkResolver(DocumentSection):
 
 
 class StoreLinks(DocumentSection):
-    """What is given out for our own copy: our signed link, one signed by the object store, or nothing, so
-    that a resolver's link is."""
+    """The link to our own copy: signed by us, presigned by the object store, or none, so that a resolver's link is
+    used."""
 
     links: Literal["signed", "presigned", "none"] = "signed"
     ttl_seconds: int = Field(default=86_400, ge=60, le=LONGEST_LINK_SECONDS)
     endpoint: OptionalAddress = ""
-    """What presigned links begin with, where clients reach the object store at another address than we do."""
+    """The origin of presigned links, if clients reach the object store at another address than we do."""
 
 
 class DriveOptions(DocumentSection):
@@ -52,12 +52,12 @@ class DriveOptions(DocumentSection):
 
     enabled: bool = False
     service_account: SecretStr = SecretStr("")
-    """The JSON that Google's console gives out."""
+    """The JSON key file from Google's console."""
     folder_id: str = Field(default="", max_length=200, pattern=r"^[A-Za-z0-9_-]*$")
     share: Literal["anyone", "none"] = "anyone"
     link: Literal["view", "download"] = "view"
     impersonate: str = Field(default="", max_length=320)
-    """A user of the domain whose drive it goes to, where the service account may act for them."""
+    """A user of the domain whose drive is used, if the service account may act for that user."""
     timeout_seconds: float = Field(default=900, gt=0, le=7200)
     """For the whole upload of one file."""
     tries: int = Field(default=4, ge=1, le=10)
