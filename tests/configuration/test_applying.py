@@ -17,7 +17,7 @@ from app.configuration.applying import (
 )
 from app.configuration.toml_file import load_file, parse_text
 from app.errors import InvalidRequest, SettingsInvalid
-from tests.configuration.test_document import ROOT, SECRETS
+from tests.configuration.test_toml_file import ROOT, SECRETS
 from tests.tasks.conftest import Bench, replica, settings_for
 from tests.upstream import FakeUpstream
 

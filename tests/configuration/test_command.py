@@ -10,7 +10,7 @@ from app.components import Components
 from app.configuration.applying import LEFT_THE_FILE
 from app.errors import SettingsInvalid
 from tests.cli.running import COMMAND, environment, filmgate, inside
-from tests.configuration.test_document import ROOT, SECRETS
+from tests.configuration.test_toml_file import ROOT, SECRETS
 from tests.serving import GatewayProcess
 
 ROWS = (

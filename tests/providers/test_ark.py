@@ -26,7 +26,7 @@ from app.generation import GenerationRequest, MediaInput, Role
 from app.providers.ark.provider import ArkProvider
 from app.providers.base import Account, Failed, Operation, Provider, Queued, Running, Submission, Succeeded
 from tests.providers.contract import SECRET
-from tests.providers.vendor_contract import VendorContract, speaker
+from tests.providers.vendor_contract import VendorContract, open_provider
 from tests.upstream.media import tiny_png
 from tests.upstream.vendors.ark import ArkServer
 
@@ -47,11 +47,11 @@ def vendor() -> Iterator[ArkServer]:
 async def ark(vendor: ArkServer) -> AsyncIterator[Provider]:
     vendor.reset()
     vendor.shows_marks, vendor.total = True, None
-    async with speaker("ark", vendor) as provider:
+    async with open_provider("ark", vendor) as provider:
         yield provider
 
 
-def wish(model: str = MIDDLE, **told: Any) -> GenerationRequest:
+def make_request(model: str = MIDDLE, **told: Any) -> GenerationRequest:
     return GenerationRequest(kind="video", model=model, prompt="A red kite", **told)
 
 
@@ -92,7 +92,7 @@ class TestContract(VendorContract):
     }  # fmt: skip
 
     def request(self) -> GenerationRequest:
-        return wish(seconds=5)
+        return make_request(seconds=5)
 
     def refusal(self, code: str, message: str = "No.", param: str | None = None) -> dict[str, Any]:
         return refusal(self.codes[code], message, param)
@@ -139,7 +139,7 @@ async def test_text(vendor: ArkServer, ark: Provider) -> None:
         "content": [], "duration": 30, "resolution": "4k", "service_tier": "flex", "seed": 8,
         "safety_identifier": "me", "callback_url": "https://me.test", "tools": [],
     }  # fmt: skip
-    asked = wish(seconds=10, size="1920x1080", seed=7, watermark=False, extra=extra)
+    asked = make_request(seconds=10, size="1920x1080", seed=7, watermark=False, extra=extra)
     operation = await ark.start(asked, SUBMISSION)
     assert vendor.seen[-1].path == TASKS
     assert vendor.seen[-1].headers["authorization"] == f"Bearer {SECRET}"
@@ -171,13 +171,13 @@ async def test_text(vendor: ArkServer, ark: Provider) -> None:
 async def test_size(
     vendor: ArkServer, ark: Provider, model: str, told: dict[str, str], tier: str | None, ratio: str | None
 ) -> None:
-    await ark.start(wish(model, **told), SUBMISSION)
+    await ark.start(make_request(model, **told), SUBMISSION)
     assert (sent(vendor).get("resolution"), sent(vendor).get("ratio")) == (tier, ratio)
 
 
 async def test_frames(vendor: ArkServer, ark: Provider) -> None:
     frames = (picture("last_frame"), picture("first_frame"))
-    await ark.start(wish(OLD, media=frames, size="1280x720"), SUBMISSION)
+    await ark.start(make_request(OLD, media=frames, size="1280x720"), SUBMISSION)
     inline = f"data:image/png;base64,{base64.b64encode(tiny_png()).decode()}"
     assert sent(vendor)["content"][1:] == [
         {"type": "image_url", "image_url": {"url": inline}, "role": "first_frame"},
@@ -187,7 +187,7 @@ async def test_frames(vendor: ArkServer, ark: Provider) -> None:
 
 
 async def test_newest_takes_its_shape_from_the_frame(vendor: ArkServer, ark: Provider) -> None:
-    await ark.start(wish(NEW, media=(picture(),), size="1280x720", seconds=6), SUBMISSION)
+    await ark.start(make_request(NEW, media=(picture(),), size="1280x720", seconds=6), SUBMISSION)
     assert (sent(vendor)["ratio"], sent(vendor)["resolution"], sent(vendor)["duration"]) == (
         "adaptive", "720p", 6,
     )  # fmt: skip
@@ -195,7 +195,7 @@ async def test_newest_takes_its_shape_from_the_frame(vendor: ArkServer, ark: Pro
 
 async def test_references(vendor: ArkServer, ark: Provider) -> None:
     media = (picture("reference_image"), clip("reference_video"), sound(), picture("reference_image"))
-    await ark.start(wish(media=media), SUBMISSION)
+    await ark.start(make_request(media=media), SUBMISSION)
     parts = sent(vendor)["content"][1:]
     assert [(part["type"], part["role"]) for part in parts] == [
         ("image_url", "reference_image"), ("image_url", "reference_image"),
@@ -206,14 +206,14 @@ async def test_references(vendor: ArkServer, ark: Provider) -> None:
 
 
 async def test_edit_and_extend(vendor: ArkServer, ark: Provider) -> None:
-    asked = wish(NEW, action="edit", media=(clip("source_video"), picture("reference_image")))
+    asked = make_request(NEW, action="edit", media=(clip("source_video"), picture("reference_image")))
     await ark.start(asked, SUBMISSION)
     body = sent(vendor)
     assert (body["omni_reference_task_type"], body["duration"], body["ratio"]) == ("edit", -1, "adaptive")
-    await ark.start(wish(NEW, action="extend", media=(clip("source_video"),), seconds=5), SUBMISSION)
+    await ark.start(make_request(NEW, action="extend", media=(clip("source_video"),), seconds=5), SUBMISSION)
     body = sent(vendor)
     assert (body["omni_reference_task_type"], body["duration"], body["ratio"]) == ("extend", 5, "adaptive")
-    await ark.start(wish(action="edit", media=(clip("source_video"),), seconds=5), SUBMISSION)
+    await ark.start(make_request(action="edit", media=(clip("source_video"),), seconds=5), SUBMISSION)
     assert "omni_reference_task_type" not in sent(vendor)
     assert sent(vendor)["content"][1]["role"] == "reference_video"
 
@@ -221,23 +221,23 @@ async def test_edit_and_extend(vendor: ArkServer, ark: Provider) -> None:
 @pytest.mark.parametrize(
     ("asked", "param"),
     [
-        (wish(negative_prompt="rain"), "negative_prompt"),
-        (wish(seconds=5.5), "seconds"),
-        (wish(aspect_ratio="5:4"), "aspect_ratio"),
-        (wish(NEW, media=(picture(),), aspect_ratio="16:9"), "aspect_ratio"),
-        (wish(NEW, action="edit", media=(clip("source_video"),), seconds=5), "seconds"),
-        (wish(NEW, resolution="4k"), "resolution"),
-        (wish(OLD, media=(picture("reference_image"),)), "reference_image"),
-        (wish("doubao-seedance-1-0-lite-t2v-250428", media=(picture(),)), "first_frame"),
-        (wish(media=(picture("last_frame"),)), "last_frame"),
-        (wish(media=(picture(), picture())), "first_frame"),
-        (wish(media=(picture(), picture("reference_image"))), "reference_image"),
-        (wish(media=(picture("reference_image"),) * 10), "reference_image"),
-        (wish(media=(clip("reference_video"),) * 4), "video"),
-        (wish(media=(clip("reference_video", url=None),)), "reference_video"),
-        (wish(action="edit"), "video"),
-        (wish(OLD, action="extend", media=(clip("source_video"),)), "video"),
-        (wish().model_copy(update={"kind": "audio"}), "model"),
+        (make_request(negative_prompt="rain"), "negative_prompt"),
+        (make_request(seconds=5.5), "seconds"),
+        (make_request(aspect_ratio="5:4"), "aspect_ratio"),
+        (make_request(NEW, media=(picture(),), aspect_ratio="16:9"), "aspect_ratio"),
+        (make_request(NEW, action="edit", media=(clip("source_video"),), seconds=5), "seconds"),
+        (make_request(NEW, resolution="4k"), "resolution"),
+        (make_request(OLD, media=(picture("reference_image"),)), "reference_image"),
+        (make_request("doubao-seedance-1-0-lite-t2v-250428", media=(picture(),)), "first_frame"),
+        (make_request(media=(picture("last_frame"),)), "last_frame"),
+        (make_request(media=(picture(), picture())), "first_frame"),
+        (make_request(media=(picture(), picture("reference_image"))), "reference_image"),
+        (make_request(media=(picture("reference_image"),) * 10), "reference_image"),
+        (make_request(media=(clip("reference_video"),) * 4), "video"),
+        (make_request(media=(clip("reference_video", url=None),)), "reference_video"),
+        (make_request(action="edit"), "video"),
+        (make_request(OLD, action="extend", media=(clip("source_video"),)), "video"),
+        (make_request().model_copy(update={"kind": "audio"}), "model"),
         (painting(negative_prompt="rain"), "negative_prompt"),
         (painting(resolution="8K"), "resolution"),
         (painting(aspect_ratio="5:1"), "aspect_ratio"),
@@ -276,7 +276,7 @@ async def test_what_cannot_be_told(
         (200, "BrandNewCode", UpstreamFailed),
     ],
 )
-@pytest.mark.parametrize("asked", [wish(), painting()], ids=["video", "image"])
+@pytest.mark.parametrize("asked", [make_request(), painting()], ids=["video", "image"])
 async def test_codes(
     vendor: ArkServer, ark: Provider, asked: GenerationRequest, status: int, code: str, expected: type
 ) -> None:
@@ -294,11 +294,11 @@ async def test_codes(
 async def test_too_much_at_once_is_no_lack_of_money(vendor: ArkServer, ark: Provider) -> None:
     vendor.refuse = (429, refusal("QuotaExceeded", "The number of queued tasks is over the limit"), {})
     with pytest.raises(UpstreamBusy):
-        await ark.start(wish(), SUBMISSION)
+        await ark.start(make_request(), SUBMISSION)
 
 
 async def test_accepted_without_a_task(vendor: ArkServer, ark: Provider) -> None:
-    for asked in (wish(), painting()):
+    for asked in (make_request(), painting()):
         vendor.refuse = (200, {}, {})
         with pytest.raises(OutcomeUnknown):
             await ark.start(asked, SUBMISSION)
@@ -308,7 +308,7 @@ async def test_accepted_without_a_task(vendor: ArkServer, ark: Provider) -> None
 
 
 async def test_usage_and_links(vendor: ArkServer, ark: Provider) -> None:
-    operation = await ark.start(wish(extra={"return_last_frame": True}), SUBMISSION)
+    operation = await ark.start(make_request(extra={"return_last_frame": True}), SUBMISSION)
     answer = await ark.poll(operation)
     assert isinstance(answer, Succeeded)
     assert [file.kind for file in answer.files] == ["video", "image"]
@@ -320,7 +320,7 @@ async def test_usage_and_links(vendor: ArkServer, ark: Provider) -> None:
 
 
 async def test_length_told_in_frames(vendor: ArkServer, ark: Provider) -> None:
-    operation = await ark.start(wish(), SUBMISSION)
+    operation = await ark.start(make_request(), SUBMISSION)
     told = {"status": "succeeded", "content": {"video_url": "https://v.test/a"}, "usage": None}
     vendor.refuse_poll = (200, {**told, "frames": 60, "framespersecond": 24}, {})
     answer = await ark.poll(operation)
@@ -330,7 +330,7 @@ async def test_length_told_in_frames(vendor: ArkServer, ark: Provider) -> None:
 
 @pytest.mark.parametrize("content", [None, {}, {"video_url": None}, {"video_url": {"odd": 1}}])
 async def test_success_without_a_video(vendor: ArkServer, ark: Provider, content: Any) -> None:
-    operation = await ark.start(wish(), SUBMISSION)
+    operation = await ark.start(make_request(), SUBMISSION)
     vendor.refuse_poll = (200, {"id": operation.id, "status": "succeeded", "content": content}, {})
     with pytest.raises(PollFailed):
         await ark.poll(operation)
@@ -338,7 +338,7 @@ async def test_success_without_a_video(vendor: ArkServer, ark: Provider, content
 
 async def test_words(vendor: ArkServer, ark: Provider) -> None:
     vendor.states = ["queued", "running", "cancelled", "expired"]
-    operation = await ark.start(wish(), SUBMISSION)
+    operation = await ark.start(make_request(), SUBMISSION)
     assert await ark.poll(operation) == Queued()
     assert await ark.poll(operation) == Running()
     assert await ark.poll(operation) == Failed("cancelled", "Ark says: cancelled")
@@ -355,7 +355,7 @@ async def test_an_id_that_leads_elsewhere(vendor: ArkServer, ark: Provider) -> N
 
 async def test_cancel_while_queued(vendor: ArkServer, ark: Provider) -> None:
     vendor.states = ["queued"]
-    operation = await ark.start(wish(), SUBMISSION)
+    operation = await ark.start(make_request(), SUBMISSION)
     assert await ark.cancel(operation) is True
     assert vendor.jobs[operation.id].cancelled
     assert await ark.cancel(operation) is False
@@ -365,7 +365,7 @@ async def test_cancel_while_queued(vendor: ArkServer, ark: Provider) -> None:
 @pytest.mark.parametrize("state", ["running", "succeeded"])
 async def test_cancel_destroys_no_result(vendor: ArkServer, ark: Provider, state: str) -> None:
     vendor.states = [state]
-    operation = await ark.start(wish(), SUBMISSION)
+    operation = await ark.start(make_request(), SUBMISSION)
     assert await ark.cancel(operation) is False
     assert operation.id in vendor.jobs
     assert all(seen.method != "DELETE" for seen in vendor.seen)
@@ -373,7 +373,7 @@ async def test_cancel_destroys_no_result(vendor: ArkServer, ark: Provider, state
 
 async def test_cancel_that_comes_too_late(vendor: ArkServer, ark: Provider) -> None:
     vendor.states = ["running"]
-    operation = await ark.start(wish(), SUBMISSION)
+    operation = await ark.start(make_request(), SUBMISSION)
     vendor.refuse_poll = (200, {"id": operation.id, "status": "queued"}, {})
     assert await ark.cancel(operation) is False
     assert vendor.seen[-1].method == "DELETE"
@@ -383,45 +383,45 @@ async def test_cancel_that_comes_too_late(vendor: ArkServer, ark: Provider) -> N
 
 
 async def test_recovered_by_our_mark(vendor: ArkServer, ark: Provider) -> None:
-    started = await ark.start(wish(), SUBMISSION)
-    await ark.start(wish(), OTHER)
-    assert await ark.recover(wish(), SUBMISSION) == started
+    started = await ark.start(make_request(), SUBMISSION)
+    await ark.start(make_request(), OTHER)
+    assert await ark.recover(make_request(), SUBMISSION) == started
     assert vendor.counts["submit"] == 2
 
 
 async def test_missing_only_after_a_while(vendor: ArkServer, ark: Provider) -> None:
-    await ark.start(wish(), OTHER)
+    await ark.start(make_request(), OTHER)
     with pytest.raises(PollFailed):
-        await ark.recover(wish(), SUBMISSION)
-    async with speaker("ark", vendor, lost_after_seconds=0) as hasty:
-        assert await hasty.recover(wish(), SUBMISSION) is None
+        await ark.recover(make_request(), SUBMISSION)
+    async with open_provider("ark", vendor, lost_after_seconds=0) as hasty:
+        assert await hasty.recover(make_request(), SUBMISSION) is None
 
 
 async def test_a_list_without_marks_proves_nothing(vendor: ArkServer, ark: Provider) -> None:
     vendor.shows_marks = False
-    await ark.start(wish(), SUBMISSION)
-    async with speaker("ark", vendor, lost_after_seconds=0) as hasty:
+    await ark.start(make_request(), SUBMISSION)
+    async with open_provider("ark", vendor, lost_after_seconds=0) as hasty:
         with pytest.raises(OutcomeUnknown):
-            await hasty.recover(wish(), SUBMISSION)
+            await hasty.recover(make_request(), SUBMISSION)
 
 
 async def test_a_list_without_end_proves_nothing(vendor: ArkServer, ark: Provider) -> None:
     vendor.total = 2001
-    async with speaker("ark", vendor, lost_after_seconds=0) as hasty:
+    async with open_provider("ark", vendor, lost_after_seconds=0) as hasty:
         with pytest.raises(OutcomeUnknown):
-            await hasty.recover(wish(), SUBMISSION)
+            await hasty.recover(make_request(), SUBMISSION)
     assert [seen.query["page_num"] for seen in vendor.seen] == ["1", "2", "3", "4"]
 
 
 async def test_without_a_mark_nobody_can_be_asked(vendor: ArkServer, ark: Provider) -> None:
     with pytest.raises(OutcomeUnknown):
         await ark.recover(painting(), SUBMISSION)
-    async with speaker("ark", vendor, mark=False) as unmarked:
+    async with open_provider("ark", vendor, mark=False) as unmarked:
         with pytest.raises(OutcomeUnknown):
-            await unmarked.recover(wish(), SUBMISSION)
+            await unmarked.recover(make_request(), SUBMISSION)
         assert vendor.seen == []
         assert unmarked.capabilities(MIDDLE).idempotency_key is False
-        await unmarked.start(wish(extra={"safety_identifier": "me"}), SUBMISSION)
+        await unmarked.start(make_request(extra={"safety_identifier": "me"}), SUBMISSION)
         assert sent(vendor)["safety_identifier"] == "me"
 
 
@@ -514,7 +514,7 @@ async def test_capabilities(ark: Provider) -> None:
 
 async def test_options_that_cannot_be_read(vendor: ArkServer) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        async with speaker("ark", vendor, image_seconds="long"):
+        async with open_provider("ark", vendor, image_seconds="long"):
             pass
     assert caught.value.param == "options.image_seconds"
 

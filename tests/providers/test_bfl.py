@@ -22,7 +22,7 @@ from app.generation import GenerationRequest, MediaInput, Role, Shot
 from app.providers.base import AccountBalance, Failed, Operation, Provider, Running, Submission, Succeeded
 from app.providers.bfl.provider import poll_location
 from tests.providers.contract import SECRET
-from tests.providers.vendor_contract import VendorContract, speaker
+from tests.providers.vendor_contract import VendorContract, open_provider
 from tests.upstream import FakeUpstream
 from tests.upstream.media import tiny_png
 from tests.upstream.vendors.bfl import BFLServer
@@ -50,11 +50,11 @@ def region(vendor: BFLServer) -> Iterator[BFLServer]:
 @pytest.fixture
 async def flux(vendor: BFLServer) -> AsyncIterator[Provider]:
     vendor.reset()
-    async with speaker("bfl", vendor) as provider:
+    async with open_provider("bfl", vendor) as provider:
         yield provider
 
 
-def wish(model: str = VIDEO, **told: Any) -> GenerationRequest:
+def make_request(model: str = VIDEO, **told: Any) -> GenerationRequest:
     kind = "video" if "video" in model else "image"
     return GenerationRequest(**{"kind": kind, "model": model, "prompt": "A red kite", **told})
 
@@ -79,7 +79,7 @@ class TestContract(VendorContract):
     moderated: ClassVar[dict[str, Any]] = {}
 
     def request(self) -> GenerationRequest:
-        return wish(seconds=5)
+        return make_request(seconds=5)
 
     def refusal(self, code: str, message: str = "No.", param: str | None = None) -> dict[str, Any]:
         return {"detail": message} | ({"code": code} if code == "moderation_blocked" else {})
@@ -110,7 +110,7 @@ class TestContract(VendorContract):
 
 
 async def test_text(vendor: BFLServer, flux: Provider) -> None:
-    asked = wish(
+    asked = make_request(
         seconds=8, size="1920x1080",
         extra={"generate_audio": False, "safety_tolerance": 2, "duration": 20, "mode": "v2v", "prompt": "x",
                "webhook_url": "https://evil.test/", "input_image_3": "https://elsewhere.test/a.png"},
@@ -132,12 +132,12 @@ async def test_text(vendor: BFLServer, flux: Provider) -> None:
 @pytest.mark.parametrize(
     ("asked", "expected"),
     [
-        (wish(media=(picture(),)), {"mode": "i2v", "keyframes": [BARE]}),
-        (wish(media=(picture(), picture("last_frame"))), {"mode": "i2v", "keyframes": [BARE, BARE]}),
-        (wish(action="extend", media=(clip(),)), {"mode": "v2v", "start_video": "bXA0"}),
-        (wish(resolution="720P"), {"mode": "t2v", "resolution": "hd"}),
+        (make_request(media=(picture(),)), {"mode": "i2v", "keyframes": [BARE]}),
+        (make_request(media=(picture(), picture("last_frame"))), {"mode": "i2v", "keyframes": [BARE, BARE]}),
+        (make_request(action="extend", media=(clip(),)), {"mode": "v2v", "start_video": "bXA0"}),
+        (make_request(resolution="720P"), {"mode": "t2v", "resolution": "hd"}),
         (
-            wish(resolution="FHD", aspect_ratio="2:1"),
+            make_request(resolution="FHD", aspect_ratio="2:1"),
             {"mode": "t2v", "resolution": "fhd", "aspect_ratio": "2:1"},
         ),
     ],
@@ -151,7 +151,7 @@ async def test_modes(
 
 async def test_picture_known_by_address(vendor: BFLServer, flux: Provider) -> None:
     frame = MediaInput(role="first_frame", content_type="image/png", url="https://pictures.test/a.png")
-    await flux.start(wish(media=(frame,)), SUBMISSION)
+    await flux.start(make_request(media=(frame,)), SUBMISSION)
     assert sent(vendor)["keyframes"] == ["https://pictures.test/a.png"]
 
 
@@ -161,14 +161,14 @@ async def test_picture_known_by_address(vendor: BFLServer, flux: Provider) -> No
 @pytest.mark.parametrize(
     ("asked", "expected"),
     [
-        (wish(PICTURE, size="1920x1080", seed=7), {"width": 1920, "height": 1088, "seed": 7}),
-        (wish(PICTURE, media=(picture("first_frame"), picture("reference_image"))),
+        (make_request(PICTURE, size="1920x1080", seed=7), {"width": 1920, "height": 1088, "seed": 7}),
+        (make_request(PICTURE, media=(picture("first_frame"), picture("reference_image"))),
          {"input_image": BARE, "input_image_2": BARE}),
-        (wish("flux-kontext-pro", aspect_ratio="7:3"), {"aspect_ratio": "7:3"}),
-        (wish("flux-kontext-max", size="720x1280"), {"aspect_ratio": "9:16"}),
-        (wish("flux-pro-1.1", size="1024x760", media=(picture("reference_image"),)),
+        (make_request("flux-kontext-pro", aspect_ratio="7:3"), {"aspect_ratio": "7:3"}),
+        (make_request("flux-kontext-max", size="720x1280"), {"aspect_ratio": "9:16"}),
+        (make_request("flux-pro-1.1", size="1024x760", media=(picture("reference_image"),)),
          {"width": 1024, "height": 768, "image_prompt": BARE}),
-        (wish("flux-pro-1.1-ultra", size="2048x2048"), {"aspect_ratio": "1:1"}),
+        (make_request("flux-pro-1.1-ultra", size="2048x2048"), {"aspect_ratio": "1:1"}),
     ],
 )  # fmt: skip
 async def test_picture(
@@ -186,24 +186,24 @@ async def test_picture(
 @pytest.mark.parametrize(
     ("asked", "param"),
     [
-        (wish(seed=7), "seed"),
-        (wish(negative_prompt="rain"), "negative_prompt"),
-        (wish(seconds=5.5), "seconds"),
-        (wish(aspect_ratio="3:2"), "aspect_ratio"),
-        (wish(resolution="4k"), "resolution"),
-        (wish(watermark=True), "watermark"),
-        (wish(shots=(Shot(seconds=2, prompt="A"),)), "shots"),
-        (wish(media=(picture("last_frame"),)), "last_frame"),
-        (wish(media=(picture("reference_image"),)), "reference_image"),
-        (wish(media=(clip(),)), "video"),
-        (wish(action="extend"), "video"),
-        (wish(action="extend", media=(clip(), picture())), "first_frame"),
-        (wish(action="edit", media=(clip(),)), "video"),
-        (wish(PICTURE, aspect_ratio="16:9"), "aspect_ratio"),
-        (wish(PICTURE, seconds=4), "seconds"),
-        (wish("flux-dev", media=(picture(), picture())), "image"),
-        (wish("flux-2/../credits"), "model"),
-        (wish(PICTURE, kind="video"), "model"),
+        (make_request(seed=7), "seed"),
+        (make_request(negative_prompt="rain"), "negative_prompt"),
+        (make_request(seconds=5.5), "seconds"),
+        (make_request(aspect_ratio="3:2"), "aspect_ratio"),
+        (make_request(resolution="4k"), "resolution"),
+        (make_request(watermark=True), "watermark"),
+        (make_request(shots=(Shot(seconds=2, prompt="A"),)), "shots"),
+        (make_request(media=(picture("last_frame"),)), "last_frame"),
+        (make_request(media=(picture("reference_image"),)), "reference_image"),
+        (make_request(media=(clip(),)), "video"),
+        (make_request(action="extend"), "video"),
+        (make_request(action="extend", media=(clip(), picture())), "first_frame"),
+        (make_request(action="edit", media=(clip(),)), "video"),
+        (make_request(PICTURE, aspect_ratio="16:9"), "aspect_ratio"),
+        (make_request(PICTURE, seconds=4), "seconds"),
+        (make_request("flux-dev", media=(picture(), picture())), "image"),
+        (make_request("flux-2/../credits"), "model"),
+        (make_request(PICTURE, kind="video"), "model"),
     ],
 )
 async def test_what_cannot_be_told(
@@ -227,27 +227,27 @@ async def test_refused(
 ) -> None:
     vendor.refuse = (status, {"detail": detail}, {})
     with pytest.raises(UpstreamError) as caught:
-        await flux.start(wish(), SUBMISSION)
+        await flux.start(make_request(), SUBMISSION)
     assert type(caught.value) is expected
 
 
 async def test_refusal_names_the_parameter(vendor: BFLServer, flux: Provider) -> None:
     with pytest.raises(UpstreamRejected) as caught:
-        await flux.start(wish(extra={"fps": 24}), SUBMISSION)
+        await flux.start(make_request(extra={"fps": 24}), SUBMISSION)
     assert caught.value.param == "fps"
 
 
 async def test_accepted_without_a_name(vendor: BFLServer, flux: Provider) -> None:
     vendor.refuse = (200, {"polling_url": "https://api.bfl.ai/v1/get_result"}, {})
     with pytest.raises(OutcomeUnknown):
-        await flux.start(wish(), SUBMISSION)
+        await flux.start(make_request(), SUBMISSION)
 
 
 # ---- look ----
 
 
 async def test_result(vendor: BFLServer, flux: Provider) -> None:
-    operation = await flux.start(wish(), SUBMISSION)
+    operation = await flux.start(make_request(), SUBMISSION)
     answer = await flux.poll(operation)
     assert isinstance(answer, Succeeded)
     assert answer.files[0].url == f"{vendor.url}/files/{operation.id}.mp4?sig=1"
@@ -265,19 +265,19 @@ async def test_result(vendor: BFLServer, flux: Provider) -> None:
 )
 async def test_moderated(vendor: BFLServer, flux: Provider, details: Any, said: str) -> None:
     vendor.states, vendor.details = ["Request Moderated"], details
-    answer = await flux.poll(await flux.start(wish(), SUBMISSION))
+    answer = await flux.poll(await flux.start(make_request(), SUBMISSION))
     assert answer == Failed("content_policy_violation", said)
 
 
 async def test_forgotten(vendor: BFLServer, flux: Provider) -> None:
-    operation = await flux.start(wish(), SUBMISSION)
+    operation = await flux.start(make_request(), SUBMISSION)
     vendor.jobs.clear()
     with pytest.raises(OperationNotFound):
         await flux.poll(operation)
 
 
 async def test_ready_without_a_file(vendor: BFLServer, flux: Provider) -> None:
-    operation = await flux.start(wish(), SUBMISSION)
+    operation = await flux.start(make_request(), SUBMISSION)
     vendor.refuse_poll = (200, {"id": operation.id, "status": "Ready", "result": {"seed": 1}}, {})
     with pytest.raises(PollFailed):
         await flux.poll(operation)
@@ -289,8 +289,8 @@ async def test_ready_without_a_file(vendor: BFLServer, flux: Provider) -> None:
 async def test_polls_where_it_was_told(vendor: BFLServer, region: BFLServer) -> None:
     vendor.reset()
     vendor.cluster = region.url
-    async with speaker("bfl", vendor, polling_origins=[region.url]) as flux:
-        operation = await flux.start(wish(), SUBMISSION)
+    async with open_provider("bfl", vendor, polling_origins=[region.url]) as flux:
+        operation = await flux.start(make_request(), SUBMISSION)
         assert operation.data["host"] == region.url.removeprefix("http://")
         restored = Operation.model_validate_json(operation.model_dump_json())
         assert isinstance(await flux.poll(restored), Succeeded)
@@ -302,9 +302,9 @@ async def test_polls_where_it_was_told(vendor: BFLServer, region: BFLServer) -> 
 async def test_a_stranger_gets_no_key(vendor: BFLServer, region: BFLServer) -> None:
     vendor.reset()
     vendor.cluster = region.url
-    async with speaker("bfl", vendor) as flux:
+    async with open_provider("bfl", vendor) as flux:
         with pytest.raises(OutcomeUnknown):
-            await flux.start(wish(), SUBMISSION)
+            await flux.start(make_request(), SUBMISSION)
         lost = Operation(id="t-1", data={"kind": "video", "usage": {}, "path": "/x", "host": "evil.test"})
         with pytest.raises(PollFailed):
             await flux.poll(lost)
@@ -315,7 +315,7 @@ async def test_a_stranger_gets_no_key(vendor: BFLServer, region: BFLServer) -> N
 async def test_a_gateway_is_asked_itself(vendor: BFLServer, flux: Provider, cluster: str) -> None:
     """Behind a gateway BFL's own address comes through; the gateway's key is none for BFL."""
     vendor.cluster = cluster
-    operation = await flux.start(wish(), SUBMISSION)
+    operation = await flux.start(make_request(), SUBMISSION)
     assert "host" not in operation.data
     assert isinstance(await flux.poll(operation), Succeeded)
 
@@ -355,7 +355,7 @@ def test_a_path_that_leads_elsewhere() -> None:
 @pytest.mark.parametrize("origins", ["https://x.test", ["x.test"], [7]])
 async def test_origins_that_are_none(vendor: BFLServer, origins: Any) -> None:
     with pytest.raises(InvalidRequest):
-        async with speaker("bfl", vendor, polling_origins=origins):
+        async with open_provider("bfl", vendor, polling_origins=origins):
             raise AssertionError("made")
 
 

@@ -34,7 +34,7 @@ from app.providers.base import (
 from app.providers.chat_relay.provider import HELD
 from app.providers.http_messages import UpstreamTimeouts
 from tests.providers.contract import SECRET
-from tests.providers.vendor_contract import VendorContract, speaker
+from tests.providers.vendor_contract import VendorContract, open_provider
 from tests.upstream import FakeUpstream
 from tests.upstream.media import tiny_mp4, tiny_png
 from tests.upstream.vendors.chat_relay import CUT, WAIT, ChatServer, chunk
@@ -54,13 +54,13 @@ def vendor() -> Iterator[ChatServer]:
 @pytest.fixture
 async def relay(vendor: ChatServer) -> AsyncIterator[Provider]:
     vendor.reset()
-    async with speaker("chat_relay", vendor, at="/v1") as provider:
+    async with open_provider("chat_relay", vendor, at="/v1") as provider:
         yield provider
         vendor.gate.set()
     assert HELD == {}
 
 
-def wish(model: str = "sora_video2", **told: Any) -> GenerationRequest:
+def make_request(model: str = "sora_video2", **told: Any) -> GenerationRequest:
     return GenerationRequest(**({"kind": "video", "model": model, "prompt": "A red kite"} | told))
 
 
@@ -102,7 +102,7 @@ class TestContract(VendorContract):
             yield front
 
     def request(self) -> GenerationRequest:
-        return wish(seconds=10)
+        return make_request(seconds=10)
 
     @pytest.mark.parametrize("do", ["reset", "garbage"])
     async def test_answer_broken(self, upstream: FakeUpstream, provider: Provider, do: str) -> None:
@@ -128,7 +128,7 @@ class TestContract(VendorContract):
 
 
 async def test_text(vendor: ChatServer, relay: Provider) -> None:
-    asked = wish(
+    asked = make_request(
         size="1280x704", seconds=15, style="anime", extra={"user": "u", "stream": False, "model": "x"}
     )
     await relay.start(asked, SUBMISSION)
@@ -158,15 +158,15 @@ async def test_said_in_the_prompt(
     vendor: ChatServer, relay: Provider, told: dict[str, Any], text: str
 ) -> None:
     """For names that say nothing."""
-    await relay.start(wish("films-3", **told), SUBMISSION)
+    await relay.start(make_request("films-3", **told), SUBMISSION)
     assert (sent(vendor)["model"], text_of(vendor)) == ("films-3", text)
 
 
 async def test_said_beside_the_messages(vendor: ChatServer) -> None:
     vendor.reset()
-    async with speaker("chat_relay", vendor, told_by="fields") as relay:
+    async with open_provider("chat_relay", vendor, told_by="fields") as relay:
         assert relay.capabilities("sora_video2").seconds is None
-        asked = wish(
+        asked = make_request(
             seconds=7, size="1024x1024", seed=3, negative_prompt="rain", watermark=False, private=True
         )
         await relay.start(asked, SUBMISSION)
@@ -183,7 +183,7 @@ async def test_inputs(vendor: ChatServer, relay: Provider) -> None:
         role="source_video", content_type="video/mp4", content=b"m", url="https://clips.test/a.mp4"
     )
     media = (picture(url="https://pictures.test/a.png"), picture("reference_image"), picture("subject"), clip)
-    await relay.start(wish(media=media, action="edit"), SUBMISSION)
+    await relay.start(make_request(media=media, action="edit"), SUBMISSION)
     parts = sent(vendor)["messages"][0]["content"]
     assert [part["type"] for part in parts] == ["text", "image_url", "image_url", "image_url", "video_url"]
     assert parts[1]["image_url"] == {"url": "https://pictures.test/a.png"}
@@ -194,16 +194,16 @@ async def test_inputs(vendor: ChatServer, relay: Provider) -> None:
 @pytest.mark.parametrize(
     ("asked", "param"),
     [
-        (wish(seconds=7), "seconds"),
-        (wish("films-3", seconds=7), "seconds"),
-        (wish("films-3", size="720x720"), "size"),
-        (wish(seed=7), "seed"),
-        (wish(negative_prompt="rain"), "negative_prompt"),
-        (wish(watermark=True), "watermark"),
-        (wish(private=True), "private"),
-        (wish(media=(picture("last_frame"),)), "last_frame"),
-        (wish(media=(picture("reference_image"),) * 9), "input_reference"),
-        (wish(action="remix"), "video"),
+        (make_request(seconds=7), "seconds"),
+        (make_request("films-3", seconds=7), "seconds"),
+        (make_request("films-3", size="720x720"), "size"),
+        (make_request(seed=7), "seed"),
+        (make_request(negative_prompt="rain"), "negative_prompt"),
+        (make_request(watermark=True), "watermark"),
+        (make_request(private=True), "private"),
+        (make_request(media=(picture("last_frame"),)), "last_frame"),
+        (make_request(media=(picture("reference_image"),) * 9), "input_reference"),
+        (make_request(action="remix"), "video"),
     ],
 )
 async def test_what_cannot_be_told(
@@ -227,7 +227,7 @@ async def test_start_does_not_wait_for_the_end(vendor: ChatServer, relay: Provid
         "进度: 30%",
         f"视频生成成功！[点击这里]({VIDEO})",
     ]
-    operation = await relay.start(wish(), SUBMISSION)
+    operation = await relay.start(make_request(), SUBMISSION)
     assert (operation.id, operation.data) == ("chatcmpl-7", {"kind": "video", "held": "filmgate-0123"})
     assert await relay.poll(operation) == Queued()
     vendor.gate.set()
@@ -245,7 +245,7 @@ async def test_progress_never_falls(vendor: ChatServer, relay: Provider) -> None
         "进度: 30%",
         WAIT,
     ]
-    operation = await relay.start(wish(), SUBMISSION)
+    operation = await relay.start(make_request(), SUBMISSION)
     while await relay.poll(operation) != Running(progress=62.5):  # noqa: ASYNC110
         await asyncio.sleep(0.01)
     vendor.gate.set()
@@ -263,21 +263,21 @@ async def test_progress_never_falls(vendor: ChatServer, relay: Provider) -> None
 )
 async def test_every_way_to_say_a_link(vendor: ChatServer, relay: Provider, text: str) -> None:
     vendor.lines = ["🎬 开始生成视频...", text]
-    answer = await ended(relay, await relay.start(wish(), SUBMISSION))
+    answer = await ended(relay, await relay.start(make_request(), SUBMISSION))
     assert isinstance(answer, Succeeded)
     assert [file.url for file in answer.files] == [VIDEO]
 
 
 async def test_link_in_pieces(vendor: ChatServer, relay: Provider) -> None:
     vendor.lines = ["<video src='https://files", ".test/video.mp4?a=1&amp;b=2'>"]
-    answer = await ended(relay, await relay.start(wish(), SUBMISSION))
+    answer = await ended(relay, await relay.start(make_request(), SUBMISSION))
     assert isinstance(answer, Succeeded)
     assert answer.files[0].url == f"{VIDEO}?a=1&b=2"
 
 
 async def test_images(vendor: ChatServer, relay: Provider) -> None:
     vendor.lines = ["![Generated Image](https://p.test/1.png)\n![Generated Image](https://p.test/2.png)"]
-    answer = await ended(relay, await relay.start(wish("gpt-image", kind="image"), SUBMISSION))
+    answer = await ended(relay, await relay.start(make_request("gpt-image", kind="image"), SUBMISSION))
     assert isinstance(answer, Succeeded)
     assert [(file.kind, file.url) for file in answer.files] == [
         ("image", "https://p.test/1.png"), ("image", "https://p.test/2.png"),
@@ -290,14 +290,14 @@ async def test_answered_whole(vendor: ChatServer, relay: Provider) -> None:
     vendor.whole = {
         "id": "chatcmpl-8", "choices": [{"message": message, "finish_reason": "stop"}], "usage": {"total_tokens": 9},
     }  # fmt: skip
-    answer = await ended(relay, await relay.start(wish(), SUBMISSION))
+    answer = await ended(relay, await relay.start(make_request(), SUBMISSION))
     assert isinstance(answer, Succeeded)
     assert (answer.files[0].url, answer.usage) == (VIDEO, {"total_tokens": 9})
 
 
 async def test_result_on_the_gateway_itself(vendor: ChatServer, relay: Provider) -> None:
     vendor.lines = [f"{vendor.url}/files/video.mp4"]
-    operation = await relay.start(wish(), SUBMISSION)
+    operation = await relay.start(make_request(), SUBMISSION)
     answer = await ended(relay, operation)
     assert isinstance(answer, Succeeded)
     assert answer.files[0].url is None
@@ -306,10 +306,10 @@ async def test_result_on_the_gateway_itself(vendor: ChatServer, relay: Provider)
 
 async def test_failure_in_words(vendor: ChatServer, relay: Provider) -> None:
     vendor.lines = ["视频生成中...", f"❌ 生成失败 {SECRET}"]
-    answer = await ended(relay, await relay.start(wish(), SUBMISSION))
+    answer = await ended(relay, await relay.start(make_request(), SUBMISSION))
     assert answer == Failed("upstream_error", "❌ 生成失败 [secret]")
     vendor.lines = ["视频生成中...", "❌ 生成失败: 内容违反了政策"]
-    answer = await ended(relay, await relay.start(wish(), Submission("k2")))
+    answer = await ended(relay, await relay.start(make_request(), Submission("k2")))
     assert isinstance(answer, Failed)
     assert answer.code == "content_policy_violation"
 
@@ -317,10 +317,10 @@ async def test_failure_in_words(vendor: ChatServer, relay: Provider) -> None:
 async def test_failure_as_an_error(vendor: ChatServer, relay: Provider) -> None:
     error = {"message": "GPU fell over", "type": "server_error", "code": None}
     vendor.lines = ["视频生成中...", {"error": error}]
-    answer = await ended(relay, await relay.start(wish(), SUBMISSION))
+    answer = await ended(relay, await relay.start(make_request(), SUBMISSION))
     assert answer == Failed("upstream_error", "GPU fell over")
     vendor.lines = ["视频生成中...", {"error": error | {"code": "content_policy_violation"}}]
-    answer = await ended(relay, await relay.start(wish(), Submission("k2")))
+    answer = await ended(relay, await relay.start(make_request(), Submission("k2")))
     assert answer == Failed("content_policy_violation", "GPU fell over")
 
 
@@ -342,7 +342,7 @@ async def test_refused_by_the_first_word(
 ) -> None:
     vendor.lines = [{"error": error}]
     with pytest.raises(UpstreamError) as caught:
-        await relay.start(wish(), SUBMISSION)
+        await relay.start(make_request(), SUBMISSION)
     assert type(caught.value) is expected
     assert SECRET not in caught.value.message
 
@@ -350,16 +350,16 @@ async def test_refused_by_the_first_word(
 async def test_cut_before_the_first_word(vendor: ChatServer, relay: Provider) -> None:
     vendor.lines = [CUT]
     with pytest.raises(OutcomeUnknown):
-        await relay.start(wish(), SUBMISSION)
+        await relay.start(make_request(), SUBMISSION)
     vendor.lines, vendor.ends = [], False
     with pytest.raises(OutcomeUnknown):
-        await relay.start(wish(), SUBMISSION)
+        await relay.start(make_request(), SUBMISSION)
 
 
 async def test_cut_after_it(vendor: ChatServer, relay: Provider) -> None:
     """It was accepted and may be billed: neither failed nor to be sent again."""
     vendor.lines = ["进度: 50%", WAIT, CUT]
-    operation = await relay.start(wish(), SUBMISSION)
+    operation = await relay.start(make_request(), SUBMISSION)
     vendor.gate.set()
     answer = await ended(relay, operation)
     assert isinstance(answer, Failed)
@@ -368,7 +368,7 @@ async def test_cut_after_it(vendor: ChatServer, relay: Provider) -> None:
 
 async def test_cut_after_the_link(vendor: ChatServer, relay: Provider) -> None:
     vendor.lines = ["进度: 50%", VIDEO, WAIT, CUT]
-    operation = await relay.start(wish(), SUBMISSION)
+    operation = await relay.start(make_request(), SUBMISSION)
     vendor.gate.set()
     assert isinstance(await ended(relay, operation), Succeeded)
 
@@ -376,8 +376,8 @@ async def test_cut_after_the_link(vendor: ChatServer, relay: Provider) -> None:
 async def test_silence(vendor: ChatServer) -> None:
     vendor.reset()
     vendor.lines = ["进度: 50%", WAIT]
-    async with speaker("chat_relay", vendor, silence_seconds=0.05) as relay:
-        answer = await ended(relay, await relay.start(wish(), SUBMISSION))
+    async with open_provider("chat_relay", vendor, silence_seconds=0.05) as relay:
+        answer = await ended(relay, await relay.start(make_request(), SUBMISSION))
         assert isinstance(answer, Failed)
         assert answer.code == "submission_unknown"
         vendor.gate.set()
@@ -390,7 +390,7 @@ async def test_slow_to_speak(vendor: ChatServer) -> None:
     account = Account(id="a2", provider="chat_relay", name="slow", base_url=vendor.url, secret=SECRET)
     async with httpx2.AsyncHTTPTransport() as transport:
         relay = registry.create_provider(account, transport, timeouts=UpstreamTimeouts(submit=1.0))
-        operation = await relay.start(wish(), SUBMISSION)
+        operation = await relay.start(make_request(), SUBMISSION)
         assert operation.id == "filmgate-0123"
         assert await relay.poll(operation) == Running()
         vendor.gate.set()
@@ -400,7 +400,7 @@ async def test_slow_to_speak(vendor: ChatServer) -> None:
 
 async def test_too_long(vendor: ChatServer, relay: Provider) -> None:
     vendor.lines = ["进度: 50%", *["x" * 100_000] * 12, WAIT]
-    answer = await ended(relay, await relay.start(wish(), SUBMISSION))
+    answer = await ended(relay, await relay.start(make_request(), SUBMISSION))
     assert isinstance(answer, Failed)
     assert answer.code == "submission_unknown"
 
@@ -412,15 +412,15 @@ async def test_the_process_has_ended_meanwhile(vendor: ChatServer, relay: Provid
     assert isinstance(answer, Failed)
     assert answer.code == "submission_unknown"
     with pytest.raises(OutcomeUnknown):
-        await relay.recover(wish(), SUBMISSION)
+        await relay.recover(make_request(), SUBMISSION)
     assert vendor.counts["submit"] == 0
 
 
 async def test_account_changed_meanwhile(vendor: ChatServer, relay: Provider) -> None:
     """A changed account gets a new provider; what the old one holds is still told."""
     vendor.lines = ["进度: 50%", WAIT, VIDEO]
-    operation = await relay.start(wish(), SUBMISSION)
-    async with speaker("chat_relay", vendor, references=2) as newer:
+    operation = await relay.start(make_request(), SUBMISSION)
+    async with open_provider("chat_relay", vendor, references=2) as newer:
         assert await newer.poll(operation) == Running(progress=50.0)
         vendor.gate.set()
         assert isinstance(await ended(newer, operation), Succeeded)
@@ -428,7 +428,7 @@ async def test_account_changed_meanwhile(vendor: ChatServer, relay: Provider) ->
 
 async def test_cancel(vendor: ChatServer, relay: Provider) -> None:
     vendor.lines = ["进度: 50%", WAIT, VIDEO]
-    operation = await relay.start(wish(), SUBMISSION)
+    operation = await relay.start(make_request(), SUBMISSION)
     assert await relay.cancel(operation) is False
     vendor.gate.set()
 
@@ -436,9 +436,9 @@ async def test_cancel(vendor: ChatServer, relay: Provider) -> None:
 async def test_idempotent_gateway(vendor: ChatServer) -> None:
     vendor.reset()
     vendor.names_tasks = vendor.honours_idempotency = True
-    async with speaker("chat_relay", vendor, idempotency=True, cancel=True) as relay:
-        started = await relay.start(wish(), SUBMISSION)
-        assert await relay.recover(wish(), SUBMISSION) == started
+    async with open_provider("chat_relay", vendor, idempotency=True, cancel=True) as relay:
+        started = await relay.start(make_request(), SUBMISSION)
+        assert await relay.recover(make_request(), SUBMISSION) == started
         assert vendor.counts["submit"] == 1
         assert await relay.cancel(started) is True
         assert relay.capabilities("sora_video2").idempotency_key is True

@@ -18,7 +18,7 @@ from app.generation import GenerationRequest, MediaInput, Role, Shot
 from app.providers.base import Account, Failed, Operation, Provider, Queued, Running, Submission, Succeeded
 from app.providers.comfyui.provider import ComfyUIProvider
 from tests.providers.contract import SECRET
-from tests.providers.vendor_contract import VendorContract, speaker
+from tests.providers.vendor_contract import VendorContract, open_provider
 from tests.upstream import FakeUpstream
 from tests.upstream.media import tiny_mp4, tiny_png
 from tests.upstream.vendors.comfyui import ComfyServer, file
@@ -66,11 +66,11 @@ def vendor() -> Iterator[ComfyServer]:
 @pytest.fixture
 async def comfy(vendor: ComfyServer) -> AsyncIterator[Provider]:
     vendor.reset()
-    async with speaker("comfyui", vendor, secret="", **OPTIONS) as provider:
+    async with open_provider("comfyui", vendor, secret="", **OPTIONS) as provider:
         yield provider
 
 
-def wish(model: str = "wan", **told: Any) -> GenerationRequest:
+def make_request(model: str = "wan", **told: Any) -> GenerationRequest:
     return GenerationRequest(**({"kind": "video", "model": model, "prompt": "A red kite"} | told))
 
 
@@ -101,7 +101,7 @@ class TestContract(VendorContract):
         )
 
     def request(self) -> GenerationRequest:
-        return wish()
+        return make_request()
 
     def refusal(self, code: str, message: str = "No.", param: str | None = None) -> dict[str, Any]:
         error = {"type": self.codes.get(code, code), "message": message, "details": "", "extra_info": {}}
@@ -117,7 +117,7 @@ class TestContract(VendorContract):
 
 
 async def test_graph_is_filled(vendor: ComfyServer, comfy: Provider) -> None:
-    asked = wish(negative_prompt="rain", seed=7, size="832x480", seconds=3, extra={"steps": 4})
+    asked = make_request(negative_prompt="rain", seed=7, size="832x480", seconds=3, extra={"steps": 4})
     operation = await comfy.start(asked, SUBMISSION)
     assert inputs(vendor, "6") == {"text": "A red kite"}
     assert inputs(vendor, "7") == {"text": "rain"}
@@ -130,7 +130,7 @@ async def test_graph_is_filled(vendor: ComfyServer, comfy: Provider) -> None:
 
 
 async def test_what_is_not_asked_stays(vendor: ComfyServer, comfy: Provider) -> None:
-    await comfy.start(wish(prompt=""), SUBMISSION)
+    await comfy.start(make_request(prompt=""), SUBMISSION)
     assert inputs(vendor, "6") == {"text": "default"}
     assert inputs(vendor, "5") == {"width": 640, "height": 640, "length": 81}
 
@@ -139,14 +139,14 @@ async def test_seed_of_its_own(vendor: ComfyServer, comfy: Provider) -> None:
     """An equal graph is answered from the cache, so another task gets another seed; the same task the same."""
     seeds = []
     for key in ("k1", "k1", "k2"):
-        await comfy.start(wish(), Submission(key))
+        await comfy.start(make_request(), Submission(key))
         seeds.append(inputs(vendor, "3")["seed"])
     assert seeds[0] == seeds[1] != seeds[2]
     assert 0 <= seeds[0] < 2**32
 
 
 async def test_pictures_are_uploaded(vendor: ComfyServer, comfy: Provider) -> None:
-    await comfy.start(wish(media=(picture("last_frame"), picture())), SUBMISSION)
+    await comfy.start(make_request(media=(picture("last_frame"), picture())), SUBMISSION)
     assert vendor.uploads == {
         "filmgate-0123-0-last_frame.png": tiny_png(), "filmgate-0123-1-first_frame.png": tiny_png(),
     }  # fmt: skip
@@ -158,14 +158,16 @@ async def test_pictures_are_uploaded(vendor: ComfyServer, comfy: Provider) -> No
 async def test_failed_upload_is_no_doubt(vendor: ComfyServer, comfy: Provider, status: int) -> None:
     vendor.refuse = (status, "<html>", {})
     with pytest.raises(UpstreamBusy):
-        await comfy.start(wish(media=(picture(),)), SUBMISSION)
+        await comfy.start(make_request(media=(picture(),)), SUBMISSION)
     assert vendor.counts["submit"] == 0
 
 
 async def test_refused_graph_says_why(vendor: ComfyServer, comfy: Provider) -> None:
-    async with speaker("comfyui", vendor, secret="", workflows={"wan": WAN | {"graph": broken()}}) as other:
+    async with open_provider(
+        "comfyui", vendor, secret="", workflows={"wan": WAN | {"graph": broken()}}
+    ) as other:
         with pytest.raises(UpstreamRejected) as caught:
-            await other.start(wish(), SUBMISSION)
+            await other.start(make_request(), SUBMISSION)
     assert "Node 10: Custom validation failed image - Invalid image file: gone.png" in caught.value.message
 
 
@@ -176,21 +178,21 @@ def broken() -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("asked", "param"),
     [
-        (wish("still", kind="image", seed=7), "seed"),
-        (wish("still", kind="image", size="640x640"), "size"),
-        (wish("still", kind="image", negative_prompt="rain"), "negative_prompt"),
-        (wish("still", kind="image", media=(picture(),)), "first_frame"),
-        (wish("still"), "model"),
-        (wish("other"), "model"),
-        (wish(aspect_ratio="16:9"), "aspect_ratio"),
-        (wish(resolution="720p"), "resolution"),
-        (wish(style="anime"), "style"),
-        (wish(watermark=True), "watermark"),
-        (wish(extra={"cfg": 7}), "cfg"),
-        (wish(shots=(Shot(seconds=2, prompt="A"),)), "shots"),
-        (wish(media=(picture(), picture())), "first_frame"),
-        (wish(media=(MediaInput(role="first_frame", content_type="image/png", url="https://p.test"),)), "first_frame"),
-        (wish(action="extend"), "video"),
+        (make_request("still", kind="image", seed=7), "seed"),
+        (make_request("still", kind="image", size="640x640"), "size"),
+        (make_request("still", kind="image", negative_prompt="rain"), "negative_prompt"),
+        (make_request("still", kind="image", media=(picture(),)), "first_frame"),
+        (make_request("still"), "model"),
+        (make_request("other"), "model"),
+        (make_request(aspect_ratio="16:9"), "aspect_ratio"),
+        (make_request(resolution="720p"), "resolution"),
+        (make_request(style="anime"), "style"),
+        (make_request(watermark=True), "watermark"),
+        (make_request(extra={"cfg": 7}), "cfg"),
+        (make_request(shots=(Shot(seconds=2, prompt="A"),)), "shots"),
+        (make_request(media=(picture(), picture())), "first_frame"),
+        (make_request(media=(MediaInput(role="first_frame", content_type="image/png", url="https://p.test"),)), "first_frame"),
+        (make_request(action="extend"), "video"),
     ],
 )  # fmt: skip
 async def test_what_cannot_be_told(
@@ -207,14 +209,14 @@ async def test_what_cannot_be_told(
 
 async def test_in_queue_then_running(vendor: ComfyServer, comfy: Provider) -> None:
     vendor.states = ["pending", "running", "success"]
-    operation = await comfy.start(wish(), SUBMISSION)
+    operation = await comfy.start(make_request(), SUBMISSION)
     assert await comfy.poll(operation) == Queued()
     assert await comfy.poll(operation) == Running()
     assert isinstance(await comfy.poll(operation), Succeeded)
 
 
 async def test_ended_between_two_looks(vendor: ComfyServer, comfy: Provider) -> None:
-    operation = await comfy.start(wish(), SUBMISSION)
+    operation = await comfy.start(make_request(), SUBMISSION)
     vendor.refuse_poll = (200, {}, {})
     assert isinstance(await comfy.poll(operation), Succeeded)
 
@@ -229,7 +231,7 @@ async def test_files(vendor: ComfyServer, comfy: Provider) -> None:
         "8": {"images": [file("preview.mp4", "temp"), file("frame.png")]},
         "9": {"gifs": [file("film.mp4") | {"format": "video/h264-mp4"}], "text": ["done"], "broken": None},
     }
-    operation = await comfy.start(wish(), SUBMISSION)
+    operation = await comfy.start(make_request(), SUBMISSION)
     answer = await comfy.poll(operation)
     assert isinstance(answer, Succeeded)
     assert [made.data["filename"] for made in answer.files] == ["film.mp4"]
@@ -242,7 +244,7 @@ async def test_files_of_one_node(vendor: ComfyServer, comfy: Provider) -> None:
     vendor.outputs = {
         "9": {"images": [file("other.png")]}, "12": {"images": [file("a.png", "temp"), file("b.png", "temp")]},
     }  # fmt: skip
-    operation = await comfy.start(wish("still", kind="image"), SUBMISSION)
+    operation = await comfy.start(make_request("still", kind="image"), SUBMISSION)
     answer = await comfy.poll(operation)
     assert isinstance(answer, Succeeded)
     assert [(made.kind, made.data["filename"]) for made in answer.files] == [
@@ -253,13 +255,13 @@ async def test_files_of_one_node(vendor: ComfyServer, comfy: Provider) -> None:
 
 async def test_without_a_file(vendor: ComfyServer, comfy: Provider) -> None:
     vendor.outputs = {}
-    answer = await comfy.poll(await comfy.start(wish(), SUBMISSION))
+    answer = await comfy.poll(await comfy.start(make_request(), SUBMISSION))
     assert answer == Failed("upstream_error", "The workflow ended without a file.")
 
 
 async def test_lost_file(vendor: ComfyServer, comfy: Provider) -> None:
     vendor.outputs = {"9": {"images": [file("film.webm")]}}
-    operation = await comfy.start(wish(), SUBMISSION)
+    operation = await comfy.start(make_request(), SUBMISSION)
     answer = await comfy.poll(operation)
     assert isinstance(answer, Succeeded)
     with pytest.raises(OperationNotFound):
@@ -272,7 +274,7 @@ async def test_lost_file(vendor: ComfyServer, comfy: Provider) -> None:
 
 async def test_cancel_in_queue(vendor: ComfyServer, comfy: Provider) -> None:
     vendor.states = ["pending"]
-    operation = await comfy.start(wish(), SUBMISSION)
+    operation = await comfy.start(make_request(), SUBMISSION)
     assert await comfy.cancel(operation) is True
     assert vendor.seen[-1].path == "/queue"
     assert vendor.jobs[operation.id].cancelled
@@ -280,7 +282,7 @@ async def test_cancel_in_queue(vendor: ComfyServer, comfy: Provider) -> None:
 
 async def test_cancel_running(vendor: ComfyServer, comfy: Provider) -> None:
     vendor.states = ["running"]
-    operation = await comfy.start(wish(), SUBMISSION)
+    operation = await comfy.start(make_request(), SUBMISSION)
     assert await comfy.cancel(operation) is True
     assert vendor.seen[-1].path == "/interrupt"
     assert await comfy.poll(operation) == Failed("cancelled", "It was interrupted at ComfyUI.")
@@ -291,16 +293,16 @@ async def test_cancel_running(vendor: ComfyServer, comfy: Provider) -> None:
 @pytest.mark.parametrize("chooses_ids", [False, True])
 async def test_recover(vendor: ComfyServer, comfy: Provider, state: str, chooses_ids: bool) -> None:
     vendor.states, vendor.chooses_ids = [state], chooses_ids
-    started = await comfy.start(wish(), SUBMISSION)
-    await comfy.start(wish(), Submission("another"))
-    assert await comfy.recover(wish(), SUBMISSION) == started
+    started = await comfy.start(make_request(), SUBMISSION)
+    await comfy.start(make_request(), Submission("another"))
+    assert await comfy.recover(make_request(), SUBMISSION) == started
 
 
 async def test_missing_only_after_a_while(vendor: ComfyServer, comfy: Provider) -> None:
     with pytest.raises(PollFailed):
-        await comfy.recover(wish(), SUBMISSION)
-    async with speaker("comfyui", vendor, lost_after_seconds=0, **OPTIONS) as hasty:
-        assert await hasty.recover(wish(), SUBMISSION) is None
+        await comfy.recover(make_request(), SUBMISSION)
+    async with open_provider("comfyui", vendor, lost_after_seconds=0, **OPTIONS) as hasty:
+        assert await hasty.recover(make_request(), SUBMISSION) is None
 
 
 # ---- what it can ----
@@ -325,7 +327,7 @@ async def test_capabilities(comfy: Provider) -> None:
 )
 async def test_workflows_that_cannot_work(vendor: ComfyServer, workflows: dict[str, Any]) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        async with speaker("comfyui", vendor, workflows=workflows):
+        async with open_provider("comfyui", vendor, workflows=workflows):
             pass
     assert str(caught.value.param).startswith("options.workflows")
 

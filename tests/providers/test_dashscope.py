@@ -27,7 +27,7 @@ from app.generation import GenerationRequest, MediaInput, Role, Shot
 from app.providers.base import Account, Failed, Operation, Provider, Queued, Running, Submission, Succeeded
 from app.providers.dashscope.provider import DashScopeProvider
 from tests.providers.contract import SECRET
-from tests.providers.vendor_contract import VendorContract, speaker
+from tests.providers.vendor_contract import VendorContract, open_provider
 from tests.upstream.media import tiny_png
 from tests.upstream.vendors.dashscope import SERVICES, DashScopeServer
 
@@ -45,11 +45,11 @@ def vendor() -> Iterator[DashScopeServer]:
 @pytest.fixture
 async def wan(vendor: DashScopeServer) -> AsyncIterator[Provider]:
     vendor.reset()
-    async with speaker("dashscope", vendor) as provider:
+    async with open_provider("dashscope", vendor) as provider:
         yield provider
 
 
-def wish(model: str = "wan2.7-t2v", **told: Any) -> GenerationRequest:
+def make_request(model: str = "wan2.7-t2v", **told: Any) -> GenerationRequest:
     return GenerationRequest(kind="video", model=model, prompt="A red kite", **told)
 
 
@@ -86,7 +86,7 @@ class TestContract(VendorContract):
     }  # fmt: skip
 
     def request(self) -> GenerationRequest:
-        return wish(seconds=5)
+        return make_request(seconds=5)
 
     def refusal(self, code: str, message: str = "No.", param: str | None = None) -> dict[str, Any]:
         return {"code": self.codes[code], "message": message, "request_id": "r-1"}
@@ -140,7 +140,7 @@ async def test_text(vendor: DashScopeServer, wan: Provider) -> None:
         "prompt_extend": False, "template": "flying", "model": "dearer", "duration": 15, "input": {}, "n": 9,
         "resolution": "1080P", "seed": 8,
     }  # fmt: skip
-    asked = wish(
+    asked = make_request(
         seconds=5,
         size="1280x720",
         seed=7,
@@ -184,13 +184,13 @@ async def test_text(vendor: DashScopeServer, wan: Provider) -> None:
 async def test_size(
     vendor: DashScopeServer, wan: Provider, model: str, told: dict[str, str], parameters: dict[str, str]
 ) -> None:
-    await wan.start(wish(model, **told), SUBMISSION)
+    await wan.start(make_request(model, **told), SUBMISSION)
     assert sent(vendor)["parameters"] == parameters
 
 
 async def test_older_first_frame(vendor: DashScopeServer, wan: Provider) -> None:
     media = (picture(), sound())
-    await wan.start(wish("wan2.6-i2v-flash", media=media, size="1280x720", seconds=10), SUBMISSION)
+    await wan.start(make_request("wan2.6-i2v-flash", media=media, size="1280x720", seconds=10), SUBMISSION)
     assert sent(vendor)["input"] == {
         "prompt": "A red kite", "img_url": INLINE, "audio_url": "https://sounds.test/a.mp3",
     }  # fmt: skip
@@ -200,7 +200,7 @@ async def test_older_first_frame(vendor: DashScopeServer, wan: Provider) -> None
 
 async def test_older_frames(vendor: DashScopeServer, wan: Provider) -> None:
     media = (picture("first_frame"), picture("last_frame"))
-    await wan.start(wish("wan2.2-kf2v-flash", media=media, resolution="480p"), SUBMISSION)
+    await wan.start(make_request("wan2.2-kf2v-flash", media=media, resolution="480p"), SUBMISSION)
     assert vendor.seen[-1].path == f"{SERVICES}/image2video/video-synthesis"
     assert sent(vendor)["input"] == {
         "prompt": "A red kite", "first_frame_url": INLINE, "last_frame_url": INLINE,
@@ -209,7 +209,7 @@ async def test_older_frames(vendor: DashScopeServer, wan: Provider) -> None:
 
 async def test_older_references(vendor: DashScopeServer, wan: Provider) -> None:
     media = (clip("reference_video"), picture("reference_image", url="https://pictures.test/a.png"))
-    await wan.start(wish("wan2.6-r2v", media=media, size="1280x720"), SUBMISSION)
+    await wan.start(make_request("wan2.6-r2v", media=media, size="1280x720"), SUBMISSION)
     assert sent(vendor)["input"]["reference_urls"] == [
         "https://pictures.test/a.png",
         "https://clips.test/a.mp4",
@@ -219,7 +219,7 @@ async def test_older_references(vendor: DashScopeServer, wan: Provider) -> None:
 
 async def test_media_by_address_and_by_upload(vendor: DashScopeServer, wan: Provider) -> None:
     media = (picture(url="https://pictures.test/a.png"), picture("last_frame"), sound(url=None))
-    await wan.start(wish("wan2.7-i2v", media=media, size="1280x720"), SUBMISSION)
+    await wan.start(make_request("wan2.7-i2v", media=media, size="1280x720"), SUBMISSION)
     (frame, one), (sounds, other) = vendor.uploads.items()
     assert (one, other) == (tiny_png(), b"ID3")
     assert frame.startswith("oss://dashscope-instant/abc/last_frame-") and frame.endswith(".png")
@@ -252,14 +252,14 @@ async def test_media_kinds(
     media: tuple[MediaInput, ...],
     kinds: list[str],
 ) -> None:
-    operation = await wan.start(wish(model, action=action, media=media), SUBMISSION)
+    operation = await wan.start(make_request(model, action=action, media=media), SUBMISSION)
     assert [item["type"] for item in sent(vendor)["input"]["media"]] == kinds
     assert isinstance(await wan.poll(operation), Succeeded)
 
 
 async def test_storyboard(vendor: DashScopeServer, wan: Provider) -> None:
     shots = (Shot(seconds=2, prompt="Up."), Shot(seconds=3, prompt="Down."))
-    await wan.start(wish("wan2.6-t2v", shots=shots), SUBMISSION)
+    await wan.start(make_request("wan2.6-t2v", shots=shots), SUBMISSION)
     assert sent(vendor)["input"]["prompt"] == "A red kite\nShot 1 [0-2s] Up.\nShot 2 [2-5s] Down."
     assert sent(vendor)["parameters"] == {"duration": 5, "shot_type": "multi", "prompt_extend": True}
 
@@ -267,24 +267,24 @@ async def test_storyboard(vendor: DashScopeServer, wan: Provider) -> None:
 @pytest.mark.parametrize(
     ("asked", "param"),
     [
-        (wish(seconds=5.5), "seconds"),
-        (wish(aspect_ratio="21:9"), "aspect_ratio"),
-        (wish(aspect_ratio="adaptive"), "aspect_ratio"),
-        (wish(resolution="4k"), "resolution"),
-        (wish(media=(picture(),)), "first_frame"),
-        (wish(media=(sound(), sound())), "audio"),
-        (wish("wan2.6-i2v"), "input_reference"),
-        (wish("wan2.6-i2v", media=(picture(),), aspect_ratio="16:9"), "aspect_ratio"),
-        (wish("wan2.2-kf2v-flash", media=(picture("last_frame"),)), "last_frame"),
-        (wish("wan2.7-i2v", media=(picture(), picture())), "first_frame"),
-        (wish("wan2.7-i2v", action="edit", media=(clip("source_video", url=None),)), "video"),
-        (wish("wan2.7-videoedit", action="edit"), "video"),
-        (wish("wan2.7-i2v", media=(clip("source_video", url=None),) * 2), "video"),
-        (wish("wan3.0-video", media=(picture(), picture("reference_image"))), "reference_image"),
-        (wish("wan3.0-video", media=(picture("reference_image"),) * 11), "reference_image"),
-        (wish(shots=(Shot(seconds=2, prompt="A"),)), "shots"),
-        (wish("wan2.6-t2v", shots=(Shot(seconds=2.5, prompt="A"),)), "shots"),
-        (wish().model_copy(update={"kind": "audio"}), "model"),
+        (make_request(seconds=5.5), "seconds"),
+        (make_request(aspect_ratio="21:9"), "aspect_ratio"),
+        (make_request(aspect_ratio="adaptive"), "aspect_ratio"),
+        (make_request(resolution="4k"), "resolution"),
+        (make_request(media=(picture(),)), "first_frame"),
+        (make_request(media=(sound(), sound())), "audio"),
+        (make_request("wan2.6-i2v"), "input_reference"),
+        (make_request("wan2.6-i2v", media=(picture(),), aspect_ratio="16:9"), "aspect_ratio"),
+        (make_request("wan2.2-kf2v-flash", media=(picture("last_frame"),)), "last_frame"),
+        (make_request("wan2.7-i2v", media=(picture(), picture())), "first_frame"),
+        (make_request("wan2.7-i2v", action="edit", media=(clip("source_video", url=None),)), "video"),
+        (make_request("wan2.7-videoedit", action="edit"), "video"),
+        (make_request("wan2.7-i2v", media=(clip("source_video", url=None),) * 2), "video"),
+        (make_request("wan3.0-video", media=(picture(), picture("reference_image"))), "reference_image"),
+        (make_request("wan3.0-video", media=(picture("reference_image"),) * 11), "reference_image"),
+        (make_request(shots=(Shot(seconds=2, prompt="A"),)), "shots"),
+        (make_request("wan2.6-t2v", shots=(Shot(seconds=2.5, prompt="A"),)), "shots"),
+        (make_request().model_copy(update={"kind": "audio"}), "model"),
         (painting("wan2.7-t2v"), "model"),
         (painting(resolution="8K"), "resolution"),
         (painting("qwen-image-plus", resolution="2K"), "resolution"),
@@ -328,7 +328,7 @@ async def test_what_cannot_be_told(
     ],
 )
 @pytest.mark.parametrize(
-    "asked", [wish(), painting(), painting("qwen-image-2.0")], ids=["video", "task", "direct"]
+    "asked", [make_request(), painting(), painting("qwen-image-2.0")], ids=["video", "task", "direct"]
 )
 async def test_codes(
     vendor: DashScopeServer, wan: Provider, asked: GenerationRequest, status: int, code: str, message: str,
@@ -349,7 +349,7 @@ async def test_codes(
 
 
 async def test_accepted_without_a_task(vendor: DashScopeServer, wan: Provider) -> None:
-    for asked in (wish(), painting(), painting("qwen-image-2.0")):
+    for asked in (make_request(), painting(), painting("qwen-image-2.0")):
         for document in ({"request_id": "r"}, {"output": {}}):
             vendor.refuse = (200, document, {})
             with pytest.raises(OutcomeUnknown):
@@ -360,7 +360,7 @@ async def test_accepted_without_a_task(vendor: DashScopeServer, wan: Provider) -
 
 
 async def test_upload_refused(vendor: DashScopeServer, wan: Provider) -> None:
-    asked = wish("wan2.7-i2v", media=(picture(),))
+    asked = make_request("wan2.7-i2v", media=(picture(),))
     for status, code, expected in (
         (401, "InvalidApiKey", UpstreamAuthFailed), (429, "Throttling", UpstreamBusy),
         (400, "InvalidParameter", UpstreamRejected),
@@ -384,14 +384,14 @@ async def test_upload_refused(vendor: DashScopeServer, wan: Provider) -> None:
 async def test_upload_to_a_foreign_host(vendor: DashScopeServer, wan: Provider, host: str) -> None:
     vendor.upload_host = host
     with pytest.raises(PollFailed, match="foreign"):
-        await wan.start(wish("wan2.7-i2v", media=(picture(),)), SUBMISSION)
+        await wan.start(make_request("wan2.7-i2v", media=(picture(),)), SUBMISSION)
 
 
 # ---- look ----
 
 
 async def test_usage_and_link(vendor: DashScopeServer, wan: Provider) -> None:
-    operation = await wan.start(wish(), SUBMISSION)
+    operation = await wan.start(make_request(), SUBMISSION)
     answer = await wan.poll(operation)
     assert isinstance(answer, Succeeded)
     assert answer.files[0].url == f"{vendor.url}/files/{operation.id}.mp4?Expires=1"
@@ -402,7 +402,7 @@ async def test_usage_and_link(vendor: DashScopeServer, wan: Provider) -> None:
 
 
 async def test_success_without_a_file(vendor: DashScopeServer, wan: Provider) -> None:
-    operation = await wan.start(wish(), SUBMISSION)
+    operation = await wan.start(make_request(), SUBMISSION)
     for output in ({"task_status": "SUCCEEDED"}, None):
         vendor.refuse_poll = (200, {"output": output}, {})
         with pytest.raises(PollFailed):
@@ -411,7 +411,7 @@ async def test_success_without_a_file(vendor: DashScopeServer, wan: Provider) ->
 
 async def test_words(vendor: DashScopeServer, wan: Provider) -> None:
     vendor.states = ["PENDING", "RUNNING", "SUSPENDED", "CANCELED", "UNKNOWN"]
-    operation = await wan.start(wish(), SUBMISSION)
+    operation = await wan.start(make_request(), SUBMISSION)
     assert await wan.poll(operation) == Queued()
     assert await wan.poll(operation) == Running()
     assert await wan.poll(operation) == Running()
@@ -423,7 +423,7 @@ async def test_words(vendor: DashScopeServer, wan: Provider) -> None:
 
 
 async def test_look_refused(vendor: DashScopeServer, wan: Provider) -> None:
-    operation = await wan.start(wish(), SUBMISSION)
+    operation = await wan.start(make_request(), SUBMISSION)
     vendor.refuse_poll = (429, {"code": "Throttling.RateQuota", "message": "slow"}, {"Retry-After": "9"})
     with pytest.raises(PollFailed) as caught:
         await wan.poll(operation)
@@ -435,7 +435,7 @@ async def test_look_refused(vendor: DashScopeServer, wan: Provider) -> None:
 
 async def test_cancel_while_pending(vendor: DashScopeServer, wan: Provider) -> None:
     vendor.states = ["PENDING"]
-    operation = await wan.start(wish(), SUBMISSION)
+    operation = await wan.start(make_request(), SUBMISSION)
     assert await wan.cancel(operation) is True
     assert vendor.jobs[operation.id].cancelled
     assert await wan.cancel(operation) is False
@@ -443,7 +443,7 @@ async def test_cancel_while_pending(vendor: DashScopeServer, wan: Provider) -> N
 
 async def test_cancel_too_late(vendor: DashScopeServer, wan: Provider) -> None:
     vendor.states = ["RUNNING"]
-    operation = await wan.start(wish(), SUBMISSION)
+    operation = await wan.start(make_request(), SUBMISSION)
     assert await wan.cancel(operation) is False
     vendor.refuse_poll = (500, {"code": "InternalError", "message": "down"}, {})
     with pytest.raises(PollFailed):
@@ -452,7 +452,7 @@ async def test_cancel_too_late(vendor: DashScopeServer, wan: Provider) -> None:
 
 async def test_nobody_can_be_asked(vendor: DashScopeServer, wan: Provider) -> None:
     with pytest.raises(OutcomeUnknown):
-        await wan.recover(wish(), SUBMISSION)
+        await wan.recover(make_request(), SUBMISSION)
     assert vendor.seen == []
 
 
@@ -541,8 +541,8 @@ def test_address(given: str, address: str) -> None:
 
 async def test_workspace(vendor: DashScopeServer) -> None:
     vendor.reset()
-    async with speaker("dashscope", vendor, workspace="ws-1") as provider:
-        await provider.start(wish(), SUBMISSION)
+    async with open_provider("dashscope", vendor, workspace="ws-1") as provider:
+        await provider.start(make_request(), SUBMISSION)
     assert vendor.seen[-1].headers["x-dashscope-workspace"] == "ws-1"
 
 

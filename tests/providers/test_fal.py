@@ -30,7 +30,7 @@ from app.errors import (
 from app.generation import GenerationRequest, MediaInput, Role, Shot
 from app.providers.base import Failed, Operation, Provider, Submission, Succeeded
 from tests.providers.contract import SECRET
-from tests.providers.vendor_contract import VendorContract, speaker
+from tests.providers.vendor_contract import VendorContract, open_provider
 from tests.upstream.media import tiny_png
 from tests.upstream.vendors.fal import FalServer
 
@@ -49,11 +49,11 @@ def vendor() -> Iterator[FalServer]:
 @pytest.fixture
 async def fal(vendor: FalServer) -> AsyncIterator[Provider]:
     vendor.reset()
-    async with speaker("fal", vendor) as provider:
+    async with open_provider("fal", vendor) as provider:
         yield provider
 
 
-def wish(model: str = KLING, **told: Any) -> GenerationRequest:
+def make_request(model: str = KLING, **told: Any) -> GenerationRequest:
     return GenerationRequest(**{"kind": "video", "model": model, "prompt": "A red kite", **told})
 
 
@@ -77,7 +77,7 @@ class TestContract(VendorContract):
     moderated = {"message": "Not this.", "error_type": "content_policy_violation"}  # noqa: RUF012
 
     def request(self) -> GenerationRequest:
-        return wish(seconds=5)
+        return make_request(seconds=5)
 
     def refusal(self, code: str, message: str = "No.", param: str | None = None) -> dict[str, Any]:
         if code == "moderation_blocked":
@@ -91,7 +91,7 @@ class TestContract(VendorContract):
 
 
 async def test_text(vendor: FalServer, fal: Provider) -> None:
-    asked = wish(
+    asked = make_request(
         seconds=10, size="720x1280", negative_prompt="rain",
         extra={"cfg_scale": 0.5, "generate_audio": False, "duration": "15", "model": "dearer", "prompt": "x",
                "start_image_url": "https://elsewhere.test/a.png", "num_videos": 4},
@@ -126,7 +126,7 @@ async def test_text(vendor: FalServer, fal: Provider) -> None:
 async def test_inputs_choose_the_endpoint(
     vendor: FalServer, fal: Provider, model: str, roles: list[Role], path: str, fields: set[str]
 ) -> None:
-    await fal.start(wish(model, media=tuple(picture(role) for role in roles)), SUBMISSION)
+    await fal.start(make_request(model, media=tuple(picture(role) for role in roles)), SUBMISSION)
     assert endpoint(vendor) == f"/{model}/{path}".rstrip("/")
     body = sent(vendor)
     assert set(body) == {"prompt", *fields}
@@ -150,13 +150,13 @@ async def test_inputs_choose_the_endpoint(
 async def test_length_and_shape(
     vendor: FalServer, fal: Provider, model: str, told: dict[str, Any], expected: dict[str, Any]
 ) -> None:
-    await fal.start(wish(model, **told), SUBMISSION)
+    await fal.start(make_request(model, **told), SUBMISSION)
     assert sent(vendor) == {"prompt": "A red kite", **expected}
 
 
 async def test_storyboard(vendor: FalServer, fal: Provider) -> None:
     shots = (Shot(seconds=2, prompt="A"), Shot(seconds=3, prompt="B"))
-    await fal.start(wish(shots=shots), SUBMISSION)
+    await fal.start(make_request(shots=shots), SUBMISSION)
     assert sent(vendor) == {
         "multi_prompt": [{"prompt": "A", "duration": "2"}, {"prompt": "B", "duration": "3"}],
         "duration": "5",
@@ -164,7 +164,7 @@ async def test_storyboard(vendor: FalServer, fal: Provider) -> None:
 
 
 async def test_picture(vendor: FalServer, fal: Provider) -> None:
-    asked = wish("fal-ai/flux/dev", kind="image", size="1024x768", seed=7)
+    asked = make_request("fal-ai/flux/dev", kind="image", size="1024x768", seed=7)
     operation = await fal.start(asked, SUBMISSION)
     assert sent(vendor) == {
         "prompt": "A red kite", "image_size": {"width": 1024, "height": 768}, "seed": 7,
@@ -177,7 +177,7 @@ async def test_picture(vendor: FalServer, fal: Provider) -> None:
 
 async def test_edit_pictures(vendor: FalServer, fal: Provider) -> None:
     media = (picture("first_frame"), picture("reference_image"))
-    asked = wish("fal-ai/nano-banana-2/edit", kind="image", media=media, aspect_ratio="16:9")
+    asked = make_request("fal-ai/nano-banana-2/edit", kind="image", media=media, aspect_ratio="16:9")
     await fal.start(asked, SUBMISSION)
     assert sent(vendor) == {
         "prompt": "A red kite", "image_urls": [INLINE, INLINE], "aspect_ratio": "16:9",
@@ -189,9 +189,11 @@ async def test_what_the_operator_knows(vendor: FalServer) -> None:
     models = {
         "someone/new-model": {"fields": {"last_frame": "tail_url"}, "length": "number", "seconds": [1, 4]}
     }
-    async with speaker("fal", vendor, models=models, priority="low", start_timeout=30) as provider:
+    async with open_provider("fal", vendor, models=models, priority="low", start_timeout=30) as provider:
         assert provider.capabilities("someone/new-model").seconds == (1, 4)
-        await provider.start(wish("someone/new-model", seconds=4, media=(picture("last_frame"),)), SUBMISSION)
+        await provider.start(
+            make_request("someone/new-model", seconds=4, media=(picture("last_frame"),)), SUBMISSION
+        )
     assert sent(vendor) == {"prompt": "A red kite", "tail_url": INLINE, "duration": 4}
     assert vendor.seen[-1].headers["x-fal-queue-priority"] == "low"
     assert vendor.seen[-1].headers["x-fal-request-timeout"] == "30.0"
@@ -203,31 +205,31 @@ async def test_what_the_operator_knows(vendor: FalServer) -> None:
 )
 async def test_options_that_cannot_work(vendor: FalServer, options: dict[str, Any]) -> None:
     with pytest.raises(InvalidRequest):
-        async with speaker("fal", vendor, **options):
+        async with open_provider("fal", vendor, **options):
             raise AssertionError("made")
 
 
 @pytest.mark.parametrize(
     ("asked", "param"),
     [
-        (wish(seed=7), "seed"),
-        (wish(seconds=5.5), "seconds"),
-        (wish(aspect_ratio="21:9"), "aspect_ratio"),
-        (wish(resolution="1080p"), "resolution"),
-        (wish(watermark=True), "watermark"),
-        (wish(style="noir"), "style"),
-        (wish(media=(picture("last_frame"),)), "last_frame"),
-        (wish(media=(picture(), picture())), "first_frame"),
-        (wish(media=(picture("reference_image"),)), "reference_image"),
-        (wish(SEEDANCE, media=(picture(), picture("reference_image"))), "reference_image"),
-        (wish(SEEDANCE, media=(picture("reference_image"),) * 10), "reference_image"),
-        (wish(SEEDANCE, shots=(Shot(seconds=2, prompt="A"),)), "shots"),
-        (wish(shots=(Shot(seconds=2.5, prompt="A"),)), "shots"),
-        (wish(action="extend"), "video"),
-        (wish("kling"), "model"),
-        (wish("../../secrets"), "model"),
-        (wish(KLING, kind="image"), "model"),
-        (wish("fal-ai/flux/dev", kind="image", seconds=4), "seconds"),
+        (make_request(seed=7), "seed"),
+        (make_request(seconds=5.5), "seconds"),
+        (make_request(aspect_ratio="21:9"), "aspect_ratio"),
+        (make_request(resolution="1080p"), "resolution"),
+        (make_request(watermark=True), "watermark"),
+        (make_request(style="noir"), "style"),
+        (make_request(media=(picture("last_frame"),)), "last_frame"),
+        (make_request(media=(picture(), picture())), "first_frame"),
+        (make_request(media=(picture("reference_image"),)), "reference_image"),
+        (make_request(SEEDANCE, media=(picture(), picture("reference_image"))), "reference_image"),
+        (make_request(SEEDANCE, media=(picture("reference_image"),) * 10), "reference_image"),
+        (make_request(SEEDANCE, shots=(Shot(seconds=2, prompt="A"),)), "shots"),
+        (make_request(shots=(Shot(seconds=2.5, prompt="A"),)), "shots"),
+        (make_request(action="extend"), "video"),
+        (make_request("kling"), "model"),
+        (make_request("../../secrets"), "model"),
+        (make_request(KLING, kind="image"), "model"),
+        (make_request("fal-ai/flux/dev", kind="image", seconds=4), "seconds"),
     ],
 )
 async def test_what_cannot_be_told(
@@ -253,13 +255,13 @@ async def test_refused(
 ) -> None:
     vendor.refuse = (status, {"detail": detail}, {})
     with pytest.raises(UpstreamError) as caught:
-        await fal.start(wish(), SUBMISSION)
+        await fal.start(make_request(), SUBMISSION)
     assert type(caught.value) is expected
 
 
 async def test_refusal_names_the_parameter(fal: Provider, vendor: FalServer) -> None:
     with pytest.raises(UpstreamRejected) as caught:
-        await fal.start(wish(prompt=""), SUBMISSION)
+        await fal.start(make_request(prompt=""), SUBMISSION)
     assert caught.value.param == "prompt"
 
 
@@ -269,14 +271,14 @@ async def test_refusal_names_the_parameter(fal: Provider, vendor: FalServer) -> 
 async def test_accepted_without_a_place(vendor: FalServer, fal: Provider, body: dict[str, Any]) -> None:
     vendor.refuse = (200, body, {})
     with pytest.raises(OutcomeUnknown):
-        await fal.start(wish(), SUBMISSION)
+        await fal.start(make_request(), SUBMISSION)
 
 
 # ---- result ----
 
 
 async def test_result(vendor: FalServer, fal: Provider) -> None:
-    operation = await fal.start(wish(), SUBMISSION)
+    operation = await fal.start(make_request(), SUBMISSION)
     answer = await fal.poll(operation)
     assert isinstance(answer, Succeeded)
     assert answer.files[0].url == f"{vendor.url}/files/{operation.id}.mp4"
@@ -300,7 +302,7 @@ async def test_result_is_a_failure(
     vendor: FalServer, fal: Provider, status: int, body: dict[str, Any], code: str
 ) -> None:
     vendor.result = (status, body)
-    answer = await fal.poll(await fal.start(wish(), SUBMISSION))
+    answer = await fal.poll(await fal.start(make_request(), SUBMISSION))
     assert isinstance(answer, Failed)
     assert answer.code == code
 
@@ -320,7 +322,7 @@ async def test_result_not_told_yet(
     vendor: FalServer, fal: Provider, status: int, body: Any, expected: type[UpstreamError]
 ) -> None:
     vendor.result = (status, body)
-    operation = await fal.start(wish(), SUBMISSION)
+    operation = await fal.start(make_request(), SUBMISSION)
     with pytest.raises(UpstreamError) as caught:
         await fal.poll(operation)
     assert type(caught.value) is expected
@@ -328,7 +330,7 @@ async def test_result_not_told_yet(
 
 async def test_cancel(vendor: FalServer, fal: Provider) -> None:
     vendor.states = ["IN_QUEUE", "IN_QUEUE", "COMPLETED"]
-    operation = await fal.start(wish(), SUBMISSION)
+    operation = await fal.start(make_request(), SUBMISSION)
     assert await fal.cancel(operation)
     assert (vendor.seen[-1].method, vendor.seen[-1].path) == ("PUT", f"{operation.data['path']}/cancel")
     answer = await fal.poll(operation)
@@ -337,7 +339,7 @@ async def test_cancel(vendor: FalServer, fal: Provider) -> None:
 
 
 async def test_cancel_too_late(vendor: FalServer, fal: Provider) -> None:
-    operation = await fal.start(wish(), SUBMISSION)
+    operation = await fal.start(make_request(), SUBMISSION)
     await fal.poll(operation)
     assert not await fal.cancel(operation)
 
@@ -436,5 +438,5 @@ async def test_own_client(certificate: tuple[str, str], tmp_path: Path) -> None:
 
 
 async def test_an_operation_is_plain(fal: Provider) -> None:
-    operation = await fal.start(wish(), SUBMISSION)
+    operation = await fal.start(make_request(), SUBMISSION)
     assert Operation.model_validate_json(operation.model_dump_json()) == operation

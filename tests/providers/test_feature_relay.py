@@ -21,7 +21,7 @@ from app.providers import registry
 from app.providers.base import Account, Failed, Operation, Provider, Running, Submission, Succeeded
 from app.providers.feature_relay.provider import FeatureRelayProvider
 from tests.providers.contract import SECRET
-from tests.providers.vendor_contract import VendorContract, speaker
+from tests.providers.vendor_contract import VendorContract, open_provider
 from tests.upstream.media import tiny_mp4, tiny_png
 from tests.upstream.vendors.feature_relay import FeatureServer
 
@@ -37,11 +37,11 @@ def vendor() -> Iterator[FeatureServer]:
 @pytest.fixture
 async def relay(vendor: FeatureServer) -> AsyncIterator[Provider]:
     vendor.reset()
-    async with speaker("feature_relay", vendor) as provider:
+    async with open_provider("feature_relay", vendor) as provider:
         yield provider
 
 
-def wish(model: str = "sora2-landscape-10s", **told: Any) -> GenerationRequest:
+def make_request(model: str = "sora2-landscape-10s", **told: Any) -> GenerationRequest:
     return GenerationRequest(**({"kind": "video", "model": model, "prompt": "A red kite"} | told))
 
 
@@ -62,12 +62,12 @@ class TestContract(VendorContract):
     moderated = {"message": "This violates our content policy."}  # noqa: RUF012
 
     def request(self) -> GenerationRequest:
-        return wish(seconds=10)
+        return make_request(seconds=10)
 
 
 async def test_text(vendor: FeatureServer, relay: Provider) -> None:
     operation = await relay.start(
-        wish(style="anime", seconds=15, size="720x1280", extra={"model": "dearer", "tone": "warm"}),
+        make_request(style="anime", seconds=15, size="720x1280", extra={"model": "dearer", "tone": "warm"}),
         SUBMISSION,
     )
     assert vendor.seen[-1].path == "/v1/videos/generate"
@@ -94,7 +94,7 @@ async def test_text(vendor: FeatureServer, relay: Provider) -> None:
 async def test_names_say_shape_and_length(
     vendor: FeatureServer, relay: Provider, model: str, told: dict[str, Any], name: str
 ) -> None:
-    await relay.start(wish(model, **told), SUBMISSION)
+    await relay.start(make_request(model, **told), SUBMISSION)
     assert sent(vendor)["model"] == name
 
 
@@ -109,7 +109,7 @@ async def test_names_say_shape_and_length(
     ],
 )
 async def test_pictures(vendor: FeatureServer, relay: Provider, told: dict[str, Any], name: str) -> None:
-    operation = await relay.start(wish("gpt-image-landscape", kind="image", **told), SUBMISSION)
+    operation = await relay.start(make_request("gpt-image-landscape", kind="image", **told), SUBMISSION)
     assert (vendor.seen[-1].path, sent(vendor)["model"]) == ("/v1/images/generate", name)
     answer = await relay.poll(operation)
     assert isinstance(answer, Succeeded)
@@ -117,49 +117,49 @@ async def test_pictures(vendor: FeatureServer, relay: Provider, told: dict[str, 
 
 
 async def test_other_names_get_fields(vendor: FeatureServer, relay: Provider) -> None:
-    await relay.start(wish("veo3.1", seconds=8, size="1280x720"), SUBMISSION)
+    await relay.start(make_request("veo3.1", seconds=8, size="1280x720"), SUBMISSION)
     assert (sent(vendor)["seconds"], sent(vendor)["size"]) == (8, "1280x720")
 
 
 async def test_picture_to_video(vendor: FeatureServer, relay: Provider) -> None:
-    await relay.start(wish(media=(picture(),)), SUBMISSION)
+    await relay.start(make_request(media=(picture(),)), SUBMISSION)
     assert vendor.seen[-1].path == "/v1/videos/transform"
     assert sent(vendor)["image"].startswith("data:image/png;base64,")
 
 
 async def test_storyboard(vendor: FeatureServer, relay: Provider) -> None:
     shots = (Shot(seconds=5, prompt="A jump"), Shot(seconds=5, prompt="A landing"))
-    await relay.start(wish(shots=shots), SUBMISSION)
+    await relay.start(make_request(shots=shots), SUBMISSION)
     assert vendor.seen[-1].path == "/v1/videos/storyboard"
     assert sent(vendor)["prompt"] == "[5.0s]A jump [5.0s]A landing"
 
 
 async def test_remix(vendor: FeatureServer, relay: Provider) -> None:
     earlier = Submission("k", remix_operation=Operation(id="task_1"))
-    await relay.start(wish(action="remix"), earlier)
+    await relay.start(make_request(action="remix"), earlier)
     assert (vendor.seen[-1].path, sent(vendor)["remix_target_id"]) == ("/v1/videos/remix", "task_1")
     with pytest.raises(UpstreamRejected):
-        await relay.start(wish(action="remix"), SUBMISSION)
+        await relay.start(make_request(action="remix"), SUBMISSION)
 
 
 @pytest.mark.parametrize(
     ("asked", "param"),
     [
-        (wish(seconds=7), "seconds"),
-        (wish(size="720x720"), "size"),
-        (wish(aspect_ratio="4:3"), "aspect_ratio"),
-        (wish(resolution="4k"), "resolution"),
-        (wish(size="1920x1080"), "size"),
-        (wish("sora2pro-hd-landscape-15s", seconds=25), "size"),
-        (wish(seed=7), "seed"),
-        (wish(negative_prompt="rain"), "negative_prompt"),
-        (wish(watermark=True), "watermark"),
-        (wish(private=True), "private"),
-        (wish(media=(picture("last_frame"),)), "last_frame"),
-        (wish(media=(picture(), picture("reference_image"))), "input_reference"),
-        (wish(media=(picture(),), shots=(Shot(seconds=5, prompt="A"),)), "input_reference"),
-        (wish(action="extend"), "video"),
-        (wish(kind="audio"), "model"),
+        (make_request(seconds=7), "seconds"),
+        (make_request(size="720x720"), "size"),
+        (make_request(aspect_ratio="4:3"), "aspect_ratio"),
+        (make_request(resolution="4k"), "resolution"),
+        (make_request(size="1920x1080"), "size"),
+        (make_request("sora2pro-hd-landscape-15s", seconds=25), "size"),
+        (make_request(seed=7), "seed"),
+        (make_request(negative_prompt="rain"), "negative_prompt"),
+        (make_request(watermark=True), "watermark"),
+        (make_request(private=True), "private"),
+        (make_request(media=(picture("last_frame"),)), "last_frame"),
+        (make_request(media=(picture(), picture("reference_image"))), "input_reference"),
+        (make_request(media=(picture(),), shots=(Shot(seconds=5, prompt="A"),)), "input_reference"),
+        (make_request(action="extend"), "video"),
+        (make_request(kind="audio"), "model"),
     ],
 )
 async def test_what_cannot_be_told(
@@ -179,10 +179,10 @@ async def test_nobody_free(vendor: FeatureServer, relay: Provider) -> None:
     error = {"message": text, "type": "server_error", "param": None, "code": None}
     vendor.refuse = (500, {"error": error}, {})
     with pytest.raises(UpstreamBusy):
-        await relay.start(wish(), SUBMISSION)
+        await relay.start(make_request(), SUBMISSION)
     vendor.refuse = (200, {"error": error}, {})
     with pytest.raises(UpstreamBusy):
-        await relay.start(wish(), SUBMISSION)
+        await relay.start(make_request(), SUBMISSION)
 
 
 @pytest.mark.parametrize(
@@ -198,12 +198,12 @@ async def test_accepted_without_a_task(
 ) -> None:
     vendor.refuse = (200, document, {})
     with pytest.raises(expected):
-        await relay.start(wish(), SUBMISSION)
+        await relay.start(make_request(), SUBMISSION)
 
 
 async def test_progress_and_link(vendor: FeatureServer, relay: Provider) -> None:
     vendor.states = ["processing", "completed"]
-    operation = await relay.start(wish(), SUBMISSION)
+    operation = await relay.start(make_request(), SUBMISSION)
     assert await relay.poll(operation) == Running(progress=45.5)
     answer = await relay.poll(operation)
     assert isinstance(answer, Succeeded)
@@ -213,7 +213,7 @@ async def test_progress_and_link(vendor: FeatureServer, relay: Provider) -> None
 async def test_result_on_the_gateway_itself(vendor: FeatureServer, relay: Provider) -> None:
     """Fetched with our key, as it may be a private address to everybody else."""
     vendor.links_to = ""
-    operation = await relay.start(wish(), SUBMISSION)
+    operation = await relay.start(make_request(), SUBMISSION)
     answer = await relay.poll(operation)
     assert isinstance(answer, Succeeded)
     assert answer.files[0].url is None
@@ -223,14 +223,14 @@ async def test_result_on_the_gateway_itself(vendor: FeatureServer, relay: Provid
 
 
 async def test_links_that_are_none(vendor: FeatureServer, relay: Provider) -> None:
-    operation = await relay.start(wish(), SUBMISSION)
+    operation = await relay.start(make_request(), SUBMISSION)
     vendor.refuse_poll = (200, {"status": "completed", "result_urls": [None, "ftp://x", 7]}, {})
     assert await relay.poll(operation) == Succeeded(())
 
 
 async def test_failure(vendor: FeatureServer, relay: Provider) -> None:
     vendor.states, vendor.failure = ["failed"], {"message": "提示词违反了相关政策"}
-    operation = await relay.start(wish(), SUBMISSION)
+    operation = await relay.start(make_request(), SUBMISSION)
     answer = await relay.poll(operation)
     assert isinstance(answer, Failed)
     assert answer.code == "content_policy_violation"
@@ -238,24 +238,24 @@ async def test_failure(vendor: FeatureServer, relay: Provider) -> None:
 
 async def test_cancel(vendor: FeatureServer, relay: Provider) -> None:
     vendor.states = ["processing"]
-    operation = await relay.start(wish(), SUBMISSION)
+    operation = await relay.start(make_request(), SUBMISSION)
     assert await relay.cancel(operation) is False
-    async with speaker("feature_relay", vendor, cancel=True) as able:
+    async with open_provider("feature_relay", vendor, cancel=True) as able:
         assert able.capabilities("").cancel is True
         assert await able.cancel(operation) is True
 
 
 async def test_recover(vendor: FeatureServer, relay: Provider) -> None:
     with pytest.raises(OutcomeUnknown):
-        await relay.recover(wish(), SUBMISSION)
+        await relay.recover(make_request(), SUBMISSION)
     vendor.honours_idempotency = True
-    async with speaker("feature_relay", vendor, idempotency=True) as able:
-        started = await able.start(wish(), SUBMISSION)
-        assert await able.recover(wish(), SUBMISSION) == started
+    async with open_provider("feature_relay", vendor, idempotency=True) as able:
+        started = await able.start(make_request(), SUBMISSION)
+        assert await able.recover(make_request(), SUBMISSION) == started
         assert vendor.counts["submit"] == 1
         vendor.refuse = (503, {"error": {"message": "draining"}}, {"Retry-After": "4"})
         with pytest.raises(PollFailed) as caught:
-            await able.recover(wish(), SUBMISSION)
+            await able.recover(make_request(), SUBMISSION)
         assert caught.value.retry_after == 4.0
 
 
@@ -268,7 +268,7 @@ def test_address() -> None:
 
 async def test_options_that_cannot_be_read(vendor: FeatureServer) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        async with speaker("feature_relay", vendor, references="many"):
+        async with open_provider("feature_relay", vendor, references="many"):
             pass
     assert caught.value.param == "options.references"
 

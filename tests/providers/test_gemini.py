@@ -32,7 +32,7 @@ from app.providers.base import (
 )
 from app.providers.gemini.provider import GeminiProvider
 from tests.providers.contract import SECRET
-from tests.providers.vendor_contract import VendorContract, speaker
+from tests.providers.vendor_contract import VendorContract, open_provider
 from tests.upstream.media import tiny_mp4, tiny_png
 from tests.upstream.vendors.gemini import GeminiServer
 
@@ -50,11 +50,11 @@ def vendor() -> Iterator[GeminiServer]:
 @pytest.fixture
 async def gemini(vendor: GeminiServer) -> AsyncIterator[Provider]:
     vendor.reset()
-    async with speaker("gemini", vendor) as provider:
+    async with open_provider("gemini", vendor) as provider:
         yield provider
 
 
-def wish(**told: Any) -> GenerationRequest:
+def make_request(**told: Any) -> GenerationRequest:
     return GenerationRequest(
         **{"kind": "video", "model": "gemini-omni-1.1-flash", "prompt": "A red kite"} | told
     )
@@ -98,7 +98,7 @@ class TestContract(VendorContract):
     }  # fmt: skip
 
     def request(self) -> GenerationRequest:
-        return wish(seconds=8)
+        return make_request(seconds=8)
 
     def refusal(self, code: str, message: str = "No.", param: str | None = None) -> dict[str, Any]:
         return {"error": {"code": self.codes[code], "message": message}}
@@ -153,8 +153,8 @@ async def test_says_what_the_sdk_says(vendor: GeminiServer, version: str) -> Non
             generation_config={"seed": 7, "video_config": {"task": "image_to_video"}},
         )  # fmt: skip
     theirs = vendor.seen[-1]
-    async with speaker("gemini", vendor, version=version) as gemini:
-        asked = wish(seconds=8, size="1080x1920", seed=7, media=(item("first_frame"),))
+    async with open_provider("gemini", vendor, version=version) as gemini:
+        asked = make_request(seconds=8, size="1080x1920", seed=7, media=(item("first_frame"),))
         await gemini.start(asked, SUBMISSION)
     ours = vendor.seen[-1]
     assert (ours.path, json.loads(ours.body)) == (theirs.path, json.loads(theirs.body))
@@ -172,7 +172,7 @@ async def test_least(vendor: GeminiServer, gemini: Provider) -> None:
         "model": "dearer",
         "generation_config": {"top_p": 0.5},
     }
-    operation = await gemini.start(wish(extra=extra), SUBMISSION)
+    operation = await gemini.start(make_request(extra=extra), SUBMISSION)
     assert sent(vendor) == {
         "model": "gemini-omni-1.1-flash", "input": [{"type": "user_input", "content": [{"type": "text", "text": "A red kite"}]}],
         "background": True, "store": True, "response_format": {"type": "video", "delivery": "uri"},
@@ -183,7 +183,7 @@ async def test_least(vendor: GeminiServer, gemini: Provider) -> None:
 
 async def test_frames_and_references_are_named_in_the_prompt(vendor: GeminiServer, gemini: Provider) -> None:
     media = (item("first_frame"), item("last_frame"))
-    await gemini.start(wish(media=media, negative_prompt="rain"), SUBMISSION)
+    await gemini.start(make_request(media=media, negative_prompt="rain"), SUBMISSION)
     assert text(vendor) == (
         "[# Sources <FIRST_FRAME>@Image1 <LAST_FRAME>@Image2]\nA red kite\nDo not show: rain"
     )
@@ -191,20 +191,20 @@ async def test_frames_and_references_are_named_in_the_prompt(vendor: GeminiServe
     media = (
         item("reference_image"), item("first_frame"), item("reference_image"), item("reference_video"),
     )  # fmt: skip
-    await gemini.start(wish(media=media), SUBMISSION)
+    await gemini.start(make_request(media=media), SUBMISSION)
     assert text(vendor).splitlines() == [
         "[# Sources <FIRST_FRAME>@Image2]",
         "[# References <IMAGE_REF_0>@Image1 <IMAGE_REF_1>@Image3 <VIDEO_REF_0>@Video1]",
         "A red kite",
     ]
     assert sent(vendor)["generation_config"] == {"video_config": {"task": "reference_to_video"}}
-    await gemini.start(wish(media=media, prompt="<IMAGE_REF_0> flies"), SUBMISSION)
+    await gemini.start(make_request(media=media, prompt="<IMAGE_REF_0> flies"), SUBMISSION)
     assert text(vendor) == "<IMAGE_REF_0> flies"
 
 
 @pytest.mark.parametrize(("action", "task"), [("remix", "edit"), ("edit", "edit"), ("extend", "extend")])
 async def test_change_of_an_own_video(vendor: GeminiServer, gemini: Provider, action: str, task: str) -> None:
-    await gemini.start(wish(action=action, media=(item("source_video"),)), EARLIER)
+    await gemini.start(make_request(action=action, media=(item("source_video"),)), EARLIER)
     told = sent(vendor)
     assert told["previous_interaction_id"] == "v1_earlier"
     assert told["generation_config"] == {"video_config": {"task": task}}
@@ -213,7 +213,7 @@ async def test_change_of_an_own_video(vendor: GeminiServer, gemini: Provider, ac
 
 async def test_change_of_a_sent_video(vendor: GeminiServer, gemini: Provider) -> None:
     film = item("source_video", content=None, url="https://generativelanguage.googleapis.com/v1beta/files/a")
-    await gemini.start(wish(action="edit", media=(film, item("reference_image"))), SUBMISSION)
+    await gemini.start(make_request(action="edit", media=(film, item("reference_image"))), SUBMISSION)
     told = sent(vendor)
     assert blocks(vendor)[0] == {"type": "video", "uri": film.url, "mime_type": "video/mp4"}
     assert "[# References <IMAGE_REF_0>@Image1]" in text(vendor)
@@ -223,15 +223,15 @@ async def test_change_of_a_sent_video(vendor: GeminiServer, gemini: Provider) ->
 @pytest.mark.parametrize(
     ("asked", "param"),
     [
-        (wish(seconds=4.5), "seconds"),
-        (wish(aspect_ratio="1:1"), "aspect_ratio"),
-        (wish(resolution="8k"), "resolution"),
-        (wish(action="remix"), "video"),
-        (wish(media=(item("audio"),)), "audio"),
-        (wish(media=(item("first_frame"),) * 2), "first_frame"),
-        (wish(media=(item("first_frame", content=None),)), "first_frame"),
-        (wish(kind="image"), "model"),
-        (wish(characters=("kim",)), "characters"),
+        (make_request(seconds=4.5), "seconds"),
+        (make_request(aspect_ratio="1:1"), "aspect_ratio"),
+        (make_request(resolution="8k"), "resolution"),
+        (make_request(action="remix"), "video"),
+        (make_request(media=(item("audio"),)), "audio"),
+        (make_request(media=(item("first_frame"),) * 2), "first_frame"),
+        (make_request(media=(item("first_frame", content=None),)), "first_frame"),
+        (make_request(kind="image"), "model"),
+        (make_request(characters=("kim",)), "characters"),
     ],
     ids=str,
 )
@@ -245,10 +245,10 @@ async def test_what_cannot_be_told_is_refused(
 
 
 async def test_wrong_key_is_no_wrong_request(vendor: GeminiServer, gemini: Provider) -> None:
-    operation = await gemini.start(wish(), SUBMISSION)
+    operation = await gemini.start(make_request(), SUBMISSION)
     vendor.keys = ["another"]
     with pytest.raises(UpstreamAuthFailed):
-        await gemini.start(wish(), SUBMISSION)
+        await gemini.start(make_request(), SUBMISSION)
     with pytest.raises(UpstreamAuthFailed):
         await gemini.poll(operation)
 
@@ -258,21 +258,21 @@ async def test_refusals(vendor: GeminiServer, gemini: Provider) -> None:
     error = {"code": 429, "status": "RESOURCE_EXHAUSTED", "message": "Quota", "details": [detail]}
     vendor.refuse = (429, [{"error": error}], {})
     with pytest.raises(UpstreamBusy) as caught:
-        await gemini.start(wish(), SUBMISSION)
+        await gemini.start(make_request(), SUBMISSION)
     assert caught.value.retry_after == 12.0
     vendor.refuse = (200, {"status": "failed", "error": {"code": "safety", "message": "No"}}, {})
     with pytest.raises(UpstreamModerated):
-        await gemini.start(wish(), SUBMISSION)
+        await gemini.start(make_request(), SUBMISSION)
     vendor.refuse = (200, {"status": "in_progress"}, {})
     with pytest.raises(OutcomeUnknown):
-        await gemini.start(wish(), SUBMISSION)
+        await gemini.start(make_request(), SUBMISSION)
 
 
 # ---- looks and results ----
 
 
 async def test_result_behind_the_key(vendor: GeminiServer, gemini: Provider) -> None:
-    operation = await gemini.start(wish(), SUBMISSION)
+    operation = await gemini.start(make_request(), SUBMISSION)
     answer = await gemini.poll(operation)
     assert isinstance(answer, Succeeded)
     path = f"/v1beta/files/{operation.id.replace('-', '')}:download"
@@ -287,7 +287,7 @@ async def test_result_behind_the_key(vendor: GeminiServer, gemini: Provider) -> 
 
 async def test_result_on_googles_host_is_read_through_ours(vendor: GeminiServer, gemini: Provider) -> None:
     vendor.host = "https://generativelanguage.googleapis.com"
-    operation = await gemini.start(wish(), SUBMISSION)
+    operation = await gemini.start(make_request(), SUBMISSION)
     answer = await gemini.poll(operation)
     assert isinstance(answer, Succeeded)
     assert await read(gemini, operation, answer.files[0]) == tiny_mp4()
@@ -295,14 +295,14 @@ async def test_result_on_googles_host_is_read_through_ours(vendor: GeminiServer,
 
 async def test_result_elsewhere_goes_without_the_key(vendor: GeminiServer, gemini: Provider) -> None:
     vendor.host = "https://videos.test"
-    answer = await gemini.poll(await gemini.start(wish(), SUBMISSION))
+    answer = await gemini.poll(await gemini.start(make_request(), SUBMISSION))
     assert isinstance(answer, Succeeded)
     assert str(answer.files[0].url).startswith("https://videos.test/")
 
 
 async def test_inline_result_stays_out_of_the_row(vendor: GeminiServer, gemini: Provider) -> None:
     vendor.host = "inline"
-    operation = await gemini.start(wish(), SUBMISSION)
+    operation = await gemini.start(make_request(), SUBMISSION)
     answer = await gemini.poll(operation)
     assert isinstance(answer, Succeeded)
     assert answer.files[0].data == {"index": 0}
@@ -313,14 +313,14 @@ async def test_inline_result_stays_out_of_the_row(vendor: GeminiServer, gemini: 
 
 
 async def test_json_in_place_of_a_video(vendor: GeminiServer, gemini: Provider) -> None:
-    operation = await gemini.start(wish(), SUBMISSION)
+    operation = await gemini.start(make_request(), SUBMISSION)
     file = ResultFile("video", "video/mp4", data={"path": "/v1beta/files/a", "query": {}})
     with pytest.raises(PollFailed):
         await read(gemini, operation, file)
 
 
 async def test_broken_base64(vendor: GeminiServer, gemini: Provider) -> None:
-    operation = await gemini.start(wish(), SUBMISSION)
+    operation = await gemini.start(make_request(), SUBMISSION)
     block = {"type": "video", "data": "a"}
     vendor.refuse_poll = (
         200, {"status": "completed", "steps": [{"type": "model_output", "content": [block]}]}, {},
@@ -334,7 +334,7 @@ async def test_done_without_a_video_is_looked_at_again(
     vendor: GeminiServer, gemini: Provider, state: str
 ) -> None:
     vendor.states = [state]
-    answer = await gemini.poll(await gemini.start(wish(), SUBMISSION))
+    answer = await gemini.poll(await gemini.start(make_request(), SUBMISSION))
     assert isinstance(answer, Succeeded)
     assert answer.files == ()
 
@@ -353,12 +353,12 @@ async def test_ended_without_a_video(
     vendor: GeminiServer, gemini: Provider, state: str, code: str, message: str
 ) -> None:
     vendor.states = [state]
-    assert await gemini.poll(await gemini.start(wish(), SUBMISSION)) == Failed(code, message)
+    assert await gemini.poll(await gemini.start(make_request(), SUBMISSION)) == Failed(code, message)
 
 
 async def test_cancel(vendor: GeminiServer, gemini: Provider) -> None:
     vendor.states = ["in_progress"]
-    operation = await gemini.start(wish(), SUBMISSION)
+    operation = await gemini.start(make_request(), SUBMISSION)
     assert isinstance(await gemini.poll(operation), Running)
     assert await gemini.cancel(operation) is True
     assert await gemini.cancel(operation) is False

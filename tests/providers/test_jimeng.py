@@ -30,7 +30,7 @@ from app.providers.base import Account, Failed, Operation, Provider, Queued, Run
 from app.providers.jimeng.provider import JimengProvider
 from app.providers.jimeng.signature import signed_headers
 from tests.providers.contract import SECRET
-from tests.providers.vendor_contract import VendorContract, speaker
+from tests.providers.vendor_contract import VendorContract, open_provider
 from tests.upstream.media import tiny_png
 from tests.upstream.vendors.jimeng import RESULT, SUBMIT, JimengServer
 
@@ -49,11 +49,11 @@ def vendor() -> Iterator[JimengServer]:
 @pytest.fixture
 async def jimeng(vendor: JimengServer) -> AsyncIterator[Provider]:
     vendor.reset()
-    async with speaker("jimeng", vendor, secret=PAIR) as provider:
+    async with open_provider("jimeng", vendor, secret=PAIR) as provider:
         yield provider
 
 
-def wish(model: str = "jimeng_t2v_v30", **told: Any) -> GenerationRequest:
+def make_request(model: str = "jimeng_t2v_v30", **told: Any) -> GenerationRequest:
     return GenerationRequest(kind="video", model=model, prompt="A red kite", **told)
 
 
@@ -82,7 +82,7 @@ class TestContract(VendorContract):
         return Account(id="a1", provider="jimeng", name="fake", base_url=origin, secret=PAIR)
 
     def request(self) -> GenerationRequest:
-        return wish(seconds=5)
+        return make_request(seconds=5)
 
     def refusal(self, code: str, message: str = "No.", param: str | None = None) -> dict[str, Any]:
         said = self.codes[code]
@@ -142,7 +142,7 @@ def test_signature_is_the_one_of_the_scheme() -> None:
 
 async def test_text(vendor: JimengServer, jimeng: Provider) -> None:
     extra = {"req_key": "dearer", "frames": 241, "template_id": "orbit", "image_urls": ["https://a.test"]}
-    operation = await jimeng.start(wish(seconds=5, size="1280x720", seed=7, extra=extra), SUBMISSION)
+    operation = await jimeng.start(make_request(seconds=5, size="1280x720", seed=7, extra=extra), SUBMISSION)
     assert vendor.seen[-1].query == {"Action": SUBMIT, "Version": "2022-08-31"}
     assert sent(vendor) == {
         "req_key": "jimeng_t2v_v30", "prompt": "A red kite", "frames": 121, "aspect_ratio": "16:9",
@@ -153,7 +153,7 @@ async def test_text(vendor: JimengServer, jimeng: Provider) -> None:
 
 
 async def test_text_of_any_language_is_signed(vendor: JimengServer, jimeng: Provider) -> None:
-    asked = wish().model_copy(update={"prompt": '红色的风筝 ✨ \u2028 "quoted"'})
+    asked = make_request().model_copy(update={"prompt": '红色的风筝 ✨ \u2028 "quoted"'})
     await jimeng.start(asked, SUBMISSION)
     assert sent(vendor)["prompt"] == asked.prompt
 
@@ -175,7 +175,7 @@ async def test_key_follows_from_the_wish(
     vendor: JimengServer, jimeng: Provider, model: str, told: dict[str, str], frames: int, key: str
 ) -> None:
     media = (picture("first_frame"), picture("last_frame"))[:frames]
-    operation = await jimeng.start(wish(model, media=media, **told), SUBMISSION)
+    operation = await jimeng.start(make_request(model, media=media, **told), SUBMISSION)
     assert sent(vendor)["req_key"] == key
     assert len(sent(vendor).get("binary_data_base64", [])) == frames
     assert isinstance(await jimeng.poll(operation), Succeeded)
@@ -183,11 +183,11 @@ async def test_key_follows_from_the_wish(
 
 
 async def test_frames(vendor: JimengServer, jimeng: Provider) -> None:
-    await jimeng.start(wish("jimeng_i2v_first_v30", media=(picture(),), size="1280x720"), SUBMISSION)
+    await jimeng.start(make_request("jimeng_i2v_first_v30", media=(picture(),), size="1280x720"), SUBMISSION)
     assert sent(vendor)["binary_data_base64"] == [base64.b64encode(tiny_png()).decode()]
     assert "aspect_ratio" not in sent(vendor)
     address = picture(content=None, url="https://pictures.test/a.png")
-    await jimeng.start(wish("jimeng_i2v_first_v30", media=(address,)), SUBMISSION)
+    await jimeng.start(make_request("jimeng_i2v_first_v30", media=(address,)), SUBMISSION)
     assert sent(vendor)["image_urls"] == ["https://pictures.test/a.png"]
     assert "binary_data_base64" not in sent(vendor)
 
@@ -195,20 +195,20 @@ async def test_frames(vendor: JimengServer, jimeng: Provider) -> None:
 @pytest.mark.parametrize(
     ("asked", "param"),
     [
-        (wish(seconds=7), "seconds"),
-        (wish(seconds=5.5), "seconds"),
-        (wish(negative_prompt="rain"), "negative_prompt"),
-        (wish(watermark=True), "watermark"),
-        (wish(resolution="1080p"), "resolution"),
-        (wish(aspect_ratio="5:4"), "aspect_ratio"),
-        (wish(media=(picture(),)), "first_frame"),
-        (wish("jimeng_i2v_first_v30"), "input_reference"),
-        (wish("jimeng_i2v_first_tail_v30", media=(picture(),)), "input_reference"),
-        (wish("jimeng_i2v_first_v30", media=(picture(),), aspect_ratio="16:9"), "aspect_ratio"),
-        (wish("jimeng_v30", media=(picture("last_frame"),)), "last_frame"),
-        (wish("jimeng_v30", media=(picture("reference_image"),)), "reference_image"),
-        (wish(action="extend"), "video"),
-        (wish().model_copy(update={"kind": "image"}), "model"),
+        (make_request(seconds=7), "seconds"),
+        (make_request(seconds=5.5), "seconds"),
+        (make_request(negative_prompt="rain"), "negative_prompt"),
+        (make_request(watermark=True), "watermark"),
+        (make_request(resolution="1080p"), "resolution"),
+        (make_request(aspect_ratio="5:4"), "aspect_ratio"),
+        (make_request(media=(picture(),)), "first_frame"),
+        (make_request("jimeng_i2v_first_v30"), "input_reference"),
+        (make_request("jimeng_i2v_first_tail_v30", media=(picture(),)), "input_reference"),
+        (make_request("jimeng_i2v_first_v30", media=(picture(),), aspect_ratio="16:9"), "aspect_ratio"),
+        (make_request("jimeng_v30", media=(picture("last_frame"),)), "last_frame"),
+        (make_request("jimeng_v30", media=(picture("reference_image"),)), "reference_image"),
+        (make_request(action="extend"), "video"),
+        (make_request().model_copy(update={"kind": "image"}), "model"),
     ],
 )
 async def test_what_cannot_be_told(
@@ -232,7 +232,7 @@ async def test_what_cannot_be_told(
 async def test_codes(vendor: JimengServer, jimeng: Provider, status: int, code: int, expected: type) -> None:
     vendor.refuse = (status, {"code": code, "message": f"{SECRET} of {ACCESS}", "data": None}, {})
     with pytest.raises(UpstreamError) as caught:
-        await jimeng.start(wish(), SUBMISSION)
+        await jimeng.start(make_request(), SUBMISSION)
     assert type(caught.value) is expected
     assert caught.value.message.endswith(f"[secret] of [secret] ({code})")
 
@@ -253,28 +253,28 @@ async def test_codes_of_the_gateway(
     error = {"CodeN": 1, "Code": code, "Message": f"No {ACCESS}"}
     vendor.refuse = (status, {"ResponseMetadata": {"RequestId": "r", "Error": error}}, {})
     with pytest.raises(UpstreamError) as caught:
-        await jimeng.start(wish(), SUBMISSION)
+        await jimeng.start(make_request(), SUBMISSION)
     assert type(caught.value) is expected
     assert ACCESS not in caught.value.message
 
 
 async def test_wrong_secret(vendor: JimengServer, jimeng: Provider) -> None:
-    async with speaker("jimeng", vendor, secret=f"{ACCESS}|another-secret-key") as provider:
+    async with open_provider("jimeng", vendor, secret=f"{ACCESS}|another-secret-key") as provider:
         with pytest.raises(UpstreamAuthFailed, match="SignatureDoesNotMatch"):
-            await provider.start(wish(), SUBMISSION)
+            await provider.start(make_request(), SUBMISSION)
 
 
 async def test_accepted_without_a_task(vendor: JimengServer, jimeng: Provider) -> None:
     vendor.refuse = (200, {"code": 10000, "message": "Success", "data": None}, {})
     with pytest.raises(OutcomeUnknown):
-        await jimeng.start(wish(), SUBMISSION)
+        await jimeng.start(make_request(), SUBMISSION)
 
 
 # ---- look ----
 
 
 async def test_usage_and_link(vendor: JimengServer, jimeng: Provider) -> None:
-    operation = await jimeng.start(wish("jimeng_t2v_v30_1080p", seconds=10), SUBMISSION)
+    operation = await jimeng.start(make_request("jimeng_t2v_v30_1080p", seconds=10), SUBMISSION)
     answer = await jimeng.poll(Operation.model_validate_json(operation.model_dump_json()))
     assert isinstance(answer, Succeeded)
     assert answer.files[0].url == f"{vendor.url}/files/{operation.id}.mp4"
@@ -283,7 +283,7 @@ async def test_usage_and_link(vendor: JimengServer, jimeng: Provider) -> None:
 
 async def test_words(vendor: JimengServer, jimeng: Provider) -> None:
     vendor.states = ["in_queue", "generating", "expired"]
-    operation = await jimeng.start(wish(), SUBMISSION)
+    operation = await jimeng.start(make_request(), SUBMISSION)
     assert await jimeng.poll(operation) == Queued()
     assert await jimeng.poll(operation) == Running()
     assert await jimeng.poll(operation) == Failed("expired", "Jimeng says: expired")
@@ -304,7 +304,7 @@ async def test_words(vendor: JimengServer, jimeng: Provider) -> None:
 async def test_look_that_says_nothing(
     vendor: JimengServer, jimeng: Provider, status: int, document: dict[str, Any]
 ) -> None:
-    operation = await jimeng.start(wish(), SUBMISSION)
+    operation = await jimeng.start(make_request(), SUBMISSION)
     vendor.refuse_poll = (status, document, {"Retry-After": "9"})
     with pytest.raises(PollFailed):
         await jimeng.poll(operation)
@@ -313,7 +313,7 @@ async def test_look_that_says_nothing(
 
 async def test_nobody_can_be_asked(vendor: JimengServer, jimeng: Provider) -> None:
     with pytest.raises(OutcomeUnknown):
-        await jimeng.recover(wish(), SUBMISSION)
+        await jimeng.recover(make_request(), SUBMISSION)
     assert vendor.seen == []
 
 
@@ -329,7 +329,7 @@ def test_own_host() -> None:
 @pytest.mark.parametrize("secret", ["", "AK", "AK|", "|SK"])
 async def test_secret_that_cannot_work(vendor: JimengServer, secret: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
-        async with speaker("jimeng", vendor, secret=secret):
+        async with open_provider("jimeng", vendor, secret=secret):
             pass
     assert caught.value.param == "secret"
 

@@ -33,7 +33,7 @@ from app.providers.base import (
 )
 from app.providers.kling.provider import KlingProvider
 from tests.providers.contract import SECRET
-from tests.providers.vendor_contract import VendorContract, speaker
+from tests.providers.vendor_contract import VendorContract, open_provider
 from tests.upstream.media import tiny_png
 from tests.upstream.vendors.kling import KlingServer
 
@@ -50,11 +50,11 @@ def vendor() -> Iterator[KlingServer]:
 async def kling(vendor: KlingServer) -> AsyncIterator[Provider]:
     vendor.reset()
     vendor.knows_external_ids = True
-    async with speaker("kling", vendor) as provider:
+    async with open_provider("kling", vendor) as provider:
         yield provider
 
 
-def wish(model: str = "kling-v2-6", **told: Any) -> GenerationRequest:
+def make_request(model: str = "kling-v2-6", **told: Any) -> GenerationRequest:
     return GenerationRequest(kind="video", model=model, prompt="A red kite", **told)
 
 
@@ -82,7 +82,7 @@ class TestContract(VendorContract):
     }  # fmt: skip
 
     def request(self) -> GenerationRequest:
-        return wish(seconds=5)
+        return make_request(seconds=5)
 
     def refusal(self, code: str, message: str = "No.", param: str | None = None) -> dict[str, Any]:
         return {"code": self.codes[code], "message": message, "request_id": "r-1"}
@@ -92,7 +92,7 @@ class TestContract(VendorContract):
 
 
 async def test_text(vendor: KlingServer, kling: Provider) -> None:
-    asked = wish(
+    asked = make_request(
         seconds=10, size="1920x1080", negative_prompt="rain", watermark=False,
         extra={"sound": "on", "cfg_scale": 0.5, "model_name": "dearer", "mode": "4k", "duration": "15"},
     )  # fmt: skip
@@ -120,13 +120,13 @@ async def test_text(vendor: KlingServer, kling: Provider) -> None:
 async def test_size(
     vendor: KlingServer, kling: Provider, told: dict[str, str], mode: str | None, ratio: str | None
 ) -> None:
-    await kling.start(wish(**told), SUBMISSION)
+    await kling.start(make_request(**told), SUBMISSION)
     assert (sent(vendor).get("mode"), sent(vendor).get("aspect_ratio")) == (mode, ratio)
 
 
 async def test_frames(vendor: KlingServer, kling: Provider) -> None:
     frames = (picture("first_frame"), picture("last_frame"))
-    operation = await kling.start(wish(media=frames, size="1280x720"), SUBMISSION)
+    operation = await kling.start(make_request(media=frames, size="1280x720"), SUBMISSION)
     body = sent(vendor)
     bare = base64.b64encode(tiny_png()).decode()
     assert (body["image"], body["image_tail"], body["mode"]) == (bare, bare, "std")
@@ -138,13 +138,13 @@ async def test_frames(vendor: KlingServer, kling: Provider) -> None:
 
 async def test_picture_known_by_address(vendor: KlingServer, kling: Provider) -> None:
     frame = MediaInput(role="first_frame", content_type="image/png", url="https://pictures.test/a.png")
-    await kling.start(wish(media=(frame,)), SUBMISSION)
+    await kling.start(make_request(media=(frame,)), SUBMISSION)
     assert sent(vendor)["image"] == "https://pictures.test/a.png"
 
 
 async def test_reference_images(vendor: KlingServer, kling: Provider) -> None:
     references = (picture("reference_image"), picture("reference_image"))
-    operation = await kling.start(wish("kling-v1-6", media=references), SUBMISSION)
+    operation = await kling.start(make_request("kling-v1-6", media=references), SUBMISSION)
     assert len(sent(vendor)["image_list"]) == 2
     assert set(sent(vendor)["image_list"][0]) == {"image"}
     assert operation.data == {"path": "/v1/videos/multi-image2video"}
@@ -152,7 +152,7 @@ async def test_reference_images(vendor: KlingServer, kling: Provider) -> None:
 
 async def test_omni(vendor: KlingServer, kling: Provider) -> None:
     media = (picture("first_frame"), picture("last_frame"), picture("reference_image"), clip("source_video"))
-    asked = wish("kling-v3-omni", media=media, seconds=7, size="1280x720")
+    asked = make_request("kling-v3-omni", media=media, seconds=7, size="1280x720")
     operation = await kling.start(asked, SUBMISSION)
     body = sent(vendor)
     assert [one.get("type") for one in body["image_list"]] == ["first_frame", "end_frame", None]
@@ -165,7 +165,7 @@ async def test_omni(vendor: KlingServer, kling: Provider) -> None:
 
 async def test_motion_control(vendor: KlingServer, kling: Provider) -> None:
     media = (picture("first_frame"), clip("reference_video"))
-    asked = wish("kling-v3", media=media, extra={"character_orientation": "image"})
+    asked = make_request("kling-v3", media=media, extra={"character_orientation": "image"})
     operation = await kling.start(asked, SUBMISSION)
     body = sent(vendor)
     assert body["video_url"] == "https://clips.test/a.mp4"
@@ -176,7 +176,7 @@ async def test_motion_control(vendor: KlingServer, kling: Provider) -> None:
 
 async def test_storyboard(vendor: KlingServer, kling: Provider) -> None:
     shots = (Shot(seconds=2, prompt="A"), Shot(seconds=3, prompt="B"))
-    await kling.start(wish("kling-v3", shots=shots), SUBMISSION)
+    await kling.start(make_request("kling-v3", shots=shots), SUBMISSION)
     body = sent(vendor)
     assert (body["multi_shot"], body["shot_type"], body["duration"]) == (True, "customize", "5")
     assert body["multi_prompt"] == [
@@ -187,27 +187,27 @@ async def test_storyboard(vendor: KlingServer, kling: Provider) -> None:
 @pytest.mark.parametrize(
     ("asked", "param"),
     [
-        (wish(seed=7), "seed"),
-        (wish(style="anime"), "style"),
-        (wish(seconds=5.5), "seconds"),
-        (wish(aspect_ratio="21:9"), "aspect_ratio"),
-        (wish(resolution="8k"), "resolution"),
-        (wish(shots=(Shot(seconds=2, prompt="A"),)), "shots"),
-        (wish("kling-v3", shots=(Shot(seconds=2.5, prompt="A"),)), "shots"),
-        (wish("kling-v3", shots=(Shot(seconds=2, prompt="A"),), seconds=5), "seconds"),
-        (wish("kling-v3", shots=(Shot(seconds=1, prompt="A"),) * 7), "shots"),
-        (wish("kling-v3-omni", negative_prompt="rain"), "negative_prompt"),
-        (wish(media=(MediaInput(role="audio", content_type="audio/wav", content=b"RIFF"),)), "audio"),
-        (wish("kling-v1-6", media=(picture(), picture("reference_image"))), "reference_image"),
-        (wish("kling-v1-6", media=(picture("reference_image"),) * 5), "reference_image"),
+        (make_request(seed=7), "seed"),
+        (make_request(style="anime"), "style"),
+        (make_request(seconds=5.5), "seconds"),
+        (make_request(aspect_ratio="21:9"), "aspect_ratio"),
+        (make_request(resolution="8k"), "resolution"),
+        (make_request(shots=(Shot(seconds=2, prompt="A"),)), "shots"),
+        (make_request("kling-v3", shots=(Shot(seconds=2.5, prompt="A"),)), "shots"),
+        (make_request("kling-v3", shots=(Shot(seconds=2, prompt="A"),), seconds=5), "seconds"),
+        (make_request("kling-v3", shots=(Shot(seconds=1, prompt="A"),) * 7), "shots"),
+        (make_request("kling-v3-omni", negative_prompt="rain"), "negative_prompt"),
+        (make_request(media=(MediaInput(role="audio", content_type="audio/wav", content=b"RIFF"),)), "audio"),
+        (make_request("kling-v1-6", media=(picture(), picture("reference_image"))), "reference_image"),
+        (make_request("kling-v1-6", media=(picture("reference_image"),) * 5), "reference_image"),
         (
-            wish("kling-v3", media=(clip("reference_video").model_copy(update={"url": None}),)),
+            make_request("kling-v3", media=(clip("reference_video").model_copy(update={"url": None}),)),
             "reference_video",
         ),
-        (wish("kling-v3", media=(clip("reference_video"),), seconds=5), "seconds"),
-        (wish("kling-v3-omni", media=(clip("source_video"), clip("reference_video"))), "video"),
-        (wish(action="extend"), "video"),
-        (wish().model_copy(update={"kind": "image"}), "model"),
+        (make_request("kling-v3", media=(clip("reference_video"),), seconds=5), "seconds"),
+        (make_request("kling-v3-omni", media=(clip("source_video"), clip("reference_video"))), "video"),
+        (make_request(action="extend"), "video"),
+        (make_request().model_copy(update={"kind": "image"}), "model"),
     ],
 )
 async def test_what_cannot_be_told(
@@ -236,7 +236,7 @@ async def test_codes(
     said = {"code": code, "message": f"parallel task over {SECRET}", "request_id": "r"}
     vendor.refuse = (status or http, said, {"Retry-After": "4"})
     with pytest.raises(UpstreamError) as caught:
-        await kling.start(wish(), SUBMISSION)
+        await kling.start(make_request(), SUBMISSION)
     assert type(caught.value) is expected
     assert SECRET not in caught.value.message
     assert str(code) in caught.value.message
@@ -248,13 +248,13 @@ async def test_a_code_nobody_knows(vendor: KlingServer, kling: Provider) -> None
     for status, expected in ((200, UpstreamFailed), (400, UpstreamRejected), (429, UpstreamBusy)):
         vendor.refuse = (status, {"code": 7777, "message": "New."}, {})
         with pytest.raises(expected):
-            await kling.start(wish(), SUBMISSION)
+            await kling.start(make_request(), SUBMISSION)
 
 
 async def test_accepted_without_a_task(vendor: KlingServer, kling: Provider) -> None:
     vendor.refuse = (200, {"code": 0, "message": "SUCCEED", "data": None}, {})
     with pytest.raises(OutcomeUnknown):
-        await kling.start(wish(), SUBMISSION)
+        await kling.start(make_request(), SUBMISSION)
 
 
 # ---- signed tokens ----
@@ -263,30 +263,30 @@ async def test_accepted_without_a_task(vendor: KlingServer, kling: Provider) -> 
 async def test_signed_token(vendor: KlingServer) -> None:
     vendor.reset()
     access, secret = next(iter(vendor.signers.items()))
-    async with speaker("kling", vendor, secret=f"{access}|{secret}") as provider:
-        operation = await provider.start(wish(), SUBMISSION)
+    async with open_provider("kling", vendor, secret=f"{access}|{secret}") as provider:
+        operation = await provider.start(make_request(), SUBMISSION)
         assert isinstance(await provider.poll(operation), Succeeded)
         assert await provider.balance() == AccountBalance(158.5, "units")
         assert secret not in str(vendor.seen)
         vendor.refuse = (401, {"code": 1002, "message": vendor.seen[-1].headers["authorization"]}, {})
         with pytest.raises(UpstreamAuthFailed) as caught:
-            await provider.start(wish(), SUBMISSION)
+            await provider.start(make_request(), SUBMISSION)
         assert "[secret]" in caught.value.message
         assert "eyJ" not in caught.value.message
 
 
 async def test_wrong_signature(vendor: KlingServer) -> None:
     vendor.reset()
-    async with speaker("kling", vendor, secret="access-key|another-secret") as provider:
+    async with open_provider("kling", vendor, secret="access-key|another-secret") as provider:
         with pytest.raises(UpstreamAuthFailed):
-            await provider.start(wish(), SUBMISSION)
+            await provider.start(make_request(), SUBMISSION)
 
 
 # ---- look ----
 
 
 async def test_usage_and_link(vendor: KlingServer, kling: Provider) -> None:
-    operation = await kling.start(wish(), SUBMISSION)
+    operation = await kling.start(make_request(), SUBMISSION)
     answer = await kling.poll(operation)
     assert isinstance(answer, Succeeded)
     assert answer.files[0].url == f"{vendor.url}/files/{operation.id}.mp4"
@@ -294,7 +294,7 @@ async def test_usage_and_link(vendor: KlingServer, kling: Provider) -> None:
 
 
 async def test_success_without_a_video(vendor: KlingServer, kling: Provider) -> None:
-    operation = await kling.start(wish(), SUBMISSION)
+    operation = await kling.start(make_request(), SUBMISSION)
     data = {"task_id": operation.id, "task_status": "succeed", "task_result": {"videos": []}}
     vendor.refuse_poll = (200, {"code": 0, "message": "", "data": data}, {})
     with pytest.raises(PollFailed):
@@ -302,7 +302,7 @@ async def test_success_without_a_video(vendor: KlingServer, kling: Provider) -> 
 
 
 async def test_look_refused_in_a_200(vendor: KlingServer, kling: Provider) -> None:
-    operation = await kling.start(wish(), SUBMISSION)
+    operation = await kling.start(make_request(), SUBMISSION)
     vendor.refuse_poll = (200, {"code": 1302, "message": "slow down"}, {"Retry-After": "9"})
     with pytest.raises(PollFailed) as caught:
         await kling.poll(operation)
@@ -314,7 +314,7 @@ async def test_look_refused_in_a_200(vendor: KlingServer, kling: Provider) -> No
 
 async def test_words(vendor: KlingServer, kling: Provider) -> None:
     vendor.states, vendor.failure = ["processing", "failed"], {"message": "GPU fell over"}
-    operation = await kling.start(wish(), SUBMISSION)
+    operation = await kling.start(make_request(), SUBMISSION)
     assert await kling.poll(operation) == Running()
     assert await kling.poll(operation) == Failed("upstream_error", "GPU fell over")
     assert await kling.cancel(operation) is False
@@ -327,31 +327,31 @@ async def test_words(vendor: KlingServer, kling: Provider) -> None:
 async def test_recovered_by_our_id(vendor: KlingServer, kling: Provider, knows: bool) -> None:
     """By a look with our own id; should Kling stop taking it there, by the list."""
     vendor.knows_external_ids = knows
-    started = await kling.start(wish(media=(picture(),)), SUBMISSION)
-    assert await kling.recover(wish(media=(picture(),)), SUBMISSION) == started
+    started = await kling.start(make_request(media=(picture(),)), SUBMISSION)
+    assert await kling.recover(make_request(media=(picture(),)), SUBMISSION) == started
     assert vendor.counts["submit"] == 1
 
 
 async def test_sent_before(vendor: KlingServer, kling: Provider) -> None:
     """Kling refuses a second copy; that is no refusal of the task, and looking it up finds the first."""
-    started = await kling.start(wish(), SUBMISSION)
+    started = await kling.start(make_request(), SUBMISSION)
     with pytest.raises(OutcomeUnknown):
-        await kling.start(wish(), SUBMISSION)
-    assert await kling.recover(wish(), SUBMISSION) == started
+        await kling.start(make_request(), SUBMISSION)
+    assert await kling.recover(make_request(), SUBMISSION) == started
 
 
 async def test_missing_only_after_a_while(vendor: KlingServer, kling: Provider) -> None:
     with pytest.raises(PollFailed):
-        await kling.recover(wish(), SUBMISSION)
-    async with speaker("kling", vendor, lost_after_seconds=0) as hasty:
-        assert await hasty.recover(wish(), SUBMISSION) is None
+        await kling.recover(make_request(), SUBMISSION)
+    async with open_provider("kling", vendor, lost_after_seconds=0) as hasty:
+        assert await hasty.recover(make_request(), SUBMISSION) is None
 
 
 async def test_recover_without_an_answer(vendor: KlingServer, kling: Provider) -> None:
     vendor.refuse_poll = (500, {"code": 5000, "message": "down"}, {})
-    async with speaker("kling", vendor, lost_after_seconds=0) as hasty:
+    async with open_provider("kling", vendor, lost_after_seconds=0) as hasty:
         with pytest.raises(PollFailed):
-            await hasty.recover(wish(), SUBMISSION)
+            await hasty.recover(make_request(), SUBMISSION)
 
 
 async def test_balance(vendor: KlingServer, kling: Provider) -> None:
@@ -403,6 +403,6 @@ async def test_capabilities(kling: Provider) -> None:
 
 
 async def test_operation_survives_its_row(kling: Provider) -> None:
-    operation = await kling.start(wish(), SUBMISSION)
+    operation = await kling.start(make_request(), SUBMISSION)
     restored = Operation.model_validate_json(operation.model_dump_json())
     assert isinstance(await kling.poll(restored), Succeeded)

@@ -11,7 +11,7 @@ from app.errors import OutcomeUnknown, PollFailed, UpstreamBusy, UpstreamRejecte
 from app.generation import GenerationRequest, MediaInput, Role, Shot
 from app.providers.base import Account, Failed, Provider, Submission, Succeeded
 from app.providers.lightx2v.provider import LightX2VProvider
-from tests.providers.vendor_contract import VendorContract, speaker
+from tests.providers.vendor_contract import VendorContract, open_provider
 from tests.upstream import FakeUpstream
 from tests.upstream.media import tiny_mp4, tiny_png
 from tests.upstream.vendors.lightx2v import LightServer
@@ -28,11 +28,11 @@ def vendor() -> Iterator[LightServer]:
 @pytest.fixture
 async def light(vendor: LightServer) -> AsyncIterator[Provider]:
     vendor.reset()
-    async with speaker("lightx2v", vendor, secret="") as provider:
+    async with open_provider("lightx2v", vendor, secret="") as provider:
         yield provider
 
 
-def wish(**told: Any) -> GenerationRequest:
+def make_request(**told: Any) -> GenerationRequest:
     return GenerationRequest(**({"kind": "video", "model": "wan2.2", "prompt": "A red kite"} | told))
 
 
@@ -52,7 +52,7 @@ class TestContract(VendorContract):
     states = {"queued": "pending", "running": "processing", "done": "completed", "failed": "failed"}  # noqa: RUF012
 
     def request(self) -> GenerationRequest:
-        return wish()
+        return make_request()
 
     async def test_moderated_while_running(self, upstream: FakeUpstream, provider: Provider) -> None:
         """LightX2V filters nothing: what fails has failed."""
@@ -61,7 +61,7 @@ class TestContract(VendorContract):
 
 
 async def test_text(vendor: LightServer, light: Provider) -> None:
-    asked = wish(
+    asked = make_request(
         negative_prompt="rain", seed=7, size="832x480", seconds=5, extra={"infer_steps": 4, "task_id": "x"}
     )
     operation = await light.start(asked, SUBMISSION)
@@ -78,11 +78,11 @@ async def test_text(vendor: LightServer, light: Provider) -> None:
 async def test_newer_server(vendor: LightServer, light: Provider) -> None:
     vendor.strict = True
     with pytest.raises(UpstreamRejected) as caught:
-        await light.start(wish(seconds=5), SUBMISSION)
+        await light.start(make_request(seconds=5), SUBMISSION)
     assert caught.value.param == "target_video_length"
-    async with speaker("lightx2v", vendor, length_field="num_frames", fps=24, seconds=[1, 6]) as newer:
+    async with open_provider("lightx2v", vendor, length_field="num_frames", fps=24, seconds=[1, 6]) as newer:
         media = (picture(), picture("reference_image"), picture("reference_image"))
-        await newer.start(wish(seconds=2, size="832x480", media=media), SUBMISSION)
+        await newer.start(make_request(seconds=2, size="832x480", media=media), SUBMISSION)
         assert newer.capabilities("").seconds == (1, 6)
         assert "reference_image" in newer.capabilities("").roles
     assert (sent(vendor)["num_frames"], sent(vendor)["size"]) == (49, [480, 832])
@@ -91,7 +91,7 @@ async def test_newer_server(vendor: LightServer, light: Provider) -> None:
 
 async def test_inputs(vendor: LightServer, light: Provider) -> None:
     sound = MediaInput(role="audio", content_type="audio/wav", content=b"RIFF")
-    await light.start(wish(media=(picture(), picture("last_frame"), sound)), SUBMISSION)
+    await light.start(make_request(media=(picture(), picture("last_frame"), sound)), SUBMISSION)
     body = sent(vendor)
     assert body["image_path"].startswith("data:image/png;base64,")
     assert body["last_frame_path"].startswith("data:image/png;base64,")
@@ -99,7 +99,7 @@ async def test_inputs(vendor: LightServer, light: Provider) -> None:
 
 
 async def test_picture(vendor: LightServer, light: Provider) -> None:
-    asked = wish(kind="image", aspect_ratio="16:9", media=(picture("reference_image"),))
+    asked = make_request(kind="image", aspect_ratio="16:9", media=(picture("reference_image"),))
     operation = await light.start(asked, SUBMISSION)
     assert vendor.seen[-1].path == "/v1/tasks/image/"
     assert (sent(vendor)["aspect_ratio"], sent(vendor)["save_result_path"]) == ("16:9", "filmgate-0123.png")
@@ -111,16 +111,16 @@ async def test_picture(vendor: LightServer, light: Provider) -> None:
 @pytest.mark.parametrize(
     ("asked", "param"),
     [
-        (wish(aspect_ratio="16:9"), "aspect_ratio"),
-        (wish(resolution="720p"), "resolution"),
-        (wish(style="anime"), "style"),
-        (wish(watermark=True), "watermark"),
-        (wish(shots=(Shot(seconds=2, prompt="A"),)), "shots"),
-        (wish(media=(picture("reference_image"),)), "reference_image"),
-        (wish(media=(picture(), picture())), "first_frame"),
-        (wish(kind="image", seconds=2), "seconds"),
-        (wish(kind="image", media=(picture(), picture("reference_image"))), "input_reference"),
-        (wish(kind="audio"), "model"),
+        (make_request(aspect_ratio="16:9"), "aspect_ratio"),
+        (make_request(resolution="720p"), "resolution"),
+        (make_request(style="anime"), "style"),
+        (make_request(watermark=True), "watermark"),
+        (make_request(shots=(Shot(seconds=2, prompt="A"),)), "shots"),
+        (make_request(media=(picture("reference_image"),)), "reference_image"),
+        (make_request(media=(picture(), picture())), "first_frame"),
+        (make_request(kind="image", seconds=2), "seconds"),
+        (make_request(kind="image", media=(picture(), picture("reference_image"))), "input_reference"),
+        (make_request(kind="audio"), "model"),
     ],
 )
 async def test_what_cannot_be_told(
@@ -135,17 +135,17 @@ async def test_what_cannot_be_told(
 async def test_queue_full(vendor: LightServer, light: Provider) -> None:
     vendor.full = True
     with pytest.raises(UpstreamBusy):
-        await light.start(wish(), SUBMISSION)
+        await light.start(make_request(), SUBMISSION)
 
 
 async def test_accepted_without_a_task(vendor: LightServer, light: Provider) -> None:
     vendor.refuse = (200, {"task_status": "pending"}, {})
     with pytest.raises(OutcomeUnknown):
-        await light.start(wish(), SUBMISSION)
+        await light.start(make_request(), SUBMISSION)
 
 
 async def test_result(vendor: LightServer, light: Provider) -> None:
-    operation = await light.start(wish(), SUBMISSION)
+    operation = await light.start(make_request(), SUBMISSION)
     answer = await light.poll(operation)
     assert isinstance(answer, Succeeded)
     assert b"".join([chunk async for chunk in light.fetch(operation, answer.files[0])]) == tiny_mp4()
@@ -153,13 +153,13 @@ async def test_result(vendor: LightServer, light: Provider) -> None:
 
 async def test_cancel(vendor: LightServer, light: Provider) -> None:
     vendor.states = ["processing"]
-    operation = await light.start(wish(), SUBMISSION)
+    operation = await light.start(make_request(), SUBMISSION)
     assert await light.cancel(operation) is True
     assert await light.poll(operation) == Failed("cancelled", "Task cancelled by user")
 
 
 async def test_cancel_what_has_ended(vendor: LightServer, light: Provider) -> None:
-    operation = await light.start(wish(), SUBMISSION)
+    operation = await light.start(make_request(), SUBMISSION)
     await light.poll(operation)
     assert await light.cancel(operation) is False
     vendor.jobs.clear()
@@ -167,16 +167,16 @@ async def test_cancel_what_has_ended(vendor: LightServer, light: Provider) -> No
 
 
 async def test_recover(vendor: LightServer, light: Provider) -> None:
-    started = await light.start(wish(), SUBMISSION)
-    assert await light.recover(wish(), SUBMISSION) == started
+    started = await light.start(make_request(), SUBMISSION)
+    assert await light.recover(make_request(), SUBMISSION) == started
     assert vendor.counts["submit"] == 1
 
 
 async def test_missing_only_after_a_while(vendor: LightServer, light: Provider) -> None:
     with pytest.raises(PollFailed):
-        await light.recover(wish(), SUBMISSION)
-    async with speaker("lightx2v", vendor, lost_after_seconds=0) as hasty:
-        assert await hasty.recover(wish(), SUBMISSION) is None
+        await light.recover(make_request(), SUBMISSION)
+    async with open_provider("lightx2v", vendor, lost_after_seconds=0) as hasty:
+        assert await hasty.recover(make_request(), SUBMISSION) is None
 
 
 def test_address() -> None:

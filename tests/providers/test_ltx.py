@@ -20,7 +20,7 @@ from app.errors import (
 from app.generation import GenerationRequest, MediaInput, Role, Shot
 from app.providers.base import Provider, Submission, Succeeded
 from tests.providers.contract import SECRET
-from tests.providers.vendor_contract import VendorContract, speaker
+from tests.providers.vendor_contract import VendorContract, open_provider
 from tests.upstream.media import tiny_png
 from tests.upstream.vendors.ltx import LTXServer
 
@@ -38,11 +38,11 @@ def vendor() -> Iterator[LTXServer]:
 @pytest.fixture
 async def ltx(vendor: LTXServer) -> AsyncIterator[Provider]:
     vendor.reset()
-    async with speaker("ltx", vendor) as provider:
+    async with open_provider("ltx", vendor) as provider:
         yield provider
 
 
-def wish(model: str = FAST, **told: Any) -> GenerationRequest:
+def make_request(model: str = FAST, **told: Any) -> GenerationRequest:
     return GenerationRequest(**{"kind": "video", "model": model, "prompt": "A red kite", **told})
 
 
@@ -71,7 +71,7 @@ class TestContract(VendorContract):
     codes = {"moderation_blocked": "content_filtered_error", "server_error": "api_error"}  # noqa: RUF012
 
     def request(self) -> GenerationRequest:
-        return wish(seconds=8)
+        return make_request(seconds=8)
 
     def refusal(self, code: str, message: str = "No.", param: str | None = None) -> dict[str, Any]:
         kind = self.codes.get(code, "invalid_request_error")
@@ -82,7 +82,7 @@ class TestContract(VendorContract):
 
 
 async def test_text(vendor: LTXServer, ltx: Provider) -> None:
-    asked = wish(
+    asked = make_request(
         seconds=8, size="1920x1080",
         extra={"fps": 50, "generate_audio": False, "camera_motion": "dolly_in", "model": "dearer",
                "duration": 20, "resolution": "3840x2160", "image_uri": "https://elsewhere.test/a.png"},
@@ -111,7 +111,7 @@ async def test_text(vendor: LTXServer, ltx: Provider) -> None:
 async def test_inputs_choose_the_endpoint(
     vendor: LTXServer, ltx: Provider, media: tuple[MediaInput, ...], path: str, fields: dict[str, str]
 ) -> None:
-    operation = await ltx.start(wish(media=media), SUBMISSION)
+    operation = await ltx.start(make_request(media=media), SUBMISSION)
     assert vendor.seen[-1].path == f"/v2/{path}"
     assert sent(vendor) == {"model": FAST, "prompt": "A red kite", **fields}
     assert isinstance(await ltx.poll(operation), Succeeded)
@@ -121,10 +121,10 @@ async def test_inputs_choose_the_endpoint(
 @pytest.mark.parametrize(
     ("asked", "path", "fields"),
     [
-        (wish(PRO, action="extend", media=(clip(),), seconds=6), "extend", {"duration": 6}),
-        (wish(PRO, action="edit", media=(clip(),), seconds=4, extra={"start_time": 2.5}), "retake",
+        (make_request(PRO, action="extend", media=(clip(),), seconds=6), "extend", {"duration": 6}),
+        (make_request(PRO, action="edit", media=(clip(),), seconds=4, extra={"start_time": 2.5}), "retake",
          {"duration": 4, "start_time": 2.5}),
-        (wish(PRO, action="edit", media=(clip(),)), "retake", {"start_time": 0}),
+        (make_request(PRO, action="edit", media=(clip(),)), "retake", {"start_time": 0}),
     ],
 )  # fmt: skip
 async def test_change(
@@ -138,7 +138,7 @@ async def test_change(
 
 async def test_large_clip_goes_by_address(vendor: LTXServer, ltx: Provider) -> None:
     large = clip(12_000_000, "https://clips.test/a.mp4")
-    await ltx.start(wish(PRO, action="extend", media=(large,)), SUBMISSION)
+    await ltx.start(make_request(PRO, action="extend", media=(large,)), SUBMISSION)
     assert sent(vendor)["video_uri"] == "https://clips.test/a.mp4"
 
 
@@ -158,30 +158,30 @@ async def test_large_clip_goes_by_address(vendor: LTXServer, ltx: Provider) -> N
 async def test_shape(
     vendor: LTXServer, ltx: Provider, model: str, told: dict[str, str], resolution: str | None
 ) -> None:
-    await ltx.start(wish(model, **told), SUBMISSION)
+    await ltx.start(make_request(model, **told), SUBMISSION)
     assert sent(vendor).get("resolution") == resolution
 
 
 @pytest.mark.parametrize(
     ("asked", "param"),
     [
-        (wish(seed=7), "seed"),
-        (wish(negative_prompt="rain"), "negative_prompt"),
-        (wish(seconds=5.5), "seconds"),
-        (wish(aspect_ratio="1:1"), "aspect_ratio"),
-        (wish(PRO, resolution="4k"), "resolution"),
-        (wish(watermark=True), "watermark"),
-        (wish(shots=(Shot(seconds=2, prompt="A"),)), "shots"),
-        (wish(media=(picture("last_frame"),)), "last_frame"),
-        (wish(media=(picture(), picture("last_frame"), sound())), "last_frame"),
-        (wish(media=(sound(),), seconds=5), "seconds"),
-        (wish(media=(picture("reference_image"),)), "reference_image"),
-        (wish(media=(clip(),)), "video"),
-        (wish(action="extend"), "video"),
-        (wish(action="extend", media=(clip(), picture())), "input_reference"),
-        (wish(action="edit", media=(clip(),), size="1280x720"), "size"),
-        (wish(action="extend", media=(clip(12_000_000),)), "source_video"),
-        (wish(kind="image"), "model"),
+        (make_request(seed=7), "seed"),
+        (make_request(negative_prompt="rain"), "negative_prompt"),
+        (make_request(seconds=5.5), "seconds"),
+        (make_request(aspect_ratio="1:1"), "aspect_ratio"),
+        (make_request(PRO, resolution="4k"), "resolution"),
+        (make_request(watermark=True), "watermark"),
+        (make_request(shots=(Shot(seconds=2, prompt="A"),)), "shots"),
+        (make_request(media=(picture("last_frame"),)), "last_frame"),
+        (make_request(media=(picture(), picture("last_frame"), sound())), "last_frame"),
+        (make_request(media=(sound(),), seconds=5), "seconds"),
+        (make_request(media=(picture("reference_image"),)), "reference_image"),
+        (make_request(media=(clip(),)), "video"),
+        (make_request(action="extend"), "video"),
+        (make_request(action="extend", media=(clip(), picture())), "input_reference"),
+        (make_request(action="edit", media=(clip(),), size="1280x720"), "size"),
+        (make_request(action="extend", media=(clip(12_000_000),)), "source_video"),
+        (make_request(kind="image"), "model"),
     ],
 )
 async def test_what_cannot_be_told(
@@ -208,14 +208,14 @@ async def test_refused(
 ) -> None:
     vendor.refuse = (status, {"type": "error", "error": {"type": kind, "message": "No."}}, {})
     with pytest.raises(UpstreamError) as caught:
-        await ltx.start(wish(), SUBMISSION)
+        await ltx.start(make_request(), SUBMISSION)
     assert type(caught.value) is expected
 
 
 async def test_accepted_without_a_name(vendor: LTXServer, ltx: Provider) -> None:
     vendor.refuse = (202, {"status": "pending"}, {})
     with pytest.raises(OutcomeUnknown):
-        await ltx.start(wish(), SUBMISSION)
+        await ltx.start(make_request(), SUBMISSION)
 
 
 # ---- result ----
@@ -234,7 +234,7 @@ async def test_result(
     vendor: LTXServer, ltx: Provider, result: dict[str, Any], links: list[tuple[str, str]]
 ) -> None:
     vendor.result = result
-    answer = await ltx.poll(await ltx.start(wish(seconds=8, size="1280x720"), SUBMISSION))
+    answer = await ltx.poll(await ltx.start(make_request(seconds=8, size="1280x720"), SUBMISSION))
     assert isinstance(answer, Succeeded)
     assert [(file.url, file.content_type) for file in answer.files] == links
     assert answer.usage == {"duration": 8, "resolution": "1280x720"}
@@ -242,7 +242,7 @@ async def test_result(
 
 async def test_done_without_a_video(vendor: LTXServer, ltx: Provider) -> None:
     vendor.result = {"seed": 7}
-    operation = await ltx.start(wish(), SUBMISSION)
+    operation = await ltx.start(make_request(), SUBMISSION)
     with pytest.raises(PollFailed):
         await ltx.poll(operation)
 

@@ -32,7 +32,7 @@ from app.providers.base import (
 )
 from app.providers.luma.provider import LumaProvider
 from tests.providers.contract import SECRET
-from tests.providers.vendor_contract import VendorContract, speaker
+from tests.providers.vendor_contract import VendorContract, open_provider
 from tests.upstream import FakeUpstream
 from tests.upstream.media import tiny_png
 from tests.upstream.vendors.luma import LumaServer
@@ -52,18 +52,18 @@ def vendor() -> Iterator[LumaServer]:
 @pytest.fixture
 async def legacy(vendor: LumaServer) -> AsyncIterator[Provider]:
     vendor.reset()
-    async with speaker("luma", vendor, at="/dream-machine/v1") as provider:
+    async with open_provider("luma", vendor, at="/dream-machine/v1") as provider:
         yield provider
 
 
 @pytest.fixture
 async def agents(vendor: LumaServer) -> AsyncIterator[Provider]:
     vendor.reset()
-    async with speaker("luma", vendor, at="/v1", api="agents") as provider:
+    async with open_provider("luma", vendor, at="/v1", api="agents") as provider:
         yield provider
 
 
-def wish(model: str = "ray-2", **told: Any) -> GenerationRequest:
+def make_request(model: str = "ray-2", **told: Any) -> GenerationRequest:
     return GenerationRequest(**{"kind": "video", "model": model, "prompt": "A red kite"} | told)
 
 
@@ -92,7 +92,7 @@ class TestDreamMachine(VendorContract):
         return Account(id="a1", provider="luma", name="fake", base_url=base_url, secret=SECRET)
 
     def request(self) -> GenerationRequest:
-        return wish(seconds=5)
+        return make_request(seconds=5)
 
     async def test_moderated_on_submit(self, upstream: FakeUpstream, provider: Provider) -> None:
         """Luma has no code for it."""
@@ -115,7 +115,7 @@ class TestAgents(VendorContract):
         )  # fmt: skip
 
     def request(self) -> GenerationRequest:
-        return wish("ray-3.2", seconds=5)
+        return make_request("ray-3.2", seconds=5)
 
 
 # ---- the vendor's own SDKs ----
@@ -175,7 +175,7 @@ async def test_says_what_the_sdks_say(vendor: LumaServer, legacy: Provider) -> N
             generation_type="video", keyframes={"frame1": {"type": "image", "url": LINK}},
         )  # fmt: skip
     theirs = vendor.seen[-1]
-    asked = wish(seconds=9, size="1080x1920", media=(item("last_frame"),), extra={"loop": True})
+    asked = make_request(seconds=9, size="1080x1920", media=(item("last_frame"),), extra={"loop": True})
     await legacy.start(asked, SUBMISSION)
     assert (vendor.seen[-1].path, sent(vendor)) == (theirs.path, json.loads(theirs.body))
     assert vendor.seen[-1].headers["authorization"] == theirs.headers["authorization"]
@@ -188,7 +188,7 @@ async def test_says_what_the_agents_sdk_says(vendor: LumaServer, agents: Provide
             video={"duration": "10s", "resolution": "720p", "start_frame": {**INLINE}, "loop": False},
         )  # fmt: skip
     theirs = vendor.seen[-1]
-    asked = wish(
+    asked = make_request(
         "ray-3.2", seconds=10, size="1280x720", media=(item("first_frame"),),
         extra={"video": {"loop": False, "hdr": True, "duration": "99s"}, "web_search": True},
     )  # fmt: skip
@@ -200,7 +200,7 @@ async def test_says_what_the_agents_sdk_says(vendor: LumaServer, agents: Provide
 
 
 async def test_legacy_extension(vendor: LumaServer, legacy: Provider) -> None:
-    await legacy.start(wish(action="extend", media=(item("last_frame"),)), EARLIER)
+    await legacy.start(make_request(action="extend", media=(item("last_frame"),)), EARLIER)
     assert sent(vendor)["keyframes"] == {
         "frame0": {"type": "generation", "id": "g-earlier"}, "frame1": {"type": "image", "url": LINK},
     }  # fmt: skip
@@ -208,7 +208,7 @@ async def test_legacy_extension(vendor: LumaServer, legacy: Provider) -> None:
 
 async def test_legacy_source_video(vendor: LumaServer, legacy: Provider) -> None:
     media = (item("source_video", url="https://videos.test/a.mp4"), item("first_frame"))
-    await legacy.start(wish(action="edit", media=media, extra={"mode": "adhere_1"}), SUBMISSION)
+    await legacy.start(make_request(action="edit", media=media, extra={"mode": "adhere_1"}), SUBMISSION)
     assert vendor.seen[-1].path.endswith("/generations/video/modify")
     assert sent(vendor) == {
         "model": "ray-2", "prompt": "A red kite", "generation_type": "modify_video", "mode": "adhere_1",
@@ -217,7 +217,7 @@ async def test_legacy_source_video(vendor: LumaServer, legacy: Provider) -> None
 
 
 async def test_legacy_image(vendor: LumaServer, legacy: Provider) -> None:
-    asked = wish("photon-1", kind="image", size="1024x1024", media=(item("reference_image"),))
+    asked = make_request("photon-1", kind="image", size="1024x1024", media=(item("reference_image"),))
     operation = await legacy.start(asked, SUBMISSION)
     assert sent(vendor) == {
         "model": "photon-1", "prompt": "A red kite", "generation_type": "image", "aspect_ratio": "1:1",
@@ -231,17 +231,17 @@ async def test_legacy_image(vendor: LumaServer, legacy: Provider) -> None:
 @pytest.mark.parametrize(
     ("asked", "param"),
     [
-        (wish(seed=1), "seed"),
-        (wish(negative_prompt="rain"), "negative_prompt"),
-        (wish(aspect_ratio="2:1"), "aspect_ratio"),
-        (wish(resolution="8k"), "resolution"),
-        (wish(media=(item("first_frame", url=None),)), "first_frame"),
-        (wish(media=(item("audio"),)), "audio"),
-        (wish(action="remix"), "video"),
-        (wish(action="extend"), "video"),
-        (wish(action="extend", media=(item("source_video"),)), "video"),
-        (wish(action="edit", seconds=5, media=(item("source_video"),)), "seconds"),
-        (wish(kind="audio"), "model"),
+        (make_request(seed=1), "seed"),
+        (make_request(negative_prompt="rain"), "negative_prompt"),
+        (make_request(aspect_ratio="2:1"), "aspect_ratio"),
+        (make_request(resolution="8k"), "resolution"),
+        (make_request(media=(item("first_frame", url=None),)), "first_frame"),
+        (make_request(media=(item("audio"),)), "audio"),
+        (make_request(action="remix"), "video"),
+        (make_request(action="extend"), "video"),
+        (make_request(action="extend", media=(item("source_video"),)), "video"),
+        (make_request(action="edit", seconds=5, media=(item("source_video"),)), "seconds"),
+        (make_request(kind="audio"), "model"),
     ],
     ids=str,
 )
@@ -256,7 +256,7 @@ async def test_legacy_refuses(
 
 async def test_looks_and_usage(vendor: LumaServer, legacy: Provider) -> None:
     vendor.states = ["queued", "dreaming", "completed"]
-    operation = await legacy.start(wish(seconds=5, size="1280x720"), SUBMISSION)
+    operation = await legacy.start(make_request(seconds=5, size="1280x720"), SUBMISSION)
     assert await legacy.poll(operation) == Queued()
     assert await legacy.poll(operation) == Running()
     answer = await legacy.poll(operation)
@@ -267,12 +267,12 @@ async def test_looks_and_usage(vendor: LumaServer, legacy: Provider) -> None:
 
 async def test_moderation_that_could_not_look(vendor: LumaServer, legacy: Provider) -> None:
     vendor.states, vendor.failure = ["failed"], {"message": "400: failed to moderate image"}
-    answer = await legacy.poll(await legacy.start(wish(), SUBMISSION))
+    answer = await legacy.poll(await legacy.start(make_request(), SUBMISSION))
     assert answer == Failed("upstream_error", "400: failed to moderate image")
 
 
 async def test_cancel(vendor: LumaServer, legacy: Provider) -> None:
-    operation = await legacy.start(wish(), SUBMISSION)
+    operation = await legacy.start(make_request(), SUBMISSION)
     assert await legacy.cancel(operation) is True
     assert await legacy.cancel(operation) is False
 
@@ -282,7 +282,7 @@ async def test_cancel(vendor: LumaServer, legacy: Provider) -> None:
 
 @pytest.mark.parametrize("action", ["remix", "edit"])
 async def test_agents_change_their_own(vendor: LumaServer, agents: Provider, action: str) -> None:
-    await agents.start(wish("ray-3.2", action=action, media=(item("source_video"),)), EARLIER)
+    await agents.start(make_request("ray-3.2", action=action, media=(item("source_video"),)), EARLIER)
     assert sent(vendor)["type"] == "video_edit"
     assert sent(vendor)["source"] == {"generation_id": "g-earlier"}
 
@@ -290,14 +290,14 @@ async def test_agents_change_their_own(vendor: LumaServer, agents: Provider, act
 async def test_agents_edit_a_video(vendor: LumaServer, agents: Provider) -> None:
     options = {"video": {"edit": {"strength": "adhere_2"}}}
     await agents.start(
-        wish("ray-3.2", action="edit", media=(item("source_video"),), extra=options), SUBMISSION
+        make_request("ray-3.2", action="edit", media=(item("source_video"),), extra=options), SUBMISSION
     )
     assert sent(vendor)["source"]["media_type"] == "video/mp4"
     assert sent(vendor)["video"] == {"edit": {"strength": "adhere_2"}}
 
 
 async def test_agents_extension(vendor: LumaServer, agents: Provider) -> None:
-    await agents.start(wish("ray-3.2", action="extend", seconds=5), EARLIER)
+    await agents.start(make_request("ray-3.2", action="extend", seconds=5), EARLIER)
     assert sent(vendor)["video"] == {"duration": "5s", "start_frame": {"generation_id": "g-earlier"}}
     assert sent(vendor)["type"] == "video"
 
@@ -307,7 +307,7 @@ async def test_agents_image(
     vendor: LumaServer, agents: Provider, action: str, source: dict[str, str] | None
 ) -> None:
     pictures = (item("reference_image"),) * 2
-    asked = wish("uni-1", kind="image", action=action, aspect_ratio="3:2", media=pictures)
+    asked = make_request("uni-1", kind="image", action=action, aspect_ratio="3:2", media=pictures)
     operation = await agents.start(asked, SUBMISSION)
     told = sent(vendor)
     assert (told["type"], told.get("source")) == ("image_edit" if source else "image", source)
@@ -320,13 +320,13 @@ async def test_agents_image(
 @pytest.mark.parametrize(
     ("asked", "param"),
     [
-        (wish("ray-3.2", action="extend"), "video"),
-        (wish("ray-3.2", action="edit"), "video"),
-        (wish("ray-3.2", action="edit", seconds=5, media=(item("source_video"),)), "seconds"),
-        (wish("ray-3.2", aspect_ratio="9:21"), "aspect_ratio"),
-        (wish("uni-1", kind="image", action="edit"), "image"),
-        (wish("uni-1", kind="image", media=(item("reference_image"),) * 10), "reference_image"),
-        (wish("ray-3.2", media=(item("first_frame", content=None, url=None),)), "first_frame"),
+        (make_request("ray-3.2", action="extend"), "video"),
+        (make_request("ray-3.2", action="edit"), "video"),
+        (make_request("ray-3.2", action="edit", seconds=5, media=(item("source_video"),)), "seconds"),
+        (make_request("ray-3.2", aspect_ratio="9:21"), "aspect_ratio"),
+        (make_request("uni-1", kind="image", action="edit"), "image"),
+        (make_request("uni-1", kind="image", media=(item("reference_image"),) * 10), "reference_image"),
+        (make_request("ray-3.2", media=(item("first_frame", content=None, url=None),)), "first_frame"),
     ],
     ids=str,
 )
@@ -340,7 +340,7 @@ async def test_agents_refuse(
 
 
 async def test_agents_cannot_cancel(vendor: LumaServer, agents: Provider) -> None:
-    operation = await agents.start(wish("ray-3.2"), SUBMISSION)
+    operation = await agents.start(make_request("ray-3.2"), SUBMISSION)
     assert await agents.cancel(operation) is False
     assert agents.capabilities("ray-3.2").cancel is False
 
@@ -351,10 +351,10 @@ async def test_agents_cannot_cancel(vendor: LumaServer, agents: Provider) -> Non
 async def test_refusals(vendor: LumaServer, legacy: Provider) -> None:
     vendor.refuse = (402, {"detail": "Insufficient credits"}, {})
     with pytest.raises(UpstreamQuotaExhausted):
-        await legacy.start(wish(), SUBMISSION)
+        await legacy.start(make_request(), SUBMISSION)
     vendor.refuse = (201, {"state": "queued"}, {})
     with pytest.raises(OutcomeUnknown):
-        await legacy.start(wish(), SUBMISSION)
+        await legacy.start(make_request(), SUBMISSION)
 
 
 async def test_balance_that_is_not_told(vendor: LumaServer, legacy: Provider) -> None:

@@ -22,7 +22,7 @@ from app.generation import GenerationRequest, MediaInput, Role
 from app.providers.base import Account, Failed, Operation, Provider, Running, Submission, Succeeded
 from app.providers.midjourney.provider import MidjourneyProvider
 from tests.providers.contract import SECRET
-from tests.providers.vendor_contract import VendorContract, speaker
+from tests.providers.vendor_contract import VendorContract, open_provider
 from tests.upstream.media import tiny_png
 from tests.upstream.vendors.midjourney import MidjourneyServer
 
@@ -38,11 +38,11 @@ def vendor() -> Iterator[MidjourneyServer]:
 @pytest.fixture
 async def proxy(vendor: MidjourneyServer) -> AsyncIterator[Provider]:
     vendor.reset()
-    async with speaker("midjourney", vendor) as provider:
+    async with open_provider("midjourney", vendor) as provider:
         yield provider
 
 
-def wish(model: str = "mj_imagine", **told: Any) -> GenerationRequest:
+def make_request(model: str = "mj_imagine", **told: Any) -> GenerationRequest:
     return GenerationRequest(**({"kind": "image", "model": model, "prompt": "A red kite"} | told))
 
 
@@ -63,7 +63,7 @@ class TestContract(VendorContract):
     codes = {"invalid_value": 4, "moderation_blocked": 24, "server_error": 9, "invalid_api_key": 9}  # noqa: RUF012
 
     def request(self) -> GenerationRequest:
-        return wish()
+        return make_request()
 
     def refusal(self, code: str, message: str = "No.", param: str | None = None) -> dict[str, Any]:
         return {"code": self.codes[code], "description": message, "result": None, "properties": {}}
@@ -82,7 +82,7 @@ class TestContract(VendorContract):
 )
 async def test_settings(vendor: MidjourneyServer, proxy: Provider, told: dict[str, Any], prompt: str) -> None:
     await proxy.start(
-        wish(**told, extra={"accountFilter": {"modes": []}, "state": "x", "mode": "FAST"}), SUBMISSION
+        make_request(**told, extra={"accountFilter": {"modes": []}, "state": "x", "mode": "FAST"}), SUBMISSION
     )
     assert vendor.seen[-1].path == "/mj/submit/imagine"
     assert vendor.seen[-1].headers["mj-api-secret"] == SECRET
@@ -90,7 +90,7 @@ async def test_settings(vendor: MidjourneyServer, proxy: Provider, told: dict[st
 
 
 async def test_inputs(vendor: MidjourneyServer, proxy: Provider) -> None:
-    await proxy.start(wish("niji", media=(picture(), picture("first_frame"))), SUBMISSION)
+    await proxy.start(make_request("niji", media=(picture(), picture("first_frame"))), SUBMISSION)
     assert sent(vendor)["botType"] == "NIJI_JOURNEY"
     assert [item[:22] for item in sent(vendor)["base64Array"]] == ["data:image/png;base64,"] * 2
 
@@ -98,13 +98,13 @@ async def test_inputs(vendor: MidjourneyServer, proxy: Provider) -> None:
 @pytest.mark.parametrize(
     ("asked", "param"),
     [
-        (wish(seconds=3), "seconds"),
-        (wish(resolution="4k"), "resolution"),
-        (wish(seed=-1), "seed"),
-        (wish(media=(picture(),) * 6), "image"),
-        (wish(media=(MediaInput(role="reference_image", content_type="image/png", url="https://p.test"),)), "image"),
-        (wish(media=(picture("last_frame"),)), "last_frame"),
-        (wish(kind="video"), "model"),
+        (make_request(seconds=3), "seconds"),
+        (make_request(resolution="4k"), "resolution"),
+        (make_request(seed=-1), "seed"),
+        (make_request(media=(picture(),) * 6), "image"),
+        (make_request(media=(MediaInput(role="reference_image", content_type="image/png", url="https://p.test"),)), "image"),
+        (make_request(media=(picture("last_frame"),)), "last_frame"),
+        (make_request(kind="video"), "model"),
     ],
 )  # fmt: skip
 async def test_what_cannot_be_told(
@@ -131,7 +131,7 @@ async def test_what_cannot_be_told(
 async def test_codes(vendor: MidjourneyServer, proxy: Provider, code: int, expected: type) -> None:
     vendor.refuse = (200, {"code": code, "description": f"no {SECRET}", "result": None}, {})
     with pytest.raises(UpstreamError) as caught:
-        await proxy.start(wish(), SUBMISSION)
+        await proxy.start(make_request(), SUBMISSION)
     assert type(caught.value) is expected
     assert SECRET not in caught.value.message
 
@@ -139,18 +139,18 @@ async def test_codes(vendor: MidjourneyServer, proxy: Provider, code: int, expec
 @pytest.mark.parametrize("code", [1, 21, 22])
 async def test_ways_to_say_yes(vendor: MidjourneyServer, proxy: Provider, code: int) -> None:
     vendor.refuse = (200, {"code": code, "description": "", "result": 1320098173412546}, {})
-    assert await proxy.start(wish(), SUBMISSION) == Operation(id="1320098173412546")
+    assert await proxy.start(make_request(), SUBMISSION) == Operation(id="1320098173412546")
 
 
 async def test_accepted_without_a_task(vendor: MidjourneyServer, proxy: Provider) -> None:
     vendor.refuse = (200, {"code": 1, "description": ""}, {})
     with pytest.raises(OutcomeUnknown):
-        await proxy.start(wish(), SUBMISSION)
+        await proxy.start(make_request(), SUBMISSION)
 
 
 async def test_progress_and_result(vendor: MidjourneyServer, proxy: Provider) -> None:
     vendor.states = ["IN_PROGRESS", "MODAL", "SUCCESS"]
-    operation = await proxy.start(wish(), SUBMISSION)
+    operation = await proxy.start(make_request(), SUBMISSION)
     assert await proxy.poll(operation) == Running(progress=45.0)
     assert await proxy.poll(operation) == Running(progress=45.0)
     answer = await proxy.poll(operation)
@@ -167,27 +167,27 @@ async def test_unknown_task(vendor: MidjourneyServer, proxy: Provider, document:
 
 async def test_cancel(vendor: MidjourneyServer, proxy: Provider) -> None:
     vendor.states = ["IN_PROGRESS", "SUCCESS"]
-    operation = await proxy.start(wish(), SUBMISSION)
+    operation = await proxy.start(make_request(), SUBMISSION)
     assert await proxy.cancel(operation) is False
-    async with speaker("midjourney", vendor, cancel=True) as able:
+    async with open_provider("midjourney", vendor, cancel=True) as able:
         assert await able.cancel(operation) is True
         assert isinstance(await able.poll(operation), Failed)
-        ended = await able.start(wish(), Submission("k2"))
+        ended = await able.start(make_request(), Submission("k2"))
         await able.poll(ended), await able.poll(ended)
         assert await able.cancel(ended) is False
 
 
 async def test_recover(vendor: MidjourneyServer, proxy: Provider) -> None:
     with pytest.raises(OutcomeUnknown):
-        await proxy.recover(wish(), SUBMISSION)
-    async with speaker("midjourney", vendor, lists=True) as able:
+        await proxy.recover(make_request(), SUBMISSION)
+    async with open_provider("midjourney", vendor, lists=True) as able:
         with pytest.raises(PollFailed):
-            await able.recover(wish(), SUBMISSION)
-        started = await able.start(wish(), SUBMISSION)
-        assert await able.recover(wish(), SUBMISSION) == started
+            await able.recover(make_request(), SUBMISSION)
+        started = await able.start(make_request(), SUBMISSION)
+        assert await able.recover(make_request(), SUBMISSION) == started
         assert able.capabilities("").idempotency_key is True
-    async with speaker("midjourney", vendor, lists=True, lost_after_seconds=0) as hasty:
-        assert await hasty.recover(wish(), Submission("k9")) is None
+    async with open_provider("midjourney", vendor, lists=True, lost_after_seconds=0) as hasty:
+        assert await hasty.recover(make_request(), Submission("k9")) is None
 
 
 def test_address() -> None:

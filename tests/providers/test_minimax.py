@@ -27,7 +27,7 @@ from app.generation import GenerationRequest, MediaInput, Role, Shot
 from app.providers.base import Account, Failed, Provider, Queued, Running, Submission, Succeeded
 from app.providers.minimax.provider import MiniMaxProvider
 from tests.providers.contract import SECRET
-from tests.providers.vendor_contract import VendorContract, speaker
+from tests.providers.vendor_contract import VendorContract, open_provider
 from tests.upstream import FakeUpstream
 from tests.upstream.media import tiny_mp4, tiny_png
 from tests.upstream.vendors.minimax import V2_STATUS, MiniMaxServer
@@ -54,11 +54,11 @@ def vendor() -> Iterator[MiniMaxServer]:
 @pytest.fixture
 async def minimax(vendor: MiniMaxServer) -> AsyncIterator[Provider]:
     vendor.reset()
-    async with speaker("minimax", vendor) as provider:
+    async with open_provider("minimax", vendor) as provider:
         yield provider
 
 
-def wish(model: str = "MiniMax-Hailuo-02", **told: Any) -> GenerationRequest:
+def make_request(model: str = "MiniMax-Hailuo-02", **told: Any) -> GenerationRequest:
     return GenerationRequest(kind="video", model=model, prompt="A red kite", **told)
 
 
@@ -83,7 +83,7 @@ class TestContractV1(VendorContract):
     }  # fmt: skip
 
     def request(self) -> GenerationRequest:
-        return wish(seconds=6)
+        return make_request(seconds=6)
 
     def refusal(self, code: str, message: str = "No.", param: str | None = None) -> dict[str, Any]:
         return {"base_resp": {"status_code": self.codes[code], "status_msg": message}}
@@ -120,7 +120,7 @@ class TestContractV2(VendorContract):
         vendor.done = "Success"
 
     def request(self) -> GenerationRequest:
-        return wish(H3, seconds=5)
+        return make_request(H3, seconds=5)
 
     def refusal(self, code: str, message: str = "No.", param: str | None = None) -> dict[str, Any]:
         return {"type": "error", "error": {"type": self.codes[code], "message": message}, "request_id": "r"}
@@ -153,7 +153,7 @@ def test_the_vendors_own_client(vendor: MiniMaxServer, tmp_path: Path) -> None:
 
 
 async def test_v1_text(vendor: MiniMaxServer, minimax: Provider) -> None:
-    asked = wish(
+    asked = make_request(
         "MiniMax-Hailuo-2.3", seconds=6, size="1366x768", watermark=False,
         extra={"prompt_optimizer": False, "model": "dearer", "resolution": "1080P"},
     )  # fmt: skip
@@ -169,14 +169,14 @@ async def test_v1_text(vendor: MiniMaxServer, minimax: Provider) -> None:
 
 async def test_v1_frames(vendor: MiniMaxServer, minimax: Provider) -> None:
     last = MediaInput(role="last_frame", content_type="image/png", url="https://pictures.test/z.png")
-    await minimax.start(wish(media=(picture(), last), resolution="512p", size="720x1280"), SUBMISSION)
+    await minimax.start(make_request(media=(picture(), last), resolution="512p", size="720x1280"), SUBMISSION)
     body = sent(vendor)
     assert body["first_frame_image"] == "data:image/png;base64," + base64.b64encode(tiny_png()).decode()
     assert (body["last_frame_image"], body["resolution"]) == ("https://pictures.test/z.png", "512P")
 
 
 async def test_v1_subject(vendor: MiniMaxServer, minimax: Provider) -> None:
-    await minimax.start(wish("S2V-01", media=(picture("reference_image"),)), SUBMISSION)
+    await minimax.start(make_request("S2V-01", media=(picture("reference_image"),)), SUBMISSION)
     (subject,) = sent(vendor)["subject_reference"]
     assert subject["type"] == "character"
     assert subject["image"][0].startswith("data:image/png;base64,")
@@ -185,23 +185,23 @@ async def test_v1_subject(vendor: MiniMaxServer, minimax: Provider) -> None:
 @pytest.mark.parametrize(
     ("asked", "param"),
     [
-        (wish(seed=7), "seed"),
-        (wish(style="anime"), "style"),
-        (wish(negative_prompt="rain"), "negative_prompt"),
-        (wish(shots=(Shot(seconds=6, prompt="A"),)), "shots"),
-        (wish(size="720x1280"), "size"),
-        (wish(aspect_ratio="9:16"), "aspect_ratio"),
-        (wish(aspect_ratio="1:1", media=(picture(),)), "aspect_ratio"),
-        (wish("MiniMax-Hailuo-2.3", resolution="512P"), "resolution"),
-        (wish("MiniMax-Hailuo-2.3", media=(picture("last_frame"),)), "last_frame"),
-        (wish("T2V-01", media=(picture(),)), "first_frame"),
-        (wish("S2V-01", media=(picture("subject"),) * 2), "subject"),
-        (wish(H3, seed=7), "seed"),
-        (wish(H3, aspect_ratio="2:3"), "aspect_ratio"),
-        (wish(H3, resolution="1080P"), "resolution"),
-        (wish(H3, media=(picture(), picture("reference_image"))), "reference_image"),
-        (wish(H3, media=(picture("reference_image"),) * 10), "reference_image"),
-        (wish(H3, media=(picture("subject"),)), "subject"),
+        (make_request(seed=7), "seed"),
+        (make_request(style="anime"), "style"),
+        (make_request(negative_prompt="rain"), "negative_prompt"),
+        (make_request(shots=(Shot(seconds=6, prompt="A"),)), "shots"),
+        (make_request(size="720x1280"), "size"),
+        (make_request(aspect_ratio="9:16"), "aspect_ratio"),
+        (make_request(aspect_ratio="1:1", media=(picture(),)), "aspect_ratio"),
+        (make_request("MiniMax-Hailuo-2.3", resolution="512P"), "resolution"),
+        (make_request("MiniMax-Hailuo-2.3", media=(picture("last_frame"),)), "last_frame"),
+        (make_request("T2V-01", media=(picture(),)), "first_frame"),
+        (make_request("S2V-01", media=(picture("subject"),) * 2), "subject"),
+        (make_request(H3, seed=7), "seed"),
+        (make_request(H3, aspect_ratio="2:3"), "aspect_ratio"),
+        (make_request(H3, resolution="1080P"), "resolution"),
+        (make_request(H3, media=(picture(), picture("reference_image"))), "reference_image"),
+        (make_request(H3, media=(picture("reference_image"),) * 10), "reference_image"),
+        (make_request(H3, media=(picture("subject"),)), "subject"),
     ],
 )
 async def test_what_cannot_be_told(
@@ -225,14 +225,14 @@ async def test_v1_codes(vendor: MiniMaxServer, minimax: Provider, code: int, exp
     said = {"base_resp": {"status_code": code, "status_msg": f"no, {SECRET}"}}
     vendor.refuse = (200, said, {})
     with pytest.raises(UpstreamError) as caught:
-        await minimax.start(wish(), SUBMISSION)
+        await minimax.start(make_request(), SUBMISSION)
     assert type(caught.value) is expected
     assert SECRET not in caught.value.message
 
 
 async def test_v1_file_is_retrieved(vendor: MiniMaxServer, minimax: Provider) -> None:
     vendor.states = ["Preparing", "Processing", "Success"]
-    operation = await minimax.start(wish(), SUBMISSION)
+    operation = await minimax.start(make_request(), SUBMISSION)
     assert await minimax.poll(operation) == Queued()
     assert await minimax.poll(operation) == Running()
     answer = await minimax.poll(operation)
@@ -244,7 +244,7 @@ async def test_v1_file_is_retrieved(vendor: MiniMaxServer, minimax: Provider) ->
 
 
 async def test_v1_file_is_gone(vendor: MiniMaxServer, minimax: Provider) -> None:
-    operation = await minimax.start(wish(), SUBMISSION)
+    operation = await minimax.start(make_request(), SUBMISSION)
     said = {"status": "Success", "file_id": "779999", "base_resp": {"status_code": 0, "status_msg": ""}}
     vendor.refuse_poll = (200, said, {})
     with pytest.raises(PollFailed):
@@ -252,7 +252,7 @@ async def test_v1_file_is_gone(vendor: MiniMaxServer, minimax: Provider) -> None
 
 
 async def test_v1_look_refused_in_a_200(vendor: MiniMaxServer, minimax: Provider) -> None:
-    operation = await minimax.start(wish(), SUBMISSION)
+    operation = await minimax.start(make_request(), SUBMISSION)
     for code, expected in ((1002, PollFailed), (2049, UpstreamAuthFailed)):
         vendor.refuse_poll = (200, {"base_resp": {"status_code": code, "status_msg": ""}}, {})
         with pytest.raises(expected):
@@ -263,14 +263,16 @@ async def test_accepted_without_a_task(vendor: MiniMaxServer, minimax: Provider)
     for model in ("T2V-01", H3):
         vendor.refuse = (200, {"base_resp": {"status_code": 0, "status_msg": "success"}}, {})
         with pytest.raises(OutcomeUnknown):
-            await minimax.start(wish(model), SUBMISSION)
+            await minimax.start(make_request(model), SUBMISSION)
 
 
 # ---- v2 ----
 
 
 async def test_v2_text(vendor: MiniMaxServer, minimax: Provider) -> None:
-    asked = wish(H3, seconds=8, size="1080x1920", watermark=True, extra={"content": [], "resolution": "2K"})
+    asked = make_request(
+        H3, seconds=8, size="1080x1920", watermark=True, extra={"content": [], "resolution": "2K"}
+    )
     operation = await minimax.start(asked, SUBMISSION)
     assert vendor.seen[-1].path == "/v2/video_generation"
     assert sent(vendor) == {
@@ -281,14 +283,14 @@ async def test_v2_text(vendor: MiniMaxServer, minimax: Provider) -> None:
 
 
 async def test_v2_what_minimax_wants_told(vendor: MiniMaxServer, minimax: Provider) -> None:
-    await minimax.start(wish(H3, resolution="768p"), SUBMISSION)
+    await minimax.start(make_request(H3, resolution="768p"), SUBMISSION)
     body = sent(vendor)
     assert (body["duration"], body["ratio"], body["resolution"]) == (5, "16:9", "768P")
 
 
 async def test_v2_frames(vendor: MiniMaxServer, minimax: Provider) -> None:
     media = (picture("last_frame"), picture())
-    await minimax.start(wish(H3, media=media, size="720x1280"), SUBMISSION)
+    await minimax.start(make_request(H3, media=media, size="720x1280"), SUBMISSION)
     body = sent(vendor)
     assert [part.get("role") for part in body["content"]] == [None, "first_frame", "last_frame"]
     assert body["content"][1]["image_url"]["url"].startswith("data:image/png;base64,")
@@ -299,7 +301,7 @@ async def test_v2_references(vendor: MiniMaxServer, minimax: Provider) -> None:
     clip = MediaInput(role="reference_video", content_type="video/mp4", url="https://clips.test/a.mp4")
     sound = MediaInput(role="audio", content_type="audio/wav", content=b"RIFF")
     media = (picture("reference_image"), clip, sound)
-    await minimax.start(wish(H3, media=media), SUBMISSION)
+    await minimax.start(make_request(H3, media=media), SUBMISSION)
     parts = sent(vendor)["content"][1:]
     assert [(part["type"], part["role"]) for part in parts] == [
         ("image_url", "reference_image"), ("video_url", "reference_video"), ("audio_url", "reference_audio"),
@@ -324,13 +326,13 @@ async def test_v2_errors(
     error = {"type": kind, "message": message, "http_code": str(V2_STATUS[kind])}
     vendor.refuse = (V2_STATUS[kind], {"type": "error", "error": error, "request_id": "r"}, {})
     with pytest.raises(UpstreamError) as caught:
-        await minimax.start(wish(H3), SUBMISSION)
+        await minimax.start(make_request(H3), SUBMISSION)
     assert type(caught.value) is expected
 
 
 async def test_v2_link_and_usage(vendor: MiniMaxServer, minimax: Provider) -> None:
     vendor.states = ["queued", "running", "succeeded"]
-    operation = await minimax.start(wish(H3), SUBMISSION)
+    operation = await minimax.start(make_request(H3), SUBMISSION)
     assert await minimax.poll(operation) == Queued()
     assert await minimax.poll(operation) == Running()
     answer = await minimax.poll(operation)
@@ -344,10 +346,10 @@ async def test_v2_link_and_usage(vendor: MiniMaxServer, minimax: Provider) -> No
 
 async def test_v2_cancel(vendor: MiniMaxServer, minimax: Provider) -> None:
     vendor.states = ["running"]
-    operation = await minimax.start(wish(H3), SUBMISSION)
+    operation = await minimax.start(make_request(H3), SUBMISSION)
     assert await minimax.cancel(operation) is True
     assert await minimax.poll(operation) == Failed("cancelled", "MiniMax reports: cancelled")
-    another = await minimax.start(wish(H3), SUBMISSION)
+    another = await minimax.start(make_request(H3), SUBMISSION)
     await minimax.poll(another)
     assert await minimax.cancel(another) is False
 
@@ -365,11 +367,11 @@ async def test_v2_ended_otherwise(
     vendor: MiniMaxServer, minimax: Provider, word: str, error: dict[str, Any], expected: Failed
 ) -> None:
     vendor.states, vendor.failure = [word], error
-    assert await minimax.poll(await minimax.start(wish(H3), SUBMISSION)) == expected
+    assert await minimax.poll(await minimax.start(make_request(H3), SUBMISSION)) == expected
 
 
 async def test_v2_success_without_a_video(vendor: MiniMaxServer, minimax: Provider) -> None:
-    operation = await minimax.start(wish(H3), SUBMISSION)
+    operation = await minimax.start(make_request(H3), SUBMISSION)
     for document in ({"task": {"status": "succeeded"}}, {"task": None}):
         vendor.refuse_poll = (200, document, {})
         with pytest.raises(PollFailed):

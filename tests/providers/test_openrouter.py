@@ -22,7 +22,7 @@ from app.errors import (
 from app.generation import GenerationRequest, MediaInput, Role, Shot
 from app.providers.base import AccountBalance, Failed, Provider, Submission, Succeeded
 from tests.providers.contract import SECRET
-from tests.providers.vendor_contract import VendorContract, speaker
+from tests.providers.vendor_contract import VendorContract, open_provider
 from tests.upstream.media import tiny_mp4, tiny_png
 from tests.upstream.vendors.openrouter import OpenRouterServer
 
@@ -41,11 +41,11 @@ def vendor() -> Iterator[OpenRouterServer]:
 @pytest.fixture
 async def router(vendor: OpenRouterServer) -> AsyncIterator[Provider]:
     vendor.reset()
-    async with speaker("openrouter", vendor) as provider:
+    async with open_provider("openrouter", vendor) as provider:
         yield provider
 
 
-def wish(**told: Any) -> GenerationRequest:
+def make_request(**told: Any) -> GenerationRequest:
     return GenerationRequest(**{"kind": "video", "model": MODEL, "prompt": "A red kite", **told})
 
 
@@ -68,7 +68,7 @@ class TestContract(VendorContract):
     moderated = {"message": "Output was blocked by content moderation"}  # noqa: RUF012
 
     def request(self) -> GenerationRequest:
-        return wish(seconds=8)
+        return make_request(seconds=8)
 
     def refusal(self, code: str, message: str = "No.", param: str | None = None) -> dict[str, Any]:
         metadata = {"reasons": ["violence"], "flagged_input": "A red kite", "provider_name": "Google"}
@@ -80,7 +80,7 @@ class TestContract(VendorContract):
 
 
 async def test_text(vendor: OpenRouterServer, router: Provider) -> None:
-    asked = wish(
+    asked = make_request(
         seconds=8, size="1280x720", seed=7,
         extra={"generate_audio": True, "provider": {"options": {"google": {"x": 1}}}, "model": "dearer",
                "duration": 60, "callback_url": "https://evil.test/", "previous_job_id": "other"},
@@ -106,12 +106,12 @@ async def test_text(vendor: OpenRouterServer, router: Provider) -> None:
 async def test_shape(
     vendor: OpenRouterServer, router: Provider, told: dict[str, str], expected: dict[str, str]
 ) -> None:
-    await router.start(wish(**told), SUBMISSION)
+    await router.start(make_request(**told), SUBMISSION)
     assert sent(vendor) == {"model": MODEL, "prompt": "A red kite", **expected}
 
 
 async def test_frames(vendor: OpenRouterServer, router: Provider) -> None:
-    await router.start(wish(media=(picture(), picture("last_frame", LINK))), SUBMISSION)
+    await router.start(make_request(media=(picture(), picture("last_frame", LINK))), SUBMISSION)
     assert sent(vendor)["frame_images"] == [
         {"type": "image_url", "image_url": {"url": INLINE}, "frame_type": "first_frame"},
         {"type": "image_url", "image_url": {"url": LINK}, "frame_type": "last_frame"},
@@ -124,7 +124,7 @@ async def test_references(vendor: OpenRouterServer, router: Provider) -> None:
         MediaInput(role="reference_video", content_type="video/mp4", url="https://clips.test/a.mp4"),
         MediaInput(role="audio", content_type="audio/wav", content=b"RIFF"),
     )
-    await router.start(wish(media=media), SUBMISSION)
+    await router.start(make_request(media=media), SUBMISSION)
     assert sent(vendor)["input_references"] == [
         {"type": "image_url", "image_url": {"url": INLINE}},
         {"type": "video_url", "video_url": {"url": "https://clips.test/a.mp4"}},
@@ -134,24 +134,24 @@ async def test_references(vendor: OpenRouterServer, router: Provider) -> None:
 
 @pytest.mark.parametrize("action", ["remix", "edit", "extend"])
 async def test_continue(vendor: OpenRouterServer, router: Provider, action: str) -> None:
-    first = await router.start(wish(), SUBMISSION)
-    await router.start(wish(action=action), Submission("filmgate-0124", remix_operation=first))
+    first = await router.start(make_request(), SUBMISSION)
+    await router.start(make_request(action=action), Submission("filmgate-0124", remix_operation=first))
     assert sent(vendor)["previous_job_id"] == first.id
 
 
 @pytest.mark.parametrize(
     ("asked", "param"),
     [
-        (wish(negative_prompt="rain"), "negative_prompt"),
-        (wish(seconds=5.5), "seconds"),
-        (wish(watermark=True), "watermark"),
-        (wish(shots=(Shot(seconds=2, prompt="A"),)), "shots"),
-        (wish(media=(picture(), picture())), "first_frame"),
-        (wish(media=(picture(), picture("reference_image"))), "reference_image"),
-        (wish(media=(picture("source_video"),)), "source_video"),
-        (wish(action="remix"), "remix_of"),
-        (wish(action="edit"), "video"),
-        (wish(kind="image"), "model"),
+        (make_request(negative_prompt="rain"), "negative_prompt"),
+        (make_request(seconds=5.5), "seconds"),
+        (make_request(watermark=True), "watermark"),
+        (make_request(shots=(Shot(seconds=2, prompt="A"),)), "shots"),
+        (make_request(media=(picture(), picture())), "first_frame"),
+        (make_request(media=(picture(), picture("reference_image"))), "reference_image"),
+        (make_request(media=(picture("source_video"),)), "source_video"),
+        (make_request(action="remix"), "remix_of"),
+        (make_request(action="edit"), "video"),
+        (make_request(kind="image"), "model"),
     ],
 )
 async def test_what_cannot_be_told(
@@ -189,21 +189,21 @@ async def test_refused(
 ) -> None:
     vendor.refuse = (status, {"error": error}, {})
     with pytest.raises(UpstreamError) as caught:
-        await router.start(wish(), SUBMISSION)
+        await router.start(make_request(), SUBMISSION)
     assert type(caught.value) is expected
 
 
 async def test_accepted_without_a_name(vendor: OpenRouterServer, router: Provider) -> None:
     vendor.refuse = (202, {"status": "pending"}, {})
     with pytest.raises(OutcomeUnknown):
-        await router.start(wish(), SUBMISSION)
+        await router.start(make_request(), SUBMISSION)
 
 
 # ---- result ----
 
 
 async def test_result_behind_the_key(vendor: OpenRouterServer, router: Provider) -> None:
-    operation = await router.start(wish(), SUBMISSION)
+    operation = await router.start(make_request(), SUBMISSION)
     answer = await router.poll(operation)
     assert isinstance(answer, Succeeded)
     assert answer.usage == {"cost": 0.5, "is_byok": False}
@@ -217,13 +217,13 @@ async def test_result_behind_the_key(vendor: OpenRouterServer, router: Provider)
 
 async def test_signed_result(vendor: OpenRouterServer, router: Provider) -> None:
     vendor.signed = True
-    answer = await router.poll(await router.start(wish(), SUBMISSION))
+    answer = await router.poll(await router.start(make_request(), SUBMISSION))
     assert isinstance(answer, Succeeded)
     assert [file.url for file in answer.files] == ["https://storage.test/a.mp4?signature=1"]
 
 
 async def test_result_that_is_none(vendor: OpenRouterServer, router: Provider) -> None:
-    operation = await router.start(wish(), SUBMISSION)
+    operation = await router.start(make_request(), SUBMISSION)
     answer = await router.poll(operation)
     assert isinstance(answer, Succeeded)
     vendor.content = (b'{"error": {}}', "application/json")
@@ -235,7 +235,7 @@ async def test_result_that_is_none(vendor: OpenRouterServer, router: Provider) -
 @pytest.mark.parametrize("word", ["cancelled", "expired"])
 async def test_ended(vendor: OpenRouterServer, router: Provider, word: str) -> None:
     vendor.states = [word]
-    assert await router.poll(await router.start(wish(), SUBMISSION)) == Failed(word, "it ended")
+    assert await router.poll(await router.start(make_request(), SUBMISSION)) == Failed(word, "it ended")
 
 
 # ---- the rest ----

@@ -32,7 +32,7 @@ from app.providers.base import (
 )
 from app.providers.pixverse.provider import PixVerseProvider
 from tests.providers.contract import SECRET
-from tests.providers.vendor_contract import VendorContract, speaker
+from tests.providers.vendor_contract import VendorContract, open_provider
 from tests.upstream import FakeUpstream
 from tests.upstream.media import tiny_png
 from tests.upstream.vendors.pixverse import PixVerseServer
@@ -49,11 +49,11 @@ def vendor() -> Iterator[PixVerseServer]:
 @pytest.fixture
 async def pixverse(vendor: PixVerseServer) -> AsyncIterator[Provider]:
     vendor.reset()
-    async with speaker("pixverse", vendor) as provider:
+    async with open_provider("pixverse", vendor) as provider:
         yield provider
 
 
-def wish(model: str = "v6", **told: Any) -> GenerationRequest:
+def make_request(model: str = "v6", **told: Any) -> GenerationRequest:
     return GenerationRequest(kind="video", model=model, prompt="A red kite", **told)
 
 
@@ -80,7 +80,7 @@ class TestContract(VendorContract):
     }  # fmt: skip
 
     def request(self) -> GenerationRequest:
-        return wish(seconds=5)
+        return make_request(seconds=5)
 
     def refusal(self, code: str, message: str = "No.", param: str | None = None) -> dict[str, Any]:
         return {"ErrCode": self.codes[code], "ErrMsg": message, "Resp": None}
@@ -113,7 +113,7 @@ class TestContract(VendorContract):
 
 
 async def test_text(vendor: PixVerseServer, pixverse: Provider) -> None:
-    asked = wish(
+    asked = make_request(
         seconds=10, size="2560x1080", seed=7, negative_prompt="rain", style="anime",
         extra={"generate_audio_switch": True, "model": "dearer", "quality": "1080p", "img_id": 5},
     )  # fmt: skip
@@ -128,14 +128,14 @@ async def test_text(vendor: PixVerseServer, pixverse: Provider) -> None:
 
 
 async def test_what_pixverse_wants_told(vendor: PixVerseServer, pixverse: Provider) -> None:
-    await pixverse.start(wish(), SUBMISSION)
+    await pixverse.start(make_request(), SUBMISSION)
     assert sent(vendor) == {
         "model": "v6", "prompt": "A red kite", "duration": 5, "quality": "720p", "aspect_ratio": "16:9",
     }  # fmt: skip
 
 
 async def test_first_frame(vendor: PixVerseServer, pixverse: Provider) -> None:
-    operation = await pixverse.start(wish(media=(picture(),), size="1080x1920"), SUBMISSION)
+    operation = await pixverse.start(make_request(media=(picture(),), size="1080x1920"), SUBMISSION)
     assert vendor.seen[-1].path == "/openapi/v2/video/img/generate"
     assert vendor.uploads == {1000: f"image/png;{len(tiny_png())}"}
     assert (sent(vendor)["img_id"], sent(vendor)["quality"]) == (1000, "1080p")
@@ -145,7 +145,7 @@ async def test_first_frame(vendor: PixVerseServer, pixverse: Provider) -> None:
 
 async def test_first_and_last_frame(vendor: PixVerseServer, pixverse: Provider) -> None:
     first = MediaInput(role="first_frame", content_type="image/png", url="https://pictures.test/a.png")
-    await pixverse.start(wish(media=(picture("last_frame"), first)), SUBMISSION)
+    await pixverse.start(make_request(media=(picture("last_frame"), first)), SUBMISSION)
     assert vendor.seen[-1].path == "/openapi/v2/video/transition/generate"
     assert vendor.uploads[1000] == "https://pictures.test/a.png"
     assert (sent(vendor)["first_frame_img"], sent(vendor)["last_frame_img"]) == (1000, 1001)
@@ -156,13 +156,13 @@ async def test_first_and_last_frame(vendor: PixVerseServer, pixverse: Provider) 
 @pytest.mark.parametrize(
     ("asked", "param"),
     [
-        (wish(shots=(Shot(seconds=2, prompt="A"),)), "shots"),
-        (wish(seconds=1.5), "seconds"),
-        (wish(resolution="4k"), "resolution"),
-        (wish("v5", aspect_ratio="21:9"), "aspect_ratio"),
-        (wish(media=(picture("last_frame"),)), "last_frame"),
-        (wish(media=(picture(), picture())), "first_frame"),
-        (wish(media=(picture("reference_image"),)), "reference_image"),
+        (make_request(shots=(Shot(seconds=2, prompt="A"),)), "shots"),
+        (make_request(seconds=1.5), "seconds"),
+        (make_request(resolution="4k"), "resolution"),
+        (make_request("v5", aspect_ratio="21:9"), "aspect_ratio"),
+        (make_request(media=(picture("last_frame"),)), "last_frame"),
+        (make_request(media=(picture(), picture())), "first_frame"),
+        (make_request(media=(picture("reference_image"),)), "reference_image"),
     ],
 )
 async def test_what_cannot_be_told(
@@ -186,7 +186,7 @@ async def test_what_cannot_be_told(
 async def test_codes(vendor: PixVerseServer, pixverse: Provider, code: int, expected: type) -> None:
     vendor.refuse = (200, {"ErrCode": code, "ErrMsg": f"no, {SECRET}", "Resp": None}, {})
     with pytest.raises(UpstreamError) as caught:
-        await pixverse.start(wish(), SUBMISSION)
+        await pixverse.start(make_request(), SUBMISSION)
     assert type(caught.value) is expected
     assert SECRET not in caught.value.message
 
@@ -210,7 +210,7 @@ async def test_upload_refused(
     """Whatever happens to an upload, no video has been begun."""
     vendor.refuse_upload = (status, document)
     with pytest.raises(UpstreamError) as caught:
-        await pixverse.start(wish(media=(picture(),)), SUBMISSION)
+        await pixverse.start(make_request(media=(picture(),)), SUBMISSION)
     assert type(caught.value) is expected
     assert vendor.counts["submit"] == 0
 
@@ -218,14 +218,14 @@ async def test_upload_refused(
 async def test_accepted_without_a_video(vendor: PixVerseServer, pixverse: Provider) -> None:
     vendor.refuse = (200, {"ErrCode": 0, "ErrMsg": "", "Resp": {}}, {})
     with pytest.raises(OutcomeUnknown):
-        await pixverse.start(wish(), SUBMISSION)
+        await pixverse.start(make_request(), SUBMISSION)
 
 
 # ---- look ----
 
 
 async def test_link_and_usage(vendor: PixVerseServer, pixverse: Provider) -> None:
-    operation = await pixverse.start(wish(), SUBMISSION)
+    operation = await pixverse.start(make_request(), SUBMISSION)
     answer = await pixverse.poll(operation)
     assert isinstance(answer, Succeeded)
     assert answer.files[0].url == f"{vendor.url}/files/{operation.id}.mp4"
@@ -235,7 +235,7 @@ async def test_link_and_usage(vendor: PixVerseServer, pixverse: Provider) -> Non
 async def test_look_refused(vendor: PixVerseServer, pixverse: Provider) -> None:
     with pytest.raises(OperationNotFound):
         await pixverse.poll(Operation(id="1"))
-    operation = await pixverse.start(wish(), SUBMISSION)
+    operation = await pixverse.start(make_request(), SUBMISSION)
     vendor.refuse_poll = (200, {"ErrCode": 500069, "ErrMsg": "busy"}, {"Retry-After": "6"})
     with pytest.raises(PollFailed) as caught:
         await pixverse.poll(operation)
@@ -247,7 +247,7 @@ async def test_look_refused(vendor: PixVerseServer, pixverse: Provider) -> None:
 
 async def test_a_lost_submission_stays_unknown(vendor: PixVerseServer, pixverse: Provider) -> None:
     with pytest.raises(OutcomeUnknown):
-        await pixverse.recover(wish(), SUBMISSION)
+        await pixverse.recover(make_request(), SUBMISSION)
     assert vendor.seen == []
 
 

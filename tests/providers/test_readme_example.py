@@ -66,7 +66,7 @@ def acme(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
 
 
 @asynccontextmanager
-async def speaker(module: ModuleType, vendor: AcmeServer, *, secret: str) -> AsyncIterator[Provider]:
+async def open_provider(module: ModuleType, vendor: AcmeServer, *, secret: str) -> AsyncIterator[Provider]:
     kind: type[Provider] = module.AcmeProvider
     account = Account(id="a", provider="acme", name="acme", base_url=vendor.url, secret=secret)
     async with httpx2.AsyncHTTPTransport() as transport:
@@ -83,7 +83,7 @@ WISH = GenerationRequest(kind="video", model="acme-1", prompt="a kite", seconds=
 
 async def test_the_example_makes_a_video(acme: ModuleType) -> None:
     with AcmeServer() as vendor:
-        async with speaker(acme, vendor, secret="acme-secret") as provider:
+        async with open_provider(acme, vendor, secret="acme-secret") as provider:
             operation = await provider.start(WISH, Submission("key"))
             looks = [await provider.poll(operation) for _ in range(4)]
     assert [type(look) for look in looks] == [Queued, Running, Running, Succeeded]
@@ -95,10 +95,10 @@ async def test_the_example_makes_a_video(acme: ModuleType) -> None:
 async def test_the_example_says_what_went_wrong(acme: ModuleType) -> None:
     with AcmeServer() as vendor:
         vendor.states = ("broken",)
-        async with speaker(acme, vendor, secret="acme-secret") as provider:
+        async with open_provider(acme, vendor, secret="acme-secret") as provider:
             operation = await provider.start(WISH, Submission("key"))
             assert isinstance(await provider.poll(operation), Failed)
-        async with speaker(acme, vendor, secret="another") as stranger:
+        async with open_provider(acme, vendor, secret="another") as stranger:
             with pytest.raises(UpstreamAuthFailed):
                 await stranger.start(WISH, Submission("key"))
 

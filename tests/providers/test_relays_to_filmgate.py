@@ -27,7 +27,7 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
 
 
 @asynccontextmanager
-async def speaker(relay: str, other: GatewayProcess, *, key: str = KEY) -> AsyncIterator[Provider]:
+async def open_provider(relay: str, other: GatewayProcess, *, key: str = KEY) -> AsyncIterator[Provider]:
     options: dict[str, Any] = {"idempotency": True, "cancel": True}
     if relay == "chat_relay":
         options["told_by"] = "fields"
@@ -38,7 +38,7 @@ async def speaker(relay: str, other: GatewayProcess, *, key: str = KEY) -> Async
         await made.close()
 
 
-def wish(**told: Any) -> GenerationRequest:
+def make_request(**told: Any) -> GenerationRequest:
     usual = {"kind": "video", "model": "veo3", "prompt": "A red kite", "seconds": 1, "size": "320x180"}
     return GenerationRequest(**(usual | told))
 
@@ -55,11 +55,11 @@ async def test_videos(other: GatewayProcess) -> None:
 
 
 async def video(other: GatewayProcess, relay: str) -> None:
-    async with speaker(relay, other) as provider:
+    async with open_provider(relay, other) as provider:
         submission = Submission(f"filmgate-{relay}")
-        operation = await provider.start(wish(), submission)
+        operation = await provider.start(make_request(), submission)
         assert "held" not in operation.data
-        assert await provider.recover(wish(), submission) == operation
+        assert await provider.recover(make_request(), submission) == operation
         answer = await ended(provider, operation)
         assert isinstance(answer, Succeeded)
         pieces = [piece async for piece in provider.fetch(operation, answer.files[0])]
@@ -68,19 +68,19 @@ async def video(other: GatewayProcess, relay: str) -> None:
 
 @pytest.mark.parametrize("relay", RELAYS)
 async def test_refusals(other: GatewayProcess, relay: str) -> None:
-    async with speaker(relay, other, key="sk-somebody-else-0123456789") as stranger:
+    async with open_provider(relay, other, key="sk-somebody-else-0123456789") as stranger:
         with pytest.raises(UpstreamAuthFailed):
-            await stranger.start(wish(), Submission("k1"))
-    async with speaker(relay, other) as provider:
+            await stranger.start(make_request(), Submission("k1"))
+    async with open_provider(relay, other) as provider:
         with pytest.raises(UpstreamRejected):
-            await provider.start(wish(prompt=""), Submission(f"{relay}-k2"))
+            await provider.start(make_request(prompt=""), Submission(f"{relay}-k2"))
 
 
 @pytest.mark.parametrize("relay", RELAYS)
 async def test_cancel(other: GatewayProcess, relay: str) -> None:
-    async with speaker(relay, other) as provider:
-        named = wish(model="sora2-portrait-10s", seconds=10, size="720x1280")
-        asked = named if relay == "feature_relay" else wish(seconds=10)
+    async with open_provider(relay, other) as provider:
+        named = make_request(model="sora2-portrait-10s", seconds=10, size="720x1280")
+        asked = named if relay == "feature_relay" else make_request(seconds=10)
         operation = await provider.start(asked, Submission(f"{relay}-k3"))
         stopped = await provider.cancel(operation)
         answer = await ended(provider, operation)

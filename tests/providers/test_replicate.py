@@ -13,7 +13,7 @@ from app.errors import InvalidRequest, OutcomeUnknown, PollFailed, UpstreamRejec
 from app.generation import GenerationRequest, MediaInput, Role, Shot
 from app.providers.base import Failed, Provider, Running, Submission, Succeeded
 from tests.providers.contract import SECRET
-from tests.providers.vendor_contract import VendorContract, speaker
+from tests.providers.vendor_contract import VendorContract, open_provider
 from tests.upstream.media import tiny_png
 from tests.upstream.vendors.replicate import ReplicateServer
 
@@ -33,11 +33,11 @@ def vendor() -> Iterator[ReplicateServer]:
 @pytest.fixture
 async def made(vendor: ReplicateServer) -> AsyncIterator[Provider]:
     vendor.reset()
-    async with speaker("replicate", vendor) as provider:
+    async with open_provider("replicate", vendor) as provider:
         yield provider
 
 
-def wish(model: str = SEEDANCE, **told: Any) -> GenerationRequest:
+def make_request(model: str = SEEDANCE, **told: Any) -> GenerationRequest:
     return GenerationRequest(**{"kind": "video", "model": model, "prompt": "A red kite", **told})
 
 
@@ -60,7 +60,7 @@ class TestContract(VendorContract):
     moderated = {"message": "The input or output was flagged as sensitive. (E005)"}  # noqa: RUF012
 
     def request(self) -> GenerationRequest:
-        return wish(seconds=5)
+        return make_request(seconds=5)
 
     def refusal(self, code: str, message: str = "No.", param: str | None = None) -> dict[str, Any]:
         return {"title": "Refused", "detail": message, "status": 400, "code": code}
@@ -70,7 +70,7 @@ class TestContract(VendorContract):
 
 
 async def test_text(vendor: ReplicateServer, made: Provider) -> None:
-    asked = wish(
+    asked = make_request(
         seconds=10, size="1280x720", seed=7,
         extra={"generate_audio": True, "duration": 15, "prompt": "x", "webhook": "https://evil.test/",
                "image": "https://elsewhere.test/a.png"},
@@ -98,7 +98,7 @@ async def test_text(vendor: ReplicateServer, made: Provider) -> None:
 async def test_names(
     vendor: ReplicateServer, made: Provider, model: str, path: str, version: str | None
 ) -> None:
-    await made.start(wish(model), SUBMISSION)
+    await made.start(make_request(model), SUBMISSION)
     assert vendor.seen[-1].path == path
     assert sent(vendor).get("version") == version
 
@@ -106,7 +106,7 @@ async def test_names(
 @pytest.mark.parametrize("model", ["film", "a/b/c", "../x/y", "acme/film:", "acme/film?x=1"])
 async def test_names_that_are_none(made: Provider, model: str) -> None:
     with pytest.raises(UpstreamRejected) as caught:
-        await made.start(wish(model), SUBMISSION)
+        await made.start(make_request(model), SUBMISSION)
     assert caught.value.param == "model"
 
 
@@ -128,13 +128,13 @@ async def test_names_that_are_none(made: Provider, model: str) -> None:
 async def test_media(
     vendor: ReplicateServer, made: Provider, model: str, roles: list[Role], expected: dict[str, Any]
 ) -> None:
-    await made.start(wish(model, media=tuple(picture(role) for role in roles)), SUBMISSION)
+    await made.start(make_request(model, media=tuple(picture(role) for role in roles)), SUBMISSION)
     assert sent(vendor)["input"] == {"prompt": "A red kite", **expected}
 
 
 async def test_storyboard_and_mode(vendor: ReplicateServer, made: Provider) -> None:
     shots = (Shot(seconds=2, prompt="A"), Shot(seconds=3, prompt="B"))
-    await made.start(wish(KLING, shots=shots, size="1920x1080", negative_prompt="rain"), SUBMISSION)
+    await made.start(make_request(KLING, shots=shots, size="1920x1080", negative_prompt="rain"), SUBMISSION)
     told = sent(vendor)["input"]
     assert json.loads(told.pop("multi_prompt")) == [
         {"prompt": "A", "duration": 2}, {"prompt": "B", "duration": 3},
@@ -146,7 +146,7 @@ async def test_storyboard_and_mode(vendor: ReplicateServer, made: Provider) -> N
 
 async def test_pictures(vendor: ReplicateServer, made: Provider) -> None:
     vendor.output = [f"https://replicate.delivery/{name}.webp" for name in ("a", "b")]
-    asked = wish(
+    asked = make_request(
         "black-forest-labs/flux-2-pro", kind="image", aspect_ratio="1:1",
         media=(picture("first_frame"), picture("reference_image")),
     )  # fmt: skip
@@ -161,33 +161,33 @@ async def test_pictures(vendor: ReplicateServer, made: Provider) -> None:
 
 async def test_deadline(vendor: ReplicateServer) -> None:
     vendor.reset()
-    async with speaker("replicate", vendor, cancel_after="1h30m") as provider:
-        await provider.start(wish(), SUBMISSION)
+    async with open_provider("replicate", vendor, cancel_after="1h30m") as provider:
+        await provider.start(make_request(), SUBMISSION)
     assert vendor.seen[-1].headers["cancel-after"] == "1h30m"
 
 
 @pytest.mark.parametrize("deadline", ["", "5 minutes", "m", 5])
 async def test_deadline_that_is_none(vendor: ReplicateServer, deadline: Any) -> None:
     with pytest.raises(InvalidRequest):
-        async with speaker("replicate", vendor, cancel_after=deadline):
+        async with open_provider("replicate", vendor, cancel_after=deadline):
             raise AssertionError("made")
 
 
 @pytest.mark.parametrize(
     ("asked", "param"),
     [
-        (wish(negative_prompt="rain"), "negative_prompt"),
-        (wish(KLING, seed=7), "seed"),
-        (wish(seconds=5.5), "seconds"),
-        (wish(aspect_ratio="9:21"), "aspect_ratio"),
-        (wish(resolution="8k"), "resolution"),
-        (wish(watermark=True), "watermark"),
-        (wish(shots=(Shot(seconds=2, prompt="A"),)), "shots"),
-        (wish(media=(picture(), picture("reference_image"))), "reference_image"),
-        (wish(OMNI, media=(picture("reference_video"), picture("source_video"))), "source_video"),
-        (wish("acme/film", media=(picture("last_frame"),)), "last_frame"),
-        (wish(action="edit"), "video"),
-        (wish().model_copy(update={"kind": "character"}), "model"),
+        (make_request(negative_prompt="rain"), "negative_prompt"),
+        (make_request(KLING, seed=7), "seed"),
+        (make_request(seconds=5.5), "seconds"),
+        (make_request(aspect_ratio="9:21"), "aspect_ratio"),
+        (make_request(resolution="8k"), "resolution"),
+        (make_request(watermark=True), "watermark"),
+        (make_request(shots=(Shot(seconds=2, prompt="A"),)), "shots"),
+        (make_request(media=(picture(), picture("reference_image"))), "reference_image"),
+        (make_request(OMNI, media=(picture("reference_video"), picture("source_video"))), "source_video"),
+        (make_request("acme/film", media=(picture("last_frame"),)), "last_frame"),
+        (make_request(action="edit"), "video"),
+        (make_request().model_copy(update={"kind": "character"}), "model"),
     ],
 )
 async def test_what_cannot_be_told(
@@ -202,14 +202,14 @@ async def test_what_cannot_be_told(
 async def test_accepted_without_a_name(vendor: ReplicateServer, made: Provider) -> None:
     vendor.refuse = (201, {"status": "starting"}, {})
     with pytest.raises(OutcomeUnknown):
-        await made.start(wish(), SUBMISSION)
+        await made.start(make_request(), SUBMISSION)
 
 
 # ---- look ----
 
 
 async def test_result(vendor: ReplicateServer, made: Provider) -> None:
-    operation = await made.start(wish(), SUBMISSION)
+    operation = await made.start(make_request(), SUBMISSION)
     answer = await made.poll(operation)
     assert isinstance(answer, Succeeded)
     assert answer.files[0].url == f"{vendor.url}/files/{operation.id}.mp4"
@@ -227,7 +227,7 @@ async def test_result(vendor: ReplicateServer, made: Provider) -> None:
 )
 async def test_outputs(vendor: ReplicateServer, made: Provider, output: Any, links: list[str]) -> None:
     vendor.output = output
-    answer = await made.poll(await made.start(wish(), SUBMISSION))
+    answer = await made.poll(await made.start(make_request(), SUBMISSION))
     assert isinstance(answer, Succeeded)
     assert [file.url for file in answer.files] == links
 
@@ -235,7 +235,7 @@ async def test_outputs(vendor: ReplicateServer, made: Provider, output: Any, lin
 @pytest.mark.parametrize("output", ["words", ["data:image/png;base64,AAAA"], {"n": 1}])
 async def test_output_without_a_file(vendor: ReplicateServer, made: Provider, output: Any) -> None:
     vendor.output = output
-    operation = await made.start(wish(), SUBMISSION)
+    operation = await made.start(make_request(), SUBMISSION)
     with pytest.raises(PollFailed):
         await made.poll(operation)
 
@@ -245,20 +245,20 @@ async def test_progress(vendor: ReplicateServer, made: Provider) -> None:
         ["processing"],
         "loading\n  4%|▍    | 2/50\n 46%|████▌ | 23/50 [00:10<00:12]\n",
     )
-    assert await made.poll(await made.start(wish(), SUBMISSION)) == Running(progress=46.0)
+    assert await made.poll(await made.start(make_request(), SUBMISSION)) == Running(progress=46.0)
 
 
 @pytest.mark.parametrize("word", ["canceled", "aborted"])
 async def test_cancelled(vendor: ReplicateServer, made: Provider, word: str) -> None:
     vendor.states = [word]
-    answer = await made.poll(await made.start(wish(), SUBMISSION))
+    answer = await made.poll(await made.start(make_request(), SUBMISSION))
     assert isinstance(answer, Failed)
     assert answer.code == "cancelled"
 
 
 async def test_cancel(vendor: ReplicateServer, made: Provider) -> None:
     vendor.states = ["processing", "succeeded"]
-    first, second = [await made.start(wish(), SUBMISSION) for _ in range(2)]
+    first, second = [await made.start(make_request(), SUBMISSION) for _ in range(2)]
     await made.poll(first)
     assert await made.cancel(first)
     assert isinstance(await made.poll(first), Failed)

@@ -20,7 +20,7 @@ from app.generation import GenerationRequest, MediaInput, Role, Shot
 from app.providers.base import AccountBalance, Failed, Provider, Queued, Running, Submission, Succeeded
 from app.providers.runway.provider import RunwayProvider
 from tests.providers.contract import SECRET
-from tests.providers.vendor_contract import VendorContract, speaker
+from tests.providers.vendor_contract import VendorContract, open_provider
 from tests.upstream.media import tiny_png
 from tests.upstream.vendors.runway import RunwayServer
 
@@ -37,11 +37,11 @@ def vendor() -> Iterator[RunwayServer]:
 @pytest.fixture
 async def runway(vendor: RunwayServer) -> AsyncIterator[Provider]:
     vendor.reset()
-    async with speaker("runway", vendor) as provider:
+    async with open_provider("runway", vendor) as provider:
         yield provider
 
 
-def wish(model: str = "gen4.5", **told: Any) -> GenerationRequest:
+def make_request(model: str = "gen4.5", **told: Any) -> GenerationRequest:
     return GenerationRequest(**{"kind": "video", "model": model, "prompt": "A red kite"} | told)
 
 
@@ -63,7 +63,7 @@ class TestContract(VendorContract):
     codes: ClassVar = {}
 
     def request(self) -> GenerationRequest:
-        return wish(seconds=5)
+        return make_request(seconds=5)
 
 
 # ---- the vendor's own SDK ----
@@ -97,7 +97,9 @@ async def test_says_what_the_sdk_says(vendor: RunwayServer, runway: Provider) ->
             negative_prompt="rain",
         )
     theirs = vendor.seen[-1]
-    await runway.start(wish("veo3.1", size="720x1280", seconds=8, seed=7, negative_prompt="rain"), SUBMISSION)
+    await runway.start(
+        make_request("veo3.1", size="720x1280", seconds=8, seed=7, negative_prompt="rain"), SUBMISSION
+    )
     ours = vendor.seen[-1]
     assert (ours.path, json.loads(ours.body)) == (theirs.path, json.loads(theirs.body))
     for name in ("authorization", "x-runway-version"):
@@ -121,7 +123,7 @@ async def test_balance_as_the_sdk_reads_it(vendor: RunwayServer, runway: Provide
 
 
 async def test_text(vendor: RunwayServer, runway: Provider) -> None:
-    asked = wish(
+    asked = make_request(
         seed=7, extra={"contentModeration": {"publicFigureThreshold": "low"}, "outputFormat": "prores"}
     )
     await runway.start(asked, SUBMISSION)
@@ -134,7 +136,7 @@ async def test_text(vendor: RunwayServer, runway: Provider) -> None:
 
 async def test_first_and_last_frame(vendor: RunwayServer, runway: Provider) -> None:
     frames = (item("last_frame", content=None, url="https://pictures.test/z.png"), item("first_frame"))
-    await runway.start(wish("veo3.1", media=frames, size="1080x1920"), SUBMISSION)
+    await runway.start(make_request("veo3.1", media=frames, size="1080x1920"), SUBMISSION)
     assert vendor.seen[-1].path == "/v1/image_to_video"
     assert sent(vendor)["ratio"] == "1080:1920"
     assert sent(vendor)["promptImage"] == [
@@ -144,7 +146,7 @@ async def test_first_and_last_frame(vendor: RunwayServer, runway: Provider) -> N
 
 async def test_references_of_every_kind(vendor: RunwayServer, runway: Provider) -> None:
     media = (item("reference_image"), item("reference_video"), item("audio"))
-    await runway.start(wish("seedance2", media=media, extra={"audio": True}), SUBMISSION)
+    await runway.start(make_request("seedance2", media=media, extra={"audio": True}), SUBMISSION)
     told = sent(vendor)
     assert told["references"] == [{"uri": INLINE}]
     assert told["referenceVideos"][0]["type"] == "video"
@@ -164,7 +166,7 @@ async def test_source_video(
     vendor: RunwayServer, runway: Provider, model: str, field: str, more: dict[str, Any]
 ) -> None:
     shape = "9:16" if more and model != "kling_4" else None
-    asked = wish(model, action="edit", media=(item("source_video"),), aspect_ratio=shape)
+    asked = make_request(model, action="edit", media=(item("source_video"),), aspect_ratio=shape)
     await runway.start(asked, SUBMISSION)
     assert vendor.seen[-1].path == "/v1/video_to_video"
     told = sent(vendor)
@@ -173,7 +175,9 @@ async def test_source_video(
 
 
 async def test_image(vendor: RunwayServer, runway: Provider) -> None:
-    asked = wish("gen4_image", kind="image", media=(item("reference_image"),), size="1920x1080", seed=3)
+    asked = make_request(
+        "gen4_image", kind="image", media=(item("reference_image"),), size="1920x1080", seed=3
+    )
     operation = await runway.start(asked, SUBMISSION)
     assert vendor.seen[-1].path == "/v1/text_to_image"
     assert sent(vendor) == {
@@ -187,7 +191,7 @@ async def test_image(vendor: RunwayServer, runway: Provider) -> None:
 
 async def test_storyboard(vendor: RunwayServer, runway: Provider) -> None:
     shots = (Shot(seconds=3, prompt="A kite"), Shot(seconds=4, prompt="A tree"))
-    await runway.start(wish("kling3.0_pro", shots=shots, seconds=7), SUBMISSION)
+    await runway.start(make_request("kling3.0_pro", shots=shots, seconds=7), SUBMISSION)
     told = sent(vendor)
     assert (told["duration"], told["ratio"]) == (7, "1920:1080")
     assert told["providerSettings"] == {
@@ -199,17 +203,26 @@ async def test_storyboard(vendor: RunwayServer, runway: Provider) -> None:
 @pytest.mark.parametrize(
     ("asked", "told"),
     [
-        (wish("veo3.1", size="1792x1024"), {"ratio": "1920:1080"}),
-        (wish("veo3.1", aspect_ratio="9:16", resolution="1080p"), {"ratio": "1080:1920"}),
-        (wish("seedance2", aspect_ratio="1:1", resolution="4k"), {"ratio": "3840:3840"}),
-        (wish("seedance2"), {}),
-        (wish("hailuo3", size="1280x720"), {"ratio": "16:9", "resolution": "768p"}),
-        (wish("hailuo3", aspect_ratio="21:9", resolution="2K"), {"ratio": "21:9", "resolution": "2k"}),
-        (wish("h3_max", resolution="480p"), {"resolution": "480p"}),
-        (wish("happyhorse_1_0", size="1080x1920", media=(item("first_frame"),)), {"resolution": "1080p"}),
-        (wish("wan3", size="1920x1080", media=(item("first_frame"),)), {"ratio": "auto_1080p"}),
-        (wish("model-of-2027", size="1000x500"), {"ratio": "1000:500"}),
-        (wish("model-of-2027", aspect_ratio="2:1", resolution="8k"), {"ratio": "2:1", "resolution": "8k"}),
+        (make_request("veo3.1", size="1792x1024"), {"ratio": "1920:1080"}),
+        (make_request("veo3.1", aspect_ratio="9:16", resolution="1080p"), {"ratio": "1080:1920"}),
+        (make_request("seedance2", aspect_ratio="1:1", resolution="4k"), {"ratio": "3840:3840"}),
+        (make_request("seedance2"), {}),
+        (make_request("hailuo3", size="1280x720"), {"ratio": "16:9", "resolution": "768p"}),
+        (
+            make_request("hailuo3", aspect_ratio="21:9", resolution="2K"),
+            {"ratio": "21:9", "resolution": "2k"},
+        ),
+        (make_request("h3_max", resolution="480p"), {"resolution": "480p"}),
+        (
+            make_request("happyhorse_1_0", size="1080x1920", media=(item("first_frame"),)),
+            {"resolution": "1080p"},
+        ),
+        (make_request("wan3", size="1920x1080", media=(item("first_frame"),)), {"ratio": "auto_1080p"}),
+        (make_request("model-of-2027", size="1000x500"), {"ratio": "1000:500"}),
+        (
+            make_request("model-of-2027", aspect_ratio="2:1", resolution="8k"),
+            {"ratio": "2:1", "resolution": "8k"},
+        ),
     ],
 )
 async def test_sizes(
@@ -225,21 +238,21 @@ LARGE = b"\0" * 6_000_000
 @pytest.mark.parametrize(
     ("asked", "param"),
     [
-        (wish(negative_prompt="rain"), "negative_prompt"),
-        (wish("kling_4", seed=1), "seed"),
-        (wish(seconds=1.5), "seconds"),
-        (wish("gen4.5", size="300x900"), "size"),
-        (wish("gen4.5", aspect_ratio="odd"), "aspect_ratio"),
-        (wish("gen4.5", resolution="tall"), "resolution"),
-        (wish("hailuo3", resolution="480p"), "resolution"),
-        (wish("klingO3_pro", media=(item("source_video"),), size="1280x720"), "size"),
-        (wish("aleph2", media=(item("source_video"),), seconds=5), "seconds"),
-        (wish(media=(item("last_frame"),)), "last_frame"),
-        (wish("seedance2", media=(item("source_video"), item("first_frame"))), "first_frame"),
-        (wish("seedance2", action="remix"), "video"),
-        (wish("aleph2", media=(item("source_video", content=LARGE),)), "source_video"),
-        (wish(media=(item("first_frame", content=None, url="http://a.test/x.png"),)), "first_frame"),
-        (wish("kling3.0_pro", shots=(Shot(seconds=1.5, prompt="A"),)), "shots"),
+        (make_request(negative_prompt="rain"), "negative_prompt"),
+        (make_request("kling_4", seed=1), "seed"),
+        (make_request(seconds=1.5), "seconds"),
+        (make_request("gen4.5", size="300x900"), "size"),
+        (make_request("gen4.5", aspect_ratio="odd"), "aspect_ratio"),
+        (make_request("gen4.5", resolution="tall"), "resolution"),
+        (make_request("hailuo3", resolution="480p"), "resolution"),
+        (make_request("klingO3_pro", media=(item("source_video"),), size="1280x720"), "size"),
+        (make_request("aleph2", media=(item("source_video"),), seconds=5), "seconds"),
+        (make_request(media=(item("last_frame"),)), "last_frame"),
+        (make_request("seedance2", media=(item("source_video"), item("first_frame"))), "first_frame"),
+        (make_request("seedance2", action="remix"), "video"),
+        (make_request("aleph2", media=(item("source_video", content=LARGE),)), "source_video"),
+        (make_request(media=(item("first_frame", content=None, url="http://a.test/x.png"),)), "first_frame"),
+        (make_request("kling3.0_pro", shots=(Shot(seconds=1.5, prompt="A"),)), "shots"),
     ],
     ids=str,
 )
@@ -254,21 +267,21 @@ async def test_what_cannot_be_told_is_refused(
 
 async def test_large_input_goes_by_its_address(vendor: RunwayServer, runway: Provider) -> None:
     video = item("source_video", content=LARGE, url="https://videos.test/a.mp4")
-    await runway.start(wish("aleph2", media=(video,)), SUBMISSION)
+    await runway.start(make_request("aleph2", media=(video,)), SUBMISSION)
     assert sent(vendor)["videoUri"] == "https://videos.test/a.mp4"
 
 
 async def test_refusals(vendor: RunwayServer, runway: Provider) -> None:
     vendor.refuse = (400, {"error": "You do not have enough credits to run this task."}, {})
     with pytest.raises(UpstreamQuotaExhausted):
-        await runway.start(wish(), SUBMISSION)
+        await runway.start(make_request(), SUBMISSION)
     vendor.refuse = (429, {"error": "Daily limit"}, {"Retry-After": "9"})
     with pytest.raises(UpstreamBusy) as caught:
-        await runway.start(wish(), SUBMISSION)
+        await runway.start(make_request(), SUBMISSION)
     assert caught.value.retry_after == 9.0
     vendor.refuse = (200, {}, {})
     with pytest.raises(OutcomeUnknown):
-        await runway.start(wish(), SUBMISSION)
+        await runway.start(make_request(), SUBMISSION)
 
 
 # ---- looks ----
@@ -276,7 +289,7 @@ async def test_refusals(vendor: RunwayServer, runway: Provider) -> None:
 
 async def test_progress_and_waiting(vendor: RunwayServer, runway: Provider) -> None:
     vendor.states = ["PENDING", "THROTTLED", "RUNNING", "CANCELLED"]
-    operation = await runway.start(wish(), SUBMISSION)
+    operation = await runway.start(make_request(), SUBMISSION)
     assert await runway.poll(operation) == Queued()
     assert await runway.poll(operation) == Queued()
     assert await runway.poll(operation) == Running(progress=45.0)
@@ -295,12 +308,12 @@ async def test_progress_and_waiting(vendor: RunwayServer, runway: Provider) -> N
 )
 async def test_failures(vendor: RunwayServer, runway: Provider, code: str, ours: str) -> None:
     vendor.states, vendor.failure = ["FAILED"], {"code": code}
-    answer = await runway.poll(await runway.start(wish(), SUBMISSION))
+    answer = await runway.poll(await runway.start(make_request(), SUBMISSION))
     assert answer == Failed(ours, "Runway gave no reason.")
 
 
 async def test_cancel(vendor: RunwayServer, runway: Provider) -> None:
-    operation = await runway.start(wish(), SUBMISSION)
+    operation = await runway.start(make_request(), SUBMISSION)
     assert await runway.cancel(operation) is True
     assert await runway.cancel(operation) is False
 

@@ -23,7 +23,7 @@ from app.generation import GenerationRequest, MediaInput
 from app.providers.base import Account, Failed, Operation, Provider, Running, Submission, Succeeded
 from app.providers.suno.provider import SunoProvider
 from tests.providers.contract import SECRET
-from tests.providers.vendor_contract import VendorContract, speaker
+from tests.providers.vendor_contract import VendorContract, open_provider
 from tests.upstream.vendors.suno import SunoServer
 
 SUBMISSION = Submission("filmgate-0123")
@@ -38,11 +38,11 @@ def vendor() -> Iterator[SunoServer]:
 @pytest.fixture
 async def suno(vendor: SunoServer) -> AsyncIterator[Provider]:
     vendor.reset()
-    async with speaker("suno", vendor) as provider:
+    async with open_provider("suno", vendor) as provider:
         yield provider
 
 
-def wish(model: str = "suno_music", **told: Any) -> GenerationRequest:
+def make_request(model: str = "suno_music", **told: Any) -> GenerationRequest:
     return GenerationRequest(**({"kind": "audio", "model": model, "prompt": "A song of a kite"} | told))
 
 
@@ -59,7 +59,7 @@ class TestContract(VendorContract):
     codes = {"invalid_value": "invalid_request", "server_error": "internal_error"}  # noqa: RUF012
 
     def request(self) -> GenerationRequest:
-        return wish()
+        return make_request()
 
     def refusal(self, code: str, message: str = "No.", param: str | None = None) -> dict[str, Any]:
         text = "Blocked by moderation" if code == "moderation_blocked" else message
@@ -67,7 +67,9 @@ class TestContract(VendorContract):
 
 
 async def test_description(vendor: SunoServer, suno: Provider) -> None:
-    await suno.start(wish("chirp-v4", style="folk", extra={"title": "Kite", "mv": "dearer"}), SUBMISSION)
+    await suno.start(
+        make_request("chirp-v4", style="folk", extra={"title": "Kite", "mv": "dearer"}), SUBMISSION
+    )
     assert vendor.seen[-1].path == "/suno/submit/MUSIC"
     assert vendor.seen[-1].headers["authorization"] == f"Bearer {SECRET}"
     assert sent(vendor) == {
@@ -83,7 +85,7 @@ async def test_lyrics_of_the_clients_own(vendor: SunoServer, suno: Provider) -> 
         "continue_clip_id": "c",
         "task_id": "t",
     }
-    await suno.start(wish(negative_prompt="drums", extra=extra), SUBMISSION)
+    await suno.start(make_request(negative_prompt="drums", extra=extra), SUBMISSION)
     assert sent(vendor) == {
         "prompt": "[Verse] Up it goes", "tags": "A song of a kite", "negative_tags": "drums",
         "make_instrumental": False, "continue_clip_id": "c", "task_id": "t",
@@ -93,11 +95,11 @@ async def test_lyrics_of_the_clients_own(vendor: SunoServer, suno: Provider) -> 
 @pytest.mark.parametrize(
     ("asked", "param"),
     [
-        (wish(seconds=30), "seconds"),
-        (wish(seed=7), "seed"),
-        (wish("suno_lyrics"), "model"),
-        (wish(kind="video"), "model"),
-        (wish(media=(MediaInput(role="audio", content_type="audio/wav", content=b"RIFF"),)), "audio"),
+        (make_request(seconds=30), "seconds"),
+        (make_request(seed=7), "seed"),
+        (make_request("suno_lyrics"), "model"),
+        (make_request(kind="video"), "model"),
+        (make_request(media=(MediaInput(role="audio", content_type="audio/wav", content=b"RIFF"),)), "audio"),
     ],
 )
 async def test_what_cannot_be_told(
@@ -126,7 +128,7 @@ async def test_codes(
 ) -> None:
     vendor.refuse = (status, {"code": code, "message": text, "data": None}, {})
     with pytest.raises(UpstreamError) as caught:
-        await suno.start(wish(), SUBMISSION)
+        await suno.start(make_request(), SUBMISSION)
     assert type(caught.value) is expected
     assert SECRET not in caught.value.message
 
@@ -134,12 +136,12 @@ async def test_codes(
 async def test_accepted_without_a_task(vendor: SunoServer, suno: Provider) -> None:
     vendor.refuse = (200, {"code": "success", "data": ""}, {})
     with pytest.raises(OutcomeUnknown):
-        await suno.start(wish(), SUBMISSION)
+        await suno.start(make_request(), SUBMISSION)
 
 
 async def test_songs_and_usage(vendor: SunoServer, suno: Provider) -> None:
     vendor.states = ["IN_PROGRESS", "SUCCESS"]
-    operation = await suno.start(wish(), SUBMISSION)
+    operation = await suno.start(make_request(), SUBMISSION)
     assert await suno.poll(operation) == Running(progress=30.0)
     assert sent(vendor) == {"ids": [operation.id]}
     answer = await suno.poll(operation)
@@ -153,7 +155,7 @@ async def test_songs_and_usage(vendor: SunoServer, suno: Provider) -> None:
 
 async def test_failure(vendor: SunoServer, suno: Provider) -> None:
     vendor.states = ["FAILURE"]
-    assert await suno.poll(await suno.start(wish(), SUBMISSION)) == Failed(
+    assert await suno.poll(await suno.start(make_request(), SUBMISSION)) == Failed(
         "upstream_error", "The proxy did not say why."
     )
 
@@ -171,7 +173,7 @@ async def test_unknown_task(vendor: SunoServer, suno: Provider) -> None:
 
 async def test_recover_is_impossible(vendor: SunoServer, suno: Provider) -> None:
     with pytest.raises(OutcomeUnknown):
-        await suno.recover(wish(), SUBMISSION)
+        await suno.recover(make_request(), SUBMISSION)
     assert suno.capabilities("suno_music").kinds == {"audio"}
 
 

@@ -11,7 +11,7 @@ from app.errors import OutcomeUnknown, UpstreamBusy, UpstreamModerated, Upstream
 from app.generation import GenerationRequest, MediaInput, Role, Shot
 from app.providers.base import Failed, Operation, Provider, Queued, Running, Submission, Succeeded
 from tests.providers.contract import SECRET
-from tests.providers.vendor_contract import VendorContract, speaker
+from tests.providers.vendor_contract import VendorContract, open_provider
 from tests.upstream.media import tiny_png
 from tests.upstream.vendors.unified_relay import UnifiedServer
 
@@ -27,11 +27,11 @@ def vendor() -> Iterator[UnifiedServer]:
 @pytest.fixture
 async def relay(vendor: UnifiedServer) -> AsyncIterator[Provider]:
     vendor.reset()
-    async with speaker("unified_relay", vendor, at="/v2") as provider:
+    async with open_provider("unified_relay", vendor, at="/v2") as provider:
         yield provider
 
 
-def wish(model: str = "sora-2", **told: Any) -> GenerationRequest:
+def make_request(model: str = "sora-2", **told: Any) -> GenerationRequest:
     return GenerationRequest(**({"kind": "video", "model": model, "prompt": "A red kite"} | told))
 
 
@@ -58,12 +58,12 @@ class TestContract(VendorContract):
     moderated = {"message": "This violates our content policy."}  # noqa: RUF012
 
     def request(self) -> GenerationRequest:
-        return wish(seconds=10)
+        return make_request(seconds=10)
 
 
 async def test_text(vendor: UnifiedServer, relay: Provider) -> None:
     operation = await relay.start(
-        wish(
+        make_request(
             "sora-2-pro", seconds=15, size="1920x1080", watermark=False, private=True, style="anime", seed=7,
             negative_prompt="rain", extra={"enhance_prompt": True, "hd": False, "notify_hook": "https://x.test"},
         ),
@@ -92,13 +92,13 @@ async def test_text(vendor: UnifiedServer, relay: Provider) -> None:
 async def test_size(
     vendor: UnifiedServer, relay: Provider, model: str, told: dict[str, Any], expected: dict[str, Any]
 ) -> None:
-    await relay.start(wish(model, **told), SUBMISSION)
+    await relay.start(make_request(model, **told), SUBMISSION)
     assert sent(vendor) == {"model": model, "prompt": "A red kite"} | expected
 
 
 @pytest.mark.parametrize(("kind", "scope"), [("image", "images"), ("audio", "audio")])
 async def test_scopes(vendor: UnifiedServer, relay: Provider, kind: str, scope: str) -> None:
-    operation = await relay.start(wish("some-model", kind=kind), SUBMISSION)
+    operation = await relay.start(make_request("some-model", kind=kind), SUBMISSION)
     assert vendor.seen[-1].path == f"/v2/{scope}/generations"
     answer = await relay.poll(operation)
     assert vendor.seen[-1].path == f"/v2/{scope}/generations/{operation.id}"
@@ -108,7 +108,7 @@ async def test_scopes(vendor: UnifiedServer, relay: Provider, kind: str, scope: 
 
 async def test_inputs(vendor: UnifiedServer, relay: Provider) -> None:
     media = (picture(url="https://pictures.test/a.png"), picture("last_frame"), clip(url=None))
-    await relay.start(wish("veo3-pro-frames", media=media, action="edit"), SUBMISSION)
+    await relay.start(make_request("veo3-pro-frames", media=media, action="edit"), SUBMISSION)
     images = sent(vendor)["images"]
     assert images[0] == "https://pictures.test/a.png"
     assert images[1].startswith("data:image/png;base64,")
@@ -116,19 +116,19 @@ async def test_inputs(vendor: UnifiedServer, relay: Provider) -> None:
 
 
 async def test_characters_stand_in_as_pictures(vendor: UnifiedServer, relay: Provider) -> None:
-    await relay.start(wish(media=(picture("reference_image"), picture("subject"))), SUBMISSION)
+    await relay.start(make_request(media=(picture("reference_image"), picture("subject"))), SUBMISSION)
     assert len(sent(vendor)["images"]) == 2
 
 
 @pytest.mark.parametrize(
     ("asked", "param"),
     [
-        (wish(media=(picture("reference_image"),) * 9), "images"),
-        (wish(media=(picture("last_frame"),)), "images"),
-        (wish(media=(picture(), picture("last_frame"), picture("reference_image"))), "images"),
-        (wish(media=(MediaInput(role="audio", content_type="audio/wav", content=b"RIFF"),)), "audio"),
-        (wish(shots=(Shot(seconds=5, prompt="A"),)), "shots"),
-        (wish(action="extend"), "video"),
+        (make_request(media=(picture("reference_image"),) * 9), "images"),
+        (make_request(media=(picture("last_frame"),)), "images"),
+        (make_request(media=(picture(), picture("last_frame"), picture("reference_image"))), "images"),
+        (make_request(media=(MediaInput(role="audio", content_type="audio/wav", content=b"RIFF"),)), "audio"),
+        (make_request(shots=(Shot(seconds=5, prompt="A"),)), "shots"),
+        (make_request(action="extend"), "video"),
     ],
 )
 async def test_what_cannot_be_told(
@@ -142,7 +142,7 @@ async def test_what_cannot_be_told(
 
 async def test_words_and_progress(vendor: UnifiedServer, relay: Provider) -> None:
     vendor.states = ["SUBMITTED", "QUEUED", "IN_PROGRESS", "SUCCESS"]
-    operation = await relay.start(wish(), SUBMISSION)
+    operation = await relay.start(make_request(), SUBMISSION)
     assert await relay.poll(operation) == Queued()
     assert await relay.poll(operation) == Queued()
     assert await relay.poll(operation) == Running(progress=37.0)
@@ -150,7 +150,7 @@ async def test_words_and_progress(vendor: UnifiedServer, relay: Provider) -> Non
 
 
 async def test_several_results_and_cost(vendor: UnifiedServer, relay: Provider) -> None:
-    operation = await relay.start(wish("some-model", kind="image"), SUBMISSION)
+    operation = await relay.start(make_request("some-model", kind="image"), SUBMISSION)
     links = ["https://pictures.test/1.png", "https://pictures.test/2.png"]
     vendor.refuse_poll = (
         200,
@@ -164,7 +164,7 @@ async def test_several_results_and_cost(vendor: UnifiedServer, relay: Provider) 
 
 async def test_failure(vendor: UnifiedServer, relay: Provider) -> None:
     vendor.states, vendor.failure = ["FAILURE"], {"message": f"GPU fell over {SECRET}"}
-    operation = await relay.start(wish(), SUBMISSION)
+    operation = await relay.start(make_request(), SUBMISSION)
     assert await relay.poll(operation) == Failed("upstream_error", "GPU fell over [secret]")
     vendor.failure = {"message": "输入的提示词或视频的输出内容违反了OpenAI的相关服务政策"}
     answer = await relay.poll(operation)
@@ -185,13 +185,13 @@ async def test_accepted_without_a_task(
 ) -> None:
     vendor.refuse = (200, document, {})
     with pytest.raises(expected):
-        await relay.start(wish(), SUBMISSION)
+        await relay.start(make_request(), SUBMISSION)
 
 
 async def test_cancel(vendor: UnifiedServer, relay: Provider) -> None:
-    operation = await relay.start(wish(), SUBMISSION)
+    operation = await relay.start(make_request(), SUBMISSION)
     assert await relay.cancel(operation) is False
-    async with speaker("unified_relay", vendor, cancel=True, seconds=[10, 25]) as able:
+    async with open_provider("unified_relay", vendor, cancel=True, seconds=[10, 25]) as able:
         assert await able.cancel(operation) is True
         assert able.capabilities("sora-2").seconds == (10, 25)
 
@@ -200,7 +200,7 @@ async def test_cancel(vendor: UnifiedServer, relay: Provider) -> None:
 
 
 async def test_character_of_a_clip(vendor: UnifiedServer, relay: Provider) -> None:
-    asked = wish(kind="character", media=(clip(),), extra={"timestamps": "1,3"})
+    asked = make_request(kind="character", media=(clip(),), extra={"timestamps": "1,3"})
     operation = await relay.start(asked, SUBMISSION)
     assert vendor.seen[-1].path == "/sora/v1/characters"
     assert sent(vendor) == {"url": "https://clips.test/a.mp4", "timestamps": "1,3"}
@@ -214,7 +214,7 @@ async def test_character_of_a_clip(vendor: UnifiedServer, relay: Provider) -> No
 async def test_character_of_a_task(vendor: UnifiedServer, relay: Provider) -> None:
     vendor.links_to = ""
     earlier = Submission("k", remix_operation=Operation(id="video_1"))
-    operation = await relay.start(wish(kind="character", extra={"timestamps": "1,3"}), earlier)
+    operation = await relay.start(make_request(kind="character", extra={"timestamps": "1,3"}), earlier)
     assert sent(vendor) == {"from_task": "video_1", "timestamps": "1,3"}
     assert "://" not in operation.model_dump_json()
     answer = await relay.poll(operation)
@@ -225,10 +225,13 @@ async def test_character_of_a_task(vendor: UnifiedServer, relay: Provider) -> No
 @pytest.mark.parametrize(
     ("asked", "param"),
     [
-        (wish(kind="character", media=(clip(),)), "timestamps"),
-        (wish(kind="character", media=(clip(),), extra={"timestamps": "soon"}), "timestamps"),
-        (wish(kind="character", media=(clip(url=None),), extra={"timestamps": "1,3"}), "source_video"),
-        (wish(kind="character", extra={"timestamps": "1,3"}), "url"),
+        (make_request(kind="character", media=(clip(),)), "timestamps"),
+        (make_request(kind="character", media=(clip(),), extra={"timestamps": "soon"}), "timestamps"),
+        (
+            make_request(kind="character", media=(clip(url=None),), extra={"timestamps": "1,3"}),
+            "source_video",
+        ),
+        (make_request(kind="character", extra={"timestamps": "1,3"}), "url"),
     ],
 )
 async def test_character_that_cannot_be_told(
@@ -242,4 +245,6 @@ async def test_character_that_cannot_be_told(
 async def test_character_without_a_name(vendor: UnifiedServer, relay: Provider) -> None:
     vendor.refuse = (200, {"id": "ch_1"}, {})
     with pytest.raises(OutcomeUnknown):
-        await relay.start(wish(kind="character", media=(clip(),), extra={"timestamps": "1,3"}), SUBMISSION)
+        await relay.start(
+            make_request(kind="character", media=(clip(),), extra={"timestamps": "1,3"}), SUBMISSION
+        )

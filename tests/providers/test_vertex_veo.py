@@ -40,7 +40,7 @@ from app.providers.base import (
 from app.providers.google_token import read_service_account, token_address
 from app.providers.vertex_veo.provider import VertexVeoProvider
 from tests.providers.contract import SECRET
-from tests.providers.vendor_contract import VendorContract, speaker
+from tests.providers.vendor_contract import VendorContract, open_provider
 from tests.upstream import FakeUpstream, closed_port
 from tests.upstream.media import tiny_mp4, tiny_png
 from tests.upstream.vendors.google import secret_of, service_account_json
@@ -64,7 +64,9 @@ def secret(vendor: VertexServer) -> str:
 @pytest.fixture
 async def veo(vendor: VertexServer) -> AsyncIterator[Provider]:
     vendor.reset()
-    async with speaker("vertex_veo", vendor, secret=secret(vendor), token_url=f"{vendor.url}/token") as made:
+    async with open_provider(
+        "vertex_veo", vendor, secret=secret(vendor), token_url=f"{vendor.url}/token"
+    ) as made:
         yield made
 
 
@@ -72,11 +74,11 @@ async def veo(vendor: VertexServer) -> AsyncIterator[Provider]:
 async def storing(vendor: VertexServer) -> AsyncIterator[Provider]:
     vendor.reset()
     options = {"token_url": f"{vendor.url}/token", "storage_url": vendor.url, "storage_uri": "gs://films/out"}
-    async with speaker("vertex_veo", vendor, secret=secret(vendor), **options) as made:
+    async with open_provider("vertex_veo", vendor, secret=secret(vendor), **options) as made:
         yield made
 
 
-def wish(**told: Any) -> GenerationRequest:
+def make_request(**told: Any) -> GenerationRequest:
     return GenerationRequest(kind="video", model="veo-3.1-generate-001", prompt="A red kite", **told)
 
 
@@ -119,7 +121,7 @@ class TestContract(VendorContract):
         )  # fmt: skip
 
     def request(self) -> GenerationRequest:
-        return wish(seconds=8)
+        return make_request(seconds=8)
 
     def refusal(self, code: str, message: str = "No.", param: str | None = None) -> dict[str, Any]:
         return {"error": {"code": 400, "message": message, "status": self.codes[code]}}
@@ -192,7 +194,7 @@ async def test_says_what_the_sdk_says(vendor: VertexServer, veo: Provider) -> No
         client.models.generate_videos(model="veo-3.1-generate-001", source=source, config=config)
     theirs = vendor.seen[-1]
     await veo.start(
-        wish(
+        make_request(
             seconds=8, size="1080x1920", seed=7, negative_prompt="rain",
             media=(item("first_frame"), item("last_frame"), item("reference_image")),
             extra={"generateAudio": False, "personGeneration": "allow_all", "sampleCount": 4, "storageUri": "gs://x"},
@@ -203,7 +205,7 @@ async def test_says_what_the_sdk_says(vendor: VertexServer, veo: Provider) -> No
 
 
 async def test_looks_as_the_sdk_does(vendor: VertexServer, veo: Provider) -> None:
-    operation = await veo.start(wish(), SUBMISSION)
+    operation = await veo.start(make_request(), SUBMISSION)
     await veo.poll(operation)
     ours = vendor.seen[-1]
     with sdk(vendor) as client:
@@ -215,7 +217,7 @@ async def test_looks_as_the_sdk_does(vendor: VertexServer, veo: Provider) -> Non
 
 
 async def test_least(vendor: VertexServer, veo: Provider) -> None:
-    operation = await veo.start(wish(), SUBMISSION)
+    operation = await veo.start(make_request(), SUBMISSION)
     assert vendor.seen[-1].path == f"{PLACE}:predictLongRunning"
     assert sent(vendor) == {"instances": [{"prompt": "A red kite"}], "parameters": {"sampleCount": 1}}
     assert operation.data == {"name": f"{PLACE[4:]}/operations/{operation.id}", "facts": {}}
@@ -223,7 +225,7 @@ async def test_least(vendor: VertexServer, veo: Provider) -> None:
 
 async def test_extension_and_cloud_storage(vendor: VertexServer, veo: Provider) -> None:
     film = item("source_video", content=None, url="gs://films/a.mp4")
-    await veo.start(wish(action="extend", media=(film,)), SUBMISSION)
+    await veo.start(make_request(action="extend", media=(film,)), SUBMISSION)
     told = sent(vendor)["instances"][0]
     assert told["video"] == {"gcsUri": "gs://films/a.mp4", "mimeType": "video/mp4"}
 
@@ -231,15 +233,15 @@ async def test_extension_and_cloud_storage(vendor: VertexServer, veo: Provider) 
 @pytest.mark.parametrize(
     ("asked", "param"),
     [
-        (wish(seconds=4.5), "seconds"),
-        (wish(aspect_ratio="1:1"), "aspect_ratio"),
-        (wish(resolution="8k"), "resolution"),
-        (wish(action="remix"), "video"),
-        (wish(action="extend"), "video"),
-        (wish(media=(item("audio"),)), "audio"),
-        (wish(media=(item("reference_image"),) * 4), "reference_image"),
-        (wish(media=(item("first_frame", content=None, url="https://a.test/x.png"),)), "first_frame"),
-        (wish(characters=("kim",)), "characters"),
+        (make_request(seconds=4.5), "seconds"),
+        (make_request(aspect_ratio="1:1"), "aspect_ratio"),
+        (make_request(resolution="8k"), "resolution"),
+        (make_request(action="remix"), "video"),
+        (make_request(action="extend"), "video"),
+        (make_request(media=(item("audio"),)), "audio"),
+        (make_request(media=(item("reference_image"),) * 4), "reference_image"),
+        (make_request(media=(item("first_frame", content=None, url="https://a.test/x.png"),)), "first_frame"),
+        (make_request(characters=("kim",)), "characters"),
     ],
     ids=str,
 )
@@ -267,7 +269,7 @@ async def test_refusals(
 ) -> None:
     vendor.refuse = (status, {"error": error}, {})
     with pytest.raises(expected):
-        await veo.start(wish(), SUBMISSION)
+        await veo.start(make_request(), SUBMISSION)
 
 
 async def test_busy_with_a_pace_in_the_body(vendor: VertexServer, veo: Provider) -> None:
@@ -275,7 +277,7 @@ async def test_busy_with_a_pace_in_the_body(vendor: VertexServer, veo: Provider)
     error = {"code": 429, "status": "RESOURCE_EXHAUSTED", "message": "Slow down", "details": details}
     vendor.refuse = (429, {"error": error}, {})
     with pytest.raises(UpstreamBusy) as caught:
-        await veo.start(wish(), SUBMISSION)
+        await veo.start(make_request(), SUBMISSION)
     assert caught.value.retry_after == 34.4
 
 
@@ -283,14 +285,14 @@ async def test_busy_with_a_pace_in_the_body(vendor: VertexServer, veo: Provider)
 async def test_accepted_without_a_name(vendor: VertexServer, veo: Provider, name: str) -> None:
     vendor.refuse = (200, {"name": name}, {})
     with pytest.raises(OutcomeUnknown):
-        await veo.start(wish(), SUBMISSION)
+        await veo.start(make_request(), SUBMISSION)
 
 
 # ---- looks and results ----
 
 
 async def test_inline_result_stays_out_of_the_row(vendor: VertexServer, veo: Provider) -> None:
-    asked = wish(seconds=8, resolution="1080p", extra={"generateAudio": True})
+    asked = make_request(seconds=8, resolution="1080p", extra={"generateAudio": True})
     operation = await veo.start(asked, SUBMISSION)
     answer = await veo.poll(operation)
     assert isinstance(answer, Succeeded)
@@ -300,7 +302,7 @@ async def test_inline_result_stays_out_of_the_row(vendor: VertexServer, veo: Pro
 
 
 async def test_result_in_cloud_storage(vendor: VertexServer, storing: Provider) -> None:
-    operation = await storing.start(wish(), SUBMISSION)
+    operation = await storing.start(make_request(), SUBMISSION)
     assert sent(vendor)["parameters"]["storageUri"] == "gs://films/out"
     answer = await storing.poll(operation)
     assert isinstance(answer, Succeeded)
@@ -310,7 +312,7 @@ async def test_result_in_cloud_storage(vendor: VertexServer, storing: Provider) 
 
 async def test_result_that_is_gone(vendor: VertexServer, veo: Provider) -> None:
     vendor.states = ["done", "nothing", "nothing"]
-    operation = await veo.start(wish(), SUBMISSION)
+    operation = await veo.start(make_request(), SUBMISSION)
     answer = await veo.poll(operation)
     assert isinstance(answer, Succeeded)
     with pytest.raises(PollFailed):
@@ -319,7 +321,7 @@ async def test_result_that_is_gone(vendor: VertexServer, veo: Provider) -> None:
 
 
 async def test_result_that_cannot_be_decoded(vendor: VertexServer, veo: Provider) -> None:
-    operation = await veo.start(wish(), SUBMISSION)
+    operation = await veo.start(make_request(), SUBMISSION)
     broken = {"done": True, "response": {"videos": [{"bytesBase64Encoded": "a"}]}}
     vendor.refuse_poll = (200, broken, {})
     with pytest.raises(PollFailed):
@@ -328,14 +330,14 @@ async def test_result_that_cannot_be_decoded(vendor: VertexServer, veo: Provider
 
 async def test_filtered(vendor: VertexServer, veo: Provider) -> None:
     vendor.states = ["filtered"]
-    answer = await veo.poll(await veo.start(wish(), SUBMISSION))
+    answer = await veo.poll(await veo.start(make_request(), SUBMISSION))
     assert isinstance(answer, Failed)
     assert (answer.code, answer.message[-8:]) == ("content_policy_violation", "15236754")
 
 
 async def test_cancelled(vendor: VertexServer, veo: Provider) -> None:
     vendor.states, vendor.failure = ["failed"], {"code": 1, "message": "Cancelled by Google"}
-    operation = await veo.start(wish(), SUBMISSION)
+    operation = await veo.start(make_request(), SUBMISSION)
     assert await veo.poll(operation) == Failed("cancelled", "Cancelled by Google")
     assert await veo.cancel(operation) is False
 
@@ -345,19 +347,19 @@ async def test_cancelled(vendor: VertexServer, veo: Provider) -> None:
 
 async def test_one_token_serves_many_calls(vendor: VertexServer, veo: Provider) -> None:
     for _ in range(3):
-        await veo.poll(await veo.start(wish(), SUBMISSION))
+        await veo.poll(await veo.start(make_request(), SUBMISSION))
     assert vendor.counts["token"] == 1
     assert vendor.seen[-1].headers["authorization"] == "Bearer ya29.token-0001"
 
 
 async def test_token_is_renewed_before_it_ends(vendor: VertexServer, veo: Provider) -> None:
     vendor.lasts = 60
-    await veo.poll(await veo.start(wish(), SUBMISSION))
+    await veo.poll(await veo.start(make_request(), SUBMISSION))
     assert vendor.counts["token"] == 2
 
 
 async def test_refused_token_is_replaced(vendor: VertexServer, veo: Provider) -> None:
-    operation = await veo.start(wish(), SUBMISSION)
+    operation = await veo.start(make_request(), SUBMISSION)
     vendor.counts["token"] += 5
     with pytest.raises(UpstreamAuthFailed) as caught:
         await veo.poll(operation)
@@ -365,20 +367,20 @@ async def test_refused_token_is_replaced(vendor: VertexServer, veo: Provider) ->
     assert isinstance(await veo.poll(operation), Succeeded)
     vendor.counts["token"] += 5
     with pytest.raises(UpstreamAuthFailed):
-        await veo.start(wish(), SUBMISSION)
-    assert await veo.start(wish(), SUBMISSION)
+        await veo.start(make_request(), SUBMISSION)
+    assert await veo.start(make_request(), SUBMISSION)
 
 
 async def test_no_token(vendor: VertexServer, veo: Provider) -> None:
     vendor.refuse_token = (400, {"error": "invalid_grant", "error_description": "Account deleted"})
     with pytest.raises(UpstreamAuthFailed):
-        await veo.start(wish(), SUBMISSION)
+        await veo.start(make_request(), SUBMISSION)
     vendor.refuse_token = (503, {"error": "temporarily_unavailable"})
     with pytest.raises(UpstreamUnreachable):
-        await veo.start(wish(), SUBMISSION)
+        await veo.start(make_request(), SUBMISSION)
     assert vendor.seen == []
     vendor.refuse_token = None
-    operation = await veo.start(wish(), SUBMISSION)
+    operation = await veo.start(make_request(), SUBMISSION)
     vendor.counts["token"] = 0
     with pytest.raises(UpstreamAuthFailed):
         await veo.poll(operation)
@@ -390,9 +392,9 @@ async def test_no_token(vendor: VertexServer, veo: Provider) -> None:
 async def test_token_address_that_answers_nobody(vendor: VertexServer) -> None:
     vendor.reset()
     where = f"http://127.0.0.1:{closed_port()}/token"
-    async with speaker("vertex_veo", vendor, secret=secret(vendor), token_url=where) as provider:
+    async with open_provider("vertex_veo", vendor, secret=secret(vendor), token_url=where) as provider:
         with pytest.raises(UpstreamUnreachable):
-            await provider.start(wish(), SUBMISSION)
+            await provider.start(make_request(), SUBMISSION)
 
 
 # ---- accounts that can't work ----

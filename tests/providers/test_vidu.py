@@ -31,7 +31,7 @@ from app.providers.base import (
 )
 from app.providers.vidu.provider import ViduProvider
 from tests.providers.contract import SECRET
-from tests.providers.vendor_contract import VendorContract, speaker
+from tests.providers.vendor_contract import VendorContract, open_provider
 from tests.upstream import FakeUpstream
 from tests.upstream.media import tiny_png
 from tests.upstream.vendors.vidu import ViduServer
@@ -48,11 +48,11 @@ def vendor() -> Iterator[ViduServer]:
 @pytest.fixture
 async def vidu(vendor: ViduServer) -> AsyncIterator[Provider]:
     vendor.reset()
-    async with speaker("vidu", vendor) as provider:
+    async with open_provider("vidu", vendor) as provider:
         yield provider
 
 
-def wish(model: str = "viduq2", **told: Any) -> GenerationRequest:
+def make_request(model: str = "viduq2", **told: Any) -> GenerationRequest:
     return GenerationRequest(kind="video", model=model, prompt="A red kite", **told)
 
 
@@ -78,7 +78,7 @@ class TestContract(VendorContract):
     }  # fmt: skip
 
     def request(self) -> GenerationRequest:
-        return wish(seconds=5)
+        return make_request(seconds=5)
 
     def refusal(self, code: str, message: str = "No.", param: str | None = None) -> dict[str, Any]:
         return {"code": 400, "reason": self.codes[code], "message": message, "metadata": {}}
@@ -94,7 +94,7 @@ class TestContract(VendorContract):
 
 
 async def test_text(vendor: ViduServer, vidu: Provider) -> None:
-    asked = wish(
+    asked = make_request(
         seconds=8, size="1280x720", seed=7, watermark=True,
         extra={"movement_amplitude": "small", "audio": True, "model": "dearer", "payload": "x", "duration": 16},
     )  # fmt: skip
@@ -110,7 +110,7 @@ async def test_text(vendor: ViduServer, vidu: Provider) -> None:
 
 
 async def test_first_frame(vendor: ViduServer, vidu: Provider) -> None:
-    await vidu.start(wish(media=(picture(),), size="1080x1920"), SUBMISSION)
+    await vidu.start(make_request(media=(picture(),), size="1080x1920"), SUBMISSION)
     assert vendor.seen[-1].path == "/ent/v2/img2video"
     uri = "data:image/png;base64," + base64.b64encode(tiny_png()).decode()
     assert (sent(vendor)["images"], sent(vendor)["resolution"]) == ([uri], "1080p")
@@ -119,13 +119,13 @@ async def test_first_frame(vendor: ViduServer, vidu: Provider) -> None:
 
 async def test_first_and_last_frame(vendor: ViduServer, vidu: Provider) -> None:
     last = MediaInput(role="last_frame", content_type="image/png", url="https://pictures.test/z.png")
-    await vidu.start(wish("viduq3-pro", media=(last, picture()), seconds=16), SUBMISSION)
+    await vidu.start(make_request("viduq3-pro", media=(last, picture()), seconds=16), SUBMISSION)
     assert vendor.seen[-1].path == "/ent/v2/start-end2video"
     assert sent(vendor)["images"][1] == "https://pictures.test/z.png"
 
 
 async def test_references(vendor: ViduServer, vidu: Provider) -> None:
-    await vidu.start(wish(media=(picture("reference_image"),) * 3, aspect_ratio="9:16"), SUBMISSION)
+    await vidu.start(make_request(media=(picture("reference_image"),) * 3, aspect_ratio="9:16"), SUBMISSION)
     assert vendor.seen[-1].path == "/ent/v2/reference2video"
     assert (len(sent(vendor)["images"]), sent(vendor)["aspect_ratio"]) == (3, "9:16")
 
@@ -133,20 +133,20 @@ async def test_references(vendor: ViduServer, vidu: Provider) -> None:
 @pytest.mark.parametrize(
     ("asked", "param"),
     [
-        (wish(negative_prompt="rain"), "negative_prompt"),
-        (wish(style="anime"), "style"),
-        (wish(shots=(Shot(seconds=2, prompt="A"),)), "shots"),
-        (wish(seconds=1.5), "seconds"),
-        (wish("viduq1", resolution="540p"), "resolution"),
-        (wish(aspect_ratio="21:9"), "aspect_ratio"),
-        (wish(media=(picture("last_frame"),)), "last_frame"),
-        (wish(media=(picture(), picture("reference_image"))), "reference_image"),
-        (wish(media=(picture("reference_image"),) * 8), "reference_image"),
+        (make_request(negative_prompt="rain"), "negative_prompt"),
+        (make_request(style="anime"), "style"),
+        (make_request(shots=(Shot(seconds=2, prompt="A"),)), "shots"),
+        (make_request(seconds=1.5), "seconds"),
+        (make_request("viduq1", resolution="540p"), "resolution"),
+        (make_request(aspect_ratio="21:9"), "aspect_ratio"),
+        (make_request(media=(picture("last_frame"),)), "last_frame"),
+        (make_request(media=(picture(), picture("reference_image"))), "reference_image"),
+        (make_request(media=(picture("reference_image"),) * 8), "reference_image"),
         (
-            wish(media=(MediaInput(role="source_video", content_type="video/mp4", content=b"x"),)),
+            make_request(media=(MediaInput(role="source_video", content_type="video/mp4", content=b"x"),)),
             "source_video",
         ),
-        (wish(media=(MediaInput(role="first_frame", content_type="image/png"),)), "first_frame"),
+        (make_request(media=(MediaInput(role="first_frame", content_type="image/png"),)), "first_frame"),
     ],
 )
 async def test_what_cannot_be_told(
@@ -172,7 +172,7 @@ async def test_reasons(vendor: ViduServer, vidu: Provider, status: int, reason: 
     said = {"code": status, "reason": reason, "message": f"no, {SECRET}", "metadata": {}}
     vendor.refuse = (status, said, {})
     with pytest.raises(UpstreamError) as caught:
-        await vidu.start(wish(), SUBMISSION)
+        await vidu.start(make_request(), SUBMISSION)
     assert type(caught.value) is expected
     assert reason in caught.value.message
     assert SECRET not in caught.value.message
@@ -181,7 +181,7 @@ async def test_reasons(vendor: ViduServer, vidu: Provider, status: int, reason: 
 async def test_accepted_without_a_task(vendor: ViduServer, vidu: Provider) -> None:
     vendor.refuse = (200, {"state": "created"}, {})
     with pytest.raises(OutcomeUnknown):
-        await vidu.start(wish(), SUBMISSION)
+        await vidu.start(make_request(), SUBMISSION)
 
 
 # ---- look ----
@@ -189,7 +189,7 @@ async def test_accepted_without_a_task(vendor: ViduServer, vidu: Provider) -> No
 
 async def test_words_link_and_usage(vendor: ViduServer, vidu: Provider) -> None:
     vendor.states = ["created", "queueing", "processing", "success"]
-    operation = await vidu.start(wish(), SUBMISSION)
+    operation = await vidu.start(make_request(), SUBMISSION)
     assert await vidu.poll(operation) == Queued()
     assert await vidu.poll(operation) == Queued()
     assert await vidu.poll(operation) == Running()
@@ -200,7 +200,7 @@ async def test_words_link_and_usage(vendor: ViduServer, vidu: Provider) -> None:
 
 
 async def test_cancelled(vendor: ViduServer, vidu: Provider) -> None:
-    operation = await vidu.start(wish(), SUBMISSION)
+    operation = await vidu.start(make_request(), SUBMISSION)
     assert await vidu.cancel(operation) is True
     assert vendor.jobs[operation.id].cancelled
     vendor.jobs[operation.id].states = ["failed"]
@@ -210,7 +210,7 @@ async def test_cancelled(vendor: ViduServer, vidu: Provider) -> None:
 
 
 async def test_success_without_a_video(vendor: ViduServer, vidu: Provider) -> None:
-    operation = await vidu.start(wish(), SUBMISSION)
+    operation = await vidu.start(make_request(), SUBMISSION)
     vendor.refuse_poll = (200, {"state": "success", "creations": []}, {})
     with pytest.raises(PollFailed):
         await vidu.poll(operation)
@@ -221,12 +221,12 @@ async def test_success_without_a_video(vendor: ViduServer, vidu: Provider) -> No
 
 async def test_recovered_by_payload(vendor: ViduServer, vidu: Provider) -> None:
     """The list shows prompts only, so tasks with the same prompt are looked at until one carries our id."""
-    await vidu.start(wish(), Submission("filmgate-other"))
-    ours = await vidu.start(wish(), SUBMISSION)
-    assert await vidu.recover(wish(), SUBMISSION) == ours
+    await vidu.start(make_request(), Submission("filmgate-other"))
+    ours = await vidu.start(make_request(), SUBMISSION)
+    assert await vidu.recover(make_request(), SUBMISSION) == ours
     assert vendor.counts["submit"] == 2
     with pytest.raises(OutcomeUnknown):
-        await vidu.recover(wish(), Submission("filmgate-9999"))
+        await vidu.recover(make_request(), Submission("filmgate-9999"))
 
 
 # ---- what is left ----

@@ -24,7 +24,7 @@ from app.errors import (
 from app.generation import GenerationRequest, MediaInput, Role, Shot
 from app.providers.base import Failed, Provider, Running, Submission, Succeeded
 from tests.providers.contract import SECRET
-from tests.providers.vendor_contract import VendorContract, speaker
+from tests.providers.vendor_contract import VendorContract, open_provider
 from tests.upstream import FakeUpstream
 from tests.upstream.media import tiny_png
 from tests.upstream.vendors.xai import TICKS, XAIServer
@@ -43,11 +43,11 @@ def vendor() -> Iterator[XAIServer]:
 @pytest.fixture
 async def grok(vendor: XAIServer) -> AsyncIterator[Provider]:
     vendor.reset()
-    async with speaker("xai", vendor) as provider:
+    async with open_provider("xai", vendor) as provider:
         yield provider
 
 
-def wish(model: str = NEWER, **told: Any) -> GenerationRequest:
+def make_request(model: str = NEWER, **told: Any) -> GenerationRequest:
     return GenerationRequest(**{"kind": "video", "model": model, "prompt": "A red kite", **told})
 
 
@@ -73,7 +73,7 @@ class TestContract(VendorContract):
     }  # fmt: skip
 
     def request(self) -> GenerationRequest:
-        return wish(seconds=6)
+        return make_request(seconds=6)
 
     def refusal(self, code: str, message: str = "No.", param: str | None = None) -> dict[str, Any]:
         if code == "moderation_blocked":
@@ -94,7 +94,7 @@ class TestContract(VendorContract):
 
 
 async def test_text(vendor: XAIServer, grok: Provider) -> None:
-    asked = wish(
+    asked = make_request(
         seconds=10, size="1920x1080",
         extra={"generate_audio": False, "user": "u-1", "model": "dearer", "duration": 15, "prompt": "x",
                "image": {"url": "https://elsewhere.test/a.png"}},
@@ -110,7 +110,7 @@ async def test_text(vendor: XAIServer, grok: Provider) -> None:
 
 async def test_frames_and_references(vendor: XAIServer, grok: Provider) -> None:
     media = (picture("first_frame"), picture("last_frame"), picture("reference_image"))
-    await grok.start(wish(media=media), SUBMISSION)
+    await grok.start(make_request(media=media), SUBMISSION)
     assert sent(vendor) == {
         "model": NEWER, "prompt": "A red kite", "image": {"url": INLINE}, "last_frame": {"url": INLINE},
         "reference_images": [{"url": INLINE}],
@@ -132,7 +132,7 @@ async def test_frames_and_references(vendor: XAIServer, grok: Provider) -> None:
 async def test_shape(
     vendor: XAIServer, grok: Provider, model: str, told: dict[str, Any], expected: dict[str, Any]
 ) -> None:
-    await grok.start(wish(model, **told), SUBMISSION)
+    await grok.start(make_request(model, **told), SUBMISSION)
     assert sent(vendor) == {"model": model, "prompt": "A red kite", **expected}
 
 
@@ -143,7 +143,7 @@ async def test_shape(
 async def test_change(
     vendor: XAIServer, grok: Provider, action: str, told: dict[str, Any], path: str
 ) -> None:
-    operation = await grok.start(wish(action=action, media=(clip(),), **told), SUBMISSION)
+    operation = await grok.start(make_request(action=action, media=(clip(),), **told), SUBMISSION)
     assert vendor.seen[-1].path == f"/v1/videos/{path}"
     body = sent(vendor)
     assert body.pop("video") == {"url": "data:video/mp4;base64,bXA0"}
@@ -154,26 +154,26 @@ async def test_change(
 @pytest.mark.parametrize(
     ("asked", "param"),
     [
-        (wish(seed=7), "seed"),
-        (wish(negative_prompt="rain"), "negative_prompt"),
-        (wish(seconds=5.5), "seconds"),
-        (wish(aspect_ratio="21:9"), "aspect_ratio"),
-        (wish(PLAIN, resolution="1080p"), "resolution"),
-        (wish(watermark=True), "watermark"),
-        (wish(shots=(Shot(seconds=2, prompt="A"),)), "shots"),
-        (wish(PLAIN, media=(picture("last_frame"),)), "last_frame"),
-        (wish(media=(picture("reference_image"),) * 8), "reference_image"),
-        (wish(media=(clip(),)), "video"),
-        (wish(action="edit"), "video"),
-        (wish(action="edit", media=(clip(),), seconds=4), "seconds"),
-        (wish(action="extend", media=(clip(),), seconds=11), "seconds"),
-        (wish(action="extend", media=(clip(),), size="1280x720"), "size"),
-        (wish(action="edit", media=(clip(), picture())), "input_reference"),
-        (wish(action="remix"), "video"),
-        (wish(PICTURES), "model"),
-        (wish(PICTURES, kind="image", seconds=4), "seconds"),
-        (wish(PICTURES, kind="image", media=(picture(),) * 6), "image"),
-        (wish(kind="image"), "model"),
+        (make_request(seed=7), "seed"),
+        (make_request(negative_prompt="rain"), "negative_prompt"),
+        (make_request(seconds=5.5), "seconds"),
+        (make_request(aspect_ratio="21:9"), "aspect_ratio"),
+        (make_request(PLAIN, resolution="1080p"), "resolution"),
+        (make_request(watermark=True), "watermark"),
+        (make_request(shots=(Shot(seconds=2, prompt="A"),)), "shots"),
+        (make_request(PLAIN, media=(picture("last_frame"),)), "last_frame"),
+        (make_request(media=(picture("reference_image"),) * 8), "reference_image"),
+        (make_request(media=(clip(),)), "video"),
+        (make_request(action="edit"), "video"),
+        (make_request(action="edit", media=(clip(),), seconds=4), "seconds"),
+        (make_request(action="extend", media=(clip(),), seconds=11), "seconds"),
+        (make_request(action="extend", media=(clip(),), size="1280x720"), "size"),
+        (make_request(action="edit", media=(clip(), picture())), "input_reference"),
+        (make_request(action="remix"), "video"),
+        (make_request(PICTURES), "model"),
+        (make_request(PICTURES, kind="image", seconds=4), "seconds"),
+        (make_request(PICTURES, kind="image", media=(picture(),) * 6), "image"),
+        (make_request(kind="image"), "model"),
     ],
 )
 async def test_what_cannot_be_told(
@@ -205,23 +205,23 @@ async def test_refused(
 ) -> None:
     vendor.refuse = (status, {"code": "Client specified an invalid argument", "error": sentence}, {})
     with pytest.raises(UpstreamError) as caught:
-        await grok.start(wish(), SUBMISSION)
+        await grok.start(make_request(), SUBMISSION)
     assert type(caught.value) is expected
 
 
 async def test_accepted_without_a_name(vendor: XAIServer, grok: Provider) -> None:
     vendor.refuse = (200, {}, {})
     with pytest.raises(OutcomeUnknown):
-        await grok.start(wish(), SUBMISSION)
+        await grok.start(make_request(), SUBMISSION)
 
 
 async def test_pending_without_a_body(vendor: XAIServer, grok: Provider) -> None:
     vendor.silent, vendor.states = True, ["pending"]
-    assert await grok.poll(await grok.start(wish(), SUBMISSION)) == Running()
+    assert await grok.poll(await grok.start(make_request(), SUBMISSION)) == Running()
 
 
 async def test_result(vendor: XAIServer, grok: Provider) -> None:
-    operation = await grok.start(wish(), SUBMISSION)
+    operation = await grok.start(make_request(), SUBMISSION)
     answer = await grok.poll(operation)
     assert isinstance(answer, Succeeded)
     assert answer.files[0].url == f"{vendor.url}/files/{operation.id}.mp4"
@@ -230,26 +230,26 @@ async def test_result(vendor: XAIServer, grok: Provider) -> None:
 
 async def test_result_without_a_word(vendor: XAIServer, grok: Provider) -> None:
     vendor.states, vendor.video = [""], {"url": "https://vidgen.x.ai/a.mp4", "duration": 6}
-    assert isinstance(await grok.poll(await grok.start(wish(), SUBMISSION)), Succeeded)
+    assert isinstance(await grok.poll(await grok.start(make_request(), SUBMISSION)), Succeeded)
 
 
 async def test_blocked_though_done(vendor: XAIServer, grok: Provider) -> None:
     vendor.video = {"url": "", "duration": 0, "respect_moderation": False}
-    answer = await grok.poll(await grok.start(wish(), SUBMISSION))
+    answer = await grok.poll(await grok.start(make_request(), SUBMISSION))
     assert isinstance(answer, Failed)
     assert answer.code == "content_policy_violation"
 
 
 async def test_done_without_a_video(vendor: XAIServer, grok: Provider) -> None:
     vendor.video = {"duration": 6}
-    operation = await grok.start(wish(), SUBMISSION)
+    operation = await grok.start(make_request(), SUBMISSION)
     with pytest.raises(PollFailed):
         await grok.poll(operation)
 
 
 async def test_expired(vendor: XAIServer, grok: Provider) -> None:
     vendor.states = ["expired"]
-    answer = await grok.poll(await grok.start(wish(), SUBMISSION))
+    answer = await grok.poll(await grok.start(make_request(), SUBMISSION))
     assert isinstance(answer, Failed)
     assert answer.code == "expired"
 
@@ -258,7 +258,7 @@ async def test_expired(vendor: XAIServer, grok: Provider) -> None:
 
 
 async def test_picture(vendor: XAIServer, grok: Provider) -> None:
-    operation = await grok.start(wish(PICTURES, kind="image", size="2048x1024"), SUBMISSION)
+    operation = await grok.start(make_request(PICTURES, kind="image", size="2048x1024"), SUBMISSION)
     assert vendor.seen[-1].path == "/v1/images/generations"
     assert sent(vendor) == {
         "model": PICTURES, "prompt": "A red kite", "aspect_ratio": "2:1", "resolution": "1k",
@@ -273,7 +273,7 @@ async def test_picture(vendor: XAIServer, grok: Provider) -> None:
 @pytest.mark.parametrize("number", [1, 2])
 async def test_edit_pictures(vendor: XAIServer, grok: Provider, number: int) -> None:
     media = (picture("first_frame"), picture("reference_image"))[:number]
-    await grok.start(wish(PICTURES, kind="image", media=media), SUBMISSION)
+    await grok.start(make_request(PICTURES, kind="image", media=media), SUBMISSION)
     assert vendor.seen[-1].path == "/v1/images/edits"
     one, body = {"url": INLINE, "type": "image_url"}, sent(vendor)
     assert (body.get("image"), body.get("images")) == ((one, None) if number == 1 else (None, [one, one]))
@@ -292,7 +292,7 @@ async def test_no_picture(
 ) -> None:
     vendor.pictures = body
     with pytest.raises(UpstreamError) as caught:
-        await grok.start(wish(PICTURES, kind="image"), SUBMISSION)
+        await grok.start(make_request(PICTURES, kind="image"), SUBMISSION)
     assert type(caught.value) is expected
 
 

@@ -16,7 +16,7 @@ from tests.upstream.vendors.front import FaultyFront, Routes, ScriptedServer
 
 
 @asynccontextmanager
-async def speaker(
+async def open_provider(
     provider: str, vendor: ScriptedServer, *, secret: str = SECRET, at: str = "", **options: Any
 ) -> AsyncIterator[Provider]:
     """A provider with an account at ``vendor`` (the path ``at``), without faults in between."""

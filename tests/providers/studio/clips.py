@@ -18,7 +18,7 @@ from app.providers.studio.render import render_plan
 Pixels = NDArray[np.uint8]
 
 
-def wish(prompt: str = "A lake at dawn", **fields: object) -> GenerationRequest:
+def make_request(prompt: str = "A lake at dawn", **fields: object) -> GenerationRequest:
     values = {
         "kind": "video",
         "model": "studio",

@@ -13,7 +13,7 @@ import pytest
 from app.errors import OperationNotFound, PollFailed, UpstreamBusy, UpstreamModerated, UpstreamRejected
 from app.providers.base import Failed, Operation, Queued, Running, Submission, Succeeded
 from app.providers.studio.provider import StudioProvider
-from tests.providers.studio.clips import finish, frames_of, media, picture, wish
+from tests.providers.studio.clips import finish, frames_of, make_request, media, picture
 from tests.providers.studio.conftest import MakeStudio
 
 pytestmark = pytest.mark.slow
@@ -41,7 +41,7 @@ async def until_running(studio: StudioProvider, operation: Operation) -> None:
 
 
 async def test_a_clip_is_made_and_handed_over(studio: StudioProvider, tmp_path: Path) -> None:
-    request = wish("海边的灯塔", media=(media("first_frame", picture()),), seconds=2.0)
+    request = make_request("海边的灯塔", media=(media("first_frame", picture()),), seconds=2.0)
     operation = await studio.start(request, Submission("key-1"))
     operation = Operation.model_validate_json(operation.model_dump_json())
     done, seen = await finish(studio, operation)
@@ -55,7 +55,7 @@ async def test_a_clip_is_made_and_handed_over(studio: StudioProvider, tmp_path: 
 
 
 async def test_after_the_hand_over_it_can_be_made_again(studio: StudioProvider) -> None:
-    operation = await studio.start(wish("[studio:fast] again"), Submission("key-2"))
+    operation = await studio.start(make_request("[studio:fast] again"), Submission("key-2"))
     done, _ = await finish(studio, operation)
     assert isinstance(done, Succeeded)
     first = await content(studio, operation, done)
@@ -67,7 +67,7 @@ async def test_after_the_hand_over_it_can_be_made_again(studio: StudioProvider) 
 
 
 async def test_one_key_is_one_rendering(studio: StudioProvider) -> None:
-    request = wish("[studio:fast] once")
+    request = make_request("[studio:fast] once")
     one = await studio.start(request, Submission("key-3"))
     assert await studio.start(request, Submission("key-3")) == one
     done, _ = await finish(studio, one)
@@ -80,7 +80,7 @@ async def test_one_key_is_one_rendering(studio: StudioProvider) -> None:
 
 
 async def test_an_image_is_made(studio: StudioProvider) -> None:
-    operation = await studio.start(wish(kind="image"), Submission("key-4"))
+    operation = await studio.start(make_request(kind="image"), Submission("key-4"))
     done, _ = await finish(studio, operation)
     assert isinstance(done, Succeeded)
     assert done.files[0].content_type == "image/png"
@@ -88,8 +88,8 @@ async def test_an_image_is_made(studio: StudioProvider) -> None:
 
 
 async def test_jobs_wait_for_a_process(studio: StudioProvider) -> None:
-    first = await studio.start(wish("[studio:slow=10]"), Submission("first"))
-    second = await studio.start(wish("[studio:fast] second"), Submission("second"))
+    first = await studio.start(make_request("[studio:slow=10]"), Submission("first"))
+    second = await studio.start(make_request("[studio:fast] second"), Submission("second"))
     await until_running(studio, first)
     assert isinstance(await studio.poll(second), Queued)
     assert await studio.cancel(first)
@@ -101,19 +101,19 @@ async def test_jobs_wait_for_a_process(studio: StudioProvider) -> None:
 
 
 async def test_a_cancelled_rendering_leaves_no_half_file(studio: StudioProvider, tmp_path: Path) -> None:
-    operation = await studio.start(wish("[studio:slow=10]", seconds=10.0), Submission("key"))
+    operation = await studio.start(make_request("[studio:slow=10]", seconds=10.0), Submission("key"))
     while not parts_in(tmp_path):
         assert isinstance(await studio.poll(operation), (Queued, Running))
         await asyncio.sleep(0.02)
     await studio.cancel(operation)
-    follower = await studio.start(wish("[studio:fast]"), Submission("next"))
+    follower = await studio.start(make_request("[studio:fast]"), Submission("next"))
     await finish(studio, follower)
     assert parts_in(tmp_path) == []
 
 
 async def test_a_killed_process_fails_its_job_only(studio: StudioProvider) -> None:
-    operation = await studio.start(wish("[studio:slow=10]"), Submission("key"))
-    waiting = await studio.start(wish("[studio:fast]"), Submission("waiting"))
+    operation = await studio.start(make_request("[studio:slow=10]"), Submission("key"))
+    waiting = await studio.start(make_request("[studio:fast]"), Submission("waiting"))
     await until_running(studio, operation)
     os.kill(studio.process_ids[0], signal.SIGKILL)
     answer, _ = await finish(studio, operation)
@@ -124,10 +124,10 @@ async def test_a_killed_process_fails_its_job_only(studio: StudioProvider) -> No
 
 
 async def test_a_process_killed_while_idle_harms_nobody(studio: StudioProvider) -> None:
-    operation = await studio.start(wish("[studio:fast]"), Submission("one"))
+    operation = await studio.start(make_request("[studio:fast]"), Submission("one"))
     await finish(studio, operation)
     os.kill(studio.process_ids[0], signal.SIGKILL)
-    following = await studio.start(wish("[studio:fast] two"), Submission("two"))
+    following = await studio.start(make_request("[studio:fast] two"), Submission("two"))
     done, _ = await finish(studio, following)
     assert isinstance(done, Succeeded)
 
@@ -135,7 +135,7 @@ async def test_a_process_killed_while_idle_harms_nobody(studio: StudioProvider) 
 async def test_another_server_takes_over(make_studio: MakeStudio) -> None:
     before = make_studio()
     slow = await before.start(
-        wish("[studio:slow=10]", media=(media("first_frame", picture()),)), Submission("key")
+        make_request("[studio:slow=10]", media=(media("first_frame", picture()),)), Submission("key")
     )
     await until_running(before, slow)
     await before.close()
@@ -153,9 +153,9 @@ async def test_directives(studio: StudioProvider) -> None:
         ("busy", UpstreamBusy),
     ):
         with pytest.raises(error):
-            await studio.start(wish(f"[studio:{word}] x"), Submission(word))
+            await studio.start(make_request(f"[studio:{word}] x"), Submission(word))
     for word, code in (("fail", "upstream_error"), ("moderate-late", "content_policy_violation")):
-        operation = await studio.start(wish(f"[studio:{word}] x"), Submission(word))
+        operation = await studio.start(make_request(f"[studio:{word}] x"), Submission(word))
         answer, _ = await finish(studio, operation)
         assert isinstance(answer, Failed)
         assert answer.code == code
@@ -163,13 +163,13 @@ async def test_directives(studio: StudioProvider) -> None:
 
 async def test_directives_are_words_like_others_unless_allowed(make_studio: MakeStudio) -> None:
     studio = make_studio(test_directives=False)
-    operation = await studio.start(wish("[studio:reject]", seconds=0.2), Submission("key"))
+    operation = await studio.start(make_request("[studio:reject]", seconds=0.2), Submission("key"))
     answer, _ = await finish(studio, operation)
     assert isinstance(answer, Succeeded)
 
 
 async def test_a_damaged_picture_fails_the_job_and_not_the_process(studio: StudioProvider) -> None:
-    request = wish(media=(media("first_frame", b"no picture"),))
+    request = make_request(media=(media("first_frame", b"no picture"),))
     operation = await studio.start(request, Submission("key"))
     answer, _ = await finish(studio, operation)
     assert isinstance(answer, Failed)
@@ -179,9 +179,9 @@ async def test_a_damaged_picture_fails_the_job_and_not_the_process(studio: Studi
 
 async def test_what_it_cannot_do_is_refused(studio: StudioProvider) -> None:
     with pytest.raises(UpstreamRejected):
-        await studio.start(wish(kind="audio"), Submission("key"))
+        await studio.start(make_request(kind="audio"), Submission("key"))
     with pytest.raises(UpstreamRejected):
-        await studio.start(wish(size="9000x9000"), Submission("key"))
+        await studio.start(make_request(size="9000x9000"), Submission("key"))
     with pytest.raises(OperationNotFound):
         await studio.poll(Operation(id="studio-unknown"))
 
@@ -189,8 +189,8 @@ async def test_what_it_cannot_do_is_refused(studio: StudioProvider) -> None:
 async def test_close_ends_every_process(make_studio: MakeStudio) -> None:
     studio = make_studio(workers=2)
     for number in range(3):
-        await studio.start(wish("[studio:slow=10]"), Submission(str(number)))
-    await until_running(studio, await studio.start(wish("[studio:slow=10]"), Submission("0")))
+        await studio.start(make_request("[studio:slow=10]"), Submission(str(number)))
+    await until_running(studio, await studio.start(make_request("[studio:slow=10]"), Submission("0")))
     processes = studio.process_ids
     await studio.close()
     assert processes
