@@ -199,7 +199,7 @@ async def test_another_secret_is_another_key_and_a_project_keeps_its_tasks(bench
     new = await bench.components.keys.authenticate(WEB + "-2")
     assert new.id != old.id
     assert new.owner == old.owner == "project:shop"
-    with pytest.raises(SettingsInvalid, match=r'^keys "web": project can.t be changed'):
+    with pytest.raises(SettingsInvalid, match=r'^keys "web": project cannot be changed'):
         await apply_configuration(bench.components, parse_text(KEY, {"WEB": WEB + "-2"}))
 
 
