@@ -1,4 +1,4 @@
-"""All SQL about deliveries: claiming what is due, recording attempts, and the log of deliveries."""
+"""Rows of webhook deliveries: claiming what is due, recording attempts, and the log."""
 
 from collections import Counter
 from collections.abc import Iterable
