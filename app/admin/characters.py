@@ -80,7 +80,7 @@ async def create_character(request: AdminRequest) -> CharacterObject:
         clip,
         key=ClientKey(id="panel", name="panel", owner=owner),
         name=(body.text("name") or "").strip()[:80],
-        moment=moment,
+        clip_range=moment,
         param=next((name for name in ("video", "url") if name in body), "from_task"),
     )
     character = _character_object(request.panel, await _character_row(request.panel, created.id))

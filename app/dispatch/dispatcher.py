@@ -40,7 +40,7 @@ class Dispatcher(Protocol):
         A job may start before that transaction is committed; the write that it begins with waits for it.
         """
 
-    async def lost(self, queue: Queue, open_ids: list[str], connection: AsyncConnection) -> list[str]:
+    async def find_lost(self, queue: Queue, open_ids: list[str], connection: AsyncConnection) -> list[str]:
         """Those of ``open_ids`` that neither wait nor run."""
 
     async def run(self, work: Mapping[Queue, Work]) -> None:
@@ -65,11 +65,11 @@ async def put_back_lost(
 ) -> int:
     """Put rows again that are dispatched and that the queue knows nothing of; how many these were."""
     async with database.read() as connection:
-        if not await dispatcher.lost(queue, await open_ids(connection), connection):
+        if not await dispatcher.find_lost(queue, await open_ids(connection), connection):
             return 0
     async with database.write() as connection:
         await lock_queue(connection, queue)
-        lost = await dispatcher.lost(queue, await open_ids(connection), connection)
+        lost = await dispatcher.find_lost(queue, await open_ids(connection), connection)
         await dispatcher.put(queue, lost, connection)
     return len(lost)
 
@@ -102,7 +102,7 @@ class InProcessDispatcher:
             self._jobs[job] = (queue, job_id)
             job.add_done_callback(self._jobs.pop)
 
-    async def lost(self, queue: Queue, open_ids: list[str], connection: AsyncConnection) -> list[str]:
+    async def find_lost(self, queue: Queue, open_ids: list[str], connection: AsyncConnection) -> list[str]:
         known = set(self._jobs.values())
         return [job_id for job_id in open_ids if (queue, job_id) not in known]
 

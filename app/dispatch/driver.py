@@ -35,17 +35,17 @@ class ReconnectingDriver:
         return self._driver.tm
 
     async def fetch(self, query: str, *args: object) -> list[dict[str, object]]:
-        return await self._repeat(lambda driver: driver.fetch(query, *args))
+        return await self._retry_call(lambda driver: driver.fetch(query, *args))
 
     async def execute(self, query: str, *args: object) -> str:
-        return await self._repeat(lambda driver: driver.execute(query, *args))
+        return await self._retry_call(lambda driver: driver.execute(query, *args))
 
     async def notify(self, channel: str, payload: str) -> None:
-        await self._repeat(lambda driver: driver.notify(channel, payload))
+        await self._retry_call(lambda driver: driver.notify(channel, payload))
 
     async def add_listener(self, channel: str, callback: NotifyCallback) -> None:
         """Listens on every later connection too: the queue is read each second, which finds a cut one."""
-        await self._repeat(lambda driver: driver.add_listener(channel, callback))
+        await self._retry_call(lambda driver: driver.add_listener(channel, callback))
         self._listeners.append((channel, callback))
 
     async def close(self) -> None:
@@ -58,17 +58,17 @@ class ReconnectingDriver:
     async def __aexit__(self, *_: object) -> None:
         """The connection stays open: PgQueuer still writes the last jobs' ends through it."""
 
-    async def _repeat(self, call: Callable[[AsyncpgDriver], Awaitable[Answer]]) -> Answer:
+    async def _retry_call(self, call: Callable[[AsyncpgDriver], Awaitable[Answer]]) -> Answer:
         while True:
             try:
-                return await call(await self._connected())
+                return await call(await self._connected_driver())
             except CONNECTION_AWAY as error:
                 if self.shutdown.is_set():
                     raise
                 log.warning("queue.waiting", error=type(error).__name__, detail=str(error)[:200])
             await asyncio.sleep(RECONNECT_SECONDS)
 
-    async def _connected(self) -> AsyncpgDriver:
+    async def _connected_driver(self) -> AsyncpgDriver:
         async with self._connecting:
             if self._driver is None or self._connection is None or self._connection.is_closed():
                 if self._connection is not None:

@@ -73,7 +73,7 @@ class PostgresDispatcher:
             count = len(payloads)
             await Queries(AsyncpgDriver(raw)).enqueue([queue] * count, payloads, [0] * count)
 
-    async def lost(self, queue: Queue, open_ids: list[str], connection: AsyncConnection) -> list[str]:
+    async def find_lost(self, queue: Queue, open_ids: list[str], connection: AsyncConnection) -> list[str]:
         query = sa.text("SELECT convert_from(payload, 'UTF8') FROM pgqueuer WHERE entrypoint = :queue")
         known = set((await connection.execute(query, {"queue": queue})).scalars())
         return [job_id for job_id in open_ids if job_id not in known]
@@ -84,7 +84,7 @@ class PostgresDispatcher:
         self._idle.clear()
         self._manager = manager = QueueManager(self._queries)
         for queue, each in work.items():
-            self._register(manager, queue, each)
+            self._register_queue(manager, queue, each)
         cleaning = asyncio.create_task(self._delete_history(list(work)))
         try:
             await manager.run(
@@ -108,7 +108,7 @@ class PostgresDispatcher:
             job.cancel()
         await self._idle.wait()
 
-    def _register(self, manager: QueueManager, queue: Queue, work: Work) -> None:
+    def _register_queue(self, manager: QueueManager, queue: Queue, work: Work) -> None:
         @manager.entrypoint(queue, accepts_context=False)
         async def run_job(job: Job) -> None:
             assert job.payload is not None

@@ -200,7 +200,7 @@ async def _record_costs(connection: AsyncConnection, taken: Sequence[tuple[Any, 
 
 
 def _usage_row(row: Any, cost: Decimal) -> dict[str, Any]:
-    told = TaskResult.model_validate_json(row.result).usage if row.result else {}
+    reported = TaskResult.model_validate_json(row.result).usage if row.result else {}
     return {
         # The period whose budget paid for it.
         "at": row.reserved_at if row.reserved_at is not None else row.created_at,
@@ -209,8 +209,8 @@ def _usage_row(row: Any, cost: Decimal) -> dict[str, Any]:
         "model": row.model,
         "path": f"tasks/{row.kind}",
         "status": 200,
-        "input_tokens": token_count(told, INPUT_TOKENS) or None,
-        "output_tokens": token_count(told, OUTPUT_TOKENS) or None,
+        "input_tokens": token_count(reported, INPUT_TOKENS) or None,
+        "output_tokens": token_count(reported, OUTPUT_TOKENS) or None,
         "milliseconds": max(_end_time(row) - row.created_at, 0.0) * 1000,
         "cost": cost,
         "task_id": row.id,

@@ -70,7 +70,7 @@ class CharacterLibrary:
         *,
         key: ClientKey,
         name: str = "",
-        moment: ClipRange | None = None,
+        clip_range: ClipRange | None = None,
         param: str = "video",
     ) -> Character:
         """``clip`` must hold its content. The same clip, range and name give the same character.
@@ -79,17 +79,17 @@ class CharacterLibrary:
         """
         if not name.isprintable():
             raise InvalidRequest("name must be of printable characters", param="name")
-        digest = _character_digest(key.owner, name, clip.sha256, moment=moment)
+        digest = _character_digest(key.owner, name, clip.sha256, clip_range=clip_range)
         row = _character_row(digest, owner=key.owner, name=name)
         known = await self._find_one(characters.c.id == row["id"])
         if known is not None:
             return known
         try:
-            await self._store_files(row, clip, moment)
+            await self._store_files(row, clip, clip_range)
         except ResultUnreadable as error:
             raise InvalidRequest(f"{param} is not a playable clip", param=param) from error
         except InvalidRequest as error:
-            at_fault = moment.param if moment else param
+            at_fault = clip_range.param if clip_range else param
             raise InvalidRequest(f"{at_fault}: {error.message}", param=at_fault) from error
         try:
             async with self._database.write() as connection:
@@ -157,32 +157,34 @@ class CharacterLibrary:
             row = (await connection.execute(sa.select(characters).where(*conditions))).first()
         return None if row is None else _character_of(row._mapping)
 
-    async def _store_files(self, row: dict[str, Any], clip: MediaInput, moment: ClipRange | None) -> None:
+    async def _store_files(self, row: dict[str, Any], clip: MediaInput, clip_range: ClipRange | None) -> None:
         assert clip.content is not None
         with tempfile.TemporaryDirectory(prefix="filmgate-") as folder:
             path = Path(folder) / "clip"
             path.write_bytes(clip.content)
-            content, found = await self._cut_clip(path, clip, moment=moment)
+            content, found = await self._cut_clip(path, clip, clip_range=clip_range)
         await self._store.put(row["clip"], content)
         await self._store.put(row["still"], found.thumbnail)
 
     async def _cut_clip(
-        self, path: Path, clip: MediaInput, *, moment: ClipRange | None
+        self, path: Path, clip: MediaInput, *, clip_range: ClipRange | None
     ) -> tuple[bytes, MediaInspection]:
         """An MP4 of the range, or of the whole clip, and its inspection."""
-        if moment is None:
+        if clip_range is None:
             found = await self._inspector.inspect_video(path)
             if clip.content and clip.content_type == "video/mp4":
                 return clip.content, found
-            moment = ClipRange(0.0, found.probe.seconds)
-        target = path.with_name("moment.mp4")
-        found = await self._inspector.cut_clip(path, target, start=moment.start, end=moment.end)
+            clip_range = ClipRange(0.0, found.probe.seconds)
+        target = path.with_name("range.mp4")
+        found = await self._inspector.cut_clip(path, target, start=clip_range.start, end=clip_range.end)
         return target.read_bytes(), found
 
 
-def _character_digest(owner: str, name: str, clip: str, *, moment: ClipRange | None) -> str:
-    told = "\0".join((owner, name, clip, f"{moment.start:g},{moment.end:g}" if moment else ""))
-    return hashlib.sha256(told.encode()).hexdigest()
+def _character_digest(owner: str, name: str, clip: str, *, clip_range: ClipRange | None) -> str:
+    identity = "\0".join(
+        (owner, name, clip, f"{clip_range.start:g},{clip_range.end:g}" if clip_range else "")
+    )
+    return hashlib.sha256(identity.encode()).hexdigest()
 
 
 def _character_row(digest: str, *, owner: str, name: str) -> dict[str, Any]:

@@ -95,7 +95,7 @@ class TaskLifecycle:
 
     async def run(self, task_id: str) -> None:
         """Run a task from the state in its row to its end, or until another run takes it over."""
-        async with self._events.subscribe(task_id) as bell:
+        async with self._events.subscribe(task_id) as notifications:
             task = await self._tasks.take(task_id)
             if task is None or task.account_id is None:
                 return
@@ -104,7 +104,7 @@ class TaskLifecycle:
             except FilmgateError as error:
                 await self._without_provider(task, error)
                 return
-            run = TaskRun(task, provider, self._tasks, self._events, bell, self._ttl)
+            run = TaskRun(task, provider, self._tasks, self._events, notifications, self._ttl)
             try:
                 await self._run_to_end(run)
             except RunStopped:

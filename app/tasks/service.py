@@ -305,9 +305,11 @@ class TaskService:
         await self._catalog.current_statuses()
         for candidate in self._catalog.candidates(request.kind, request.model):
             if candidate.account.id == source.account_id:
-                standing = replace(candidate.status, enabled=True)
+                enabled_status = replace(candidate.status, enabled=True)
                 return (
-                    candidate if self._catalog.recovers_soon(standing, candidate.model, time.time()) else None
+                    candidate
+                    if self._catalog.recovers_soon(enabled_status, candidate.model, time.time())
+                    else None
                 )
         return None
 

@@ -278,9 +278,9 @@ class TaskSubmitter:
             await run.fail(
                 "no_available_account", f"Every account that could serve it refused: {error.message}"
             )
-        resting = await self._pool.blocked_by(run.provider.account.id, run.task.upstream_model or "")
+        blocked = await self._pool.blocked_by(run.provider.account.id, run.task.upstream_model or "")
         # An account in cooldown is not tried anyway. Without a cooldown the task itself waits.
-        wait = 0.0 if resting else min(2.0**run.task.attempts, MAX_REQUEUE_PAUSE_SECONDS)
+        wait = 0.0 if blocked else min(2.0**run.task.attempts, MAX_REQUEUE_PAUSE_SECONDS)
         await run.move(
             "queued",
             detail={"because": error.message[:500]},

@@ -171,5 +171,5 @@ class WebhookDeliverer:
         try:
             await self._deliveries.release(delivery, next_at=next_at)
         except DATABASE_AWAY as error:
-            # It stays claimed, and whoever finds it lost puts it again.
+            # It stays claimed until `resume_lost` puts it again.
             log.warning("deliveries.held", error=type(error).__name__)

@@ -86,9 +86,9 @@ class DeliveryRepository:
             busy = await _count_claimed(connection)
             free = at_once - busy.total()
             full = [receiver for receiver, count in busy.items() if count >= per_receiver]
-            look = sa.select(_table.id, _table.receiver).where(*_due(now), _table.receiver.not_in(full))
-            look = look.order_by(_table.next_at).limit(MAX_DUE_READ)
-            rows = (await connection.execute(look)).all() if free > 0 else []
+            query = sa.select(_table.id, _table.receiver).where(*_due(now), _table.receiver.not_in(full))
+            query = query.order_by(_table.next_at).limit(MAX_DUE_READ)
+            rows = (await connection.execute(query)).all() if free > 0 else []
         chosen = _choose_due(rows, busy, free=free, per_receiver=per_receiver)
         if not chosen:
             return 0

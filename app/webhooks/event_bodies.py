@@ -1,4 +1,4 @@
-"""What receivers are told: OpenAI's thin events, and the ids of this package."""
+"""Bodies of webhook events in OpenAI's thin form, and ids of this package."""
 
 import json
 import re
@@ -11,17 +11,17 @@ DELIVERY_ID = re.compile(r"wh_[0-9a-f]{32}")
 
 
 def new_id(prefix: str) -> str:
-    """Time-ordered, so that paging by id is paging by time; 80 bits can't be guessed."""
+    """Time-ordered, so that paging by id is paging by time; 80 bits are random."""
     return f"{prefix}_{int(time.time() * 1000):012x}{secrets.token_hex(10)}"
 
 
 def event_type(kind: str, state: str) -> str:
-    """What the end of a task is called; a cancelled one has failed, as in OpenAI's vocabulary."""
+    """The event type for the end of a task. Cancelled counts as failed, as OpenAI has no other word."""
     return f"{kind}.{'completed' if state == 'completed' else 'failed'}"
 
 
 def thin_event(event: str, task_id: str, *, at: float) -> str:
-    """JSON that says what happened to which id; whoever wants to know more asks for it. ``at`` in UTC seconds."""
+    """JSON with the event type and the id of its object, nothing more. ``at`` in UTC seconds."""
     prefix = "video_" if event.startswith("video.") else "task_"
     document = {
         "id": new_id("evt"),

@@ -57,8 +57,8 @@ def delivery_row(owner: str, event: str, *, url: str, **more: Any) -> dict[str, 
     """A delivery that is due now. ``more``: values of other columns."""
     now = time.time()
     empty = dict.fromkeys(("endpoint_id", "task_id", "base_url", "body"))
-    told = {"owner": owner, "event": event, "url": url, "receiver": receiver_of(url)}
-    return {"id": new_id("wh"), "next_at": now, "created_at": now, **empty, **told, **more}
+    required = {"owner": owner, "event": event, "url": url, "receiver": receiver_of(url)}
+    return {"id": new_id("wh"), "next_at": now, "created_at": now, **empty, **required, **more}
 
 
 def _for_endpoints(found: Iterable[Any]) -> Iterable[dict[str, Any]]:

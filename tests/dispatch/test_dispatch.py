@@ -91,7 +91,7 @@ async def test_what_runs_or_waits_is_not_lost_and_what_has_ended_is(database: Da
 
     async def lost() -> list[str]:
         async with database.read() as connection:
-            return await dispatcher.lost("task", ["long", "short", "never"], connection)
+            return await dispatcher.find_lost("task", ["long", "short", "never"], connection)
 
     async with running(dispatcher, work):
         await put(dispatcher, database, "long", "short")
@@ -110,7 +110,7 @@ async def test_put_again_while_the_first_run_is_still_ending(database: Database)
 
     async def lost() -> list[str]:
         async with database.read() as connection:
-            return await dispatcher.lost("task", ["one"], connection)
+            return await dispatcher.find_lost("task", ["one"], connection)
 
     async with running(dispatcher, work):
         await put(dispatcher, database, "one")

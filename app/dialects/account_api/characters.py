@@ -33,7 +33,7 @@ async def create(request: Request, key: CallerKey, services: Services) -> Respon
         raise MissingField("timestamps")
     clip = await _read_clip(body, services, key)
     param = "url" if "url" in body else "from_task"
-    made = await services.characters.create(clip, key=key, moment=moment, param=param)
+    made = await services.characters.create(clip, key=key, clip_range=moment, param=param)
     return JSONResponse(cameo_object(made, base=services.base_url(request), signer=services.signer))
 
 

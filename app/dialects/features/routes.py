@@ -127,7 +127,7 @@ async def _create_from_video(body: Body, services: Gateway, key: ClientKey) -> C
     if given is None:
         raise MissingField("video")
     clip = await read_source(given, services, role="source_video", param="video")
-    return await services.characters.create(clip, key=key, name=name, moment=moment)
+    return await services.characters.create(clip, key=key, name=name, clip_range=moment)
 
 
 ROUTES = DialectRoutes(routers=(router, character_router))

@@ -94,7 +94,7 @@ async def read_character(body: Body, services: Gateway, key: ClientKey) -> list[
             raise InvalidRequest("character_timestamps needs character_url", param="character_timestamps")
         return []
     clip = await read_source(source, services, role="source_video", param="character_url")
-    character = await services.characters.create(clip, key=key, moment=moment, param="character_url")
+    character = await services.characters.create(clip, key=key, clip_range=moment, param="character_url")
     return [character.as_input()]
 
 
