@@ -1,4 +1,4 @@
-"""Both dispatchers behind their port: jobs are put in the transaction of their rows and handed back at once."""
+"""Both dispatchers: jobs are put in the transaction of their rows, run once, and handed back on stop."""
 
 import asyncio
 from collections import Counter

@@ -1,4 +1,4 @@
-"""A server to do harm to, and an upstream that outlives it."""
+"""A gateway to break, and an upstream that outlives it."""
 
 from collections.abc import Iterator
 from pathlib import Path

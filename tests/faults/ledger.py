@@ -1,4 +1,4 @@
-"""What a client asked for, and what became of it: the figures of a fault test."""
+"""What a test client asked for and what it got: the figures of a fault test."""
 
 import time
 import uuid

@@ -1,4 +1,4 @@
-"""Who may start: slots are never over-filled, keys take turns, resting and excluded accounts get nothing."""
+"""Admission: slots are never overbooked, keys take turns, cooling and excluded accounts get no tasks."""
 
 import asyncio
 import json

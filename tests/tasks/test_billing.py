@@ -1,4 +1,4 @@
-"""A task's money from its creation to its end, on both stores: held, taken or given back, each once."""
+"""A task's money on both stores: reserved, settled or released, each once."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""Characters on both stores: made once, found by either name, paged, and gone."""
+"""Characters on both stores: created once, found by id or username, paged, deleted."""
 
 from pathlib import Path
 
@@ -29,7 +29,9 @@ async def make(bench: Bench, clip: MediaInput, *names: str) -> list[Character]:
 async def test_the_same_is_made_once_and_another_moment_is_another(bench: Bench, clip: MediaInput) -> None:
     first, again = await make(bench, clip, "Mossy", "Mossy")
     assert first == again
-    moment = await bench.components.characters.create(clip, key=KEY, name="Mossy", clip_range=ClipRange(0.5, 1.5))
+    moment = await bench.components.characters.create(
+        clip, key=KEY, name="Mossy", clip_range=ClipRange(0.5, 1.5)
+    )
     theirs = await bench.components.characters.create(clip, key=STRANGER, name="Mossy")
     assert len({first.username, moment.username, theirs.username}) == 3
     with pytest.raises(NotFound):
@@ -70,7 +72,9 @@ async def test_what_cannot_be_played_or_is_too_short_names_the_field(bench: Benc
         await bench.components.characters.create(broken, key=KEY, param="url")
     assert refused.value.param == "url"
     with pytest.raises(InvalidRequest, match="only 2 seconds") as refused:
-        await bench.components.characters.create(clip, key=KEY, clip_range=ClipRange(1, 3, param="timestamps"))
+        await bench.components.characters.create(
+            clip, key=KEY, clip_range=ClipRange(1, 3, param="timestamps")
+        )
     assert refused.value.param == "timestamps"
 
 

@@ -1,4 +1,4 @@
-"""The life of a task from outside: its ends, its cancellation in every state, its files, its deadline."""
+"""Lives of tasks: their ends, cancellation in every state, files, deadlines, and many at once."""
 
 import asyncio
 import base64
@@ -338,3 +338,13 @@ async def test_only_one_worker_per_sqlite_store(tmp_path: Path, upstream: FakeUp
         await one.work()
         with pytest.raises(Exception, match="Another worker already serves this SQLite store"):
             await other.work()
+
+
+async def test_a_hundred_tasks_are_polled_side_by_side(bench: Bench) -> None:
+    bench.upstream.script(job_seconds=600, latency=1.0)
+    await bench.account(slots=100)
+    made = [await bench.create(f"film {number}") for number in range(100)]
+    await bench.work()
+    seen = await bench.upstream.until(lambda counters: len(counters.polls) == len(made), timeout=90)
+    assert seen.jobs == len(made)
+    assert seen.concurrent_max > 50

@@ -1,4 +1,4 @@
-"""News reach whoever listens: in the process at once, elsewhere by LISTEN/NOTIFY, also after a cut."""
+"""Notifications reach subscribers: at once in the process, by LISTEN/NOTIFY elsewhere, also after a cut connection."""
 
 import asyncio
 from collections.abc import AsyncIterator

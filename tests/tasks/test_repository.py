@@ -1,4 +1,4 @@
-"""Rows of tasks: fenced moves, receipts that are kept, one task per idempotency key."""
+"""Rows of tasks: fenced moves, receipts that are kept, one task for one idempotency key."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Results of every kind end up in our own store, also those that are not looked at."""
+"""Results of every kind are copied into our own store, including those that are not inspected."""
 
 import io
 from typing import Any

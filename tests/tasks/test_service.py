@@ -1,4 +1,4 @@
-"""What clients may do with tasks: once per key, seen by their owner alone, page by page."""
+"""Tasks as clients see them: created once, visible to their owner alone, in pages."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""A bench with an outbox that tasks fill, and deliverers with short delays."""
+"""A gateway whose tasks fill the outbox, and deliverers with short delays."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence

@@ -1,4 +1,4 @@
-"""A receiver of webhooks: a real server in a thread that answers as it is told and remembers what came."""
+"""A webhook receiver: a real server in a thread with scripted answers that records its requests."""
 
 import json
 import threading

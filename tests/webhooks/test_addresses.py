@@ -1,4 +1,4 @@
-"""Which addresses may be told, and which of them without encryption."""
+"""Which webhook URLs are accepted, and which of them without encryption."""
 
 import pytest
 

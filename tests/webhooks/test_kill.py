@@ -1,4 +1,4 @@
-"""kill -9 between a task's end and its delivery: the word still arrives, under the same id."""
+"""kill -9 between a task's end and its delivery: the event still arrives, with the same id."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""The official SDK manages endpoints at a running gateway, and gets told by it."""
+"""The official SDK manages endpoints at a running gateway and receives their events."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What the operator is told: from a real refusal to a real receiver, once, held down, and after a restart."""
+"""Operator notices: from a real failure to a real receiver, once, and also after a restart."""
 
 import asyncio
 import base64

@@ -1,4 +1,4 @@
-"""What ends leaves its word in the outbox, in the same transaction and once."""
+"""The end of a task inserts its deliveries in the same transaction, once."""
 
 import time
 

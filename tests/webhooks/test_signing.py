@@ -1,4 +1,4 @@
-"""Signatures that the receivers' own libraries accept, and the schedule."""
+"""Signatures that receivers' own libraries accept, and the retry schedule."""
 
 import json
 import time
