@@ -1,6 +1,6 @@
 """Which accounts serve a model, under which upstream name, and which of them gets the next task or call."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -66,18 +66,18 @@ class UsableCandidates:
     trial_scopes: dict[str, str]
 
 
-def usable_now(candidates: Iterable[Candidate], now: float, *, can_wait: bool = True) -> UsableCandidates:
+def usable_now(candidates: Sequence[Candidate], now: float, *, can_wait: bool = True) -> UsableCandidates:
     """Candidates that nothing blocks; if there are none, those whose cooldown may be tested by one request.
 
     A relayed call can't wait (``can_wait=False``): it also goes to accounts that cool down because of failures or a
     forbidden model.
     """
-    candidates = list(candidates)
     usable = [each for each in candidates if each.status.blocked_by(each.model, now) is None]
-    on_trial = [each for each in usable if each.status.half_open(each.model, now)]
-    if not usable:
-        usable = on_trial = [each for each in candidates if _may_be_tested(each, now, can_wait=can_wait)]
-    return UsableCandidates(usable, {each.account.id: _trial_scope(each, now) for each in on_trial})
+    if usable:
+        tested = [each for each in usable if each.status.cooldowns and each.status.half_open(each.model, now)]
+    else:
+        usable = tested = [each for each in candidates if _may_be_tested(each, now, can_wait=can_wait)]
+    return UsableCandidates(usable, {each.account.id: _trial_scope(each, now) for each in tested})
 
 
 def _may_be_tested(candidate: Candidate, now: float, *, can_wait: bool) -> bool:

@@ -124,7 +124,7 @@ class EndpointTable:
 
     def _usable_now(self, model: str, path: str) -> list[UpstreamEndpoint]:
         endpoints = self._endpoints_for(model, path)
-        usable = usable_now((each.candidate for each in endpoints), time.time(), can_wait=False).candidates
+        usable = usable_now([each.candidate for each in endpoints], time.time(), can_wait=False).candidates
         if len(usable) == len(endpoints):
             return list(endpoints)
         ids = {candidate.account.id for candidate in usable}
