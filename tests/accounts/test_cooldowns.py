@@ -1,4 +1,4 @@
-"""Rest: what each refusal means, how rests grow, end and are ended, and that nobody rests for our own faults."""
+"""Cooldowns: what each refusal starts, how they grow and end, and that faults of our own network start none."""
 
 import asyncio
 import time
@@ -45,7 +45,7 @@ COUNTED = AccountStatus(
 
 
 @pytest.mark.parametrize(
-    ("error", "of", "rest"),
+    ("error", "of", "started"),
     [
         (UpstreamBusy("429", retry_after=7), ONE, ("m", "rate_limited", 7)),
         (UpstreamBusy("429", retry_after=0), ONE, ("m", "rate_limited", 1)),
@@ -64,11 +64,11 @@ COUNTED = AccountStatus(
     ids=lambda value: repr(value)[:40],
 )
 def test_what_a_refusal_means(
-    error: UpstreamError, of: AccountStatus, rest: tuple[str, str, float] | None
+    error: UpstreamError, of: AccountStatus, started: tuple[str, str, float] | None
 ) -> None:
     found = cooldown_rules.cooldowns_after(error, of, "m", before={}, now=1000.0)
-    told = [(place, each.code, each.until - 1000.0) for place, each in found.items()]
-    assert told == ([] if rest is None else [rest])
+    cooldowns = [(place, each.code, each.until - 1000.0) for place, each in found.items()]
+    assert cooldowns == ([] if started is None else [started])
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_what_a_refusal_means(
     ],
     ids=["busy", "failing", "unreachable"],
 )
-def test_each_refusal_in_a_row_rests_longer(error: UpstreamError, seconds: list[float]) -> None:
+def test_each_refusal_in_a_row_cools_longer(error: UpstreamError, seconds: list[float]) -> None:
     now, before, found = 1000.0, dict[str, Cooldown](), []
     for _ in seconds:
         before |= cooldown_rules.cooldowns_after(error, ONE, "m", before=before, now=now)
@@ -92,14 +92,14 @@ def test_each_refusal_in_a_row_rests_longer(error: UpstreamError, seconds: list[
     assert again.strikes == 1  # so long after, it is another story
 
 
-def test_ten_refused_together_are_one_strike() -> None:
+def test_ten_simultaneous_refusals_are_one_strike() -> None:
     before: dict[str, Cooldown] = {}
     for number in range(10):
         before |= cooldown_rules.cooldowns_after(BUSY, ONE, "m", before=before, now=1000.0 + number / 100)
     assert (before["m"].strikes, round(before["m"].until, 2)) == (1, 1001.09)
 
 
-async def test_a_rest_is_of_one_model_and_an_empty_account_of_all(bench: Bench) -> None:
+async def test_a_cooldown_is_of_one_model_and_an_empty_account_of_all(bench: Bench) -> None:
     account = await bench.account()
     pool = bench.components.pool
     await pool.record_refusal(account.id, "sora-2", UpstreamBusy("429", retry_after=60))
@@ -111,7 +111,7 @@ async def test_a_rest_is_of_one_model_and_an_empty_account_of_all(bench: Bench) 
     assert {"sora-2", "veo3"} == {m for m in ("sora-2", "veo3") if await pool.blocked_by(account.id, m)}
 
 
-async def test_an_answer_between_them_ends_a_run_of_failures(bench: Bench) -> None:
+async def test_an_answer_ends_a_series_of_failures(bench: Bench) -> None:
     account = await bench.account()
     pool = bench.components.pool
     for error in (FAILED, FAILED, None, FAILED, FAILED):
@@ -133,7 +133,7 @@ async def failing(bench: Bench, name: str = "upstream") -> Account:
     return account
 
 
-async def test_a_run_of_failures_ends_by_one_real_request(bench: Bench) -> None:
+async def test_a_series_of_failures_ends_by_one_real_request(bench: Bench) -> None:
     account = await failing(bench)
     await create_tasks(bench, 5)
     by = admission(bench)
@@ -160,7 +160,7 @@ async def test_two_replicas_send_one_trial(tmp_path: Path, database_url: str, up
         assert await admission(one).admit() == 4
 
 
-async def test_a_trial_that_fails_begins_a_longer_rest(bench: Bench) -> None:
+async def test_a_failed_trial_starts_a_longer_cooldown(bench: Bench) -> None:
     account = await failing(bench)
     await create_tasks(bench, 1)
     await let_time_pass(bench, 31)
@@ -170,7 +170,7 @@ async def test_a_trial_that_fails_begins_a_longer_rest(bench: Bench) -> None:
     assert (cooldown.strikes, round(cooldown.until - cooldown.since)) == (4, 60)
 
 
-async def test_a_trial_that_fails_for_another_reason_does_not_go_on_for_ever(bench: Bench) -> None:
+async def test_a_trial_that_fails_for_another_reason_ends(bench: Bench) -> None:
     account = await failing(bench)
     await create_tasks(bench, 2)
     await let_time_pass(bench, 31)
@@ -182,7 +182,7 @@ async def test_a_trial_that_fails_for_another_reason_does_not_go_on_for_ever(ben
     assert await by.admit() == 1
 
 
-async def test_a_trial_that_nobody_hears_of_again_is_over(bench: Bench) -> None:
+async def test_a_trial_without_an_outcome_times_out(bench: Bench) -> None:
     await failing(bench)
     await create_tasks(bench, 3)
     by = admission(bench)
@@ -195,23 +195,23 @@ async def test_a_trial_that_nobody_hears_of_again_is_over(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rest", "tried"),
+    ("error", "tried"),
     [
         (UpstreamBusy("503"), True),
         (UpstreamUnreachable("refused"), True),
         (UpstreamBusy("429", retry_after=600), False),
         (UpstreamQuotaExhausted("402"), False),
     ],
-    ids=["busy", "unreachable", "a pause that the vendor named", "no money"],
+    ids=["busy", "unreachable", "named pause", "quota"],
 )
-async def test_where_all_rest_a_guess_is_broken_and_a_vendors_word_is_not(
-    bench: Bench, rest: UpstreamError, tried: bool
+async def test_where_all_cool_down_estimated_cooldowns_are_tested_and_named_ones_are_not(
+    bench: Bench, error: UpstreamError, tried: bool
 ) -> None:
     account = await bench.account()
     for _ in range(7):
-        await bench.components.pool.record_refusal(account.id, "sora-2", rest)
-        await let_time_pass(bench, 0.5 if rest.retry_after else 300)
-        await bench.components.pool.record_refusal(account.id, "sora-2", rest)
+        await bench.components.pool.record_refusal(account.id, "sora-2", error)
+        await let_time_pass(bench, 0.5 if error.retry_after else 300)
+        await bench.components.pool.record_refusal(account.id, "sora-2", error)
     await create_tasks(bench, 5)
     by = admission(bench)
     assert await by.admit() == 0  # not in the first moments
@@ -220,12 +220,12 @@ async def test_where_all_rest_a_guess_is_broken_and_a_vendors_word_is_not(
     assert await by.admit() == 0
 
 
-async def test_the_last_candidate_is_not_asked_while_another_is_well(bench: Bench) -> None:
-    resting = await bench.account("resting")
+async def test_a_cooling_account_is_not_tested_while_another_is_usable(bench: Bench) -> None:
+    cooling = await bench.account("cooling")
     await bench.account("well", slots=1)
-    await bench.components.pool.record_refusal(resting.id, "sora-2", BUSY)
+    await bench.components.pool.record_refusal(cooling.id, "sora-2", BUSY)
     await bench.components.pool.start_cooldown(
-        resting.id, seconds=60, reason="503", model="sora-2", code="busy"
+        cooling.id, seconds=60, reason="503", model="sora-2", code="busy"
     )
     await create_tasks(bench, 3)
     await let_time_pass(bench, 10)
@@ -242,7 +242,7 @@ CLEARING: dict[str, Callable[[Bench], Awaitable[object]]] = {
 
 
 @pytest.mark.parametrize("way", CLEARING)
-async def test_a_rest_can_be_ended_and_ends_by_itself(bench: Bench, way: str) -> None:
+async def test_a_cooldown_can_be_cleared_and_ends_by_itself(bench: Bench, way: str) -> None:
     account = await bench.account()
     await bench.components.pool.record_refusal(account.id, "sora-2", UpstreamBusy("too fast", retry_after=60))
     await create_tasks(bench, 1)
@@ -255,7 +255,7 @@ async def test_a_rest_can_be_ended_and_ends_by_itself(bench: Bench, way: str) ->
     assert await by.admit() == 1
 
 
-async def test_work_goes_on_when_a_rest_ends_without_a_restart(bench: Bench) -> None:
+async def test_work_goes_on_when_a_cooldown_ends(bench: Bench) -> None:
     bench.upstream.fault("create", status=429, headers={"Retry-After": "1"})
     await bench.account()
     await bench.work()
@@ -263,7 +263,7 @@ async def test_work_goes_on_when_a_rest_ends_without_a_restart(bench: Bench) -> 
     assert bench.upstream.counters().requests["create"] == 2
 
 
-async def test_a_refused_secret_takes_the_account_out_and_the_operator_hears_of_it_once(bench: Bench) -> None:
+async def test_a_refused_secret_disables_the_account_with_one_notice(bench: Bench) -> None:
     account = await bench.account()
     notices = collect_notices(bench)
     for _ in range(5):
@@ -277,7 +277,7 @@ async def test_a_refused_secret_takes_the_account_out_and_the_operator_hears_of_
     ]
 
 
-async def test_the_operator_hears_of_a_rest_and_of_clients_that_are_refused(bench: Bench) -> None:
+async def test_notices_of_a_cooldown_and_of_refused_clients(bench: Bench) -> None:
     account = await bench.account()
     notices = collect_notices(bench)
     for seconds in (50, 20):  # the shorter one changes nothing
@@ -296,12 +296,12 @@ async def test_the_operator_hears_of_a_rest_and_of_clients_that_are_refused(benc
     assert notices[0].data["reason"].endswith("1 disabled.")
 
 
-def elsewhere(number: int) -> str:
+def other_host(number: int) -> str:
     return f"http://127.0.0.{number}:9/v1"
 
 
 @pytest.mark.parametrize(
-    ("errors", "resting"),
+    ("errors", "cooling"),
     [
         ([(1, UpstreamUnreachable("x"))], {"1"}),
         ([(1, UpstreamUnreachable("x")), (2, UpstreamUnreachable("x"))], set()),
@@ -313,13 +313,13 @@ def elsewhere(number: int) -> str:
     ],
     ids=["one host", "two hosts", "one twice", "others answer", "here", "no way out", "only there"],
 )
-async def test_nobody_rests_for_faults_of_our_own(
-    bench: Bench, errors: list[tuple[int, UpstreamError]], resting: set[str]
+async def test_faults_of_our_own_network_start_no_cooldown(
+    bench: Bench, errors: list[tuple[int, UpstreamError]], cooling: set[str]
 ) -> None:
-    made = {number: await bench.account(str(number), url=elsewhere(number)) for number in (1, 2, 3)}
+    made = {number: await bench.account(str(number), url=other_host(number)) for number in (1, 2, 3)}
     for number, error in errors:
         await bench.components.pool.record_refusal(made[number].id, "sora-2", error)
     found = {
         s.account.name for s in await bench.components.accounts.list_all() if s.active_cooldowns(time.time())
     }
-    assert found == resting
+    assert found == cooling

@@ -31,7 +31,7 @@ async def test_keys_alternate_on_a_single_slot(bench: Bench) -> None:
     assert await served(bench, admission(bench), most=9) == ["a", "b", "c", "a", "b", "a", "a"]
 
 
-async def test_a_flood_for_one_model_starves_nobody_who_waits_for_another(bench: Bench) -> None:
+async def test_a_flood_for_one_model_does_not_starve_another(bench: Bench) -> None:
     await bench.account(slots=1)
     await create_tasks(bench, 6, of="flood", model="sora-2")
     await create_tasks(bench, 3, of="modest", model="veo3")
@@ -40,7 +40,7 @@ async def test_a_flood_for_one_model_starves_nobody_who_waits_for_another(bench:
     assert order[:2] == ["flood", "modest"]
 
 
-async def test_who_comes_late_has_nothing_to_catch_up_on(bench: Bench) -> None:
+async def test_a_late_key_does_not_catch_up(bench: Bench) -> None:
     await bench.account(slots=1)
     by = admission(bench)
     await create_tasks(bench, 8, of="early")
@@ -91,7 +91,7 @@ async def test_tasks_that_never_overlap_are_shared(
     assert found == shares
 
 
-async def test_a_higher_tier_takes_what_the_lower_has_no_room_for(bench: Bench) -> None:
+async def test_a_higher_tier_takes_what_does_not_fit_into_the_lower(bench: Bench) -> None:
     await bench.account("free", slots=2)
     await bench.account("paid", slots=5, tier=1)
     await create_tasks(bench, 4)
@@ -99,7 +99,7 @@ async def test_a_higher_tier_takes_what_the_lower_has_no_room_for(bench: Bench) 
     assert Counter((await accounts_by_task(bench)).values()) == {"free": 2, "paid": 2}
 
 
-async def test_a_waiting_task_knows_its_place_and_only_an_honest_estimate(bench: Bench) -> None:
+async def test_a_waiting_task_has_a_position_and_an_estimate(bench: Bench) -> None:
     await bench.account(slots=2)
     by = admission(bench)
     first = await create_tasks(bench, 2, of="a")

@@ -1,4 +1,4 @@
-"""What an account may take at a time: slots by kind, submissions a minute, its end, what it is able to do."""
+"""Limits of an account: slots by kind, submissions per minute, its expiry, its tags."""
 
 import os
 import time
@@ -47,7 +47,7 @@ async def test_submissions_a_minute(bench: Bench) -> None:
 
 @pytest.fixture(params=["UTC", "Asia/Shanghai", "America/Los_Angeles"])
 def zone(request: pytest.FixtureRequest) -> Iterator[str]:
-    """The zone of this machine."""
+    """The time zone of this machine."""
     before = os.environ.get("TZ")
     os.environ["TZ"] = request.param
     time.tzset()
@@ -60,7 +60,7 @@ def zone(request: pytest.FixtureRequest) -> Iterator[str]:
 
 @pytest.mark.parametrize("form", ["%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%SZ", "%Y-%m-%dT%H:%M:%S+00:00"])
 @pytest.mark.parametrize(("minutes", "usable"), [(-1, False), (1, True)])
-def test_an_end_is_utc_whatever_the_zone_of_the_machine(
+def test_an_expiry_date_is_utc_in_every_time_zone(
     zone: str, form: str, minutes: int, *, usable: bool
 ) -> None:
     text = (datetime.now(UTC) + timedelta(minutes=minutes)).strftime(form)
@@ -101,7 +101,7 @@ async def test_a_capability_is_a_tag(
     assert bool(bench.components.catalog.candidates("video", model)) is serves
 
 
-async def test_what_waits_when_nobody_is_left_is_told_why_at_its_deadline(bench: Bench) -> None:
+async def test_a_task_without_accounts_fails_at_its_deadline_with_the_reason(bench: Bench) -> None:
     account = await bench.account()
     task = await bench.create()
     await bench.components.pool.disable(account.id, reason="401: no such key")
@@ -134,7 +134,7 @@ async def test_what_waits_when_nobody_is_left_is_told_why_at_its_deadline(bench:
     ],
     ids=str,
 )
-def test_a_draft_that_can_not_be_names_its_field(told: dict[str, Any], field: str) -> None:
+def test_an_invalid_draft_names_its_field(told: dict[str, Any], field: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
         validate_document(
             AccountDraft, {"provider": "openai_compatible", "name": "x"} | told, whole="account"

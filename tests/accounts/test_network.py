@@ -1,4 +1,4 @@
-"""Whose fault it is that an upstream can't be reached: its own, that of this machine, or of the way between."""
+"""Why an upstream can't be reached: itself, this machine, or the network between."""
 
 import errno
 import socket
@@ -16,7 +16,7 @@ from tests.upstream import closed_port
 
 
 class Broken(httpcore2.AsyncNetworkBackend):
-    """Dials like the real one, and meets ``errors`` one after the other."""
+    """Connects like the real backend and raises ``errors`` one after the other."""
 
     def __init__(self, errors: Iterable[OSError]) -> None:
         self._errors = iter(errors)
@@ -63,7 +63,7 @@ async def test_a_name_that_does_not_resolve(code: int, kind: type) -> None:
     assert await fault(OutboundGuard(resolve=resolve), "http://upstream.example/") is kind
 
 
-async def test_the_first_address_is_believed() -> None:
+async def test_the_first_address_decides() -> None:
     async def resolve(host: str, port: int) -> list[str]:
         return ["93.184.216.34", "2606:2800:220:1:248:1893:25c8:1946"]
 
@@ -73,7 +73,7 @@ async def test_the_first_address_is_believed() -> None:
     assert await fault(guard, "http://upstream.example/", inner=inner) is UpstreamUnreachable
 
 
-async def test_a_port_where_nobody_listens() -> None:
+async def test_a_port_without_a_listener() -> None:
     guard = OutboundGuard(("127.0.0.1",))
     assert await fault(guard, f"http://127.0.0.1:{closed_port()}/") is UpstreamUnreachable
 

@@ -1,4 +1,4 @@
-"""The pool of accounts: secrets sealed to their row, rest and absence, one bad account among good ones."""
+"""The pool of accounts: sealed secrets, cooldowns, disabling, and misconfigured accounts."""
 
 import asyncio
 import time
@@ -51,7 +51,7 @@ def account(name: str = "one", **told: object) -> Account:
     return Account(id="", provider="openai_compatible", name=name, **told)  # type: ignore[arg-type]
 
 
-async def test_an_account_that_is_added_during_a_look_is_seen_at_once(
+async def test_an_account_that_is_added_during_a_read_is_seen_at_once(
     pool: AccountPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read = pool.database.read
@@ -111,7 +111,7 @@ async def test_another_root_key_says_what_to_do(pool: AccountPool, database: Dat
         await pool_of(database, root=b"1" * 32).refresh()
 
 
-async def test_rest_ends_by_itself_and_a_longer_one_stays(pool: AccountPool) -> None:
+async def test_a_cooldown_ends_by_itself_and_a_longer_one_holds(pool: AccountPool) -> None:
     added = await pool.add(account())
     await pool.start_cooldown(added.id, seconds=100, reason="quota")
     await pool.start_cooldown(added.id, seconds=1, reason="429\0")
@@ -122,7 +122,7 @@ async def test_rest_ends_by_itself_and_a_longer_one_stays(pool: AccountPool) -> 
     assert standing.cooldown_for("any", cooldown.until + 1) is None
 
 
-async def test_disabled_until_it_is_put_back_which_also_ends_its_rest(pool: AccountPool) -> None:
+async def test_disabled_until_enabled_which_also_clears_its_cooldowns(pool: AccountPool) -> None:
     added = await pool.add(account())
     await pool.disable(added.id, reason="401")
     await pool.start_cooldown(added.id, seconds=100, reason="429")
@@ -158,7 +158,7 @@ async def test_a_name_is_taken_once(pool: AccountPool) -> None:
         await AccountRepository(pool).remove("nobody")
 
 
-async def test_one_that_is_set_up_badly_does_not_stop_the_others(pool: AccountPool) -> None:
+async def test_a_misconfigured_account_does_not_stop_the_others(pool: AccountPool) -> None:
     bad = await pool.add(account("bad", base_url="nowhere"))
     await pool.add(account("good"))
     assert [standing.account.name for standing in await pool.current_statuses()] == ["good"]

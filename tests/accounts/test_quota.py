@@ -1,4 +1,4 @@
-"""Counted quotas: taken at dispatch, given back for what was surely not accepted, full again when its time comes."""
+"""Counted quotas: taken at dispatch, returned for tasks that were not accepted, refilled by period."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -30,7 +30,7 @@ async def left(bench: Bench) -> Decimal:
     return quota.left
 
 
-async def test_no_more_is_dispatched_than_is_left_and_the_rest_waits_for_the_next_period(
+async def test_only_what_the_quota_allows_is_dispatched_in_a_period(
     bench: Bench,
 ) -> None:
     await limited(bench, limit=5, left=3, period="day")
@@ -61,7 +61,7 @@ async def test_parallel_passes_never_take_more_than_is_left(bench: Bench) -> Non
     ],
     ids=["made", "refused and made later", "refused", "its own failure", "nobody knows"],
 )
-async def test_what_was_surely_not_accepted_is_given_back(
+async def test_quota_of_tasks_that_were_not_accepted_is_returned(
     bench: Bench, fault: dict[str, object] | None, taken: int
 ) -> None:
     if fault is not None:
@@ -86,7 +86,7 @@ async def test_money_is_held_by_the_estimate_and_settled_by_the_cost(bench: Benc
     assert await left(bench) == Decimal("-0.2")
 
 
-async def test_one_that_never_fills_again_is_no_account_to_wait_for(bench: Bench) -> None:
+async def test_tasks_do_not_wait_for_a_quota_without_a_period(bench: Bench) -> None:
     await limited(bench, limit=1, left=0)
     with pytest.raises(NoAvailableAccount, match=r"1 quota exhausted\.$"):
         await bench.create()

@@ -48,7 +48,7 @@ ENDS: dict[str, Callable[[Bench, Task], Awaitable[object]]] = {
 
 
 @pytest.mark.parametrize("end", ENDS)
-async def test_an_end_gives_back_one_slot_and_no_other(bench: Bench, end: str) -> None:
+async def test_the_end_of_a_task_frees_its_slot_only(bench: Bench, end: str) -> None:
     task = await running(bench)
     await ENDS[end](bench, task)
 
@@ -61,7 +61,7 @@ async def test_an_end_gives_back_one_slot_and_no_other(bench: Bench, end: str) -
     assert await bench.slots() == 1
 
 
-async def test_a_client_that_goes_away_neither_frees_nor_keeps_a_slot(bench: Bench) -> None:
+async def test_a_disconnect_neither_frees_nor_keeps_a_slot(bench: Bench) -> None:
     task = await running(bench, job_seconds=4)
     waiting = asyncio.create_task(bench.components.tasks.wait_until_ended(task, within=60))
     await asyncio.sleep(0.1)
@@ -76,7 +76,7 @@ async def test_a_client_that_goes_away_neither_frees_nor_keeps_a_slot(bench: Ben
     await until(free)
 
 
-async def test_a_content_refusal_is_a_failure_and_gives_back_its_slot_once(bench: Bench) -> None:
+async def test_a_content_refusal_fails_the_task_and_frees_its_slot_once(bench: Bench) -> None:
     bench.upstream.script(job_seconds=60)
     bench.upstream.fault("create", status=400, body=REFUSED, prompt="refused")
     await bench.account(slots=2)
@@ -91,7 +91,7 @@ async def test_a_content_refusal_is_a_failure_and_gives_back_its_slot_once(bench
     assert (await account_status(bench, "upstream")).cooldowns == {}  # it is not the account's doing
 
 
-async def test_a_slot_given_back_by_two_runs_is_given_back_once(bench: Bench) -> None:
+async def test_two_runs_free_a_slot_once(bench: Bench) -> None:
     await bench.account(slots=2)
     [first, second] = await create_tasks(bench, 2)
     assert await admission(bench).admit() == 2
@@ -108,7 +108,7 @@ async def test_a_slot_given_back_by_two_runs_is_given_back_once(bench: Bench) ->
     assert await admission(bench).admit() == 1
 
 
-async def test_what_a_dead_process_held_is_run_to_its_end_by_the_next(bench: Bench) -> None:
+async def test_tasks_of_a_dead_process_are_finished_by_the_next(bench: Bench) -> None:
     """Dispatched, and its process gone before the run: the slot belongs to the task, not to the process."""
     await bench.account(slots=1)
     first, second = await create_tasks(bench, 2)

@@ -15,7 +15,7 @@ from tests.upstream import FakeUpstream
 
 
 @pytest.mark.parametrize("end", ["fetched", "cancelled"])
-async def test_an_account_out_of_use_is_still_asked_for_what_it_took(bench: Bench, end: str) -> None:
+async def test_a_disabled_account_is_still_polled_for_its_tasks(bench: Bench, end: str) -> None:
     bench.upstream.script(job_seconds=3 if end == "fetched" else 60)
     await bench.account("first")
     await bench.work()
@@ -32,7 +32,7 @@ async def test_an_account_out_of_use_is_still_asked_for_what_it_took(bench: Benc
         assert elsewhere.counters().requests == {}
 
 
-async def test_every_look_is_by_the_key_that_submitted(bench: Bench) -> None:
+async def test_every_poll_uses_the_account_that_submitted(bench: Bench) -> None:
     bench.upstream.script(job_seconds=0.4)
     for name in ("a", "b", "c"):
         await bench.account(name, slots=4)
@@ -45,7 +45,7 @@ async def test_every_look_is_by_the_key_that_submitted(bench: Bench) -> None:
     assert [(await account_status(bench, name)).statistics.successes for name in ("a", "b", "c")] == [3, 3, 3]
 
 
-async def test_a_remix_is_made_where_its_source_was_although_that_is_out_of_use(bench: Bench) -> None:
+async def test_a_remix_goes_to_its_sources_account_also_when_it_is_disabled(bench: Bench) -> None:
     maker = await bench.account("maker")
     await bench.work()
     source = await bench.ended(await bench.create("source"))
@@ -57,7 +57,7 @@ async def test_a_remix_is_made_where_its_source_was_although_that_is_out_of_use(
     assert not (await account_status(bench, "maker")).enabled
 
 
-async def test_a_remix_whose_maker_refuses_our_secret_by_now_is_made_elsewhere(bench: Bench) -> None:
+async def test_a_remix_goes_elsewhere_when_the_secret_of_its_sources_account_is_refused(bench: Bench) -> None:
     await bench.account("maker")
     await bench.work()
     source = await bench.ended(await bench.create("source"))
@@ -92,7 +92,7 @@ async def forward_proxy(seen: Counter[str]) -> AsyncIterator[str]:
             await runner.cleanup()
 
 
-async def test_each_account_goes_by_its_own_proxy(bench: Bench) -> None:
+async def test_each_account_uses_its_own_proxy(bench: Bench) -> None:
     seen: Counter[str] = Counter()
     async with forward_proxy(seen) as proxy:
         await bench.account("proxied", proxy=proxy)

@@ -1,4 +1,4 @@
-"""What tests of the pool do with waiting tasks: admit them, end them, and let time pass for their accounts."""
+"""Waiting tasks in tests of the pool: create, admit and end them, and let time pass for their accounts."""
 
 from collections.abc import Sequence
 
@@ -46,7 +46,7 @@ async def end_tasks(bench: Bench, tasks_: Sequence[str]) -> None:
 
 
 async def let_time_pass(bench: Bench, seconds: float) -> None:
-    """Everything that has a time in it lies ``seconds`` farther back."""
+    """Move every stored time ``seconds`` into the past."""
     shifts = {
         cooldowns: ("since", "until", "trial_at"),
         tasks: ("not_before",),
@@ -69,7 +69,7 @@ async def account_status(bench: Bench, name: str) -> AccountStatus:
 
 
 def collect_notices(bench: Bench) -> list[PoolNotice]:
-    """Fills with what the operator is told from now on."""
+    """A list that fills with the notices published from now on."""
     notices: list[PoolNotice] = []
     bench.components.pool.on_notice(notices.append)
     return notices

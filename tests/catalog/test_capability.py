@@ -1,4 +1,4 @@
-"""What a model can't be asked for is a 400 that names the field and what it can do."""
+"""A request that a model can't do is a 400 that names the field and what the model can do."""
 
 from typing import Any
 
@@ -51,7 +51,7 @@ def test_what_it_can_do_passes(told: dict[str, Any]) -> None:
     assert check_capability(request(**told), ABLE) is None
 
 
-def test_what_nobody_knows_is_left_to_the_upstream() -> None:
+def test_unknown_limits_are_left_to_the_upstream() -> None:
     unknown = Capabilities(kinds=frozenset({"video"}))
     assert check_capability(request(seconds=99, size="8x8"), unknown) is None
 

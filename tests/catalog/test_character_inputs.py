@@ -1,4 +1,4 @@
-"""A character is given to an upstream in the form that it takes."""
+"""Characters become inputs of the role that the upstream takes."""
 
 import pytest
 

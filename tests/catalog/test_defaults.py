@@ -27,7 +27,7 @@ async def test_every_video_account_serves_a_name_of_these_families(bench: Bench,
     assert (await bench.create(model=model)).kind == "video"
 
 
-async def test_who_maps_a_name_serves_it_alone(bench: Bench) -> None:
+async def test_accounts_that_map_a_name_serve_it_alone(bench: Bench) -> None:
     await bench.account("plain")
     await bench.account("mapped", models={"sora-2": "wan"})
     assert await served(bench, "sora-2") == {"mapped": "wan"}
@@ -36,7 +36,7 @@ async def test_who_maps_a_name_serves_it_alone(bench: Bench) -> None:
     assert await served(bench, "veo3") == {"plain": "veo3"}
 
 
-async def test_a_name_of_a_family_is_known_also_when_nobody_serves_it(bench: Bench) -> None:
+async def test_a_name_of_a_family_is_known_without_an_account_for_it(bench: Bench) -> None:
     await bench.account("painter", kinds=IMAGE)
     with pytest.raises(NoAvailableAccount, match="1 don't support veo9"):
         await bench.create(model="veo9")

@@ -1,4 +1,4 @@
-"""Candidates of a route, the counted refusal, and why each account is or is not chosen."""
+"""Candidates of a route, the error with counted reasons, and why each account is or is not chosen."""
 
 import time
 from decimal import Decimal
@@ -133,7 +133,7 @@ async def test_a_route_that_nobody_can_serve_is_no_unknown_model(bench: Bench) -
         await bench.create(model="house-video")
 
 
-async def test_an_alias_means_what_it_stands_for(bench: Bench) -> None:
+async def test_an_alias_has_the_preset_of_its_target(bench: Bench) -> None:
     await bench.account("plain")
     catalog = bench.components.catalog
     await catalog.routes.put(read_route({"model": "wide", "alias_of": "sora_video2-landscape-15s"}))

@@ -1,4 +1,4 @@
-"""A chain across upstreams, end to end: who refuses before accepting is passed over, and the task's story says so."""
+"""Fallback across upstreams, end to end: an upstream that refuses before accepting is skipped, and the timeline shows it."""
 
 import json
 

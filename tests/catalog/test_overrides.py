@@ -30,17 +30,17 @@ REQUEST = GenerationRequest(
         ),
     ],
 )  # fmt: skip
-def test_a_request_is_changed_only_as_told(told: dict[str, Any], changed: dict[str, Any]) -> None:
+def test_a_request_is_changed_only_by_its_overrides(told: dict[str, Any], changed: dict[str, Any]) -> None:
     found = apply_overrides(REQUEST, Overrides.model_validate(told))
     assert found.model_dump() == {**REQUEST.model_dump(), **changed}
 
 
-def test_nothing_told_is_the_very_same_request() -> None:
+def test_no_overrides_leave_the_same_request() -> None:
     assert apply_overrides(REQUEST, NO_OVERRIDES) is REQUEST
 
 
 @pytest.mark.parametrize("name", ["model", "prompt", "api_key", "Authorization", "price", "webhook_url"])
 @pytest.mark.parametrize("place", ["set", "default"])
-def test_no_route_reaches_model_key_or_price(name: str, place: str) -> None:
+def test_a_route_can_not_override_model_key_or_price(name: str, place: str) -> None:
     with pytest.raises(ValueError, match="can't be set by a route"):
         Overrides.model_validate({place: {"extra": {name: "x"}}})

@@ -1,4 +1,4 @@
-"""The names of the manuals, each with what its manual says of it."""
+"""The presets, each with what its manual states."""
 
 import pytest
 

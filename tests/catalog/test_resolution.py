@@ -1,4 +1,4 @@
-"""Which route a name leads to, and what a route may say."""
+"""Which route a name resolves to, and what a route may contain."""
 
 import itertools
 from typing import Any
@@ -34,7 +34,7 @@ def routes(**given: Any) -> dict[str, RouteDocument]:
         ("off", None, "off"),
     ],
 )
-def test_a_name_leads_to_its_route(model: str, account: str | None, name: str) -> None:
+def test_a_name_resolves_to_its_route(model: str, account: str | None, name: str) -> None:
     known = routes(sora_2="exact", my_cut="@sora-2", her_cut="@my-cut", veoALL="family")
     known |= {"veo3.*": read_route({"model": "veo3.*", "candidates": [{"account": "longer"}]})}
     known |= {"off": read_route({"model": "off", "candidates": [{"any": True}], "enabled": False})}
@@ -49,7 +49,7 @@ def test_an_alias_may_stand_for_a_name_without_a_route() -> None:
     assert (found.route, found.name, found.path) == (None, "veo3-fast", ("cheap", "veo3-fast"))
 
 
-def test_a_circle_of_aliases_ends_and_says_so() -> None:
+def test_a_circle_of_aliases_is_a_problem() -> None:
     found = resolve_name(routes(a="@b", b="@c", c="@a"), "a")
     assert found.route is None
     assert found.problem == "the chain of aliases a → b → c → a goes round in a circle"
@@ -108,7 +108,7 @@ def test_the_order_of_candidates(orders: list[int | None], expected: list[int]) 
         ),
     ],
 )
-def test_what_can_not_be_names_its_field(document: dict[str, Any], param: str) -> None:
+def test_an_invalid_route_names_its_field(document: dict[str, Any], param: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         read_route(document)
     assert caught.value.param == param

@@ -30,7 +30,7 @@ async def test_a_route_comes_back_as_it_was(bench: Bench) -> None:
             await gone
 
 
-async def test_a_change_is_seen_at_once_here_and_at_the_next_look_elsewhere(
+async def test_a_change_is_seen_at_once_here_and_at_the_next_read_elsewhere(
     tmp_path: Path, database_url: str, upstream: FakeUpstream
 ) -> None:
     settings = settings_for(tmp_path, database_url)
@@ -45,7 +45,7 @@ async def test_a_change_is_seen_at_once_here_and_at_the_next_look_elsewhere(
         assert [(c.account.id, c.model) for c in found] == [(account.id, "wan")]
 
 
-async def test_what_the_file_says_is_changed_in_the_file(bench: Bench) -> None:
+async def test_a_route_from_the_file_is_changed_only_there(bench: Bench) -> None:
     book = bench.components.catalog.routes
     await book.put(ROUTE, source="file")
     with pytest.raises(InvalidRequest, match="configuration file"):

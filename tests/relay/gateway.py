@@ -50,7 +50,7 @@ CHAT = "/v1/chat/completions"
 
 
 class FallbackEndpoint:
-    """Stands where the chat dialect of tasks stands: says what it was given."""
+    """In place of the chat and images dialects: answers what it was given."""
 
     async def as_json(self, scope: Scope, *, body: bytes) -> bytes | None:
         return None

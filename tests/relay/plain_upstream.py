@@ -1,4 +1,4 @@
-"""An upstream whose every byte, pause and hang-up a test writes itself."""
+"""An upstream for which the test writes every byte, pause and disconnect."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -11,7 +11,7 @@ STREAM_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-e
 
 @dataclass
 class Exchange:
-    """One request as its raw bytes, and the way back."""
+    """One request as raw bytes, and the connection to answer on."""
 
     head: bytes
     body: bytes
@@ -27,7 +27,7 @@ class Exchange:
         await self.write(b"%x\r\n%b\r\n" % (len(data), data))
 
     async def wait_for_hangup(self) -> None:
-        """Until the other end hangs up."""
+        """Wait until the gateway disconnects."""
         while await self.reader.read(65536):
             pass
 

@@ -30,9 +30,7 @@ async def test_a_lower_tier_is_used_first(gateway: RelayGateway, upstream: FakeU
     assert by_account(upstream) == {"free": 4}
 
 
-async def test_a_route_says_who_comes_first_and_what_comes_then(
-    gateway: RelayGateway, upstream: FakeUpstream
-) -> None:
+async def test_a_route_sets_the_order_and_the_fallback(gateway: RelayGateway, upstream: FakeUpstream) -> None:
     await gateway.add_account(f"http://127.0.0.1:{closed_port()}", name="first")
     await gateway.add_account(upstream.url, name="second", models={})
     await gateway.add_account(upstream.url, name="outside")
@@ -43,9 +41,7 @@ async def test_a_route_says_who_comes_first_and_what_comes_then(
     assert upstream.counters().last["chat"].fields["model"] == "vendor-bot"
 
 
-async def test_an_alias_is_relayed_under_the_name_it_stands_for(
-    gateway: RelayGateway, upstream: FakeUpstream
-) -> None:
+async def test_an_alias_is_relayed_under_its_target(gateway: RelayGateway, upstream: FakeUpstream) -> None:
     await gateway.add_account(upstream.url)
     await RouteRepository(gateway.database).put(read_route({"model": "helper", "alias_of": "bot"}))
     assert (await gateway.send_chat(model="helper")).status_code == 200

@@ -1,4 +1,4 @@
-"""Clients that hang up or read slowly cost nobody anything."""
+"""Clients that disconnect or read slowly hold no resources."""
 
 import asyncio
 import resource
@@ -21,7 +21,7 @@ def request(gateway: RelayGateway, body: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("begun", [True, False])
-async def test_hanging_up_closes_the_upstream(gateway: RelayGateway, begun: bool) -> None:
+async def test_a_disconnect_closes_the_upstream_connection(gateway: RelayGateway, begun: bool) -> None:
     asked, left = asyncio.Event(), asyncio.Event()
 
     async def answer(exchange: Exchange) -> None:
@@ -47,7 +47,7 @@ async def test_hanging_up_closes_the_upstream(gateway: RelayGateway, begun: bool
     assert row.input_tokens == (9 if begun else None)
 
 
-async def test_leaving_within_the_body_is_no_error(gateway: RelayGateway) -> None:
+async def test_a_disconnect_within_the_body_is_no_error(gateway: RelayGateway) -> None:
     _, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
     writer.write(request(gateway, b'{"model": "bot"}')[:-3])
     await writer.drain()
@@ -57,7 +57,7 @@ async def test_leaving_within_the_body_is_no_error(gateway: RelayGateway) -> Non
 
 
 async def test_a_slow_reader_holds_the_upstream_back(gateway: RelayGateway) -> None:
-    """200 MB wait at the upstream, not here."""
+    """200 MB wait at the upstream, not in the gateway."""
     total, written = 200, 0
     stuck = asyncio.Event()
 

@@ -1,4 +1,4 @@
-"""The next account is asked only before the first byte."""
+"""Failover to the next account happens only before the first byte."""
 
 import asyncio
 from pathlib import Path
@@ -11,7 +11,9 @@ from tests.upstream import FakeUpstream, closed_port
 
 
 @pytest.mark.parametrize("status", [401, 402, 403, 429, 503])
-async def test_refusal_leads_to_the_next(gateway: RelayGateway, upstream: FakeUpstream, status: int) -> None:
+async def test_a_refusal_leads_to_the_next_account(
+    gateway: RelayGateway, upstream: FakeUpstream, status: int
+) -> None:
     for name in ("first", "second"):
         await gateway.add_account(upstream.url, name=name)
     upstream.fault("chat", status=status, headers={"Retry-After": "30"})
@@ -26,7 +28,9 @@ async def test_refusal_leads_to_the_next(gateway: RelayGateway, upstream: FakeUp
     assert upstream.counters().requests["chat"] == 5
 
 
-async def test_unreachable_leads_to_the_next(gateway: RelayGateway, upstream: FakeUpstream) -> None:
+async def test_an_unreachable_upstream_leads_to_the_next_account(
+    gateway: RelayGateway, upstream: FakeUpstream
+) -> None:
     await gateway.add_account(f"http://127.0.0.1:{closed_port()}", name="dead")
     await gateway.add_account(upstream.url, name="alive")
     for _ in range(4):
@@ -34,7 +38,7 @@ async def test_unreachable_leads_to_the_next(gateway: RelayGateway, upstream: Fa
     assert {row.status for row in await gateway.usage_rows(4)} == {200}
 
 
-async def test_last_refusal_is_passed_then_the_rest_is_respected(
+async def test_the_last_refusal_is_forwarded_and_its_cooldown_respected(
     gateway: RelayGateway, upstream: FakeUpstream
 ) -> None:
     await gateway.add_account(upstream.url)
@@ -53,14 +57,14 @@ async def test_last_refusal_is_passed_then_the_rest_is_respected(
     assert upstream.counters().requests["chat"] == 1
 
 
-async def test_calls_are_spread(gateway: RelayGateway, upstream: FakeUpstream) -> None:
+async def test_calls_are_balanced(gateway: RelayGateway, upstream: FakeUpstream) -> None:
     for name in ("a", "b", "c"):
         await gateway.add_account(upstream.url, name=name)
     await asyncio.gather(*(gateway.send_chat() for _ in range(12)))
     assert upstream.counters().keys == {"sk-up-a": 4, "sk-up-b": 4, "sk-up-c": 4}
 
 
-async def test_no_failover_once_a_byte_is_out(gateway: RelayGateway) -> None:
+async def test_no_failover_after_the_first_byte(gateway: RelayGateway) -> None:
     async def answer(exchange: Exchange) -> None:
         await exchange.write(STREAM_HEAD)
         await exchange.write_event(b'data: {"n": 1}\n\n')
@@ -80,8 +84,8 @@ async def test_no_failover_once_a_byte_is_out(gateway: RelayGateway) -> None:
 
 
 @pytest.mark.parametrize("begun", [True, False])
-async def test_a_half_open_upstream_is_given_up(tmp_path: Path, begun: bool) -> None:
-    """It accepted the call, said something or nothing, and then neither speaks nor leaves."""
+async def test_a_silent_upstream_times_out(tmp_path: Path, begun: bool) -> None:
+    """It accepted the call, sent something or nothing, and then neither sends nor closes."""
 
     async def answer(exchange: Exchange) -> None:
         if begun:

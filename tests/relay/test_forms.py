@@ -1,4 +1,4 @@
-"""Multipart bodies pass as bytes: only the model's name changes, and every trick with it is refused."""
+"""Multipart bodies are forwarded as bytes: only the model's name changes; ambiguous names are refused."""
 
 import asyncio
 import json
@@ -11,7 +11,7 @@ from tests.relay.plain_upstream import STREAM_HEAD, Exchange, plain_upstream, wh
 BOUNDARY = b"----WebKitFormBoundaryq1"
 KIND = f'multipart/form-data; boundary="{BOUNDARY.decode()}"'
 SOUND = bytes(range(256)) * 40 + b"\r\n--" + BOUNDARY[:-1] + b'Z\r\nname="model"\r\n\r\nbot\r\n'
-"""Holds what looks like a boundary, nearly, and what looks like a model."""
+"""Contains what looks like a boundary and like a model field."""
 
 
 def part(name: bytes, value: bytes, *, more: bytes = b"") -> bytes:
@@ -99,7 +99,7 @@ async def test_next_account_gets_its_own_name(gateway: RelayGateway) -> None:
     assert all((b"first-name" in body) != (b"second-name" in body) for body in sent)
 
 
-async def test_speech_is_passed_as_it_comes(gateway: RelayGateway) -> None:
+async def test_speech_is_streamed(gateway: RelayGateway) -> None:
     go_on = asyncio.Event()
 
     async def answer(exchange: Exchange) -> None:
@@ -121,7 +121,7 @@ async def test_speech_is_passed_as_it_comes(gateway: RelayGateway) -> None:
     assert response.headers["content-type"] == "audio/mpeg"
 
 
-async def test_images_go_where_they_are_spoken(gateway: RelayGateway) -> None:
+async def test_images_are_relayed_to_upstreams_with_an_images_api(gateway: RelayGateway) -> None:
     async def answer(exchange: Exchange) -> None:
         await exchange.write(whole_answer(b'{"data": [], "usage": {"input_tokens": 5, "output_tokens": 6}}'))
 
@@ -139,7 +139,7 @@ async def test_images_go_where_they_are_spoken(gateway: RelayGateway) -> None:
     assert relayed.json()["data"] == []
 
 
-async def test_a_served_model_at_a_path_nobody_speaks(gateway: RelayGateway) -> None:
+async def test_a_model_without_an_upstream_for_the_path_is_400(gateway: RelayGateway) -> None:
     await gateway.add_account("http://127.0.0.1:9", provider="anthropic", models={"bot": "claude"})
     response = await gateway.client.post("/v1/audio/speech", json={"model": "bot"})
     assert response.status_code == 400
@@ -148,7 +148,7 @@ async def test_a_served_model_at_a_path_nobody_speaks(gateway: RelayGateway) -> 
     assert told["param"] == "model"
 
 
-async def test_nobody_makes_sound(gateway: RelayGateway) -> None:
+async def test_no_account_for_audio(gateway: RelayGateway) -> None:
     account = await gateway.add_account("http://127.0.0.1:9")
     await gateway.pool.disable(account.id, reason="test")
     response = await gateway.client.post("/v1/audio/speech", json={"model": "bot"})

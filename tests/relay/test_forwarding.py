@@ -1,4 +1,4 @@
-"""Bytes go both ways as they are; only the model's name and the key change."""
+"""Bytes are forwarded unchanged both ways; only the model's name and the key change."""
 
 import asyncio
 import gzip
@@ -13,7 +13,7 @@ from tests.upstream import FakeUpstream
 ODD = b'{"usage": {"prompt_tokens": 3, "completion_tokens": 5},\n   "z":1.10, "text": "\\u00e9 \xc3\xa9" }\n'
 
 
-async def test_answer_is_passed_byte_for_byte(gateway: RelayGateway) -> None:
+async def test_the_answer_is_forwarded_byte_for_byte(gateway: RelayGateway) -> None:
     async def answer(exchange: Exchange) -> None:
         await exchange.write(
             whole_answer(ODD, status="207 Odd", extra=b"X-Vendor: yes\r\nSet-Cookie: a=b\r\n")
@@ -31,7 +31,7 @@ async def test_answer_is_passed_byte_for_byte(gateway: RelayGateway) -> None:
     assert (row.model, row.path) == ("bot", CHAT)
 
 
-async def test_request_is_passed_byte_for_byte_but_for_the_model(gateway: RelayGateway) -> None:
+async def test_the_request_is_forwarded_byte_for_byte_but_for_the_model(gateway: RelayGateway) -> None:
     sent = b'{ "messages" : [{"role":"user","content":"say \\"model\\": \\u00e9"}],\n "model" :"bot" , "odd": 1.50}'
 
     async def answer(exchange: Exchange) -> None:
@@ -133,7 +133,7 @@ async def test_against_the_scripted_upstream(gateway: RelayGateway, upstream: Fa
     assert {(row.input_tokens, row.output_tokens) for row in rows} == {(7, 3)}
 
 
-async def test_other_kinds_and_forms_go_elsewhere(gateway: RelayGateway) -> None:
+async def test_other_kinds_and_forms_go_to_the_fallback(gateway: RelayGateway) -> None:
     body = b'{"model": "sora-2", "messages": []}'
     there = await gateway.client.post(CHAT, content=body)
     assert there.json()["elsewhere"] == body.decode()

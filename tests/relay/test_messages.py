@@ -1,4 +1,4 @@
-"""Anthropic's messages: untouched where the upstream speaks them, said as chat where it does not."""
+"""Anthropic's messages: unchanged where the upstream speaks that API, else translated to chat."""
 
 import asyncio
 import json
@@ -35,7 +35,7 @@ def events(text: str) -> list[tuple[str, dict[str, Any]]]:
     return told
 
 
-async def test_native_upstreams_get_it_untouched(gateway: RelayGateway) -> None:
+async def test_native_upstreams_get_the_request_unchanged(gateway: RelayGateway) -> None:
     answered = b'{"type":"message", "usage": {"input_tokens": 3, "output_tokens": 5} }'
 
     async def answer(exchange: Exchange) -> None:
@@ -60,7 +60,7 @@ async def test_native_upstreams_get_it_untouched(gateway: RelayGateway) -> None:
     assert (rows[0].path, rows[0].input_tokens, rows[0].output_tokens) == (MESSAGES, 3, 5)
 
 
-async def test_a_long_native_stream_is_counted_from_both_ends(gateway: RelayGateway) -> None:
+async def test_usage_of_a_long_native_stream_is_read_from_both_ends(gateway: RelayGateway) -> None:
     async def answer(exchange: Exchange) -> None:
         await exchange.write(STREAM_HEAD)
         await exchange.write_event(STARTED)
@@ -91,7 +91,7 @@ async def test_a_native_stream_that_breaks_off_ends_with_an_error_event(gateway:
     assert row.status == 502
 
 
-async def test_translated_and_back(gateway: RelayGateway, upstream: FakeUpstream) -> None:
+async def test_requests_and_answers_are_translated(gateway: RelayGateway, upstream: FakeUpstream) -> None:
     await gateway.add_account(upstream.url)
     response = await say(gateway, system="Be kind.", top_k=3, metadata={"user_id": "u1"})
     assert response.json() == {
@@ -124,7 +124,7 @@ async def test_translated_and_back(gateway: RelayGateway, upstream: FakeUpstream
     assert (row.path, row.status, row.input_tokens, row.output_tokens) == (MESSAGES, 200, 7, 3)
 
 
-async def test_a_translated_stream_is_not_held_back(gateway: RelayGateway) -> None:
+async def test_a_translated_stream_is_not_buffered(gateway: RelayGateway) -> None:
     go_on = asyncio.Event()
 
     async def answer(exchange: Exchange) -> None:
@@ -170,7 +170,9 @@ async def test_a_translated_stream_is_not_held_back(gateway: RelayGateway) -> No
     [b"", b'data: {"error": {"message": "overheated"}}\n\n', b"data: {broken\n\n"],
     ids=["cut", "error", "garbage"],
 )
-async def test_a_translated_stream_that_fails_says_so(gateway: RelayGateway, rest: bytes) -> None:
+async def test_a_translated_stream_that_fails_ends_with_an_error_event(
+    gateway: RelayGateway, rest: bytes
+) -> None:
     async def answer(exchange: Exchange) -> None:
         await exchange.write(STREAM_HEAD)
         await exchange.write_event(CHUNK % b"He")
@@ -188,8 +190,8 @@ async def test_a_translated_stream_that_fails_says_so(gateway: RelayGateway, res
     assert row.status == 502
 
 
-async def test_an_end_without_a_word_is_no_end(gateway: RelayGateway) -> None:
-    """The upstream closes its stream properly, and never said that it was done."""
+async def test_a_stream_without_a_finish_reason_is_broken(gateway: RelayGateway) -> None:
+    """The upstream closes its stream cleanly without a finish reason."""
 
     async def answer(exchange: Exchange) -> None:
         await exchange.write(STREAM_HEAD)
@@ -202,7 +204,7 @@ async def test_an_end_without_a_word_is_no_end(gateway: RelayGateway) -> None:
     assert events(response.text)[-1][0] == "error"
 
 
-async def test_half_open_upstreams_are_given_up(tmp_path: Path) -> None:
+async def test_silent_upstreams_time_out(tmp_path: Path) -> None:
     async def answer(exchange: Exchange) -> None:
         if b'"stream"' in exchange.body:
             await exchange.write(STREAM_HEAD)
@@ -220,7 +222,7 @@ async def test_half_open_upstreams_are_given_up(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("begun", [True, False])
-async def test_hanging_up_closes_the_upstream(gateway: RelayGateway, begun: bool) -> None:
+async def test_a_disconnect_closes_the_upstream_connection(gateway: RelayGateway, begun: bool) -> None:
     asked, left = asyncio.Event(), asyncio.Event()
 
     async def answer(exchange: Exchange) -> None:
@@ -278,7 +280,7 @@ async def test_an_upstream_that_can_not_stream(gateway: RelayGateway) -> None:
         (b'{"error": {"message": "too hot"}}', "too hot"),
     ],
 )
-async def test_answers_that_are_none(gateway: RelayGateway, answered: bytes, message: str) -> None:
+async def test_unreadable_answers(gateway: RelayGateway, answered: bytes, message: str) -> None:
     async def answer(exchange: Exchange) -> None:
         await exchange.write(whole_answer(answered))
 
@@ -305,7 +307,7 @@ async def test_a_translated_refusal_has_anthropics_form(
     assert resting.json()["error"]["message"].startswith("No available tokens for chat generation. 1 cooling")
 
 
-async def test_failover_from_one_language_to_the_other(gateway: RelayGateway, upstream: FakeUpstream) -> None:
+async def test_failover_from_one_api_to_the_other(gateway: RelayGateway, upstream: FakeUpstream) -> None:
     await gateway.add_account(f"http://127.0.0.1:{closed_port()}", provider="anthropic", name="dead")
     await gateway.add_account(upstream.url, name="alive")
     for _ in range(3):
@@ -313,7 +315,7 @@ async def test_failover_from_one_language_to_the_other(gateway: RelayGateway, up
         assert response.json()["content"][0]["text"] == "Hello from upstream"
 
 
-async def test_a_server_that_is_said_to_speak_both(gateway: RelayGateway) -> None:
+async def test_a_server_configured_for_both_apis(gateway: RelayGateway) -> None:
     async def answer(exchange: Exchange) -> None:
         await exchange.write(whole_answer(b'{"type": "message"}'))
 
@@ -354,7 +356,7 @@ async def test_errors_have_anthropics_form(
     assert "chat" not in upstream.counters().requests
 
 
-async def test_strangers(gateway: RelayGateway) -> None:
+async def test_unknown_keys(gateway: RelayGateway) -> None:
     gateway.client.headers["Authorization"] = "Bearer nobody"
     response = await say(gateway)
     assert response.status_code == 401

@@ -31,16 +31,14 @@ async def ask(gateway: RelayGateway, headers: dict[str, str], **fields: Any) -> 
 
 
 async def spent(gateway: RelayGateway) -> Decimal:
-    """By all keys, once the books are seen to be right."""
+    """By all keys, after the sums were checked."""
     async with gateway.database.read() as connection:
         assert await find_differences(connection) == []
         query = sa.select(spending.c.spent).where(spending.c.period == "total")
         return sum((await connection.execute(query)).scalars(), Decimal(0))
 
 
-async def test_a_call_costs_what_its_answer_says_it_used(
-    gateway: RelayGateway, upstream: FakeUpstream
-) -> None:
+async def test_a_call_costs_what_its_answer_states(gateway: RelayGateway, upstream: FakeUpstream) -> None:
     await gateway.add_account(upstream.url)
     await gateway.send_chat()
     await gateway.prices.set_price("bot", read_price(PRICE))
@@ -51,7 +49,7 @@ async def test_a_call_costs_what_its_answer_says_it_used(
     assert await spent(gateway) == 2 * COST
 
 
-async def test_a_stream_that_tells_nothing_is_not_free(gateway: RelayGateway) -> None:
+async def test_a_stream_without_usage_is_not_free(gateway: RelayGateway) -> None:
     async def answer(exchange: Exchange) -> None:
         body = b"".join(b'data: {"choices": [], "n": %d}\n\n' % n for n in range(200))
         await exchange.write(whole_answer(body, extra=b"Content-Type: text/event-stream\r\n"))
@@ -66,7 +64,7 @@ async def test_a_stream_that_tells_nothing_is_not_free(gateway: RelayGateway) ->
     assert await spent(gateway) == row.cost
 
 
-async def test_what_was_refused_or_broken_off_costs_nothing(gateway: RelayGateway) -> None:
+async def test_refused_and_broken_calls_cost_nothing(gateway: RelayGateway) -> None:
     answers = [
         b"HTTP/1.1 400 Bad Request\r\nContent-Length: 2\r\n\r\n{}",
         b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{",
@@ -113,7 +111,7 @@ async def test_a_model_that_a_key_may_not_use_is_403(gateway: RelayGateway, upst
     assert (await ask(gateway, await key_with(gateway, models=["bo*"]))).status_code == 200
 
 
-async def test_a_key_from_elsewhere_is_403(gateway: RelayGateway, upstream: FakeUpstream) -> None:
+async def test_a_key_from_another_network_is_403(gateway: RelayGateway, upstream: FakeUpstream) -> None:
     await gateway.add_account(upstream.url)
     refused = await ask(gateway, await key_with(gateway, networks=["10.0.0.0/8"]))
     assert (refused.status_code, refused.json()["error"]["code"]) == (403, "ip_not_allowed")
@@ -123,7 +121,7 @@ async def test_a_key_from_elsewhere_is_403(gateway: RelayGateway, upstream: Fake
     assert (await ask(gateway, await key_with(gateway, networks=["127.0.0.0/8"]))).status_code == 200
 
 
-async def test_requests_a_minute_are_told_and_kept(gateway: RelayGateway) -> None:
+async def test_requests_per_minute_are_limited_and_reported(gateway: RelayGateway) -> None:
     async def answer(exchange: Exchange) -> None:
         extra = b"x-ratelimit-limit-requests: 99999\r\nContent-Encoding: gzip\r\n"
         await exchange.write(whole_answer(gzip.compress(b"{}"), extra=extra))

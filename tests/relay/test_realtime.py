@@ -47,7 +47,7 @@ async def ended(connection: ClientConnection) -> tuple[int, str]:
     return connection.close_code or 0, connection.close_reason or ""
 
 
-async def test_both_ways_and_counted(gateway: RelayGateway) -> None:
+async def test_messages_pass_both_ways_and_usage_is_counted(gateway: RelayGateway) -> None:
     seen: list[Request] = []
 
     async def talk(connection: ServerConnection) -> None:
@@ -91,14 +91,14 @@ async def test_browsers_send_the_key_as_a_subprotocol(gateway: RelayGateway) -> 
     assert gateway.key not in offered[0]
 
 
-async def test_a_subprotocol_is_answered_where_the_upstream_answers_none(gateway: RelayGateway) -> None:
+async def test_a_subprotocol_is_chosen_when_the_upstream_chooses_none(gateway: RelayGateway) -> None:
     async with upstream(select_subprotocol=lambda *_: None) as origin:
         await gateway.add_account(origin)
         async with dial(gateway, subprotocols=["realtime"]) as client:
             assert client.subprotocol == "realtime"
 
 
-async def test_the_upstreams_end_is_the_clients(gateway: RelayGateway) -> None:
+async def test_a_close_by_the_upstream_reaches_the_client(gateway: RelayGateway) -> None:
     async def talk(connection: ServerConnection) -> None:
         await connection.close(4001, "session_expired")
 
@@ -108,7 +108,7 @@ async def test_the_upstreams_end_is_the_clients(gateway: RelayGateway) -> None:
             assert await ended(client) == (4001, "session_expired")
 
 
-async def test_the_clients_end_is_the_upstreams(gateway: RelayGateway) -> None:
+async def test_a_close_by_the_client_reaches_the_upstream(gateway: RelayGateway) -> None:
     heard: asyncio.Queue[tuple[int | None, str | None]] = asyncio.Queue()
 
     async def talk(connection: ServerConnection) -> None:
@@ -127,7 +127,7 @@ async def test_the_clients_end_is_the_upstreams(gateway: RelayGateway) -> None:
     assert [row.status for row in await gateway.usage_rows(2)] == [101, 101]
 
 
-async def test_an_upstream_that_breaks_off(gateway: RelayGateway) -> None:
+async def test_a_broken_upstream_connection(gateway: RelayGateway) -> None:
     async def talk(connection: ServerConnection) -> None:
         await connection.recv()
         connection.transport.abort()
@@ -167,7 +167,7 @@ async def test_a_refusal_leads_to_the_next(gateway: RelayGateway) -> None:
         (429, 1011, "The upstream refused the connection with status 429."),
     ],
 )
-async def test_the_last_refusal_is_told(gateway: RelayGateway, status: int, code: int, said: str) -> None:
+async def test_the_last_refusal_is_reported(gateway: RelayGateway, status: int, code: int, said: str) -> None:
     def refuse(connection: ServerConnection, request: Request) -> Response:
         return connection.respond(status, "no")
 
@@ -181,7 +181,7 @@ async def test_the_last_refusal_is_told(gateway: RelayGateway, status: int, code
     assert row.status == 502
 
 
-async def test_an_upstream_that_speaks_no_websockets(gateway: RelayGateway) -> None:
+async def test_an_upstream_without_websockets(gateway: RelayGateway) -> None:
     async def answer(exchange: Exchange) -> None:
         await exchange.write(whole_answer(b"{}"))
 
@@ -193,7 +193,7 @@ async def test_an_upstream_that_speaks_no_websockets(gateway: RelayGateway) -> N
 
 
 @pytest.mark.parametrize("shakes_hands", [False, True])
-async def test_half_open_upstreams_are_given_up(tmp_path: Path, shakes_hands: bool) -> None:
+async def test_silent_upstreams_time_out(tmp_path: Path, shakes_hands: bool) -> None:
     async def serve_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         request = (await reader.readuntil(b"\r\n\r\n")).decode()
         if shakes_hands:
@@ -236,7 +236,7 @@ async def test_refused_in_the_handshake(
     assert caught.value.response.headers["x-request-id"].startswith("req_")
 
 
-async def test_the_guard_stands_before_every_dial(gateway: RelayGateway) -> None:
+async def test_the_outbound_guard_checks_every_connection(gateway: RelayGateway) -> None:
     await gateway.add_account("http://169.254.169.254")
     async with dial(gateway) as client:
         assert json.loads(await client.recv())["error"]["message"] == "The upstream can't be reached."
@@ -267,7 +267,7 @@ async def test_the_official_sdk(gateway: RelayGateway) -> None:
     assert kinds == ["response.output_text.delta", "response.done"]
 
 
-async def test_a_conversation_ends_when_its_keys_budget_is_spent(gateway: RelayGateway) -> None:
+async def test_a_session_ends_when_the_keys_budget_is_used_up(gateway: RelayGateway) -> None:
     await gateway.prices.set_price("bot", read_price({"per_call": "0.01", "per_million_output": 10_000}))
     _, raw = await gateway.keys.create_key({"name": "limited", "budget_total": "0.07"})
     headers = {"Authorization": f"Bearer {raw}"}

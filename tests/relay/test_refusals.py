@@ -1,4 +1,4 @@
-"""What the client reads when a call can't be relayed: always the one envelope."""
+"""Errors for calls that can't be relayed: always in the same envelope."""
 
 import pytest
 
@@ -62,7 +62,7 @@ async def test_body_is_bounded(gateway: RelayGateway) -> None:
     assert response.json()["error"]["code"] == "payload_too_large"
 
 
-async def test_nobody_listens(gateway: RelayGateway) -> None:
+async def test_no_upstream_listens(gateway: RelayGateway) -> None:
     await gateway.add_account(f"http://127.0.0.1:{closed_port()}")
     response = await gateway.send_chat()
     assert (response.status_code, response.json()["error"]["code"]) == (502, "upstream_error")
@@ -70,7 +70,7 @@ async def test_nobody_listens(gateway: RelayGateway) -> None:
     assert row.status == 502
 
 
-async def test_silence_after_sending_is_not_repeated(gateway: RelayGateway, upstream: FakeUpstream) -> None:
+async def test_a_silent_upstream_is_not_retried(gateway: RelayGateway, upstream: FakeUpstream) -> None:
     await gateway.add_account(upstream.url)
     await gateway.add_account(upstream.url, name="second")
     upstream.fault("chat", do="reset", times=None)
@@ -80,7 +80,7 @@ async def test_silence_after_sending_is_not_repeated(gateway: RelayGateway, upst
     assert upstream.counters().requests["chat"] == 1
 
 
-async def test_refused_key_is_not_passed_on_as_the_clients(
+async def test_a_refused_account_secret_is_not_reported_as_the_clients_key(
     gateway: RelayGateway, upstream: FakeUpstream
 ) -> None:
     account = await gateway.add_account(upstream.url)
@@ -94,7 +94,7 @@ async def test_refused_key_is_not_passed_on_as_the_clients(
     assert "sk-up-first" not in (standing.disabled_reason or "")
 
 
-async def test_a_model_that_is_forbidden_rests_there_and_disables_nobody(
+async def test_a_forbidden_model_cools_down_and_disables_no_account(
     gateway: RelayGateway, upstream: FakeUpstream
 ) -> None:
     await gateway.add_account(upstream.url, tier=0)
@@ -118,9 +118,7 @@ async def test_the_next_account_may_be_allowed_the_model(
     assert (await gateway.send_chat()).status_code == 200
 
 
-async def test_other_answers_are_passed_whatever_they_say(
-    gateway: RelayGateway, upstream: FakeUpstream
-) -> None:
+async def test_other_answers_are_forwarded_unchanged(gateway: RelayGateway, upstream: FakeUpstream) -> None:
     await gateway.add_account(upstream.url)
     for status in (400, 404, 422, 500, 502, 504):
         upstream.fault("chat", status=status, text=f"<p>{status}</p>")
@@ -128,6 +126,6 @@ async def test_other_answers_are_passed_whatever_they_say(
         assert (response.status_code, response.text) == (status, f"<p>{status}</p>")
 
 
-async def test_what_is_not_relayed_goes_the_long_way(gateway: RelayGateway) -> None:
+async def test_other_routes_go_through_the_framework(gateway: RelayGateway) -> None:
     assert (await gateway.client.get(CHAT)).status_code == 405
     assert (await gateway.client.post("/v1/nothing")).status_code == 404

@@ -1,4 +1,4 @@
-"""A store that is slow: nobody is refused for what is only not yet read."""
+"""A slow database: no call is refused because accounts are not read yet."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -16,7 +16,7 @@ from tests.upstream import FakeUpstream
 
 @dataclass
 class SlowReads:
-    """The pool's store, whose reads end once ``patience`` is set."""
+    """The pool's database, whose reads end once ``patience`` is set."""
 
     store: Database
     patience: asyncio.Event
@@ -39,7 +39,7 @@ def slow(gateway: RelayGateway, monkeypatch: pytest.MonkeyPatch) -> asyncio.Even
     return patience
 
 
-async def test_the_first_call_waits_for_the_first_look(
+async def test_the_first_call_waits_for_the_first_read(
     gateway: RelayGateway, upstream: FakeUpstream, slow: asyncio.Event
 ) -> None:
     await gateway.add_account(upstream.url)
@@ -47,7 +47,7 @@ async def test_the_first_call_waits_for_the_first_look(
     assert (await gateway.send_chat()).status_code == 200
 
 
-async def test_a_new_account_is_waited_for(
+async def test_a_call_waits_for_a_new_account(
     gateway: RelayGateway, upstream: FakeUpstream, slow: asyncio.Event
 ) -> None:
     slow.set()
@@ -59,7 +59,7 @@ async def test_a_new_account_is_waited_for(
     assert (await gateway.send_chat()).status_code == 200
 
 
-async def test_what_is_remembered_goes_on(
+async def test_calls_go_on_with_the_accounts_in_memory(
     gateway: RelayGateway, upstream: FakeUpstream, slow: asyncio.Event
 ) -> None:
     slow.set()
@@ -71,7 +71,7 @@ async def test_what_is_remembered_goes_on(
     slow.set()
 
 
-async def test_no_answer_at_all_is_said(
+async def test_a_database_that_never_answers_is_reported(
     gateway: RelayGateway, slow: asyncio.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(endpoint_table, "FIRST_REFRESH_WAIT_SECONDS", 0.2)

@@ -1,4 +1,4 @@
-"""Budgets of relayed calls: held in memory, so that parallel calls can't run past them."""
+"""Budgets of relayed calls: held in memory, so that parallel calls can't exceed them."""
 
 import asyncio
 import time
@@ -27,7 +27,7 @@ async def test_parallel_calls_stop_at_the_budget(database: Database) -> None:
     await budgets.close()
 
 
-async def test_what_a_call_did_not_use_is_free_again(database: Database) -> None:
+async def test_what_a_call_did_not_use_is_released(database: Database) -> None:
     budgets = BudgetTracker(database)
     await budgets.hold_estimate(PURSE, Decimal(1))
     with pytest.raises(InsufficientQuota):
@@ -39,7 +39,7 @@ async def test_what_a_call_did_not_use_is_free_again(database: Database) -> None
     await budgets.close()
 
 
-async def test_what_is_written_is_counted_once(database: Database) -> None:
+async def test_written_costs_are_counted_once(database: Database) -> None:
     budgets = BudgetTracker(database)
     recorder = UsageRecorder(database, budgets=budgets)
     for _ in range(3):
@@ -55,7 +55,7 @@ async def test_what_is_written_is_counted_once(database: Database) -> None:
     await budgets.close()
 
 
-async def test_what_tasks_hold_is_not_there_for_calls(database: Database) -> None:
+async def test_reservations_of_tasks_reduce_the_budget_of_calls(database: Database) -> None:
     assert await hold(database, PURSE, "task", "0.99", moment=time.time())
     budgets = BudgetTracker(database)
     await budgets.hold_estimate(PURSE, CENT)
@@ -64,7 +64,7 @@ async def test_what_tasks_hold_is_not_there_for_calls(database: Database) -> Non
     await budgets.close()
 
 
-async def test_after_a_silence_a_call_waits_for_what_others_spent(
+async def test_after_a_pause_a_call_waits_for_the_spending_of_others(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.usage.budgets.FRESH_SECONDS", 0.0)
@@ -101,7 +101,7 @@ async def test_a_thousand_parallel_tasks_and_calls_never_pass_a_budget_together(
     await budgets.close()
 
 
-async def test_a_call_that_goes_on_is_stopped_when_nothing_is_left(database: Database) -> None:
+async def test_a_session_stops_when_the_budget_is_used_up(database: Database) -> None:
     budgets = BudgetTracker(database)
     await budgets.hold_estimate(PURSE, CENT)
     budgets.raise_hold(PURSE, Decimal("0.5"))

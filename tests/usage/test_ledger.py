@@ -1,4 +1,4 @@
-"""The books: whatever happens in whatever order, sums are what rows add up to, and budgets hold."""
+"""The ledger: in every order of events, sums are what rows add up to, and budgets hold."""
 
 import asyncio
 import random
@@ -78,7 +78,7 @@ async def wrong(database: Database) -> list[str]:
         return await find_differences(connection)
 
 
-async def test_books_that_were_changed_by_hand_are_found(database: Database) -> None:
+async def test_rows_that_were_changed_by_hand_are_found(database: Database) -> None:
     for name in ("a", "b"):
         assert await hold(database, Purse(name), f"task of {name}", "1.5")
     assert await wrong(database) == []
@@ -90,7 +90,7 @@ async def test_books_that_were_changed_by_hand_are_found(database: Database) -> 
         assert await find_imbalances(connection) == [LedgerImbalance("b", Decimal(0), Decimal("-0.2"))]
 
 
-async def test_held_taken_and_given_back_once(database: Database) -> None:
+async def test_reserved_settled_and_released_once(database: Database) -> None:
     purse = Purse(budget_total=Decimal(1))
     assert await hold(database, purse, "a", "0.40")
     assert await hold(database, purse, "b", "0.60")
@@ -110,7 +110,7 @@ async def test_held_taken_and_given_back_once(database: Database) -> None:
     assert await wrong(database) == []
 
 
-async def test_what_does_not_fit_leaves_no_trace(database: Database) -> None:
+async def test_a_refused_reservation_leaves_no_trace(database: Database) -> None:
     purse = Purse(budget_daily=Decimal("0.10"), budget_monthly=Decimal(1))
     assert not await hold(database, purse, "too dear", "0.11")
     assert await hold(database, purse, "fits", "0.06")
@@ -155,7 +155,7 @@ async def test_a_thousand_parallel_reservations_never_pass_a_budget(database: Da
     assert await wrong(database) == []
 
 
-async def test_closing_at_the_same_time_closes_once(database: Database) -> None:
+async def test_parallel_ends_take_effect_once(database: Database) -> None:
     purse = Purse()
     assert await hold(database, purse, "a", "1")
     ways = [ReservationEnd("a", "settle", Decimal(1)), ReservationEnd("a", "release")] * 10
@@ -213,7 +213,7 @@ async def test_sums_are_what_rows_add_up_to_whatever_happens(database: Database,
     assert sum(held.values(), Decimal(0)) <= sum(open_tasks.values(), Decimal(0))
 
 
-async def test_a_task_may_cost_more_than_was_held_and_then_nothing_more_fits(database: Database) -> None:
+async def test_a_task_may_cost_more_than_was_reserved(database: Database) -> None:
     purse = Purse(budget_total=Decimal(1))
     assert await hold(database, purse, "a", "0.9")
     await end(database, ReservationEnd("a", "settle", Decimal("1.2")))

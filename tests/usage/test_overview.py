@@ -1,4 +1,4 @@
-"""Hourly counts: what was counted is read back, and history costs nothing."""
+"""Hourly counts of ended tasks are read back as figures."""
 
 import asyncio
 import random
@@ -72,5 +72,5 @@ def test_buckets_are_close_enough() -> None:
     assert bucket_of(0.0) == bucket_of(-3.0) == bucket_of(1.0) == 0
 
 
-def test_no_percentile_of_nothing() -> None:
+def test_no_percentile_without_tasks() -> None:
     assert percentile(Counter(), 0.5) is None

@@ -26,7 +26,7 @@ async def rows(database: Database) -> list[Any]:
         return list((await connection.execute(sa.select(usage).order_by(usage.c.id))).all())
 
 
-async def test_rows_are_written_as_they_were_noted(tmp_path: Path) -> None:
+async def test_rows_are_written_as_they_were_added(tmp_path: Path) -> None:
     database = Database(f"sqlite+aiosqlite:///{tmp_path / 'usage.db'}")
     await make_tables(database)
     recorder = UsageRecorder(database)

@@ -33,7 +33,7 @@ async def note(database: Database, **given: object) -> None:
         await totals.add_usage(connection, [row])
 
 
-async def test_sums_by_whatever_is_asked_for(database: Database) -> None:
+async def test_sums_by_every_grouping(database: Database) -> None:
     await note(database, input_tokens=5, output_tokens=7)
     await note(database, at=MIDNIGHT - 0.001, model="film", cost=Decimal(2))
     await note(database, at=MIDNIGHT + DAY_SECONDS - 0.001, status=502, cost=Decimal(0))

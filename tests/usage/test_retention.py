@@ -1,4 +1,4 @@
-"""Logs are bounded: what is too old goes, the rest stays, and counts stay true when hours become days."""
+"""Old rows are deleted, newer ones stay, and counts stay correct when hours are merged into days."""
 
 import asyncio
 from decimal import Decimal
@@ -28,7 +28,7 @@ async def days_of(database: Database, table: sa.Table) -> list[float]:
         return sorted(round((NOW - at) / DAY, 3) for at in found)
 
 
-async def test_old_rows_of_the_logs_go(database: Database, monkeypatch: Any) -> None:
+async def test_old_rows_are_deleted(database: Database, monkeypatch: Any) -> None:
     monkeypatch.setattr(totals, "BATCH_ROWS", 3)
     request = {
         "key_id": "k",
@@ -88,7 +88,7 @@ async def test_a_late_bill_is_added_to_a_day_that_was_compacted(database: Databa
     assert (found.tasks, found.cost) == (1, Decimal(3))
 
 
-async def test_days_that_nobody_can_ask_for_go(database: Database) -> None:
+async def test_days_beyond_the_reports_are_deleted(database: Database) -> None:
     async with database.write() as connection:
         await count_ended(connection, [EndedTask(NOW, "m", "completed", 1.0)])
     await forgotten(database, now=NOW + (COUNTED_DAYS - 1) * DAY)
