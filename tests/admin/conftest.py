@@ -38,7 +38,7 @@ def refuse_canaries(answer: httpx2.Response) -> None:
 
 @dataclass
 class Browser:
-    """A client that is signed in the way the panel is: a cookie, and its CSRF value on every write."""
+    """A client that signs in as the panel does: with a cookie, and its CSRF value on every write."""
 
     http: httpx2.Client
     csrf: str = field(default="", repr=False)
@@ -65,13 +65,13 @@ class Browser:
         return answer.json() if status != 204 else None
 
     def refused(self, method: str, path: str, **options: Any) -> tuple[int, str | None]:
-        """The status and the field that it names."""
+        """The status and the `param` of the error."""
         answer = self.ask(method, path, **options)
         assert answer.status_code >= 400, answer.text
         return answer.status_code, answer.json()["error"].get("param")
 
     def ended(self, task_id: str) -> Any:
-        """The task, once it has ended."""
+        """The task after it has ended."""
         return until(lambda: found if (found := self.get(f"/tasks/{task_id}"))["finished_at"] else None)
 
     def newest_change(self) -> Any:
@@ -154,13 +154,13 @@ def account(name: str, upstream: FakeUpstream, **given: Any) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def key(owner: Browser) -> Any:
-    """A client key, with its secret."""
+    """A client key with its secret."""
     return owner.post("/keys", status=201, json={"name": "shop", "note": "=cmd()"})
 
 
 @pytest.fixture(scope="module")
 def film(owner: Browser, farm: Any, key: Any, gateway: GatewayProcess) -> Any:
-    """A finished task of that key, in detail."""
+    """The details of a finished task of that key."""
     made = make(gateway, key["secret"], prompt="=HYPERLINK(a boat)")
     found = owner.ended(made)
     assert found["state"] == "completed", json.dumps(found)
@@ -168,7 +168,7 @@ def film(owner: Browser, farm: Any, key: Any, gateway: GatewayProcess) -> Any:
 
 
 def make(gateway: GatewayProcess, secret: str, **given: Any) -> str:
-    """A video as a client asks for it; its id as the panel has it."""
+    """Create a video as a client does; returns the id that the panel uses."""
     fields = {"model": "film", "prompt": "a boat", "seconds": "4"} | given
     with gateway.client(key=secret) as client:
         answer = client.post("/v1/videos", json=fields)

@@ -1,4 +1,4 @@
-"""Who may do what in the panel: sessions, CSRF, origins, roles, the token, and who guesses."""
+"""Authentication of the panel: sessions, CSRF, origins, the admin token, and slowed guessing."""
 
 import sqlite3
 import time
@@ -15,7 +15,7 @@ def code(answer: httpx2.Response) -> tuple[int, str]:
     return answer.status_code, answer.json()["error"]["code"]
 
 
-def test_nobody_is_signed_in_from_another_site(nobody: Browser) -> None:
+def test_another_site_cannot_sign_in(nobody: Browser) -> None:
     for headers in ({"origin": "https://evil.example"}, {"sec-fetch-site": "cross-site"}, {"origin": "null"}):
         answer = nobody.http.post("/session", headers=headers, json={"name": "admin", "password": PASSWORD})
         assert code(answer) == (403, "permission_denied")
@@ -34,7 +34,7 @@ def test_the_token_is_an_owner_without_cookie_and_csrf(nobody: Browser) -> None:
     assert code(wrong) == (401, "not_signed_in")
 
 
-def test_the_cookie_is_out_of_reach_for_scripts_and_other_sites(nobody: Browser) -> None:
+def test_the_cookie_is_http_only_and_same_site(nobody: Browser) -> None:
     cookie = nobody.sign_in("admin").headers["set-cookie"].lower()
     assert "httponly" in cookie and "samesite=strict" in cookie and "path=/admin" in cookie
     assert "secure" not in cookie
@@ -58,14 +58,14 @@ def test_signing_out_ends_the_session_at_the_server(nobody: Browser, gateway: Ga
     assert nobody.get("/session")["state"] == "signed_out"
 
 
-def test_a_session_can_be_ended_by_another(nobody: Browser, owner: Browser) -> None:
+def test_a_session_can_end_another(nobody: Browser, owner: Browser) -> None:
     nobody.sign_in("admin")
     mine = next(row for row in nobody.get("/sessions")["data"] if row["current"])
     assert owner.ask("DELETE", f"/sessions/{mine['id']}").status_code == 204
     assert code(nobody.ask("GET", "/admins")) == (401, "not_signed_in")
 
 
-def test_a_session_that_nobody_uses_ends(nobody: Browser, gateway: GatewayProcess) -> None:
+def test_an_idle_session_ends(nobody: Browser, gateway: GatewayProcess) -> None:
     nobody.sign_in("admin")
     mine = next(row for row in nobody.get("/sessions")["data"] if row["current"])
     with sqlite3.connect(gateway.folder / "filmgate.db", timeout=30) as store:
@@ -93,14 +93,14 @@ def test_a_new_password_ends_the_other_sessions(
         assert other.sign_in("changer", "another good one").status_code == 200
 
 
-def test_the_password_of_the_environment_is_not_changed_here(owner: Browser) -> None:
+def test_a_password_from_the_environment_cannot_be_changed(owner: Browser) -> None:
     answer = owner.ask("POST", "/session/password", json={"current": PASSWORD, "new": "another good one"})
     assert answer.status_code == 400 and "FILMGATE_ADMIN_PASSWORD" in answer.text
     admin = next(row for row in owner.get("/admins")["data"] if row["name"] == "admin")
     assert owner.ask("DELETE", f"/admins/{admin['id']}").status_code == 400
 
 
-def test_who_guesses_waits_longer_and_longer(nobody: Browser) -> None:
+def test_wrong_passwords_are_slowed_down(nobody: Browser) -> None:
     answers: list[httpx2.Response] = []
     # A try takes its time too; as the wait doubles, it is soon longer than that.
     while not answers or answers[-1].status_code == 401:
@@ -111,7 +111,7 @@ def test_who_guesses_waits_longer_and_longer(nobody: Browser) -> None:
     assert nobody.sign_in("admin").status_code == 200
 
 
-def test_the_wait_doubles_and_has_an_end() -> None:
+def test_the_wait_doubles_up_to_a_limit() -> None:
     throttle, now = SignInThrottle(), 0.0
     waits: list[float] = []
     for _ in range(40):
@@ -129,14 +129,14 @@ def test_the_wait_doubles_and_has_an_end() -> None:
     throttle.begin_attempt(address="10.0.0.1", name=None, now=now)
 
 
-def test_a_large_body_is_refused_before_anybody_is_signed_in(nobody: Browser) -> None:
+def test_a_large_body_is_refused_without_a_session(nobody: Browser) -> None:
     answer = nobody.http.post("/session", content=b"x" * 20_000)
     assert code(answer) == (413, "payload_too_large")
     streamed = nobody.http.post("/session", content=iter([b"{}"]))
     assert code(streamed) == (413, "payload_too_large")
 
 
-def test_odd_text_is_an_error_of_the_client(owner: Browser) -> None:
+def test_a_nul_character_is_a_client_error(owner: Browser) -> None:
     for path in ("/tasks?model=%00", "/tasks/%00", "/audit?target=a%00b"):
         assert owner.ask("GET", path).status_code == 400, path
     answer = owner.ask("POST", "/admins", json={"name": "a\0b", "role": "viewer", "password": PASSWORD})

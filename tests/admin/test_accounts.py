@@ -1,4 +1,4 @@
-"""Accounts in the panel: added, changed, tested, rested and woken, one by one and many at once."""
+"""Accounts in the panel: added, changed, tested, disabled and enabled, one by one and in bulk."""
 
 from typing import Any
 
@@ -11,18 +11,18 @@ from tests.upstream import FakeUpstream
 
 @pytest.fixture(scope="module")
 def one(owner: Browser, upstream: FakeUpstream) -> Any:
-    wish = account(
+    body = account(
         "one", upstream, models={"one": "one-up"}, tags=["pro"], plan="gold", note="a note", weight=2.5, tier=1,
         limits={"video": 3}, rpm=30, quota={"unit": "count", "limit": 100, "period": "day"},
         proxy=f"http://me:{PROXY_PASSWORD}@proxy.example:3128", options={"idempotency": True},
         expires_at="2031-01-01T00:00:00",
     )  # fmt: skip
-    made = owner.post("/accounts", status=201, json=wish)
+    made = owner.post("/accounts", status=201, json=body)
     owner.must("PATCH", f"/accounts/{made['id']}", json={"proxy": None})  # so that it can be reached
     return made
 
 
-def test_all_that_was_said_is_shown_and_no_secret(one: Any) -> None:
+def test_every_field_is_shown_but_no_secret(one: Any) -> None:
     for name, value in {
         "provider": "openai_compatible", "name": "one", "models": {"one": "one-up"}, "kinds": ["video"],
         "slots": 50, "limits": {"video": 3}, "rpm": 30, "weight": 2.5, "tier": 1, "tags": ["pro"], "plan": "gold",
@@ -35,7 +35,7 @@ def test_all_that_was_said_is_shown_and_no_secret(one: Any) -> None:
     assert not {"secret", "proxy"} & one.keys()
 
 
-def test_it_is_found_by_its_fields(owner: Browser, one: Any) -> None:
+def test_an_account_is_found_by_its_fields(owner: Browser, one: Any) -> None:
     def names(query: str) -> set[str]:
         return {row["name"] for row in owner.get(f"/accounts?{query}")["data"]}
 
@@ -64,7 +64,7 @@ def test_a_change_takes_only_what_is_sent(owner: Browser, one: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wish", "param"),
+    ("body", "param"),
     [
         ({"name": "studio"}, "name"),
         ({"name": ""}, "name"),
@@ -81,15 +81,15 @@ def test_a_change_takes_only_what_is_sent(owner: Browser, one: Any) -> None:
         ({"note": "a\0b"}, None),
     ],
 )
-def test_accounts_that_can_not_be(
-    owner: Browser, upstream: FakeUpstream, wish: dict[str, Any], param: str | None
+def test_invalid_accounts_are_rejected(
+    owner: Browser, upstream: FakeUpstream, body: dict[str, Any], param: str | None
 ) -> None:
-    status, named = owner.refused("POST", "/accounts", json=account("bad", upstream) | wish)
+    status, named = owner.refused("POST", "/accounts", json=account("bad", upstream) | body)
     assert status == 400
     assert param is None or named == param
 
 
-def test_a_test_says_what_the_upstream_says(owner: Browser, one: Any, upstream: FakeUpstream) -> None:
+def test_a_test_reports_what_the_upstream_answers(owner: Browser, one: Any, upstream: FakeUpstream) -> None:
     path = f"/accounts/{one['id']}/test"
     found = owner.post(path)
     assert found["ok"] and found["verdict"] in ("accepted", "reachable") and found["milliseconds"] > 0
@@ -102,7 +102,7 @@ def test_a_test_says_what_the_upstream_says(owner: Browser, one: Any, upstream: 
     assert owner.post("/accounts/studio/test")["ok"]
 
 
-def test_out_and_in_again(owner: Browser, one: Any) -> None:
+def test_disabled_and_enabled_again(owner: Browser, one: Any) -> None:
     path = f"/accounts/{one['id']}"
     out = owner.post(f"{path}/disable", json={"reason": "holidays"})
     assert (out["state"], out["reason"], out["enabled"]) == ("disabled", "holidays", False)
@@ -146,7 +146,7 @@ def test_a_new_secret_and_a_copy(owner: Browser, one: Any, upstream: FakeUpstrea
     assert owner.refused("POST", f"{path}/duplicate", json={"name": "other"}) == (400, "name")
 
 
-def test_many_at_once_each_by_itself(owner: Browser, one: Any) -> None:
+def test_bulk_changes_are_independent(owner: Browser, one: Any) -> None:
     ids = [row["id"] for row in owner.get("/accounts?q=one more")["data"]] + [one["id"], "nobody", "studio"]
 
     def bulk(action: str) -> list[bool]:
@@ -168,7 +168,7 @@ def test_many_at_once_each_by_itself(owner: Browser, one: Any) -> None:
     assert owner.refused("POST", "/accounts/bulk", json={"ids": [], "action": "sing"})[0] == 400
 
 
-def test_what_runs_is_not_pulled_away(
+def test_an_account_with_running_tasks_is_not_removed(
     owner: Browser, upstream: FakeUpstream, gateway: GatewayProcess, key: Any
 ) -> None:
     made = owner.post(

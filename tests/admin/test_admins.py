@@ -1,4 +1,4 @@
-"""The first owner by a one-time link, people and their roles, and the way back in from the command line."""
+"""The first owner by a one-time link, admins and their roles, and a reset from the command line."""
 
 import json
 import re
@@ -27,7 +27,7 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
 
 
 def setup_link(folder: Path) -> str:
-    """From the command line, as an operator asks for it."""
+    """The link that the command line prints."""
     done = inside("admin", "setup-link", data=folder, FILMGATE_STUDIO="off")
     assert done.exit_code == 0, done.output
     found = LINK.search(done.stdout)
@@ -38,8 +38,8 @@ def setup_link(folder: Path) -> str:
 def set_up(
     who: Browser, token: str, *, password: str = PASSWORD, address: str = "10.1.1.1"
 ) -> tuple[int, str]:
-    wish = {"token": token, "name": "boss", "password": password}
-    answer = who.http.post("/setup", json=wish, headers={"x-forwarded-for": address})
+    body = {"token": token, "name": "boss", "password": password}
+    answer = who.http.post("/setup", json=body, headers={"x-forwarded-for": address})
     return answer.status_code, "" if answer.is_success else answer.json()["error"]["code"]
 
 
@@ -84,7 +84,7 @@ def test_a_link_works_once_and_for_half_an_hour(fresh: GatewayProcess) -> None:
         assert set_up(who, token) == (400, "setup_invalid")
 
 
-def test_there_is_no_second_first_owner(fresh: GatewayProcess) -> None:
+def test_setup_works_only_for_the_first_owner(fresh: GatewayProcess) -> None:
     done = inside("admin", "setup-link", data=fresh.folder, FILMGATE_STUDIO="off")
     assert isinstance(done.exception, PermissionDenied) and "reset-password" in str(done.exception)
 
@@ -147,7 +147,7 @@ def test_owners_and_viewers(owner: Browser, gateway: GatewayProcess) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wish", "param"),
+    ("body", "param"),
     [
         ({"name": "admin"}, "name"),
         ({"name": " "}, "name"),
@@ -161,8 +161,8 @@ def test_owners_and_viewers(owner: Browser, gateway: GatewayProcess) -> None:
         ({"shoe": 44}, "shoe"),
     ],
 )
-def test_people_that_can_not_be(owner: Browser, wish: dict[str, str], param: str) -> None:
-    fields = {"name": "somebody", "role": "viewer", "password": PASSWORD} | wish
+def test_invalid_admins_are_rejected(owner: Browser, body: dict[str, str], param: str) -> None:
+    fields = {"name": "somebody", "role": "viewer", "password": PASSWORD} | body
     assert owner.refused("POST", "/admins", json=fields) == (400, param)
 
 
@@ -186,13 +186,13 @@ def test_the_last_owner_stays(fresh: GatewayProcess) -> None:
 
 
 @pytest.mark.parametrize("value", sorted(KNOWN_BAD))
-def test_secrets_that_everybody_knows_are_refused(value: str) -> None:
+def test_guessable_secrets_are_refused(value: str) -> None:
     for name in ("admin_password", "admin_token"):
         with pytest.raises(ValidationError, match="too easy to guess"):
             Settings.model_validate({name: value})
 
 
-def test_and_nothing_starts_with_them(tmp_path: Path) -> None:
+def test_the_gateway_does_not_start_with_a_guessable_secret(tmp_path: Path) -> None:
     done = filmgate("serve", cwd=tmp_path, FILMGATE_PORT="0", FILMGATE_ADMIN_PASSWORD="administrator")
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1 and "FILMGATE_ADMIN_PASSWORD" in done.stderr

@@ -51,31 +51,31 @@ class World:
 
     def account(self, name: str, **given: Any) -> str:
         other = {"secret": f"{UPSTREAM_SECRET}-{name}", "models": {"side": "side-up"}}
-        wish = account(name, self.upstream, **other | given)
-        return str(self.owner.post("/accounts", status=201, json=wish)["id"])
+        body = account(name, self.upstream, **other | given)
+        return str(self.owner.post("/accounts", status=201, json=body)["id"])
 
     def put(self, path: str, body: dict[str, Any]) -> str:
         self.owner.must("PUT", path, json=body)
         return path
 
     def admin(self, name: str) -> str:
-        wish = {"name": name, "role": "viewer", "password": PASSWORD}
-        return str(self.owner.post("/admins", status=201, json=wish)["id"])
+        body = {"name": name, "role": "viewer", "password": PASSWORD}
+        return str(self.owner.post("/admins", status=201, json=body)["id"])
 
     def new_key(self, name: str) -> str:
         return str(self.owner.post("/keys", status=201, json={"name": name})["id"])
 
     def open_task(self) -> str:
-        """One that nothing ends by itself for a while."""
-        wish = {"model": "studio", "prompt": f"{SLOW} [studio:slow=60]", "seconds": 2}
-        return str(self.owner.post("/playground", status=201, json=wish)["id"])
+        """A task that runs until it is cancelled."""
+        body = {"model": "studio", "prompt": f"{SLOW} [studio:slow=60]", "seconds": 2}
+        return str(self.owner.post("/playground", status=201, json=body)["id"])
 
     def endpoint(self, name: str) -> str:
-        wish = {"owner": self.key["owner"], "name": name, "url": self.receiver.url}
-        return str(self.owner.post("/webhooks/endpoints", status=201, json=wish)["id"])
+        body = {"owner": self.key["owner"], "name": name, "url": self.receiver.url}
+        return str(self.owner.post("/webhooks/endpoints", status=201, json=body)["id"])
 
     def delivery(self) -> str:
-        """Of a task that ended after an endpoint was there."""
+        """A delivery about a task that ended after the endpoint was added."""
         endpoint = self.endpoint("told")
         task = make(self.gateway, self.key["secret"])
         self.owner.ended(task)
@@ -93,7 +93,7 @@ class World:
         return str(mine["id"])
 
     def unknown_task(self) -> str:
-        """The upstream took it and hung up."""
+        """The upstream accepted the task and closed the connection."""
         self.owner.must("PUT", "/prices/film", json={"document": {"per_call": "0.5"}})
         self.upstream.fault("create", do="reset", accepts=True, prompt="lost")
         task = make(self.gateway, self.key["secret"], prompt="lost")
@@ -103,8 +103,8 @@ class World:
         return task
 
     def character(self) -> str:
-        wish = {"name": "Rosa", "from_task": self.film["id"]}
-        return str(self.owner.post("/characters", status=201, json=wish)["id"])
+        body = {"name": "Rosa", "from_task": self.film["id"]}
+        return str(self.owner.post("/characters", status=201, json=body)["id"])
 
 
 @pytest.fixture(scope="module")
@@ -181,16 +181,16 @@ CHANGES: dict[str, Callable[[World], Asked]] = {
     ),
 }  # fmt: skip
 ELSEWHERE = {"DELETE /session", "POST /session/password"}
-"""They end the session that asks; below."""
+"""They end the session of the request; tested below."""
 
 
-def test_no_change_is_forgotten() -> None:
+def test_every_write_route_is_tested() -> None:
     changing = {f"{method} {path}" for method, path in ROUTES if method != "GET"}
     assert changing == CHANGES.keys() | UNCHANGING | ELSEWHERE
 
 
 @pytest.mark.parametrize("route", CHANGES)
-def test_a_change_is_written_down(world: World, route: str) -> None:
+def test_a_change_writes_a_row(world: World, route: str) -> None:
     method = route.split()[0]
     path, body = CHANGES[route](world)
     owner, last = world.owner, world.owner.newest_change()["id"]
@@ -203,7 +203,7 @@ def test_a_change_is_written_down(world: World, route: str) -> None:
     assert kind in path or (route, kind) in {("POST /playground", "tasks"), ("POST /restore", "backup")}, rows
 
 
-def test_who_only_looks_leaves_no_row(world: World) -> None:
+def test_reading_writes_no_row(world: World) -> None:
     owner = world.owner
     endpoint = world.endpoint("looked at")
     last = owner.newest_change()
@@ -217,7 +217,7 @@ def test_who_only_looks_leaves_no_row(world: World) -> None:
     assert owner.newest_change() == last
 
 
-def test_sessions_are_written_down(world: World, nobody: Browser) -> None:
+def test_sessions_write_rows(world: World, nobody: Browser) -> None:
     world.admin("guest")
     assert nobody.sign_in("guest").status_code == 200
     opened = world.owner.newest_change()
@@ -235,9 +235,9 @@ def test_sessions_are_written_down(world: World, nobody: Browser) -> None:
     assert (closed["actor"], closed["action"]) == ("guest", "session.closed")
 
 
-def test_the_token_has_a_name_of_its_own(world: World, nobody: Browser) -> None:
-    wish = {"name": "by automation", "role": "viewer", "password": PASSWORD}
-    made = nobody.http.post("/admins", headers={"authorization": f"Bearer {TOKEN}"}, json=wish)
+def test_the_token_is_recorded_as_token(world: World, nobody: Browser) -> None:
+    body = {"name": "by automation", "role": "viewer", "password": PASSWORD}
+    made = nobody.http.post("/admins", headers={"authorization": f"Bearer {TOKEN}"}, json=body)
     row = world.owner.newest_change()
     assert (row["actor"], row["action"], row["target"]) == (
         "token",
@@ -247,7 +247,7 @@ def test_the_token_has_a_name_of_its_own(world: World, nobody: Browser) -> None:
 
 
 def test_before_and_after(world: World) -> None:
-    """And no secret on either side: what is stored is what is shown."""
+    """The stored values have no secret on either side."""
     which = world.account("sides", proxy=f"http://me:{PROXY_PASSWORD}@p.example:1")
     world.owner.must("PATCH", f"/accounts/{which}", json={"note": "was empty", "weight": 2})
     row = world.owner.newest_change()
@@ -287,7 +287,7 @@ def test_the_log_as_csv(world: World) -> None:
     assert "attachment" in answer.headers["content-disposition"]
 
 
-def test_no_secret_is_at_rest_in_the_clear(world: World) -> None:
+def test_no_secret_is_stored_in_the_clear(world: World) -> None:
     stored = b"".join(path.read_bytes() for path in world.gateway.folder.glob("filmgate.db*"))
     assert [canary for canary in SEALED if canary.encode() in stored] == []
 

@@ -1,4 +1,4 @@
-"""The panel's side of backups and notices."""
+"""Backups and notices in the panel."""
 
 import json
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ def receiver() -> Iterator[Receiver]:
         yield server
 
 
-def test_a_backup_is_saved_looked_at_and_restored(owner: Browser) -> None:
+def test_a_backup_is_downloaded_checked_and_restored(owner: Browser) -> None:
     account = {"name": "b1", "provider": "openai_compatible", "base_url": "https://example.com/v1"}
     made = owner.post("/accounts", status=201, json=account | {"secret": "backup-secret-canary"})
     plain = owner.ask("POST", "/backup", json={})
@@ -41,7 +41,7 @@ def test_a_backup_is_saved_looked_at_and_restored(owner: Browser) -> None:
     assert noted["after"]["changes"] == ["accounts/b1 added"]
 
 
-def test_by_token_and_not_by_a_viewer(owner: Browser, viewer: Browser) -> None:
+def test_the_token_can_make_a_backup_and_a_viewer_cannot(owner: Browser, viewer: Browser) -> None:
     headers = {"authorization": f"Bearer {TOKEN}"}
     answer = owner.http.post("/backup", json={"secrets": True}, headers=headers)
     assert answer.json()["secrets"]["sealed_with"] == "root_key"
@@ -49,7 +49,7 @@ def test_by_token_and_not_by_a_viewer(owner: Browser, viewer: Browser) -> None:
     assert viewer.ask("POST", "/restore", json={"backup": {}}).status_code == 403
 
 
-def test_what_is_no_backup_is_an_error_of_the_client(owner: Browser) -> None:
+def test_an_invalid_backup_is_a_client_error(owner: Browser) -> None:
     for wrong, param in (({}, "format"), ({"format": "filmgate-backup", "version": 99}, "version")):
         answer = owner.ask("POST", "/restore", json={"backup": wrong})
         assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)
@@ -63,7 +63,7 @@ def test_what_is_no_backup_is_an_error_of_the_client(owner: Browser) -> None:
     assert nul.status_code == 400
 
 
-def test_notices_can_be_tried(owner: Browser, receiver: Receiver) -> None:
+def test_notices_can_be_tested(owner: Browser, receiver: Receiver) -> None:
     receiver.replies = [Reply(204), Reply(500)]
     value = {"receivers": [{"name": "pager", "url": receiver.url, "token": "pager-token-canary"}]}
     written = owner.ask("PUT", "/settings/notices", json={"value": value})
@@ -76,7 +76,7 @@ def test_notices_can_be_tried(owner: Browser, receiver: Receiver) -> None:
     assert receiver.seen[0].headers["authorization"] == "Bearer pager-token-canary"
 
 
-def test_the_place_of_backups_can_be_tried(owner: Browser) -> None:
+def test_the_upload_of_backups_can_be_tested(owner: Browser) -> None:
     answer = owner.post("/settings/backup/test")
     assert (answer["ok"], answer["steps"][0]["message"]) == (
         False,

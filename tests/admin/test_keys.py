@@ -1,4 +1,4 @@
-"""Client keys in the panel: the secret shown once, limits that hold, rotation with an overlap, endpoints."""
+"""Client keys in the panel: the secret is shown once, limits, rotation with an overlap, endpoints."""
 
 from typing import Any
 
@@ -15,18 +15,18 @@ def works(gateway: GatewayProcess, secret: str) -> bool:
 
 
 def test_the_secret_is_shown_once(owner: Browser, gateway: GatewayProcess) -> None:
-    wish = {
+    body = {
         "name": "limited", "project": "film", "models": ["film", "veo*"], "networks": ["10.0.0.0/8", "127.0.0.1/32"],
         "rpm": 600, "tasks_limit": 5, "budget": {"total": "100", "daily": "2.5"}, "note": "for the shop",
         "options": {"videos_dialect": "manual"}, "expires_at": 1924992000.0,
     }  # fmt: skip
-    made = owner.post("/keys", status=201, json=wish)
+    made = owner.post("/keys", status=201, json=body)
     secret = made.pop("secret")
     assert secret.startswith("sk-fg-") and works(gateway, secret)
     shown = owner.get(f"/keys/{made['id']}")
     assert shown == made and secret not in str(owner.get("/keys"))
-    assert {name: shown[name] for name in wish if name != "budget"} == {
-        name: value for name, value in wish.items() if name != "budget"
+    assert {name: shown[name] for name in body if name != "budget"} == {
+        name: value for name, value in body.items() if name != "budget"
     }
     assert shown["budget"] == {"total": "100", "daily": "2.5", "monthly": None}
     assert (shown["state"], shown["owner"], shown["in_flight"]) == ("active", "project:film", 0)
@@ -53,7 +53,7 @@ def test_a_change_takes_only_what_is_sent(owner: Browser, gateway: GatewayProces
     until(lambda: not works(gateway, made["secret"]))
 
 
-def test_rotation_leaves_the_old_secret_for_a_while(owner: Browser, gateway: GatewayProcess) -> None:
+def test_after_a_rotation_the_old_secret_works_for_a_while(owner: Browser, gateway: GatewayProcess) -> None:
     made = owner.post("/keys", status=201, json={"name": "turning"})
     path = f"/keys/{made['id']}/rotate"
     turned = owner.post(path, json={"overlap_seconds": 3600})
@@ -66,7 +66,7 @@ def test_rotation_leaves_the_old_secret_for_a_while(owner: Browser, gateway: Gat
     assert owner.refused("POST", path, json={"overlap_seconds": -1})[0] == 400
 
 
-def test_a_revoked_key_stays_in_the_books(owner: Browser, gateway: GatewayProcess) -> None:
+def test_a_revoked_key_stays_in_the_reports(owner: Browser, gateway: GatewayProcess) -> None:
     made = owner.post("/keys", status=201, json={"name": "going"})
     owner.must("DELETE", f"/keys/{made['id']}", status=204)
     until(lambda: not works(gateway, made["secret"]))
@@ -77,7 +77,7 @@ def test_a_revoked_key_stays_in_the_books(owner: Browser, gateway: GatewayProces
 
 
 @pytest.mark.parametrize(
-    ("wish", "param"),
+    ("body", "param"),
     [
         ({"name": ""}, "name"),
         ({"rpm": 0}, "rpm"),
@@ -90,8 +90,8 @@ def test_a_revoked_key_stays_in_the_books(owner: Browser, gateway: GatewayProces
         ({"hash": "x"}, "hash"),
     ],
 )
-def test_keys_that_can_not_be(owner: Browser, wish: dict[str, Any], param: str) -> None:
-    assert owner.refused("POST", "/keys", json={"name": "x"} | wish) == (400, param)
+def test_invalid_keys_are_rejected(owner: Browser, body: dict[str, Any], param: str) -> None:
+    assert owner.refused("POST", "/keys", json={"name": "x"} | body) == (400, param)
 
 
 def test_what_a_key_spends_is_shown(owner: Browser, gateway: GatewayProcess, farm: Any) -> None:

@@ -1,4 +1,4 @@
-"""Usage, the log of requests and the overview: what happened, by the row, summed up, and as CSV."""
+"""Usage, the request log and the overview: rows, sums, and CSV."""
 
 import csv
 import io
@@ -16,7 +16,7 @@ FORMULA = "=cmd|calc"
 
 @pytest.fixture(scope="module")
 def busy(owner: Browser, gateway: GatewayProcess, upstream: FakeUpstream, film: Any) -> Any:
-    """A key that talked and made a film; two prices."""
+    """A key with relayed calls and a task, and two prices."""
     owner.post(
         "/accounts", status=201,
         json=account("talker", upstream, secret=f"{UPSTREAM_SECRET}-t", kinds=["text"], models={"talk": "fake-chat", FORMULA: "fake-chat"}),
@@ -38,7 +38,7 @@ def busy(owner: Browser, gateway: GatewayProcess, upstream: FakeUpstream, film: 
     return key
 
 
-def test_requests_are_found_by_what_they_are(owner: Browser, busy: Any) -> None:
+def test_requests_are_filtered(owner: Browser, busy: Any) -> None:
     mine = f"key={busy['id']}"
     rows = owner.get(f"/requests?{mine}")["data"]
     assert {row["key"]["name"] for row in rows} == {"talkative"}
@@ -62,7 +62,7 @@ def test_requests_are_found_by_what_they_are(owner: Browser, busy: Any) -> None:
     assert first["data"] + rest["data"] == rows
 
 
-def test_usage_is_summed_up(owner: Browser, busy: Any) -> None:
+def test_usage_is_summed(owner: Browser, busy: Any) -> None:
     mine = f"key={busy['id']}"
     rows = owner.get(f"/requests?{mine}&limit=200")["data"]
     for group in ("key", "model", "account", "day"):
@@ -84,7 +84,7 @@ def test_usage_is_summed_up(owner: Browser, busy: Any) -> None:
     assert owner.refused("GET", "/usage?group=weather") == (400, "group")
 
 
-def test_no_cell_is_a_formula(owner: Browser, busy: Any) -> None:
+def test_no_csv_cell_is_a_formula(owner: Browser, busy: Any) -> None:
     for path in (f"/requests.csv?key={busy['id']}", f"/usage.csv?key={busy['id']}&group=model"):
         answer = owner.ask("GET", path)
         assert (

@@ -1,4 +1,4 @@
-"""Providers, models, routes and prices in the panel, and why an account would be chosen."""
+"""Providers, models, routes, prices and explanations in the panel."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from tests.admin.conftest import Browser, account
 from tests.upstream import FakeUpstream
 
 
-def test_every_provider_says_what_it_needs(owner: Browser) -> None:
+def test_every_provider_lists_its_fields(owner: Browser) -> None:
     found = {row["name"]: row for row in owner.get("/providers")["data"]}
     assert len(found) > 20 and "studio" not in found and list(found) == sorted(found)
     ours = found["openai_compatible"]
@@ -27,7 +27,7 @@ def test_every_provider_says_what_it_needs(owner: Browser) -> None:
         assert row["needs_base_url"] == (row["default_base_url"] is None)
 
 
-def test_models_say_what_they_can_do_and_cost(owner: Browser, farm: Any) -> None:
+def test_models_have_capabilities_and_prices(owner: Browser, farm: Any) -> None:
     found = {row["name"]: row for row in owner.get("/models")["data"]}
     assert found["sora_video2"]["price"] == {"per_call": "0.15"} and found["sora_video2"]["preset"]
     film = found["film"]
@@ -38,11 +38,11 @@ def test_models_say_what_they_can_do_and_cost(owner: Browser, farm: Any) -> None
 
 
 def test_a_route_is_written_read_and_removed(owner: Browser, farm: Any) -> None:
-    wish = {
+    body = {
         "candidates": [{"account": "farm", "model": "film-up", "weight": 3}, {"account": "studio"}],
         "note": "two ways",
     }
-    written = owner.must("PUT", "/routes/my/model", json=wish)
+    written = owner.must("PUT", "/routes/my/model", json=body)
     assert (written["model"], written["note"], written["enabled"], written["source"]) == (
         "my/model",
         "two ways",
@@ -64,7 +64,7 @@ def test_a_route_is_written_read_and_removed(owner: Browser, farm: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "wish",
+    "body",
     [
         {"alias_of": "self"},
         {"alias_of": "film", "candidates": [{"account": "farm"}]},
@@ -73,15 +73,15 @@ def test_a_route_is_written_read_and_removed(owner: Browser, farm: Any) -> None:
         {"colour": "red"},
     ],
 )
-def test_routes_that_can_not_be(owner: Browser, farm: Any, wish: dict[str, Any]) -> None:
-    assert owner.refused("PUT", "/routes/self", json=wish)[0] == 400
+def test_invalid_routes_are_rejected(owner: Browser, farm: Any, body: dict[str, Any]) -> None:
+    assert owner.refused("PUT", "/routes/self", json=body)[0] == 400
     assert owner.refused("GET", "/routes/self")[0] == 404
 
 
 def test_why_an_account_is_not_chosen(owner: Browser, farm: Any, upstream: FakeUpstream) -> None:
-    wish = account("able", upstream, models={"why": "why-up"})
-    owner.post("/accounts", status=201, json=wish)
-    resting = owner.post("/accounts", status=201, json=wish | {"name": "resting", "enabled": False})
+    body = account("able", upstream, models={"why": "why-up"})
+    owner.post("/accounts", status=201, json=body)
+    resting = owner.post("/accounts", status=201, json=body | {"name": "resting", "enabled": False})
     found = owner.get("/explain?model=why&kind=video")
     by_name = {row["account"]: row for row in found["data"]}
     assert by_name["able"]["chosen"] and found["verdict"] == "able would be used."
@@ -97,9 +97,9 @@ def test_prices_are_set_quoted_and_removed(owner: Browser, farm: Any) -> None:
     document = {"per_second": {"1280x720": "0.1", "1080p": "0.25"}}
     line = owner.must("PUT", "/prices/film", json={"document": document})
     assert line["document"] == document
-    wish = {"model": "film", "prompt": "x", "seconds": 4}
-    assert owner.post("/playground/quote", json=wish | {"size": "1280x720"})["price"] == "0.4"
-    assert owner.post("/playground/quote", json=wish | {"resolution": "1080p"})["price"] == "1"
+    body = {"model": "film", "prompt": "x", "seconds": 4}
+    assert owner.post("/playground/quote", json=body | {"size": "1280x720"})["price"] == "0.4"
+    assert owner.post("/playground/quote", json=body | {"resolution": "1080p"})["price"] == "1"
     assert line["source"] == "store" and line in owner.get("/prices")["data"]
     owner.must("DELETE", "/prices/film", status=204)
     assert owner.refused("DELETE", "/prices/film")[0] == 404
@@ -110,5 +110,5 @@ def test_prices_are_set_quoted_and_removed(owner: Browser, farm: Any) -> None:
 @pytest.mark.parametrize(
     "document", [{"per_call": "-1"}, {"per_call": "much"}, {"per_moon": "1"}, {"per_call": "NaN"}]
 )
-def test_prices_that_can_not_be(owner: Browser, document: dict[str, str]) -> None:
+def test_invalid_prices_are_rejected(owner: Browser, document: dict[str, str]) -> None:
     assert owner.refused("PUT", "/prices/film", json={"document": document})[0] == 400

@@ -1,4 +1,4 @@
-"""Every route that the API's own description names, against everybody who may knock."""
+"""Every route of the API, called without a session, by a viewer, with the token, and from another site."""
 
 import itertools
 
@@ -16,12 +16,12 @@ OWN: set[Route] = {
     ("POST", "/session/password"),
     ("DELETE", "/sessions/{session_id}"),
 }
-"""What a viewer may change: what is the viewer's own."""
+"""What a viewer may change: their own session and password."""
 ADDRESSES = (f"10.9.{number // 250}.{number % 250 + 1}" for number in itertools.count())
 
 
 def routes(description: dict[str, object]) -> list[Route]:
-    """All but those that are there to sign in."""
+    """All routes but those for signing in."""
     paths = description["paths"]
     assert isinstance(paths, dict)
     found = [(method.upper(), path) for path, methods in paths.items() for method in methods]
@@ -32,7 +32,7 @@ ROUTES = routes(create_panel_app().openapi())
 
 
 def answer_of(http: httpx2.Client, route: Route, **headers: str) -> tuple[int, str]:
-    """What a route answers to a name that nobody has; of a stream only the head is read."""
+    """The status and the code of the answer to an unknown name; of a stream only the head is read."""
     method, path = route
     filled = path.replace("{number}", "0").replace("{", "").replace("}", "")
     names = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -57,13 +57,13 @@ def test_the_description_has_every_route(nobody: Browser) -> None:
     assert len(known) > 70
 
 
-def test_nobody_gets_in(nobody: Browser) -> None:
+def test_every_route_needs_a_session(nobody: Browser) -> None:
     found = {route: answer_of(nobody.http, route) for route in ROUTES}
     assert {route: told for route, told in found.items() if told != (401, "not_signed_in")} == {}
 
 
 @pytest.mark.parametrize("token", ["Bearer wrong", f"Bearer {TOKEN}x", f"Basic {TOKEN}", TOKEN, "Bearer"])
-def test_a_wrong_token_gets_nowhere(nobody: Browser, token: str) -> None:
+def test_a_wrong_token_is_refused(nobody: Browser, token: str) -> None:
     # Each from an address of its own: who guesses is slowed down.
     found = {
         route: answer_of(nobody.http, route, authorization=token, x_forwarded_for=next(ADDRESSES))
@@ -72,7 +72,7 @@ def test_a_wrong_token_gets_nowhere(nobody: Browser, token: str) -> None:
     assert {route: told for route, told in found.items() if told != (401, "not_signed_in")} == {}
 
 
-def test_a_wrong_token_is_not_made_good_by_a_session(owner: Browser) -> None:
+def test_a_wrong_token_is_refused_despite_a_session(owner: Browser) -> None:
     told = answer_of(
         owner.http, ("GET", "/admins"), authorization="Bearer wrong", x_forwarded_for=next(ADDRESSES)
     )
@@ -87,7 +87,7 @@ def test_a_session_changes_nothing_without_its_csrf_value(owner: Browser, csrf: 
     assert {route: told for route, told in found.items() if route[0] == "GET" and told[0] in (401, 403)} == {}
 
 
-def test_a_viewer_looks_and_changes_nothing(viewer: Browser) -> None:
+def test_a_viewer_can_read_and_not_write(viewer: Browser) -> None:
     wanted = [route for route in ROUTES if route not in OWN]
     found = {route: answer_of(viewer.http, route, x_csrf_token=viewer.csrf) for route in wanted}
     refused = {route for route, told in found.items() if told == (403, "permission_denied")}
@@ -96,7 +96,7 @@ def test_a_viewer_looks_and_changes_nothing(viewer: Browser) -> None:
     assert {row["admin_name"] for row in viewer.get("/sessions")["data"]} == {"looker"}
 
 
-def test_the_token_opens_every_door(nobody: Browser) -> None:
+def test_the_token_may_use_every_route(nobody: Browser) -> None:
     found = {route: answer_of(nobody.http, route, authorization=f"Bearer {TOKEN}") for route in ROUTES}
     assert {route: told for route, told in found.items() if told[0] in (401, 403) or told[0] >= 500} == {}
 

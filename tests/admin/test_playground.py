@@ -1,4 +1,4 @@
-"""The playground makes what clients could make: with pictures, storyboards and characters, on two models at once."""
+"""The playground creates what clients can create: with pictures, storyboards and characters, on two models at once."""
 
 import json
 from typing import Any
@@ -17,7 +17,7 @@ def person(owner: Browser, film: Any) -> Any:
     )
 
 
-def test_a_quote_makes_nothing(owner: Browser, farm: Any) -> None:
+def test_a_quote_creates_nothing(owner: Browser, farm: Any) -> None:
     before = owner.get("/tasks?key=panel")["data"]
     assert owner.post("/playground/quote", json={"model": "sora_video2", "prompt": "x"})["price"] == "0.15"
     free = owner.post(
@@ -54,7 +54,7 @@ def test_two_models_side_by_side(owner: Browser, farm: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wish", "param"),
+    ("body", "param"),
     [
         ({"model": ""}, "model"),
         ({"kind": "opera"}, "kind"),
@@ -69,23 +69,23 @@ def test_two_models_side_by_side(owner: Browser, farm: Any) -> None:
         ({"first_frame": "http://10.0.0.1/a.png"}, "first_frame"),
     ],
 )
-def test_wishes_that_can_not_be(owner: Browser, farm: Any, wish: dict[str, Any], param: str) -> None:
-    assert owner.refused("POST", "/playground", json={"model": "film", "prompt": "x"} | wish) == (400, param)
+def test_invalid_requests_are_rejected(owner: Browser, farm: Any, body: dict[str, Any], param: str) -> None:
+    assert owner.refused("POST", "/playground", json={"model": "film", "prompt": "x"} | body) == (400, param)
 
 
-def test_a_character_is_seen_used_and_gone(owner: Browser, person: Any) -> None:
+def test_a_character_is_listed_used_and_deleted(owner: Browser, person: Any) -> None:
     assert person["name"] == "Rosa" and person["owner"] == "key:panel"
     [card] = [row for row in owner.get("/characters?q=ros")["data"] if row["id"] == person["id"]]
     origin = str(owner.http.base_url).removesuffix("/admin/api/")
     still, clip = (owner.http.get(f"{origin}{card[name]}") for name in ("still", "clip"))
     assert still.headers["content-type"].startswith("image/") and clip.headers["content-type"] == "video/mp4"
-    wish = {
+    body = {
         "model": "studio",
         "prompt": f"@{person['username']} waves",
         "characters": [person["id"]],
         "seconds": 1,
     }
-    assert owner.ended(owner.post("/playground", status=201, json=wish)["id"])["state"] == "completed"
+    assert owner.ended(owner.post("/playground", status=201, json=body)["id"])["state"] == "completed"
     owner.must("DELETE", f"/characters/{person['id']}", status=204)
     assert owner.refused("DELETE", f"/characters/{person['id']}")[0] == 404
     assert person["id"] not in str(owner.get("/characters"))

@@ -1,4 +1,4 @@
-"""Lists look through a bounded number of rows for a page, and still lose none."""
+"""A page of a list reads a bounded number of rows, and all pages together have every match."""
 
 import itertools
 import json
@@ -63,7 +63,7 @@ FILTERS = [
 ]
 
 
-async def test_pages_together_hold_all_that_match(database: Database) -> None:
+async def test_pages_together_have_every_match(database: Database) -> None:
     search = TaskSearch(database)
     for (wanted, expected), limit in itertools.product(FILTERS, (1, 4, 200)):
         seen: list[str] = []
@@ -78,7 +78,7 @@ async def test_pages_together_hold_all_that_match(database: Database) -> None:
     assert sum([len(batch) async for batch in search.find_all(TaskSearchFilter(model="m0"), most=30)]) == 30
 
 
-async def test_the_log_of_changes_too(database: Database) -> None:
+async def test_pages_of_the_audit_log_have_every_match(database: Database) -> None:
     log = AuditLog(database)
     for number in range(60):
         await log.record_alone("admin", "key.made" if number % 29 == 2 else "key.updated", f"keys/{number}")

@@ -1,4 +1,4 @@
-"""Settings in the panel: what the environment says, how the parts are, documents with their secrets, events."""
+"""Settings in the panel: the environment, health, documents with their secrets, and the stream of events."""
 
 import json
 from typing import Any
@@ -39,7 +39,7 @@ def test_the_environment_and_the_health(owner: Browser) -> None:
     assert "delivery" in found["documents"]
 
 
-def test_a_document_keeps_its_secrets_to_itself(owner: Browser) -> None:
+def test_a_document_masks_its_secrets(owner: Browser) -> None:
     path = "/settings/delivery"
     written = owner.must("PUT", path, json={"value": {"resolvers": [resolver()]}})
     assert written["value"]["resolvers"][0]["secret"] == MASK and not written["default"]
@@ -61,7 +61,7 @@ def test_a_document_keeps_its_secrets_to_itself(owner: Browser) -> None:
         ({"resolvers": [{"name": "x", "url": "http://x/", "tries": 99}]}, "resolvers.0.tries"),
     ],
 )
-def test_documents_that_can_not_be(owner: Browser, value: dict[str, Any], param: str) -> None:
+def test_invalid_documents_are_rejected(owner: Browser, value: dict[str, Any], param: str) -> None:
     before = owner.get("/settings/delivery")
     assert owner.refused("PUT", "/settings/delivery", json={"value": value}) == (400, param)
     assert owner.get("/settings/delivery") == before
@@ -72,7 +72,7 @@ def test_documents_that_can_not_be(owner: Browser, value: dict[str, Any], param:
     )
 
 
-def test_delivery_is_tried_stage_by_stage(owner: Browser) -> None:
+def test_delivery_is_tested_stage_by_stage(owner: Browser) -> None:
     owner.must("PUT", "/settings/delivery", json={"value": {"resolvers": [resolver(enabled=True, tries=1)]}})
     try:
         tried = owner.post("/settings/delivery/test")
@@ -84,9 +84,7 @@ def test_delivery_is_tried_stage_by_stage(owner: Browser) -> None:
     assert owner.post("/settings/delivery/test")["ok"]
 
 
-def test_what_happens_is_told_as_it_happens(
-    owner: Browser, gateway: GatewayProcess, key: Any, farm: Any
-) -> None:
+def test_changes_are_streamed(owner: Browser, gateway: GatewayProcess, key: Any, farm: Any) -> None:
     with owner.http.stream("GET", "/events") as stream:
         assert stream.headers["content-type"].startswith("text/event-stream")
         news = events(stream)

@@ -1,4 +1,4 @@
-"""Tasks of all keys in the panel: found, looked into, cancelled, made again, settled, deleted, exported."""
+"""Tasks of all keys in the panel: filtered, shown, cancelled, repeated, settled, deleted and exported."""
 
 import csv
 import io
@@ -16,7 +16,7 @@ from tests.upstream.media import tiny_png
 
 @pytest.fixture(scope="module")
 def failed(owner: Browser, farm: Any, upstream: FakeUpstream, gateway: GatewayProcess, key: Any) -> Any:
-    """Refused by an upstream that repeats our secret."""
+    """A task that an upstream refuses with a message that contains our secret."""
     body = {"error": {"message": f"no, {UPSTREAM_SECRET}, for sk-canary-0123456789", "code": "invalid"}}
     upstream.fault("create", status=400, body=body, prompt="refused")
     found = owner.ended(make(gateway, key["secret"], prompt="refused"))
@@ -26,7 +26,7 @@ def failed(owner: Browser, farm: Any, upstream: FakeUpstream, gateway: GatewayPr
 
 @pytest.fixture
 def slow(owner: Browser, farm: Any, upstream: FakeUpstream, gateway: GatewayProcess, key: Any) -> Any:
-    """Makes tasks that go on until they are cancelled."""
+    """Creates tasks that run until they are cancelled."""
     upstream.script(job_seconds=600)
     made: list[str] = []
 
@@ -79,9 +79,7 @@ def httpx_of(owner: Browser) -> httpx2.Client:
     return httpx2.Client(base_url=base, timeout=60)
 
 
-def test_tasks_are_found_by_what_they_are(
-    owner: Browser, film: Any, failed: Any, key: Any, farm: Any
-) -> None:
+def test_tasks_are_filtered(owner: Browser, film: Any, failed: Any, key: Any, farm: Any) -> None:
     mine = f"key={key['id']}"
     assert set(ids(owner, f"{mine}&state=completed")) >= {film["id"]}
     assert failed["id"] in ids(owner, f"{mine}&state=failed")
@@ -102,7 +100,7 @@ def test_tasks_are_found_by_what_they_are(
     assert owner.refused("GET", "/tasks?limit=201") == (400, "limit")
 
 
-def test_pages_hold_each_task_once(
+def test_pages_have_each_task_once(
     owner: Browser, film: Any, failed: Any, key: Any, gateway: GatewayProcess
 ) -> None:
     made = [make(gateway, key["secret"], prompt=f"page {number}") for number in range(5)]
@@ -120,12 +118,12 @@ def test_pages_hold_each_task_once(
         assert set(made) <= set(seen)
 
 
-def test_a_refusal_is_told_without_its_secrets(owner: Browser, failed: Any) -> None:
+def test_an_error_is_shown_without_secrets(owner: Browser, failed: Any) -> None:
     assert failed["error"]["code"] and "sk-canary" not in str(failed)
     assert failed["actions"] == {"cancel": False, "retry": True, "settle": False}
 
 
-def test_one_is_cancelled(owner: Browser, slow: Any, upstream: FakeUpstream) -> None:
+def test_a_task_is_cancelled(owner: Browser, slow: Any, upstream: FakeUpstream) -> None:
     task = slow()
     found = owner.post(f"/tasks/{task}/cancel")
     assert found["id"] == task
@@ -134,7 +132,7 @@ def test_one_is_cancelled(owner: Browser, slow: Any, upstream: FakeUpstream) -> 
     assert owner.post(f"/tasks/{task}/cancel")["state"] == "cancelled"
 
 
-def test_many_are_cancelled(owner: Browser, slow: Any, film: Any, key: Any) -> None:
+def test_several_tasks_are_cancelled(owner: Browser, slow: Any, film: Any, key: Any) -> None:
     first, second = slow(), slow()
     done = owner.post("/tasks/cancel", json={"ids": [first, f"video_{second}", film["id"], "nobody"]})
     assert done == {"cancelled": 2, "ended": 1, "unknown": 1, "ids": [first, second]}
@@ -147,7 +145,7 @@ def test_many_are_cancelled(owner: Browser, slow: Any, film: Any, key: Any) -> N
     assert owner.refused("POST", "/tasks/cancel", json={"filter": {"state": "lost"}}) == (400, "state")
 
 
-def test_the_same_is_made_again_with_its_inputs(
+def test_a_task_is_repeated_with_its_inputs(
     owner: Browser, gateway: GatewayProcess, upstream: FakeUpstream, key: Any
 ) -> None:
     picture = tiny_png()
@@ -171,7 +169,7 @@ def test_the_same_is_made_again_with_its_inputs(
     assert owner.refused("GET", f"/tasks/{again['id']}/inputs/1")[0] == 404
 
 
-def test_what_nobody_knows_of_is_settled(
+def test_an_unknown_outcome_is_settled(
     owner: Browser, gateway: GatewayProcess, upstream: FakeUpstream, farm: Any
 ) -> None:
     owner.must("PUT", "/prices/film", json={"document": {"per_call": "0.5"}})
@@ -208,7 +206,7 @@ def test_what_nobody_knows_of_is_settled(
         owner.must("DELETE", "/prices/film", status=204)
 
 
-def test_deleting_really_deletes(owner: Browser, gateway: GatewayProcess, key: Any) -> None:
+def test_deleting_removes_the_files(owner: Browser, gateway: GatewayProcess, key: Any) -> None:
     task = make(gateway, key["secret"], prompt="to be deleted")
     link = owner.ended(task)["files"][0]["link"]
     owner.must("DELETE", f"/tasks/{task}", status=204)

@@ -1,4 +1,4 @@
-"""Accounts brought in from lists, first said what would happen; and taken out, with secrets only for who confirms."""
+"""Accounts imported from lists, with a dry run first; and exported, with secrets only after a confirmation."""
 
 import csv
 import io
@@ -41,7 +41,7 @@ def test_twenty_accounts_with_two_bad_rows(owner: Browser, upstream: FakeUpstrea
     assert len(names(owner)) == 18
 
 
-def test_nothing_is_overwritten_unless_it_is_said(owner: Browser, upstream: FakeUpstream) -> None:
+def test_nothing_is_overwritten_by_default(owner: Browser, upstream: FakeUpstream) -> None:
     text = "name,provider,base_url,weight\nbulk-0,openai_compatible," + f"{upstream.url}/v1,7"
     again = owner.post("/accounts/import", json={"text": text, "dry_run": False, "defaults": TALKERS})
     assert (again["exists"], again["rows"][0]["result"]) == (1, "exists")
@@ -83,12 +83,14 @@ def test_an_export_without_secrets(viewer: Browser, owner: Browser) -> None:
     assert not any(row.get("secret") for row in csv.DictReader(io.StringIO(text.removeprefix("\ufeff"))))
 
 
-def test_secrets_leave_only_with_the_password(owner: Browser, viewer: Browser, nobody: Browser) -> None:
-    def exported(who: Browser, **wish: Any) -> Any:
-        return who.ask("POST", "/accounts/export", json={"secrets": True} | wish)
+def test_secrets_are_exported_only_with_the_password(
+    owner: Browser, viewer: Browser, nobody: Browser
+) -> None:
+    def exported(who: Browser, **body: Any) -> Any:
+        return who.ask("POST", "/accounts/export", json={"secrets": True} | body)
 
-    for wish in ({}, {"password": "not this one"}):
-        refused = exported(owner, **wish)
+    for body in ({}, {"password": "not this one"}):
+        refused = exported(owner, **body)
         assert (refused.status_code, refused.json()["error"]["param"]) == (400, "password")
     assert exported(viewer, password=PASSWORD).status_code == 403
     secrets = {row["name"]: row["secret"] for row in exported(owner, password=PASSWORD).json()}

@@ -1,4 +1,4 @@
-"""Webhooks of all owners in the panel: endpoints, a sample, what was delivered, and sending it again."""
+"""Webhooks of all owners in the panel: endpoints, samples, deliveries, and sending them again."""
 
 from typing import Any
 
@@ -12,24 +12,24 @@ from tests.webhooks.receiver import Receiver
 
 @pytest.fixture(scope="module")
 def endpoint(owner: Browser, receiver: Receiver, gateway: GatewayProcess, farm: Any) -> Any:
-    """Of a key of its own, with its secrets."""
+    """An endpoint of a new key, with both secrets."""
     key = owner.post("/keys", status=201, json={"name": "listener"})
-    wish = {"owner": key["owner"], "name": "ours", "url": f"{receiver.url}?token=hidden-in-the-panel"}
-    return owner.post("/webhooks/endpoints", status=201, json=wish) | {"key": key["secret"]}
+    body = {"owner": key["owner"], "name": "ours", "url": f"{receiver.url}?token=hidden-in-the-panel"}
+    return owner.post("/webhooks/endpoints", status=201, json=body) | {"key": key["secret"]}
 
 
 def test_an_endpoint_is_shown_without_its_secret(owner: Browser, endpoint: Any) -> None:
     [shown] = owner.get(f"/webhooks/endpoints?owner={endpoint['owner']}")["data"]
     assert "secret" not in shown and endpoint["secret"] not in str(shown)
     assert shown["url"].endswith("?token=•••") and endpoint["secret"].endswith(shown["secret_hint"][-4:])
-    for wish in (
+    for body in (
         {"url": "ftp://x"},
         {"url": "http://10.1.1.1/"},
         {"name": ""},
         {"event_types": ["video.lost"]},
     ):
-        fields = {"owner": endpoint["owner"], "name": "x", "url": endpoint["url"]} | wish
-        assert owner.refused("POST", "/webhooks/endpoints", json=fields)[0] == 400, wish
+        fields = {"owner": endpoint["owner"], "name": "x", "url": endpoint["url"]} | body
+        assert owner.refused("POST", "/webhooks/endpoints", json=fields)[0] == 400, body
     assert (
         owner.refused("POST", "/webhooks/endpoints", json={"name": "x", "url": "https://e.example/"})[0]
         == 400
@@ -45,7 +45,7 @@ def test_a_sample_arrives_and_is_signed(owner: Browser, endpoint: Any, receiver:
     assert message.event["type"] == "video.failed"
 
 
-def test_a_delivery_is_told_with_its_attempts_and_sent_again(
+def test_a_delivery_is_shown_with_its_attempts_and_sent_again(
     owner: Browser, endpoint: Any, receiver: Receiver, gateway: GatewayProcess
 ) -> None:
     task = make(gateway, endpoint["key"], prompt="tell me")
@@ -65,7 +65,9 @@ def test_a_delivery_is_told_with_its_attempts_and_sent_again(
     assert owner.refused("POST", "/webhooks/deliveries/nobody/resend")[0] == 404
 
 
-def test_changed_turned_off_and_removed(owner: Browser, endpoint: Any, receiver: Receiver) -> None:
+def test_an_endpoint_is_changed_disabled_and_removed(
+    owner: Browser, endpoint: Any, receiver: Receiver
+) -> None:
     path = f"/webhooks/endpoints/{endpoint['id']}"
     assert owner.must("PATCH", path, json={"name": "new name"})["name"] == "new name"
     turned = owner.post(f"{path}/rotate", json={"keep_old": True})

@@ -1,4 +1,4 @@
-"""Requests a minute: never more in any window, truly told, over replicas, and without Redis."""
+"""Requests a minute: never more in any window, correct headers, over replicas, and without Redis."""
 
 import asyncio
 import random
@@ -25,7 +25,7 @@ from tests.conftest import leave_out
 
 
 class Clock:
-    """A time of one's own."""
+    """A clock that the test sets."""
 
     now = 1000.0
 
@@ -47,7 +47,7 @@ async def test_never_more_than_the_limit_in_any_minute() -> None:
     assert all(later - earlier >= 60 for earlier, later in zip(taken, taken[7:], strict=False))
 
 
-async def test_who_waits_as_told_is_let_in_and_a_moment_sooner_is_not() -> None:
+async def test_a_request_is_accepted_after_the_wait_and_not_before() -> None:
     clock = Clock()
     limiter = LocalLimiter(clock=clock)
     for _ in range(3):
@@ -74,7 +74,7 @@ async def test_a_limit_that_was_lowered_holds_at_once() -> None:
     assert (await limiter.take("k", 2)).wait is None
 
 
-async def test_reading_is_never_counted_and_answers_tell_what_is_left() -> None:
+async def test_reading_is_not_counted_and_headers_have_the_remaining_requests() -> None:
     limiter, key = LocalLimiter(), ClientKey(id="k", name="k", owner="k", rpm=2)
     for method in ("GET", "HEAD", "DELETE"):
         scope: dict[str, Any] = {"method": method}
@@ -132,7 +132,7 @@ async def test_a_short_window_opens_again(redis_url: str) -> None:
 
 
 class RedisServer:
-    """A server of one's own, that may be killed and started again."""
+    """A Redis server of this test, which may be killed and restarted."""
 
     def __init__(self, folder: Path) -> None:
         with closing(socket.socket()) as found:
@@ -207,7 +207,7 @@ async def test_a_redis_that_hangs_delays_one_request_and_refuses_none(server: Re
 
 
 async def until_shared(limiters: list[RateLimiter]) -> RateDecision:
-    """The first verdict that both have a part in."""
+    """The first decision that counts the requests of both replicas."""
     async with asyncio.timeout(20):
         while True:
             name = secrets.token_hex(4)
@@ -217,7 +217,7 @@ async def until_shared(limiters: list[RateLimiter]) -> RateDecision:
             await asyncio.sleep(0.1)
 
 
-async def test_an_address_where_nobody_answers_is_no_reason_to_refuse() -> None:
+async def test_an_unreachable_redis_refuses_nothing() -> None:
     limiter = SharedLimiter("redis://127.0.0.1:9/0")
     assert (await limiter.take("k", 1)).wait is None
     assert (await limiter.take("k", 1)).wait is not None

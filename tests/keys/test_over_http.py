@@ -1,4 +1,4 @@
-"""Limits and budgets as clients meet them, through the whole gateway and the real SDK."""
+"""Limits and budgets of keys through the whole gateway, with the real SDK."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -59,7 +59,7 @@ def code_of(answer: httpx2.Response) -> tuple[int, str, str]:
     return answer.status_code, error["type"], error["code"]
 
 
-def test_a_model_list_refuses_making_and_never_reading(setting: Setting) -> None:
+def test_a_model_list_limits_creating_and_not_reading(setting: Setting) -> None:
     with setting.client("narrow") as client:
         refused = code_of(client.post("/v1/videos", json=WISH))
         assert refused == (403, "permission_error", "model_not_allowed")
@@ -81,7 +81,7 @@ def test_a_model_list_refuses_making_and_never_reading(setting: Setting) -> None
         assert client.post(f"/v1/tasks/{made}/cancel").status_code == 200
 
 
-def test_another_network_is_403_and_the_proxy_beside_us_is_believed(setting: Setting) -> None:
+def test_another_network_is_403_and_a_local_proxy_is_trusted(setting: Setting) -> None:
     with setting.client("elsewhere") as client:
         assert code_of(client.get("/v1/models")) == (403, "permission_error", "ip_not_allowed")
         told = {"X-Forwarded-For": "203.0.113.9"}
@@ -114,7 +114,7 @@ def test_tasks_in_flight(setting: Setting) -> None:
         assert client.post("/v1/videos", json=WISH).status_code == 200
 
 
-def test_a_spent_budget_is_not_retried_and_its_holder_sees_why(setting: Setting) -> None:
+def test_a_spent_budget_is_not_retried_and_says_so(setting: Setting) -> None:
     with openai.OpenAI(
         base_url=f"{setting.gateway.url}/v1", api_key=setting.keys["spending"], max_retries=5
     ) as sdk:

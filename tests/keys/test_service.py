@@ -1,4 +1,4 @@
-"""Client keys: kept as keyed hashes, revoked, expired, shared by a project."""
+"""Client keys: stored as keyed hashes, revoked, expired, rotated, and shared by a project."""
 
 import asyncio
 import time
@@ -32,7 +32,7 @@ def ring(database: Database, tmp_path: Path) -> KeyRing:
     return KeyRing(database, Vault.open(secret_key=None, data_dir=tmp_path))
 
 
-async def test_no_table_holds_a_key(ring: KeyRing, database: Database) -> None:
+async def test_no_table_contains_a_key(ring: KeyRing, database: Database) -> None:
     made = [await ring.create("one"), await ring.create("two", project="studio")]
     await ring.ensure(RAW, name="fixed")
     async with database.read() as connection:
@@ -47,7 +47,7 @@ async def test_no_table_holds_a_key(ring: KeyRing, database: Database) -> None:
         assert raw[14:] not in text
 
 
-async def test_a_key_opens_and_its_neighbour_does_not(ring: KeyRing) -> None:
+async def test_a_key_works_and_a_similar_one_does_not(ring: KeyRing) -> None:
     raw = await ring.create("one")
     key = await ring.authenticate(raw)
     assert (key.name, key.owner) == ("one", f"key:{key.id}")
@@ -56,7 +56,7 @@ async def test_a_key_opens_and_its_neighbour_does_not(ring: KeyRing) -> None:
             await ring.authenticate(wrong)
 
 
-async def test_another_root_key_opens_nothing(ring: KeyRing, database: Database) -> None:
+async def test_with_another_root_key_no_key_works(ring: KeyRing, database: Database) -> None:
     raw = await ring.create("one")
     with pytest.raises(AuthenticationFailed):
         await KeyRing(database, Vault(b"1" * 32)).authenticate(raw)
@@ -83,7 +83,7 @@ async def test_an_expired_key_is_refused(ring: KeyRing, database: Database) -> N
     assert key.expires_at is None
 
 
-async def test_keys_of_one_project_own_the_same(ring: KeyRing) -> None:
+async def test_keys_of_a_project_have_one_owner(ring: KeyRing) -> None:
     first, second, alone = [
         await ring.authenticate(await ring.create(name, project=project))
         for name, project in (("a", "studio"), ("b", "studio"), ("c", None))
@@ -92,7 +92,7 @@ async def test_keys_of_one_project_own_the_same(ring: KeyRing) -> None:
     assert alone.owner != first.owner
 
 
-async def test_the_operators_key_is_made_once_also_by_two_processes(ring: KeyRing) -> None:
+async def test_the_operators_key_is_created_once_by_two_processes(ring: KeyRing) -> None:
     await asyncio.gather(*(ring.ensure(RAW, name="fixed") for _ in range(4)))
     assert await ring.count() == 1
     assert (await ring.authenticate(RAW)).name == "fixed"
@@ -118,7 +118,7 @@ EVERYTHING: dict[str, Any] = {
 }
 
 
-async def test_everything_about_a_key_is_kept_and_can_be_changed(ring: KeyRing) -> None:
+async def test_every_field_of_a_key_is_stored_and_can_be_changed(ring: KeyRing) -> None:
     key, raw = await ring.create_key({"name": " shop ", **EVERYTHING})
     assert await ring.authenticate(raw, address="10.9.9.9") == key
     assert (key.name, key.owner, key.rpm, key.tasks_limit) == ("shop", "project:studio", 60, 4)
@@ -152,7 +152,7 @@ async def test_everything_about_a_key_is_kept_and_can_be_changed(ring: KeyRing) 
         ({"options": {"videos_dialect": "manuel"}}, "options"),
     ],
 )
-def test_what_can_not_be_is_refused_by_name(fields: dict[str, Any], param: str) -> None:
+def test_an_invalid_field_is_named(fields: dict[str, Any], param: str) -> None:
     with pytest.raises(InvalidRequest) as told:
         read_terms({"name": "x"} | fields)
     assert told.value.param == param
@@ -182,7 +182,7 @@ async def test_a_rotation_without_overlap_ends_the_old_secret_at_once(ring: KeyR
     assert (await ring.authenticate(newest)).id == (await ring.authenticate(newer)).id
 
 
-async def test_the_old_secret_is_not_remembered_past_its_time(ring: KeyRing) -> None:
+async def test_the_old_secret_is_not_cached_past_its_end(ring: KeyRing) -> None:
     key, old = await ring.create_key({"name": "one"})
     await ring.rotate(key.id, overlap_seconds=2)
     assert (await ring.authenticate(old)).id == key.id
@@ -193,7 +193,7 @@ async def test_the_old_secret_is_not_remembered_past_its_time(ring: KeyRing) -> 
                 await asyncio.sleep(0.02)
 
 
-async def test_a_key_opens_only_from_its_networks(ring: KeyRing) -> None:
+async def test_a_key_works_only_from_its_networks(ring: KeyRing) -> None:
     _, raw = await ring.create_key({"name": "one", "networks": ["10.0.0.0/8", "2001:db8::/32"]})
     for address in ("10.1.2.3", "::ffff:10.1.2.3", "2001:db8::5", "2001:db8::5%eth0"):
         assert await ring.authenticate(raw, address=address)
@@ -202,7 +202,7 @@ async def test_a_key_opens_only_from_its_networks(ring: KeyRing) -> None:
             await ring.authenticate(raw, address=address)
 
 
-async def test_a_declared_key_follows_its_file_and_nothing_else(ring: KeyRing) -> None:
+async def test_a_declared_key_is_changed_only_by_its_file(ring: KeyRing) -> None:
     key = await ring.declare(RAW, {"name": "ci", "rpm": 5})
     assert (await ring.authenticate(RAW)).rpm == 5
     again = await ring.declare(RAW, {"name": "ci", "models": ["veo*"]})

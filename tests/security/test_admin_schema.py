@@ -1,4 +1,4 @@
-"""The panel's own description, held against a gateway of its own with the owner's token."""
+"""The description of the panel's API, tested against a running gateway with the admin token."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ from tests.serving import GatewayProcess
 TOKEN = "admin-token-for-the-schema-0123456789"
 OWNER = {"authorization": f"Bearer {TOKEN}"}
 ENDLESS = "GET /events"
-"""Streams until the session ends; ``tests/admin`` reads it."""
+"""It streams until the session ends; ``tests/admin`` reads it."""
 OPERATIONS = operations(create_panel_app().openapi())
 
 
