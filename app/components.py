@@ -106,16 +106,16 @@ class Components:
         for state in sorted(OPEN):
             TASKS_OPEN.labels(state).set(counted.get(state, 0))
         SLOTS_USED.set(counted.get("slots", 0))
-        standings = await self.pool.current_statuses()
+        statuses = await self.pool.current_statuses()
         cooling = sum(
             1
-            for s in standings
-            if s.enabled and (s.blocked_by(WHOLE_ACCOUNT, now) or s.active_cooldowns(now))
+            for status in statuses
+            if status.enabled and (status.blocked_by(WHOLE_ACCOUNT, now) or status.active_cooldowns(now))
         )
-        disabled = sum(1 for s in standings if not s.enabled)
+        disabled = sum(1 for status in statuses if not status.enabled)
         ACCOUNTS.labels("cooling").set(cooling)
         ACCOUNTS.labels("disabled").set(disabled)
-        ACCOUNTS.labels("usable").set(len(standings) - cooling - disabled)
+        ACCOUNTS.labels("usable").set(len(statuses) - cooling - disabled)
 
     async def close(self) -> None:
         await self.events.stop()

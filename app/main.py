@@ -45,7 +45,7 @@ def create_app(
     """The application. It opens its store when the server starts it, and raises ``SettingsInvalid`` then."""
     settings = settings or load_settings()
     drain = drain or DrainState()
-    express: dict[str, Route] = {}
+    fast_routes: dict[str, Route] = {}
     envelopes = envelopes_by_path(dialects)
     panel_app = create_panel_app(telemetry=NO_TELEMETRY)
 
@@ -63,7 +63,7 @@ def create_app(
             relay = await _open_relay(stack, components)
             relayed = _relayed_routes(relay, dialects)
             app.router.routes.extend(relayed.values())
-            express.update({path: route for path, route in relayed.items() if isinstance(route, Route)})
+            fast_routes.update({path: route for path, route in relayed.items() if isinstance(route, Route)})
             if settings.worker:
                 worker = Worker(components)
                 await worker.start()
@@ -75,7 +75,7 @@ def create_app(
     app.router.routes.extend(PanelFiles().routes())
     answer_errors(app, envelopes)
     answer_errors(panel_app, envelopes)
-    app.add_middleware(FastPath, routes=express)
+    app.add_middleware(FastPath, routes=fast_routes)
     app.add_middleware(
         EdgeMiddleware,
         max_body_bytes=settings.max_body_bytes,

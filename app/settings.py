@@ -205,14 +205,14 @@ def local_address(host: str, port: int) -> str:
 
 def describe_settings(settings: Settings) -> list[dict[str, Any]]:
     """Every setting with its value as text, for people. Secrets only say whether they are set."""
-    found: list[dict[str, Any]] = []
+    rows: list[dict[str, Any]] = []
     for name, field in Settings.model_fields.items():
         value = getattr(settings, name)
         is_secret = "SecretStr" in str(field.annotation)
         text = "" if value is None else PASSWORD.sub(r"\1:•••@", str(value))
         entry = {"name": f"FILMGATE_{name.upper()}", "value": "•••" if is_secret and value else text}
-        found.append(entry | {"set": name in settings.model_fields_set, "secret": is_secret})
-    return found
+        rows.append(entry | {"set": name in settings.model_fields_set, "secret": is_secret})
+    return rows
 
 
 def load_settings() -> Settings:

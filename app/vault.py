@@ -83,17 +83,17 @@ class Vault:
         return value if root == self._roots[0] else self.seal(text, place=place)
 
     def _open_sealed(self, value: str, place: str) -> tuple[str, bytes]:
-        found = _try_roots(self._roots, value, place)
-        if found is None and self._reread is not None:
+        opened = _try_roots(self._roots, value, place)
+        if opened is None and self._reread is not None:
             # The root key may have been changed since this process began.
             self._roots = _unique_roots(self._reread())
-            found = _try_roots(self._roots, value, place)
-        if found is None:
+            opened = _try_roots(self._roots, value, place)
+        if opened is None:
             raise SettingsInvalid(
                 f"The secret of {place} can't be opened with this root key. Restore the root.key that "
                 "belongs to this database (or FILMGATE_SECRET_KEY), or enter the secret again."
             )
-        return found
+        return opened
 
 
 def _try_roots(roots: Sequence[bytes], value: str, place: str) -> tuple[str, bytes] | None:

@@ -33,9 +33,11 @@ async def upgrade_if_needed(database: Database) -> None:
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
     )
-    _, said = await child.communicate(database.url.encode())  # not as an argument: it may hold a password
+    _, output = await child.communicate(database.url.encode())  # not as an argument: it may hold a password
     if child.returncode != 0:
-        lines = [line for line in said.decode(errors="replace").splitlines() if line and line[0] not in "( "]
+        lines = [
+            line for line in output.decode(errors="replace").splitlines() if line and line[0] not in "( "
+        ]
         raise MigrationFailed(lines[-1] if lines else "the migration gave no reason")
 
 
@@ -43,7 +45,7 @@ async def current_revision(database: Database) -> str | None:
     """The revision of the store; None when it has no tables or does not answer."""
     try:
         async with database.read() as connection:
-            found = await connection.execute(text("SELECT version_num FROM alembic_version"))
-            return found.scalar_one_or_none()
+            row = await connection.execute(text("SELECT version_num FROM alembic_version"))
+            return row.scalar_one_or_none()
     except DATABASE_AWAY:
         return None

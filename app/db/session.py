@@ -63,16 +63,16 @@ class Database:
     async def read_one(self, statement: sa.Select[Any], parameters: dict[str, Any]) -> sa.Row[Any] | None:
         """One row by its key. On SQLite it is read on the event loop's thread: that takes microseconds from the page
         cache, and ten times as long through another thread."""
-        found: sa.Row[Any] | None
+        row: sa.Row[Any] | None
         if self._direct is not None:
             try:
-                found = self._direct.execute(statement, parameters).first()
-                return found
+                row = self._direct.execute(statement, parameters).first()
+                return row
             except OperationalError:
                 pass  # locked or away: the reader below waits
         async with self.read() as connection:
-            found = (await connection.execute(statement, parameters)).first()
-        return found
+            row = (await connection.execute(statement, parameters)).first()
+        return row
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:

@@ -32,7 +32,7 @@ keys = Table(
     Column("name", String(200), nullable=False),
     Column("project", String(200)),
     Column("hash", String(64), nullable=False, unique=True),  # HMAC-SHA256 of the whole key
-    Column("root", String(16)),  # which root key ``hash`` was made under; none: one that was not noted
+    Column("root", String(16)),  # which root key ``hash`` was made under; none: unknown
     _flag_column("enabled", default=True),
     Column("options", Text, nullable=False, server_default="{}"),
     Column("created_at", Float, nullable=False),
@@ -99,7 +99,9 @@ cooldowns = Table(
     Column("reason", Text, nullable=False),
     Column("since", Float, nullable=False),
     Column("until", Float, nullable=False),
-    Column("strikes", Integer, nullable=False, server_default="1"),  # in a row; each rest is longer
+    Column(
+        "strikes", Integer, nullable=False, server_default="1"
+    ),  # in a row; each cooldown is longer than the one before
     Column("trial_at", Float),  # one real request shows if it is over: 0 not yet sent
 )
 

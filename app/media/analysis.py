@@ -27,20 +27,20 @@ def probe_clip(path: Path) -> MediaInfo:
 def analyze_video(path: Path) -> MediaInspection:
     """Decode the clip once. Raises ``ResultUnreadable``."""
     with open_clip(path) as container:
-        found = describe_clip(container, path=path)
+        info = describe_clip(container, path=path)
         count = COLUMNS * ROWS
-        moments = [found.seconds * place / count for place in range(count)]
-        still = min(1.0, found.seconds / 2)
+        moments = [info.seconds * place / count for place in range(count)]
+        still = min(1.0, info.seconds / 2)
         order = sorted([(moment, place) for place, moment in enumerate(moments)] + [(still, count)])
-        sheet = Image.new("RGB", sheet_size(found))
+        sheet = Image.new("RGB", sheet_size(info))
         thumbnail = b""
-        for index, frame in pick_frames(container, [moment for moment, _ in order], seconds=found.seconds):
+        for index, frame in pick_frames(container, [moment for moment, _ in order], seconds=info.seconds):
             place = order[index][1]
             if place == count:
                 thumbnail = encode_webp(shrink_frame(frame, edge=THUMBNAIL_EDGE))
             else:
                 paste_tile(sheet, frame, place=place)
-    return MediaInspection(found, thumbnail, encode_jpeg(sheet))
+    return MediaInspection(info, thumbnail, encode_jpeg(sheet))
 
 
 def analyze_image(path: Path) -> MediaInspection:
@@ -48,7 +48,7 @@ def analyze_image(path: Path) -> MediaInspection:
     try:
         content = path.read_bytes()
         with open_picture(content) as picture:
-            found = MediaInfo(
+            info = MediaInfo(
                 width=picture.width,
                 height=picture.height,
                 seconds=0.0,
@@ -58,17 +58,17 @@ def analyze_image(path: Path) -> MediaInspection:
                 has_audio=False,
             )
             picture.thumbnail((THUMBNAIL_EDGE, THUMBNAIL_EDGE))
-            return MediaInspection(found, encode_webp(picture.convert("RGBA")), None)
+            return MediaInspection(info, encode_webp(picture.convert("RGBA")), None)
     except (*UNREADABLE, OverflowError) as error:
         raise ResultUnreadable("The result is not a readable image.") from error
 
 
-def tile_height(found: MediaInfo) -> int:
-    return max(2, min(4 * TILE_WIDTH, TILE_WIDTH * found.height // found.width))
+def tile_height(info: MediaInfo) -> int:
+    return max(2, min(4 * TILE_WIDTH, TILE_WIDTH * info.height // info.width))
 
 
-def sheet_size(found: MediaInfo) -> tuple[int, int]:
-    return COLUMNS * TILE_WIDTH, ROWS * tile_height(found)
+def sheet_size(info: MediaInfo) -> tuple[int, int]:
+    return COLUMNS * TILE_WIDTH, ROWS * tile_height(info)
 
 
 def paste_tile(sheet: Image.Image, frame: VideoFrame, *, place: int) -> None:

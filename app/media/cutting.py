@@ -36,9 +36,9 @@ def cut_clip(source: Path, target: Path, *, start: float, end: float) -> MediaIn
     Raises ``TooShort``, or ``ResultUnreadable``.
     """
     with open_clip(source) as container:
-        found = describe_clip(container, path=source)
-        if end > found.seconds + SLACK_SECONDS:
-            raise TooShort(found.seconds)
+        info = describe_clip(container, path=source)
+        if end > info.seconds + SLACK_SECONDS:
+            raise TooShort(info.seconds)
         with av.open(str(target), "w", format="mp4", options={"movflags": "+faststart"}) as out:
             _ClipCutter(container, out, start=start, end=end).copy_frames()
     return analyze_video(target)
@@ -88,18 +88,18 @@ class _ClipCutter:
 
     def _open_video(self, stream: VideoStream) -> VideoStream:
         rate = stream.average_rate
-        made = self._out.add_stream("libx264", rate=rate if rate and rate <= MAX_FPS else DEFAULT_FPS)
+        track = self._out.add_stream("libx264", rate=rate if rate and rate <= MAX_FPS else DEFAULT_FPS)
         share = min(1.0, LONGEST_EDGE / max(stream.width, stream.height))
-        made.width, made.height = (
+        track.width, track.height = (
             max(2, int(side * share) // 2 * 2) for side in (stream.width, stream.height)
         )
-        made.pix_fmt = "yuv420p"
-        made.options = {"preset": "veryfast", "crf": "20"}
-        made.codec_context.time_base = TICKS
-        made.codec_context.thread_count = THREADS
-        return made
+        track.pix_fmt = "yuv420p"
+        track.options = {"preset": "veryfast", "crf": "20"}
+        track.codec_context.time_base = TICKS
+        track.codec_context.thread_count = THREADS
+        return track
 
     def _open_audio(self, stream: AudioStream) -> AudioStream:
-        made = self._out.add_stream("aac", rate=48_000, layout="stereo")
-        made.bit_rate = 128_000
-        return made
+        track = self._out.add_stream("aac", rate=48_000, layout="stereo")
+        track.bit_rate = 128_000
+        return track

@@ -108,8 +108,8 @@ def pick_frames(
                 index += 1
     if last is None or reached < seconds * (1 - MISSING_SHARE) - MISSING_SECONDS:
         raise ResultUnreadable("The result is broken or cut short.")
-    for rest in range(index, len(moments)):
-        yield rest, last
+    for missing in range(index, len(moments)):
+        yield missing, last
 
 
 def is_cut_short(path: Path) -> bool:

@@ -145,8 +145,8 @@ class OutboundGuard:
 
     async def _ask_system_resolver(self, host: str, port: int) -> list[str]:
         def look_up_host() -> list[str]:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-            return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+            entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            return list(dict.fromkeys(str(entry[4][0]) for entry in entries))
 
         return await asyncio.get_running_loop().run_in_executor(self._threads, look_up_host)
 
@@ -231,24 +231,24 @@ class GuardedTransport(httpx2.AsyncHTTPTransport):
         connects to. Closed together with this transport."""
         if proxy is None:
             return self
-        found = self._by_proxy.get(proxy)
-        if found is None:
-            found = self._by_proxy[proxy] = copy(self)
-            told = httpx2.Proxy(proxy)
-            found._by_proxy = {}
-            found._pool = httpcore2.AsyncHTTPProxy(
+        transport = self._by_proxy.get(proxy)
+        if transport is None:
+            transport = self._by_proxy[proxy] = copy(self)
+            address = httpx2.Proxy(proxy)
+            transport._by_proxy = {}
+            transport._pool = httpcore2.AsyncHTTPProxy(
                 httpcore2.URL(
-                    scheme=told.url.raw_scheme,
-                    host=told.url.raw_host,
-                    port=told.url.port,
-                    target=told.url.raw_path,
+                    scheme=address.url.raw_scheme,
+                    host=address.url.raw_host,
+                    port=address.url.port,
+                    target=address.url.raw_path,
                 ),
-                proxy_auth=told.raw_auth,
+                proxy_auth=address.raw_auth,
                 ssl_context=self._verify,
                 network_backend=self._backend,
                 **self._options,
             )
-        return found
+        return transport
 
     async def aclose(self) -> None:
         for other in self._by_proxy.values():

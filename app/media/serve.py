@@ -60,11 +60,11 @@ def file_response(
 
 
 def wanted_range(stored: StoreEntry, request_headers: Mapping[str, str]) -> tuple[int, int] | None:
-    asked = request_headers.get("range", "")
+    range_header = request_headers.get("range", "")
     if_range = request_headers.get("if-range", "")
-    if not asked or not range_applies(if_range, etag=stored.etag, modified=stored.modified):
+    if not range_header or not range_applies(if_range, etag=stored.etag, modified=stored.modified):
         return None
-    return parse_range(asked, stored.size)
+    return parse_range(range_header, stored.size)
 
 
 def common_headers(stored: StoreEntry, *, content_type: str, file_name: str) -> dict[str, str]:

@@ -93,13 +93,13 @@ class MediaStore:
     async def head(self, key: str) -> StoreEntry:
         """Raises ``NotFound``."""
         try:
-            found = await obstore.head_async(self._objects, checked_key(key))
+            meta = await obstore.head_async(self._objects, checked_key(key))
         except ABSENT as error:
             raise missing_file_error() from error
         except (BaseError, OSError) as error:
             raise unavailable_error("head", error) from error
-        etag = found["e_tag"] or f'"{found["size"]}-{int(found["last_modified"].timestamp())}"'
-        return StoreEntry(key=key, size=found["size"], etag=etag, modified=found["last_modified"])
+        etag = meta["e_tag"] or f'"{meta["size"]}-{int(meta["last_modified"].timestamp())}"'
+        return StoreEntry(key=key, size=meta["size"], etag=etag, modified=meta["last_modified"])
 
     async def get(self, key: str) -> bytes:
         """The content of a small file. Raises ``NotFound``."""

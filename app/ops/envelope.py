@@ -18,8 +18,8 @@ class ErrorEnvelope:
 
     def error_body(self, error: FilmgateError, *, request_id: str = "") -> dict[str, Any]:
         """``request_id`` is empty inside a stream."""
-        told = {"message": error.message, "type": error.type, "param": error.param, "code": error.code}
-        return {"error": told}
+        fields = {"message": error.message, "type": error.type, "param": error.param, "code": error.code}
+        return {"error": fields}
 
     def error_bytes(self, error: FilmgateError, *, request_id: str = "") -> bytes:
         return json.dumps(self.error_body(error, request_id=request_id), ensure_ascii=False).encode()

@@ -24,15 +24,15 @@ def answer_errors(app: FastAPI, envelopes: EnvelopesByPath) -> None:
 
     @app.exception_handler(HTTPException)
     async def answer_http_exception(request: Request, error: HTTPException) -> JSONResponse:
-        found: FilmgateError
+        answer: FilmgateError
         if error.status_code == 404:
-            found = NotFound(f"There is nothing at {request.method} {request.url.path[:200]}")
+            answer = NotFound(f"There is nothing at {request.method} {request.url.path[:200]}")
         elif error.status_code == 405:
-            found = MethodNotAllowed(f"{request.method} is not offered at {request.url.path[:200]}")
+            answer = MethodNotAllowed(f"{request.method} is not offered at {request.url.path[:200]}")
         else:
-            found = InvalidRequest(str(error.detail))
+            answer = InvalidRequest(str(error.detail))
         headers: dict[str, Any] = dict(error.headers or {})
-        return JSONResponse(error_body(request, found), error.status_code, headers=headers)
+        return JSONResponse(error_body(request, answer), error.status_code, headers=headers)
 
     @app.exception_handler(RequestValidationError)
     async def answer_validation_error(request: Request, error: RequestValidationError) -> JSONResponse:
@@ -41,5 +41,5 @@ def answer_errors(app: FastAPI, envelopes: EnvelopesByPath) -> None:
             {**first, "loc": first["loc"][1:]}
         )  # the first part says "body" or "query"
         where = field or str(first["loc"][0])
-        found = InvalidRequest(f"{where}: {text}", param=where)
-        return JSONResponse(error_body(request, found), found.status)
+        answer = InvalidRequest(f"{where}: {text}", param=where)
+        return JSONResponse(error_body(request, answer), answer.status)

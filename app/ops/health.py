@@ -21,9 +21,11 @@ async def report_liveness(_: Request) -> Response:
 async def report_readiness(request: Request) -> Response:
     """200 when every check succeeds, else 503. The body has the outcome of each check."""
     checks: Mapping[str, Check] = request.app.state.checks
-    found = {name: await _run_check(check, request.app.state.away) for name, check in checks.items()}
-    ready = all(answer == "ok" for answer in found.values())
-    return JSONResponse({"status": "ready" if ready else "not ready", "checks": found}, 200 if ready else 503)
+    outcomes = {name: await _run_check(check, request.app.state.away) for name, check in checks.items()}
+    ready = all(answer == "ok" for answer in outcomes.values())
+    return JSONResponse(
+        {"status": "ready" if ready else "not ready", "checks": outcomes}, 200 if ready else 503
+    )
 
 
 async def report_metrics(request: Request) -> Response:

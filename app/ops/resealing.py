@@ -40,7 +40,7 @@ class SealedTable:
 
     def changed_rows(self, rows: Iterable[Any], vault: Vault) -> dict[str, dict[str, str]]:
         """The columns to update, by row key. Raises ``SettingsInvalid`` when no known root opens a value."""
-        found: dict[str, dict[str, str]] = {}
+        changes: dict[str, dict[str, str]] = {}
         for row in rows:
             for name, work in self.columns.items():
                 text = row._mapping[name]
@@ -48,8 +48,8 @@ class SealedTable:
                     work(text, row[0], lambda box, place: vault.reseal(box, place=place)) if text else text
                 )
                 if fresh != text:
-                    found.setdefault(row[0], {})[name] = fresh
-        return found
+                    changes.setdefault(row[0], {})[name] = fresh
+        return changes
 
 
 def _in_document(text: str, name: str, reseal: Reseal) -> str:

@@ -28,11 +28,14 @@ async def call_endpoint(
     seconds: float,
     what: str,
     most_bytes: int = MAX_ANSWER_BYTES,
-    **told: Any,
+    **request: Any,
 ) -> httpx2.Response:
     """The answer with its body, whatever its status. Raises ``DeliveryFailed`` when there is none."""
     try:
-        async with asyncio.timeout(seconds), client.stream(method, url, timeout=seconds, **told) as response:
+        async with (
+            asyncio.timeout(seconds),
+            client.stream(method, url, timeout=seconds, **request) as response,
+        ):
             body = await _read_body(response, what=what)
     except CALL_FAILURES as error:
         raise DeliveryFailed(f"{what} did not answer ({type(error).__name__}).") from error
@@ -69,21 +72,21 @@ async def retry_call(
 ) -> Answer:
     """Call ``work`` up to ``tries`` times while it raises ``DeliveryFailed``. ``failed`` is called after each failed
     attempt that is followed by another."""
-    for made in range(1, tries):
+    for attempt in range(1, tries):
         try:
             return await work()
         except DeliveryFailed as error:
             if isinstance(error, DeliveryRefused):
                 raise
-            log.info("delivery.repeated", attempt=made, error=error.message)
+            log.info("delivery.repeated", attempt=attempt, error=error.message)
             if failed is not None:
-                await failed(made, error)
-            await wait_before_retry(made, asked=error.retry_after)
+                await failed(attempt, error)
+            await wait_before_retry(attempt, at_least=error.retry_after)
     return await work()
 
 
-async def wait_before_retry(made: int, *, asked: float | None = None) -> None:
-    """Sleep before attempt ``made`` + 1, with exponential backoff. ``asked`` is a minimum in seconds."""
-    delay = min(FIRST_PAUSE * 2.0 ** (made - 1), LONGEST_PAUSE)
+async def wait_before_retry(attempt: int, *, at_least: float | None = None) -> None:
+    """Sleep after attempt number ``attempt``, with exponential backoff. ``at_least`` is in seconds."""
+    delay = min(FIRST_PAUSE * 2.0 ** (attempt - 1), LONGEST_PAUSE)
     jitter = random.uniform(0.9, 1.1)  # noqa: S311 - not a secret
-    await asyncio.sleep(max(delay * jitter, min(asked or 0.0, LONGEST_PAUSE)))
+    await asyncio.sleep(max(delay * jitter, min(at_least or 0.0, LONGEST_PAUSE)))

@@ -95,15 +95,15 @@ class DeliveryChain:
 
     async def enabled_resolvers(self) -> list[LinkResolver]:
         """The enabled resolvers, in the order in which they are called."""
-        found = await self._options.read_if_possible(DeliveryOptions)
-        return [resolver for resolver in found.resolvers if resolver.enabled]
+        options = await self._options.read_if_possible(DeliveryOptions)
+        return [resolver for resolver in options.resolvers if resolver.enabled]
 
     async def may_take_long(self) -> bool:
         """Whether a stage after our store (Google Drive) may take long."""
         return _has_drive((await self._options.read_if_possible(DeliveryOptions)).drive)
 
     async def resolve(
-        self, resolver: LinkResolver, made: GeneratedFile, *, note: TimelineWriter
+        self, resolver: LinkResolver, file: GeneratedFile, *, note: TimelineWriter
     ) -> DeliveredLink:
         """Ask a resolver of the operator for its link, in which ``file`` is empty. Raises ``DeliveryFailed``."""
 
@@ -113,7 +113,7 @@ class DeliveryChain:
             )
 
         async def ask_once() -> DeliveredLink:
-            return await self._ask_resolver(resolver, made)
+            return await self._ask_resolver(resolver, file)
 
         return await retry_call(ask_once, tries=resolver.tries, failed=record_failure)
 
@@ -127,20 +127,20 @@ class DeliveryChain:
     ) -> tuple[DeliveredLink, ...]:
         """All links of the stages, in their order. The last valid one is given to clients."""
         wanted = await self._options.read_if_possible(DeliveryOptions)
-        made: list[DeliveredLink] = list(resolved) if wanted.store.links == "none" else []
+        links: list[DeliveredLink] = list(resolved) if wanted.store.links == "none" else []
         for file in files:
             if wanted.store.links == "presigned":
-                made += await self._presign_file(file, wanted, note)
+                links += await self._presign_file(file, wanted, note)
             if _has_drive(wanted.drive):
-                made += await self._upload_file(task_id, file, drive=wanted.drive, note=note)
-        return tuple(made)
+                links += await self._upload_file(task_id, file, drive=wanted.drive, note=note)
+        return tuple(links)
 
     async def test_stages(self) -> list[StageTest]:
         """Test every configured stage without a file. Resolvers receive ``"test": true``."""
         wanted = await self._options.read(DeliveryOptions)
-        made = GeneratedFile(SAMPLE_ID, "video", "test", "test", test=True)
+        file = GeneratedFile(SAMPLE_ID, "video", "test", "test", test=True)
         tried = [
-            await _run_stage_test("resolver", resolver.name, self._ask_resolver(resolver, made))
+            await _run_stage_test("resolver", resolver.name, self._ask_resolver(resolver, file))
             for resolver in wanted.resolvers
         ]
         if wanted.store.links == "presigned":
@@ -149,7 +149,7 @@ class DeliveryChain:
             tried.append(await _run_stage_test("drive", "Google Drive", self._check_drive(wanted.drive)))
         return tried
 
-    async def _ask_resolver(self, resolver: LinkResolver, made: GeneratedFile) -> DeliveredLink:
+    async def _ask_resolver(self, resolver: LinkResolver, file: GeneratedFile) -> DeliveredLink:
         secret = resolver.secret.get_secret_value()
         what = f"The resolver {resolver.name}"
         answer = await call_endpoint(
@@ -158,18 +158,18 @@ class DeliveryChain:
             resolver.url,
             seconds=resolver.timeout_seconds,
             what=what,
-            json=_resolver_body(made),
+            json=_resolver_body(file),
             headers={resolver.header: secret} if secret else {},
         )
         check_status(answer, what=what)
         try:
-            found = ResolverAnswer.model_validate_json(answer.content)
+            given = ResolverAnswer.model_validate_json(answer.content)
         except ValidationError as error:
             raise DeliveryRefused(f"{what} gave no JSON with url or link.") from error
-        url = found.url or found.link
-        if not made.test and not _is_http_url(url):
+        url = given.url or given.link
+        if not file.test and not _is_http_url(url):
             raise DeliveryRefused(f"{what} gave no link.")
-        expires_at = time.time() + found.expires_in if found.expires_in else None
+        expires_at = time.time() + given.expires_in if given.expires_in else None
         return DeliveredLink(kind="resolver", file="", url=url, expires_at=expires_at)
 
     async def _presign_file(
@@ -242,17 +242,17 @@ async def _run_stage_test(stage: str, name: str, work: Awaitable[object]) -> Sta
     return StageTest(stage, name, not error, error, round((time.monotonic() - began) * 1000, 1))
 
 
-def _resolver_body(made: GeneratedFile) -> dict[str, Any]:
+def _resolver_body(file: GeneratedFile) -> dict[str, Any]:
     body = {
-        "task_id": made.task_id,
-        "video_id": f"video_{made.task_id}",
-        "operation_id": made.operation_id,
-        "vendor_url": made.vendor_url,
-        "kind": made.kind,
-        "model": made.model,
-        "number": made.number,
+        "task_id": file.task_id,
+        "video_id": f"video_{file.task_id}",
+        "operation_id": file.operation_id,
+        "vendor_url": file.vendor_url,
+        "kind": file.kind,
+        "model": file.model,
+        "number": file.number,
     }
-    return body | ({"test": True} if made.test else {})
+    return body | ({"test": True} if file.test else {})
 
 
 def _has_drive(drive: DriveOptions) -> bool:

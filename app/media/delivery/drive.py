@@ -121,8 +121,8 @@ class DriveUploads:
         answer = await self._call_api(
             "GET", "/drive/v3/files", query={"fields": f"files({FIELDS})", **shared}
         )
-        found = _parse_answer(FileList, answer).files
-        return found[0] if found else None
+        files = _parse_answer(FileList, answer).files
+        return files[0] if files else None
 
     async def _upload_file(self, upload: DriveUpload) -> DriveFile:
         """Upload in chunks. After an interruption, continue at the offset that Google reports."""
@@ -140,7 +140,7 @@ class DriveUploads:
                     raise
                 if upload.failed is not None:
                     await upload.failed(breaks, error)
-                await wait_before_retry(breaks, asked=error.retry_after)
+                await wait_before_retry(breaks, at_least=error.retry_after)
                 sent = None
                 if isinstance(error, UploadSessionGone):
                     session, sent, furthest = await self._begin_session(upload), 0, 0
