@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -14,6 +15,47 @@ APP = Path(__file__).parent.parent / "app"
 FILES = sorted(APP.rglob("*.py"))
 FORBIDDEN_NAMES = {"utils", "helpers", "common", "manager", "handler", "misc", "util"}
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+ROOT = APP.parent
+WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z0-9]+|[A-Z]+")
+ONE_WORD_FUNCTIONS, ONE_WORD_CLASSES = 0.2, 0.1
+"""The largest share of names that are one word. A second word usually says which one is meant."""
+RETIRED_NAMES = frozenset(
+    [
+        "AdminBook",
+        "Asked",
+        "At",
+        "Books",
+        "Charge",
+        "Charging",
+        "Desk",
+        "Door",
+        "DoorBook",
+        "Express",
+        "HangUp",
+        "Parts",
+        "Passing",
+        "PriceBook",
+        "RouteBook",
+        "Spread",
+        "Standing",
+        "Tail",
+        "Turns",
+        "TwoEnds",
+        "Wish",
+        "bell",
+        "hear",
+        "insist",
+        "judge",
+        "obstacle",
+        "resting",
+        "speaker",
+        "tire",
+        "unfit",
+        "voiceless",
+    ]
+)
+RETIRED_PHRASES = re.compile(r"\b(out of use|resting|rests again|speaks for)\b", re.IGNORECASE)
+"""What the code and its documents said before they had plain words for it."""
 BLOCKS = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.With, ast.AsyncWith, ast.Try, ast.Match)
 
 
@@ -225,3 +267,57 @@ def test_every_dialect_has_its_contract_test(name: str) -> None:
     test = Path(__file__).parent / "dialects" / f"test_{name}.py"
     assert test.is_file(), f"{test.relative_to(APP.parent)} is missing"
     assert "DialectContract)" in test.read_text()
+
+
+def names_of(kinds: tuple[type[ast.AST], ...]) -> list[str]:
+    nodes = [
+        node for path in FILES for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, kinds)
+    ]
+    names = [str(getattr(node, "name", "")) for node in nodes]
+    return [name for name in names if not name.startswith("__")]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "bound"),
+    [(FUNCTIONS, ONE_WORD_FUNCTIONS), ((ast.ClassDef,), ONE_WORD_CLASSES)],
+    ids=["functions", "classes"],
+)
+def test_few_names_are_one_word(kinds: tuple[type[ast.AST], ...], bound: float) -> None:
+    names = names_of(kinds)
+    share = sum(len(WORD.findall(name.strip("_"))) == 1 for name in names) / len(names)
+    print(f"{share:.1%} of {len(names)} names are one word")  # shown by pytest -rP
+    assert share < bound
+
+
+def test_no_retired_name_is_left() -> None:
+    found = [
+        (str(path), name) for path in FILES for name in identifiers(path) if name.strip("_") in RETIRED_NAMES
+    ]
+    assert found == []
+
+
+def identifiers(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, (*FUNCTIONS, ast.ClassDef)):
+            yield node.name
+        elif isinstance(node, ast.Name):
+            yield node.id
+        elif isinstance(node, ast.Attribute):
+            yield node.attr
+        elif isinstance(node, ast.arg):
+            yield node.arg
+
+
+def test_no_retired_phrase_is_left() -> None:
+    texts = [
+        *FILES,
+        *ROOT.glob("admin_static/*.*"),
+        *ROOT.glob("admin_static/[!v]*/**/*.js"),
+        *ROOT.glob("docs/*.md"),
+    ]
+    found = [
+        (str(path.relative_to(ROOT)), match[0])
+        for path in texts
+        for match in RETIRED_PHRASES.finditer(path.read_text())
+    ]
+    assert found == []

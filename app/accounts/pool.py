@@ -108,7 +108,7 @@ class AccountPool:
             self.fresh_until = time.monotonic() + CACHE_SECONDS
 
     async def provider_by_id(self, account_id: str) -> Provider:
-        """Who speaks for this account, also when it is disabled by now. Raises ``NotFound``, and
+        """The provider of this account, even if it is disabled now. Raises ``NotFound``, and
         ``InvalidRequest`` for one that can't work as it is set up."""
         if account_id not in self._statuses:
             await self.refresh()
