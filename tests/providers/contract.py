@@ -40,7 +40,7 @@ HTML = "<html><body><h1>Bad gateway</h1></body></html>"
 
 class ProviderContract:
     submit_call: ClassVar[str] = "create"
-    look_call: ClassVar[str] = "poll"
+    poll_call: ClassVar[str] = "poll"
     states: ClassVar[dict[str, str]] = {
         "queued": "queued", "running": "in_progress", "done": "completed", "failed": "failed",
     }  # fmt: skip
@@ -107,7 +107,7 @@ class ProviderContract:
         assert SECRET not in str(caught.value)
         return caught.value
 
-    async def look_failed(
+    async def poll_failed(
         self, provider: Provider, operation: Operation, expected: type[UpstreamError]
     ) -> UpstreamError:
         with pytest.raises(UpstreamError) as caught:
@@ -239,53 +239,53 @@ class ProviderContract:
             await self.refused(provider, OutcomeUnknown if status == 303 else UpstreamFailed)
             assert elsewhere.counters().requests == {}
 
-    # ---- a look that goes wrong ends nothing ----
+    # ---- a failed poll never ends a task ----
 
-    async def test_look_not_found(self, upstream: FakeUpstream, provider: Provider) -> None:
+    async def test_poll_not_found(self, upstream: FakeUpstream, provider: Provider) -> None:
         operation = await self.start(provider)
-        upstream.fault(self.look_call, status=404)
-        await self.look_failed(provider, operation, OperationNotFound)
+        upstream.fault(self.poll_call, status=404)
+        await self.poll_failed(provider, operation, OperationNotFound)
 
-    async def test_look_401(self, upstream: FakeUpstream, provider: Provider) -> None:
+    async def test_poll_401(self, upstream: FakeUpstream, provider: Provider) -> None:
         operation = await self.start(provider)
-        upstream.fault(self.look_call, status=401, body=self.refusal("invalid_api_key", f"Bad key {SECRET}"))
-        await self.look_failed(provider, operation, UpstreamAuthFailed)
+        upstream.fault(self.poll_call, status=401, body=self.refusal("invalid_api_key", f"Bad key {SECRET}"))
+        await self.poll_failed(provider, operation, UpstreamAuthFailed)
 
     @pytest.mark.parametrize("status", [400, 408, 409, 429, 500, 502, 503, 504])
-    async def test_look_refused(self, upstream: FakeUpstream, provider: Provider, status: int) -> None:
+    async def test_poll_refused(self, upstream: FakeUpstream, provider: Provider, status: int) -> None:
         operation = await self.start(provider)
-        upstream.fault(self.look_call, status=status, headers={"Retry-After": "3"})
-        error = await self.look_failed(provider, operation, PollFailed)
+        upstream.fault(self.poll_call, status=status, headers={"Retry-After": "3"})
+        error = await self.poll_failed(provider, operation, PollFailed)
         assert error.retry_after == 3.0
         assert isinstance(await provider.poll(operation), Succeeded)
 
     @pytest.mark.parametrize("do", ["reset", "cut", "garbage", "huge"])
-    async def test_look_broken(self, upstream: FakeUpstream, provider: Provider, do: str) -> None:
+    async def test_poll_broken(self, upstream: FakeUpstream, provider: Provider, do: str) -> None:
         operation = await self.start(provider)
-        upstream.fault(self.look_call, do=do)
-        await self.look_failed(provider, operation, PollFailed)
+        upstream.fault(self.poll_call, do=do)
+        await self.poll_failed(provider, operation, PollFailed)
         assert isinstance(await provider.poll(operation), Succeeded)
 
-    async def test_look_html(self, upstream: FakeUpstream, provider: Provider) -> None:
+    async def test_poll_html(self, upstream: FakeUpstream, provider: Provider) -> None:
         operation = await self.start(provider)
-        upstream.fault(self.look_call, status=200, text=HTML)
-        await self.look_failed(provider, operation, PollFailed)
+        upstream.fault(self.poll_call, status=200, text=HTML)
+        await self.poll_failed(provider, operation, PollFailed)
 
     @pytest.mark.parametrize("do", ["hang", "drip"])
-    async def test_look_timeout(
+    async def test_poll_timeout(
         self, upstream: FakeUpstream, provider: Provider, hasty_poller: Provider, do: str
     ) -> None:
         operation = await self.start(provider)
-        upstream.fault(self.look_call, do=do, delay=0.05 if do == "drip" else 0)
-        await self.look_failed(hasty_poller, operation, PollFailed)
+        upstream.fault(self.poll_call, do=do, delay=0.05 if do == "drip" else 0)
+        await self.poll_failed(hasty_poller, operation, PollFailed)
 
-    async def test_look_is_never_redirected(self, upstream: FakeUpstream, provider: Provider) -> None:
+    async def test_poll_is_never_redirected(self, upstream: FakeUpstream, provider: Provider) -> None:
         operation = await self.start(provider)
         with FakeUpstream() as elsewhere:
             upstream.fault(
-                self.look_call, status=302, headers={"Location": f"{elsewhere.url}/v1/videos/{operation.id}"}
+                self.poll_call, status=302, headers={"Location": f"{elsewhere.url}/v1/videos/{operation.id}"}
             )
-            await self.look_failed(provider, operation, PollFailed)
+            await self.poll_failed(provider, operation, PollFailed)
             assert elsewhere.counters().requests == {}
 
     async def test_recover_never_says_not_accepted(self, upstream: FakeUpstream, provider: Provider) -> None:

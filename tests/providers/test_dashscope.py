@@ -422,7 +422,7 @@ async def test_words(vendor: DashScopeServer, wan: Provider) -> None:
         await wan.poll(Operation(id="another"))
 
 
-async def test_look_refused(vendor: DashScopeServer, wan: Provider) -> None:
+async def test_poll_refused(vendor: DashScopeServer, wan: Provider) -> None:
     operation = await wan.start(make_request(), SUBMISSION)
     vendor.refuse_poll = (429, {"code": "Throttling.RateQuota", "message": "slow"}, {"Retry-After": "9"})
     with pytest.raises(PollFailed) as caught:

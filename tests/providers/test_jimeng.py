@@ -301,7 +301,7 @@ async def test_words(vendor: JimengServer, jimeng: Provider) -> None:
         (200, {}),
     ],
 )
-async def test_look_that_says_nothing(
+async def test_poll_that_says_nothing(
     vendor: JimengServer, jimeng: Provider, status: int, document: dict[str, Any]
 ) -> None:
     operation = await jimeng.start(make_request(), SUBMISSION)

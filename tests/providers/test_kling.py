@@ -301,7 +301,7 @@ async def test_success_without_a_video(vendor: KlingServer, kling: Provider) -> 
         await kling.poll(operation)
 
 
-async def test_look_refused_in_a_200(vendor: KlingServer, kling: Provider) -> None:
+async def test_poll_refused_in_a_200(vendor: KlingServer, kling: Provider) -> None:
     operation = await kling.start(make_request(), SUBMISSION)
     vendor.refuse_poll = (200, {"code": 1302, "message": "slow down"}, {"Retry-After": "9"})
     with pytest.raises(PollFailed) as caught:

@@ -111,7 +111,7 @@ class TestContractV2(VendorContract):
     # Silence is met by the code that v1's suite has tested.
     test_timeout_before_sending = None
     test_timeout_after_sending = None
-    test_look_timeout = None
+    test_poll_timeout = None
 
     @pytest.fixture(autouse=True)
     def _word(self, vendor: MiniMaxServer) -> Iterator[None]:

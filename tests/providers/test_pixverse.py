@@ -232,7 +232,7 @@ async def test_link_and_usage(vendor: PixVerseServer, pixverse: Provider) -> Non
     assert answer.usage == {"credits": 45, "size": "1280x720"}
 
 
-async def test_look_refused(vendor: PixVerseServer, pixverse: Provider) -> None:
+async def test_poll_refused(vendor: PixVerseServer, pixverse: Provider) -> None:
     with pytest.raises(OperationNotFound):
         await pixverse.poll(Operation(id="1"))
     operation = await pixverse.start(make_request(), SUBMISSION)

@@ -136,11 +136,11 @@ class TestContract(VendorContract):
         assert upstream.counters().jobs == 1
 
     @pytest.mark.parametrize("do", ["reset", "cut", "garbage"])
-    async def test_look_broken(self, upstream: FakeUpstream, provider: Provider, do: str) -> None:
+    async def test_poll_broken(self, upstream: FakeUpstream, provider: Provider, do: str) -> None:
         """As in the contract, but a huge answer is a video."""
         operation = await self.start(provider)
-        upstream.fault(self.look_call, do=do)
-        await self.look_failed(provider, operation, PollFailed)
+        upstream.fault(self.poll_call, do=do)
+        await self.poll_failed(provider, operation, PollFailed)
         assert isinstance(await provider.poll(operation), Succeeded)
 
 

@@ -14,7 +14,7 @@ that kill the gateway while the upstream lives on and keeps count.
 What it speaks: POST/GET /v1/videos, GET/DELETE /v1/videos/{id}, GET /v1/videos/{id}/content,
 POST /v1/videos/{id}/remix, /v1/videos/edits, /v1/videos/extensions, /v1/chat/completions (plain and stream),
 /v1/embeddings, /v1/models, /v1/images/generations and /edits; without a key /files/video.mp4 and
-/files/image.png. A job runs for ``Script.job_seconds``, or says ``Script.statuses`` one look at a time.
+/files/image.png. A job runs for ``Script.job_seconds``, or returns ``Script.statuses``, one a poll.
 
 Control, over HTTP and so alike in both modes: POST /_control/script (replace), POST /_control/fault (add one),
 GET /_control/counters, POST /_control/reset (script and counters). ``Script``, ``Fault`` and ``Counters`` in

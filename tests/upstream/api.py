@@ -46,7 +46,7 @@ class Job:
     started: float
     seconds: float
     source: str | None = None
-    looks: int = 0
+    polls: int = 0
     timer: asyncio.TimerHandle | None = field(default=None, repr=False)
 
 
@@ -202,8 +202,8 @@ class Api:
     def _status(self, job: Job) -> tuple[str, int]:
         words = self.script.statuses
         if words:
-            word = words[min(job.looks, len(words) - 1)]
-            return word, 100 if word in FINISHED else min(99, job.looks * 10)
+            word = words[min(job.polls, len(words) - 1)]
+            return word, 100 if word in FINISHED else min(99, job.polls * 10)
         gone = time.time() - job.started
         if gone >= job.seconds:
             return self.script.final, 100
@@ -227,7 +227,7 @@ class Api:
         _add(self.counters.polls, found[0])
         job = self._job(found[0])
         shown = self._shown(job, created=False)
-        job.looks += 1
+        job.polls += 1
         status = self.script.failed_http if shown["status"] == "failed" else None
         pace = self.script.poll_after_ms
         headers = {"openai-poll-after-ms": str(pace)} if pace is not None else {}

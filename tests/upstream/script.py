@@ -44,13 +44,13 @@ class Script(BaseModel):
 
     job_seconds: float = 0.0
     statuses: list[str] | None = None
-    """The status words of successive looks, the last for ever; in place of ``job_seconds``."""
+    """The status words of successive polls, the last one for ever; in place of ``job_seconds``."""
     final: str = "completed"
     """The status word when ``job_seconds`` are over."""
     error: Any = None
     """The ``error`` of a job that failed."""
     failed_http: int | None = None
-    """The HTTP status of a look at a failed job, as vLLM-Omni answers."""
+    """The HTTP status of a poll of a failed job, as vLLM-Omni answers."""
     fields: dict[str, Any] = Field(default_factory=dict)
     """Added to a finished job, for example ``{"url": "http://…"}``."""
     honour_idempotency: bool = False
@@ -100,7 +100,7 @@ class Counters(BaseModel):
     """Requests per API key; ``""`` when none was sent."""
     jobs_by_key: dict[str, int] = Field(default_factory=dict)
     polls: dict[str, int] = Field(default_factory=dict)
-    """Looks per job id."""
+    """Polls per job id."""
     downloads: dict[str, int] = Field(default_factory=dict)
     deletes: list[str] = Field(default_factory=list)
     running: dict[str, int] = Field(default_factory=dict)
