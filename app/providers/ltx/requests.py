@@ -15,6 +15,7 @@ from app.providers.inputs import (
     refuse_fields,
     refuse_unsupported,
     whole_seconds,
+    without_none,
 )
 
 ROLES: frozenset[Role] = frozenset({"first_frame", "last_frame", "audio", "source_video"})
@@ -70,8 +71,7 @@ def path_and_body(request: GenerationRequest) -> tuple[str, dict[str, Any]]:
     endpoint, fields = _change_body(request) if request.action != "generate" else _generate_body(request)
     fields |= {"model": request.model, "prompt": request.prompt or None, "duration": whole_seconds(request)}
     extra = extra_fields(request, RESERVED, sound="generate_audio")
-    given = {name: value for name, value in fields.items() if value is not None}
-    return f"/v2/{endpoint}", extra | given
+    return f"/v2/{endpoint}", extra | without_none(fields)
 
 
 def _generate_body(request: GenerationRequest) -> tuple[str, dict[str, Any]]:

@@ -14,6 +14,7 @@ from app.providers.inputs import (
     nearest_tier,
     public_url,
     refuse_fields,
+    without_none,
 )
 
 HOST = "https://agents.lumalabs.ai/v1"
@@ -52,7 +53,7 @@ def path_and_body(request: GenerationRequest, earlier: Operation | None) -> tupl
     refuse_fields(request, "seed", "negative_prompt", "characters")
     fields = _image_body(request) if pictures else _video_body(request, earlier)
     fields |= {"model": request.model, "prompt": request.prompt}
-    return PATH, extra_fields(request, RESERVED) | {k: v for k, v in fields.items() if v is not None}
+    return PATH, extra_fields(request, RESERVED) | without_none(fields)
 
 
 def _video_body(request: GenerationRequest, earlier: Operation | None) -> dict[str, Any]:
@@ -77,7 +78,7 @@ def _video_body(request: GenerationRequest, earlier: Operation | None) -> dict[s
         "type": "video" if source is None else "video_edit",
         "aspect_ratio": nearest_ratio(request, VIDEO_RATIOS),
         "source": source,
-        "video": extra | {name: value for name, value in fields.items() if value is not None} or None,
+        "video": extra | without_none(fields) or None,
     }
 
 

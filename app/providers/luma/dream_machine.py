@@ -13,6 +13,7 @@ from app.providers.inputs import (
     nearest_tier,
     public_url,
     refuse_fields,
+    without_none,
 )
 
 HOST = "https://api.lumalabs.ai/dream-machine/v1"
@@ -55,7 +56,7 @@ def path_and_body(request: GenerationRequest, earlier: Operation | None) -> tupl
     else:
         path, more = "/generations/video", _video_body(request, earlier)
     body = extra_fields(request, RESERVED) | fields | more
-    return path, {name: value for name, value in body.items() if value is not None}
+    return path, without_none(body)
 
 
 def _video_body(request: GenerationRequest, earlier: Operation | None) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from app.providers.base import (
     base_url_or,
 )
 from app.providers.http_errors import submit_error
+from app.providers.inputs import without_none
 from app.providers.luma import agents, dream_machine
 from app.providers.reading import State, Text, read_state
 
@@ -154,4 +155,4 @@ def _usage_facts(request: GenerationRequest, body: Mapping[str, object]) -> dict
     video = body.get("video")
     source = video if isinstance(video, dict) else body
     facts = {"seconds": request.seconds, "resolution": source.get("resolution")}
-    return {name: value for name, value in facts.items() if value is not None}
+    return without_none(facts)

@@ -18,6 +18,7 @@ from app.providers.inputs import (
     parse_size,
     refuse_fields,
     whole_seconds,
+    without_none,
 )
 from app.providers.reading import State, Text
 
@@ -144,9 +145,7 @@ def request_body(request: GenerationRequest) -> dict[str, Any]:
         else None,
         "aigc_watermark": request.watermark,
     }
-    return extra_fields(request, RESERVED) | {
-        name: value for name, value in fields.items() if value is not None
-    }
+    return extra_fields(request, RESERVED) | without_none(fields)
 
 
 def _check_shape(request: GenerationRequest) -> None:

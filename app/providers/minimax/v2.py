@@ -21,6 +21,7 @@ from app.providers.inputs import (
     nearest_tier,
     refuse_fields,
     whole_seconds,
+    without_none,
 )
 from app.providers.minimax.v1 import CODES, BaseResponse
 from app.providers.reading import State, Text
@@ -137,8 +138,7 @@ def request_body(request: GenerationRequest) -> dict[str, Any]:
         "ratio": ratio,
         "aigc_watermark": request.watermark,
     }
-    given = {name: value for name, value in fields.items() if value is not None}
-    return extra_fields(request, RESERVED) | DEFAULTS | given
+    return extra_fields(request, RESERVED) | DEFAULTS | without_none(fields)
 
 
 def _content_part(item: MediaInput) -> dict[str, Any]:

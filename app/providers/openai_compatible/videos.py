@@ -13,7 +13,7 @@ from app.errors import UpstreamRejected
 from app.generation import GenerationRequest, MediaInput, MediaKind, Role
 from app.providers.base import Failed, Operation, PollAnswer, Queued, ResultFile, Running, Succeeded
 from app.providers.http_messages import FormFile
-from app.providers.inputs import extra_fields
+from app.providers.inputs import extra_fields, without_none
 from app.providers.reading import (
     COMMON_STATES,
     Fields,
@@ -109,8 +109,8 @@ def submit_fields(request: GenerationRequest, *, with_model: bool) -> dict[str, 
         "negative_prompt": request.negative_prompt,
         "watermark": request.watermark,
     }
-    given = {name: value for name, value in fields.items() if value is not None}
-    return extra_fields(request, RESERVED, sound="generate_audio") | given | _linked_inputs(request)
+    extra = extra_fields(request, RESERVED, sound="generate_audio")
+    return extra | without_none(fields) | _linked_inputs(request)
 
 
 def form_files(request: GenerationRequest) -> list[FormFile]:

@@ -14,6 +14,7 @@ from app.providers.inputs import (
     nearest_tier,
     refuse_unsupported,
     whole_seconds,
+    without_none,
 )
 
 ROLES: frozenset[Role] = frozenset(
@@ -51,9 +52,7 @@ def request_body(request: GenerationRequest, earlier: Operation | None) -> dict[
         "previous_job_id": earlier.id if earlier and request.action != "generate" else None,
     }
     fields |= _size_fields(request)
-    return extra_fields(request, RESERVED, sound="generate_audio") | {
-        name: value for name, value in fields.items() if value is not None
-    }
+    return extra_fields(request, RESERVED, sound="generate_audio") | without_none(fields)
 
 
 def _size_fields(request: GenerationRequest) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from pydantic import BaseModel, FiniteFloat
 from app.errors import PollFailed
 from app.providers.base import Failed, PollAnswer, ResultFile, Running, Succeeded
 from app.providers.http_errors import ErrorMeaning
+from app.providers.inputs import without_none
 from app.providers.reading import State, Text, read_state
 
 STATES: Mapping[str, State] = {
@@ -79,7 +80,7 @@ def read_outcome(video: PixVerseVideo) -> PollAnswer:
             f"{video.outputWidth}x{video.outputHeight}" if video.outputWidth and video.outputHeight else None
         )
         facts = {"credits": video.credits, "size": size}
-        usage = {name: value for name, value in facts.items() if value is not None}
+        usage = without_none(facts)
         return Succeeded((ResultFile("video", "video/mp4", url=video.url),), usage=usage)
     if state == "moderated":
         return Failed("content_policy_violation", "PixVerse's moderation stopped the video.")

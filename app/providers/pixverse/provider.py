@@ -29,6 +29,7 @@ from app.providers.inputs import (
     public_url,
     refuse_fields,
     whole_seconds,
+    without_none,
 )
 from app.providers.pixverse.answers import AnswerEnvelope, CreditsAnswer, VideoAnswer, read_outcome
 
@@ -162,8 +163,8 @@ def _request_body(request: GenerationRequest) -> dict[str, Any]:
         "style": request.style,
         "water_mark": request.watermark,
     }
-    given = {name: value for name, value in fields.items() if value is not None}
-    return extra_fields(request, RESERVED, sound="generate_audio_switch") | DEFAULTS | given
+    extra = extra_fields(request, RESERVED, sound="generate_audio_switch")
+    return extra | DEFAULTS | without_none(fields)
 
 
 def _frame_inputs(request: GenerationRequest) -> tuple[MediaInput, ...]:

@@ -11,6 +11,7 @@ from app.providers.inputs import (
     extra_fields,
     refuse_fields,
     whole_seconds,
+    without_none,
 )
 from app.providers.runway.models import UNKNOWN_MODEL, RunwayModel, SizeForm, model_of
 from app.providers.runway.sizes import size_fields
@@ -68,9 +69,7 @@ def request_body(request: GenerationRequest) -> dict[str, Any]:
         refuse_fields(request, "seconds")
     elif path != IMAGE:
         fields |= _seconds_fields(request, model)
-    return extra_fields(request, RESERVED, sound="audio") | {
-        name: value for name, value in fields.items() if value is not None
-    }
+    return extra_fields(request, RESERVED, sound="audio") | without_none(fields)
 
 
 def _seconds_fields(request: GenerationRequest, model: RunwayModel) -> dict[str, Any]:

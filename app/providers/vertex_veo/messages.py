@@ -23,6 +23,7 @@ from app.providers.inputs import (
     nearest_tier,
     refuse_fields,
     whole_seconds,
+    without_none,
 )
 from app.providers.reading import Items, Text
 
@@ -80,9 +81,7 @@ def request_body(request: GenerationRequest, *, storage_uri: str | None) -> dict
         "seed": request.seed,
         "storageUri": storage_uri,
     }
-    parameters = extra_fields(request, RESERVED, sound="generateAudio") | {
-        k: v for k, v in fields.items() if v is not None
-    }
+    parameters = extra_fields(request, RESERVED, sound="generateAudio") | without_none(fields)
     return {"instances": [_request_instance(request)], "parameters": parameters}
 
 

@@ -15,6 +15,7 @@ from app.providers.inputs import (
     nearest_tier,
     refuse_fields,
     whole_seconds,
+    without_none,
 )
 
 TEXT = "/ent/v2/text2video"
@@ -81,9 +82,7 @@ def request_body(request: GenerationRequest, *, payload: str) -> dict[str, Any]:
         "watermark": request.watermark,
         "payload": payload,
     }
-    return extra_fields(request, RESERVED, sound="audio") | {
-        name: value for name, value in fields.items() if value is not None
-    }
+    return extra_fields(request, RESERVED, sound="audio") | without_none(fields)
 
 
 def _image_inputs(request: GenerationRequest, path: str) -> list[str]:

@@ -15,6 +15,7 @@ from app.providers.inputs import (
     refuse_fields,
     refuse_unsupported,
     whole_seconds,
+    without_none,
 )
 
 RATIOS = ("16:9", "9:16", "1:1", "4:3", "3:4", "3:2", "2:3")
@@ -115,6 +116,4 @@ def _change_path_and_body(request: GenerationRequest) -> tuple[str, dict[str, An
 
 def _with_extra_fields(request: GenerationRequest, fields: dict[str, Any]) -> dict[str, Any]:
     whole = {"model": request.model, "prompt": request.prompt or None, **fields}
-    return extra_fields(request, RESERVED, sound="generate_audio") | {
-        name: value for name, value in whole.items() if value is not None
-    }
+    return extra_fields(request, RESERVED, sound="generate_audio") | without_none(whole)
