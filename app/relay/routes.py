@@ -10,11 +10,8 @@ from app.keys.key import ClientKey
 from app.relay.relay import Relay
 from app.relay.request import ClientGone, RelayRequest, is_form, read_form_request, read_json_request
 
-RELAYED = ("completions", "embeddings", "moderations", "responses", "rerank", "audio/speech")
-"""Paths below ``/v1/`` that take JSON and are relayed for every model."""
 RELAYED_FORMS = ("audio/transcriptions", "audio/translations")
-"""The same for forms."""
-IMAGES = ("images/generations", "images/edits", "images/variations")
+"""Paths below ``/v1/`` whose body is a form."""
 JSON_HEADERS = (("Content-Type", "application/json"),)
 
 
@@ -38,7 +35,7 @@ class AuthenticatedEndpoint(ABC):
 
 
 class RelayEndpoint(AuthenticatedEndpoint):
-    """``POST /v1/<path>``, one of ``RELAYED`` or ``RELAYED_FORMS``."""
+    """``POST /v1/<path>``, relayed whatever the model."""
 
     def __init__(self, relay: Relay, path: str) -> None:
         super().__init__(relay)

@@ -22,7 +22,9 @@ from app.catalog.catalog import Catalog
 from app.catalog.prices import PriceRepository
 from app.db.session import DATABASE_AWAY, Database
 from app.db.tables import usage
-from app.dialects.anthropic.routes import COUNT, MESSAGES, MessagesEndpoint
+from app.dialects.anthropic import routes as anthropic
+from app.dialects.openai_images import routes as openai_images
+from app.dialects.openai_relayed import routes as openai_relayed
 from app.dialects.registry import envelopes_by_path
 from app.keys.key import ClientKey
 from app.keys.service import KeyRing
@@ -33,12 +35,8 @@ from app.providers.base import Account
 from app.relay.realtime import RealtimeEndpoint
 from app.relay.relay import Metering, Relay
 from app.relay.routes import (
-    IMAGES,
-    RELAYED,
-    RELAYED_FORMS,
     ChatEndpoint,
     ImagesEndpoint,
-    RelayEndpoint,
 )
 from app.relay.upstream import UpstreamClient, open_session
 from app.usage.budgets import BudgetTracker
@@ -152,9 +150,14 @@ async def running_gateway(
 async def _start_server(stack: AsyncExitStack, relay: Relay) -> int:
     endpoints: dict[str, ASGIApp] = {
         "chat/completions": ChatEndpoint(relay, FallbackEndpoint()),
-        **{path: RelayEndpoint(relay, path) for path in (*RELAYED, *RELAYED_FORMS)},
-        **{path: ImagesEndpoint(relay, path, FallbackEndpoint()) for path in IMAGES},
-        **{path: MessagesEndpoint(relay, path) for path in (MESSAGES, COUNT)},
+        **{
+            route.path: route.endpoint(relay, route.path)
+            for route in (*openai_relayed.ROUTES.relayed, *anthropic.ROUTES.relayed)
+        },
+        **{
+            route.path: ImagesEndpoint(relay, route.path, FallbackEndpoint())
+            for route in openai_images.ROUTES.relayed
+        },
     }
     routes = [Route(f"/v1/{path}", endpoint, methods=["POST"]) for path, endpoint in endpoints.items()]
     edge = Middleware(

@@ -28,13 +28,13 @@ router = APIRouter(tags=["Characters"])
 async def create(request: Request, key: CallerKey, services: Services) -> Response:
     """`timestamps` is the part of the clip that shows the character: start,end in seconds, one to three apart."""
     body = await services.read_body(request)
-    moment = read_time_span(body, "timestamps")
-    if moment is None:
+    clip_range = read_time_span(body, "timestamps")
+    if clip_range is None:
         raise MissingField("timestamps")
     clip = await _read_clip(body, services, key)
     param = "url" if "url" in body else "from_task"
-    made = await services.characters.create(clip, key=key, clip_range=moment, param=param)
-    return JSONResponse(cameo_object(made, base=services.base_url(request), signer=services.signer))
+    character = await services.characters.create(clip, key=key, clip_range=clip_range, param=param)
+    return JSONResponse(cameo_object(character, base=services.base_url(request), signer=services.signer))
 
 
 @router.get(
@@ -97,12 +97,12 @@ async def get_file(name: str, file: str, *, request: Request, services: Services
 
 async def _read_clip(body: Body, services: Gateway, key: ClientKey) -> MediaInput:
     """The clip in ``url``, or the video of the task ``from_task``."""
-    given, task_name = body.source("url"), body.text("from_task")
-    if given is not None and task_name:
+    source, task_name = body.source("url"), body.text("from_task")
+    if source is not None and task_name:
         raise InvalidRequest("url and from_task exclude each other", param="from_task")
-    if given is not None:
-        return await read_source(given, services, role="source_video", param="url")
+    if source is not None:
+        return await read_source(source, services, role="source_video", param="url")
     if not task_name:
         raise MissingField("url or from_task")
-    source = own_video_input(await services.tasks.get(task_name, key), param="from_task")
-    return source.model_copy(update={"content": await services.store.get(source.key)})
+    video = own_video_input(await services.tasks.get(task_name, key), param="from_task")
+    return video.model_copy(update={"content": await services.store.get(video.key)})

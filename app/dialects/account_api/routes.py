@@ -80,10 +80,10 @@ async def get_model(name: str, key: CallerKey, services: Services) -> Response:
     for card in await services.catalog.list_models():
         if card.name == name and key.may_use(name):
             price = await services.prices.current_price(name)
-            told = price.model_dump(mode="json", exclude_defaults=True) if price is not None else None
+            price_object = price.model_dump(mode="json", exclude_defaults=True) if price is not None else None
             capabilities = _capabilities_object(card)
             if capabilities is not None:
-                capabilities["price"] = told
+                capabilities["price"] = price_object
             return JSONResponse(_model_object(card) | {"capabilities": capabilities})
     raise ModelNotFound(f"The model {name[:200]} does not exist here.", param="model")
 

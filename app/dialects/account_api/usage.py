@@ -33,14 +33,14 @@ async def get_usage(request: Request, key: CallerKey, services: Services) -> Res
     since = read_moment(query.text("from") or str(until - DEFAULT_DAYS * DAY_SECONDS), param="from")
     if not since < until <= since + LONGEST_DAYS * DAY_SECONDS:
         raise InvalidRequest(f"from must lie before to, by at most {LONGEST_DAYS} days", param="from")
-    wanted = query.text("format") or "json"
-    if wanted not in ("json", "csv"):
+    output_format = query.text("format") or "json"
+    if output_format not in ("json", "csv"):
         raise InvalidRequest("format must be json or csv", param="format")
-    asked = query.text("group_by")
-    groups = read_groups(asked.split(",") if asked else ("day", "model"), allowed=ALLOWED)
+    group_by = query.text("group_by")
+    groups = read_groups(group_by.split(",") if group_by else ("day", "model"), allowed=ALLOWED)
     model = query.text("model") or None
     lines = await services.reports.usage_lines(groups, since=since, until=until, key_id=key.id, model=model)
-    if wanted == "csv":
+    if output_format == "csv":
         return Response(as_csv(lines, groups), media_type="text/csv", headers=DOWNLOAD)
     [total] = await services.reports.usage_lines((), since=since, until=until, key_id=key.id, model=model)
     return JSONResponse(

@@ -23,13 +23,13 @@ DEFAULT_LIMIT = 20
 async def create_endpoint(request: Request, key: CallerKey, services: Services) -> Response:
     """The answer contains the signing secret, which is not shown again."""
     body = await services.read_body(request)
-    made, secret = await services.endpoints.create(
+    created, secret = await services.endpoints.create(
         key.owner,
         name=body.required_text("name"),
         url=body.required_text("url"),
         event_types=body.texts("event_types"),
     )
-    return JSONResponse(_endpoint_object(made) | {"signing_secret": secret})
+    return JSONResponse(_endpoint_object(created) | {"signing_secret": secret})
 
 
 @router.get(

@@ -71,22 +71,22 @@ def message_object(answer: Fields, *, model: str, thinking: bool) -> Fields:
     choice = next(iter(_list_objects(answer.get("choices"))), None)
     if choice is None:
         raise UpstreamFailed("The upstream answered without a message.")
-    said = _object_or_empty(choice.get("message"))
+    message = _object_or_empty(choice.get("message"))
     content: list[Fields] = []
-    thought = _thinking_text(said) if thinking else ""
+    thought = _thinking_text(message) if thinking else ""
     if thought:
         content.append({"type": "thinking", "thinking": thought, "signature": ""})
-    text = _answer_text(said)
+    text = _answer_text(message)
     if text:
         content.append({"type": "text", "text": text})
-    content += [_tool_use_block(call) for call in _list_objects(said.get("tool_calls"))]
+    content += [_tool_use_block(call) for call in _list_objects(message.get("tool_calls"))]
     return {
         "id": message_id(answer),
         "type": "message",
         "role": "assistant",
         "model": model,
         "content": content,
-        **stop_fields(choice, refused=bool(said.get("refusal"))),
+        **stop_fields(choice, refused=bool(message.get("refusal"))),
         "usage": usage_object(answer.get("usage")),
     }
 
@@ -105,13 +105,13 @@ def stop_fields(choice: Fields, *, refused: bool = False) -> Fields:
     return {"stop_reason": reason, "stop_sequence": None}
 
 
-def usage_object(told: Any) -> Fields:
+def usage_object(value: Any) -> Fields:
     """Anthropic counts cached tokens separately; OpenAI counts them among the prompt tokens."""
-    told = _object_or_empty(told)
-    cached = _object_or_empty(told.get("prompt_tokens_details")).get("cached_tokens") or 0
+    chat_usage = _object_or_empty(value)
+    cached = _object_or_empty(chat_usage.get("prompt_tokens_details")).get("cached_tokens") or 0
     return {
-        "input_tokens": max((told.get("prompt_tokens") or 0) - cached, 0),
-        "output_tokens": told.get("completion_tokens") or 0,
+        "input_tokens": max((chat_usage.get("prompt_tokens") or 0) - cached, 0),
+        "output_tokens": chat_usage.get("completion_tokens") or 0,
         "cache_read_input_tokens": cached,
         "cache_creation_input_tokens": 0,
     }
@@ -126,15 +126,15 @@ def _list_objects(value: Any) -> list[Fields]:
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
-def _answer_text(said: Fields) -> str:
-    content = said.get("content")
+def _answer_text(message: Fields) -> str:
+    content = message.get("content")
     if isinstance(content, list):
         content = "".join(str(part.get("text") or "") for part in _list_objects(content))
-    return str(content or "") + str(said.get("refusal") or "")
+    return str(content or "") + str(message.get("refusal") or "")
 
 
-def _thinking_text(said: Fields) -> str:
-    return next((said[name] for name in THINKING_FIELDS if isinstance(said.get(name), str)), "")
+def _thinking_text(message: Fields) -> str:
+    return next((message[name] for name in THINKING_FIELDS if isinstance(message.get(name), str)), "")
 
 
 def _tool_use_block(call: Fields) -> Fields:
@@ -184,14 +184,14 @@ class MessageEvents:
             found = event["error"]
             text = found.get("message") if isinstance(found, dict) else found
             raise UpstreamFailed(str(text or "The upstream failed."))
-        said = [] if self._begun else [self._message_start(event)]
+        events = [] if self._begun else [self._message_start(event)]
         if isinstance(event.get("usage"), dict):
             self._usage = event["usage"]
         for choice in _list_objects(event.get("choices")):
-            said += self._delta_events(_object_or_empty(choice.get("delta")))
+            events += self._delta_events(_object_or_empty(choice.get("delta")))
             if choice.get("finish_reason"):
                 self._stop = stop_fields(choice, refused=self._refused)
-        return b"".join(said)
+        return b"".join(events)
 
     def keep_alive(self) -> bytes:
         return PING if self._begun else b""
@@ -199,14 +199,14 @@ class MessageEvents:
     def closing_events(self) -> bytes | None:
         if self._stop is None:
             return None
-        said = self._close_block()
+        events = self._close_block()
         for key, pieces in self._queued_pieces.items():
             for block, delta in pieces:
-                said += self._block_events(key, block, delta)
-            said += self._close_block()
-        said.append(_sse_event("message_delta", delta=self._stop, usage=usage_object(self._usage)))
-        said.append(_sse_event("message_stop"))
-        return b"".join(said)
+                events += self._block_events(key, block, delta)
+            events += self._close_block()
+        events.append(_sse_event("message_delta", delta=self._stop, usage=usage_object(self._usage)))
+        events.append(_sse_event("message_stop"))
+        return b"".join(events)
 
     def _message_start(self, event: Fields) -> bytes:
         self._begun = True
@@ -223,15 +223,15 @@ class MessageEvents:
         return _sse_event("message_start", message=begun)
 
     def _delta_events(self, delta: Fields) -> list[bytes]:
-        said: list[bytes] = []
+        events: list[bytes] = []
         thought = _thinking_text(delta) if self._thinking else ""
         if thought:
             empty = {"type": "thinking", "thinking": "", "signature": ""}
-            said += self._send_or_queue("thinking", empty, {"type": "thinking_delta", "thinking": thought})
+            events += self._send_or_queue("thinking", empty, {"type": "thinking_delta", "thinking": thought})
         self._refused = self._refused or bool(delta.get("refusal"))
         text = _answer_text(delta)
         if text:
-            said += self._send_or_queue(
+            events += self._send_or_queue(
                 "text", {"type": "text", "text": ""}, {"type": "text_delta", "text": text}
             )
         for at, call in enumerate(_list_objects(delta.get("tool_calls"))):
@@ -243,8 +243,8 @@ class MessageEvents:
                 "input": {},
             }
             piece = {"type": "input_json_delta", "partial_json": function.get("arguments") or ""}
-            said += self._send_or_queue(f"tool {call.get('index', at)}", block, piece)
-        return said
+            events += self._send_or_queue(f"tool {call.get('index', at)}", block, piece)
+        return events
 
     def _send_or_queue(self, key: str, block: Fields, delta: Fields) -> list[bytes]:
         busy = (
@@ -256,15 +256,15 @@ class MessageEvents:
         return self._block_events(key, block, delta)
 
     def _block_events(self, key: str, block: Fields, delta: Fields) -> list[bytes]:
-        said: list[bytes] = []
+        events: list[bytes] = []
         if self._open_block != key:
-            said += self._close_block()
-            said.append(_sse_event("content_block_start", index=self._next_index, content_block=block))
+            events += self._close_block()
+            events.append(_sse_event("content_block_start", index=self._next_index, content_block=block))
             self._open_block = key
             self._next_index += 1
         if delta.get("partial_json") != "":
-            said.append(_sse_event("content_block_delta", index=self._next_index - 1, delta=delta))
-        return said
+            events.append(_sse_event("content_block_delta", index=self._next_index - 1, delta=delta))
+        return events
 
     def _close_block(self) -> list[bytes]:
         if self._open_block is None:
@@ -274,5 +274,5 @@ class MessageEvents:
 
 
 def _sse_event(kind: str, **fields: Any) -> bytes:
-    told = json.dumps({"type": kind, **fields}, ensure_ascii=False)
-    return f"event: {kind}\ndata: {told}\n\n".encode()
+    data = json.dumps({"type": kind, **fields}, ensure_ascii=False)
+    return f"event: {kind}\ndata: {data}\n\n".encode()

@@ -39,33 +39,33 @@ def chat_request(fields: Fields, *, model: str, limit_name: str) -> Fields:
     for name in UNTRANSLATABLE:
         if fields.get(name):
             raise untranslatable(name)
-    said: Fields = {
+    chat: Fields = {
         "model": model,
         "messages": [*_system_messages(fields.get("system")), *_chat_messages(fields)],
     }
-    said[limit_name] = fields.get("max_tokens")
-    if said[limit_name] is None:
+    chat[limit_name] = fields.get("max_tokens")
+    if chat[limit_name] is None:
         raise MissingField("max_tokens")
     if fields.get("stop_sequences"):
-        said["stop"] = fields["stop_sequences"]
+        chat["stop"] = fields["stop_sequences"]
     if fields.get("tools"):
-        said["tools"] = [
+        chat["tools"] = [
             _chat_tool(tool, f"tools.{at}") for at, tool in enumerate(_require_list(fields["tools"], "tools"))
         ]
-    said |= _tool_choice(fields.get("tool_choice"))
+    chat |= _tool_choice(fields.get("tool_choice"))
     user = _require_object(fields.get("metadata") or {}, "metadata").get("user_id")
     if user:
-        said["user"] = user
-    said |= _output_options(fields)
+        chat["user"] = user
+    chat |= _output_options(fields)
     if fields.get("stream") is True:
-        said |= {"stream": True, "stream_options": {"include_usage": True}}
+        chat |= {"stream": True, "stream_options": {"include_usage": True}}
     # Temperature, top_k and all others are passed on: the upstream refuses what it does not know.
     rest = {
         name: value
         for name, value in fields.items()
         if name not in TRANSLATED | LEFT_OUT | set(UNTRANSLATABLE)
     }
-    return rest | said
+    return rest | chat
 
 
 def untranslatable(where: str, what: str = "") -> InvalidRequest:
@@ -84,7 +84,7 @@ def _system_messages(system: Any) -> list[Fields]:
 def _chat_messages(fields: Fields) -> list[Fields]:
     if not fields.get("messages"):
         raise MissingField("messages")
-    said: list[Fields] = []
+    chat_messages: list[Fields] = []
     for at, message in enumerate(_require_list(fields["messages"], "messages")):
         where = f"messages.{at}"
         turn = TURN_READERS.get(_require_object(message, where).get("role"))
@@ -92,10 +92,10 @@ def _chat_messages(fields: Fields) -> list[Fields]:
             raise InvalidRequest("must be user, assistant or system", param=f"{where}.role")
         content = message.get("content")
         blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
-        said += turn(
+        chat_messages += turn(
             [_require_object(b, f"{where}.content") for b in _require_list(blocks, f"{where}.content")], where
         )
-    return said
+    return chat_messages
 
 
 def _user_turn(blocks: list[Fields], where: str) -> Iterable[Fields]:
@@ -125,8 +125,8 @@ def _assistant_turn(blocks: list[Fields], where: str) -> Iterable[Fields]:
         elif block.get("type") not in THOUGHTS:
             texts.append(_block_text(block, f"{where}.content.{at}"))
     if texts or calls:
-        said: Fields = {"role": "assistant", "content": "".join(texts) or None}
-        yield said | ({"tool_calls": calls} if calls else {})
+        message: Fields = {"role": "assistant", "content": "".join(texts) or None}
+        yield message | ({"tool_calls": calls} if calls else {})
 
 
 def _system_turn(blocks: list[Fields], where: str) -> Iterable[Fields]:
@@ -217,27 +217,27 @@ def _tool_choice(choice: Any) -> Fields:
         return {}
     kind = _require_object(choice, "tool_choice").get("type")
     if kind == "tool":
-        said: Fields = {"tool_choice": {"type": "function", "function": {"name": choice.get("name")}}}
+        options: Fields = {"tool_choice": {"type": "function", "function": {"name": choice.get("name")}}}
     elif kind in CHOICES:
-        said = {"tool_choice": CHOICES[kind]}
+        options = {"tool_choice": CHOICES[kind]}
     else:
         raise InvalidRequest("must be auto, any, tool or none", param="tool_choice.type")
     if choice.get("disable_parallel_tool_use"):
-        said["parallel_tool_calls"] = False
-    return said
+        options["parallel_tool_calls"] = False
+    return options
 
 
 def _output_options(fields: Fields) -> Fields:
-    wished = _require_object(fields.get("output_config") or {}, "output_config")
-    said: Fields = {}
-    if effort := wished.get("effort"):
-        said["reasoning_effort"] = EFFORTS.get(effort, effort)
-    form = wished.get("format") or fields.get("output_format")
-    if form:
-        schema = _require_object(form, "output_config.format").get("schema")
+    config = _require_object(fields.get("output_config") or {}, "output_config")
+    options: Fields = {}
+    if effort := config.get("effort"):
+        options["reasoning_effort"] = EFFORTS.get(effort, effort)
+    output_format = config.get("format") or fields.get("output_format")
+    if output_format:
+        schema = _require_object(output_format, "output_config.format").get("schema")
         named = {"name": "answer", "schema": schema, "strict": True}
-        said["response_format"] = {"type": "json_schema", "json_schema": named}
-    return said
+        options["response_format"] = {"type": "json_schema", "json_schema": named}
+    return options
 
 
 def _block_text(block: Any, where: str) -> str:

@@ -36,21 +36,21 @@ class MessagesEndpoint(AuthenticatedEndpoint):
     async def answer(
         self, scope: Scope, receive: Receive, send: Send, *, key: ClientKey, body: bytes
     ) -> None:
-        wish = read_json_request(body)
-        translation = MessagesTranslation(wish) if self._path == MESSAGES else None
-        if translation is None and not await self._relay.endpoints.serves_path(wish.model, COUNT):
+        request = read_json_request(body)
+        translation = MessagesTranslation(request) if self._path == MESSAGES else None
+        if translation is None and not await self._relay.endpoints.serves_path(request.model, COUNT):
             await self._relay.endpoints.usable_endpoints(
-                wish.model, MESSAGES
+                request.model, MESSAGES
             )  # raises if the model itself is unknown
             raise ModelNotFound(
-                f"No upstream of {wish.model} counts tokens; the usage is in its answers.", param="model"
+                f"No upstream of {request.model} counts tokens; the usage is in its answers.", param="model"
             )
         await self._relay.relay_call(
             scope,
             receive,
             _with_request_id(scope, send),
             path=self._path,
-            request=wish,
+            request=request,
             key=key,
             translation=translation,
             envelope=AnthropicDialect.error_envelope,
@@ -73,31 +73,31 @@ def _with_request_id(scope: Scope, send: Send) -> Send:
 class MessagesTranslation:
     """One call to ``/v1/messages`` that goes to an upstream with only the chat API."""
 
-    def __init__(self, wish: RelayRequest) -> None:
-        self._wish = wish
-        self.streams = wish.fields.get("stream") is True
-        thinking = wish.fields.get("thinking")
+    def __init__(self, request: RelayRequest) -> None:
+        self._request = request
+        self.streams = request.fields.get("stream") is True
+        thinking = request.fields.get("thinking")
         self._thinking = isinstance(thinking, dict) and thinking.get("type") in ("enabled", "adaptive")
 
     def translated_request(self, model: str, *, limit_name: str) -> RelayRequest:
         """Raises ``InvalidRequest`` for what chat cannot express."""
-        fields = chat_request(self._wish.fields, model=model, limit_name=limit_name)
+        fields = chat_request(self._request.fields, model=model, limit_name=limit_name)
         body = json.dumps(fields, ensure_ascii=False).encode()
         return RelayRequest(body, model, fields, has_one_model_field=False, headers=JSON_HEADERS)
 
     def translated_answer(self, answer: dict[str, Any]) -> dict[str, Any]:
         if answer.get("error"):  # some servers send an error with status 200
-            told = read_error(answer)
-            raise UpstreamFailed(told.message if told else "The upstream failed.")
-        return message_object(answer, model=self._wish.model, thinking=self._thinking)
+            error = read_error(answer)
+            raise UpstreamFailed(error.message if error else "The upstream failed.")
+        return message_object(answer, model=self._request.model, thinking=self._thinking)
 
     def event_translator(self) -> MessageEvents:
-        return MessageEvents(model=self._wish.model, thinking=self._thinking)
+        return MessageEvents(model=self._request.model, thinking=self._thinking)
 
     def translated_refusal(self, refusal: UpstreamRefusal) -> UpstreamRefusal:
         """The upstream's error message and status in Anthropic's envelope."""
-        told = read_error(parse_json(refusal.body))
-        text = told.message if told and told.message else "The upstream refused the request."
+        error = read_error(parse_json(refusal.body))
+        text = error.message if error and error.message else "The upstream refused the request."
         body = json.dumps(error_object(refusal.status, text)).encode()
         headers = [(name, value) for name, value in refusal.headers if name in KEPT_HEADERS]
         headers += [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]

@@ -123,10 +123,10 @@ async def _create_from_video(body: Body, services: Gateway, key: ClientKey) -> C
     """A character from ``video``, with optional ``name`` and ``timestamps``."""
     moment = read_time_span(body, "timestamps")
     name = (body.text("name") or "").strip()[:80]
-    given = body.source("video")
-    if given is None:
+    source = body.source("video")
+    if source is None:
         raise MissingField("video")
-    clip = await read_source(given, services, role="source_video", param="video")
+    clip = await read_source(source, services, role="source_video", param="video")
     return await services.characters.create(clip, key=key, name=name, clip_range=moment)
 
 

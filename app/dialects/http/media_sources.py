@@ -57,8 +57,8 @@ def read_media_parts(body: Body, name: str, *, types: tuple[str, ...] = PART_TYP
 
 
 def _part_address(fields: Body, kind: str, *, name: str) -> str:
-    given = fields.value(kind)
-    address = given.get("url") if isinstance(given, dict) else given
+    value = fields.value(kind)
+    address = value.get("url") if isinstance(value, dict) else value
     if not isinstance(address, str) or not address.strip():
         hold = kind if kind == "text" else f"{kind}.url"
         raise InvalidRequest(f"{fields.path} must hold {hold}", param=name)

@@ -85,8 +85,8 @@ def _part_addresses(parts: list[dict[str, Any]], name: str) -> list[MediaSource]
     for part in parts:
         if part.get("type") != name:
             continue
-        given = part.get(name)
-        address = given.get("url") if isinstance(given, dict) else given
+        value = part.get(name)
+        address = value.get("url") if isinstance(value, dict) else value
         if not isinstance(address, str) or not address:
             raise InvalidRequest(f"messages: a part of type {name} must hold {name}.url", param="messages")
         sources.append(address)

@@ -18,7 +18,7 @@ from app.dialects.openapi.schemas import (
 )
 
 IMAGE_COUNT: Schema = {"type": "integer", "minimum": 1, "maximum": 10, "default": 1}
-RESPONSE_FORMAT: Schema = {"enum": ["url", "b64_json"], "description": "Both, unless said"}
+RESPONSE_FORMAT: Schema = {"enum": ["url", "b64_json"], "description": "Both, unless given"}
 
 SCHEMAS: dict[str, Schema] = {
     "CreateImages": object_of(

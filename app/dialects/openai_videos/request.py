@@ -64,26 +64,26 @@ async def read_from_source(
 ) -> GenerationRequest:
     """An edit or extension. ``video`` is a file, or holds the id of a task."""
     prompt = read_prompt(body)
-    given = body.source("video")
-    if given is None:
+    video = body.source("video")
+    if video is None:
         raise MissingField("video")
-    own = given.text("id") if isinstance(given, Body) else None
-    source = await services.tasks.get(own, key) if own else None
+    task_id = video.text("id") if isinstance(video, Body) else None
+    source_task = await services.tasks.get(task_id, key) if task_id else None
     seconds = body.integer("seconds", low=1, high=LONGEST_SECONDS)
     generation = GenerationRequest(
         kind="video",
         action=action,
-        model=video_preset(body.text("model") or (source.model if source else DEFAULT_MODEL)).name,
+        model=video_preset(body.text("model") or (source_task.model if source_task else DEFAULT_MODEL)).name,
         prompt=prompt,
-        seconds=seconds or (source.request.seconds if source else None),
-        size=read_size(body.text("size")) or (source.request.size if source else None),
-        remix_of=source.id if source else None,
+        seconds=seconds or (source_task.request.seconds if source_task else None),
+        size=read_size(body.text("size")) or (source_task.request.size if source_task else None),
+        remix_of=source_task.id if source_task else None,
         extra=body.unknown_fields(KNOWN_FIELDS),
     )
-    if source:
-        media = own_video_input(source, param="video")
+    if source_task:
+        media = own_video_input(source_task, param="video")
     else:
-        media = await read_source(given, services, role="source_video", param="video")
+        media = await read_source(video, services, role="source_video", param="video")
     return generation.model_copy(update={"media": (media,)})
 
 

@@ -103,10 +103,10 @@ async def create_character(request: Request, key: CallerKey, services: Services)
     name = body.required_text("name").strip()
     if len(name) > 80:
         raise InvalidRequest("name must be at most 80 characters", param="name")
-    given = body.source("video")
-    if given is None:
+    source = body.source("video")
+    if source is None:
         raise MissingField("video")
-    clip = await read_source(given, services, role="source_video", param="video")
+    clip = await read_source(source, services, role="source_video", param="video")
     character = await services.characters.create(clip, key=key, name=name)
     return JSONResponse({"id": character.id, "name": character.name, "created_at": int(character.created_at)})
 

@@ -105,7 +105,7 @@ def _read_seconds(body: Body, preset: ModelPreset, *, shots: tuple[Shot, ...]) -
     length = requested or preset.seconds or DEFAULT_SECONDS
     if shots_seconds <= length:
         return length
-    longer = [able for able in LENGTHS if able >= shots_seconds and (pro or able != ONLY_PRO)]
+    longer = [allowed for allowed in LENGTHS if allowed >= shots_seconds and (pro or allowed != ONLY_PRO)]
     if not longer:
         longest = LENGTHS[-1] if pro else LENGTHS[-2]
         text = f"The shots take {shots_seconds:g} seconds together; {preset.name} makes at most {longest}"
