@@ -45,9 +45,9 @@ class AdminContext:
     http: Request
 
     async def record_change(self, action: str, target: str, *, before: Any = None, after: Any = None) -> None:
-        """Write the audit row of a change that has just been committed.
+        """Write the audit row of a change, right after it (or right before it, for what is then gone).
 
-        It has a transaction of its own: if the process dies in between, the change stays without a row.
+        It has a transaction of its own: if the process dies in between, one of the two is missing.
         """
         await self.panel.audit.record_alone(self.actor.name, action, target, before=before, after=after)
 

@@ -13,7 +13,7 @@ from app.cli.store_access import with_store
 from app.components import Components
 from app.db.tables import webhook_deliveries
 from app.errors import SettingsInvalid
-from app.keys.rehashing import keys_of_old_root
+from app.keys.records import keys_of_old_root
 from app.ops import resealing
 from app.settings import Settings, load_settings
 

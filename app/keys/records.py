@@ -1,5 +1,10 @@
-"""Keys as a backup stores them: their terms, and the keyed hashes of their secrets."""
+"""The stored hashes of client keys: in backups, and replaced after a change of the root key.
 
+After a change of the root key the hash of a key is replaced when its secret is next used.
+"""
+
+import time
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import sqlalchemy as sa
@@ -9,8 +14,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.db.tables import keys
 from app.keys.key import KeyTerms, read_terms, terms_of_row
 from app.validation import validate_document
+from app.vault import Vault
 
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+PURPOSE = "client-key-hash"
+HASH_COLUMNS = (("hash", "root"), ("old_hash", "old_root"))
+"""Each hash, with the fingerprint of the root key that made it."""
 
 
 class KeyRecord(BaseModel):
@@ -57,3 +67,33 @@ def _record_of_row(row: Any) -> KeyRecord:
         old_until=row.old_until,
         terms=KeyTerms.model_validate(terms_of_row(row)).model_dump(mode="json"),
     )
+
+
+def stale_hashes(row: Any, hashes: Sequence[str], vault: Vault) -> dict[str, str]:
+    """The columns to write so that the row has the hash under the current root key; empty when it has.
+
+    ``hashes`` are those of the secret, under the current root key first.
+    """
+    if not vault.has_old_roots:
+        return {}
+    current = vault.root_fingerprint
+    return {
+        name: value
+        for column, root in HASH_COLUMNS
+        if getattr(row, column) in hashes and getattr(row, root) != current
+        for name, value in ((column, hashes[0]), (root, current))
+    }
+
+
+async def write_hashes(connection: AsyncConnection, row: Any, moved: dict[str, str]) -> None:
+    """Does nothing if the key's secret has been rotated since ``row`` was read."""
+    same = [keys.c[column] == getattr(row, column) for column, _ in HASH_COLUMNS if column in moved]
+    await connection.execute(sa.update(keys).where(keys.c.id == row.id, *same).values(**moved))
+
+
+async def keys_of_old_root(connection: AsyncConnection, vault: Vault) -> list[str]:
+    """The ids of the keys whose hash is under an old root key, oldest first."""
+    current = vault.root_fingerprint
+    overlapping = sa.and_(keys.c.old_until > time.time(), keys.c.old_root.is_distinct_from(current))
+    query = sa.select(keys.c.id).where(sa.or_(keys.c.root.is_distinct_from(current), overlapping))
+    return list((await connection.execute(query.order_by(keys.c.created_at))).scalars())

@@ -15,9 +15,9 @@ from sqlalchemy.exc import IntegrityError
 from app.db.session import DATABASE_AWAY, Database
 from app.db.tables import keys
 from app.errors import AuthenticationFailed, InvalidRequest, NotFound, PermissionDenied
-from app.keys import rehashing
 from app.keys.key import ClientKey, KeyTerms, read_terms
 from app.keys.limits import LocalLimiter, RateLimiter, count_request
+from app.keys.records import PURPOSE, stale_hashes, write_hashes
 from app.vault import Vault
 
 log = structlog.get_logger()
@@ -122,7 +122,7 @@ class KeyRing:
             raise AuthenticationFailed
         if len(self._cache) >= CACHE_SIZE:
             self._cache.clear()
-        if self._vault.has_old_roots and (moved := rehashing.stale_hashes(row, hashes, self._vault)):
+        if self._vault.has_old_roots and (moved := stale_hashes(row, hashes, self._vault)):
             self._begin_rehash(row, moved)
         key = ClientKey.of_row(row)
         self._cache[raw] = (time.monotonic() + lasts, key)
@@ -137,7 +137,7 @@ class KeyRing:
     async def _rehash(self, row: Any, moved: dict[str, str]) -> None:
         try:
             async with self._database.write() as connection:
-                await rehashing.write_hashes(connection, row, moved)
+                await write_hashes(connection, row, moved)
         except DATABASE_AWAY as error:  # retried when the key is next read
             log.warning("key.not_rehashed", key=row.id, error=type(error).__name__)
 
@@ -274,7 +274,7 @@ class KeyRing:
         return {"hash": self._hashes(raw)[0], "root": self._vault.root_fingerprint}
 
     def _hashes(self, raw: str) -> Sequence[str]:
-        return self._vault.keyed_hashes(rehashing.PURPOSE, raw)
+        return self._vault.keyed_hashes(PURPOSE, raw)
 
 
 def check_project(known: ClientKey, project: str | None) -> None:
