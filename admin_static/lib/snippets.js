@@ -22,7 +22,7 @@ const otherFields = (request) =>
       !(Array.isArray(value) && value.length === 0),
   );
 
-function curl(request) {
+function curlSnippet(request) {
   const lines = [`curl ${location.origin}/v1/videos`, '-H "Authorization: Bearer $FILMGATE_API_KEY"'];
   const all = { ...requestFields(request), ...Object.fromEntries(otherFields(request)) };
   for (const [name, value] of Object.entries(all)) {
@@ -33,7 +33,7 @@ function curl(request) {
   return lines.join(' \\\n  ');
 }
 
-function python(request) {
+function pythonSnippet(request) {
   const fields = Object.entries(requestFields(request)).map(([name, value]) => `    ${name}=${quoted(value)},`);
   if (request.first_frame) fields.push('    input_reference=open("first-frame.png", "rb"),');
   const extra = Object.fromEntries(otherFields(request));
@@ -48,7 +48,7 @@ ${fields.join('\n')}
 client.videos.download_content(video.id).write_to_file("video.mp4")`;
 }
 
-function node(request) {
+function nodeSnippet(request) {
   const fields = Object.entries({ ...requestFields(request), ...Object.fromEntries(otherFields(request)) }).map(
     ([name, value]) => `  ${name}: ${quoted(value)},`,
   );
@@ -68,4 +68,4 @@ const film = await client.videos.downloadContent(video.id);
 fs.writeFileSync("video.mp4", Buffer.from(await film.arrayBuffer()));`;
 }
 
-export const SNIPPETS = { curl, python, node };
+export const SNIPPETS = { curl: curlSnippet, python: pythonSnippet, node: nodeSnippet };

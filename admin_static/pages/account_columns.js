@@ -42,7 +42,7 @@ export const AccountState = ({ account }) =>
     }
   </span>`;
 
-const Quota = ({ quota }) => {
+const QuotaUse = ({ quota }) => {
   if (!quota) return html`<span class="quiet">–</span>`;
   const left = Number(quota.left);
   const limit = Number(quota.limit);
@@ -81,7 +81,7 @@ export const accountColumns = (actions) => [
         ${account.in_flight} <span class="quiet">/ ${account.slots}</span>
       `,
   },
-  { key: 'quota', label: t('account.quota'), cell: (account) => html`<${Quota} quota=${account.quota} />` },
+  { key: 'quota', label: t('account.quota'), cell: (account) => html`<${QuotaUse} quota=${account.quota} />` },
   {
     key: 'plan',
     label: t('account.plan'),

@@ -13,7 +13,7 @@ import { AccountFacts, ModelMap } from './account_facts.js';
 
 function CooldownList({ account, reload }) {
   if (account.cooldowns.length === 0) return null;
-  const clear = (model) =>
+  const clearCooldown = (model) =>
     runWithToast(
       () => post(`accounts/${account.id}/clear`, { model }),
       t('account.cleared', { name: account.name }),
@@ -33,7 +33,7 @@ function CooldownList({ account, reload }) {
           </span>
           ${
             canWrite() &&
-            html`<button type="button" class="button small" onClick=${() => clear(cooldown.model)}>
+            html`<button type="button" class="button small" onClick=${() => clearCooldown(cooldown.model)}>
               ${t('account.clear')}
             </button>`
           }
@@ -83,11 +83,11 @@ export function AccountDrawer({ id, actions, providers, onClose, onChange }) {
     loaded.reload();
     onChange();
   };
-  const then = (work) => async () => {
+  const thenReload = (work) => async () => {
     await work(account);
     changed();
   };
-  const test = async () => {
+  const runTest = async () => {
     setTested(await actions.test(account));
     loaded.reload();
   };
@@ -119,7 +119,7 @@ export function AccountDrawer({ id, actions, providers, onClose, onChange }) {
           ${
             canWrite() &&
             html`<div class="row">
-              <button type="button" class="button main" onClick=${test}>
+              <button type="button" class="button main" onClick=${runTest}>
                 ${t('account.do.test')}
               </button>
               ${
@@ -131,14 +131,14 @@ export function AccountDrawer({ id, actions, providers, onClose, onChange }) {
                   ${
                     account.enabled
                       ? html`
-                        <button type="button" class="button" onClick=${then(actions.disable)}>
+                        <button type="button" class="button" onClick=${thenReload(actions.disable)}>
                           ${t('account.do.disable')}
                         </button>
-                        <button type="button" class="button" onClick=${then(actions.drain)}>
+                        <button type="button" class="button" onClick=${thenReload(actions.drain)}>
                           ${t('account.do.drain')}
                         </button>
                       `
-                      : html`<button type="button" class="button" onClick=${then(actions.enable)}>
+                      : html`<button type="button" class="button" onClick=${thenReload(actions.enable)}>
                         ${t('account.do.enable')}
                       </button>`
                   }

@@ -76,12 +76,12 @@ export function ImportDialog({ providers, onClose, onDone }) {
   const [conflict, setConflict] = useState('skip');
   const [result, setResult] = useState(null);
   const [draggedOver, setDraggedOver] = useState(false);
-  const change = (value) => {
+  const changeText = (value) => {
     setText(value);
     setResult(null);
   };
   const readFile = async (file) => {
-    if (file) change(await file.text());
+    if (file) changeText(await file.text());
   };
   const readDropped = (event) => {
     event.preventDefault();
@@ -168,7 +168,7 @@ export function ImportDialog({ providers, onClose, onDone }) {
           aria-label=${t('import.text')}
           value=${text}
           placeholder=${EXAMPLES[format] ?? EXAMPLES.lines}
-          onInput=${(event) => change(event.target.value)}
+          onInput=${(event) => changeText(event.target.value)}
           onDragOver=${(event) => {
             event.preventDefault();
             setDraggedOver(true);

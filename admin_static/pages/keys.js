@@ -190,7 +190,7 @@ export function Page() {
     if (query.add) show(['add']);
   }, [query.add]);
   const close = () => show([]);
-  const done = (key) => {
+  const onSaved = (key) => {
     close();
     list.reload();
     if (key.secret) setNewKey(key);
@@ -273,9 +273,9 @@ export function Page() {
     }
     ${
       (shown[0] === 'add' || shown[0] === 'edit') &&
-      html`<${KeyForm} clientKey=${shown[1]} onClose=${close} onDone=${done} />`
+      html`<${KeyForm} clientKey=${shown[1]} onClose=${close} onDone=${onSaved} />`
     }
-    ${shown[0] === 'rotate' && html`<${RotateKey} clientKey=${shown[1]} onClose=${close} onDone=${done} />`}
+    ${shown[0] === 'rotate' && html`<${RotateKey} clientKey=${shown[1]} onClose=${close} onDone=${onSaved} />`}
     ${newKey && html`<${NewSecret} newKey=${newKey} onClose=${() => setNewKey(null)} />`}
   `;
 }

@@ -50,7 +50,7 @@ function RequestLog() {
   const keys = useGet('keys');
   const accounts = useGet('accounts');
   const models = useGet('models');
-  const names = (loaded) => (loaded.data?.data ?? []).map(({ id, name }) => [id, name]);
+  const nameOptions = (loaded) => (loaded.data?.data ?? []).map(({ id, name }) => [id, name]);
   return html`
     <div class="filters">
       <${FilterSelect}
@@ -63,8 +63,8 @@ function RequestLog() {
           ['200', '200'],
         ]}
       />
-      <${FilterSelect} name="key" all=${t('tasks.any_key')} options=${names(keys)} />
-      <${FilterSelect} name="account" all=${t('tasks.any_account')} options=${names(accounts)} />
+      <${FilterSelect} name="key" all=${t('tasks.any_key')} options=${nameOptions(keys)} />
+      <${FilterSelect} name="account" all=${t('tasks.any_account')} options=${nameOptions(accounts)} />
       <${FilterSelect}
         name="model"
         all=${t('tasks.any_model')}
@@ -171,8 +171,8 @@ const asText = (value) => (value == null ? '' : typeof value === 'object' ? JSON
 
 /** The fields that differ between before and after. */
 function ChangedFields({ before, after }) {
-  const names = [...new Set([...Object.keys(before ?? {}), ...Object.keys(after ?? {})])];
-  const changed = names.filter((name) => asText(before?.[name]) !== asText(after?.[name]));
+  const nameOptions = [...new Set([...Object.keys(before ?? {}), ...Object.keys(after ?? {})])];
+  const changed = nameOptions.filter((name) => asText(before?.[name]) !== asText(after?.[name]));
   return html`<div class="changes">
     ${changed.map(
       (name) =>
@@ -250,15 +250,15 @@ function AuditLog() {
 export function Page() {
   const { query } = route.value;
   const tab = query.tab ?? 'requests';
-  const names = { requests: REQUESTS, usage: ['group', 'from', 'to'], audit: AUDIT }[tab];
-  const csv = () =>
+  const nameOptions = { requests: REQUESTS, usage: ['group', 'from', 'to'], audit: AUDIT }[tab];
+  const downloadCsv = () =>
     runWithToast(
       () =>
         downloadFile(
           `${tab}.csv`,
           {
             ...(tab === 'usage' && { group: 'model' }),
-            ...Object.fromEntries(names.map((name) => [name, query[name]])),
+            ...Object.fromEntries(nameOptions.map((name) => [name, query[name]])),
           },
           `${tab}.csv`,
         ).then(() => true),
@@ -266,7 +266,7 @@ export function Page() {
     );
   return html`
     <${PageHeader} title=${t('page.logs')}>
-      <button type="button" class="button" onClick=${csv}>
+      <button type="button" class="button" onClick=${downloadCsv}>
         ${t('export_csv')}
       </button>
     <//>

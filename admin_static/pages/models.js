@@ -211,10 +211,10 @@ export function Page() {
   const tab = route.value.query.tab ?? 'models';
   const [shown, show] = useState(null);
   const [version, setVersion] = useState(0);
-  const changed = () => setVersion((n) => n + 1);
-  const done = () => {
+  const reloadLists = () => setVersion((n) => n + 1);
+  const onSaved = () => {
     show(null);
-    changed();
+    reloadLists();
   };
   const actions = {
     route: (model, document) => show({ form: 'route', model, route: document }),
@@ -229,7 +229,7 @@ export function Page() {
             enabled: !entry.enabled,
           }),
         t('models.saved', { name: entry.model }),
-      ).then(changed),
+      ).then(reloadLists),
     drop: async (path, model) => {
       if (
         !(await askConfirmation({
@@ -240,7 +240,7 @@ export function Page() {
       )
         return;
       await runWithToast(() => remove(`${path}/${encodeURIComponent(model)}`), t('models.removed', { name: model }));
-      changed();
+      reloadLists();
     },
   };
   const add = {
@@ -286,7 +286,7 @@ export function Page() {
       />`
     }
     ${tab === 'why' && html`<${ModelExplanation} />`}
-    ${shown?.form === 'route' && html`<${RouteForm} ...${shown} onClose=${() => show(null)} onDone=${done} />`}
-    ${shown?.form === 'price' && html`<${PriceForm} ...${shown} onClose=${() => show(null)} onDone=${done} />`}
+    ${shown?.form === 'route' && html`<${RouteForm} ...${shown} onClose=${() => show(null)} onDone=${onSaved} />`}
+    ${shown?.form === 'price' && html`<${PriceForm} ...${shown} onClose=${() => show(null)} onDone=${onSaved} />`}
   `;
 }

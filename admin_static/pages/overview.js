@@ -9,7 +9,7 @@ import { EmptyState, PageHeader, SegmentedControl, RelativeTime } from '../lib/u
 import { TimeChart } from '../lib/ui/chart.js';
 import { DataTable } from '../lib/ui/table.js';
 
-const Figure = ({ label, value, under, words }) =>
+const FigureCell = ({ label, value, under, words }) =>
   html`<div class="figure">
     <dt>${label}</dt>
     <dd class=${words && 'words'}>${value}</dd>
@@ -24,29 +24,29 @@ function FigureGrid({ data }) {
     ['expired', 'bad'],
   ].filter(([name]) => accounts[name] > 0);
   return html`<dl class="figures">
-    <${Figure}
+    <${FigureCell}
       label=${t('overview.rate')}
       value=${formatPercent(totals.success_rate)}
       under=${t('overview.of', { n: formatNumber(totals.completed + totals.failed) })}
     />
-    <${Figure}
+    <${FigureCell}
       label=${t('overview.per_minute')}
       value=${formatNumber(totals.per_minute, totals.per_minute < 10 ? 2 : 0)}
       under=${t('overview.tasks', { n: formatNumber(totals.tasks) })}
     />
-    <${Figure}
+    <${FigureCell}
       label=${t('overview.queue')}
       value=${html`<a href=${pageLink('tasks', { state: 'queued' })}>${formatNumber(queue.queued)}</a>`}
       under=${html`<a href=${pageLink('tasks', { state: 'open' })}>
         ${t('overview.running', { n: queue.submitting + queue.running + queue.storing })}
       </a>`}
     />
-    <${Figure}
+    <${FigureCell}
       label=${t('overview.today')}
       value=${formatMoney(spend.today)}
       under=${t('overview.month', { amount: formatMoney(spend.days_30) })}
     />
-    <${Figure}
+    <${FigureCell}
       label=${t('overview.accounts')}
       value=${html`
         <a href=${pageLink('accounts')}>${accounts.healthy}</a> <span class="quiet">/ ${accounts.total}</span>
@@ -64,7 +64,7 @@ function FigureGrid({ data }) {
           : t(accounts.total ? 'overview.all_well' : 'accounts.none')
       }
     />
-    <${Figure}
+    <${FigureCell}
       label=${t('overview.storage')}
       value=${formatBytes(storage.bytes)}
       under=${storage.files == null ? t('overview.counting') : t('overview.files', { n: formatNumber(storage.files) })}
@@ -96,7 +96,7 @@ function TimeCharts({ data }) {
   </div>`;
 }
 
-const models = () => [
+const modelColumns = () => [
   {
     key: 'model',
     label: t('task.model'),
@@ -115,7 +115,7 @@ const models = () => [
   { key: 'cost', label: t('task.cost'), number: true, cell: (row) => formatMoney(row.cost) },
 ];
 
-const errors = () => [
+const errorColumns = () => [
   {
     key: 'code',
     label: t('overview.error'),
@@ -207,7 +207,7 @@ export function Page() {
                     <h2>${t('overview.models')}</h2>
                     <${DataTable}
                       label=${t('overview.models')}
-                      columns=${models()}
+                      columns=${modelColumns()}
                       rows=${data.models}
                       id=${(row) => row.model}
                     />
@@ -219,7 +219,7 @@ export function Page() {
                         ? html`<p class="soft">${t('overview.no_errors')}</p>`
                         : html`<${DataTable}
                           label=${t('overview.errors')}
-                          columns=${errors()}
+                          columns=${errorColumns()}
                           rows=${data.errors}
                           id=${(row) => `${row.code}${row.model}`}
                         />`

@@ -97,7 +97,7 @@ function usePrice(form, model) {
 function PlaygroundFields({ form, set, model, other, models }) {
   const can = model?.capabilities;
   const inputs = can?.inputs ?? ['first_frame'];
-  const one = (field) =>
+  const renderField = (field) =>
     html`<${FormField}
       prefix="play"
       field=${field}
@@ -124,7 +124,7 @@ function PlaygroundFields({ form, set, model, other, models }) {
         value=${other}
         onChange=${(value) => setFilters({ beside: value })}
       />
-      ${one({
+      ${renderField({
         name: 'prompt',
         label: t(form.shots.length ? 'playground.before_shots' : 'task.prompt'),
         kind: 'textarea',
@@ -136,7 +136,7 @@ function PlaygroundFields({ form, set, model, other, models }) {
         model.kind === 'video' &&
         form.shots.length === 0 &&
         (can?.seconds
-          ? one({
+          ? renderField({
               name: 'seconds',
               label: t('playground.seconds'),
               kind: 'select',
@@ -145,7 +145,7 @@ function PlaygroundFields({ form, set, model, other, models }) {
                 ...offeredLengths(can.seconds).map((n) => [String(n), `${n} s`]),
               ],
             })
-          : one({
+          : renderField({
               name: 'seconds',
               label: t('playground.seconds'),
               kind: 'number',
@@ -157,13 +157,13 @@ function PlaygroundFields({ form, set, model, other, models }) {
       }
       ${
         can?.sizes?.length
-          ? one({
+          ? renderField({
               name: 'size',
               label: t('playground.size'),
               kind: 'select',
               options: [['', t('playground.by_model')], ...can.sizes.map((size) => [size, size.replace('x', ' × ')])],
             })
-          : one({ name: 'size', label: t('playground.size'), suggestions: SIZES, placeholder: '1280x720' })
+          : renderField({ name: 'size', label: t('playground.size'), suggestions: SIZES, placeholder: '1280x720' })
       }
     </div>
     <${PictureInputs} inputs=${inputs} value=${form.pictures} onChange=${(value) => set('pictures', value)} />
@@ -175,15 +175,15 @@ function PlaygroundFields({ form, set, model, other, models }) {
     <details>
       <summary>${t('more')}</summary>
       <div class="form">
-        ${one({
+        ${renderField({
           name: 'style',
           label: t('playground.style'),
           kind: 'select',
           options: [['', '–'], ...STYLES.map((style) => [style])],
         })}
-        ${one({ name: 'seed', label: t('playground.seed'), kind: 'number' })}
-        ${one({ name: 'negative_prompt', label: t('playground.negative'), wide: true })}
-        ${one({
+        ${renderField({ name: 'seed', label: t('playground.seed'), kind: 'number' })}
+        ${renderField({ name: 'negative_prompt', label: t('playground.negative'), wide: true })}
+        ${renderField({
           name: 'extra',
           label: t('playground.extra'),
           kind: 'code',
@@ -192,7 +192,7 @@ function PlaygroundFields({ form, set, model, other, models }) {
           hint: t('playground.extra_hint'),
           placeholder: '{"camera": "dolly"}',
         })}
-        ${one({ name: 'private', label: t('playground.private'), kind: 'check', wide: true })}
+        ${renderField({ name: 'private', label: t('playground.private'), kind: 'check', wide: true })}
       </div>
     </details>
   `;
@@ -217,9 +217,9 @@ export function Page() {
   const [created, setCreated] = useState([]);
   const [busy, setBusy] = useState(false);
   const models = loaded.data?.data ?? [];
-  const named = (name) => models.find((entry) => entry.name === name);
-  const model = named(query.model) ?? named('sora-2') ?? models[0];
-  const other = named(query.beside)?.name ?? '';
+  const findModel = (name) => models.find((entry) => entry.name === name);
+  const model = findModel(query.model) ?? findModel('sora-2') ?? models[0];
+  const other = findModel(query.beside)?.name ?? '';
   const quote = usePrice(form, model?.name);
   const beside = usePrice(form, other);
   const stage = useRef();

@@ -22,7 +22,7 @@ export function PictureInputs({ inputs, value, onChange }) {
   const [draggedOver, setDraggedOver] = useState('');
   const roles = ROLES.filter((role) => inputs.includes(role));
   if (roles.length === 0) return html`<p class="quiet small">${t('playground.no_pictures')}</p>`;
-  const add = (role, files) => {
+  const addFiles = (role, files) => {
     const chosen = [...files].filter((file) => file.type.startsWith('image/')).map((file) => ({ file }));
     if (chosen.length)
       onChange({
@@ -30,10 +30,10 @@ export function PictureInputs({ inputs, value, onChange }) {
         [role]: role === 'reference_image' ? [...value[role], ...chosen] : chosen.slice(0, 1),
       });
   };
-  const drop = (role) => (event) => {
+  const dropFiles = (role) => (event) => {
     event.preventDefault();
     setDraggedOver('');
-    add(role, event.dataTransfer.files);
+    addFiles(role, event.dataTransfer.files);
   };
   return html`<div class="stack">
     <span class="label">${t('playground.pictures')}</span>
@@ -43,7 +43,7 @@ export function PictureInputs({ inputs, value, onChange }) {
           html`<label
             key=${role}
             class=${draggedOver === role ? 'button small drop over' : 'button small'}
-            onDrop=${drop(role)}
+            onDrop=${dropFiles(role)}
             onDragOver=${(event) => {
               event.preventDefault();
               setDraggedOver(role);
@@ -59,7 +59,7 @@ export function PictureInputs({ inputs, value, onChange }) {
               accept="image/*"
               multiple=${role === 'reference_image'}
               onChange=${(event) => {
-                add(role, event.target.files);
+                addFiles(role, event.target.files);
                 event.target.value = '';
               }}
             />

@@ -21,7 +21,8 @@ export function TaskResult({ created }) {
   });
   usePolling(() => task && task.actions.cancel && loaded.reload(), 2);
   if (!task) return html`<${LoadingNotice} ...${loaded} />`;
-  const cancel = () => runWithToast(() => post(`tasks/${task.id}/cancel`), t('task.cancelling')).then(loaded.reload);
+  const cancelTask = () =>
+    runWithToast(() => post(`tasks/${task.id}/cancel`), t('task.cancelling')).then(loaded.reload);
   return html`<article class="stack" data-task=${task.id} data-state=${task.state}>
     <div class="row apart">
       <strong>${task.model}</strong>
@@ -37,7 +38,7 @@ export function TaskResult({ created }) {
       }
       ${
         task.actions.cancel &&
-        html`<button type="button" class="button small" onClick=${cancel}>
+        html`<button type="button" class="button small" onClick=${cancelTask}>
           ${t('task.cancel')}
         </button>`
       }

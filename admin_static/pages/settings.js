@@ -47,7 +47,7 @@ function SettingsDocument({ name }) {
   const changed =
     JSON.stringify(value) !== JSON.stringify(loaded.data.value) ||
     (!schema?.properties && raw !== JSON.stringify(loaded.data.value, null, 2));
-  const wanted = () => (schema?.properties ? value : JSON.parse(raw));
+  const editedValue = () => (schema?.properties ? value : JSON.parse(raw));
   const runBusy = (work) => async (event) => {
     event.preventDefault();
     setBusy(true);
@@ -60,7 +60,7 @@ function SettingsDocument({ name }) {
     setBusy(false);
   };
   const save = runBusy(async () => {
-    loaded.set(await put(`settings/${name}`, { value: wanted() }));
+    loaded.set(await put(`settings/${name}`, { value: editedValue() }));
     showToast(t('settings.saved'));
   });
   const test = runBusy(async () => setTested(await post(`settings/${name}/test`)));

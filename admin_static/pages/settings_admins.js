@@ -30,7 +30,7 @@ function AdminForm({ onClose, onDone }) {
             label: t('admins.role'),
             kind: 'select',
             wide: true,
-            options: ['viewer', 'owner'].map((role) => [role, t(`admins.${role}`)]),
+            options: ['viewer', 'owner'].map((changeRole) => [changeRole, t(`admins.${changeRole}`)]),
           },
           {
             name: 'password',
@@ -52,11 +52,11 @@ function AdminForm({ onClose, onDone }) {
 export function AdminList() {
   const loaded = useGet('admins');
   const [shown, show] = useState(false);
-  const role = (entry, value) =>
+  const changeRole = (entry, value) =>
     runWithToast(() => patch(`admins/${entry.id}`, { role: value }), t('admins.changed', { name: entry.name })).then(
       loaded.reload,
     );
-  const drop = async (entry) => {
+  const removeAdmin = async (entry) => {
     if (
       await askConfirmation({
         title: t('admins.remove', { name: entry.name }),
@@ -82,10 +82,10 @@ export function AdminList() {
           label=${`${t('actions')}: ${entry.name}`}
           items=${[
             entry.role === 'viewer'
-              ? [t('admins.make_owner'), () => role(entry, 'owner')]
-              : [t('admins.make_viewer'), () => role(entry, 'viewer')],
+              ? [t('admins.make_owner'), () => changeRole(entry, 'owner')]
+              : [t('admins.make_viewer'), () => changeRole(entry, 'viewer')],
             null,
-            [t('remove'), () => drop(entry), 'bad'],
+            [t('remove'), () => removeAdmin(entry), 'bad'],
           ]}
         />`,
     },
@@ -131,7 +131,7 @@ export function OwnSessions() {
       loaded.reload();
     });
   };
-  const end = (entry) => runWithToast(() => remove(`sessions/${entry.id}`), t('own.ended')).then(loaded.reload);
+  const endSession = (entry) => runWithToast(() => remove(`sessions/${entry.id}`), t('own.ended')).then(loaded.reload);
   const columns = [
     {
       key: 'who',
@@ -158,7 +158,7 @@ export function OwnSessions() {
       acts: true,
       cell: (entry) =>
         !entry.current &&
-        html`<button type="button" class="button small" onClick=${() => end(entry)}>
+        html`<button type="button" class="button small" onClick=${() => endSession(entry)}>
           ${t('own.end')}
         </button>`,
     },

@@ -38,7 +38,7 @@ export function BackupSettings() {
       showToast(t('exported'));
     });
   };
-  const restore = async (dryRun) => {
+  const restoreBackup = async (dryRun) => {
     const work = async () =>
       post('restore', { backup: JSON.parse(await file.text()), passphrase }, { query: { dry_run: dryRun } });
     const done = await runWithToast(work, dryRun ? '' : t('backup.restored'));
@@ -110,12 +110,12 @@ export function BackupSettings() {
               setResult(null);
             }}
           />
-          <button type="button" class="button" disabled=${!file} onClick=${() => restore(true)}>
+          <button type="button" class="button" disabled=${!file} onClick=${() => restoreBackup(true)}>
             ${t('import.check')}
           </button>
           ${
             result?.dry_run &&
-            html`<button type="button" class="button main" onClick=${() => restore(false)}>
+            html`<button type="button" class="button main" onClick=${() => restoreBackup(false)}>
               ${t('backup.restore')}
             </button>`
           }

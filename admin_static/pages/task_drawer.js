@@ -29,12 +29,12 @@ function SettleTask({ task, reload }) {
 
 function TaskActions({ task, reload, onChange, onClose }) {
   const file = task.files?.[0];
-  const cancel = () =>
+  const cancelTask = () =>
     runWithToast(() => post(`tasks/${task.id}/cancel`), t('task.cancelling')).then(() => {
       reload();
       onChange?.();
     });
-  const retry = async () => {
+  const retryTask = async () => {
     const price = task.retry_price
       ? t('task.retry_price', { amount: formatMoney(task.retry_price) })
       : t('task.retry_note');
@@ -46,14 +46,14 @@ function TaskActions({ task, reload, onChange, onClose }) {
       openRow(created.id);
     }
   };
-  const drop = async () => {
+  const deleteTask = async () => {
     if (!(await askConfirmation({ title: t('task.delete'), text: t('task.delete_note'), action: t('delete') }))) return;
     if (await runWithToast(() => remove(`tasks/${task.id}`), t('task.deleted_now'))) {
       onClose();
       onChange?.();
     }
   };
-  const copy = async () => {
+  const copyCommand = async () => {
     await navigator.clipboard?.writeText(curlCommand(task.request));
     showToast(t('copied'));
   };
@@ -67,25 +67,25 @@ function TaskActions({ task, reload, onChange, onClose }) {
     ${
       canWrite() &&
       task.actions.cancel &&
-      html`<button type="button" class="button danger" disabled=${task.cancel_requested} onClick=${cancel}>
+      html`<button type="button" class="button danger" disabled=${task.cancel_requested} onClick=${cancelTask}>
         ${t('task.cancel')}
       </button>`
     }
     ${
       canWrite() &&
       task.actions.retry &&
-      html`<button type="button" class="button" onClick=${retry}>
+      html`<button type="button" class="button" onClick=${retryTask}>
         ${t('task.retry')}
       </button>`
     }
-    <button type="button" class="button" onClick=${copy}>
+    <button type="button" class="button" onClick=${copyCommand}>
       ${t('task.copy_curl')}
     </button>
     ${
       canWrite() &&
       hasEnded(task) &&
       !task.deleted &&
-      html`<button type="button" class="button plain" onClick=${drop}>
+      html`<button type="button" class="button plain" onClick=${deleteTask}>
         ${t('delete')}
       </button>`
     }

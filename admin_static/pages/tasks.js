@@ -80,7 +80,7 @@ function mergeEvent(list, news) {
 }
 
 function TaskFilters({ accounts, keys, models }) {
-  const names = (loaded) => (loaded.data?.data ?? []).map(({ id, name }) => [id, name]);
+  const nameOptions = (loaded) => (loaded.data?.data ?? []).map(({ id, name }) => [id, name]);
   return html`<div class="filters">
     <${SearchField} placeholder=${t('tasks.search')} />
     <${FilterSelect}
@@ -93,8 +93,8 @@ function TaskFilters({ accounts, keys, models }) {
       all=${t('tasks.any_model')}
       options=${(models.data?.data ?? []).map((model) => [model.name])}
     />
-    <${FilterSelect} name="account" all=${t('tasks.any_account')} options=${names(accounts)} />
-    <${FilterSelect} name="key" all=${t('tasks.any_key')} options=${names(keys)} />
+    <${FilterSelect} name="account" all=${t('tasks.any_account')} options=${nameOptions(accounts)} />
+    <${FilterSelect} name="key" all=${t('tasks.any_key')} options=${nameOptions(keys)} />
     <${FilterSelect}
       name="kind"
       all=${t('tasks.any_kind')}
@@ -142,7 +142,7 @@ export function Page() {
   useServerEvent('hello', () => list.reload());
   usePolling(list.reload, 4);
 
-  const cancel = async () => {
+  const cancelPicked = async () => {
     if (
       !(await askConfirmation({
         title: t('tasks.cancel_many', { n: picked.size }),
@@ -159,14 +159,14 @@ export function Page() {
     list.reload();
   };
   const wanted = Object.fromEntries(FILTERS.map((filter) => [filter, query[filter]]));
-  const csv = async () => {
+  const downloadCsv = async () => {
     if (await runWithToast(() => downloadFile('tasks.csv', wanted, 'tasks.csv').then(() => true)))
       showToast(t('exported'));
   };
 
   return html`
     <${PageHeader} title=${t('page.tasks')}>
-      <button type="button" class="button" onClick=${csv}>
+      <button type="button" class="button" onClick=${downloadCsv}>
         ${t('export_csv')}
       </button>
     <//>
@@ -191,7 +191,7 @@ export function Page() {
           `
     }
     <${BulkActions} picked=${picked} onClear=${clearPicked}>
-      <button type="button" class="button small" onClick=${cancel}>
+      <button type="button" class="button small" onClick=${cancelPicked}>
         ${t('task.cancel')}
       </button>
     <//>

@@ -14,20 +14,20 @@ export function EndpointList({ shown, show }) {
   const [secret, setSecret] = useState('');
   const owners = [...new Map((keys.data?.data ?? []).map((key) => [key.owner, [key.owner, key.name]])).values()];
   const rows = loaded.data?.data ?? [];
-  const act = (endpoint, path, done) =>
+  const runAction = (endpoint, path, done) =>
     runWithToast(() => post(`webhooks/endpoints/${endpoint.id}/${path}`), done).then((answer) => {
       loaded.reload();
       return answer;
     });
-  const test = async (endpoint) => {
-    const answer = await act(endpoint, 'test');
+  const sendTest = async (endpoint) => {
+    const answer = await runAction(endpoint, 'test');
     if (answer)
       showToast(
         answer.error ? `${endpoint.name}: ${answer.error}` : t('webhook.tested', { status: answer.status }),
         answer.status >= 200 && answer.status < 300 ? 'good' : 'bad',
       );
   };
-  const drop = async (endpoint) => {
+  const deleteEndpoint = async (endpoint) => {
     if (
       await askConfirmation({
         title: t('webhook.delete', { name: endpoint.name }),
@@ -85,14 +85,17 @@ export function EndpointList({ shown, show }) {
         html`<${ActionMenu}
           label=${`${t('actions')}: ${endpoint.name}`}
           items=${[
-            [t('account.do.test'), () => test(endpoint)],
+            [t('account.do.test'), () => sendTest(endpoint)],
             [
               t('webhook.rotate'),
-              () => act(endpoint, 'rotate', t('webhook.rotated')).then((answer) => answer && setSecret(answer.secret)),
+              () =>
+                runAction(endpoint, 'rotate', t('webhook.rotated')).then(
+                  (answer) => answer && setSecret(answer.secret),
+                ),
             ],
-            endpoint.enabled && [t('key.disable'), () => act(endpoint, 'disable', t('webhook.disabled'))],
+            endpoint.enabled && [t('key.disable'), () => runAction(endpoint, 'disable', t('webhook.disabled'))],
             null,
-            [t('delete'), () => drop(endpoint), 'bad'],
+            [t('delete'), () => deleteEndpoint(endpoint), 'bad'],
           ]}
         />`,
     },

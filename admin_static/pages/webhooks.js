@@ -33,7 +33,7 @@ function DeliveryDrawer({ id, onClose, onChange }) {
   const loaded = useGet(`webhooks/deliveries/${encodeURIComponent(id)}`);
   const delivery = loaded.data;
   usePolling(() => delivery?.state === 'pending' && loaded.reload(), 2, true);
-  const resend = async () => {
+  const resendDelivery = async () => {
     if (await runWithToast(() => post(`webhooks/deliveries/${id}/resend`), t('webhook.resent'))) {
       loaded.reload();
       onChange();
@@ -51,7 +51,7 @@ function DeliveryDrawer({ id, onClose, onChange }) {
           <div class="row">
             ${
               canWrite() &&
-              html`<button type="button" class="button main" onClick=${resend}>
+              html`<button type="button" class="button main" onClick=${resendDelivery}>
                 ${t('webhook.resend')}
               </button>`
             }

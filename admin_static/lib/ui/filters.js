@@ -10,7 +10,7 @@ export function SearchField({ name = 'q', placeholder }) {
   const [typed, setTyped] = useState(value);
   const timer = useRef();
   useEffect(() => setTyped(value), [value]);
-  const type = (event) => {
+  const onType = (event) => {
     const text = event.target.value;
     setTyped(text);
     clearTimeout(timer.current);
@@ -21,7 +21,7 @@ export function SearchField({ name = 'q', placeholder }) {
     <input
       type="search"
       value=${typed}
-      onInput=${type}
+      onInput=${onType}
       placeholder=${placeholder ?? t('search')}
       aria-label=${placeholder ?? t('search')}
     />

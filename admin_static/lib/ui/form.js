@@ -12,9 +12,9 @@ function FieldControl({ field, id, value, onChange }) {
     'required': field.required,
     'aria-describedby': `${id}-hint`,
   };
-  const type = (event) => onChange(event.target.value);
+  const onType = (event) => onChange(event.target.value);
   if (field.kind === 'select') {
-    return html`<select ...${common} value=${asText(value)} onChange=${type}>
+    return html`<select ...${common} value=${asText(value)} onChange=${onType}>
       ${field.options.map(
         ([key, label]) =>
           html`<option key=${key} value=${key}>
@@ -30,7 +30,7 @@ function FieldControl({ field, id, value, onChange }) {
       class=${field.kind}
       placeholder=${field.placeholder}
       value=${asText(value)}
-      onInput=${type}
+      onInput=${onType}
       spellcheck=${field.kind !== 'code'}
     />`;
   }
@@ -47,7 +47,7 @@ function FieldControl({ field, id, value, onChange }) {
       ...${common}
       type=${kinds[field.kind] ?? 'text'}
       value=${asText(value)}
-      onInput=${type}
+      onInput=${onType}
       min=${field.min}
       max=${field.max}
       step=${field.step ?? (field.kind === 'money' ? '0.01' : undefined)}

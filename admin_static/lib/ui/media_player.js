@@ -18,14 +18,14 @@ export function MediaPlayer({ src, poster, kind = 'video', progress, words, mute
     return html`<div class="film">
       <div class="waiting">${t('video.broken')}</div>
     </div>`;
-  const failed = () => setBroken(src);
+  const onFailed = () => setBroken(src);
   if (kind === 'image')
     return html`<div class="film">
-      <img src=${src} alt="" onError=${failed} />
+      <img src=${src} alt="" onError=${onFailed} />
     </div>`;
   if (kind === 'audio')
     return html`<div class="film">
-      <audio controls src=${src} onError=${failed}></audio>
+      <audio controls src=${src} onError=${onFailed}></audio>
     </div>`;
   return html`<div class="film">
     <video
@@ -36,7 +36,7 @@ export function MediaPlayer({ src, poster, kind = 'video', progress, words, mute
       src=${src}
       poster=${poster}
       muted=${muted}
-      onError=${failed}
+      onError=${onFailed}
     ></video>
   </div>`;
 }

@@ -64,7 +64,7 @@ function ListField({ name, schema, root, value, onChange, path, problem }) {
   const items = resolveSchema(schema.items ?? {}, root);
   const change = (n, item) => onChange(value.map((old, at) => (at === n ? item : old)));
   if (items.enum) {
-    const flip = (item, on) => onChange(on ? [...(value ?? []), item] : value.filter((old) => old !== item));
+    const toggleOption = (item, on) => onChange(on ? [...(value ?? []), item] : value.filter((old) => old !== item));
     return html`<fieldset class="stack group wide">
       <legend>${fieldLabel(name)}</legend>
       <div class="form">
@@ -75,7 +75,7 @@ function ListField({ name, schema, root, value, onChange, path, problem }) {
               prefix=${`${path}-${name}`}
               field=${{ name: item, label: translatedOr('option', item, titleCase(item)), kind: 'check' }}
               value=${(value ?? []).includes(item)}
-              onChange=${(on) => flip(item, on)}
+              onChange=${(on) => toggleOption(item, on)}
             />`,
         )}
       </div>
@@ -170,7 +170,7 @@ function SchemaField({ name, schema, root, value, onChange, path, problem }) {
     </fieldset>`;
   }
   if (resolved.type === 'object') {
-    const parse = (text) => {
+    const parseJson = (text) => {
       try {
         onChange(JSON.parse(text));
       } catch {
@@ -188,7 +188,7 @@ function SchemaField({ name, schema, root, value, onChange, path, problem }) {
         hint: fieldHint(name, resolved),
       }}
       value=${JSON.stringify(value ?? {}, null, 2)}
-      onChange=${parse}
+      onChange=${parseJson}
     />`;
   }
   const kind = controlKind(resolved);
