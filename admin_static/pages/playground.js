@@ -63,12 +63,12 @@ function withFiles(body, pictures) {
 const isComplete = (form) =>
   form.shots.length ? form.shots.every((shot) => shot.prompt.trim() && Number(shot.seconds) > 0) : form.prompt.trim();
 
-/** The price of the form, requested 250 ms after the last change. */
+/** The price of the form, requested 250 ms after the last change. Viewers may not request it. */
 function usePrice(form, model) {
   const [quote, setQuote] = useState(null);
   const quoteKey = JSON.stringify([model, form.seconds, form.size, form.shots.map((shot) => shot.seconds)]);
   useEffect(() => {
-    if (!model) return undefined;
+    if (!model || !canWrite()) return undefined;
     let outdated = false;
     const timer = setTimeout(async () => {
       const loaded = await post(
@@ -269,8 +269,8 @@ export function Page() {
         <${PlaygroundFields} form=${form} set=${set} model=${model} other=${other} models=${models} />
         <div class="row apart">
           <span id="price" class="stack tight">
-            <${PriceQuote} quote=${quote} name=${model.name} />
-            ${other && html`<${PriceQuote} quote=${beside} name=${other} />`}
+            ${canWrite() && html`<${PriceQuote} quote=${quote} name=${model.name} />`}
+            ${canWrite() && other && html`<${PriceQuote} quote=${beside} name=${other} />`}
           </span>
           <button type="submit" class="button main" disabled=${busy || !canWrite() || !isComplete(form)}>
             ${t('playground.create')}

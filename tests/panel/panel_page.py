@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, Locator, Page, Request, expect
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, expect
 
 PHONE = 390
 HEIGHTS = {PHONE: 844}
@@ -28,13 +28,14 @@ class PanelPage:
         self.base = base
         self.width = width
         self.problems: list[str] = []
-        page.on("console", lambda message: self._on_console(message.type, message.text))
+        page.on("console", self._on_console)
         page.on("pageerror", lambda error: self.problems.append(f"{page.url}: {error}"))
         page.on("request", self._on_request)
 
-    def _on_console(self, kind: str, text: str) -> None:
-        if kind in ("error", "warning"):
-            self.problems.append(f"{self.page.url}: {kind}: {text}")
+    def _on_console(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            source = message.location["url"]
+            self.problems.append(f"{self.page.url}: {message.type}: {message.text} ({source})")
 
     def _on_request(self, request: Request) -> None:
         if not request.url.startswith((self.base, "data:", f"blob:{self.base}")):
