@@ -96,20 +96,20 @@ class AccountPool:
             cooling: dict[str, dict[str, Cooldown]] = defaultdict(dict)
             for row in await connection.execute(sa.select(cooldowns)):
                 cooling[row.account_id][row.model] = cooldown_of_row(row)
-        found = self._without_misconfigured(
+        statuses = self._without_misconfigured(
             [status_of_row(row, self._account_of_row(row), cooling.get(row.id, {})) for row in rows]
         )
-        if self._embedded and (self._embedded_always or not found):
+        if self._embedded and (self._embedded_always or not statuses):
             kept = self._statuses.get(self._embedded.id) or AccountStatus(self._embedded, enabled=True)
-            found[self._embedded.id] = replace(kept, cooldowns=cooling.get(self._embedded.id, {}))
-        self._statuses = found
+            statuses[self._embedded.id] = replace(kept, cooldowns=cooling.get(self._embedded.id, {}))
+        self._statuses = statuses
         self.revision += 1
         if changes == self._changes:  # otherwise it may have been read before the change
             self.fresh_until = time.monotonic() + CACHE_SECONDS
 
     async def provider_by_id(self, account_id: str) -> Provider:
-        """The provider of this account, even if it is disabled now. Raises ``NotFound``, and
-        ``InvalidRequest`` for one that can't work as it is set up."""
+        """The account's provider, also when the account is disabled. Raises ``NotFound``, and ``InvalidRequest`` for a
+        misconfigured account."""
         if account_id not in self._statuses:
             await self.refresh()
         if account_id in self._misconfigured:
@@ -188,14 +188,14 @@ class AccountPool:
             return
         if not isinstance(error, UpstreamUnreachable):
             self.note_answer()
-        counted = self._strikes.setdefault(account_id, {})
-        before = {**status.cooldowns, **counted}
+        strikes = self._strikes.setdefault(account_id, {})
+        before = {**status.cooldowns, **strikes}
         started = cooldown_rules.cooldowns_after(error, status, model, before=before, now=now)
         for where, cooldown in started.items():
             if cooldown.until <= now:
-                counted[where] = cooldown  # a strike that starts no cooldown yet stays in memory
+                strikes[where] = cooldown  # a strike that starts no cooldown yet stays in memory
                 continue
-            counted.pop(where, None)
+            strikes.pop(where, None)
             await self._save_cooldown(account_id, where, cooldown)
         if status.cooldowns.keys() & {WHOLE_ACCOUNT, model} - started.keys():
             await self._delete_disproved(account_id, model, now)
@@ -266,7 +266,7 @@ class AccountPool:
             )
 
     async def set_enabled(self, account_id: str, *, enabled: bool, reason: str | None = None) -> None:
-        why = plain_reason(reason) if reason else None
+        plain = plain_reason(reason) if reason else None
         status = self._statuses.get(account_id)
         if self._embedded and self.is_embedded(account_id):
             status = status or AccountStatus(self._embedded, enabled=True)
@@ -275,10 +275,10 @@ class AccountPool:
                 await connection.execute(
                     sa.update(accounts)
                     .where(accounts.c.id == account_id)
-                    .values(enabled=enabled, disabled_reason=why)
+                    .values(enabled=enabled, disabled_reason=plain)
                 )
         if status is not None:
-            self._cache_status(replace(status, enabled=enabled, disabled_reason=why))
+            self._cache_status(replace(status, enabled=enabled, disabled_reason=plain))
         self.invalidate_cache()
 
     def invalidate_cache(self) -> None:
@@ -291,11 +291,11 @@ class AccountPool:
             await provider.close()
         self._providers.clear()
 
-    def _without_misconfigured(self, found: list[AccountStatus]) -> dict[str, AccountStatus]:
+    def _without_misconfigured(self, statuses: list[AccountStatus]) -> dict[str, AccountStatus]:
         """The accounts that a provider can be built for; the others must not stop them."""
         known, self._misconfigured = self._misconfigured, {}
         usable: dict[str, AccountStatus] = {}
-        for status in found:
+        for status in statuses:
             account_id = status.account.id
             try:
                 self.provider_for(status.account)

@@ -191,10 +191,10 @@ def assess_accounts(
     """Every account, those that serve the model first and in their order."""
     statuses = list(statuses)
     if resolution.route is not None:
-        found = [_assess_by_route(status, resolution, kind=kind, kinds=kinds) for status in statuses]
+        assessed = [_assess_by_route(status, resolution, kind=kind, kinds=kinds) for status in statuses]
     else:
-        found = _assess_by_map(statuses, resolution, kind=kind, kinds=kinds)
-    return sorted(found, key=lambda each: each.order if isinstance(each, Candidate) else 1_000_000)
+        assessed = _assess_by_map(statuses, resolution, kind=kind, kinds=kinds)
+    return sorted(assessed, key=lambda each: each.order if isinstance(each, Candidate) else 1_000_000)
 
 
 def mapped_name(account: Account, model: str) -> str | None:
@@ -253,12 +253,12 @@ def _assess_by_map(
     statuses: Iterable[AccountStatus], resolution: NameResolution, *, kind: Kind, kinds: KindsOfAccount
 ) -> list[Candidate | ExcludedAccount]:
     """If any account maps the name, only those serve it; an unmapped preset is served by every account of its kind."""
-    found: list[Candidate | ExcludedAccount] = []
+    assessed: list[Candidate | ExcludedAccount] = []
     serving: list[AccountStatus] = []
     for status in statuses:
         excluded = _find_exclusion(status, resolution, kind=kind, kinds=kinds, tagged=False)
         if excluded is not None:
-            found.append(excluded)
+            assessed.append(excluded)
         else:
             serving.append(status)
     name = resolution.name
@@ -267,11 +267,11 @@ def _assess_by_map(
         account = status.account
         upstream = mapped_name(account, name) if known else default_name(account, kind, name)
         if upstream:
-            found.append(Candidate(status, upstream))
+            assessed.append(Candidate(status, upstream))
         else:
             why = "others map it by name, this one does not" if known else "its model map does not know it"
-            found.append(ExcludedAccount(status, "unmapped", why))
-    return found
+            assessed.append(ExcludedAccount(status, "unmapped", why))
+    return assessed
 
 
 def _find_exclusion(

@@ -120,7 +120,7 @@ def _capability_refusal(
 
 
 def _rank_explanations(explained: list[tuple[RankKey, AccountExplanation]]) -> list[AccountExplanation]:
-    """Whose turn it is among equals is known only to the process that assigns: all of them are chosen."""
+    """Among equals, only the process that assigns knows whose turn it is: all of them are ``chosen``."""
     usable = sorted((pair for pair in explained if pair[1].verdict == "candidate"), key=lambda pair: pair[0])
     keys = [key for key, _ in usable]
     ranked = [replace(each, rank=keys.index(key) + 1) for key, each in usable]

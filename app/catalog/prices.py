@@ -21,7 +21,7 @@ log = structlog.get_logger()
 FRESH_SECONDS = 2.0
 MAX_CACHED = 4096
 DEFAULTS: Mapping[str, ModelPrice] = {"sora_video2*": ModelPrice(per_call=Decimal("0.15"))}
-"""What the manual says its video calls cost; a stored price of the same name takes its place."""
+"""The prices of the manual's video calls; a stored price of the same name replaces one."""
 
 
 @dataclass(frozen=True, slots=True)

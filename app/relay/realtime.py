@@ -260,10 +260,10 @@ def _offered_protocols(scope: Scope) -> list[str]:
     return [name.strip() for line in lines for name in line.split(",") if name.strip()]
 
 
-def _chosen_protocol(scope: Scope, spoken: str | None) -> str | None:
+def _chosen_protocol(scope: Scope, upstream_protocol: str | None) -> str | None:
     """A browser that offers subprotocols must get one of them, but never the one that carries its key."""
     offered = [name for name in _offered_protocols(scope) if not name.startswith(KEY_PROTOCOL)]
-    return spoken if spoken in offered else next(iter(offered), None)
+    return upstream_protocol if upstream_protocol in offered else next(iter(offered), None)
 
 
 async def _close_with_error(session: RealtimeSession, error: FilmgateError) -> None:

@@ -65,18 +65,18 @@ async def find_differences(connection: AsyncConnection) -> list[str]:
     for row in await connection.execute(relayed):
         for period in period_names(row.at):
             expected[(row.key_id, period)][1] += row.cost
-    found = {
+    stored = {
         (r.key_id, r.period): [r.reserved, r.spent] for r in await connection.execute(sa.select(spending))
     }
     zero = [NOTHING, NOTHING]
     return await _daily_differences(connection) + [
-        f"{key_id} {period}: {found.get((key_id, period), zero)} instead of {expected.get((key_id, period), zero)}"
-        for key_id, period in sorted(found.keys() | expected.keys())
-        if found.get((key_id, period), zero) != expected.get((key_id, period), zero)
+        f"{key_id} {period}: {stored.get((key_id, period), zero)} instead of {expected.get((key_id, period), zero)}"
+        for key_id, period in sorted(stored.keys() | expected.keys())
+        if stored.get((key_id, period), zero) != expected.get((key_id, period), zero)
     ]
 
 
 async def _daily_differences(connection: AsyncConnection) -> list[str]:
     expected = daily_sums(dict(row._mapping) for row in await connection.execute(sa.select(usage)))
-    found = [dict(row._mapping) for row in await connection.execute(sa.select(usage_days))]
-    return [f"usage of a day: {row} is not in the sums" for row in expected if row not in found]
+    stored = [dict(row._mapping) for row in await connection.execute(sa.select(usage_days))]
+    return [f"usage of a day: {row} is not in the sums" for row in expected if row not in stored]

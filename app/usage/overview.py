@@ -96,8 +96,8 @@ class UsageOverview:
             counts[at][row.outcome if row.outcome in (COMPLETED, "cancelled") else "failed"] += row.tasks
             costs[at] += row.cost
         return [
-            ChartPoint(at, found[COMPLETED], found["failed"], found["cancelled"], costs[at])
-            for at, found in sorted(counts.items())
+            ChartPoint(at, outcomes[COMPLETED], outcomes["failed"], outcomes["cancelled"], costs[at])
+            for at, outcomes in sorted(counts.items())
         ]
 
     async def _summed_rows(self, first: int, names: tuple[str, ...]) -> list[Any]:
@@ -113,7 +113,7 @@ def _figures_by_model(rows: list[Any]) -> list[ModelFigures]:
     by_model: dict[str, list[Any]] = defaultdict(list)
     for row in rows:
         by_model[row.model].append(row)
-    figures = [_model_figures(model, found) for model, found in by_model.items()]
+    figures = [_model_figures(model, rows) for model, rows in by_model.items()]
     return sorted(figures, key=lambda one: (-one.tasks, one.model))
 
 
@@ -136,7 +136,7 @@ def _model_figures(model: str, rows: list[Any]) -> ModelFigures:
 
 
 def percentile(buckets: Counter[int], share: float) -> float | None:
-    """Seconds that ``share`` of what is counted took at most; None when nothing is."""
+    """Seconds that ``share`` of the counted tasks took at most; None without tasks."""
     wanted, seen = share * buckets.total(), 0
     for bucket in sorted(buckets):
         seen += buckets[bucket]

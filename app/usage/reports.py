@@ -90,13 +90,13 @@ class UsageReports:
         async with self._database.read() as connection:
             for row in await connection.execute(_days_query(groups, named, first=first, last=last)):
                 _add_figures(sums, row[: len(groups)], row[len(groups) :])
-            rest = [group for group in groups if group != "day"]
+            row_groups = [group for group in groups if group != "day"]
             for begin, end in cut:
                 day = int(begin // DAY_SECONDS)
-                for row in await connection.execute(_rows_query(rest, named, since=begin, until=end)):
-                    place = {"day": day, **dict(zip(rest, row, strict=False))}
-                    _add_figures(sums, [place[group] for group in groups], row[len(rest) :])
-        lines = [_usage_line(dict(zip(groups, place, strict=True)), sums[place]) for place in sums]
+                for row in await connection.execute(_rows_query(row_groups, named, since=begin, until=end)):
+                    values = {"day": day, **dict(zip(row_groups, row, strict=False))}
+                    _add_figures(sums, [values[group] for group in groups], row[len(row_groups) :])
+        lines = [_usage_line(dict(zip(groups, key, strict=True)), sums[key]) for key in sums]
         lines.sort(key=lambda line: (line.key or "", line.model or "", line.account or ""))
         lines.sort(key=lambda line: line.day or "", reverse=True)
         return lines
@@ -104,9 +104,9 @@ class UsageReports:
     async def budget_lines(self, holder: BudgetHolder, *, now: float) -> list[BudgetLine]:
         """A key's budgets and what of them is used."""
         async with self._database.read() as connection:
-            found = await read_spending(connection, holder.id, period_names(now))
+            spending = await read_spending(connection, holder.id, period_names(now))
         return [
-            BudgetLine(period_label(period), budget, *found[period])
+            BudgetLine(period_label(period), budget, *spending[period])
             for period, budget in budgets_by_period(holder, now).items()
         ]
 
@@ -141,11 +141,11 @@ def _grouped_query(
     return sa.select(*columns, *figures).where(*where).group_by(*columns)
 
 
-def _add_figures(sums: SumsByGroup, place: Iterable[Any], figures: Sequence[Any]) -> None:
-    found = tuple(place)
-    if found and not figures[0]:
+def _add_figures(sums: SumsByGroup, group_values: Iterable[Any], figures: Sequence[Any]) -> None:
+    key = tuple(group_values)
+    if key and not figures[0]:
         return  # no call on that day
-    sums[found] = [old + (new or 0) for old, new in zip(sums[found], figures, strict=True)]
+    sums[key] = [old + (new or 0) for old, new in zip(sums[key], figures, strict=True)]
 
 
 def as_csv(lines: Iterable[UsageLine], groups: Sequence[UsageGroup]) -> str:
@@ -195,12 +195,12 @@ def read_groups(names: Sequence[str], *, allowed: Sequence[UsageGroup] = GROUPS)
     return tuple(group for group in allowed if group in names)
 
 
-def _usage_line(place: Mapping[str, Any], figures: Sequence[Any]) -> UsageLine:
-    day = place.get("day")
+def _usage_line(values: Mapping[str, Any], figures: Sequence[Any]) -> UsageLine:
+    day = values.get("day")
     return UsageLine(
-        key=place.get("key"),
-        model=place.get("model"),
-        account=place.get("account"),
+        key=values.get("key"),
+        model=values.get("model"),
+        account=values.get("account"),
         day=None if day is None else datetime.fromtimestamp(day * DAY_SECONDS, UTC).strftime("%Y-%m-%d"),
         requests=figures[0],
         failed=figures[1],
