@@ -110,7 +110,7 @@ async def _open_relay(stack: AsyncExitStack, components: Components) -> Relay:
     """The sync flow, with its own HTTP client and its usage written beside it."""
     recorder = UsageRecorder(components.database, budgets=components.money.budgets)
     stack.push_async_callback(recorder.close)
-    writing = asyncio.create_task(recorder.run())
+    writing = asyncio.create_task(recorder.run(), name="usage")
     stack.callback(writing.cancel)
     session = await stack.enter_async_context(open_session(components.guard))
     upstreams = UpstreamClient(session, components.pool)

@@ -32,8 +32,8 @@ ROOT = Path(__file__).parent.parent
 APP = f"{ROOT / 'app'}/"
 KEY = "sk-fg-trace-trace-trace-trace-trace"
 SECRET = "trace-trace-trace-trace-trace-trace"
-PERIODIC_JOBS = frozenset({"sweep", "webhooks", "budgets", "backup", "forgetting", "keeper"})
-"""Names of the worker's asyncio tasks that run whether or not there is work."""
+PERIODIC_JOBS = frozenset({"sweep", "webhooks", "budgets", "backup", "forgetting", "keeper", "usage"})
+"""Names of the asyncio tasks that run whether or not there is work."""
 
 SETTLE_SECONDS = 1.0
 """For the first rounds of the worker's jobs, which belong to the start."""

@@ -14,13 +14,13 @@ from app.admin.playground import playground_key
 from app.db.tables import characters
 from app.dialects.http.body import Body
 from app.dialects.http.media_sources import read_source
-from app.dialects.http.task_files import files_are_kept
 from app.dialects.prompt.video_options import read_time_span
 from app.dialects.registry import task_id_of
 from app.errors import InvalidRequest, MissingField, NotFound
 from app.generation import MediaInput
 from app.keys.key import ClientKey
 from app.tasks.characters import Character
+from app.tasks.task import files_are_kept
 
 router = APIRouter(route_class=OwnerRoute, prefix="/characters")
 KNOWN_FIELDS = {"name", "owner", "url", "video", "from_task", "timestamps"}

@@ -10,13 +10,13 @@ from app.admin.task_object import PLAYGROUND_KEY, TaskObject, plain_amount, task
 from app.dialects.http.body import Body
 from app.dialects.http.gateway import check_prompt, read_size
 from app.dialects.http.media_sources import read_source
-from app.dialects.http.task_files import own_video_input
 from app.dialects.prompt.storyboard import write_storyboard
 from app.dialects.registry import task_id_of
 from app.errors import InvalidRequest, NotFound
 from app.generation import GenerationRequest, MediaInput, MediaKind, Role, Shot
 from app.keys.key import ClientKey
 from app.tasks.service import RequestContext
+from app.tasks.task import own_video_input
 
 router = APIRouter(route_class=OwnerRoute, prefix="/playground")
 MADE_KINDS = ("video", "image")

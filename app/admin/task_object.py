@@ -10,9 +10,8 @@ from app.admin.masking import mask_secrets
 from app.admin.panel import PanelServices
 from app.admin.task_search import UNSETTLED, LedgerEntry, TaskSearch, age_seconds, names_of
 from app.admin.webhooks import DeliveryObject, deliveries_of_task
-from app.dialects.http.task_files import files_are_kept
 from app.media.links import LinkSigner
-from app.tasks.task import StoredFile, Task
+from app.tasks.task import StoredFile, Task, files_are_kept
 
 PROMPT_LENGTH = 300
 LINK_STEP_SECONDS = 3600

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Protocol
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from app.catalog.presets import PRESETS
-from app.db.money import round_money
+from app.db.tables import round_money
 from app.generation import GenerationRequest
 from app.usage.recorder import INPUT_TOKENS, OUTPUT_TOKENS, token_count
 from app.validation import validate_document

@@ -25,8 +25,8 @@ from app.assembly import open_vault, studio_account
 from app.cli.output import out, plain_table
 from app.cli.startup import bind_listener
 from app.db import revision
-from app.db.money import format_money
 from app.db.session import DATABASE_AWAY, Database
+from app.db.tables import format_money
 from app.errors import FilmgateError, SettingsInvalid
 from app.keys.shared_limits import SharedLimiter
 from app.media.store import MediaStore

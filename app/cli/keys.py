@@ -11,7 +11,7 @@ from app.cli.arguments import parse_options
 from app.cli.output import err, local_time, out, plain_table
 from app.cli.store_access import with_store
 from app.components import Components
-from app.db.money import format_money
+from app.db.tables import format_money
 from app.errors import InvalidRequest
 from app.keys.key import ClientKey, moment_in_days
 

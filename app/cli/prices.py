@@ -8,7 +8,7 @@ from rich.markup import escape
 from app.catalog.price import ANY_SIZE, ModelPrice, read_price
 from app.cli.output import out, plain_table
 from app.cli.store_access import with_store
-from app.db.money import format_money
+from app.db.tables import format_money
 from app.errors import InvalidRequest
 
 commands = typer.Typer(help="List and set what models cost client keys, in US dollars.", no_args_is_help=True)

@@ -2,8 +2,7 @@
 
 from sqlalchemy import BigInteger, Column, Float, Integer, String, Table, Text
 
-from app.db.money import Money
-from app.db.tables import metadata
+from app.db.tables import Money, metadata
 
 # Ended tasks by hour, those of older days in the day's first hour, for overviews that must not grow with history.
 # ``bucket``: eighths of a power of two of the seconds a success took.

@@ -4,10 +4,10 @@ import json
 from collections.abc import Sequence
 
 from app.dialects.base import Dialect
-from app.dialects.http.task_files import file_link
 from app.keys.service import KeyRing
 from app.media.links import LinkSigner
 from app.tasks.repository import TaskRepository
+from app.tasks.task import file_link
 from app.webhooks.deliveries import Delivery
 from app.webhooks.event_bodies import thin_event
 

@@ -28,9 +28,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.catalog.price import ModelPrice
 from app.catalog.prices import PriceRepository
-from app.db.money import round_money
 from app.db.session import Database
-from app.db.tables import ledger, tasks, usage
+from app.db.tables import ledger, round_money, tasks, usage
 from app.errors import InvalidRequest, NotFound, OutcomeUnknown, RateLimited
 from app.generation import GenerationRequest
 from app.keys.key import ClientKey

@@ -9,9 +9,8 @@ import sqlalchemy as sa
 import structlog
 
 from app.db.marks import FOREVER
-from app.db.money import Money, format_money
 from app.db.session import DATABASE_AWAY, Database
-from app.db.tables import keys, spending
+from app.db.tables import Money, format_money, keys, spending
 from app.errors import FilmgateError
 from app.options import OptionsRepository
 from app.usage.ledger import period_label, period_names, seconds_to_next

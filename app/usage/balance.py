@@ -7,9 +7,8 @@ from decimal import Decimal
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.db.money import BILLION
 from app.db.operator_tables import usage_days
-from app.db.tables import ledger, spending, usage
+from app.db.tables import BILLION, ledger, spending, usage
 from app.usage.ledger import NOTHING, period_names
 from app.usage.totals import daily_sums
 

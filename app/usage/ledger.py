@@ -17,9 +17,8 @@ from typing import Any, Literal, Protocol
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.db.money import format_money, round_money
 from app.db.session import add_to_sums, dialect_insert
-from app.db.tables import ledger, spending
+from app.db.tables import format_money, ledger, round_money, spending
 from app.errors import InsufficientQuota
 
 NOTHING = Decimal(0)

@@ -11,9 +11,8 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.db.money import to_billionths
 from app.db.session import DATABASE_AWAY, Database
-from app.db.tables import usage
+from app.db.tables import to_billionths, usage
 from app.usage.budgets import BudgetTracker
 from app.usage.ledger import record_spending
 from app.usage.totals import add_usage

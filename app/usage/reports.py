@@ -13,10 +13,9 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import sqlalchemy as sa
 
-from app.db.money import format_money
 from app.db.operator_tables import usage_days
 from app.db.session import Database
-from app.db.tables import usage
+from app.db.tables import format_money, usage
 from app.errors import InvalidRequest
 from app.usage.ledger import BudgetHolder, budgets_by_period, period_label, period_names, read_spending
 from app.usage.totals import DAY_SECONDS, FAILED_STATUS

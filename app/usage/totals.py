@@ -13,10 +13,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.db.money import round_money
 from app.db.operator_tables import audit, rollup, usage_days
 from app.db.session import Database, add_to_sums
-from app.db.tables import usage
+from app.db.tables import round_money, usage
 
 DAY_SECONDS = 86_400
 HOUR = 3600

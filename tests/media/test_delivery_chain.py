@@ -10,11 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.dialects.http.task_files import file_link
 from app.errors import InvalidRequest
 from app.media.delivery.options import DeliveryOptions
 from app.media.links import DeliveredLink, pick_link
-from app.tasks.task import Task
+from app.tasks.task import Task, file_link
 from tests.media.conftest import Serve
 from tests.media.drive_server import DriveServer
 from tests.media.resolver import ResolverServer

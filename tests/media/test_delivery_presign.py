@@ -7,10 +7,10 @@ from urllib.parse import parse_qs, urlsplit
 import httpx2
 import pytest
 
-from app.dialects.http.task_files import file_link
 from app.media.delivery.options import DeliveryOptions
 from app.media.links import pick_link
 from app.media.store import MediaStore
+from app.tasks.task import file_link
 from tests.media.bucket import Bucket
 from tests.media.conftest import Serve
 from tests.tasks.conftest import replica, settings_for, upstream

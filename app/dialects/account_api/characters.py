@@ -9,13 +9,13 @@ from app.dialects.account_api.answer import cameo_object, character_id, characte
 from app.dialects.http.body import Body
 from app.dialects.http.gateway import CallerKey, Gateway, Services
 from app.dialects.http.media_sources import read_source
-from app.dialects.http.task_files import own_video_input
 from app.dialects.openapi.operations import download_schema, operation_schema
 from app.dialects.prompt.video_options import read_time_span
 from app.errors import InvalidRequest, MissingField
 from app.generation import MediaInput
 from app.keys.key import ClientKey
 from app.media.serve import file_response
+from app.tasks.task import own_video_input
 
 router = APIRouter(tags=["Characters"])
 

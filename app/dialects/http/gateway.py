@@ -11,7 +11,6 @@ from starlette.responses import Response
 from app.catalog.catalog import Catalog
 from app.catalog.prices import PriceRepository
 from app.dialects.http.body import Body, BodyLimits, read_body
-from app.dialects.http.task_files import file_link, files_are_kept
 from app.errors import InvalidRequest, ResourceExpired
 from app.keys.key import ClientKey
 from app.keys.service import KeyRing, key_in_headers
@@ -21,7 +20,7 @@ from app.media.serve import file_response
 from app.media.store import MediaStore
 from app.tasks.characters import CharacterLibrary
 from app.tasks.service import RequestContext, TaskService
-from app.tasks.task import StoredFile, Task
+from app.tasks.task import StoredFile, Task, file_link, files_are_kept
 from app.usage.reports import UsageReports
 from app.webhooks.endpoints import EndpointRepository
 

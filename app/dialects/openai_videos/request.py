@@ -10,12 +10,12 @@ from app.dialects.http.gateway import (
     read_size,
 )
 from app.dialects.http.media_sources import read_source
-from app.dialects.http.task_files import own_video_input
 from app.dialects.openai_videos.answer import speaks_manual
 from app.dialects.prompt.video_options import LONGEST_SECONDS
 from app.errors import InvalidRequest, MissingField
 from app.generation import GenerationRequest, MediaInput, Role
 from app.keys.key import ClientKey
+from app.tasks.task import own_video_input
 
 DEFAULT_MODEL = "sora-2"
 KNOWN_FIELDS = {

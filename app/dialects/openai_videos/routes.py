@@ -14,7 +14,6 @@ from app.dialects.http.gateway import (
     serve_file,
 )
 from app.dialects.http.media_sources import read_source
-from app.dialects.http.task_files import files_are_kept, own_video_input
 from app.dialects.openai_videos.answer import OpenAIVideosDialect, speaks_manual, video_id, video_object
 from app.dialects.openai_videos.request import read_create, read_from_source, read_prompt
 from app.dialects.openapi.operations import download_schema, operation_schema
@@ -22,7 +21,7 @@ from app.dialects.prompt.video_options import LONGEST_SECONDS
 from app.errors import InvalidRequest, MissingField, NotFound
 from app.generation import GenerationRequest
 from app.keys.key import ClientKey
-from app.tasks.task import StoredFile, Task
+from app.tasks.task import StoredFile, Task, files_are_kept, own_video_input
 
 router = APIRouter(prefix="/v1/videos", tags=["OpenAI Videos"])
 POLL_AFTER_MILLISECONDS = "1000"

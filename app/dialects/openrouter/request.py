@@ -4,7 +4,6 @@ from app.catalog.presets import video_preset
 from app.dialects.http.body import Body
 from app.dialects.http.gateway import Gateway, check_prompt
 from app.dialects.http.media_sources import read_media_parts, read_source
-from app.dialects.http.task_files import own_video_input
 from app.dialects.openrouter.answer import FRAMES
 from app.dialects.prompt.directives import Directives
 from app.dialects.prompt.video_options import (
@@ -16,6 +15,7 @@ from app.dialects.prompt.video_options import (
 from app.errors import InvalidRequest, MissingField
 from app.generation import GenerationRequest, MediaInput, Role
 from app.keys.key import ClientKey
+from app.tasks.task import own_video_input
 
 REFERENCES: dict[str, Role] = {
     "image_url": "reference_image",

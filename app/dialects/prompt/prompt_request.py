@@ -8,7 +8,6 @@ from app.catalog.presets import ModelPreset, preset_for
 from app.dialects.http.body import Body, MediaSource
 from app.dialects.http.gateway import Gateway, check_prompt
 from app.dialects.http.media_sources import read_source
-from app.dialects.http.task_files import own_video_input
 from app.dialects.prompt.directives import Directives, read_directives
 from app.dialects.prompt.storyboard import read_storyboard
 from app.dialects.prompt.video_options import (
@@ -23,7 +22,7 @@ from app.dialects.prompt.video_options import (
 from app.errors import InvalidRequest, MissingField, NotFound
 from app.generation import GenerationRequest, MediaInput, Shot
 from app.keys.key import ClientKey
-from app.tasks.task import Task
+from app.tasks.task import Task, own_video_input
 
 DEFAULT_SECONDS = 10
 PROMPT_FIELDS = frozenset(
