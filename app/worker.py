@@ -76,7 +76,6 @@ class Worker:
             "progress": self._progress.run,
             "sweep": lambda: _repeat_every(self._sweep_once, seconds=SWEEP_SECONDS),
             "webhooks": self._deliverer.run,
-            "ends": lambda: self._deliverer.wake_at(components.events.ended_tasks()),
             "budgets": BudgetWatch(components.database, components.options, components.notices).run,
             "backup": BackupSchedule(components.backup_sources, components.guard, components.notices).run,
             "forgetting": lambda: _repeat_every(self._forget_old_rows, seconds=FORGET_SECONDS),
@@ -183,6 +182,7 @@ def _build_deliverer(components: Components, dispatcher: Dispatcher) -> WebhookD
             components.repository, components.keys, components.signer, dialects=components.dialects
         ),
         notices=components.notices,
+        ended_tasks=lambda: components.events.subscribe("ended"),
     )
 
 

@@ -54,7 +54,8 @@ class NotificationHub:
 
     @asynccontextmanager
     async def subscribe(self, topic: str) -> AsyncIterator[asyncio.Queue[Notification]]:
-        """A queue of the notifications about one task (its id) or of one kind (``cancel``, ``wake`` …)."""
+        """A queue of the notifications about one task (its id), of one kind (``cancel``, ``wake`` …), or about
+        ended tasks (``ended``)."""
         queue: asyncio.Queue[Notification] = asyncio.Queue()
         self._listeners[topic].add(queue)
         try:
@@ -63,14 +64,6 @@ class NotificationHub:
             self._listeners[topic].discard(queue)
             if not self._listeners[topic]:
                 del self._listeners[topic]
-
-    async def ended_tasks(self) -> AsyncIterator[str]:
-        """Yields the ids of tasks as they end."""
-        async with self.subscribe("state") as queue:
-            while True:
-                change = await queue.get()
-                if change.state in TERMINAL or not change.state:  # without a state: it may have ended
-                    yield change.id
 
     async def start(self) -> None:
         if self._dsn:
@@ -86,7 +79,9 @@ class NotificationHub:
         self._jobs = []
 
     def _deliver_locally(self, change: Notification) -> None:
-        for topic in (change.id, change.kind):
+        # A change without a state comes from a sweep: the task may have ended.
+        ended = change.kind == "state" and (change.state in TERMINAL or not change.state)
+        for topic in (change.id, change.kind, *(("ended",) if ended else ())):
             for queue in self._listeners.get(topic, ()):
                 queue.put_nowait(change)
 

@@ -3,8 +3,9 @@
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol
 
 import structlog
 
@@ -51,10 +52,11 @@ class WebhookDeliverer:
         sender: WebhookSender,
         bodies: BodyWriter,
         notices: OperatorNotices,
+        ended_tasks: Callable[[], AbstractAsyncContextManager[asyncio.Queue[Any]]],
         delays: Sequence[float] = DELAYS,
         check_seconds: float = CHECK_SECONDS,
     ) -> None:
-        """``delays``: seconds before each attempt."""
+        """``ended_tasks`` subscribes to notifications of tasks that end; ``delays``: seconds before each attempt."""
         self._dispatcher = dispatcher
         self._deliveries = deliveries
         self._endpoints = endpoints
@@ -63,28 +65,25 @@ class WebhookDeliverer:
         self._notices = notices
         self._delays = delays
         self._check_seconds = check_seconds
-        self._due = asyncio.Event()
+        self._ended_tasks = ended_tasks
+        self._notifications: asyncio.Queue[Any] = asyncio.Queue()
         self._resumed_at = self._pruned_at = -math.inf
 
     def wake(self) -> None:
         """Check at once: something may be due."""
-        self._due.set()
-
-    async def wake_at(self, moments: AsyncIterable[object]) -> None:
-        """Check at each of these moments: a task's end, which may have inserted deliveries."""
-        async for _ in moments:
-            self.wake()
+        self._notifications.put_nowait(None)
 
     async def run(self) -> None:
         """Dispatch deliveries that are due until cancelled."""
-        while True:
-            try:
-                await self._resume_lost()
-                await self._dispatch_due()
-                await self._prune_log()
-            except DATABASE_AWAY as error:
-                log.warning("deliveries.delayed", error=type(error).__name__)
-            await self._wait_until_due()
+        async with self._ended_tasks() as self._notifications:
+            while True:
+                try:
+                    await self._resume_lost()
+                    await self._dispatch_due()
+                    await self._prune_log()
+                except DATABASE_AWAY as error:
+                    log.warning("deliveries.delayed", error=type(error).__name__)
+                await self._wait_until_due()
 
     async def deliver(self, delivery_id: str) -> None:
         """One attempt. When it is cut off by the end of the worker, the delivery is due again at once."""
@@ -161,11 +160,12 @@ class WebhookDeliverer:
     async def _wait_until_due(self) -> None:
         try:
             async with asyncio.timeout(self._check_seconds):
-                await self._due.wait()
+                await self._notifications.get()
         except TimeoutError:
             return
         await asyncio.sleep(BURST_SECONDS)
-        self._due.clear()
+        while not self._notifications.empty():
+            self._notifications.get_nowait()
 
     async def _hand_back(self, delivery: Delivery, *, next_at: float) -> None:
         try:

@@ -61,6 +61,7 @@ class Post:
                 components.repository, components.keys, components.signer, dialects=components.dialects
             ),
             notices=components.notices,
+            ended_tasks=lambda: components.events.subscribe("ended"),
             delays=delays,
             check_seconds=0.02,
         )
