@@ -113,6 +113,14 @@ class AccountDraft(AccountForm):
         values = {name: _value_of(status, name) for name in cls.model_fields}
         return cls.model_construct(**values | {"quota": _quota_of(status)})
 
+    def changed_fields(self, other: "AccountDraft") -> frozenset[str]:
+        """The fields in which ``other`` differs. The remaining quota changes all the time and does not count."""
+        fields = {name for name in AccountDraft.model_fields if getattr(self, name) != getattr(other, name)}
+        if self.quota and other.quota:
+            terms = [quota.model_dump(exclude={"left"}) for quota in (self.quota, other.quota)]
+            fields -= {"quota"} if terms[0] == terms[1] else set()
+        return frozenset(fields)
+
     def as_account(self, account_id: str) -> Account:
         """The part of it that routing and providers read."""
         return Account(id=account_id, **{name: getattr(self, name) for name in ACCOUNT_FIELDS})

@@ -14,7 +14,6 @@ from app.backup.sections import (
     BackupSources,
     RestoreChange,
     RestoreContext,
-    changed_fields,
 )
 from app.errors import InvalidRequest
 from app.validation import validate_document
@@ -56,7 +55,7 @@ class AccountSection(BackupSection[AccountStatus]):
             raise InvalidRequest(DECLARED)
         if known.account.provider != draft.provider:
             raise InvalidRequest(f"provider: it is {known.account.provider} here and can't be changed")
-        fields = _fields_to_restore(AccountDraft.of_status(known), draft) - left_out
+        fields = AccountDraft.of_status(known).changed_fields(draft) - left_out
         if not fields:
             return RestoreChange(self.name, draft.name, "same")
 
@@ -94,12 +93,3 @@ def _open_secrets(entry: dict[str, Any], name: str, box: SecretBox | None) -> di
     if "sealed" in entry and box is not None:
         fields |= json.loads(box.open(str(entry["sealed"]), place=f"accounts/{name}"))
     return fields
-
-
-def _fields_to_restore(before: AccountDraft, after: AccountDraft) -> frozenset[str]:
-    """The remaining quota changes all the time and is not restored."""
-    fields = set(changed_fields(before, after, AccountDraft.model_fields))
-    if before.quota and after.quota:
-        terms = [quota.model_dump(exclude={"left"}) for quota in (before.quota, after.quota)]
-        fields -= {"quota"} if terms[0] == terms[1] else set()
-    return frozenset(fields)

@@ -3,11 +3,11 @@
 import asyncio
 import fcntl
 import os
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import sqlalchemy as sa
 import structlog
@@ -29,7 +29,7 @@ MAX_NOTE_LENGTH = 2000
 LEFT_THE_FILE = "It is no longer in the configuration file."
 ADVISORY_LOCK = 727_003
 """The number of our PostgreSQL advisory lock; any number that no other lock uses."""
-CHANGEABLE = frozenset(AccountChange.model_fields) - {"name", "enabled", "quota"}
+CHANGEABLE = frozenset(AccountChange.model_fields) - {"name", "enabled"}
 
 
 @dataclass
@@ -143,11 +143,7 @@ async def _change_account(
     otherwise or has another secret.
     """
     before = AccountDraft.of_status(known)
-    change: dict[str, Any] = {
-        name: getattr(draft, name) for name in CHANGEABLE if getattr(draft, name) != getattr(before, name)
-    }
-    if _quota_terms(draft) != _quota_terms(before):
-        change["quota"] = draft.quota
+    change = {name: getattr(draft, name) for name in before.changed_fields(draft) & CHANGEABLE}
     account_id, rotated = known.account.id, draft.secret != before.secret
     if rotated:
         await components.accounts.rotate_secret(account_id, draft.secret, source="file")
@@ -160,11 +156,6 @@ async def _change_account(
     if enabled != known.enabled:
         await (components.accounts.enable(account_id) if enabled else components.accounts.disable(account_id))
     return bool(change or rotated or known.source != "file" or enabled != known.enabled)
-
-
-def _quota_terms(draft: AccountDraft) -> Mapping[str, Any]:
-    """The quota without its remaining amount, which changes all the time."""
-    return draft.quota.model_dump(exclude={"left"}) if draft.quota else {}
 
 
 async def _set_source(components: Components, status: AccountStatus, *, source: str) -> None:
