@@ -50,8 +50,8 @@ async def list_tasks(request: Request, key: CallerKey, services: Services) -> Re
 
 @task_router.get("/{name}", summary="Get a task", openapi_extra=operation_schema(answer="Task"))
 async def get_task(name: str, *, request: Request, key: CallerKey, services: Services) -> Response:
-    """A task that waits for an account also has `queue_position` and `estimated_wait_seconds`. The estimate is null until
-    enough tasks have been admitted to compute it."""
+    """A task that waits for an account also has `queue_position` and `estimated_wait_seconds`. The estimate is null while
+    no task of the model is running or has ended recently."""
     return JSONResponse(await _task_document(request, services, await services.tasks.get(name, key)))
 
 

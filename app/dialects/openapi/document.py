@@ -39,7 +39,10 @@ class DocumentCompletion:
         relayed = [route for dialect in self._dialects for route in dialect.routes.relayed]
         document["paths"] |= {f"/v1/{route.path}": {"post": _relayed_operation(route)} for route in relayed}
         tags = {name: text for dialect in self._dialects for name, text in dialect.tags.items()}
-        document["tags"] = [{"name": name, "description": text} for name, text in tags.items()]
+        document["tags"] = [
+            {"name": name, "description": text}
+            for name, text in sorted(tags.items(), key=lambda tag: tag[0].casefold())
+        ]
         document["components"] = self._components()
         for path, methods in document["paths"].items():
             for method, operation in methods.items():
