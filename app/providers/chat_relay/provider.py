@@ -50,7 +50,7 @@ class ChatRelayProvider(GatewayRelay):
     def __init__(self, account: Account, http: UpstreamClient) -> None:
         super().__init__(account, http)
         self.chat = read_options(account, ChatOptions)
-        self._mine: dict[str, HeldStream] = {}
+        self._own_streams: dict[str, HeldStream] = {}
 
     def capabilities(self, model: str) -> Capabilities:
         options = self.chat
@@ -101,7 +101,7 @@ class ChatRelayProvider(GatewayRelay):
         return False  # the stream is closed, but the gateway may go on working
 
     async def close(self) -> None:
-        for key, held in self._mine.items():
+        for key, held in self._own_streams.items():
             await held.close()
             _drop_stream(key, held)
         await super().close()
@@ -136,11 +136,11 @@ class ChatRelayProvider(GatewayRelay):
         finally:
             if not kept:
                 await held.close()
-        over = [name for name, other in self._mine.items() if other.state.is_over]
-        for name in over[: max(0, len(self._mine) - KEPT_STREAMS)]:
-            _drop_stream(name, self._mine.pop(name))
+        over = [name for name, other in self._own_streams.items() if other.state.is_over]
+        for name in over[: max(0, len(self._own_streams) - KEPT_STREAMS)]:
+            _drop_stream(name, self._own_streams.pop(name))
         stream_key = self._stream_key(key)
-        HELD[stream_key] = self._mine[stream_key] = held
+        HELD[stream_key] = self._own_streams[stream_key] = held
         return state
 
     def _stream_key(self, key: str) -> str:
