@@ -182,11 +182,14 @@ class OptionsRepository:
     async def _load_document(self, connection: AsyncConnection, kind: type[DocumentType]) -> DocumentType:
         query = sa.select(options.c.value).where(options.c.name == kind.document)
         text = (await connection.execute(query)).scalar()
-        place = options_document_place(kind.document)
-        stored = opened_values(json.loads(text or "{}"), lambda box: self._vault.unseal(box, place=place))
-        document = read_document(kind, stored)
+        document = kind() if text is None else self._open_document(kind, text)
         self._cache[kind.document] = (time.monotonic() + self._seconds, document)
         return document
+
+    def _open_document(self, kind: type[DocumentType], text: str) -> DocumentType:
+        place = options_document_place(kind.document)
+        stored = opened_values(json.loads(text), lambda box: self._vault.unseal(box, place=place))
+        return read_document(kind, stored)
 
 
 async def put_row(connection: AsyncConnection, name: str, text: str) -> None:

@@ -2,7 +2,7 @@
 
 One process runs the gateway with its worker on SQLite, and the scripted upstream of the tests. A file counts when one
 of its functions is called, or goes on, between the request and its outcome. Start-up, imports, the child processes
-and the periodic jobs of the worker (`PERIODIC_JOBS`) do not count.
+the periodic jobs of the worker (`PERIODIC_JOBS`) and of caches (`PERIODIC_CALL`) do not count.
 """
 
 import asyncio
@@ -38,6 +38,9 @@ PERIODIC_JOBS = frozenset({"sweep", "webhooks", "budgets", "backup", "forgetting
 SETTLE_SECONDS = 1.0
 """For the first rounds of the worker's jobs, which belong to the start."""
 
+PERIODIC_CALL = "refresh"
+"""Reads accounts, routes or prices again every few seconds, in whichever request that falls."""
+
 MODEL = "traced"
 VIDEO = {"model": MODEL, "prompt": "a long walk on the beach", "seconds": "4", "size": "1280x720"}
 CHAT = {"model": MODEL, "messages": [{"role": "user", "content": "Hello"}]}
@@ -60,6 +63,8 @@ class FileTrace:
         finally:
             sys.settrace(None)
             self._recording = False
+            # A coroutine that is resumed only to wait again executes no line.
+            self.lines = {name: lines for name, lines in self.lines.items() if lines}
 
     @contextmanager
     def watching_threads(self) -> Iterator[None]:
@@ -73,9 +78,8 @@ class FileTrace:
         code = frame.f_code
         if not self._recording or not code.co_filename.startswith(APP):
             return None
-        if (
-            not code.co_flags & CO_OPTIMIZED or _in_periodic_job()
-        ):  # the body of a module or a class is an import
+        is_import = not code.co_flags & CO_OPTIMIZED  # the body of a module or a class
+        if is_import or _is_periodic(frame):
             return None
         lines = self.lines.setdefault(code.co_filename.removeprefix(APP), set())
 
@@ -95,12 +99,19 @@ class FileTrace:
         return dict(sorted(folders.items()))
 
 
-def _in_periodic_job() -> bool:
+def _is_periodic(frame: FrameType) -> bool:
     try:
         task = asyncio.current_task()
     except RuntimeError:
-        return False
-    return task is not None and task.get_name() in PERIODIC_JOBS
+        task = None
+    if task is not None and task.get_name() in PERIODIC_JOBS:
+        return True
+    caller: FrameType | None = frame
+    while caller is not None:
+        if caller.f_code.co_name == PERIODIC_CALL and caller.f_code.co_filename.startswith(APP):
+            return True
+        caller = caller.f_back
+    return False
 
 
 @asynccontextmanager
