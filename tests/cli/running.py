@@ -1,4 +1,4 @@
-"""Runs `filmgate` as a user does: a process of its own, with nothing set but what the test sets."""
+"""Runs `filmgate` as a separate process, with only the variables that the test sets."""
 
 import os
 import subprocess
@@ -22,7 +22,7 @@ def environment(**given: str) -> dict[str, str]:
 def filmgate(
     *arguments: str | Path, cwd: Path, stdin: str = "", **given: str
 ) -> subprocess.CompletedProcess[str]:
-    """``given`` are environment variables; the data lies in ``cwd``/data unless they say otherwise."""
+    """``given`` are environment variables; the data folder is ``cwd``/data by default."""
     return subprocess.run(
         [*COMMAND, *map(str, arguments)],
         cwd=cwd,
@@ -35,7 +35,7 @@ def filmgate(
 
 
 def inside(*arguments: str | Path, data: Path, stdin: str = "", **given: str) -> Result:
-    """The same within this process, which is faster; an error is in ``exception``."""
+    """The same within this process, which is faster. An error is in ``exception`` of the result."""
     variables = {"FILMGATE_DATA_DIR": str(data), "NO_COLOR": "1"} | given
     words = list(map(str, arguments))
     return CliRunner().invoke(command_line(words[0]), words, env=variables, input=stdin)

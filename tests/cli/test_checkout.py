@@ -1,4 +1,4 @@
-"""What a checkout promises: locked versions with hashes and no address, and a README that is read to its end."""
+"""The checkout: versions locked with hashes and without index addresses, and a short README with valid links."""
 
 import re
 import tomllib

@@ -1,4 +1,4 @@
-"""What a new user sees: a prompt becomes a playable MP4, through the official SDK."""
+"""`demo`: a prompt becomes a playable MP4 through the official SDK."""
 
 from collections.abc import Iterator
 from pathlib import Path

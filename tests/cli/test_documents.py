@@ -1,4 +1,4 @@
-"""What the user's guide says of commands is true: each is named, and the examples run."""
+"""The documentation of the commands: each command is listed, and the examples run."""
 
 import json
 import re
@@ -62,7 +62,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess
 
 
 def unknown_task(gateway: GatewayProcess) -> str:
-    """One whose money is held because nobody knows what became of it."""
+    """A task of unknown outcome, whose cost is still reserved."""
     inside("prices", "set", "sora-2", "--per-call", "1", data=gateway.folder)
     with gateway.client() as client:
         made = client.post("/v1/videos", json={"model": "sora-2", "prompt": "x"}).json()["id"]

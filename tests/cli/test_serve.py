@@ -1,4 +1,4 @@
-"""`serve` and `worker` start, say where they are, and end cleanly when told to."""
+"""`serve` and `worker` start, print their address, and stop cleanly on a signal."""
 
 import json
 import signal

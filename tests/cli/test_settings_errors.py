@@ -1,4 +1,4 @@
-"""A setting that can't work is one line that names the variable, and exit code 2."""
+"""An invalid setting is reported in one line that names the variable, with exit code 2."""
 
 import socket
 from pathlib import Path
