@@ -1,8 +1,8 @@
 """Which files of app/ one film and one relayed chat call enter: `python -m bench.trace_files`.
 
 One process runs the gateway with its worker on SQLite, and the scripted upstream of the tests. A file counts when one
-of its functions is called, or goes on, between the request and its outcome. Start-up, imports, the child processes
-the periodic jobs of the worker (`PERIODIC_JOBS`) and of caches (`PERIODIC_CALL`) do not count.
+of its functions is called, or goes on, between the request and its outcome. Start-up, imports, child processes,
+and the periodic jobs of the worker (`PERIODIC_JOBS`) and of caches (`PERIODIC_CALL`) do not count.
 """
 
 import asyncio

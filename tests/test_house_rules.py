@@ -59,13 +59,13 @@ RETIRED_PHRASES = re.compile(r"\b(out of use|resting|rests again|speaks for)\b",
 BLOCKS = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.With, ast.AsyncWith, ast.Try, ast.Match)
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 def functions() -> list[tuple[Path, ast.FunctionDef | ast.AsyncFunctionDef]]:
-    return [
-        (path, node)
-        for path in FILES
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, FUNCTIONS)
-    ]
+    return [(path, node) for path in FILES for node in ast.walk(parsed(path)) if isinstance(node, FUNCTIONS)]
 
 
 def length(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
@@ -115,7 +115,7 @@ def test_three_positional_parameters_at_most() -> None:
 
 
 def test_every_module_says_what_it_is() -> None:
-    silent = [p for p in FILES if p.read_text().strip() and not ast.get_docstring(ast.parse(p.read_text()))]
+    silent = [p for p in FILES if p.read_text().strip() and not ast.get_docstring(parsed(p))]
     assert silent == []
 
 
@@ -130,7 +130,7 @@ def test_no_broad_except(path: Path) -> None:
         return
     broad = [
         node.lineno
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(parsed(path))
         if isinstance(node, ast.ExceptHandler)
         and (
             node.type is None
@@ -146,7 +146,7 @@ def test_no_broad_except(path: Path) -> None:
 @cache
 def imported_modules(path: Path) -> set[str]:
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -201,9 +201,7 @@ def test_no_vendor_is_named_outside_its_folder(path: Path) -> None:
     others = "|".join(vendor for vendor in VENDORS if APP / "providers" / vendor not in path.parents)
     pattern = re.compile(rf"(?<![A-Za-z_])({others})(?![A-Za-z_])")
     named = [
-        (node.lineno, node.value)
-        for node in strings_in(ast.parse(path.read_text()))
-        if pattern.search(str(node.value))
+        (node.lineno, node.value) for node in strings_in(parsed(path)) if pattern.search(str(node.value))
     ]
     assert named == []
 
@@ -220,7 +218,7 @@ DIALECT_WORDS = re.compile(rf"\b({'|'.join(DIALECT_NAMES)})\b")
 
 def words_of_code(path: Path) -> set[str]:
     """Names, imports and strings, without docstrings and comments."""
-    tree = ast.parse(path.read_text())
+    tree = parsed(path)
     docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     words: set[str] = set()
     for node in ast.walk(tree):
@@ -270,9 +268,7 @@ def test_every_dialect_has_its_contract_test(name: str) -> None:
 
 
 def names_of(kinds: tuple[type[ast.AST], ...]) -> list[str]:
-    nodes = [
-        node for path in FILES for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, kinds)
-    ]
+    nodes = [node for path in FILES for node in ast.walk(parsed(path)) if isinstance(node, kinds)]
     names = [str(getattr(node, "name", "")) for node in nodes]
     return [name for name in names if not name.startswith("__")]
 
@@ -297,7 +293,7 @@ def test_no_retired_name_is_left() -> None:
 
 
 def identifiers(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, (*FUNCTIONS, ast.ClassDef)):
             yield node.name
         elif isinstance(node, ast.Name):

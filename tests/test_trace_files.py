@@ -1,6 +1,10 @@
 """A reader who follows one request opens few files: counted by running one film and one chat call."""
 
+import pytest
+
 from bench.trace_files import trace_film_and_chat
+
+pytestmark = pytest.mark.slow
 
 FILM_FILES = 50
 """From POST /v1/videos to a finished film (``openai_compatible``, SQLite)."""
