@@ -24,7 +24,7 @@ from app.tasks.lifecycle import ProgressWriter, TaskLifecycle
 from app.tasks.notifications import Notification
 from app.tasks.results import ResultStorage
 from app.tasks.submission import TaskSubmitter
-from app.usage import totals
+from app.usage import recorder
 from app.webhooks.deliverer import WebhookDeliverer
 from app.webhooks.deliveries import DeliveryRepository
 
@@ -145,7 +145,7 @@ class Worker:
 
     async def _forget_old_rows(self) -> None:
         settings = self._components.settings
-        await totals.delete_old_rows(
+        await recorder.delete_old_rows(
             self._components.database,
             now=time.time(),
             request_days=settings.request_log_days,

@@ -5,7 +5,7 @@ import time
 import sqlalchemy as sa
 
 from app.db.session import Database
-from app.usage.totals import delete_old_rows
+from app.usage.recorder import delete_old_rows
 
 DAYS = 30
 OPEN = 200

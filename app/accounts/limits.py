@@ -9,7 +9,7 @@ from decimal import Decimal
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.accounts.rows import next_reset, quota_of_row
+from app.accounts.rows import next_reset
 from app.accounts.status import WHOLE_ACCOUNT, AccountStatus, Quota
 from app.db.tables import accounts, ledger, slots, tasks, timeline
 from app.generation import Kind
@@ -125,7 +125,7 @@ async def remaining_quotas(
         return quotas
     limited = accounts.c.id.in_(ids), accounts.c.quota_limit.is_not(None)
     for row in (await connection.execute(sa.select(accounts.c.id, *QUOTA_COLUMNS).where(*limited))).all():
-        quota = quota_of_row(row)
+        quota = Quota.of_row(row)
         assert quota is not None
         if quota.resets_at is not None and quota.resets_at <= now:
             resets_at = next_reset(quota.period, now)
@@ -168,7 +168,7 @@ async def release_account(connection: AsyncConnection, task_id: str, account_id:
 async def _return_unused_quota(connection: AsyncConnection, task_id: str, account_id: str) -> None:
     query = sa.select(*QUOTA_COLUMNS).where(accounts.c.id == account_id, accounts.c.quota_limit.is_not(None))
     row = (await connection.execute(query.with_for_update())).first()
-    quota = quota_of_row(row) if row is not None else None
+    quota = Quota.of_row(row) if row is not None else None
     if quota is None:
         return
     columns = tasks.c.state, tasks.c.error_code, tasks.c.started_at, tasks.c.cost

@@ -13,14 +13,13 @@ import structlog
 from sqlalchemy.exc import IntegrityError
 
 from app.accounts import cooldown_rules
-from app.accounts.definition import ACCOUNT_FIELDS, AccountDraft
+from app.accounts.definition import ACCOUNT_FIELDS, EXTRA_FIELDS, AccountDraft
 from app.accounts.notices import NoticeListener, NoticePublisher
 from app.accounts.rows import (
     account_of_row,
     column_values,
     cooldown_of_row,
     plain_reason,
-    status_of_row,
 )
 from app.accounts.status import WHOLE_ACCOUNT, AccountStatus, BlockReason, Cooldown, CooldownCode, Source
 from app.db.session import Database
@@ -72,7 +71,7 @@ class AccountPool:
         self._unreachable_hosts: dict[str, float] = {}
         self._answered_at = 0.0
         self._strikes: dict[str, dict[str, Cooldown]] = {}
-        self._parsed_rows: dict[str, tuple[tuple[Any, ...], Account]] = {}
+        self._parsed_rows: dict[str, tuple[tuple[Any, ...], Account, dict[str, Any]]] = {}
         self._misconfigured: dict[str, tuple[AccountStatus, InvalidRequest]] = {}
 
     def on_notice(self, listener: NoticeListener) -> None:
@@ -97,7 +96,7 @@ class AccountPool:
             for row in await connection.execute(sa.select(cooldowns)):
                 cooling[row.account_id][row.model] = cooldown_of_row(row)
         statuses = self._without_misconfigured(
-            [status_of_row(row, self._account_of_row(row), cooling.get(row.id, {})) for row in rows]
+            [self._status_of_row(row, cooling.get(row.id, {})) for row in rows]
         )
         if self._embedded and (self._embedded_always or not statuses):
             kept = self._statuses.get(self._embedded.id) or AccountStatus(self._embedded, enabled=True)
@@ -379,13 +378,13 @@ class AccountPool:
         status = self._statuses.get(account_id)
         return status.account.name if status else ""
 
-    def _account_of_row(self, row: Any) -> Account:
-        """The same object while the row is unchanged: its provider stays, and secrets are unsealed only once."""
-        columns = tuple(getattr(row, name) for name in ACCOUNT_FIELDS)
+    def _status_of_row(self, row: Any, cooldowns: dict[str, Cooldown]) -> AccountStatus:
+        """Its account is the same object while the row is unchanged: the provider stays, secrets are unsealed once."""
+        columns = tuple(getattr(row, name) for name in (*ACCOUNT_FIELDS, *EXTRA_FIELDS))
         known = self._parsed_rows.get(row.id)
         if known is None or known[0] != columns:
-            known = self._parsed_rows[row.id] = (columns, account_of_row(row, self.vault))
-        return known[1]
+            known = self._parsed_rows[row.id] = (columns, *account_of_row(row, self.vault))
+        return AccountStatus.of_row(row, known[1], extra=known[2], cooldowns=cooldowns)
 
 
 def name_taken_error(name: str) -> InvalidRequest:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, get_args
 
 from app.accounts.definition import ACCOUNT_FIELDS, EXTRA_FIELDS, AccountDraft, field_shape
-from app.accounts.status import AccountStatistics, AccountStatus, Cooldown, CooldownCode, Period, Quota
+from app.accounts.status import Cooldown, CooldownCode, Period
 from app.providers.base import Account
 from app.vault import Vault, account_proxy_place, account_secret_place
 
@@ -19,30 +19,16 @@ QUOTA_COLUMNS = ("quota_unit", "quota_limit", "quota_left", "quota_period", "quo
 CODES: frozenset[str] = frozenset(get_args(CooldownCode))
 
 
-def account_of_row(row: Any, vault: Vault) -> Account:
-    """Raises ``SettingsInvalid`` when the root key is not the one that sealed the row."""
+def account_of_row(row: Any, vault: Vault) -> tuple[Account, dict[str, Any]]:
+    """The account, and the fields that only the operator reads.
+
+    Raises ``SettingsInvalid`` when the root key is not the one that sealed the row.
+    """
     values = {name: _read_column(row, name) for name in ACCOUNT_FIELDS}
     for name, place in SEALED_PLACES.items():
         if values[name] is not None:
             values[name] = vault.unseal(values[name], place=place(row.id))
-    return Account(id=row.id, **values)
-
-
-def status_of_row(row: Any, account: Account, cooldowns: dict[str, Cooldown]) -> AccountStatus:
-    return AccountStatus(
-        account,
-        row.enabled,
-        row.disabled_reason,
-        cooldowns=cooldowns,
-        quota=quota_of_row(row),
-        statistics=AccountStatistics(
-            row.successes, row.failures, row.seconds, tuple(json.loads(row.outcomes))
-        ),
-        note=row.note,
-        source=row.source,
-        created_at=row.created_at,
-        extra={name: _read_column(row, name) for name in EXTRA_FIELDS},
-    )
+    return Account(id=row.id, **values), {name: _read_column(row, name) for name in EXTRA_FIELDS}
 
 
 def _read_column(row: Any, name: str) -> Any:
@@ -79,13 +65,6 @@ def columns_of_fields(names: Iterable[str]) -> set[str]:
     if "enabled" in columns:
         columns.add("disabled_reason")
     return columns
-
-
-def quota_of_row(row: Any) -> Quota | None:
-    if row.quota_limit is None:
-        return None
-    left = row.quota_limit if row.quota_left is None else row.quota_left
-    return Quota(row.quota_unit, row.quota_limit, left, row.quota_period, row.quota_resets_at)
 
 
 def cooldown_of_row(row: Any) -> Cooldown:

@@ -1,5 +1,6 @@
 """An account's status: whether it may be used, why not and until when, and its statistics."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -70,6 +71,14 @@ class Quota:
     period: Period = "none"
     resets_at: float | None = None
 
+    @classmethod
+    def of_row(cls, row: Any) -> "Quota | None":
+        """None for an account without a limit."""
+        if row.quota_limit is None:
+            return None
+        left = row.quota_limit if row.quota_left is None else row.quota_left
+        return cls(row.quota_unit, row.quota_limit, left, row.quota_period, row.quota_resets_at)
+
     def left_at(self, now: float) -> Decimal:
         over = self.resets_at is not None and self.resets_at <= now
         return self.limit if over else self.left
@@ -116,6 +125,24 @@ class AccountStatus:
     """Fields of the account's definition that only the operator reads."""
     problem: str | None = None
     """Why no provider can be built from its settings; then it serves nothing."""
+
+    @classmethod
+    def of_row(
+        cls, row: Any, account: Account, *, extra: Mapping[str, Any], cooldowns: Mapping[str, Cooldown]
+    ) -> "AccountStatus":
+        outcomes = tuple(json.loads(row.outcomes))
+        return cls(
+            account,
+            row.enabled,
+            row.disabled_reason,
+            cooldowns=cooldowns,
+            quota=Quota.of_row(row),
+            statistics=AccountStatistics(row.successes, row.failures, row.seconds, outcomes),
+            note=row.note,
+            source=row.source,
+            created_at=row.created_at,
+            extra=extra,
+        )
 
     def cooldown_for(self, model: str, now: float) -> Cooldown | None:
         """The active cooldown of the whole account or of this upstream model, whichever ends later."""

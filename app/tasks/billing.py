@@ -37,8 +37,15 @@ from app.tasks.states import OPEN
 from app.tasks.task import TaskResult, add_timeline_row
 from app.usage.budgets import BudgetTracker
 from app.usage.ledger import NOTHING, ReservationEnd, end_reservations, reserve_money
-from app.usage.recorder import INPUT_TOKENS, OUTPUT_TOKENS, token_count
-from app.usage.totals import COMPLETED, EndedTask, add_usage, count_ended
+from app.usage.recorder import (
+    COMPLETED,
+    INPUT_TOKENS,
+    OUTPUT_TOKENS,
+    EndedTask,
+    add_usage,
+    count_ended,
+    token_count,
+)
 
 BUSY_SECONDS = 5.0
 """``Retry-After`` for a key with too many tasks in flight. When the next one ends is unknown."""

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.db.operator_tables import usage_days
 from app.db.tables import BILLION, ledger, spending, usage
 from app.usage.ledger import NOTHING, period_names
-from app.usage.totals import daily_sums
+from app.usage.recorder import daily_sums
 
 # One statement reads everything at the same moment.
 BALANCE_QUERY = sa.text("""

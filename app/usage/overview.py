@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from app.db.operator_tables import rollup
 from app.db.session import Database
 from app.usage.ledger import NOTHING
-from app.usage.totals import COMPLETED, HOUR, day_of, seconds_of
+from app.usage.recorder import COMPLETED, HOUR, day_of, seconds_of
 
 Window = Literal["1h", "24h", "7d", "30d"]
 HOURS: dict[Window, int] = {"1h": 1, "24h": 24, "7d": 168, "30d": 720}

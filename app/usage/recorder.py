@@ -1,9 +1,15 @@
-"""Usage rows: collected in memory on the hot path, written in batches in the background."""
+"""Usage as it is written: rows of calls in batches, sums by day and hour beside them, and how long both are kept.
+
+``usage_days``: usage by UTC day, key, account and model. ``rollup``: ended tasks by hour, model, outcome and duration.
+Reports read the sums, so they cost the same for any history.
+"""
 
 import asyncio
 import json
-from collections import deque
-from collections.abc import Mapping, Sequence
+import math
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -11,30 +17,43 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.db.session import DATABASE_AWAY, Database
-from app.db.tables import to_billionths, usage
+from app.db.operator_tables import audit, rollup, usage_days
+from app.db.session import DATABASE_AWAY, Database, add_to_sums
+from app.db.tables import round_money, to_billionths, usage
 from app.usage.budgets import BudgetTracker
 from app.usage.ledger import record_spending
-from app.usage.totals import add_usage
 
 log = structlog.get_logger()
 FLUSH_SECONDS = 0.5
-BATCH_ROWS = 2000
+WRITE_ROWS = 2000
 MAX_WAITING_ROWS = 100_000
+MODEL_LENGTH = 200
+PATH_LENGTH = 64
+DAY_SECONDS = 86_400
+HOUR = 3600
+HOURS_PER_DAY = 24
+FAILED_STATUS = 400
+"""A call that was answered with this status or a higher one counts as failed."""
+STEPS_PER_DOUBLING = 8
+"""Duration buckets per doubling: a duration that is read back is at most 5 % off."""
+COMPLETED = "completed"
+NOTHING = Decimal(0)
+HOURLY_DAYS = 2
+"""Tasks that ended longer ago are counted by day."""
+COUNTED_DAYS = 90
+"""How long task counts are kept."""
+REPORTED_DAYS = 400
+"""How long sums of usage are kept."""
+DELETE_ROWS = 5000
+"""Old rows are deleted so many at a time, so that no writer waits for long."""
 INPUT_TOKENS = ("prompt_tokens", "input_tokens")
 OUTPUT_TOKENS = ("completion_tokens", "output_tokens")
 """Their names in OpenAI's chat API, and in its newer APIs and Anthropic's."""
-MODEL_LENGTH = 200
-PATH_LENGTH = 64
+CountKey = tuple[int, str, str, int]
+"""Hour, model, outcome and duration bucket."""
 
 
-def token_count(usage: Mapping[str, Any], names: Sequence[str]) -> int | None:
-    """The first of the fields ``names`` that holds a count; None when none does."""
-    for name in names:
-        value = usage.get(name)
-        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31:
-            return value
-    return None
+# ---- rows of calls ------------------------------------------------------------------------------
 
 
 class UsageRow(NamedTuple):
@@ -102,7 +121,7 @@ class UsageRecorder:
             # Rows that come meanwhile wait for the next time; otherwise, under a steady load, each is its own write.
             left = len(self._waiting)
             while left > 0:
-                batch = [self._waiting.popleft() for _ in range(min(BATCH_ROWS, left))]
+                batch = [self._waiting.popleft() for _ in range(min(WRITE_ROWS, left))]
                 left -= len(batch)
                 if not await self._write_batch(batch):
                     return False
@@ -143,3 +162,143 @@ class UsageRecorder:
         kept = batch[max(0, len(batch) - room) :]
         self.dropped += len(batch) - len(kept)
         self._waiting.extendleft(reversed(kept))
+
+
+# ---- usage by day -------------------------------------------------------------------------------
+
+
+def token_count(usage: Mapping[str, Any], names: Sequence[str]) -> int | None:
+    """The first of the fields ``names`` that holds a count; None when none does."""
+    for name in names:
+        value = usage.get(name)
+        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31:
+            return value
+    return None
+
+
+async def add_usage(connection: AsyncConnection, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Add rows of ``usage`` to their days.
+
+    Call it in the transaction that writes the rows, after their money was booked: every writer locks sums in this order.
+    """
+    await add_to_sums(connection, usage_days, daily_sums(rows))
+
+
+def daily_sums(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of ``usage_days`` that these rows of ``usage`` add up to."""
+    sums: dict[tuple[int, str, str, str], list[Any]] = defaultdict(lambda: [0, 0, 0, 0, NOTHING])
+    for row in rows:
+        figures = sums[(int(row["at"] // DAY_SECONDS), row["key_id"], row["account_id"], row["model"])]
+        figures[0] += 1
+        figures[1] += row["status"] >= FAILED_STATUS
+        figures[2] += row["input_tokens"] or 0
+        figures[3] += row["output_tokens"] or 0
+        figures[4] += round_money(row["cost"])
+    names = [column.name for column in usage_days.columns]
+    return [dict(zip(names, (*key, *figures), strict=True)) for key, figures in sums.items()]
+
+
+# ---- ended tasks by hour ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class EndedTask:
+    """One task's end: when (UTC seconds), its outcome, seconds since its creation, and cost in US dollars."""
+
+    at: float
+    model: str
+    outcome: str
+    seconds: float
+    cost: Decimal = NOTHING
+
+    @property
+    def row_key(self) -> CountKey:
+        """Its row in ``rollup``."""
+        bucket = bucket_of(self.seconds) if self.outcome == COMPLETED else 0
+        return int(self.at // HOUR), self.model, self.outcome[:64], bucket
+
+
+def bucket_of(seconds: float) -> int:
+    """The eighth of a power of two that a duration falls into; everything up to a second is 0."""
+    return math.floor(math.log2(seconds) * STEPS_PER_DOUBLING) if seconds > 1 else 0
+
+
+def seconds_of(bucket: int) -> float:
+    """The middle of a bucket."""
+    return float(2 ** ((bucket + 0.5) / STEPS_PER_DOUBLING))
+
+
+def day_of(moment: float) -> int:
+    """The first hour (since the epoch) of a moment's UTC day."""
+    return int(moment // HOUR) // HOURS_PER_DAY * HOURS_PER_DAY
+
+
+async def count_ended(connection: AsyncConnection, ended: Iterable[EndedTask], *, tasks: int = 1) -> None:
+    """Count tasks that end. Call it in the transaction that ends them; ``tasks=0`` only adds their cost."""
+    counts: Counter[CountKey] = Counter()
+    costs: dict[CountKey, Decimal] = defaultdict(lambda: NOTHING)
+    for task in ended:
+        counts[task.row_key] += tasks
+        costs[task.row_key] += task.cost
+    if costs:
+        await _add_counts(connection, counts, costs)
+
+
+async def _add_counts(
+    connection: AsyncConnection, counts: Counter[CountKey], costs: dict[CountKey, Decimal]
+) -> None:
+    columns = [column.name for column in rollup.primary_key]
+    rows = [
+        {**dict(zip(columns, key, strict=True)), "tasks": counts[key], "cost": cost}
+        for key, cost in costs.items()
+    ]
+    await add_to_sums(connection, rollup, rows)
+
+
+async def compact_oldest_day(connection: AsyncConnection, *, before: float) -> bool:
+    """Merge the hours of the oldest day that ended ``before`` a moment into its first hour.
+
+    Returns False when every such day is merged. May run repeatedly and in several processes at once.
+    """
+    by_hour = rollup.c.hour < day_of(before), rollup.c.hour % HOURS_PER_DAY != 0
+    oldest = (await connection.execute(sa.select(sa.func.min(rollup.c.hour)).where(*by_hour))).scalar()
+    if oldest is None:
+        return False
+    day = oldest // HOURS_PER_DAY * HOURS_PER_DAY
+    hours = rollup.c.hour > day, rollup.c.hour < day + HOURS_PER_DAY
+    # The process that deletes a row has its count; another one finds no row.
+    deleted = (await connection.execute(sa.delete(rollup).where(*hours).returning(rollup))).all()
+    counts: Counter[CountKey] = Counter()
+    costs: dict[CountKey, Decimal] = defaultdict(lambda: NOTHING)
+    for row in deleted:
+        key = day, row.model, row.outcome, row.bucket
+        counts[key] += row.tasks
+        costs[key] += row.cost
+    await _add_counts(connection, counts, costs)
+    return True
+
+
+# ---- how long rows are kept ---------------------------------------------------------------------
+
+
+async def delete_old_rows(database: Database, *, now: float, request_days: float, audit_days: float) -> None:
+    """Delete old usage, audit rows and sums. May run repeatedly and in several processes at once."""
+    await _delete_before(database, usage, before=now - request_days * DAY_SECONDS)
+    await _delete_before(database, audit, before=now - audit_days * DAY_SECONDS)
+    async with database.write() as connection:
+        oldest = day_of(now - COUNTED_DAYS * DAY_SECONDS)
+        await connection.execute(sa.delete(rollup).where(rollup.c.hour < oldest))
+        report = int(now // DAY_SECONDS) - REPORTED_DAYS
+        await connection.execute(sa.delete(usage_days).where(usage_days.c.day < report))
+    more = True
+    while more:
+        async with database.write() as connection:
+            more = await compact_oldest_day(connection, before=now - HOURLY_DAYS * DAY_SECONDS)
+
+
+async def _delete_before(database: Database, table: sa.Table, *, before: float) -> None:
+    old = sa.select(table.c.id).where(table.c.at < before).order_by(table.c.at).limit(DELETE_ROWS)
+    deleted = DELETE_ROWS
+    while deleted == DELETE_ROWS:
+        async with database.write() as connection:
+            deleted = (await connection.execute(sa.delete(table).where(table.c.id.in_(old)))).rowcount

@@ -18,7 +18,7 @@ from app.db.session import Database
 from app.db.tables import format_money, usage
 from app.errors import InvalidRequest
 from app.usage.ledger import BudgetHolder, budgets_by_period, period_label, period_names, read_spending
-from app.usage.totals import DAY_SECONDS, FAILED_STATUS
+from app.usage.recorder import DAY_SECONDS, FAILED_STATUS
 
 UsageGroup = Literal["key", "model", "account", "day"]
 GROUPS: tuple[UsageGroup, ...] = get_args(UsageGroup)

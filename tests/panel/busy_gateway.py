@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from app.assembly import Components
 from app.db.operator_tables import rollup
 from app.db.tables import accounts, spending
-from app.usage.totals import HOUR, bucket_of
+from app.usage.recorder import HOUR, bucket_of
 from tests.admin.conftest import PASSWORD, Browser, browser
 from tests.serving import GatewayProcess, until
 from tests.upstream import FakeUpstream

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from app.db.operator_tables import rollup
 from app.db.session import Database
 from app.usage.overview import UsageOverview, percentile
-from app.usage.totals import HOUR, EndedTask, bucket_of, count_ended, seconds_of
+from app.usage.recorder import HOUR, EndedTask, bucket_of, count_ended, seconds_of
 
 NOW = 1_795_000_000.0
 

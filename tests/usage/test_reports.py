@@ -11,9 +11,9 @@ import sqlalchemy as sa
 from app.db.session import Database
 from app.db.tables import usage
 from app.errors import InvalidRequest
-from app.usage import totals
+from app.usage import recorder
+from app.usage.recorder import DAY_SECONDS
 from app.usage.reports import UsageGroup, UsageReports, as_csv, read_groups, read_moment
-from app.usage.totals import DAY_SECONDS
 
 MIDNIGHT = datetime(2020, 1, 21, tzinfo=UTC).timestamp()
 
@@ -30,7 +30,7 @@ async def note(database: Database, **given: object) -> None:
     async with database.write() as connection:
         row |= {"at": MIDNIGHT, "cost": Decimal("0.1"), "input_tokens": None, "output_tokens": None} | given
         await connection.execute(sa.insert(usage), row)
-        await totals.add_usage(connection, [row])
+        await recorder.add_usage(connection, [row])
 
 
 async def test_sums_by_every_grouping(database: Database) -> None:

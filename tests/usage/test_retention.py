@@ -9,10 +9,10 @@ import sqlalchemy as sa
 from app.db.operator_tables import audit, rollup
 from app.db.session import Database
 from app.db.tables import usage
-from app.usage import totals
+from app.usage import recorder
 from app.usage.overview import UsageOverview
+from app.usage.recorder import COUNTED_DAYS, HOUR, EndedTask, count_ended, delete_old_rows
 from app.usage.reports import UsageReports
-from app.usage.totals import COUNTED_DAYS, HOUR, EndedTask, count_ended, delete_old_rows
 
 DAY = 86_400.0
 NOW = 20_778 * DAY + 5 * HOUR
@@ -29,7 +29,7 @@ async def days_of(database: Database, table: sa.Table) -> list[float]:
 
 
 async def test_old_rows_are_deleted(database: Database, monkeypatch: Any) -> None:
-    monkeypatch.setattr(totals, "BATCH_ROWS", 3)
+    monkeypatch.setattr(recorder, "DELETE_ROWS", 3)
     request = {
         "key_id": "k",
         "account_id": "a",
@@ -43,7 +43,7 @@ async def test_old_rows_are_deleted(database: Database, monkeypatch: Any) -> Non
         rows = [request | {"at": NOW - days * DAY} for days in (0, 1, 89.9, *range(91, 101))]
         await connection.execute(sa.insert(usage), rows)
         summed = [row | {"cost": Decimal(1), "input_tokens": 1, "output_tokens": 1} for row in rows]
-        await totals.add_usage(connection, [*summed, summed[0] | {"at": NOW - 402 * DAY}])
+        await recorder.add_usage(connection, [*summed, summed[0] | {"at": NOW - 402 * DAY}])
         rows = [change | {"at": NOW - days * DAY} for days in (0, 364.9, *range(366, 373))]
         await connection.execute(sa.insert(audit), rows)
     await forgotten(database)

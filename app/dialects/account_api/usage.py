@@ -10,8 +10,8 @@ from app.db.tables import format_money
 from app.dialects.http.gateway import CallerKey, Services
 from app.dialects.openapi.operations import operation_schema
 from app.errors import InvalidRequest
+from app.usage.recorder import DAY_SECONDS
 from app.usage.reports import BudgetLine, UsageGroup, UsageLine, as_csv, read_groups, read_moment
-from app.usage.totals import DAY_SECONDS
 
 router = APIRouter(prefix="/v1/usage", tags=["Usage"])
 DEFAULT_DAYS = 30
