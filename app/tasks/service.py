@@ -314,7 +314,7 @@ class TaskService:
         return None
 
     async def _able_candidates(self, request: GenerationRequest, maker: Candidate | None) -> list[Candidate]:
-        """Raises what ``Catalog.require`` raises."""
+        """Raises what ``Catalog.require_candidates`` raises."""
         try:
             able = await self._catalog.require_candidates(request.kind, request.model)
         except NoAvailableAccount:
