@@ -18,6 +18,7 @@ from app.assembly import assemble_components
 from app.components import Components
 from app.providers.base import Account
 from app.settings import Settings
+from tests.forked import ForkedCommand
 from tests.stores import sqlite_store
 
 ROOT = Path(__file__).parent.parent
@@ -43,7 +44,7 @@ class GatewayProcess:
             "FILMGATE_STUDIO_TEST_DIRECTIVES": "true",
             "FILMGATE_LOG_FORMAT": "json",
         } | environment
-        self.process: subprocess.Popen[str] | None = None
+        self.process: ForkedCommand | subprocess.Popen[str] | None = None
 
     def __enter__(self) -> "GatewayProcess":
         return self.start()
@@ -64,15 +65,7 @@ class GatewayProcess:
             sqlite_store(own)
         clean = {name: value for name, value in os.environ.items() if not name.startswith("FILMGATE_")}
         arguments = ["--quiet", "--port", "0"] if self._command == "serve" else []
-        with self.log.open("a") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", self.module, self._command, *arguments],
-                cwd=ROOT,
-                env=clean | self.environment,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-            )
+        self.process = self._open_process([self._command, *arguments], clean | self.environment)
         assert self.process.stdout
         if self._command == "serve":
             self.greeting = line = ""
@@ -84,6 +77,17 @@ class GatewayProcess:
                     raise RuntimeError(f"the gateway did not start:\n{self.log.read_text()[-4000:]}")
             self.url = line.split()[-1]
         return self
+
+    def _open_process(
+        self, arguments: list[str], environment: dict[str, str]
+    ) -> "ForkedCommand | subprocess.Popen[str]":
+        if "LD_PRELOAD" not in environment:
+            return ForkedCommand(self.module, arguments, environment=environment, errors=self.log)
+        command = [sys.executable, "-m", self.module, *arguments]
+        with self.log.open("a") as log:
+            return subprocess.Popen(
+                command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=log, text=True
+            )
 
     def stop(self) -> int:
         """SIGTERM, and wait for the drain; the exit code."""
