@@ -14,6 +14,8 @@ from tests.serving import GatewayProcess, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.redis]
 LIMIT = 3
+KEYS = 400
+"""Each look at the replicas needs a fresh key, and a busy machine may need many until they count together."""
 
 
 @dataclass
@@ -49,7 +51,7 @@ class Replicas:
 
 
 async def _keys(components: Components) -> list[str]:
-    return [await components.keys.create(str(number), rpm=LIMIT) for number in range(40)]
+    return [await components.keys.create(str(number), rpm=LIMIT) for number in range(KEYS)]
 
 
 @pytest.fixture
