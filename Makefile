@@ -28,8 +28,8 @@ run: $(READY) ## the gateway, on http://127.0.0.1:8000
 test: lint ## everything that checks this code (ARGS="-k name" narrows the tests)
 	$(RUN) -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-check: lint ## before each commit: lint, and the tests that need no server, browser or Node.js (two minutes)
-	$(RUN) -m pytest -n 2 --dist loadfile -m "not server" --ignore tests/test_house_rules.py $(ARGS)
+check: lint ## before each commit: lint, and the tests that need no server, browser or Node.js (a few minutes)
+	$(RUN) -m pytest -n 3 --dist loadfile -m "not server" --ignore tests/test_house_rules.py $(ARGS)
 
 lint: $(DEV_READY) ## style, types, the direction of imports, house rules
 	$(RUN) -m ruff check .

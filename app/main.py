@@ -99,7 +99,7 @@ def _create_client_api(
         redirect_slashes=False,
         telemetry=NO_TELEMETRY,
     )
-    for dialect in dialects:
+    for dialect in sorted(dialects, key=lambda dialect: not dialect.polled_often):
         for router in dialect.routes.routers:
             app.include_router(router)
     app.router.routes.extend(health_routes())

@@ -56,6 +56,8 @@ class Dialect:
     error_schema: ClassVar[str] = "Error"
     error_prefixes: ClassVar[tuple[str, ...]] = ()
     """Prefixes of the paths that answer errors in ``error_envelope``. Needed only if that is not the gateway's own."""
+    polled_often: ClassVar[bool] = False
+    """Its routes are matched before those of other dialects: each route in front of one costs about a microsecond."""
     tags: ClassVar[Mapping[str, str]] = {}
     """Sections of `/docs`, each with one sentence."""
     schemas: ClassVar[Mapping[str, Schema]] = {}

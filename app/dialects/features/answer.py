@@ -14,6 +14,7 @@ class FeaturesDialect(Dialect):
 
     name = "features"
     status_words = STATUS_WORDS
+    polled_often = True  # and its ``/v1/videos/…`` must come before routes that take any name there
     tags = TAGS
     schemas = SCHEMAS
     examples = EXAMPLES

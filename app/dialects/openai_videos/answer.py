@@ -30,6 +30,7 @@ class OpenAIVideosDialect(Dialect):
 
     name = "openai_videos"
     id_prefix = ID_PREFIX
+    polled_often = True
     status_words = STATUS_WORDS
     tags = TAGS
     schemas = SCHEMAS
