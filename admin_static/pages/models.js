@@ -121,6 +121,23 @@ function ModelList({ actions }) {
   `;
 }
 
+// When an entry was changed, and its menu; entries of the configuration file have none.
+const changeColumns = (itemsOf) => [
+  { key: 'at', label: t('models.changed'), cell: (entry) => html`<${RelativeTime} at=${entry.updated_at} />` },
+  {
+    key: 'acts',
+    label: '',
+    acts: true,
+    cell: (entry) =>
+      canWrite() &&
+      entry.source === 'store' &&
+      html`<${ActionMenu}
+        label=${`${t('actions')}: ${entry.model}`}
+        items=${itemsOf(entry)}
+      />`,
+  },
+];
+
 const routeColumns = (actions) => [
   { key: 'model', label: t('task.model'), lead: true, cell: (entry) => html`<strong>${entry.model}</strong>` },
   {
@@ -145,47 +162,23 @@ const routeColumns = (actions) => [
     cell: (entry) => html`<${StateBadge} value=${entry.enabled ? 'enabled' : 'disabled'} group="key_state" />`,
   },
   { key: 'note', label: t('note'), cell: (entry) => html`<span class="soft">${entry.note}</span>` },
-  { key: 'at', label: t('models.changed'), cell: (entry) => html`<${RelativeTime} at=${entry.updated_at} />` },
-  {
-    key: 'acts',
-    label: '',
-    acts: true,
-    cell: (entry) =>
-      canWrite() &&
-      entry.source === 'store' &&
-      html`<${ActionMenu}
-        label=${`${t('actions')}: ${entry.model}`}
-        items=${[
-          [t('edit'), () => actions.route(entry.model, entry)],
-          [t(entry.enabled ? 'key.disable' : 'key.enable'), () => actions.toggle(entry)],
-          [t('models.why'), () => setFilters({ tab: 'why', model: entry.model })],
-          null,
-          [t('delete'), () => actions.drop('routes', entry.model), 'bad'],
-        ]}
-      />`,
-  },
+  ...changeColumns((entry) => [
+    [t('edit'), () => actions.route(entry.model, entry)],
+    [t(entry.enabled ? 'key.disable' : 'key.enable'), () => actions.toggle(entry)],
+    [t('models.why'), () => setFilters({ tab: 'why', model: entry.model })],
+    null,
+    [t('delete'), () => actions.drop('routes', entry.model), 'bad'],
+  ]),
 ];
 
 const priceColumns = (actions) => [
   { key: 'model', label: t('task.model'), lead: true, cell: (entry) => html`<strong>${entry.model}</strong>` },
   { key: 'price', label: t('models.price'), wide: true, cell: (entry) => priceText(entry.document) },
-  { key: 'at', label: t('models.changed'), cell: (entry) => html`<${RelativeTime} at=${entry.updated_at} />` },
-  {
-    key: 'acts',
-    label: '',
-    acts: true,
-    cell: (entry) =>
-      canWrite() &&
-      entry.source === 'store' &&
-      html`<${ActionMenu}
-        label=${`${t('actions')}: ${entry.model}`}
-        items=${[
-          [t('edit'), () => actions.price(entry.model, entry.document)],
-          null,
-          [t('delete'), () => actions.drop('prices', entry.model), 'bad'],
-        ]}
-      />`,
-  },
+  ...changeColumns((entry) => [
+    [t('edit'), () => actions.price(entry.model, entry.document)],
+    null,
+    [t('delete'), () => actions.drop('prices', entry.model), 'bad'],
+  ]),
 ];
 
 /** A table of routes or prices, or how to add the first one. */
