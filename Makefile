@@ -11,7 +11,7 @@ ARGS ?=
 export PYTHONDONTWRITEBYTECODE =
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run check test lint format bench screenshots setup lock clean
+.PHONY: help demo run check test lint format bench clients screenshots setup lock clean
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -22,14 +22,14 @@ demo: $(READY) ## a prompt becomes an MP4 (ONCE=1 ends afterwards)
 run: $(READY) ## the gateway, on http://127.0.0.1:8000
 	@$(RUN) -m app.cli serve $(ARGS)
 
-# Much of a test's time is waiting for silences and deadlines, so three workers suit two cores. A file stays
+# Much of a test's time is waiting for silences and deadlines, so four workers suit two cores. A file stays
 # on one worker, which keeps its servers to itself; in the order of their names, as those that would come last by
 # their number of tests take longest.
 test: lint ## everything that checks this code (ARGS="-k name" narrows the tests)
-	$(RUN) -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(RUN) -m pytest -n 4 --dist loadfile --no-loadscope-reorder --ignore tests/test_house_rules.py $(ARGS)
 
 check: lint ## before each commit: lint, and the tests that need no server, browser or Node.js (a few minutes)
-	$(RUN) -m pytest -n 3 --dist loadfile -m "not server" --ignore tests/test_house_rules.py $(ARGS)
+	$(RUN) -m pytest -n 4 --dist loadfile -m "not server" --ignore tests/test_house_rules.py $(ARGS)
 
 lint: $(DEV_READY) ## style, types, the direction of imports, house rules
 	$(RUN) -m ruff check .
@@ -46,6 +46,9 @@ format: $(DEV_READY) ## put every file into the one style
 
 bench: $(DEV_READY) ## the speed table, beside a bare pass-through (bench.simulation is about the pool)
 	$(RUN) -m bench.run $(ARGS)
+
+clients: $(DEV_READY) ## other people's clients in their newest versions, and a table (ARGS="llm genblaze" for some)
+	$(RUN) -m tests.clients $(ARGS)
 
 screenshots: $(DEV_READY) ## every page of the panel into docs/screenshots (needs chromium)
 	$(RUN) -m tests.panel.screenshots

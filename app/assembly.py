@@ -2,14 +2,15 @@
 
 import importlib
 import os
+from collections.abc import Callable, Mapping
 
-import httpx2
 import structlog
 
+from app import clock
 from app.accounts.pool import AccountPool
 from app.catalog.catalog import Catalog
 from app.components import Components, MoneyServices
-from app.db import revision
+from app.db import marks, revision
 from app.db.session import DATABASE_AWAY, Database
 from app.dialects.base import Dialect
 from app.dialects.registry import DIALECTS
@@ -18,18 +19,21 @@ from app.keys.limits import LocalLimiter, RateLimiter
 from app.keys.service import KeyRing
 from app.media.delivery.chain import DeliveryChain
 from app.media.fetch import MediaFetcher
-from app.media.guard import GuardedTransport, OutboundGuard
+from app.media.guard import OutboundGuard
 from app.media.inspection import MediaInspector
 from app.media.links import LinkSigner
+from app.media.scratch import ScratchFolder
 from app.media.store import MediaStore
 from app.options import OptionsRepository
 from app.providers import registry
 from app.providers.base import Account
 from app.providers.http_messages import UpstreamTimeouts
+from app.providers.transport import UpstreamTransport
 from app.settings import Settings
 from app.tasks.characters import CharacterLibrary
 from app.tasks.notifications import NotificationHub
 from app.tasks.repository import TaskRepository
+from app.tasks.retries import RetryMatcher
 from app.tasks.service import TaskService
 from app.vault import Vault
 from app.webhooks.endpoints import EndpointRepository
@@ -38,22 +42,23 @@ from app.webhooks.sender import WebhookSender
 
 log = structlog.get_logger()
 STUDIO_ID = "studio"
-# A thousand accounts may each have a submission in flight. Few connections stay idle, and briefly: the pool scans
-# every idle one for each request, and one that the upstream closes while we send leaves the outcome unknown.
-UPSTREAM_CONNECTIONS = httpx2.Limits(max_connections=2000, max_keepalive_connections=8, keepalive_expiry=2.0)
+UPSTREAM_CONNECTIONS = 2000
+"""A thousand accounts may each have a submission in flight."""
+IDLE_SECONDS = 2.0
+"""Few upstreams close an idle connection sooner: one that is closed while we send leaves the outcome unknown."""
 
 
 async def assemble_components(settings: Settings, *, dialects: tuple[Dialect, ...] = DIALECTS) -> Components:
     """Open the store, migrate it to this version and build. Raises ``SettingsInvalid`` with a one-line message."""
-    database, store = await _open_database(settings), _open_store(settings)
+    database, (store, scratch) = await _open_database(settings), _open_files(settings)
     guard = OutboundGuard(settings.outbound_allow_list)
-    transport = guard.http_transport(ports=None, limits=UPSTREAM_CONNECTIONS)
+    transport = guard.upstream_transport(limit=UPSTREAM_CONNECTIONS, idle_seconds=IDLE_SECONDS)
     options = OptionsRepository(database, vault := open_vault(settings))
     pool = _create_pool(settings, database, vault, transport=transport)
-    events = NotificationHub(postgres_url=database.url if database.is_postgres else None)
-    catalog = Catalog(pool, patience_seconds=settings.task_deadline_seconds)
-    characters = CharacterLibrary(database, store, inspector := MediaInspector())
-    books = MoneyServices.open(database)
+    catalog = _create_catalog(settings, pool)
+    characters = CharacterLibrary(database, store, inspector := MediaInspector(), scratch=scratch)
+    books, keys = MoneyServices.open(database), _create_keys(settings, database, vault)
+    events = _create_hub(database, _forgetting(catalog, books, keys, options=options))
     tasks = TaskService(
         repository=(repository := TaskRepository(database)),
         catalog=catalog,
@@ -61,12 +66,12 @@ async def assemble_components(settings: Settings, *, dialects: tuple[Dialect, ..
         events=events,
         characters=characters,
         billing=books.billing,
-        deadline_seconds=settings.task_deadline_seconds,
+        retries=RetryMatcher(database, was_limited=keys.was_limited),
+        deadline_seconds=settings.wait_seconds,
         id_prefixes=[dialect.id_prefix for dialect in dialects],
     )
     await catalog.refresh()
-    sender = WebhookSender(guard.http_transport())
-    notices = await _start_notices(database, options, sender, pool=pool)
+    notices = await _start_notices(database, options, guard, pool=pool)
     await events.start()
     return Components(
         settings=settings,
@@ -81,29 +86,52 @@ async def assemble_components(settings: Settings, *, dialects: tuple[Dialect, ..
         transport=transport,
         pool=pool,
         catalog=catalog,
-        keys=KeyRing(database, vault, limiter=_create_limiter(settings)),
+        keys=keys,
         money=books,
         events=events,
         repository=repository,
         tasks=tasks,
         characters=characters,
         signer=LinkSigner(vault.derive_keys("signed-link"), settings.link_ttl_seconds),
-        sender=sender,
+        sender=(sender := notices.sender),
         endpoints=EndpointRepository(database, vault, sender, plain=guard.lists_host),
         notices=notices,
         dialects=dialects,
     )
 
 
-def _open_store(settings: Settings) -> MediaStore:
+def _create_hub(database: Database, on_change: Mapping[str, Callable[[str], None]]) -> NotificationHub:
+    return NotificationHub(postgres_url=database.url if database.is_postgres else None, on_change=on_change)
+
+
+def _forgetting(
+    catalog: Catalog, money: MoneyServices, keys: KeyRing, *, options: OptionsRepository
+) -> dict[str, Callable[[str], None]]:
+    """What this process keeps in memory of rows that another process may change."""
+
+    def forget_routes(_which: str) -> None:
+        catalog.routes.invalidate_cache()
+        money.prices.invalidate_cache()  # a price holds for the aliases of its model too
+
+    return {
+        "keys": keys.forget,
+        "accounts": lambda _which: catalog.pool.invalidate_cache(),
+        "routes": forget_routes,
+        "prices": lambda _which: money.prices.invalidate_cache(),
+        "options": options.forget,
+    }
+
+
+def _open_files(settings: Settings) -> tuple[MediaStore, ScratchFolder]:
     folder = settings.data_dir / "files"
-    return MediaStore.open(settings.storage_url, folder=folder, endpoint=settings.s3_endpoint)
+    store = MediaStore.open(settings.storage_url, folder=folder, endpoint=settings.s3_endpoint)
+    return store, ScratchFolder(settings.data_dir / "work")
 
 
 async def _start_notices(
-    database: Database, options: OptionsRepository, sender: WebhookSender, *, pool: AccountPool
+    database: Database, options: OptionsRepository, guard: OutboundGuard, *, pool: AccountPool
 ) -> OperatorNotices:
-    notices = OperatorNotices(database, options, sender)
+    notices = OperatorNotices(database, options, WebhookSender(guard.http_transport()))
     pool.on_notice(lambda notice: notices.notify(notice.topic, notice.data))
     await notices.start()
     return notices
@@ -112,6 +140,10 @@ async def _start_notices(
 def open_vault(settings: Settings) -> Vault:
     secret = settings.secret_key.get_secret_value() if settings.secret_key else None
     return Vault.open(secret_key=secret, data_dir=settings.data_dir, old_secrets=settings.old_secrets)
+
+
+def _create_keys(settings: Settings, database: Database, vault: Vault) -> KeyRing:
+    return KeyRing(database, vault, limiter=_create_limiter(settings))
 
 
 def _create_limiter(settings: Settings) -> RateLimiter:
@@ -124,8 +156,18 @@ def _create_limiter(settings: Settings) -> RateLimiter:
     return shared
 
 
+def _create_catalog(settings: Settings, pool: AccountPool) -> Catalog:
+    addressed = settings.public_url is not None
+    return Catalog(
+        pool,
+        patience_seconds=settings.wait_seconds,
+        account_patience_seconds=settings.account_patience_seconds,
+        gives_addresses=addressed,
+    )
+
+
 def _create_pool(
-    settings: Settings, database: Database, vault: Vault, *, transport: GuardedTransport
+    settings: Settings, database: Database, vault: Vault, *, transport: UpstreamTransport
 ) -> AccountPool:
     timeouts = UpstreamTimeouts(submit=settings.submit_timeout_seconds, poll=settings.poll_timeout_seconds)
     return AccountPool(
@@ -149,12 +191,17 @@ async def _open_database(settings: Settings) -> Database:
         ) from error
     try:
         await revision.upgrade_if_needed(database)
+    except revision.StoreTooNew as error:
+        await database.close()
+        raise SettingsInvalid(str(error)) from error
     except revision.MigrationFailed as error:
         await database.close()
         raise SettingsInvalid(
             f"FILMGATE_DATABASE_URL: the database can't be opened ({str(error)[:300]}). "
-            "Is it running, is the address right, and is this Filmgate not older than the store?"
+            "Is it running, and is the address right?"
         ) from error
+    async with database.read() as connection:
+        clock.CLOCK.continue_from(await marks.read_last_sweep(connection))
     return database
 
 

@@ -1,11 +1,10 @@
 """The components of a process: each is opened once, and all are closed together."""
 
-import time
 from dataclasses import dataclass
+from functools import cached_property
 
 from app.accounts.pool import AccountPool
 from app.accounts.repository import AccountRepository
-from app.accounts.status import WHOLE_ACCOUNT
 from app.backup.sections import BackupSources
 from app.catalog.catalog import Catalog
 from app.catalog.prices import PriceRepository
@@ -14,19 +13,20 @@ from app.dialects.base import Dialect
 from app.keys.service import KeyRing
 from app.media.delivery.chain import DeliveryChain
 from app.media.fetch import MediaFetcher
-from app.media.guard import GuardedTransport, OutboundGuard
+from app.media.guard import OutboundGuard
 from app.media.inspection import MediaInspector
 from app.media.links import LinkSigner
+from app.media.scratch import ScratchFolder
 from app.media.store import MediaStore
-from app.ops.metrics import ACCOUNTS, SLOTS_USED, TASKS_OPEN
 from app.options import OptionsRepository
+from app.providers.transport import UpstreamTransport
 from app.settings import Settings
 from app.tasks.billing import TaskBilling
 from app.tasks.characters import CharacterLibrary
 from app.tasks.notifications import NotificationHub
+from app.tasks.previews import PreviewMaker
 from app.tasks.repository import TaskRepository
 from app.tasks.service import TaskService
-from app.tasks.states import OPEN
 from app.usage.budgets import BudgetTracker
 from app.usage.reports import UsageReports
 from app.vault import Vault
@@ -67,7 +67,7 @@ class Components:
     guard: OutboundGuard
     fetcher: MediaFetcher
     inspector: MediaInspector
-    transport: GuardedTransport
+    transport: UpstreamTransport
     pool: AccountPool
     catalog: Catalog
     keys: KeyRing
@@ -87,6 +87,14 @@ class Components:
         return AccountRepository(self.pool)
 
     @property
+    def scratch(self) -> ScratchFolder:
+        return self.characters.scratch
+
+    @cached_property
+    def previews(self) -> PreviewMaker:
+        return PreviewMaker(self.repository, self.store, self.inspector, scratch=self.scratch)
+
+    @property
     def backup_sources(self) -> BackupSources:
         """The stores that a backup reads and a restore writes."""
         return BackupSources(
@@ -99,33 +107,18 @@ class Components:
             options=self.options,
         )
 
-    async def update_gauges(self) -> None:
-        """Set the gauges that are counted for each scrape: open tasks, accounts by status, used slots."""
-        now = time.time()
-        counted = await self.repository.open_counts()
-        for state in sorted(OPEN):
-            TASKS_OPEN.labels(state).set(counted.get(state, 0))
-        SLOTS_USED.set(counted.get("slots", 0))
-        statuses = await self.pool.current_statuses()
-        cooling = sum(
-            1
-            for status in statuses
-            if status.enabled and (status.blocked_by(WHOLE_ACCOUNT, now) or status.active_cooldowns(now))
-        )
-        disabled = sum(1 for status in statuses if not status.enabled)
-        ACCOUNTS.labels("cooling").set(cooling)
-        ACCOUNTS.labels("disabled").set(disabled)
-        ACCOUNTS.labels("usable").set(len(statuses) - cooling - disabled)
-
     async def close(self) -> None:
         await self.events.stop()
         await self.notices.close()
         await self.keys.close()
         await self.money.close()
         await self.pool.close()
+        await self.catalog.routes.close()
+        await self.options.close()
         await self.fetcher.close()
         await self.chain.close()
         await self.sender.close()
         await self.inspector.close()
         await self.transport.aclose()
         await self.database.close()
+        self.scratch.close()

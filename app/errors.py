@@ -5,6 +5,11 @@ from typing import ClassVar, Literal
 NextStep = Literal["fail", "retry_elsewhere", "retry_later", "investigate"]
 
 
+def _writable(text: str) -> str:
+    """Without halves of surrogate pairs: a client's JSON may hold them, and no answer or log can."""
+    return text if text.isascii() else text.encode(errors="replace").decode()
+
+
 class FilmgateError(Exception):
     """Base of the tree.
 
@@ -19,9 +24,10 @@ class FilmgateError(Exception):
     should_retry: ClassVar[bool | None] = None
 
     def __init__(self, message: str, *, param: str | None = None, retry_after: float | None = None):
+        message = _writable(message)
         super().__init__(message)
         self.message = message
-        self.param = param
+        self.param = _writable(param) if param else param
         self.retry_after = retry_after
 
 
@@ -86,14 +92,6 @@ class SignInThrottled(FilmgateError):
     status = 429
     type = "rate_limit_error"
     code = "rate_limit_exceeded"
-
-
-class ResourceInUse(FilmgateError):
-    """The operation is impossible while something still uses the resource."""
-
-    status = 409
-    type = "invalid_request_error"
-    code = "busy"
 
 
 class ModelNotAllowed(PermissionDenied):
@@ -269,13 +267,26 @@ class UpstreamBusy(UpstreamError):
 
 
 class UpstreamAuthFailed(UpstreamError):
-    """HTTP 401 or 403: the upstream refused this account's secret."""
+    """The vendor says that this account's secret is bad. ``vague``: its answer may mean the request as well, so only a
+    look of our own tells."""
 
     next_step = "retry_elsewhere"
 
+    def __init__(self, message: str, *, retry_after: float | None = None, vague: bool = False):
+        super().__init__(message, retry_after=retry_after)
+        self.vague = vague
+
+
+class RequestBlocked(UpstreamError):
+    """HTTP 401 to 407 without a word of the vendor: a firewall, a proxy or a portal refused this request, or none is
+    there. It says nothing about the account, and one other account, but not all of them, may be asked."""
+
+    next_step = "retry_elsewhere"
+    should_retry = False
+
 
 class UpstreamModelForbidden(UpstreamError):
-    """HTTP 403, 404 or ``model_not_found``: this account may not use the model. Another account may."""
+    """HTTP 403, 404 or ``model_not_found``: this account may not use the model, or not from where it is. Another may."""
 
     next_step = "retry_elsewhere"
 
@@ -297,6 +308,24 @@ class UpstreamRejected(UpstreamError):
 
 class UpstreamModerated(UpstreamRejected):
     code = "content_policy_violation"
+
+
+class UnsupportedWish(UpstreamRejected):
+    """This upstream can't be told what the client wishes. Nothing was sent, and another account may be able to."""
+
+    next_step = "retry_elsewhere"
+
+
+class AddressNeeded(UnsupportedWish):
+    """The upstream takes an input only at a public address, and this one has none. ``param`` is its role."""
+
+
+class AdapterFailed(UnsupportedWish):
+    """Our adapter fell over before anything was sent."""
+
+    status = 500
+    type = "api_error"
+    code = "internal_error"
 
 
 class UpstreamFailed(UpstreamError):
@@ -329,3 +358,7 @@ class ResultUnreadable(UpstreamError):
     """The downloaded result is no complete video, picture or sound. Another download may be."""
 
     next_step = "retry_later"
+
+
+class ResultUndecodable(ResultUnreadable):
+    """The downloaded result may be whole, but nothing here decodes it: it is kept as it came."""

@@ -32,10 +32,22 @@ class MediaInput(BaseModel):
     sha256: str = ""
     url: str | None = None
     """The address the client gave, if it gave one."""
+    seconds: float | None = None
+    size: str | None = None
+    """Of the clip that is changed: how long and large it is, as measured."""
     clip: str = ""
     """Of a subject: where the clip lies that shows it."""
+    field: str = Field(default="", exclude=True)
+    """The client's own name for it, which errors name."""
     content: bytes | None = Field(default=None, exclude=True, repr=False)
-    """The bytes: present before the task is created and while a provider starts it."""
+    """The bytes: present before the task is created and while a provider starts it. Never, where ``vendor_scheme`` is
+    set."""
+
+    @property
+    def vendor_scheme(self) -> str:
+        """``asset`` of ``asset://…``, an address that one vendor alone can read and that is passed on unread; else empty."""
+        scheme = (self.url or "").partition("://")[0].lower()
+        return "" if scheme in ("http", "https") else scheme
 
 
 class Shot(BaseModel):
@@ -66,6 +78,8 @@ class GenerationRequest(BaseModel):
     resolution: str | None = None
     media: tuple[MediaInput, ...] = ()
     shots: tuple[Shot, ...] = ()
+    shots_asked: float | None = None
+    """How many seconds the client's shots take together, where ``shots`` are shortened."""
     style: str | None = None
     seed: int | None = None
     negative_prompt: str | None = None

@@ -3,14 +3,15 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import partial
 
 import structlog
 from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
 from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app import __version__
-from app.admin.app import create_panel_app
 from app.admin.static import PanelFiles
 from app.assembly import assemble_components
 from app.components import Components
@@ -19,13 +20,17 @@ from app.db.session import DATABASE_AWAY
 from app.dialects.base import Dialect
 from app.dialects.http.body import BodyLimits
 from app.dialects.http.gateway import Gateway
-from app.dialects.openapi.document import DocumentedAPI
+from app.dialects.openapi.document import DocumentedAPI, add_document_route
 from app.dialects.registry import DIALECTS, envelopes_by_path
+from app.health import open_health_checks
 from app.media.inputs import InputReader
-from app.ops.edge import DrainState, EdgeMiddleware, FastPath
+from app.ops.addresses import AddressRepair
+from app.ops.cross_origin import CrossOriginLayer, OriginRules
+from app.ops.edge import DrainState, EdgeMiddleware, FastPath, lookup_key
+from app.ops.envelope import EnvelopesByPath
 from app.ops.error_answers import answer_errors
 from app.ops.health import health_routes
-from app.panel import open_panel
+from app.panel import PanelOnDemand, open_panel
 from app.relay.relay import Metering, Relay
 from app.relay.upstream import UpstreamClient, open_session
 from app.settings import Settings, load_settings
@@ -41,13 +46,13 @@ def create_app(
     *,
     drain: DrainState | None = None,
     dialects: tuple[Dialect, ...] = DIALECTS,
+    greets: bool = True,
 ) -> FastAPI:
-    """The application. It opens its store when the server starts it, and raises ``SettingsInvalid`` then."""
-    settings = settings or load_settings()
-    drain = drain or DrainState()
+    """The application. Its start opens the store, raises ``SettingsInvalid``, and prints a link for the panel if it ``greets``."""
+    settings, drain = settings or load_settings(), drain or DrainState()
     fast_routes: dict[str, Route] = {}
     envelopes = envelopes_by_path(dialects)
-    panel_app = create_panel_app(telemetry=NO_TELEMETRY)
+    panel_api = PanelOnDemand(lambda app: answer_errors(app, envelopes), telemetry=NO_TELEMETRY)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -57,51 +62,82 @@ def create_app(
             await apply_configuration_file(components)
             await _ensure_first_keys(components)
             app.state.components = components
-            app.state.gateway = _create_gateway(components)
-            _register_health_checks(app, components)
-            panel_app.state.panel = await open_panel(stack, components, gateway=app.state.gateway)
+            gateway = app.state.gateway = _create_gateway(components)
+            open_health_checks(app, components)
+            panel_api.services = await open_panel(stack, components, gateway=gateway, greets=greets)
             relay = await _open_relay(stack, components)
             relayed = _relayed_routes(relay, dialects)
             app.router.routes.extend(relayed.values())
             fast_routes.update({path: route for path, route in relayed.items() if isinstance(route, Route)})
             if settings.worker:
-                worker = Worker(components)
+                worker = Worker(components, drain=drain)
                 await worker.start()
                 stack.push_async_callback(worker.stop)
             yield
 
     app = _create_client_api(dialects, lifespan)
-    app.mount("/admin/api", panel_app)
+    app.mount("/admin/api", panel_api)
     app.router.routes.extend(PanelFiles().routes())
     answer_errors(app, envelopes)
-    answer_errors(panel_app, envelopes)
-    app.add_middleware(FastPath, routes=fast_routes)
-    app.add_middleware(
-        EdgeMiddleware,
+    app.add_middleware(AddressRepair)
+    layers = partial(client_layers, settings=settings, drain=drain, envelopes=envelopes)
+    app.add_middleware(layers)
+    app.put_in_front(partial(FastPath, routes=fast_routes, lookups=_lookup_routes(dialects), layers=layers))
+    return app
+
+
+def client_layers(
+    app: ASGIApp, *, settings: Settings, drain: DrainState, envelopes: EnvelopesByPath
+) -> ASGIApp:
+    """What stands around everything that a client may ask for, the framework's routes and the relayed ones."""
+    edge: ASGIApp = EdgeMiddleware(
+        app,
         max_body_bytes=settings.max_body_bytes,
         unavailable=DATABASE_AWAY,
         drain=drain,
         envelopes=envelopes,
     )
-    return app
+    if settings.origins:  # outermost, so that a page of another origin can read every error
+        own_address = str(settings.public_url) if settings.public_url else None
+        edge = CrossOriginLayer(edge, rules=OriginRules(settings.origins, own_address=own_address))
+    return edge
+
+
+class GatewayApp(DocumentedAPI):
+    """The framework's application, with the relayed calls in front of it."""
+
+    _front: FastPath | None = None
+
+    def put_in_front(self, front: Callable[[ASGIApp], FastPath]) -> None:
+        self._front = front(super().__call__)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["app"] = self
+        assert self._front is not None
+        await self._front(scope, receive, send)
 
 
 def _create_client_api(
     dialects: tuple[Dialect, ...], lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]]
-) -> DocumentedAPI:
+) -> GatewayApp:
     """The clients' side, with every dialect's routes."""
-    app = DocumentedAPI(
+    app = GatewayApp(
         dialects,
         title="Filmgate",
         version=__version__,
         summary="One OpenAI-compatible address for video generation over a pool of upstream accounts.",
         lifespan=lifespan,
         redirect_slashes=False,
+        docs_url=None,  # FastAPI's pages run scripts of a foreign CDN; PanelFiles has ours
+        redoc_url=None,
+        openapi_url=None,
         telemetry=NO_TELEMETRY,
     )
+    add_document_route(app)
     for dialect in sorted(dialects, key=lambda dialect: not dialect.polled_often):
         for router in dialect.routes.routers:
-            app.include_router(router)
+            # As they are: ``include_router`` would make each of them once more, which takes a tenth of a start.
+            app.router.routes.extend(router.routes)
     app.router.routes.extend(health_routes())
     return app
 
@@ -109,6 +145,7 @@ def _create_client_api(
 async def _open_relay(stack: AsyncExitStack, components: Components) -> Relay:
     """The sync flow, with its own HTTP client and its usage written beside it."""
     recorder = UsageRecorder(components.database, budgets=components.money.budgets)
+    recorder.on_refused = lambda lost: components.notices.notify("usage_refused", lost)
     stack.push_async_callback(recorder.close)
     writing = asyncio.create_task(recorder.run(), name="usage")
     stack.callback(writing.cancel)
@@ -125,28 +162,38 @@ async def _open_relay(stack: AsyncExitStack, components: Components) -> Relay:
     )
 
 
+def _lookup_routes(dialects: Iterable[Dialect]) -> dict[str, Route]:
+    return {
+        lookup_key(pattern): Route(pattern, endpoint)
+        for dialect in dialects
+        for pattern, endpoint in dialect.routes.lookups.items()
+    }
+
+
 def _relayed_routes(relay: Relay, dialects: Iterable[Dialect]) -> dict[str, BaseRoute]:
     """Every dialect's raw ASGI endpoints, by their path."""
     routes: dict[str, BaseRoute] = {}
+    dialects = tuple(dialects)
+    others = [dialect for dialect in dialects if dialect.relayed_prefix]
     for dialect in dialects:
         for relayed in dialect.routes.relayed:
-            path = f"/v1/{relayed.path}"
-            routes[path] = Route(path, relayed.endpoint(relay, relayed.path), methods=["POST"])
-        for path, endpoint in dialect.routes.websockets.items():
-            routes[path] = WebSocketRoute(path, endpoint(relay))
+            endpoint = relayed.endpoint(relay, relayed.path)
+            served = {f"/v1/{relayed.path}": endpoint}
+            served |= {f"{each.relayed_prefix}{relayed.path}": each.own_relayed(endpoint) for each in others}
+            routes |= {path: Route(path, app, methods=["POST"]) for path, app in served.items()}
+        for path, websocket in dialect.routes.websockets.items():
+            routes[path] = WebSocketRoute(path, websocket(relay))
     return routes
-
-
-def _register_health_checks(app: FastAPI, components: Components) -> None:
-    app.state.checks = {"database": components.database.check, "store": components.store.check}
-    app.state.away = DATABASE_AWAY
-    app.state.gauges = components.update_gauges
 
 
 def _create_gateway(components: Components) -> Gateway:
     settings = components.settings
     inputs = InputReader(
-        components.fetcher, max_image_bytes=settings.max_image_bytes, max_video_bytes=settings.max_video_bytes
+        components.fetcher,
+        components.inspector,
+        components.scratch,
+        max_image_bytes=settings.max_image_bytes,
+        max_video_bytes=settings.max_video_bytes,
     )
     return Gateway(
         keys=components.keys,
@@ -155,6 +202,7 @@ def _create_gateway(components: Components) -> Gateway:
         characters=components.characters,
         inputs=inputs,
         store=components.store,
+        previews=components.previews,
         signer=components.signer,
         endpoints=components.endpoints,
         prices=components.money.prices,

@@ -1,20 +1,24 @@
 """Settings that the operator changes at runtime: typed documents in the database, with sealed secrets."""
 
 import json
-import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Annotated, Any, ClassVar, TypeVar
 
 import httpx2
 import sqlalchemy as sa
 import structlog
-from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app import clock
+from app.db.changes import announce_change
 from app.db.operator_tables import options
 from app.db.session import DATABASE_AWAY, Database
 from app.errors import FilmgateError
+from app.secret_rules import is_blank
+from app.shared_reads import SharedRead
 from app.validation import validate_document
 from app.vault import Vault, options_document_place
 
@@ -28,9 +32,15 @@ MAX_ADDRESS_LENGTH = 2048
 
 
 class DocumentSection(BaseModel):
-    """Part of a document. Unknown fields are refused."""
+    """Part of a document. Unknown fields are refused, and a secret of spaces alone is not set."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _empty_blank_secrets(cls, value: Any, info: ValidationInfo) -> Any:
+        annotation = cls.model_fields[info.field_name or ""].annotation
+        return "" if annotation is SecretStr and isinstance(value, str) and is_blank(value) else value
 
 
 class OptionsDocument(DocumentSection):
@@ -138,14 +148,12 @@ class OptionsRepository:
         self._database = database
         self._vault = vault
         self._seconds = seconds
-        self._cache: dict[str, tuple[float, OptionsDocument]] = {}
+        self._reads: dict[str, SharedRead[OptionsDocument]] = {}
+        """By the document's name."""
 
     async def read(self, kind: type[DocumentType]) -> DocumentType:
         """The document with its secrets. Raises ``SettingsInvalid`` when they were sealed with another root key."""
-        until, document = self._cache.get(kind.document, (0.0, None))
-        if document is None or until < time.monotonic():
-            async with self._database.read() as connection:
-                return await self._load_document(connection, kind)
+        document = await self._reads_of(kind).get()
         assert isinstance(document, kind)
         return document
 
@@ -155,8 +163,28 @@ class OptionsRepository:
             return await self.read(kind)
         except (*DATABASE_AWAY, FilmgateError) as error:
             log.warning("options.unreadable", document=kind.document, error=type(error).__name__)
-        _, document = self._cache.get(kind.document, (0.0, None))
+        document = self._reads_of(kind).last
         return document if isinstance(document, kind) else kind()
+
+    def forget(self, _which: str = "") -> None:
+        """The documents have changed: they are read again."""
+        for reads in self._reads.values():
+            reads.expire()
+
+    async def close(self) -> None:
+        for reads in self._reads.values():
+            await reads.close()
+
+    def _reads_of(self, kind: type[DocumentType]) -> SharedRead[OptionsDocument]:
+        reads = self._reads.get(kind.document)
+        if reads is None:
+            read = partial(self._read_document, kind)
+            reads = self._reads[kind.document] = SharedRead(read, seconds=self._seconds, away=DATABASE_AWAY)
+        return reads
+
+    async def _read_document(self, kind: type[OptionsDocument]) -> OptionsDocument:
+        async with self._database.read() as connection:
+            return await self._load_document(connection, kind)
 
     async def read_masked(self, kind: type[OptionsDocument]) -> dict[str, Any]:
         """Every field; a secret as ``MASK``, or empty where there is none."""
@@ -165,26 +193,26 @@ class OptionsRepository:
     async def write(self, kind: type[DocumentType], values: Mapping[str, Any]) -> DocumentType:
         """Replace a document; secrets that ``values`` leaves out stay. Raises ``InvalidRequest``."""
         async with self._database.write() as connection:
-            return await self.write_within(connection, kind, values)
+            written = await self.write_within(connection, kind, values)
+        self.forget()
+        return written
 
     async def write_within(
         self, connection: AsyncConnection, kind: type[DocumentType], values: Mapping[str, Any]
     ) -> DocumentType:
-        """Like ``write``, in the caller's transaction."""
+        """Like ``write``, in the caller's transaction. Call ``forget`` after it."""
         old = await self._load_document(connection, kind)
         new = read_document(kind, with_kept_secrets(values, old))
         place = options_document_place(kind.document)
         text = json.dumps(sealed_values(new, lambda secret: self._vault.seal(secret, place=place)))
         await put_row(connection, kind.document, text)
-        self._cache.pop(kind.document, None)
+        await announce_change(connection, "options")
         return new
 
     async def _load_document(self, connection: AsyncConnection, kind: type[DocumentType]) -> DocumentType:
         query = sa.select(options.c.value).where(options.c.name == kind.document)
         text = (await connection.execute(query)).scalar()
-        document = kind() if text is None else self._open_document(kind, text)
-        self._cache[kind.document] = (time.monotonic() + self._seconds, document)
-        return document
+        return kind() if text is None else self._open_document(kind, text)
 
     def _open_document(self, kind: type[DocumentType], text: str) -> DocumentType:
         place = options_document_place(kind.document)
@@ -192,9 +220,16 @@ class OptionsRepository:
         return read_document(kind, stored)
 
 
+async def read_without_secrets(connection: AsyncConnection, kind: type[DocumentType]) -> DocumentType:
+    """A document that has no secrets, as it is in the caller's transaction."""
+    query = sa.select(options.c.value).where(options.c.name == kind.document)
+    text = (await connection.execute(query)).scalar()
+    return kind() if text is None else read_document(kind, json.loads(text))
+
+
 async def put_row(connection: AsyncConnection, name: str, text: str) -> None:
     """Insert or update one row, in the caller's transaction."""
-    values = {"value": text, "updated_at": time.time()}
+    values = {"value": text, "updated_at": clock.now()}
     changed = await connection.execute(sa.update(options).where(options.c.name == name).values(**values))
     if changed.rowcount == 0:
         await connection.execute(sa.insert(options), {"name": name, **values})

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from app.durable_files import sync_path
 from app.errors import ServiceUnavailable, SettingsInvalid
 
 FILE_NAME = "root.key"
@@ -41,9 +42,9 @@ def replace_root_key(folder: Path) -> bool:
     path.chmod(0o600)
     if not old.exists():
         os.link(path, old)
-        _sync_folder(folder)
+        sync_path(folder)
     _write_draft(path).replace(path)
-    _sync_folder(folder)
+    sync_path(folder)
     return True
 
 
@@ -79,27 +80,18 @@ def _create_key(path: Path) -> None:
     draft = _write_draft(path)
     try:
         os.link(draft, path)
-        _sync_folder(path.parent)
     except FileExistsError:
-        return  # another process was faster
+        pass  # another process was faster
     finally:
         draft.unlink()
+    sync_path(path.parent)
 
 
 def _write_draft(path: Path) -> Path:
-    """Write a new key to a file beside ``path`` and sync it to disk."""
+    """Write a new key to a file beside ``path`` and sync it to the disk."""
     draft = path.with_name(f"{FILE_NAME}.{secrets.token_hex(8)}")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(secrets.token_bytes(KEY_BYTES))
         file.flush()
         os.fsync(file.fileno())
     return draft
-
-
-def _sync_folder(folder: Path) -> None:
-    """Sync a folder: a renamed file survives a power cut only after that."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

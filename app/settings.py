@@ -1,38 +1,27 @@
 """Every setting, typed, with its default and one line of why; read only in main, worker and cli."""
 
+import os
 import re
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import AnyHttpUrl, Field, SecretStr, ValidationError, field_validator
+from pydantic import AnyHttpUrl, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from app.errors import SettingsInvalid
+from app.errors import InvalidRequest, SettingsInvalid
+from app.ops.cross_origin import ANY_ORIGIN, read_origin
+from app.secret_rules import MIN_TOKEN_LENGTH, check_password, is_blank, is_weak_token
 from app.validation import describe_problem
 
-PASSWORD = re.compile(r"(?<=://)([^:/@\s]*):[^@\s]*@")
-KNOWN_BAD = {
-    "admin",
-    "password",
-    "123456",
-    "han1234",
-    "admin123",
-    "change-me",
-    "changeme",
-    "secret",
-    "1234567890",
-    "adminadmin",
-    "admin12345",
-    "administrator",
-    "filmgate123",
-    "password12",
-    "password123",
-    "passwordpassword",
-    "qwertyuiop",
-}
+USER_PASSWORD = re.compile(r"(?<=://)([^:/@\s]*):[^/\s]*@")
+QUERY_SECRET = re.compile(
+    r"(?i)([?&][^=&#\s]*(?:pass|pwd|secret|token|key|credential|sig)[^=&#\s]*=)[^&#\s]*"
+)
+MAX_PROCESSES = 64
 
 
 class Settings(BaseSettings):
@@ -40,6 +29,8 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="FILMGATE_", env_file=None, extra="ignore")
 
+    processes: int = Field(default=1, ge=1, le=MAX_PROCESSES)
+    """Serving processes of ``serve`` on one port; more than one need PostgreSQL."""
     host: str = "127.0.0.1"
     """Only this machine can connect unless another address is set."""
     port: int = Field(default=8000, ge=0, le=65535)
@@ -64,6 +55,12 @@ class Settings(BaseSettings):
     """Password of the panel's owner ``admin``. Without it, the first start prints a link to choose one."""
     admin_token: SecretStr | None = None
     """Bearer for ``/admin/api``; for automation."""
+    metrics_token: SecretStr | None = None
+    """Bearer for ``/metrics``. Without it, whoever reaches the port can read them."""
+    trusted_proxies: str = "127.0.0.1,::1"
+    """Comma-separated addresses or networks of reverse proxies whose ``X-Forwarded-For`` and ``-Proto`` are believed."""
+    cors_origins: str = ""
+    """Comma-separated origins of browser apps that may call the gateway; ``*`` for every one. Empty: none."""
     config: Path | None = None
     """A TOML file of accounts, routes, keys and prices, applied at every start; see docs/config.md."""
     outbound_allow: str = ""
@@ -76,9 +73,18 @@ class Settings(BaseSettings):
     """Lets a prompt make the studio fail, be slow or moderate, for tests."""
     worker: bool = True
     """``serve`` runs tasks itself. Off when separate ``worker`` processes run them."""
+    queue_deadline_seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    """Time that a task may wait for an account; as long as it may run, if it is not set."""
+    account_patience_seconds: float = Field(default=600, ge=0, allow_inf_nan=False)
+    """A new task is refused, with reason and time, when its accounts rest longer than this, as for want of credit."""
     task_deadline_seconds: float = Field(default=3600, gt=0, allow_inf_nan=False)
+    """Time that a task may take from when its vendor has accepted it."""
     result_ttl_seconds: int = Field(default=86400, gt=0)
     link_ttl_seconds: int = Field(default=86400, gt=0)
+    task_days: int = Field(default=90, ge=1, le=3650)
+    """Days that an ended task can be looked up, with its timeline and receipts. Its files go much earlier."""
+    ledger_days: int = Field(default=400, ge=1, le=3650)
+    """Days that the entries of the ledger are kept. Budgets and sums count them for ever."""
     request_log_days: int = Field(default=90, ge=1, le=3650)
     """Days that the request log and the usage reports cover. Budgets are counted separately."""
     audit_days: int = Field(default=365, ge=1, le=3650)
@@ -86,6 +92,9 @@ class Settings(BaseSettings):
     chat_wait_seconds: float = Field(default=1800, gt=0, allow_inf_nan=False)
     drain_seconds: float = Field(default=20, ge=0, allow_inf_nan=False)
     """Time that open requests get after SIGTERM. Tasks are handed over, never lost."""
+    keep_alive_seconds: int = Field(default=75, ge=1, le=3600)
+    """How long a client's connection stays open between two requests: longer than the pools of clients and proxies keep it
+    (60 s mostly), or a request meets a connection that has just been closed."""
     heartbeat_seconds: float = Field(default=10, ge=1, allow_inf_nan=False)
     """After so many silent seconds of a worker, others take over its tasks (PostgreSQL)."""
     submit_timeout_seconds: float = Field(default=60, gt=0)
@@ -98,28 +107,36 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "json", "console"] = "auto"
 
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_out_blanks(cls, values: Any) -> Any:
+        """An empty variable is not set, whichever it is: ``FILMGATE_API_KEY=`` in a file, ``${NAME:-}`` in compose."""
+        if not isinstance(values, dict):
+            return values
+        return {name: value for name, value in values.items() if not _is_blank_value(value)}
+
     @field_validator("admin_password")
     @classmethod
     def _hard_to_guess(cls, value: SecretStr | None) -> SecretStr | None:
-        text = value.get_secret_value() if value else None
-        if text is not None and (text.lower() in KNOWN_BAD or len(text) < 10 or len(set(text)) < 4):
-            raise ValueError("is too easy to guess; use at least 10 characters that nobody would try")
-        return value
-
-    @field_validator("secret_key", "api_key", "admin_token")
-    @classmethod
-    def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
         if value is None:
             return None
-        text = value.get_secret_value()
-        if text.lower() in KNOWN_BAD or len(text) < 16:
+        try:
+            check_password(value.get_secret_value(), param="it")
+        except InvalidRequest as refusal:
+            raise ValueError(refusal.message.removeprefix("it ")) from None
+        return value
+
+    @field_validator("secret_key", "api_key", "admin_token", "metrics_token")
+    @classmethod
+    def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and is_weak_token(value.get_secret_value()):
             raise ValueError("is too easy to guess; use at least 16 random characters (openssl rand -hex 32)")
         return value
 
     @field_validator("old_secret_keys")
     @classmethod
     def _all_long_enough(cls, value: SecretStr | None) -> SecretStr | None:
-        if any(len(secret) < 16 for secret in _split_list(value)):
+        if any(len(secret) < MIN_TOKEN_LENGTH for secret in _split_list(value)):
             raise ValueError("holds a key of less than 16 characters; separate several by commas")
         return value
 
@@ -133,7 +150,11 @@ class Settings(BaseSettings):
         if not value.startswith(("sqlite+aiosqlite:///", "postgresql+asyncpg://")):
             raise ValueError("must begin with sqlite+aiosqlite:/// or postgresql+asyncpg://")
         try:
-            make_url(value)
+            if value.startswith("postgresql"):  # may name several hosts: host1:5432,host2:5432
+                for host in urlsplit(value).netloc.rpartition("@")[2].split(","):
+                    _ = urlsplit(f"//{host}").port  # raises what is no number
+            else:
+                make_url(value)
         except (ArgumentError, ValueError):
             raise ValueError(
                 "can't be read; write postgresql+asyncpg://user:password@host:5432/name"
@@ -143,10 +164,11 @@ class Settings(BaseSettings):
     @field_validator("redis_url")
     @classmethod
     def _known_redis(cls, value: SecretStr | None) -> SecretStr | None:
-        text = value.get_secret_value() if value is not None else ""
-        if text and not text.startswith(("redis://", "rediss://", "unix://")):
+        if value is not None and not value.get_secret_value().startswith(
+            ("redis://", "rediss://", "unix://")
+        ):
             raise ValueError("must be like redis://user:password@host:6379/0")
-        return value if text else None
+        return value
 
     @field_validator("storage_url")
     @classmethod
@@ -174,9 +196,46 @@ class Settings(BaseSettings):
                 ) from None
         return value
 
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _known_proxies(cls, value: str) -> str:
+        for part in _split_text(value):
+            try:
+                ip_network(part, strict=False)
+            except ValueError:
+                raise ValueError(
+                    f"{part} is no address or network; write 10.0.0.5 or 172.16.0.0/12"
+                ) from None
+        return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _known_origins(cls, value: str) -> str:
+        parts = _split_text(value)
+        if ANY_ORIGIN in parts and len(parts) > 1:
+            raise ValueError("* allows every origin; leave out the others, or write them without it")
+        return ",".join(part if part == ANY_ORIGIN else read_origin(part) for part in parts)
+
+    @property
+    def origins(self) -> list[str]:
+        return _split_text(self.cors_origins)
+
+    @property
+    def proxy_networks(self) -> list[str]:
+        """As networks, each IPv4 network also as a socket for both versions writes it (``::ffff:10.0.0.0/104``)."""
+        networks = [ip_network(part, strict=False) for part in _split_text(self.trusted_proxies)]
+        mapped = [
+            f"::ffff:{each.network_address}/{96 + each.prefixlen}" for each in networks if each.version == 4
+        ]
+        return [*map(str, networks), *mapped]
+
     @property
     def resolved_database_url(self) -> str:
         return self.database_url or f"sqlite+aiosqlite:///{self.data_dir.resolve() / 'filmgate.db'}"
+
+    @property
+    def wait_seconds(self) -> float:
+        return self.queue_deadline_seconds or self.task_deadline_seconds
 
     @property
     def old_secrets(self) -> list[str]:
@@ -189,11 +248,19 @@ class Settings(BaseSettings):
 
     @property
     def outbound_allow_list(self) -> tuple[str, ...]:
-        return tuple(part.strip() for part in self.outbound_allow.split(",") if part.strip())
+        return tuple(_split_text(self.outbound_allow))
+
+
+def _is_blank_value(value: object) -> bool:
+    text = value.get_secret_value() if isinstance(value, SecretStr) else value
+    return isinstance(text, str) and is_blank(text)
 
 
 def _split_list(value: SecretStr | None) -> list[str]:
-    text = value.get_secret_value() if value else ""
+    return _split_text(value.get_secret_value() if value else "")
+
+
+def _split_text(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
@@ -203,20 +270,32 @@ def local_address(host: str, port: int) -> str:
     return f"http://{name}:{port}"
 
 
+def mask_address(text: str) -> str:
+    """An address without its secrets, which stand before the host or among the parameters (``?password=…``)."""
+    return QUERY_SECRET.sub(r"\1•••", USER_PASSWORD.sub(r"\1:•••@", text))
+
+
 def describe_settings(settings: Settings) -> list[dict[str, Any]]:
     """Every setting with its value as text, for people. Secrets only say whether they are set."""
     rows: list[dict[str, Any]] = []
     for name, field in Settings.model_fields.items():
         value = getattr(settings, name)
         is_secret = "SecretStr" in str(field.annotation)
-        text = "" if value is None else PASSWORD.sub(r"\1:•••@", str(value))
+        text = "" if value is None else mask_address(str(value))
         entry = {"name": f"FILMGATE_{name.upper()}", "value": "•••" if is_secret and value else text}
         rows.append(entry | {"set": name in settings.model_fields_set, "secret": is_secret})
     return rows
 
 
+def _forget_blank_credentials() -> None:
+    """The object store's client reads the ``AWS_`` variables itself, and signs with an empty one as if it were a key."""
+    for name in [name for name, value in os.environ.items() if name.startswith("AWS_") and is_blank(value)]:
+        del os.environ[name]
+
+
 def load_settings() -> Settings:
     """Read the environment. Raises ``SettingsInvalid`` with one line that names the variable."""
+    _forget_blank_credentials()
     try:
         return Settings()
     except ValidationError as error:

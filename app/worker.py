@@ -2,6 +2,8 @@
 
 import asyncio
 import fcntl
+import importlib
+import math
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
@@ -10,62 +12,78 @@ from typing import IO
 import structlog
 from sqlalchemy.engine import make_url
 
+from app import clock
+from app.accounts.recovery import AccountRecovery
 from app.backup.schedule import BackupSchedule
+from app.catalog.retirement_watch import CHECK_SECONDS as RETIREMENT_SECONDS
+from app.catalog.retirement_watch import RetirementWatch
 from app.components import Components
+from app.db import marks
 from app.db.session import DATABASE_AWAY
 from app.dialects.webhook_bodies import WebhookBodies
 from app.dispatch.dispatcher import Dispatcher, InProcessDispatcher, put_back_lost
-from app.dispatch.postgres import PostgresDispatcher
 from app.errors import FilmgateError, SettingsInvalid
 from app.media.store import delete_task_files
+from app.ops.edge import DrainState
 from app.tasks.admission.admission import AdmissionController
+from app.tasks.billing import mark_unmarked_holds
 from app.tasks.budget_watch import BudgetWatch
+from app.tasks.held_watch import CHECK_SECONDS, HeldWatch
+from app.tasks.input_links import InputLinks
 from app.tasks.lifecycle import ProgressWriter, TaskLifecycle
 from app.tasks.notifications import Notification
+from app.tasks.pending_files import sweep_files
+from app.tasks.pruning import prune_ledger, prune_tasks
+from app.tasks.receipts import adopt_late_receipts
 from app.tasks.results import ResultStorage
 from app.tasks.submission import TaskSubmitter
 from app.usage import recorder
+from app.usage.recounting import recount_days
 from app.webhooks.deliverer import WebhookDeliverer
 from app.webhooks.deliveries import DeliveryRepository
 
 log = structlog.get_logger()
 SWEEP_SECONDS = 2.0
-FORGET_SECONDS = 3600.0
+LOOK_SECONDS = 5.0
+NOTE_SECONDS = 30.0
+"""So often the time of the sweep is written: a start compares its clock with it."""
+FORGET_SECONDS = 600.0
 RESTART_SECONDS = 1.0
 
 
 class Worker:
     """The background jobs of one process: admission, dispatch, progress, webhooks, sweep."""
 
-    def __init__(self, components: Components) -> None:
+    def __init__(self, components: Components, *, drain: DrainState | None = None) -> None:
+        """Once ``drain`` has begun, nothing is admitted or submitted any more; what runs goes on until ``stop``."""
         settings = components.settings
         self._components = components
+        self._drain = drain or DrainState()
         self._dispatcher = _build_dispatcher(components)
         self._admission = AdmissionController(
             components.database,
             catalog=components.catalog,
             dispatcher=self._dispatcher,
             events=components.events,
+            drain=self._drain,
         )
+        self._recovery = AccountRecovery(components.pool)
+        self._held = HeldWatch(components.database, components.options, components.notices)
+        self._retirements = RetirementWatch(components.catalog, components.notices)
         self._progress = ProgressWriter(components.repository, components.events)
         self._lifecycle = TaskLifecycle(
             repository=components.repository,
             pool=components.pool,
-            submitter=TaskSubmitter(
-                repository=components.repository,
-                pool=components.pool,
-                catalog=components.catalog,
-                store=components.store,
-                # On SQLite one process runs all tasks, so an earlier run is surely dead.
-                grace_seconds=settings.heartbeat_seconds if components.database.is_postgres else 0.0,
-            ),
+            submitter=_build_submitter(components, self._drain),
             results=_build_results(components),
             events=components.events,
             progress=self._progress,
             result_ttl_seconds=settings.result_ttl_seconds,
+            run_seconds=settings.task_deadline_seconds,
         )
         self._deliverer = _build_deliverer(components, self._dispatcher)
         self._lock: IO[str] | None = None
+        self._noted_at = -math.inf
         self._jobs: dict[str, asyncio.Task[None]] = {}
         self._keeper: asyncio.Task[None] | None = None
         self._work: dict[str, Callable[[], Coroutine[None, None, None]]] = {
@@ -74,9 +92,13 @@ class Worker:
             ),
             "admission": self._admission.run,
             "progress": self._progress.run,
+            "previews": components.previews.run,
             "sweep": lambda: _repeat_every(self._sweep_once, seconds=SWEEP_SECONDS),
+            "accounts": lambda: _repeat_every(self._recovery.look_at_due, seconds=LOOK_SECONDS),
             "webhooks": self._deliverer.run,
             "budgets": BudgetWatch(components.database, components.options, components.notices).run,
+            "held": lambda: _repeat_every(self._held.check, seconds=CHECK_SECONDS),
+            "retirements": lambda: _repeat_every(self._retirements.check, seconds=RETIREMENT_SECONDS),
             "backup": BackupSchedule(components.backup_sources, components.guard, components.notices).run,
             "forgetting": lambda: _repeat_every(self._forget_old_rows, seconds=FORGET_SECONDS),
         }
@@ -85,7 +107,7 @@ class Worker:
         """Raises ``SettingsInvalid`` when another worker serves this SQLite store."""
         database = self._components.database
         if not database.is_postgres:
-            self._lock = _lock_store(database.url, self._components.settings.data_dir)
+            self._lock = lock_store(database.url, self._components.settings.data_dir)
         await self._resume_lost()
         for name, work in self._work.items():
             self._jobs[name] = asyncio.create_task(work(), name=name)
@@ -98,6 +120,7 @@ class Worker:
 
     async def stop(self) -> None:
         """Hand running tasks back. Requests that are on their way to an upstream are still recorded."""
+        self._drain.begun = True
         if self._keeper is not None:
             self._keeper.cancel()
         for name, job in self._jobs.items():
@@ -122,6 +145,8 @@ class Worker:
 
     async def _resume_lost(self) -> None:
         """Put tasks again that are open and that the queue has lost, as after a crash."""
+        if self._drain.begun:
+            return  # they are handed back: another worker or the next start goes on
         database, open_ids = self._components.database, self._components.repository.open_ids
         resumed = await put_back_lost(self._dispatcher, database, "task", open_ids=open_ids)
         if resumed:
@@ -130,27 +155,63 @@ class Worker:
     async def _sweep_once(self) -> None:
         """Catch up on lost notifications, deadlines and expired files."""
         repository = self._components.repository
+        adopted = await adopt_late_receipts(
+            self._components.database, run_seconds=self._components.settings.task_deadline_seconds
+        )
+        self._components.events.publish([Notification("state", task_id) for task_id in adopted])
         await self._resume_lost()
         self._components.events.publish(
             [Notification("cancel", task_id) for task_id in await repository.cancelling_ids()]
         )
         ended = await repository.cancel_requeued()
-        ended += await repository.fail_overdue(
-            time.time(), refused=self._components.catalog.unavailable_error_or_none
-        )
+        if (now := clock.sure_now()) is not None:
+            ended += await self._end_what_is_over(now)
         self._components.events.publish([Notification("state", task_id) for task_id in ended])
-        for task_id in await repository.expired_ids(time.time()):
+
+    async def _end_what_is_over(self, now: float) -> list[str]:
+        """What can't be undone, at a time that is sure; the ids of the tasks that failed."""
+        repository = self._components.repository
+        ended = await repository.fail_overdue(now, refused=self._components.catalog.unavailable_error_or_none)
+        await sweep_files(self._components.database, self._components.store, now=now)
+        for task_id in await repository.expired_ids(now):
             await delete_task_files(self._components.store, task_id)
             await repository.mark_purged(task_id)
+        if time.monotonic() - self._noted_at >= NOTE_SECONDS:
+            async with self._components.database.write() as connection:
+                await marks.write_last_sweep(connection, now=now)
+            self._noted_at = time.monotonic()
+        return ended
 
     async def _forget_old_rows(self) -> None:
-        settings = self._components.settings
+        await asyncio.to_thread(self._components.scratch.sweep)
+        settings, now = self._components.settings, clock.sure_now()
+        if now is None:
+            return
         await recorder.delete_old_rows(
             self._components.database,
-            now=time.time(),
+            now=now,
             request_days=settings.request_log_days,
             audit_days=settings.audit_days,
         )
+        await prune_tasks(self._components.database, now=now, days=settings.task_days)
+        await prune_ledger(self._components.database, now=now, days=settings.ledger_days)
+        await mark_unmarked_holds(self._components.database)
+        await recount_days(self._components.database, now=now, request_days=settings.request_log_days)
+
+
+def _build_submitter(components: Components, drain: DrainState) -> TaskSubmitter:
+    heartbeat = components.settings.heartbeat_seconds
+    public = str(components.settings.public_url or "")
+    return TaskSubmitter(
+        repository=components.repository,
+        pool=components.pool,
+        catalog=components.catalog,
+        store=components.store,
+        # On SQLite one process runs all tasks, so an earlier run is surely dead.
+        grace_seconds=heartbeat if components.database.is_postgres else 0.0,
+        drain=drain,
+        input_links=InputLinks(components.signer, public.rstrip("/")) if public else None,
+    )
 
 
 def _build_results(components: Components) -> ResultStorage:
@@ -159,7 +220,8 @@ def _build_results(components: Components) -> ResultStorage:
         components.fetcher,
         components.inspector,
         chain=components.chain,
-        work_dir=components.settings.data_dir / "work",
+        previews=components.previews,
+        scratch=components.scratch,
         max_bytes=components.settings.max_result_bytes,
     )
 
@@ -167,9 +229,11 @@ def _build_results(components: Components) -> ResultStorage:
 def _build_dispatcher(components: Components) -> Dispatcher:
     if not components.database.is_postgres:
         return InProcessDispatcher()
-    return PostgresDispatcher(
+    # Imported only where it is used: PgQueuer takes as long to load as FastAPI.
+    dispatcher: Dispatcher = importlib.import_module("app.dispatch.postgres").PostgresDispatcher(
         components.database.url, heartbeat_seconds=components.settings.heartbeat_seconds
     )
+    return dispatcher
 
 
 def _build_deliverer(components: Components, dispatcher: Dispatcher) -> WebhookDeliverer:
@@ -186,7 +250,7 @@ def _build_deliverer(components: Components, dispatcher: Dispatcher) -> WebhookD
     )
 
 
-async def _repeat_every(work: Callable[[], Awaitable[None]], *, seconds: float) -> None:
+async def _repeat_every(work: Callable[[], Awaitable[object]], *, seconds: float) -> None:
     while True:
         try:
             await work()
@@ -195,7 +259,8 @@ async def _repeat_every(work: Callable[[], Awaitable[None]], *, seconds: float) 
         await asyncio.sleep(seconds)
 
 
-def _lock_store(url: str, data_dir: Path) -> IO[str]:
+def lock_store(url: str, data_dir: Path) -> IO[str]:
+    """The mark of the one worker of an SQLite store, until it is closed. Raises ``SettingsInvalid`` when there is one."""
     database = make_url(url).database
     path = Path(f"{database}.worker") if database else data_dir / "worker.lock"
     handle = path.open("w")

@@ -29,7 +29,8 @@ class Bare:
             body += message.get("body", b"")
             more = message.get("more_body", False)
         headers = {n.decode(): v.decode() for n, v in scope["headers"] if n not in DROPPED}
-        async with self.session.post(self.upstream + scope["path"], data=body, headers=headers) as answer:
+        address = self.upstream + scope["path"]
+        async with self.session.request(scope["method"], address, data=body, headers=headers) as answer:
             passed = [(n, v) for n, v in answer.raw_headers if n.lower() not in DROPPED - {b"content-length"}]
             await send({"type": "http.response.start", "status": answer.status, "headers": passed})
             async for chunk in answer.content.iter_any():

@@ -2,11 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 WARMING_SECONDS = 0.4
+PATIENCE_SECONDS = 60.0
 
 
 @dataclass
@@ -66,7 +67,10 @@ class Client(asyncio.Protocol):
             done = len(self.buffer) >= self.head + self.size
         if done:
             self.run.note(self)
-            self.transport.close() if self.run.over else self.next()
+            self.transport.close() if self.run.over else self.go_on()
+
+    def go_on(self) -> None:
+        self.next()
 
     def read_head(self) -> bool:
         end = self.buffer.find(b"\r\n\r\n")
@@ -85,6 +89,21 @@ class Client(asyncio.Protocol):
             self.closed.set_result(None)
 
 
+class PacedClient(Client):
+    """Waits between its requests."""
+
+    def __init__(self, run: "Run", pause: float) -> None:
+        super().__init__(run)
+        self.pause = pause
+
+    def go_on(self) -> None:
+        asyncio.get_running_loop().call_later(self.pause, self.ask_again)
+
+    def ask_again(self) -> None:
+        if not self.transport.is_closing():
+            self.next()
+
+
 class Run:
     """One measurement with a fixed number of connections."""
 
@@ -92,10 +111,11 @@ class Run:
         self.request = request
         self.over = False
         self.warm = False
+        self.counts_late = False
         self.measured = Measured()
 
     def note(self, client: Client) -> None:
-        if not self.warm or self.over:
+        if not self.warm or (self.over and not self.counts_late):
             return
         measured = self.measured
         measured.latencies.append(time.perf_counter() - client.began)
@@ -110,26 +130,68 @@ async def load(
     *,
     connections: int,
     seconds: float,
-    at_start: Callable[[], None],
-    at_end: Callable[[], None],
 ) -> Measured:
-    """Run for ``seconds`` after a short warming; the two callbacks frame exactly that time."""
+    """Run for ``seconds`` after a short warming."""
     run = Run(request)
     loop = asyncio.get_running_loop()
     made = [await loop.create_connection(lambda: Client(run), "127.0.0.1", port) for _ in range(connections)]
     await asyncio.sleep(WARMING_SECONDS)
-    at_start()
     began = time.perf_counter()
     run.warm = True
     await asyncio.sleep(seconds)
+    # On a busy machine even the first answer may come late.
+    while not run.measured.latencies and time.perf_counter() - began < PATIENCE_SECONDS:  # noqa: ASYNC110 - the load runs
+        await asyncio.sleep(0.1)
     run.over = True
     run.measured.seconds = time.perf_counter() - began
-    at_end()
-    done, late = await asyncio.wait([client.closed for _, client in made], timeout=10)
+    await asyncio.wait([client.closed for _, client in made], timeout=10)
     for _, client in made:
         client.transport.abort()
-    del done, late
     return run.measured
+
+
+async def send_all(port: int, request: bytes, *, count: int, connections: int) -> Measured:
+    """Send ``count`` requests and wait for their answers."""
+    left = count
+
+    def take() -> bytes:
+        nonlocal left
+        left -= 1
+        run.over = left <= 0  # those that are under way are noted all the same
+        return request
+
+    run = Run(take)
+    run.warm = run.counts_late = True
+    loop = asyncio.get_running_loop()
+    made = [
+        await loop.create_connection(lambda: Client(run), "127.0.0.1", port)
+        for _ in range(min(connections, count))
+    ]
+    await asyncio.wait([client.closed for _, client in made])
+    return run.measured
+
+
+async def probe(
+    port: int, requests: Sequence[bytes], *, pause: float, until: Callable[[], bool]
+) -> list[float]:
+    """The latencies, in seconds, of one client per request that asks, waits ``pause`` seconds and asks again."""
+    watches = [Run(lambda request=request: request) for request in requests]  # type: ignore[misc]
+    found: list[float] = []
+    loop = asyncio.get_running_loop()
+    made = [
+        await loop.create_connection(lambda run=run: PacedClient(run, pause), "127.0.0.1", port)  # type: ignore[misc]
+        for run in watches
+    ]
+    for run in watches:
+        run.warm = True
+    while not until():  # noqa: ASYNC110 - what ends it is another process
+        await asyncio.sleep(0.05)
+    for run, (transport, _) in zip(watches, made, strict=True):
+        if run.measured.failed:
+            raise SystemExit(f"an unconcerned client was refused: {run.measured.statuses}")
+        found += run.measured.latencies
+        transport.abort()
+    return found
 
 
 def post(path: str, body: bytes, *, key: str) -> bytes:

@@ -19,7 +19,7 @@ from rich.table import Table
 from app.db import migrate
 from app.db.session import Database
 from bench.panel_history import fill
-from bench.processes import Process, free_port
+from bench.processes import SERVER_CORE, Process, free_port
 from bench.seeding import environment, settings
 
 TOKEN = "bench-token-bench-token-bench-token"
@@ -95,7 +95,7 @@ def measure(plan: argparse.Namespace, folder: Path, *, url: str) -> None:
     variables = environment(folder, port, worker=False) | {"FILMGATE_ADMIN_TOKEN": TOKEN}
     if url:
         variables["FILMGATE_DATABASE_URL"] = url
-    with Process("app.cli", "serve", "--quiet", core=os.cpu_count() - 1, environment=variables) as server:  # type: ignore[operator]
+    with Process("app.cli", "serve", "--quiet", cores=[SERVER_CORE], environment=variables) as server:
         server.wait_for(port, "/health/live")
         headers = {"authorization": f"Bearer {TOKEN}"}
         base = f"http://127.0.0.1:{port}/admin/api/"

@@ -4,23 +4,28 @@ import asyncio
 import signal
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import uvloop
 
 from app.assembly import assemble_components
-from app.media.inspection import MediaInfo, MediaInspection, MediaInspector
+from app.errors import ResultUndecodable
+from app.media.inspection import MediaInfo, MediaInspector
 from app.ops import logs
 from app.settings import Settings
 from app.worker import Worker
 
-SEEN = MediaInspection(MediaInfo(64, 64, 1.0, 24.0, 1, "h264", False), b"", None)
+SEEN = MediaInfo(64, 64, 1.0, 24.0, 1, "h264", False)
 
 
 class Blind(MediaInspector):
     """Takes a vendor's word for what a result is: decoding ten thousand videos is another benchmark."""
 
-    async def inspect_video(self, path: Path) -> MediaInspection:
+    async def probe_video(self, path: Path) -> MediaInfo:
         return SEEN
+
+    async def draw_previews(self, path: Path, folder: Path, *, kind: Literal["video", "image"]) -> None:
+        raise ResultUndecodable("Nothing is drawn here.")
 
 
 async def work() -> None:

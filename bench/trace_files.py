@@ -32,7 +32,9 @@ ROOT = Path(__file__).parent.parent
 APP = f"{ROOT / 'app'}/"
 KEY = "sk-fg-trace-trace-trace-trace-trace"
 SECRET = "trace-trace-trace-trace-trace-trace"
-PERIODIC_JOBS = frozenset({"sweep", "webhooks", "budgets", "backup", "forgetting", "keeper", "usage"})
+PERIODIC_JOBS = frozenset(
+    {"accounts", "sweep", "webhooks", "budgets", "backup", "forgetting", "keeper", "usage"}
+)
 """Names of the asyncio tasks that run whether or not there is work."""
 
 SETTLE_SECONDS = 1.0

@@ -1,14 +1,22 @@
-"""A fast fake upstream: answers chat at once, plain or as a stream, and videos that never end or end at once."""
+"""A fast upstream: chat at once, plain or as a stream that ends or does not; films that never end or are there at once.
+
+The model that a video is asked of decides: ``FILM`` is finished in the answer to its submission, and its content is the
+file that this process was started with; anything else runs for ever. A chat with ``"user":"paced"`` gets an event twice a
+second without end, one with ``"user":"flood"`` as much as its connection takes.
+"""
 
 import asyncio
 import json
 import socket
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import httptools
 import uvloop
+
+from bench.processes import raise_file_limit
 
 CHUNKS = 200
 """Content events of one streamed answer."""
@@ -63,6 +71,9 @@ PLAIN = response(ANSWER)
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 FRAME = framed(CHUNK)
 END = framed(LAST) + framed(b"[DONE]") + b"0\r\n\r\n"
+FILM = b"bench-film"
+PACE_SECONDS = 0.5
+FLOOD = FRAME * 100
 JOB = {
     "object": "video",
     "model": "bench-video",
@@ -80,10 +91,15 @@ class Looks:
         self.last: dict[str, float] = {}
         self.gaps: list[float] = []
         self.count = 0
+        self.films = 0
 
     def made(self) -> str:
         self.count += 1
         return f"job_{self.count}"
+
+    def finished(self) -> str:
+        self.films += 1
+        return f"film_{self.films}"
 
     def looked(self, name: str) -> str:
         now = time.perf_counter()
@@ -95,7 +111,7 @@ class Looks:
     def told(self) -> bytes:
         """What was seen since it was last told."""
         gaps, self.gaps = sorted(self.gaps), []
-        told: dict[str, float] = {"jobs": self.count, "seen": len(self.last), "looks": len(gaps)}
+        told: dict[str, float] = {"jobs": self.count, "seen": len(self.last), "polls": len(gaps)}
         if gaps:
             told |= {"p50": gaps[len(gaps) // 2], "p99": gaps[int(len(gaps) * 0.99)]}
         return json.dumps(told).encode()
@@ -107,11 +123,15 @@ LOOKS = Looks()
 class Connection(asyncio.Protocol):
     """One keep-alive connection."""
 
+    film = response(b"", "video/mp4")
+
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
         self.parser = httptools.HttpRequestParser(self)
         self.body: list[bytes] = []
         self.path = b""
+        self.is_writable = True
+        self.is_flooding = False
         self.loop = asyncio.get_running_loop()
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
@@ -128,20 +148,37 @@ class Connection(asyncio.Protocol):
         body, self.body = b"".join(self.body), []
         if b"/stats" in self.path:
             self.transport.write(response(LOOKS.told()))
+        elif self.path.endswith(b"/content"):
+            self.transport.write(self.film)
         elif b"/videos" in self.path:
-            self.transport.write(response(self.video()))
+            self.transport.write(response(self.video(body)))
         elif b'"stream":true' in body:
             self.transport.write(HEAD)
-            self.left = CHUNKS
-            self.loop.call_soon(self.stream)
+            self.begin_stream(body)
         else:
             self.transport.write(PLAIN)
 
-    def video(self) -> bytes:
-        """A job that runs for ever: what is measured is how it is looked at."""
+    def video(self, body: bytes) -> bytes:
+        """The job that was asked for or about."""
         name = self.path.rpartition(b"/")[2].decode()
-        name = LOOKS.looked(name) if name.startswith("job_") else LOOKS.made()
+        if FILM in body or name.startswith("film_"):
+            name = name if name.startswith("film_") else LOOKS.finished()
+            return json.dumps({**JOB, "id": name, "status": "completed", "progress": 100}).encode()
+        if name == "videos":
+            name = LOOKS.made()
+        elif name.startswith("job_"):
+            LOOKS.looked(name)
         return json.dumps({**JOB, "id": name, "status": "in_progress"}).encode()
+
+    def begin_stream(self, body: bytes) -> None:
+        if b'"user":"paced"' in body:
+            self.pace()
+        elif b'"user":"flood"' in body:
+            self.is_flooding = True
+            self.flood()
+        else:
+            self.left = CHUNKS
+            self.loop.call_soon(self.stream)
 
     def stream(self) -> None:
         """One event per turn of the loop, so that events leave one by one."""
@@ -154,6 +191,24 @@ class Connection(asyncio.Protocol):
         else:
             self.transport.write(END)
 
+    def pace(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.write(FRAME)
+            self.loop.call_later(PACE_SECONDS, self.pace)
+
+    def flood(self) -> None:
+        if self.is_writable and not self.transport.is_closing():
+            self.transport.write(FLOOD)
+            self.loop.call_soon(self.flood)
+
+    def pause_writing(self) -> None:
+        self.is_writable = False
+
+    def resume_writing(self) -> None:
+        self.is_writable = True
+        if self.is_flooding:
+            self.flood()
+
 
 async def serve() -> None:
     server = await asyncio.get_running_loop().create_server(Connection, "127.0.0.1", 0, backlog=4096)
@@ -162,6 +217,9 @@ async def serve() -> None:
 
 
 if __name__ == "__main__":
+    raise_file_limit()
+    if len(sys.argv) > 1:
+        Connection.film = response(Path(sys.argv[1]).read_bytes(), "video/mp4")
     try:
         uvloop.run(serve())
     except KeyboardInterrupt:

@@ -2,11 +2,13 @@
 
 import asyncio
 
+import asyncpg
 from alembic import context
 from sqlalchemy import Connection, pool, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from app.db.operator_tables import metadata
+from app.db.postgres import driver_url
 
 MIGRATION_LOCK = 727_001  # any number that nothing else in the database locks
 
@@ -22,7 +24,13 @@ def run(connection: Connection) -> None:
 async def run_async() -> None:
     url = context.config.attributes.get("url") or context.config.get_main_option("sqlalchemy.url")
     assert url, "give the database's URL: alembic -x is not used, see app/db/migrate.py"
-    engine = create_async_engine(url, poolclass=pool.NullPool)
+    if url.startswith("postgresql"):  # without the time-outs of `open_connection`: a migration may take long
+        target = driver_url(url)
+        engine = create_async_engine(
+            "postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(target), poolclass=pool.NullPool
+        )
+    else:
+        engine = create_async_engine(url, poolclass=pool.NullPool)
     async with engine.connect() as connection:
         await connection.run_sync(run)
         await connection.commit()

@@ -2,11 +2,13 @@
 
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import asyncpg
 import pytest
+import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
@@ -18,6 +20,8 @@ from tests.stores import POSTGRES_URL
 REDIS_URL = os.environ.get("FILMGATE_TEST_REDIS_URL", "redis://127.0.0.1:6379/0")
 REQUIRE_ALL = os.environ.get("FILMGATE_TEST_REQUIRE_ALL") == "1"
 trust_one_certificate()
+# What the program logs within a test is no output of a command that the test reads.
+structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
 
 
 class Announcer:

@@ -16,7 +16,7 @@ from typing import TextIO
 
 ROOT = Path(__file__).parent.parent
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["app.cli.serve", "app.cli.worker"])
+FORKS.set_forkserver_preload(["app.cli.serving", "app.cli.worker"])
 
 
 class ForkedCommand:

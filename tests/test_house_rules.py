@@ -125,7 +125,8 @@ def test_no_drawer_for_odds_and_ends() -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(APP)))
 def test_no_broad_except(path: Path) -> None:
-    allowed = {"dispatch/dispatcher.py", "ops/edge.py"}  # the worker loop and the outermost handler
+    # The worker loop, the outermost handler, and the first look at a request, before anything is sent.
+    allowed = {"dispatch/dispatcher.py", "ops/edge.py", "providers/judging.py"}
     if str(path.relative_to(APP)) in allowed:
         return
     broad = [
@@ -170,15 +171,18 @@ def test_only_a_vendors_own_folder_imports_it(vendor: str) -> None:
 
 VENDORS = tuple(name for name in PROVIDERS if name != "studio")
 """The studio is Filmgate's own: settings and commands name it."""
+ORDINARY_WORDS = {"predictions", "together"}
+"""Vendors called like words of plain English: only a string that is the name and nothing else names them."""
 # The name is that of the same vendor's API on the client side, or of a vendor's model that a marketplace sells.
 MAY_NAME_VENDORS = {
     "dialects": "a dialect may be called like a provider: one vendor's API, on both sides",
     "providers/registry.py": "the list of providers",
-    "providers/fal/models.py": "names of models",
-    "providers/replicate/models.py": "names of models",
+    "providers/fal/provider.py": "names of models",
+    "providers/predictions/provider.py": "names of models",
     "providers/replicate/provider.py": "names of models",
     "providers/runway/models.py": "names of models",
     "providers/runway/requests.py": "names of models",
+    "providers/zhipu/provider.py": "names of models",
 }
 
 
@@ -198,10 +202,13 @@ def test_no_vendor_is_named_outside_its_folder(path: Path) -> None:
     name = str(path.relative_to(APP))
     if name in MAY_NAME_VENDORS or path.relative_to(APP).parts[0] in MAY_NAME_VENDORS:
         return
-    others = "|".join(vendor for vendor in VENDORS if APP / "providers" / vendor not in path.parents)
-    pattern = re.compile(rf"(?<![A-Za-z_])({others})(?![A-Za-z_])")
+    others = {vendor for vendor in VENDORS if APP / "providers" / vendor not in path.parents}
+    ordinary, odd = others & ORDINARY_WORDS, "|".join(others - ORDINARY_WORDS)
+    pattern = re.compile(rf"(?<![A-Za-z_])({odd})(?![A-Za-z_])")
     named = [
-        (node.lineno, node.value) for node in strings_in(parsed(path)) if pattern.search(str(node.value))
+        (node.lineno, node.value)
+        for node in strings_in(parsed(path))
+        if node.value in ordinary or pattern.search(str(node.value))
     ]
     assert named == []
 
@@ -253,7 +260,7 @@ def test_a_dialect_imports_only_the_answers_of_others(name: str) -> None:
     assert {module.split(".")[3] for module in imports} <= {"answer", "schemas"}
 
 
-@pytest.mark.parametrize("tool", ["http", "prompt", "openapi"])
+@pytest.mark.parametrize("tool", ["fields", "http", "prompt", "openapi"])
 def test_the_tools_of_dialects_know_no_dialect(tool: str) -> None:
     packages = tuple(f"app.dialects.{name}" for name in DIALECT_NAMES)
     imports = {module for path in (APP / "dialects" / tool).glob("*.py") for module in imported_modules(path)}

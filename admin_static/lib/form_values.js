@@ -9,3 +9,6 @@ export const localDateTime = (at) =>
 
 /** The value of a `datetime-local` field as UTC seconds; null for an empty one. */
 export const secondsFromLocal = (text) => (text ? new Date(text).getTime() / 1000 : null);
+
+/** What may be made where a model does not make what is asked: values of `lengths` and `sizes`. */
+export const FITS = ['exact', 'nearest', 'at_least'];

@@ -50,5 +50,13 @@ export function curlCommand(request) {
   ].join(' \\\n  ');
 }
 
-export const waitingText = (task) =>
-  task.position ? t('task.position', { n: task.position }) : valueLabel('state', task.state);
+export const waitingText = (task) => (task.position ? queueWords(task) : valueLabel('state', task.state));
+
+/** The place in the queue, and why no account takes the task yet. */
+function queueWords(task) {
+  const words = [t('task.position', { n: task.position })];
+  if (task.wait_reason) words.push(t('task.wait', { reason: task.wait_reason }));
+  if (task.estimated_wait_seconds !== null)
+    words.push(t('task.wait_seconds', { n: Math.ceil(task.estimated_wait_seconds) }));
+  return words.join(' · ');
+}

@@ -108,6 +108,7 @@ export function AccountDrawer({ id, actions, providers, onClose, onChange }) {
             (account.reason || account.until) &&
             html`<p class="caution">
               ${account.reason} ${account.until && html`<${RelativeTime} at=${account.until} />`}
+              ${account.state === 'disabled' && account.until && t('account.looked_at_again')}
             </p>`
           }
           ${

@@ -2,7 +2,7 @@
 import { html } from '../lib/dom.js';
 import { patch, post } from '../lib/api.js';
 import { t } from '../lib/i18n.js';
-import { localDateTime, numberOrNull, secondsFromLocal, splitWords } from '../lib/form_values.js';
+import { FITS, localDateTime, numberOrNull, secondsFromLocal, splitWords } from '../lib/form_values.js';
 import { Dialog, showToast } from '../lib/ui/dialogs.js';
 import { FormFields, FormButtons, useForm } from '../lib/ui/form.js';
 
@@ -31,6 +31,8 @@ function formValues(account) {
     rpm: account?.rpm ?? '',
     weight: account?.weight ?? 1,
     tier: account?.tier ?? 0,
+    lengths: account?.lengths ?? 'exact',
+    sizes: account?.sizes ?? 'exact',
     tags: (account?.tags ?? []).join(', '),
     plan: account?.plan ?? '',
     note: account?.note ?? '',
@@ -58,6 +60,8 @@ function requestBody(values, needed, old) {
     rpm: numberOrNull(values.rpm),
     weight: Number(values.weight || 1),
     tier: Number(values.tier || 0),
+    lengths: values.lengths,
+    sizes: values.sizes,
     tags: splitWords(values.tags),
     plan: values.plan,
     note: values.note,
@@ -146,6 +150,13 @@ const moreFields = () => [
     hint: t('account.weight_hint'),
   },
   { name: 'tier', label: t('account.tier'), kind: 'number', hint: t('account.tier_hint') },
+  ...['lengths', 'sizes'].map((name) => ({
+    name,
+    label: t(`account.${name}`),
+    kind: 'select',
+    options: FITS.map((fit) => [fit, t(`fit.${fit}`)]),
+    hint: t('account.fit_hint'),
+  })),
   {
     name: 'quota_limit',
     label: t('account.quota_limit'),

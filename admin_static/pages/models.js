@@ -43,6 +43,10 @@ const modelColumns = (actions) => [
     cell: (entry) =>
       html`
         <strong>${entry.name}</strong> ${entry.alias_of && html`<span class="quiet">→ ${entry.alias_of}</span>`}
+        ${
+          entry.retires &&
+          html`<span class="badge warn">${t(`models.retires${entry.successor ? '_to' : ''}`, entry)}</span>`
+        }
       `,
   },
   { key: 'kind', label: t('models.kind'), cell: (entry) => valueLabel('kind', entry.kind) },
@@ -171,9 +175,19 @@ const routeColumns = (actions) => [
   ]),
 ];
 
+/** A part of a price that never counts would make calls free in silence. */
+const uncountedNote = (entry) =>
+  entry.uncounted.length > 0 &&
+  html`<span class="bad">${t('price.uncounted', { parts: entry.uncounted.join(', ') })}</span>`;
+
 const priceColumns = (actions) => [
   { key: 'model', label: t('task.model'), lead: true, cell: (entry) => html`<strong>${entry.model}</strong>` },
-  { key: 'price', label: t('models.price'), wide: true, cell: (entry) => priceText(entry.document) },
+  {
+    key: 'price',
+    label: t('models.price'),
+    wide: true,
+    cell: (entry) => html`${priceText(entry.document)} ${uncountedNote(entry)}`,
+  },
   ...changeColumns((entry) => [
     [t('edit'), () => actions.price(entry.model, entry.document)],
     null,

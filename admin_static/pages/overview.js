@@ -17,7 +17,7 @@ const FigureCell = ({ label, value, under, words }) =>
   </div>`;
 
 function FigureGrid({ data }) {
-  const { totals, queue, spend, accounts, storage } = data;
+  const { totals, queue, spend, held, accounts, storage } = data;
   const unusable = [
     ['cooling', 'warn'],
     ['disabled', 'quiet'],
@@ -45,6 +45,17 @@ function FigureGrid({ data }) {
       label=${t('overview.today')}
       value=${formatMoney(spend.today)}
       under=${t('overview.month', { amount: formatMoney(spend.days_30) })}
+    />
+    <${FigureCell}
+      label=${t('overview.held')}
+      value=${formatMoney(held.amount)}
+      under=${
+        held.tasks
+          ? html`<a class="warn" href=${pageLink('tasks', { state: 'held' })}>
+            ${t('overview.held_tasks', { n: formatNumber(held.tasks) })}
+          </a>`
+          : t('overview.nothing_held')
+      }
     />
     <${FigureCell}
       label=${t('overview.accounts')}

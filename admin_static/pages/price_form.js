@@ -55,6 +55,7 @@ export function PriceForm({ model, document, onClose, onDone }) {
     per_unit: rateLines(document?.per_unit),
     per_million_input: document?.per_million_input ?? '',
     per_million_output: document?.per_million_output ?? '',
+    most_output_tokens: document?.most_output_tokens ?? '',
   });
   const submit = (event) => {
     event.preventDefault();
@@ -62,6 +63,7 @@ export function PriceForm({ model, document, onClose, onDone }) {
       const price = {};
       for (const name of ['per_call', 'per_million_input', 'per_million_output'])
         if (values[name] !== '') price[name] = String(values[name]);
+      if (values.most_output_tokens !== '') price.most_output_tokens = Number(values.most_output_tokens);
       for (const name of ['per_second', 'per_image', 'per_unit'])
         if (values[name].trim()) price[name] = parseRates(values[name]);
       await put(`prices/${encodeURIComponent(values.model.trim())}`, { document: price });
@@ -105,6 +107,14 @@ export function PriceForm({ model, document, onClose, onDone }) {
           },
           { name: 'per_million_input', label: t('price.per_input'), kind: 'number', min: 0, step: 'any' },
           { name: 'per_million_output', label: t('price.per_output'), kind: 'number', min: 0, step: 'any' },
+          {
+            name: 'most_output_tokens',
+            label: t('price.most_output'),
+            kind: 'number',
+            min: 1,
+            placeholder: '65536',
+            hint: t('price.most_output_hint'),
+          },
         ]}
       />
       <div class="row">

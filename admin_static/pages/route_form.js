@@ -1,4 +1,5 @@
 // The form of a route: an alias, or candidates in order.
+import { FITS } from '../lib/form_values.js';
 import { html, useState } from '../lib/dom.js';
 import { put } from '../lib/api.js';
 import { t } from '../lib/i18n.js';
@@ -109,6 +110,33 @@ function CandidateEditor({ candidate, n, accounts, change, onRemove, onMoveUp })
           onChange=${(event) => set('order', event.target.checked ? Math.max(0, n - 1) : undefined)}
         />
         <span>${t('route.shares')}</span>
+      </label>
+      ${['lengths', 'sizes'].map(
+        (name) =>
+          html`<label key=${name} class="row small">
+            <span class="nowrap">${t(`account.${name}`)}</span>
+            <select
+              class="grow"
+              value=${candidate[name] ?? ''}
+              onChange=${(event) => set(name, event.target.value || null)}
+            >
+              <option value="">${t('route.as_account')}</option>
+              ${FITS.map(
+                (fit) =>
+                  html`<option key=${fit} value=${fit}>
+                    ${t(`fit.${fit}`)}
+                  </option>`,
+              )}
+            </select>
+          </label>`,
+      )}
+      <label class="check small">
+        <input
+          type="checkbox"
+          checked=${Boolean(candidate.successor)}
+          onChange=${(event) => set('successor', event.target.checked || undefined)}
+        />
+        <span>${t('route.successor')}</span>
       </label>
     </div>
   </div>`;

@@ -74,7 +74,9 @@ export function TaskFacts({ task }) {
         reservation &&
         html`
           ${' '}
-          <span class="quiet">${t('task.reserved', { amount: formatMoney(reservation.amount) })}</span>
+          <span class=${task.money === 'held' ? 'warn' : 'quiet'}>
+            ${t(task.money === 'held' ? 'task.held' : 'task.reserved', { amount: formatMoney(reservation.amount) })}
+          </span>
         `
       }
     </dd>

@@ -27,6 +27,7 @@ export const TaskState = ({ task }) =>
           title=${task.error?.message}
         />`
     }
+    ${task.money === 'held' && html`<span class="small warn">${t('state.held')}</span>`}
     ${
       (task.deleted || task.expired) &&
       html`<span class="small quiet">${t(task.deleted ? 'task.deleted' : 'tasks.file_removed')}</span>`
@@ -38,6 +39,9 @@ const nameCell = (text) =>
     ${text}
   </span>`;
 
+// The pictures of a few films can't be made.
+const hideBroken = (event) => event.target.removeAttribute('src');
+
 const columns = () => [
   {
     key: 'prompt',
@@ -47,7 +51,7 @@ const columns = () => [
       html`<span class="shot-line">
         ${
           task.thumbnail
-            ? html`<img class="mini" src=${task.thumbnail} alt="" loading="lazy" />`
+            ? html`<img class="mini" src=${task.thumbnail} alt="" loading="lazy" onError=${hideBroken} />`
             : html`<span class="mini"></span>`
         }
         <span class="prompt clip" title=${task.prompt}>
@@ -86,7 +90,7 @@ function TaskFilters({ accounts, keys, models }) {
     <${FilterSelect}
       name="state"
       all=${t('tasks.any_state')}
-      options=${[['open', t('state.open')], ...STATES.map((state) => [state, valueLabel('state', state)])]}
+      options=${['open', ...STATES, 'held'].map((state) => [state, valueLabel('state', state)])}
     />
     <${FilterSelect}
       name="model"

@@ -1,10 +1,12 @@
 """The rules of cooldowns: what each refusal of an upstream means for its account, and how cooldowns end.
 
-A time that the vendor named, and a quota, are obeyed. All other cooldowns are estimated: they grow with every refusal in a
-row. Where every candidate of a model cools down, an estimated cooldown may be tested after ``MIN_PROBE_SECONDS`` by one
-request at a time. A cooldown after failures also ends by one testing request (a trial), not by many.
+A time that the vendor named, and a quota, are obeyed for an hour at most. All other cooldowns are estimated: they grow with
+every refusal in a row. Where every candidate of a model cools down, an estimated cooldown may be tested after
+``MIN_PROBE_SECONDS`` by one request at a time, any other after ``LONG_PROBE_SECONDS``: no single answer closes an account for
+longer. A cooldown after failures also ends by one testing request (a trial), not by many.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -17,6 +19,7 @@ from app.db.session import dialect_insert
 from app.db.tables import cooldowns
 from app.errors import (
     OutcomeUnknown,
+    RequestBlocked,
     UpstreamBusy,
     UpstreamError,
     UpstreamFailed,
@@ -26,12 +29,13 @@ from app.errors import (
 )
 
 RETRY_AFTER_BOUNDS = (1.0, 3600.0)
-"""A pause that the vendor named is limited to these, in seconds."""
+"""A pause that the vendor named is limited to these, in seconds; so is one until a quota is filled again."""
 QUOTA_SECONDS = 3600.0
 """Where it is unknown when an empty account is refilled."""
 FORBIDDEN_SECONDS = 3600.0
 """For a model that an account may not use: it may be allowed later."""
 MIN_PROBE_SECONDS = 5.0
+LONG_PROBE_SECONDS = 600.0
 FAILURES_IN_ROW = 3
 STRIKES_KEPT_SECONDS = 600.0
 """A refusal this long after the last cooldown starts counting again."""
@@ -50,6 +54,7 @@ class ExponentialBackoff:
 
 BUSY = ExponentialBackoff(1.0, 60.0)
 FAILING = ExponentialBackoff(30.0, 1800.0)
+BLOCKED = ExponentialBackoff(5.0, 300.0)
 UNREACHABLE = ExponentialBackoff(2.0, 300.0)
 
 
@@ -70,6 +75,8 @@ def cooldowns_after(
         return {model: _estimated_cooldown(error, before.get(model), "busy", now=now)}
     if isinstance(error, UpstreamFailed | OutcomeUnknown):
         return {model: _estimated_cooldown(error, before.get(model), "failing", now=now)}
+    if isinstance(error, RequestBlocked):
+        return {model: _estimated_cooldown(error, before.get(model), "blocked", now=now)}
     if isinstance(error, UpstreamModelForbidden):
         # Without a model map, clients choose the names: each name would get a cooldown of its own.
         named = model in status.account.models.values()
@@ -84,11 +91,13 @@ def _quota_cooldown(error: UpstreamError, status: AccountStatus, now: float) -> 
     quota = status.quota
     resets_at = quota.resets_at if quota and quota.resets_at and quota.resets_at > now else None
     named = now + _clamp_seconds(error.retry_after) if error.retry_after is not None else None
-    return Cooldown(error.message, now, resets_at or named or now + QUOTA_SECONDS, code="quota_exhausted")
+    until = min(resets_at or named or now + QUOTA_SECONDS, now + RETRY_AFTER_BOUNDS[1])
+    return Cooldown(error.message, now, until, code="quota_exhausted")
 
 
 def _clamp_seconds(seconds: float) -> float:
-    return min(max(seconds, RETRY_AFTER_BOUNDS[0]), RETRY_AFTER_BOUNDS[1])
+    first, longest = RETRY_AFTER_BOUNDS
+    return min(max(seconds, first), longest) if math.isfinite(seconds) else longest
 
 
 def _estimated_cooldown(
@@ -96,15 +105,15 @@ def _estimated_cooldown(
 ) -> Cooldown:
     same: tuple[CooldownCode, ...] = ("rate_limited", "busy") if code == "busy" else (code,)
     strikes = _count_strikes(before, same, now)
-    if code == "failing" and strikes < FAILURES_IN_ROW:
+    if code in ("failing", "blocked") and strikes < FAILURES_IN_ROW:
         return Cooldown(error.message, now, now, strikes, code=code)
     if code == "busy":
         return Cooldown(error.message, now, now + BUSY.seconds_after(strikes), strikes, code=code)
-    seconds = (
-        UNREACHABLE.seconds_after(strikes)
-        if code == "unreachable"
-        else FAILING.seconds_after(strikes - FAILURES_IN_ROW + 1)
-    )
+    if code == "unreachable":
+        seconds = UNREACHABLE.seconds_after(strikes)
+    else:
+        backoff = FAILING if code == "failing" else BLOCKED
+        seconds = backoff.seconds_after(strikes - FAILURES_IN_ROW + 1)
     return Cooldown(error.message, now, now + seconds, strikes, trial_at=0.0, code=code)
 
 
@@ -119,7 +128,10 @@ def may_probe(cooldown: Cooldown | None, now: float, *, last: bool) -> bool:
     """Whether one request may test a cooldown, because every candidate cools down (``last``)."""
     if cooldown is None or cooldown.is_on_trial(now):
         return cooldown is None
-    return last and cooldown.is_estimated and now >= cooldown.since + MIN_PROBE_SECONDS
+    if cooldown.code == "cooling":
+        return False
+    wait = MIN_PROBE_SECONDS if cooldown.is_estimated else LONG_PROBE_SECONDS
+    return last and now >= cooldown.since + wait
 
 
 async def save_cooldown(
@@ -141,6 +153,7 @@ async def save_cooldown(
         "until": cooldown.until,
         "strikes": cooldown.strikes,
         "trial_at": cooldown.trial_at,
+        "key_id": cooldown.key_id,
     }
     key = {"account_id": account_id, "model": model}
     written = dialect_insert(connection, cooldowns).values(**key, **values)

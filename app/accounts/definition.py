@@ -17,7 +17,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from app.accounts.status import AccountStatus, Period, QuotaUnit
 from app.generation import Kind
-from app.providers.base import Account
+from app.providers.base import Account, Fit
 from app.validation import validate_document
 
 MAX_SLOTS = 100_000
@@ -101,6 +101,8 @@ class AccountDraft(AccountForm):
     note: Note = ""
     weight: Weight = 1.0
     tier: Tier = 0
+    lengths: Fit = "exact"
+    sizes: Fit = "exact"
     rpm: Rate | None = None
     quota: QuotaDraft | None = None
     expires_at: Moment | None = None

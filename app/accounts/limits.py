@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -15,6 +16,39 @@ from app.db.tables import accounts, ledger, slots, tasks, timeline
 from app.generation import Kind
 from app.providers.base import Account
 
+QUOTA_COLUMNS = (
+    accounts.c.quota_unit,
+    accounts.c.quota_limit,
+    accounts.c.quota_left,
+    accounts.c.quota_period,
+    accounts.c.quota_resets_at,
+)
+_LEAVING = (
+    sa.select(
+        accounts.c.id,
+        accounts.c.outcomes,
+        *QUOTA_COLUMNS,
+        tasks.c.state,
+        tasks.c.error_code,
+        tasks.c.started_at,
+        tasks.c.finished_at,
+        tasks.c.cost,
+    )
+    .select_from(accounts.join(tasks, tasks.c.id == sa.bindparam("task")))
+    .where(accounts.c.id == sa.bindparam("account"))
+    .with_for_update(of=accounts)
+)
+"""An account and the task that leaves it."""
+_COUNT_OUTCOME = (
+    sa.update(accounts)
+    .where(accounts.c.id == sa.bindparam("account"))
+    .values(
+        successes=accounts.c.successes + sa.bindparam("succeeded", type_=sa.Integer),
+        failures=accounts.c.failures + sa.bindparam("failed", type_=sa.Integer),
+        seconds=accounts.c.seconds + sa.bindparam("took", type_=sa.Float),
+        outcomes=sa.bindparam("latest", type_=sa.Text),
+    )
+)
 MINUTE = 60.0
 OUTCOMES_KEPT = 50
 NOT_COUNTED = frozenset({"input_missing", "no_available_account", "account_removed"})
@@ -23,13 +57,6 @@ POSSIBLY_COUNTED = frozenset({"submission_unknown", "upstream_error"})
 """Errors of a task without a receipt that the vendor may have counted against the quota all the same."""
 ONE = Decimal(1)
 NOTHING = Decimal(0)
-QUOTA_COLUMNS = (
-    accounts.c.quota_unit,
-    accounts.c.quota_limit,
-    accounts.c.quota_left,
-    accounts.c.quota_period,
-    accounts.c.quota_resets_at,
-)
 
 
 @dataclass(slots=True)
@@ -160,61 +187,41 @@ async def release_account(connection: AsyncConnection, task_id: str, account_id:
     Call it in the transaction that ends or requeues the task, once its row has the new state. ``sent``: whether the
     task may have been submitted to the vendor.
     """
-    await _return_unused_quota(connection, task_id, account_id)
+    found = {"account": account_id, "task": task_id}
+    row = (await connection.execute(_LEAVING, found)).first()
+    if row is None:
+        return
+    await _return_unused_quota(connection, task_id, row)
     if sent:
-        await record_outcome(connection, task_id)
+        await _record_outcome(connection, row)
 
 
-async def _return_unused_quota(connection: AsyncConnection, task_id: str, account_id: str) -> None:
-    query = sa.select(*QUOTA_COLUMNS).where(accounts.c.id == account_id, accounts.c.quota_limit.is_not(None))
-    row = (await connection.execute(query.with_for_update())).first()
-    quota = Quota.of_row(row) if row is not None else None
+async def _return_unused_quota(connection: AsyncConnection, task_id: str, row: Any) -> None:
+    quota = Quota.of_row(row)
     if quota is None:
         return
-    columns = tasks.c.state, tasks.c.error_code, tasks.c.started_at, tasks.c.cost
-    task = (await connection.execute(sa.select(*columns).where(tasks.c.id == task_id))).one()
-    unused = task.state == "queued" or (task.started_at is None and task.error_code not in POSSIBLY_COUNTED)
+    unused = row.state == "queued" or (row.started_at is None and row.error_code not in POSSIBLY_COUNTED)
     returned = ONE if unused else NOTHING
     if quota.unit == "usd":
         held = (await reserved_amounts(connection, [task_id])).get(task_id, NOTHING)
-        cost = held if task.cost is None else task.cost
+        cost = held if row.cost is None else row.cost
         returned = held if unused else held - cost
     if returned:
         left = min(quota.left + returned, quota.limit)
-        await connection.execute(
-            sa.update(accounts).where(accounts.c.id == account_id).values(quota_left=left)
-        )
+        await connection.execute(sa.update(accounts).where(accounts.c.id == row.id).values(quota_left=left))
 
 
-async def record_outcome(connection: AsyncConnection, task_id: str) -> None:
+async def _record_outcome(connection: AsyncConnection, row: Any) -> None:
     """Add a task that has just ended to its account's statistics; a cancelled one is not counted."""
-    query = (
-        sa.select(
-            accounts.c.id,
-            accounts.c.outcomes,
-            tasks.c.state,
-            tasks.c.error_code,
-            tasks.c.started_at,
-            tasks.c.finished_at,
-        )
-        .join(tasks, tasks.c.account_id == accounts.c.id)
-        .where(tasks.c.id == task_id)
-        .with_for_update(of=accounts)
-    )
-    row = (await connection.execute(query)).first()
-    if row is None or row.state == "cancelled" or row.error_code in NOT_COUNTED:
+    if row.state == "cancelled" or row.error_code in NOT_COUNTED:
         return
     succeeded = row.state == "completed"
     outcome = "completed" if succeeded else row.error_code or "failed"
-    outcomes = [*json.loads(row.outcomes), outcome][-OUTCOMES_KEPT:]
-    seconds = max(row.finished_at - row.started_at, 0.0) if succeeded and row.started_at else 0.0
-    await connection.execute(
-        sa.update(accounts)
-        .where(accounts.c.id == row.id)
-        .values(
-            successes=accounts.c.successes + int(succeeded),
-            failures=accounts.c.failures + int(not succeeded),
-            seconds=accounts.c.seconds + seconds,
-            outcomes=json.dumps(outcomes),
-        )
-    )
+    counted = {
+        "account": row.id,
+        "succeeded": int(succeeded),
+        "failed": int(not succeeded),
+        "took": max(row.finished_at - row.started_at, 0.0) if succeeded and row.started_at else 0.0,
+        "latest": json.dumps([*json.loads(row.outcomes), outcome][-OUTCOMES_KEPT:]),
+    }
+    await connection.execute(_COUNT_OUTCOME, counted)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Topic = Literal["account_disabled", "account_cooling_down", "no_available_account"]
+Topic = Literal["account_disabled", "account_recovered", "account_cooling_down", "no_available_account"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,46 +1,42 @@
 """The pool of upstream accounts: stored in the database, read from memory, with their cooldowns and providers."""
 
-import time
 import uuid
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
-from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 import structlog
 from sqlalchemy.exc import IntegrityError
 
-from app.accounts import cooldown_rules
+from app import clock
+from app.accounts import cooldown_rules, suspensions
 from app.accounts.definition import ACCOUNT_FIELDS, EXTRA_FIELDS, AccountDraft
 from app.accounts.notices import NoticeListener, NoticePublisher
-from app.accounts.rows import (
-    account_of_row,
-    column_values,
-    cooldown_of_row,
-    plain_reason,
+from app.accounts.provider_cache import ProviderCache
+from app.accounts.refusals import NextAccounts, RefusalCause, RefusalJudge
+from app.accounts.rows import account_of_row, column_values, cooldown_of_row, plain_reason
+from app.accounts.status import (
+    WHOLE_ACCOUNT,
+    AccountStatus,
+    BlockReason,
+    Cooldown,
+    CooldownCode,
+    Source,
+    SuspendedBy,
+    Suspension,
 )
-from app.accounts.status import WHOLE_ACCOUNT, AccountStatus, BlockReason, Cooldown, CooldownCode, Source
-from app.db.session import Database
+from app.db.changes import announce_change
+from app.db.session import DATABASE_AWAY, Database
 from app.db.tables import accounts, cooldowns
-from app.errors import (
-    InvalidRequest,
-    LocalConnectionsExhausted,
-    NetworkDown,
-    NotFound,
-    UpstreamAuthFailed,
-    UpstreamError,
-    UpstreamUnreachable,
-)
+from app.errors import InvalidRequest, NotFound, UpstreamError
 from app.providers.base import Account, Provider
+from app.shared_reads import SharedRead
 from app.vault import Vault
 
 log = structlog.get_logger()
 CACHE_SECONDS = 2.0
-NETWORK_WINDOW_SECONDS = 10.0
-SUSPICIOUS_HOSTS = 2
-"""So many hosts that become unreachable within the window, while no upstream answers, mean that our network is down."""
 
 
 class AccountPool:
@@ -57,20 +53,14 @@ class AccountPool:
         self.database = database
         self.vault = vault
         self.notices = NoticePublisher()
-        self._build = build
         self._embedded = embedded
         self._embedded_always = bool(embedded and embedded.options.get("always"))
         self._statuses: dict[str, AccountStatus] = {}
-        self.fresh_until = 0.0
-        """Until when (``time.monotonic``) ``cached_statuses`` is what ``current_statuses`` would return."""
-        self._changes = 0
+        self._reads = SharedRead(self._read_statuses, seconds=CACHE_SECONDS, away=DATABASE_AWAY)
         self.revision = 0
         """Changes whenever ``cached_statuses`` may have changed."""
-        self._providers: dict[str, tuple[Account, Provider]] = {}
-        self._retired: list[Provider] = []
-        self._unreachable_hosts: dict[str, float] = {}
-        self._answered_at = 0.0
-        self._strikes: dict[str, dict[str, Cooldown]] = {}
+        self.refusals = RefusalJudge(self)
+        self._providers = ProviderCache(build)
         self._parsed_rows: dict[str, tuple[tuple[Any, ...], Account, dict[str, Any]]] = {}
         self._misconfigured: dict[str, tuple[AccountStatus, InvalidRequest]] = {}
 
@@ -80,31 +70,48 @@ class AccountPool:
 
     async def current_statuses(self) -> list[AccountStatus]:
         """Every account, from memory when it was read in the last two seconds."""
-        if time.monotonic() > self.fresh_until:
-            await self.refresh()
+        await self._reads.get()
         return list(self._statuses.values())
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether ``cached_statuses`` is what ``current_statuses`` would return."""
+        return self._reads.recent() is not None
+
+    async def status_of(self, account_id: str) -> AccountStatus | None:
+        """From memory, where it is known there."""
+        if account_id not in self._statuses:
+            await self.refresh()
+        return self._statuses.get(account_id)
+
+    def cached_status(self, account_id: str) -> AccountStatus | None:
+        return self._statuses.get(account_id)
 
     def cached_statuses(self) -> list[AccountStatus]:
         """The statuses that were read last; for the relay's hot path."""
         return list(self._statuses.values())
 
     async def refresh(self) -> None:
-        changes = self._changes
+        """Read every account anew, also if that was done just now."""
+        self._reads.expire()
+        await self._reads.read()
+
+    async def _read_statuses(self) -> dict[str, AccountStatus]:
         async with self.database.read() as connection:
             rows = (await connection.execute(sa.select(accounts).order_by(accounts.c.created_at))).all()
             cooling: dict[str, dict[str, Cooldown]] = defaultdict(dict)
             for row in await connection.execute(sa.select(cooldowns)):
                 cooling[row.account_id][row.model] = cooldown_of_row(row)
+            suspended = await suspensions.read_all(connection)
         statuses = self._without_misconfigured(
-            [self._status_of_row(row, cooling.get(row.id, {})) for row in rows]
+            [self._status_of_row(row, cooling.get(row.id, {}), suspended.get(row.id)) for row in rows]
         )
         if self._embedded and (self._embedded_always or not statuses):
             kept = self._statuses.get(self._embedded.id) or AccountStatus(self._embedded, enabled=True)
             statuses[self._embedded.id] = replace(kept, cooldowns=cooling.get(self._embedded.id, {}))
         self._statuses = statuses
         self.revision += 1
-        if changes == self._changes:  # otherwise it may have been read before the change
-            self.fresh_until = time.monotonic() + CACHE_SECONDS
+        return statuses
 
     async def provider_by_id(self, account_id: str) -> Provider:
         """The account's provider, also when the account is disabled. Raises ``NotFound``, and ``InvalidRequest`` for a
@@ -125,18 +132,11 @@ class AccountPool:
         await self.current_statuses()
         status = self._statuses.get(account_id)
         gone = BlockReason("disabled", "disabled: removed")
-        return status.blocked_by(model, time.time()) if status else gone
+        return status.blocked_by(model, clock.now()) if status else gone
 
     def provider_for(self, account: Account) -> Provider:
         """The provider of an account that was read from this pool."""
-        built = self._providers.get(account.id)
-        if built is not None and built[0] == account:
-            return built[1]
-        if built is not None:
-            self._retired.append(built[1])  # calls may still be under way on it
-        provider = self._build(account)
-        self._providers[account.id] = (account, provider)
-        return provider
+        return self._providers.provider_for(account)
 
     def misconfigured(self) -> list[AccountStatus]:
         """Accounts that no provider can be built for, with their ``problem``; they serve nothing."""
@@ -150,7 +150,7 @@ class AccountPool:
         """Raises ``InvalidRequest`` for what its provider can't work with, and for the built-in account's name."""
         if self._embedded is not None and account.name == self._embedded.name:
             raise name_taken_error(account.name)
-        await self._build(account).close()
+        await self._providers.check(account)
 
     async def add(self, account: Account, *, source: Source = "store") -> Account:
         """Store an account without checking it (``AccountRepository.add`` does). Raises ``InvalidRequest`` when the name is
@@ -162,70 +162,40 @@ class AccountPool:
         """Store a new account, its secret sealed. Returns its id."""
         account_id = uuid.uuid4().hex
         row = column_values(draft, account_id, self.vault)
-        row |= {"id": account_id, "created_at": time.time(), "source": source}
+        row |= {"id": account_id, "created_at": clock.now(), "source": source}
         try:
             async with self.database.write() as connection:
                 await connection.execute(sa.insert(accounts).values(row))
+                await announce_change(connection, "accounts")
         except IntegrityError as error:
             raise name_taken_error(draft.name) from error
         self.invalidate_cache()
         return account_id
 
-    async def record_refusal(self, account_id: str, model: str, error: UpstreamError) -> None:
-        """An upstream refused work: start a cooldown, or disable the account, by ``cooldown_rules``."""
-        if account_id not in self._statuses:
-            await self.refresh()
-        status = self._statuses.get(account_id)
-        if status is None:
-            return  # removed meanwhile
-        if isinstance(error, UpstreamAuthFailed):
-            await self.disable(account_id, reason=error.message)
-            return
-        now = time.time()
-        if isinstance(error, UpstreamUnreachable) and self._is_our_network(error, status.account, now):
-            await self._lift_network_cooldowns(now)
-            return
-        if not isinstance(error, UpstreamUnreachable):
-            self.note_answer()
-        strikes = self._strikes.setdefault(account_id, {})
-        before = {**status.cooldowns, **strikes}
-        started = cooldown_rules.cooldowns_after(error, status, model, before=before, now=now)
-        for where, cooldown in started.items():
-            if cooldown.until <= now:
-                strikes[where] = cooldown  # a strike that starts no cooldown yet stays in memory
-                continue
-            strikes.pop(where, None)
-            await self._save_cooldown(account_id, where, cooldown)
-        if status.cooldowns.keys() & {WHOLE_ACCOUNT, model} - started.keys():
-            await self._delete_disproved(account_id, model, now)
-
-    def note_answer(self) -> None:
-        """Some upstream answered, so our own network works."""
-        self._answered_at = time.time()
-        if self._unreachable_hosts:
-            self._unreachable_hosts.clear()
+    async def record_refusal(
+        self, account_id: str, model: str, error: UpstreamError, *, cause: RefusalCause | None = None
+    ) -> NextAccounts:
+        """``RefusalJudge.record_refusal``."""
+        return await self.refusals.record_refusal(account_id, model, error, cause=cause)
 
     async def record_answer(self, account_id: str, model: str) -> None:
         """An upstream took work, or refused its content: that ends a series of failures."""
-        now = time.time()
-        self.note_answer()
-        if self._strikes.get(account_id):
-            self._strikes[account_id].pop(model, None)
+        self.refusals.forget_strikes(account_id, model)
         status = self._statuses.get(account_id)
         if status is not None and status.cooldowns.keys() & {WHOLE_ACCOUNT, model}:
-            await self._delete_disproved(account_id, model, now)
+            await self.end_disproved(account_id, model)
 
     def has_failures(self, account_id: str, model: str) -> bool:
         """Whether ``record_answer`` would change anything; from memory."""
         status = self._statuses.get(account_id)
-        return bool(self._strikes.get(account_id) or (status and status.cooldowns))
+        return self.refusals.has_strikes(account_id) or bool(status and status.cooldowns)
 
     def mark_trial(self, account_id: str, model: str) -> None:
         """A request tests whether a cooldown is over. Only in memory; admission also writes it to the database."""
         status = self._statuses.get(account_id)
         if status is None:
             return
-        now = time.time()
+        now = clock.now()
         tried = {
             where: replace(cooldown, trial_at=now) if where in {WHOLE_ACCOUNT, model} else cooldown
             for where, cooldown in status.cooldowns.items()
@@ -242,53 +212,100 @@ class AccountPool:
         code: CooldownCode = "cooling",
     ) -> None:
         """Start a cooldown of an account or of one upstream model on it, unless a longer one holds."""
-        now = time.time()
-        await self._save_cooldown(
+        now = clock.now()
+        await self.save_cooldown(
             account_id, model, Cooldown(plain_reason(reason), now, now + seconds, code=code)
         )
 
     async def clear_cooldowns(self, account_id: str, *, model: str | None = None) -> None:
         """End every cooldown of an account, or that of one ``model`` (``*``: of the whole account)."""
         log.info("account.cleared", account=account_id, model=model)
-        self._strikes.pop(account_id, None)
-        await self._delete_cooldowns(account_id, None if model is None else [model])
+        self.refusals.forget_account(account_id)
+        await self.delete_cooldowns(account_id, None if model is None else [model])
 
-    async def disable(self, account_id: str, *, reason: str) -> None:
-        """Disable an account until the operator enables it, and publish a notice."""
-        log.warning("account.disabled", account=account_id, reason=reason)
+    async def disable(
+        self, account_id: str, *, reason: str, by: SuspendedBy = "refusal", key_id: str = ""
+    ) -> None:
+        """Disable an account after a refusal, until a later look finds it well or the operator enables it; one notice."""
+        now = clock.now()
+        made: Suspension | None = Suspension(by, now, key_id=key_id)
+        if not self.is_embedded(account_id):
+            async with self.database.write() as connection:
+                made = await suspensions.suspend(
+                    connection, account_id, by, reason=reason, key_id=key_id, now=now
+                )
+        if made is None:
+            self.invalidate_cache()
+            return  # several requests may be refused at once
+        log.warning("account.disabled", account=account_id, by=by, reason=reason)
+        self._cache_enabled(account_id, enabled=False, reason=plain_reason(reason), suspension=made)
+        self.notices.publish(
+            "account_disabled",
+            account=account_id,
+            name=self._account_name(account_id),
+            reason=plain_reason(reason),
+            by=by,
+            next_look_at=made.next_look_at,
+        )
+
+    async def resume(self, account_id: str, found: Suspension, *, trial: bool) -> bool:
+        """Enable what a refusal had disabled; False when the operator has decided meanwhile. ``trial``: one request tests
+        it first."""
+        now = clock.now()
+        async with self.database.write() as connection:
+            resumed = await suspensions.end_suspension(connection, account_id, keep_count=trial)
+        if not resumed:
+            self.invalidate_cache()
+            return False
         status = self._statuses.get(account_id)
-        await self.set_enabled(account_id, enabled=False, reason=reason)
-        if status is None or status.enabled:  # several tasks may be refused at once: one notice
-            name = self._account_name(account_id)
-            self.notices.publish(
-                "account_disabled", account=account_id, name=name, reason=plain_reason(reason)
-            )
+        if trial and status is not None:
+            rest = suspensions.trial_cooldown(status.disabled_reason or "its key was refused", found, now)
+            await self.save_cooldown(account_id, WHOLE_ACCOUNT, rest)
+        self._cache_enabled(account_id, enabled=True)
+        log.warning("account.resumed", account=account_id, trial=trial)
+        if not trial:
+            self._publish_recovery(account_id)
+        return True
 
     async def set_enabled(self, account_id: str, *, enabled: bool, reason: str | None = None) -> None:
-        plain = plain_reason(reason) if reason else None
-        status = self._statuses.get(account_id)
-        if self._embedded and self.is_embedded(account_id):
-            status = status or AccountStatus(self._embedded, enabled=True)
-        else:
+        """What the operator decides; no look changes it."""
+        if not self.is_embedded(account_id):
             async with self.database.write() as connection:
-                await connection.execute(
-                    sa.update(accounts)
-                    .where(accounts.c.id == account_id)
-                    .values(enabled=enabled, disabled_reason=plain)
+                await suspensions.write_operators(
+                    connection, account_id, enabled=enabled, reason=reason, now=clock.now()
                 )
+        by_operator = None if enabled else Suspension("operator", clock.now())
+        plain = plain_reason(reason) if reason and not enabled else None
+        self._cache_enabled(account_id, enabled=enabled, reason=plain, suspension=by_operator)
+
+    def _cache_enabled(
+        self,
+        account_id: str,
+        *,
+        enabled: bool,
+        reason: str | None = None,
+        suspension: Suspension | None = None,
+    ) -> None:
+        status = self._statuses.get(account_id)
+        if status is None and self._embedded and self.is_embedded(account_id):
+            status = AccountStatus(self._embedded, enabled=True)
         if status is not None:
-            self._cache_status(replace(status, enabled=enabled, disabled_reason=plain))
+            self._cache_status(
+                replace(status, enabled=enabled, disabled_reason=reason, suspension=suspension)
+            )
         self.invalidate_cache()
+
+    def _publish_recovery(self, account_id: str) -> None:
+        self.refusals.forget_account(account_id)
+        self.notices.publish("account_recovered", account=account_id, name=self._account_name(account_id))
 
     def invalidate_cache(self) -> None:
         """The next read of the statuses goes to the database."""
-        self._changes += 1
-        self.fresh_until = 0.0
+        self._reads.expire()
 
     async def close(self) -> None:
-        for provider in [*self._retired, *(built for _, built in self._providers.values())]:
-            await provider.close()
-        self._providers.clear()
+        await self._reads.close()
+        await self._providers.close()
 
     def _without_misconfigured(self, statuses: list[AccountStatus]) -> dict[str, AccountStatus]:
         """The accounts that a provider can be built for; the others must not stop them."""
@@ -304,9 +321,15 @@ class AccountPool:
                     log.error("account.refused", account=account_id, reason=error.message)
             else:
                 usable[account_id] = status
+        self._providers.forget_others({status.account.id for status in statuses} | self._lasting_ids())
         return usable
 
-    async def _save_cooldown(self, account_id: str, model: str, cooldown: Cooldown) -> None:
+    def _lasting_ids(self) -> set[str]:
+        """Accounts without a row, whose provider stays."""
+        return {self._embedded.id} if self._embedded else set()
+
+    async def save_cooldown(self, account_id: str, model: str, cooldown: Cooldown) -> None:
+        """Store a cooldown unless one there ends later, and publish a notice."""
         async with self.database.write() as connection:
             holds = await cooldown_rules.save_cooldown(connection, account_id, model, cooldown=cooldown)
         status = self._statuses.get(account_id)
@@ -326,17 +349,23 @@ class AccountPool:
             until=cooldown.until,
         )
 
-    async def _delete_cooldowns(self, account_id: str, models: list[str] | None) -> None:
+    async def delete_cooldowns(self, account_id: str, models: list[str] | None) -> None:
+        """Delete the cooldowns of some upstream models, or (None) all."""
         async with self.database.write() as connection:
             await cooldown_rules.delete_cooldowns(connection, account_id, models)
         self._drop_cached_cooldowns(account_id, models)
 
-    async def _delete_disproved(self, account_id: str, model: str, now: float) -> None:
+    async def end_disproved(self, account_id: str, model: str) -> None:
         """An upstream answered: end the cooldowns whose time is over or that a request was testing."""
         async with self.database.write() as connection:
-            over = await cooldown_rules.delete_disproved(connection, account_id, model, now=now)
-        if over:
-            self._drop_cached_cooldowns(account_id, over)
+            over = await cooldown_rules.delete_disproved(connection, account_id, model, now=clock.now())
+        if not over:
+            return
+        status = self._statuses.get(account_id)
+        tested = status.cooldowns.get(WHOLE_ACCOUNT) if status is not None else None
+        self._drop_cached_cooldowns(account_id, over)
+        if tested is not None and tested.code == "refused" and WHOLE_ACCOUNT in over:
+            self._publish_recovery(account_id)
 
     def _drop_cached_cooldowns(self, account_id: str, models: list[str] | None) -> None:
         status = self._statuses.get(account_id)
@@ -344,31 +373,6 @@ class AccountPool:
             gone = status.cooldowns.keys() if models is None else set(models)
             kept = {model: c for model, c in status.cooldowns.items() if model not in gone}
             self._cache_status(replace(status, cooldowns=kept))
-
-    def _is_our_network(self, error: UpstreamUnreachable, account: Account, now: float) -> bool:
-        """Whether our own network is down, and not the upstream.
-
-        Hosts that become unreachable together, while no upstream answers, have us in common. A single unreachable host is
-        the upstream's fault, unless the system reports that no route leads out (``NetworkDown``).
-        """
-        if isinstance(error, LocalConnectionsExhausted):
-            return True
-        host = urlsplit(account.proxy or self.provider_for(account).http.base_url).netloc
-        begin = now - NETWORK_WINDOW_SECONDS
-        recent = {other: at for other, at in self._unreachable_hosts.items() if at > begin}
-        self._unreachable_hosts = recent | {host: now}
-        if len(self._unreachable_hosts) >= SUSPICIOUS_HOSTS:
-            return True
-        return isinstance(error, NetworkDown) and self._answered_at < begin
-
-    async def _lift_network_cooldowns(self, now: float) -> None:
-        """Our own network seems to be down: lift the cooldowns it has just caused."""
-        log.warning("network.suspected")
-        for status in list(self._statuses.values()):
-            cooldown = status.cooldowns.get(WHOLE_ACCOUNT)
-            recent = cooldown is not None and cooldown.since > now - NETWORK_WINDOW_SECONDS
-            if cooldown is not None and cooldown.code == "unreachable" and recent:
-                await self._delete_cooldowns(status.account.id, [WHOLE_ACCOUNT])
 
     def _cache_status(self, status: AccountStatus) -> None:
         self._statuses[status.account.id] = status
@@ -378,13 +382,15 @@ class AccountPool:
         status = self._statuses.get(account_id)
         return status.account.name if status else ""
 
-    def _status_of_row(self, row: Any, cooldowns: dict[str, Cooldown]) -> AccountStatus:
+    def _status_of_row(
+        self, row: Any, cooldowns: dict[str, Cooldown], suspension: Suspension | None
+    ) -> AccountStatus:
         """Its account is the same object while the row is unchanged: the provider stays, secrets are unsealed once."""
         columns = tuple(getattr(row, name) for name in (*ACCOUNT_FIELDS, *EXTRA_FIELDS))
         known = self._parsed_rows.get(row.id)
         if known is None or known[0] != columns:
             known = self._parsed_rows[row.id] = (columns, *account_of_row(row, self.vault))
-        return AccountStatus.of_row(row, known[1], extra=known[2], cooldowns=cooldowns)
+        return AccountStatus.of_row(row, known[1], extra=known[2], cooldowns=cooldowns, suspension=suspension)
 
 
 def name_taken_error(name: str) -> InvalidRequest:

@@ -6,10 +6,14 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
+from app import clock
+from app.accounts import suspensions
 from app.accounts.definition import AccountChange, AccountDraft
 from app.accounts.pool import AccountPool, name_taken_error
 from app.accounts.rows import SEALED_PLACES, column_values, columns_of_fields
 from app.accounts.status import AccountStatus, Source
+from app.db.changes import announce_change
+from app.db.operator_tables import suspensions as suspensions_table
 from app.db.tables import accounts, cooldowns, slots
 from app.errors import InvalidRequest, NotFound
 from app.providers.base import Account
@@ -51,17 +55,22 @@ class AccountRepository:
         await self._pool.check_account(draft.as_account(status.account.id))
         columns = columns_of_fields(change.model_fields_set)
         values = column_values(draft, status.account.id, self._pool.vault)
-        if "enabled" in change.model_fields_set:
+        decides = "enabled" in change.model_fields_set
+        if decides:
             values["disabled_reason"] = None if draft.enabled else "by the operator"
-        await self._write_columns(status.account, {name: values[name] for name in columns & values.keys()})
+        written = {name: values[name] for name in columns & values.keys()}
+        await self._write_columns(status.account, written, enabled=draft.enabled if decides else None)
         return await self.find(status.account.id)
 
     async def rotate_secret(self, which: str, secret: str, *, source: Source = "store") -> AccountStatus:
-        """Replace the secret; running tasks use it too. A disabled account stays disabled."""
+        """Replace the secret; running tasks use it too. What the operator disabled stays so; what a refusal disabled is
+        looked at again at once."""
         account = (await self._find_writable(which, source)).account
         await self._pool.check_account(replace(account, secret=secret))
         sealed = self._pool.vault.seal(secret, place=SEALED_PLACES["secret"](account.id))
         await self._write_columns(account, {"secret": sealed})
+        async with self._pool.database.write() as connection:
+            await suspensions.look_soon(connection, account.id, now=clock.now())
         return await self.find(account.id)
 
     async def duplicate(self, which: str, *, name: str, secret: str | None = None) -> AccountStatus:
@@ -101,7 +110,9 @@ class AccountRepository:
             )
         async with self._pool.database.write() as connection:
             await connection.execute(sa.delete(accounts).where(accounts.c.id == account.id))
-            await connection.execute(sa.delete(cooldowns).where(cooldowns.c.account_id == account.id))
+            for table in (cooldowns, suspensions_table):
+                await connection.execute(sa.delete(table).where(table.c.account_id == account.id))
+            await announce_change(connection, "accounts")
         await self._pool.refresh()
 
     async def clear_cooldown(self, which: str, *, model: str | None = None) -> AccountStatus:
@@ -120,7 +131,10 @@ class AccountRepository:
             )
         return status
 
-    async def _write_columns(self, account: Account, values: dict[str, Any]) -> None:
+    async def _write_columns(
+        self, account: Account, values: dict[str, Any], *, enabled: bool | None = None
+    ) -> None:
+        """``enabled``: what the operator decides about the account; None where that stays."""
         if not values:
             return
         try:
@@ -128,6 +142,9 @@ class AccountRepository:
                 await connection.execute(
                     sa.update(accounts).where(accounts.c.id == account.id).values(**values)
                 )
+                if enabled is not None:
+                    await suspensions.note_operators(connection, account.id, enabled=enabled, now=clock.now())
+                await announce_change(connection, "accounts")
         except IntegrityError as error:
             raise name_taken_error(str(values.get("name", account.name))) from error
 

@@ -1,14 +1,15 @@
 """Converts an account between its row in the store, and what is kept in memory. Secrets are sealed to their row."""
 
 import json
-import time
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, get_args
 
+from app import clock
 from app.accounts.definition import ACCOUNT_FIELDS, EXTRA_FIELDS, AccountDraft, field_shape
 from app.accounts.status import Cooldown, CooldownCode, Period
+from app.foreign import clean_text
 from app.providers.base import Account
 from app.vault import Vault, account_proxy_place, account_secret_place
 
@@ -72,7 +73,7 @@ def cooldown_of_row(row: Any) -> Cooldown:
     code, _, reason = row.reason.partition(": ")
     if code not in CODES:
         code, reason = "cooling", row.reason
-    return Cooldown(reason, row.since, row.until, row.strikes, row.trial_at, code)
+    return Cooldown(reason, row.since, row.until, row.strikes, row.trial_at, code, row.key_id)
 
 
 def reason_text(code: str, reason: str) -> str:
@@ -81,8 +82,8 @@ def reason_text(code: str, reason: str) -> str:
 
 
 def plain_reason(reason: str) -> str:
-    """Without NUL, which PostgreSQL cannot store in a text, and not too long."""
-    return reason.replace("\0", "")[:LONGEST_REASON]
+    """As one line that every store takes."""
+    return clean_text(reason, LONGEST_REASON)
 
 
 def _quota_values(draft: AccountDraft) -> dict[str, Any]:
@@ -95,7 +96,7 @@ def _quota_values(draft: AccountDraft) -> dict[str, Any]:
         "quota_limit": quota.limit,
         "quota_left": Decimal(left),
         "quota_period": quota.period,
-        "quota_resets_at": next_reset(quota.period, time.time()),
+        "quota_resets_at": next_reset(quota.period, clock.now()),
     }
 
 

@@ -14,10 +14,22 @@ TRIAL_SECONDS = 120.0
 """A testing request whose outcome is never reported counts as over after this long."""
 
 CooldownCode = Literal[
-    "rate_limited", "quota_exhausted", "busy", "failing", "unreachable", "forbidden", "cooling"
+    "rate_limited",
+    "quota_exhausted",
+    "busy",
+    "failing",
+    "blocked",
+    "unreachable",
+    "forbidden",
+    "refused",
+    "cooling",
 ]
-ESTIMATED_CODES: frozenset[CooldownCode] = frozenset({"busy", "failing", "unreachable", "forbidden"})
+ESTIMATED_CODES: frozenset[CooldownCode] = frozenset(
+    {"busy", "failing", "blocked", "unreachable", "forbidden", "refused"}
+)
 """Cooldowns whose length we estimate; that of the others was set by the vendor or the operator."""
+SuspendedBy = Literal["operator", "refusal", "look"]
+"""Who disabled an account. ``refusal``: the vendor said that its key is bad; ``look``: and our own look confirmed it."""
 BlockCode = Literal["disabled", "expired", "cooling", "quota_exhausted"]
 Source = Literal["store", "file"]
 QuotaUnit = Literal["count", "usd"]
@@ -38,6 +50,8 @@ class Cooldown:
     strikes: int = 1
     trial_at: float | None = None
     code: CooldownCode = "cooling"
+    key_id: str = ""
+    """The client key whose request led to it."""
 
     def is_active(self, now: float) -> bool:
         """Whether no (other) work should be sent there now."""
@@ -59,6 +73,21 @@ class Cooldown:
     def ends_at(self) -> float:
         """When it is over at the latest, in UTC seconds."""
         return max(self.until, self.trial_at + TRIAL_SECONDS) if self.trial_at else self.until
+
+
+@dataclass(frozen=True, slots=True)
+class Suspension:
+    """Who disabled an account and since when; times in UTC seconds.
+
+    What a refusal disabled is looked at again at ``next_look_at``, after so many ``looks`` in vain. ``key_id``: the client
+    key whose request led to it.
+    """
+
+    by: SuspendedBy
+    since: float
+    next_look_at: float | None = None
+    looks: int = 0
+    key_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +154,18 @@ class AccountStatus:
     """Fields of the account's definition that only the operator reads."""
     problem: str | None = None
     """Why no provider can be built from its settings; then it serves nothing."""
+    suspension: Suspension | None = None
+    """Of a disabled account."""
 
     @classmethod
     def of_row(
-        cls, row: Any, account: Account, *, extra: Mapping[str, Any], cooldowns: Mapping[str, Cooldown]
+        cls,
+        row: Any,
+        account: Account,
+        *,
+        extra: Mapping[str, Any],
+        cooldowns: Mapping[str, Cooldown],
+        suspension: Suspension | None = None,
     ) -> "AccountStatus":
         outcomes = tuple(json.loads(row.outcomes))
         return cls(
@@ -142,6 +179,7 @@ class AccountStatus:
             source=row.source,
             created_at=row.created_at,
             extra=extra,
+            suspension=None if row.enabled else suspension,
         )
 
     def cooldown_for(self, model: str, now: float) -> Cooldown | None:
@@ -151,6 +189,17 @@ class AccountStatus:
         both = [self.cooldowns.get(WHOLE_ACCOUNT), self.cooldowns.get(model)]
         active = [cooldown for cooldown in both if cooldown is not None and cooldown.is_active(now)]
         return max(active, key=lambda cooldown: cooldown.ends_at, default=None)
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether the operator wants it to be used, whatever an upstream said."""
+        return self.enabled or (self.suspension is not None and self.suspension.by != "operator")
+
+    def is_out_because_of(self, key_id: str, now: float) -> bool:
+        """Whether requests of this client key took it, or a model on it, from everybody."""
+        if self.suspension is not None and self.suspension.key_id == key_id:
+            return True
+        return any(each.key_id == key_id and each.is_active(now) for each in self.cooldowns.values())
 
     def active_cooldowns(self, now: float) -> dict[str, Cooldown]:
         """Every active cooldown, by upstream model (``*``: the whole account)."""

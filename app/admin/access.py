@@ -3,6 +3,7 @@
 import hmac
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -14,6 +15,8 @@ from app.admin.session_store import AdminSession
 from app.errors import CsrfFailed, InvalidRequest, NotSignedIn, PayloadTooLarge, PermissionDenied
 
 COOKIE = "filmgate_session"
+DEVICE_COOKIE = "filmgate_device"
+"""Says that this browser has signed in before, and as whom: strangers' guesses don't delay it."""
 READ_METHODS = ("GET", "HEAD")
 SMALL_BODY = 16_384
 """Bytes of a request body that is read before anybody is signed in."""
@@ -96,7 +99,7 @@ async def authenticate_admin(request: Request) -> AdminActor:
     """Raises ``NotSignedIn``, ``CsrfFailed``, ``PermissionDenied`` or ``SignInThrottled``."""
     check_text(request)
     panel = panel_of(request)
-    if "authorization" in request.headers:
+    if _names_token(request):
         return _by_token(request, panel)
     session = await session_of(request)
     if session is None:
@@ -106,6 +109,12 @@ async def authenticate_admin(request: Request) -> AdminActor:
         if not hmac.compare_digest(request.headers.get("x-csrf-token", "").encode(), session.csrf.encode()):
             raise CsrfFailed("X-CSRF-Token is missing or outdated; GET /admin/api/session returns it.")
     return AdminActor(session.admin.name, session)
+
+
+def _names_token(request: Request) -> bool:
+    """Whether the admin token is given: a proxy that asks for a name and a password passes those on in the same header."""
+    scheme, _, _ = request.headers.get("authorization", "").partition(" ")
+    return scheme.lower() not in ("", "basic")
 
 
 def _by_token(request: Request, panel: PanelServices) -> AdminActor:
@@ -124,14 +133,21 @@ async def session_of(request: Request) -> AdminSession | None:
 
 
 def check_origin(request: Request, panel: PanelServices) -> None:
-    """A browser sends the origin of a write: only pages of this address may write. Raises ``PermissionDenied``."""
-    site = request.headers.get("sec-fetch-site", "same-origin")
-    origin = request.headers.get("origin")
+    """A browser sends the origin of a write: only pages of this address may write. Raises ``PermissionDenied``.
+
+    Over https it says itself whether the page is ours; else the origin is compared with the address that we know.
+    """
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    if site == "same-origin":
+        return
     own = {request.headers.get("host", "")}
     if panel.gateway.public_url:
         own.add(urlsplit(panel.gateway.public_url).netloc)
-    if site not in ("same-origin", "none") or (origin is not None and urlsplit(origin).netloc not in own):
-        raise PermissionDenied("Requests from other sites are refused.")
+    if site not in (None, "none") or (origin is not None and urlsplit(origin).netloc not in own):
+        raise PermissionDenied(
+            "Requests from other sites are refused. If this is the panel's own address, let the proxy pass on the Host "
+            "header with its port (nginx: proxy_set_header Host $http_host), or set FILMGATE_PUBLIC_URL."
+        )
 
 
 def check_small(request: Request) -> None:
@@ -148,7 +164,11 @@ def check_text(request: Request) -> None:
 
 
 def address_of(request: Request) -> str:
-    return request.client.host if request.client else "unknown"
+    """The client's address, as the last trusted proxy saw it. What is no address is not repeated."""
+    try:
+        return str(ip_address(request.client.host)) if request.client else "unknown"
+    except ValueError:
+        return "unknown"
 
 
 def panel_of(request: Request) -> PanelServices:

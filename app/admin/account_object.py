@@ -132,13 +132,14 @@ def _account_object(panel: PanelServices, status: AccountStatus, *, in_flight: i
 
 
 def state_of(status: AccountStatus, in_flight: int, *, now: float) -> tuple[str, str | None, float | None]:
-    """The state in one word, its reason, and when it ends (UTC seconds)."""
+    """The state in one word, its reason, and when it ends, or is looked at again (UTC seconds)."""
     if status.problem:
         return "broken", status.problem, None
     blocked = status.blocked_by("*", now)
     if blocked is not None and blocked.code == "disabled":
         draining = status.disabled_reason == "draining"
-        return ("draining" if draining else "disabled"), status.disabled_reason, None
+        next_look = status.suspension.next_look_at if status.suspension else None
+        return ("draining" if draining else "disabled"), status.disabled_reason, next_look
     if blocked is not None:
         word = "exhausted" if blocked.code == "quota_exhausted" else blocked.code
         return word, blocked.text, blocked.until

@@ -13,10 +13,11 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.admin.audit_log import AuditLog
-from app.admin.passwords import PasswordHashing, check_password
+from app.admin.passwords import PasswordHashing
 from app.db.operator_tables import admins, options, sessions
 from app.db.session import Database
 from app.errors import InvalidRequest, MissingField, NotFound, PermissionDenied
+from app.secret_rules import check_password
 from app.vault import Vault
 
 AdminRole = Literal["owner", "viewer"]
@@ -62,12 +63,16 @@ class AdminRepository:
             rows = await connection.execute(sa.select(admins).order_by(admins.c.created_at))
             return [_admin_of_row(row) for row in rows]
 
-    async def verify_password(self, name: str, password: str) -> AdminUser | None:
-        """The admin of that name if the password is right, else None."""
-        async with self._database.read() as connection:
-            query = sa.select(admins).where(admins.c.name == name)
-            row = (await connection.execute(query)).first()
-        right = await self._passwords.verify(row.password if row else None, password)
+    async def verify_password(self, name: str, password: str, *, address: str = "") -> AdminUser | None:
+        """The admin of that name if the password is right, else None.
+
+        Raises ``SignInThrottled`` when too many passwords of ``address``, or in all, wait to be verified.
+        """
+        with self._passwords.reserve_turn(address):
+            async with self._database.read() as connection:
+                query = sa.select(admins).where(admins.c.name == name)
+                row = (await connection.execute(query)).first()
+            right = await self._passwords.verify(row.password if row else None, password)
         return _admin_of_row(row) if row is not None and right else None
 
     async def create(self, actor: str, name: str, *, role: AdminRole, password: str) -> AdminUser:
@@ -144,7 +149,8 @@ class AdminRepository:
         return await self.update(actor, known.id, password=password)
 
     async def ensure_fixed(self, password: str) -> None:
-        """Make ``admin`` an owner with the password from the environment."""
+        """Make ``admin`` an owner with the password from the environment. Raises ``InvalidRequest`` for a weak one."""
+        check_password(password, name=FIXED_NAME)
         if await self.verify_password(FIXED_NAME, password) is not None:
             return
         hashed = await self._passwords.hash(password)
@@ -159,6 +165,15 @@ class AdminRepository:
                 own = sa.select(admins.c.id).where(admins.c.name == FIXED_NAME).scalar_subquery()
                 await connection.execute(sa.delete(sessions).where(sessions.c.admin_id == own))
             await self._record_change(connection, "environment", "admin.password_set", row=row)
+
+    async def lock_out_empty_password(self) -> bool:
+        """End the sessions of ``admin`` if its password is empty. Whether it is: nobody can sign in with it."""
+        if not await has_empty_password(self._database, self._passwords):
+            return False
+        own = sa.select(admins.c.id).where(admins.c.name == FIXED_NAME).scalar_subquery()
+        async with self._database.write() as connection:
+            await connection.execute(sa.delete(sessions).where(sessions.c.admin_id == own))
+        return True
 
     # ---- the first admin ------------------------------------------------------------------------
 
@@ -210,6 +225,14 @@ class AdminRepository:
     ) -> None:
         after = {"name": row["name"], "role": row["role"]}
         await self._audit.record(connection, actor, action, target=f"admins/{row['id']}", after=after)
+
+
+async def has_empty_password(database: Database, passwords: PasswordHashing) -> bool:
+    """Whether ``admin`` has an empty password: release 0.1.0 took ``FILMGATE_ADMIN_PASSWORD=`` for one."""
+    async with database.read() as connection:
+        query = sa.select(admins.c.password).where(admins.c.name == FIXED_NAME)
+        hashed = (await connection.execute(query)).scalar()
+    return hashed is not None and await passwords.is_empty(hashed)
 
 
 def _setup_invalid() -> SetupInvalid:

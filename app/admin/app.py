@@ -23,6 +23,7 @@ from app.admin import (
     usage,
     webhooks,
 )
+from app.dialects.openapi.document import add_document_route
 from app.dialects.openapi.operations import error_refs, error_responses
 from app.dialects.openapi.schemas import ERROR_SCHEMA, Schema
 
@@ -70,9 +71,11 @@ def create_panel_app(**options: Any) -> FastAPI:
         summary="Everything that the admin panel does, for the panel and for automation.",
         docs_url=None,
         redoc_url=None,
+        openapi_url=None,
         redirect_slashes=False,
         **options,
     )
+    add_document_route(app)
     for router in ROUTERS:
         app.include_router(router, tags=["Admin"])
     return app

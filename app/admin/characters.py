@@ -12,9 +12,9 @@ from app.admin.lists import FilterText, PageQuery
 from app.admin.panel import PanelServices
 from app.admin.playground import playground_key
 from app.db.tables import characters
+from app.dialects.fields.characters import read_time_span
 from app.dialects.http.body import Body
 from app.dialects.http.media_sources import read_source
-from app.dialects.prompt.video_options import read_time_span
 from app.dialects.registry import task_id_of
 from app.errors import InvalidRequest, MissingField, NotFound
 from app.generation import MediaInput

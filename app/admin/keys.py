@@ -210,7 +210,7 @@ async def _key_objects(panel: PanelServices, keys: list[ClientKey]) -> list[KeyO
             **settable_fields(key),
             id=key.id,
             owner=key.owner,
-            hint=f"sk-fg-{key.id}…",
+            hint=_key_hint(key),
             state=_key_state(key, now),
             in_flight=in_flight.get(key.id, 0),
             spent=SpendingObject(**spent[key.id]),
@@ -228,6 +228,11 @@ def _default_of(name: str) -> Any:
     """The default of a field of ``KeyTerms``; None for the name, which has none."""
     field = KeyTerms.model_fields.get(name)
     return None if field is None or field.is_required() else field.get_default(call_default_factory=True)
+
+
+def _key_hint(key: ClientKey) -> str:
+    """How the key begins; unknown for one whose text the operator chose."""
+    return "…" if key.source == "file" or key.name == "FILMGATE_API_KEY" else f"sk-fg-{key.id}…"
 
 
 def _key_state(key: ClientKey, now: float) -> str:

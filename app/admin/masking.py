@@ -13,7 +13,7 @@ SECRET_NAMES = re.compile(
     re.IGNORECASE,
 )
 SIGNED_QUERY = re.compile(
-    r"(?i)([?&](?:[^=&#]*(?:signature|sig|token|key|credential|secret)[^=&#]*)=)[^&#\s\"]+"
+    r"(?i)([?&](?:[^=&#?\s]{0,64}?(?:signature|sig|token|key|credential|secret)[^=&#?\s]{0,64})=)[^&#\s\"]+"
 )
 
 

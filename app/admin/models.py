@@ -2,22 +2,23 @@
 
 from dataclasses import asdict
 from decimal import Decimal
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
 from app.admin.access import AdminRequest, OwnerRoute
 from app.admin.bodies import ListAnswer, Name, Note, PanelAnswer, PanelBody
 from app.admin.panel import PanelServices
-from app.catalog.catalog import ModelCard
-from app.catalog.explanation import AccountExplanation, chosen_text, explain_accounts
+from app.catalog.catalog import Catalog, ModelCard
+from app.catalog.explanation import AccountExplanation, chosen_text, explain_accounts, read_kind
 from app.catalog.presets import PRESETS
 from app.catalog.price import read_price
+from app.catalog.price_units import require_counted_parts, uncounted_parts
 from app.catalog.prices import PriceLine
+from app.catalog.retirements import NamedModel, find_retirements
 from app.catalog.route_documents import CandidateDocument, read_route
 from app.catalog.route_repository import StoredRoute
-from app.errors import InvalidRequest, NotFound
-from app.generation import Kind
+from app.errors import NotFound
 from app.providers.base import Capabilities
 
 router = APIRouter(route_class=OwnerRoute)
@@ -65,6 +66,9 @@ class ModelObject(PanelAnswer):
     price: dict[str, Any] | None
     candidates: int
     usable: int
+    retires: str | None
+    """The vendor's last day for it, where that is near or over, as ``2026-12-03``."""
+    successor: str | None
 
 
 class RouteObject(PanelAnswer):
@@ -116,6 +120,8 @@ class PriceObject(PanelAnswer):
     document: dict[str, Any]
     source: str
     read_only: bool
+    uncounted: list[str]
+    """Parts that never count for what the model makes."""
 
 
 @router.get("/models", summary="List models with their capabilities")
@@ -166,7 +172,7 @@ async def explain_model(
     """Reserves nothing and sends nothing."""
     catalog = request.panel.gateway.catalog
     await catalog.current_statuses()
-    wanted = _read_kind(kind) if kind else catalog.kind_of(model)
+    wanted = read_kind(kind) if kind else catalog.kind_of(model)
     reasons = await explain_accounts(catalog, wanted, model)
     verdict = chosen_text(reasons)
     if verdict is None:
@@ -186,7 +192,9 @@ async def explain_model(
 async def list_prices(request: AdminRequest) -> ListAnswer[PriceObject]:
     """The built-in prices too."""
     lines = await request.panel.gateway.prices.list_lines()
-    return ListAnswer(data=[_price_object(line) for line in lines])
+    catalog = request.panel.gateway.catalog
+    await catalog.current_statuses()
+    return ListAnswer(data=[_price_object(line, catalog) for line in lines])
 
 
 @router.put("/prices/{model:path}", summary="Set a price")
@@ -194,7 +202,9 @@ async def set_price(model: str, body: PriceBody, request: AdminRequest) -> Price
     """Replaces the price of this name, in US dollars, for new tasks: `per_call`, `per_second` and `per_image` by
     size or resolution, `per_million_input`, `per_million_output`, `per_unit`."""
     before = await _known_price(request.panel, model)
-    await request.panel.gateway.prices.set_price(model, read_price(body.document))
+    price = read_price(body.document)
+    await require_counted_parts(request.panel.gateway.catalog, model.strip(), price)
+    await request.panel.gateway.prices.set_price(model, price)
     after = await _known_price(request.panel, model)
     await request.record_change(
         "price.set",
@@ -219,6 +229,10 @@ async def model_object(panel: PanelServices, card: ModelCard) -> ModelObject:
     catalog = panel.gateway.catalog
     resolution = catalog.resolve_name(card.name)
     path = list(resolution.path)
+    candidates = catalog.candidates(card.kind, card.name)
+    served = [each for each in candidates if each.status.enabled]
+    named = [NamedModel(card.name, each.account, each.retiring or each.model) for each in served]
+    retirement = next(iter(find_retirements(named)), None)
     return ModelObject(
         name=card.name,
         kind=card.kind,
@@ -227,7 +241,9 @@ async def model_object(panel: PanelServices, card: ModelCard) -> ModelObject:
         route=resolution.route.model if resolution.route else None,
         capabilities=_capabilities_object(card.capabilities),
         price=await _price_document(panel, card.name),
-        candidates=len(catalog.candidates(card.kind, card.name)),
+        retires=retirement.day.isoformat() if retirement else None,
+        successor=(retirement.successor or None) if retirement else None,
+        candidates=len(candidates),
         usable=len(catalog.able_candidates(card.kind, card.name)),
     )
 
@@ -251,13 +267,6 @@ def _capabilities_object(capabilities: Capabilities | None) -> CapabilitiesObjec
         remix=capabilities.remix,
         cancel=capabilities.cancel,
     )
-
-
-def _read_kind(word: str) -> Kind:
-    for kind in get_args(Kind):
-        if kind == word:
-            return kind  # type: ignore[no-any-return]
-    raise InvalidRequest(f"kind must be one of {', '.join(get_args(Kind))}", param="kind")
 
 
 async def _known_route(panel: PanelServices, model: str) -> dict[str, Any] | None:
@@ -285,15 +294,17 @@ def _reason_object(reason: AccountExplanation) -> ReasonObject:
 
 async def _known_price(panel: PanelServices, model: str) -> PriceObject | None:
     lines = await panel.gateway.prices.list_lines()
-    return next((_price_object(line) for line in lines if line.model == model.strip()), None)
+    catalog = panel.gateway.catalog
+    return next((_price_object(line, catalog) for line in lines if line.model == model.strip()), None)
 
 
-def _price_object(line: PriceLine) -> PriceObject:
+def _price_object(line: PriceLine, catalog: Catalog) -> PriceObject:
     return PriceObject(
         model=line.model,
         document=plain_amounts(line.price.model_dump(exclude_defaults=True)),
         source=line.source,
         read_only=line.source == "file",
+        uncounted=uncounted_parts(catalog, line.model, line.price),
     )
 
 

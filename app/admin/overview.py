@@ -109,6 +109,13 @@ class ErrorGroup(PanelAnswer):
     task_id: str | None
 
 
+class HeldTotals(PanelAnswer):
+    """Ended tasks that may have cost money: their reservations are held until the operator decides."""
+
+    tasks: int
+    amount: str | None
+
+
 class OverviewAnswer(PanelAnswer):
     """``from`` and ``to`` bound the time, in UTC seconds; ``step`` is the length of a step in seconds."""
 
@@ -121,6 +128,7 @@ class OverviewAnswer(PanelAnswer):
     queue: QueueCounts
     models: list[ModelTotals]
     spend: SpendingTotals
+    held: HeldTotals
     accounts: AccountCounts
     storage: StorageObject
     errors: list[ErrorGroup]
@@ -132,7 +140,7 @@ async def get_overview(
 ) -> OverviewAnswer:
     panel, now = request.panel, time.time()
     summary = await UsageOverview(panel.database).summarize(window, now=now)
-    step = _step_seconds(window)
+    step, held = _step_seconds(window), await panel.billing.held_money()
     return OverviewAnswer(
         range=window,
         since=float(summary.since),
@@ -143,6 +151,7 @@ async def get_overview(
         queue=await _queue_counts(panel),
         models=[_model_totals(figures) for figures in summary.models],
         spend=await _recent_spending(panel, now),
+        held=HeldTotals(tasks=held.tasks, amount=plain_amount(held.amount)),
         accounts=await _account_counts(panel, now),
         storage=_storage_object(panel),
         errors=await _error_groups(panel, summary),

@@ -24,6 +24,7 @@ from app.media.delivery.chain import DeliveryChain
 from app.media.guard import OutboundGuard
 from app.media.store import MediaStore
 from app.options import OptionsDocument, OptionsRepository
+from app.secret_rules import is_blank
 from app.tasks.billing import TaskBilling
 from app.tasks.notifications import NotificationHub
 from app.tasks.repository import TaskRepository
@@ -112,8 +113,10 @@ class PanelServices:
     fixed_password: bool = False
 
     def is_token(self, given: str) -> bool:
-        """Compares in constant time. False when no admin token is set."""
-        if self.token is None:
+        """Compares in constant time. False when no admin token is set, and for an empty one."""
+        if is_blank(self.token) or is_blank(given):
             return False
-        sides = (hashlib.sha256(text.encode("utf-8", "replace")).digest() for text in (given, self.token))
+        sides = (
+            hashlib.sha256(text.encode("utf-8", "replace")).digest() for text in (given, self.token or "")
+        )
         return hmac.compare_digest(*sides)

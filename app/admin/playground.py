@@ -1,5 +1,7 @@
 """`/admin/api/playground`: creates videos and images as a client does, with a key of the panel's own."""
 
+from dataclasses import replace
+
 from fastapi import APIRouter
 
 from app.admin.access import AdminRequest, OwnerRoute
@@ -7,19 +9,20 @@ from app.admin.bodies import ListAnswer, PanelAnswer
 from app.admin.models import ModelObject, model_object
 from app.admin.panel import PanelServices
 from app.admin.task_object import PLAYGROUND_KEY, TaskObject, plain_amount, task_rows
+from app.dialects.fields.length import read_shots
 from app.dialects.http.body import Body
 from app.dialects.http.gateway import check_prompt, read_size
 from app.dialects.http.media_sources import read_source
 from app.dialects.prompt.storyboard import write_storyboard
 from app.dialects.registry import task_id_of
 from app.errors import InvalidRequest, NotFound
-from app.generation import GenerationRequest, MediaInput, MediaKind, Role, Shot
+from app.generation import GenerationRequest, MediaInput, MediaKind, Role
 from app.keys.key import ClientKey
 from app.tasks.service import RequestContext
 from app.tasks.task import own_video_input
 
 router = APIRouter(route_class=OwnerRoute, prefix="/playground")
-MADE_KINDS = ("video", "image")
+MADE_KINDS: tuple[MediaKind, ...] = ("video", "image")
 INPUT_ROLES: tuple[Role, ...] = (
     "first_frame",
     "last_frame",
@@ -47,7 +50,6 @@ KNOWN_FIELDS = {
     "remix_of",
     "extra",
 }
-MOST_SHOTS = 100
 
 
 class PriceQuote(PanelAnswer):
@@ -64,9 +66,14 @@ def playground_key() -> ClientKey:
 
 @router.get("/models", summary="List the models that the playground can use")
 async def list_models(request: AdminRequest) -> ListAnswer[ModelObject]:
-    """Every video and image model that an account serves now."""
+    """Every model that an account serves now and that makes videos or images, or may make them."""
     cards = await request.panel.gateway.catalog.list_models()
-    models = [await model_object(request.panel, card) for card in cards if card.kind in MADE_KINDS]
+    made = [(card, next((kind for kind in MADE_KINDS if kind in card.kinds), None)) for card in cards]
+    models = [
+        await model_object(request.panel, card if card.kind in MADE_KINDS else replace(card, kind=kind))
+        for card, kind in made
+        if kind is not None
+    ]
     return ListAnswer(data=models)
 
 
@@ -109,7 +116,7 @@ async def _read_request(body: Body, panel: PanelServices) -> GenerationRequest:
     if unknown:
         raise InvalidRequest(f"There is no field {unknown[0][:100]}.", param=unknown[0][:100])
     model = body.required_text("model").strip()
-    shots = _read_shots(body)
+    shots = read_shots(body).value
     prompt = write_storyboard(body.text("prompt") or "", shots)
     check_prompt(prompt, param="prompt")
     remix = body.text("remix_of")
@@ -143,23 +150,6 @@ def _read_kind(body: Body, panel: PanelServices, model: str) -> MediaKind:
     if word not in (None, "", *MADE_KINDS):
         raise InvalidRequest("kind must be video or image", param="kind")
     return "image" if (word or panel.gateway.catalog.kind_of(model)) == "image" else "video"
-
-
-def _read_shots(body: Body) -> tuple[Shot, ...]:
-    shots: list[Shot] = []
-    for number, item in enumerate(body.list("shots")):
-        where = f"shots[{number}]"
-        if not isinstance(item, dict) or number >= MOST_SHOTS:
-            raise InvalidRequest(f"shots must be a list of at most {MOST_SHOTS} objects", param=where)
-        shot = Body(item, limits=body.limits, path=where)
-        seconds = shot.number("seconds", low=0.1, high=3600)
-        if seconds is None:
-            raise InvalidRequest(f"{where}.seconds is required", param=f"{where}.seconds")
-        text = (shot.text("prompt") or "").strip()
-        if not text:
-            raise InvalidRequest(f"{where}.prompt is required", param=f"{where}.prompt")
-        shots.append(Shot(seconds=seconds, prompt=text))
-    return tuple(shots)
 
 
 async def _read_media(body: Body, panel: PanelServices) -> list[MediaInput]:

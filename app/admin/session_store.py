@@ -1,5 +1,6 @@
 """Sessions of the panel: opaque cookies, stored as keyed hashes, listed and revocable."""
 
+import hmac
 import secrets
 import time
 import uuid
@@ -93,6 +94,21 @@ class SessionStore:
         admin = AdminUser(row.admin_id, row.name, row.role, row.admin_since)
         # A page that was opened under an old root key keeps its CSRF value.
         return AdminSession(row.id, admin, self._csrf_values(raw)[hashes.index(row.hash)], expires_at)
+
+    def new_device(self, name: str) -> str:
+        """The value of a cookie by which a browser is known to have signed in as ``name``."""
+        nonce = secrets.token_urlsafe(16)
+        return f"{nonce}.{self._device_hashes(nonce, name)[0]}"
+
+    def known_device(self, cookie: str, name: str) -> str:
+        """The browser's own part of the cookie; empty when the cookie is not one that we made for ``name``."""
+        nonce, _, given = cookie.partition(".")
+        hashes = self._device_hashes(nonce, name) if nonce and len(cookie) < 200 else []
+        known = any(hmac.compare_digest(each.encode(), given.encode()) for each in hashes)
+        return f"device {nonce}" if known else ""
+
+    def _device_hashes(self, nonce: str, name: str) -> Sequence[str]:
+        return self._vault.keyed_hashes("admin-device", f"{nonce} {name.lower()}")
 
     async def list(self, *, admin_id: str | None) -> list[OpenSession]:
         """Open sessions, newest first, of one admin or (None) of all."""

@@ -193,6 +193,7 @@ async def put_document(name: str, body: DocumentBody, request: AdminRequest) -> 
             before=before,
             after=masked_values(written),
         )
+    request.panel.options.forget()
     return await _document_object(request.panel, kind)
 
 

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from app.admin.access import (
     COOKIE,
+    DEVICE_COOKIE,
     AdminRequest,
     PublicRoute,
     ViewerRoute,
@@ -18,10 +19,12 @@ from app.admin.access import (
 from app.admin.admin_repository import FIXED_NAME, AdminRole, AdminUser
 from app.admin.bodies import ListAnswer, Name, PanelAnswer, PanelBody
 from app.admin.panel import PanelServices
-from app.admin.passwords import check_password
+from app.admin.passwords import source_of
 from app.admin.session_store import AdminSession, OpenSession
 from app.errors import InvalidRequest, SignInRefused
+from app.secret_rules import check_password
 
+DEVICE_SECONDS = 365 * 86_400
 public_router = APIRouter(route_class=PublicRoute)
 own_router = APIRouter(route_class=ViewerRoute)
 
@@ -84,12 +87,9 @@ async def get_session(request: Request) -> SessionState:
 @public_router.post("/session", summary="Sign in")
 async def sign_in(body: SignInBody, request: Request, response: Response) -> SessionState:
     """The session is set as a cookie."""
-    panel, address = panel_of(request), address_of(request)
-    panel.throttle.begin_attempt(address=address, name=body.name)
-    admin = await panel.admins.verify_password(body.name, body.password)
+    admin = await _verified_admin(request, body.name, body.password)
     if admin is None:
         raise SignInRefused("The name or the password is wrong.")
-    panel.throttle.forget_failures(address=address, name=body.name)
     return await _open_session(request, response, admin)
 
 
@@ -147,11 +147,19 @@ async def end_session(session_id: str, request: AdminRequest) -> Response:
 async def confirm_password(request: AdminRequest, password: str, *, param: str = "password") -> None:
     """Check that the admin is at the browser: the password must be entered again. Raises ``InvalidRequest``."""
     session = _own_session(request)
-    address, name = address_of(request.http), session.admin.name
-    request.panel.throttle.begin_attempt(address=address, name=name)
-    if await request.panel.admins.verify_password(name, password) is None:
+    if await _verified_admin(request.http, session.admin.name, password) is None:
         raise InvalidRequest("This is not your password.", param=param)
-    request.panel.throttle.forget_failures(address=address, name=name)
+
+
+async def _verified_admin(request: Request, name: str, password: str) -> AdminUser | None:
+    """The admin of that name if the password is right. Raises ``SignInThrottled``."""
+    panel, address = panel_of(request), address_of(request)
+    device = panel.sessions.known_device(request.cookies.get(DEVICE_COOKIE, ""), name)
+    panel.throttle.begin_attempt(address=address, name=name, device=device)
+    admin = await panel.admins.verify_password(name, password, address=device or source_of(address))
+    if admin is not None:
+        panel.throttle.forget_failures(address=address, name=name, device=device)
+    return admin
 
 
 def _visible_admin(request: AdminRequest) -> str | None:
@@ -172,17 +180,26 @@ async def _open_session(request: Request, response: Response, admin: AdminUser) 
     raw, session = await panel.sessions.open(admin, address=address_of(request), agent=agent)
     after = {"name": admin.name, "address": address_of(request)}
     await panel.audit.record_alone(admin.name, "session.opened", f"sessions/{session.id}", after=after)
+    secure = _is_https(request, panel)
+    response.set_cookie(COOKIE, raw, path="/admin", httponly=True, samesite="strict", secure=secure)
     response.set_cookie(
-        COOKIE, raw, path="/admin", httponly=True, samesite="strict", secure=_is_https(request, panel)
+        DEVICE_COOKIE,
+        panel.sessions.new_device(admin.name),
+        max_age=DEVICE_SECONDS,
+        path="/admin/api",
+        httponly=True,
+        samesite="strict",
+        secure=secure,
     )
     return _session_state(panel, session)
 
 
 def _is_https(request: Request, panel: PanelServices) -> bool:
-    """Whether the browser uses https. Behind a proxy that ends TLS only the public URL tells."""
+    """Whether the browser uses https. Behind a proxy that ends TLS the page's origin tells, or the public URL."""
     public_url = panel.gateway.public_url or ""
-    host = request.headers.get("host", "")
-    return request.url.scheme == "https" or public_url.rstrip("/") == f"https://{host}"
+    host, origin = request.headers.get("host", ""), request.headers.get("origin", "")
+    told = origin.startswith("https://") or public_url.rstrip("/") == f"https://{host}"
+    return request.url.scheme == "https" or told
 
 
 def _session_state(panel: PanelServices, session: AdminSession) -> SessionState:

@@ -1,4 +1,4 @@
-"""Serves the panel's files at `/admin/`, with a content security policy that allows nothing from elsewhere."""
+"""Serves the panel's files at `/admin/` and the API's description at `/docs`, from this origin alone."""
 
 import hashlib
 from dataclasses import dataclass
@@ -9,23 +9,22 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from app.errors import NotFound
+from app.ops.addresses import HINT
+from app.ops.browser_policy import DOCS_POLICY, PAGE_HEADERS
 
 FOLDER = Path(__file__).parent.parent.parent / "admin_static"
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self' blob:; "
-    "connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
-    "require-trusted-types-for 'script'; trusted-types 'none'"
-)
 HEADERS = {
-    "content-security-policy": POLICY,
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-    "x-frame-options": "DENY",
-    "cross-origin-opener-policy": "same-origin",
-    "cross-origin-resource-policy": "same-origin",
+    **PAGE_HEADERS,
     # Revalidated on every load (mostly a 304), so that a new version is used at once.
     "cache-control": "no-cache",
 }
+DOCS_FILES = {
+    "docs.js": "docs/docs.js",
+    "icon.svg": "icon.svg",
+    "swagger-ui.css": "vendor/swagger-ui.css",
+    "swagger-ui.js": "vendor/swagger-ui.js",
+}
+"""What the page at `/docs` loads, beside it: an operator may keep `/admin` from the internet."""
 # Written out, because the types that a system knows differ.
 TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -58,7 +57,23 @@ class PanelFiles:
 
     async def __call__(self, request: Request) -> Response:
         """Raises ``NotFound``."""
-        path = self._safe_path(str(request.path_params.get("path", "")) or "index.html")
+        return self._answer(request, str(request.path_params.get("path", "")) or "index.html")
+
+    async def show_docs(self, request: Request) -> Response:
+        """The description of the client API."""
+        answer = self._answer(request, "docs/index.html")
+        answer.headers["content-security-policy"] = DOCS_POLICY
+        return answer
+
+    async def send_docs_file(self, request: Request) -> Response:
+        """Raises ``NotFound``."""
+        name = DOCS_FILES.get(str(request.path_params["name"]))
+        if name is None:
+            raise _not_found()
+        return self._answer(request, name)
+
+    def _answer(self, request: Request, name: str) -> Response:
+        path = self._safe_path(name)
         file = self._read_file(path)
         headers = HEADERS | {"etag": file.etag}
         if file.etag in request.headers.get("if-none-match", ""):
@@ -68,8 +83,11 @@ class PanelFiles:
     def routes(self) -> list[Route]:
         """The page is served at `/admin/`, so that its links can be relative."""
         return [
+            Route("/", _show_the_way, methods=["GET"], include_in_schema=False),
             Route("/admin", _redirect_to_folder, methods=["GET"], include_in_schema=False),
             Route("/admin/{path:path}", self.__call__, methods=["GET"], include_in_schema=False),
+            Route("/docs", self.show_docs, methods=["GET"], include_in_schema=False),
+            Route("/docs/{name}", self.send_docs_file, methods=["GET"], include_in_schema=False),
         ]
 
     def _safe_path(self, name: str) -> Path:
@@ -98,6 +116,13 @@ class PanelFiles:
 
 async def _redirect_to_folder(request: Request) -> Response:
     return RedirectResponse("/admin/", 307, headers=HEADERS)
+
+
+async def _show_the_way(request: Request) -> Response:
+    """To whoever types the address alone into a browser. Raises ``NotFound`` for programs."""
+    if "text/html" not in request.headers.get("accept", ""):
+        raise NotFound(f"This is Filmgate; /docs describes its API. {HINT}")
+    return RedirectResponse("/docs", 307, headers=HEADERS)
 
 
 def _not_found() -> NotFound:

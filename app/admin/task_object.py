@@ -3,18 +3,33 @@
 import json
 import math
 import time
-from typing import Any
+from typing import Any, Literal
 
 from app.admin.bodies import NamedItem, PanelAnswer
 from app.admin.masking import mask_secrets
 from app.admin.panel import PanelServices
-from app.admin.task_search import UNSETTLED, LedgerEntry, TaskSearch, age_seconds, names_of
+from app.admin.task_search import TaskSearch, age_seconds, names_of
 from app.admin.webhooks import DeliveryObject, deliveries_of_task
 from app.media.links import LinkSigner
-from app.tasks.task import StoredFile, Task, files_are_kept
+from app.tasks.task import Preview, StoredFile, Task, files_are_kept
 
 PROMPT_LENGTH = 300
 LINK_STEP_SECONDS = 3600
+VIEWED_FIELDS = frozenset(
+    {
+        "kind",
+        "model",
+        "action",
+        "seconds",
+        "size",
+        "aspect_ratio",
+        "resolution",
+        "watermark",
+        "sound",
+        "private",
+    }
+)
+"""What a viewer sees of a request: how large the work is, not what it shows."""
 PLAYGROUND_KEY = "panel"
 """The key id of tasks that are created in the playground."""
 
@@ -26,7 +41,8 @@ class TaskError(PanelAnswer):
 
 class TaskObject(PanelAnswer):
     """A row of the list. Times are UTC seconds, ``cost`` is in US dollars, ``seconds`` is the task's age until it
-    ended; ``prompt`` is cut, and ``expired`` says that the files are gone."""
+    ended; ``money`` says what became of the reserved amount once the task has ended; ``prompt`` is cut, and
+    ``expired`` says that the files are gone."""
 
     id: str
     kind: str
@@ -40,6 +56,7 @@ class TaskObject(PanelAnswer):
     account: NamedItem | None
     upstream_model: str | None
     cost: str | None
+    money: Literal["settled", "released", "held"] | None
     error: TaskError | None
     created_at: float
     started_at: float | None
@@ -52,7 +69,8 @@ class TaskObject(PanelAnswer):
 
 
 class FileObject(PanelAnswer):
-    """A file of the result; ``seconds`` is its length, ``link`` a signed address of this origin."""
+    """A file of the result; ``seconds`` is its length, ``made_seconds`` that of the vendor's film where ours was trimmed,
+    ``link`` a signed address of this origin."""
 
     name: str
     content_type: str
@@ -60,6 +78,7 @@ class FileObject(PanelAnswer):
     width: int | None
     height: int | None
     seconds: float | None
+    made_seconds: float | None
     fps: float | None
     link: str
 
@@ -106,8 +125,8 @@ class TaskActions(PanelAnswer):
 
 
 class TaskDetail(TaskObject):
-    """Everything about one task, with secrets masked. ``position`` and ``estimated_wait_seconds`` are set while it
-    waits for an account; ``upstream_answer`` is the result's usage, or the error."""
+    """Everything about one task, with secrets masked. ``position``, ``estimated_wait_seconds`` and ``wait_reason``
+    (why no account may take it now) are set while it waits for an account; ``upstream_answer`` is the result's usage, or the error."""
 
     spritesheet: str | None
     request: dict[str, Any]
@@ -117,6 +136,7 @@ class TaskDetail(TaskObject):
     expires_at: float | None
     position: int | None
     estimated_wait_seconds: float | None
+    wait_reason: str | None
     operation: OperationObject | None
     files: list[FileObject]
     vendor_url: str | None
@@ -129,7 +149,7 @@ class TaskDetail(TaskObject):
     actions: TaskActions
 
 
-def link_to(task: Task, file: StoredFile, signer: LinkSigner) -> str:
+def link_to(task: Task, file: StoredFile | Preview, signer: LinkSigner) -> str:
     """A relative link, because the panel may only load what is of its own origin; it works for private tasks too.
 
     It stays the same for up to an hour: a reloaded list shows the same pictures, and a video goes on playing.
@@ -138,7 +158,10 @@ def link_to(task: Task, file: StoredFile, signer: LinkSigner) -> str:
     return signer.sign(f"/files/{task.id}/{file.name}", now=math.ceil(time.time() / step) * step)
 
 
-async def task_rows(panel: PanelServices, tasks: list[Task]) -> list[TaskObject]:
+async def task_rows(
+    panel: PanelServices, tasks: list[Task], *, with_content: bool = True
+) -> list[TaskObject]:
+    """``with_content`` False leaves out what only owners see: prompts, and the pictures of private tasks."""
     key_names, account_names = await names_of(
         panel.database,
         {task.key_id for task in tasks},
@@ -148,7 +171,11 @@ async def task_rows(panel: PanelServices, tasks: list[Task]) -> list[TaskObject]
         account_names.setdefault(status.account.id, status.account.name)
     key_names.setdefault(PLAYGROUND_KEY, PLAYGROUND_KEY)
     names = key_names, account_names
-    return [_task_row(task, names, signer=panel.gateway.signer) for task in tasks]
+    rows = [_task_row(task, names, signer=panel.gateway.signer) for task in tasks]
+    if with_content:
+        return rows
+    hidden = [{"prompt": ""} | ({"thumbnail": None} if task.request.private else {}) for task in tasks]
+    return [row.model_copy(update=fields) for row, fields in zip(rows, hidden, strict=True)]
 
 
 def _task_row(task: Task, names: tuple[dict[str, str], dict[str, str]], *, signer: LinkSigner) -> TaskObject:
@@ -171,6 +198,7 @@ def _task_row(task: Task, names: tuple[dict[str, str], dict[str, str]], *, signe
         account=account,
         upstream_model=task.upstream_model,
         cost=plain_amount(task.cost),
+        money=task.money,
         error=_task_error(task),
         created_at=task.created_at,
         started_at=task.started_at,
@@ -183,7 +211,19 @@ def _task_row(task: Task, names: tuple[dict[str, str], dict[str, str]], *, signe
     )
 
 
-async def task_detail(panel: PanelServices, task: Task) -> TaskDetail:
+async def task_detail(panel: PanelServices, task: Task, *, with_content: bool = True) -> TaskDetail:
+    """``with_content`` as in ``task_rows``; it also decides about inputs, and the files of private tasks."""
+    detail = await _whole_detail(panel, task)
+    if with_content:
+        return detail
+    seen = {name: value for name, value in detail.request.items() if name in VIEWED_FIELDS}
+    hidden: dict[str, Any] = {"prompt": "", "request": seen, "inputs": [], "operation": None}
+    if task.request.private:
+        hidden |= {"thumbnail": None, "spritesheet": None, "files": [], "vendor_url": None}
+    return detail.model_copy(update=hidden)
+
+
+async def _whole_detail(panel: PanelServices, task: Task) -> TaskDetail:
     ledger = await TaskSearch(panel.database).ledger_entries(task.id)
     price = await panel.gateway.prices.current_price(task.model)
     waiting = await panel.gateway.tasks.queue_position(task)
@@ -198,6 +238,7 @@ async def task_detail(panel: PanelServices, task: Task) -> TaskDetail:
         expires_at=task.expires_at,
         position=waiting.position if waiting else None,
         estimated_wait_seconds=waiting.seconds if waiting else None,
+        wait_reason=waiting.reason if waiting else None,
         operation=OperationObject(**mask_secrets(task.operation.model_dump())) if task.operation else None,
         vendor_url=mask_secrets(task.result.vendor_url) if task.result else None,
         upstream_answer=_upstream_answer(task),
@@ -208,9 +249,7 @@ async def task_detail(panel: PanelServices, task: Task) -> TaskDetail:
         inputs=_input_objects(task),
         webhooks=await deliveries_of_task(panel, task.id),
         retry_price=plain_amount(price.estimate_request(task.request) if price is not None else None),
-        actions=TaskActions(
-            cancel=not task.has_ended, retry=task.has_ended, settle=_can_settle(task, ledger)
-        ),
+        actions=TaskActions(cancel=not task.has_ended, retry=task.has_ended, settle=task.money == "held"),
     )
 
 
@@ -258,9 +297,3 @@ def _input_objects(task: Task) -> list[InputObject]:
         )
         for number, item in enumerate(task.request.media)
     ]
-
-
-def _can_settle(task: Task, ledger: list[LedgerEntry]) -> bool:
-    """Whether the task was sent, its outcome is unknown, and its money is still reserved."""
-    kinds = {entry.kind for entry in ledger}
-    return task.error_code == UNSETTLED and kinds == {"reserve"}

@@ -13,12 +13,12 @@ from app.admin.lists import Conditions, FoundPage, PageRequest, find_page, span_
 from app.db.session import Database
 from app.db.tables import accounts, keys, ledger, tasks
 from app.dialects.registry import task_id_of
-from app.errors import InvalidRequest
-from app.tasks.repository import COLUMNS, task_of
+from app.errors import InvalidRequest, OutcomeUnknown
+from app.tasks.billing import HELD
+from app.tasks.repository import LISTED, task_of
 from app.tasks.states import MOVES, OPEN
 from app.tasks.task import Task
 
-UNSETTLED = "submission_unknown"
 BATCH = 1000
 
 
@@ -83,7 +83,7 @@ class TaskSearch:
         async with self._database.read() as connection:
             result = await find_page(
                 connection,
-                sa.select(*COLUMNS),
+                sa.select(*LISTED),
                 replace(page, after=cursor),
                 by=tasks.c.id,
                 served=served,
@@ -148,9 +148,11 @@ def _in_states(states: Sequence[str]) -> list[sa.ColumnElement[bool]]:
             either.append(tasks.c.state.in_(OPEN))
         elif word == "unknown":
             # Written as in the partial index, which is not used otherwise.
-            either.append(tasks.c.error_code == sa.literal_column(f"'{UNSETTLED}'"))
+            either.append(tasks.c.error_code == sa.literal_column(f"'{OutcomeUnknown.code}'"))
+        elif word == "held":
+            either.append(HELD)
         else:
-            words = ", ".join([*MOVES, "open", "unknown"])
+            words = ", ".join([*MOVES, "open", "unknown", "held"])
             raise InvalidRequest(f"state must be one of {words}", param="state")
     if plain:
         either.append(tasks.c.state.in_(plain))

@@ -9,11 +9,10 @@ from fastapi.responses import StreamingResponse
 from app.admin.access import AdminRequest, OwnerRoute
 from app.admin.bodies import ListAnswer, PanelAnswer, PanelBody
 from app.admin.lists import MOST_EXPORTED, FilterText, PageQuery, Since, Until, csv_response
-from app.admin.panel import PanelServices
 from app.admin.task_object import TaskDetail, TaskObject, task_detail, task_rows
 from app.admin.task_search import TaskSearch, TaskSearchFilter
 from app.dialects.registry import task_id_of
-from app.errors import InvalidRequest, MissingField, NotFound
+from app.errors import InvalidRequest, MissingField, NotFound, PermissionDenied
 from app.generation import MediaInput
 from app.keys.key import ClientKey, Dollars
 from app.media.serve import file_response
@@ -36,6 +35,7 @@ CSV_COLUMNS = (
     "account",
     "upstream_model",
     "cost",
+    "money",
     "seconds",
     "error_code",
     "error_message",
@@ -104,15 +104,18 @@ async def list_tasks(
     wanted: TaskFilterQuery, page: PageQuery, request: AdminRequest
 ) -> ListAnswer[TaskObject]:
     """Newest first. A page of a filtered list may hold few rows or none and still have a next one."""
+    _check_search(wanted, request)
     result = await TaskSearch(request.panel.database).find_page(wanted, page)
-    return ListAnswer(data=await task_rows(request.panel, result.rows), next=result.next)
+    rows = await task_rows(request.panel, result.rows, with_content=request.actor.is_owner)
+    return ListAnswer(data=rows, next=result.next)
 
 
 @router.get(".csv", summary="Export tasks as CSV", response_class=StreamingResponse)
 async def export_tasks(wanted: TaskFilterQuery, request: AdminRequest) -> Response:
     """At most 100,000 rows, newest first."""
+    _check_search(wanted, request)
     wanted.conditions()  # an invalid filter is reported before the response begins
-    return csv_response(_csv_batches(request.panel, wanted), CSV_COLUMNS, name="tasks.csv")
+    return csv_response(_csv_batches(request, wanted), CSV_COLUMNS, name="tasks.csv")
 
 
 @router.post("/cancel", summary="Cancel several tasks")
@@ -132,12 +135,16 @@ async def cancel_tasks(body: CancelBody, request: AdminRequest) -> CancelAnswer:
 
 @router.get("/{name}", summary="Show a task with its history")
 async def get_task(name: str, request: AdminRequest) -> TaskDetail:
-    return await task_detail(request.panel, await _find_task(request, name))
+    task = await _find_task(request, name)
+    return await task_detail(request.panel, task, with_content=request.actor.is_owner)
 
 
 @router.get("/{name}/inputs/{number}", summary="Download an input of a task", response_class=Response)
 async def get_input(name: str, number: int, request: AdminRequest) -> Response:
+    """Raises ``PermissionDenied`` for a viewer."""
     task = await _find_task(request, name)
+    if not request.actor.is_owner:
+        raise PermissionDenied("A viewer does not see what clients sent; ask an owner.")
     items = task.request.media
     if not 0 <= number < len(items) or not items[number].key:
         raise NotFound("No such input.")
@@ -178,7 +185,7 @@ async def retry_task(name: str, request: AdminRequest) -> TaskObject:
     return (await task_rows(request.panel, [created]))[0]
 
 
-@router.post("/{name}/settle", summary="Resolve a task whose outcome is unknown")
+@router.post("/{name}/settle", summary="Decide about the money that a task holds")
 async def settle_task(name: str, body: SettleBody, request: AdminRequest) -> TaskDetail:
     """`spent` charges `amount`, or the reserved amount without it; `released` gives the reservation back."""
     task = await _find_task(request, name)
@@ -189,7 +196,7 @@ async def settle_task(name: str, body: SettleBody, request: AdminRequest) -> Tas
         amount = reserved if body.amount is None else body.amount
         if amount is None:
             raise InvalidRequest("Nothing is reserved for this task.", param="outcome")
-    await request.panel.billing.settle_unknown(task.id, amount)
+    await request.panel.billing.settle_held(task.id, amount)
     await request.record_change(
         "task.settled", f"tasks/{task.id}", after={"outcome": body.outcome, "amount": amount}
     )
@@ -243,9 +250,18 @@ async def _with_content(request: AdminRequest, task: Task, item: MediaInput) -> 
     return item.model_copy(update={"content": content, "key": ""})
 
 
-async def _csv_batches(panel: PanelServices, wanted: TaskSearchFilter) -> AsyncIterator[list[dict[str, Any]]]:
+def _check_search(wanted: TaskSearchFilter, request: AdminRequest) -> None:
+    """Raises ``PermissionDenied``: a viewer who could search prompts could read them by trying."""
+    if wanted.text and not request.actor.is_owner and task_id_of(wanted.text.strip()) is None:
+        raise PermissionDenied("A viewer can search for the id of a task only.")
+
+
+async def _csv_batches(
+    request: AdminRequest, wanted: TaskSearchFilter
+) -> AsyncIterator[list[dict[str, Any]]]:
+    panel, with_content = request.panel, request.actor.is_owner
     async for batch in TaskSearch(panel.database).find_all(wanted, most=MOST_EXPORTED):
-        yield [_csv_row(row) for row in await task_rows(panel, batch)]
+        yield [_csv_row(row) for row in await task_rows(panel, batch, with_content=with_content)]
 
 
 def _csv_row(row: TaskObject) -> dict[str, Any]:

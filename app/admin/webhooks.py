@@ -220,7 +220,9 @@ async def list_deliveries(
 
 @router.get("/deliveries/{delivery_id}", summary="Show a delivery with its attempts")
 async def get_delivery(delivery_id: str, request: AdminRequest) -> DeliveryDetail:
-    return await _delivery_detail(request.panel, delivery_id)
+    """A viewer does not see the body, which may hold the prompt and the links to a private film."""
+    detail = await _delivery_detail(request.panel, delivery_id)
+    return detail if request.actor.is_owner else detail.model_copy(update={"body": None})
 
 
 @router.post("/deliveries/{delivery_id}/resend", summary="Send a delivery again")

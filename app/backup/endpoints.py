@@ -1,7 +1,6 @@
 """Webhook endpoints in a backup."""
 
 import json
-import time
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from app import clock
 from app.backup.sealing import SecretBox
 from app.backup.sections import (
     BackupSection,
@@ -111,7 +111,7 @@ def _read_record(entry: dict[str, Any]) -> EndpointRecord:
 
 def _changeable_columns(record: EndpointRecord) -> dict[str, Any]:
     columns = {field: getattr(record, field) for field in CHANGEABLE}
-    return columns | {"event_types": json.dumps(record.event_types), "updated_at": time.time()}
+    return columns | {"event_types": json.dumps(record.event_types), "updated_at": clock.now()}
 
 
 async def _insert_endpoint(sources: BackupSources, record: EndpointRecord, secret: str) -> None:

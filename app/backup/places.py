@@ -9,6 +9,8 @@ from typing import Any
 
 import httpx2
 
+from app import USER_AGENT
+from app.durable_files import sync_path
 from app.errors import InvalidRequest
 from app.media.delivery.calls import call_endpoint, check_status, retry_call
 from app.media.guard import OutboundGuard
@@ -16,7 +18,7 @@ from app.media.guard import OutboundGuard
 TIMEOUT_SECONDS = 60.0
 TRIES = 3
 MAX_BYTES = 64 * 1024 * 1024
-REQUEST_HEADERS = {"user-agent": "filmgate", "accept": "application/json"}
+REQUEST_HEADERS = {"user-agent": USER_AGENT, "accept": "application/json"}
 WHAT = "The backup server"
 
 
@@ -83,6 +85,7 @@ def write_file(path: Path, document: Mapping[str, Any]) -> None:
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)
+        sync_path(path.parent)
     except OSError as error:
         draft.unlink(missing_ok=True)
         raise InvalidRequest(f"{path} can't be written: {error.strerror}") from error

@@ -2,10 +2,10 @@
 
 import asyncio
 import hashlib
-import time
 
 import structlog
 
+from app import clock
 from app.backup.archive import make_backup
 from app.backup.places import upload_backup
 from app.backup.schedule_options import BackupOptions
@@ -44,7 +44,7 @@ class BackupSchedule:
         options = await self._sources.options.read(BackupOptions)
         if not options.is_usable:
             return False
-        now, mark = time.time(), _schedule_mark(options)
+        now, mark = clock.now(), _schedule_mark(options)
         async with self._sources.database.write() as connection:
             if not await marks.claim_mark(connection, mark, until=now + RETRY_SECONDS, now=now):
                 return False
@@ -66,7 +66,8 @@ async def send_backup(sources: BackupSources, guard: OutboundGuard, options: Bac
         raise InvalidRequest("url: enter the address that backups are sent to", param="url")
     passphrase = options.passphrase.get_secret_value()
     document = await make_backup(sources, secrets=options.with_secrets, passphrase=passphrase)
-    headers = {header.name: header.value.get_secret_value() for header in options.headers}
+    given = {header.name: header.value.get_secret_value() for header in options.headers}
+    headers = {name: value for name, value in given.items() if value}
     await upload_backup(guard, options.url, document, method=options.method, headers=headers)
 
 

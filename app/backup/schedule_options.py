@@ -6,6 +6,7 @@ from pydantic import Field, SecretStr, field_validator
 
 from app.media.delivery.options import DeliveryOptions
 from app.options import DocumentSection, OptionalAddress, OptionsDocument
+from app.usage.settlement_options import SettlementOptions
 from app.webhooks.notice_options import NoticeOptions
 
 MAX_HOURS = 31 * 24
@@ -42,5 +43,10 @@ class BackupOptions(OptionsDocument):
         return self.enabled and bool(self.url)
 
 
-DOCUMENTS: tuple[type[OptionsDocument], ...] = (DeliveryOptions, NoticeOptions, BackupOptions)
+DOCUMENTS: tuple[type[OptionsDocument], ...] = (
+    DeliveryOptions,
+    NoticeOptions,
+    SettlementOptions,
+    BackupOptions,
+)
 """Every option document."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from app.errors import InvalidRequest, SettingsInvalid
+from app.secret_rules import is_blank
 from app.vault import Vault
 
 Seal = Literal["none", "root_key", "passphrase"]
@@ -43,7 +44,7 @@ async def new_box(vault: Vault, passphrase: str) -> SecretBox:
     """Raises ``InvalidRequest`` for a passphrase that is too short."""
     if not passphrase:
         return SecretBox("root_key", vault)
-    if len(passphrase) < MIN_PASSPHRASE_LENGTH:
+    if is_blank(passphrase) or len(passphrase) < MIN_PASSPHRASE_LENGTH:
         text = f"passphrase must have at least {MIN_PASSPHRASE_LENGTH} characters"
         raise InvalidRequest(text, param="passphrase")
     salt = secrets.token_bytes(SALT_BYTES)

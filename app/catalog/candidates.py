@@ -1,16 +1,19 @@
 """Which accounts serve a model, under which upstream name, and which of them gets the next task or call."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from app.accounts.cooldown_rules import may_probe
 from app.accounts.status import WHOLE_ACCOUNT, AccountStatus
-from app.catalog.presets import PRESETS, is_of_family
+from app.catalog.fitting import EXACT, FittingRules
+from app.catalog.overrides import NO_OVERRIDES, Overrides
+from app.catalog.presets import PRESETS, family_kind
+from app.catalog.retirements import current_model
 from app.catalog.route_documents import FAMILY, CandidateDocument, RouteDocument
-from app.catalog.upstream_request import NO_OVERRIDES, Overrides
 from app.generation import Kind
 from app.providers.base import Account
+from app.providers.model_facts import kind_by_name
 
 ANY_MODEL = "*"
 MAX_ALIASES = 8
@@ -31,6 +34,10 @@ class Candidate:
     order: int = 0
     weight: float = 1.0
     overrides: Overrides = field(default=NO_OVERRIDES, repr=False)
+    rules: FittingRules = EXACT
+    """What may be made where the model lacks what is asked."""
+    retiring: str = ""
+    """The model that the route names, where its line may take the successor."""
 
     @property
     def account(self) -> Account:
@@ -69,23 +76,24 @@ class UsableCandidates:
 def usable_now(candidates: Sequence[Candidate], now: float, *, can_wait: bool = True) -> UsableCandidates:
     """Candidates that nothing blocks; if there are none, those whose cooldown may be tested by one request.
 
-    A relayed call can't wait (``can_wait=False``): it also goes to accounts that cool down because of failures or a
-    forbidden model.
+    A relayed call can't wait (``can_wait=False``): it also goes to accounts that cool down because of failures,
+    blocked requests or a forbidden model.
     """
     usable = [each for each in candidates if each.status.blocked_by(each.model, now) is None]
     if usable:
         tested = [each for each in usable if each.status.cooldowns and each.status.half_open(each.model, now)]
     else:
-        usable = tested = [each for each in candidates if _may_be_tested(each, now, can_wait=can_wait)]
+        usable = tested = [each for each in candidates if may_be_tested(each, now, can_wait=can_wait)]
     return UsableCandidates(usable, {each.account.id: _trial_scope(each, now) for each in tested})
 
 
-def _may_be_tested(candidate: Candidate, now: float, *, can_wait: bool) -> bool:
-    blocked = candidate.status.blocked_by(candidate.model, now)
-    if blocked is None or blocked.code != "cooling":
+def may_be_tested(candidate: Candidate, now: float, *, can_wait: bool = True) -> bool:
+    """Whether one request may find out if the candidate's cooldown is over."""
+    status = candidate.status
+    cooldown = status.cooldown_for(candidate.model, now)
+    if cooldown is None or replace(status, cooldowns={}).blocked_by(candidate.model, now) is not None:
         return False
-    cooldown = candidate.status.cooldown_for(candidate.model, now)
-    if not can_wait and cooldown is not None and cooldown.code in ("failing", "forbidden"):
+    if not can_wait and cooldown.code in ("failing", "blocked", "forbidden"):
         return True
     return may_probe(cooldown, now, last=True)
 
@@ -212,10 +220,13 @@ def default_name(account: Account, kind: Kind, model: str) -> str | None:
     """The account's name for a model that its map does not know; None when it does not serve the model.
 
     A preset's name becomes the account's default model, or its first when it makes one kind only. Without either, an
-    account without a map uses the public name.
+    account without a map uses the public name; so does one whose map names no pictures, for the names of image models.
     """
-    meant = model in PRESETS or (kind == "video" and is_of_family(model))
-    return (_stated_model(account, kind) if meant else None) or (None if account.models else model)
+    meant = model in PRESETS or kind == family_kind(model)
+    if meant and (stated := _stated_model(account, kind)):
+        return stated
+    maps_images = any(kind_by_name(upstream) == "image" for upstream in account.models.values())
+    return model if not account.models or (meant and kind == "image" and not maps_images) else None
 
 
 def selects_account(candidate: CandidateDocument, account: Account) -> bool:
@@ -245,8 +256,12 @@ def _assess_by_route(
     if excluded is not None:
         return excluded
     order, line = lines[0]
-    model = line.model or _own_model_name(account, kind, resolution)
-    return Candidate(status, model, order, line.weight, line.overrides)
+    stated = line.model or _own_model_name(account, kind, resolution)
+    model = current_model(account.provider, stated) if line.successor else stated
+    rules = fitting_rules(account, resolution, line)
+    return Candidate(
+        status, model, order, line.weight, line.overrides, rules, stated if line.successor else ""
+    )
 
 
 def _assess_by_map(
@@ -267,11 +282,20 @@ def _assess_by_map(
         account = status.account
         upstream = mapped_name(account, name) if known else default_name(account, kind, name)
         if upstream:
-            assessed.append(Candidate(status, upstream))
+            assessed.append(Candidate(status, upstream, rules=fitting_rules(account, resolution)))
         else:
             why = "others map it by name, this one does not" if known else "its model map does not know it"
             assessed.append(ExcludedAccount(status, "unmapped", why))
     return assessed
+
+
+def fitting_rules(
+    account: Account, resolution: NameResolution, line: CandidateDocument | None = None
+) -> FittingRules:
+    """``line``: of the route that led to the account."""
+    lengths, sizes = (line.lengths, line.sizes) if line is not None else (None, None)
+    preset = PRESETS.get(resolution.path[-1])
+    return FittingRules.of(account, preset, lengths=lengths, sizes=sizes)
 
 
 def _find_exclusion(

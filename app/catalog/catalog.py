@@ -1,11 +1,12 @@
 """The catalog: the candidates of a model, the model list, and the error when no account can serve a model."""
 
-import time
-from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from app import clock
 from app.accounts.pool import AccountPool
+from app.accounts.refusals import RefusalCause
 from app.accounts.status import AccountStatus
 from app.catalog.candidates import (
     ANY_MODEL,
@@ -13,23 +14,28 @@ from app.catalog.candidates import (
     ExcludedAccount,
     NameResolution,
     assess_accounts,
+    fitting_rules,
     mapped_name,
+    may_be_tested,
     resolve_name,
 )
-from app.catalog.presets import PRESETS, ModelPreset, is_of_family, preset_for
+from app.catalog.model_kinds import kinds_at
+from app.catalog.passed_models import PassedModels
+from app.catalog.presets import PRESETS, ModelPreset, family_kind, preset_for
+from app.catalog.retirements import NamedModel
 from app.catalog.route_documents import FAMILY
 from app.catalog.route_repository import RouteRepository
+from app.catalog.waits import AccountWait, BlockCount, account_wait, recovers_within
 from app.errors import NoAvailableAccount, UnknownModel
 from app.generation import Kind
 from app.providers.base import Account, Capabilities
 
 LONGEST_RETRY_SECONDS = 8.0  # OpenAI's Java SDK sleeps for as long as Retry-After says
 PATIENCE_SECONDS = 3600.0
+DAY_SECONDS = 86_400
 MAX_CACHED = 4096
 KINDS: tuple[Kind, ...] = ("text", "video", "image", "audio")
 """The kinds that an unknown name may make, the most likely first."""
-COUNTED_CODES = ("quota_exhausted", "disabled", "expired", "fault")
-CODE_WORDS = {"fault": "misconfigured"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +46,15 @@ class ModelCard:
     kind: Kind
     created: int
     capabilities: Capabilities | None
+    kinds: frozenset[Kind]
+    """Everything that it may make; several where neither its name nor its accounts decide."""
 
 
 class Catalog:
     """From a model to its candidates: by the operator's route for the name, else the accounts that map it, else, for a
-    preset, every account of its kind. ``patience_seconds``: how long a task waits for an account to recover."""
+    preset, every account of its kind. ``patience_seconds``: how long a task waits for an account at most, and
+    ``account_patience_seconds`` for one whose rest was stated by its vendor or the operator.
+    ``gives_addresses``: vendors can fetch inputs from us, as the operator has set our public address."""
 
     def __init__(
         self,
@@ -52,26 +62,31 @@ class Catalog:
         routes: RouteRepository | None = None,
         *,
         patience_seconds: float = PATIENCE_SECONDS,
+        account_patience_seconds: float = PATIENCE_SECONDS,
+        gives_addresses: bool = False,
     ) -> None:
         self.pool = pool
         self.routes = routes or RouteRepository(pool.database)
+        self.gives_addresses = gives_addresses
+        self._passed = PassedModels(pool)
         self._patience = patience_seconds
+        self._stated_patience = min(account_patience_seconds, patience_seconds)
         self._cached_revision = -1
         self._assessments: dict[tuple[Kind, str], list[Candidate | ExcludedAccount]] = {}
 
     @property
     def revision(self) -> int:
-        """Changes whenever the answers from memory may have changed."""
-        return self.pool.revision + self.routes.revision
+        """Changes whenever the answers from memory may have changed; with each day too, as models retire."""
+        return self.pool.revision + self.routes.revision + int(clock.now() // DAY_SECONDS)
 
     @property
     def is_fresh(self) -> bool:
-        return time.monotonic() <= min(self.pool.fresh_until, self.routes.fresh_until)
+        """Whether answers from memory are at most two seconds old."""
+        return self.pool.is_fresh and self.routes.is_fresh
 
     async def current_statuses(self) -> list[AccountStatus]:
         """Every account; accounts and routes are at most two seconds old."""
-        if time.monotonic() > self.routes.fresh_until:
-            await self.routes.refresh()
+        await self.routes.current_documents()
         return await self.pool.current_statuses()
 
     async def refresh(self) -> None:
@@ -105,17 +120,29 @@ class Catalog:
         """Every account that could serve the model, usable now or not, from memory and by ``order``."""
         return [each for each in self.assessed_accounts(kind, model) if isinstance(each, Candidate)]
 
-    def able_candidates(self, kind: Kind, model: str) -> list[Candidate]:
-        """Candidates that may serve the model now or soon, from memory."""
-        now = time.time()
+    def able_candidates(self, kind: Kind, model: str, *, is_accepted: bool = False) -> list[Candidate]:
+        """Candidates that may serve the model now or soon, from memory. A task that was accepted (``is_accepted``) waits for
+        every rest that ends in time."""
+        now = clock.now()
+        stated = self._patience if is_accepted else self._stated_patience
         return [
-            each for each in self.candidates(kind, model) if self.recovers_soon(each.status, each.model, now)
+            each
+            for each in self.candidates(kind, model)
+            if recovers_within(each.status, each.model, now=now, stated=stated, estimated=self._patience)
+            or may_be_tested(each, now)
         ]
 
     async def able_account_ids(self, kind: Kind, model: str) -> set[str]:
-        """Ids of the accounts that may serve the model now or soon."""
+        """Ids of the accounts that a task which was accepted may wait for."""
         await self.current_statuses()
-        return {candidate.account.id for candidate in self.able_candidates(kind, model)}
+        return {each.account.id for each in self.able_candidates(kind, model, is_accepted=True)}
+
+    def cause_for(self, key_id: str, kind: Kind, model: str) -> RefusalCause:
+        """What a refusal of this key's request is counted against: the accounts that the operator has for the model."""
+        return RefusalCause(
+            key_id,
+            frozenset(each.account.id for each in self.candidates(kind, model) if each.status.is_wanted),
+        )
 
     async def require_candidates(self, kind: Kind, model: str) -> list[Candidate]:
         """Candidates that may serve the model now or soon. Raises ``UnknownModel`` or ``NoAvailableAccount``."""
@@ -129,7 +156,9 @@ class Catalog:
 
     def knows_model(self, model: str) -> bool:
         """Whether the name is a preset, of a family, or routed, even when no account serves it."""
-        return model in PRESETS or is_of_family(model) or self.resolve_name(model).route is not None
+        return (
+            model in PRESETS or family_kind(model) is not None or self.resolve_name(model).route is not None
+        )
 
     def report_unavailable(self, kind: Kind, model: str, *, word: str | None = None) -> NoAvailableAccount:
         """Publish a notice for the operator and return ``unavailable_error``."""
@@ -139,24 +168,18 @@ class Catalog:
 
     def unavailable_error(self, kind: Kind, model: str, *, word: str | None = None) -> NoAvailableAccount:
         """The error for the client, with the counted reasons of this moment. ``word`` replaces the kind in its text."""
-        now = time.time()
-        counted: Counter[str] = Counter()
-        ends: list[float] = []
-        for each in self.assessed_accounts(kind, model):
-            if isinstance(each, ExcludedAccount):
-                counted[each.code if each.code == "fault" else "unsupported"] += 1
-                continue
-            blocked = each.status.blocked_by(each.model, now)
-            if blocked is None:
-                continue
-            counted[blocked.code] += 1
-            if blocked.code == "cooling" and blocked.until:
-                ends.append(max(blocked.until - now, 0.0))
-        text = _unavailable_text(counted, ends, model)
+        count = BlockCount.of(self.assessed_accounts(kind, model), clock.now())
+        end = count.first_end
         return NoAvailableAccount(
-            f"No available tokens for {word or ('chat' if kind == 'text' else kind)} generation. {text}.",
-            retry_after=min(min(ends), LONGEST_RETRY_SECONDS) if ends else None,
+            f"No available tokens for {word or ('chat' if kind == 'text' else kind)} generation. {count.text(model)}.",
+            retry_after=None if end is None else min(end, LONGEST_RETRY_SECONDS),
         )
+
+    def wait_for(self, kind: Kind, model: str, *, without: Collection[str] = ()) -> AccountWait | None:
+        """Why a task of the model has to wait, and for how long, from memory; None while an account may take it. ``without``
+        are ids of accounts that can't make it."""
+        able = [each for each in self.candidates(kind, model) if each.account.id not in without]
+        return account_wait(able, model, clock.now())
 
     def unavailable_error_or_none(self, kind: Kind, model: str) -> NoAvailableAccount | None:
         """None while an account may serve the model now or soon; from memory."""
@@ -172,7 +195,10 @@ class Catalog:
             if candidate.account.id == account.id:
                 return candidate
         status = AccountStatus(account, enabled=False)
-        return Candidate(status, mapped_name(account, model) or self.resolve_name(model).name)
+        resolution = self.resolve_name(model)
+        return Candidate(
+            status, mapped_name(account, model) or resolution.name, rules=fitting_rules(account, resolution)
+        )
 
     def preset_of(self, model: str, *, kind: Literal["video", "image"] = "video") -> ModelPreset:
         """The preset of the name, or of the name that it is an alias of."""
@@ -180,7 +206,7 @@ class Catalog:
         return replace(preset_for(meant, kind=kind), name=model)
 
     async def list_models(self) -> list[ModelCard]:
-        """Every name that an enabled account serves, presets first."""
+        """Every name that an enabled account serves, presets first; then what upstreams list that any name is passed to."""
         statuses = await self.current_statuses()
         names: dict[str, Kind] = {}
         for preset in PRESETS.values():
@@ -194,50 +220,82 @@ class Catalog:
             for name in status.account.models if status.enabled else ():
                 if name != ANY_MODEL:
                     names.setdefault(name, self.kind_of(name))
+        for name in sorted(await self._passed.names(each.account for each in statuses if each.enabled)):
+            if name not in names and self._is_served(kind := self.kind_of(name), name):
+                names[name] = kind
         return [self.model_card(name, kind) for name, kind in names.items()]
+
+    async def named_models(self) -> list[NamedModel]:
+        """Every model that an enabled account or a route names."""
+        await self.current_statuses()
+        found: dict[tuple[str, str], NamedModel] = {}
+        routed = [
+            name for name, route in self.routes.documents.items() if route.enabled and not route.alias_of
+        ]
+        for name in routed:
+            for each in (one for kind in KINDS for one in self.candidates(kind, name) if one.status.enabled):
+                model = each.retiring or each.model
+                found[name, each.account.id] = NamedModel(name, each.account, model, bool(each.retiring))
+        for account in (each.account for each in self.pool.cached_statuses() if each.enabled):
+            named = {name: model for name, model in account.models.items() if name != ANY_MODEL}
+            stated = account.options.get("default_model")
+            for name, model in (named | ({str(stated): str(stated)} if stated else {})).items():
+                if name not in routed:
+                    found.setdefault((name, account.id), NamedModel(name, account, model))
+        return list(found.values())
 
     def model_card(self, name: str, kind: Kind) -> ModelCard:
         able = [each for each in self.candidates(kind, name) if each.status.enabled]
         capabilities = self.pool.provider_for(able[0].account).capabilities(able[0].model) if able else None
-        return ModelCard(name, kind, created=1_759_190_400, capabilities=capabilities)
+        kinds = self._kinds_of_name(name) or frozenset({kind})
+        return ModelCard(name, kind, created=1_759_190_400, capabilities=capabilities, kinds=kinds)
 
     def kind_of(self, model: str) -> Kind:
-        """What a model makes, by its preset or by the accounts that serve it; text when neither says."""
+        """What a model makes: by its preset, by what is known of models, by the accounts that serve it.
+
+        Text when none of these says: such a call is passed through as it is, and nothing is bought by mistake.
+        """
+        made = self._kinds_of_name(model)
+        family = family_kind(self.resolve_name(model).path[-1])
+        if not made and family:
+            return family
+        return next((kind for kind in KINDS if kind in made), "text")
+
+    def kinds_made(self, model: str) -> frozenset[Kind]:
+        """Everything that a name, or a family like ``veo*``, is known to make, from memory; empty when nobody knows."""
+        if not model.endswith(FAMILY):
+            made = self._kinds_of_name(model)
+            family = family_kind(self.resolve_name(model).path[-1])
+            return made or frozenset({family} if family else ())
+        mapped = {name for status in self.pool.cached_statuses() for name in status.account.models}
+        names = {*PRESETS, *self.routes.documents, *mapped}
+        of_family = (name for name in names if name.startswith(model[:-1]) and not name.endswith(FAMILY))
+        return frozenset().union(*(self._kinds_of_name(name) for name in of_family))
+
+    def _kinds_of_name(self, model: str) -> frozenset[Kind]:
         resolution = self.resolve_name(model)
         for name in (model, resolution.path[-1]):
             if name in PRESETS:
-                return PRESETS[name].kind
+                return frozenset({PRESETS[name].kind})
+            if family_kind(name) == "image":
+                return frozenset({"image"})
         if resolution.route is not None:
-            made = {kind for kind in KINDS if self.candidates(kind, model)}
-        else:
-            mapping = [
-                s.account for s in self.pool.cached_statuses() if mapped_name(s.account, resolution.name)
-            ]
-            made = set().union(*(self.kinds_of(account) for account in mapping))
-        if not made and is_of_family(resolution.path[-1]):
-            return "video"
-        return next((kind for kind in KINDS if kind in made), "text")
+            candidates = [each for kind in KINDS for each in self.candidates(kind, model)]
+            by_id = {each.account.id: self._kinds_at(each.account, each.model) for each in candidates}
+            return frozenset().union(*by_id.values())
+        mapped = [
+            self._kinds_at(status.account, upstream)
+            for status in self.pool.cached_statuses()
+            if (upstream := mapped_name(status.account, resolution.name))
+        ]
+        return frozenset().union(*mapped)
+
+    def _kinds_at(self, account: Account, upstream_model: str) -> frozenset[Kind]:
+        return kinds_at(self.pool.provider_for(account), upstream_model, used_for=self.kinds_of(account))
 
     def _is_served(self, kind: Kind, name: str) -> bool:
         return any(candidate.status.enabled for candidate in self.candidates(kind, name))
 
     def recovers_soon(self, status: AccountStatus, model: str, now: float) -> bool:
         """Whether an account may take work for an upstream model now or soon."""
-        blocked = status.blocked_by(model, now)
-        if blocked is None:
-            return True
-        return blocked.until is not None and blocked.until <= now + self._patience
-
-
-def _unavailable_text(counted: Counter[str], ends: list[float], model: str) -> str:
-    parts = []
-    if counted["cooling"]:
-        parts.append(f"{counted['cooling']} cooling down" + (f" (next in {min(ends):.0f} s)" if ends else ""))
-    parts += [
-        f"{counted[code]} {CODE_WORDS.get(code, code.replace('_', ' '))}"
-        for code in COUNTED_CODES
-        if counted[code]
-    ]
-    if counted["unsupported"]:
-        parts.append(f"{counted['unsupported']} don't support {model}")
-    return ", ".join(parts) or "There is no account"
+        return recovers_within(status, model, now=now, stated=self._stated_patience, estimated=self._patience)

@@ -1,15 +1,16 @@
 """Why each account is, or is not, chosen for a model at this moment."""
 
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
+from app import clock
 from app.accounts.cooldown_rules import running_trials
 from app.accounts.limits import Capacity, read_capacity
 from app.catalog.candidates import Candidate, ExcludedAccount, ExclusionCode, RankKey, rank_key, usable_now
 from app.catalog.catalog import Catalog
 from app.catalog.upstream_request import find_refusal
+from app.errors import InvalidRequest
 from app.generation import GenerationRequest, Kind
 
 Verdict = (
@@ -38,6 +39,14 @@ class AccountExplanation:
     slots: int | None = None
 
 
+def read_kind(word: str) -> Kind:
+    """Raises ``InvalidRequest`` for a word that is none of our kinds."""
+    for kind in get_args(Kind):
+        if kind == word:
+            return kind  # type: ignore[no-any-return]
+    raise InvalidRequest(f"kind must be one of {', '.join(get_args(Kind))}", param="kind")
+
+
 async def explain_accounts(
     catalog: Catalog, kind: Kind, model: str, *, request: GenerationRequest | None = None
 ) -> list[AccountExplanation]:
@@ -45,7 +54,7 @@ async def explain_accounts(
 
     With a ``request``, also whether each can do what it asks. Nothing is reserved or changed.
     """
-    now = time.time()
+    now = clock.now()
     assessed, capacity = await _read_state(catalog, kind, model, now=now)
     candidates = [each for each in assessed if isinstance(each, Candidate)]
     usable = usable_now(candidates, now, can_wait=kind != "text").candidates
@@ -114,8 +123,8 @@ def _capability_refusal(
 ) -> str | None:
     if request is None:
         return None
-    capabilities = catalog.pool.provider_for(candidate.account).capabilities(candidate.model)
-    refusal = find_refusal(request, candidate.overrides, capabilities)
+    provider = catalog.pool.provider_for(candidate.account)
+    refusal = find_refusal(request, candidate, provider, gives_addresses=catalog.gives_addresses)
     return refusal.message if refusal is not None else None
 
 

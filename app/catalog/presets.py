@@ -29,6 +29,8 @@ STYLES: tuple[str, ...] = (
 
 FAMILIES = re.compile(r"(sora-2|sora_video2|veo)[\w.-]{0,100}", re.ASCII)
 """Names of video models, including those that are newer than this file."""
+IMAGE_FAMILIES = re.compile(r"(gpt-image|dall-e|chatgpt-image)-[\w.-]{1,100}", re.ASCII)
+"""OpenAI's names of image models, likewise."""
 SNAPSHOTS = {
     "sora-2-2025-10-06": "sora-2",
     "sora-2-2025-12-08": "sora-2",
@@ -71,15 +73,15 @@ class ModelPreset:
     needs: frozenset[Need] = frozenset()
     images: Images = "any"
 
-    def image_roles(self, count: int) -> tuple[Role, ...]:
-        """The role of each of ``count`` pictures, in order.
+    def image_roles(self, count: int, *, param: str = "images") -> tuple[Role, ...]:
+        """The role of each of ``count`` pictures, in order. ``param`` is the client's name of their field.
 
         One picture is the first frame and several are references, unless the name states otherwise.
         Raises ``InvalidRequest`` for more frames than a first and a last one.
         """
         if self.images == "frames" and count > len(FRAMES):
             raise InvalidRequest(
-                f"{self.name} takes a first and a last frame, not {count} images", param="images"
+                f"{self.name} takes a first and a last frame, not {count} images", param=param
             )
         if self.images == "frames":
             return FRAMES[:count]
@@ -87,9 +89,12 @@ class ModelPreset:
         return FRAMES[:1] if first else REFERENCES * count
 
 
-def is_of_family(name: str) -> bool:
-    """Whether every video account may serve the name, when neither a route nor a model map names it."""
-    return FAMILIES.fullmatch(name) is not None
+def family_kind(name: str) -> Literal["video", "image"] | None:
+    """The kind whose accounts all may serve the name, when neither a route nor a model map names it; None for a name of no
+    family."""
+    if IMAGE_FAMILIES.fullmatch(name):
+        return "image"
+    return "video" if FAMILIES.fullmatch(name) else None
 
 
 def preset_for(name: str, *, kind: Literal["video", "image"] = "video") -> ModelPreset:
@@ -102,7 +107,7 @@ def preset_for(name: str, *, kind: Literal["video", "image"] = "video") -> Model
 def video_preset(name: str) -> ModelPreset:
     """Raises ``UnknownModel`` for a model of another kind."""
     preset = preset_for(name)
-    if preset.kind != "video":
+    if preset.kind != "video" or family_kind(name) == "image":
         raise UnknownModel(name)
     return preset
 
@@ -115,7 +120,7 @@ def _sora_presets() -> Iterator[ModelPreset]:
         yield ModelPreset(
             name, base=base, size="720x1280", needs=pro if base == "sora-2-pro" else frozenset()
         )
-    yield ModelPreset("sora-1.0", base="sora-1.0", reply="url", seconds=10, size="1280x720")
+    yield ModelPreset("sora-1.0", base="sora-2", reply="url", seconds=10, size="1280x720")
 
 
 def _sora_video2_presets() -> Iterator[ModelPreset]:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from app.catalog.call_fields import read_count
 from app.catalog.presets import PRESETS
 from app.db.tables import round_money
 from app.generation import GenerationRequest
@@ -21,13 +22,13 @@ HEIGHTS = (360, 480, 540, 720, 1080, 1440, 2160)
 DEFAULT_SECONDS = Decimal(10)
 MAX_FILES = 16
 BYTES_PER_TOKEN = 4
-DEFAULT_OUTPUT_TOKENS = 1000
+DEFAULT_MOST_OUTPUT_TOKENS = 65_536
 NOTHING = Decimal(0)
-OUTPUT_LIMIT_FIELDS = ("max_completion_tokens", "max_output_tokens", "max_tokens")
 
 
 class MadeFile(Protocol):
-    """A file that came back; lengths in seconds, sizes in pixels."""
+    """A file that came back; lengths in seconds, sizes in pixels. ``made_seconds``: what the vendor made, where our copy was
+    trimmed."""
 
     @property
     def content_type(self) -> str: ...
@@ -37,6 +38,8 @@ class MadeFile(Protocol):
     def height(self) -> int | None: ...
     @property
     def seconds(self) -> float | None: ...
+    @property
+    def made_seconds(self) -> float | None: ...
 
 
 class ModelPrice(BaseModel):
@@ -56,6 +59,9 @@ class ModelPrice(BaseModel):
     per_unit: RatesByName = Field(default_factory=dict)
     """By the names of the units that the upstream reports (``cost``, ``credits``). Where it reports one of these, they
     are the whole price, and the other parts are only used for the estimate."""
+    most_output_tokens: int = Field(default=DEFAULT_MOST_OUTPUT_TOKENS, ge=1, le=10_000_000)
+    """No part of the price: the longest answer of the model in tokens, which is held for a relayed call that states no
+    length."""
 
     @field_validator("per_second", "per_image", mode="before")
     @classmethod
@@ -70,10 +76,29 @@ class ModelPrice(BaseModel):
         return {name.strip().lower(): rate for name, rate in value.items()}
 
     @property
+    def parts(self) -> frozenset[str]:
+        """The names of the parts that cost something."""
+        rates = {
+            name: max(by_size.values(), default=NOTHING) for name, by_size in self._rates_by_part.items()
+        }
+        fixed = {
+            name: getattr(self, name) for name in ("per_call", "per_million_input", "per_million_output")
+        }
+        return frozenset(name for name, amount in (rates | fixed).items() if amount)
+
+    @property
     def is_free(self) -> bool:
-        fixed = self.per_call or self.per_million_input or self.per_million_output
-        rates = (*self.per_second.values(), *self.per_image.values(), *self.per_unit.values())
-        return not (fixed or any(rates))
+        return not self.parts
+
+    @property
+    def _rates_by_part(self) -> Mapping[str, RatesByName]:
+        return {"per_second": self.per_second, "per_image": self.per_image, "per_unit": self.per_unit}
+
+    @property
+    def has_estimate(self) -> bool:
+        """Whether an estimate covers what is billed: units and an answer's tokens are known only afterwards."""
+        fixed = (self.per_call, *self.per_second.values(), *self.per_image.values())
+        return any(fixed) and not self.per_million_output
 
     @property
     def counts_tokens(self) -> bool:
@@ -96,13 +121,9 @@ class ModelPrice(BaseModel):
         self, request: GenerationRequest, files: Sequence[MadeFile], usage: Mapping[str, Any]
     ) -> Decimal:
         """The cost in US dollars of what came back: of the units that the upstream reports, else of files and tokens."""
-        reported = {
-            name: units for name in self.per_unit if (units := _reported_units(usage, name)) is not None
-        }
-        if reported:
-            return round_money(
-                sum((units * self.per_unit[name] for name, units in reported.items()), NOTHING)
-            )
+        reported = self.reported_cost(usage)
+        if reported is not None:
+            return reported
         total = self.per_call
         for file in files:
             size = f"{file.width}x{file.height}" if file.width and file.height else _requested_size(request)
@@ -117,23 +138,14 @@ class ModelPrice(BaseModel):
             + self._token_cost(token_count(usage, INPUT_TOKENS) or 0, token_count(usage, OUTPUT_TOKENS) or 0)
         )
 
-    # ---- relayed calls --------------------------------------------------------------------------
-
-    def base_of_call(self, path: str, fields: Mapping[str, Any]) -> Decimal:
-        """The part of a relayed call's cost that does not depend on tokens: per call, and per image requested."""
-        if not self.per_image or not path.startswith("images/"):
-            return self.per_call
-        size = fields.get("size")
-        images = _limited_count(fields.get("n"))
-        return self.per_call + images * rate_for(self.per_image, size if isinstance(size, str) else "", "")
-
-    def quote_tokens(self, fields: Mapping[str, Any], body_bytes: int) -> Decimal:
-        """The estimated cost of a relayed call's tokens, from its body's length and the limit of its answer."""
-        most = next(
-            (fields[name] for name in OUTPUT_LIMIT_FIELDS if _is_length(fields.get(name))),
-            DEFAULT_OUTPUT_TOKENS,
-        )
-        return self.cost_of_tokens(body_bytes // BYTES_PER_TOKEN, most)
+    def reported_cost(self, usage: Mapping[str, Any]) -> Decimal | None:
+        """The cost in US dollars of the units that the upstream reports; None where it reports none."""
+        reported = {
+            name: units for name in self.per_unit if (units := _reported_units(usage, name)) is not None
+        }
+        if not reported:
+            return None
+        return round_money(sum((units * self.per_unit[name] for name, units in reported.items()), NOTHING))
 
     def cost_of_tokens(self, read: int, written: int) -> Decimal:
         return round_money(self._token_cost(read, written))
@@ -186,21 +198,15 @@ def _billed_seconds(
     reported = _reported_units(usage, "seconds") if alone else None
     if reported:
         return reported
-    if file.seconds:
-        return Decimal(max(1, int(file.seconds + 0.5)))
+    made = file.made_seconds or file.seconds
+    if made:
+        return Decimal(max(1, int(made + 0.5)))
     return _requested_seconds(request)
 
 
 def _requested_count(request: GenerationRequest) -> int:
-    return _limited_count(request.extra.get("n"))
-
-
-def _limited_count(asked: Any) -> int:
-    return min(max(asked, 1), MAX_FILES) if isinstance(asked, int) else 1
-
-
-def _is_length(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 < value < 10_000_000
+    """Raises ``InvalidRequest`` for an ``n`` that is no number."""
+    return min(read_count(request.extra.get("n"), "n") or 1, MAX_FILES)
 
 
 def _prompt_tokens(request: GenerationRequest) -> int:

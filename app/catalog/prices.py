@@ -1,23 +1,21 @@
 """The operator's prices by model or family, stored in the database and read from memory."""
 
-import asyncio
-import math
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
 import sqlalchemy as sa
-import structlog
 
+from app import clock
 from app.catalog.presets import PRESETS
 from app.catalog.price import ANY_SIZE, ModelPrice
+from app.db.changes import announce_change
 from app.db.session import DATABASE_AWAY, Database, dialect_insert
 from app.db.tables import prices, routes
 from app.errors import InvalidRequest, NotFound
 from app.generation import GenerationRequest
+from app.shared_reads import SharedRead
 
-log = structlog.get_logger()
 FRESH_SECONDS = 2.0
 MAX_CACHED = 4096
 DEFAULTS: Mapping[str, ModelPrice] = {"sora_video2*": ModelPrice(per_call=Decimal("0.15"))}
@@ -42,28 +40,24 @@ class PriceRepository:
         self._lines: dict[str, PriceLine] = _default_lines()
         self._aliases: dict[str, str] = {}
         self._price_cache: dict[str, ModelPrice | None] = {}
-        self._fresh_until = -math.inf
-        self._refreshing: asyncio.Task[None] | None = None
+        self._reads = SharedRead(self._read_lines, seconds=FRESH_SECONDS, away=DATABASE_AWAY)
 
     async def current_price(self, model: str) -> ModelPrice | None:
         """The price of a model, at most two seconds old; None when it costs nothing."""
-        if self._fresh_until < time.monotonic():
-            await self.refresh()
+        await self._reads.get()
         return self._cached_price(model)
 
     async def recent_price(self, model: str) -> ModelPrice | None:
-        """The price for the relay's hot path, at most some seconds old.
-
-        Waits for the database only when no price was read for a while, as after the start.
-        """
-        if self._refreshing is None and self._fresh_until + FRESH_SECONDS < time.monotonic():
-            await self._refresh_in_background()
+        """The price for the relay's hot path; while the database is slow or away, as it was read last."""
+        if self._reads.recent() is None:
+            await self._reads.get_or_last()
         return self._cached_price(model)
 
+    def invalidate_cache(self) -> None:
+        """The next price is read from the database."""
+        self._reads.expire()
+
     def _cached_price(self, model: str) -> ModelPrice | None:
-        """The price that was read last; refreshes in the background."""
-        if self._fresh_until < time.monotonic() and self._refreshing is None:
-            self._refreshing = asyncio.create_task(self._refresh_in_background())
         if model not in self._price_cache:
             if len(self._price_cache) >= MAX_CACHED:  # clients choose the names
                 self._price_cache.clear()
@@ -85,11 +79,12 @@ class PriceRepository:
         name = price_name(model)
         await self._check_source(name, source)
         document = price.model_dump_json(exclude_defaults=True)
-        row = {"model": name, "document": document, "updated_at": time.time(), "source": source}
+        row = {"model": name, "document": document, "updated_at": clock.now(), "source": source}
         async with self._database.write() as connection:
             new = dialect_insert(connection, prices).values(row)
             changed = {column: new.excluded[column] for column in ("document", "updated_at", "source")}
             await connection.execute(new.on_conflict_do_update(index_elements=["model"], set_=changed))
+            await announce_change(connection, "prices")
         await self.refresh()
 
     async def remove_price(self, model: str) -> None:
@@ -100,6 +95,7 @@ class PriceRepository:
         await self._check_source(model, "store")
         async with self._database.write() as connection:
             done = await connection.execute(sa.delete(prices).where(prices.c.model == model))
+            await announce_change(connection, "prices")
         if done.rowcount == 0:
             raise NotFound(f"There is no price for {model[:200]}.")
         await self.refresh()
@@ -108,9 +104,15 @@ class PriceRepository:
         """The configuration file no longer declares the price: it stays in force and may be changed."""
         async with self._database.write() as connection:
             await connection.execute(sa.update(prices).where(prices.c.model == model).values(source="store"))
+            await announce_change(connection, "prices")
         await self.refresh()
 
     async def refresh(self) -> None:
+        """Read every price anew, also if that was done just now."""
+        self._reads.expire()
+        await self._reads.read()
+
+    async def _read_lines(self) -> Mapping[str, PriceLine]:
         async with self._database.read() as connection:
             rows = (await connection.execute(sa.select(prices))).all()
             alias_query = sa.select(routes.c.model, routes.c.alias_of).where(routes.c.alias_of.is_not(None))
@@ -123,12 +125,10 @@ class PriceRepository:
         if (lines, aliases) != (self._lines, self._aliases):
             self._lines, self._aliases = lines, aliases
             self._price_cache = {}
-        self._fresh_until = time.monotonic() + FRESH_SECONDS
+        return lines
 
     async def close(self) -> None:
-        if self._refreshing is not None:
-            self._refreshing.cancel()
-            await asyncio.gather(self._refreshing, return_exceptions=True)
+        await self._reads.close()
 
     async def _check_source(self, model: str, source: str) -> None:
         query = sa.select(prices.c.source).where(prices.c.model == model)
@@ -138,15 +138,6 @@ class PriceRepository:
             raise InvalidRequest(
                 f"The price of {model} is declared in the configuration file: change it there.", param="model"
             )
-
-    async def _refresh_in_background(self) -> None:
-        try:
-            await self.refresh()
-        except DATABASE_AWAY as error:
-            log.warning("prices.unread", error=type(error).__name__)
-            self._fresh_until = time.monotonic() + FRESH_SECONDS
-        finally:
-            self._refreshing = None
 
     def _find_price(self, model: str) -> ModelPrice | None:
         names = [model, self._aliases.get(model, model)]

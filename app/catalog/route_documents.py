@@ -13,7 +13,8 @@ from pydantic import (
     model_validator,
 )
 
-from app.catalog.upstream_request import NO_OVERRIDES, Overrides
+from app.catalog.overrides import NO_OVERRIDES, Overrides
+from app.providers.base import Fit
 from app.validation import validate_document
 
 FAMILY = "*"
@@ -48,7 +49,9 @@ class CandidateDocument(RouteForm):
 
     ``model`` is the upstream's name; without it the account's map decides, or the public name is used. Within one
     ``order``, load is split by ``weight``; a higher order is a fallback. A candidate without ``order`` is one order
-    behind the candidate before it.
+    behind the candidate before it. ``lengths`` and ``sizes`` say what may be made where the upstream's model lacks what
+    is asked; without them the account's rules count. ``successor``: once the vendor has retired the model, its successor
+    is asked for.
     """
 
     account: Name | None = None
@@ -59,6 +62,9 @@ class CandidateDocument(RouteForm):
     weight: Weight = 1.0
     order: Order | None = None
     overrides: Overrides = NO_OVERRIDES
+    lengths: Fit | None = None
+    sizes: Fit | None = None
+    successor: bool = False
 
     @model_validator(mode="after")
     def _check_one_selector(self) -> "CandidateDocument":

@@ -1,7 +1,6 @@
 """The operator's routes: stored in the database and read from memory."""
 
 import json
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -11,10 +10,13 @@ import structlog
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app import clock
 from app.catalog.route_documents import RouteDocument, read_route, route_json
-from app.db.session import Database
+from app.db.changes import announce_change
+from app.db.session import DATABASE_AWAY, Database
 from app.db.tables import routes
 from app.errors import InvalidRequest, NotFound
+from app.shared_reads import SharedRead
 
 log = structlog.get_logger()
 CACHE_SECONDS = 2.0
@@ -42,8 +44,7 @@ class RouteRepository:
         self._database = database
         self.documents: dict[str, RouteDocument] = {}
         """Every route by model, as it was read last; for the relay's hot path."""
-        self.fresh_until = 0.0
-        """Until when (``time.monotonic``) ``documents`` is fresh."""
+        self._reads = SharedRead(self._read_documents, seconds=CACHE_SECONDS, away=DATABASE_AWAY)
         self.revision = 0
         """Changes whenever ``documents`` does."""
 
@@ -70,6 +71,7 @@ class RouteRepository:
             done = await connection.execute(sa.update(routes).where(where).values(row))
             if done.rowcount == 0 and not await _insert_row(connection, row):
                 await connection.execute(sa.update(routes).where(where).values(row))
+            await announce_change(connection, "routes")
         log.info("route.written", model=document.model, source=source)
         await self.refresh()
         return StoredRoute(document, source, row["updated_at"])
@@ -78,6 +80,7 @@ class RouteRepository:
         async with self._database.write() as connection:
             await self._check_source(connection, model, source)
             done = await connection.execute(sa.delete(routes).where(routes.c.model == model))
+            await announce_change(connection, "routes")
         if done.rowcount == 0:
             raise NotFound(f"There is no route {model}. `filmgate routes list` shows them.")
         log.info("route.removed", model=model)
@@ -92,20 +95,36 @@ class RouteRepository:
         }
         async with self._database.write() as connection:
             await connection.execute(sa.update(routes).where(routes.c.model == model).values(row))
+            await announce_change(connection, "routes")
         await self.refresh()
 
     async def current_documents(self) -> Mapping[str, RouteDocument]:
         """Every route by model, at most two seconds old."""
-        if time.monotonic() > self.fresh_until:
-            await self.refresh()
-        return self.documents
+        return await self._reads.get()
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether ``documents`` is what ``current_documents`` would return."""
+        return self._reads.recent() is not None
+
+    def invalidate_cache(self) -> None:
+        """The next read of the documents goes to the database."""
+        self._reads.expire()
 
     async def refresh(self) -> None:
+        """Read every route anew, also if that was done just now."""
+        self._reads.expire()
+        await self._reads.read()
+
+    async def close(self) -> None:
+        await self._reads.close()
+
+    async def _read_documents(self) -> Mapping[str, RouteDocument]:
         documents = {route.model: route.document for route in await self.list()}
         if documents != self.documents:
             self.documents = documents
             self.revision += 1
-        self.fresh_until = time.monotonic() + CACHE_SECONDS
+        return documents
 
     async def _check_source(self, connection: AsyncConnection, model: str, source: Source) -> None:
         """Only the file changes what it declares; it may take over stored routes. Raises ``InvalidRequest``."""
@@ -134,7 +153,7 @@ def _route_row(document: RouteDocument) -> dict[str, Any]:
         "candidates": json.dumps(written.get("candidates", [])),
         "enabled": document.enabled,
         "note": document.note,
-        "updated_at": time.time(),
+        "updated_at": clock.now(),
     }
 
 

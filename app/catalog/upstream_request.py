@@ -1,23 +1,19 @@
-"""A generation request as one candidate gets it: the route's overrides, the form of characters, the capability check."""
+"""A generation request as one upstream gets it, and why an upstream can't be given it."""
 
-from collections.abc import Collection, Mapping
-from typing import Annotated, Any
+import json
+from collections.abc import Collection, Hashable
+from dataclasses import dataclass
+from itertools import groupby
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
-
-from app.errors import InvalidRequest
+from app.catalog.candidates import Candidate
+from app.catalog.fitting import Fitting, fit_request
+from app.catalog.overrides import Overrides, apply_overrides
+from app.catalog.prompt_wishes import write_into_prompt
+from app.errors import AdapterFailed, AddressNeeded, FilmgateError, InvalidRequest
 from app.generation import GenerationRequest, MediaInput, Role
-from app.providers.base import Capabilities
+from app.providers import judging
+from app.providers.base import Capabilities, Provider
 
-RESERVED = frozenset(
-    {"model", "version", "prompt", "key", "api_key", "apikey", "secret", "token", "authorization"}
-    | {"price", "cost", "budget", "webhook", "webhook_url", "callback_url", "notify_hook"}
-)
-"""Names that no extra field may have: they choose the model, the account, the price, or whom the upstream calls."""
-
-Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
-Size = Annotated[str, Field(pattern=r"^[1-9]\d{0,4}x[1-9]\d{0,4}$")]
-Word = Annotated[str, Field(min_length=1, max_length=200)]
 ROLE_WORDS: dict[Role, tuple[str, str]] = {
     "first_frame": ("input_reference", "an image"),
     "last_frame": ("input_reference", "a last frame"),
@@ -28,100 +24,36 @@ ROLE_WORDS: dict[Role, tuple[str, str]] = {
     "subject": ("characters", "characters"),
 }
 """The client's field for an input, and what the input is called in an error."""
+LONGEST_TEXT = 1500
+SOME_ADDRESS = "https://gateway.invalid/inputs"
+"""Stands for an address of ours where a request is only judged."""
 
 
-# ---- overrides of a route -----------------------------------------------------------------------
+def adapt_request(
+    request: GenerationRequest, overrides: Overrides, provider: Provider, *, model: str
+) -> GenerationRequest:
+    """The request in the words of one upstream: ``model`` is its name there, the route's overrides are applied, and what
+    it has no field for stands in the prompt."""
+    able = provider.capabilities(model)
+    adapted = adapt_characters(apply_overrides(request, overrides), able.roles)
+    return write_into_prompt(adapted, able).model_copy(update={"model": model})
 
 
-class OverrideForm(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+@dataclass(frozen=True, slots=True)
+class AdaptedRequest:
+    """A request as one upstream gets it; ``fitting`` says how it differs from what was asked, where it does."""
+
+    request: GenerationRequest
+    fitting: Fitting | None = None
 
 
-class OverrideFields(OverrideForm):
-    """Values for fields of a request; ``extra`` goes to the upstream as it is."""
-
-    seconds: Seconds | None = None
-    size: Size | None = None
-    aspect_ratio: Word | None = None
-    resolution: Word | None = None
-    style: Word | None = None
-    negative_prompt: str | None = Field(default=None, max_length=10_000)
-    seed: int | None = None
-    watermark: bool | None = None
-    extra: dict[Word, Any] = {}
-
-    @field_validator("extra")
-    @classmethod
-    def _check_extra_names(cls, value: dict[str, Any]) -> dict[str, Any]:
-        return _refuse_reserved(value)
-
-    def stated_values(self) -> dict[str, Any]:
-        """Every field but ``extra`` that has a value."""
-        return {name: value for name, value in self if value is not None and name != "extra"}
-
-
-class ValueMaps(OverrideForm):
-    """By field: a client's value, and the value that the upstream gets instead. Lengths are written as text."""
-
-    seconds: dict[Word, Seconds] = {}
-    size: dict[Word, Size] = {}
-    aspect_ratio: dict[Word, Word] = {}
-    resolution: dict[Word, Word] = {}
-    style: dict[Word, Word] = {}
-
-
-class Overrides(OverrideForm):
-    """Applied in this order: ``rename`` extra fields, ``map`` values, fill in ``default`` where the request has no
-    value, and ``set`` in any case."""
-
-    rename: dict[Word, Word] = {}
-    map: ValueMaps = ValueMaps()
-    default: OverrideFields = OverrideFields()
-    set: OverrideFields = OverrideFields()
-
-    @field_validator("rename")
-    @classmethod
-    def _check_new_names(cls, value: dict[str, str]) -> dict[str, str]:
-        _refuse_reserved(dict.fromkeys(value.values()))
-        return value
-
-
-NO_OVERRIDES = Overrides()
-
-
-def apply_overrides(request: GenerationRequest, overrides: Overrides) -> GenerationRequest:
-    """The request with a route's overrides; its model, prompt, inputs and price never change."""
-    if overrides == NO_OVERRIDES:
-        return request
-    extra = {overrides.rename.get(name, name): value for name, value in request.extra.items()}
-    fields = {name: getattr(request, name) for name in OverrideFields.model_fields if name != "extra"}
-    stated = {name: value for name, value in fields.items() if value is not None}
-    values = (
-        overrides.default.stated_values() | _map_values(stated, overrides.map) | overrides.set.stated_values()
-    )
-    extra = overrides.default.extra | extra | overrides.set.extra
-    return request.model_copy(update={**values, "extra": extra})
-
-
-def _map_values(stated: Mapping[str, Any], maps: ValueMaps) -> dict[str, Any]:
-    by_field: dict[str, dict[str, Any]] = dict(maps)
-    return {name: by_field.get(name, {}).get(_value_text(value), value) for name, value in stated.items()}
-
-
-def _value_text(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _refuse_reserved(extra: dict[str, Any]) -> dict[str, Any]:
-    reserved = sorted(name for name in extra if name.lower() in RESERVED)
-    if reserved:
-        raise ValueError(
-            f"{reserved[0]} can't be set by a route: it would choose the model, the account or the price"
-        )
-    return extra
-
-
-# ---- characters ---------------------------------------------------------------------------------
+def adapt_for(
+    request: GenerationRequest, candidate: Candidate, provider: Provider, *, model: str
+) -> AdaptedRequest:
+    """``adapt_request``, with a length or size that the upstream lacks fitted as the operator allows for the candidate."""
+    adapted = adapt_request(request, candidate.overrides, provider, model=model)
+    fitting = fit_request(adapted, provider.capabilities(model), candidate.rules)
+    return AdaptedRequest(fitting.applied_to(adapted) if fitting else adapted, fitting)
 
 
 def adapt_characters(request: GenerationRequest, roles: Collection[Role]) -> GenerationRequest:
@@ -145,15 +77,71 @@ def _adapt_input(item: MediaInput, roles: Collection[Role]) -> MediaInput:
     return item
 
 
-# ---- capabilities -------------------------------------------------------------------------------
+# ---- refusals -----------------------------------------------------------------------------------
 
 
 def find_refusal(
-    request: GenerationRequest, overrides: Overrides, capabilities: Capabilities
-) -> InvalidRequest | None:
-    """Why an upstream can't do the request, once the overrides are applied; None when it can."""
-    adapted = adapt_characters(apply_overrides(request, overrides), capabilities.roles)
-    return check_capability(adapted, capabilities)
+    request: GenerationRequest, candidate: Candidate, provider: Provider, *, gives_addresses: bool = False
+) -> FilmgateError | None:
+    """Why the candidate's upstream can't make what the request asks for, as an error for the client; None when it can.
+    ``gives_addresses``: it can fetch inputs from us."""
+    adapted = adapt_for(request, candidate, provider, model=candidate.model).request
+    return refusal_of(adapted, provider, model=candidate.model, gives_addresses=gives_addresses)
+
+
+def refusal_of(
+    adapted: GenerationRequest, provider: Provider, *, model: str, gives_addresses: bool
+) -> FilmgateError | None:
+    """The same for a request that is ``adapted`` already."""
+    coarse = check_capability(adapted, provider.capabilities(model))
+    if coarse is not None:
+        return coarse
+    judged = judging.without_bytes(adapted)
+    refusal = judging.find_refusal(provider, judged)
+    if gives_addresses and isinstance(refusal, AddressNeeded):
+        judged = judging.with_addresses(provider, judged, lambda number: f"{SOME_ADDRESS}/{number}")
+        refusal = judging.find_refusal(provider, judged)
+    if refusal is None or isinstance(refusal, AdapterFailed):
+        return refusal
+    return InvalidRequest(refusal.message, param=_client_field(adapted, refusal.param))
+
+
+def judged_alike(candidate: Candidate) -> Hashable:
+    """Equal for candidates whose adapters judge a request alike: of a thousand keys of one vendor one is asked."""
+    account = candidate.account
+    options = json.dumps(dict(account.options), sort_keys=True) if account.options else ""
+    where = account.provider, account.base_url, candidate.model
+    return *where, id(candidate.overrides), candidate.rules, options
+
+
+def join_refusals(refusals: Collection[tuple[Candidate, FilmgateError]]) -> FilmgateError:
+    """One error for a request that no account can make: the first one's field, and what each of them could do."""
+    ordered = sorted(refusals, key=lambda pair: (isinstance(pair[1], AdapterFailed), pair[0].order))
+    first = ordered[0][1]
+    texts = [
+        (error.message, [candidate.account.provider for candidate, _ in pairs])
+        for error, pairs in _by_message(ordered)
+    ]
+    if len(texts) == 1:
+        return first
+    told = "; ".join(f"{'/'.join(dict.fromkeys(names))}: {text}" for text, names in texts)
+    return InvalidRequest(f"No account can make this. {told}"[:LONGEST_TEXT], param=first.param)
+
+
+def _by_message(
+    refusals: Collection[tuple[Candidate, FilmgateError]],
+) -> list[tuple[FilmgateError, list[tuple[Candidate, FilmgateError]]]]:
+    by_text = sorted(refusals, key=lambda pair: pair[1].message)
+    groups = [list(pairs) for _, pairs in groupby(by_text, key=lambda pair: pair[1].message)]
+    places = {id(pair): place for place, pair in enumerate(refusals)}
+    groups.sort(key=lambda pairs: min(places[id(pair)] for pair in pairs))
+    return [(pairs[0][1], pairs) for pairs in groups]
+
+
+def _client_field(request: GenerationRequest, param: str | None) -> str | None:
+    """The client's own name of an input that an adapter names by its role."""
+    given = next((item.field for item in request.media if item.role == param and item.field), None)
+    return given or param
 
 
 def check_capability(request: GenerationRequest, capabilities: Capabilities) -> InvalidRequest | None:
@@ -165,7 +153,15 @@ def check_capability(request: GenerationRequest, capabilities: Capabilities) -> 
             param, word = ROLE_WORDS[item.role]
             able = sorted(capabilities.roles)
             return InvalidRequest(
-                f"{request.model} does not take {word}; it takes {able or 'text only'}", param=param
+                f"{request.model} does not take {word}; it takes {able or 'text only'}",
+                param=item.field or param,
+            )
+    for role, most in capabilities.most.items():
+        given = request.media_with(role)
+        if len(given) > most:
+            param, word = given[0].field or ROLE_WORDS[role][0], role.replace("_", " ")
+            return InvalidRequest(
+                f"{request.model} takes at most {most} {word}(s), not {len(given)}", param=param
             )
     return _check_seconds(request, capabilities) or _check_size(request, capabilities)
 
@@ -174,6 +170,12 @@ def _check_seconds(request: GenerationRequest, capabilities: Capabilities) -> In
     if request.kind != "video" or request.seconds is None or capabilities.seconds is None:
         return None
     low, high = capabilities.seconds
+    if capabilities.lengths:
+        if request.seconds in capabilities.lengths:
+            return None
+        able = ", ".join(f"{length:g}" for length in capabilities.lengths)
+        text = f"seconds must be one of {able} for {request.model}, not {request.seconds:g}"
+        return InvalidRequest(text, param="seconds")
     if low <= request.seconds <= high:
         return None
     text = f"seconds must be from {low:g} to {high:g} for {request.model}, not {request.seconds:g}"

@@ -146,6 +146,10 @@ class ChildPool:
         """The ids of the running processes."""
         return [child.pid for child in self._running if child.is_alive]
 
+    @property
+    def is_closed(self) -> bool:
+        return self._closed
+
     async def run_order(
         self, order: dict[str, Any], *, on_news: ReceiveNews = lambda news: None, seconds: float | None = None
     ) -> dict[str, Any]:
@@ -181,7 +185,16 @@ class ChildPool:
     async def _start_child(self) -> ChildProcess:
         if self._closed:
             raise ChildLost("closed")
-        child = await ChildProcess.start(self._module, *self._arguments, environment=self._environment)
+        starting = asyncio.ensure_future(
+            ChildProcess.start(self._module, *self._arguments, environment=self._environment)
+        )
+        try:
+            child = await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            # A start that is cancelled half-way leaves its pipes open: https://github.com/python/cpython/issues/103847
+            with contextlib.suppress(OSError):
+                await (await starting).end()
+            raise
         self._running.add(child)
         if self._closed:
             child.kill()

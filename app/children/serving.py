@@ -3,9 +3,11 @@
 The child ends at once when its input is closed, so it never outlives its parent.
 """
 
+import contextlib
 import json
 import os
-import queue
+import resource
+import select
 import signal
 import sys
 import threading
@@ -23,21 +25,29 @@ def serve_orders(work: OrderFunction) -> NoReturn:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     os.nice(5)
     pipe = _OutputPipe()
-    orders: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-    threading.Thread(target=_read_orders, args=(orders,), daemon=True).start()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
-        while True:
-            order = orders.get()
+        for line in sys.stdin.buffer:
             pipe.send_message({"taken": True})
-            pipe.send_message({"answer": work(order, pipe.send_news)})
-    finally:  # sys.exit would wait for the reading thread
+            pipe.send_message({"answer": work(json.loads(line), pipe.send_news)})
+        os._exit(0)
+    finally:  # sys.exit would wait for what libraries have started
         traceback.print_exc()
         os._exit(1)
 
 
-def _read_orders(orders: "queue.SimpleQueue[dict[str, Any]]") -> NoReturn:
-    for order in sys.stdin:
-        orders.put(json.loads(order))
+def limit_memory(size: int) -> None:
+    """Limit the address space to ``size`` bytes where the system supports it, and write no core dumps."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_AS, (size, size))
+
+
+def _end_with_parent() -> NoReturn:
+    """Also in the middle of an order. A hang-up is reported although nothing is asked for, and an order is not."""
+    waiting = select.poll()
+    waiting.register(sys.stdin, 0)
+    waiting.poll()
     os._exit(0)
 
 

@@ -4,9 +4,11 @@ import gc
 import importlib
 import os
 import sys
+from typing import Annotated
 
 import typer
 
+from app import __version__
 from app.cli.output import print_error
 from app.errors import FilmgateError
 from app.ops import logs
@@ -22,12 +24,15 @@ COMMANDS = {
     "keys": "keys:commands",
     "accounts": "accounts:commands",
     "routes": "routes:commands",
+    "models": "models:commands",
     "prices": "prices:commands",
+    "held": "held:commands",
     "config": "config:commands",
     "backup": "backup:save_backup",
     "restore": "backup:restore_backup",
     "admin": "admin:commands",
     "rotate-root-key": "rotate_root_key:rotate_root_key",
+    "downgrade": "downgrade:downgrade_store",
     "providers": "reference:list_providers",
     "doctor": "doctor:run_doctor",
     "openapi": "reference:print_openapi",
@@ -37,10 +42,12 @@ COMMANDS = {
 def main() -> None:
     """Exit codes: 0 success, 1 failure, 2 an invalid setting or argument."""
     logs.set_up(level="error", style="console")
-    # Imports create many objects and drop few: frequent collections would take a tenth of the start-up time.
-    gc.set_threshold(100_000, 50, 100)
     given = sys.argv[1:2]
+    # Imports create many objects and drop few: collections would take a fifth of the start-up time.
+    gc.disable()
     cli = command_line(*([name for name in COMMANDS if name in given] or COMMANDS))
+    gc.freeze()
+    gc.enable()
     try:
         cli(prog_name="filmgate")
     except FilmgateError as error:
@@ -70,5 +77,16 @@ def command_line(*names: str) -> typer.Typer:
     return cli
 
 
-def describe_program() -> None:
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"filmgate {__version__}")
+        raise typer.Exit
+
+
+def describe_program(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
     """One OpenAI-compatible address for video generation over a pool of upstream accounts."""

@@ -1,9 +1,9 @@
 """`filmgate accounts`: the credentials that this gateway uses at upstreams, changed in its store directly."""
 
 import json
-import os
 import sys
 import time
+from collections.abc import Iterator
 from enum import StrEnum
 from typing import Annotated, Any, get_args
 
@@ -14,7 +14,7 @@ from app.accounts.bulk_import import ImportResult, apply_import, plan_import
 from app.accounts.definition import AccountDraft
 from app.accounts.formats import as_csv, as_json, export_documents, read_rows
 from app.accounts.status import WHOLE_ACCOUNT, AccountStatus
-from app.cli.arguments import parse_options, read_text
+from app.cli.arguments import parse_options, read_text, read_variable
 from app.cli.output import err, local_time, out, plain_table
 from app.cli.store_access import with_store
 from app.components import Components
@@ -41,16 +41,22 @@ class ListFormat(StrEnum):
     LINES = "lines"
 
 
+FIT_HELP = "exact, nearest or at_least: what may be made where its models lack the asked"
+
+ModelPairs = Annotated[
+    list[str] | None,
+    typer.Option(help="PUBLIC=UPSTREAM name, repeatable; without any, names are passed on unchanged."),
+]
+Secret = Annotated[str | None, typer.Option(help="Its API key; other users of this machine may see it.")]
+
+
 @commands.command("add")
 def add_account(
     name: Annotated[str, typer.Argument(help="The name of the account.")],
     *,
     provider: Annotated[str, typer.Option(help="See `filmgate providers`.")] = DEFAULT_PROVIDER,
     base_url: Annotated[str, typer.Option(help="Address of the upstream, like https://host/v1.")] = "",
-    model: Annotated[
-        list[str] | None,
-        typer.Option(help="PUBLIC=UPSTREAM name, repeatable; without any, names are passed on unchanged."),
-    ] = None,
+    model: ModelPairs = None,
     kind: Annotated[
         list[str] | None, typer.Option(help="video, image, text, repeatable; without any, all kinds.")
     ] = None,
@@ -64,6 +70,8 @@ def add_account(
     tag: Annotated[list[str] | None, typer.Option(help="Repeatable; pro is a capability.")] = None,
     weight: Annotated[float, typer.Option(help="Its share of the tasks beside other accounts.")] = 1.0,
     tier: Annotated[int, typer.Option(help="Lower tiers are used first.")] = 0,
+    lengths: Annotated[str, typer.Option(help=f"{FIT_HELP} lengths.")] = "exact",
+    sizes: Annotated[str, typer.Option(help=f"{FIT_HELP} sizes.")] = "exact",
     rpm: Annotated[int | None, typer.Option(help="Submissions per minute.")] = None,
     quota: Annotated[str | None, typer.Option(help="Like 200/day, 1000 or 50usd/month.")] = None,
     expires: Annotated[
@@ -72,14 +80,13 @@ def add_account(
     proxy: Annotated[str | None, typer.Option(help="http://user:password@host:port.")] = None,
     plan: Annotated[str, typer.Option(help="The plan that you pay for, as a note.")] = "",
     note: Annotated[str, typer.Option(help="A note for yourself.")] = "",
-    secret: Annotated[
-        str | None, typer.Option(help="Its API key; other users of this machine may see it.")
-    ] = None,
+    secret: Secret = None,
     secret_env: Annotated[str | None, typer.Option(help="The variable that holds its API key.")] = None,
 ) -> None:
     """Add an account. Without --secret or --secret-env the API key is asked for, or read from a pipe."""
     values = {"provider": provider, "name": name, "base_url": base_url, "slots": slots, "weight": weight}
     values |= {"tier": tier, "rpm": rpm, "proxy": proxy, "plan": plan, "note": note, "expires_at": expires}
+    values |= {"lengths": lengths, "sizes": sizes}
     values |= {
         "models": _split_pairs(model),
         "limits": _split_pairs(limit),
@@ -256,13 +263,34 @@ def export_accounts(
 
 def describe_state(status: AccountStatus) -> str:
     """The state and its reason, as rich markup."""
-    blocked = status.blocked_by(WHOLE_ACCOUNT, time.time())
+    now = time.time()
+    blocked = status.blocked_by(WHOLE_ACCOUNT, now)
     if blocked is None:
-        return "[green]ready[/]"
+        return "[green]ready[/]" + "".join(_resting_models(status, now))
     if blocked.code == "disabled":
-        return f"[red]disabled[/]: {escape(status.problem or status.disabled_reason or 'by the operator')}"
+        text = escape(status.problem or status.disabled_reason or "by the operator")
+        return f"[red]disabled[/]: {text}{_suspension_text(status)}"
+    if blocked.code == "expired":
+        return f"[yellow]expired[/] since {local_time(status.account.expires_at or now)}"
     until = f" until {local_time(blocked.until)}" if blocked.until else ""
     return f"[yellow]{blocked.code.replace('_', ' ')}[/]{until}: {escape(blocked.text)}"
+
+
+def _resting_models(status: AccountStatus, now: float) -> Iterator[str]:
+    """The models that rest while the account does not."""
+    for model, cooldown in sorted(status.active_cooldowns(now).items()):
+        until = local_time(cooldown.ends_at)
+        yield f", but [yellow]{escape(model)} rests[/] until {until}: {escape(cooldown.reason)}"
+
+
+def _suspension_text(status: AccountStatus) -> str:
+    """Since when a refusal has disabled it, and what follows."""
+    found = status.suspension
+    if found is None or found.by == "operator":
+        return ""
+    again = f", looked at again at {local_time(found.next_look_at)}" if found.next_look_at else ""
+    since = f" since {local_time(found.since)}{again}. "
+    return since + "Rotate its secret, or `filmgate accounts enable` once it is mended."
 
 
 def _account_details(status: AccountStatus) -> dict[str, str]:
@@ -294,9 +322,7 @@ def _read_secret(given: str | None, variable: str | None) -> str:
     if given is not None:
         return given
     if variable is not None:
-        if variable not in os.environ:
-            raise InvalidRequest(f"--secret-env: there is no variable {variable} in this environment")
-        return os.environ[variable]
+        return read_variable(variable, option="--secret-env")
     if not sys.stdin.isatty():
         return sys.stdin.readline().strip()
     return str(typer.prompt("API key (empty for none)", default="", hide_input=True, show_default=False))

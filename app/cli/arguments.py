@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from app.errors import InvalidRequest
+from app.secret_rules import is_blank
 
 
 def parse_options(texts: Sequence[str]) -> dict[str, Any]:
@@ -36,6 +37,6 @@ def read_text(place: str, *, option: str = "") -> str:
 def read_variable(name: str, *, option: str) -> str:
     """The value of an environment variable. Raises ``InvalidRequest`` when it is missing or empty."""
     value = os.environ.get(name, "")
-    if not value:
-        raise InvalidRequest(f"{option}: there is no variable {name} in this environment")
+    if is_blank(value):
+        raise InvalidRequest(f"{option}: there is no variable {name} in this environment, or it is empty")
     return value

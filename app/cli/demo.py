@@ -1,4 +1,4 @@
-"""`filmgate demo`: a gateway on a free port makes one video through the official SDK."""
+"""`filmgate demo`: a gateway on a free port makes one video through its own client."""
 
 import os
 import secrets
@@ -15,8 +15,6 @@ from types import FrameType
 from typing import Annotated, Any
 
 import typer
-from openai import OpenAI
-from openai.types import Video
 from rich.markup import escape
 from rich.rule import Rule
 from rich.syntax import Syntax
@@ -31,6 +29,7 @@ from app.cli.generate import (
     video_arguments,
 )
 from app.cli.output import out
+from app.client import Filmgate, Video
 
 ADDRESS_PREFIX = "Listening on "
 STOP_SECONDS = 10
@@ -89,8 +88,8 @@ def _raise_interrupt(_signal: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _make_video(client: OpenAI, arguments: dict[str, Any]) -> Video:
-    """One call of the SDK makes the video, in a second thread; this one shows its progress."""
+def _make_video(client: Filmgate, arguments: dict[str, Any]) -> Video:
+    """One call of the client makes the video, in a second thread; this one shows its progress."""
     out.print(f"[green]✓[/] Prompt: [italic]“{escape(arguments['prompt'])}”[/]")
     started = time.monotonic()
     with ThreadPoolExecutor(1) as executor, progress_bar() as progress:
@@ -101,7 +100,7 @@ def _make_video(client: OpenAI, arguments: dict[str, Any]) -> Video:
             time.sleep(POLL_SECONDS / 2)
         video = result.result()
         progress.show_video(video)
-    out.print(f"[green]✓[/] Made in {time.monotonic() - started:.1f} s by openai.videos.create_and_poll")
+    out.print(f"[green]✓[/] Made in {time.monotonic() - started:.1f} s by client.videos.create_and_poll")
     return video
 
 
@@ -129,7 +128,19 @@ class DemoGateway:
     def start_in(cls, folder: Path, *, key: str) -> Iterator["DemoGateway"]:
         """Serves until the block is left. Raises ``GatewayFailed`` with the last line of its log when it can't start."""
         log_path = folder / "gateway.log"
-        command = [sys.executable, "-m", "app.cli", "serve", "--host", "127.0.0.1", "--port", "0", "--quiet"]
+        # -P: a package "app" in the folder where the command was typed is not ours.
+        command = [
+            sys.executable,
+            "-P",
+            "-m",
+            "app.cli",
+            "serve",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            "0",
+            "--quiet",
+        ]
         with (
             log_path.open("w") as log,
             subprocess.Popen(  # noqa: S603

@@ -5,11 +5,9 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import httpx2
 import typer
@@ -19,9 +17,10 @@ from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
 from app import root_file
-from app.accounts.pool import AccountPool
 from app.accounts.status import WHOLE_ACCOUNT, AccountStatus
-from app.assembly import open_vault, studio_account
+from app.admin.admin_repository import has_empty_password
+from app.admin.passwords import PasswordHashing
+from app.cli.doctor_catalog import CheckResult, check_models, check_prices, lacks_root, open_pool
 from app.cli.output import out, plain_table
 from app.cli.startup import bind_listener
 from app.db import revision
@@ -30,8 +29,10 @@ from app.db.tables import format_money
 from app.errors import FilmgateError, SettingsInvalid
 from app.keys.shared_limits import SharedLimiter
 from app.media.store import MediaStore
-from app.providers import registry
-from app.settings import Settings, load_settings
+from app.secret_rules import is_blank
+from app.setting_names import NAMES, describe_unknown, unknown_settings
+from app.settings import Settings, load_settings, mask_address
+from app.tasks.billing import sum_held_money
 from app.usage.balance import find_imbalances
 
 GIGABYTE = 1e9
@@ -40,16 +41,6 @@ NO_DISK = 0.2 * GIGABYTE
 CLOCK_SLACK_SECONDS = 5.0
 BUILT = 1_767_225_600  # 2026-01-01: a clock before that date was never set
 SIGNS = {"ok": "[green]✓ ok[/]", "warn": "[yellow]! warn[/]", "fail": "[red]✗ fail[/]"}
-
-
-@dataclass(frozen=True, slots=True)
-class CheckResult:
-    """One line of the report. ``advice`` says what to do; empty when nothing needs to be done."""
-
-    outcome: Literal["ok", "warn", "fail"]
-    name: str
-    text: str
-    advice: str = ""
 
 
 def run_doctor() -> None:
@@ -72,6 +63,7 @@ async def _run_checks(settings: Settings) -> list[CheckResult]:
 
 
 async def _check_results(settings: Settings) -> AsyncGenerator[CheckResult, None]:
+    yield check_environment(os.environ)
     yield check_data_dir(settings)
     yield check_disk(settings)
     yield check_secret_key(settings)
@@ -79,11 +71,39 @@ async def _check_results(settings: Settings) -> AsyncGenerator[CheckResult, None
         yield result
         if database is not None:
             yield await check_clock(database)
+            yield await check_admins(settings, database)
             yield await check_accounts(settings, database)
+            yield await check_prices(settings, database)
+            yield await check_models(settings, database)
             yield await check_ledger(database)
+            yield await check_held_money(database)
     yield await check_store(settings)
     yield await check_redis(settings)
     yield await check_port(settings)
+
+
+def check_environment(environment: Mapping[str, str]) -> CheckResult:
+    """Variables that are there and set nothing: misspelt, or a line that was uncommented, and its value forgotten."""
+    found = [describe_unknown(name, meant) for name, meant in unknown_settings(environment).items()]
+    empty = [name for name in sorted(NAMES) if name in environment and is_blank(environment[name])]
+    found += [f"{name} is empty, which counts as not set" for name in empty]
+    if not found:
+        return CheckResult("ok", "settings", "every variable is a setting, and has a value")
+    advice = "Correct it, or remove the line; .env.example lists all settings."
+    return CheckResult("warn", "settings", "; ".join(found), advice)
+
+
+async def check_admins(settings: Settings, database: Database) -> CheckResult:
+    """The panel's owner of release 0.1.0 whose password was set to nothing."""
+    if settings.admin_password is not None:
+        return CheckResult("ok", "panel", 'the owner "admin" has the password of FILMGATE_ADMIN_PASSWORD')
+    if await has_empty_password(database, PasswordHashing()):
+        summary = 'the password of the owner "admin" is empty, so nobody can sign in with it'
+        advice = (
+            "`filmgate admin reset-password admin` sets one. It was open to everybody: look at the audit log."
+        )
+        return CheckResult("fail", "panel", summary, advice)
+    return CheckResult("ok", "panel", "no admin has an empty password")
 
 
 def check_data_dir(settings: Settings) -> CheckResult:
@@ -149,7 +169,7 @@ async def open_database(settings: Settings) -> AsyncIterator[tuple[Database | No
 
 
 async def _check_revision(database: Database) -> CheckResult:
-    shown = _url_without_password(database.url)
+    shown = mask_address(database.url)
     try:
         await database.check()
     except DATABASE_AWAY as error:
@@ -171,11 +191,7 @@ async def _check_revision(database: Database) -> CheckResult:
 def _database_away(url: str, error: Exception) -> CheckResult:
     reason = str(getattr(error, "orig", error)).splitlines()[0][:200]
     advice = "Is it running, and is FILMGATE_DATABASE_URL right?"
-    return CheckResult("fail", "database", f"{_url_without_password(url)} does not answer: {reason}", advice)
-
-
-def _url_without_password(url: str) -> str:
-    return make_url(url).render_as_string(hide_password=True)
+    return CheckResult("fail", "database", f"{mask_address(url)} does not answer: {reason}", advice)
 
 
 async def check_clock(database: Database) -> CheckResult:
@@ -210,22 +226,23 @@ async def check_ledger(database: Database) -> CheckResult:
     return CheckResult("ok", "ledger", "the totals of all keys equal the sums of their entries")
 
 
+async def check_held_money(database: Database) -> CheckResult:
+    held = await sum_held_money(database)
+    if not held.tasks:
+        return CheckResult("ok", "held money", "none: every task that has ended is charged or released")
+    summary = f"${format_money(held.amount)} for {held.tasks} tasks that ended without a film and may have cost money"
+    advice = "`filmgate held list` shows them. Look at the vendor's bill, then `filmgate held settle ID`."
+    return CheckResult("warn", "held money", summary, advice)
+
+
 async def check_accounts(settings: Settings, database: Database) -> CheckResult:
-    if settings.secret_key is None and not (settings.data_dir / root_file.FILE_NAME).exists():
+    if lacks_root(settings):
         return CheckResult("warn", "accounts", "can't be read without the secret key")
-    async with httpx2.AsyncHTTPTransport() as transport:
-        pool = AccountPool(
-            database,
-            open_vault(settings),
-            build=lambda account: registry.create_provider(account, transport),
-            embedded=studio_account(settings),
-        )
-        try:
+    try:
+        async with open_pool(settings, database) as pool:
             return _accounts_result(await pool.current_statuses())
-        except SettingsInvalid as error:
-            return CheckResult("fail", "accounts", error.message)
-        finally:
-            await pool.close()
+    except SettingsInvalid as error:
+        return CheckResult("fail", "accounts", error.message)
 
 
 def _accounts_result(statuses: list[AccountStatus]) -> CheckResult:

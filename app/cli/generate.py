@@ -4,18 +4,17 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 import typer
-from openai import OpenAI
-from openai.types import Video
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from app.cli.gateway_client import DEFAULT_ADDRESS, ApiKey, BaseUrl, GatewayFailed, open_client
 from app.cli.output import err, out
+from app.client import Filmgate, Video
 from app.errors import InvalidRequest
-from app.media.analysis import probe_clip
+from app.media.analysis import measure_clip
 from app.media.inspection import MediaInfo
 
 POLL_SECONDS = 0.5
@@ -49,7 +48,7 @@ def generate_video(
     out.print(escape(str(file)), soft_wrap=True)
 
 
-def _wait_for_video(client: OpenAI, video: Video) -> Video:
+def _wait_for_video(client: Filmgate, video: Video) -> Video:
     """Polls until the video is finished or has failed."""
     with progress_bar() as progress:
         try:
@@ -95,12 +94,12 @@ def progress_bar() -> Iterator[VideoProgress]:
 
 
 def video_arguments(*, prompt: str, model: str, seconds: str, size: str) -> dict[str, Any]:
-    """Arguments for the SDK; empty ones are left out. Untyped, as the SDK's types allow only OpenAI's models."""
+    """Arguments for the client; empty ones are left out."""
     given = {"prompt": prompt, "model": model, "seconds": seconds, "size": size}
-    return {name: cast(Any, value) for name, value in given.items() if value}
+    return {name: value for name, value in given.items() if value}
 
 
-def save_video(client: OpenAI, video: Video, path: Path) -> MediaInfo:
+def save_video(client: Filmgate, video: Video, path: Path) -> MediaInfo:
     """Downloads a finished video, completely or not at all. Raises ``GatewayFailed`` for a failed one."""
     if video.status != "completed":
         reason = video.error.message if video.error else "no reason was given"
@@ -111,7 +110,7 @@ def save_video(client: OpenAI, video: Video, path: Path) -> MediaInfo:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
-    return probe_clip(path)
+    return measure_clip(path)
 
 
 def check_writable(path: Path) -> None:

@@ -6,8 +6,10 @@ import typer
 from rich.markup import escape
 
 from app.catalog.price import ANY_SIZE, ModelPrice, read_price
+from app.catalog.price_units import require_counted_parts
 from app.cli.output import out, plain_table
 from app.cli.store_access import with_store
+from app.components import Components
 from app.db.tables import format_money
 from app.errors import InvalidRequest
 
@@ -20,6 +22,12 @@ Units = Annotated[
     list[str] | None, typer.Option(metavar="NAME=USD", help="Per unit that the upstream reports; repeatable.")
 ]
 Dollars = Annotated[str | None, typer.Option(metavar="USD")]
+MostTokens = Annotated[
+    int | None,
+    typer.Option(
+        metavar="TOKENS", help="The longest answer, held for a call without a limit; 65536 if not given."
+    ),
+]
 
 
 @commands.command("list")
@@ -41,6 +49,7 @@ def set_price(
     per_million_input: Dollars = None,
     per_million_output: Dollars = None,
     per_unit: Units = None,
+    most_output_tokens: MostTokens = None,
 ) -> None:
     """Set the price of a model, in place of the present one. Existing tasks keep their price. The parts are added up;
     without any, the model is free."""
@@ -51,9 +60,15 @@ def set_price(
         "per_million_input": per_million_input,
         "per_million_output": per_million_output,
         "per_unit": parse_rates(per_unit),
+        "most_output_tokens": most_output_tokens,
     }
     price = read_price({name: value for name, value in given.items() if value})
-    with_store(lambda components: components.money.prices.set_price(model, price))
+
+    async def set_in_store(components: Components) -> None:
+        await require_counted_parts(components.catalog, model, price)
+        await components.money.prices.set_price(model, price)
+
+    with_store(set_in_store)
     out.print(f"{escape(model)} costs {escape(price_text(price))}.")
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from app.catalog.wish_overview import all_wish_overviews, wish_table
 from app.cli.output import out, plain_table
 from app.main import create_app
 from app.providers.overview import HEADINGS, all_overviews, markdown_table
@@ -19,7 +20,7 @@ def list_providers(
     """List every provider and what it supports."""
     rows = asyncio.run(all_overviews())
     if as_markdown:
-        print(markdown_table(rows), end="")
+        print(markdown_table(rows), wish_table(asyncio.run(all_wish_overviews())), sep="\n", end="")
         return
     table = plain_table(*HEADINGS)
     for row in rows:

@@ -7,14 +7,15 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from app.catalog.explanation import AccountExplanation, explain_accounts
+from app.catalog.catalog import Catalog
+from app.catalog.explanation import AccountExplanation, explain_accounts, read_kind
 from app.catalog.route_documents import RouteDocument, read_route
 from app.cli.arguments import read_text
 from app.cli.output import err, local_time, out, plain_table
 from app.cli.store_access import with_store
 from app.components import Components
 from app.errors import InvalidRequest
-from app.generation import GenerationRequest
+from app.generation import GenerationRequest, Kind
 
 commands = typer.Typer(
     help="Set which accounts serve a model name, and explain which one is chosen.", no_args_is_help=True
@@ -96,6 +97,10 @@ def remove_route(model: str) -> None:
 def explain_model(
     model: str,
     *,
+    kind: Annotated[
+        str | None,
+        typer.Option(help="What is asked for: text, video, image or audio; else what the name says."),
+    ] = None,
     seconds: Annotated[float | None, typer.Option(help="Length of the requested video.")] = None,
     size: Annotated[str | None, typer.Option(help="Width x height.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -105,16 +110,19 @@ def explain_model(
     async def collect_reasons(components: Components) -> tuple[str, list[AccountExplanation]]:
         catalog = components.catalog
         await catalog.current_statuses()
-        kind, resolution = catalog.kind_of(model), catalog.resolve_name(model)
+        asked, resolution = (
+            asked_kind(catalog, model, kind, measured=bool(seconds or size)),
+            catalog.resolve_name(model),
+        )
         request = None
-        if (seconds or size) and kind != "text":
-            fields = {"kind": kind, "model": model, "seconds": seconds, "size": size}
+        if (seconds or size) and asked != "text":
+            fields = {"kind": asked, "model": model, "seconds": seconds, "size": size}
             request = GenerationRequest.model_validate(fields)
         path = " → ".join(resolution.path) + (f": {resolution.problem}" if resolution.problem else "")
         source = (
             f"the route {resolution.route.model}" if resolution.route else "the model maps of the accounts"
         )
-        return f"{kind}: {path}, by {source}", await explain_accounts(catalog, kind, model, request=request)
+        return f"{asked}: {path}, by {source}", await explain_accounts(catalog, asked, model, request=request)
 
     summary, reasons = with_store(collect_reasons)
     if as_json:
@@ -125,6 +133,16 @@ def explain_model(
     for each in reasons:
         table.add_row(*_reason_row(each))
     out.print(table)
+
+
+def asked_kind(catalog: Catalog, model: str, word: str | None, *, measured: bool) -> Kind:
+    """``word``, else what the model makes; a name that may make anything is asked for a video when a length or a size is
+    given (``measured``)."""
+    if word is not None:
+        return read_kind(word)
+    kind = catalog.kind_of(model)
+    made = catalog.kinds_made(model)
+    return "video" if measured and kind == "text" and (not made or "video" in made) else kind
 
 
 def _reason_row(reason: AccountExplanation) -> tuple[str, ...]:

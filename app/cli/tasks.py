@@ -1,10 +1,9 @@
 """`filmgate tasks`: lists, shows and cancels tasks through a gateway."""
 
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
-from openai import OpenAI
 from rich.markup import escape
 
 from app.cli.gateway_client import DEFAULT_ADDRESS, ApiKey, BaseUrl, open_client
@@ -26,7 +25,7 @@ def list_tasks(
     """List the tasks of the key, newest first."""
     query = f"?limit={limit}" + (f"&status={quote(status)}" if status else "")
     with open_client(base_url, api_key) as client:
-        page = _request_json(client, "GET", f"/tasks{query}")
+        page = client.request("GET", f"/tasks{query}")
     table = plain_table("ID", "STATUS", "MODEL", "CREATED", "PROMPT")
     for task in page["data"]:
         prompt = " ".join(str(task["prompt"]).split())
@@ -46,19 +45,14 @@ def list_tasks(
 def show_task(task_id: TaskId, *, base_url: BaseUrl = DEFAULT_ADDRESS, api_key: ApiKey = "") -> None:
     """Show one task with its links."""
     with open_client(base_url, api_key) as client:
-        _print_task(_request_json(client, "GET", f"/tasks/{quote(task_id, safe='')}"))
+        _print_task(client.request("GET", f"/tasks/{quote(task_id, safe='')}"))
 
 
 @commands.command("cancel")
 def cancel_task(task_id: TaskId, *, base_url: BaseUrl = DEFAULT_ADDRESS, api_key: ApiKey = "") -> None:
     """Cancel a task, also upstream where the vendor supports it."""
     with open_client(base_url, api_key) as client:
-        _print_task(_request_json(client, "POST", f"/tasks/{quote(task_id, safe='')}/cancel"))
-
-
-def _request_json(client: OpenAI, method: str, path: str) -> dict[str, Any]:
-    call = client.get if method == "GET" else client.post
-    return cast(dict[str, Any], call(path, cast_to=object))
+        _print_task(client.request("POST", f"/tasks/{quote(task_id, safe='')}/cancel"))
 
 
 def _print_task(task: dict[str, Any]) -> None:

@@ -15,9 +15,11 @@ from sqlalchemy.engine import make_url
 
 from app.accounts.definition import AccountChange, AccountDraft
 from app.accounts.status import AccountStatus
+from app.catalog.price_units import require_counted_parts
 from app.catalog.route_documents import RouteDocument
 from app.components import Components
 from app.configuration.toml_file import DeclaredConfiguration, load_file
+from app.db.changes import announce_change
 from app.db.session import Database
 from app.db.tables import accounts, keys
 from app.errors import InvalidRequest, SettingsInvalid
@@ -197,6 +199,7 @@ async def _apply_keys(components: Components, declared: DeclaredConfiguration, d
             }
             async with components.database.write() as connection:
                 await connection.execute(sa.update(keys).where(keys.c.id == key.id).values(**values))
+                await announce_change(connection, "keys", key.id)
             done.record_change("keys", key.name, "disabled: it left the file")
 
 
@@ -209,6 +212,7 @@ async def _apply_prices(
     for row in declared.prices:
         known = present.pop(row.model, None)
         if known is None or known.price != row.price or known.source != "file":
+            await require_counted_parts(components.catalog, row.model, row.price)
             await prices.set_price(row.model, row.price, source="file")
             done.record_change("prices", row.model, "added" if known is None else "changed")
     for model, line in present.items():

@@ -15,6 +15,7 @@ from app.catalog.prices import price_name
 from app.catalog.route_documents import RouteDocument, read_route
 from app.errors import InvalidRequest, SettingsInvalid
 from app.keys.key import KeyTerms, read_terms
+from app.secret_rules import is_blank, is_weak_token
 from app.validation import validate_document
 
 TABLES = {"accounts": "name", "routes": "model", "keys": "name", "prices": "model"}
@@ -150,10 +151,12 @@ def _fill_from_environment(row: dict[str, Any], environment: Mapping[str, str]) 
             result[name] = _fill_from_environment(value, environment)
         elif not name.endswith(FROM_ENVIRONMENT):
             result[name] = value
-        elif not isinstance(value, str) or not environment.get(value):
+        elif not isinstance(value, str) or value not in environment:
             raise InvalidRequest(
                 f"{name}: there is no variable {value} in this environment; set it, or correct its name"
             )
+        elif is_blank(environment[value]):
+            raise InvalidRequest(f"{name}: the variable {value} is empty; give it its value")
         else:
             result[name.removesuffix(FROM_ENVIRONMENT)] = environment[value]
     return result
@@ -179,7 +182,7 @@ def _read_key_row(row: dict[str, Any]) -> KeyRow:
     secret = row.pop("secret", None)
     if secret is None:
         raise InvalidRequest("secret_env is required: it names the variable that holds the key")
-    if len(secret) < 16:
+    if is_weak_token(secret):
         raise InvalidRequest("secret_env: the key is too easy to guess; use at least 16 random characters")
     read_terms(row)
     return KeyRow(secret, row)

@@ -1,4 +1,4 @@
-"""Marks: rows that keep all processes from repeating something before a given time."""
+"""Marks: rows that keep all processes from repeating something before a given time, and the time of the last sweep."""
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -8,6 +8,9 @@ from app.db.session import dialect_insert
 
 FOREVER = 1e11
 """A time (UTC seconds) in the far future."""
+LAST_SWEEP = "clock/last-sweep"
+FILES_PREFIX = "files/"
+"""Of marks that have a sweep of their own when they end."""
 
 
 async def claim_mark(connection: AsyncConnection, name: str, *, until: float, now: float) -> bool:
@@ -25,5 +28,20 @@ async def extend_mark(connection: AsyncConnection, name: str, *, until: float) -
 
 
 async def delete_expired_marks(connection: AsyncConnection, *, now: float) -> None:
-    """Delete the marks that have ended."""
-    await connection.execute(sa.delete(marks).where(marks.c.until <= now))
+    """Delete the marks that have ended and mean nothing more."""
+    kept = marks.c.name == LAST_SWEEP, marks.c.name.startswith(FILES_PREFIX, autoescape=True)
+    await connection.execute(sa.delete(marks).where(marks.c.until <= now, ~sa.or_(*kept)))
+
+
+async def read_last_sweep(connection: AsyncConnection) -> float | None:
+    """When a worker swept last, as far as it was sure of the time; None in a new store."""
+    query = sa.select(marks.c.until).where(marks.c.name == LAST_SWEEP)
+    return (await connection.execute(query)).scalar()
+
+
+async def write_last_sweep(connection: AsyncConnection, *, now: float) -> None:
+    """Call with a time that is sure: the next start compares its clock with it."""
+    new = dialect_insert(connection, marks).values(name=LAST_SWEEP, until=now)
+    await connection.execute(
+        new.on_conflict_do_update(index_elements=[marks.c.name], set_={"until": new.excluded.until})
+    )

@@ -83,3 +83,15 @@ audit = Table(
     Column("before", Text),
     Column("after", Text),
 )
+
+# Who disabled an account, and when it is looked at again. The row outlives the disabling for as long as a test is under way.
+suspensions = Table(
+    "suspensions",
+    metadata,
+    Column("account_id", String(32), primary_key=True),
+    Column("by", String(16), nullable=False),  # operator, refusal, look
+    Column("since", Float, nullable=False),
+    Column("next_look_at", Float),  # none: only the operator enables it
+    Column("looks", Integer, nullable=False, server_default="0"),  # in vain so far
+    Column("key_id", String(16), nullable=False, server_default=""),  # whose request led to it
+)

@@ -1,33 +1,44 @@
 """Database connections: SQLite with one writer per process, or PostgreSQL with a pool. And the upsert that both share."""
 
-import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from typing import Any, TypeAlias
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
+from functools import cache
+from typing import Any, TypeAlias, cast
 
 import sqlalchemy as sa
-from asyncpg import InterfaceError, InternalClientError, PostgresError
-from sqlalchemy import event, text
+from asyncpg import InternalClientError
+from sqlalchemy import text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import (
     DataError,
     DBAPIError,
     IntegrityError,
     NotSupportedError,
-    OperationalError,
     ProgrammingError,
+    StatementError,
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.db.postgres import create_postgres_engine
+from app.db.sqlite import DirectConnection, SqliteWriter, create_reading_engine, open_direct_connection
 
 # Raised by a database that is away, locked, full or restarting. asyncpg raises the last one when a connection is cut
 # during a query.
 DATABASE_AWAY = (DBAPIError, PoolTimeout, OSError, InternalClientError)
-# The same, raised by a plain asyncpg connection without SQLAlchemy.
-CONNECTION_AWAY = (PostgresError, InterfaceError, InternalClientError, OSError)
 # The subset that fails again however often it is repeated.
 PERMANENT_FAILURES = (IntegrityError, ProgrammingError, DataError, NotSupportedError)
+# SQLSTATE classes of the same. asyncpg's own errors about values come as plain ``DBAPIError``, which otherwise
+# means a database that is away. https://www.postgresql.org/docs/current/errcodes-appendix.html
+PERMANENT_STATES = ("0A", "22", "23", "42", "54")
+VALUE_STATES = ("22", "23", "54")
+# What a write may raise: also what the sqlite3 module says of a value that no column can hold.
+WRITE_FAILED = (*DATABASE_AWAY, StatementError, ValueError, ArithmeticError)
 Insert: TypeAlias = postgresql.Insert | sqlite.Insert
+INSERTS: Mapping[str, Callable[[sa.Table], Insert]] = {
+    "postgresql": postgresql.insert,
+    "sqlite": sqlite.insert,
+}
 
 
 class Database:
@@ -36,53 +47,77 @@ class Database:
     def __init__(self, url: str, *, pool_size: int = 10) -> None:
         self.url = url
         self.is_postgres = url.startswith("postgresql")
+        self._writer: SqliteWriter | None = None
         self._direct: sa.Connection | None = None
-        # Two locks for SQLite: writers queue on `_queue_lock`, so at most one of them waits for `_write_lock`;
-        # `write_next` skips the queue and therefore goes next. Waiting in the connection pool instead would let
-        # thousands of writers reach its timeout together and retry together.
-        self._write_lock = _sqlite_lock(self.is_postgres)
-        self._queue_lock = _sqlite_lock(self.is_postgres)
         if self.is_postgres:
-            self._writer = create_async_engine(url, pool_size=pool_size, max_overflow=0, pool_pre_ping=True)
-            self._reader = self._writer.execution_options(isolation_level="AUTOCOMMIT")
+            self._engine = create_postgres_engine(url, pool_size=pool_size)
+            self._reader = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         else:
-            self._writer = _sqlite_engine(url, pool_size=1)
-            event.listen(self._writer.sync_engine, "begin", _begin_immediate)
-            # Readers open no transaction, so there is nothing to set up before and to undo after each read:
-            # every call saved is a hop to the connection's thread.
-            self._reader = _sqlite_engine(
-                url, pool_size=4, isolation_level="AUTOCOMMIT", pool_reset_on_return=None
-            )
-            self._direct = _sqlite_direct_connection(url)
+            self._reader = create_reading_engine(url)
+            self._writer = SqliteWriter(url)
+            self._direct = open_direct_connection(url)
+
+    @property
+    def writing_engine(self) -> sa.Engine:
+        """Whose events see the statements of all writes."""
+        return self._engine.sync_engine if self._writer is None else self._writer.engine
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
-        async with self._reader.connect() as connection:
+        async with self._reader.connect() as connection, _given_up_when_silent(connection):
             yield connection
 
+    @asynccontextmanager
+    async def read_few(self) -> AsyncIterator[AsyncConnection]:
+        """``read`` for statements that an index answers with few rows. On SQLite they are run on the event loop's thread:
+        that takes microseconds from the page cache, and ten times as long through another thread."""
+        if self._direct is None:
+            async with self.read() as connection:
+                yield connection
+        else:
+            yield _as_connection(DirectConnection(self._direct))
+
     async def read_one(self, statement: sa.Select[Any], parameters: dict[str, Any]) -> sa.Row[Any] | None:
-        """One row by its key. On SQLite it is read on the event loop's thread: that takes microseconds from the page
-        cache, and ten times as long through another thread."""
+        """One row by its key."""
         row: sa.Row[Any] | None
         if self._direct is not None:
-            try:
-                row = self._direct.execute(statement, parameters).first()
-                return row
-            except OperationalError:
-                pass  # locked or away: the reader below waits
+            row = self._direct.execute(statement, parameters).first()
+            return row
         async with self.read() as connection:
             row = (await connection.execute(statement, parameters)).first()
         return row
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
-        async with self._queue_lock, self._write_lock, self._writer.begin() as connection:
+        """On SQLite its statements are run on the event loop's thread, so they must be short."""
+        async with self._begin_write() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def write_one(self) -> AsyncIterator[AsyncConnection]:
+        """``write`` for one statement, which PostgreSQL commits by itself: one round trip instead of three."""
+        async with self.read() if self._writer is None else self.write() as connection:
             yield connection
 
     @asynccontextmanager
     async def write_next(self) -> AsyncIterator[AsyncConnection]:
         """``write`` that does not queue behind other writers of SQLite. Only admission uses it: all others wait for it."""
-        async with self._write_lock, self._writer.begin() as connection:
+        async with self._begin_write(is_next=True) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def write_many(self) -> AsyncIterator[AsyncConnection]:
+        """``write`` for many rows at once: on SQLite its statements are run in a thread."""
+        async with self._begin_write(in_thread=True) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def _begin_write(self, **how: bool) -> AsyncIterator[AsyncConnection]:
+        if self._writer is not None:
+            async with self._writer.write(**how) as direct:
+                yield _as_connection(direct)
+            return
+        async with self._engine.begin() as connection, _given_up_when_silent(connection):
             yield connection
 
     async def check(self) -> None:
@@ -93,56 +128,48 @@ class Database:
     async def close(self) -> None:
         if self._direct is not None:
             self._direct.close()
-            self._direct.engine.dispose()
+        if self._writer is not None:
+            await self._writer.close()
         await self._reader.dispose()
-        await self._writer.dispose()
 
 
-def _sqlite_lock(is_postgres: bool) -> AbstractAsyncContextManager[object]:
-    return nullcontext() if is_postgres else asyncio.Lock()
+@asynccontextmanager
+async def _given_up_when_silent(connection: AsyncConnection) -> AsyncIterator[None]:
+    """Close a connection on which a command ran out of time: its rollback would wait as long again."""
+    try:
+        yield
+    except TimeoutError:
+        await connection.invalidate()
+        raise
 
 
-def _sqlite_engine(url: str, *, pool_size: int, **options: Any) -> AsyncEngine:
-    engine = create_async_engine(
-        url,
-        pool_size=pool_size,
-        max_overflow=0,
-        pool_timeout=30,
-        connect_args={"timeout": 30, "isolation_level": None},
-        **options,
-    )
-    event.listen(engine.sync_engine, "connect", _prepare_sqlite)
-    return engine
+def is_permanent(error: BaseException) -> bool:
+    """Whether a failed write fails again however often it is repeated. False for a database that is away, busy or
+    full."""
+    return is_bad_value(error) or isinstance(error, PERMANENT_FAILURES) or _has_state(error, PERMANENT_STATES)
 
 
-def _sqlite_direct_connection(url: str) -> sa.Connection:
-    """A connection for the event loop's own thread. It never waits for a lock."""
-    engine = sa.create_engine(
-        url.replace("+aiosqlite", ""),
-        isolation_level="AUTOCOMMIT",
-        connect_args={"timeout": 0},
-        poolclass=sa.StaticPool,
-    )
-    return engine.connect()
+def is_bad_value(error: BaseException) -> bool:
+    """Whether a failed write fails again because of what it writes: a column can't hold it. False also for a missing
+    table or column, which the next version of the program or a migration may bring."""
+    if isinstance(error, StatementError) and not isinstance(error, DBAPIError):
+        return True  # SQLAlchemy's own: a value could not be made a parameter
+    bad = isinstance(error, IntegrityError | DataError | ValueError | ArithmeticError)
+    return bad or _has_state(error, VALUE_STATES)
 
 
-def _prepare_sqlite(connection: Any, _record: object) -> None:
-    cursor = connection.cursor()
-    # WAL lets readers go on beside the writer; FULL makes a commit survive a power cut: rows here
-    # are receipts for money.
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000", "temp_store=MEMORY"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
+def _has_state(error: BaseException, states: tuple[str, ...]) -> bool:
+    state = getattr(getattr(error, "orig", None), "sqlstate", None)
+    return isinstance(state, str) and state.startswith(states)
 
 
-def _begin_immediate(connection: Any) -> None:
-    # A transaction that starts reading and then writes can fail at once with "database is locked".
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+def _as_connection(connection: DirectConnection) -> AsyncConnection:
+    return cast(AsyncConnection, connection)  # all of it that callers use
 
 
 def dialect_insert(connection: AsyncConnection, table: sa.Table) -> Insert:
     """An insert of the connection's dialect, which has ``excluded`` and ``on_conflict_do_…``."""
-    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
+    return INSERTS[connection.dialect.name](table)
 
 
 async def add_to_sums(
@@ -152,10 +179,14 @@ async def add_to_sums(
     names = [column.name for column in table.primary_key]
     # All transactions lock rows in this order, so they cannot deadlock.
     ordered = sorted(rows, key=lambda row: tuple(row[name] for name in names))
-    if not ordered:
-        return
-    new = dialect_insert(connection, table)
+    if ordered:
+        await connection.execute(_adding_statement(connection.dialect.name, table), ordered)
+
+
+@cache
+def _adding_statement(dialect: str, table: sa.Table) -> Insert:
+    """Compiled once for all time; with the rows in it, it would be compiled for each batch."""
+    new = INSERTS[dialect](table)
     figures = [column for column in table.columns if not column.primary_key]
     raised = {column.name: column + new.excluded[column.name] for column in figures}
-    # One statement, compiled once for all time; with the rows in it, it would be compiled for each batch.
-    await connection.execute(new.on_conflict_do_update(index_elements=names, set_=raised), ordered)
+    return new.on_conflict_do_update(index_elements=list(table.primary_key), set_=raised)

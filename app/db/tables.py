@@ -25,6 +25,7 @@ from sqlalchemy.types import TypeDecorator
 metadata = MetaData()
 BILLION = 1_000_000_000
 STEP = Decimal("0.000000001")
+MOST_MONEY = Decimal(9 * BILLION)
 
 
 class Money(TypeDecorator[Decimal]):
@@ -46,8 +47,8 @@ class Money(TypeDecorator[Decimal]):
 
 
 def round_money(value: Decimal) -> Decimal:
-    """Round to the precision of the column."""
-    return value.quantize(STEP, rounding=ROUND_HALF_EVEN)
+    """Round to the precision of the column, and to what it holds: a sum beyond that comes from a nonsensical figure."""
+    return min(max(value, -MOST_MONEY), MOST_MONEY).quantize(STEP, rounding=ROUND_HALF_EVEN)
 
 
 def to_billionths(value: Decimal) -> int:
@@ -112,9 +113,9 @@ accounts = Table(
     Column("note", Text, nullable=False, server_default=""),
     Column("weight", Float, nullable=False, server_default="1"),
     Column("tier", Integer, nullable=False, server_default="0"),  # lower ones are used up first
-    Column(
-        "limits", Text, nullable=False, server_default="{}"
-    ),  # slots by kind where they differ from ``slots``
+    Column("lengths", String(8), nullable=False, server_default="exact"),  # or nearest, at_least
+    Column("sizes", String(8), nullable=False, server_default="exact"),
+    Column("limits", Text, nullable=False, server_default="{}"),  # slots by kind where they differ
     Column("rpm", Integer),  # submissions a minute
     Column("quota_unit", String(8), nullable=False, server_default="count"),  # or usd
     Column("quota_limit", Money),  # what a period gives; none: not counted
@@ -139,10 +140,9 @@ cooldowns = Table(
     Column("reason", Text, nullable=False),
     Column("since", Float, nullable=False),
     Column("until", Float, nullable=False),
-    Column(
-        "strikes", Integer, nullable=False, server_default="1"
-    ),  # in a row; each cooldown is longer than the one before
+    Column("strikes", Integer, nullable=False, server_default="1"),  # in a row; each rests longer
     Column("trial_at", Float),  # one real request shows if it is over: 0 not yet sent
+    Column("key_id", String(16), nullable=False, server_default=""),  # whose request led to it
 )
 
 routes = Table(
@@ -200,7 +200,10 @@ tasks = Table(
     Column("finished_at", Float),
     Column("deadline_at", Float, nullable=False),
     Column("upstream_model", String(200)),  # chosen with the account
+    Column("fitted", Text),  # what was asked and what is made, where these differ
     Column("cost", Money),  # as settled
+    Column("money", String(8)),  # settled, released or held, once it has ended; none: nothing was reserved
+    Column("made_at", Float),  # when the upstream first said that it is done
     Column("expires_at", Float),  # when the stored files go
     _flag_column("purged", default=False),
 )
@@ -208,11 +211,13 @@ tasks = Table(
 _waiting = text("state = 'queued' AND account_id IS NULL")
 _keyed = text("idempotency_key IS NOT NULL")
 _unknown = text("error_code = 'submission_unknown'")
+_held = text("money = 'held'")
 _stored = text("expires_at IS NOT NULL AND NOT purged")
 Index("tasks_by_owner", tasks.c.owner, tasks.c.id)
 Index("tasks_by_state", tasks.c.state, tasks.c.id)
 Index("tasks_by_model", tasks.c.model, tasks.c.id)
 Index("tasks_unknown", tasks.c.id, sqlite_where=_unknown, postgresql_where=_unknown)
+Index("tasks_held", tasks.c.id, sqlite_where=_held, postgresql_where=_held)
 Index(
     "tasks_waiting",
     tasks.c.kind,
@@ -260,7 +265,10 @@ receipts = Table(
     Column("account_id", String(32), nullable=False),
     Column("operation", Text, nullable=False),
     Column("at", Float, nullable=False),
+    # SHA-256 of the account and the operation: the first task that got it owns it; none for any later receipt of it.
+    Column("claim", String(64)),
 )
+Index("receipts_claim", receipts.c.claim, unique=True)
 
 # A row is one running task on one account; freed in the transaction that ends or requeues the task.
 slots = Table(

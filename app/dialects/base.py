@@ -36,11 +36,13 @@ class RelayedRoute:
 
 @dataclass(frozen=True, slots=True)
 class DialectRoutes:
-    """What the web process serves for a dialect; ``websockets`` are endpoints by their full path."""
+    """What the web process serves for a dialect; ``websockets`` are endpoints by their full path. ``lookups`` answer a GET as
+    raw ASGI, by a pattern whose last part is a name; the router has the same route, for `/openapi.json`."""
 
     routers: "tuple[APIRouter, ...]" = ()
     relayed: tuple[RelayedRoute, ...] = ()
     websockets: "Mapping[str, Callable[[Relay], ASGIApp]]" = field(default_factory=dict)
+    lookups: "Mapping[str, ASGIApp]" = field(default_factory=dict)
 
 
 class Dialect:
@@ -56,6 +58,9 @@ class Dialect:
     error_schema: ClassVar[str] = "Error"
     error_prefixes: ClassVar[tuple[str, ...]] = ()
     """Prefixes of the paths that answer errors in ``error_envelope``. Needed only if that is not the gateway's own."""
+    relayed_prefix: ClassVar[str] = ""
+    """Where the relayed routes of all dialects are served too, beside ``/v1/``, by ``own_relayed``: some clients have one
+    address for all."""
     polled_often: ClassVar[bool] = False
     """Its routes are matched before those of other dialects: each route in front of one costs about a microsecond."""
     tags: ClassVar[Mapping[str, str]] = {}
@@ -67,6 +72,10 @@ class Dialect:
     def needs_key(self, path: str) -> bool:
         """Whether the route at ``path`` needs a client's key."""
         return True
+
+    def own_relayed(self, endpoint: "ASGIApp") -> "ASGIApp":
+        """How a relayed route is served below ``relayed_prefix``."""
+        return endpoint
 
     def webhook_body(self, task: Task, *, links: list[str], key: ClientKey | None) -> dict[str, Any] | None:
         """The body that is sent to a task's own webhook when the task ends: the same as the answer to a GET.

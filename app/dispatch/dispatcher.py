@@ -67,7 +67,7 @@ async def put_back_lost(
     async with database.read() as connection:
         if not await dispatcher.find_lost(queue, await open_ids(connection), connection):
             return 0
-    async with database.write() as connection:
+    async with database.write_many() as connection:
         await lock_queue(connection, queue)
         lost = await dispatcher.find_lost(queue, await open_ids(connection), connection)
         await dispatcher.put(queue, lost, connection)

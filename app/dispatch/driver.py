@@ -9,21 +9,20 @@ import structlog
 from pgqueuer import AsyncpgDriver
 from pgqueuer.ports.driver import NotifyCallback, TaskManagerPort
 
-from app.db.session import CONNECTION_AWAY
+from app.db.postgres import CONNECTION_AWAY, open_connection
 
 log = structlog.get_logger()
 Answer = TypeVar("Answer")
 RECONNECT_SECONDS = 1.0
-COMMAND_TIMEOUT_SECONDS = 30.0
 
 
 class ReconnectingDriver:
     """A database that restarts delays the queue instead of ending it. PgQueuer's own drivers raise, and its
     manager then waits for all running jobs before it can be started again."""
 
-    def __init__(self, dsn: str) -> None:
+    def __init__(self, url: str) -> None:
         self.shutdown = asyncio.Event()
-        self._dsn = dsn
+        self._url = url
         self._connecting = asyncio.Lock()
         self._connection: asyncpg.Connection | None = None
         self._driver: AsyncpgDriver | None = None
@@ -63,6 +62,8 @@ class ReconnectingDriver:
             try:
                 return await call(await self._connected_driver())
             except CONNECTION_AWAY as error:
+                if isinstance(error, TimeoutError) and self._connection is not None:
+                    self._connection.terminate()  # silent, but not closed: nothing else would open another
                 if self.shutdown.is_set():
                     raise
                 log.warning("queue.waiting", error=type(error).__name__, detail=str(error)[:200])
@@ -73,7 +74,7 @@ class ReconnectingDriver:
             if self._driver is None or self._connection is None or self._connection.is_closed():
                 if self._connection is not None:
                     log.warning("queue.interrupted")
-                self._connection = await asyncpg.connect(self._dsn, command_timeout=COMMAND_TIMEOUT_SECONDS)
+                self._connection = await open_connection(self._url)
                 self._driver = AsyncpgDriver(self._connection)
                 for channel, callback in self._listeners:
                     await self._driver.add_listener(channel, callback)

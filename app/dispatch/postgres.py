@@ -54,7 +54,7 @@ class PostgresDispatcher:
         self, url: str, *, heartbeat_seconds: float, history_seconds: float = HISTORY_SECONDS
     ) -> None:
         """``heartbeat_seconds``: a job whose worker was silent for so long is run by another one."""
-        self._driver = ReconnectingDriver(url.replace("+asyncpg", ""))
+        self._driver = ReconnectingDriver(url)
         self._queries = OwnJobs(self._driver)
         self._manager: QueueManager | None = None
         self._heartbeat = timedelta(seconds=heartbeat_seconds)

@@ -6,7 +6,6 @@ command line has an option only for the fields that it names.
 """
 
 import json
-import time
 from collections.abc import Mapping
 from decimal import Decimal
 from functools import lru_cache
@@ -15,6 +14,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from app import clock
 from app.errors import AddressNotAllowed, ModelNotAllowed
 from app.validation import validate_document
 
@@ -109,9 +109,12 @@ class ClientKey(KeyTerms):
     """``file``: declared in the configuration file, and changed only there."""
     old_until: float | None = None
     """Until when the secret before the last rotation still works."""
+    secret_until: float | None = None
+    """The same, where the request brought that secret."""
 
     @classmethod
-    def of_row(cls, row: Any) -> "ClientKey":
+    def of_row(cls, row: Any, *, until: float | None = None) -> "ClientKey":
+        """``until``: when the secret that it was found by ends."""
         return cls.model_construct(
             **terms_of_row(row),
             id=row.id,
@@ -119,6 +122,7 @@ class ClientKey(KeyTerms):
             created_at=row.created_at,
             source=row.source,
             old_until=row.old_until,
+            secret_until=until,
         )
 
     @property
@@ -157,7 +161,7 @@ def read_terms(fields: Mapping[str, Any]) -> KeyTerms:
 
 def moment_in_days(days: float | None) -> float | None:
     """The time this many days from now, in UTC seconds."""
-    return None if days is None else time.time() + days * 86400
+    return None if days is None else clock.now() + days * 86400
 
 
 def _matches_model(name: str, model: str) -> bool:

@@ -3,7 +3,6 @@
 After a change of the root key the hash of a key is replaced when its secret is next used.
 """
 
-import time
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -11,6 +10,7 @@ import sqlalchemy as sa
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app import clock
 from app.db.tables import keys
 from app.keys.key import KeyTerms, read_terms, terms_of_row
 from app.validation import validate_document
@@ -94,6 +94,6 @@ async def write_hashes(connection: AsyncConnection, row: Any, moved: dict[str, s
 async def keys_of_old_root(connection: AsyncConnection, vault: Vault) -> list[str]:
     """The ids of the keys whose hash is under an old root key, oldest first."""
     current = vault.root_fingerprint
-    overlapping = sa.and_(keys.c.old_until > time.time(), keys.c.old_root.is_distinct_from(current))
+    overlapping = sa.and_(keys.c.old_until > clock.now(), keys.c.old_root.is_distinct_from(current))
     query = sa.select(keys.c.id).where(sa.or_(keys.c.root.is_distinct_from(current), overlapping))
     return list((await connection.execute(query.order_by(keys.c.created_at))).scalars())

@@ -12,36 +12,47 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.exc import IntegrityError
 
+from app import clock
+from app.db.changes import announce_change
 from app.db.session import DATABASE_AWAY, Database
 from app.db.tables import keys
-from app.errors import AuthenticationFailed, InvalidRequest, NotFound, PermissionDenied
+from app.errors import AuthenticationFailed, InvalidRequest, NotFound, PermissionDenied, RateLimited
 from app.keys.key import ClientKey, KeyTerms, read_terms
 from app.keys.limits import LocalLimiter, RateLimiter, count_request
 from app.keys.records import PURPOSE, stale_hashes, write_hashes
+from app.secret_rules import is_blank
+from app.shared_reads import SharedRead
 from app.vault import Vault
 
 log = structlog.get_logger()
 ALPHABET = string.ascii_letters + string.digits
 CACHE_SECONDS = 5.0
-"""For this long another process may still accept a revoked key."""
+"""For this long another process may still accept a revoked key, where no notification reaches it (SQLite)."""
+RETRY_HEADER = b"x-stainless-retry-count"
+MOST_RETRIES = 100
 CACHE_SIZE = 10_000
 KEY_PROTOCOL = "openai-insecure-api-key."
 """Prefix of the WebSocket subprotocol in which browsers send a key: they can set no header there."""
+
+
+def retry_number(headers: Iterable[tuple[bytes, bytes]]) -> int:
+    """Which retry of its client's SDK a request is; 0 for a first attempt, and where the client does not say."""
+    text = next((value for name, value in headers if name == RETRY_HEADER), b"")
+    return min(int(text), MOST_RETRIES) if text.isdigit() and len(text) < 6 else 0
 
 
 def key_in_headers(headers: Iterable[tuple[bytes, bytes]]) -> str:
     """The client's key in the raw headers of an ASGI scope; empty when there is none.
 
     Read are ``Authorization`` (``Bearer <key>`` or the bare key), then ``x-api-key``, then the WebSocket
-    subprotocol. An empty header counts as absent; ``Authorization`` with another scheme is no key at all.
+    subprotocol. An empty header counts as absent, and so does ``Authorization`` with another scheme: a proxy that asks for
+    a name and a password passes these on.
     """
     api_key = ""
     for name, value in headers:
         if name == b"authorization":
-            text = value.decode("latin-1").strip()
-            scheme, _, token = text.partition(" ")
-            if token or (text and scheme.lower() != "bearer"):
-                return _bearer_token(scheme, token.strip())
+            if token := bearer_token(value.decode("latin-1")):
+                return token
         elif name == b"x-api-key":
             api_key = value.decode("latin-1").strip() or api_key
         elif name == b"sec-websocket-protocol" and not api_key:
@@ -49,10 +60,12 @@ def key_in_headers(headers: Iterable[tuple[bytes, bytes]]) -> str:
     return api_key
 
 
-def _bearer_token(scheme: str, token: str) -> str:
-    if not token:
-        return scheme  # a bare key
-    return token if scheme.lower() == "bearer" else ""
+def bearer_token(header: str) -> str:
+    """The token in ``Bearer <token>`` or a bare one; empty for another scheme."""
+    scheme, _, token = header.strip().partition(" ")
+    if scheme.lower() == "bearer":
+        return token.strip()
+    return "" if token else scheme
 
 
 def _key_in_protocols(protocols: str) -> str:
@@ -69,11 +82,13 @@ class KeyRing:
         self._database = database
         self._vault = vault
         self._limiter = limiter or LocalLimiter()
-        self._cache: dict[str, tuple[float, ClientKey]] = {}
+        self._known: dict[str, SharedRead[ClientKey]] = {}
+        """By secret. Those that open nothing are forgotten once everybody who tries them has been told."""
+        self._limited_at: dict[str, float] = {}
         self._rehashes: set[asyncio.Task[None]] = set()
 
     async def close(self) -> None:
-        await asyncio.gather(*self._rehashes)
+        await asyncio.gather(*self._rehashes, *(known.close() for known in self._known.values()))
         await self._limiter.close()
 
     # ---- authentication -------------------------------------------------------------------------
@@ -84,49 +99,65 @@ class KeyRing:
         Raises ``AuthenticationFailed`` (401), ``PermissionDenied`` (403) or ``RateLimited`` (429).
         """
         client = scope.get("client")
-        key = await self.authenticate(raw, address=client[0] if client else None)
+        known = self._known.get(raw)
+        key = (known.recent() if known is not None else None) or await self._read_key(raw)
+        _require_valid(key, client[0] if client else None)
+        scope.setdefault("state", {})["keyed"] = True  # for the bounds of its connection
         if key.rpm is not None:
-            await count_request(self._limiter, key, scope)
+            try:
+                await count_request(self._limiter, key, scope)
+            except RateLimited:
+                self._note_limited(key, scope)
+                raise
         return key
+
+    def was_limited(self, key_id: str, seconds: float) -> bool:
+        """Whether a first attempt of a client's SDK was refused within the last ``seconds``, before it was read."""
+        return self._limited_at.get(key_id, 0.0) > time.monotonic() - seconds
+
+    def _note_limited(self, key: ClientKey, scope: MutableMapping[str, Any]) -> None:
+        if not retry_number(scope["headers"]):
+            self._limited_at[key.id] = time.monotonic()
 
     async def authenticate(self, raw: str, *, address: str | None = None) -> ClientKey:
         """Raises ``AuthenticationFailed`` (401) or ``PermissionDenied`` (403)."""
-        if not raw:
-            raise AuthenticationFailed
-        key = self._cached(raw)
-        if key is None:
-            key = await self._load_key(raw)
-        if not key.enabled:
-            raise PermissionDenied("This API key is disabled.")
-        if key.expires_at is not None and key.expires_at < time.time():
-            raise PermissionDenied("This API key has expired.")
-        if key.networks:
-            key.require_address(address)
+        known = self._known.get(raw)
+        key = (known.recent() if known is not None else None) or await self._read_key(raw)
+        _require_valid(key, address)
         return key
 
-    def _cached(self, raw: str) -> ClientKey | None:
-        cached = self._cache.get(raw)
-        return None if cached is None or cached[0] < time.monotonic() else cached[1]
+    def forget(self, key_id: str = "") -> None:
+        """The key has changed (without an id: any key may have): the next request that brings it waits for its row."""
+        for known in self._known.values():
+            if not key_id or known.last is None or known.last.id == key_id:
+                known.expire()
+
+    async def _read_key(self, raw: str) -> ClientKey:
+        """One read for all requests that bring the same key."""
+        if not raw:
+            raise AuthenticationFailed
+        known = self._known.get(raw)
+        if known is None:
+            if len(self._known) >= CACHE_SIZE:
+                self._known.clear()
+            known = SharedRead(lambda: self._load_key(raw), seconds=CACHE_SECONDS, away=DATABASE_AWAY)
+            self._known[raw] = known
+        try:
+            return await known.read()
+        except AuthenticationFailed:
+            self._known.pop(raw, None)  # strangers choose these
+            raise
 
     async def _load_key(self, raw: str) -> ClientKey:
-        hashes, now = self._hashes(raw), time.time()
+        hashes = self._hashes(raw)
         query = sa.select(keys).where(sa.or_(keys.c.hash.in_(hashes), keys.c.old_hash.in_(hashes)))
         async with self._database.read() as connection:
             row = (await connection.execute(query)).first()
         if row is None:
             raise AuthenticationFailed
-        lasts = CACHE_SECONDS
-        if row.hash not in hashes:
-            lasts = min(lasts, (row.old_until or 0.0) - now)
-        if lasts <= 0:
-            raise AuthenticationFailed
-        if len(self._cache) >= CACHE_SIZE:
-            self._cache.clear()
         if self._vault.has_old_roots and (moved := stale_hashes(row, hashes, self._vault)):
             self._begin_rehash(row, moved)
-        key = ClientKey.of_row(row)
-        self._cache[raw] = (time.monotonic() + lasts, key)
-        return key
+        return ClientKey.of_row(row, until=None if row.hash in hashes else row.old_until or 0.0)
 
     def _begin_rehash(self, row: Any, moved: dict[str, str]) -> None:
         """In the background: the request does not wait for it."""
@@ -206,13 +237,13 @@ class KeyRing:
         raw = _new_secret(key_id)
         old: dict[str, Any] = {"old_hash": None, "old_root": None, "old_until": None}
         if overlap_seconds > 0:
-            until = time.time() + overlap_seconds
+            until = clock.now() + overlap_seconds
             old = {"old_hash": keys.c.hash, "old_root": keys.c.root, "old_until": until}
         await self._write_columns(key_id, **self._hash_columns(raw), **old)
         return raw
 
     async def revoke(self, key_id: str) -> None:
-        """Raises ``NotFound``. Other processes notice within five seconds."""
+        """Raises ``NotFound``. Other processes notice at once on PostgreSQL, and within five seconds on SQLite."""
         await self._find_writable(key_id)
         await self._write_columns(key_id, enabled=False)
 
@@ -221,7 +252,8 @@ class KeyRing:
         await self._find_writable(key_id)
         async with self._database.write() as connection:
             await connection.execute(sa.delete(keys).where(keys.c.id == key_id))
-        self._cache.clear()
+            await announce_change(connection, "keys", key_id)
+        self.forget(key_id)
 
     async def ensure(self, raw: str, *, name: str) -> None:
         """Create a key with this secret unless it exists (``FILMGATE_API_KEY``)."""
@@ -257,24 +289,41 @@ class KeyRing:
     async def _write_columns(self, key_id: str, **values: Any) -> None:
         async with self._database.write() as connection:
             await connection.execute(sa.update(keys).where(keys.c.id == key_id).values(**values))
-        self._cache.clear()
+            await announce_change(connection, "keys", key_id)
+        self.forget(key_id)
 
     async def _insert_row(self, raw: str, *, public: str, terms: KeyTerms, source: str) -> None:
         row = {
             **terms.as_columns(),
             "id": public,
             **self._hash_columns(raw),
-            "created_at": time.time(),
+            "created_at": clock.now(),
             "source": source,
         }
         async with self._database.write() as connection:
             await connection.execute(sa.insert(keys).values(row))
+            await announce_change(connection, "keys", public)
+        self.forget(public)
 
     def _hash_columns(self, raw: str) -> dict[str, str]:
+        if is_blank(raw):
+            raise InvalidRequest("A key is empty: it would open the gateway to everybody.", param="secret")
         return {"hash": self._hashes(raw)[0], "root": self._vault.root_fingerprint}
 
     def _hashes(self, raw: str) -> Sequence[str]:
         return self._vault.keyed_hashes(PURPOSE, raw)
+
+
+def _require_valid(key: ClientKey, address: str | None) -> None:
+    """Raises ``AuthenticationFailed`` or ``PermissionDenied``."""
+    if not key.enabled:
+        raise PermissionDenied("This API key is disabled.")
+    if key.expires_at is not None and key.expires_at < clock.now():
+        raise PermissionDenied("This API key has expired.")
+    if key.secret_until is not None and key.secret_until <= clock.now():
+        raise AuthenticationFailed
+    if key.networks:
+        key.require_address(address)
 
 
 def check_project(known: ClientKey, project: str | None) -> None:

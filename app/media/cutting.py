@@ -10,9 +10,9 @@ from av.container import InputContainer, OutputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from app.media.analysis import analyze_video
+from app.media.analysis import probe_video
 from app.media.frames import THREADS, describe_clip, open_clip, video_stream
-from app.media.inspection import MediaInspection
+from app.media.inspection import MediaInfo
 
 LONGEST_EDGE = 1920
 TICKS = Fraction(1, 90_000)
@@ -30,8 +30,8 @@ class TooShort(Exception):
         self.seconds = seconds
 
 
-def cut_clip(source: Path, target: Path, *, start: float, end: float) -> MediaInspection:
-    """Write the part of ``source`` from ``start`` to ``end`` (seconds) to ``target``, and analyse the new file.
+def cut_clip(source: Path, target: Path, *, start: float, end: float) -> MediaInfo:
+    """Write the part of ``source`` from ``start`` to ``end`` (seconds) to ``target``, and probe the new file.
 
     Raises ``TooShort``, or ``ResultUnreadable``.
     """
@@ -41,7 +41,7 @@ def cut_clip(source: Path, target: Path, *, start: float, end: float) -> MediaIn
             raise TooShort(info.seconds)
         with av.open(str(target), "w", format="mp4", options={"movflags": "+faststart"}) as out:
             _ClipCutter(container, out, start=start, end=end).copy_frames()
-    return analyze_video(target)
+    return probe_video(target)
 
 
 class _ClipCutter:

@@ -1,49 +1,58 @@
-"""The child process that decodes files: it receives a path and answers with the content of the file."""
+"""The child process that decodes files: it receives a path and answers with the properties of the file."""
 
-import contextlib
 import os
-import resource
 import sys
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from app.children.serving import SendNews, serve_orders
-from app.errors import ResultUnreadable
-from app.media.analysis import analyze_image, analyze_video
+from app.children.serving import SendNews, limit_memory, serve_orders
+from app.errors import ResultUndecodable, ResultUnreadable
+from app.media.analysis import (
+    draw_image_previews,
+    draw_video_previews,
+    measure_clip,
+    probe_image,
+    probe_video,
+)
 from app.media.cutting import TooShort, cut_clip
-from app.media.inspection import MediaInspection
+from app.media.inspection import MediaInfo
+from app.media.trimming import trim_clip
 
 OUT_OF_MEMORY = 3
-ANALYZERS = {"video": analyze_video, "image": analyze_image}
+WORK: dict[str, Callable[..., MediaInfo | None]] = {
+    "measure": measure_clip,
+    "probe_video": probe_video,
+    "probe_image": probe_image,
+    "draw_video": draw_video_previews,
+    "draw_image": draw_image_previews,
+    "cut": cut_clip,
+    "trim": trim_clip,
+}
 
 
 def run_order(order: dict[str, Any], send_news: SendNews) -> dict[str, Any]:
-    """The answer: an inspection, ``unreadable`` with a reason, or ``short`` with the length in seconds."""
+    """The answer: ``probe``, ``unreadable``, ``undecodable`` or ``unwritable`` with a reason, or ``short`` with the length in
+    seconds."""
     try:
-        return _inspect_file(order).as_json()
+        paths = [Path(path) for path in order["paths"]]
+        info = WORK[order["work"]](*paths, **order["options"])
+        return {"probe": asdict(info) if info else None}
     except TooShort as error:
         return {"short": error.seconds}
+    except ResultUndecodable as error:
+        return {"undecodable": error.message}
     except ResultUnreadable as error:
         return {"unreadable": error.message}
+    except OSError as error:  # those of reading a result are among the unreadable
+        return {"unwritable": str(error)}
     except MemoryError:
         # The state after that is uncertain, so the next file gets a new process.
         os._exit(OUT_OF_MEMORY)
 
 
-def _inspect_file(order: dict[str, Any]) -> MediaInspection:
-    path = Path(order["path"])
-    if order["kind"] == "cut":
-        return cut_clip(path, Path(order["target"]), start=order["start"], end=order["end"])
-    return ANALYZERS[order["kind"]](path)
-
-
-def limit_memory(size: int) -> None:
-    """Limit the address space to ``size`` bytes where the system supports it, and write no core dumps."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_AS, (size, size))
-
-
 if __name__ == "__main__":
     limit_memory(int(sys.argv[1]))
+    os.nice(int(sys.argv[2]) if len(sys.argv) > 2 else 0)
     serve_orders(run_order)

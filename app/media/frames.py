@@ -1,4 +1,4 @@
-"""Decodes clips: their properties, and their frames at given times in a single pass."""
+"""Reads clips: their properties, whether they are whole, and their frames at given times in a single pass."""
 
 import os
 from collections.abc import Iterator
@@ -8,12 +8,13 @@ from typing import BinaryIO
 
 import av
 from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from app.errors import ResultUnreadable
-from app.media.inspection import SNIFF_BYTES, MediaInfo, sniff_content_type
-from app.media.pictures import MAX_PIXELS
+from app.errors import ResultUndecodable, ResultUnreadable
+from app.media.inspection import MAX_PIXELS, RESULT_BYTES, MediaInfo, result_content_type
 
 # The demuxer is fixed here. If the library chose it, some formats (playlists) would open other files.
 READERS = {
@@ -22,6 +23,14 @@ READERS = {
     "video/webm": "matroska",
     "video/x-matroska": "matroska",
 }
+# Pictures that do not move.
+PICTURES = {"image/jpeg", "image/png"}
+NO_DECODER = (
+    av.error.DecoderNotFoundError,
+    av.error.PatchWelcomeError,
+    av.error.NotImplementedError,
+    av.error.ExperimentalError,
+)
 # Beyond this length, in seconds, only key frames are decoded.
 EVERY_FRAME_SECONDS = 60.0
 # Each decoding thread keeps its own frames, and a machine may have a hundred cores.
@@ -36,12 +45,16 @@ HEADER_BYTES, LONG_HEADER_BYTES = 8, 16
 
 @contextmanager
 def open_clip(path: Path) -> Iterator[InputContainer]:
-    """Raises ``ResultUnreadable`` when the file is no clip, and for decoding errors inside the block."""
+    """Raises ``ResultUnreadable`` when the file is no clip, and for decoding errors inside the block;
+    ``ResultUndecodable`` when it may be one of a form or codec that is not known here."""
     try:
         with path.open("rb") as file:
-            content_type = sniff_content_type(file.read(SNIFF_BYTES))
+            head = file.read(RESULT_BYTES)
+        content_type = result_content_type(head, kind="video", stated="")
+        if content_type in PICTURES:
+            raise ResultUnreadable(f"The result is {content_type} and no video.")
         if content_type not in READERS:
-            raise ResultUnreadable("The result is not a video.")
+            raise ResultUndecodable(f"There is no decoder for {content_type} here.")
         reader = READERS[content_type]
         if reader == "mov" and is_cut_short(path):
             raise ResultUnreadable("The result is cut short.")
@@ -49,6 +62,8 @@ def open_clip(path: Path) -> Iterator[InputContainer]:
             yield container
     except MemoryError:  # one of the library's errors is this one too
         raise
+    except NO_DECODER as error:
+        raise ResultUndecodable("There is no decoder for the result here.") from error
     except (av.FFmpegError, OSError, ValueError) as error:
         raise ResultUnreadable("The result is broken or cut short.") from error
 
@@ -57,8 +72,10 @@ def video_stream(container: InputContainer) -> VideoStream:
     if not container.streams.video:
         raise ResultUnreadable("The result holds no picture.")
     stream = container.streams.video[0]
+    if stream.codec_context is None:  # although its type says that there is one
+        raise ResultUndecodable("There is no decoder for the result's codec here.")
     if not 0 < stream.width * stream.height <= MAX_PIXELS:
-        raise ResultUnreadable("The result has an impossible size.")
+        raise ResultUndecodable("The result has a size that is not decoded here.")
     return stream
 
 
@@ -81,6 +98,45 @@ def clip_seconds(container: InputContainer, stream: VideoStream) -> float:
     return (container.duration or 0) / av.time_base
 
 
+class LengthCheck:
+    """Sees how far the packets of a clip reach. All streams count: sound may be longer than the picture."""
+
+    def __init__(self, container: InputContainer) -> None:
+        self._container = container
+        self._ends: dict[int, int] = {}
+
+    def record(self, packet: "Packet[Stream]") -> None:
+        # Once for each packet of a film, so in whole ticks of its stream: fractions are slow.
+        start = packet.pts
+        if start is not None:
+            number, end = packet.stream_index, start + (packet.duration or 0)
+            if end > self._ends.get(number, -1):
+                self._ends[number] = end
+
+    def require(self, seconds: float) -> None:
+        """Raises ``ResultUnreadable`` when the clip ends long before ``seconds``."""
+        begin = (self._container.start_time or 0) / av.time_base
+        bases = {number: self._container.streams[number].time_base or 0 for number in self._ends}
+        reached = max((float(end * bases[number]) for number, end in self._ends.items()), default=begin)
+        if reached - begin < seconds * (1 - MISSING_SHARE) - MISSING_SECONDS:
+            raise ResultUnreadable("The result is broken or cut short.")
+
+
+def check_whole(container: InputContainer, *, seconds: float) -> None:
+    """Read the clip to its end and decode its first picture only. Raises ``ResultUnreadable`` when it ends before
+    ``seconds`` or shows no picture."""
+    stream = video_stream(container)
+    stream.codec_context.thread_count = 1
+    length, is_shown = LengthCheck(container), False
+    for packet in container.demux():
+        length.record(packet)
+        if not is_shown and packet.stream_index == stream.index:
+            is_shown = bool(stream.decode(packet))
+    if not is_shown:
+        raise ResultUnreadable("The result is broken or cut short.")
+    length.require(seconds)
+
+
 def pick_frames(
     container: InputContainer, moments: list[float], *, seconds: float
 ) -> Iterator[tuple[int, VideoFrame]]:
@@ -96,18 +152,17 @@ def pick_frames(
     begin = (container.start_time or 0) / av.time_base
     last: VideoFrame | None = None
     index = 0
-    reached = 0.0
-    # All streams count for the length: sound may be longer than the picture.
+    length = LengthCheck(container)
     for packet in container.demux():
-        if packet.pts is not None and packet.time_base is not None:
-            reached = max(reached, float((packet.pts + (packet.duration or 0)) * packet.time_base) - begin)
+        length.record(packet)
         for frame in stream.decode(packet) if packet.stream is stream else ():
             last = frame
             while index < len(moments) and (frame.time or 0.0) - begin >= moments[index]:
                 yield index, frame
                 index += 1
-    if last is None or reached < seconds * (1 - MISSING_SHARE) - MISSING_SECONDS:
+    if last is None:
         raise ResultUnreadable("The result is broken or cut short.")
+    length.require(seconds)
     for missing in range(index, len(moments)):
         yield missing, last
 

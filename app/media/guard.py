@@ -6,59 +6,34 @@ import ssl
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
-from functools import cached_property
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Any
+from functools import cached_property, partial
+from typing import Any, cast
 
 import aiohttp
 import httpcore2
 import httpx2
 import structlog
 from aiohttp.abc import ResolveResult
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.connector import Connection
+from aiohttp.tracing import Trace
 
 from app.errors import OutboundRefused
+from app.media.addresses import is_disguised, is_public, parse_address, read_allowed
+from app.media.head_limit import LimitedHandler, LimitedStream, WatchfulHandler, head_limit
+from app.providers.http_messages import FOREIGN
+from app.providers.transport import CONNECTION_BROKEN, NotConnected, PoolExhausted, UpstreamTransport
 
 log = structlog.get_logger(__name__)
 
 HostResolver = Callable[[str, int], Awaitable[list[str]]]
 WEB_PORTS: frozenset[int] = frozenset({80, 443})
 RESOLVE_SECONDS = 10.0
+PROXIED_RESOLVE_SECONDS = 3.0
+"""For a name that a proxy will resolve itself; where there is no name service, nobody waits long for it."""
 ADDRESSES_TRIED = 3
 # The same text for refused, unknown and unreachable: answers must not reveal our network.
 UNREACHABLE = "The address could not be reached."
-Address = IPv4Address | IPv6Address
-Network = IPv4Network | IPv6Network
-
-CLOSED_IPV4 = tuple(
-    IPv4Network(block)
-    for block in (
-        "0.0.0.0/8",  # this host
-        "10.0.0.0/8",
-        "100.64.0.0/10",  # carrier NAT, and one cloud's metadata service
-        "127.0.0.0/8",
-        "169.254.0.0/16",  # link local, and most clouds' metadata services
-        "172.16.0.0/12",
-        "192.0.0.0/24",  # protocol assignments, and one cloud's metadata service
-        "192.0.2.0/24",
-        "192.88.99.0/24",  # 6to4 relays
-        "192.168.0.0/16",
-        "198.18.0.0/15",
-        "198.51.100.0/24",
-        "203.0.113.0/24",
-        "224.0.0.0/4",
-        "240.0.0.0/4",
-    )
-)
-OPEN_IPV6 = IPv6Network("2000::/3")
-CLOSED_IPV6 = tuple(
-    IPv6Network(block)
-    for block in (
-        "2001::/23",  # Teredo, benchmarks, ORCHID
-        "2001:db8::/32",
-        "2002::/16",  # 6to4 hides an IPv4 address
-        "3fff::/20",
-    )
-)
 
 
 class OutboundGuard:
@@ -111,6 +86,33 @@ class OutboundGuard:
             raise self._refusal_error(host, port, reason="port")
         return addresses
 
+    def judge_literal(self, host: str) -> None:
+        """Before a proxy is asked for ``host``: raises ``OutboundRefused`` for an address that is not allowed."""
+        name = host.strip("[]").lower().rstrip(".")
+        if self.lists_host(name):
+            return
+        try:
+            allowed = is_public(parse_address(name))
+        except ValueError:
+            allowed = not is_disguised(name)
+        if not allowed:
+            raise self._refusal_error(host, 0, reason="address")
+
+    async def judge_foreign(self, host: str, port: int) -> None:
+        """Before a proxy is asked for an address that a peer named. Raises ``OutboundRefused``.
+
+        The proxy resolves the name again, so this only refuses what is wrong from here as well. A name that does not
+        resolve here may lead anywhere in the proxy's network: it must be on the operator's list.
+        """
+        self.judge_literal(host)
+        if self.lists_host(host):
+            return
+        try:
+            async with asyncio.timeout(PROXIED_RESOLVE_SECONDS):
+                await self.resolve(host, port, ports=None)
+        except TimeoutError as error:
+            raise self._refusal_error(host, port, reason="no_address") from error
+
     def http_transport(
         self,
         *,
@@ -121,7 +123,9 @@ class OutboundGuard:
     ) -> "GuardedTransport":
         """For ``httpx2.AsyncClient(transport=…, trust_env=False)``; ``inner`` opens the connections."""
         backend = GuardedBackend(self, ports=ports, inner=inner or httpcore2.AnyIOBackend())
-        return GuardedTransport(backend, limits=limits or httpx2.Limits(), verify=verify or self._tls_context)
+        return GuardedTransport(
+            self, backend, limits=limits or httpx2.Limits(), verify=verify or self._tls_context
+        )
 
     def aiohttp_connector(
         self, *, ports: Collection[int] | None = WEB_PORTS, **options: Any
@@ -129,10 +133,26 @@ class OutboundGuard:
         """For ``aiohttp.ClientSession(connector=…)``; ``options`` are those of ``TCPConnector``."""
         return GuardedConnector(self, ports=ports, **options)
 
+    def upstream_transport(
+        self, *, limit: int = 100, idle_seconds: float = 5.0, verify: ssl.SSLContext | None = None
+    ) -> UpstreamTransport:
+        """For providers: ``limit`` connections at once, of which each is idle for ``idle_seconds`` at most."""
+        connector = GuardedConnector(
+            self,
+            ports=None,
+            handler=WatchfulHandler,
+            ssl=verify or self._tls_context,
+            limit=limit,
+            keepalive_timeout=idle_seconds,
+        )
+        return UpstreamTransport(connector, judge_foreign=self.judge_foreign)
+
     @cached_property
     def _tls_context(self) -> ssl.SSLContext:
         # Shared, because loading the trusted roots for every client costs time and megabytes.
-        return httpx2.create_ssl_context()
+        context = httpx2.create_ssl_context()
+        context.set_alpn_protocols(["http/1.1"])
+        return context
 
     async def _find_addresses(self, name: str, port: int) -> list[str]:
         try:
@@ -185,9 +205,10 @@ class GuardedBackend(httpcore2.AsyncNetworkBackend):
         failures: list[Exception] = []
         for address in addresses[:ADDRESSES_TRIED]:
             try:
-                return await self._inner.connect_tcp(
+                stream = await self._inner.connect_tcp(
                     address, port, timeout=timeout, local_address=local_address, socket_options=socket_options
                 )
+                return LimitedStream(stream)
             except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
                 failures.append(error)
         # The first failure: addresses are sorted best first, and a second address family is often unreachable anyway.
@@ -212,8 +233,15 @@ class GuardedTransport(httpx2.AsyncHTTPTransport):
     """
 
     def __init__(
-        self, backend: httpcore2.AsyncNetworkBackend, *, limits: httpx2.Limits, verify: ssl.SSLContext
+        self,
+        guard: OutboundGuard,
+        backend: httpcore2.AsyncNetworkBackend,
+        *,
+        limits: httpx2.Limits,
+        verify: ssl.SSLContext,
     ) -> None:
+        self._guard = guard
+        self._is_proxied = False
         self._backend = backend
         self._verify = verify
         self._options: dict[str, Any] = {
@@ -227,8 +255,8 @@ class GuardedTransport(httpx2.AsyncHTTPTransport):
         )
 
     def via_proxy(self, proxy: str | None) -> "GuardedTransport":
-        """The same transport through an HTTP proxy. The guard checks the proxy's address; the proxy decides where it
-        connects to. Closed together with this transport."""
+        """The same transport through an HTTP proxy. The guard checks the proxy's address, and judges the target before
+        the proxy is asked for it. Closed together with this transport."""
         if proxy is None:
             return self
         transport = self._by_proxy.get(proxy)
@@ -236,6 +264,7 @@ class GuardedTransport(httpx2.AsyncHTTPTransport):
             transport = self._by_proxy[proxy] = copy(self)
             address = httpx2.Proxy(proxy)
             transport._by_proxy = {}
+            transport._is_proxied = True
             transport._pool = httpcore2.AsyncHTTPProxy(
                 httpcore2.URL(
                     scheme=address.url.raw_scheme,
@@ -250,6 +279,23 @@ class GuardedTransport(httpx2.AsyncHTTPTransport):
             )
         return transport
 
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        if self._is_proxied:
+            await self._judge_target(request)
+        with head_limit():
+            return await super().handle_async_request(request)
+
+    async def _judge_target(self, request: httpx2.Request) -> None:
+        """The operator named the account's own host and its proxy; what a peer named is looked up first."""
+        host, port = request.url.host, request.url.port or (443 if request.url.scheme == "https" else 80)
+        try:
+            if request.extensions.get(FOREIGN):
+                await self._guard.judge_foreign(host, port)
+            else:
+                self._guard.judge_literal(host)
+        except OutboundRefused as refusal:
+            raise httpx2.ConnectError(refusal.message, request=request) from refusal
+
     async def aclose(self) -> None:
         for other in self._by_proxy.values():
             await other.aclose()
@@ -257,12 +303,37 @@ class GuardedTransport(httpx2.AsyncHTTPTransport):
 
 
 class GuardedConnector(aiohttp.TCPConnector):
-    """aiohttp's connector. It never asks its resolver about IP literals, so the method above that is overridden."""
+    """aiohttp's connector. Whatever keeps it from making a connection is raised as ``NotConnected``, whoever failed: our
+    pool, the resolver, the guard, a proxy that was asked for a tunnel, TLS.
 
-    def __init__(self, guard: OutboundGuard, *, ports: Collection[int] | None, **options: Any) -> None:
+    aiohttp never asks its resolver about IP literals and takes no class for its connections, so methods and attributes
+    are overridden here that are not public; its exact version is pinned, and the tests dial through it.
+    """
+
+    def __init__(
+        self,
+        guard: OutboundGuard,
+        *,
+        ports: Collection[int] | None,
+        handler: type[LimitedHandler] = LimitedHandler,
+        **options: Any,
+    ) -> None:
         super().__init__(**options)
+        self._factory = cast("partial[ResponseHandler]", partial(handler, loop=self._loop))
         self._guard = guard
         self._ports = ports
+
+    async def connect(
+        self, req: aiohttp.ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
+    ) -> Connection:
+        try:
+            if req.proxy is not None:
+                self._guard.judge_literal(req.url.raw_host or "")
+            return await super().connect(req, traces, timeout)
+        except (*CONNECTION_BROKEN, OutboundRefused) as error:
+            if isinstance(error, TimeoutError) and self._available_connections(req.connection_key) <= 0:
+                raise PoolExhausted("every connection is in use") from error
+            raise NotConnected(UNREACHABLE) from error
 
     async def _resolve_host(self, host: str, port: int, traces: object = None) -> list[ResolveResult]:
         try:
@@ -280,36 +351,3 @@ class GuardedConnector(aiohttp.TCPConnector):
             )
             for address in addresses
         ]
-
-
-def parse_address(text: str) -> Address:
-    """Read one address; an IPv4 address wrapped in IPv6 comes out as IPv4. Raises ``ValueError``."""
-    address = ip_address(text.partition("%")[0])
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-        return address.ipv4_mapped
-    return address
-
-
-def is_public(address: Address) -> bool:
-    if isinstance(address, IPv4Address):
-        return not any(address in block for block in CLOSED_IPV4)
-    return address in OPEN_IPV6 and not any(address in block for block in CLOSED_IPV6)
-
-
-def is_disguised(host: str) -> bool:
-    """Whether ``host`` is a number that the operating system would interpret as an IPv4 address.
-
-    ``127.1``, ``2130706433``, ``0x7f.0.0.1`` and the like: no real host name ends in a number.
-    """
-    last = host.rstrip(".").rpartition(".")[2].lower()
-    if last.isdigit():
-        return True
-    return last.startswith("0x") and all(digit in "0123456789abcdef" for digit in last[2:])
-
-
-def read_allowed(entry: str) -> Network | str:
-    """One entry of the allow-list: a network (or single address), or a host name in lower case."""
-    try:
-        return ip_network(entry.strip("[]"), strict=False)
-    except ValueError:
-        return entry.lower().rstrip(".")

@@ -4,13 +4,22 @@ import asyncio
 import base64
 import binascii
 import hashlib
+import mimetypes
+import re
 from typing import Protocol
 
 from app.errors import InvalidRequest, PayloadTooLarge
 from app.generation import MediaInput, Role
 from app.media.fetch import MediaFetcher
-from app.media.inspection import SNIFF_BYTES, MediaKind, kind_of, sniff_content_type
-from app.media.pictures import check_picture
+from app.media.inspection import (
+    MAX_PIXELS,
+    SNIFF_BYTES,
+    MediaInspector,
+    MediaKind,
+    kind_of,
+    sniff_content_type,
+)
+from app.media.scratch import ScratchFolder
 
 ROLE_KINDS: dict[Role, tuple[MediaKind, ...]] = {
     "first_frame": ("image",),
@@ -21,10 +30,12 @@ ROLE_KINDS: dict[Role, tuple[MediaKind, ...]] = {
     "audio": ("audio",),
     "subject": ("image", "video"),
 }
+VENDOR_ADDRESS = re.compile(r"(asset|gs|oss|mm_file)://[^\s\x00-\x1f]{1,2000}", re.ASCII)
+"""Addresses in a vendor's own store: Ark's portraits, Google's and Alibaba's buckets, MiniMax's files."""
+USUAL_TYPES: dict[str, str] = {"image": "image/png", "video": "video/mp4", "audio": "audio/mpeg"}
 # Sent by servers that do not know the type of a file. The first bytes decide then.
 UNTYPED = ("application/octet-stream", "binary/octet-stream")
 URL_SAFE_TO_PLAIN = str.maketrans("-_", "+/")
-PICTURES_AT_ONCE = 2
 
 
 class UploadedFile(Protocol):
@@ -36,35 +47,77 @@ class UploadedFile(Protocol):
 class InputReader:
     """Reads inputs within limits in bytes. The limit for video also applies to sound."""
 
-    def __init__(self, fetcher: MediaFetcher, *, max_image_bytes: int, max_video_bytes: int) -> None:
+    def __init__(
+        self,
+        fetcher: MediaFetcher,
+        inspector: MediaInspector,
+        scratch: ScratchFolder,
+        *,
+        max_image_bytes: int,
+        max_video_bytes: int,
+    ) -> None:
         self._fetcher = fetcher
         self._limits: dict[str, int] = {
             "image": max_image_bytes,
             "video": max_video_bytes,
             "audio": max_video_bytes,
         }
-        # A picture can take hundreds of megabytes while it is checked.
-        self._pictures = asyncio.Semaphore(PICTURES_AT_ONCE)
+        self._inspector = inspector
+        self._scratch = scratch
 
-    async def read_input(self, value: str | bytes | UploadedFile, *, role: Role, param: str) -> MediaInput:
+    async def read_input(
+        self, value: str | bytes | UploadedFile, *, role: Role, param: str, picture_factor: int = 1
+    ) -> MediaInput:
         """The input with ``content``, ``sha256``, ``content_type`` (sniffed) and, for a link, ``url``.
+
+        An address in a vendor's own store stays unread: its input has no ``content``, and a type by its ending.
+
+        ``picture_factor``: a picture may be so many times as large as the limit.
 
         Raises ``InvalidRequest`` or ``PayloadTooLarge``, both naming ``param``.
         """
         kinds = ROLE_KINDS[role]
-        limit = max(self._limits[kind] for kind in kinds)
+        limits = self._limits | {"image": self._limits["image"] * picture_factor}
+        if isinstance(value, str) and VENDOR_ADDRESS.fullmatch(value.strip()):
+            return _vendor_input(value.strip(), role=role, param=param)
+        limit = max(limits[kind] for kind in kinds)
         url = value.strip() if isinstance(value, str) and is_link(value) else None
         content = await self._read_content(value, limit=limit, kinds=kinds, param=param)
         content_type = sniff_content_type(content[:SNIFF_BYTES])
         if kind_of(content_type) not in kinds:
             raise InvalidRequest(f"{param} must be {describe_kinds(kinds)}", param=param)
-        if len(content) > self._limits[kind_of(content_type)]:
-            raise too_large_error(param, self._limits[kind_of(content_type)])
+        if len(content) > limits[kind_of(content_type)]:
+            raise too_large_error(param, limits[kind_of(content_type)])
         if kind_of(content_type) == "image":
-            async with self._pictures:
-                await asyncio.to_thread(check_picture, content, param=param)
+            await self._check_picture(content, param=param)
         digest = (await asyncio.to_thread(hashlib.sha256, content)).hexdigest()
-        return MediaInput(role=role, content_type=content_type, sha256=digest, url=url, content=content)
+        return MediaInput(
+            role=role, content_type=content_type, sha256=digest, url=url, field=param, content=content
+        )
+
+    async def measured(self, clip: MediaInput) -> MediaInput:
+        """``clip`` with the length and size that its header states; unchanged where it states none."""
+        if clip.content is None:
+            return clip
+        with self._scratch.temporary("measure-") as folder:
+            path = folder / "clip"
+            await asyncio.to_thread(path.write_bytes, clip.content)
+            found = await self._inspector.measure_clip(path)
+        if found is None:
+            return clip
+        size = f"{found.width}x{found.height}"
+        return clip.model_copy(update={"seconds": found.seconds or None, "size": size})
+
+    async def _check_picture(self, content: bytes, *, param: str) -> None:
+        """A child process decodes it: a hostile picture can only end that one."""
+        with self._scratch.temporary("picture-") as folder:
+            path = folder / "picture"
+            await asyncio.to_thread(path.write_bytes, content)
+            found = await self._inspector.check_picture(path)
+        if found == "large":
+            raise PayloadTooLarge(f"{param} has more than {MAX_PIXELS} pixels", param=param)
+        if found == "broken":
+            raise InvalidRequest(f"{param} is not a readable image", param=param)
 
     async def _read_content(
         self, value: str | bytes | UploadedFile, *, limit: int, kinds: tuple[MediaKind, ...], param: str
@@ -94,6 +147,14 @@ class InputReader:
         if len(content) > limit:
             raise too_large_error(param, limit)
         return content
+
+
+def _vendor_input(address: str, *, role: Role, param: str) -> MediaInput:
+    guessed = mimetypes.guess_type(address.partition("://")[2].partition("?")[0])[0] or ""
+    kinds = ROLE_KINDS[role]
+    content_type = guessed if kind_of(guessed) in kinds else USUAL_TYPES[kinds[0]]
+    digest = hashlib.sha256(address.encode()).hexdigest()
+    return MediaInput(role=role, content_type=content_type, sha256=digest, url=address, field=param)
 
 
 def is_link(text: str) -> bool:

@@ -4,10 +4,9 @@ from io import BytesIO
 
 from PIL import Image, UnidentifiedImageError
 
-from app.errors import InvalidRequest, PayloadTooLarge
+from app.media.inspection import MAX_PIXELS
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
-MAX_PIXELS = 50_000_000
 UNREADABLE = (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError)
 
 
@@ -26,18 +25,13 @@ def open_picture(content: bytes) -> Image.Image:
     return picture
 
 
-def check_picture(content: bytes, *, param: str) -> tuple[int, int]:
-    """Width and height in pixels of a client's picture. Raises ``InvalidRequest`` when it is broken or cut
-    short, ``PayloadTooLarge`` when it would unpack to more than ``MAX_PIXELS``."""
-    try:
-        with open_picture(content) as picture:
-            size = picture.size
-            picture.verify()
-        check_whole(content)
-    except OverflowError as error:
-        raise PayloadTooLarge(f"{param} has more than {MAX_PIXELS} pixels", param=param) from error
-    except UNREADABLE as error:
-        raise InvalidRequest(f"{param} is not a readable image", param=param) from error
+def check_picture(content: bytes) -> tuple[int, int]:
+    """Width and height in pixels. Raises ``OverflowError`` when it would unpack to more than ``MAX_PIXELS``, and one of
+    ``UNREADABLE`` when it is broken or cut short. For child processes: the picture may be a client's."""
+    with open_picture(content) as picture:
+        size = picture.size
+        picture.verify()
+    check_whole(content)
     return size
 
 

@@ -12,6 +12,7 @@ from starlette.types import Send
 
 from app.errors import RangeNotSatisfiable
 from app.media.store import MediaStore, StoreEntry
+from app.ops.browser_policy import FILE_POLICY, is_inert
 
 ONE_RANGE = re.compile(r"\s*bytes\s*=\s*(\d{0,18})\s*-\s*(\d{0,18})\s*", re.IGNORECASE)
 
@@ -68,21 +69,24 @@ def wanted_range(stored: StoreEntry, request_headers: Mapping[str, str]) -> tupl
 
 
 def common_headers(stored: StoreEntry, *, content_type: str, file_name: str) -> dict[str, str]:
+    """A file of a type that can run scripts is saved, never opened: this origin is the panel's too."""
+    inert = is_inert(content_type)
     return {
-        "content-type": content_type,
+        "content-type": content_type if inert else "application/octet-stream",
         "etag": stored.etag,
         "last-modified": http_date(stored.modified.astimezone(UTC)),
         "accept-ranges": "bytes",
         "cache-control": "private",
-        "content-disposition": content_disposition(file_name),
+        "content-disposition": content_disposition(file_name, shown=inert),
+        "content-security-policy": FILE_POLICY,
         "x-content-type-options": "nosniff",
     }
 
 
-def content_disposition(file_name: str) -> str:
+def content_disposition(file_name: str, *, shown: bool = True) -> str:
     """The header's value, with any file name encoded as one safe token (RFC 5987)."""
     flat = file_name.replace("/", "_").replace("\\", "_").encode("utf-8", "replace")
-    return f"inline; filename*=UTF-8''{quote(flat, safe='')}"
+    return f"{'inline' if shown else 'attachment'}; filename*=UTF-8''{quote(flat, safe='')}"
 
 
 def parse_range(value: str, size: int) -> tuple[int, int] | None:

@@ -1,6 +1,7 @@
 """Stores files in a local folder or an object store, with the same methods."""
 
 import asyncio
+import errno
 import os
 import re
 import secrets
@@ -17,6 +18,7 @@ import structlog
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, S3Store
 
+from app.durable_files import sync_with_folders
 from app.errors import NotFound, ServiceUnavailable
 
 if TYPE_CHECKING:
@@ -70,7 +72,7 @@ class MediaStore:
         return cls(object_store(url, endpoint, stall_seconds=stall_seconds), folder=None, url=url)
 
     async def put(self, key: str, content: bytes | AsyncIterator[bytes], *, content_type: str = "") -> int:
-        """Store atomically, replacing an existing file. Returns the size in bytes.
+        """Store atomically, replacing an existing file. Returns the size in bytes once a power cut can't undo it.
 
         A ``FilmgateError`` of the iterator comes through as it is, and leaves nothing behind. An object store
         keeps ``content_type``, for those who read there.
@@ -86,9 +88,22 @@ class MediaStore:
                 chunk_size=PART_BYTES,
                 max_concurrency=PARTS_AT_ONCE,
             )
+            if self._folder is not None:  # obstore renames what may still be in memory only
+                await asyncio.to_thread(_finish_file, self._folder / key, root=self._folder)
         except (BaseError, OSError) as error:
             raise unavailable_error("put", error) from error
         return counted.size
+
+    async def put_file(self, key: str, path: Path, *, content_type: str = "") -> int:
+        """Like ``put``, with the content of a local file, which is gone afterwards where it could be moved."""
+        if self._folder is None:
+            return await self.put(key, _read_pieces(path), content_type=content_type)
+        try:
+            return await asyncio.to_thread(
+                _move_file, path, self._folder / checked_key(key), root=self._folder
+            )
+        except OSError as error:
+            raise unavailable_error("put", error) from error
 
     async def head(self, key: str) -> StoreEntry:
         """Raises ``NotFound``."""
@@ -233,6 +248,35 @@ async def read_file(path: Path, *, start: int, end: int | None) -> AsyncGenerato
                 return
             start += len(piece)
             yield piece
+
+
+async def _read_pieces(path: Path) -> AsyncGenerator[bytes, None]:
+    with path.open("rb") as source:
+        while piece := await asyncio.to_thread(source.read, 1 << 20):
+            yield piece
+
+
+def _move_file(source: Path, target: Path, *, root: Path) -> int:
+    """Make ``source`` the file ``target``, whole or not at all. Returns its size once a power cut can't undo it."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    size = source.stat().st_size
+    try:
+        source.rename(target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        draft = target.with_name(f"{target.name}#{secrets.token_hex(8)}")
+        shutil.copyfile(source, draft)
+        draft.rename(target)
+    _finish_file(target, root=root)
+    return size
+
+
+def _finish_file(path: Path, *, root: Path) -> None:
+    """Sync a file that was put, and remove what earlier puts of it have left that were killed."""
+    sync_with_folders(path, root=root)
+    for draft in path.parent.glob(f"{path.name}#*"):
+        draft.unlink(missing_ok=True)
 
 
 def open_file(path: Path) -> FileIO:

@@ -1,9 +1,9 @@
 """The outermost ASGI layer: request ids, the body limit, unexpected errors, and metrics."""
 
+import random
 import re
-import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -13,11 +13,21 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import FilmgateError, PayloadTooLarge, ServiceUnavailable
+from app.ops.browser_policy import (
+    NOSNIFF,
+    PAGE_HEADER_NAMES,
+    PAGE_WORDS,
+    RAW_DOCS_POLICY,
+    RAW_PAGE_HEADERS,
+    RawHeader,
+)
 from app.ops.envelope import EnvelopesByPath, ErrorEnvelope, error_headers
 from app.ops.metrics import REQUEST_SECONDS, REQUESTS
 
 log = structlog.get_logger()
 LIMITS = b"x-ratelimit-"
+TYPE_LENGTH = 200
+"""Nobody's type is longer; upstreams choose it, and what is remembered must be bounded."""
 SAFE_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 
 
@@ -28,7 +38,8 @@ def _request_counters(route: str, method: str, status: int) -> tuple[Counter, Hi
 
 @dataclass
 class DrainState:
-    """``begun`` is set when the process is told to end: new POST requests are then answered with 503."""
+    """``begun`` is set when the process is told to end: new POST requests are then answered with 503, and nothing new
+    is sent to an upstream."""
 
     begun: bool = False
 
@@ -61,7 +72,8 @@ class EdgeMiddleware:
                 raise exchange.too_large
             if scope["method"] == "POST" and self._drain.begun:
                 raise ServiceUnavailable("The server is restarting; please try again.", retry_after=1)
-            await self._app(scope, exchange.receive, exchange.send)
+            # A body of a declared length is never longer: the server sees to that.
+            await self._app(scope, receive if exchange.declared else exchange.receive, exchange.send)
         except FilmgateError as error:
             await self._send_error(exchange, error)
         except self._unavailable as error:
@@ -80,23 +92,48 @@ class EdgeMiddleware:
 
 
 class FastPath:
-    """Innermost middleware: sends calls to raw ASGI endpoints without the framework's router.
+    """Outermost: sends calls to raw ASGI endpoints before ``app``, the framework, sees them.
 
-    The router, its exception layer and its exit stack take as long as all the work of a relayed call. ``routes`` (by path,
-    POST only, no patterns) may be filled after construction.
+    The framework's layers, its router and its exit stack take as long as all the work of a relayed call. ``layers`` puts
+    around the endpoints what they need. ``routes`` (by path, POST only, no patterns) may be filled after construction;
+    ``lookups`` are those of GET whose path ends in a name, by ``lookup_key`` of their pattern.
     """
 
-    def __init__(self, app: ASGIApp, *, routes: Mapping[str, Route]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        routes: Mapping[str, Route],
+        layers: Callable[[ASGIApp], ASGIApp],
+        lookups: Mapping[str, Route] | None = None,
+    ) -> None:
         self._app = app
         self._routes = routes
+        self._lookups = lookups or {}
+        self._layered = layers(_call_route)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        route = self._routes.get(scope["path"]) if scope["type"] == "http" else None
-        if route is None or scope["method"] != "POST":
-            await self._app(scope, receive, send)
-            return
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        route = self._find_route(scope) if scope["type"] == "http" else None
+        if route is None:
+            return self._app(scope, receive, send)
         scope["route"] = route
-        await route.app(scope, receive, send)
+        return self._layered(scope, receive, send)
+
+    def _find_route(self, scope: Scope) -> Route | None:
+        path, method = scope["path"], scope["method"]
+        if method == "POST":
+            return self._routes.get(path)
+        return self._lookups.get(lookup_key(path)) if method == "GET" and not path.endswith("/") else None
+
+
+def _call_route(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+    call: Awaitable[None] = scope["route"].app(scope, receive, send)
+    return call
+
+
+def lookup_key(path: str) -> str:
+    """What a GET for ``path`` and its pattern have in common: all but the name at the end."""
+    return path.rpartition("/")[0]
 
 
 class RequestExchange:
@@ -118,7 +155,7 @@ class RequestExchange:
                 self.declared = int(value)
             elif name == b"x-request-id":
                 given = value.decode("latin-1")
-        self.id = given if SAFE_ID.fullmatch(given) else f"req_{secrets.token_hex(16)}"
+        self.id = given if given and SAFE_ID.fullmatch(given) else f"req_{random.getrandbits(128):032x}"
         scope.setdefault("state", {})["request_id"] = self.id
 
     @property
@@ -133,15 +170,16 @@ class RequestExchange:
                 raise self.too_large
         return message
 
-    async def send(self, message: Message) -> None:
+    def send(self, message: Message) -> Awaitable[None]:
         if message["type"] == "http.response.start":
             self._status = message["status"]
             given = message.get("headers", ())
             own = self._scope["state"].get("headers")
             if own is not None:  # our own rate limit headers replace the upstream's
                 given = [*(h for h in given if not h[0].startswith(LIMITS)), *own]
-            message["headers"] = [*given, (b"x-request-id", self.id.encode())]
-        await self._send(message)
+            headers = message["headers"] = guarded_headers(given)
+            headers.append((b"x-request-id", self.id.encode()))
+        return self._send(message)
 
     async def send_error(self, error: FilmgateError, envelope: ErrorEnvelope) -> None:
         """Send the error as a response, unless one has started."""
@@ -174,3 +212,31 @@ class RequestExchange:
             return str(pattern)
         fixed = "endpoint" in self._scope and not self._scope.get("path_params")
         return self.path if fixed else "none"
+
+
+def guarded_headers(headers: Iterable[RawHeader]) -> list[RawHeader]:
+    """The headers of an answer with those that bind a browser to the policy, in place of what an upstream says there."""
+    result = list(headers)
+    if _is_page(result):
+        ours = [RAW_DOCS_POLICY, *RAW_PAGE_HEADERS[1:]] if RAW_DOCS_POLICY in result else RAW_PAGE_HEADERS
+        return [*(header for header in result if header[0].lower() not in PAGE_HEADER_NAMES), *ours]
+    if NOSNIFF not in result:
+        result.append(NOSNIFF)
+    return result
+
+
+def _is_page(headers: Iterable[RawHeader]) -> bool:
+    """Whether a browser may open the answer as a document. A redirect has no type, and leads to one."""
+    for name, value in headers:
+        lower = name.lower()
+        if lower == b"location":
+            return True
+        if lower == b"content-type":
+            return _is_page_type(value) if len(value) <= TYPE_LENGTH else True
+    return False
+
+
+@lru_cache(maxsize=1024)
+def _is_page_type(value: bytes) -> bool:
+    kind = value.lower()
+    return any(word in kind for word in PAGE_WORDS)

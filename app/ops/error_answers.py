@@ -6,10 +6,25 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Mount
+from starlette.types import Scope
 
 from app.errors import FilmgateError, InvalidRequest, MethodNotAllowed, NotFound
+from app.ops.addresses import HINT
 from app.ops.envelope import EnvelopesByPath, error_headers
 from app.validation import describe_problem
+
+METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
+
+
+def _methods_at(app: FastAPI, scope: Scope) -> list[str]:
+    """Of all routes at the address: the framework names those of the first."""
+    routes = [route for route in app.routes if not isinstance(route, Mount)]
+
+    def is_offered(method: str) -> bool:
+        return any(route.matches({**scope, "method": method})[0] == Match.FULL for route in routes)
+
+    return [method for method in METHODS if is_offered(method)]
 
 
 def answer_errors(app: FastAPI, envelopes: EnvelopesByPath) -> None:
@@ -26,12 +41,16 @@ def answer_errors(app: FastAPI, envelopes: EnvelopesByPath) -> None:
     async def answer_http_exception(request: Request, error: HTTPException) -> JSONResponse:
         answer: FilmgateError
         if error.status_code == 404:
-            answer = NotFound(f"There is nothing at {request.method} {request.url.path[:200]}")
+            path = request.url.path[:200]
+            hint = "" if path.startswith("/admin") else f". {HINT}"
+            answer = NotFound(f"There is nothing at {request.method} {path}{hint}")
         elif error.status_code == 405:
             answer = MethodNotAllowed(f"{request.method} is not offered at {request.url.path[:200]}")
         else:
             answer = InvalidRequest(str(error.detail))
         headers: dict[str, Any] = dict(error.headers or {})
+        if error.status_code == 405:
+            headers = {"allow": ", ".join(_methods_at(app, request.scope))}
         return JSONResponse(error_body(request, answer), error.status_code, headers=headers)
 
     @app.exception_handler(RequestValidationError)

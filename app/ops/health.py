@@ -1,17 +1,80 @@
-"""`/healthz` (the process runs), `/readyz` (its database and store answer), `/metrics` (Prometheus)."""
+"""`/healthz` (the process runs), `/readyz` (its database and store answer), `/metrics` (Prometheus), of `serve` and of
+`worker`.
+
+They need no key, and what they ask of the database and the store costs money or time: so they ask every few seconds at
+most, and one at a time, however many want to know.
+"""
 
 import asyncio
+import hashlib
+import hmac
+import time
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Generic, TypeVar
 
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+import structlog
+from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from app.errors import FilmgateError
+from app.errors import AuthenticationFailed, FilmgateError
+from app.ops.metrics import DATABASE_UP, exposition, forget_counted
 
+log = structlog.get_logger()
 CHECK_SECONDS = 5.0
+FRESH_SECONDS = 5.0
+"""For so long an answer is given again without looking."""
 Check = Callable[[], Awaitable[None]]
+Value = TypeVar("Value")
+
+
+class SharedLook(Generic[Value]):
+    """The result of ``look``, for all who ask while it is fresh. Whoever asks meanwhile waits for the look under way."""
+
+    def __init__(self, look: Callable[[], Awaitable[Value]], *, fresh_seconds: float = FRESH_SECONDS) -> None:
+        self._look = look
+        self._fresh_seconds = fresh_seconds
+        self._running: asyncio.Future[Value] | None = None
+        self._ended_at = 0.0
+
+    async def get(self) -> Value:
+        """Raises what ``look`` raised, for as long as a result would be fresh."""
+        running = self._running
+        if running is None or (running.done() and time.monotonic() - self._ended_at > self._fresh_seconds):
+            running = self._running = asyncio.ensure_future(self._look())
+            running.add_done_callback(self._note_end)
+        return await asyncio.shield(running)
+
+    def _note_end(self, running: asyncio.Future[Value]) -> None:
+        self._ended_at = time.monotonic()
+        if not running.cancelled():
+            running.exception()  # whoever asked has it; nobody may be left to ask
+
+
+class Readiness:
+    """Whether the checks succeed, and the outcome of each. ``away`` are the errors of a database that is away."""
+
+    def __init__(self, checks: Mapping[str, Check], away: tuple[type[BaseException], ...]) -> None:
+        self._checks = checks
+        self._away = away
+
+    async def outcomes(self) -> dict[str, str]:
+        names = list(self._checks)
+        found = await asyncio.gather(*(self._run_check(self._checks[name]) for name in names))
+        return dict(zip(names, found, strict=True))
+
+    async def _run_check(self, check: Check) -> str:
+        try:
+            async with asyncio.timeout(CHECK_SECONDS):
+                await check()
+        except FilmgateError as error:
+            return error.code
+        except TimeoutError:
+            return "timeout"
+        except self._away:
+            return "away"
+        return "ok"
 
 
 async def report_liveness(_: Request) -> Response:
@@ -20,8 +83,7 @@ async def report_liveness(_: Request) -> Response:
 
 async def report_readiness(request: Request) -> Response:
     """200 when every check succeeds, else 503. The body has the outcome of each check."""
-    checks: Mapping[str, Check] = request.app.state.checks
-    outcomes = {name: await _run_check(check, request.app.state.away) for name, check in checks.items()}
+    outcomes = await request.app.state.readiness.get()
     ready = all(answer == "ok" for answer in outcomes.values())
     return JSONResponse(
         {"status": "ready" if ready else "not ready", "checks": outcomes}, 200 if ready else 503
@@ -29,21 +91,40 @@ async def report_readiness(request: Request) -> Response:
 
 
 async def report_metrics(request: Request) -> Response:
-    await request.app.state.gauges()
-    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+    """What this process counted itself is told also while the database is away; what is counted there is left out then.
+
+    Raises ``AuthenticationFailed`` when a token is set and another one, or none, is given.
+    """
+    _check_token(request, request.app.state.metrics_token)
+    await request.app.state.gauges.get()
+    return Response(exposition(), media_type=CONTENT_TYPE_LATEST)
 
 
-async def _run_check(check: Check, away: tuple[type[BaseException], ...]) -> str:
-    try:
-        async with asyncio.timeout(CHECK_SECONDS):
-            await check()
-    except FilmgateError as error:
-        return error.code
-    except TimeoutError:
-        return "timeout"
-    except away:
-        return "away"
-    return "ok"
+class DatabaseGauges:
+    """The gauges that are counted in the database, and whether it answered. ``away`` are the errors of one that does not."""
+
+    def __init__(self, update: Check, away: tuple[type[BaseException], ...]) -> None:
+        self._update = update
+        self._away: tuple[type[BaseException], ...] = (*away, TimeoutError)
+
+    async def refresh(self) -> None:
+        try:
+            async with asyncio.timeout(CHECK_SECONDS):
+                await self._update()
+        except self._away as error:
+            log.warning("metrics.database_away", error=type(error).__name__)
+            forget_counted()
+        else:
+            DATABASE_UP.set(1)
+
+
+def _check_token(request: Request, wanted: str | None) -> None:
+    if wanted is None:
+        return
+    scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    sides = (hashlib.sha256(text.encode("utf-8", "replace")).digest() for text in (given.strip(), wanted))
+    if scheme.lower() != "bearer" or not hmac.compare_digest(*sides):
+        raise AuthenticationFailed("The metrics need the token of FILMGATE_METRICS_TOKEN.")
 
 
 def health_routes() -> list[Route]:

@@ -10,7 +10,7 @@ import structlog
 
 SECRET_NAMES = re.compile(r"(secret|token|password|authorization|api_?key|cookie|signature)", re.IGNORECASE)
 SECRET_LOOKS = re.compile(
-    r"(sk-[A-Za-z0-9_-]{8,}|Bearer\s+\S+|eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*"
+    r"(sk-[A-Za-z0-9_-]{8,}|Bearer\s+\S+|(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*"
     r"|(?<=signature=)[^&\s]+|(?<=://)[^/\s:@]+:[^/\s@]+(?=@))"
 )
 HIDDEN = "[hidden]"

@@ -1,6 +1,15 @@
 """Prometheus metrics. Labels are bounded: routes, states, codes; never a key, an id or a prompt."""
 
-from prometheus_client import Counter, Gauge, Histogram
+import math
+import os
+import warnings
+from collections.abc import Iterable
+
+from prometheus_client import REGISTRY, Counter, Gauge, Histogram, Info, Metric, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+from app import __version__
 
 REQUESTS = Counter("filmgate_requests_total", "Requests answered", ["route", "method", "status"])
 REQUEST_SECONDS = Histogram(
@@ -16,8 +25,53 @@ TASK_SECONDS = Histogram(
     ["kind"],
     buckets=(1, 5, 15, 60, 180, 600, 1800, 3600),
 )
+BUILD = Info("filmgate_build", "The version that runs")
+BUILD.info({"version": __version__})
+DATABASE_UP = Gauge(
+    "filmgate_database_up", "1 while the database answers; at 0, what is counted in it is left out"
+)
 TASKS_OPEN = Gauge("filmgate_tasks_open", "Tasks that have not ended", ["state"])
 ACCOUNTS = Gauge("filmgate_accounts", "Upstream accounts by standing", ["standing"])
+TASKS_HELD = Gauge("filmgate_tasks_held", "Ended tasks whose money waits for the operator's decision")
+MONEY_HELD = Gauge("filmgate_money_held_dollars", "US dollars that are held for those tasks")
 SLOTS_USED = Gauge("filmgate_slots_used", "Tasks running on accounts", [])
+OLDEST_QUEUED = Gauge(
+    "filmgate_oldest_queued_seconds", "How long the oldest task without an account has waited"
+)
+DELIVERIES_PENDING = Gauge(
+    "filmgate_webhook_deliveries_pending", "Webhook calls and notices still to be delivered"
+)
+DISK_FREE = Gauge("filmgate_data_disk_free_bytes", "Free space where the data directory is")
 LIMITS_ALONE = Gauge("filmgate_limits_alone", "1 while Redis is away and each process counts requests alone")
 LIMITS_COUNTED_ALONE = Counter("filmgate_limits_counted_alone_total", "Requests counted without Redis")
+
+SHARED_FOLDER = os.environ.get("PROMETHEUS_MULTIPROC_DIR", "")
+"""Where the processes of one `serve` count together; the supervisor sets it. Empty: this process counts alone."""
+SUMMED = frozenset({"counter", "histogram"})
+if SHARED_FOLDER:  # gauges are read from this process alone, where clearing labels works
+    warnings.filterwarnings("ignore", message=".*labels has not been implemented in")
+_COUNTED = (TASKS_HELD, MONEY_HELD, SLOTS_USED, OLDEST_QUEUED, DELIVERIES_PENDING)
+
+
+def forget_counted() -> None:
+    """Leave out what is counted in the database, while it does not answer: an old figure looks like a true one."""
+    DATABASE_UP.set(0)
+    TASKS_OPEN.clear()
+    ACCOUNTS.clear()
+    for gauge in _COUNTED:
+        gauge.set(math.nan)
+
+
+class AllProcesses(Collector):
+    """Counters and histograms summed over the processes of one `serve`, also those that have ended. Gauges are of the
+    process that answers: what they tell is counted in the database, or the same for all."""
+
+    def collect(self) -> Iterable[Metric]:
+        yield from (family for family in REGISTRY.collect() if family.type not in SUMMED)
+        shared = MultiProcessCollector(None, SHARED_FOLDER).collect()
+        yield from (family for family in shared if family.type in SUMMED)
+
+
+def exposition() -> bytes:
+    """All metrics in Prometheus' format."""
+    return generate_latest(AllProcesses() if SHARED_FOLDER else REGISTRY)

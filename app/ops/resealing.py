@@ -94,7 +94,7 @@ async def reseal_store(database: Database, vault: Vault) -> dict[str, int]:
     """Reseal the store, one transaction per table. Returns the number of updated rows by table."""
     done = {}
     for sealed in SEALED_TABLES:
-        async with database.write() as connection:
+        async with database.write_many() as connection:
             rows = (await connection.execute(sealed.select_rows().with_for_update())).all()
             changes = sealed.changed_rows(rows, vault)
             for key, fresh in changes.items():

@@ -4,14 +4,13 @@ A provider sends one request and returns what was answered. It never sleeps, loo
 database; the worker owns time, money, secrets, retries and storage.
 """
 
-import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from app.errors import (
     InvalidRequest,
@@ -21,14 +20,20 @@ from app.errors import (
     UpstreamError,
     UpstreamRejected,
 )
+from app.foreign import ID_LIMIT, clean_document, writable_text
 from app.generation import GenerationRequest, Kind, Role
+from app.providers.account_checks import Verdict, look_at_models, look_at_start
 from app.providers.http import UpstreamClient
+from app.providers.own_hardware import NO_REMAKING, Remaking
 from app.validation import Form, validate_document
 
 ANTHROPIC_PATHS = frozenset({"messages", "messages/count_tokens"})
 """Paths of Anthropic's API: a server with OpenAI's API usually lacks them."""
 
 FileKind = Literal["video", "image", "audio"]
+Fit = Literal["exact", "nearest", "at_least"]
+"""What may be made where the model lacks the length or the size that is asked for: nothing else, the nearest one that it
+makes, or the nearest of those that are not less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,8 @@ class Account:
     rpm: int | None = None
     """Submissions a minute."""
     plan: str = ""
+    lengths: Fit = "exact"
+    sizes: Fit = "exact"
     expires_at: float | None = None
     """When it can't be used any more, in UTC seconds."""
     proxy: str | None = field(default=None, repr=False)
@@ -84,12 +91,17 @@ def base_url_or(account: Account, default: str) -> str:
 
 
 class Operation(BaseModel):
-    """A piece of work that an upstream accepted. Holds paths, never whole URLs."""
+    """A piece of work that an upstream accepted. Holds paths, never whole URLs, and only what a row can hold: a receipt
+    must never be lost to one odd character in it."""
 
     model_config = ConfigDict(frozen=True)
 
-    id: str
-    data: dict[str, Any] = Field(default_factory=dict)
+    id: Annotated[str, AfterValidator(lambda text: writable_text(text[:ID_LIMIT]))]
+    data: Annotated[dict[str, Any], AfterValidator(clean_document)] = Field(default_factory=dict)
+
+
+EARLIER = Operation(id="earlier")
+"""Stands for the operation of a remix's source where a request is only checked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,10 +151,11 @@ class Succeeded:
 class Failed:
     """The upstream says that there will be no result. ``code`` is ours: ``content_policy_violation``,
     ``upstream_error``, ``cancelled``, ``expired``; ``submission_unknown`` for work that was accepted and whose
-    answer is lost for good."""
+    answer is lost for good. ``usage`` is what the upstream says it cost all the same."""
 
     code: str
     message: str
+    usage: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def upstream_error(cls, message: str, *, moderated: bool = False) -> Self:
@@ -166,16 +179,28 @@ class PollInterval:
 class Capabilities:
     """What one model can take; routing and the texts of 400 answers come from it.
 
-    Empty ``sizes`` and None ``seconds`` mean unknown: the upstream decides.
+    What is empty or None is unknown: the upstream decides.
     """
 
     kinds: frozenset[Kind]
     roles: frozenset[Role] = frozenset()
+    most: Mapping[Role, int] = field(default_factory=dict)
+    """The most inputs of a role; none stated: unknown."""
     seconds: tuple[float, float] | None = None
     """Shortest and longest, in seconds."""
+    lengths: tuple[float, ...] = ()
+    """The only lengths, where it does not make every one from the shortest to the longest."""
     sizes: frozenset[str] = frozenset()
+    tiers: Mapping[str, int] = field(default_factory=dict)
+    """The vendor's words for resolutions, and the short side of each in pixels."""
+    ratios: tuple[str, ...] = ()
+    sound: Literal["choice", "always", "never"] | None = None
+    prompt_limit: int | None = None
     max_pixels: int | None = None
     native_shots: bool = False
+    """It has a field for a storyboard. Without one the shots stand in the prompt."""
+    native_styles: bool | frozenset[str] = False
+    """It has a field for a style, or for these. Without one the style stands in the prompt."""
     remix: bool = False
     cancel: bool = False
     idempotency_key: bool = False
@@ -204,36 +229,19 @@ class AccountBalance:
 
 @dataclass(frozen=True, slots=True)
 class AccountCheck:
-    """The outcome of a check that costs nothing: ``accepted`` and ``refused`` are about the secret, ``reachable``
-    says only that the upstream answers, ``silent`` that it does not."""
+    """The outcome of a check that costs nothing."""
 
-    verdict: Literal["accepted", "refused", "reachable", "silent"]
+    verdict: Verdict
     text: str
     balance: AccountBalance | None = None
-
-
-class MissingSubmissions:
-    """Since when each submission has been unknown to its vendor, in this process."""
-
-    def __init__(self) -> None:
-        self._since: dict[str, float] = {}
-
-    def confirm_missing(self, key: str, *, after: float, otherwise: str) -> None:
-        """Returns once ``key`` has been unknown for ``after`` seconds: then it never arrived. Until then raises
-        ``PollFailed`` with ``otherwise``, as the vendor may not have recorded it yet."""
-        since = self._since.setdefault(key, time.monotonic())
-        if time.monotonic() - since < after:
-            raise PollFailed(otherwise)
-        del self._since[key]
 
 
 class Provider(ABC):
     """One vendor's protocol, bound to one account."""
 
     name: ClassVar[str]
-    """As the accounts name it; also the name of its folder."""
+    """As the accounts name it; also the name of its folder. ``title`` is the vendor's own name."""
     title: ClassVar[str]
-    """The vendor's own name."""
     docs_url: ClassVar[str] = ""
     """The vendor's documentation of this API; empty where no vendor stands behind it."""
     verified: ClassVar[str] = "documented"
@@ -244,13 +252,16 @@ class Provider(ABC):
     """What the secret looks like, where it is more than one word."""
     embedded: ClassVar[bool] = False
     """Part of Filmgate itself: no account of it can be added."""
+    media_schemes: ClassVar[frozenset[str]] = frozenset()
+    """Schemes of addresses (``asset``) in the vendor's own store."""
     reports_progress: ClassVar[bool] = False
-    """Whether its polls say how far the work is."""
     sample_models: ClassVar[tuple[str, ...]] = ()
     """Models whose abilities stand for the provider's in the table of providers."""
     sample_options: ClassVar[Mapping[str, Any]] = {}
     """The options without which no account of it works."""
     poll_interval: PollInterval = PollInterval()
+    remaking: Remaking = NO_REMAKING
+    """Of what the upstream has forgotten: only where nobody is paid for it."""
 
     def __init__(self, account: Account, http: UpstreamClient) -> None:
         """``account.options["poll_cap_seconds"]``: the longest interval between two polls."""
@@ -279,6 +290,15 @@ class Provider(ABC):
     @abstractmethod
     def capabilities(self, model: str) -> Capabilities:
         """What ``model`` (the upstream's name) can take."""
+
+    @abstractmethod
+    def check(self, request: GenerationRequest) -> None:
+        """Raises ``UnsupportedWish`` for the first wish that this upstream can't be told; ``request.model`` is the
+        upstream's name. Builds what ``start`` sends, and sends nothing. Inputs may come with empty ``content``, and
+        a remix's source counts as known: ``start`` may refuse more."""
+
+    def ask_about(self, model: str) -> None:  # noqa: B027 - most vendors can't be asked
+        """After a refusal: asks the vendor, beside the requests, what ``model`` takes. Returns at once."""
 
     @abstractmethod
     async def start(self, request: GenerationRequest, submission: Submission) -> Operation:
@@ -332,6 +352,14 @@ class Provider(ABC):
         """Where ``/v1/<path>`` of this account lies; None when the vendor has no such API."""
         return None
 
+    async def published(self, model: str) -> Capabilities | None:
+        """What the vendor itself publishes of ``model`` now; None where it publishes nothing. Raises like ``poll``."""
+        return None
+
+    async def listed_models(self) -> frozenset[str] | None:
+        """The vendor's names of all its models; None where it does not list them. Raises like ``poll``."""
+        return None
+
     async def balance(self) -> AccountBalance | None:
         """What is left on the account; None when the vendor does not report it. Raises like ``poll``."""
         return None
@@ -345,35 +373,22 @@ class Provider(ABC):
             if target is None:
                 return AccountCheck("refused", error.message)
         except UpstreamError:
-            pass  # the list of models below shows the same trouble, if it is one of the whole account
+            pass  # the list of models shows the same trouble, if it is the whole account's
         else:
             if type(self).balance is not Provider.balance:
                 return AccountCheck("accepted", "it answered about its balance", balance)
         try:
             return await self._check_models_list(target)
         except UpstreamError as error:
-            return AccountCheck("silent", error.message)
+            refused = isinstance(error, UpstreamAuthFailed)
+            return AccountCheck("refused" if refused else "silent", error.message)
 
     async def _check_models_list(self, target: RelayTarget | None) -> AccountCheck:
-        """Asks for the list of models at ``target``, or at least for an answer. Raises ``UpstreamError``."""
+        """By the list of models at ``target``, else by any answer. Raises ``UpstreamAuthFailed`` for a bad secret."""
         if target is None:
-            status = await self.http.probe_status("/")
-            text = f"it answers ({status}), and offers nothing free to try the secret with"
-            return AccountCheck("reachable", text)
-        path = target.url.removeprefix(self.http.base_url)
-        status = await self.http.probe_status(path, headers=target.headers)
-        if status in (401, 403):
-            return AccountCheck("refused", f"its list of models is refused ({status})")
-        if status >= 300:
-            return AccountCheck("reachable", f"it answers, but with {status} for its list of models")
-        if (
-            self.account.secret
-            and await self.http.probe_status(path, headers=target.headers, bare=True) < 300
-        ):
-            text = "it lists its models to anybody: the first task will try the secret"
-            return AccountCheck("reachable", text)
-        return AccountCheck("accepted", "it listed its models")
+            return AccountCheck(*await look_at_start(self.http))
+        path, secret = target.url.removeprefix(self.http.base_url), bool(self.account.secret)
+        return AccountCheck(*await look_at_models(self.http, path, target.headers, with_secret=secret))
 
-    async def close(self) -> None:
-        """Let go of what this provider holds (a process pool, a connection)."""
-        await self.http.aclose()
+    async def close(self) -> None:  # noqa: B027 - most hold nothing
+        """Let go of what this provider holds (a process pool, a stream). Connections belong to the transport."""

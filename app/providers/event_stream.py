@@ -4,12 +4,13 @@ https://html.spec.whatwg.org/multipage/server-sent-events.html. The APIs that ar
 one ``data:`` line, so a line is an event; ``event:``, ``id:`` and ``retry:`` say nothing that is needed.
 """
 
-import json
 from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 
 from app.errors import UpstreamFailed
+from app.foreign import parse_json
 
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 LONGEST_LINE = 8 * 1024 * 1024
 """Bytes."""
 
@@ -25,31 +26,35 @@ class StreamEvent(NamedTuple):
 class EventStreamReader:
     """Holds the beginning of the line whose end has not come yet."""
 
-    __slots__ = ("_unfinished",)
+    __slots__ = ("_length", "_unfinished")
 
     def __init__(self) -> None:
-        self._unfinished = b""
+        self._unfinished: list[bytes] = []
+        self._length = 0
 
     def feed(self, piece: bytes) -> Iterator[StreamEvent]:
         """The events that end in ``piece``. Raises ``UpstreamFailed`` for a line of more than 8 MiB."""
-        *lines, self._unfinished = (self._unfinished + piece).split(b"\n")
-        if len(self._unfinished) > LONGEST_LINE:
+        lines = piece.split(b"\n")
+        # The pieces of a line are joined once: together with each new one, a long line would take the square of its length.
+        self._unfinished.append(lines[0])
+        self._length += len(lines[0])
+        if max(self._length, len(lines[-1])) > LONGEST_LINE:
             raise UpstreamFailed("The upstream's answer has too long a line.")
-        for line in lines:
-            event = read_event(line)
-            if event:
-                yield event
+        for following in lines[1:]:
+            yield from self.close()
+            self._unfinished, self._length = [following], len(following)
 
     def close(self) -> Iterator[StreamEvent]:
         """The event in a last line without a line break, if there is one."""
-        event = read_event(self._unfinished)
-        self._unfinished = b""
+        event = read_event(b"".join(self._unfinished))
+        self._unfinished, self._length = [], 0
         if event:
             yield event
 
 
 def read_event(line: bytes) -> StreamEvent | None:
     """None for a line without an event, and for JSON that is no object."""
+    line = line.removeprefix(BYTE_ORDER_MARK)
     if line.startswith(b":"):
         return StreamEvent("comment", {})
     if not line.startswith(b"data:"):
@@ -57,8 +62,7 @@ def read_event(line: bytes) -> StreamEvent | None:
     text = line[5:].strip()
     if text == b"[DONE]":
         return StreamEvent("done", {})
-    try:
-        data = json.loads(text.decode("utf-8", "replace"))
-    except (ValueError, RecursionError):
+    data = parse_json(text)
+    if data is None:
         return StreamEvent("unreadable", {})
     return StreamEvent("data", data) if isinstance(data, dict) else None

@@ -5,9 +5,15 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
-from pydantic import BaseModel
+from pydantic import AliasChoices, BaseModel, Field, model_validator
 
-from app.errors import InvalidRequest, UpstreamBusy, UpstreamError, UpstreamFailed, UpstreamRejected
+from app.errors import (
+    InvalidRequest,
+    UnsupportedWish,
+    UpstreamBusy,
+    UpstreamError,
+    UpstreamFailed,
+)
 from app.generation import GenerationRequest, Kind
 from app.providers.base import (
     Account,
@@ -26,8 +32,20 @@ from app.providers.base import (
     read_options,
 )
 from app.providers.http import UpstreamClient
+from app.providers.inline_files import INLINE, decode_chunks, inline_file
 from app.providers.inputs import parse_size, refuse_fields, whole_seconds
-from app.providers.reading import COMMON_STATES, Items, Percent, Text, read_state, retry_after_of
+from app.providers.reading import (
+    COMMON_STATES,
+    REASON_NAMES,
+    STATE_NAMES,
+    Items,
+    Percent,
+    Text,
+    has_text,
+    read_state,
+    retry_after_of,
+    unwrapped,
+)
 
 FILE_TYPES: Mapping[FileKind, str] = {"video": "video/mp4", "image": "image/png", "audio": "audio/mpeg"}
 # These gateways explain a refusal only in a sentence, in English or in Chinese.
@@ -59,13 +77,38 @@ class GatewayOptions(BaseModel):
     """Shortest and longest video."""
 
 
-class GatewayTask(BaseModel):
+TASK_NAMES = ("task_id", "id")
+
+
+class WrappedAnswer(BaseModel):
+    """An answer of a gateway's, which some forks put into ``data`` whole."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _unwrap(cls, document: Any) -> Any:
+        found = unwrapped(document, names=TASK_NAMES)
+        if not isinstance(found, dict):
+            return found
+        if "status" in cls.model_fields and not has_text(found, *STATE_NAMES):
+            found = document  # what has an id there is a file, not the task
+        return {name: value for name, value in found.items() if value is not None}
+
+
+class SubmittedTask(WrappedAnswer):
+    """What names a new task, or refuses it."""
+
+    task_id: Text = Field(default="", validation_alias=AliasChoices(*TASK_NAMES))
+    error: Any = None
+    message: Text = ""
+
+
+class GatewayTask(WrappedAnswer):
     """What ``GET /v1/tasks/{id}`` answers."""
 
-    status: Text = ""
+    status: Text = Field(default="", validation_alias=AliasChoices(*STATE_NAMES))
     progress: Percent = None
     result_urls: Items = []
-    error_message: Text = ""
+    error_message: Text = Field(default="", validation_alias=AliasChoices(*REASON_NAMES))
 
 
 class GatewayRelay(Provider):
@@ -88,12 +131,22 @@ class GatewayRelay(Provider):
             return await super().recover(request, submission)
         return await self.start_again(request, submission)
 
-    def fetch(self, operation: Operation, file: ResultFile) -> AsyncIterator[bytes]:
-        return self.download(file.data["path"], what="a result", params=file.data["query"])
+    async def fetch(self, operation: Operation, file: ResultFile) -> AsyncIterator[bytes]:
+        if INLINE in file.data:
+            for chunk in decode_chunks(file.data[INLINE]):
+                yield chunk
+            return
+        async for chunk in self.download(file.data["path"], what="a result", params=file.data["query"]):
+            yield chunk
 
     def result_file(self, link: str, kind: FileKind) -> ResultFile:
-        """A link to the gateway itself is fetched with our key, any other is public."""
-        base, parts = self.http.base_url, urlsplit(link)
+        """A link to the gateway itself is fetched with our key, any other is public. A picture may come in its link."""
+        inline = inline_file(link, kind)
+        if inline is not None:
+            return inline
+        base = self.http.base_url
+        link = base + link if link.startswith("/") else link
+        parts = urlsplit(link)
         bare = link.split("?")[0].split("#")[0]
         path = bare.removeprefix(base)
         if bare.startswith(f"{base}/") and PLAIN_PATH.fullmatch(path) and not path.startswith("//"):
@@ -110,7 +163,7 @@ class GatewayRelay(Provider):
             return Queued(retry_after=retry_after)
         if state == "succeeded":
             return self.succeeded_answer(task.result_urls, operation)
-        if state in {"failed", "cancelled", "expired"}:
+        if state in {"failed", "moderated", "cancelled", "expired"}:
             return self.failed_answer(task.error_message, state)
         return Running(progress=task.progress, retry_after=retry_after)
 
@@ -125,14 +178,27 @@ class GatewayRelay(Provider):
         self, links: list[Any], operation: Operation, usage: Mapping[str, Any] | None = None
     ) -> Succeeded:
         kind: FileKind = operation.data.get("kind", "video")
-        urls = [link for link in links if isinstance(link, str) and link.startswith(("http://", "https://"))]
+        urls = [link for link in map(_address_of, links) if is_file_address(link)]
         return Succeeded(tuple(self.result_file(url, kind) for url in urls), usage=usage or {})
 
     def failed_answer(self, message: str, state: str = "failed") -> Failed:
         text = self.http.clean_text(message) or "The upstream did not say why."
         if state in {"cancelled", "expired"}:
             return Failed(state, text)
-        return Failed.upstream_error(text, moderated=is_moderated(text))
+        return Failed.upstream_error(text, moderated=state == "moderated" or is_moderated(text))
+
+
+def is_file_address(link: str) -> bool:
+    """A link, also one relative to the gateway, or a file in a ``data:`` URI."""
+    return link.startswith(("http://", "https://", "data:")) or (
+        link.startswith("/") and not link.startswith("//")
+    )
+
+
+def _address_of(entry: Any) -> str:
+    """Of a text, or of an object its ``url``."""
+    text = entry.get("url") if isinstance(entry, dict) else entry
+    return text if isinstance(text, str) else ""
 
 
 def is_moderated(text: str) -> bool:
@@ -180,13 +246,13 @@ def model_name_for(request: GenerationRequest) -> str:
         wanted, seconds, hd = orientation_of(request), allowed_seconds(request), _quality_suffix(request, hd)
         length = f"-{seconds}s" if seconds else length
         if hd and (base != "sora2pro" or length == "-25s"):
-            raise UpstreamRejected(f"{request.model} has no high definition", param="size")
+            raise UnsupportedWish(f"{request.model} has no high definition", param="size")
         return f"{base}{hd}{f'-{wanted}' if wanted else shape}{length}"
     return _image_name(request)
 
 
 def orientation_of(request: GenerationRequest) -> str | None:
-    """``portrait`` or ``landscape``; None when the client named no shape. Raises ``UpstreamRejected`` for a square."""
+    """``portrait`` or ``landscape``; None when the client named no shape. Raises ``UnsupportedWish`` for a square."""
     if request.aspect_ratio:
         shape = {"16:9": "landscape", "9:16": "portrait"}.get(request.aspect_ratio)
         param = "aspect_ratio"
@@ -196,15 +262,15 @@ def orientation_of(request: GenerationRequest) -> str | None:
     else:
         return None
     if shape is None:
-        raise UpstreamRejected(f"{request.model} makes portrait and landscape only", param=param)
+        raise UnsupportedWish(f"{request.model} makes portrait and landscape only", param=param)
     return shape
 
 
 def allowed_seconds(request: GenerationRequest) -> int | None:
-    """The length in seconds. Raises ``UpstreamRejected`` when it is none of ``NAMED_SECONDS``."""
+    """The length in seconds. Raises ``UnsupportedWish`` when it is none of ``NAMED_SECONDS``."""
     seconds = whole_seconds(request)
     if seconds is not None and seconds not in NAMED_SECONDS:
-        raise UpstreamRejected(f"{request.model} makes 10, 15 or 25 seconds, not {seconds}", param="seconds")
+        raise UnsupportedWish(f"{request.model} makes 10, 15 or 25 seconds, not {seconds}", param="seconds")
     return seconds
 
 
@@ -213,7 +279,7 @@ def wants_hd(request: GenerationRequest) -> bool | None:
     if request.resolution:
         quality = {"480p": False, "720p": False, "1080p": True, "hd": True}.get(request.resolution.lower())
         if quality is None:
-            raise UpstreamRejected(f"{request.model} has no {request.resolution}", param="resolution")
+            raise UnsupportedWish(f"{request.model} has no {request.resolution}", param="resolution")
         return quality
     return min(parse_size(request.size)) >= HD_FROM if request.size else None
 

@@ -29,6 +29,19 @@ STATUSES: Mapping[str, ErrorMeaning] = {
 # https://docs.cloud.google.com/gemini-enterprise-agent-platform/models/video/responsible-ai-and-usage-guidelines
 # Veo's filters answer INVALID_ARGUMENT, as for a bad field; only the support code in the message tells them apart.
 SUPPORT_CODE = re.compile(r"support codes?:?\s*\d{6,}", re.IGNORECASE)
+# Google has no status of its own for these; only the sentence tells them from a bad field and from "slow down".
+# https://ai.google.dev/gemini-api/docs/troubleshooting
+SENTENCES: tuple[tuple[re.Pattern[str], ErrorMeaning], ...] = (
+    (re.compile(r"prepay\w* credits|credits (are|have been) (depleted|exhausted)", re.IGNORECASE), "quota"),
+    (
+        re.compile(r"location is not supported|not available in your (country|region)", re.IGNORECASE),
+        "forbidden",
+    ),
+    (re.compile(r"does not have access", re.IGNORECASE), "forbidden"),
+    (re.compile(r"(prompt|input|request) (was|is|has been) blocked", re.IGNORECASE), "moderated"),
+)
+DAILY = "PerDay"
+"""Part of the name of a quota that a wait of minutes does not refill."""
 CANCELLED = "1"
 """google.rpc.Code of a cancelled operation."""
 
@@ -48,6 +61,11 @@ class GoogleError(BaseModel):
                 return REASONS[reason]
         if SUPPORT_CODE.search(self.message):
             return "moderated"
+        for sentence, meaning in SENTENCES:
+            if sentence.search(self.message):
+                return meaning
+        if any(DAILY in name for name in self._quota_names()):
+            return "quota"
         words = (self.status.upper(), self.code.rsplit("/", 1)[-1].upper())
         return next((STATUSES[word] for word in words if word in STATUSES), None)
 
@@ -59,6 +77,12 @@ class GoogleError(BaseModel):
         """``headers`` with a ``retry-after`` from the body, where Google sends it (``34.4s``)."""
         delays = [delay.removesuffix("s") for delay in self._detail_values("retryDelay")]
         return {**headers, "retry-after": delays[0]} if delays else headers
+
+    def _quota_names(self) -> list[str]:
+        """Of ``google.rpc.QuotaFailure``: the quotas that are used up."""
+        lists = [detail.get("violations") for detail in self.details if isinstance(detail, dict)]
+        found = [violation for each in lists if isinstance(each, list) for violation in each]
+        return [str(violation.get("quotaId", "")) for violation in found if isinstance(violation, dict)]
 
     def _detail_values(self, name: str) -> list[str]:
         values = [detail.get(name) for detail in self.details if isinstance(detail, dict)]

@@ -84,7 +84,7 @@ def token_address(account: ServiceAccount, override: str | None) -> str:
 
 
 class AccessTokens:
-    """Keeps one token and replaces it two minutes before it expires. Its owner closes it."""
+    """Keeps one token and replaces it two minutes before it expires."""
 
     def __init__(
         self,
@@ -116,15 +116,12 @@ class AccessTokens:
         """After a refusal of the token: get a new one next time."""
         self._until = 0.0
 
-    async def aclose(self) -> None:
-        await self._http.aclose()
-
     async def _exchange_claim(self) -> None:
         now = time.time()
         claim = signed_claim(self._account, key=self._key, now=now, scope=self._scope, subject=self._subject)
         form = {"grant_type": GRANT, "assertion": claim}
         try:
-            answer = await self._http.post_form(self._path, form, files=(), answer=TokenAnswer)
+            answer = await self._http.post_form(self._path, form, files=(), answer=TokenAnswer, encoded=True)
         except (UpstreamRejected, UpstreamAuthFailed) as error:
             raise UpstreamAuthFailed(
                 f"no access token: {error.message.replace(claim, '[secret]')}"

@@ -1,14 +1,21 @@
 """The HTTP client of all providers: paths joined to one configured origin, typed answers, classified errors."""
 
 import asyncio
-import re
+import json
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any, Literal, TypeVar
 
-import httpx2
+import aiohttp
+from multidict import CIMultiDict
+from yarl import URL
 
-from app.errors import OutboundRefused, PollFailed, UpstreamError
+from app import USER_AGENT
+from app.errors import PollFailed, UpstreamError
+from app.foreign import parse_json
+from app.providers.addresses import address_of, checked_path, split_credential
+from app.providers.forms import form_body, url_encoded_body
 from app.providers.http_errors import connection_error, poll_refused, submit_refused
 from app.providers.http_messages import (
     Body,
@@ -18,40 +25,29 @@ from app.providers.http_messages import (
     ResultDownload,
     UpstreamAnswer,
     UpstreamTimeouts,
+    keep_pace,
 )
-from app.providers.reading import (
-    ErrorDetail,
-    clean_text,
-    content_length,
-    parse_json,
-    read_error,
-    validate_body,
-)
+from app.providers.reading import content_length, read_error, redact_text, validate_body
+from app.providers.transport import CONNECTION_BROKEN, OpenAnswer, OutgoingRequest, UpstreamTransport
 
 Purpose = Literal["submit", "poll"]
 """A *submit* starts work that may cost money; a *poll* only asks."""
 Query = Mapping[str, str | int]
-Signer = Callable[[httpx2.Request], Mapping[str, str]]
+Signer = Callable[[OutgoingRequest], Mapping[str, str]]
 """Gives the headers that sign a finished request."""
 
+Read = TypeVar("Read")
+
 JSON_LIMIT = 32 * 1024 * 1024
+LOOP_BYTES = 64 * 1024
+"""Answers up to this size are read on the event loop."""
 REDIRECTS = {301, 302, 303, 307, 308}
 MOST_REDIRECTS = 3
 REFUSED_STATUSES = {400, 404, 405, 409, 410, 422, 501}
 """Statuses of a DELETE or PUT that mean "not now", "not here" or "never": asking again changes nothing."""
 SLOWEST_UPLOAD = 100_000
 """Bytes per second below which an upload is given up."""
-NOT_ANSWERED = (httpx2.RequestError, httpx2.InvalidURL, httpx2.StreamError, TimeoutError, OutboundRefused)
-
-
-class _SharedTransport(httpx2.AsyncBaseTransport):
-    """Keeps a transport that others share open when one client of it is closed."""
-
-    def __init__(self, transport: httpx2.AsyncBaseTransport) -> None:
-        self._transport = transport
-
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        return await self._transport.handle_async_request(request)
+SENT_ALWAYS = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": USER_AGENT}
 
 
 class UpstreamClient:
@@ -63,7 +59,7 @@ class UpstreamClient:
 
     def __init__(
         self,
-        transport: httpx2.AsyncBaseTransport,
+        transport: UpstreamTransport,
         *,
         base_url: str,
         headers: Mapping[str, str],
@@ -75,16 +71,11 @@ class UpstreamClient:
         """Bytes of an answer that are read; providers of vendors that put whole videos into JSON raise it."""
         self._transport = transport
         self._headers = dict(headers)
-        # Proxy and .netrc variables of the environment could send the credential somewhere else.
-        self._client = httpx2.AsyncClient(
-            transport=_SharedTransport(transport), trust_env=False, follow_redirects=False
-        )
-
-    async def aclose(self) -> None:
-        await self._client.aclose()
+        self._base, credential = split_credential(self.base_url)
+        self._sent_always = CIMultiDict({**SENT_ALWAYS, **self._headers, **credential})
 
     def client_for(self, base_url: str) -> "UpstreamClient":
-        """A client for another origin of the same vendor, without any of our headers. The caller closes it."""
+        """A client for another origin of the same vendor, without any of our headers."""
         return UpstreamClient(self._transport, base_url=base_url, headers={}, timeouts=self.timeouts)
 
     async def post_json(
@@ -104,13 +95,13 @@ class UpstreamClient:
 
         ``even_if`` as for ``get``: for vendors whose own error codes say more than the HTTP status.
         """
-        request = self._build_request(
-            "POST", path, headers=headers, purpose=purpose, timeout=timeout, json=dict(body), params=params
+        request = self._json_request(
+            path, body, headers=headers, purpose=purpose, timeout=timeout, params=params
         )
         if sign:
             request.headers.update(sign(request))
-        raw = await self._send_request(request, purpose, headers)
-        return self._parse_answer(raw, answer, purpose=purpose, headers=headers, even_if=even_if)
+        raw = await self._send_request(request, purpose)
+        return await self._parse_answer(raw, answer, purpose=purpose, headers=headers, even_if=even_if)
 
     async def post_form(
         self,
@@ -122,16 +113,17 @@ class UpstreamClient:
         headers: Mapping[str, str] | None = None,
         timeout: float | None = None,
         even_if: Callable[[Body], bool] | None = None,
+        encoded: bool = False,
     ) -> UpstreamAnswer[Body]:
-        """POST a multipart form; ``timeout`` in seconds, on top of the time its bytes need."""
-        parts = [(file.name, (file.filename, file.content, file.content_type)) for file in files]
+        """POST a multipart form, also without ``files``; ``timeout`` in seconds, on top of the time its bytes need.
+        ``encoded``: a URL-encoded form, which OAuth's token addresses want."""
         size = sum(len(file.content) for file in files)
         timeout = (timeout or self.timeouts.submit) + size / SLOWEST_UPLOAD
-        request = self._build_request(
-            "POST", path, headers=headers, purpose="submit", timeout=timeout, data=dict(fields), files=parts
-        )
-        raw = await self._send_request(request, "submit", headers)
-        return self._parse_answer(raw, answer, purpose="submit", headers=headers, even_if=even_if)
+        request = self._build_request("POST", path, headers=headers, purpose="submit", timeout=timeout)
+        described, request.content = url_encoded_body(fields) if encoded else form_body(fields, files)
+        request.headers.update(described)
+        raw = await self._send_request(request, "submit")
+        return await self._parse_answer(raw, answer, purpose="submit", headers=headers, even_if=even_if)
 
     async def post_stream(
         self,
@@ -146,17 +138,19 @@ class UpstreamClient:
         Raises like a submit until the answer has begun; reading it raises ``PollFailed``, also when
         nothing comes for ``silence`` seconds.
         """
-        request = self._build_request(
-            "POST", path, headers=headers, purpose="submit", timeout=silence, json=dict(body)
-        )
+        request = self._json_request(path, body, headers=headers, purpose="submit", timeout=silence)
         try:
             async with asyncio.timeout(2 * self.timeouts.connect + self.timeouts.submit):
                 response = await self._open_response(request, purpose="submit")
-                if not response.is_success:
-                    raise self._error_from(await self._read_body(response, "submit"), "submit", headers)
+                if not _is_success(response):
+                    raise await self._error_from(await self._read_body(response, "submit"), "submit", headers)
         except TimeoutError as error:
             raise connection_error(error, submits=True) from error
-        return OpenStream(response.headers, _body_chunks(response), response.aclose)
+
+        async def close() -> None:
+            response.close()
+
+        return OpenStream(response.headers, _body_chunks(response), close)
 
     async def get(
         self,
@@ -169,21 +163,19 @@ class UpstreamClient:
     ) -> UpstreamAnswer[Body]:
         """GET ``path``. An error status is an answer too when its body can be read and ``even_if`` is true of it."""
         request = self._build_request("GET", path, headers=headers, purpose="poll", params=params)
-        raw = await self._send_request(request, "poll", headers)
-        return self._parse_answer(raw, answer, purpose="poll", headers=headers, even_if=even_if)
+        raw = await self._send_request(request, "poll")
+        return await self._parse_answer(raw, answer, purpose="poll", headers=headers, even_if=even_if)
 
-    async def probe_status(
+    async def probe(
         self, path: str, *, headers: Mapping[str, str] | None = None, bare: bool = False
-    ) -> int:
-        """The status that ``GET path`` is answered with; ``bare`` sends none of our headers. Raises ``PollFailed``
+    ) -> RawAnswer:
+        """What ``GET path`` is answered, whatever the status; ``bare`` sends none of our headers. Raises ``PollFailed``
         when there is no answer."""
         request = self._build_request("GET", path, headers=headers, purpose="poll")
         if bare:
             for name in (*self._headers, *(headers or {})):
                 request.headers.pop(name, None)
-        response = await self._open_response(request, purpose="poll")
-        await response.aclose()
-        return response.status_code
+        return await self._send_request(request, "poll")
 
     async def delete(self, path: str, *, headers: Mapping[str, str] | None = None) -> bool:
         """DELETE ``path``; True for any 2xx, False for ``REFUSED_STATUSES``. Raises like a poll."""
@@ -195,11 +187,11 @@ class UpstreamClient:
 
     async def _send_bodyless(self, method: str, path: str, headers: Mapping[str, str] | None) -> bool:
         request = self._build_request(method, path, headers=headers, purpose="poll")
-        raw = await self._send_request(request, "poll", headers)
+        raw = await self._send_request(request, "poll")
         if raw.status in REFUSED_STATUSES:
             return False
         if not 200 <= raw.status < 300:
-            raise self._error_from(raw, "poll", headers)
+            raise await self._error_from(raw, "poll", headers)
         return True
 
     @asynccontextmanager
@@ -214,42 +206,47 @@ class UpstreamClient:
         # Compressed, a small answer could grow without measure here, and a length would not be the length.
         wanted = {**(headers or {}), "Accept-Encoding": "identity", "Accept": "*/*"}
         request = self._build_request("GET", path, headers=wanted, purpose="poll", params=params)
-        response = await self._follow_redirects(request, headers)
+        try:
+            # A head that drips never meets a read timeout; twice the time, as a result may lie behind redirects.
+            async with asyncio.timeout(2 * (self.timeouts.connect + self.timeouts.poll)):
+                response = await self._follow_redirects(request, headers)
+        except TimeoutError as error:
+            raise connection_error(error, submits=False) from error
         try:
             yield ResultDownload(
                 content_type=response.headers.get("content-type", "").split(";")[0].strip().lower(),
                 length=content_length(response.headers),
-                chunks=_body_chunks(response),
+                chunks=keep_pace(_body_chunks(response), self.timeouts.download),
             )
         finally:
-            await response.aclose()
+            response.close()
 
     async def _follow_redirects(
-        self, request: httpx2.Request, headers: Mapping[str, str] | None
-    ) -> httpx2.Response:
+        self, request: OutgoingRequest, headers: Mapping[str, str] | None
+    ) -> OpenAnswer:
         for _ in range(MOST_REDIRECTS + 1):
             response = await self._open_response(request, purpose="poll")
-            if response.is_success:
+            if _is_success(response):
                 return response
             location = response.headers.get("location")
-            if response.status_code not in REDIRECTS or not location:
-                raise self._error_from(await self._read_body(response, "poll"), "poll", headers)
-            await response.aclose()
+            if response.status not in REDIRECTS or not location:
+                raise await self._error_from(await self._read_body(response, "poll"), "poll", headers)
+            response.close()
             request = self._redirect_request(request, location)
         raise PollFailed("upstream redirects a result in circles")
 
-    def _redirect_request(self, request: httpx2.Request, location: str) -> httpx2.Request:
+    def _redirect_request(self, request: OutgoingRequest, location: str) -> OutgoingRequest:
         try:
-            url = request.url.join(location)
-        except httpx2.InvalidURL as error:
+            # What stands before an @ would become a credential.
+            url = request.url.join(URL(location)).with_user(None).with_fragment(None)
+        except ValueError as error:
             raise PollFailed("upstream redirects a result to an address that can't be read") from error
         if url.scheme not in {"http", "https"} or (request.url.scheme == "https" and url.scheme == "http"):
             raise PollFailed("upstream redirects a result to an address that is not safe")
-        ours = _origin_of(url) == _origin_of(httpx2.URL(self.base_url))
-        headers = dict(request.headers) if ours else {"Accept": "*/*", "Accept-Encoding": "identity"}
-        headers.pop("host", None)
-        return self._client.build_request(
-            "GET", url, headers=headers, timeout=self._request_timeout(self.timeouts.poll)
+        ours = url.origin() == URL(self._base).origin()
+        plain = {**SENT_ALWAYS, "Accept": "*/*"}
+        return replace(
+            request, url=url, headers=request.headers if ours else CIMultiDict(plain), is_foreign=not ours
         )
 
     def _build_request(
@@ -260,73 +257,75 @@ class UpstreamClient:
         headers: Mapping[str, str] | None,
         purpose: Purpose,
         timeout: float | None = None,
-        **content: Any,
-    ) -> httpx2.Request:
+        params: Query | None = None,
+    ) -> OutgoingRequest:
         seconds = timeout or (self.timeouts.submit if purpose == "submit" else self.timeouts.poll)
-        merged = {
-            "Accept": "application/json",
-            "Accept-Encoding": "identity",
-            **self._headers,
-            **(headers or {}),
-        }
-        # A pasted key may hold any character; as bytes the upstream refuses it, as text we would crash.
-        encoded = [(name.encode(), value.encode()) for name, value in merged.items()]
-        return self._client.build_request(
+        merged = self._sent_always.copy()
+        if headers:
+            merged.update(headers)
+        try:
+            url = address_of(self._base, path)
+        except ValueError as error:
+            if purpose == "submit":
+                raise
+            # The vendor's own name for its work is a part of the path.
+            raise PollFailed("the upstream calls its work by a name that no address can hold") from error
+        return OutgoingRequest(
             method,
-            self.absolute_url(path),
-            headers=encoded,
-            timeout=self._request_timeout(seconds),
-            **content,
+            url.with_query(params) if params else url,
+            merged,
+            connect_seconds=self.timeouts.connect,
+            read_seconds=seconds,
         )
+
+    def _json_request(self, path: str, body: Mapping[str, Any], **options: Any) -> OutgoingRequest:
+        """``options`` as for ``_build_request``."""
+        request = self._build_request("POST", path, **options)
+        request.headers["Content-Type"] = "application/json"
+        request.content = json.dumps(
+            dict(body), ensure_ascii=False, separators=(",", ":"), allow_nan=False
+        ).encode()
+        return request
 
     def absolute_url(self, path: str) -> str:
         """``path`` joined to the configured origin. Raises ``ValueError`` for anything but a plain path,
         as an address in its place would take the credential along."""
-        if not re.fullmatch(r"/[A-Za-z0-9\-._~%!$&'()*+,;=:@/]*", path):
-            raise ValueError("a provider asked for something that is not a path")
-        if path.startswith("//") or any(part in {".", ".."} for part in path.split("/")):
-            raise ValueError("a provider asked for a path that leads elsewhere")
-        return self.base_url + path
+        return self.base_url + checked_path(path)
 
-    def _request_timeout(self, seconds: float) -> httpx2.Timeout:
-        connect = self.timeouts.connect
-        return httpx2.Timeout(connect=connect, pool=connect, read=seconds, write=seconds)
-
-    async def _send_request(
-        self, request: httpx2.Request, purpose: Purpose, headers: Mapping[str, str] | None
-    ) -> RawAnswer:
+    async def _send_request(self, request: OutgoingRequest, purpose: Purpose) -> RawAnswer:
         # A server that drips one byte a second never meets a read timeout; this one counts the whole call.
-        allowed = 2 * self.timeouts.connect + float(request.extensions["timeout"]["read"])
+        allowed = 2 * request.connect_seconds + request.read_seconds
         try:
             async with asyncio.timeout(allowed):
                 return await self._read_body(await self._open_response(request, purpose=purpose), purpose)
         except TimeoutError as error:
             raise connection_error(error, submits=purpose == "submit") from error
 
-    async def _open_response(self, request: httpx2.Request, *, purpose: Purpose) -> httpx2.Response:
+    async def _open_response(self, request: OutgoingRequest, *, purpose: Purpose) -> OpenAnswer:
         try:
-            return await self._client.send(request, stream=True)
-        except NOT_ANSWERED as error:
+            return await self._transport.open(request)
+        except CONNECTION_BROKEN as error:
             raise connection_error(error, submits=purpose == "submit") from error
 
-    async def _read_body(self, response: httpx2.Response, purpose: Purpose) -> RawAnswer:
-        content = bytearray()
+    async def _read_body(self, response: OpenAnswer, purpose: Purpose) -> RawAnswer:
         try:
-            async for chunk in response.aiter_bytes():
-                content += chunk
-                if len(content) > self.json_limit:
-                    raise httpx2.RemoteProtocolError("answer too long")
-        except (httpx2.RequestError, httpx2.StreamError) as error:
+            content, size = [], 0
+            while chunk := await response.read_some():
+                content.append(chunk)
+                size += len(chunk)
+                if size > self.json_limit:
+                    raise aiohttp.ClientPayloadError("answer too long")
+        except CONNECTION_BROKEN as error:
             raise connection_error(error, submits=purpose == "submit") from error
         finally:
-            await response.aclose()
-        return RawAnswer(response.status_code, response.headers, bytes(content))
+            response.close()
+        return RawAnswer(response.status, response.headers, b"".join(content))
 
     def clean_text(self, text: str, headers: Mapping[str, str] | None = None) -> str:
         """``text`` of an upstream without our secrets and control characters, 500 characters at most."""
-        return clean_text(text, _secret_words([*self._headers.values(), *(headers or {}).values()]))
+        return redact_text(text, _secret_words([*self._headers.values(), *(headers or {}).values()]))
 
-    def _parse_answer(
+    async def _parse_answer(
         self,
         raw: RawAnswer,
         answer: type[Body],
@@ -335,41 +334,46 @@ class UpstreamClient:
         headers: Mapping[str, str] | None,
         even_if: Callable[[Body], bool] | None = None,
     ) -> UpstreamAnswer[Body]:
-        body = validate_body(answer, raw.content)
+        body = await _off_the_loop(raw.content, lambda content: validate_body(answer, content))
         if raw.status >= 400 and body is not None and even_if and even_if(body):
             return UpstreamAnswer(raw.status, raw.headers, body)
         if not 200 <= raw.status < 300:
-            raise self._error_from(raw, purpose, headers)
+            raise await self._error_from(raw, purpose, headers)
         if body is None:
             # 2xx that can't be read: the work may well be done and billed.
             raise connection_error(ValueError("unreadable answer"), submits=purpose == "submit")
         return UpstreamAnswer(raw.status, raw.headers, body)
 
-    def _error_from(
+    async def _error_from(
         self, raw: RawAnswer, purpose: Purpose, headers: Mapping[str, str] | None
     ) -> UpstreamError:
-        error = read_error(parse_json(raw.content))
+        error = read_error(await _off_the_loop(raw.content, parse_json))
         if error:
             secrets = _secret_words([*self._headers.values(), *(headers or {}).values()])
-            param = clean_text(error.param, secrets) if error.param else None
-            error = ErrorDetail(clean_text(error.message, secrets), code=error.code, param=param)
+            param = redact_text(error.param, secrets) if error.param else None
+            error = replace(error, message=redact_text(error.message, secrets), param=param)
         refused = submit_refused if purpose == "submit" else poll_refused
         return refused(raw.status, raw.headers, error)
 
 
-async def _body_chunks(response: httpx2.Response) -> AsyncIterator[bytes]:
+async def _off_the_loop(content: bytes, read: Callable[[bytes], Read]) -> Read:
+    """``read`` of a small answer, or of a large one in a thread: other tasks go on meanwhile."""
+    return read(content) if len(content) <= LOOP_BYTES else await asyncio.to_thread(read, content)
+
+
+async def _body_chunks(response: OpenAnswer) -> AsyncIterator[bytes]:
     try:
-        async for chunk in response.aiter_bytes():
+        while chunk := await response.read_some():
             yield chunk
-    except (httpx2.RequestError, httpx2.StreamError) as error:
+    except CONNECTION_BROKEN as error:
         raise PollFailed(f"a result broke off ({type(error).__name__})") from error
+
+
+def _is_success(response: OpenAnswer) -> bool:
+    return 200 <= response.status < 300
 
 
 def _secret_words(values: Iterable[str]) -> list[str]:
     """Header values and the last word of each (``Bearer …``) that have 8 characters or more, longest first."""
     words = {value.strip() for value in values} | {value.split()[-1] for value in values if value.split()}
     return sorted((word for word in words if len(word) >= 8), key=len, reverse=True)
-
-
-def _origin_of(url: httpx2.URL) -> tuple[str, str, int | None]:
-    return url.scheme, url.host, url.port

@@ -3,10 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import httpx2
+import aiohttp
 
 from app.providers import registry
 from app.providers.base import Account, Capabilities
+from app.providers.transport import UpstreamTransport
 
 HEADINGS = (
     "provider",
@@ -64,7 +65,7 @@ def sample_account(name: str) -> Account:
 
 async def all_overviews() -> list[ProviderOverview]:
     """Every provider, alphabetical. Sends no request."""
-    async with httpx2.AsyncHTTPTransport() as transport:
+    async with UpstreamTransport(aiohttp.TCPConnector()) as transport:
         return [await _build_overview(name, transport) for name in registry.PROVIDERS]
 
 
@@ -79,7 +80,7 @@ def _markdown_cells(row: ProviderOverview) -> tuple[str, ...]:
     return (f"`{name}`", *cells[:-1], link)
 
 
-async def _build_overview(name: str, transport: httpx2.AsyncBaseTransport) -> ProviderOverview:
+async def _build_overview(name: str, transport: UpstreamTransport) -> ProviderOverview:
     kind = registry.provider_class(name)
     provider = registry.create_provider(sample_account(name), transport)
     able = [provider.capabilities(model) for model in ("", *kind.sample_models)]

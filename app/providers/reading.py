@@ -1,6 +1,5 @@
 """Reads what upstreams answer: fields of any type, state words, errors and waits, in the forms that vendors use."""
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -9,9 +8,15 @@ from email.utils import parsedate_to_datetime
 from typing import Annotated, Any, Literal, TypeVar
 
 from prometheus_client import Counter
-from pydantic import BaseModel, BeforeValidator, ValidationError
+from pydantic import BaseModel, BeforeValidator
 
-TEXT_LIMIT = 500
+from app.foreign import clean_number, clean_text, read_json
+from app.providers.account_words import says_bad_key, says_empty, says_wrong_place
+
+MESSAGE_LIMIT = 4000
+"""Characters of an error's text before secrets are taken out of it and it is cut for people."""
+WORD_LIMIT = 200
+"""Characters of an error's code, and of a field that it names."""
 LONGEST_RETRY_AFTER = 3600.0
 
 State = Literal["queued", "running", "succeeded", "failed", "moderated", "cancelled", "expired", "missing"]
@@ -22,32 +27,40 @@ UNKNOWN_STATES = Counter(
     "filmgate_unknown_upstream_state_total", "State words of upstreams that we do not know.", ["provider"]
 )
 
-# The union of what OpenAI, vLLM-Omni, SGLang, one-api's descendants, Gemini's and OpenRouter's variants say.
+# The union of what OpenAI, vLLM-Omni, SGLang, one-api's descendants and the vendors say whose words gateways pass on.
 COMMON_STATES: Mapping[str, State] = {
-    **dict.fromkeys(("queued", "pending", "submitted", "not_start", "created", "waiting"), "queued"),
-    **dict.fromkeys(("in_progress", "processing", "running", "generating", "preparing"), "running"),
-    **dict.fromkeys(("completed", "succeeded", "success", "succeed", "done"), "succeeded"),
-    **dict.fromkeys(("failed", "failure", "error"), "failed"),
-    **dict.fromkeys(("cancelled", "canceled", "deleted"), "cancelled"),
-    "expired": "expired",
-}
+    **dict.fromkeys(
+        ("queued", "pending", "submitted", "not_start", "created", "waiting", "in_queue", "queueing", "scheduled",
+         "throttled", "accepted"), "queued",
+    ),
+    **dict.fromkeys(
+        ("in_progress", "processing", "running", "generating", "preparing", "starting", "started", "dreaming",
+         "rendering", "uploading"), "running",
+    ),
+    **dict.fromkeys(
+        ("completed", "succeeded", "success", "succeed", "done", "finished", "complete", "finish", "ready"), "succeeded"
+    ),
+    **dict.fromkeys(("failed", "failure", "error", "fail", "errored", "aborted"), "failed"),
+    **dict.fromkeys(("moderated", "content moderated", "request moderated"), "moderated"),
+    **dict.fromkeys(("cancelled", "canceled", "deleted", "cancel"), "cancelled"),
+    **dict.fromkeys(("expired", "timeout", "timed_out"), "expired"),
+}  # fmt: skip
 
-# OpenAI answers 429 for "slow down" and for "no money left"; only the code tells them apart. Its images
-# answer the second with 400, one-api and its descendants with 403.
-# https://platform.openai.com/docs/guides/error-codes
-QUOTA_CODES = {
-    "insufficient_quota",
-    "billing_hard_limit_reached",
-    "insufficient_balance",
-    "insufficient_user_quota",
-    "insufficient_credits",
-}
 MODERATION_CODES = {"safety", "safety_system", "safety_violation", "policy_violation", "risk_control"}
 MODERATION_PARTS = ("moderation", "content_policy", "content_filter", "sensitive_content", "sensitivecontent")
 MODERATION_PHRASES = (
     "moderat", "content policy", "content_policy", "usage guidelines", "usage policies", "flagged", "nsfw",
     "content filter", "safety filter", "safety system", "safety check", "inappropriate content",
 )  # fmt: skip
+
+WRAPPERS = ("data", "result", "video")
+STATE_NAMES = ("status", "state", "task_status")
+DEEPEST_WRAPPER = 3
+REASON_NAMES = ("fail_reason", "failReason", "failure_reason", "error_message", "reason")
+"""What gateways call the reason of a failure."""
+
+FRONT_WORDS = {"forbidden", "access denied", "blocked", "request blocked"}
+FRONT_FIELDS = {"message", "requestId", "request_id"}
 
 Body = TypeVar("Body", bound=BaseModel)
 
@@ -58,12 +71,7 @@ def _as_text(value: Any) -> str:
 
 def _as_percent(value: Any) -> float | None:
     """Numbers, and one-api's ``"45%"``."""
-    text = str(value).strip().removesuffix("%")
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    return min(max(number, 0.0), 100.0) if number == number else None
+    return clean_number(value.strip().removesuffix("%") if isinstance(value, str) else value, 0.0, 100.0)
 
 
 def _as_list(value: Any) -> list[Any]:
@@ -85,9 +93,10 @@ Fields = Annotated[dict[str, Any], BeforeValidator(_as_mapping)]
 
 
 def read_state(word: str, states: Mapping[str, State], *, provider: str) -> State:
-    """The state that ``word`` stands for. A word that ``states`` lacks is counted and reads as ``running``: vendors
-    add words without notice, and the work may still end well."""
-    state = states.get(word)
+    """The state that ``word`` stands for. A word that ``states`` lacks means what it means elsewhere: resellers of an API
+    have words of their own. One that nobody knows is counted and reads as ``running``: vendors add words without
+    notice, and the work may still end well."""
+    state = states.get(word) or COMMON_STATES.get(word.strip().lower())
     if state is None:
         UNKNOWN_STATES.labels(provider=provider).inc()
         return "running"
@@ -101,6 +110,8 @@ class ErrorDetail:
     message: str
     code: str = ""
     param: str | None = None
+    is_from_front: bool = False
+    """A network in front of the vendor says so, not the vendor itself."""
 
     @property
     def is_moderated(self) -> bool:
@@ -115,27 +126,70 @@ class ErrorDetail:
 
     @property
     def out_of_money(self) -> bool:
-        return self.code.lower() in QUOTA_CODES
+        return says_empty(self.code, self.message)
+
+    @property
+    def about_key(self) -> bool:
+        return says_bad_key(self.code, self.message)
+
+    @property
+    def about_place(self) -> bool:
+        return says_wrong_place(self.code, self.message)
 
 
 def read_error(body: Any) -> ErrorDetail | None:
-    """Read ``{"error": {…}}``, ``{"error": "text"}``, ``{"message": …}`` or ``{"detail": …}``; else None."""
+    """Read ``{"error": {…}}``, ``{"error": "text"}``, ``{"message": …}`` or ``{"detail": …}``; else None. Google's front
+    end puts the same into a list of one."""
+    if isinstance(body, list) and len(body) == 1:
+        body = body[0]
     if not isinstance(body, dict):
         return None
     inner = body.get("error") or body
     if isinstance(inner, str):
-        return ErrorDetail(inner, code=_text_of(body.get("code")))
+        front = _is_of_front(body)
+        return ErrorDetail(inner[:MESSAGE_LIMIT], code=_word_of(body.get("code")), is_from_front=front)
     if not isinstance(inner, dict):
         return None
-    code, detail = _text_of(inner.get("code")) or _text_of(inner.get("type")), inner.get("detail")
+    code, detail = _word_of(inner.get("code")) or _word_of(inner.get("type")), inner.get("detail")
     if isinstance(detail, list) and detail and isinstance(detail[0], dict):  # FastAPI's own 422
         location = detail[0].get("loc")
-        param = str(location[-1]) if isinstance(location, list) and location else None
+        param = _word_of(location[-1]) if isinstance(location, list) and location else None
         return ErrorDetail(_text_of(detail[0].get("msg")), code=code, param=param)
     message = _text_of(inner.get("message")) or _text_of(detail)
     if not message and not code:
         return None
-    return ErrorDetail(message or code, code=code, param=_text_of(inner.get("param")) or None)
+    param = _word_of(inner.get("param")) or None
+    return ErrorDetail(message or code, code=code, param=param, is_from_front=_is_of_front(body))
+
+
+def _is_of_front(body: dict[str, Any]) -> bool:
+    """Cloudflare answers programs in JSON, and AWS's gateway and firewall with one bare word.
+
+    https://developers.cloudflare.com/support/troubleshooting/http-status-codes/cloudflare-1xxx-errors/
+    """
+    if body.get("cloudflare_error"):
+        return True
+    words = _text_of(body.get("message")).strip(" .").lower()
+    return body.keys() <= FRONT_FIELDS and words in FRONT_WORDS
+
+
+def unwrapped(document: Any, *, names: tuple[str, ...], wrappers: tuple[str, ...] = WRAPPERS) -> Any:
+    """The object that has one of ``names``, where a gateway has put it into ``data`` beside a code and a message."""
+    for _ in range(DEEPEST_WRAPPER):
+        if not isinstance(document, dict) or has_text(document, *names):
+            break
+        inner = (document.get(wrapper) for wrapper in wrappers)
+        whole = next(
+            (one for one in inner if isinstance(one, dict) and has_text(one, *names, *STATE_NAMES)), None
+        )
+        if whole is None:
+            break
+        document = whole
+    return document
+
+
+def has_text(document: Mapping[str, Any], *names: str) -> bool:
+    return any(isinstance(document.get(name), str | int) for name in names)
 
 
 def mentions_moderation(sentence: str) -> bool:
@@ -143,30 +197,21 @@ def mentions_moderation(sentence: str) -> bool:
     return any(phrase in sentence.lower() for phrase in MODERATION_PHRASES)
 
 
-def parse_json(content: bytes) -> Any:
-    """The JSON in ``content``, or None when there is none."""
-    try:
-        return json.loads(content)
-    except (ValueError, RecursionError):
-        return None
-
-
 def validate_body(model: type[Body], content: bytes) -> Body | None:
     """``content`` as ``model``, None when it does not fit. An empty body reads as ``{}``: some vendors answer 202
     with nothing while a job runs."""
     try:
-        return model.model_validate_json(content.strip() or b"{}")
-    except ValidationError:
+        return model.model_validate(read_json(content.strip() or b"{}"))
+    except ValueError:  # pydantic's ``ValidationError`` is one
         return None
 
 
-def clean_text(text: str, secrets: Iterable[str]) -> str:
-    """``text`` without ``secrets`` and control characters, 500 characters at most: vendors repeat keys in their
-    error messages."""
+def redact_text(text: str, secrets: Iterable[str]) -> str:
+    """``text`` for people and without ``secrets``: vendors repeat keys in their error messages."""
+    text = text[:MESSAGE_LIMIT]
     for secret in secrets:
         text = text.replace(secret, "[secret]")
-    text = re.sub(r"[\x00-\x1f\x7f]+", " ", text).strip()
-    return text if len(text) <= TEXT_LIMIT else text[: TEXT_LIMIT - 1] + "…"
+    return clean_text(text)
 
 
 def retry_after_of(headers: Mapping[str, str]) -> float | None:
@@ -188,7 +233,11 @@ def content_length(headers: Mapping[str, str]) -> int | None:
 
 
 def _text_of(value: Any) -> str:
-    return str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
+    return value[:MESSAGE_LIMIT] if isinstance(value, str) else clean_text(value)
+
+
+def _word_of(value: Any) -> str:
+    return clean_text(value, WORD_LIMIT)
 
 
 def _number_of(text: str | None) -> float | None:
@@ -198,7 +247,7 @@ def _number_of(text: str | None) -> float | None:
 def _seconds_until(text: str) -> float | None:
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)

@@ -2,12 +2,11 @@
 
 import importlib
 
-import httpx2
-
 from app.errors import InvalidRequest
 from app.providers.base import Account, Provider
 from app.providers.http import UpstreamClient
 from app.providers.http_messages import UpstreamTimeouts
+from app.providers.transport import UpstreamTransport
 
 PROVIDERS = (
     "anthropic",
@@ -29,14 +28,18 @@ PROVIDERS = (
     "openai_compatible",
     "openrouter",
     "pixverse",
+    "predictions",
     "replicate",
     "runway",
+    "siliconflow",
     "studio",
     "suno",
+    "together",
     "unified_relay",
     "vertex_veo",
     "vidu",
     "xai",
+    "zhipu",
 )
 DEFAULT_PROVIDER = "openai_compatible"
 """Of an account that names none."""
@@ -59,7 +62,7 @@ def provider_class(name: str) -> type[Provider]:
 
 
 def create_provider(
-    account: Account, transport: httpx2.AsyncBaseTransport, *, timeouts: UpstreamTimeouts | None = None
+    account: Account, transport: UpstreamTransport, *, timeouts: UpstreamTimeouts | None = None
 ) -> Provider:
     """The provider of ``account``, which sends through ``transport``; whoever built ``transport`` closes it.
 

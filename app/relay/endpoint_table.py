@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 import structlog
 from yarl import URL
 
+from app import clock
+from app.accounts.refusals import RefusalCause
 from app.accounts.status import AccountStatus
 from app.catalog.candidates import Candidate, usable_now
 from app.catalog.catalog import Catalog
@@ -15,7 +17,9 @@ from app.catalog.presets import PRESETS
 from app.db.session import DATABASE_AWAY
 from app.errors import FilmgateError, InvalidRequest, NoAvailableAccount, ServiceUnavailable, UnknownModel
 from app.generation import Kind
+from app.providers.addresses import split_credential
 from app.providers.base import Account
+from app.relay.request import OwnHeaders
 
 log = structlog.get_logger()
 REFRESH_WAIT_SECONDS = 1.0
@@ -25,6 +29,7 @@ FIRST_REFRESH_WAIT_SECONDS = 10.0
 REFRESH_PAUSE_SECONDS = 2.0
 """No second attempt for this long after the database failed."""
 MAX_CACHED = 4096
+IDENTITY = ("Accept-Encoding", "identity")
 KINDS_BY_PATH: dict[str, tuple[Kind, ...]] = {"images": ("image",), "audio": ("audio", "text")}
 """The kinds of account that serve a path, by the path's first part; ``text`` for all others. Speech servers are usually
 set up as text accounts."""
@@ -36,28 +41,26 @@ TRANSLATED_PATHS = {"messages": "chat/completions"}
 class UpstreamEndpoint:
     """One account's URL for one path, and its name for the model.
 
-    ``path`` is the API that the upstream speaks there. ``defaults`` are headers that are sent where the client sends no
-    header of that name. ``limit_name`` is the field for the longest answer in tokens.
+    ``path`` is the API that the upstream speaks there. ``limit_name`` is the field for the longest answer in tokens.
     """
 
     candidate: Candidate
     path: str
     url: URL
-    headers: tuple[tuple[str, str], ...] = field(repr=False)
-    defaults: tuple[tuple[str, str], ...] = ()
+    headers: OwnHeaders = field(repr=False)
     limit_name: str = "max_tokens"
+    account: Account = field(init=False, repr=False)
+    model: str = field(init=False)
+    status: AccountStatus = field(init=False, repr=False)
 
-    @property
-    def account(self) -> Account:
-        return self.candidate.account
-
-    @property
-    def model(self) -> str:
-        return self.candidate.model
-
-    @property
-    def status(self) -> AccountStatus:
-        return self.candidate.status
+    def __post_init__(self) -> None:
+        """Looked up once: each of these is asked for several times in every call."""
+        for name, value in (
+            ("account", self.candidate.account),
+            ("model", self.candidate.model),
+            ("status", self.candidate.status),
+        ):
+            object.__setattr__(self, name, value)
 
     def is_trial(self, now: float) -> bool:
         """Whether a call tests if a cooldown is over."""
@@ -74,6 +77,7 @@ class EndpointTable:
         self._pool = catalog.pool
         self._revision = -1
         self._endpoints: dict[tuple[str, str], tuple[UpstreamEndpoint, ...]] = {}
+        self._wanted_ids: dict[tuple[str, str], frozenset[str]] = {}
         self._kinds: dict[str, Kind] = {}
         self._refreshing: asyncio.Task[None] | None = None
         self._next_refresh_at = 0.0
@@ -104,6 +108,17 @@ class EndpointTable:
             raise self._refusal_for(model, path)
         return usable
 
+    def cause_for(self, key_id: str, model: str, path: str) -> RefusalCause:
+        """What a refusal of this key's call is counted against: the accounts that the operator has for it."""
+        ids = self._wanted_ids.get((model, path))
+        if ids is None:
+            candidates = self._catalog.candidates(self._served_kind(model, path), model)
+            ids = frozenset(each.account.id for each in candidates if self._is_wanted(each, path))
+            if len(self._wanted_ids) >= MAX_CACHED:  # clients choose the names
+                self._wanted_ids.clear()
+            self._wanted_ids[(model, path)] = ids
+        return RefusalCause(key_id, ids)
+
     async def serves_path(self, model: str, path: str) -> bool:
         """Whether an account that serves the model, usable now or not, speaks ``path`` or can be translated to."""
         if not self._is_current:
@@ -123,10 +138,10 @@ class EndpointTable:
         return self._unavailable_for(model, path)
 
     def _usable_now(self, model: str, path: str) -> list[UpstreamEndpoint]:
-        endpoints = self._endpoints_for(model, path)
-        usable = usable_now([each.candidate for each in endpoints], time.time(), can_wait=False).candidates
-        if len(usable) == len(endpoints):
+        endpoints, now = self._endpoints_for(model, path), clock.now()
+        if all(each.status.blocked_by(each.model, now) is None for each in endpoints):
             return list(endpoints)
+        usable = usable_now([each.candidate for each in endpoints], now, can_wait=False).candidates
         ids = {candidate.account.id for candidate in usable}
         return [each for each in endpoints if each.account.id in ids]
 
@@ -155,6 +170,12 @@ class EndpointTable:
             if endpoint is not None:
                 yield endpoint
 
+    def _is_wanted(self, candidate: Candidate, path: str) -> bool:
+        try:
+            return candidate.status.is_wanted and self._endpoint_of(candidate, path) is not None
+        except InvalidRequest:
+            return False
+
     def _endpoint_of(self, candidate: Candidate, path: str) -> UpstreamEndpoint | None:
         provider = self._pool.provider_for(candidate.account)
         upstream_path, target = path, provider.relay_target(path)
@@ -163,13 +184,14 @@ class EndpointTable:
             target = provider.relay_target(upstream_path)
         if target is None:
             return None
-        # The provider has escaped the path already; yarl must not normalise it.
+        _, credential = split_credential(target.url)
+        own = (IDENTITY, *target.headers.items(), *credential.items())
         return UpstreamEndpoint(
             candidate,
             upstream_path,
-            URL(target.url, encoded=True),
-            tuple(target.headers.items()),
-            tuple(target.defaults.items()),
+            # The provider has escaped the path already; yarl must not normalise it.
+            URL(target.url, encoded=True).with_user(None),
+            OwnHeaders(own, defaults=tuple(target.defaults.items())),
             target.limit_name,
         )
 
@@ -200,6 +222,7 @@ class EndpointTable:
         if self._revision != self._catalog.revision:
             self._revision = self._catalog.revision
             self._endpoints.clear()
+            self._wanted_ids.clear()
             self._kinds.clear()
 
     async def _wait_for_refresh(self) -> None:
@@ -217,7 +240,7 @@ class EndpointTable:
 
     async def _refresh_catalog(self) -> None:
         try:
-            await self._catalog.refresh()
+            await self._catalog.current_statuses()
         except (*DATABASE_AWAY, FilmgateError) as error:
             log.warning("accounts.unread", error=type(error).__name__)
             self._next_refresh_at = time.monotonic() + REFRESH_PAUSE_SECONDS

@@ -3,6 +3,8 @@
 import asyncio
 import json
 from collections import deque
+from dataclasses import replace
+from decimal import Decimal
 from types import TracebackType
 from typing import Any
 
@@ -10,16 +12,34 @@ import aiohttp
 import structlog
 from starlette.types import Receive, Send
 
+from app.catalog.call_price import ToldUsage
 from app.errors import UpstreamError
+from app.media.sound_length import MOST_SECONDS
 from app.ops.envelope import ErrorEnvelope
-from app.relay.request import HOP_BY_HOP, Headers
+from app.relay.request import Headers
 from app.relay.upstream import UpstreamRefusal
+from app.relay.upstream_connections import UpstreamAnswer
+from app.relay.usage_filter import UsageFilter
 from app.usage.recorder import INPUT_TOKENS, OUTPUT_TOKENS, token_count
 
 log = structlog.get_logger()
 # Headers that we set: our server's, our origin's policy and cookies, our request id.
 OWN_HEADERS = frozenset(
     {b"alt-svc", b"date", b"server", b"set-cookie", b"strict-transport-security", b"x-request-id"}
+)
+# RFC 9110, 7.6.1: these belong to one connection, not to the message.
+HOP_BY_HOP = frozenset(
+    {
+        b"connection",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    }
 )
 NOT_RETURNED = HOP_BY_HOP | OWN_HEADERS
 OWN_HEADER_PREFIX = b"access-control-"
@@ -30,6 +50,8 @@ JSON_BYTES = 256 * 1024
 """How much of an answer's end is kept to read its usage: of a stream, and of a JSON answer."""
 MAX_SEARCHES = 8
 USAGE_FIELD = b'"usage"'
+TOTAL_TOKENS = ("total_tokens",)
+FINAL_EVENT = b'"message_delta"'
 CACHED_INPUT_FIELDS = ("cache_read_input_tokens", "cache_creation_input_tokens")
 JSON_DECODER = json.JSONDecoder()
 GRACE_SECONDS = 0.05
@@ -42,11 +64,26 @@ class ResponseForwarder:
     ``is_complete`` tells whether the client got all of it.
     """
 
-    __slots__ = ("_account_id", "_envelope", "_response", "is_complete", "is_event_stream", "usage_reader")
+    __slots__ = (
+        "_account_id",
+        "_envelope",
+        "_filter",
+        "_response",
+        "is_complete",
+        "is_event_stream",
+        "usage_reader",
+    )
 
     def __init__(
-        self, response: aiohttp.ClientResponse, *, account_id: str, path: str, envelope: ErrorEnvelope
+        self,
+        response: UpstreamAnswer,
+        *,
+        account_id: str,
+        path: str,
+        envelope: ErrorEnvelope,
+        hides_usage: bool = False,
     ) -> None:
+        """``hides_usage``: the usage of a stream was asked for by us, and is not for the client."""
         self._response = response
         self._account_id = account_id
         self._envelope = envelope
@@ -54,6 +91,7 @@ class ResponseForwarder:
         self.is_event_stream = kind.startswith("text/event-stream")
         reader = HeadAndTailUsageReader if path.startswith(MESSAGES_PATH) else UsageReader
         self.usage_reader = reader(STREAM_BYTES if self.is_event_stream else JSON_BYTES)
+        self._filter = UsageFilter() if hides_usage and self.is_event_stream else None
         self.is_complete = False
 
     async def forward(self, send: Send) -> None:
@@ -71,15 +109,32 @@ class ResponseForwarder:
             response.close()  # a complete answer has returned its connection to the pool already
 
     def response_headers(self) -> Headers:
-        return returned_headers(self._response.raw_headers)
+        headers = returned_headers(self._response.raw_headers)
+        return headers if self._filter is None else [each for each in headers if each[0] != b"content-length"]
 
     async def _copy_body(self, content: aiohttp.StreamReader, send: Send) -> None:
+        if self._filter is not None:
+            await self._copy_without_usage(content, send, hidden=self._filter)
+            return
         more = True
         while more:
             chunk = await content.readany()
             more = not content.at_eof()
             self.usage_reader.add_chunk(chunk)
             await send({"type": "http.response.body", "body": chunk, "more_body": more})
+        self.is_complete = True
+
+    async def _copy_without_usage(
+        self, content: aiohttp.StreamReader, send: Send, *, hidden: UsageFilter
+    ) -> None:
+        more = True
+        while more:
+            chunk = await content.readany()
+            more = not content.at_eof()
+            self.usage_reader.add_chunk(chunk)
+            passed = hidden.feed(chunk) if more else hidden.feed(chunk) + hidden.close()
+            if passed or not more:
+                await send({"type": "http.response.body", "body": passed, "more_body": more})
         self.is_complete = True
 
     async def _report_broken_stream(self, send: Send) -> None:
@@ -90,6 +145,8 @@ class ResponseForwarder:
         event = self._envelope.error_event(UpstreamError("The upstream broke off its answer."))
         if not self.usage_reader.at_event_boundary():
             event = b"\n\n" + event
+        if self._filter is not None:
+            event = self._filter.close() + event
         await send({"type": "http.response.body", "body": event})
 
 
@@ -144,6 +201,12 @@ class UsageReader:
         """Input and output tokens, in the fields of OpenAI's APIs or Anthropic's; None for what is not stated."""
         return read_token_counts(b"".join(self._chunks))
 
+    def told_usage(self, *, is_complete: bool) -> ToldUsage:
+        """What the answer states for good."""
+        read, written = self.token_counts()
+        usage = last_usage(b"".join(self._chunks))
+        return ToldUsage(read, written, None if usage is None else _stated_seconds(usage))
+
 
 class HeadAndTailUsageReader(UsageReader):
     """Also keeps the beginning: Anthropic's streams state the input tokens there, and the output tokens at the end.
@@ -164,11 +227,24 @@ class HeadAndTailUsageReader(UsageReader):
 
     def token_counts(self) -> tuple[int | None, int | None]:
         read, written = super().token_counts()
-        return (read_token_counts(self._head)[0] if read is None else read), written
+        started = first_usage(self._head) if read is None else None
+        return (read if started is None else input_tokens(started)), written
+
+    def told_usage(self, *, is_complete: bool) -> ToldUsage:
+        """The first event states some output too; only the last one states all."""
+        told = super().told_usage(is_complete=is_complete)
+        is_final = is_complete or FINAL_EVENT in b"".join(self._chunks)
+        return told if is_final else replace(told, written=None)
 
 
 def read_token_counts(text: bytes) -> tuple[int | None, int | None]:
     """Input and output tokens of the last ``usage`` object in ``text``."""
+    usage = last_usage(text)
+    return (None, None) if usage is None else (input_tokens(usage), output_tokens(usage))
+
+
+def last_usage(text: bytes) -> dict[str, Any] | None:
+    """The last ``usage`` object in ``text``."""
     end = len(text)
     for _ in range(MAX_SEARCHES):
         # Inside a JSON string the quotes would be escaped, so this is a field.
@@ -177,8 +253,23 @@ def read_token_counts(text: bytes) -> tuple[int | None, int | None]:
             break
         usage = _json_object_at(text, end + len(USAGE_FIELD))
         if usage is not None:
-            return input_tokens(usage), token_count(usage, OUTPUT_TOKENS)
-    return None, None
+            return usage
+    return None
+
+
+def first_usage(text: bytes) -> dict[str, Any] | None:
+    """The first ``usage`` object in ``text``."""
+    start = text.find(USAGE_FIELD)
+    return None if start < 0 else _json_object_at(text, start + len(USAGE_FIELD))
+
+
+def output_tokens(usage: dict[str, Any]) -> int | None:
+    """Output tokens. Gemini and xAI count what a model has thought only in the total."""
+    read, written = token_count(usage, INPUT_TOKENS), token_count(usage, OUTPUT_TOKENS)
+    total = token_count(usage, TOTAL_TOKENS)
+    if read is None or total is None:
+        return written
+    return max(written or 0, total - read)
 
 
 def input_tokens(usage: dict[str, Any]) -> int | None:
@@ -187,6 +278,14 @@ def input_tokens(usage: dict[str, Any]) -> int | None:
     if read is None:
         return None
     return read + sum(token_count(usage, (name,)) or 0 for name in CACHED_INPUT_FIELDS)
+
+
+def _stated_seconds(usage: dict[str, Any]) -> Decimal | None:
+    """Of the sound that was transcribed."""
+    seconds = usage.get("seconds")
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds <= MOST_SECONDS:
+        return None
+    return Decimal(str(seconds))
 
 
 def _json_object_at(text: bytes, start: int) -> dict[str, Any] | None:
@@ -204,7 +303,7 @@ def _json_object_at(text: bytes, start: int) -> dict[str, Any] | None:
 
 
 class DisconnectWatcher:
-    """``async with DisconnectWatcher(receive) as watcher``: cancels the block when the client disconnects.
+    """``with DisconnectWatcher(receive) as watcher``: cancels the block when the client disconnects.
 
     ``disconnected`` tells afterwards whether that happened.
     """
@@ -214,7 +313,7 @@ class DisconnectWatcher:
         self._watch: asyncio.Task[None] | None = None
         self.disconnected = False
 
-    async def __aenter__(self) -> "DisconnectWatcher":
+    def __enter__(self) -> "DisconnectWatcher":
         task = asyncio.current_task()
         assert task is not None
         self._task = task
@@ -222,7 +321,7 @@ class DisconnectWatcher:
         self._timer = self._loop.call_later(GRACE_SECONDS, self._start_watching)
         return self
 
-    async def __aexit__(
+    def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
         self._timer.cancel()

@@ -12,7 +12,10 @@ import aiohttp
 import structlog
 from starlette.types import Receive, Scope, Send
 
+from app import clock
+from app.catalog.call_fields import check_names
 from app.errors import FilmgateError, InsufficientQuota, MissingField, UpstreamError
+from app.json_bodies import fold_name, keep_repeated_names
 from app.keys.key import ClientKey
 from app.keys.service import KEY_PROTOCOL
 from app.ops.envelope import OWN_ENVELOPE, error_headers
@@ -29,7 +32,11 @@ TRY_LATER, FAILED, REFUSED = 1013, 1011, 1008
 NO_CODE, NORMAL = 1005, 1000
 MAX_REASON_BYTES = 123
 PROTOCOL_HEADER = b"sec-websocket-protocol"
-USAGE_EVENTS = ('"response.done"', '"conversation.item.input_audio_transcription.completed"')
+ONE_MODEL = "A session keeps the model that it was opened with."
+RESPONSE_BEGUN, RESPONSE_DONE = '"response.created"', '"response.done"'
+MOST_RESPONSE_TOKENS = 4096
+"""https://platform.openai.com/docs/api-reference/realtime-client-events/response/create"""
+USAGE_EVENTS = (RESPONSE_DONE, '"conversation.item.input_audio_transcription.completed"')
 
 
 @dataclass(slots=True)
@@ -45,9 +52,12 @@ class RealtimeSession:
     metering: Metering
     metered: MeteredCall | None = None
     account_id: str = ""
+    upstream_model: str = ""
     status: int = SWITCHED
     input_tokens: int | None = None
     output_tokens: int | None = None
+    open_responses: int = 0
+    """Answers that have begun and not stated their usage."""
     request_id: str = field(default_factory=lambda: f"req_{secrets.token_hex(16)}")
 
     async def accept(self, chosen: str | None) -> None:
@@ -58,8 +68,16 @@ class RealtimeSession:
         with suppress(OSError):  # the client may have disconnected already
             await self.send({"type": "websocket.close", "code": code, "reason": _shorten_reason(reason)})
 
+    @property
+    def charged_output(self) -> int:
+        """Output tokens that were stated, and the most that an answer under way can have."""
+        return (self.output_tokens or 0) + self.open_responses * MOST_RESPONSE_TOKENS
+
     def count_usage(self, text: str) -> None:
         """Add the token counts of a usage event. Raises ``InsufficientQuota`` when they use up the key's budget."""
+        if RESPONSE_BEGUN in text:
+            self.open_responses += 1
+            self._hold_money()
         if '"usage"' not in text or not any(kind in text for kind in USAGE_EVENTS):
             return
         read, written = read_token_counts(text.encode())
@@ -67,8 +85,13 @@ class RealtimeSession:
             self.input_tokens = (self.input_tokens or 0) + read
         if written is not None:
             self.output_tokens = (self.output_tokens or 0) + written
+        if RESPONSE_DONE in text:
+            self.open_responses = max(self.open_responses - 1, 0)
+        self._hold_money()
+
+    def _hold_money(self) -> None:
         if self.metered is not None:
-            self.metering.update_session(self.metered, self.input_tokens, self.output_tokens)
+            self.metering.update_session(self.metered, self.input_tokens, self.charged_output)
 
 
 class RealtimeEndpoint:
@@ -96,7 +119,9 @@ class RealtimeEndpoint:
 
     async def _open_session(self, scope: Scope, receive: Receive, send: Send) -> RealtimeSession:
         key = await self._relay.authenticate(scope)
-        model = dict(_query_items(scope)).get("model")
+        fields = keep_repeated_names(list(_query_items(scope)))
+        check_names(fields)
+        model = fields.get("model")
         if not model:
             raise MissingField("model")
         key.require_model(model)
@@ -119,8 +144,9 @@ class RealtimeEndpoint:
         refusal: UpstreamRefusal | None = None
         unreached: NeverSent | None = None
         usable = await endpoints.usable_endpoints(session.model, PATH)
-        for endpoint in upstreams.sort_endpoints(usable):
-            session.account_id = endpoint.account.id
+        cause, blocked = endpoints.cause_for(session.key.id, session.model, PATH), 0
+        for endpoint in upstreams.sort_endpoints(usable, key_id=session.key.id):
+            session.account_id, session.upstream_model = endpoint.account.id, endpoint.model
             upstreams.call_started(endpoint)
             try:
                 opened = await self._open_websocket(session, endpoint)
@@ -133,7 +159,9 @@ class RealtimeEndpoint:
             finally:
                 upstreams.call_ended(endpoint)
             refusal = opened
-            if not await upstreams.record_refusal(refusal):
+            onward = await upstreams.record_refusal(refusal, cause=cause)
+            blocked += onward == "one"
+            if onward == "none" or blocked > 1:
                 break
         if refusal is not None:
             raise UpstreamError(f"The upstream refused the connection with status {refusal.status}.")
@@ -153,10 +181,10 @@ class RealtimeEndpoint:
     def _record_session(self, session: RealtimeSession) -> None:
         read, written, cost = session.input_tokens, session.output_tokens, NOTHING
         if session.metered is not None:
-            cost = session.metering.end_session(session.metered, read, written)
+            cost = session.metering.end_session(session.metered, read, session.charged_output)
         self._relay.record_usage(
             UsageRow(
-                at=time.time(),
+                at=clock.now(),
                 key_id=session.key.id,
                 account_id=session.account_id,
                 model=session.model,
@@ -200,6 +228,10 @@ async def _client_to_upstream(
         message = await session.receive()
         if message["type"] == "websocket.disconnect":
             return _valid_close_code(message.get("code")), message.get("reason") or ""
+        text = message.get("text")
+        if text is not None and _names_other_model(text, {session.model, session.upstream_model}):
+            await session.close(REFUSED, ONE_MODEL)
+            return REFUSED, ONE_MODEL
         try:
             if message.get("text") is not None:
                 await upstream.send_str(message["text"])
@@ -208,6 +240,27 @@ async def _client_to_upstream(
         except (aiohttp.ClientError, OSError):
             # The other direction receives the close code and ends the session.
             await asyncio.Event().wait()
+
+
+def _names_other_model(text: str, known: set[str]) -> bool:
+    """Whether an event asks for another model than the one that was checked and is paid, however its name is written."""
+    if '"model"' not in text.lower() and "\\u00" not in text:
+        return False
+    try:
+        event = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    objects = (
+        [event, *(event.get(name) for name in ("session", "response"))] if isinstance(event, dict) else []
+    )
+    named = (
+        value
+        for found in objects
+        if isinstance(found, dict)
+        for name, value in found.items()
+        if fold_name(name) == "model"
+    )
+    return any(value not in known for value in named)
 
 
 async def _upstream_to_client(

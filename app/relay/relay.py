@@ -4,29 +4,40 @@ import time
 from dataclasses import dataclass
 from decimal import Decimal
 
-import aiohttp
 from starlette.types import Receive, Scope, Send
 
+from app import clock
+from app.accounts.refusals import RefusalCause
+from app.catalog.call_fields import asks_for_other_models
+from app.catalog.call_price import CallDemand, cost_of_left_call, final_cost, most_cost, read_demand
 from app.catalog.catalog import Catalog
 from app.catalog.price import BYTES_PER_TOKEN, ModelPrice
 from app.catalog.prices import PriceRepository
-from app.errors import FilmgateError, UpstreamModelForbidden
+from app.errors import FilmgateError, InvalidRequest, RequestBlocked, UpstreamModelForbidden
+from app.json_bodies import run_for_body
 from app.keys.key import ClientKey
 from app.keys.service import KeyRing, key_in_headers
 from app.ops.envelope import OWN_ENVELOPE, ErrorEnvelope
 from app.relay.endpoint_table import EndpointTable, UpstreamEndpoint
 from app.relay.forwarding import DisconnectWatcher, ResponseForwarder, send_refusal
+from app.relay.repairing import plain_forwarder
 from app.relay.request import RelayRequest, read_body
 from app.relay.translating import CallTranslation, TranslatingForwarder
-from app.relay.upstream import NeverSent, UpstreamClient, UpstreamRefusal
+from app.relay.upstream import UNKNOWN_FIELD_STATUSES, NeverSent, UpstreamClient, UpstreamRefusal
+from app.relay.upstream_connections import UpstreamAnswer
 from app.usage.budgets import BudgetTracker
 from app.usage.recorder import UsageRecorder, UsageRow
 
 NOTHING = Decimal(0)
 CLIENT_CLOSED_REQUEST = 499
 """The status recorded for a client that disconnected, as nginx does."""
+PASSED_PAGES = frozenset({400, 403, 404, 405})
+TOO_MANY_REQUESTS = 429
 BAD_GATEWAY = 502
-PASSED_REFUSALS = frozenset({425, 429, 503})
+PASSED_REFUSALS = frozenset({425, 429, 503, 529})
+MEDIA_PATHS = ("images/", "audio/speech")
+USAGE_ON_REQUEST = ("chat/completions", "completions")
+"""The APIs whose streams state their usage only when ``stream_options`` ask for it."""
 EVENT_BYTES_PER_TOKEN = 200
 """A streamed event carries about one token in about this many bytes."""
 
@@ -40,10 +51,9 @@ class MeteredCall:
 
     key: ClientKey
     price: ModelPrice
-    base: Decimal
-    request_bytes: int
+    demand: CallDemand
     estimate: Decimal
-    """US dollars that ``BudgetTracker`` holds for it."""
+    """The most it can cost, in US dollars: ``BudgetTracker`` holds it for a key with a budget."""
 
 
 class Metering:
@@ -57,20 +67,26 @@ class Metering:
         self._budgets = budgets
 
     async def begin_call(self, key: ClientKey, request: RelayRequest, path: str) -> MeteredCall | None:
-        """None when the model has no price. Raises ``InsufficientQuota``. Pass the call to ``end_call``."""
+        """None when the model has no price. Raises ``InsufficientQuota``, and ``InvalidRequest`` for a number that can't be
+        read or a price that does not count here. Pass the call to ``end_call``."""
         price = await self._prices.recent_price(request.model)
+        other = asks_for_other_models(request.fields) if price is not None or key.models else None
+        if other is not None:
+            raise InvalidRequest(f"{other} is not allowed: name one model in model", param=other)
         if price is None:
             return None
-        size, base = len(request.body), price.base_of_call(path, request.fields)
-        if not key.has_budget:
-            return MeteredCall(key, price, base, size, NOTHING)
-        estimate = base + price.quote_tokens(request.fields, size)
-        await self._budgets.hold_estimate(key, estimate)
-        return MeteredCall(key, price, base, size, estimate)
+        demand = await run_for_body(len(request.body), lambda: read_demand(price, path, request.priced_body))
+        estimate = most_cost(price, demand)
+        if key.has_budget:
+            await self._budgets.hold_estimate(key, estimate)
+        return MeteredCall(key, price, demand, estimate)
 
-    def end_call(self, call: MeteredCall, answer: ResponseForwarder | None) -> Decimal:
-        """The cost in US dollars: nothing without an answer (None)."""
-        return self._release_hold(call, _cost_of_call(call, answer) if answer is not None else NOTHING)
+    def end_call(self, call: MeteredCall, answer: ResponseForwarder | None, *, is_sent: bool) -> Decimal:
+        """The cost in US dollars. Without an answer (None): nothing if the call was not sent or was refused, else what was
+        held for it, because the upstream may have done all of it."""
+        if answer is not None:
+            return self._release_hold(call, _cost_of_call(call, answer))
+        return self._release_hold(call, call.estimate if is_sent else NOTHING)
 
     async def begin_session(self, key: ClientKey, model: str) -> MeteredCall | None:
         """A realtime session, whose cost can't be estimated: what it has used is held as it goes on.
@@ -82,7 +98,7 @@ class Metering:
             return None
         if key.has_budget:
             await self._budgets.hold_estimate(key, price.per_call)
-        return MeteredCall(key, price, price.per_call, 0, price.per_call)
+        return MeteredCall(key, price, CallDemand("realtime"), price.per_call)
 
     def update_session(self, call: MeteredCall, read: int | None, written: int | None) -> None:
         """Hold what a session has used so far. Raises ``InsufficientQuota`` when the budget is used up."""
@@ -102,18 +118,22 @@ class Metering:
 
 
 def _cost_of_session(call: MeteredCall, read: int | None, written: int | None) -> Decimal:
-    return call.base + call.price.cost_of_tokens(read or 0, written or 0)
+    return call.price.per_call + call.price.cost_of_tokens(read or 0, written or 0)
 
 
 def _cost_of_call(call: MeteredCall, answer: ResponseForwarder) -> Decimal:
-    price, usage = call.price, answer.usage_reader
-    read, written = usage.token_counts() if price.counts_tokens else (0, 0)
-    # A stream states its usage only on request, and not to a client that disconnects: neither makes it free.
-    if read is None:
-        read = call.request_bytes // BYTES_PER_TOKEN
-    if written is None:
-        written = usage.total_bytes // (EVENT_BYTES_PER_TOKEN if answer.is_event_stream else BYTES_PER_TOKEN)
-    return call.base + price.cost_of_tokens(read, written)
+    told = answer.usage_reader.told_usage(is_complete=answer.is_complete)
+    if not answer.is_complete:
+        return cost_of_left_call(call.price, call.demand, told)
+    return final_cost(call.price, call.demand, told, measured_output=_measured_output(call.demand, answer))
+
+
+def _measured_output(demand: CallDemand, answer: ResponseForwarder) -> int:
+    """Output tokens by the bytes of an answer that is text; media are worth what was held for them."""
+    if demand.path.startswith(MEDIA_PATHS):
+        return demand.output_tokens
+    size = EVENT_BYTES_PER_TOKEN if answer.is_event_stream else BYTES_PER_TOKEN
+    return min(answer.usage_reader.total_bytes // size, demand.output_tokens)
 
 
 # ---- calls --------------------------------------------------------------------------------------
@@ -133,7 +153,24 @@ class RelayedCall:
     status: int = CLIENT_CLOSED_REQUEST
     forwarder: ResponseForwarder | None = None
     metered: MeteredCall | None = None
+    cause: RefusalCause | None = None
+    blocked: UpstreamRefusal | None = None
+    """A refusal that may be the request's own fault: one more account is asked after it, and no third."""
     translation: CallTranslation | None = None
+    is_sent: bool = False
+    """Whether an upstream may be working on it, or has."""
+    hides_usage: bool = False
+    """Whether we asked for the stream's usage, and the client did not."""
+
+    def note_sent(self) -> None:
+        self.is_sent = True
+
+    @property
+    def needs_usage(self) -> bool:
+        """Whether its stream would be charged by a guess if nobody asked for its usage."""
+        if self.metered is None or self.path not in USAGE_ON_REQUEST or not self.metered.price.counts_tokens:
+            return False
+        return self.request.streams_without_usage
 
     def request_for(self, endpoint: UpstreamEndpoint) -> RelayRequest:
         """The request for this endpoint, translated if it speaks another API. Raises ``InvalidRequest`` if it cannot be."""
@@ -141,16 +178,20 @@ class RelayedCall:
             return self.request
         return self.translation.translated_request(endpoint.model, limit_name=endpoint.limit_name)
 
-    def forwarder_for(
-        self, endpoint: UpstreamEndpoint, response: aiohttp.ClientResponse
-    ) -> ResponseForwarder:
-        account_id = endpoint.account.id
+    def forwarder_for(self, endpoint: UpstreamEndpoint, response: UpstreamAnswer) -> ResponseForwarder:
         if endpoint.path == self.path or self.translation is None:
-            return ResponseForwarder(response, account_id=account_id, path=self.path, envelope=self.envelope)
+            return plain_forwarder(
+                response,
+                account_id=endpoint.account.id,
+                path=self.path,
+                envelope=self.envelope,
+                streams=self.request.fields.get("stream") is True,
+                hides_usage=self.hides_usage,
+            )
         return TranslatingForwarder(
             response,
-            account_id=account_id,
-            path=self.path,
+            account_id=endpoint.account.id,
+            path=endpoint.path,
             envelope=self.envelope,
             translation=self.translation,
         )
@@ -221,18 +262,30 @@ class Relay:
             envelope=envelope,
         )
         key.require_model(request.model)
-        endpoints = await self.endpoints.usable_endpoints(request.model, path)
-        call.metered = await self.metering.begin_call(key, request, path)
+        endpoints = await self._endpoints_for(call)
         watcher = DisconnectWatcher(receive)
         try:
-            async with watcher:
+            with watcher:
                 # Ranked only now: between this and the first request nothing may wait, or loads would be stale.
-                await self._try_endpoints(call, self.upstreams.sort_endpoints(endpoints), send)
+                await self._try_endpoints(call, self.upstreams.sort_endpoints(endpoints, key_id=key.id), send)
         except FilmgateError as error:
             call.status = error.status
             raise
         finally:
             self._record_call(call, gone=watcher.disconnected)
+
+    async def _endpoints_for(self, call: RelayedCall) -> list[UpstreamEndpoint]:
+        """The endpoints to try, once what the call may cost is held. A wrong request is no failed call: it names anything."""
+        try:
+            endpoints = await self.endpoints.usable_endpoints(call.request.model, call.path)
+            call.cause = self.endpoints.cause_for(call.key.id, call.request.model, call.path)
+            call.metered = await self.metering.begin_call(call.key, call.request, call.path)
+        except FilmgateError as error:
+            call.status = error.status
+            if error.status >= TOO_MANY_REQUESTS:
+                self._record_call(call, gone=False)
+            raise
+        return endpoints
 
     def record_usage(self, row: UsageRow) -> None:
         """Record a call that did not go through ``relay_call``."""
@@ -245,9 +298,7 @@ class Relay:
             call.account_id = endpoint.account.id
             self.upstreams.call_started(endpoint)
             try:
-                answer = await self.upstreams.send_request(
-                    endpoint, call.request_for(endpoint), call.scope["headers"]
-                )
+                answer = await self._ask_endpoint(call, endpoint)
                 if not isinstance(answer, UpstreamRefusal):
                     call.status = answer.status
                     call.forwarder = call.forwarder_for(endpoint, answer)
@@ -258,11 +309,43 @@ class Relay:
                 continue
             finally:
                 self.upstreams.call_ended(endpoint)
-            if not await self.upstreams.record_refusal(answer):
+            call.is_sent = answer.may_have_worked
+            onward = await self.upstreams.record_refusal(answer, cause=call.cause)
+            if onward == "none":
                 await self._send_refusal(call, answer, send)
                 return
             refusals.append(answer)
+            if onward == "one":
+                was_blocked, call.blocked = call.blocked, answer
+                if was_blocked is not None:
+                    break
         await self._answer_without_success(call, refusals, unreached=unreached, send=send)
+
+    async def _ask_endpoint(
+        self, call: RelayedCall, endpoint: UpstreamEndpoint
+    ) -> UpstreamAnswer | UpstreamRefusal:
+        """Send the call, and ask for the usage of a stream that is charged by it.
+
+        A server that knows no ``stream_options`` refuses, having done nothing: then it gets the request as the client wrote
+        it. Its answer to that decides whether it is asked again.
+        """
+        request = call.request_for(endpoint)
+        asks = call.hides_usage = call.needs_usage and self.upstreams.states_usage(endpoint)
+        answer = await self._send(call, endpoint, request.with_stated_usage() if asks else request)
+        if not asks or not isinstance(answer, UpstreamRefusal) or answer.status not in UNKNOWN_FIELD_STATUSES:
+            return answer
+        call.is_sent = call.hides_usage = False
+        answer = await self._send(call, endpoint, request)
+        if not isinstance(answer, UpstreamRefusal):
+            self.upstreams.remember_usage_refused(endpoint)
+        return answer
+
+    async def _send(
+        self, call: RelayedCall, endpoint: UpstreamEndpoint, request: RelayRequest
+    ) -> UpstreamAnswer | UpstreamRefusal:
+        return await self.upstreams.send_request(
+            endpoint, request, call.scope["headers"], cause=call.cause, on_sent=call.note_sent
+        )
 
     async def _send_refusal(self, call: RelayedCall, refusal: UpstreamRefusal, send: Send) -> None:
         call.status = refusal.status
@@ -278,12 +361,18 @@ class Relay:
             ):
                 await self._send_refusal(call, refusal, send)
                 return
+        if call.blocked is not None:
+            # Any other would speak of the client's own key, purse or proxy.
+            if call.blocked.status not in PASSED_PAGES:
+                raise RequestBlocked(f"The upstream refused this request with status {call.blocked.status}.")
+            await self._send_refusal(call, call.blocked, send)
+            return
         if unreached is not None and not refusals:
             raise unreached
         raise await self.endpoints.unavailable_error(call.request.model, call.path)
 
     def _record_call(self, call: RelayedCall, *, gone: bool) -> None:
-        """Write the usage row. A broken answer costs nothing, one that the client left costs what it used."""
+        """Write the usage row. A call that was sent and whose end is not known costs what was held for it."""
         forwarder, status = call.forwarder, call.status
         read = written = None
         cost = NOTHING
@@ -291,10 +380,10 @@ class Relay:
             read, written = forwarder.usage_reader.token_counts()
             status = status if forwarder.is_complete else BAD_GATEWAY
         if call.metered is not None:
-            cost = self.metering.end_call(call.metered, forwarder if gone or status < BAD_GATEWAY else None)
+            cost = self.metering.end_call(call.metered, forwarder, is_sent=call.is_sent)
         self._recorder.add_row(
             UsageRow(
-                at=time.time(),
+                at=clock.now(),
                 key_id=call.key.id,
                 account_id=call.account_id,
                 model=call.request.model,

@@ -2,61 +2,73 @@
 
 import json
 import re
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
-from multidict import CIMultiDict
-from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import MultipartParser, parse_options_header
+from python_multipart.multipart import parse_options_header
 from starlette.types import Message, Receive
 
+from app import USER_AGENT
+from app.catalog.call_fields import BY_FOLDED_NAME, check_names
+from app.catalog.call_price import CallBody
 from app.errors import InvalidRequest, MissingField, PayloadTooLarge
+from app.json_bodies import (
+    LARGE_BODY_BYTES,
+    MARKING_DECODER,
+    MOST_ESCAPES,
+    RepeatedNames,
+    fold_name,
+    holds_too_many_values,
+    run_for_body,
+)
+from app.relay.form_parts import find_parts
 
 Headers = list[tuple[bytes, bytes]]
+Pairs = Sequence[tuple[str, str]]
 
-# RFC 9110, 7.6.1: these belong to one connection, not to the message.
-HOP_BY_HOP = frozenset(
+# Only what matters to the API is passed on. Whatever else a client sends (its program's name, its language, cookies, the
+# addresses it came by) is private, and a firewall before an upstream would judge our accounts by it.
+PASSED_HEADERS = frozenset(
     {
-        b"connection",
-        b"keep-alive",
-        b"proxy-authenticate",
-        b"proxy-authorization",
-        b"proxy-connection",
-        b"te",
-        b"trailer",
-        b"transfer-encoding",
-        b"upgrade",
+        b"accept",
+        b"content-encoding",
+        b"content-type",
+        b"idempotency-key",
+        b"prefer",
+        b"traceparent",
+        b"tracestate",
     }
 )
-# Our key and the client's identity are private; the account brings its own organization. Answers must come
-# uncompressed, or the usage at their end could not be read.
+PASSED_PREFIXES = (b"anthropic-", b"openai-", b"x-")
+# Our key, and by which way a request came here; the account brings its own organization.
 PRIVATE_HEADERS = frozenset(
-    {
-        b"accept-encoding",
-        b"api-key",
-        b"authorization",
-        b"content-length",
-        b"cookie",
-        b"expect",
-        b"forwarded",
-        b"host",
-        b"openai-organization",
-        b"openai-project",
-        b"origin",
-        b"referer",
-        b"via",
-        b"x-api-key",
-        b"x-goog-api-key",
-        b"x-real-ip",
-    }
+    {b"openai-organization", b"openai-project", b"x-api-key", b"x-goog-api-key", b"x-real-ip"}
 )
-NOT_FORWARDED = HOP_BY_HOP | PRIVATE_HEADERS
-PRIVATE_HEADER_PREFIXES = (b"x-forwarded-", b"cf-", b"sec-")
+PRIVATE_PREFIXES = (
+    b"x-amz",
+    b"x-client-",
+    b"x-cluster-",
+    b"x-envoy-",
+    b"x-forward",
+    b"x-original-",
+    b"x-requested-",
+    b"x-stainless-",
+)
 MODEL_FIELD = b'"model"'
 MODEL_VALUE = re.compile(rb'\s*:\s*("(?:[^"\\]|\\.)*")')
 BACKSLASH = 0x5C
+BYTE_ORDER_MARK = "\ufeff"
 MAX_NAME_BYTES = 400
+MAX_TEXT_BYTES = 64 * 1024
+LISTED_NAMES = frozenset({"image", "file", "images"})
+"""Parts of a form that may be sent more than once."""
+MOST_VALUES = 400_000
+"""The most that a call holds is an embedding's 300,000 tokens as numbers."""
+ESCAPED_ASCII = re.compile(rb"\\u00[2-7]")
+USAGE_WISH = b',"stream_options":{"include_usage":true}}'
 FORM_TYPES = (b"multipart/", b"application/x-www-form-urlencoded")
 
 
@@ -72,29 +84,47 @@ def content_type(headers: Headers) -> bytes:
     return next((value for name, value in headers if name == b"content-type"), b"")
 
 
-def forwarded_headers(
-    headers: Headers, own: tuple[tuple[str, str], ...], *, defaults: tuple[tuple[str, str], ...] = ()
-) -> CIMultiDict[str]:
-    """The headers of the request to the upstream.
+class OwnHeaders:
+    """What an account adds to the headers of a request: our name and its ``own``, which replace the client's, and
+    ``defaults``, where neither has a value."""
 
-    The client's, without the connection's and the private ones; then the account's ``own``, which replace the client's;
-    then ``defaults``, where neither has a value.
-    """
-    passed: CIMultiDict[str] = CIMultiDict()
-    connection = b""
-    for name, value in headers:
-        if name == b"connection":
-            connection = value.lower()
-        elif name not in NOT_FORWARDED and not name.startswith(PRIVATE_HEADER_PREFIXES):
-            passed.add(name.decode("latin-1"), value.decode("latin-1"))
-    if connection and connection != b"keep-alive":
-        for token in connection.decode("latin-1").split(","):
-            passed.popall(token.strip(), None)
-    for own_name, own_value in own:
-        passed[own_name] = own_value
-    for default_name, default_value in defaults:
-        passed.setdefault(default_name, default_value)
-    return passed
+    __slots__ = ("_defaults", "_names", "_own")
+
+    def __init__(self, own: Pairs, *, defaults: Pairs = ()) -> None:
+        by_name = {name.lower(): (name, value) for name, value in (("User-Agent", USER_AGENT), *own)}
+        self._own = [(name.encode(), value.encode()) for name, value in by_name.values()]
+        self._names = frozenset(name.encode() for name in by_name)
+        self._defaults = [
+            (name.encode(), value.encode()) for name, value in defaults if name.lower() not in by_name
+        ]
+
+    def with_passed(self, headers: Headers) -> Headers:
+        """The headers of the request to the upstream, with those of the client's that matter to the API."""
+        passed: Headers = []
+        for name, value in headers:
+            if name == b"connection":
+                if value.lower() != b"keep-alive":
+                    return self.with_passed(_without_named(headers, value))
+            elif name not in self._names and _is_passed(name):
+                passed.append((name, value))
+        passed += self._own
+        for name, value in self._defaults:
+            if all(name.lower() != other for other, _ in passed):
+                passed.append((name, value))
+        return passed
+
+
+def _without_named(headers: Headers, connection: bytes) -> Headers:
+    """Without the headers that the client's ``Connection`` names: they end at us."""
+    named = {b"connection", *(token.strip().lower() for token in connection.split(b","))}
+    return [header for header in headers if header[0] not in named]
+
+
+@lru_cache(maxsize=1024)
+def _is_passed(name: bytes) -> bool:
+    if name in PRIVATE_HEADERS or name.startswith(PRIVATE_PREFIXES):
+        return False
+    return name in PASSED_HEADERS or name.startswith(PASSED_PREFIXES)
 
 
 # ---- the body -----------------------------------------------------------------------------------
@@ -135,8 +165,19 @@ class RelayRequest:
     model: str
     fields: dict[str, Any] = field(repr=False)
     has_one_model_field: bool
-    """Whether ``"model"`` occurs exactly once in the body's bytes."""
-    headers: tuple[tuple[str, str], ...] = ()
+    """Whether ``"model"`` occurs exactly once in the body's bytes, and no name is written with escapes."""
+    headers: Headers = field(default_factory=list)
+
+    def replaced_headers(self, headers: Headers) -> Headers:
+        """The client's headers with this request's own in place of them."""
+        if not self.headers:
+            return headers
+        own = {name for name, _ in self.headers}
+        return [*(header for header in headers if header[0] not in own), *self.headers]
+
+    @property
+    def priced_body(self) -> CallBody:
+        return CallBody(self.fields)
 
     def body_for_model(self, model: str) -> bytes:
         """The body with the model's name replaced; every other byte stays."""
@@ -150,36 +191,70 @@ class RelayRequest:
                 return self.body[:start] + _json_string(model) + self.body[end:]
         return json.dumps({**self.fields, "model": model}, separators=(",", ":")).encode()
 
+    def with_stated_usage(self) -> "RelayRequest":
+        """The same request, with the usage asked for at the end of its stream; every other byte stays where the client
+        named no ``stream_options``."""
+        options = self.fields.get("stream_options")
+        fields = {**self.fields, "stream_options": {**(options or {}), "include_usage": True}}
+        if "stream_options" in self.fields:
+            body = json.dumps(fields, separators=(",", ":")).encode()
+        else:
+            body = self.body.rstrip()[:-1] + USAGE_WISH
+        return replace(self, body=body, fields=fields)
+
+    @property
+    def streams_without_usage(self) -> bool:
+        """Whether the client asked for a stream and not for its usage. Raises ``InvalidRequest`` for other than true or
+        false, which servers read differently."""
+        options = self.fields.get("stream_options")
+        if options is not None and not isinstance(options, dict):
+            raise InvalidRequest("stream_options must be an object", param="stream_options")
+        asked = options.get("include_usage") if options else None
+        for name, value in (("stream", self.fields.get("stream")), ("stream_options.include_usage", asked)):
+            if value is not None and not isinstance(value, bool):
+                raise InvalidRequest(f"{name} must be true or false", param=name)
+        return self.fields.get("stream") is True and not asked
+
 
 @lru_cache(maxsize=4096)
 def _json_string(name: str) -> bytes:
     return json.dumps(name).encode()
 
 
-def read_json_request(body: bytes) -> RelayRequest:
-    """Raises ``InvalidRequest`` or ``MissingField``."""
-    try:
-        # With two "model" fields our reader and the upstream's could see different models: one would pass the checks
-        # here and the other would run there.
-        once = body.count(MODEL_FIELD) == 1
-        fields = json.loads(body) if once else json.loads(body, object_pairs_hook=_one_model)
-    except (ValueError, RecursionError):
-        raise InvalidRequest("The body is no valid JSON.") from None
-    if not isinstance(fields, dict):
-        raise InvalidRequest("The body must be a JSON object.")
+async def read_json_request(body: bytes, *, default_model: str = "") -> RelayRequest:
+    """``default_model``: of an API that has one; it is written into the body. Raises ``InvalidRequest`` or
+    ``MissingField``."""
+    if len(body) <= LARGE_BODY_BYTES:
+        return _read_json(body, default_model)
+    return await run_for_body(len(body), lambda: _read_json(body, default_model))
+
+
+def _read_json(body: bytes, default_model: str) -> RelayRequest:
+    fields, escaped = _parse_object(body)
+    check_names(fields)
     model = fields.get("model")
+    if model is None and default_model:
+        fields = {**fields, "model": default_model}
+        return RelayRequest(json.dumps(fields).encode(), default_model, fields, has_one_model_field=False)
     if model is None or model == "":
         raise MissingField("model")
     if not isinstance(model, str):
         raise InvalidRequest("model must be a string", param="model")
-    return RelayRequest(body, model, fields, has_one_model_field=once)
+    return RelayRequest(body, model, fields, has_one_model_field=not escaped and body.count(MODEL_FIELD) == 1)
 
 
-def _one_model(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    fields = dict(pairs)
-    if len(fields) != len(pairs) and [name for name, _ in pairs].count("model") > 1:
-        raise InvalidRequest("model is given more than once", param="model")
-    return fields
+def _parse_object(body: bytes) -> tuple[dict[str, Any], bool]:
+    """The object, as ``RepeatedNames`` where it is one, and whether ASCII letters are written as escapes in it."""
+    if holds_too_many_values(body, MOST_VALUES):
+        raise InvalidRequest(f"The body has more than {MOST_VALUES} values, or {MOST_ESCAPES} escapes.")
+    escaped = b"\\u00" in body and ESCAPED_ASCII.search(body) is not None
+    try:
+        fields = MARKING_DECODER.decode(body.decode().removeprefix(BYTE_ORDER_MARK))
+    except (ValueError, RecursionError):
+        raise InvalidRequest("The body is no valid JSON.") from None
+    if not isinstance(fields, dict):
+        raise InvalidRequest("The body must be a JSON object.")
+    return fields, escaped
 
 
 # ---- multipart bodies ---------------------------------------------------------------------------
@@ -190,6 +265,13 @@ class FormRequest(RelayRequest):
     """A multipart body; the model's name lies at ``span`` (start, end) of its bytes."""
 
     span: tuple[int, int] = (0, 0)
+    files: tuple[tuple[int, int], ...] = ()
+    """Where the bytes of its files lie."""
+
+    @property
+    def priced_body(self) -> CallBody:
+        body = memoryview(self.body)
+        return CallBody(self.fields, [body[start:end] for start, end in self.files])
 
     def body_for_model(self, model: str) -> bytes:
         if model == self.model:
@@ -198,78 +280,43 @@ class FormRequest(RelayRequest):
         return self.body[:start] + model.encode() + self.body[end:]
 
 
-def read_form_request(headers: Headers, body: bytes) -> FormRequest:
+async def read_form_request(headers: Headers, body: bytes) -> FormRequest:
     """Raises ``InvalidRequest`` or ``MissingField``."""
     kind, options = parse_options_header(content_type(headers))
-    if kind != b"multipart/form-data" or not options.get(b"boundary"):
+    boundary = options.get(b"boundary")
+    if kind != b"multipart/form-data" or not boundary:
         raise InvalidRequest("The body must be JSON or multipart/form-data with a boundary.")
-    spans = _find_model_parts(body, options[b"boundary"])
-    if not spans:
+    return await run_for_body(len(body), lambda: _read_form(body, boundary))
+
+
+def _read_form(body: bytes, boundary: bytes) -> FormRequest:
+    parts = find_parts(body, boundary)
+    fields = RepeatedNames()
+    fields.repeated = frozenset(name for name, count in Counter(p.name for p in parts).items() if count > 1)
+    texts = [part for part in parts if not part.is_file]
+    for part in texts:
+        fields[part.name] = body[part.start : min(part.end, part.start + MAX_TEXT_BYTES)].decode(
+            "utf-8", "replace"
+        )
+    # Lists are sent as parts of one name; a name that chooses the model or the price stands once, as in JSON.
+    fields.repeated &= frozenset(BY_FOLDED_NAME.values()) - LISTED_NAMES
+    check_names(fields if fields.repeated else dict(fields))
+    for part in parts:
+        base, bracket, _ = part.name.partition("[")
+        meant = BY_FOLDED_NAME.get(fold_name(base)) if bracket else None
+        if meant is not None and meant not in LISTED_NAMES:
+            raise InvalidRequest(f"{ascii(part.name)[1:81]} must be written {meant}", param=meant)
+    named = next((part for part in texts if part.name == "model"), None)
+    model = fields.get("model", "").strip()
+    if named is None or not model:
         raise MissingField("model")
-    if len(spans) > 1:  # two readers could see two models, as in JSON
-        raise InvalidRequest("model is given more than once", param="model")
-    start, end = spans[0]
-    model = body[start : min(end, start + MAX_NAME_BYTES)].decode("utf-8", "replace").strip()
-    if not model:
-        raise MissingField("model")
-    return FormRequest(body, model, {}, has_one_model_field=True, span=(start, end))
-
-
-@dataclass(slots=True)
-class ModelPartFinder:
-    """Callbacks of the multipart parser. It gets the body in one piece, so its offsets are the body's."""
-
-    spans: list[tuple[int, int]] = field(default_factory=list)
-    is_complete: bool = False
-    _header: bytes = b""
-    _value: bytes = b""
-    _is_model: bool = False
-
-    def on_part_begin(self) -> None:
-        self._is_model = False
-
-    def on_header_field(self, data: bytes, start: int, end: int) -> None:
-        self._header += data[start:end]
-
-    def on_header_value(self, data: bytes, start: int, end: int) -> None:
-        self._value += data[start:end]
-
-    def on_header_end(self) -> None:
-        if self._header.lower() == b"content-disposition":
-            self._is_model = parse_options_header(self._value)[1].get(b"name") == b"model"
-        self._header = self._value = b""
-
-    def on_headers_finished(self) -> None:
-        if self._is_model:
-            self.spans.append((0, 0))
-
-    def on_part_data(self, data: bytes, start: int, end: int) -> None:
-        if self._is_model:
-            begun = self.spans[-1]
-            self.spans[-1] = (begun[0] or start, end)
-
-    def on_end(self) -> None:
-        self.is_complete = True
-
-
-def _find_model_parts(body: bytes, boundary: bytes) -> list[tuple[int, int]]:
-    """Start and end of the content of each part named ``model``."""
-    finder = ModelPartFinder()
-    try:
-        MultipartParser(
-            boundary,
-            {
-                "on_part_begin": finder.on_part_begin,
-                "on_header_field": finder.on_header_field,
-                "on_header_value": finder.on_header_value,
-                "on_header_end": finder.on_header_end,
-                "on_headers_finished": finder.on_headers_finished,
-                "on_part_data": finder.on_part_data,
-                "on_end": finder.on_end,
-            },
-        ).write(body)
-    except FormParserError as error:
-        raise InvalidRequest(f"The multipart body can't be read: {error}") from None
-    if not finder.is_complete:
-        raise InvalidRequest("The multipart body ends before its closing boundary")
-    return finder.spans
+    if len(model) > MAX_NAME_BYTES:
+        raise InvalidRequest("model is too long", param="model")
+    return FormRequest(
+        body,
+        model,
+        dict(fields),
+        has_one_model_field=True,
+        span=(named.start, named.end),
+        files=tuple((part.start, part.end) for part in parts if part.is_file),
+    )

@@ -12,7 +12,9 @@ from app.relay.request import ClientGone, RelayRequest, is_form, read_form_reque
 
 RELAYED_FORMS = ("audio/transcriptions", "audio/translations")
 """Paths below ``/v1/`` whose body is a form."""
-JSON_HEADERS = (("Content-Type", "application/json"),)
+JSON_HEADERS = [(b"content-type", b"application/json")]
+DEFAULT_MODELS = {"moderations": "omni-moderation-latest"}
+"""What OpenAI takes where a request names no model: https://platform.openai.com/docs/api-reference/moderations/create"""
 
 
 class AuthenticatedEndpoint(ABC):
@@ -44,7 +46,10 @@ class RelayEndpoint(AuthenticatedEndpoint):
     async def answer(
         self, scope: Scope, receive: Receive, send: Send, *, key: ClientKey, body: bytes
     ) -> None:
-        request = read_request(scope, body) if self._path in RELAYED_FORMS else read_json_request(body)
+        if self._path in RELAYED_FORMS:
+            request = await read_request(scope, body)
+        else:
+            request = await read_json_request(body, default_model=DEFAULT_MODELS.get(self._path, ""))
         await self._relay.relay_call(scope, receive, send, path=self._path, request=request, key=key)
 
 
@@ -80,11 +85,11 @@ class ChatEndpoint(AuthenticatedEndpoint):
 
     async def _read_request(self, scope: Scope, body: bytes) -> RelayRequest | None:
         if body.startswith(b"{") or not is_form(scope["headers"]):
-            return read_json_request(body)
+            return await read_json_request(body)
         text = await self._fallback.as_json(scope, body=body)  # upstream chat APIs take no forms
         if text is None:
             return None
-        request = read_json_request(text)
+        request = await read_json_request(text)
         request.headers = JSON_HEADERS
         return request
 
@@ -108,25 +113,25 @@ class ImagesEndpoint(AuthenticatedEndpoint):
     async def answer(
         self, scope: Scope, receive: Receive, send: Send, *, key: ClientKey, body: bytes
     ) -> None:
-        request = self._relayable_request(scope, body)
+        request = await self._relayable_request(scope, body)
         if request is not None and await self._relay.endpoints.serves_images(request.model, self._path):
             await self._relay.relay_call(scope, receive, send, path=self._path, request=request, key=key)
         else:
             await self._fallback(scope, receive, send, body=body, key=key, path=self._path)
 
-    def _relayable_request(self, scope: Scope, body: bytes) -> RelayRequest | None:
+    async def _relayable_request(self, scope: Scope, body: bytes) -> RelayRequest | None:
         """None without a model: only ``fallback`` knows the default model."""
         try:
-            return read_request(scope, body)
+            return await read_request(scope, body)
         except MissingField:
             return None
 
 
-def read_request(scope: Scope, body: bytes) -> RelayRequest:
+async def read_request(scope: Scope, body: bytes) -> RelayRequest:
     """A JSON or multipart body. Raises ``InvalidRequest`` or ``MissingField``."""
     if not body.startswith(b"{") and is_form(scope["headers"]):
-        return read_form_request(scope["headers"], body)
-    return read_json_request(body)
+        return await read_form_request(scope["headers"], body)
+    return await read_json_request(body)
 
 
 def replay_body(body: bytes, receive: Receive) -> Receive:

@@ -1,26 +1,32 @@
 """Forwarding for an upstream that speaks another API than the client: its answers are translated on the way."""
 
-import json
 from collections.abc import AsyncIterator
 from typing import Any, Protocol
 
-import aiohttp
 import structlog
 from starlette.types import Send
 
 from app.errors import UpstreamError, UpstreamFailed
+from app.foreign import parse_json, write_json
 from app.ops.envelope import ErrorEnvelope
 from app.providers.event_stream import EventStreamReader, StreamEvent
+from app.relay.chat_chunks import START_BYTES, CompletionReader, looks_like_events, objects_in
+from app.relay.decoding import (
+    BROKEN,
+    BROKEN_OFF,
+    EVENT_STREAM,
+    MOST_BYTES,
+    UNREADABLE,
+    first_piece,
+    is_event_stream,
+    plain_chunks,
+)
 from app.relay.forwarding import ResponseForwarder
 from app.relay.request import Headers, RelayRequest
 from app.relay.upstream import UpstreamRefusal
+from app.relay.upstream_connections import UpstreamAnswer
 
 log = structlog.get_logger()
-MAX_ANSWER_BYTES = 64 * 1024 * 1024
-"""Of an answer that is no stream."""
-BROKEN_OFF = "The upstream broke off its answer."
-UNREADABLE = "The upstream's answer can't be read."
-EVENT_STREAM = b"text/event-stream; charset=utf-8"
 REPLACED_HEADERS = frozenset({b"content-length", b"content-type", b"content-encoding"})
 
 
@@ -32,6 +38,10 @@ class EventTranslator(Protocol):
     def translate_event(self, event: dict[str, Any]) -> bytes: ...
 
     def keep_alive(self) -> bytes: ...
+
+    def note_end(self) -> None:
+        """The upstream has said that this was all."""
+        ...
 
     def closing_events(self) -> bytes | None:
         """The last events; None when the upstream has not said that its answer is complete."""
@@ -61,7 +71,7 @@ class TranslatingForwarder(ResponseForwarder):
 
     def __init__(
         self,
-        response: aiohttp.ClientResponse,
+        response: UpstreamAnswer,
         *,
         account_id: str,
         path: str,
@@ -82,39 +92,46 @@ class TranslatingForwarder(ResponseForwarder):
 
     async def _send_answer(self, send: Send) -> None:
         """Raises ``UpstreamFailed`` while nothing has been sent."""
-        answer = await self._read_answer()
-        body = json.dumps(self._translation.translated_answer(answer), ensure_ascii=False).encode()
+        answer = await self._read_answer(plain_chunks(self._response))
+        body = write_json(self._translation.translated_answer(answer))
         await self._start_response(send, b"application/json", length=len(body))
         await send({"type": "http.response.body", "body": body})
         self.is_complete = True
 
     async def _send_stream(self, send: Send) -> None:
         events = self._translation.event_translator()
+        chunks, start = plain_chunks(self._response), b""
+        if not self.is_event_stream:  # what is typed as one is sent on at once
+            start = await self._read_start(chunks)
+            self.is_event_stream = is_event_stream(start, typed=False)
         if not self.is_event_stream:
-            await self._send_answer_as_stream(send, events)
+            await self._send_answer_as_stream(send, events, start=start, chunks=chunks)
             return
         await self._start_response(send, EVENT_STREAM)
         await send({"type": "http.response.body", "body": events.opening_events(), "more_body": True})
         try:
-            async for translated in self._translated_events(events):
+            async for translated in self._translated_events(events, start, chunks):
                 await send({"type": "http.response.body", "body": translated, "more_body": True})
             last = events.closing_events()
             if last is None:
                 raise UpstreamFailed(BROKEN_OFF)
             await send({"type": "http.response.body", "body": last})
             self.is_complete = True
-        except (aiohttp.ClientError, OSError, TimeoutError, UpstreamError) as error:
+        except (*BROKEN, UpstreamError) as error:
             log.warning("relay.broken", account=self._account_id, error=type(error).__name__)
             failure = error if isinstance(error, UpstreamError) else UpstreamFailed(BROKEN_OFF)
             await send({"type": "http.response.body", "body": self._envelope.error_event(failure)})
 
-    async def _send_answer_as_stream(self, send: Send, events: EventTranslator) -> None:
+    async def _send_answer_as_stream(
+        self, send: Send, events: EventTranslator, *, start: bytes, chunks: AsyncIterator[bytes]
+    ) -> None:
         """For a client that wants a stream, from an upstream that does not stream."""
-        answer = await self._read_answer()
-        choices = [choice for choice in answer.get("choices") or () if isinstance(choice, dict)]
-        translated = events.translate_event(
-            {**answer, "choices": [{**c, "delta": c.get("message")} for c in choices]}
-        )
+        answer = await self._read_answer(chunks, start=start)
+        choices = [{**choice, "delta": choice.get("message")} for choice in objects_in(answer.get("choices"))]
+        if not choices:
+            raise UpstreamFailed(UNREADABLE)
+        translated = events.translate_event({**answer, "choices": choices})
+        events.note_end()
         last = events.closing_events()
         if last is None:
             raise UpstreamFailed(UNREADABLE)
@@ -122,33 +139,47 @@ class TranslatingForwarder(ResponseForwarder):
         await send({"type": "http.response.body", "body": events.opening_events() + translated + last})
         self.is_complete = True
 
-    async def _translated_events(self, events: EventTranslator) -> AsyncIterator[bytes]:
+    async def _translated_events(
+        self, events: EventTranslator, start: bytes, chunks: AsyncIterator[bytes]
+    ) -> AsyncIterator[bytes]:
         """The client's events after each chunk from the upstream, where there are any."""
         reader = EventStreamReader()
-        content = self._response.content
-        while not content.at_eof():
-            piece = await content.readany()
+        async for piece in _chained(start, chunks):
             self.usage_reader.add_chunk(piece)
             translated = b"".join(_translate(events, event) for event in reader.feed(piece))
             if translated:
                 yield translated
+        last = b"".join(_translate(events, event) for event in reader.close())
+        if last:
+            yield last
 
-    async def _read_answer(self) -> dict[str, Any]:
-        """The JSON answer. Raises ``UpstreamFailed``, which is not retried: the answer was made and billed."""
-        pieces: list[bytes] = []
-        size = 0
-        content = self._response.content
+    async def _read_start(self, chunks: AsyncIterator[bytes]) -> bytes:
         try:
-            while not content.at_eof() and size < MAX_ANSWER_BYTES:
-                pieces.append(await content.readany())
-                self.usage_reader.add_chunk(pieces[-1])
-                size += len(pieces[-1])
-            answer = json.loads(b"".join(pieces))
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            return await first_piece(chunks)
+        except BROKEN as error:
             log.warning("relay.broken", account=self._account_id, error=type(error).__name__)
             raise UpstreamFailed(BROKEN_OFF) from error
-        except (ValueError, RecursionError) as error:
-            raise UpstreamFailed(UNREADABLE) from error
+
+    async def _read_answer(self, chunks: AsyncIterator[bytes], *, start: bytes = b"") -> dict[str, Any]:
+        """The whole answer, also where it comes as events although nobody asked for a stream. Raises ``UpstreamFailed``,
+        which is not retried: the answer was made and billed."""
+        pieces: list[bytes] = []
+        size = 0
+        try:
+            async for piece in _chained(start, chunks):
+                pieces.append(piece)
+                self.usage_reader.add_chunk(piece)
+                size += len(piece)
+                if size > MOST_BYTES:
+                    raise UpstreamFailed(UNREADABLE)
+        except BROKEN as error:
+            log.warning("relay.broken", account=self._account_id, error=type(error).__name__)
+            raise UpstreamFailed(BROKEN_OFF) from error
+        whole = b"".join(pieces)
+        if looks_like_events(whole[:START_BYTES]):
+            self.is_event_stream = True
+            return CompletionReader().read_stream(whole)
+        answer = parse_json(whole)
         if not isinstance(answer, dict):
             raise UpstreamFailed(UNREADABLE)
         return answer
@@ -161,9 +192,18 @@ class TranslatingForwarder(ResponseForwarder):
         await send({"type": "http.response.start", "status": 200, "headers": headers})
 
 
+async def _chained(start: bytes, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    if start:
+        yield start
+    async for chunk in chunks:
+        yield chunk
+
+
 def _translate(events: EventTranslator, event: StreamEvent) -> bytes:
     if event.kind == "unreadable":
         raise UpstreamFailed(UNREADABLE)
     if event.kind == "comment":
         return events.keep_alive()
+    if event.kind == "done":
+        events.note_end()
     return events.translate_event(event.data) if event.kind == "data" else b""

@@ -1,13 +1,13 @@
 """Notifies the operator when little of a key's budget is left: once for each key and budget period."""
 
 import asyncio
-import time
 from dataclasses import dataclass
 from decimal import Decimal
 
 import sqlalchemy as sa
 import structlog
 
+from app import clock
 from app.db.marks import FOREVER
 from app.db.session import DATABASE_AWAY, Database
 from app.db.tables import Money, format_money, keys, spending
@@ -71,7 +71,7 @@ class BudgetWatch:
         wanted = await self._options.read(NoticeOptions)
         if not wanted.receivers_of(TOPIC):
             return
-        now = time.time()
+        now = clock.now()
         found = await low_budgets(self._database, share=wanted.quota_share, now=now)
         notices = {notice.dedup_mark: notice for each in found for notice in [each.as_notice(now)]}
         await self._notices.write([notices[mark] for mark in notices.keys() - self._notified_marks])

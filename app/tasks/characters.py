@@ -2,8 +2,6 @@
 
 import hashlib
 import re
-import tempfile
-import time
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +10,16 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
+from app import clock
 from app.db.session import Database
 from app.db.tables import characters
 from app.errors import InvalidRequest, NotFound, ResultUnreadable
 from app.generation import GenerationRequest, MediaInput
 from app.keys.key import ClientKey
-from app.media.inspection import MediaInspection, MediaInspector
+from app.media.inspection import THUMBNAIL, MediaInspector
+from app.media.scratch import ScratchFolder
 from app.media.store import MediaStore
+from app.tasks.pending_files import announce_files, confirm_files
 
 ID = re.compile(r"(?:ch|char)_([0-9a-f]{32})")
 USERNAME = re.compile(r"[a-z0-9_]{1,40}\.[0-9a-f]{8,12}")
@@ -27,7 +28,9 @@ LAST_NAMES = ("Badger", "Comet", "Dolphin", "Falcon", "Lantern", "Otter", "Robin
 USERNAME_LETTERS = 24
 
 NAME = r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,62}[A-Za-z0-9_])?"
-MENTION = re.compile(rf"(?<!\S)@(?:({NAME})|\{{({NAME})\}})(?=\s|$|[,.!?;:，。！？；：、)）]+(?:\s|$))")
+MENTION_SIGNS = "@\uff20"
+"""Chinese keyboards write the wide one."""
+MENTION = re.compile(rf"(?<![\w.+/-])[{MENTION_SIGNS}](?:({NAME})|\{{({NAME})\}})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,10 @@ class Character:
 class CharacterLibrary:
     """Creates, finds and deletes characters. Each key (or project) sees its own."""
 
-    def __init__(self, database: Database, store: MediaStore, inspector: MediaInspector) -> None:
+    def __init__(
+        self, database: Database, store: MediaStore, inspector: MediaInspector, *, scratch: ScratchFolder
+    ) -> None:
+        self.scratch = scratch
         self._database = database
         self._store = store
         self._inspector = inspector
@@ -73,10 +79,14 @@ class CharacterLibrary:
         clip_range: ClipRange | None = None,
         param: str = "video",
     ) -> Character:
-        """``clip`` must hold its content. The same clip, range and name give the same character.
+        """The same clip, range and name give the same character.
 
         Raises ``InvalidRequest`` naming ``param`` for a clip that can't be played or ends too early.
         """
+        if clip.content is None:
+            raise InvalidRequest(
+                f"{param} must be the clip itself, not {clip.vendor_scheme}://…", param=param
+            )
         if not name.isprintable():
             raise InvalidRequest("name must be of printable characters", param="name")
         digest = _character_digest(key.owner, name, clip.sha256, clip_range=clip_range)
@@ -84,6 +94,8 @@ class CharacterLibrary:
         known = await self._find_one(characters.c.id == row["id"])
         if known is not None:
             return known
+        files = f"characters/{row['id']}"
+        await announce_files(self._database, files)
         try:
             await self._store_files(row, clip, clip_range)
         except ResultUnreadable as error:
@@ -94,6 +106,7 @@ class CharacterLibrary:
         try:
             async with self._database.write() as connection:
                 await connection.execute(sa.insert(characters), row)
+                await confirm_files(connection, files)
         except IntegrityError:  # an equal request was inserted first
             return await self.get(row["id"], key=key)
         return _character_of(row)
@@ -159,25 +172,24 @@ class CharacterLibrary:
 
     async def _store_files(self, row: dict[str, Any], clip: MediaInput, clip_range: ClipRange | None) -> None:
         assert clip.content is not None
-        with tempfile.TemporaryDirectory(prefix="filmgate-") as folder:
-            path = Path(folder) / "clip"
+        with self.scratch.temporary("clip-") as folder:
+            path = folder / "clip"
             path.write_bytes(clip.content)
-            content, found = await self._cut_clip(path, clip, clip_range=clip_range)
-        await self._store.put(row["clip"], content)
-        await self._store.put(row["still"], found.thumbnail)
+            made = await self._cut_clip(path, clip, clip_range=clip_range)
+            await self._inspector.draw_previews(made, folder, kind="video")
+            await self._store.put_file(row["clip"], made)
+            await self._store.put_file(row["still"], folder / THUMBNAIL)
 
-    async def _cut_clip(
-        self, path: Path, clip: MediaInput, *, clip_range: ClipRange | None
-    ) -> tuple[bytes, MediaInspection]:
-        """An MP4 of the range, or of the whole clip, and its inspection."""
+    async def _cut_clip(self, path: Path, clip: MediaInput, *, clip_range: ClipRange | None) -> Path:
+        """An MP4 of the range, or of the whole clip."""
         if clip_range is None:
-            found = await self._inspector.inspect_video(path)
-            if clip.content and clip.content_type == "video/mp4":
-                return clip.content, found
-            clip_range = ClipRange(0.0, found.probe.seconds)
+            whole = await self._inspector.probe_video(path)
+            if clip.content_type == "video/mp4":
+                return path
+            clip_range = ClipRange(0.0, whole.seconds)
         target = path.with_name("range.mp4")
-        found = await self._inspector.cut_clip(path, target, start=clip_range.start, end=clip_range.end)
-        return target.read_bytes(), found
+        await self._inspector.cut_clip(path, target, start=clip_range.start, end=clip_range.end)
+        return target
 
 
 def _character_digest(owner: str, name: str, clip: str, *, clip_range: ClipRange | None) -> str:
@@ -198,7 +210,7 @@ def _character_row(digest: str, *, owner: str, name: str) -> dict[str, Any]:
         "username": f"{letters}.{digest[-10:-2]}",
         "clip": f"characters/{character_id}/clip.mp4",
         "still": f"characters/{character_id}/still.webp",
-        "created_at": time.time(),
+        "created_at": clock.now(),
     }
 
 
@@ -215,5 +227,6 @@ def _character_of(row: Any) -> Character:
 
 
 def mentioned_usernames(prompt: str) -> tuple[str, ...]:
-    """Usernames written as ``@username`` or ``@{username}`` between spaces or punctuation; each once, in order."""
+    """What may be a username: ``@username`` or ``@{username}``, also where Chinese text touches it, but not in the middle of
+    an address; each once, in order. Only those that are characters of the key mean something."""
     return tuple(dict.fromkeys(match[1] or match[2] for match in MENTION.finditer(prompt)))

@@ -5,27 +5,42 @@ After a crash at any point the next run reads the row and continues from there.
 
 import asyncio
 import random
-import time
-from typing import Any
+from collections.abc import Coroutine
+from contextlib import suppress
+from typing import Any, TypeVar
 
 import structlog
 
+from app import clock
 from app.accounts.pool import AccountPool
-from app.db.session import DATABASE_AWAY
-from app.errors import FilmgateError, NotFound, OperationNotFound, ServiceUnavailable, UpstreamError
+from app.db.batches import write_in_halves
+from app.errors import (
+    FilmgateError,
+    NotFound,
+    OperationNotFound,
+    OutcomeUnknown,
+    PollFailed,
+    UpstreamError,
+)
 from app.media.store import delete_task_files
 from app.providers.base import Failed, Operation, PollAnswer, Queued, Running, Succeeded
+from app.tasks.billing import MADE, NOT_MADE, SILENT, VendorWord
 from app.tasks.notifications import Notification, NotificationHub
+from app.tasks.patience import LOST_SECONDS, OVERDUE_SECONDS, LostWatch, ResultPatience
+from app.tasks.remaking import make_again, remakes_left, watch_for_loss
 from app.tasks.repository import StaleRun, TaskRepository
 from app.tasks.results import ResultStorage
-from app.tasks.submission import RunStopped, TaskRun, TaskSubmitter
+from app.tasks.submission import TaskSubmitter
 from app.tasks.task import Task, TaskResult
+from app.tasks.task_run import RowUnwritable, RunStopped, TaskRun
 
 log = structlog.get_logger()
-POLLS_BEFORE_LOST = 3
-STORE_ATTEMPTS = 8
+Answer = TypeVar("Answer")
 MAX_POLL_PAUSE_SECONDS = 60.0
 PROGRESS_SECONDS = 0.5
+ENDLESS_SECONDS = 1e9
+NO_VERDICT = frozenset({OutcomeUnknown.code, "expired"})
+"""Codes of a vendor's failures that leave open whether it made something."""
 
 
 class ProgressWriter:
@@ -62,13 +77,16 @@ class ProgressWriter:
         if not news:
             return
         rows = [{"id_": i, "epoch_": e, "progress_": p, "generating_": True} for i, (e, p) in news.items()]
-        try:
-            await self._tasks.write_progress(rows)
-        except DATABASE_AWAY as error:
+        away = await write_in_halves(rows, self._tasks.write_progress, refused=_report_refused)
+        if away is not None:
             self._news = news | self._news
-            log.warning("progress.delayed", count=len(rows), error=type(error).__name__)
+            log.warning("progress.delayed", count=len(rows), error=type(away).__name__)
             return
         self._events.publish([Notification("progress", i, "running", p, True) for i, (_, p) in news.items()])
+
+
+def _report_refused(row: dict[str, Any], error: Exception) -> None:
+    log.error("progress.refused", task=row["id_"], error=type(error).__name__)
 
 
 class TaskLifecycle:
@@ -84,7 +102,9 @@ class TaskLifecycle:
         events: NotificationHub,
         progress: ProgressWriter,
         result_ttl_seconds: float,
+        run_seconds: float,
     ) -> None:
+        """``run_seconds``: how long a task may take once its vendor has accepted it."""
         self._tasks = repository
         self._pool = pool
         self._submitter = submitter
@@ -92,6 +112,7 @@ class TaskLifecycle:
         self._events = events
         self._progress = progress
         self._ttl = result_ttl_seconds
+        self._run_seconds = run_seconds
 
     async def run(self, task_id: str) -> None:
         """Run a task from the state in its row to its end, or until another run takes it over."""
@@ -104,11 +125,15 @@ class TaskLifecycle:
             except FilmgateError as error:
                 await self._without_provider(task, error)
                 return
-            run = TaskRun(task, provider, self._tasks, self._events, notifications, self._ttl)
+            run = TaskRun(
+                task, provider, self._tasks, self._events, notifications, self._ttl, self._run_seconds
+            )
             try:
                 await self._run_to_end(run)
             except RunStopped:
                 log.debug("run.ended", task=task_id, state=run.state)
+            except RowUnwritable as error:
+                await self._end_unwritable(run, error)
             except StaleRun:
                 await self._purge_if_deleted(task)
             finally:
@@ -118,13 +143,21 @@ class TaskLifecycle:
         result = run.task.result if run.state == "storing" else None
         if result is None:
             operation = await self._submit_or_recover(run)
-            answer = await self._poll_until_done(run, operation)
-            result = await self._store_result(run, operation, answer)
+            made = None if run.state == "storing" else await self._poll_until_done(run, operation)
+            result = await self._store_result(run, operation, made)
         await self._complete_task(run, await self._deliver_result(run, result))
+
+    async def _end_unwritable(self, run: TaskRun, error: RowUnwritable) -> None:
+        """End a task whose outcome can't be written, with words of our own. What may have cost money stays held."""
+        known = run.task.operation.id if run.task.operation else None
+        log.error("task.unwritable", task=run.task.id, operation=known, error=repr(error.__cause__)[:500])
+        code = "internal_error" if run.state == "queued" else OutcomeUnknown.code
+        with suppress(RunStopped):
+            await run.fail(code, "What came of it can't be written down. The gateway's log says why.")
 
     async def _submit_or_recover(self, run: TaskRun) -> Operation:
         if run.task.operation is not None:
-            return run.task.operation
+            return await self._submitter.read_operation(run, run.task.operation)
         if run.state == "submitting":
             return await self._submitter.recover(run)
         if run.cancelled:
@@ -134,95 +167,169 @@ class TaskLifecycle:
         return await self._submitter.submit(run)
 
     async def _poll_until_done(self, run: TaskRun, operation: Operation) -> Succeeded:
-        """Poll at the interval that the provider asks for until the operation has succeeded."""
-        pace = run.provider.poll_interval
-        delay, missing, in_trouble = pace.first, 0, False
+        """Poll at the interval that the provider asks for until the operation has succeeded. A failed poll is no
+        answer: it ends nothing."""
+        pace, left = run.provider.poll_interval, await remakes_left(run)
+        delay, in_trouble = pace.first, False
+        lost = watch_for_loss(run, left, otherwise=LOST_SECONDS)
         while True:
             await self._stop_if_cancelled(run, operation)
             run.polls += 1
             try:
                 answer = await run.provider.poll(operation)
             except UpstreamError as error:
-                missing += isinstance(error, OperationNotFound)
-                if missing >= POLLS_BEFORE_LOST:
-                    await run.fail("upstream_error", f"The upstream no longer knows it. {error.message}")
                 hint = error.retry_after
-                log.info("poll.failed", task=run.task.id, error=type(error).__name__)
-                if not in_trouble:  # one row for a series of failures, not for each poll
-                    await run.add_timeline_row("poll.failed", error=error.message[:500])
+                await self._record_failed_poll(run, error, lost, remakes_left=left, first=not in_trouble)
                 in_trouble = True
             else:
-                missing, in_trouble = 0, False
+                lost.record_answer()
+                in_trouble = False
                 if isinstance(answer, Succeeded):
                     return answer
                 hint = await self._record_poll_answer(run, answer)
-            await self._stop_if_overdue(run, operation)
+            await self._stop_if_overdue(run, operation, answered=not in_trouble)
             wait = min(max(hint or 0.0, delay), MAX_POLL_PAUSE_SECONDS)
             await run.pause(wait * random.uniform(0.9, 1.1))  # noqa: S311 - jitter, not a secret
             delay = min(delay * pace.factor, pace.cap)
 
+    async def _record_failed_poll(
+        self, run: TaskRun, error: UpstreamError, lost: LostWatch, *, remakes_left: int, first: bool
+    ) -> None:
+        if isinstance(error, OperationNotFound):
+            lost.record_missing()
+        if lost.is_lost and remakes_left:
+            await make_again(run, remakes_left, error.message)
+        if lost.is_lost:
+            text = f"For {LOST_SECONDS / 60:.0f} minutes the upstream has not known it. {error.message}"
+            await run.fail("upstream_lost", text)
+        log.info("poll.failed", task=run.task.id, error=type(error).__name__)
+        if first:  # one row for a series of failures, not for each poll
+            await run.add_timeline_row("poll.failed", error=error.message[:500])
+
     async def _record_poll_answer(self, run: TaskRun, answer: PollAnswer) -> float | None:
         if isinstance(answer, Failed):
-            await run.fail(answer.code, answer.message)
+            await run.fail(answer.code, answer.message, word=_word_of(answer))
         if isinstance(answer, Running):
             self._progress.record_progress(run.task, answer.progress)
         return answer.retry_after if isinstance(answer, Queued | Running) else None
 
-    async def _stop_if_cancelled(self, run: TaskRun, operation: Operation) -> None:
+    async def _stop_if_cancelled(
+        self, run: TaskRun, operation: Operation, *, made: VendorWord | None = None
+    ) -> None:
+        """``made``: what is known of work that is finished. Some vendors delete a result on request and say yes: it was
+        made all the same."""
         run.receive()
         if run.cancelled:
-            await self._stop_upstream(run, operation)
-            await run.cancel()
+            await run.cancel(word=made or await self._stop_upstream(run, operation))
 
-    async def _stop_if_overdue(self, run: TaskRun, operation: Operation) -> None:
-        # After a poll, never before one: a gateway that was down for long first collects what is paid for.
-        if run.is_overdue:
-            await self._stop_upstream(run, operation)
-            await run.fail("deadline_exceeded", "The upstream did not finish it in time.")
+    async def _stop_if_overdue(self, run: TaskRun, operation: Operation, *, answered: bool) -> None:
+        # After an answer, never before one: a gateway or a vendor that was down for long first hands over what is paid
+        # for. The second deadline is for a vendor that never answers again.
+        if run.is_overdue if answered else clock.has_passed(run.deadline_at + OVERDUE_SECONDS):
+            word = await self._stop_upstream(run, operation)
+            code, text = "deadline_exceeded", "The upstream did not finish it in time."
+            await run.fail(code, text, word=SILENT if word.made else word)
 
-    async def _stop_upstream(self, run: TaskRun, operation: Operation) -> None:
+    async def _stop_upstream(self, run: TaskRun, operation: Operation) -> VendorWord:
+        word = await self._ask_whether_made(run, operation)
+        if word.made is not None:
+            return word
         try:
             stopped = await run.provider.cancel(operation)
         except UpstreamError as error:
             stopped = False
             log.info("cancel.failed", task=run.task.id, error=type(error).__name__)
         await run.add_timeline_row("upstream_cancel", accepted=stopped)
+        return NOT_MADE if stopped else MADE
 
-    async def _store_result(self, run: TaskRun, operation: Operation, answer: Succeeded) -> TaskResult:
-        """Copy the result at once: vendor links expire after ten minutes to a day. Failures are retried, failures on
-        our side until the deadline, as the video is made and paid for."""
+    async def _ask_whether_made(self, run: TaskRun, operation: Operation) -> VendorWord:
+        """One more poll; silent while it runs, or when the poll fails."""
+        try:
+            answer = await run.provider.poll(operation)
+        except UpstreamError:
+            return SILENT
+        if isinstance(answer, Succeeded):
+            return VendorWord(made=True, usage=answer.usage)
+        return _word_of(answer) if isinstance(answer, Failed) else SILENT
+
+    async def _store_result(self, run: TaskRun, operation: Operation, answer: Succeeded | None) -> TaskResult:
+        """Copy the result at once: vendor links expire after ten minutes to a day. It is made and paid for, so a failure
+        is retried until the deadline, and beyond it while a link may live. ``answer``: None after a restart."""
         if run.state == "running":
-            await run.move("storing", detail={"polls": run.polls})
-        delay, attempt = 1.0, 1
+            made_at = clock.now()
+            await run.move("storing", detail={"polls": run.polls}, made_at=made_at)
+        else:
+            made_at = run.task.made_at or run.task.started_at or clock.now()
+        patience = ResultPatience(made_at, run.deadline_at)
+        if answer is None:
+            answer = await self._look_for_result(run, operation, patience)
         while True:
-            await self._stop_if_cancelled(run, operation)
+            usage = answer.usage if answer else {}
+            await self._stop_if_cancelled(run, operation, made=VendorWord(made=True, usage=usage))
             try:
-                return await self._results.keep_result(
-                    run.task, run.provider, operation, answer=answer, note=run.add_timeline_row
+                if answer is None:
+                    raise PollFailed("The upstream does not show its result.")
+                return await cut_off_if_unwanted(
+                    run,
+                    self._results.keep_result(
+                        run.task, run.provider, operation, answer=answer, note=run.add_timeline_row
+                    ),
                 )
             except (FilmgateError, OSError) as error:
-                text = error.message if isinstance(error, FilmgateError) else (error.strerror or "disk error")
-                log.warning("result.delayed", task=run.task.id, attempt=attempt, error=text)
-                await run.add_timeline_row("delivery.copy", ok=False, attempt=attempt, error=text)
-                ours = isinstance(error, ServiceUnavailable | OSError) and not run.is_overdue
-                if attempt >= STORE_ATTEMPTS and not ours:
-                    await run.fail("result_unavailable", f"It was made, but could not be copied: {text}")
-            await run.pause(delay)
-            delay, attempt = min(delay * 2, 30.0), attempt + 1
-            answer = await self._poll_until_done(run, operation)  # a new link, where links are short-lived
+                await self._record_failed_copy(run, error, patience)
+            await run.pause(patience.next_pause())
+            # A new link, where links are short-lived.
+            answer = await self._look_for_result(run, operation, patience) or answer
+
+    async def _record_failed_copy(
+        self, run: TaskRun, error: FilmgateError | OSError, patience: ResultPatience
+    ) -> None:
+        patience.record_failure(error)
+        text = error.message if isinstance(error, FilmgateError) else (error.strerror or "disk error")
+        log.warning("result.delayed", task=run.task.id, attempt=patience.attempts, error=text)
+        if patience.is_worth_a_row:
+            await run.add_timeline_row("delivery.copy", ok=False, attempt=patience.attempts, error=text)
+        if patience.is_over:
+            await run.fail("result_unavailable", f"It was made, but could not be copied: {text}")
+        if patience.frees_slot:
+            await run.retry_while_database_is_away(lambda: self._tasks.free_slot(run.task))
+            self._events.publish([Notification("wake")])
+
+    async def _look_for_result(
+        self, run: TaskRun, operation: Operation, patience: ResultPatience
+    ) -> Succeeded | None:
+        """One poll of finished work; None unless it shows the result. What else it says ends nothing by itself."""
+        try:
+            answer = await run.provider.poll(operation)
+        except UpstreamError as error:
+            log.info("poll.failed", task=run.task.id, error=type(error).__name__)
+            if isinstance(error, OperationNotFound):
+                patience.vendor.record_missing()
+            return None
+        if isinstance(answer, Succeeded):
+            patience.vendor.record_answer()
+            return answer
+        if isinstance(answer, Failed):
+            patience.vendor.record_missing()
+        return None
 
     async def _deliver_result(self, run: TaskRun, result: TaskResult) -> TaskResult:
         """Deliver links to our copy. The task completes even when this fails."""
-        if await self._results.delivers_slowly(run.task):
-            # So that a later run need not copy again.
-            text = result.model_dump_json()
-            await run.retry_while_database_is_away(lambda: self._tasks.keep_result(run.task, text))
-        return await self._results.deliver_links(run.task, result, note=run.add_timeline_row)
+        if not await self._results.delivers_slowly(run.task):
+            return await self._results.deliver_links(run.task, result, note=run.add_timeline_row)
+        # So that a later run need not copy again.
+        text = result.model_dump_json()
+        await run.retry_while_database_is_away(lambda: self._tasks.keep_result(run.task, text))
+        links = self._results.deliver_links(run.task, result, note=run.add_timeline_row)
+        try:
+            return await cut_off_if_unwanted(run, links)
+        except PollFailed:
+            return result
 
     async def _complete_task(self, run: TaskRun, result: TaskResult) -> None:
         run.receive()
         if run.cancelled:
-            await run.cancel()
+            await run.cancel(word=VendorWord(made=True, usage=result.usage))
         await run.move("completed", result=result.model_dump_json(), progress=100.0)
 
     async def _without_provider(self, task: Task, error: FilmgateError) -> None:
@@ -230,10 +337,12 @@ class TaskLifecycle:
         if task.result is not None and not task.cancel_requested:
             await self._complete_without_provider(task)
             return
-        if not isinstance(error, NotFound) and time.time() < task.deadline_at and not task.cancel_requested:
+        grace = 0.0 if task.state == "queued" else OVERDUE_SECONDS
+        overdue = clock.has_passed(task.deadline_at + grace)
+        if not isinstance(error, NotFound) and not overdue and not task.cancel_requested:
             raise error
         code = "account_removed" if isinstance(error, NotFound) else "deadline_exceeded"
-        now = time.time()
+        now = clock.now()
         values: dict[str, Any] = {"finished_at": now, "expires_at": now, "error_message": error.message}
         try:
             await self._tasks.move(task, task.state, "failed", error_code=code, **values)
@@ -243,7 +352,7 @@ class TaskLifecycle:
 
     async def _complete_without_provider(self, task: Task) -> None:
         """The result is in our store already; only links elsewhere were still missing."""
-        now = time.time()
+        now = clock.now()
         values: dict[str, Any] = {"finished_at": now, "expires_at": now + self._ttl, "progress": 100.0}
         try:
             await self._tasks.move(task, task.state, "completed", **values)
@@ -257,3 +366,24 @@ class TaskLifecycle:
         current = await self._tasks.get(task.id)
         if current is not None and current.purged:
             await delete_task_files(self._results.store, task.id)
+
+
+def _word_of(answer: Failed) -> VendorWord:
+    return VendorWord(made=None if answer.code in NO_VERDICT else False, usage=answer.usage)
+
+
+async def cut_off_if_unwanted(run: TaskRun, work: Coroutine[Any, Any, Answer]) -> Answer:
+    """The result of ``work``, which is cut off at once when the client cancels, and when the deadline passes
+    meanwhile: then ``PollFailed``, as the next attempt knows what to do."""
+    left = run.deadline_at - clock.now()
+    working = asyncio.ensure_future(work)
+    waiting = asyncio.ensure_future(run.pause(left if left > 0 else ENDLESS_SECONDS))
+    try:
+        await asyncio.wait({working, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()
+        raise PollFailed("It was cut off: " + ("cancelled." if run.cancelled else "its deadline has passed."))
+    finally:
+        working.cancel()
+        waiting.cancel()
+        await asyncio.gather(working, waiting, return_exceptions=True)

@@ -4,7 +4,7 @@ import asyncio
 import json
 import secrets
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -12,7 +12,8 @@ from typing import Any
 import asyncpg
 import structlog
 
-from app.db.session import CONNECTION_AWAY
+from app.db.changes import CHANGES
+from app.db.postgres import CONNECTION_AWAY, PING_SECONDS, open_connection
 from app.tasks.states import TERMINAL
 
 log = structlog.get_logger()
@@ -20,6 +21,8 @@ CHANNEL = "filmgate_tasks"
 NOTIFY_LIMIT = 7_000  # PostgreSQL allows less than 8,000 bytes in one notification
 NOTICES_AT_ONCE = 200
 RECONNECT_SECONDS = 1.0
+QUIET_SECONDS = 5.0
+"""After so long without a notification the connection is asked for a sign of life."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +38,18 @@ class Notification:
 
 
 class NotificationHub:
-    """Publish and subscribe, by task id or by kind."""
+    """Publish and subscribe, by task id or by kind. ``on_change``: who is told, with an id or none, that rows of a kind
+    have changed (``app/db/changes.py``)."""
 
-    def __init__(self, *, postgres_url: str | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        postgres_url: str | None = None,
+        on_change: Mapping[str, Callable[[str], None]] | None = None,
+    ) -> None:
         self._listeners: dict[str, set[asyncio.Queue[Notification]]] = defaultdict(set)
-        self._dsn = postgres_url.replace("+asyncpg", "") if postgres_url else None
+        self._url = postgres_url
+        self._on_change = dict(on_change or {})
         self._name = secrets.token_hex(8)
         self._outbox: asyncio.Queue[Notification] = asyncio.Queue()
         self._jobs: list[asyncio.Task[None]] = []
@@ -49,7 +59,7 @@ class NotificationHub:
         the truth."""
         for change in changes:
             self._deliver_locally(change)
-            if self._dsn:
+            if self._url:
                 self._outbox.put_nowait(change)
 
     @asynccontextmanager
@@ -66,7 +76,7 @@ class NotificationHub:
                 del self._listeners[topic]
 
     async def start(self) -> None:
-        if self._dsn:
+        if self._url:
             self._jobs = [
                 asyncio.create_task(self._send_forever()),
                 asyncio.create_task(self._receive_forever()),
@@ -85,6 +95,10 @@ class NotificationHub:
             for queue in self._listeners.get(topic, ()):
                 queue.put_nowait(change)
 
+    async def _connect(self) -> asyncpg.Connection:
+        assert self._url is not None
+        return await open_connection(self._url)
+
     async def _send_forever(self) -> None:
         """Send notifications in batches; drop them while the database is away."""
         while True:
@@ -97,7 +111,7 @@ class NotificationHub:
                 self._outbox.get_nowait()
 
     async def _send_until_cut(self) -> None:
-        connection = await asyncpg.connect(self._dsn)
+        connection = await self._connect()
         try:
             while True:
                 batch = [await self._outbox.get()]
@@ -116,12 +130,17 @@ class NotificationHub:
             await asyncio.sleep(RECONNECT_SECONDS)
 
     async def _listen_until_cut(self) -> None:
-        connection = await asyncpg.connect(self._dsn)
+        connection = await self._connect()
         cut = asyncio.Event()
         connection.add_termination_listener(lambda _: cut.set())
         try:
             await connection.add_listener(CHANNEL, self._on_notice)
-            await cut.wait()
+            await connection.add_listener(CHANGES, self._on_changed_rows)
+            for changed in self._on_change.values():
+                changed("")  # nobody knows what was announced while there was no connection
+            while not await _set_within(cut, QUIET_SECONDS):
+                # A server that went silent never closes the connection.
+                await connection.fetchrow(";", timeout=PING_SECONDS)
         finally:
             connection.terminate()
 
@@ -132,6 +151,19 @@ class NotificationHub:
             return  # delivered when it was published
         for document in documents:
             self._deliver_locally(Notification(**document))
+
+    def _on_changed_rows(self, *notice: Any) -> None:
+        """``notice``: connection, process id, channel, payload. A newer version may announce kinds unknown here."""
+        kind, _, which = notice[-1].partition(" ")
+        if kind in self._on_change:
+            self._on_change[kind](which)
+
+
+async def _set_within(event: asyncio.Event, seconds: float) -> bool:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    return event.is_set()
 
 
 def _notice_payloads(changes: list[Notification], *, sender: str) -> Iterable[str]:

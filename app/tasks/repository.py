@@ -4,7 +4,6 @@ Queries for admission are in ``admission/waiting.py``, those about money in ``bi
 """
 
 import json
-import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app import clock
 from app.accounts.limits import release_account
 from app.db.session import Database
 from app.db.tables import receipts, slots, tasks, timeline
@@ -20,25 +20,46 @@ from app.errors import NoAvailableAccount
 from app.generation import Kind
 from app.providers.base import Operation
 from app.tasks import billing
-from app.tasks.states import MOVES, OPEN, TERMINAL, State
+from app.tasks.billing import SILENT, VendorWord
+from app.tasks.moves import FREE_SLOT, INSERT_TASK, TaskMove
+from app.tasks.pending_files import confirm_files
+from app.tasks.receipt_files import empty_receipts
+from app.tasks.receipts import insert_receipt, latest_receipt
+from app.tasks.states import LEAVING, MOVES, OPEN, TERMINAL, State
 from app.tasks.task import Task, add_timeline_row
 from app.webhooks import outbox
 
 __all__ = ["StaleRun", "TaskRepository", "add_timeline_row", "task_of"]
 
-_RENAMED = {"request", "operation", "result", "excluded"}
+_RENAMED = {"request", "operation", "result", "excluded", "fitted"}
 _NOT_READ = {"not_before", "idempotency_key", "prefers", "hook_url", "hook_base"}
 COLUMNS = [
     column.label(f"{column.name}_text") if column.name in _RENAMED else column
     for column in tasks.c
     if column.name not in _NOT_READ
 ]
+LISTED = [sa.null().label(c.name) if c.name == "operation_text" else c for c in COLUMNS]
+"""Of lists: without what the vendor accepted, which may be large and is only for a run."""
 _WAITING = tasks.c.state == sa.literal_column("'queued'"), tasks.c.account_id.is_(None)
 _BY_ID = sa.select(*COLUMNS).where(tasks.c.id == sa.bindparam("task_id"))
+_TAKE = (
+    sa.update(tasks)
+    .where(tasks.c.id == sa.bindparam("task_id"), tasks.c.state.in_(OPEN), tasks.c.account_id.is_not(None))
+    .values(epoch=tasks.c.epoch + 1)
+    .returning(*COLUMNS)
+)
 
 
 class StaleRun(Exception):
     """Another run has taken the task, or the task has ended: this run must not change it any more."""
+
+
+class OperationTaken(Exception):
+    """The vendor named an operation that already belongs to another task, whose id is ``owner``."""
+
+    def __init__(self, owner: str) -> None:
+        super().__init__(owner)
+        self.owner = owner
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +74,8 @@ class TaskFilter:
 
 
 def task_of(row: Any) -> Task:
-    return Task(**row._mapping)
+    # Not ``row._mapping``, which looks each of 33 names up by itself.
+    return Task(**dict(zip(row._fields, row, strict=True)))
 
 
 class TaskRepository:
@@ -79,7 +101,7 @@ class TaskRepository:
         states: Sequence[State] = (),
     ) -> list[Task]:
         """Up to ``limit`` of the owner's tasks after the id ``after``, in the order asked for."""
-        query = sa.select(*COLUMNS).where(tasks.c.owner == owner, tasks.c.deleted.is_(False))
+        query = sa.select(*LISTED).where(tasks.c.owner == owner, tasks.c.deleted.is_(False))
         if kind:
             query = query.where(tasks.c.kind == kind)
         if states:
@@ -95,23 +117,17 @@ class TaskRepository:
     ) -> tuple[list[Task], int]:
         """``size`` of the owner's tasks after the first ``offset``, newest first; and how many there are."""
         which = [tasks.c.owner == owner, tasks.c.deleted.is_(False), *_filter_conditions(chosen)]
-        rows = sa.select(*COLUMNS).where(*which).order_by(tasks.c.id.desc()).limit(size).offset(offset)
+        rows = sa.select(*LISTED).where(*which).order_by(tasks.c.id.desc()).limit(size).offset(offset)
         number = sa.select(sa.func.count()).select_from(tasks).where(*which)
         async with self.database.read() as connection:
             total = int((await connection.execute(number)).scalar_one())
             return [task_of(row) for row in await connection.execute(rows)], total
 
-    async def same_request(
-        self, owner: str, *, idempotency_key: str | None, fingerprint: str, since: float | None
-    ) -> Task | None:
-        """The task of an equal earlier request: by its idempotency key, else by its fingerprint after ``since``."""
-        query = sa.select(*COLUMNS).where(tasks.c.owner == owner)
-        if idempotency_key is not None:
-            query = query.where(tasks.c.idempotency_key == idempotency_key)
-        else:
-            query = query.where(tasks.c.fingerprint == fingerprint, tasks.c.created_at >= since)
+    async def with_idempotency_key(self, owner: str, idempotency_key: str) -> Task | None:
+        """The owner's task that was created with this key, also when it has been deleted."""
+        query = sa.select(*LISTED).where(tasks.c.owner == owner, tasks.c.idempotency_key == idempotency_key)
         async with self.database.read() as connection:
-            row = (await connection.execute(query.order_by(tasks.c.id.desc()).limit(1))).first()
+            row = (await connection.execute(query)).first()
         return task_of(row) if row else None
 
     async def read_timeline(self, task_id: str) -> list[dict[str, Any]]:
@@ -125,10 +141,7 @@ class TaskRepository:
 
     async def latest_receipt(self, task_id: str) -> Operation | None:
         """The operation that an upstream accepted for the task, in whichever run."""
-        query = sa.select(receipts.c.operation).where(receipts.c.task_id == task_id)
-        async with self.database.read() as connection:
-            text = (await connection.execute(query.order_by(receipts.c.id.desc()).limit(1))).scalar()
-        return Operation.model_validate_json(text) if text else None
+        return await latest_receipt(self.database, task_id)
 
     async def open_ids(self, connection: AsyncConnection) -> list[str]:
         """Dispatched tasks that have not ended: each of them must be in the queue."""
@@ -160,49 +173,65 @@ class TaskRepository:
     # ---- writing --------------------------------------------------------------------------------
 
     async def insert(
-        self, row: dict[str, Any], *, detail: dict[str, Any], hold: billing.BudgetHold | None = None
+        self,
+        row: dict[str, Any],
+        *,
+        detail: dict[str, Any],
+        hold: billing.BudgetHold | None = None,
+        files: str | None = None,
     ) -> None:
-        """Raises ``IntegrityError`` when the idempotency key is taken, and what
-        ``BudgetHold.check_and_reserve`` raises."""
+        """Raises ``IntegrityError`` when the idempotency key is taken, and what ``BudgetHold.check_and_reserve`` raises.
+        ``files``: the folder of its inputs, as it was announced."""
         with hold.announced_to_relay(row["created_at"]) if hold is not None else nullcontext():
             async with self.database.write() as connection:
-                await connection.execute(sa.insert(tasks), row)
+                await connection.execute(INSERT_TASK, row)
+                if files is not None:
+                    await confirm_files(connection, files)
                 if hold is not None:
                     await hold.check_and_reserve(connection, task_id=row["id"], at=row["created_at"])
                 await add_timeline_row(connection, row["id"], epoch=0, event="received", detail=detail)
 
     async def take(self, task_id: str) -> Task | None:
         """Take a dispatched task for a run by raising its epoch. None when there is nothing to run."""
-        raised = (
-            sa.update(tasks)
-            .where(tasks.c.id == task_id, tasks.c.state.in_(OPEN), tasks.c.account_id.is_not(None))
-            .values(epoch=tasks.c.epoch + 1)
-            .returning(*COLUMNS)
-        )
-        async with self.database.write() as connection:
-            row = (await connection.execute(raised)).first()
+        async with self.database.write_one() as connection:
+            row = (await connection.execute(_TAKE, {"task_id": task_id})).first()
         return task_of(row) if row else None
 
     async def move(
-        self, task: Task, old: State, new: State, *, detail: dict[str, Any] | None = None, **values: Any
+        self,
+        task: Task,
+        old: State,
+        new: State,
+        *,
+        detail: dict[str, Any] | None = None,
+        word: VendorWord = SILENT,
+        **values: Any,
     ) -> None:
-        """One move between states, with its timeline row. Raises ``StaleRun``."""
-        async with self.database.write() as connection:
-            done = await self._apply_move(connection, task, (old, new), detail=detail or {}, values=values)
+        """One move between states, with its timeline row. ``word``: what the vendor said about a task that ends
+        without a film. Raises ``StaleRun``."""
+        writing = self.database.write if new in LEAVING else self.database.write_one
+        async with writing() as connection:
+            done = await self._apply_move(
+                connection, task, (old, new), detail=detail or {}, values=values, word=word
+            )
         if not done:
             raise StaleRun
 
-    async def accept(self, task: Task, operation: Operation, *, now: float) -> None:
-        """Insert the vendor's receipt and move to running. Raises ``StaleRun``; the receipt is kept even then."""
-        document = operation.model_dump_json()
-        receipt = {"task_id": task.id, "epoch": task.epoch, "account_id": task.account_id, "at": now}
+    async def accept(self, task: Task, operation: Operation, *, now: float, deadline_at: float) -> None:
+        """Insert the vendor's receipt and move to running. Raises ``StaleRun``, and ``OperationTaken`` for an operation
+        of another task; the receipt is kept even then. ``deadline_at``: of the run, which begins here."""
         async with self.database.write() as connection:
-            await connection.execute(sa.insert(receipts), {**receipt, "operation": document})
-            values = {"operation": document, "started_at": now}
-            detail = {"operation": operation.id}
-            done = await self._apply_move(
-                connection, task, ("submitting", "running"), detail=detail, values=values
-            )
+            owner = await insert_receipt(connection, task, operation, now=now)
+            if owner is None:
+                times = {"started_at": now, "deadline_at": deadline_at}
+                values, detail = (
+                    {"operation": operation.model_dump_json(), **times},
+                    {"operation": operation.id},
+                )
+                change: tuple[State, State] = ("submitting", "running")
+                done = await self._apply_move(connection, task, change, detail=detail, values=values)
+        if owner is not None:
+            raise OperationTaken(owner)
         if not done:
             raise StaleRun
 
@@ -214,34 +243,52 @@ class TaskRepository:
         *,
         detail: dict[str, Any],
         values: dict[str, Any],
+        word: VendorWord = SILENT,
     ) -> bool:
         old, new = change
         assert new in MOVES[old], f"{old} may not become {new}"
-        mine = tasks.c.id == task.id, tasks.c.epoch == task.epoch, tasks.c.state == old
-        done = await connection.execute(sa.update(tasks).where(*mine).values(state=new, **values))
-        if done.rowcount == 0:
+        move = TaskMove(task.id, task.epoch, old, new, values)
+        if new not in LEAVING:
+            return await move.write_with_row(connection, detail=detail)
+        if not await move.write(connection):
             return False
+        ended = new in TERMINAL
+        if ended:
+            money = await _record_ended(connection, [task.id], word=word, sent=old != "queued")
+            detail = detail | ({"money": money[task.id]} if task.id in money else {})
         await add_timeline_row(connection, task.id, epoch=task.epoch, event=new, detail=detail)
-        if new in TERMINAL or new == "queued":
-            await connection.execute(sa.delete(slots).where(slots.c.task_id == task.id))
-        if new in TERMINAL:
-            await _record_ended(connection, [task.id])
-        if task.account_id and (new in TERMINAL or new == "queued"):
-            sent = old != "queued" and new in TERMINAL
-            await release_account(connection, task.id, task.account_id, sent=sent)
+        await connection.execute(FREE_SLOT, {"of_task": task.id})
+        if task.account_id:
+            await release_account(connection, task.id, task.account_id, sent=old != "queued" and ended)
         return True
+
+    async def requeue_forgotten(self, task: Task, *, now: float, detail: dict[str, Any]) -> None:
+        """Back into the queue, without the operation and its receipts: its upstream knows it no longer. Raises
+        ``StaleRun``."""
+        gone = {"operation": None, "account_id": None, "started_at": None, "not_before": now}
+        async with self.database.write() as connection:
+            done = await self._apply_move(connection, task, ("running", "queued"), detail=detail, values=gone)
+            if done:
+                await connection.execute(sa.delete(receipts).where(receipts.c.task_id == task.id))
+        if not done:
+            raise StaleRun
+
+    async def free_slot(self, task: Task) -> None:
+        """Give back the slot of a task whose vendor has done its work."""
+        async with self.database.write_one() as connection:
+            await connection.execute(FREE_SLOT, {"of_task": task.id})
 
     async def keep_result(self, task: Task, result: str) -> None:
         """Record stored files before slow stages of delivery. Raises ``StaleRun``."""
         mine = tasks.c.id == task.id, tasks.c.epoch == task.epoch, tasks.c.state == "storing"
-        async with self.database.write() as connection:
+        async with self.database.write_one() as connection:
             done = await connection.execute(sa.update(tasks).where(*mine).values(result=result))
         if done.rowcount == 0:
             raise StaleRun
 
     async def add_timeline_row(self, task: Task, event: str, **detail: Any) -> None:
         """A timeline row without a change of state."""
-        async with self.database.write() as connection:
+        async with self.database.write_one() as connection:
             await add_timeline_row(connection, task.id, epoch=task.epoch, event=event, detail=detail)
 
     async def write_progress(self, rows: list[dict[str, Any]]) -> None:
@@ -261,7 +308,7 @@ class TaskRepository:
 
     async def request_cancel(self, task_id: str, *, delete: bool) -> Task | None:
         """Cancel a task that waits for an account at once; mark any other for its run to stop."""
-        mark: dict[str, Any] = {"deleted": True, "expires_at": time.time()} if delete else {}
+        mark: dict[str, Any] = {"deleted": True, "expires_at": clock.now()} if delete else {}
         waiting = tasks.c.id == task_id, *_WAITING
         running = tasks.c.id == task_id, tasks.c.state.in_(OPEN)
         async with self.database.write() as connection:
@@ -275,7 +322,7 @@ class TaskRepository:
 
     async def cancel_requeued(self) -> list[str]:
         """Cancel tasks that were requeued while their client cancelled them: no run would see the mark."""
-        async with self.database.write() as connection:
+        async with self.database.write_many() as connection:
             ended = await _cancel_waiting(connection, *_WAITING, tasks.c.cancel_requested)
             await _record_ended(connection, ended)
         return ended
@@ -300,7 +347,7 @@ class TaskRepository:
                 .where(*due, tasks.c.kind == kind, tasks.c.model == model)
                 .values(**values, error_code=code, error_message=text)
             )
-            async with self.database.write() as connection:
+            async with self.database.write_many() as connection:
                 gone = list((await connection.execute(ended.returning(tasks.c.id))).scalars())
                 for task_id in gone:
                     await add_timeline_row(
@@ -313,6 +360,7 @@ class TaskRepository:
     async def mark_purged(self, task_id: str) -> None:
         async with self.database.write() as connection:
             await connection.execute(sa.update(tasks).where(tasks.c.id == task_id).values(purged=True))
+            await empty_receipts(connection, task_id)
 
 
 def _filter_conditions(chosen: TaskFilter) -> list[sa.ColumnElement[bool]]:
@@ -330,14 +378,18 @@ def _filter_conditions(chosen: TaskFilter) -> list[sa.ColumnElement[bool]]:
     return found
 
 
-async def _record_ended(connection: AsyncConnection, task_ids: list[str]) -> None:
-    """Settle money and insert webhook deliveries, in the transaction that ends the tasks."""
-    await billing.settle_ended_tasks(connection, task_ids)
+async def _record_ended(
+    connection: AsyncConnection, task_ids: list[str], *, word: VendorWord = SILENT, sent: bool = False
+) -> dict[str, str]:
+    """Decide about the money and insert webhook deliveries, in the transaction that ends the tasks. Returns what became
+    of the money, by task id. A task that waits was not sent, or was surely not accepted."""
+    money = await billing.settle_ended_tasks(connection, task_ids, word=word, sent=sent)
     await outbox.task_ended(connection, task_ids)
+    return money
 
 
 async def _cancel_waiting(connection: AsyncConnection, *which: sa.ColumnElement[bool]) -> list[str]:
-    now = time.time()
+    now = clock.now()
     values = {"state": "cancelled", "finished_at": now, "expires_at": now, "epoch": tasks.c.epoch + 1}
     ended = (
         sa.update(tasks).where(*which).values(**values, error_code="cancelled", error_message="Cancelled.")

@@ -1,24 +1,45 @@
-"""Copies results into our own store, inspects them, and makes thumbnails and sprite sheets."""
+"""Copies results into our own store, and measures them."""
 
 import asyncio
-import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from app.errors import DeliveryFailed, PayloadTooLarge, PollFailed, ResultUnreadable, UpstreamError
-from app.media.delivery.chain import DeliverableFile, DeliveryChain, GeneratedFile, TimelineWriter
+from app.errors import (
+    DeliveryFailed,
+    PayloadTooLarge,
+    PollFailed,
+    ResultUndecodable,
+    ResultUnreadable,
+    UpstreamError,
+)
+from app.media.delivery.chain import (
+    STAGE_BEGUN,
+    DeliverableFile,
+    DeliveryChain,
+    GeneratedFile,
+    TimelineWriter,
+)
 from app.media.delivery.options import LinkResolver
-from app.media.fetch import MediaFetcher
-from app.media.inspection import SNIFF_BYTES, MediaInspection, MediaInspector, kind_of, sniff_content_type
+from app.media.fetch import DIRECT, MediaFetcher, ResultRoute
+from app.media.inspection import RESULT_BYTES, MediaInfo, MediaInspector, result_content_type
 from app.media.links import DeliveredLink
+from app.media.peer_shares import PeerShares
+from app.media.scratch import ScratchFolder
 from app.media.store import MediaStore
 from app.providers.base import Operation, Provider, ResultFile, Succeeded
+from app.tasks.previews import PreviewMaker
 from app.tasks.task import StoredFile, Task, TaskResult
 
-AT_ONCE = 8
-"""Results that are copied and inspected at the same time; others wait."""
+DECODED_AT_ONCE = 8
+"""Results that are inspected at the same time; others wait. Nobody's server is waited for meanwhile."""
+COPIES_AT_ONCE = 32
+"""Results that are downloaded or lie in the work folder: each may be as large as ``FILMGATE_MAX_RESULT_BYTES``."""
+COPIES_PER_ACCOUNT = 8
+"""Of these, so that an upstream whose results drip delays nobody else's."""
+TRIM_SLACK_SECONDS = 0.25
+"""A film that is longer than asked by so little is not cut: vendors round to whole frames."""
 ENDINGS = {
     "video/mp4": "mp4",
     "video/webm": "webm",
@@ -34,6 +55,19 @@ ENDINGS = {
     "audio/ogg": "ogg",
     "audio/aac": "aac",
     "audio/mp4": "m4a",
+    "audio/aiff": "aiff",
+    "audio/amr": "amr",
+    "video/x-msvideo": "avi",
+    "video/mp2t": "ts",
+    "video/x-flv": "flv",
+    "video/mpeg": "mpg",
+    "video/x-ms-asf": "wmv",
+    "video/ogg": "ogv",
+    "image/avif": "avif",
+    "image/heic": "heic",
+    "image/jxl": "jxl",
+    "image/tiff": "tif",
+    "image/bmp": "bmp",
 }
 
 
@@ -49,11 +83,18 @@ class CopyJob:
 
 @dataclass(frozen=True, slots=True)
 class KeptFile:
-    """One file, its pictures by name, and the resolver's link to it."""
+    """One file, and the resolver's link to it."""
 
     stored: StoredFile
-    pictures: Mapping[str, StoredFile]
     links: tuple[DeliveredLink, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class InspectedCopy:
+    """A file in the work folder, and what is in it; None where it could not be looked at."""
+
+    path: Path
+    found: MediaInfo | None
 
 
 class ResultStorage:
@@ -66,16 +107,19 @@ class ResultStorage:
         inspector: MediaInspector,
         *,
         chain: DeliveryChain,
-        work_dir: Path,
+        previews: PreviewMaker,
+        scratch: ScratchFolder,
         max_bytes: int,
     ) -> None:
         self.store = store
+        self._previews = previews
         self._chain = chain
         self._fetcher = fetcher
         self._inspector = inspector
-        self._work_dir = work_dir
+        self._scratch = scratch
         self._max_bytes = max_bytes
-        self._turn = asyncio.Semaphore(AT_ONCE)
+        self._copies = PeerShares(COPIES_AT_ONCE, per_peer=COPIES_PER_ACCOUNT)
+        self._decoding = asyncio.Semaphore(DECODED_AT_ONCE)
 
     async def keep_result(
         self, task: Task, provider: Provider, operation: Operation, *, answer: Succeeded, note: TimelineWriter
@@ -85,11 +129,9 @@ class ResultStorage:
         if not answer.files:
             raise PollFailed("The upstream says it is done, but names no result.")
         kept = [await self._keep_one(work, file, number=number) for number, file in enumerate(answer.files)]
-        first = kept[0].pictures
+        self._previews.plan(task.id)
         return TaskResult(
             files=tuple(one.stored for one in kept),
-            thumbnail=first.get("thumbnail"),
-            spritesheet=first.get("spritesheet"),
             vendor_url=answer.files[0].url,
             delivered=tuple(link for one in kept for link in one.links),
             usage=dict(answer.usage),
@@ -111,6 +153,8 @@ class ResultStorage:
         """Copy a file through the first resolver whose link works, else from the vendor."""
         resolvers = [] if work.task.request.private else await self._chain.enabled_resolvers()
         pages: list[DeliveredLink] = []
+        if resolvers and number == 0:
+            await work.note(STAGE_BEGUN, stage="publish")
         for resolver in resolvers:
             found = await self._copy_from_resolver(work, file, resolver=resolver, number=number)
             if isinstance(found, KeptFile):
@@ -118,7 +162,9 @@ class ResultStorage:
             if found is not None:
                 pages.append(found)
                 break
-        kept = await self._copy_file(work, file, number=number)
+        provider = work.provider
+        route = ResultRoute.of(provider.account, provider.http.base_url) if file.url else DIRECT
+        kept = await self._copy_file(work, file, number=number, route=route)
         return replace(kept, links=tuple(_link_to_kept(link, kept) for link in pages))
 
     async def _copy_from_resolver(
@@ -129,6 +175,7 @@ class ResultStorage:
         made = GeneratedFile(
             task.id, file.kind, task.model, work.operation.id, vendor_url=file.url, number=number
         )
+        await work.note(STAGE_BEGUN, stage="resolver", name=resolver.name)
         try:
             link = await self._chain.resolve(resolver, made, note=work.note)
             found: KeptFile | DeliveredLink = link
@@ -141,15 +188,22 @@ class ResultStorage:
         await work.note("delivery.resolver", name=resolver.name, ok=True)
         return found
 
-    async def _copy_file(self, work: CopyJob, file: ResultFile, *, number: int) -> KeptFile:
+    async def _copy_file(
+        self, work: CopyJob, file: ResultFile, *, number: int, route: ResultRoute = DIRECT
+    ) -> KeptFile:
         folder = f"tasks/{work.task.id}"
-        async with self._turn, self._local_copy(work.provider, work.operation, file) as path:
-            with path.open("rb") as head:
-                content_type = sniff_content_type(head.read(SNIFF_BYTES)) or file.content_type
-            found = await self._inspect_copy(path, file.kind, content_type)
+        place = self._copies.place(work.provider.account.id)
+        async with place, self._local_copy(work.provider, work.operation, file=file, route=route) as path:
+            with path.open("rb") as start:
+                head = start.read(RESULT_BYTES)
+            content_type = result_content_type(head, kind=file.kind, stated=file.content_type)
+            async with self._decoding:
+                found = await self._inspect_copy(work, path, kind=file.kind)
+                kept = await self._trim_copy(work, InspectedCopy(path, found), kind=file.kind)
+            made_seconds = found.seconds if found and kept.path != path else None
+            probe = kept.found
             name = f"{file.kind}{f'-{number + 1}' if number else ''}.{ENDINGS.get(content_type, 'bin')}"
-            size = await self.store.put(f"{folder}/{name}", _read_pieces(path), content_type=content_type)
-        probe = found.probe if found else None
+            size = await self.store.put_file(f"{folder}/{name}", kept.path, content_type=content_type)
         stored = StoredFile(
             name=name,
             key=f"{folder}/{name}",
@@ -159,43 +213,51 @@ class ResultStorage:
             height=probe.height if probe else None,
             seconds=(probe.seconds or None) if probe else None,
             fps=(probe.fps or None) if probe else None,
+            made_seconds=made_seconds,
         )
-        return KeptFile(stored, await self._store_pictures(folder, found) if found and number == 0 else {})
+        return KeptFile(stored)
 
-    async def _inspect_copy(self, path: Path, kind: str, content_type: str) -> MediaInspection | None:
-        """Raises ``ResultUnreadable``. Sounds are checked by their first bytes only."""
-        if kind == "video":
-            return await self._inspector.inspect_video(path)
-        if kind == "image":
-            return await self._inspector.inspect_image(path)
-        if kind_of(content_type) != kind:
-            raise ResultUnreadable(f"The result is {content_type or 'nothing known'}, not {kind}.")
+    async def _inspect_copy(self, work: CopyJob, path: Path, *, kind: str) -> MediaInfo | None:
+        """None for sounds, and for what can't be decoded here: it is kept without pictures, and the timeline says why.
+        Raises ``ResultUnreadable``."""
+        try:
+            if kind == "video":
+                return await self._inspector.probe_video(path)
+            if kind == "image":
+                return await self._inspector.probe_image(path)
+        except ResultUndecodable as error:
+            await work.note("result.undecoded", error=error.message)
         return None
 
-    async def _store_pictures(self, folder: str, found: MediaInspection) -> dict[str, StoredFile]:
-        kept: dict[str, StoredFile] = {}
-        for name, file_name, content_type in (
-            ("thumbnail", "thumbnail.webp", "image/webp"),
-            ("spritesheet", "spritesheet.jpg", "image/jpeg"),
-        ):
-            content = getattr(found, name, None)
-            if content:
-                key = f"{folder}/{file_name}"
-                size = await self.store.put(key, content, content_type=content_type)
-                kept[name] = StoredFile(name=file_name, key=key, content_type=content_type, bytes=size)
-        return kept
+    async def _trim_copy(self, work: CopyJob, copy: InspectedCopy, *, kind: str) -> InspectedCopy:
+        """A film that was asked longer than its client wants it, cut to that length; the whole one when that fails."""
+        fitting = work.task.fitting
+        if kind != "video" or fitting is None or fitting.trim_to is None:
+            return copy
+        if copy.found is not None and copy.found.seconds <= fitting.trim_to + TRIM_SLACK_SECONDS:
+            return copy
+        target = copy.path.with_name("trimmed")
+        try:
+            if copy.found is None:
+                raise ResultUndecodable("It can't be decoded here.")
+            found = await self._inspector.trim_clip(copy.path, target, seconds=fitting.trim_to)
+        except (ResultUnreadable, ResultUndecodable) as error:
+            await work.note("trimmed", ok=False, to=fitting.trim_to, error=f"Kept whole: {error.message}")
+            return copy
+        made = copy.found.seconds
+        await work.note("trimmed", ok=True, made=made, to=fitting.trim_to, kept=found.seconds)
+        return InspectedCopy(target, found)
 
     @asynccontextmanager
     async def _local_copy(
-        self, provider: Provider, operation: Operation, file: ResultFile
+        self, provider: Provider, operation: Operation, *, file: ResultFile, route: ResultRoute
     ) -> AsyncIterator[Path]:
-        self._work_dir.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=self._work_dir, prefix="result-") as folder:
-            path = Path(folder) / "result"
+        with self._scratch.temporary("result-") as folder:
+            path = folder / "result"
             if file.url is None:
                 await self._write_file(path, provider.fetch(operation, file))
             else:
-                async with self._fetcher.stream(file.url, limit=self._max_bytes) as pieces:
+                async with self._fetcher.stream(file.url, limit=self._max_bytes, route=route) as pieces:
                     await self._write_file(path, pieces)
             yield path
 
@@ -207,12 +269,6 @@ class ResultStorage:
                 if size > self._max_bytes:
                     raise PayloadTooLarge(f"The result is larger than the limit of {self._max_bytes} bytes.")
                 target.write(piece)
-
-
-async def _read_pieces(path: Path) -> AsyncIterator[bytes]:
-    with path.open("rb") as source:
-        while piece := await asyncio.to_thread(source.read, 1 << 20):
-            yield piece
 
 
 def _link_to_kept(link: DeliveredLink, kept: KeptFile) -> DeliveredLink:

@@ -4,19 +4,22 @@ import asyncio
 import hashlib
 import json
 import secrets
-import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
 from sqlalchemy.exc import IntegrityError
 
+from app import clock
 from app.catalog.candidates import Candidate
 from app.catalog.catalog import Catalog
-from app.catalog.upstream_request import find_refusal
+from app.catalog.fitting import Fitting
+from app.catalog.upstream_request import adapt_for, join_refusals, judged_alike, refusal_of
+from app.catalog.waits import AccountWait
 from app.db.session import DATABASE_AWAY
 from app.errors import (
+    FilmgateError,
     IdempotencyConflict,
     InsufficientQuota,
     InvalidRequest,
@@ -24,31 +27,24 @@ from app.errors import (
     NotFound,
     RateLimited,
 )
-from app.generation import GenerationRequest, MediaInput
+from app.generation import GenerationRequest
 from app.keys.key import ClientKey
+from app.media.delivery.chain import STAGE_BEGUN
 from app.media.store import MediaStore, delete_task_files
 from app.tasks.admission.waiting import QueuePosition, QueuePositions
 from app.tasks.billing import TaskBilling
-from app.tasks.characters import CharacterLibrary
+from app.tasks.characters import MENTION_SIGNS, CharacterLibrary
 from app.tasks.notifications import Notification, NotificationHub
+from app.tasks.pending_files import keep_inputs
 from app.tasks.repository import TaskFilter, TaskRepository
+from app.tasks.retries import RetryMatcher
 from app.tasks.states import State
-from app.tasks.task import HEX_ID, Task, parse_task_id
+from app.tasks.task import HEX_ID, Task, new_task, parse_task_id
 from app.webhooks.addresses import check_address
 
 log = structlog.get_logger()
-RETRY_WINDOW_SECONDS = 600.0
 CANCEL_WAIT_SECONDS = 10.0
 SAFETY_SECONDS = 5.0
-ENDINGS = {
-    "image/jpeg": "jpg",
-    "image/png": "png",
-    "image/webp": "webp",
-    "image/gif": "gif",
-    "video/mp4": "mp4",
-    "video/webm": "webm",
-    "video/quicktime": "mov",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +56,8 @@ class RequestContext:
     dialect: str
     idempotency_key: str | None = None
     is_retry: bool = False
+    attempt: int = 1
+    """Which retry it is, where it is one."""
     hook_url: str | None = None
     hook_base: str | None = None
     part: str = ""
@@ -69,7 +67,7 @@ class RequestContext:
 
 def new_id() -> str:
     """Time-ordered like UUID version 7, so that indexes grow at their end; 74 bits are random."""
-    value = (int(time.time() * 1000) << 80) | secrets.randbits(80)
+    value = (int(clock.now() * 1000) << 80) | secrets.randbits(80)
     value = (value & ~(0xF << 76)) | (0x7 << 76)
     value = (value & ~(0x3 << 62)) | (0x2 << 62)
     return f"{value:032x}"
@@ -87,6 +85,7 @@ class TaskService:
         events: NotificationHub,
         characters: CharacterLibrary,
         billing: TaskBilling,
+        retries: RetryMatcher,
         deadline_seconds: float,
         id_prefixes: Sequence[str] = (),
     ) -> None:
@@ -97,26 +96,46 @@ class TaskService:
         self._events = events
         self._characters = characters
         self._billing = billing
+        self._retries = retries
         self._deadline = deadline_seconds
         self._id_prefixes = tuple(id_prefixes)
 
     async def create(self, request: GenerationRequest, *, key: ClientKey, context: RequestContext) -> Task:
         """Insert the task; a worker does the rest. A repeated request (the same idempotency key, or a retry of an
         SDK) returns the same task. Raises the ``FilmgateError`` that the client is to see."""
-        if "@" in request.prompt:
+        if any(sign in request.prompt for sign in MENTION_SIGNS):
             request = await self._characters.add_mentioned_characters(request, key=key)
         hook_url = _checked_hook_url(context)
         fingerprint = _request_fingerprint(request, hook_url, context.part)
         known = await self._find_duplicate(key, context, fingerprint)
         if known is not None:
             return known
+        try:
+            made = await self._create_new(request, key, context, fingerprint=fingerprint, hook_url=hook_url)
+        except FilmgateError as error:
+            if context.idempotency_key is None:
+                await self._retries.note_refusal(key.id, fingerprint, error)
+            raise
+        if context.is_retry and context.idempotency_key is None:
+            await self._retries.note_made(key.id, fingerprint, context.attempt, task_id=made.id)
+        return made
+
+    async def _create_new(
+        self,
+        request: GenerationRequest,
+        key: ClientKey,
+        context: RequestContext,
+        *,
+        fingerprint: str,
+        hook_url: str | None,
+    ) -> Task:
         key.require_model(request.model)
         maker = await self._remix_candidate(request)
-        unable = self._check_capabilities(request, await self._able_candidates(request, maker))
+        unable, fittings = self._check_wishes(request, await self._able_candidates(request, maker))
         task_id = new_id()
-        hold = await self._billing.prepare_hold(request, key)
-        request = await self._keep_inputs(task_id, request)
-        now = time.time()
+        hold = await self._billing.prepare_hold(request, key, fittings=fittings)
+        request, files = await keep_inputs(self._tasks.database, self._store, request, task_id=task_id)
+        now = clock.now()
         row = {
             "id": task_id,
             "owner": key.owner,
@@ -136,7 +155,7 @@ class TaskService:
             "deadline_at": now + self._deadline,
         }
         try:
-            await self._tasks.insert(row, detail={"dialect": context.dialect}, hold=hold)
+            await self._tasks.insert(row, detail={"dialect": context.dialect}, hold=hold, files=files)
         except (InsufficientQuota, RateLimited):
             await delete_task_files(self._store, task_id)
             raise
@@ -149,7 +168,7 @@ class TaskService:
             return known
         log.info("task.created", task=task_id, key=key.id, model=request.model)
         self._events.publish([Notification("wake")])
-        return _new_task(row, request)
+        return new_task(row, request)
 
     def parse_id(self, name: str) -> str | None:
         return parse_task_id(name, prefixes=self._id_prefixes)
@@ -171,15 +190,23 @@ class TaskService:
 
     async def queue_position(self, task: Task) -> QueuePosition | None:
         """Its position among the tasks that wait for an account; None when it does not wait."""
-        return await self._queue_positions.position_of(task)
+        place = await self._queue_positions.position_of(task)
+        return place.behind(await self.account_wait(task)) if place else None
+
+    async def account_wait(self, task: Task) -> AccountWait | None:
+        """Why a waiting task's accounts can't take it now; None too where it does not wait for one."""
+        if task.state != "queued" or task.account_id is not None:
+            return None
+        await self._catalog.current_statuses()
+        return self._catalog.wait_for(task.kind, task.model, without=json.loads(task.excluded_text))
 
     async def read_timeline(self, task: Task) -> list[dict[str, Any]]:
         return await self._tasks.read_timeline(task.id)
 
     async def delivery_stages(self, task: Task) -> tuple[str, ...]:
-        """Stages of delivery that have run: ``resolver``, ``store``, ``drive``."""
-        events = [row["event"] for row in await self._tasks.read_timeline(task.id)]
-        return tuple(event.removeprefix("delivery.") for event in events if event.startswith("delivery."))
+        """Stages of delivery that have begun: ``publish``, ``resolver``, ``store``, ``drive``."""
+        rows = await self._tasks.read_timeline(task.id)
+        return tuple(str(row["detail"]["stage"]) for row in rows if row["event"] == STAGE_BEGUN)
 
     async def page(
         self,
@@ -271,31 +298,51 @@ class TaskService:
             return task
 
     async def _find_duplicate(self, key: ClientKey, context: RequestContext, fingerprint: str) -> Task | None:
-        if context.idempotency_key is None and not context.is_retry:
-            return None
-        found = await self._tasks.same_request(
-            key.owner,
-            idempotency_key=context.idempotency_key,
-            fingerprint=fingerprint,
-            since=time.time() - RETRY_WINDOW_SECONDS,
-        )
+        if context.idempotency_key is None:
+            attempt = context.attempt if context.is_retry else 0
+            lost = await self._retries.find_lost(key.id, fingerprint, attempt) if attempt else None
+            return await self._tasks.get(lost) if lost else None
+        found = await self._tasks.with_idempotency_key(key.owner, context.idempotency_key)
         if found is not None and found.fingerprint != fingerprint:
             raise IdempotencyConflict(
                 "This Idempotency-Key was used with another request body.", param="Idempotency-Key"
             )
+        if found is not None and found.deleted:
+            # A repetition that comes late must not buy again what was deleted.
+            raise IdempotencyConflict(
+                "The task of this Idempotency-Key has been deleted. Send another key to make a new one.",
+                param="Idempotency-Key",
+            )
         return found
 
-    def _check_capabilities(self, request: GenerationRequest, able: list[Candidate]) -> list[str]:
-        """Ids of the accounts that can't fulfil the request. Raises the refusal of the first when none can."""
-        refusals: dict[str, InvalidRequest] = {}
+    def _check_wishes(
+        self, request: GenerationRequest, able: list[Candidate]
+    ) -> tuple[list[str], list[Fitting | None]]:
+        """Ids of the accounts that can't fulfil the request, and how the others would fit it. Raises what they refuse when
+        none of them can."""
+        judged: dict[Hashable, FilmgateError | None] = {}
+        fittings: list[Fitting | None] = []
+        refusals: list[tuple[Candidate, FilmgateError]] = []
         for candidate in able:
-            capabilities = self._catalog.pool.provider_for(candidate.account).capabilities(candidate.model)
-            refusal = find_refusal(request, candidate.overrides, capabilities)
+            alike = judged_alike(candidate)
+            if alike not in judged:
+                provider = self._catalog.pool.provider_for(candidate.account)
+                adapted = adapt_for(request, candidate, provider, model=candidate.model)
+                judged[alike] = refusal_of(
+                    adapted.request,
+                    provider,
+                    model=candidate.model,
+                    gives_addresses=self._catalog.gives_addresses,
+                )
+                fittings += [] if judged[alike] else [adapted.fitting]
+            refusal = judged[alike]
             if refusal is not None:
-                refusals[candidate.account.id] = refusal
+                refusals.append((candidate, refusal))
         if len(refusals) == len(able):
-            raise next(iter(refusals.values()))
-        return sorted(refusals)
+            for candidate, _ in refusals:
+                self._catalog.pool.provider_for(candidate.account).ask_about(candidate.model)
+            raise join_refusals(refusals)
+        return sorted(candidate.account.id for candidate, _ in refusals), fittings
 
     async def _remix_candidate(self, request: GenerationRequest) -> Candidate | None:
         """The account that made the source of a remix, even if disabled since: only its upstream knows the source."""
@@ -308,7 +355,7 @@ class TaskService:
                 enabled_status = replace(candidate.status, enabled=True)
                 return (
                     candidate
-                    if self._catalog.recovers_soon(enabled_status, candidate.model, time.time())
+                    if self._catalog.recovers_soon(enabled_status, candidate.model, clock.now())
                     else None
                 )
         return None
@@ -323,16 +370,6 @@ class TaskService:
             return [maker]
         known = maker is None or maker.account.id in {each.account.id for each in able}
         return able if known or maker is None else [*able, maker]
-
-    async def _keep_inputs(self, task_id: str, request: GenerationRequest) -> GenerationRequest:
-        kept: list[MediaInput] = []
-        for number, item in enumerate(request.media):
-            if item.content is not None:
-                key = f"inputs/{task_id}/{number}.{ENDINGS.get(item.content_type, 'bin')}"
-                await self._store.put(key, item.content)
-                item = item.model_copy(update={"key": key, "content": None})
-            kept.append(item)
-        return request.model_copy(update={"media": tuple(kept)})
 
 
 def _checked_hook_url(context: RequestContext) -> str | None:
@@ -355,38 +392,3 @@ def _request_fingerprint(request: GenerationRequest, hook_url: str | None, part:
     )
     text = plain.model_dump_json() + "".join(f"\n{more}" for more in (hook_url, part) if more)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _new_task(row: dict[str, Any], request: GenerationRequest) -> Task:
-    """The task that was just inserted, without reading it back."""
-    return Task(
-        id=row["id"],
-        owner=row["owner"],
-        key_id=row["key_id"],
-        dialect=row["dialect"],
-        kind=request.kind,
-        model=request.model,
-        state="queued",
-        epoch=0,
-        generating=False,
-        progress=0.0,
-        account_id=None,
-        attempts=0,
-        cancel_requested=False,
-        deleted=False,
-        purged=False,
-        error_code=None,
-        error_message=None,
-        fingerprint=row["fingerprint"],
-        created_at=row["created_at"],
-        started_at=None,
-        finished_at=None,
-        deadline_at=row["deadline_at"],
-        upstream_model=None,
-        cost=None,
-        expires_at=None,
-        request_text=row["request"],
-        operation_text=None,
-        result_text=None,
-        excluded_text=row["excluded"],
-    )

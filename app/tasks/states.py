@@ -4,16 +4,25 @@ from typing import Literal
 
 State = Literal["queued", "submitting", "running", "storing", "completed", "failed", "cancelled"]
 
+MoneyState = Literal["settled", "released", "held"]
+"""What became of the money that was reserved for a task; ``held`` until the operator decides."""
+
 OPEN: frozenset[State] = frozenset({"queued", "submitting", "running", "storing"})
 TERMINAL: frozenset[State] = frozenset({"completed", "failed", "cancelled"})
+LEAVING = TERMINAL | {"queued"}
+"""In these a task holds no slot: who moves there gives back the slot, and what was taken with it."""
 
 MOVES: dict[State, frozenset[State]] = {
-    "queued": frozenset({"submitting", "failed", "cancelled"}),
+    "queued": frozenset(
+        {"submitting", "queued", "failed", "cancelled"}
+    ),  # queued: another account may be able
     "submitting": frozenset({"queued", "running", "failed", "cancelled"}),
-    "running": frozenset({"storing", "failed", "cancelled"}),
+    "running": frozenset(
+        {"storing", "queued", "failed", "cancelled"}
+    ),  # queued: the operator's own hardware has forgotten it
     "storing": frozenset({"completed", "failed", "cancelled"}),
     "completed": frozenset(),
-    "failed": frozenset(),
+    "failed": frozenset({"running"}),  # while its money is held: a receipt came late
     "cancelled": frozenset(),
 }
 

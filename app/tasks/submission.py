@@ -1,28 +1,31 @@
-"""One run of a task: its writes, and the submit protocol, which sends a request at most once.
+"""The submit protocol, which sends a request at most once.
 
 Crash points: before ``submitting`` is committed nothing was sent. After it and before the receipt the outcome is
 unknown: ``recover`` asks the vendor, else the task ends as ``submission_unknown``. After the receipt the operation
 is ours and is polled.
+
+A process that was told to end sends nothing new, as it may be killed before the answer: its run stops before the request
+leaves, also when ``submitting`` took long to commit, and the next run finds the row as this one found it, or ``queued``.
 """
 
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from typing import Any, NoReturn, TypeVar
+from dataclasses import replace
+from typing import NoReturn
 
-import sqlalchemy as sa
 import structlog
 
+from app import clock
 from app.accounts.pool import AccountPool
+from app.accounts.refusals import NextAccounts
 from app.catalog.catalog import Catalog
-from app.catalog.upstream_request import adapt_characters, apply_overrides
-from app.db.session import DATABASE_AWAY, PERMANENT_FAILURES
-from app.db.tables import tasks
+from app.catalog.fitting import Fitting
+from app.catalog.upstream_request import AdaptedRequest, adapt_for
 from app.errors import (
     NotFound,
     OutcomeUnknown,
+    UnsupportedWish,
     UpstreamAuthFailed,
     UpstreamBusy,
     UpstreamError,
@@ -30,117 +33,23 @@ from app.errors import (
     UpstreamQuotaExhausted,
     UpstreamRejected,
 )
-from app.generation import GenerationRequest
+from app.generation import GenerationRequest, MediaInput
 from app.media.store import MediaStore
-from app.ops.metrics import TASK_SECONDS, TASKS_ENDED
-from app.providers.base import Operation, Provider, Submission
-from app.tasks.notifications import Notification, NotificationHub
-from app.tasks.repository import TaskRepository
-from app.tasks.states import TERMINAL, State
-from app.tasks.task import Task
+from app.ops.edge import DrainState
+from app.providers.base import Operation, Submission
+from app.providers.judging import find_refusal, with_addresses
+from app.tasks.billing import NOT_MADE, SILENT
+from app.tasks.input_links import InputLinks
+from app.tasks.patience import LOST_SECONDS
+from app.tasks.receipt_files import find_receipt, read_aside, set_aside
+from app.tasks.repository import OperationTaken, TaskRepository
+from app.tasks.task_run import RunStopped, TaskRun
 
 log = structlog.get_logger()
 MAX_REQUEUE_PAUSE_SECONDS = 60.0
-Answer = TypeVar("Answer")
-
-
-class RunStopped(Exception):
-    """The task has ended, or waits for another account: this run has nothing left to do."""
-
-
-@dataclass(slots=True)
-class TaskRun:
-    """One run of a task. Each of its writes is fenced, repeated while the database is away, and published."""
-
-    task: Task
-    provider: Provider
-    repository: TaskRepository
-    events: NotificationHub
-    notifications: asyncio.Queue[Notification]
-    ttl_seconds: float
-    state: State = field(init=False)
-    polls: int = field(init=False, default=0)
-    cancelled: bool = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.state = self.task.state
-        self.cancelled = self.task.cancel_requested
-
-    async def pause(self, seconds: float) -> None:
-        """Sleep for ``seconds``, or until the client cancels."""
-        until = time.monotonic() + seconds
-        while not self.cancelled and (left := until - time.monotonic()) > 0:
-            try:
-                async with asyncio.timeout(left):
-                    change = await self.notifications.get()
-            except TimeoutError:
-                return
-            self.cancelled = change.kind == "cancel"
-
-    def receive(self) -> None:
-        """Read the notifications that have arrived since the last pause."""
-        while not self.notifications.empty():
-            self.cancelled = self.notifications.get_nowait().kind == "cancel" or self.cancelled
-
-    async def retry_while_database_is_away(self, write: Callable[[], Awaitable[Answer]]) -> Answer:
-        """Repeat a write until the database is back: what a vendor accepted must be recorded."""
-        delay = 0.2
-        while True:
-            try:
-                return await write()
-            except PERMANENT_FAILURES:
-                raise  # repeating can't help
-            except DATABASE_AWAY as error:
-                log.warning("write.delayed", task=self.task.id, error=type(error).__name__)
-            await asyncio.sleep(delay)
-            delay = min(delay * 2, 5.0)
-
-    async def move(self, new: State, *, detail: dict[str, Any] | None = None, **values: Any) -> None:
-        """Raises ``StaleRun`` when another run has the task."""
-        old = self.state
-        if new in TERMINAL:
-            now = time.time()
-            due = sa.case((tasks.c.deleted, now), else_=now + self.ttl_seconds)
-            values = {"finished_at": now, "expires_at": due, **values}
-        await self.retry_while_database_is_away(
-            lambda: self.repository.move(self.task, old, new, detail=detail, **values)
-        )
-        self.state = new
-        self.notify()
-        if new in TERMINAL:
-            TASKS_ENDED.labels(self.task.kind, new, values.get("error_code", "")).inc()
-        if new == "completed":
-            TASK_SECONDS.labels(self.task.kind).observe(time.time() - self.task.created_at)
-        log.info("task.moved", task=self.task.id, state=new, account=self.task.account_id)
-
-    async def add_timeline_row(self, event: str, **detail: Any) -> None:
-        """A timeline row without a change of state."""
-        await self.retry_while_database_is_away(
-            lambda: self.repository.add_timeline_row(self.task, event, **detail)
-        )
-        self.notify()
-
-    def notify(self) -> None:
-        """Publish the state, and wake admission when a slot may be free."""
-        changes = [Notification("state", self.task.id, self.state)]
-        if self.state in TERMINAL or self.state == "queued":
-            changes.append(Notification("wake"))
-        self.events.publish(changes)
-
-    async def fail(self, code: str, message: str) -> NoReturn:
-        # PostgreSQL rejects NUL in texts.
-        text = message.replace("\0", "")[:2000]
-        detail = {"code": code, **({"polls": self.polls} if self.polls else {})}
-        await self.move("failed", detail=detail, error_code=code, error_message=text)
-        raise RunStopped
-
-    async def cancel(self) -> NoReturn:
-        await self.move("cancelled", error_code="cancelled", error_message="Cancelled.", result=None)
-        raise RunStopped
-
-    @property
-    def is_overdue(self) -> bool:
-        return time.time() > self.task.deadline_at
+EXCLUDING_ERRORS = UpstreamAuthFailed | UpstreamModelForbidden | UpstreamQuotaExhausted | UnsupportedWish
+BLOCKED = "blocked"
+"""In a row of the timeline: the refusal may be the request's own fault."""
 
 
 class TaskSubmitter:
@@ -154,9 +63,13 @@ class TaskSubmitter:
         catalog: Catalog,
         store: MediaStore,
         grace_seconds: float,
+        drain: DrainState | None = None,
+        input_links: InputLinks | None = None,
     ) -> None:
         """``grace_seconds``: how long ``recover`` waits for the receipt of an earlier run. That run may not be dead
-        but cut off from the database."""
+        but cut off from the database. ``drain``: once it has begun, nothing new is sent."""
+        self._drain = drain or DrainState()
+        self._input_links = input_links
         self._tasks = repository
         self._pool = pool
         self._catalog = catalog
@@ -166,11 +79,16 @@ class TaskSubmitter:
     async def submit(self, run: TaskRun) -> Operation:
         """Send the request once. Raises ``RunStopped`` when the run is over, ``StaleRun`` when another has the task."""
         try:
-            request, submission = await self._prepare_submission(run)
+            adapted, submission = await self._prepare_submission(run)
         except NotFound:
             await run.fail("input_missing", "A file that it needs has been deleted meanwhile.")
+        request, fitting = adapted.request, adapted.fitting
+        refusal = find_refusal(run.provider, request)
+        if refusal is not None:
+            await self._requeue_or_fail(run, refusal)
+        self._stop_if_draining(run)
         # A stopping worker must not cut off a request: its answer has to be recorded.
-        sending = asyncio.ensure_future(self._send_once(run, request, submission))
+        sending = asyncio.ensure_future(self._send_once(run, request, submission, fitting=fitting))
         try:
             operation = await asyncio.shield(sending)
         except asyncio.CancelledError:
@@ -183,28 +101,55 @@ class TaskSubmitter:
 
     async def recover(self, run: TaskRun) -> Operation:
         """The operation that an earlier run submitted: from its receipt, else from the vendor, else unknown."""
-        found = await self._wait_for_receipt(run)
+        found = await self._wait_for_receipt(run) or await find_receipt(self._store, run.task.id)
         if found is None:
             try:
-                request, submission = await self._prepare_submission(run)
+                adapted, submission = await self._prepare_submission(run)
             except NotFound:
                 await run.fail(OutcomeUnknown.code, "It was sent, and its input has been deleted meanwhile.")
-            found = await self._ask_upstream(run, request, submission)
+            found = await self._ask_upstream(run, adapted.request, submission)
         return await self._record_accepted(run, found)
+
+    async def read_operation(self, run: TaskRun, operation: Operation) -> Operation:
+        """The whole operation that a row names. Raises ``ServiceUnavailable``: it is read again later."""
+        try:
+            return await read_aside(self._store, operation)
+        except NotFound:
+            await run.fail("result_unavailable", "The file that holds its result has been deleted.")
+
+    def _stop_if_draining(self, run: TaskRun) -> None:
+        if self._drain.begun:
+            log.info("submission.left", task=run.task.id, state=run.state)
+            raise RunStopped
 
     async def _wait_for_receipt(self, run: TaskRun) -> Operation | None:
         until = time.monotonic() + self._grace
         while True:
             found = await run.retry_while_database_is_away(lambda: self._tasks.latest_receipt(run.task.id))
-            if found is not None or time.monotonic() >= until:
-                return found
+            if found is not None:
+                return await self.read_operation(run, found)
+            if time.monotonic() >= until:
+                return None
             await asyncio.sleep(min(0.5, self._grace))
 
     async def _send_once(
-        self, run: TaskRun, request: GenerationRequest, submission: Submission
+        self,
+        run: TaskRun,
+        request: GenerationRequest,
+        submission: Submission,
+        *,
+        fitting: Fitting | None,
     ) -> Operation | None:
-        """Move to ``submitting``, send, and record the answer; None when none came."""
-        await run.move("submitting", detail={"account": run.provider.account.name})
+        """Move to ``submitting``, send, and record the answer; None when none came. ``fitting``: how what is asked of the
+        vendor differs from what its client asked."""
+        detail = {"account": run.provider.account.name} | (fitting.as_document() if fitting else {})
+        fitted = fitting.model_dump_json() if fitting else None
+        await run.move("submitting", detail=detail, fitted=fitted)
+        run.task = replace(run.task, fitted_text=fitted)
+        if self._drain.begun:
+            detail = {"because": "The worker stops before it is sent."}
+            await run.move("queued", detail=detail, account_id=None)
+            raise RunStopped
         try:
             operation = await run.provider.start(request, submission)
         except OutcomeUnknown as error:
@@ -212,8 +157,8 @@ class TaskSubmitter:
             await self._record_refusal(run, request.model, error)
             return None
         except UpstreamError as error:
-            await self._record_refusal(run, request.model, error)
-            await self._requeue_or_fail(run, error)
+            onward = await self._record_refusal(run, request.model, error)
+            await self._requeue_or_fail(run, error, onward=onward)
         accepted = await self._record_accepted(run, operation)
         await run.retry_while_database_is_away(
             lambda: self._pool.record_answer(run.provider.account.id, request.model)
@@ -223,16 +168,21 @@ class TaskSubmitter:
     async def _ask_upstream(
         self, run: TaskRun, request: GenerationRequest, submission: Submission
     ) -> Operation:
-        """Providers' ``recover`` never submits twice, so it is repeated until an answer or the deadline."""
-        delay = 1.0
+        """Providers' ``recover`` never submits twice, so it is repeated until an answer or the deadline, and for some
+        minutes in any case. A refusal of this copy says little about the first one, so it is believed only when it
+        lasts, and then the money is held all the same."""
+        delay, began = 1.0, time.monotonic()
         while True:
+            # An upstream that honours idempotency keys is asked by sending the request again, which may buy.
+            self._stop_if_draining(run)
             try:
                 found = await run.provider.recover(request, submission)
             except UpstreamError as error:
                 lasting = not run.provider.capabilities(request.model).idempotency_key
-                if error.next_step == "fail":
+                asked_long = time.monotonic() - began >= LOST_SECONDS
+                if error.next_step == "fail" and asked_long:
                     await run.fail(error.code, error.message)
-                if lasting or time.time() + delay > run.task.deadline_at:
+                if lasting or (asked_long and clock.has_passed(run.deadline_at)):
                     await run.fail(OutcomeUnknown.code, error.message)
             else:
                 if found is None:
@@ -244,64 +194,102 @@ class TaskSubmitter:
             delay = min(delay * 2, 30.0)
 
     async def _record_accepted(self, run: TaskRun, operation: Operation) -> Operation:
-        now = time.time()
-        await run.retry_while_database_is_away(lambda: self._tasks.accept(run.task, operation, now=now))
+        now = clock.now()
+        deadline = clock.now() + run.run_seconds
+        kept = await set_aside(self._store, run.task.id, operation)
+        try:
+            await run.retry_while_database_is_away(
+                lambda: self._tasks.accept(run.task, kept, now=now, deadline_at=deadline)
+            )
+        except OperationTaken as error:
+            log.error("operation.shared", task=run.task.id, owner=error.owner, operation=operation.id)
+            await run.fail(
+                OutcomeUnknown.code,
+                f"The upstream named the operation {operation.id[:200]}, which is the task {error.owner}'s: it mixed "
+                "them up, and this task's own film may exist there.",
+            )
+        run.deadline_at = deadline
         run.state = "running"
         run.notify()
         log.info("task.accepted", task=run.task.id, account=run.task.account_id, operation=operation.id)
         return operation
 
-    async def _record_refusal(self, run: TaskRun, model: str, error: UpstreamError) -> None:
+    async def _record_refusal(self, run: TaskRun, model: str, error: UpstreamError) -> NextAccounts:
         """Record the failure on the account. A content rejection counts as a healthy response."""
-        account_id = run.provider.account.id
+        account_id, task = run.provider.account.id, run.task
+        if isinstance(error, UnsupportedWish):
+            return "any"  # nothing was sent
         if isinstance(error, UpstreamRejected):
             await run.retry_while_database_is_away(lambda: self._pool.record_answer(account_id, model))
-        else:
-            await run.retry_while_database_is_away(
-                lambda: self._pool.record_refusal(account_id, model, error)
-            )
+            return "any"
+        cause = self._catalog.cause_for(task.key_id, task.kind, task.model)
+        return await run.retry_while_database_is_away(
+            lambda: self._pool.record_refusal(account_id, model, error, cause=cause)
+        )
 
-    async def _requeue_or_fail(self, run: TaskRun, error: UpstreamError) -> NoReturn:
-        """Fail the task where the upstream rejects it; requeue it where it was surely not accepted."""
+    async def _requeue_or_fail(
+        self, run: TaskRun, error: UpstreamError, *, onward: NextAccounts = "any"
+    ) -> NoReturn:
+        """Fail what the upstream rejects, or fails at (it may have billed); requeue what it surely did not accept."""
         log.info("submission.refused", task=run.task.id, error=type(error).__name__)
         if error.next_step == "fail":
-            await run.fail(error.code, error.message)
+            word = NOT_MADE if isinstance(error, UpstreamRejected) else SILENT
+            await run.fail(error.code, error.message, word=word)
         run.receive()
         if run.cancelled:
-            await run.cancel()
+            await run.cancel(word=NOT_MADE)
+        account_id, model = run.provider.account.id, run.task.upstream_model or ""
         excluded = set(json.loads(run.task.excluded_text))
-        if isinstance(error, UpstreamAuthFailed | UpstreamModelForbidden | UpstreamQuotaExhausted):
-            excluded.add(run.provider.account.id)
+        is_blocked = onward == "one"
+        if is_blocked or isinstance(error, EXCLUDING_ERRORS):
+            excluded.add(account_id)
         able = await self._catalog.able_account_ids(run.task.kind, run.task.model)
-        if able <= excluded:
+        is_last, was_sent = able <= excluded, not isinstance(error, UnsupportedWish)
+        if is_last and not was_sent:
+            await run.fail(error.code, error.message, word=NOT_MADE)
+        if is_blocked and (is_last or await self._was_blocked(run)):
+            await run.fail(error.code, error.message, word=NOT_MADE)
+        if is_last:
             self._catalog.report_unavailable(run.task.kind, run.task.model)
             await run.fail(
-                "no_available_account", f"Every account that could serve it refused: {error.message}"
+                "no_available_account",
+                f"Every account that could serve it refused: {error.message}",
+                word=NOT_MADE,
             )
-        blocked = await self._pool.blocked_by(run.provider.account.id, run.task.upstream_model or "")
+        rests = self._pool.refusals.key_rests.is_resting(run.task.key_id, account_id, model)
+        blocked = rests or await self._pool.blocked_by(account_id, model)
         # An account in cooldown is not tried anyway. Without a cooldown the task itself waits.
-        wait = 0.0 if blocked else min(2.0**run.task.attempts, MAX_REQUEUE_PAUSE_SECONDS)
+        wait = 0.0 if blocked or not was_sent else min(2.0**run.task.attempts, MAX_REQUEUE_PAUSE_SECONDS)
         await run.move(
             "queued",
-            detail={"because": error.message[:500]},
+            detail={"because": error.message[:500]} | ({BLOCKED: True} if is_blocked else {}),
             account_id=None,
             excluded=json.dumps(sorted(excluded)),
             attempts=run.task.attempts + 1,
-            not_before=time.time() + wait,
+            not_before=clock.now() + wait,
         )
         raise RunStopped
 
-    async def _prepare_submission(self, run: TaskRun) -> tuple[GenerationRequest, Submission]:
+    async def _with_bytes(self, item: MediaInput) -> MediaInput:
+        """An address in a vendor's own store has none here."""
+        if item.vendor_scheme:
+            return item
+        return item.model_copy(update={"content": await self._store.get(item.key)})
+
+    async def _was_blocked(self, run: TaskRun) -> bool:
+        """Whether the request has already been carried to another account after a refusal that may be its own fault."""
+        rows = await run.retry_while_database_is_away(lambda: self._tasks.read_timeline(run.task.id))
+        return any(row["detail"].get(BLOCKED) for row in rows)
+
+    async def _prepare_submission(self, run: TaskRun) -> tuple[AdaptedRequest, Submission]:
         """The request with the provider's name of the model and the bytes of the inputs."""
         request = run.task.request
         chosen = self._catalog.candidate_for(run.provider.account, request.kind, request.model)
         # The model that admission chose stays, even if routes have changed since.
-        model, request = (
-            run.task.upstream_model or chosen.model,
-            apply_overrides(request, chosen.overrides),
-        )
-        request = adapt_characters(request, run.provider.capabilities(model).roles)
-        media = [m.model_copy(update={"content": await self._store.get(m.key)}) for m in request.media]
+        model = run.task.upstream_model or chosen.model
+        adapted = adapt_for(request, chosen, run.provider, model=model)
+        request = adapted.request
+        media = [await self._with_bytes(item) for item in request.media]
         source = await self._tasks.get(request.remix_of) if request.remix_of else None
         same_account = source is not None and source.account_id == run.task.account_id
         submission = Submission(
@@ -309,4 +297,10 @@ class TaskSubmitter:
             idempotency_key=f"filmgate-{run.task.id}",
             remix_operation=source.operation if source and same_account else None,
         )
-        return request.model_copy(update={"model": model, "media": tuple(media)}), submission
+        whole = request.model_copy(update={"media": tuple(media)})
+        if (links := self._input_links) is not None:
+            asked, sent = run.task.request, whole
+            whole = with_addresses(
+                run.provider, whole, lambda n: links.address_of(run.task.id, n, sent=sent, asked=asked)
+            )
+        return AdaptedRequest(whole, adapted.fitting), submission

@@ -2,25 +2,40 @@
 
 import json
 import re
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
-from typing import Any
+from typing import Annotated, Any
 
 import sqlalchemy as sa
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app import clock
+from app.catalog.fitting import Fitting
 from app.db.tables import timeline
 from app.errors import InvalidRequest
+from app.foreign import LINK_LIMIT, clean_document, writable_text
 from app.generation import GenerationRequest, MediaInput, MediaKind
+from app.media.inspection import SPRITESHEET, THUMBNAIL, kind_of
 from app.media.links import DeliveredLink, LinkSigner, pick_link
 from app.providers.base import Operation
-from app.tasks.states import TERMINAL, State
+from app.tasks.states import TERMINAL, MoneyState, State
 
+INSERT_ROW = sa.insert(timeline).inline()
 HEX_ID = re.compile(r"[0-9a-f]{32}")
+DETAIL_CHARACTERS = 2000
+"""Of one text in a timeline row."""
+
+
+def _short_link(link: str | None) -> str | None:
+    """None for a link that is too long to be one: it may be a whole file."""
+    return writable_text(link) if link and len(link) <= LINK_LIMIT else None
+
+
+def _clean_usage(usage: dict[str, Any]) -> dict[str, Any]:
+    return dict(clean_document(usage, depth=4, text=DETAIL_CHARACTERS))
 
 
 class StoredFile(BaseModel):
@@ -36,23 +51,52 @@ class StoredFile(BaseModel):
     height: int | None = None
     seconds: float | None = None
     fps: float | None = None
+    made_seconds: float | None = None
+    """How long the vendor's film is, where ours was trimmed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A picture of a film, beside it in our store. The file is there once somebody has asked for it (``previews.py``)."""
+
+    name: str
+    key: str
+    content_type: str
 
 
 class TaskResult(BaseModel):
-    """The files of a finished task, and the pictures made from them."""
+    """The files of a finished task, and the pictures that can be made of the first one."""
 
     model_config = ConfigDict(frozen=True)
 
     files: tuple[StoredFile, ...]
-    thumbnail: StoredFile | None = None
-    spritesheet: StoredFile | None = None
-    vendor_url: str | None = None
+    vendor_url: Annotated[str | None, AfterValidator(_short_link)] = None
     delivered: tuple[DeliveredLink, ...] = ()
     """Links made by the stages of delivery, in their order."""
-    usage: dict[str, Any] = Field(default_factory=dict)
+    usage: Annotated[dict[str, Any], AfterValidator(_clean_usage)] = Field(default_factory=dict)
 
-    def all_files(self) -> tuple[StoredFile, ...]:
-        return (*self.files, *(item for item in (self.thumbnail, self.spritesheet) if item))
+    @property
+    def thumbnail(self) -> Preview | None:
+        return self._preview(THUMBNAIL, "image/webp", of=("video", "image"))
+
+    @property
+    def spritesheet(self) -> Preview | None:
+        return self._preview(SPRITESHEET, "image/jpeg", of=("video",))
+
+    @property
+    def previews(self) -> tuple[Preview, ...]:
+        return tuple(item for item in (self.thumbnail, self.spritesheet) if item)
+
+    def find_file(self, name: str) -> StoredFile | Preview | None:
+        files: tuple[StoredFile | Preview, ...] = (*self.files, *self.previews)
+        return next((file for file in files if file.name == name), None)
+
+    def _preview(self, name: str, content_type: str, *, of: tuple[str, ...]) -> Preview | None:
+        """None of what could not be measured: it can't be decoded here."""
+        film = self.files[0]
+        if film.width is None or kind_of(film.content_type) not in of:
+            return None
+        return Preview(name, f"{film.key.rpartition('/')[0]}/{name}", content_type)
 
 
 @dataclass(frozen=True)
@@ -85,11 +129,16 @@ class Task:
     """The upstream's name for the model, chosen with the account."""
     cost: Decimal | None
     """In US dollars, as settled."""
+    money: MoneyState | None
+    """What became of the reservation, once it has ended; None also where nothing was reserved."""
+    made_at: float | None
+    """When the upstream first said that it is done."""
     expires_at: float | None
     request_text: str
     operation_text: str | None
     result_text: str | None
     excluded_text: str
+    fitted_text: str | None
 
     @cached_property
     def request(self) -> GenerationRequest:
@@ -102,6 +151,25 @@ class Task:
     @cached_property
     def result(self) -> TaskResult | None:
         return TaskResult.model_validate_json(self.result_text) if self.result_text else None
+
+    @cached_property
+    def fitting(self) -> Fitting | None:
+        """How what its account was asked for differs from what the client asked; None also while it has no account."""
+        return Fitting.model_validate_json(self.fitted_text) if self.fitted_text else None
+
+    @property
+    def told_changes(self) -> dict[str, Any] | None:
+        """For clients: what was asked and what is made instead, by field; None where all is as asked."""
+        found = self.fitting or Fitting(asked={}, made={})
+        if self.request.shots_asked is not None:
+            made = sum(shot.seconds for shot in self.request.shots)
+            found = found.model_copy(
+                update={
+                    "asked": found.asked | {"shots": self.request.shots_asked},
+                    "made": found.made | {"shots": made},
+                }
+            )
+        return found.as_document() if found.asked else None
 
     @property
     def has_ended(self) -> bool:
@@ -119,9 +187,47 @@ class Task:
         return 99.0 if self.state == "storing" else min(self.progress, 99.0)
 
 
+def new_task(row: dict[str, Any], request: GenerationRequest) -> Task:
+    """The task that was just inserted, without reading it back."""
+    return Task(
+        id=row["id"],
+        owner=row["owner"],
+        key_id=row["key_id"],
+        dialect=row["dialect"],
+        kind=request.kind,
+        model=request.model,
+        state="queued",
+        epoch=0,
+        generating=False,
+        progress=0.0,
+        account_id=None,
+        attempts=0,
+        cancel_requested=False,
+        deleted=False,
+        purged=False,
+        error_code=None,
+        error_message=None,
+        fingerprint=row["fingerprint"],
+        created_at=row["created_at"],
+        started_at=None,
+        finished_at=None,
+        deadline_at=row["deadline_at"],
+        upstream_model=None,
+        cost=None,
+        money=None,
+        made_at=None,
+        expires_at=None,
+        request_text=row["request"],
+        operation_text=None,
+        result_text=None,
+        excluded_text=row["excluded"],
+        fitted_text=None,
+    )
+
+
 def files_are_kept(task: Task) -> bool:
     """Whether the files of a finished task exist and have not expired."""
-    return task.result is not None and not task.purged and (task.expires_at or 0) > time.time()
+    return task.result is not None and not task.purged and (task.expires_at or 0) > clock.now()
 
 
 def own_video_input(source: Task, *, param: str) -> MediaInput:
@@ -134,13 +240,20 @@ def own_video_input(source: Task, *, param: str) -> MediaInput:
     if source.result is None or not files_are_kept(source):
         raise InvalidRequest("The source video must be completed and not expired.", param=param)
     file = source.result.files[0]
-    return MediaInput(role="source_video", content_type=file.content_type, key=file.key, sha256=source.id)
+    return MediaInput(
+        role="source_video",
+        content_type=file.content_type,
+        key=file.key,
+        sha256=source.id,
+        seconds=file.seconds,
+        size=f"{file.width}x{file.height}" if file.width and file.height else None,
+    )
 
 
-def file_link(task: Task, file: StoredFile, *, base: str, signer: LinkSigner) -> str:
+def file_link(task: Task, file: StoredFile | Preview, *, base: str, signer: LinkSigner) -> str:
     """The link from a delivery step, else our signed link, which needs no key while the signature is valid and the file is
     kept. Links of a private task are not signed and need the key."""
-    path, now = f"/files/{task.id}/{file.name}", time.time()
+    path, now = f"/files/{task.id}/{file.name}", clock.now()
     if task.request.private:
         return f"{base}{path}"
     delivered = pick_link(task.result.delivered, file.name, now=now) if task.result else None
@@ -155,15 +268,20 @@ def parse_task_id(name: str, *, prefixes: Iterable[str]) -> str | None:
     return digits if HEX_ID.fullmatch(digits) else None
 
 
+def detail_text(detail: dict[str, Any]) -> str:
+    """As a timeline row keeps it."""
+    return json.dumps(clean_document(detail, text=DETAIL_CHARACTERS))
+
+
 async def add_timeline_row(
     connection: AsyncConnection, task_id: str, *, epoch: int, event: str, detail: dict[str, Any]
 ) -> None:
     """Insert one timeline row in the caller's transaction."""
     row = {
         "task_id": task_id,
-        "at": time.time(),
+        "at": clock.now(),
         "epoch": epoch,
         "event": event,
-        "detail": json.dumps(detail),
+        "detail": detail_text(detail),
     }
-    await connection.execute(sa.insert(timeline), row)
+    await connection.execute(INSERT_ROW, row)

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.operator_tables import usage_days
 from app.db.tables import BILLION, ledger, spending, usage
-from app.usage.ledger import NOTHING, period_names
+from app.usage.ledger import NOTHING, PRUNED, TOTAL, period_names
 from app.usage.recorder import daily_sums
 
 # One statement reads everything at the same moment.
@@ -22,6 +22,8 @@ SELECT key_id, SUM(reserved), SUM(spent) FROM (
     WHERE closing.kind IN ('settle', 'release')
     UNION ALL
     SELECT key_id, 0, cost FROM usage WHERE task_id IS NULL
+    UNION ALL
+    SELECT key_id, reserved, spent FROM spending WHERE period = 'pruned'
     UNION ALL
     SELECT key_id, -reserved, -spent FROM spending WHERE period = 'total'
 ) AS entries GROUP BY key_id HAVING SUM(reserved) <> 0 OR SUM(spent) <> 0 ORDER BY key_id
@@ -67,6 +69,10 @@ async def find_differences(connection: AsyncConnection) -> list[str]:
     stored = {
         (r.key_id, r.period): [r.reserved, r.spent] for r in await connection.execute(sa.select(spending))
     }
+    for (key_id, period), (_, spent) in stored.items():
+        if period == PRUNED:
+            expected[(key_id, TOTAL)][1] += spent
+            expected[(key_id, PRUNED)][1] = spent
     zero = [NOTHING, NOTHING]
     return await _daily_differences(connection) + [
         f"{key_id} {period}: {stored.get((key_id, period), zero)} instead of {expected.get((key_id, period), zero)}"

@@ -5,17 +5,15 @@ in the database, and its reservation leaves room for what calls hold (``outside_
 is read from the database and up to two seconds old: together they may exceed a budget by what each admits meanwhile.
 """
 
-import asyncio
-import math
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 
-import structlog
-
+from app import clock
 from app.db.session import DATABASE_AWAY, Database
+from app.shared_reads import SharedRead
 from app.usage.ledger import (
     NOTHING,
     BudgetHolder,
@@ -25,9 +23,8 @@ from app.usage.ledger import (
     read_spending,
 )
 
-log = structlog.get_logger()
-FRESH_SECONDS = 1.0
-"""After this long the spending is read again in the background; after twice as long a call waits for that."""
+FRESH_SECONDS = 2.0
+"""After half of this the spending is read again in the background; after all of it a call waits for that."""
 KEPT_KEYS = 10_000
 
 
@@ -39,20 +36,13 @@ class KeySpending:
     not written yet. ``announced``: of tasks that are being reserved.
     """
 
+    reads: SharedRead[dict[str, Decimal]] = field(init=False)
     stored: dict[str, Decimal] = field(default_factory=dict)
     held: Decimal = NOTHING
     unwritten: Decimal = NOTHING
     announced: Decimal = NOTHING
     revision: int = 0
     """Raised by every write of this process: a read that overlaps with one is repeated."""
-    fresh_until: float = -math.inf
-    refreshing: asyncio.Task[None] | None = None
-    first_read: asyncio.Lock = field(default_factory=asyncio.Lock)
-
-    @property
-    def is_stale(self) -> bool:
-        """Whether a call must wait for a read. Not while one is under way: a slow database must not stop a busy key."""
-        return self.refreshing is None and self.fresh_until + FRESH_SECONDS < time.monotonic()
 
     def used_in(self, period: str) -> Decimal:
         return self.stored.get(period, NOTHING) + self.held + self.unwritten + self.announced
@@ -68,13 +58,10 @@ class BudgetTracker:
     async def hold_estimate(self, holder: BudgetHolder, estimate: Decimal) -> None:
         """Hold ``estimate`` (US dollars) for a call until ``release_hold``. Raises ``InsufficientQuota``."""
         figures = self._spending_of(holder.id)
-        if figures.is_stale:
-            async with figures.first_read:
-                if figures.is_stale:
-                    await self._read_first(holder.id, figures)
-        elif figures.fresh_until < time.monotonic() and figures.refreshing is None:
-            figures.refreshing = asyncio.create_task(self._read_again(holder.id, figures))
-        now = time.time()
+        if figures.reads.recent() is None:
+            # While the database is away, the figures in memory still stop a key that has used up its budget.
+            await figures.reads.get_or_last()
+        now = clock.now()
         for period, budget in budgets_by_period(holder, now).items():
             used = figures.used_in(period)
             if used >= budget or used + estimate > budget:
@@ -83,7 +70,7 @@ class BudgetTracker:
 
     def raise_hold(self, holder: BudgetHolder, amount: Decimal) -> None:
         """Hold ``amount`` more for a call that goes on. Raises ``InsufficientQuota`` when the budget is used up."""
-        figures, now = self._spending_of(holder.id), time.time()
+        figures, now = self._spending_of(holder.id), clock.now()
         figures.held += amount
         for period, budget in budgets_by_period(holder, now).items():
             used = figures.used_in(period)
@@ -124,16 +111,16 @@ class BudgetTracker:
             self._add_stored(figures, at, cost)
 
     async def close(self) -> None:
-        refreshing = [figures.refreshing for figures in self._keys.values() if figures.refreshing is not None]
-        for task in refreshing:
-            task.cancel()
-        await asyncio.gather(*refreshing, return_exceptions=True)
+        for figures in self._keys.values():
+            await figures.reads.close()
 
     def _spending_of(self, key_id: str) -> KeySpending:
         figures = self._keys.get(key_id)
         if figures is None:
             self._evict_idle()
-            figures = self._keys.setdefault(key_id, KeySpending())
+            figures = self._keys[key_id] = KeySpending()
+            read = partial(self._read_spending, key_id, figures)
+            figures.reads = SharedRead(read, seconds=FRESH_SECONDS, away=DATABASE_AWAY)
         return figures
 
     @staticmethod
@@ -142,39 +129,19 @@ class BudgetTracker:
         for period in period_names(at):
             figures.stored[period] = figures.stored.get(period, NOTHING) + amount
 
-    async def _read_spending(self, key_id: str, figures: KeySpending) -> None:
+    async def _read_spending(self, key_id: str, figures: KeySpending) -> dict[str, Decimal]:
         while True:
             edition = figures.revision
             async with self._database.read() as connection:
-                read = await read_spending(connection, key_id, period_names(time.time()))
+                read = await read_spending(connection, key_id, period_names(clock.now()))
             if edition == figures.revision:
                 break
         figures.stored = {period: reserved + spent for period, (reserved, spent) in read.items()}
-        figures.fresh_until = time.monotonic() + FRESH_SECONDS
-
-    async def _read_first(self, key_id: str, figures: KeySpending) -> None:
-        if figures.fresh_until == -math.inf:
-            await self._read_spending(key_id, figures)
-        else:
-            await self._read_again(key_id, figures)
-
-    async def _read_again(self, key_id: str, figures: KeySpending) -> None:
-        try:
-            await self._read_spending(key_id, figures)
-        except DATABASE_AWAY as error:  # the figures in memory still stop a key that has used up its budget
-            log.warning("budgets.unread", error=type(error).__name__)
-            figures.fresh_until = time.monotonic() + FRESH_SECONDS
-        finally:
-            figures.refreshing = None
+        return figures.stored
 
     def _evict_idle(self) -> None:
         if len(self._keys) < KEPT_KEYS:
             return
         for key_id, figures in list(self._keys.items()):
-            if (
-                not figures.held
-                and not figures.unwritten
-                and not figures.announced
-                and figures.refreshing is None
-            ):
+            if not (figures.held or figures.unwritten or figures.announced):
                 del self._keys[key_id]

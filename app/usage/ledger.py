@@ -5,7 +5,6 @@ Budgets apply to a UTC day, a UTC month, and all time. Every function works in i
 """
 
 import json
-import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import Any, Literal, Protocol
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app import clock
 from app.db.session import add_to_sums, dialect_insert
 from app.db.tables import format_money, ledger, round_money, spending
 from app.errors import InsufficientQuota
@@ -25,6 +25,10 @@ NOTHING = Decimal(0)
 EndKind = Literal["settle", "release"]
 
 TOTAL = "total"
+PRUNED = "pruned"
+"""Of ``spending``, beside the periods: what rows added up to that were deleted for their age."""
+DAYS_KEPT, MONTHS_KEPT = 62.0, 400.0
+"""For how many days sums by day and by month are kept; nothing reads older ones."""
 PERIOD_LABELS = MappingProxyType({10: "daily", 7: "monthly", 5: "total"})
 """What a budget is called, by the length of its period's name."""
 
@@ -78,6 +82,13 @@ def seconds_to_next(period: str, at: float) -> float | None:
 
 
 # ---- reservations -------------------------------------------------------------------------------
+
+
+def has_open_reservation(task_id: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+    """Whether money is reserved for a task, and neither settled nor released."""
+    closing = ledger.alias()
+    closed = sa.exists().where(closing.c.task_id == ledger.c.task_id, closing.c.kind != "reserve")
+    return sa.exists().where(ledger.c.task_id == task_id, ledger.c.kind == "reserve", ~closed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,11 +204,23 @@ async def end_reservations(connection: AsyncConnection, closings: Sequence[Reser
             change = changes[(row.key_id, period)]
             change[0] += row.amount
             change[1] += amount
-    for (key_id, period), (given_back, taken) in sorted(changes.items()):
-        mine = spending.c.key_id == key_id, spending.c.period == period
-        values = {"reserved": spending.c.reserved - given_back, "spent": spending.c.spent + taken}
-        await connection.execute(sa.update(spending).where(*mine).values(values))
+    booked = [
+        {"of_key": key_id, "of_period": period, "given_back": given_back, "taken": taken}
+        for (key_id, period), (given_back, taken) in sorted(changes.items())
+    ]
+    if booked:
+        await connection.execute(_BOOK_END, booked)
     return closed
+
+
+_BOOK_END = (
+    sa.update(spending)
+    .where(spending.c.key_id == sa.bindparam("of_key"), spending.c.period == sa.bindparam("of_period"))
+    .values(
+        reserved=spending.c.reserved - sa.bindparam("given_back", type_=spending.c.reserved.type),
+        spent=spending.c.spent + sa.bindparam("taken", type_=spending.c.spent.type),
+    )
+)
 
 
 async def _insert_end(
@@ -205,7 +228,7 @@ async def _insert_end(
 ) -> bool:
     assert amount >= 0, "a task can not earn money"
     values = {
-        "at": time.time(),
+        "at": clock.now(),
         "task_id": row.task_id,
         "kind": closing.kind,
         "owner": row.owner,
@@ -237,3 +260,28 @@ async def read_spending(
     mine = spending.c.key_id == key_id, spending.c.period.in_(names)
     rows = (await connection.execute(sa.select(spending).where(*mine))).all()
     return dict.fromkeys(names, (NOTHING, NOTHING)) | {row.period: (row.reserved, row.spent) for row in rows}
+
+
+# ---- rows that are deleted for their age ---------------------------------------------------------
+
+
+async def record_pruned(connection: AsyncConnection, costs: Mapping[str, Decimal]) -> None:
+    """Note what deleted rows had added to ``spending``, in the transaction that deletes them: US dollars by key."""
+    rows = [
+        {"key_id": key_id, "period": PRUNED, "reserved": NOTHING, "spent": amount}
+        for key_id, amount in costs.items()
+        if amount
+    ]
+    await add_to_sums(connection, spending, rows)
+
+
+async def delete_old_sums(connection: AsyncConnection, *, now: float) -> None:
+    """Delete sums of days and months that no budget and no report reads any more."""
+    month = period_names(now - MONTHS_KEPT * 86_400)[0]
+    day = period_names(now - DAYS_KEPT * 86_400)[1]
+    length = sa.func.length(spending.c.period)
+    old = sa.or_(
+        sa.and_(length == len(day), spending.c.period < day),
+        sa.and_(length == len(month), spending.c.period < month),
+    )
+    await connection.execute(sa.delete(spending).where(old))

@@ -1,6 +1,5 @@
 """Recent outcomes, success rates, times to video and spending, from the counts of ended tasks."""
 
-import time
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from decimal import Decimal
@@ -8,6 +7,7 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
+from app import clock
 from app.db.operator_tables import rollup
 from app.db.session import Database
 from app.usage.ledger import NOTHING
@@ -66,7 +66,7 @@ class UsageOverview:
         self._database = database
 
     async def summarize(self, window: Window = "24h", *, now: float | None = None) -> OverviewSummary:
-        moment = time.time() if now is None else now
+        moment = clock.now() if now is None else now
         first = int(moment // HOUR) - HOURS[window]
         if HOURS[window] > DAY:
             first = day_of(first * HOUR)

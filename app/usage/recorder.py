@@ -8,7 +8,7 @@ import asyncio
 import json
 import math
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -17,11 +17,13 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.db.batches import write_in_halves
 from app.db.operator_tables import audit, rollup, usage_days
-from app.db.session import DATABASE_AWAY, Database, add_to_sums
+from app.db.session import Database, add_to_sums
 from app.db.tables import round_money, to_billionths, usage
+from app.foreign import LARGEST_INT4, clean_integer
 from app.usage.budgets import BudgetTracker
-from app.usage.ledger import record_spending
+from app.usage.ledger import record_pruned, record_spending
 
 log = structlog.get_logger()
 FLUSH_SECONDS = 0.5
@@ -49,6 +51,8 @@ DELETE_ROWS = 5000
 INPUT_TOKENS = ("prompt_tokens", "input_tokens")
 OUTPUT_TOKENS = ("completion_tokens", "output_tokens")
 """Their names in OpenAI's chat API, and in its newer APIs and Anthropic's."""
+MOST_TOKENS = 100_000_000
+"""Of one field of one answer: ten times what any model takes. More is no count."""
 CountKey = tuple[int, str, str, int]
 """Hour, model, outcome and duration bucket."""
 
@@ -70,10 +74,19 @@ class UsageRow(NamedTuple):
     output_tokens: int | None = None
     cost: Decimal = Decimal(0)
 
-    def column_values(self) -> dict[str, Any]:
-        """The column values, cut to their widths and printable, because clients choose the names of models."""
+    def cleaned(self) -> "UsageRow":
+        """As the columns can hold it: cut to their widths and printable, because clients choose the names of models."""
         model = self.model if self.model.isprintable() else ascii(self.model)
-        return {**self._asdict(), "model": model[:MODEL_LENGTH], "path": self.path[:PATH_LENGTH]}
+        return UsageRow(
+            *self[:3],
+            model[:MODEL_LENGTH],
+            self.path[:PATH_LENGTH],
+            self.status,
+            self.milliseconds,
+            clean_integer(self.input_tokens, high=LARGEST_INT4),
+            clean_integer(self.output_tokens, high=LARGEST_INT4),
+            self.cost,
+        )
 
 
 COLUMNS = UsageRow._fields
@@ -81,7 +94,7 @@ COLUMNS = UsageRow._fields
 # interpreter lock at every row.
 INSERT_FROM_JSON = sa.text(
     f"INSERT INTO usage ({', '.join(COLUMNS)}) "  # noqa: S608  # the table's own column names
-    f"SELECT {', '.join(f'json_extract(value, {chr(39)}$.{name}{chr(39)})' for name in COLUMNS)} "
+    f"SELECT {', '.join(f'json_extract(value, {chr(39)}$[{place}]{chr(39)})' for place in range(len(COLUMNS)))} "
     "FROM json_each(:rows)"
 )
 
@@ -100,8 +113,13 @@ class UsageRecorder:
         self._budgets = budgets
         self._waiting: deque[UsageRow] = deque(maxlen=kept)
         self._writing = asyncio.Lock()
+        self._flushing: asyncio.Future[bool] | None = None
         self.dropped = 0
         """Rows lost because the database was down for too long."""
+        self.refused = 0
+        """Rows that no attempt could write."""
+        self.on_refused: Callable[[Mapping[str, str]], None] | None = None
+        """Called with what is known of such a row; must return at once."""
 
     def add_row(self, row: UsageRow) -> None:
         """Never waits and never fails."""
@@ -113,7 +131,9 @@ class UsageRecorder:
         """Write the waiting rows twice a second, forever."""
         while True:
             await asyncio.sleep(FLUSH_SECONDS)
-            await self.flush()
+            # Rows whose commit is under way when this is cancelled must not be put back and written twice.
+            self._flushing = asyncio.ensure_future(self.flush())
+            await asyncio.shield(self._flushing)
 
     async def flush(self) -> bool:
         """Write the waiting rows; False when the database is down and rows still wait."""
@@ -132,29 +152,42 @@ class UsageRecorder:
         await self.flush()
 
     async def _write_batch(self, batch: list[UsageRow]) -> bool:
-        written = False
-        costs = [(row.key_id, row.at, row.cost) for row in batch if row.cost]
         try:
-            rows = [row.column_values() for row in batch]
-            async with self._database.write() as connection:
-                await self._insert_rows(connection, rows)
-                await record_spending(connection, costs)
-                await add_usage(connection, rows)
-            written = True
-            if self._budgets is not None:
-                self._budgets.mark_written(costs)
-        except DATABASE_AWAY as error:
-            log.warning("usage.delayed", rows=len(batch), error=type(error).__name__)
+            away = await write_in_halves(batch, self._write_rows, refused=self._report_refused)
+            if away is not None:
+                log.warning("usage.delayed", rows=len(batch), error=type(away).__name__)
+            return away is None
         finally:
-            if not written:  # also when ``run`` is cancelled during the write
-                self._put_back(batch)
-        return written
+            self._put_back(batch)
 
-    async def _insert_rows(self, connection: AsyncConnection, rows: list[dict[str, Any]]) -> None:
+    async def _write_rows(self, batch: list[UsageRow]) -> None:
+        costs = [(row.key_id, row.at, row.cost) for row in batch if row.cost]
+        rows = [row.cleaned() for row in batch]
+        async with self._database.write_many() as connection:
+            await self._insert_rows(connection, rows)
+            await record_spending(connection, costs)
+            await add_to_sums(connection, usage_days, _summed_by_day(rows))
+        if self._budgets is not None:
+            self._budgets.mark_written(costs)
+
+    def _report_refused(self, row: UsageRow, error: Exception) -> None:
+        """The row is lost, and its cost is not booked on its key: whoever reads this can book it."""
+        self.refused += 1
+        known = {
+            "key": row.key_id,
+            "account": row.account_id,
+            "model": row.model[:MODEL_LENGTH],
+            "path": row.path,
+        }
+        log.error("usage.refused", **known, cost=str(row.cost), error=type(error).__name__)
+        if self.on_refused is not None:
+            self.on_refused({**known, "cost": str(row.cost)})
+
+    async def _insert_rows(self, connection: AsyncConnection, rows: list[UsageRow]) -> None:
         if self._database.is_postgres:
-            await connection.execute(sa.insert(usage), rows)
+            await connection.execute(sa.insert(usage), [row._asdict() for row in rows])
         else:
-            kept = [row | {"cost": to_billionths(row["cost"])} for row in rows]
+            kept = [(*row[:-1], to_billionths(row.cost) if row.cost else 0) for row in rows]
             await connection.execute(INSERT_FROM_JSON, {"rows": json.dumps(kept)})
 
     def _put_back(self, batch: list[UsageRow]) -> None:
@@ -171,7 +204,7 @@ def token_count(usage: Mapping[str, Any], names: Sequence[str]) -> int | None:
     """The first of the fields ``names`` that holds a count; None when none does."""
     for name in names:
         value = usage.get(name)
-        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31:
+        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_TOKENS:
             return value
     return None
 
@@ -184,16 +217,32 @@ async def add_usage(connection: AsyncConnection, rows: Iterable[Mapping[str, Any
     await add_to_sums(connection, usage_days, daily_sums(rows))
 
 
+async def remove_usage(connection: AsyncConnection, task_id: str, key_id: str, *, at: float) -> None:
+    """Take back the row of a task whose end changes, and what it added to its day."""
+    mine = usage.c.key_id == key_id, usage.c.at == at, usage.c.task_id == task_id
+    removed = (await connection.execute(sa.delete(usage).where(*mine).returning(usage))).all()
+    sums = daily_sums([dict(row._mapping) for row in removed])
+    figures = [column.name for column in usage_days.columns if not column.primary_key]
+    taken = [row | {name: -row[name] for name in figures} for row in sums]
+    if taken:
+        await add_to_sums(connection, usage_days, taken)
+
+
 def daily_sums(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The rows of ``usage_days`` that these rows of ``usage`` add up to."""
+    return _summed_by_day(UsageRow(**{name: row[name] for name in COLUMNS}) for row in rows)
+
+
+def _summed_by_day(rows: Iterable[UsageRow]) -> list[dict[str, Any]]:
     sums: dict[tuple[int, str, str, str], list[Any]] = defaultdict(lambda: [0, 0, 0, 0, NOTHING])
     for row in rows:
-        figures = sums[(int(row["at"] // DAY_SECONDS), row["key_id"], row["account_id"], row["model"])]
+        figures = sums[(int(row.at // DAY_SECONDS), row.key_id, row.account_id, row.model)]
         figures[0] += 1
-        figures[1] += row["status"] >= FAILED_STATUS
-        figures[2] += row["input_tokens"] or 0
-        figures[3] += row["output_tokens"] or 0
-        figures[4] += round_money(row["cost"])
+        figures[1] += row.status >= FAILED_STATUS
+        figures[2] += row.input_tokens or 0
+        figures[3] += row.output_tokens or 0
+        if row.cost:
+            figures[4] += round_money(row.cost)
     names = [column.name for column in usage_days.columns]
     return [dict(zip(names, (*key, *figures), strict=True)) for key, figures in sums.items()]
 
@@ -283,22 +332,39 @@ async def compact_oldest_day(connection: AsyncConnection, *, before: float) -> b
 
 async def delete_old_rows(database: Database, *, now: float, request_days: float, audit_days: float) -> None:
     """Delete old usage, audit rows and sums. May run repeatedly and in several processes at once."""
-    await _delete_before(database, usage, before=now - request_days * DAY_SECONDS)
+    await _delete_usage(database, before=now - request_days * DAY_SECONDS)
     await _delete_before(database, audit, before=now - audit_days * DAY_SECONDS)
-    async with database.write() as connection:
+    async with database.write_many() as connection:
         oldest = day_of(now - COUNTED_DAYS * DAY_SECONDS)
         await connection.execute(sa.delete(rollup).where(rollup.c.hour < oldest))
         report = int(now // DAY_SECONDS) - REPORTED_DAYS
         await connection.execute(sa.delete(usage_days).where(usage_days.c.day < report))
     more = True
     while more:
-        async with database.write() as connection:
+        async with database.write_many() as connection:
             more = await compact_oldest_day(connection, before=now - HOURLY_DAYS * DAY_SECONDS)
+
+
+async def _delete_usage(database: Database, *, before: float) -> None:
+    """What calls without a task cost stays in ``spending``, as budgets of all time count it."""
+    old = sa.select(usage.c.id).where(usage.c.at < before).order_by(usage.c.at).limit(DELETE_ROWS)
+    gone = (
+        sa.delete(usage).where(usage.c.id.in_(old)).returning(usage.c.key_id, usage.c.task_id, usage.c.cost)
+    )
+    deleted = DELETE_ROWS
+    while deleted == DELETE_ROWS:
+        costs: dict[str, Decimal] = defaultdict(lambda: NOTHING)
+        async with database.write_many() as connection:
+            rows = (await connection.execute(gone)).all()
+            for row in rows:
+                costs[row.key_id] += NOTHING if row.task_id else row.cost
+            await record_pruned(connection, costs)
+        deleted = len(rows)
 
 
 async def _delete_before(database: Database, table: sa.Table, *, before: float) -> None:
     old = sa.select(table.c.id).where(table.c.at < before).order_by(table.c.at).limit(DELETE_ROWS)
     deleted = DELETE_ROWS
     while deleted == DELETE_ROWS:
-        async with database.write() as connection:
+        async with database.write_many() as connection:
             deleted = (await connection.execute(sa.delete(table).where(table.c.id.in_(old)))).rowcount

@@ -3,7 +3,6 @@
 import csv
 import io
 import math
-import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import sqlalchemy as sa
 
+from app import clock
 from app.db.operator_tables import usage_days
 from app.db.session import Database
 from app.db.tables import format_money, usage
@@ -80,7 +80,7 @@ class UsageReports:
         # Whole days have sums; for the parts of days at both ends, the rows are read. No row lies in the future.
         first, last = (
             math.ceil(since / DAY_SECONDS),
-            int((until if until <= time.time() else until + DAY_SECONDS) // DAY_SECONDS),
+            int((until if until <= clock.now() else until + DAY_SECONDS) // DAY_SECONDS),
         )
         cut = (
             [(since, first * DAY_SECONDS), (last * DAY_SECONDS, until)] if first <= last else [(since, until)]
@@ -201,8 +201,8 @@ def _usage_line(values: Mapping[str, Any], figures: Sequence[Any]) -> UsageLine:
         model=values.get("model"),
         account=values.get("account"),
         day=None if day is None else datetime.fromtimestamp(day * DAY_SECONDS, UTC).strftime("%Y-%m-%d"),
-        requests=figures[0],
-        failed=figures[1],
+        requests=int(figures[0]),  # PostgreSQL's sum of bigint is numeric
+        failed=int(figures[1]),
         input_tokens=int(figures[2]),
         output_tokens=int(figures[3]),
         cost=figures[4],

@@ -1,4 +1,4 @@
-"""Sends what is in the outbox: at least once, many at a time, and no slow receiver delays the others."""
+"""Sends what is in the outbox: at least once, many at a time, and no slow receiver delays the others (turns.py)."""
 
 import asyncio
 import math
@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import structlog
 
+from app import clock
 from app.db.session import DATABASE_AWAY
 from app.dispatch.dispatcher import Dispatcher
 from app.errors import FilmgateError
@@ -16,11 +17,9 @@ from app.webhooks.deliveries import Delivery, DeliveryRepository
 from app.webhooks.endpoints import EndpointRepository
 from app.webhooks.notices import OPERATOR, OperatorNotices
 from app.webhooks.sender import DELAYS, GONE, AttemptOutcome, WebhookMessage, WebhookSender, decide_retry
+from app.webhooks.turns import AT_ONCE, PER_RECEIVER, ReceiverPauses, Target
 
 log = structlog.get_logger()
-AT_ONCE = 40
-"""Deliveries under way over all workers, and to one host."""
-PER_RECEIVER = 4
 CHECK_SECONDS = 1.0
 """The outbox is read this often also when no notification came: one can be lost, a delay ends by itself."""
 BURST_SECONDS = 0.02
@@ -65,6 +64,7 @@ class WebhookDeliverer:
         self._notices = notices
         self._delays = delays
         self._check_seconds = check_seconds
+        self._pauses = ReceiverPauses(first=delays[1] if len(delays) > 1 else 0.0)
         self._ended_tasks = ended_tasks
         self._notifications: asyncio.Queue[Any] = asyncio.Queue()
         self._resumed_at = self._pruned_at = -math.inf
@@ -87,7 +87,7 @@ class WebhookDeliverer:
 
     async def deliver(self, delivery_id: str) -> None:
         """One attempt. When it is cut off by the end of the worker, the delivery is due again at once."""
-        delivery = await self._deliveries.take(delivery_id, now=time.time())
+        delivery = await self._deliveries.take(delivery_id, now=clock.now())
         if delivery is None:
             return
         again_in: float | None = INTERRUPTED_SECONDS
@@ -99,7 +99,7 @@ class WebhookDeliverer:
             raise
         finally:
             if again_in is not None:
-                await self._hand_back(delivery, next_at=time.time() + again_in)
+                await self._hand_back(delivery, next_at=clock.now() + again_in)
             self.wake()
 
     async def _resume_lost(self) -> None:
@@ -110,14 +110,18 @@ class WebhookDeliverer:
 
     async def _dispatch_due(self) -> None:
         while await self._deliveries.claim_due(
-            self._dispatcher, at_once=AT_ONCE, per_receiver=PER_RECEIVER, now=time.time()
+            self._dispatcher,
+            at_once=AT_ONCE,
+            per_receiver=PER_RECEIVER,
+            now=clock.now(),
+            pauses=self._pauses,
         ):
             pass
 
     async def _attempt(self, delivery: Delivery) -> None:
         body = delivery.body or await self._bodies.body(delivery)
         outcome = await self._send_body(delivery, body)
-        now = time.time()
+        now = clock.now()
         made = delivery.attempts + 1
         verdict = decide_retry(outcome, made, now=now, delays=self._delays)
         await self._deliveries.settle(delivery, outcome, verdict=verdict, body=body, now=now)
@@ -143,7 +147,9 @@ class WebhookDeliverer:
             return AttemptOutcome(error=error.message)
         if message is None:
             return AttemptOutcome(error="The endpoint is gone.", final=True)
-        return await self._sender.send(message)
+        outcome = await self._sender.send(message)
+        self._pauses.record(Target(delivery.owner, delivery.receiver), answered=outcome.status is not None)
+        return outcome
 
     async def _build_message(self, delivery: Delivery, body: str) -> WebhookMessage | None:
         if delivery.owner == OPERATOR:
@@ -153,9 +159,10 @@ class WebhookDeliverer:
 
     async def _prune_log(self) -> None:
         now = time.monotonic()
-        if now - self._pruned_at > PRUNE_SECONDS:
+        sure = clock.sure_now()
+        if sure is not None and now - self._pruned_at > PRUNE_SECONDS:
             self._pruned_at = now
-            await self._deliveries.prune(time.time() - KEPT_SECONDS)
+            await self._deliveries.prune(sure - KEPT_SECONDS)
 
     async def _wait_until_due(self) -> None:
         try:

@@ -1,7 +1,5 @@
 """Rows of webhook deliveries: claiming what is due, recording attempts, and the log."""
 
-from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,9 +11,8 @@ from app.db.tables import webhook_attempts, webhook_deliveries
 from app.dispatch.dispatcher import Dispatcher, lock_queue, put_back_lost
 from app.errors import NotFound
 from app.webhooks.sender import AttemptOutcome, RetryDecision
+from app.webhooks.turns import ReceiverPauses, UnderWay, choose_due, claimed_query, due_query
 
-MAX_DUE_READ = 200
-"""So many due deliveries are read in one pass."""
 _table = webhook_deliveries.c
 _PENDING = _table.state == sa.literal_column("'pending'")
 _CLAIMED = _PENDING, _table.claimed_at.is_not(None)
@@ -77,23 +74,29 @@ class DeliveryRepository:
 
     # ---- delivering -----------------------------------------------------------------------------
 
-    async def claim_due(self, dispatcher: Dispatcher, *, at_once: int, per_receiver: int, now: float) -> int:
-        """Dispatch deliveries that are due, oldest first; how many.
+    async def claim_due(
+        self,
+        dispatcher: Dispatcher,
+        *,
+        at_once: int,
+        per_receiver: int,
+        now: float,
+        pauses: ReceiverPauses | None = None,
+    ) -> int:
+        """Dispatch deliveries that are due, owners in turns; how many.
 
         ``at_once`` and ``per_receiver`` (one host) bound what is under way over all workers.
         """
         async with self._database.read() as connection:
-            busy = await _count_claimed(connection)
-            free = at_once - busy.total()
-            full = [receiver for receiver, count in busy.items() if count >= per_receiver]
-            query = sa.select(_table.id, _table.receiver).where(*_due(now), _table.receiver.not_in(full))
-            query = query.order_by(_table.next_at).limit(MAX_DUE_READ)
-            rows = (await connection.execute(query)).all() if free > 0 else []
-        chosen = _choose_due(rows, busy, free=free, per_receiver=per_receiver)
+            busy = UnderWay.count((await connection.execute(claimed_query(_CLAIMED))).all())
+            paused = pauses.paused() if pauses else ()
+            query = due_query(_due(now), busy, at_once=at_once, paused=paused)
+            rows = (await connection.execute(query)).all()
+        chosen = choose_due(rows, busy, at_once=at_once, per_receiver=per_receiver, pauses=pauses)
         if not chosen:
             return 0
-        due = _table.id.in_(chosen), *_due(now)
-        claim = sa.update(webhook_deliveries).where(*due).values(claimed_at=now).returning(_table.id)
+        still_due = _table.id.in_(chosen), *_due(now)
+        claim = sa.update(webhook_deliveries).where(*still_due).values(claimed_at=now).returning(_table.id)
         async with self._database.write() as connection:
             await lock_queue(connection, "delivery")
             claimed = list((await connection.execute(claim)).scalars())
@@ -156,7 +159,7 @@ class DeliveryRepository:
     async def prune(self, before: float) -> None:
         """Delete deliveries that have ended and were created before ``before`` (UTC seconds)."""
         old = sa.select(_table.id).where(_table.created_at < before, _table.state != "pending")
-        async with self._database.write() as connection:
+        async with self._database.write_many() as connection:
             attempts = sa.delete(webhook_attempts).where(webhook_attempts.c.delivery_id.in_(old))
             await connection.execute(attempts)
             await connection.execute(sa.delete(webhook_deliveries).where(_table.id.in_(old)))
@@ -207,25 +210,8 @@ def _due(now: float) -> tuple[sa.ColumnElement[bool], ...]:
     return _PENDING, _table.next_at <= now, _table.claimed_at.is_(None)
 
 
-async def _count_claimed(connection: AsyncConnection) -> Counter[str]:
-    """Deliveries under way, by receiver."""
-    query = sa.select(_table.receiver, sa.func.count()).where(*_CLAIMED).group_by(_table.receiver)
-    return Counter({row[0]: int(row[1]) for row in await connection.execute(query)})
-
-
 async def _claimed_ids(connection: AsyncConnection) -> list[str]:
     return list((await connection.execute(sa.select(_table.id).where(*_CLAIMED))).scalars())
-
-
-def _choose_due(rows: Iterable[Any], busy: Counter[str], *, free: int, per_receiver: int) -> list[str]:
-    """Ids of the oldest, at most ``per_receiver`` under way for one host."""
-    under_way = Counter(busy)
-    chosen: list[str] = []
-    for row in rows:
-        if len(chosen) < free and under_way[row.receiver] < per_receiver:
-            under_way[row.receiver] += 1
-            chosen.append(row.id)
-    return chosen
 
 
 def _delivery_of(row: Any) -> Delivery:

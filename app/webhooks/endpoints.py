@@ -1,7 +1,6 @@
 """Webhook endpoints that keys register: their URLs, event types and signing secrets."""
 
 import json
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app import clock
 from app.db.session import Database
 from app.db.tables import webhook_endpoints
 from app.errors import InvalidRequest, MissingField, NotFound
@@ -64,7 +64,7 @@ class EndpointRepository:
         self, owner: str, *, name: str, url: str, event_types: Sequence[str]
     ) -> tuple[WebhookEndpoint, str]:
         """The endpoint, and its secret in the clear. Raises ``InvalidRequest``."""
-        now = time.time()
+        now = clock.now()
         endpoint_id, secret = new_id("we"), new_secret()
         row = {
             "id": endpoint_id,
@@ -139,7 +139,7 @@ class EndpointRepository:
         secret = new_secret()
         async with self._database.write() as connection:
             row = await self._owned_row(connection, endpoint_id, owner=owner)
-            old = {"old_secret": row.secret, "old_until": time.time() + OVERLAP_SECONDS}
+            old = {"old_secret": row.secret, "old_until": clock.now() + OVERLAP_SECONDS}
             if not keep_old:
                 old = {"old_secret": None, "old_until": None}
             await self._update_row(
@@ -153,7 +153,7 @@ class EndpointRepository:
             raise InvalidRequest(f"event_type must be one of {', '.join(EVENT_TYPES)}", param="event_type")
         async with self._database.read() as connection:
             row = await self._owned_row(connection, endpoint_id, owner=owner)
-        body = thin_event(event, SAMPLE_ID, at=time.time()).encode()
+        body = thin_event(event, SAMPLE_ID, at=clock.now()).encode()
         return await self._sender.send(WebhookMessage(new_id("wh"), row.url, body, self._valid_secrets(row)))
 
     async def disable(self, endpoint_id: str, *, reason: str) -> None:
@@ -194,7 +194,7 @@ class EndpointRepository:
 
     async def _update_row(self, connection: AsyncConnection, endpoint_id: str, **values: Any) -> None:
         change = sa.update(webhook_endpoints).where(_table.id == endpoint_id)
-        await connection.execute(change.values(updated_at=time.time(), **values))
+        await connection.execute(change.values(updated_at=clock.now(), **values))
 
     def _checked_address(self, url: str) -> str:
         return check_address(url, param="url", plain=self._plain)
@@ -204,7 +204,7 @@ class EndpointRepository:
 
     def _valid_secrets(self, row: Any) -> list[str]:
         sealed = [row.secret]
-        if row.old_secret is not None and (row.old_until or 0) > time.time():
+        if row.old_secret is not None and (row.old_until or 0) > clock.now():
             sealed.append(row.old_secret)
         return [self._vault.unseal(text, place=webhook_secret_place(row.id)) for text in sealed]
 

@@ -3,16 +3,16 @@
 import json
 import re
 import secrets
-import time
+
+from app import clock
 
 EVENT_TYPES = ("video.completed", "video.failed")
 ENDPOINT_ID = re.compile(r"we_[0-9a-f]{32}")
-DELIVERY_ID = re.compile(r"wh_[0-9a-f]{32}")
 
 
 def new_id(prefix: str) -> str:
     """Time-ordered, so that paging by id is paging by time; 80 bits are random."""
-    return f"{prefix}_{int(time.time() * 1000):012x}{secrets.token_hex(10)}"
+    return f"{prefix}_{int(clock.now() * 1000):012x}{secrets.token_hex(10)}"
 
 
 def event_type(kind: str, state: str) -> str:

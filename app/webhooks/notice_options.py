@@ -11,10 +11,15 @@ from app.webhooks.signing import PREFIX
 
 Topic = Literal[
     "account_disabled",
+    "account_recovered",
     "account_cooling_down",
     "no_available_account",
     "user_quota_too_low",
     "backup_failed",
+    "cost_limited",
+    "usage_refused",
+    "money_held",
+    "model_retires",
 ]
 TOPICS: tuple[Topic, ...] = get_args(Topic)
 SHORTEST_SECRET_BYTES = 24

@@ -8,10 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app import clock
 from app.db import marks
-from app.db.session import DATABASE_AWAY, Database
+from app.db.batches import write_in_halves
+from app.db.session import Database
 from app.errors import FilmgateError
+from app.foreign import clean_document, writable_text
 from app.options import OptionsRepository
 from app.webhooks import outbox
 from app.webhooks.event_bodies import new_id
@@ -45,7 +49,7 @@ class OperatorNotice:
         """Equal notices have equal marks. Cooldowns of many models of one account are one subject."""
         named = [str(self.data[name]) for name in SUBJECT if name in self.data]
         about = named[:1] if "account" in self.data else named
-        return "/".join([f"notice:{self.topic}", *about, self.edition])[:MAX_MARK_LENGTH]
+        return writable_text("/".join([f"notice:{self.topic}", *about, self.edition])[:MAX_MARK_LENGTH])
 
 
 class OperatorNotices:
@@ -54,7 +58,7 @@ class OperatorNotices:
     def __init__(self, database: Database, options: OptionsRepository, sender: WebhookSender) -> None:
         self._database = database
         self._options = options
-        self._sender = sender
+        self.sender = sender
         self._waiting: dict[str, OperatorNotice] = {}
         self._written_until: dict[str, float] = {}
         self._news = asyncio.Event()
@@ -87,17 +91,8 @@ class OperatorNotices:
         listened = [notice for notice in notices if wanted.receivers_of(notice.topic)]
         if not listened:
             return 0
-        now, written = time.time(), 0
         async with self._database.write() as connection:
-            await marks.delete_expired_marks(connection, now=now)
-            for notice in listened:
-                until = notice.once_until or now + wanted.quiet_seconds
-                if await marks.claim_mark(connection, notice.dedup_mark, until=until, now=now):
-                    receivers = wanted.receivers_of(notice.topic)
-                    rows = [_delivery_row(receiver, notice, at=now) for receiver in receivers]
-                    await outbox.insert_deliveries(connection, rows)
-                    written += len(rows)
-        return written
+            return await insert_notices(connection, wanted, listened)
 
     async def message_for(
         self, delivery_id: str, endpoint_id: str | None, body: str
@@ -112,9 +107,9 @@ class OperatorNotices:
     async def send_samples(self) -> list[tuple[str, AttemptOutcome]]:
         """Send each receiver a sample at once, outside the outbox; outcomes by name."""
         wanted = await self._options.read(NoticeOptions)
-        body = _notice_body("test", {"text": "A test of Filmgate's operator notices."}, at=time.time())
+        body = _notice_body("test", {"text": "A test of Filmgate's operator notices."}, at=clock.now())
         receivers = [receiver for receiver in wanted.receivers if receiver.enabled]
-        sent = (self._sender.send(_webhook_message(new_id("wh"), receiver, body)) for receiver in receivers)
+        sent = (self.sender.send(_webhook_message(new_id("wh"), receiver, body)) for receiver in receivers)
         outcomes = await asyncio.gather(*sent)
         return [(receiver.name, outcome) for receiver, outcome in zip(receivers, outcomes, strict=True)]
 
@@ -129,10 +124,11 @@ class OperatorNotices:
     async def _flush_if_possible(self) -> bool:
         waiting = dict(self._waiting)
         try:
-            if waiting:
-                await self.write(waiting.values())
-        except (*DATABASE_AWAY, FilmgateError) as error:
-            log.warning("notices.delayed", error=type(error).__name__, waiting=len(waiting))
+            away = await write_in_halves(list(waiting.values()), self._write_part, refused=_report_refused)
+        except FilmgateError as error:
+            away = error
+        if away is not None:
+            log.warning("notices.delayed", error=type(away).__name__, waiting=len(waiting))
             return False
         now = time.monotonic()
         self._written_until = {mark: until for mark, until in self._written_until.items() if until > now}
@@ -140,6 +136,29 @@ class OperatorNotices:
             del self._waiting[mark]
             self._written_until[mark] = now + REPEAT_SECONDS
         return True
+
+    async def _write_part(self, notices: list[OperatorNotice]) -> None:
+        await self.write(notices)
+
+
+async def insert_notices(
+    connection: AsyncConnection, wanted: NoticeOptions, notices: Iterable[OperatorNotice]
+) -> int:
+    """Insert their deliveries in the caller's transaction; how many."""
+    now, written = clock.now(), 0
+    await marks.delete_expired_marks(connection, now=now)
+    for notice in notices:
+        receivers = wanted.receivers_of(notice.topic)
+        until = notice.once_until or now + wanted.quiet_seconds
+        if receivers and await marks.claim_mark(connection, notice.dedup_mark, until=until, now=now):
+            rows = [_delivery_row(receiver, notice, at=now) for receiver in receivers]
+            await outbox.insert_deliveries(connection, rows)
+            written += len(rows)
+    return written
+
+
+def _report_refused(notice: OperatorNotice, error: Exception) -> None:
+    log.error("notice.refused", topic=notice.topic, error=type(error).__name__)
 
 
 def _endpoint_id(receiver: NoticeReceiver) -> str:
@@ -157,7 +176,7 @@ def _delivery_row(receiver: NoticeReceiver, notice: OperatorNotice, *, at: float
 
 
 def _notice_body(topic: str, data: Mapping[str, Any], *, at: float) -> str:
-    return json.dumps({"topic": topic, "created_at": int(at), "data": dict(data)})
+    return json.dumps({"topic": topic, "created_at": int(at), "data": clean_document(dict(data))})
 
 
 def _webhook_message(delivery_id: str, receiver: NoticeReceiver, body: str) -> WebhookMessage:

@@ -1,13 +1,13 @@
 """Transactional outbox: deliveries are inserted with the change they announce and sent later."""
 
 import json
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app import clock
 from app.db.tables import tasks, webhook_deliveries, webhook_endpoints
 from app.webhooks.addresses import receiver_of
 from app.webhooks.event_bodies import event_type, new_id, thin_event
@@ -55,14 +55,14 @@ async def insert_deliveries(connection: AsyncConnection, rows: Sequence[Mapping[
 
 def delivery_row(owner: str, event: str, *, url: str, **more: Any) -> dict[str, Any]:
     """A delivery that is due now. ``more``: values of other columns."""
-    now = time.time()
+    now = clock.now()
     empty = dict.fromkeys(("endpoint_id", "task_id", "base_url", "body"))
     required = {"owner": owner, "event": event, "url": url, "receiver": receiver_of(url)}
     return {"id": new_id("wh"), "next_at": now, "created_at": now, **empty, **required, **more}
 
 
 def _for_endpoints(found: Iterable[Any]) -> Iterable[dict[str, Any]]:
-    now = time.time()
+    now = clock.now()
     bodies: dict[str, str] = {}
     for each in found:
         event = event_type(each.kind, each.state)

@@ -208,11 +208,11 @@ async def test_where_all_cool_down_estimated_cooldowns_are_tested_and_named_ones
     bench: Bench, error: UpstreamError, tried: bool
 ) -> None:
     account = await bench.account()
+    await create_tasks(bench, 5)  # before: nobody may wait for an account that has no credit
     for _ in range(7):
         await bench.components.pool.record_refusal(account.id, "sora-2", error)
         await let_time_pass(bench, 0.5 if error.retry_after else 300)
         await bench.components.pool.record_refusal(account.id, "sora-2", error)
-    await create_tasks(bench, 5)
     by = admission(bench)
     assert await by.admit() == 0  # not in the first moments
     await let_time_pass(bench, 5.1)

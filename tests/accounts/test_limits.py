@@ -149,10 +149,10 @@ async def test_statistics_keep_the_last_fifty_outcomes(bench: Bench) -> None:
         ended = {"state": "completed", "account_id": account.id, "started_at": 10.0, "finished_at": 14.0}
         await connection.execute(sa.update(tasks).where(tasks.c.id == task.id).values(**ended))
         for _ in range(limits.OUTCOMES_KEPT + 5):
-            await limits.record_outcome(connection, task.id)
+            await limits.release_account(connection, task.id, account.id, sent=True)
         failed = {"state": "failed", "error_code": "upstream_error"}
         await connection.execute(sa.update(tasks).where(tasks.c.id == task.id).values(**failed))
-        await limits.record_outcome(connection, task.id)
+        await limits.release_account(connection, task.id, account.id, sent=True)
     found = (await account_status(bench, "upstream")).statistics
     assert (found.successes, found.failures, found.average_seconds) == (55, 1, 4.0)
     assert (len(found.outcomes), found.outcomes[0], found.outcomes[-1]) == (50, "completed", "upstream_error")

@@ -5,7 +5,6 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import httpx2
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -17,7 +16,9 @@ from app.db.tables import accounts
 from app.errors import InvalidRequest, NotFound, SettingsInvalid
 from app.providers import registry
 from app.providers.base import Account
+from app.providers.transport import UpstreamTransport
 from app.vault import Vault
+from tests.upstream.transport import loopback_transport
 
 SECRET = "sk-vendor-0123456789abcdef"
 
@@ -29,8 +30,7 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     await opened.close()
 
 
-def pool_of(database: Database, *, root: bytes = b"0" * 32) -> AccountPool:
-    transport = httpx2.AsyncHTTPTransport()
+def pool_of(database: Database, transport: UpstreamTransport, *, root: bytes = b"0" * 32) -> AccountPool:
     return AccountPool(
         database,
         Vault(root),
@@ -40,8 +40,14 @@ def pool_of(database: Database, *, root: bytes = b"0" * 32) -> AccountPool:
 
 
 @pytest.fixture
-async def pool(database: Database) -> AsyncIterator[AccountPool]:
-    made = pool_of(database)
+async def transport() -> AsyncIterator[UpstreamTransport]:
+    async with loopback_transport() as opened:
+        yield opened
+
+
+@pytest.fixture
+async def pool(database: Database, transport: UpstreamTransport) -> AsyncIterator[AccountPool]:
+    made = pool_of(database, transport)
     yield made
     await made.close()
 
@@ -105,10 +111,12 @@ async def test_a_damaged_secret_says_so(pool: AccountPool, database: Database, d
         await pool.refresh()
 
 
-async def test_another_root_key_says_what_to_do(pool: AccountPool, database: Database) -> None:
+async def test_another_root_key_says_what_to_do(
+    pool: AccountPool, database: Database, transport: UpstreamTransport
+) -> None:
     await pool.add(account())
     with pytest.raises(SettingsInvalid, match=r"Restore the root\.key that belongs to this database"):
-        await pool_of(database, root=b"1" * 32).refresh()
+        await pool_of(database, transport, root=b"1" * 32).refresh()
 
 
 async def test_a_cooldown_ends_by_itself_and_a_longer_one_holds(pool: AccountPool) -> None:
@@ -137,9 +145,11 @@ async def test_disabled_until_enabled_which_also_clears_its_cooldowns(pool: Acco
         await AccountRepository(pool).enable("nobody")
 
 
-async def test_a_change_by_another_process_is_seen(pool: AccountPool, database: Database) -> None:
+async def test_a_change_by_another_process_is_seen(
+    pool: AccountPool, database: Database, transport: UpstreamTransport
+) -> None:
     added = await pool.add(account())
-    other = pool_of(database)
+    other = pool_of(database, transport)
     await other.disable(added.id, reason="401")
     await pool.refresh()
     assert [standing.enabled for standing in await pool.current_statuses()] == [False]

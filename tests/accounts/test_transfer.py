@@ -16,9 +16,9 @@ from app.accounts.pool import AccountPool
 from app.accounts.repository import AccountRepository
 from app.db.session import Database
 from app.errors import InvalidRequest
-from tests.accounts.test_pool import database, pool
+from tests.accounts.test_pool import database, pool, transport
 
-__all__ = ["database", "pool"]
+__all__ = ["database", "pool", "transport"]
 DEFAULTS = {"provider": "openai_compatible", "base_url": "https://vendor.example/v1"}
 
 

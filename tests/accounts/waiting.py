@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from app.accounts.notices import PoolNotice
 from app.accounts.status import AccountStatus
+from app.db.operator_tables import suspensions
 from app.db.tables import accounts, cooldowns, slots, tasks, timeline
 from app.keys.key import ClientKey
 from app.tasks.admission.admission import AdmissionController
@@ -52,6 +53,7 @@ async def let_time_pass(bench: Bench, seconds: float) -> None:
         tasks: ("not_before",),
         timeline: ("at",),
         accounts: ("quota_resets_at", "expires_at"),
+        suspensions: ("since", "next_look_at"),
     }
     async with bench.components.database.write() as connection:
         for table, names in shifts.items():

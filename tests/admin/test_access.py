@@ -19,6 +19,28 @@ def test_another_site_cannot_sign_in(nobody: Browser) -> None:
     for headers in ({"origin": "https://evil.example"}, {"sec-fetch-site": "cross-site"}, {"origin": "null"}):
         answer = nobody.http.post("/session", headers=headers, json={"name": "admin", "password": PASSWORD})
         assert code(answer) == (403, "permission_denied")
+        assert "FILMGATE_PUBLIC_URL" in answer.json()["error"]["message"]
+
+
+def test_a_proxy_that_passes_no_host_on(nobody: Browser) -> None:
+    """The browser says over https that the page is the panel's own, and then the cookie is only for https."""
+    origin = {"origin": "https://video.example.com:8443", "sec-fetch-site": "same-origin"}
+    answer = nobody.http.post("/session", json={"name": "admin", "password": PASSWORD}, headers=origin)
+    assert answer.status_code == 200
+    assert "secure" in answer.headers["set-cookie"].lower()
+
+
+def test_a_proxy_that_asks_for_a_password_of_its_own(nobody: Browser) -> None:
+    """Its name and password come along in ``Authorization``: they are no admin token, and no guess of one."""
+    basic = {"authorization": "Basic YTpi"}
+    body = {"name": "admin", "password": PASSWORD}
+    signed_in = nobody.http.post("/session", json=body, headers=basic)
+    csrf = {"x-csrf-token": signed_in.json()["csrf"]}
+    for _ in range(12):
+        assert nobody.http.get("/keys", headers=basic).status_code == 200
+    made = nobody.http.post("/keys", json={"name": "behind basic auth"}, headers=basic | csrf)
+    assert made.status_code == 201
+    assert nobody.http.post("/keys", json={"name": "x"}, headers=basic).status_code == 403
 
 
 def test_the_token_is_an_owner_without_cookie_and_csrf(nobody: Browser) -> None:

@@ -201,6 +201,7 @@ FORMS = {
 """Names of inputs, which are sent."""
 DOCUMENTS = {
     "account",
+    "most_output_tokens",
     "per_call",
     "per_image",
     "per_million_input",

@@ -107,8 +107,34 @@ def test_prices_are_set_quoted_and_removed(owner: Browser, farm: Any) -> None:
     assert defaults["sora_video2*"] == {"per_call": "0.15"}
 
 
+def test_a_price_in_units_that_never_count_is_refused_and_an_older_one_is_shown(
+    owner: Browser, farm: Any
+) -> None:
+    for model, part in (("film", "per_image"), ("veo*", "per_image"), ("gpt-image", "per_second")):
+        refused = owner.refused("PUT", f"/prices/{model}", json={"document": {part: "1"}})
+        assert refused == (400, part), model
+    # Nobody knows yet what this name makes.
+    assert owner.must("PUT", "/prices/later", json={"document": {"per_image": "1"}})["uncounted"] == []
+    changed = {"models": {"film": "film-up", "later": "later-up"}}
+    owner.must("PATCH", f"/accounts/{farm['id']}", json=changed)
+    [line] = [row for row in owner.get("/prices")["data"] if row["model"] == "later"]
+    assert line["uncounted"] == ["per_image"]
+    owner.must("DELETE", "/prices/later", status=204)
+    owner.must("PATCH", f"/accounts/{farm['id']}", json={"models": {"film": "film-up"}})
+
+
 @pytest.mark.parametrize(
     "document", [{"per_call": "-1"}, {"per_call": "much"}, {"per_moon": "1"}, {"per_call": "NaN"}]
 )
 def test_invalid_prices_are_rejected(owner: Browser, document: dict[str, str]) -> None:
     assert owner.refused("PUT", "/prices/film", json={"document": document})[0] == 400
+
+
+def test_the_playground_lists_the_operators_own_models(owner: Browser, upstream: FakeUpstream) -> None:
+    names = {"wan-sgl": "wan-sgl", "qwen3-own": "qwen3-max", "odd-own": "odd"}
+    owner.post("/accounts", status=201, json=account("own", upstream, models=names, kinds=[]))
+    rows = {row["name"]: row for row in owner.get("/playground/models")["data"]}
+    assert (rows["wan-sgl"]["kind"], rows["wan-sgl"]["usable"]) == ("video", 1)
+    assert rows["odd-own"]["kind"] == "video"
+    assert "qwen3-own" not in rows
+    assert owner.get("/explain?model=wan-sgl")["kind"] == "video"

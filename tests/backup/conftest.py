@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from aiohttp import web
 from pydantic import SecretStr
 
@@ -141,4 +142,4 @@ async def shelf(serve: Serve) -> Shelf:
 async def marks_over(database: Database) -> None:
     """As if much time had gone by."""
     async with database.write() as connection:
-        await connection.exec_driver_sql("DELETE FROM marks")
+        await connection.execute(sa.text("DELETE FROM marks"))

@@ -50,6 +50,12 @@ async def test_by_hand_to_an_address_and_back(tmp_path: Path, shelf: Shelf) -> N
     assert saved.exit_code == 0, saved.output
     assert shelf.seen == [("PUT", KEY)] * 2
     assert b"account-secret-canary" not in shelf.kept
+    # Hundreds of rows make a backup larger than other answers may be.
+    document = json.loads(shelf.kept)
+    some = {"candidates": [{"tag": "pro"}], "note": "n" * 900}
+    document["routes"] += [{"model": f"film-{number}", **some} for number in range(480)]
+    shelf.kept = json.dumps(document).encode()
+    assert len(shelf.kept) > 436_000
     shelf.wrapped = True  # as JSONBin answers
     restore = ("restore", shelf.url, "--header", f"X-Master-Key: {KEY}", "--passphrase-env", "WORDS")
     planned = await aside(*restore, data=second, **secret)

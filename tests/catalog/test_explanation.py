@@ -129,7 +129,7 @@ async def test_a_route_that_nobody_can_serve_is_no_unknown_model(bench: Bench) -
     with pytest.raises(UnknownModel):
         await bench.create(model="house-video")
     await route(bench, {"tag": "nobody"}, model="house-video")
-    with pytest.raises(NoAvailableAccount, match="1 don't support house-video"):
+    with pytest.raises(NoAvailableAccount, match="1 doesn't support house-video"):
         await bench.create(model="house-video")
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.catalog.upstream_request import NO_OVERRIDES, Overrides, apply_overrides
+from app.catalog.overrides import NO_OVERRIDES, Overrides, apply_overrides
 from app.generation import GenerationRequest
 
 REQUEST = GenerationRequest(

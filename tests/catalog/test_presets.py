@@ -83,7 +83,7 @@ def test_images_of_the_feature_manual(name: str, size: str) -> None:
 
 def test_sora_1_of_the_return_format_manual() -> None:
     preset = PRESETS["sora-1.0"]
-    assert (preset.reply, preset.seconds, preset.size) == ("url", 10, "1280x720")
+    assert (preset.reply, preset.seconds, preset.size, preset.base) == ("url", 10, "1280x720", "sora-2")
 
 
 @pytest.mark.parametrize(

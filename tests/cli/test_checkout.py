@@ -50,7 +50,7 @@ def test_no_lock_holds_an_address() -> None:
 @pytest.mark.parametrize("name", ["README.md", "README.zh-CN.md"])
 def test_readme_is_short_and_its_links_lead_somewhere(name: str) -> None:
     text = (ROOT / name).read_text()
-    assert len(text.splitlines()) <= 150
+    assert len(text.splitlines()) <= 190  # with the table of figures
     links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text)
     assert links
     assert [link for link in links if not (ROOT / link).exists()] == []

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.media.analysis import probe_clip
+from app.media.analysis import measure_clip
 from tests.cli.running import filmgate
 from tests.serving import KEY, GatewayProcess
 
@@ -18,7 +18,7 @@ def test_demo_makes_an_mp4_of_the_asked_size_and_length(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "Deprecat" not in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["film.mp4"]
-    film = probe_clip(tmp_path / "film.mp4")
+    film = measure_clip(tmp_path / "film.mp4")
     assert (film.width, film.height, film.codec) == (640, 360, "h264")
     assert film.seconds == pytest.approx(4, abs=0.1)
     assert "640x360 · 4.0 s" in done.stdout

@@ -19,6 +19,7 @@ from tests.upstream import FakeUpstream
 
 DOCS = ROOT / "docs"
 TOKEN = "an-admin-token-of-a-test"
+UNKNOWN_TASKS = 3
 EXAMPLES = re.compile(r"```console\n(.*?)```", re.DOTALL)
 
 
@@ -55,19 +56,20 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess
     folder = tmp_path_factory.mktemp("documents")
     made = GatewayProcess(folder, FILMGATE_ADMIN_TOKEN=TOKEN, FILMGATE_STUDIO="off")
     with FakeUpstream() as upstream:
-        upstream.fault("create", do="reset", accepts=True)
+        upstream.fault("create", do="reset", accepts=True, times=UNKNOWN_TASKS)
         made.add_upstream(upstream.url)
         with made:
             yield made
 
 
-def unknown_task(gateway: GatewayProcess) -> str:
-    """A task of unknown outcome, whose cost is still reserved."""
+def unknown_tasks(gateway: GatewayProcess) -> list[str]:
+    """Tasks of unknown outcome, whose cost is still reserved."""
     inside("prices", "set", "sora-2", "--per-call", "1", data=gateway.folder)
     with gateway.client() as client:
-        made = client.post("/v1/videos", json={"model": "sora-2", "prompt": "x"}).json()["id"]
-        until(lambda: client.get(f"/v1/videos/{made}").json()["status"] == "failed")
-    return str(made)
+        wishes = [{"model": "sora-2", "prompt": f"x {number}"} for number in range(UNKNOWN_TASKS)]
+        made = [str(client.post("/v1/videos", json=wish).json()["id"]) for wish in wishes]
+        until(lambda: {client.get(f"/v1/videos/{one}").json()["status"] for one in made} == {"failed"})
+    return made
 
 
 def test_the_examples_about_money_run(gateway: GatewayProcess) -> None:
@@ -77,10 +79,11 @@ def test_the_examples_about_money_run(gateway: GatewayProcess) -> None:
         "http://127.0.0.1:8000": gateway.url,
         "$FILMGATE_ADMIN_TOKEN": TOKEN,
         "$FILMGATE_API_KEY": KEY,
-        "TASK": unknown_task(gateway),
     }
-    seen = 0
+    seen, unknown = 0, unknown_tasks(gateway)
     for words in commands("money.md"):
+        if any("TASK" in word for word in words):
+            known["TASK"] = unknown.pop()
         for name, value in known.items():
             words = [word.replace(name, value) for word in words]
         if words[0] == "curl":

@@ -79,3 +79,18 @@ def test_a_configuration_is_checked_and_applied(tmp_path: Path) -> None:
     assert isinstance(bad.exception, SettingsInvalid)
     assert 'accounts "farm": base_url' in bad.exception.message
     assert isinstance(inside("config", "check", data=data).exception, SettingsInvalid)
+
+
+def test_a_model_is_explained_for_what_is_asked_of_it(tmp_path: Path) -> None:
+    inside(
+        "accounts", "add", "ark", "--provider", "ark", "--secret", "s", "--model", "film=doubao-seedance-2-0", data=tmp_path
+    )  # fmt: skip
+    inside("accounts", "add", "farm", "--base-url", "https://host/v1", "--model", "own=odd", data=tmp_path)
+    told = inside("routes", "explain", "film", "--seconds", "45", data=tmp_path).stdout
+    assert "video: film" in told
+    assert "incapable" in told
+    assert "text: own" in inside("routes", "explain", "own", data=tmp_path).stdout
+    assert "video: own" in inside("routes", "explain", "own", "--size", "1280x720", data=tmp_path).stdout
+    assert "image: own" in inside("routes", "explain", "own", "--kind", "image", data=tmp_path).stdout
+    refused = inside("routes", "explain", "own", "--kind", "films", data=tmp_path)
+    assert isinstance(refused.exception, InvalidRequest)

@@ -9,7 +9,13 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from fastapi import FastAPI
 
+from app import __version__
+from app.cli.serving import server_config
+from app.db.revision import NEWEST
+from app.ops.connections import ConnectionTable
+from app.settings import Settings
 from tests.cli.running import COMMAND, environment
 
 
@@ -77,9 +83,76 @@ def test_second_worker_on_one_sqlite_store_is_refused_in_one_line(tmp_path: Path
         assert len(said.splitlines()) == 1
 
 
-def test_worker_alone_ends_when_told_to(tmp_path: Path) -> None:
-    with started("worker", cwd=tmp_path) as process:
-        assert process.stderr
-        assert json.loads(process.stderr.readline())["event"] == "worker.started"
+@pytest.mark.parametrize("command", ["serve", "worker"])
+def test_the_log_tells_start_version_misspelt_settings_and_stop(command: str, tmp_path: Path) -> None:
+    misspelt = {
+        "FILMGATE_PUBLIC_ULR": "https://a.example",
+        "FILMGATE_STORAGE": "s3://x",
+        "FILMGATE_TEST_X": "1",
+    }
+    with started(command, "--port", "0", cwd=tmp_path, **misspelt) as process:
+        address = heard(process).split()[-1]
         process.terminate()
         assert process.wait(30) == 0
+        assert process.stderr
+        lines = [json.loads(line) for line in process.stderr]
+    events = {line["event"]: line for line in lines}
+    assert events["database.migrated"]["after"] == NEWEST
+    assert (events[f"{command}.started"]["version"], events[f"{command}.started"]["address"]) == (
+        __version__,
+        address,
+    )
+    assert [line["text"] for line in lines if line["event"] == "settings.unknown"] == [
+        "FILMGATE_PUBLIC_ULR is no setting: did you mean FILMGATE_PUBLIC_URL?",
+        "FILMGATE_STORAGE is no setting: did you mean FILMGATE_STORAGE_URL?",
+    ]
+    assert [line["event"] for line in lines][-2:] == [f"{command}.stopping", f"{command}.stopped"]
+
+
+def test_worker_can_be_watched(tmp_path: Path) -> None:
+    token = "a-token-for-the-metrics-0123"
+    with started("worker", "--port", "0", cwd=tmp_path, FILMGATE_METRICS_TOKEN=token) as process:
+        address = heard(process).split()[-1]
+        assert httpx2.get(f"{address}/healthz").json() == {"status": "ok"}
+        ready = httpx2.get(f"{address}/readyz").json()
+        assert ready == {"status": "ready", "checks": {"database": "ok", "store": "ok"}}
+        refused = httpx2.get(f"{address}/metrics")
+        assert (refused.status_code, refused.json()["error"]["param"]) == (401, None)
+        told = httpx2.get(f"{address}/metrics", headers={"authorization": f"Bearer {token}"})
+        assert told.status_code == 200
+        for line in ("filmgate_database_up 1.0", f'filmgate_build_info{{version="{__version__}"}} 1.0'):
+            assert line in told.text
+        for name in ("oldest_queued_seconds", "webhook_deliveries_pending", "data_disk_free_bytes"):
+            assert f"\nfilmgate_{name} " in told.text
+        process.terminate()
+        assert process.wait(30) == 0
+
+
+def test_connections_are_kept_longer_than_the_pools_of_clients_keep_them() -> None:
+    async def look_after() -> None: ...
+
+    settings = Settings(data_dir=Path("unused"))
+    table = ConnectionTable()
+    assert server_config(FastAPI(), settings, table, look_after=look_after).timeout_keep_alive == 75
+    told = settings.model_copy(update={"keep_alive_seconds": 20})
+    assert server_config(FastAPI(), told, table, look_after=look_after).timeout_keep_alive == 20
+
+
+@pytest.mark.parametrize(
+    ("arguments", "given", "named"),
+    [
+        (["--processes", "2"], {}, "FILMGATE_PROCESSES: 2 processes need PostgreSQL"),
+        ([], {"FILMGATE_PROCESSES": "3"}, "FILMGATE_PROCESSES: 3 processes need PostgreSQL"),
+        (["--processes", "0"], {}, "--processes"),
+        (["--processes", "65"], {}, "--processes"),
+        ([], {"FILMGATE_PROCESSES": "0"}, "FILMGATE_PROCESSES: "),
+        ([], {"FILMGATE_PROCESSES": "two"}, "FILMGATE_PROCESSES: "),
+    ],
+)
+def test_numbers_of_processes_that_cannot_be_are_refused(
+    arguments: list[str], given: dict[str, str], named: str, tmp_path: Path
+) -> None:
+    with started("serve", "--port", "0", *arguments, cwd=tmp_path, **given) as process:
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert named in said

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from app.settings import KNOWN_BAD, Settings
+from app.secret_rules import GUESSABLE
+from app.settings import Settings
 from tests.cli.running import filmgate
 
 UNREADABLE = [
@@ -27,6 +28,10 @@ UNREADABLE = [
     ("log_level", "loud"),
     ("task_deadline_seconds", "inf"),
     ("drain_seconds", "-1"),
+    ("keep_alive_seconds", "0"),
+    ("keep_alive_seconds", "-5"),
+    ("keep_alive_seconds", "1h"),
+    ("keep_alive_seconds", "1e9"),
 ]
 UNUSABLE = [
     ("FILMGATE_PORT", "eighty"),
@@ -45,7 +50,7 @@ def test_unreadable_setting_is_refused_by_name(name: str, value: str) -> None:
     assert refused.value.errors()[0]["loc"] == (name,)
 
 
-@pytest.mark.parametrize("value", sorted(KNOWN_BAD))
+@pytest.mark.parametrize("value", sorted(GUESSABLE))
 def test_known_bad_secrets_are_refused(value: str) -> None:
     for name in ("secret_key", "api_key"):
         with pytest.raises(ValidationError, match="too easy to guess"):

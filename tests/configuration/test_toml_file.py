@@ -58,7 +58,7 @@ def test_the_example_lists_every_variable_that_it_needs() -> None:
         (
             "[[prices]]\nmodel = 'm'\nxyz = 1",
             'prices "m": xyz: there is no such field; there are model, per_call, per_second, per_image, '
-            "per_million_input, per_million_output, per_unit",
+            "per_million_input, per_million_output, per_unit, most_output_tokens",
         ),
         ("[[prices]]\nmodel = 'a*b'\nper_call = 1", 'prices "a*b": model must be a name, or a family like veo*'),
         (

@@ -118,7 +118,12 @@ ROWS: list[Row] = [
         "what fails says so in the stream, in the form of an error",
         CHAT,
         asked("[studio:moderate] a real person"),
-        holds={"chunks.-1.error.code": "content_policy_violation", "end": "data: [DONE]"},
+        holds={
+            "last": Like("❌ 视频生成失败: The prompt goes against .*"),
+            "chunks.-1.error.code": "content_policy_violation",
+            "chunks.-1.choices.0.delta": {},
+            "end": "data: [DONE]",
+        },
     ),
     Row(
         "五、注意事项",

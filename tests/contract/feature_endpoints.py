@@ -36,10 +36,16 @@ VIDEO = Like(r"```html\n<video src='https?://\S+' controls></video>\n```")
 TASK = keys(
     "task_id status progress model prompt result_urls error_message created_at completed_at",
     # Beyond the manual's, while it waits.
-    optional="queue_position estimated_wait_seconds",
+    optional="queue_position estimated_wait_seconds wait_reason",
 )
 MOMENT = Like(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00")
 CHARACTER = r"✨ 角色已识别: .+ \(@([a-z0-9_.]+)\)\n角色创建成功，角色名@\1\n"
+HD_SIZES = {"landscape": "1920x1080", "portrait": "1080x1920"}
+BOARD = "[5.0s]猫猫从飞机上跳伞 [studio:fast] [5.0s]猫猫降落 [10.0s]猫猫在田野奔跑"
+SMALL_BOARD = {"model": "sora2-landscape-10s", "size": "64x64"}
+SHORTENED = "📐 分镜共 20 秒，模型生成 10 秒，各镜头已按比例缩短为 3+2+5 秒\n"
+FITTED_BOARD = {"asked": {"shots": 20.0}, "made": {"shots": 10.0}}
+WHOLE_BOARD = {"choices.0.message.content": Like(f"{SHORTENED.replace('+', '.')}.*<video src.*")}
 ONE_TASK = "/v1/tasks/$id"
 ONE_VIDEO = "/v1/videos/$id"
 
@@ -184,17 +190,36 @@ ROWS: list[Row] = [
         {"prompt": "[4.0s]猫猫从飞机上跳伞 [studio:reject]\n[6.0s]猫猫降落", "async_mode": True},
         then=((ONE_VIDEO, {"seconds": "10"}),),
     ),
-    Row(
-        "视频生成/视频分镜",
-        "the printed sample is 20 s long, its model 10 s: more than the model's length is refused",
-        "POST /v1/videos/storyboard",
-        {
-            "prompt": "[5.0s]猫猫从飞机上跳伞 [5.0s]猫猫降落 [10.0s]猫猫在田野奔跑",
-            "model": "sora2-landscape-10s",
-        },
-        status=400,
-        holds=refused("prompt", "The shots take 20 seconds together; sora2-landscape-10s makes 10"),
-    ),
+    *[
+        Row(
+            "视频生成/视频分镜",
+            f"the printed sample is 20 s long, its model 10 s: its shots are shortened, which is said ({how})",
+            f"POST {path}",
+            SMALL_BOARD | body,
+            holds=holds,
+        )
+        for how, path, body, holds in (
+            (
+                "streamed",
+                "/v1/videos/storyboard",
+                {"prompt": BOARD, "stream": True},
+                {"contents.0": SHORTENED},
+            ),
+            ("whole", "/v1/videos/storyboard", {"prompt": BOARD}, {"fitted": FITTED_BOARD, **WHOLE_BOARD}),
+            (
+                "later",
+                "/v1/videos/storyboard",
+                {"prompt": BOARD, "async_mode": True},
+                {"fitted": FITTED_BOARD},
+            ),
+            (
+                "in chat",
+                "/v1/chat/completions",
+                {"messages": [{"role": "user", "content": BOARD}], "stream": True},
+                {"contents.0": SHORTENED, "end": "data: [DONE]", "finish": "stop"},
+            ),
+        )
+    ],
     Row(
         "视频生成/视频分镜",
         "and fits into 25 s",
@@ -344,7 +369,7 @@ ROWS: list[Row] = [
             f"{family}-{way}-{seconds}s",
             "POST /v1/videos/generate",
             LATER | {"model": f"{family}-{way}-{seconds}s"},
-            then=((ONE_VIDEO, {"seconds": str(seconds), "size": size}),),
+            then=((ONE_VIDEO, {"seconds": str(seconds), "size": HD_SIZES[way] if "hd" in family else size}),),
         )
         for family in ("sora2", "sora2pro", "sora2pro-hd")
         for way, size in {"landscape": "1280x720", "portrait": "720x1280"}.items()
@@ -359,7 +384,7 @@ ROWS: list[Row] = [
         where="deserted",
         holds=refused(
             None,
-            r"No available tokens for video generation\. 1 don't support sora2pro-landscape-10s\.",
+            r"No available tokens for video generation\. 1 doesn't support sora2pro-landscape-10s\.",
             kind="server_error",
         ),
     ),

@@ -82,6 +82,12 @@ def seen(says: str, *pictures: dict[str, str]) -> Row:
     )
 
 
+def size_of(name: str) -> str:
+    """hd has no effect at 25 s."""
+    short, long = (1080, 1920) if "-hd" in name and "25s" not in name else (704, 1280)
+    return f"{long}x{short}" if "landscape" in name else f"{short}x{long}"
+
+
 ROWS: list[Row] = [
     Row("产品简介/快速上手", "the key behind Bearer", "GET /v1/models", holds={"success": True}),
     Row(
@@ -197,13 +203,13 @@ ROWS: list[Row] = [
     understood("竖屏 at the start", f"竖屏 {OVER}", size="704x1280", prompt=OVER),
     understood("横屏 at the start", f"横屏 {OVER}", size="1280x704", prompt=OVER),
     understood("15s at the start", f"15s, {OVER}", model="sora-2", seconds="15", prompt=OVER),
-    understood("all in brackets", f"(横屏,10s,高清) {OVER}", size="1280x704", seconds="10", prompt=OVER),
+    understood("all in brackets", f"(横屏,10s,高清) {OVER}", size="1920x1080", seconds="10", prompt=OVER),
     *[
         understood(
             f"by the name {name}",
             OVER,
             model=name,
-            size="1280x704" if "landscape" in name else "704x1280",
+            size=size_of(name),
             seconds="15" if "15s" in name else "10",
         )
         for name in NAMED

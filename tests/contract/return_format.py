@@ -74,18 +74,24 @@ ROWS: list[Row] = [
     ),
     Row(
         "故障排查/视频生成失败",
-        "an error, not a completion",
+        "an error, which programs that look for a link print",
         CHAT,
         BAD,
         status=400,
-        holds=refused(None, ".+"),
+        holds=refused(None, ".+")
+        | {"choices.0.message.content": Like("❌ 视频生成失败: The prompt goes against .*")},
     ),
     Row(
         "故障排查/视频生成失败",
         "in a stream: an error, then [DONE]",
         CHAT,
         BAD | {"stream": True},
-        holds={"end": "data: [DONE]", "finish": None, "last": Like("任务已进入队列.*")},
+        holds={
+            "end": "data: [DONE]",
+            "finish": "content_filter",
+            "chunks.-1.error.code": "content_policy_violation",
+            "last": Like("❌ 视频生成失败: The prompt goes against .*"),
+        },
     ),
     Row(
         "完整的容错保证",

@@ -21,6 +21,7 @@ from app.providers.base import Account
 from tests.conftest import leave_out
 from tests.e2e.footage import make_picture, read_clip
 from tests.media.clips import make_clip
+from tests.node_packages import install_packages
 from tests.serving import KEY, GatewayProcess, until
 from tests.upstream import FakeUpstream
 
@@ -50,6 +51,10 @@ CHARACTER = r"✨ 角色已识别: .*\(@([a-z.0-9]+)\).*角色创建成功，角
 DONE = r".*data: \[DONE\]"
 REFUSED = r'"param":"{}"'
 MADE = r'{"task_id":"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"}'
+CLIP = "https://filesystem.site/cdn/20251030/javYrU4etHVFDqg8by7mViTWHlMOZy.mp4"
+PIANO = "A cat playing piano"
+REFUSED_PROMPT = "A cat that is refused"
+FAILED = "❌ 视频生成失败: .*No such cats"
 PICTURE = "https://github.com/dianping/cat/raw/master/cat-home/src/main/webapp/images/logo/cat_logo03.png"
 
 
@@ -65,7 +70,7 @@ class Sample:
     """A video that it leaves behind."""
 
     def __str__(self) -> str:
-        return self.name + "".join(f", {old} replaced" for old in self.replaced)
+        return self.name + "".join(f", {old} replaced by {new}" for old, new in self.replaced.items())
 
 
 SAMPLES = [
@@ -76,7 +81,7 @@ SAMPLES = [
     Sample("text_to_video.sh", VIDEO + DONE),
     Sample("image_to_video.sh", REFUSED.format("image")),
     Sample("remix.sh", REFUSED.format("remix_target_id")),
-    Sample("storyboard.sh", "The shots take 20 seconds together"),
+    Sample("storyboard.sh", rf"分镜共 20 秒.*缩短为 3\+2\+5 秒.*{VIDEO}{DONE}"),
     Sample("task.sh", "No such task: task_xxx"),
     Sample(
         "poll_task.py",
@@ -110,9 +115,23 @@ SAMPLES = [
     Sample("sora_text.mjs", MADE),
     Sample("sora_image.mjs", REFUSED.format("hd")),
     Sample("sora_storyboard.mjs", MADE),
-    Sample("sora_character.mjs", REFUSED.format("from_task")),
+    Sample("sora_character.mjs", r'"id":"ch_[0-9a-f]{32}"', replaced={CLIP: "$clip", '"1,3"': '"0,1"'}),
     Sample("sora_cameo.mjs", REFUSED.format("hd")),
     Sample("return_format.mjs", r"Progress: 🎬 .*Progress: http://\S+\n.*Stream completed"),
+    # What went wrong is told by each program that reads a stream, and by the one that waits.
+    Sample("return_format.mjs", rf"Progress: {FAILED}.*Stream completed", replaced={PIANO: REFUSED_PROMPT}),
+    Sample("return_format.py", f"Video URL: {FAILED}", replaced={PIANO: REFUSED_PROMPT}),
+    Sample(
+        "complete.py",
+        rf"❌ 图片生成失败: The prompt goes.*{IMAGE}.*完成！.*{FAILED}",
+        replaced={
+            'if data.startswith("data: "):': 'if data.startswith("data: {"):',
+            "一只可爱的小猫咪": "[studio:moderate] 一只可爱的小猫咪",
+            "一只小猫在草地上奔跑": REFUSED_PROMPT,
+        },
+    ),
+    Sample("poll_task.py", r"任务状态: failed.*任务失败: .*No such cats", replaced={"task_xxx": "$failed"}),
+    Sample("async_mode.py", r"任务失败: .*No such cats", replaced={"一只小猫在草地上奔跑": REFUSED_PROMPT}),
 ]
 
 
@@ -128,7 +147,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess
             name="quick",
             base_url=f"{upstream.url}/v1",
             secret="x",
-            models={"sora-2": "sora-2", "sora-1.0": "sora-2"},
+            models={"sora-2": "sora-2"},
             kinds=frozenset({"video"}),
             slots=20,
         )
@@ -137,6 +156,8 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess
         await components.pool.add(replace(account, **text))
 
     with FakeUpstream() as upstream:
+        refusal = {"error": {"message": "No such cats here.", "code": "invalid_request"}}
+        upstream.fault("create", do="status", status=400, body=refusal, times=None, prompt=REFUSED_PROMPT)
         found.prepare(fill)
         with found:
             yield found
@@ -150,15 +171,9 @@ class Running:
 
 @pytest.fixture(scope="module")
 def packages() -> None:
-    """What the samples import, installed from the lock file, once; kept until the lock file changes."""
-    lock = (PACKAGES / "package-lock.json").read_text()
-    mark = PACKAGES / "node_modules" / ".installed-from"
-    if shutil.which("npm") is None or (mark.exists() and mark.read_text() == lock):
-        return
-    told = ["npm", "ci", "--no-audit", "--no-fund"]
-    done = subprocess.run(told, cwd=PACKAGES, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    mark.write_text(lock)
+    """What the samples import."""
+    if shutil.which("npm") is not None:
+        install_packages(PACKAGES)
 
 
 @pytest.fixture(scope="module")
@@ -169,9 +184,12 @@ def running(
     with gateway.client() as http:
         task = http.post("/v1/videos", json={"prompt": "a cat"}).json()["id"]
         until(lambda: http.get(f"/v1/videos/{task}").json()["status"] == "completed")
+        failed = http.post("/v1/videos", json={"prompt": REFUSED_PROMPT}).json()["id"]
+        until(lambda: http.get(f"/v1/videos/{failed}").json()["status"] == "failed")
     picture = "data:image/png;base64," + base64.b64encode(make_picture()).decode()
-    values = {"$base": gateway.url, "$task": task, "$picture": picture}
+    values = {"$base": gateway.url, "$task": task, "$failed": failed, "$picture": picture}
     clip = make_clip(tmp_path_factory.mktemp("clip") / "video.mp4", size=(64, 36))
+    values["$clip"] = "data:video/mp4;base64," + base64.b64encode(clip.read_bytes()).decode()
     begun = {
         str(sample): begin(sample, tmp_path_factory.mktemp("sample"), values=values, clip=clip)
         for sample in SAMPLES

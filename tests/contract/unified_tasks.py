@@ -1,5 +1,6 @@
 """The platform manual's unified interface, its Veo and Sora pages, and its characters."""
 
+import base64
 from typing import Any
 
 from app.catalog.presets import VEO
@@ -190,6 +191,14 @@ ROWS: list[Row] = [
     ),
     denied("Sora2文生视频", "a hook that is no address", param="notify_hook", notify_hook="callback"),
     asked("Sora2图生视频", "images as addresses or base64", images=["$picture", "$bare_picture"]),
+    Row(
+        "Sora2图生视频",
+        "a picture of 20 MB may be sent, and not more",
+        "POST /v2/videos/generations",
+        {"prompt": OVER, "model": "sora-2", "images": [base64.b64encode(bytes(21 * 1024 * 1024)).decode()]},
+        status=413,
+        holds=refused("images", ".*20971520 bytes"),
+    ),
     denied("Sora2图生视频", "what is no picture", param="images", images=["bm8gcGljdHVyZQ=="]),
     asked(
         "Sora2故事板视频",
@@ -253,7 +262,7 @@ ROWS: list[Row] = [
         "Sora2查询任务",
         "the printed Java program names none",
         "GET /v2/videos/generations/",
-        status=404,
+        status=405,
         holds=refused(None, ".+"),
     ),
     Row(
@@ -280,5 +289,11 @@ ROWS: list[Row] = [
     cameo("at most 3 seconds", param="timestamps", timestamps="0,3.5"),
     cameo("at least 1 second", param="timestamps", timestamps="1,1.5"),
     cameo("one of url and from_task must be", param="url or from_task", from_task=None),
-    cameo("and only one", param="from_task", url="https://filesystem.site/cdn/x.mp4"),
+    Row(
+        "创建角色 Character",
+        "its example sends both: the clip counts",
+        "POST /sora/v1/characters",
+        {"url": "$clip_url", "timestamps": "0,1", "from_task": "video_637efe22-3b6a-47ad-ab02-ee01a686a0bd"},
+        holds={"": keys("id username permalink profile_picture_url")},
+    ),
 ]

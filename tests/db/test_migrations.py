@@ -1,7 +1,10 @@
 """Migrations: up and down on both stores, with rows, and equal to the tables that the code knows."""
 
 import asyncio
+import re
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -13,11 +16,14 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from app import __version__
 from app.db import migrate, revision
 from app.db.operator_tables import metadata, usage_days
 from app.db.session import Database
 from app.db.tables import tasks, timeline, usage
+from app.errors import SettingsInvalid
 from tests import stores
+from tests.cli.running import inside
 
 pytestmark = pytest.mark.slow
 
@@ -106,8 +112,70 @@ async def test_several_processes_may_start_at_once(empty_url: str) -> None:
     assert await on(empty_url, differences) == []
 
 
-def test_the_code_names_the_newest_revision() -> None:
-    assert ScriptDirectory(str(migrate.MIGRATIONS)).get_current_head() == revision.NEWEST
+def test_the_newest_revision_is_found_by_its_file() -> None:
+    known = ScriptDirectory(str(migrate.MIGRATIONS))
+    assert known.get_current_head() == revision.NEWEST
+    assert {known.get_revision(number) for number in revision.RELEASES.values()}.isdisjoint({None})
+
+
+def test_each_release_of_the_list_of_changes_has_its_revision() -> None:
+    changes = (migrate.MIGRATIONS.parent / "CHANGELOG.md").read_text()
+    assert re.findall(r"^## (\S+)", changes, re.MULTILINE) == [*reversed(revision.RELEASES)]
+    assert next(reversed(revision.RELEASES)) == __version__
+
+
+def test_a_store_of_a_newer_version_is_refused_and_taken_back(empty_url: str, tmp_path: Path) -> None:
+    migrate.upgrade(empty_url)
+
+    def changed(work: Any) -> Any:
+        return asyncio.run(on(empty_url, work))
+
+    newer = str(int(revision.NEWEST) + 1).zfill(4)
+    mark = sa.text("UPDATE alembic_version SET version_num = :number")
+    changed(lambda connection: connection.execute(mark, {"number": newer}))
+    data = tmp_path / "data"
+    refused = inside("keys", "list", data=data, FILMGATE_DATABASE_URL=empty_url)
+    assert isinstance(refused.exception, SettingsInvalid)
+    assert f"revision {newer} of a newer Filmgate" in str(refused.exception)
+    assert f"filmgate downgrade {__version__}" in str(refused.exception)
+    changed(lambda connection: connection.execute(mark, {"number": revision.NEWEST}))
+    changed(lambda connection: connection.execute(sa.insert(tasks), TASK))
+    unconfirmed = inside("downgrade", "0.1.0", data=data, FILMGATE_DATABASE_URL=empty_url)
+    assert (unconfirmed.exit_code, "--yes" in unconfirmed.stderr) == (1, True)
+    done = inside("downgrade", "0.1.0", "--yes", data=data, FILMGATE_DATABASE_URL=empty_url)
+    assert (done.exit_code, done.stdout) == (0, "The store has revision 0010: start Filmgate 0.1.0.\n")
+    again = inside("downgrade", "0.1.0", "--yes", data=data, FILMGATE_DATABASE_URL=empty_url)
+    assert "can use it as it is" in again.stdout
+    listed = inside("keys", "list", data=data, FILMGATE_DATABASE_URL=empty_url)
+    assert listed.exit_code == 0, listed.exception
+    read = sa.text("SELECT id FROM tasks")
+    assert changed(lambda connection: connection.execute(read).scalars().all()) == [TASK["id"]]
+
+
+def test_an_sqlite_store_is_copied_before_it_is_migrated(tmp_path: Path) -> None:
+    url = f"sqlite+aiosqlite:///{tmp_path / 'test.db'}"
+    migrate.upgrade(url, revision="0009")
+    assert [*tmp_path.glob("test.db.revision-*")] == []
+    migrate.upgrade(url, revision="0010")
+    migrate.upgrade(url)
+    migrate.upgrade(url)  # as a process does that waited for the first
+    copies = [*tmp_path.glob("test.db.*revision-*")]
+    assert [copy.name for copy in copies] == ["test.db.revision-0010"]
+    with closing(sqlite3.connect(copies[0])) as copy:
+        assert copy.execute(migrate.REVISION).fetchone() == ("0010",)
+
+
+async def test_a_store_that_can_not_be_copied_is_not_migrated(tmp_path: Path) -> None:
+    url = f"sqlite+aiosqlite:///{tmp_path / 'test.db'}"
+    await asyncio.to_thread(migrate.upgrade, url, revision="0009")
+    (tmp_path / "test.db.copying").mkdir()
+    database = Database(url)
+    try:
+        with pytest.raises(revision.MigrationFailed, match="no copy of the database could be made"):
+            await revision.upgrade_if_needed(database)
+        assert await revision.current_revision(database) == "0009"
+    finally:
+        await database.close()
 
 
 async def test_usage_of_an_older_store_is_added_up(empty_url: str) -> None:

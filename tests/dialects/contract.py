@@ -23,7 +23,8 @@ from app.dialects.registry import DIALECTS, envelopes_by_path
 from app.errors import InvalidRequest
 from app.tasks.states import PUBLIC_STATES
 from app.tasks.task import parse_task_id
-from tests.dialects.conftest import ServedGateway
+from tests.dialects.conftest import FilmGateway, ServedGateway
+from tests.dialects.film_words import FilmRoute, misread_words
 from tests.serving import until
 from tests.webhooks.receiver import Receiver
 
@@ -129,6 +130,8 @@ class TaskDialectContract(DialectContract):
     create_path: ClassVar[str]
     create_status: ClassVar[int] = 200
     webhook_field: ClassVar[str] = "notify_hook"
+    film_routes: ClassVar[tuple[FilmRoute, ...]]
+    """Its routes that make films. Empty for a dialect whose words are not those of films."""
 
     @abstractmethod
     def create_body(self, prompt: str) -> Document:
@@ -205,6 +208,15 @@ class TaskDialectContract(DialectContract):
         else:
             path = self.read_path or "/v1/tasks/{}"
             assert _unsigned(event) == _unsigned(http.get(path.format(name)).json())
+
+    def test_every_word_for_a_film_is_used_or_refused_with_its_name(self, films: FilmGateway) -> None:
+        wrong = {
+            (route.path, form): found
+            for route in self.film_routes
+            for form in route.forms
+            if (found := misread_words(films, route, form=form))
+        }
+        assert wrong == {}
 
     def test_one_idempotency_key_makes_one_task(self, http: httpx2.Client) -> None:
         headers = {"idempotency-key": uuid.uuid4().hex}

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from openai import APIError, OpenAI
 
 from app.catalog.presets import Reply
+from app.catalog.waits import AccountWait
+from app.dialects.http.language import Language, language_of
 from app.dialects.prompt.chat_stream import (
     DONE,
-    KEEP_ALIVE,
     QUEUED,
     STAGES,
     ProgressNarrator,
@@ -24,7 +25,7 @@ from app.dialects.prompt.chat_stream import (
     character_lines,
     completion_object,
     failure_body,
-    failure_frames,
+    failure_line,
     final_content,
     progress_step,
     stream_for,
@@ -32,6 +33,7 @@ from app.dialects.prompt.chat_stream import (
 from app.generation import MediaKind
 from app.tasks.states import State
 
+KEEP_ALIVE = b": keep-alive\n\n"
 URL = "https://example.com/video.mp4"
 USAGE = {"prompt_tokens": 9, "completion_tokens": 12, "total_tokens": 21}
 
@@ -66,6 +68,12 @@ def answer(reply: Reply, *, include_usage: bool = False) -> list[bytes]:
     lines = [stream.content_frame(line) for line in told(reply, *LIFE)]
     final = final_content(reply, URL, stream=True)
     return [stream.opening_frame(), KEEP_ALIVE, *lines, *stream.closing_frames(final, usage=USAGE)]
+
+
+def failure(failed: TaskView) -> list[bytes]:
+    body = failure_body(failed)
+    stream = stream_for(failed, reply="link", created=1_700_000_000)
+    return list(stream.failure_frames(failure_line(body, failed.kind, "zh"), body))
 
 
 def payloads(frames: list[bytes]) -> list[dict[str, Any]]:
@@ -105,6 +113,22 @@ def test_the_line_names_what_is_made(kind: MediaKind, noun: str) -> None:
 @pytest.mark.parametrize("state", ["failed", "cancelled"])
 def test_a_failure_is_no_line(state: State) -> None:
     assert told("link", view(), view(state, error_message="error 失败")) == ["视频生成中...\n"]
+
+
+def test_a_wait_is_told_once_with_its_reason_and_time() -> None:
+    waits = [AccountWait("1 cooling down", seconds) for seconds in (41.2, 36.0)]
+    lines = told(
+        "link", *(view("queued", wait=wait) for wait in (None, *waits, AccountWait("1 disabled", None)))
+    )
+    assert lines == [
+        QUEUED,
+        "⏳ 暂无可用账号（1 cooling down），约 42 秒后恢复，恢复后自动开始\n",
+        "⏳ 暂无可用账号（1 disabled），恢复后自动开始\n",
+    ]
+    english = ProgressNarrator("link", "en")
+    assert "⏳ No account is free (1 cooling down), the next in about 42 s; it begins by itself\n" in [
+        *english.new_lines(view("queued", wait=waits[0]))
+    ]
 
 
 def test_a_task_done_at_the_first_look_still_shows_progress() -> None:
@@ -253,15 +277,48 @@ def test_no_frame_holds_what_some_clients_take_for_a_line_end() -> None:
     ],
 )
 def test_failure(failed: TaskView, error: dict[str, str]) -> None:
-    frame, done = failure_frames(failure_body(failed))
-    assert payloads([frame]) == [{"error": error | {"param": None}}]
-    assert done == DONE
+    """The reason as content, then an error that is a chunk as well."""
+    frames = failure(failed)
+    content, last = payloads(frames)
+    assert content["choices"][0]["delta"]["content"] == f"❌ 视频生成失败: {error['message']}\n"
+    assert last["error"] == error | {"param": None}
+    choice = last["choices"][0]
+    moderated = error["code"] == "content_policy_violation"
+    assert (choice["delta"], choice["finish_reason"]) == ({}, "content_filter" if moderated else "error")
+    assert {(each["id"], each["object"], each["model"]) for each in (content, last)} == {
+        ("chatcmpl-" + "0a" * 16, "chat.completion.chunk", "sora_video2")
+    }
+    assert frames[-1] == DONE
 
 
-def test_a_broken_message_of_an_upstream_still_makes_a_frame() -> None:
-    frame, _ = failure_frames(failure_body(view("failed", error_message="a\ud800\u2028b\nc")))
-    assert frame.isascii()
-    assert len(frame.splitlines()) == 2
+def test_a_broken_message_of_an_upstream_still_makes_lines() -> None:
+    frames = failure(view("failed", error_message="a\ud800\u2028b\nc"))
+    assert [len(frame.decode().strip().splitlines()) for frame in frames] == [1, 1, 1]
+    assert payloads(frames)[0]["choices"][0]["delta"]["content"].count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("accepted", "line"),
+    [
+        (None, "❌ 图片生成失败: No.\n"),
+        ("*", "❌ 图片生成失败: No.\n"),
+        ("zh-CN,zh;q=0.9,en;q=0.8", "❌ 图片生成失败: No.\n"),
+        ("en-US,en;q=0.9", "❌ Error: the image generation failed: No.\n"),
+        ("de;q=0.7, zh;q=0.3", "❌ Error: the image generation failed: No.\n"),
+        (";q=,,\x00", "❌ 图片生成失败: No.\n"),
+    ],
+)
+def test_the_reason_is_told_in_the_clients_language(accepted: str | None, line: str) -> None:
+    headers = {} if accepted is None else {"accept-language": accepted}
+    body = failure_body(view("failed", error_message="No."))
+    assert failure_line(body, "image", language_of(headers)) == line
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_an_answer_that_ends_before_its_task_sounds_like_an_error(language: Language) -> None:
+    line = failure_line(failure_body(view("failed")), "video", language, goes_on=True)
+    assert "error" in line.lower() or "错误" in line
+    assert "失败" not in line
 
 
 def test_completion() -> None:
@@ -334,8 +391,8 @@ def test_the_script_of_the_chat_video_manual(server: ThreadingHTTPServer) -> Non
     printed, warnings, link = script(f"{base(server)}/chat/completions")
     assert printed[:2] == ["任务已进入队列，等待处理...", "进度: 50%"]
     assert (warnings, link) == ([], URL)
-    server.frames = list(failure_frames(failure_body(view("failed"))))  # type: ignore[attr-defined]
-    assert script(f"{base(server)}/chat/completions") == ([], [], None)
+    server.frames = failure(view("failed", error_message="No."))  # type: ignore[attr-defined]
+    assert script(f"{base(server)}/chat/completions") == ([], ["❌ 视频生成失败: No.\n"], None)
 
 
 def test_the_sdk_of_openai(server: ThreadingHTTPServer) -> None:
@@ -348,7 +405,7 @@ def test_the_sdk_of_openai(server: ThreadingHTTPServer) -> None:
         assert chunks[-1].usage is not None
         assert chunks[-1].usage.total_tokens == 21
         moderated = view("failed", error_code="content_policy_violation")
-        server.frames = list(failure_frames(failure_body(moderated)))  # type: ignore[attr-defined]
+        server.frames = failure(moderated)  # type: ignore[attr-defined]
         with pytest.raises(APIError) as caught:
             list(client.chat.completions.create(model="sora-2", messages=messages, stream=True))
         assert caught.value.code == "content_policy_violation"

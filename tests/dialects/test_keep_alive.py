@@ -16,7 +16,7 @@ from app.dialects.openai_images import routes
 from app.dialects.prompt import chat_answer
 from app.main import create_app
 from app.settings import Settings
-from tests.serving import KEY
+from tests.serving import KEY, GatewayProcess
 
 pytestmark = pytest.mark.slow
 
@@ -72,3 +72,19 @@ async def comments(http: httpx2.AsyncClient, path: str, *, body: dict[str, Any])
             if len(found) == 3:
                 break
     return found
+
+
+def test_a_stream_that_ends_with_the_server_says_that_the_task_goes_on(tmp_path: Path) -> None:
+    with GatewayProcess(tmp_path, FILMGATE_STUDIO="on") as gateway, gateway.client() as client:
+        body = CHAT | {"stream": True}
+        with client.stream(
+            "POST", "/v1/chat/completions", json=body, headers={"accept-language": "en"}
+        ) as answer:
+            lines = (line for line in answer.iter_lines() if line)
+            next(line for line in lines if "视频生成中" in line)
+            gateway.stop()
+            told, error, done = lines
+    text = json.loads(told[6:])["choices"][0]["delta"]["content"]
+    assert text.startswith("❌ Error: interrupted: The server is restarting; the task goes on.")
+    assert json.loads(error[6:])["error"]["code"] == "unavailable"
+    assert done == "data: [DONE]"

@@ -2,6 +2,7 @@
 
 from app.dialects.openrouter.answer import OpenRouterDialect
 from tests.dialects.contract import Document, TaskDialectContract
+from tests.dialects.film_words import ALL_FORMS, PROMPT, FilmRoute
 
 
 class TestOpenRouter(TaskDialectContract):
@@ -12,6 +13,7 @@ class TestOpenRouter(TaskDialectContract):
     task_schema = "OpenRouterVideo"
     webhook_field = "callback_url"
     bad_call = ("POST", create_path, {"model": "studio"})
+    film_routes = (FilmRoute(create_path, {"model": "studio", "prompt": PROMPT}, forms=ALL_FORMS),)
 
     def create_body(self, prompt: str) -> Document:
         return {"model": "studio", "prompt": prompt, "duration": 1, "size": "64x64"}

@@ -1,10 +1,16 @@
 """Both storyboard forms of the feature manual, and texts that only look like one."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.catalog.presets import preset_for
+from app.dialects.fields.length import fitting_shots
+from app.dialects.fields.words import Stated
 from app.dialects.prompt.storyboard import read_storyboard
+from app.generation import Shot
 
 CATS = ((5.0, "猫猫从飞机上跳伞"), (5.0, "猫猫降落"), (10.0, "猫猫在田野奔跑"))
 BLOCKS = "Shot 1:\nduration: 7.5sec\nScene: a cat wakes\n\nShot 2:\nduration: 2 s\nScene: it runs,\nfast"
@@ -78,3 +84,21 @@ def test_any_text_gives_shots_or_none(prompt: str) -> None:
 @pytest.mark.parametrize("piece", [" ", "[", "[ ", "```", "```a", "shot ", "Shot 1:\n", "\n ", "duration:"])
 def test_long_texts_of_one_piece_are_read(piece: str) -> None:
     assert read_storyboard(piece * 50_000) == ()
+
+
+@given(
+    st.lists(st.one_of(st.integers(1, 600).map(float), st.floats(0.1, 600)), min_size=1, max_size=10),
+    st.integers(10, 25),
+)
+def test_shots_are_shortened_to_what_a_models_name_says(lengths: list[float], seconds: int) -> None:
+    shots = Stated("prompt", tuple(Shot(seconds=length, prompt="a") for length in lengths))
+    preset = replace(preset_for("sora2-landscape-10s"), seconds=seconds)
+    found = [shot.seconds for shot in fitting_shots(shots, float(seconds), preset=preset)]
+    assert len(found) == len(lengths)
+    assert min(found) > 0
+    assert sum(found) <= seconds + 1e-6
+    if sum(lengths) <= seconds:
+        assert found == lengths
+    elif all(length.is_integer() for length in lengths):
+        assert sum(found) == seconds
+        assert all(length.is_integer() for length in found)

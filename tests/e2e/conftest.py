@@ -1,6 +1,6 @@
 """One gateway for all of these tests: the studio for videos, a fake upstream for text, three keys."""
 
-import subprocess
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -13,6 +13,8 @@ from openai import OpenAI
 from app.components import Components
 from app.generation import Kind
 from app.providers.base import Account
+from tests.e2e.cutting import CuttingProxy
+from tests.node_packages import install_packages
 from tests.serving import KEY, GatewayProcess
 from tests.upstream import FakeUpstream
 from tests.upstream.vendors.anthropic import AnthropicServer
@@ -20,19 +22,23 @@ from tests.upstream.vendors.openai_words import WordsServer
 
 ROOT_KEY = "a-root-key-for-tests-0123456789abcdef"
 NODE = Path(__file__).parent / "node"
+collect_ignore = [] if os.environ.get("FILMGATE_TEST_COMFYUI") else ["test_comfyui_installed.py"]
+"""A real ComfyUI is gigabytes of PyTorch: its tests are there where one is."""
 UPSTREAM_SECRET = "upstream-secret-canary-4711"
 
 
 @dataclass(frozen=True)
 class Keys:
-    """``other`` is somebody else's; ``manual`` speaks the async-videos manual's dialect; ``project`` are two
+    """``other`` is somebody else's; ``few`` may have two tasks in flight; ``manual`` speaks the async-videos manual's dialect; ``project`` are two
     keys of one project."""
 
     other: str
     manual: str
     lister: str
+    pages: str
     node: str
     ark: str
+    few: str
     project: tuple[str, str]
 
 
@@ -63,7 +69,7 @@ async def _fill(components: Components, upstream: str, *, words: str, claude: st
         slots=20,
     )
     await components.pool.add(account)
-    models = {"house-words": "vendor-words", "house-image": "vendor-image"}
+    models = {"house-words": "vendor-words", "house-image": "gpt-image-house"}
     kinds = frozenset[Kind]({"text", "image", "audio"})
     await components.pool.add(
         replace(account, name="words", base_url=f"{words}/v1", models=models, kinds=kinds)
@@ -76,8 +82,10 @@ async def _fill(components: Components, upstream: str, *, words: str, claude: st
         other=await components.keys.create("other"),
         manual=await components.keys.create("manual", options={"videos_dialect": "manual"}),
         lister=await components.keys.create("lister"),
+        pages=await components.keys.create("pages"),
         node=await components.keys.create("node"),
         ark=await components.keys.create("ark"),
+        few=await components.keys.create("few", tasks_limit=2),
         project=(
             await components.keys.create("one", project="film"),
             await components.keys.create("two", project="film"),
@@ -86,7 +94,7 @@ async def _fill(components: Components, upstream: str, *, words: str, claude: st
 
 
 @contextmanager
-def _running(folder: Path, **environment: str) -> Iterator[Setting]:
+def running_setting(folder: Path, **environment: str) -> Iterator[Setting]:
     gateway = GatewayProcess(folder, FILMGATE_STUDIO="on", **environment)
     with ExitStack() as stack:
         upstream = stack.enter_context(FakeUpstream())
@@ -100,14 +108,14 @@ def _running(folder: Path, **environment: str) -> Iterator[Setting]:
 
 @pytest.fixture(scope="session")
 def setting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setting]:
-    with _running(tmp_path_factory.mktemp("gateway"), FILMGATE_SECRET_KEY=ROOT_KEY) as found:
+    with running_setting(tmp_path_factory.mktemp("gateway"), FILMGATE_SECRET_KEY=ROOT_KEY) as found:
         yield found
 
 
 @pytest.fixture(scope="session")
 def short_lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setting]:
     """A gateway of its own that keeps what it made for one second."""
-    with _running(tmp_path_factory.mktemp("short"), FILMGATE_RESULT_TTL_SECONDS="1") as found:
+    with running_setting(tmp_path_factory.mktemp("short"), FILMGATE_RESULT_TTL_SECONDS="1") as found:
         yield found
 
 
@@ -140,13 +148,16 @@ def keyless(setting: Setting) -> Iterator[httpx2.Client]:
 
 @pytest.fixture(scope="session")
 def packages(node: str) -> Path:
-    """Installed from the lock file, once; kept until the lock file changes."""
-    lock = (NODE / "package-lock.json").read_text()
-    mark = NODE / "node_modules" / ".installed-from"
-    if not mark.exists() or mark.read_text() != lock:
-        done = subprocess.run(
-            ["npm", "ci", "--no-audit", "--no-fund"], cwd=NODE, capture_output=True, text=True, timeout=300
-        )
-        assert done.returncode == 0, done.stderr
-        mark.write_text(lock)
+    """The scripts beside their packages: those of the lock file, or the newest ones, which `make clients` installs."""
+    newest = os.environ.get("FILMGATE_TEST_NODE_FOLDER")
+    if newest:
+        return Path(newest)
+    install_packages(NODE)
     return NODE
+
+
+@pytest.fixture
+def cutting(setting: Setting) -> Iterator[CuttingProxy]:
+    proxy = CuttingProxy(int(setting.gateway.url.rpartition(":")[2]), cuts=2)
+    yield proxy
+    proxy.close()

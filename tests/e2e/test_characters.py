@@ -48,6 +48,23 @@ def test_the_answer_is_that_of_the_manual(
     assert read_picture(keyless.get(character["profile_picture_url"]).content)[0] == "webp"
     assert keyless.get(character["profile_picture_url"] + "x").status_code == 403
     assert http.get(character["permalink"]).json()["id"] == character["id"]
+    assert (
+        f"/v1/characters/{character['id']}?" in character["permalink"]
+    )  # a username is unique to its key only
+    opened = keyless.get(character["permalink"], follow_redirects=True)  # as a browser does
+    assert read_clip(opened.content).seconds == 2.0
+    assert keyless.get(character["permalink"] + "x").status_code == 403
+    assert keyless.get(character["permalink"].partition("?")[0]).status_code == 401
+
+
+def test_an_own_film_is_a_clip_by_any_of_its_names(http: httpx2.Client, source: str) -> None:
+    """The outbound guard need not let our own address through: the film comes from our store."""
+    link = http.get(f"/v1/videos/{source}").json()["url"].replace("127.0.0.1", "video.example.com")
+    for named in (link, f"https://video.example.com/v1/videos/video_{source}/content", f"task_{source}"):
+        body = {"url": named, "timestamps": "0,1", "from_task": "video_637efe22-3b6a-47ad-ab02-ee01a686a0bd"}
+        made = http.post("/sora/v1/characters", json=body)
+        assert made.status_code == 200, made.text
+        assert http.post("/v1/characters/create", json={"video": named}).status_code == 200
 
 
 def test_the_clip_is_cut_to_the_moment(
@@ -79,7 +96,7 @@ def test_two_doors_to_one_thing(http: httpx2.Client, clip: bytes, character: dic
         ({"timestamps": "3,5"}, "timestamps"),
         ({"timestamps": "one,three"}, "timestamps"),
         ({"from_task": None}, "url or from_task"),
-        ({"url": "http://127.0.0.1:1/a.mp4"}, "from_task"),
+        ({"url": "http://127.0.0.1:1/a.mp4"}, "url"),  # the manual's own example sends both: the clip counts
         ({"from_task": None, "url": "http://127.0.0.1:1/a.mp4"}, "url"),
         ({"from_task": None, "url": "bm8gdmlkZW8="}, "url"),
     ],

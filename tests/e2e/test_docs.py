@@ -89,7 +89,11 @@ def test_a_snippet(
     if shutil.which(program[0]) is None:
         leave_out(f"{program[0]} is not installed")
     if language == "js":
-        (tmp_path / "node_modules").symlink_to(request.getfixturevalue("packages") / "node_modules")
+        (tmp_path / "node_modules").mkdir()
+        for package in (request.getfixturevalue("packages") / "node_modules").glob("[!.]*"):
+            (tmp_path / "node_modules" / package.name).symlink_to(package)
+        (tmp_path / "node_modules" / "filmgate-client").symlink_to(ROOT / "clients" / "node")
+    (tmp_path / "filmgate_client").symlink_to(ROOT / "app" / "client")
     assert "http://127.0.0.1:8000" in source and "sk-fg-…" in source
     script = tmp_path / f"snippet{ending}"
     script.write_text(source.replace("http://127.0.0.1:8000", gateway.url).replace("sk-fg-…", KEY))

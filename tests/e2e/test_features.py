@@ -114,7 +114,7 @@ def test_remix_takes_every_form_of_a_target(http: httpx2.Client) -> None:
         ("/v1/videos/remix", {"remix_target_id": "s_" + "0" * 32}, "remix_target_id"),
         ("/v1/videos/remix", {"remix_target_id": "the other one"}, "remix_target_id"),
         ("/v1/videos/storyboard", {"prompt": "no shots at all"}, "prompt"),
-        ("/v1/videos/storyboard", {"prompt": "[5.0s]a [5.5s]b"}, "prompt"),
+        ("/v1/videos/storyboard", {"prompt": "[5.0s]a [5.5s]b", "seconds": 10}, "prompt"),
         ("/v1/characters/create", {}, "video"),
         ("/v1/characters/create", {"video": "bm8gdmlkZW8="}, "video"),
         ("/v1/characters/generate", {}, "video"),

@@ -17,11 +17,15 @@ ADDRESS = "https://api.apiyi.com/v1/"
 KEY_LINE = 'API_KEY = "sk-"'
 
 
-def run(program: str, setting: Setting, folder: Path) -> str:
-    """What it prints; the two values are replaced where the program says that they should be."""
+def run(program: str, setting: Setting, folder: Path, *, prompt: str = "") -> str:
+    """What it prints; the two values are replaced where the program says that they should be. ``prompt`` stands before the
+    program's own."""
     source = (FOLDER / program).read_text()
     assert source.count(ADDRESS) == source.count(KEY_LINE) == 1
     source = source.replace(ADDRESS, f"{setting.base}/").replace(KEY_LINE, f'API_KEY = "{KEY}"')
+    source = source.replace('prompt = "', f'prompt = "{prompt}').replace(
+        'prompt1 = "', f'prompt1 = "{prompt}'
+    )
     (folder / program).write_text(source)
     done = subprocess.run(
         [sys.executable, "-X", "utf8", program], cwd=folder, capture_output=True, text=True, timeout=120
@@ -49,3 +53,15 @@ def test_a_sample_program_runs(
     assert "❌" not in printed
     clip = read_clip((tmp_path / saved).read_bytes())
     assert (clip.codec, clip.size, clip.seconds) == ("h264", "704x1280", 10)
+
+
+@pytest.mark.parametrize("program", ["text_to_video.py", "image_to_video.py"])
+def test_a_sample_program_prints_why_there_is_no_video(
+    setting: Setting, tmp_path: Path, program: str
+) -> None:
+    (tmp_path / "cat.png").write_bytes(make_picture(704, 1280))
+    printed = run(program, setting, tmp_path, prompt="[studio:moderate] ")
+    assert re.search(
+        "^⚠.*❌ 视频生成失败: The prompt goes against the content policy.$", printed, re.MULTILINE
+    )
+    assert "❌ 未能获取视频链接" in printed

@@ -138,7 +138,9 @@ def test_a_storyboard(client: OpenAI) -> None:
     )
     assert read_clip(client.videos.download_content(answer.id).read()).size == "320x180"
     with pytest.raises(BadRequestError, match="shots"):
-        client.chat.completions.create(model="sora_video2", messages=said("[9s]one\n[9s]two"))
+        client.chat.completions.create(
+            model="sora_video2", messages=said("[9s]one\n[9s]two"), extra_body={"seconds": 10}
+        )
 
 
 @pytest.mark.parametrize("count", [1, 3])

@@ -82,7 +82,7 @@ def test_images_relayed(client: OpenAI, setting: Setting) -> None:
     made = client.images.generate(model=RELAYED, prompt="an owl", quality="low", size="1024x1024")
     assert made.data and base64.b64decode(made.data[0].b64_json or "") == tiny_png()
     assert sent(setting) == {
-        "model": "vendor-image", "prompt": "an owl", "quality": "low", "size": "1024x1024",
+        "model": "gpt-image-house", "prompt": "an owl", "quality": "low", "size": "1024x1024",
     }  # fmt: skip
     pictures = [io.BytesIO(make_picture(64, 64)) for _ in range(2)]
     edited = client.images.edit(model=RELAYED, image=pictures, prompt="at night")

@@ -52,6 +52,36 @@ def test_a_job_from_submit_to_download(
     assert None not in polled.json().values()
 
 
+def test_text_through_the_same_address(router: OpenRouter, setting: Setting) -> None:
+    setting.upstream.script()
+    said = router.chat.send(model="house-chat", messages=[{"role": "user", "content": "hi"}])
+    assert said.choices[0].message.content == "Hello from upstream"
+    with router.chat.send(
+        model="house-chat", messages=[{"role": "user", "content": "hi"}], stream=True
+    ) as stream:
+        told = "".join(chunk.choices[0].delta.content or "" for chunk in stream if chunk.choices)
+    assert told == "Hello from upstream"
+    vectors = router.embeddings.generate(model="house-embedding", input=["a", "b"])
+    assert len(vectors.data) == 2
+
+
+def test_every_model_is_listed(router: OpenRouter) -> None:
+    listed = router.models.list()
+    by_name = {model.id: model for model in listed.result.data}
+    assert listed.result.total_count == len(by_name) == router.models.count().data.count
+    assert by_name["house-chat"].architecture.output_modalities == ["text"]
+    assert by_name["sora-2"].architecture.output_modalities == ["video"]
+    assert by_name["house-chat"].pricing.prompt == "0"
+
+
+def test_errors_of_text_have_openrouters_form(router: OpenRouter, setting: Setting) -> None:
+    with pytest.raises(errors.BadRequestResponseError, match="Invalid model"):
+        router.chat.send(model="nobody-has-it", messages=[{"role": "user", "content": "hi"}])
+    setting.upstream.fault("chat", status=422, body={"error": {"message": "too hot", "code": "bad_value"}})
+    with pytest.raises(errors.OpenRouterError, match="too hot"):
+        router.chat.send(model="house-chat", messages=[{"role": "user", "content": "hi"}], temperature=2)
+
+
 def test_frames_and_references(router: OpenRouter) -> None:
     picture = "data:image/png;base64," + base64.b64encode(make_picture()).decode()
     image: dict[str, Any] = {"type": "image_url", "image_url": {"url": picture}}

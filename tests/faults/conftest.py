@@ -12,7 +12,6 @@ from tests.upstream import FakeUpstream
 @pytest.fixture
 def upstream() -> Iterator[FakeUpstream]:
     with FakeUpstream(process=True) as upstream:
-        upstream.script(job_seconds=5.0, latency=0.05)
         yield upstream
 
 

@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 
 import httpx2
 
+from tests.serving import until
 from tests.upstream import Counters
 
 UNKNOWN = "submission_unknown"
+LIMIT_SECONDS = 150.0
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,9 @@ class Asked:
 class Ledger:
     """Asks as an SDK does: the same Idempotency-Key until an answer came."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, name: str = "film") -> None:
         self.asked: list[Asked] = []
+        self._name = name
 
     @property
     def open(self) -> list[Asked]:
@@ -69,17 +72,23 @@ class Ledger:
 
     def ask_more(self, client: httpx2.Client, count: int) -> None:
         for _ in range(count):
-            self.asked.append(Asked(f"film {len(self.asked)}"))
+            self.asked.append(Asked(f"{self._name} {len(self.asked)}"))
             self.ask(client, self.asked[-1])
 
     def ask(self, client: httpx2.Client, one: Asked) -> None:
-        answer = client.post(
-            "/v1/videos",
-            json={"model": "sora-2", "prompt": one.prompt},
-            headers={"Idempotency-Key": one.key},
-        )
+        answer = self._create(client, one)
         assert answer.status_code == 200, answer.text
         one.task_id = answer.json()["id"]
+
+    def ask_until_taken(self, client: httpx2.Client) -> None:
+        """Repeat one create while it is refused for a time."""
+        self.asked.append(one := Asked(f"{self._name} {len(self.asked)}"))
+        until(lambda: self._create(client, one).status_code == 200)
+        self.ask(client, one)
+
+    def _create(self, client: httpx2.Client, one: Asked) -> httpx2.Response:
+        body = {"model": "sora-2", "prompt": one.prompt}
+        return client.post("/v1/videos", json=body, headers={"Idempotency-Key": one.key})
 
     def look(self, client: httpx2.Client) -> None:
         for one in self.open:
@@ -89,8 +98,18 @@ class Ledger:
             one.status = video["status"]
             one.code = (video.get("error") or {}).get("code", "")
 
-    def finish(self, client: httpx2.Client, *, within: float) -> None:
-        end = time.monotonic() + within
+    def until_made(self, client: httpx2.Client) -> None:
+        """Wait until every film is being made: whoever dies from then on, its id at the upstream is recorded."""
+
+        def all_made() -> bool:
+            self.look(client)
+            return all(one.status == "in_progress" for one in self.asked)
+
+        until(all_made)
+
+    def finish(self, client: httpx2.Client) -> None:
+        """Wait until all have ended; the time limit is only there to end a test that hangs."""
+        end = time.monotonic() + LIMIT_SECONDS
         while self.open and time.monotonic() < end:
             self.look(client)
             time.sleep(0.1)

@@ -3,8 +3,9 @@ task that has ended. What each leaves behind stands in ``app/tasks/billing.py`` 
 
 import random
 import threading
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ import sqlalchemy as sa
 
 from app.catalog.price import ModelPrice
 from app.components import Components
-from app.db.tables import ledger, spending, tasks, usage
+from app.db.tables import ledger, receipts, spending, tasks, usage
+from app.providers.base import Operation
 from app.usage.balance import find_differences
 from tests.faults.ledger import Ledger
 from tests.faults.test_kill import PRICE, wrong_bills
@@ -61,7 +63,7 @@ class House:
     def finish(self, asked: Ledger) -> None:
         """Start it again, let every task end, and look at all bills."""
         with self.doom(""), self.gateway.client() as client:
-            asked.finish(client, within=60)
+            asked.finish(client)
             assert asked.open == []
         assert self.gateway.prepare(wrong_bills) == []
 
@@ -147,7 +149,72 @@ def test_a_task_fails_and_its_money_is_given_back_together(house: House, moment:
         left = house.died()
     assert left.reserved == (PRICE if moment == "before" else NOTHING)
     house.finish(asked)
-    assert house.gateway.prepare(_books) == Books(["reserve", "release"], NOTHING, NOTHING, tasks=1, used=0)
+    assert house.gateway.prepare(_books) == Books(["reserve", "release"], NOTHING, NOTHING, tasks=1, used=1)
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_cancel_that_the_vendor_refused_is_charged_once(house: House, moment: str) -> None:
+    house.upstream.script(statuses=["in_progress"] * 300)
+    house.upstream.fault("delete", status=409, times=None)
+    asked = Ledger()
+    with house.doom(f"settle:{moment}"), house.gateway.client() as client:
+        asked.ask_more(client, 1)
+        path = f"/v1/videos/{asked.asked[0].task_id}"
+        until(lambda: client.get(path).json()["status"] == "in_progress")
+        with pytest.raises(httpx2.TransportError):
+            client.delete(path)
+        left = house.died()
+    charged = Books(["reserve", "settle"], NOTHING, PRICE, tasks=1, used=1)
+    assert left == (Books(["reserve"], PRICE, NOTHING, tasks=1, used=0) if moment == "before" else charged)
+    with house.doom(""), house.gateway.client(key=TOKEN) as client:
+        until(lambda: client.get("/admin/api/tasks?state=cancelled").json()["data"])
+    assert house.gateway.prepare(_books) == charged
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_an_end_without_a_word_holds_the_money_until_the_operator_decides(house: House, moment: str) -> None:
+    house.upstream.script(statuses=["in_progress", "expired"])
+    asked, held = Ledger(), Books(["reserve"], PRICE, NOTHING, tasks=1, used=1)
+    with house.doom(f"held:{moment}"), house.gateway.client() as client:
+        asked.ask_more(client, 1)
+        assert house.died() == (replace(held, used=0) if moment == "before" else held)
+    with house.doom(""), house.gateway.client() as client:
+        asked.finish(client)
+        assert [(one.status, one.code) for one in asked.asked] == [("failed", "expired")]
+        admin = {"Authorization": f"Bearer {TOKEN}"}
+        [row] = client.get("/admin/api/tasks?state=held", headers=admin).json()["data"]
+        assert (row["money"], row["cost"]) == ("held", None)
+        assert client.get("/admin/api/overview", headers=admin).json()["held"]["tasks"] == 1
+    assert house.gateway.prepare(_books) == held
+
+
+async def _record_late_answer(components: Components) -> None:
+    """As a worker does that was frozen while another one ended the task."""
+    async with components.database.write() as connection:
+        [task] = (await connection.execute(sa.select(tasks))).all()
+        assert (task.error_code, task.money) == ("submission_unknown", "held")
+        operation = Operation(id="video_00000001").model_dump_json()
+        row = {"task_id": task.id, "epoch": task.epoch, "account_id": task.account_id, "at": time.time()}
+        await connection.execute(sa.insert(receipts), {**row, "operation": operation})
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("house", ["sqlite", "postgres"], indirect=True)
+def test_a_late_receipt_brings_the_film_and_is_paid_for_once(house: House, moment: str) -> None:
+    house.upstream.fault("create", do="reset", accepts=True)
+    asked = Ledger()
+    with house.doom(""), house.gateway.client() as client:
+        asked.ask_more(client, 1)
+        asked.finish(client)
+    house.gateway.prepare(_record_late_answer)
+    with house.doom(f"adopted:{moment}"):
+        # Until it is adopted it counts as failed.
+        assert house.died() == Books(["reserve"], PRICE, NOTHING, tasks=1, used=int(moment == "before"))
+    with house.doom(""), house.gateway.client() as client:
+        path = f"/v1/videos/{asked.asked[0].task_id}"
+        until(lambda: client.get(path).json()["status"] == "completed")
+    assert house.gateway.prepare(_books) == Books(["reserve", "settle"], NOTHING, PRICE, tasks=1, used=1)
+    assert house.upstream.counters().jobs == 1
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
@@ -156,7 +223,7 @@ def test_what_the_operator_settles_is_settled_once(house: House, moment: str) ->
     asked = Ledger()
     with house.doom(f"settle:{moment}"), house.gateway.client() as client:
         asked.ask_more(client, 1)
-        asked.finish(client, within=60)
+        asked.finish(client)
         [task] = asked.asked
         assert (task.status, task.code) == ("failed", "submission_unknown")
         path, wish = f"/admin/api/tasks/{task.task_id}/settle", {"outcome": "spent", "amount": "0.11"}

@@ -1,83 +1,30 @@
-"""The store goes away in the middle of the work: restarted, frozen, locked by another. Nothing is lost or bought twice."""
+"""The store goes away in the middle of the work: restarted, frozen, silent, failed over, locked by another. Nothing is
+lost or bought twice."""
 
-import os
-import pwd
-import shutil
 import signal
-import socket
 import sqlite3
-import subprocess
-import tempfile
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.conftest import leave_out
-from tests.faults.flight import all_completed, begin, finish
+from tests.faults.flight import all_completed, begin, finish, finish_films
 from tests.faults.ledger import table
+from tests.faults.own_postgres import (
+    OwnPostgres,
+    StartServer,
+    Wire,
+    database_url,
+    postgres,
+    start_postgres,
+    wire,
+)
 from tests.faults.test_kill import Print, say
 from tests.serving import GatewayProcess
 from tests.upstream import FakeUpstream
 
-__all__ = ["say"]
+__all__ = ["postgres", "say", "start_postgres", "wire"]
 FROZEN_SECONDS = 30.0
 LOCKED_SECONDS = 8.0
-
-
-class OwnPostgres:
-    """A server of this test's own, which it may restart and freeze; PostgreSQL refuses to run as root."""
-
-    def __init__(self, folder: Path, binaries: Path) -> None:
-        self._binaries = binaries
-        self._data = folder / "data"
-        self._user = pwd.getpwnam("postgres") if os.geteuid() == 0 else None
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        if self._user:
-            os.chown(folder, self._user.pw_uid, self._user.pw_gid)
-        self._run("initdb", "--username", "postgres", "--auth", "trust", "--no-sync")
-        self.control("start")
-
-    @property
-    def url(self) -> str:
-        return f"postgresql+asyncpg://postgres@127.0.0.1:{self.port}/postgres"
-
-    def control(self, action: str) -> None:
-        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self._data}"
-        log = self._data.parent / "log"
-        how = ["-o", options, "-l", str(log)] if action != "stop" else []
-        mode = ["-m", "immediate"] if action != "start" else []
-        self._run("pg_ctl", "--wait", "--silent", *how, *mode, action)
-
-    def signal_all(self, what: signal.Signals) -> None:
-        main = int((self._data / "postmaster.pid").read_text().split()[0])
-        children = subprocess.run(["ps", "--ppid", str(main), "-o", "pid="], capture_output=True, text=True)
-        for process in (main, *map(int, children.stdout.split())):
-            os.kill(process, what)
-
-    def _run(self, program: str, *arguments: str) -> None:
-        command = [str(self._binaries / program), "--pgdata", str(self._data), *arguments]
-        ids = (
-            {"user": self._user.pw_uid, "group": self._user.pw_gid, "extra_groups": []} if self._user else {}
-        )
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=self._data.parent, **ids)  # type: ignore[call-overload]
-
-
-@pytest.fixture
-def postgres() -> Iterator[OwnPostgres]:
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    initdb = found[-1] if found else shutil.which("initdb")
-    if not initdb:
-        leave_out("PostgreSQL's own programs are not installed")
-    # Not below pytest's own folder, which no other user may enter.
-    with tempfile.TemporaryDirectory(prefix="filmgate-postgres-") as folder:
-        server = OwnPostgres(Path(folder), Path(str(initdb)).parent)
-        yield server
-        server.signal_all(signal.SIGCONT)
-        server.control("stop")
 
 
 @pytest.mark.slow
@@ -88,10 +35,17 @@ def test_postgres_is_restarted(
     gateway.environment["FILMGATE_DATABASE_URL"] = postgres.url
     ledger = begin(gateway, upstream)
     postgres.control("stop")
+    finish_films(upstream)
     with gateway.client() as client:
         refused = client.get(f"/v1/videos/{ledger.asked[0].task_id}")
         assert (refused.status_code, refused.json()["error"]["code"]) == (503, "unavailable")
         assert "retry-after" in refused.headers
+        metrics = client.get("/metrics")
+        assert metrics.status_code == 200
+        assert "filmgate_database_up 0.0" in metrics.text
+        assert "filmgate_slots_used NaN" in metrics.text
+        assert 'filmgate_requests_total{method="POST",route="/v1/videos",status="200"}' in metrics.text
+        assert 'filmgate_tasks_open{state="' not in metrics.text
     postgres.control("start")
     tally = finish(gateway, upstream, ledger)
     say(table("PostgreSQL restarted", tally))
@@ -106,6 +60,7 @@ def test_postgres_freezes(
     gateway.environment["FILMGATE_DATABASE_URL"] = postgres.url
     ledger = begin(gateway, upstream)
     postgres.signal_all(signal.SIGSTOP)
+    finish_films(upstream)
     time.sleep(FROZEN_SECONDS)
     postgres.signal_all(signal.SIGCONT)
     tally = finish(gateway, upstream, ledger)
@@ -118,9 +73,53 @@ def test_another_process_locks_the_store(gateway: GatewayProcess, upstream: Fake
     ledger = begin(gateway, upstream)
     other = sqlite3.connect(gateway.folder / "filmgate.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
+    finish_films(upstream)
     time.sleep(LOCKED_SECONDS)
     other.execute("COMMIT")
     other.close()
     tally = finish(gateway, upstream, ledger)
     say(table(f"SQLite locked by another for {LOCKED_SECONDS:.0f} s", tally))
+    assert all_completed(tally, ledger), tally
+
+
+@pytest.mark.slow
+@pytest.mark.postgres
+def test_connections_that_go_silent_are_given_up(
+    gateway: GatewayProcess, upstream: FakeUpstream, postgres: OwnPostgres, wire: Wire, say: Print
+) -> None:
+    """As behind a load balancer whose server is gone: the old connections stay open, and only new ones work."""
+    gateway.environment["FILMGATE_DATABASE_URL"] = database_url(wire.port)
+    ledger = begin(gateway, upstream)
+    wire.lead_to(postgres.port)
+    finish_films(upstream)
+    began = time.monotonic()
+    with gateway.client() as client:
+        ledger.ask_until_taken(client)
+    say(f"\na create works again {time.monotonic() - began:.1f} s after all connections have gone silent")
+    tally = finish(gateway, upstream, ledger)
+    say(table("PostgreSQL's connections go silent", tally))
+    assert all_completed(tally, ledger), tally
+
+
+@pytest.mark.slow
+@pytest.mark.postgres
+def test_the_standby_takes_over(
+    gateway: GatewayProcess,
+    upstream: FakeUpstream,
+    start_postgres: StartServer,
+    postgres: OwnPostgres,
+    wire: Wire,
+    say: Print,
+) -> None:
+    """A failover: the first server dies without a word, the standby is promoted behind the same address."""
+    gateway.environment["FILMGATE_DATABASE_URL"] = database_url(wire.port)
+    standby = start_postgres(copy_of=postgres)
+    postgres.require_standby()
+    ledger = begin(gateway, upstream)
+    postgres.signal_all(signal.SIGSTOP)
+    finish_films(upstream)
+    standby.control("promote")
+    wire.lead_to(standby.port)
+    tally = finish(gateway, upstream, ledger)
+    say(table("PostgreSQL fails over to its standby", tally))
     assert all_completed(tally, ledger), tally

@@ -76,7 +76,7 @@ def test_while_the_disk_is_full_work_is_refused_and_then_goes_on(tmp_path: Path)
         again = created(http, "while")
         assert again.status_code == 200
         for video in [*made, again.json()["id"]]:
-            found = until(ended(http, video), timeout=90)
+            found = until(ended(http, video))
             assert found["status"] == "completed", found
             content = http.get(f"/v1/videos/{video}/content")
             assert content.content[4:8] == b"ftyp"

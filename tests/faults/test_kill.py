@@ -52,7 +52,7 @@ def kill_and_restart(
         restarts.append(time.monotonic() - began)
     began = time.monotonic()
     with gateway.client() as client:
-        ledger.finish(client, within=60)
+        ledger.finish(client)
     recovery = time.monotonic() - began
     gateway.stop()
     slots = gateway.prepare(_slots)
@@ -78,7 +78,7 @@ async def _price(components: Components) -> None:
 
 
 async def wrong_bills(components: Components) -> list[str]:
-    """Every task is reserved once; only what was made is paid, only what is unknown stays held."""
+    """Every task is reserved once, and counted once; only what was made is paid, only what is unknown stays held."""
     async with components.database.read() as connection:
         wrong = await find_differences(connection)
         entries = (await connection.execute(sa.select(ledger))).all()
@@ -90,7 +90,7 @@ async def wrong_bills(components: Components) -> list[str]:
         unknown = task.error_code == "submission_unknown"
         if kinds != (["reserve"] if unknown else expected[task.state]):
             wrong.append(f"{task.id} {task.state} {task.error_code}: {kinds}")
-        if used.count(task.id) != (task.state == "completed"):
+        if used.count(task.id) != (task.state in {"completed", "failed"}):
             wrong.append(f"{task.id} {task.state}: {used.count(task.id)} usage rows")
         if task.cost != {"completed": PRICE, "failed": None if unknown else 0}[task.state]:
             wrong.append(f"{task.id} {task.state}: cost {task.cost}")

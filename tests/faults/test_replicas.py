@@ -6,13 +6,16 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
 
+from app.catalog.price import ModelPrice
 from app.components import Components
+from tests.faults.flight import finish_films, hold_films
 from tests.faults.ledger import Ledger, table
 from tests.faults.test_kill import Print, say
 from tests.serving import GatewayProcess, until
@@ -63,26 +66,28 @@ def house(tmp_path: Path, postgres_url: str) -> Iterator[House]:
 
 
 def ask_all(house: House, gateway: GatewayProcess, ledger: Ledger) -> None:
+    """All of them stay in flight until ``finish_films``."""
+    hold_films(house.upstream)
     with gateway.client() as client:
         ledger.ask_more(client, TASKS)
-    until(lambda: house.upstream.counters().jobs == TASKS)
+        ledger.until_made(client)
 
 
 def finish(gateway: GatewayProcess, ledger: Ledger) -> float:
     began = time.monotonic()
     with gateway.client() as client:
-        ledger.finish(client, within=30)
+        ledger.finish(client)
     return time.monotonic() - began
 
 
 @pytest.mark.slow
 def test_a_killed_replica_is_taken_over(house: House, say: Print) -> None:
-    house.upstream.script(job_seconds=3.0, latency=0.05)
     ledger = Ledger()
     house.one.start()
     ask_all(house, house.one, ledger)  # the other is not there yet, so the first runs them all
     house.other.start()
     house.one.kill()
+    finish_films(house.upstream)
     recovery = finish(house.other, ledger)
     tally = house.tally(ledger, runs=1, recovery=recovery)
     say(table("kill -9 of one of two replicas", tally))
@@ -108,12 +113,12 @@ def test_killed_in_the_middle_of_submitting(house: House, say: Print) -> None:
 
 @pytest.mark.slow
 def test_a_frozen_replica_changes_nothing_when_it_wakes(house: House, say: Print) -> None:
-    house.upstream.script(job_seconds=4.0, latency=0.05)
     ledger = Ledger()
     house.one.start()
     ask_all(house, house.one, ledger)
     house.other.start()
     house.one.freeze()
+    finish_films(house.upstream)
     recovery = finish(house.other, ledger)
     before = rows(house)
     house.one.thaw()
@@ -128,8 +133,8 @@ def test_a_frozen_replica_changes_nothing_when_it_wakes(house: House, say: Print
 @pytest.mark.slow
 def test_a_short_freeze_in_the_middle_of_submitting_loses_nothing(house: House, postgres_url: str) -> None:
     """The new owner waits for a receipt before it gives a submission up: the old one may only be slow."""
-    house.one.environment["FILMGATE_HEARTBEAT_SECONDS"] = "4"
-    house.other.environment["FILMGATE_HEARTBEAT_SECONDS"] = "4"
+    for gateway in (house.one, house.other):
+        gateway.environment["FILMGATE_HEARTBEAT_SECONDS"] = "8"
     house.upstream.script(job_seconds=1.0, latency=0.5)
     ledger = Ledger()
     house.one.start()
@@ -143,6 +148,66 @@ def test_a_short_freeze_in_the_middle_of_submitting_loses_nothing(house: House, 
     finish(house.other, ledger)
     assert [one.status for one in ledger.asked] == ["completed"] * TASKS, ledger.asked
     assert house.tally(ledger, runs=1, recovery=0.0).good
+
+
+LOCKING_WRITES = ("slots", "spending", "receipts")
+"""After writing here a process holds what others need: the lock of admission, a key's budget, a task's row."""
+DAWDLE = """
+CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+  IF current_setting('application_name') = 'victim' THEN PERFORM pg_sleep(3); END IF;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER dawdle AFTER INSERT OR UPDATE ON {} FOR EACH ROW EXECUTE FUNCTION dawdle();
+"""
+DAWDLING = "SELECT 1 FROM pg_stat_activity WHERE application_name = 'victim' AND wait_event = 'PgSleep'"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("written", LOCKING_WRITES)
+def test_a_process_frozen_with_a_lock_stops_no_other(
+    house: House, postgres_url: str, say: Print, *, written: str
+) -> None:
+    house.upstream.script(job_seconds=0.5)
+    house.one.prepare(lambda one: one.money.prices.set_price("sora-2", ModelPrice(per_call=Decimal("0.1"))))
+    asyncio.run(execute(postgres_url, DAWDLE.format(written)))
+    house.one.environment["FILMGATE_DATABASE_URL"] = f"{postgres_url}?application_name=victim"
+    house.one.start()
+    ledger, others = Ledger(), Ledger(name="another film")
+    asking = threading.Thread(target=ask_one, args=(house.one, ledger))
+    asking.start()
+    until(lambda: asyncio.run(execute(postgres_url, DAWDLING)))
+    house.one.freeze()
+    time.sleep(3)  # the sleep inside the transaction ends, and the frozen process holds its locks
+    house.other.start()
+    began = time.monotonic()
+    ask_one(house.other, others)
+    finish(house.other, others)
+    say(f"\nfrozen after a write to {written}: another film took {time.monotonic() - began:.1f} s meanwhile")
+    assert not others.open
+    house.one.thaw()
+    asking.join()
+    recovery = finish(house.other, ledger)
+    ledger.asked += others.asked
+    tally = house.tally(ledger, runs=1, recovery=recovery)
+    say(table(f"frozen after a write to {written}", tally))
+    assert tally.good, tally
+
+
+def ask_one(gateway: GatewayProcess, ledger: Ledger) -> None:
+    with gateway.client() as client:
+        ledger.ask_until_taken(client)
+
+
+async def execute(url: str, statement: str) -> Any:
+    connection = await asyncpg.connect(url)
+    try:
+        return (
+            await connection.fetch(statement)
+            if statement.startswith("SELECT")
+            else await connection.execute(statement)
+        )
+    finally:
+        await connection.close()
 
 
 async def highest_epoch(url: str) -> int:
@@ -168,15 +233,15 @@ def rows(house: House) -> list[Any]:
 
 @pytest.mark.slow
 def test_sigterm_hands_tasks_over_at_once(house: House, say: Print) -> None:
-    house.one.environment["FILMGATE_HEARTBEAT_SECONDS"] = "60"
-    house.other.environment["FILMGATE_HEARTBEAT_SECONDS"] = "60"
-    house.upstream.script(job_seconds=2.0)
+    for gateway in (house.one, house.other):
+        gateway.environment["FILMGATE_HEARTBEAT_SECONDS"] = "600"
     ledger = Ledger()
     house.one.start()
     ask_all(house, house.one, ledger)
     house.other.start()
     assert house.one.stop() == 0
-    recovery = finish(house.other, ledger)  # a heartbeat would take a minute
+    finish_films(house.upstream)
+    recovery = finish(house.other, ledger)  # a heartbeat would take longer than this waits
     tally = house.tally(ledger, runs=1, recovery=recovery)
     say(table("SIGTERM of one of two replicas", tally))
     assert tally.good, tally
@@ -206,6 +271,7 @@ def test_a_task_taken_in_without_a_worker_runs_on_the_other_and_its_progress_is_
 
 @pytest.mark.slow
 def test_all_connections_cut_in_mid_run(house: House, postgres_url: str, say: Print) -> None:
+    house.one.environment["FILMGATE_HEARTBEAT_SECONDS"] = "10"
     house.upstream.script(job_seconds=2.0, latency=0.05)
     ledger = Ledger()
     house.one.start()

@@ -188,10 +188,11 @@ async def test_a_look_that_fails_only_delays(bench: Bench, fault: dict[str, Any]
     assert len(bench.upstream.counters().jobs_by_key) == 1
 
 
-async def test_an_upstream_that_forgot_it(bench: Bench) -> None:
+async def test_an_upstream_that_forgot_it(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.tasks.lifecycle.LOST_SECONDS", 1.0)
     bench.upstream.fault("poll", status=404, times=None)
-    await bench.account()
-    assert await end_of(bench) == ("failed", "upstream_error")
+    await bench.account(options={"poll_cap_seconds": 0.2})
+    assert await end_of(bench) == ("failed", "upstream_lost")
 
 
 async def test_a_word_never_seen_before_is_running(bench: Bench) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.errors import InvalidRequest, ResultUnreadable
-from app.media.analysis import analyze_video
+from app.media.analysis import probe_video
 from app.media.cutting import TooShort, cut_clip
 from app.media.inspection import MediaInspector
 from tests.media.clips import make_clip
@@ -35,10 +35,10 @@ def test_a_moment(
 ) -> None:
     source = make_clip(tmp_path / name, seconds=4.0, **options)  # type: ignore[arg-type]
     found = cut_clip(source, tmp_path / "moment.mp4", start=1.5, end=3.0)
-    assert (found.probe.codec, found.probe.width, found.probe.height) == ("h264", *size)
-    assert found.probe.has_audio == sound
-    assert found.probe.seconds == pytest.approx(1.5, abs=0.1)
-    assert found == analyze_video(tmp_path / "moment.mp4")
+    assert (found.codec, found.width, found.height) == ("h264", *size)
+    assert found.has_audio == sound
+    assert found.seconds == pytest.approx(1.5, abs=0.1)
+    assert found == probe_video(tmp_path / "moment.mp4")
 
 
 def test_what_is_too_short_or_broken(tmp_path: Path, clip: Path) -> None:
@@ -52,7 +52,7 @@ def test_what_is_too_short_or_broken(tmp_path: Path, clip: Path) -> None:
 
 async def test_in_another_process(inspector: MediaInspector, tmp_path: Path, clip: Path) -> None:
     found = await inspector.cut_clip(clip, tmp_path / "moment.mp4", start=0.5, end=1.5)
-    assert found == analyze_video(tmp_path / "moment.mp4")
+    assert found == probe_video(tmp_path / "moment.mp4")
     with pytest.raises(InvalidRequest, match="only 2 seconds"):
         await inspector.cut_clip(clip, tmp_path / "again.mp4", start=1.0, end=3.0)
     with pytest.raises(ResultUnreadable):

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.errors import InvalidRequest
+from app.media.delivery.chain import STAGE_BEGUN
 from app.media.delivery.options import DeliveryOptions
 from app.media.links import DeliveredLink, pick_link
 from app.tasks.task import Task, file_link
@@ -160,6 +161,7 @@ async def test_a_run_that_ends_in_the_midst_of_an_upload_copies_nothing_again(
             return "begin" in drive.steps
 
         await until(tried)
+        assert await stages_begun(bench, task) == ["publish", "drive"]  # while the upload has not ended
     drive.always = {}
     upstream.fault("content", status=500, times=None)
     async with replica(settings_for(tmp_path, database_url), upstream) as bench:
@@ -209,6 +211,11 @@ async def test_whatever_a_resolver_answers_the_vendors_file_is_kept(
     assert "resolver-secret" not in str(row)
 
 
+async def stages_begun(bench: Bench, task: Any) -> list[str]:
+    rows = await bench.components.repository.read_timeline(task.id)
+    return [row["detail"]["stage"] for row in rows if row["event"] == STAGE_BEGUN]
+
+
 async def test_every_attempt_is_on_the_timeline(
     working: Bench, resolver: ResolverServer, drive: DriveServer
 ) -> None:
@@ -233,6 +240,7 @@ async def test_every_attempt_is_on_the_timeline(
         ("delivery.drive", None, True),
     ]
     assert [row["detail"].get("attempt") for row in rows] == [1, None, 1, None, 1, 2, None]
+    assert await stages_begun(working, task) == ["publish", "resolver", "resolver", "drive"]
     assert len(drive.files) == 1
 
 

@@ -29,12 +29,13 @@ async def server(serve: Serve) -> DriveServer:
 
 @asynccontextmanager
 async def uploads(server: DriveServer, **options: Any) -> AsyncIterator[DriveUploads]:
-    transport = OutboundGuard(("127.0.0.1",)).http_transport(ports=None)
+    guard = OutboundGuard(("127.0.0.1",))
     drive = DriveOptions.model_validate(server.options(**options))
-    async with httpx2.AsyncClient(transport=transport, trust_env=False) as client:
-        made = DriveUploads(drive, transport, client, chunk_bytes=CHUNK)
-        yield made
-        await made.close()
+    async with (
+        guard.upstream_transport() as transport,
+        httpx2.AsyncClient(transport=guard.http_transport(ports=None), trust_env=False) as client,
+    ):
+        yield DriveUploads(drive, transport, client, chunk_bytes=CHUNK)
 
 
 @pytest.fixture
@@ -147,11 +148,13 @@ async def test_gives_up(
 
 
 async def test_a_private_address_is_not_dialled(server: DriveServer, upload: DriveUpload) -> None:
-    transport = OutboundGuard().http_transport(ports=None)
+    guard = OutboundGuard()
     drive = DriveOptions.model_validate(server.options(tries=1))
-    async with httpx2.AsyncClient(transport=transport, trust_env=False) as client:
+    async with (
+        guard.upstream_transport() as transport,
+        httpx2.AsyncClient(transport=guard.http_transport(ports=None), trust_env=False) as client,
+    ):
         made = DriveUploads(drive, transport, client)
         with pytest.raises(DeliveryFailed):
             await made.upload_and_share(upload)
-        await made.close()
     assert server.steps == []

@@ -221,6 +221,10 @@ async def test_a_drip_is_cut(hasty: MediaFetcher) -> None:
     async with raw_server(head, *[b"x"] * 1000, pause=0.02) as url:
         with pytest.raises(InvalidRequest, match="could not be fetched"):
             await fetch(hasty, url)
+        with pytest.raises(PollFailed, match="more slowly than"):
+            await download(hasty, url)
+    plenty = b"x" * 5000
+    async with raw_server(head.replace(b"1000", b"1000000"), *[plenty] * 200, pause=0.02) as url:
         with pytest.raises(PollFailed, match=r"within 0\.6 seconds"):
             await download(hasty, url)
 

@@ -3,10 +3,15 @@
 import base64
 import hashlib
 import struct
+import subprocess
+import sys
 import zlib
+from collections.abc import AsyncIterator
 from io import BytesIO
+from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from aiohttp import web
 from starlette.datastructures import UploadFile
 
@@ -14,7 +19,8 @@ from app.errors import InvalidRequest, PayloadTooLarge
 from app.generation import Role
 from app.media.fetch import MediaFetcher
 from app.media.inputs import InputReader
-from app.media.inspection import sniff_content_type
+from app.media.inspection import MediaInspector, sniff_content_type
+from app.media.scratch import ScratchFolder
 from tests.media.clips import make_picture
 from tests.media.conftest import Serve
 
@@ -22,9 +28,12 @@ PNG = make_picture("PNG")
 FORMS = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "GIF": "image/gif"}
 
 
-@pytest.fixture
-def reader(fetcher: MediaFetcher) -> InputReader:
-    return InputReader(fetcher, max_image_bytes=200_000, max_video_bytes=400_000)
+@pytest_asyncio.fixture
+async def reader(fetcher: MediaFetcher, tmp_path: Path) -> AsyncIterator[InputReader]:
+    inspector, scratch = MediaInspector(workers=1), ScratchFolder(tmp_path / "work")
+    yield InputReader(fetcher, inspector, scratch, max_image_bytes=200_000, max_video_bytes=400_000)
+    await inspector.close()
+    scratch.close()
 
 
 async def image(reader: InputReader, value: str | bytes | UploadFile) -> bytes:
@@ -51,6 +60,34 @@ async def test_all_ways_in(reader: InputReader, serve: Serve, form: str) -> None
         found = await reader.read_input(value, role="first_frame", param="p")
         assert (found.content, found.content_type) == (content, FORMS[form])
         assert found.url == (link if value == f" {link} " else None)
+
+
+@pytest.mark.parametrize(
+    ("address", "role", "content_type"),
+    [
+        ("asset://asset-20260224-x7", "reference_image", "image/png"),
+        ("gs://bucket/frames/a.webp", "first_frame", "image/webp"),
+        ("oss://dashscope-instant/a/b.mov", "source_video", "video/quicktime"),
+        ("oss://dashscope-instant/a/b.png", "source_video", "video/mp4"),
+        ("mm_file://123", "audio", "audio/mpeg"),
+    ],
+)
+async def test_an_address_in_a_vendors_store_stays_unread(
+    reader: InputReader, address: str, role: Role, content_type: str
+) -> None:
+    found = await reader.read_input(f" {address} ", role=role, param="p")
+    assert (found.url, found.content, found.content_type) == (address, None, content_type)
+    other = await reader.read_input(f"{address}2", role=role, param="p")
+    assert found.sha256 != other.sha256  # equal wishes are told apart by it
+
+
+@pytest.mark.parametrize(
+    "address", ["file:///etc/passwd", "ftp://host/a.png", "asset://", "asset://a b", "gs:a"]
+)
+async def test_other_schemes_are_no_media(reader: InputReader, address: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        await reader.read_input(address, role="first_frame", param="image")
+    assert caught.value.param == "image"
 
 
 async def test_a_clip_and_its_roles(reader: InputReader, clip_bytes: bytes) -> None:
@@ -149,3 +186,9 @@ async def test_a_png_bomb_is_refused_unopened(reader: InputReader, edge: int) ->
 )
 def test_sniffing(head: bytes, expected: str) -> None:
     assert sniff_content_type(head) == expected
+
+
+def test_the_web_process_opens_no_picture() -> None:
+    """Pillow's readers are loaded only where a picture is decoded: in a child process."""
+    code = "import app.main, app.cli.serving, sys; print([name for name in sys.modules if name.startswith('PIL')])"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"

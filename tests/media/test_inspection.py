@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from app.errors import ResultUnreadable
-from app.media.analysis import analyze_image, analyze_video
-from app.media.inspection import MediaInspector
+from app.errors import ResultUnreadable, ServiceUnavailable
+from app.media.analysis import probe_image, probe_video
+from app.media.inspection import SPRITESHEET, THUMBNAIL, MediaInspector
 from tests.media.clips import make_flat_picture, make_picture
 
 pytestmark = pytest.mark.slow
@@ -43,27 +43,48 @@ async def test_it_finds_what_a_look_here_finds(inspector: MediaInspector, clip: 
     assert inspector.process_ids == []
     picture = tmp_path / "picture"
     picture.write_bytes(make_picture("PNG", (1000, 500)))
-    assert await inspector.inspect_video(clip) == analyze_video(clip)
-    assert await inspector.inspect_image(picture) == analyze_image(picture)
+    assert await inspector.probe_video(clip) == probe_video(clip)
+    assert await inspector.probe_image(picture) == probe_image(picture)
     assert len(inspector.process_ids) == 1
+
+
+async def test_pictures_are_drawn_beside_other_work(
+    inspector: MediaInspector, clip: Path, endless: Path, tmp_path: Path
+) -> None:
+    """In a process of their own, nicer than others, which writes two files or none."""
+    stuck = asyncio.create_task(inspector.draw_previews(endless, tmp_path, kind="video"))
+    [artist] = await until_there(inspector)
+    assert (await inspector.probe_video(clip)).width == 320
+    stuck.cancel()
+    await asyncio.wait([stuck])
+    await inspector.draw_previews(clip, tmp_path, kind="video")
+    assert (tmp_path / THUMBNAIL).stat().st_size and (tmp_path / SPRITESHEET).stat().st_size
+    [artist] = inspector._artists.process_ids
+    nice = [os.getpriority(os.PRIO_PROCESS, pid) for pid in (artist, *inspector._children.process_ids)]
+    assert nice == [10, 5]
+    with pytest.raises(ServiceUnavailable):  # a full disk or a missing folder says nothing about the film
+        await inspector.draw_previews(clip, tmp_path / "missing", kind="video")
+    await inspector.close()
+    with pytest.raises(ServiceUnavailable):
+        await inspector.draw_previews(clip, tmp_path, kind="video")
 
 
 async def test_what_is_unreadable_is_called_so_and_harms_no_process(
     inspector: MediaInspector, clip: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(ResultUnreadable, match="broken"):
-        await inspector.inspect_video(tmp_path / "missing")
+        await inspector.probe_video(tmp_path / "missing")
     process = inspector.process_ids
     with pytest.raises(ResultUnreadable, match="not a readable image"):
-        await inspector.inspect_image(clip)
+        await inspector.probe_image(clip)
     assert inspector.process_ids == process
 
 
 async def test_a_process_killed_at_work_fails_its_file_only(
     inspector: MediaInspector, clip: Path, endless: Path
 ) -> None:
-    stuck = asyncio.create_task(inspector.inspect_video(endless))
-    waiting = asyncio.create_task(inspector.inspect_video(clip))
+    stuck = asyncio.create_task(inspector.probe_video(endless))
+    waiting = asyncio.create_task(inspector.probe_video(clip))
     # Opening it succeeds once the other process reads.
     with await asyncio.to_thread(endless.open, "wb"):
         os.kill(inspector.process_ids[0], signal.SIGKILL)
@@ -71,32 +92,32 @@ async def test_a_process_killed_at_work_fails_its_file_only(
     with pytest.raises(ResultUnreadable) as caught:
         await stuck
     assert caught.value.next_step == "retry_later"
-    assert (await waiting).probe.width == 320
+    assert (await waiting).width == 320
 
 
 async def test_a_process_killed_while_idle_harms_nobody(inspector: MediaInspector, clip: Path) -> None:
-    await inspector.inspect_video(clip)
+    await inspector.probe_video(clip)
     os.kill(inspector.process_ids[0], signal.SIGKILL)
-    assert (await inspector.inspect_video(clip)).probe.width == 320
+    assert (await inspector.probe_video(clip)).width == 320
 
 
 async def test_what_takes_too_long_is_given_up(clip: Path, endless: Path) -> None:
     inspector = MediaInspector(workers=1, timeout_seconds=0.2)
     with pytest.raises(ResultUnreadable) as caught:
-        await inspector.inspect_video(endless)
+        await inspector.probe_video(endless)
     assert caught.value.next_step == "retry_later"
     assert inspector.process_ids == []
     await inspector.close()
 
 
 async def test_who_stops_waiting_ends_the_work(inspector: MediaInspector, clip: Path, endless: Path) -> None:
-    looking = asyncio.create_task(inspector.inspect_video(endless))
+    looking = asyncio.create_task(inspector.probe_video(endless))
     [process] = await until_there(inspector)
     looking.cancel()
     await asyncio.wait([looking])
     assert looking.cancelled()
     assert not alive(process)
-    assert (await inspector.inspect_video(clip)).probe.width == 320
+    assert (await inspector.probe_video(clip)).width == 320
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems set no such limit")
@@ -107,14 +128,15 @@ async def test_a_memory_bomb_bursts_alone(clip: Path, tmp_path: Path) -> None:
     small.write_bytes(make_picture("PNG"))
     inspector = MediaInspector(workers=1, memory_bytes=320 * 1024**2)
     with pytest.raises(ResultUnreadable):
-        await inspector.inspect_image(bomb)
-    assert (await inspector.inspect_image(small)).probe.width == 64
+        await inspector.draw_previews(bomb, tmp_path, kind="image")
+    await inspector.draw_previews(small, tmp_path, kind="image")
+    assert (tmp_path / THUMBNAIL).stat().st_size
     await inspector.close()
 
 
 async def test_close_ends_all_and_fails_what_waits(endless: Path) -> None:
     inspector = MediaInspector(workers=2)
-    looks = [asyncio.create_task(inspector.inspect_video(endless)) for _ in range(4)]
+    looks = [asyncio.create_task(inspector.probe_video(endless)) for _ in range(4)]
     processes = await until_there(inspector, 2)
     await inspector.close()
     results = await asyncio.gather(*looks, return_exceptions=True)
@@ -129,7 +151,7 @@ from app.media.inspection import MediaInspector
 
 async def main() -> None:
     inspector = MediaInspector(workers=1)
-    looking = asyncio.create_task(inspector.inspect_video(Path(sys.argv[1])))
+    looking = asyncio.create_task(inspector.probe_video(Path(sys.argv[1])))
     while not inspector.process_ids:
         await asyncio.sleep(0.01)
     print(inspector.process_ids[0], flush=True)
@@ -150,8 +172,8 @@ def test_no_process_outlives_a_killed_parent(endless: Path) -> None:
         time.sleep(0.02)
 
 
-def test_the_web_process_loads_no_decoder() -> None:
-    code = "import app.main, app.cli.serve, sys; print(sorted({'av', 'numpy'} & set(sys.modules)))"
+def test_the_web_process_loads_nothing_that_only_some_need() -> None:
+    code = "import app.main, app.cli.serving, sys; print(sorted({'app.admin.app', 'av', 'numpy', 'pgqueuer'} & set(sys.modules)))"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
 
 

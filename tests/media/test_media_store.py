@@ -1,6 +1,7 @@
 """One behaviour, two places: a folder, and an object store spoken to over HTTP."""
 
 import asyncio
+import errno
 import os
 from collections.abc import AsyncIterator
 from contextlib import aclosing
@@ -64,6 +65,15 @@ async def test_put_and_read_back(either: MediaStore) -> None:
     assert await collect(either, "inputs/1/empty") == b""
 
 
+async def test_a_put_removes_what_killed_ones_have_left(tmp_path: Path) -> None:
+    store = MediaStore.open("", folder=tmp_path)
+    (tmp_path / "tasks").mkdir()
+    for number in range(3):
+        (tmp_path / "tasks" / f"video.mp4#{number}").write_bytes(b"half a film")
+    await store.put("tasks/video.mp4", pieces(12))
+    assert [path.name for path in files_in(tmp_path)] == ["video.mp4"]
+
+
 async def test_streams_both_ways(either: MediaStore) -> None:
     assert await either.put("tasks/1/video.mp4", pieces(12)) == 12 * MEGABYTE
     whole = b"".join([piece async for piece in pieces(12)])
@@ -94,6 +104,29 @@ async def test_a_source_that_fails_leaves_nothing(either: MediaStore, bucket: Bu
         await either.head("tasks/1/new")
     assert bucket.uploads == {}
     assert len(files_in(tmp_path)) == (0 if bucket.objects else 1)
+
+
+@pytest.mark.parametrize("same_disk", [True, False])
+async def test_a_local_file_is_moved_or_copied(
+    either: MediaStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, same_disk: bool
+) -> None:
+    def refuse(source: Path, target: Path) -> Path:
+        if source.name == "made":
+            raise OSError(errno.EXDEV, "other disk")
+        return renamed(source, target)
+
+    renamed = Path.rename
+    if not same_disk:
+        monkeypatch.setattr(Path, "rename", refuse)
+    made = tmp_path / "made"
+    for content in (b"before", b"x" * 3_000_000):
+        made.write_bytes(content)
+        assert await either.put_file("tasks/1/film", made, content_type="video/mp4") == len(content)
+        assert await either.get("tasks/1/film") == content
+    assert not [path for path in files_in(tmp_path) if "#" in path.name]
+    with pytest.raises(ServiceUnavailable):
+        await either.put_file("tasks/1/film", tmp_path / "missing")
+    assert await either.get("tasks/1/film") == content
 
 
 async def test_a_cancelled_put_leaves_nothing(store: MediaStore, tmp_path: Path) -> None:

@@ -6,9 +6,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.node_packages import install_packages
+
 ROOT = Path(__file__).parent.parent.parent
 PACKAGES = Path(__file__).parent / "node"
-SOURCES = ["admin_static/**/*.{js,css,html}", "!admin_static/vendor/**", "tests/panel/node/*.js"]
+SOURCES = [
+    "admin_static/**/*.{js,css,html}",
+    "!admin_static/vendor/**",
+    "tests/panel/node/*.js",
+    "clients/node/*.{js,ts}",
+]
 
 
 def main() -> int:
@@ -16,7 +23,7 @@ def main() -> int:
     if not (shutil.which("node") and shutil.which("npm")):
         print("admin_static is not checked: Node.js and npm are not installed")
         return 1 if os.environ.get("FILMGATE_TEST_REQUIRE_ALL") == "1" else 0
-    install_packages()
+    install_packages(PACKAGES)
     fix = "--fix" in sys.argv[1:]
     lint = ["eslint", "--config", "tests/panel/node/eslint.config.js", "--max-warnings", "0", "admin_static"]
     layout = ["prettier", "--config", "tests/panel/node/prettier.json", "--log-level", "warn", *SOURCES]
@@ -25,16 +32,6 @@ def main() -> int:
         run_tool(*layout, "--write" if fix else "--check"),
     ]
     return max(results)
-
-
-def install_packages() -> None:
-    """Installs the packages of the lock file, unless they are there already."""
-    lock = (PACKAGES / "package-lock.json").read_text()
-    mark = PACKAGES / "node_modules" / ".installed-from"
-    if mark.exists() and mark.read_text() == lock:
-        return
-    subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--silent"], cwd=PACKAGES, check=True)
-    mark.write_text(lock)
 
 
 def run_tool(name: str, *arguments: str) -> int:

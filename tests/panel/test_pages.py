@@ -174,7 +174,8 @@ def test_a_viewer_sees_all_and_changes_nothing(busy: BusyGateway, browser: Brows
     busy.owner.post("/admins", status=201, json={"name": "looker", "role": "viewer", "password": PASSWORD})
     with open_panel(browser, busy.gateway.url) as panel:
         panel.sign_in("looker", PASSWORD)
-        for where in all_addresses(busy):
+        # A viewer searches for ids only: whoever can search prompts can read them.
+        for where in (one for one in all_addresses(busy) if "q=" not in one):
             panel.open(where)
             check_page(panel, lang="en")
             assert _changing_buttons(panel.page.locator("body")) == [], where

@@ -54,7 +54,9 @@ def test_every_vendored_part_has_its_licence_beside_it() -> None:
 
 
 def test_vendored_scripts_import_only_each_other() -> None:
-    for path in VENDOR.glob("*.js"):
+    for path in {*VENDOR.glob("*.js")} - {
+        VENDOR / "swagger-ui.js"
+    }:  # a bundle, with these words in its strings
         for source in re.findall(r"""(?:from|import)\s*["']([^"']+)["']""", path.read_text()):
             assert (VENDOR / source).is_file(), (path.name, source)
 

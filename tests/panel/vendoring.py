@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import subprocess
 import sys
 import tarfile
@@ -19,6 +20,8 @@ PARTS = [
     ("htm", "3.1.1", "dist/htm.mjs", "htm.js"),
     ("uplot", "1.6.32", "dist/uPlot.iife.min.js", "uplot.js"),
     ("uplot", "1.6.32", "dist/uPlot.min.css", "uplot.css"),
+    ("swagger-ui-dist", "5.35.0", "swagger-ui-bundle.js", "swagger-ui.js"),
+    ("swagger-ui-dist", "5.35.0", "swagger-ui.css", "swagger-ui.css"),
     (
         "@fontsource-variable/hanken-grotesk",
         "5.3.0",
@@ -40,7 +43,14 @@ REWRITES = {
 }
 
 
+SOURCE_MAP = re.compile(rb"/[/*]# sourceMappingURL=[^\n]*\n?$")
+
+
 def rewrite_imports(name: str, content: bytes) -> bytes:
+    if name.startswith(
+        "swagger-ui"
+    ):  # it imports nothing, and its strings hold line separators of every kind
+        return SOURCE_MAP.sub(b"", content)
     if not name.endswith(".js"):
         return content
     text = content.decode()
@@ -69,7 +79,7 @@ def pack_package(package: str, version: str, folder: Path) -> Path:
 def main() -> None:
     VENDOR.mkdir(parents=True, exist_ok=True)
     manifest: list[dict[str, str]] = []
-    licences: dict[str, str] = {}
+    licences: dict[str, list[str]] = {}
     with tempfile.TemporaryDirectory() as name:
         folders = {
             package: pack_package(package, version, Path(name))
@@ -88,10 +98,16 @@ def main() -> None:
                     "sha256": hashlib.sha256(content).hexdigest(),
                 }
             )
-            licences[f"{package} {version}"] = (folder / "LICENSE").read_text().strip()
+            texts = [folder / name for name in ("LICENSE", "NOTICE", f"{inside}.LICENSE.txt")]
+            known = [text.read_text().strip() for text in texts if text.exists()]
+            kept = licences.setdefault(f"{package} {version}", [])
+            kept += [text for text in known if text not in kept]
     (VENDOR / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
     (VENDOR / "LICENCES.txt").write_text(
-        "\n\n".join(f"{title}\n{'=' * len(title)}\n\n{text}" for title, text in licences.items()) + "\n"
+        "\n\n".join(
+            "\n\n".join([f"{title}\n{'=' * len(title)}", *texts]) for title, texts in licences.items()
+        )
+        + "\n"
     )
 
 

@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from typing import Any, ClassVar
 
-import httpx2
 import pytest
 
 from app.errors import (
@@ -29,11 +28,14 @@ from app.generation import GenerationRequest
 from app.providers import registry
 from app.providers.base import Account, Failed, Operation, Provider, Queued, Running, Submission, Succeeded
 from app.providers.http_messages import UpstreamTimeouts
+from app.providers.transport import UpstreamTransport
 from tests.upstream import FakeUpstream, closed_port, silent_port
+from tests.upstream.transport import loopback_transport
 
 SECRET = "sk-contract-0123456789"
 # Only what must time out is short: the rest would fail on a busy machine. An answer may take twice ``connect`` more.
 SHORT_SUBMIT = UpstreamTimeouts(connect=0.5, submit=0.5, poll=60)
+SHORT_CONNECT = UpstreamTimeouts(connect=0.5, submit=60, poll=60)
 SHORT_POLL = UpstreamTimeouts(connect=0.5, submit=60, poll=0.3)
 HTML = "<html><body><h1>Bad gateway</h1></body></html>"
 
@@ -67,22 +69,18 @@ class ProviderContract:
             yield upstream
 
     @pytest.fixture
-    async def transport(self) -> AsyncIterator[httpx2.AsyncBaseTransport]:
-        async with httpx2.AsyncHTTPTransport() as transport:
+    async def transport(self) -> AsyncIterator[UpstreamTransport]:
+        async with loopback_transport() as transport:
             yield transport
 
     @pytest.fixture
-    async def provider(
-        self, upstream: FakeUpstream, transport: httpx2.AsyncBaseTransport
-    ) -> AsyncIterator[Provider]:
+    async def provider(self, upstream: FakeUpstream, transport: UpstreamTransport) -> AsyncIterator[Provider]:
         provider = registry.create_provider(self.account(upstream.url), transport)
         yield provider
         await provider.close()
 
     @pytest.fixture
-    async def hasty(
-        self, upstream: FakeUpstream, transport: httpx2.AsyncBaseTransport
-    ) -> AsyncIterator[Provider]:
+    async def hasty(self, upstream: FakeUpstream, transport: UpstreamTransport) -> AsyncIterator[Provider]:
         """The same provider, which soon gives up waiting for the answer to a submission."""
         provider = registry.create_provider(self.account(upstream.url), transport, timeouts=SHORT_SUBMIT)
         yield provider
@@ -90,7 +88,7 @@ class ProviderContract:
 
     @pytest.fixture
     async def hasty_poller(
-        self, upstream: FakeUpstream, transport: httpx2.AsyncBaseTransport
+        self, upstream: FakeUpstream, transport: UpstreamTransport
     ) -> AsyncIterator[Provider]:
         """The same provider, which soon gives up waiting for the answer to a poll."""
         provider = registry.create_provider(self.account(upstream.url), transport, timeouts=SHORT_POLL)
@@ -199,16 +197,16 @@ class ProviderContract:
 
     # ---- silence on submit ----
 
-    async def test_connection_refused(self, transport: httpx2.AsyncBaseTransport) -> None:
+    async def test_connection_refused(self, transport: UpstreamTransport) -> None:
         provider = registry.create_provider(self.account(f"http://127.0.0.1:{closed_port()}"), transport)
         error = await self.refused(provider, UpstreamUnreachable)
         assert error.next_step == "retry_elsewhere"
         await provider.close()
 
-    async def test_timeout_before_sending(self, transport: httpx2.AsyncBaseTransport) -> None:
+    async def test_timeout_before_sending(self, transport: UpstreamTransport) -> None:
         with silent_port() as port:
             account = self.account(f"https://127.0.0.1:{port}")
-            provider = registry.create_provider(account, transport, timeouts=SHORT_SUBMIT)
+            provider = registry.create_provider(account, transport, timeouts=SHORT_CONNECT)
             await self.refused(provider, UpstreamUnreachable)
             await provider.close()
 

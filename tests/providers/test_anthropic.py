@@ -11,6 +11,7 @@ from app.generation import GenerationRequest
 from app.providers import registry
 from app.providers.anthropic.provider import AnthropicProvider
 from app.providers.base import Account, Operation, Provider, Submission
+from tests.upstream.transport import loopback_transport
 from tests.upstream.vendors.anthropic import AnthropicServer
 
 MESSAGES = [{"role": "user", "content": "Write a line on a kite."}]
@@ -27,7 +28,7 @@ async def provider(vendor: AnthropicServer) -> AsyncIterator[Provider]:
     account = Account(
         id="a1", provider="anthropic", name="fake", base_url=f"{vendor.url}/v1", secret=vendor.key
     )
-    async with httpx2.AsyncHTTPTransport() as transport:
+    async with loopback_transport() as transport:
         made = registry.create_provider(account, transport)
         yield made
         await made.close()
@@ -84,7 +85,7 @@ async def test_a_pinned_version(vendor: AnthropicServer) -> None:
             id="a1", provider="anthropic", name="fake", base_url=vendor.url, secret=vendor.key,
             options={"version": version},
         )  # fmt: skip
-        async with httpx2.AsyncHTTPTransport() as transport, httpx2.AsyncClient() as client:
+        async with loopback_transport() as transport, httpx2.AsyncClient() as client:
             made = registry.create_provider(account, transport)
             target = made.relay_target("messages")
             assert target is not None

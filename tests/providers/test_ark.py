@@ -2,29 +2,36 @@
 
 import asyncio
 import base64
+import itertools
 import json
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 from volcenginesdkarkruntime import Ark as ArkSdk
+from volcenginesdkarkruntime.types.content_generation.create_task_content_param import CreateTaskContentParam
 
 from app.errors import (
     InvalidRequest,
-    OperationNotFound,
     OutcomeUnknown,
     PollFailed,
+    UnsupportedWish,
     UpstreamAuthFailed,
     UpstreamBusy,
     UpstreamError,
     UpstreamFailed,
+    UpstreamModelForbidden,
     UpstreamModerated,
     UpstreamQuotaExhausted,
     UpstreamRejected,
 )
 from app.generation import GenerationRequest, MediaInput, Role
+from app.providers.ark import requests
 from app.providers.ark.provider import ArkProvider
 from app.providers.base import Account, Failed, Operation, Provider, Queued, Running, Submission, Succeeded
+from app.providers.judging import find_refusal
+from app.providers.model_facts import read_facts
 from tests.providers.contract import SECRET
 from tests.providers.vendor_contract import VendorContract, open_provider
 from tests.upstream.media import tiny_png
@@ -135,9 +142,8 @@ def use_sdk(vendor: ArkServer) -> None:
 
 async def test_text(vendor: ArkServer, ark: Provider) -> None:
     extra = {
-        "generate_audio": False, "return_last_frame": True, "camera_fixed": True, "model": "dearer",
-        "content": [], "duration": 30, "resolution": "4k", "service_tier": "flex", "seed": 8,
-        "safety_identifier": "me", "callback_url": "https://me.test", "tools": [],
+        "generate_audio": False, "return_last_frame": True, "camera_fixed": True, "service_tier": "flex",
+        "priority": 3,
     }  # fmt: skip
     asked = make_request(seconds=10, size="1920x1080", seed=7, watermark=False, extra=extra)
     operation = await ark.start(asked, SUBMISSION)
@@ -149,9 +155,63 @@ async def test_text(vendor: ArkServer, ark: Provider) -> None:
     assert body == {
         "model": MIDDLE, "content": [{"type": "text", "text": "A red kite"}], "duration": 10, "seed": 7,
         "resolution": "1080p", "ratio": "16:9", "watermark": False, "generate_audio": False,
-        "return_last_frame": True, "camera_fixed": True,
+        "return_last_frame": True, "camera_fixed": True, "service_tier": "flex", "priority": 3,
     }  # fmt: skip
     assert operation == Operation(id="cgt-20261121-00000")
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"model": "dearer"}, {"content": []}, {"Duration": 30}, {"frames": 57}, {"resolution": "4k"}, {"tools": []},
+        {"callback_url": "https://me.test"}, {"safety_identifier": "me"}, {"api_key": "k"},
+    ],
+    ids=lambda extra: next(iter(extra)),
+)  # fmt: skip
+async def test_names_that_are_not_the_clients(ark: Provider, extra: dict[str, Any]) -> None:
+    with pytest.raises(UnsupportedWish) as caught:
+        ark.check(make_request(extra=extra))
+    assert caught.value.param == next(iter(extra))
+
+
+@pytest.mark.parametrize("model", [NEW, MIDDLE, OLD, "ep-20261121-abcde"])
+async def test_a_length_that_nobody_said(vendor: ArkServer, ark: Provider, model: str) -> None:
+    """Without one, Seedance 2.5 makes up to 30 seconds, three times what a budget has held."""
+    await ark.start(make_request(model), SUBMISSION)
+    assert sent(vendor)["duration"] == 5
+
+
+def every_body(ark: Provider) -> Iterator[dict[str, Any]]:
+    media: list[tuple[MediaInput, ...]] = [
+        (), (picture(),), (picture(), picture("last_frame")), (picture("reference_image"),) * 2,
+        (clip("reference_video"), sound()), (clip("source_video"),),
+    ]  # fmt: skip
+    told: list[dict[str, Any]] = [
+        {}, {"seconds": 8}, {"size": "720x1280"}, {"aspect_ratio": "1:1"}, {"resolution": "1080p"}, {"seed": 7},
+        {"sound": False}, {"watermark": True}, {"action": "edit"}, {"action": "extend"},
+        {"extra": {"service_tier": "flex", "priority": 1, "return_last_frame": True, "draft": True}},
+    ]  # fmt: skip
+    models = [facts.starts[0] for facts in read_facts("ark").models if facts.kind == "video"]
+    for model, inputs, wish in itertools.product([*models, "ep-1"], media, told):
+        asked = make_request(model, media=inputs, **wish)
+        if find_refusal(ark, asked) is None:
+            yield requests.video_body(asked, mark="filmgate-1")
+
+
+async def test_every_body_is_one_that_the_sdk_can_send(vendor: ArkServer, ark: Provider) -> None:
+    """By its argument names and its types of ``content``; the simulator takes each of them."""
+    part = TypeAdapter(CreateTaskContentParam)
+
+    def send(bodies: list[dict[str, Any]]) -> None:
+        with ArkSdk(api_key=SECRET, base_url=f"{vendor.url}/api/v3") as client:
+            for body in bodies:
+                for given in body["content"]:
+                    assert part.validate_python(given, extra="forbid") == given
+                assert client.content_generation.tasks.create(**body).id
+
+    bodies = list(every_body(ark))
+    assert len(bodies) > 200
+    await asyncio.to_thread(send, bodies)
 
 
 @pytest.mark.parametrize(
@@ -160,7 +220,7 @@ async def test_text(vendor: ArkServer, ark: Provider) -> None:
         (MIDDLE, {"size": "720x1280"}, "720p", "9:16"),
         (MIDDLE, {"size": "1024x1024"}, "1080p", "1:1"),
         (MIDDLE, {"size": "3840x2160"}, "4k", "16:9"),
-        (NEW, {"size": "3840x2160"}, "1080p", "16:9"),
+        (NEW, {"size": "1792x1024"}, "1080p", "16:9"),
         (MIDDLE, {"size": "854x480"}, "480p", "16:9"),
         (MIDDLE, {"resolution": "4K", "aspect_ratio": "21:9"}, "4k", "21:9"),
         (OLD, {"aspect_ratio": "adaptive"}, None, "adaptive"),
@@ -233,7 +293,15 @@ async def test_edit_and_extend(vendor: ArkServer, ark: Provider) -> None:
         (make_request(media=(picture(), picture())), "first_frame"),
         (make_request(media=(picture(), picture("reference_image"))), "reference_image"),
         (make_request(media=(picture("reference_image"),) * 10), "reference_image"),
-        (make_request(media=(clip("reference_video"),) * 4), "video"),
+        (make_request(media=(clip("reference_video"),) * 4), "reference_video"),
+        (make_request(media=(clip("reference_video"),) * 2 + (clip("source_video"),) * 2), "video"),
+        (make_request(media=(sound(),)), "audio"),
+        (make_request(OLD, sound=True), "generate_audio"),
+        (make_request(OLD).model_copy(update={"kind": "image"}), "model"),
+        (painting().model_copy(update={"kind": "video"}), "model"),
+        (painting(seconds=5), "seconds"),
+        (painting(extra={"n": 9}), "n"),
+        (painting(extra={"response_format": "b64_json"}), "response_format"),
         (make_request(media=(clip("reference_video", url=None),)), "reference_video"),
         (make_request(action="edit"), "video"),
         (make_request(OLD, action="extend", media=(clip("source_video"),)), "video"),
@@ -259,15 +327,16 @@ async def test_what_cannot_be_told(
     [
         (401, "AuthenticationError", UpstreamAuthFailed),
         (403, "AccountOverdueError", UpstreamQuotaExhausted),
-        (403, "AccessDenied", UpstreamQuotaExhausted),
-        (404, "ModelNotOpen", UpstreamQuotaExhausted),
+        (403, "AccessDenied", UpstreamModelForbidden),
+        (404, "ModelNotOpen", UpstreamModelForbidden),
         (429, "SetLimitExceeded", UpstreamQuotaExhausted),
         (429, "QuotaExceeded", UpstreamQuotaExhausted),
         (429, "RateLimitExceeded.EndpointRPMExceeded", UpstreamBusy),
         (429, "ModelAccountRpmRateLimitExceeded", UpstreamBusy),
         (500, "ServerOverloaded", UpstreamBusy),
         (400, "InvalidParameter.TaskTypeConstraint", UpstreamRejected),
-        (404, "InvalidEndpointOrModel.NotFound", UpstreamRejected),
+        (404, "InvalidEndpointOrModel.NotFound", UpstreamModelForbidden),
+        (400, "UnsupportedModel", UpstreamRejected),
         (400, "InputImageSensitiveContentDetected.PrivacyInformation", UpstreamModerated),
         (400, "InputTextRiskDetection", UpstreamModerated),
         (400, "ContentSecurityDetectionError", UpstreamFailed),
@@ -346,7 +415,7 @@ async def test_words(vendor: ArkServer, ark: Provider) -> None:
 
 
 async def test_an_id_that_leads_elsewhere(vendor: ArkServer, ark: Provider) -> None:
-    with pytest.raises(OperationNotFound):
+    with pytest.raises(PollFailed):
         await ark.poll(Operation(id="../../../files/a.mp4?x"))
 
 
@@ -429,8 +498,7 @@ async def test_without_a_mark_nobody_can_be_asked(vendor: ArkServer, ark: Provid
 
 
 async def test_picture(vendor: ArkServer, ark: Provider) -> None:
-    extra = {"guidance_scale": 3, "response_format": "b64_json", "n": 9, "size": "4K", "stream": True}
-    asked = painting(size="2048x2048", seed=7, watermark=False, extra=extra)
+    asked = painting(size="2048x2048", seed=7, watermark=False, extra={"guidance_scale": 3})
     operation = await ark.start(asked, SUBMISSION)
     assert vendor.seen[-1].path == "/api/v3/images/generations"
     assert sent(vendor) == {
@@ -508,6 +576,10 @@ async def test_capabilities(ark: Provider) -> None:
     assert ark.capabilities("doubao-seedance-1-5-pro-251215").seconds == (4, 12)
     own = ark.capabilities("ep-20261121-abcde")
     assert (own.kinds, own.seconds) == ({"video", "image", "text"}, None)
+    tomorrow = ark.capabilities("doubao-seedance-3-0-270101")
+    assert (tomorrow.kinds, tomorrow.seconds, tomorrow.most) == ({"video"}, None, {})
+    ark.check(make_request("doubao-seedance-3-0-270101", seconds=90, resolution="8k", aspect_ratio="32:9"))
+    assert ark.capabilities("doubao-seedream-6-0").kinds == {"image"}
     pictures = ark.capabilities("doubao-seedream-4-5-251128")
     assert (pictures.kinds, pictures.max_pixels, pictures.cancel) == ({"image"}, 4096 * 4096, False)
 

@@ -15,10 +15,11 @@ from app.errors import (
     PollFailed,
     UpstreamAuthFailed,
     UpstreamError,
+    UpstreamModerated,
     UpstreamQuotaExhausted,
     UpstreamRejected,
 )
-from app.generation import GenerationRequest, MediaInput, Role, Shot
+from app.generation import GenerationRequest, MediaInput, Role
 from app.providers.base import AccountBalance, Failed, Operation, Provider, Running, Submission, Succeeded
 from app.providers.bfl.provider import poll_location
 from tests.providers.contract import SECRET
@@ -112,8 +113,7 @@ class TestContract(VendorContract):
 async def test_text(vendor: BFLServer, flux: Provider) -> None:
     asked = make_request(
         seconds=8, size="1920x1080",
-        extra={"generate_audio": False, "safety_tolerance": 2, "duration": 20, "mode": "v2v", "prompt": "x",
-               "webhook_url": "https://evil.test/", "input_image_3": "https://elsewhere.test/a.png"},
+        sound=False, extra={"safety_tolerance": 2, "draft": True},
     )  # fmt: skip
     operation = await flux.start(asked, SUBMISSION)
     assert vendor.seen[-1].path == "/v1/flux-3-video"
@@ -121,7 +121,7 @@ async def test_text(vendor: BFLServer, flux: Provider) -> None:
     assert "authorization" not in vendor.seen[-1].headers
     assert sent(vendor) == {
         "mode": "t2v", "prompt": "A red kite", "duration": 8, "aspect_ratio": "16:9", "resolution": "fhd",
-        "generate_audio": False, "safety_tolerance": 2,
+        "generate_audio": False, "safety_tolerance": 2, "draft": True,
     }  # fmt: skip
     assert operation.data == {
         "kind": "video", "usage": {"cost": 3.0, "input_mp": 0.0, "output_mp": 1.05},
@@ -186,13 +186,16 @@ async def test_picture(
 @pytest.mark.parametrize(
     ("asked", "param"),
     [
+        (make_request(extra={"duration": 20}), "duration"),
+        (make_request(extra={"mode": "v2v"}), "mode"),
+        (make_request(extra={"webhook_url": "https://evil.test/"}), "webhook_url"),
+        (make_request(extra={"input_image_3": "https://elsewhere.test/a.png"}), "input_image_3"),
         (make_request(seed=7), "seed"),
         (make_request(negative_prompt="rain"), "negative_prompt"),
         (make_request(seconds=5.5), "seconds"),
         (make_request(aspect_ratio="3:2"), "aspect_ratio"),
         (make_request(resolution="4k"), "resolution"),
         (make_request(watermark=True), "watermark"),
-        (make_request(shots=(Shot(seconds=2, prompt="A"),)), "shots"),
         (make_request(media=(picture("last_frame"),)), "last_frame"),
         (make_request(media=(picture("reference_image"),)), "reference_image"),
         (make_request(media=(clip(),)), "video"),
@@ -201,7 +204,7 @@ async def test_picture(
         (make_request(action="edit", media=(clip(),)), "video"),
         (make_request(PICTURE, aspect_ratio="16:9"), "aspect_ratio"),
         (make_request(PICTURE, seconds=4), "seconds"),
-        (make_request("flux-dev", media=(picture(), picture())), "image"),
+        (make_request("flux-dev", media=(picture(), picture())), "first_frame"),
         (make_request("flux-2/../credits"), "model"),
         (make_request(PICTURE, kind="video"), "model"),
     ],
@@ -220,6 +223,8 @@ async def test_what_cannot_be_told(
     [
         (402, "Insufficient credits", UpstreamQuotaExhausted),
         (403, "Not authenticated", UpstreamAuthFailed),
+        (400, "Request Moderated", UpstreamModerated),
+        (400, "Invalid keyframes", UpstreamRejected),
     ],
 )
 async def test_refused(
@@ -382,6 +387,8 @@ async def test_balance_that_is_not_told(vendor: BFLServer, flux: Provider) -> No
     [
         (VIDEO, {"video"}, {"first_frame", "last_frame", "source_video"}, (5, 20)),
         (PICTURE, {"image"}, {"first_frame", "reference_image"}, None),
+        ("flux-4-video", {"video"}, {"first_frame", "last_frame", "source_video"}, None),
+        ("flux-5", {"image"}, {"first_frame", "reference_image"}, None),
     ],
 )
 async def test_capabilities(

@@ -2,15 +2,16 @@
 there is no SDK: the manuals are the authority."""
 
 import asyncio
+import base64
 import json
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-import httpx2
 import pytest
 
 from app.errors import (
     OutcomeUnknown,
+    UnsupportedWish,
     UpstreamBusy,
     UpstreamError,
     UpstreamFailed,
@@ -37,6 +38,7 @@ from tests.providers.contract import SECRET
 from tests.providers.vendor_contract import VendorContract, open_provider
 from tests.upstream import FakeUpstream
 from tests.upstream.media import tiny_mp4, tiny_png
+from tests.upstream.transport import loopback_transport
 from tests.upstream.vendors.chat_relay import CUT, WAIT, ChatServer, chunk
 from tests.upstream.vendors.front import FaultyFront
 
@@ -128,9 +130,7 @@ class TestContract(VendorContract):
 
 
 async def test_text(vendor: ChatServer, relay: Provider) -> None:
-    asked = make_request(
-        size="1280x704", seconds=15, style="anime", extra={"user": "u", "stream": False, "model": "x"}
-    )
+    asked = make_request(size="1280x704", seconds=15, style="anime", extra={"user": "u"})
     await relay.start(asked, SUBMISSION)
     assert vendor.seen[-1].path == "/v1/chat/completions"
     assert vendor.seen[-1].headers["authorization"] == f"Bearer {SECRET}"
@@ -139,6 +139,19 @@ async def test_text(vendor: ChatServer, relay: Provider) -> None:
         "model": "sora_video2-landscape-15s", "stream": True, "user": "u",
         "messages": [{"role": "user", "content": [{"type": "text", "text": "{anime} A red kite"}]}],
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["model", "Stream", "messages", "images", "n", "duration"])
+async def test_a_reserved_name_is_refused(vendor: ChatServer, relay: Provider, name: str) -> None:
+    with pytest.raises(UnsupportedWish) as refused:
+        await relay.start(make_request(extra={name: "x"}), SUBMISSION)
+    assert (refused.value.param, vendor.seen) == (name, [])
+
+
+async def test_what_it_says_of_itself(relay: Provider) -> None:
+    able = relay.capabilities("sora_video2")
+    assert able.native_styles and able.native_shots
+    assert (able.seconds, able.lengths) == ((10, 25), (10, 15, 25))
 
 
 @pytest.mark.parametrize(
@@ -284,6 +297,19 @@ async def test_images(vendor: ChatServer, relay: Provider) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("place", ["content", "images"])
+async def test_pictures_in_the_answer_itself(vendor: ChatServer, relay: Provider, place: str) -> None:
+    padding = b"\0" * 2_000_000
+    link = "data:image/png;base64," + base64.b64encode(tiny_png() + padding).decode()
+    images = [{"type": "image_url", "image_url": {"url": link}}]
+    vendor.lines = [f"![image]({link})" if place == "content" else chunk("", images=images)]
+    operation = await relay.start(make_request("gpt-image", kind="image"), SUBMISSION)
+    answer = await ended(relay, operation)
+    assert isinstance(answer, Succeeded)
+    pieces = [piece async for piece in relay.fetch(operation, answer.files[0])]
+    assert b"".join(pieces) == tiny_png() + padding
+
+
 async def test_answered_whole(vendor: ChatServer, relay: Provider) -> None:
     """Some gateways overlook ``stream``."""
     message = {"role": "assistant", "content": VIDEO}
@@ -388,7 +414,7 @@ async def test_slow_to_speak(vendor: ChatServer) -> None:
     vendor.reset()
     vendor.lines = [WAIT, VIDEO]
     account = Account(id="a2", provider="chat_relay", name="slow", base_url=vendor.url, secret=SECRET)
-    async with httpx2.AsyncHTTPTransport() as transport:
+    async with loopback_transport() as transport:
         relay = registry.create_provider(account, transport, timeouts=UpstreamTimeouts(submit=1.0))
         operation = await relay.start(make_request(), SUBMISSION)
         assert operation.id == "filmgate-0123"

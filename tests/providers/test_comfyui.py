@@ -11,11 +11,13 @@ from app.errors import (
     InvalidRequest,
     OperationNotFound,
     PollFailed,
+    UnsupportedWish,
     UpstreamBusy,
     UpstreamRejected,
 )
 from app.generation import GenerationRequest, MediaInput, Role, Shot
 from app.providers.base import Account, Failed, Operation, Provider, Queued, Running, Submission, Succeeded
+from app.providers.comfyui.answers import without_folders
 from app.providers.comfyui.provider import ComfyUIProvider
 from tests.providers.contract import SECRET
 from tests.providers.vendor_contract import VendorContract, open_provider
@@ -54,7 +56,23 @@ STILL = {
     "kind": "image",
     "output": "12",
 }
-OPTIONS = {"workflows": {"wan": WAN, "still": STILL}}
+I2V = {
+    "graph": {
+        "1": {"class_type": "LoadImage", "inputs": {"image": "example.png"}},
+        "2": {"class_type": "LoadImage", "inputs": {"image": ""}},
+        "3": {"class_type": "CreateVideo", "inputs": {"images": ["1", 0], "tail": ["2", 0], "fps": 16}},
+    },
+    "inputs": {"first_frame": {"node": "1", "field": "image"}, "last_frame": {"node": "2", "field": "image"}},
+}
+TWO_PICTURES = {
+    "graph": {
+        "1": {"class_type": "LoadImage", "inputs": {"image": "example.png"}},
+        "2": {"class_type": "LoadImage", "inputs": {"image": "example.png"}},
+        "3": {"class_type": "CreateVideo", "inputs": {"images": ["1", 0], "more": ["2", 0], "fps": 16}},
+    },
+    "inputs": {"reference_image": [{"node": "1", "field": "image"}, {"node": "2", "field": "image"}]},
+}
+OPTIONS = {"workflows": {"wan": WAN, "still": STILL, "i2v": I2V, "two": TWO_PICTURES}}
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +134,63 @@ class TestContract(VendorContract):
 # ---- submit ----
 
 
+async def test_a_workflow_needs_its_picture(vendor: ComfyServer, comfy: Provider) -> None:
+    """The graph's example file stands for no client's picture."""
+    for media, param in (((), "input_reference"), ((picture(),), "last_frame")):
+        with pytest.raises(UnsupportedWish) as refused:
+            await comfy.start(make_request("i2v", media=media), SUBMISSION)
+        assert refused.value.param == param
+        assert f"needs {param}" in refused.value.message
+    assert vendor.seen == []
+    with pytest.raises(UnsupportedWish, match="needs input_reference"):
+        comfy.check(make_request("two"))
+    comfy.check(make_request("two", media=(picture("reference_image"),)))
+
+
+async def test_a_picture_may_be_optional(vendor: ComfyServer) -> None:
+    vendor.reset()
+    one = {"i2v": I2V | {"optional": ["first_frame", "last_frame"]}}
+    async with open_provider("comfyui", vendor, secret="", workflows=one) as able:
+        able.check(make_request("i2v"))
+
+
+async def test_a_workflow_without_a_prompt(vendor: ComfyServer, comfy: Provider) -> None:
+    """Every client must send one; the graph has no node for it. What would be written into it is refused."""
+    await comfy.start(make_request("two", media=(picture("reference_image"),)), SUBMISSION)
+    assert "A red kite" not in json.dumps(sent(vendor))
+    able = comfy.capabilities("two")
+    assert able.native_styles and able.native_shots
+    for told in ({"style": "anime"}, {"shots": (Shot(seconds=2, prompt="A kite"),)}):
+        with pytest.raises(UnsupportedWish) as refused:
+            comfy.check(make_request("two", media=(picture("reference_image"),), **told))
+        assert refused.value.param == next(iter(told))
+
+
+async def test_no_path_of_the_server_is_told(vendor: ComfyServer, comfy: Provider) -> None:
+    vendor.refuse = (
+        400,
+        {"error": {"type": "x", "message": "[Errno 21] Is a directory: '/home/op/ComfyUI/input/'"}},
+        {},
+    )
+    with pytest.raises(UpstreamRejected) as refused:
+        await comfy.start(make_request(), SUBMISSION)
+    assert "home" not in refused.value.message and "Is a directory" in refused.value.message
+    vendor.states, vendor.failure = (
+        ["error"],
+        {"message": r"No such file: C:\models\wan.safetensors, /srv/a/vae.pt"},
+    )
+    answer = await comfy.poll(await comfy.start(make_request(), SUBMISSION))
+    assert isinstance(answer, Failed)
+    assert answer.message == "No such file: wan.safetensors, vae.pt"
+
+
+@pytest.mark.parametrize(
+    "text", ["see https://docs.test/a/b", "value 1/2 is too long", "node 3: image - x.png", "and/or"]
+)
+def test_what_is_no_path(text: str) -> None:
+    assert without_folders(text) == text
+
+
 async def test_graph_is_filled(vendor: ComfyServer, comfy: Provider) -> None:
     asked = make_request(negative_prompt="rain", seed=7, size="832x480", seconds=3, extra={"steps": 4})
     operation = await comfy.start(asked, SUBMISSION)
@@ -148,6 +223,7 @@ async def test_seed_of_its_own(vendor: ComfyServer, comfy: Provider) -> None:
 async def test_pictures_are_uploaded(vendor: ComfyServer, comfy: Provider) -> None:
     await comfy.start(make_request(media=(picture("last_frame"), picture())), SUBMISSION)
     assert vendor.uploads == {
+        "example.png": b"",
         "filmgate-0123-0-last_frame.png": tiny_png(), "filmgate-0123-1-first_frame.png": tiny_png(),
     }  # fmt: skip
     assert inputs(vendor, "10") == {"image": "filmgate-0123-1-first_frame.png"}
@@ -264,7 +340,7 @@ async def test_lost_file(vendor: ComfyServer, comfy: Provider) -> None:
     operation = await comfy.start(make_request(), SUBMISSION)
     answer = await comfy.poll(operation)
     assert isinstance(answer, Succeeded)
-    with pytest.raises(OperationNotFound):
+    with pytest.raises(PollFailed):
         async for _ in comfy.fetch(operation, answer.files[0]):
             pass
 

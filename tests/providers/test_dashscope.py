@@ -15,16 +15,19 @@ from app.errors import (
     OperationNotFound,
     OutcomeUnknown,
     PollFailed,
+    UnsupportedWish,
     UpstreamAuthFailed,
     UpstreamBusy,
     UpstreamError,
     UpstreamFailed,
+    UpstreamModelForbidden,
     UpstreamModerated,
     UpstreamQuotaExhausted,
     UpstreamRejected,
 )
 from app.generation import GenerationRequest, MediaInput, Role, Shot
 from app.providers.base import Account, Failed, Operation, Provider, Queued, Running, Submission, Succeeded
+from app.providers.dashscope import requests
 from app.providers.dashscope.provider import DashScopeProvider
 from tests.providers.contract import SECRET
 from tests.providers.vendor_contract import VendorContract, open_provider
@@ -136,10 +139,7 @@ def use_sdk(vendor: DashScopeServer, frame: Path) -> None:
 
 
 async def test_text(vendor: DashScopeServer, wan: Provider) -> None:
-    extra = {
-        "prompt_extend": False, "template": "flying", "model": "dearer", "duration": 15, "input": {}, "n": 9,
-        "resolution": "1080P", "seed": 8,
-    }  # fmt: skip
+    extra = {"prompt_extend": False, "template": "flying"}
     asked = make_request(
         seconds=5,
         size="1280x720",
@@ -167,10 +167,39 @@ async def test_text(vendor: DashScopeServer, wan: Provider) -> None:
     assert operation == Operation(id="job-0001")
 
 
+@pytest.mark.parametrize("name", ["model", "duration", "input", "n", "Resolution", "media", "audio_url"])
+async def test_names_that_are_not_the_clients(wan: Provider, name: str) -> None:
+    with pytest.raises(UnsupportedWish) as caught:
+        wan.check(make_request(extra={name: "x"}))
+    assert caught.value.param == name
+
+
+@pytest.mark.parametrize(
+    ("model", "asked", "told"),
+    [
+        ("wan3.0-video", False, False), ("wan2.5-t2v-preview", True, True), ("wan2.6-i2v-flash", False, False),
+        ("wan2.7-t2v", True, None), ("wan2.6-t2v", True, None), ("wan2.2-t2v-plus", False, None),
+        ("wan-of-tomorrow", False, False),
+    ],
+)  # fmt: skip
+async def test_sound(
+    vendor: DashScopeServer, wan: Provider, model: str, asked: bool, told: bool | None
+) -> None:
+    """Told where the model can be told, and nothing to tell where it does so anyway."""
+    media = (picture(),) if "i2v" in model else ()
+    request = make_request(model, sound=asked, media=media)
+    if model == "wan-of-tomorrow":  # the simulator does not know it
+        assert requests.video_body(request)["parameters"] == {"audio": told}
+        return
+    await wan.start(request, SUBMISSION)
+    assert sent(vendor)["parameters"].get("audio") is told
+
+
 @pytest.mark.parametrize(
     ("model", "told", "parameters"),
     [
-        ("wan2.7-t2v", {"size": "854x480"}, {"resolution": "720P", "ratio": "16:9"}),
+        ("wan2.7-t2v", {"size": "1248x720"}, {"resolution": "720P", "ratio": "16:9"}),
+        ("happyhorse-1.1-t2v", {"resolution": "480p"}, {"resolution": "480P"}),
         ("wan3.0-video", {"size": "854x480"}, {"resolution": "480P", "ratio": "16:9"}),
         ("wan3.0-video", {"aspect_ratio": "adaptive", "resolution": "1080p"}, {"resolution": "1080P", "ratio": "adaptive"}),
         ("wan2.6-t2v", {"size": "1920x1080"}, {"size": "1920*1080"}),
@@ -233,6 +262,14 @@ async def test_media_by_address_and_by_upload(vendor: DashScopeServer, wan: Prov
     assert all(SECRET not in str(seen.headers) for seen in vendor.seen if seen.path == "/")
 
 
+async def test_an_address_in_alibabas_own_store(vendor: DashScopeServer, wan: Provider) -> None:
+    vendor.uploads["oss://dashscope-instant/mine.png"] = b""
+    frame = MediaInput(role="first_frame", content_type="image/png", url="oss://dashscope-instant/mine.png")
+    await wan.start(make_request("wan2.7-i2v", media=(frame,)), SUBMISSION)
+    assert sent(vendor)["input"]["media"][0]["url"] == frame.url
+    assert vendor.seen[-1].headers["x-dashscope-ossresourceresolve"] == "enable"
+
+
 @pytest.mark.parametrize(
     ("model", "action", "media", "kinds"),
     [
@@ -268,21 +305,39 @@ async def test_storyboard(vendor: DashScopeServer, wan: Provider) -> None:
     ("asked", "param"),
     [
         (make_request(seconds=5.5), "seconds"),
+        (make_request(sound=False), "generate_audio"),
+        (make_request("wan2.6-t2v", sound=False), "generate_audio"),
+        (make_request("wan2.2-t2v-plus", sound=True), "generate_audio"),
+        (make_request("wan2.7-i2v"), "first_frame"),
+        (make_request("wan2.7-i2v", media=(picture(),), aspect_ratio="16:9"), "aspect_ratio"),
+        (make_request("wan2.7-i2v", media=(picture("last_frame"),)), "first_frame"),
+        (make_request("wan2.7-r2v"), "reference_image"),
+        (make_request("happyhorse-1.0-t2v", resolution="480P"), "resolution"),
+        (make_request("wan3.0-video", media=(picture(), sound())), "audio"),
+        (make_request("wan3.0-video", media=(picture("last_frame"),)), "last_frame"),
+        (make_request("wan2.7-image"), "model"),
+        (painting(seconds=4), "seconds"),
+        (painting("qwen-image", size="1024x1024"), "size"),
+        (painting(extra={"size": "4K"}), "size"),
         (make_request(aspect_ratio="21:9"), "aspect_ratio"),
         (make_request(aspect_ratio="adaptive"), "aspect_ratio"),
         (make_request(resolution="4k"), "resolution"),
         (make_request(media=(picture(),)), "first_frame"),
         (make_request(media=(sound(), sound())), "audio"),
-        (make_request("wan2.6-i2v"), "input_reference"),
+        (make_request("wan2.6-i2v"), "first_frame"),
         (make_request("wan2.6-i2v", media=(picture(),), aspect_ratio="16:9"), "aspect_ratio"),
-        (make_request("wan2.2-kf2v-flash", media=(picture("last_frame"),)), "last_frame"),
+        (make_request("wan2.2-kf2v-flash", media=(picture("last_frame"),)), "first_frame"),
         (make_request("wan2.7-i2v", media=(picture(), picture())), "first_frame"),
         (make_request("wan2.7-i2v", action="edit", media=(clip("source_video", url=None),)), "video"),
-        (make_request("wan2.7-videoedit", action="edit"), "video"),
-        (make_request("wan2.7-i2v", media=(clip("source_video", url=None),) * 2), "video"),
+        (make_request("wan2.7-videoedit", action="edit"), "source_video"),
+        (make_request("wan3.0-video", action="edit"), "video"),
+        (make_request("wan2.7-i2v", media=(clip("source_video", url=None),) * 2), "source_video"),
+        (
+            make_request("wan3.0-video", media=(clip("source_video"),) * 3 + (clip("reference_video"),) * 3),
+            "video",
+        ),
         (make_request("wan3.0-video", media=(picture(), picture("reference_image"))), "reference_image"),
         (make_request("wan3.0-video", media=(picture("reference_image"),) * 11), "reference_image"),
-        (make_request(shots=(Shot(seconds=2, prompt="A"),)), "shots"),
         (make_request("wan2.6-t2v", shots=(Shot(seconds=2.5, prompt="A"),)), "shots"),
         (make_request().model_copy(update={"kind": "audio"}), "model"),
         (painting("wan2.7-t2v"), "model"),
@@ -309,16 +364,21 @@ async def test_what_cannot_be_told(
         (401, "InvalidApiKey", "", UpstreamAuthFailed),
         (400, "Arrearage", "", UpstreamQuotaExhausted),
         (403, "AllocationQuota.FreeTierOnly", "", UpstreamQuotaExhausted),
-        (403, "AccessDenied.Unpurchased", "", UpstreamQuotaExhausted),
-        (403, "Model.AccessDenied", "", UpstreamQuotaExhausted),
+        (403, "AccessDenied.Unpurchased", "", UpstreamModelForbidden),
+        (403, "Model.AccessDenied", "", UpstreamModelForbidden),
         (429, "Throttling.RateQuota", "", UpstreamBusy),
         (429, "Throttling.AllocationQuota", "Allocated quota exceeded", UpstreamBusy),
         (429, "Throttling.AllocationQuota", "Free allocated quota exceeded.", UpstreamQuotaExhausted),
         (400, "DataInspectionFailed", "", UpstreamModerated),
         (400, "IPInfringementSuspect", "", UpstreamModerated),
-        (400, "InvalidParameter.DataInspection", "", UpstreamModerated),
+        (
+            400,
+            "InvalidParameter.DataInspection",
+            "Download the media resource timed out during the data inspection process.",
+            UpstreamRejected,
+        ),
         (400, "InvalidParameter", "", UpstreamRejected),
-        (404, "ModelNotFound", "", UpstreamRejected),
+        (404, "ModelNotFound", "", UpstreamModelForbidden),
         (500, "InternalError.Algo", "", UpstreamFailed),
         (504, "InternalError.Timeout", "", OutcomeUnknown),
         (503, "ModelUnavailable", "", UpstreamBusy),
@@ -501,7 +561,7 @@ async def test_picture(vendor: DashScopeServer, wan: Provider, model: str, media
         ("wan2.7-image", {"resolution": "2k"}, "2K"),
         ("wan2.7-image", {"aspect_ratio": "16:9", "resolution": "2K"}, "2736*1536"),
         ("wan2.6-t2i", {"aspect_ratio": "1:1"}, "1024*1024"),
-        ("qwen-image", {"size": "1024x1024"}, "1328*1328"),
+        ("qwen-image", {"size": "1328x1328"}, "1328*1328"),
         ("qwen-image", {"aspect_ratio": "16:9"}, "1664*928"),
         ("qwen-image", {}, None),
     ],
@@ -509,7 +569,7 @@ async def test_picture(vendor: DashScopeServer, wan: Provider, model: str, media
 async def test_picture_size(
     vendor: DashScopeServer, wan: Provider, model: str, told: dict[str, str], size: str | None
 ) -> None:
-    await wan.start(painting(model, extra={"n": 4, "size": "4K"}, **told), SUBMISSION)
+    await wan.start(painting(model, **told), SUBMISSION)
     assert sent(vendor)["parameters"].get("size") == size
 
 
@@ -553,6 +613,12 @@ async def test_capabilities(wan: Provider) -> None:
     assert wan.capabilities("wan2.6-t2v-us").native_shots is True
     assert wan.capabilities("wan2.7-t2v-2026-06-12").roles == {"audio"}
     assert wan.capabilities("wan2.2-kf2v-flash").seconds == (5, 5)
+    assert wan.capabilities("wan2.5-t2v-preview").lengths == (5, 10)
+    assert (wan.capabilities("wan4.0-video").kinds, wan.capabilities("wan4.0-video").seconds) == (
+        {"video"},
+        None,
+    )
+    wan.check(make_request("wan4.0-video", seconds=60, resolution="4K", aspect_ratio="21:9"))
     assert wan.capabilities("wanx2.1-i2v-turbo").roles == {"first_frame"}
     pictures = wan.capabilities("wan2.7-image-pro")
     assert (pictures.kinds, pictures.roles, pictures.cancel) == ({"image"}, {"reference_image"}, True)

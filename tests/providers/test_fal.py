@@ -21,22 +21,28 @@ from app.errors import (
     OperationNotFound,
     OutcomeUnknown,
     PollFailed,
+    UnsupportedWish,
     UpstreamAuthFailed,
     UpstreamError,
+    UpstreamModelForbidden,
     UpstreamModerated,
     UpstreamQuotaExhausted,
     UpstreamRejected,
 )
 from app.generation import GenerationRequest, MediaInput, Role, Shot
-from app.providers.base import Failed, Operation, Provider, Submission, Succeeded
+from app.providers import registry
+from app.providers.base import Account, Failed, Operation, Provider, Submission, Succeeded
 from tests.providers.contract import SECRET
 from tests.providers.vendor_contract import VendorContract, open_provider
 from tests.upstream.media import tiny_png
+from tests.upstream.transport import loopback_transport
 from tests.upstream.vendors.fal import FalServer
 
 SUBMISSION = Submission("filmgate-0123")
 KLING = "fal-ai/kling-video/v3/pro"
 SEEDANCE = "bytedance/seedance-2.0"
+RESERVED_NAMES = ("duration", "model", "prompt", "start_image_url", "num_videos", "Aspect_Ratio", "seed")
+NEW, FOUR = "someone/new-model", "fal-ai/kling-video/v4/image-to-video"
 INLINE = "data:image/png;base64," + base64.b64encode(tiny_png()).decode()
 
 
@@ -92,9 +98,7 @@ class TestContract(VendorContract):
 
 async def test_text(vendor: FalServer, fal: Provider) -> None:
     asked = make_request(
-        seconds=10, size="720x1280", negative_prompt="rain",
-        extra={"cfg_scale": 0.5, "generate_audio": False, "duration": "15", "model": "dearer", "prompt": "x",
-               "start_image_url": "https://elsewhere.test/a.png", "num_videos": 4},
+        seconds=10, size="720x1280", negative_prompt="rain", sound=False, extra={"cfg_scale": 0.5},
     )  # fmt: skip
     operation = await fal.start(asked, SUBMISSION)
     assert endpoint(vendor) == f"/{KLING}/text-to-video"
@@ -120,7 +124,8 @@ async def test_text(vendor: FalServer, fal: Provider) -> None:
          {"first_frame_url", "last_frame_url"}),
         ("fal-ai/veo3.1", ["reference_image"], "reference-to-video", {"image_urls"}),
         ("fal-ai/ltx-2.3/image-to-video/fast", ["first_frame"], "", {"image_url"}),
-        ("someone/new-model/video", ["first_frame"], "", {"image_url"}),
+        ("fal-ai/veo3.1/first-last-frame-to-video", ["first_frame", "last_frame"], "",
+         {"first_frame_url", "last_frame_url"}),
     ],
 )  # fmt: skip
 async def test_inputs_choose_the_endpoint(
@@ -143,8 +148,7 @@ async def test_inputs_choose_the_endpoint(
          {"duration": "8s", "resolution": "4k", "aspect_ratio": "9:16"}),
         ("fal-ai/ltx-2.3", {"seconds": 6, "size": "3840x2160"},
          {"duration": 6, "resolution": "2160p", "aspect_ratio": "16:9"}),
-        ("someone/new-model", {"seconds": 5, "size": "1024x1024"},
-         {"duration": "5", "aspect_ratio": "1:1", "resolution": "1080p"}),
+        ("fal-ai/kling-video/v3/pro/text-to-video", {"seconds": 3}, {"duration": "3"}),
     ],
 )  # fmt: skip
 async def test_length_and_shape(
@@ -187,16 +191,145 @@ async def test_edit_pictures(vendor: FalServer, fal: Provider) -> None:
 async def test_what_the_operator_knows(vendor: FalServer) -> None:
     vendor.reset()
     models = {
-        "someone/new-model": {"fields": {"last_frame": "tail_url"}, "length": "number", "seconds": [1, 4]}
+        "someone/new-model": {"fields": {"last_frame": "tail_url"}, "length": "text", "seconds": [1, 4]}
     }
     async with open_provider("fal", vendor, models=models, priority="low", start_timeout=30) as provider:
         assert provider.capabilities("someone/new-model").seconds == (1, 4)
         await provider.start(
             make_request("someone/new-model", seconds=4, media=(picture("last_frame"),)), SUBMISSION
         )
-    assert sent(vendor) == {"prompt": "A red kite", "tail_url": INLINE, "duration": 4}
+    assert sent(vendor) == {"prompt": "A red kite", "tail_url": INLINE, "duration": "4"}
     assert vendor.seen[-1].headers["x-fal-queue-priority"] == "low"
     assert vendor.seen[-1].headers["x-fal-request-timeout"] == "30.0"
+
+
+# ---- models that only their published schema describes ----
+
+
+@pytest.mark.parametrize(
+    ("told", "param"),
+    [
+        ({"seconds": 5}, "seconds"), ({"media": (picture(),)}, "first_frame"), ({"sound": False}, "generate_audio"),
+        ({"aspect_ratio": "1:1"}, "aspect_ratio"), ({"seed": 7}, "seed"), ({"size": "1280x720"}, "size"),
+    ],
+)  # fmt: skip
+async def test_unread_model_is_told_a_prompt_only(
+    vendor: FalServer, fal: Provider, told: dict[str, Any], param: str
+) -> None:
+    with pytest.raises(UnsupportedWish) as caught:
+        fal.check(make_request(NEW, **told))
+    assert caught.value.param == param
+    assert "try again" in caught.value.message
+    assert vendor.seen == []
+    fal.check(make_request(NEW))
+
+
+async def test_schema_is_read_once_before_the_first_submission(vendor: FalServer, fal: Provider) -> None:
+    for _ in range(2):
+        await fal.start(make_request(NEW), SUBMISSION)
+    assert (vendor.counts["schema"], vendor.counts["submit"]) == (1, 2)
+    assert vendor.seen[0].query == {"endpoint_id": NEW}
+    assert "authorization" not in vendor.seen[0].headers
+    wished = make_request(NEW, seconds=7, size="1024x1024", media=(picture(),))
+    await fal.start(wished, SUBMISSION)
+    assert sent(vendor) == {
+        "prompt": "A red kite", "duration": "7", "aspect_ratio": "1:1", "resolution": "1080p",
+        "image_url": INLINE,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("model", "told", "param"),
+    [
+        (NEW, {"sound": False}, "generate_audio"),
+        (NEW, {"seed": 7}, "seed"),
+        (NEW, {"negative_prompt": "rain"}, "negative_prompt"),
+        (NEW, {"media": (picture("reference_image"),)}, "reference_image"),
+        (NEW, {"resolution": "4k"}, "resolution"),
+        (NEW, {"extra": {"camera": "pan"}}, "camera"),
+        ("fal-ai/hunyuan-video", {"seconds": 8}, "seconds"),
+        ("fal-ai/hunyuan-video", {"media": (picture(),)}, "first_frame"),
+        (FOUR, {}, "first_frame"),
+        (FOUR, {"media": (picture(), picture("source_video"))}, "source_video"),
+    ],
+)
+async def test_the_schema_judges(
+    vendor: FalServer, fal: Provider, model: str, told: dict[str, Any], param: str
+) -> None:
+    await learn(fal, model)
+    with pytest.raises(UnsupportedWish) as caught:
+        fal.check(make_request(model, **told))
+    assert caught.value.param == param
+
+
+async def test_new_generation_has_the_bounds_of_its_schema(vendor: FalServer, fal: Provider) -> None:
+    await learn(fal, FOUR)
+    able = fal.capabilities(FOUR)
+    assert (able.kinds, able.seconds, able.ratios[-1]) == ({"video"}, (3, 30), "21:9")
+    assert able.most == {"reference_image": 10}
+    told = {"seconds": 30, "aspect_ratio": "21:9", "resolution": "4k", "seed": 7, "sound": True}
+    media = (picture(), picture("last_frame"), picture("reference_image"))
+    await fal.start(make_request(FOUR, media=media, **told), SUBMISSION)
+    assert sent(vendor) == {
+        "prompt": "A red kite", "duration": "30", "aspect_ratio": "21:9", "resolution": "4K", "seed": 7,
+        "generate_audio": True, "start_image_url": INLINE, "tail_image_url": INLINE,
+        "reference_image_urls": [INLINE],
+    }  # fmt: skip
+
+
+async def test_what_was_refused_is_asked_beside_the_requests(vendor: FalServer, fal: Provider) -> None:
+    wished = make_request(NEW, seconds=5)
+    for _ in range(2):
+        with pytest.raises(UnsupportedWish):
+            fal.check(wished)
+        fal.ask_about(NEW)
+    fal.ask_about(KLING)
+    for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        await task
+    fal.check(wished)
+    assert (vendor.counts["schema"], vendor.counts["submit"]) == (1, 0)
+
+
+async def test_a_tested_account_reads_what_it_maps(vendor: FalServer) -> None:
+    vendor.reset()
+    account = Account(
+        id="a1", provider="fal", name="fake", base_url=vendor.url, secret=SECRET,
+        models={"new": NEW, "known": SEEDANCE, "*": "*"},
+    )  # fmt: skip
+    async with loopback_transport() as transport:
+        made = registry.create_provider(account, transport)
+        await made.check_account()
+        assert made.capabilities(NEW).lengths == tuple(range(1, 11))
+        await made.close()
+    assert vendor.counts["schema"] == 1
+
+
+async def test_schema_that_is_not_told_leaves_the_prompt(vendor: FalServer, fal: Provider) -> None:
+    vendor.publishes = False
+    await fal.start(make_request(NEW), SUBMISSION)
+    with pytest.raises(UnsupportedWish):
+        await fal.start(make_request(NEW, seconds=5), SUBMISSION)
+    assert (vendor.counts["schema"], vendor.counts["submit"]) == (1, 1)
+
+
+async def test_a_word_that_the_endpoint_lacks_is_not_sent(vendor: FalServer, fal: Provider) -> None:
+    """fal ignores unknown fields, so their names are compared with the schema, also of a family that we know."""
+    asked = make_request(extra={"camera_control": "pan"})
+    with pytest.raises(UnsupportedWish) as caught:
+        await fal.start(asked, SUBMISSION)
+    assert caught.value.param == "camera_control"
+    with pytest.raises(UnsupportedWish):
+        fal.check(asked)
+    await fal.start(make_request(extra={"cfg_scale": 0.5}), SUBMISSION)
+    assert (vendor.counts["submit"], vendor.counts["schema"]) == (1, 1)
+
+
+async def learn(fal: Provider, model: str) -> None:
+    """Its first submission, which may be refused for what the schema says."""
+    try:
+        await fal.start(make_request(model), SUBMISSION)
+    except UnsupportedWish as refusal:
+        assert refusal.param == "first_frame"
 
 
 @pytest.mark.parametrize(
@@ -225,6 +358,12 @@ async def test_options_that_cannot_work(vendor: FalServer, options: dict[str, An
         (make_request(SEEDANCE, media=(picture("reference_image"),) * 10), "reference_image"),
         (make_request(SEEDANCE, shots=(Shot(seconds=2, prompt="A"),)), "shots"),
         (make_request(shots=(Shot(seconds=2.5, prompt="A"),)), "shots"),
+        (make_request(SEEDANCE, media=(picture(), picture("audio"))), "audio"),
+        (make_request(f"{SEEDANCE}/text-to-video", media=(picture(),)), "first_frame"),
+        (make_request(f"{SEEDANCE}/image-to-video"), "first_frame"),
+        (make_request(f"{SEEDANCE}/image-to-video", media=(picture("reference_image"),)), "reference_image"),
+        (make_request(f"{SEEDANCE}/reference-to-video", media=(picture(),)), "first_frame"),
+        *((make_request(extra={name: "x"}), name) for name in RESERVED_NAMES),
         (make_request(action="extend"), "video"),
         (make_request("kling"), "model"),
         (make_request("../../secrets"), "model"),
@@ -246,6 +385,7 @@ async def test_what_cannot_be_told(
     [
         (403, "User is locked. Reason: Exhausted balance.", UpstreamQuotaExhausted),
         (403, "Key lacks the permission", UpstreamAuthFailed),
+        (403, "Access to this application is not allowed.", UpstreamModelForbidden),
         (422, [{"loc": ["body", "prompt"], "msg": "Flagged", "type": "content_policy_violation"}],
          UpstreamModerated),
     ],
@@ -350,7 +490,7 @@ async def test_cancel_too_late(vendor: FalServer, fal: Provider) -> None:
         (KLING, {"video"}, {"first_frame", "last_frame"}, (3, 15), True),
         (f"{KLING}/text-to-video", {"video"}, set(), (3, 15), True),
         ("fal-ai/flux/dev", {"image"}, {"first_frame", "reference_image"}, None, False),
-        ("someone/new-model", {"video", "image", "audio"},
+        (NEW, {"video", "image", "audio"},
          {"first_frame", "last_frame", "reference_image", "reference_video", "source_video", "audio"}, None, False),
     ],
 )  # fmt: skip

@@ -11,6 +11,7 @@ from app.errors import (
     InvalidRequest,
     OutcomeUnknown,
     PollFailed,
+    UnsupportedWish,
     UpstreamBusy,
     UpstreamFailed,
     UpstreamModerated,
@@ -67,7 +68,7 @@ class TestContract(VendorContract):
 
 async def test_text(vendor: FeatureServer, relay: Provider) -> None:
     operation = await relay.start(
-        make_request(style="anime", seconds=15, size="720x1280", extra={"model": "dearer", "tone": "warm"}),
+        make_request(style="anime", seconds=15, size="720x1280", extra={"tone": "warm"}),
         SUBMISSION,
     )
     assert vendor.seen[-1].path == "/v1/videos/generate"
@@ -77,6 +78,19 @@ async def test_text(vendor: FeatureServer, relay: Provider) -> None:
         "model": "sora2-portrait-15s", "prompt": "A red kite", "style": "anime", "async_mode": True, "tone": "warm",
     }  # fmt: skip
     assert operation.data == {"kind": "video"}
+
+
+@pytest.mark.parametrize("name", ["model", "Async_Mode", "remix_target_id", "image", "n", "seconds"])
+async def test_a_reserved_name_is_refused(vendor: FeatureServer, relay: Provider, name: str) -> None:
+    with pytest.raises(UnsupportedWish) as refused:
+        await relay.start(make_request(extra={name: "x"}), SUBMISSION)
+    assert (refused.value.param, vendor.seen) == (name, [])
+
+
+async def test_what_it_says_of_itself(relay: Provider) -> None:
+    able = relay.capabilities("sora2-landscape-10s")
+    assert able.native_styles and able.lengths == (10, 15, 25)
+    assert relay.capabilities("wan").lengths == ()
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,10 @@ from app.errors import (
     PollFailed,
     UpstreamAuthFailed,
     UpstreamBusy,
+    UpstreamError,
+    UpstreamModelForbidden,
     UpstreamModerated,
+    UpstreamQuotaExhausted,
     UpstreamRejected,
 )
 from app.generation import GenerationRequest, MediaInput, Role
@@ -166,12 +169,7 @@ async def test_says_what_the_sdk_says(vendor: GeminiServer, version: str) -> Non
 
 
 async def test_least(vendor: GeminiServer, gemini: Provider) -> None:
-    extra = {
-        "labels": {"a": "b"},
-        "background": False,
-        "model": "dearer",
-        "generation_config": {"top_p": 0.5},
-    }
+    extra = {"labels": {"a": "b"}, "generation_config": {"top_p": 0.5}}
     operation = await gemini.start(make_request(extra=extra), SUBMISSION)
     assert sent(vendor) == {
         "model": "gemini-omni-1.1-flash", "input": [{"type": "user_input", "content": [{"type": "text", "text": "A red kite"}]}],
@@ -232,6 +230,16 @@ async def test_change_of_a_sent_video(vendor: GeminiServer, gemini: Provider) ->
         (make_request(media=(item("first_frame", content=None),)), "first_frame"),
         (make_request(kind="image"), "model"),
         (make_request(characters=("kim",)), "characters"),
+        (make_request(watermark=True), "watermark"),
+        (make_request(sound=False), "generate_audio"),
+        (make_request(media=(item("reference_image"),) * 7), "reference_image"),
+        (make_request(extra={"background": False}), "background"),
+        (make_request(extra={"GENERATION_CONFIG": {}}), "GENERATION_CONFIG"),
+        (make_request(extra={"generation_config": 7}), "generation_config"),
+        (
+            make_request(extra={"generation_config": {"candidateCount": 4}}),
+            "generation_config.candidateCount",
+        ),
     ],
     ids=str,
 )
@@ -412,3 +420,39 @@ async def test_capabilities(gemini: Provider) -> None:
     assert gemini.capabilities("gemini-3.8-flash").kinds == {"text"}
     assert gemini.capabilities("gemini-omni-1.2-flash").seconds == (3, 15)
     assert gemini.capabilities("gemini-omni-1.1-flash").remix is True
+
+
+async def test_new_generation_has_no_bounds(gemini: Provider) -> None:
+    able = gemini.capabilities("gemini-omni-2.0-pro")
+    assert (able.kinds, able.seconds, able.max_pixels, able.ratios) == ({"video"}, None, None, ())
+    gemini.check(make_request(model="gemini-omni-2.0-pro", seconds=60, aspect_ratio="1:1", resolution="8k"))
+
+
+DAILY = {
+    "@type": "type.googleapis.com/google.rpc.QuotaFailure",
+    "violations": [{"quotaMetric": "x", "quotaId": "GenerateRequestsPerDayPerProjectPerModel"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "expected"),
+    [
+        (429, {"status": "RESOURCE_EXHAUSTED", "message": "Your prepayment credits are depleted. Please go to AI Studio."},
+         UpstreamQuotaExhausted),
+        (429, {"status": "RESOURCE_EXHAUSTED", "message": "You exceeded your current quota.", "details": [DAILY]},
+         UpstreamQuotaExhausted),
+        (429, {"status": "RESOURCE_EXHAUSTED", "message": "You exceeded your current quota."}, UpstreamBusy),
+        (400, {"code": "invalid_request", "message": "The prompt was blocked: PROHIBITED_CONTENT"},
+         UpstreamModerated),
+        (400, {"status": "FAILED_PRECONDITION", "message": "User location is not supported for the API use."},
+         UpstreamModelForbidden),
+        (400, {"status": "INVALID_ARGUMENT", "message": "Unknown field: x"}, UpstreamRejected),
+    ],
+)  # fmt: skip
+async def test_what_a_refusal_means(
+    vendor: GeminiServer, gemini: Provider, status: int, error: dict[str, Any], expected: type[UpstreamError]
+) -> None:
+    vendor.refuse = (status, {"error": error}, {})
+    with pytest.raises(UpstreamError) as caught:
+        await gemini.start(make_request(), SUBMISSION)
+    assert type(caught.value) is expected

@@ -10,48 +10,55 @@ from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from app.errors import (
-    OutboundRefused,
+    LocalConnectionsExhausted,
+    OperationNotFound,
     OutcomeUnknown,
     PollFailed,
+    RequestBlocked,
     UpstreamAuthFailed,
     UpstreamBusy,
     UpstreamError,
     UpstreamFailed,
+    UpstreamModelForbidden,
     UpstreamModerated,
     UpstreamQuotaExhausted,
-    UpstreamRejected,
     UpstreamUnreachable,
 )
+from app.media.guard import OutboundGuard
 from app.providers.http import UpstreamClient
 from app.providers.http_errors import poll_refused, submit_refused
-from app.providers.http_messages import FormFile, UpstreamTimeouts
-from app.providers.reading import clean_text, read_error, retry_after_of
+from app.providers.http_messages import DownloadPace, FormFile, UpstreamTimeouts
+from app.providers.reading import read_error, redact_text, retry_after_of
+from app.providers.transport import NotConnected, OutgoingRequest, UpstreamTransport
+from tests.media.test_fetch import raw_server
 from tests.upstream import FakeUpstream
+from tests.upstream.transport import loopback_transport
 
 SECRET = "sk-http-0123456789abcdef"
 BODY = {"prompt": "A kite"}
 ROOT = Path(__file__).parent.parent.parent
+GEMINI_KEY = [{"error": {"code": 400, "message": "API key not valid. Please pass a valid API key."}}]
+XAI_KEY = {"code": "Client specified an invalid argument", "error": "Incorrect API key provided: xa***00."}
 POST_ONCE = """
 import asyncio, sys
-import httpx2
 from pydantic import BaseModel
+from app.media.guard import OutboundGuard
+from app.media.guard import OutboundGuard
 from app.providers.http import UpstreamClient
 
 class Read(BaseModel):
     id: str
 
 async def main():
-    async with httpx2.AsyncHTTPTransport() as transport:
+    async with OutboundGuard(("127.0.0.1",)).upstream_transport() as transport:
         client = UpstreamClient(transport, base_url=sys.argv[1], headers={})
         await client.post_json("/v1/videos", {"prompt": "A kite"}, answer=Read)
-        await client.aclose()
 
 asyncio.run(main())
 """
@@ -68,26 +75,15 @@ def upstream() -> Iterator[FakeUpstream]:
 
 
 @pytest.fixture
-async def transport() -> AsyncIterator[httpx2.AsyncBaseTransport]:
-    async with httpx2.AsyncHTTPTransport() as transport:
+async def transport() -> AsyncIterator[UpstreamTransport]:
+    async with loopback_transport() as transport:
         yield transport
 
 
 @pytest.fixture
-async def client(
-    upstream: FakeUpstream, transport: httpx2.AsyncBaseTransport
-) -> AsyncIterator[UpstreamClient]:
+def client(upstream: FakeUpstream, transport: UpstreamTransport) -> UpstreamClient:
     headers = {"Authorization": f"Bearer {SECRET}"}
-    client = UpstreamClient(transport, base_url=f"{upstream.url}/v1/", headers=headers)
-    yield client
-    await client.aclose()
-
-
-class Guarded(httpx2.AsyncBaseTransport):
-    """A transport that refuses every address, as the outbound guard does."""
-
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        raise OutboundRefused("no")
+    return UpstreamClient(transport, base_url=f"{upstream.url}/v1/", headers=headers)
 
 
 # ---- paths and credentials ----
@@ -102,6 +98,10 @@ class Guarded(httpx2.AsyncBaseTransport):
 )  # fmt: skip
 async def test_only_paths(client: UpstreamClient, upstream: FakeUpstream, path: str) -> None:
     with pytest.raises(ValueError, match="path"):
+        await client.post_json(path, BODY, answer=Read)
+    with pytest.raises(
+        PollFailed, match="no address"
+    ):  # an upstream's own name for its work may be one of these
         await client.get(path, answer=Read)
     assert upstream.counters().requests == {}
 
@@ -135,31 +135,19 @@ async def test_the_environment_does_not_steer(upstream: FakeUpstream) -> None:
 
 @pytest.mark.parametrize("key", ["sk-bad\r\nX-Evil: 1", "sk-bad\x00zero"])
 async def test_a_key_that_breaks_the_header(
-    upstream: FakeUpstream, transport: httpx2.AsyncBaseTransport, key: str
+    upstream: FakeUpstream, transport: UpstreamTransport, key: str
 ) -> None:
     client = UpstreamClient(transport, base_url=upstream.url, headers={"Authorization": f"Bearer {key}"})
     with pytest.raises(UpstreamUnreachable) as caught:
         await client.post_json("/v1/videos", BODY, answer=Read)
     assert key not in str(caught.value)
     assert upstream.counters().requests == {}
-    await client.aclose()
 
 
-async def test_a_key_of_any_script(upstream: FakeUpstream, transport: httpx2.AsyncBaseTransport) -> None:
+async def test_a_key_of_any_script(upstream: FakeUpstream, transport: UpstreamTransport) -> None:
     client = UpstreamClient(transport, base_url=upstream.url, headers={"Authorization": "Bearer ключ-密钥"})
     await client.post_json("/v1/videos", BODY, answer=Read)
     assert upstream.counters().last["create"].headers["authorization"] == "Bearer ключ-密钥"
-    await client.aclose()
-
-
-async def test_closing_leaves_a_shared_transport_open(
-    upstream: FakeUpstream, transport: httpx2.AsyncBaseTransport
-) -> None:
-    first, second = (UpstreamClient(transport, base_url=upstream.url, headers={}) for _ in range(2))
-    await first.post_json("/v1/videos", BODY, answer=Read)
-    await first.aclose()
-    await second.post_json("/v1/videos", BODY, answer=Read)
-    await second.aclose()
 
 
 # ---- answers ----
@@ -181,11 +169,11 @@ async def test_poll_by_post_is_a_look(client: UpstreamClient, upstream: FakeUpst
 
 
 async def test_signed_as_it_is_sent(client: UpstreamClient, upstream: FakeUpstream) -> None:
-    signed: list[bytes] = []
+    signed: list[object] = []
 
-    def sign(request: httpx2.Request) -> dict[str, str]:
+    def sign(request: OutgoingRequest) -> dict[str, str]:
         signed.append(request.content)
-        return {"X-Signature": f"{request.method} {request.url.path}?{request.url.query.decode()}"}
+        return {"X-Signature": f"{request.method} {request.url.path}?{request.url.query_string}"}
 
     await client.post_json("/videos", {"prompt": "风筝"}, answer=Read, params={"Action": "Make"}, sign=sign)
     seen = upstream.counters().last["create"]
@@ -243,50 +231,72 @@ async def test_download_says_type_and_length(client: UpstreamClient, upstream: F
 
 async def test_download_left_early_frees_its_connection(upstream: FakeUpstream) -> None:
     upstream.script(video_bytes=20_000_000)
-    limits = httpx2.Limits(max_connections=1)
-    async with httpx2.AsyncHTTPTransport(limits=limits) as transport:
+    async with loopback_transport(limit=1) as transport:
         client = UpstreamClient(transport, base_url=f"{upstream.url}/v1", headers={})
         created = await client.post_json("/videos", BODY, answer=Read)
         for _ in range(3):
             async with client.open_download(f"/videos/{created.body.id}/content") as download:
                 assert await anext(download.chunks)
-        await client.aclose()
+
+
+async def test_a_result_that_comes_too_slowly_is_a_failed_attempt(
+    upstream: FakeUpstream, transport: UpstreamTransport
+) -> None:
+    pace = DownloadPace(least_speed=1000, window_seconds=0.3, whole_seconds=60)
+    timeouts = UpstreamTimeouts(download=pace)
+    client = UpstreamClient(transport, base_url=f"{upstream.url}/v1", headers={}, timeouts=timeouts)
+    created = await client.post_json("/videos", BODY, answer=Read)
+    upstream.fault("content", do="drip", delay=0.05)
+    with pytest.raises(PollFailed, match="more slowly than 1000 bytes"):
+        async with client.open_download(f"/videos/{created.body.id}/content") as download:
+            async for _ in download.chunks:
+                pass
+
+
+@pytest.mark.parametrize(
+    "head", [b"HTTP/1.1 200 OK\r\nx: ", b"HTTP/1.1 500 No\r\n\r\n"], ids=["head", "error"]
+)
+async def test_a_head_or_an_error_that_drips_is_given_up(transport: UpstreamTransport, head: bytes) -> None:
+    timeouts = UpstreamTimeouts(connect=0.1, poll=0.1)
+    async with raw_server(head, *[b"x"] * 1000, pause=0.02) as address:
+        client = UpstreamClient(transport, base_url=address, headers={}, timeouts=timeouts)
+        with pytest.raises(PollFailed):
+            async with client.open_download("/film"):
+                pass
+        if b"200" in head:
+            with pytest.raises(PollFailed):
+                await client.probe("/film")
 
 
 async def test_a_full_pool_was_never_sent(upstream: FakeUpstream) -> None:
     upstream.fault("create", do="hang")
-    limits = httpx2.Limits(max_connections=1)
-    async with httpx2.AsyncHTTPTransport(limits=limits) as transport:
+    async with loopback_transport(limit=1) as transport:
         patient = UpstreamClient(transport, base_url=f"{upstream.url}/v1", headers={})
         hasty = UpstreamClient(
             transport, base_url=f"{upstream.url}/v1", headers={}, timeouts=UpstreamTimeouts(connect=0.2)
         )
         first = asyncio.create_task(patient.post_json("/videos", BODY, answer=Read))
         await upstream.until(lambda counters: counters.requests == {"create": 1})
-        with pytest.raises(UpstreamUnreachable):
+        with pytest.raises(LocalConnectionsExhausted):
             await hasty.post_json("/videos", BODY, answer=Read)
         first.cancel()
         with pytest.raises(asyncio.CancelledError):
             await first
-        await patient.aclose()
-        await hasty.aclose()
     assert upstream.counters().requests == {"create": 1}
 
 
-async def test_tls_to_a_server_without_it(
-    upstream: FakeUpstream, transport: httpx2.AsyncBaseTransport
-) -> None:
+async def test_tls_to_a_server_without_it(upstream: FakeUpstream, transport: UpstreamTransport) -> None:
     base = upstream.url.replace("http:", "https:")
     client = UpstreamClient(transport, base_url=base, headers={})
     with pytest.raises(UpstreamUnreachable) as caught:
         await client.post_json("/v1/videos", BODY, answer=Read)
-    assert isinstance(caught.value.__cause__, httpx2.ConnectError)
+    assert isinstance(caught.value.__cause__, NotConnected)
     assert ssl.SSLError.__name__ not in str(caught.value)
-    await client.aclose()
 
 
 async def test_the_guard_reads_like_unreachable() -> None:
-    client = UpstreamClient(Guarded(), base_url="http://10.0.0.1", headers={})
+    transport = OutboundGuard().upstream_transport()
+    client = UpstreamClient(transport, base_url="http://10.0.0.1", headers={})
     with pytest.raises(UpstreamUnreachable):
         await client.post_json("/v1/videos", BODY, answer=Read)
     with pytest.raises(PollFailed):
@@ -294,14 +304,13 @@ async def test_the_guard_reads_like_unreachable() -> None:
     with pytest.raises(PollFailed):
         async with client.open_download("/v1/videos/x/content"):
             pass
-    await client.aclose()
+    await transport.aclose()
 
 
-async def test_an_address_nobody_knows(transport: httpx2.AsyncBaseTransport) -> None:
+async def test_an_address_nobody_knows(transport: UpstreamTransport) -> None:
     client = UpstreamClient(transport, base_url="http://nobody.invalid", headers={})
     with pytest.raises(UpstreamUnreachable):
         await client.post_json("/v1/videos", BODY, answer=Read)
-    await client.aclose()
 
 
 async def test_delete(client: UpstreamClient, upstream: FakeUpstream) -> None:
@@ -336,10 +345,35 @@ async def test_put(client: UpstreamClient, upstream: FakeUpstream) -> None:
         (429, {"error": {"message": "m", "code": "rate_limit_exceeded"}}, UpstreamBusy),
         (425, None, UpstreamBusy),
         (503, None, UpstreamBusy),
+        (529, {"type": "error", "error": {"type": "overloaded_error", "message": "m"}}, UpstreamBusy),
         (403, {"error": {"message": "m", "code": "content_policy_violation"}}, UpstreamModerated),
         (400, {"error": {"message": "m", "code": "InputTextSensitiveContentDetected"}}, UpstreamModerated),
         (403, {"error": "no"}, UpstreamAuthFailed),
-        (405, None, UpstreamRejected),
+        (405, None, RequestBlocked),
+        (404, "<html>nginx</html>", RequestBlocked),
+        (521, None, UpstreamBusy),
+        (522, None, OutcomeUnknown),
+        (530, "error code: 1016", UpstreamBusy),
+        (524, None, OutcomeUnknown),
+        (400, GEMINI_KEY, UpstreamAuthFailed),
+        (400, XAI_KEY, UpstreamAuthFailed),
+        (
+            400,
+            {"error": {"message": "User location is not supported for the API use."}},
+            UpstreamModelForbidden,
+        ),
+        (400, {"error": {"message": "Access denied.", "type": "Arrearage"}}, UpstreamQuotaExhausted),
+        (400, {"error": {"message": "Your credit balance is too low."}}, UpstreamQuotaExhausted),
+        (403, {"error": "You have run out of credits or need a subscription."}, UpstreamQuotaExhausted),
+        (403, {"error": "The team doesn't have any credits or licenses yet."}, UpstreamQuotaExhausted),
+        (403, {"error": "token quota is not enough, remain quota: $0.25"}, UpstreamQuotaExhausted),
+        (429, {"error": "It reached its monthly spending limit."}, UpstreamQuotaExhausted),
+        (429, {"error": {"message": "You exceeded your current quota per minute."}}, UpstreamBusy),
+        (
+            400,
+            {"error": {"message": "the model m is unknown", "code": "model_not_found"}},
+            UpstreamModelForbidden,
+        ),
         (408, {"error": "slow"}, OutcomeUnknown),
         (409, {"error": {"message": "in work", "code": "idempotency"}}, OutcomeUnknown),
         (500, {"error": {"message": "m"}}, UpstreamFailed),
@@ -357,6 +391,38 @@ async def test_put(client: UpstreamClient, upstream: FakeUpstream) -> None:
 )
 def test_submit_refused(status: int, body: Any, expected: type[UpstreamError]) -> None:
     assert type(submit_refused(status, {}, read_error(body))) is expected
+
+
+@pytest.mark.parametrize(
+    "body", [None, "<h1>Sorry</h1>", {"message": "Forbidden"}, {"cloudflare_error": True}]
+)
+@pytest.mark.parametrize("status", [401, 402, 403, 407])
+@pytest.mark.parametrize("kind", ["text/html", "text/plain", ""])
+def test_without_the_vendors_error_a_status_says_nothing_of_the_account(
+    status: int, kind: str, body: Any
+) -> None:
+    error = submit_refused(status, {"content-type": kind}, read_error(body))
+    if status == 401 and kind != "text/html":
+        assert isinstance(error, UpstreamAuthFailed)
+        assert error.vague
+    else:
+        assert type(error) is RequestBlocked
+    assert type(poll_refused(status, {}, read_error(body))) is PollFailed
+
+
+def test_cloudflares_json_is_not_the_vendors() -> None:
+    problem = {"title": "Error 1010: Access denied", "status": 403, "detail": "x", "cloudflare_error": True}
+    assert type(submit_refused(403, {}, read_error(problem))) is RequestBlocked
+
+
+def test_a_missing_page_is_not_a_missing_operation() -> None:
+    assert type(poll_refused(404, {}, None)) is PollFailed
+    assert type(poll_refused(404, {}, read_error({"error": "no such job"}))) is OperationNotFound
+
+
+@pytest.mark.parametrize(("body", "pause"), [(None, 60.0), ({"error": "slow down"}, 3600.0)])
+def test_a_pause_that_the_vendor_did_not_name_is_short(body: Any, pause: float) -> None:
+    assert submit_refused(429, {"retry-after": "999999999"}, read_error(body)).retry_after == pause
 
 
 @given(status=st.integers(300, 999))
@@ -397,10 +463,10 @@ def test_no_complaint_is_too_odd(body: Any) -> None:
 
 
 def test_an_error_text_is_short_and_keeps_our_secret() -> None:
-    text = clean_text(f"{'x' * 495}{SECRET} \x1b[31m\nend", [SECRET])
+    text = redact_text(f"{'x' * 495}{SECRET} \x1b[31m\nend", [SECRET])
     assert len(text) == 500
     assert SECRET[:5] not in text
-    assert clean_text(f"a\x00b\nc {SECRET}", [SECRET]) == "a b c [secret]"
+    assert redact_text(f"a\x00b\nc {SECRET}", [SECRET]) == "a b c [secret]"
 
 
 async def test_the_secret_is_taken_out_of_what_is_echoed(
@@ -417,6 +483,12 @@ async def test_the_secret_is_taken_out_of_what_is_echoed(
     [
         ({}, None),
         ({"retry-after": "7"}, 7.0),
+        ({"retry-after": "1e9"}, None),
+        ({"retry-after": "-5"}, None),
+        ({"retry-after": "nan"}, None),
+        ({"retry-after": "Thu, 01 Jan 1970 00:00:00 GMT"}, 0.0),
+        ({"retry-after": "Fri, 31 Dec 9999 23:59:59 GMT"}, 3600.0),
+        ({"retry-after": "Fri, 31 Dec 99999999999 23:59:59 GMT"}, None),
         ({"retry-after": "0.5"}, 0.5),
         ({"retry-after": "0"}, 0.0),
         ({"retry-after": "86400"}, 3600.0),
@@ -452,7 +524,6 @@ async def test_sibling_gets_none_of_our_headers(client: UpstreamClient) -> None:
         seen = elsewhere.counters().last["create"]
         assert "authorization" not in seen.headers
         assert SECRET not in seen.model_dump_json()
-        await sibling.aclose()
 
 
 async def test_an_answer_may_be_as_long_as_the_provider_says(
@@ -496,14 +567,13 @@ async def test_open_stream(client: UpstreamClient, upstream: FakeUpstream) -> No
     ],
 )
 async def test_stream_that_does_not_begin(
-    upstream: FakeUpstream, transport: httpx2.AsyncBaseTransport, fault: dict[str, Any], expected: type
+    upstream: FakeUpstream, transport: UpstreamTransport, fault: dict[str, Any], expected: type
 ) -> None:
     timeouts = UpstreamTimeouts(connect=0.1, submit=0.1)
     client = UpstreamClient(transport, base_url=upstream.url, headers={}, timeouts=timeouts)
     upstream.fault("chat", **fault)
     with pytest.raises(expected):
         await client.post_stream("/v1/chat/completions", {"stream": True}, silence=5)
-    await client.aclose()
 
 
 async def test_stream_that_falls_silent(client: UpstreamClient, upstream: FakeUpstream) -> None:

@@ -8,9 +8,10 @@ from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-import httpx2
 import pytest
+from multidict import CIMultiDict
 from volcengine.visual.VisualService import VisualService
+from yarl import URL
 
 from app.errors import (
     InvalidRequest,
@@ -21,6 +22,7 @@ from app.errors import (
     UpstreamBusy,
     UpstreamError,
     UpstreamFailed,
+    UpstreamModelForbidden,
     UpstreamModerated,
     UpstreamQuotaExhausted,
     UpstreamRejected,
@@ -29,6 +31,7 @@ from app.generation import GenerationRequest, MediaInput, Role
 from app.providers.base import Account, Failed, Operation, Provider, Queued, Running, Submission, Succeeded
 from app.providers.jimeng.provider import JimengProvider
 from app.providers.jimeng.signature import signed_headers
+from app.providers.transport import OutgoingRequest
 from tests.providers.contract import SECRET
 from tests.providers.vendor_contract import VendorContract, open_provider
 from tests.upstream.media import tiny_png
@@ -123,10 +126,9 @@ def use_sdk(vendor: JimengServer) -> None:
 
 def test_signature_is_the_one_of_the_scheme() -> None:
     """A fixed moment gives a fixed signature: header order, query order and scope can't drift."""
-    request = httpx2.Request(
-        "POST", "https://visual.volcengineapi.com/", params={"Version": "2022-08-31", "Action": SUBMIT},
-        json={"req_key": "k"},
-    )  # fmt: skip
+    url = URL("https://visual.volcengineapi.com/").with_query({"Version": "2022-08-31", "Action": SUBMIT})
+    headers = CIMultiDict({"Content-Type": "application/json"})
+    request = OutgoingRequest("POST", url, headers, 5, 60, content=b'{"req_key":"k"}')
     now = datetime(2026, 11, 21, 6, 30, 0, tzinfo=UTC)
     signed = signed_headers(request, ("AK", "SK"), service="cv", region="cn-north-1", now=now)
     assert signed["X-Date"] == "20261121T063000Z"
@@ -141,7 +143,7 @@ def test_signature_is_the_one_of_the_scheme() -> None:
 
 
 async def test_text(vendor: JimengServer, jimeng: Provider) -> None:
-    extra = {"req_key": "dearer", "frames": 241, "template_id": "orbit", "image_urls": ["https://a.test"]}
+    extra = {"template_id": "orbit"}
     operation = await jimeng.start(make_request(seconds=5, size="1280x720", seed=7, extra=extra), SUBMISSION)
     assert vendor.seen[-1].query == {"Action": SUBMIT, "Version": "2022-08-31"}
     assert sent(vendor) == {
@@ -183,7 +185,7 @@ async def test_key_follows_from_the_wish(
 
 
 async def test_frames(vendor: JimengServer, jimeng: Provider) -> None:
-    await jimeng.start(make_request("jimeng_i2v_first_v30", media=(picture(),), size="1280x720"), SUBMISSION)
+    await jimeng.start(make_request("jimeng_i2v_first_v30", media=(picture(),)), SUBMISSION)
     assert sent(vendor)["binary_data_base64"] == [base64.b64encode(tiny_png()).decode()]
     assert "aspect_ratio" not in sent(vendor)
     address = picture(content=None, url="https://pictures.test/a.png")
@@ -195,7 +197,15 @@ async def test_frames(vendor: JimengServer, jimeng: Provider) -> None:
 @pytest.mark.parametrize(
     ("asked", "param"),
     [
+        (make_request(extra={"req_key": "dearer"}), "req_key"),
+        (make_request(extra={"frames": 241}), "frames"),
+        (make_request(extra={"image_urls": ["https://a.test"]}), "image_urls"),
         (make_request(seconds=7), "seconds"),
+        (make_request("jimeng_vgfm_t2v_l20", seconds=10), "seconds"),
+        (make_request(sound=True), "generate_audio"),
+        (make_request("jimeng_i2v_first_v30", media=(picture(),), size="1280x720"), "size"),
+        (make_request("jimeng_i2v_recamera_v30", media=(picture(),)), "template_id"),
+        (make_request("jimeng_video_v40", resolution="1080p"), "resolution"),
         (make_request(seconds=5.5), "seconds"),
         (make_request(negative_prompt="rain"), "negative_prompt"),
         (make_request(watermark=True), "watermark"),
@@ -203,7 +213,7 @@ async def test_frames(vendor: JimengServer, jimeng: Provider) -> None:
         (make_request(aspect_ratio="5:4"), "aspect_ratio"),
         (make_request(media=(picture(),)), "first_frame"),
         (make_request("jimeng_i2v_first_v30"), "input_reference"),
-        (make_request("jimeng_i2v_first_tail_v30", media=(picture(),)), "input_reference"),
+        (make_request("jimeng_i2v_first_tail_v30", media=(picture(),)), "last_frame"),
         (make_request("jimeng_i2v_first_v30", media=(picture(),), aspect_ratio="16:9"), "aspect_ratio"),
         (make_request("jimeng_v30", media=(picture("last_frame"),)), "last_frame"),
         (make_request("jimeng_v30", media=(picture("reference_image"),)), "reference_image"),
@@ -225,7 +235,7 @@ async def test_what_cannot_be_told(
     [
         (400, 50411, UpstreamModerated), (400, 50413, UpstreamModerated), (200, 50511, UpstreamModerated),
         (429, 50429, UpstreamBusy), (200, 50430, UpstreamBusy), (400, 50215, UpstreamRejected),
-        (500, 50500, UpstreamFailed), (401, 50400, UpstreamQuotaExhausted), (400, 59999, UpstreamRejected),
+        (500, 50500, UpstreamFailed), (401, 50400, UpstreamModelForbidden), (400, 59999, UpstreamRejected),
         (200, 59999, UpstreamFailed), (429, 59999, UpstreamBusy),
     ],
 )  # fmt: skip
@@ -240,7 +250,8 @@ async def test_codes(vendor: JimengServer, jimeng: Provider, status: int, code: 
 @pytest.mark.parametrize(
     ("status", "code", "expected"),
     [
-        (401, "InvalidClientTokenId", UpstreamAuthFailed), (403, "AccessDenied", UpstreamAuthFailed),
+        (401, "InvalidClientTokenId", UpstreamAuthFailed), (403, "AccessDenied", UpstreamModelForbidden),
+        (403, "AccountOverdue", UpstreamQuotaExhausted), (403, "LackPolicy", UpstreamModelForbidden),
         (429, "FlowLimitExceeded", UpstreamBusy), (404, "InvalidActionOrVersion", UpstreamRejected),
         (502, "FailToConnect", OutcomeUnknown), (504, "InternalServiceTimeout", OutcomeUnknown),
         (401, "BrandNew", UpstreamAuthFailed),
@@ -336,7 +347,10 @@ async def test_secret_that_cannot_work(vendor: JimengServer, secret: str) -> Non
 
 async def test_capabilities(jimeng: Provider) -> None:
     known = jimeng.capabilities("jimeng_i2v_first_v30")
-    assert (known.kinds, known.roles, known.seconds) == ({"video"}, {"first_frame"}, (5, 10))
+    assert (known.kinds, known.roles, known.lengths) == ({"video"}, {"first_frame"}, (5, 10))
+    unknown = jimeng.capabilities("jimeng_video_v40")
+    assert (unknown.roles, unknown.seconds) == ({"first_frame", "last_frame"}, None)
+    jimeng.check(make_request("jimeng_video_v40", seconds=12, aspect_ratio="5:4"))
     assert jimeng.capabilities("jimeng_t2v_v30").roles == frozenset()
     assert jimeng.capabilities("jimeng_v30").roles == {"first_frame", "last_frame"}
     assert (known.cancel, known.idempotency_key) == (False, False)

@@ -12,6 +12,7 @@ from app.errors import (
     InvalidRequest,
     OutcomeUnknown,
     PollFailed,
+    UnsupportedWish,
     UpstreamAuthFailed,
     UpstreamBusy,
     UpstreamError,
@@ -35,7 +36,7 @@ from app.providers.kling.provider import KlingProvider
 from tests.providers.contract import SECRET
 from tests.providers.vendor_contract import VendorContract, open_provider
 from tests.upstream.media import tiny_png
-from tests.upstream.vendors.kling import KlingServer
+from tests.upstream.vendors.kling import KlingServer, PrefixServer, ResellerServer
 
 SUBMISSION = Submission("filmgate-0123")
 
@@ -94,7 +95,7 @@ class TestContract(VendorContract):
 async def test_text(vendor: KlingServer, kling: Provider) -> None:
     asked = make_request(
         seconds=10, size="1920x1080", negative_prompt="rain", watermark=False,
-        extra={"sound": "on", "cfg_scale": 0.5, "model_name": "dearer", "mode": "4k", "duration": "15"},
+        extra={"sound": "on", "cfg_scale": 0.5},
     )  # fmt: skip
     operation = await kling.start(asked, SUBMISSION)
     assert vendor.seen[-1].path == "/v1/videos/text2video"
@@ -112,21 +113,23 @@ async def test_text(vendor: KlingServer, kling: Provider) -> None:
     [
         ({"size": "720x1280"}, "std", "9:16"),
         ({"size": "1024x1024"}, "pro", "1:1"),
-        ({"size": "3840x2160"}, "4k", "16:9"),
-        ({"resolution": "4K", "aspect_ratio": "1:1"}, "4k", "1:1"),
+        ({"size": "3840x2160", "model": "kling-v3"}, "4k", "16:9"),
+        ({"resolution": "4K", "aspect_ratio": "1:1", "model": "kling-v3"}, "4k", "1:1"),
+        ({"aspect_ratio": "21:9", "resolution": "8K", "model": "kling-v4-0"}, "8K", "21:9"),
+        ({"model": "kling-v3-omni"}, None, "16:9"),
         ({}, None, None),
     ],
 )
 async def test_size(
     vendor: KlingServer, kling: Provider, told: dict[str, str], mode: str | None, ratio: str | None
 ) -> None:
-    await kling.start(make_request(**told), SUBMISSION)
+    await kling.start(make_request(**{"model": "kling-v2-6", **told}), SUBMISSION)
     assert (sent(vendor).get("mode"), sent(vendor).get("aspect_ratio")) == (mode, ratio)
 
 
 async def test_frames(vendor: KlingServer, kling: Provider) -> None:
     frames = (picture("first_frame"), picture("last_frame"))
-    operation = await kling.start(make_request(media=frames, size="1280x720"), SUBMISSION)
+    operation = await kling.start(make_request("kling-v3", media=frames, size="1280x720"), SUBMISSION)
     body = sent(vendor)
     bare = base64.b64encode(tiny_png()).decode()
     assert (body["image"], body["image_tail"], body["mode"]) == (bare, bare, "std")
@@ -134,6 +137,59 @@ async def test_frames(vendor: KlingServer, kling: Provider) -> None:
     assert operation.data == {"path": "/v1/videos/image2video"}
     assert isinstance(await kling.poll(operation), Succeeded)
     assert vendor.seen[-1].path == f"/v1/videos/image2video/{operation.id}"
+
+
+@pytest.mark.parametrize("model", ["kling-v1-6", "kling-v2-1", "kling-v2-5-turbo", "kling-v2-6"])
+async def test_a_last_frame_is_made_in_pro(vendor: KlingServer, kling: Provider, model: str) -> None:
+    """These models take one in that mode only; what was asked in 720p is refused, not made dearer."""
+    frames = (picture("first_frame"), picture("last_frame"))
+    for told in ({}, {"resolution": "1080p"}):
+        await kling.start(make_request(model, media=frames, **told), Submission(f"filmgate-{told}"))
+        assert sent(vendor)["mode"] == "pro"
+    with pytest.raises(UnsupportedWish) as refused:
+        await kling.start(make_request(model, media=frames, size="1280x720"), SUBMISSION)
+    assert (refused.value.param, "1080p" in refused.value.message) == ("last_frame", True)
+
+
+async def test_sound_is_made_in_pro(vendor: KlingServer, kling: Provider) -> None:
+    await kling.start(make_request("kling-v2-6", sound=True), SUBMISSION)
+    assert (sent(vendor)["sound"], sent(vendor)["mode"]) == ("on", "pro")
+    await kling.start(make_request("kling-v2-6", sound=False, size="1280x720"), Submission("filmgate-2"))
+    assert (sent(vendor)["sound"], sent(vendor)["mode"]) == ("off", "std")
+    await kling.start(make_request("kling-v3", sound=True, size="1280x720"), Submission("filmgate-3"))
+    assert (sent(vendor)["sound"], sent(vendor)["mode"]) == ("on", "std")
+
+
+async def test_a_silent_model_needs_no_word_for_silence(vendor: KlingServer, kling: Provider) -> None:
+    await kling.start(make_request("kling-v2-1", sound=False), SUBMISSION)
+    assert "sound" not in sent(vendor)
+
+
+async def test_a_generation_that_nobody_knows(vendor: KlingServer, kling: Provider) -> None:
+    """Nothing of an older one's bounds: Kling decides."""
+    able = kling.capabilities("kling-v4-0")
+    assert (able.seconds, able.lengths, able.most, able.tiers) == (None, (), {}, {})
+    media = (*(picture("reference_image"),) * 9, clip("reference_video"), clip("reference_video"))
+    asked = make_request("kling-v4-0", media=media, seconds=20, aspect_ratio="21:9", sound=True)
+    operation = await kling.start(asked, SUBMISSION)
+    body = sent(vendor)
+    assert (len(body["image_list"]), len(body["video_list"]), body["duration"]) == (9, 2, "20")
+    assert operation.data == {"path": "/v1/videos/omni-video"}
+
+
+async def test_an_edit(vendor: KlingServer, kling: Provider) -> None:
+    asked = make_request("kling-video-o1", action="edit", media=(clip("source_video"),))
+    await kling.start(asked, SUBMISSION)
+    assert sent(vendor)["video_list"][0]["refer_type"] == "base"
+    assert "aspect_ratio" not in sent(vendor)
+
+
+async def test_kling_refuses_what_it_has_no_field_for(vendor: KlingServer, kling: Provider) -> None:
+    """A client's other words reach Kling, whose own answer is the client's."""
+    with pytest.raises(UpstreamRejected) as refused:
+        await kling.start(make_request(extra={"zoom": 1}), SUBMISSION)
+    assert not isinstance(refused.value, UnsupportedWish)
+    assert "zoom" in refused.value.message
 
 
 async def test_picture_known_by_address(vendor: KlingServer, kling: Provider) -> None:
@@ -188,11 +244,21 @@ async def test_storyboard(vendor: KlingServer, kling: Provider) -> None:
     ("asked", "param"),
     [
         (make_request(seed=7), "seed"),
-        (make_request(style="anime"), "style"),
+        (make_request(extra={"model_name": "dearer"}), "model_name"),
+        (make_request(extra={"Mode": "4k"}), "Mode"),
+        (make_request(extra={"duration": "15"}), "duration"),
+        (make_request(size="640x360"), "size"),
+        (make_request(size="2560x1080"), "size"),
+        (make_request("kling-v2-1", sound=True), "generate_audio"),
+        (make_request("kling-v2-1").model_copy(update={"prompt": "kite " * 501}), "prompt"),
+        (make_request("kling-v2-6", sound=True, size="1280x720"), "generate_audio"),
+        (make_request(media=(picture(),), aspect_ratio="1:1"), "aspect_ratio"),
+        (make_request("kling-v3-omni", media=(picture("last_frame"),)), "last_frame"),
+        (make_request("kling-v3", media=(clip("reference_video"),), sound=False), "generate_audio"),
         (make_request(seconds=5.5), "seconds"),
         (make_request(aspect_ratio="21:9"), "aspect_ratio"),
         (make_request(resolution="8k"), "resolution"),
-        (make_request(shots=(Shot(seconds=2, prompt="A"),)), "shots"),
+        (make_request("kling-v3", shots=(Shot(seconds=2, prompt="A"),)), "shots"),
         (make_request("kling-v3", shots=(Shot(seconds=2.5, prompt="A"),)), "shots"),
         (make_request("kling-v3", shots=(Shot(seconds=2, prompt="A"),), seconds=5), "seconds"),
         (make_request("kling-v3", shots=(Shot(seconds=1, prompt="A"),) * 7), "shots"),
@@ -379,6 +445,44 @@ async def test_balance_refused(vendor: KlingServer, kling: Provider) -> None:
             await kling.balance()
 
 
+# ---- at a cloud that resells it ----
+
+
+async def test_a_reseller() -> None:
+    """Other paths, a task in the query, and a Bearer key, even one that looks like Kling's pair."""
+    kinds = ("text2video", "image2video", "omni-video")
+    paths = {f"/v1/videos/{kind}": f"/{kind}" for kind in kinds}
+    paths |= {f"/v1/videos/{kind}/{{task}}": f"/{kind}?task_id={{task}}" for kind in kinds}
+    options = {"auth": "bearer", "path_prefix": "/beta/video/kling", "paths": paths}
+    with ResellerServer() as cloud:
+        async with open_provider("kling", cloud, secret="cloud|key-0123456789", **options) as provider:
+            for model, media, kind in (
+                ("kling-v3", (), "text2video"),
+                ("kling-v3", (picture(),), "image2video"),
+                ("kling-v3-omni", (picture("reference_image"),), "omni-video"),
+            ):
+                asked = make_request(model, media=media)
+                operation = await provider.start(asked, Submission(f"filmgate-{kind}"))
+                assert cloud.seen[-1].path == f"/beta/video/kling/{kind}"
+                assert cloud.seen[-1].headers["authorization"] == "Bearer cloud|key-0123456789"
+                assert isinstance(await provider.poll(operation), Succeeded)
+                assert cloud.seen[-1].query == {"task_id": operation.id}
+            assert provider.capabilities("kling-v3").idempotency_key is False
+            seen = len(cloud.seen)
+            with pytest.raises(OutcomeUnknown):
+                await provider.recover(make_request(), SUBMISSION)
+            assert len(cloud.seen) == seen
+
+
+async def test_a_prefix_alone() -> None:
+    """As relays of the one-api family have it."""
+    with PrefixServer() as relay:
+        async with open_provider("kling", relay, path_prefix="/kling") as provider:
+            operation = await provider.start(make_request(), SUBMISSION)
+            assert relay.seen[-1].path == "/kling/v1/videos/text2video"
+            assert isinstance(await provider.poll(operation), Succeeded)
+
+
 # ---- what it can ----
 
 
@@ -398,7 +502,8 @@ async def test_capabilities(kling: Provider) -> None:
     assert {"source_video", "reference_image", "last_frame"} <= omni.roles
     assert provider.capabilities("kling-v2-1-master").roles == {"first_frame"}
     assert provider.capabilities("kling-v1-5").roles == {"first_frame", "last_frame"}
-    assert provider.capabilities("kling-v9").seconds == (3, 15)
+    assert provider.capabilities("kling-v2-6").lengths == (5, 10)
+    assert provider.capabilities("kling-v9").seconds is None
     assert provider.capabilities("kling-v2-6").cancel is False
 
 

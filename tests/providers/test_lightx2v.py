@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.errors import OutcomeUnknown, PollFailed, UpstreamBusy, UpstreamRejected
+from app.errors import OutcomeUnknown, PollFailed, UnsupportedWish, UpstreamBusy, UpstreamRejected
 from app.generation import GenerationRequest, MediaInput, Role, Shot
 from app.providers.base import Account, Failed, Provider, Submission, Succeeded
 from app.providers.lightx2v.provider import LightX2VProvider
@@ -61,18 +61,31 @@ class TestContract(VendorContract):
 
 
 async def test_text(vendor: LightServer, light: Provider) -> None:
-    asked = make_request(
-        negative_prompt="rain", seed=7, size="832x480", seconds=5, extra={"infer_steps": 4, "task_id": "x"}
-    )
+    asked = make_request(negative_prompt="rain", seed=7, size="832x480", seconds=5)
     operation = await light.start(asked, SUBMISSION)
     assert vendor.seen[-1].path == "/v1/tasks/video/"
     assert "authorization" not in vendor.seen[-1].headers
     assert sent(vendor) == {
         "task_id": "filmgate-0123", "save_result_path": "filmgate-0123.mp4", "prompt": "A red kite",
         "negative_prompt": "rain", "seed": 7, "target_shape": [480, 832], "target_video_length": 81,
-        "infer_steps": 4,
     }  # fmt: skip
     assert operation.id == "filmgate-0123"
+
+
+@pytest.mark.parametrize(
+    "name", ["task_id", "save_result_path", "infer_steps", "lora_path", "presigned_url", "height"]
+)
+async def test_what_a_client_may_not_set(vendor: LightServer, light: Provider, name: str) -> None:
+    with pytest.raises(UnsupportedWish) as refused:
+        light.check(make_request(extra={name: "4"}))
+    assert refused.value.param == name
+
+
+async def test_what_the_operator_allows(vendor: LightServer) -> None:
+    vendor.reset()
+    async with open_provider("lightx2v", vendor, allow=["infer_steps"]) as light:
+        await light.start(make_request(extra={"infer_steps": 4}), SUBMISSION)
+    assert sent(vendor)["infer_steps"] == 4
 
 
 async def test_newer_server(vendor: LightServer, light: Provider) -> None:

@@ -17,7 +17,7 @@ from app.errors import (
     UpstreamQuotaExhausted,
     UpstreamRejected,
 )
-from app.generation import GenerationRequest, MediaInput, Role, Shot
+from app.generation import GenerationRequest, MediaInput, Role
 from app.providers.base import Provider, Submission, Succeeded
 from tests.providers.contract import SECRET
 from tests.providers.vendor_contract import VendorContract, open_provider
@@ -84,8 +84,7 @@ class TestContract(VendorContract):
 async def test_text(vendor: LTXServer, ltx: Provider) -> None:
     asked = make_request(
         seconds=8, size="1920x1080",
-        extra={"fps": 50, "generate_audio": False, "camera_motion": "dolly_in", "model": "dearer",
-               "duration": 20, "resolution": "3840x2160", "image_uri": "https://elsewhere.test/a.png"},
+        extra={"fps": 50, "generate_audio": False, "camera_motion": "dolly_in"},
     )  # fmt: skip
     operation = await ltx.start(asked, SUBMISSION)
     assert vendor.seen[-1].path == "/v2/text-to-video"
@@ -113,7 +112,8 @@ async def test_inputs_choose_the_endpoint(
 ) -> None:
     operation = await ltx.start(make_request(media=media), SUBMISSION)
     assert vendor.seen[-1].path == f"/v2/{path}"
-    assert sent(vendor) == {"model": FAST, "prompt": "A red kite", **fields}
+    made = {} if path == "audio-to-video" else {"duration": 5, "resolution": "1920x1080"}
+    assert sent(vendor) == {"model": FAST, "prompt": "A red kite", **fields, **made}
     assert isinstance(await ltx.poll(operation), Succeeded)
     assert vendor.seen[-1].path == f"/v2/{path}/{operation.id}"
 
@@ -145,33 +145,50 @@ async def test_large_clip_goes_by_address(vendor: LTXServer, ltx: Provider) -> N
 @pytest.mark.parametrize(
     ("model", "told", "resolution"),
     [
-        (FAST, {}, None),
+        (FAST, {}, "1920x1080"),
         (FAST, {"size": "720x1280"}, "720x1280"),
-        (FAST, {"size": "1000x700"}, "1280x720"),
+        (FAST, {"size": "1792x1024"}, "1920x1080"),
         (FAST, {"resolution": "4K"}, "3840x2160"),
+        (FAST, {"resolution": "2160p"}, "3840x2160"),
         (FAST, {"resolution": "1440p", "aspect_ratio": "9:16"}, "1440x2560"),
-        (PRO, {"size": "3840x2160"}, "1920x1080"),
         (PRO, {"aspect_ratio": "9:16"}, "1080x1920"),
-        ("ltx-2.3-pro", {"size": "1280x720"}, "1920x1080"),
+        ("ltx-2.3-pro", {"size": "3840x2160"}, "3840x2160"),
+        ("ltx-9", {"size": "1000x700"}, "1000x700"),
     ],
 )
 async def test_shape(
-    vendor: LTXServer, ltx: Provider, model: str, told: dict[str, str], resolution: str | None
+    vendor: LTXServer, ltx: Provider, model: str, told: dict[str, str], resolution: str
 ) -> None:
     await ltx.start(make_request(model, **told), SUBMISSION)
     assert sent(vendor).get("resolution") == resolution
 
 
+@pytest.mark.parametrize(("model", "seconds"), [(FAST, 5), ("ltx-2-pro", 6), ("ltx-9", 6)])
+async def test_what_ltx_wants_told(vendor: LTXServer, ltx: Provider, model: str, seconds: int) -> None:
+    """Length and resolution have no defaults at LTX."""
+    operation = await ltx.start(make_request(model), SUBMISSION)
+    assert (sent(vendor)["duration"], sent(vendor)["resolution"]) == (seconds, "1920x1080")
+    assert operation.data["usage"] == {"duration": seconds, "resolution": "1920x1080"}
+
+
 @pytest.mark.parametrize(
     ("asked", "param"),
     [
+        (make_request(extra={"model": "dearer"}), "model"),
+        (make_request(extra={"image_uri": "https://elsewhere.test/a.png"}), "image_uri"),
+        (make_request(size="1024x1024"), "size"),
+        (make_request(PRO, size="3840x2160"), "size"),
+        (make_request("ltx-2.3-pro", size="1280x720"), "size"),
+        (make_request("ltx-2-fast", seconds=12, resolution="4k"), "seconds"),
+        (make_request("ltx-2-fast", seconds=12, extra={"fps": 50}), "seconds"),
+        (make_request(media=(sound(),), sound=False), "generate_audio"),
+        (make_request(action="extend", media=(clip(),), sound=True), "generate_audio"),
         (make_request(seed=7), "seed"),
         (make_request(negative_prompt="rain"), "negative_prompt"),
         (make_request(seconds=5.5), "seconds"),
         (make_request(aspect_ratio="1:1"), "aspect_ratio"),
         (make_request(PRO, resolution="4k"), "resolution"),
         (make_request(watermark=True), "watermark"),
-        (make_request(shots=(Shot(seconds=2, prompt="A"),)), "shots"),
         (make_request(media=(picture("last_frame"),)), "last_frame"),
         (make_request(media=(picture(), picture("last_frame"), sound())), "last_frame"),
         (make_request(media=(sound(),), seconds=5), "seconds"),
@@ -201,6 +218,7 @@ async def test_what_cannot_be_told(
         (422, "content_filtered_error", UpstreamModerated),
         (429, "concurrency_limit_error", UpstreamBusy),
         (503, "service_unavailable", UpstreamBusy),
+        (529, "overloaded_error", UpstreamBusy),
     ],
 )
 async def test_refused(
@@ -251,5 +269,5 @@ async def test_capabilities(ltx: Provider) -> None:
     able = ltx.capabilities("ltx-2.5-pro")
     assert able.kinds == {"video"}
     assert able.roles == {"first_frame", "last_frame", "audio", "source_video"}
-    assert able.seconds == (2, 10)
-    assert ltx.capabilities("ltx-9").seconds == (2, 20)
+    assert (able.seconds, able.lengths) == ((2, 10), (2, 3, 4, 5, 6, 8, 10))
+    assert ltx.capabilities("ltx-9").seconds is None

@@ -14,6 +14,8 @@ from app.errors import (
     OutcomeUnknown,
     PollFailed,
     UpstreamAuthFailed,
+    UpstreamBusy,
+    UpstreamError,
     UpstreamModerated,
     UpstreamQuotaExhausted,
     UpstreamRejected,
@@ -185,15 +187,51 @@ async def test_says_what_the_agents_sdk_says(vendor: LumaServer, agents: Provide
     async with luma_agents.AsyncLuma(auth_token=SECRET, base_url=f"{vendor.url}/v1") as client:
         await client.generations.create(
             model="ray-3.2", type="video", prompt="A red kite", aspect_ratio="16:9",
-            video={"duration": "10s", "resolution": "720p", "start_frame": {**INLINE}, "loop": False},
+            video={"duration": "5s", "resolution": "720p", "start_frame": {**INLINE}, "loop": False},
         )  # fmt: skip
     theirs = vendor.seen[-1]
     asked = make_request(
-        "ray-3.2", seconds=10, size="1280x720", media=(item("first_frame"),),
-        extra={"video": {"loop": False, "hdr": True, "duration": "99s"}, "web_search": True},
+        "ray-3.2", seconds=5, size="1280x720", media=(item("first_frame"),),
+        extra={"video": {"loop": False}},
     )  # fmt: skip
     await agents.start(asked, SUBMISSION)
     assert (vendor.seen[-1].path, sent(vendor)) == (theirs.path, json.loads(theirs.body))
+
+
+async def test_says_what_the_agents_sdk_says_of_long_videos(vendor: LumaServer, agents: Provider) -> None:
+    """Ten seconds take their pictures as keyframes, at places in 24 frames a second."""
+    async with luma_agents.AsyncLuma(auth_token=SECRET, base_url=f"{vendor.url}/v1") as client:
+        await client.generations.create(
+            model="ray-3.2", type="video", prompt="A red kite",
+            video={"duration": "10s", "keyframes": [{**INLINE}, {**INLINE}], "keyframe_indexes": [0, 240]},
+        )  # fmt: skip
+    theirs = vendor.seen[-1]
+    media = (item("first_frame"), item("last_frame"))
+    await agents.start(make_request("ray-3.2", seconds=10, media=media), SUBMISSION)
+    assert (vendor.seen[-1].path, sent(vendor)) == (theirs.path, json.loads(theirs.body))
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "expected"),
+    [
+        (400, {"detail": "Insufficient credits"}, UpstreamQuotaExhausted),
+        (403, {"detail": "Insufficient credits"}, UpstreamQuotaExhausted),
+        (400, {"detail": {"code": "budget_exhausted", "message": "No."}}, UpstreamQuotaExhausted),
+        (400, {"code": "budget_exhausted", "detail": "No."}, UpstreamQuotaExhausted),
+        (422, {"detail": {"code": "content_moderated", "message": "No."}}, UpstreamModerated),
+        (429, {"detail": {"code": "rate_limited", "message": "No."}}, UpstreamBusy),
+        (400, {"detail": "Prompt not allowed because advanced moderation failed"}, UpstreamModerated),
+        (422, {"detail": "Invalid prompt"}, UpstreamRejected),
+    ],
+)
+async def test_codes_and_texts_of_refusals(
+    vendor: LumaServer, agents: Provider, legacy: Provider, status: int, said: dict[str, Any], expected: type
+) -> None:
+    for provider, model in ((legacy, "ray-2"), (agents, "ray-3.2")):
+        vendor.refuse = (status, said, {})
+        with pytest.raises(UpstreamError) as caught:
+            await provider.start(make_request(model), SUBMISSION)
+        assert type(caught.value) is expected
 
 
 # ---- Dream Machine ----
@@ -232,6 +270,12 @@ async def test_legacy_image(vendor: LumaServer, legacy: Provider) -> None:
     ("asked", "param"),
     [
         (make_request(seed=1), "seed"),
+        (make_request(watermark=True), "watermark"),
+        (make_request(sound=True), "generate_audio"),
+        (make_request(size="900x1000"), "size"),
+        (make_request(extra={"keyframes": {}}), "keyframes"),
+        (make_request("photon-1", kind="image", seconds=5), "seconds"),
+        (make_request("photon-1", kind="image", media=(item("reference_image"),) * 5), "reference_image"),
         (make_request(negative_prompt="rain"), "negative_prompt"),
         (make_request(aspect_ratio="2:1"), "aspect_ratio"),
         (make_request(resolution="8k"), "resolution"),
@@ -321,6 +365,14 @@ async def test_agents_image(
     ("asked", "param"),
     [
         (make_request("ray-3.2", action="extend"), "video"),
+        (make_request("ray-2"), "model"),
+        (make_request("ray-3.2", watermark=True), "watermark"),
+        (make_request("ray-3.2", extra={"web_search": True}), "web_search"),
+        (make_request("ray-3.2", extra={"video": {"hdr": True}}), "video.hdr"),
+        (make_request("ray-3.2", extra={"video": {"Duration": "99s"}}), "video.Duration"),
+        (make_request("ray-3.2", extra={"video": "fast"}), "video"),
+        (make_request("ray-3.2", size="3840x2160"), "size"),
+        (make_request("uni-1", kind="image", seconds=5), "seconds"),
         (make_request("ray-3.2", action="edit"), "video"),
         (make_request("ray-3.2", action="edit", seconds=5, media=(item("source_video"),)), "seconds"),
         (make_request("ray-3.2", aspect_ratio="9:21"), "aspect_ratio"),
@@ -385,7 +437,9 @@ def test_addresses() -> None:
 
 async def test_capabilities(legacy: Provider, agents: Provider) -> None:
     assert legacy.capabilities("").kinds == {"video", "image"}
-    assert legacy.capabilities("ray-2").seconds == (5, 9)
+    assert legacy.capabilities("ray-2").lengths == (5, 9)
+    assert agents.capabilities("ray-3.2").lengths == (5, 10)
+    assert agents.capabilities("ray-4").seconds is None
     assert legacy.capabilities("photon-1").kinds == {"image"}
     assert agents.capabilities("ray-3.2").remix is True
     assert agents.capabilities("uni-1-max").kinds == {"image"}

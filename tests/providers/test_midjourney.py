@@ -81,9 +81,7 @@ class TestContract(VendorContract):
     ],
 )
 async def test_settings(vendor: MidjourneyServer, proxy: Provider, told: dict[str, Any], prompt: str) -> None:
-    await proxy.start(
-        make_request(**told, extra={"accountFilter": {"modes": []}, "state": "x", "mode": "FAST"}), SUBMISSION
-    )
+    await proxy.start(make_request(**told, extra={"accountFilter": {"modes": []}}), SUBMISSION)
     assert vendor.seen[-1].path == "/mj/submit/imagine"
     assert vendor.seen[-1].headers["mj-api-secret"] == SECRET
     assert sent(vendor) == {"prompt": prompt, "state": "filmgate-0123", "accountFilter": {"modes": []}}
@@ -101,6 +99,9 @@ async def test_inputs(vendor: MidjourneyServer, proxy: Provider) -> None:
         (make_request(seconds=3), "seconds"),
         (make_request(resolution="4k"), "resolution"),
         (make_request(seed=-1), "seed"),
+        (make_request(watermark=True), "watermark"),
+        (make_request(extra={"state": "x"}), "state"),
+        (make_request(extra={"mode": "FAST"}), "mode"),
         (make_request(media=(picture(),) * 6), "image"),
         (make_request(media=(MediaInput(role="reference_image", content_type="image/png", url="https://p.test"),)), "image"),
         (make_request(media=(picture("last_frame"),)), "last_frame"),

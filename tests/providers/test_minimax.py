@@ -19,18 +19,19 @@ from app.errors import (
     UpstreamBusy,
     UpstreamError,
     UpstreamFailed,
+    UpstreamModelForbidden,
     UpstreamModerated,
     UpstreamQuotaExhausted,
     UpstreamRejected,
 )
-from app.generation import GenerationRequest, MediaInput, Role, Shot
+from app.generation import GenerationRequest, MediaInput, Role
 from app.providers.base import Account, Failed, Provider, Queued, Running, Submission, Succeeded
 from app.providers.minimax.provider import MiniMaxProvider
 from tests.providers.contract import SECRET
 from tests.providers.vendor_contract import VendorContract, open_provider
 from tests.upstream import FakeUpstream
 from tests.upstream.media import tiny_mp4, tiny_png
-from tests.upstream.vendors.minimax import V2_STATUS, MiniMaxServer
+from tests.upstream.vendors.minimax import V2_STATUS, MiniMaxServer, TokenHubServer
 
 SUBMISSION = Submission("filmgate-0123")
 H3 = "MiniMax-H3"
@@ -64,6 +65,10 @@ def make_request(model: str = "MiniMax-Hailuo-02", **told: Any) -> GenerationReq
 
 def picture(role: Role = "first_frame") -> MediaInput:
     return MediaInput(role=role, content_type="image/png", content=tiny_png())
+
+
+def sound() -> MediaInput:
+    return MediaInput(role="audio", content_type="audio/wav", content=b"RIFF")
 
 
 def sent(vendor: MiniMaxServer) -> dict[str, Any]:
@@ -155,7 +160,7 @@ def test_the_vendors_own_client(vendor: MiniMaxServer, tmp_path: Path) -> None:
 async def test_v1_text(vendor: MiniMaxServer, minimax: Provider) -> None:
     asked = make_request(
         "MiniMax-Hailuo-2.3", seconds=6, size="1366x768", watermark=False,
-        extra={"prompt_optimizer": False, "model": "dearer", "resolution": "1080P"},
+        extra={"prompt_optimizer": False},
     )  # fmt: skip
     operation = await minimax.start(asked, SUBMISSION)
     assert vendor.seen[-1].path == "/v1/video_generation"
@@ -169,10 +174,15 @@ async def test_v1_text(vendor: MiniMaxServer, minimax: Provider) -> None:
 
 async def test_v1_frames(vendor: MiniMaxServer, minimax: Provider) -> None:
     last = MediaInput(role="last_frame", content_type="image/png", url="https://pictures.test/z.png")
-    await minimax.start(make_request(media=(picture(), last), resolution="512p", size="720x1280"), SUBMISSION)
+    await minimax.start(make_request(media=(picture(), last), resolution="768p", size="720x1280"), SUBMISSION)
     body = sent(vendor)
     assert body["first_frame_image"] == "data:image/png;base64," + base64.b64encode(tiny_png()).decode()
-    assert (body["last_frame_image"], body["resolution"]) == ("https://pictures.test/z.png", "512P")
+    assert (body["last_frame_image"], body["resolution"]) == ("https://pictures.test/z.png", "768P")
+
+
+async def test_v1_smallest_tier_needs_a_frame(vendor: MiniMaxServer, minimax: Provider) -> None:
+    await minimax.start(make_request(media=(picture(),), resolution="512p", seconds=10), SUBMISSION)
+    assert (sent(vendor)["resolution"], sent(vendor)["duration"]) == ("512P", 10)
 
 
 async def test_v1_subject(vendor: MiniMaxServer, minimax: Provider) -> None:
@@ -186,9 +196,23 @@ async def test_v1_subject(vendor: MiniMaxServer, minimax: Provider) -> None:
     ("asked", "param"),
     [
         (make_request(seed=7), "seed"),
-        (make_request(style="anime"), "style"),
         (make_request(negative_prompt="rain"), "negative_prompt"),
-        (make_request(shots=(Shot(seconds=6, prompt="A"),)), "shots"),
+        (make_request(extra={"resolution": "1080P"}), "resolution"),
+        (make_request(extra={"callback_url": "https://me.test"}), "callback_url"),
+        (make_request(resolution="512P"), "resolution"),
+        (make_request("MiniMax-Hailuo-2.3", resolution="1080P", seconds=10), "seconds"),
+        (make_request("MiniMax-Hailuo-2.3", sound=True), "generate_audio"),
+        (make_request("MiniMax-Hailuo-2.3-Fast"), "first_frame"),
+        (make_request("I2V-01-live"), "first_frame"),
+        (make_request("S2V-01"), "reference_image"),
+        (make_request("MiniMax-H3-Max", resolution="2K"), "resolution"),
+        (make_request("MiniMax-H3-Max", media=(picture("reference_image"),)), "reference_image"),
+        (make_request(H3, media=(picture("last_frame"),)), "last_frame"),
+        (make_request(H3, media=(sound(),)), "audio"),
+        (make_request(H3, aspect_ratio="adaptive"), "aspect_ratio"),
+        (make_request(H3, aspect_ratio="1:1", media=(picture(),)), "aspect_ratio"),
+        (make_request(H3, sound=False), "generate_audio"),
+        (make_request(H3, extra={"content": []}), "content"),
         (make_request(size="720x1280"), "size"),
         (make_request(aspect_ratio="9:16"), "aspect_ratio"),
         (make_request(aspect_ratio="1:1", media=(picture(),)), "aspect_ratio"),
@@ -216,7 +240,7 @@ async def test_what_cannot_be_told(
 @pytest.mark.parametrize(
     ("code", "expected"),
     [
-        (1002, UpstreamBusy), (1004, UpstreamAuthFailed), (1008, UpstreamQuotaExhausted),
+        (1002, UpstreamBusy), (2045, UpstreamBusy), (2061, UpstreamModelForbidden), (1004, UpstreamAuthFailed), (1008, UpstreamQuotaExhausted),
         (1026, UpstreamModerated), (2013, UpstreamRejected), (2049, UpstreamAuthFailed),
         (2056, UpstreamQuotaExhausted), (1001, OutcomeUnknown), (1024, UpstreamFailed), (9999, UpstreamFailed),
     ],
@@ -270,9 +294,7 @@ async def test_accepted_without_a_task(vendor: MiniMaxServer, minimax: Provider)
 
 
 async def test_v2_text(vendor: MiniMaxServer, minimax: Provider) -> None:
-    asked = make_request(
-        H3, seconds=8, size="1080x1920", watermark=True, extra={"content": [], "resolution": "2K"}
-    )
+    asked = make_request(H3, seconds=8, size="1440x2560", watermark=True)
     operation = await minimax.start(asked, SUBMISSION)
     assert vendor.seen[-1].path == "/v2/video_generation"
     assert sent(vendor) == {
@@ -282,10 +304,29 @@ async def test_v2_text(vendor: MiniMaxServer, minimax: Provider) -> None:
     assert operation.data == {"api": "v2"}
 
 
-async def test_v2_what_minimax_wants_told(vendor: MiniMaxServer, minimax: Provider) -> None:
-    await minimax.start(make_request(H3, resolution="768p"), SUBMISSION)
+@pytest.mark.parametrize("model", [H3, "MiniMax-H3-Max"])
+async def test_v2_what_minimax_wants_told(vendor: MiniMaxServer, minimax: Provider, model: str) -> None:
+    """The cheaper of H3's resolutions, and one that H3-Max has."""
+    await minimax.start(make_request(model), SUBMISSION)
     body = sent(vendor)
     assert (body["duration"], body["ratio"], body["resolution"]) == (5, "16:9", "768P")
+
+
+async def test_v2_smallest_tier(vendor: MiniMaxServer, minimax: Provider) -> None:
+    await minimax.start(make_request("MiniMax-H3-Max", resolution="480p", seconds=5), SUBMISSION)
+    assert sent(vendor)["resolution"] == "480P"
+
+
+async def test_a_generation_of_tomorrow_is_left_to_the_vendor(
+    vendor: MiniMaxServer, minimax: Provider
+) -> None:
+    asked = make_request("MiniMax-H4", seconds=15, resolution="4K", media=(picture("reference_image"),) * 12)
+    await minimax.start(asked, SUBMISSION)
+    assert vendor.seen[-1].path == "/v2/video_generation"
+    assert (sent(vendor)["resolution"], len(sent(vendor)["content"])) == ("4K", 13)
+    await minimax.start(make_request("MiniMax-Hailuo-3", seconds=6, resolution="2K"), SUBMISSION)
+    assert (vendor.seen[-1].path, sent(vendor)["resolution"]) == ("/v1/video_generation", "2K")
+    assert minimax.capabilities("MiniMax-Hailuo-3").seconds is None
 
 
 async def test_v2_frames(vendor: MiniMaxServer, minimax: Provider) -> None:
@@ -299,8 +340,7 @@ async def test_v2_frames(vendor: MiniMaxServer, minimax: Provider) -> None:
 
 async def test_v2_references(vendor: MiniMaxServer, minimax: Provider) -> None:
     clip = MediaInput(role="reference_video", content_type="video/mp4", url="https://clips.test/a.mp4")
-    sound = MediaInput(role="audio", content_type="audio/wav", content=b"RIFF")
-    media = (picture("reference_image"), clip, sound)
+    media = (picture("reference_image"), clip, sound())
     await minimax.start(make_request(H3, media=media), SUBMISSION)
     parts = sent(vendor)["content"][1:]
     assert [(part["type"], part["role"]) for part in parts] == [
@@ -330,6 +370,13 @@ async def test_v2_errors(
     assert type(caught.value) is expected
 
 
+async def test_v2_overloaded(vendor: MiniMaxServer, minimax: Provider) -> None:
+    error = {"type": "overloaded_error", "message": "The server cluster is under high load (2064)"}
+    vendor.refuse = (529, {"type": "error", "error": error, "request_id": "r"}, {})
+    with pytest.raises(UpstreamBusy):
+        await minimax.start(make_request(H3), SUBMISSION)
+
+
 async def test_v2_link_and_usage(vendor: MiniMaxServer, minimax: Provider) -> None:
     vendor.states = ["queued", "running", "succeeded"]
     operation = await minimax.start(make_request(H3), SUBMISSION)
@@ -339,7 +386,7 @@ async def test_v2_link_and_usage(vendor: MiniMaxServer, minimax: Provider) -> No
     assert isinstance(answer, Succeeded)
     assert answer.files[0].url == f"{vendor.url}/files/{operation.id}.mp4"
     assert answer.usage == {
-        "resolution": "2K", "seconds": 5, "ratio": "16:9", "total_seconds": 5, "input_seconds": 0,
+        "resolution": "768P", "seconds": 5, "ratio": "16:9", "total_seconds": 5, "input_seconds": 0,
         "output_seconds": 5,
     }  # fmt: skip
 
@@ -398,3 +445,29 @@ async def test_capabilities(minimax: Provider) -> None:
     assert minimax.capabilities("MiniMax-Hailuo-2.3-Fast").roles == {"first_frame"}
     older = minimax.capabilities("T2V-01-Director")
     assert (older.roles, older.seconds, older.cancel) == (frozenset(), (6, 6), False)
+    assert minimax.capabilities("MiniMax-Hailuo-02").lengths == (6, 10)
+    fastest = minimax.capabilities("MiniMax-H3-Max")
+    assert (fastest.roles, fastest.seconds, tuple(fastest.tiers)) == (
+        {"first_frame", "last_frame"}, (5, 15), ("480P", "768P"),
+    )  # fmt: skip
+
+
+# ---- at a cloud that resells it ----
+
+
+async def test_tokenhub() -> None:
+    paths = {
+        "/v2/video_generation": "/generation",
+        "/v2/query/video_generation/{task}": "/tasks/{task}",
+    }  # fmt: skip
+    options = {"auth": "bearer", "path_prefix": "/v1/wand/minimax-video-v2", "paths": paths}
+    with TokenHubServer() as cloud:
+        async with open_provider("minimax", cloud, **options) as provider:
+            operation = await provider.start(make_request("minimax-video-h3", seconds=5), SUBMISSION)
+            assert cloud.seen[-1].path == "/v1/wand/minimax-video-v2/generation"
+            assert cloud.seen[-1].headers["authorization"] == f"Bearer {SECRET}"
+            assert isinstance(await provider.poll(operation), Succeeded)
+            assert cloud.seen[-1].path == f"/v1/wand/minimax-video-v2/tasks/{operation.id}"
+            able = provider.capabilities("minimax-video-h3-max")
+            assert (able.seconds, able.cancel) == ((5, 15), False)
+            assert await provider.cancel(operation) is False

@@ -2,9 +2,9 @@
 
 import asyncio
 import base64
+import json
 from typing import Any
 
-import httpx2
 import pytest
 from prometheus_client import REGISTRY
 
@@ -13,6 +13,7 @@ from app.errors import (
     OperationNotFound,
     OutcomeUnknown,
     PollFailed,
+    UnsupportedWish,
     UpstreamFailed,
     UpstreamModerated,
     UpstreamRejected,
@@ -31,9 +32,11 @@ from app.providers.base import (
     Succeeded,
 )
 from app.providers.openai_compatible.provider import OpenAICompatibleProvider
+from app.providers.transport import UpstreamTransport
 from tests.providers.contract import SECRET, ProviderContract
 from tests.upstream import FakeUpstream
 from tests.upstream.media import tiny_mp4, tiny_png
+from tests.upstream.transport import loopback_transport
 
 
 class TestOpenAICompatible(ProviderContract):
@@ -47,15 +50,13 @@ class TestOpenAICompatible(ProviderContract):
             options=options,
         )
 
-    def with_options(
-        self, upstream: FakeUpstream, transport: httpx2.AsyncBaseTransport, **options: Any
-    ) -> Provider:
+    def with_options(self, upstream: FakeUpstream, transport: UpstreamTransport, **options: Any) -> Provider:
         return registry.create_provider(self.account(upstream.url, **options), transport)
 
     # ---- submit ----
 
     async def test_json_body(self, upstream: FakeUpstream, provider: Provider) -> None:
-        extra = {"fps": 24, "nested": {"a": [1]}, "model": "dearer", "prompt": "x", "seconds": 99, "n": 9}
+        extra = {"mode": "pro", "nested": {"a": [1]}}
         wish = GenerationRequest(
             kind="video", model="m1", prompt="A kite", seconds=4, size="1280x720", seed=7,
             negative_prompt="rain", extra=extra,
@@ -67,17 +68,28 @@ class TestOpenAICompatible(ProviderContract):
         assert seen.headers["idempotency-key"] == "contract-key-1"
         assert seen.fields == {
             "model": "m1", "prompt": "A kite", "seconds": "4", "size": "1280x720", "seed": 7,
-            "negative_prompt": "rain", "fps": 24, "nested": {"a": [1]},
+            "negative_prompt": "rain", "mode": "pro", "nested": {"a": [1]},
         }  # fmt: skip
+
+    @pytest.mark.parametrize(
+        "name", ["model", "Prompt", "SECONDS", "n", "duration", "api_key", "input_reference"]
+    )
+    async def test_a_reserved_name_is_refused(
+        self, upstream: FakeUpstream, provider: Provider, name: str
+    ) -> None:
+        with pytest.raises(UnsupportedWish) as refused:
+            await provider.start(self.request().model_copy(update={"extra": {name: "x"}}), self.submission)
+        assert refused.value.param == name
+        assert upstream.counters().requests == {}
 
     async def test_picture_goes_as_a_form(self, upstream: FakeUpstream, provider: Provider) -> None:
         picture = MediaInput(role="first_frame", content_type="image/png", content=tiny_png())
-        wish = self.request().model_copy(update={"media": (picture,), "extra": {"fps": 24, "loop": True}})
+        wish = self.request().model_copy(update={"media": (picture,), "extra": {"mode": "pro", "loop": True}})
         await provider.start(wish, self.submission)
         seen = upstream.counters().last["create"]
         assert seen.files == {"input_reference": [f"image/png;{len(tiny_png())}"]}
         assert seen.fields == {
-            "model": "fake-video", "prompt": "A red kite", "seconds": "4", "fps": "24", "loop": "true",
+            "model": "fake-video", "prompt": "A red kite", "seconds": "4", "mode": "pro", "loop": "true",
         }  # fmt: skip
 
     async def test_picture_known_by_address(self, upstream: FakeUpstream, provider: Provider) -> None:
@@ -89,7 +101,7 @@ class TestOpenAICompatible(ProviderContract):
         assert fields["input_reference"] == {"image_url": "https://pictures.test/a.png"}
 
     async def test_several_pictures(
-        self, upstream: FakeUpstream, provider: Provider, transport: httpx2.AsyncBaseTransport
+        self, upstream: FakeUpstream, provider: Provider, transport: UpstreamTransport
     ) -> None:
         picture = MediaInput(role="reference_image", content_type="image/png", content=tiny_png())
         wish = self.request().model_copy(update={"media": (picture, picture)})
@@ -162,7 +174,8 @@ class TestOpenAICompatible(ProviderContract):
     @pytest.mark.parametrize(
         ("word", "kind"),
         [("pending", Queued), ("NOT_START", Queued), ("processing", Running), ("SUCCESS", Succeeded),
-         ("succeeded", Succeeded)],
+         ("succeeded", Succeeded), ("finished", Succeeded), ("complete", Succeeded), ("Ready", Succeeded),
+         ("IN_QUEUE", Queued), ("Queueing", Queued), ("dreaming", Running), ("fail", Failed), ("FAILURE", Failed)],
     )  # fmt: skip
     async def test_words(self, upstream: FakeUpstream, provider: Provider, word: str, kind: type) -> None:
         upstream.script(statuses=[word])
@@ -176,6 +189,22 @@ class TestOpenAICompatible(ProviderContract):
         answer = await provider.poll(await self.start(provider))
         assert isinstance(answer, Failed)
         assert answer.code == code
+
+    async def test_moderated_in_a_foreign_word(self, upstream: FakeUpstream, provider: Provider) -> None:
+        upstream.script(statuses=["Content Moderated"])
+        answer = await provider.poll(await self.start(provider))
+        assert isinstance(answer, Failed)
+        assert answer.code == "content_policy_violation"
+
+    @pytest.mark.parametrize("name", ["fail_reason", "failReason", "failure_reason", "error_message"])
+    async def test_reason_under_another_name(
+        self, upstream: FakeUpstream, provider: Provider, name: str
+    ) -> None:
+        upstream.fault(
+            "poll", status=200, body={"id": "x", "status": "FAILURE", name: f"No GPU for {SECRET}"}
+        )
+        answer = await provider.poll(await self.start(provider))
+        assert answer == Failed("upstream_error", "No GPU for [secret]")
 
     async def test_unknown_word_is_counted(self, upstream: FakeUpstream, provider: Provider) -> None:
         def count() -> float:
@@ -229,16 +258,87 @@ class TestOpenAICompatible(ProviderContract):
         upstream.script(fields={where: shown})
         assert (await self.result(provider, await self.start(provider))).url == link
 
-    @pytest.mark.parametrize(
-        "link", ["ORIGIN/files/video.mp4", "/files/a.mp4", "file:///etc/passwd", "http://["]
-    )
-    async def test_link_that_is_not_public(
+    @pytest.mark.parametrize("link", ["file:///etc/passwd", "http://[", "//evil.test/a.mp4", "", "../../a"])
+    async def test_link_that_cannot_be_asked(
         self, upstream: FakeUpstream, provider: Provider, link: str
     ) -> None:
-        upstream.script(fields={"url": link.replace("ORIGIN", upstream.url)})
+        upstream.script(fields={"url": link})
         operation = await self.start(provider)
         file = await self.result(provider, operation)
-        assert file.data == {"path": f"/videos/{operation.id}/content"}
+        assert file.data == {"places": [{"path": f"/v1/videos/{operation.id}/content", "query": {}}]}
+
+    @pytest.mark.parametrize("link", ["ORIGIN/files/video.mp4?a=1", "/files/video.mp4"])
+    @pytest.mark.parametrize("status", [401, 404])
+    async def test_link_on_its_own_host(
+        self, upstream: FakeUpstream, provider: Provider, link: str, status: int
+    ) -> None:
+        """The film is at the link that the object names, and ``/content`` is refused."""
+        upstream.script(fields={"url": link.replace("ORIGIN", upstream.url)})
+        upstream.fault("content", status=status, body=self.refusal("no_content"), times=None)
+        operation = await self.start(provider)
+        file = await self.result(provider, operation)
+        assert file.url is None
+        assert await self.read(provider, operation, file) == tiny_mp4()
+        assert upstream.counters().last["file"].headers["authorization"] == f"Bearer {SECRET}"
+
+    async def test_link_that_leads_nowhere(self, upstream: FakeUpstream, provider: Provider) -> None:
+        upstream.script(fields={"url": "/pages/about"})
+        operation = await self.start(provider)
+        file = await self.result(provider, operation)
+        assert await self.read(provider, operation, file) == tiny_mp4()
+
+    @pytest.mark.parametrize(
+        "fields",
+        [
+            {"outputs": {"video_url": "LINK"}},  # Together
+            {"output": ["LINK"]},
+            {"output": {"video_url": "LINK"}},
+            {"outputs": ["LINK"]},
+            {"content": {"video_url": "LINK"}},
+            {"result": {"url": "LINK"}},
+            {"result_urls": ["LINK"]},
+            {"videos": [{"url": "LINK"}]},
+            {"data": [{"url": "LINK"}]},
+            {"fail_reason": "LINK"},  # one-api's older descendants
+        ],
+    )
+    async def test_where_gateways_name_the_film(
+        self, upstream: FakeUpstream, provider: Provider, fields: dict[str, Any]
+    ) -> None:
+        link = "https://videos.test/a.mp4"
+        upstream.script(fields=json.loads(json.dumps(fields).replace("LINK", link)))
+        assert (await self.result(provider, await self.start(provider))).url == link
+
+    async def test_result_path_of_the_operator(
+        self, upstream: FakeUpstream, transport: UpstreamTransport
+    ) -> None:
+        link = "https://videos.test/true.mp4"
+        upstream.script(fields={"url": "https://videos.test/cover.png", "assets": {"clips": [{"mp4": link}]}})
+        able = self.with_options(upstream, transport, result_path="assets.clips.0.mp4")
+        assert (await self.result(able, await self.start(able))).url == link
+        await able.close()
+        with pytest.raises(InvalidRequest) as refused:
+            self.with_options(upstream, transport, result_path="a..b")
+        assert refused.value.param == "options.result_path"
+
+    @pytest.mark.parametrize("wrapper", ["data", "result"])
+    async def test_wrapped_answers(self, upstream: FakeUpstream, provider: Provider, wrapper: str) -> None:
+        accepted = {
+            "code": 0,
+            "message": "success",
+            "status": "success",
+            wrapper: {"task_id": "t-1", "status": "queued"},
+        }
+        upstream.fault("create", status=200, body=accepted)
+        operation = await self.start(provider)
+        assert operation.id == "t-1"
+        link = "https://videos.test/a.mp4"
+        made = {
+            "code": "success",
+            wrapper: {"id": None, "task_id": "t-1", "status": "SUCCESS", "video_url": link},
+        }
+        upstream.fault("poll", status=200, body=made)
+        assert (await self.result(provider, operation)).url == link
 
     async def test_content_redirected_elsewhere_goes_without_the_key(
         self, upstream: FakeUpstream, provider: Provider
@@ -318,6 +418,14 @@ class TestOpenAICompatible(ProviderContract):
             "model": "fake-image", "prompt": "A kite", "size": "1024x1024",
         }  # fmt: skip
 
+    @pytest.mark.parametrize("name", ["url", "b64_json"])
+    async def test_image_as_a_data_uri(self, upstream: FakeUpstream, provider: Provider, name: str) -> None:
+        link = "data:image/png;base64," + base64.b64encode(tiny_png()).decode()
+        upstream.fault("images", status=200, body={"data": [{name: link}]})
+        wish = GenerationRequest(kind="image", model="fake-image", prompt="A kite")
+        operation = await provider.start(wish, self.submission)
+        assert await self.read(provider, operation, await self.result(provider, operation)) == tiny_png()
+
     async def test_image_from_an_image(self, upstream: FakeUpstream, provider: Provider) -> None:
         picture = MediaInput(role="reference_image", content_type="image/png", content=tiny_png())
         wish = GenerationRequest(kind="image", model="fake-image", prompt="A kite", media=(picture, picture))
@@ -362,7 +470,7 @@ class TestOpenAICompatible(ProviderContract):
             await provider.cancel(operation)
 
     async def test_recover_by_the_same_key(
-        self, upstream: FakeUpstream, transport: httpx2.AsyncBaseTransport
+        self, upstream: FakeUpstream, transport: UpstreamTransport
     ) -> None:
         able = self.with_options(upstream, transport, idempotency=True)
         assert able.capabilities("m").idempotency_key
@@ -387,7 +495,7 @@ class TestOpenAICompatible(ProviderContract):
         assert upstream.counters().requests == {}
 
     async def test_capabilities_as_declared(
-        self, upstream: FakeUpstream, provider: Provider, transport: httpx2.AsyncBaseTransport
+        self, upstream: FakeUpstream, provider: Provider, transport: UpstreamTransport
     ) -> None:
         unknown = provider.capabilities("m")
         assert unknown.seconds is None
@@ -403,7 +511,7 @@ class TestOpenAICompatible(ProviderContract):
         await able.close()
 
     async def test_options_that_cannot_be_read(
-        self, upstream: FakeUpstream, transport: httpx2.AsyncBaseTransport
+        self, upstream: FakeUpstream, transport: UpstreamTransport
     ) -> None:
         with pytest.raises(InvalidRequest) as caught:
             self.with_options(upstream, transport, capabilities={"seconds": "long"})
@@ -456,7 +564,7 @@ def test_no_secret_no_header() -> None:
 
 
 async def test_unknown_provider() -> None:
-    async with httpx2.AsyncHTTPTransport() as transport:
+    async with loopback_transport() as transport:
         with pytest.raises(InvalidRequest) as caught:
             registry.create_provider(Account(id="a", provider="nobody", name="n"), transport)
     assert caught.value.param == "provider"

@@ -11,6 +11,7 @@ from openrouter import OpenRouter, errors
 from app.errors import (
     OutcomeUnknown,
     PollFailed,
+    UnsupportedWish,
     UpstreamAuthFailed,
     UpstreamBusy,
     UpstreamError,
@@ -27,7 +28,8 @@ from tests.upstream.media import tiny_mp4, tiny_png
 from tests.upstream.vendors.openrouter import OpenRouterServer
 
 SUBMISSION = Submission("filmgate-0123")
-MODEL = "google/veo-3.1"
+MODEL, UNLISTED = "google/veo-3.1", "someone/new-model"
+SEEDANCE, SILENT = "bytedance/seedance-2.0", "minimax/hailuo-2.3"
 INLINE = "data:image/png;base64," + base64.b64encode(tiny_png()).decode()
 LINK = "https://pictures.test/a.png"
 
@@ -62,7 +64,7 @@ class TestContract(VendorContract):
     provider_name = "openrouter"
     routes = [  # noqa: RUF012
         ("POST", r"/api/v1/videos", "create"),
-        ("GET", r"/api/v1/videos/[^/]+", "poll"),
+        ("GET", r"/api/v1/videos/(?!models)[^/]+", "poll"),
     ]
     states = {"queued": "pending", "running": "in_progress", "done": "completed", "failed": "failed"}  # noqa: RUF012
     moderated = {"message": "Output was blocked by content moderation"}  # noqa: RUF012
@@ -81,9 +83,8 @@ class TestContract(VendorContract):
 
 async def test_text(vendor: OpenRouterServer, router: Provider) -> None:
     asked = make_request(
-        seconds=8, size="1280x720", seed=7,
-        extra={"generate_audio": True, "provider": {"options": {"google": {"x": 1}}}, "model": "dearer",
-               "duration": 60, "callback_url": "https://evil.test/", "previous_job_id": "other"},
+        seconds=8, size="1280x720", seed=7, sound=True,
+        extra={"provider": {"options": {"google": {"x": 1}}}},
     )  # fmt: skip
     await router.start(asked, SUBMISSION)
     assert vendor.seen[-1].path == "/api/v1/videos"
@@ -106,8 +107,8 @@ async def test_text(vendor: OpenRouterServer, router: Provider) -> None:
 async def test_shape(
     vendor: OpenRouterServer, router: Provider, told: dict[str, str], expected: dict[str, str]
 ) -> None:
-    await router.start(make_request(**told), SUBMISSION)
-    assert sent(vendor) == {"model": MODEL, "prompt": "A red kite", **expected}
+    await router.start(make_request(model=UNLISTED, **told), SUBMISSION)
+    assert sent(vendor) == {"model": UNLISTED, "prompt": "A red kite", **expected}
 
 
 async def test_frames(vendor: OpenRouterServer, router: Provider) -> None:
@@ -124,7 +125,7 @@ async def test_references(vendor: OpenRouterServer, router: Provider) -> None:
         MediaInput(role="reference_video", content_type="video/mp4", url="https://clips.test/a.mp4"),
         MediaInput(role="audio", content_type="audio/wav", content=b"RIFF"),
     )
-    await router.start(make_request(media=media), SUBMISSION)
+    await router.start(make_request(model=SEEDANCE, media=media), SUBMISSION)
     assert sent(vendor)["input_references"] == [
         {"type": "image_url", "image_url": {"url": INLINE}},
         {"type": "video_url", "video_url": {"url": "https://clips.test/a.mp4"}},
@@ -152,6 +153,12 @@ async def test_continue(vendor: OpenRouterServer, router: Provider, action: str)
         (make_request(action="remix"), "remix_of"),
         (make_request(action="edit"), "video"),
         (make_request(kind="image"), "model"),
+        (make_request(media=(picture("reference_video"),)), "reference_video"),
+        (make_request(media=(picture("audio"),)), "audio"),
+        *(
+            (make_request(extra={name: "x"}), name)
+            for name in ("model", "duration", "callback_url", "previous_job_id")
+        ),
     ],
 )
 async def test_what_cannot_be_told(
@@ -163,18 +170,79 @@ async def test_what_cannot_be_told(
     assert vendor.counts["submit"] == 0
 
 
+LISTED_WISHES = [
+    (make_request(seconds=5), "seconds"),
+    (make_request(aspect_ratio="1:1"), "aspect_ratio"),
+    (make_request(resolution="480p"), "resolution"),
+    (make_request(size="640x360"), "size"),
+    (make_request(model=SILENT, seed=7), "seed"),
+    (make_request(model=SILENT, sound=True), "generate_audio"),
+    (make_request(model=SILENT, media=(picture(), picture("last_frame"))), "last_frame"),
+]
+
+
+@pytest.mark.parametrize(("asked", "param"), LISTED_WISHES)
+async def test_the_list_of_models_judges(
+    vendor: OpenRouterServer, router: Provider, asked: GenerationRequest, param: str
+) -> None:
+    router.check(asked)  # before anything is known, OpenRouter decides
+    with pytest.raises(UnsupportedWish) as caught:
+        await router.start(asked, SUBMISSION)
+    assert caught.value.param == param
+    with pytest.raises(UnsupportedWish):
+        router.check(asked)
+    assert vendor.counts["submit"] == 0
+    await router.start(make_request(seconds=4), SUBMISSION)
+    assert vendor.counts["list"] == 1
+
+
+async def test_a_tested_account_knows_its_models(vendor: OpenRouterServer, router: Provider) -> None:
+    await router.check_account()
+    able = router.capabilities(MODEL)
+    assert (able.seconds, able.lengths, able.sound) == ((4, 8), (4, 6, 8), "choice")
+    assert router.capabilities(SILENT).sound == "never"
+    assert "last_frame" not in router.capabilities(SILENT).roles
+    assert router.capabilities(UNLISTED).seconds is None
+
+
+async def test_a_list_that_is_not_told_stops_nothing(vendor: OpenRouterServer, router: Provider) -> None:
+    vendor.lists = False
+    for _ in range(2):
+        await router.start(make_request(seconds=4), SUBMISSION)
+    assert (vendor.counts["list"], vendor.counts["submit"]) == (1, 2)
+
+
+def test_the_simulators_list_is_what_the_sdk_reads(vendor: OpenRouterServer) -> None:
+    vendor.reset()
+    with OpenRouter(api_key=SECRET, server_url=f"{vendor.url}/api/v1") as client:
+        listed = client.video_generation.list_videos_models().data
+    assert (listed[0].id, listed[0].supported_durations) == (MODEL, [4, 6, 8])
+
+
 @pytest.mark.parametrize(
     ("status", "error", "expected"),
     [
         (402, {"code": 402, "message": "Insufficient credits"}, UpstreamQuotaExhausted),
-        (403, {"code": 403, "message": "Key limit exceeded"}, UpstreamAuthFailed),
+        (
+            403,
+            {
+                "code": 403,
+                "message": "Key limit exceeded (monthly limit). Manage it using https://openrouter.ai/keys",
+            },
+            UpstreamQuotaExhausted,
+        ),
+        (403, {"code": 403, "message": "This key is disabled"}, UpstreamAuthFailed),
         (
             403,
             {"code": 403, "message": "Input was flagged", "metadata": {"reasons": ["x"]}},
             UpstreamModerated,
         ),
         (503, {"code": 503, "message": "No provider is available"}, UpstreamBusy),
-        (502, {"code": 502, "message": "The provider is down"}, OutcomeUnknown),
+        (
+            502,
+            {"code": 502, "message": "Provider returned error", "metadata": {"provider_name": "Google"}},
+            UpstreamFailed,
+        ),
         (500, {"code": 500, "message": "Internal"}, UpstreamFailed),
         (200, {"code": 402, "message": "Insufficient credits"}, UpstreamQuotaExhausted),
         (200, {"code": "nonsense", "message": "No"}, UpstreamRejected),
@@ -251,7 +319,8 @@ async def test_relay(vendor: OpenRouterServer, router: Provider) -> None:
 async def test_capabilities(router: Provider) -> None:
     able = router.capabilities(MODEL)
     assert able.kinds == {"video", "text"}
-    assert able.roles == {"first_frame", "last_frame", "reference_image", "reference_video", "audio"}
+    assert able.roles == {"first_frame", "last_frame", "reference_image"}
+    assert router.capabilities(SEEDANCE).roles > {"reference_video", "audio"}
     assert (able.remix, able.cancel, able.seconds) == (True, False, None)
 
 

@@ -19,7 +19,7 @@ from app.errors import (
     UpstreamQuotaExhausted,
     UpstreamRejected,
 )
-from app.generation import GenerationRequest, MediaInput, Role, Shot
+from app.generation import GenerationRequest, MediaInput, Role
 from app.providers.base import (
     Account,
     AccountBalance,
@@ -35,7 +35,7 @@ from tests.providers.contract import SECRET
 from tests.providers.vendor_contract import VendorContract, open_provider
 from tests.upstream import FakeUpstream
 from tests.upstream.media import tiny_png
-from tests.upstream.vendors.pixverse import PixVerseServer
+from tests.upstream.vendors.pixverse import PixVerseServer, TokenHubServer
 
 SUBMISSION = Submission("filmgate-0123")
 
@@ -114,15 +114,14 @@ class TestContract(VendorContract):
 
 async def test_text(vendor: PixVerseServer, pixverse: Provider) -> None:
     asked = make_request(
-        seconds=10, size="2560x1080", seed=7, negative_prompt="rain", style="anime",
-        extra={"generate_audio_switch": True, "model": "dearer", "quality": "1080p", "img_id": 5},
+        seconds=10, size="2560x1080", seed=7, negative_prompt="rain", extra={"generate_audio_switch": True},
     )  # fmt: skip
     operation = await pixverse.start(asked, SUBMISSION)
     assert vendor.seen[-1].path == "/openapi/v2/video/text/generate"
     assert vendor.seen[-1].headers["api-key"] == SECRET
     assert sent(vendor) == {
         "model": "v6", "prompt": "A red kite", "negative_prompt": "rain", "duration": 10, "quality": "1080p",
-        "aspect_ratio": "21:9", "seed": 7, "style": "anime", "generate_audio_switch": True,
+        "aspect_ratio": "21:9", "seed": 7, "generate_audio_switch": True,
     }  # fmt: skip
     assert operation == Operation(id="300000")
 
@@ -153,16 +152,75 @@ async def test_first_and_last_frame(vendor: PixVerseServer, pixverse: Provider) 
     assert len(set(traces)) == 3
 
 
+async def test_references(vendor: PixVerseServer, pixverse: Provider) -> None:
+    """Each is a subject with a name, which the prompt has to say."""
+    media = (picture("reference_image"),) * 2
+    asked = make_request(media=media, size="720x1280").model_copy(update={"prompt": "@image2 flies"})
+    await pixverse.start(asked, SUBMISSION)
+    assert vendor.seen[-1].path == "/openapi/v2/video/fusion/generate"
+    told = sent(vendor)
+    assert told["image_references"] == [
+        {"type": "subject", "img_id": 1000, "ref_name": "image1"},
+        {"type": "subject", "img_id": 1001, "ref_name": "image2"},
+    ]
+    assert (told["prompt"], told["aspect_ratio"]) == ("@image2 flies @image1 ", "9:16")
+
+
+async def test_a_generation_that_nobody_knows(vendor: PixVerseServer, pixverse: Provider) -> None:
+    asked = make_request("v9", seconds=40, resolution="8k", aspect_ratio="5:4", sound=True)
+    await pixverse.start(asked, SUBMISSION)
+    told = sent(vendor)
+    assert (told["duration"], told["quality"], told["aspect_ratio"]) == (40, "8k", "5:4")
+
+
+TOKENHUB = {
+    "auth": "bearer", "path_prefix": "/v1/wand/pixverse", "inline_pictures": True,
+    "paths": {
+        "/openapi/v2/video/text/generate": "/text-to-video",
+        "/openapi/v2/video/img/generate": "/image-to-video",
+        "/openapi/v2/video/transition/generate": "/start-end-to-video",
+        "/openapi/v2/video/fusion/generate": "/reference-to-video",
+        "/openapi/v2/video/result/{task}": "/tasks/{task}",
+    },
+}  # fmt: skip
+
+
+async def test_tokenhub() -> None:
+    frames = (picture(), picture("last_frame"))
+    with TokenHubServer() as cloud:
+        async with open_provider("pixverse", cloud, **TOKENHUB) as provider:
+            for media, path in (
+                ((), "text-to-video"), (frames[:1], "image-to-video"), (frames, "start-end-to-video"),
+                ((picture("reference_image"),), "reference-to-video"),
+            ):  # fmt: skip
+                operation = await provider.start(make_request("pixverse-video-v6.0", media=media), SUBMISSION)
+                assert cloud.seen[-1].path == f"/v1/wand/pixverse/{path}"
+                assert cloud.seen[-1].headers["authorization"] == f"Bearer {SECRET}"
+                assert "api-key" not in cloud.seen[-1].headers
+                assert isinstance(await provider.poll(operation), Succeeded)
+            assert provider.capabilities("pixverse-video-v6.0").seconds == (1, 15)
+            assert provider.capabilities("pixverse-video-v5.6").lengths == (5, 8, 10)
+
+
 @pytest.mark.parametrize(
     ("asked", "param"),
     [
-        (make_request(shots=(Shot(seconds=2, prompt="A"),)), "shots"),
+        (make_request(extra={"model": "dearer"}), "model"),
+        (make_request(extra={"Quality": "1080p"}), "Quality"),
+        (make_request(extra={"img_id": 5}), "img_id"),
+        (make_request(size="320x240"), "size"),
+        (make_request("v5", sound=True), "generate_audio"),
+        (make_request("v5", seconds=8, resolution="1080p"), "seconds"),
+        (make_request("v5.6", seconds=10, resolution="1080p"), "seconds"),
+        (make_request(media=(picture(),), aspect_ratio="1:1"), "aspect_ratio"),
+        (make_request(media=(picture(), picture("reference_image"))), "reference_image"),
+        (make_request(media=(picture("reference_image"),) * 8), "reference_image"),
         (make_request(seconds=1.5), "seconds"),
         (make_request(resolution="4k"), "resolution"),
         (make_request("v5", aspect_ratio="21:9"), "aspect_ratio"),
         (make_request(media=(picture("last_frame"),)), "last_frame"),
         (make_request(media=(picture(), picture())), "first_frame"),
-        (make_request(media=(picture("reference_image"),)), "reference_image"),
+        (make_request("v4", media=(picture("reference_image"),)), "reference_image"),
     ],
 )
 async def test_what_cannot_be_told(
@@ -213,6 +271,15 @@ async def test_upload_refused(
         await pixverse.start(make_request(media=(picture(),)), SUBMISSION)
     assert type(caught.value) is expected
     assert vendor.counts["submit"] == 0
+
+
+async def test_one_code_for_many_things(vendor: PixVerseServer, pixverse: Provider) -> None:
+    """99999 says nothing: with HTTP 429 it is "slow down", else a failure."""
+    for status, expected in ((429, UpstreamBusy), (200, UpstreamFailed)):
+        vendor.refuse = (status, {"ErrCode": 99999, "ErrMsg": "unknown", "Resp": None}, {})
+        with pytest.raises(UpstreamError) as caught:
+            await pixverse.start(make_request(), SUBMISSION)
+        assert type(caught.value) is expected
 
 
 async def test_accepted_without_a_video(vendor: PixVerseServer, pixverse: Provider) -> None:
@@ -282,7 +349,8 @@ def test_own_host() -> None:
 
 async def test_capabilities(pixverse: Provider) -> None:
     assert pixverse.capabilities("v6").seconds == (1, 15)
-    assert pixverse.capabilities("v5").seconds == (5, 8)
-    assert pixverse.capabilities("v5.5").seconds == (5, 10)
-    known = pixverse.capabilities("c1")
-    assert (known.roles, known.cancel, known.idempotency_key) == ({"first_frame", "last_frame"}, False, False)
+    assert pixverse.capabilities("v5").lengths == (5, 8)
+    assert pixverse.capabilities("v5.5").lengths == (5, 8, 10)
+    assert pixverse.capabilities("v7").seconds is None
+    known, roles = pixverse.capabilities("c1"), {"first_frame", "last_frame", "reference_image"}
+    assert (known.roles, known.cancel, known.idempotency_key) == (roles, False, False)

@@ -11,7 +11,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import httpx2
 import pytest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -21,6 +20,7 @@ from app.errors import UpstreamAuthFailed
 from app.generation import GenerationRequest
 from app.providers.base import Account, Failed, Provider, Queued, Running, Submission, Succeeded
 from app.providers.http import UpstreamClient
+from tests.upstream.transport import loopback_transport
 from tests.upstream.vendors.base import VendorServer
 
 ROOT = Path(__file__).parent.parent.parent
@@ -69,7 +69,7 @@ def acme(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
 async def open_provider(module: ModuleType, vendor: AcmeServer, *, secret: str) -> AsyncIterator[Provider]:
     kind: type[Provider] = module.AcmeProvider
     account = Account(id="a", provider="acme", name="acme", base_url=vendor.url, secret=secret)
-    async with httpx2.AsyncHTTPTransport() as transport:
+    async with loopback_transport() as transport:
         http = UpstreamClient(
             transport, base_url=kind.base_url_for(account), headers=kind.auth_headers(account)
         )

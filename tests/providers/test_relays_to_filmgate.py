@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import httpx2
 import pytest
 
 from app.errors import UpstreamAuthFailed, UpstreamRejected
@@ -13,6 +12,7 @@ from app.generation import GenerationRequest
 from app.providers import registry
 from app.providers.base import Account, Operation, Provider, Queued, Running, Submission, Succeeded
 from tests.serving import KEY, GatewayProcess
+from tests.upstream.transport import loopback_transport
 
 RELAYS = ("chat_relay", "feature_relay", "unified_relay")
 
@@ -32,7 +32,7 @@ async def open_provider(relay: str, other: GatewayProcess, *, key: str = KEY) ->
     if relay == "chat_relay":
         options["told_by"] = "fields"
     account = Account(id=relay, provider=relay, name=relay, base_url=other.url, secret=key, options=options)
-    async with httpx2.AsyncHTTPTransport() as transport:
+    async with loopback_transport() as transport:
         made = registry.create_provider(account, transport)
         yield made
         await made.close()

@@ -9,7 +9,17 @@ import httpx
 import pytest
 import replicate
 
-from app.errors import InvalidRequest, OutcomeUnknown, PollFailed, UpstreamRejected
+from app.errors import (
+    InvalidRequest,
+    OutcomeUnknown,
+    PollFailed,
+    UnsupportedWish,
+    UpstreamAuthFailed,
+    UpstreamError,
+    UpstreamModerated,
+    UpstreamQuotaExhausted,
+    UpstreamRejected,
+)
 from app.generation import GenerationRequest, MediaInput, Role, Shot
 from app.providers.base import Failed, Provider, Running, Submission, Succeeded
 from tests.providers.contract import SECRET
@@ -20,6 +30,7 @@ from tests.upstream.vendors.replicate import ReplicateServer
 SUBMISSION = Submission("filmgate-0123")
 SEEDANCE = "bytedance/seedance-2.0"
 KLING = "kwaivgi/kling-v3-video"
+WAN = "wan-video/wan-2.7"
 OMNI = "kwaivgi/kling-v3-omni-video"
 INLINE = "data:image/png;base64," + base64.b64encode(tiny_png()).decode()
 
@@ -71,9 +82,7 @@ class TestContract(VendorContract):
 
 async def test_text(vendor: ReplicateServer, made: Provider) -> None:
     asked = make_request(
-        seconds=10, size="1280x720", seed=7,
-        extra={"generate_audio": True, "duration": 15, "prompt": "x", "webhook": "https://evil.test/",
-               "image": "https://elsewhere.test/a.png"},
+        seconds=10, size="1280x720", seed=7, sound=True,
     )  # fmt: skip
     operation = await made.start(asked, SUBMISSION)
     seen = vendor.seen[-1]
@@ -92,7 +101,7 @@ async def test_text(vendor: ReplicateServer, made: Provider) -> None:
     [
         ("acme/film:abc123", "/v1/predictions", "abc123"),
         ("deployments/acme/film", "/v1/deployments/acme/film/predictions", None),
-        ("acme/film-1.5", "/v1/models/acme/film-1.5/predictions", None),
+        ("acme/film", "/v1/models/acme/film/predictions", None),
     ],
 )
 async def test_names(
@@ -122,7 +131,6 @@ async def test_names_that_are_none(made: Provider, model: str) -> None:
          {"reference_video": INLINE, "reference_images": [INLINE], "video_reference_type": "base"}),
         (OMNI, ["reference_video"], {"reference_video": INLINE, "video_reference_type": "feature"}),
         ("google/veo-3.1", ["first_frame", "last_frame"], {"image": INLINE, "last_frame": INLINE}),
-        ("acme/film", ["source_video"], {"video": INLINE}),
     ],
 )  # fmt: skip
 async def test_media(
@@ -186,6 +194,7 @@ async def test_deadline_that_is_none(vendor: ReplicateServer, deadline: Any) -> 
         (make_request(media=(picture(), picture("reference_image"))), "reference_image"),
         (make_request(OMNI, media=(picture("reference_video"), picture("source_video"))), "source_video"),
         (make_request("acme/film", media=(picture("last_frame"),)), "last_frame"),
+        *((make_request(extra={name: "x"}), name) for name in ("duration", "prompt", "webhook", "image")),
         (make_request(action="edit"), "video"),
         (make_request().model_copy(update={"kind": "character"}), "model"),
     ],
@@ -272,7 +281,72 @@ async def test_capabilities(made: Provider) -> None:
     assert (able.kinds, able.roles) == ({"video"}, {"first_frame", "last_frame"})
     assert (able.seconds, able.native_shots, able.cancel) == ((3, 15), True, True)
     assert made.capabilities("acme/film").kinds == {"video", "image", "audio"}
-    assert made.capabilities("deployments/google/veo-3.1").seconds == (4, 8)
+    assert made.capabilities("google/veo-3.1").lengths == (4, 6, 8)
+
+
+# ---- models that only their published schema describes ----
+
+
+@pytest.mark.parametrize("model", ["acme/film", "acme/film:abc123", "deployments/acme/film"])
+async def test_schema_is_read_before_the_first_submission(
+    vendor: ReplicateServer, made: Provider, model: str
+) -> None:
+    film = make_request(model, seed=7, media=(picture("source_video"),))
+    with pytest.raises(UnsupportedWish):
+        made.check(film)
+    await made.start(make_request(model), SUBMISSION)
+    made.check(film)
+    await made.start(film, SUBMISSION)
+    assert sent(vendor)["input"] == {"prompt": "A red kite", "seed": 7, "video": INLINE}
+    with pytest.raises(UnsupportedWish) as caught:
+        made.check(make_request(model, sound=False))
+    assert caught.value.param == "generate_audio"
+
+
+async def test_the_schema_names_fields_and_words(vendor: ReplicateServer, made: Provider) -> None:
+    await made.start(make_request(WAN), SUBMISSION)
+    assert made.capabilities(WAN).lengths == (5, 10, 15)
+    media = (picture("first_frame"), picture("last_frame"), picture("audio"))
+    asked = make_request(WAN, seconds=15, size="1920x1080", negative_prompt="rain", media=media)
+    await made.start(asked, SUBMISSION)
+    assert sent(vendor)["input"] == {
+        "prompt": "A red kite", "duration": 15, "aspect_ratio": "16:9", "resolution": "1080p",
+        "negative_prompt": "rain", "first_frame": INLINE, "last_frame": INLINE, "audio": INLINE,
+    }  # fmt: skip
+    assert vendor.counts["schema"] == 1
+
+
+async def test_a_word_that_the_model_lacks_is_not_sent(vendor: ReplicateServer, made: Provider) -> None:
+    with pytest.raises(UnsupportedWish) as caught:
+        await made.start(make_request(extra={"camera_control": "pan"}), SUBMISSION)
+    assert (caught.value.param, vendor.counts["submit"]) == ("camera_control", 0)
+
+
+async def test_schema_that_is_not_told_leaves_the_prompt(vendor: ReplicateServer, made: Provider) -> None:
+    vendor.publishes = False
+    await made.start(make_request(WAN), SUBMISSION)
+    with pytest.raises(UnsupportedWish):
+        await made.start(make_request(WAN, seconds=5), SUBMISSION)
+    assert vendor.counts["submit"] == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "detail", "expected"),
+    [
+        (400, "NSFW content detected. Try running it again, or try a different prompt.", UpstreamModerated),
+        (422, "The input was flagged as sensitive.", UpstreamModerated),
+        (401, "NSFW is no reason for this", UpstreamAuthFailed),
+        (402, "You have insufficient credit to run this model.", UpstreamQuotaExhausted),
+        (422, "- input.seed: Must be a number", UpstreamRejected),
+    ],
+)
+async def test_refused(
+    vendor: ReplicateServer, made: Provider, status: int, detail: str, expected: type[UpstreamError]
+) -> None:
+    vendor.refuse = (status, {"title": "Refused", "detail": detail, "status": status}, {})
+    with pytest.raises(UpstreamError) as caught:
+        await made.start(make_request(), SUBMISSION)
+    assert type(caught.value) is expected
 
 
 # ---- the vendor's own client ----

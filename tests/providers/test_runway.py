@@ -13,16 +13,21 @@ from app.errors import (
     PollFailed,
     UpstreamAuthFailed,
     UpstreamBusy,
+    UpstreamModerated,
     UpstreamQuotaExhausted,
     UpstreamRejected,
 )
 from app.generation import GenerationRequest, MediaInput, Role, Shot
 from app.providers.base import AccountBalance, Failed, Provider, Queued, Running, Submission, Succeeded
+from app.providers.model_facts import read_facts
+from app.providers.runway.models import endpoints_of
 from app.providers.runway.provider import RunwayProvider
 from tests.providers.contract import SECRET
 from tests.providers.vendor_contract import VendorContract, open_provider
 from tests.upstream.media import tiny_png
 from tests.upstream.vendors.runway import RunwayServer
+from tests.upstream.vendors.runway_schema import UNIONS, schemas
+from tests.upstream.vendors.typed_dicts import fields_of, value_error
 
 SUBMISSION = Submission("filmgate-0123")
 INLINE = "data:image/png;base64," + base64.b64encode(tiny_png()).decode()
@@ -119,13 +124,29 @@ async def test_balance_as_the_sdk_reads_it(vendor: RunwayServer, runway: Provide
     assert (ours.method, ours.path) == (theirs.method, theirs.path) == ("GET", "/v1/organization")
 
 
+@pytest.mark.parametrize("endpoint", UNIONS)
+def test_the_file_of_models_is_the_sdks(endpoint: str) -> None:
+    """Each model, its fields, those it requires, and its words for shapes and qualities."""
+    theirs = {model: typed for (where, model), typed in schemas().items() if where == endpoint}
+    ours = {
+        name: endpoints_of(name) for facts in read_facts("runway").models for name in facts.ids
+    }  # fmt: skip
+    assert {name for name, found in ours.items() if found and endpoint in found} == {
+        m.lower() for m in theirs
+    }
+    for model, typed in theirs.items():
+        fields, found = fields_of(typed), (endpoints_of(model) or {})[endpoint]
+        assert found.takes == set(fields) - {"model"}
+        assert found.needs == {name for name, (_, required) in fields.items() if required} - {"model"}
+        for field, words in (("ratio", found.ratio), ("resolution", found.resolution)):
+            assert all(value_error(fields[field][0], word, field) is None for word in words)
+
+
 # ---- submit ----
 
 
 async def test_text(vendor: RunwayServer, runway: Provider) -> None:
-    asked = make_request(
-        seed=7, extra={"contentModeration": {"publicFigureThreshold": "low"}, "outputFormat": "prores"}
-    )
+    asked = make_request(seed=7, extra={"contentModeration": {"publicFigureThreshold": "low"}})
     await runway.start(asked, SUBMISSION)
     assert vendor.seen[-1].path == "/v1/text_to_video"
     assert sent(vendor) == {
@@ -157,7 +178,7 @@ async def test_references_of_every_kind(vendor: RunwayServer, runway: Provider) 
 @pytest.mark.parametrize(
     ("model", "field", "more"),
     [
-        ("aleph2", "videoUri", {"targetAspectRatio": "9:16"}), ("kling_4", "videoUri", {"ratio": "auto_720p"}),
+        ("aleph2", "videoUri", {"targetAspectRatio": "9:16"}), ("kling_4", "videoUri", {}),
         ("seedance2_5", "promptVideo", {"mode": "edit", "ratio": "720:1280"}),
         ("klingO3_pro", "promptVideo", {}),
     ],
@@ -217,7 +238,10 @@ async def test_storyboard(vendor: RunwayServer, runway: Provider) -> None:
             make_request("happyhorse_1_0", size="1080x1920", media=(item("first_frame"),)),
             {"resolution": "1080p"},
         ),
-        (make_request("wan3", size="1920x1080", media=(item("first_frame"),)), {"ratio": "auto_1080p"}),
+        (make_request("wan3", size="1920x1080", media=(item("first_frame"),)), {"ratio": "1920:1080"}),
+        (make_request("wan3", resolution="1080p", media=(item("first_frame"),)), {"ratio": "auto_1080p"}),
+        (make_request("kling_4", size="1920x1080", media=(item("first_frame"),)), {"ratio": "auto_1080p"}),
+        (make_request("h3_max", size="848x480"), {"resolution": "480p"}),
         (make_request("model-of-2027", size="1000x500"), {"ratio": "1000:500"}),
         (
             make_request("model-of-2027", aspect_ratio="2:1", resolution="8k"),
@@ -239,6 +263,22 @@ LARGE = b"\0" * 6_000_000
     ("asked", "param"),
     [
         (make_request(negative_prompt="rain"), "negative_prompt"),
+        (make_request(watermark=True), "watermark"),
+        (make_request(extra={"outputFormat": "prores"}), "outputFormat"),
+        (make_request("aleph2", size="1280x720"), "source_video"),
+        (make_request("gen4_turbo"), "first_frame"),
+        (make_request("gen4.5", sound=True), "generate_audio"),
+        (make_request("klingO3_pro", media=(item("reference_image"),)), "reference_image"),
+        (make_request("gemini_omni_flash", media=(item("reference_image"),)), "reference_image"),
+        (make_request("kling_4", media=(item("source_video"),), seconds=5), "seconds"),
+        (make_request("kling_4", action="extend", media=(item("source_video"),)), "video"),
+        (make_request("kling_4", media=(item("source_video"),), aspect_ratio="1:1"), "aspect_ratio"),
+        (make_request("gen4.5", size="960x960"), "size"),
+        (make_request("gen4.5", resolution="1080p"), "resolution"),
+        (make_request("h3_max", size="720x1280"), "size"),
+        (make_request("hailuo3", size="1920x1080"), "size"),
+        (make_request("gen4_image", kind="image", seconds=5), "seconds"),
+        (make_request("kling_4", media=(item("reference_image"),) * 11), "reference_image"),
         (make_request("kling_4", seed=1), "seed"),
         (make_request(seconds=1.5), "seconds"),
         (make_request("gen4.5", size="300x900"), "size"),
@@ -246,6 +286,7 @@ LARGE = b"\0" * 6_000_000
         (make_request("gen4.5", resolution="tall"), "resolution"),
         (make_request("hailuo3", resolution="480p"), "resolution"),
         (make_request("klingO3_pro", media=(item("source_video"),), size="1280x720"), "size"),
+        (make_request("aleph2", media=(item("source_video"),), resolution="1080p"), "resolution"),
         (make_request("aleph2", media=(item("source_video"),), seconds=5), "seconds"),
         (make_request(media=(item("last_frame"),)), "last_frame"),
         (make_request("seedance2", media=(item("source_video"), item("first_frame"))), "first_frame"),
@@ -274,6 +315,10 @@ async def test_large_input_goes_by_its_address(vendor: RunwayServer, runway: Pro
 async def test_refusals(vendor: RunwayServer, runway: Provider) -> None:
     vendor.refuse = (400, {"error": "You do not have enough credits to run this task."}, {})
     with pytest.raises(UpstreamQuotaExhausted):
+        await runway.start(make_request(), SUBMISSION)
+    unsafe = {"error": "Your input did not pass our filter.", "failureCode": "SAFETY.INPUT.TEXT"}
+    vendor.refuse = (400, unsafe, {})
+    with pytest.raises(UpstreamModerated):
         await runway.start(make_request(), SUBMISSION)
     vendor.refuse = (429, {"error": "Daily limit"}, {"Retry-After": "9"})
     with pytest.raises(UpstreamBusy) as caught:
@@ -331,6 +376,8 @@ async def test_balance_that_is_not_told(vendor: RunwayServer, runway: Provider) 
 def test_capabilities(vendor: RunwayServer) -> None:
     known = RunwayProvider.capabilities
     speaks = RunwayProvider.__new__(RunwayProvider)
+    assert known(speaks, "veo3.1").lengths == (4, 6, 8)
+    assert known(speaks, "model-of-2027").seconds is None
     assert known(speaks, "gen4.5").sizes >= {"1280x720", "720x1280", "1584x672"}
     assert known(speaks, "gen4.5").seconds == (2, 10)
     assert known(speaks, "aleph2").remix is True

@@ -9,13 +9,14 @@ from app.generation import GenerationRequest
 from app.providers.ark import requests as ark
 from app.providers.bfl import requests as bfl
 from app.providers.dashscope import requests as dashscope
-from app.providers.fal.models import FAMILIES
+from app.providers.fal.models import known_family
 from app.providers.hosted_models import model_input
 from app.providers.jimeng import requests as jimeng
 from app.providers.kling import requests as kling
 from app.providers.ltx import requests as ltx
 from app.providers.minimax import v2
 from app.providers.openai_compatible import videos as openai_compatible
+from app.providers.openai_compatible.options import OpenAICompatibleOptions
 from app.providers.openrouter import requests as openrouter
 from app.providers.runway import requests as runway
 from app.providers.unified_relay import requests as unified
@@ -29,19 +30,20 @@ def silent(model: str, **more: Any) -> GenerationRequest:
 
 
 def hosted(name: str) -> dict[str, Any]:
-    family = next(family for family in FAMILIES if name.startswith(family.start))
+    family = known_family(name)
+    assert family is not None
     return model_input(silent(name), family)
 
 
 TOLD: dict[str, tuple[dict[str, Any], str, Any]] = {
     "ark": (ark.video_body(silent("doubao-seedance-2-0"), mark=None), "generate_audio", False),
     "bfl": (bfl.path_and_body(silent("flux-3-video"))[1], "generate_audio", False),
-    "dashscope": (dashscope.video_body(silent("wan2.6-t2v"))["parameters"], "audio", False),
+    "dashscope": (dashscope.video_body(silent("wan3.0-video"))["parameters"], "audio", False),
     "fal": (hosted("fal-ai/veo3.1"), "generate_audio", False),
     "kling": (kling.request_body(silent("kling-v3"), external_id="x"), "sound", "off"),
     "ltx": (ltx.path_and_body(silent("ltx-2-pro", seconds=6))[1], "generate_audio", False),
     "openai_compatible": (
-        openai_compatible.submit_fields(silent("m"), with_model=True),
+        openai_compatible.submit_fields(silent("m"), OpenAICompatibleOptions(), with_model=True),
         "generate_audio",
         False,
     ),
@@ -67,8 +69,8 @@ def test_silence_is_told(vendor: str) -> None:
 @pytest.mark.parametrize(
     "fields",
     [
-        lambda: jimeng.request_body(silent("jimeng_t2v_v30")),
-        lambda: v2.request_body(silent("MiniMax-Hailuo-2.3")),
+        lambda: jimeng.request_body(silent("jimeng_video_v40")),
+        lambda: v2.request_body(silent("MiniMax-H3"), None),
     ],
 )
 def test_a_vendor_without_the_word_refuses(fields: Any) -> None:

@@ -67,9 +67,7 @@ class TestContract(VendorContract):
 
 
 async def test_description(vendor: SunoServer, suno: Provider) -> None:
-    await suno.start(
-        make_request("chirp-v4", style="folk", extra={"title": "Kite", "mv": "dearer"}), SUBMISSION
-    )
+    await suno.start(make_request("chirp-v4", style="folk", extra={"title": "Kite"}), SUBMISSION)
     assert vendor.seen[-1].path == "/suno/submit/MUSIC"
     assert vendor.seen[-1].headers["authorization"] == f"Bearer {SECRET}"
     assert sent(vendor) == {
@@ -97,6 +95,8 @@ async def test_lyrics_of_the_clients_own(vendor: SunoServer, suno: Provider) -> 
     [
         (make_request(seconds=30), "seconds"),
         (make_request(seed=7), "seed"),
+        (make_request(watermark=True), "watermark"),
+        (make_request(extra={"mv": "dearer"}), "mv"),
         (make_request("suno_lyrics"), "model"),
         (make_request(kind="video"), "model"),
         (make_request(media=(MediaInput(role="audio", content_type="audio/wav", content=b"RIFF"),)), "audio"),
@@ -182,3 +182,8 @@ def test_address() -> None:
     assert SunoProvider.base_url_for(account) == "https://proxy.test"
     with pytest.raises(InvalidRequest):
         SunoProvider.base_url_for(Account(id="a", provider="suno", name="s"))
+
+
+async def test_a_style_is_told_as_a_tag(suno: Provider) -> None:
+    """Not in the prompt, which would be sung."""
+    assert suno.capabilities("chirp-v4").native_styles is True

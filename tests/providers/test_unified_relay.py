@@ -1,13 +1,14 @@
 """The unified relay against a simulator of the platform manual. For relays to another gateway there is no SDK: the
 manual is the authority."""
 
+import base64
 import json
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 
-from app.errors import OutcomeUnknown, UpstreamBusy, UpstreamModerated, UpstreamRejected
+from app.errors import OutcomeUnknown, UnsupportedWish, UpstreamBusy, UpstreamModerated, UpstreamRejected
 from app.generation import GenerationRequest, MediaInput, Role, Shot
 from app.providers.base import Failed, Operation, Provider, Queued, Running, Submission, Succeeded
 from tests.providers.contract import SECRET
@@ -65,7 +66,7 @@ async def test_text(vendor: UnifiedServer, relay: Provider) -> None:
     operation = await relay.start(
         make_request(
             "sora-2-pro", seconds=15, size="1920x1080", watermark=False, private=True, style="anime", seed=7,
-            negative_prompt="rain", extra={"enhance_prompt": True, "hd": False, "notify_hook": "https://x.test"},
+            negative_prompt="rain", extra={"enhance_prompt": True},
         ),
         SUBMISSION,
     )  # fmt: skip
@@ -77,6 +78,14 @@ async def test_text(vendor: UnifiedServer, relay: Provider) -> None:
         "negative_prompt": "rain", "enhance_prompt": True,
     }  # fmt: skip
     assert operation.data == {"kind": "video", "scope": "videos"}
+
+
+@pytest.mark.parametrize("name", ["model", "HD", "notify_hook", "enable_upsample", "images", "duration"])
+async def test_a_reserved_name_is_refused(vendor: UnifiedServer, relay: Provider, name: str) -> None:
+    with pytest.raises(UnsupportedWish) as refused:
+        await relay.start(make_request("sora-2", extra={name: "x"}), SUBMISSION)
+    assert (refused.value.param, vendor.seen) == (name, [])
+    assert relay.capabilities("sora-2").native_styles
 
 
 @pytest.mark.parametrize(
@@ -160,6 +169,43 @@ async def test_several_results_and_cost(vendor: UnifiedServer, relay: Provider) 
     answer = await relay.poll(operation)
     assert isinstance(answer, Succeeded)
     assert ([file.url for file in answer.files], answer.usage) == (links, {"cost": 0.3})
+
+
+@pytest.mark.parametrize(
+    ("word", "kind"), [("completed", Succeeded), ("finished", Succeeded), ("Processing", Running)]
+)
+async def test_words_of_its_forks(vendor: UnifiedServer, relay: Provider, word: str, kind: type) -> None:
+    operation = await relay.start(make_request(), SUBMISSION)
+    link = "https://films.test/1.mp4"
+    vendor.refuse_poll = (200, {"status": word, "data": {"output": link}}, {})
+    assert isinstance(await relay.poll(operation), kind)
+    vendor.refuse_poll = (200, {"status": "error", "failReason": "No GPU"}, {})
+    assert await relay.poll(operation) == Failed("upstream_error", "No GPU")
+
+
+async def test_answers_wrapped_in_data(vendor: UnifiedServer, relay: Provider) -> None:
+    vendor.refuse = (200, {"code": 0, "message": "ok", "data": {"id": "task-7", "status": "NOT_START"}}, {})
+    operation = await relay.start(make_request(), SUBMISSION)
+    assert operation.id == "task-7"
+    whole = {"task_id": "task-7", "status": "SUCCESS", "output": "https://films.test/1.mp4"}
+    vendor.refuse_poll = (200, {"status": "success", "data": whole}, {})
+    answer = await relay.poll(operation)
+    assert isinstance(answer, Succeeded)
+    assert [file.url for file in answer.files] == ["https://films.test/1.mp4"]
+    # What has an id in a task's own ``data`` is a file.
+    vendor.refuse_poll = (200, {"status": "SUCCESS", "data": {"id": "film-1", "output": whole["output"]}}, {})
+    assert await relay.poll(operation) == answer
+
+
+@pytest.mark.parametrize("link", ["/files/1.png", "data:image/png;base64,"])
+async def test_links_that_are_no_addresses(vendor: UnifiedServer, relay: Provider, link: str) -> None:
+    link += base64.b64encode(tiny_png()).decode() if link.startswith("data:") else ""
+    operation = await relay.start(make_request("some-model", kind="image"), SUBMISSION)
+    vendor.refuse_poll = (200, {"status": "SUCCESS", "data": {"outputs": [{"url": link}]}}, {})
+    answer = await relay.poll(operation)
+    assert isinstance(answer, Succeeded)
+    assert b"".join([chunk async for chunk in relay.fetch(operation, answer.files[0])]) == tiny_png()
+    assert answer.files[0].content_type == "image/png"
 
 
 async def test_failure(vendor: UnifiedServer, relay: Provider) -> None:

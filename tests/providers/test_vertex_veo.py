@@ -5,7 +5,6 @@ import json
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, ClassVar
 
-import httpx2
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -20,6 +19,7 @@ from app.errors import (
     UpstreamAuthFailed,
     UpstreamBusy,
     UpstreamError,
+    UpstreamModelForbidden,
     UpstreamModerated,
     UpstreamQuotaExhausted,
     UpstreamRejected,
@@ -43,6 +43,7 @@ from tests.providers.contract import SECRET
 from tests.providers.vendor_contract import VendorContract, open_provider
 from tests.upstream import FakeUpstream, closed_port
 from tests.upstream.media import tiny_mp4, tiny_png
+from tests.upstream.transport import loopback_transport
 from tests.upstream.vendors.google import secret_of, service_account_json
 from tests.upstream.vendors.vertex import VertexServer
 
@@ -78,8 +79,8 @@ async def storing(vendor: VertexServer) -> AsyncIterator[Provider]:
         yield made
 
 
-def make_request(**told: Any) -> GenerationRequest:
-    return GenerationRequest(kind="video", model="veo-3.1-generate-001", prompt="A red kite", **told)
+def make_request(model: str = "veo-3.1-generate-001", **told: Any) -> GenerationRequest:
+    return GenerationRequest(kind="video", model=model, prompt="A red kite", **told)
 
 
 def item(role: Role, **told: Any) -> MediaInput:
@@ -134,6 +135,14 @@ class TestContract(VendorContract):
         assert await provider.poll(operation) == Running()
         assert isinstance(await provider.poll(operation), Succeeded)
         assert upstream.counters().jobs == 1
+
+    async def test_poll_401(self, upstream: FakeUpstream, provider: Provider) -> None:
+        """The first refusal may be the token's: only that of a new one counts."""
+        operation = await self.start(provider)
+        for _ in range(2):
+            refusal = self.refusal("invalid_api_key", f"Bad key {SECRET}")
+            upstream.fault(self.poll_call, status=401, body=refusal)
+        await self.poll_failed(provider, operation, UpstreamAuthFailed)
 
     @pytest.mark.parametrize("do", ["reset", "cut", "garbage"])
     async def test_poll_broken(self, upstream: FakeUpstream, provider: Provider, do: str) -> None:
@@ -197,7 +206,7 @@ async def test_says_what_the_sdk_says(vendor: VertexServer, veo: Provider) -> No
         make_request(
             seconds=8, size="1080x1920", seed=7, negative_prompt="rain",
             media=(item("first_frame"), item("last_frame"), item("reference_image")),
-            extra={"generateAudio": False, "personGeneration": "allow_all", "sampleCount": 4, "storageUri": "gs://x"},
+            sound=False, extra={"personGeneration": "allow_all"},
         ),
         SUBMISSION,
     )  # fmt: skip
@@ -234,6 +243,13 @@ async def test_extension_and_cloud_storage(vendor: VertexServer, veo: Provider) 
     ("asked", "param"),
     [
         (make_request(seconds=4.5), "seconds"),
+        (make_request(seconds=4, media=(item("reference_image"),)), "seconds"),
+        (make_request(watermark=True), "watermark"),
+        (make_request("veo-3.1-lite-generate-001", resolution="4k"), "resolution"),
+        (make_request("veo-3.1-lite-generate-001", media=(item("reference_image"),)), "reference_image"),
+        (make_request(extra={"sampleCount": 4}), "sampleCount"),
+        (make_request(extra={"storageUri": "gs://x"}), "storageUri"),
+        (make_request(extra={"LASTFRAME": {}}), "LASTFRAME"),
         (make_request(aspect_ratio="1:1"), "aspect_ratio"),
         (make_request(resolution="8k"), "resolution"),
         (make_request(action="remix"), "video"),
@@ -261,6 +277,9 @@ async def test_what_cannot_be_told_is_refused(
         (403, {"status": "PERMISSION_DENIED"}, UpstreamAuthFailed),
         (400, {"status": "INVALID_ARGUMENT", "message": "No. Support codes: 29310472"}, UpstreamModerated),
         (400, {"status": "INVALID_ARGUMENT", "message": "No."}, UpstreamRejected),
+        (404, {"status": "NOT_FOUND", "message": "Publisher Model `projects/p/locations/us-central1/publishers/google/"
+               "models/veo-3.1-generate-001` was not found or your project does not have access to it."},
+         UpstreamModelForbidden),
         (200, {"code": 13, "message": "Odd"}, UpstreamError),
     ],
 )  # fmt: skip
@@ -292,7 +311,7 @@ async def test_accepted_without_a_name(vendor: VertexServer, veo: Provider, name
 
 
 async def test_inline_result_stays_out_of_the_row(vendor: VertexServer, veo: Provider) -> None:
-    asked = make_request(seconds=8, resolution="1080p", extra={"generateAudio": True})
+    asked = make_request(seconds=8, resolution="1080p", sound=True)
     operation = await veo.start(asked, SUBMISSION)
     answer = await veo.poll(operation)
     assert isinstance(answer, Succeeded)
@@ -358,17 +377,23 @@ async def test_token_is_renewed_before_it_ends(vendor: VertexServer, veo: Provid
     assert vendor.counts["token"] == 2
 
 
-async def test_refused_token_is_replaced(vendor: VertexServer, veo: Provider) -> None:
+async def test_refused_token_is_replaced_at_once(vendor: VertexServer, veo: Provider) -> None:
     operation = await veo.start(make_request(), SUBMISSION)
     vendor.counts["token"] += 5
-    with pytest.raises(UpstreamAuthFailed) as caught:
-        await veo.poll(operation)
-    assert "ya29" not in caught.value.message
     assert isinstance(await veo.poll(operation), Succeeded)
     vendor.counts["token"] += 5
-    with pytest.raises(UpstreamAuthFailed):
-        await veo.start(make_request(), SUBMISSION)
     assert await veo.start(make_request(), SUBMISSION)
+    assert vendor.counts["submit"] == 2
+
+
+async def test_new_token_that_is_refused_too(vendor: VertexServer, veo: Provider) -> None:
+    operation = await veo.start(make_request(), SUBMISSION)
+    vendor.keys, asked = ["another"], len(vendor.seen)
+    for attempt in (veo.start(make_request(), SUBMISSION), veo.poll(operation)):
+        with pytest.raises(UpstreamAuthFailed) as caught:
+            await attempt
+        assert "ya29" not in caught.value.message
+    assert len(vendor.seen) == asked + 4
 
 
 async def test_no_token(vendor: VertexServer, veo: Provider) -> None:
@@ -382,6 +407,7 @@ async def test_no_token(vendor: VertexServer, veo: Provider) -> None:
     vendor.refuse_token = None
     operation = await veo.start(make_request(), SUBMISSION)
     vendor.counts["token"] = 0
+    vendor.refuse_token = (400, {"error": "invalid_grant", "error_description": "Account deleted"})
     with pytest.raises(UpstreamAuthFailed):
         await veo.poll(operation)
     vendor.refuse_token = (200, {})
@@ -430,7 +456,7 @@ ELLIPTIC = (
 )
 async def test_accounts_that_cannot_work(given: str, options: dict[str, Any], param: str) -> None:
     account = Account(id="a", provider="vertex_veo", name="n", secret=given, options=options)
-    async with httpx2.AsyncHTTPTransport() as transport:
+    async with loopback_transport() as transport:
         with pytest.raises(InvalidRequest) as caught:
             registry.create_provider(account, transport)
     assert caught.value.param == param
@@ -458,5 +484,12 @@ def test_the_secret_is_no_header() -> None:
 
 async def test_capabilities(veo: Provider) -> None:
     assert veo.capabilities("veo-3.1-generate-001").max_pixels == 3840 * 2160
-    assert "reference_image" not in veo.capabilities("veo-3.1-lite-generate-001").roles
-    assert veo.capabilities("veo-3.1-fast-generate-001").seconds == (4, 8)
+    lite = veo.capabilities("veo-3.1-lite-generate-001")
+    assert "reference_image" not in lite.roles
+    assert (lite.lengths, lite.max_pixels) == ((4, 6, 8), 1920 * 1080)
+
+
+async def test_new_generation_has_no_bounds(veo: Provider) -> None:
+    able = veo.capabilities("veo-4.0-generate-001")
+    assert (able.seconds, able.lengths, able.max_pixels) == (None, (), None)
+    veo.check(make_request("veo-4.0-generate-001", seconds=20, aspect_ratio="21:9", resolution="8k"))

@@ -9,16 +9,18 @@ from typing import Any, ClassVar
 import pytest
 
 from app.errors import (
+    InvalidRequest,
     OutcomeUnknown,
     PollFailed,
     UpstreamAuthFailed,
     UpstreamBusy,
     UpstreamError,
+    UpstreamModelForbidden,
     UpstreamModerated,
     UpstreamQuotaExhausted,
     UpstreamRejected,
 )
-from app.generation import GenerationRequest, MediaInput, Role, Shot
+from app.generation import GenerationRequest, MediaInput, Role
 from app.providers.base import (
     Account,
     AccountBalance,
@@ -34,7 +36,7 @@ from tests.providers.contract import SECRET
 from tests.providers.vendor_contract import VendorContract, open_provider
 from tests.upstream import FakeUpstream
 from tests.upstream.media import tiny_png
-from tests.upstream.vendors.vidu import ViduServer
+from tests.upstream.vendors.vidu import TokenHubServer, ViduServer
 
 SUBMISSION = Submission("filmgate-0123")
 
@@ -96,7 +98,7 @@ class TestContract(VendorContract):
 async def test_text(vendor: ViduServer, vidu: Provider) -> None:
     asked = make_request(
         seconds=8, size="1280x720", seed=7, watermark=True,
-        extra={"movement_amplitude": "small", "audio": True, "model": "dearer", "payload": "x", "duration": 16},
+        extra={"movement_amplitude": "small", "audio": True},
     )  # fmt: skip
     operation = await vidu.start(asked, SUBMISSION)
     assert vendor.seen[-1].path == "/ent/v2/text2video"
@@ -134,8 +136,13 @@ async def test_references(vendor: ViduServer, vidu: Provider) -> None:
     ("asked", "param"),
     [
         (make_request(negative_prompt="rain"), "negative_prompt"),
-        (make_request(style="anime"), "style"),
-        (make_request(shots=(Shot(seconds=2, prompt="A"),)), "shots"),
+        (make_request(extra={"model": "dearer"}), "model"),
+        (make_request(extra={"Payload": "x"}), "Payload"),
+        (make_request(extra={"off_peak": True}), "off_peak"),
+        (make_request(resolution="4k"), "resolution"),
+        (make_request("viduq1", size="1280x720"), "size"),
+        (make_request("vidu2.0", seconds=8, resolution="1080p"), "seconds"),
+        (make_request(media=(picture(),), aspect_ratio="1:1"), "aspect_ratio"),
         (make_request(seconds=1.5), "seconds"),
         (make_request("viduq1", resolution="540p"), "resolution"),
         (make_request(aspect_ratio="21:9"), "aspect_ratio"),
@@ -164,6 +171,7 @@ async def test_what_cannot_be_told(
         (400, "CreditInsufficient", UpstreamQuotaExhausted), (400, "AuditSubmitIllegal", UpstreamModerated),
         (400, "TaskPromptPolicyViolation", UpstreamModerated), (400, "ImageDownloadFailure", UpstreamRejected),
         (401, "Unauthorized", UpstreamAuthFailed), (403, "Forbidden", UpstreamAuthFailed),
+        (403, "ModelUnavailable", UpstreamModelForbidden),
         (429, "QuotaExceeded", UpstreamBusy), (429, "SystemThrottling", UpstreamBusy),
         (409, "Conflict", OutcomeUnknown),
     ],
@@ -260,5 +268,76 @@ async def test_capabilities(vidu: Provider) -> None:
     known = vidu.capabilities("viduq3-turbo")
     assert (known.seconds, known.cancel, known.idempotency_key) == ((1, 16), True, True)
     assert known.roles == {"first_frame", "last_frame", "reference_image"}
-    assert vidu.capabilities("viduq1-classic").seconds == (5, 5)
-    assert vidu.capabilities("viduq4").seconds == (1, 16)
+    assert vidu.capabilities("viduq1-classic").lengths == (5,)
+    assert vidu.capabilities("vidu2.0").lengths == (4, 8)
+    assert (vidu.capabilities("viduq4").seconds, vidu.capabilities("viduq5").seconds) == ((3, 16), None)
+
+
+async def test_the_newest_and_the_unknown(vendor: ViduServer, vidu: Provider) -> None:
+    references = (picture("reference_image"),) * 12
+    await vidu.start(make_request("viduq4", media=references, seconds=16, resolution="4k"), SUBMISSION)
+    assert (len(sent(vendor)["images"]), sent(vendor)["resolution"]) == (12, "4K")
+    await vidu.start(make_request("viduq9", seconds=40, resolution="8K", aspect_ratio="21:9"), SUBMISSION)
+    told = sent(vendor)
+    assert (told["duration"], told["resolution"], told["aspect_ratio"]) == (40, "8K", "21:9")
+
+
+# ---- at a cloud that resells it ----
+
+TOKENHUB = {
+    "auth": "bearer", "path_prefix": "/v1/wand/vidu",
+    "paths": {
+        "/ent/v2/text2video": "/text-to-video", "/ent/v2/img2video": "/image-to-video",
+        "/ent/v2/start-end2video": "/start-end-to-video", "/ent/v2/reference2video": "/reference-to-video",
+        "/ent/v2/tasks/{task}/creations": "/tasks/{task}",
+    },
+}  # fmt: skip
+
+
+async def test_tokenhub() -> None:
+    with TokenHubServer() as cloud:
+        async with open_provider("vidu", cloud, **TOKENHUB) as provider:
+            last = picture("last_frame")
+            for media, path in (
+                ((), "text-to-video"),
+                ((picture(),), "image-to-video"),
+                ((picture(), last), "start-end-to-video"),
+                ((picture("reference_image"),), "reference-to-video"),
+            ):
+                operation = await provider.start(make_request("vidu-video-q3-pro", media=media), SUBMISSION)
+                assert cloud.seen[-1].path == f"/v1/wand/vidu/{path}"
+                assert cloud.seen[-1].headers["authorization"] == f"Bearer {SECRET}"
+                assert isinstance(await provider.poll(operation), Succeeded)
+            able = provider.capabilities("vidu-video-q3-pro")
+            assert (able.seconds, able.cancel, able.idempotency_key) == ((1, 16), False, False)
+            assert await provider.cancel(operation) is False
+            seen = len(cloud.seen)
+            with pytest.raises(OutcomeUnknown):
+                await provider.recover(make_request(), SUBMISSION)
+            assert len(cloud.seen) == seen
+
+
+async def test_a_prefix_alone(vendor: ViduServer) -> None:
+    """A relay with Vidu's own paths behind a name of its own."""
+    vendor.reset()
+    async with open_provider("vidu", vendor, path_prefix="/vidu") as provider:
+        with pytest.raises(UpstreamError):
+            await provider.start(make_request(), SUBMISSION)
+    assert vendor.counts["submit"] == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "param"),
+    [
+        ({"auth": "basic"}, "options.auth"),
+        ({"path_prefix": "v1"}, "options.path_prefix"),
+        ({"path_prefix": "/v1/../x"}, "options.path_prefix"),
+        ({"paths": {"/ent/v2/text2video": "https://elsewhere.test/x"}}, "options.paths"),
+        ({"paths": {"/ent/v2/text3video": "/text-to-video"}}, "options.paths"),
+    ],
+)
+async def test_options_that_can_not_be(vendor: ViduServer, options: dict[str, Any], param: str) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        async with open_provider("vidu", vendor, **options):
+            raise AssertionError("it was opened")
+    assert refused.value.param == param

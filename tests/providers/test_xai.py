@@ -13,10 +13,12 @@ import pytest
 from app.errors import (
     OutcomeUnknown,
     PollFailed,
+    UnsupportedWish,
     UpstreamAuthFailed,
     UpstreamBusy,
     UpstreamError,
     UpstreamFailed,
+    UpstreamModelForbidden,
     UpstreamModerated,
     UpstreamQuotaExhausted,
     UpstreamRejected,
@@ -30,7 +32,8 @@ from tests.upstream.media import tiny_png
 from tests.upstream.vendors.xai import TICKS, XAIServer
 
 SUBMISSION = Submission("filmgate-0123")
-PLAIN, NEWER, PICTURES = "grok-imagine-video", "grok-imagine-video-1.5", "grok-imagine-image-2.0"
+PLAIN, NEWER, LITE = "grok-imagine-video", "grok-imagine-video-1.5", "grok-imagine-video-1.5-lite"
+PICTURES = "grok-imagine-image-2.0"
 INLINE = "data:image/png;base64," + base64.b64encode(tiny_png()).decode()
 
 
@@ -57,6 +60,13 @@ def picture(role: Role = "first_frame") -> MediaInput:
 
 def clip() -> MediaInput:
     return MediaInput(role="source_video", content_type="video/mp4", content=b"mp4")
+
+
+def voice() -> MediaInput:
+    return MediaInput(role="audio", content_type="audio/mpeg", content=b"mp3")
+
+
+SPOKEN = "data:audio/mpeg;base64,bXAz"
 
 
 def sent(vendor: XAIServer) -> dict[str, Any]:
@@ -96,8 +106,7 @@ class TestContract(VendorContract):
 async def test_text(vendor: XAIServer, grok: Provider) -> None:
     asked = make_request(
         seconds=10, size="1920x1080",
-        extra={"generate_audio": False, "user": "u-1", "model": "dearer", "duration": 15, "prompt": "x",
-               "image": {"url": "https://elsewhere.test/a.png"}},
+        sound=False, extra={"user": "u-1"},
     )  # fmt: skip
     await grok.start(asked, SUBMISSION)
     assert vendor.seen[-1].path == "/v1/videos/generations"
@@ -108,19 +117,50 @@ async def test_text(vendor: XAIServer, grok: Provider) -> None:
     }  # fmt: skip
 
 
-async def test_frames_and_references(vendor: XAIServer, grok: Provider) -> None:
-    media = (picture("first_frame"), picture("last_frame"), picture("reference_image"))
+@pytest.mark.parametrize(
+    ("media", "expected"),
+    [
+        ((picture("first_frame"), picture("last_frame")),
+         {"image": {"url": INLINE}, "last_frame": {"url": INLINE}}),
+        ((picture("reference_image"), picture("reference_image"), voice()),
+         {"reference_images": [{"url": INLINE}] * 2, "reference_audios": [{"url": SPOKEN}]}),
+    ],
+)  # fmt: skip
+async def test_frames_or_references(
+    vendor: XAIServer, grok: Provider, media: tuple[MediaInput, ...], expected: dict[str, Any]
+) -> None:
     await grok.start(make_request(media=media), SUBMISSION)
-    assert sent(vendor) == {
-        "model": NEWER, "prompt": "A red kite", "image": {"url": INLINE}, "last_frame": {"url": INLINE},
-        "reference_images": [{"url": INLINE}],
-    }  # fmt: skip
+    assert sent(vendor) == {"model": NEWER, "prompt": "A red kite", **expected}
+
+
+async def test_keyframes_are_the_clients_own_field(vendor: XAIServer, grok: Provider) -> None:
+    keyframes = [{"image": {"url": "https://pictures.test/a.png"}, "timestamp_s": 2.5}]
+    await grok.start(make_request(extra={"keyframes": keyframes}), SUBMISSION)
+    assert sent(vendor)["keyframes"] == keyframes
+
+
+async def test_new_generation_has_no_bounds(vendor: XAIServer, grok: Provider) -> None:
+    media = (picture("reference_image"),) * 9
+    asked = make_request("grok-imagine-video-3", seconds=30, aspect_ratio="21:9", resolution="2160p")
+    assert grok.capabilities(asked.model).seconds is None
+    grok.check(asked)
+    grok.check(asked.model_copy(update={"media": media, "resolution": None}))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["model", "duration", "prompt", "image", "reference_audios", "storage_options", "n", "Aspect_Ratio"],
+)
+async def test_reserved_names_are_refused(grok: Provider, name: str) -> None:
+    with pytest.raises(UnsupportedWish) as caught:
+        grok.check(make_request(extra={name: "x"}))
+    assert caught.value.param == name
 
 
 @pytest.mark.parametrize(
     ("model", "told", "expected"),
     [
-        (PLAIN, {"size": "1920x1080"}, {"aspect_ratio": "16:9", "resolution": "720p"}),
+        (PLAIN, {"size": "1280x720"}, {"aspect_ratio": "16:9", "resolution": "720p"}),
         (PLAIN, {"size": "854x480"}, {"aspect_ratio": "16:9", "resolution": "480p"}),
         (
             NEWER,
@@ -162,7 +202,15 @@ async def test_change(
         (make_request(watermark=True), "watermark"),
         (make_request(shots=(Shot(seconds=2, prompt="A"),)), "shots"),
         (make_request(PLAIN, media=(picture("last_frame"),)), "last_frame"),
+        (make_request(LITE, media=(picture("last_frame"),)), "last_frame"),
         (make_request(media=(picture("reference_image"),) * 8), "reference_image"),
+        (make_request(media=(voice(),) * 4), "audio"),
+        (make_request(media=(picture(), picture("reference_image"))), "reference_image"),
+        (make_request(media=(picture("last_frame"), voice())), "audio"),
+        (make_request(media=(picture("reference_image"),), resolution="1080p"), "resolution"),
+        (make_request(media=(picture("reference_image"),), size="1920x1080"), "size"),
+        (make_request(action="edit", media=(clip(),), sound=False), "generate_audio"),
+        (make_request(PICTURES, kind="image", sound=True), "generate_audio"),
         (make_request(media=(clip(),)), "video"),
         (make_request(action="edit"), "video"),
         (make_request(action="edit", media=(clip(),), seconds=4), "seconds"),
@@ -194,7 +242,11 @@ async def test_what_cannot_be_told(
         (429, "Your team has used all available credits.", UpstreamQuotaExhausted),
         (429, "Too many requests for this model", UpstreamBusy),
         (403, "Content violates usage guidelines.", UpstreamModerated),
-        (403, "The caller may not use this model", UpstreamAuthFailed),
+        (403, "Your newly created team doesn't have any credits or licenses yet. You can purchase those on the console.",
+         UpstreamQuotaExhausted),
+        (429, "Your newly created team doesn't have any credits or licenses yet.", UpstreamQuotaExhausted),
+        (403, "The caller may not use this model", UpstreamModelForbidden),
+        (403, "The API key is disabled", UpstreamAuthFailed),
         (400, "Invalid aspect ratio", UpstreamRejected),
         (500, "Internal error", UpstreamFailed),
         (200, "Something went wrong", UpstreamRejected),
@@ -231,6 +283,13 @@ async def test_result(vendor: XAIServer, grok: Provider) -> None:
 async def test_result_without_a_word(vendor: XAIServer, grok: Provider) -> None:
     vendor.states, vendor.video = [""], {"url": "https://vidgen.x.ai/a.mp4", "duration": 6}
     assert isinstance(await grok.poll(await grok.start(make_request(), SUBMISSION)), Succeeded)
+
+
+async def test_result_in_the_files_api(vendor: XAIServer, grok: Provider) -> None:
+    vendor.video = {"url": None, "duration": 6, "file_output": {"public_url": "https://files.x.ai/a.mp4"}}
+    answer = await grok.poll(await grok.start(make_request(), SUBMISSION))
+    assert isinstance(answer, Succeeded)
+    assert answer.files[0].url == "https://files.x.ai/a.mp4"
 
 
 async def test_blocked_though_done(vendor: XAIServer, grok: Provider) -> None:
@@ -310,8 +369,13 @@ async def test_relay(vendor: XAIServer, grok: Provider) -> None:
 @pytest.mark.parametrize(
     ("model", "kinds", "roles", "seconds"),
     [
-        (PLAIN, {"video"}, {"first_frame", "reference_image", "source_video"}, (1, 15)),
-        (NEWER, {"video"}, {"first_frame", "last_frame", "reference_image", "source_video"}, (1, 15)),
+        (PLAIN, {"video"}, {"first_frame", "reference_image", "audio", "source_video"}, (1, 15)),
+        (
+            NEWER,
+            {"video"},
+            {"first_frame", "last_frame", "reference_image", "audio", "source_video"},
+            (1, 15),
+        ),
         (PICTURES, {"image"}, {"first_frame", "reference_image"}, None),
         ("grok-4", {"text"}, set(), None),
     ],

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any, ClassVar
 
-import httpx2
 import pytest
 
 from app.errors import UpstreamRejected
@@ -12,6 +11,7 @@ from app.providers import registry
 from app.providers.base import Account, Failed, Provider
 from tests.providers.contract import SECRET, ProviderContract
 from tests.upstream import FakeUpstream
+from tests.upstream.transport import loopback_transport
 from tests.upstream.vendors.front import FaultyFront, Routes, ScriptedServer
 
 
@@ -23,7 +23,7 @@ async def open_provider(
     account = Account(
         id="a1", provider=provider, name="fake", base_url=vendor.url + at, secret=secret, options=options
     )
-    async with httpx2.AsyncHTTPTransport() as transport:
+    async with loopback_transport() as transport:
         made = registry.create_provider(account, transport)
         yield made
         await made.close()

@@ -5,6 +5,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,7 @@ from app.usage.budgets import BudgetTracker
 from app.usage.recorder import UsageRecorder
 from app.vault import Vault
 from tests.stores import sqlite_store
+from tests.upstream.transport import loopback_transport
 
 CHAT = "/v1/chat/completions"
 
@@ -110,8 +112,7 @@ async def running_gateway(
         stack.push_async_callback(database.close)
         vault = Vault(b"r" * 32)
         guard = OutboundGuard(("127.0.0.1",))
-        transport = guard.http_transport(ports=None)
-        stack.push_async_callback(transport.aclose)
+        transport = await stack.enter_async_context(loopback_transport())
         pool = AccountPool(
             database, vault, build=lambda account: registry.create_provider(account, transport), embedded=None
         )
@@ -160,16 +161,18 @@ async def _start_server(stack: AsyncExitStack, relay: Relay) -> int:
         },
     }
     routes = [Route(f"/v1/{path}", endpoint, methods=["POST"]) for path, endpoint in endpoints.items()]
-    edge = Middleware(
+    edge = partial(
         EdgeMiddleware,
         max_body_bytes=8 * 1024 * 1024,
         unavailable=DATABASE_AWAY,
         envelopes=envelopes_by_path(),
     )
-    short = Middleware(FastPath, routes={route.path: route for route in routes})
     realtime = WebSocketRoute("/v1/realtime", RealtimeEndpoint(relay))
-    app = Starlette(routes=[*routes, realtime], middleware=[edge, short])
-    config = uvicorn.Config(app, http="httptools", lifespan="off", log_level="critical", access_log=False)
+    others = Starlette(routes=[*routes, realtime], middleware=[Middleware(edge)])
+    app = FastPath(others, routes={route.path: route for route in routes}, layers=edge)
+    config = uvicorn.Config(
+        app, interface="asgi3", http="httptools", lifespan="off", log_level="critical", access_log=False
+    )
     server = uvicorn.Server(config)
     # It listens from here on, so nobody has to wait until it has started.
     listener = socket.create_server(("127.0.0.1", 0))

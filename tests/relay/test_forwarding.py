@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from app import USER_AGENT
 from tests.relay.gateway import CHAT, RelayGateway
 from tests.relay.plain_upstream import STREAM_HEAD, Exchange, plain_upstream, whole_answer
 from tests.upstream import FakeUpstream
@@ -49,6 +50,36 @@ async def test_the_request_is_forwarded_byte_for_byte_but_for_the_model(gateway:
     assert b"authorization: bearer sk-up-first" in head
     assert gateway.key.encode() not in seen.head
     assert not any(name in head for name in (b"cookie", b"openai-project", b"gzip"))
+
+
+async def test_an_upstream_sees_our_name_and_nothing_of_the_client(gateway: RelayGateway) -> None:
+    private = {
+        "User-Agent": "Python-urllib/3.13",
+        "Accept-Language": "de",
+        "Cookie": "c=1",
+        "Origin": "https://app.example",
+        "Referer": "https://app.example/page",
+        "Sec-Fetch-Mode": "cors",
+        "DNT": "1",
+        "True-Client-IP": "203.0.113.9",
+        "CF-Connecting-IP": "203.0.113.9",
+        "X-Forwarded-For": "203.0.113.9",
+        "X-Client-IP": "203.0.113.9",
+        "X-Stainless-Lang": "python",
+    }
+    wanted = {"OpenAI-Beta": "assistants=v2", "Idempotency-Key": "once", "Accept": "text/event-stream"}
+
+    async def answer(exchange: Exchange) -> None:
+        await exchange.write(whole_answer(b"{}"))
+
+    async with plain_upstream(answer) as upstream:
+        await gateway.add_account(upstream.origin)
+        await gateway.client.post(CHAT, json={"model": "bot"}, headers=private | wanted)
+        lines = upstream.seen[0].head.decode().lower().split("\r\n")[1:]
+    seen = dict(line.split(": ", 1) for line in lines if line)
+    assert seen["user-agent"] == USER_AGENT
+    assert {name.lower() for name in private} & seen.keys() == {"user-agent"}
+    assert {name.lower(): value.lower() for name, value in wanted.items()}.items() <= seen.items()
 
 
 async def test_same_name_leaves_the_body_alone_and_nested_models_stay(gateway: RelayGateway) -> None:

@@ -99,14 +99,20 @@ async def test_requests_and_answers_are_translated(gateway: RelayGateway, upstre
         "type": "message",
         "role": "assistant",
         "model": "bot",
-        "content": [{"type": "text", "text": "Hello from upstream"}],
+        "content": [{"type": "text", "text": "Hello from upstream", "citations": None}],
         "stop_reason": "end_turn",
         "stop_sequence": None,
+        "stop_details": None,
+        "container": None,
         "usage": {
             "input_tokens": 7,
             "output_tokens": 3,
             "cache_read_input_tokens": 0,
             "cache_creation_input_tokens": 0,
+            "cache_creation": None,
+            "server_tool_use": None,
+            "service_tier": None,
+            "inference_geo": None,
         },
     }
     assert response.headers["request-id"] == response.headers["x-request-id"]
@@ -160,7 +166,7 @@ async def test_a_translated_stream_is_not_buffered(gateway: RelayGateway) -> Non
         "message_stop",
     ]
     assert told[-2][1]["usage"]["input_tokens"] == 7
-    assert told[-2][1]["delta"] == {"stop_reason": "end_turn", "stop_sequence": None}
+    assert told[-2][1]["delta"]["stop_reason"] == "end_turn"
     [row] = await gateway.usage_rows()
     assert (row.status, row.input_tokens, row.output_tokens) == (200, 7, 2)
 
@@ -363,7 +369,7 @@ async def test_unknown_keys(gateway: RelayGateway) -> None:
     assert response.json()["error"] == {"type": "authentication_error", "message": "Invalid API key"}
 
 
-async def test_tokens_are_counted_only_where_they_can_be(gateway: RelayGateway) -> None:
+async def test_tokens_are_estimated_where_nobody_counts_them(gateway: RelayGateway) -> None:
     async def answer(exchange: Exchange) -> None:
         await exchange.write(whole_answer(b'{"input_tokens": 9}'))
 
@@ -373,9 +379,17 @@ async def test_tokens_are_counted_only_where_they_can_be(gateway: RelayGateway) 
             upstream.origin, name="native", provider="anthropic", models={"claude": "y"}
         )
         counted = await gateway.client.post(f"{MESSAGES}/count_tokens", json={**BODY, "model": "claude"})
-        refused = await gateway.client.post(f"{MESSAGES}/count_tokens", json=BODY)
+        long = [{"role": "user", "content": "word " * 100}]
+        estimated = await gateway.client.post(f"{MESSAGES}/count_tokens", json={**BODY, "messages": long})
+        refused = await gateway.client.post(f"{MESSAGES}/count_tokens", json={"model": "bot"})
         unknown = await gateway.client.post(f"{MESSAGES}/count_tokens", json={**BODY, "model": "z"})
         assert len(upstream.seen) == 1
     assert counted.json() == {"input_tokens": 9}
-    assert (refused.status_code, refused.json()["error"]["type"]) == (404, "not_found_error")
+    told = estimated.json()
+    assert told["estimated"] is True and 100 <= told["input_tokens"] <= 200
+    assert estimated.headers["x-token-count"] == "estimated"
+    assert (refused.status_code, refused.json()["error"]["message"]) == (
+        400,
+        "messages: messages is required",
+    )
     assert unknown.status_code == 400

@@ -64,10 +64,13 @@ async def test_a_stream_without_usage_is_not_free(gateway: RelayGateway) -> None
     assert await spent(gateway) == row.cost
 
 
-async def test_refused_and_broken_calls_cost_nothing(gateway: RelayGateway) -> None:
+async def test_a_refused_call_costs_nothing_and_a_broken_one_what_was_held(gateway: RelayGateway) -> None:
     answers = [
         b"HTTP/1.1 400 Bad Request\r\nContent-Length: 2\r\n\r\n{}",
+        b"HTTP/1.1 500 Sorry\r\nContent-Length: 2\r\n\r\n{}",
         b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{",
+        b"",
+        b"HTTP/1.1 504 Late\r\nContent-Length: 2\r\n\r\n{}",
     ]
 
     async def answer(exchange: Exchange) -> None:
@@ -77,11 +80,15 @@ async def test_refused_and_broken_calls_cost_nothing(gateway: RelayGateway) -> N
     headers = await key_with(gateway, budget_total="0.1")
     async with plain_upstream(answer) as upstream:
         await gateway.add_account(upstream.origin)
-        assert (await ask(gateway, headers)).status_code == 400
+        for status in (400, 500):
+            assert (await ask(gateway, headers, max_tokens=1000)).status_code == status
         with pytest.raises(httpx2.RemoteProtocolError):
-            await ask(gateway, headers)
-    assert [row.cost for row in await gateway.usage_rows(2)] == [Decimal(0), Decimal(0)]
-    assert await spent(gateway) == 0
+            await ask(gateway, headers, max_tokens=1000)
+        for status in (502, 504):
+            assert (await ask(gateway, headers, max_tokens=1000)).status_code == status
+    held = Decimal("0.011") + Decimal("0.00003")  # 1000 tokens out, and at most 30 in
+    assert [row.cost for row in await gateway.usage_rows(5)] == [0, 0, held, held, held]
+    assert await spent(gateway) == 3 * held
 
 
 async def test_a_budget_stops_parallel_calls_before_they_are_sent(

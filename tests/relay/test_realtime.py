@@ -285,3 +285,41 @@ async def test_a_session_ends_when_the_keys_budget_is_used_up(gateway: RelayGate
     with pytest.raises(InvalidStatus) as refused:
         await dial(gateway, headers=headers)
     assert json.loads(refused.value.response.body)["error"]["code"] == "insufficient_quota"
+
+
+async def test_a_session_keeps_its_model_however_the_name_is_written(gateway: RelayGateway) -> None:
+    seen: list[str] = []
+
+    async def talk(connection: ServerConnection) -> None:
+        async for message in connection:
+            seen.append(str(message))
+            await connection.send(message)
+
+    async with upstream(talk) as origin:
+        await gateway.add_account(origin)
+        for query in ("model=bot&Model=dear", "model=bot&model=dear", "MODEL=bot"):
+            with pytest.raises(InvalidStatus) as refused:
+                await dial(gateway, query)
+            assert refused.value.response.status_code == 400
+        for session in ('{"model": "dear"}', '{"Model": "dear"}', '{"mod\\u0065l": "dear"}'):
+            async with dial(gateway) as client:
+                await client.send('{"type": "session.update", "session": {"model": "bot", "x": 1}}')
+                await client.recv()
+                await client.send(f'{{"type": "session.update", "session": {session}}}')
+                assert (await ended(client))[0] == 1008
+    assert not any("dear" in message for message in seen)
+
+
+async def test_an_answer_that_the_client_does_not_wait_for_is_charged(gateway: RelayGateway) -> None:
+    async def talk(connection: ServerConnection) -> None:
+        await connection.send('{"type": "response.created", "response": {"usage": null}}')
+        async for _ in connection:
+            pass
+
+    await gateway.prices.set_price("bot", read_price({"per_million_output": 10}))
+    async with upstream(talk) as origin:
+        await gateway.add_account(origin)
+        async with dial(gateway) as client:
+            await client.recv()
+        [row] = await gateway.usage_rows()
+    assert (row.output_tokens, row.cost) == (None, Decimal("0.04096"))

@@ -1,5 +1,7 @@
 """Errors for calls that can't be relayed: always in the same envelope."""
 
+from typing import Any
+
 import pytest
 
 from tests.relay.gateway import CHAT, RelayGateway
@@ -46,6 +48,11 @@ async def test_forms_of_the_key(gateway: RelayGateway, upstream: FakeUpstream, f
         (b'{"model": ""}', "model is required", "model"),
         (b'{"model": 3}', "model must be a string", "model"),
         (b'{"model": "bot", "model": "other"}', "model is given more than once", "model"),
+        (
+            b'{"model": "bot", "thinking": {"budget_tokens": 1, "budget_tokens": 9}}',
+            "thinking.budget_tokens is given more than once",
+            "budget_tokens",
+        ),
         (b'{"model": "nobody"}', "Invalid model: nobody", "model"),
     ],
 )
@@ -115,6 +122,69 @@ async def test_the_next_account_may_be_allowed_the_model(
     await gateway.add_account(upstream.url, tier=0)
     await gateway.add_account(upstream.url, name="second", tier=1)
     upstream.fault("chat", status=403, body=FORBIDDEN)
+    assert (await gateway.send_chat()).status_code == 200
+
+
+GEMINI_KEY = [{"error": {"code": 400, "message": "API key not valid. Please pass a valid API key."}}]
+GEMINI_PLACE = [{"error": {"code": 400, "message": "User location is not supported for the API use."}}]
+XAI_KEY = {"code": "Client specified an invalid argument", "error": "Incorrect API key provided: xa***00."}
+ARREARAGE = {"error": {"message": "Access denied, is your account in good standing?", "type": "Arrearage"}}
+XAI_EMPTY = {"error": "Your newly created team doesn't have any credits or licenses yet."}
+NO_MODEL = {"error": {"message": "The model `m` does not exist.", "code": "model_not_found"}}
+OVERLOADED = {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "state"),
+    [
+        (400, GEMINI_KEY, "disabled"),
+        (400, XAI_KEY, "disabled"),
+        (400, GEMINI_PLACE, "forbidden"),
+        (400, ARREARAGE, "quota_exhausted"),
+        (403, XAI_EMPTY, "quota_exhausted"),
+        (429, {"error": "It has reached its monthly spending limit."}, "quota_exhausted"),
+        (400, NO_MODEL, "forbidden"),
+        (404, NO_MODEL, "forbidden"),
+        (529, OVERLOADED, "busy"),
+        (521, "<title>Web server is down</title>", "busy"),
+        (523, "<title>Origin is unreachable</title>", "busy"),
+        (403, "<title>Just a moment...</title>", ""),
+        (404, "<html>nginx 404</html>", ""),
+    ],
+)
+async def test_an_account_that_cannot_serve_it_leaves_it_to_the_next(
+    gateway: RelayGateway, upstream: FakeUpstream, status: int, body: Any, state: str
+) -> None:
+    """Whatever the status in which an upstream says so: by one rule with the path of tasks."""
+    for tier, name in enumerate(("first", "second")):
+        await gateway.add_account(upstream.url, name=name, tier=tier)
+    upstream.fault("models", status=status, body=body)  # the look at the account
+    upstream.fault("chat", status=status, **({"text": body} if isinstance(body, str) else {"body": body}))
+    response = await gateway.send_chat()
+    assert (response.status_code, "Hello" in response.text) == (200, True)
+    first, second = await gateway.pool.current_statuses()
+    rests = [rest.code for rest in first.cooldowns.values()] or ([] if first.enabled else ["disabled"])
+    assert (rests, second.enabled, second.cooldowns) == ([state] if state else [], True, {})
+
+
+@pytest.mark.parametrize("body", [GEMINI_KEY, ARREARAGE])
+async def test_what_is_wrong_with_our_account_is_not_told_to_the_client(
+    gateway: RelayGateway, upstream: FakeUpstream, body: Any
+) -> None:
+    await gateway.add_account(upstream.url)
+    upstream.fault("any", status=400, body=body, times=2)
+    response = await gateway.send_chat()
+    assert (response.status_code, response.json()["error"]["code"]) == (503, "no_available_account")
+
+
+async def test_a_clients_own_words_disable_no_account(gateway: RelayGateway, upstream: FakeUpstream) -> None:
+    await gateway.add_account(upstream.url)
+    echoed = {"error": {"message": "bad stop: 'invalid api key'", "code": None}}
+    upstream.fault("chat", status=400, body=echoed, times=2)
+    for _ in range(2):
+        assert (await gateway.send_chat()).status_code == 400
+    [status] = await gateway.pool.current_statuses()
+    assert status.enabled and not status.cooldowns
     assert (await gateway.send_chat()).status_code == 200
 
 

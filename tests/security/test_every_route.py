@@ -52,6 +52,7 @@ def ways_to_send(key: str) -> list[dict[str, str]]:
         {"authorization": "", "x-api-key": key},
         {"authorization": "Bearer", "x-api-key": key},
         {"authorization": f"Bearer {key}", "x-api-key": "another"},
+        {"authorization": "Basic abc", "x-api-key": key},
     ]
 
 
@@ -63,7 +64,7 @@ def test_every_route_finds_the_key_in_the_same_headers(guarded: Guarded, method:
         for headers in ways_to_send(key):
             answer = http.request(method, filled(guarded, path), headers=headers, json=BODY)
             assert answer.status_code == 403, headers
-        for headers in ({"authorization": "Basic abc", "x-api-key": key}, {"x-goog-api-key": key}):
+        for headers in ({"authorization": f"Basic {key}"}, {"x-goog-api-key": key}):
             answer = http.request(method, filled(guarded, path), headers=headers, json=BODY)
             assert answer.status_code == 401, headers
 

@@ -21,6 +21,7 @@ from structlog.testing import capture_logs
 
 from app.errors import OutboundRefused
 from app.media.guard import UNREACHABLE, OutboundGuard
+from app.providers.transport import NotConnected
 
 TLS = httpx2.create_ssl_context()
 PUBLIC = "8.8.8.8"
@@ -349,8 +350,9 @@ async def test_tls_checks_the_name_although_the_address_is_dialled(tmp_path: Pat
         async with aiohttp.ClientSession(connector=connector) as session:
             async with session.get(f"https://right.test:{port}/") as response:
                 assert response.status == 204
-            with pytest.raises(aiohttp.ClientConnectorCertificateError):
+            with pytest.raises(NotConnected) as refused:
                 await session.get(f"https://wrong.test:{port}/")
+            assert isinstance(refused.value.__cause__, aiohttp.ClientConnectorCertificateError)
     finally:
         server.close()
         await server.wait_closed()

@@ -101,6 +101,15 @@ class Bench:
 
         return await until(there)
 
+    async def is_on_its_way(self, task: Task) -> Task:
+        """Wait until the upstream has the submission, and has not answered it."""
+
+        async def there() -> bool:
+            return bool(self.upstream.counters().submissions)
+
+        await until(there)
+        return await self.reaches(task, "submitting")
+
     async def slots(self) -> int:
         async with self.components.database.read() as connection:
             return len((await connection.execute(slots.select())).all())

@@ -36,6 +36,15 @@ async def set_task(bench: Bench, task: Task, **values: object) -> None:
         await connection.execute(sa.update(tasks).where(tasks.c.id == task.id).values(**values))
 
 
+async def test_a_task_whose_time_is_over_is_not_bought(bench: Bench) -> None:
+    """Also in the moment before the sweep ends it."""
+    await bench.account()
+    task, other = await bench.create(), await bench.create("another")
+    await set_task(bench, task, deadline_at=time.time() - 0.001)
+    assert await admission(bench).admit() == 1
+    assert {task_id for task_id, account_id in (await given(bench)).items() if account_id} == {other.id}
+
+
 async def test_slots_are_never_overfilled(tmp_path: Path, database_url: str, upstream: FakeUpstream) -> None:
     settings = settings_for(tmp_path, database_url)
     async with replica(settings, upstream) as one, replica(settings, upstream) as other:

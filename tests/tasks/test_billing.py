@@ -80,7 +80,7 @@ async def test_nothing_is_taken_for_a_failed_task(bench: Bench) -> None:
     assert (task.state, task.cost) == ("failed", Decimal(0))
     assert await money(bench) == (Decimal(0), Decimal(0))
     assert await kinds(bench, task) == ["reserve", "release"]
-    assert await rows(bench, usage) == []
+    assert [(used.status, used.cost) for used in await rows(bench, usage)] == [(502, 0)]
 
 
 async def test_nothing_is_given_back_twice(bench: Bench) -> None:
@@ -202,19 +202,19 @@ async def test_what_nobody_knows_stays_held_until_the_operator_says(
     assert (task.error_code, task.cost) == ("submission_unknown", None)
     assert await money(bench) == (Decimal("0.15"), Decimal(0))
     billing = bench.components.money.billing
-    assert [row["id"] for row in await billing.unknown_outcomes()] == [task.id]
+    assert [row["id"] for row in await billing.held_tasks()] == [task.id]
     settled = await asyncio.gather(
-        *(billing.settle_unknown(task.id, amount) for _ in range(4)), return_exceptions=True
+        *(billing.settle_held(task.id, amount) for _ in range(4)), return_exceptions=True
     )
     assert sorted(type(one).__name__ for one in settled) == ["InvalidRequest"] * 3 + ["NoneType"]
     assert await money(bench) == (Decimal(0), amount or Decimal(0))
     found = await bench.components.repository.get(task.id)
     assert found is not None
     assert found.cost == (amount or Decimal(0))
-    assert [used.cost for used in await rows(bench, usage)] == ([amount] if amount else [])
+    assert [used.cost for used in await rows(bench, usage)] == [amount or Decimal(0)]
     [counted] = await rows(bench, rollup)
     assert (counted.outcome, counted.tasks, counted.cost) == ("submission_unknown", 1, amount or Decimal(0))
-    assert await billing.unknown_outcomes() == []
+    assert await billing.held_tasks() == []
 
 
 async def test_the_operator_settles_only_what_is_unknown(bench: Bench) -> None:
@@ -222,11 +222,11 @@ async def test_the_operator_settles_only_what_is_unknown(bench: Bench) -> None:
     await priced(bench)
     billing, task = bench.components.money.billing, await bench.create()
     with pytest.raises(InvalidRequest):
-        await billing.settle_unknown(task.id, None)
+        await billing.settle_held(task.id, None)
     with pytest.raises(NotFound):
-        await billing.settle_unknown("nothing", None)
+        await billing.settle_held("nothing", None)
     with pytest.raises(InvalidRequest):
-        await billing.settle_unknown(task.id, Decimal(-1))
+        await billing.settle_held(task.id, Decimal(-1))
     assert await money(bench) == (Decimal("0.15"), Decimal(0))
 
 

@@ -61,6 +61,11 @@ async def test_a_prompt_names_characters(bench: Bench, clip: MediaInput) -> None
     request = GenerationRequest(kind="video", model="m", prompt=prompt, media=(two.as_input(),))
     found = await bench.components.characters.add_mentioned_characters(request, key=KEY)
     assert [item.sha256 for item in found.media] == [two.id, one.id]
+    touched = request.model_copy(
+        update={"prompt": f"让@{one.username}跳舞，＠{two.username}，也跳", "media": ()}
+    )
+    found = await bench.components.characters.add_mentioned_characters(touched, key=KEY)
+    assert [item.sha256 for item in found.media] == [one.id, two.id]
     assert await bench.components.characters.add_mentioned_characters(request, key=STRANGER) == request
 
 

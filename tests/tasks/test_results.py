@@ -13,6 +13,8 @@ from tests.tasks.conftest import Bench
 from tests.upstream.vendors.base import VendorJob
 from tests.upstream.vendors.suno import SunoServer
 
+BINARY = {"content-type": "application/octet-stream"}
+
 
 def tone() -> bytes:
     """Half a second of a real MP3."""
@@ -43,6 +45,22 @@ class SingingServer(SunoServer):
         for song in told["data"] or []:
             song["audio_url"] = f"{self.url}/song.mp3"
         return told
+
+
+async def test_a_film_that_nothing_here_decodes_is_kept_without_pictures(bench: Bench) -> None:
+    """The page in its place is refused, and asked for again."""
+    stream = b"".join(b"G" + bytes([n]) * 187 for n in range(50))
+    bench.upstream.fault("content", status=200, text="<!doctype html>")
+    bench.upstream.fault("content", status=200, text=stream.decode(), times=None, headers=BINARY)
+    await bench.account()
+    await bench.work()
+    ended = await bench.ended(await bench.create())
+    assert ended.state == "completed", ended.error_message
+    assert ended.result is not None
+    [file] = ended.result.files
+    assert (file.name, file.content_type, file.seconds) == ("video.ts", "video/mp2t", None)
+    assert ended.result.thumbnail is None
+    assert "result.undecoded" in await bench.timeline(ended)
 
 
 async def test_songs_are_kept_as_they_came(bench: Bench) -> None:

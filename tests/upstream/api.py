@@ -98,7 +98,7 @@ class Api:
         fault = self._fault(call, request.key, str(fields.get("prompt", "")))
         if self.script.latency:
             await asyncio.sleep(self.script.latency)
-        if fault is None or fault.accepts or fault.do in {"cut", "drip"}:
+        if fault is None or fault.accepts or fault.do in {"cut", "stall", "drip"}:
             reply = self._carry_out(call, request, found)
         else:
             reply = Reply()
@@ -161,13 +161,13 @@ class Api:
         token = request.headers.get("idempotency-key", "")
         earlier = self._by_idempotency.get(token)
         if self.script.honour_idempotency and token and earlier:
-            return Reply.json(self._shown(self.jobs[earlier]))
+            return self._reply(self._shown(self.jobs[earlier]))
         running = self._running.setdefault(request.key, set())
         if self.script.max_running is not None and len(running) >= self.script.max_running:
             raise Refused(429, "Too many jobs at the same time.", "rate_limit_exceeded")
         call, _ = self._route(request)
         source = found[0] if found else None
-        return Reply.json(self._shown(self._begin(request, fields, call=call, source=source)))
+        return self._reply(self._shown(self._begin(request, fields, call=call, source=source)))
 
     def _begin(self, request: Request, fields: dict[str, Any], *, call: Call, source: str | None) -> Job:
         loop = asyncio.get_running_loop()
@@ -221,7 +221,15 @@ class Api:
             "seconds": str(job.fields.get("seconds", "4")), "size": job.fields.get("size", "720x1280"),
             "remixed_from_video_id": job.source, "error": self.script.error if word == "failed" else None,
             **(self.script.fields if done else {}),
+            **({"usage": self.script.failed_usage} if word == "failed" and self.script.failed_usage else {}),
         }  # fmt: skip
+
+    def _reply(self, shown: dict[str, Any], status: int = 200, **headers: str) -> Reply:
+        reply = Reply.json(shown, status, **headers)
+        if self.script.raw_fields:
+            assert isinstance(reply.body, bytes)
+            reply.body = reply.body[:-1] + f", {self.script.raw_fields}}}".encode()
+        return reply
 
     def _poll(self, request: Request, found: list[str]) -> Reply:
         _add(self.counters.polls, found[0])
@@ -231,7 +239,7 @@ class Api:
         status = self.script.failed_http if shown["status"] == "failed" else None
         pace = self.script.poll_after_ms
         headers = {"openai-poll-after-ms": str(pace)} if pace is not None else {}
-        return Reply.json(shown, status or 200, **headers)
+        return self._reply(shown, status or 200, **headers)
 
     def _content(self, request: Request, found: list[str]) -> Reply:
         job = self._job(found[0])
@@ -241,7 +249,8 @@ class Api:
         return Reply(200, self._video(), {"content-type": "video/mp4"})
 
     def _video(self) -> bytes:
-        return tiny_mp4() if self.script.video_bytes is None else bytes(self.script.video_bytes)
+        padded = self.script.video_bytes
+        return tiny_mp4(self.script.film_seconds) if padded is None else bytes(padded)
 
     def _delete(self, request: Request, found: list[str]) -> Reply:
         job = self._job(found[0])
@@ -372,7 +381,12 @@ async def _go_wrong(fault: Fault, reply: Reply, connection: Connection) -> None:
         await connection.write(b"\x00\x01 this is not HTTP\r\n\r\n")
         connection.transport.close()
     elif fault.do == "cut":
-        await _cut(reply, connection)
+        await _send_half(reply, connection)
+        # A clean end, as RST could overtake the first half; the length that was promised tells that it is cut.
+        connection.transport.close()
+    elif fault.do == "stall":
+        await _send_half(reply, connection)
+        await connection.gone.wait()
     else:
         await _drip(reply, connection, max(fault.delay, 0.01))
 
@@ -387,16 +401,13 @@ def _told(fault: Fault) -> Reply:
     return said
 
 
-async def _cut(reply: Reply, connection: Connection) -> None:
-    """Half the answer reaches the client before the connection dies."""
+async def _send_half(reply: Reply, connection: Connection) -> None:
     if isinstance(reply.body, bytes):
         await connection.write(reply.head() + reply.body[: len(reply.body) // 2])
     else:
         await connection.write(reply.head())
         first = await anext(reply.body)
         await connection.write(b"%x\r\n%b\r\n" % (len(first), first))
-    # A clean end, as RST could overtake the first half; the length that was promised tells that it is cut.
-    connection.transport.close()
 
 
 async def _drip(reply: Reply, connection: Connection, pause: float) -> None:

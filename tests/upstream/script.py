@@ -15,8 +15,8 @@ class Fault(BaseModel):
     """Something that goes wrong with the next ``times`` matching requests."""
 
     on: Call | Literal["any"] = "any"
-    do: Literal["status", "reset", "hang", "cut", "drip", "huge", "garbage"] = "status"
-    """``reset``: RST in place of an answer. ``cut``: half of the true answer, then RST. ``drip``: the true
+    do: Literal["status", "reset", "hang", "cut", "stall", "drip", "huge", "garbage"] = "status"
+    """``reset``: RST in place of an answer. ``cut``: half of the true answer, then RST. ``stall``: half of it, then nothing. ``drip``: the true
     answer's head, then one space per ``delay`` seconds. ``huge``: a JSON answer of 40 MiB. ``garbage``: not
     HTTP. ``hang``: nothing, until the client goes away."""
     status: int = 500
@@ -49,10 +49,14 @@ class Script(BaseModel):
     """The status word when ``job_seconds`` are over."""
     error: Any = None
     """The ``error`` of a job that failed."""
+    failed_usage: dict[str, Any] | None = None
+    """The ``usage`` of a job that failed."""
     failed_http: int | None = None
     """The HTTP status of a poll of a failed job, as vLLM-Omni answers."""
     fields: dict[str, Any] = Field(default_factory=dict)
     """Added to a finished job, for example ``{"url": "http://…"}``."""
+    raw_fields: str = ""
+    """The text of more fields in every answer about a job: JSON that no program here would write."""
     honour_idempotency: bool = False
     poll_after_ms: int | None = None
     latency: float = 0.0
@@ -62,7 +66,8 @@ class Script(BaseModel):
     max_running: int | None = None
     """How many jobs of one key may run; more are answered 429."""
     video_bytes: int | None = None
-    """Length of the result, made of padding; None: a real MP4 of one second."""
+    """Length of the result, made of padding; None: a real MP4."""
+    film_seconds: int = 1
     image_as: Literal["b64_json", "url"] = "b64_json"
     chat_words: list[str] = ["Hello", " from", " upstream"]
     chat_delay: float = 0.0

@@ -1,13 +1,18 @@
 """Usage rows: in batches, bounded, and kept while the database is away."""
 
 import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.session import Database
-from app.db.tables import metadata, usage
+from app.db.tables import metadata, spending, usage
 from app.usage.recorder import UsageRecorder, UsageRow
 
 
@@ -17,8 +22,7 @@ def row(number: int, **given: Any) -> UsageRow:
 
 
 async def make_tables(database: Database) -> None:
-    async with database.write() as connection:
-        await connection.run_sync(metadata.create_all)
+    metadata.create_all(database.writing_engine)
 
 
 async def rows(database: Database) -> list[Any]:
@@ -59,6 +63,28 @@ async def test_run_writes_and_close_writes_the_rest(tmp_path: Path) -> None:
     await database.close()
 
 
+async def test_rows_whose_commit_is_under_way_at_the_end_are_written_once(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, committed = database.write_many, asyncio.Event()
+
+    @asynccontextmanager
+    async def write_many() -> AsyncIterator[AsyncConnection]:
+        async with plain() as connection:
+            yield connection
+        committed.set()
+        await asyncio.sleep(0.05)
+
+    monkeypatch.setattr(database, "write_many", write_many)
+    recorder = UsageRecorder(database)
+    running = asyncio.create_task(recorder.run())
+    recorder.add_row(row(1, cost=Decimal(1)))
+    await committed.wait()
+    running.cancel()
+    await recorder.close()
+    assert [found.at for found in await rows(database)] == [1.0]
+
+
 async def test_a_steady_load_is_written_in_batches(tmp_path: Path) -> None:
     database = Database(f"sqlite+aiosqlite:///{tmp_path / 'usage.db'}")
     await make_tables(database)
@@ -91,3 +117,25 @@ async def test_rows_wait_while_the_database_is_away(tmp_path: Path) -> None:
     assert await recorder.flush()
     assert [found.at for found in await rows(database)] == [3.0, 4.0, 5.0]
     await database.close()
+
+
+async def test_a_row_that_no_store_takes_costs_none_of_the_others(database: Database) -> None:
+    recorder = UsageRecorder(database)
+    told: list[Mapping[str, str]] = []
+    recorder.on_refused = told.append
+    spoiled = {
+        17: row(17, account_id=None, cost=Decimal(7)),
+        40: row(40, status=2**40),
+    }  # asyncpg itself refuses the second
+    for number in range(60):
+        recorder.add_row(spoiled.get(number, row(number, cost=Decimal("0.5"))))
+    recorder.add_row(row(60, input_tokens=2**31 + 5, output_tokens=-3, cost=Decimal("0.5")))
+    assert await recorder.flush()
+    refused = {17, 40} if database.is_postgres else {17}
+    assert [found.at for found in await rows(database)] == [n for n in range(61) if n not in refused]
+    assert (await rows(database))[-1].input_tokens == 2**31 - 1
+    assert recorder.refused == len(told) == len(refused)
+    assert told[0] == {"key": "k", "account": None, "model": "bot", "path": "/v1/x", "cost": "7"}
+    async with database.read() as connection:
+        total = sa.select(spending.c.spent).where(spending.c.period == "total")
+        assert (await connection.execute(total)).scalar_one() == Decimal("29.5")

@@ -1,6 +1,7 @@
 """Usage by key, model, account and day, and the table for spreadsheets."""
 
 import csv
+import json
 from datetime import UTC, datetime
 from decimal import Decimal
 from random import Random
@@ -45,6 +46,8 @@ async def test_sums_by_every_grouping(database: Database) -> None:
         ("2020-01-20", "film", 1, 0, Decimal(2)),
     ]
     assert (by_day[0].input_tokens, by_day[0].output_tokens, by_day[1].input_tokens) == (5, 7, 0)
+    counts = [(line.requests, line.failed, line.input_tokens, line.output_tokens) for line in by_day]
+    assert json.dumps(counts) == "[[2, 1, 5, 7], [1, 0, 0, 0]]"
     by_account = await reports.usage_lines(("account",), **span)
     assert [(line.account, line.cost) for line in by_account] == [("a", Decimal("2.1")), ("b", Decimal(40))]
     by_key = await reports.usage_lines(("key",), model="bot", **span)

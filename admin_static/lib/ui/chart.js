@@ -11,6 +11,9 @@ export function TimeChart({ times, series, height = 190, label, unit = String })
   const isDark = dark.value;
   const language = lang.value;
   useEffect(() => {
+    const element = box.current;
+    // A page that is left between its drawing and this effect has no element any more.
+    if (!element) return;
     let chart;
     let unmounted = false;
     const resizeObserver = new ResizeObserver(([entry]) =>
@@ -28,7 +31,7 @@ export function TimeChart({ times, series, height = 190, label, unit = String })
       const isMidnight = (at) => new Date(at * 1000).getHours() === 0;
       const tickLabels = (_, ticks) => ticks.map((at) => (days || isMidnight(at) ? formatDay(at) : formatHour(at)));
       const options = {
-        width: Math.max(box.current.clientWidth, 200),
+        width: Math.max(element.clientWidth, 200),
         height,
         cursor: { y: false, points: { size: 6 } },
         legend: { live: true },
@@ -50,8 +53,8 @@ export function TimeChart({ times, series, height = 190, label, unit = String })
           })),
         ],
       };
-      chart = new Plot(options, [times, ...series.map((line) => line.values)], box.current);
-      resizeObserver.observe(box.current);
+      chart = new Plot(options, [times, ...series.map((line) => line.values)], element);
+      resizeObserver.observe(element);
     });
     return () => {
       unmounted = true;

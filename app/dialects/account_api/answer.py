@@ -38,28 +38,42 @@ class AccountApiDialect(Dialect):
 
 def task_object(task: Task, urls: list[str], *, place: QueuePosition | None = None) -> dict[str, Any]:
     """A task as the feature-endpoints manual writes it ("任务查询"). ``urls`` lead to the kept files of a completed
-    task. ``place`` is the queue position of a waiting task; it adds two fields that the manual does not have."""
-    waits = {"queue_position": place.position, "estimated_wait_seconds": place.seconds} if place else {}
-    return waits | {
-        "task_id": task.id,
-        "status": STATUS_WORDS[task.public_state],
-        "progress": round(task.shown_progress, 1),
-        "model": task.model,
-        "prompt": task.request.prompt,
-        "result_urls": urls,
-        "error_message": task.error_message,
-        "created_at": _iso_time(task.created_at),
-        "completed_at": _iso_time(task.finished_at),
-    }
+    task. ``place`` is the queue position of a waiting task; it adds two fields that the
+    manual does not have, as does ``fitted``: what was asked and what is made in its place."""
+    waits: dict[str, Any] = (
+        {"queue_position": place.position, "estimated_wait_seconds": place.seconds} if place else {}
+    )
+    waits |= {"wait_reason": place.reason} if place and place.reason else {}
+    fitted = {"fitted": changes} if (changes := task.told_changes) else {}
+    return (
+        waits
+        | fitted
+        | {
+            "task_id": task.id,
+            "status": STATUS_WORDS[task.public_state],
+            "progress": round(task.shown_progress, 1),
+            "model": task.model,
+            "prompt": task.request.prompt,
+            "result_urls": urls,
+            "error_message": task.error_message,
+            "created_at": _iso_time(task.created_at),
+            "completed_at": _iso_time(task.finished_at),
+        }
+    )
+
+
+PERMALINK_SECONDS = 10 * 365 * 86_400.0
+"""How long a character's permalink opens: as long as there is the character, for all that matters."""
 
 
 def cameo_object(character: Character, *, base: str, signer: LinkSigner) -> dict[str, Any]:
-    """``base`` is what links begin with."""
+    """``base`` is what links begin with. The permalink shows the clip in a browser, and this object to the key. It holds
+    the id, as another key's character may have the same username."""
     name = character_id(character)
     return {
         "id": name,
         "username": character.username,
-        "permalink": f"{base}/v1/characters/{character.username}",
+        "permalink": base + signer.sign(f"/v1/characters/{name}", now=time.time() + PERMALINK_SECONDS),
         "profile_picture_url": base + signer.sign(f"/files/characters/{name}/still.webp", now=time.time()),
     }
 

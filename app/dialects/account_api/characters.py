@@ -3,19 +3,18 @@
 import time
 
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import JSONResponse, RedirectResponse, Response
 
 from app.dialects.account_api.answer import cameo_object, character_id, character_object
+from app.dialects.fields.characters import read_clip, read_time_span
 from app.dialects.http.body import Body
-from app.dialects.http.gateway import CallerKey, Gateway, Services
-from app.dialects.http.media_sources import read_source
+from app.dialects.http.gateway import CallerKey, Gateway, Services, authenticate_key
 from app.dialects.openapi.operations import download_schema, operation_schema
-from app.dialects.prompt.video_options import read_time_span
-from app.errors import InvalidRequest, MissingField
+from app.errors import MissingField
 from app.generation import MediaInput
 from app.keys.key import ClientKey
+from app.keys.service import key_in_headers
 from app.media.serve import file_response
-from app.tasks.task import own_video_input
 
 router = APIRouter(tags=["Characters"])
 
@@ -31,8 +30,7 @@ async def create(request: Request, key: CallerKey, services: Services) -> Respon
     clip_range = read_time_span(body, "timestamps")
     if clip_range is None:
         raise MissingField("timestamps")
-    clip = await _read_clip(body, services, key)
-    param = "url" if "url" in body else "from_task"
+    clip, param = await _read_clip(body, services, key)
     character = await services.characters.create(clip, key=key, clip_range=clip_range, param=param)
     return JSONResponse(cameo_object(character, base=services.base_url(request), signer=services.signer))
 
@@ -55,9 +53,15 @@ async def list_characters(request: Request, key: CallerKey, services: Services) 
 @router.get(
     "/v1/characters/{name}", summary="Get a character", openapi_extra=operation_schema(answer="Cameo")
 )
-async def get(name: str, *, request: Request, key: CallerKey, services: Services) -> Response:
-    """By username or id."""
-    found = await services.characters.get(name, key=key)
+async def get(name: str, *, request: Request, services: Services) -> Response:
+    """By username or id. A permalink that is opened without a key, as in a browser, leads to the clip."""
+    query, path = request.query_params, f"/v1/characters/{name}"
+    if "signature" in query and not key_in_headers(request.scope["headers"]):
+        services.signer.verify(path, query.get("expires", ""), query["signature"], now=time.time())
+        shown = await services.characters.by_link(name)
+        clip = f"/files/characters/{character_id(shown)}/clip.mp4"
+        return RedirectResponse(services.base_url(request) + services.signer.sign(clip, now=time.time()))
+    found = await services.characters.get(name, key=await authenticate_key(request))
     return JSONResponse(character_object(found, base=services.base_url(request), signer=services.signer))
 
 
@@ -95,14 +99,13 @@ async def get_file(name: str, file: str, *, request: Request, services: Services
     )
 
 
-async def _read_clip(body: Body, services: Gateway, key: ClientKey) -> MediaInput:
-    """The clip in ``url``, or the video of the task ``from_task``."""
+async def _read_clip(body: Body, services: Gateway, key: ClientKey) -> tuple[MediaInput, str]:
+    """The clip in ``url``, else the video of the task ``from_task``, and the name of its field. The platform manual asks for
+    one of the two, and its own example sends both: then the clip counts."""
     source, task_name = body.source("url"), body.text("from_task")
-    if source is not None and task_name:
-        raise InvalidRequest("url and from_task exclude each other", param="from_task")
     if source is not None:
-        return await read_source(source, services, role="source_video", param="url")
+        return await read_clip(source, services, key, param="url"), "url"
     if not task_name:
         raise MissingField("url or from_task")
-    video = own_video_input(await services.tasks.get(task_name, key), param="from_task")
-    return video.model_copy(update={"content": await services.store.get(video.key)})
+    task = await services.tasks.get(task_name, key)
+    return await read_clip(f"task_{task.id}", services, key, param="from_task"), "from_task"

@@ -10,10 +10,12 @@ from app.catalog.catalog import ModelCard
 from app.dialects.account_api import characters, usage, webhook_endpoints
 from app.dialects.account_api.answer import task_object
 from app.dialects.base import DialectRoutes
-from app.dialects.http.gateway import CallerKey, Services, authenticate_key, serve_file
+from app.dialects.http.gateway import CallerKey, Gateway, Services, authenticate_key, serve_file
 from app.dialects.openapi.operations import download_schema, operation_schema
 from app.errors import InvalidRequest, ModelNotFound, NotFound
 from app.keys.service import key_in_headers
+from app.media.serve import file_response
+from app.tasks.input_links import linked_input
 from app.tasks.states import State
 from app.tasks.task import Task
 
@@ -68,10 +70,14 @@ async def _task_document(request: Request, services: Services, task: Task) -> di
     )
 
 
-@model_router.get("", summary="List models", openapi_extra=operation_schema(answer="ModelList"))
-async def list_models(key: CallerKey, services: Services) -> Response:
-    cards = await services.catalog.list_models()
-    data = [_model_object(card) for card in cards if key.may_use(card.name)]
+@model_router.get(
+    "", summary="List models", openapi_extra=operation_schema(answer="ModelList", query=("capabilities",))
+)
+async def list_models(request: Request, key: CallerKey, services: Services) -> Response:
+    """With `capabilities=true` each model says what it takes and what it costs, as `/v1/models/NAME` does for one."""
+    told = services.read_query(request).boolean("capabilities")
+    cards = [card for card in await services.catalog.list_models() if key.may_use(card.name)]
+    data = [await _described_model(card, services) if told else _model_object(card) for card in cards]
     return JSONResponse({"object": "list", "data": data, "success": True})
 
 
@@ -79,13 +85,16 @@ async def list_models(key: CallerKey, services: Services) -> Response:
 async def get_model(name: str, key: CallerKey, services: Services) -> Response:
     for card in await services.catalog.list_models():
         if card.name == name and key.may_use(name):
-            price = await services.prices.current_price(name)
-            price_object = price.model_dump(mode="json", exclude_defaults=True) if price is not None else None
-            capabilities = _capabilities_object(card)
-            if capabilities is not None:
-                capabilities["price"] = price_object
-            return JSONResponse(_model_object(card) | {"capabilities": capabilities})
+            return JSONResponse(await _described_model(card, services))
     raise ModelNotFound(f"The model {name[:200]} does not exist here.", param="model")
+
+
+async def _described_model(card: ModelCard, services: Gateway) -> dict[str, Any]:
+    price = await services.prices.current_price(card.name)
+    capabilities = _capabilities_object(card)
+    if capabilities is not None:
+        capabilities["price"] = price.model_dump(mode="json", exclude_defaults=True) if price else None
+    return _model_object(card) | {"capabilities": capabilities}
 
 
 def _model_object(card: ModelCard) -> dict[str, Any]:
@@ -120,10 +129,17 @@ def _capabilities_object(card: ModelCard) -> dict[str, Any] | None:
         return None
     return {
         "kind": card.kind,
+        "kinds": sorted(card.kinds),
         "seconds": {"min": found.seconds[0], "max": found.seconds[1]} if found.seconds else None,
+        "lengths": list(found.lengths),
         "sizes": sorted(found.sizes),
+        "resolutions": list(found.tiers),
+        "aspect_ratios": list(found.ratios),
         "max_pixels": found.max_pixels,
         "inputs": sorted(found.roles),
+        "most_inputs": dict(found.most),
+        "sound": found.sound,
+        "prompt_limit": found.prompt_limit,
         "native_shots": found.native_shots,
         "remix": found.remix,
         "cancel": found.cancel,
@@ -145,13 +161,41 @@ async def get_file(task_id: str, name: str, *, request: Request, services: Servi
         path = f"/files/{task_id}/{name}"
         services.signer.verify(path, query.get("expires", ""), query.get("signature", ""), now=time.time())
         task = await services.tasks.by_link(task_id)
-    file = next((f for f in task.result.all_files() if f.name == name), None) if task.result else None
+    file = task.result.find_file(name) if task.result else None
     if file is None:
         raise NotFound("No such file.")
     return await serve_file(request, services, task, file=file)
 
 
 file_router.add_api_route("/files/{task_id}/{name}", get_file, methods=["HEAD"], include_in_schema=False)
+
+
+@file_router.get(
+    "/files/inputs/{task_id}/{name}",
+    summary="Download an input by signed link",
+    response_class=Response,
+    openapi_extra=download_schema("image/png", "video/mp4", query=("expires", "signature")),
+)
+async def get_input(task_id: str, name: str, *, request: Request, services: Services) -> Response:
+    """An input of a task, for the vendor that makes it: some take inputs only at an address."""
+    query = request.query_params
+    path = f"/files/inputs/{task_id}/{name}"
+    services.signer.verify(path, query.get("expires", ""), query.get("signature", ""), now=time.time())
+    item = linked_input((await services.tasks.by_link(task_id)).request, name)
+    return file_response(
+        services.store,
+        await services.store.head(item.key),
+        request_headers=request.headers,
+        method=request.method,
+        content_type=item.content_type,
+        file_name=name,
+    )
+
+
+file_router.add_api_route(
+    "/files/inputs/{task_id}/{name}", get_input, methods=["HEAD"], include_in_schema=False
+)
+
 
 ROUTES = DialectRoutes(
     routers=(

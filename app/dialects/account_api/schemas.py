@@ -3,6 +3,7 @@
 from typing import Any
 
 from app.dialects.openapi.schemas import (
+    FITTED,
     FLAG,
     MEDIA,
     OWN_VIDEO,
@@ -58,6 +59,8 @@ TASK_SCHEMAS: dict[str, Schema] = {
         completed_at=nullable(DATE_TIME),
         queue_position={"type": "integer", "minimum": 1},
         estimated_wait_seconds=nullable({"type": "number", "minimum": 0}),
+        wait_reason={"type": "string", "description": "Only while no account can take it: why"},
+        fitted=FITTED,
     ),
     "TaskList": object_of(
         ("object", "data", "has_more"),

@@ -8,6 +8,22 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from app.dialects.anthropic.checks import (
+    require_flag,
+    require_list,
+    require_object,
+    require_text,
+    require_whole,
+)
+from app.dialects.anthropic.shortening import (
+    LONGEST_CALL_ID,
+    LONGEST_NAME,
+    LONGEST_SEQUENCE,
+    LONGEST_USER,
+    MOST_SEQUENCES,
+    MOST_STOPS,
+    shorten,
+)
 from app.errors import InvalidRequest, MissingField
 
 Fields = dict[str, Any]
@@ -43,21 +59,16 @@ def chat_request(fields: Fields, *, model: str, limit_name: str) -> Fields:
         "model": model,
         "messages": [*_system_messages(fields.get("system")), *_chat_messages(fields)],
     }
-    chat[limit_name] = fields.get("max_tokens")
-    if chat[limit_name] is None:
+    if fields.get("max_tokens") is None:
         raise MissingField("max_tokens")
-    if fields.get("stop_sequences"):
-        chat["stop"] = fields["stop_sequences"]
-    if fields.get("tools"):
-        chat["tools"] = [
-            _chat_tool(tool, f"tools.{at}") for at, tool in enumerate(_require_list(fields["tools"], "tools"))
-        ]
-    chat |= _tool_choice(fields.get("tool_choice"))
-    user = _require_object(fields.get("metadata") or {}, "metadata").get("user_id")
-    if user:
-        chat["user"] = user
+    chat[limit_name] = require_whole(fields["max_tokens"], "max_tokens")
+    chat |= _stop_options(fields.get("stop_sequences"))
+    chat |= _tool_options(fields)
+    user = require_object(fields.get("metadata") or {}, "metadata").get("user_id")
+    if user not in (None, ""):
+        chat["user"] = shorten(require_text(user, "metadata.user_id"), LONGEST_USER)
     chat |= _output_options(fields)
-    if fields.get("stream") is True:
+    if require_flag(fields.get("stream"), "stream"):
         chat |= {"stream": True, "stream_options": {"include_usage": True}}
     # Temperature, top_k and all others are passed on: the upstream refuses what it does not know.
     rest = {
@@ -72,28 +83,41 @@ def untranslatable(where: str, what: str = "") -> InvalidRequest:
     return InvalidRequest(f"{what or 'this'} can't be translated for this model's upstream", param=where)
 
 
+def _stop_options(sequences: Any) -> Fields:
+    if sequences is None:
+        return {}
+    stops = [
+        require_text(each, f"stop_sequences.{at}")
+        for at, each in enumerate(require_list(sequences, "stop_sequences"))
+    ]
+    if len(stops) > MOST_SEQUENCES or max(map(len, stops), default=0) > LONGEST_SEQUENCE:
+        text = f"may hold {MOST_SEQUENCES} texts of {LONGEST_SEQUENCE} characters at most"
+        raise InvalidRequest(text, param="stop_sequences")
+    return {"stop": stops[:MOST_STOPS]} if stops else {}
+
+
 def _system_messages(system: Any) -> list[Fields]:
     if not system:
         return []
     if isinstance(system, str):
         return [{"role": "system", "content": system}]
-    texts = [_block_text(block, f"system.{at}") for at, block in enumerate(_require_list(system, "system"))]
-    return [{"role": "system", "content": "\n\n".join(texts)}]
+    texts = [_block_text(block, f"system.{at}") for at, block in enumerate(require_list(system, "system"))]
+    return [{"role": "system", "content": "\n\n".join(filter(None, texts))}] if any(texts) else []
 
 
 def _chat_messages(fields: Fields) -> list[Fields]:
     if not fields.get("messages"):
         raise MissingField("messages")
     chat_messages: list[Fields] = []
-    for at, message in enumerate(_require_list(fields["messages"], "messages")):
+    for at, message in enumerate(require_list(fields["messages"], "messages")):
         where = f"messages.{at}"
-        turn = TURN_READERS.get(_require_object(message, where).get("role"))
+        turn = TURN_READERS.get(require_text(require_object(message, where).get("role"), f"{where}.role"))
         if turn is None:
             raise InvalidRequest("must be user, assistant or system", param=f"{where}.role")
         content = message.get("content")
         blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
         chat_messages += turn(
-            [_require_object(b, f"{where}.content") for b in _require_list(blocks, f"{where}.content")], where
+            [require_object(b, f"{where}.content") for b in require_list(blocks, f"{where}.content")], where
         )
     return chat_messages
 
@@ -103,12 +127,15 @@ def _user_turn(blocks: list[Fields], where: str) -> Iterable[Fields]:
     shown: list[Fields] = []
     for at, block in enumerate(blocks):
         place = f"{where}.content.{at}"
-        if block.get("type") == "tool_result":
+        if _kind_of(block, place) == "tool_result":
             text, pictures = _tool_result(block, place)
-            yield {"role": "tool", "tool_call_id": block.get("tool_use_id"), "content": text}
+            call = require_text(block.get("tool_use_id"), f"{place}.tool_use_id")
+            yield {"role": "tool", "tool_call_id": shorten(call, LONGEST_CALL_ID), "content": text}
             shown += pictures
         else:
             shown += _content_parts(block, place)
+    # Some servers refuse an empty part; a turn of nothing else stays, as its place in the talk matters.
+    shown = [part for part in shown if part.get("text") != ""] or shown[:1]
     if len(shown) == 1 and shown[0]["type"] == "text":
         yield {"role": "user", "content": shown[0]["text"]}
     elif shown:
@@ -116,24 +143,37 @@ def _user_turn(blocks: list[Fields], where: str) -> Iterable[Fields]:
 
 
 def _assistant_turn(blocks: list[Fields], where: str) -> Iterable[Fields]:
+    """Nothing for a turn of empty texts, which Claude Code sends and chat servers refuse."""
     texts: list[str] = []
     calls: list[Fields] = []
     for at, block in enumerate(blocks):
-        if block.get("type") == "tool_use":
-            called = {"name": block.get("name"), "arguments": json.dumps(block.get("input") or {})}
-            calls.append({"id": block.get("id"), "type": "function", "function": called})
-        elif block.get("type") not in THOUGHTS:
-            texts.append(_block_text(block, f"{where}.content.{at}"))
-    if texts or calls:
+        place = f"{where}.content.{at}"
+        kind = _kind_of(block, place)
+        if kind == "tool_use":
+            calls.append(_tool_call(block, place))
+        elif kind not in THOUGHTS:
+            texts.append(_block_text(block, place))
+    if any(texts) or calls:
         message: Fields = {"role": "assistant", "content": "".join(texts) or None}
         yield message | ({"tool_calls": calls} if calls else {})
+
+
+def _tool_call(block: Fields, where: str) -> Fields:
+    given = require_object(block.get("input") or {}, f"{where}.input")
+    name = require_text(block.get("name"), f"{where}.name")
+    call_id = require_text(block.get("id"), f"{where}.id")
+    return {
+        "id": shorten(call_id, LONGEST_CALL_ID),
+        "type": "function",
+        "function": {"name": shorten(name, LONGEST_NAME), "arguments": json.dumps(given)},
+    }
 
 
 def _system_turn(blocks: list[Fields], where: str) -> Iterable[Fields]:
     return _system_messages(blocks)
 
 
-TURN_READERS: dict[Any, Callable[[list[Fields], str], Iterable[Fields]]] = {
+TURN_READERS: dict[str, Callable[[list[Fields], str], Iterable[Fields]]] = {
     "user": _user_turn,
     "assistant": _assistant_turn,
     "system": _system_turn,
@@ -142,11 +182,11 @@ TURN_READERS: dict[Any, Callable[[list[Fields], str], Iterable[Fields]]] = {
 
 def _tool_result(block: Fields, where: str) -> tuple[str, list[Fields]]:
     """The text of a tool result, and its pictures: a tool message holds only text, so they go into the user's message."""
-    content = block.get("content") or ""
+    content = "" if block.get("content") is None else block["content"]
     blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
     parts = [
         p
-        for at, b in enumerate(_require_list(blocks, where))
+        for at, b in enumerate(require_list(blocks, f"{where}.content"))
         for p in _content_parts(b, f"{where}.content.{at}")
     ]
     text = "\n".join(part["text"] for part in parts if part["type"] == "text")
@@ -156,7 +196,7 @@ def _tool_result(block: Fields, where: str) -> tuple[str, list[Fields]]:
 
 
 def _content_parts(block: Any, where: str) -> list[Fields]:
-    kind = _require_object(block, where).get("type")
+    kind = _kind_of(require_object(block, where), where)
     if kind == "text":
         return [{"type": "text", "text": _block_text(block, where)}]
     if kind == "image":
@@ -164,60 +204,82 @@ def _content_parts(block: Any, where: str) -> list[Fields]:
     if kind == "document":
         return _document_parts(block, where)
     if kind == "search_result":
-        found = [_block_text(each, where) for each in _require_list(block.get("content"), f"{where}.content")]
+        found = [
+            _block_text(each, f"{where}.content.{at}")
+            for at, each in enumerate(require_list(block.get("content"), f"{where}.content"))
+        ]
         return [
             {"type": "text", "text": "\n".join([f"{block.get('title')} ({block.get('source')})", *found])}
         ]
-    raise untranslatable(where, f"a block of type {kind}")
+    raise untranslatable(where, f"a block of type {kind[:100]}")
 
 
 def _image_url(block: Fields, where: str) -> str:
-    source = _require_object(block.get("source"), f"{where}.source")
-    if source.get("type") == "url":
-        return str(source.get("url"))
-    if source.get("type") == "base64":
-        return f"data:{source.get('media_type')};base64,{source.get('data')}"
-    raise untranslatable(f"{where}.source", f"an image as {source.get('type')}")
+    place = f"{where}.source"
+    source = require_object(block.get("source"), place)
+    kind = _kind_of(source, place)
+    if kind == "url":
+        return require_text(source.get("url"), f"{place}.url")
+    if kind == "base64":
+        data = require_text(source.get("data"), f"{place}.data")
+        return f"data:{require_text(source.get('media_type'), f'{place}.media_type')};base64,{data}"
+    raise untranslatable(place, f"an image as {kind[:100]}")
 
 
 def _document_parts(block: Fields, where: str) -> list[Fields]:
-    source = _require_object(block.get("source"), f"{where}.source")
-    kind, data = source.get("type"), source.get("data")
+    place = f"{where}.source"
+    source = require_object(block.get("source"), place)
+    kind = _kind_of(source, place)
     if kind == "text":
-        return [{"type": "text", "text": str(data)}]
+        return [{"type": "text", "text": require_text(source.get("data"), f"{place}.data")}]
     if kind == "content":
         content = source.get("content")
         if isinstance(content, str):
             return [{"type": "text", "text": content}]
-        place = f"{where}.source.content"
         return [
             p
-            for at, b in enumerate(_require_list(content, place))
-            for p in _content_parts(b, f"{place}.{at}")
+            for at, b in enumerate(require_list(content, f"{place}.content"))
+            for p in _content_parts(b, f"{place}.content.{at}")
         ]
     if kind == "base64" and source.get("media_type") == PDF:
         name = block.get("title") or "document.pdf"
+        data = require_text(source.get("data"), f"{place}.data")
         return [{"type": "file", "file": {"filename": name, "file_data": f"data:{PDF};base64,{data}"}}]
-    raise untranslatable(f"{where}.source", f"a document as {kind}")
+    raise untranslatable(place, f"a document as {kind[:100]}")
+
+
+def _tool_options(fields: Fields) -> Fields:
+    tools = [] if fields.get("tools") is None else require_list(fields["tools"], "tools")
+    choice = _tool_choice(fields.get("tool_choice"))
+    if tools:
+        return {"tools": [_chat_tool(tool, f"tools.{at}") for at, tool in enumerate(tools)], **choice}
+    if choice.get("tool_choice") not in (None, "auto", "none"):
+        raise InvalidRequest("needs tools", param="tool_choice")
+    return {}  # chat servers refuse even "auto" without tools
 
 
 def _chat_tool(tool: Any, where: str) -> Fields:
-    if _require_object(tool, where).get("type") not in (None, "custom"):
-        raise untranslatable(f"{where}.type", f"a tool of type {tool['type']}")
+    kind = require_object(tool, where).get("type")
+    if kind not in (None, "custom"):
+        raise untranslatable(f"{where}.type", f"a tool of type {require_text(kind, f'{where}.type')[:100]}")
     function: Fields = {
-        "name": tool.get("name"),
-        "parameters": tool.get("input_schema") or {"type": "object"},
+        "name": shorten(require_text(tool.get("name"), f"{where}.name"), LONGEST_NAME),
+        "parameters": require_object(tool.get("input_schema") or {"type": "object"}, f"{where}.input_schema"),
     }
-    function |= {name: tool[name] for name in ("description", "strict") if tool.get(name) is not None}
+    if tool.get("description") is not None:
+        function["description"] = require_text(tool["description"], f"{where}.description", empty=True)
+    if tool.get("strict") is not None:
+        function["strict"] = require_flag(tool["strict"], f"{where}.strict")
     return {"type": "function", "function": function}
 
 
 def _tool_choice(choice: Any) -> Fields:
     if choice is None:
         return {}
-    kind = _require_object(choice, "tool_choice").get("type")
+    kind = require_text(require_object(choice, "tool_choice").get("type"), "tool_choice.type")
     if kind == "tool":
-        options: Fields = {"tool_choice": {"type": "function", "function": {"name": choice.get("name")}}}
+        name = shorten(require_text(choice.get("name"), "tool_choice.name"), LONGEST_NAME)
+        options: Fields = {"tool_choice": {"type": "function", "function": {"name": name}}}
     elif kind in CHOICES:
         options = {"tool_choice": CHOICES[kind]}
     else:
@@ -228,33 +290,26 @@ def _tool_choice(choice: Any) -> Fields:
 
 
 def _output_options(fields: Fields) -> Fields:
-    config = _require_object(fields.get("output_config") or {}, "output_config")
+    config = require_object(fields.get("output_config") or {}, "output_config")
     options: Fields = {}
-    if effort := config.get("effort"):
+    if config.get("effort") is not None:
+        effort = require_text(config["effort"], "output_config.effort")
         options["reasoning_effort"] = EFFORTS.get(effort, effort)
     output_format = config.get("format") or fields.get("output_format")
     if output_format:
-        schema = _require_object(output_format, "output_config.format").get("schema")
+        where = "output_config.format" if config.get("format") else "output_format"
+        schema = require_object(require_object(output_format, where).get("schema"), f"{where}.schema")
         named = {"name": "answer", "schema": schema, "strict": True}
         options["response_format"] = {"type": "json_schema", "json_schema": named}
     return options
 
 
+def _kind_of(block: Fields, where: str) -> str:
+    return require_text(block.get("type"), f"{where}.type")
+
+
 def _block_text(block: Any, where: str) -> str:
-    if _require_object(block, where).get("type") != "text":
-        raise untranslatable(where, f"a block of type {block.get('type')}")
-    if not isinstance(block.get("text"), str):
-        raise InvalidRequest("must be a string", param=f"{where}.text")
-    return str(block["text"])
-
-
-def _require_list(value: Any, where: str) -> list[Any]:
-    if not isinstance(value, list):
-        raise InvalidRequest("must be a list", param=where)
-    return value
-
-
-def _require_object(value: Any, where: str) -> Fields:
-    if not isinstance(value, dict):
-        raise InvalidRequest("must be an object", param=where)
-    return value
+    kind = _kind_of(require_object(block, where), where)
+    if kind != "text":
+        raise untranslatable(where, f"a block of type {kind[:100]}")
+    return require_text(block.get("text"), f"{where}.text", empty=True)

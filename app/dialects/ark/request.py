@@ -5,20 +5,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from app.catalog.presets import video_preset
+from app.dialects.fields.film import FilmRequest, build_film
+from app.dialects.fields.inputs import StatedInput, read_inputs
+from app.dialects.fields.length import manual_default
 from app.dialects.http.body import Body
 from app.dialects.http.gateway import Gateway, check_prompt
-from app.dialects.http.media_sources import PART_TYPES, MediaPart, read_media_parts, read_source
-from app.dialects.prompt.directives import Directives
-from app.dialects.prompt.video_options import (
-    LONGEST_SECONDS,
-    read_resolution,
-    size_and_ratio,
-    video_seconds,
-)
+from app.dialects.http.media_sources import PART_TYPES, MediaPart, read_media_parts
 from app.errors import InvalidRequest, MissingField
-from app.generation import GenerationRequest, MediaInput, Role
+from app.generation import GenerationRequest, Role
+from app.keys.key import ClientKey
 
-FLAG = re.compile(r"\s*--([a-z]+)[ \t=]+([^\s-]\S*|-1)(?=\s|$)")
+FLAG = re.compile(r"(?<!\s)\s*--([a-z]+)[ \t=]+([^\s-]\S*|-1)(?=\s|$)")
 FLAGS = {
     "rs": "resolution",
     "resolution": "resolution",
@@ -46,21 +43,10 @@ ROLES: dict[str, dict[str, Role]] = {
 }
 FRAMES = ("first_frame", "last_frame")
 UPSTREAM_DECIDES = ("adaptive", "keep_ratio")
-KNOWN_FIELDS = {
-    "model",
-    "content",
-    "resolution",
-    "ratio",
-    "duration",
-    "seed",
-    "watermark",
-    "callback_url",
-    "return_last_frame",
-    "safety_identifier",
-}
+KNOWN_FIELDS = {"model", "content", "return_last_frame", "safety_identifier"}
 
 
-async def read_request(body: Body, services: Gateway) -> GenerationRequest:
+async def read_request(body: Body, services: Gateway, key: ClientKey) -> GenerationRequest:
     """Raises ``InvalidRequest``, ``MissingField`` or ``UnknownModel``."""
     preset = video_preset(body.required_text("model"))
     if "content" not in body:
@@ -72,23 +58,18 @@ async def read_request(body: Body, services: Gateway) -> GenerationRequest:
     if not prompt and not media_parts:
         raise MissingField("content")
     options = _merge_options(body, flags)
-    roles = _media_roles(media_parts)
-    size, ratio = size_and_ratio(options, preset, Directives(prompt), ratio_name="ratio")
-    generation = GenerationRequest(
-        kind="video",
-        model=preset.name,
-        prompt=prompt,
-        seconds=video_seconds(preset, options.integer("duration", low=1, high=LONGEST_SECONDS)),
-        size=size,
-        aspect_ratio=ratio,
-        resolution=read_resolution(options, hd=preset.hd),
-        seed=options.integer("seed"),
-        watermark=options.boolean("watermark"),
-        extra=options.unknown_fields(KNOWN_FIELDS),
+    stated = [
+        StatedInput("content", part.address, role)
+        for part, role in zip(media_parts, _media_roles(media_parts), strict=True)
+    ]
+    film = FilmRequest(
+        preset,
+        prompt,
+        await read_inputs(options, services, key, more=stated),
+        KNOWN_FIELDS,
+        default_seconds=manual_default(preset),
     )
-    # Last, because they may have to be downloaded.
-    media = [await _read_part(services, part, role) for part, role in zip(media_parts, roles, strict=True)]
-    return generation.model_copy(update={"media": tuple(media)})
+    return await build_film(film, options, services, key=key)
 
 
 def _read_text(texts: Sequence[str]) -> tuple[str, dict[str, Any]]:
@@ -137,7 +118,3 @@ def _media_roles(parts: list[MediaPart]) -> list[Role]:
     if framed and len(framed) != len(roles):
         raise InvalidRequest("content can't hold frames and references together", param="content")
     return roles
-
-
-async def _read_part(services: Gateway, part: MediaPart, role: Role) -> MediaInput:
-    return await read_source(part.address, services, role=role, param="content")

@@ -8,7 +8,8 @@ from fastapi.responses import JSONResponse, Response
 from app.dialects.ark.answer import ArkDialect, ark_id, ark_object
 from app.dialects.ark.request import read_request
 from app.dialects.base import DialectRoutes
-from app.dialects.http.gateway import CallerKey, Services, request_context
+from app.dialects.fields.options import film_context
+from app.dialects.http.gateway import CallerKey, Services
 from app.dialects.openapi.operations import operation_schema
 from app.errors import InvalidRequest
 from app.tasks.repository import TaskFilter
@@ -33,10 +34,8 @@ LARGEST_PAGE = 500
 async def create_task(request: Request, key: CallerKey, services: Services) -> Response:
     """`content` holds the text, and pictures, clips and sounds with their roles."""
     body = await services.read_body(request)
-    context = request_context(
-        request, ArkDialect.name, hook_url=body.text("callback_url"), hook_param="callback_url"
-    )
-    task = await services.tasks.create(await read_request(body, services), key=key, context=context)
+    context = film_context(request, ArkDialect.name, body)
+    task = await services.tasks.create(await read_request(body, services, key), key=key, context=context)
     return JSONResponse({"id": ark_id(task.id)})
 
 

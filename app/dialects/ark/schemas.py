@@ -2,14 +2,12 @@
 
 from typing import Any
 
+from app.dialects.fields.schemas import film_body
 from app.dialects.openapi.schemas import (
     BOAT,
-    FLAG,
     MEDIA_ADDRESS,
-    RESOLUTION,
     TEXT,
     UNIX_SECONDS,
-    WEBHOOK_URL,
     WHOLE,
     Schema,
     list_of,
@@ -28,16 +26,17 @@ PART = object_of(
 )
 
 SCHEMAS: dict[str, Schema] = {
-    "ArkCreate": object_of(
+    "ArkCreate": film_body(
         ("model", "content"),
         model={"type": "string", "examples": ["doubao-seedance-2-0-260128", "sora-2"]},
         content={**list_of(PART), "minItems": 1},
-        resolution=RESOLUTION,
-        ratio={"type": "string", "examples": ["16:9", "adaptive"]},
-        duration={"type": "integer", "minimum": -1, "maximum": 3600, "examples": [5]},
-        seed=WHOLE,
-        watermark=FLAG,
-        callback_url=WEBHOOK_URL,
+        duration={
+            "type": "integer",
+            "minimum": -1,
+            "maximum": 3600,
+            "description": "-1 leaves it to the upstream, as does ratio adaptive",
+            "examples": [5],
+        },
     ),
     "ArkCreated": object_of(
         ("id",), id={"type": "string", "examples": ["cgt-0190f3a2c4d57e8f9a0b1c2d3e4f5a6b"]}

@@ -3,18 +3,19 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from app.dialects.http.body import Body, MediaSource
+from app.dialects.fields.inputs import stated_inputs
+from app.dialects.fields.words import TARGET
+from app.dialects.http.body import Body
 from app.dialects.http.gateway import Gateway
-from app.dialects.prompt.directives import read_directives, share_id
-from app.dialects.prompt.prompt_request import PROMPT_FIELDS as OPTIONS
-from app.dialects.prompt.prompt_request import FieldNames, PromptRequest
+from app.dialects.prompt.character_request import CHARACTER_FIELDS
+from app.dialects.prompt.directives import read_directives
+from app.dialects.prompt.prompt_request import PromptRequest
 from app.dialects.prompt.storyboard import read_storyboard
 from app.errors import InvalidRequest, MissingField, UnknownModel
 from app.generation import MediaInput
 
 DEFAULT_MODELS = {"image": "gpt-image", "video": "sora2-landscape-10s"}
-KNOWN_FIELDS = OPTIONS | {"prompt", "image", "remix_target_id", "async_mode", "video", "name", "timestamps"}
-FIELD_NAMES = FieldNames(text="prompt", images="image", videos="video", target="remix_target_id")
+KNOWN_FIELDS = frozenset({"model", "prompt", "stream", "stream_options", "async_mode"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,29 +50,25 @@ def prompt_request_for(
     model = body.text("model") or DEFAULT_MODELS[feature.kind]
     if services.catalog.kind_of(model) != feature.kind:
         raise UnknownModel(model)
-    if feature.needs == "shots" and not read_storyboard(read_directives(prompt).prompt):
-        raise InvalidRequest(
-            "prompt must be a storyboard: [5.0s]what happens [5.0s]what happens then", param="prompt"
-        )
+    _require_needed(body, prompt, feature)
+    with_character = feature is WITH_CHARACTER
     return PromptRequest(
         kind=feature.kind,
         model=model,
         text=prompt,
-        field_names=FIELD_NAMES,
-        images=(_require_source(body, "image"),) if feature.needs == "image" else (),
-        remix_target=_read_remix_target(body) if feature.needs == "remix_target_id" else None,
+        text_name="prompt",
+        known=KNOWN_FIELDS | CHARACTER_FIELDS | {"video"} if with_character else KNOWN_FIELDS,
         media=cast,
+        taken={"video"} if with_character else (),
     )
 
 
-def _require_source(body: Body, name: str) -> MediaSource:
-    source = body.source(name)
-    if source is None:
-        raise MissingField(name)
-    return source
-
-
-def _read_remix_target(body: Body) -> str:
-    """``s_<32 hex>`` of a share link, else the text itself: a task's id in any dialect's form."""
-    target = body.required_text("remix_target_id").strip()
-    return share_id(target) or target
+def _require_needed(body: Body, prompt: str, feature: FeatureEndpoint) -> None:
+    if feature.needs == "image" and not any(each.role == "picture" for each in stated_inputs(body)):
+        raise MissingField("image")
+    if feature.needs == "remix_target_id":
+        body.required_text(TARGET[0])
+    shots = "shots" in body or read_storyboard(read_directives(prompt).prompt)
+    if feature.needs == "shots" and not shots:
+        text = "prompt must be a storyboard: [5.0s]what happens [5.0s]what happens then"
+        raise InvalidRequest(text, param="prompt")

@@ -1,6 +1,6 @@
 """The feature-endpoints manual: one route for each kind of generation, answered in chat form."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
@@ -15,14 +15,14 @@ from app.dialects.features.request import (
     FeatureEndpoint,
     prompt_request_for,
 )
+from app.dialects.fields.options import film_context
 from app.dialects.http.body import Body
-from app.dialects.http.gateway import CallerKey, Gateway, Services, request_context
-from app.dialects.http.media_sources import read_source
+from app.dialects.http.gateway import CallerKey, Gateway, Services
 from app.dialects.openapi.operations import operation_schema
+from app.dialects.prompt.character_request import create_character
 from app.dialects.prompt.chat_answer import ChatOptions, answer_as_chat, answer_character, read_chat_options
 from app.dialects.prompt.chat_stream import character_lines
 from app.dialects.prompt.prompt_request import build_request
-from app.dialects.prompt.video_options import read_time_span
 from app.errors import InvalidRequest, MissingField
 from app.generation import MediaInput
 from app.keys.key import ClientKey
@@ -66,8 +66,8 @@ async def create_feature(
     """``cast`` are characters that were just created, ``opening`` the first lines of the answer, which name them."""
     options, is_async = read_chat_options(body), body.boolean("async_mode") or False
     prompt_request = prompt_request_for(body, services, feature=feature, cast=cast)
-    generation = await build_request(prompt_request, body, services, key=key, known=KNOWN_FIELDS)
-    context = request_context(request, FeaturesDialect.name, hook_url=body.text("notify_hook"))
+    generation = await build_request(prompt_request, body, services, key=key)
+    context = film_context(request, FeaturesDialect.name, body)
     task = await services.tasks.create(generation, key=key, context=context)
     return await _answer_feature(
         request, services, task, options=None if is_async else options, opening=opening
@@ -92,7 +92,7 @@ async def create_told(request: Request, key: CallerKey, services: Services) -> R
     body = await services.read_body(request)
     if body.boolean("async_mode"):
         raise InvalidRequest("async_mode is not offered here: the answer comes at once", param="async_mode")
-    character = await _create_from_video(body, services, key)
+    character = await _create_from_video(body, services, key, only=KNOWN_FIELDS - {"prompt"})
     document = cameo_object(character, base=services.base_url(request), signer=services.signer)
     return answer_character(character, document, options=read_chat_options(body))
 
@@ -119,15 +119,13 @@ async def generate(request: Request, key: CallerKey, services: Services) -> Resp
     )
 
 
-async def _create_from_video(body: Body, services: Gateway, key: ClientKey) -> Character:
-    """A character from ``video``, with optional ``name`` and ``timestamps``."""
-    moment = read_time_span(body, "timestamps")
-    name = (body.text("name") or "").strip()[:80]
+async def _create_from_video(
+    body: Body, services: Gateway, key: ClientKey, *, only: Collection[str] | None = None
+) -> Character:
     source = body.source("video")
     if source is None:
         raise MissingField("video")
-    clip = await read_source(source, services, role="source_video", param="video")
-    return await services.characters.create(clip, key=key, name=name, clip_range=moment)
+    return await create_character(source, body, services, key=key, param="video", only=only)
 
 
 ROUTES = DialectRoutes(routers=(router, character_router))

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from app.dialects.fields.schemas import film_body
 from app.dialects.openapi.schemas import (
     BOAT,
     CLIP,
@@ -13,7 +14,6 @@ from app.dialects.openapi.schemas import (
     STYLE,
     TEXT,
     TIME_SPAN,
-    WEBHOOK_URL,
     Schema,
     object_of,
     schema_ref,
@@ -23,26 +23,25 @@ VIDEO_MODEL: Schema = {"type": "string", "default": "sora2-landscape-10s"}
 ANSWER_OPTIONS: dict[str, Schema] = {
     "stream": {"type": "boolean", "default": False},
     "async_mode": {"type": "boolean", "default": False, "description": "Wins over `stream`"},
-    "notify_hook": WEBHOOK_URL,
 }
 
 SCHEMAS: dict[str, Schema] = {
-    "MakeImage": object_of(("prompt",), prompt=PROMPT, model=IMAGE_MODEL, **ANSWER_OPTIONS),
-    "TransformImage": object_of(
+    "MakeImage": film_body(("prompt",), prompt=PROMPT, model=IMAGE_MODEL, **ANSWER_OPTIONS),
+    "TransformImage": film_body(
         ("prompt", "image"), prompt=PROMPT, image=MEDIA, model=IMAGE_MODEL, **ANSWER_OPTIONS
     ),
-    "MakeVideo": object_of(("prompt",), prompt=PROMPT, model=VIDEO_MODEL, style=STYLE, **ANSWER_OPTIONS),
-    "MakeStoryboard": object_of(
+    "MakeVideo": film_body(("prompt",), prompt=PROMPT, model=VIDEO_MODEL, style=STYLE, **ANSWER_OPTIONS),
+    "MakeStoryboard": film_body(
         ("prompt",),
         prompt={**PROMPT, "description": "[seconds]what happens, or Shot 1: / duration: / Scene:"},
         model=VIDEO_MODEL,
         style=STYLE,
         **ANSWER_OPTIONS,
     ),
-    "TransformVideo": object_of(
+    "TransformVideo": film_body(
         ("prompt", "image"), prompt=PROMPT, image=MEDIA, model=VIDEO_MODEL, style=STYLE, **ANSWER_OPTIONS
     ),
-    "RemixFeature": object_of(
+    "RemixFeature": film_body(
         ("prompt", "remix_target_id"),
         prompt=PROMPT,
         remix_target_id={"type": "string", "description": "s_<32 hex>, a share link, or a task of this key"},
@@ -53,7 +52,7 @@ SCHEMAS: dict[str, Schema] = {
     "MakeCharacter": object_of(
         ("video",), video=MEDIA, name=TEXT, timestamps=TIME_SPAN, stream=ANSWER_OPTIONS["stream"]
     ),
-    "MakeVideoWithCharacter": object_of(
+    "MakeVideoWithCharacter": film_body(
         ("prompt", "video"),
         prompt=PROMPT,
         video=MEDIA,

@@ -19,6 +19,7 @@ from app.dialects.http.body_parsing import (
 )
 from app.dialects.http.form_folding import RepeatedValues
 from app.errors import InvalidRequest, MissingField
+from app.json_bodies import by_folded_name, refuse_folded_names
 
 __all__ = ["Body", "BodyLimits", "MediaSource", "Upload", "read_body"]
 
@@ -33,6 +34,10 @@ BOOLEAN_WORDS = {
     "no": False,
     "off": False,
 }
+PRICED_NAMES = frozenset(
+    {"model", "prompt", "n", "seconds", "duration", "size", "resolution", "aspect_ratio"}
+)
+"""Fields that decide what an upstream makes and charges, also where a dialect has no such field."""
 LARGEST_INTEGER = 2**63 - 1
 
 
@@ -160,7 +165,9 @@ class Body:
         return tuple(self._read_source(item, field_path(where, at)) for at, item in enumerate(items))
 
     def unknown_fields(self, known: Collection[str]) -> dict[str, Any]:
-        """The fields not in ``known``, for the upstream. Raises ``InvalidRequest`` for a file among them."""
+        """The fields not in ``known``, for the upstream. Raises ``InvalidRequest`` for a file among them, and for a name that
+        an upstream may take for a known or a priced one."""
+        refuse_folded_names(self.fields, by_folded_name({*known, *PRICED_NAMES}), path=self.path)
         rest = {name: value for name, value in self.fields.items() if name not in known and value is not None}
         for name, value in rest.items():
             if _holds_file(value):

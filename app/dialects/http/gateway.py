@@ -13,14 +13,16 @@ from app.catalog.prices import PriceRepository
 from app.dialects.http.body import Body, BodyLimits, read_body
 from app.errors import InvalidRequest, ResourceExpired
 from app.keys.key import ClientKey
-from app.keys.service import KeyRing, key_in_headers
+from app.keys.service import KeyRing, key_in_headers, retry_number
+from app.media.fetch import LINK_OWNER
 from app.media.inputs import InputReader
 from app.media.links import LinkSigner
 from app.media.serve import file_response
 from app.media.store import MediaStore
 from app.tasks.characters import CharacterLibrary
+from app.tasks.previews import PreviewMaker
 from app.tasks.service import RequestContext, TaskService
-from app.tasks.task import StoredFile, Task, file_link, files_are_kept
+from app.tasks.task import Preview, StoredFile, Task, file_link, files_are_kept
 from app.usage.reports import UsageReports
 from app.webhooks.endpoints import EndpointRepository
 
@@ -40,6 +42,7 @@ class Gateway:
     characters: CharacterLibrary
     inputs: InputReader
     store: MediaStore
+    previews: PreviewMaker
     signer: LinkSigner
     endpoints: EndpointRepository
     prices: PriceRepository
@@ -86,9 +89,11 @@ async def gateway_dependency(connection: HTTPConnection) -> Gateway:
 
 async def authenticate_key(connection: HTTPConnection) -> ClientKey:
     """Raises ``AuthenticationFailed``, ``PermissionDenied`` or ``RateLimited``."""
-    return await gateway_of(connection).keys.admit(
+    key = await gateway_of(connection).keys.admit(
         key_in_headers(connection.scope["headers"]), connection.scope
     )
+    LINK_OWNER.set(key.owner)
+    return key
 
 
 def request_context(
@@ -100,22 +105,29 @@ def request_context(
     key = connection.headers.get("idempotency-key")
     if key is not None and not IDEMPOTENCY_KEY.fullmatch(key):
         raise InvalidRequest("Idempotency-Key must be 1 to 255 printable characters", param="Idempotency-Key")
-    retries = connection.headers.get("x-stainless-retry-count", "0")
+    attempt = retry_number(connection.scope["headers"])
     return RequestContext(
         dialect,
         idempotency_key=key,
-        is_retry=retries.isdigit() and int(retries) > 0,
+        is_retry=attempt > 0,
+        attempt=attempt,
         hook_url=hook_url,
         hook_base=gateway_of(connection).base_url(connection) if hook_url else None,
         hook_param=hook_param,
     )
 
 
-async def serve_file(request: Request, services: Gateway, task: Task, *, file: StoredFile) -> Response:
-    """The bytes of a task's file. Raises ``ResourceExpired`` after the task's expiry."""
+async def serve_file(
+    request: Request, services: Gateway, task: Task, *, file: StoredFile | Preview
+) -> Response:
+    """The bytes of a task's file; a picture is made now if it is the first time. Raises ``ResourceExpired`` after the
+    task's expiry."""
     if not files_are_kept(task):
         raise ResourceExpired("This video has expired and its files were removed.")
-    stored = await services.store.head(file.key)
+    if isinstance(file, Preview):
+        stored = await services.previews.find(task, file)
+    else:
+        stored = await services.store.head(file.key)
     return file_response(
         services.store,
         stored,

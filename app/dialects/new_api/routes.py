@@ -4,13 +4,13 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from app.dialects.base import DialectRoutes
+from app.dialects.fields.options import film_context
 from app.dialects.http.gateway import (
     CallerKey,
     Services,
-    request_context,
 )
 from app.dialects.new_api.answer import NewApiDialect, new_api_object, submitted_object
-from app.dialects.new_api.request import read_create
+from app.dialects.new_api.request import merge_metadata, read_create
 from app.dialects.openapi.operations import operation_schema
 
 router = APIRouter(prefix="/v1/video/generations", tags=["new-api"])
@@ -23,9 +23,9 @@ router = APIRouter(prefix="/v1/video/generations", tags=["new-api"])
 )
 async def create_video(request: Request, key: CallerKey, services: Services) -> Response:
     """Answers at once with a `task_id`; `metadata` may hold any of the other fields."""
-    body = await services.read_body(request)
-    context = request_context(request, NewApiDialect.name, hook_url=body.text("notify_hook"))
-    task = await services.tasks.create(await read_create(body, services), key=key, context=context)
+    body = merge_metadata(await services.read_body(request))
+    context = film_context(request, NewApiDialect.name, body)
+    task = await services.tasks.create(await read_create(body, services, key), key=key, context=context)
     return JSONResponse(submitted_object(task))
 
 

@@ -2,37 +2,25 @@
 
 from typing import Any
 
+from app.dialects.fields.schemas import film_body
 from app.dialects.openapi.schemas import (
     BOAT,
-    MEDIA,
     NUMBER,
     PERCENT,
     PROMPT,
-    SIZE,
     TEXT,
     UNIX_SECONDS,
     WHOLE,
     Schema,
-    list_of,
     object_of,
     schema_ref,
 )
 
 SCHEMAS: dict[str, Schema] = {
-    "NewApiCreate": object_of(
+    "NewApiCreate": film_body(
         ("model", "prompt"),
         model={"type": "string", "examples": ["sora-2", "veo3.1"]},
         prompt=PROMPT,
-        image=MEDIA,
-        images=list_of(MEDIA),
-        image_tail=MEDIA,
-        duration={"anyOf": [NUMBER, TEXT], "examples": [5.0, "10"]},
-        seconds={"anyOf": [TEXT, WHOLE]},
-        size=SIZE,
-        width={"type": "integer", "minimum": 0},
-        height={"type": "integer", "minimum": 0},
-        seed=WHOLE,
-        n={"const": 1},
         response_format={"const": "url"},
         metadata={"type": "object", "description": "Any of the other fields, and the upstream's own options"},
     ),

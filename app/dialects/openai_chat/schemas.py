@@ -3,11 +3,10 @@
 from typing import Any
 
 from app.dialects.account_api.schemas import CAMEO
+from app.dialects.fields.schemas import film_body
 from app.dialects.openapi.schemas import (
     BOAT,
     FLAG,
-    SECONDS,
-    SIZE,
     TEXT,
     UNIX_SECONDS,
     WHOLE,
@@ -18,10 +17,12 @@ from app.dialects.openapi.schemas import (
 
 PART = object_of(
     ("type",),
-    type={"enum": ["text", "image_url", "video_url"]},
+    type={"enum": ["text", "image_url", "video_url", "audio_url"]},
     text=TEXT,
     image_url=object_of(("url",), url=TEXT),
     video_url=object_of(("url",), url=TEXT),
+    audio_url=object_of(("url",), url=TEXT),
+    role={"enum": ["first_frame", "last_frame", "reference_image", "reference_video", "reference_audio"]},
 )
 MESSAGE = object_of(("role", "content"), role=TEXT, content={"anyOf": [TEXT, list_of(PART)]})
 CHOICE = object_of(
@@ -32,14 +33,12 @@ CHOICE = object_of(
 )
 
 SCHEMAS: dict[str, Schema] = {
-    "ChatRequest": object_of(
+    "ChatRequest": film_body(
         ("model", "messages"),
         model={"type": "string", "examples": ["sora_video2", "sora2-landscape-10s", "gpt-image"]},
         messages=list_of(MESSAGE),
         stream=FLAG,
         stream_options=object_of(include_usage=FLAG),
-        seconds=SECONDS,
-        size=SIZE,
     ),
     "ChatCompletion": object_of(
         ("id", "object", "created", "model", "choices"),

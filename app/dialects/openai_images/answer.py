@@ -1,6 +1,6 @@
 """OpenAI's images API as a dialect, and the usage in its answers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.dialects.base import Dialect
@@ -16,6 +16,18 @@ class OpenAIImagesDialect(Dialect):
     tags = TAGS
     schemas = SCHEMAS
     examples = EXAMPLES
+
+
+def look_fields(task: Task, looks: Mapping[str, str]) -> dict[str, str]:
+    """What OpenAI's answers say of an image: its size and format as it is, the rest as it was asked for."""
+    file = task.result.files[0] if task.result and task.result.files else None
+    measured = f"{file.width}x{file.height}" if file and file.width and file.height else ""
+    return {
+        "size": measured or task.request.size or "auto",
+        "quality": looks.get("quality") or "auto",
+        "background": looks.get("background") or "auto",
+        "output_format": file.content_type.rpartition("/")[2] if file else "png",
+    }
 
 
 def usage_object(tasks: Sequence[Task]) -> dict[str, Any]:

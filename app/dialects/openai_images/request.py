@@ -1,6 +1,6 @@
 """Reads requests for images that are made by tasks."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from app.dialects.http.body import Body, MediaSource
@@ -26,7 +26,22 @@ KNOWN_FIELDS = {
     "user",
     "seed",
     "negative_prompt",
+    "quality",
+    "background",
+    "output_format",
+    "output_compression",
+    "moderation",
+    "style",
 }
+USUAL_LOOKS = {
+    "quality": ("auto", "standard"),
+    "background": ("auto",),
+    "output_format": ("png",),
+    "output_compression": ("100",),
+    "moderation": ("auto",),
+    "style": ("vivid",),
+}
+"""OpenAI's own fields, with the values that ask for nothing beyond what is made anyway. Others go to the upstream."""
 ResponseForm = Literal["url", "b64_json", "both"]
 RESPONSE_FORMS: dict[str, ResponseForm] = {"": "both", "url": "url", "b64_json": "b64_json"}
 
@@ -39,6 +54,8 @@ class ImagesRequest:
     count: int
     response_form: ResponseForm
     stream: bool
+    looks: dict[str, str] = field(default_factory=dict)
+    """OpenAI's ``quality`` and ``background`` as they were asked for; answers repeat them."""
 
     def numbered_request(self, number: int) -> GenerationRequest:
         """The request for image ``number``, from 0. Each image gets the next seed, as one seed always makes the same picture."""
@@ -60,6 +77,9 @@ async def read_images_request(body: Body, services: Gateway, *, path: str) -> Im
     if "mask" in body:
         raise InvalidRequest(f"{model} is made by upstreams that accept no mask", param="mask")
     count = body.integer("n", low=1, high=MOST_IMAGES) or 1
+    stated = {name: value for name in USUAL_LOOKS if (value := body.value(name)) not in (None, "")}
+    wishes = {name: value for name, value in stated.items() if str(value) not in USUAL_LOOKS[name]}
+    looks = {name: body.text(name) or "" for name in stated if name != "output_compression"}
     size = body.text("size")
     request = GenerationRequest(
         kind="image",
@@ -68,7 +88,7 @@ async def read_images_request(body: Body, services: Gateway, *, path: str) -> Im
         size=(read_size(size) if size != "auto" else None) or preset.size,
         seed=body.integer("seed"),
         negative_prompt=body.text("negative_prompt"),
-        extra=body.unknown_fields(KNOWN_FIELDS),
+        extra=body.unknown_fields(KNOWN_FIELDS) | wishes,
     )
     sources = _read_pictures(body) if path != "images/generations" else ()
     media = [
@@ -76,7 +96,11 @@ async def read_images_request(body: Body, services: Gateway, *, path: str) -> Im
         for source, role in zip(sources, preset.image_roles(len(sources)), strict=True)
     ]
     return ImagesRequest(
-        request.model_copy(update={"media": tuple(media)}), count, form, body.boolean("stream") or False
+        request.model_copy(update={"media": tuple(media)}),
+        count,
+        form,
+        body.boolean("stream") or False,
+        looks,
     )
 
 

@@ -5,6 +5,7 @@ import base64
 import hashlib
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 from fastapi import Request
@@ -14,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.dialects.base import DialectRoutes, RelayedRoute
 from app.dialects.http.gateway import Gateway, gateway_of, request_context
-from app.dialects.openai_images.answer import OpenAIImagesDialect, usage_object
+from app.dialects.openai_images.answer import OpenAIImagesDialect, look_fields, usage_object
 from app.dialects.openai_images.request import ImagesRequest, ResponseForm, read_images_request
 from app.dialects.openapi.schemas import EVENT_STREAM, FORM, JSON, Schema, schema_ref
 from app.dialects.prompt.chat_answer import KEEP_ALIVE_SECONDS, failure_error, wait_for_disconnect
@@ -58,9 +59,7 @@ def _numbered_context(context: RequestContext, number: int, count: int) -> Reque
     token = context.idempotency_key
     if token and number:
         token = hashlib.sha256(f"{token} {number}".encode()).hexdigest()
-    return RequestContext(
-        context.dialect, idempotency_key=token, is_retry=context.is_retry, part=f"{number + 1}/{count}"
-    )
+    return replace(context, idempotency_key=token, part=f"{number + 1}/{count}")
 
 
 async def _answer_images(
@@ -68,7 +67,8 @@ async def _answer_images(
 ) -> Response:
     headers = {"x-task-id": ", ".join(task.id for task in tasks)}
     if images_request.stream:
-        events = _image_events(request, services, tasks, name=EVENT_NAMES.get(path, "image_edit.completed"))
+        name = EVENT_NAMES.get(path, "image_edit.completed")
+        events = _image_events(request, services, tasks, name=name, looks=images_request.looks)
         return EventSourceResponse(
             events,
             headers=headers,
@@ -92,6 +92,7 @@ async def _answer_images(
     document = {
         "created": int(completed[0].created_at),
         "data": [image for images in data for image in images],
+        **look_fields(completed[0], images_request.looks),
         "usage": usage_object(completed),
     }
     return JSONResponse(document, headers=headers)
@@ -117,7 +118,7 @@ async def _wait_for_all(request: Request, services: Gateway, tasks: list[Task]) 
 
 
 async def _image_events(
-    request: Request, services: Gateway, tasks: list[Task], *, name: str
+    request: Request, services: Gateway, tasks: list[Task], *, name: str, looks: dict[str, str]
 ) -> AsyncIterator[bytes]:
     """One event for each image, as soon as it is made."""
     for task in tasks:
@@ -130,6 +131,7 @@ async def _image_events(
                 "type": name,
                 "created_at": int(ended.created_at),
                 **image,
+                **look_fields(ended, looks),
                 "usage": usage_object([ended]),
             }
             yield _sse_event(name, event)

@@ -53,6 +53,10 @@ SCHEMAS: dict[str, Schema] = {
         ("created", "data"),
         created=UNIX_SECONDS,
         data=list_of(object_of(url=TEXT, b64_json=TEXT)),
+        size=TEXT,
+        quality=TEXT,
+        background=TEXT,
+        output_format=TEXT,
         usage={"type": "object"},
     ),
 }

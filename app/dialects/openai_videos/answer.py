@@ -2,8 +2,11 @@
 
 from typing import Any
 
+from app.catalog.waits import AccountWait
 from app.dialects.base import Dialect
+from app.dialects.fields.sizes import stated_size
 from app.dialects.openai_videos.schemas import EXAMPLES, SCHEMAS, TAGS
+from app.generation import MediaInput
 from app.keys.key import ClientKey
 from app.tasks.task import Task
 
@@ -18,6 +21,8 @@ STATUS_WORDS = {
     "failed": "failed",
     "cancelled": "failed",
 }
+DEFAULT_SECONDS, DEFAULT_SIZE = "4", "720x1280"
+FRAME_SLACK = 0.2
 MANUAL_STATUS_WORDS = STATUS_WORDS | {
     "queued": "submitted",
     "submitting": "submitted",
@@ -49,26 +54,39 @@ def video_id(task_id: str) -> str:
     return f"{ID_PREFIX}{task_id}"
 
 
-def video_object(task: Task, *, url: str | None, manual: bool = False) -> dict[str, Any]:
-    """``url`` is the signed link of a completed video. ``error`` is set only for failed tasks."""
+def video_object(
+    task: Task, *, url: str | None, manual: bool = False, wait: AccountWait | None = None
+) -> dict[str, Any]:
+    """``url`` is the signed link of a completed video. ``error`` is set only for failed tasks. ``wait`` is why no account
+    can take it yet; it adds two fields that OpenAI does not have."""
     if manual:
         return _manual_video_object(task, url)
-    return {
-        "id": video_id(task.id),
-        "object": "video",
-        "created_at": int(task.created_at),
-        "status": STATUS_WORDS[task.public_state],
-        "completed_at": int(task.finished_at) if task.state == "completed" and task.finished_at else None,
-        "error": _video_error(task),
-        "expires_at": int(task.expires_at) if task.state == "completed" and task.expires_at else None,
-        "model": task.model,
-        "progress": int(task.shown_progress),
-        "prompt": task.request.prompt or None,
-        "remixed_from_video_id": video_id(task.request.remix_of) if task.request.remix_of else None,
-        "seconds": _video_seconds(task),
-        "size": _video_size(task),
-        "url": url,
-    }
+    waits: dict[str, Any] = _wait_fields(wait) if wait else {}
+    return (
+        {
+            "id": video_id(task.id),
+            "object": "video",
+            "created_at": int(task.created_at),
+            "status": STATUS_WORDS[task.public_state],
+            "completed_at": int(task.finished_at) if task.state == "completed" and task.finished_at else None,
+            "error": _video_error(task),
+            "expires_at": int(task.expires_at) if task.state == "completed" and task.expires_at else None,
+            "model": task.model,
+            "progress": int(task.shown_progress),
+            "prompt": task.request.prompt or None,
+            "remixed_from_video_id": video_id(task.request.remix_of) if task.request.remix_of else None,
+            "seconds": _video_seconds(task),
+            "size": _video_size(task),
+            "url": url,
+        }
+        | ({"fitted": changes} if (changes := task.told_changes) else {})
+        | waits
+    )
+
+
+def _wait_fields(wait: AccountWait) -> dict[str, Any]:
+    seconds = None if wait.seconds is None else round(wait.seconds, 1)
+    return {"wait_reason": wait.reason, "estimated_wait_seconds": seconds}
 
 
 def _manual_video_object(task: Task, url: str | None) -> dict[str, Any]:
@@ -97,15 +115,38 @@ def _video_error(task: Task) -> dict[str, str] | None:
 
 
 def _video_seconds(task: Task) -> str:
-    """The requested length; the real one for an extension or where none was requested."""
+    """The requested length; the real one for an extension, or where none was requested or another one is made. While
+    nothing is measured, that of the clip that is changed, else OpenAI's default."""
     real = task.result.files[0].seconds if task.result else None
-    if real is not None and (task.request.action == "extend" or task.request.seconds is None):
-        return f"{round(real, 1):g}"
-    return "" if task.request.seconds is None else f"{task.request.seconds:g}"
+    made = task.fitting.made.get("seconds") if task.fitting and task.fitting.trim_to is None else None
+    asked = task.request.seconds
+    if real is not None and (task.request.action == "extend" or asked is None or made is not None):
+        return _seconds_text(real)
+    if isinstance(made, float):
+        return _seconds_text(made)
+    if asked is not None:
+        return f"{asked:g}"
+    clip = _changed_clip(task)
+    return _seconds_text(clip.seconds) if clip and clip.seconds else DEFAULT_SECONDS
 
 
 def _video_size(task: Task) -> str:
+    """As measured, else as it will be made or was requested, else that of the clip that is changed, else OpenAI's default
+    in the shape and resolution that were requested."""
     file = task.result.files[0] if task.result else None
     if file is not None and file.width and file.height:
         return f"{file.width}x{file.height}"
-    return task.request.size or ""
+    made = task.fitting.made.get("size") if task.fitting else None
+    clip, request = _changed_clip(task), task.request
+    known = made or request.size or (clip.size if clip else None)
+    return str(known or stated_size(request.aspect_ratio, request.resolution) or DEFAULT_SIZE)
+
+
+def _changed_clip(task: Task) -> MediaInput | None:
+    return next(iter(task.request.media_with("source_video")), None)
+
+
+def _seconds_text(seconds: float) -> str:
+    """Films end with a whole frame, a little off the second: clients read a whole number."""
+    near = round(seconds)
+    return f"{near}" if near and abs(seconds - near) <= FRAME_SLACK else f"{round(seconds, 1):g}"

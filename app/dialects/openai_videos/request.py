@@ -1,109 +1,97 @@
 """Reads requests to the Videos API: create, edit, extend and remix."""
 
-from typing import Any
+from dataclasses import replace
+from typing import Literal
 
-from app.catalog.presets import video_preset
+from app.catalog.presets import ModelPreset, video_preset
+from app.dialects.fields.film import FilmRequest, build_film
+from app.dialects.fields.inputs import ClientInputs, read_inputs
+from app.dialects.fields.length import read_seconds
+from app.dialects.fields.words import Stated
 from app.dialects.http.body import Body
-from app.dialects.http.gateway import (
-    Gateway,
-    check_prompt,
-    read_size,
-)
-from app.dialects.http.media_sources import read_source
+from app.dialects.http.gateway import Gateway, check_prompt
 from app.dialects.openai_videos.answer import speaks_manual
-from app.dialects.prompt.video_options import LONGEST_SECONDS
 from app.errors import InvalidRequest, MissingField
-from app.generation import GenerationRequest, MediaInput, Role
+from app.generation import GenerationRequest, MediaInput
 from app.keys.key import ClientKey
-from app.tasks.task import own_video_input
+from app.tasks.task import Task
 
 DEFAULT_MODEL = "sora-2"
-KNOWN_FIELDS = {
-    "model",
-    "prompt",
-    "seconds",
-    "size",
-    "input_reference",
-    "video",
-    "characters",
-    "seed",
-    "negative_prompt",
-    "style",
-    "watermark",
-    "generate_audio",
-    "notify_hook",
-}
+DEFAULT_SECONDS, MANUAL_SECONDS = 4, 10
+KNOWN_FIELDS = {"model", "prompt", "characters"}
 
 
 async def read_create(body: Body, services: Gateway, key: ClientKey) -> GenerationRequest:
-    model = body.text("model") or DEFAULT_MODEL
-    preset = video_preset(model)
-    default = 10 if speaks_manual(key) else 4
-    seconds = body.integer("seconds", low=1, high=LONGEST_SECONDS)
+    preset = video_preset(body.text("model") or DEFAULT_MODEL)
+    prompt = read_prompt(body)
+    inputs = await read_inputs(body, services, key)
     known_name = preset.base != preset.name or preset.size is not None
-    generation = GenerationRequest(
-        kind="video",
-        model=model,
-        prompt=read_prompt(body),
-        seconds=seconds or preset.seconds or (default if known_name else None),
-        size=read_size(body.text("size")) or preset.size,
-        seed=body.integer("seed"),
-        negative_prompt=body.text("negative_prompt"),
-        style=body.text("style"),
-        watermark=body.boolean("watermark"),
-        sound=body.boolean("generate_audio"),
-        extra=body.unknown_fields(KNOWN_FIELDS),
+    default = MANUAL_SECONDS if speaks_manual(key) else DEFAULT_SECONDS
+    film = FilmRequest(
+        preset,
+        prompt,
+        inputs,
+        KNOWN_FIELDS,
+        default_seconds=default if known_name else None,
+        more=await _read_characters(body, services, key),
     )
-    # Last, because they may have to be downloaded.
-    media = (*await _read_references(body, services), *await _read_characters(body, services, key))
-    return generation.model_copy(update={"media": media})
+    return await build_film(film, body, services, key=key)
 
 
 async def read_from_source(
-    body: Body, services: Gateway, key: ClientKey, *, action: Any
+    body: Body, services: Gateway, key: ClientKey, *, action: Literal["edit", "extend"]
 ) -> GenerationRequest:
-    """An edit or extension. ``video`` is a file, or holds the id of a task."""
+    """An edit or extension. ``video`` is a file, or holds the id of a task; its length and size are kept where nothing
+    else is asked for."""
     prompt = read_prompt(body)
-    video = body.source("video")
-    if video is None:
+    if action == "extend" and read_seconds(body) is None:
+        raise MissingField("seconds")
+    inputs = await read_inputs(body, services, key, action=action)
+    if inputs.source is None and not inputs.names_of("clip"):
         raise MissingField("video")
-    task_id = video.text("id") if isinstance(video, Body) else None
-    source_task = await services.tasks.get(task_id, key) if task_id else None
-    seconds = body.integer("seconds", low=1, high=LONGEST_SECONDS)
-    generation = GenerationRequest(
-        kind="video",
-        action=action,
-        model=video_preset(body.text("model") or (source_task.model if source_task else DEFAULT_MODEL)).name,
-        prompt=prompt,
-        seconds=seconds or (source_task.request.seconds if source_task else None),
-        size=read_size(body.text("size")) or (source_task.request.size if source_task else None),
-        remix_of=source_task.id if source_task else None,
-        extra=body.unknown_fields(KNOWN_FIELDS),
+    model = inputs.source.value.model if inputs.source else DEFAULT_MODEL
+    preset = video_preset(body.text("model") or model)
+    return await _read_change(body, services, key, preset=preset, prompt=prompt, inputs=inputs)
+
+
+async def read_remix(body: Body, services: Gateway, key: ClientKey, *, source: Task) -> GenerationRequest:
+    """Made by the model of its source, with its length, size and style where nothing else is asked for."""
+    prompt = read_prompt(body)
+    if (body.text("model") or source.model) != source.model:
+        raise InvalidRequest(
+            f"model must be {source.model}, which made the source of the remix", param="model"
+        )
+    inputs = await read_inputs(body, services, key, sources=[Stated("video_id", source)], action="remix")
+    preset = video_preset(source.model)
+    film = await _read_change(body, services, key, preset=preset, prompt=prompt, inputs=inputs)
+    return film.model_copy(update={"style": film.style or source.request.style})
+
+
+async def _read_change(
+    body: Body, services: Gateway, key: ClientKey, *, preset: ModelPreset, prompt: str, inputs: ClientInputs
+) -> GenerationRequest:
+    """A source has a length and a size of its own, so those of the model's name don't count."""
+    source = inputs.source.value.request if inputs.source else None
+    film = FilmRequest(
+        replace(preset, seconds=None, size=None, hd=False),
+        prompt,
+        inputs,
+        KNOWN_FIELDS,
+        default_seconds=source.seconds if source else None,
+        implied_size=source.size if source else None,
+        more=await _read_characters(body, services, key),
     )
-    if source_task:
-        media = own_video_input(source_task, param="video")
-    else:
-        media = await read_source(video, services, role="source_video", param="video")
-    return generation.model_copy(update={"media": (media,)})
+    return await build_film(film, body, services, key=key)
 
 
-async def _read_references(body: Body, services: Gateway) -> list[MediaInput]:
-    """The first picture is the first frame; all others are references."""
-    media: list[MediaInput] = []
-    for number, source in enumerate(body.sources("input_reference")):
-        role: Role = "first_frame" if number == 0 else "reference_image"
-        media.append(await read_source(source, services, role=role, param="input_reference"))
-    return media
-
-
-async def _read_characters(body: Body, services: Gateway, key: ClientKey) -> list[MediaInput]:
+async def _read_characters(body: Body, services: Gateway, key: ClientKey) -> tuple[MediaInput, ...]:
     media: list[MediaInput] = []
     for item in body.list("characters"):
         name = item.get("id") if isinstance(item, dict) else item
         if not isinstance(name, str):
             raise InvalidRequest("characters must be a list of objects with an id", param="characters")
         media.append((await services.characters.get(name, key=key)).as_input())
-    return media
+    return tuple(media)
 
 
 def read_prompt(body: Body) -> str:

@@ -4,24 +4,29 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
+from starlette.requests import HTTPConnection
+from starlette.types import Receive, Scope, Send
 
+from app.catalog.waits import AccountWait
 from app.dialects.base import DialectRoutes
+from app.dialects.fields.options import film_context
+from app.dialects.http.body import Body
 from app.dialects.http.gateway import (
     CallerKey,
     Gateway,
     Services,
-    request_context,
+    authenticate_key,
+    gateway_of,
     serve_file,
 )
 from app.dialects.http.media_sources import read_source
 from app.dialects.openai_videos.answer import OpenAIVideosDialect, speaks_manual, video_id, video_object
-from app.dialects.openai_videos.request import read_create, read_from_source, read_prompt
+from app.dialects.openai_videos.request import read_create, read_from_source, read_remix
 from app.dialects.openapi.operations import download_schema, operation_schema
-from app.dialects.prompt.video_options import LONGEST_SECONDS
 from app.errors import InvalidRequest, MissingField, NotFound
 from app.generation import GenerationRequest
 from app.keys.key import ClientKey
-from app.tasks.task import StoredFile, Task, files_are_kept, own_video_input
+from app.tasks.task import Preview, StoredFile, Task, files_are_kept
 
 router = APIRouter(prefix="/v1/videos", tags=["OpenAI Videos"])
 POLL_AFTER_MILLISECONDS = "1000"
@@ -32,9 +37,7 @@ async def create_video(request: Request, key: CallerKey, services: Services) -> 
     """Creates a task and answers at once; the video comes later."""
     body = await services.read_body(request)
     generation = await read_create(body, services, key)
-    return await _create_task(
-        request, services, key, generation=generation, hook_url=body.text("notify_hook")
-    )
+    return await _create_task(request, services, key, generation=generation, body=body)
 
 
 @router.get(
@@ -70,9 +73,7 @@ async def edit_video(request: Request, key: CallerKey, services: Services) -> Re
     """A new video from an uploaded one or from a task of the key."""
     body = await services.read_body(request)
     generation = await read_from_source(body, services, key, action="edit")
-    return await _create_task(
-        request, services, key, generation=generation, hook_url=body.text("notify_hook")
-    )
+    return await _create_task(request, services, key, generation=generation, body=body)
 
 
 @router.post(
@@ -83,12 +84,8 @@ async def edit_video(request: Request, key: CallerKey, services: Services) -> Re
 async def extend_video(request: Request, key: CallerKey, services: Services) -> Response:
     """A video that continues for `seconds` more."""
     body = await services.read_body(request)
-    if body.integer("seconds", low=1, high=LONGEST_SECONDS) is None:
-        raise MissingField("seconds")
     generation = await read_from_source(body, services, key, action="extend")
-    return await _create_task(
-        request, services, key, generation=generation, hook_url=body.text("notify_hook")
-    )
+    return await _create_task(request, services, key, generation=generation, body=body)
 
 
 @router.post(
@@ -122,9 +119,27 @@ async def get_character(character_id: str, key: CallerKey, services: Services) -
 
 @router.get("/{name}", summary="Get a video", openapi_extra=operation_schema(answer="Video"))
 async def get_video(name: str, *, request: Request, key: CallerKey, services: Services) -> Response:
+    return await _answer_video(request, services, key, name=name)
+
+
+class VideoLookup:
+    """``GET /v1/videos/{name}`` as raw ASGI: programs ask it every second."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        connection = HTTPConnection(scope)
+        key = await authenticate_key(connection)
+        name = scope["path"].rpartition("/")[2]
+        response = await _answer_video(connection, gateway_of(connection), key, name=name)
+        await response(scope, receive, send)
+
+
+async def _answer_video(
+    connection: HTTPConnection, services: Gateway, key: ClientKey, *, name: str
+) -> JSONResponse:
     task = await services.tasks.get(name, key)
     headers = {} if task.has_ended else {"openai-poll-after-ms": POLL_AFTER_MILLISECONDS}
-    return JSONResponse(_video_object(request, services, key, task=task), headers=headers)
+    wait = await services.tasks.account_wait(task)
+    return JSONResponse(_video_object(connection, services, key, task=task, wait=wait), headers=headers)
 
 
 @router.delete("/{name}", summary="Delete a video", openapi_extra=operation_schema(answer="VideoDeleted"))
@@ -142,7 +157,8 @@ async def delete_video(name: str, key: CallerKey, services: Services) -> Respons
     openapi_extra=download_schema("video/mp4", "image/webp", "image/jpeg", query=("variant",)),
 )
 async def get_content(name: str, *, request: Request, key: CallerKey, services: Services) -> Response:
-    """The file itself. `variant` is video, thumbnail (webp) or spritesheet (jpg)."""
+    """The file itself. `variant` is video, thumbnail (webp) or spritesheet (jpg); the pictures are made when one is first
+    asked for, so that answer takes longer."""
     task = await services.tasks.get(name, key)
     variant = request.query_params.get("variant") or "video"
     return await serve_file(request, services, task, file=_variant_file(task, variant))
@@ -160,22 +176,8 @@ async def remix_video(name: str, *, request: Request, key: CallerKey, services: 
     """A finished video, changed as the prompt describes."""
     source = await services.tasks.get(name, key)
     body = await services.read_body(request)
-    prompt = read_prompt(body)
-    old = source.request
-    generation = GenerationRequest(
-        kind="video",
-        action="remix",
-        model=old.model,
-        prompt=prompt,
-        seconds=old.seconds,
-        size=old.size,
-        style=old.style,
-        media=(own_video_input(source, param="video_id"),),
-        remix_of=source.id,
-    )
-    return await _create_task(
-        request, services, key, generation=generation, hook_url=body.text("notify_hook")
-    )
+    generation = await read_remix(body, services, key, source=source)
+    return await _create_task(request, services, key, generation=generation, body=body)
 
 
 async def _create_task(
@@ -184,26 +186,33 @@ async def _create_task(
     key: ClientKey,
     *,
     generation: GenerationRequest,
-    hook_url: str | None,
+    body: Body,
 ) -> Response:
-    context = request_context(request, OpenAIVideosDialect.name, hook_url=hook_url)
+    context = film_context(request, OpenAIVideosDialect.name, body)
     task = await services.tasks.create(generation, key=key, context=context)
     return JSONResponse(_video_object(request, services, key, task=task))
 
 
-def _video_object(request: Request, services: Gateway, key: ClientKey, *, task: Task) -> dict[str, Any]:
+def _video_object(
+    connection: HTTPConnection,
+    services: Gateway,
+    key: ClientKey,
+    *,
+    task: Task,
+    wait: AccountWait | None = None,
+) -> dict[str, Any]:
     url = None
     if task.result and files_are_kept(task):
-        url = services.file_link(request, task, task.result.files[0])
-    return video_object(task, url=url, manual=speaks_manual(key))
+        url = services.file_link(connection, task, task.result.files[0])
+    return video_object(task, url=url, manual=speaks_manual(key), wait=wait)
 
 
-def _variant_file(task: Task, variant: str) -> StoredFile:
+def _variant_file(task: Task, variant: str) -> StoredFile | Preview:
     if task.state in ("failed", "cancelled"):
         raise NotFound("This video failed, so it has no content.")
     if task.result is None:
         raise NotFound("Video is not ready yet, use GET /v1/videos/{video_id} to check status.")
-    files = {
+    files: dict[str, StoredFile | Preview | None] = {
         "video": task.result.files[0],
         "thumbnail": task.result.thumbnail,
         "spritesheet": task.result.spritesheet,
@@ -216,4 +225,4 @@ def _variant_file(task: Task, variant: str) -> StoredFile:
     return file
 
 
-ROUTES = DialectRoutes(routers=(router,))
+ROUTES = DialectRoutes(routers=(router,), lookups={"/v1/videos/{name}": VideoLookup()})

@@ -2,19 +2,18 @@
 
 from typing import Any
 
+from app.dialects.fields.schemas import FILM_SCHEMA, film_body
 from app.dialects.openapi.schemas import (
     BOAT,
+    FITTED,
     FLAG,
     MEDIA,
     OWN_VIDEO,
     PERCENT,
     PROMPT,
     SECONDS,
-    SIZE,
     TEXT,
     UNIX_SECONDS,
-    WEBHOOK_URL,
-    WHOLE,
     Schema,
     list_of,
     nullable,
@@ -26,24 +25,17 @@ MODEL: Schema = {"type": "string", "default": "sora-2", "examples": ["sora-2", "
 OWN_OR_UPLOADED: Schema = {"anyOf": [object_of(("id",), id=TEXT), MEDIA]}
 
 SCHEMAS: dict[str, Schema] = {
-    "CreateVideo": object_of(
+    "FilmFields": FILM_SCHEMA,
+    "CreateVideo": film_body(
         ("prompt",),
         prompt=PROMPT,
         model=MODEL,
         seconds=SECONDS,
-        size=SIZE,
-        input_reference=MEDIA,
         characters=list_of(object_of(("id",), id=TEXT)),
-        seed=WHOLE,
-        negative_prompt=TEXT,
-        style=TEXT,
-        watermark=FLAG,
-        generate_audio=FLAG,
-        notify_hook=WEBHOOK_URL,
     ),
-    "RemixVideo": object_of(("prompt",), prompt=PROMPT),
-    "EditVideo": object_of(("prompt", "video"), prompt=PROMPT, video=OWN_OR_UPLOADED, model=MODEL),
-    "ExtendVideo": object_of(
+    "RemixVideo": film_body(("prompt",), prompt=PROMPT),
+    "EditVideo": film_body(("prompt", "video"), prompt=PROMPT, video=OWN_OR_UPLOADED, model=MODEL),
+    "ExtendVideo": film_body(
         ("prompt", "seconds", "video"), prompt=PROMPT, seconds=SECONDS, video=OWN_OR_UPLOADED
     ),
     "CreateCharacter": object_of(("name", "video"), name={"type": "string", "maxLength": 80}, video=MEDIA),
@@ -62,6 +54,9 @@ SCHEMAS: dict[str, Schema] = {
         seconds=TEXT,
         size=TEXT,
         remixed_from_video_id=nullable(TEXT),
+        fitted=FITTED,
+        wait_reason={"type": "string", "description": "Only while no account can take it: why"},
+        estimated_wait_seconds=nullable({"type": "number", "minimum": 0}),
         error=nullable(object_of(("code", "message"), code=TEXT, message=TEXT)),
         url=nullable({"type": "string", "description": "A signed link that needs no key"}),
     ),

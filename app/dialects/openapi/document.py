@@ -1,9 +1,12 @@
-"""`/docs` and `/openapi.json`: the document of FastAPI, completed from the dialects."""
+"""`/openapi.json`: the document of FastAPI, completed from the dialects."""
 
+import json
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
+from starlette.routing import Route
 
 from app.dialects.base import Dialect, RelayedRoute
 from app.dialects.openapi.operations import error_refs, error_responses, partial_responses
@@ -26,6 +29,19 @@ class DocumentedAPI(FastAPI):
         if self.openapi_schema is None:
             self.openapi_schema = DocumentCompletion(self._dialects).complete(super().openapi())
         return self.openapi_schema
+
+
+def add_document_route(app: FastAPI) -> None:
+    """`/openapi.json`, written once: whoever asks for it costs no more than the bytes."""
+
+    @cache
+    def document_bytes() -> bytes:
+        return json.dumps(app.openapi(), ensure_ascii=False, separators=(",", ":")).encode()
+
+    async def send_document(_: Request) -> Response:
+        return Response(document_bytes(), media_type="application/json")
+
+    app.router.routes.append(Route("/openapi.json", send_document, include_in_schema=False))
 
 
 class DocumentCompletion:

@@ -33,6 +33,12 @@ def object_of(required: tuple[str, ...] = (), /, **properties: Schema) -> Schema
 
 
 # Fields of several dialects.
+FITTED: Schema = {
+    "type": "object",
+    "required": ["asked", "made"],
+    "properties": {"asked": {"type": "object"}, "made": {"type": "object"}, "trim_to": NUMBER},
+    "description": "By field: what was asked and what is made instead; the film is cut to `trim_to` seconds",
+}
 PROMPT: Schema = {"type": "string", "maxLength": 32_000, "examples": ["A paper boat on a rainy street"]}
 SECONDS: Schema = {"anyOf": [TEXT, WHOLE], "default": "4", "examples": ["4", 10]}
 WHOLE_SECONDS: Schema = {"type": "integer", "minimum": 1, "maximum": 3600, "examples": [5, 10]}

@@ -1,15 +1,21 @@
 """OpenRouter's video API as a dialect, and how it writes tasks and errors."""
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from app.catalog.catalog import ModelCard
+from app.catalog.price import ANY_SIZE, ModelPrice
 from app.dialects.base import Dialect
 from app.dialects.openrouter.schemas import EXAMPLES, SCHEMAS, TAGS
+from app.dialects.openrouter.strict import StrictAnswers
 from app.errors import FilmgateError
 from app.generation import Role
 from app.ops.envelope import ErrorEnvelope
+from app.providers.base import Capabilities
 from app.tasks.task import Task
+
+if TYPE_CHECKING:  # a worker imports it
+    from starlette.types import ASGIApp
 
 PATH = "/api/v1/videos"
 ID_PREFIX = "gen-vid-"
@@ -46,9 +52,13 @@ class OpenRouterDialect(Dialect):
     error_envelope = OpenRouterEnvelope()
     error_schema = "OpenRouterError"
     error_prefixes = ("/api/v1/",)
+    relayed_prefix = "/api/v1/"
     tags = TAGS
     schemas = SCHEMAS
     examples = EXAMPLES
+
+    def own_relayed(self, endpoint: "ASGIApp") -> "ASGIApp":
+        return StrictAnswers(endpoint)
 
 
 def openrouter_id(task_id: str) -> str:
@@ -74,27 +84,44 @@ def openrouter_object(task: Task, urls: list[str], *, base: str) -> dict[str, An
     return document
 
 
-def model_object(card: ModelCard) -> dict[str, Any]:
+def model_object(card: ModelCard, price: ModelPrice | None) -> dict[str, Any]:
     """OpenRouter writes null for "unknown", where the upstream decides."""
-    capabilities = card.capabilities
-    seconds = capabilities.seconds if capabilities else None
+    able = card.capabilities or Capabilities(kinds=frozenset())
     return {
         "id": card.name,
         "canonical_slug": card.name,
         "name": card.name,
         "created": card.created,
-        "supported_durations": _whole_durations(*seconds) if seconds else None,
-        "supported_sizes": sorted(capabilities.sizes) if capabilities and capabilities.sizes else None,
-        "supported_frame_images": [word for word in FRAMES if capabilities and word in capabilities.roles],
-        "supported_aspect_ratios": None,
-        "supported_resolutions": None,
-        "generate_audio": None,
+        "supported_durations": _whole_durations(able),
+        "supported_sizes": sorted(able.sizes) or None,
+        "supported_frame_images": [word for word in FRAMES if word in able.roles],
+        "supported_aspect_ratios": list(able.ratios) or None,
+        "supported_resolutions": list(able.tiers) or None,
+        "generate_audio": None if able.sound is None else able.sound != "never",
         "seed": None,
         "creativity": None,
         "upscale_factor": None,
         "allowed_passthrough_parameters": [],
+        "pricing_skus": _pricing_skus(price),
     }
 
 
-def _whole_durations(low: float, high: float) -> list[int]:
+def _whole_durations(able: Capabilities) -> list[int] | None:
+    if able.lengths:
+        return sorted({int(length) for length in able.lengths if length == int(length)})
+    if able.seconds is None:
+        return None
+    low, high = able.seconds
     return list(range(max(1, math.ceil(low)), min(int(high), LONGEST_LISTED) + 1))
+
+
+def _pricing_skus(price: ModelPrice | None) -> dict[str, str] | None:
+    """US dollars by what is counted: ``per_video``, and ``duration_seconds`` or ``duration_seconds_720p``."""
+    if price is None:
+        return None
+    rates = {
+        "duration_seconds" + ("" if size == ANY_SIZE else f"_{size}"): rate
+        for size, rate in price.per_second.items()
+    }
+    fixed = {"per_video": price.per_call} if price.per_call else {}
+    return {name: f"{rate:f}" for name, rate in (fixed | rates).items()}

@@ -2,18 +2,15 @@
 
 from typing import Any
 
+from app.dialects.fields.schemas import film_body
 from app.dialects.openapi.schemas import (
     BOAT,
     FLAG,
     MEDIA_ADDRESS,
     NUMBER,
     PROMPT,
-    RATIO,
-    RESOLUTION,
-    SIZE,
     TEXT,
     UNIX_SECONDS,
-    WEBHOOK_URL,
     WHOLE,
     WHOLE_SECONDS,
     Schema,
@@ -41,19 +38,14 @@ SCHEMAS: dict[str, Schema] = {
         ("error",),
         error=object_of(("code", "message"), code=WHOLE, message=TEXT, metadata={"type": "object"}),
     ),
-    "OpenRouterCreate": object_of(
+    "OpenRouterCreate": film_body(
         ("model", "prompt"),
         model={"type": "string", "examples": ["sora-2", "veo3.1"]},
         prompt=PROMPT,
         duration=WHOLE_SECONDS,
-        resolution=RESOLUTION,
-        aspect_ratio=RATIO,
-        size=SIZE,
-        seed=WHOLE,
         frame_images=list_of(FRAME),
         input_references=list_of(REFERENCE),
         previous_job_id=TEXT,
-        callback_url=WEBHOOK_URL,
     ),
     "OpenRouterVideo": object_of(
         ("id", "polling_url", "status"),
@@ -67,6 +59,27 @@ SCHEMAS: dict[str, Schema] = {
         expires_at=UNIX_SECONDS,
         usage=object_of(cost=NUMBER, is_byok=FLAG),
     ),
+    "OpenRouterModelCount": object_of(("data",), data=object_of(("count",), count=WHOLE)),
+    "OpenRouterModelList": object_of(
+        ("data", "total_count", "links"),
+        data=list_of(
+            object_of(
+                ("id", "name", "created", "pricing", "architecture"),
+                id=TEXT,
+                canonical_slug=TEXT,
+                name=TEXT,
+                created=UNIX_SECONDS,
+                architecture=object_of(
+                    ("input_modalities", "output_modalities"),
+                    input_modalities=list_of(TEXT),
+                    output_modalities=list_of(TEXT),
+                ),
+                pricing=object_of(("prompt", "completion"), prompt=TEXT, completion=TEXT, request=TEXT),
+            )
+        ),
+        total_count=WHOLE,
+        links=object_of(("next",), next=nullable(TEXT)),
+    ),
     "OpenRouterModels": object_of(
         ("data",),
         data=list_of(
@@ -79,6 +92,10 @@ SCHEMAS: dict[str, Schema] = {
                 supported_durations=nullable(list_of(WHOLE)),
                 supported_sizes=nullable(list_of(TEXT)),
                 supported_frame_images=list_of(TEXT),
+                supported_aspect_ratios=nullable(list_of(TEXT)),
+                supported_resolutions=nullable(list_of(TEXT)),
+                generate_audio=nullable(FLAG),
+                pricing_skus=nullable({"type": "object", "additionalProperties": TEXT}),
                 allowed_passthrough_parameters=list_of(TEXT),
             )
         ),
@@ -88,5 +105,5 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "OpenRouterCreate": {"model": "sora-2", "prompt": BOAT, "duration": 10, "aspect_ratio": "16:9"},
 }
 TAGS = {
-    "OpenRouter": "OpenRouter's video API; its base address here ends with `/api/v1`.",
+    "OpenRouter": "OpenRouter's video API; its base address here ends with `/api/v1`. Chat and all other relayed routes are there too.",
 }

@@ -14,6 +14,7 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from app.catalog.presets import ModelPreset, preset_for
 from app.dialects.http.body import Body
 from app.dialects.http.gateway import Gateway
+from app.dialects.http.language import language_of
 from app.dialects.prompt.chat_stream import (
     ChatStream,
     ProgressNarrator,
@@ -22,8 +23,10 @@ from app.dialects.prompt.chat_stream import (
     completion_id,
     completion_object,
     failure_body,
-    failure_frames,
+    failure_line,
     final_content,
+    finish_reason_of,
+    shots_line,
     stream_for,
 )
 from app.errors import ContentPolicyViolation, FilmgateError, GenerationFailed, InvalidRequest, WaitedTooLong
@@ -58,6 +61,8 @@ async def answer_as_chat(
     """The response for a new task; ``opening`` are the first lines of its text."""
     preset = preset_for(task.model, kind="image" if task.kind == "image" else "video")
     headers = {"x-task-id": task.id}
+    if options.stream or preset.reply != "url":  # a whole answer of that style is the link and nothing else
+        opening = (*opening, *shots_line(task.request, language_of(request.headers)))
     if not options.stream:
         return await _answer_when_ended(
             request, services, task, preset=preset, headers=headers, opening=opening
@@ -95,7 +100,7 @@ async def _stream_frames(
     stream = stream_for(
         _task_view(task), reply=preset.reply, created=int(task.created_at), include_usage=usage
     )
-    narrator = ProgressNarrator(preset.reply)
+    narrator = ProgressNarrator(preset.reply, language_of(request.headers))
     yield stream.opening_frame()
     for line in opening:
         yield stream.content_frame(line)
@@ -111,7 +116,10 @@ async def _stream_frames(
             yield frame
         return
     body = failure_body(_task_view(current)) if current.has_ended else _restart_error(current)
-    for frame in failure_frames(body):
+    language = language_of(request.headers)
+    for frame in stream.failure_frames(
+        failure_line(body, current.kind, language, goes_on=not current.has_ended), body
+    ):
         yield frame
 
 
@@ -134,19 +142,27 @@ async def _answer_when_ended(
         return Response(status_code=499)  # the client has disconnected; the task goes on
     ended = waiting.result()
     if ended.state != "completed":
-        error = failure_error(ended)
-        return JSONResponse(
-            OWN_ENVELOPE.error_body(error), error.status, headers=headers | error_headers(error)
-        )
+        return _failure_response(request, ended, headers)
     content = "".join(opening) + _final_content(request, services, ended, preset=preset, stream=False)
     view = _task_view(ended)
     document = completion_object(view, content, created=int(task.created_at), usage=NO_TOKENS)
-    return JSONResponse(document, headers=headers)
+    fitted = {"fitted": changes} if (changes := ended.told_changes) else {}
+    return JSONResponse(document | fitted, headers=headers)
+
+
+def _failure_response(request: Request, task: Task, headers: dict[str, str]) -> Response:
+    """The error, and the same as a message: the manuals' programs read ``choices`` without a look at the status."""
+    error = failure_error(task)
+    body = OWN_ENVELOPE.error_body(error)
+    line = failure_line(body, task.kind, language_of(request.headers), goes_on=not task.has_ended)
+    document = completion_object(_task_view(task), line, created=int(task.created_at), usage=NO_TOKENS)
+    document["choices"][0]["finish_reason"] = finish_reason_of(body)
+    return JSONResponse(document | body, error.status, headers=headers | error_headers(error))
 
 
 async def _view_with_stages(services: Gateway, task: Task, preset: ModelPreset) -> TaskView:
-    """With the delivery stages, if the model's reply style shows them."""
-    view = _task_view(task)
+    """With the reason why it waits, and the delivery stages, if the model's reply style shows them."""
+    view = replace(_task_view(task), wait=await services.tasks.account_wait(task))
     if preset.reply != "url" or task.state not in ("storing", "completed"):
         return view
     return replace(view, stages=await services.tasks.delivery_stages(task))

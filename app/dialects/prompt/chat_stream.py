@@ -7,14 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.catalog.presets import Reply
-from app.generation import MediaKind
+from app.catalog.waits import AccountWait
+from app.dialects.http.language import Language
+from app.errors import ContentPolicyViolation
+from app.foreign import clean_text, writable_text
+from app.generation import GenerationRequest, MediaKind
 from app.tasks.states import State
 
 Usage = Mapping[str, Any]
 
 ID_PREFIX = "chatcmpl-"
 DONE = b"data: [DONE]\n\n"
-KEEP_ALIVE = b": keep-alive\n\n"
 
 QUEUED = "任务已进入队列，等待处理...\n"
 STAGES = {
@@ -25,7 +28,30 @@ STAGES = {
     "store": "☁️ 上传到存储...\n",
     "drive": "☁️ 上传到Google Drive...\n",
 }
-"""The stage lines of the ``url`` reply style; the last four are sent only if ``TaskView.stages`` holds them."""
+"""The stage lines of the ``url`` reply style; the last four are sent only if ``TaskView.stages`` holds them: when that stage begins."""
+
+KIND_WORDS: dict[Language, dict[MediaKind, str]] = {
+    "zh": {"video": "视频", "image": "图片", "audio": "音频", "character": "角色"},
+    "en": {"video": "video", "image": "image", "audio": "audio", "character": "character"},
+}
+SHORTENED: dict[Language, str] = {
+    "zh": "📐 分镜共 {asked:g} 秒，模型生成 {made:g} 秒，各镜头已按比例缩短为 {lengths} 秒\n",
+    "en": "📐 The shots take {asked:g} s together and the model makes {made:g} s: they are shortened to {lengths} s\n",
+}
+WAITING: dict[Language, str] = {
+    "zh": "⏳ 暂无可用账号（{reason}）{when}，恢复后自动开始\n",
+    "en": "⏳ No account is free ({reason}){when}; it begins by itself\n",
+}
+WAIT_TIMES: dict[Language, str] = {"zh": "，约 {seconds} 秒后恢复", "en": ", the next in about {seconds} s"}
+FAILED: dict[Language, str] = {
+    "zh": "❌ {kind}生成失败: {why}\n",
+    "en": "❌ Error: the {kind} generation failed: {why}\n",
+}
+INTERRUPTED: dict[Language, str] = {
+    "zh": "❌ 连接中断（错误）: {why}\n",
+    "en": "❌ Error: interrupted: {why}\n",
+}
+"""The chat-video manual's programs show a line that holds 失败, 错误 or "error" as what went wrong."""
 
 STEP = 5
 # str.splitlines() treats these as line ends, although SSE does not; several clients split the stream with it.
@@ -37,7 +63,8 @@ MARKUP = str.maketrans({char: f"%{ord(char):02X}" for char in "'\"()<>` "})
 class TaskView:
     """The part of a task that a chat answer shows. ``progress`` is 0 to 100.
 
-    ``accepted``: the upstream has queued it. ``stages``: the keys of ``STAGES`` for the delivery steps that have run.
+    ``accepted``: the upstream has queued it. ``stages``: the keys of ``STAGES`` for the delivery steps that have begun.
+    ``wait``: why no account can take it yet.
     """
 
     id: str
@@ -50,6 +77,7 @@ class TaskView:
     url: str | None = None
     kind: MediaKind = "video"
     stages: tuple[str, ...] = ()
+    wait: AccountWait | None = None
 
     @property
     def has_begun(self) -> bool:
@@ -59,8 +87,10 @@ class TaskView:
 class ProgressNarrator:
     """Turns successive views of one task into the content lines that are new."""
 
-    def __init__(self, reply: Reply) -> None:
+    def __init__(self, reply: Reply, language: Language = "zh") -> None:
         self.reply = reply
+        self.language = language
+        self._wait_reason = ""
         self._sent_lines: set[str] = set()
         self._percent = 0
 
@@ -70,11 +100,24 @@ class ProgressNarrator:
             return
         if not view.has_begun:
             yield from self._first_time(QUEUED)
+            yield from self._wait_lines(view.wait)
         elif self.reply == "url":
             yield from self._stage_lines(view)
         else:
-            yield from self._first_time(f"{_kind_word(view.kind)}生成中...\n")
+            yield from self._first_time(f"{KIND_WORDS['zh'][view.kind]}生成中...\n")
             yield from self._progress_lines(view)
+
+    def _wait_lines(self, wait: AccountWait | None) -> Iterator[str]:
+        """Again only when the reason changes: its time is told once, and passes by itself."""
+        reason = wait.reason if wait else ""
+        if wait is not None and reason != self._wait_reason:
+            when = (
+                ""
+                if wait.seconds is None
+                else WAIT_TIMES[self.language].format(seconds=math.ceil(wait.seconds))
+            )
+            yield WAITING[self.language].format(reason=reason, when=when)
+        self._wait_reason = reason
 
     def _stage_lines(self, view: TaskView) -> Iterator[str]:
         yield from self._first_time(STAGES["started"])
@@ -125,6 +168,14 @@ class ChatStream:
             yield self.chunk_frame({}, finish_reason="stop")
         if self.include_usage:
             yield _sse_frame(self._chunk_object([]) | {"usage": dict(usage)})
+        yield DONE
+
+    def failure_frames(self, line: str, body: Mapping[str, Any]) -> Iterator[bytes]:
+        """``line`` as content, for programs that read nothing else; then an error that is a chunk as well, as some read
+        ``choices`` of every frame. OpenAI's Python and Node SDKs raise for ``error`` whatever else a frame holds."""
+        yield self.content_frame(line)
+        choice = {"index": 0, "delta": {}, "logprobs": None, "finish_reason": finish_reason_of(body)}
+        yield _sse_frame(self._chunk_object([choice]) | dict(body))
         yield DONE
 
     def _chunk_object(self, choices: list[dict[str, Any]]) -> dict[str, Any]:
@@ -207,16 +258,28 @@ def failure_body(view: TaskView) -> dict[str, Any]:
     }
 
 
-def failure_frames(body: Mapping[str, Any]) -> Iterator[bytes]:
-    """An error inside a stream: nested and without ``event:``, as OpenAI's Python and Node SDKs expect."""
-    yield b"data: " + json.dumps(body).encode() + b"\n\n"
-    yield DONE
+def shots_line(request: GenerationRequest, language: Language) -> tuple[str, ...]:
+    """How the shots were shortened; empty where they were not."""
+    if request.shots_asked is None:
+        return ()
+    seconds = [shot.seconds for shot in request.shots]
+    lengths = "+".join(f"{length:g}" for length in seconds)
+    return (SHORTENED[language].format(asked=request.shots_asked, made=sum(seconds), lengths=lengths),)
 
 
-def _kind_word(kind: MediaKind) -> str:
-    return {"video": "视频", "image": "图片", "audio": "音频", "character": "角色"}[kind]
+def finish_reason_of(body: Mapping[str, Any]) -> str:
+    """OpenAI's word for what moderation has stopped, OpenRouter's for everything else."""
+    return "content_filter" if body["error"]["code"] == ContentPolicyViolation.code else "error"
+
+
+def failure_line(
+    body: Mapping[str, Any], kind: MediaKind, language: Language, *, goes_on: bool = False
+) -> str:
+    """What went wrong, in one line of text. ``goes_on``: only this answer ends, the task does not."""
+    why = clean_text(body["error"]["message"])
+    return (INTERRUPTED if goes_on else FAILED)[language].format(kind=KIND_WORDS[language][kind], why=why)
 
 
 def _sse_frame(payload: Mapping[str, Any]) -> bytes:
     text = json.dumps(payload, ensure_ascii=False, separators=(",", ":")).translate(FALSE_LINE_ENDS)
-    return f"data: {text}\n\n".encode()
+    return f"data: {writable_text(text)}\n\n".encode()

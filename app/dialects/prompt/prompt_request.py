@@ -1,168 +1,85 @@
-"""Requests that stand in a prompt (chat, feature endpoints): directives, pictures, clips, shots."""
+"""Requests that stand in a prompt (chat, feature endpoints): directives, shots, and the words beside them."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from app.catalog.presets import ModelPreset, preset_for
-from app.dialects.http.body import Body, MediaSource
+from app.catalog.presets import preset_for
+from app.dialects.fields.film import FilmRequest, build_film
+from app.dialects.fields.inputs import StatedInput, find_target, read_inputs
+from app.dialects.fields.words import CHARACTER, Stated
+from app.dialects.http.body import Body
 from app.dialects.http.gateway import Gateway, check_prompt
-from app.dialects.http.media_sources import read_source
-from app.dialects.prompt.directives import Directives, read_directives
+from app.dialects.http.own_links import OwnLink, own_link_in
+from app.dialects.prompt.directives import read_directives
 from app.dialects.prompt.storyboard import read_storyboard
-from app.dialects.prompt.video_options import (
-    CHARACTER_FIELDS,
-    LONGEST_SECONDS,
-    read_character,
-    read_hd,
-    read_resolution,
-    read_style,
-    size_and_ratio,
-)
-from app.errors import InvalidRequest, MissingField, NotFound
-from app.generation import GenerationRequest, MediaInput, Shot
+from app.errors import MissingField, NotFound
+from app.generation import GenerationRequest, MediaInput
 from app.keys.key import ClientKey
-from app.tasks.task import Task, own_video_input
+from app.tasks.task import Task
 
 DEFAULT_SECONDS = 10
-PROMPT_FIELDS = frozenset(
-    {
-        "model",
-        "stream",
-        "stream_options",
-        "seconds",
-        "duration",
-        "size",
-        "aspect_ratio",
-        "resolution",
-        "hd",
-        "enable_upsample",
-        "style",
-        "seed",
-        "negative_prompt",
-        "watermark",
-        "generate_audio",
-        "private",
-        "notify_hook",
-        *CHARACTER_FIELDS,
-    }
-)
-
-
-@dataclass(frozen=True, slots=True)
-class FieldNames:
-    """The client's names of the fields, for error messages."""
-
-    text: str
-    images: str
-    videos: str
-    target: str
 
 
 @dataclass(frozen=True, slots=True)
 class PromptRequest:
-    """A prompt and its media. ``remix_target`` is the video to remix, unless the prompt names it."""
+    """A prompt and its inputs. ``text_name`` is the client's field for the prompt; ``known`` are the fields that the
+    dialect reads itself, of which ``taken`` are words for inputs."""
 
     kind: Literal["video", "image"]
     model: str
     text: str
-    field_names: FieldNames
-    images: tuple[MediaSource, ...] = ()
-    videos: tuple[MediaSource, ...] = ()
-    remix_target: str | None = None
+    text_name: str
+    known: Collection[str]
+    inputs: tuple[StatedInput, ...] = ()
     media: tuple[MediaInput, ...] = ()
+    taken: Collection[str] = ()
 
 
 async def build_request(
-    prompt_request: PromptRequest, body: Body, services: Gateway, *, key: ClientKey, known: Collection[str]
+    prompt_request: PromptRequest, body: Body, services: Gateway, *, key: ClientKey
 ) -> GenerationRequest:
-    """Options are read from ``body``; its fields that are not ``known`` are passed on to the upstream.
-
-    Raises ``InvalidRequest`` or ``MissingField``.
-    """
-    preset = preset_for(prompt_request.model, kind=prompt_request.kind)
-    check_prompt(prompt_request.text, param=prompt_request.field_names.text)
+    """Raises ``InvalidRequest`` or ``MissingField``."""
+    name = prompt_request.text_name
+    check_prompt(prompt_request.text, param=name)
     directives = read_directives(prompt_request.text)
-    shots = read_storyboard(directives.prompt) if prompt_request.kind == "video" else ()
-    remixed = await _remix_source(prompt_request, directives, services, key=key)
-    size, ratio = size_and_ratio(body, preset, directives)
-    generation = GenerationRequest(
+    target = directives.remix_of
+    found = await find_target(target, services, key, param=name) if target else None
+    linked = None if found else own_link_in(directives.prompt, services.tasks.parse_id)
+    if linked and (found := await _linked_task(linked, services, key)):
+        directives = replace(directives, prompt=directives.prompt.replace(linked.address, " ").strip())
+    inputs = await read_inputs(
+        body,
+        services,
+        key,
+        more=prompt_request.inputs,
+        sources=[Stated(name, found)] if found else [],
+        action="remix" if found else "generate",
+        without=prompt_request.taken,
+    )
+    empty = not inputs.stated and inputs.source is None and not prompt_request.media
+    if not directives.prompt.strip() and empty and CHARACTER[0] not in body:
+        raise MissingField(name)
+    is_video = prompt_request.kind == "video"
+    film = FilmRequest(
+        preset_for(prompt_request.model, kind=prompt_request.kind),
+        directives.prompt,
+        inputs,
+        prompt_request.known,
         kind=prompt_request.kind,
-        model=prompt_request.model,
-        action="remix" if remixed else "edit" if prompt_request.videos else "generate",
-        prompt=directives.prompt,
-        seconds=_video_seconds(
-            body, preset, directives=directives, shots=shots, name=prompt_request.field_names.text
-        )
-        if prompt_request.kind == "video"
-        else None,
-        size=size,
-        aspect_ratio=ratio,
-        resolution=read_resolution(body, hd=read_hd(body, preset) or directives.hd or preset.hd),
-        shots=shots,
-        style=read_style(body, directive=directives.style),
-        seed=body.integer("seed"),
-        negative_prompt=body.text("negative_prompt"),
-        remix_of=remixed.id if remixed else None,
-        watermark=body.boolean("watermark"),
-        sound=body.boolean("generate_audio"),
-        private=body.boolean("private") or False,
-        extra=body.unknown_fields(known),
+        default_seconds=DEFAULT_SECONDS,
+        directives=directives,
+        in_prompt=Stated(name, read_storyboard(directives.prompt) if is_video else ()),
+        named_styles=True,
+        fractions=True,
+        more=prompt_request.media,
     )
-    # Last, because they may have to be downloaded.
-    media = [
-        *prompt_request.media,
-        *await _read_media(prompt_request, services, preset),
-        *await read_character(body, services, key),
-    ]
-    if remixed is not None:
-        media.append(own_video_input(remixed, param=prompt_request.field_names.target))
-    if not directives.prompt.strip() and not media:
-        raise MissingField(prompt_request.field_names.text)
-    return generation.model_copy(update={"media": tuple(media)})
+    return await build_film(film, body, services, key=key)
 
 
-async def _read_media(
-    prompt_request: PromptRequest, services: Gateway, preset: ModelPreset
-) -> list[MediaInput]:
-    roles = preset.image_roles(len(prompt_request.images))
-    found = [
-        await read_source(image, services, role=role, param=prompt_request.field_names.images)
-        for image, role in zip(prompt_request.images, roles, strict=True)
-    ]
-    param = prompt_request.field_names.videos
-    if len(prompt_request.videos) > 1:
-        raise InvalidRequest(
-            f"One video can be worked on at a time, not {len(prompt_request.videos)}", param=param
-        )
-    clips = [
-        await read_source(clip, services, role="source_video", param=param) for clip in prompt_request.videos
-    ]
-    return [*found, *clips]
-
-
-async def _remix_source(
-    prompt_request: PromptRequest, directives: Directives, services: Gateway, *, key: ClientKey
-) -> Task | None:
-    target = prompt_request.remix_target or directives.remix_of
-    if target is None:
-        return None
-    try:
-        return await services.tasks.get(target.removeprefix("s_"), key)
-    except NotFound:
-        text = f"{target[:100]} is not a video of this gateway; Sora's own share links ended with Sora."
-        raise InvalidRequest(text, param=prompt_request.field_names.target) from None
-
-
-def _video_seconds(
-    body: Body, preset: ModelPreset, *, directives: Directives, shots: tuple[Shot, ...], name: str
-) -> float:
-    requested = body.number("seconds", low=1, high=LONGEST_SECONDS) or body.number(
-        "duration", low=1, high=LONGEST_SECONDS
-    )
-    shots_seconds = sum(shot.seconds for shot in shots)
-    length = requested or directives.seconds or preset.seconds
-    if length is not None and shots_seconds > length:
-        text = f"The shots take {shots_seconds:g} seconds together; {preset.name} makes {length:g}"
-        raise InvalidRequest(text, param=name)
-    return length or shots_seconds or DEFAULT_SECONDS
+async def _linked_task(link: OwnLink, services: Gateway, key: ClientKey) -> Task | None:
+    """The film of the key that a link in the prompt leads to; any other link stays text."""
+    with suppress(NotFound):
+        return await services.tasks.get(link.task_id, key)
+    return None

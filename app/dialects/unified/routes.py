@@ -4,7 +4,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from app.dialects.base import DialectRoutes
-from app.dialects.http.gateway import CallerKey, Services, request_context
+from app.dialects.fields.options import film_context
+from app.dialects.http.gateway import CallerKey, Services
 from app.dialects.openapi.operations import operation_schema
 from app.dialects.unified.answer import UnifiedDialect, unified_id, unified_object
 from app.dialects.unified.request import read_create
@@ -24,7 +25,7 @@ async def create(scope: str, request: Request, *, key: CallerKey, services: Serv
     """`scope` is videos, images or audio. With `images` it is image to video, with `videos` video to video."""
     kind = _kind_of_scope(scope)
     body = await services.read_body(request)
-    context = request_context(request, UnifiedDialect.name, hook_url=body.text("notify_hook"))
+    context = film_context(request, UnifiedDialect.name, body)
     task = await services.tasks.create(
         await read_create(body, services, key, kind=kind), key=key, context=context
     )

@@ -2,17 +2,16 @@
 
 from typing import Any
 
+from app.dialects.fields.schemas import film_body
 from app.dialects.openapi.schemas import (
     BOAT,
+    FITTED,
     FLAG,
     MEDIA,
     PROMPT,
-    RATIO,
     STYLE,
     TEXT,
-    TIME_SPAN,
     UNIX_SECONDS,
-    WEBHOOK_URL,
     WHOLE,
     Schema,
     list_of,
@@ -21,28 +20,15 @@ from app.dialects.openapi.schemas import (
 )
 
 SCHEMAS: dict[str, Schema] = {
-    "CreateUnified": object_of(
+    "CreateUnified": film_body(
         ("prompt", "model"),
         prompt=PROMPT,
         model={"type": "string", "examples": ["sora-2", "sora-2-pro", "veo3.1"]},
         duration={"anyOf": [TEXT, WHOLE], "examples": ["10", 15, 25]},
-        aspect_ratio=RATIO,
-        size={"type": "string", "examples": ["1280x720"]},
-        resolution={"type": "string", "examples": ["720p"]},
-        hd=FLAG,
         images=list_of(MEDIA),
         videos=list_of(MEDIA),
-        watermark=FLAG,
-        generate_audio=FLAG,
-        private={"type": "boolean", "default": False, "description": "Links need the key; no remix"},
-        notify_hook=WEBHOOK_URL,
-        enhance_prompt=FLAG,
-        enable_upsample=FLAG,
-        character_url=TEXT,
-        character_timestamps=TIME_SPAN,
         style=STYLE,
-        seed=WHOLE,
-        negative_prompt=TEXT,
+        enhance_prompt=FLAG,
     ),
     "UnifiedCreated": object_of(("task_id",), task_id={"type": "string", "format": "uuid"}),
     "UnifiedTask": object_of(
@@ -58,6 +44,7 @@ SCHEMAS: dict[str, Schema] = {
         progress={"type": "string", "pattern": r"^\d{1,3}%$"},
         data=nullable(object_of(("output", "outputs"), output=TEXT, outputs=list_of(TEXT))),
         search_item=TEXT,
+        fitted=FITTED,
     ),
 }
 EXAMPLES: dict[str, dict[str, Any]] = {

@@ -30,25 +30,26 @@ async def call_endpoint(
     most_bytes: int = MAX_ANSWER_BYTES,
     **request: Any,
 ) -> httpx2.Response:
-    """The answer with its body, whatever its status. Raises ``DeliveryFailed`` when there is none."""
+    """The answer with its body, whatever its status. Raises ``DeliveryFailed`` when there is none within ``seconds``,
+    ``DeliveryRefused`` when it has more than ``most_bytes``."""
     try:
         async with (
             asyncio.timeout(seconds),
             client.stream(method, url, timeout=seconds, **request) as response,
         ):
-            body = await _read_body(response, what=what)
+            body = await _read_body(response, most_bytes=most_bytes, what=what)
     except CALL_FAILURES as error:
         raise DeliveryFailed(f"{what} did not answer ({type(error).__name__}).") from error
     headers = [(n, v) for n, v in response.headers.multi_items() if n.lower() != "content-encoding"]
     return httpx2.Response(response.status_code, headers=headers, content=body)
 
 
-async def _read_body(response: httpx2.Response, *, what: str) -> bytes:
+async def _read_body(response: httpx2.Response, *, most_bytes: int, what: str) -> bytes:
     body = bytearray()
     async for piece in response.aiter_bytes():
         body += piece
-        if len(body) > MAX_ANSWER_BYTES:
-            raise DeliveryRefused(f"{what} answered with more than {MAX_ANSWER_BYTES} bytes.")
+        if len(body) > most_bytes:
+            raise DeliveryRefused(f"{what} answered with more than {most_bytes} bytes.")
     return bytes(body)
 
 

@@ -11,6 +11,7 @@ import httpx2
 import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from app import USER_AGENT
 from app.errors import DeliveryFailed, DeliveryRefused, FilmgateError, InvalidRequest
 from app.media.delivery.calls import call_endpoint, check_status, retry_call
 from app.media.delivery.drive import DriveUpload, DriveUploads
@@ -19,10 +20,13 @@ from app.media.guard import OutboundGuard
 from app.media.links import DeliveredLink
 from app.media.store import MediaStore
 from app.options import OptionsRepository
+from app.providers.transport import UpstreamTransport
 
 log = structlog.get_logger(__name__)
 UPLOADS_AT_ONCE = 4
-HEADERS = {"accept": "application/json", "user-agent": "filmgate"}
+HEADERS = {"accept": "application/json", "user-agent": USER_AGENT}
+STAGE_BEGUN = "stage_begun"
+"""The event of a timeline when a stage begins: an upload may take minutes, in which the client is to know what goes on."""
 SAMPLE_ID = "0" * 32
 
 
@@ -81,16 +85,20 @@ class DeliveryChain:
     def __init__(self, options: OptionsRepository, store: MediaStore, guard: OutboundGuard) -> None:
         self._options = options
         self._store = store
-        self._transport = guard.http_transport(ports=None)
+        self._guard = guard
         self._client = httpx2.AsyncClient(
-            transport=self._transport, trust_env=False, follow_redirects=False, headers=HEADERS
+            transport=guard.http_transport(ports=None),
+            trust_env=False,
+            follow_redirects=False,
+            headers=HEADERS,
         )
+        self._transport: UpstreamTransport | None = None
         self._drive: tuple[DriveOptions, DriveUploads] | None = None
         self._turn = asyncio.Semaphore(UPLOADS_AT_ONCE)
 
     async def close(self) -> None:
-        if self._drive is not None:
-            await self._drive[1].close()
+        if self._transport is not None:
+            await self._transport.aclose()
         await self._client.aclose()
 
     async def enabled_resolvers(self) -> list[LinkResolver]:
@@ -128,8 +136,11 @@ class DeliveryChain:
         """All links of the stages, in their order. The last valid one is given to clients."""
         wanted = await self._options.read_if_possible(DeliveryOptions)
         links: list[DeliveredLink] = list(resolved) if wanted.store.links == "none" else []
+        if not resolved and (wanted.store.links == "presigned" or _has_drive(wanted.drive)):
+            await note(STAGE_BEGUN, stage="publish")
         for file in files:
             if wanted.store.links == "presigned":
+                await note(STAGE_BEGUN, stage="store", file=file.name)
                 links += await self._presign_file(file, wanted, note)
             if _has_drive(wanted.drive):
                 links += await self._upload_file(task_id, file, drive=wanted.drive, note=note)
@@ -207,11 +218,13 @@ class DeliveryChain:
             read=lambda start, end: self._store.stream(file.key, start, end),
             failed=record_failure,
         )
+        await note(STAGE_BEGUN, stage="drive", file=file.name)
         try:
-            async with self._turn, asyncio.timeout(drive.timeout_seconds):
+            # Waiting counts: when Google is stuck, films are done without it rather than queue for it.
+            async with asyncio.timeout(drive.timeout_seconds), self._turn:
                 url = await (await self._drive_uploads(drive)).upload_and_share(upload)
         except TimeoutError:
-            text = f"The upload took longer than {drive.timeout_seconds:g} seconds."
+            text = f"It was not uploaded within {drive.timeout_seconds:g} seconds."
             await note("delivery.drive", file=file.name, ok=False, error=text)
             return []
         except FilmgateError as error:
@@ -226,6 +239,7 @@ class DeliveryChain:
     async def _drive_uploads(self, drive: DriveOptions) -> DriveUploads:
         """Reused while the options stay the same, because its access token serves many uploads."""
         if self._drive is None or self._drive[0] != drive:
+            self._transport = self._transport or self._guard.upstream_transport()
             try:
                 self._drive = (drive, DriveUploads(drive, self._transport, self._client))
             except InvalidRequest as error:

@@ -25,6 +25,7 @@ from app.media.delivery.calls import (
 from app.media.delivery.options import DriveOptions
 from app.providers.google_token import AccessTokens, read_service_account, token_address
 from app.providers.http import UpstreamClient
+from app.providers.transport import UpstreamTransport
 
 SCOPE = "https://www.googleapis.com/auth/drive"
 CALL_SECONDS = 30.0
@@ -72,7 +73,7 @@ class DriveUploads:
     def __init__(
         self,
         drive: DriveOptions,
-        transport: httpx2.AsyncBaseTransport,
+        transport: UpstreamTransport,
         client: httpx2.AsyncClient,
         *,
         chunk_bytes: int = CHUNK_BYTES,
@@ -89,9 +90,6 @@ class DriveUploads:
             scope=SCOPE,
             subject=drive.impersonate,
         )
-
-    async def close(self) -> None:
-        await self._tokens.aclose()
 
     async def upload_and_share(self, upload: DriveUpload) -> str:
         """Upload the file, share it, and return its link."""

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from app.errors import OperationNotFound, UpstreamRejected
+from app.errors import OperationNotFound, UnsupportedWish
 from app.generation import GenerationRequest
 from app.providers.base import (
     ANTHROPIC_PATHS,
@@ -61,8 +61,11 @@ class AnthropicProvider(Provider):
     def capabilities(self, model: str) -> Capabilities:
         return Capabilities(kinds=frozenset({"text"}))
 
+    def check(self, request: GenerationRequest) -> None:
+        raise UnsupportedWish(f"{request.model} makes text, no {request.kind}", param="model")
+
     async def start(self, request: GenerationRequest, submission: Submission) -> Operation:
-        raise UpstreamRejected(f"{request.model} makes text, no {request.kind}", param="model")
+        raise UnsupportedWish(f"{request.model} makes text, no {request.kind}", param="model")
 
     async def poll(self, operation: Operation) -> PollAnswer:
         raise OperationNotFound("Anthropic has no tasks")

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from urllib.parse import quote
 
 from pydantic import BaseModel
@@ -14,7 +15,6 @@ from app.providers.base import (
     ANTHROPIC_PATHS,
     Account,
     Capabilities,
-    MissingSubmissions,
     Operation,
     PollAnswer,
     PollInterval,
@@ -28,6 +28,8 @@ from app.providers.base import (
 )
 from app.providers.http import UpstreamClient
 from app.providers.http_errors import missing_file
+from app.providers.http_messages import PICTURE_SECONDS
+from app.providers.missing_submissions import MissingSubmissions
 
 HOST = "https://ark.cn-beijing.volces.com/api/v3"
 """BytePlus: ``https://ark.ap-southeast.bytepluses.com/api/v3``."""
@@ -45,10 +47,10 @@ class ArkOptions(BaseModel):
 
     mark: bool = True
     """Send our own id of a task as its ``safety_identifier``. The list of tasks returns it, so a submission whose
-    answer was lost can be found. Off: the client's own is sent."""
+    answer was lost can be found; a client's own is refused. Off: the client's own is sent."""
     lost_after_seconds: float = 120
     """How long a submission must be missing from the list before it counts as never arrived."""
-    image_seconds: float = 300
+    image_seconds: float = PICTURE_SECONDS
     """How long an images call may take: its answer holds the picture."""
 
 
@@ -57,6 +59,7 @@ class ArkProvider(Provider):
     title = "Volcengine Ark and BytePlus ModelArk"
     docs_url = "https://www.volcengine.com/docs/82379/1520757"
     verified = "verified against volcengine-ark-runtime 5.0.54"
+    media_schemes = frozenset({"asset"})
     sample_models = ("doubao-seedance-2-5-260628", "doubao-seedream-5-0-260128")
     poll_interval = PollInterval(first=5.0, factor=1.2, cap=20.0)
 
@@ -71,19 +74,24 @@ class ArkProvider(Provider):
         return address if address.endswith("/api/v3") else f"{address}/api/v3"
 
     def capabilities(self, model: str) -> Capabilities:
-        name = model.lower()
-        if "seedream" in name or "seededit" in name:
-            pictures = images.model_of(model)
-            return Capabilities(
-                kinds=frozenset({"image"}), roles=images.roles_of(pictures), max_pixels=pictures.max_pixels
-            )
-        known = requests.model_of(model)
+        known = requests.find_video(model)
+        if (known is not None and known.kind == "image") or _is_picture_name(model):
+            traits = images.traits_of(known)
+            image: frozenset[Kind] = frozenset({"image"})
+            able = known.capabilities() if known else Capabilities(kinds=image, roles=images.PICTURES)
+            return replace(able, max_pixels=traits.max_pixels)
+        if known is not None:
+            return known.capabilities(cancel=True, idempotency_key=self.options.mark)
         kinds: frozenset[Kind] = (
-            frozenset({"video"}) if "seedance" in name else self.account.kinds or ALL_KINDS
+            frozenset({"video"}) if "seedance" in model.lower() else self.account.kinds or ALL_KINDS
         )
-        return Capabilities(
-            kinds=kinds, roles=known.roles, seconds=known.seconds, cancel=True, idempotency_key=self.options.mark
-        )  # fmt: skip
+        return Capabilities(kinds=kinds, roles=requests.ROLES, cancel=True, idempotency_key=self.options.mark)
+
+    def check(self, request: GenerationRequest) -> None:
+        if request.kind == "image":
+            images.image_body(request)
+        else:
+            requests.video_body(request, mark=MARK if self.options.mark else None)
 
     async def start(self, request: GenerationRequest, submission: Submission) -> Operation:
         if request.kind == "image":
@@ -180,6 +188,10 @@ class ArkProvider(Provider):
     def _error_text(self, answer: ArkAnswer) -> str:
         error = answer.error
         return self.http.clean_text(error.message or error.code) if error else ""
+
+
+def _is_picture_name(model: str) -> bool:
+    return "seedream" in model.lower() or "seededit" in model.lower()
 
 
 def _task_path(operation: Operation) -> str:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, FiniteFloat
 
 from app.providers.base import FileKind, ResultFile, Succeeded
 from app.providers.inputs import without_none
-from app.providers.reading import Fields, State, Text
+from app.providers.reading import Fields, State, Text, mentions_moderation
 
 OWN_HOST = re.compile(r"api(\.[a-z]{2}\d*)?\.bfl\.(ai|ml)", re.ASCII)
 """The global host, its regions and clusters: https://docs.bfl.ai/api_integration/integration_guidelines"""
@@ -34,6 +34,11 @@ class SubmitAnswer(BaseModel):
     cost: float | None = None
     input_mp: float | None = None
     output_mp: float | None = None
+    detail: Text = ""
+
+    def is_moderated(self) -> bool:
+        """BFL refuses a prompt with 400 and one sentence: ``Request Moderated``."""
+        return mentions_moderation(self.detail)
 
     @property
     def usage_facts(self) -> dict[str, float]:

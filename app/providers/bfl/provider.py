@@ -29,7 +29,7 @@ from app.providers.bfl.answers import (
     succeeded_answer,
 )
 from app.providers.http import UpstreamClient
-from app.providers.http_errors import missing_file, unknown_task, unnamed_task
+from app.providers.http_errors import missing_file, submit_error, unknown_task, unnamed_task
 from app.providers.reading import read_state
 
 HOST = "https://api.bfl.ai"
@@ -71,18 +71,24 @@ class BFLProvider(Provider):
         return {"x-key": account.secret} if account.secret else {}
 
     def capabilities(self, model: str) -> Capabilities:
-        known = requests.model_of(model)
-        return Capabilities(
-            kinds=frozenset({known.kind}),
-            roles=known.roles,
-            seconds=known.seconds,
-            max_pixels=known.max_pixels,
-        )
+        known, kind = requests.find_model(model), requests.kind_of(model)
+        if known is None:
+            roles = requests.CLIPS if kind == "video" else requests.PICTURES
+            return Capabilities(kinds=frozenset({kind}), roles=roles)
+        if kind == "video":
+            return known.capabilities()
+        return known.capabilities(max_pixels=requests.picture_traits(model).max_pixels)
+
+    def check(self, request: GenerationRequest) -> None:
+        requests.path_and_body(request)
 
     async def start(self, request: GenerationRequest, submission: Submission) -> Operation:
         path, body = requests.path_and_body(request)
-        answer = await self.http.post_json(path, body, answer=SubmitAnswer)
+        answer = await self.http.post_json(path, body, answer=SubmitAnswer, even_if=SubmitAnswer.is_moderated)
         accepted = answer.body
+        if accepted.is_moderated():
+            text = self.http.clean_text(accepted.detail)
+            raise submit_error("moderated", text, status=answer.status, headers=answer.headers)
         if not accepted.id:
             raise unnamed_task("BFL")
         data = {
@@ -117,11 +123,6 @@ class BFLProvider(Provider):
     async def balance(self) -> AccountBalance:
         balance = (await self.http.get("/v1/credits", answer=CreditBalance)).body
         return AccountBalance(balance.credits, "credits")
-
-    async def close(self) -> None:
-        for client in self._clusters.values():
-            await client.aclose()
-        await super().close()
 
     def _cluster_client(self, host: str) -> UpstreamClient:
         if host not in self._clusters:

@@ -19,12 +19,18 @@ from app.providers.base import (
     Submission,
     read_options,
 )
-from app.providers.chat_relay.requests import KINDS, ROLES, OptionStyle, allowed_range, request_body
-from app.providers.chat_relay.streams import HeldStream, StreamState
+from app.providers.chat_relay.requests import (
+    KINDS,
+    ROLES,
+    OptionStyle,
+    allowed_lengths,
+    allowed_range,
+    request_body,
+)
+from app.providers.chat_relay.streams import LONGEST_STREAM, LONGEST_WITH_PICTURES, HeldStream, StreamState
 from app.providers.gateway import GatewayOptions, GatewayRelay, busy_or_failed, file_kind, is_moderated
 from app.providers.http import UpstreamClient
 from app.providers.http_errors import submit_refused
-from app.providers.http_messages import OpenStream
 from app.providers.reading import ErrorDetail
 
 PATH = "/v1/chat/completions"
@@ -58,10 +64,15 @@ class ChatRelayProvider(GatewayRelay):
             kinds=self.account.kinds or KINDS,
             roles=ROLES,
             seconds=options.seconds or allowed_range(model, options.told_by),
+            lengths=() if options.seconds else allowed_lengths(model, options.told_by),
             native_shots=True,
+            native_styles=True,
             cancel=options.cancel,
             idempotency_key=options.idempotency,
         )
+
+    def check(self, request: GenerationRequest) -> None:
+        request_body(request, style=self.chat.told_by, references=self.chat.references)
 
     async def start(self, request: GenerationRequest, submission: Submission) -> Operation:
         body = request_body(request, style=self.chat.told_by, references=self.chat.references)
@@ -78,7 +89,8 @@ class ChatRelayProvider(GatewayRelay):
             await stream.close()
             return Operation(id=task[:512], data=data)
         key = submission.idempotency_key
-        state = await self._hold_stream(stream, key)
+        longest = LONGEST_WITH_PICTURES if request.kind == "image" else LONGEST_STREAM
+        state = await self._hold_stream(HeldStream(stream, longest=longest), key)
         return Operation(id=state.id[:512] or key, data=data | {"held": key})
 
     async def poll(self, operation: Operation) -> PollAnswer:
@@ -122,9 +134,9 @@ class ChatRelayProvider(GatewayRelay):
             return self.failed_answer(state.last_text)
         return Queued() if state.is_queued else Running(progress=state.progress)
 
-    async def _hold_stream(self, stream: OpenStream, key: str) -> StreamState:
-        """Keeps ``stream`` open unless its first chunk is an error, which is raised."""
-        held, kept = HeldStream(stream), False
+    async def _hold_stream(self, held: HeldStream, key: str) -> StreamState:
+        """Keeps the stream open unless its first chunk is an error, which is raised."""
+        kept = False
         try:
             await held.wait_until_begun(within=self.http.timeouts.submit)
             state = held.state

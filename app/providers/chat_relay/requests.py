@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Any, Literal
 
-from app.errors import UpstreamRejected
+from app.errors import UnsupportedWish
 from app.generation import Action, GenerationRequest, Kind, Role
 from app.providers.gateway import (
     NAMED_SECONDS,
@@ -39,17 +39,21 @@ def option_style(model: str, configured: OptionStyle | None) -> OptionStyle:
 
 def allowed_range(model: str, configured: OptionStyle | None) -> tuple[float, float] | None:
     """Shortest and longest video in seconds; None when the upstream decides."""
-    if option_style(model, configured) == "fields":
-        return None
-    return NAMED_SECONDS[0], NAMED_SECONDS[-1]
+    lengths = allowed_lengths(model, configured)
+    return (lengths[0], lengths[-1]) if lengths else None
+
+
+def allowed_lengths(model: str, configured: OptionStyle | None) -> tuple[float, ...]:
+    """The only lengths in seconds; empty when the upstream decides."""
+    return () if option_style(model, configured) == "fields" else NAMED_SECONDS
 
 
 def request_body(request: GenerationRequest, *, style: OptionStyle | None, references: int) -> dict[str, Any]:
-    """The body of the request. Raises ``UpstreamRejected`` for what a chat message can't express."""
+    """The body of the request. Raises ``UnsupportedWish`` for what a chat message can't express."""
     check_request(request, ROLES, kinds=KINDS, actions=ACTIONS)
     images = request.media_with("first_frame", "reference_image", "subject")
     if len(images) > references:
-        raise UpstreamRejected(f"{request.model} takes {references} image(s)", param="input_reference")
+        raise UnsupportedWish(f"{request.model} takes {references} image(s)", param="input_reference")
     style = option_style(request.model, style)
     model, directives, options = request.model, "", {}
     if style == "fields":

@@ -2,27 +2,45 @@
 
 import asyncio
 import html
-import json
 import re
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from app.errors import PollFailed, UpstreamFailed
+from app.foreign import clean_text, parse_json
 from app.providers.event_stream import EventStreamReader, StreamEvent
 from app.providers.http_messages import OpenStream
 from app.providers.reading import ErrorDetail, read_error
 
-LONGEST_STREAM = 1024 * 1024
-"""Bytes of one stream that are read."""
+# Bytes of one stream that are read: pictures may come in the answer itself.
+LONGEST_STREAM, LONGEST_WITH_PICTURES = 1024 * 1024, 16 * 1024 * 1024
+LONGEST_LINK = 4000  # characters; Python refuses a character reference (``&#…;``) of more digits
 PERCENT = re.compile(r"(\d{1,3}(?:\.\d+)?)\s*[%％]")
 QUEUED_WORDS = ("队列", "排队", "queue")
-# In the order of trust: a player, a picture or named link, a bare address.
-LINKS = (
-    re.compile(r"<(?:video|source|audio)[^>]+src=[\"'](https?://[^\"']+)"),
-    re.compile(r"\[[^\]]*\]\((https?://[^)\s]+)\)"),
-    re.compile(r"(https?://[^\s\"'<>()\[\]，。！]+)"),
-)
+# Each of these consumes what it fails on, as an upstream may send a megabyte of beginnings without an end.
+PLAYER = re.compile(r"<(?:video|source|audio)|>|src=[\"'](https?://[^\"']+)")
+NAMED_LINK = re.compile(r"\]\((https?://[^)\s]+)(\)?)")
+PICTURE = re.compile(r"\((data:image/[\w.+-]{1,40};base64,[A-Za-z0-9+/=]++)\)", re.ASCII)
+BARE_LINK = re.compile(r"(https?://[^\s\"'<>()\[\]，。！]+)")
+
+
+def links_in(text: str) -> list[str]:
+    """Addresses of the most trusted kind that occurs: of a player, of a picture or named link, bare."""
+    if pictures := PICTURE.findall(text):
+        return pictures
+    named = [found[1] for found in NAMED_LINK.finditer(text) if found[2]]
+    links = _player_links(text) or named or BARE_LINK.findall(text)
+    return [html.unescape(link) for link in links if len(link) <= LONGEST_LINK]
+
+
+def _player_links(text: str) -> list[str]:
+    found, inside = [], False
+    for token in PLAYER.finditer(text):
+        if token[1] and inside:
+            found.append(token[1])
+        inside = not token[1] and token[0] != ">"
+    return found
 
 
 @dataclass
@@ -31,7 +49,9 @@ class StreamState:
     before."""
 
     id: str = ""
-    text: str = ""
+    pieces: list[str] = field(default_factory=list)
+    pictures: list[str] = field(default_factory=list)
+    """``data:`` URIs and links that stand beside the text, as OpenRouter and Gemini's gateways send them."""
     last_text: str = ""
     progress: float | None = None
     usage: dict[str, Any] = field(default_factory=dict)
@@ -40,8 +60,12 @@ class StreamState:
     broken: str = ""
 
     @property
+    def text(self) -> str:
+        return "".join(self.pieces)
+
+    @property
     def has_begun(self) -> bool:
-        return bool(self.id or self.text or self.last_text)
+        return bool(self.id or self.pieces or self.last_text or self.pictures)
 
     @property
     def is_over(self) -> bool:
@@ -53,11 +77,7 @@ class StreamState:
 
     def file_urls(self) -> list[str]:
         """Addresses of the most trusted kind that occurs, in order, each once."""
-        for pattern in LINKS:
-            found = [html.unescape(link) for link in pattern.findall(self.text)]
-            if found:
-                return list(dict.fromkeys(found))
-        return []
+        return list(dict.fromkeys(self.pictures or links_in(self.text)))
 
     def take_event(self, event: StreamEvent) -> None:
         if event.kind == "done":
@@ -68,21 +88,22 @@ class StreamState:
     def take_chunk(self, chunk: dict[str, Any]) -> None:
         """One chunk, or a whole completion."""
         if chunk.get("error"):
-            self.error = read_error(chunk) or ErrorDetail(str(chunk["error"]))
+            self.error = read_error(chunk) or ErrorDetail(clean_text(chunk["error"]))
             return
-        self.id = self.id or str(chunk.get("id") or "")
+        self.id = self.id or clean_text(chunk.get("id") or "", LONGEST_LINK)
         if isinstance(chunk.get("usage"), dict):
             self.usage = chunk["usage"]
         choices = chunk.get("choices")
-        choice = choices[0] if isinstance(choices, list) and choices else None
-        if isinstance(choice, dict):
-            self._take_choice(choice)
+        if isinstance(choices, list) and choices and isinstance(choices[0], dict):
+            self._take_choice(choices[0])
 
     def _take_choice(self, choice: dict[str, Any]) -> None:
         message = choice.get("delta") or choice.get("message")
         if isinstance(message, dict):
             self._read_text(message.get("reasoning_content"))
-            self.text += self._read_text(message.get("content"))
+            if text := self._read_text(message.get("content")):
+                self.pieces.append(text)
+            self.pictures += _pictures_of(message)
         self.ended = self.ended or bool(choice.get("finish_reason"))
 
     def _read_text(self, text: Any) -> str:
@@ -91,17 +112,29 @@ class StreamState:
         if not isinstance(text, str) or not text:
             return ""
         self.last_text = text.strip() or self.last_text
-        percents = PERCENT.findall(text)
-        if percents:
+        if percents := PERCENT.findall(text):
             self.progress = max(self.progress or 0.0, min(float(percents[-1]), 100.0))
         return text
 
 
-class HeldStream:
-    """Reads one stream to its end in the background."""
+def _pictures_of(message: dict[str, Any]) -> list[str]:
+    """``images: [{"type": "image_url", "image_url": {"url": …}}]``: https://openrouter.ai/docs/guides/overview/multimodal/image-generation"""
+    images = message.get("images")
+    found: list[str] = []
+    for image in images if isinstance(images, list) else ():
+        place = image.get("image_url") if isinstance(image, dict) else None
+        link = place.get("url") if isinstance(place, dict) else place
+        if isinstance(link, str) and link.startswith(("https://", "http://", "data:image/")):
+            found.append(link)
+    return found
 
-    def __init__(self, stream: OpenStream) -> None:
+
+class HeldStream:
+    """Reads one stream to its end in the background, ``longest`` bytes at most."""
+
+    def __init__(self, stream: OpenStream, *, longest: int = LONGEST_STREAM) -> None:
         self.state = StreamState()
+        self._longest = longest
         self._stream = stream
         self._news = asyncio.Event()
         self._reading = asyncio.create_task(self._read_stream())
@@ -136,12 +169,12 @@ class HeldStream:
 
     async def _read_events(self) -> None:
         reader = EventStreamReader()
-        async for chunk in _bounded(self._stream.chunks):
+        async for chunk in _bounded(self._stream.chunks, self._longest):
             self._take_events(reader.feed(chunk))
-            if self.state.has_begun or self.state.is_over:
-                self._news.set()
             if self.state.is_over:
-                return
+                return  # its end is the news
+            if self.state.has_begun:
+                self._news.set()
         self._take_events(reader.close())
 
     def _take_events(self, events: Iterator[StreamEvent]) -> None:
@@ -151,20 +184,17 @@ class HeldStream:
                 return
 
     async def _read_document(self) -> None:
-        content = b"".join([chunk async for chunk in _bounded(self._stream.chunks)])
-        try:
-            document = json.loads(content.decode("utf-8", "replace"))
-        except (ValueError, RecursionError):
-            return
+        content = b"".join([chunk async for chunk in _bounded(self._stream.chunks, self._longest)])
+        document = await asyncio.to_thread(parse_json, content)
         if isinstance(document, dict):
             self.state.take_chunk(document)
 
 
-async def _bounded(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Raises ``PollFailed`` for a stream of more than 1 MiB."""
+async def _bounded(chunks: AsyncIterator[bytes], longest: int) -> AsyncIterator[bytes]:
+    """Raises ``PollFailed`` for a stream of more than ``longest`` bytes."""
     length = 0
     async for chunk in chunks:
         length += len(chunk)
-        if length > LONGEST_STREAM:
+        if length > longest:
             raise PollFailed("the stream is too long")
         yield chunk

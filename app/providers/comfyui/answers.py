@@ -3,6 +3,7 @@
 https://docs.comfy.org/development/comfyui-server/comms_routes
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
@@ -34,6 +35,8 @@ TYPES: Mapping[str, tuple[OutputKind, str]] = {
 }
 
 
+# A folder at the beginning of a path, absolute or of a drive, but not of an address.
+FOLDERS = re.compile(r"(?<![\w:/.\\])(?:[A-Za-z]:)?[\\/](?:[^\s'\"\\/:]+[\\/])*(?=[^\s'\"\\/:]*)")
 STATES: Mapping[str, State] = {"success": "succeeded", "error": "failed"}
 
 
@@ -122,6 +125,11 @@ class PromptHistory(RootModel[dict[str, HistoryEntry]]):
 class PromptQueue(BaseModel):
     queue_running: Items = []
     queue_pending: Items = []
+
+
+def without_folders(text: str) -> str:
+    """``text`` with only the last name of each path: clients must not read how the server's disk is laid out."""
+    return FOLDERS.sub("", text)
 
 
 def entry_id(item: Any, client: str) -> str | None:

@@ -16,13 +16,11 @@ from app.errors import (
     OutcomeUnknown,
     UpstreamBusy,
     UpstreamFailed,
-    UpstreamRejected,
 )
 from app.generation import GenerationRequest, MediaInput
 from app.providers.base import (
     Account,
     Capabilities,
-    MissingSubmissions,
     Operation,
     PollAnswer,
     PollInterval,
@@ -41,20 +39,17 @@ from app.providers.comfyui.answers import (
     PromptQueue,
     contains_prompt,
     entry_id,
+    without_folders,
 )
-from app.providers.comfyui.workflow import SAMPLE_WORKFLOW, Workflow, file_name
+from app.providers.comfyui.sample import SAMPLE_WORKFLOW
+from app.providers.comfyui.workflow import ComfyUIOptions, file_name
 from app.providers.http import UpstreamClient
 from app.providers.http_messages import FormFile
+from app.providers.missing_submissions import MissingSubmissions
 
 HOST = "http://127.0.0.1:8188"
 LISTED = 100
 """Prompts of the history that are searched for a lost one."""
-
-
-class ComfyUIOptions(BaseModel):
-    workflows: dict[str, Workflow] = {}
-    lost_after_seconds: float = 60
-    """How long a submission must be unknown to ComfyUI before it counts as never arrived."""
 
 
 class UploadAnswer(BaseModel):
@@ -85,6 +80,7 @@ class ComfyUIProvider(Provider):
             raise InvalidRequest(
                 "options.workflows must hold at least one workflow", param="options.workflows"
             )
+        self.remaking = self.options.remaking()
         self._absences = MissingSubmissions()
 
     @classmethod
@@ -101,14 +97,18 @@ class ComfyUIProvider(Provider):
             roles=workflow.roles,
             seconds=workflow.seconds,
             max_pixels=workflow.max_pixels,
+            # A prompt that no node reads would swallow what is written into it.
+            native_styles="style" in workflow.inputs or "prompt" not in workflow.inputs,
+            native_shots="prompt" not in workflow.inputs,
             cancel=True,
             idempotency_key=True,
         )
 
+    def check(self, request: GenerationRequest) -> None:
+        self.options.workflow_of(request).check_inputs(request)
+
     async def start(self, request: GenerationRequest, submission: Submission) -> Operation:
-        workflow, key = self.options.workflows.get(request.model), submission.idempotency_key
-        if workflow is None:
-            raise UpstreamRejected(f"there is no workflow {request.model}", param="model")
+        workflow, key = self.options.workflow_of(request), submission.idempotency_key
         workflow.check_inputs(request)
         files = {n: await self._upload_input(item, key=key, number=n) for n, item in enumerate(request.media)}
         body = {
@@ -120,7 +120,7 @@ class ComfyUIProvider(Provider):
             "/prompt", body, answer=PromptAnswer, even_if=PromptAnswer.is_error
         )
         if answer.body.is_error():
-            raise answer.body.submit_error(answer.status, answer.headers, self.http.clean_text)
+            raise answer.body.submit_error(answer.status, answer.headers, self._clean_text)
         if not answer.body.prompt_id:
             raise OutcomeUnknown("ComfyUI accepted the prompt without naming it")
         return Operation(id=answer.body.prompt_id, data={"model": request.model})
@@ -136,7 +136,7 @@ class ComfyUIProvider(Provider):
             entry = await self._history_entry(operation)  # it may have ended between the two requests
         if entry is None:
             raise OperationNotFound("ComfyUI no longer knows the prompt; a restart makes it forget")
-        return entry.poll_answer(self.options.workflows.get(operation.data["model"]), self.http.clean_text)
+        return entry.poll_answer(self.options.workflows.get(operation.data["model"]), self._clean_text)
 
     async def cancel(self, operation: Operation) -> bool:
         queue = (await self.http.get("/queue", answer=PromptQueue)).body
@@ -163,6 +163,9 @@ class ComfyUIProvider(Provider):
 
     def fetch(self, operation: Operation, file: ResultFile) -> AsyncIterator[bytes]:
         return self.download("/view", what="a file", params=dict(file.data))
+
+    def _clean_text(self, text: str) -> str:
+        return self.http.clean_text(without_folders(text))
 
     async def _history_entry(self, operation: Operation) -> HistoryEntry | None:
         path = f"/history/{quote(operation.id, safe='')}"

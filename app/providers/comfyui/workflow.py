@@ -5,11 +5,19 @@ import hashlib
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from app.errors import UpstreamRejected
+from app.errors import UnsupportedWish
 from app.generation import GenerationRequest, MediaInput, Role
-from app.providers.inputs import check_request, parse_size, refuse_fields, refuse_flags, without_none
+from app.providers.inputs import (
+    check_request,
+    file_ending,
+    parse_size,
+    refuse_fields,
+    refuse_flags,
+    without_none,
+)
+from app.providers.own_hardware import OwnHardwareOptions
 
 ROLES: tuple[Role, ...] = (
     "first_frame", "last_frame", "reference_image", "source_video", "reference_video", "audio", "subject",
@@ -19,20 +27,8 @@ OWN = {
     "style", "generate_audio", *ROLES,
 }  # fmt: skip
 """Inputs that are filled from the request's own fields, never from ``extra``."""
+PICTURES: frozenset[Role] = frozenset({"first_frame", "reference_image"})
 SEED_RANGE = 2**32
-
-
-SAMPLE_WORKFLOW = {
-    "graph": {
-        "1": {"class_type": "CLIPTextEncode", "inputs": {"text": ""}},
-        "2": {"class_type": "LoadImage", "inputs": {"image": ""}},
-    },
-    "inputs": {
-        "prompt": {"node": "1", "field": "text"},
-        "first_frame": {"node": "2", "field": "image"},
-    },
-}
-"""For the table of providers."""
 
 
 class NodeField(BaseModel):
@@ -72,6 +68,8 @@ class Workflow(BaseModel):
     """Wan models make 4n + 1 frames: step 4, offset 1."""
     seconds: tuple[float, float] | None = None
     max_pixels: int | None = None
+    optional: frozenset[str] = frozenset()
+    """Roles without which the graph works: it names a file of its own."""
 
     @model_validator(mode="after")
     def _targets_exist(self) -> Self:
@@ -88,22 +86,39 @@ class Workflow(BaseModel):
         return frozenset(role for role in ROLES if role in self.inputs)
 
     def check_inputs(self, request: GenerationRequest) -> None:
-        """Raises ``UpstreamRejected`` for what the workflow has no input for."""
+        """Raises ``UnsupportedWish`` for what the workflow has no input for, and for an input that it can't do without. A
+        prompt, which every client must send, is not used by a workflow without one."""
         check_request(request, self.roles, kinds={self.kind})
-        refuse_fields(request, "shots")
+        refuse_fields(request, "shots", "characters")
         refuse_flags(request, "watermark", "private")
         for item in request.media:
             if item.content is None:
-                raise UpstreamRejected(f"the {item.role} is no longer there", param=item.role)
+                raise UnsupportedWish(f"the {item.role} is no longer there", param=item.role)
         for role in self.roles:
             if len(request.media_with(role)) > len(self.inputs[role]):
                 text = f"{request.model} takes {len(self.inputs[role])} {role}(s)"
-                raise UpstreamRejected(text, param=role)
+                raise UnsupportedWish(text, param=role)
+        self._check_needed(request)
         unknown = [
             name for name in (*_request_values(request, self), *request.extra) if name not in self.inputs
         ]
         if unknown:
-            raise UpstreamRejected(f"{request.model} has no {unknown[0]}", param=_request_field(unknown[0]))
+            raise UnsupportedWish(f"{request.model} has no {unknown[0]}", param=_request_field(unknown[0]))
+
+    def _check_needed(self, request: GenerationRequest) -> None:
+        """An example file in the graph stands for no client's picture; it does in the second of several nodes."""
+        for role in (role for role in ROLES if role in self.inputs and role not in self.optional):
+            given = len(request.media_with(role))
+            for number, target in enumerate(self.inputs[role]):
+                has_default = number > 0 and self.graph[target.node].inputs.get(target.field)
+                if number >= given and not has_default and self._is_used(target.node):
+                    param = "input_reference" if role in PICTURES else role
+                    raise UnsupportedWish(f"{request.model} needs {param} ({role})", param=param)
+
+    def _is_used(self, node: str) -> bool:
+        """Whether another node is linked to ``node``; ComfyUI leaves out what leads to no output."""
+        links = (value for other in self.graph.values() for value in other.inputs.values())
+        return any(isinstance(link, list) and link[:1] == [node] for link in links)
 
     def fill_graph(self, request: GenerationRequest, files: Mapping[int, str], *, key: str) -> dict[str, Any]:
         """The graph for one request. ``files`` are the names of its inputs at ComfyUI, by their index in
@@ -128,14 +143,27 @@ class Workflow(BaseModel):
         return max(steps, 1) * self.frame_step + self.frame_offset
 
 
+class ComfyUIOptions(OwnHardwareOptions):
+    workflows: dict[str, Workflow] = Field(default_factory=dict)
+    lost_after_seconds: float = 60
+    """How long a submission must be unknown to ComfyUI before it counts as never arrived."""
+
+    def workflow_of(self, request: GenerationRequest) -> Workflow:
+        """Raises ``UnsupportedWish`` for a name that no workflow has."""
+        workflow = self.workflows.get(request.model)
+        if workflow is None:
+            raise UnsupportedWish(f"there is no workflow {request.model}", param="model")
+        return workflow
+
+
 def file_name(item: MediaInput, *, key: str, number: int) -> str:
-    ending = item.content_type.rsplit("/", 1)[-1].removeprefix("x-") or "bin"
+    ending = file_ending(item)
     return f"{key}-{number}-{item.role}.{'jpg' if ending == 'jpeg' else ending}"
 
 
 def _request_values(request: GenerationRequest, workflow: Workflow) -> dict[str, Any]:
     values: dict[str, Any] = {
-        "prompt": request.prompt or None,
+        "prompt": (request.prompt or None) if "prompt" in workflow.inputs else None,
         "negative_prompt": request.negative_prompt,
         "seed": request.seed,
         "aspect_ratio": request.aspect_ratio,

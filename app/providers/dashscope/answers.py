@@ -28,10 +28,13 @@ CODES: Mapping[str, ErrorMeaning] = {
     "PostpaidBillOverdue": "quota",
     "CommodityNotPurchased": "quota",
     "AllocationQuota": "quota",
-    # The next three: this account has not bought this model. Others may have, and it may have other models.
-    "AccessDenied": "quota",
-    "Model.AccessDenied": "quota",
-    "Workspace.AccessDenied": "quota",
+    # This account, or its workspace, may not use this model.
+    "AccessDenied": "forbidden",
+    "Model.AccessDenied": "forbidden",
+    "Workspace.AccessDenied": "forbidden",
+    "ModelNotFound": "forbidden",
+    "Model.NotFound": "forbidden",
+    "ModelNotExist": "forbidden",
     "Throttling": "busy",
     "LimitRequests": "busy",
     "ModelUnavailable": "busy",
@@ -40,9 +43,6 @@ CODES: Mapping[str, ErrorMeaning] = {
     "BadRequest": "rejected",
     "InvalidURL": "rejected",
     "UnsupportedOperation": "rejected",
-    "ModelNotFound": "missing",
-    "Model.NotFound": "missing",
-    "ModelNotExist": "missing",
     "InternalError.Timeout": "unknown",
     "RequestTimeOut": "unknown",
     "InternalError": "failed",
@@ -50,6 +50,8 @@ CODES: Mapping[str, ErrorMeaning] = {
     "ModelServiceFailed": "failed",
 }
 MODERATED = ("datainspection", "data_inspection", "ipinfringement", "risk_control")
+UNFETCHED = "InvalidParameter.DataInspection"
+"""An input could not be fetched to be inspected: https://github.com/QwenLM/Qwen-VL/issues/431"""
 FREE_WORDS = ("free allocated", "free tier", "free quota")
 """In the message of ``Throttling.AllocationQuota``: the quota is used up, not exceeded for a moment."""
 
@@ -96,6 +98,8 @@ class DashScopeAnswer(BaseModel):
 
 
 def meaning_of(code: str, message: str) -> ErrorMeaning | None:
+    if code == UNFETCHED:
+        return "rejected"
     if any(part in code.lower() for part in MODERATED):
         return "moderated"
     if code.startswith("Throttling") and any(part in message.lower() for part in FREE_WORDS):

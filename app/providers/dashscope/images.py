@@ -4,20 +4,23 @@ https://help.aliyun.com/zh/model-studio/qwen-image-api, https://help.aliyun.com/
 """
 
 import math
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-from app.errors import UpstreamRejected
-from app.generation import GenerationRequest, MediaKind, Role
+from pydantic import BaseModel, ConfigDict
+
+from app.errors import UnsupportedWish
+from app.generation import GenerationRequest, MediaKind
+from app.providers.fact_checks import pick_size
 from app.providers.inputs import (
     as_data_uri,
     at_most,
     check_request,
     extra_fields,
-    parse_size,
+    nearest_tier,
     refuse_fields,
     without_none,
 )
+from app.providers.model_facts import ModelFacts, read_facts
 
 SERVICES = "/api/v1/services/aigc"
 PATHS = {
@@ -28,8 +31,6 @@ PATHS = {
 }
 """``direct`` answers with the picture, the others with a task. ``messages`` and ``direct`` take chat messages."""
 IMAGE: frozenset[MediaKind] = frozenset({"image"})
-TIERS = {"1K": 1024, "2K": 2048, "4K": 4096}
-QWEN_SIZES = ("1664*928", "1472*1104", "1328*1328", "1104*1472", "928*1664")
 ROUND = 16
 RESERVED = {
     "model", "prompt", "input", "parameters", "messages", "images", "size", "n", "enable_sequential", "stream",
@@ -37,54 +38,40 @@ RESERVED = {
 """What ``extra`` can't set: these choose the model, the price or the inputs."""
 
 
-@dataclass(frozen=True, slots=True)
-class DashScopeImageModel:
-    """One family; all ``parts`` occur in its models' names."""
+class PictureTraits(BaseModel):
+    """The traits of a family of picture models."""
 
-    parts: tuple[str, ...]
-    path: str
-    references: int = 0
-    sizes: tuple[str, ...] = ()
-    """The only sizes it makes; empty: any."""
+    model_config = ConfigDict(extra="forbid")
+
+    path: Literal["text", "pictures", "messages", "direct"]
 
 
-MODELS = (
-    DashScopeImageModel(("wan2.7", "image"), "messages", 9),
-    DashScopeImageModel(("wan2.6", "t2i"), "messages"),
-    DashScopeImageModel(("wan2.6", "image"), "messages", 4),
-    DashScopeImageModel(("wan2.5", "i2i"), "pictures", 2),
-    DashScopeImageModel(("wan", "t2i"), "text"),
-    DashScopeImageModel(("qwen-image-edit",), "direct", 3),
-    DashScopeImageModel(("qwen-image-2",), "direct", 3),
-    DashScopeImageModel(("qwen-image-3",), "direct", 3),
-    DashScopeImageModel(("qwen-image-max",), "direct", 0, QWEN_SIZES),
-    DashScopeImageModel(("qwen-image",), "text", 0, QWEN_SIZES),
-    DashScopeImageModel(("z-image",), "direct"),
-)
+def picture_path(model: ModelFacts) -> str:
+    """A name of ``PATHS``."""
+    return PictureTraits.model_validate(model.traits).path
 
 
-def model_of(name: str) -> DashScopeImageModel | None:
+def find_picture(name: str) -> ModelFacts | None:
     """None for names that are not a picture model's."""
-    return next((model for model in MODELS if all(part in name.lower() for part in model.parts)), None)
+    model = read_facts("dashscope").find_model(name)
+    return model if model is not None and model.kind == "image" else None
 
 
-def roles_of(model: DashScopeImageModel) -> frozenset[Role]:
-    return frozenset({"reference_image"}) if model.references else frozenset()
-
-
-def known_model(request: GenerationRequest) -> DashScopeImageModel:
-    model = model_of(request.model)
+def known_picture(request: GenerationRequest) -> ModelFacts:
+    model = find_picture(request.model)
     if model is None:
-        raise UpstreamRejected(f"{request.model} makes no image", param="model")
+        raise UnsupportedWish(f"{request.model} makes no image", param="model")
     return model
 
 
 def image_body(request: GenerationRequest) -> dict[str, Any]:
-    """The body for the path of its model. Raises ``UpstreamRejected`` for what it has no field for."""
-    model = known_model(request)
-    check_request(request, roles_of(model), kinds=IMAGE)
-    refuse_fields(request, "style", "characters")
-    pictures = [as_data_uri(item) for item in at_most(request, "reference_image", model.references)]
+    """The body for the path of its model. Raises ``UnsupportedWish`` for what it has no field for."""
+    model = known_picture(request)
+    path = picture_path(model)
+    check_request(request, frozenset(model.inputs), kinds=IMAGE)
+    refuse_fields(request, "characters", "seconds")
+    most = model.inputs.get("reference_image", 0)
+    pictures = [as_data_uri(item) for item in at_most(request, "reference_image", most)]
     parameters: dict[str, Any] = {
         "size": _size_field(request, model),
         "seed": request.seed,
@@ -92,7 +79,7 @@ def image_body(request: GenerationRequest) -> dict[str, Any]:
         "n": 1,
     }
     fields: dict[str, Any] = {"prompt": request.prompt, "negative_prompt": request.negative_prompt}
-    if model.path in {"messages", "direct"}:
+    if path in {"messages", "direct"}:
         content = [*({"image": picture} for picture in pictures), {"text": request.prompt}]
         fields = {"messages": [{"role": "user", "content": content}]}
         parameters["negative_prompt"] = request.negative_prompt
@@ -105,20 +92,17 @@ def image_body(request: GenerationRequest) -> dict[str, Any]:
     }
 
 
-def _size_field(request: GenerationRequest, model: DashScopeImageModel) -> str | None:
-    tier = request.resolution.upper() if request.resolution else None
-    if tier is not None and (tier not in TIERS or model.sizes):
-        able = ", ".join(model.sizes or TIERS)
-        text = f"resolution must be one of {able} for {request.model}, not {request.resolution}"
-        raise UpstreamRejected(text, param="resolution")
-    if request.size and not model.sizes:
-        return request.size.replace("x", "*")
-    if request.aspect_ratio is None and not request.size:
-        return tier
-    wide, high = parse_size(request.size) if request.size else _aspect_sides(request)
+def _size_field(request: GenerationRequest, model: ModelFacts) -> str | None:
     if model.sizes:
-        return min(model.sizes, key=lambda size: abs(math.log(wide / high) - math.log(_aspect_value(size))))
-    unit = TIERS[tier or "1K"] / math.sqrt(wide * high)
+        picked = pick_size(request, model)
+        return picked.replace("x", "*") if picked else None
+    tier = nearest_tier(request.model_copy(update={"size": None}), model.tiers)
+    if request.size:
+        return request.size.replace("x", "*")
+    if request.aspect_ratio is None:
+        return tier
+    wide, high = _aspect_sides(request)
+    unit = model.tiers[tier or "1K"] / math.sqrt(wide * high)
     return f"{_round_side(wide * unit)}*{_round_side(high * unit)}"
 
 
@@ -126,13 +110,8 @@ def _aspect_sides(request: GenerationRequest) -> tuple[int, int]:
     wide, colon, high = (request.aspect_ratio or "").partition(":")
     if not (colon and wide.isdecimal() and high.isdecimal() and int(wide) and int(high)):
         text = f"aspect_ratio must be like 16:9, not {request.aspect_ratio}"
-        raise UpstreamRejected(text, param="aspect_ratio")
+        raise UnsupportedWish(text, param="aspect_ratio")
     return int(wide), int(high)
-
-
-def _aspect_value(size: str) -> float:
-    width, height = parse_size(size.replace("*", "x"))
-    return width / height
 
 
 def _round_side(length: float) -> int:

@@ -1,12 +1,14 @@
-"""What Alibaba's video models can take, and which form of request each takes.
+"""What only this adapter reads of Alibaba's models: which form of request each takes.
 
 https://help.aliyun.com/zh/model-studio/text-to-video-api-reference and its neighbours, one page per model
 """
 
-from dataclasses import dataclass
 from typing import Literal
 
+from pydantic import BaseModel, ConfigDict
+
 from app.generation import Action, Role
+from app.providers.model_facts import ModelFacts, read_facts
 
 Form = Literal["media", "text", "sized", "image", "frames", "references"]
 """``media``: inputs as a typed list (2.7 and later). ``text``: none but a sound, with ratio and resolution.
@@ -14,78 +16,47 @@ Form = Literal["media", "text", "sized", "image", "frames", "references"]
 (2.6 and earlier)."""
 
 TIERS = {"480P": 480, "720P": 720, "1080P": 1080}
+RATIOS = ("16:9", "9:16", "1:1", "4:3", "3:4", "adaptive")
+"""For models that are not known."""
 SIZES = {
     "480P": ("832*480", "480*832", "624*624"),
     "720P": ("1280*720", "720*1280", "960*960", "1088*832", "832*1088"),
     "1080P": ("1920*1080", "1080*1920", "1440*1440", "1632*1248", "1248*1632"),
 }
-RATIOS = ("16:9", "9:16", "1:1", "4:3", "3:4")
-ALL = ("480P", "720P", "1080P")
-HIGH = ("720P", "1080P")
-
-FRAMES: frozenset[Role] = frozenset({"first_frame", "last_frame"})
-CLIPS: frozenset[Role] = frozenset({"reference_video", "source_video"})
-PICTURES: frozenset[Role] = frozenset({"reference_image"})
-SOUND: frozenset[Role] = frozenset({"audio"})
-FIRST: frozenset[Role] = frozenset({"first_frame"})
-NOTHING: frozenset[Role] = frozenset()
-GENERATE: frozenset[Action] = frozenset({"generate"})
-CHANGE: frozenset[Action] = frozenset({"generate", "edit", "extend"})
+ROLES: frozenset[Role] = frozenset(
+    {"first_frame", "last_frame", "reference_image", "reference_video", "source_video", "audio"}
+)
 
 
-@dataclass(frozen=True, slots=True)
-class DashScopeVideoModel:
-    """One family; all ``parts`` occur in its models' names."""
+class VideoTraits(BaseModel):
+    """The traits of a family of video models; the defaults are for models that are not known."""
 
-    parts: tuple[str, ...]
-    form: Form
-    roles: frozenset[Role] = NOTHING
-    seconds: tuple[float, float] | None = None
-    tiers: tuple[str, ...] = ALL
-    actions: frozenset[Action] = GENERATE
+    model_config = ConfigDict(extra="forbid")
+
+    form: Form = "media"
+    actions: tuple[Action, ...] = ("generate",)
+    needs: tuple[Role, ...] = ()
+    """Inputs without which it makes nothing."""
+    one_of: tuple[Role, ...] = ()
+    """It needs at least one of these."""
     shots: bool = False
-    pictures: int = 5
-    clips: int = 5
-    """The most videos, and the most sounds in the media list."""
-    sound: str = "driving_audio"
+    sound_as: str = "driving_audio"
     """The type of a sound in the media list."""
     clip: str = "reference_video"
     """The type of a source video in the media list."""
 
-    @property
-    def is_adaptive(self) -> bool:
-        return "wan3.0" in self.parts
+
+UNKNOWN = VideoTraits(actions=("generate", "edit", "extend"), sound_as="reference_audio")
 
 
-MODELS = (
-    DashScopeVideoModel(("wan3.0",), "media", FRAMES | PICTURES | CLIPS | SOUND, (2, 30), ALL, CHANGE, pictures=10,
-          sound="reference_audio"),
-    DashScopeVideoModel(("wan2.7", "t2v"), "text", SOUND, (2, 15), HIGH),
-    DashScopeVideoModel(("wan2.7", "i2v"), "media", FRAMES | SOUND | {"source_video"}, (2, 15), HIGH,
-          frozenset({"generate", "extend"}), clips=1, clip="first_clip"),
-    DashScopeVideoModel(("wan2.7", "r2v"), "media", PICTURES | {"reference_video"}, (2, 15), HIGH),
-    DashScopeVideoModel(("wan2.7", "videoedit"), "media", PICTURES | {"source_video"}, (2, 10), HIGH,
-          frozenset({"generate", "edit"}), pictures=4, clips=1, clip="video"),
-    DashScopeVideoModel(("happyhorse", "t2v"), "text", NOTHING, None, HIGH),
-    DashScopeVideoModel(("happyhorse", "i2v"), "media", FIRST, None, HIGH),
-    DashScopeVideoModel(("happyhorse", "r2v"), "media", PICTURES, None, HIGH, pictures=9),
-    DashScopeVideoModel(("happyhorse", "video-edit"), "media", PICTURES | {"source_video"}, None, HIGH,
-          frozenset({"generate", "edit"}), clips=1, clip="video"),
-    DashScopeVideoModel(("kf2v",), "frames", FRAMES, (5, 5)),
-    DashScopeVideoModel(("wan2.6", "t2v"), "sized", SOUND, (2, 15), HIGH, shots=True),
-    DashScopeVideoModel(("wan2.6", "i2v"), "image", FIRST | SOUND, (2, 15), HIGH, shots=True),
-    DashScopeVideoModel(("wan2.6", "r2v"), "references", PICTURES | {"reference_video"}, (2, 15), HIGH, shots=True),
-    DashScopeVideoModel(("wan2.5", "t2v"), "sized", SOUND, (5, 10)),
-    DashScopeVideoModel(("wan2.5", "i2v"), "image", FIRST | SOUND, (5, 10)),
-    DashScopeVideoModel(("t2v",), "sized", NOTHING, (5, 5)),
-    DashScopeVideoModel(("i2v",), "image", FIRST, (3, 5)),
-    DashScopeVideoModel(("r2v",), "references", PICTURES | {"reference_video"}, (5, 10)),
-)  # fmt: skip
-NEWER = DashScopeVideoModel(
-    ("",), "media", FRAMES | PICTURES | CLIPS | SOUND, None, ALL, CHANGE, pictures=10, sound="reference_audio"
-)
-"""For names unknown here: DashScope decides."""
+def find_model(name: str) -> ModelFacts | None:
+    """None for names unknown here: DashScope decides."""
+    return read_facts("dashscope").find_model(name)
 
 
-def model_of(name: str) -> DashScopeVideoModel:
-    return next((model for model in MODELS if all(part in name.lower() for part in model.parts)), NEWER)
+def video_traits(model: ModelFacts | None) -> VideoTraits:
+    return VideoTraits.model_validate(model.traits) if model else UNKNOWN
+
+
+def roles_of(model: ModelFacts | None) -> frozenset[Role]:
+    return ROLES if model is None else frozenset(model.inputs)

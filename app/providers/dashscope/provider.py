@@ -22,16 +22,16 @@ from app.providers.base import (
 )
 from app.providers.dashscope import images, requests
 from app.providers.dashscope.answers import DashScopeAnswer, TaskOutput, poll_answer, usage_facts
-from app.providers.dashscope.models import model_of
+from app.providers.dashscope.models import ROLES, find_model, video_traits
 from app.providers.dashscope.uploads import RESOLVES, upload_input
 from app.providers.http_errors import missing_file, poll_error, submit_error, unnamed_task
+from app.providers.http_messages import PICTURE_SECONDS
 
 HOST = "https://dashscope.aliyuncs.com"
 """Others: ``https://dashscope-intl.aliyuncs.com``, ``https://<workspace>.<region>.maas.aliyuncs.com``."""
 TASKS = "/api/v1/tasks"
 TEXT = "/compatible-mode/v1"
 ASYNC = {"X-DashScope-Async": "enable"}
-DIRECT_SECONDS = 300.0
 """How long a call may take whose answer holds the picture."""
 TOO_LATE = {400, 404, 409}
 ALL_KINDS: frozenset[Kind] = frozenset({"video", "image", "text"})
@@ -45,7 +45,8 @@ class DashScopeProvider(Provider):
     title = "Alibaba DashScope (Model Studio)"
     docs_url = "https://help.aliyun.com/zh/model-studio/text-to-video-api-reference"
     verified = "verified against dashscope 2.0.2"
-    sample_models = ("wan2.7-t2v", "wan2.7-i2v", "wan2.7-r2v", "qwen-image-3.0")
+    media_schemes = frozenset({"oss"})
+    sample_models = ("wan3.0-video", "wan2.7-t2v", "qwen-image-3.0")
     poll_interval = PollInterval(first=5.0, factor=1.2, cap=20.0)
 
     @classmethod
@@ -59,27 +60,28 @@ class DashScopeProvider(Provider):
         return {**super().auth_headers(account), **named}
 
     def capabilities(self, model: str) -> Capabilities:
-        picture = images.model_of(model)
+        picture = images.find_picture(model)
         if picture is not None:
-            return Capabilities(
-                kinds=frozenset({"image"}), roles=images.roles_of(picture), cancel=picture.path != "direct"
-            )
-        known = model_of(model)
+            return picture.capabilities(cancel=images.picture_path(picture) != "direct")
+        known = find_model(model)
+        if known is not None:
+            return known.capabilities(native_shots=video_traits(known).shots, cancel=True)
         made: frozenset[Kind] = frozenset({"video"})
         is_video = any(word in model.lower() for word in VIDEO_WORDS)
         return Capabilities(
-            kinds=made if is_video else self.account.kinds or ALL_KINDS,
-            roles=known.roles,
-            seconds=known.seconds,
-            native_shots=known.shots,
-            cancel=True,
+            kinds=made if is_video else self.account.kinds or ALL_KINDS, roles=ROLES, cancel=True
         )
+
+    def check(self, request: GenerationRequest) -> None:
+        if request.kind == "image":
+            images.image_body(request)
+        else:
+            requests.video_body(requests.as_if_uploaded(request))
 
     async def start(self, request: GenerationRequest, submission: Submission) -> Operation:
         if request.kind == "image":
             return await self._start_image(request, submission)
-        # Building the body first refuses what it has no field for before anything is uploaded.
-        requests.video_body(requests.as_if_uploaded(request))
+        self.check(request)  # before anything is uploaded
         media, headers = [], dict(ASYNC)
         for item in request.media:
             if requests.needs_upload(request, item):
@@ -87,6 +89,7 @@ class DashScopeProvider(Provider):
                 headers |= RESOLVES
             else:
                 media.append(item)
+                headers |= RESOLVES if item.vendor_scheme else {}
         body = requests.video_body(request.model_copy(update={"media": tuple(media)}))
         return _operation_of(await self._submit_request(requests.path_of(request), body, headers=headers))
 
@@ -128,11 +131,11 @@ class DashScopeProvider(Provider):
         return RelayTarget(self.http.absolute_url(f"{TEXT}/{path}"), self.auth_headers(self.account))
 
     async def _start_image(self, request: GenerationRequest, submission: Submission) -> Operation:
-        model = images.known_model(request)
-        body, path = images.image_body(request), images.PATHS[model.path]
-        if model.path != "direct":
+        kind = images.picture_path(images.known_picture(request))
+        body, path = images.image_body(request), images.PATHS[kind]
+        if kind != "direct":
             return _operation_of(await self._submit_request(path, body, headers=ASYNC))
-        answer = await self._submit_request(path, body, timeout=DIRECT_SECONDS)
+        answer = await self._submit_request(path, body, timeout=PICTURE_SECONDS)
         links = (answer.output or TaskOutput()).image_urls()
         if not links:
             raise OutcomeUnknown("DashScope answered without a picture")

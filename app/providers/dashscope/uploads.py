@@ -71,8 +71,6 @@ async def upload_input(http: UpstreamClient, item: MediaInput, *, model: str) ->
         await storage.post_form("/", form, files=[file], answer=UploadAnswer)
     except UpstreamError as error:
         raise PollFailed(f"an input could not be uploaded: {error.message}") from error
-    finally:
-        await storage.aclose()
     return item.model_copy(update={"url": f"oss://{key}", "content": None})
 
 

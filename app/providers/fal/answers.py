@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from app.errors import UpstreamError, UpstreamQuotaExhausted
+from app.errors import UpstreamError, UpstreamModelForbidden, UpstreamQuotaExhausted
 from app.generation import MediaKind
 from app.providers.base import Failed, FileKind, ResultFile, Succeeded
 from app.providers.http_errors import submit_refused, unnamed_task
@@ -65,6 +65,8 @@ class SubmitAnswer(FalRefusal):
         error = self.first_error(cleaned)
         if status < 500 and any(words in error.message.lower() for words in NO_MONEY):
             return UpstreamQuotaExhausted(f"upstream answered {status}: {error.message}")
+        if status == 403 and "access to this application" in error.message.lower():
+            return UpstreamModelForbidden(f"upstream answered {status}: {error.message}")
         return submit_refused(status, headers, error)
 
 

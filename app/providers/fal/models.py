@@ -1,26 +1,30 @@
-"""fal's families of models: their endpoints and the names of their fields."""
+"""fal's families of models: their endpoints, and the names of their fields."""
 
-from dataclasses import dataclass, field
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-from app.errors import UpstreamRejected
+from pydantic import RootModel
+
+from app.errors import PollFailed, UnsupportedWish
 from app.generation import GenerationRequest, Role
-from app.providers.hosted_models import IMAGE, ModelFamily
+from app.providers.hosted_models import ModelFamily, family_of_facts
+from app.providers.model_facts import read_facts
+from app.providers.model_schemas import kinds_of_output, read_schema
 
-WIDE = ("16:9", "9:16")
-SQUARE = (*WIDE, "1:1")
-FRAMES: dict[Role, str] = {"first_frame": "image_url", "last_frame": "end_image_url"}
-STARTS: dict[Role, str] = {"first_frame": "start_image_url", "last_frame": "end_image_url"}
-ANY_PICTURE: dict[Role, str] = {"first_frame": "image_urls", "reference_image": "image_urls"}
-ONE_PICTURE: dict[Role, str] = {"first_frame": "image_url", "reference_image": "image_url"}
+MODEL = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)+", re.ASCII)
+SCHEMA_PATH = "/api/openapi/queue/openapi.json"
+"""Below https://fal.ai: the schema of the endpoint that ``endpoint_id`` names. No key is needed."""
 
 
 @dataclass(frozen=True, slots=True)
 class FalEndpoints:
     """What is added to a family's bare name, by its inputs; empty: nothing, or there is no such endpoint."""
 
-    text: str = "text-to-video"
-    first: str = "image-to-video"
-    both: str = "image-to-video"
+    text: str = ""
+    first: str = ""
+    both: str = ""
     references: str = ""
 
 
@@ -28,123 +32,69 @@ class FalEndpoints:
 class FalFamily(ModelFamily):
     endpoints: FalEndpoints | None = None
     """None: the model's name is the endpoint."""
-    both_fields: dict[Role, str] = field(default_factory=dict)
+    both_fields: Mapping[Role, str] = field(default_factory=dict)
     """Replaces ``fields`` when both frames are given."""
 
 
-# From the schema that fal publishes for each endpoint (https://fal.ai/models/<endpoint>/llms.txt), October 2026.
-FAMILIES = (
-    FalFamily(
-        start=("fal-ai/kling-video/v3",),
-        sound="generate_audio",
-        fields=STARTS,
-        seconds=(3, 15),
-        length="text",
-        ratios=SQUARE,
-        tiers={},
-        lacks=("seed",),
-        shots="list",
-        endpoints=FalEndpoints(),
-    ),
-    FalFamily(
-        start=("fal-ai/kling-video/o3",),
-        sound="generate_audio",
-        fields=FRAMES,
-        lists={"reference_image": "image_urls"},
-        most=7,
-        seconds=(3, 15),
-        length="text",
-        ratios=SQUARE,
-        tiers={},
-        lacks=("seed", "negative_prompt"),
-        shots="list",
-        mixes=False,
-        endpoints=FalEndpoints(references="reference-to-video"),
-    ),
-    FalFamily(
-        start=("bytedance/seedance-2", "fal-ai/bytedance/seedance"),
-        sound="generate_audio",
-        fields=FRAMES,
-        lists={"reference_image": "image_urls", "reference_video": "video_urls", "audio": "audio_urls"},
-        seconds=(4, 15),
-        length="text",
-        ratios=("21:9", "16:9", "4:3", "1:1", "3:4", "9:16"),
-        tiers={"480p": 480, "720p": 720, "1080p": 1080},
-        lacks=("negative_prompt",),
-        mixes=False,
-        endpoints=FalEndpoints(references="reference-to-video"),
-    ),
-    FalFamily(
-        start=("fal-ai/veo3",),
-        sound="generate_audio",
-        fields=FRAMES,
-        both_fields={"first_frame": "first_frame_url", "last_frame": "last_frame_url"},
-        lists={"reference_image": "image_urls"},
-        most=3,
-        seconds=(4, 8),
-        length="suffixed",
-        ratios=WIDE,
-        tiers={"720p": 720, "1080p": 1080, "4k": 2160},
-        mixes=False,
-        endpoints=FalEndpoints(text="", both="first-last-frame-to-video", references="reference-to-video"),
-    ),
-    FalFamily(
-        start=("fal-ai/ltx-2",),
-        sound="generate_audio",
-        fields=FRAMES,
-        seconds=(6, 20),
-        ratios=WIDE,
-        tiers={"1080p": 1080, "1440p": 1440, "2160p": 2160},
-        lacks=("seed", "negative_prompt"),
-        endpoints=FalEndpoints(),
-    ),
-    FalFamily(
-        start=("blackforestlabs/flux-3-max",),
-        sound="generate_audio",
-        fields=FRAMES,
-        seconds=(5, 20),
-        ratios=("21:9", "16:9", "4:3", "1:1", "3:4", "9:16"),
-        tiers={"720p": 720, "1080p": 1080},
-        lacks=("seed", "negative_prompt"),
-        endpoints=FalEndpoints(),
-    ),
-    FalFamily(
-        start=("fal-ai/nano-banana", "fal-ai/gemini-"),
-        kinds=IMAGE,
-        lists=ANY_PICTURE,
-        tiers={},
-        lacks=("negative_prompt",),
-    ),
-    FalFamily(
-        start=("fal-ai/flux-pro/kontext", "fal-ai/flux-kontext"),
-        kinds=IMAGE,
-        fields=ONE_PICTURE,
-        tiers={},
-        lacks=("negative_prompt",),
-    ),
-    FalFamily(
-        start=("fal-ai/flux/", "fal-ai/flux-pro", "fal-ai/flux-lora"),
-        kinds=IMAGE,
-        fields=ONE_PICTURE,
-        ratios=(),
-        tiers={},
-        size_field="image_size",
-        lacks=("negative_prompt",),
-    ),
-)
-ANY_IMAGE = FalFamily(kinds=IMAGE, lists=ANY_PICTURE, tiers={}, size_field="image_size")
-ANY_VIDEO = FalFamily(
+class EndpointDocument(RootModel[dict[str, Any]]):
+    """An OpenAPI document of one endpoint."""
+
+
+ANY_FIELDS: Mapping[Role, str] = {
+    "first_frame": "image_url",
+    "last_frame": "end_image_url",
+    "source_video": "video_url",
+    "audio": "audio_url",
+}
+DESCRIBED = FalFamily(
+    kinds=frozenset({"video", "image", "audio"}),
     sound="generate_audio",
-    fields={**FRAMES, "source_video": "video_url", "audio": "audio_url"},
+    fields=ANY_FIELDS,
     lists={"reference_image": "image_urls", "reference_video": "video_urls"},
     length="text",
 )
-ANY_SOUND = FalFamily(kinds=frozenset({"audio"}), ratios=(), tiers={}, length="number")
-ANY = {"video": ANY_VIDEO, "image": ANY_IMAGE, "audio": ANY_SOUND}
+"""The usual names, for what an operator's description of a model leaves out."""
+
+
+def is_unknown(model: str) -> bool:
+    """Whether only the vendor's own schema tells what it takes."""
+    return MODEL.fullmatch(model) is not None and known_family(model) is None
 
 
 def known_family(model: str) -> FalFamily | None:
-    return next((family for family in FAMILIES if model.startswith(family.start)), None)
+    """From the file of facts. A name with an endpoint has only the inputs of that endpoint."""
+    facts = read_facts("fal").find_model(model)
+    if facts is None:
+        return None
+    ends = facts.traits.get("endpoints")
+    family = family_of_facts(facts, FalFamily, endpoints=FalEndpoints(**ends) if ends else None)
+    return _narrowed(family, model) if names_an_endpoint(model) and ends else family
+
+
+def _narrowed(family: FalFamily, model: str) -> FalFamily:
+    if "/text-to-" in model:
+        return replace(family, fields={}, lists={}, endpoints=None)
+    if "/reference-to-" in model:
+        return replace(family, fields={}, endpoints=None)
+    if "/first-last-frame-to-" in model:
+        both = {name: role for role, name in family.both_fields.items()}
+        return replace(family, fields=family.both_fields, lists={}, required=both, endpoints=None)
+    if "/image-to-" in model:
+        required = {family.fields["first_frame"]: "first_frame"}
+        return replace(family, lists={}, required=required, endpoints=None)
+    return family
+
+
+def published_family(document: Mapping[str, Any], endpoint: str) -> FalFamily:
+    """The endpoint's family by its own schema. Raises ``PollFailed`` for a document that holds none."""
+    post = ("paths", f"/{endpoint}", "post", "requestBody", "content", "application/json", "schema")
+    told = read_schema(document, where=post)
+    if told is None:
+        raise PollFailed(f"fal's schema of {endpoint} can't be read")
+    result = ("paths", f"/{endpoint}/requests/{{request_id}}", "get", "responses", "200", "content")
+    output = read_schema(document, where=(*result, "application/json", "schema"))
+    family = replace(told, kinds=kinds_of_output(output)).family()
+    return FalFamily(**{name: getattr(family, name) for name in ModelFamily.__dataclass_fields__})
 
 
 def names_an_endpoint(model: str) -> bool:
@@ -162,7 +112,7 @@ def endpoint_of(request: GenerationRequest, family: FalFamily) -> str:
         suffix = ends.references
     elif "last_frame" in frames:
         if "first_frame" not in frames:
-            raise UpstreamRejected(
+            raise UnsupportedWish(
                 f"{request.model} takes a last frame only with a first one", param="last_frame"
             )
         suffix = ends.both

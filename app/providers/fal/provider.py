@@ -6,10 +6,11 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from app.errors import InvalidRequest, OutcomeUnknown, UpstreamRejected
+from app.errors import InvalidRequest, OutcomeUnknown, UnsupportedWish
 from app.generation import GenerationRequest, MediaKind
 from app.providers.base import (
     Account,
+    AccountCheck,
     Capabilities,
     Failed,
     Operation,
@@ -22,15 +23,30 @@ from app.providers.base import (
     base_url_or,
 )
 from app.providers.fal.answers import STATES, ModelResult, QueueStatus, SubmitAnswer, failed_answer, files_of
-from app.providers.fal.models import ANY, FalFamily, endpoint_of, known_family, names_an_endpoint
-from app.providers.hosted_models import apply_description, model_input, read_descriptions
+from app.providers.fal.models import (
+    DESCRIBED,
+    MODEL,
+    SCHEMA_PATH,
+    EndpointDocument,
+    FalFamily,
+    endpoint_of,
+    is_unknown,
+    known_family,
+    published_family,
+)
+from app.providers.hosted_models import (
+    apply_description,
+    model_input,
+    read_descriptions,
+    refuse_unpublished,
+)
 from app.providers.http import UpstreamClient
 from app.providers.http_errors import missing_file, poll_refused
+from app.providers.learned import LearnedFacts
 from app.providers.reading import read_state
 
 HOST = "https://queue.fal.run"
-MODEL = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)+", re.ASCII)
-ALL_KINDS: frozenset[MediaKind] = frozenset({"video", "image", "audio"})
+SCHEMA_HOST = "https://fal.ai"
 PATH = re.compile(r"(/(?!\.)[\w.-]+)+", re.ASCII)
 TEMPORARY_STATUSES = {408, 425, 429, 502, 503}
 """Answers to the request for a result that are not about the work itself."""
@@ -40,7 +56,9 @@ class FalProvider(Provider):
     """A model is the name of fal's endpoint, or a family's bare name, for which the inputs choose the endpoint.
 
     ``account.options``: ``priority`` (``normal``, ``low``), ``start_timeout`` (seconds a request may wait to
-    begin), ``models`` (the fields of models that ``models.py`` lacks).
+    begin), ``models`` (what an operator knows of models), ``schema_url`` (where fal's schemas are read). A model that
+    the file of facts lacks is sent a prompt only, until its schema was read: before its first submission, and when the
+    account that names it is tested.
     """
 
     name = "fal"
@@ -48,13 +66,16 @@ class FalProvider(Provider):
     docs_url = "https://fal.ai/docs/api-reference/inference-api"
     verified = "verified against fal-client 1.0.3"
     auth_scheme = "Key"
-    sample_models = ("bytedance/seedance-2.0",)
+    sample_models = ("bytedance/seedance-2.0", "fal-ai/kling-video/v3/pro", "fal-ai/veo3.1")
     poll_interval = PollInterval(first=2.0, factor=1.3, cap=15.0)
 
     def __init__(self, account: Account, http: UpstreamClient) -> None:
         super().__init__(account, http)
         self._descriptions = read_descriptions(account)
         self._headers = _queue_headers(account.options)
+        own = http.base_url if account.base_url else SCHEMA_HOST
+        self._site = http.client_for(str(account.options.get("schema_url", own)))
+        self._published = LearnedFacts(self._ask_schema, provider=self.name)
 
     @classmethod
     def base_url_for(cls, account: Account) -> str:
@@ -65,28 +86,19 @@ class FalProvider(Provider):
         return {"Authorization": f"Key {account.secret}"} if account.secret else {}
 
     def capabilities(self, model: str) -> Capabilities:
-        known, description = known_family(model), self._descriptions.get(model)
-        kinds = known.kinds if known else self.account.kinds & ALL_KINDS or ALL_KINDS
-        family = apply_description(known or ANY["video"], description)
-        roles = family.roles
-        if known and not description and names_an_endpoint(model):
-            roles = frozenset() if "text-to-" in model else roles
-        return Capabilities(
-            kinds=frozenset(kinds),
-            roles=roles,
-            seconds=family.seconds,
-            native_shots=bool(family.shots),
-            cancel=True,
-        )
+        family = self._family_of(model)
+        kinds = family.kinds if len(family.kinds) == 1 else self.account.kinds & family.kinds or family.kinds
+        return family.capabilities(kinds=frozenset(kinds))
+
+    def check(self, request: GenerationRequest) -> None:
+        self._endpoint_and_input(request)
 
     async def start(self, request: GenerationRequest, submission: Submission) -> Operation:
-        family = self._family_of(request)
-        if not MODEL.fullmatch(request.model):
-            raise UpstreamRejected("a model of fal is named like owner/app/endpoint", param="model")
-        endpoint = endpoint_of(request, family)
+        await self._published.learn(self._endpoint_of(request))
+        endpoint, fields = self._endpoint_and_input(request)
         answer = await self.http.post_json(
             f"/{endpoint}",
-            model_input(request, family),
+            fields,
             answer=SubmitAnswer,
             headers=self._headers,
             even_if=lambda answer: answer.is_error,
@@ -133,13 +145,44 @@ class FalProvider(Provider):
         units = answer.headers.get("x-fal-billable-units")
         return replace(done, usage={**done.usage, "billable_units": units}) if units else done
 
-    def _family_of(self, request: GenerationRequest) -> FalFamily:
-        family = known_family(request.model) or ANY.get(request.kind)
-        if family is None:
-            raise UpstreamRejected(f"fal makes no {request.kind}", param="model")
+    def ask_about(self, model: str) -> None:
+        if is_unknown(model):
+            self._published.learn_soon(model)
+
+    async def check_account(self) -> AccountCheck:
+        mapped = set(self.account.models.values())
+        await self._published.learn_all(model for model in mapped if is_unknown(model))
+        return await super().check_account()
+
+    async def published(self, model: str) -> Capabilities:
+        plain = GenerationRequest(kind="video", model=model)
+        return (await self._ask_schema(self._endpoint_of(plain))).capabilities()
+
+    async def close(self) -> None:
+        await self._published.close()
+
+    async def _ask_schema(self, endpoint: str) -> FalFamily:
+        answer = await self._site.get(SCHEMA_PATH, answer=EndpointDocument, params={"endpoint_id": endpoint})
+        return published_family(answer.body.root, endpoint)
+
+    def _endpoint_of(self, request: GenerationRequest) -> str:
+        if not MODEL.fullmatch(request.model):
+            raise UnsupportedWish("a model of fal is named like owner/app/endpoint", param="model")
+        return endpoint_of(request, self._family_of(request.model))
+
+    def _endpoint_and_input(self, request: GenerationRequest) -> tuple[str, dict[str, Any]]:
+        endpoint, family = self._endpoint_of(request), self._family_of(request.model)
         if family.both_fields and len(request.media_with("first_frame", "last_frame")) > 1:
             family = replace(family, fields=family.both_fields)
-        return apply_description(family, self._descriptions.get(request.model))
+        refuse_unpublished(request, self._published.find(endpoint))
+        return endpoint, model_input(request, family)
+
+    def _family_of(self, model: str) -> FalFamily:
+        """By the operator's own word, else by the file of facts, else by the schema that fal publishes, else unread."""
+        description = self._descriptions.get(model)
+        known = known_family(model) or self._published.find(model)
+        unread = replace(DESCRIBED, unread=True)
+        return apply_description(known or (DESCRIBED if description else unread), description)
 
 
 def _queue_headers(options: Mapping[str, Any]) -> dict[str, str]:

@@ -3,14 +3,13 @@
 from collections.abc import Collection
 from typing import Any
 
-from pydantic import BaseModel
-
-from app.errors import UpstreamFailed, UpstreamModerated, UpstreamRejected
+from app.errors import UnsupportedWish, UpstreamFailed, UpstreamModerated
 from app.generation import Action, GenerationRequest, Kind, Role
-from app.providers.base import Capabilities, Operation, PollAnswer, Submission
+from app.providers.base import EARLIER, Capabilities, Operation, PollAnswer, Submission
 from app.providers.gateway import (
     NAMED_SECONDS,
     GatewayRelay,
+    SubmittedTask,
     busy_or_failed,
     file_kind,
     is_option_name,
@@ -27,7 +26,7 @@ from app.providers.inputs import (
     refuse_fields,
     refuse_flags,
 )
-from app.providers.reading import Text, read_error
+from app.providers.reading import read_error
 
 KINDS: frozenset[Kind] = frozenset({"video", "image"})
 ROLES: frozenset[Role] = frozenset({"first_frame", "reference_image", "subject"})
@@ -37,11 +36,6 @@ RESERVED = {
     "size", "aspect_ratio", "resolution", "n", "api_key", "key",
 }  # fmt: skip
 """What ``extra`` can't set: these choose the model, the account, the price or the inputs."""
-
-
-class SubmitAnswer(BaseModel):
-    task_id: Text = ""
-    error: Any = None
 
 
 class FeatureRelayProvider(GatewayRelay):
@@ -56,17 +50,22 @@ class FeatureRelayProvider(GatewayRelay):
             kinds=self.account.kinds or KINDS,
             roles=ROLES,
             seconds=settings.seconds or named,
+            lengths=NAMED_SECONDS if named and not settings.seconds else (),
             native_shots=True,
+            native_styles=True,
             remix=True,
             cancel=settings.cancel,
             idempotency_key=settings.idempotency,
         )
 
+    def check(self, request: GenerationRequest) -> None:
+        _path_and_body(request, EARLIER)
+
     async def start(self, request: GenerationRequest, submission: Submission) -> Operation:
         path, body = _path_and_body(request, submission.remix_operation)
         headers = {"Idempotency-Key": submission.idempotency_key}
         try:
-            answer = await self.http.post_json(path, body, answer=SubmitAnswer, headers=headers)
+            answer = await self.http.post_json(path, body, answer=SubmittedTask, headers=headers)
         except UpstreamFailed as error:
             raise busy_or_failed(error) from error
         if answer.body.task_id:
@@ -85,7 +84,7 @@ class FeatureRelayProvider(GatewayRelay):
 
 
 def _path_and_body(request: GenerationRequest, earlier: Operation | None) -> tuple[str, dict[str, Any]]:
-    """The endpoint and its body. Raises ``UpstreamRejected`` for what these endpoints have no field for."""
+    """The endpoint and its body. Raises ``UnsupportedWish`` for what these endpoints have no field for."""
     check_request(request, ROLES, kinds=KINDS, actions=ACTIONS)
     refuse_fields(request, "seed", "negative_prompt")
     refuse_flags(request, "watermark", "private")
@@ -110,14 +109,14 @@ def _path_and_body(request: GenerationRequest, earlier: Operation | None) -> tup
 def _feature_fields(request: GenerationRequest, earlier: Operation | None) -> tuple[str, dict[str, Any]]:
     images = [image for role in ROLES for image in at_most(request, role, 1)]
     if len(images) > 1:
-        raise UpstreamRejected(f"{request.model} takes one image", param="input_reference")
+        raise UnsupportedWish(f"{request.model} takes one image", param="input_reference")
     if request.action == "remix":
         if earlier is None:
-            raise UpstreamRejected("the video to remix is not known to this upstream", param="remix_of")
+            raise UnsupportedWish("the video to remix is not known to this upstream", param="remix_of")
         return "remix", {"remix_target_id": earlier.id}
     if request.shots:
         if images:
-            raise UpstreamRejected("a storyboard takes no image", param="input_reference")
+            raise UnsupportedWish("a storyboard takes no image", param="input_reference")
         return "storyboard", {"prompt": storyboard_prompt(request)}
     if images:
         return "transform", {"image": as_data_uri(images[0])}

@@ -10,6 +10,7 @@ from app.errors import InvalidRequest, OperationNotFound, PollFailed
 from app.generation import GenerationRequest, Kind
 from app.providers.base import (
     ANTHROPIC_PATHS,
+    EARLIER,
     Account,
     Capabilities,
     Operation,
@@ -45,7 +46,7 @@ class GeminiProvider(Provider):
     docs_url = "https://ai.google.dev/gemini-api/docs/interactions"
     verified = "verified against google-genai 3.4.0"
     auth_scheme = "x-goog-api-key"
-    sample_models = ("gemini-omni-1.1-flash",)
+    sample_models = ("gemini-omni-1.2-flash",)
     poll_interval = PollInterval(first=4.0, factor=1.2, cap=20.0)
 
     @classmethod
@@ -66,6 +67,9 @@ class GeminiProvider(Provider):
         if "omni" not in model:
             return Capabilities(kinds=frozenset({"text"}))
         return capabilities_of(model)
+
+    def check(self, request: GenerationRequest) -> None:
+        request_body(request, EARLIER)
 
     async def start(self, request: GenerationRequest, submission: Submission) -> Operation:
         body = request_body(request, submission.remix_operation)

@@ -4,26 +4,29 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from app.errors import UpstreamRejected
+from app.errors import UnsupportedWish
 from app.generation import Action, GenerationRequest, MediaInput, Role
+from app.json_bodies import fold_name
 from app.providers.base import Capabilities, Operation
 from app.providers.inputs import (
     as_base64,
     at_most,
     check_request,
     extra_fields,
-    nearest_ratio,
-    nearest_tier,
-    refuse_fields,
+    refuse_unsupported,
+    told_ratio,
+    told_tier,
     whole_seconds,
     without_none,
 )
+from app.providers.model_facts import ModelFacts, read_facts
 
-RATIOS = ("16:9", "9:16")
-TIERS = {"360p": 360, "720p": 720, "1080p": 1080, "4k": 2160}
-ROLES: frozenset[Role] = frozenset(
-    {"first_frame", "last_frame", "reference_image", "source_video", "reference_video"}
-)
+USUAL_RATIOS = ("16:9", "9:16")
+USUAL_TIERS: Mapping[str, int] = {"360p": 360, "720p": 720, "1080p": 1080, "4k": 2160}
+SINGLES: tuple[Role, ...] = ("first_frame", "last_frame", "source_video")
+MANY: Mapping[Role, int] = {"reference_image": 99, "reference_video": 99}
+NEW_MODEL = ModelFacts(starts=("",), inputs={**dict.fromkeys(SINGLES, 1), **MANY})
+"""A model that came after the file of facts: every input that the API has, without bounds."""
 ACTIONS: frozenset[Action] = frozenset({"generate", "remix", "edit", "extend"})
 # Tags in the prompt, not fields, say what each picture is for: https://ai.google.dev/gemini-api/docs/omni
 TAGS: Mapping[Role, str] = {
@@ -35,51 +38,67 @@ TAGS: Mapping[Role, str] = {
 RESERVED = frozenset(
     {"model", "input", "prompt", "agent", "background", "store", "stream", "previous_interaction_id"}
     | {"response_format", "response_modalities", "webhook_config", "service_tier", "continuation_token"}
+    | {"generation_config", "generationConfig"}
 )
+CONFIG = "generation_config"
+CONFIG_NAMES = frozenset(
+    fold_name(name) for name in ("video_config", "videoConfig", "candidate_count", "candidateCount", "seed")
+)
+"""Names in it that ``extra`` can't set: they choose what is made, and how often."""
+MOST_PIXELS = 3840 * 2160
+
+
+def facts_of(model: str) -> ModelFacts:
+    return read_facts("gemini").find_model(model) or NEW_MODEL
 
 
 def capabilities_of(model: str) -> Capabilities:
-    longest = 15 if "omni-1.2" in model else 10
-    return Capabilities(
-        kinds=frozenset({"video"}),
-        roles=ROLES,
-        seconds=(3, longest),
-        max_pixels=3840 * 2160,
-        remix=True,
-        cancel=True,
-    )
+    facts = facts_of(model)
+    pixels = {"max_pixels": MOST_PIXELS} if facts.tiers else {}
+    return facts.capabilities(remix=True, cancel=True, **pixels)
 
 
 def request_body(request: GenerationRequest, earlier: Operation | None) -> dict[str, Any]:
-    """The body of ``POST /interactions``. Raises ``UpstreamRejected`` for what it has no field for."""
-    check_request(request, ROLES, actions=ACTIONS)
-    refuse_fields(request, "characters")
+    """The body of ``POST /interactions``. Raises ``UnsupportedWish`` for what it has no field for."""
+    model = facts_of(request.model)
+    check_request(request, model.inputs, actions=ACTIONS)
+    refuse_unsupported(request, "shots")
+    for role, most in model.inputs.items():
+        at_most(request, role, most)
     changes = request.action != "generate"
-    sources = at_most(request, "source_video", 1)
-    if changes and earlier is None and not sources:
-        raise UpstreamRejected("there is no video to change", param="video")
+    if changes and earlier is None and not request.media_with("source_video"):
+        raise UnsupportedWish("there is no video to change", param="video")
     seconds = whole_seconds(request)
     video_format = {
         "type": "video",
         "delivery": "uri",  # videos above a few megabytes don't come inline
-        "aspect_ratio": nearest_ratio(request, RATIOS),
-        "resolution": nearest_tier(request, TIERS),
+        "aspect_ratio": told_ratio(request, model.ratios, usual=USUAL_RATIOS),
+        "resolution": told_tier(request, model.tiers, usual=USUAL_TIERS),
         "duration": None if seconds is None else f"{seconds}s",
     }
-    body = extra_fields(request, RESERVED) | {
+    config = request.extra.get(CONFIG)
+    others = {name: value for name, value in request.extra.items() if name != CONFIG}
+    body = extra_fields(request.model_copy(update={"extra": others}), RESERVED) | {
         "model": request.model,
         "input": _input_blocks(request, with_source=not (changes and earlier)),
         "background": True,
         "store": True,
         "response_format": without_none(video_format),
-        "generation_config": _config_fields(request),
+        "generation_config": _config_fields(request, config),
     }
     return body | ({"previous_interaction_id": earlier.id} if changes and earlier else {})
 
 
-def _config_fields(request: GenerationRequest) -> dict[str, Any]:
-    extra = request.extra.get("generation_config")
-    config: dict[str, Any] = dict(extra) if isinstance(extra, dict) else {}
+def _config_fields(request: GenerationRequest, given: Any) -> dict[str, Any]:
+    """With the client's own ``generation_config``, which may hold what the adapter does not decide."""
+    if given is not None and not isinstance(given, dict):
+        raise UnsupportedWish(f"{CONFIG} must be an object", param=CONFIG)
+    config: dict[str, Any] = dict(given or {})
+    reserved = next((name for name in config if fold_name(name) in CONFIG_NAMES), None)
+    if reserved is not None:
+        raise UnsupportedWish(
+            f"{reserved} can't be passed on to {request.model}", param=f"{CONFIG}.{reserved}"
+        )
     if request.seed is not None:
         config["seed"] = request.seed
     if task := _task_word(request):
@@ -99,8 +118,6 @@ def _task_word(request: GenerationRequest) -> str | None:
 
 def _input_blocks(request: GenerationRequest, *, with_source: bool) -> list[dict[str, Any]]:
     items = [item for item in request.media if with_source or item.role != "source_video"]
-    at_most(request, "first_frame", 1)
-    at_most(request, "last_frame", 1)
     prompt = _tagged_prompt(request.prompt, items)
     if request.negative_prompt:
         prompt += f"\nDo not show: {request.negative_prompt}"

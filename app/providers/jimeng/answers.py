@@ -24,13 +24,14 @@ CODES: Mapping[int | str, ErrorMeaning] = {
     **dict.fromkeys((50429, 50430, "FlowLimitExceeded", "AccountFlowLimitExceeded"), "busy"),
     # This machine's clock is wrong, not the key.
     "InvalidTimestamp": "busy",
-    # This account has not bought this req_key. Others may have, and it may have other ones.
-    50400: "quota",
+    # The account owes money.
+    "AccountOverdue": "quota",
+    # This account has not bought this req_key, or its access key may not use it.
+    **dict.fromkeys((50400, "LackPolicy", "LackProjectPolicy", "AccessDenied"), "forbidden"),
     **dict.fromkeys((50200, 50205, 50207, 50215, "InvalidActionOrVersion", "ServiceNotFound"), "rejected"),
     **dict.fromkeys((50500, 50501, 50520, 50521, 50522), "failed"),
     **dict.fromkeys(("MissingAuthenticationToken", "MissingSignature", "SignatureDoesNotMatch"), "auth"),
     **dict.fromkeys(("InvalidClientTokenId", "InvalidAccessKey", "InvalidCredential"), "auth"),
-    **dict.fromkeys(("LackPolicy", "LackProjectPolicy", "AccessDenied"), "auth"),
     **dict.fromkeys(("FailToConnect", "InternalServiceTimeout", "InternalServiceError"), "unknown"),
 }
 

@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-import httpx2
-
 from app.errors import InvalidRequest
 from app.generation import GenerationRequest
 from app.providers.base import (
@@ -25,7 +23,8 @@ from app.providers.http_messages import UpstreamAnswer
 from app.providers.jimeng import requests
 from app.providers.jimeng.answers import SUCCESS_CODE, JimengAnswer, JimengTask, poll_answer
 from app.providers.jimeng.signature import signed_headers
-from app.providers.reading import clean_text
+from app.providers.reading import redact_text
+from app.providers.transport import OutgoingRequest
 
 HOST = "https://visual.volcengineapi.com"
 SUBMIT, RESULT = "CVSync2AsyncSubmitTask", "CVSync2AsyncGetResult"
@@ -66,10 +65,13 @@ class JimengProvider(Provider):
         return {}
 
     def capabilities(self, model: str) -> Capabilities:
-        low, high = requests.LENGTHS
-        return Capabilities(
-            kinds=frozenset({"video"}), roles=requests.roles_of(model), seconds=(float(low), float(high))
-        )
+        known = requests.find_model(model)
+        if known is None:
+            return Capabilities(kinds=frozenset({"video"}), roles=requests.ROLES)
+        return known.capabilities()
+
+    def check(self, request: GenerationRequest) -> None:
+        requests.request_body(request)
 
     async def start(self, request: GenerationRequest, submission: Submission) -> Operation:
         body = requests.request_body(request)
@@ -111,8 +113,8 @@ class JimengProvider(Provider):
             even_if=JimengAnswer.is_error,
         )
 
-    def _sign_request(self, request: httpx2.Request) -> Mapping[str, str]:
+    def _sign_request(self, request: OutgoingRequest) -> Mapping[str, str]:
         return signed_headers(request, self._keys, service=SERVICE, region=REGION, now=datetime.now(UTC))
 
     def _clean_text(self, text: str) -> str:
-        return clean_text(text, self._keys)
+        return redact_text(text, self._keys)

@@ -6,20 +6,21 @@ from collections.abc import Mapping
 from datetime import datetime
 from urllib.parse import quote
 
-import httpx2
+from app.providers.transport import OutgoingRequest
 
 ALGORITHM = "HMAC-SHA256"
 
 
 def signed_headers(
-    request: httpx2.Request, keys: tuple[str, str], *, service: str, region: str, now: datetime
+    request: OutgoingRequest, keys: tuple[str, str], *, service: str, region: str, now: datetime
 ) -> Mapping[str, str]:
     """The headers that sign ``request`` with ``keys`` (access key, secret key); ``now`` in UTC."""
     moment = now.strftime("%Y%m%dT%H%M%SZ")
+    assert isinstance(request.content, bytes)
     digest = hashlib.sha256(request.content).hexdigest()
     covered = {
         "content-type": request.headers["content-type"],
-        "host": request.headers["host"],
+        "host": request.url.host_port_subcomponent or "",
         "x-content-sha256": digest,
         "x-date": moment,
     }
@@ -30,7 +31,7 @@ def signed_headers(
         "&".join(
             sorted(
                 f"{_percent_encoded(name)}={_percent_encoded(value)}"
-                for name, value in request.url.params.multi_items()
+                for name, value in request.url.query.items()
             )
         ),
         "".join(f"{name}:{value}\n" for name, value in covered.items()),

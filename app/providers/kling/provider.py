@@ -1,13 +1,7 @@
 """Kling's video API (``/v1/videos/…``), with a plain API key or with an access key and its secret key."""
 
-import base64
-import hashlib
-import hmac
-import json
 import time
 from collections.abc import Mapping
-from typing import Any
-from urllib.parse import quote
 
 from app.errors import OperationNotFound, PollFailed
 from app.generation import GenerationRequest
@@ -15,7 +9,6 @@ from app.providers.base import (
     Account,
     AccountBalance,
     Capabilities,
-    MissingSubmissions,
     Operation,
     PollAnswer,
     PollInterval,
@@ -25,7 +18,7 @@ from app.providers.base import (
 )
 from app.providers.http import UpstreamClient
 from app.providers.http_errors import missing_file, unnamed_task
-from app.providers.kling import requests
+from app.providers.kling import inputs, requests
 from app.providers.kling.answers import (
     CostsAnswer,
     KlingResponse,
@@ -34,10 +27,14 @@ from app.providers.kling.answers import (
     TaskList,
     poll_answer,
 )
+from app.providers.kling.tokens import signed_token
+from app.providers.missing_submissions import MissingSubmissions
+from app.providers.reselling import ResellerOptions, bearer_headers, read_reseller
 
 HOST = "https://api-singapore.klingai.com"
-TOKEN_SECONDS = 1800
-CLOCK_SLACK = 5
+STARTS = (inputs.TEXT, inputs.IMAGE, inputs.IMAGES, inputs.OMNI, inputs.MOTION)
+COSTS = "/account/costs"
+PATHS = (COSTS, *STARTS, *(f"{path}/{{task}}" for path in STARTS))
 LIST_PAGE = 500
 PACK_MILLISECONDS = 400 * 24 * 3600 * 1000
 """How far back packs are listed: more than a year, as Kling selects them by the day they were bought."""
@@ -49,7 +46,7 @@ class KlingProvider(Provider):
     """A secret of the form ``AK|SK`` signs a token for each request; any other is sent as a Bearer token.
 
     ``account.options["lost_after_seconds"]``: how long a submission must be unknown to Kling before it counts as
-    never arrived.
+    never arrived. Clouds that resell Kling: ``ResellerOptions``.
     """
 
     name = "kling"
@@ -62,6 +59,7 @@ class KlingProvider(Provider):
 
     def __init__(self, account: Account, http: UpstreamClient) -> None:
         super().__init__(account, http)
+        self._cloud = read_reseller(account, ResellerOptions, paths=PATHS)
         self._lost_after = float(account.options.get("lost_after_seconds", LOST_AFTER))
         self._absences = MissingSubmissions()
 
@@ -75,24 +73,26 @@ class KlingProvider(Provider):
 
     @classmethod
     def auth_headers(cls, account: Account) -> Mapping[str, str]:
+        bearer = bearer_headers(account)
+        if bearer is not None:
+            return bearer
         return {} if "|" in account.secret else super().auth_headers(account)
 
     def capabilities(self, model: str) -> Capabilities:
-        known = requests.model_of(model)
-        return Capabilities(
-            kinds=frozenset({"video"}),
-            roles=known.roles,
-            seconds=known.seconds,
-            native_shots=known.shots,
-            idempotency_key=True,
-        )
+        known, asks = requests.model_of(model), not self._cloud.is_resold
+        if known is None:
+            return Capabilities(frozenset({"video"}), roles=requests.ROLES, idempotency_key=asks)
+        return known.capabilities(native_shots="shots" in known.traits, idempotency_key=asks)
+
+    def check(self, request: GenerationRequest) -> None:
+        requests.request_body(request, external_id="")
 
     async def start(self, request: GenerationRequest, submission: Submission) -> Operation:
         path = requests.path_of(request)
         body = requests.request_body(request, external_id=submission.idempotency_key)
-        headers = self._token_headers()
+        headers, (place, params) = self._token_headers(), self._cloud.find_place(path)
         answer = await self.http.post_json(
-            path, body, answer=TaskAnswer, headers=headers, even_if=TaskAnswer.is_error
+            place, body, answer=TaskAnswer, headers=headers, params=params, even_if=TaskAnswer.is_error
         )
         if answer.body.is_error():
             text = self._error_text(answer.body, headers)
@@ -107,6 +107,8 @@ class KlingProvider(Provider):
         return result
 
     async def recover(self, request: GenerationRequest, submission: Submission) -> Operation | None:
+        if self._cloud.is_resold:
+            return await super().recover(request, submission)
         path, key = requests.path_of(request), submission.idempotency_key
         # One "not found" is no reason to pay twice: the list must lack the task as well.
         task = await self._find_by_key(path, key) or await self._find_listed(path, key)
@@ -122,8 +124,9 @@ class KlingProvider(Provider):
         """In units, up to twelve hours old. Raises like ``poll``."""
         headers, now = self._token_headers(), int(time.time() * 1000)
         window = {"start_time": now - PACK_MILLISECONDS, "end_time": now}
+        path = self._cloud.find_place(COSTS).path
         answer = await self.http.get(
-            "/account/costs", answer=CostsAnswer, params=window, headers=headers, even_if=CostsAnswer.is_error
+            path, answer=CostsAnswer, params=window, headers=headers, even_if=CostsAnswer.is_error
         )
         for part in (answer.body, answer.body.data):
             if part is not None and part.is_error():
@@ -134,9 +137,12 @@ class KlingProvider(Provider):
         return None if units is None else AccountBalance(units, "units")
 
     async def _read_task(self, path: str, task: str) -> KlingTask:
-        headers = self._token_headers()
+        headers, (place, params) = (
+            self._token_headers(),
+            self._cloud.find_place(f"{path}/{{task}}", task=task),
+        )
         answer = await self.http.get(
-            f"{path}/{quote(task, safe='')}", answer=TaskAnswer, headers=headers, even_if=TaskAnswer.is_error
+            place, answer=TaskAnswer, headers=headers, params=params, even_if=TaskAnswer.is_error
         )
         if answer.body.is_error():
             text = self._error_text(answer.body, headers)
@@ -165,26 +171,10 @@ class KlingProvider(Provider):
         return self.http.clean_text(f"{answer.message} ({answer.code})", headers)
 
     def _token_headers(self) -> dict[str, str]:
-        if "|" not in self.account.secret:
+        if "|" not in self.account.secret or self._cloud.auth == "bearer":
             return {}
         access, secret = self.account.secret.split("|", 1)
         return {"Authorization": f"Bearer {signed_token(access.strip(), secret.strip(), now=time.time())}"}
-
-
-def signed_token(access: str, secret: str, *, now: float) -> str:
-    """A JWT (HS256) that is valid from a few seconds before ``now`` (UTC seconds) for half an hour."""
-    claims = {"iss": access, "exp": int(now) + TOKEN_SECONDS, "nbf": int(now) - CLOCK_SLACK}
-    text = f"{_encode_part({'alg': 'HS256', 'typ': 'JWT'})}.{_encode_part(claims)}"
-    signature = hmac.new(secret.encode(), text.encode(), hashlib.sha256).digest()
-    return f"{text}.{_encode_base64(signature)}"
-
-
-def _encode_part(claims: dict[str, Any]) -> str:
-    return _encode_base64(json.dumps(claims, separators=(",", ":")).encode())
-
-
-def _encode_base64(content: bytes) -> str:
-    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
 
 
 def _operation_of(task: KlingTask | None, path: str) -> Operation:

@@ -11,7 +11,6 @@ from app.providers.base import (
     Account,
     Capabilities,
     Failed,
-    MissingSubmissions,
     Operation,
     PollAnswer,
     PollInterval,
@@ -27,6 +26,7 @@ from app.providers.base import (
 from app.providers.http import UpstreamClient
 from app.providers.http_errors import unnamed_task
 from app.providers.lightx2v.requests import LightX2VOptions, allowed_roles, request_body
+from app.providers.missing_submissions import MissingSubmissions
 from app.providers.reading import State, Text, read_state
 
 HOST = "http://127.0.0.1:8000"
@@ -60,6 +60,7 @@ class LightX2VProvider(Provider):
     def __init__(self, account: Account, http: UpstreamClient) -> None:
         super().__init__(account, http)
         self.options = read_options(account, LightX2VOptions)
+        self.remaking = self.options.remaking()
         self._absences = MissingSubmissions()
 
     @classmethod
@@ -76,6 +77,9 @@ class LightX2VProvider(Provider):
             cancel=True,
             idempotency_key=True,
         )
+
+    def check(self, request: GenerationRequest) -> None:
+        request_body(request, self.options)
 
     async def start(self, request: GenerationRequest, submission: Submission) -> Operation:
         body = request_body(request, self.options) | {

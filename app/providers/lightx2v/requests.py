@@ -6,9 +6,7 @@ https://github.com/ModelTC/LightX2V/blob/main/lightx2v/server/schema.py
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel
-
-from app.errors import UpstreamRejected
+from app.errors import UnsupportedWish
 from app.generation import GenerationRequest, Role
 from app.providers.inputs import (
     as_data_uri,
@@ -20,6 +18,8 @@ from app.providers.inputs import (
     refuse_flags,
     without_none,
 )
+from app.providers.own_hardware import OwnHardwareOptions
+from app.providers.steering import refuse_steering
 
 VIDEO_FIELDS: Mapping[Role, str] = {
     "first_frame": "image_path",
@@ -35,7 +35,7 @@ RESERVED = {
 """What ``extra`` can't set: these choose the file of the result, the length or the inputs."""
 
 
-class LightX2VOptions(BaseModel):
+class LightX2VOptions(OwnHardwareOptions):
     """``account.options``, all optional."""
 
     length_field: Literal["target_video_length", "num_frames"] = "target_video_length"
@@ -45,6 +45,8 @@ class LightX2VOptions(BaseModel):
     frame_offset: int = 1
     seconds: tuple[float, float] | None = None
     max_pixels: int | None = None
+    allow: frozenset[str] = frozenset()
+    """Names that a client may send though they steer the server's machine or the price, as ``infer_steps``."""
     lost_after_seconds: float = 60
     """How long a submission must be unknown to the server before it counts as never arrived."""
 
@@ -56,10 +58,12 @@ def allowed_roles(options: LightX2VOptions, *, video: bool) -> frozenset[Role]:
 
 
 def request_body(request: GenerationRequest, options: LightX2VOptions) -> dict[str, Any]:
-    """The body of a submit. Raises ``UpstreamRejected`` for what the server has no field for."""
+    """The body of a submit. Raises ``UnsupportedWish`` for what the server has no field for."""
     video, new = request.kind == "video", options.length_field == "num_frames"
     check_request(request, allowed_roles(options, video=video), kinds={"video", "image"})
-    refuse_fields(request, "shots", "style", "resolution", "aspect_ratio" if video else "seconds")
+    refuse_fields(
+        request, "shots", "style", "characters", "resolution", "aspect_ratio" if video else "seconds"
+    )
     refuse_flags(request, "watermark", "private")
     fields: dict[str, Any] = {
         "prompt": request.prompt,
@@ -71,6 +75,7 @@ def request_body(request: GenerationRequest, options: LightX2VOptions) -> dict[s
         fields["size" if new else "target_shape"] = list(reversed(parse_size(request.size)))
     if request.seconds is not None:
         fields[options.length_field] = _frame_count(request.seconds, options)
+    refuse_steering(request, allow=options.allow)
     fields |= _media_fields(request, VIDEO_FIELDS if video else IMAGE_FIELDS)
     return extra_fields(request, RESERVED) | without_none(fields)
 
@@ -86,7 +91,7 @@ def _media_fields(request: GenerationRequest, field_names: Mapping[Role, str]) -
     for role, field in field_names.items():
         for item in at_most(request, role, 1):
             if field in fields:
-                raise UpstreamRejected(f"{request.model} takes one image", param="input_reference")
+                raise UnsupportedWish(f"{request.model} takes one image", param="input_reference")
             fields[field] = as_data_uri(item)
     if "reference_image" not in field_names and (pictures := request.media_with("reference_image")):
         fields["ref_image_paths"] = [as_data_uri(picture) for picture in pictures]

@@ -74,12 +74,11 @@ class LTXProvider(Provider):
         return base_url_or(account, HOST).removesuffix("/v1").removesuffix("/v2")
 
     def capabilities(self, model: str) -> Capabilities:
-        family = requests.model_of(model)
-        return Capabilities(
-            kinds=frozenset({"video"}),
-            roles=requests.ROLES,
-            seconds=family.seconds,
-        )
+        known = requests.model_of(model)
+        return known.capabilities() if known else Capabilities(frozenset({"video"}), roles=requests.ROLES)
+
+    def check(self, request: GenerationRequest) -> None:
+        requests.path_and_body(request)
 
     async def start(self, request: GenerationRequest, submission: Submission) -> Operation:
         path, body = requests.path_and_body(request)

@@ -1,24 +1,27 @@
 """Request bodies of Luma's legacy API (Dream Machine), which takes inputs only as public URLs."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from app.errors import UpstreamRejected
+from app.errors import UnsupportedWish
 from app.generation import Action, GenerationRequest, MediaKind, Role
-from app.providers.base import Capabilities, Operation
+from app.providers.base import Operation
+from app.providers.fact_checks import settle_request
 from app.providers.inputs import (
     at_most,
     check_request,
     extra_fields,
-    nearest_ratio,
-    nearest_tier,
     public_url,
     refuse_fields,
+    refuse_flags,
+    whole_seconds,
     without_none,
 )
+from app.providers.luma.models import inputs_of, model_of, ratio_of, resolution_of
 
 HOST = "https://api.lumalabs.ai/dream-machine/v1"
 RATIOS = ("1:1", "16:9", "9:16", "4:3", "3:4", "21:9", "9:21")
-TIERS = {"540p": 540, "720p": 720, "1080p": 1080, "4k": 2160}
+TIERS: Mapping[str, int] = {"540p": 540, "720p": 720, "1080p": 1080, "4k": 2160}
 KINDS: frozenset[MediaKind] = frozenset({"video", "image"})
 ACTIONS: frozenset[Action] = frozenset({"generate", "edit", "extend"})
 VIDEO_ROLES: frozenset[Role] = frozenset({"first_frame", "last_frame", "source_video"})
@@ -35,19 +38,13 @@ def makes_images(model: str) -> bool:
     return model.startswith("photon")
 
 
-def capabilities_of(model: str) -> Capabilities:
-    if makes_images(model):
-        return Capabilities(kinds=frozenset({"image"}), roles=IMAGE_ROLES, cancel=True)
-    return Capabilities(
-        kinds=frozenset({"video"}), roles=VIDEO_ROLES, seconds=(5, 9), max_pixels=3840 * 2160, cancel=True
-    )
-
-
 def path_and_body(request: GenerationRequest, earlier: Operation | None) -> tuple[str, dict[str, Any]]:
-    """Path and JSON body. Raises ``UpstreamRejected`` for a value that Luma has no field for."""
-    pictures = request.kind == "image"
-    check_request(request, IMAGE_ROLES if pictures else VIDEO_ROLES, kinds=KINDS, actions=ACTIONS)
+    """Path and JSON body. Raises ``UnsupportedWish`` for a value that Luma has no field for."""
+    pictures, request = request.kind == "image", settle_request(request, model_of(request.model))
+    roles = inputs_of(request.model, IMAGE_ROLES if pictures else VIDEO_ROLES)
+    check_request(request, roles, kinds=KINDS, actions=ACTIONS)
     refuse_fields(request, "seed", "negative_prompt", "characters")
+    refuse_flags(request, "watermark")
     fields = {"model": request.model, "prompt": request.prompt or None}
     if pictures:
         path, more = "/generations/image", _image_body(request)
@@ -55,7 +52,8 @@ def path_and_body(request: GenerationRequest, earlier: Operation | None) -> tupl
         path, more = "/generations/video/modify", _modify_body(request)
     else:
         path, more = "/generations/video", _video_body(request, earlier)
-    body = extra_fields(request, RESERVED) | fields | more
+    uses = ("format",) if pictures else ("mode",) if request.media_with("source_video") else ()
+    body = extra_fields(request, RESERVED, uses=uses) | fields | more
     return path, without_none(body)
 
 
@@ -67,13 +65,14 @@ def _video_body(request: GenerationRequest, earlier: Operation | None) -> dict[s
             frames[name] = {"type": "image", "url": public_url(item)}
     if request.action != "generate":
         if request.action != "extend" or earlier is None or "frame0" in frames:
-            raise UpstreamRejected("there is no video of this account to change", param="video")
+            raise UnsupportedWish("there is no video of this account to change", param="video")
         frames["frame0"] = {"type": "generation", "id": earlier.id}
+    seconds = whole_seconds(request)
     return {
         "generation_type": "video",
-        "aspect_ratio": nearest_ratio(request, RATIOS),
-        "resolution": nearest_tier(request, TIERS),
-        "duration": None if request.seconds is None else f"{request.seconds:g}s",
+        "aspect_ratio": ratio_of(request, RATIOS),
+        "resolution": resolution_of(request, TIERS),
+        "duration": None if seconds is None else f"{seconds}s",
         "keyframes": frames or None,
     }
 
@@ -81,7 +80,7 @@ def _video_body(request: GenerationRequest, earlier: Operation | None) -> dict[s
 def _modify_body(request: GenerationRequest) -> dict[str, Any]:
     refuse_fields(request, "seconds", "size", "aspect_ratio", "resolution")
     if request.action == "extend" or request.media_with("last_frame"):
-        raise UpstreamRejected("Luma changes a source video, but neither extends nor ends it", param="video")
+        raise UnsupportedWish("Luma changes a source video, but neither extends nor ends it", param="video")
     source, first = at_most(request, "source_video", 1), at_most(request, "first_frame", 1)
     return {
         "generation_type": "modify_video",
@@ -92,12 +91,13 @@ def _modify_body(request: GenerationRequest) -> dict[str, Any]:
 
 
 def _image_body(request: GenerationRequest) -> dict[str, Any]:
-    refuse_fields(request, "resolution")
-    references = [{"url": public_url(item)} for item in request.media]
-    image_format = request.extra.get("format")
+    refuse_fields(request, "resolution", "seconds")
+    most = inputs_of(request.model, IMAGE_ROLES).get("reference_image")
+    given = request.media if most is None else at_most(request, "reference_image", most)
+    references = [{"url": public_url(item)} for item in given]
     return {
         "generation_type": "image",
-        "aspect_ratio": nearest_ratio(request, RATIOS),
-        "format": image_format if image_format in {"jpg", "png"} else "png",
+        "aspect_ratio": ratio_of(request, RATIOS),
+        "format": request.extra.get("format", "png"),
         "image_ref": references or None,
     }

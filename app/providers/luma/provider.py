@@ -1,13 +1,13 @@
 """Luma: the legacy Dream Machine API, or with ``options.api = "agents"`` the current Agents API."""
 
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import quote
 
-from pydantic import BaseModel, FiniteFloat
-
-from app.errors import InvalidRequest, OutcomeUnknown
+from app.errors import InvalidRequest, OutcomeUnknown, UnsupportedWish
 from app.generation import GenerationRequest
 from app.providers.base import (
+    EARLIER,
     Account,
     AccountBalance,
     Capabilities,
@@ -17,7 +17,6 @@ from app.providers.base import (
     PollInterval,
     Provider,
     Queued,
-    ResultFile,
     Running,
     Submission,
     Succeeded,
@@ -26,60 +25,11 @@ from app.providers.base import (
 from app.providers.http_errors import submit_error
 from app.providers.inputs import without_none
 from app.providers.luma import agents, dream_machine
-from app.providers.reading import State, Text, read_state
+from app.providers.luma.answers import STATES, CreditBalance, LumaGeneration
+from app.providers.luma.models import model_of
+from app.providers.reading import read_state
 
 HOSTS: Mapping[str, str] = {"dream_machine": dream_machine.HOST, "agents": agents.HOST}
-STATES: Mapping[str, State] = {
-    "queued": "queued",
-    "dreaming": "running",
-    "processing": "running",
-    "completed": "succeeded",
-    "failed": "failed",
-}
-MODERATED_CODE = "content_moderated"
-MODERATION_TEXT = "moderation failed"
-"""The legacy API has no error code for moderation, only this text. ("failed to moderate" is a server error.)"""
-
-
-class LumaAssets(BaseModel):
-    video: Text = ""
-    image: Text = ""
-    """The picture, or the thumbnail of a video."""
-
-
-class LumaOutput(BaseModel):
-    type: Text = ""
-    url: Text = ""
-
-
-class LumaGeneration(BaseModel):
-    """A generation of either API. The legacy API puts results into ``assets``, the current one into ``output``."""
-
-    id: Text = ""
-    detail: Text = ""
-    """The error text of a refused request."""
-    state: Text = ""
-    failure_reason: Text = ""
-    failure_code: Text = ""
-    assets: LumaAssets | None = None
-    output: list[LumaOutput] | None = None
-
-    @property
-    def is_moderated(self) -> bool:
-        message = f"{self.detail} {self.failure_reason}".lower()
-        return self.failure_code == MODERATED_CODE or MODERATION_TEXT in message
-
-    def result_files(self, *, pictures: bool) -> tuple[ResultFile, ...]:
-        assets = self.assets or LumaAssets()
-        links = [assets.image if pictures else assets.video, *(one.url for one in self.output or [])]
-        if pictures:
-            return tuple(ResultFile("image", "image/png", url=link) for link in links if link)
-        return tuple(ResultFile("video", "video/mp4", url=link) for link in links if link)
-
-
-class CreditBalance(BaseModel):
-    credit_balance: FiniteFloat
-    """In US cents."""
 
 
 class LumaProvider(Provider):
@@ -101,21 +51,42 @@ class LumaProvider(Provider):
     def capabilities(self, model: str) -> Capabilities:
         if not model:
             return Capabilities(kinds=self.account.kinds or frozenset({"video", "image"}))
-        newer = _api_name(self.account) == "agents"
-        return agents.capabilities_of(model) if newer else dream_machine.capabilities_of(model)
+        newer, known = _api_name(self.account) == "agents", model_of(model)
+        if known is not None and known.traits["api"] != _api_name(self.account):
+            return Capabilities(frozenset())
+        if known is not None:
+            return known.capabilities(remix=newer and known.kind == "video", cancel=not newer)
+        api = agents if newer else dream_machine
+        if api.makes_images(model):
+            return Capabilities(frozenset({"image"}), roles=api.IMAGE_ROLES, cancel=not newer)
+        return Capabilities(frozenset({"video"}), roles=api.VIDEO_ROLES, remix=newer, cancel=not newer)
+
+    def check(self, request: GenerationRequest) -> None:
+        self._path_and_body(request, EARLIER)
 
     async def start(self, request: GenerationRequest, submission: Submission) -> Operation:
-        api = agents if _api_name(self.account) == "agents" else dream_machine
-        path, body = api.path_and_body(request, submission.remix_operation)
+        path, body = self._path_and_body(request, submission.remix_operation)
         answer = await self.http.post_json(
-            path, body, answer=LumaGeneration, even_if=lambda body: body.is_moderated
+            path, body, answer=LumaGeneration, even_if=lambda body: body.error_meaning is not None
         )
         if answer.status >= 400:
-            message = self.http.clean_text(answer.body.detail or answer.body.failure_reason)
-            raise submit_error("moderated", message, status=answer.status, headers=answer.headers)
+            message = self.http.clean_text(answer.body.message or answer.body.failure_code)
+            meaning = answer.body.error_meaning
+            raise submit_error(meaning, message, status=answer.status, headers=answer.headers)
         if not answer.body.id.strip("."):
             raise OutcomeUnknown("Luma accepted the request without a generation id")
         return Operation(id=answer.body.id, data={"kind": request.kind, "facts": _usage_facts(request, body)})
+
+    def _path_and_body(
+        self, request: GenerationRequest, earlier: Operation | None
+    ) -> tuple[str, dict[str, Any]]:
+        known = model_of(request.model)
+        if known is not None and known.traits["api"] != _api_name(self.account):
+            text = f"{request.model} is in Luma's other API: the account needs options.api = {known.traits['api']}"
+            raise UnsupportedWish(text, param="model")
+        if _api_name(self.account) == "agents":
+            return agents.path_and_body(request, earlier)
+        return dream_machine.path_and_body(request, earlier)
 
     async def poll(self, operation: Operation) -> PollAnswer:
         generation = (await self.http.get(_generation_path(operation), answer=LumaGeneration)).body
@@ -127,7 +98,8 @@ class LumaProvider(Provider):
             return Succeeded(files, usage=operation.data["facts"])
         if state == "failed":
             message = self.http.clean_text(generation.failure_reason or generation.failure_code)
-            return Failed.upstream_error(message or "Luma gave no reason.", moderated=generation.is_moderated)
+            moderated = generation.error_meaning == "moderated"
+            return Failed.upstream_error(message or "Luma gave no reason.", moderated=moderated)
         return Running()
 
     async def cancel(self, operation: Operation) -> bool:

@@ -12,7 +12,6 @@ from app.providers.base import (
     Account,
     Capabilities,
     Failed,
-    MissingSubmissions,
     Operation,
     PollAnswer,
     PollInterval,
@@ -28,6 +27,7 @@ from app.providers.base import (
 from app.providers.http import UpstreamClient
 from app.providers.http_errors import ErrorMeaning, submit_error, unknown_task
 from app.providers.midjourney.requests import ROLES, request_body
+from app.providers.missing_submissions import MissingSubmissions
 from app.providers.reading import Percent, State, Text, read_state, retry_after_of
 
 KINDS: frozenset[Kind] = frozenset({"image"})
@@ -117,6 +117,9 @@ class MidjourneyProvider(Provider):
     def capabilities(self, model: str) -> Capabilities:
         options = self.options
         return Capabilities(kinds=KINDS, roles=ROLES, cancel=options.cancel, idempotency_key=options.lists)
+
+    def check(self, request: GenerationRequest) -> None:
+        request_body(request, state="")
 
     async def start(self, request: GenerationRequest, submission: Submission) -> Operation:
         body = request_body(request, state=submission.idempotency_key)

@@ -3,9 +3,16 @@
 import math
 from typing import Any
 
-from app.errors import UpstreamRejected
+from app.errors import UnsupportedWish
 from app.generation import GenerationRequest, Role
-from app.providers.inputs import as_data_uri, check_request, extra_fields, parse_size, refuse_fields
+from app.providers.inputs import (
+    as_data_uri,
+    check_request,
+    extra_fields,
+    parse_size,
+    refuse_fields,
+    refuse_flags,
+)
 
 ROLES: frozenset[Role] = frozenset({"first_frame", "reference_image", "subject"})
 RESERVED = {"prompt", "base64Array", "base64", "notifyHook", "state", "model", "mode", "api_key", "key"}
@@ -15,14 +22,15 @@ MAX_SEED = 4_294_967_295
 
 
 def request_body(request: GenerationRequest, *, state: str) -> dict[str, Any]:
-    """JSON body. Raises ``UpstreamRejected`` for a value that Midjourney has no parameter for."""
+    """JSON body. Raises ``UnsupportedWish`` for a value that Midjourney has no parameter for."""
     check_request(request, ROLES, kinds={"image"})
     refuse_fields(request, "seconds", "resolution", "shots")
+    refuse_flags(request, "watermark")
     images = request.media_with("first_frame", "reference_image", "subject")
     if len(images) > MAX_IMAGES:
-        raise UpstreamRejected(f"{request.model} takes {MAX_IMAGES} images", param="image")
+        raise UnsupportedWish(f"{request.model} takes {MAX_IMAGES} images", param="image")
     if any(item.content is None for item in images):
-        raise UpstreamRejected("an input image is no longer there", param="image")
+        raise UnsupportedWish("an input image is no longer there", param="image")
     fields: dict[str, Any] = {"prompt": f"{request.prompt}{_prompt_settings(request)}", "state": state}
     if images:
         fields["base64Array"] = [as_data_uri(item) for item in images]
@@ -37,7 +45,7 @@ def _prompt_settings(request: GenerationRequest) -> str:
         words.append(f"--ar {ratio}")
     if request.seed is not None:
         if not 0 <= request.seed <= MAX_SEED:
-            raise UpstreamRejected(f"seed must be from 0 to {MAX_SEED}", param="seed")
+            raise UnsupportedWish(f"seed must be from 0 to {MAX_SEED}", param="seed")
         words.append(f"--seed {request.seed}")
     if request.negative_prompt:
         # Two dashes would begin another parameter.

@@ -1,10 +1,10 @@
 """MiniMax's video APIs: ``/v2`` for H3 and what follows it, ``/v1`` for Hailuo and older models."""
 
 from collections.abc import Mapping
-from urllib.parse import quote
+from typing import Any
 
 from app.errors import OutcomeUnknown, PollFailed, UpstreamError
-from app.generation import GenerationRequest
+from app.generation import GenerationRequest, Kind
 from app.providers.base import (
     Account,
     Capabilities,
@@ -20,42 +20,56 @@ from app.providers.base import (
     Succeeded,
     base_url_or,
 )
+from app.providers.http import UpstreamClient
 from app.providers.http_errors import poll_error, submit_error
 from app.providers.minimax import v1, v2
+from app.providers.model_facts import ModelFacts, read_facts
 from app.providers.reading import State, read_state
+from app.providers.reselling import ResellerOptions, read_reseller
 
 HOST = "https://api.minimax.io"
-V1_MODELS = ("minimax-hailuo", "t2v-01", "i2v-01", "s2v-01")
+START_V1, START_V2 = "/v1/video_generation", "/v2/video_generation"
+LOOK_V1, LOOK_V2 = "/v1/query/video_generation", "/v2/query/video_generation/{task}"
+FILE, CANCEL = "/v1/files/retrieve", "/v2/video_generation/{task}"
+PATHS = (START_V1, START_V2, LOOK_V1, LOOK_V2, FILE, CANCEL)
+VIDEO: frozenset[Kind] = frozenset({"video"})
 
 
 class MiniMaxProvider(Provider):
-    """Keys of the Chinese platform need ``base_url = https://api.minimaxi.com``."""
+    """Keys of the Chinese platform need ``base_url = https://api.minimaxi.com``. Clouds that resell MiniMax:
+    ``ResellerOptions``."""
 
     name = "minimax"
     title = "MiniMax"
     docs_url = "https://platform.minimax.io/docs/api-reference/video-generation-v2-list"
-    sample_models = ("MiniMax-Hailuo-2.3", "MiniMax-H3")
+    media_schemes = frozenset({"mm_file"})
+    sample_models = ("MiniMax-Hailuo-2.3", "MiniMax-H3", "MiniMax-H3-Max")
     verified = "verified against minimax-mcp 0.0.19 (v1), documented (v2)"
     poll_interval = PollInterval(first=5.0, factor=1.3, cap=20.0)
+
+    def __init__(self, account: Account, http: UpstreamClient) -> None:
+        super().__init__(account, http)
+        self._cloud = read_reseller(account, ResellerOptions, paths=PATHS)
 
     @classmethod
     def base_url_for(cls, account: Account) -> str:
         return base_url_or(account, HOST).removesuffix("/v1").removesuffix("/v2")
 
     def capabilities(self, model: str) -> Capabilities:
-        if _uses_v1(model):
-            known = v1.model_of(model)
-            return Capabilities(kinds=frozenset({"video"}), roles=known.roles, seconds=known.seconds)
-        return Capabilities(
-            kinds=frozenset({"video"}), roles=frozenset(v2.PARTS), seconds=v2.SECONDS, cancel=True
-        )
+        known, cancels = find_model(model), self._cloud.has_path(CANCEL)
+        if known is None:
+            return Capabilities(kinds=VIDEO, roles=frozenset(v2.PARTS), cancel=cancels)
+        return known.capabilities(cancel=cancels and not _uses_v1(model))
+
+    def check(self, request: GenerationRequest) -> None:
+        path_and_body(request)
 
     async def start(self, request: GenerationRequest, submission: Submission) -> Operation:
         older = _uses_v1(request.model)
-        body = v1.request_body(request) if older else v2.request_body(request)
-        path = "/v1/video_generation" if older else "/v2/video_generation"
+        path, body = path_and_body(request)
         reads: type[v1.V1Answer | v2.V2Answer] = v1.V1Answer if older else v2.V2Answer
-        answer = await self.http.post_json(path, body, answer=reads, even_if=_is_refused)
+        place, params = self._cloud.find_place(path)
+        answer = await self.http.post_json(place, body, answer=reads, params=params, even_if=_is_refused)
         reply = answer.body
         if reply.is_error():
             text = self.http.clean_text(reply.error_text)
@@ -68,15 +82,16 @@ class MiniMaxProvider(Provider):
         return await (self._poll_v1(operation) if _started_with_v1(operation) else self._poll_v2(operation))
 
     async def cancel(self, operation: Operation) -> bool:
-        if _started_with_v1(operation):
+        if _started_with_v1(operation) or not self._cloud.has_path(CANCEL):
             return False
-        return await self.http.delete(f"/v2/video_generation/{quote(operation.id, safe='')}")
+        return await self.http.delete(self._cloud.find_place(CANCEL, task=operation.id).path)
 
     async def _poll_v1(self, operation: Operation) -> PollAnswer:
+        place, params = self._cloud.find_place(LOOK_V1, task=operation.id)
         answer = await self.http.get(
-            "/v1/query/video_generation",
+            place,
             answer=v1.V1Answer,
-            params={"task_id": operation.id},
+            params=params or {"task_id": operation.id},
             even_if=v1.V1Answer.is_error,
         )
         task = answer.body
@@ -95,9 +110,8 @@ class MiniMaxProvider(Provider):
 
     async def _fetch_result(self, task: v1.V1Answer) -> Succeeded:
         """A finished v1 task has a file id; the file has a link that works for some hours."""
-        answer = await self.http.get(
-            "/v1/files/retrieve", answer=v1.FileAnswer, params={"file_id": task.file_id}
-        )
+        place = self._cloud.find_place(FILE).path
+        answer = await self.http.get(place, answer=v1.FileAnswer, params={"file_id": task.file_id})
         link = answer.body.file.download_url
         if not link:
             code = answer.body.base_resp.status_code
@@ -105,8 +119,8 @@ class MiniMaxProvider(Provider):
         return Succeeded((ResultFile("video", "video/mp4", url=link),), usage=task.usage_facts)
 
     async def _poll_v2(self, operation: Operation) -> PollAnswer:
-        path = f"/v2/query/video_generation/{quote(operation.id, safe='')}"
-        answer = await self.http.get(path, answer=v2.V2Answer, even_if=v2.V2Answer.is_error)
+        place, params = self._cloud.find_place(LOOK_V2, task=operation.id)
+        answer = await self.http.get(place, answer=v2.V2Answer, params=params, even_if=v2.V2Answer.is_error)
         if answer.body.is_error():
             raise self._poll_error(answer.body, answer.status, answer.headers)
         task = answer.body.task
@@ -139,8 +153,21 @@ class MiniMaxProvider(Provider):
         )
 
 
+def find_model(name: str) -> ModelFacts | None:
+    return read_facts("minimax").find_model(name)
+
+
+def path_and_body(request: GenerationRequest) -> tuple[str, dict[str, Any]]:
+    """Raises ``UnsupportedWish`` for what the model has no field for."""
+    model = find_model(request.model)
+    if model is not None and _uses_v1(request.model):
+        return START_V1, v1.request_body(request, model)
+    return START_V2, v2.request_body(request, model)
+
+
 def _uses_v1(model: str) -> bool:
-    return model.lower().startswith(V1_MODELS)
+    known = find_model(model)
+    return known is not None and known.traits["api"] == "v1"
 
 
 def _started_with_v1(operation: Operation) -> bool:

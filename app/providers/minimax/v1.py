@@ -1,25 +1,26 @@
 """MiniMax's first video API (Hailuo and the 01 models). Errors are HTTP 200 with a code in ``base_resp``."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
-from app.errors import UpstreamRejected
+from app.errors import UnsupportedWish
 from app.generation import GenerationRequest, Role
+from app.providers.fact_checks import settle_request
 from app.providers.http_errors import ErrorMeaning
 from app.providers.inputs import (
     as_data_uri,
     at_most,
     check_request,
     extra_fields,
-    nearest_tier,
     parse_size,
     refuse_fields,
+    told_tier,
     whole_seconds,
     without_none,
 )
+from app.providers.model_facts import ModelFacts
 from app.providers.reading import State, Text
 
 STATES: Mapping[str, State] = {
@@ -33,41 +34,35 @@ STATES: Mapping[str, State] = {
 CODES: Mapping[int, ErrorMeaning] = {
     **dict.fromkeys((1004, 2038, 2049), "auth"),
     **dict.fromkeys((1008, 2056), "quota"),
-    **dict.fromkeys((1002, 1039, 1041), "busy"),
+    # 2045: the number of requests grew too fast. 2061: the account's plan lacks the model.
+    **dict.fromkeys((1002, 1039, 1041, 2045), "busy"),
+    2061: "forbidden",
     **dict.fromkeys((1026, 1027), "moderated"),
     **dict.fromkeys((1042, 2013), "rejected"),
     **dict.fromkeys((1000, 1024, 1033), "failed"),
     1001: "unknown",
 }
+SHORT_SECONDS = 6
 TIERS = {"512P": 512, "720P": 720, "768P": 768, "1080P": 1080}
 RESERVED = {
     "model", "prompt", "duration", "resolution", "first_frame_image", "last_frame_image",
     "subject_reference", "callback_url",
 }  # fmt: skip
 """Fields that ``extra`` must not set: they choose the model, the price or the inputs."""
-SUBJECTS: frozenset[Role] = frozenset({"subject", "reference_image"})
-FRAMES: frozenset[Role] = frozenset({"first_frame", "last_frame"})
 
 
-@dataclass(frozen=True, slots=True)
-class V1Model:
-    """What one family of models accepts; ``name`` is the prefix of its model names."""
+class V1Traits(BaseModel):
+    """The traits of a family of v1's models."""
 
-    name: str
-    roles: frozenset[Role] = frozenset()
-    seconds: tuple[float, float] = (6, 6)
-    tiers: tuple[str, ...] = ("720P",)
+    model_config = ConfigDict(extra="forbid")
 
-
-MODELS = (
-    V1Model("minimax-hailuo-2.3", frozenset({"first_frame"}), (6, 10), ("768P", "1080P")),
-    V1Model("minimax-hailuo-02", FRAMES, (6, 10), ("512P", "768P", "1080P")),
-    V1Model("t2v-01"),
-    V1Model("i2v-01", frozenset({"first_frame"})),
-    V1Model("s2v-01", SUBJECTS),
-)
-UNKNOWN_MODEL = V1Model("", FRAMES | SUBJECTS, (6, 10), tuple(TIERS))
-"""For model names that this table lacks; MiniMax decides what they accept."""
+    api: Literal["v1"] = "v1"
+    needs: tuple[Role, ...] = ()
+    needs_subject: bool = False
+    long_tiers: tuple[str, ...] = ()
+    """The resolutions in which it makes more than 6 seconds, where not all of them."""
+    frame_tiers: tuple[str, ...] = ()
+    """The resolutions that need a first frame."""
 
 
 class BaseResponse(BaseModel):
@@ -116,28 +111,29 @@ class FileAnswer(BaseModel):
     base_resp: BaseResponse = BaseResponse()
 
 
-def model_of(name: str) -> V1Model:
-    return next((model for model in MODELS if name.lower().startswith(model.name)), UNKNOWN_MODEL)
-
-
-def request_body(request: GenerationRequest) -> dict[str, Any]:
-    """The body of ``/v1/video_generation``. Raises ``UpstreamRejected`` for a value without a field there."""
-    model = model_of(request.model)
-    check_request(request, model.roles)
-    refuse_fields(request, "style", "characters", "negative_prompt", "seed", "shots")
+def request_body(request: GenerationRequest, model: ModelFacts) -> dict[str, Any]:
+    """The body of ``/v1/video_generation``. Raises ``UnsupportedWish`` for a value without a field there."""
+    traits = V1Traits.model_validate(model.traits)
+    request = settle_request(request, model)
+    check_request(request, frozenset(model.inputs))
+    refuse_fields(request, "characters", "negative_prompt", "seed")
     first, last = at_most(request, "first_frame", 1), at_most(request, "last_frame", 1)
     subjects = request.media_with("subject", "reference_image")
     if len(subjects) > 1:
-        raise UpstreamRejected(f"{request.model} takes one subject", param=subjects[1].role)
+        raise UnsupportedWish(f"{request.model} takes one subject", param=subjects[1].role)
+    if traits.needs_subject and not subjects:
+        raise UnsupportedWish(f"{request.model} needs a subject", param="reference_image")
     if not first:
         _check_shape(request)
     elif request.aspect_ratio:
-        raise UpstreamRejected(f"{request.model} keeps the shape of its first frame", param="aspect_ratio")
+        raise UnsupportedWish(f"{request.model} keeps the shape of its first frame", param="aspect_ratio")
+    tier = told_tier(request, model.tiers, usual=TIERS)
+    _check_tier(request, traits, tier, framed=bool(first) and not last)
     fields = {
         "model": request.model,
         "prompt": request.prompt or None,
         "duration": whole_seconds(request),
-        "resolution": nearest_tier(request, {word: TIERS[word] for word in model.tiers}),
+        "resolution": tier,
         "first_frame_image": as_data_uri(first[0]) if first else None,
         "last_frame_image": as_data_uri(last[0]) if last else None,
         "subject_reference": [{"type": "character", "image": [as_data_uri(subjects[0])]}]
@@ -148,11 +144,27 @@ def request_body(request: GenerationRequest) -> dict[str, Any]:
     return extra_fields(request, RESERVED) | without_none(fields)
 
 
+def _check_tier(request: GenerationRequest, traits: V1Traits, tier: str | None, *, framed: bool) -> None:
+    """Raises ``UnsupportedWish`` for a resolution that the model does not make in this length or without a frame."""
+    param = "resolution" if request.resolution else "size"
+    if tier in traits.frame_tiers and not framed:
+        text = f"{request.model} makes {tier} only from a first frame, without a last one"
+        raise UnsupportedWish(text, param=param)
+    if (
+        traits.long_tiers
+        and tier
+        and tier not in traits.long_tiers
+        and (request.seconds or 0) > SHORT_SECONDS
+    ):
+        text = f"{request.model} makes {tier} in {SHORT_SECONDS} seconds only, not in {request.seconds:g}"
+        raise UnsupportedWish(text, param="seconds")
+
+
 def _check_shape(request: GenerationRequest) -> None:
     """Without a first frame v1 always makes 16:9: it has no field for the shape."""
     if request.aspect_ratio not in (None, "", "16:9"):
-        raise UpstreamRejected(f"{request.model} makes 16:9 only", param="aspect_ratio")
+        raise UnsupportedWish(f"{request.model} makes 16:9 only", param="aspect_ratio")
     if request.size and not request.aspect_ratio:
         width, height = parse_size(request.size)
         if width <= height:
-            raise UpstreamRejected(f"{request.model} makes 16:9 only, not {request.size}", param="size")
+            raise UnsupportedWish(f"{request.model} makes 16:9 only, not {request.size}", param="size")

@@ -5,25 +5,27 @@ https://platform.minimax.io/docs/api-reference/video-generation-v2-list
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
-from app.errors import UpstreamRejected
+from app.errors import UnsupportedWish
 from app.generation import GenerationRequest, MediaInput, Role
+from app.providers.fact_checks import settle_request
 from app.providers.http_errors import ErrorMeaning
 from app.providers.inputs import (
     as_data_uri,
     at_most,
     check_request,
     extra_fields,
-    nearest_ratio,
-    nearest_tier,
     refuse_fields,
+    told_ratio,
+    told_tier,
     whole_seconds,
     without_none,
 )
 from app.providers.minimax.v1 import CODES, BaseResponse
+from app.providers.model_facts import ModelFacts
 from app.providers.reading import State, Text
 
 STATES: Mapping[str, State] = {
@@ -38,22 +40,32 @@ ERROR_TYPES: Mapping[str, ErrorMeaning] = {
     "rate_limit_error": "busy",
     "server_error": "failed",
 }
-TIERS = {"768P": 768, "2K": 1440}
+TIERS = {"480P": 480, "768P": 768, "2K": 1440}
 RATIOS = ("21:9", "16:9", "4:3", "1:1", "3:4", "9:16", "adaptive")
-SECONDS = (4.0, 15.0)
-# MiniMax has no defaults for these fields.
-DEFAULTS = {"resolution": "2K", "duration": 5}
-# Our role: (MiniMax's role, type of the content part, how many).
-PARTS: Mapping[Role, tuple[str, str, int]] = {
-    "first_frame": ("first_frame", "image_url", 1),
-    "last_frame": ("last_frame", "image_url", 1),
-    "reference_image": ("reference_image", "image_url", 9),
-    "reference_video": ("reference_video", "video_url", 3),
-    "audio": ("reference_audio", "audio_url", 3),
+"""The words of all models, for those that are not known."""
+UNSAID_SECONDS = 5
+UNSAID_TIER = "768P"
+"""v2 has no defaults for these fields."""
+# Our role: (MiniMax's role, type of the content part).
+PARTS: Mapping[Role, tuple[str, str]] = {
+    "first_frame": ("first_frame", "image_url"),
+    "last_frame": ("last_frame", "image_url"),
+    "reference_image": ("reference_image", "image_url"),
+    "reference_video": ("reference_video", "video_url"),
+    "audio": ("reference_audio", "audio_url"),
 }
-FRAMES = {"first_frame", "last_frame"}
+FRAMES: frozenset[Role] = frozenset({"first_frame", "last_frame"})
 RESERVED = {"model", "prompt", "content", "duration", "resolution", "ratio", "callback_url"}
 """Fields that ``extra`` must not set: they choose the model, the price or the inputs."""
+
+
+class V2Traits(BaseModel):
+    """The traits of one of v2's models."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    api: Literal["v2"] = "v2"
+    default_tier: str = UNSAID_TIER
 
 
 class V2Error(BaseModel):
@@ -116,31 +128,58 @@ class V2Answer(BaseModel):
         return f"{self.base_resp.status_msg} ({self.base_resp.status_code})"
 
 
-def request_body(request: GenerationRequest) -> dict[str, Any]:
-    """The body of ``/v2/video_generation``. Raises ``UpstreamRejected`` for a value without a field there."""
-    check_request(request, PARTS.keys())
-    refuse_fields(request, "style", "characters", "negative_prompt", "seed", "shots")
-    roles = {item.role for item in request.media}
-    if roles & FRAMES and roles - FRAMES:
-        raise UpstreamRejected("frames and references can't go together", param=min(roles - FRAMES))
-    ratio = nearest_ratio(request, RATIOS)
-    if roles & FRAMES:
-        # The first frame determines the shape; only an explicit aspect_ratio is sent along, and MiniMax decides.
-        ratio = request.aspect_ratio
-    elif not roles:
-        ratio = ratio or "16:9"
-    media = [_content_part(item) for role in PARTS for item in at_most(request, role, PARTS[role][2])]
+def request_body(request: GenerationRequest, model: ModelFacts | None) -> dict[str, Any]:
+    """The body of ``/v2/video_generation``; ``model`` is None for one that is not known, whose bounds MiniMax knows.
+
+    Raises ``UnsupportedWish`` for a value without a field there.
+    """
+    traits = V2Traits.model_validate(model.traits) if model else V2Traits()
+    request = settle_request(request, model)
+    check_request(request, PARTS.keys() if model is None else model.inputs.keys())
+    refuse_fields(request, "characters", "negative_prompt", "seed")
+    for role, most in (model.inputs if model else dict.fromkeys(FRAMES, 1)).items():
+        at_most(request, role, most)
+    _check_together(request)
     fields = {
         "model": request.model,
-        "content": [{"type": "text", "text": request.prompt}, *media],
-        "resolution": nearest_tier(request, TIERS),
-        "duration": whole_seconds(request),
-        "ratio": ratio,
+        "content": [{"type": "text", "text": request.prompt}, *_content_parts(request)],
+        "resolution": told_tier(request, model.tiers if model else {}, usual=TIERS) or traits.default_tier,
+        "duration": whole_seconds(request) or UNSAID_SECONDS,
+        "ratio": _ratio_field(request, model),
         "aigc_watermark": request.watermark,
     }
-    return extra_fields(request, RESERVED) | DEFAULTS | without_none(fields)
+    return extra_fields(request, RESERVED) | without_none(fields)
+
+
+def _check_together(request: GenerationRequest) -> None:
+    roles = {item.role for item in request.media}
+    if roles & FRAMES and roles - FRAMES:
+        raise UnsupportedWish("frames and references can't go together", param=min(roles - FRAMES))
+    if "last_frame" in roles and "first_frame" not in roles:
+        raise UnsupportedWish("a last frame needs a first frame", param="last_frame")
+    if roles == {"audio"}:
+        raise UnsupportedWish("a sound needs a reference image or video beside it", param="audio")
+
+
+def _ratio_field(request: GenerationRequest, model: ModelFacts | None) -> str | None:
+    if request.media_with("first_frame"):
+        if request.aspect_ratio not in (None, "adaptive"):
+            text = f"{request.model} keeps the shape of its first frame"
+            raise UnsupportedWish(text, param="aspect_ratio")
+        return request.aspect_ratio
+    ratio = told_ratio(request, model.ratios if model else (), usual=RATIOS)
+    if request.media:
+        return ratio
+    if ratio == "adaptive":
+        text = f"{request.model} has no picture or video whose shape it could take"
+        raise UnsupportedWish(text, param="aspect_ratio")
+    return ratio or "16:9"
+
+
+def _content_parts(request: GenerationRequest) -> list[dict[str, Any]]:
+    return [_content_part(item) for role in PARTS for item in request.media_with(role)]
 
 
 def _content_part(item: MediaInput) -> dict[str, Any]:
-    role, kind, _ = PARTS[item.role]
+    role, kind = PARTS[item.role]
     return {"type": kind, kind: {"url": as_data_uri(item)}, "role": role}

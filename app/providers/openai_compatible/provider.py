@@ -1,24 +1,17 @@
 """Any server with OpenAI's ``/v1/videos``, ``/v1/images`` and chat: gateways and self-hosted engines."""
 
-import json
 import re
 from collections.abc import AsyncIterator
-from typing import Any
+from dataclasses import replace
 from urllib.parse import quote, urlsplit
 
-from app.errors import (
-    InvalidRequest,
-    OutcomeUnknown,
-    PollFailed,
-    UpstreamError,
-    UpstreamFailed,
-    UpstreamModerated,
-    UpstreamRejected,
-)
+from app.errors import InvalidRequest
 from app.generation import GenerationRequest, Kind
 from app.providers.base import (
     ANTHROPIC_PATHS,
+    EARLIER,
     Account,
+    AccountCheck,
     Capabilities,
     Operation,
     PollAnswer,
@@ -31,18 +24,20 @@ from app.providers.base import (
 )
 from app.providers.http import UpstreamClient
 from app.providers.http_messages import Body, UpstreamAnswer
-from app.providers.openai_compatible.images import ImagesAnswer, decode_image, image_file
-from app.providers.openai_compatible.options import OpenAICompatibleOptions
-from app.providers.openai_compatible.videos import (
-    ROLES,
+from app.providers.inline_files import decode_chunks
+from app.providers.openai_compatible.answers import (
+    ModelNames,
     VideoAnswer,
-    check_inputs,
-    form_files,
+    origin_of,
     poll_answer,
-    submit_fields,
-    submit_target,
+    refusal_of,
+    result_file,
 )
-from app.providers.reading import clean_text, read_error
+from app.providers.openai_compatible.downloads import download_first
+from app.providers.openai_compatible.images import ImagesAnswer, image_file
+from app.providers.openai_compatible.options import OpenAICompatibleOptions
+from app.providers.openai_compatible.recognition import engine_words, recognise_engine
+from app.providers.openai_compatible.videos import ROLES, outgoing_request
 
 ALL_KINDS: frozenset[Kind] = frozenset({"video", "image", "text"})
 OPENAI_HOST = "https://api.openai.com"
@@ -60,6 +55,7 @@ class OpenAICompatibleProvider(Provider):
     def __init__(self, account: Account, http: UpstreamClient) -> None:
         super().__init__(account, http)
         self.options = read_options(account, OpenAICompatibleOptions)
+        self.remaking = self.options.remaking()
 
     @classmethod
     def base_url_for(cls, account: Account) -> str:
@@ -72,28 +68,34 @@ class OpenAICompatibleProvider(Provider):
             path += "/v1"
         return f"{parts.scheme}://{parts.netloc}{path}"
 
+    @property
+    def _secrets(self) -> list[str]:
+        return [self.account.secret] if self.account.secret else []
+
     def capabilities(self, model: str) -> Capabilities:
         declared = self.options.capabilities
         return Capabilities(
             kinds=self.account.kinds or ALL_KINDS,
-            roles=ROLES,
+            roles=ROLES[self.options.engine],
             seconds=declared.seconds,
             sizes=declared.sizes,
             max_pixels=declared.max_pixels,
-            remix=declared.remix,
+            remix=declared.remix and not self.options.engine,
             cancel=declared.cancel,
             idempotency_key=self.options.idempotency,
         )
 
+    def check(self, request: GenerationRequest) -> None:
+        outgoing_request(request, self.options, EARLIER)
+
     async def start(self, request: GenerationRequest, submission: Submission) -> Operation:
-        check_inputs(request, references=self.options.capabilities.references)
         if request.kind == "image":
             return await self._start_image(request, submission)
         answer = await self._post_request(request, submission, reads=VideoAnswer)
         video = answer.body
         if video.id.strip(".") and len(video.id) <= 512:
             return Operation(id=video.id)
-        raise self._refusal_error(video.error)
+        raise refusal_of(video.error, self._secrets)
 
     async def poll(self, operation: Operation) -> PollAnswer:
         images = operation.data.get("images")
@@ -104,11 +106,18 @@ class OpenAICompatibleProvider(Provider):
         # vLLM-Omni answers the poll of a failed job with an HTTP error status and the video object:
         # https://docs.vllm.ai/projects/vllm-omni/en/latest/serving/videos_api/
         answer = await self.http.get(path, answer=VideoAnswer, even_if=lambda video: video.has_failed)
-        link = answer.body.public_link(self.http.base_url)
-        data = {} if link else {"path": f"{path}/content"}
-        file = ResultFile("video", "video/mp4", url=link, data=data)
-        secrets = [self.account.secret] if self.account.secret else []
-        return poll_answer(answer.body, answer.headers, provider=self.name, secrets=secrets, file=file)
+
+        def find_file() -> ResultFile:
+            return result_file(
+                answer.body,
+                base_url=self.http.base_url,
+                result_path=self.options.result_path,
+                content_path=f"{path}/content",
+            )
+
+        return poll_answer(
+            answer.body, answer.headers, provider=self.name, secrets=self._secrets, find_file=find_file
+        )
 
     async def cancel(self, operation: Operation) -> bool:
         if "images" in operation.data or not self.options.capabilities.cancel:
@@ -118,24 +127,32 @@ class OpenAICompatibleProvider(Provider):
     async def recover(self, request: GenerationRequest, submission: Submission) -> Operation | None:
         if not self.options.idempotency:
             return await super().recover(request, submission)
-        try:
-            return await self.start(request, submission)
-        except UpstreamRejected:
-            raise
-        except UpstreamError as error:
-            # This error is about the repeated request only: the first one may be running.
-            raise PollFailed(
-                f"repeated with the same key: {error.message}", retry_after=error.retry_after
-            ) from error
+        return await self.start_again(request, submission)
 
     async def fetch(self, operation: Operation, file: ResultFile) -> AsyncIterator[bytes]:
         if "index" in file.data:
             encoded = operation.data["images"][file.data["index"]]["b64_json"]
-            for chunk in decode_image(encoded):
+            for chunk in decode_chunks(encoded):
                 yield chunk
             return
-        async for chunk in self.download(file.data["path"], what="a video"):
+        origin = self._origin_client()
+        async for chunk in download_first(origin, file.data["places"], self.auth_headers(self.account)):
             yield chunk
+
+    def _origin_client(self) -> UpstreamClient:
+        """For what lies beside the API on the same origin; each request says whether the key goes along."""
+        return self.http.client_for(origin_of(self.http.base_url))
+
+    async def check_account(self) -> AccountCheck:
+        check = await super().check_account()
+        if check.verdict == "silent":
+            return check
+        found = await recognise_engine(self._origin_client(), self.auth_headers(self.account))
+        return replace(check, text=check.text + engine_words(found, self.options.engine))
+
+    async def listed_models(self) -> frozenset[str]:
+        names = (await self.http.get("/models", answer=ModelNames)).body.data
+        return frozenset(model.id.removeprefix("models/") for model in names)
 
     def relay_target(self, path: str) -> RelayTarget | None:
         path = path.lstrip("/")
@@ -156,7 +173,7 @@ class OpenAICompatibleProvider(Provider):
         )
         images = answer.body.image_entries()
         if not images:
-            raise self._refusal_error(answer.body.error)
+            raise refusal_of(answer.body.error, self._secrets)
         # The image exists only in this answer, so it is stored in the operation: a crash must not lose it.
         return Operation(
             id=f"image_{submission.idempotency_key}", data={"images": images, "usage": answer.body.usage}
@@ -170,21 +187,12 @@ class OpenAICompatibleProvider(Provider):
         reads: type[Body],
         timeout: float | None = None,
     ) -> UpstreamAnswer[Body]:
-        path, earlier_video = submit_target(request, submission.remix_operation)
-        body = submit_fields(request, with_model=earlier_video is None) | (earlier_video or {})
+        sent = outgoing_request(request, self.options, submission.remix_operation)
         headers = {"Idempotency-Key": submission.idempotency_key}
-        parts = form_files(request)
-        if not parts:
-            return await self.http.post_json(path, body, answer=reads, headers=headers, timeout=timeout)
-        form = {name: value if isinstance(value, str) else json.dumps(value) for name, value in body.items()}
+        if not sent.is_form:
+            return await self.http.post_json(
+                sent.path, sent.fields, answer=reads, headers=headers, timeout=timeout
+            )
         return await self.http.post_form(
-            path, form, files=parts, answer=reads, headers=headers, timeout=timeout
+            sent.path, sent.form_fields(), files=sent.files, answer=reads, headers=headers, timeout=timeout
         )
-
-    def _refusal_error(self, error: Any) -> UpstreamError:
-        """The error for a 2xx without a job: some gateways put their refusal there."""
-        detail = read_error({"error": error}) if error else None
-        if detail is None:
-            return OutcomeUnknown("the upstream accepted the request without an id")
-        text = clean_text(detail.message, [self.account.secret] if self.account.secret else [])
-        return UpstreamModerated(text) if detail.is_moderated else UpstreamFailed(text)

@@ -1,82 +1,64 @@
-"""Request bodies of OpenAI's ``/v1/videos`` and ``/v1/images``, and the video objects that servers answer with.
+"""What is sent for a video or a picture: OpenAI's ``/v1/videos`` and ``/v1/images``, and the forms of known engines.
 
 https://platform.openai.com/docs/api-reference/videos
 """
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
-from pydantic import AliasChoices, BaseModel, Field
-
-from app.errors import UpstreamRejected
+from app.errors import UnsupportedWish
 from app.generation import GenerationRequest, MediaInput, MediaKind, Role
-from app.providers.base import Failed, Operation, PollAnswer, Queued, ResultFile, Running, Succeeded
+from app.providers.base import Operation
 from app.providers.http_messages import FormFile
-from app.providers.inputs import extra_fields, without_none
-from app.providers.reading import (
-    COMMON_STATES,
-    Fields,
-    Items,
-    Percent,
-    Text,
-    clean_text,
-    read_error,
-    read_state,
-    retry_after_of,
-)
+from app.providers.inputs import file_ending, refuse_fields, without_none
+from app.providers.openai_compatible.engines import engine_request
+from app.providers.openai_compatible.options import Engine, OpenAICompatibleOptions
+from app.providers.openai_compatible.passing import passed_fields
 
 KINDS: frozenset[MediaKind] = frozenset({"video", "image"})
-ROLES: frozenset[Role] = frozenset({"first_frame", "reference_image", "source_video"})
-RESERVED = {
-    "model", "prompt", "seconds", "duration", "size", "n", "api_key", "key", "input_reference", "video",
-}  # fmt: skip
-"""Fields that ``extra`` must not set: they choose the model, the account, the price or the inputs."""
+PICTURES: tuple[Role, ...] = ("first_frame", "reference_image")
+ROLES: Mapping[Engine, frozenset[Role]] = {
+    "": frozenset({*PICTURES, "source_video"}),
+    "vllm_omni": frozenset({*PICTURES, "last_frame", "reference_video", "audio"}),
+    "sglang": frozenset({*PICTURES, "reference_video"}),
+}
+DEFAULT_REFERENCES: Mapping[Engine, int | None] = {"": 1, "vllm_omni": None, "sglang": 1}
+"""The most pictures of a server whose operator does not say; None: as many as its model takes."""
 
 
-class VideoAnswer(BaseModel):
-    """A video object. A field of an unexpected type is read as absent: only ``id`` and ``status`` are needed."""
+@dataclass(frozen=True)
+class OutgoingRequest:
+    """A submit as it is sent: as JSON, or as a form whose values are texts."""
 
-    id: Text = Field(default="", validation_alias=AliasChoices("id", "task_id"))
-    status: Text = ""
-    progress: Percent = None
-    error: Any = None
-    url: Text = ""
-    video_url: Text = ""
-    urls: Items = []
-    metadata: Fields = {}
-    usage: Fields = {}
-    seconds: Text = ""
-    size: Text = ""
+    path: str
+    fields: Mapping[str, Any]
+    files: tuple[FormFile, ...] = ()
+    is_form: bool = False
 
-    @property
-    def state_word(self) -> str:
-        return self.status.strip().lower()
-
-    @property
-    def has_failed(self) -> bool:
-        return COMMON_STATES.get(self.state_word) in {"failed", "cancelled", "expired"}
-
-    def public_link(self, base_url: str) -> str | None:
-        """The first link to another origin than ``base_url``; links of the same origin may need the key."""
-        links = (self.video_url, self.url, self.metadata.get("url"), *self.urls)
-        return next(
-            (link for link in links if isinstance(link, str) and _is_other_origin(link, base_url)), None
-        )
+    def form_fields(self) -> dict[str, str]:
+        return {name: form_text(value) for name, value in self.fields.items()}
 
 
-def check_inputs(request: GenerationRequest, *, references: int) -> None:
-    """Raises ``UpstreamRejected`` for inputs that this protocol can't express; nothing is dropped silently."""
-    if request.kind not in KINDS:
-        raise UpstreamRejected(f"this upstream makes no {request.kind}", param="model")
-    for item in request.media:
-        if item.role not in ROLES:
-            raise UpstreamRejected(f"this upstream takes no {item.role}", param=item.role)
-        if item.content is None and not item.url:
-            raise UpstreamRejected(f"the {item.role} is no longer there", param=item.role)
-    if request.kind == "video" and len(_image_inputs(request)) > references:
-        text = f"this upstream takes {references} reference image(s)"
-        raise UpstreamRejected(text, param="input_reference")
+def outgoing_request(
+    request: GenerationRequest, options: OpenAICompatibleOptions, earlier: Operation | None
+) -> OutgoingRequest:
+    """What is sent for ``request``. ``earlier``: the video that is changed, when this upstream made it. Raises
+    ``UnsupportedWish`` for what can't be told."""
+    _check_inputs(request, options)
+    if options.engine and request.kind == "video":
+        fields, parts = engine_request(request, options)
+        return OutgoingRequest("/videos", fields, parts, is_form=True)
+    path, earlier_video = submit_target(request, earlier)
+    fields = submit_fields(request, options, with_model=earlier_video is None) | (earlier_video or {})
+    files = form_files(request)
+    return OutgoingRequest(path, fields, files, is_form=bool(files))
+
+
+def form_text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def submit_target(request: GenerationRequest, earlier: Operation | None) -> tuple[str, dict[str, Any] | None]:
@@ -87,17 +69,20 @@ def submit_target(request: GenerationRequest, earlier: Operation | None) -> tupl
         return "/videos", None
     if request.action == "remix":
         if earlier is None:
-            raise UpstreamRejected("the video to remix is not known to this upstream", param="remix_of")
+            raise UnsupportedWish("the video to remix is not known to this upstream", param="remix_of")
         return f"/videos/{quote(earlier.id, safe='')}/remix", {}
     path = "/videos/edits" if request.action == "edit" else "/videos/extensions"
     if request.media_with("source_video"):
         return path, None
     if earlier is None:
-        raise UpstreamRejected("there is no video to change", param="video")
+        raise UnsupportedWish("there is no video to change", param="video")
     return path, {"video": {"id": earlier.id}}
 
 
-def submit_fields(request: GenerationRequest, *, with_model: bool) -> dict[str, Any]:
+def submit_fields(
+    request: GenerationRequest, options: OpenAICompatibleOptions, *, with_model: bool
+) -> dict[str, Any]:
+    refuse_fields(request, "characters")
     fields = {
         "model": request.model if with_model else None,
         "prompt": request.prompt or None,
@@ -108,54 +93,32 @@ def submit_fields(request: GenerationRequest, *, with_model: bool) -> dict[str, 
         "seed": request.seed,
         "negative_prompt": request.negative_prompt,
         "watermark": request.watermark,
+        "private": request.private or None,
     }
-    extra = extra_fields(request, RESERVED, sound="generate_audio")
+    extra = passed_fields(request, options.engine, allow=options.allow, sound="generate_audio")
     return extra | without_none(fields) | _linked_inputs(request)
 
 
-def form_files(request: GenerationRequest) -> list[FormFile]:
+def form_files(request: GenerationRequest) -> tuple[FormFile, ...]:
     """The inputs whose bytes are at hand, as parts of a form."""
     items = [item for item in request.media if item.content is not None]
     several = sum(item.role != "source_video" for item in items) > 1
-    return [_form_file(item, request=request, several=several) for item in items]
+    return tuple(_form_file(item, request=request, several=several) for item in items)
 
 
-def poll_answer(
-    video: VideoAnswer, headers: Mapping[str, str], *, provider: str, secrets: Iterable[str], file: ResultFile
-) -> PollAnswer:
-    """The state of ``video``; ``file`` is its result when it is finished."""
-    state, interval = read_state(video.state_word, COMMON_STATES, provider=provider), _poll_interval(headers)
-    if state == "queued":
-        return Queued(retry_after=interval)
-    if state == "succeeded":
-        facts = {"seconds": video.seconds, "size": video.size}
-        return Succeeded((file,), usage={**{k: v for k, v in facts.items() if v}, **video.usage})
-    if state == "running":
-        return Running(progress=video.progress, retry_after=interval)
-    error = read_error({"error": video.error}) if video.error else None
-    message = clean_text(error.message, secrets) if error else f"the upstream reports: {state}"
-    if error and error.is_moderated:
-        return Failed("content_policy_violation", message)
-    return Failed(state if state in {"cancelled", "expired"} else "upstream_error", message)
-
-
-def _poll_interval(headers: Mapping[str, str]) -> float | None:
-    """Seconds until the next poll: OpenAI has a header of its own, in milliseconds."""
-    hint = headers.get("openai-poll-after-ms", "")
-    return retry_after_of({"retry-after-ms": hint}) if hint else retry_after_of(headers)
-
-
-def _is_other_origin(link: str, base_url: str) -> bool:
-    try:
-        there, here = urlsplit(link), urlsplit(base_url)
-        same = (there.scheme, there.hostname, there.port) == (here.scheme, here.hostname, here.port)
-    except ValueError:
-        return False
-    return there.scheme in {"http", "https"} and bool(there.hostname) and not same
-
-
-def _image_inputs(request: GenerationRequest) -> tuple[MediaInput, ...]:
-    return request.media_with("first_frame", "reference_image")
+def _check_inputs(request: GenerationRequest, options: OpenAICompatibleOptions) -> None:
+    if request.kind not in KINDS:
+        raise UnsupportedWish(f"this upstream makes no {request.kind}", param="model")
+    roles = ROLES[options.engine] if request.kind == "video" else frozenset(PICTURES)
+    for item in request.media:
+        if item.role not in roles:
+            raise UnsupportedWish(f"this upstream takes no {item.role}", param=item.role)
+        if item.content is None and not item.url:
+            raise UnsupportedWish(f"the {item.role} is no longer there", param=item.role)
+    most = options.capabilities.references
+    most = DEFAULT_REFERENCES[options.engine] if most is None else most
+    if request.kind == "video" and most is not None and len(request.media_with(*PICTURES)) > most:
+        raise UnsupportedWish(f"this upstream takes {most} reference image(s)", param="input_reference")
 
 
 def _form_file(item: MediaInput, *, request: GenerationRequest, several: bool) -> FormFile:
@@ -163,14 +126,13 @@ def _form_file(item: MediaInput, *, request: GenerationRequest, several: bool) -
         name = "video"
     else:
         name = ("image" if request.kind == "image" else "input_reference") + ("[]" if several else "")
-    ending = item.content_type.rsplit("/", 1)[-1].removeprefix("x-") or "bin"
-    return FormFile(name, item.content or b"", item.content_type, f"{item.role}.{ending}")
+    return FormFile(name, item.content or b"", item.content_type, f"{item.role}.{file_ending(item)}")
 
 
 def _linked_inputs(request: GenerationRequest) -> dict[str, Any]:
     """The inputs that are known only by URL, in the JSON form of the same fields."""
     videos = [item.url for item in request.media_with("source_video") if item.content is None]
-    images = [{"image_url": item.url} for item in _image_inputs(request) if item.content is None]
+    images = [{"image_url": item.url} for item in request.media_with(*PICTURES) if item.content is None]
     fields: dict[str, Any] = {"video": {"url": videos[0]}} if videos else {}
     if images and request.kind == "image":
         fields["images"] = images

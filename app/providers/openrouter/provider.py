@@ -1,16 +1,24 @@
 """OpenRouter (``openrouter.ai/api/v1``): videos of many vendors behind one API, and relayed text."""
 
 from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from dataclasses import replace
 from urllib.parse import quote, urlsplit
 
 from pydantic import BaseModel, FiniteFloat
 
-from app.errors import OutcomeUnknown, UpstreamError, UpstreamModerated
+from app.errors import (
+    OutcomeUnknown,
+    UpstreamError,
+    UpstreamFailed,
+    UpstreamModerated,
+    UpstreamQuotaExhausted,
+)
 from app.generation import GenerationRequest
 from app.providers.base import (
+    EARLIER,
     Account,
     AccountBalance,
+    AccountCheck,
     Capabilities,
     Failed,
     Operation,
@@ -22,58 +30,22 @@ from app.providers.base import (
     ResultFile,
     Running,
     Submission,
-    Succeeded,
     base_url_or,
 )
+from app.providers.http import UpstreamClient
 from app.providers.http_errors import submit_refused
-from app.providers.openrouter.requests import ROLES, request_body
+from app.providers.learned import LearnedFacts
+from app.providers.openrouter.answers import STATES, OpenRouterJob, succeeded_answer
+from app.providers.openrouter.listing import ListedModel, ModelsList, capabilities_of
+from app.providers.openrouter.requests import request_body
 from app.providers.reading import (
     ErrorDetail,
-    Fields,
-    Items,
-    State,
-    Text,
     mentions_moderation,
-    read_error,
     read_state,
 )
 
 HOST = "https://openrouter.ai/api/v1"
-STATES: Mapping[str, State] = {
-    "pending": "queued",
-    "in_progress": "running",
-    "completed": "succeeded",
-    "failed": "failed",
-    "cancelled": "cancelled",
-    "expired": "expired",
-}
-
-
-class OpenRouterJob(BaseModel):
-    """``urls`` are signed and public, ``unsigned_urls`` need the key; ``error`` is a sentence or an error object.
-
-    https://openrouter.ai/docs/api_reference/videos
-    """
-
-    id: Text = ""
-    status: Text = ""
-    error: Any = None
-    urls: Items = []
-    unsigned_urls: Items = []
-    usage: Fields = {}
-
-    @property
-    def is_error(self) -> bool:
-        return isinstance(self.error, dict)
-
-    @property
-    def is_filtered(self) -> bool:
-        """A filter of OpenRouter or of a vendor refused it, which only the error's metadata shows."""
-        metadata = self.error.get("metadata") if isinstance(self.error, dict) else None
-        return isinstance(metadata, dict) and bool({"reasons", "flagged_input"} & set(metadata))
-
-    def first_error(self) -> ErrorDetail:
-        return read_error({"error": self.error}) or ErrorDetail("OpenRouter gave no reason.")
+MODELS_PATH = "/videos/models"
 
 
 class CreditBalance(BaseModel):
@@ -88,7 +60,7 @@ class CreditsAnswer(BaseModel):
 
 
 class OpenRouterProvider(Provider):
-    """OpenRouter itself checks what a model accepts (``GET /videos/models`` lists it)."""
+    """What a model makes is read from OpenRouter's own list: before the first submission, and when the account is tested."""
 
     name = "openrouter"
     title = "OpenRouter"
@@ -97,16 +69,25 @@ class OpenRouterProvider(Provider):
     verified = "verified against openrouter 1.3.84"
     poll_interval = PollInterval(first=5.0, factor=1.3, cap=30.0)
 
+    def __init__(self, account: Account, http: UpstreamClient) -> None:
+        super().__init__(account, http)
+        self._lists = LearnedFacts(self._ask_list, provider=self.name)
+
     @classmethod
     def base_url_for(cls, account: Account) -> str:
         origin = base_url_or(account, HOST)
         return origin if urlsplit(origin).path else f"{origin}/api/v1"
 
     def capabilities(self, model: str) -> Capabilities:
-        return Capabilities(kinds=self.account.kinds or frozenset({"video", "text"}), roles=ROLES, remix=True)
+        able = capabilities_of(model, self._listed(model))
+        return replace(able, kinds=self.account.kinds) if self.account.kinds else able
+
+    def check(self, request: GenerationRequest) -> None:
+        request_body(request, EARLIER, listed=self._listed(request.model))
 
     async def start(self, request: GenerationRequest, submission: Submission) -> Operation:
-        body = request_body(request, submission.remix_operation)
+        await self._lists.learn(MODELS_PATH)
+        body = request_body(request, submission.remix_operation, listed=self._listed(request.model))
         answer = await self.http.post_json(
             "/videos", body, answer=OpenRouterJob, even_if=lambda job: job.is_error
         )
@@ -123,7 +104,7 @@ class OpenRouterProvider(Provider):
         if state == "queued":
             return Queued()
         if state == "succeeded":
-            return _succeeded_answer(job)
+            return succeeded_answer(job)
         if state in {"failed", "cancelled", "expired"}:
             return self._failed_answer(job, "upstream_error" if state == "failed" else job.status)
         return Running()
@@ -141,6 +122,34 @@ class OpenRouterProvider(Provider):
         money = (await self.http.get("/credits", answer=CreditsAnswer)).body.data
         return AccountBalance(money.total_credits - money.total_usage, "USD")
 
+    async def close(self) -> None:
+        await self._lists.close()
+        await super().close()
+
+    def ask_about(self, model: str) -> None:
+        self._lists.learn_soon(MODELS_PATH)
+
+    async def check_account(self) -> AccountCheck:
+        await self._lists.learn_all([MODELS_PATH])
+        return await super().check_account()
+
+    async def _ask_list(self, path: str) -> Mapping[str, ListedModel]:
+        return {model.id: model for model in (await self.http.get(path, answer=ModelsList)).body.data}
+
+    async def published(self, model: str) -> Capabilities | None:
+        listed = (await self._ask_list(MODELS_PATH)).get(model.split(":")[0])
+        return capabilities_of(model, listed) if listed else None
+
+    async def listed_models(self) -> frozenset[str]:
+        """Those of its video API and of its text API."""
+        texts = (await self.http.get("/models", answer=ModelsList)).body.data
+        return frozenset(await self._ask_list(MODELS_PATH)) | {model.id for model in texts}
+
+    def _listed(self, model: str) -> ListedModel | None:
+        """A suffix as ``:free`` names a variant of the same model."""
+        listed = self._lists.find(MODELS_PATH) or {}
+        return listed.get(model) or listed.get(model.split(":")[0])
+
     def _refusal_error(self, job: OpenRouterJob, status: int, headers: Mapping[str, str]) -> UpstreamError:
         detail = job.first_error()
         text = self.http.clean_text(detail.message)
@@ -148,6 +157,12 @@ class OpenRouterProvider(Provider):
             status = int(detail.code) if detail.code.isdigit() and 400 <= int(detail.code) < 600 else 400
         if status < 500 and (job.is_filtered or (status in {400, 403} and mentions_moderation(text))):
             return UpstreamModerated(f"upstream answered {status}: {text}")
+        if (
+            status == 403 and "limit exceeded" in text.lower()
+        ):  # https://openrouter.ai/docs/api_reference/limits
+            return UpstreamQuotaExhausted(f"upstream answered {status}: {text}")
+        if status == 502:  # OpenRouter's own word that the vendor behind it failed
+            return UpstreamFailed(f"upstream answered {status}: {text}")
         return submit_refused(status, headers, ErrorDetail(text, code=detail.code, param=detail.param))
 
     def _failed_answer(self, job: OpenRouterJob, code: str) -> Failed:
@@ -157,13 +172,3 @@ class OpenRouterProvider(Provider):
 
 def _job_path(job: str) -> str:
     return f"/videos/{quote(job, safe='')}"
-
-
-def _succeeded_answer(job: OpenRouterJob) -> Succeeded:
-    signed = [link for link in job.urls if isinstance(link, str)]
-    files = [ResultFile("video", "video/mp4", url=link) for link in signed] or [
-        ResultFile("video", "video/mp4", data={"index": number})
-        for number in range(max(len(job.unsigned_urls), 1))
-    ]
-    usage = {name: job.usage[name] for name in ("cost", "is_byok") if job.usage.get(name) is not None}
-    return Succeeded(tuple(files), usage=usage)

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from app.errors import UpstreamRejected
-from app.generation import Action, GenerationRequest, MediaInput, Role
+from app.errors import UnsupportedWish
+from app.generation import Action, GenerationRequest, MediaInput
 from app.providers.base import Operation
 from app.providers.inputs import (
     as_data_uri,
@@ -16,10 +16,8 @@ from app.providers.inputs import (
     whole_seconds,
     without_none,
 )
+from app.providers.openrouter.listing import ListedModel, check_listed, roles_of
 
-ROLES: frozenset[Role] = frozenset(
-    {"first_frame", "last_frame", "reference_image", "reference_video", "audio"}
-)
 ACTIONS: frozenset[Action] = frozenset({"generate", "remix", "edit", "extend"})
 RATIOS = ("16:9", "9:16", "1:1", "4:3", "3:4", "3:2", "2:3", "21:9", "9:21")
 RESOLUTIONS = {
@@ -27,21 +25,29 @@ RESOLUTIONS = {
 }  # fmt: skip
 RESERVED = {
     "model", "prompt", "duration", "resolution", "size", "frame_images", "input_references",
-    "previous_job_id", "callback_url", "upscale_factor", "api_key", "key",
+    "previous_job_id", "callback_url", "upscale_factor", "aspect_ratio", "seed", "generate_audio", "n", "api_key",
+    "key",
 }  # fmt: skip
 
 
-def request_body(request: GenerationRequest, earlier: Operation | None) -> dict[str, Any]:
-    """The body of ``POST /videos``. Raises ``UpstreamRejected`` for a value without a field there."""
-    check_request(request, ROLES, actions=ACTIONS)
+def request_body(
+    request: GenerationRequest, earlier: Operation | None, *, listed: ListedModel | None = None
+) -> dict[str, Any]:
+    """The body of ``POST /videos``. ``listed``: what OpenRouter's list says of the model, None before it was read.
+
+    Raises ``UnsupportedWish`` for a value without a field there, and for what the list excludes.
+    """
+    check_request(request, roles_of(request.model, listed), actions=ACTIONS)
+    if listed:
+        check_listed(request, listed)
     refuse_unsupported(request, "negative_prompt", "shots")
     frames = at_most(request, "first_frame", 1) + at_most(request, "last_frame", 1)
     references = request.media_with("reference_image", "reference_video", "audio")
     if frames and references:
-        raise UpstreamRejected("frames and references can't go together", param="reference_image")
+        raise UnsupportedWish("frames and references can't go together", param="reference_image")
     if request.action != "generate" and earlier is None:
         param = "remix_of" if request.action == "remix" else "video"
-        raise UpstreamRejected("OpenRouter changes only a video that it made itself", param=param)
+        raise UnsupportedWish("OpenRouter changes only a video that it made itself", param=param)
     fields: dict[str, Any] = {
         "model": request.model,
         "prompt": request.prompt or None,

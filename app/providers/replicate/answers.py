@@ -43,7 +43,10 @@ TYPES: Mapping[str, tuple[Literal["video", "image", "audio"], str]] = {
 
 
 class ReplicatePrediction(BaseModel):
+    """``detail`` stands in a refusal."""
+
     id: Text = ""
+    detail: Text = ""
     status: Text = ""
     output: Any = None
     error: Any = None

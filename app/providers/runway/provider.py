@@ -7,7 +7,7 @@ from urllib.parse import quote
 from pydantic import BaseModel, BeforeValidator, Field, FiniteFloat
 
 from app.errors import OutcomeUnknown
-from app.generation import GenerationRequest
+from app.generation import GenerationRequest, MediaKind
 from app.providers.base import (
     Account,
     AccountBalance,
@@ -24,10 +24,10 @@ from app.providers.base import (
     Succeeded,
     base_url_or,
 )
-from app.providers.http_errors import submit_error
+from app.providers.http_errors import ErrorMeaning, submit_error
 from app.providers.reading import Fields, Items, State, Text, read_state
-from app.providers.runway.models import makes_images, model_of
-from app.providers.runway.requests import IMAGE, request_body, submit_path
+from app.providers.runway.models import endpoints_of, makes_images, model_of, sizes_of
+from app.providers.runway.requests import ROLES, request_body, submit_path
 
 VERSION = "2024-11-06"
 STATES: Mapping[str, State] = {
@@ -51,10 +51,21 @@ def _as_percent(value: object) -> float | None:
 class SubmitAnswer(BaseModel):
     id: Text = ""
     error: Text = ""
+    failureCode: Text = ""  # noqa: N815 - the vendor's own name
+    code: Text = ""
 
     @property
-    def is_out_of_credits(self) -> bool:
-        return NO_CREDITS in self.error
+    def error_meaning(self) -> ErrorMeaning | None:
+        """Of a refusal that its status does not explain."""
+        if NO_CREDITS in self.error:
+            return "quota"
+        return "moderated" if is_moderated(self.failureCode or self.code) else None
+
+
+def is_moderated(code: str) -> bool:
+    """``SAFETY.INPUT.TEXT``, ``INPUT_PREPROCESSING.SAFETY.TEXT`` …; all other codes are failures of Runway:
+    https://docs.dev.runwayml.com/errors/task-failures/"""
+    return "SAFETY" in code.split(".")
 
 
 class RunwayTask(BaseModel):
@@ -93,30 +104,33 @@ class RunwayProvider(Provider):
     def capabilities(self, model: str) -> Capabilities:
         if not model:
             return Capabilities(kinds=self.account.kinds or frozenset({"video", "image"}), cancel=True)
-        if makes_images(model):
-            return Capabilities(kinds=frozenset({"image"}), roles=model_of(model).roles, cancel=True)
-        abilities = model_of(model)
-        return Capabilities(
-            kinds=frozenset({"video"}),
-            roles=abilities.roles,
-            seconds=abilities.seconds,
-            sizes=frozenset(ratio.replace(":", "x") for ratio in abilities.ratios),
-            native_shots=abilities.shots,
-            remix="source_video" in abilities.roles,
+        known = model_of(model)
+        if known is None:
+            kind: MediaKind = "image" if makes_images(model) else "video"
+            return Capabilities(kinds=frozenset({kind}), roles=ROLES, cancel=True)
+        return known.capabilities(
+            sizes=sizes_of(model),
+            native_shots=any("providerSettings" in one.takes for one in (endpoints_of(model) or {}).values()),
+            remix="source_video" in known.inputs,
             cancel=True,
         )
+
+    def check(self, request: GenerationRequest) -> None:
+        submit_path(request)
+        request_body(request)
 
     async def start(self, request: GenerationRequest, submission: Submission) -> Operation:
         path, body = submit_path(request), request_body(request)
         answer = await self.http.post_json(
-            path, body, answer=SubmitAnswer, even_if=lambda body: body.is_out_of_credits
+            path, body, answer=SubmitAnswer, even_if=lambda body: body.error_meaning is not None
         )
-        if answer.body.is_out_of_credits:
+        meaning = answer.body.error_meaning
+        if meaning is not None:
             message = self.http.clean_text(answer.body.error)
-            raise submit_error("quota", message, status=answer.status, headers=answer.headers)
+            raise submit_error(meaning, message, status=answer.status, headers=answer.headers)
         if not answer.body.id.strip("."):
             raise OutcomeUnknown("Runway accepted the request without a task id")
-        return Operation(id=answer.body.id, data={"kind": "image" if path == IMAGE else "video"})
+        return Operation(id=answer.body.id, data={"kind": request.kind})
 
     async def poll(self, operation: Operation) -> PollAnswer:
         task = (await self.http.get(_task_path(operation), answer=RunwayTask)).body
@@ -126,10 +140,8 @@ class RunwayProvider(Provider):
         if state == "succeeded":
             return _succeeded_answer(task, pictures=operation.data.get("kind") == "image")
         if state == "failed":
-            # SAFETY.INPUT.TEXT, INPUT_PREPROCESSING.SAFETY.TEXT …; all other codes are failures of Runway:
-            # https://docs.dev.runwayml.com/errors/task-failures/
-            moderated = "SAFETY" in task.failureCode.split(".")
-            return Failed.upstream_error(self.http.clean_text(task.failure) or NO_REASON, moderated=moderated)
+            text = self.http.clean_text(task.failure) or NO_REASON
+            return Failed.upstream_error(text, moderated=is_moderated(task.failureCode))
         if state == "cancelled":
             return Failed("cancelled", "The task was cancelled.")
         return Running(progress=task.progress)

@@ -4,67 +4,85 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from app.errors import UpstreamRejected
+from app.errors import UnsupportedWish
 from app.generation import GenerationRequest
-from app.providers.inputs import nearest_ratio, parse_size, refuse_fields
-from app.providers.runway.models import RunwayModel, SizeForm
+from app.providers.inputs import SAME_SHAPE, nearest_ratio, nearest_tier, parse_size, refuse_fields
+from app.providers.runway.models import AUTO, Endpoint
 
-USUAL_TIERS = ("720p", "1080p")
-MAX_RATIO_DIFFERENCE = 0.1
-"""Ratios that differ by more than this from the requested one are refused."""
+SAME_AREA = math.log(1.8)
+"""How far the pixels of a film may be off those asked for: tiers of Runway's models lie further apart."""
 EQUAL_RATIO_DIFFERENCE = 0.02
 
 
-def size_fields(request: GenerationRequest, model: RunwayModel, *, size_form: SizeForm) -> dict[str, Any]:
-    """Raises ``UpstreamRejected`` for a size that the model does not have."""
-    if size_form == "none":
-        refuse_fields(request, "size", "resolution")
-        if not model.shapes:
-            refuse_fields(request, "aspect_ratio")
-            return {}
-        # Aleph is the only model that can extend a source to another shape.
-        return {"targetAspectRatio": nearest_ratio(request, model.shapes)}
-    if size_form == "auto":
-        return {"ratio": f"auto_{_quality_tier(request, USUAL_TIERS) or USUAL_TIERS[0]}"}
-    if size_form == "resolution":
-        return {"resolution": _quality_tier(request, model.tiers or USUAL_TIERS)}
-    if model.shapes or model.tiers:
-        shape = nearest_ratio(request, model.shapes) if model.shapes else None
-        return {"ratio": shape, "resolution": _quality_tier(request, model.tiers)}
-    if not model.ratios:
+def size_fields(
+    request: GenerationRequest, endpoint: Endpoint | None, *, follows_input: bool
+) -> dict[str, Any]:
+    """``follows_input``: the film has the shape of a picture or video that goes along. Raises ``UnsupportedWish`` for a
+    size that the model does not make."""
+    if endpoint is None:
         ratio = request.size.replace("x", ":") if request.size else request.aspect_ratio
         return {"ratio": ratio, "resolution": request.resolution}
-    return {"ratio": _nearest_ratio(request, model)}
+    if endpoint.target:
+        # Aleph extends a source to another shape, and keeps its quality.
+        refuse_fields(request, "size", "resolution")
+        return {"targetAspectRatio": nearest_ratio(request, endpoint.target)}
+    if endpoint.pixel_ratios and not (follows_input and endpoint.auto_tiers and _only_quality(request)):
+        return {"ratio": _pixel_ratio(request, endpoint)}
+    if not follows_input and not endpoint.shapes:
+        _refuse_shapes(request)
+    tiers = endpoint.auto_tiers or endpoint.resolution
+    if endpoint.shapes:
+        shape = nearest_ratio(request, endpoint.shapes)
+        return {"ratio": shape, "resolution": _tier_of(request, tiers)}
+    refuse_fields(request, "aspect_ratio")
+    tier = _tier_of(request, tiers)
+    return {"ratio": tier and AUTO + tier} if endpoint.auto_tiers else {"resolution": tier}
 
 
-def _nearest_ratio(request: GenerationRequest, model: RunwayModel) -> str | None:
+def _only_quality(request: GenerationRequest) -> bool:
+    return bool(request.resolution) and not request.size and not request.aspect_ratio
+
+
+def _refuse_shapes(request: GenerationRequest) -> None:
+    """A model without a field for the shape makes 16:9 from text."""
+    refuse_fields(request, "aspect_ratio")
+    nearest_ratio(request, ("16:9",))
+
+
+def _tier_of(request: GenerationRequest, tiers: Sequence[str]) -> str | None:
+    if not tiers:
+        refuse_fields(request, "size", "resolution")
+        return None
+    return nearest_tier(request, {tier: _tier_lines(tier) for tier in tiers})
+
+
+def _pixel_ratio(request: GenerationRequest, endpoint: Endpoint) -> str | None:
     """The exact size, else the closest ratio of the model, and among equal ratios the closest area."""
+    ratios = endpoint.pixel_ratios
     exact = (request.size or "").replace("x", ":")
-    if exact in model.ratios or (exact and request.kind == "image"):
-        return exact  # image models have more sizes than are listed here
+    if exact in ratios:
+        return exact
+    usual = min(ratios, key=_squareness) if request.kind == "image" else ratios[0]
     shape = exact or request.aspect_ratio
     if not shape and not request.resolution:
-        return model.ratios[0] if model.needs_ratio else None
-    wanted = _ratio_value(shape or model.ratios[0])
-    off = {word: abs(_ratio_value(word) / wanted - 1) for word in model.ratios}
-    if min(off.values()) > MAX_RATIO_DIFFERENCE:
-        ratios, param = ", ".join(model.ratios), "size" if exact else "aspect_ratio"
-        raise UpstreamRejected(f"{request.model} has only the sizes {ratios}", param=param)
-    alike = [word for word in model.ratios if off[word] <= min(off.values()) + EQUAL_RATIO_DIFFERENCE]
+        return usual if "ratio" in endpoint.needs else None
+    wanted, param = _ratio_value(shape or usual), "size" if exact else "aspect_ratio"
+    off = {word: abs(_ratio_value(word) / wanted - 1) for word in ratios}
+    if min(off.values()) > SAME_SHAPE:
+        raise UnsupportedWish(f"{request.model} has only the sizes {', '.join(ratios)}", param=param)
+    alike = [word for word in ratios if off[word] <= min(off.values()) + EQUAL_RATIO_DIFFERENCE]
     area = _wanted_area(request)
-    return min(alike, key=lambda word: abs(math.log(math.prod(_ratio_sides(word)) / area)))
+    distance = {word: abs(math.log(math.prod(_ratio_sides(word)) / area)) for word in alike}
+    nearest = min(alike, key=lambda word: distance[word])
+    if (request.size or request.resolution) and distance[nearest] > SAME_AREA:
+        param = "size" if request.size else "resolution"
+        raise UnsupportedWish(f"{request.model} has only the sizes {', '.join(ratios)}", param=param)
+    return nearest
 
 
-def _quality_tier(request: GenerationRequest, tiers: Sequence[str]) -> str | None:
-    if request.resolution:
-        if request.resolution.lower() not in tiers:
-            text = f"resolution must be one of {', '.join(tiers)} for {request.model}"
-            raise UpstreamRejected(text, param="resolution")
-        return request.resolution.lower()
-    if not request.size:
-        return None
-    lines = min(parse_size(request.size))
-    return min(tiers, key=lambda tier: abs(_tier_lines(tier) - lines))
+def _squareness(ratio: str) -> tuple[float, int]:
+    """The least for the smallest square."""
+    return abs(math.log(_ratio_value(ratio))), math.prod(_ratio_sides(ratio))
 
 
 def _wanted_area(request: GenerationRequest) -> float:
@@ -78,14 +96,14 @@ def _tier_lines(tier: str) -> int:
     number = tier.lower().removesuffix("p")
     lines = {"2k": 1440, "4k": 2160}.get(number)
     if lines is None and not number.isdecimal():
-        raise UpstreamRejected(f"resolution {tier} can't be read", param="resolution")
+        raise UnsupportedWish(f"resolution {tier} can't be read", param="resolution")
     return lines or int(number)
 
 
 def _ratio_sides(ratio: str) -> tuple[int, int]:
     width, _, height = ratio.partition(":")
     if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
-        raise UpstreamRejected(f"aspect_ratio {ratio} can't be read", param="aspect_ratio")
+        raise UnsupportedWish(f"aspect_ratio {ratio} can't be read", param="aspect_ratio")
     return int(width), int(height)
 
 

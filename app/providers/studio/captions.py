@@ -8,9 +8,11 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from app.providers.studio.canvas import Canvas, Plane
+from app.providers.studio.writing import FONT_PLACES, Language, is_hangul, language_of
 
-_FONT = Path(__file__).parent / "fonts" / "NotoSansSC-Regular-subset.otf"
-_NEVER_FIRST = set("，。！？、；：）」』】》〉”’…—·,.!?;:)]}%％～ー々")
+_FONTS = Path(__file__).parent / "fonts" / "NotoSansCJK-Regular-subset.ttc"
+"""Made by tests/providers/studio/make_fonts.py: the same characters in each language's own forms."""
+_NEVER_FIRST = set("，。！？、；：）」』】》〉”’…—·,.!?;:)]}%％～ー々ぁぃぅぇぉっゃゅょァィゥェォッャュョ")
 _NEVER_LAST = set("（「『【《〈“‘([{#￥$")
 _STEPS = ((0.098, 2), (0.082, 3), (0.068, 4), (0.056, 5), (0.046, 6), (0.038, 9), (0.032, 12))
 """Font sizes as shares of the short side, each with its largest number of lines."""
@@ -18,9 +20,9 @@ _SMALLEST = 96
 """In pixels. Frames with a shorter side get no text."""
 
 
-@lru_cache(maxsize=32)
-def load_font(size: int) -> ImageFont.FreeTypeFont:
-    return ImageFont.truetype(_FONT, max(6, size))
+@lru_cache(maxsize=64)
+def load_font(size: int, language: Language = "") -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(_FONTS, max(6, size), index=FONT_PLACES[language])
 
 
 @lru_cache(maxsize=8192)
@@ -66,10 +68,10 @@ def _fill_lines(paragraph: str, face: ImageFont.FreeTypeFont, width: float) -> l
 
 def fit_text(text: str, short: int, room: tuple[float, float]) -> tuple[int, list[str]]:
     """The largest font size at which ``text`` fits ``room`` (width, height in pixels), and its lines."""
-    size, lines = 0, [""]
+    size, lines, language = 0, [""], language_of(text)
     for share, most in _STEPS:
         size = max(9, round(short * share))
-        lines = break_lines(text, load_font(size), room[0])
+        lines = break_lines(text, load_font(size, language), room[0])
         if len(lines) <= most and len(lines) * line_height(size) <= room[1]:
             return size, _even_lines(text, size, (room[0], len(lines)))
     allowed = max(1, int(room[1] / line_height(size)))
@@ -86,18 +88,20 @@ def line_height(size: int) -> int:
 def _even_lines(text: str, size: int, target: tuple[float, int]) -> list[str]:
     """Break at the smallest width that needs no more lines, so that all lines have a similar length."""
     width, count = target
+    face = load_font(size, language_of(text))
     narrow, wide = width * 0.35, width
     for _ in range(7):
         middle = (narrow + wide) / 2
-        if len(break_lines(text, load_font(size), middle)) <= count:
+        if len(break_lines(text, face, middle)) <= count:
             wide = middle
         else:
             narrow = middle
-    return break_lines(text, load_font(size), wide)
+    return break_lines(text, face, wide)
 
 
 def _is_wide(character: str) -> bool:
-    return unicodedata.east_asian_width(character) in {"W", "F"}
+    """Whether a line may break beside it. Korean is written with spaces."""
+    return unicodedata.east_asian_width(character) in {"W", "F"} and not is_hangul(character)
 
 
 def _unbreakable_pieces(paragraph: str) -> list[str]:
@@ -157,14 +161,20 @@ class PromptCaption:
         foot = round(height - self.margin * 1.15 - short * 0.075)
         top = foot - line_height(size) * len(lines) if text else foot
         top = self.margin if above else top
+        face = load_font(size, language_of(text))
         for number, line in enumerate(lines if text else []):
-            pen.text((self.margin, top + number * line_height(size)), line, fill=255, font=load_font(size))
+            pen.text((self.margin, top + number * line_height(size)), line, fill=255, font=face)
         if title:
             small = max(9, round(short * 0.026))
             bar = max(2, round(short * 0.003))
             place = top - round(small * 2.3)
             pen.rectangle((self.margin, place, self.margin + small * 2, place + bar - 1), fill=235)
-            pen.text((self.margin, place + small * 0.45), title, fill=235, font=load_font(small))
+            pen.text(
+                (self.margin, place + small * 0.45),
+                title,
+                fill=235,
+                font=load_font(small, language_of(title + text)),
+            )
 
     def apply(self, canvas: Canvas, opacity: float) -> None:
         """Paint with ``opacity`` from 0 to 1."""

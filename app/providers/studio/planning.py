@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from app.errors import OperationNotFound, UpstreamBusy, UpstreamModerated, UpstreamRejected
+from app.errors import OperationNotFound, UnsupportedWish, UpstreamBusy, UpstreamModerated, UpstreamRejected
 from app.generation import GenerationRequest
 from app.providers.base import Operation
 from app.providers.studio.plan import FPS, MAX_PIXELS, MAX_SECONDS, MAX_SIDE, MIN_SIDE, RenderPlan
@@ -73,7 +73,7 @@ def make_plan(
 ) -> RenderPlan:
     """``files`` are the file names of ``request.media``; ``origin`` is the first request of a chain of remixes.
 
-    Raises ``UpstreamRejected`` for a size or length that can't be rendered.
+    Raises ``UnsupportedWish`` for a size or length that can't be rendered.
     """
     given = directives or StudioDirectives()
     roles = tuple(item.role for item in request.media)
@@ -91,7 +91,7 @@ def make_plan(
         style=request.style or "",
         layout_seed=_derive_seed(origin or request, "layout"),
         colour_seed=_derive_seed(request, "colour"),
-        watermark=request.watermark is not False,
+        watermark=request.watermark is True,
         sound=request.sound is not False,
         fast="fast" in given.words,
         fail="upstream_error" if "fail" in given.words else late,
@@ -112,7 +112,7 @@ def _clip_seconds(request: GenerationRequest) -> float | None:
         return None
     seconds = 4.0 if seconds is None else seconds
     if not 0 < seconds <= MAX_SECONDS:
-        raise UpstreamRejected(f"seconds must be at most {MAX_SECONDS:.0f}", param="seconds")
+        raise UnsupportedWish(f"seconds must be at most {MAX_SECONDS:.0f}", param="seconds")
     return max(seconds, 1 / FPS)
 
 
@@ -121,7 +121,7 @@ def _frame_size(request: GenerationRequest) -> tuple[int, int]:
     width, height = max(MIN_SIDE, width - width % 2), max(MIN_SIDE, height - height % 2)
     if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
         text = f"size must be at most 1920x1920 pixels in area and {MAX_SIDE} on a side"
-        raise UpstreamRejected(text, param="size")
+        raise UnsupportedWish(text, param="size")
     return width, height
 
 
@@ -129,7 +129,7 @@ def _requested_size(request: GenerationRequest) -> tuple[int, int]:
     if request.size and request.size != "auto":
         match = re.fullmatch(r"(\d{1,5})[xX×*](\d{1,5})", request.size.strip())
         if match is None:
-            raise UpstreamRejected("size must look like 1280x720", param="size")
+            raise UnsupportedWish("size must look like 1280x720", param="size")
         return int(match[1]), int(match[2])
     short = _SHORT_SIDES.get(request.resolution or "", 720)
     ratio = re.fullmatch(r"(\d{1,3}):(\d{1,3})", request.aspect_ratio or "")
@@ -158,14 +158,14 @@ def input_names(request: GenerationRequest) -> tuple[str, ...]:
 
 
 def store_inputs(folder: Path, request: GenerationRequest) -> None:
-    """Write the media to ``folder``. Raises ``UpstreamRejected`` for one whose bytes are not at hand."""
+    """Write the media to ``folder``. Raises ``UnsupportedWish`` for one whose bytes are not at hand."""
     folder.mkdir(parents=True, exist_ok=True)
     for item, name in zip(request.media, input_names(request), strict=True):
         path = folder / name
         if item.content is not None:
             path.write_bytes(item.content)
         elif not path.exists():
-            raise UpstreamRejected(f"The studio needs the content of the {item.role}.", param=item.role)
+            raise UnsupportedWish(f"The studio needs the content of the {item.role}.", param=item.role)
 
 
 def remove_old(workdir: Path, busy: frozenset[Path]) -> None:

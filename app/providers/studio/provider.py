@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 
 import structlog
 
-from app.errors import PollFailed, UpstreamRejected
+from app.errors import PollFailed, UnsupportedWish
 from app.generation import GenerationRequest
 from app.providers.base import (
     Account,
@@ -90,14 +90,17 @@ class StudioProvider(Provider):
             idempotency_key=True,
         )
 
+    def check(self, request: GenerationRequest) -> None:
+        if request.kind not in RESULT_NAMES:
+            raise UnsupportedWish(f"The studio can't make {request.kind}.", param="model")
+        self._make_job(self._make_operation(request, Submission("check")))
+
     async def start(self, request: GenerationRequest, submission: Submission) -> Operation:
         """Queue a rendering. Requests with the same idempotency key share one operation and one rendering."""
-        if request.kind not in RESULT_NAMES:
-            raise UpstreamRejected(f"The studio can't make {request.kind}.", param="model")
+        self.check(request)
         _, directives = self._split_directives(request)
         raise_directed_error(directives)
         operation = self._make_operation(request, submission)
-        self._make_job(operation)  # raises for what can't be rendered, before anything is written
         job = self._jobs.get(operation.id)
         if job is not None and job.state != "cancelled":
             return operation

@@ -17,6 +17,7 @@ from app.providers.studio.footage import (
 )
 from app.providers.studio.plan import DEFAULT_SECONDS, MAX_SECONDS, RenderPlan
 from app.providers.studio.scene import Backdrop, LandscapeBackdrop, ScenePalette, choose_palette
+from app.providers.studio.writing import shot_title
 
 _PICTURES = {"first_frame", "reference_image", "subject"}
 _CLIPS = {"source_video", "reference_video"}
@@ -106,11 +107,12 @@ def _shot_segments(plan: RenderPlan, pictures: list[Image.Image], frames: int) -
     total = sum(seconds for seconds, _ in shots) or 1.0
     segments: list[ClipSegment] = []
     passed = 0.0
+    spoken = " ".join(prompt for _, prompt in shots)
     for number, (seconds, prompt) in enumerate(shots):
         start = round(passed / total * frames)
         passed += seconds
         length = round(passed / total * frames) - start
-        title = f"Shot {number + 1} / {len(shots)}" if plan.shots else ""
+        title = shot_title(spoken, number + 1, len(shots)) if plan.shots else ""
         palette = choose_palette(plan.style, seed=plan.colour_seed, index=number)
         picture = pictures[number] if number < len(pictures) else None
         backdrop = _make_backdrop(plan, palette, (picture, length, number))

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from app.errors import InvalidRequest, PollFailed, UpstreamRejected
+from app.errors import InvalidRequest, PollFailed, UnsupportedWish
 from app.generation import GenerationRequest, Kind
 from app.providers.base import (
     Account,
@@ -23,7 +23,7 @@ from app.providers.base import (
     base_url_or,
 )
 from app.providers.http_errors import ErrorMeaning, poll_error, submit_error, unknown_task, unnamed_task
-from app.providers.inputs import check_request, extra_fields, refuse_fields
+from app.providers.inputs import check_request, extra_fields, refuse_fields, refuse_flags
 from app.providers.reading import Fields, Items, Percent, State, Text, read_state, retry_after_of
 
 KINDS: frozenset[Kind] = frozenset({"audio"})
@@ -102,7 +102,10 @@ class SunoProvider(Provider):
         return base_url_or(account, "https://host").removesuffix("/suno")
 
     def capabilities(self, model: str) -> Capabilities:
-        return Capabilities(kinds=KINDS)
+        return Capabilities(kinds=KINDS, native_styles=True)
+
+    def check(self, request: GenerationRequest) -> None:
+        _request_body(request)
 
     async def start(self, request: GenerationRequest, submission: Submission) -> Operation:
         answer = await self.http.post_json(
@@ -164,11 +167,12 @@ def _meaning_of(message: str) -> ErrorMeaning | None:
 
 
 def _request_body(request: GenerationRequest) -> dict[str, Any]:
-    """The body of a submit. Raises ``UpstreamRejected`` for what it has no field for. Lyrics are ``extra``'s ``prompt``."""
+    """The body of a submit. Raises ``UnsupportedWish`` for what it has no field for. Lyrics are ``extra``'s ``prompt``."""
     check_request(request, (), kinds=KINDS)
     refuse_fields(request, "seconds", "size", "aspect_ratio", "resolution", "shots", "seed")
+    refuse_flags(request, "watermark")
     if request.model in LYRICS:
-        raise UpstreamRejected("lyrics are text, which is not made as a task", param="model")
+        raise UnsupportedWish("lyrics are text, which is not made as a task", param="model")
     extra = extra_fields(request, RESERVED)
     fields: dict[str, Any] = {"make_instrumental": bool(extra.get("make_instrumental", False))}
     if "prompt" in extra or "lyrics" in extra:

@@ -9,6 +9,7 @@ from pydantic import AliasChoices, BaseModel, Field
 from app.errors import OutcomeUnknown, UpstreamError, UpstreamFailed, UpstreamModerated
 from app.generation import GenerationRequest, Kind
 from app.providers.base import (
+    EARLIER,
     Capabilities,
     Operation,
     PollAnswer,
@@ -17,8 +18,17 @@ from app.providers.base import (
     Submission,
     Succeeded,
 )
-from app.providers.gateway import GatewayRelay, busy_or_failed
-from app.providers.reading import Fields, Percent, State, Text, read_error, read_state, retry_after_of
+from app.providers.gateway import GatewayRelay, GatewayTask, SubmittedTask, busy_or_failed
+from app.providers.http_messages import PICTURE_SECONDS
+from app.providers.reading import (
+    Fields,
+    Items,
+    State,
+    Text,
+    read_error,
+    read_state,
+    retry_after_of,
+)
 from app.providers.unified_relay.requests import ROLES, character_fields, request_body
 
 KINDS: frozenset[Kind] = frozenset({"video", "image", "audio", "character"})
@@ -31,22 +41,16 @@ STATES: Mapping[str, State] = {
 }
 
 
-class SubmitAnswer(BaseModel):
-    task_id: Text = ""
-    error: Any = None
-    message: Text = ""
-
-
-class UnifiedTask(BaseModel):
-    status: Text = ""
-    fail_reason: Text = ""
-    progress: Percent = None
-    data: Fields = {}
+class UnifiedTask(GatewayTask):
+    data: Fields = Field(default_factory=dict)
+    output: Any = None
+    outputs: Items = Field(default_factory=list)
     cost: Any = None
 
     def file_urls(self) -> list[Any]:
-        many: list[Any] = self.data.get("outputs") or []
-        return many if isinstance(many, list) and many else [self.data.get("output")]
+        """In ``data``; some forks write them beside the state."""
+        many: list[Any] = self.data.get("outputs") or self.outputs
+        return many if isinstance(many, list) and many else [self.data.get("output") or self.output]
 
 
 class CharacterAnswer(BaseModel):
@@ -69,9 +73,16 @@ class UnifiedRelayProvider(GatewayRelay):
             kinds=self.account.kinds or KINDS,
             roles=ROLES,
             seconds=self.settings.seconds,
+            native_styles=True,
             cancel=self.settings.cancel,
             idempotency_key=self.settings.idempotency,
         )
+
+    def check(self, request: GenerationRequest) -> None:
+        if request.kind == "character":
+            character_fields(request, EARLIER)
+        else:
+            request_body(request, references=self.settings.references)
 
     async def start(self, request: GenerationRequest, submission: Submission) -> Operation:
         if request.kind == "character":
@@ -81,7 +92,7 @@ class UnifiedRelayProvider(GatewayRelay):
         headers = {"Idempotency-Key": submission.idempotency_key}
         try:
             answer = await self.http.post_json(
-                f"/v2/{scope}/generations", body, answer=SubmitAnswer, headers=headers
+                f"/v2/{scope}/generations", body, answer=SubmittedTask, headers=headers
             )
         except UpstreamFailed as error:
             raise busy_or_failed(error) from error
@@ -105,8 +116,8 @@ class UnifiedRelayProvider(GatewayRelay):
         if state == "succeeded":
             usage = {"cost": task.cost} if isinstance(task.cost, int | float) else {}
             return self.succeeded_answer(task.file_urls(), operation, usage=usage)
-        if state == "failed":
-            return self.failed_answer(task.fail_reason)
+        if state in {"failed", "moderated", "cancelled", "expired"}:
+            return self.failed_answer(task.error_message, state)
         return Running(progress=task.progress, retry_after=pace)
 
     async def cancel(self, operation: Operation) -> bool:
@@ -116,7 +127,7 @@ class UnifiedRelayProvider(GatewayRelay):
         body = character_fields(request, submission.remix_operation)
         headers = {"Idempotency-Key": submission.idempotency_key}
         answer = await self.http.post_json(
-            "/sora/v1/characters", body, answer=CharacterAnswer, headers=headers, timeout=300
+            "/sora/v1/characters", body, answer=CharacterAnswer, headers=headers, timeout=PICTURE_SECONDS
         )
         character = answer.body
         if not character.username:

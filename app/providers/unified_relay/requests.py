@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection
 from typing import Any
 
-from app.errors import UpstreamRejected
+from app.errors import UnsupportedWish
 from app.generation import Action, GenerationRequest, Kind, Role
 from app.providers.base import Operation
 from app.providers.gateway import HD_FROM, without_empty
@@ -33,12 +33,12 @@ TIMESTAMPS = re.compile(r"\d+(\.\d+)?,\d+(\.\d+)?")
 
 
 def request_body(request: GenerationRequest, *, references: int) -> dict[str, Any]:
-    """JSON body. Raises ``UpstreamRejected`` for a value that has no field."""
+    """JSON body. Raises ``UnsupportedWish`` for a value that has no field."""
     check_request(request, ROLES, kinds=MEDIA_KINDS, actions=ACTIONS)
     refuse_fields(request, "shots")
     images = _image_inputs(request)
     if len(images) > references:
-        raise UpstreamRejected(f"{request.model} takes {references} image(s)", param="images")
+        raise UnsupportedWish(f"{request.model} takes {references} image(s)", param="images")
     clips = request.media_with("source_video", "reference_video")
     fields = {
         "model": request.model,
@@ -69,11 +69,11 @@ def character_fields(request: GenerationRequest, earlier: Operation | None) -> d
     extra = request.extra
     timestamps = str(extra.get("timestamps") or extra.get("character_timestamps") or "")
     if not TIMESTAMPS.fullmatch(timestamps):
-        raise UpstreamRejected("timestamps must be like 1,3 (seconds)", param="timestamps")
+        raise UnsupportedWish("timestamps must be like 1,3 (seconds)", param="timestamps")
     if clips:
         return {"url": public_url(clips[0]), "timestamps": timestamps}
     if earlier is None:
-        raise UpstreamRejected("a character is made from a video", param="url")
+        raise UnsupportedWish("a character is made from a video", param="url")
     return {"from_task": earlier.id, "timestamps": timestamps}
 
 
@@ -82,7 +82,7 @@ def _image_inputs(request: GenerationRequest) -> list[str]:
     frames = request.media_with("first_frame") + request.media_with("last_frame")
     others = request.media_with("reference_image", "subject")
     if request.media_with("last_frame") and (others or not request.media_with("first_frame")):
-        raise UpstreamRejected(f"{request.model} takes a last frame only after a first one", param="images")
+        raise UnsupportedWish(f"{request.model} takes a last frame only after a first one", param="images")
     return [as_data_uri(image) for image in frames + others]
 
 

@@ -10,32 +10,37 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from app.errors import PollFailed, UpstreamRejected
+from app.errors import PollFailed, UnsupportedWish
 from app.generation import Action, GenerationRequest, MediaInput, Role
-from app.providers.base import Capabilities, Failed, PollAnswer, ResultFile, Running, Succeeded
+from app.providers.base import Failed, PollAnswer, ResultFile, Running, Succeeded
 from app.providers.google_errors import CANCELLED, GoogleAnswer
 from app.providers.inputs import (
     as_base64,
     at_most,
     check_request,
     extra_fields,
-    nearest_ratio,
-    nearest_tier,
-    refuse_fields,
+    refuse_unsupported,
+    told_ratio,
+    told_tier,
     whole_seconds,
     without_none,
 )
+from app.providers.model_facts import ModelFacts, read_facts
 from app.providers.reading import Items, Text
 
-RATIOS = ("16:9", "9:16")
-TIERS = {"720p": 720, "1080p": 1080, "4k": 2160}
+USUAL_RATIOS = ("16:9", "9:16")
+USUAL_TIERS: Mapping[str, int] = {"720p": 720, "1080p": 1080, "4k": 2160}
 ACTIONS: frozenset[Action] = frozenset({"generate", "extend"})
 RESERVED = frozenset(
     {"sampleCount", "durationSeconds", "resolution", "aspectRatio", "seed", "negativePrompt"}
     | {"storageUri", "pubsubTopic", "model", "prompt", "instances", "parameters"}
+    | {"lastFrame", "referenceImages", "image", "video", "webhookConfig"}
 )
-MAX_REFERENCES = 3
-FRAMES: frozenset[Role] = frozenset({"first_frame", "last_frame", "source_video"})
+REFERENCE_SECONDS = 8
+"""The only length that Veo makes from references."""
+SINGLES: Mapping[Role, str] = {"first_frame": "image", "last_frame": "lastFrame", "source_video": "video"}
+NEW_MODEL = ModelFacts(starts=("",), inputs={**dict.fromkeys(SINGLES, 1), "reference_image": 99})
+"""A model that came after the file of facts: every field that the API has, without bounds."""
 
 
 class VeoVideo(BaseModel):
@@ -56,33 +61,32 @@ class VeoOperation(GoogleAnswer):
     response: VeoResult | None = None
 
 
-def capabilities_of(model: str) -> Capabilities:
-    lite = "-lite-" in model
-    return Capabilities(
-        kinds=frozenset({"video"}),
-        roles=FRAMES if lite else FRAMES | {"reference_image"},
-        seconds=(4, 8),
-        max_pixels=1920 * 1080 if lite else 3840 * 2160,
-    )
+def facts_of(model: str) -> ModelFacts:
+    return read_facts("vertex_veo").find_model(model) or NEW_MODEL
 
 
 def request_body(request: GenerationRequest, *, storage_uri: str | None) -> dict[str, Any]:
-    """JSON body. Raises ``UpstreamRejected`` for a value that Veo has no field for."""
-    check_request(request, capabilities_of(request.model).roles, actions=ACTIONS)
+    """JSON body. Raises ``UnsupportedWish`` for a value that Veo has no field for."""
+    model = facts_of(request.model)
+    check_request(request, model.inputs, actions=ACTIONS)
     if request.action == "extend" and not request.media_with("source_video"):
-        raise UpstreamRejected("Veo extends only a video that is sent along", param="video")
-    refuse_fields(request, "characters")
+        raise UnsupportedWish("Veo extends only a video that is sent along", param="video")
+    refuse_unsupported(request, "shots")
+    seconds = whole_seconds(request)
+    if request.media_with("reference_image") and seconds not in (None, REFERENCE_SECONDS):
+        text = f"{request.model} makes {REFERENCE_SECONDS} seconds from references, not {seconds}"
+        raise UnsupportedWish(text, param="seconds")
     fields = {
         "sampleCount": 1,
-        "durationSeconds": whole_seconds(request),
-        "aspectRatio": nearest_ratio(request, RATIOS),
-        "resolution": nearest_tier(request, TIERS),
+        "durationSeconds": seconds,
+        "aspectRatio": told_ratio(request, model.ratios, usual=USUAL_RATIOS),
+        "resolution": told_tier(request, model.tiers, usual=USUAL_TIERS),
         "negativePrompt": request.negative_prompt or None,
         "seed": request.seed,
         "storageUri": storage_uri,
     }
     parameters = extra_fields(request, RESERVED, sound="generateAudio") | without_none(fields)
-    return {"instances": [_request_instance(request)], "parameters": parameters}
+    return {"instances": [_request_instance(request, model)], "parameters": parameters}
 
 
 def usage_facts(body: Mapping[str, Any]) -> dict[str, Any]:
@@ -115,15 +119,13 @@ def decode_base64(encoded: str) -> bytes:
         raise PollFailed("Vertex sent a video that can't be decoded") from error
 
 
-def _request_instance(request: GenerationRequest) -> dict[str, Any]:
+def _request_instance(request: GenerationRequest, model: ModelFacts) -> dict[str, Any]:
     instance: dict[str, Any] = {"prompt": request.prompt} if request.prompt else {}
-    singles: tuple[tuple[Role, str], ...] = (
-        ("first_frame", "image"), ("last_frame", "lastFrame"), ("source_video", "video"),
-    )  # fmt: skip
-    for role, name in singles:
-        for item in at_most(request, role, 1):
-            instance[name] = _media_field(item)
-    references = at_most(request, "reference_image", MAX_REFERENCES)
+    for role, most in model.inputs.items():
+        items = at_most(request, role, most)
+        if items and role in SINGLES:
+            instance[SINGLES[role]] = _media_field(items[0])
+    references = request.media_with("reference_image")
     if references:
         images = [{"image": _media_field(item), "referenceType": "ASSET"} for item in references]
         instance["referenceImages"] = images
@@ -135,7 +137,7 @@ def _media_field(item: MediaInput) -> dict[str, str]:
         return {"bytesBase64Encoded": as_base64(item), "mimeType": item.content_type}
     if item.url and item.url.startswith("gs://"):
         return {"gcsUri": item.url, "mimeType": item.content_type}
-    raise UpstreamRejected(f"Veo takes a {item.role} only as bytes or from gs://", param=item.role)
+    raise UnsupportedWish(f"Veo takes a {item.role} only as bytes or from gs://", param=item.role)
 
 
 def _result_file(video: VeoVideo, index: int) -> ResultFile:

@@ -1,11 +1,9 @@
 """Veo on Google Cloud (Vertex AI, now Gemini Enterprise Agent Platform); the secret is a service account's JSON."""
 
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
 from urllib.parse import quote
-
-from pydantic import BaseModel
 
 from app.errors import (
     InvalidRequest,
@@ -33,15 +31,17 @@ from app.providers.google_token import (
     sample_service_account,
     token_address,
 )
-from app.providers.http import UpstreamClient
+from app.providers.http import Purpose, UpstreamClient
+from app.providers.http_messages import UpstreamAnswer
 from app.providers.vertex_veo.messages import (
     VeoOperation,
-    capabilities_of,
     decode_base64,
+    facts_of,
     poll_answer,
     request_body,
     usage_facts,
 )
+from app.providers.vertex_veo.options import VertexVeoOptions, default_address
 
 OPERATION_NAME = re.compile(
     r"projects/[^/?#]+/locations/[^/?#]+/publishers/google/models/[^/?#]+/operations/[^/?#]+"
@@ -50,20 +50,9 @@ POLL_TIMEOUT_FACTOR = 4
 """The poll timeout is multiplied by this: a finished operation contains the whole video in its JSON."""
 JSON_LIMIT = 256 * 1024 * 1024
 CHUNK_CHARACTERS = 64 * 1024
-
-
-class VertexVeoOptions(BaseModel):
-    """``account.options``, all optional."""
-
-    project: str = ""
-    """Default: the project of the service account."""
-    location: str = "us-central1"
-    storage_uri: str | None = None
-    """``gs://bucket/folder``: Veo writes videos there instead of into its answers."""
-    user_project: str | None = None
-    """The project to bill instead of ``project``."""
-    token_url: str | None = None
-    storage_url: str = "https://storage.googleapis.com"
+UNAUTHORIZED = 401
+MOST_PIXELS: Mapping[int, int] = {1080: 1920 * 1080, 2160: 3840 * 2160}
+"""Of a picture in 16:9, by its lines."""
 
 
 class VertexVeoProvider(Provider):
@@ -72,7 +61,8 @@ class VertexVeoProvider(Provider):
     name = "vertex_veo"
     title = "Veo on Vertex AI"
     docs_url = "https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/veo-video-generation"
-    sample_models = ("veo-3.1-generate-001",)
+    media_schemes = frozenset({"gs"})
+    sample_models = ("veo-3.1-lite-generate-001", "veo-3.1-generate-001")
     secret_hint = "the JSON of a service account"  # noqa: S105 - not a secret
     verified = "verified against google-genai 3.4.0"
     auth_scheme = "OAuth2 token from a service account"
@@ -100,15 +90,7 @@ class VertexVeoProvider(Provider):
 
     @classmethod
     def base_url_for(cls, account: Account) -> str:
-        location = read_options(account, VertexVeoOptions).location
-        if not re.fullmatch(r"[a-z0-9-]+", location):
-            raise InvalidRequest("location must be like us-central1 or global", param="options.location")
-        host = f"{location}-aiplatform.googleapis.com"
-        if location == "global":
-            host = "aiplatform.googleapis.com"
-        elif location in {"us", "eu"}:
-            host = f"aiplatform.{location}.rep.googleapis.com"
-        return base_url_or(account, f"https://{host}")
+        return base_url_or(account, default_address(read_options(account, VertexVeoOptions).location))
 
     @classmethod
     def auth_headers(cls, account: Account) -> Mapping[str, str]:
@@ -116,19 +98,20 @@ class VertexVeoProvider(Provider):
         return {"x-goog-user-project": payer} if payer else {}
 
     def capabilities(self, model: str) -> Capabilities:
-        return capabilities_of(model)
+        facts = facts_of(model)
+        pixels = {"max_pixels": MOST_PIXELS[max(facts.tiers.values())]} if facts.tiers else {}
+        return facts.capabilities(**pixels)
+
+    def check(self, request: GenerationRequest) -> None:
+        request_body(request, storage_uri=self._storage_uri)
 
     async def start(self, request: GenerationRequest, submission: Submission) -> Operation:
         body = request_body(request, storage_uri=self._storage_uri)
         path = f"{self._models}/{quote(request.model, safe='')}:predictLongRunning"
-        headers = await self._token_headers()
-        with self._forgetting_refused_token():
-            answer = await self.http.post_json(
-                path, body, answer=VeoOperation, headers=headers, even_if=lambda body: body.has_meaning
-            )
-            if answer.body.error is not None:
-                message = self.http.clean_text(answer.body.error.error_text, headers)
-                raise answer.body.submit_error(message, status=answer.status, headers=answer.headers)
+        answer, headers = await self._post(path, body)
+        if answer.body.error is not None:
+            message = self.http.clean_text(answer.body.error.error_text, headers)
+            raise answer.body.submit_error(message, status=answer.status, headers=answer.headers)
         if not OPERATION_NAME.fullmatch(answer.body.name):
             raise OutcomeUnknown("Vertex accepted the request without an operation name")
         data = {"name": answer.body.name, "facts": usage_facts(body)}
@@ -156,36 +139,46 @@ class VertexVeoProvider(Provider):
         for start in range(0, len(encoded), CHUNK_CHARACTERS):
             yield decode_base64(encoded[start : start + CHUNK_CHARACTERS])
 
-    async def close(self) -> None:
-        await self._tokens.aclose()
-        await self._storage.aclose()
-        await super().close()
-
     async def _read_operation(self, operation: Operation) -> VeoOperation:
-        name, headers = operation.data["name"], await self._token_headers_for_poll()
-        with self._forgetting_refused_token():
-            answer = await self.http.post_json(
-                f"/v1/{name.rpartition('/operations/')[0]}:fetchPredictOperation",
-                {"operationName": name},
-                answer=VeoOperation,
-                headers=headers,
-                purpose="poll",
-                timeout=POLL_TIMEOUT_FACTOR * self.http.timeouts.poll,
-                even_if=lambda body: body.has_meaning,
-            )
-            if answer.status >= 400 and answer.body.error is not None:
-                message = self.http.clean_text(answer.body.error.error_text, headers)
-                raise answer.body.poll_error(message, status=answer.status, headers=answer.headers)
+        name = operation.data["name"]
+        path = f"/v1/{name.rpartition('/operations/')[0]}:fetchPredictOperation"
+        timeout = POLL_TIMEOUT_FACTOR * self.http.timeouts.poll
+        try:
+            answer, headers = await self._post(path, {"operationName": name}, purpose="poll", timeout=timeout)
+        except UpstreamUnreachable as error:
+            raise PollFailed(error.message, retry_after=error.retry_after) from error
+        if answer.status >= 400 and answer.body.error is not None:
+            message = self.http.clean_text(answer.body.error.error_text, headers)
+            raise answer.body.poll_error(message, status=answer.status, headers=answer.headers)
         return answer.body
 
-    @contextmanager
-    def _forgetting_refused_token(self) -> Iterator[None]:
-        """Drop the access token when it is refused: a token may be revoked before it expires."""
-        try:
-            yield
-        except UpstreamAuthFailed:
-            self._tokens.forget_token()
-            raise
+    async def _post(
+        self, path: str, body: Mapping[str, Any], *, purpose: Purpose = "submit", timeout: float | None = None
+    ) -> tuple[UpstreamAnswer[VeoOperation], Mapping[str, str]]:
+        """The answer, which may be an error, and the headers of the token. A token may be revoked before it expires, so
+        what is refused with 401 is sent once more with a new one: Google did nothing of it."""
+
+        async def send() -> tuple[UpstreamAnswer[VeoOperation], Mapping[str, str]]:
+            headers = await self._token_headers()
+            try:
+                answer = await self.http.post_json(
+                    path,
+                    body,
+                    answer=VeoOperation,
+                    headers=headers,
+                    purpose=purpose,
+                    timeout=timeout,
+                    even_if=lambda body: body.has_meaning,
+                )
+            except UpstreamAuthFailed:
+                self._tokens.forget_token()
+                raise
+            if answer.status == UNAUTHORIZED:
+                self._tokens.forget_token()
+            return answer, headers
+
+        answer, headers = await send()
+        return await send() if answer.status == UNAUTHORIZED else (answer, headers)
 
     async def _token_headers(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {await self._tokens.current_token()}"}

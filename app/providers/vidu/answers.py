@@ -22,6 +22,7 @@ MODERATED = {"AuditSubmitIllegal", "CreationPolicyViolation", "TaskPromptPolicyV
 REASONS: Mapping[str, ErrorMeaning] = {
     **dict.fromkeys(MODERATED, "moderated"),
     "CreditInsufficient": "quota",
+    "ModelUnavailable": "forbidden",
     **dict.fromkeys(("QuotaExceeded", "TooManyRequests", "SystemThrottling"), "busy"),
     **dict.fromkeys(("Unauthorized", "Forbidden"), "auth"),
     **dict.fromkeys(("TaskNotFound", "CreationNotFound", "NotFound"), "missing"),

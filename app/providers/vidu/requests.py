@@ -1,22 +1,23 @@
 """Builds Vidu requests: the path and its JSON body."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from app.errors import UpstreamRejected
+from app.errors import UnsupportedWish
 from app.generation import GenerationRequest, Role
+from app.providers.fact_checks import settle_request
 from app.providers.inputs import (
     as_data_uri,
     at_most,
     check_request,
     extra_fields,
-    nearest_ratio,
     nearest_tier,
     refuse_fields,
+    told_ratio,
     whole_seconds,
     without_none,
 )
+from app.providers.model_facts import ModelFacts, read_facts
 
 TEXT = "/ent/v2/text2video"
 IMAGE = "/ent/v2/img2video"
@@ -24,34 +25,15 @@ FRAMES = "/ent/v2/start-end2video"
 REFERENCES = "/ent/v2/reference2video"
 
 RATIOS = ("16:9", "9:16", "1:1", "4:3", "3:4")
-TIERS = {"360p": 360, "540p": 540, "720p": 720, "1080p": 1080}
-MAX_REFERENCES = 7
+TIERS: Mapping[str, int] = {"360p": 360, "540p": 540, "720p": 720, "1080p": 1080, "2K": 1440, "4K": 2160}
 ROLES: frozenset[Role] = frozenset({"first_frame", "last_frame", "reference_image"})
 RESERVED = {"model", "prompt", "images", "duration", "resolution", "payload", "callback_url", "off_peak"}
 """Fields that ``extra`` must not set: they choose the model, the price, the inputs or our idempotency key."""
 
 
-@dataclass(frozen=True, slots=True)
-class ViduModel:
-    """What one family of models accepts; ``name`` is the prefix of its model names."""
-
-    name: str
-    seconds: tuple[float, float]
-    tiers: tuple[str, ...]
-
-
-MODELS = (
-    ViduModel("viduq3", (1, 16), ("540p", "720p", "1080p")),
-    ViduModel("viduq2", (1, 10), ("540p", "720p", "1080p")),
-    ViduModel("viduq1", (5, 5), ("1080p",)),
-    ViduModel("vidu2.0", (4, 8), ("360p", "720p", "1080p")),
-)
-UNKNOWN_MODEL = ViduModel("vidu", (1, 16), tuple(TIERS))
-"""For model names that this table lacks; Vidu decides what they accept."""
-
-
-def model_of(name: str) -> ViduModel:
-    return next((model for model in MODELS if name.lower().startswith(model.name)), UNKNOWN_MODEL)
+def model_of(name: str) -> ModelFacts | None:
+    """None for a model that we don't know: Vidu decides."""
+    return read_facts("vidu").find_model(name)
 
 
 def submit_path(request: GenerationRequest) -> str:
@@ -63,33 +45,50 @@ def submit_path(request: GenerationRequest) -> str:
 
 
 def request_body(request: GenerationRequest, *, payload: str) -> dict[str, Any]:
-    """The body for ``path_of(request)``. Raises ``UpstreamRejected`` for a value without a field there."""
-    model, path = model_of(request.model), submit_path(request)
+    """The body for ``submit_path(request)``. Raises ``UnsupportedWish`` for a value without a field there."""
+    known, path = model_of(request.model), submit_path(request)
+    request = settle_request(request, known)
     check_request(request, ROLES)
-    refuse_fields(request, "style", "characters", "negative_prompt", "shots")
-    tiers: Mapping[str, int] = {word: TIERS[word] for word in model.tiers}
+    refuse_fields(request, "characters", "negative_prompt")
     fields: dict[str, Any] = {
         "model": request.model,
         "prompt": request.prompt or None,
-        "images": _image_inputs(request, path) or None,
+        "images": _image_inputs(request, known, path) or None,
         "duration": whole_seconds(request),
         "seed": request.seed,
-        "resolution": nearest_tier(request, tiers),
-        # The first frame determines the shape; only an explicit aspect_ratio is sent along, and Vidu decides.
-        "aspect_ratio": nearest_ratio(request, RATIOS)
-        if path in {TEXT, REFERENCES}
-        else request.aspect_ratio,
+        "resolution": _resolution_of(request, known),
+        "aspect_ratio": _ratio_of(request, known, path),
         "watermark": request.watermark,
         "payload": payload,
     }
     return extra_fields(request, RESERVED, sound="audio") | without_none(fields)
 
 
-def _image_inputs(request: GenerationRequest, path: str) -> list[str]:
+def _resolution_of(request: GenerationRequest, known: ModelFacts | None) -> str | None:
+    if known is None and request.resolution:
+        return request.resolution
+    tier = nearest_tier(request, known.tiers if known else TIERS)
+    long = known.traits.get("long") if known else None
+    if long and tier and (request.seconds or 0) > long["over"] and tier not in long["tiers"]:
+        text = f"{request.model} makes more than {long['over']} seconds only in {', '.join(long['tiers'])}"
+        raise UnsupportedWish(text, param="seconds")
+    return tier
+
+
+def _ratio_of(request: GenerationRequest, known: ModelFacts | None, path: str) -> str | None:
+    if path in {IMAGE, FRAMES}:
+        refuse_fields(request, "aspect_ratio")  # the first frame determines the shape
+        return None
+    return told_ratio(request, known.ratios if known else (), usual=RATIOS)
+
+
+def _image_inputs(request: GenerationRequest, known: ModelFacts | None, path: str) -> list[str]:
     first, last = at_most(request, "first_frame", 1), at_most(request, "last_frame", 1)
-    references = at_most(request, "reference_image", MAX_REFERENCES)
+    references = request.media_with("reference_image")
+    if known is not None:
+        at_most(request, "reference_image", known.inputs["reference_image"])
     if path == REFERENCES and (first or last):
-        raise UpstreamRejected("frames and reference images can't go together", param="reference_image")
+        raise UnsupportedWish("frames and reference images can't go together", param="reference_image")
     if last and not first:
-        raise UpstreamRejected("a last frame needs a first frame", param="last_frame")
+        raise UnsupportedWish("a last frame needs a first frame", param="last_frame")
     return [as_data_uri(item) for item in (*first, *last, *references)]

@@ -8,7 +8,13 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from app.errors import UpstreamAuthFailed, UpstreamError, UpstreamModerated, UpstreamQuotaExhausted
+from app.errors import (
+    UpstreamAuthFailed,
+    UpstreamError,
+    UpstreamModelForbidden,
+    UpstreamModerated,
+    UpstreamQuotaExhausted,
+)
 from app.providers.base import Failed, ResultFile, Succeeded
 from app.providers.http_errors import submit_refused
 from app.providers.reading import (
@@ -30,7 +36,7 @@ STATES: Mapping[str, State] = {
 }
 # Only the text tells these errors apart: xAI answers 400 for a wrong key, 403 or 429 without credits.
 WRONG_KEY = ("incorrect api key", "invalid api key", "api key is invalid")
-NO_MONEY = ("available credits", "spending limit", "purchase more credits")
+NO_MONEY = ("available credits", "spending limit", "purchase more credits", "any credits or licenses")
 BLOCKED_TEXT = "xAI's moderation stopped the video; xAI bills it all the same."
 
 
@@ -59,6 +65,8 @@ class XaiAnswer(BaseModel):
             return UpstreamQuotaExhausted(text)
         if status < 500 and status != 429 and mentions_moderation(words):
             return UpstreamModerated(text)
+        if status == 403 and "model" in words:
+            return UpstreamModelForbidden(text)
         return submit_refused(status if status >= 400 else 400, headers, detail)
 
 
@@ -67,9 +75,17 @@ class SubmitAnswer(XaiAnswer):
 
 
 class VideoResult(BaseModel):
+    """``file_output`` is where xAI's Files API has it, when the account's owner asked for that."""
+
     url: Text = ""
+    file_output: Fields = {}
     duration: float | None = None
     respect_moderation: bool | None = None
+
+    @property
+    def link(self) -> str:
+        public = self.file_output.get("public_url")
+        return self.url or (public if isinstance(public, str) else "")
 
 
 class VideoAnswer(XaiAnswer):
@@ -81,7 +97,7 @@ class VideoAnswer(XaiAnswer):
     @property
     def state_without_status(self) -> State:
         """For an answer without ``status``: an empty 202 while running, or an older form of success."""
-        return "succeeded" if self.video and self.video.url else "running"
+        return "succeeded" if self.video and self.video.link else "running"
 
 
 class ImagesAnswer(XaiAnswer):
@@ -123,11 +139,11 @@ def succeeded_answer(video: VideoAnswer) -> Succeeded | Failed | None:
     result = video.video or VideoResult()
     if result.respect_moderation is False:
         return Failed("content_policy_violation", BLOCKED_TEXT)
-    if not result.url:
+    if not result.link:
         return None
     seconds = {} if result.duration is None else {"seconds": result.duration}
     return Succeeded(
-        (ResultFile("video", "video/mp4", url=result.url),), usage=seconds | _billed_cost(video.usage)
+        (ResultFile("video", "video/mp4", url=result.link),), usage=seconds | _billed_cost(video.usage)
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from urllib.parse import quote
 
 from app.errors import OutcomeUnknown, PollFailed
-from app.generation import GenerationRequest, Kind
+from app.generation import GenerationRequest
 from app.providers.base import (
     ANTHROPIC_PATHS,
     Account,
@@ -22,7 +22,7 @@ from app.providers.base import (
     base_url_or,
 )
 from app.providers.http_errors import poll_refused
-from app.providers.http_messages import UpstreamAnswer
+from app.providers.http_messages import PICTURE_SECONDS, UpstreamAnswer
 from app.providers.reading import read_state
 from app.providers.xai import requests
 from app.providers.xai.answers import (
@@ -36,7 +36,6 @@ from app.providers.xai.answers import (
 )
 
 HOST = "https://api.x.ai/v1"
-IMAGE_SECONDS = 300.0
 VERSIONED = re.compile(r"/v\d+")
 UNSUPPORTED_PATHS = ANTHROPIC_PATHS | {"images/variations"}
 
@@ -47,7 +46,7 @@ class XAIProvider(Provider):
     name = "xai"
     title = "xAI"
     docs_url = "https://docs.x.ai/developers/model-capabilities/video"
-    sample_models = ("grok-imagine-video", "grok-imagine-image-2.0")
+    sample_models = ("grok-imagine-video", "grok-imagine-video-1.5", "grok-imagine-image-2.0")
     reports_progress = True
     poll_interval = PollInterval(first=3.0, factor=1.2, cap=15.0)
 
@@ -57,13 +56,14 @@ class XAIProvider(Provider):
         return origin if VERSIONED.search(origin) else f"{origin}/v1"
 
     def capabilities(self, model: str) -> Capabilities:
-        abilities = requests.model_of(model)
-        kinds: frozenset[Kind] = abilities.kinds if abilities else frozenset({"text"})
-        return Capabilities(
-            kinds=kinds,
-            roles=abilities.roles if abilities else frozenset(),
-            seconds=abilities.seconds if abilities else None,
-        )
+        known = requests.model_of(model)
+        return known.capabilities() if known else Capabilities(kinds=frozenset({"text"}))
+
+    def check(self, request: GenerationRequest) -> None:
+        if request.kind == "image":
+            requests.image_path_and_body(request)
+        else:
+            requests.video_path_and_body(request)
 
     async def start(self, request: GenerationRequest, submission: Submission) -> Operation:
         if request.kind == "image":
@@ -108,7 +108,7 @@ class XAIProvider(Provider):
     async def _start_image(self, request: GenerationRequest, submission: Submission) -> Operation:
         path, body = requests.image_path_and_body(request)
         answer = await self.http.post_json(
-            path, body, answer=ImagesAnswer, timeout=IMAGE_SECONDS, even_if=_is_refused
+            path, body, answer=ImagesAnswer, timeout=PICTURE_SECONDS, even_if=_is_refused
         )
         links = answer.body.image_urls
         if answer.status >= 400 or not links:

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import time
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -13,8 +12,10 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app import clock
 from app.accounts import cooldown_rules, limits
 from app.accounts.limits import Capacity, read_capacity
+from app.accounts.refusals import KeyRests
 from app.catalog.candidates import Candidate, RoundRobin, rank_key, usable_now
 from app.catalog.catalog import Catalog
 from app.db.session import DATABASE_AWAY, Database
@@ -22,6 +23,7 @@ from app.db.tables import slots, tasks, timeline
 from app.dispatch.dispatcher import Dispatcher, lock_queue
 from app.errors import FilmgateError
 from app.generation import Kind
+from app.ops.edge import DrainState
 from app.tasks.admission.waiting import (
     FairQueue,
     Group,
@@ -89,10 +91,12 @@ class CandidateSet:
             if (free := capacity.free_slots(c.account, c.model, self.kind)) > 0
         )
 
-    def best_candidate(self, row: Any, capacity: Capacity, turns: RoundRobin) -> Candidate | None:
+    def best_candidate(
+        self, row: Any, capacity: Capacity, turns: RoundRobin, *, rests: KeyRests
+    ) -> Candidate | None:
         """The best-ranked account with room for the task of ``row``. A task that prefers an account waits for it
         while that account is able or has only been disabled since."""
-        plain = row.prefers is None and row.excluded == "[]"
+        plain = row.prefers is None and row.excluded == "[]" and not rests
         if plain and self.is_full:
             return None
         excluded = json.loads(row.excluded)
@@ -104,7 +108,9 @@ class CandidateSet:
         found = [
             c
             for c in among
-            if c.account.id in allowed and capacity.free_slots(c.account, c.model, self.kind) > 0
+            if c.account.id in allowed
+            and capacity.free_slots(c.account, c.model, self.kind) > 0
+            and not rests.is_resting(row.key_id, c.account.id, c.model)
         ]
         self.is_full = self.is_full or (plain and not found)
         return min(
@@ -118,9 +124,16 @@ class AdmissionController:
     """Assigns waiting tasks to accounts with free slots and dispatches them."""
 
     def __init__(
-        self, database: Database, *, catalog: Catalog, dispatcher: Dispatcher, events: NotificationHub
+        self,
+        database: Database,
+        *,
+        catalog: Catalog,
+        dispatcher: Dispatcher,
+        events: NotificationHub,
+        drain: DrainState | None = None,
     ) -> None:
         self._database = database
+        self._drain = drain or DrainState()
         self._catalog = catalog
         self._dispatcher = dispatcher
         self._events = events
@@ -137,17 +150,19 @@ class AdmissionController:
                 except (*DATABASE_AWAY, FilmgateError) as error:
                     log.warning("admission.delayed", error=type(error).__name__, detail=str(error)[:200])
                     await asyncio.sleep(1)
-                await _wait_for_notification(queue, self._seconds_to_next_pass(time.time()))
+                await _wait_for_notification(queue, self._seconds_to_next_pass(clock.now()))
 
     async def admit(self) -> int:
-        """One pass. Returns how many tasks were dispatched."""
-        now = time.time()
+        """One pass. Returns how many tasks were dispatched: none once the process has been told to end."""
+        if self._drain.begun:
+            return 0
+        now = clock.now()
         statuses = await self._catalog.current_statuses()
-        async with self._database.read() as connection:
+        async with self._database.read_few() as connection:
             candidate_sets = {
                 group: self._candidate_set(*group, now=now) for group in await waiting_groups(connection)
             }
-            await _bind_disabled(connection, candidate_sets)
+            await self._bind_disabled(candidate_sets)
             candidate_sets = {
                 group: candidate_set
                 for group, candidate_set in candidate_sets.items()
@@ -161,6 +176,8 @@ class AdmissionController:
         # Ahead of other writers: a slot is idle for as long as admission waits.
         async with self._database.write_next() as connection:
             await lock_queue(connection, "task")
+            if self._drain.begun:
+                return 0
             capacity = await read_capacity(connection, statuses, now=now)
             capacity.quotas = await limits.remaining_quotas(
                 connection, [s.account.id for s in statuses if s.quota], now=now
@@ -179,6 +196,16 @@ class AdmissionController:
         for account_id, model in capacity.trials_given:
             self._catalog.pool.mark_trial(account_id, model)
         return len(dispatched)
+
+    async def _bind_disabled(self, candidate_sets: dict[Group, CandidateSet]) -> None:
+        """A remix goes to the account that made its source, even if that account is disabled by now."""
+        disabled = {c.account.id for candidate_set in candidate_sets.values() for c in candidate_set.disabled}
+        if not disabled:
+            return
+        async with self._database.read() as connection:  # it reads all that wait
+            bound = await preferred_accounts(connection, disabled)
+        for candidate_set in candidate_sets.values():
+            candidate_set.bind_accounts(bound)
 
     def _seconds_to_next_pass(self, now: float) -> float:
         """Until the next cooldown ends, at most ``SAFETY_SECONDS``."""
@@ -222,7 +249,9 @@ class AdmissionController:
         line = FairQueue(rows, busy, self._key_turns)
         for row in line:
             candidate_set = candidate_sets[row.kind, row.model]
-            candidate = candidate_set.best_candidate(row, capacity, self._account_turns)
+            candidate = candidate_set.best_candidate(
+                row, capacity, self._account_turns, rests=self._catalog.pool.refusals.key_rests
+            )
             if candidate is None:
                 continue
             account_id = candidate.account.id
@@ -241,14 +270,6 @@ def _usable_if_enabled(candidate: Candidate, now: float) -> bool:
     if status.enabled:
         return False
     return replace(status, enabled=True).blocked_by(candidate.model, now) is None
-
-
-async def _bind_disabled(connection: AsyncConnection, candidate_sets: dict[Group, CandidateSet]) -> None:
-    """A remix goes to the account that made its source, even if that account is disabled by now."""
-    disabled = {c.account.id for candidate_set in candidate_sets.values() for c in candidate_set.disabled}
-    bound = await preferred_accounts(connection, disabled) if disabled else set()
-    for candidate_set in candidate_sets.values():
-        candidate_set.bind_accounts(bound)
 
 
 async def _read_reserves(

@@ -4,13 +4,15 @@ import heapq
 import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, get_args
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app import clock
 from app.catalog.candidates import RoundRobin
+from app.catalog.waits import AccountWait
 from app.db.session import Database
 from app.db.tables import slots, tasks
 from app.generation import Kind
@@ -29,7 +31,8 @@ SNAPSHOT_SECONDS = 1.0
 
 
 def waiting_now(now: float) -> sa.ColumnElement[bool]:
-    return sa.and_(*WAITING, tasks.c.not_before <= now)
+    """Tasks that may be admitted. One whose time to wait is over may not, also if no sweep has ended it yet."""
+    return sa.and_(*WAITING, tasks.c.not_before <= now, tasks.c.deadline_at > now)
 
 
 async def waiting_groups(connection: AsyncConnection) -> list[Group]:
@@ -160,11 +163,21 @@ def count_ahead(counts: Mapping[str, int], busy: Mapping[str, int], turn: int) -
 @dataclass(frozen=True, slots=True)
 class QueuePosition:
     """Position among the ``waiting`` tasks of a model, from 1. ``seconds`` is an estimate of the wait, from the
-    duration of recent tasks; None when none has ended in the last hour or none is running."""
+    duration of recent tasks; None when none has ended in the last hour or none is running. ``reason``: why no account may
+    take any of them now."""
 
     position: int
     waiting: int
     seconds: float | None
+    reason: str | None = None
+
+    def behind(self, wait: AccountWait | None) -> "QueuePosition":
+        """The position of tasks that wait until an account may be used again."""
+        if wait is None:
+            return self
+        known = [seconds for seconds in (self.seconds, wait.seconds) if seconds is not None]
+        whole = None if wait.seconds is None else round(max(known), 1)
+        return replace(self, seconds=whole, reason=wait.reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +234,7 @@ async def _seconds_per_task(connection: AsyncConnection, group: Group) -> float 
     running = int((await connection.execute(held.where(*same))).scalar_one())
     if not running:
         return None
-    ended = tasks.c.finished_at > time.time() - RECENT_SECONDS, tasks.c.started_at.is_not(None)
+    ended = tasks.c.finished_at > clock.now() - RECENT_SECONDS, tasks.c.started_at.is_not(None)
     took = (
         sa.select((tasks.c.finished_at - tasks.c.started_at).label("seconds"))
         .where(*ended, *same)

@@ -1,7 +1,6 @@
 // Every video call: create in three forms, poll, list, download, remix, edit, extend, characters, delete.
 import { readFileSync } from "node:fs";
-import { toFile } from "openai";
-import { base64, client, ended, report, small } from "./client.mjs";
+import { base64, client, ended, report, small, toFile } from "./client.mjs";
 
 const picture = readFileSync(process.env.PICTURE);
 const prompt = "[studio:fast] a tram";

@@ -4,12 +4,12 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import pytest
 
 from app.providers.base import Account
 from app.providers.http import UpstreamClient
 from app.providers.studio.provider import StudioProvider
+from tests.upstream.transport import loopback_transport
 
 MakeStudio = Callable[..., StudioProvider]
 
@@ -18,7 +18,7 @@ MakeStudio = Callable[..., StudioProvider]
 async def make_studio(tmp_path: Path) -> AsyncIterator[MakeStudio]:
     """Studios that share one folder, as two processes would."""
     made: list[StudioProvider] = []
-    transport = httpx2.AsyncHTTPTransport()
+    transport = loopback_transport()
 
     def make(**options: Any) -> StudioProvider:
         account = Account(

@@ -1,6 +1,7 @@
 """What comes out of the renderer is the clip that was asked for."""
 
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -138,13 +139,16 @@ def test_a_remix_keeps_the_land_and_changes_the_colours(tmp_path: Path) -> None:
     assert np.corrcoef(one[:60].ravel(), two[:60].ravel())[0, 1] > 0.7
 
 
-def test_without_watermark_the_corner_is_empty(tmp_path: Path) -> None:
-    marked = frames_of(rendered(make_request(size="640x360", seconds=0.2), tmp_path / "marked"))[0]
-    bare = frames_of(rendered(make_request(size="640x360", seconds=0.2, watermark=False), tmp_path / "bare"))[
-        0
-    ]
-    assert difference(marked[310:336, 520:], bare[310:336, 520:]) > 2
-    assert difference(marked[:200], bare[:200]) < 0.5
+@pytest.mark.parametrize("kind", ["video", "image"])
+def test_only_who_asks_gets_a_mark(kind: str, tmp_path: Path) -> None:
+    def corner(watermark: bool | None) -> np.ndarray[Any, np.dtype[np.float32]]:
+        request = make_request(kind=kind, size="640x360", seconds=0.2, watermark=watermark)
+        path = rendered(request, tmp_path / str(watermark))
+        frame = frames_of(path)[0] if kind == "video" else np.asarray(Image.open(path))
+        return frame.astype(np.float32)[310:336, 520:]
+
+    assert difference(corner(None), corner(False)) == 0
+    assert difference(corner(True), corner(False)) > 2
 
 
 @pytest.mark.parametrize("sound", [None, False])

@@ -18,6 +18,29 @@ ROLES = {
     "video_url": {"reference_video"},
     "audio_url": {"reference_audio"},
 }
+ALL = {"480p", "720p", "1080p"}
+LIMITS: dict[str, tuple[int, int, set[str]]] = {
+    "seedance-2-5": (4, 30, ALL),
+    "seedance-2-0-fast": (4, 15, {"480p", "720p"}),
+    "seedance-2-0-mini": (4, 15, {"480p", "720p"}),
+    "seedance-2-0": (4, 15, {*ALL, "4k"}),
+    "seedance-1-5": (4, 12, ALL),
+    "seedance-1-0": (2, 12, ALL),
+}
+"""Shortest and longest in seconds, and the resolutions, by a part of the model's name."""
+RATIOS = {"16:9", "4:3", "1:1", "3:4", "9:16", "21:9", "adaptive"}
+SILENT = "seedance-1-0"
+TASK_FIELDS = {
+    "model", "content", "safety_identifier", "callback_url", "return_last_frame", "service_tier",
+    "execution_expires_after", "priority", "generate_audio", "draft", "camera_fixed", "watermark", "seed",
+    "resolution", "ratio", "duration", "frames", "tools", "output_format", "omni_reference_task_type",
+}  # fmt: skip
+PICTURE_FIELDS = {
+    "model", "prompt", "image", "response_format", "size", "seed", "guidance_scale", "watermark",
+    "optimize_prompt", "optimize_prompt_options", "sequential_image_generation",
+    "sequential_image_generation_options", "tools", "output_format", "layer_decomposition", "stream",
+}  # fmt: skip
+"""What the vendor's own SDK can send."""
 
 
 class ArkServer(ScriptedServer):
@@ -44,9 +67,11 @@ class ArkServer(ScriptedServer):
         if refusal:
             return refusal
         fields = json.loads(seen.body)
-        wrong = self.wrong(fields)
+        wrong = wrong_field(fields) or self.wrong(fields)
         if wrong:
-            return said(400, "InvalidParameter", wrong, param="content")
+            return said(
+                400, "InvalidParameter", f"{wrong} is not valid for {fields.get('model')}", param=wrong
+            )
         job = self.create_job(fields, job_id=f"cgt-20261121-{len(self.jobs):05d}")
         return JSONResponse({"id": job.id})
 
@@ -95,6 +120,9 @@ class ArkServer(ScriptedServer):
         if refusal:
             return refusal
         fields = json.loads(seen.body)
+        strange = sorted(set(fields) - PICTURE_FIELDS)
+        if strange or not (fields.get("model") and fields.get("prompt")):
+            return said(400, "InvalidParameter", "is not valid", param=(strange or ["prompt"])[0])
         self.counts["submit"] += 1
         image = {"url": f"{self.url}/files/picture.png", "size": fields.get("size", "2048x2048")}
         usage = {"generated_images": 1, "output_tokens": 16384, "total_tokens": 16384}
@@ -106,23 +134,22 @@ class ArkServer(ScriptedServer):
         return Response(tiny_mp4(), media_type="video/mp4")
 
     def wrong(self, fields: dict[str, Any]) -> str | None:
+        """What is wrong with the content."""
         parts = fields.get("content") or []
-        if not fields.get("model") or not parts:
-            return "model and content are required"
         for part in parts:
             kind = part.get("type")
             if kind not in PARTS or not part.get(kind):
-                return f"content.type {kind} is not supported"
+                return "content.type"
             if kind != "text" and part.get("role") not in ROLES[kind]:
-                return f"role {part.get('role')} is not supported"
+                return "content.role"
             if kind == "video_url" and part[kind]["url"].startswith("data:"):
-                return "reference_video must be provided as a web url"
-        roles = {part.get("role") for part in parts}
+                return "content.video_url"
+        roles = {part.get("role") for part in parts} - {None}
         if "first_frame" in roles and roles & {"reference_image", "reference_video", "reference_audio"}:
-            return "first frame and reference content can't be mixed"
-        if not isinstance(fields.get("duration", 5), int):
-            return "duration must be an integer"
-        return None
+            return "content"
+        if roles == {"reference_audio"} or ("last_frame" in roles and "first_frame" not in roles):
+            return "content"
+        return None if parts else "content"
 
     def unauthorized(self, request: Request) -> Response | None:
         key = request.headers.get("authorization", "").removeprefix("Bearer ")
@@ -152,6 +179,28 @@ class ArkServer(ScriptedServer):
                 "generate_audio": True,
             }  # fmt: skip
         return task
+
+
+def wrong_field(fields: dict[str, Any]) -> str | None:
+    """The field that Ark refuses."""
+    fields = {name: value for name, value in fields.items() if value is not None}
+    strange = sorted(set(fields) - TASK_FIELDS)
+    if strange or not fields.get("model"):
+        return (strange or ["model"])[0]
+    known = next((part for part in LIMITS if part in fields["model"]), None)
+    low, high, tiers = LIMITS[known] if known else (1, 60, {*ALL, "4k"})
+    duration = fields.get("duration", 5)
+    if not isinstance(duration, int) or not (low <= duration <= high or (duration == -1 and low == 4)):
+        return "duration"
+    if fields.get("resolution", "720p") not in tiers:
+        return "resolution"
+    if fields.get("ratio", "16:9") not in RATIOS:
+        return "ratio"
+    if fields.get("service_tier", "default") not in {"default", "flex"}:
+        return "service_tier"
+    if "generate_audio" in fields and SILENT in fields["model"]:
+        return "generate_audio"
+    return None
 
 
 def said(status: int, code: str, message: str, *, param: str = "") -> Response:

@@ -13,6 +13,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
 
+from tests.upstream.media import tiny_mp4
+
 
 @dataclass
 class VendorJob:
@@ -119,3 +121,8 @@ class VendorServer:
         if isinstance(document, str | bytes):
             return Response(document, status, headers)
         return JSONResponse(document, status, headers)
+
+
+async def send_film(request: Request) -> Response:
+    """A film of one second, at every link."""
+    return Response(tiny_mp4(), media_type="video/mp4")

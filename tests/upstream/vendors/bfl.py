@@ -11,14 +11,22 @@ from tests.upstream.media import tiny_mp4, tiny_png
 from tests.upstream.vendors.base import VendorJob
 from tests.upstream.vendors.front import ScriptedServer
 
-PICTURE_FIELDS = {
-    "prompt", "seed", "width", "height", "aspect_ratio", "safety_tolerance", "output_format", "image_prompt",
-    "input_image", *(f"input_image_{number}" for number in range(2, 9)), "prompt_upsampling",
-}  # fmt: skip
+COMMON = {"prompt", "seed", "safety_tolerance", "output_format", "prompt_upsampling"}
+SIZED, SHAPED = {"width", "height"}, {"aspect_ratio"}
+NUMBERED = tuple("input_image" if number == 1 else f"input_image_{number}" for number in range(1, 9))
+PICTURES: dict[str, set[str]] = {
+    "flux-kontext": COMMON | SHAPED | set(NUMBERED[:4]),
+    "flux-pro-1.1-ultra": COMMON | SHAPED | {"image_prompt", "image_prompt_strength", "raw"},
+    "flux-pro": COMMON | SIZED | {"image_prompt"},
+    "flux-dev": COMMON | SIZED | {"image_prompt", "steps", "guidance"},
+    "flux": COMMON | SIZED | set(NUMBERED) | {"steps", "guidance"},
+}
+"""By the beginning of a model's name."""
 VIDEO_FIELDS = {
     "mode", "prompt", "aspect_ratio", "duration", "resolution", "keyframes", "start_video", "generate_audio",
     "draft", "safety_tolerance",
 }  # fmt: skip
+VIDEO_RATIOS = {"auto", "21:9", "2:1", "16:9", "4:3", "1:1", "3:4", "9:16"}
 
 
 class BFLServer(ScriptedServer):
@@ -108,14 +116,34 @@ class BFLServer(ScriptedServer):
 
 def wrong_with(model: str, fields: dict[str, Any]) -> str | None:
     """The field that does not fit."""
-    known = VIDEO_FIELDS if "video" in model else PICTURE_FIELDS
+    video = "video" in model
+    known = (
+        VIDEO_FIELDS if video else next(found for name, found in PICTURES.items() if model.startswith(name))
+    )
     strange = sorted(set(fields) - known)
     if strange:
         return strange[0]
-    if "video" in model and fields.get("mode") not in {"t2v", "i2v", "v2v"}:
-        return "mode"
+    if "prompt" not in fields:
+        return "prompt"
+    if video and wrong_with_video(fields):
+        return wrong_with_video(fields)
     if any(str(value).startswith("data:") for value in [*fields.values(), *(fields.get("keyframes") or [])]):
         return "input_image"
     if fields.get("width", 16) % 16 or fields.get("height", 16) % 16:
         return "width"
     return None
+
+
+def wrong_with_video(fields: dict[str, Any]) -> str | None:
+    mode, length = fields.get("mode"), fields.get("duration", 5)
+    wants = {"t2v": None, "i2v": "keyframes", "v2v": "start_video"}
+    if mode not in wants:
+        return "mode"
+    for name in ("keyframes", "start_video"):
+        if (wants[mode] == name) != (name in fields):
+            return name
+    if not isinstance(length, int) or not 5 <= length <= 20:
+        return "duration"
+    if fields.get("resolution", "hd") not in {"hd", "fhd"}:
+        return "resolution"
+    return None if fields.get("aspect_ratio", "auto") in VIDEO_RATIOS else "aspect_ratio"

@@ -21,7 +21,7 @@ class ComfyServer(ScriptedServer):
 
     def reset(self) -> None:
         super().reset()
-        self.uploads: dict[str, bytes] = {}
+        self.uploads: dict[str, bytes] = {"example.png": b""}  # it comes with one
         self.chooses_ids = False
         self.outputs: dict[str, Any] = {"9": {"images": [file("film_00001_.mp4")], "animated": [True]}}
 
@@ -48,12 +48,18 @@ class ComfyServer(ScriptedServer):
             return wrong("no_prompt", "No prompt provided")
         for node, inner in graph.items():
             image = inner["inputs"].get("image")
-            if isinstance(image, str) and image not in self.uploads:
+            if isinstance(image, str) and image not in {"", *self.uploads}:
                 error = {"type": "custom_validation_failed", "message": "Custom validation failed",
                          "details": f"image - Invalid image file: {image}", "extra_info": {}}  # fmt: skip
                 errors = {node: {"errors": [error], "dependent_outputs": ["9"], "class_type": "LoadImage"}}
                 return wrong("prompt_outputs_failed_validation", "Prompt outputs failed validation", errors)
         job = self.create_job(fields, job_id=None if self.chooses_ids else fields.get("prompt_id"))
+        if any(inner["inputs"].get("image") == "" for inner in graph.values()):
+            # Its own check takes an empty name for the folder, which is there.
+            job.states, self.failure = (
+                ["error"],
+                {"message": "[Errno 21] Is a directory: '/home/op/ComfyUI/input/'"},
+            )
         return JSONResponse({"prompt_id": job.id, "number": len(self.jobs), "node_errors": {}})
 
     async def queue(self, request: Request) -> Response:

@@ -24,6 +24,26 @@ MEDIA = {
     "first_frame", "last_frame", "reference_image", "reference_video", "reference_audio", "driving_audio",
     "first_clip", "video",
 }  # fmt: skip
+INPUTS = {
+    "prompt", "negative_prompt", "template", "function", "img_url", "audio_url", "reference_video_urls",
+    "reference_urls", "reference_url", "reference_video_description", "first_frame_url", "last_frame_url", "media",
+    "messages", "images", "extend_prompt",
+}  # fmt: skip
+PARAMETERS = {
+    "size", "duration", "seed", "prompt_extend", "watermark", "resolution", "ratio", "shot_type", "audio_setting",
+    "enable_thinking", "audio", "n", "negative_prompt", "enable_sequential", "is_async",
+}  # fmt: skip
+"""What the vendor's own SDK can send."""
+ALL, HIGH = {"480P", "720P", "1080P"}, {"720P", "1080P"}
+LIMITS: dict[str, tuple[set[int], set[str]]] = {
+    "wan3.0": (set(range(2, 31)), ALL), "wan2.7-videoedit": (set(range(2, 11)), HIGH),
+    "wan2.7": (set(range(2, 16)), HIGH), "wan2.6": (set(range(2, 16)), HIGH), "wan2.5": ({5, 10}, ALL),
+    "happyhorse-1.0": (set(range(3, 16)), HIGH), "happyhorse-1.1": (set(range(3, 16)), ALL),
+    "wanx2.1-i2v": ({3, 4, 5}, ALL), "wan2.2": ({5}, ALL),
+}  # fmt: skip
+"""Lengths and resolutions, by the beginning of a model's name."""
+AUDIBLE = ("wan3", "wan2.5", "wan2.6-i2v-flash", "wan2.6-r2v-flash")
+"""Models that can be told to be silent."""
 
 
 class DashScopeServer(ScriptedServer):
@@ -138,9 +158,11 @@ class DashScopeServer(ScriptedServer):
         return Response(tiny_mp4(), media_type="video/mp4")
 
     def wrong(self, fields: dict[str, Any], headers: dict[str, str]) -> str | None:
-        given = fields.get("input") or {}
-        if not fields.get("model") or not given:
-            return "model and input are required"
+        """What it refuses."""
+        given, parameters = fields.get("input") or {}, fields.get("parameters", {})
+        strange = sorted({*(set(given) - INPUTS), *(set(parameters) - PARAMETERS)})
+        if not fields.get("model") or not given or strange:
+            return f"{(strange or ['model and input'])[0]} is not valid"
         media = given.get("media", [])
         if any(item.get("type") not in MEDIA or item.get("url", "").startswith("data:") for item in media):
             return "media must have a known type and an address"
@@ -149,9 +171,7 @@ class DashScopeServer(ScriptedServer):
                 return "oss addresses are not resolved"
             if any(item["url"] not in self.uploads for item in media if item["url"].startswith("oss://")):
                 return "no such upload"
-        if not isinstance(fields.get("parameters", {}).get("duration", 5), int):
-            return "duration must be an integer"
-        return None
+        return wrong_parameter(fields["model"], parameters) or wrong_input(fields["model"], given)
 
     def unauthorized(self, request: Request) -> Response | None:
         key = request.headers.get("authorization", "").removeprefix("Bearer ")
@@ -192,3 +212,38 @@ class DashScopeServer(ScriptedServer):
 
 def said(status: int, code: str, message: str) -> Response:
     return JSONResponse({"code": code, "message": message, "request_id": "r-1"}, status)
+
+
+def wrong_parameter(model: str, parameters: dict[str, Any]) -> str | None:
+    known = next((limits for name, limits in LIMITS.items() if model.startswith(name)), None)
+    length, tier = parameters.get("duration"), parameters.get("resolution")
+    if length is not None and (not isinstance(length, int) or (known and length not in known[0])):
+        return f"duration {length} is not valid"
+    if known and "image" not in model and tier is not None and tier not in known[1]:
+        return f"resolution {tier} is not valid"
+    if "audio" in parameters and not model.startswith(AUDIBLE):
+        return "audio is not valid"
+    if "shot_type" in parameters and not model.startswith("wan2.6"):
+        return "shot_type is not valid"
+    if "ratio" in parameters and ("i2v" in model or model.startswith(("wan2.6", "wan2.5", "wan2.2", "wanx"))):
+        return "ratio is not valid"
+    return None
+
+
+def wrong_input(model: str, given: dict[str, Any]) -> str | None:
+    """What a model can't do without, and what does not go together."""
+    kinds = {item["type"] for item in given.get("media", [])}
+    needs = {
+        "wan2.7-i2v": {"first_frame", "first_clip"}, "wan2.7-r2v": {"reference_image", "reference_video"},
+        "wan2.7-videoedit": {"video"}, "happyhorse-1.0-video-edit": {"video"}, "happyhorse-1.0-i2v": {"first_frame"},
+        "happyhorse-1.0-r2v": {"reference_image"},
+    }  # fmt: skip
+    needed = next((wanted for name, wanted in needs.items() if model.startswith(name)), None)
+    if needed is not None and not kinds & needed:
+        return "media is required"
+    framed = kinds & {"first_frame", "last_frame"}
+    if model.startswith("wan3") and framed and kinds != framed:
+        return "frames and references can't be mixed"
+    if model.startswith(("wan2.6-i2v", "wan2.5-i2v", "wan2.2-i2v", "wanx2.1-i2v")) and "img_url" not in given:
+        return "img_url is required"
+    return None

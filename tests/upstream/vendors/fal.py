@@ -9,20 +9,24 @@ from starlette.routing import BaseRoute, Route
 
 from tests.upstream.media import tiny_mp4, tiny_png
 from tests.upstream.vendors.base import VendorJob
+from tests.upstream.vendors.fal_models import MODELS, document
 from tests.upstream.vendors.front import ScriptedServer
+from tests.upstream.vendors.schemas import input_error
 
 PENDING = {"IN_QUEUE", "IN_PROGRESS"}
 
 
 class FalServer(ScriptedServer):
-    """A job whose ``fields`` have ``image_size`` is a picture. ``result`` is told in place of a file."""
+    """A job whose ``fields`` have ``image_size`` is a picture. ``result`` is told in place of a file. ``publishes``: it
+    tells the schemas of its models."""
 
     done = "COMPLETED"
     result: tuple[int, Any] | None = None
+    publishes = True
 
     def reset(self) -> None:
         super().reset()
-        self.result = None
+        self.result, self.publishes = None, True
 
     def routes(self) -> list[BaseRoute]:
         return [
@@ -30,6 +34,7 @@ class FalServer(ScriptedServer):
             Route("/{owner}/{app}/requests/{id}/cancel", self.cancel, methods=["PUT"]),
             Route("/{owner}/{app}/requests/{id}", self.response, methods=["GET"]),
             Route("/files/{name}", self.file, methods=["GET"]),
+            Route("/api/openapi/queue/openapi.json", self.schema, methods=["GET"]),
             Route("/{endpoint:path}", self.submit, methods=["POST"]),
         ]
 
@@ -41,9 +46,14 @@ class FalServer(ScriptedServer):
         parts = request.path_params["endpoint"].split("/")
         if len(parts) < 2:
             return JSONResponse({"detail": "Application not found"}, 404)
-        fields = json.loads(seen.body)
-        if "prompt" not in fields and "multi_prompt" not in fields:
-            return JSONResponse({"detail": [missing("prompt")]}, 422)
+        fields, schema = json.loads(seen.body), MODELS.get(request.path_params["endpoint"])
+        if schema is None:
+            return JSONResponse({"detail": f"Path /{'/'.join(parts[2:])} not found"}, 404)
+        wrong = input_error(schema, fields)
+        if wrong is None and "prompt" not in fields and "multi_prompt" not in fields:
+            wrong = "prompt", "Field required"
+        if wrong:
+            return JSONResponse({"detail": [refused(*wrong)]}, 422)
         job = self.create_job(fields)
         # Whatever follows the application's name is not part of where its requests are found.
         where = f"{request.base_url}{parts[0]}/{parts[1]}/requests/{job.id}"
@@ -53,6 +63,14 @@ class FalServer(ScriptedServer):
                 "cancel_url": f"{where}/cancel", "queue_position": 0, "status": "IN_QUEUE",
             }
         )  # fmt: skip
+
+    async def schema(self, request: Request) -> Response:
+        await self.record_request(request)
+        self.counts["schema"] += 1
+        endpoint = request.query_params.get("endpoint_id", "")
+        if endpoint not in MODELS or not self.publishes:
+            return JSONResponse({"error": "Not found"}, 404)
+        return JSONResponse(document(endpoint))
 
     async def status(self, request: Request) -> Response:
         await self.record_request(request)
@@ -117,5 +135,6 @@ class FalServer(ScriptedServer):
         return None
 
 
-def missing(name: str) -> dict[str, Any]:
-    return {"loc": ["body", name], "msg": "Field required", "type": "missing", "url": "https://docs.fal.ai"}
+def refused(name: str, text: str) -> dict[str, Any]:
+    kind = "missing" if text == "Field required" else "value_error"
+    return {"loc": ["body", name], "msg": text, "type": kind, "url": "https://docs.fal.ai"}

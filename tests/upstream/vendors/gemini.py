@@ -131,15 +131,43 @@ def output(*blocks: dict[str, str]) -> dict[str, Any]:
     return {"type": "model_output", "content": list(blocks)}
 
 
+FIELDS = {
+    "model", "input", "background", "store", "response_format", "generation_config", "previous_interaction_id",
+    "labels", "system_instruction", "stream", "service_tier", "webhook_config", "safety_settings",
+}  # fmt: skip
+FORMAT_FIELDS = {"type", "delivery", "aspect_ratio", "resolution", "duration", "gcs_uri"}
+CONFIG_FIELDS = {"seed", "video_config", "temperature", "top_p", "max_output_tokens", "stop_sequences"}
+"""As the types of google-genai 3.4.0 have them."""
+TASKS = {"text_to_video", "image_to_video", "reference_to_video", "edit", "extend", "upscale"}
+
+
 def wrong_in(fields: dict[str, Any]) -> str | None:
-    form = fields.get("response_format", {})
+    form, config = fields.get("response_format", {}), fields.get("generation_config", {})
+    unknown = sorted(set(fields) - FIELDS | set(form) - FORMAT_FIELDS | set(config) - CONFIG_FIELDS)
+    if unknown:
+        return f"Unknown field: {unknown[0]}"
     if "omni" not in fields.get("model", "") or not fields.get("background"):
         return "This model can't be used so"
-    if form.get("type") != "video" or not str(form.get("duration", "8s")).endswith("s"):
+    if config.get("video_config", {}).get("task", "edit") not in TASKS:
+        return "Unknown task"
+    return format_error(fields["model"], form) or input_error(fields["input"])
+
+
+def format_error(model: str, form: dict[str, Any]) -> str | None:
+    duration = str(form.get("duration", "8s"))
+    if form.get("type") != "video" or not duration.endswith("s"):
         return "duration must be a Duration"
-    steps = fields["input"] if isinstance(fields["input"], list) else []
-    if any(step.get("type") != "user_input" for step in steps):
+    if not 3 <= float(duration.removesuffix("s")) <= (15 if "1.2" in model else 10):
+        return "duration is out of range"
+    if form.get("aspect_ratio", "16:9") not in {"16:9", "9:16"}:
+        return "aspect_ratio is not supported"
+    return None if form.get("resolution", "720p") in {"360p", "720p", "1080p", "4k"} else "Unknown resolution"
+
+
+def input_error(given: Any) -> str | None:
+    steps = given if isinstance(given, list) else []
+    if any("type" in step and step["type"] not in {"user_input", "text", "image", "video"} for step in steps):
         return "Unknown step"
-    blocks = [block for step in steps for block in step["content"]]
+    blocks = [block for step in steps for block in step.get("content", [step])]
     known = all(block.get("text") or block.get("data") or block.get("uri") for block in blocks)
     return None if known else "Content is empty"

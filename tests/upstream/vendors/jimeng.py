@@ -23,6 +23,18 @@ SUBMIT, RESULT = "CVSync2AsyncSubmitTask", "CVSync2AsyncGetResult"
 CREDENTIAL = re.compile(
     r"HMAC-SHA256 Credential=([^/]+)/(\d{8})/cn-north-1/cv/request, SignedHeaders=([a-z0-9;-]+), Signature=([0-9a-f]{64})"
 )
+FIELDS = {
+    "req_key", "prompt", "seed", "frames", "aspect_ratio", "image_urls", "binary_data_base64", "template_id",
+    "camera_strength",
+}  # fmt: skip
+PICTURES = {
+    "jimeng_t2v_v30": (0,), "jimeng_t2v_v30_1080p": (0,), "jimeng_i2v_first_v30": (1,),
+    "jimeng_i2v_first_v30_1080": (1,), "jimeng_i2v_first_tail_v30": (2,), "jimeng_i2v_first_tail_v30_1080": (2,),
+    "jimeng_i2v_recamera_v30": (1,), "jimeng_ti2v_v30_pro": (0, 1), "jimeng_vgfm_t2v_l20": (0,),
+    "jimeng_vgfm_i2v_l20": (1,),
+}  # fmt: skip
+"""How many pictures each req_key takes."""
+RATIOS = {"16:9", "4:3", "1:1", "3:4", "9:16", "21:9"}
 HTTP = {50429: 429, 50430: 429, 50500: 500, 50501: 500}
 
 
@@ -30,7 +42,7 @@ class JimengServer(ScriptedServer):
     """``signers`` are access keys with their secret keys."""
 
     done = "done"
-    signers: dict[str, str]
+    signers: dict[str, str] = {"AKLTcontract0123": "sk-contract-0123456789"}  # noqa: RUF012
 
     def routes(self) -> list[BaseRoute]:
         return [Route("/", self.act, methods=["POST"]), Route("/files/{name}", self.file, methods=["GET"])]
@@ -50,8 +62,7 @@ class JimengServer(ScriptedServer):
         return Response(tiny_mp4(), media_type="video/mp4")
 
     def accepted(self, fields: dict[str, Any]) -> Response:
-        pictures = fields.get("binary_data_base64", fields.get("image_urls", []))
-        if not fields.get("req_key") or fields.get("frames", 121) not in {121, 241} or len(pictures) > 2:
+        if not is_valid(fields):
             return said(50215, "Input invalid for this service.")
         job = self.create_job(fields, job_id=str(7_392_616_336_519_610_409 + len(self.jobs)))
         return said(10000, "Success", {"task_id": job.id})
@@ -90,6 +101,18 @@ class JimengServer(ScriptedServer):
         if signature != expected(request, body, day=day, names=names.split(";"), secret=self.signers[access]):
             return gateway(401, "SignatureDoesNotMatch", "The request signature we calculated does not match")
         return None
+
+
+def is_valid(fields: dict[str, Any]) -> bool:
+    key, pictures = fields.get("req_key"), fields.get("binary_data_base64", fields.get("image_urls", []))
+    if set(fields) - FIELDS or not key or "prompt" not in fields:
+        return False
+    if key not in PICTURES:
+        return True
+    template = "template_id" in fields or key != "jimeng_i2v_recamera_v30"
+    shaped = fields.get("aspect_ratio", "16:9") in RATIOS and not (pictures and "aspect_ratio" in fields)
+    length = fields.get("frames", 121) in ({121} if key.endswith("l20") else {121, 241})
+    return template and shaped and length and len(pictures) in PICTURES[key]
 
 
 def expected(request: Request, body: bytes, *, day: str, names: list[str], secret: str) -> str:

@@ -9,14 +9,32 @@ from typing import Any, ClassVar
 import jwt
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Mount, Route
 
 from tests.upstream.media import tiny_mp4
 from tests.upstream.vendors.base import VendorJob
 from tests.upstream.vendors.front import ScriptedServer
 
-KINDS = {"text2video", "image2video", "multi-image2video", "omni-video", "motion-control"}
+ALL = {"model_name", "prompt", "mode", "watermark_info", "callback_url", "external_task_id"}
+SHOTS = {"multi_shot", "shot_type", "multi_prompt"}
+VIDEO = ALL | SHOTS | {"negative_prompt", "voice_list", "sound", "cfg_scale", "camera_control", "duration"}
+FIELDS = {
+    "text2video": VIDEO | {"aspect_ratio"},
+    "image2video": VIDEO | {"image", "image_tail", "element_list", "static_mask", "dynamic_masks"},
+    "multi-image2video": ALL | {"image_list", "negative_prompt", "duration", "aspect_ratio"},
+    "omni-video": ALL | SHOTS | {"image_list", "element_list", "video_list", "sound", "aspect_ratio", "duration"},
+    "motion-control": ALL
+    | {"image_url", "video_url", "element_list", "keep_original_sound", "character_orientation"},
+}  # fmt: skip
+"""https://kling.ai/document-api: the fields of each path."""
 PICTURES = ("image", "image_tail", "image_url")
+TAIL_IN_PRO = {"kling-v1-5", "kling-v1-6", "kling-v2-1", "kling-v2-5-turbo", "kling-v2-6"}
+THREE_SECONDS_ON = ("kling-v3", "kling-video-o1")
+SOUND = {"kling-v2-6": {"pro"}, "kling-v3": {"std", "pro", "4k"}, "kling-v3-omni": {"std", "pro", "4k"}}
+KNOWN = {
+    "kling-v1", "kling-v1-5", "kling-v1-6", "kling-v2-master", "kling-v2-1", "kling-v2-1-master",
+    "kling-v2-5-turbo", "kling-v2-6", "kling-v3", "kling-v3-omni", "kling-video-o1",
+}  # fmt: skip
 
 
 class KlingServer(ScriptedServer):
@@ -91,6 +109,10 @@ class KlingServer(ScriptedServer):
     async def file(self, request: Request) -> Response:
         return Response(tiny_mp4(), media_type="video/mp4")
 
+    def with_task(self, request: Request) -> None:
+        """Puts the id of a look that asks in the query where the other looks have it."""
+        request.scope["path_params"]["task"] = request.query_params["task_id"]
+
     def find(self, kind: str, task: str) -> VendorJob | None:
         for job in self.jobs.values():
             names = {job.id} | ({job.fields.get("external_task_id")} if self.knows_external_ids else set())
@@ -99,22 +121,15 @@ class KlingServer(ScriptedServer):
         return None
 
     def wrong(self, kind: str, fields: dict[str, Any]) -> str | None:
-        if kind not in KINDS or not fields.get("model_name"):
+        if kind not in FIELDS or not fields.get("model_name"):
             return "model_name is not supported"
-        if not isinstance(fields.get("duration", "5"), str):
-            return "duration must be a string"
-        if kind == "image2video" and not (fields.get("image") or fields.get("image_tail")):
-            return "image is required"
+        unknown = sorted(set(fields) - FIELDS[kind])
+        if unknown:
+            return f"unknown parameter: {unknown[0]}"
         external = fields.get("external_task_id")
         if external and any(job.fields.get("external_task_id") == external for job in self.jobs.values()):
             return "external_task_id is duplicated"
-        items = [fields.get(name) for name in PICTURES]
-        items += [one.get("image") or one.get("image_url") for one in fields.get("image_list", [])]
-        return (
-            None
-            if all(is_picture(item) for item in items if item)
-            else "File is not in a valid base64 format"
-        )
+        return wrong_inputs(kind, fields) or (wrong_choice(fields) if fields["model_name"] in KNOWN else None)
 
     def unauthorized(self, request: Request) -> Response | None:
         token = request.headers.get("authorization", "").removeprefix("Bearer ")
@@ -153,6 +168,63 @@ class KlingServer(ScriptedServer):
             video = {"id": "v-1", "url": f"{self.url}/files/{job.id}.mp4", "duration": "5.1"}
             task |= {"task_result": {"videos": [video]}, "final_unit_deduction": self.deduction}
         return task
+
+
+class ResellerServer(KlingServer):
+    """A cloud with Kling's own bodies and answers behind a prefix, polled by query, for a Bearer key."""
+
+    def routes(self) -> list[BaseRoute]:
+        return [
+            Route("/beta/video/kling/{kind}", self.submit, methods=["POST"]),
+            Route("/beta/video/kling/{kind}", self.look, methods=["GET"]),
+        ]
+
+    async def look(self, request: Request) -> Response:
+        self.with_task(request)
+        return await super().look(request)
+
+
+class PrefixServer(KlingServer):
+    """A relay with Kling's own paths behind a name of its own."""
+
+    def routes(self) -> list[BaseRoute]:
+        return [Mount("/kling", routes=super().routes())]
+
+
+def wrong_inputs(kind: str, fields: dict[str, Any]) -> str | None:
+    if kind == "image2video" and not (fields.get("image") or fields.get("image_tail")):
+        return "image is required"
+    if kind == "motion-control" and not {"video_url", "character_orientation", "mode"} <= set(fields):
+        return "video_url, character_orientation and mode are required"
+    pictures = fields.get("image_list", [])
+    shaped = any(one.get("type") == "first_frame" for one in pictures) or fields.get("video_list")
+    if kind == "omni-video" and not shaped and not fields.get("aspect_ratio"):
+        return "aspect_ratio is required"
+    items = [fields.get(name) for name in PICTURES]
+    items += [one.get("image") or one.get("image_url") for one in pictures]
+    if not all(is_picture(item) for item in items if item):
+        return "File is not in a valid base64 format"
+    return None
+
+
+def wrong_choice(fields: dict[str, Any]) -> str | None:
+    """What a model does not make, in the words of https://github.com/AceDataCloud/Nexior/pull/581."""
+    model, mode, duration = fields["model_name"], fields.get("mode", "std"), fields.get("duration", "5")
+    what = f"model/mode/duration({model}/{mode}/{duration}) is not supported"
+    if not isinstance(duration, str) or mode not in {"std", "pro", "4k"}:
+        return "duration and mode are words"
+    lengths = range(3, 16) if model.startswith(THREE_SECONDS_ON) else (5, 10)
+    if int(duration) not in lengths or (mode == "4k" and not model.startswith("kling-v3")):
+        return what
+    if fields.get("image_tail") and model in TAIL_IN_PRO and mode != "pro":
+        return f"{what} with image_tail"
+    if "sound" in fields and model not in SOUND:
+        return f"{what} with sound"
+    if fields.get("sound") == "on" and mode not in SOUND[model]:
+        return f"{what} with sound"
+    if fields.get("aspect_ratio", "16:9") not in {"16:9", "9:16", "1:1"}:
+        return "aspect_ratio is not supported"
+    return None
 
 
 def said(status: int, code: int, message: str) -> Response:

@@ -12,12 +12,31 @@ from tests.upstream.vendors.base import VendorJob
 from tests.upstream.vendors.front import ScriptedServer
 
 NEEDS = {
-    "text-to-video": {"prompt"},
-    "image-to-video": {"prompt", "image_uri"},
+    "text-to-video": {"prompt", "model", "duration", "resolution"},
+    "image-to-video": {"prompt", "model", "duration", "resolution", "image_uri"},
     "audio-to-video": {"audio_uri"},
     "extend": {"video_uri"},
     "retake": {"video_uri", "start_time"},
 }
+MADE = {"fps", "generate_audio", "camera_motion"}
+TAKES = {
+    "text-to-video": NEEDS["text-to-video"] | MADE,
+    "image-to-video": NEEDS["image-to-video"] | MADE | {"last_frame_uri"},
+    "audio-to-video": {"audio_uri", "image_uri", "prompt", "model", "resolution", "guidance_scale"},
+    "extend": {"video_uri", "prompt", "model", "duration", "mode", "context"},
+    "retake": {"video_uri", "start_time", "prompt", "model", "duration", "mode"},
+}
+SIZES = {1280: 720, 1920: 1080, 2560: 1440, 3840: 2160}
+EVEN = (6, 8, 10, 12, 14, 16, 18, 20)
+MODELS = {
+    "ltx-2-5-fast": ((1280, 1920, 2560, 3840), (2, 3, 4, 5, *EVEN)),
+    "ltx-2-5-pro": ((1280, 1920), (2, 3, 4, 5, 6, 8, 10)),
+    "ltx-2-3-fast": ((1920, 2560, 3840), EVEN),
+    "ltx-2-fast": ((1920, 2560, 3840), EVEN),
+    "ltx-2-3-pro": ((1920, 2560, 3840), (6, 8, 10)),
+    "ltx-2-pro": ((1920, 2560, 3840), (6, 8, 10)),
+}
+"""Long sides and lengths: https://docs.ltx.video/models"""
 
 
 class LTXServer(ScriptedServer):
@@ -43,9 +62,9 @@ class LTXServer(ScriptedServer):
         if refusal:
             return refusal
         endpoint, fields = request.path_params["endpoint"], json.loads(seen.body)
-        missing = sorted(NEEDS.get(endpoint, {"endpoint"}) - set(fields))
-        if missing:
-            return error_response(400, "invalid_request_error", f"{missing[0]} is required")
+        wrong = field_error(endpoint, fields)
+        if wrong:
+            return error_response(400, "invalid_request_error", wrong)
         job = self.create_job(fields | {"endpoint": endpoint})
         document = {"id": job.id, "status": "pending", "created_at": "2026-11-21T00:00:00.000Z"}
         return JSONResponse(document, 202, headers={"x-request-id": "r-1"})
@@ -78,6 +97,25 @@ class LTXServer(ScriptedServer):
         if not key or (self.keys is not None and key not in self.keys):
             return error_response(401, "authentication_error", "Invalid API key")
         return None
+
+
+def field_error(endpoint: str, fields: dict[str, Any]) -> str | None:
+    if endpoint not in NEEDS:
+        return "endpoint is not known"
+    missing, unknown = sorted(NEEDS[endpoint] - set(fields)), sorted(set(fields) - TAKES[endpoint])
+    if missing or unknown:
+        return f"{missing[0]} is required" if missing else f"{unknown[0]} is not a field of this endpoint"
+    known = MODELS.get(fields.get("model", "").replace(".", "-"))
+    if known is None or endpoint in {"extend", "retake"}:
+        return None
+    sides, lengths = known
+    size = fields.get("resolution", f"{sides[0]}x{SIZES[sides[0]]}")
+    if size not in {f"{w}x{SIZES[w]}" for w in sides} | {f"{SIZES[w]}x{w}" for w in sides}:
+        return f"resolution {size} is not supported"
+    length = fields.get("duration", lengths[0])
+    if length not in lengths or (length > 10 and "2-5" not in fields["model"] and "1920" not in size):
+        return f"duration {length} is not supported with {size}"
+    return None
 
 
 def error_response(status: int, kind: str, message: str) -> Response:

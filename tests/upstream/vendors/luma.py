@@ -3,6 +3,10 @@
 import json
 from typing import Any
 
+from luma_agents.types.generation_create_params import GenerationCreateParams
+from lumaai.types.generations.image_create_params import ImageCreateParams
+from lumaai.types.generations.video_create_params import VideoCreateParams
+from lumaai.types.generations.video_modify_params import VideoModifyParams
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
@@ -10,10 +14,18 @@ from starlette.routing import BaseRoute, Mount, Route
 from tests.upstream.media import tiny_mp4
 from tests.upstream.vendors.base import VendorJob
 from tests.upstream.vendors.front import ScriptedServer
+from tests.upstream.vendors.typed_dicts import fields_error
 
 CREATED = "2026-11-20T10:00:00Z"
 LEGACY = {"ray-2", "ray-flash-2", "photon-1", "photon-flash-1"}
 CURRENT = {"ray-3.2", "uni-1", "uni-1-max"}
+LEGACY_TYPES = {"video": VideoCreateParams, "image": ImageCreateParams, "video/modify": VideoModifyParams}
+LEGACY_WORDS = {
+    "duration": {"5s", "9s"}, "resolution": {"540p", "720p", "1080p", "4k"}, "format": {"jpg", "png"},
+    "aspect_ratio": {"1:1", "16:9", "9:16", "4:3", "3:4", "21:9", "9:21"},
+}  # fmt: skip
+"""Where lumaai's types take any text beside these words."""
+FRAMES = {"start_frame", "end_frame"}
 
 
 class LumaServer(ScriptedServer):
@@ -47,6 +59,9 @@ class LumaServer(ScriptedServer):
             return error_response(400, "Invalid url")
         if kind == "video/modify" and not ({"media", "mode"} <= set(fields)):
             return error_response(422, "media and mode are required")
+        wrong = legacy_error(kind, fields)
+        if wrong:
+            return error_response(422, wrong)
         return JSONResponse(self.job_object(self.create_job(fields), "queued"), 201)
 
     async def agents_submit(self, request: Request) -> Response:
@@ -59,6 +74,9 @@ class LumaServer(ScriptedServer):
             return error_response(422, "Invalid model")
         if fields.get("type") == "video_edit" and not fields.get("source"):
             return error_response(422, "source is required")
+        wrong = agents_error(fields)
+        if wrong:
+            return error_response(422, wrong)
         return JSONResponse(self.job_object(self.create_job(fields | {"api": "agents"}), "queued"), 201)
 
     async def poll_job(self, request: Request) -> Response:
@@ -118,6 +136,27 @@ class LumaServer(ScriptedServer):
         if state == "completed":
             document["assets"] = {"image": f"{link}.jpg"} | ({} if pictures else {"video": f"{link}.mp4"})
         return document
+
+
+def legacy_error(kind: str, fields: dict[str, Any]) -> str | None:
+    error = fields_error(LEGACY_TYPES[kind], fields)
+    if error:
+        return " ".join(error)
+    wrong = [name for name, words in LEGACY_WORDS.items() if name in fields and fields[name] not in words]
+    return f"invalid {wrong[0]}" if wrong else None
+
+
+def agents_error(fields: dict[str, Any]) -> str | None:
+    video = fields.get("video") or {}
+    error = fields_error(GenerationCreateParams, fields)
+    if error or fields.get("aspect_ratio") == "9:21":
+        return " ".join(error or ("aspect_ratio",))
+    if FRAMES & set(video) and (video.get("duration") == "10s" or "keyframes" in video):
+        return "start_frame and end_frame are not supported with 10s or keyframes"
+    if len(video.get("keyframes", ())) != len(video.get("keyframe_indexes", ())):
+        return "keyframe_indexes must match keyframes"
+    edits = fields.get("type") == "video_edit"
+    return "duration is that of the source" if edits and "duration" in video else None
 
 
 def links_in(fields: dict[str, Any]) -> list[str]:

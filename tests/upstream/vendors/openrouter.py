@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from openrouter.components import VideoGenerationRequest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -10,30 +11,62 @@ from starlette.routing import BaseRoute, Route
 from tests.upstream.media import tiny_mp4
 from tests.upstream.vendors.front import ScriptedServer
 
-KNOWN = {
-    "model", "prompt", "duration", "size", "aspect_ratio", "resolution", "seed", "frame_images",
-    "input_references", "previous_job_id", "generate_audio", "provider", "user", "session_id", "callback_url",
-}  # fmt: skip
+KNOWN = set(VideoGenerationRequest.model_fields)
+
+
+def listed_model(name: str, **told: Any) -> dict[str, Any]:
+    """A row of ``GET /videos/models`` as openrouter 1.3.84 reads it."""
+    plain: dict[str, Any] = {
+        "id": name, "canonical_slug": name, "name": name, "created": 1_790_000_000, "creativity": None,
+        "allowed_passthrough_parameters": [], "generate_audio": True, "seed": True, "upscale_factor": None,
+        "supported_aspect_ratios": ["16:9", "9:16"], "supported_durations": [4, 6, 8],
+        "supported_frame_images": ["first_frame", "last_frame"],
+        "supported_resolutions": ["720p", "1080p", "4K"],
+        "supported_sizes": ["1280x720", "720x1280", "1920x1080", "1080x1920", "3840x2160"],
+    }  # fmt: skip
+    return plain | told
+
+
+LISTED = [
+    listed_model("google/veo-3.1"),
+    listed_model(
+        "bytedance/seedance-2.0",
+        supported_durations=list(range(4, 16)),
+        supported_aspect_ratios=None,
+        supported_sizes=None,
+        supported_resolutions=["480p", "720p", "1080p"],
+    ),
+    listed_model(
+        "minimax/hailuo-2.3", generate_audio=False, seed=False, supported_durations=[6, 10],
+        supported_frame_images=["first_frame"], supported_sizes=None, supported_resolutions=["768p", "1080p"],
+    ),
+]  # fmt: skip
 
 
 class OpenRouterServer(ScriptedServer):
-    """``signed``: jobs also have signed links, which need no key."""
+    """``signed``: jobs also have signed links, which need no key. ``lists``: it tells what its models make."""
 
     done = "completed"
     signed = False
+    lists = True
     content: tuple[bytes, str] = (b"", "")
 
     def reset(self) -> None:
         super().reset()
-        self.signed, self.content = False, (tiny_mp4(), "video/mp4")
+        self.signed, self.lists, self.content = False, True, (tiny_mp4(), "video/mp4")
 
     def routes(self) -> list[BaseRoute]:
         return [
             Route("/api/v1/credits", self.credit_balance, methods=["GET"]),
             Route("/api/v1/videos", self.submit_job, methods=["POST"]),
+            Route("/api/v1/videos/models", self.list_models, methods=["GET"]),
+            Route("/api/v1/models", self.list_text_models, methods=["GET"]),
             Route("/api/v1/videos/{id}", self.poll_job, methods=["GET"]),
             Route("/api/v1/videos/{id}/content", self.send_file, methods=["GET"]),
         ]
+
+    async def list_text_models(self, request: Request) -> Response:
+        return self.auth_error(request) or JSONResponse({"data": [{"id": "openai/gpt-4o", "name": "GPT-4o"}]})
 
     async def submit_job(self, request: Request) -> Response:
         seen = await self.record_request(request)
@@ -63,7 +96,15 @@ class OpenRouterServer(ScriptedServer):
             if not part[part["type"]]["url"]:
                 return "url: required"
         earlier = fields.get("previous_job_id")
-        return None if earlier is None or earlier in self.jobs else "previous job not found"
+        if earlier is not None and earlier not in self.jobs:
+            return "previous job not found"
+        listed = next((model for model in LISTED if model["id"] == fields["model"]), None)
+        return listed_error(fields, listed) if listed else None
+
+    async def list_models(self, request: Request) -> Response:
+        await self.record_request(request)
+        self.counts["list"] += 1
+        return JSONResponse({"data": LISTED}) if self.lists else error_response(503, "Try again")
 
     async def poll_job(self, request: Request) -> Response:
         await self.record_request(request)
@@ -106,6 +147,29 @@ class OpenRouterServer(ScriptedServer):
         if not key or (self.keys is not None and key not in self.keys):
             return error_response(401, "No auth credentials found")
         return None
+
+
+def listed_error(fields: dict[str, Any], listed: dict[str, Any]) -> str | None:
+    for name, lists in (
+        ("duration", "supported_durations"),
+        ("aspect_ratio", "supported_aspect_ratios"),
+        ("resolution", "supported_resolutions"),
+        ("size", "supported_sizes"),
+    ):
+        if name in fields and listed[lists] is not None and fields[name] not in listed[lists]:
+            return f"{name}: {fields[name]} is not supported by {listed['id']}"
+    if any(
+        frame["frame_type"] not in listed["supported_frame_images"]
+        for frame in fields.get("frame_images", [])
+    ):
+        return "frame_images: not supported"
+    if "seed" in fields and not listed["seed"]:
+        return "seed: not supported"
+    return (
+        "generate_audio: not supported"
+        if fields.get("generate_audio") and not listed["generate_audio"]
+        else None
+    )
 
 
 def error_response(status: int, message: str, **metadata: Any) -> Response:

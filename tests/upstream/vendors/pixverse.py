@@ -1,7 +1,7 @@
 """Simulates PixVerse: ``{ErrCode, ErrMsg, Resp}`` in an HTTP 200, numbered states, uploads before videos."""
 
 import json
-from typing import Any
+from typing import Any, ClassVar
 
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
@@ -11,7 +11,18 @@ from starlette.routing import BaseRoute, Route
 from tests.upstream.media import tiny_mp4
 from tests.upstream.vendors.front import ScriptedServer
 
-FRAMES = {"text": set(), "img": {"img_id"}, "transition": {"first_frame_img", "last_frame_img"}}
+FRAMES: dict[str, set[str]] = {
+    "text": set(), "img": {"img_id"}, "transition": {"first_frame_img", "last_frame_img"}, "fusion": set(),
+}  # fmt: skip
+FIELDS = {
+    "model", "prompt", "negative_prompt", "duration", "quality", "seed", "water_mark", "motion_mode", "style",
+    "camera_movement", "template_id", "generate_audio_switch", "generate_multi_clip_switch", "thinking_type",
+    "sound_effect_switch", "sound_effect_content", "webhook_id",
+}  # fmt: skip
+SHAPED = {"text": {"aspect_ratio"}, "fusion": {"aspect_ratio", "image_references"}}
+"""Fields of these paths only: https://docs.platform.pixverse.ai"""
+OLD = ("v3", "v4", "v5")
+AUDIBLE = ("v5.5", "v5.6", "v6", "c1")
 QUALITIES = {"360p", "540p", "720p", "1080p"}
 
 
@@ -69,13 +80,20 @@ class PixVerseServer(ScriptedServer):
     def field_error(self, kind: str, fields: dict[str, Any]) -> str | None:
         if kind not in FRAMES or {"model", "prompt", "duration", "quality"} - set(fields):
             return "Invalid parameter"
-        if not isinstance(fields["duration"], int) or fields["quality"] not in QUALITIES:
-            return "Invalid parameter: duration, quality"
-        if kind == "text" and "aspect_ratio" not in fields:
-            return "Invalid parameter: aspect_ratio"
-        if any(fields.get(name) not in self.uploads for name in FRAMES[kind]):
+        unknown = sorted(set(fields) - FIELDS - FRAMES[kind] - SHAPED.get(kind, set()))
+        if unknown or SHAPED.get(kind, set()) - set(fields):
+            return f"Invalid parameter: {unknown or kind}"
+        if not isinstance(fields["duration"], int) or wrong_choice(fields):
+            return f"Invalid parameter: {wrong_choice(fields) or 'duration'}"
+        pictures = [fields.get(name) for name in FRAMES[kind]]
+        pictures += [one["img_id"] for one in fields.get("image_references", [])]
+        if not all(self.is_picture(one) for one in pictures):
             return "Invalid image ID"
-        return None
+        names = [f"@{one['ref_name']} " in fields["prompt"] for one in fields.get("image_references", [])]
+        return None if all(names) else "ref_name is not in the prompt"
+
+    def is_picture(self, name: Any) -> bool:
+        return name in self.uploads
 
     async def poll_job(self, request: Request) -> Response:
         await self.record_request(request)
@@ -109,17 +127,65 @@ class PixVerseServer(ScriptedServer):
             return refusal
         return answer_envelope(0, "Success", {"account_id": 7, "credit_monthly": 1200, "credit_package": 34})
 
+    def key_of(self, request: Request) -> str | None:
+        return request.headers.get("api-key")
+
     async def send_file(self, request: Request) -> Response:
         return Response(tiny_mp4(), media_type="video/mp4")
 
     def auth_error(self, request: Request) -> Response | None:
-        key, trace = request.headers.get("api-key"), request.headers.get("ai-trace-id", "")
+        key, trace = self.key_of(request), request.headers.get("ai-trace-id", "")
         if not key or (self.keys is not None and key not in self.keys):
             return answer_envelope(400012, f"Invalid account {key}")
         if not trace or trace in self.traces:
             return answer_envelope(400013, "Invalid binding request: Ai-trace-id")
         self.traces.add(trace)
         return None
+
+
+class TokenHubServer(PixVerseServer):
+    """Tencent's cloud: PixVerse's own answers at other paths, for a Bearer key and pictures in the request itself.
+    https://cloud.tencent.com/document/product/1823/135325"""
+
+    kinds: ClassVar = {
+        "text-to-video": "text", "image-to-video": "img", "start-end-to-video": "transition",
+        "reference-to-video": "fusion",
+    }  # fmt: skip
+
+    def routes(self) -> list[BaseRoute]:
+        return [
+            Route("/v1/wand/pixverse/tasks/{video}", self.poll_job, methods=["GET"]),
+            Route("/v1/wand/pixverse/{kind}", self.submit_job, methods=["POST"]),
+            Route("/files/{name}", self.send_file, methods=["GET"]),
+        ]
+
+    async def submit_job(self, request: Request) -> Response:
+        request.scope["path_params"]["kind"] = self.kinds.get(request.path_params["kind"], "")
+        return await super().submit_job(request)
+
+    def is_picture(self, name: Any) -> bool:
+        return isinstance(name, str) and name.startswith(("data:image/", "https://"))
+
+    def key_of(self, request: Request) -> str | None:
+        scheme, _, key = request.headers.get("authorization", "").partition(" ")
+        return key if scheme == "Bearer" else None
+
+
+def wrong_choice(fields: dict[str, Any]) -> str | None:
+    """What a known model does not make."""
+    model, seconds = fields["model"].removeprefix("pixverse-video-"), fields["duration"]
+    if not model.startswith((*OLD, *AUDIBLE)):
+        return None
+    if fields["quality"] not in QUALITIES:
+        return "quality"
+    if "generate_audio_switch" in fields and not model.startswith(AUDIBLE):
+        return "generate_audio_switch"
+    if not model.startswith(OLD):
+        return None if 1 <= seconds <= 15 else "duration"
+    newer = model.startswith(AUDIBLE)
+    lengths = (5, 8, 10) if newer else (5, 8)
+    too_long = fields["quality"] == "1080p" and seconds > (8 if newer else 5)
+    return "duration" if seconds not in lengths or too_long else None
 
 
 def answer_envelope(code: int, message: str, resp: Any = None) -> Response:

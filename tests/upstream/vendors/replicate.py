@@ -10,23 +10,29 @@ from starlette.routing import BaseRoute, Route
 from tests.upstream.media import tiny_mp4
 from tests.upstream.vendors.base import VendorJob
 from tests.upstream.vendors.front import ScriptedServer
+from tests.upstream.vendors.replicate_models import MODELS, openapi
+from tests.upstream.vendors.schemas import input_error
 
 ENDED = {"succeeded", "failed", "canceled", "aborted"}
 
 
 class ReplicateServer(ScriptedServer):
-    """``output``: sent instead of the URL of a video."""
+    """``output``: sent instead of the URL of a video. ``publishes``: it tells the schemas of its models."""
 
     done = "succeeded"
     output: Any = None
     logs = ""
+    publishes = True
 
     def reset(self) -> None:
         super().reset()
-        self.output, self.logs = None, ""
+        self.output, self.logs, self.publishes = None, "", True
 
     def routes(self) -> list[BaseRoute]:
         return [
+            Route("/v1/models/{owner}/{name}", self.send_model, methods=["GET"]),
+            Route("/v1/models/{owner}/{name}/versions/{version}", self.send_version, methods=["GET"]),
+            Route("/v1/deployments/{owner}/{name}", self.send_deployment, methods=["GET"]),
             Route("/v1/predictions", self.submit_job, methods=["POST"]),
             Route("/v1/models/{owner}/{name}/predictions", self.submit_job, methods=["POST"]),
             Route("/v1/deployments/{owner}/{name}/predictions", self.submit_job, methods=["POST"]),
@@ -43,11 +49,37 @@ class ReplicateServer(ScriptedServer):
         fields = json.loads(seen.body)
         if request.url.path == "/v1/predictions" and not fields.get("version"):
             return problem_response(422, "Input validation failed", "- version is required")
-        if not fields.get("input", {}).get("prompt"):
-            return problem_response(422, "Input validation failed", "- input: prompt is required")
         owner, name = request.path_params.get("owner", "acme"), request.path_params.get("name", "film")
+        known = f"{owner}/{name}" if "models" in request.url.path else "acme/film"
+        if known not in MODELS:
+            return problem_response(404, "Not found", "The requested resource could not be found.")
+        wrong = input_error(MODELS[known], fields.get("input", {}))
+        if wrong:
+            return problem_response(422, "Input validation failed", f"- input.{wrong[0]}: {wrong[1]}")
         job = self.create_job(fields | {"model": f"{owner}/{name}"})
         return JSONResponse(self.job_object(job, "starting"), 201)
+
+    async def send_model(self, request: Request) -> Response:
+        await self.record_request(request)
+        self.counts["schema"] += 1
+        name = f"{request.path_params['owner']}/{request.path_params['name']}"
+        refusal = self.auth_error(request)
+        if refusal or name not in MODELS or not self.publishes:
+            return refusal or problem_response(404, "Not found", "Model not found")
+        return JSONResponse(
+            {"name": name, "latest_version": {"id": "abc123", "openapi_schema": openapi(name)}}
+        )
+
+    async def send_version(self, request: Request) -> Response:
+        await self.record_request(request)
+        name = f"{request.path_params['owner']}/{request.path_params['name']}"
+        if name not in MODELS or request.path_params["version"] != "abc123":
+            return problem_response(404, "Not found", "Version not found")
+        return JSONResponse({"id": "abc123", "openapi_schema": openapi(name)})
+
+    async def send_deployment(self, request: Request) -> Response:
+        await self.record_request(request)
+        return JSONResponse({"current_release": {"model": "acme/film", "version": "abc123"}})
 
     async def poll_job(self, request: Request) -> Response:
         await self.record_request(request)

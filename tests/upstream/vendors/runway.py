@@ -1,4 +1,5 @@
-"""Simulates Runway: a version header, one path per kind of task, THROTTLED tasks, errors as ``{error}``."""
+"""Simulates Runway: a version header, one path per kind of task with the SDK's own schemas, THROTTLED tasks, errors as
+``{error}``."""
 
 import json
 from typing import Any
@@ -9,14 +10,9 @@ from starlette.routing import BaseRoute, Route
 
 from tests.upstream.media import tiny_mp4
 from tests.upstream.vendors.front import ScriptedServer
+from tests.upstream.vendors.runway_schema import UNIONS, schema_error
 
 CREATED = "2026-11-20T10:00:00.000Z"
-NEEDED = {
-    "text_to_video": {"promptText"},
-    "image_to_video": {"promptImage"},
-    "video_to_video": set(),
-    "text_to_image": {"promptText", "ratio"},
-}
 
 
 class RunwayServer(ScriptedServer):
@@ -37,11 +33,11 @@ class RunwayServer(ScriptedServer):
         if refusal:
             return refusal
         fields, kind = json.loads(seen.body), request.path_params["kind"]
-        if kind not in NEEDED:
+        if kind not in UNIONS:
             return error_response(404, "Not found")
-        wrong = field_error(kind, fields)
+        wrong = schema_error(kind, fields)
         if wrong:
-            issues = [{"code": "invalid_type", "path": [wrong], "message": "Required"}]
+            issues = [{"code": "custom", "path": [wrong[0]], "message": wrong[1]}]
             return JSONResponse({"error": "Validation of body failed", "issues": issues}, 400)
         job = self.create_job(fields)
         return JSONResponse({"id": job.id, "estimatedCost": {"credits": 25}})
@@ -94,15 +90,6 @@ class RunwayServer(ScriptedServer):
         if request.headers.get("x-runway-version") != "2024-11-06":
             return error_response(400, "X-Runway-Version is missing or unknown")
         return None
-
-
-def field_error(kind: str, fields: dict[str, Any]) -> str | None:
-    missing = sorted(NEEDED[kind] - set(fields)) + ([] if fields.get("model") else ["model"])
-    if kind == "video_to_video" and not (fields.get("videoUri") or fields.get("promptVideo")):
-        missing.append("promptVideo")
-    if not isinstance(fields.get("duration", 5), int):
-        missing.append("duration")
-    return missing[0] if missing else None
 
 
 def error_response(status: int, message: str) -> Response:

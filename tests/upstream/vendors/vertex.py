@@ -33,7 +33,7 @@ class VertexServer(TokenServer):
         if refusal:
             return refusal
         fields = json.loads(seen.body)
-        wrong = field_error(fields)
+        wrong = field_error(request.path_params["model"], fields)
         if wrong:
             return error_response(400, "INVALID_ARGUMENT", wrong)
         job = self.create_job(fields)
@@ -86,12 +86,34 @@ def encoded_video() -> str:
     return base64.b64encode(tiny_mp4()).decode()
 
 
-def field_error(fields: dict[str, Any]) -> str | None:
+PARAMETERS = {
+    "sampleCount", "durationSeconds", "aspectRatio", "resolution", "seed", "negativePrompt", "generateAudio",
+    "personGeneration", "storageUri", "enhancePrompt", "compressionQuality", "resizeMode", "fps", "pubsubTopic",
+}  # fmt: skip
+"""As google-genai 3.4.0 writes them."""
+INSTANCE_FIELDS = {"prompt", "image", "lastFrame", "video", "referenceImages", "mask"}
+
+
+def field_error(model: str, fields: dict[str, Any]) -> str | None:
     instances, parameters = fields.get("instances", []), fields.get("parameters", {})
     if len(instances) != 1 or not instances[0].get("prompt", instances[0].get("image")):
         return "instances must hold a prompt or an image"
-    if parameters.get("durationSeconds", 8) not in {4, 5, 6, 7, 8}:
-        return "durationSeconds is out of bound"
+    unknown = sorted(set(parameters) - PARAMETERS | set(instances[0]) - INSTANCE_FIELDS)
+    if unknown:
+        return f'Invalid JSON payload received. Unknown name "{unknown[0]}": Cannot find field.'
+    if parameters.get("durationSeconds", 8) not in {4, 6, 8}:
+        return "durationSeconds is out of bound; supported values are 4, 6 and 8"
     if parameters.get("aspectRatio", "16:9") not in {"16:9", "9:16"}:
         return "aspectRatio is not supported"
+    known = {"720p", "1080p"} if "lite" in model else {"720p", "1080p", "4k"}
+    if parameters.get("resolution", "720p") not in known:
+        return "resolution is not supported"
+    return reference_error(model, instances[0].get("referenceImages", []), parameters)
+
+
+def reference_error(model: str, references: list[Any], parameters: dict[str, Any]) -> str | None:
+    if references and ("lite" in model or len(references) > 3):
+        return "referenceImages is not supported"
+    if references and parameters.get("durationSeconds", 8) != 8:
+        return "Video duration must be 8 seconds with reference images"
     return None

@@ -1,7 +1,7 @@
 """Simulates Vidu: ``Token`` keys, a path per kind of task, errors with a ``reason``."""
 
 import json
-from typing import Any
+from typing import Any, ClassVar
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -12,10 +12,26 @@ from tests.upstream.vendors.base import VendorJob
 from tests.upstream.vendors.front import ScriptedServer
 
 IMAGES = {"text2video": (0, 0), "img2video": (1, 1), "start-end2video": (2, 2), "reference2video": (1, 7)}
+FIELDS = {
+    "model", "prompt", "images", "duration", "seed", "resolution", "movement_amplitude", "bgm", "audio",
+    "audio_type", "voice_id", "is_rec", "style", "watermark", "wm_position", "wm_url", "meta_data", "payload",
+    "off_peak", "callback_url",
+}  # fmt: skip
+SHAPED = {"text2video", "reference2video"}
+"""Only these have ``aspect_ratio``: https://platform.vidu.com/docs"""
+MADE = {
+    "viduq4": (range(3, 17), {"540p", "720p", "1080p", "2K", "4K"}, 15),
+    "viduq3": (range(1, 17), {"540p", "720p", "1080p"}, 7),
+    "viduq2": (range(1, 11), {"540p", "720p", "1080p"}, 7),
+    "viduq1": ((5,), {"1080p"}, 7),
+    "vidu2.0": ((4, 8), {"360p", "720p", "1080p"}, 3),
+}
+"""Lengths, resolutions and the most references of each family."""
 
 
 class ViduServer(ScriptedServer):
     done = "success"
+    scheme = "Token"
 
     def routes(self) -> list[BaseRoute]:
         return [
@@ -36,13 +52,16 @@ class ViduServer(ScriptedServer):
         if kind not in IMAGES:
             return error_response(404, "NotFound", "not found")
         fewest, most = IMAGES[kind]
+        family = family_of(fields)
+        most = MADE[family][2] if family and kind == "reference2video" else most
         pictures = fields.get("images", [])
         if not fewest <= len(pictures) <= most:
             return error_response(400, "FieldItemCountOutOfRange", "field item count out of range: images")
         if not all(one.startswith(("https://", "data:image/")) for one in pictures):
             return error_response(400, "ImageFormatInvalid", "invalid image format")
-        if not isinstance(fields.get("duration", 5), int) or not fields.get("model"):
-            return error_response(400, "FieldInvalid", "invalid field: duration")
+        wrong = field_error(kind, fields)
+        if wrong:
+            return error_response(400, "FieldInvalid", f"invalid field: {wrong}")
         job = self.create_job(fields)
         return JSONResponse({"task_id": job.id, "state": "created", "credits": 8, **fields})
 
@@ -114,9 +133,54 @@ class ViduServer(ScriptedServer):
 
     def auth_error(self, request: Request) -> Response | None:
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
-        if scheme != "Token" or not key or (self.keys is not None and key not in self.keys):
+        if scheme != self.scheme or not key or (self.keys is not None and key not in self.keys):
             return error_response(401, "Unauthorized", f"unauthorized: {key}")
         return None
+
+
+class TokenHubServer(ViduServer):
+    """Tencent's cloud: Vidu's own answers at other paths, for a Bearer key.
+    https://cloud.tencent.com/document/product/1823/135738"""
+
+    scheme = "Bearer"
+    kinds: ClassVar = {
+        "text-to-video": "text2video", "image-to-video": "img2video",
+        "start-end-to-video": "start-end2video", "reference-to-video": "reference2video",
+    }  # fmt: skip
+
+    def routes(self) -> list[BaseRoute]:
+        return [
+            Route("/v1/wand/vidu/tasks/{task}", self.poll_job, methods=["GET"]),
+            Route("/v1/wand/vidu/{kind}", self.submit_job, methods=["POST"]),
+            Route("/files/{name}", self.send_file, methods=["GET"]),
+        ]
+
+    async def submit_job(self, request: Request) -> Response:
+        request.scope["path_params"]["kind"] = self.kinds.get(request.path_params["kind"], "")
+        return await super().submit_job(request)
+
+
+def family_of(fields: dict[str, Any]) -> str | None:
+    model = fields.get("model", "").replace("vidu-video-", "vidu")
+    return next((family for family in MADE if model.startswith(family)), None)
+
+
+def field_error(kind: str, fields: dict[str, Any]) -> str | None:
+    unknown = sorted(set(fields) - FIELDS - ({"aspect_ratio"} if kind in SHAPED else set()))
+    if unknown or not fields.get("model"):
+        return unknown[0] if unknown else "model"
+    family = family_of(fields)
+    if family is None:
+        return None
+    lengths, tiers, _ = MADE[family]
+    length, tier = fields.get("duration", lengths[0]), fields.get("resolution", "")
+    if not isinstance(length, int) or length not in lengths:
+        return "duration"
+    return (
+        "resolution"
+        if tier and (tier not in tiers or (family == "vidu2.0" and length == 8 and tier != "720p"))
+        else None
+    )
 
 
 def error_response(status: int, reason: str, message: str) -> Response:

@@ -82,6 +82,8 @@ class XAIServer(ScriptedServer):
         fields = json.loads(seen.body)
         if request.path_params["way"] == "edits" and not (fields.get("image") or fields.get("images")):
             return error_response(422, "image is required")
+        if set(fields) - IMAGE_FIELDS or not fields.get("prompt"):
+            return error_response(422, f"unknown or missing field in {sorted(fields)}")
         self.create_job(fields)
         one = {"url": f"{self.url}/files/a.jpeg", "mime_type": "image/jpeg", "revised_prompt": ""}
         return JSONResponse(self.pictures or {"data": [one], "usage": {"cost_in_usd_ticks": TICKS}})
@@ -100,14 +102,49 @@ class XAIServer(ScriptedServer):
         return None
 
 
+VIDEO_FIELDS = {
+    "generations": {
+        "model", "prompt", "duration", "aspect_ratio", "resolution", "image", "last_frame", "keyframes",
+        "reference_images", "reference_audios", "generate_audio", "storage_options", "user",
+    },
+    "edits": {"model", "prompt", "video", "storage_options", "user"},
+    "extensions": {"model", "prompt", "video", "duration", "storage_options"},
+}  # fmt: skip
+IMAGE_FIELDS = {
+    "model", "prompt", "n", "aspect_ratio", "resolution", "response_format", "image", "images", "user",
+}  # fmt: skip
+
+
 def field_error(way: str, fields: dict[str, Any]) -> str | None:
-    if way not in {"generations", "edits", "extensions"} or not fields.get("model"):
+    """As @ai-sdk/xai 5.0.12 writes requests; what it warns about, xAI refuses."""
+    known = VIDEO_FIELDS.get(way)
+    if known is None or not fields.get("model"):
         return "missing field `model`"
+    unknown = sorted(set(fields) - known)
+    if unknown:
+        return f"unknown field `{unknown[0]}`"
     if way != "generations" and not fields.get("video", {}).get("url"):
         return "missing field `video`"
-    if way == "edits" and {"duration", "aspect_ratio", "resolution"} & set(fields):
-        return "an edit keeps the length and the shape"
-    return None if isinstance(fields.get("duration", 8), int) else "duration: invalid type"
+    duration = fields.get("duration", 8)
+    if not isinstance(duration, int) or not 1 <= duration <= (10 if way == "extensions" else 15):
+        return "duration: invalid value"
+    return generation_error(fields) if way == "generations" else None
+
+
+def generation_error(fields: dict[str, Any]) -> str | None:
+    newest = fields["model"] == "grok-imagine-video-1.5"
+    if not newest and {"last_frame", "keyframes"} & set(fields):
+        return f"{fields['model']} supports no last_frame and no keyframes"
+    references = {"reference_images", "reference_audios"} & set(fields)
+    if references and {"image", "last_frame", "keyframes"} & set(fields):
+        return "references can't be combined with frames"
+    if fields.get("resolution") == "1080p" and (references or fields["model"] == "grok-imagine-video"):
+        return "resolution 1080p is not supported here"
+    if len(fields.get("reference_images", [])) > 7 or len(fields.get("reference_audios", [])) > 3:
+        return "too many references"
+    if fields.get("resolution", "720p") not in {"480p", "720p", "1080p"}:
+        return "resolution: unknown variant"
+    return None if fields.get("prompt") or fields.get("image") else "missing field `prompt`"
 
 
 def error_response(status: int, sentence: str) -> Response:

@@ -1,0 +1,101 @@
+"""How every connection to PostgreSQL is opened: SQLAlchemy's pool, the queue and LISTEN.
+
+A server that goes silent without closing its connections (a failover, a firewall that forgets them) is noticed within
+seconds, and a process that freezes inside a transaction does not keep its locks.
+"""
+
+import time
+from contextlib import ExitStack
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+import asyncpg
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import InvalidatePoolError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+CONNECT_SECONDS = 5.0
+COMMAND_SECONDS = 15.0
+"""An answer that takes longer is given up, and its connection with it."""
+USED_SECONDS = 1.0
+"""A connection that answered so lately is used without a sign of life: that would double the round trips of a read."""
+USED_AT = "used_at"
+PING_SECONDS = 3.0
+"""An idle connection that does not answer for so long is dead, and all that are as old are opened anew."""
+SESSION_SETTINGS = {
+    # A process that stops inside a transaction loses it, and its locks, before those who wait give up.
+    "idle_in_transaction_session_timeout": "5s",
+    "lock_timeout": "8s",
+    # The server's side of a connection whose client is gone with its host.
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "20s",
+}
+"""https://www.postgresql.org/docs/current/runtime-config-client.html and …/runtime-config-connection.html"""
+# After a failover the old server may still answer, but takes no writes.
+_DEMOTED = asyncpg.ReadOnlySQLTransactionError
+# Raised by a plain asyncpg connection when the database is away; `session.py` has those of SQLAlchemy.
+CONNECTION_AWAY = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
+
+
+def driver_url(url: str) -> str:
+    """The URL for asyncpg of one that begins with ``postgresql+asyncpg://``. It may name several hosts, as libpq's
+    do; ``ssl`` is accepted as another name of ``sslmode``."""
+    parts = urlsplit(url.replace("+asyncpg", "", 1))
+    query = [("sslmode" if name == "ssl" else name, value) for name, value in parse_qsl(parts.query)]
+    return urlunsplit(parts._replace(query=urlencode(query)))
+
+
+async def open_connection(url: str) -> asyncpg.Connection:
+    """Raises ``OSError`` (also for a time-out), ``asyncpg.PostgresError`` or ``asyncpg.InterfaceError``."""
+    connection = await asyncpg.connect(
+        driver_url(url), timeout=CONNECT_SECONDS, command_timeout=COMMAND_SECONDS
+    )
+    with ExitStack() as failure:
+        failure.callback(connection.terminate)
+        # Not as parameters of the start: poolers like PgBouncer refuse those that they do not know.
+        await connection.execute(
+            "; ".join(f"SET {name} = '{value}'" for name, value in SESSION_SETTINGS.items())
+        )
+        failure.pop_all()
+    return connection
+
+
+def create_postgres_engine(url: str, *, pool_size: int) -> AsyncEngine:
+    """An engine that asks each connection that was idle for a sign of life before it is used."""
+    engine = create_async_engine(
+        "postgresql+asyncpg://",
+        async_creator=lambda: open_connection(url),
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=COMMAND_SECONDS,
+    )
+    event.listen(engine.sync_engine, "checkout", _require_sign_of_life)
+    event.listen(engine.sync_engine, "checkin", _note_use)
+    event.listen(engine.sync_engine, "handle_error", _leave_demoted_server)
+    return engine
+
+
+def _require_sign_of_life(connection: Any, record: sa.pool.ConnectionPoolEntry, _proxy: object) -> None:
+    """SQLAlchemy's own ``pool_pre_ping`` waits for ever, as asyncpg's time-out is no error of the database to it."""
+    is_idle = time.monotonic() - record.info.get(USED_AT, 0.0) > USED_SECONDS
+    if not is_idle and not connection.driver_connection.is_closed():
+        return
+    try:
+        connection.run_async(lambda raw: raw.fetchrow(";", timeout=PING_SECONDS))
+    except CONNECTION_AWAY as error:
+        raise InvalidatePoolError from error
+
+
+def _note_use(_connection: object, record: sa.pool.ConnectionPoolEntry) -> None:
+    record.info[USED_AT] = time.monotonic()
+
+
+def _leave_demoted_server(context: ExceptionContext) -> None:
+    cause = getattr(context.original_exception, "__cause__", None)
+    if isinstance(cause, _DEMOTED):
+        context.is_disconnect = True
+        context.invalidate_pool_on_disconnect = True

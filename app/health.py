@@ -1,0 +1,78 @@
+"""What `/readyz` and `/metrics` of a process ask its components for: checks, and gauges counted in the database."""
+
+import shutil
+import time
+
+import sqlalchemy as sa
+from starlette.applications import Starlette
+
+from app.accounts.status import WHOLE_ACCOUNT
+from app.components import Components
+from app.db.session import DATABASE_AWAY
+from app.db.tables import tasks, webhook_deliveries
+from app.ops.health import DatabaseGauges, Readiness, SharedLook
+from app.ops.metrics import (
+    ACCOUNTS,
+    DELIVERIES_PENDING,
+    DISK_FREE,
+    MONEY_HELD,
+    OLDEST_QUEUED,
+    SLOTS_USED,
+    TASKS_HELD,
+    TASKS_OPEN,
+)
+from app.tasks.states import OPEN
+
+_OLDEST = sa.select(sa.func.min(tasks.c.created_at)).where(tasks.c.state == "queued")
+_PENDING = (
+    sa.select(sa.func.count())
+    .select_from(webhook_deliveries)
+    .where(webhook_deliveries.c.state == sa.literal_column("'pending'"))
+)
+
+
+def open_health_checks(app: Starlette, components: Components) -> None:
+    """Give ``app`` what the routes of `app.ops.health` ask for."""
+    checks = {"database": components.database.check, "store": components.store.check}
+    token = components.settings.metrics_token
+
+    async def update_gauges() -> None:
+        await _update_gauges(components)
+
+    app.state.readiness = SharedLook(Readiness(checks, DATABASE_AWAY).outcomes)
+    app.state.gauges = SharedLook(DatabaseGauges(update_gauges, DATABASE_AWAY).refresh)
+    app.state.metrics_token = token.get_secret_value() if token else None
+
+
+async def _update_gauges(components: Components) -> None:
+    DISK_FREE.set(shutil.disk_usage(components.settings.data_dir).free)
+    await _count_tasks(components)
+    await _count_accounts(components)
+    held = await components.money.billing.held_money()
+    TASKS_HELD.set(held.tasks)
+    MONEY_HELD.set(float(held.amount))
+
+
+async def _count_tasks(components: Components) -> None:
+    counted = await components.repository.open_counts()
+    for state in sorted(OPEN):
+        TASKS_OPEN.labels(state).set(counted.get(state, 0))
+    SLOTS_USED.set(counted.get("slots", 0))
+    async with components.database.read() as connection:
+        oldest = (await connection.execute(_OLDEST)).scalar_one()
+        DELIVERIES_PENDING.set((await connection.execute(_PENDING)).scalar_one())
+    OLDEST_QUEUED.set(0 if oldest is None else max(0.0, time.time() - oldest))
+
+
+async def _count_accounts(components: Components) -> None:
+    now = time.time()
+    statuses = await components.pool.current_statuses()
+    cooling = sum(
+        1
+        for status in statuses
+        if status.enabled and (status.blocked_by(WHOLE_ACCOUNT, now) or status.active_cooldowns(now))
+    )
+    disabled = sum(1 for status in statuses if not status.enabled)
+    ACCOUNTS.labels("cooling").set(cooling)
+    ACCOUNTS.labels("disabled").set(disabled)
+    ACCOUNTS.labels("usable").set(len(statuses) - cooling - disabled)

@@ -1,0 +1,1 @@
+"""Services whose work is a "prediction": WaveSpeed, Atlas Cloud and MuAPI."""

@@ -1,0 +1,1 @@
+"""SiliconFlow's video API (``/v1/video``)."""

@@ -1,0 +1,1 @@
+"""Together's video API (``/v2/videos``)."""

@@ -1,0 +1,60 @@
+"""What counts as a secret: one that is empty is not set, and one that is easy to guess is refused.
+
+Settings, the panel, the command line and the configuration file ask here, so that no way in is wider than another.
+"""
+
+from app.errors import InvalidRequest
+
+MIN_PASSWORD_LENGTH = 10
+MAX_PASSWORD_LENGTH = 200
+MIN_TOKEN_LENGTH = 16
+GUESSABLE = frozenset(
+    {
+        "0123456789",
+        "123456",
+        "1234567890",
+        "1q2w3e4r5t",
+        "admin",
+        "admin123",
+        "admin12345",
+        "adminadmin",
+        "administrator",
+        "change-me",
+        "change-me-now",
+        "changeme",
+        "changemenow",
+        "filmgate123",
+        "han1234",
+        "iloveyou123",
+        "letmein123",
+        "password",
+        "password12",
+        "password123",
+        "passwordpassword",
+        "qwerty12345",
+        "qwertyuiop",
+        "secret",
+    }
+)
+
+
+def is_blank(text: str | None) -> bool:
+    """Whether there is nothing to read in ``text``: it is None, empty, or holds only spaces and invisible characters."""
+    return not any(letter.isprintable() and not letter.isspace() for letter in text or "")
+
+
+def check_password(password: str, *, name: str = "", param: str = "password") -> None:
+    """Raises ``InvalidRequest`` for a password that is easy to guess. ``name`` is that of its admin."""
+    plain = password.lower()
+    if plain in GUESSABLE or plain == name.lower():
+        raise InvalidRequest(f"{param} is too easy to guess; use a few random words", param=param)
+    if not MIN_PASSWORD_LENGTH <= len(password) <= MAX_PASSWORD_LENGTH:
+        bounds = f"{MIN_PASSWORD_LENGTH} to {MAX_PASSWORD_LENGTH} characters"
+        raise InvalidRequest(f"{param} must have {bounds}", param=param)
+    if is_blank(password) or len(set(plain)) < 4:
+        raise InvalidRequest(f"{param} is too easy to guess; use a few random words", param=param)
+
+
+def is_weak_token(text: str) -> bool:
+    """Whether a key or token, which a machine should have made, is too short to be random."""
+    return text.lower() in GUESSABLE or len(text.strip()) < MIN_TOKEN_LENGTH

@@ -1,0 +1,78 @@
+"""The most that a vendor's own figures may charge a key for one task: a vendor that says ``credits: 5e6`` is not believed.
+
+The rest is not booked. The operator is told, and can book it once the vendor's bill says the same.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.db.tables import format_money, keys
+from app.options import read_without_secrets
+from app.tasks.task import add_timeline_row
+from app.usage.ledger import ReservationEnd
+from app.webhooks.notice_options import NoticeOptions
+from app.webhooks.notices import OperatorNotice, insert_notices
+
+log = structlog.get_logger()
+MOST_TIMES_ESTIMATE = 3
+"""Estimates come from the length, size and count that were asked for. Vendors round up, or make a film of another length
+where none was asked for; three times as much is no rounding any more."""
+MOST_UNESTIMATED = Decimal(100)
+"""US dollars, for prices by units or tokens alone, which say nothing before the vendor does."""
+TOPIC = "cost_limited"
+TIMELINE_EVENT = "cost.limited"
+
+
+@dataclass(frozen=True, slots=True)
+class TaskCost:
+    """A task's cost as the vendor's figures have it, with what is needed to judge it. ``estimate``: None where its price
+    allows none."""
+
+    end: ReservationEnd
+    key_id: str
+    model: str
+    account_id: str
+    estimate: Decimal | None
+
+
+async def limit_costs(connection: AsyncConnection, costs: Sequence[TaskCost]) -> dict[str, ReservationEnd]:
+    """The ends by task id, none above its limit. Call in the transaction that books them."""
+    ends = {cost.end.task_id: cost.end for cost in costs}
+    for cost in costs:
+        most = await _most_believed(connection, cost)
+        if cost.end.amount > most:
+            ends[cost.end.task_id] = replace(cost.end, amount=most)
+            await _tell_operator(connection, cost, most=most)
+    return ends
+
+
+async def _most_believed(connection: AsyncConnection, cost: TaskCost) -> Decimal:
+    if cost.estimate is not None:
+        return MOST_TIMES_ESTIMATE * cost.estimate
+    budgets = sa.select(keys.c.budget_total, keys.c.budget_monthly, keys.c.budget_daily)
+    row = (await connection.execute(budgets.where(keys.c.id == cost.key_id))).first()
+    limits: list[Decimal] = [budget for budget in row or () if budget is not None]
+    return min([MOST_UNESTIMATED, *limits])
+
+
+async def _tell_operator(connection: AsyncConnection, cost: TaskCost, *, most: Decimal) -> None:
+    data: Mapping[str, str] = {
+        "account": cost.account_id,
+        "task": cost.end.task_id,
+        "key": cost.key_id,
+        "model": cost.model,
+        "reported": format_money(cost.end.amount),
+        "charged": format_money(most),
+    }
+    log.error(
+        "cost.limited", **data, advice="Compare with the vendor's bill; correct the price or its units."
+    )
+    known = {name: data[name] for name in ("reported", "charged")}
+    await add_timeline_row(connection, cost.end.task_id, epoch=0, event=TIMELINE_EVENT, detail=known)
+    wanted = await read_without_secrets(connection, NoticeOptions)
+    await insert_notices(connection, wanted, [OperatorNotice(TOPIC, data)])

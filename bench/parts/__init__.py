@@ -1,0 +1,1 @@
+"""The parts of the table, a file each: ``measure(stage)`` gives its rows."""
