@@ -37,7 +37,7 @@ lint: $(DEV_READY) ## style, types, the direction of imports, house rules
 	$(RUN) -m mypy
 	$(VENV)/bin/lint-imports --no-cache
 	$(RUN) -m tests.panel.style
-	$(RUN) -m pytest tests/test_house_rules.py
+	$(RUN) -m pytest -p no:cacheprovider tests/test_house_rules.py
 
 format: $(DEV_READY) ## put every file into the one style
 	$(RUN) -m ruff check --fix .

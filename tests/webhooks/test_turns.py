@@ -17,7 +17,7 @@ EVENT = "video.completed"
 
 
 async def put(post: Post, owner: str, *urls: str, age: float = 0.0, attempts: int = 0) -> list[str]:
-    at = time.time() - age
+    at = time.time() - age - len(urls) / 1e4  # all due already, in this order
     rows = [
         outbox.delivery_row(owner, EVENT, url=url, body="{}")
         | {"next_at": at + n / 1e4, "attempts": attempts}
