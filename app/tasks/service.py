@@ -66,10 +66,9 @@ class RequestContext:
 
 
 def new_id() -> str:
-    """Time-ordered like UUID version 7, so that indexes grow at their end; 74 bits are random."""
-    value = (int(clock.now() * 1000) << 80) | secrets.randbits(80)
-    value = (value & ~(0xF << 76)) | (0x7 << 76)
-    value = (value & ~(0x3 << 62)) | (0x2 << 62)
+    """A UUID version 7 that orders tasks of one millisecond too (RFC 9562, section 6.2, method 3); 62 bits are random."""
+    milliseconds, fraction = divmod(int(clock.now() * 1000 * 4096), 4096)
+    value = (milliseconds << 80) | (0x7 << 76) | (fraction << 64) | (0x2 << 62) | secrets.randbits(62)
     return f"{value:032x}"
 
 
