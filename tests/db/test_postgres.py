@@ -55,7 +55,7 @@ async def test_a_connection_that_the_server_closed_is_replaced(
         raw.add_termination_listener(lambda _: closed.set())
     other = Database(database.url, pool_size=1)
     async with other.read() as connection:
-        await connection.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": first})
+        await connection.execute(text("SELECT pg_terminate_backend(:pid, 30000)"), {"pid": first})
     await closed.wait()
     async with database.read() as connection:
         assert await connection.scalar(own) != first

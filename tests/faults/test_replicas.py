@@ -291,7 +291,7 @@ def cut_often(house: House, times: int) -> None:
     async def cut(components: Components) -> None:
         async with components.database.read() as connection:
             await connection.exec_driver_sql(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "SELECT pg_terminate_backend(pid, 30000) FROM pg_stat_activity "
                 "WHERE datname = current_database() AND pid <> pg_backend_pid()"
             )
 

@@ -83,7 +83,7 @@ async def test_again_whenever_the_connections_were_cut(
         assert await heard(pair[0], pair[1], change) == change
         connection = await asyncpg.connect(postgres_url)
         await connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "SELECT pg_terminate_backend(pid, 30000) FROM pg_stat_activity "
             "WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
         await connection.close()
