@@ -131,7 +131,7 @@ async def test_stop_hands_back_what_runs_and_what_was_just_fetched(database: Dat
         started.set()
         await asyncio.Event().wait()
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         async with running(dispatcher, work):
             await put(dispatcher, database, *(str(number) for number in range(60)))
             await started.wait()
@@ -143,7 +143,7 @@ async def test_stop_right_after_the_start(database: Database) -> None:
     async def work(_: str) -> None:
         raise AssertionError
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         dispatcher = dispatcher_for(database)
         job = asyncio.create_task(dispatcher.run({"task": work}))
         await asyncio.sleep(0)
@@ -219,7 +219,7 @@ async def test_another_worker_goes_on_at_once_after_a_stop(shared: Database) -> 
         await until(lambda: _holds(ran == ["first one"]))
     async with running(second, finish):
         # Far sooner than a heartbeat of a minute.
-        await until(lambda: _holds(ran == ["first one", "second one"]), timeout=10)
+        await until(lambda: _holds(ran == ["first one", "second one"]), timeout=45)
         await until(lambda: _is(lambda: queued(shared), []))
 
 

@@ -247,7 +247,7 @@ async def test_a_disconnect_closes_the_upstream_connection(gateway: RelayGateway
             b"POST %b HTTP/1.1\r\nHost: x\r\nx-api-key: %b\r\nContent-Length: %d\r\n\r\n%b"
             % (MESSAGES.encode(), gateway.key.encode(), len(body), body)
         )
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await asked.wait()
             if begun:
                 await reader.readuntil(b"message_start")
