@@ -8,4 +8,4 @@ from .clients import *  # noqa: F403
 from .errors import *  # noqa: F403
 from .models import *  # noqa: F403
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
