@@ -24,6 +24,7 @@ from app.dialects.openapi.document import DocumentedAPI, add_document_route
 from app.dialects.registry import DIALECTS, envelopes_by_path
 from app.health import open_health_checks
 from app.media.inputs import InputReader
+from app.ops.access import AccessLog
 from app.ops.addresses import AddressRepair
 from app.ops.cross_origin import CrossOriginLayer, OriginRules
 from app.ops.edge import DrainState, EdgeMiddleware, FastPath, lookup_key
@@ -80,14 +81,20 @@ def create_app(
     app.router.routes.extend(PanelFiles().routes())
     answer_errors(app, envelopes)
     app.add_middleware(AddressRepair)
-    layers = partial(client_layers, settings=settings, drain=drain, envelopes=envelopes)
+    access = AccessLog() if settings.access_log else None
+    layers = partial(client_layers, settings=settings, drain=drain, envelopes=envelopes, access=access)
     app.add_middleware(layers)
     app.put_in_front(partial(FastPath, routes=fast_routes, lookups=_lookup_routes(dialects), layers=layers))
     return app
 
 
 def client_layers(
-    app: ASGIApp, *, settings: Settings, drain: DrainState, envelopes: EnvelopesByPath
+    app: ASGIApp,
+    *,
+    settings: Settings,
+    drain: DrainState,
+    envelopes: EnvelopesByPath,
+    access: AccessLog | None,
 ) -> ASGIApp:
     """What stands around everything that a client may ask for, the framework's routes and the relayed ones."""
     edge: ASGIApp = EdgeMiddleware(
@@ -96,6 +103,7 @@ def client_layers(
         unavailable=DATABASE_AWAY,
         drain=drain,
         envelopes=envelopes,
+        access=access,
     )
     if settings.origins:  # outermost, so that a page of another origin can read every error
         own_address = str(settings.public_url) if settings.public_url else None

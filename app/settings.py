@@ -106,6 +106,8 @@ class Settings(BaseSettings):
     max_result_bytes: int = Field(default=4 * 1024 * 1024 * 1024, gt=0)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "json", "console"] = "auto"
+    access_log: bool = True
+    """A line in the log for each request that was answered."""
 
     @model_validator(mode="before")
     @classmethod

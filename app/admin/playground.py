@@ -18,6 +18,7 @@ from app.dialects.registry import task_id_of
 from app.errors import InvalidRequest, NotFound
 from app.generation import GenerationRequest, MediaInput, MediaKind, Role
 from app.keys.key import ClientKey
+from app.ops.access import notes_of
 from app.tasks.service import RequestContext
 from app.tasks.task import own_video_input
 
@@ -85,7 +86,7 @@ async def create_task(request: AdminRequest) -> TaskObject:
     media = (*await _read_media(body, request.panel), *await _read_characters(body, request.panel))
     source = await _remix_source(request.panel, wanted)
     wanted = wanted.model_copy(update={"media": (*media, *source)})
-    context = RequestContext("panel")
+    context = RequestContext("panel", notes=notes_of(request.http.scope))
     task = await request.panel.gateway.tasks.create(wanted, key=playground_key(), context=context)
     await request.record_change(
         "task.made", f"tasks/{task.id}", after={"model": task.model, "kind": task.kind}

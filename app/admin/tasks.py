@@ -16,6 +16,7 @@ from app.errors import InvalidRequest, MissingField, NotFound, PermissionDenied
 from app.generation import MediaInput
 from app.keys.key import ClientKey, Dollars
 from app.media.serve import file_response
+from app.ops.access import notes_of
 from app.tasks.notifications import Notification
 from app.tasks.service import RequestContext
 from app.tasks.task import Task
@@ -177,7 +178,9 @@ async def retry_task(name: str, request: AdminRequest) -> TaskObject:
     if key is None:  # deleted since
         key = ClientKey(id=task.key_id, name=task.key_id, owner=task.owner)
     hook_url, hook_base = await TaskSearch(request.panel.database).webhook_of(task.id)
-    context = RequestContext(task.dialect, hook_url=hook_url, hook_base=hook_base)
+    context = RequestContext(
+        task.dialect, hook_url=hook_url, hook_base=hook_base, notes=notes_of(request.http.scope)
+    )
     media = tuple([await _with_content(request, task, item) for item in task.request.media])
     generation = task.request.model_copy(update={"media": media})
     created = await request.panel.gateway.tasks.create(generation, key=key, context=context)

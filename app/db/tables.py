@@ -17,6 +17,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    TextClause,
     text,
 )
 from sqlalchemy.engine import Dialect
@@ -64,6 +65,10 @@ def format_money(value: Decimal) -> str:
 
 def _flag_column(name: str, *, default: bool) -> Column[bool]:
     return Column(name, Boolean, nullable=False, server_default=text("true" if default else "false"))
+
+
+def _partial_index(where: TextClause, name: str, *columns: Column[Any], unique: bool = False) -> None:
+    Index(name, *columns, unique=unique, sqlite_where=where, postgresql_where=where)
 
 
 keys = Table(
@@ -206,6 +211,7 @@ tasks = Table(
     Column("made_at", Float),  # when the upstream first said that it is done
     Column("expires_at", Float),  # when the stored files go
     _flag_column("purged", default=False),
+    Column("request_id", String(128)),  # of the client's request, as the log has it
 )
 
 _waiting = text("state = 'queued' AND account_id IS NULL")
@@ -216,30 +222,15 @@ _stored = text("expires_at IS NOT NULL AND NOT purged")
 Index("tasks_by_owner", tasks.c.owner, tasks.c.id)
 Index("tasks_by_state", tasks.c.state, tasks.c.id)
 Index("tasks_by_model", tasks.c.model, tasks.c.id)
-Index("tasks_unknown", tasks.c.id, sqlite_where=_unknown, postgresql_where=_unknown)
-Index("tasks_held", tasks.c.id, sqlite_where=_held, postgresql_where=_held)
-Index(
-    "tasks_waiting",
-    tasks.c.kind,
-    tasks.c.model,
-    tasks.c.key_id,
-    tasks.c.id,
-    sqlite_where=_waiting,
-    postgresql_where=_waiting,
-)
-Index(
-    "tasks_idempotency",
-    tasks.c.owner,
-    tasks.c.idempotency_key,
-    unique=True,
-    sqlite_where=_keyed,
-    postgresql_where=_keyed,
-)
+_partial_index(_unknown, "tasks_unknown", tasks.c.id)
+_partial_index(_held, "tasks_held", tasks.c.id)
+_partial_index(_waiting, "tasks_waiting", tasks.c.kind, tasks.c.model, tasks.c.key_id, tasks.c.id)
+_partial_index(_keyed, "tasks_idempotency", tasks.c.owner, tasks.c.idempotency_key, unique=True)
 Index("tasks_by_account", tasks.c.account_id, tasks.c.id)
 Index("tasks_by_key", tasks.c.key_id, tasks.c.id)
 Index("tasks_finished", tasks.c.finished_at)
 Index("tasks_fingerprint", tasks.c.owner, tasks.c.fingerprint, tasks.c.created_at)
-Index("tasks_expiring", tasks.c.expires_at, sqlite_where=_stored, postgresql_where=_stored)
+_partial_index(_stored, "tasks_expiring", tasks.c.expires_at)
 
 timeline = Table(
     "timeline",
@@ -253,7 +244,7 @@ timeline = Table(
 )
 Index("timeline_by_task", timeline.c.task_id, timeline.c.id)
 _dispatched = text("event = 'dispatched'")
-Index("timeline_dispatched", timeline.c.at, sqlite_where=_dispatched, postgresql_where=_dispatched)
+_partial_index(_dispatched, "timeline_dispatched", timeline.c.at)
 
 # Insert-only: what a vendor accepted, written the moment its id is known, whoever holds the task by then.
 receipts = Table(
@@ -296,7 +287,7 @@ ledger = Table(
 )
 _close = text("kind IN ('settle', 'release')")
 Index("ledger_once", ledger.c.task_id, ledger.c.kind, unique=True)
-Index("ledger_closed_once", ledger.c.task_id, unique=True, sqlite_where=_close, postgresql_where=_close)
+_partial_index(_close, "ledger_closed_once", ledger.c.task_id, unique=True)
 Index("ledger_by_key", ledger.c.key_id, ledger.c.id)
 
 # The ledger's sums by key and period (``total``, ``2026-11``, ``2026-11-21``), raised with every row of it.
@@ -337,6 +328,7 @@ usage = Table(
     Column("milliseconds", Float, nullable=False),
     Column("cost", Money, nullable=False, server_default="0"),
     Column("task_id", String(32)),  # of a task's row, written when it is settled
+    Column("request_id", String(128)),  # of the client's request, as the log has it
 )
 Index("usage_by_key", usage.c.key_id, usage.c.at)
 

@@ -20,6 +20,7 @@ from app.errors import AuthenticationFailed, InvalidRequest, NotFound, Permissio
 from app.keys.key import ClientKey, KeyTerms, read_terms
 from app.keys.limits import LocalLimiter, RateLimiter, count_request
 from app.keys.records import PURPOSE, stale_hashes, write_hashes
+from app.ops.access import notes_of
 from app.secret_rules import is_blank
 from app.shared_reads import SharedRead
 from app.vault import Vault
@@ -102,7 +103,8 @@ class KeyRing:
         known = self._known.get(raw)
         key = (known.recent() if known is not None else None) or await self._read_key(raw)
         _require_valid(key, client[0] if client else None)
-        scope.setdefault("state", {})["keyed"] = True  # for the bounds of its connection
+        notes_of(scope).key_id = key.id
+        scope["state"]["keyed"] = True  # for the bounds of its connection
         if key.rpm is not None:
             try:
                 await count_request(self._limiter, key, scope)

@@ -1,7 +1,5 @@
-"""The outermost ASGI layer: request ids, the body limit, unexpected errors, and metrics."""
+"""The outermost ASGI layer: request ids, the body limit, unexpected errors, metrics, and a line in the log."""
 
-import random
-import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -13,6 +11,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import FilmgateError, PayloadTooLarge, ServiceUnavailable
+from app.ops.access import REQUEST_ID, AccessLog, name_request
 from app.ops.browser_policy import (
     NOSNIFF,
     PAGE_HEADER_NAMES,
@@ -28,7 +27,7 @@ log = structlog.get_logger()
 LIMITS = b"x-ratelimit-"
 TYPE_LENGTH = 200
 """Nobody's type is longer; upstreams choose it, and what is remembered must be bounded."""
-SAFE_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
+SWITCHED, FORBIDDEN = 101, 403
 
 
 @lru_cache(maxsize=4096)
@@ -55,8 +54,10 @@ class EdgeMiddleware:
         unavailable: tuple[type[Exception], ...],
         drain: DrainState | None = None,
         envelopes: EnvelopesByPath | None = None,
+        access: AccessLog | None = None,
     ) -> None:
         self._app = app
+        self._access = access
         self._max = max_body_bytes
         self._unavailable = unavailable
         self._drain = drain or DrainState()
@@ -64,7 +65,7 @@ class EdgeMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await self._pass_socket(scope, receive, send)
             return
         exchange = RequestExchange(scope, receive, send, max_body_bytes=self._max)
         try:
@@ -85,7 +86,17 @@ class EdgeMiddleware:
             unknown = FilmgateError("Something went wrong here. The request id tells the operator what.")
             await self._send_error(exchange, unknown)
         finally:
-            exchange.record_metrics()
+            exchange.record_end(self._access)
+
+    async def _pass_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "websocket":
+            await self._app(scope, receive, send)
+            return
+        exchange = SocketExchange(scope, send)
+        try:
+            await self._app(scope, receive, exchange.send)
+        finally:
+            exchange.record_end(self._access)
 
     async def _send_error(self, exchange: "RequestExchange", error: FilmgateError) -> None:
         await exchange.send_error(error, self._envelopes.envelope_for(exchange.path))
@@ -149,14 +160,14 @@ class RequestExchange:
         self._began = time.perf_counter()
         self.path: str = scope["path"]
         self.declared = 0
-        given = ""
+        given = []
         for name, value in scope["headers"]:
             if name == b"content-length" and value.isdigit():
                 self.declared = int(value)
-            elif name == b"x-request-id":
-                given = value.decode("latin-1")
-        self.id = given if given and SAFE_ID.fullmatch(given) else f"req_{random.getrandbits(128):032x}"
-        scope.setdefault("state", {})["request_id"] = self.id
+            elif name == REQUEST_ID:
+                given.append(value)
+        self._notes = name_request(scope, given)
+        self.id = self._notes.id
 
     @property
     def too_large(self) -> PayloadTooLarge:
@@ -178,7 +189,7 @@ class RequestExchange:
             if own is not None:  # our own rate limit headers replace the upstream's
                 given = [*(h for h in given if not h[0].startswith(LIMITS)), *own]
             headers = message["headers"] = guarded_headers(given)
-            headers.append((b"x-request-id", self.id.encode()))
+            headers.append((REQUEST_ID, self.id.encode()))
         return self._send(message)
 
     async def send_error(self, error: FilmgateError, envelope: ErrorEnvelope) -> None:
@@ -197,13 +208,17 @@ class RequestExchange:
         await self.send({"type": "http.response.start", "status": error.status, "headers": raw})
         await self.send({"type": "http.response.body", "body": body})
 
-    def record_metrics(self) -> None:
+    def record_end(self, access: AccessLog | None) -> None:
+        """Count the request, and write its line."""
+        passed = time.perf_counter() - self._began
         route = self._route_pattern()
         requests, seconds = _request_counters(
             route, self._scope["method"] if route != "none" else "any", self._status
         )
         requests.inc()
-        seconds.observe(time.perf_counter() - self._began)
+        seconds.observe(passed)
+        if access is not None:
+            access.write(self._scope, self._notes, status=self._status, seconds=passed)
 
     def _route_pattern(self) -> str:
         """The route's pattern, never a path that a client chose."""
@@ -212,6 +227,28 @@ class RequestExchange:
             return str(pattern)
         fixed = "endpoint" in self._scope and not self._scope.get("path_params")
         return self.path if fixed else "none"
+
+
+class SocketExchange:
+    """One WebSocket, or the refusal of one, observed while it passes."""
+
+    def __init__(self, scope: Scope, send: Send) -> None:
+        self._scope = scope
+        self._send = send
+        self._status = 0
+        self._began = time.perf_counter()
+        self._notes = name_request(scope, [value for name, value in scope["headers"] if name == REQUEST_ID])
+
+    def send(self, message: Message) -> Awaitable[None]:
+        if not self._status:
+            opened = SWITCHED if message["type"] == "websocket.accept" else FORBIDDEN
+            self._status = message.get("status", opened)
+        return self._send(message)
+
+    def record_end(self, access: AccessLog | None) -> None:
+        if access is not None:
+            passed = time.perf_counter() - self._began
+            access.write(self._scope, self._notes, status=self._status, seconds=passed)
 
 
 def guarded_headers(headers: Iterable[RawHeader]) -> list[RawHeader]:

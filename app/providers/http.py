@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any, Literal, TypeVar
 
@@ -47,6 +48,8 @@ REFUSED_STATUSES = {400, 404, 405, 409, 410, 422, 501}
 """Statuses of a DELETE or PUT that mean "not now", "not here" or "never": asking again changes nothing."""
 SLOWEST_UPLOAD = 100_000
 """Bytes per second below which an upload is given up."""
+REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
+"""Of the client's request that the work is done for: sent along, so that the vendor's log can be searched for it."""
 SENT_ALWAYS = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": USER_AGENT}
 
 
@@ -64,7 +67,10 @@ class UpstreamClient:
         base_url: str,
         headers: Mapping[str, str],
         timeouts: UpstreamTimeouts | None = None,
+        is_foreign: bool = False,
     ) -> None:
+        """``is_foreign``: a server that is told nothing but what it is asked."""
+        self._is_foreign = is_foreign
         self.base_url = base_url.rstrip("/")
         self.timeouts = timeouts or UpstreamTimeouts()
         self.json_limit = JSON_LIMIT
@@ -76,7 +82,9 @@ class UpstreamClient:
 
     def client_for(self, base_url: str) -> "UpstreamClient":
         """A client for another origin of the same vendor, without any of our headers."""
-        return UpstreamClient(self._transport, base_url=base_url, headers={}, timeouts=self.timeouts)
+        return UpstreamClient(
+            self._transport, base_url=base_url, headers={}, timeouts=self.timeouts, is_foreign=True
+        )
 
     async def post_json(
         self,
@@ -261,6 +269,8 @@ class UpstreamClient:
     ) -> OutgoingRequest:
         seconds = timeout or (self.timeouts.submit if purpose == "submit" else self.timeouts.poll)
         merged = self._sent_always.copy()
+        if (request_id := REQUEST_ID.get()) and not self._is_foreign:
+            merged["X-Request-Id"] = request_id
         if headers:
             merged.update(headers)
         try:

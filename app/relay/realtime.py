@@ -5,7 +5,7 @@ import json
 import secrets
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
 import aiohttp
@@ -18,6 +18,7 @@ from app.errors import FilmgateError, InsufficientQuota, MissingField, UpstreamE
 from app.json_bodies import fold_name, keep_repeated_names
 from app.keys.key import ClientKey
 from app.keys.service import KEY_PROTOCOL
+from app.ops.access import REQUEST_ID, RequestNotes, notes_of
 from app.ops.envelope import OWN_ENVELOPE, error_headers
 from app.relay.endpoint_table import UpstreamEndpoint
 from app.relay.forwarding import read_token_counts
@@ -58,10 +59,13 @@ class RealtimeSession:
     output_tokens: int | None = None
     open_responses: int = 0
     """Answers that have begun and not stated their usage."""
-    request_id: str = field(default_factory=lambda: f"req_{secrets.token_hex(16)}")
+
+    @property
+    def notes(self) -> RequestNotes:
+        return notes_of(self.scope)
 
     async def accept(self, chosen: str | None) -> None:
-        headers = [(b"x-request-id", self.request_id.encode())]
+        headers = [(REQUEST_ID, self.notes.id.encode())]
         await self.send({"type": "websocket.accept", "subprotocol": chosen, "headers": headers})
 
     async def close(self, code: int, reason: str) -> None:
@@ -121,7 +125,7 @@ class RealtimeEndpoint:
         key = await self._relay.authenticate(scope)
         fields = keep_repeated_names(list(_query_items(scope)))
         check_names(fields)
-        model = fields.get("model")
+        model = notes_of(scope).model = fields.get("model", "")
         if not model:
             raise MissingField("model")
         key.require_model(model)
@@ -182,6 +186,7 @@ class RealtimeEndpoint:
         read, written, cost = session.input_tokens, session.output_tokens, NOTHING
         if session.metered is not None:
             cost = session.metering.end_session(session.metered, read, session.charged_output)
+        session.notes.account_id = session.account_id
         self._relay.record_usage(
             UsageRow(
                 at=clock.now(),
@@ -194,6 +199,7 @@ class RealtimeEndpoint:
                 input_tokens=read,
                 output_tokens=written,
                 cost=cost,
+                request_id=session.notes.id,
             )
         )
 
@@ -332,7 +338,7 @@ async def _reject_handshake(scope: Scope, send: Send, error: FilmgateError) -> N
     if "websocket.http.response" not in scope.get("extensions", {}):
         await send({"type": "websocket.close", "code": REFUSED, "reason": _shorten_reason(error.message)})
         return
-    fields = {"content-type": "application/json", "x-request-id": f"req_{secrets.token_hex(16)}"}
+    fields = {"content-type": "application/json", "x-request-id": notes_of(scope).id}
     headers = [(n.encode(), v.encode()) for n, v in (fields | error_headers(error)).items()]
     await send({"type": "websocket.http.response.start", "status": error.status, "headers": headers})
     await send({"type": "websocket.http.response.body", "body": OWN_ENVELOPE.error_bytes(error)})

@@ -17,6 +17,7 @@ from app.errors import FilmgateError, InvalidRequest, RequestBlocked, UpstreamMo
 from app.json_bodies import run_for_body
 from app.keys.key import ClientKey
 from app.keys.service import KeyRing, key_in_headers
+from app.ops.access import notes_of
 from app.ops.envelope import OWN_ENVELOPE, ErrorEnvelope
 from app.relay.endpoint_table import EndpointTable, UpstreamEndpoint
 from app.relay.forwarding import DisconnectWatcher, ResponseForwarder, send_refusal
@@ -252,15 +253,11 @@ class Relay:
 
         Errors inside a stream are written in ``envelope``.
         """
+        began = time.perf_counter()
         call = RelayedCall(
-            scope,
-            key,
-            request,
-            path,
-            started_at=time.perf_counter(),
-            translation=translation,
-            envelope=envelope,
+            scope, key, request, path, started_at=began, translation=translation, envelope=envelope
         )
+        notes_of(scope).model = request.model
         key.require_model(request.model)
         endpoints = await self._endpoints_for(call)
         watcher = DisconnectWatcher(receive)
@@ -381,6 +378,8 @@ class Relay:
             status = status if forwarder.is_complete else BAD_GATEWAY
         if call.metered is not None:
             cost = self.metering.end_call(call.metered, forwarder, is_sent=call.is_sent)
+        notes = notes_of(call.scope)
+        notes.account_id = call.account_id
         self._recorder.add_row(
             UsageRow(
                 at=clock.now(),
@@ -393,5 +392,6 @@ class Relay:
                 input_tokens=read,
                 output_tokens=written,
                 cost=cost,
+                request_id=notes.id,
             )
         )

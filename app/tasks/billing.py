@@ -87,6 +87,7 @@ _ENDED_COLUMNS = (
     tasks.c.request,
     tasks.c.fitted,
     tasks.c.result,
+    tasks.c.request_id,
     ledger.c.detail.label("agreed"),
     ledger.c.at.label("reserved_at"),
     ledger.c.amount.label("reserved"),
@@ -344,6 +345,7 @@ def _usage_row(row: Any, cost: Decimal) -> dict[str, Any]:
         "milliseconds": max(_end_time(row) - row.created_at, 0.0) * 1000,
         "cost": cost,
         "task_id": row.id,
+        "request_id": row.request_id,
     }
 
 

@@ -24,6 +24,7 @@ from app.errors import (
 )
 from app.media.store import delete_task_files
 from app.providers.base import Failed, Operation, PollAnswer, Queued, Running, Succeeded
+from app.providers.http import REQUEST_ID
 from app.tasks.billing import MADE, NOT_MADE, SILENT, VendorWord
 from app.tasks.notifications import Notification, NotificationHub
 from app.tasks.patience import LOST_SECONDS, OVERDUE_SECONDS, LostWatch, ResultPatience
@@ -120,6 +121,7 @@ class TaskLifecycle:
             task = await self._tasks.take(task_id)
             if task is None or task.account_id is None:
                 return
+            REQUEST_ID.set(task.request_id or "")
             try:
                 provider = await self._pool.provider_by_id(task.account_id)
             except FilmgateError as error:

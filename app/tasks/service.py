@@ -3,9 +3,8 @@
 import asyncio
 import hashlib
 import json
-import secrets
 from collections.abc import AsyncIterator, Hashable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import structlog
@@ -31,6 +30,7 @@ from app.generation import GenerationRequest
 from app.keys.key import ClientKey
 from app.media.delivery.chain import STAGE_BEGUN
 from app.media.store import MediaStore, delete_task_files
+from app.ops.access import RequestNotes
 from app.tasks.admission.waiting import QueuePosition, QueuePositions
 from app.tasks.billing import TaskBilling
 from app.tasks.characters import MENTION_SIGNS, CharacterLibrary
@@ -39,7 +39,7 @@ from app.tasks.pending_files import keep_inputs
 from app.tasks.repository import TaskFilter, TaskRepository
 from app.tasks.retries import RetryMatcher
 from app.tasks.states import State
-from app.tasks.task import HEX_ID, Task, new_task, parse_task_id
+from app.tasks.task import HEX_ID, Task, new_id, new_task, parse_task_id
 from app.webhooks.addresses import check_address
 
 log = structlog.get_logger()
@@ -63,13 +63,7 @@ class RequestContext:
     part: str = ""
     """Tells several equal tasks of one request apart, as in ``2/3``."""
     hook_param: str = "notify_hook"
-
-
-def new_id() -> str:
-    """A UUID version 7 that orders tasks of one millisecond too (RFC 9562, section 6.2, method 3); 62 bits are random."""
-    milliseconds, fraction = divmod(int(clock.now() * 1000 * 4096), 4096)
-    value = (milliseconds << 80) | (0x7 << 76) | (fraction << 64) | (0x2 << 62) | secrets.randbits(62)
-    return f"{value:032x}"
+    notes: RequestNotes = field(default_factory=RequestNotes)
 
 
 class TaskService:
@@ -102,6 +96,12 @@ class TaskService:
     async def create(self, request: GenerationRequest, *, key: ClientKey, context: RequestContext) -> Task:
         """Insert the task; a worker does the rest. A repeated request (the same idempotency key, or a retry of an
         SDK) returns the same task. Raises the ``FilmgateError`` that the client is to see."""
+        context.notes.model = request.model
+        made = await self._create_once(request, key, context)
+        context.notes.task_id = made.id
+        return made
+
+    async def _create_once(self, request: GenerationRequest, key: ClientKey, context: RequestContext) -> Task:
         if any(sign in request.prompt for sign in MENTION_SIGNS):
             request = await self._characters.add_mentioned_characters(request, key=key)
         hook_url = _checked_hook_url(context)
@@ -152,9 +152,11 @@ class TaskService:
             "fingerprint": fingerprint,
             "created_at": now,
             "deadline_at": now + self._deadline,
+            "request_id": context.notes.id or None,
         }
+        detail = {"dialect": context.dialect, "request_id": context.notes.id}
         try:
-            await self._tasks.insert(row, detail={"dialect": context.dialect}, hold=hold, files=files)
+            await self._tasks.insert(row, detail=detail, hold=hold, files=files)
         except (InsufficientQuota, RateLimited):
             await delete_task_files(self._store, task_id)
             raise
@@ -165,7 +167,7 @@ class TaskService:
             if known is None:
                 raise
             return known
-        log.info("task.created", task=task_id, key=key.id, model=request.model)
+        log.info("task.created", task=task_id, key=key.id, model=request.model, request_id=context.notes.id)
         self._events.publish([Notification("wake")])
         return new_task(row, request)
 

@@ -73,6 +73,7 @@ class UsageRow(NamedTuple):
     input_tokens: int | None = None
     output_tokens: int | None = None
     cost: Decimal = Decimal(0)
+    request_id: str = ""
 
     def cleaned(self) -> "UsageRow":
         """As the columns can hold it: cut to their widths and printable, because clients choose the names of models."""
@@ -86,6 +87,7 @@ class UsageRow(NamedTuple):
             clean_integer(self.input_tokens, high=LARGEST_INT4),
             clean_integer(self.output_tokens, high=LARGEST_INT4),
             self.cost,
+            self.request_id,
         )
 
 
@@ -187,7 +189,7 @@ class UsageRecorder:
         if self._database.is_postgres:
             await connection.execute(sa.insert(usage), [row._asdict() for row in rows])
         else:
-            kept = [(*row[:-1], to_billionths(row.cost) if row.cost else 0) for row in rows]
+            kept = [(*row[:-2], to_billionths(row.cost) if row.cost else 0, row.request_id) for row in rows]
             await connection.execute(INSERT_FROM_JSON, {"rows": json.dumps(kept)})
 
     def _put_back(self, batch: list[UsageRow]) -> None:

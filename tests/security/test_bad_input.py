@@ -385,10 +385,23 @@ def test_a_malformed_host_never_lands_in_a_link(http: httpx2.Client, guarded: Gu
 
 
 def test_request_ids(http: httpx2.Client) -> None:
-    assert (
-        http.get("/healthz", headers={"x-request-id": "mine-12345678"}).headers["x-request-id"]
-        == "mine-12345678"
-    )
-    for bad in ("short", "x" * 65, "<script>alert(1)</script>", "a b c d e f"):
-        given = http.get("/healthz", headers={"x-request-id": bad}).headers["x-request-id"]
+    for good in ("7", "mine-12345678", "Root=1-67891233;a.b:c/d@e", "x" * 128):
+        given = http.get("/healthz", headers={"x-request-id": good}).headers["x-request-id"]
+        assert given == good
+    for bad in (
+        "x" * 129,
+        "<script>alert(1)</script>",
+        "a b c d e f",
+        'a"b',
+        "a'b",
+        "a&b",
+        "a\\b",
+        "a\tb",
+        "caf\xe9",
+    ):
+        given = http.get("/healthz", headers=[(b"x-request-id", bad.encode("latin-1"))]).headers[
+            "x-request-id"
+        ]
         assert given.startswith("req_")
+    twice = http.get("/healthz", headers=[("x-request-id", "mine"), ("x-request-id", "yours")])
+    assert twice.headers["x-request-id"].startswith("req_")

@@ -6,8 +6,8 @@ import pytest
 
 from app.errors import IdempotencyConflict, InvalidRequest, NoAvailableAccount, NotFound, UnknownModel
 from app.keys.key import ClientKey
-from app.tasks.service import RequestContext, new_id
-from app.tasks.task import parse_task_id
+from app.tasks.service import RequestContext
+from app.tasks.task import new_id, parse_task_id
 from tests.tasks.conftest import KEY, Bench
 
 MATE = ClientKey(id="mate", name="mate", owner=KEY.owner)

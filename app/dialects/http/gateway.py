@@ -19,6 +19,7 @@ from app.media.inputs import InputReader
 from app.media.links import LinkSigner
 from app.media.serve import file_response
 from app.media.store import MediaStore
+from app.ops.access import notes_of
 from app.tasks.characters import CharacterLibrary
 from app.tasks.previews import PreviewMaker
 from app.tasks.service import RequestContext, TaskService
@@ -114,6 +115,7 @@ def request_context(
         hook_url=hook_url,
         hook_base=gateway_of(connection).base_url(connection) if hook_url else None,
         hook_param=hook_param,
+        notes=notes_of(connection.scope),
     )
 
 
