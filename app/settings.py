@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from app.db.postgres_address import check_parameters
 from app.errors import InvalidRequest, SettingsInvalid
 from app.ops.cross_origin import ANY_ORIGIN, read_origin
 from app.secret_rules import MIN_TOKEN_LENGTH, check_password, is_blank, is_weak_token
@@ -161,6 +162,8 @@ class Settings(BaseSettings):
             raise ValueError(
                 "can't be read; write postgresql+asyncpg://user:password@host:5432/name"
             ) from None
+        if value.startswith("postgresql"):
+            check_parameters(value)
         return value
 
     @field_validator("redis_url")

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, pool, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from app.db.operator_tables import metadata
-from app.db.postgres import driver_url
+from app.db.postgres_address import read_address
 
 MIGRATION_LOCK = 727_001  # any number that nothing else in the database locks
 
@@ -25,7 +25,7 @@ async def run_async() -> None:
     url = context.config.attributes.get("url") or context.config.get_main_option("sqlalchemy.url")
     assert url, "give the database's URL: alembic -x is not used, see app/db/migrate.py"
     if url.startswith("postgresql"):  # without the time-outs of `open_connection`: a migration may take long
-        target = driver_url(url)
+        target = read_address(url).url
         engine = create_async_engine(
             "postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(target), poolclass=pool.NullPool
         )

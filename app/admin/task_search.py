@@ -25,7 +25,7 @@ BATCH = 1000
 @dataclass(frozen=True, slots=True)
 class TaskSearchFilter:
     """Filters of the list; None or empty matches all. ``since`` and ``until`` bound the creation time; ``text`` is a
-    task id in any dialect's form, or part of the prompt."""
+    task id in any dialect's form, the id of the request, or part of the prompt."""
 
     states: tuple[str, ...] = ()
     model: str | None = None
@@ -54,7 +54,8 @@ class TaskSearchFilter:
         ]
         sifted = _equal_conditions({tasks.c.kind: self.kind, tasks.c.dialect: self.dialect})
         if self.text and task_id is None:
-            sifted.append(_in_prompt(self.text))
+            named = tasks.c.request_id == self.text.strip()
+            sifted.append(sa.or_(_in_prompt(self.text), named))
         return [*served, *indexed[:1]], [*indexed[1:], *sifted]
 
 

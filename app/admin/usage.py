@@ -77,6 +77,7 @@ class RequestObject(PanelAnswer):
     milliseconds: float
     cost: str | None
     task_id: str | None
+    request_id: str | None
 
 
 USAGE_COLUMNS = ("group", "name", *UsageFigures.model_fields)
@@ -184,12 +185,18 @@ class RequestFilter:
     account: FilterText = None
     path: FilterText = None
     status: FilterText = None
+    request_id: FilterText = None
     since: Since = None
     until: Until = None
 
     def conditions(self) -> list[sa.ColumnElement[bool]]:
         """All filters but the time. Raises ``InvalidRequest``."""
-        equal = {usage.c.key_id: self.key, usage.c.model: self.model, usage.c.account_id: self.account}
+        equal = {
+            usage.c.key_id: self.key,
+            usage.c.model: self.model,
+            usage.c.account_id: self.account,
+            usage.c.request_id: self.request_id,
+        }
         conditions = [column == value for column, value in equal.items() if value]
         if self.path:
             conditions.append(usage.c.path.startswith(self.path, autoescape=True))
@@ -252,6 +259,7 @@ async def _request_objects(panel: PanelServices, rows: list[Any]) -> list[Reques
             milliseconds=round(row.milliseconds, 1),
             cost=plain_amount(row.cost),
             task_id=row.task_id,
+            request_id=row.request_id or None,
         )
         for row in rows
     ]

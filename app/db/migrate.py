@@ -71,8 +71,8 @@ def copy_store(path: Path, *, unless: str) -> None:
 def _migration_lock(url: str) -> Iterator[Path | None]:
     """One process at a time migrates an SQLite file, whose path is given. On PostgreSQL the migration itself takes a
     lock."""
-    database = make_url(url).database
-    if not url.startswith("sqlite") or not database:
+    database = make_url(url).database if url.startswith("sqlite") else None  # else it may name several hosts
+    if not database:
         yield None
         return
     with Path(f"{database}.migration").open("w") as handle:

@@ -7,7 +7,6 @@ seconds, and a process that freezes inside a transaction does not keep its locks
 import time
 from contextlib import ExitStack
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import asyncpg
 import sqlalchemy as sa
@@ -16,7 +15,8 @@ from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-CONNECT_SECONDS = 5.0
+from app.db.postgres_address import read_address
+
 COMMAND_SECONDS = 15.0
 """An answer that takes longer is given up, and its connection with it."""
 USED_SECONDS = 1.0
@@ -41,18 +41,11 @@ _DEMOTED = asyncpg.ReadOnlySQLTransactionError
 CONNECTION_AWAY = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 
 
-def driver_url(url: str) -> str:
-    """The URL for asyncpg of one that begins with ``postgresql+asyncpg://``. It may name several hosts, as libpq's
-    do; ``ssl`` is accepted as another name of ``sslmode``."""
-    parts = urlsplit(url.replace("+asyncpg", "", 1))
-    query = [("sslmode" if name == "ssl" else name, value) for name, value in parse_qsl(parts.query)]
-    return urlunsplit(parts._replace(query=urlencode(query)))
-
-
 async def open_connection(url: str) -> asyncpg.Connection:
     """Raises ``OSError`` (also for a time-out), ``asyncpg.PostgresError`` or ``asyncpg.InterfaceError``."""
+    address = read_address(url)
     connection = await asyncpg.connect(
-        driver_url(url), timeout=CONNECT_SECONDS, command_timeout=COMMAND_SECONDS
+        address.url, timeout=address.connect_seconds, command_timeout=COMMAND_SECONDS
     )
     with ExitStack() as failure:
         failure.callback(connection.terminate)

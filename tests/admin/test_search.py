@@ -43,6 +43,7 @@ def row(number: int) -> dict[str, Any]:
         "state": "failed" if number % 10 == 1 else "completed",
         "error_code": "submission_unknown" if number % 20 == 1 else None,
         "fingerprint": "f",
+        "request_id": f"req-{number}",
         "created_at": at,
         "deadline_at": at,
     }
@@ -54,6 +55,7 @@ FILTERS = [
     (TaskSearchFilter(text="大象"), range(7, COUNT, 40)),
     (TaskSearchFilter(text="PROMPT 42"), [42]),
     (TaskSearchFilter(text="nobody said this"), []),
+    (TaskSearchFilter(text=" req-7 "), [7]),
     (TaskSearchFilter(states=("failed",)), range(1, COUNT, 10)),
     (TaskSearchFilter(states=("unknown",)), range(1, COUNT, 20)),
     (TaskSearchFilter(states=("failed", "completed"), key="k1", kind="image"), [28]),

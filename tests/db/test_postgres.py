@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL: how their address is read, and when one is thrown away."""
+"""Connections to PostgreSQL: what they bring along, and when one is thrown away."""
 
 import asyncio
 from typing import Any
@@ -9,28 +9,13 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from app.db import postgres
-from app.db.postgres import SESSION_SETTINGS, driver_url
+from app.db.postgres import SESSION_SETTINGS
 from app.db.session import Database
 
 
 @pytest.fixture
 def database(postgres_url: str) -> Database:
     return Database(postgres_url.replace("postgresql://", "postgresql+asyncpg://"), pool_size=1)
-
-
-@pytest.mark.parametrize(
-    ("url", "driver"),
-    [
-        ("postgresql+asyncpg://u:p%40x@h/db", "postgresql://u:p%40x@h/db"),
-        ("postgresql+asyncpg://u@h/db?ssl=require", "postgresql://u@h/db?sslmode=require"),
-        (
-            "postgresql+asyncpg://u@a:1,b:2/db?target_session_attrs=primary",
-            "postgresql://u@a:1,b:2/db?target_session_attrs=primary",
-        ),
-    ],
-)
-def test_the_driver_gets_the_address_as_it_reads_it(url: str, driver: str) -> None:
-    assert driver_url(url) == driver
 
 
 async def test_every_connection_has_the_limits(database: Database) -> None:
