@@ -10,9 +10,9 @@ from sqlalchemy.exc import IntegrityError
 from app.db.tables import receipts, slots, tasks
 from app.providers.base import Operation
 from app.tasks.repository import StaleRun
-from app.tasks.service import RequestContext, new_id
+from app.tasks.service import RequestContext
 from app.tasks.states import MOVES, OPEN, TERMINAL
-from app.tasks.task import Task
+from app.tasks.task import Task, new_id
 from tests.tasks.conftest import KEY, Bench
 
 
