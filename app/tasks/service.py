@@ -65,6 +65,11 @@ class RequestContext:
     hook_param: str = "notify_hook"
     notes: RequestNotes = field(default_factory=RequestNotes)
 
+    @property
+    def detail(self) -> dict[str, str]:
+        """For the first entry of the task's timeline."""
+        return {"dialect": self.dialect, "request_id": self.notes.id}
+
 
 class TaskService:
     """Tasks as clients see them. No method waits for an upstream."""
@@ -154,9 +159,8 @@ class TaskService:
             "deadline_at": now + self._deadline,
             "request_id": context.notes.id or None,
         }
-        detail = {"dialect": context.dialect, "request_id": context.notes.id}
         try:
-            await self._tasks.insert(row, detail=detail, hold=hold, files=files)
+            await self._tasks.insert(row, detail=context.detail, hold=hold, files=files)
         except (InsufficientQuota, RateLimited):
             await delete_task_files(self._store, task_id)
             raise
