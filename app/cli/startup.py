@@ -13,6 +13,7 @@ from app.settings import local_address
 
 log = structlog.get_logger()
 BACKLOG = 2048
+UNSENT_BYTES = 32 * 1024
 READY = b"ready"
 """What a serving process tells its supervisor."""
 
@@ -50,9 +51,16 @@ def bind_sibling(listener: socket.socket) -> socket.socket:
     sibling = socket.socket(listener.family, listener.type, listener.proto)
     for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT):
         sibling.setsockopt(socket.SOL_SOCKET, option, 1)
+    _bound_unsent(sibling)
     sibling.bind(listener.getsockname())
     sibling.setblocking(False)
     return sibling
+
+
+def _bound_unsent(listener: socket.socket) -> None:
+    """For its connections: what the kernel takes beyond what is under way to the client. Of a slow one it would take
+    megabytes of a stream, which we parse long before anybody reads them."""
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
 
 
 def _bind_address(host: str, port: int, *, shared: bool = False) -> socket.socket:
@@ -66,6 +74,7 @@ def _bind_address(host: str, port: int, *, shared: bool = False) -> socket.socke
     family, kind, protocol, _, address = candidates[0]
     listener = socket.socket(family, kind, protocol)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    _bound_unsent(listener)
     if shared:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:

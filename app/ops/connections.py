@@ -18,6 +18,8 @@ LOOKS_SECONDS = 1.0
 LATE_SECONDS = 3.0
 OPEN_FILES = 65_536
 """More file descriptors than this are not asked for."""
+UNREAD_BYTES = 16 * 1024
+"""So much of an answer waits for its client in our memory, beside what the kernel holds, until no more is written."""
 FRAMING_PER_BYTE = 8
 """How many bytes of chunk sizes, extensions and trailers a byte of a body may cost. A chunk of one byte needs five."""
 
@@ -105,6 +107,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: Any) -> None:
         HttpToolsProtocol.connection_made(self, transport)
+        transport.set_write_buffer_limits(high=UNREAD_BYTES)
         self.table.open.add(self)
         full = len(self.connections) > self._limits.connections
         if full and not self.table.make_room():

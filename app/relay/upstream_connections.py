@@ -18,20 +18,30 @@ from multidict import CIMultiDictProxy
 from yarl import URL
 
 from app.media.head_limit import LimitedHandler
+from app.media.small_reads import SmallReads
 from app.providers.transport import NotConnected
 from app.relay.request import Headers
 
 BUFFER_BYTES = 64 * 1024
+STREAM_BUFFER_BYTES = 4 * 1024
+"""aiohttp stops reading at twice as much. Thousands of streams may each wait for a slow client."""
 LINE_BYTES = 32 * 1024
+EVENT_STREAM = "text/event-stream"
 MAX_KNOWN = 4096
 SWITCHING_PROTOCOLS = 101
 LINE_ENDS = re.compile(rb"[\r\n\0]")
 
 
 class PatientHandler(LimitedHandler):
-    """aiohttp's protocol with one timer for an answer. Its own sets a new one for each piece that comes."""
+    """aiohttp's protocol, which reads in small pieces and has one timer for an answer. Its own sets a new one for each piece
+    that comes."""
 
     _heard_at = 0.0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        assert self.transport is not None
+        self.transport.set_protocol(SmallReads(self))
 
     def _reschedule_timeout(self) -> None:
         self._heard_at = self._loop.time()
@@ -133,7 +143,10 @@ class UpstreamConnections:
                 on_sent()
             transport.writelines((head, body))
             protocol.start_timeout()
-            answer = UpstreamAnswer(connection, *await _read_head(protocol, destination))
+            message, content = await _read_head(protocol, destination)
+            if EVENT_STREAM not in message.headers.get(hdrs.CONTENT_TYPE, ""):
+                content.set_read_chunk_size(BUFFER_BYTES)
+            answer = UpstreamAnswer(connection, message, content)
             return answer
         finally:
             if answer is None:
@@ -155,7 +168,7 @@ class UpstreamConnections:
             read_until_eof=True,
             auto_decompress=False,
             read_timeout=self._session.timeout.sock_read,
-            read_bufsize=BUFFER_BYTES,
+            read_bufsize=STREAM_BUFFER_BYTES,
             max_line_size=LINE_BYTES,
             max_field_size=LINE_BYTES,
         )
