@@ -120,5 +120,6 @@ class Components:
         await self.sender.close()
         await self.inspector.close()
         await self.transport.aclose()
+        await self.repository.close()
         await self.database.close()
         self.scratch.close()

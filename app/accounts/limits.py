@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts.rows import next_reset
 from app.accounts.status import WHOLE_ACCOUNT, AccountStatus, Quota
+from app.db.session import padded
 from app.db.tables import accounts, ledger, slots, tasks, timeline
 from app.generation import Kind
 from app.providers.base import Account
@@ -23,22 +24,15 @@ QUOTA_COLUMNS = (
     accounts.c.quota_period,
     accounts.c.quota_resets_at,
 )
-_LEAVING = (
-    sa.select(
-        accounts.c.id,
-        accounts.c.outcomes,
-        *QUOTA_COLUMNS,
-        tasks.c.state,
-        tasks.c.error_code,
-        tasks.c.started_at,
-        tasks.c.finished_at,
-        tasks.c.cost,
-    )
-    .select_from(accounts.join(tasks, tasks.c.id == sa.bindparam("task")))
-    .where(accounts.c.id == sa.bindparam("account"))
-    .with_for_update(of=accounts)
+_LEFT_ACCOUNTS = (
+    sa.select(accounts.c.id, accounts.c.outcomes, *QUOTA_COLUMNS)
+    .where(accounts.c.id.in_(sa.bindparam("accounts", expanding=True)))
+    .order_by(accounts.c.id)  # in which all transactions lock them
+    .with_for_update()
 )
-"""An account and the task that leaves it."""
+_LEAVING_TASKS = sa.select(
+    tasks.c.id, tasks.c.state, tasks.c.error_code, tasks.c.started_at, tasks.c.finished_at, tasks.c.cost
+).where(tasks.c.id.in_(sa.bindparam("tasks", expanding=True)))
 _COUNT_OUTCOME = (
     sa.update(accounts)
     .where(accounts.c.id == sa.bindparam("account"))
@@ -181,47 +175,71 @@ async def take_quota(connection: AsyncConnection, account_id: str, amount: Decim
 # ---- the end of a task --------------------------------------------------------------------------
 
 
-async def release_account(connection: AsyncConnection, task_id: str, account_id: str, *, sent: bool) -> None:
-    """A task leaves its account: return the unused quota and count the outcome.
+@dataclass(frozen=True, slots=True)
+class LeavingTask:
+    """A task that leaves its account. ``sent``: whether it may have been submitted to the vendor."""
 
-    Call it in the transaction that ends or requeues the task, once its row has the new state. ``sent``: whether the
-    task may have been submitted to the vendor.
+    id: str
+    account_id: str
+    sent: bool
+
+
+async def release_accounts(connection: AsyncConnection, leaving: Sequence[LeavingTask]) -> None:
+    """Return the unused quotas and count the outcomes.
+
+    Call it in the transaction that ends or requeues the tasks, once their rows have the new state.
     """
-    found = {"account": account_id, "task": task_id}
-    row = (await connection.execute(_LEAVING, found)).first()
-    if row is None:
+    if not leaving:
         return
-    await _return_unused_quota(connection, task_id, row)
-    if sent:
-        await _record_outcome(connection, row)
+    named = {"accounts": padded(sorted({each.account_id for each in leaving}))}
+    left = {row.id: row for row in await connection.execute(_LEFT_ACCOUNTS, named)}
+    found = await connection.execute(_LEAVING_TASKS, {"tasks": padded([each.id for each in leaving])})
+    rows = {row.id: row for row in found}
+    for account_id, account in left.items():
+        mine = [each for each in leaving if each.account_id == account_id and each.id in rows]
+        await _return_unused_quota(connection, account, [rows[each.id] for each in mine])
+    ended = {
+        account.id: [rows[each.id] for each in leaving if each.sent and each.account_id == account.id]
+        for account in left.values()
+    }
+    counted = [_counted_outcomes(left[account_id], mine) for account_id, mine in ended.items()]
+    if changed := [each for each in counted if each is not None]:
+        await connection.execute(_COUNT_OUTCOME, changed)
 
 
-async def _return_unused_quota(connection: AsyncConnection, task_id: str, row: Any) -> None:
-    quota = Quota.of_row(row)
+async def _return_unused_quota(connection: AsyncConnection, account: Any, leaving: Sequence[Any]) -> None:
+    quota = Quota.of_row(account)
     if quota is None:
         return
-    unused = row.state == "queued" or (row.started_at is None and row.error_code not in POSSIBLY_COUNTED)
-    returned = ONE if unused else NOTHING
-    if quota.unit == "usd":
-        held = (await reserved_amounts(connection, [task_id])).get(task_id, NOTHING)
-        cost = held if row.cost is None else row.cost
-        returned = held if unused else held - cost
+    in_dollars = quota.unit == "usd"
+    held = await reserved_amounts(connection, [row.id for row in leaving]) if in_dollars else {}
+    returned = NOTHING
+    for row in leaving:
+        unused = row.state == "queued" or (row.started_at is None and row.error_code not in POSSIBLY_COUNTED)
+        if not in_dollars:
+            returned += ONE if unused else NOTHING
+            continue
+        mine = held.get(row.id, NOTHING)
+        cost = mine if row.cost is None else row.cost
+        returned += mine if unused else mine - cost
     if returned:
         left = min(quota.left + returned, quota.limit)
-        await connection.execute(sa.update(accounts).where(accounts.c.id == row.id).values(quota_left=left))
+        await connection.execute(
+            sa.update(accounts).where(accounts.c.id == account.id).values(quota_left=left)
+        )
 
 
-async def _record_outcome(connection: AsyncConnection, row: Any) -> None:
-    """Add a task that has just ended to its account's statistics; a cancelled one is not counted."""
-    if row.state == "cancelled" or row.error_code in NOT_COUNTED:
-        return
-    succeeded = row.state == "completed"
-    outcome = "completed" if succeeded else row.error_code or "failed"
-    counted = {
-        "account": row.id,
-        "succeeded": int(succeeded),
-        "failed": int(not succeeded),
-        "took": max(row.finished_at - row.started_at, 0.0) if succeeded and row.started_at else 0.0,
-        "latest": json.dumps([*json.loads(row.outcomes), outcome][-OUTCOMES_KEPT:]),
+def _counted_outcomes(account: Any, ended: Sequence[Any]) -> dict[str, Any] | None:
+    """What tasks that have just ended add to their account's statistics; a cancelled one is not counted."""
+    counted = [row for row in ended if row.state != "cancelled" and row.error_code not in NOT_COUNTED]
+    if not counted:
+        return None
+    outcomes = [row.state if row.state == "completed" else row.error_code or "failed" for row in counted]
+    made = [row for row in counted if row.state == "completed"]
+    return {
+        "account": account.id,
+        "succeeded": len(made),
+        "failed": len(counted) - len(made),
+        "took": sum(max(row.finished_at - row.started_at, 0.0) for row in made if row.started_at),
+        "latest": json.dumps([*json.loads(account.outcomes), *outcomes][-OUTCOMES_KEPT:]),
     }
-    await connection.execute(_COUNT_OUTCOME, counted)

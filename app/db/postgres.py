@@ -19,6 +19,8 @@ from app.db.postgres_address import read_address
 
 COMMAND_SECONDS = 15.0
 """An answer that takes longer is given up, and its connection with it."""
+PREPARED_STATEMENTS = 300
+"""Of each connection. Statements for groups of rows exist in several lengths."""
 USED_SECONDS = 1.0
 """A connection that answered so lately is used without a sign of life: that would double the round trips of a read."""
 USED_AT = "used_at"
@@ -59,9 +61,16 @@ async def open_connection(url: str) -> asyncpg.Connection:
 
 def create_postgres_engine(url: str, *, pool_size: int) -> AsyncEngine:
     """An engine that asks each connection that was idle for a sign of life before it is used."""
+
+    def connect() -> Any:
+        dialect: Any = engine.dialect
+        return dialect.dbapi.connect(
+            async_creator_fn=lambda: open_connection(url), prepared_statement_cache_size=PREPARED_STATEMENTS
+        )
+
     engine = create_async_engine(
         "postgresql+asyncpg://",
-        async_creator=lambda: open_connection(url),
+        creator=connect,
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=COMMAND_SECONDS,

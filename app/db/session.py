@@ -1,6 +1,6 @@
 """Database connections: SQLite with one writer per process, or PostgreSQL with a pool. And the upsert that both share."""
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import cache
 from typing import Any, TypeAlias, cast
@@ -170,6 +170,11 @@ def _as_connection(connection: DirectConnection) -> AsyncConnection:
 def dialect_insert(connection: AsyncConnection, table: sa.Table) -> Insert:
     """An insert of the connection's dialect, which has ``excluded`` and ``on_conflict_do_…``."""
     return INSERTS[connection.dialect.name](table)
+
+
+def padded(ids: Sequence[str]) -> list[str]:
+    """For ``IN``: as long as the next power of two, so that a statement is prepared in few lengths."""
+    return [*ids, *[ids[-1]] * ((1 << (len(ids) - 1).bit_length()) - len(ids))] if ids else []
 
 
 async def add_to_sums(

@@ -6,6 +6,7 @@ import sys
 from collections.abc import MutableMapping
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TextIO
 
 import structlog
@@ -46,15 +47,32 @@ def hide_secrets(text: str) -> str:
     return SECRET_LOOKS.sub(HIDDEN, text) if any(sign in text for sign in SECRET_SIGNS) else text
 
 
+@lru_cache(maxsize=1000)
+def is_secret_name(name: str) -> bool:
+    return SECRET_NAMES.search(name) is not None
+
+
 def redact_secrets(
     _logger: object, _method: str, event: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
     for name, value in event.items():
-        if SECRET_NAMES.search(name) and value is not None:
+        if value is not None and is_secret_name(name):
             event[name] = HIDDEN
         elif isinstance(value, str):
             event[name] = hide_secrets(value)
     return event
+
+
+@dataclass(frozen=True, slots=True)
+class LineWriter:
+    """Writes our own events past the machinery of ``logging``, at half its cost."""
+
+    output: LogOutput
+
+    def write(self, line: str) -> None:
+        self.output.write_text(f"{line}\n")
+
+    debug = info = warning = error = critical = write
 
 
 def set_up(*, level: str, style: str) -> None:
@@ -70,20 +88,21 @@ def set_up(*, level: str, style: str) -> None:
     renderer: structlog.typing.Processor = (
         structlog.dev.ConsoleRenderer() if pretty else structlog.processors.JSONRenderer(ensure_ascii=False)
     )
+    handler = logging.StreamHandler(sys.stderr)
+    output = LogOutput(handler, is_json=not pretty)
+    _outputs[:] = [output]
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        logger_factory=structlog.stdlib.LoggerFactory(),
+        processors=[*shared, renderer],
+        logger_factory=lambda *_: LineWriter(output),
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
-    _outputs[:] = [LogOutput(handler, is_json=not pretty)]
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())

@@ -5,7 +5,7 @@ nothing (``VendorWord``); where the vendor said nothing, ``SettlementOptions`` d
 
 Crash points. Each of these is one transaction with the task's own row, so there is nothing in between:
 
-- ``BudgetHold.check_and_reserve`` with the insert of the task: before its commit there is neither task nor reservation;
+- ``check_and_reserve`` with the insert of the task: before its commit there is neither task nor reservation;
 - ``settle_ended_tasks`` with the move to completed, failed or cancelled: before its commit the task still runs
   and its money is still reserved; the next run ends it and closes the reservation then. A stale run changes no
   row, so it closes nothing; a closed reservation is never closed again. A vendor that was asked to cancel before the
@@ -21,7 +21,6 @@ Relayed calls have no reservation: their usage row and its cost are one transact
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -33,14 +32,15 @@ from app import clock
 from app.catalog.fitting import Fitting
 from app.catalog.price import ModelPrice
 from app.catalog.prices import PriceRepository
-from app.db.session import Database
+from app.db.session import Database, padded
 from app.db.tables import ledger, receipts, round_money, tasks, usage
-from app.errors import InvalidRequest, NotFound, OutcomeUnknown, RateLimited
+from app.errors import InvalidRequest, NotFound, OutcomeUnknown
 from app.generation import GenerationRequest
 from app.keys.key import ClientKey
 from app.options import read_without_secrets
+from app.tasks.budget_hold import BudgetHold
 from app.tasks.cost_limits import TaskCost, limit_costs
-from app.tasks.states import OPEN, TERMINAL
+from app.tasks.states import TERMINAL
 from app.tasks.task import TaskResult, add_timeline_row
 from app.usage.budgets import BudgetTracker
 from app.usage.ledger import (
@@ -49,7 +49,6 @@ from app.usage.ledger import (
     ReservationEnd,
     end_reservations,
     has_open_reservation,
-    reserve_money,
 )
 from app.usage.recorder import (
     COMPLETED,
@@ -63,17 +62,12 @@ from app.usage.recorder import (
 )
 from app.usage.settlement_options import SettlementOptions
 
-BUSY_SECONDS = 5.0
-"""``Retry-After`` for a key with too many tasks in flight. When the next one ends is unknown."""
 MONEY_WORDS: Mapping[EndKind, str] = {"settle": "settled", "release": "released"}
 """What the column ``money`` says once a reservation is closed."""
-LOCK_KIND = 727_003  # of PostgreSQL's advisory locks, one per key; the number is ours to choose
 REPORTED_STATES = frozenset({COMPLETED, "failed"})
 """Tasks that ended so have a row of usage, with or without a cost."""
 FAILED_TASK = 502
 """The status in the row of usage of a task that failed."""
-# Literals, as in the condition of the index of open tasks.
-_OPEN: list[sa.ColumnElement[str]] = [sa.literal_column(f"'{state}'") for state in sorted(OPEN)]
 _ENDED_COLUMNS = (
     tasks.c.id,
     tasks.c.key_id,
@@ -96,6 +90,14 @@ _ENDED_COLUMNS = (
 _ENDED = sa.select(*_ENDED_COLUMNS).select_from(
     tasks.outerjoin(ledger, sa.and_(ledger.c.task_id == tasks.c.id, ledger.c.kind == "reserve"))
 )
+_CLOSE_TASK = (
+    sa.update(tasks)
+    .where(tasks.c.id == sa.bindparam("of_task"))
+    .values(
+        cost=sa.bindparam("closed_at", type_=tasks.c.cost.type),
+        money=sa.bindparam("closed_as", type_=tasks.c.money.type),
+    )
+)
 _INSERT_USAGE = sa.insert(usage).inline()
 _ENDED_BY_ID = _ENDED.where(tasks.c.id.in_(sa.bindparam("ids", expanding=True)))
 HELD = tasks.c.money == sa.literal_column("'held'")
@@ -111,46 +113,20 @@ class VendorWord:
     usage: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class TaskOutcome:
+    """What decides about the money of a task that ends. ``sent``: whether it may have reached the vendor, which a receipt
+    shows too."""
+
+    word: VendorWord
+    sent: bool
+
+
 SILENT = VendorWord()
 NOT_MADE = VendorWord(made=False)
 MADE = VendorWord(made=True)
-
-
-@dataclass(frozen=True, slots=True)
-class BudgetHold:
-    """What a new task takes from its key: one of its tasks in flight, and money of its budget."""
-
-    key: ClientKey
-    model: str
-    price: ModelPrice | None
-    amount: Decimal
-    budgets: BudgetTracker
-
-    def announced_to_relay(self, at: float) -> AbstractContextManager[None]:
-        """Use around that transaction: relayed calls of the same key count the amount before it is committed."""
-        if self.price is None or not self.key.has_budget:
-            return nullcontext()
-        return self.budgets.announce_amount(self.key, self.amount, at=at)
-
-    async def check_and_reserve(self, connection: AsyncConnection, *, task_id: str, at: float) -> None:
-        """Call after the insert of the task, in its transaction. Raises ``RateLimited`` and ``InsufficientQuota``;
-        the transaction must then be rolled back."""
-        if self.key.tasks_limit is not None:
-            await _count_in_flight(connection, self.key.id, limit=self.key.tasks_limit)
-        if self.price is None:
-            return
-        # The price is kept with the reservation: a change of prices applies to new tasks only.
-        detail = {"price": self.price.model_dump(mode="json", exclude_defaults=True)}
-        await reserve_money(
-            connection,
-            self.key,
-            task_id=task_id,
-            model=self.model,
-            amount=self.amount,
-            at=at,
-            detail=detail,
-            besides=self.budgets.outside_store(self.key.id),
-        )
+UNSENT = TaskOutcome(SILENT, sent=False)
+"""Of a task that waits: it was not sent, or was surely not accepted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,21 +214,22 @@ def _held_rows(*columns: sa.ColumnElement[Any]) -> sa.Select[Any]:
 
 
 async def settle_ended_tasks(
-    connection: AsyncConnection, task_ids: Sequence[str], *, word: VendorWord = SILENT, sent: bool = False
+    connection: AsyncConnection, outcomes: Mapping[str, TaskOutcome]
 ) -> dict[str, str]:
-    """Settle, release or hold the reservations of tasks and record their usage. Call in the transaction that ends
-    them, after their rows have changed. ``word``: what the vendor said; ``sent``: whether they may have reached it,
-    which a receipt shows too. Returns what became of the money, by task id, where some was reserved."""
-    if not task_ids:
+    """Settle, release or hold the reservations of tasks, by id, and record their usage. Call in the transaction that ends
+    them, after their rows have changed. Returns what became of the money, by task id, where some was reserved."""
+    if not outcomes:
         return {}
-    rows = (await connection.execute(_ENDED_BY_ID, {"ids": list(task_ids)})).all()
+    rows = (await connection.execute(_ENDED_BY_ID, {"ids": padded(list(outcomes))})).all()
     reserved = [row for row in rows if row.agreed is not None]
-    silent = {row.id for row in reserved if _is_undecided(row, word, sent=sent)}
+    silent = {row.id for row in reserved if _is_undecided(row, outcomes[row.id])}
     options = await read_without_secrets(connection, SettlementOptions) if silent else SettlementOptions()
     ends: list[tuple[Any, ReservationEnd]] = []
     held = []
     for row in reserved:
-        closing = _unconfirmed_end(row, options) if row.id in silent else _confirmed_end(row, word)
+        closing = (
+            _unconfirmed_end(row, options) if row.id in silent else _confirmed_end(row, outcomes[row.id].word)
+        )
         if closing is None:
             held.append(row.id)
         else:
@@ -278,9 +255,10 @@ async def recount_as_open(connection: AsyncConnection, task_id: str) -> None:
         await remove_usage(connection, row.id, row.key_id, at=_usage_time(row))
 
 
-def _is_undecided(row: Any, word: VendorWord, *, sent: bool) -> bool:
+def _is_undecided(row: Any, outcome: TaskOutcome) -> bool:
     """Whether it may have cost money, and the vendor did not say."""
-    return row.state != COMPLETED and word.made is None and (sent or bool(row.accepted))
+    is_silent = row.state != COMPLETED and outcome.word.made is None
+    return is_silent and (outcome.sent or bool(row.accepted))
 
 
 def _unconfirmed_end(row: Any, options: SettlementOptions) -> ReservationEnd | None:
@@ -318,14 +296,15 @@ async def _record_ends(
     connection: AsyncConnection, ends: Sequence[tuple[Any, ReservationEnd | None]]
 ) -> None:
     """Write costs into the rows of tasks, and a usage row for each that was completed, charged or failed."""
-    rows = []
+    rows, costs = [], []
     for row, closing in ends:
         cost = closing.amount if closing else NOTHING
         if closing is not None:
-            values = {"cost": cost, "money": MONEY_WORDS[closing.kind]}
-            await connection.execute(sa.update(tasks).where(tasks.c.id == row.id).values(values))
+            costs.append({"of_task": row.id, "closed_at": cost, "closed_as": MONEY_WORDS[closing.kind]})
         if row.state in REPORTED_STATES or cost:
             rows.append(_usage_row(row, cost))
+    if costs:
+        await connection.execute(_CLOSE_TASK, costs)
     if rows:
         await connection.execute(_INSERT_USAGE, rows)
         await add_usage(connection, rows)
@@ -366,19 +345,3 @@ def _ended_outcome(row: Any, cost: Decimal) -> EndedTask:
         seconds=_end_time(row) - row.created_at,
         cost=cost,
     )
-
-
-async def _count_in_flight(connection: AsyncConnection, key_id: str, *, limit: int) -> None:
-    """Raises ``RateLimited`` when more than ``limit`` tasks of a key are open. The new one is counted."""
-    if connection.dialect.name == "postgresql":
-        lock = sa.func.pg_advisory_xact_lock(LOCK_KIND, sa.func.hashtext(key_id))
-        await connection.execute(sa.select(lock))
-    # Without the concatenation databases choose the index by key and read all tasks it ever had: open ones are few.
-    mine = tasks.c.key_id.concat("") == key_id, tasks.c.state.in_(_OPEN)
-    some = sa.select(tasks.c.id).where(*mine).limit(limit + 1).subquery()
-    found = await connection.execute(sa.select(sa.func.count()).select_from(some))
-    if found.scalar_one() > limit:
-        raise RateLimited(
-            f"This API key may have {limit} tasks in flight. Please wait for one to end.",
-            retry_after=BUSY_SECONDS,
-        )

@@ -31,6 +31,7 @@ from app.tasks.patience import LOST_SECONDS, OVERDUE_SECONDS, LostWatch, ResultP
 from app.tasks.remaking import make_again, remakes_left, watch_for_loss
 from app.tasks.repository import StaleRun, TaskRepository
 from app.tasks.results import ResultStorage
+from app.tasks.step_turns import StepTurns
 from app.tasks.submission import TaskSubmitter
 from app.tasks.task import Task, TaskResult
 from app.tasks.task_run import RowUnwritable, RunStopped, TaskRun
@@ -114,9 +115,11 @@ class TaskLifecycle:
         self._progress = progress
         self._ttl = result_ttl_seconds
         self._run_seconds = run_seconds
+        self._turns = StepTurns()
 
     async def run(self, task_id: str) -> None:
         """Run a task from the state in its row to its end, or until another run takes it over."""
+        await self._turns.next_turn()
         async with self._events.subscribe(task_id) as notifications:
             task = await self._tasks.take(task_id)
             if task is None or task.account_id is None:
@@ -146,8 +149,11 @@ class TaskLifecycle:
         if result is None:
             operation = await self._submit_or_recover(run)
             made = None if run.state == "storing" else await self._poll_until_done(run, operation)
+            await self._turns.next_turn()
             result = await self._store_result(run, operation, made)
-        await self._complete_task(run, await self._deliver_result(run, result))
+        result = await self._deliver_result(run, result)
+        await self._turns.next_turn()
+        await self._complete_task(run, result)
 
     async def _end_unwritable(self, run: TaskRun, error: RowUnwritable) -> None:
         """End a task whose outcome can't be written, with words of our own. What may have cost money stays held."""
@@ -175,6 +181,7 @@ class TaskLifecycle:
         delay, in_trouble = pace.first, False
         lost = watch_for_loss(run, left, otherwise=LOST_SECONDS)
         while True:
+            await self._turns.next_turn()
             await self._stop_if_cancelled(run, operation)
             run.polls += 1
             try:

@@ -1,6 +1,11 @@
-"""The statements of a task's creation and moves. They are built once: building one anew costs more than running it."""
+"""The statements of tasks' creation and moves. They are built once: building one anew costs more than running it.
 
-from collections.abc import Mapping
+PostgreSQL gets the moves of many tasks in one statement, as each statement is a round trip; SQLite one by one.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -8,21 +13,20 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app import clock
 from app.db.tables import slots, tasks, timeline
 from app.tasks.states import State
-from app.tasks.task import detail_text
+from app.tasks.task import insert_rows, timeline_row
 
-_ROW = {
-    "task_id": sa.bindparam("row_task", type_=timeline.c.task_id.type),
-    "epoch": sa.bindparam("row_epoch", type_=timeline.c.epoch.type),
-    "at": sa.bindparam("row_at", type_=timeline.c.at.type),
-    "event": sa.bindparam("row_event", type_=timeline.c.event.type),
-    "detail": sa.bindparam("row_detail", type_=timeline.c.detail.type),
-}
+ROW_NAMES = ["task_id", "epoch", "at", "event", "detail"]
+
+
+def _plain_type(column: sa.Column[Any]) -> Any:
+    return sa.Text if isinstance(column.type, sa.String) else column.type
+
+
+_ROW_COLUMNS = [sa.column(f"row_{name}", _plain_type(timeline.c[name])) for name in ROW_NAMES]
 INSERT_TASK = sa.insert(tasks)
 FREE_SLOT = sa.delete(slots).where(slots.c.task_id == sa.bindparam("of_task"))
-_INSERT_ROW = sa.insert(timeline).inline().values(_ROW)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,36 +49,92 @@ class TaskMove:
         done = await connection.execute(_move_statement(tuple(self.values)), self.parameters)
         return done.rowcount > 0
 
-    async def write_with_row(self, connection: AsyncConnection, *, detail: dict[str, Any]) -> bool:
-        """``write``, and the row of the timeline: on PostgreSQL in one statement."""
-        row = {
-            "row_task": self.task_id,
-            "row_epoch": self.epoch,
-            "row_at": clock.now(),
-            "row_event": self.new,
-            "row_detail": detail_text(detail),
-        }
-        if connection.dialect.name == "postgresql":
-            both = _move_with_row_statement(tuple(self.values))
-            return (await connection.execute(both, self.parameters | row)).rowcount > 0
-        done = await self.write(connection)
-        if done:
-            await connection.execute(_INSERT_ROW, row)
-        return done
+
+@dataclass(frozen=True, slots=True)
+class RecordedMove:
+    """A move and what its row of the timeline says."""
+
+    move: TaskMove
+    detail: Mapping[str, Any]
+
+    @property
+    def row(self) -> dict[str, Any]:
+        return timeline_row(self.move.task_id, epoch=self.move.epoch, event=self.move.new, detail=self.detail)
+
+
+async def write_moves(connection: AsyncConnection, moves: Sequence[TaskMove]) -> set[str]:
+    """The ids of the tasks that were moved. Of the others another run has the task, or it has ended."""
+    if connection.dialect.name != "postgresql":
+        return {move.task_id for move in moves if await move.write(connection)}
+    moved: set[str] = set()
+    for names, alike in _by_columns(moves).items():
+        found = await connection.execute(_moves_statement(names), _as_json(move.parameters for move in alike))
+        moved.update(found.scalars())
+    return moved
+
+
+async def write_recorded(connection: AsyncConnection, moves: Sequence[RecordedMove]) -> set[str]:
+    """``write_moves`` with the rows of the timeline: on PostgreSQL in one statement, which may commit by itself."""
+    if connection.dialect.name != "postgresql":
+        moved = await write_moves(connection, [each.move for each in moves])
+        await insert_rows(connection, [each.row for each in moves if each.move.task_id in moved])
+        return moved
+    rows = {each.move.task_id: {f"row_{name}": value for name, value in each.row.items()} for each in moves}
+    moved = set()
+    for names, alike in _by_columns(each.move for each in moves).items():
+        given = _as_json(move.parameters | rows[move.task_id] for move in alike)
+        moved.update((await connection.execute(_recorded_statement(names), given)).scalars())
+    return moved
+
+
+def _by_columns(moves: Iterable[TaskMove]) -> Mapping[tuple[str, ...], list[TaskMove]]:
+    found: dict[tuple[str, ...], list[TaskMove]] = defaultdict(list)
+    for move in moves:
+        found[tuple(move.values)].append(move)
+    return found
+
+
+def _as_json(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    return {"given": json.dumps(list(rows))}
 
 
 @cache
 def _move_statement(names: tuple[str, ...]) -> sa.Update:
     new = {name: sa.bindparam(f"new_{name}", type_=tasks.c[name].type) for name in ("state", *names)}
+    mine = tasks.c.id == sa.bindparam("of_task"), tasks.c.epoch == sa.bindparam("of_epoch")
+    return _moving(new).where(*mine, tasks.c.state == sa.bindparam("of_state"))
+
+
+def _moving(new: Mapping[str, sa.ColumnElement[Any]]) -> sa.Update:
     values: dict[str, sa.ColumnElement[Any]] = {**new}
     if "finished_at" in new and "expires_at" in new:  # the files of a deleted task go at once
         values["expires_at"] = sa.case((tasks.c.deleted, new["finished_at"]), else_=new["expires_at"])
-    mine = tasks.c.id == sa.bindparam("of_task"), tasks.c.epoch == sa.bindparam("of_epoch")
-    return sa.update(tasks).where(*mine, tasks.c.state == sa.bindparam("of_state")).values(values)
+    return sa.update(tasks).values(values)
 
 
 @cache
-def _move_with_row_statement(names: tuple[str, ...]) -> sa.Insert:
-    moved = _move_statement(names).returning(tasks.c.id).cte("moved")
-    row = sa.select(*_ROW.values()).select_from(moved)
-    return sa.insert(timeline).inline().from_select(list(_ROW), row).add_cte(moved)
+def _moves_statement(names: tuple[str, ...]) -> sa.Update:
+    return _moving_given(names, _given_rows(names)).returning(tasks.c.id)
+
+
+@cache
+def _recorded_statement(names: tuple[str, ...]) -> sa.Insert:
+    given = _given_rows(names, *_ROW_COLUMNS)
+    moved = _moving_given(names, given).returning(tasks.c.id).cte("moved")
+    rows = sa.select(*(given.c[f"row_{name}"] for name in ROW_NAMES))
+    rows = rows.select_from(given.join(moved, moved.c.id == given.c.of_task))
+    return sa.insert(timeline).from_select(ROW_NAMES, rows).add_cte(moved).returning(timeline.c.task_id)
+
+
+def _moving_given(names: tuple[str, ...], given: sa.FromClause) -> sa.Update:
+    mine = tasks.c.id == given.c.of_task, tasks.c.epoch == given.c.of_epoch
+    new = {name: given.c[f"new_{name}"] for name in ("state", *names)}
+    return _moving(new).where(*mine, tasks.c.state == given.c.of_state)
+
+
+def _given_rows(names: tuple[str, ...], *more: sa.ColumnClause[Any]) -> sa.FromClause:
+    """The parameters of many moves, as one JSON text."""
+    fixed = sa.column("of_task", sa.Text), sa.column("of_epoch", sa.Integer), sa.column("of_state", sa.Text)
+    new = [sa.column(f"new_{name}", _plain_type(tasks.c[name])) for name in ("state", *names)]
+    rows = sa.func.json_to_recordset(sa.cast(sa.bindparam("given", type_=sa.Text), sa.JSON))
+    return rows.table_valued(*fixed, *new, *more).render_derived(name="given", with_types=True)

@@ -9,6 +9,10 @@ is reserved; the sweep that puts open tasks back into the queue finds it.
 """
 
 import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,7 +20,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
-from app.db.session import Database, dialect_insert
+from app.db.session import INSERTS, Database, dialect_insert
 from app.db.tables import receipts, slots, tasks
 from app.errors import OutcomeUnknown
 from app.providers.base import Operation
@@ -35,24 +39,52 @@ _OPEN_AGAIN = {
 }
 
 
-async def insert_receipt(
-    connection: AsyncConnection, task: Task, operation: Operation, *, now: float
-) -> str | None:
-    """Returns the id of another task that owns this operation, if there is one: a vendor that mixes up its jobs."""
-    document = operation.model_dump_json()
-    row: dict[str, Any] = {"task_id": task.id, "epoch": task.epoch, "account_id": task.account_id, "at": now}
-    row |= {"operation": document}
-    if task.kind == "character":  # made at once, and the same clip may get the same name again
-        await connection.execute(sa.insert(receipts), row)
-        return None
-    claim = _claim_of(task.account_id, document)
-    new = dialect_insert(connection, receipts).values(**row, claim=claim)
-    claimed = new.on_conflict_do_nothing(index_elements=[receipts.c.claim]).returning(receipts.c.id)
-    if (await connection.execute(claimed)).first() is not None:
-        return None
-    await connection.execute(sa.insert(receipts), row)
-    owner = await _owner_of(connection, claim)
-    return owner if owner != task.id else None
+@dataclass(frozen=True)
+class Acceptance:
+    """What a vendor accepted for a task, ``at`` UTC seconds. ``deadline_at``: of the run, which begins there."""
+
+    task: Task
+    operation: Operation
+    at: float
+    deadline_at: float
+
+    @cached_property
+    def document(self) -> str:
+        return self.operation.model_dump_json()
+
+    @property
+    def row(self) -> dict[str, Any]:
+        task = self.task
+        mine = {"task_id": task.id, "epoch": task.epoch, "account_id": task.account_id, "at": self.at}
+        return mine | {"operation": self.document}
+
+    @property
+    def claim(self) -> str | None:
+        """None for a character: it is made at once, and the same clip may get the same name again."""
+        return None if self.task.kind == "character" else _claim_of(self.task.account_id, self.document)
+
+
+async def insert_receipts(connection: AsyncConnection, accepted: Sequence[Acceptance]) -> dict[str, str]:
+    """By task, the id of another task that owns its operation, if there is one: a vendor that mixes up its jobs."""
+    rows = [each.row | {"claim": each.claim} for each in accepted]
+    new = await connection.execute(_inserting_statement(connection.dialect.name), rows)
+    written = Counter(new.scalars())
+    owners: dict[str, str] = {}
+    for each in accepted:
+        written[each.task.id] -= 1
+        if written[each.task.id] >= 0:
+            continue
+        await connection.execute(sa.insert(receipts), each.row)
+        owner = await _owner_of(connection, each.claim or "")
+        if owner is not None and owner != each.task.id:
+            owners[each.task.id] = owner
+    return owners
+
+
+@cache
+def _inserting_statement(dialect: str) -> sa.Executable:
+    new = INSERTS[dialect](receipts)
+    return new.on_conflict_do_nothing(index_elements=[receipts.c.claim]).returning(receipts.c.task_id)
 
 
 async def latest_receipt(database: Database, task_id: str) -> Operation | None:

@@ -13,21 +13,20 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
-from app.accounts.limits import release_account
-from app.db.session import Database
+from app.db.grouped_writes import GroupedWrites
+from app.db.session import Database, padded
 from app.db.tables import receipts, slots, tasks, timeline
 from app.errors import NoAvailableAccount
 from app.generation import Kind
 from app.providers.base import Operation
-from app.tasks import billing
-from app.tasks.billing import SILENT, VendorWord
-from app.tasks.moves import FREE_SLOT, INSERT_TASK, TaskMove
-from app.tasks.pending_files import confirm_files
+from app.tasks.billing import SILENT, UNSENT, VendorWord
+from app.tasks.creation import NewTask, insert_tasks
+from app.tasks.ends import TaskLeaving, record_ended, write_leaving
+from app.tasks.moves import FREE_SLOT, RecordedMove, TaskMove, write_recorded
 from app.tasks.receipt_files import empty_receipts
-from app.tasks.receipts import insert_receipt, latest_receipt
+from app.tasks.receipts import Acceptance, insert_receipts, latest_receipt
 from app.tasks.states import LEAVING, MOVES, OPEN, TERMINAL, State
 from app.tasks.task import Task, add_timeline_row
-from app.webhooks import outbox
 
 __all__ = ["StaleRun", "TaskRepository", "add_timeline_row", "task_of"]
 
@@ -44,7 +43,11 @@ _WAITING = tasks.c.state == sa.literal_column("'queued'"), tasks.c.account_id.is
 _BY_ID = sa.select(*COLUMNS).where(tasks.c.id == sa.bindparam("task_id"))
 _TAKE = (
     sa.update(tasks)
-    .where(tasks.c.id == sa.bindparam("task_id"), tasks.c.state.in_(OPEN), tasks.c.account_id.is_not(None))
+    .where(
+        tasks.c.id.in_(sa.bindparam("task_ids", expanding=True)),
+        tasks.c.state.in_(OPEN),
+        tasks.c.account_id.is_not(None),
+    )
     .values(epoch=tasks.c.epoch + 1)
     .returning(*COLUMNS)
 )
@@ -83,6 +86,11 @@ class TaskRepository:
 
     def __init__(self, database: Database) -> None:
         self.database = database
+        self._inserts = GroupedWrites(self._insert_group)
+        self._takes = GroupedWrites(self._take_group)
+        self._moves = GroupedWrites(self._move_group)
+        self._acceptances = GroupedWrites(self._accept_group)
+        self._ends = GroupedWrites(self._end_group)
 
     # ---- reading --------------------------------------------------------------------------------
 
@@ -172,30 +180,15 @@ class TaskRepository:
 
     # ---- writing --------------------------------------------------------------------------------
 
-    async def insert(
-        self,
-        row: dict[str, Any],
-        *,
-        detail: dict[str, Any],
-        hold: billing.BudgetHold | None = None,
-        files: str | None = None,
-    ) -> None:
-        """Raises ``IntegrityError`` when the idempotency key is taken, and what ``BudgetHold.check_and_reserve`` raises.
-        ``files``: the folder of its inputs, as it was announced."""
-        with hold.announced_to_relay(row["created_at"]) if hold is not None else nullcontext():
-            async with self.database.write() as connection:
-                await connection.execute(INSERT_TASK, row)
-                if files is not None:
-                    await confirm_files(connection, files)
-                if hold is not None:
-                    await hold.check_and_reserve(connection, task_id=row["id"], at=row["created_at"])
-                await add_timeline_row(connection, row["id"], epoch=0, event="received", detail=detail)
+    async def insert(self, new: NewTask) -> None:
+        """Raises what ``insert_tasks`` raises."""
+        hold = new.hold
+        with nullcontext() if hold is None else hold.announced_to_relay(new.row["created_at"]):
+            await self._inserts.add(new)
 
     async def take(self, task_id: str) -> Task | None:
         """Take a dispatched task for a run by raising its epoch. None when there is nothing to run."""
-        async with self.database.write_one() as connection:
-            row = (await connection.execute(_TAKE, {"task_id": task_id})).first()
-        return task_of(row) if row else None
+        return await self._takes.add(task_id)
 
     async def move(
         self,
@@ -209,65 +202,69 @@ class TaskRepository:
     ) -> None:
         """One move between states, with its timeline row. ``word``: what the vendor said about a task that ends
         without a film. Raises ``StaleRun``."""
-        writing = self.database.write if new in LEAVING else self.database.write_one
-        async with writing() as connection:
-            done = await self._apply_move(
-                connection, task, (old, new), detail=detail or {}, values=values, word=word
-            )
+        assert new in MOVES[old], f"{old} may not become {new}"
+        move = TaskMove(task.id, task.epoch, old, new, values)
+        if new in LEAVING:
+            done = await self._ends.add(TaskLeaving(move, task.account_id, detail or {}, word))
+        else:
+            done = await self._moves.add(RecordedMove(move, detail or {}))
         if not done:
             raise StaleRun
 
     async def accept(self, task: Task, operation: Operation, *, now: float, deadline_at: float) -> None:
         """Insert the vendor's receipt and move to running. Raises ``StaleRun``, and ``OperationTaken`` for an operation
         of another task; the receipt is kept even then. ``deadline_at``: of the run, which begins here."""
-        async with self.database.write() as connection:
-            owner = await insert_receipt(connection, task, operation, now=now)
-            if owner is None:
-                times = {"started_at": now, "deadline_at": deadline_at}
-                values, detail = (
-                    {"operation": operation.model_dump_json(), **times},
-                    {"operation": operation.id},
-                )
-                change: tuple[State, State] = ("submitting", "running")
-                done = await self._apply_move(connection, task, change, detail=detail, values=values)
-        if owner is not None:
-            raise OperationTaken(owner)
-        if not done:
+        outcome = await self._acceptances.add(Acceptance(task, operation, now, deadline_at))
+        if outcome == "stale":
             raise StaleRun
+        if outcome != "running":
+            raise OperationTaken(outcome)
 
-    async def _apply_move(
-        self,
-        connection: AsyncConnection,
-        task: Task,
-        change: tuple[State, State],
-        *,
-        detail: dict[str, Any],
-        values: dict[str, Any],
-        word: VendorWord = SILENT,
-    ) -> bool:
-        old, new = change
-        assert new in MOVES[old], f"{old} may not become {new}"
-        move = TaskMove(task.id, task.epoch, old, new, values)
-        if new not in LEAVING:
-            return await move.write_with_row(connection, detail=detail)
-        if not await move.write(connection):
-            return False
-        ended = new in TERMINAL
-        if ended:
-            money = await _record_ended(connection, [task.id], word=word, sent=old != "queued")
-            detail = detail | ({"money": money[task.id]} if task.id in money else {})
-        await add_timeline_row(connection, task.id, epoch=task.epoch, event=new, detail=detail)
-        await connection.execute(FREE_SLOT, {"of_task": task.id})
-        if task.account_id:
-            await release_account(connection, task.id, task.account_id, sent=old != "queued" and ended)
-        return True
+    # ---- groups of writes -----------------------------------------------------------------------
+
+    async def close(self) -> None:
+        for writes in (self._inserts, self._takes, self._moves, self._acceptances, self._ends):
+            await writes.close()
+
+    async def _insert_group(self, new: Sequence[NewTask]) -> list[None]:
+        async with self.database.write() as connection:
+            await insert_tasks(connection, new)
+        return [None] * len(new)
+
+    async def _take_group(self, task_ids: Sequence[str]) -> list[Task | None]:
+        async with self.database.write_one() as connection:
+            rows = (await connection.execute(_TAKE, {"task_ids": padded(task_ids)})).all()
+        taken = {task.id: task for task in map(task_of, rows)}
+        return [taken.pop(task_id, None) for task_id in task_ids]
+
+    async def _move_group(self, moves: Sequence[RecordedMove]) -> list[bool]:
+        async with self.database.write_one() as connection:
+            moved = await write_recorded(connection, moves)
+        return [each.move.task_id in moved for each in moves]
+
+    async def _end_group(self, leaving: Sequence[TaskLeaving]) -> list[bool]:
+        async with self.database.write() as connection:
+            moved = await write_leaving(connection, leaving)
+        return [each.move.task_id in moved for each in leaving]
+
+    async def _accept_group(self, accepted: Sequence[Acceptance]) -> list[str]:
+        """``running``, ``stale``, or the owner of the operation."""
+        async with self.database.write() as connection:
+            owners = await insert_receipts(connection, accepted)
+            free = [each for each in accepted if each.task.id not in owners]
+            moved = await write_recorded(connection, [_acceptance_move(each) for each in free])
+        found = dict.fromkeys((each.task.id for each in accepted), "stale")
+        found |= dict.fromkeys(moved, "running") | owners
+        return [found[each.task.id] for each in accepted]
 
     async def requeue_forgotten(self, task: Task, *, now: float, detail: dict[str, Any]) -> None:
         """Back into the queue, without the operation and its receipts: its upstream knows it no longer. Raises
         ``StaleRun``."""
         gone = {"operation": None, "account_id": None, "started_at": None, "not_before": now}
         async with self.database.write() as connection:
-            done = await self._apply_move(connection, task, ("running", "queued"), detail=detail, values=gone)
+            move = TaskMove(task.id, task.epoch, "running", "queued", gone)
+            leaving = TaskLeaving(move, task.account_id, detail, SILENT)
+            done = await write_leaving(connection, [leaving])
             if done:
                 await connection.execute(sa.delete(receipts).where(receipts.c.task_id == task.id))
         if not done:
@@ -317,14 +314,14 @@ class TaskRepository:
                 await connection.execute(sa.update(tasks).where(*running).values(cancel_requested=True))
             if mark:
                 await connection.execute(sa.update(tasks).where(tasks.c.id == task_id).values(**mark))
-            await _record_ended(connection, ended)
+            await record_ended(connection, dict.fromkeys(ended, UNSENT))
         return await self.get(task_id)
 
     async def cancel_requeued(self) -> list[str]:
         """Cancel tasks that were requeued while their client cancelled them: no run would see the mark."""
         async with self.database.write_many() as connection:
             ended = await _cancel_waiting(connection, *_WAITING, tasks.c.cancel_requested)
-            await _record_ended(connection, ended)
+            await record_ended(connection, dict.fromkeys(ended, UNSENT))
         return ended
 
     async def fail_overdue(
@@ -353,7 +350,7 @@ class TaskRepository:
                     await add_timeline_row(
                         connection, task_id, epoch=0, event="failed", detail={"code": code}
                     )
-                await _record_ended(connection, gone)
+                await record_ended(connection, dict.fromkeys(gone, UNSENT))
             ids += gone
         return ids
 
@@ -378,14 +375,15 @@ def _filter_conditions(chosen: TaskFilter) -> list[sa.ColumnElement[bool]]:
     return found
 
 
-async def _record_ended(
-    connection: AsyncConnection, task_ids: list[str], *, word: VendorWord = SILENT, sent: bool = False
-) -> dict[str, str]:
-    """Decide about the money and insert webhook deliveries, in the transaction that ends the tasks. Returns what became
-    of the money, by task id. A task that waits was not sent, or was surely not accepted."""
-    money = await billing.settle_ended_tasks(connection, task_ids, word=word, sent=sent)
-    await outbox.task_ended(connection, task_ids)
-    return money
+def _acceptance_move(accepted: Acceptance) -> RecordedMove:
+    task = accepted.task
+    values = {
+        "operation": accepted.document,
+        "started_at": accepted.at,
+        "deadline_at": accepted.deadline_at,
+    }
+    move = TaskMove(task.id, task.epoch, "submitting", "running", values)
+    return RecordedMove(move, {"operation": accepted.operation.id})
 
 
 async def _cancel_waiting(connection: AsyncConnection, *which: sa.ColumnElement[bool]) -> list[str]:

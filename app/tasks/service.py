@@ -34,6 +34,7 @@ from app.ops.access import RequestNotes
 from app.tasks.admission.waiting import QueuePosition, QueuePositions
 from app.tasks.billing import TaskBilling
 from app.tasks.characters import MENTION_SIGNS, CharacterLibrary
+from app.tasks.creation import NewTask
 from app.tasks.notifications import Notification, NotificationHub
 from app.tasks.pending_files import keep_inputs
 from app.tasks.repository import TaskFilter, TaskRepository
@@ -160,7 +161,7 @@ class TaskService:
             "request_id": context.notes.id or None,
         }
         try:
-            await self._tasks.insert(row, detail=context.detail, hold=hold, files=files)
+            await self._tasks.insert(NewTask(row, context.detail, hold, files))
         except (InsufficientQuota, RateLimited):
             await delete_task_files(self._store, task_id)
             raise

@@ -3,7 +3,7 @@
 import json
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
@@ -279,20 +279,19 @@ def parse_task_id(name: str, *, prefixes: Iterable[str]) -> str | None:
     return digits if HEX_ID.fullmatch(digits) else None
 
 
-def detail_text(detail: dict[str, Any]) -> str:
-    """As a timeline row keeps it."""
-    return json.dumps(clean_document(detail, text=DETAIL_CHARACTERS))
+def timeline_row(task_id: str, *, epoch: int, event: str, detail: Mapping[str, Any]) -> dict[str, Any]:
+    text = json.dumps(clean_document(detail, text=DETAIL_CHARACTERS))
+    return {"task_id": task_id, "at": clock.now(), "epoch": epoch, "event": event, "detail": text}
+
+
+async def insert_rows(connection: AsyncConnection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows of ``timeline_row`` in the caller's transaction."""
+    if rows:
+        await connection.execute(INSERT_ROW, rows)
 
 
 async def add_timeline_row(
     connection: AsyncConnection, task_id: str, *, epoch: int, event: str, detail: dict[str, Any]
 ) -> None:
     """Insert one timeline row in the caller's transaction."""
-    row = {
-        "task_id": task_id,
-        "at": clock.now(),
-        "epoch": epoch,
-        "event": event,
-        "detail": detail_text(detail),
-    }
-    await connection.execute(INSERT_ROW, row)
+    await insert_rows(connection, [timeline_row(task_id, epoch=epoch, event=event, detail=detail)])

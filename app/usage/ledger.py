@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
@@ -17,7 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
-from app.db.session import add_to_sums, dialect_insert
+from app.db.session import INSERTS, add_to_sums, padded
 from app.db.tables import format_money, ledger, round_money, spending
 from app.errors import InsufficientQuota
 
@@ -100,63 +101,102 @@ class ReservationEnd:
     amount: Decimal = NOTHING
 
 
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """Money for a task, in US dollars. ``detail`` is kept with it."""
+
+    task_id: str
+    model: str
+    amount: Decimal
+    at: float
+    detail: Mapping[str, Any]
+
+
 async def reserve_money(
     connection: AsyncConnection,
     holder: BudgetHolder,
+    wanted: Sequence[Reservation],
     *,
-    task_id: str,
-    model: str,
-    amount: Decimal,
-    at: float,
-    detail: Mapping[str, Any],
     besides: Decimal = NOTHING,
 ) -> None:
-    """Reserve money for a task. ``besides``: what the key spends elsewhere, which must fit into the budget too.
+    """Reserve money for new tasks of a key: for all of them or none. ``besides``: what the key spends elsewhere, which
+    must fit into the budget too.
 
-    Raises ``InsufficientQuota``; then the caller must not commit the transaction.
+    Raises ``InsufficientQuota``; then the caller must not commit the transaction. Whoever reserves for several keys does
+    it in the order of their ids, in which rows are locked.
     """
-    amount = round_money(amount)
-    budgets = {period: budget - besides for period, budget in budgets_by_period(holder, at).items()}
-    for period, budget in budgets.items():
-        if amount > budget:
-            raise await budget_refusal(
-                connection, holder, period=period, amount=amount, at=at, besides=besides
-            )
-    names = period_names(at)
-    rows = [{"key_id": holder.id, "period": name, "reserved": amount, "spent": NOTHING} for name in names]
-    new = dialect_insert(connection, spending).values(rows)
-    raised = new.on_conflict_do_update(
+    amounts: dict[str, Decimal] = defaultdict(lambda: NOTHING)
+    budgets: dict[str, Decimal] = {}
+    for each in wanted:
+        for period in period_names(each.at):
+            amounts[period] += round_money(each.amount)
+        budgets |= budgets_by_period(holder, each.at)
+    names = sorted(amounts)
+    refused = [name for name in names if name in budgets and amounts[name] > budgets[name] - besides]
+    if not refused:
+        statement = _reserving_statement(connection.dialect.name, tuple(name in budgets for name in names))
+        given: dict[str, Any] = {"of_key": holder.id}
+        for place, name in enumerate(names):
+            given |= {f"period_{place}": name, f"amount_{place}": amounts[name]}
+            given |= {f"budget_{place}": budgets[name] - besides} if name in budgets else {}
+        done = set((await connection.execute(statement, given)).scalars())
+        refused = [name for name in names if name not in done]
+    if refused:
+        period = refused[0]
+        at = next(each.at for each in wanted if period in period_names(each.at))
+        raise await budget_refusal(
+            connection, holder, period=period, amount=amounts[period], at=at, besides=besides
+        )
+    rows = [
+        {
+            "at": each.at,
+            "task_id": each.task_id,
+            "kind": "reserve",
+            "owner": holder.owner,
+            "key_id": holder.id,
+            "model": each.model,
+            "amount": round_money(each.amount),
+            "detail": json.dumps(each.detail),
+        }
+        for each in wanted
+    ]
+    await connection.execute(_INSERT_RESERVES, rows)
+
+
+_INSERT_RESERVES = sa.insert(ledger).inline()
+
+
+@cache
+def _reserving_statement(dialect: str, are_bounded: tuple[bool, ...]) -> sa.Executable:
+    """For so many periods. The budgets are a condition of the update itself, so that no row must be locked and read
+    before."""
+    money = spending.c.spent.type
+    key: sa.BindParameter[str] = sa.bindparam("of_key")
+    periods: list[sa.BindParameter[str]] = [sa.bindparam(f"period_{n}") for n in range(len(are_bounded))]
+    rows = [
+        {
+            "key_id": key,
+            "period": period,
+            "reserved": sa.bindparam(f"amount_{n}", type_=money),
+            "spent": NOTHING,
+        }
+        for n, period in enumerate(periods)
+    ]
+    new = INSERTS[dialect](spending).values(rows)
+    within: sa.ColumnElement[bool] | None = None
+    if any(are_bounded):
+        bounded = [
+            (new.excluded.period == period, sa.bindparam(f"budget_{n}", type_=money))
+            for n, period in enumerate(periods)
+            if are_bounded[n]
+        ]
+        total = spending.c.reserved + spending.c.spent + new.excluded.reserved
+        within = sa.func.coalesce(total <= sa.case(*bounded), sa.true())
+    return new.on_conflict_do_update(
         index_elements=[spending.c.key_id, spending.c.period],
         set_={"reserved": spending.c.reserved + new.excluded.reserved},
-        where=_within_budgets(new, budgets),
+        where=within,
     ).returning(spending.c.period)
-    done = set((await connection.execute(raised)).scalars())
-    for name in names:
-        if name not in done:
-            raise await budget_refusal(connection, holder, period=name, amount=amount, at=at, besides=besides)
-    row = {
-        "at": at,
-        "task_id": task_id,
-        "kind": "reserve",
-        "owner": holder.owner,
-        "key_id": holder.id,
-        "model": model,
-        "amount": amount,
-        "detail": json.dumps(detail),
-    }
-    await connection.execute(sa.insert(ledger), row)
-
-
-def _within_budgets(new: Any, budgets: Mapping[str, Decimal]) -> sa.ColumnElement[bool] | None:
-    """The condition of the update itself, so that no row must be locked and read before."""
-    if not budgets:
-        return None
-    budget_of = sa.case(
-        *((new.excluded.period == period, sa.bindparam(None, budget, spending.c.spent.type))
-          for period, budget in budgets.items())
-    )  # fmt: skip
-    total = spending.c.reserved + spending.c.spent + new.excluded.reserved
-    return sa.func.coalesce(total <= budget_of, sa.true())
 
 
 async def budget_refusal(
@@ -191,19 +231,18 @@ async def end_reservations(connection: AsyncConnection, closings: Sequence[Reser
     if not closings:
         return set()
     by_task = {closing.task_id: closing for closing in closings}
-    held = sa.select(ledger).where(ledger.c.task_id.in_(by_task), ledger.c.kind == "reserve")
+    reserves = (await connection.execute(_RESERVES, {"ids": padded(list(by_task))})).all()
+    rows = [_end_row(row, by_task[row.task_id]) for row in reserves]
+    if not rows:
+        return set()
+    once = _ending_statement(connection.dialect.name)
+    closed = set((await connection.execute(once, rows)).scalars())
     changes: dict[tuple[str, str], list[Decimal]] = defaultdict(lambda: [NOTHING, NOTHING])
-    closed: set[str] = set()
-    for row in (await connection.execute(held)).all():
-        closing = by_task[row.task_id]
-        amount = round_money(closing.amount)
-        if not await _insert_end(connection, row, closing, amount=amount):
-            continue
-        closed.add(row.task_id)
-        for period in period_names(row.at):
+    for row in reserves:
+        for period in period_names(row.at) if row.task_id in closed else ():
             change = changes[(row.key_id, period)]
             change[0] += row.amount
-            change[1] += amount
+            change[1] += round_money(by_task[row.task_id].amount)
     booked = [
         {"of_key": key_id, "of_period": period, "given_back": given_back, "taken": taken}
         for (key_id, period), (given_back, taken) in sorted(changes.items())
@@ -213,6 +252,9 @@ async def end_reservations(connection: AsyncConnection, closings: Sequence[Reser
     return closed
 
 
+_RESERVES = sa.select(
+    ledger.c.task_id, ledger.c.at, ledger.c.owner, ledger.c.key_id, ledger.c.model, ledger.c.amount
+).where(ledger.c.task_id.in_(sa.bindparam("ids", expanding=True)), ledger.c.kind == "reserve")
 _BOOK_END = (
     sa.update(spending)
     .where(spending.c.key_id == sa.bindparam("of_key"), spending.c.period == sa.bindparam("of_period"))
@@ -223,11 +265,15 @@ _BOOK_END = (
 )
 
 
-async def _insert_end(
-    connection: AsyncConnection, row: Any, closing: ReservationEnd, *, amount: Decimal
-) -> bool:
+@cache
+def _ending_statement(dialect: str) -> sa.Executable:
+    return INSERTS[dialect](ledger).on_conflict_do_nothing().returning(ledger.c.task_id)
+
+
+def _end_row(row: Any, closing: ReservationEnd) -> dict[str, Any]:
+    amount = round_money(closing.amount)
     assert amount >= 0, "a task can not earn money"
-    values = {
+    return {
         "at": clock.now(),
         "task_id": row.task_id,
         "kind": closing.kind,
@@ -236,8 +282,6 @@ async def _insert_end(
         "model": row.model,
         "amount": amount if closing.kind == "settle" else row.amount,
     }
-    once = dialect_insert(connection, ledger).values(values).on_conflict_do_nothing().returning(ledger.c.id)
-    return (await connection.execute(once)).first() is not None
 
 
 async def record_spending(connection: AsyncConnection, costs: Iterable[tuple[str, float, Decimal]]) -> None:

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
+from app.db.session import padded
 from app.db.tables import tasks, webhook_deliveries, webhook_endpoints
 from app.webhooks.addresses import receiver_of
 from app.webhooks.event_bodies import event_type, new_id, thin_event
@@ -43,7 +44,7 @@ async def task_ended(connection: AsyncConnection, task_ids: Sequence[str]) -> No
     """Insert the deliveries for ended tasks. Call in the transaction that ends them, after their rows have changed."""
     if not task_ids:
         return
-    found = (await connection.execute(_CONCERNED, {"ids": list(task_ids)})).all()
+    found = (await connection.execute(_CONCERNED, {"ids": padded(task_ids)})).all()
     await insert_deliveries(connection, [*_for_endpoints(found), *_for_hooks(found)])
 
 

@@ -19,7 +19,7 @@ from app.errors import NotFound
 from app.tasks import pruning
 from app.tasks.pruning import prune_ledger, prune_tasks
 from app.usage.balance import find_imbalances
-from app.usage.ledger import ReservationEnd, end_reservations, record_spending, reserve_money
+from app.usage.ledger import Reservation, ReservationEnd, end_reservations, record_spending, reserve_money
 from app.usage.recorder import delete_old_rows
 from tests.tasks.conftest import KEY, Bench
 
@@ -64,7 +64,7 @@ async def add_task(bench: Bench, number: int, *, days: float, money: str = "sett
         await connection.execute(sa.insert(webhook_deliveries), delivery | {"state": state})
         attempt = {"delivery_id": f"wh_{number}", "at": at, "milliseconds": 1.0}
         await connection.execute(sa.insert(webhook_attempts), attempt)
-        await reserve_money(connection, KEY, task_id=task_id, model="m", amount=Decimal(2), at=at, detail={})
+        await reserve_money(connection, KEY, [Reservation(task_id, "m", Decimal(2), at, {})])
         if money != "held":
             await end_reservations(connection, [ReservationEnd(task_id, "settle", Decimal(1))])
             mine = ledger.c.task_id == task_id, ledger.c.kind == "settle"

@@ -9,6 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from app.db.tables import receipts, slots, tasks
 from app.providers.base import Operation
+from app.tasks.creation import NewTask
 from app.tasks.repository import StaleRun
 from app.tasks.service import RequestContext
 from app.tasks.states import MOVES, OPEN, TERMINAL
@@ -129,7 +130,7 @@ async def test_a_taken_idempotency_key_is_an_error_of_the_store(bench: Bench) ->
     async with bench.components.database.read() as connection:
         row = (await connection.execute(sa.select(tasks).where(tasks.c.id == task.id))).one()
     with pytest.raises(IntegrityError):
-        await bench.components.repository.insert({**row._mapping, "id": new_id()}, detail={})
+        await bench.components.repository.insert(NewTask({**row._mapping, "id": new_id()}, {}))
 
 
 async def test_a_dispatch_that_meets_a_cancellation_gives_no_slot(bench: Bench) -> None:

@@ -9,7 +9,7 @@ import pytest
 from app.db.session import Database
 from app.errors import InsufficientQuota
 from app.usage.budgets import BudgetTracker
-from app.usage.ledger import reserve_money
+from app.usage.ledger import Reservation, reserve_money
 from app.usage.recorder import UsageRecorder, UsageRow
 from tests.usage.test_ledger import Purse, hold, sums, wrong
 
@@ -83,10 +83,8 @@ async def test_a_thousand_parallel_tasks_and_calls_never_pass_a_budget_together(
     async def task(number: int) -> None:
         with budgets.announce_amount(PURSE, CENT, at=now):
             async with at_once, database.write() as connection:
-                await reserve_money(
-                    connection, PURSE, task_id=str(number), model="film", amount=CENT, at=now, detail={},
-                    besides=budgets.outside_store(PURSE.id),
-                )  # fmt: skip
+                wanted = Reservation(str(number), "film", CENT, now, {})
+                await reserve_money(connection, PURSE, [wanted], besides=budgets.outside_store(PURSE.id))
 
     async def call() -> None:
         await budgets.hold_estimate(PURSE, CENT)

@@ -14,6 +14,7 @@ from app.db.tables import ledger, spending
 from app.errors import InsufficientQuota
 from app.usage.balance import LedgerImbalance, find_differences, find_imbalances
 from app.usage.ledger import (
+    Reservation,
     ReservationEnd,
     budgets_by_period,
     end_reservations,
@@ -48,15 +49,8 @@ async def hold(
 ) -> bool:
     try:
         async with database.write() as connection:
-            await reserve_money(
-                connection,
-                purse,
-                task_id=task,
-                model="film",
-                amount=Decimal(amount),
-                at=moment,
-                detail={},
-            )
+            wanted = Reservation(task, "film", Decimal(amount), moment, {})
+            await reserve_money(connection, purse, [wanted])
     except InsufficientQuota:
         return False
     return True
@@ -140,9 +134,7 @@ async def test_the_refusal_says_how_much_is_left_and_when_there_is_more(database
         InsufficientQuota, match=r"about \$0\.30, and \$0\.25 is left of the key's daily budget of \$1\.50"
     ) as told:
         async with database.write() as connection:
-            await reserve_money(
-                connection, purse, task_id="b", model="m", amount=Decimal("0.3"), at=NOW, detail={}
-            )
+            await reserve_money(connection, purse, [Reservation("b", "m", Decimal("0.3"), NOW, {})])
     assert told.value.retry_after == 12 * 3600
     assert told.value.should_retry is False
 

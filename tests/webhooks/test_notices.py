@@ -236,8 +236,7 @@ async def test_what_is_held_for_tasks_counts_and_revoked_keys_do_not(post: Post)
     components, now = post.bench.components, time.time()
     key, _ = await components.keys.create_key({"name": "holds", "budget_monthly": "10"})
     async with components.database.write() as connection:
-        reserved = {"task_id": "t", "model": "m", "amount": Decimal("9.5"), "at": now, "detail": {}}
-        await ledger.reserve_money(connection, key, **reserved)
+        await ledger.reserve_money(connection, key, [ledger.Reservation("t", "m", Decimal("9.5"), now, {})])
     [found] = await low_budgets(components.database, share=0.2, now=now)
     assert (found.key_id, found.left, found.budget) == (key.id, Decimal("0.5"), Decimal(10))
     assert await low_budgets(components.database, share=0.05, now=now) == []

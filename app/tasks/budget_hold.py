@@ -1,0 +1,97 @@
+"""What new tasks take from their key: money of its budget, and places among its tasks in flight.
+
+Crash points: it is one transaction with the insert of the tasks, so there is neither a task nor a reservation before its
+commit.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from decimal import Decimal
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.catalog.price import ModelPrice
+from app.db.tables import tasks
+from app.errors import RateLimited
+from app.keys.key import ClientKey
+from app.tasks.states import OPEN
+from app.usage.budgets import BudgetTracker
+from app.usage.ledger import Reservation, reserve_money
+
+BUSY_SECONDS = 5.0
+"""``Retry-After`` for a key with too many tasks in flight. When the next one ends is unknown."""
+LOCK_KIND = 727_003  # of PostgreSQL's advisory locks, one per key; the number is ours to choose
+# Literals, as in the condition of the index of open tasks.
+_OPEN: list[sa.ColumnElement[str]] = [sa.literal_column(f"'{state}'") for state in sorted(OPEN)]
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetHold:
+    """What a new task takes from its key: one of its tasks in flight, and money of its budget."""
+
+    key: ClientKey
+    model: str
+    price: ModelPrice | None
+    amount: Decimal
+    budgets: BudgetTracker
+
+    def announced_to_relay(self, at: float) -> AbstractContextManager[None]:
+        """Use around that transaction: relayed calls of the same key count the amount before it is committed."""
+        if self.price is None or not self.key.has_budget:
+            return nullcontext()
+        return self.budgets.announce_amount(self.key, self.amount, at=at)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskHold:
+    """The hold of one new task, which was created ``at`` (UTC seconds)."""
+
+    task_id: str
+    at: float
+    hold: BudgetHold
+
+    @property
+    def reservation(self) -> Reservation | None:
+        """The price is kept with it: a change of prices applies to new tasks only."""
+        price = self.hold.price
+        if price is None:
+            return None
+        detail = {"price": price.model_dump(mode="json", exclude_defaults=True)}
+        return Reservation(self.task_id, self.hold.model, self.hold.amount, self.at, detail)
+
+
+async def check_and_reserve(connection: AsyncConnection, holds: Sequence[TaskHold]) -> None:
+    """Call after the insert of the tasks, in their transaction. Raises ``RateLimited`` and ``InsufficientQuota`` when one
+    of them does not fit; the transaction must then be rolled back."""
+    by_key: dict[str, list[TaskHold]] = defaultdict(list)
+    for each in holds:
+        by_key[each.hold.key.id].append(each)
+    in_order = sorted(by_key.items())  # in which all transactions lock rows
+    for key_id, mine in in_order:
+        limit = mine[-1].hold.key.tasks_limit
+        if limit is not None:
+            await _count_in_flight(connection, key_id, limit=limit)
+    for key_id, mine in in_order:
+        wanted = [found for each in mine if (found := each.reservation) is not None]
+        if wanted:
+            last = mine[-1].hold
+            await reserve_money(connection, last.key, wanted, besides=last.budgets.outside_store(key_id))
+
+
+async def _count_in_flight(connection: AsyncConnection, key_id: str, *, limit: int) -> None:
+    """Raises ``RateLimited`` when more than ``limit`` tasks of a key are open. The new one is counted."""
+    if connection.dialect.name == "postgresql":
+        lock = sa.func.pg_advisory_xact_lock(LOCK_KIND, sa.func.hashtext(key_id))
+        await connection.execute(sa.select(lock))
+    # Without the concatenation databases choose the index by key and read all tasks it ever had: open ones are few.
+    mine = tasks.c.key_id.concat("") == key_id, tasks.c.state.in_(_OPEN)
+    some = sa.select(tasks.c.id).where(*mine).limit(limit + 1).subquery()
+    found = await connection.execute(sa.select(sa.func.count()).select_from(some))
+    if found.scalar_one() > limit:
+        raise RateLimited(
+            f"This API key may have {limit} tasks in flight. Please wait for one to end.",
+            retry_after=BUSY_SECONDS,
+        )

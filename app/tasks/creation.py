@@ -1,0 +1,37 @@
+"""Writes new tasks: their rows, what they take from their keys, and the first rows of their timelines."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.tasks.budget_hold import BudgetHold, TaskHold, check_and_reserve
+from app.tasks.moves import INSERT_TASK
+from app.tasks.pending_files import confirm_files
+from app.tasks.task import insert_rows, timeline_row
+
+
+@dataclass(frozen=True, slots=True)
+class NewTask:
+    """``row`` of ``tasks``; ``files``: the folder of its inputs, as it was announced."""
+
+    row: Mapping[str, Any]
+    detail: Mapping[str, Any]
+    hold: BudgetHold | None = None
+    files: str | None = None
+
+
+async def insert_tasks(connection: AsyncConnection, new: Sequence[NewTask]) -> None:
+    """All of them or none. Raises ``IntegrityError`` when an idempotency key is taken, and what ``check_and_reserve``
+    and ``confirm_files`` raise."""
+    await connection.execute(INSERT_TASK, [each.row for each in new])
+    for each in new:
+        if each.files is not None:
+            await confirm_files(connection, each.files)
+    holds = [
+        TaskHold(each.row["id"], each.row["created_at"], each.hold) for each in new if each.hold is not None
+    ]
+    await check_and_reserve(connection, holds)
+    rows = [timeline_row(each.row["id"], epoch=0, event="received", detail=each.detail) for each in new]
+    await insert_rows(connection, rows)
