@@ -10,7 +10,7 @@ from app import clock
 from app.accounts.pool import AccountPool
 from app.catalog.catalog import Catalog
 from app.components import Components, MoneyServices
-from app.db import marks, revision
+from app.db import marks, postgres, revision
 from app.db.session import DATABASE_AWAY, Database
 from app.dialects.base import Dialect
 from app.dialects.registry import DIALECTS
@@ -190,7 +190,12 @@ async def _open_database(settings: Settings) -> Database:
             "Does its folder exist, and may this user write there?"
         ) from error
     try:
+        if database.is_postgres and await postgres.lends_by_transaction(database.url):
+            raise SettingsInvalid(f"FILMGATE_DATABASE_URL: {postgres.LENT} {postgres.LENT_ADVICE}")
         await revision.upgrade_if_needed(database)
+    except SettingsInvalid:
+        await database.close()
+        raise
     except revision.StoreTooNew as error:
         await database.close()
         raise SettingsInvalid(str(error)) from error

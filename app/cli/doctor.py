@@ -23,7 +23,7 @@ from app.admin.passwords import PasswordHashing
 from app.cli.doctor_catalog import CheckResult, check_models, check_prices, lacks_root, open_pool
 from app.cli.output import out, plain_table
 from app.cli.startup import bind_listener
-from app.db import revision
+from app.db import postgres, revision
 from app.db.session import DATABASE_AWAY, Database
 from app.db.tables import format_money
 from app.errors import FilmgateError, SettingsInvalid
@@ -174,6 +174,8 @@ async def _check_revision(database: Database) -> CheckResult:
         await database.check()
     except DATABASE_AWAY as error:
         return _database_away(database.url, error)
+    if database.is_postgres and await postgres.lends_by_transaction(database.url):
+        return CheckResult("fail", "database", postgres.LENT, postgres.LENT_ADVICE)
     try:
         present = await revision.current_revision(database)
     except DATABASE_AWAY:

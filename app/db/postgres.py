@@ -5,7 +5,8 @@ seconds, and a process that freezes inside a transaction does not keep its locks
 """
 
 import time
-from contextlib import ExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from typing import Any
 
 import asyncpg
@@ -26,6 +27,10 @@ USED_SECONDS = 1.0
 USED_AT = "used_at"
 PING_SECONDS = 3.0
 """An idle connection that does not answer for so long is dead, and all that are as old are opened anew."""
+LOOKS = 3
+"""So often each of two connections is asked which process of the server it has."""
+LENT = "The pooler in front of PostgreSQL lends connections by transaction, but Filmgate needs sessions (LISTEN, prepared statements)."
+LENT_ADVICE = "Give the address of PostgreSQL itself, or pool by session: PgBouncer's `pool_mode = session`."
 SESSION_SETTINGS = {
     # A process that stops inside a transaction loses it, and its locks, before those who wait give up.
     "idle_in_transaction_session_timeout": "5s",
@@ -57,6 +62,38 @@ async def open_connection(url: str) -> asyncpg.Connection:
         )
         failure.pop_all()
     return connection
+
+
+async def lends_by_transaction(url: str) -> bool:
+    """Whether a pooler gives one connection of the server to several of ours in turn, as PgBouncer does with ``pool_mode =
+    transaction``. LISTEN, prepared statements and our settings of a session are lost then. False when nothing answers."""
+    async with AsyncExitStack() as stack:
+        try:
+            connections = [await stack.enter_async_context(_unnamed_connection(url)) for _ in range(2)]
+            looks = [[await _server_process(one) for one in connections] for _ in range(LOOKS)]
+        except CONNECTION_AWAY:
+            return False
+    first, second = (set(seen) for seen in zip(*looks, strict=True))
+    return len(first) > 1 or len(second) > 1 or bool(first & second)
+
+
+async def _server_process(connection: asyncpg.Connection) -> int:
+    async with connection.transaction():
+        found: int = await connection.fetchval("SELECT pg_backend_pid()")
+        return found
+
+
+@asynccontextmanager
+async def _unnamed_connection(url: str) -> AsyncIterator[asyncpg.Connection]:
+    """Its statements have no names: on a lent connection the other's would be found, or our own be missing."""
+    address = read_address(url)
+    connection = await asyncpg.connect(
+        address.url, timeout=address.connect_seconds, command_timeout=COMMAND_SECONDS, statement_cache_size=0
+    )
+    try:
+        yield connection
+    finally:
+        connection.terminate()
 
 
 def create_postgres_engine(url: str, *, pool_size: int) -> AsyncEngine:

@@ -1,16 +1,30 @@
 """Connections to PostgreSQL: what they bring along, and when one is thrown away."""
 
 import asyncio
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
 from sqlalchemy import text
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
+from app.assembly import assemble_components
 from app.db import postgres
 from app.db.postgres import SESSION_SETTINGS
 from app.db.session import Database
+from app.errors import SettingsInvalid
+from app.settings import Settings
+from tests.cli.running import filmgate
+from tests.conftest import leave_out
+from tests.serving import until
 
 
 @pytest.fixture
@@ -94,3 +108,52 @@ async def test_a_transaction_that_stands_still_loses_its_locks(
             await one.execute(text("SELECT 1"))
     await frozen.close()
     await database.close()
+
+
+@pytest.fixture
+def pooler(postgres_url: str, tmp_path: Path) -> Iterator[Callable[[str], str]]:
+    """PgBouncer in front of the store, with the given ``pool_mode``; its address."""
+    program = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
+    if program is None:
+        leave_out("PgBouncer")
+    with ExitStack() as running:
+
+        def start(mode: str) -> str:
+            server = make_url(postgres_url)
+            password = f" password={server.password}" if server.password else ""
+            with closing(socket.create_server(("127.0.0.1", 0))) as free:
+                port = free.getsockname()[1]
+            settings = tmp_path / f"{mode}.ini"
+            settings.write_text(
+                f"[databases]\n* = host={server.host} port={server.port or 5432} user={server.username}{password}\n"
+                f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n"
+                f"auth_type = any\npool_mode = {mode}\n"
+            )
+            as_nobody = ("--user", "nobody") if os.geteuid() == 0 else ()  # it refuses to be root
+            process = subprocess.Popen([program, "--quiet", *as_nobody, settings], stderr=subprocess.DEVNULL)
+            running.callback(process.wait)
+            running.callback(process.terminate)
+            until(lambda: _listens(port))
+            return f"postgresql+asyncpg://{server.username}@127.0.0.1:{port}/{server.database}"
+
+        yield start
+
+
+def _listens(port: int) -> bool:
+    with closing(socket.socket()) as asked:
+        return asked.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.mark.postgres
+async def test_a_pooler_that_lends_connections_by_transaction_is_refused_by_name(
+    pooler: Callable[[str], str], tmp_path: Path
+) -> None:
+    by_session, by_transaction = pooler("session"), pooler("transaction")
+    assert not await postgres.lends_by_transaction(by_session)
+    settings = Settings(data_dir=tmp_path, database_url=by_transaction)
+    with pytest.raises(SettingsInvalid, match="pool_mode = session"):
+        await assemble_components(settings)
+    told = filmgate("doctor", cwd=tmp_path, FILMGATE_DATABASE_URL=by_transaction)
+    assert "lends connections by transaction" in told.stdout
+    served = await assemble_components(settings.model_copy(update={"database_url": by_session}))
+    await served.close()
