@@ -24,6 +24,9 @@ QUOTA_COLUMNS = (
     accounts.c.quota_period,
     accounts.c.quota_resets_at,
 )
+_SLOTS_TAKEN = sa.select(slots.c.account_id, slots.c.kind, sa.func.count()).group_by(
+    slots.c.account_id, slots.c.kind
+)
 _LEFT_ACCOUNTS = (
     sa.select(accounts.c.id, accounts.c.outcomes, *QUOTA_COLUMNS)
     .where(accounts.c.id.in_(sa.bindparam("accounts", expanding=True)))
@@ -110,10 +113,7 @@ async def read_capacity(
 ) -> Capacity:
     """Slots and submissions from the store; quotas as ``statuses`` have them; no trials."""
     statuses = list(statuses)
-    query = sa.select(slots.c.account_id, slots.c.kind, sa.func.count()).group_by(
-        slots.c.account_id, slots.c.kind
-    )
-    taken = {(row[0], row[1]): int(row[2]) for row in await connection.execute(query)}
+    taken = {(row[0], row[1]): int(row[2]) for row in await connection.execute(_SLOTS_TAKEN)}
     limited = [(status.account.id, status.quota) for status in statuses if status.quota is not None]
     quotas = {account_id: replace(quota, left=quota.left_at(now)) for account_id, quota in limited}
     return Capacity(taken, await recent_submissions(connection, statuses, now=now), quotas)

@@ -18,6 +18,13 @@ _PENDING = _table.state == sa.literal_column("'pending'")
 _CLAIMED = _PENDING, _table.claimed_at.is_not(None)
 
 
+def _due(now: float | sa.BindParameter[float]) -> tuple[sa.ColumnElement[bool], ...]:
+    return _PENDING, _table.next_at <= now, _table.claimed_at.is_(None)
+
+
+_ANY_DUE = sa.select(_table.id).where(*_due(sa.bindparam("now", type_=sa.Float))).limit(1)
+
+
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """One message for one receiver. Times are UTC seconds."""
@@ -87,6 +94,8 @@ class DeliveryRepository:
 
         ``at_once`` and ``per_receiver`` (one host) bound what is under way over all workers.
         """
+        if await self._database.read_one(_ANY_DUE, {"now": now}) is None:
+            return 0  # as at the end of most tasks: what follows costs a hundred times as much
         async with self._database.read() as connection:
             busy = UnderWay.count((await connection.execute(claimed_query(_CLAIMED))).all())
             paused = pauses.paused() if pauses else ()
@@ -204,10 +213,6 @@ class DeliveryRepository:
         values = {"state": "pending", "attempts": 0, "next_at": now, "delivered_at": None}
         async with self._database.write() as connection:
             await connection.execute(sa.update(webhook_deliveries).where(*idle).values(values))
-
-
-def _due(now: float) -> tuple[sa.ColumnElement[bool], ...]:
-    return _PENDING, _table.next_at <= now, _table.claimed_at.is_(None)
 
 
 async def _claimed_ids(connection: AsyncConnection) -> list[str]:

@@ -191,7 +191,7 @@ class World:
                 self._edges.kill_in = stop.edges
             if self.clock.now >= self.plan.heals_at:
                 await self._heal()
-            if self._is_quiet() or self.clock.now > self.plan.end:
+            if await self._is_quiet() or self.clock.now > self.plan.end:
                 self._finished = True
                 break
             await asyncio.sleep(self._pause())
@@ -253,9 +253,9 @@ class World:
             if not status.enabled:
                 await self._gateway.components.pool.set_enabled(status.account.id, enabled=True)
 
-    def _is_quiet(self) -> bool:
+    async def _is_quiet(self) -> bool:
         """Nothing is under way, and nothing of the plan that matters is still to come."""
-        assert self._edges is not None
+        assert self._edges is not None and self._gateway is not None
         coming = (
             self._stops
             or self._edges.kill_in is not None
@@ -263,7 +263,10 @@ class World:
         )
         if coming or (self.plan.crowd and self.clock.now < self.plan.heals_at):
             return False
-        return all(client.is_done for client in self.clients) and not books.open_tasks(self)
+        if not all(client.is_done for client in self.clients):
+            return False
+        await self._gateway.components.repository.close()  # what a client asked for who has gone meanwhile
+        return not books.open_tasks(self)
 
     # ---- the network ----------------------------------------------------------------------------
 

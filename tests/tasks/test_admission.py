@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from app.db.tables import slots, tasks
 from app.keys.key import ClientKey
 from app.tasks.admission.admission import AdmissionController
+from app.tasks.admission.waiting import waiting_by_key
 from app.tasks.task import Task
 from tests.tasks.conftest import Bench, dispatcher_for, replica, settings_for
 from tests.upstream import FakeUpstream
@@ -169,3 +170,16 @@ async def test_one_badly_set_up_account_stops_nobody(bench: Bench) -> None:
     task = await bench.create()
     assert await admission(bench).admit() == 1
     assert await given(bench) == {task.id: good.id}
+
+
+async def test_of_a_long_queue_only_as_many_are_counted_as_matter(bench: Bench) -> None:
+    await bench.account()
+    for name, count in (("anna", 3), ("bert", 1), ("carla", 2)):
+        key = ClientKey(id=name, name=name, owner=f"key:{name}")
+        for number in range(count):
+            await bench.create(f"film {number}", key=key)
+    async with bench.components.database.read() as connection:
+        assert await waiting_by_key(connection, ("video", "sora-2")) == {"anna": 3, "bert": 1, "carla": 2}
+        few = await waiting_by_key(connection, ("video", "sora-2"), most=2)
+        assert few == {"anna": 2, "bert": 1, "carla": 2}
+        assert await waiting_by_key(connection, ("image", "sora-2"), most=2) == {}

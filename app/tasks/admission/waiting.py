@@ -5,6 +5,7 @@ import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any, get_args
 
 import sqlalchemy as sa
@@ -43,17 +44,25 @@ async def waiting_groups(connection: AsyncConnection) -> list[Group]:
     groups: list[Group] = []
     last: dict[Kind, str] = dict.fromkeys(KINDS, "")
     while last:
-        parts = [_next_model(kind, after) for kind, after in last.items()]
-        rows = (await connection.execute(sa.union_all(*parts))).all()
+        given = {f"after_{kind}": after for kind, after in last.items()}
+        rows = (await connection.execute(_next_models(tuple(last)), given)).all()
         last = {row.kind: row.model for row in rows if row.model is not None}
         groups += last.items()
     return groups
 
 
-def _next_model(kind: Kind, after: str) -> sa.Select[Any, Any]:
+@cache
+def _next_models(kinds: tuple[Kind, ...]) -> sa.CompoundSelect[Any]:
     model = sa.func.min(tasks.c.model).label("model")
-    return sa.select(sa.literal(kind).label("kind"), model).where(
-        *WAITING, tasks.c.kind == kind, tasks.c.model > after
+    return sa.union_all(
+        *(
+            sa.select(sa.literal_column(f"'{kind}'").label("kind"), model).where(
+                *WAITING,
+                tasks.c.kind == sa.literal_column(f"'{kind}'"),
+                tasks.c.model > sa.bindparam(f"after_{kind}"),
+            )
+            for kind in kinds
+        )
     )
 
 
@@ -63,24 +72,49 @@ async def preferred_accounts(connection: AsyncConnection, account_ids: Collectio
     return set((await connection.execute(query)).scalars())
 
 
-async def waiting_by_key(connection: AsyncConnection, group: Group) -> dict[str, int]:
-    """Waiting tasks of one model by key."""
-    query = (
-        sa.select(tasks.c.key_id, sa.func.count())
-        .where(*WAITING, tasks.c.kind == group[0], tasks.c.model == group[1])
-        .group_by(tasks.c.key_id)
-    )
-    return {row[0]: int(row[1]) for row in await connection.execute(query)}
+_OF_GROUP = (
+    *WAITING,
+    tasks.c.kind == sa.bindparam("of_kind"),
+    tasks.c.model == sa.bindparam("of_model"),
+)
+_BY_KEY = sa.select(tasks.c.key_id, sa.func.count()).where(*_OF_GROUP).group_by(tasks.c.key_id)
+_BUSY_KEYS = (
+    sa.select(tasks.c.key_id, sa.func.count())
+    .join(slots, slots.c.task_id == tasks.c.id)
+    .group_by(tasks.c.key_id)
+)
+
+
+def _few_by_key() -> sa.Select[Any]:
+    """Skips from key to key in the index, and counts no more of each than can matter: thousands may wait."""
+    first = sa.select(sa.func.min(tasks.c.key_id).label("key_id")).where(*_OF_GROUP)
+    found = first.cte("found", recursive=True)
+    following = sa.select(sa.func.min(tasks.c.key_id)).where(*_OF_GROUP, tasks.c.key_id > found.c.key_id)
+    found = found.union_all(sa.select(following.scalar_subquery()).where(found.c.key_id.is_not(None)))
+    some = sa.select(tasks.c.id).where(*_OF_GROUP, tasks.c.key_id == found.c.key_id)
+    some = some.limit(sa.bindparam("most", type_=sa.Integer)).correlate(found)
+    count = sa.select(sa.func.count()).select_from(some.subquery())
+    return sa.select(found.c.key_id, count.scalar_subquery()).where(found.c.key_id.is_not(None))
+
+
+_FEW_BY_KEY = _few_by_key()
+
+
+async def waiting_by_key(
+    connection: AsyncConnection, group: Group, *, most: int | None = None
+) -> dict[str, int]:
+    """Waiting tasks of one model by key, of each at most so many."""
+    given: dict[str, Any] = {"of_kind": group[0], "of_model": group[1]}
+    if most is None:
+        found = await connection.execute(_BY_KEY, given)
+    else:
+        found = await connection.execute(_FEW_BY_KEY, given | {"most": most})
+    return {row[0]: int(row[1]) for row in found}
 
 
 async def slots_by_key(connection: AsyncConnection) -> Counter[str]:
     """Tasks that hold a slot, by key."""
-    query = (
-        sa.select(tasks.c.key_id, sa.func.count())
-        .join(slots, slots.c.task_id == tasks.c.id)
-        .group_by(tasks.c.key_id)
-    )
-    return Counter({row[0]: int(row[1]) for row in await connection.execute(query)})
+    return Counter({row[0]: int(row[1]) for row in await connection.execute(_BUSY_KEYS)})
 
 
 async def next_tasks(
@@ -93,7 +127,7 @@ async def next_tasks(
     limit: int,
 ) -> list[Any]:
     """The tasks of one model that are served next: at least ``limit``, if so many wait."""
-    counts = await waiting_by_key(connection, group)
+    counts = await waiting_by_key(connection, group, most=limit)
     level = _fill_level(counts, busy, limit)
     parts = []
     for key_id in sorted(counts, key=lambda key_id: (busy[key_id], turns.turn_of(key_id)))[:MAX_KEYS]:
