@@ -8,6 +8,7 @@ from app.errors import InvalidRequest
 MIN_PASSWORD_LENGTH = 10
 MAX_PASSWORD_LENGTH = 200
 MIN_TOKEN_LENGTH = 16
+MAX_TOKEN_LENGTH = 512
 GUESSABLE = frozenset(
     {
         "0123456789",
@@ -58,3 +59,13 @@ def check_password(password: str, *, name: str = "", param: str = "password") ->
 def is_weak_token(text: str) -> bool:
     """Whether a key or token, which a machine should have made, is too short to be random."""
     return text.lower() in GUESSABLE or len(text.strip()) < MIN_TOKEN_LENGTH
+
+
+def check_token(text: str, *, param: str) -> None:
+    """Raises ``InvalidRequest`` for a client key that is easy to guess, or that no client can send in a header."""
+    if is_weak_token(text):
+        bound = f"use at least {MIN_TOKEN_LENGTH} random characters"
+        raise InvalidRequest(f"{param}: the key is too easy to guess; {bound}", param=param)
+    if len(text) > MAX_TOKEN_LENGTH or not all("!" <= letter <= "~" for letter in text):
+        signs = "letters, digits and signs of ASCII, and no spaces"
+        raise InvalidRequest(f"{param}: a key has at most {MAX_TOKEN_LENGTH} {signs}", param=param)

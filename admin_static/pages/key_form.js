@@ -21,9 +21,11 @@ function requestBody(values) {
       total: amountOrNull(values.total),
     },
     note: values.note,
+    keep_prompts: values.keep_prompts,
     options: values.options.trim() ? JSON.parse(values.options) : {},
     expires_at: secondsFromLocal(values.expires_at),
   };
+  if (values.secret?.trim()) body.secret = values.secret.trim();
   if (values.project.trim()) body.project = values.project.trim();
   return body;
 }
@@ -41,6 +43,8 @@ export function KeyForm({ clientKey, onClose, onDone }) {
     networks: (clientKey?.networks ?? []).join(', '),
     expires_at: localDateTime(clientKey?.expires_at),
     note: clientKey?.note ?? '',
+    keep_prompts: clientKey?.keep_prompts ?? true,
+    secret: '',
     options: Object.keys(clientKey?.options ?? {}).length ? JSON.stringify(clientKey.options) : '',
   });
   const submit = (event) => {
@@ -100,6 +104,14 @@ export function KeyForm({ clientKey, onClose, onDone }) {
             hint: t('key.options_hint'),
           },
           { name: 'note', label: t('note'), kind: 'textarea', rows: 2, wide: true },
+          !clientKey && {
+            name: 'secret',
+            label: t('key.secret'),
+            kind: 'password',
+            wide: true,
+            hint: t('key.secret_hint'),
+          },
+          { name: 'keep_prompts', label: t('key.keep_prompts'), kind: 'check', hint: t('key.keep_prompts_hint') },
         ]}
       />
       <div class="row">

@@ -83,6 +83,11 @@ class KeyBody(_TermsBody):
         return {name: _default_of(name) if value is None else value for name, value in given.items()}
 
 
+class NewKeyBody(KeyBody):
+    secret: str | None = None
+    """One that clients have already; without it a new one is made."""
+
+
 class KeyObject(_TermsObject):
     """``hint`` is the key's public beginning, ``sparkline`` the tasks created in each of the last 24 hours."""
 
@@ -125,9 +130,11 @@ async def list_keys(
 
 
 @router.post("", status_code=201, summary="Create a client key")
-async def create_key(body: KeyBody, request: AdminRequest) -> KeyWithSecret:
-    """`secret` is the whole key. It is returned only here."""
-    key, secret = await request.panel.gateway.keys.create_key(body.as_terms())
+async def create_key(body: NewKeyBody, request: AdminRequest) -> KeyWithSecret:
+    """`secret` is the whole key. It is returned only here. Send one to keep the key that clients have already."""
+    terms = body.as_terms()
+    given = terms.pop("secret", None) or ""
+    key, secret = await request.panel.gateway.keys.create_key(terms, secret=given)
     await request.record_change("key.made", f"keys/{key.id}", after=settable_fields(key))
     return await _with_secret(request, key, secret)
 
@@ -232,7 +239,8 @@ def _default_of(name: str) -> Any:
 
 def _key_hint(key: ClientKey) -> str:
     """How the key begins; unknown for one whose text the operator chose."""
-    return "…" if key.source == "file" or key.name == "FILMGATE_API_KEY" else f"sk-fg-{key.id}…"
+    is_own = key.secret_given or key.source == "file" or key.name == "FILMGATE_API_KEY"
+    return "…" if is_own else f"sk-fg-{key.id}…"
 
 
 def _key_state(key: ClientKey, now: float) -> str:

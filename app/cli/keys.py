@@ -7,13 +7,14 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from app.cli.arguments import parse_options
+from app.cli.arguments import parse_options, read_text, read_variable
 from app.cli.output import err, local_time, out, plain_table
 from app.cli.store_access import with_store
 from app.components import Components
 from app.db.tables import format_money
 from app.errors import InvalidRequest
 from app.keys.key import ClientKey, moment_in_days
+from app.secret_rules import is_blank
 
 commands = typer.Typer(help="Create, list, change, rotate and revoke client keys.", no_args_is_help=True)
 
@@ -43,6 +44,12 @@ Options = Annotated[
     ),
 ]
 Note = Annotated[str | None, typer.Option(help="A note for yourself.")]
+KeepPrompts = Annotated[
+    bool | None,
+    typer.Option(
+        "--keep-prompts/--no-prompts", help="Whether prompts and inputs stay after their task has ended."
+    ),
+]
 
 
 @commands.command("create")
@@ -62,8 +69,17 @@ def create_key(
     expires_in: ExpiresIn = None,
     option: Options = None,
     note: Note = None,
+    keep_prompts: KeepPrompts = None,
+    secret_env: Annotated[
+        str | None,
+        typer.Option(metavar="VARIABLE", help="The variable that holds a secret which clients have already."),
+    ] = None,
+    secret_stdin: Annotated[
+        bool, typer.Option("--secret-stdin", help="Read that secret from stdin.")
+    ] = False,
 ) -> None:
-    """Create a key. It is printed once, alone on stdout."""
+    """Create a key. A new secret is printed once, alone on stdout; one that was brought along is not printed."""
+    given = _given_secret(secret_env, from_stdin=secret_stdin)
     fields = {
         "name": name,
         "project": project,
@@ -77,8 +93,14 @@ def create_key(
         "expires_at": moment_in_days(expires_in),
         "options": None if option is None else parse_options(option),
         "note": note,
+        "keep_prompts": keep_prompts,
     }
-    _, secret = with_store(lambda components: components.keys.create_key(_without_none(fields)))
+    key, secret = with_store(
+        lambda components: components.keys.create_key(_without_none(fields), secret=given)
+    )
+    if given:
+        out.print(f"Created {escape(key.id)} with the secret that was given.")
+        return
     print(secret)
     err.print("[dim]Save it now: the gateway keeps only its hash.[/]")
 
@@ -131,6 +153,7 @@ def update_key(
     expires_in: ExpiresIn = None,
     option: Options = None,
     note: Note = None,
+    keep_prompts: KeepPrompts = None,
     enabled: Annotated[
         bool | None, typer.Option("--enable/--disable", help="Enable or disable the key.")
     ] = None,
@@ -153,6 +176,7 @@ def update_key(
             "expires_at": moment_in_days(expires_in),
             "options": None if option is None else parse_options(option),
             "note": note,
+            "keep_prompts": keep_prompts,
             "enabled": enabled,
         }
     )
@@ -194,6 +218,20 @@ CLEARABLE: Mapping[str, tuple[str, Any]] = {
 }
 
 
+def _given_secret(variable: str | None, *, from_stdin: bool) -> str:
+    """The secret that clients have already; empty when a new one is to be made. Raises ``InvalidRequest``."""
+    if variable and from_stdin:
+        raise InvalidRequest("--secret-env and --secret-stdin: give one of them")
+    if variable:
+        return read_variable(variable, option="--secret-env")
+    if not from_stdin:
+        return ""
+    text = read_text("-").strip()
+    if is_blank(text):
+        raise InvalidRequest("--secret-stdin: there is nothing on stdin")
+    return text
+
+
 def _cleared_fields(names: list[str]) -> dict[str, Any]:
     unknown = [name for name in names if name not in CLEARABLE]
     if unknown:
@@ -232,6 +270,7 @@ def _key_details(key: ClientKey) -> dict[str, str]:
         "created": local_time(key.created_at),
         "state": "active" if key.enabled else "revoked",
         **_limit_texts(key),
+        **({} if key.keep_prompts else {"prompts": "removed once their task has ended"}),
         **{name: str(value) for name, value in key.options.items()},
         **({"old secret until": local_time(key.old_until)} if key.old_until else {}),
         **({"note": key.note} if key.note else {}),

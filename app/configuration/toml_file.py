@@ -15,7 +15,7 @@ from app.catalog.prices import price_name
 from app.catalog.route_documents import RouteDocument, read_route
 from app.errors import InvalidRequest, SettingsInvalid
 from app.keys.key import KeyTerms, read_terms
-from app.secret_rules import is_blank, is_weak_token
+from app.secret_rules import check_token, is_blank
 from app.validation import validate_document
 
 TABLES = {"accounts": "name", "routes": "model", "keys": "name", "prices": "model"}
@@ -182,8 +182,7 @@ def _read_key_row(row: dict[str, Any]) -> KeyRow:
     secret = row.pop("secret", None)
     if secret is None:
         raise InvalidRequest("secret_env is required: it names the variable that holds the key")
-    if is_weak_token(secret):
-        raise InvalidRequest("secret_env: the key is too easy to guess; use at least 16 random characters")
+    check_token(secret, param="secret_env")
     read_terms(row)
     return KeyRow(secret, row)
 

@@ -95,6 +95,8 @@ keys = Table(
     Column("budget_monthly", Money),
     Column("note", Text, nullable=False, server_default=""),
     Column("source", String(8), nullable=False, server_default="store"),  # or file: declared, read-only
+    _flag_column("keep_prompts", default=True),
+    _flag_column("secret_given", default=False),  # the operator brought the secret: we did not make it
 )
 Index("keys_old_hash", keys.c.old_hash, unique=True)
 
@@ -212,6 +214,7 @@ tasks = Table(
     Column("expires_at", Float),  # when the stored files go
     _flag_column("purged", default=False),
     Column("request_id", String(128)),  # of the client's request, as the log has it
+    Column("prompt_removed", Boolean),  # false: to be removed once it has ended; none: it is kept
 )
 
 _waiting = text("state = 'queued' AND account_id IS NULL")
@@ -219,6 +222,8 @@ _keyed = text("idempotency_key IS NOT NULL")
 _unknown = text("error_code = 'submission_unknown'")
 _held = text("money = 'held'")
 _stored = text("expires_at IS NOT NULL AND NOT purged")
+_removing = text("NOT prompt_removed")
+_partial_index(_removing, "tasks_removing", tasks.c.id)
 Index("tasks_by_owner", tasks.c.owner, tasks.c.id)
 Index("tasks_by_state", tasks.c.state, tasks.c.id)
 Index("tasks_by_model", tasks.c.model, tasks.c.id)
@@ -372,10 +377,7 @@ webhook_deliveries = Table(
 )
 _pending = text("state = 'pending'")
 Index(
-    "webhook_deliveries_due",
-    webhook_deliveries.c.next_at,
-    sqlite_where=_pending,
-    postgresql_where=_pending,
+    "webhook_deliveries_due", webhook_deliveries.c.next_at, sqlite_where=_pending, postgresql_where=_pending
 )
 Index("webhook_deliveries_by_owner", webhook_deliveries.c.owner, webhook_deliveries.c.id)
 Index("webhook_deliveries_by_endpoint", webhook_deliveries.c.endpoint_id, webhook_deliveries.c.id)

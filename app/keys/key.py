@@ -48,6 +48,8 @@ class KeyTerms(BaseModel):
     budget_total: Dollars | None = None
     budget_daily: Dollars | None = None
     budget_monthly: Dollars | None = None
+    keep_prompts: bool = True
+    """Without it prompts and inputs are removed once their task has ended."""
     options: dict[str, Any] = Field(default_factory=dict)
     note: str = Field(default="", max_length=2000)
 
@@ -105,6 +107,8 @@ class ClientKey(KeyTerms):
     owner: str
     """``project:NAME`` or ``key:ID``: tasks belong to the owner, and every key of a project sees them."""
     created_at: float = 0.0
+    secret_given: bool = False
+    """The operator brought the secret, so it does not begin with the id."""
     source: str = "store"
     """``file``: declared in the configuration file, and changed only there."""
     old_until: float | None = None
@@ -120,6 +124,7 @@ class ClientKey(KeyTerms):
             id=row.id,
             owner=f"project:{row.project}" if row.project else f"key:{row.id}",
             created_at=row.created_at,
+            secret_given=row.secret_given,
             source=row.source,
             old_until=row.old_until,
             secret_until=until,

@@ -33,6 +33,7 @@ class KeyRecord(BaseModel):
     created_at: float = Field(ge=0, le=1e11, allow_inf_nan=False)
     old_hash: Hash | None = None
     old_until: float | None = Field(default=None, allow_inf_nan=False)
+    secret_given: bool = False
     terms: dict[str, Any]
 
     def read_terms(self) -> KeyTerms:
@@ -65,6 +66,7 @@ def _record_of_row(row: Any) -> KeyRecord:
         created_at=row.created_at,
         old_hash=row.old_hash,
         old_until=row.old_until,
+        secret_given=row.secret_given,
         terms=KeyTerms.model_validate(terms_of_row(row)).model_dump(mode="json"),
     )
 

@@ -21,7 +21,7 @@ from app.keys.key import ClientKey, KeyTerms, read_terms
 from app.keys.limits import LocalLimiter, RateLimiter, count_request
 from app.keys.records import PURPOSE, stale_hashes, write_hashes
 from app.ops.access import notes_of
-from app.secret_rules import is_blank
+from app.secret_rules import check_token, is_blank
 from app.shared_reads import SharedRead
 from app.vault import Vault
 
@@ -214,13 +214,37 @@ class KeyRing:
         _, raw = await self.create_key({"name": name, **fields})
         return raw
 
-    async def create_key(self, fields: Mapping[str, Any]) -> tuple[ClientKey, str]:
-        """The new key and its secret. Raises ``InvalidRequest``."""
+    async def create_key(self, fields: Mapping[str, Any], *, secret: str = "") -> tuple[ClientKey, str]:
+        """The new key and its secret: a new one, or the ``secret`` that clients have already.
+
+        Raises ``InvalidRequest``, also for a secret that another key has.
+        """
         terms = read_terms(fields)
         public = _random_text(8)
-        raw = _new_secret(public)
-        await self._insert_row(raw, public=public, terms=terms, source="store")
-        return await self.get(public), raw
+        if not secret:
+            raw = _new_secret(public)
+            await self._insert_row(raw, public=public, terms=terms, source="store")
+            return await self.get(public), raw
+        check_token(secret, param="secret")
+        await self._require_unused(secret)
+        try:
+            await self._insert_row(secret, public=public, terms=terms, source="store", secret_given=True)
+        except IntegrityError:  # another process has just created it
+            await self._require_unused(secret)
+            raise
+        return await self.get(public), secret
+
+    async def _require_unused(self, raw: str) -> None:
+        """Raises ``InvalidRequest`` that names the key which has this secret, or had it before its rotation."""
+        hashes = self._hashes(raw)
+        query = sa.select(keys).where(sa.or_(keys.c.hash.in_(hashes), keys.c.old_hash.in_(hashes)))
+        async with self._database.read() as connection:
+            row = (await connection.execute(query)).first()
+        if row is not None:
+            raise InvalidRequest(
+                f"The key {row.name} ({row.id}) has this secret already: change that one, or choose another secret.",
+                param="secret",
+            )
 
     async def update(self, key_id: str, changes: Mapping[str, Any]) -> ClientKey:
         """Change the given fields. Raises ``NotFound`` or ``InvalidRequest``."""
@@ -241,7 +265,7 @@ class KeyRing:
         if overlap_seconds > 0:
             until = clock.now() + overlap_seconds
             old = {"old_hash": keys.c.hash, "old_root": keys.c.root, "old_until": until}
-        await self._write_columns(key_id, **self._hash_columns(raw), **old)
+        await self._write_columns(key_id, **self._hash_columns(raw), **old, secret_given=False)
         return raw
 
     async def revoke(self, key_id: str) -> None:
@@ -265,7 +289,9 @@ class KeyRing:
             if (await connection.execute(known)).first() is not None:
                 return
         with suppress(IntegrityError):  # another process has just created it
-            await self._insert_row(raw, public=_random_text(8), terms=KeyTerms(name=name), source="store")
+            await self._insert_row(
+                raw, public=_random_text(8), terms=KeyTerms(name=name), source="store", secret_given=True
+            )
 
     async def declare(self, raw: str, fields: Mapping[str, Any]) -> ClientKey:
         """Create or change the key with this secret, as the configuration file declares it.
@@ -275,7 +301,9 @@ class KeyRing:
         terms = read_terms(fields)
         if await self.find_by_secret(raw) is None:
             with suppress(IntegrityError):  # another process has just created it
-                await self._insert_row(raw, public=_random_text(8), terms=terms, source="file")
+                await self._insert_row(
+                    raw, public=_random_text(8), terms=terms, source="file", secret_given=True
+                )
         known = await self.find_by_secret(raw)
         assert known is not None
         check_project(known, terms.project)
@@ -294,13 +322,16 @@ class KeyRing:
             await announce_change(connection, "keys", key_id)
         self.forget(key_id)
 
-    async def _insert_row(self, raw: str, *, public: str, terms: KeyTerms, source: str) -> None:
+    async def _insert_row(
+        self, raw: str, *, public: str, terms: KeyTerms, source: str, secret_given: bool = False
+    ) -> None:
         row = {
             **terms.as_columns(),
             "id": public,
             **self._hash_columns(raw),
             "created_at": clock.now(),
             "source": source,
+            "secret_given": secret_given,
         }
         async with self._database.write() as connection:
             await connection.execute(sa.insert(keys).values(row))

@@ -34,6 +34,18 @@ def test_the_secret_is_shown_once(owner: Browser, gateway: GatewayProcess) -> No
     assert secret.startswith(shown["hint"].removesuffix("…"))
 
 
+def test_a_key_keeps_the_secret_that_clients_have_already(owner: Browser, gateway: GatewayProcess) -> None:
+    theirs = "sk-moved-in-3f2a1b8a7b6c5d4e"
+    made = owner.post("/keys", status=201, json={"name": "moved", "secret": theirs, "keep_prompts": False})
+    assert made["secret"] == theirs and works(gateway, theirs)
+    assert (made["hint"], made["keep_prompts"]) == ("…", False)
+    again = owner.must("POST", "/keys", status=400, json={"name": "twin", "secret": theirs})
+    assert again["error"]["param"] == "secret" and made["id"] in str(again) and theirs not in str(again)
+    assert theirs not in str(owner.get("/audit")) and theirs not in str(owner.get("/keys"))
+    assert owner.must("PATCH", f"/keys/{made['id']}", json={"keep_prompts": None})["keep_prompts"] is True
+    owner.must("PATCH", f"/keys/{made['id']}", status=400, json={"secret": theirs})
+
+
 def test_a_change_takes_only_what_is_sent(owner: Browser, gateway: GatewayProcess) -> None:
     made = owner.post(
         "/keys", status=201, json={"name": "changing", "rpm": 5, "budget": {"daily": "1", "total": "9"}}

@@ -32,6 +32,26 @@ def test_keys_are_made_listed_and_revoked(tmp_path: Path) -> None:
     assert stranger.stderr.strip() == "error: There is no key nobody. `filmgate keys list` shows them."
 
 
+def test_a_key_keeps_the_secret_that_clients_have_already(tmp_path: Path) -> None:
+    data, first, second = tmp_path / "data", "moved-in-0123456789abcdef", "moved-in-fedcba9876543210"
+    made = inside("keys", "create", "one", "--secret-env", "THEIRS", "--no-prompts", data=data, THEIRS=first)
+    assert made.exit_code == 0 and first not in made.output
+    identity = inside("keys", "list", data=data).stdout.splitlines()[1].split()[0]
+    assert identity in made.stdout and "prompts" in inside("keys", "show", identity, data=data).stdout
+    inside("keys", "update", identity, "--keep-prompts", data=data)
+    assert "prompts" not in inside("keys", "show", identity, data=data).stdout
+    assert inside("keys", "create", "two", "--secret-stdin", data=data, stdin=f"{second}\n").exit_code == 0
+    for words, stdin, told in (
+        (("--secret-stdin",), first, f"The key one ({identity}) has this secret already"),
+        (("--secret-stdin",), "\n", "nothing on stdin"),
+        (("--secret-stdin", "--secret-env", "THEIRS"), second, "give one of them"),
+        (("--secret-env", "NOWHERE"), "", "NOWHERE"),
+    ):
+        refused = inside("keys", "create", "three", *words, data=data, stdin=stdin)
+        assert isinstance(refused.exception, InvalidRequest) and told in str(refused.exception)
+        assert first not in str(refused.exception)
+
+
 def test_a_key_has_limits_that_can_be_changed_and_a_secret_that_can_be_rotated(tmp_path: Path) -> None:
     data = tmp_path / "data"
     limits = (

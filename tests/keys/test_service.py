@@ -56,6 +56,30 @@ async def test_a_key_works_and_a_similar_one_does_not(ring: KeyRing) -> None:
             await ring.authenticate(wrong)
 
 
+async def test_a_key_is_made_with_the_secret_that_clients_have_already(ring: KeyRing) -> None:
+    theirs = "moved-in-8a7b6c5d4e3f2a1b"
+    made, secret = await ring.create_key({"name": "laptop"}, secret=theirs)
+    assert secret == theirs and made.secret_given
+    assert (await ring.authenticate(theirs)).id == made.id
+    turned = await ring.rotate(made.id, overlap_seconds=60)
+    assert not (await ring.get(made.id)).secret_given
+    wrong = {
+        theirs: f"laptop ({made.id}) has this secret",  # it still works, so nobody else may have it
+        turned: f"laptop ({made.id}) has this secret",
+        "han1234": "easy to guess",
+        "short-one": "easy to guess",
+        "two words of a long secret": "no spaces",
+        "\u5bc6\u94a5" * 12: "ASCII",
+        "x" * 600: "at most 512",
+    }
+    for secret, word in wrong.items():
+        with pytest.raises(InvalidRequest) as refused:
+            await ring.create_key({"name": "other"}, secret=secret)
+        assert word in refused.value.message and secret not in refused.value.message
+        assert refused.value.param == "secret"
+    assert [key.name for key in await ring.list()] == ["laptop"]
+
+
 async def test_with_another_root_key_no_key_works(ring: KeyRing, database: Database) -> None:
     raw = await ring.create("one")
     with pytest.raises(AuthenticationFailed):
