@@ -196,7 +196,7 @@ async def _open_database(settings: Settings) -> Database:
     except SettingsInvalid:
         await database.close()
         raise
-    except revision.StoreTooNew as error:
+    except revision.StoreRefused as error:
         await database.close()
         raise SettingsInvalid(str(error)) from error
     except revision.MigrationFailed as error:

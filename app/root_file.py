@@ -3,12 +3,12 @@
 import fcntl
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from app.durable_files import sync_path
-from app.errors import ServiceUnavailable, SettingsInvalid
+from app.errors import InvalidRequest, ServiceUnavailable, SettingsInvalid
 
 FILE_NAME = "root.key"
 OLD_FILE_NAME = "root.key.old"
@@ -46,6 +46,25 @@ def replace_root_key(folder: Path) -> bool:
     _write_draft(path).replace(path)
     sync_path(folder)
     return True
+
+
+def install(folder: Path, roots: Sequence[bytes], *, replace: bool) -> None:
+    """Write the current root key, and the old one if there is a second, as a restore brings them. May be repeated.
+
+    Raises ``InvalidRequest`` when the folder has another key, unless it may ``replace`` it: then that one is kept beside it.
+    """
+    for name, root in zip((FILE_NAME, OLD_FILE_NAME), roots, strict=False):
+        path = folder / name
+        if path.exists() and path.read_bytes() == root:
+            continue
+        if path.exists():
+            if not replace:
+                raise InvalidRequest(
+                    f"{path} is another root key than that of the backup: choose an empty FILMGATE_DATA_DIR, or add --replace."
+                )
+            path.replace(path.with_name(f"{name}.before-restore"))
+        _write_draft(path, root).replace(path)
+        sync_path(folder)
 
 
 @contextmanager
@@ -87,11 +106,11 @@ def _create_key(path: Path) -> None:
     sync_path(path.parent)
 
 
-def _write_draft(path: Path) -> Path:
-    """Write a new key to a file beside ``path`` and sync it to the disk."""
+def _write_draft(path: Path, root: bytes = b"") -> Path:
+    """Write a key, without ``root`` a new one, to a file beside ``path`` and sync it to the disk."""
     draft = path.with_name(f"{FILE_NAME}.{secrets.token_hex(8)}")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(secrets.token_bytes(KEY_BYTES))
+        file.write(root or secrets.token_bytes(KEY_BYTES))
         file.flush()
         os.fsync(file.fileno())
     return draft

@@ -36,8 +36,8 @@ class Vault:
         """Use ``secret_key``, or the key file in the data directory, which is created on first use (mode 0600)."""
 
         def load_roots() -> list[bytes]:
-            current = _root_of(secret_key) if secret_key else root_file.read_or_create(data_dir)
-            return [current, *map(_root_of, old_secrets), *root_file.read_old(data_dir)]
+            current = root_of_secret(secret_key) if secret_key else root_file.read_or_create(data_dir)
+            return [current, *map(root_of_secret, old_secrets), *root_file.read_old(data_dir)]
 
         current, *old = load_roots()
         return cls(current, old=old, reread=load_roots)
@@ -50,6 +50,11 @@ class Vault:
     def root_fingerprint(self) -> str:
         """An identifier of the current root that reveals nothing about it."""
         return self.keyed_hash("root-fingerprint", VERSION)[:16]
+
+    @property
+    def roots(self) -> tuple[bytes, ...]:
+        """The root keys themselves, the current one first: for a sealed copy, and nothing else."""
+        return tuple(self._roots)
 
     def derive_key(self, purpose: str) -> bytes:
         """32 bytes for one purpose, e.g. ``client-key-hash``."""
@@ -108,7 +113,8 @@ def _try_roots(roots: Sequence[bytes], value: str, place: str) -> tuple[str, byt
     return None
 
 
-def _root_of(secret: str) -> bytes:
+def root_of_secret(secret: str) -> bytes:
+    """The root key that ``FILMGATE_SECRET_KEY`` stands for."""
     return hashlib.sha256(secret.encode()).digest()
 
 

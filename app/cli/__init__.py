@@ -30,6 +30,7 @@ COMMANDS = {
     "config": "config:commands",
     "backup": "backup:save_backup",
     "restore": "backup:restore_backup",
+    "move": "move:move_store",
     "admin": "admin:commands",
     "rotate-root-key": "rotate_root_key:rotate_root_key",
     "downgrade": "downgrade:downgrade_store",

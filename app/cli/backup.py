@@ -11,9 +11,11 @@ from rich.markup import escape
 from app.backup import archive
 from app.backup.places import as_text, download_backup, is_address, read_file, upload_backup, write_file
 from app.backup.sections import RestoreChange
+from app.backup.whole_restore import is_whole_backup
 from app.cli.arguments import read_variable
 from app.cli.output import err, out, plain_table
 from app.cli.store_access import with_store
+from app.cli.whole_backups import restore_everything, save_everything
 from app.components import Components
 from app.errors import InvalidRequest
 
@@ -42,8 +44,18 @@ def save_backup(
     passphrase_env: PassphraseEnv = None,
     header: Headers = None,
     method: Annotated[str, typer.Option(help="For an address: PUT or POST.")] = "PUT",
+    everything: Annotated[
+        bool,
+        typer.Option(
+            "--everything",
+            help="All rows, the films and the sealed root key as one tar file, while the gateway runs.",
+        ),
+    ] = False,
 ) -> None:
-    """Save accounts, routes, prices, keys, webhook endpoints and settings. Tasks and files are not included."""
+    """Save accounts, routes, prices, keys, webhook endpoints and settings. Tasks and files only with --everything."""
+    if everything:
+        save_everything(to, passphrase=read_passphrase(passphrase_env))
+        return
     if method.upper() not in ("PUT", "POST"):
         raise InvalidRequest("--method: PUT or POST")
     headers, passphrase = read_headers(header), read_passphrase(passphrase_env)
@@ -72,11 +84,20 @@ def restore_backup(
     yes: Annotated[
         bool, typer.Option("--yes", help="Apply the changes; without it nothing is written.")
     ] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Of a whole backup: delete the rows that are there first.")
+    ] = False,
     passphrase_env: PassphraseEnv = None,
     header: Headers = None,
 ) -> None:
-    """Show what a backup would change here, and with --yes apply it. Everything that it does not contain stays."""
+    """Show what a backup would change here, and with --yes apply it. Everything that it does not contain stays.
+
+    A whole backup (made with --everything) is checked to the last byte and goes into an empty store.
+    """
     headers, passphrase = read_headers(header), read_passphrase(passphrase_env)
+    if not is_address(place) and is_whole_backup(Path(place)):
+        restore_everything(Path(place), passphrase=passphrase, yes=yes, replace=replace)
+        return
 
     async def plan_or_apply(components: Components) -> list[RestoreChange]:
         if is_address(place):

@@ -9,6 +9,8 @@ from app.db.session import dialect_insert
 FOREVER = 1e11
 """A time (UTC seconds) in the far future."""
 LAST_SWEEP = "clock/last-sweep"
+MOVED_PREFIX = "moved-to/"
+"""Of the mark of a store that was moved; behind it stands where to."""
 FILES_PREFIX = "files/"
 """Of marks that have a sweep of their own when they end."""
 
@@ -45,3 +47,10 @@ async def write_last_sweep(connection: AsyncConnection, *, now: float) -> None:
     await connection.execute(
         new.on_conflict_do_update(index_elements=[marks.c.name], set_={"until": new.excluded.until})
     )
+
+
+async def moved_to(connection: AsyncConnection) -> str | None:
+    """Where this store was moved; None for one that is in use."""
+    query = sa.select(marks.c.name).where(marks.c.name.startswith(MOVED_PREFIX, autoescape=True))
+    name = (await connection.execute(query)).scalar()
+    return None if name is None else str(name).removeprefix(MOVED_PREFIX)

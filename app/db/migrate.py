@@ -83,7 +83,9 @@ def _migration_lock(url: str) -> Iterator[Path | None]:
 if __name__ == "__main__":
     # The address comes by standard input: it may hold a password, and arguments are seen by everybody.
     address = sys.stdin.read().strip()
-    if sys.argv[1:]:
+    if sys.argv[1:2] == ["up"]:
+        upgrade(address, revision=sys.argv[2])
+    elif sys.argv[1:]:
         downgrade(address, revision=sys.argv[1])
     else:
         upgrade(address)

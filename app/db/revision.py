@@ -8,6 +8,7 @@ import structlog
 from sqlalchemy import text
 
 from app import __version__
+from app.db import marks
 from app.db.session import DATABASE_AWAY, Database
 
 log = structlog.get_logger()
@@ -22,17 +23,18 @@ class MigrationFailed(Exception):
     """The message is the last line that the migration printed."""
 
 
-class StoreTooNew(Exception):
-    """The store was migrated by a newer version. The message says so, and what to do."""
+class StoreRefused(Exception):
+    """The store was migrated by a newer version, or was moved away. The message says so, and what to do."""
 
 
 async def upgrade_if_needed(database: Database) -> None:
-    """Migrate if needed. Raises ``MigrationFailed``, or ``StoreTooNew``."""
+    """Migrate if needed. Raises ``MigrationFailed``, or ``StoreRefused``."""
     found = await current_revision(database)
     if found == NEWEST:
+        await require_not_moved(database)
         return
     if found is not None and found > NEWEST:
-        raise StoreTooNew(
+        raise StoreRefused(
             f"The store has revision {found} of a newer Filmgate; this is {__version__}, which knows {NEWEST}. "
             f"Start the newer version, or stop all its processes and run its `filmgate downgrade {__version__}`."
         )
@@ -40,8 +42,20 @@ async def upgrade_if_needed(database: Database) -> None:
     log.info("database.migrated", before=found, after=NEWEST)
 
 
-async def run_migration(database: Database, *back_to: str) -> None:
-    """Upgrade, or go back to a revision, in a child process: Alembic takes 10 MB that a server never needs again.
+async def require_not_moved(database: Database) -> None:
+    """Raises ``StoreRefused`` for a store whose content lives elsewhere now: two gateways would spend the same money."""
+    async with database.read() as connection:
+        where = await marks.moved_to(connection)
+    if where is not None:
+        raise StoreRefused(
+            f"This store was moved to {where}: set FILMGATE_DATABASE_URL to that address. "
+            "To use this copy again, and give up the other, run `filmgate move --reopen`."
+        )
+
+
+async def run_migration(database: Database, *arguments: str) -> None:
+    """Upgrade in a child process: Alembic takes 10 MB that a server never needs again. With a revision as the argument go
+    back to it, and with ``up`` and a revision no further than that.
 
     Raises ``MigrationFailed``.
     """
@@ -49,7 +63,7 @@ async def run_migration(database: Database, *back_to: str) -> None:
         sys.executable,
         "-m",
         "app.db.migrate",
-        *back_to,
+        *arguments,
         cwd=ROOT,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.DEVNULL,

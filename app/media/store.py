@@ -198,6 +198,21 @@ class MediaStore:
         finally:
             await self.delete(key)
 
+    async def list_files(self) -> AsyncGenerator[StoreEntry, None]:
+        """Every whole file, in no order."""
+        try:
+            async for batch in obstore.list(self._objects):
+                for entry in batch:
+                    if KEY.fullmatch(entry["path"]):  # else what an interrupted upload has left
+                        yield StoreEntry(
+                            key=entry["path"],
+                            size=entry["size"],
+                            etag=entry["e_tag"] or "",
+                            modified=entry["last_modified"],
+                        )
+        except (BaseError, OSError) as error:
+            raise unavailable_error("list", error) from error
+
     async def measure_use(self) -> tuple[int, int]:
         """The number of files and their total size in bytes. Lists every file."""
         files = size = 0
