@@ -33,6 +33,7 @@ from app.tasks.input_links import InputLinks
 from app.tasks.lifecycle import ProgressWriter, TaskLifecycle
 from app.tasks.notifications import Notification
 from app.tasks.pending_files import sweep_files
+from app.tasks.prompt_removal import mark_unmarked, remove_prompts
 from app.tasks.pruning import prune_ledger, prune_tasks
 from app.tasks.receipts import adopt_late_receipts
 from app.tasks.results import ResultStorage
@@ -176,6 +177,7 @@ class Worker:
         for task_id in await repository.expired_ids(now):
             await delete_task_files(self._components.store, task_id)
             await repository.mark_purged(task_id)
+        await remove_prompts(self._components.database, self._components.store)
         if time.monotonic() - self._noted_at >= NOTE_SECONDS:
             async with self._components.database.write() as connection:
                 await marks.write_last_sweep(connection, now=now)
@@ -196,6 +198,7 @@ class Worker:
         await prune_tasks(self._components.database, now=now, days=settings.task_days)
         await prune_ledger(self._components.database, now=now, days=settings.ledger_days)
         await mark_unmarked_holds(self._components.database)
+        await mark_unmarked(self._components.database)
         await recount_days(self._components.database, now=now, request_days=settings.request_log_days)
 
 

@@ -174,6 +174,8 @@ async def cancel_task(name: str, request: AdminRequest) -> TaskObject:
 async def retry_task(name: str, request: AdminRequest) -> TaskObject:
     """Sends the same request with the same key, which pays for it again."""
     task = await _find_task(request, name)
+    if task.prompt_removed:
+        raise InvalidRequest("Its key does not keep prompts, so this task can't be sent again.", param="task")
     key = await request.panel.gateway.keys.find_by_id(task.key_id)
     if key is None:  # deleted since
         key = ClientKey(id=task.key_id, name=task.key_id, owner=task.owner)

@@ -42,14 +42,14 @@ def move_store(
     """Copy everything into another database, compare it row by row, and close the old one. May be repeated after a kill."""
     settings = load_settings()
     if reopen:
-        asyncio.run(_reopen(settings))
+        asyncio.run(reopen_store(settings))
         return
     if not to:
         raise InvalidRequest("--to is required: the address of an empty database")
     target = _target_settings(settings, to, storage, endpoint=storage_endpoint)
     if target.resolved_database_url == settings.resolved_database_url:
         raise InvalidRequest("--to: this is the store that is in use")
-    asyncio.run(_move(settings, target))
+    asyncio.run(move_into(settings, target))
 
 
 def _target_settings(settings: Settings, to: str, storage: str, *, endpoint: str) -> Settings:
@@ -62,10 +62,12 @@ def _target_settings(settings: Settings, to: str, storage: str, *, endpoint: str
     except ValidationError as error:
         problem = error.errors()[0]
         option = {"database_url": "--to", "storage_url": "--storage"}.get(str(problem["loc"][0]), "--to")
-        raise InvalidRequest(f"{option}: {problem['msg']}") from error
+        raise InvalidRequest(f"{option}: {problem['msg'].removeprefix('Value error, ')}") from error
 
 
-async def _move(settings: Settings, target: Settings) -> None:
+async def move_into(settings: Settings, target: Settings) -> None:
+    """Move the store of ``settings`` to that of ``target``. Raises ``SettingsInvalid`` or ``ServiceUnavailable`` while a
+    gateway runs on it, ``InvalidRequest`` when the other one is not empty."""
     async with _alone(settings):
         where = mask_address(target.resolved_database_url)
         is_marked = await _prepare(settings, target, where)
@@ -138,7 +140,8 @@ async def _print_money(target: Settings) -> None:
     out.print(f"Money: {keys} keys have spent ${spent / 10**9:.2f}, and ${reserved / 10**9:.2f} is reserved.")
 
 
-async def _reopen(settings: Settings) -> None:
+async def reopen_store(settings: Settings) -> None:
+    """Let a store that was moved be used again."""
     database = Database(settings.resolved_database_url)
     gone = sa.delete(marks).where(marks.c.name.startswith(MOVED_PREFIX, autoescape=True))
     try:

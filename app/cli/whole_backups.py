@@ -86,10 +86,12 @@ def _open_target(to: str) -> Iterator[BinaryIO]:
 
 def restore_everything(place: Path, *, passphrase: str, yes: bool, replace: bool) -> None:
     """Check all of the backup; with ``yes`` put it into the empty store that the settings name."""
-    asyncio.run(_restore(load_settings(), place, passphrase, yes=yes, replace=replace))
+    asyncio.run(restore_into(load_settings(), place, passphrase, yes=yes, replace=replace))
 
 
-async def _restore(settings: Settings, place: Path, passphrase: str, *, yes: bool, replace: bool) -> None:
+async def restore_into(settings: Settings, place: Path, passphrase: str, *, yes: bool, replace: bool) -> None:
+    """Raises ``InvalidRequest`` for a damaged backup and a place that is not empty, ``SettingsInvalid`` while a gateway
+    runs there."""
     backup = await check_everything(place, passphrase=passphrase)
     described = f"{backup.rows} rows and {len(backup.sizes)} files of {backup.made_at}"
     out.print(escape(f"{place.name} is whole: {described}, revision {backup.revision}."), soft_wrap=True)

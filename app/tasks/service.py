@@ -159,6 +159,7 @@ class TaskService:
             "created_at": now,
             "deadline_at": now + self._deadline,
             "request_id": context.notes.id or None,
+            "prompt_removed": None if key.keep_prompts else False,
         }
         try:
             await self._tasks.insert(NewTask(row, context.detail, hold, files))

@@ -137,6 +137,8 @@ class Task:
     expires_at: float | None
     request_id: str | None
     """Of the client's request, as the log has it; None for tasks of older versions."""
+    prompt_removed: bool | None
+    """False: its prompt and its inputs are to be removed once it has ended; None: they are kept."""
     request_text: str
     operation_text: str | None
     result_text: str | None
@@ -228,6 +230,7 @@ def new_task(row: dict[str, Any], request: GenerationRequest) -> Task:
         made_at=None,
         expires_at=None,
         request_id=row["request_id"],
+        prompt_removed=row["prompt_removed"],
         request_text=row["request"],
         operation_text=None,
         result_text=None,
