@@ -148,7 +148,7 @@ class SqliteRows(RowStore):
         try:
             await asyncio.to_thread(self._connection.executemany, statement, rows)
         except (sqlite3.IntegrityError, sqlite3.DataError, OverflowError) as error:
-            raise _unfit(table, error) from error
+            raise _row_refusal(table, error) from error
 
     async def delete_rows(self, table: str) -> None:
         await asyncio.to_thread(self._connection.execute, f"DELETE FROM {table}")  # noqa: S608
@@ -214,7 +214,7 @@ class PostgresRows(RowStore):
         try:
             await self._connection.copy_records_to_table(table, records=records, columns=list(columns))
         except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError, ValueError) as error:
-            raise _unfit(table, error) from error
+            raise _row_refusal(table, error) from error
 
     async def delete_rows(self, table: str) -> None:
         await self._connection.execute(f"DELETE FROM {table}", timeout=None)  # noqa: S608
@@ -269,5 +269,5 @@ def _quoted(columns: Sequence[str]) -> str:
     return ", ".join(f'"{name}"' for name in columns)
 
 
-def _unfit(table: str, error: Exception) -> InvalidRequest:
+def _row_refusal(table: str, error: Exception) -> InvalidRequest:
     return InvalidRequest(f"A row of {table} can't be kept there: {' '.join(str(error).split())[:300]}")

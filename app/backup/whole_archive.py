@@ -55,7 +55,7 @@ class ArchiveWriter:
 
     def __init__(self, target: BinaryIO, done: WholeBackup) -> None:
         self._target = target
-        self._done = done
+        self.done = done
 
     def add(self, name: str, content: bytes) -> None:
         self._begin(name, len(content))
@@ -88,7 +88,7 @@ class ArchiveWriter:
 
     def _end(self, name: str, size: int, digest: str) -> None:
         self._target.write(b"\0" * (-size % BLOCK))
-        self._done.hashes[name] = digest
+        self.done.hashes[name] = digest
 
 
 async def write_everything(
@@ -124,7 +124,7 @@ async def write_everything(
     await rows.close()  # no vacuum and no checkpoint waits for films
     async for entry in store.list_files():
         if _belongs(entry.key, tasks):
-            await _add_file(archive, store, entry, done)
+            await _add_file(archive, store, entry)
     archive.add(MANIFEST, manifest_text(done, box).encode())
     archive.finish()
     return done
@@ -149,15 +149,15 @@ async def _add_table(
     return digest
 
 
-async def _add_file(archive: ArchiveWriter, store: MediaStore, entry: StoreEntry, done: WholeBackup) -> None:
+async def _add_file(archive: ArchiveWriter, store: MediaStore, entry: StoreEntry) -> None:
     async with aclosing(store.stream(entry.key)) as pieces:
         try:
             await archive.add_stream(FILES + entry.key, entry.size, pieces)
         except NotFound:
-            done.gone += 1
+            archive.done.gone += 1
             return
-    done.files += 1
-    done.bytes += entry.size
+    archive.done.files += 1
+    archive.done.bytes += entry.size
 
 
 def manifest_text(done: WholeBackup, box: SecretBox) -> str:

@@ -199,17 +199,13 @@ class MediaStore:
             await self.delete(key)
 
     async def list_files(self) -> AsyncGenerator[StoreEntry, None]:
-        """Every whole file, in no order."""
+        """Every whole file, in no order; not what an interrupted upload has left."""
         try:
             async for batch in obstore.list(self._objects):
-                for entry in batch:
-                    if KEY.fullmatch(entry["path"]):  # else what an interrupted upload has left
-                        yield StoreEntry(
-                            key=entry["path"],
-                            size=entry["size"],
-                            etag=entry["e_tag"] or "",
-                            modified=entry["last_modified"],
-                        )
+                for entry in (entry for entry in batch if KEY.fullmatch(entry["path"])):
+                    yield StoreEntry(
+                        entry["path"], entry["size"], entry["e_tag"] or "", modified=entry["last_modified"]
+                    )
         except (BaseError, OSError) as error:
             raise unavailable_error("list", error) from error
 
