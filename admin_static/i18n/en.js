@@ -589,6 +589,11 @@ export default {
   'key.revoke_title': 'Revoke {name}?',
   'key.revoke_note': 'Programs that use it are rejected from now on.',
   'key.revoked': '{name} was revoked.',
+  'key.forget': 'Forget',
+  'key.forget_title': 'Forget {name}?',
+  'key.forget_note':
+    'The key, its tasks, films, inputs, prompts and webhooks are deleted for good. The books keep only amounts.',
+  'key.forgotten': '{name} was forgotten.',
   'key.saved': '{name} was saved.',
   'key.created': '{name} was created.',
   'key.once': 'Your new key',

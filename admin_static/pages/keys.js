@@ -212,12 +212,25 @@ export function Page() {
       await runWithToast(() => remove(`keys/${key.id}`), t('key.revoked', { name: key.name }));
       list.reload();
     },
+    forget: async (key) => {
+      if (
+        !(await askConfirmation({
+          title: t('key.forget_title', { name: key.name }),
+          text: t('key.forget_note'),
+          action: t('key.forget'),
+        }))
+      )
+        return;
+      await runWithToast(() => post(`keys/${key.id}/forget`), t('key.forgotten', { name: key.name }));
+      list.reload();
+    },
     menu: (key) => [
       [t('key.edit'), () => show(['edit', key])],
       [t('key.rotate'), () => show(['rotate', key])],
       [t(key.enabled ? 'key.disable' : 'key.enable'), () => actions.toggle(key)],
       null,
       [t('key.revoke'), () => actions.revoke(key), 'bad'],
+      [t('key.forget'), () => actions.forget(key), 'bad'],
     ],
   };
   const rows = list.data?.data ?? [];

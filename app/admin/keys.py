@@ -2,6 +2,7 @@
 
 import time
 from collections import defaultdict
+from dataclasses import asdict
 from decimal import Decimal
 from typing import Any, Literal, get_type_hints
 
@@ -24,6 +25,7 @@ from app.admin.webhooks import (
 )
 from app.db.tables import spending, tasks
 from app.keys.key import ClientKey, Dollars, KeyTerms
+from app.tasks.key_removal import forget_key
 from app.tasks.states import OPEN
 from app.usage.ledger import period_label, period_names
 
@@ -111,6 +113,15 @@ class KeyWithSecret(KeyObject):
     secret: str
 
 
+class ForgottenObject(PanelAnswer):
+    """How many of each went; ``shared``: other keys of its project keep their endpoints and characters."""
+
+    tasks: int
+    webhook_endpoints: int
+    characters: int
+    shared: bool
+
+
 class KeyRotationBody(PanelBody):
     overlap_seconds: float = Field(default=86_400, ge=0, le=MOST_OVERLAP, allow_inf_nan=False)
 
@@ -175,6 +186,16 @@ async def revoke_key(key_id: str, request: AdminRequest) -> Response:
         "key.revoked", f"keys/{key_id}", before={"enabled": before.enabled, "name": before.name}
     )
     return Response(status_code=204)
+
+
+@router.post("/{key_id}/forget", summary="Delete a client key and all that its client has left")
+async def forget_client_key(key_id: str, request: AdminRequest) -> ForgottenObject:
+    """Its tasks, films, inputs, prompts and webhooks go with it; the books keep amounts. 400 while its tasks run or hold
+    money."""
+    gateway = request.panel.gateway
+    done = await forget_key(request.panel.database, gateway.store, keys=gateway.keys, key_id=key_id)
+    await request.record_change("key.forgotten", f"keys/{key_id}", after=asdict(done))
+    return ForgottenObject(**asdict(done))
 
 
 @router.get("/{key_id}/endpoints", summary="List the webhook endpoints of a key")

@@ -2,11 +2,14 @@
 
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
 
+from app.admin.audit_log import AuditLog
+from app.cli.admin import ACTOR
 from app.cli.arguments import parse_options, read_text, read_variable
 from app.cli.output import err, local_time, out, plain_table
 from app.cli.store_access import with_store
@@ -14,9 +17,14 @@ from app.components import Components
 from app.db.tables import format_money
 from app.errors import InvalidRequest
 from app.keys.key import ClientKey, moment_in_days
+from app.keys.service import CACHE_SECONDS
 from app.secret_rules import is_blank
+from app.tasks import key_removal
+from app.tasks.key_removal import ForgottenKey
 
-commands = typer.Typer(help="Create, list, change, rotate and revoke client keys.", no_args_is_help=True)
+commands = typer.Typer(
+    help="Create, list, change, rotate, revoke and forget client keys.", no_args_is_help=True
+)
 
 KeyId = Annotated[str, typer.Argument(metavar="ID", help="From `filmgate keys list`.")]
 Models = Annotated[
@@ -205,6 +213,48 @@ def revoke_key(key_id: KeyId) -> None:
     out.print(f"Revoked {escape(key_id)}.")
 
 
+@commands.command("forget")
+def forget_key(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The name of the key, or its ID.")],
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do it; without it nothing is changed.")] = False,
+) -> None:
+    """Delete a key with its tasks, films, inputs, prompts and webhooks. Only amounts stay in the books."""
+
+    async def forget(components: Components) -> ForgottenKey | None:
+        key = await _find_key(components, name)
+        if not yes:
+            err.print(escape(FORGET_WARNING.format(key.name, key.id)), soft_wrap=True)
+            return None
+        wait = 0.0 if components.database.is_postgres else CACHE_SECONDS + 1
+        done = await key_removal.forget_key(
+            components.database, components.store, keys=components.keys, key_id=key.id, wait_seconds=wait
+        )
+        audit = AuditLog(components.database)
+        await audit.record_alone(ACTOR, "key.forgotten", f"keys/{key.id}", after=asdict(done))
+        return done
+
+    done = with_store(forget)
+    if done is None:
+        raise typer.Exit(1)
+    out.print(
+        f"Forgotten: {done.tasks} tasks, {done.webhook_endpoints} webhook endpoints, {done.characters} characters."
+    )
+    if done.shared:
+        err.print("Other keys of its project share its webhook endpoints and characters: these stay.")
+
+
+async def _find_key(components: Components, name: str) -> ClientKey:
+    """By its name or id. Raises ``NotFound``, and ``InvalidRequest`` for a name that several have."""
+    found = [key for key in await components.keys.list() if key.name == name]
+    if len(found) > 1:
+        ids = ", ".join(key.id for key in found)
+        raise InvalidRequest(f"There are {len(found)} keys of this name: give the ID ({ids}).")
+    return found[0] if found else await components.keys.get(name)
+
+
+FORGET_WARNING = """This deletes the key {} ({}), its tasks, films, inputs, prompts and webhooks, for good.
+The ledger and the usage reports keep their amounts. Run it again with --yes to do it."""
 CLEARABLE: Mapping[str, tuple[str, Any]] = {
     "models": ("models", ()),
     "networks": ("networks", ()),

@@ -8,10 +8,12 @@ transaction, repeatable at any point, by several processes at once.
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Sequence
 from decimal import Decimal
 
 import sqlalchemy as sa
 import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.session import Database
 from app.db.tables import ledger, receipts, tasks, timeline, webhook_attempts, webhook_deliveries
@@ -59,12 +61,17 @@ async def _delete_tasks(database: Database, *, before: float) -> list[str]:
         )
         if not ids:
             return ids
-        told = sa.select(webhook_deliveries.c.id).where(webhook_deliveries.c.task_id.in_(ids))
-        await connection.execute(sa.delete(webhook_attempts).where(webhook_attempts.c.delivery_id.in_(told)))
-        for table in (webhook_deliveries, timeline, receipts):
-            await connection.execute(sa.delete(table).where(table.c.task_id.in_(ids)))
-        await connection.execute(sa.delete(tasks).where(tasks.c.id.in_(ids)))
+        await delete_task_rows(connection, ids)
     return ids
+
+
+async def delete_task_rows(connection: AsyncConnection, ids: Sequence[str]) -> None:
+    """Tasks that are over, with all that belongs to them but their money and their files."""
+    told = sa.select(webhook_deliveries.c.id).where(webhook_deliveries.c.task_id.in_(ids))
+    await connection.execute(sa.delete(webhook_attempts).where(webhook_attempts.c.delivery_id.in_(told)))
+    for table in (webhook_deliveries, timeline, receipts):
+        await connection.execute(sa.delete(table).where(table.c.task_id.in_(ids)))
+    await connection.execute(sa.delete(tasks).where(tasks.c.id.in_(ids)))
 
 
 async def _delete_closed(database: Database, *, before: float) -> int:

@@ -166,8 +166,7 @@ class TaskService:
         except (InsufficientQuota, RateLimited):
             await delete_task_files(self._store, task_id)
             raise
-        except IntegrityError:
-            # An equal request was inserted first.
+        except IntegrityError:  # an equal request was inserted first
             await delete_task_files(self._store, task_id)
             known = await self._find_duplicate(key, context, fingerprint)
             if known is None:

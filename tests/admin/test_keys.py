@@ -46,6 +46,19 @@ def test_a_key_keeps_the_secret_that_clients_have_already(owner: Browser, gatewa
     owner.must("PATCH", f"/keys/{made['id']}", status=400, json={"secret": theirs})
 
 
+def test_a_client_is_forgotten(owner: Browser, gateway: GatewayProcess, farm: Any) -> None:
+    made = owner.post("/keys", status=201, json={"name": "forgettable", "note": "note-canary"})
+    task = make(gateway, made["secret"])
+    owner.ended(task)
+    done = owner.post(f"/keys/{made['id']}/forget")
+    assert done == {"tasks": 1, "webhook_endpoints": 0, "characters": 0, "shared": False}
+    owner.must("GET", f"/keys/{made['id']}", status=404)
+    owner.must("GET", f"/tasks/{task}", status=404)
+    told = owner.get("/audit", params={"target": f"keys/{made['id']}"})["data"]
+    assert [row["action"] for row in told] == ["key.forgotten", "key.made"]
+    assert "note-canary" not in str(told) and "forgettable" not in str(told)
+
+
 def test_a_change_takes_only_what_is_sent(owner: Browser, gateway: GatewayProcess) -> None:
     made = owner.post(
         "/keys", status=201, json={"name": "changing", "rpm": 5, "budget": {"daily": "1", "total": "9"}}

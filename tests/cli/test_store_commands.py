@@ -52,6 +52,24 @@ def test_a_key_keeps_the_secret_that_clients_have_already(tmp_path: Path) -> Non
         assert first not in str(refused.exception)
 
 
+def test_a_key_is_forgotten_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.cli.keys.CACHE_SECONDS", 0.0)
+    data = tmp_path / "data"
+    for name in ("shop", "twin", "twin"):
+        assert inside("keys", "create", name, data=data).exit_code == 0
+    asked = inside("keys", "forget", "shop", data=data)
+    assert asked.exit_code == 1 and "--yes" in asked.output
+    twins = inside("keys", "forget", "twin", "--yes", data=data)
+    assert isinstance(twins.exception, InvalidRequest) and "2 keys of this name" in str(twins.exception)
+    done = inside("keys", "forget", "shop", "--yes", data=data)
+    assert done.exit_code == 0 and "Forgotten: 0 tasks" in done.output
+    assert "shop" not in inside("keys", "list", data=data).stdout
+    with sqlite3.connect(data / "filmgate.db") as store:
+        assert store.execute("SELECT actor, action FROM audit").fetchall() == [
+            ("command line", "key.forgotten")
+        ]
+
+
 def test_a_key_has_limits_that_can_be_changed_and_a_secret_that_can_be_rotated(tmp_path: Path) -> None:
     data = tmp_path / "data"
     limits = (
