@@ -740,6 +740,7 @@ export default {
   'audit_action.key.updated': 'Changed a key',
   'audit_action.key.rotated': 'Rotated a key',
   'audit_action.key.revoked': 'Revoked a key',
+  'audit_action.key.forgotten': 'Forgot a key and its client',
   'audit_action.price.set': 'Set a price',
   'audit_action.price.removed': 'Removed a price',
   'audit_action.route.written': 'Saved a route',

@@ -726,6 +726,7 @@ export default {
   'audit_action.key.updated': '修改令牌',
   'audit_action.key.rotated': '轮换令牌',
   'audit_action.key.revoked': '吊销令牌',
+  'audit_action.key.forgotten': '彻底删除令牌',
   'audit_action.price.set': '设置价格',
   'audit_action.price.removed': '删除价格',
   'audit_action.route.written': '保存路由',

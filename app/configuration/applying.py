@@ -50,10 +50,23 @@ async def apply_configuration_file(components: Components) -> AppliedChanges:
     """Apply the file that ``FILMGATE_CONFIG`` names, if any. Raises ``SettingsInvalid``."""
     path = components.settings.config
     if path is None:
-        return AppliedChanges()
+        return await release_keys(components)
     done = await apply_configuration(components, load_file(path, os.environ))
     for warning in done.warnings:
         log.warning("configuration.doubted", detail=warning)
+    return done
+
+
+async def release_keys(components: Components) -> AppliedChanges:
+    """No file declares anything any more: keys that one did can be changed again, and work as before."""
+    done = AppliedChanges()
+    declared = [key for key in await components.keys.list() if key.source == "file"]
+    for key in declared:
+        async with components.database.write() as connection:
+            await connection.execute(sa.update(keys).where(keys.c.id == key.id).values(source="store"))
+            await announce_change(connection, "keys", key.id)
+        done.record_change("keys", key.name, "released: no file declares it")
+    components.keys.forget()
     return done
 
 

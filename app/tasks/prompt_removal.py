@@ -55,11 +55,22 @@ async def remove_prompts(database: Database, store: MediaStore) -> int:
     )
     async with database.read() as connection:
         rows = (await connection.execute(query)).all()
+    count = 0
     for row in rows:
         await store.delete(task_folders(row.id)[1])
         async with database.write() as connection:
-            await _empty_rows(connection, row)
-    return len(rows)
+            if not await _is_being_told(connection, row.id):
+                await _empty_rows(connection, row)
+                count += 1
+    return count
+
+
+async def _is_being_told(connection: AsyncConnection, task_id: str) -> bool:
+    """Whether an attempt is under way, which will write the body that it sends. Until this transaction ends none
+    begins."""
+    mine = webhook_deliveries.c.task_id == task_id, webhook_deliveries.c.state == "pending"
+    query = sa.select(webhook_deliveries.c.claimed_at).where(*mine).with_for_update()
+    return any(at is not None for at in (await connection.execute(query)).scalars())
 
 
 async def _empty_rows(connection: AsyncConnection, row: Any) -> None:

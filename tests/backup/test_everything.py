@@ -31,10 +31,12 @@ from app.usage.balance import find_differences
 from app.vault import Vault
 from tests import stores
 from tests.cli.running import ROOT, environment
+from tests.media.bucket import Bucket
+from tests.media.conftest import Serve, serve
 from tests.tasks.conftest import Bench, replica, settings_for, upstream
 from tests.upstream import FakeUpstream
 
-__all__ = ["upstream"]
+__all__ = ["serve", "upstream"]
 PASSPHRASE = "correct horse battery"
 PRICE = Decimal("0.25")
 
@@ -225,8 +227,13 @@ async def test_a_store_is_moved_and_the_old_one_is_closed(
         assert await money(bench.components) == sums
 
 
-async def test_files_arrive_whole_whatever_an_earlier_move_has_left(tmp_path: Path) -> None:
-    source, target = (MediaStore.open("", folder=tmp_path / name) for name in ("one", "two"))
+async def test_files_arrive_whole_whatever_an_earlier_move_has_left(
+    tmp_path: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    source = MediaStore.open("", folder=tmp_path)
+    target = MediaStore.open("s3://bucket/films", folder=tmp_path, endpoint=await serve(Bucket().answer))
     contents: dict[str, Any] = {f"tasks/{n:032x}/video.mp4": f"film {n}".encode() * 1000 for n in range(5)}
     for key, content in contents.items():
         await source.put(key, content)

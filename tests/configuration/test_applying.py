@@ -234,6 +234,20 @@ async def test_keys_and_prices(bench: Bench) -> None:
     assert (await bench.components.keys.get(key.id)).enabled
 
 
+async def test_keys_can_be_changed_once_there_is_no_file(
+    tmp_path: Path, database_url: str, upstream: FakeUpstream
+) -> None:
+    async with replica(settings_for(tmp_path, database_url), upstream) as bench:
+        keys = bench.components.keys
+        declared = await keys.declare("a-secret-from-the-file-0123", {"name": "shop"})
+        with pytest.raises(InvalidRequest, match="declared in the configuration file"):
+            await keys.update(declared.id, {"rpm": 5})
+        assert len((await apply_configuration_file(bench.components)).changes) == 1
+        assert (await apply_configuration_file(bench.components)).changes == []
+        assert (await keys.update(declared.id, {"rpm": 5})).enabled
+        assert (await keys.authenticate("a-secret-from-the-file-0123")).rpm == 5
+
+
 async def test_replicas_that_start_together_apply_it_once(
     tmp_path: Path, database_url: str, upstream: FakeUpstream
 ) -> None:

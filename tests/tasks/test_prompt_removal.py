@@ -107,6 +107,16 @@ async def test_what_was_made_before_is_removed_too(bench: Bench, monkeypatch: py
         assert set(marked) == {task.id for task in made}
         assert (await connection.execute(sa.select(keys.c.keep_prompts))).scalar() in (False, 0)
     assert await remove_prompts(components.database, components.store) == 0  # they are open
+    async with components.database.write() as connection:
+        await connection.execute(sa.update(tasks).where(tasks.c.key_id == key.id).values(state="failed"))
+        row = delivery_row(key.owner, "video.failed", url="https://e.com", task_id=made[0].id, body=SAID)
+        await connection.execute(sa.insert(webhook_deliveries), row | {"claimed_at": 1.0})
+    # An attempt is under way that will write the body it sends.
+    assert await remove_prompts(components.database, components.store) == 4
+    async with components.database.write() as connection:
+        await connection.execute(sa.update(webhook_deliveries).values(claimed_at=None))
+    assert await remove_prompts(components.database, components.store) == 1
+    assert SAID not in await everything(bench)
     assert (await components.repository.get(other.id)) == other
 
 
