@@ -10,7 +10,7 @@ import json
 import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from typing import Any
 
 import asyncpg
@@ -97,18 +97,19 @@ class RowStore(ABC):
             found.add(rows)
         return found
 
+    @abstractmethod
+    async def has_rows(self, table: str) -> bool:
+        """Whether there is any."""
+
     async def filled_tables(self) -> list[str]:
         """Those that have a row."""
-        found = []
-        for table, names in (await self.read_columns()).items():
-            async for rows in self.read_rows(table, names):
-                if rows:
-                    found.append(table)
-                    break
-        return found
+        return [table for table in await self.read_columns() if await self.has_rows(table)]
 
 
 class SqliteRows(RowStore):
+    """Each statement is closed in the thread that ran it: one that is dropped elsewhere is reset while the next, which is the
+    same to SQLite's cache, is under way."""
+
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
@@ -138,23 +139,34 @@ class SqliteRows(RowStore):
         return {table: names for table, names in found.items() if names}
 
     async def read_rows(self, table: str, columns: Sequence[str]) -> AsyncIterator[list[Row]]:
-        cursor = self._connection.execute(_select(table, columns))
-        while rows := await asyncio.to_thread(cursor.fetchmany, BATCH_ROWS):
-            yield rows
+        with closing(self._connection.execute(_select(table, columns))) as cursor:
+            while rows := await asyncio.to_thread(cursor.fetchmany, BATCH_ROWS):
+                yield rows
+
+    async def has_rows(self, table: str) -> bool:
+        with closing(self._connection.execute(f"{_select(table, ('rowid',))} LIMIT 1")) as cursor:
+            return cursor.fetchone() is not None
 
     async def insert_rows(self, table: str, columns: Sequence[str], rows: list[Row]) -> None:
         marks = ", ".join("?" for _ in columns)
         statement = f"INSERT INTO {table} ({_quoted(columns)}) VALUES ({marks})"  # noqa: S608 - our own names
+
+        def insert() -> None:
+            self._connection.executemany(statement, rows).close()
+
         try:
-            await asyncio.to_thread(self._connection.executemany, statement, rows)
+            await asyncio.to_thread(insert)
         except (sqlite3.IntegrityError, sqlite3.DataError, OverflowError) as error:
             raise _row_refusal(table, error) from error
 
     async def delete_rows(self, table: str) -> None:
-        await asyncio.to_thread(self._connection.execute, f"DELETE FROM {table}")  # noqa: S608
+        await self._run(f"DELETE FROM {table}")  # noqa: S608
 
     async def commit(self) -> None:
-        await asyncio.to_thread(self._connection.execute, "COMMIT")
+        await self._run("COMMIT")
+
+    async def _run(self, statement: str) -> None:
+        await asyncio.to_thread(lambda: self._connection.execute(statement).close())
 
     async def close(self) -> None:
         self._connection.close()
@@ -199,6 +211,10 @@ class PostgresRows(RowStore):
         cursor = await self._connection.cursor(_select(table, columns))
         while rows := await cursor.fetch(BATCH_ROWS):
             yield [[int(value) if isinstance(value, bool) else value for value in row] for row in rows]
+
+    async def has_rows(self, table: str) -> bool:
+        found = await self._connection.fetchval(f"SELECT 1 FROM {table} {KEPT.get(table, '')} LIMIT 1")  # noqa: S608
+        return found is not None
 
     async def insert_rows(self, table: str, columns: Sequence[str], rows: list[Row]) -> None:
         if not self._flags:

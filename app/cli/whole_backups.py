@@ -145,8 +145,8 @@ async def _restore_alone(backup: CheckedBackup, settings: Settings, *, replace: 
     out.print(
         f"Rows: {backup.rows} {rows_word}. Files: {len(backup.sizes)}, of which {written} were written now."
     )
-    if len(backup.roots) > 2:
-        err.print("There were more old root keys than two: set FILMGATE_OLD_SECRET_KEYS as it was.")
+    if len(backup.roots) > (1 if settings.secret_key else 2):
+        err.print("Its gateway had old root keys too: set FILMGATE_OLD_SECRET_KEYS as it was there.")
 
 
 async def _prepare_tables(backup: CheckedBackup, url: str) -> None:

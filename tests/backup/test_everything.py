@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from app.backup import row_stores, whole_archive
 from app.backup.row_stores import open_rows
 from app.backup.store_move import move_files
 from app.backup.whole_archive import write_everything
@@ -197,6 +198,30 @@ async def test_a_damaged_backup_is_told_by_a_sentence(tmp_path: Path) -> None:
             await restore(target, path)
         assert refused.value.message.endswith("."), (number, refused.value.message)
     assert list(target.data_dir.iterdir()) == [] and not (tmp_path / "two.db").exists()
+
+
+async def test_many_rows_take_many_members(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(whole_archive, "MEMBER_ROWS", 10)
+    monkeypatch.setattr(row_stores, "BATCH_ROWS", 7)
+    url, path = stores.sqlite_store(tmp_path / "one.db"), tmp_path / "all.tar"
+    numbers = [{"number": number, "text": f"\u7b2c {number}\n\t'"} for number in range(3000)]
+    database = Database(url)
+    async with database.write_many() as connection:
+        fill_options = sa.text("INSERT INTO options VALUES (:number, :text, 0.1 + :number)")
+        await connection.execute(fill_options, numbers)
+    await database.close()
+    store = MediaStore.open("", folder=tmp_path / "files")
+    with path.open("wb") as target:
+        async with open_rows(url) as rows:
+            await write_everything(
+                rows, store, target, vault=Vault(b"r" * 32), passphrase=PASSPHRASE, revision=revision.NEWEST
+            )
+    settings = own_settings(tmp_path / "two", stores.sqlite_store(tmp_path / "two.db"))
+    await restore(settings, path)
+    async with open_rows(url) as before, open_rows(settings.resolved_database_url) as after:
+        columns = await before.read_columns()
+        assert await before.digests(columns) == await after.digests(columns)
+        assert (await after.digests(columns))["options"].startswith("3000-")
 
 
 async def test_a_store_is_moved_and_the_old_one_is_closed(
