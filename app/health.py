@@ -1,7 +1,10 @@
 """What `/readyz` and `/metrics` of a process ask its components for: checks, and gauges counted in the database."""
 
+import math
 import shutil
 import time
+from functools import partial
+from pathlib import Path
 
 import sqlalchemy as sa
 from starlette.applications import Starlette
@@ -39,13 +42,21 @@ def open_health_checks(app: Starlette, components: Components) -> None:
     async def update_gauges() -> None:
         await _update_gauges(components)
 
+    DISK_FREE.set_function(partial(_free_bytes, components.settings.data_dir))
     app.state.readiness = SharedLook(Readiness(checks, DATABASE_AWAY).outcomes)
     app.state.gauges = SharedLook(DatabaseGauges(update_gauges, DATABASE_AWAY).refresh)
     app.state.metrics_token = token.get_secret_value() if token else None
 
 
+def _free_bytes(folder: Path) -> float:
+    """Not a number for a disk that can't be asked: that says nothing about the database."""
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError:
+        return math.nan
+
+
 async def _update_gauges(components: Components) -> None:
-    DISK_FREE.set(shutil.disk_usage(components.settings.data_dir).free)
     await _count_tasks(components)
     await _count_accounts(components)
     held = await components.money.billing.held_money()

@@ -10,17 +10,22 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import aiohttp
+from aiohttp import hdrs
 from aiohttp.http_exceptions import HttpProcessingError
 from multidict import CIMultiDict
 from yarl import URL
 
 from app.errors import OutboundRefused
+from app.providers.direct_requests import Destination, UpstreamAnswer, read_head
 
 CONNECTION_BROKEN = (aiohttp.ClientError, HttpProcessingError, OSError)
 """What an open connection may raise: closed, reset, silent (``TimeoutError`` is an ``OSError``), or no HTTP."""
 LONGEST_FIELD = 32 * 1024
 MOST_FIELDS = 512
 READ_BYTES = 64 * 1024
+DIRECT_BYTES = 64 * 1024
+"""A longer body is sent through aiohttp's session, which waits until it is written before it waits for an answer."""
+MOST_KNOWN = 4096
 # Control characters would end a header; half a surrogate pair can't be encoded.
 UNSENDABLE = re.compile("[\0-\x08\n-\x1f\x7f\ud800-\udfff]")
 # aiohttp adds these by itself; only what the caller says is sent.
@@ -66,6 +71,21 @@ class OpenAnswer:
     close: Callable[[], None]
 
 
+class OriginDestination(Destination):
+    """One origin of an upstream."""
+
+    def whole_request(self, request: OutgoingRequest, content: bytes | None) -> bytes:
+        headers = [(name.encode(), value.encode()) for name, value in request.headers.items()]
+        # RFC 9110, 8.6: a method that is expected to have a body states that there is none.
+        states_length = hdrs.CONTENT_LENGTH not in request.headers and (
+            content is not None or request.method != "GET"
+        )
+        length = len(content or b"") if states_length else None
+        return self.whole_head(self.first_lines(request.method, request.url), headers, length) + (
+            content or b""
+        )
+
+
 class UpstreamTransport:
     """Sends requests over the connections of ``connector``, which is closed with it."""
 
@@ -83,6 +103,8 @@ class UpstreamTransport:
             max_field_size=LONGEST_FIELD,
             max_headers=MOST_FIELDS,
         )
+        self._connector = connector
+        self._known: dict[tuple[str, str, str | None], OriginDestination] = {}
         # A request is sent once: aiohttp would repeat a GET or DELETE whose connection breaks, and has no option for it.
         self._session._retry_connection = False
 
@@ -106,6 +128,10 @@ class UpstreamTransport:
                 await self._judge_foreign(request.url.raw_host or "", request.url.port or 0)
             except OutboundRefused as refusal:
                 raise NotConnected(refusal.message) from refusal
+        if request.content is None or (
+            isinstance(request.content, bytes) and len(request.content) <= DIRECT_BYTES
+        ):
+            return await self._send_directly(request, request.content)
         response = await self._session.request(
             request.method,
             request.url,
@@ -116,6 +142,47 @@ class UpstreamTransport:
             proxy=self._proxy,
         )
         return OpenAnswer(response.status, response.headers, response.content.readany, response.close)
+
+    async def _send_directly(self, request: OutgoingRequest, content: bytes | None) -> OpenAnswer:
+        """``open`` for what is written at once."""
+        timeout = _timeout_of(request.connect_seconds, request.read_seconds)
+        destination = self._destination(request.url)
+        connection = await self._connector.connect(destination, [], timeout)
+        answer = None
+        try:
+            protocol = connection.protocol
+            assert protocol is not None
+            transport = protocol.transport
+            if transport is None or transport.is_closing():
+                raise NotConnected("the connection ended before anything was sent")
+            protocol.set_response_params(
+                read_until_eof=True,
+                read_timeout=timeout.sock_read,
+                read_bufsize=READ_BYTES,
+                max_line_size=LONGEST_FIELD,
+                max_field_size=LONGEST_FIELD,
+                max_headers=MOST_FIELDS,
+            )
+            transport.write(destination.whole_request(request, content))
+            protocol.start_timeout()
+            answer = UpstreamAnswer(connection, *await read_head(protocol, destination))
+        finally:
+            if answer is None:
+                connection.close()
+        return OpenAnswer(answer.status, answer.headers, answer.content.readany, answer.close)
+
+    def _destination(self, url: URL) -> "OriginDestination":
+        key = (url.scheme, url.raw_authority, self._proxy)
+        known = self._known.get(key)
+        if known is None:
+            if len(self._known) >= MOST_KNOWN:
+                self._known.clear()
+            try:
+                known = OriginDestination(url.origin(), self._proxy, self._session)
+            except ValueError as error:
+                raise NotConnected("an address that can't be read") from error
+            self._known[key] = known
+        return known
 
     async def aclose(self) -> None:
         await self._session.close()

@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator
 import aiohttp
 
 from app.errors import UpstreamFailed
+from app.providers.direct_requests import UpstreamAnswer
 from app.relay.chat_chunks import START_BYTES, looks_like_events
-from app.relay.upstream_connections import UpstreamAnswer
 
 COMPRESSED = frozenset({"gzip", "x-gzip", "deflate"})
 GZIP_OR_ZLIB = zlib.MAX_WBITS | 32

@@ -16,9 +16,9 @@ from app.catalog.call_price import ToldUsage
 from app.errors import UpstreamError
 from app.media.sound_length import MOST_SECONDS
 from app.ops.envelope import ErrorEnvelope
+from app.providers.direct_requests import UpstreamAnswer
 from app.relay.request import Headers
 from app.relay.upstream import UpstreamRefusal
-from app.relay.upstream_connections import UpstreamAnswer
 from app.relay.usage_filter import UsageFilter
 from app.usage.recorder import INPUT_TOKENS, OUTPUT_TOKENS, token_count
 

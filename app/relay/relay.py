@@ -19,13 +19,13 @@ from app.keys.key import ClientKey
 from app.keys.service import KeyRing, key_in_headers
 from app.ops.access import notes_of
 from app.ops.envelope import OWN_ENVELOPE, ErrorEnvelope
+from app.providers.direct_requests import UpstreamAnswer
 from app.relay.endpoint_table import EndpointTable, UpstreamEndpoint
 from app.relay.forwarding import DisconnectWatcher, ResponseForwarder, send_refusal
 from app.relay.repairing import plain_forwarder
 from app.relay.request import RelayRequest, read_body
 from app.relay.translating import CallTranslation, TranslatingForwarder
 from app.relay.upstream import UNKNOWN_FIELD_STATUSES, NeverSent, UpstreamClient, UpstreamRefusal
-from app.relay.upstream_connections import UpstreamAnswer
 from app.usage.budgets import BudgetTracker
 from app.usage.recorder import UsageRecorder, UsageRow
 

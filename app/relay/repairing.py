@@ -11,6 +11,7 @@ from starlette.types import Send
 from app.errors import UpstreamFailed
 from app.json_bodies import run_for_body
 from app.ops.envelope import ErrorEnvelope
+from app.providers.direct_requests import UpstreamAnswer
 from app.relay.decoding import (
     BROKEN,
     BROKEN_OFF,
@@ -24,7 +25,6 @@ from app.relay.decoding import (
 from app.relay.forwarding import ResponseForwarder
 from app.relay.other_forms import FORMS
 from app.relay.request import Headers
-from app.relay.upstream_connections import UpstreamAnswer
 from app.relay.usage_filter import UsageFilter
 
 log = structlog.get_logger()

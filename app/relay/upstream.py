@@ -29,13 +29,14 @@ from app.errors import (
 )
 from app.foreign import parse_json
 from app.media.guard import OutboundGuard
+from app.providers.direct_requests import UpstreamAnswer
 from app.providers.http_errors import NOT_THERE, submit_refused, unreachable_error
 from app.providers.reading import read_error, redact_text
 from app.providers.transport import NotConnected
 from app.relay.decoding import collect_start, is_compressed, plain_chunks
 from app.relay.endpoint_table import UpstreamEndpoint
 from app.relay.request import Headers, RelayRequest
-from app.relay.upstream_connections import LINE_BYTES, PatientHandler, UpstreamAnswer, UpstreamConnections
+from app.relay.upstream_connections import LINE_BYTES, PatientHandler, UpstreamConnections
 
 log = structlog.get_logger()
 CONNECT_SECONDS = 5.0

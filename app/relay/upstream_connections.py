@@ -1,24 +1,17 @@
-"""One POST to an upstream over aiohttp's pool of connections, without aiohttp's session.
-
-The session spends more on a request (its tasks, timers, traces, cookies, redirects and copies of headers) than all of our
-work costs. The pool, TLS, proxies, the parser and the flow control stay aiohttp's; only the head is written here.
-"""
+"""The relay's POST to an upstream, sent directly over aiohttp's pool of connections."""
 
 import asyncio
-import re
 from collections.abc import Callable
 
 import aiohttp
 from aiohttp import hdrs
 from aiohttp.client_proto import ResponseHandler
-from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.connector import Connection
-from aiohttp.http import HttpProcessingError, RawResponseMessage
-from multidict import CIMultiDictProxy
 from yarl import URL
 
 from app.media.head_limit import LimitedHandler
 from app.media.small_reads import SmallReads
+from app.providers.direct_requests import Destination, UpstreamAnswer, read_head
 from app.providers.transport import NotConnected
 from app.relay.request import Headers
 
@@ -28,8 +21,6 @@ STREAM_BUFFER_BYTES = 4 * 1024
 LINE_BYTES = 32 * 1024
 EVENT_STREAM = "text/event-stream"
 MAX_KNOWN = 4096
-SWITCHING_PROTOCOLS = 101
-LINE_ENDS = re.compile(rb"[\r\n\0]")
 
 
 class PatientHandler(LimitedHandler):
@@ -56,66 +47,15 @@ class PatientHandler(LimitedHandler):
             super()._on_read_timeout()
 
 
-class Destination(aiohttp.ClientRequest):
-    """Where to connect to, as aiohttp's connector asks for it, and the head of every request that goes there."""
+class RelayDestination(Destination):
+    """One address, and the first lines of every request for it."""
 
     def __init__(self, url: URL, proxy: str | None, session: aiohttp.ClientSession) -> None:
-        if url.scheme not in ("http", "https"):
-            raise aiohttp.NonHttpUrlClientError(url)
-        loop = asyncio.get_running_loop()
-        super().__init__("POST", url, proxy=URL(proxy) if proxy else None, session=session, loop=loop)
-        self._asks_proxy = self.proxy is not None and not self.is_ssl()
-        target = str(self.url) if self._asks_proxy else self.url.raw_path_qs
-        self._first_lines = f"POST {target} HTTP/1.1\r\nHost: {self.headers[hdrs.HOST]}\r\n".encode()
-        self._key = super().connection_key
-
-    @property
-    def connection_key(self) -> ConnectionKey:
-        return self._key
+        super().__init__(url, proxy, session)
+        self._first_lines = self.first_lines("POST", self.url)
 
     def head_with(self, headers: Headers, length: int) -> bytes:
-        """The head of a request with ``length`` bytes of body. Call it when connected: only then aiohttp has told what
-        the proxy wants to know. Raises ``ValueError`` for a header that would begin another one."""
-        lines = [self._first_lines]
-        if self._asks_proxy and (secret := self.headers.get(hdrs.PROXY_AUTHORIZATION)):
-            lines.append(b"Proxy-Authorization: %b\r\n" % secret.encode())
-        for name, value in headers:
-            if LINE_ENDS.search(value) or LINE_ENDS.search(name):
-                raise ValueError("A header must be one line.")
-            lines += (name, b": ", value, b"\r\n")
-        lines.append(b"Content-Length: %d\r\n\r\n" % length)
-        return b"".join(lines)
-
-
-class UpstreamAnswer:
-    """An answer whose head has come. Close it; its connection is used again when all of it has been read."""
-
-    __slots__ = ("_connection", "content", "headers", "raw_headers", "status")
-
-    def __init__(
-        self, connection: Connection, message: RawResponseMessage, content: aiohttp.StreamReader
-    ) -> None:
-        self._connection: Connection | None = connection
-        self.status: int = message.code
-        self.headers: CIMultiDictProxy[str] = message.headers
-        self.raw_headers: tuple[tuple[bytes, bytes], ...] = message.raw_headers
-        self.content = content
-        content.on_eof(self._release)
-
-    def close(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
-
-    def _release(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is None:
-            return
-        transport = connection.transport
-        if transport is None or transport.get_write_buffer_size():
-            connection.close()  # it answered before it had read the request
-        else:
-            connection.release()
+        return self.whole_head(self._first_lines, headers, length)
 
 
 class UpstreamConnections:
@@ -126,10 +66,15 @@ class UpstreamConnections:
         assert session.connector is not None
         self._session = session
         self._connector = session.connector
-        self._known: dict[tuple[URL, str | None], Destination] = {}
+        self._known: dict[tuple[URL, str | None], RelayDestination] = {}
 
     async def post(
-        self, destination: Destination, headers: Headers, body: bytes, *, on_sent: Callable[[], None] | None
+        self,
+        destination: RelayDestination,
+        headers: Headers,
+        body: bytes,
+        *,
+        on_sent: Callable[[], None] | None,
     ) -> UpstreamAnswer:
         """The answer, with its body still to be read. ``on_sent`` is called when the first byte leaves."""
         connection = await self._connector.connect(destination, [], self._session.timeout)
@@ -143,7 +88,7 @@ class UpstreamConnections:
                 on_sent()
             transport.writelines((head, body))
             protocol.start_timeout()
-            message, content = await _read_head(protocol, destination)
+            message, content = await read_head(protocol, destination)
             if EVENT_STREAM not in message.headers.get(hdrs.CONTENT_TYPE, ""):
                 content.set_read_chunk_size(BUFFER_BYTES)
             answer = UpstreamAnswer(connection, message, content)
@@ -152,13 +97,13 @@ class UpstreamConnections:
             if answer is None:
                 connection.close()
 
-    def destination(self, url: URL, proxy: str | None) -> Destination:
+    def destination(self, url: URL, proxy: str | None) -> RelayDestination:
         """Raises ``aiohttp.InvalidURL``."""
         known = self._known.get((url, proxy))
         if known is None:
             if len(self._known) >= MAX_KNOWN:
                 self._known.clear()
-            known = self._known[(url, proxy)] = Destination(url, proxy, self._session)
+            known = self._known[(url, proxy)] = RelayDestination(url, proxy, self._session)
         return known
 
     def _prepare_protocol(self, connection: Connection) -> ResponseHandler:
@@ -173,18 +118,3 @@ class UpstreamConnections:
             max_field_size=LINE_BYTES,
         )
         return protocol
-
-
-async def _read_head(
-    protocol: ResponseHandler, destination: Destination
-) -> tuple[RawResponseMessage, aiohttp.StreamReader]:
-    """The head of the answer itself, after those of 1xx that may come before it."""
-    while True:
-        try:
-            message, content = await protocol.read()
-        except HttpProcessingError as error:
-            raise aiohttp.ClientResponseError(
-                destination.request_info, (), status=error.code, message=error.message
-            ) from error
-        if not 100 <= message.code <= 199 or message.code == SWITCHING_PROTOCOLS:
-            return message, content

@@ -270,3 +270,37 @@ async def test_the_guard_is_asked_for_each_connection() -> None:
         with pytest.raises(UpstreamUnreachable):
             await client.post_json("/v1/videos", {"prompt": "A kite"}, answer=Read)
     assert asked == ["rebinding.test", "rebinding.test"]
+
+
+async def test_only_a_request_that_may_have_a_body_states_its_length(transport: UpstreamTransport) -> None:
+    heads: list[bytes] = []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while head := await reader.readuntil(b"\r\n\r\n"):
+            heads.append(head)
+            lengths = [
+                line.split(b":")[1] for line in head.split(b"\r\n") if line.startswith(b"Content-Length")
+            ]
+            await reader.readexactly(sum(map(int, lengths)))
+            writer.write(OK + b'{"id":"1"}')
+            await writer.drain()
+
+    async with listening(talk) as port:
+        client = UpstreamClient(transport, base_url=f"http://127.0.0.1:{port}/v1", headers={"X-Key": "k"})
+        await client.get("/videos/a%20b", answer=Read, params={"at": "1"})
+        await client.put("/videos/1")
+        await client.delete("/videos/1")
+        await client.post_json("/videos", {"prompt": "A kite"}, answer=Read)
+        await client.post_form("/videos", {"a": "b"}, files=[], answer=Read, encoded=True)
+    assert heads[0].startswith(f"GET /v1/videos/a%20b?at=1 HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n".encode())
+    stated = [
+        [line for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")] for head in heads
+    ]
+    assert stated == [
+        [],
+        [b"Content-Length: 0"],
+        [b"Content-Length: 0"],
+        [b"Content-Length: 19"],
+        [b"Content-Length: 3"],
+    ]
+    assert all(head.count(b"X-Key: k") == 1 for head in heads)

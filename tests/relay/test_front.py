@@ -13,7 +13,7 @@ from app.ops.forwarded import ForwardedAddresses
 from app.providers.transport import NotConnected
 from app.relay.request import OwnHeaders
 from app.relay.upstream import open_session
-from app.relay.upstream_connections import Destination, UpstreamConnections
+from app.relay.upstream_connections import RelayDestination, UpstreamConnections
 from tests.relay.gateway import RelayGateway
 from tests.upstream import FakeUpstream
 
@@ -93,7 +93,7 @@ async def test_a_connection_that_has_ended_has_sent_nothing(
 
 async def test_a_header_never_begins_another() -> None:
     async with aiohttp.ClientSession() as session:
-        destination = Destination(URL("http://[::1]:8080/v1/chat?a=b"), None, session)
+        destination = RelayDestination(URL("http://[::1]:8080/v1/chat?a=b"), None, session)
         head = destination.head_with([(b"x-a", b"1")], 3)
         assert (
             head == b"POST /v1/chat?a=b HTTP/1.1\r\nHost: [::1]:8080\r\nx-a: 1\r\nContent-Length: 3\r\n\r\n"
@@ -102,4 +102,4 @@ async def test_a_header_never_begins_another() -> None:
             with pytest.raises(ValueError, match="one line"):
                 destination.head_with([bad], 0)
         with pytest.raises(aiohttp.NonHttpUrlClientError):
-            Destination(URL("ftp://vendor.example/"), None, session)
+            RelayDestination(URL("ftp://vendor.example/"), None, session)
