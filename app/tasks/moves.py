@@ -89,7 +89,7 @@ async def write_recorded(connection: AsyncConnection, moves: Sequence[RecordedMo
 
 def _by_columns(moves: Iterable[TaskMove]) -> Mapping[tuple[str, ...], list[TaskMove]]:
     found: dict[tuple[str, ...], list[TaskMove]] = defaultdict(list)
-    for move in moves:
+    for move in sorted(moves, key=lambda move: move.task_id):  # in which progress locks rows too
         found[tuple(move.values)].append(move)
     return found
 

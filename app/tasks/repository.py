@@ -233,7 +233,7 @@ class TaskRepository:
 
     async def _take_group(self, task_ids: Sequence[str]) -> list[Task | None]:
         async with self.database.write_one() as connection:
-            rows = (await connection.execute(_TAKE, {"task_ids": padded(task_ids)})).all()
+            rows = (await connection.execute(_TAKE, {"task_ids": padded(sorted(task_ids))})).all()
         taken = {task.id: task for task in map(task_of, rows)}
         return [taken.pop(task_id, None) for task_id in task_ids]
 
@@ -301,7 +301,7 @@ class TaskRepository:
             .values(progress=sa.bindparam("progress_"), generating=sa.bindparam("generating_"))
         )
         async with self.database.write() as connection:
-            await connection.execute(raised, rows)
+            await connection.execute(raised, sorted(rows, key=lambda row: row["id_"]))  # as moves lock rows
 
     async def request_cancel(self, task_id: str, *, delete: bool) -> Task | None:
         """Cancel a task that waits for an account at once; mark any other for its run to stop."""
