@@ -5,9 +5,11 @@ import { theme, lang, nextTheme } from './lib/preferences.js';
 import { t } from './lib/i18n.js';
 import { route, pageLink } from './lib/router.js';
 import { listenForShortcuts, PAGES } from './lib/shortcuts.js';
-import { startListening, stopListening } from './lib/event_stream.js';
+import { LoadingNotice } from './lib/api_hooks.js';
+import { startListening, stopListening, reconnects } from './lib/event_stream.js';
 import { Icon, BrandMark } from './lib/ui/icons.js';
 import { Dialog, ConfirmationDialog, ToastList, runWithToast, toastHost } from './lib/ui/dialogs.js';
+import { Warnings } from './lib/ui/warnings.js';
 import { SignInPage } from './pages/sign_in.js';
 
 const MENU = [
@@ -28,13 +30,19 @@ const pageComponents = signal({}); // page name → its component
 const helpOpen = signal(false);
 const sidebarOpen = signal(false);
 
+let attempts = 0;
+
+/** Loads a page once. Browsers remember a module that failed, so a further attempt asks for another address. */
 async function loadPage(name) {
   if (pageComponents.value[name]) return;
-  const module = await import(`./pages/${name}.js`).catch((error) => ({ error }));
-  pageComponents.value = {
-    ...pageComponents.value,
-    [name]: module.Page ?? (() => html`<p class="trouble">${String(module.error)}</p>`),
-  };
+  const address = `./pages/${name}.js${attempts ? `?attempt=${attempts}` : ''}`;
+  try {
+    const { Page } = await import(address);
+    pageComponents.value = { ...pageComponents.value, [name]: Page };
+  } catch (error) {
+    attempts += 1;
+    throw error;
+  }
 }
 
 export const PreferenceButtons = () =>
@@ -140,8 +148,12 @@ function PanelShell() {
   const { page } = route.value;
   const known = Object.values(PAGES).includes(page);
   const [failed, setFailed] = useState(null);
-  useEffect(() => {
+  const load = () => {
+    setFailed(null);
     if (known) loadPage(page).catch(setFailed);
+  };
+  useEffect(load, [page, reconnects.value]);
+  useEffect(() => {
     sidebarOpen.value = false;
     scrollTo(0, 0);
   }, [page]);
@@ -182,13 +194,14 @@ function PanelShell() {
       }
       <${Sidebar} />
       <main id="main" data-page=${page}>
+        <${Warnings} />
         ${
           !known
             ? html`<p class="trouble">
               ${t('no_page')} <a href=${pageLink('overview')}>${t('page.overview')}</a>
             </p>`
             : failed
-              ? html`<p class="trouble">${failed.message}</p>`
+              ? html`<${LoadingNotice} error=${{ message: t('page_failed') }} reload=${load} />`
               : Page
                 ? html`<div class="page">
                   <${Page} key=${page} />

@@ -16,6 +16,7 @@ from app.admin.admin_repository import AdminRepository
 from app.admin.audit_log import AuditLog
 from app.admin.panel import PanelServices, ProcessFacts, StorageCount
 from app.admin.passwords import PasswordHashing, SignInThrottle
+from app.admin.readiness_board import ReadinessBoard
 from app.admin.session_store import SessionStore
 from app.backup.schedule_options import DOCUMENTS
 from app.components import Components
@@ -84,11 +85,13 @@ async def open_panel(
         audit=audit,
         throttle=SignInThrottle(),
         storage=StorageCount(components.store),
+        readiness=ReadinessBoard(components.database, gateway.catalog, components.pool),
         facts=_process_facts(components),
         token=settings.admin_token.get_secret_value() if settings.admin_token else None,
         fixed_password=settings.admin_password is not None,
     )
     stack.push_async_callback(panel.storage.close)
+    stack.push_async_callback(panel.readiness.close)
     if settings.admin_password is not None:
         await panel.admins.ensure_fixed(settings.admin_password.get_secret_value())
     elif await panel.admins.lock_out_empty_password():

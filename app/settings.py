@@ -67,7 +67,7 @@ class Settings(BaseSettings):
     outbound_allow: str = ""
     """Comma-separated hosts or CIDRs outside the public internet that accounts and media may reach."""
     studio: Literal["auto", "on", "off"] = "auto"
-    """The embedded renderer: auto (until an account exists), on, or off."""
+    """The embedded renderer: auto (until an account has passed a test or made something), on, or off."""
     studio_workers: int = Field(default=2, ge=1, le=64)
     """How many clips the studio renders at the same time, one process each."""
     studio_test_directives: bool = False

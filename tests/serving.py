@@ -35,6 +35,7 @@ class GatewayProcess:
     def __init__(self, folder: Path, *, command: str = "serve", **environment: str) -> None:
         self.folder = folder
         self.url = ""
+        self.port = "0"
         self.greeting = ""
         self._command = command
         self.environment = {
@@ -64,7 +65,7 @@ class GatewayProcess:
         if "FILMGATE_DATABASE_URL" not in self.environment and not own.exists():
             sqlite_store(own)
         clean = {name: value for name, value in os.environ.items() if not name.startswith("FILMGATE_")}
-        arguments = ["--quiet", "--port", "0"] if self._command == "serve" else []
+        arguments = ["--quiet", "--port", self.port] if self._command == "serve" else []
         self.process = self._open_process([self._command, *arguments], clean | self.environment)
         assert self.process.stdout
         if self._command == "serve":

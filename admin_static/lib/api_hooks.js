@@ -3,6 +3,7 @@ import { html, useEffect, useRef, useState, useCallback } from './dom.js';
 import { get } from './api.js';
 import { t } from './i18n.js';
 import { route, setFilters } from './router.js';
+import { reconnects } from './event_stream.js';
 
 /** The state of a GET: { data, error, busy, reload, set }. Sends nothing while `path` is null. */
 export function useGet(path, query = {}) {
@@ -25,7 +26,7 @@ export function useGet(path, query = {}) {
   useEffect(() => {
     reload();
     return () => running.current?.abort();
-  }, [reload]);
+  }, [reload, reconnects.value]);
   const set = (change) =>
     setState((old) => ({ ...old, data: typeof change === 'function' ? change(old.data) : change }));
   return { ...state, reload, set };

@@ -3,6 +3,11 @@ import { signal, useEffect, useRef } from './dom.js';
 import { apiUrl, session, loadSession } from './api.js';
 
 export const connected = signal(false);
+/** Since when the gateway does not answer, in UTC seconds; null while it does. */
+export const lostAt = signal(null);
+/** How often the connection has come back: what a page shows is old then. */
+export const reconnects = signal(0);
+const LONGEST_PAUSE = 10000;
 const listeners = { task: new Set(), accounts: new Set(), hello: new Set() };
 let source = null;
 let failures = 0;
@@ -12,13 +17,16 @@ function connect() {
   source.onopen = () => {
     connected.value = true;
     failures = 0;
+    if (lostAt.value) reconnects.value += 1;
+    lostAt.value = null;
   };
   source.onerror = () => {
     connected.value = false;
     source.close();
     source = null;
     failures += 1;
-    setTimeout(reconnect, Math.min(1000 * 2 ** failures, 30000));
+    lostAt.value ??= Date.now() / 1000;
+    setTimeout(reconnect, Math.min(1000 * 2 ** failures, LONGEST_PAUSE));
   };
   for (const name of Object.keys(listeners)) {
     source.addEventListener(name, (event) => {
@@ -32,8 +40,9 @@ async function reconnect() {
   if (source || session.value?.state !== 'signed_in') return;
   const state = await loadSession().catch(() => null);
   if (!source && state?.state === 'signed_in') connect();
-  else if (!state) setTimeout(reconnect, 5000);
+  else if (!state) setTimeout(reconnect, 3000);
 }
+addEventListener('online', reconnect);
 
 export const startListening = () => {
   if (!source) connect();
@@ -42,6 +51,7 @@ export const stopListening = () => {
   source?.close();
   source = null;
   connected.value = false;
+  lostAt.value = null;
 };
 addEventListener('pagehide', stopListening);
 

@@ -29,6 +29,12 @@ export const formatDay = (at) =>
 export const formatHour = (at) =>
   new Intl.DateTimeFormat(locale(), { hour: '2-digit', minute: '2-digit' }).format(at * 1000);
 
+/** "08:00" today, else with its day; `at` in UTC seconds. */
+export function formatMoment(at) {
+  const isToday = new Date(at * 1000).toDateString() === new Date().toDateString();
+  return isToday ? formatHour(at) : `${formatDay(at)} ${formatHour(at)}`;
+}
+
 export const formatClock = (at) =>
   new Intl.DateTimeFormat(locale(), { hour: '2-digit', minute: '2-digit', second: '2-digit' }).format(at * 1000);
 

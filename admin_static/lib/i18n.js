@@ -11,5 +11,9 @@ export function t(key, values) {
   return values ? text.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole) : text;
 }
 
+/** The text of `key` for a number `n`: that of `key.one` where there is one thing. */
+export const plural = (key, n, values) =>
+  t(n === 1 && TEXTS[lang.value][`${key}.one`] ? `${key}.one` : key, { n, ...values });
+
 /** The text for one value of an enumeration, or the value itself when it is unknown here. */
 export const valueLabel = (group, value) => TEXTS[lang.value][`${group}.${value}`] ?? String(value ?? '');

@@ -1,5 +1,6 @@
 // The timeline of a task as text: what each event means, and its details.
 import { t, valueLabel } from './i18n.js';
+import { waitText } from './readiness.js';
 
 const TONES = {
   completed: 'good',
@@ -55,7 +56,7 @@ export const waitingText = (task) => (task.position ? queueWords(task) : valueLa
 /** The place in the queue, and why no account takes the task yet. */
 function queueWords(task) {
   const words = [t('task.position', { n: task.position })];
-  if (task.wait_reason) words.push(t('task.wait', { reason: task.wait_reason }));
+  words.push(waitText(task));
   if (task.estimated_wait_seconds !== null)
     words.push(t('task.wait_seconds', { n: Math.ceil(task.estimated_wait_seconds) }));
   return words.join(' · ');

@@ -8,6 +8,7 @@ import { formatBytes, formatCompact, formatDuration, formatMoney, formatNumber, 
 import { EmptyState, PageHeader, SegmentedControl, RelativeTime } from '../lib/ui/elements.js';
 import { TimeChart } from '../lib/ui/chart.js';
 import { DataTable } from '../lib/ui/table.js';
+import { ModelVerdicts } from './model_verdicts.js';
 
 const FigureCell = ({ label, value, under, words }) =>
   html`<div class="figure">
@@ -16,13 +17,20 @@ const FigureCell = ({ label, value, under, words }) =>
     ${under && html`<div class="under">${under}</div>`}
   </div>`;
 
+// The states of accounts that are not ready, in the tone that each is shown in.
+const OTHER_STATES = [
+  ['busy', 'soft'],
+  ['cooling', 'warn'],
+  ['exhausted', 'warn'],
+  ['draining', 'quiet'],
+  ['disabled', 'quiet'],
+  ['expired', 'bad'],
+  ['broken', 'bad'],
+];
+
 function FigureGrid({ data }) {
   const { totals, queue, spend, held, accounts, storage } = data;
-  const unusable = [
-    ['cooling', 'warn'],
-    ['disabled', 'quiet'],
-    ['expired', 'bad'],
-  ].filter(([name]) => accounts[name] > 0);
+  const others = OTHER_STATES.filter(([name]) => accounts.states[name] > 0);
   return html`<dl class="figures">
     <${FigureCell}
       label=${t('overview.rate')}
@@ -38,7 +46,7 @@ function FigureGrid({ data }) {
       label=${t('overview.queue')}
       value=${html`<a href=${pageLink('tasks', { state: 'queued' })}>${formatNumber(queue.queued)}</a>`}
       under=${html`<a href=${pageLink('tasks', { state: 'open' })}>
-        ${t('overview.running', { n: queue.submitting + queue.running + queue.storing })}
+        ${t('overview.open', { n: queue.queued + queue.submitting + queue.running + queue.storing })}
       </a>`}
     />
     <${FigureCell}
@@ -60,15 +68,16 @@ function FigureGrid({ data }) {
     <${FigureCell}
       label=${t('overview.accounts')}
       value=${html`
-        <a href=${pageLink('accounts')}>${accounts.healthy}</a> <span class="quiet">/ ${accounts.total}</span>
+        <a href=${pageLink('accounts', { state: 'ready' })}>${accounts.states.ready ?? 0}</a>${' '}
+        <a class="quiet" href=${pageLink('accounts')}>/ ${accounts.total}</a>
       `}
       under=${
-        unusable.length
-          ? unusable.map(
+        others.length
+          ? others.map(
               ([name, tone]) =>
                 html`
                   <a key=${name} class=${tone} href=${pageLink('accounts', { state: name })}>
-                    ${t(`overview.${name}`, { n: accounts[name] })}
+                    ${accounts.states[name]} ${valueLabel('account', name)}
                   </a>${' '}
                 `,
             )
@@ -207,6 +216,7 @@ export function Page() {
       !data
         ? html`<${LoadingNotice} ...${loaded} />`
         : html`
+          <${ModelVerdicts} />
           <${FigureGrid} data=${data} />
           ${
             idle

@@ -16,7 +16,7 @@ export function TaskResult({ created }) {
   const task = loaded.data;
   useServerEvent('task', (news) => {
     if (task?.id !== news.id) return;
-    if (news.state !== task.state) loaded.reload();
+    if (news.state !== task.state || news.state === 'queued') loaded.reload();
     else loaded.set({ ...task, ...news });
   });
   usePolling(() => task && task.actions.cancel && loaded.reload(), 2);

@@ -148,7 +148,7 @@ export function TaskDrawer({ id, onClose, onChange }) {
   const task = loaded.data;
   useServerEvent('task', (news) => {
     if (task?.id !== news.id) return;
-    if (news.state !== task.state) loaded.reload();
+    if (news.state !== task.state || news.state === 'queued') loaded.reload();
     else loaded.set({ ...task, ...news });
   });
   usePolling(() => task && !hasEnded(task) && loaded.reload(), 3);

@@ -1,5 +1,5 @@
 // Tasks of all keys, updated live.
-import { html, useEffect, useRef } from '../lib/dom.js';
+import { html, classNames, useEffect, useRef } from '../lib/dom.js';
 import { post, downloadFile, canWrite } from '../lib/api.js';
 import { t, valueLabel } from '../lib/i18n.js';
 import { route, openRow, pageLink } from '../lib/router.js';
@@ -11,6 +11,7 @@ import { DataTable, useSelection, TablePager, BulkActions } from '../lib/ui/tabl
 import { SearchField, FilterSelect, TimeFilter } from '../lib/ui/filters.js';
 import { askConfirmation, runWithToast, showToast } from '../lib/ui/dialogs.js';
 import { shortenId } from '../lib/format.js';
+import { waitText } from '../lib/readiness.js';
 import { TaskDrawer } from './task_drawer.js';
 
 export const OPEN = ['queued', 'submitting', 'running', 'storing'];
@@ -26,6 +27,11 @@ export const TaskState = ({ task }) =>
           value=${task.cancel_requested && OPEN.includes(task.state) ? 'cancelling' : task.state}
           title=${task.error?.message}
         />`
+    }
+    ${
+      task.state === 'queued' &&
+      !task.account &&
+      html`<span class=${classNames('small', task.wait ? 'bad' : 'quiet')}>${waitText(task)}</span>`
     }
     ${task.money === 'held' && html`<span class="small warn">${t('state.held')}</span>`}
     ${
@@ -77,7 +83,8 @@ const columns = () => [
 /** The list with `event` applied to its row; null when the list must be reloaded: unknown row, or changed state. */
 function mergeEvent(list, news) {
   const at = list.data.findIndex((row) => row.id === news.id);
-  if (at < 0 || list.data[at].state !== news.state) return null;
+  // A task that went back to the queue has lost its account, and has a reason to wait.
+  if (at < 0 || list.data[at].state !== news.state || news.state === 'queued') return null;
   const data = [...list.data];
   data[at] = { ...data[at], ...news };
   return { ...list, data };
@@ -144,6 +151,7 @@ export function Page() {
       }, 250);
   });
   useServerEvent('hello', () => list.reload());
+  useServerEvent('accounts', () => list.rows.some((row) => row.state === 'queued') && list.reload());
   usePolling(list.reload, 4);
 
   const cancelPicked = async () => {

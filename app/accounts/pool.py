@@ -106,9 +106,11 @@ class AccountPool:
         statuses = self._without_misconfigured(
             [self._status_of_row(row, cooling.get(row.id, {}), suspended.get(row.id)) for row in rows]
         )
-        if self._embedded and (self._embedded_always or not statuses):
+        always = self._embedded_always
+        if self._embedded and (always or not any(each.is_proven for each in statuses.values())):
             kept = self._statuses.get(self._embedded.id) or AccountStatus(self._embedded, enabled=True)
-            statuses[self._embedded.id] = replace(kept, cooldowns=cooling.get(self._embedded.id, {}))
+            rests, stands_in = cooling.get(self._embedded.id, {}), bool(statuses) and not always
+            statuses[self._embedded.id] = replace(kept, cooldowns=rests, stands_in=stands_in)
         self._statuses = statuses
         self.revision += 1
         return statuses

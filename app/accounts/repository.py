@@ -16,7 +16,7 @@ from app.db.changes import announce_change
 from app.db.operator_tables import suspensions as suspensions_table
 from app.db.tables import accounts, cooldowns, slots
 from app.errors import InvalidRequest, NotFound
-from app.providers.base import Account
+from app.providers.base import Account, AccountCheck
 
 
 class AccountRepository:
@@ -79,6 +79,17 @@ class AccountRepository:
         quota = draft.quota and draft.quota.model_copy(update={"left": None})
         given = {"name": name, "secret": draft.secret if secret is None else secret, "quota": quota}
         return await self.add(AccountDraft.model_validate(draft.model_dump() | given))
+
+    async def record_test(self, account_id: str, check: AccountCheck) -> None:
+        """Remember a passed test: for such an account the studio steps aside. A vendor that only answered proves nothing
+        about the key."""
+        if check.verdict != "accepted" or self._pool.is_embedded(account_id):
+            return
+        async with self._pool.database.write() as connection:
+            values = {"tested_at": clock.now()}
+            await connection.execute(sa.update(accounts).where(accounts.c.id == account_id).values(values))
+            await announce_change(connection, "accounts")
+        self._pool.invalidate_cache()
 
     async def enable(self, which: str) -> AccountStatus:
         """Enable the account and clear its cooldowns."""

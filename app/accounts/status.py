@@ -156,6 +156,10 @@ class AccountStatus:
     """Why no provider can be built from its settings; then it serves nothing."""
     suspension: Suspension | None = None
     """Of a disabled account."""
+    tested_at: float | None = None
+    """When its vendor last accepted its key in a test."""
+    stands_in: bool = False
+    """The studio while no other account is proven: it works only where none of them may."""
 
     @classmethod
     def of_row(
@@ -180,6 +184,7 @@ class AccountStatus:
             created_at=row.created_at,
             extra=extra,
             suspension=None if row.enabled else suspension,
+            tested_at=row.tested_at,
         )
 
     def cooldown_for(self, model: str, now: float) -> Cooldown | None:
@@ -189,6 +194,11 @@ class AccountStatus:
         both = [self.cooldowns.get(WHOLE_ACCOUNT), self.cooldowns.get(model)]
         active = [cooldown for cooldown in both if cooldown is not None and cooldown.is_active(now)]
         return max(active, key=lambda cooldown: cooldown.ends_at, default=None)
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether it has passed a test, or made something."""
+        return self.tested_at is not None or self.statistics.successes > 0
 
     @property
     def is_wanted(self) -> bool:

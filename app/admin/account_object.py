@@ -14,6 +14,7 @@ from app.admin.bodies import PanelAnswer
 from app.admin.masking import mask_secrets, secret_hint
 from app.admin.panel import PanelServices
 from app.admin.task_object import plain_amount
+from app.db.session import Database
 from app.db.tables import slots
 from app.errors import InvalidRequest
 from app.providers.base import Account
@@ -86,10 +87,15 @@ class AccountObject(_SettableFields):
     outcomes: list[OutcomeObject]
 
 
-async def account_objects(panel: PanelServices, statuses: list[AccountStatus]) -> list[AccountObject]:
+async def slots_in_use(database: Database) -> Counter[str]:
+    """By account id."""
     query = sa.select(slots.c.account_id, sa.func.count()).group_by(slots.c.account_id)
-    async with panel.database.read() as connection:
-        used = Counter({row[0]: int(row[1]) for row in await connection.execute(query)})
+    async with database.read() as connection:
+        return Counter({row[0]: int(row[1]) for row in await connection.execute(query)})
+
+
+async def account_objects(panel: PanelServices, statuses: list[AccountStatus]) -> list[AccountObject]:
+    used = await slots_in_use(panel.database)
     return [_account_object(panel, status, in_flight=used[status.account.id]) for status in statuses]
 
 

@@ -228,6 +228,7 @@ async def _check_account(request: AdminRequest, which: str) -> CheckResult:
         check = AccountCheck("accepted", "it is built in and ready")
     else:
         check = await (await request.panel.pool.provider_by_id(account.id)).check_account()
+        await request.panel.accounts.record_test(account.id, check)
     balance = check.balance
     return CheckResult(
         ok=check.verdict in ("accepted", "reachable"),

@@ -16,6 +16,7 @@ from app.admin import (
     overview,
     playground,
     providers,
+    readiness,
     settings,
     sign_in,
     tasks,
@@ -33,6 +34,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     admins.router,
     live.router,
     overview.router,
+    readiness.router,
     tasks.router,
     transfers.router,  # before accounts, where /accounts/{which} matches any name
     accounts.router,

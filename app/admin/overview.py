@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query
 from pydantic import Field
 
 from app.admin.access import AdminRequest, OwnerRoute
-from app.admin.account_object import state_of
+from app.admin.account_object import slots_in_use, state_of
 from app.admin.bodies import PanelAnswer
 from app.admin.masking import mask_secrets
 from app.admin.panel import PanelServices
@@ -26,7 +26,6 @@ DAY = 24
 RECENT_TASKS = 2000
 """Of the tasks that ended last, this many are searched for the text of an error."""
 MOST_ERRORS = 12
-HEALTH_GROUPS = {"ready": "healthy", "busy": "healthy", "cooling": "cooling", "exhausted": "cooling"}
 
 
 class ChartSeries(PanelAnswer):
@@ -82,10 +81,9 @@ class SpendingTotals(PanelAnswer):
 
 
 class AccountCounts(PanelAnswer):
-    healthy: int
-    cooling: int
-    disabled: int
-    expired: int
+    """``states`` are those of the list of accounts, which shows as many when it is asked for one of them."""
+
+    states: dict[str, int]
     total: int
 
 
@@ -238,16 +236,9 @@ async def _recent_spending(panel: PanelServices, now: float) -> SpendingTotals:
 async def _account_counts(panel: PanelServices, now: float) -> AccountCounts:
     await panel.pool.current_statuses()
     statuses = [*panel.pool.cached_statuses(), *panel.pool.misconfigured()]
-    states = [state_of(status, 0, now=now)[0] for status in statuses]
-    groups = Counter(HEALTH_GROUPS.get(state, "disabled") for state in states)
-    expired = states.count("expired")
-    return AccountCounts(
-        healthy=groups["healthy"],
-        cooling=groups["cooling"],
-        disabled=groups["disabled"] - expired,
-        expired=expired,
-        total=len(statuses),
-    )
+    used = await slots_in_use(panel.database)
+    states = Counter(state_of(status, used[status.account.id], now=now)[0] for status in statuses)
+    return AccountCounts(states=dict(states), total=len(statuses))
 
 
 async def _error_groups(panel: PanelServices, summary: OverviewSummary) -> list[ErrorGroup]:

@@ -15,6 +15,7 @@ from app.accounts.repository import AccountRepository
 from app.admin.admin_repository import AdminRepository
 from app.admin.audit_log import AuditLog
 from app.admin.passwords import SignInThrottle
+from app.admin.readiness_board import ReadinessBoard
 from app.admin.session_store import SessionStore
 from app.backup.sections import BackupSources
 from app.db.session import Database
@@ -108,6 +109,7 @@ class PanelServices:
     audit: AuditLog
     throttle: SignInThrottle
     storage: StorageCount
+    readiness: ReadinessBoard
     facts: ProcessFacts
     token: str | None = field(repr=False)
     fixed_password: bool = False

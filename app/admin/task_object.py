@@ -8,6 +8,7 @@ from typing import Any, Literal
 from app.admin.bodies import NamedItem, PanelAnswer
 from app.admin.masking import mask_secrets
 from app.admin.panel import PanelServices
+from app.admin.readiness_board import BlockedAccounts, blocked_groups
 from app.admin.task_search import TaskSearch, age_seconds, names_of
 from app.admin.webhooks import DeliveryObject, deliveries_of_task
 from app.media.links import LinkSigner
@@ -41,8 +42,9 @@ class TaskError(PanelAnswer):
 
 class TaskObject(PanelAnswer):
     """A row of the list. Times are UTC seconds, ``cost`` is in US dollars, ``seconds`` is the task's age until it
-    ended; ``money`` says what became of the reserved amount once the task has ended; ``prompt`` is cut, and
-    ``expired`` says that the files are gone."""
+    ended; ``wait`` counts the accounts by what blocks them while none may take the task, and is empty when there is none;
+    ``money`` says what became of the reserved amount once the task has ended; ``prompt`` is cut, and ``expired`` says that
+    the files are gone."""
 
     id: str
     kind: str
@@ -62,6 +64,7 @@ class TaskObject(PanelAnswer):
     started_at: float | None
     finished_at: float | None
     seconds: float
+    wait: dict[str, BlockedAccounts] | None
     thumbnail: str | None
     cancel_requested: bool
     deleted: bool
@@ -172,6 +175,15 @@ async def task_rows(
     key_names.setdefault(PLAYGROUND_KEY, PLAYGROUND_KEY)
     names = key_names, account_names
     rows = [_task_row(task, names, signer=panel.gateway.signer) for task in tasks]
+    waits: dict[tuple[str, str, str], dict[str, BlockedAccounts] | None] = {}
+    for row, task in zip(rows, tasks, strict=True):
+        if task.state != "queued" or task.account_id is not None:
+            continue
+        same = task.kind, task.model, task.excluded_text
+        if same not in waits:
+            wait = await panel.gateway.tasks.account_wait(task)
+            waits[same] = blocked_groups(wait.count) if wait else None
+        row.wait = waits[same]
     if with_content:
         return rows
     hidden = [{"prompt": ""} | ({"thumbnail": None} if task.request.private else {}) for task in tasks]
@@ -204,6 +216,7 @@ def _task_row(task: Task, names: tuple[dict[str, str], dict[str, str]], *, signe
         started_at=task.started_at,
         finished_at=task.finished_at,
         seconds=age_seconds(task),
+        wait=None,
         thumbnail=link_to(task, thumbnail, signer) if thumbnail else None,
         cancel_requested=task.cancel_requested,
         deleted=task.deleted,

@@ -18,7 +18,7 @@ from app.providers.model_facts import kind_by_name
 ANY_MODEL = "*"
 MAX_ALIASES = 8
 KindsOfAccount = Callable[[Account], frozenset[Kind]]
-ExclusionCode = Literal["not_in_route", "kind", "needs_pro", "unmapped", "fault"]
+ExclusionCode = Literal["not_in_route", "kind", "needs_pro", "unmapped", "fault", "stands_in"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,13 +280,36 @@ def _assess_by_map(
     known = any(mapped_name(status.account, name) for status in serving)
     for status in serving:
         account = status.account
-        upstream = mapped_name(account, name) if known else default_name(account, kind, name)
+        upstream = mapped_name(account, name)
+        if not known or (status.stands_in and upstream is None):
+            upstream = default_name(account, kind, name)
         if upstream:
             assessed.append(Candidate(status, upstream, rules=fitting_rules(account, resolution)))
         else:
             why = "others map it by name, this one does not" if known else "its model map does not know it"
             assessed.append(ExcludedAccount(status, "unmapped", why))
     return assessed
+
+
+def hold_back_stand_in(
+    assessed: Sequence[Candidate | ExcludedAccount], route: RouteDocument | None, now: float
+) -> list[Candidate | ExcludedAccount]:
+    """Without the studio that stands in for accounts which are not proven, while one of them may work. A route that names
+    it means it."""
+    others = [each for each in assessed if isinstance(each, Candidate) and not each.status.stands_in]
+    if all(each.status.blocked_by(each.model, now) for each in others):
+        return list(assessed)
+    return [
+        ExcludedAccount(each.status, "stands_in", "it works only while no other account can")
+        if isinstance(each, Candidate) and each.status.stands_in and not _is_named(each.account, route)
+        else each
+        for each in assessed
+    ]
+
+
+def _is_named(account: Account, route: RouteDocument | None) -> bool:
+    lines = route.candidates if route is not None else ()
+    return any((each.account or each.provider) and selects_account(each, account) for each in lines)
 
 
 def fitting_rules(

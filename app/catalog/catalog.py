@@ -15,6 +15,7 @@ from app.catalog.candidates import (
     NameResolution,
     assess_accounts,
     fitting_rules,
+    hold_back_stand_in,
     mapped_name,
     may_be_tested,
     resolve_name,
@@ -108,7 +109,10 @@ class Catalog:
         assessed = self._assessments.get((kind, model))
         if assessed is None:
             statuses = self.pool.cached_statuses()
-            assessed = assess_accounts(statuses, self.resolve_name(model), kind=kind, kinds=self.kinds_of)
+            resolution = self.resolve_name(model)
+            assessed = assess_accounts(statuses, resolution, kind=kind, kinds=self.kinds_of)
+            if any(status.stands_in for status in statuses):
+                assessed = hold_back_stand_in(assessed, resolution.route, clock.now())
             assessed += [
                 ExcludedAccount(status, "fault", status.problem or "misconfigured")
                 for status in self.pool.misconfigured()

@@ -12,15 +12,6 @@ COUNTED_CODES = ("cooling", "quota_exhausted", "disabled", "expired", "fault")
 CODE_WORDS = {"cooling": "cooling down", "fault": "misconfigured"}
 
 
-@dataclass(frozen=True, slots=True)
-class AccountWait:
-    """``reason`` counts the accounts by what blocks them; ``seconds`` until the first is free, None if that ends not by
-    itself."""
-
-    reason: str
-    seconds: float | None
-
-
 @dataclass(slots=True)
 class BlockCount:
     """The accounts of a model by what blocks them, and when each of these ends, in seconds from now."""
@@ -59,13 +50,23 @@ class BlockCount:
         return f"{self.counted[code]} {CODE_WORDS.get(code, code.replace('_', ' '))}{when}"
 
 
+@dataclass(frozen=True, slots=True)
+class AccountWait:
+    """``reason`` counts the accounts by what blocks them, as ``count`` does; ``seconds`` until the first is free, None if
+    that ends not by itself."""
+
+    reason: str
+    seconds: float | None
+    count: BlockCount = field(default_factory=BlockCount)
+
+
 def account_wait(candidates: Iterable[Candidate], model: str, now: float) -> AccountWait | None:
     """None while one of them may be used."""
     candidates = list(candidates)
     if any(each.status.blocked_by(each.model, now) is None for each in candidates):
         return None
     count = BlockCount.of(candidates, now)
-    return AccountWait(count.text(model, with_times=False), count.first_end)
+    return AccountWait(count.text(model, with_times=False), count.first_end, count)
 
 
 def recovers_within(

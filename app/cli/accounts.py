@@ -132,7 +132,9 @@ def test_account(name: AccountName) -> None:
 
     async def check_upstream(components: Components) -> AccountCheck:
         status = await components.accounts.find(name)
-        return await (await components.pool.provider_by_id(status.account.id)).check_account()
+        check = await (await components.pool.provider_by_id(status.account.id)).check_account()
+        await components.accounts.record_test(status.account.id, check)
+        return check
 
     check = with_store(check_upstream)
     left = f", {check.balance.left:,.2f} {check.balance.unit} left" if check.balance else ""

@@ -136,6 +136,7 @@ accounts = Table(
     Column("seconds", Float, nullable=False, server_default="0"),  # that all successes took together
     Column("outcomes", Text, nullable=False, server_default="[]"),  # the last 50, newest last
     Column("source", String(8), nullable=False, server_default="store"),
+    Column("tested_at", Float),  # when its vendor last accepted its key in a test
 )
 
 # Why an account rests, whole (model ``*``) or for one upstream model.

@@ -15,7 +15,7 @@ from app.db.session import Database
 from app.db.tables import accounts
 from app.errors import InvalidRequest, NotFound, SettingsInvalid
 from app.providers import registry
-from app.providers.base import Account
+from app.providers.base import Account, AccountCheck
 from app.providers.transport import UpstreamTransport
 from app.vault import Vault
 from tests.upstream.transport import loopback_transport
@@ -174,3 +174,26 @@ async def test_a_misconfigured_account_does_not_stop_the_others(pool: AccountPoo
     assert [standing.account.name for standing in await pool.current_statuses()] == ["good"]
     with pytest.raises(InvalidRequest, match="base_url"):
         await pool.provider_by_id(bad.id)
+
+
+async def test_the_studio_steps_aside_for_an_account_that_passed_a_test(
+    database: Database, transport: UpstreamTransport
+) -> None:
+    studio = Account(id="studio", provider="studio", name="studio")
+    pool = AccountPool(
+        database,
+        Vault(b"0" * 32),
+        build=lambda account: registry.create_provider(account, transport),
+        embedded=studio,
+    )
+    accounts_of, added = AccountRepository(pool), await pool.add(account())
+    await accounts_of.record_test(added.id, AccountCheck("reachable", "it lists its models to anybody"))
+    found = {each.account.name: each.stands_in for each in await pool.current_statuses()}
+    assert found == {"one": False, "studio": True}
+    await accounts_of.record_test(added.id, AccountCheck("accepted", "its key is taken"))
+    assert [each.account.name for each in await pool.current_statuses()] == ["one"]
+    await accounts_of.remove(added.id)
+    assert [each.stands_in for each in await pool.current_statuses()] == [
+        False
+    ]  # alone, as at the first start
+    await pool.close()

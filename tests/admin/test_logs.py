@@ -109,6 +109,8 @@ def test_the_overview(owner: Browser, busy: Any, span: str) -> None:
     assert film["completed"] and film["p50_seconds"] <= film["p95_seconds"]
     assert Decimal(found["spend"]["today"]) >= Decimal("0.5")
     assert found["accounts"]["total"] == len(owner.get("/accounts")["data"])
+    for state, count in found["accounts"]["states"].items():
+        assert len(owner.get(f"/accounts?state={state}")["data"]) == count, state
     assert found["queue"].keys() == {"queued", "submitting", "running", "storing", "slots"}
     # Counted at most every five minutes, so not yet what was made meanwhile.
     assert until(lambda: owner.get("/overview")["storage"]["files"] is not None)
