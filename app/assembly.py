@@ -3,6 +3,7 @@
 import importlib
 import os
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import structlog
 
@@ -37,6 +38,7 @@ from app.tasks.retries import RetryMatcher
 from app.tasks.service import TaskService
 from app.vault import Vault
 from app.webhooks.endpoints import EndpointRepository
+from app.webhooks.mail import MAIL_PORTS, MailSender
 from app.webhooks.notices import OperatorNotices
 from app.webhooks.sender import WebhookSender
 
@@ -131,7 +133,12 @@ def _open_files(settings: Settings) -> tuple[MediaStore, ScratchFolder]:
 async def _start_notices(
     database: Database, options: OptionsRepository, guard: OutboundGuard, *, pool: AccountPool
 ) -> OperatorNotices:
-    notices = OperatorNotices(database, options, WebhookSender(guard.http_transport()))
+    notices = OperatorNotices(
+        database,
+        options,
+        WebhookSender(guard.http_transport()),
+        mail=MailSender(partial(guard.resolve, ports=MAIL_PORTS)),
+    )
     pool.on_notice(lambda notice: notices.notify(notice.topic, notice.data))
     await notices.start()
     return notices

@@ -1,12 +1,12 @@
 // Settings: what the operator can change at run time, health, and the environment (read-only).
-import { html, useEffect, useState } from '../lib/dom.js';
+import { html, useEffect, useRef, useState } from '../lib/dom.js';
 import { post, put, canWrite } from '../lib/api.js';
 import { t, valueLabel } from '../lib/i18n.js';
 import { route, pageLink } from '../lib/router.js';
 import { useGet, LoadingNotice } from '../lib/api_hooks.js';
 import { StateBadge, PageHeader, RelativeTime } from '../lib/ui/elements.js';
 import { DataTable } from '../lib/ui/table.js';
-import { showToast } from '../lib/ui/dialogs.js';
+import { runWithToast, showToast } from '../lib/ui/dialogs.js';
 import { FormField } from '../lib/ui/form.js';
 import { SchemaForm } from '../lib/ui/schema_form.js';
 import { BackupSettings } from './settings_backup.js';
@@ -36,11 +36,15 @@ function SettingsDocument({ name }) {
   const [error, setError] = useState(null);
   const [tested, setTested] = useState(null);
   const [busy, setBusy] = useState(false);
+  const stored = useRef('');
   useEffect(() => {
-    if (loaded.data) {
-      setValue(loaded.data.value);
-      setRaw(JSON.stringify(loaded.data.value, null, 2));
-    }
+    if (!loaded.data) return;
+    const text = JSON.stringify(loaded.data.value);
+    // What is being edited stays when the same document is loaded again.
+    if (text === stored.current) return;
+    stored.current = text;
+    setValue(loaded.data.value);
+    setRaw(JSON.stringify(loaded.data.value, null, 2));
   }, [loaded.data]);
   if (!loaded.data || value == null) return html`<${LoadingNotice} ...${loaded} />`;
   const { schema } = loaded.data;
@@ -60,10 +64,19 @@ function SettingsDocument({ name }) {
     setBusy(false);
   };
   const save = runBusy(async () => {
-    loaded.set(await put(`settings/${name}`, { value: editedValue() }));
+    const saved = await put(`settings/${name}`, { value: editedValue() });
+    stored.current = '';
+    loaded.set(saved);
     showToast(t('settings.saved'));
   });
   const test = runBusy(async () => setTested(await post(`settings/${name}/test`)));
+  const testOne = async (receiver) => {
+    const path = `settings/${name}/test?receiver=${encodeURIComponent(receiver)}`;
+    const result = await runWithToast(() => post(path));
+    if (!result) return;
+    const [step] = result.steps;
+    showToast(t(step.ok ? 'settings.test_arrived' : 'settings.test_refused', step), step.ok ? 'good' : 'bad');
+  };
   return html`<form class="stack" onSubmit=${save} key=${name}>
     <div>
       <h2>${valueLabel('document', name)}</h2>
@@ -85,7 +98,8 @@ function SettingsDocument({ name }) {
     }
     ${
       schema?.properties
-        ? html`<${SchemaForm} schema=${schema} value=${value} onChange=${setValue} error=${error} />`
+        ? html`<${SchemaForm} schema=${schema} value=${value} onChange=${setValue} error=${error}
+          onTest=${name === 'notices' && canWrite() && !changed ? testOne : null} />`
         : html`<${FormField}
           prefix="setting"
           field=${{ name: 'value', label: 'JSON', kind: 'code', rows: 10, wide: true }}

@@ -1,6 +1,6 @@
 """`/admin/api/settings`, `/backup` and `/restore`: the environment, health, documents of options, and backups."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import sqlalchemy as sa
 from fastapi import APIRouter, Query, Response
@@ -205,9 +205,11 @@ async def test_delivery(request: AdminRequest) -> StepReport:
 
 
 @router.post("/settings/notices/test", summary="Send a sample to every receiver of notices")
-async def test_notices(request: AdminRequest) -> StepReport:
-    """With the saved options, at once and without the outbox."""
-    sent = await request.panel.notices.send_samples()
+async def test_notices(
+    request: AdminRequest, *, receiver: Annotated[str | None, Query(max_length=32)] = None
+) -> StepReport:
+    """With the saved options, at once and without the outbox; to one `receiver` by its name, or to all."""
+    sent = await request.panel.notices.send_samples(receiver)
     steps = [
         StepResult(
             step=name,

@@ -27,6 +27,7 @@ COMMANDS = {
     "models": "models:commands",
     "prices": "prices:commands",
     "held": "held:commands",
+    "notices": "notices:commands",
     "config": "config:commands",
     "backup": "backup:save_backup",
     "restore": "backup:restore_backup",

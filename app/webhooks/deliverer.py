@@ -15,6 +15,7 @@ from app.dispatch.dispatcher import Dispatcher
 from app.errors import FilmgateError
 from app.webhooks.deliveries import Delivery, DeliveryRepository
 from app.webhooks.endpoints import EndpointRepository
+from app.webhooks.mail import MailMessage
 from app.webhooks.notices import OPERATOR, OperatorNotices
 from app.webhooks.sender import DELAYS, GONE, AttemptOutcome, WebhookMessage, WebhookSender, decide_retry
 from app.webhooks.turns import AT_ONCE, PER_RECEIVER, ReceiverPauses, Target
@@ -147,11 +148,14 @@ class WebhookDeliverer:
             return AttemptOutcome(error=error.message)
         if message is None:
             return AttemptOutcome(error="The endpoint is gone.", final=True)
-        outcome = await self._sender.send(message)
+        if isinstance(message, MailMessage):
+            outcome = await self._notices.send(message)
+        else:
+            outcome = await self._sender.send(message)
         self._pauses.record(Target(delivery.owner, delivery.receiver), answered=outcome.status is not None)
         return outcome
 
-    async def _build_message(self, delivery: Delivery, body: str) -> WebhookMessage | None:
+    async def _build_message(self, delivery: Delivery, body: str) -> WebhookMessage | MailMessage | None:
         if delivery.owner == OPERATOR:
             return await self._notices.message_for(delivery.id, delivery.endpoint_id, body)
         valid = await self._endpoints.valid_secrets(delivery.endpoint_id, owner=delivery.owner)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import httpx2
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -14,11 +15,13 @@ from app import clock
 from app.db import marks
 from app.db.batches import write_in_halves
 from app.db.session import Database
-from app.errors import FilmgateError
+from app.errors import FilmgateError, NotFound
 from app.foreign import clean_document, writable_text
 from app.options import OptionsRepository
 from app.webhooks import outbox
+from app.webhooks.chat_forms import TELEGRAM, chat_message, notice_text, notice_title
 from app.webhooks.event_bodies import new_id
+from app.webhooks.mail import MailMessage, MailSender
 from app.webhooks.notice_options import NoticeOptions, NoticeReceiver
 from app.webhooks.sender import AttemptOutcome, WebhookMessage, WebhookSender
 
@@ -55,10 +58,13 @@ class OperatorNotice:
 class OperatorNotices:
     """Collects notices in memory; one background task per process writes them to the outbox."""
 
-    def __init__(self, database: Database, options: OptionsRepository, sender: WebhookSender) -> None:
+    def __init__(
+        self, database: Database, options: OptionsRepository, sender: WebhookSender, *, mail: MailSender
+    ) -> None:
         self._database = database
         self._options = options
         self.sender = sender
+        self._mail = mail
         self._waiting: dict[str, OperatorNotice] = {}
         self._written_until: dict[str, float] = {}
         self._news = asyncio.Event()
@@ -96,20 +102,28 @@ class OperatorNotices:
 
     async def message_for(
         self, delivery_id: str, endpoint_id: str | None, body: str
-    ) -> WebhookMessage | None:
+    ) -> WebhookMessage | MailMessage | None:
         """The message with the receiver's present URL and secrets; None when the receiver was removed."""
         wanted = await self._options.read(NoticeOptions)
         for receiver in wanted.receivers:
             if receiver.enabled and _endpoint_id(receiver) == endpoint_id:
-                return _webhook_message(delivery_id, receiver, body)
+                return _message_to(receiver, delivery_id, body)
         return None
 
-    async def send_samples(self) -> list[tuple[str, AttemptOutcome]]:
-        """Send each receiver a sample at once, outside the outbox; outcomes by name."""
+    async def send(self, message: WebhookMessage | MailMessage) -> AttemptOutcome:
+        """Never raises for failures of the receiver or the network."""
+        if isinstance(message, MailMessage):
+            return await self._mail.send(message)
+        return await self.sender.send(message)
+
+    async def send_samples(self, only: str | None = None) -> list[tuple[str, AttemptOutcome]]:
+        """Send each receiver, or the one of this name, a sample at once, outside the outbox; outcomes by name."""
         wanted = await self._options.read(NoticeOptions)
         body = _notice_body("test", {"text": "A test of Filmgate's operator notices."}, at=clock.now())
-        receivers = [receiver for receiver in wanted.receivers if receiver.enabled]
-        sent = (self.sender.send(_webhook_message(new_id("wh"), receiver, body)) for receiver in receivers)
+        receivers = [each for each in wanted.receivers if (each.name == only if only else each.enabled)]
+        if only and not receivers:
+            raise NotFound(f"There is no receiver {only} of notices.")
+        sent = (self.send(_message_to(receiver, new_id("wh"), body)) for receiver in receivers)
         outcomes = await asyncio.gather(*sent)
         return [(receiver.name, outcome) for receiver, outcome in zip(receivers, outcomes, strict=True)]
 
@@ -169,7 +183,7 @@ def _delivery_row(receiver: NoticeReceiver, notice: OperatorNotice, *, at: float
     return outbox.delivery_row(
         OPERATOR,
         notice.topic,
-        url=receiver.url,
+        url=_listed_url(receiver),
         endpoint_id=_endpoint_id(receiver),
         body=_notice_body(notice.topic, notice.data, at=at),
     )
@@ -179,7 +193,26 @@ def _notice_body(topic: str, data: Mapping[str, Any], *, at: float) -> str:
     return json.dumps({"topic": topic, "created_at": int(at), "data": clean_document(dict(data))})
 
 
-def _webhook_message(delivery_id: str, receiver: NoticeReceiver, body: str) -> WebhookMessage:
+def _listed_url(receiver: NoticeReceiver) -> str:
+    """As the log of deliveries shows it: the whole address of a chat's bot is its secret."""
+    url = httpx2.URL(receiver.url or TELEGRAM)
+    return receiver.url if receiver.kind == "webhook" else f"{url.scheme}://{url.netloc.decode()}"
+
+
+def _message_to(receiver: NoticeReceiver, delivery_id: str, body: str) -> WebhookMessage | MailMessage:
+    if receiver.kind == "email":
+        return MailMessage(
+            delivery_id,
+            receiver.url,
+            sender=receiver.sender,
+            recipients=receiver.recipients,
+            subject=notice_title(body, language=receiver.language),
+            text=notice_text(body, language=receiver.language),
+            user=receiver.user,
+            password=receiver.token.get_secret_value(),
+        )
+    if receiver.kind != "webhook":
+        return chat_message(delivery_id, receiver, body, now=clock.now())
     secret, token = receiver.secret.get_secret_value(), receiver.token.get_secret_value()
     return WebhookMessage(
         delivery_id,

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -23,7 +23,7 @@ GONE = 410
 DeliveryState = Literal["pending", "delivered", "failed"]
 TIMEOUT_SECONDS = 15.0
 MAX_READ_BYTES = 1024
-"""Of an answer's body. Nothing in it is used: reading it to its end lets the connection be used again."""
+"""Of an answer's body. Only chat services say something in it; reading it to its end lets the connection be used again."""
 MAX_READ_SECONDS = 1.0
 """The status has come by then, so who drips its body only loses the connection."""
 FAILURES = (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError, UnicodeError)
@@ -33,18 +33,21 @@ HEADERS = {"accept": "*/*", "accept-encoding": "identity", "user-agent": USER_AG
 @dataclass(frozen=True, slots=True)
 class WebhookMessage:
     """``id`` is the same at every attempt. ``valid``: secrets that sign it, newest first. ``headers``: further
-    headers for this receiver."""
+    headers for this receiver. ``refusal`` says why the answer (status, beginning of the body) is one, for receivers that
+    refuse with a 200."""
 
     id: str
     url: str
     body: bytes
     valid: Sequence[str]
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    refusal: Callable[[int, bytes], str | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class AttemptOutcome:
-    """The outcome of one attempt. ``error``: why there is no ``status``. ``final``: further attempts can't help."""
+    """The outcome of one attempt. ``error``: why there is no ``status``, or why it was refused all the same. ``final``:
+    further attempts can't help."""
 
     status: int | None = None
     error: str | None = None
@@ -54,7 +57,7 @@ class AttemptOutcome:
 
     @property
     def is_delivered(self) -> bool:
-        return self.status is not None and 200 <= self.status < 300
+        return self.error is None and self.status is not None and 200 <= self.status < 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,7 @@ class WebhookSender:
         status: int | None = None
         error: str | None = None
         asked: float | None = None
+        content = b""
         try:
             async with (
                 asyncio.timeout(self._seconds),
@@ -101,10 +105,12 @@ class WebhookSender:
             ):
                 status = response.status_code
                 asked = retry_after(response.headers.get("retry-after"), now=time.time())
-                await _read_a_little(response)
+                content = await _read_a_little(response)
         except FAILURES as failure:
             # Once the status has arrived the attempt counts, even if the body is cut off.
             error = self._failure_text(failure) if status is None else None
+        if status is not None and message.refusal is not None:
+            error = message.refusal(status, content)
         return AttemptOutcome(status, error, asked, (time.monotonic() - began) * 1000)
 
     def _failure_text(self, failure: Exception) -> str:
@@ -142,11 +148,12 @@ def retry_after(value: str | None, *, now: float) -> float | None:
     return max(0.0, aware.timestamp() - datetime.fromtimestamp(now, UTC).timestamp())
 
 
-async def _read_a_little(response: httpx2.Response) -> None:
+async def _read_a_little(response: httpx2.Response) -> bytes:
     """Read short bodies to their end, so that the connection can be reused, and stop early in long ones."""
-    received = 0
+    received = b""
     async with asyncio.timeout(MAX_READ_SECONDS):
         async for piece in response.aiter_raw(MAX_READ_BYTES):
-            received += len(piece)
-            if received >= MAX_READ_BYTES:
-                return
+            received += piece
+            if len(received) >= MAX_READ_BYTES:
+                break
+    return received

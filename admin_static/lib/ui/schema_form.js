@@ -60,7 +60,7 @@ function parseValue(text, schema) {
   return text === '' && schema.nullable ? null : text;
 }
 
-function ListField({ name, schema, root, value, onChange, path, problem }) {
+function ListField({ name, schema, root, value, onChange, path, problem, onTest }) {
   const items = resolveSchema(schema.items ?? {}, root);
   const change = (n, item) => onChange(value.map((old, at) => (at === n ? item : old)));
   if (items.enum) {
@@ -114,13 +114,22 @@ function ListField({ name, schema, root, value, onChange, path, problem }) {
             <strong>
               ${n + 1}. ${item.name ?? ''}
             </strong>
-            <button
-              type="button"
-              class="button small plain"
-              onClick=${() => onChange(value.filter((_, at) => at !== n))}
-            >
-              ${t('remove')}
-            </button>
+            <span class="row tight">
+              ${
+                onTest &&
+                item.name &&
+                html`<button type="button" class="button small" onClick=${() => onTest(item.name)}>
+                  ${t('settings.send_test')}
+                </button>`
+              }
+              <button
+                type="button"
+                class="button small plain"
+                onClick=${() => onChange(value.filter((_, at) => at !== n))}
+              >
+                ${t('remove')}
+              </button>
+            </span>
           </div>
           <${SchemaProperties}
             schema=${items}
@@ -144,7 +153,7 @@ function ListField({ name, schema, root, value, onChange, path, problem }) {
   </fieldset>`;
 }
 
-function SchemaField({ name, schema, root, value, onChange, path, problem }) {
+function SchemaField({ name, schema, root, value, onChange, path, problem, onTest }) {
   const resolved = resolveSchema(schema, root);
   if (resolved.type === 'array')
     return html`<${ListField}
@@ -155,6 +164,7 @@ function SchemaField({ name, schema, root, value, onChange, path, problem }) {
       onChange=${onChange}
       path=${path}
       problem=${problem}
+      onTest=${onTest}
     />`;
   if (resolved.properties) {
     return html`<fieldset class="stack group wide">
@@ -212,9 +222,13 @@ function SchemaField({ name, schema, root, value, onChange, path, problem }) {
   />`;
 }
 
-function SchemaProperties({ schema, root, value, onChange, path, error }) {
+// A field that is only for some kinds says so in `for`.
+const isShown = (part, value) => !part.for || part.for.includes(value?.kind);
+
+function SchemaProperties({ schema, root, value, onChange, path, error, onTest }) {
+  const shown = Object.entries(schema.properties).filter(([, part]) => isShown(part, value));
   return html`<div class="form">
-    ${Object.entries(schema.properties).map(
+    ${shown.map(
       ([name, part]) =>
         html`<${SchemaField}
           key=${name}
@@ -225,13 +239,14 @@ function SchemaProperties({ schema, root, value, onChange, path, error }) {
           path=${path}
           problem=${error?.param?.split(/[.[]/)[0] === name ? error.message : ''}
           onChange=${(next) => onChange({ ...value, [name]: next })}
+          onTest=${onTest}
         />`,
     )}
   </div>`;
 }
 
-/** `value` is the whole document; `onChange` receives the whole changed document. */
-export const SchemaForm = ({ schema, value, onChange, error }) =>
+/** `value` is the whole document; `onChange` receives the changed one; `onTest(name)` tests one entry of a list. */
+export const SchemaForm = ({ schema, value, onChange, error, onTest }) =>
   html`<${SchemaProperties}
     schema=${schema}
     root=${schema}
@@ -239,4 +254,5 @@ export const SchemaForm = ({ schema, value, onChange, error }) =>
     onChange=${onChange}
     path="setting"
     error=${error}
+    onTest=${onTest}
   />`;
