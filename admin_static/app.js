@@ -9,6 +9,7 @@ import { LoadingNotice } from './lib/api_hooks.js';
 import { startListening, stopListening, reconnects } from './lib/event_stream.js';
 import { Icon, BrandMark } from './lib/ui/icons.js';
 import { Dialog, ConfirmationDialog, ToastList, runWithToast, toastHost } from './lib/ui/dialogs.js';
+import { SessionLayer } from './lib/ui/session_layer.js';
 import { Warnings } from './lib/ui/warnings.js';
 import { SignInPage } from './pages/sign_in.js';
 
@@ -72,7 +73,7 @@ export const PreferenceButtons = () =>
 
 async function signOut() {
   await runWithToast(() => remove('session'));
-  await loadSession();
+  await loadSession({ leave: true });
 }
 
 function Sidebar() {
@@ -222,6 +223,7 @@ function PanelApp() {
         ? html`<${PanelShell} />`
         : html`<${SignInPage} PreferenceButtons=${PreferenceButtons} />`
     }
+    <${SessionLayer} />
     <${ConfirmationDialog} />
   `;
 }

@@ -10,6 +10,14 @@ export default {
   'clear': 'Clear',
   'close': 'Close',
   'copied': 'Copied',
+  'copy_failed': 'The browser did not let it be copied.',
+  'dialog.close': 'Close it?',
+  'dialog.close_anyway': 'Close',
+  'dialog.discard': 'What you have typed here is lost.',
+  'dialog.not_copied': 'It was not copied yet, and is not shown again.',
+  'session.ended': 'Your session has ended',
+  'session.ended_note': 'Sign in again as {name}. What you have typed on this page stays.',
+  'session.other': 'Sign in as somebody else',
   'copy': 'Copy',
   'delete': 'Delete',
   'download': 'Download',
@@ -74,6 +82,7 @@ export default {
 
   // Sign-in
   'sign_in.sign_in': 'Sign in',
+  'sign_in.forgotten': 'Forgotten? On the server:',
   'sign_in.name': 'Name',
   'sign_in.password': 'Password',
   'sign_in.again': 'Repeat the password',
@@ -871,6 +880,7 @@ export default {
   'field.quota_share': 'Remaining share',
   'field.quiet_seconds': 'Minimum interval, seconds',
   'field.topics': 'Topics',
+  'field.kind': 'Kind',
   'field.chat': 'Chat',
   'field.user': 'User name',
   'field.sender': 'Sender',
@@ -891,6 +901,7 @@ export default {
   'hint.chat': 'The id of the chat, or @channel; the bot must be a member of it.',
   'hint.recipients': 'One mailbox a line.',
   'hint.sender': 'The mailbox that the server lets you send from.',
+  'hint.user': 'Its password is the access token above. Empty: without signing in.',
   'section.LinkResolver': 'An endpoint of yours that returns a better link to the result.',
   'section.DriveOptions': 'Uploads results to a Google Drive folder with a service account.',
   'section.StoreLinks':

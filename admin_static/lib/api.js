@@ -2,9 +2,17 @@
 import { signal } from './dom.js';
 
 const BASE = new URL('api/', document.baseURI.replace(/#.*/, '')).pathname;
+const ROOT = new URL('../', document.baseURI.replace(/#.*/, ''));
+
+/** A link of the server, like `/files/…`, where the gateway lies below a path of its host. */
+export const gatewayLink = (link) => (link?.startsWith('/') ? ROOT.pathname + link.slice(1) : link);
+/** The address of the client API: that which the operator has set, else the one of this page. */
+export const clientApi = () => new URL('v1', `${(session.value?.public_url ?? ROOT.href).replace(/\/*$/, '')}/`).href;
 
 /** The session: { state: signed_in | signed_out | setup, csrf, admin, version }; null until it is loaded. */
 export const session = signal(null);
+/** The session has ended while a page was open: the page stays, and one signs in again above it. */
+export const sessionEnded = signal(false);
 export const canWrite = () => session.value?.admin?.role === 'owner';
 
 export class ApiError extends Error {
@@ -67,9 +75,13 @@ export const patch = (path, body) => request('PATCH', path, { body });
 export const put = (path, body) => request('PUT', path, { body });
 export const remove = (path, body) => request('DELETE', path, { body });
 
-export async function loadSession() {
-  session.value = await get('session');
-  return session.value;
+/** What the server says. `leave`: show the page for signing in, as after signing out. */
+export async function loadSession({ leave = false } = {}) {
+  const found = await get('session');
+  const ended = session.value?.state === 'signed_in' && found.state !== 'signed_in' && !leave;
+  sessionEnded.value = ended;
+  if (!ended) session.value = found;
+  return found;
 }
 
 /** Save the response of a GET as a file. */

@@ -50,7 +50,7 @@ export function useList(path, names, { fixed = {}, limit = 50 } = {}) {
   // The server scans a limited number of rows for each page, so an empty page may be followed by one with rows.
   const emptyPageNext = loaded.data?.data.length === 0 && loaded.data.next;
   useEffect(() => {
-    if (emptyPageNext) setFilters({ after: emptyPageNext });
+    if (emptyPageNext) setFilters({ after: emptyPageNext }, { replace: true });
   }, [emptyPageNext]);
   const next =
     loaded.data?.next &&

@@ -29,10 +29,12 @@ export const goTo = (path, query) => {
   location.hash = pageLink(path, query);
 };
 
-/** Change some filters of this page without a new history entry. */
-export function setFilters(change) {
+/** Change some filters of this page. Back undoes it; with `replace`, as while one types, it joins the last step. */
+export function setFilters(change, { replace = false } = {}) {
   const { page, id, query } = route.value;
-  history.replaceState(null, '', pageLink(id ? `${page}/${id}` : page, { ...query, ...change }));
+  const address = pageLink(id ? `${page}/${encodeURIComponent(id)}` : page, { ...query, ...change });
+  if (address === location.hash) return;
+  history[replace ? 'replaceState' : 'pushState'](null, '', address);
   route.value = readLocation();
 }
 

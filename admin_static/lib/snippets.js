@@ -1,4 +1,6 @@
 // The request of the playground as code for clients: curl, Python, Node.
+import { clientApi } from './api.js';
+
 const quoted = (value) => JSON.stringify(value);
 
 function requestFields(request) {
@@ -22,14 +24,16 @@ const otherFields = (request) =>
       !(Array.isArray(value) && value.length === 0),
   );
 
-function curlSnippet(request) {
-  const lines = [`curl ${location.origin}/v1/videos`, '-H "Authorization: Bearer $FILMGATE_API_KEY"'];
+/** `inputs` are pairs of a field and a file; without them, a first frame is one. */
+function curlSnippet(request, inputs) {
+  const lines = [`curl ${clientApi()}/videos`, '-H "Authorization: Bearer $FILMGATE_API_KEY"'];
   const all = { ...requestFields(request), ...Object.fromEntries(otherFields(request)) };
   for (const [name, value] of Object.entries(all)) {
     const shown = typeof value === 'object' ? JSON.stringify(value) : String(value);
     lines.push(`-F '${name}=${shown.replaceAll("'", "'\\''")}'`);
   }
-  if (request.first_frame) lines.push('-F input_reference=@first-frame.png');
+  const files = inputs ?? (request.first_frame ? [['input_reference', 'first-frame.png']] : []);
+  for (const [name, file] of files) lines.push(`-F ${name}=@${file}`);
   return lines.join(' \\\n  ');
 }
 
@@ -41,7 +45,7 @@ function pythonSnippet(request) {
     fields.push(`    extra_body=${JSON.stringify(extra).replaceAll('true', 'True').replaceAll('false', 'False')},`);
   return `from openai import OpenAI
 
-client = OpenAI(base_url="${location.origin}/v1", api_key="sk-fg-…")
+client = OpenAI(base_url="${clientApi()}", api_key="sk-fg-…")
 video = client.videos.create_and_poll(
 ${fields.join('\n')}
 )
@@ -56,7 +60,7 @@ function nodeSnippet(request) {
   return `import fs from "node:fs";
 import OpenAI from "openai";
 
-const client = new OpenAI({ baseURL: "${location.origin}/v1", apiKey: "sk-fg-…" });
+const client = new OpenAI({ baseURL: "${clientApi()}", apiKey: "sk-fg-…" });
 let video = await client.videos.create({
 ${fields.join('\n')}
 });

@@ -1,7 +1,21 @@
 // The timeline of a task as text: what each event means, and its details.
 import { t, valueLabel } from './i18n.js';
 import { waitText } from './readiness.js';
+import { SNIPPETS } from './snippets.js';
 
+const CLIENT_FIELDS = [
+  'seconds',
+  'size',
+  'aspect_ratio',
+  'resolution',
+  'style',
+  'seed',
+  'negative_prompt',
+  'sound',
+  'watermark',
+  'private',
+];
+const INPUT_FIELDS = { first_frame: 'input_reference' };
 const TONES = {
   completed: 'good',
   failed: 'bad',
@@ -37,18 +51,22 @@ export function describeEvent(event, accounts) {
   return { tone, text: valueLabel('event', event.event), detail: parts.join(' · ') };
 }
 
-/** The curl command that creates the same task. */
+/** A stored request in the fields that a client sends. */
+function sentFields(request) {
+  const fields = { model: request.model, prompt: request.prompt, first_frame: undefined };
+  for (const name of CLIENT_FIELDS) if (request[name] != null && request[name] !== '') fields[name] = request[name];
+  if (request.shots?.length) fields.shots = request.shots.map(({ seconds, prompt }) => ({ seconds, prompt }));
+  if (request.characters?.length) fields.characters = request.characters;
+  return fields;
+}
+
+/** The curl command that creates the same task. Its inputs are files that lie beside it. */
 export function curlCommand(request) {
-  const body = { model: request.model, prompt: request.prompt };
-  if (request.seconds) body.seconds = String(request.seconds);
-  if (request.size) body.size = request.size;
-  const quoted = JSON.stringify(body, null, 2).replaceAll("'", "'\\''");
-  return [
-    `curl ${location.origin}/v1/videos`,
-    '-H "Authorization: Bearer $FILMGATE_API_KEY"',
-    '-H "Content-Type: application/json"',
-    `-d '${quoted}'`,
-  ].join(' \\\n  ');
+  const inputs = (request.media ?? []).map((item, n) => [
+    INPUT_FIELDS[item.role] ?? item.role,
+    `${item.role}-${n + 1}.${item.content_type.split('/')[1]}`,
+  ]);
+  return SNIPPETS.curl(sentFields(request), inputs);
 }
 
 export const waitingText = (task) => (task.position ? queueWords(task) : valueLabel('state', task.state));

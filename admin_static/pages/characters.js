@@ -1,6 +1,6 @@
 // Characters: faces and voices taken from a clip; prompts refer to them as @username.
 import { html, useState } from '../lib/dom.js';
-import { request, remove, canWrite } from '../lib/api.js';
+import { request, remove, canWrite, gatewayLink } from '../lib/api.js';
 import { t } from '../lib/i18n.js';
 import { route, pageLink } from '../lib/router.js';
 import { useGet, LoadingNotice } from '../lib/api_hooks.js';
@@ -15,14 +15,14 @@ function CharacterCard({ character, onDelete }) {
     <div class="still">
       ${
         plays && character.clip
-          ? html`<video src=${character.clip} autoplay controls playsinline muted loop></video>`
+          ? html`<video src=${gatewayLink(character.clip)} autoplay controls playsinline muted loop></video>`
           : html`<button
             type="button"
             class="play"
             aria-label=${`${t('characters.play')}: ${character.name}`}
             onClick=${() => setPlays(true)}
           >
-            ${character.still && html`<img src=${character.still} alt="" />`}
+            ${character.still && html`<img src=${gatewayLink(character.still)} alt="" />`}
           </button>`
       }
     </div>

@@ -14,6 +14,7 @@ export const EVENTS = ['video.completed', 'video.failed'];
 export function EndpointForm({ path, owners, onClose, onDone }) {
   const form = useForm({ owner: owners?.[0]?.[0] ?? '', name: '', url: '', completed: true, failed: true });
   const [created, setCreated] = useState(null);
+  const [copied, setCopied] = useState(false);
   const submit = (event) => {
     event.preventDefault();
     form.submit(async (values) => {
@@ -27,12 +28,16 @@ export function EndpointForm({ path, owners, onClose, onDone }) {
       onDone();
     });
   };
-  return html`<${Dialog} title=${t('webhook.add')} onClose=${onClose}>
+  return html`<${Dialog}
+    title=${t('webhook.add')}
+    onClose=${onClose}
+    keep=${created && !copied ? t('dialog.not_copied') : null}
+  >
     ${
       created
         ? html`
           <p class="soft">${t('webhook.secret_note')}</p>
-          <${CodeBlock} text=${created.secret} label=${t('webhook.secret')} />
+          <${CodeBlock} text=${created.secret} label=${t('webhook.secret')} onCopy=${() => setCopied(true)} />
           <div class="row">
             <button type="button" class="button main" onClick=${onClose}>
               ${t('key.saved_it')}

@@ -1,6 +1,6 @@
 // Keys of clients: limits, budgets and spending.
 import { html, useEffect, useState } from '../lib/dom.js';
-import { patch, post, remove, canWrite } from '../lib/api.js';
+import { patch, post, remove, canWrite, clientApi } from '../lib/api.js';
 import { t, valueLabel } from '../lib/i18n.js';
 import { route, openRow } from '../lib/router.js';
 import { useGet, LoadingNotice } from '../lib/api_hooks.js';
@@ -124,26 +124,27 @@ const columns = (actions) => [
 ];
 
 const pythonClient = (secret) =>
-  `from openai import OpenAI\n\nclient = OpenAI(base_url="${location.origin}/v1", api_key="${secret}")`;
+  `from openai import OpenAI\n\nclient = OpenAI(base_url="${clientApi()}", api_key="${secret}")`;
 
-/** Shows a new key; it is not readable later. */
-const NewSecret = ({ newKey, onClose }) =>
-  html`<${Dialog}
+/** Shows a new key; it is not readable later, so it stays until it was copied or the operator says so. */
+function NewSecret({ newKey, onClose }) {
+  const [copied, setCopied] = useState(false);
+  const onCopy = () => setCopied(true);
+  return html`<${Dialog}
     title=${t('key.once')}
     onClose=${onClose}
+    keep=${copied ? null : t('dialog.not_copied')}
     foot=${html`<button type="button" class="button main" onClick=${onClose}>
       ${t('key.saved_it')}
     </button>`}
   >
     <p class="soft">${t('key.once_note')}</p>
     <div id="new-secret">
-      <${CodeBlock} text=${newKey.secret} label=${t('key.once')} />
+      <${CodeBlock} text=${newKey.secret} label=${t('key.once')} onCopy=${onCopy} />
     </div>
-    <${CodeBlock}
-      text=${pythonClient(newKey.secret)}
-      label="Python"
-    />
+    <${CodeBlock} text=${pythonClient(newKey.secret)} label="Python" onCopy=${onCopy} />
   <//>`;
+}
 
 function RotateKey({ clientKey, onClose, onDone }) {
   const form = useForm({ overlap_seconds: '86400' });

@@ -87,7 +87,7 @@ export function ModelExplanation() {
           suggestions: (models.data?.data ?? []).map((entry) => entry.name),
         }}
         value=${model}
-        onChange=${(value) => setFilters({ model: value })}
+        onChange=${(value) => setFilters({ model: value }, { replace: true })}
       />
       <${FormField}
         prefix="why"

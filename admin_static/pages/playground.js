@@ -1,5 +1,5 @@
 // Playground: a form with what the model accepts, the price before sending, and the result beside it.
-import { html, useEffect, useMemo, useRef, useState } from '../lib/dom.js';
+import { html, signal, useEffect, useMemo, useRef, useState } from '../lib/dom.js';
 import { post, canWrite } from '../lib/api.js';
 import { t } from '../lib/i18n.js';
 import { route, setFilters, pageLink } from '../lib/router.js';
@@ -28,6 +28,10 @@ const EMPTY = {
   shots: [],
   characters: [],
 };
+
+// They stay while another page is looked at.
+const draft = signal(EMPTY);
+const made = signal([]);
 
 function offeredLengths(range) {
   if (!range) return [];
@@ -213,8 +217,8 @@ function PriceQuote({ quote, name }) {
 export function Page() {
   const { query } = route.value;
   const loaded = useGet('playground/models');
-  const [form, setForm] = useState(EMPTY);
-  const [created, setCreated] = useState([]);
+  const form = draft.value;
+  const created = made.value;
   const [busy, setBusy] = useState(false);
   const models = loaded.data?.data ?? [];
   const findModel = (name) => models.find((entry) => entry.name === name);
@@ -233,7 +237,9 @@ export function Page() {
       return { model: model?.name ?? '', prompt: form.prompt };
     }
   }, [form, model]);
-  const set = (name, value) => setForm((old) => ({ ...old, [name]: value }));
+  const set = (name, value) => {
+    draft.value = { ...draft.value, [name]: value };
+  };
   const submit = async (event) => {
     event.preventDefault();
     setBusy(true);
@@ -242,7 +248,7 @@ export function Page() {
       () => Promise.all(names.map((name) => post('playground', withFiles(requestBody(form, name), form.pictures)))),
       t('playground.sent'),
     );
-    if (done) setCreated(done);
+    if (done) made.value = done;
     setBusy(false);
   };
   if (!loaded.data)

@@ -1,6 +1,6 @@
 // The tasks that the playground has created, and the same request as code.
 import { html, useState } from '../lib/dom.js';
-import { post } from '../lib/api.js';
+import { post, gatewayLink } from '../lib/api.js';
 import { t } from '../lib/i18n.js';
 import { pageLink } from '../lib/router.js';
 import { useGet, LoadingNotice } from '../lib/api_hooks.js';
@@ -32,7 +32,7 @@ export function TaskResult({ created }) {
     <div class="row">
       ${
         task.files[0] &&
-        html`<a class="button small" href=${task.files[0].link} download=${task.files[0].name}>
+        html`<a class="button small" href=${gatewayLink(task.files[0].link)} download=${task.files[0].name}>
           ${t('download')}
         </a>`
       }

@@ -35,6 +35,9 @@ function SignInForm() {
     <button type="submit" class="button main" disabled=${form.busy}>
       ${t('sign_in.sign_in')}
     </button>
+    <p class="soft small">
+      ${t('sign_in.forgotten')} <code>filmgate admin reset-password ${form.values.name || 'admin'}</code>
+    </p>
   </form>`;
 }
 

@@ -1,6 +1,6 @@
 // One task in a drawer: media, actions, facts, timeline, request, upstream response.
 import { html, useState } from '../lib/dom.js';
-import { post, remove, canWrite } from '../lib/api.js';
+import { post, remove, canWrite, gatewayLink } from '../lib/api.js';
 import { t, valueLabel } from '../lib/i18n.js';
 import { openRow } from '../lib/router.js';
 import { useGet, LoadingNotice } from '../lib/api_hooks.js';
@@ -8,6 +8,7 @@ import { useServerEvent, usePolling } from '../lib/event_stream.js';
 import { formatMoney } from '../lib/format.js';
 import { StateBadge, CodeBlock, JsonBlock, TabList, RelativeTime } from '../lib/ui/elements.js';
 import { Drawer, askConfirmation, runWithToast, showToast } from '../lib/ui/dialogs.js';
+import { copyToClipboard } from '../lib/clipboard.js';
 import { curlCommand } from '../lib/task_timeline.js';
 import { hasEnded, TaskMedia, TaskFacts, TaskTimeline, TaskInputs } from './task_facts.js';
 
@@ -54,13 +55,13 @@ function TaskActions({ task, reload, onChange, onClose }) {
     }
   };
   const copyCommand = async () => {
-    await navigator.clipboard?.writeText(curlCommand(task.request));
-    showToast(t('copied'));
+    const done = await copyToClipboard(curlCommand(task.request));
+    showToast(t(done ? 'copied' : 'copy_failed'), done ? 'good' : 'bad');
   };
   return html`<div class="row">
     ${
       file &&
-      html`<a class="button" href=${file.link} download=${`${task.id}-${file.name}`}>
+      html`<a class="button" href=${gatewayLink(file.link)} download=${`${task.id}-${file.name}`}>
         ${t('download')}
       </a>`
     }

@@ -1,5 +1,6 @@
 // Read-only parts of the task drawer: media, facts, timeline, inputs.
 import { html } from '../lib/dom.js';
+import { gatewayLink } from '../lib/api.js';
 import { t, valueLabel } from '../lib/i18n.js';
 import { pageLink } from '../lib/router.js';
 import { formatAbsolute, formatBytes, formatClock, formatDuration, formatMoney, formatNumber } from '../lib/format.js';
@@ -19,8 +20,8 @@ export function TaskMedia({ task, muted }) {
         ? t('task.deleted')
         : waitingText(task);
   return html`<${MediaPlayer}
-    src=${file?.link}
-    poster=${task.thumbnail}
+    src=${gatewayLink(file?.link)}
+    poster=${gatewayLink(task.thumbnail)}
     kind=${(file?.content_type ?? 'video').split('/')[0]}
     progress=${hasEnded(task) ? null : task.progress}
     words=${words}
@@ -177,7 +178,7 @@ export const TaskInputs = ({ inputs }) =>
             html`<figure key=${n} title=${valueLabel('role', input.role)}>
               ${
                 input.link && input.content_type.startsWith('image/')
-                  ? html`<img src=${input.link} alt=${valueLabel('role', input.role)} />`
+                  ? html`<img src=${gatewayLink(input.link)} alt=${valueLabel('role', input.role)} />`
                   : html`<span class="small">${valueLabel('role', input.role)}</span>`
               }
             </figure>`,

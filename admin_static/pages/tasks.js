@@ -1,6 +1,6 @@
 // Tasks of all keys, updated live.
 import { html, classNames, useEffect, useRef } from '../lib/dom.js';
-import { post, downloadFile, canWrite } from '../lib/api.js';
+import { post, downloadFile, canWrite, gatewayLink } from '../lib/api.js';
 import { t, valueLabel } from '../lib/i18n.js';
 import { route, openRow, pageLink } from '../lib/router.js';
 import { useList, useGet, LoadingNotice } from '../lib/api_hooks.js';
@@ -57,7 +57,7 @@ const columns = () => [
       html`<span class="shot-line">
         ${
           task.thumbnail
-            ? html`<img class="mini" src=${task.thumbnail} alt="" loading="lazy" onError=${hideBroken} />`
+            ? html`<img class="mini" src=${gatewayLink(task.thumbnail)} alt="" loading="lazy" onError=${hideBroken} />`
             : html`<span class="mini"></span>`
         }
         <span class="prompt clip" title=${task.prompt}>

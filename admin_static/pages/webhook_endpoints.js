@@ -130,9 +130,14 @@ export function EndpointList({ shown, show }) {
     }
     ${
       secret &&
-      html`<${Dialog} title=${t('webhook.secret')} onClose=${() => setSecret('')}>
+      html`<${Dialog} title=${t('webhook.secret')} onClose=${() => setSecret('')} keep=${t('dialog.not_copied')}>
         <p class="soft">${t('webhook.secret_note')}</p>
         <${CodeBlock} text=${secret} label=${t('webhook.secret')} />
+        <div class="row">
+          <button type="button" class="button main" onClick=${() => setSecret('')}>
+            ${t('key.saved_it')}
+          </button>
+        </div>
       <//>`
     }
   `;

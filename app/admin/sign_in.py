@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 from typing import Literal
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Request, Response
 from pydantic import Field
@@ -57,6 +58,7 @@ class SessionState(PanelAnswer):
     admin: SignedInAdmin | None
     expires_at: float | None
     version: str
+    public_url: str | None = None
 
 
 class SessionObject(PanelAnswer):
@@ -112,7 +114,7 @@ async def sign_out(request: AdminRequest) -> Response:
             "session.closed", f"sessions/{session.id}", before={"name": request.actor.name}
         )
     answer = Response(status_code=204)
-    answer.delete_cookie(COOKIE, path="/admin")
+    answer.delete_cookie(COOKIE, path=_cookie_path(request.http, request.panel))
     return answer
 
 
@@ -180,18 +182,26 @@ async def _open_session(request: Request, response: Response, admin: AdminUser) 
     raw, session = await panel.sessions.open(admin, address=address_of(request), agent=agent)
     after = {"name": admin.name, "address": address_of(request)}
     await panel.audit.record_alone(admin.name, "session.opened", f"sessions/{session.id}", after=after)
-    secure = _is_https(request, panel)
-    response.set_cookie(COOKIE, raw, path="/admin", httponly=True, samesite="strict", secure=secure)
+    secure, path = _is_https(request, panel), _cookie_path(request, panel)
+    response.set_cookie(COOKIE, raw, path=path, httponly=True, samesite="strict", secure=secure)
     response.set_cookie(
         DEVICE_COOKIE,
         panel.sessions.new_device(admin.name),
         max_age=DEVICE_SECONDS,
-        path="/admin/api",
+        path=f"{path}/api",
         httponly=True,
         samesite="strict",
         secure=secure,
     )
     return _session_state(panel, session)
+
+
+def _cookie_path(request: Request, panel: PanelServices) -> str:
+    """Below the path of the public URL where the browser is there; who comes directly sees the panel at its own place."""
+    public = urlsplit(panel.gateway.public_url or "")
+    origin = urlsplit(request.headers.get("origin", "")).netloc
+    is_public = public.netloc in {request.headers.get("host", ""), origin}
+    return f"{public.path.rstrip('/') if is_public else ''}/admin"
 
 
 def _is_https(request: Request, panel: PanelServices) -> bool:
@@ -210,6 +220,7 @@ def _session_state(panel: PanelServices, session: AdminSession) -> SessionState:
         admin=SignedInAdmin(id=admin.id, name=admin.name, role=admin.role),
         expires_at=session.expires_at,
         version=panel.facts.version,
+        public_url=panel.gateway.public_url,
     )
 
 

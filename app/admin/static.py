@@ -1,5 +1,6 @@
 """Serves the panel's files at `/admin/` and the API's description at `/docs`, from this origin alone."""
 
+import gzip
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,12 +41,16 @@ TYPES = {
     ".txt": "text/plain; charset=utf-8",
 }
 
+TEXTS = frozenset({".html", ".css", ".js", ".mjs", ".json", ".svg", ".txt"})
+
 
 @dataclass(frozen=True, slots=True)
 class CachedFile:
     modified: int
     content: bytes
     etag: str
+    compressed: bytes = b""
+    """With gzip, for texts."""
 
 
 class PanelFiles:
@@ -75,10 +80,14 @@ class PanelFiles:
     def _answer(self, request: Request, name: str) -> Response:
         path = self._safe_path(name)
         file = self._read_file(path)
-        headers = HEADERS | {"etag": file.etag}
-        if file.etag in request.headers.get("if-none-match", ""):
+        content, etag, headers = file.content, file.etag, {**HEADERS, "vary": "accept-encoding"}
+        if file.compressed and "gzip" in request.headers.get("accept-encoding", ""):
+            content, etag = file.compressed, f'{etag[:-1]}-gzip"'
+            headers["content-encoding"] = "gzip"
+        headers["etag"] = etag
+        if etag in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=headers)
-        return Response(file.content, headers=headers | {"content-type": TYPES[path.suffix]})
+        return Response(content, headers=headers | {"content-type": TYPES[path.suffix]})
 
     def routes(self) -> list[Route]:
         """The page is served at `/admin/`, so that its links can be relative."""
@@ -110,19 +119,21 @@ class PanelFiles:
         if kept is None or kept.modified != modified:
             content = path.read_bytes()
             etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
-            kept = self._cached[path] = CachedFile(modified, content, etag)
+            small = gzip.compress(content, mtime=0) if path.suffix in TEXTS else b""
+            kept = self._cached[path] = CachedFile(modified, content, etag, small)
         return kept
 
 
 async def _redirect_to_folder(request: Request) -> Response:
-    return RedirectResponse("/admin/", 307, headers=HEADERS)
+    # Relative, as a proxy may serve us below a path of its host.
+    return RedirectResponse("admin/", 307, headers=HEADERS)
 
 
 async def _show_the_way(request: Request) -> Response:
     """To whoever types the address alone into a browser. Raises ``NotFound`` for programs."""
     if "text/html" not in request.headers.get("accept", ""):
         raise NotFound(f"This is Filmgate; /docs describes its API. {HINT}")
-    return RedirectResponse("/docs", 307, headers=HEADERS)
+    return RedirectResponse("admin/", 307, headers=HEADERS)
 
 
 def _not_found() -> NotFound:

@@ -52,6 +52,7 @@ class Greeting:
             )
             out.print()
             out.print(f"  [dim]OpenAI base URL[/]  [bold cyan]{address}/v1[/]")
+            out.print(f"  [dim]Admin panel    [/]  [cyan]{address}/admin/[/]")
             out.print(f"  [dim]Try every call [/]  [cyan]{address}/docs[/]")
             out.print(f"  [dim]Videos made by [/]  {_accounts_summary(components)}")
             out.print()

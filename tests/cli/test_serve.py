@@ -52,7 +52,7 @@ def test_serve_says_where_it_is_and_ends_cleanly(told: signal.Signals, tmp_path:
         said = heard(process)
         address = said.split()[-1]
         assert "sk-fg-" in said
-        assert f"{address}/docs" in said
+        assert f"{address}/docs" in said and f"{address}/admin/" in said
         assert "embedded studio" in said
         answer = httpx2.get(f"{address}/healthz")
         assert answer.status_code == 200

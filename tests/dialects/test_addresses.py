@@ -67,7 +67,7 @@ def test_what_is_nowhere_says_what_to_change(served: ServedGateway, path: str) -
 def test_the_address_alone_leads_a_browser_to_a_page(served: ServedGateway) -> None:
     with served.client() as client:
         page = client.get("/", headers={"accept": "text/html,*/*;q=0.8"})
-        assert (page.status_code, page.headers["location"]) == (307, "/docs")
+        assert (page.status_code, page.headers["location"]) == (307, "admin/")
         assert "/docs" in client.get("/").json()["error"]["message"]
 
 

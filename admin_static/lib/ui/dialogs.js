@@ -9,8 +9,18 @@ const firstField = (kind, box) =>
     ? null
     : box.querySelector('.inside :is(input:not([type=file], [type=checkbox]), select, textarea):not(:disabled)');
 
-function ModalLayer({ kind, title, onClose, foot, side, children }) {
+/**
+ * What was typed stays: a click beside closes only a dialog in which nothing was, and Esc asks. `keep` is the question
+ * for what is not shown again, as a new key; with `locked` nothing but its content closes it.
+ */
+function ModalLayer({ kind, title, onClose, foot, side, keep, locked, children }) {
   const element = useRef();
+  const touched = useRef(false);
+  const leave = async () => {
+    const text = keep ?? (touched.current && kind !== 'drawer' ? t('dialog.discard') : null);
+    if (text && !(await askConfirmation({ title: t('dialog.close'), text, action: t('dialog.close_anyway') }))) return;
+    onClose();
+  };
   useLayoutEffect(() => {
     const before = document.activeElement;
     element.current.showModal();
@@ -23,16 +33,21 @@ function ModalLayer({ kind, title, onClose, foot, side, children }) {
       });
   }, []);
   const closeOnBackdrop = (event) => {
-    if (event.target === element.current) onClose();
+    if (event.target === element.current && !touched.current && !keep && !locked) onClose();
   };
   const cancel = (event) => {
     event.preventDefault();
-    onClose();
+    if (!locked) leave();
+  };
+  const touch = (event) => {
+    // Fields of a dialog above this one, which is drawn inside of it, are not its own.
+    if (event.target.closest('dialog') === element.current) touched.current = true;
   };
   return html`<dialog
     ref=${element}
     class=${kind}
     onCancel=${cancel}
+    onInput=${touch}
     onMouseDown=${closeOnBackdrop}
     aria-label=${title}
     tabindex="-1"
@@ -40,9 +55,12 @@ function ModalLayer({ kind, title, onClose, foot, side, children }) {
     <div class="head">
       <h2 class="clip">${title}</h2>
       ${side}
-      <button type="button" class="button plain icon-only" onClick=${onClose} aria-label=${t('close')}>
-        <${Icon} name="close" />
-      </button>
+      ${
+        !locked &&
+        html`<button type="button" class="button plain icon-only" onClick=${leave} aria-label=${t('close')}>
+          <${Icon} name="close" />
+        </button>`
+      }
     </div>
     <div class="inside">${children}</div>
     ${foot && html`<div class="feet">${foot}</div>`}

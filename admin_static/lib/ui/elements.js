@@ -1,6 +1,7 @@
 // Small elements: time, badge, progress bar, outcome strip, sparkline, meter, copy button, code, page header.
 import { html, classNames, useEffect, useState, signal } from '../dom.js';
 import { t, valueLabel } from '../i18n.js';
+import { copyToClipboard } from '../clipboard.js';
 import { formatRelative, formatAbsolute, formatPercent } from '../format.js';
 import { Icon } from './icons.js';
 
@@ -104,17 +105,7 @@ export const UsageMeter = ({ share }) =>
     ></i>
   </div>`;
 
-async function copyToClipboard(text) {
-  if (navigator.clipboard) return navigator.clipboard.writeText(text);
-  const field = document.createElement('textarea'); // browsers offer no clipboard object on plain http
-  field.value = text;
-  (document.querySelector('dialog[open]') ?? document.body).append(field);
-  field.select();
-  document.execCommand('copy');
-  field.remove();
-}
-
-function useCopy(text) {
+function useCopy(text, onCopy) {
   const [done, setDone] = useState(false);
   useEffect(() => {
     const timer = done && setTimeout(() => setDone(false), 1600);
@@ -122,8 +113,9 @@ function useCopy(text) {
   }, [done]);
   const copy = async (event) => {
     event.stopPropagation();
-    await copyToClipboard(text);
+    if (!(await copyToClipboard(text))) return;
     setDone(true);
+    onCopy?.();
   };
   return [done, copy];
 }
@@ -145,9 +137,9 @@ export function CopyButton({ text, shown, mono = true }) {
   </button>`;
 }
 
-/** A block of text with a copy button. */
-export function CodeBlock({ text, label }) {
-  const [done, copy] = useCopy(text);
+/** A block of text with a copy button; `onCopy` is called once it was copied. */
+export function CodeBlock({ text, label, onCopy }) {
+  const [done, copy] = useCopy(text, onCopy);
   return html`<div class="code-box">
     <button type="button" class="button small" onClick=${copy}>
       <${Icon} name=${done ? 'check' : 'copy'} />

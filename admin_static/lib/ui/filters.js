@@ -14,7 +14,9 @@ export function SearchField({ name = 'q', placeholder }) {
     const text = event.target.value;
     setTyped(text);
     clearTimeout(timer.current);
-    timer.current = setTimeout(() => setFilters({ [name]: text.trim(), after: '' }), 220);
+    // The first letter is a step that Back undoes, the others belong to it.
+    const replace = Boolean(value);
+    timer.current = setTimeout(() => setFilters({ [name]: text.trim(), after: '' }, { replace }), 220);
   };
   return html`<div class="search">
     <${Icon} name="search" />

@@ -17,8 +17,9 @@ function OutageLine() {
   return html`<div class="warning outage row apart" role="alert" id="outage">
     <span>
       <strong>${t('outage.nobody', { models: missing.map((row) => row.model).join(', ') })}</strong>
-      ${parts.length > 0 && ` ${parts.join(', ')}.`}
-      ${waiting > 0 && ` ${plural('verdict.waiting', waiting)}.`}
+      ${' '}
+      ${parts.join(', ')}${parts.length > 0 && waiting > 0 && ' · '}
+      ${waiting > 0 && plural('verdict.waiting', waiting)}
     </span>
     <span class="row tight">
       <a class="button small" href=${pageLink('overview')}>${t('outage.mend')}</a>
