@@ -3,7 +3,8 @@ import { html } from '../lib/dom.js';
 import { canWrite } from '../lib/api.js';
 import { t, valueLabel } from '../lib/i18n.js';
 import { formatNumber, formatMoney, formatPercent } from '../lib/format.js';
-import { StateBadge, OutcomeStrip, UsageMeter, RelativeTime } from '../lib/ui/elements.js';
+import { StateBadge, OutcomeStrip, UsageMeter } from '../lib/ui/elements.js';
+import { AccountReason, EndTime } from '../lib/ui/account_reason.js';
 import { ActionMenu } from '../lib/ui/dialogs.js';
 
 const outcomesOf = (account) =>
@@ -22,8 +23,8 @@ const CoolingModels = ({ cooldowns }) =>
       cooldowns.length === 1
         ? t('account.model_cooling', { model: cooldowns[0].model })
         : t('account.models_cooling', { n: cooldowns.length })
-    }${' '}
-    ${t('account.until_short')} <${RelativeTime} at=${Math.max(...cooldowns.map((cooldown) => cooldown.until))} />
+    }${' · '}
+    <${EndTime} at=${Math.max(...cooldowns.map((cooldown) => cooldown.until))} />
   </span>`;
 
 export const AccountState = ({ account }) =>
@@ -36,7 +37,7 @@ export const AccountState = ({ account }) =>
     ${
       account.reason || account.until
         ? html`<span class="small soft">
-          ${account.reason} ${account.until && html`<${RelativeTime} at=${account.until} />`}
+          <${AccountReason} account=${account} />
         </span>`
         : account.cooldowns.length > 0 && html`<${CoolingModels} cooldowns=${account.cooldowns} />`
     }
@@ -51,7 +52,7 @@ const QuotaUse = ({ quota }) => {
     <span>
       ${show(left)} <span class="quiet">/ ${show(limit)}</span>
     </span>
-    <${UsageMeter} share=${limit ? 1 - left / limit : 1} />
+    <${UsageMeter} share=${limit ? 1 - left / limit : 1} left=${true} />
   </span>`;
 };
 

@@ -6,6 +6,7 @@ import { pageLink } from '../lib/router.js';
 import { useGet, LoadingNotice } from '../lib/api_hooks.js';
 import { useServerEvent } from '../lib/event_stream.js';
 import { StateBadge, OutcomeStrip, JsonBlock, RelativeTime } from '../lib/ui/elements.js';
+import { AccountReason, EndTime } from '../lib/ui/account_reason.js';
 import { Dialog, Drawer, runWithToast } from '../lib/ui/dialogs.js';
 import { FormFields, FormButtons, useForm } from '../lib/ui/form.js';
 import { AccountForm } from './account_form.js';
@@ -27,8 +28,8 @@ function CooldownList({ account, reload }) {
             <strong>${cooldown.model === '*' ? t('account.whole') : cooldown.model}</strong> · ${cooldown.reason}
             <br />
             <span class="small">
-              ${t('account.since')} <${RelativeTime} at=${cooldown.since} /> · ${t('account.until')}${' '}
-              <${RelativeTime} at=${cooldown.until} /> · ${t('account.strikes', { n: cooldown.strikes })}
+              ${t('account.since')} <${RelativeTime} at=${cooldown.since} /> ·${' '}
+              <${EndTime} at=${cooldown.until} /> · ${t('account.strikes', { n: cooldown.strikes })}
             </span>
           </span>
           ${
@@ -107,8 +108,7 @@ export function AccountDrawer({ id, actions, providers, onClose, onChange }) {
           ${
             (account.reason || account.until) &&
             html`<p class="caution">
-              ${account.reason} ${account.until && html`<${RelativeTime} at=${account.until} />`}
-              ${account.state === 'disabled' && account.until && t('account.looked_at_again')}
+              <${AccountReason} account=${account} />
             </p>`
           }
           ${

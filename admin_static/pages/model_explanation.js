@@ -3,7 +3,8 @@ import { html } from '../lib/dom.js';
 import { t, valueLabel } from '../lib/i18n.js';
 import { route, setFilters, pageLink } from '../lib/router.js';
 import { useGet, LoadingNotice } from '../lib/api_hooks.js';
-import { StateBadge, RelativeTime } from '../lib/ui/elements.js';
+import { StateBadge } from '../lib/ui/elements.js';
+import { EndTime } from '../lib/ui/account_reason.js';
 import { DataTable } from '../lib/ui/table.js';
 import { FormField } from '../lib/ui/form.js';
 
@@ -55,7 +56,7 @@ const columns = () => [
         ${
           row.until &&
           html`<span class="soft">
-            ${t('account.until_short')} <${RelativeTime} at=${row.until} />
+            <${EndTime} at=${row.until} />
           </span>`
         }
       </span>`,

@@ -1,6 +1,6 @@
 // Webhooks: the endpoints of all keys.
 import { html, useState } from '../lib/dom.js';
-import { post, remove, canWrite } from '../lib/api.js';
+import { patch, post, remove, canWrite } from '../lib/api.js';
 import { t } from '../lib/i18n.js';
 import { useGet, LoadingNotice } from '../lib/api_hooks.js';
 import { StateBadge, CodeBlock, EmptyState } from '../lib/ui/elements.js';
@@ -13,12 +13,19 @@ export function EndpointList({ shown, show }) {
   const keys = useGet('keys');
   const [secret, setSecret] = useState('');
   const owners = [...new Map((keys.data?.data ?? []).map((key) => [key.owner, [key.owner, key.name]])).values()];
+  const ownerNames = Object.fromEntries(owners);
   const rows = loaded.data?.data ?? [];
   const runAction = (endpoint, path, done) =>
     runWithToast(() => post(`webhooks/endpoints/${endpoint.id}/${path}`), done).then((answer) => {
       loaded.reload();
       return answer;
     });
+  // Any change enables an endpoint.
+  const enable = async (endpoint) => {
+    const change = { name: endpoint.name };
+    await runWithToast(() => patch(`webhooks/endpoints/${endpoint.id}`, change), t('webhook.is_enabled'));
+    loaded.reload();
+  };
   const sendTest = async (endpoint) => {
     const answer = await runAction(endpoint, 'test');
     if (answer)
@@ -51,11 +58,10 @@ export function EndpointList({ shown, show }) {
       key: 'state',
       label: t('task.state'),
       cell: (endpoint) =>
-        html`<${StateBadge}
-          value=${endpoint.enabled ? 'enabled' : 'disabled'}
-          group="key_state"
-          title=${endpoint.disabled_reason}
-        />`,
+        html`<span class="stack tight">
+          <${StateBadge} value=${endpoint.enabled ? 'enabled' : 'disabled'} group="key_state" />
+          ${!endpoint.enabled && html`<span class="small soft">${endpoint.disabled_reason}</span>`}
+        </span>`,
     },
     {
       key: 'events',
@@ -70,7 +76,11 @@ export function EndpointList({ shown, show }) {
             `,
         ),
     },
-    { key: 'owner', label: t('key.owner'), cell: (endpoint) => endpoint.owner },
+    {
+      key: 'owner',
+      label: t('key.owner'),
+      cell: (endpoint) => html`<span title=${endpoint.owner}>${ownerNames[endpoint.owner] ?? endpoint.owner}</span>`,
+    },
     {
       key: 'secret',
       label: t('webhook.secret'),
@@ -93,7 +103,9 @@ export function EndpointList({ shown, show }) {
                   (answer) => answer && setSecret(answer.secret),
                 ),
             ],
-            endpoint.enabled && [t('key.disable'), () => runAction(endpoint, 'disable', t('webhook.disabled'))],
+            endpoint.enabled
+              ? [t('key.disable'), () => runAction(endpoint, 'disable', t('webhook.disabled'))]
+              : [t('key.enable'), () => enable(endpoint)],
             null,
             [t('delete'), () => deleteEndpoint(endpoint), 'bad'],
           ]}

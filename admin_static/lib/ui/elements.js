@@ -96,12 +96,12 @@ export function Sparkline({ values = [], label }) {
   </svg>`;
 }
 
-/** Used share of a limit: neutral, amber from 75 %, red from 95 %. */
-export const UsageMeter = ({ share }) =>
+/** Used share of a limit, or with `left` what is left of it: neutral, amber from 75 % used, red from 95 %. */
+export const UsageMeter = ({ share, left }) =>
   html`<div class="meter" role="presentation">
     <i
       class=${share >= 0.95 ? 'bad' : share >= 0.75 ? 'warn' : ''}
-      style=${{ width: `${Math.min(share, 1) * 100}%` }}
+      style=${{ width: `${Math.max(0, Math.min(left ? 1 - share : share, 1)) * 100}%` }}
     ></i>
   </div>`;
 
