@@ -78,11 +78,10 @@ _OF_GROUP = (
     tasks.c.model == sa.bindparam("of_model"),
 )
 _BY_KEY = sa.select(tasks.c.key_id, sa.func.count()).where(*_OF_GROUP).group_by(tasks.c.key_id)
-_BUSY_KEYS = (
-    sa.select(tasks.c.key_id, sa.func.count())
-    .join(slots, slots.c.task_id == tasks.c.id)
-    .group_by(tasks.c.key_id)
-)
+# Not a join: with a million finished tasks, SQLite would read all of them to find those of a few slots.
+_HOLDER = sa.select(tasks.c.key_id).where(tasks.c.id == slots.c.task_id).scalar_subquery()
+_HOLDERS = sa.select(_HOLDER.label("key_id")).select_from(slots).subquery()
+_BUSY_KEYS = sa.select(_HOLDERS.c.key_id, sa.func.count()).group_by(_HOLDERS.c.key_id)
 
 
 def _few_by_key() -> sa.Select[Any]:
@@ -264,8 +263,9 @@ async def _count_earlier(connection: AsyncConnection, task: Task) -> int:
 
 async def _seconds_per_task(connection: AsyncConnection, group: Group) -> float | None:
     same = tasks.c.kind == group[0], tasks.c.model == group[1]
-    held = sa.select(sa.func.count()).select_from(slots).join(tasks, tasks.c.id == slots.c.task_id)
-    running = int((await connection.execute(held.where(*same))).scalar_one())
+    holds = sa.exists().where(tasks.c.id == slots.c.task_id, *same)
+    held = sa.select(sa.func.count()).select_from(slots).where(holds)
+    running = int((await connection.execute(held)).scalar_one())
     if not running:
         return None
     ended = tasks.c.finished_at > clock.now() - RECENT_SECONDS, tasks.c.started_at.is_not(None)
