@@ -28,7 +28,9 @@ MAX_PROCESSES = 64
 class Settings(BaseSettings):
     """Read from the environment: ``FILMGATE_<NAME>``. Sizes are bytes, times are seconds."""
 
-    model_config = SettingsConfigDict(env_prefix="FILMGATE_", env_file=None, extra="ignore")
+    model_config = SettingsConfigDict(
+        hide_input_in_errors=True, env_prefix="FILMGATE_", env_file=None, extra="ignore"
+    )
 
     processes: int = Field(default=1, ge=1, le=MAX_PROCESSES)
     """Serving processes of ``serve`` on one port; more than one need PostgreSQL."""

@@ -137,10 +137,10 @@ class TaskService:
         key.require_model(request.model)
         maker = await self._remix_candidate(request)
         unable, fittings = self._check_wishes(request, await self._able_candidates(request, maker))
-        task_id = new_id()
+        received = clock.now()
+        task_id = new_id(received)
         hold = await self._billing.prepare_hold(request, key, fittings=fittings)
         request, files = await keep_inputs(self._tasks.database, self._store, request, task_id=task_id)
-        now = clock.now()
         row = {
             "id": task_id,
             "owner": key.owner,
@@ -156,8 +156,8 @@ class TaskService:
             "hook_url": hook_url,
             "hook_base": context.hook_base if hook_url else None,
             "fingerprint": fingerprint,
-            "created_at": now,
-            "deadline_at": now + self._deadline,
+            "created_at": received,  # lists find a span of time by ids
+            "deadline_at": clock.now() + self._deadline,
             "request_id": context.notes.id or None,
             "prompt_removed": None if key.keep_prompts else False,
         }

@@ -192,9 +192,10 @@ class Task:
         return 99.0 if self.state == "storing" else min(self.progress, 99.0)
 
 
-def new_id() -> str:
-    """A UUID version 7 that orders tasks of one millisecond too (RFC 9562, section 6.2, method 3); 62 bits are random."""
-    milliseconds, fraction = divmod(int(clock.now() * 1000 * 4096), 4096)
+def new_id(moment: float) -> str:
+    """A UUID version 7 of ``moment`` (UTC seconds) that orders tasks of one millisecond too (RFC 9562, section 6.2,
+    method 3); 62 bits are random."""
+    milliseconds, fraction = divmod(int(moment * 1000 * 4096), 4096)
     value = (milliseconds << 80) | (0x7 << 76) | (fraction << 64) | (0x2 << 62) | secrets.randbits(62)
     return f"{value:032x}"
 

@@ -169,6 +169,7 @@ CHANGES: dict[str, Callable[[World], Asked]] = {
     "PATCH /keys/{key_id}": lambda w: (f"/keys/{w.new_key('k1')}", {"rpm": 5}),
     "DELETE /keys/{key_id}": lambda w: (f"/keys/{w.new_key('k2')}", {}),
     "POST /keys/{key_id}/rotate": lambda w: (f"/keys/{w.new_key('k3')}/rotate", {}),
+    "POST /keys/{key_id}/forget": lambda w: (f"/keys/{w.new_key('k4')}/forget", {}),
     "POST /keys/{key_id}/endpoints": lambda w: (f"/keys/{w.key['id']}/endpoints", {"name": "e6", "url": w.receiver.url}),
     "POST /backup": lambda w: ("/backup", {"secrets": True, "password": PASSWORD}),
     "POST /settings/backup/test": lambda w: ("/settings/backup/test", {}),

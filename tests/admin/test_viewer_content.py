@@ -5,6 +5,7 @@ from base64 import b64encode
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from app.settings import Settings, describe_settings, mask_address
 from tests.admin.conftest import Browser
@@ -78,7 +79,6 @@ ADDRESSES = [
     "postgresql+asyncpg://user:hunter2@db:5432/filmgate",
     "postgresql+asyncpg://db/filmgate?user=me&password=hunter2&sslmode=require",
     "postgresql+asyncpg://db/filmgate?sslpassword=hunter2&passfile=/hunter2",
-    "postgresql+asyncpg://db/filmgate?PASSWORD=hunter2",
     "postgresql+asyncpg://user:p@ss:hunter2@db/filmgate",
 ]
 
@@ -89,3 +89,11 @@ def test_an_address_is_shown_without_its_secrets(address: str) -> None:
     assert "hunter2" not in shown["FILMGATE_DATABASE_URL"]
     assert "hunter2" not in mask_address(address)
     assert shown["FILMGATE_DATABASE_URL"].startswith("postgresql+asyncpg://")
+
+
+def test_an_address_that_is_refused_is_told_without_its_secrets() -> None:
+    address = "postgresql+asyncpg://db/filmgate?PASSWORD=hunter2"
+    assert "hunter2" not in mask_address(address)
+    with pytest.raises(ValidationError, match="parameter PASSWORD") as refused:
+        Settings(database_url=address)
+    assert "hunter2" not in str(refused.value)

@@ -130,7 +130,7 @@ async def test_a_taken_idempotency_key_is_an_error_of_the_store(bench: Bench) ->
     async with bench.components.database.read() as connection:
         row = (await connection.execute(sa.select(tasks).where(tasks.c.id == task.id))).one()
     with pytest.raises(IntegrityError):
-        await bench.components.repository.insert(NewTask({**row._mapping, "id": new_id()}, {}))
+        await bench.components.repository.insert(NewTask({**row._mapping, "id": new_id(row.created_at)}, {}))
 
 
 async def test_a_dispatch_that_meets_a_cancellation_gives_no_slot(bench: Bench) -> None:

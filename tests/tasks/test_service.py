@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from app import clock
 from app.errors import IdempotencyConflict, InvalidRequest, NoAvailableAccount, NotFound, UnknownModel
 from app.keys.key import ClientKey
 from app.tasks.service import RequestContext
@@ -107,7 +108,7 @@ async def test_waiting_ends_in_time_also_when_the_task_does_not(bench: Bench) ->
 
 
 def test_ids_are_ordered_by_time_and_never_the_same() -> None:
-    ids = [new_id() for _ in range(1000)]
+    ids = [new_id(clock.now()) for _ in range(1000)]
     assert len(set(ids)) == 1000
     assert ids == sorted(ids)  # also those of one millisecond: tasks of a key wait in the order of their ids
     assert all(parse_task_id(one, prefixes=()) == one for one in ids)
