@@ -50,7 +50,12 @@ class SteadyClock:
         self._sure_from = counted
 
     def now(self) -> float:
-        return self._look()[0]
+        wall = self._wall()
+        offset = wall - self._monotonic()
+        if self._jump is not None or abs(offset - self._offset) > JUMP_SECONDS:
+            return self._look()[0]
+        self._offset = offset
+        return wall
 
     def sure_now(self) -> float | None:
         """The time for what can't be undone; None while it is in doubt."""

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -81,15 +81,16 @@ class AnswerLimits:
     answers: int
 
 
-def objects_with_limits(fields: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def objects_with_limits(fields: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
     """The body and the objects in it that may hold limits, each with its path."""
-    waiting: list[tuple[str, Mapping[str, Any]]] = [("", fields)]
-    while waiting:
-        path, found = waiting.pop()
-        yield path, found
-        for name in LIMITS_INSIDE & found.keys():
-            if isinstance(found[name], dict):
-                waiting.append((_path_of(path, name), found[name]))
+    found: list[tuple[str, Mapping[str, Any]]] = [("", fields)]
+    if LIMITS_INSIDE.isdisjoint(fields):
+        return found
+    for path, holder in found:  # it grows meanwhile
+        for name in LIMITS_INSIDE & holder.keys():
+            if isinstance(holder[name], dict):
+                found.append((_path_of(path, name), holder[name]))
+    return found
 
 
 def check_names(fields: Mapping[str, Any]) -> None:
@@ -106,10 +107,14 @@ def read_limits(fields: Mapping[str, Any]) -> AnswerLimits:
     """Raises ``InvalidRequest`` for a limit that is no number."""
     largest: dict[str, int] = {}
     for path, found in objects_with_limits(fields):
+        if NUMBER_NAMES.isdisjoint(found):
+            continue
         for name in NUMBER_NAMES & found.keys():
             value = read_count(found[name], _path_of(path, name))
             if value is not None:
                 largest[name] = max(value, largest.get(name, value))
+    if not largest:
+        return AnswerLimits(None, 0, _prompt_count(fields.get("prompt")))
     tokens = _largest(largest, ANSWER_LIMITS)
     answers = (_largest(largest, ANSWER_COUNTS) or 1) * (_largest(largest, BEST_OF) or 1)
     answers *= (_largest(largest, BATCHES) or 1) * _prompt_count(fields.get("prompt"))
@@ -133,6 +138,8 @@ def read_count(value: Any, name: str) -> int | None:
 def asks_for_other_models(fields: Mapping[str, Any]) -> str | None:
     """The field by which the call names further models; None without one."""
     for path, found in objects_with_limits(fields):
+        if OTHER_MODELS.isdisjoint(found):
+            continue
         for name in sorted(OTHER_MODELS & found.keys()):
             if found[name]:
                 return _path_of(path, name)

@@ -48,6 +48,7 @@ MEDIA_NAMES: Mapping[str, str] = {
     "video_url": "video/mp4",
 }
 """Fields that hold media as an address or as base64, and what kind where nothing says; others hold text."""
+NO_TEXT_NAMES = REFERENCES | MEDIA_NAMES.keys()
 PART_KINDS: Mapping[str, str] = {
     "image": "image/png",
     "input_image": "image/png",
@@ -69,6 +70,9 @@ class InputSize:
     text_bytes: int = 0
     tokens: int = 0
 
+    def add_text(self, text: str) -> None:
+        self.text_bytes += len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+
     @property
     def most_tokens(self) -> int:
         """No tokenizer makes more tokens than bytes."""
@@ -86,9 +90,10 @@ def measure_input(fields: Mapping[str, Any]) -> InputSize:
     while waiting:
         name, value, owner, kind = waiting.pop()
         if isinstance(value, str):
-            _add_text(
-                size, name, value, kind=_stated_kind(owner) or MEDIA_NAMES.get(name) or kind, owner=owner
-            )
+            if name in NO_TEXT_NAMES:
+                _add_reference(size, name, value, kind=kind, owner=owner)
+            else:
+                size.add_text(value)
         elif isinstance(value, dict):
             size.text_bytes += sum(map(len, value))
             part = value.get("type")
@@ -107,13 +112,15 @@ def measure_input(fields: Mapping[str, Any]) -> InputSize:
     return size
 
 
-def _add_text(size: InputSize, name: str, value: str, *, kind: str, owner: Mapping[str, Any]) -> None:
+def _add_reference(size: InputSize, name: str, value: str, *, kind: str, owner: Mapping[str, Any]) -> None:
     if name in REFERENCES:
         size.tokens += REFERRED_TOKENS
-    elif name in MEDIA_NAMES and _is_media(value, kind):
+        return
+    kind = _stated_kind(owner) or MEDIA_NAMES[name] or kind
+    if _is_media(value, kind):
         size.tokens += _media_tokens(value, kind, is_small=owner.get("detail") == "low")
     else:
-        size.text_bytes += len(value) if value.isascii() else len(value.encode("utf-8", "surrogatepass"))
+        size.add_text(value)
 
 
 def _stated_kind(owner: Mapping[str, Any]) -> str:

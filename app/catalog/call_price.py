@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from app.catalog.call_fields import AnswerLimits, read_count, read_limits
@@ -127,13 +128,14 @@ def _filled(told: ToldUsage, *, read: int, written: int) -> ToldUsage:
     )
 
 
+@lru_cache(maxsize=64)
 def counted_units(path: str) -> frozenset[str]:
     return next(units for start, units in UNITS_BY_PATH if path.startswith(start))
 
 
 def _require_counted_units(price: ModelPrice, path: str) -> None:
     """A call that costs something must not be free because it was made on another path."""
-    if not price.parts & counted_units(path):
+    if price.parts.isdisjoint(counted_units(path)):
         parts = " and ".join(sorted(price.parts))
         raise InvalidRequest(f"This model's price ({parts}) does not count on /v1/{path}.", param="model")
 

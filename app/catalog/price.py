@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from functools import cached_property
 from typing import Annotated, Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -75,7 +76,7 @@ class ModelPrice(BaseModel):
             raise ValueError("takes at most 100 rates, with names of 1 to 64 characters")
         return {name.strip().lower(): rate for name, rate in value.items()}
 
-    @property
+    @cached_property
     def parts(self) -> frozenset[str]:
         """The names of the parts that cost something."""
         rates = {
@@ -100,7 +101,7 @@ class ModelPrice(BaseModel):
         fixed = (self.per_call, *self.per_second.values(), *self.per_image.values())
         return any(fixed) and not self.per_million_output
 
-    @property
+    @cached_property
     def counts_tokens(self) -> bool:
         return bool(self.per_million_input or self.per_million_output)
 

@@ -113,28 +113,15 @@ class ResponseForwarder:
         return headers if self._filter is None else [each for each in headers if each[0] != b"content-length"]
 
     async def _copy_body(self, content: aiohttp.StreamReader, send: Send) -> None:
-        if self._filter is not None:
-            await self._copy_without_usage(content, send, hidden=self._filter)
-            return
-        more = True
+        hidden, more = self._filter, True
         while more:
             chunk = await content.readany()
             more = not content.at_eof()
             self.usage_reader.add_chunk(chunk)
-            await send({"type": "http.response.body", "body": chunk, "more_body": more})
-        self.is_complete = True
-
-    async def _copy_without_usage(
-        self, content: aiohttp.StreamReader, send: Send, *, hidden: UsageFilter
-    ) -> None:
-        more = True
-        while more:
-            chunk = await content.readany()
-            more = not content.at_eof()
-            self.usage_reader.add_chunk(chunk)
-            passed = hidden.feed(chunk) if more else hidden.feed(chunk) + hidden.close()
-            if passed or not more:
-                await send({"type": "http.response.body", "body": passed, "more_body": more})
+            if hidden is not None:
+                chunk = hidden.feed(chunk) if more else hidden.feed(chunk) + hidden.close()
+            if chunk or not more:
+                await send({"type": "http.response.body", "body": chunk, "more_body": more})
         self.is_complete = True
 
     async def _report_broken_stream(self, send: Send) -> None:
@@ -176,14 +163,15 @@ class UsageReader:
     Keeps the last chunks of the answer: at least ``size`` bytes, if there were so many.
     """
 
-    __slots__ = ("_chunks", "_length", "_size", "total_bytes")
+    __slots__ = ("_chunks", "_found", "_found_at", "_length", "_size", "total_bytes")
 
     def __init__(self, size: int) -> None:
         self._chunks: deque[bytes] = deque()
         self._length = 0
         self._size = size
-        self.total_bytes = 0
-        """Bytes of the answer so far."""
+        self.total_bytes = self._found_at = 0
+        """Bytes of the answer so far, and when the usage was last looked for."""
+        self._found: dict[str, Any] | None = None
 
     def add_chunk(self, chunk: bytes) -> None:
         self._chunks.append(chunk)
@@ -199,13 +187,19 @@ class UsageReader:
 
     def token_counts(self) -> tuple[int | None, int | None]:
         """Input and output tokens, in the fields of OpenAI's APIs or Anthropic's; None for what is not stated."""
-        return read_token_counts(b"".join(self._chunks))
+        usage = self._last_usage()
+        return (None, None) if usage is None else (input_tokens(usage), output_tokens(usage))
 
     def told_usage(self, *, is_complete: bool) -> ToldUsage:
         """What the answer states for good."""
         read, written = self.token_counts()
-        usage = last_usage(b"".join(self._chunks))
+        usage = self._last_usage()
         return ToldUsage(read, written, None if usage is None else _stated_seconds(usage))
+
+    def _last_usage(self) -> dict[str, Any] | None:
+        if self._found_at != self.total_bytes:
+            self._found_at, self._found = self.total_bytes, last_usage(b"".join(self._chunks))
+        return self._found
 
 
 class HeadAndTailUsageReader(UsageReader):

@@ -5,12 +5,16 @@ https://platform.openai.com/docs/api-reference/chat/create#chat-create-stream_op
 """
 
 import re
+from collections.abc import Iterator
 
 from app.providers.event_stream import read_event
 
 USAGE_FIELD = b'"usage"'
+EVENT_ENDS = (b"\n\n", b"\r\n\r\n", b"\r\r")
 EVENT_END = re.compile(rb"\r\n\r\n|\n\n|\r\r")
-NULL_USAGE = re.compile(rb'\s*,\s*"usage"\s*:\s*null(?=\s*[,}])|(?<=\{)\s*"usage"\s*:\s*null\s*,\s*')
+# Begins with a plain byte, for which the search is many times as fast.
+NULL_USAGE = re.compile(rb',\s*"usage"\s*:\s*null(?=\s*[,}])')
+FIRST_NULL_USAGE = re.compile(rb'\{\s*"usage"\s*:\s*null\s*,\s*')
 LONGEST_EVENT_BYTES = 256 * 1024
 """A longer event passes as it comes."""
 BOUNDARY_BYTES = 3
@@ -27,29 +31,40 @@ class UsageFilter:
     def feed(self, piece: bytes) -> bytes:
         start = max(len(self._unfinished) - BOUNDARY_BYTES, 0)
         data = self._unfinished + piece
-        cut = 0
-        for boundary in EVENT_END.finditer(data, start):
-            cut = boundary.end()
+        cut = len(data) if data.endswith(b"\n\n") else _end_of_events(data, start)
         if len(data) - cut > LONGEST_EVENT_BYTES:
             cut = len(data)
         self._unfinished = data[cut:]
-        finished = data[:cut]
-        return b"".join(_filtered_events(finished)) if USAGE_FIELD in finished else finished
+        return _without_usage(data[:cut])
 
     def close(self) -> bytes:
         """What still waits."""
         unfinished, self._unfinished = self._unfinished, b""
-        return b"".join(_filtered_events(unfinished)) if USAGE_FIELD in unfinished else unfinished
+        return _without_usage(unfinished)
 
 
-def _filtered_events(data: bytes) -> list[bytes]:
-    events: list[bytes] = []
+def _end_of_events(data: bytes, start: int) -> int:
+    """Where the last whole event ends, which is not before ``start``; 0 if none does."""
+    found = [(data.rfind(end, start), len(end)) for end in EVENT_ENDS]
+    return max((at + length for at, length in found if at >= 0), default=0)
+
+
+def _without_usage(events: bytes) -> bytes:
+    if USAGE_FIELD not in events:
+        return events
+    events = NULL_USAGE.sub(b"", events)
+    if USAGE_FIELD not in events:
+        return events
+    events = FIRST_NULL_USAGE.sub(b"{", events)
+    return b"".join(event for event in _split_events(events) if not _holds_only_usage(event))
+
+
+def _split_events(data: bytes) -> Iterator[bytes]:
     start = 0
     for boundary in EVENT_END.finditer(data):
-        events.append(data[start : boundary.end()])
+        yield data[start : boundary.end()]
         start = boundary.end()
-    events.append(data[start:])
-    return [NULL_USAGE.sub(b"", event, count=1) for event in events if not _holds_only_usage(event)]
+    yield data[start:]
 
 
 def _holds_only_usage(event: bytes) -> bool:

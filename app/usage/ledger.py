@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
@@ -25,6 +25,7 @@ from app.errors import InsufficientQuota
 NOTHING = Decimal(0)
 EndKind = Literal["settle", "release"]
 
+DAY_SECONDS = 86_400
 TOTAL = "total"
 PRUNED = "pruned"
 """Of ``spending``, beside the periods: what rows added up to that were deleted for their age."""
@@ -54,8 +55,13 @@ class BudgetHolder(Protocol):
 
 def period_names(at: float) -> tuple[str, str, str]:
     """``2026-11``, ``2026-11-21``, ``total``: the periods of a moment, in the order in which rows are locked."""
-    moment = datetime.fromtimestamp(at, UTC)
-    return f"{moment:%Y-%m}", f"{moment:%Y-%m-%d}", TOTAL
+    return _periods_of_day(int(at // DAY_SECONDS))
+
+
+@lru_cache(maxsize=64)
+def _periods_of_day(number: int) -> tuple[str, str, str]:
+    day = datetime.fromtimestamp(number * DAY_SECONDS, UTC)
+    return f"{day:%Y-%m}", f"{day:%Y-%m-%d}", TOTAL
 
 
 def budgets_by_period(holder: BudgetHolder, at: float) -> Mapping[str, Decimal]:

@@ -163,7 +163,7 @@ class UsageRecorder:
             self._put_back(batch)
 
     async def _write_rows(self, batch: list[UsageRow]) -> None:
-        costs = [(row.key_id, row.at, row.cost) for row in batch if row.cost]
+        costs = _costs_by_day(batch)
         rows = [row.cleaned() for row in batch]
         async with self._database.write_many() as connection:
             await self._insert_rows(connection, rows)
@@ -228,6 +228,15 @@ async def remove_usage(connection: AsyncConnection, task_id: str, key_id: str, *
     taken = [row | {name: -row[name] for name in figures} for row in sums]
     if taken:
         await add_to_sums(connection, usage_days, taken)
+
+
+def _costs_by_day(rows: Iterable[UsageRow]) -> list[tuple[str, float, Decimal]]:
+    """Key, a moment of the UTC day, and what the key's calls of that day cost."""
+    sums: dict[tuple[str, float], Decimal] = defaultdict(lambda: NOTHING)
+    for row in rows:
+        if row.cost:
+            sums[(row.key_id, row.at // DAY_SECONDS * DAY_SECONDS)] += row.cost
+    return [(key_id, day, cost) for (key_id, day), cost in sums.items()]
 
 
 def daily_sums(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
