@@ -89,11 +89,14 @@ class WatchfulHandler(LimitedHandler):
     """A connection that is not used again once the other side has ended it, also where the loop has not read that yet: a
     submission that is sent on it might have been bought, for all we know."""
 
+    _look: "select.poll | None" = None
+
     def is_connected(self) -> bool:
-        return super().is_connected() and not self._has_unread()
+        return super().is_connected() and not self._tail and not self._has_unread()
 
     def _has_unread(self) -> bool:
         assert self.transport is not None
-        look = select.poll()
-        look.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
-        return bool(look.poll(0))
+        if self._look is None:
+            self._look = select.poll()
+            self._look.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
+        return bool(self._look.poll(0))

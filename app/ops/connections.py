@@ -12,6 +12,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from app.ops.cross_origin import STATE
+from app.ops.held_head import HeadHoldingTransport
 
 LOOKS_SECONDS = 1.0
 """How often ``check_connections`` should be called."""
@@ -106,7 +107,7 @@ class GuardedProtocol(HttpToolsProtocol):
     # ---- what uvicorn calls ----------------------------------------------------------------------
 
     def connection_made(self, transport: Any) -> None:
-        HttpToolsProtocol.connection_made(self, transport)
+        HttpToolsProtocol.connection_made(self, HeadHoldingTransport(transport, self.loop))  # type: ignore[arg-type]
         transport.set_write_buffer_limits(high=UNREAD_BYTES)
         self.table.open.add(self)
         full = len(self.connections) > self._limits.connections
@@ -143,6 +144,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def handle_websocket_upgrade(self) -> None:
         self._forget()
         self.table.open.discard(self)
+        self.transport = self.transport.inner  # type: ignore[attr-defined]
         super().handle_websocket_upgrade()
 
     def on_headers_complete(self) -> None:
@@ -169,9 +171,15 @@ class GuardedProtocol(HttpToolsProtocol):
         HttpToolsProtocol.on_message_complete(self)
 
     def on_response_complete(self) -> None:
-        HttpToolsProtocol.on_response_complete(self)
+        """As uvicorn does it, but without a timer for each answer: ``check_progress`` closes what waits for too long."""
+        self.server_state.total_requests += 1
         self._head_since = self._body_since = self.table.now
-        if self._head_open and not self.pipeline and not self.transport.is_closing():
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        elif self._head_open:
             self.table.waiting[self] = None
 
     def resume_writing(self) -> None:
@@ -198,6 +206,8 @@ class GuardedProtocol(HttpToolsProtocol):
             self._check_body(now)
         elif self._awaits_head and now - self._head_since > self._limits.head_seconds:
             self._refuse(408)
+        elif self._is_idle and now - self._head_since > self.timeout_keep_alive:
+            self.transport.close()
 
     def drop(self) -> None:
         """Close at once, without an answer."""
@@ -217,7 +227,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     @property
     def _awaits_head(self) -> bool:
-        """Whether a head has begun, or none has ever come. Between requests uvicorn's own timer runs."""
+        """Whether a head has begun, or none has ever come."""
         return self._is_idle and (self._head_bytes > 0 or self.cycle is None)
 
     @property

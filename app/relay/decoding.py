@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator
 import aiohttp
 
 from app.errors import UpstreamFailed
-from app.providers.direct_requests import UpstreamAnswer
 from app.relay.chat_chunks import START_BYTES, looks_like_events
+from app.relay.upstream_answer import UpstreamAnswer
 
 COMPRESSED = frozenset({"gzip", "x-gzip", "deflate"})
 GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
@@ -27,15 +27,14 @@ UNREADABLE = "The upstream's answer can't be read."
 
 def is_compressed(response: UpstreamAnswer) -> bool:
     """In a way that we can read; anything else passes as it is."""
-    return response.headers.get("Content-Encoding", "").strip().lower() in COMPRESSED
+    return response.header(b"content-encoding").strip().lower() in COMPRESSED
 
 
 async def plain_chunks(response: UpstreamAnswer) -> AsyncIterator[bytes]:
     """Raises ``UpstreamFailed`` for what can't be decompressed."""
-    content = response.content
     decoder = zlib.decompressobj(GZIP_OR_ZLIB) if is_compressed(response) else None
-    while not content.at_eof():
-        piece = await content.readany()
+    while not response.is_over:
+        piece = await response.read_some()
         if decoder is None:
             yield piece
             continue

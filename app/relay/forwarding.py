@@ -16,9 +16,9 @@ from app.catalog.call_price import ToldUsage
 from app.errors import UpstreamError
 from app.media.sound_length import MOST_SECONDS
 from app.ops.envelope import ErrorEnvelope
-from app.providers.direct_requests import UpstreamAnswer
 from app.relay.request import Headers
 from app.relay.upstream import UpstreamRefusal
+from app.relay.upstream_answer import UpstreamAnswer
 from app.relay.usage_filter import UsageFilter
 from app.usage.recorder import INPUT_TOKENS, OUTPUT_TOKENS, token_count
 
@@ -55,7 +55,7 @@ FINAL_EVENT = b'"message_delta"'
 CACHED_INPUT_FIELDS = ("cache_read_input_tokens", "cache_creation_input_tokens")
 JSON_DECODER = json.JSONDecoder()
 GRACE_SECONDS = 0.05
-"""Most answers come sooner, and then no second task is created to watch for a disconnect."""
+"""After once to twice as long it is watched whether the client disconnects."""
 
 
 class ResponseForwarder:
@@ -87,7 +87,7 @@ class ResponseForwarder:
         self._response = response
         self._account_id = account_id
         self._envelope = envelope
-        kind = response.headers.get("Content-Type", "").lower()
+        kind = response.header(b"content-type").lower()
         self.is_event_stream = kind.startswith("text/event-stream")
         reader = HeadAndTailUsageReader if path.startswith(MESSAGES_PATH) else UsageReader
         self.usage_reader = reader(STREAM_BYTES if self.is_event_stream else JSON_BYTES)
@@ -101,7 +101,7 @@ class ResponseForwarder:
             start = {"status": response.status, "headers": self.response_headers()}
             await send({"type": "http.response.start", **start})
             try:
-                await self._copy_body(response.content, send)
+                await self._copy_body(response, send)
             except (aiohttp.ClientError, OSError, TimeoutError) as error:
                 log.warning("relay.broken", account=self._account_id, error=type(error).__name__)
                 await self._report_broken_stream(send)
@@ -112,11 +112,11 @@ class ResponseForwarder:
         headers = returned_headers(self._response.raw_headers)
         return headers if self._filter is None else [each for each in headers if each[0] != b"content-length"]
 
-    async def _copy_body(self, content: aiohttp.StreamReader, send: Send) -> None:
+    async def _copy_body(self, response: UpstreamAnswer, send: Send) -> None:
         hidden, more = self._filter, True
         while more:
-            chunk = await content.readany()
-            more = not content.at_eof()
+            chunk = await response.read_some()
+            more = not response.is_over
             self.usage_reader.add_chunk(chunk)
             if hidden is not None:
                 chunk = hidden.feed(chunk) if more else hidden.feed(chunk) + hidden.close()
@@ -144,7 +144,7 @@ async def send_refusal(refusal: UpstreamRefusal, send: Send) -> None:
     await send({"type": "http.response.body", "body": refusal.body})
 
 
-def returned_headers(headers: tuple[tuple[bytes, bytes], ...] | Headers) -> Headers:
+def returned_headers(headers: Headers) -> Headers:
     """The upstream's headers, without the connection's and those that we set."""
     passed = []
     for name, value in headers:
@@ -297,28 +297,30 @@ def _json_object_at(text: bytes, start: int) -> dict[str, Any] | None:
 
 
 class DisconnectWatcher:
-    """``with DisconnectWatcher(receive) as watcher``: cancels the block when the client disconnects.
+    """``with DisconnectWatcher(receive, calls) as watcher``: cancels the block when the client disconnects.
 
     ``disconnected`` tells afterwards whether that happened.
     """
 
-    def __init__(self, receive: Receive) -> None:
+    __slots__ = ("_calls", "_receive", "_task", "_watch", "disconnected", "is_late")
+
+    def __init__(self, receive: Receive, calls: "YoungCalls") -> None:
         self._receive = receive
+        self._calls = calls
         self._watch: asyncio.Task[None] | None = None
-        self.disconnected = False
+        self.disconnected = self.is_late = False
 
     def __enter__(self) -> "DisconnectWatcher":
         task = asyncio.current_task()
         assert task is not None
         self._task = task
-        self._loop = asyncio.get_running_loop()
-        self._timer = self._loop.call_later(GRACE_SECONDS, self._start_watching)
+        self._calls.add(self)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        self._timer.cancel()
+        self._calls.discard(self)
         if self._watch is not None:
             self._watch.cancel()
         if not self.disconnected:
@@ -326,11 +328,40 @@ class DisconnectWatcher:
         # A cancellation by somebody else, for example the server's at shutdown, must go on.
         return self._task.uncancel() == 0 and kind is asyncio.CancelledError
 
-    def _start_watching(self) -> None:
-        self._watch = self._loop.create_task(self._wait_for_disconnect())
+    def begin(self) -> None:
+        self._watch = asyncio.ensure_future(self._wait_for_disconnect())
 
     async def _wait_for_disconnect(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
         self.disconnected = True
         self._task.cancel()
+
+
+class YoungCalls:
+    """The calls whose clients are not watched yet: most answers come sooner, and then no second task is created. One timer
+    serves all, because one for each call would cost as much as reading its answer."""
+
+    def __init__(self) -> None:
+        self._watchers: set[DisconnectWatcher] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, watcher: DisconnectWatcher) -> None:
+        self._watchers.add(watcher)
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(GRACE_SECONDS, self._look)
+
+    def discard(self, watcher: DisconnectWatcher) -> None:
+        self._watchers.discard(watcher)
+
+    def _look(self) -> None:
+        """Those that were there at the last look are watched from now on."""
+        self._timer = None
+        late = [watcher for watcher in self._watchers if watcher.is_late]
+        self._watchers.difference_update(late)
+        for watcher in late:
+            watcher.begin()
+        for watcher in self._watchers:
+            watcher.is_late = True
+        if self._watchers:
+            self._timer = asyncio.get_running_loop().call_later(GRACE_SECONDS, self._look)

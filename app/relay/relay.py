@@ -19,13 +19,13 @@ from app.keys.key import ClientKey
 from app.keys.service import KeyRing, key_in_headers
 from app.ops.access import notes_of
 from app.ops.envelope import OWN_ENVELOPE, ErrorEnvelope
-from app.providers.direct_requests import UpstreamAnswer
 from app.relay.endpoint_table import EndpointTable, UpstreamEndpoint
-from app.relay.forwarding import DisconnectWatcher, ResponseForwarder, send_refusal
+from app.relay.forwarding import DisconnectWatcher, ResponseForwarder, YoungCalls, send_refusal
 from app.relay.repairing import plain_forwarder
 from app.relay.request import RelayRequest, read_body
 from app.relay.translating import CallTranslation, TranslatingForwarder
 from app.relay.upstream import UNKNOWN_FIELD_STATUSES, NeverSent, UpstreamClient, UpstreamRefusal
+from app.relay.upstream_answer import UpstreamAnswer
 from app.usage.budgets import BudgetTracker
 from app.usage.recorder import UsageRecorder, UsageRow
 
@@ -227,6 +227,7 @@ class Relay:
         self._keys = keys
         self._recorder = recorder
         self._max_body_bytes = max_body_bytes
+        self._young_calls = YoungCalls()
 
     async def authenticate(self, scope: Scope) -> ClientKey:
         """The client's key. Raises the errors of 401, 403 and 429."""
@@ -260,7 +261,7 @@ class Relay:
         notes_of(scope).model = request.model
         key.require_model(request.model)
         endpoints = await self._endpoints_for(call)
-        watcher = DisconnectWatcher(receive)
+        watcher = DisconnectWatcher(receive, self._young_calls)
         try:
             with watcher:
                 # Ranked only now: between this and the first request nothing may wait, or loads would be stale.

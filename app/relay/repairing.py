@@ -11,7 +11,6 @@ from starlette.types import Send
 from app.errors import UpstreamFailed
 from app.json_bodies import run_for_body
 from app.ops.envelope import ErrorEnvelope
-from app.providers.direct_requests import UpstreamAnswer
 from app.relay.decoding import (
     BROKEN,
     BROKEN_OFF,
@@ -25,6 +24,7 @@ from app.relay.decoding import (
 from app.relay.forwarding import ResponseForwarder
 from app.relay.other_forms import FORMS
 from app.relay.request import Headers
+from app.relay.upstream_answer import UpstreamAnswer
 from app.relay.usage_filter import UsageFilter
 
 log = structlog.get_logger()
@@ -57,13 +57,12 @@ def plain_forwarder(
 
 def may_need_repair(response: UpstreamAnswer, path: str, *, streams: bool) -> bool:
     """Whether the answer is, or without a length may be, in another form than the client asked for."""
-    headers = response.headers
-    if "Content-Encoding" in headers and is_compressed(response):
+    if is_compressed(response):
         return True
     if path not in FORMS:
         return False
-    typed = headers.get("Content-Type", "").lower().startswith("text/event-stream")
-    return typed != streams or (not streams and "Content-Length" not in headers)
+    typed = response.header(b"content-type").lower().startswith("text/event-stream")
+    return typed != streams or (not streams and not response.header(b"content-length"))
 
 
 class RepairingForwarder(ResponseForwarder):

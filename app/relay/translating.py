@@ -9,7 +9,6 @@ from starlette.types import Send
 from app.errors import UpstreamError, UpstreamFailed
 from app.foreign import parse_json, write_json
 from app.ops.envelope import ErrorEnvelope
-from app.providers.direct_requests import UpstreamAnswer
 from app.providers.event_stream import EventStreamReader, StreamEvent
 from app.relay.chat_chunks import START_BYTES, CompletionReader, looks_like_events, objects_in
 from app.relay.decoding import (
@@ -25,6 +24,7 @@ from app.relay.decoding import (
 from app.relay.forwarding import ResponseForwarder
 from app.relay.request import Headers, RelayRequest
 from app.relay.upstream import UpstreamRefusal
+from app.relay.upstream_answer import UpstreamAnswer
 
 log = structlog.get_logger()
 REPLACED_HEADERS = frozenset({b"content-length", b"content-type", b"content-encoding"})

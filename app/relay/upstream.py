@@ -29,14 +29,14 @@ from app.errors import (
 )
 from app.foreign import parse_json
 from app.media.guard import OutboundGuard
-from app.providers.direct_requests import UpstreamAnswer
 from app.providers.http_errors import NOT_THERE, submit_refused, unreachable_error
 from app.providers.reading import read_error, redact_text
 from app.providers.transport import NotConnected
 from app.relay.decoding import collect_start, is_compressed, plain_chunks
 from app.relay.endpoint_table import UpstreamEndpoint
 from app.relay.request import Headers, RelayRequest
-from app.relay.upstream_connections import LINE_BYTES, PatientHandler, UpstreamConnections
+from app.relay.upstream_answer import UpstreamAnswer
+from app.relay.upstream_connections import LINE_BYTES, RelayHandler, UpstreamConnections
 
 log = structlog.get_logger()
 CONNECT_SECONDS = 5.0
@@ -97,7 +97,7 @@ def open_session(
     """The relay's only HTTP session; the caller closes it. An answer may pause for ``silence_seconds``."""
     return aiohttp.ClientSession(
         connector=guard.aiohttp_connector(
-            ports=None, handler=PatientHandler, limit=0, keepalive_timeout=KEEP_ALIVE_SECONDS
+            ports=None, handler=RelayHandler, limit=0, keepalive_timeout=KEEP_ALIVE_SECONDS
         ),
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(

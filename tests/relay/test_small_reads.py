@@ -4,10 +4,14 @@ import asyncio
 import ssl
 from pathlib import Path
 
+import aiohttp
 import pytest
 import uvloop
+from aiohttp.client_reqrep import ConnectionKey
+from aiohttp.connector import Connection
 
-from app.relay.upstream_connections import STREAM_BUFFER_BYTES, PatientHandler
+from app.relay.upstream_answer import MOST_STREAM_BYTES, UpstreamAnswer
+from app.relay.upstream_connections import RelayHandler
 from tests.security.test_outbound_guard import certificate
 
 EVENT = b"data: %b\n\n" % (b"x" * 200)
@@ -27,14 +31,8 @@ async def flood(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
     writer.close()
 
 
-class MeasuringHandler(PatientHandler):
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(loop)
-        self.largest, self.paused = 0, asyncio.Event()
-
-    def pause_reading(self) -> None:
-        super().pause_reading()
-        self.paused.set()
+class MeasuringHandler(RelayHandler):
+    largest = 0
 
     def data_received(self, data: bytes) -> None:
         self.largest = max(self.largest, len(data))
@@ -44,19 +42,25 @@ class MeasuringHandler(PatientHandler):
 async def read_flood(tls: ssl.SSLContext | None) -> tuple[int, int, bytes]:
     """The largest piece that is parsed at once, how much of the stream is held while nobody reads it, and all of it."""
     loop = asyncio.get_running_loop()
-    async with await asyncio.start_server(flood, "127.0.0.1", 0, ssl=tls) as server:
+    async with (
+        await asyncio.start_server(flood, "127.0.0.1", 0, ssl=tls) as server,
+        aiohttp.TCPConnector() as connector,
+    ):
         port = server.sockets[0].getsockname()[1]
         trust = ssl._create_unverified_context() if tls is not None else None
-        transport, handler = await loop.create_connection(
+        _, handler = await loop.create_connection(
             lambda: MeasuringHandler(loop=loop), "127.0.0.1", port, ssl=trust
         )
-        handler.set_response_params(read_until_eof=True, read_bufsize=STREAM_BUFFER_BYTES)
-        _, content = await handler.read()
-        await handler.paused.wait()
-        held, read = content.total_bytes, b""
-        while not content.at_eof():
-            read += await content.readany()
-        transport.close()
+        key = ConnectionKey("127.0.0.1", port, tls is not None, trust or False, None, None, None)
+        answer = UpstreamAnswer(Connection(connector, key, handler, loop), loop)
+        handler.expect(answer, silence_seconds=None)
+        await answer.wait_for_head()
+        while not answer.is_paused:  # noqa: ASYNC110 - it has no event
+            await asyncio.sleep(0)
+        held, read = answer.waiting_bytes, b""
+        while not answer.is_over:
+            read += await answer.read_some()
+        answer.close()
     return handler.largest, held, read
 
 
@@ -70,5 +74,5 @@ def test_a_flood_is_read_in_small_pieces(tmp_path: Path, loop: object, over_tls:
     with asyncio.Runner(loop_factory=loop) as runner:  # type: ignore[arg-type]
         largest, held, read = runner.run(read_flood(tls))
     assert largest <= PIECE_BYTES
-    assert held <= 2 * STREAM_BUFFER_BYTES + PIECE_BYTES
+    assert held <= MOST_STREAM_BYTES + PIECE_BYTES
     assert read == EVENT * 100 * HUNDREDS
