@@ -3,9 +3,8 @@
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from app.errors import InvalidRequest
 from app.json_bodies import RepeatedNames, by_folded_name, refuse_folded_names
@@ -72,8 +71,7 @@ NUMBER = re.compile(r"[+-]?(\d[\d_]{0,30}(\.\d{0,30})?|\.\d{1,30})([eE][+-]?\d{1
 MOST_NUMBER = 1_000_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerLimits:
+class AnswerLimits(NamedTuple):
     """``tokens``: of one answer, None when the client does not say. ``answers``: how many are made at most."""
 
     tokens: int | None

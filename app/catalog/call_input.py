@@ -73,6 +73,16 @@ class InputSize:
     def add_text(self, text: str) -> None:
         self.text_bytes += len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
+    def add_texts(self, fields: Mapping[str, Any]) -> list[tuple[str, Any]]:
+        """Add the texts among the fields; returns the others."""
+        others = []
+        for name, value in fields.items():
+            if isinstance(value, str) and name not in NO_TEXT_NAMES:
+                self.add_text(value)
+            else:
+                others.append((name, value))
+        return others
+
     @property
     def most_tokens(self) -> int:
         """No tokenizer makes more tokens than bytes."""
@@ -101,7 +111,7 @@ def measure_input(fields: Mapping[str, Any]) -> InputSize:
                 size.tokens += REFERRED_TOKENS if part.startswith(SERVER_TOOLS) else 0
                 kind = PART_KINDS.get(part, kind)
             kind = MEDIA_NAMES.get(name) or kind
-            waiting += [(key, item, value, kind) for key, item in value.items()]
+            waiting += [(key, item, value, kind) for key, item in size.add_texts(value)]
         elif isinstance(value, list):
             if value and isinstance(value[0], int):
                 size.tokens += len(value)  # a text as tokens

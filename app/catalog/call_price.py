@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from app.catalog.call_fields import AnswerLimits, read_count, read_limits
 from app.catalog.call_input import (
@@ -48,8 +48,7 @@ class CallBody:
     files: Sequence[memoryview] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class CallDemand:
+class CallDemand(NamedTuple):
     """The most that one call asks for. ``likely_input`` is what text usually is, for answers that state no usage."""
 
     path: str
@@ -63,8 +62,7 @@ class CallDemand:
     """Whether the answer only says that the work has begun."""
 
 
-@dataclass(frozen=True, slots=True)
-class ToldUsage:
+class ToldUsage(NamedTuple):
     """What an answer states, in tokens and seconds; None for what it does not."""
 
     read: int | None = None
@@ -110,22 +108,16 @@ def final_cost(price: ModelPrice, demand: CallDemand, told: ToldUsage, *, measur
     """The cost of a complete answer; ``measured_output`` tokens where it does not state its own."""
     if told.written is None and demand.ends_later:
         return cost_of_left_call(price, demand, told)
-    usage = _filled(told, read=demand.likely_input, written=measured_output)
-    return _call_cost(price, demand, usage, rate_of=_stated_rate)
+    read = demand.likely_input if told.read is None else told.read
+    written = measured_output if told.written is None else told.written
+    return _call_cost(price, demand, ToldUsage(read, written, told.seconds), rate_of=_stated_rate)
 
 
 def cost_of_left_call(price: ModelPrice, demand: CallDemand, told: ToldUsage) -> Decimal:
     """The cost of a call that was sent and whose end nobody saw: what it stated so far, and else the most it can be."""
-    usage = _filled(told, read=demand.input_tokens, written=demand.output_tokens)
-    return _call_cost(price, demand, usage, rate_of=_dearest_rate)
-
-
-def _filled(told: ToldUsage, *, read: int, written: int) -> ToldUsage:
-    return ToldUsage(
-        read if told.read is None else told.read,
-        written if told.written is None else told.written,
-        told.seconds,
-    )
+    read = demand.input_tokens if told.read is None else told.read
+    written = demand.output_tokens if told.written is None else told.written
+    return _call_cost(price, demand, ToldUsage(read, written, told.seconds), rate_of=_dearest_rate)
 
 
 @lru_cache(maxsize=64)

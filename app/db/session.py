@@ -20,6 +20,7 @@ from sqlalchemy.exc import (
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.db.keyed_reads import DirectReads, GatheredReads, KeyedReads
 from app.db.postgres import create_postgres_engine
 from app.db.sqlite import DirectConnection, SqliteWriter, create_reading_engine, open_direct_connection
 
@@ -78,7 +79,7 @@ class Database:
             yield _as_connection(DirectConnection(self._direct))
 
     async def read_one(self, statement: sa.Select[Any], parameters: dict[str, Any]) -> sa.Row[Any] | None:
-        """One row by its key."""
+        """One row of an index."""
         row: sa.Row[Any] | None
         if self._direct is not None:
             row = self._direct.execute(statement, parameters).first()
@@ -86,6 +87,12 @@ class Database:
         async with self.read() as connection:
             row = (await connection.execute(statement, parameters)).first()
         return row
+
+    def keyed_reads(self, columns: Sequence[sa.ColumnElement[Any]], *, key: sa.Column[str]) -> KeyedReads:
+        """Reads of single rows, each by its ``key``."""
+        if self._direct is None:
+            return GatheredReads(self.read, columns, key=key)
+        return DirectReads(self._direct, columns, key=key)
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:

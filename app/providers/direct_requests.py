@@ -5,7 +5,6 @@ work costs. The pool, TLS, proxies, the parser and the flow control stay aiohttp
 """
 
 import asyncio
-import re
 from collections.abc import Iterable
 
 import aiohttp
@@ -17,7 +16,6 @@ from multidict import CIMultiDictProxy
 from yarl import URL
 
 SWITCHING_PROTOCOLS = 101
-LINE_ENDS = re.compile(rb"[\r\n\0]")
 HeaderLines = Iterable[tuple[bytes, bytes]]
 
 
@@ -46,15 +44,16 @@ class Destination(aiohttp.ClientRequest):
     def whole_head(self, first_lines: bytes, headers: HeaderLines, length: int | None) -> bytes:
         """The head of a request with ``length`` bytes of body. Call it when connected: only then aiohttp has told what
         the proxy wants to know. Raises ``ValueError`` for a header that would begin another one."""
-        lines = [first_lines]
+        lines = [b"%b: %b\r\n" % header for header in headers]
         if self._asks_proxy and (secret := self.headers.get(hdrs.PROXY_AUTHORIZATION)):
             lines.append(b"Proxy-Authorization: %b\r\n" % secret.encode())
-        for name, value in headers:
-            if LINE_ENDS.search(value) or LINE_ENDS.search(name):
-                raise ValueError("A header must be one line.")
-            lines += (name, b": ", value, b"\r\n")
-        lines.append(b"\r\n" if length is None else b"Content-Length: %d\r\n\r\n" % length)
-        return b"".join(lines)
+        if length is not None:
+            lines.append(b"Content-Length: %d\r\n" % length)
+        head = b"".join([first_lines, *lines, b"\r\n"])
+        ends = len(lines) + 3
+        if head.count(b"\n") != ends or head.count(b"\r") != ends or b"\0" in head:
+            raise ValueError("A header must be one line.")
+        return head
 
 
 class UpstreamAnswer:

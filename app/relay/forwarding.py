@@ -3,8 +3,8 @@
 import asyncio
 import json
 from collections import deque
-from dataclasses import replace
 from decimal import Decimal
+from functools import lru_cache
 from types import TracebackType
 from typing import Any
 
@@ -146,12 +146,12 @@ async def send_refusal(refusal: UpstreamRefusal, send: Send) -> None:
 
 def returned_headers(headers: Headers) -> Headers:
     """The upstream's headers, without the connection's and those that we set."""
-    passed = []
-    for name, value in headers:
-        lower = name.lower()
-        if lower not in NOT_RETURNED and not lower.startswith(OWN_HEADER_PREFIX):
-            passed.append((lower, value))
-    return passed
+    return [header for header in headers if _is_returned(header[0])]
+
+
+@lru_cache(maxsize=1024)
+def _is_returned(name: bytes) -> bool:
+    return name not in NOT_RETURNED and not name.startswith(OWN_HEADER_PREFIX)
 
 
 # ---- usage --------------------------------------------------------------------------------------
@@ -228,7 +228,7 @@ class HeadAndTailUsageReader(UsageReader):
         """The first event states some output too; only the last one states all."""
         told = super().told_usage(is_complete=is_complete)
         is_final = is_complete or FINAL_EVENT in b"".join(self._chunks)
-        return told if is_final else replace(told, written=None)
+        return told if is_final else told._replace(written=None)
 
 
 def read_token_counts(text: bytes) -> tuple[int | None, int | None]:

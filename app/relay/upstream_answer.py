@@ -35,6 +35,7 @@ class UpstreamAnswer:
     """
 
     __slots__ = (
+        "_by_name",
         "_connection",
         "_error",
         "_head_bytes",
@@ -68,12 +69,13 @@ class UpstreamAnswer:
         self._surplus = False
         self.has_head = self.is_paused = self.is_whole = False
         self.status = 0
+        self._by_name: dict[bytes, bytes] = {}
         self.raw_headers: Headers = []
         """Names in lower case."""
 
     def header(self, name: bytes) -> str:
         """The value of the first header of this name (in lower case); empty without one."""
-        return next((value.decode("latin-1") for each, value in self.raw_headers if each == name), "")
+        return self._by_name.get(name, b"").decode("latin-1")
 
     async def wait_for_head(self) -> None:
         """Raises ``AnswerBroken``, or what ended the connection."""
@@ -149,9 +151,7 @@ class UpstreamAnswer:
         """The connection has ended, or is of no use any more. The end is the end of a body that states no length."""
         if self.is_whole:
             pass  # the connection is not used again
-        elif (
-            error is None and self.has_head and BODY_LENGTHS.isdisjoint(name for name, _ in self.raw_headers)
-        ):
+        elif error is None and self.has_head and BODY_LENGTHS.isdisjoint(self._by_name):
             self.is_whole = True
         else:
             self._error = error or AnswerBroken("The upstream broke off its answer")
@@ -188,6 +188,7 @@ class UpstreamAnswer:
             self.raw_headers = []
         else:
             self.has_head = True
+            self._by_name = dict(reversed(self.raw_headers))
             if EVENT_STREAM in self.header(b"content-type"):
                 self._limit = MOST_STREAM_BYTES
 

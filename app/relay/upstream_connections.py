@@ -94,7 +94,12 @@ class UpstreamConnections:
         self._known: dict[tuple[URL, str | None], RelayDestination] = {}
 
     async def post(
-        self, destination: RelayDestination, headers: Headers, body: bytes, *, on_sent: Callable[[], None] | None
+        self,
+        destination: RelayDestination,
+        headers: Headers,
+        body: bytes,
+        *,
+        on_sent: Callable[[], None] | None,
     ) -> UpstreamAnswer:
         """The answer, with its body still to be read. ``on_sent`` is called when the first byte leaves."""
         connection = await self._connector.connect(destination, [], self._session.timeout)

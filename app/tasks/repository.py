@@ -40,7 +40,6 @@ COLUMNS = [
 LISTED = [sa.null().label(c.name) if c.name == "operation_text" else c for c in COLUMNS]
 """Of lists: without what the vendor accepted, which may be large and is only for a run."""
 _WAITING = tasks.c.state == sa.literal_column("'queued'"), tasks.c.account_id.is_(None)
-_BY_ID = sa.select(*COLUMNS).where(tasks.c.id == sa.bindparam("task_id"))
 _TAKE = (
     sa.update(tasks)
     .where(
@@ -91,12 +90,13 @@ class TaskRepository:
         self._moves = GroupedWrites(self._move_group)
         self._acceptances = GroupedWrites(self._accept_group)
         self._ends = GroupedWrites(self._end_group)
+        self._by_id = database.keyed_reads(COLUMNS, key=tasks.c.id)
 
     # ---- reading --------------------------------------------------------------------------------
 
     async def get(self, task_id: str) -> Task | None:
-        row = await self.database.read_one(_BY_ID, {"task_id": task_id})
-        return task_of(row) if row else None
+        values = await self._by_id.get(task_id)
+        return None if values is None else Task(**dict(zip(self._by_id.names, values, strict=True)))
 
     async def page(
         self,

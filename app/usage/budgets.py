@@ -44,8 +44,10 @@ class KeySpending:
     revision: int = 0
     """Raised by every write of this process: a read that overlaps with one is repeated."""
 
-    def used_in(self, period: str) -> Decimal:
-        return self.stored.get(period, NOTHING) + self.held + self.unwritten + self.announced
+    @property
+    def pending(self) -> Decimal:
+        """What the store does not say yet."""
+        return self.held + self.unwritten + self.announced
 
 
 class BudgetTracker:
@@ -62,8 +64,9 @@ class BudgetTracker:
             # While the database is away, the figures in memory still stop a key that has used up its budget.
             await figures.reads.get_or_last()
         now = clock.now()
+        pending = figures.pending
         for period, budget in budgets_by_period(holder, now).items():
-            used = figures.used_in(period)
+            used = figures.stored.get(period, NOTHING) + pending
             if used >= budget or used + estimate > budget:
                 raise budget_exceeded(budget, used, period=period, amount=estimate, at=now)
         figures.held += estimate
@@ -73,7 +76,7 @@ class BudgetTracker:
         figures, now = self._spending_of(holder.id), clock.now()
         figures.held += amount
         for period, budget in budgets_by_period(holder, now).items():
-            used = figures.used_in(period)
+            used = figures.stored.get(period, NOTHING) + figures.pending
             if used >= budget:
                 raise budget_exceeded(budget, used, period=period, amount=NOTHING, at=now)
 
