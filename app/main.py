@@ -31,6 +31,7 @@ from app.ops.edge import DrainState, EdgeMiddleware, FastPath, lookup_key
 from app.ops.envelope import EnvelopesByPath
 from app.ops.error_answers import answer_errors
 from app.ops.health import health_routes
+from app.ops.logs import may_print
 from app.panel import PanelOnDemand, open_panel
 from app.relay.relay import Metering, Relay
 from app.relay.upstream import UpstreamClient, open_session
@@ -222,9 +223,13 @@ def _create_gateway(components: Components) -> Gateway:
 
 
 async def _ensure_first_keys(components: Components) -> None:
-    """Store the operator's fixed key. If there is no key at all, create one and print it once."""
+    """Store the operator's fixed key. If there is no key at all, create one and print it once, or say how to make one."""
     if components.settings.api_key is not None:
         await components.keys.ensure(components.settings.api_key.get_secret_value(), name="FILMGATE_API_KEY")
-    if await components.keys.count() == 0:
+    if await components.keys.count() > 0:
+        return
+    if not may_print():
+        log.warning("keys.missing", advice="There is no API key yet: filmgate keys create NAME")
+    else:
         key = await components.keys.create("first")
         print(f"\nYour first API key, shown only once:\n\n    {key}\n", flush=True)

@@ -21,6 +21,7 @@ from app.admin.session_store import SessionStore
 from app.backup.schedule_options import DOCUMENTS
 from app.components import Components
 from app.dialects.http.gateway import Gateway
+from app.ops.logs import may_print
 from app.settings import describe_settings
 from app.webhooks.deliveries import DeliveryRepository
 
@@ -100,6 +101,8 @@ async def open_panel(
             reason='The password of the owner "admin" is empty, so nobody can sign in with it.',
             advice="filmgate admin reset-password admin",
         )
+    elif greets and await panel.admins.count() == 0 and not may_print():
+        log.warning("owner.missing", advice="The panel has no owner yet: filmgate admin setup-link")
     elif greets and await panel.admins.count() == 0:
         link = await panel.admins.setup_link(settings.own_address)
         print(

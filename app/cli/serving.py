@@ -37,13 +37,14 @@ RETIREMENT_SECONDS = LIMITS.head_seconds + 1
 
 @dataclass(frozen=True)
 class Greeting:
-    """What the process prints on stdout. Of several processes only the first prints anything."""
+    """What the process prints on stdout. Of several processes only the first prints anything; beside a log of JSON only the
+    address, if it is asked to be ``quiet``."""
 
     is_first: bool = True
     quiet: bool = False
 
     def print_banner(self, components: Components, address: str) -> None:
-        if not self.is_first:
+        if not self.is_first or not (self.quiet or logs.may_print()):
             return
         if not self.quiet:
             out.print()

@@ -72,7 +72,7 @@ async def _run_until_stopped(settings: Settings, listener: socket.socket | None)
             freeze_startup_objects()
             address = None if listener is None else address_of(listener)
             log_start("worker", address=address)
-            if address is not None:
+            if address is not None and logs.may_print():
                 print(f"Listening on {address}", flush=True)
             if err.is_terminal:
                 err.print("[bold magenta]▶ Filmgate[/] worker is running tasks; Ctrl-C stops it")

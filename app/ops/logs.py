@@ -43,6 +43,13 @@ def current_output() -> LogOutput | None:
     return _outputs[-1] if _outputs else None
 
 
+def may_print() -> bool:
+    """Whether words for people, and secrets that are shown once, may be printed. What collects a log of JSON mostly takes
+    both streams, can't read the words, and keeps the secrets."""
+    output = current_output()
+    return output is None or not output.is_json or sys.stdout.isatty()
+
+
 def hide_secrets(text: str) -> str:
     return SECRET_LOOKS.sub(HIDDEN, text) if any(sign in text for sign in SECRET_SIGNS) else text
 

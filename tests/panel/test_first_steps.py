@@ -34,7 +34,8 @@ def receiver() -> Iterator[Receiver]:
 def gateway(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[GatewayProcess]:
     postgres = request.param == "postgres"
     store = {"FILMGATE_DATABASE_URL": request.getfixturevalue("postgres_url")} if postgres else {}
-    with GatewayProcess(tmp_path, FILMGATE_STUDIO="auto", **store) as found:
+    # Beside a log of JSON the link to choose a password is not printed.
+    with GatewayProcess(tmp_path, FILMGATE_STUDIO="auto", FILMGATE_LOG_FORMAT="console", **store) as found:
         yield found
 
 
