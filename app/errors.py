@@ -10,6 +10,12 @@ def _writable(text: str) -> str:
     return text if text.isascii() else text.encode(errors="replace").decode()
 
 
+IN_FILE = (
+    "is declared in the configuration file: change it there. Where there is no file any more, `filmgate config release` "
+    "frees it."
+)
+
+
 class FilmgateError(Exception):
     """Base of the tree.
 

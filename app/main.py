@@ -61,7 +61,7 @@ def create_app(
         async with AsyncExitStack() as stack:
             components = await assemble_components(settings, dialects=dialects)
             stack.push_async_callback(components.close)
-            await apply_configuration_file(components)
+            await apply_configuration_file(components, frees=True)
             await _ensure_first_keys(components)
             app.state.components = components
             gateway = app.state.gateway = _create_gateway(components)

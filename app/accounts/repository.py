@@ -15,7 +15,7 @@ from app.accounts.status import AccountStatus, Source
 from app.db.changes import announce_change
 from app.db.operator_tables import suspensions as suspensions_table
 from app.db.tables import accounts, cooldowns, slots
-from app.errors import InvalidRequest, NotFound
+from app.errors import IN_FILE, InvalidRequest, NotFound
 from app.providers.base import Account, AccountCheck
 
 
@@ -137,9 +137,7 @@ class AccountRepository:
         if self._pool.is_embedded(status.account.id):
             raise InvalidRequest("The studio is built in: FILMGATE_STUDIO turns it on and off.")
         if status.source == "file" and source != "file":
-            raise InvalidRequest(
-                f"{status.account.name} is declared in the configuration file: change it there."
-            )
+            raise InvalidRequest(f"{status.account.name} {IN_FILE}")
         return status
 
     async def _write_columns(

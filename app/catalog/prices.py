@@ -12,7 +12,7 @@ from app.catalog.price import ANY_SIZE, ModelPrice
 from app.db.changes import announce_change
 from app.db.session import DATABASE_AWAY, Database, dialect_insert
 from app.db.tables import prices, routes
-from app.errors import InvalidRequest, NotFound
+from app.errors import IN_FILE, InvalidRequest, NotFound
 from app.generation import GenerationRequest
 from app.shared_reads import SharedRead
 
@@ -135,9 +135,7 @@ class PriceRepository:
         async with self._database.read() as connection:
             written_by = (await connection.execute(query)).scalar()
         if written_by == "file" != source:
-            raise InvalidRequest(
-                f"The price of {model} is declared in the configuration file: change it there.", param="model"
-            )
+            raise InvalidRequest(f"The price of {model} {IN_FILE}", param="model")
 
     def _find_price(self, model: str) -> ModelPrice | None:
         names = [model, self._aliases.get(model, model)]

@@ -15,7 +15,7 @@ from app.catalog.route_documents import RouteDocument, read_route, route_json
 from app.db.changes import announce_change
 from app.db.session import DATABASE_AWAY, Database
 from app.db.tables import routes
-from app.errors import InvalidRequest, NotFound
+from app.errors import IN_FILE, InvalidRequest, NotFound
 from app.shared_reads import SharedRead
 
 log = structlog.get_logger()
@@ -130,9 +130,7 @@ class RouteRepository:
         """Only the file changes what it declares; it may take over stored routes. Raises ``InvalidRequest``."""
         query = sa.select(routes.c.source).where(routes.c.model == model)
         if source == "store" and (await connection.execute(query)).scalar() == "file":
-            raise InvalidRequest(
-                f"The route {model} comes from the configuration file: change it there.", param="model"
-            )
+            raise InvalidRequest(f"The route {model} {IN_FILE}", param="model")
 
 
 async def _insert_row(connection: AsyncConnection, row: dict[str, Any]) -> bool:

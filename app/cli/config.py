@@ -10,12 +10,14 @@ from rich.markup import escape
 from app.cli.output import err, out
 from app.cli.store_access import with_store
 from app.configuration import applying
+from app.configuration.freeing import free_declared_rows
 from app.configuration.toml_file import DeclaredConfiguration, load_file
 from app.errors import SettingsInvalid
 from app.settings import load_settings
 
 commands = typer.Typer(
-    help="Check or apply the configuration file that FILMGATE_CONFIG names.", no_args_is_help=True
+    help="Check or apply the configuration file that FILMGATE_CONFIG names, or free what it declared.",
+    no_args_is_help=True,
 )
 ConfigFile = Annotated[Path | None, typer.Argument(metavar="FILE", help="Instead of FILMGATE_CONFIG.")]
 
@@ -39,6 +41,16 @@ def apply_file(path: ConfigFile = None) -> None:
     if not applied.changes:
         out.print("Nothing to change.")
     _print_warnings(applied.warnings)
+
+
+@commands.command("release")
+def release_rows() -> None:
+    """Free what files have declared: it stays as it is, and can be changed by the command line and in the panel."""
+    freed = with_store(free_declared_rows)
+    for line in freed:
+        out.print(escape(line))
+    if not freed:
+        out.print("Nothing is declared by a file.")
 
 
 def _print_warnings(lines: list[str]) -> None:

@@ -18,6 +18,7 @@ from app.accounts.status import AccountStatus
 from app.catalog.price_units import require_counted_parts
 from app.catalog.route_documents import RouteDocument
 from app.components import Components
+from app.configuration.freeing import free_if_file_went, note_file
 from app.configuration.toml_file import DeclaredConfiguration, load_file
 from app.db.changes import announce_change
 from app.db.session import Database
@@ -46,12 +47,16 @@ class AppliedChanges:
         log.info("configuration.applied", table=table, name=name, change=word)
 
 
-async def apply_configuration_file(components: Components) -> AppliedChanges:
-    """Apply the file that ``FILMGATE_CONFIG`` names, if any. Raises ``SettingsInvalid``."""
+async def apply_configuration_file(components: Components, *, frees: bool = False) -> AppliedChanges:
+    """Apply the file that ``FILMGATE_CONFIG`` names, if any. ``frees``: what the file of an earlier start declared is
+    freed where there is none any more. Raises ``SettingsInvalid``."""
     path = components.settings.config
     if path is None:
-        return await release_keys(components)
+        done = await release_keys(components)
+        done.changes += await free_if_file_went(components) if frees else []
+        return done
     done = await apply_configuration(components, load_file(path, os.environ))
+    await note_file(components.database)
     for warning in done.warnings:
         log.warning("configuration.doubted", detail=warning)
     return done

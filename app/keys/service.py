@@ -16,7 +16,7 @@ from app import clock
 from app.db.changes import announce_change
 from app.db.session import DATABASE_AWAY, Database
 from app.db.tables import keys
-from app.errors import AuthenticationFailed, InvalidRequest, NotFound, PermissionDenied, RateLimited
+from app.errors import IN_FILE, AuthenticationFailed, InvalidRequest, NotFound, PermissionDenied, RateLimited
 from app.keys.key import ClientKey, KeyTerms, read_terms
 from app.keys.limits import LocalLimiter, RateLimiter, count_request
 from app.keys.records import PURPOSE, stale_hashes, write_hashes
@@ -313,7 +313,7 @@ class KeyRing:
     async def _find_writable(self, key_id: str) -> ClientKey:
         key = await self.get(key_id)
         if key.source == "file":
-            raise InvalidRequest(f"The key {key_id} is declared in the configuration file: change it there.")
+            raise InvalidRequest(f"The key {key_id} {IN_FILE}")
         return key
 
     async def _write_columns(self, key_id: str, **values: Any) -> None:

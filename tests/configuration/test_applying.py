@@ -1,6 +1,7 @@
 """The file is applied again and again to the same end, and takes nothing away in silence."""
 
 import asyncio
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from app.configuration.applying import (
     apply_configuration,
     apply_configuration_file,
 )
+from app.configuration.freeing import free_declared_rows
 from app.configuration.toml_file import load_file, parse_text
 from app.errors import InvalidRequest, SettingsInvalid
 from tests.configuration.test_toml_file import ROOT, SECRETS
@@ -188,6 +190,30 @@ async def test_what_the_file_says_of_keys_and_prices_is_changed_nowhere_else(ben
     await bench.components.keys.update(key.id, {"rpm": 1})
     await prices.remove_price("sora-2")
     assert await prices.current_price("sora-2") is None
+
+
+async def test_what_the_file_declared_is_free_once_there_is_no_file(bench: Bench, tmp_path: Path) -> None:
+    components = bench.components
+    path = tmp_path / "filmgate.toml"
+    path.write_text(ROUTE.replace("farm", "upstream") + PRICE)
+    with_file = replace(components, settings=components.settings.model_copy(update={"config": path}))
+    await applied(bench, FARM)  # as `filmgate config apply` does: no start knows of it
+    assert await apply_configuration_file(components, frees=True) == AppliedChanges()
+    assert (await farm(bench)).source == "file"
+    assert await free_declared_rows(components) == ['accounts "farm" freed']
+    assert await free_declared_rows(components) == []
+    await components.accounts.update("farm", AccountChange(slots=9))
+    await apply_configuration_file(with_file, frees=True)
+    assert (
+        await apply_configuration_file(components) == AppliedChanges()
+    )  # a worker: the file may be the gateway's
+    freed = ['routes "sora-2" freed', 'prices "sora-2" freed']
+    assert (await apply_configuration_file(components, frees=True)).changes == freed
+    await components.money.prices.remove_price("sora-2")
+    route = await components.catalog.routes.get("sora-2")
+    assert (route.source, route.document.enabled) == ("store", True)
+    assert (await farm(bench)).enabled
+    assert await apply_configuration_file(components, frees=True) == AppliedChanges()
 
 
 async def test_another_secret_is_another_key_and_a_project_keeps_its_tasks(bench: Bench) -> None:
