@@ -3,6 +3,7 @@
 import math
 import shutil
 import time
+from collections import defaultdict
 from functools import partial
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from starlette.applications import Starlette
 
 from app.accounts.status import WHOLE_ACCOUNT
 from app.components import Components
+from app.db.operator_tables import usage_days
 from app.db.session import DATABASE_AWAY
 from app.db.tables import tasks, webhook_deliveries
 from app.ops.health import DatabaseGauges, Readiness, SharedLook
@@ -21,10 +23,12 @@ from app.ops.metrics import (
     MONEY_HELD,
     OLDEST_QUEUED,
     SLOTS_USED,
+    SPENT_TODAY,
     TASKS_HELD,
     TASKS_OPEN,
 )
 from app.tasks.states import OPEN
+from app.usage.recorder import DAY_SECONDS
 
 _OLDEST = sa.select(sa.func.min(tasks.c.created_at)).where(tasks.c.state == "queued")
 _PENDING = (
@@ -59,6 +63,7 @@ def _free_bytes(folder: Path) -> float:
 async def _update_gauges(components: Components) -> None:
     await _count_tasks(components)
     await _count_accounts(components)
+    await count_spending(components, now=time.time())
     held = await components.money.billing.held_money()
     TASKS_HELD.set(held.tasks)
     MONEY_HELD.set(float(held.amount))
@@ -73,6 +78,21 @@ async def _count_tasks(components: Components) -> None:
         oldest = (await connection.execute(_OLDEST)).scalar_one()
         DELIVERIES_PENDING.set((await connection.execute(_PENDING)).scalar_one())
     OLDEST_QUEUED.set(0 if oldest is None else max(0.0, time.time() - oldest))
+
+
+async def count_spending(components: Components, *, now: float) -> None:
+    """What was booked on the UTC day of ``now``, by the provider of its account."""
+    of_day = sa.select(usage_days.c.account_id, sa.func.sum(usage_days.c.cost).label("cost"))
+    of_day = of_day.where(usage_days.c.day == int(now // DAY_SECONDS)).group_by(usage_days.c.account_id)
+    providers = {each.account.id: each.account.provider for each in await components.pool.current_statuses()}
+    async with components.database.read() as connection:
+        rows = (await connection.execute(of_day)).all()
+    spent: defaultdict[str, float] = defaultdict(float)
+    for row in rows:
+        spent[providers.get(row.account_id, "")] += float(row.cost or 0)
+    SPENT_TODAY.clear()
+    for provider, dollars in spent.items():
+        SPENT_TODAY.labels(provider).set(dollars)
 
 
 async def _count_accounts(components: Components) -> None:

@@ -24,6 +24,7 @@ from app.errors import (
     UpstreamError,
     UpstreamUnreachable,
 )
+from app.ops.metrics import REFUSALS
 from app.providers.base import Account
 
 if TYPE_CHECKING:
@@ -145,6 +146,7 @@ class RefusalJudge:
         status = await self._pool.status_of(account_id)
         if status is None:
             return "any"  # removed meanwhile
+        REFUSALS.labels(status.account.provider, type(error).__name__).inc()
         if isinstance(error, UpstreamAuthFailed):
             by = await self._judge_key(status.account, error)
             if by is not None:

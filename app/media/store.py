@@ -20,6 +20,7 @@ from obstore.store import LocalStore, S3Store
 
 from app.durable_files import sync_with_folders
 from app.errors import NotFound, ServiceUnavailable
+from app.ops.metrics import STORE_ERRORS
 
 if TYPE_CHECKING:
     from obstore import Attributes, GetOptions  # only exist for type checkers
@@ -319,6 +320,7 @@ def missing_file_error() -> NotFound:
 
 
 def unavailable_error(action: str, error: BaseException) -> ServiceUnavailable:
+    STORE_ERRORS.labels(action).inc()
     log.error("store.failed", action=action, error=type(error).__name__, detail=str(error)[:300])
     return ServiceUnavailable("The file store can't be used just now.")
 

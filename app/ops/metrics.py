@@ -18,13 +18,29 @@ REQUEST_SECONDS = Histogram(
     ["route"],
     buckets=(0.005, 0.02, 0.1, 0.5, 2.5, 10, 60, 600),
 )
-TASKS_ENDED = Counter("filmgate_tasks_ended_total", "Tasks that ended", ["kind", "state", "code"])
+TASKS_ENDED = Counter(
+    "filmgate_tasks_ended_total",
+    "Tasks that ended; without a provider those that never had an account",
+    ["kind", "state", "code", "provider"],
+)
 TASK_SECONDS = Histogram(
     "filmgate_task_seconds",
     "From creation to the end of a completed task",
     ["kind"],
     buckets=(1, 5, 15, 60, 180, 600, 1800, 3600),
 )
+SUBMISSION_SECONDS = Histogram(
+    "filmgate_submission_seconds",
+    "Time until an upstream answered a submission; class: accepted, or that of its refusal",
+    ["provider", "class"],
+    buckets=(0.1, 0.5, 1, 2.5, 5, 15, 60, 300),
+)
+REFUSALS = Counter(
+    "filmgate_upstream_refusals_total",
+    "Submissions, polls and relayed calls that an upstream refused or left without an answer",
+    ["provider", "class"],
+)
+STORE_ERRORS = Counter("filmgate_store_errors_total", "Actions of the file store that failed", ["action"])
 BUILD = Info("filmgate_build", "The version that runs")
 BUILD.info({"version": __version__})
 DATABASE_UP = Gauge(
@@ -42,6 +58,11 @@ DELIVERIES_PENDING = Gauge(
     "filmgate_webhook_deliveries_pending", "Webhook calls and notices still to be delivered"
 )
 DISK_FREE = Gauge("filmgate_data_disk_free_bytes", "Free space where the data directory is")
+SPENT_TODAY = Gauge(
+    "filmgate_spent_today_dollars",
+    "US dollars booked on this UTC day; empty: of removed accounts",
+    ["provider"],
+)
 LIMITS_ALONE = Gauge("filmgate_limits_alone", "1 while Redis is away and each process counts requests alone")
 LIMITS_COUNTED_ALONE = Counter("filmgate_limits_counted_alone_total", "Requests counted without Redis")
 
@@ -50,7 +71,18 @@ SHARED_FOLDER = os.environ.get("PROMETHEUS_MULTIPROC_DIR", "")
 SUMMED = frozenset({"counter", "histogram"})
 if SHARED_FOLDER:  # gauges are read from this process alone, where clearing labels works
     warnings.filterwarnings("ignore", message=".*labels has not been implemented in")
+MOST_CODES = 100
+_codes: set[str] = set()
 _COUNTED = (TASKS_HELD, MONEY_HELD, SLOTS_USED, OLDEST_QUEUED, DELIVERIES_PENDING)
+
+
+def count_end(kind: str, state: str, code: str, *, provider: str = "") -> None:
+    """Count a task that has ended. Vendors choose some of the codes: as many as vendors need are told apart."""
+    if code not in _codes:
+        if len(_codes) >= MOST_CODES:
+            code = "other"
+        _codes.add(code)
+    TASKS_ENDED.labels(kind, state, code, provider).inc()
 
 
 def forget_counted() -> None:
@@ -58,6 +90,7 @@ def forget_counted() -> None:
     DATABASE_UP.set(0)
     TASKS_OPEN.clear()
     ACCOUNTS.clear()
+    SPENT_TODAY.clear()
     for gauge in _COUNTED:
         gauge.set(math.nan)
 

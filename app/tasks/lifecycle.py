@@ -23,6 +23,7 @@ from app.errors import (
     UpstreamError,
 )
 from app.media.store import delete_task_files
+from app.ops.metrics import count_end
 from app.providers.base import Failed, Operation, PollAnswer, Queued, Running, Succeeded
 from app.providers.http import REQUEST_ID
 from app.tasks.billing import MADE, NOT_MADE, SILENT, VendorWord
@@ -357,6 +358,7 @@ class TaskLifecycle:
             await self._tasks.move(task, task.state, "failed", error_code=code, **values)
         except StaleRun:
             return
+        count_end(task.kind, "failed", code)
         self._events.publish([Notification("state", task.id, "failed"), Notification("wake")])
 
     async def _complete_without_provider(self, task: Task) -> None:
@@ -367,6 +369,7 @@ class TaskLifecycle:
             await self._tasks.move(task, task.state, "completed", **values)
         except StaleRun:
             return
+        count_end(task.kind, "completed", "")
         self._events.publish([Notification("state", task.id, "completed"), Notification("wake")])
 
     async def _purge_if_deleted(self, task: Task) -> None:

@@ -18,6 +18,7 @@ from app.db.session import Database, padded
 from app.db.tables import receipts, slots, tasks, timeline
 from app.errors import NoAvailableAccount
 from app.generation import Kind
+from app.ops.metrics import count_end
 from app.providers.base import Operation
 from app.tasks.billing import SILENT, UNSENT, VendorWord
 from app.tasks.creation import NewTask, insert_tasks
@@ -352,7 +353,9 @@ class TaskRepository:
                         connection, task_id, epoch=0, event="failed", detail={"code": code}
                     )
                 await record_ended(connection, dict.fromkeys(gone, UNSENT))
-            ids += gone
+            for task_id in gone:
+                ids.append(task_id)
+                count_end(kind, "failed", code)
         return ids
 
     async def mark_purged(self, task_id: str) -> None:
@@ -362,13 +365,10 @@ class TaskRepository:
 
 
 def _filter_conditions(chosen: TaskFilter) -> list[sa.ColumnElement[bool]]:
-    found: list[sa.ColumnElement[bool]] = []
-    if chosen.kind:
-        found.append(tasks.c.kind == chosen.kind)
+    equal = ((tasks.c.kind, chosen.kind), (tasks.c.model, chosen.model))
+    found: list[sa.ColumnElement[bool]] = [column == value for column, value in equal if value]
     if chosen.states:
         found.append(tasks.c.state.in_(chosen.states))
-    if chosen.model:
-        found.append(tasks.c.model == chosen.model)
     if chosen.ids is not None:
         found.append(tasks.c.id.in_(chosen.ids))
     if chosen.since is not None:

@@ -36,6 +36,7 @@ from app.errors import (
 from app.generation import GenerationRequest, MediaInput
 from app.media.store import MediaStore
 from app.ops.edge import DrainState
+from app.ops.metrics import REFUSALS, SUBMISSION_SECONDS
 from app.providers.base import Operation, Submission
 from app.providers.judging import find_refusal, with_addresses
 from app.tasks.billing import NOT_MADE, SILENT
@@ -151,7 +152,7 @@ class TaskSubmitter:
             await run.move("queued", detail=detail, account_id=None)
             raise RunStopped
         try:
-            operation = await run.provider.start(request, submission)
+            operation = await _timed_start(run, request, submission)
         except OutcomeUnknown as error:
             log.warning("submission.unanswered", task=run.task.id, error=error.message)
             await self._record_refusal(run, request.model, error)
@@ -220,6 +221,7 @@ class TaskSubmitter:
         if isinstance(error, UnsupportedWish):
             return "any"  # nothing was sent
         if isinstance(error, UpstreamRejected):
+            REFUSALS.labels(run.provider.name, type(error).__name__).inc()
             await run.retry_while_database_is_away(lambda: self._pool.record_answer(account_id, model))
             return "any"
         cause = self._catalog.cause_for(task.key_id, task.kind, task.model)
@@ -231,7 +233,8 @@ class TaskSubmitter:
         self, run: TaskRun, error: UpstreamError, *, onward: NextAccounts = "any"
     ) -> NoReturn:
         """Fail what the upstream rejects, or fails at (it may have billed); requeue what it surely did not accept."""
-        log.info("submission.refused", task=run.task.id, error=type(error).__name__)
+        told = {"account": run.task.account_id, "provider": run.provider.name, "code": error.code}
+        log.info("submission.refused", task=run.task.id, error=type(error).__name__, **told)
         if error.next_step == "fail":
             word = NOT_MADE if isinstance(error, UpstreamRejected) else SILENT
             await run.fail(error.code, error.message, word=word)
@@ -304,3 +307,15 @@ class TaskSubmitter:
                 run.provider, whole, lambda n: links.address_of(run.task.id, n, sent=sent, asked=asked)
             )
         return AdaptedRequest(whole, adapted.fitting), submission
+
+
+async def _timed_start(run: TaskRun, request: GenerationRequest, submission: Submission) -> Operation:
+    """``Provider.start``, with its time in the metrics."""
+    began, outcome = time.monotonic(), "accepted"
+    try:
+        return await run.provider.start(request, submission)
+    except UpstreamError as error:
+        outcome = type(error).__name__
+        raise
+    finally:
+        SUBMISSION_SECONDS.labels(run.provider.name, outcome).observe(time.monotonic() - began)

@@ -10,7 +10,7 @@ import structlog
 from app import clock
 from app.db.session import WRITE_FAILED, is_bad_value, is_permanent
 from app.foreign import clean_text
-from app.ops.metrics import TASK_SECONDS, TASKS_ENDED
+from app.ops.metrics import TASK_SECONDS, count_end
 from app.providers.base import Provider
 from app.tasks.billing import SILENT, VendorWord
 from app.tasks.notifications import Notification, NotificationHub
@@ -107,7 +107,7 @@ class TaskRun:
         self.state = new
         self.notify()
         if new in TERMINAL:
-            TASKS_ENDED.labels(self.task.kind, new, values.get("error_code", "")).inc()
+            count_end(self.task.kind, new, values.get("error_code", ""), provider=self.provider.name)
         if new == "completed":
             TASK_SECONDS.labels(self.task.kind).observe(clock.now() - self.task.created_at)
         log.info("task.moved", task=self.task.id, state=new, account=self.task.account_id)

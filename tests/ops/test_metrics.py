@@ -1,0 +1,97 @@
+"""What the metrics say of upstreams, the store and money, by provider and class."""
+
+import time
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from prometheus_client import REGISTRY
+
+from app.components import Components
+from app.db.operator_tables import usage_days
+from app.db.session import add_to_sums
+from app.errors import ServiceUnavailable
+from app.health import count_spending
+from app.media.store import MediaStore
+from app.ops import metrics
+from app.ops.metrics import count_end
+from tests.serving import GatewayProcess, until
+from tests.tasks.conftest import Bench, bench, upstream
+from tests.upstream import FakeUpstream, Fault
+
+__all__ = ["bench", "upstream"]
+PROVIDER = 'provider="openai_compatible"'
+DAY = 86_400
+
+
+def value(name: str, **labels: str) -> float:
+    return REGISTRY.get_sample_value(name, labels) or 0.0
+
+
+def test_ends_refusals_and_submissions_name_provider_and_class(tmp_path: Path) -> None:
+    gateway = GatewayProcess(tmp_path / "gateway", FILMGATE_STUDIO="off")
+    with FakeUpstream() as vendor:
+        gateway.add_upstream(vendor.url)
+        with gateway, gateway.client() as client:
+
+            def ends(state: str) -> None:
+                made = client.post(
+                    "/v1/videos", json={"model": "sora-2", "prompt": f"A kite {state}"}
+                ).json()["id"]
+                until(lambda: client.get(f"/v1/videos/{made}").json()["status"] == state)
+
+            ends("completed")
+            vendor.script(faults=[Fault(on="create", status=500)])
+            ends("failed")
+            told = client.get("/metrics").text
+    for line in (
+        f'filmgate_tasks_ended_total{{code="",kind="video",{PROVIDER},state="completed"}} 1.0',
+        f'filmgate_tasks_ended_total{{code="upstream_error",kind="video",{PROVIDER},state="failed"}} 1.0',
+        f'filmgate_upstream_refusals_total{{class="UpstreamFailed",{PROVIDER}}} 1.0',
+        f'filmgate_submission_seconds_count{{class="accepted",{PROVIDER}}} 1.0',
+        f'filmgate_submission_seconds_count{{class="UpstreamFailed",{PROVIDER}}} 1.0',
+    ):
+        assert line in told, told
+    refused = next(line for line in gateway.log.read_text().splitlines() if "submission.refused" in line)
+    assert '"provider": "openai_compatible"' in refused
+    assert '"code": "upstream_error"' in refused
+
+
+async def test_spending_of_today_is_by_provider(bench: Bench) -> None:
+    account = await bench.account()
+    now = time.time()
+    await _spend(bench.components, account.id, now, Decimal("0.5"))
+    await _spend(bench.components, account.id, now - DAY, Decimal(7))
+    await _spend(bench.components, "removed", now, Decimal("0.25"))
+    await count_spending(bench.components, now=now)
+    assert value("filmgate_spent_today_dollars", provider="openai_compatible") == 0.5
+    assert value("filmgate_spent_today_dollars", provider="") == 0.25
+    metrics.forget_counted()
+    assert REGISTRY.get_sample_value("filmgate_spent_today_dollars", {"provider": ""}) is None
+
+
+async def _spend(components: Components, account_id: str, at: float, cost: Decimal) -> None:
+    row = {"day": int(at // DAY), "key_id": "k", "account_id": account_id, "model": "m", "cost": cost}
+    figures = dict.fromkeys(("requests", "failed", "input_tokens", "output_tokens"), 1)
+    async with components.database.write() as connection:
+        await add_to_sums(connection, usage_days, [row | figures])
+
+
+async def test_errors_of_the_store_are_counted(tmp_path: Path) -> None:
+    store = MediaStore.open("", folder=tmp_path / "files")
+    (tmp_path / "files" / "tasks").write_text("a file where a folder should be")
+    before = value("filmgate_store_errors_total", action="put")
+    with pytest.raises(ServiceUnavailable):
+        await store.put("tasks/one/video.mp4", b"x")
+    assert value("filmgate_store_errors_total", action="put") == before + 1
+
+
+def test_codes_that_vendors_choose_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "_codes", set())
+    for number in range(2 * metrics.MOST_CODES):
+        count_end("made up", "failed", f"made-up-{number}")
+    samples = [line for family in REGISTRY.collect() for line in family.samples]
+    codes = {line.labels["code"] for line in samples if line.labels.get("kind") == "made up"}
+    assert len(codes) == metrics.MOST_CODES + 1
+    ended = value("filmgate_tasks_ended_total", kind="made up", state="failed", code="other", provider="")
+    assert ended == metrics.MOST_CODES
