@@ -24,6 +24,7 @@ from app.dialects.openapi.document import DocumentedAPI, add_document_route
 from app.dialects.registry import DIALECTS, envelopes_by_path
 from app.health import open_health_checks
 from app.media.inputs import InputReader
+from app.media.store_mark import one_store
 from app.ops.access import AccessLog
 from app.ops.addresses import AddressRepair
 from app.ops.cross_origin import CrossOriginLayer, OriginRules
@@ -61,6 +62,7 @@ def create_app(
         async with AsyncExitStack() as stack:
             components = await assemble_components(settings, dialects=dialects)
             stack.push_async_callback(components.close)
+            await stack.enter_async_context(one_store(components.database, components.store))
             await apply_configuration_file(components, frees=True)
             await _ensure_first_keys(components)
             app.state.components = components

@@ -22,6 +22,7 @@ from app.components import Components
 from app.configuration.applying import apply_configuration_file
 from app.errors import FilmgateError
 from app.health import open_health_checks
+from app.media.store_mark import one_store
 from app.ops import logs
 from app.ops.connections import raise_file_limit
 from app.ops.edge import DrainState
@@ -67,7 +68,7 @@ async def _run_until_stopped(settings: Settings, listener: socket.socket | None)
     try:
         await apply_configuration_file(components)
         worker = Worker(components, drain=drain)
-        async with _health_served(components, listener):
+        async with one_store(components.database, components.store), _health_served(components, listener):
             await worker.start()
             freeze_startup_objects()
             address = None if listener is None else address_of(listener)

@@ -67,6 +67,10 @@ def replicas(tmp_path: Path, postgres_url: str) -> Iterator[Replicas]:
         "FILMGATE_WORKER": "false",
     }
     one, other = (GatewayProcess(tmp_path / name, **common) for name in ("one", "other"))
+    for gateway in (one, other):  # one store for both
+        gateway.folder.mkdir()
+        (tmp_path / "files").mkdir(exist_ok=True)
+        (gateway.folder / "files").symlink_to(tmp_path / "files", target_is_directory=True)
     keys = one.prepare(_keys)
     try:
         with one, other:
