@@ -369,7 +369,6 @@ class TaskLifecycle:
             await self._tasks.move(task, task.state, "completed", **values)
         except StaleRun:
             return
-        count_end(task.kind, "completed", "")
         self._events.publish([Notification("state", task.id, "completed"), Notification("wake")])
 
     async def _purge_if_deleted(self, task: Task) -> None:
