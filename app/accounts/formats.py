@@ -37,6 +37,7 @@ WORD_FIELDS = _fields_of_shape("words")
 DOCUMENT_FIELDS = _fields_of_shape("document")
 # A spreadsheet reads a cell that begins with one of these as a formula.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+HEADING_SEPARATOR = re.compile(r"[,;\t]")
 SECRET_OPTION = re.compile(r"secret|token|password|key|session|cookie|credential", re.IGNORECASE)
 
 
@@ -52,12 +53,15 @@ class ImportRow:
 
 
 def detect_format(text: str) -> TextFormat:
-    """The format that the text seems to have."""
+    """The format that the text seems to have. A heading of several columns, one of them a name or a secret, is CSV also
+    where another column is unknown: as lines, each row would become a secret and be sent to the upstream."""
     stripped = text.lstrip("\ufeff \t\r\n")
     if stripped[:1] in ("[", "{"):
         return "json"
-    header = stripped.split("\n", 1)[0].strip().split(",")
-    return "csv" if "name" in header and set(header) <= {*COLUMNS, ""} else "lines"
+    header = [
+        cell.strip(" \"'").lower() for cell in HEADING_SEPARATOR.split(stripped.split("\n", 1)[0].strip())
+    ]
+    return "csv" if len(header) > 1 and {"name", "secret"} & set(header) else "lines"
 
 
 def read_rows(

@@ -172,8 +172,13 @@ def test_what_is_no_list_is_refused_whole(text: str, word: str) -> None:
 
 
 def test_an_unknown_column_is_named() -> None:
-    with pytest.raises(InvalidRequest, match="There is no column colour"):
-        read_rows("name,colour\nx,red\n", form="csv")
+    for heading in ("name,colour", "name,provider,secret,colour", '"secret","colour"'):
+        for form in ("csv", None):
+            with pytest.raises(InvalidRequest, match="There is no column colour"):
+                read_rows(f"{heading}\nx,red\n", form=form)
+    with pytest.raises(InvalidRequest, match="There is no column Name;secret"):
+        read_rows("Name;secret\nx;sk-1\n")
+    assert detect_format("sk-one,two\nname-of-no-column\n") == "lines"
 
 
 def test_a_bad_cell_is_told_in_its_row() -> None:

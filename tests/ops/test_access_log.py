@@ -78,6 +78,9 @@ def test_a_request_id_leads_everywhere(tmp_path: Path, database_url: str) -> Non
             answers = {
                 name: answered(gateway, name) for name in ("film-1", "chat:1/2", "bad-1", "bad-2", "bad-3")
             }
+            # Sums of a database that counts in a type of its own.
+            until(lambda: client.get("/v1/usage").json()["total"]["requests"] == 4)
+            assert client.get("/v1/usage?format=csv").status_code == 200
         sent, lines = upstream.counters().last, lines_of(gateway)
         rows = gateway.prepare(_usage_rows)
         timeline = gateway.prepare(lambda components: components.repository.read_timeline(task))
