@@ -247,5 +247,6 @@ def _make_data_dir(settings: Settings) -> None:
         ) from error
     if not os.access(settings.data_dir, os.W_OK | os.X_OK):
         raise SettingsInvalid(
-            f"FILMGATE_DATA_DIR: {settings.data_dir} may not be written by this user. Change its owner or choose another."
+            f"FILMGATE_DATA_DIR: {settings.data_dir} may not be written by the user {os.getuid()}. Give it to that user "
+            f"(chown -R {os.getuid()} {settings.data_dir}), or choose another folder."
         )
