@@ -101,15 +101,21 @@ async def open_panel(
             reason='The password of the owner "admin" is empty, so nobody can sign in with it.',
             advice="filmgate admin reset-password admin",
         )
-    elif greets and await panel.admins.count() == 0 and not may_print():
-        log.warning("owner.missing", advice="The panel has no owner yet: filmgate admin setup-link")
     elif greets and await panel.admins.count() == 0:
-        link = await panel.admins.setup_link(settings.own_address)
-        print(
-            f"\nOpen the panel and choose a password (the link works once, within 30 minutes):\n\n    {link}\n",
-            flush=True,
-        )
+        await _tell_first_step(panel, settings.own_address)
     return panel
+
+
+async def _tell_first_step(panel: PanelServices, address: str) -> None:
+    """How the first owner is made: the link itself, where no log of JSON would keep it."""
+    if not may_print():
+        log.warning("owner.missing", advice="The panel has no owner yet: filmgate admin setup-link")
+        return
+    link = await panel.admins.setup_link(address)
+    print(
+        f"\nOpen the panel and choose a password (the link works once, within 30 minutes):\n\n    {link}\n",
+        flush=True,
+    )
 
 
 def _process_facts(components: Components) -> ProcessFacts:
