@@ -92,6 +92,7 @@ class UsageRow(NamedTuple):
 
 
 COLUMNS = UsageRow._fields
+SUMMED_COLUMNS = tuple(name for name in COLUMNS if name != "request_id")
 # One statement for a whole batch: with one per row, SQLite's thread and the event loop would compete for the
 # interpreter lock at every row.
 INSERT_FROM_JSON = sa.text(
@@ -241,7 +242,7 @@ def _costs_by_day(rows: Iterable[UsageRow]) -> list[tuple[str, float, Decimal]]:
 
 def daily_sums(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The rows of ``usage_days`` that these rows of ``usage`` add up to."""
-    return _summed_by_day(UsageRow(**{name: row[name] for name in COLUMNS}) for row in rows)
+    return _summed_by_day(UsageRow(**{name: row[name] for name in SUMMED_COLUMNS}) for row in rows)
 
 
 def _summed_by_day(rows: Iterable[UsageRow]) -> list[dict[str, Any]]:
