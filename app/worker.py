@@ -14,6 +14,7 @@ from sqlalchemy.engine import make_url
 
 from app import clock
 from app.accounts.recovery import AccountRecovery
+from app.accounts.removal import forget_old_removals
 from app.backup.schedule import BackupSchedule
 from app.catalog.retirement_watch import CHECK_SECONDS as RETIREMENT_SECONDS
 from app.catalog.retirement_watch import RetirementWatch
@@ -195,6 +196,7 @@ class Worker:
             request_days=settings.request_log_days,
             audit_days=settings.audit_days,
         )
+        await forget_old_removals(self._components.database, now=now)
         await prune_tasks(self._components.database, now=now, days=settings.task_days)
         await prune_ledger(self._components.database, now=now, days=settings.ledger_days)
         await mark_unmarked_holds(self._components.database)

@@ -8,6 +8,16 @@ import { askConfirmation, runWithToast, showToast } from './ui/dialogs.js';
 const balanceText = (balance) =>
   balance.unit === 'USD' ? formatMoney(balance.left) : `${balance.left} ${balance.unit}`;
 
+/** Say what was deleted, with the button that brings it back. The gateway keeps it, whatever happens to this page. */
+export function offerUndo(ids, text, reload) {
+  const restore = () =>
+    runWithToast(
+      () => post('accounts/restore', { ids }),
+      (answer) => t('accounts.restored', { n: answer.data.length }),
+    ).then(reload);
+  showToast(text, 'good', restore);
+}
+
 export function accountActions({ reload, edit }) {
   const actions = {
     async test(account) {
@@ -74,7 +84,7 @@ export function accountActions({ reload, edit }) {
           return false;
         if (!(await runWithToast(() => remove(`accounts/${account.id}?force=1`)))) return false;
       }
-      showToast(t('account.deleted', { name: account.name }));
+      offerUndo([account.id], t('account.deleted', { name: account.name }), reload);
       reload();
       return true;
     },

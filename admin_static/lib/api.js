@@ -75,6 +75,19 @@ export const patch = (path, body) => request('PATCH', path, { body });
 export const put = (path, body) => request('PUT', path, { body });
 export const remove = (path, body) => request('DELETE', path, { body });
 
+/** The objects of an answer that holds one JSON document a line, each as soon as it arrives. */
+export async function* postLines(path, body, options) {
+  const response = await request('POST', path, { body, raw: true, ...options });
+  const reader = response.body.getReader();
+  const decoder = new TextDecoder();
+  let rest = '';
+  for (let part = await reader.read(); !part.done; part = await reader.read()) {
+    const lines = (rest + decoder.decode(part.value, { stream: true })).split('\n');
+    rest = lines.pop();
+    for (const line of lines) yield JSON.parse(line);
+  }
+}
+
 /** What the server says. `leave`: show the page for signing in, as after signing out. */
 export async function loadSession({ leave = false } = {}) {
   const found = await get('session');

@@ -6,6 +6,8 @@ import { formatNumber, formatMoney, formatPercent } from '../lib/format.js';
 import { StateBadge, OutcomeStrip, UsageMeter } from '../lib/ui/elements.js';
 import { AccountReason, EndTime } from '../lib/ui/account_reason.js';
 import { ActionMenu } from '../lib/ui/dialogs.js';
+import { InlineNumber } from '../lib/ui/inline_number.js';
+import { pageLink } from '../lib/router.js';
 
 const outcomesOf = (account) =>
   (account.outcomes ?? []).map((outcome) => ({
@@ -56,36 +58,82 @@ const QuotaUse = ({ quota }) => {
   </span>`;
 };
 
-export const accountColumns = (actions) => [
+/** `edit(account, change)` saves a field that is changed in its cell; null for a viewer. */
+const numberCell =
+  (name, edit, { min, step } = {}) =>
+  (account) =>
+    edit && !account.read_only
+      ? html`<${InlineNumber}
+      value=${account[name]}
+      label=${`${t(`account.${name}`)}: ${account.name}`}
+      min=${min}
+      step=${step}
+      onSave=${(value) => edit(account, { [name]: value })}
+    />`
+      : account[name];
+
+export const accountColumns = (actions, edit) => [
   {
     key: 'name',
     label: t('account.name'),
+    sort: 'name',
     lead: true,
     cell: (account) =>
       html`
         <strong>${account.name}</strong> <span class="quiet small">${account.provider}</span>
       `,
   },
-  { key: 'state', label: t('account.state'), cell: (account) => html`<${AccountState} account=${account} />` },
   {
-    key: 'beats',
-    label: t('account.recent'),
-    wide: true,
-    cell: (account) => html`<${OutcomeStrip} outcomes=${outcomesOf(account)} />`,
+    key: 'state',
+    label: t('account.state'),
+    sort: 'state',
+    cell: (account) => html`<${AccountState} account=${account} />`,
+  },
+  {
+    key: 'rate',
+    label: t('account.success'),
+    sort: 'success',
+    cell: (account) =>
+      html`<span class="stack tight">
+        <${OutcomeStrip} outcomes=${outcomesOf(account)} />
+        ${
+          account.success_rate !== null &&
+          html`<span class="small quiet">${formatPercent(account.success_rate, 0)}</span>`
+        }
+      </span>`,
+  },
+  {
+    key: 'flight',
+    label: t('account.in_flight'),
+    sort: 'in_flight',
+    number: true,
+    cell: (account) => account.in_flight,
   },
   {
     key: 'slots',
-    label: t('account.in_flight'),
+    label: t('account.slots_short'),
+    sort: 'slots',
     number: true,
-    cell: (account) =>
-      html`
-        ${account.in_flight} <span class="quiet">/ ${account.slots}</span>
-      `,
+    cell: numberCell('slots', edit, { min: 0 }),
   },
-  { key: 'quota', label: t('account.quota'), cell: (account) => html`<${QuotaUse} quota=${account.quota} />` },
+  {
+    key: 'weight',
+    label: t('account.weight'),
+    sort: 'weight',
+    number: true,
+    cell: numberCell('weight', edit, { min: 0, step: 'any' }),
+  },
+  { key: 'tier', label: t('account.tier'), sort: 'tier', number: true, cell: numberCell('tier', edit) },
+  {
+    key: 'quota',
+    label: t('account.quota'),
+    sort: 'quota',
+    cell: (account) => html`<${QuotaUse} quota=${account.quota} />`,
+  },
   {
     key: 'plan',
-    label: t('account.plan'),
+    label: t('account.tags'),
+    sort: 'tag',
     cell: (account) =>
       (account.plan || account.tags.length > 0) &&
       html`
@@ -93,18 +141,10 @@ export const accountColumns = (actions) => [
         ${account.tags.map(
           (tag) =>
             html`
-              <span class="tag" key=${tag}>
-                ${tag}
-              </span>${' '}
+              <a class="tag" key=${tag} href=${pageLink('accounts', { tag })}>${tag}</a>${' '}
             `,
         )}
       `,
-  },
-  {
-    key: 'rate',
-    label: t('account.success'),
-    number: true,
-    cell: (account) => formatPercent(account.success_rate, 0),
   },
   {
     key: 'acts',

@@ -12,7 +12,7 @@ const modelLines = (models) =>
     .join('\n');
 
 /** Parse lines of "our name = upstream name"; a single name is used for both. */
-function parseModels(text) {
+export function parseModels(text) {
   const pairs = text
     .split(/[\n,]+/)
     .map((line) => line.split('=').map((part) => part.trim()))

@@ -14,7 +14,7 @@ import {
   Sparkline,
   RelativeTime,
 } from '../lib/ui/elements.js';
-import { DataTable } from '../lib/ui/table.js';
+import { DataTable, NumberPager, useSorting } from '../lib/ui/table.js';
 import { SearchField, FilterSelect } from '../lib/ui/filters.js';
 import { Dialog, ActionMenu, askConfirmation, runWithToast } from '../lib/ui/dialogs.js';
 import { FormFields, FormButtons, useForm } from '../lib/ui/form.js';
@@ -40,6 +40,7 @@ function BudgetUse({ clientKey }) {
 const columns = (actions) => [
   {
     key: 'name',
+    sort: 'name',
     label: t('key.name'),
     lead: true,
     cell: (key) =>
@@ -49,6 +50,7 @@ const columns = (actions) => [
   },
   {
     key: 'state',
+    sort: 'state',
     label: t('key.state'),
     cell: (key) =>
       html`<${StateBadge}
@@ -57,7 +59,7 @@ const columns = (actions) => [
         tone=${{ active: 'good', disabled: '', expired: 'bad' }[key.state]}
       />`,
   },
-  { key: 'spent', label: t('key.spent'), cell: (key) => html`<${BudgetUse} clientKey=${key} />` },
+  { key: 'spent', sort: 'spent', label: t('key.spent'), cell: (key) => html`<${BudgetUse} clientKey=${key} />` },
   {
     key: 'usage',
     label: t('key.usage'),
@@ -65,6 +67,7 @@ const columns = (actions) => [
   },
   {
     key: 'flight',
+    sort: 'in_flight',
     label: t('account.in_flight'),
     number: true,
     cell: (key) =>
@@ -108,6 +111,7 @@ const columns = (actions) => [
   },
   {
     key: 'expires',
+    sort: 'expires',
     label: t('key.expires'),
     cell: (key) =>
       key.expires_at ? html`<${RelativeTime} at=${key.expires_at} />` : html`<span class="quiet">${t('never')}</span>`,
@@ -182,9 +186,19 @@ function RotateKey({ clientKey, onClose, onDone }) {
   <//>`;
 }
 
+const LIMIT = 100;
+
 export function Page() {
   const { id, query } = route.value;
-  const list = useGet('keys', { q: query.q, state: query.state });
+  const sorting = useSorting();
+  const list = useGet('keys', {
+    q: query.q,
+    state: query.state,
+    sort: sorting.by || undefined,
+    descending: sorting.descending || undefined,
+    limit: LIMIT,
+    after: query.after,
+  });
   const [shown, show] = useState([]);
   const [newKey, setNewKey] = useState(null);
   useEffect(() => {
@@ -267,13 +281,17 @@ export function Page() {
           >
             ${t('keys.none_note')}
           <//>`
-          : html`<${DataTable}
-            label=${t('page.keys')}
-            columns=${columns(actions)}
-            rows=${rows}
-            chosen=${id}
-            onOpen=${(key) => openRow(key.id)}
-          />`
+          : html`
+            <${DataTable}
+              label=${t('page.keys')}
+              columns=${columns(actions)}
+              rows=${rows}
+              chosen=${id}
+              onOpen=${(key) => openRow(key.id)}
+              sorting=${sorting}
+            />
+            <${NumberPager} total=${list.data.total} limit=${LIMIT} shown=${rows.length} />
+          `
     }
     ${
       id &&

@@ -7,7 +7,7 @@ import { useGet, useList, LoadingNotice } from '../lib/api_hooks.js';
 import { formatAbsolute, formatDuration, formatMoney, formatNumber } from '../lib/format.js';
 import { EmptyState, PageHeader, JsonBlock, SegmentedControl, TabList, RelativeTime } from '../lib/ui/elements.js';
 import { DataTable, TablePager } from '../lib/ui/table.js';
-import { FilterSelect, TimeFilter } from '../lib/ui/filters.js';
+import { FilterSelect, NameFilter, SuggestFilter, TimeFilter } from '../lib/ui/filters.js';
 import { Drawer, runWithToast } from '../lib/ui/dialogs.js';
 
 const REQUESTS = ['key', 'model', 'account', 'path', 'status', 'from', 'to'];
@@ -47,10 +47,7 @@ const requestColumns = () => [
 
 function RequestLog() {
   const list = useList('requests', REQUESTS);
-  const keys = useGet('keys');
-  const accounts = useGet('accounts');
   const models = useGet('models');
-  const nameOptions = (loaded) => (loaded.data?.data ?? []).map(({ id, name }) => [id, name]);
   return html`
     <div class="filters">
       <${FilterSelect}
@@ -63,9 +60,9 @@ function RequestLog() {
           ['200', '200'],
         ]}
       />
-      <${FilterSelect} name="key" all=${t('tasks.any_key')} options=${nameOptions(keys)} />
-      <${FilterSelect} name="account" all=${t('tasks.any_account')} options=${nameOptions(accounts)} />
-      <${FilterSelect}
+      <${NameFilter} path="keys" name="key" all=${t('tasks.any_key')} />
+      <${NameFilter} path="accounts" name="account" all=${t('tasks.any_account')} />
+      <${SuggestFilter}
         name="model"
         all=${t('tasks.any_model')}
         options=${(models.data?.data ?? []).map((model) => [model.name])}

@@ -149,7 +149,7 @@ const withoutEmpty = (candidate) =>
   );
 
 export function RouteForm({ model, route, onClose, onDone }) {
-  const accounts = useGet('accounts');
+  const accounts = useGet('accounts/names');
   const form = useForm({
     model,
     alias_of: route?.alias_of ?? '',

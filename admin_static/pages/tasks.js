@@ -1,5 +1,5 @@
 // Tasks of all keys, updated live.
-import { html, classNames, useEffect, useRef } from '../lib/dom.js';
+import { html, classNames, useRef } from '../lib/dom.js';
 import { post, downloadFile, canWrite, gatewayLink } from '../lib/api.js';
 import { t, valueLabel } from '../lib/i18n.js';
 import { route, openRow, pageLink } from '../lib/router.js';
@@ -8,7 +8,7 @@ import { useServerEvent, usePolling } from '../lib/event_stream.js';
 import { formatDuration, formatMoney } from '../lib/format.js';
 import { StateBadge, CopyButton, EmptyState, PageHeader, ProgressBar, RelativeTime } from '../lib/ui/elements.js';
 import { DataTable, useSelection, TablePager, BulkActions } from '../lib/ui/table.js';
-import { SearchField, FilterSelect, TimeFilter } from '../lib/ui/filters.js';
+import { SearchField, FilterSelect, NameFilter, SuggestFilter, TimeFilter } from '../lib/ui/filters.js';
 import { askConfirmation, runWithToast, showToast } from '../lib/ui/dialogs.js';
 import { shortenId } from '../lib/format.js';
 import { waitText } from '../lib/readiness.js';
@@ -90,8 +90,9 @@ function mergeEvent(list, news) {
   return { ...list, data };
 }
 
-function TaskFilters({ accounts, keys, models }) {
-  const nameOptions = (loaded) => (loaded.data?.data ?? []).map(({ id, name }) => [id, name]);
+function TaskFilters({ models, rows }) {
+  const { account, key } = route.value.query;
+  const nameIn = (field, id) => id && rows.find((task) => task[field]?.id === id)?.[field].name;
   return html`<div class="filters">
     <${SearchField} placeholder=${t('tasks.search')} />
     <${FilterSelect}
@@ -99,13 +100,18 @@ function TaskFilters({ accounts, keys, models }) {
       all=${t('tasks.any_state')}
       options=${['open', ...STATES, 'held'].map((state) => [state, valueLabel('state', state)])}
     />
-    <${FilterSelect}
+    <${SuggestFilter}
       name="model"
       all=${t('tasks.any_model')}
       options=${(models.data?.data ?? []).map((model) => [model.name])}
     />
-    <${FilterSelect} name="account" all=${t('tasks.any_account')} options=${nameOptions(accounts)} />
-    <${FilterSelect} name="key" all=${t('tasks.any_key')} options=${nameOptions(keys)} />
+    <${NameFilter}
+      path="accounts"
+      name="account"
+      all=${t('tasks.any_account')}
+      chosenName=${nameIn('account', account)}
+    />
+    <${NameFilter} path="keys" name="key" all=${t('tasks.any_key')} chosenName=${nameIn('key', key)} />
     <${FilterSelect}
       name="kind"
       all=${t('tasks.any_kind')}
@@ -135,11 +141,8 @@ const NoTasks = ({ filtered }) =>
 export function Page() {
   const { id, query } = route.value;
   const list = useList('tasks', FILTERS);
-  const accounts = useGet('accounts');
-  const keys = useGet('keys');
   const models = useGet('models');
-  const { picked, pick, clearPicked } = useSelection();
-  useEffect(clearPicked, [query.after]);
+  const { picked, pick, clearPicked } = useSelection({ shown: list.rows.map((task) => task.id) });
   const reloadTimer = useRef(0);
   useServerEvent('task', (news) => {
     const now = list.data && mergeEvent(list.data, news);
@@ -182,7 +185,7 @@ export function Page() {
         ${t('export_csv')}
       </button>
     <//>
-    <${TaskFilters} accounts=${accounts} keys=${keys} models=${models} />
+    <${TaskFilters} models=${models} rows=${list.rows} />
     ${
       !list.data
         ? html`<${LoadingNotice} ...${list} />`

@@ -10,11 +10,11 @@ from app import clock
 from app.accounts import suspensions
 from app.accounts.definition import AccountChange, AccountDraft
 from app.accounts.pool import AccountPool, name_taken_error
+from app.accounts.removal import move_out
 from app.accounts.rows import SEALED_PLACES, column_values, columns_of_fields
 from app.accounts.status import AccountStatus, Source
 from app.db.changes import announce_change
-from app.db.operator_tables import suspensions as suspensions_table
-from app.db.tables import accounts, cooldowns, slots
+from app.db.tables import accounts, slots
 from app.errors import IN_FILE, InvalidRequest, NotFound
 from app.providers.base import Account, AccountCheck
 
@@ -110,7 +110,8 @@ class AccountRepository:
         return await self._count_slots(status.account.id)
 
     async def remove(self, which: str, *, force: bool = False, source: Source = "store") -> None:
-        """Raises ``InvalidRequest`` while tasks run on the account. With ``force`` these tasks fail."""
+        """Raises ``InvalidRequest`` while tasks run on the account. With ``force`` these tasks fail. ``removal.put_back``
+        undoes it for some minutes."""
         account = (await self._find_writable(which, source)).account
         busy = 0 if force else await self._count_slots(account.id)
         if busy:
@@ -120,10 +121,7 @@ class AccountRepository:
                 param="force",
             )
         async with self._pool.database.write() as connection:
-            await connection.execute(sa.delete(accounts).where(accounts.c.id == account.id))
-            for table in (cooldowns, suspensions_table):
-                await connection.execute(sa.delete(table).where(table.c.account_id == account.id))
-            await announce_change(connection, "accounts")
+            await move_out(connection, [account.id], now=clock.now())
         await self._pool.refresh()
 
     async def clear_cooldown(self, which: str, *, model: str | None = None) -> AccountStatus:

@@ -2,24 +2,29 @@
 
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, Literal
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
 from pydantic import Field
 
 from app.accounts.definition import AccountChange, AccountDraft, Secret
 from app.accounts.status import AccountStatus
 from app.admin.access import AdminRequest, OwnerRoute
 from app.admin.account_object import AccountObject, account_objects, settable_fields
-from app.admin.bodies import ListAnswer, Name, PanelAnswer, PanelBody
-from app.admin.lists import FilterText
+from app.admin.account_search import (
+    MOST_NAMES,
+    AccountList,
+    AccountPage,
+    AccountQuery,
+    account_list,
+    account_names,
+)
+from app.admin.bodies import ListAnswer, Name, NamedItem, PanelAnswer, PanelBody
 from app.admin.masking import mask_secrets, restore_masked
-from app.errors import FilmgateError, InvalidRequest
+from app.admin.panel import PanelServices
 from app.providers.base import AccountCheck
 
 router = APIRouter(route_class=OwnerRoute, prefix="/accounts")
-MOST_AT_ONCE = 1000
-BulkAction = Literal["enable", "disable", "drain", "clear", "delete", "test"]
 StatusChange = Callable[[str], Awaitable[AccountStatus]]
 
 
@@ -40,19 +45,6 @@ class DuplicateBody(PanelBody):
     secret: Secret | None = Field(default=None, repr=False)
 
 
-class BulkBody(PanelBody):
-    ids: list[str]
-    action: BulkAction
-
-
-class BulkResult(PanelAnswer):
-    """What came of the action for one account; ``message`` says why it failed."""
-
-    id: str
-    ok: bool
-    message: str
-
-
 class BalanceObject(PanelAnswer):
     left: float
     unit: str
@@ -69,39 +61,29 @@ class CheckResult(PanelAnswer):
 
 
 @router.get("", summary="List accounts")
-async def list_accounts(
+async def list_accounts(request: AdminRequest, wanted: AccountQuery, page: AccountPage) -> AccountList:
+    """Oldest first, or as `sort` says; all of them, or a page of `limit` from the row `after`.
+
+    `q` is part of the name, the address, the note or the provider.
+    """
+    return await account_list(request.panel, wanted, page)
+
+
+@router.get("/names", summary="List the names of accounts")
+async def list_names(
     request: AdminRequest,
-    *,
-    q: FilterText = None,
-    state: FilterText = None,
-    provider: FilterText = None,
-    tag: FilterText = None,
-) -> ListAnswer[AccountObject]:
-    """All accounts, oldest first; `q` is part of the name, the address, the note or the provider."""
-    statuses = await request.panel.accounts.list_all()
-    if q:
-        statuses = [status for status in statuses if q.lower() in _searched_text(status)]
-    if provider:
-        statuses = [status for status in statuses if status.account.provider == provider]
-    if tag:
-        statuses = [status for status in statuses if tag in status.account.tags]
-    rows = await account_objects(request.panel, statuses)
-    return ListAnswer(data=[row for row in rows if not state or row.state == state])
+    wanted: AccountQuery,
+    limit: Annotated[int, Query(ge=1, le=MOST_NAMES)] = MOST_NAMES,
+) -> ListAnswer[NamedItem]:
+    """Every account that matches: for a choice among many, and for changing all of them."""
+    return ListAnswer(data=(await account_names(request.panel, wanted))[:limit])
 
 
 @router.post("", status_code=201, summary="Add an account")
 async def add_account(draft: AccountDraft, request: AdminRequest) -> AccountObject:
     created = await request.panel.accounts.add(draft)
-    await request.record_change("account.added", _audit_target(created), after=_audit_side(created))
+    await request.record_change("account.added", audit_target(created), after=audit_side(created))
     return await _account_object(request, created)
-
-
-@router.post("/bulk", summary="Change several accounts")
-async def change_many(body: BulkBody, request: AdminRequest) -> ListAnswer[BulkResult]:
-    """Each account on its own: a failure is reported in its row and does not stop the others."""
-    if len(body.ids) > MOST_AT_ONCE:
-        raise InvalidRequest(f"ids may hold at most {MOST_AT_ONCE}", param="ids")
-    return ListAnswer(data=[await _bulk_result(request, which, body.action) for which in body.ids])
 
 
 @router.get("/{which}", summary="Show an account")
@@ -119,7 +101,7 @@ async def change_account(which: str, change: AccountChange, request: AdminReques
         change = AccountChange.model_construct(set(given), **given)
     after = await request.panel.accounts.update(which, change)
     await request.record_change(
-        "account.updated", _audit_target(after), before=_audit_side(before), after=_audit_side(after)
+        "account.updated", audit_target(after), before=audit_side(before), after=audit_side(after)
     )
     return await _account_object(request, after)
 
@@ -129,14 +111,14 @@ async def remove_account(which: str, request: AdminRequest, *, force: bool = Fal
     """Rejected while tasks run on it, unless `force` is set: then these tasks fail."""
     before = await request.panel.accounts.find(which)
     await request.panel.accounts.remove(which, force=force)
-    await request.record_change("account.removed", _audit_target(before), before=_audit_side(before))
+    await request.record_change("account.removed", audit_target(before), before=audit_side(before))
     return Response(status_code=204)
 
 
 @router.post("/{which}/test", summary="Test an account")
 async def test_account(which: str, request: AdminRequest) -> CheckResult:
     """Asks the vendor for the balance, or else for something else that is free of charge."""
-    return await _check_account(request, which)
+    return await check_account(request.panel, await request.panel.accounts.find(which))
 
 
 @router.post("/{which}/enable", summary="Enable an account")
@@ -190,45 +172,18 @@ async def rotate_secret(which: str, body: SecretBody, request: AdminRequest) -> 
 async def duplicate_account(which: str, body: DuplicateBody, request: AdminRequest) -> AccountObject:
     """With the same secret, unless another one is sent."""
     created = await request.panel.accounts.duplicate(which, name=body.name, secret=body.secret)
-    await request.record_change("account.added", _audit_target(created), after=_audit_side(created))
+    await request.record_change("account.added", audit_target(created), after=audit_side(created))
     return await _account_object(request, created)
 
 
-async def _bulk_result(request: AdminRequest, which: str, action: BulkAction) -> BulkResult:
-    try:
-        message = await _bulk_step(request, which, action)
-    except FilmgateError as error:
-        return BulkResult(id=which, ok=False, message=error.message)
-    return BulkResult(id=which, ok=message is None, message=message or "")
-
-
-async def _bulk_step(request: AdminRequest, which: str, action: BulkAction) -> str | None:
-    """The message of a failed test, else None. Raises ``FilmgateError`` for what cannot be done."""
-    if action == "test":
-        result = await _check_account(request, which)
-        return None if result.ok else result.message
-    if action == "delete":
-        await remove_account(which, request)
-        return None
-    changes: dict[str, tuple[str, StatusChange]] = {
-        "enable": ("account.enabled", request.panel.accounts.enable),
-        "disable": ("account.disabled", request.panel.accounts.disable),
-        "drain": ("account.drained", _drain_account(request)),
-        "clear": ("account.cooldown_cleared", request.panel.accounts.clear_cooldown),
-    }
-    recorded, change = changes[action]
-    await _change_and_record(request, which, recorded, change=change)
-    return None
-
-
-async def _check_account(request: AdminRequest, which: str) -> CheckResult:
-    account = (await request.panel.accounts.find(which)).account
+async def check_account(panel: PanelServices, status: AccountStatus) -> CheckResult:
+    account = status.account
     began = time.monotonic()
-    if request.panel.pool.is_embedded(account.id):
+    if panel.pool.is_embedded(account.id):
         check = AccountCheck("accepted", "it is built in and ready")
     else:
-        check = await (await request.panel.pool.provider_by_id(account.id)).check_account()
-        await request.panel.accounts.record_test(account.id, check)
+        check = await (await panel.pool.provider_by_id(account.id)).check_account()
+        await panel.accounts.record_test(account.id, check)
     balance = check.balance
     return CheckResult(
         ok=check.verdict in ("accepted", "reachable"),
@@ -261,16 +216,11 @@ async def _account_object(request: AdminRequest, status: AccountStatus) -> Accou
     return (await account_objects(request.panel, [status]))[0]
 
 
-def _searched_text(status: AccountStatus) -> str:
-    account = status.account
-    return "\n".join([account.name, account.base_url, status.note, account.provider]).lower()
-
-
-def _audit_target(status: AccountStatus) -> str:
+def audit_target(status: AccountStatus) -> str:
     return f"accounts/{status.account.id}"
 
 
-def _audit_side(status: AccountStatus) -> dict[str, Any]:
+def audit_side(status: AccountStatus) -> dict[str, Any]:
     fields = settable_fields(status)
     quota = fields["quota"]
     return fields | {"quota": quota and quota.model_dump()}

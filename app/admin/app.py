@@ -6,6 +6,7 @@ from fastapi import APIRouter, FastAPI
 
 from app import __version__
 from app.admin import (
+    account_bulk,
     accounts,
     admins,
     audit,
@@ -37,6 +38,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     readiness.router,
     tasks.router,
     transfers.router,  # before accounts, where /accounts/{which} matches any name
+    account_bulk.router,
     accounts.router,
     providers.router,
     models.router,

@@ -2,16 +2,17 @@
 
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import asdict
 from decimal import Decimal
-from typing import Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
 from pydantic import Field, create_model
 
 from app.admin.access import AdminRequest, OwnerRoute
-from app.admin.bodies import ListAnswer, PanelAnswer, PanelBody
+from app.admin.bodies import ListAnswer, NamedItem, PanelAnswer, PanelBody
 from app.admin.lists import FilterText
 from app.admin.panel import PanelServices
 from app.admin.task_object import plain_amount
@@ -33,6 +34,7 @@ router = APIRouter(route_class=OwnerRoute, prefix="/keys")
 HOUR = 3600
 HOURS = 24
 MOST_OVERLAP = 30 * 86_400
+KeySort = Literal["name", "state", "created", "expires", "in_flight", "spent"]
 BUDGETS = ("total", "daily", "monthly")
 
 
@@ -107,6 +109,12 @@ class KeyObject(_TermsObject):
     sparkline: list[int]
 
 
+class KeyList(ListAnswer[KeyObject]):
+    """``total`` keys match, of which ``data`` are a page."""
+
+    total: int
+
+
 class KeyWithSecret(KeyObject):
     """Returned once, when the key or its secret is created."""
 
@@ -128,16 +136,39 @@ class KeyRotationBody(PanelBody):
 
 @router.get("", summary="List client keys")
 async def list_keys(
-    request: AdminRequest, *, q: FilterText = None, state: FilterText = None
-) -> ListAnswer[KeyObject]:
-    """Oldest first; `q` is part of the name, the project, the note or the id."""
-    keys = await request.panel.gateway.keys.list()
-    if q:
-        keys = [
-            key for key in keys if q.lower() in f"{key.name}\n{key.project}\n{key.note}\n{key.id}".lower()
-        ]
-    rows = await _key_objects(request.panel, keys)
-    return ListAnswer(data=[row for row in rows if not state or row.state == state])
+    request: AdminRequest,
+    *,
+    q: FilterText = None,
+    state: FilterText = None,
+    sort: KeySort = "created",
+    descending: bool = False,
+    limit: Annotated[int | None, Query(ge=1, le=1000)] = None,
+    after: Annotated[int, Query(ge=0, le=10_000_000)] = 0,
+) -> KeyList:
+    """Oldest first, or as `sort` says; all of them, or a page of `limit` from the row `after`.
+
+    `q` is part of the name, the project, the note or the id.
+    """
+    found = await _found_keys(request.panel, q)
+    now = time.time()
+    found = [key for key in found if not state or _key_state(key, now) == state]
+    found.sort(key=await _sort_key(request.panel, sort, found, now=now), reverse=descending)
+    shown = found[after:] if limit is None else found[after : after + limit]
+    end = after + len(shown)
+    return KeyList(
+        data=await _key_objects(request.panel, shown),
+        next=str(end) if end < len(found) else None,
+        total=len(found),
+    )
+
+
+@router.get("/names", summary="List the names of client keys")
+async def list_key_names(
+    request: AdminRequest, *, q: FilterText = None, limit: Annotated[int, Query(ge=1, le=10_000)] = 10_000
+) -> ListAnswer[NamedItem]:
+    """For a choice among many."""
+    found = (await _found_keys(request.panel, q))[:limit]
+    return ListAnswer(data=[NamedItem(id=key.id, name=key.name) for key in found])
 
 
 @router.post("", status_code=201, summary="Create a client key")
@@ -210,6 +241,31 @@ async def add_endpoint(key_id: str, body: NewEndpointBody, request: AdminRequest
     """The secret is returned only here."""
     key = await request.panel.gateway.keys.get(key_id)
     return await create_endpoint(request, body, owner=key.owner)
+
+
+async def _found_keys(panel: PanelServices, text: str | None) -> list[ClientKey]:
+    keys = await panel.gateway.keys.list()
+    if not text:
+        return list(keys)
+    return [key for key in keys if text.lower() in f"{key.name}\n{key.project}\n{key.note}\n{key.id}".lower()]
+
+
+async def _sort_key(
+    panel: PanelServices, sort: KeySort, keys: list[ClientKey], *, now: float
+) -> Callable[[ClientKey], Any]:
+    if sort == "spent":
+        spent = await _spending_by_key(panel, [key.id for key in keys], now=now)
+        return lambda key: Decimal(spent[key.id]["total"] or 0)
+    if sort == "in_flight":
+        in_flight = await _in_flight(panel)
+        return lambda key: in_flight.get(key.id, 0)
+    orders: dict[str, Callable[[ClientKey], Any]] = {
+        "name": lambda key: key.name.lower(),
+        "state": lambda key: _key_state(key, now),
+        "created": lambda key: key.created_at,
+        "expires": lambda key: key.expires_at or float("inf"),
+    }
+    return orders[sort]
 
 
 def settable_fields(key: ClientKey) -> dict[str, Any]:

@@ -95,3 +95,12 @@ suspensions = Table(
     Column("looks", Integer, nullable=False, server_default="0"),  # in vain so far
     Column("key_id", String(16), nullable=False, server_default=""),  # whose request led to it
 )
+
+# Deleted accounts while the deletion can be undone: their rows as JSON, the secrets still sealed.
+removed_accounts = Table(
+    "removed_accounts",
+    metadata,
+    Column("account_id", String(32), primary_key=True),
+    Column("removed_at", Float, nullable=False),
+    Column("rows", Text, nullable=False),
+)

@@ -1,5 +1,6 @@
 """Accounts in the panel: added, changed, tested, disabled and enabled, one by one and in bulk."""
 
+import json
 from typing import Any
 
 import pytest
@@ -161,11 +162,90 @@ def test_bulk_changes_are_independent(owner: Browser, one: Any) -> None:
         assert bulk(action)[:3] == [True, True, False]
     assert bulk("delete") == [True, True, False, False]  # what is built in stays
     assert owner.refused("GET", f"/accounts/{one['id']}")[0] == 404
-    assert owner.refused("POST", "/accounts/bulk", json={"ids": ["x"] * 1001, "action": "test"}) == (
-        400,
-        "ids",
-    )
+    assert owner.refused("POST", "/accounts/bulk", json={"ids": ["x"] * 10_001, "action": "test"})[0] == 400
     assert owner.refused("POST", "/accounts/bulk", json={"ids": [], "action": "sing"})[0] == 400
+
+
+def test_a_deletion_is_undone_with_secret_cooldowns_and_quota(
+    owner: Browser, upstream: FakeUpstream, gateway: GatewayProcess, key: Any
+) -> None:
+    quota = {"unit": "usd", "limit": "20", "left": "7.5", "period": "month"}
+    body = account("undone", upstream, models={"undone": "undone-up"}, quota=quota, secret=UPSTREAM_SECRET)
+    made = owner.post("/accounts", status=201, json=body)
+    upstream.fault("create", status=429, headers={"Retry-After": "600"}, times=1, prompt="rest a while")
+    try:
+        task = make(gateway, key["secret"], model="undone", prompt="rest a while")
+        before = until(lambda: found if (found := owner.get("/accounts/undone"))["cooldowns"] else None)
+    finally:
+        upstream.reset()
+    owner.post("/accounts/bulk", json={"ids": [made["id"]], "action": "delete"})
+    owner.post("/accounts", status=201, json=account("undone", upstream, models={}))
+    assert owner.refused("POST", "/accounts/restore", json={"ids": [made["id"]]}) == (400, "name")
+    owner.must("DELETE", "/accounts/undone", status=204)
+    gateway.kill()  # the deletion can be undone after it too
+    owner.http.base_url = f"{gateway.start().url}/admin/api"
+    restored = owner.post("/accounts/restore", json={"ids": [made["id"]]})["data"]
+    assert restored == [{"id": made["id"], "name": "undone"}]
+    assert owner.get(f"/accounts/{made['id']}") == before
+    assert owner.refused("POST", "/accounts/restore", json={"ids": [made["id"]]})[0] == 404
+    owner.post(f"/accounts/{made['id']}/clear")
+    assert owner.ended(task)["state"] == "completed"  # with its secret
+
+
+def test_many_accounts_are_edited_at_once(owner: Browser, upstream: FakeUpstream) -> None:
+    shapes = [("edit-9", ["eu"], {"a": "a-up"}), ("edit-10", ["us"], {"b": "b-up"})]
+    ids = [
+        owner.post("/accounts", status=201, json=account(name, upstream, tags=tags, models=models))["id"]
+        for name, tags, models in shapes
+    ]
+    edit = {
+        "change": {"slots": 7, "tier": 3, "proxy": f"http://me:{PROXY_PASSWORD}@127.0.0.1:9"},
+        "add_tags": ["pro"], "remove_tags": ["us"], "add_models": {"c": "c-up"}, "remove_models": ["b"],
+    }  # fmt: skip
+    body = {"ids": [*ids, "studio"], "action": "edit", "edit": edit}
+    found = owner.post("/accounts/bulk", json=body)["data"]
+    assert [row["ok"] for row in found] == [True, True, False]
+    rows = owner.get("/accounts?q=edit-&sort=name")["data"]
+    assert [(row["name"], row["tags"], row["models"]) for row in rows] == [
+        ("edit-9", ["eu", "pro"], {"a": "a-up", "c": "c-up"}),
+        ("edit-10", ["pro"], {"c": "c-up"}),
+    ]
+    assert {(row["slots"], row["tier"], row["weight"], row["proxy_hint"]) for row in rows} == {
+        (7, 3, 1.0, "….1:9")
+    }
+    told = owner.newest_change()
+    assert (told["action"], told["before"]["slots"], told["after"]["slots"]) == ("account.updated", 50, 7)
+    for wrong in ({"change": {"name": "same"}}, {"change": {"weight": -1}}, {"shoe": 1}):
+        answer = owner.ask("POST", "/accounts/bulk", json={"ids": ids, "action": "edit", "edit": wrong})
+        assert answer.status_code == 400 or not any(row["ok"] for row in answer.json()["data"])
+
+
+def test_a_page_of_accounts_is_sorted_and_counted(owner: Browser) -> None:
+    everything = owner.get("/accounts")
+    assert everything["total"] == len(everything["data"])
+    assert everything["next"] is None
+    found: list[str] = []
+    after: str | None = "0"
+    while after is not None:
+        page = owner.get(f"/accounts?q=edit-&sort=name&descending=1&limit=1&after={after}")
+        found, after = [*found, *(row["name"] for row in page["data"])], page["next"]
+    assert found == ["edit-10", "edit-9"]
+    assert page["total"] == 2
+    assert {"name": "eu", "count": 1} in page["tags"]
+    names = owner.get("/accounts/names?tag=pro&q=edit-")["data"]
+    assert {row["name"] for row in names} == {"edit-9", "edit-10"}
+    assert owner.refused("GET", "/accounts?sort=colour")[0] == 400
+
+
+def test_many_are_tested_at_the_same_time_with_a_line_for_each(
+    owner: Browser, upstream: FakeUpstream
+) -> None:
+    ids = [row["id"] for row in owner.get("/accounts/names?q=edit-")["data"]]
+    owner.post("/accounts/bulk", json={"ids": ids, "action": "edit", "edit": {"change": {"proxy": None}}})
+    answer = owner.ask("POST", "/accounts/test", json={"ids": [*ids, "nobody"]})
+    lines = {row["id"]: row for row in map(json.loads, answer.text.splitlines())}
+    assert {which: row["ok"] for which, row in lines.items()} == dict.fromkeys(ids, True) | {"nobody": False}
+    assert lines["nobody"]["message"]
 
 
 def test_an_account_with_running_tasks_is_not_removed(

@@ -31,6 +31,7 @@ from tests.webhooks.receiver import Receiver
 SLOW = "a long film"
 UNCHANGING = {
     "POST /accounts/{which}/test",
+    "POST /accounts/test",
     "POST /webhooks/endpoints/{endpoint_id}/test",
     "POST /playground/quote",
     "POST /settings/delivery/test",
@@ -53,6 +54,11 @@ class World:
         other = {"secret": f"{UPSTREAM_SECRET}-{name}", "models": {"side": "side-up"}}
         body = account(name, self.upstream, **other | given)
         return str(self.owner.post("/accounts", status=201, json=body)["id"])
+
+    def removed_account(self, name: str) -> str:
+        made = self.account(name)
+        self.owner.must("DELETE", f"/accounts/{made}", status=204)
+        return made
 
     def put(self, path: str, body: dict[str, Any]) -> str:
         self.owner.must("PUT", path, json=body)
@@ -154,6 +160,7 @@ CHANGES: dict[str, Callable[[World], Asked]] = {
     "POST /accounts/{which}/clear": lambda w: (f"/accounts/{w.account('a7')}/clear", {}),
     "POST /accounts/{which}/rotate": lambda w: (f"/accounts/{w.account('a8')}/rotate", {"secret": f"{UPSTREAM_SECRET}-new"}),
     "POST /accounts/{which}/duplicate": lambda w: (f"/accounts/{w.account('a9')}/duplicate", {"name": "a10"}),
+    "POST /accounts/restore": lambda w: ("/accounts/restore", {"ids": [w.removed_account("a11")]}),
     "PUT /routes/{model}": lambda w: ("/routes/sora-2", {"alias_of": "film"}),
     "DELETE /routes/{model}": lambda w: (w.put("/routes/sora-1", {"alias_of": "film"}), {}),
     "POST /webhooks/endpoints": lambda w: ("/webhooks/endpoints", {"owner": w.key["owner"], "name": "e0", "url": w.receiver.url}),
@@ -297,4 +304,4 @@ def test_which_changes_write_their_row_in_one_transaction() -> None:
     """ARCHITECTURE.md says which; all others use ``record_change``, with a transaction of its own."""
     folder = Path(app.admin.__file__).parent
     found = {path.stem for path in folder.glob("*.py") if re.search(r"audit\.record\(", path.read_text())}
-    assert found == {"admin_repository", "settings"}
+    assert found == {"account_bulk", "admin_repository", "settings"}

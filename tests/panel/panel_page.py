@@ -74,7 +74,7 @@ class PanelPage:
         """Wait for a toast with this text, then close it."""
         toast = self.page.locator(".toast", has_text=text).last
         expect(toast).to_be_visible()
-        toast.get_by_role("button").click()
+        toast.get_by_role("button").last.click()
 
     def overflow_pixels(self) -> int:
         """By how many pixels the page or a dialog is wider than its viewport."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.panel.conftest import PASSWORD
 from tests.panel.panel_page import PanelPage, open_panel
@@ -53,19 +53,87 @@ def import_accounts(panel: PanelPage, *names: str) -> None:
     panel.button("Close", within=dialog.locator(".feet")).click()
 
 
+def account_row(panel: PanelPage, name: str) -> Locator:
+    return panel.page.locator("tr[data-id]").filter(has=panel.page.get_by_text(name, exact=True))
+
+
+def tick(panel: PanelPage, *names: str) -> Locator:
+    """Tick these accounts; the bar of actions."""
+    for name in names:
+        account_row(panel, name).get_by_role("checkbox").check()
+    bar = panel.page.get_by_role("toolbar")
+    expect(bar).to_contain_text(f"{len(names)} selected")
+    return bar
+
+
+def shown_names(panel: PanelPage) -> Locator:
+    return panel.page.locator("tr[data-id] td.lead strong")
+
+
 def test_many_accounts_at_once(panel: PanelPage) -> None:
     import_accounts(panel, "one", "two", "three")
     page = panel.page
-    for name in ("one", "two"):
-        row = page.locator("tr[data-id]").filter(has=page.get_by_text(name, exact=True))
-        row.get_by_role("checkbox").check()
-    bar = page.get_by_role("toolbar")
-    expect(bar).to_contain_text("2")
-    panel.button("Drain", within=bar).click()
+    panel.button("Drain", within=tick(panel, "one", "two")).click()
     panel.expect_toast("2 of 2 done")
     expect(page.locator("tr[data-id]", has_text="draining")).to_have_count(2)
     page.get_by_label("Any state").select_option("ready")
     expect(page.locator("tr[data-id]")).to_have_count(2)  # three, and the studio
+
+
+def test_what_a_filter_hides_is_not_selected_any_more(panel: PanelPage) -> None:
+    import_accounts(panel, "seen", "hidden-1", "hidden-2")
+    page = panel.page
+    bar = tick(panel, "hidden-1", "hidden-2")
+    page.get_by_role("searchbox").fill("seen")
+    expect(shown_names(panel)).to_have_text(["seen"])
+    expect(bar).to_have_count(0)
+    page.get_by_role("searchbox").fill("hidden")
+    expect(shown_names(panel)).to_have_text(["hidden-1", "hidden-2"])
+    tick(panel, "hidden-1")
+    panel.button("Select all 2 that match", within=bar).click()
+    expect(bar).to_contain_text("2 selected")
+    panel.button("Delete", within=bar).click()
+    expect(page.locator("#question-names")).to_have_text(re.compile(r"hidden-1\s+hidden-2"))
+    expect(panel.button("Cancel", within=panel.dialog)).to_be_focused()
+    panel.button("Delete", within=panel.dialog.locator(".feet")).click()
+    expect(page.locator("tr[data-id]")).to_have_count(0)
+    panel.button("Undo").click()
+    expect(shown_names(panel)).to_have_text(["hidden-1", "hidden-2"])
+
+
+def test_accounts_are_sorted_and_edited_in_the_table(panel: PanelPage) -> None:
+    import_accounts(panel, "cell-9", "cell-10")
+    page = panel.page
+    page.get_by_role("searchbox").fill("cell-")
+    expect(shown_names(panel)).to_have_text(["cell-9", "cell-10"])
+    slots = page.get_by_label("Tasks at the same time: cell-10")
+    slots.fill("6")
+    slots.press("Enter")
+    panel.expect_toast("cell-10 was saved.")
+    heading = page.get_by_role("columnheader", name="Slots")
+    panel.button(re.compile("^Slots"), within=heading).click()
+    expect(heading).to_have_attribute("aria-sort", "ascending")
+    panel.button(re.compile("^Slots"), within=heading).click()
+    expect(shown_names(panel)).to_have_text(["cell-10", "cell-9"])
+    panel.button("Edit", within=tick(panel, "cell-9", "cell-10")).click()
+    panel.dialog.locator("[name=slots]").fill("3")
+    panel.dialog.locator("[name=add_tags]").fill("night")
+    panel.button("Save", within=panel.dialog).click()
+    panel.expect_toast("2 of 2 done")
+    expect(slots).to_have_value("3")
+    page.get_by_label("Any tag").fill("night")
+    expect(shown_names(panel)).to_have_count(2)
+
+
+def test_failed_tests_are_listed_and_their_accounts_disabled(panel: PanelPage) -> None:
+    import_accounts(panel, "tried-1", "tried-2")
+    page = panel.page
+    page.get_by_role("searchbox").fill("tried")
+    expect(shown_names(panel)).to_have_count(2)
+    panel.button("Test", within=tick(panel, "tried-1", "tried-2")).click()
+    expect(panel.dialog).to_contain_text("Tested 2 of 2, failed: 2")
+    panel.button("Disable the 2 that failed", within=panel.dialog).click()
+    expect(page.locator("tr[data-id]", has_text="disabled")).to_have_count(2)
 
 
 def test_what_is_exported_holds_no_secret_unless_confirmed(panel: PanelPage) -> None:

@@ -85,11 +85,11 @@ function moveToastsToTop() {
   if (toasts.value.length) box?.showPopover();
 }
 
-/** Show a message for some seconds; tone `bad` for a failure. */
-export function showToast(text, tone = 'good') {
+/** Show a message for some seconds; tone `bad` for a failure. `undo`: what takes the step back, for ten seconds. */
+export function showToast(text, tone = 'good', undo = undefined) {
   const id = ++lastToastId;
-  toasts.value = [...toasts.value.slice(-3), { id, text, tone }];
-  setTimeout(() => dismissToast(id), tone === 'bad' ? 9000 : 4500);
+  toasts.value = [...toasts.value.slice(-3), { id, text, tone, undo }];
+  setTimeout(() => dismissToast(id), undo ? 10000 : tone === 'bad' ? 9000 : 4500);
 }
 const dismissToast = (id) => {
   toasts.value = toasts.value.filter((entry) => entry.id !== id);
@@ -114,6 +114,19 @@ export function ToastList() {
       (entry) =>
         html`<div class=${classNames('toast', entry.tone)} key=${entry.id}>
           <span>${entry.text}</span>
+          ${
+            entry.undo &&
+            html`<button
+              type="button"
+              class="undo"
+              onClick=${() => {
+                dismissToast(entry.id);
+                entry.undo();
+              }}
+            >
+              ${t('undo')}
+            </button>`
+          }
           <button type="button" onClick=${() => dismissToast(entry.id)} aria-label=${t('close')}>
             ✕
           </button>
@@ -124,11 +137,19 @@ export function ToastList() {
 
 const question = signal(null);
 
-/** Ask for confirmation before a step that can't be undone. Resolves to true or false. */
-export const askConfirmation = ({ title, text, action, danger = true }) =>
+/** Ask for confirmation before a step; `names`: what it concerns. Resolves to true or false. */
+export const askConfirmation = ({ title, text, action, names = [], danger = true }) =>
   new Promise((answer) => {
-    question.value = { title, text, action, danger, answer };
+    question.value = { title, text, action, names, danger, answer };
   });
+
+const MOST_NAMES = 12;
+
+const NameList = ({ names }) =>
+  html`<p id="question-names">
+    ${names.slice(0, MOST_NAMES).map((name) => html`<span class="tag" key=${name}>${name}</span> `)}
+    ${names.length > MOST_NAMES && html`<span class="soft">${t('and_more', { n: names.length - MOST_NAMES })}</span>`}
+  </p>`;
 
 export function ConfirmationDialog() {
   const current = question.value;
@@ -142,12 +163,11 @@ export function ConfirmationDialog() {
     title=${current.title}
     onClose=${() => reply(false)}
     foot=${html`
-      <button type="button" class="button" onClick=${() => reply(false)}>
+      <button type="button" class="button" autofocus onClick=${() => reply(false)}>
         ${t('cancel')}
       </button>
       <button
         type="button"
-        autofocus
         class=${classNames('button main', current.danger && 'danger')}
         onClick=${() => reply(true)}
       >
@@ -155,6 +175,7 @@ export function ConfirmationDialog() {
       </button>
     `}
   >
+    ${current.names.length > 0 && html`<${NameList} names=${current.names} />`}
     <p class="soft">${current.text}</p>
   <//>`;
 }
