@@ -1,25 +1,27 @@
-// The dialog that exports all accounts as a file.
+// The dialog that exports accounts as a file.
 import { html } from '../lib/dom.js';
 import { post, downloadFile, saveFile } from '../lib/api.js';
 import { t } from '../lib/i18n.js';
 import { Dialog, showToast } from '../lib/ui/dialogs.js';
 import { FormFields, FormButtons, useForm } from '../lib/ui/form.js';
 
-export function ExportDialog({ onClose }) {
+/** `filters`: those of the list, which `total` accounts match. */
+export function ExportDialog({ filters, total, onClose }) {
   const form = useForm({ format: 'json', secrets: false, password: '' });
   const submit = (event) => {
     event.preventDefault();
     form.submit(async ({ format, secrets, password }) => {
       if (secrets) {
-        const response = await post('accounts/export', { format, secrets, password }, { raw: true });
+        const response = await post('accounts/export', { format, secrets, password }, { raw: true, query: filters });
         await saveFile(await response.blob(), `accounts.${format}`);
-      } else await downloadFile('accounts/export', { format }, `accounts.${format}`);
+      } else await downloadFile('accounts/export', { format, ...filters }, `accounts.${format}`);
       showToast(t('exported'));
       onClose();
     });
   };
   return html`<${Dialog} size="small" title=${t('accounts.export')} onClose=${onClose}>
     <form class="stack" onSubmit=${submit}>
+      <p class="soft">${t('accounts.export_what', { n: total })}</p>
       <${FormFields}
         form=${form}
         prefix="export"

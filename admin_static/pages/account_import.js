@@ -9,7 +9,7 @@ import { FormFields, useForm } from '../lib/ui/form.js';
 
 const TONES = { new: 'good', added: 'good', updated: 'good', exists: 'warn', error: 'bad' };
 const EXAMPLES = {
-  lines: 'sk-first-secret\nsecond,sk-second-secret',
+  lines: 'sk-first-secret\nsecond,sk-second-secret\nthird----sk-third-secret',
   csv: 'name,provider,base_url,secret,models,slots\nfarm-1,openai_compatible,https://gpu.example.com/v1,sk-…,sora-2,4',
   json: JSON.stringify([
     {
@@ -29,6 +29,17 @@ const columns = () => [
     label: t('account.name'),
     lead: true,
     cell: (row) => row.name || html`<span class="quiet">–</span>`,
+  },
+  { key: 'provider', label: t('account.provider'), cell: (row) => row.provider },
+  {
+    key: 'secret',
+    label: t('import.secret_end'),
+    cell: (row) => row.secret_hint && html`<code>${row.secret_hint}</code>`,
+  },
+  {
+    key: 'models',
+    label: t('account.models'),
+    cell: (row) => html`<span class="name clip small" title=${row.models.join(', ')}>${row.models.join(', ')}</span>`,
   },
   {
     key: 'result',

@@ -266,6 +266,9 @@ export function Page() {
       />`
     }
     ${shown[0] === 'failed' && html`<${ResultDialog} title=${shown[2]} rows=${shown[1]} onClose=${close} />`}
-    ${shown[0] === 'export' && html`<${ExportDialog} onClose=${close} />`}
+    ${
+      shown[0] === 'export' &&
+      html`<${ExportDialog} filters=${filters} total=${list.data?.total ?? 0} onClose=${close} />`
+    }
   `;
 }

@@ -90,7 +90,8 @@ async def change_many(
     """One outcome for each id, in their order."""
     known = {status.account.id: status for status in await AccountRepository(pool).list_all()}
     busy = await _busy_counts(pool) if action == "delete" else {}
-    outcomes = [await _planned(pool, which, known.get(which), _Wish(action, edit, busy)) for which in ids]
+    asked = BulkRequest(action, edit, busy)
+    outcomes = [await _planned(pool, which, known.get(which), asked=asked) for which in ids]
     good = [outcome for outcome in outcomes if outcome.ok]
     async with pool.database.write() as connection:
         await _write_changes(pool, connection, good, action=action)
@@ -107,22 +108,24 @@ async def change_many(
 
 
 @dataclass(frozen=True, slots=True)
-class _Wish:
+class BulkRequest:
     action: BulkAction
     edit: BulkEdit | None
     busy: Mapping[str, int]
     """Tasks that run, by account."""
 
 
-async def _planned(pool: AccountPool, which: str, status: AccountStatus | None, wish: _Wish) -> BulkOutcome:
+async def _planned(
+    pool: AccountPool, which: str, status: AccountStatus | None, *, asked: BulkRequest
+) -> BulkOutcome:
     if status is None:
         return BulkOutcome(which, problem=NotFound(f"There is no account {which}."))
     try:
-        if wish.action in ("delete", "edit"):
+        if asked.action in ("delete", "edit"):
             check_writable(pool, status)
-        if running := wish.busy.get(which):
+        if running := asked.busy.get(which):
             raise InvalidRequest(f"{running} tasks still run on it: drain it first.", param="force")
-        change = await _checked_edit(pool, status, wish.edit) if wish.action == "edit" else None
+        change = await _checked_edit(pool, status, asked.edit) if asked.action == "edit" else None
     except FilmgateError as error:
         return BulkOutcome(which, status, error)
     return BulkOutcome(which, status, change=change)
@@ -163,11 +166,11 @@ async def _write_changes(
             enabled, reason = ENABLED[action]
             await suspensions.write_operators(connection, account_id, enabled=enabled, reason=reason, now=now)
         if outcome.change is not None and outcome.before is not None:
-            await _write_edit(pool, connection, outcome.before, outcome.change)
+            await _write_edit(pool, connection, outcome.before, change=outcome.change)
 
 
 async def _write_edit(
-    pool: AccountPool, connection: AsyncConnection, status: AccountStatus, change: AccountChange
+    pool: AccountPool, connection: AsyncConnection, status: AccountStatus, *, change: AccountChange
 ) -> None:
     draft: AccountDraft = change.applied_to(status)
     values = column_values(draft, status.account.id, pool.vault)

@@ -1,4 +1,4 @@
-"""Lists of accounts as text: JSON, CSV with a header, or one secret per line."""
+"""Lists of accounts as text: JSON, CSV with a header, or a line for each: its secret, or a name and a secret."""
 
 import csv
 import io
@@ -37,7 +37,25 @@ WORD_FIELDS = _fields_of_shape("words")
 DOCUMENT_FIELDS = _fields_of_shape("document")
 # A spreadsheet reads a cell that begins with one of these as a formula.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
-HEADING_SEPARATOR = re.compile(r"[,;\t]")
+# What other programs call our columns.
+ALIASES = {
+    "key": "secret",
+    "api_key": "secret",
+    "apikey": "secret",
+    "token": "secret",
+    "url": "base_url",
+    "api_base": "base_url",
+    "model": "models",
+    "tag": "tags",
+    "名称": "name",
+    "密钥": "secret",
+    "地址": "base_url",
+    "模型": "models",
+    "标签": "tags",
+}
+LINE_SEPARATORS = ("----", "\t", ",", "，")
+"""Between the parts of a line: the first of these that it holds. No vendor's secret holds one, but for JSON."""
+CSV_SEPARATORS = "\t;,"
 SECRET_OPTION = re.compile(r"secret|token|password|key|session|cookie|credential", re.IGNORECASE)
 
 
@@ -56,12 +74,12 @@ def detect_format(text: str) -> TextFormat:
     """The format that the text seems to have. A heading of several columns, one of them a name or a secret, is CSV also
     where another column is unknown: as lines, each row would become a secret and be sent to the upstream."""
     stripped = text.lstrip("\ufeff \t\r\n")
-    if stripped[:1] in ("[", "{"):
+    if stripped[:1] == "[" or (stripped[:1] == "{" and not _is_secret_document(stripped)):
         return "json"
-    header = [
-        cell.strip(" \"'").lower() for cell in HEADING_SEPARATOR.split(stripped.split("\n", 1)[0].strip())
-    ]
-    return "csv" if len(header) > 1 and {"name", "secret"} & set(header) else "lines"
+    first = stripped.split("\n", 1)[0].strip()
+    header = [_column_of(cell) for cell in first.split(_csv_separator(first))]
+    named = {"name", "secret"} & set(header)
+    return "csv" if named and (len(header) > 1 or header == ["name"]) else "lines"
 
 
 def read_rows(
@@ -105,7 +123,8 @@ def as_csv(documents: Sequence[Mapping[str, Any]]) -> str:
 
 def _import_row(number: int, document: Any, defaults: Mapping[str, Any]) -> ImportRow:
     if not isinstance(document, dict):
-        return ImportRow(number, "", error=InvalidRequest("a row must be an object", param="row"))
+        text = "a row is a secret, or a name and a secret, with an address at most; or a JSON object"
+        return ImportRow(number, "", error=InvalidRequest(text, param="row"))
     merged = {**defaults, **document}
     name = str(merged.get("name", ""))[:200]
     try:
@@ -119,6 +138,8 @@ def _read_json(text: str) -> list[Any]:
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
+        if (documents := _json_lines(text)) is not None:
+            return documents
         raise InvalidRequest(f"This is not valid JSON: {error}", param="text") from error
     if isinstance(document, dict):
         document = document.get("accounts", [document])
@@ -127,14 +148,63 @@ def _read_json(text: str) -> list[Any]:
     return document
 
 
+def _json_lines(text: str) -> list[Any] | None:
+    """One document a line; None for anything else."""
+    try:
+        return [json.loads(line) for line in text.splitlines() if line.strip()]
+    except (ValueError, RecursionError):
+        return None
+
+
 def _read_lines(text: str) -> list[Any]:
     lines = [line.strip() for line in text.splitlines()]
-    return [{"secret": line} for line in lines if line and not line.startswith("#")]
+    return [_read_line(line) for line in lines if line and not line.startswith("#")]
+
+
+def _read_line(line: str) -> Any:
+    """A secret, or a name and a secret; an address may stand anywhere. What has more parts is no object: its row says so."""
+    if line.startswith("{"):
+        return {"secret": line} if _is_secret_document(line) else _json_object(line)
+    separator = next((each for each in LINE_SEPARATORS if each in line), None)
+    parts = [part.strip().strip('"') for part in line.split(separator)] if separator else [line]
+    addresses = [part for part in parts if part.startswith(("http://", "https://"))]
+    others = [part for part in parts if part and part not in addresses]
+    if len(addresses) > 1 or not 0 < len(others) <= 2:
+        return None
+    document = dict(zip(("name", "secret") if len(others) == 2 else ("secret",), others, strict=True))
+    return document | ({"base_url": addresses[0]} if addresses else {})
+
+
+def _json_object(line: str) -> Any:
+    documents = _json_lines(line)
+    return documents[0] if documents else None
+
+
+def _is_secret_document(line: str) -> bool:
+    """Whether it is JSON that is a secret itself, as of a service account, and no account."""
+    try:
+        document = json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(document, dict) and not {"accounts", *COLUMNS, "quota"} & document.keys()
+
+
+def _csv_separator(header: str) -> str:
+    return max(CSV_SEPARATORS, key=header.count)
+
+
+def _column_of(cell: str) -> str:
+    name = cell.strip().strip('"').lower()
+    return ALIASES.get(name, name)
 
 
 def _read_csv(text: str) -> list[Any]:
-    reader = csv.DictReader(io.StringIO(text), restkey="", restval="", skipinitialspace=True)
-    unknown = [name for name in reader.fieldnames or () if name.strip() not in {*COLUMNS, ""}]
+    stripped = text.lstrip()
+    separator = _csv_separator(stripped.split("\n", 1)[0])
+    source = io.StringIO(stripped)
+    reader = csv.DictReader(source, restkey="", restval="", skipinitialspace=True, delimiter=separator)
+    reader.fieldnames = [_column_of(name) for name in reader.fieldnames or ()]
+    unknown = [name for name in reader.fieldnames if name not in {*COLUMNS, ""}]
     if unknown:
         raise InvalidRequest(
             f"There is no column {unknown[0]}; there are {', '.join(COLUMNS)}.", param="text"

@@ -125,9 +125,13 @@ async def account_list(panel: PanelServices, wanted: AccountFilter, page: Accoun
     )
 
 
+async def found_statuses(panel: PanelServices, wanted: AccountFilter) -> list[AccountStatus]:
+    return [row.status for row in _found_rows(await _all_rows(panel), wanted)]
+
+
 async def account_names(panel: PanelServices, wanted: AccountFilter) -> list[NamedItem]:
-    found = _found_rows(await _all_rows(panel), wanted)
-    return [NamedItem(id=row.status.account.id, name=row.status.account.name) for row in found]
+    found = await found_statuses(panel, wanted)
+    return [NamedItem(id=status.account.id, name=status.account.name) for status in found]
 
 
 async def _all_rows(panel: PanelServices) -> list[_Row]:

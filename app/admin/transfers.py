@@ -8,9 +8,10 @@ from pydantic import Field
 from app.accounts.bulk_import import ImportResult, apply_import, plan_import
 from app.accounts.formats import TextFormat, as_csv, as_json, export_documents, read_rows
 from app.admin.access import AdminRequest, OwnerRoute
+from app.admin.account_search import AccountFilter, AccountQuery, found_statuses
 from app.admin.bodies import PanelAnswer, PanelBody
 from app.admin.lists import download_headers
-from app.admin.masking import mask_secrets
+from app.admin.masking import mask_secrets, secret_hint
 from app.admin.sign_in import confirm_password
 
 router = APIRouter(route_class=OwnerRoute, prefix="/accounts")
@@ -42,11 +43,17 @@ class ExportBody(PanelBody):
 
 
 class ImportRowObject(PanelAnswer):
-    """One row of the list. ``result`` is `new`, `exists`, `added`, `updated` or `error`; ``outcome`` says more."""
+    """One row of the list. ``result`` is `new`, `exists`, `added`, `updated` or `error`; ``outcome`` says more.
+
+    ``secret_hint`` is the end of the secret, to see that the right part of the row was read as one.
+    """
 
     row: int
     name: str
     provider: str | None
+    base_url: str
+    secret_hint: str
+    models: list[str]
     result: str
     outcome: str
     message: str
@@ -65,7 +72,9 @@ class ImportAnswer(PanelAnswer):
 
 @router.post("/import", summary="Import accounts")
 async def import_accounts(body: ImportBody, request: AdminRequest) -> ImportAnswer:
-    """JSON, CSV with a header, or one secret per line; `defaults` fill in what rows leave out.
+    """JSON, CSV with a header, or a line for each: a secret, or a name and a secret, separated by a comma, a tab or `----`.
+
+    `defaults` fill in what rows leave out.
 
     Valid rows are imported even when others are not. Nothing is overwritten unless `on_conflict` is `update`.
     """
@@ -91,36 +100,43 @@ async def import_accounts(body: ImportBody, request: AdminRequest) -> ImportAnsw
 @router.get("/export", summary="Export accounts without their secrets", response_class=Response)
 async def export_accounts(
     request: AdminRequest,
+    wanted: AccountQuery,
     *,
     format: Literal["json", "csv"] = "json",  # noqa: A002
 ) -> Response:
-    return await _export_file(request, format, secrets=False)
+    """Those that match the filters of the list."""
+    return await _export_file(request, format, wanted, secrets=False)
 
 
 @router.post("/export", summary="Export accounts", response_class=Response)
-async def export_with_secrets(body: ExportBody, request: AdminRequest) -> Response:
-    """With `secrets` an admin must send their password again; the admin token need not."""
+async def export_with_secrets(body: ExportBody, request: AdminRequest, wanted: AccountQuery) -> Response:
+    """Those that match the filters of the list. With `secrets` an admin must send their password again; the admin token need not."""
     if body.secrets and request.actor.session is not None:
         await confirm_password(request, body.password or "")
     await request.record_change(
         "accounts.exported", "accounts", after={"format": body.format, "with_secrets": body.secrets}
     )
-    return await _export_file(request, body.format, secrets=body.secrets)
+    return await _export_file(request, body.format, wanted, secrets=body.secrets)
 
 
-async def _export_file(request: AdminRequest, form: str, *, secrets: bool) -> Response:
+async def _export_file(request: AdminRequest, form: str, wanted: AccountFilter, *, secrets: bool) -> Response:
     panel = request.panel
-    own = [s for s in await panel.accounts.list_all() if not panel.pool.is_embedded(s.account.id)]
+    found = await found_statuses(panel, wanted)
+    own = [status for status in found if not panel.pool.is_embedded(status.account.id)]
     documents = export_documents(own, secrets=secrets)
     text = as_csv(documents) if form == "csv" else as_json(documents)
     return Response(text, media_type=CONTENT_TYPES[form], headers=download_headers(f"accounts.{form}"))
 
 
 def _import_row_object(result: ImportResult) -> ImportRowObject:
+    draft = result.draft
     return ImportRowObject(
         row=result.row,
         name=result.name,
-        provider=result.draft.provider if result.draft else None,
+        provider=draft.provider if draft else None,
+        base_url=draft.base_url if draft else "",
+        secret_hint=secret_hint(draft.secret) if draft else "",
+        models=sorted(draft.models) if draft else [],
         result=RESULT_WORDS[result.outcome],
         outcome=result.outcome,
         message=mask_secrets(result.text),

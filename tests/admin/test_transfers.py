@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from app.accounts.formats import read_rows
 from tests.admin.conftest import PASSWORD, TOKEN, UPSTREAM_SECRET, Browser
 from tests.upstream import FakeUpstream
 
@@ -70,6 +71,46 @@ def test_other_forms_of_list(owner: Browser, upstream: FakeUpstream) -> None:
     assert owner.post("/accounts/import", json={"text": document, "format": "json"})["new"] == 1
     assert owner.refused("POST", "/accounts/import", json={"text": "[{", "format": "json"})[0] == 400
     assert owner.refused("POST", "/accounts/import", json={"text": document, "format": "yaml"})[0] == 400
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("sk-one-000000001111\nsecond,sk-two-000000002222", [("openai_compatible-1", "1111"), ("second", "2222")]),
+        ("third----sk-three-000000003333", [("third", "3333")]),
+        ("# a note\nfourth\tsk-four-000000004444", [("fourth", "4444")]),
+        ("fifth,https://five.example/v1,sk-five-000000005555", [("fifth", "5555")]),
+        ("名称,密钥\n第六,sk-six-000000006666", [("第六", "6666")]),
+        ("name\tapi_key\tmodel\nseventh\tsk-seven-000000007777\tsora-2", [("seventh", "7777")]),
+        ('{"name": "eighth", "secret": "sk-eight-000000008888"}\n{"secret": "sk-nine-000000009999"}',
+         [("eighth", "8888"), ("openai_compatible-1", "9999")]),
+        ("a----b----sk-many-000000000000", [("", "")]),
+    ],
+)  # fmt: skip
+def test_a_preview_shows_the_end_of_each_secret(
+    owner: Browser, text: str, found: list[tuple[str, str]]
+) -> None:
+    defaults = {"provider": "openai_compatible", "base_url": "https://farm.example/v1"}
+    rows = owner.post("/accounts/import", json={"text": text, "defaults": defaults})["rows"]
+    assert [(row["name"], row["secret_hint"].lstrip("…")) for row in rows] == found
+    assert {row["provider"] for row in rows if row["result"] == "new"} <= {"openai_compatible"}
+    assert [row["result"] for row in rows] == ["new" if end else "error" for _, end in found]
+
+
+def test_a_service_account_is_a_secret_and_no_account() -> None:
+    document = json.dumps({"type": "service_account", "private_key": "a, b", "client_email": "me@cloud"})
+    [row] = read_rows(document, defaults={"provider": "vertex_veo"})
+    assert row.draft is not None
+    assert row.draft.secret == document
+
+
+def test_an_export_holds_what_the_filters_show(owner: Browser) -> None:
+    rows = owner.ask("GET", "/accounts/export?q=bulk-1").json()
+    assert len(rows) > 1
+    assert all(row["name"].startswith("bulk-1") for row in rows)
+    body = {"secrets": True, "password": PASSWORD}
+    with_secrets = owner.ask("POST", "/accounts/export?q=bulk-1", json=body).json()
+    assert [row["name"] for row in with_secrets] == [row["name"] for row in rows]
 
 
 def test_an_export_without_secrets(viewer: Browser, owner: Browser) -> None:
