@@ -97,6 +97,31 @@ export const AccountFacts = ({ account }) =>
         <dd>${account.note}</dd>
       `
     }
+    ${
+      account.proxy_hint &&
+      html`
+        <dt>${t('account.proxy')}</dt>
+        <dd><code>${account.proxy_hint}</code></dd>
+      `
+    }
+    ${
+      account.kinds.length > 0 &&
+      html`
+        <dt>${t('account.kinds')}</dt>
+        <dd>${account.kinds.map((kind) => valueLabel('kind', kind)).join(', ')}</dd>
+      `
+    }
+    ${
+      Object.keys(account.limits).length > 0 &&
+      html`
+        <dt>${t('account.limits')}</dt>
+        <dd>
+          ${Object.entries(account.limits)
+            .map(([kind, slots]) => `${valueLabel('kind', kind)}: ${slots}`)
+            .join(', ')}
+        </dd>
+      `
+    }
     <dt>${t('account.created')}</dt>
     <dd>
       <${RelativeTime} at=${account.created_at} />

@@ -20,6 +20,10 @@ export function parseModels(text) {
   return Object.fromEntries(pairs.map(([ours, theirs]) => [ours, theirs || ours]));
 }
 
+/** Lines of "kind = slots". */
+const parseLimits = (text) =>
+  Object.fromEntries(Object.entries(parseModels(text)).map(([kind, slots]) => [kind, Number(slots)]));
+
 function formValues(account) {
   return {
     provider: account?.provider ?? 'openai_compatible',
@@ -37,6 +41,9 @@ function formValues(account) {
     plan: account?.plan ?? '',
     note: account?.note ?? '',
     proxy: '',
+    no_proxy: false,
+    kinds: (account?.kinds ?? []).join(', '),
+    limits: modelLines(account?.limits),
     options: Object.keys(account?.options ?? {}).length ? JSON.stringify(account.options, null, 2) : '',
     quota_limit: account?.quota?.limit ?? '',
     quota_left: account?.quota?.left ?? '',
@@ -63,6 +70,8 @@ function requestBody(values, needed, old) {
     lengths: values.lengths,
     sizes: values.sizes,
     tags: splitWords(values.tags),
+    kinds: splitWords(values.kinds),
+    limits: parseLimits(values.limits),
     plan: values.plan,
     note: values.note,
     options,
@@ -77,7 +86,8 @@ function requestBody(values, needed, old) {
             period: values.quota_period,
           },
   };
-  if (values.proxy) body.proxy = values.proxy;
+  if (values.no_proxy) body.proxy = null;
+  else if (values.proxy) body.proxy = values.proxy;
   if (old) return body;
   if (values.secret) body.secret = values.secret;
   return { ...body, provider: values.provider };
@@ -94,7 +104,7 @@ function mainFields(values, providers, old) {
       label: t('account.provider'),
       kind: 'select',
       disabled: Boolean(old),
-      options: providers.filter(({ name }) => name !== 'studio').map(({ name }) => [name, name]),
+      options: providers.map(({ name, title }) => [name, title === name ? name : `${title} (${name})`]),
       hint: provider && [(provider.makes ?? []).join(', '), provider.verified].filter(Boolean).join(' · '),
     },
     { name: 'name', label: t('account.name'), required: true },
@@ -138,7 +148,7 @@ function mainFields(values, providers, old) {
   ];
 }
 
-const moreFields = () => [
+const moreFields = (account) => [
   { name: 'rpm', label: t('account.rpm_field'), kind: 'number', min: 1 },
   { name: 'plan', label: t('account.plan') },
   {
@@ -182,7 +192,23 @@ const moreFields = () => [
     options: ['none', 'day', 'month'].map((period) => [period, t(`period.${period}`)]),
   },
   { name: 'expires_at', label: t('account.expires'), kind: 'date' },
-  { name: 'proxy', label: t('account.proxy'), kind: 'secret', placeholder: 'http://user:password@host:3128' },
+  {
+    name: 'proxy',
+    label: t('account.proxy'),
+    kind: 'secret',
+    placeholder: 'http://user:password@host:3128',
+    hint: account?.proxy_hint && t('account.proxy_set', { end: account.proxy_hint }),
+  },
+  Boolean(account?.proxy_hint) && { name: 'no_proxy', label: t('account.no_proxy'), kind: 'check', wide: true },
+  { name: 'kinds', label: t('account.kinds'), hint: t('account.kinds_hint'), placeholder: 'video, image' },
+  {
+    name: 'limits',
+    label: t('account.limits'),
+    kind: 'code',
+    rows: 2,
+    placeholder: 'video = 3',
+    hint: t('account.limits_hint'),
+  },
   {
     name: 'options',
     label: t('account.options'),
@@ -219,7 +245,7 @@ export function AccountForm({ account, providers, onClose, onDone }) {
         <summary>${t('more')}</summary>
         <div class="stack">
           <p></p>
-          <${FormFields} form=${{ ...form, error: null }} fields=${moreFields()} prefix="account" />
+          <${FormFields} form=${{ ...form, error: null }} fields=${moreFields(account)} prefix="account" />
         </div>
       </details>
       <div class="row">

@@ -11,6 +11,7 @@ import { SearchField, FilterSelect, SuggestFilter } from '../lib/ui/filters.js';
 import { askConfirmation, runWithToast, showToast } from '../lib/ui/dialogs.js';
 import { AccountDrawer } from './account_drawer.js';
 import { AccountForm } from './account_form.js';
+import { AccountWizard } from './account_wizard.js';
 import { ImportDialog } from './account_import.js';
 import { accountActions, offerUndo } from '../lib/account_actions.js';
 import { ExportDialog } from './account_export.js';
@@ -241,6 +242,15 @@ export function Page() {
     }
     ${
       shown[0] === 'add' &&
+      html`<${AccountWizard}
+        providers=${providers.data?.data ?? []}
+        onClose=${close}
+        onDone=${list.reload}
+        onForm=${() => show(['form'])}
+      />`
+    }
+    ${
+      shown[0] === 'form' &&
       html`<${AccountForm}
         providers=${providers.data?.data ?? []}
         onClose=${close}

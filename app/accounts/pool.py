@@ -61,6 +61,7 @@ class AccountPool:
         """Changes whenever ``cached_statuses`` may have changed."""
         self.refusals = RefusalJudge(self)
         self._providers = ProviderCache(build)
+        self.build_provider = build
         self._parsed_rows: dict[str, tuple[tuple[Any, ...], Account, dict[str, Any]]] = {}
         self._misconfigured: dict[str, tuple[AccountStatus, InvalidRequest]] = {}
 

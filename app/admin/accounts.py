@@ -22,7 +22,7 @@ from app.admin.account_search import (
 from app.admin.bodies import ListAnswer, Name, NamedItem, PanelAnswer, PanelBody
 from app.admin.masking import mask_secrets, restore_masked
 from app.admin.panel import PanelServices
-from app.providers.base import AccountCheck
+from app.providers.base import AccountCheck, Provider
 
 router = APIRouter(route_class=OwnerRoute, prefix="/accounts")
 StatusChange = Callable[[str], Awaitable[AccountStatus]]
@@ -177,13 +177,21 @@ async def duplicate_account(which: str, body: DuplicateBody, request: AdminReque
 
 
 async def check_account(panel: PanelServices, status: AccountStatus) -> CheckResult:
-    account = status.account
+    """Of a stored account: a passed test is remembered."""
+    account_id, began = status.account.id, time.monotonic()
+    if panel.pool.is_embedded(account_id):
+        return _check_object(AccountCheck("accepted", "it is built in and ready"), began)
+    check = await (await panel.pool.provider_by_id(account_id)).check_account()
+    await panel.accounts.record_test(account_id, check)
+    return _check_object(check, began)
+
+
+async def check_result(provider: Provider) -> CheckResult:
     began = time.monotonic()
-    if panel.pool.is_embedded(account.id):
-        check = AccountCheck("accepted", "it is built in and ready")
-    else:
-        check = await (await panel.pool.provider_by_id(account.id)).check_account()
-        await panel.accounts.record_test(account.id, check)
+    return _check_object(await provider.check_account(), began)
+
+
+def _check_object(check: AccountCheck, began: float) -> CheckResult:
     balance = check.balance
     return CheckResult(
         ok=check.verdict in ("accepted", "reachable"),

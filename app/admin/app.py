@@ -7,6 +7,7 @@ from fastapi import APIRouter, FastAPI
 from app import __version__
 from app.admin import (
     account_bulk,
+    account_trial,
     accounts,
     admins,
     audit,
@@ -39,6 +40,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     tasks.router,
     transfers.router,  # before accounts, where /accounts/{which} matches any name
     account_bulk.router,
+    account_trial.router,
     accounts.router,
     providers.router,
     models.router,

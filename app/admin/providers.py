@@ -26,9 +26,11 @@ class ProviderField(PanelAnswer):
 
 class ProviderObject(PanelAnswer):
     """A provider; ``makes`` and ``takes`` are kinds of results and roles of inputs, ``verified`` says how it was
-    tested. ``native_shots``: it takes a storyboard; ``progress``: it reports progress."""
+    tested, ``title`` is the vendor's own name. ``native_shots``: it takes a storyboard; ``progress``: it reports progress."""
 
     name: str
+    title: str
+    docs_url: str
     makes: list[str]
     takes: list[str]
     auth: str
@@ -67,6 +69,8 @@ def _provider_object(overview: ProviderOverview) -> ProviderObject:
     secret = ProviderField(name="secret", required=kind.needs_secret, secret=True, hint=kind.secret_hint)
     return ProviderObject(
         name=overview.name,
+        title=overview.title,
+        docs_url=overview.docs_url,
         makes=list(overview.makes),
         takes=list(overview.takes),
         auth=overview.auth,

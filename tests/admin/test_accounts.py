@@ -266,3 +266,26 @@ def test_an_account_with_running_tasks_is_not_removed(
         assert owner.ended(task)["state"] == "cancelled"
     finally:
         upstream.reset()
+
+
+def test_an_account_is_tried_and_its_models_listed_before_it_is_saved(
+    owner: Browser, upstream: FakeUpstream
+) -> None:
+    before = owner.get("/accounts")["total"]
+    found = owner.post("/accounts/try", json=account("tried", upstream))
+    assert found["check"]["ok"]
+    assert found["listed"]
+    assert {"fake-video", "fake-chat"} <= {model["name"] for model in found["models"]}
+    assert {"sora-2", "sora-2-pro"} <= set(found["public"])
+    known = owner.post(
+        "/accounts/try",
+        json={"provider": "runway", "name": "tried", "secret": "key", "base_url": upstream.url},
+    )
+    assert not known["listed"]
+    priced = [model for model in known["models"] if model["per_second"]]
+    assert priced
+    assert all(model["per_second"]["*"] and model["kind"] for model in priced)
+    assert (
+        owner.refused("POST", "/accounts/try", json=account("tried", upstream, base_url="ftp://x"))[0] == 400
+    )
+    assert owner.get("/accounts")["total"] == before

@@ -32,6 +32,7 @@ SLOW = "a long film"
 UNCHANGING = {
     "POST /accounts/{which}/test",
     "POST /accounts/test",
+    "POST /accounts/try",
     "POST /webhooks/endpoints/{endpoint_id}/test",
     "POST /playground/quote",
     "POST /settings/delivery/test",
