@@ -17,3 +17,9 @@ export const plural = (key, n, values) =>
 
 /** The text for one value of an enumeration, or the value itself when it is unknown here. */
 export const valueLabel = (group, value) => TEXTS[lang.value][`${group}.${value}`] ?? String(value ?? '');
+
+/** The values of an enumeration that have a text. */
+export const labelsOf = (group) =>
+  Object.keys(en)
+    .filter((key) => key.startsWith(`${group}.`))
+    .map((key) => key.slice(group.length + 1));

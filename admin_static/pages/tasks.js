@@ -1,14 +1,14 @@
 // Tasks of all keys, updated live.
 import { html, classNames, useRef } from '../lib/dom.js';
 import { post, downloadFile, canWrite, gatewayLink } from '../lib/api.js';
-import { t, valueLabel } from '../lib/i18n.js';
+import { labelsOf, t, valueLabel } from '../lib/i18n.js';
 import { route, openRow, pageLink } from '../lib/router.js';
 import { useList, useGet, LoadingNotice } from '../lib/api_hooks.js';
 import { useServerEvent, usePolling } from '../lib/event_stream.js';
 import { formatDuration, formatMoney } from '../lib/format.js';
 import { StateBadge, CopyButton, EmptyState, PageHeader, ProgressBar, RelativeTime } from '../lib/ui/elements.js';
 import { DataTable, useSelection, TablePager, BulkActions } from '../lib/ui/table.js';
-import { SearchField, FilterSelect, NameFilter, SuggestFilter, TimeFilter } from '../lib/ui/filters.js';
+import { SearchField, FilterSelect, NameFilter, SuggestFilter, TimeFilter, UntilFilter } from '../lib/ui/filters.js';
 import { askConfirmation, runWithToast, showToast } from '../lib/ui/dialogs.js';
 import { shortenId } from '../lib/format.js';
 import { waitText } from '../lib/readiness.js';
@@ -16,7 +16,7 @@ import { TaskDrawer } from './task_drawer.js';
 
 export const OPEN = ['queued', 'submitting', 'running', 'storing'];
 const STATES = [...OPEN, 'completed', 'failed', 'cancelled'];
-const FILTERS = ['q', 'state', 'model', 'key', 'account', 'kind', 'dialect', 'from', 'to'];
+const FILTERS = ['q', 'state', 'error', 'model', 'key', 'account', 'kind', 'dialect', 'from', 'to'];
 
 export const TaskState = ({ task }) =>
   html`<span class="stack tight">
@@ -33,12 +33,20 @@ export const TaskState = ({ task }) =>
       !task.account &&
       html`<span class=${classNames('small', task.wait ? 'bad' : 'quiet')}>${waitText(task)}</span>`
     }
+    ${
+      task.state === 'failed' &&
+      task.error &&
+      html`<span class="small soft clip why" title=${task.error.message}>${valueLabel('error', task.error.code)}</span>`
+    }
     ${task.money === 'held' && html`<span class="small warn">${t('state.held')}</span>`}
     ${
       (task.deleted || task.expired) &&
       html`<span class="small quiet">${t(task.deleted ? 'task.deleted' : 'tasks.file_removed')}</span>`
     }
   </span>`;
+
+// The codes of errors that tasks end with.
+const ERRORS = labelsOf('error');
 
 const nameCell = (text) =>
   html`<span class="name clip" title=${text}>
@@ -117,7 +125,13 @@ function TaskFilters({ models, rows }) {
       all=${t('tasks.any_kind')}
       options=${['video', 'image', 'audio', 'character'].map((kind) => [kind, valueLabel('kind', kind)])}
     />
+    <${SuggestFilter}
+      name="error"
+      all=${t('tasks.any_error')}
+      options=${ERRORS.map((code) => [code, valueLabel('error', code)])}
+    />
     <${TimeFilter} />
+    <${UntilFilter} />
   </div>`;
 }
 
@@ -173,6 +187,17 @@ export function Page() {
     clearPicked();
     list.reload();
   };
+  const retryPicked = async () => {
+    const ended = list.rows.filter((task) => picked.has(task.id) && !OPEN.includes(task.state));
+    const names = ended.map((task) => task.prompt || shortenId(task.id));
+    const question = { title: t('tasks.retry_many', { n: ended.length }), text: t('task.retry_note'), names };
+    if (!(await askConfirmation({ ...question, action: t('task.retry'), danger: false }))) return;
+    let made = 0;
+    for (const task of ended) if (await runWithToast(() => post(`tasks/${task.id}/retry`))) made += 1;
+    showToast(t('tasks.retried_many', { n: made }));
+    clearPicked();
+    list.reload();
+  };
   const wanted = Object.fromEntries(FILTERS.map((filter) => [filter, query[filter]]));
   const downloadCsv = async () => {
     if (await runWithToast(() => downloadFile('tasks.csv', wanted, 'tasks.csv').then(() => true)))
@@ -208,6 +233,9 @@ export function Page() {
     <${BulkActions} picked=${picked} onClear=${clearPicked}>
       <button type="button" class="button small" onClick=${cancelPicked}>
         ${t('task.cancel')}
+      </button>
+      <button type="button" class="button small" onClick=${retryPicked}>
+        ${t('task.retry')}
       </button>
     <//>
     ${id && html`<${TaskDrawer} key=${id} id=${id} onClose=${() => openRow('')} onChange=${list.reload} />`}

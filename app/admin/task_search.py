@@ -36,6 +36,7 @@ class TaskSearchFilter:
     text: str | None = None
     since: float | None = None
     until: float | None = None
+    error: str | None = None
 
     def conditions(self) -> tuple[Conditions, Conditions]:
         """The conditions that an index answers, and the other ones. Raises ``InvalidRequest``."""
@@ -52,7 +53,9 @@ class TaskSearchFilter:
             ),
             *_in_states(self.states),
         ]
-        sifted = _equal_conditions({tasks.c.kind: self.kind, tasks.c.dialect: self.dialect})
+        sifted = _equal_conditions(
+            {tasks.c.kind: self.kind, tasks.c.dialect: self.dialect, tasks.c.error_code: self.error}
+        )
         if self.text and task_id is None:
             named = tasks.c.request_id == self.text.strip()
             sifted.append(sa.or_(_in_prompt(self.text), named))

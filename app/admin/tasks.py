@@ -82,6 +82,7 @@ async def read_filter(
     q: FilterText = None,
     since: Since = None,
     until: Until = None,
+    error: FilterText = None,
 ) -> TaskSearchFilter:
     states = tuple(word for text in state or () for word in text.split(",") if word)
     return TaskSearchFilter(
@@ -94,6 +95,7 @@ async def read_filter(
         text=q,
         since=since,
         until=until,
+        error=error,
     )
 
 

@@ -62,6 +62,7 @@ FILTERS = [
     (TaskSearchFilter(model="m1", states=("failed",), text="prompt 6"), [61]),
     (TaskSearchFilter(kind="image", since=START + 20, until=START + 60), [28, 53]),
     (TaskSearchFilter(states=("open",)), []),
+    (TaskSearchFilter(error="submission_unknown"), range(1, COUNT, 20)),
 ]
 
 

@@ -2,6 +2,7 @@
 import { html, useEffect, useRef, useState } from '../dom.js';
 import { t } from '../i18n.js';
 import { route, setFilters } from '../router.js';
+import { localDateTime, secondsFromLocal } from '../form_values.js';
 import { useGet } from '../api_hooks.js';
 import { Icon } from './icons.js';
 
@@ -44,6 +45,17 @@ export function TimeFilter() {
   if (from && !spans.some(([value]) => value === from)) spans.unshift([from, t('span.chosen')]);
   return html`<${FilterSelect} name="from" all=${t('tasks.any_time')} options=${spans} />`;
 }
+
+/** The end of a time span, as the query parameter `to` in UTC seconds. */
+export const UntilFilter = () =>
+  html`<input
+    type="datetime-local"
+    class="suggest"
+    aria-label=${t('filters.until')}
+    title=${t('filters.until')}
+    value=${localDateTime(Number(route.value.query.to))}
+    onChange=${(event) => setFilters({ to: secondsFromLocal(event.target.value) ?? '', after: '' })}
+  />`;
 
 /** A select for the query parameter `name`; `options` are [value, text]. */
 export const FilterSelect = ({ name, options, all, label }) =>
