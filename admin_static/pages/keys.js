@@ -1,24 +1,16 @@
 // Keys of clients: limits, budgets and spending.
 import { html, useEffect, useState } from '../lib/dom.js';
-import { patch, post, remove, canWrite, clientApi } from '../lib/api.js';
+import { patch, post, remove, canWrite } from '../lib/api.js';
 import { t, valueLabel } from '../lib/i18n.js';
 import { route, openRow } from '../lib/router.js';
 import { useGet, LoadingNotice } from '../lib/api_hooks.js';
 import { formatMoney } from '../lib/format.js';
-import {
-  StateBadge,
-  CodeBlock,
-  EmptyState,
-  PageHeader,
-  UsageMeter,
-  Sparkline,
-  RelativeTime,
-} from '../lib/ui/elements.js';
+import { StateBadge, EmptyState, PageHeader, UsageMeter, Sparkline, RelativeTime } from '../lib/ui/elements.js';
 import { DataTable, NumberPager, useSorting } from '../lib/ui/table.js';
 import { SearchField, FilterSelect } from '../lib/ui/filters.js';
-import { Dialog, ActionMenu, askConfirmation, runWithToast } from '../lib/ui/dialogs.js';
-import { FormFields, FormButtons, useForm } from '../lib/ui/form.js';
+import { ActionMenu, askConfirmation, runWithToast } from '../lib/ui/dialogs.js';
 import { KeyForm } from './key_form.js';
+import { NewSecret, RotateKey } from './key_secret.js';
 import { PERIODS, KeyDrawer } from './key_drawer.js';
 
 function BudgetUse({ clientKey }) {
@@ -126,65 +118,6 @@ const columns = (actions) => [
       html`<${ActionMenu} items=${actions.menu(key)} label=${`${t('actions')}: ${key.name}`} />`,
   },
 ];
-
-const pythonClient = (secret) =>
-  `from openai import OpenAI\n\nclient = OpenAI(base_url="${clientApi()}", api_key="${secret}")`;
-
-/** Shows a new key; it is not readable later, so it stays until it was copied or the operator says so. */
-function NewSecret({ newKey, onClose }) {
-  const [copied, setCopied] = useState(false);
-  const onCopy = () => setCopied(true);
-  return html`<${Dialog}
-    title=${t('key.once')}
-    onClose=${onClose}
-    keep=${copied ? null : t('dialog.not_copied')}
-    foot=${html`<button type="button" class="button main" onClick=${onClose}>
-      ${t('key.saved_it')}
-    </button>`}
-  >
-    <p class="soft">${t('key.once_note')}</p>
-    <div id="new-secret">
-      <${CodeBlock} text=${newKey.secret} label=${t('key.once')} onCopy=${onCopy} />
-    </div>
-    <${CodeBlock} text=${pythonClient(newKey.secret)} label="Python" onCopy=${onCopy} />
-  <//>`;
-}
-
-function RotateKey({ clientKey, onClose, onDone }) {
-  const form = useForm({ overlap_seconds: '86400' });
-  const submit = (event) => {
-    event.preventDefault();
-    form.submit(async (values) =>
-      onDone(await post(`keys/${clientKey.id}/rotate`, { overlap_seconds: Number(values.overlap_seconds) })),
-    );
-  };
-  return html`<${Dialog} size="small" title=${t('key.rotate')} onClose=${onClose}>
-    <form class="stack" onSubmit=${submit}>
-      <${FormFields}
-        form=${form}
-        prefix="rotate"
-        fields=${[
-          {
-            name: 'overlap_seconds',
-            label: t('key.overlap'),
-            kind: 'select',
-            wide: true,
-            hint: t('key.overlap_hint'),
-            options: [
-              ['0', t('key.overlap_none')],
-              ['3600', t('span.hour')],
-              ['86400', t('span.day')],
-              ['604800', t('span.week')],
-            ],
-          },
-        ]}
-      />
-      <div class="row">
-        <${FormButtons} form=${form} label=${t('key.rotate')} onCancel=${onClose} />
-      </div>
-    </form>
-  <//>`;
-}
 
 const LIMIT = 100;
 
