@@ -270,7 +270,7 @@ def test_before_and_after(world: World) -> None:
 def test_the_log_is_read_by_filters_and_cursors(world: World) -> None:
     owner = world.owner
     assert {row["action"] for row in owner.get("/audit?action=key.")["data"]} <= {
-        "key.made", "key.updated", "key.revoked", "key.rotated",
+        "key.made", "key.updated", "key.revoked", "key.rotated", "key.forgotten",
     }  # fmt: skip
     assert {row["target"] for row in owner.get(f"/audit?target=keys/{world.key['id']}")["data"]} == {
         f"keys/{world.key['id']}"

@@ -284,8 +284,12 @@ class FirstSteps:
         self.panel.go_to("playground")
         self.page.locator("[name=model]").select_option("sora-2")
         self.page.locator("[name=prompt]").fill(prompt)
+        made = self.page.locator("[data-task]")
+        kept = made.get_attribute("data-task") if made.count() else None  # the film that was made before
         self.panel.button("Generate").click()
-        task = self.page.locator("[data-task]").get_attribute("data-task")
+        if kept:
+            expect(made).not_to_have_attribute("data-task", kept)
+        task = made.get_attribute("data-task")
         assert task
         return task
 
