@@ -70,6 +70,7 @@ class DrainingServer(uvicorn.Server):
         self._drain = drain
         self._on_listening = on_listening
         self._retires_by: float | None = None
+        self._stopped_by: int | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -78,9 +79,14 @@ class DrainingServer(uvicorn.Server):
             self._on_listening()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        log.info("serve.stopping", signal=sig)
+        # Writes nothing: the signal may have come in the middle of a write to the log, which can't be entered again.
+        self._stopped_by = sig
         self._drain.begun = True
         super().handle_exit(sig, frame)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        log.info("serve.stopping", signal=self._stopped_by)
+        await super().shutdown(sockets)
 
     def begin_retirement(self) -> None:
         """Another process has taken over the socket. Requests on open connections are still answered, and each answer

@@ -9,12 +9,15 @@ from pathlib import Path
 
 import httpx2
 import pytest
+import uvicorn
 from fastapi import FastAPI
+from structlog.testing import capture_logs
 
 from app import __version__
-from app.cli.serving import server_config
+from app.cli.serving import DrainingServer, server_config
 from app.db.revision import NEWEST
 from app.ops.connections import ConnectionTable
+from app.ops.edge import DrainState
 from app.settings import Settings
 from tests.cli.running import COMMAND, environment
 
@@ -173,3 +176,11 @@ def test_numbers_of_processes_that_cannot_be_are_refused(
         _, said = process.communicate(timeout=60)
     assert process.returncode == 2
     assert named in said
+
+
+def test_a_stop_signal_writes_nothing_itself() -> None:
+    """It may come in the middle of a write to the log: a second one inside it fails, and the stop would be lost."""
+    server = DrainingServer(uvicorn.Config(FastAPI()), drain=DrainState(), on_listening=lambda: None)
+    with capture_logs() as lines:
+        server.handle_exit(signal.SIGTERM, None)
+    assert (lines, server.should_exit) == ([], True)
