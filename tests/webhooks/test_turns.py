@@ -109,7 +109,7 @@ async def test_a_host_that_hangs_is_left_alone_while_others_are_told(post: Post,
     with Receiver() as hanging:
         hanging.reply = Reply(hold=True)
         await put(post, "key:busy", *[hanging.url.replace("127.0.0.1", "localhost")] * 40, age=60)
-        async with post.delivering(delays=(0, 3600), seconds=0.3):
+        async with post.delivering(delays=(0, 3600), seconds=2.0):
             await post.came(hanging, count=PER_RECEIVER)
 
             async def failed() -> bool:
