@@ -45,7 +45,7 @@ def set_up(
 
 
 def test_the_first_start_prints_a_link(tmp_path: Path) -> None:
-    gateway = GatewayProcess(tmp_path, FILMGATE_STUDIO="off")
+    gateway = GatewayProcess(tmp_path, FILMGATE_STUDIO="off", FILMGATE_LOG_FORMAT="console")
     with gateway:
         pass
     stored = _options(tmp_path)

@@ -27,7 +27,8 @@ def test_a_route_is_set_listed_explained_and_removed(tmp_path: Path) -> None:
     assert "video: sora-2, by the route sora-2" in told
     assert "wan-2.2" in told
     assert "chosen" in told
-    [farm] = json.loads(inside("routes", "explain", "sora-2", "--json", data=tmp_path).stdout)
+    farm, studio = json.loads(inside("routes", "explain", "sora-2", "--json", data=tmp_path).stdout)
+    assert (studio["account"], studio["verdict"]) == ("studio", "stands_in")  # farm has proven nothing yet
     assert (farm["account"], farm["verdict"], farm["rank"], farm["weight"]) == ("farm", "chosen", 1, 2.0)
     assert inside("routes", "remove", "sora-2", data=tmp_path).exit_code == 0
     gone = inside("routes", "remove", "sora-2", data=tmp_path)

@@ -148,7 +148,10 @@ def test_accounts_are_added_listed_and_removed(tmp_path: Path) -> None:
         "--secret-env", "FARM_KEY", cwd=tmp_path, FARM_KEY="sk-upstream-canary",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    row = filmgate("accounts", "list", cwd=tmp_path).stdout.splitlines()[1].split()
+    studio, row = [
+        line.split() for line in filmgate("accounts", "list", cwd=tmp_path).stdout.splitlines()[1:]
+    ]
+    assert studio[0] == "studio"  # until an account has proven itself
     assert row == ["farm", "openai_compatible", "http://10.0.0.5:8000/v1", "sora-2=wan-2.2", "4", "ready"]
     stored = (tmp_path / "data" / "filmgate.db").read_bytes()
     assert b"canary" not in stored
@@ -204,7 +207,7 @@ def test_doctor_says_what_is_wrong_and_what_to_do(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "data" / "filmgate.db") as rows:
         rows.execute("UPDATE accounts SET enabled = 0, disabled_reason = 'key refused'")
     rows.close()
-    disabled = filmgate("doctor", cwd=tmp_path, FILMGATE_PORT="0")
+    disabled = filmgate("doctor", cwd=tmp_path, FILMGATE_PORT="0", FILMGATE_STUDIO="off")
     assert disabled.returncode == 1
     assert "key refused" in disabled.stdout
     assert "filmgate accounts enable" in disabled.stdout
