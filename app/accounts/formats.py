@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from app.accounts.column_aliases import ALIASES
 from app.accounts.definition import AccountDraft, FieldShape, field_shape
 from app.accounts.status import AccountStatus
 from app.errors import InvalidRequest
@@ -37,22 +38,6 @@ WORD_FIELDS = _fields_of_shape("words")
 DOCUMENT_FIELDS = _fields_of_shape("document")
 # A spreadsheet reads a cell that begins with one of these as a formula.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
-# What other programs call our columns.
-ALIASES = {
-    "key": "secret",
-    "api_key": "secret",
-    "apikey": "secret",
-    "token": "secret",
-    "url": "base_url",
-    "api_base": "base_url",
-    "model": "models",
-    "tag": "tags",
-    "名称": "name",
-    "密钥": "secret",
-    "地址": "base_url",
-    "模型": "models",
-    "标签": "tags",
-}
 LINE_SEPARATORS = ("----", "\t", ",", "，")
 """Between the parts of a line: the first of these that it holds. No vendor's secret holds one, but for JSON."""
 CSV_SEPARATORS = "\t;,"

@@ -80,7 +80,11 @@ async def change_accounts(body: BulkBody, request: AdminRequest) -> ListAnswer[B
     return ListAnswer(data=[_bulk_result(outcome) for outcome in outcomes])
 
 
-@router.post("/test", summary="Test several accounts", responses={200: {"model": TestResult}})
+@router.post(
+    "/test",
+    summary="Test several accounts",
+    responses={200: {"model": TestResult, "content": {"application/x-ndjson": {}}}},
+)
 async def test_accounts(body: AccountIds, request: AdminRequest) -> StreamingResponse:
     """A line of JSON for each account, as soon as it is known; several are tested at the same time.
 

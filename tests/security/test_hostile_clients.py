@@ -30,7 +30,7 @@ class StrictGateway(GatewayProcess):
     module = "tests.security.strict_gateway"
 
     @property
-    def port(self) -> int:
+    def own_port(self) -> int:
         return int(self.url.rpartition(":")[2])
 
     def memory(self) -> int:
@@ -106,7 +106,7 @@ def test_hostile_clients_are_cut_off_and_others_are_served(gateway: StrictGatewa
     before = gateway.memory()
     with Neighbour(gateway) as neighbour:
         for _ in range(ROUNDS):
-            found = attack_all(gateway.port)
+            found = attack_all(gateway.own_port)
             show(found)
     grown = gateway.memory() - before
     print(f"memory +{grown / 1e6:.0f} MB; another client: {len(neighbour.waits)} answers, ", end="")
@@ -125,7 +125,7 @@ def test_hostile_clients_are_cut_off_and_others_are_served(gateway: StrictGatewa
 
 def test_half_requests_leave_room_for_everybody_else(gateway: StrictGateway) -> None:
     """More of them than there are descriptors: the oldest make room, and after their time none is left."""
-    port = gateway.port
+    port = gateway.own_port
     with ExitStack() as stack:
         held = [
             stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=60))
