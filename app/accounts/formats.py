@@ -157,7 +157,7 @@ def _read_line(line: str) -> Any:
     if len(addresses) > 1 or not 0 < len(others) <= 2:
         return None
     document = dict(zip(("name", "secret") if len(others) == 2 else ("secret",), others, strict=True))
-    return document | ({"base_url": addresses[0]} if addresses else {})
+    return document | ({ALIASES["url"]: addresses[0]} if addresses else {})
 
 
 def _json_object(line: str) -> Any:
