@@ -55,7 +55,10 @@ async def test_a_move_is_one_statement_with_its_timeline_row(bench: Bench) -> No
     database = bench.components.database
     event.listen(database.writing_engine, "before_cursor_execute", lambda *given: seen.append(given[2]))
     await bench.components.repository.move(task, "queued", "submitting", detail={"account": "a"}, fitted=None)
-    assert len(seen) == (1 if database.is_postgres else 2)
+    moves = [
+        each for each in seen if "tasks" in each or "timeline" in each
+    ]  # not what the news of an account reads
+    assert len(moves) == (1 if database.is_postgres else 2)
     with pytest.raises(StaleRun):
         await bench.components.repository.move(task, "queued", "submitting")
     rows = await bench.components.repository.read_timeline(task.id)
