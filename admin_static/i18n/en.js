@@ -264,6 +264,8 @@ export default {
   'document.outbound': 'Outbound allow-list',
   'document.storage': 'Storage',
   'admins.owner': 'Owner',
+  'admins.operator': 'Operator',
+  'admins.finance': 'Finance',
   'admins.viewer': 'Viewer',
 
   // Overview
@@ -682,6 +684,7 @@ export default {
   'key.old_until': 'Old key valid until',
   'key.its_requests': 'Its requests',
   'key.edit': 'Edit',
+  'key.edit_budget': 'Change budgets',
   'key.rotate': 'Rotate',
   'key.overlap': 'The old key stays valid for',
   'key.overlap_hint': 'Gives you time to switch programs one by one.',
@@ -889,9 +892,9 @@ export default {
   'admins.added': '{name} can sign in now.',
   'admins.changed': '{name} was changed and must sign in again.',
   'admins.removed': '{name} was removed.',
-  'admins.make_owner': 'Make owner',
-  'admins.make_viewer': 'Make viewer',
-  'admins.note': 'Owners can change everything; viewers have read-only access.',
+  'admins.make': 'Change role to {role}',
+  'admins.note':
+    'Owners can change everything; operators everything but admins, backups and the export of secrets; finance changes prices and budgets of keys; viewers have read-only access.',
   'admins.remove': 'Remove {name}?',
   'admins.remove_note': 'All their sessions end at once.',
   'admins.role': 'Role',

@@ -260,6 +260,8 @@ export default {
   'document.outbound': '出站白名单',
   'document.storage': '存储',
   'admins.owner': '所有者',
+  'admins.operator': '运维管理员',
+  'admins.finance': '财务管理员',
   'admins.viewer': '只读管理员',
 
   // Overview
@@ -668,6 +670,7 @@ export default {
   'key.old_until': '旧令牌有效至',
   'key.its_requests': '查看请求',
   'key.edit': '编辑',
+  'key.edit_budget': '修改预算',
   'key.rotate': '轮换',
   'key.overlap': '旧令牌继续有效',
   'key.overlap_hint': '以便各程序逐个切换。',
@@ -873,9 +876,9 @@ export default {
   'admins.added': '{name} 现在可以登录。',
   'admins.changed': '{name} 已修改，需要重新登录。',
   'admins.removed': '{name} 已移除。',
-  'admins.make_owner': '设为所有者',
-  'admins.make_viewer': '设为只读管理员',
-  'admins.note': '所有者可修改一切，只读管理员只能查看。',
+  'admins.make': '改为{role}',
+  'admins.note':
+    '所有者可修改一切；运维管理员除管理员、备份和导出密钥外都可修改；财务管理员可修改价格和令牌预算；只读管理员只能查看。',
   'admins.remove': '移除 {name}？',
   'admins.remove_note': '其所有会话立即结束。',
   'admins.role': '角色',

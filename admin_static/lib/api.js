@@ -13,7 +13,9 @@ export const clientApi = () => new URL('v1', `${(session.value?.public_url ?? RO
 export const session = signal(null);
 /** The session has ended while a page was open: the page stays, and one signs in again above it. */
 export const sessionEnded = signal(false);
-export const canWrite = () => session.value?.admin?.role === 'owner';
+/** Whether the signed-in admin has a right: money, operate, security (see app/admin/rights.py). */
+export const may = (right) => Boolean(session.value?.admin?.rights.includes(right));
+export const canWrite = () => may('operate');
 
 export class ApiError extends Error {
   constructor(message, { status, code, param } = {}) {

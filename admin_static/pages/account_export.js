@@ -1,6 +1,6 @@
 // The dialog that exports accounts as a file.
 import { html } from '../lib/dom.js';
-import { post, downloadFile, saveFile } from '../lib/api.js';
+import { post, may, downloadFile, saveFile } from '../lib/api.js';
 import { t } from '../lib/i18n.js';
 import { Dialog, showToast } from '../lib/ui/dialogs.js';
 import { FormFields, FormButtons, useForm } from '../lib/ui/form.js';
@@ -36,7 +36,7 @@ export function ExportDialog({ filters, total, onClose }) {
               ['csv', 'CSV'],
             ],
           },
-          {
+          may('security') && {
             name: 'secrets',
             label: t('accounts.with_secrets'),
             hint: t('accounts.with_secrets_hint'),

@@ -1,6 +1,6 @@
 // One key in a drawer: its limits, spending and webhook endpoints.
 import { html } from '../lib/dom.js';
-import { canWrite } from '../lib/api.js';
+import { may, canWrite } from '../lib/api.js';
 import { t, valueLabel } from '../lib/i18n.js';
 import { pageLink } from '../lib/router.js';
 import { useGet, LoadingNotice } from '../lib/api_hooks.js';
@@ -49,6 +49,16 @@ export function KeyDrawer({ id, actions, show, onClose }) {
                 onClick=${() => actions.revoke(key).then(loaded.reload)}
               >
                 ${t('key.revoke')}
+              </button>
+            </div>`
+          }
+          ${
+            !canWrite() &&
+            may('money') &&
+            !key.read_only &&
+            html`<div class="row">
+              <button type="button" class="button" onClick=${() => show(['edit', key])}>
+                ${t('key.edit_budget')}
               </button>
             </div>`
           }

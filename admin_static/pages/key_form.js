@@ -1,6 +1,6 @@
 // The form of a key: name, budgets, limits, models, networks.
 import { html } from '../lib/dom.js';
-import { patch, post } from '../lib/api.js';
+import { may, patch, post } from '../lib/api.js';
 import { t } from '../lib/i18n.js';
 import { localDateTime, numberOrNull, secondsFromLocal, splitWords } from '../lib/form_values.js';
 import { Dialog, showToast } from '../lib/ui/dialogs.js';
@@ -8,18 +8,30 @@ import { FormFields, FormButtons, useForm } from '../lib/ui/form.js';
 
 const amountOrNull = (text) => (text === '' || text == null ? null : String(text));
 
+const budgetOf = (values) => ({
+  daily: amountOrNull(values.daily),
+  monthly: amountOrNull(values.monthly),
+  total: amountOrNull(values.total),
+});
+
+const budgetFields = () =>
+  ['daily', 'monthly', 'total'].map((name) => ({
+    name,
+    label: t(`key.${name}`),
+    kind: 'money',
+    min: 0,
+    placeholder: t('no_limit'),
+  }));
+
 function requestBody(values) {
+  if (!may('operate')) return { budget: budgetOf(values) };
   const body = {
     name: values.name.trim(),
     models: splitWords(values.models),
     networks: splitWords(values.networks),
     rpm: numberOrNull(values.rpm),
     tasks_limit: numberOrNull(values.tasks_limit),
-    budget: {
-      daily: amountOrNull(values.daily),
-      monthly: amountOrNull(values.monthly),
-      total: amountOrNull(values.total),
-    },
+    budget: budgetOf(values),
     note: values.note,
     keep_prompts: values.keep_prompts,
     options: values.options.trim() ? JSON.parse(values.options) : {},
@@ -29,6 +41,56 @@ function requestBody(values) {
   if (values.project.trim()) body.project = values.project.trim();
   return body;
 }
+
+/** Who may not operate changes the budgets only. */
+const keyFields = (clientKey) =>
+  may('operate')
+    ? [
+        { name: 'name', label: t('key.name'), required: true, placeholder: 'laptop' },
+        { name: 'project', label: t('key.project'), hint: t('key.project_hint') },
+        ...budgetFields(),
+        { name: 'rpm', label: t('key.rpm'), kind: 'number', min: 1, placeholder: t('no_limit') },
+        {
+          name: 'tasks_limit',
+          label: t('key.tasks_limit'),
+          kind: 'number',
+          min: 1,
+          placeholder: t('no_limit'),
+        },
+        { name: 'expires_at', label: t('key.expires'), kind: 'date' },
+        {
+          name: 'models',
+          label: t('key.models'),
+          wide: true,
+          placeholder: t('any'),
+          hint: t('key.models_hint'),
+        },
+        {
+          name: 'networks',
+          label: t('key.networks'),
+          wide: true,
+          placeholder: t('any'),
+          hint: t('key.networks_hint'),
+        },
+        {
+          name: 'options',
+          label: t('key.options'),
+          kind: 'code',
+          rows: 2,
+          wide: true,
+          hint: t('key.options_hint'),
+        },
+        { name: 'note', label: t('note'), kind: 'textarea', rows: 2, wide: true },
+        !clientKey && {
+          name: 'secret',
+          label: t('key.secret'),
+          kind: 'password',
+          wide: true,
+          hint: t('key.secret_hint'),
+        },
+        { name: 'keep_prompts', label: t('key.keep_prompts'), kind: 'check', hint: t('key.keep_prompts_hint') },
+      ]
+    : budgetFields();
 
 export function KeyForm({ clientKey, onClose, onDone }) {
   const form = useForm({
@@ -66,53 +128,7 @@ export function KeyForm({ clientKey, onClose, onDone }) {
       <${FormFields}
         form=${form}
         prefix="key"
-        fields=${[
-          { name: 'name', label: t('key.name'), required: true, placeholder: 'laptop' },
-          { name: 'project', label: t('key.project'), hint: t('key.project_hint') },
-          { name: 'daily', label: t('key.daily'), kind: 'money', min: 0, placeholder: t('no_limit') },
-          { name: 'monthly', label: t('key.monthly'), kind: 'money', min: 0, placeholder: t('no_limit') },
-          { name: 'total', label: t('key.total'), kind: 'money', min: 0, placeholder: t('no_limit') },
-          { name: 'rpm', label: t('key.rpm'), kind: 'number', min: 1, placeholder: t('no_limit') },
-          {
-            name: 'tasks_limit',
-            label: t('key.tasks_limit'),
-            kind: 'number',
-            min: 1,
-            placeholder: t('no_limit'),
-          },
-          { name: 'expires_at', label: t('key.expires'), kind: 'date' },
-          {
-            name: 'models',
-            label: t('key.models'),
-            wide: true,
-            placeholder: t('any'),
-            hint: t('key.models_hint'),
-          },
-          {
-            name: 'networks',
-            label: t('key.networks'),
-            wide: true,
-            placeholder: t('any'),
-            hint: t('key.networks_hint'),
-          },
-          {
-            name: 'options',
-            label: t('key.options'),
-            kind: 'code',
-            rows: 2,
-            wide: true,
-            hint: t('key.options_hint'),
-          },
-          { name: 'note', label: t('note'), kind: 'textarea', rows: 2, wide: true },
-          !clientKey && {
-            name: 'secret',
-            label: t('key.secret'),
-            kind: 'password',
-            wide: true,
-            hint: t('key.secret_hint'),
-          },
-          { name: 'keep_prompts', label: t('key.keep_prompts'), kind: 'check', hint: t('key.keep_prompts_hint') },
-        ]}
+        fields=${keyFields(clientKey)}
       />
       <div class="row">
         <${FormButtons} form=${form} label=${clientKey ? t('save') : t('keys.add')} onCancel=${onClose} />

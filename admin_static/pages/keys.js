@@ -1,6 +1,6 @@
 // Keys of clients: limits, budgets and spending.
 import { html, useEffect, useState } from '../lib/dom.js';
-import { patch, post, remove, canWrite } from '../lib/api.js';
+import { patch, post, remove, may, canWrite } from '../lib/api.js';
 import { t, valueLabel } from '../lib/i18n.js';
 import { route, openRow } from '../lib/router.js';
 import { useGet, LoadingNotice } from '../lib/api_hooks.js';
@@ -113,7 +113,7 @@ const columns = (actions) => [
     label: '',
     acts: true,
     cell: (key) =>
-      canWrite() &&
+      may('money') &&
       !key.read_only &&
       html`<${ActionMenu} items=${actions.menu(key)} label=${`${t('actions')}: ${key.name}`} />`,
   },
@@ -173,7 +173,10 @@ export function Page() {
       list.reload();
     },
     menu: (key) => [
-      [t('key.edit'), () => show(['edit', key])],
+      [t(canWrite() ? 'key.edit' : 'key.edit_budget'), () => show(['edit', key])],
+      ...(canWrite() ? actions.furtherItems(key) : []),
+    ],
+    furtherItems: (key) => [
       [t('key.rotate'), () => show(['rotate', key])],
       [t(key.enabled ? 'key.disable' : 'key.enable'), () => actions.toggle(key)],
       null,

@@ -1,6 +1,6 @@
 // Models & routes: every model name, the accounts that serve it, and its price.
 import { html, classNames, useState } from '../lib/dom.js';
-import { put, remove, canWrite } from '../lib/api.js';
+import { put, remove, may } from '../lib/api.js';
 import { t, valueLabel } from '../lib/i18n.js';
 import { route, setFilters, pageLink } from '../lib/router.js';
 import { useGet, LoadingNotice } from '../lib/api_hooks.js';
@@ -79,9 +79,9 @@ const modelColumns = (actions) => [
               location.hash = pageLink('playground', { model: entry.name });
             },
           ],
-          canWrite() && null,
-          canWrite() && [t('models.route'), () => actions.route(entry.name)],
-          canWrite() && [t('models.set_price'), () => actions.price(entry.name, entry.price)],
+          may('money') && null,
+          may('operate') && [t('models.route'), () => actions.route(entry.name)],
+          may('money') && [t('models.set_price'), () => actions.price(entry.name, entry.price)],
         ]}
       />`,
   },
@@ -126,14 +126,14 @@ function ModelList({ actions }) {
 }
 
 // When an entry was changed, and its menu; entries of the configuration file have none.
-const changeColumns = (itemsOf) => [
+const changeColumns = (right, itemsOf) => [
   { key: 'at', label: t('models.changed'), cell: (entry) => html`<${RelativeTime} at=${entry.updated_at} />` },
   {
     key: 'acts',
     label: '',
     acts: true,
     cell: (entry) =>
-      canWrite() &&
+      may(right) &&
       entry.source === 'store' &&
       html`<${ActionMenu}
         label=${`${t('actions')}: ${entry.model}`}
@@ -166,7 +166,7 @@ const routeColumns = (actions) => [
     cell: (entry) => html`<${StateBadge} value=${entry.enabled ? 'enabled' : 'disabled'} group="key_state" />`,
   },
   { key: 'note', label: t('note'), cell: (entry) => html`<span class="soft">${entry.note}</span>` },
-  ...changeColumns((entry) => [
+  ...changeColumns('operate', (entry) => [
     [t('edit'), () => actions.route(entry.model, entry)],
     [t(entry.enabled ? 'key.disable' : 'key.enable'), () => actions.toggle(entry)],
     [t('models.why'), () => setFilters({ tab: 'why', model: entry.model })],
@@ -188,7 +188,7 @@ const priceColumns = (actions) => [
     wide: true,
     cell: (entry) => html`${priceText(entry.document)} ${uncountedNote(entry)}`,
   },
-  ...changeColumns((entry) => [
+  ...changeColumns('money', (entry) => [
     [t('edit'), () => actions.price(entry.model, entry.document)],
     null,
     [t('delete'), () => actions.drop('prices', entry.model), 'bad'],
@@ -203,7 +203,7 @@ function DocumentList({ path, columns, none, note, add, version }) {
     ? html`<${EmptyState}
       title=${none}
       actions=${
-        canWrite() &&
+        add &&
         html`<button type="button" class="button main" onClick=${add[1]}>
           ${add[0]}
         </button>`
@@ -251,13 +251,12 @@ export function Page() {
     },
   };
   const add = {
-    routes: [t('models.add_route'), () => actions.route('')],
-    prices: [t('models.add_price'), () => actions.price('', null)],
+    routes: may('operate') && [t('models.add_route'), () => actions.route('')],
+    prices: may('money') && [t('models.add_price'), () => actions.price('', null)],
   }[tab];
   return html`
     <${PageHeader} title=${t('page.models')}>
       ${
-        canWrite() &&
         add &&
         html`<button type="button" class="button main" onClick=${add[1]}>
           ${add[0]}

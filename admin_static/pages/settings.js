@@ -1,6 +1,6 @@
 // Settings: what the operator can change at run time, health, and the environment (read-only).
 import { html, useEffect, useRef, useState } from '../lib/dom.js';
-import { post, put, canWrite } from '../lib/api.js';
+import { post, put, may } from '../lib/api.js';
 import { t, valueLabel } from '../lib/i18n.js';
 import { route, pageLink } from '../lib/router.js';
 import { useGet, LoadingNotice } from '../lib/api_hooks.js';
@@ -48,6 +48,7 @@ function SettingsDocument({ name }) {
   }, [loaded.data]);
   if (!loaded.data || value == null) return html`<${LoadingNotice} ...${loaded} />`;
   const { schema } = loaded.data;
+  const writable = may(name === 'backup' ? 'security' : 'operate');
   const changed =
     JSON.stringify(value) !== JSON.stringify(loaded.data.value) ||
     (!schema?.properties && raw !== JSON.stringify(loaded.data.value, null, 2));
@@ -99,7 +100,7 @@ function SettingsDocument({ name }) {
     ${
       schema?.properties
         ? html`<${SchemaForm} schema=${schema} value=${value} onChange=${setValue} error=${error}
-          onTest=${name === 'notices' && canWrite() && !changed ? testOne : null} />`
+          onTest=${name === 'notices' && writable && !changed ? testOne : null} />`
         : html`<${FormField}
           prefix="setting"
           field=${{ name: 'value', label: 'JSON', kind: 'code', rows: 10, wide: true }}
@@ -108,7 +109,7 @@ function SettingsDocument({ name }) {
         />`
     }
     ${
-      canWrite() &&
+      writable &&
       html`<div class="row">
         <button type="submit" class="button main" disabled=${busy}>
           ${t('save')}

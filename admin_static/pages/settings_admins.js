@@ -1,12 +1,14 @@
 // Settings: the panel's admins, open sessions, and one's own password.
 import { html, useState } from '../lib/dom.js';
-import { patch, post, remove, session, canWrite } from '../lib/api.js';
+import { patch, post, remove, session, may } from '../lib/api.js';
 import { t, valueLabel } from '../lib/i18n.js';
 import { useGet, LoadingNotice } from '../lib/api_hooks.js';
 import { RelativeTime } from '../lib/ui/elements.js';
 import { DataTable } from '../lib/ui/table.js';
 import { Dialog, ActionMenu, askConfirmation, runWithToast, showToast } from '../lib/ui/dialogs.js';
 import { FormFields, FormButtons, useForm } from '../lib/ui/form.js';
+
+const ROLES = ['viewer', 'finance', 'operator', 'owner'];
 
 function AdminForm({ onClose, onDone }) {
   const form = useForm({ name: '', role: 'viewer', password: '' });
@@ -30,7 +32,7 @@ function AdminForm({ onClose, onDone }) {
             label: t('admins.role'),
             kind: 'select',
             wide: true,
-            options: ['viewer', 'owner'].map((changeRole) => [changeRole, t(`admins.${changeRole}`)]),
+            options: ROLES.map((role) => [role, t(`admins.${role}`)]),
           },
           {
             name: 'password',
@@ -77,13 +79,14 @@ export function AdminList() {
       label: '',
       acts: true,
       cell: (entry) =>
-        canWrite() &&
+        may('security') &&
         html`<${ActionMenu}
           label=${`${t('actions')}: ${entry.name}`}
           items=${[
-            entry.role === 'viewer'
-              ? [t('admins.make_owner'), () => changeRole(entry, 'owner')]
-              : [t('admins.make_viewer'), () => changeRole(entry, 'viewer')],
+            ...ROLES.filter((role) => role !== entry.role).map((role) => [
+              t('admins.make', { role: t(`admins.${role}`) }),
+              () => changeRole(entry, role),
+            ]),
             null,
             [t('remove'), () => removeAdmin(entry), 'bad'],
           ]}
@@ -94,7 +97,7 @@ export function AdminList() {
     <div class="row apart">
       <h2>${t('settings.people')}</h2>
       ${
-        canWrite() &&
+        may('security') &&
         html`<button type="button" class="button" onClick=${() => show(true)}>
           ${t('admins.add')}
         </button>`

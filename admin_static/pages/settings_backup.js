@@ -1,6 +1,6 @@
 // Settings: save a backup, and restore one after a dry run.
 import { html, useState } from '../lib/dom.js';
-import { post, saveFile, canWrite } from '../lib/api.js';
+import { post, saveFile, may } from '../lib/api.js';
 import { t, valueLabel } from '../lib/i18n.js';
 import { StateBadge } from '../lib/ui/elements.js';
 import { DataTable } from '../lib/ui/table.js';
@@ -49,7 +49,7 @@ export function BackupSettings() {
       <h2>${valueLabel('settings', 'backup')}</h2>
       <p class="soft">${t('backup.note')}</p>
       ${
-        canWrite() &&
+        may('security') &&
         html`<form class="stack" onSubmit=${saveBackup}>
           <${FormFields}
             form=${form}
@@ -88,7 +88,7 @@ export function BackupSettings() {
       }
     </section>
     ${
-      canWrite() &&
+      may('security') &&
       html`<section class="stack">
         <h2>${t('backup.restore')}</h2>
         <p class="soft">${t('backup.restore_note')}</p>

@@ -11,6 +11,7 @@ from fastapi import Depends, Request, Response
 from fastapi.routing import APIRoute
 
 from app.admin.panel import PanelServices
+from app.admin.rights import RIGHTS, AdminRole, Right, right_for
 from app.admin.session_store import AdminSession
 from app.errors import CsrfFailed, InvalidRequest, NotSignedIn, PayloadTooLarge, PermissionDenied
 
@@ -31,8 +32,16 @@ class AdminActor:
     session: AdminSession | None = None
 
     @property
-    def is_owner(self) -> bool:
-        return self.session is None or self.session.admin.role == "owner"
+    def role(self) -> AdminRole:
+        return self.session.admin.role if self.session else "owner"
+
+    def may(self, right: Right) -> bool:
+        return right in RIGHTS[self.role]
+
+    def require(self, right: Right) -> None:
+        """Raises ``PermissionDenied``."""
+        if not self.may(right):
+            raise PermissionDenied(f"The role {self.role} does not allow this; ask an owner.")
 
     @property
     def admin_id(self) -> str | None:
@@ -71,28 +80,19 @@ class PublicRoute(APIRoute):
         return handle_guarded
 
 
-class ViewerRoute(APIRoute):
-    """A route for every signed-in admin. The body is not read before the permission is checked."""
-
-    owners_write = False
+class AdminRoute(APIRoute):
+    """A route for signed-in admins with the right that the table names. It is checked before the body is read."""
 
     def get_route_handler(self) -> RouteHandler:
         handle = super().get_route_handler()
 
         async def handle_guarded(request: Request) -> Response:
             actor = await authenticate_admin(request)
-            if self.owners_write and request.method not in READ_METHODS and not actor.is_owner:
-                raise PermissionDenied("A viewer cannot change anything; ask an owner.")
+            actor.require(right_for(request.method, self.path_format))
             request.state.actor = actor
             return await handle(request)
 
         return handle_guarded
-
-
-class OwnerRoute(ViewerRoute):
-    """The usual route: every signed-in admin may read, an owner may also write."""
-
-    owners_write = True
 
 
 async def authenticate_admin(request: Request) -> AdminActor:

@@ -12,13 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.accounts.bulk_changes import BulkAction, BulkEdit, BulkOutcome, change_many
 from app.accounts.removal import put_back
 from app.accounts.status import AccountStatus
-from app.admin.access import AdminContext, AdminRequest, OwnerRoute
+from app.admin.access import AdminContext, AdminRequest, AdminRoute
 from app.admin.accounts import audit_side, audit_target, check_account
 from app.admin.bodies import ListAnswer, NamedItem, PanelAnswer, PanelBody
 from app.admin.panel import PanelServices
 from app.errors import FilmgateError, NotFound
 
-router = APIRouter(route_class=OwnerRoute, prefix="/accounts")
+router = APIRouter(route_class=AdminRoute, prefix="/accounts")
 MOST_AT_ONCE = 10_000
 TESTS_AT_ONCE = 24
 """Accounts that one request tests at the same time."""

@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 
 from app.accounts.definition import AccountDraft
-from app.admin.access import AdminRequest, OwnerRoute
+from app.admin.access import AdminRequest, AdminRoute
 from app.admin.accounts import CheckResult, check_result
 from app.admin.bodies import PanelAnswer
 from app.catalog.presets import PRESETS
@@ -11,7 +11,7 @@ from app.errors import UpstreamError
 from app.providers.base import Provider
 from app.providers.model_facts import ModelFacts, kind_by_name, read_facts
 
-router = APIRouter(route_class=OwnerRoute, prefix="/accounts")
+router = APIRouter(route_class=AdminRoute, prefix="/accounts")
 MOST_MODELS = 2000
 
 

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from app.accounts.definition import AccountChange, AccountDraft, Secret
 from app.accounts.status import AccountStatus
-from app.admin.access import AdminRequest, OwnerRoute
+from app.admin.access import AdminRequest, AdminRoute
 from app.admin.account_object import AccountObject, account_objects, settable_fields
 from app.admin.account_search import (
     MOST_NAMES,
@@ -24,7 +24,7 @@ from app.admin.masking import mask_secrets, restore_masked
 from app.admin.panel import PanelServices
 from app.providers.base import AccountCheck, Provider
 
-router = APIRouter(route_class=OwnerRoute, prefix="/accounts")
+router = APIRouter(route_class=AdminRoute, prefix="/accounts")
 StatusChange = Callable[[str], Awaitable[AccountStatus]]
 
 

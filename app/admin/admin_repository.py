@@ -6,7 +6,7 @@ import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
@@ -14,13 +14,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.admin.audit_log import AuditLog
 from app.admin.passwords import PasswordHashing
+from app.admin.rights import AdminRole
 from app.db.operator_tables import admins, options, sessions
 from app.db.session import Database
 from app.errors import InvalidRequest, MissingField, NotFound, PermissionDenied
 from app.secret_rules import check_password
 from app.vault import Vault
 
-AdminRole = Literal["owner", "viewer"]
 SETUP_OPTION = "admin_setup"
 SETUP_SECONDS = 1800.0
 MOST_LINKS = 5
@@ -109,7 +109,7 @@ class AdminRepository:
         try:
             async with self._database.write() as connection:
                 before = await _get_admin(connection, admin_id)
-                if before.role == "owner" and role == "viewer":
+                if before.role == "owner" and role not in (None, "owner"):
                     await _require_other_owner(connection)
                 if changed:
                     wanted = sa.update(admins).where(admins.c.id == admin_id)

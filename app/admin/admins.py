@@ -3,12 +3,13 @@
 from fastapi import APIRouter, Response
 from pydantic import Field
 
-from app.admin.access import AdminRequest, OwnerRoute
-from app.admin.admin_repository import FIXED_NAME, AdminRole, AdminUser
+from app.admin.access import AdminRequest, AdminRoute
+from app.admin.admin_repository import FIXED_NAME, AdminUser
 from app.admin.bodies import ListAnswer, Name, PanelAnswer, PanelBody
+from app.admin.rights import AdminRole
 from app.errors import InvalidRequest
 
-router = APIRouter(route_class=OwnerRoute, prefix="/admins")
+router = APIRouter(route_class=AdminRoute, prefix="/admins")
 
 
 class NewAdminBody(PanelBody):

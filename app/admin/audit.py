@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Response
 from fastapi.responses import StreamingResponse
 
-from app.admin.access import AdminRequest, OwnerRoute
+from app.admin.access import AdminRequest, AdminRoute
 from app.admin.audit_log import AuditFilter
 from app.admin.bodies import ListAnswer, PanelAnswer
 from app.admin.lists import (
@@ -18,7 +18,7 @@ from app.admin.lists import (
     csv_response,
 )
 
-router = APIRouter(route_class=OwnerRoute)
+router = APIRouter(route_class=AdminRoute)
 
 
 class AuditEntry(PanelAnswer):

@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 from fastapi import APIRouter, Response
 
-from app.admin.access import AdminRequest, OwnerRoute
+from app.admin.access import AdminRequest, AdminRoute
 from app.admin.bodies import ListAnswer, PanelAnswer
 from app.admin.lists import FilterText, PageQuery
 from app.admin.panel import PanelServices
@@ -22,7 +22,7 @@ from app.keys.key import ClientKey
 from app.tasks.characters import Character
 from app.tasks.task import files_are_kept
 
-router = APIRouter(route_class=OwnerRoute, prefix="/characters")
+router = APIRouter(route_class=AdminRoute, prefix="/characters")
 KNOWN_FIELDS = {"name", "owner", "url", "video", "from_task", "timestamps"}
 
 

@@ -11,10 +11,11 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Query, Response
 from pydantic import Field, create_model
 
-from app.admin.access import AdminRequest, OwnerRoute
+from app.admin.access import AdminRequest, AdminRoute
 from app.admin.bodies import ListAnswer, NamedItem, PanelAnswer, PanelBody
 from app.admin.lists import FilterText
 from app.admin.panel import PanelServices
+from app.admin.rights import Right
 from app.admin.task_object import plain_amount
 from app.admin.task_search import id_at
 from app.admin.webhooks import (
@@ -30,7 +31,7 @@ from app.tasks.key_removal import forget_key
 from app.tasks.states import OPEN
 from app.usage.ledger import period_label, period_names
 
-router = APIRouter(route_class=OwnerRoute, prefix="/keys")
+router = APIRouter(route_class=AdminRoute, prefix="/keys")
 HOUR = 3600
 HOURS = 24
 MOST_OVERLAP = 30 * 86_400
@@ -188,7 +189,9 @@ async def get_key(key_id: str, request: AdminRequest) -> KeyObject:
 
 @router.patch("/{key_id}", summary="Change a client key")
 async def change_key(key_id: str, body: KeyBody, request: AdminRequest) -> KeyObject:
-    """Changes the fields that are sent. Other processes notice within five seconds."""
+    """Changes the fields that are sent; of the role finance, only `budget`. Other processes notice within five seconds."""
+    if body.model_fields_set - {"budget"}:
+        request.actor.require(Right.OPERATE)
     before = await request.panel.gateway.keys.get(key_id)
     after = await request.panel.gateway.keys.update(key_id, body.as_terms())
     await request.record_change(

@@ -10,13 +10,13 @@ from typing import Any
 from fastapi import APIRouter
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
-from app.admin.access import AdminRequest, OwnerRoute, session_of
+from app.admin.access import AdminRequest, AdminRoute, session_of
 from app.admin.panel import PanelServices
 from app.admin.task_search import TaskSearch
 from app.db.session import DATABASE_AWAY
 from app.tasks.notifications import Notification
 
-router = APIRouter(route_class=OwnerRoute)
+router = APIRouter(route_class=AdminRoute)
 FLUSH_SECONDS = 0.3
 POLL_SECONDS = 2.0
 KEEP_ALIVE_SECONDS = 15

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
-from app.admin.access import AdminRequest, OwnerRoute
+from app.admin.access import AdminRequest, AdminRoute
 from app.admin.bodies import ListAnswer, Name, Note, PanelAnswer, PanelBody
 from app.admin.panel import PanelServices
 from app.catalog.catalog import Catalog, ModelCard
@@ -21,7 +21,7 @@ from app.catalog.route_repository import StoredRoute
 from app.errors import NotFound
 from app.providers.base import Capabilities
 
-router = APIRouter(route_class=OwnerRoute)
+router = APIRouter(route_class=AdminRoute)
 
 
 class RouteBody(PanelBody):

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Query
 from pydantic import Field
 
-from app.admin.access import AdminRequest, OwnerRoute
+from app.admin.access import AdminRequest, AdminRoute
 from app.admin.account_object import slots_in_use, state_of
 from app.admin.bodies import PanelAnswer
 from app.admin.masking import mask_secrets
@@ -20,7 +20,7 @@ from app.db.operator_tables import rollup
 from app.db.tables import spending, tasks
 from app.usage.overview import HOURS, ChartPoint, ModelFigures, OverviewSummary, UsageOverview, Window
 
-router = APIRouter(route_class=OwnerRoute)
+router = APIRouter(route_class=AdminRoute)
 HOUR = 3600
 DAY = 24
 RECENT_TASKS = 2000

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from fastapi import APIRouter
 
-from app.admin.access import AdminRequest, OwnerRoute
+from app.admin.access import AdminRequest, AdminRoute
 from app.admin.bodies import ListAnswer, PanelAnswer
 from app.admin.models import ModelObject, model_object
 from app.admin.panel import PanelServices
@@ -22,7 +22,7 @@ from app.ops.access import notes_of
 from app.tasks.service import RequestContext
 from app.tasks.task import own_video_input
 
-router = APIRouter(route_class=OwnerRoute, prefix="/playground")
+router = APIRouter(route_class=AdminRoute, prefix="/playground")
 MADE_KINDS: tuple[MediaKind, ...] = ("video", "image")
 INPUT_ROLES: tuple[Role, ...] = (
     "first_frame",

@@ -4,14 +4,14 @@ from functools import lru_cache
 
 from fastapi import APIRouter
 
-from app.admin.access import AdminRequest, OwnerRoute
+from app.admin.access import AdminRequest, AdminRoute
 from app.admin.bodies import ListAnswer, PanelAnswer
 from app.errors import InvalidRequest
 from app.providers import registry
 from app.providers.base import Account, Provider
 from app.providers.overview import ProviderOverview, all_overviews
 
-router = APIRouter(route_class=OwnerRoute, prefix="/providers")
+router = APIRouter(route_class=AdminRoute, prefix="/providers")
 
 
 class ProviderField(PanelAnswer):

@@ -2,11 +2,11 @@
 
 from fastapi import APIRouter
 
-from app.admin.access import AdminRequest, OwnerRoute
+from app.admin.access import AdminRequest, AdminRoute
 from app.admin.bodies import ListAnswer
 from app.admin.readiness_board import ReadinessObject
 
-router = APIRouter(route_class=OwnerRoute)
+router = APIRouter(route_class=AdminRoute)
 
 
 @router.get("/readiness", summary="Show which models can be made")

@@ -6,11 +6,12 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Query, Response
 from pydantic import Field
 
-from app.admin.access import AdminRequest, OwnerRoute
+from app.admin.access import AdminRequest, AdminRoute
 from app.admin.bodies import PanelAnswer, PanelBody
 from app.admin.lists import download_headers
 from app.admin.masking import mask_secrets
 from app.admin.panel import PanelServices
+from app.admin.rights import Right
 from app.admin.sign_in import confirm_password
 from app.backup import archive, schedule
 from app.backup.places import as_text
@@ -20,7 +21,7 @@ from app.errors import FilmgateError, NotFound
 from app.media.delivery.chain import StageTest
 from app.options import MASK, OptionsDocument, masked_values
 
-router = APIRouter(route_class=OwnerRoute)
+router = APIRouter(route_class=AdminRoute)
 BACKUP_FILE_NAME = "filmgate-backup.json"
 
 
@@ -182,6 +183,8 @@ async def put_document(name: str, body: DocumentBody, request: AdminRequest) -> 
     """Replaces the whole document. A secret that is sent as its mask or left out keeps its value. Other processes
     notice within a few seconds."""
     kind = _document_class(request.panel, name)
+    if kind is BackupOptions:
+        request.actor.require(Right.SECURITY)
     before = await request.panel.options.read_masked(kind)
     async with request.panel.database.write() as connection:
         written = await request.panel.options.write_within(connection, kind, body.value)

@@ -11,23 +11,24 @@ from app.admin.access import (
     COOKIE,
     DEVICE_COOKIE,
     AdminRequest,
+    AdminRoute,
     PublicRoute,
-    ViewerRoute,
     address_of,
     panel_of,
     session_of,
 )
-from app.admin.admin_repository import FIXED_NAME, AdminRole, AdminUser
+from app.admin.admin_repository import FIXED_NAME, AdminUser
 from app.admin.bodies import ListAnswer, Name, PanelAnswer, PanelBody
 from app.admin.panel import PanelServices
 from app.admin.passwords import source_of
+from app.admin.rights import RIGHTS, AdminRole, Right
 from app.admin.session_store import AdminSession, OpenSession
 from app.errors import InvalidRequest, SignInRefused
 from app.secret_rules import check_password
 
 DEVICE_SECONDS = 365 * 86_400
 public_router = APIRouter(route_class=PublicRoute)
-own_router = APIRouter(route_class=ViewerRoute)
+own_router = APIRouter(route_class=AdminRoute)
 
 
 class SignInBody(PanelBody):
@@ -48,6 +49,7 @@ class SignedInAdmin(PanelAnswer):
     id: str
     name: str
     role: AdminRole
+    rights: list[Right]
 
 
 class SessionState(PanelAnswer):
@@ -133,7 +135,7 @@ async def change_password(body: PasswordBody, request: AdminRequest, response: R
 
 @own_router.get("/sessions", summary="List open sessions")
 async def list_sessions(request: AdminRequest) -> ListAnswer[SessionObject]:
-    """An owner sees the sessions of all admins, a viewer only their own."""
+    """An owner sees the sessions of all admins, everybody else only their own."""
     sessions = await request.panel.sessions.list(admin_id=_visible_admin(request))
     current = request.actor.session.id if request.actor.session else None
     return ListAnswer(data=[_session_object(session, current=session.id == current) for session in sessions])
@@ -166,7 +168,7 @@ async def _verified_admin(request: Request, name: str, password: str) -> AdminUs
 
 def _visible_admin(request: AdminRequest) -> str | None:
     """The admin whose sessions the request may see; None for all admins."""
-    return None if request.actor.is_owner else request.actor.admin_id
+    return None if request.actor.may(Right.SECURITY) else request.actor.admin_id
 
 
 def _own_session(request: AdminRequest) -> AdminSession:
@@ -217,7 +219,7 @@ def _session_state(panel: PanelServices, session: AdminSession) -> SessionState:
     return SessionState(
         state="signed_in",
         csrf=session.csrf,
-        admin=SignedInAdmin(id=admin.id, name=admin.name, role=admin.role),
+        admin=SignedInAdmin(id=admin.id, name=admin.name, role=admin.role, rights=sorted(RIGHTS[admin.role])),
         expires_at=session.expires_at,
         version=panel.facts.version,
         public_url=panel.gateway.public_url,

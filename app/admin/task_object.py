@@ -30,7 +30,7 @@ VIEWED_FIELDS = frozenset(
         "private",
     }
 )
-"""What a viewer sees of a request: how large the work is, not what it shows."""
+"""What is seen of a request without the right to contents: how large the work is, not what it shows."""
 PLAYGROUND_KEY = "panel"
 """The key id of tasks that are created in the playground."""
 

@@ -6,9 +6,10 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import StreamingResponse
 
-from app.admin.access import AdminRequest, OwnerRoute
+from app.admin.access import AdminRequest, AdminRoute
 from app.admin.bodies import ListAnswer, PanelAnswer, PanelBody
 from app.admin.lists import MOST_EXPORTED, FilterText, PageQuery, Since, Until, csv_response
+from app.admin.rights import Right
 from app.admin.task_object import TaskDetail, TaskObject, task_detail, task_rows
 from app.admin.task_search import TaskSearch, TaskSearchFilter
 from app.dialects.registry import task_id_of
@@ -21,7 +22,7 @@ from app.tasks.notifications import Notification
 from app.tasks.service import RequestContext
 from app.tasks.task import Task
 
-router = APIRouter(route_class=OwnerRoute, prefix="/tasks")
+router = APIRouter(route_class=AdminRoute, prefix="/tasks")
 MOST_AT_ONCE = 200
 
 CSV_COLUMNS = (
@@ -109,7 +110,7 @@ async def list_tasks(
     """Newest first. A page of a filtered list may hold few rows or none and still have a next one."""
     _check_search(wanted, request)
     result = await TaskSearch(request.panel.database).find_page(wanted, page)
-    rows = await task_rows(request.panel, result.rows, with_content=request.actor.is_owner)
+    rows = await task_rows(request.panel, result.rows, with_content=request.actor.may(Right.CONTENT))
     return ListAnswer(data=rows, next=result.next)
 
 
@@ -139,15 +140,12 @@ async def cancel_tasks(body: CancelBody, request: AdminRequest) -> CancelAnswer:
 @router.get("/{name}", summary="Show a task with its history")
 async def get_task(name: str, request: AdminRequest) -> TaskDetail:
     task = await _find_task(request, name)
-    return await task_detail(request.panel, task, with_content=request.actor.is_owner)
+    return await task_detail(request.panel, task, with_content=request.actor.may(Right.CONTENT))
 
 
 @router.get("/{name}/inputs/{number}", summary="Download an input of a task", response_class=Response)
 async def get_input(name: str, number: int, request: AdminRequest) -> Response:
-    """Raises ``PermissionDenied`` for a viewer."""
     task = await _find_task(request, name)
-    if not request.actor.is_owner:
-        raise PermissionDenied("A viewer does not see what clients sent; ask an owner.")
     items = task.request.media
     if not 0 <= number < len(items) or not items[number].key:
         raise NotFound("No such input.")
@@ -258,15 +256,15 @@ async def _with_content(request: AdminRequest, task: Task, item: MediaInput) -> 
 
 
 def _check_search(wanted: TaskSearchFilter, request: AdminRequest) -> None:
-    """Raises ``PermissionDenied``: a viewer who could search prompts could read them by trying."""
-    if wanted.text and not request.actor.is_owner and task_id_of(wanted.text.strip()) is None:
-        raise PermissionDenied("A viewer can search for the id of a task only.")
+    """Raises ``PermissionDenied``: who could search prompts could read them by trying."""
+    if wanted.text and not request.actor.may(Right.CONTENT) and task_id_of(wanted.text.strip()) is None:
+        raise PermissionDenied(f"The role {request.actor.role} can search for the id of a task only.")
 
 
 async def _csv_batches(
     request: AdminRequest, wanted: TaskSearchFilter
 ) -> AsyncIterator[list[dict[str, Any]]]:
-    panel, with_content = request.panel, request.actor.is_owner
+    panel, with_content = request.panel, request.actor.may(Right.CONTENT)
     async for batch in TaskSearch(panel.database).find_all(wanted, most=MOST_EXPORTED):
         yield [_csv_row(row) for row in await task_rows(panel, batch, with_content=with_content)]
 

@@ -7,14 +7,14 @@ from pydantic import Field
 
 from app.accounts.bulk_import import ImportResult, apply_import, plan_import
 from app.accounts.formats import TextFormat, as_csv, as_json, export_documents, read_rows
-from app.admin.access import AdminRequest, OwnerRoute
+from app.admin.access import AdminRequest, AdminRoute
 from app.admin.account_search import AccountFilter, AccountQuery, found_statuses
 from app.admin.bodies import PanelAnswer, PanelBody
 from app.admin.lists import download_headers
 from app.admin.masking import mask_secrets, secret_hint
 from app.admin.sign_in import confirm_password
 
-router = APIRouter(route_class=OwnerRoute, prefix="/accounts")
+router = APIRouter(route_class=AdminRoute, prefix="/accounts")
 CONTENT_TYPES = {"json": "application/json", "csv": "text/csv; charset=utf-8"}
 RESULT_WORDS = {
     "would_add": "new",

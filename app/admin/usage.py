@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Response
 from fastapi.responses import StreamingResponse
 from pydantic import Field
 
-from app.admin.access import AdminRequest, OwnerRoute
+from app.admin.access import AdminRequest, AdminRoute
 from app.admin.bodies import ListAnswer, NamedItem, PanelAnswer
 from app.admin.lists import (
     MOST_EXPORTED,
@@ -32,7 +32,7 @@ from app.db.tables import usage
 from app.errors import InvalidRequest
 from app.usage.reports import UsageLine
 
-router = APIRouter(route_class=OwnerRoute)
+router = APIRouter(route_class=AdminRoute)
 UsageGroup = Literal["key", "model", "account", "day"]
 MONTH_SECONDS = 30 * 86_400
 

@@ -6,18 +6,19 @@ from dataclasses import asdict
 import sqlalchemy as sa
 from fastapi import APIRouter, Response
 
-from app.admin.access import AdminRequest, OwnerRoute
+from app.admin.access import AdminRequest, AdminRoute
 from app.admin.bodies import ListAnswer, Name, PanelAnswer, PanelBody
 from app.admin.lists import FilterText, PageQuery, find_page
 from app.admin.masking import mask_secrets
 from app.admin.panel import PanelServices
+from app.admin.rights import Right
 from app.db.tables import webhook_deliveries, webhook_endpoints
 from app.errors import MissingField, NotFound
 from app.webhooks.deliveries import Delivery
 from app.webhooks.endpoints import WebhookEndpoint
 from app.webhooks.event_bodies import EVENT_TYPES
 
-router = APIRouter(route_class=OwnerRoute, prefix="/webhooks")
+router = APIRouter(route_class=AdminRoute, prefix="/webhooks")
 
 
 class NewEndpointBody(PanelBody):
@@ -220,9 +221,9 @@ async def list_deliveries(
 
 @router.get("/deliveries/{delivery_id}", summary="Show a delivery with its attempts")
 async def get_delivery(delivery_id: str, request: AdminRequest) -> DeliveryDetail:
-    """A viewer does not see the body, which may hold the prompt and the links to a private film."""
+    """Who may not see contents does not see the body, which may hold the prompt and the links to a private film."""
     detail = await _delivery_detail(request.panel, delivery_id)
-    return detail if request.actor.is_owner else detail.model_copy(update={"body": None})
+    return detail if request.actor.may(Right.CONTENT) else detail.model_copy(update={"body": None})
 
 
 @router.post("/deliveries/{delivery_id}/resend", summary="Send a delivery again")

@@ -54,7 +54,7 @@ admins = Table(
     metadata,
     Column("id", String(32), primary_key=True),
     Column("name", String(80), nullable=False, unique=True),
-    Column("role", String(8), nullable=False),  # owner, viewer
+    Column("role", String(8), nullable=False),  # of ROLES in app/admin/rights.py
     Column("password", Text, nullable=False),  # argon2id
     Column("created_at", Float, nullable=False),
 )

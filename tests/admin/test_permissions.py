@@ -1,4 +1,4 @@
-"""Every route of the API, called without a session, by a viewer, with the token, and from another site."""
+"""Every route of the API, called without a session, by each role, with the token, and from another site."""
 
 import itertools
 
@@ -7,16 +7,12 @@ import pytest
 from fastapi.routing import APIRoute
 
 from app.admin.app import ROUTERS, create_panel_app
-from tests.admin.conftest import TOKEN, Browser
+from app.admin.rights import RIGHTS, ROLES, ROUTE_RIGHTS, AdminRole
+from tests.admin.conftest import PASSWORD, TOKEN, Browser
 
 Route = tuple[str, str]
 PUBLIC: set[Route] = {("GET", "/session"), ("POST", "/session"), ("POST", "/setup")}
-OWN: set[Route] = {
-    ("DELETE", "/session"),
-    ("POST", "/session/password"),
-    ("DELETE", "/sessions/{session_id}"),
-}
-"""What a viewer may change: their own session and password."""
+ENDS_THE_SESSION: set[Route] = {("DELETE", "/session"), ("POST", "/session/password")}
 ADDRESSES = (f"10.9.{number // 250}.{number % 250 + 1}" for number in itertools.count())
 
 
@@ -87,13 +83,27 @@ def test_a_session_changes_nothing_without_its_csrf_value(owner: Browser, csrf: 
     assert {route: told for route, told in found.items() if route[0] == "GET" and told[0] in (401, 403)} == {}
 
 
-def test_a_viewer_can_read_and_not_write(viewer: Browser) -> None:
-    wanted = [route for route in ROUTES if route not in OWN]
-    found = {route: answer_of(viewer.http, route, x_csrf_token=viewer.csrf) for route in wanted}
-    refused = {route for route, told in found.items() if told == (403, "permission_denied")}
-    assert refused == {route for route in wanted if route[0] != "GET"}
-    assert {route: told for route, told in found.items() if route[0] == "GET" and told[0] in (401, 403)} == {}
+def test_every_route_states_the_right_it_needs() -> None:
+    assert {f"{method} {path}" for method, path in ROUTES} == ROUTE_RIGHTS.keys()
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_may_use_the_routes_of_its_rights_and_no_other(
+    role: AdminRole, owner: Browser, nobody: Browser
+) -> None:
+    owner.post("/admins", status=201, json={"name": f"a {role}", "role": role, "password": PASSWORD})
+    signed_in = nobody.sign_in(f"a {role}").json()["admin"]
+    assert (signed_in["role"], set(signed_in["rights"])) == (role, set(RIGHTS[role]))
+    wanted = [route for route in ROUTES if route not in ENDS_THE_SESSION]
+    found = {route: answer_of(nobody.http, route, x_csrf_token=nobody.csrf) for route in wanted}
+    refused = {route for route, told in found.items() if told[0] in (401, 403)}
+    assert refused == {route for route in wanted if ROUTE_RIGHTS[" ".join(route)] not in RIGHTS[role]}
+    assert {found[route] for route in refused} <= {(403, "permission_denied")}
+
+
+def test_only_owners_see_the_sessions_of_others(owner: Browser, viewer: Browser) -> None:
     assert {row["admin_name"] for row in viewer.get("/sessions")["data"]} == {"looker"}
+    assert {"admin", "looker"} <= {row["admin_name"] for row in owner.get("/sessions")["data"]}
 
 
 def test_the_token_may_use_every_route(nobody: Browser) -> None:
