@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.accounts.rows import next_reset
 from app.accounts.status import WHOLE_ACCOUNT, AccountStatus, Quota
 from app.db.session import padded
-from app.db.tables import accounts, ledger, slots, tasks, timeline
+from app.db.tables import accounts, ledger, slots, timeline
 from app.generation import Kind
 from app.providers.base import Account
 
@@ -33,9 +33,6 @@ _LEFT_ACCOUNTS = (
     .order_by(accounts.c.id)  # in which all transactions lock them
     .with_for_update()
 )
-_LEAVING_TASKS = sa.select(
-    tasks.c.id, tasks.c.state, tasks.c.error_code, tasks.c.started_at, tasks.c.finished_at, tasks.c.cost
-).where(tasks.c.id.in_(sa.bindparam("tasks", expanding=True)))
 _COUNT_OUTCOME = (
     sa.update(accounts)
     .where(accounts.c.id == sa.bindparam("account"))
@@ -177,11 +174,20 @@ async def take_quota(connection: AsyncConnection, account_id: str, amount: Decim
 
 @dataclass(frozen=True, slots=True)
 class LeavingTask:
-    """A task that leaves its account. ``sent``: whether it may have been submitted to the vendor."""
+    """A task that leaves its account, as its row is now. ``sent``: whether it may have been submitted to the vendor."""
 
     id: str
     account_id: str
     sent: bool
+    state: str
+    error_code: str | None = None
+    started_at: float | None = None
+    finished_at: float | None = None
+    cost: Decimal | None = None
+
+    @property
+    def seconds(self) -> float:
+        return max((self.finished_at or 0.0) - self.started_at, 0.0) if self.started_at else 0.0
 
 
 async def release_accounts(connection: AsyncConnection, leaving: Sequence[LeavingTask]) -> None:
@@ -193,21 +199,18 @@ async def release_accounts(connection: AsyncConnection, leaving: Sequence[Leavin
         return
     named = {"accounts": padded(sorted({each.account_id for each in leaving}))}
     left = {row.id: row for row in await connection.execute(_LEFT_ACCOUNTS, named)}
-    found = await connection.execute(_LEAVING_TASKS, {"tasks": padded([each.id for each in leaving])})
-    rows = {row.id: row for row in found}
-    for account_id, account in left.items():
-        mine = [each for each in leaving if each.account_id == account_id and each.id in rows]
-        await _return_unused_quota(connection, account, [rows[each.id] for each in mine])
-    ended = {
-        account.id: [rows[each.id] for each in leaving if each.sent and each.account_id == account.id]
-        for account in left.values()
-    }
-    counted = [_counted_outcomes(left[account_id], mine) for account_id, mine in ended.items()]
+    counted = []
+    for account in left.values():
+        mine = [each for each in leaving if each.account_id == account.id]
+        await _return_unused_quota(connection, account, mine)
+        counted.append(_counted_outcomes(account, [each for each in mine if each.sent]))
     if changed := [each for each in counted if each is not None]:
         await connection.execute(_COUNT_OUTCOME, changed)
 
 
-async def _return_unused_quota(connection: AsyncConnection, account: Any, leaving: Sequence[Any]) -> None:
+async def _return_unused_quota(
+    connection: AsyncConnection, account: Any, leaving: Sequence[LeavingTask]
+) -> None:
     quota = Quota.of_row(account)
     if quota is None:
         return
@@ -229,7 +232,7 @@ async def _return_unused_quota(connection: AsyncConnection, account: Any, leavin
         )
 
 
-def _counted_outcomes(account: Any, ended: Sequence[Any]) -> dict[str, Any] | None:
+def _counted_outcomes(account: Any, ended: Sequence[LeavingTask]) -> dict[str, Any] | None:
     """What tasks that have just ended add to their account's statistics; a cancelled one is not counted."""
     counted = [row for row in ended if row.state != "cancelled" and row.error_code not in NOT_COUNTED]
     if not counted:
@@ -240,6 +243,6 @@ def _counted_outcomes(account: Any, ended: Sequence[Any]) -> dict[str, Any] | No
         "account": account.id,
         "succeeded": len(made),
         "failed": len(counted) - len(made),
-        "took": sum(max(row.finished_at - row.started_at, 0.0) for row in made if row.started_at),
+        "took": sum(row.seconds for row in made),
         "latest": json.dumps([*json.loads(account.outcomes), *outcomes][-OUTCOMES_KEPT:]),
     }

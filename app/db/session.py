@@ -188,17 +188,26 @@ async def add_to_sums(
     connection: AsyncConnection, table: sa.Table, rows: Iterable[Mapping[str, Any]]
 ) -> None:
     """Add each row's numbers to the row with its primary key, or insert it. Primary keys in ``rows`` must be distinct."""
-    names = [column.name for column in table.primary_key]
-    # All transactions lock rows in this order, so they cannot deadlock.
-    ordered = sorted(rows, key=lambda row: tuple(row[name] for name in names))
+    ordered = in_order_of_sums(table, rows)
     if ordered:
-        await connection.execute(_adding_statement(connection.dialect.name, table), ordered)
+        await connection.execute(adding_statement(connection.dialect.name, table), ordered)
+
+
+def in_order_of_sums(table: sa.Table, rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """All transactions lock rows in this order, so they cannot deadlock."""
+    names = [column.name for column in table.primary_key]
+    return sorted(rows, key=lambda row: tuple(row[name] for name in names))
 
 
 @cache
-def _adding_statement(dialect: str, table: sa.Table) -> Insert:
-    """Compiled once for all time; with the rows in it, it would be compiled for each batch."""
+def adding_statement(
+    dialect: str, table: sa.Table, select: tuple[Sequence[str], sa.Select[Any]] | None = None
+) -> Insert:
+    """Compiled once for all time; with the rows in it, it would be compiled for each batch. ``select``: where the rows
+    come from, instead of the parameters, and the names of their columns."""
     new = INSERTS[dialect](table)
     figures = [column for column in table.columns if not column.primary_key]
     raised = {column.name: column + new.excluded[column.name] for column in figures}
+    if select is not None:
+        new = new.from_select(*select)
     return new.on_conflict_do_update(index_elements=list(table.primary_key), set_=raised)

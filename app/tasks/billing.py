@@ -23,7 +23,7 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -32,6 +32,8 @@ from app import clock
 from app.catalog.fitting import Fitting
 from app.catalog.price import ModelPrice
 from app.catalog.prices import PriceRepository
+from app.db.joined_writes import JoinedWrites
+from app.db.operator_tables import rollup, usage_days
 from app.db.session import Database, padded
 from app.db.tables import ledger, receipts, round_money, tasks, usage
 from app.errors import InvalidRequest, NotFound, OutcomeUnknown
@@ -47,6 +49,8 @@ from app.usage.ledger import (
     NOTHING,
     EndKind,
     ReservationEnd,
+    ReservedMoney,
+    close_reserves,
     end_reservations,
     has_open_reservation,
 )
@@ -55,12 +59,14 @@ from app.usage.recorder import (
     INPUT_TOKENS,
     OUTPUT_TOKENS,
     EndedTask,
-    add_usage,
     count_ended,
+    daily_sums,
+    hourly_sums,
     remove_usage,
     token_count,
 )
 from app.usage.settlement_options import SettlementOptions
+from app.webhooks.outbox import TELLS
 
 MONEY_WORDS: Mapping[EndKind, str] = {"settle": "settled", "release": "released"}
 """What the column ``money`` says once a reservation is closed."""
@@ -82,23 +88,19 @@ _ENDED_COLUMNS = (
     tasks.c.fitted,
     tasks.c.result,
     tasks.c.request_id,
+    tasks.c.started_at,
     ledger.c.detail.label("agreed"),
     ledger.c.at.label("reserved_at"),
+    ledger.c.owner.label("reserved_owner"),
+    ledger.c.key_id.label("reserved_key"),
+    ledger.c.model.label("reserved_model"),
     ledger.c.amount.label("reserved"),
+    TELLS.label("tells"),
     sa.exists().where(receipts.c.task_id == tasks.c.id).label("accepted"),
 )
 _ENDED = sa.select(*_ENDED_COLUMNS).select_from(
     tasks.outerjoin(ledger, sa.and_(ledger.c.task_id == tasks.c.id, ledger.c.kind == "reserve"))
 )
-_CLOSE_TASK = (
-    sa.update(tasks)
-    .where(tasks.c.id == sa.bindparam("of_task"))
-    .values(
-        cost=sa.bindparam("closed_at", type_=tasks.c.cost.type),
-        money=sa.bindparam("closed_as", type_=tasks.c.money.type),
-    )
-)
-_INSERT_USAGE = sa.insert(usage).inline()
 _ENDED_BY_ID = _ENDED.where(tasks.c.id.in_(sa.bindparam("ids", expanding=True)))
 HELD = tasks.c.money == sa.literal_column("'held'")
 """Written as in the partial index, which is not used otherwise."""
@@ -185,7 +187,9 @@ class TaskBilling:
             if row.state not in TERMINAL or not await end_reservations(connection, [closing]):
                 raise InvalidRequest(f"Nothing is held for the task {task_id}: its account is closed.")
             await remove_usage(connection, row.id, row.key_id, at=_usage_time(row))
-            await _record_ends(connection, [(row, closing)])
+            writes = JoinedWrites()
+            _record_ends(writes, [(row, closing)])
+            await writes.write(connection)
             await count_ended(connection, [_ended_outcome(row, cost)], tasks=0)
             await add_timeline_row(
                 connection, task_id, epoch=0, event=closing.kind, detail={"by": "operator"}
@@ -213,11 +217,20 @@ def _held_rows(*columns: sa.ColumnElement[Any]) -> sa.Select[Any]:
     return sa.select(*columns).select_from(tasks.join(ledger, reserved)).where(HELD)
 
 
+class SettledTask(NamedTuple):
+    """A task that has just ended. ``row``: of ``_ENDED``; ``money``: what became of it, None where none was reserved;
+    ``cost``: None where nothing was settled or released."""
+
+    row: Any
+    money: str | None
+    cost: Decimal | None
+
+
 async def settle_ended_tasks(
-    connection: AsyncConnection, outcomes: Mapping[str, TaskOutcome]
-) -> dict[str, str]:
+    connection: AsyncConnection, outcomes: Mapping[str, TaskOutcome], writes: JoinedWrites
+) -> dict[str, SettledTask]:
     """Settle, release or hold the reservations of tasks, by id, and record their usage. Call in the transaction that ends
-    them, after their rows have changed. Returns what became of the money, by task id, where some was reserved."""
+    them, after their rows have changed; ``writes`` are to be written in it too."""
     if not outcomes:
         return {}
     rows = (await connection.execute(_ENDED_BY_ID, {"ids": padded(list(outcomes))})).all()
@@ -236,15 +249,17 @@ async def settle_ended_tasks(
             ends.append((row, closing))
     limited = await limit_costs(connection, [_task_cost(row, closing) for row, closing in ends])
     ends = [(row, limited[row.id]) for row, _ in ends]
-    closed = await end_reservations(connection, [closing for _, closing in ends])
+    reserves = [_reserved_money(row) for row, _ in ends]
+    closed = await close_reserves(connection, reserves, [closing for _, closing in ends], writes)
     ends = [(row, closing) for row, closing in ends if row.id in closed]
     if held:
         await connection.execute(sa.update(tasks).where(tasks.c.id.in_(held)).values(money="held"))
     costs = {row.id: closing.amount for row, closing in ends}
     unpriced = [(row, None) for row in rows if row.state in REPORTED_STATES and row.id not in closed]
-    await _record_ends(connection, [*ends, *unpriced])
-    await count_ended(connection, [_ended_outcome(row, costs.get(row.id, NOTHING)) for row in rows])
-    return dict.fromkeys(held, "held") | {row.id: MONEY_WORDS[closing.kind] for row, closing in ends}
+    _record_ends(writes, [*ends, *unpriced])
+    writes.add_to_sums(rollup, hourly_sums(_ended_outcome(row, costs.get(row.id, NOTHING)) for row in rows))
+    money = dict.fromkeys(held, "held") | {row.id: MONEY_WORDS[closing.kind] for row, closing in ends}
+    return {row.id: SettledTask(row, money.get(row.id), costs.get(row.id)) for row in rows}
 
 
 async def recount_as_open(connection: AsyncConnection, task_id: str) -> None:
@@ -283,6 +298,11 @@ def _confirmed_end(row: Any, word: VendorWord) -> ReservationEnd:
     return ReservationEnd(row.id, "settle", row.reserved) if word.made else ReservationEnd(row.id, "release")
 
 
+def _reserved_money(row: Any) -> ReservedMoney:
+    place = row.reserved_at, row.reserved_owner, row.reserved_key, row.reserved_model
+    return ReservedMoney(row.id, *place, row.reserved)
+
+
 def _task_cost(row: Any, closing: ReservationEnd) -> TaskCost:
     estimate = row.reserved if _agreed_price(row).has_estimate else None
     return TaskCost(closing, row.key_id, row.model, row.account_id or "", estimate)
@@ -292,22 +312,18 @@ def _agreed_price(row: Any) -> ModelPrice:
     return ModelPrice.model_validate(json.loads(row.agreed)["price"])
 
 
-async def _record_ends(
-    connection: AsyncConnection, ends: Sequence[tuple[Any, ReservationEnd | None]]
-) -> None:
+def _record_ends(writes: JoinedWrites, ends: Sequence[tuple[Any, ReservationEnd | None]]) -> None:
     """Write costs into the rows of tasks, and a usage row for each that was completed, charged or failed."""
     rows, costs = [], []
     for row, closing in ends:
         cost = closing.amount if closing else NOTHING
         if closing is not None:
-            costs.append({"of_task": row.id, "closed_at": cost, "closed_as": MONEY_WORDS[closing.kind]})
+            costs.append({"id": row.id, "cost": cost, "money": MONEY_WORDS[closing.kind]})
         if row.state in REPORTED_STATES or cost:
             rows.append(_usage_row(row, cost))
-    if costs:
-        await connection.execute(_CLOSE_TASK, costs)
-    if rows:
-        await connection.execute(_INSERT_USAGE, rows)
-        await add_usage(connection, rows)
+    writes.change(tasks, costs)
+    writes.insert(usage, rows)
+    writes.add_to_sums(usage_days, daily_sums(rows))
 
 
 def _usage_row(row: Any, cost: Decimal) -> dict[str, Any]:

@@ -3,17 +3,19 @@ account counts, its row of the timeline and the webhooks that tell of it, all in
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts.limits import LeavingTask, release_accounts
+from app.db.joined_writes import JoinedWrites
+from app.db.tables import slots, timeline
 from app.tasks import billing
-from app.tasks.billing import TaskOutcome, VendorWord
-from app.tasks.moves import FREE_SLOT, TaskMove, write_moves
+from app.tasks.billing import SettledTask, TaskOutcome, VendorWord
+from app.tasks.moves import TaskMove, write_moves
 from app.tasks.states import TERMINAL
-from app.tasks.task import insert_rows, timeline_row
+from app.tasks.task import timeline_row
 from app.webhooks import outbox
 
 
@@ -42,28 +44,42 @@ async def write_leaving(connection: AsyncConnection, leaving: Sequence[TaskLeavi
     if not done:
         return moved
     ended = {each.move.task_id: each.outcome for each in done if each.has_ended}
-    money = await record_ended(connection, ended)
-    await insert_rows(connection, [_row(each, money) for each in done])
-    await connection.execute(FREE_SLOT, [{"of_task": each.move.task_id} for each in done])
-    left = [
-        LeavingTask(each.move.task_id, each.account_id, sent=each.outcome.sent and each.has_ended)
-        for each in done
-        if each.account_id
-    ]
-    await release_accounts(connection, left)
+    writes = JoinedWrites()
+    settled = await _settle(connection, ended, writes)
+    writes.insert(timeline, [_row(each, settled.get(each.move.task_id)) for each in done])
+    writes.delete(slots, [{"task_id": each.move.task_id} for each in done])
+    await writes.write(connection)
+    await release_accounts(connection, [_left(each, settled) for each in done if each.account_id])
     return moved
 
 
-async def record_ended(connection: AsyncConnection, ended: Mapping[str, TaskOutcome]) -> dict[str, str]:
-    """Decide about the money and insert webhook deliveries, in the transaction that ends the tasks. Returns what became
-    of the money, by task id."""
-    money = await billing.settle_ended_tasks(connection, ended)
-    await outbox.task_ended(connection, list(ended))
-    return money
+async def record_ended(connection: AsyncConnection, ended: Mapping[str, TaskOutcome]) -> None:
+    """Decide about the money and insert webhook deliveries, in the transaction that ends the tasks."""
+    writes = JoinedWrites()
+    await _settle(connection, ended, writes)
+    await writes.write(connection)
 
 
-def _row(each: TaskLeaving, money: Mapping[str, str]) -> dict[str, Any]:
+async def _settle(
+    connection: AsyncConnection, ended: Mapping[str, TaskOutcome], writes: JoinedWrites
+) -> dict[str, SettledTask]:
+    settled = await billing.settle_ended_tasks(connection, ended, writes)
+    await outbox.task_ended(connection, [task_id for task_id, each in settled.items() if each.row.tells])
+    return settled
+
+
+def _row(each: TaskLeaving, settled: SettledTask | None) -> dict[str, Any]:
     move = each.move
-    decided = {"money": money[move.task_id]} if move.task_id in money else {}
+    decided = {"money": settled.money} if settled and settled.money else {}
     detail = {**each.detail, **decided}
     return timeline_row(move.task_id, epoch=move.epoch, event=move.new, detail=detail)
+
+
+def _left(each: TaskLeaving, settled: Mapping[str, SettledTask]) -> LeavingTask:
+    assert each.account_id is not None
+    left = LeavingTask(each.move.task_id, each.account_id, sent=each.outcome.sent, state=each.move.new)
+    if not each.has_ended:
+        return replace(left, sent=False)
+    row, _, cost = settled[each.move.task_id]
+    times = {"started_at": row.started_at, "finished_at": row.finished_at}
+    return replace(left, error_code=row.error_code, cost=cost, **times)

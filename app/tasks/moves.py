@@ -3,7 +3,6 @@
 PostgreSQL gets the moves of many tasks in one statement, as each statement is a round trip; SQLite one by one.
 """
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.db.joined_writes import as_json, given_rows, plain_type
 from app.db.tables import slots, tasks, timeline
 from app.tasks.states import State
 from app.tasks.task import insert_rows, timeline_row
@@ -20,11 +20,7 @@ from app.tasks.task import insert_rows, timeline_row
 ROW_NAMES = ["task_id", "epoch", "at", "event", "detail"]
 
 
-def _plain_type(column: sa.Column[Any]) -> Any:
-    return sa.Text if isinstance(column.type, sa.String) else column.type
-
-
-_ROW_COLUMNS = [sa.column(f"row_{name}", _plain_type(timeline.c[name])) for name in ROW_NAMES]
+_ROW_COLUMNS = [sa.column(f"row_{name}", plain_type(timeline.c[name])) for name in ROW_NAMES]
 INSERT_TASK = sa.insert(tasks)
 FREE_SLOT = sa.delete(slots).where(slots.c.task_id == sa.bindparam("of_task"))
 
@@ -68,7 +64,9 @@ async def write_moves(connection: AsyncConnection, moves: Sequence[TaskMove]) ->
         return {move.task_id for move in moves if await move.write(connection)}
     moved: set[str] = set()
     for names, alike in _by_columns(moves).items():
-        found = await connection.execute(_moves_statement(names), _as_json(move.parameters for move in alike))
+        found = await connection.execute(
+            _moves_statement(names), {"given": as_json(move.parameters for move in alike)}
+        )
         moved.update(found.scalars())
     return moved
 
@@ -82,7 +80,7 @@ async def write_recorded(connection: AsyncConnection, moves: Sequence[RecordedMo
     rows = {each.move.task_id: {f"row_{name}": value for name, value in each.row.items()} for each in moves}
     moved = set()
     for names, alike in _by_columns(each.move for each in moves).items():
-        given = _as_json(move.parameters | rows[move.task_id] for move in alike)
+        given = {"given": as_json(move.parameters | rows[move.task_id] for move in alike)}
         moved.update((await connection.execute(_recorded_statement(names), given)).scalars())
     return moved
 
@@ -92,10 +90,6 @@ def _by_columns(moves: Iterable[TaskMove]) -> Mapping[tuple[str, ...], list[Task
     for move in sorted(moves, key=lambda move: move.task_id):  # in which progress locks rows too
         found[tuple(move.values)].append(move)
     return found
-
-
-def _as_json(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    return {"given": json.dumps(list(rows))}
 
 
 @cache
@@ -133,8 +127,7 @@ def _moving_given(names: tuple[str, ...], given: sa.FromClause) -> sa.Update:
 
 
 def _given_rows(names: tuple[str, ...], *more: sa.ColumnClause[Any]) -> sa.FromClause:
-    """The parameters of many moves, as one JSON text."""
+    """The parameters of many moves."""
     fixed = sa.column("of_task", sa.Text), sa.column("of_epoch", sa.Integer), sa.column("of_state", sa.Text)
-    new = [sa.column(f"new_{name}", _plain_type(tasks.c[name])) for name in ("state", *names)]
-    rows = sa.func.json_to_recordset(sa.cast(sa.bindparam("given", type_=sa.Text), sa.JSON))
-    return rows.table_valued(*fixed, *new, *more).render_derived(name="given", with_types=True)
+    new = [sa.column(f"new_{name}", plain_type(tasks.c[name])) for name in ("state", *names)]
+    return given_rows([*fixed, *new, *more], name="given")

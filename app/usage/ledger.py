@@ -12,12 +12,13 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cache, lru_cache
 from types import MappingProxyType
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
+from app.db.joined_writes import JoinedWrites
 from app.db.session import INSERTS, add_to_sums, padded
 from app.db.tables import format_money, ledger, round_money, spending
 from app.errors import InsufficientQuota
@@ -105,6 +106,17 @@ class ReservationEnd:
     task_id: str
     kind: EndKind
     amount: Decimal = NOTHING
+
+
+class ReservedMoney(NamedTuple):
+    """Of the row that reserved it."""
+
+    task_id: str
+    at: float
+    owner: str
+    key_id: str
+    model: str
+    amount: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,11 +248,25 @@ async def end_reservations(connection: AsyncConnection, closings: Sequence[Reser
     """
     if not closings:
         return set()
-    by_task = {closing.task_id: closing for closing in closings}
-    reserves = (await connection.execute(_RESERVES, {"ids": padded(list(by_task))})).all()
-    rows = [_end_row(row, by_task[row.task_id]) for row in reserves]
-    if not rows:
+    ids = padded([closing.task_id for closing in closings])
+    reserves = [ReservedMoney(*row) for row in await connection.execute(_RESERVES, {"ids": ids})]
+    sums = JoinedWrites()
+    closed = await close_reserves(connection, reserves, closings, sums)
+    await sums.write(connection)
+    return closed
+
+
+async def close_reserves(
+    connection: AsyncConnection,
+    reserves: Sequence[ReservedMoney],
+    closings: Sequence[ReservationEnd],
+    sums: JoinedWrites,
+) -> set[str]:
+    """``end_reservations`` of what is known to be reserved. Its sums are left for the caller to write."""
+    if not reserves:
         return set()
+    by_task = {closing.task_id: closing for closing in closings}
+    rows = [_end_row(row, by_task[row.task_id]) for row in reserves]
     once = _ending_statement(connection.dialect.name)
     closed = set((await connection.execute(once, rows)).scalars())
     changes: dict[tuple[str, str], list[Decimal]] = defaultdict(lambda: [NOTHING, NOTHING])
@@ -250,24 +276,15 @@ async def end_reservations(connection: AsyncConnection, closings: Sequence[Reser
             change[0] += row.amount
             change[1] += round_money(by_task[row.task_id].amount)
     booked = [
-        {"of_key": key_id, "of_period": period, "given_back": given_back, "taken": taken}
-        for (key_id, period), (given_back, taken) in sorted(changes.items())
+        {"key_id": key_id, "period": period, "reserved": -given_back, "spent": taken}
+        for (key_id, period), (given_back, taken) in changes.items()
     ]
-    if booked:
-        await connection.execute(_BOOK_END, booked)
+    sums.add_to_sums(spending, booked)
     return closed
 
 
-_RESERVES = sa.select(
-    ledger.c.task_id, ledger.c.at, ledger.c.owner, ledger.c.key_id, ledger.c.model, ledger.c.amount
-).where(ledger.c.task_id.in_(sa.bindparam("ids", expanding=True)), ledger.c.kind == "reserve")
-_BOOK_END = (
-    sa.update(spending)
-    .where(spending.c.key_id == sa.bindparam("of_key"), spending.c.period == sa.bindparam("of_period"))
-    .values(
-        reserved=spending.c.reserved - sa.bindparam("given_back", type_=spending.c.reserved.type),
-        spent=spending.c.spent + sa.bindparam("taken", type_=spending.c.spent.type),
-    )
+_RESERVES = sa.select(*(ledger.c[name] for name in ReservedMoney._fields)).where(
+    ledger.c.task_id.in_(sa.bindparam("ids", expanding=True)), ledger.c.kind == "reserve"
 )
 
 
@@ -276,7 +293,7 @@ def _ending_statement(dialect: str) -> sa.Executable:
     return INSERTS[dialect](ledger).on_conflict_do_nothing().returning(ledger.c.task_id)
 
 
-def _end_row(row: Any, closing: ReservationEnd) -> dict[str, Any]:
+def _end_row(row: ReservedMoney, closing: ReservationEnd) -> dict[str, Any]:
     amount = round_money(closing.amount)
     assert amount >= 0, "a task can not earn money"
     return {

@@ -296,24 +296,25 @@ def day_of(moment: float) -> int:
 
 async def count_ended(connection: AsyncConnection, ended: Iterable[EndedTask], *, tasks: int = 1) -> None:
     """Count tasks that end. Call it in the transaction that ends them; ``tasks=0`` only adds their cost."""
+    await add_to_sums(connection, rollup, hourly_sums(ended, tasks=tasks))
+
+
+def hourly_sums(ended: Iterable[EndedTask], *, tasks: int = 1) -> list[dict[str, Any]]:
+    """The rows of ``rollup`` that these ends add up to."""
     counts: Counter[CountKey] = Counter()
     costs: dict[CountKey, Decimal] = defaultdict(lambda: NOTHING)
     for task in ended:
         counts[task.row_key] += tasks
         costs[task.row_key] += task.cost
-    if costs:
-        await _add_counts(connection, counts, costs)
+    return _count_rows(counts, costs)
 
 
-async def _add_counts(
-    connection: AsyncConnection, counts: Counter[CountKey], costs: dict[CountKey, Decimal]
-) -> None:
+def _count_rows(counts: Counter[CountKey], costs: dict[CountKey, Decimal]) -> list[dict[str, Any]]:
     columns = [column.name for column in rollup.primary_key]
-    rows = [
+    return [
         {**dict(zip(columns, key, strict=True)), "tasks": counts[key], "cost": cost}
         for key, cost in costs.items()
     ]
-    await add_to_sums(connection, rollup, rows)
 
 
 async def compact_oldest_day(connection: AsyncConnection, *, before: float) -> bool:
@@ -335,7 +336,7 @@ async def compact_oldest_day(connection: AsyncConnection, *, before: float) -> b
         key = day, row.model, row.outcome, row.bucket
         counts[key] += row.tasks
         costs[key] += row.cost
-    await _add_counts(connection, counts, costs)
+    await add_to_sums(connection, rollup, _count_rows(counts, costs))
     return True
 
 

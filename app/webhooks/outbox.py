@@ -40,6 +40,16 @@ _CONCERNED = (
 )
 
 
+TELLS = sa.and_(
+    tasks.c.deleted.is_(False),
+    sa.or_(
+        tasks.c.hook_url.is_not(None),
+        sa.exists().where(webhook_endpoints.c.owner == tasks.c.owner, webhook_endpoints.c.enabled),
+    ),
+)
+"""Whether anybody is told when a task ends: only then ``task_ended`` finds something."""
+
+
 async def task_ended(connection: AsyncConnection, task_ids: Sequence[str]) -> None:
     """Insert the deliveries for ended tasks. Call in the transaction that ends them, after their rows have changed."""
     if not task_ids:

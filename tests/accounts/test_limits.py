@@ -4,6 +4,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,7 +14,6 @@ import sqlalchemy as sa
 from app.accounts import limits
 from app.accounts.definition import AccountDraft
 from app.catalog.explanation import explain_accounts
-from app.db.tables import tasks
 from app.errors import InvalidRequest, NoAvailableAccount
 from app.providers.base import Account
 from app.validation import validate_document
@@ -145,15 +145,14 @@ def test_an_invalid_draft_names_its_field(told: dict[str, Any], field: str) -> N
 async def test_statistics_keep_the_last_fifty_outcomes(bench: Bench) -> None:
     account: Account = await bench.account()
     task = await bench.create()
-    leaving = limits.LeavingTask(task.id, account.id, sent=True)
+    leaving = limits.LeavingTask(
+        task.id, account.id, sent=True, state="completed", started_at=10.0, finished_at=14.0
+    )
     async with bench.components.database.write() as connection:
-        ended = {"state": "completed", "account_id": account.id, "started_at": 10.0, "finished_at": 14.0}
-        await connection.execute(sa.update(tasks).where(tasks.c.id == task.id).values(**ended))
         for _ in range(limits.OUTCOMES_KEPT + 5):
             await limits.release_accounts(connection, [leaving])
-        failed = {"state": "failed", "error_code": "upstream_error"}
-        await connection.execute(sa.update(tasks).where(tasks.c.id == task.id).values(**failed))
-        await limits.release_accounts(connection, [leaving])
+        failed = replace(leaving, state="failed", error_code="upstream_error")
+        await limits.release_accounts(connection, [failed])
     found = (await account_status(bench, "upstream")).statistics
     assert (found.successes, found.failures, found.average_seconds) == (55, 1, 4.0)
     assert (len(found.outcomes), found.outcomes[0], found.outcomes[-1]) == (50, "completed", "upstream_error")
