@@ -271,7 +271,7 @@ async def close_reserves(
     closed = set((await connection.execute(once, rows)).scalars())
     changes: dict[tuple[str, str], list[Decimal]] = defaultdict(lambda: [NOTHING, NOTHING])
     for row in reserves:
-        for period in period_names(row.at) if row.task_id in closed else ():
+        for period in _kept_periods(row.at) if row.task_id in closed else ():
             change = changes[(row.key_id, period)]
             change[0] += row.amount
             change[1] += round_money(by_task[row.task_id].amount)
@@ -342,10 +342,20 @@ async def record_pruned(connection: AsyncConnection, costs: Mapping[str, Decimal
     await add_to_sums(connection, spending, rows)
 
 
+def _oldest_periods(now: float) -> tuple[str, str]:
+    """The oldest month and the oldest day whose sums are kept."""
+    return period_names(now - MONTHS_KEPT * DAY_SECONDS)[0], period_names(now - DAYS_KEPT * DAY_SECONDS)[1]
+
+
+def _kept_periods(at: float) -> list[str]:
+    """Of ``period_names``: a task that was created long ago changes no sum that is deleted for its age."""
+    oldest = (*_oldest_periods(clock.now()), TOTAL)
+    return [period for period, least in zip(period_names(at), oldest, strict=True) if period >= least]
+
+
 async def delete_old_sums(connection: AsyncConnection, *, now: float) -> None:
     """Delete sums of days and months that no budget and no report reads any more."""
-    month = period_names(now - MONTHS_KEPT * 86_400)[0]
-    day = period_names(now - DAYS_KEPT * 86_400)[1]
+    month, day = _oldest_periods(now)
     length = sa.func.length(spending.c.period)
     old = sa.or_(
         sa.and_(length == len(day), spending.c.period < day),
