@@ -250,7 +250,7 @@ async def settle_ended_tasks(
     limited = await limit_costs(connection, [_task_cost(row, closing) for row, closing in ends])
     ends = [(row, limited[row.id]) for row, _ in ends]
     reserves = [_reserved_money(row) for row, _ in ends]
-    closed = await close_reserves(connection, reserves, [closing for _, closing in ends], writes)
+    closed = await close_reserves(connection, reserves, [closing for _, closing in ends], sums=writes)
     ends = [(row, closing) for row, closing in ends if row.id in closed]
     if held:
         await connection.execute(sa.update(tasks).where(tasks.c.id.in_(held)).values(money="held"))

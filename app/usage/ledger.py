@@ -251,7 +251,7 @@ async def end_reservations(connection: AsyncConnection, closings: Sequence[Reser
     ids = padded([closing.task_id for closing in closings])
     reserves = [ReservedMoney(*row) for row in await connection.execute(_RESERVES, {"ids": ids})]
     sums = JoinedWrites()
-    closed = await close_reserves(connection, reserves, closings, sums)
+    closed = await close_reserves(connection, reserves, closings, sums=sums)
     await sums.write(connection)
     return closed
 
@@ -260,6 +260,7 @@ async def close_reserves(
     connection: AsyncConnection,
     reserves: Sequence[ReservedMoney],
     closings: Sequence[ReservationEnd],
+    *,
     sums: JoinedWrites,
 ) -> set[str]:
     """``end_reservations`` of what is known to be reserved. Its sums are left for the caller to write."""
