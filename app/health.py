@@ -15,7 +15,7 @@ from app.components import Components
 from app.db.operator_tables import usage_days
 from app.db.session import DATABASE_AWAY
 from app.db.tables import tasks, webhook_deliveries
-from app.ops.health import DatabaseGauges, Readiness, SharedLook
+from app.ops.health import FRESH_SECONDS, DatabaseGauges, Readiness
 from app.ops.metrics import (
     ACCOUNTS,
     DELIVERIES_PENDING,
@@ -27,6 +27,7 @@ from app.ops.metrics import (
     TASKS_HELD,
     TASKS_OPEN,
 )
+from app.shared_reads import SharedRead
 from app.tasks.states import OPEN
 from app.usage.recorder import DAY_SECONDS
 
@@ -47,8 +48,8 @@ def open_health_checks(app: Starlette, components: Components) -> None:
         await _update_gauges(components)
 
     DISK_FREE.set_function(partial(_free_bytes, components.settings.data_dir))
-    app.state.readiness = SharedLook(Readiness(checks, DATABASE_AWAY).outcomes)
-    app.state.gauges = SharedLook(DatabaseGauges(update_gauges, DATABASE_AWAY).refresh)
+    app.state.readiness = SharedRead(Readiness(checks, DATABASE_AWAY).outcomes, seconds=FRESH_SECONDS)
+    app.state.gauges = SharedRead(DatabaseGauges(update_gauges, DATABASE_AWAY).refresh, seconds=FRESH_SECONDS)
     app.state.metrics_token = token.get_secret_value() if token else None
 
 

@@ -15,11 +15,16 @@ PAUSE_SECONDS = 1.0
 """No second attempt in the background for this long after the store failed."""
 
 
+def _report_store(error: BaseException) -> None:
+    log.warning("store.unread", error=type(error).__name__)
+
+
 class SharedRead(Generic[Value]):
     """The result of ``read``, kept for ``seconds`` from the moment when the reading began.
 
     Whoever finds it too old waits for the one read that is under way. ``away``: errors of a store that does not answer; they
-    leave a kept value as it is. Any other error, as of a key that is gone, ends it.
+    leave a kept value as it is for ``pause`` seconds at least, and are told to ``report``. Any other error, as of a key
+    that is gone, ends it.
     """
 
     __slots__ = (
@@ -28,11 +33,13 @@ class SharedRead(Generic[Value]):
         "_fresh_until",
         "_is_renewal",
         "_kept_edition",
+        "_pause",
         "_paused_until",
         "_read",
         "_reading",
         "_reading_edition",
         "_renew_at",
+        "_report",
         "_seconds",
         "last",
     )
@@ -43,12 +50,18 @@ class SharedRead(Generic[Value]):
         *,
         seconds: float,
         away: tuple[type[BaseException], ...] = (),
+        pause: float = PAUSE_SECONDS,
+        report: Callable[[BaseException], None] = _report_store,
+        first: Value | None = None,
     ) -> None:
-        self.last: Value | None = None
+        """``first``: what ``get_or_last`` gives while nothing could be read yet."""
+        self.last: Value | None = first
         """What was read last, however old."""
         self._read = read
         self._seconds = seconds
         self._away = away
+        self._pause = pause
+        self._report = report
         self._edition = 0
         """Raised by each change: what a read saw that began before it is not kept for later."""
         self._kept_edition = self._reading_edition = -1
@@ -77,7 +90,8 @@ class SharedRead(Generic[Value]):
     async def get_or_last(self) -> Value:
         """The value; while the store is slow or away, what was read last. Only one call waits to find that out; a value that
         nobody has used for a while may be from long ago, and everybody waits for the next."""
-        value = self.recent() or self.last
+        value = self.recent()
+        value = self.last if value is None else value
         if value is None:
             return await self.read()
         is_slow = self._reading is not None and (self._is_renewal or self._paused_until > 0.0)
@@ -126,7 +140,7 @@ class SharedRead(Generic[Value]):
             self._reading, self._is_renewal = None, False
         error = None if reading.cancelled() else reading.exception()
         if isinstance(error, self._away):
-            self._paused_until = monotonic() + PAUSE_SECONDS
-            log.warning("store.unread", error=type(error).__name__)
+            self._paused_until = monotonic() + self._pause
+            self._report(error)
         elif error is not None:
             self.expire()

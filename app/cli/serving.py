@@ -7,7 +7,7 @@ import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from types import FrameType
 
@@ -18,7 +18,16 @@ from fastapi import FastAPI
 
 from app import __version__
 from app.cli.output import out, print_error
-from app.cli.startup import BACKLOG, READY, address_of, bind_listener, freeze_startup_objects, log_start
+from app.cli.startup import (
+    ALIVE,
+    ALIVE_SECONDS,
+    BACKLOG,
+    READY,
+    address_of,
+    bind_listener,
+    freeze_startup_objects,
+    log_start,
+)
 from app.components import Components
 from app.errors import FilmgateError
 from app.main import create_app
@@ -138,6 +147,12 @@ class SupervisorLink:
 
     def report_ready(self) -> None:
         self._connection.send(READY)
+        self._say_alive()
+
+    def _say_alive(self) -> None:
+        with suppress(OSError):  # it may be slow to read, or gone, of which the end of the connection tells
+            self._connection.send(ALIVE)
+        asyncio.get_running_loop().call_later(ALIVE_SECONDS, self._say_alive)
 
     def watch(self, server: DrainingServer) -> None:
         """Stop when the supervisor has gone; retire when it says so."""

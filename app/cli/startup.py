@@ -15,7 +15,9 @@ log = structlog.get_logger()
 BACKLOG = 2048
 UNSENT_BYTES = 32 * 1024
 READY = b"ready"
-"""What a serving process tells its supervisor."""
+"""What a serving process tells its supervisor once."""
+ALIVE, ALIVE_SECONDS = b".", 1.0
+"""What it says from then on, and how often: only while its event loop turns."""
 
 
 def log_start(command: str, *, address: str | None = None) -> None:

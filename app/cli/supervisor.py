@@ -21,9 +21,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
-from prometheus_client.multiprocess import mark_process_dead
 
 from app.cli.startup import READY, address_of, bind_shared, bind_sibling
+from app.ops.ended_counts import keep_counts
 from app.settings import Settings
 
 log = structlog.get_logger()
@@ -32,6 +32,9 @@ HEALTHY_SECONDS = 60.0
 """A process that served for so long is replaced at once when it dies; the pause grows for one that didn't."""
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 NOT_STARTED = "process.not_started"
+LOOK_SECONDS, SILENT_LOOKS = 5.0, 12
+"""A process that says nothing for so many looks in a row hangs, and is replaced as one that has died."""
+HEARD_BYTES = 1024
 READY_SECONDS = 300.0
 """A process that doesn't serve after so long is given up. A planned successor's predecessor stays then."""
 
@@ -43,6 +46,7 @@ class ServingProcess:
     process: Process
     link: socket.socket
     ready_at: float | None = None
+    watch: asyncio.Task[None] | None = None
 
     @property
     def pid(self) -> int:
@@ -53,13 +57,37 @@ class ServingProcess:
         said = await asyncio.get_running_loop().sock_recv(self.link, len(READY))
         if said == READY:
             self.ready_at = time.monotonic()
+            self.watch = asyncio.create_task(self._end_if_silent())
         return said == READY
 
     async def wait_end(self) -> int:
         """Its exit code; negative: the signal that ended it."""
         code = await self.process.wait()
+        if self.watch is not None:
+            self.watch.cancel()
+            await asyncio.gather(self.watch, return_exceptions=True)
         self.link.close()
         return code
+
+    async def _end_if_silent(self) -> None:
+        """Looks are counted, not time: if this process or the machine stood still, that was one look in vain."""
+        silent = 0
+        while silent < SILENT_LOOKS:
+            silent = 0 if await self._is_heard() else silent + 1
+        log.error(
+            "process.hung", hung=self.pid, advice="Its event loop stood still for a minute: it is killed."
+        )
+        self.signal(signal.SIGKILL)
+
+    async def _is_heard(self) -> bool:
+        with suppress(TimeoutError, OSError):
+            async with asyncio.timeout(LOOK_SECONDS):
+                if await asyncio.get_running_loop().sock_recv(self.link, HEARD_BYTES):
+                    return True
+                await asyncio.sleep(
+                    LOOK_SECONDS
+                )  # it has closed its end: it ends, or can't be told from one that hangs
+        return False
 
     def signal(self, number: int) -> None:
         with suppress(ProcessLookupError):
@@ -177,7 +205,8 @@ class Supervisor:
     async def _wait_end(self, process: ServingProcess) -> int:
         code = await process.wait_end()
         self._running.discard(process)
-        mark_process_dead(process.pid, str(self._metrics))
+        # In a thread, as a process that hangs may hold the lock: then only its end lets go of it.
+        await asyncio.to_thread(keep_counts, self._metrics, process.pid)
         return code
 
     async def _end_all(self, code: int) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from app.errors import FilmgateError, PayloadTooLarge, RangeNotSatisfiable
+from app.providers.event_stream import write_event
 
 
 class ErrorEnvelope:
@@ -26,8 +27,7 @@ class ErrorEnvelope:
 
     def error_event(self, error: FilmgateError) -> bytes:
         """The error as a server-sent event."""
-        name = f"event: {self.event_name}\n".encode() if self.event_name else b""
-        return b"%bdata: %b\n\n" % (name, self.error_bytes(error))
+        return write_event(self.error_bytes(error), name=self.event_name)
 
 
 OWN_ENVELOPE = ErrorEnvelope()

@@ -8,9 +8,7 @@ most, and one at a time, however many want to know.
 import asyncio
 import hashlib
 import hmac
-import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Generic, TypeVar
 
 import structlog
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -24,32 +22,8 @@ from app.ops.metrics import DATABASE_UP, exposition, forget_counted
 log = structlog.get_logger()
 CHECK_SECONDS = 5.0
 FRESH_SECONDS = 5.0
-"""For so long an answer is given again without looking."""
+"""For so long an answer is given again."""
 Check = Callable[[], Awaitable[None]]
-Value = TypeVar("Value")
-
-
-class SharedLook(Generic[Value]):
-    """The result of ``look``, for all who ask while it is fresh. Whoever asks meanwhile waits for the look under way."""
-
-    def __init__(self, look: Callable[[], Awaitable[Value]], *, fresh_seconds: float = FRESH_SECONDS) -> None:
-        self._look = look
-        self._fresh_seconds = fresh_seconds
-        self._running: asyncio.Future[Value] | None = None
-        self._ended_at = 0.0
-
-    async def get(self) -> Value:
-        """Raises what ``look`` raised, for as long as a result would be fresh."""
-        running = self._running
-        if running is None or (running.done() and time.monotonic() - self._ended_at > self._fresh_seconds):
-            running = self._running = asyncio.ensure_future(self._look())
-            running.add_done_callback(self._note_end)
-        return await asyncio.shield(running)
-
-    def _note_end(self, running: asyncio.Future[Value]) -> None:
-        self._ended_at = time.monotonic()
-        if not running.cancelled():
-            running.exception()  # whoever asked has it; nobody may be left to ask
 
 
 class Readiness:
@@ -107,15 +81,17 @@ class DatabaseGauges:
         self._update = update
         self._away: tuple[type[BaseException], ...] = (*away, TimeoutError)
 
-    async def refresh(self) -> None:
+    async def refresh(self) -> bool:
+        """Whether the database has answered."""
         try:
             async with asyncio.timeout(CHECK_SECONDS):
                 await self._update()
         except self._away as error:
             log.warning("metrics.database_away", error=type(error).__name__)
             forget_counted()
-        else:
-            DATABASE_UP.set(1)
+            return False
+        DATABASE_UP.set(1)
+        return True
 
 
 def _check_token(request: Request, wanted: str | None) -> None:

@@ -1,15 +1,18 @@
 """Prometheus metrics. Labels are bounded: routes, states, codes; never a key, an id or a prompt."""
 
+import fcntl
 import math
 import os
 import warnings
 from collections.abc import Iterable
+from pathlib import Path
 
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram, Info, Metric, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from app import __version__
+from app.ops.ended_counts import held_folder
 
 REQUESTS = Counter("filmgate_requests_total", "Requests answered", ["route", "method", "status"])
 REQUEST_SECONDS = Histogram(
@@ -101,7 +104,8 @@ class AllProcesses(Collector):
 
     def collect(self) -> Iterable[Metric]:
         yield from (family for family in REGISTRY.collect() if family.type not in SUMMED)
-        shared = MultiProcessCollector(None, SHARED_FOLDER).collect()
+        with held_folder(Path(SHARED_FOLDER), fcntl.LOCK_SH):
+            shared = list(MultiProcessCollector(None, SHARED_FOLDER).collect())
         yield from (family for family in shared if family.type in SUMMED)
 
 

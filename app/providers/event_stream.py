@@ -1,4 +1,4 @@
-"""Reads server-sent events: the bytes of a stream, in whatever pieces they come, as events.
+"""Server-sent events: read from the bytes of a stream, in whatever pieces they come, and written.
 
 https://html.spec.whatwg.org/multipage/server-sent-events.html. The APIs that are read here put each JSON document on
 one ``data:`` line, so a line is an event; ``event:``, ``id:`` and ``retry:`` say nothing that is needed.
@@ -10,9 +10,16 @@ from typing import Any, Literal, NamedTuple
 from app.errors import UpstreamFailed
 from app.foreign import parse_json
 
+DONE = b"data: [DONE]\n\n"
+"""The last of OpenAI's streams."""
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 LONGEST_LINE = 8 * 1024 * 1024
 """Bytes."""
+
+
+def write_event(data: bytes, *, name: str = "") -> bytes:
+    """``data``: JSON of one line. OpenAI's clients want events without a name."""
+    return b"event: %b\ndata: %b\n\n" % (name.encode(), data) if name else b"data: %b\n\n" % data
 
 
 class StreamEvent(NamedTuple):

@@ -5,7 +5,7 @@ JSON.
 """
 
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import aiohttp
 
@@ -23,6 +23,7 @@ BROKEN = (aiohttp.ClientError, OSError, TimeoutError)
 """What reading an answer may raise beside ``UpstreamFailed``."""
 BROKEN_OFF = "The upstream broke off its answer."
 UNREADABLE = "The upstream's answer can't be read."
+TOO_LONG = "The upstream's answer is too long."
 
 
 def is_compressed(response: UpstreamAnswer) -> bool:
@@ -66,6 +67,20 @@ async def first_piece(chunks: AsyncIterator[bytes]) -> bytes:
         if len(start) > START_BYTES or start.strip():
             break
     return start
+
+
+async def read_whole(chunks: AsyncIterator[bytes], *, start: bytes, note: Callable[[bytes], None]) -> bytes:
+    """All of an answer that begins with ``start``; ``note`` sees its pieces. Raises ``UpstreamFailed`` for one that is too
+    long, and ``BROKEN``."""
+    pieces, size = [start], len(start)
+    note(start)
+    async for chunk in chunks:
+        note(chunk)
+        pieces.append(chunk)
+        size += len(chunk)
+        if size > MOST_BYTES:
+            raise UpstreamFailed(TOO_LONG)
+    return b"".join(pieces)
 
 
 def is_event_stream(start: bytes, *, typed: bool) -> bool:

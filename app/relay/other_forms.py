@@ -7,7 +7,7 @@ from typing import Any
 
 from app.errors import UpstreamFailed
 from app.foreign import parse_json, write_json
-from app.providers.event_stream import EventStreamReader
+from app.providers.event_stream import DONE, EventStreamReader, write_event
 from app.relay.chat_chunks import CompletionReader, Fields, objects_in, text_of
 from app.relay.decoding import BROKEN_OFF, UNREADABLE
 
@@ -46,7 +46,7 @@ def completion_as_events(whole: bytes, hides_usage: bool) -> bytes:
     events = [{**head, "choices": [_as_delta(choice) for choice in objects_in(answer["choices"])]}]
     if isinstance(usage, dict) and not hides_usage:
         events.append({**head, "choices": [], "usage": usage})
-    return b"".join(b"data: %b\n\n" % write_json(event) for event in events) + b"data: [DONE]\n\n"
+    return b"".join(write_event(write_json(event)) for event in events) + DONE
 
 
 def _as_delta(choice: Fields) -> Fields:
@@ -101,7 +101,7 @@ def message_as_events(whole: bytes, hides_usage: bool) -> bytes:
         {"type": "message_delta", "delta": ends, "usage": message.get("usage") or {"output_tokens": 0}}
     )
     events.append({"type": "message_stop"})
-    return b"".join(b"event: %b\ndata: %b\n\n" % (e["type"].encode(), write_json(e)) for e in events)
+    return b"".join(write_event(write_json(event), name=event["type"]) for event in events)
 
 
 def _add_delta(pieces: dict[str, list[str]], delta: Any) -> None:

@@ -15,11 +15,11 @@ from app.relay.decoding import (
     BROKEN,
     BROKEN_OFF,
     EVENT_STREAM,
-    MOST_BYTES,
     first_piece,
     is_compressed,
     is_event_stream,
     plain_chunks,
+    read_whole,
 )
 from app.relay.forwarding import ResponseForwarder
 from app.relay.other_forms import FORMS
@@ -101,7 +101,7 @@ class RepairingForwarder(ResponseForwarder):
             self.is_event_stream = is_event_stream(start, typed=self.is_event_stream)
             convert = self._conversion()
             if convert is not None:
-                whole = await self._read_rest(start, chunks)
+                whole = await read_whole(chunks, start=start, note=self.usage_reader.add_chunk)
                 converted = await run_for_body(len(whole), lambda: convert(whole))
                 await self._send_converted(converted, send)
                 return
@@ -117,17 +117,6 @@ class RepairingForwarder(ResponseForwarder):
         except (*BROKEN, UpstreamFailed) as error:
             log.warning("relay.broken", account=self._account_id, error=type(error).__name__)
             await self._report_broken_stream(send)
-
-    async def _read_rest(self, start: bytes, chunks: AsyncIterator[bytes]) -> bytes:
-        pieces, size = [start], len(start)
-        self.usage_reader.add_chunk(start)
-        async for chunk in chunks:
-            self.usage_reader.add_chunk(chunk)
-            pieces.append(chunk)
-            size += len(chunk)
-            if size > MOST_BYTES:
-                raise UpstreamFailed("The upstream's answer is too long.")
-        return b"".join(pieces)
 
     def _conversion(self) -> Callable[[bytes], bytes] | None:
         """To the form that the client asked for; None where it comes in that."""

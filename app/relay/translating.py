@@ -15,11 +15,11 @@ from app.relay.decoding import (
     BROKEN,
     BROKEN_OFF,
     EVENT_STREAM,
-    MOST_BYTES,
     UNREADABLE,
     first_piece,
     is_event_stream,
     plain_chunks,
+    read_whole,
 )
 from app.relay.forwarding import ResponseForwarder
 from app.relay.request import Headers, RelayRequest
@@ -163,19 +163,11 @@ class TranslatingForwarder(ResponseForwarder):
     async def _read_answer(self, chunks: AsyncIterator[bytes], *, start: bytes = b"") -> dict[str, Any]:
         """The whole answer, also where it comes as events although nobody asked for a stream. Raises ``UpstreamFailed``,
         which is not retried: the answer was made and billed."""
-        pieces: list[bytes] = []
-        size = 0
         try:
-            async for piece in _chained(start, chunks):
-                pieces.append(piece)
-                self.usage_reader.add_chunk(piece)
-                size += len(piece)
-                if size > MOST_BYTES:
-                    raise UpstreamFailed(UNREADABLE)
+            whole = await read_whole(chunks, start=start, note=self.usage_reader.add_chunk)
         except BROKEN as error:
             log.warning("relay.broken", account=self._account_id, error=type(error).__name__)
             raise UpstreamFailed(BROKEN_OFF) from error
-        whole = b"".join(pieces)
         if looks_like_events(whole[:START_BYTES]):
             self.is_event_stream = True
             return CompletionReader().read_stream(whole)

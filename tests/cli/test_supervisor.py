@@ -4,6 +4,9 @@ import asyncio
 import errno
 import fcntl
 import os
+import signal
+import socket
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +42,54 @@ async def test_a_process_that_can_not_be_started_is_tried_again(
         await asyncio.gather(keeping, return_exceptions=True)
         for each in kept._seats:
             each.listener.close()
+
+
+BUSY = """
+import asyncio, signal, socket, sys, time
+from app.cli.serving import SupervisorLink
+
+async def serve():
+    link = SupervisorLink(socket.socket(fileno=int(sys.argv[1])))
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, time.sleep, 3600)
+    link.report_ready()
+    await asyncio.sleep(3600)
+
+asyncio.run(serve())
+"""
+
+
+async def test_a_process_whose_event_loop_stands_still_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "LOOK_SECONDS", 0.2)
+    looks: list[bool] = []
+    look = supervisor.ServingProcess._is_heard
+
+    async def noted(process: supervisor.ServingProcess) -> bool:
+        looks.append(await look(process))
+        return looks[-1]
+
+    monkeypatch.setattr(supervisor.ServingProcess, "_is_heard", noted)
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    with theirs:
+        child = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", BUSY, str(theirs.fileno()), cwd=supervisor.ROOT, pass_fds=[theirs.fileno()]
+        )
+    serving = supervisor.ServingProcess(child, ours)
+    ending = asyncio.create_task(serving.wait_end())
+    try:
+        assert await serving.wait_ready()
+        async with asyncio.timeout(120):
+            while looks.count(True) < 3:  # noqa: ASYNC110 - what is waited for is the other process
+                await asyncio.sleep(0.05)
+        assert not ending.done()
+        looks.clear()
+        serving.signal(signal.SIGUSR1)
+        async with asyncio.timeout(120):
+            assert await ending == -signal.SIGKILL
+        assert looks[-supervisor.SILENT_LOOKS :] == [False] * supervisor.SILENT_LOOKS
+    finally:
+        serving.signal(signal.SIGKILL)
+        await ending
 
 
 def test_the_folder_of_the_counts_is_locked_while_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:

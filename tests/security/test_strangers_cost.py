@@ -20,8 +20,8 @@ from app.admin.session_store import SessionStore
 from app.components import Components
 from app.errors import SignInThrottled
 from app.main import create_app
-from app.ops.health import SharedLook
 from app.settings import Settings
+from app.shared_reads import SharedRead
 from app.vault import Vault
 from tests.serving import GatewayProcess
 
@@ -74,7 +74,7 @@ async def test_one_look_at_a_time_and_its_error_is_shared() -> None:
             raise OSError("away")
         return begun
 
-    shared = SharedLook(look, fresh_seconds=0.0)
+    shared = SharedRead(look, seconds=0.0)
     asking = [asyncio.create_task(shared.get()) for _ in range(100)]
     await asyncio.sleep(0)
     asking[0].cancel()  # whoever began it may leave

@@ -17,9 +17,10 @@ from app.dialects.anthropic.messages import (
 from app.dialects.anthropic.shortening import StopSearch
 from app.errors import UpstreamFailed
 from app.foreign import write_json
+from app.providers.event_stream import write_event
 from app.relay.chat_chunks import ToolCallReader, arguments_text, objects_in
 
-PING = b'event: ping\ndata: {"type": "ping"}\n\n'
+PING = write_event(b'{"type": "ping"}', name="ping")
 
 
 class MessageEvents:
@@ -147,4 +148,4 @@ class MessageEvents:
 
 
 def _sse_event(kind: str, **fields: Any) -> bytes:
-    return b"event: %b\ndata: %b\n\n" % (kind.encode(), write_json({"type": kind, **fields}))
+    return write_event(write_json({"type": kind, **fields}), name=kind)

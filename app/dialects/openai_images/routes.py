@@ -21,6 +21,7 @@ from app.dialects.openapi.schemas import EVENT_STREAM, FORM, JSON, Schema, schem
 from app.dialects.prompt.chat_answer import KEEP_ALIVE_SECONDS, failure_error, wait_for_disconnect
 from app.keys.key import ClientKey
 from app.ops.envelope import OWN_ENVELOPE, error_headers
+from app.providers.event_stream import write_event
 from app.relay.routes import ImagesEndpoint, replay_body
 from app.tasks.service import RequestContext
 from app.tasks.task import Task
@@ -138,7 +139,7 @@ async def _image_events(
 
 
 def _sse_event(name: str, event: dict[str, Any]) -> bytes:
-    return f"event: {name}\ndata: {json.dumps(event)}\n\n".encode()
+    return write_event(json.dumps(event).encode(), name=name)
 
 
 async def _image_objects(

@@ -12,12 +12,12 @@ from app.dialects.http.language import Language
 from app.errors import ContentPolicyViolation
 from app.foreign import clean_text, writable_text
 from app.generation import GenerationRequest, MediaKind
+from app.providers.event_stream import DONE, write_event
 from app.tasks.states import State
 
 Usage = Mapping[str, Any]
 
 ID_PREFIX = "chatcmpl-"
-DONE = b"data: [DONE]\n\n"
 
 QUEUED = "任务已进入队列，等待处理...\n"
 STAGES = {
@@ -282,4 +282,4 @@ def failure_line(
 
 def _sse_frame(payload: Mapping[str, Any]) -> bytes:
     text = json.dumps(payload, ensure_ascii=False, separators=(",", ":")).translate(FALSE_LINE_ENDS)
-    return f"data: {writable_text(text)}\n\n".encode()
+    return write_event(writable_text(text).encode())
