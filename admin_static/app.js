@@ -3,18 +3,20 @@ import { html, render, classNames, effect, signal, useEffect, useState } from '.
 import { session, loadSession, remove } from './lib/api.js';
 import { theme, lang, nextTheme } from './lib/preferences.js';
 import { t } from './lib/i18n.js';
-import { route, pageLink } from './lib/router.js';
+import { askBeforeLeaving, mayLeave, route, pageLink } from './lib/router.js';
 import { listenForShortcuts, PAGES } from './lib/shortcuts.js';
 import { LoadingNotice } from './lib/api_hooks.js';
 import { startListening, stopListening, reconnects } from './lib/event_stream.js';
 import { Icon, BrandMark } from './lib/ui/icons.js';
-import { Dialog, ConfirmationDialog, ToastList, runWithToast, toastHost } from './lib/ui/dialogs.js';
+import { askConfirmation, Dialog, ConfirmationDialog, ToastList, runWithToast, toastHost } from './lib/ui/dialogs.js';
+import { forgetDraft } from './lib/playground_draft.js';
 import { SessionLayer } from './lib/ui/session_layer.js';
 import { Warnings } from './lib/ui/warnings.js';
 import { SignInPage } from './pages/sign_in.js';
 
 const MENU = [
   'overview',
+  'films',
   'tasks',
   'playground',
   null,
@@ -27,6 +29,7 @@ const MENU = [
   'logs',
   'settings',
 ];
+const OTHER_PAGES = ['compare']; // reached from others
 const pageComponents = signal({}); // page name → its component
 const helpOpen = signal(false);
 const sidebarOpen = signal(false);
@@ -72,6 +75,8 @@ export const PreferenceButtons = () =>
   `;
 
 async function signOut() {
+  if (!(await mayLeave())) return;
+  forgetDraft();
   await runWithToast(() => remove('session'));
   await loadSession({ leave: true });
 }
@@ -147,7 +152,7 @@ const ShortcutHelp = () =>
 
 function PanelShell() {
   const { page } = route.value;
-  const known = Object.values(PAGES).includes(page);
+  const known = MENU.includes(page) || OTHER_PAGES.includes(page);
   const [failed, setFailed] = useState(null);
   const load = () => {
     setFailed(null);
@@ -241,6 +246,7 @@ listenForShortcuts({
     if (session.value?.state === 'signed_in' && !document.querySelector('dialog[open]')) helpOpen.value = true;
   },
 });
+askBeforeLeaving(() => askConfirmation({ title: t('leave.title'), text: t('leave.text'), action: t('leave.action') }));
 effect(() => {
   if (route.value.page === 'setup' && session.value?.state === 'signed_in') location.hash = '#/overview';
 });

@@ -1,5 +1,6 @@
 // The address: `#/tasks/<id>?state=failed`. Filters are part of it, so that a copied link shows the same rows.
 import { signal } from './dom.js';
+import { hasUnsaved } from './unsaved.js';
 
 function readLocation() {
   const setup = location.hash.match(/^#setup=(.+)$/); // the setup link, valid once
@@ -14,7 +15,40 @@ function readLocation() {
 }
 
 export const route = signal(readLocation());
+
+// ---- leaving: the browser has moved already when it says so, hence each entry of its history knows its place ----
+
+let place = history.state?.place ?? 0;
+let returning = false;
+let askFirst = async () => true;
+history.replaceState({ place }, '');
+
+/** `ask` resolves to whether what was typed may be lost. */
+export const askBeforeLeaving = (ask) => {
+  askFirst = ask;
+};
+export const mayLeave = async () => !hasUnsaved() || askFirst();
+
+async function holdPage(steps) {
+  returning = true;
+  history.go(-steps);
+  if (!(await askFirst())) return;
+  place += steps;
+  history.go(steps);
+}
+
 addEventListener('hashchange', () => {
+  const next = history.state?.place ?? place + 1;
+  if (history.state?.place === undefined) history.replaceState({ place: next }, '');
+  if (returning) {
+    returning = false;
+    return;
+  }
+  if (next !== place && hasUnsaved()) {
+    holdPage(next - place);
+    return;
+  }
+  place = next;
   route.value = readLocation();
 });
 
@@ -34,7 +68,8 @@ export function setFilters(change, { replace = false } = {}) {
   const { page, id, query } = route.value;
   const address = pageLink(id ? `${page}/${encodeURIComponent(id)}` : page, { ...query, ...change });
   if (address === location.hash) return;
-  history[replace ? 'replaceState' : 'pushState'](null, '', address);
+  if (!replace) place += 1;
+  history[replace ? 'replaceState' : 'pushState']({ place }, '', address);
   route.value = readLocation();
 }
 

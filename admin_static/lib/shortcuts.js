@@ -7,6 +7,7 @@ export const PAGES = {
   m: 'models',
   k: 'keys',
   t: 'tasks',
+  f: 'films',
   p: 'playground',
   c: 'characters',
   w: 'webhooks',

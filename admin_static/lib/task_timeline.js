@@ -15,7 +15,6 @@ const CLIENT_FIELDS = [
   'watermark',
   'private',
 ];
-const INPUT_FIELDS = { first_frame: 'input_reference' };
 const TONES = {
   completed: 'good',
   failed: 'bad',
@@ -51,23 +50,22 @@ export function describeEvent(event, accounts) {
   return { tone, text: valueLabel('event', event.event), detail: parts.join(' · ') };
 }
 
-/** A stored request in the fields that a client sends. */
-function sentFields(request) {
-  const fields = { model: request.model, prompt: request.prompt, first_frame: undefined };
-  for (const name of CLIENT_FIELDS) if (request[name] != null && request[name] !== '') fields[name] = request[name];
-  if (request.shots?.length) fields.shots = request.shots.map(({ seconds, prompt }) => ({ seconds, prompt }));
-  if (request.characters?.length) fields.characters = request.characters;
-  return fields;
+/** A stored request as a client sends it. Its inputs are files that lie beside the command. */
+function sentRequest(request) {
+  const sent = { kind: request.kind, model: request.model, prompt: request.prompt ?? '', extra: request.extra };
+  for (const name of CLIENT_FIELDS) if (request[name] != null) sent[name] = request[name];
+  sent.shots = request.shots;
+  sent.remix_of = request.remix_of;
+  const media = request.media ?? [];
+  sent.characters = media.filter((item) => item.role === 'subject').map((item) => item.sha256);
+  sent.files = {};
+  const files = media.filter((item) => item.role !== 'subject' && !(request.remix_of && item.role === 'source_video'));
+  for (const [n, item] of files.entries())
+    (sent.files[item.role] ??= []).push(`${item.role}-${n + 1}.${item.content_type.split('/')[1]}`);
+  return sent;
 }
 
-/** The curl command that creates the same task. Its inputs are files that lie beside it. */
-export function curlCommand(request) {
-  const inputs = (request.media ?? []).map((item, n) => [
-    INPUT_FIELDS[item.role] ?? item.role,
-    `${item.role}-${n + 1}.${item.content_type.split('/')[1]}`,
-  ]);
-  return SNIPPETS.curl(sentFields(request), inputs);
-}
+export const curlCommand = (request) => SNIPPETS.curl(sentRequest(request));
 
 export const waitingText = (task) => (task.position ? queueWords(task) : valueLabel('state', task.state));
 

@@ -2,9 +2,9 @@
 import { html, useState } from '../lib/dom.js';
 import { get, post, put } from '../lib/api.js';
 import { t, valueLabel } from '../lib/i18n.js';
-import { pageLink } from '../lib/router.js';
 import { Dialog, runWithToast, showToast } from '../lib/ui/dialogs.js';
 import { FormFields, FormButtons, useForm } from '../lib/ui/form.js';
+import { FirstFilm } from './first_film.js';
 
 const MOST_SHOWN = 200;
 
@@ -159,20 +159,7 @@ export function AccountWizard({ providers, onClose, onDone, onForm }) {
     onDone(account);
   };
   const priced = found?.models.some((model) => chosen.has(model.name) && Object.keys(model.per_second).length);
-  if (saved)
-    return html`<${Dialog} title=${saved.name} onClose=${onClose}>
-      <p>${t('wizard.film_note')}</p>
-      <div class="row">
-        <button type="button" class="button" onClick=${onClose}>${t('close')}</button>
-        <a
-          class="button main"
-          href=${pageLink('playground', { model: Object.keys(saved.models)[0] ?? '' })}
-          onClick=${onClose}
-        >
-          ${t('wizard.film')}
-        </a>
-      </div>
-    <//>`;
+  if (saved) return html`<${FirstFilm} key="film" account=${saved} onClose=${onClose} />`;
   return html`<${Dialog} title=${t('accounts.add')} onClose=${onClose}>
     <form class="stack" onSubmit=${tryIt}>
       <${FormFields} form=${form} fields=${accountFields(form.values, providers)} prefix="wizard" />

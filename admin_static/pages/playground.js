@@ -1,37 +1,24 @@
 // Playground: a form with what the model accepts, the price before sending, and the result beside it.
 import { html, signal, useEffect, useMemo, useRef, useState } from '../lib/dom.js';
-import { post, canWrite } from '../lib/api.js';
-import { t } from '../lib/i18n.js';
+import { canWrite } from '../lib/api.js';
+import { t, valueLabel } from '../lib/i18n.js';
 import { route, setFilters, pageLink } from '../lib/router.js';
 import { useGet, LoadingNotice } from '../lib/api_hooks.js';
 import { formatMoney } from '../lib/format.js';
 import { EmptyState, PageHeader } from '../lib/ui/elements.js';
 import { FormField } from '../lib/ui/form.js';
 import { runWithToast } from '../lib/ui/dialogs.js';
+import { draft } from '../lib/playground_draft.js';
+import { isComplete, quote as quotePrice, requestBody, send, usePrice } from '../lib/playground_request.js';
 import { CharacterPicker, PictureInputs, ShotList } from './playground_inputs.js';
 import { TaskResult, CodeSnippets } from './playground_result.js';
+import { CompareForm } from './compare_form.js';
+import { DraftsDialog } from './drafts.js';
 
-const STYLES = ['thanksgiving', 'comic', 'news', 'selfie', 'nostalgic', 'anime'];
 const LENGTHS = ['4', '8', '12'];
 // Suggested where the model has no list of its own.
 const SIZES = ['1280x720', '720x1280', '1920x1080', '1080x1920', '1024x1024'];
-const EMPTY = {
-  prompt: '',
-  seconds: '',
-  size: '',
-  style: '',
-  seed: '',
-  negative_prompt: '',
-  private: false,
-  extra: '',
-  pictures: { first_frame: [], last_frame: [], reference_image: [] },
-  shots: [],
-  characters: [],
-};
-
-// They stay while another page is looked at.
-const draft = signal(EMPTY);
-const made = signal([]);
+const made = signal(null); // stays while another page is looked at
 
 function offeredLengths(range) {
   if (!range) return [];
@@ -39,66 +26,7 @@ function offeredLengths(range) {
   return [...new Set([Math.ceil(range.min), ...common, Math.floor(range.max)])].sort((a, b) => a - b);
 }
 
-/** The request body; empty fields are left out. */
-function requestBody(form, model) {
-  const body = { model, prompt: form.prompt };
-  for (const name of ['seconds', 'size', 'style', 'negative_prompt'])
-    if (form[name]) body[name] = name === 'seconds' ? Number(form[name]) : form[name];
-  if (form.seed !== '') body.seed = Number(form.seed);
-  if (form.private) body.private = true;
-  if (form.shots.length)
-    body.shots = form.shots.map((shot) => ({ seconds: Number(shot.seconds), prompt: shot.prompt }));
-  if (form.characters.length) body.characters = form.characters;
-  if (form.extra.trim()) body.extra = JSON.parse(form.extra);
-  return body;
-}
-
-function withFiles(body, pictures) {
-  const files = Object.entries(pictures).flatMap(([role, list]) => list.map((picture) => [role, picture]));
-  if (files.length === 0) return body;
-  const parts = new FormData();
-  for (const [name, value] of Object.entries(body))
-    parts.append(name, typeof value === 'object' ? JSON.stringify(value) : String(value));
-  for (const [role, picture] of files) parts.append(role, picture.file, picture.file.name);
-  return parts;
-}
-
-/** Whether there is a prompt, or one for every shot. */
-const isComplete = (form) =>
-  form.shots.length ? form.shots.every((shot) => shot.prompt.trim() && Number(shot.seconds) > 0) : form.prompt.trim();
-
-/** The price of the form, requested 250 ms after the last change. Viewers may not request it. */
-function usePrice(form, model) {
-  const [quote, setQuote] = useState(null);
-  const quoteKey = JSON.stringify([model, form.seconds, form.size, form.shots.map((shot) => shot.seconds)]);
-  useEffect(() => {
-    if (!model || !canWrite()) return undefined;
-    let outdated = false;
-    const timer = setTimeout(async () => {
-      const loaded = await post(
-        'playground/quote',
-        requestBody(
-          {
-            ...form,
-            extra: '',
-            characters: [],
-            prompt: '…',
-            shots: form.shots.map((shot) => ({ ...shot, prompt: '…' })),
-          },
-          model,
-        ),
-      ).catch((error) => ({ error }));
-      if (!outdated) setQuote(loaded);
-    }, 250);
-    return () => {
-      outdated = true;
-      clearTimeout(timer);
-    };
-  }, [quoteKey]);
-  return quote;
-}
-
-function PlaygroundFields({ form, set, model, other, models }) {
+function PlaygroundFields({ form, set, model, models, styles }) {
   const can = model?.capabilities;
   const inputs = can?.inputs ?? ['first_frame'];
   const renderField = (field) =>
@@ -116,17 +44,6 @@ function PlaygroundFields({ form, set, model, other, models }) {
         field=${{ name: 'model', label: t('playground.model'), kind: 'select', options: names }}
         value=${model.name}
         onChange=${(value) => setFilters({ model: value })}
-      />
-      <${FormField}
-        prefix="play"
-        field=${{
-          name: 'other',
-          label: t('playground.beside'),
-          kind: 'select',
-          options: [['', t('playground.alone')], ...names],
-        }}
-        value=${other}
-        onChange=${(value) => setFilters({ beside: value })}
       />
       ${renderField({
         name: 'prompt',
@@ -183,7 +100,7 @@ function PlaygroundFields({ form, set, model, other, models }) {
           name: 'style',
           label: t('playground.style'),
           kind: 'select',
-          options: [['', '–'], ...STYLES.map((style) => [style])],
+          options: [['', '–'], ...styles.map((style) => [style, valueLabel('style', style)])],
         })}
         ${renderField({ name: 'seed', label: t('playground.seed'), kind: 'number' })}
         ${renderField({ name: 'negative_prompt', label: t('playground.negative'), wide: true })}
@@ -214,27 +131,43 @@ function PriceQuote({ quote, name }) {
     </span>`;
 }
 
+/** The form as what is compared: each take is sent as the button below the form would send it. */
+const comparedForm = (form, model) => ({
+  model: model.name,
+  kind: model.kind,
+  quote: (models) => Promise.all(models.map((name) => quotePrice(form, name))),
+  send: ({ model: name, account }) => send(form, name, account),
+});
+
+const pictureNames = (pictures) =>
+  Object.fromEntries(
+    Object.entries(pictures)
+      .filter(([, list]) => list.length)
+      .map(([role, list]) => [role, list.map((picture) => picture.file.name)]),
+  );
+
 export function Page() {
   const { query } = route.value;
   const loaded = useGet('playground/models');
   const form = draft.value;
   const created = made.value;
   const [busy, setBusy] = useState(false);
+  const [shown, setShown] = useState('');
   const models = loaded.data?.data ?? [];
   const findModel = (name) => models.find((entry) => entry.name === name);
   const model = findModel(query.model) ?? findModel('sora-2') ?? models[0];
-  const other = findModel(query.beside)?.name ?? '';
   const quote = usePrice(form, model?.name);
-  const beside = usePrice(form, other);
   const stage = useRef();
   useEffect(() => {
-    if (created.length) stage.current?.scrollIntoView({ block: 'nearest' });
+    if (created) stage.current?.scrollIntoView({ block: 'nearest' });
   }, [created]);
   const request = useMemo(() => {
+    const name = model?.name ?? '';
+    const more = { kind: model?.kind, files: pictureNames(form.pictures) };
     try {
-      return { ...requestBody(form, model?.name ?? ''), first_frame: form.pictures.first_frame[0]?.file.name };
+      return { ...requestBody(form, name), ...more };
     } catch {
-      return { model: model?.name ?? '', prompt: form.prompt };
+      return { ...requestBody({ ...form, extra: '' }, name), ...more }; // half-typed JSON
     }
   }, [form, model]);
   const set = (name, value) => {
@@ -243,12 +176,7 @@ export function Page() {
   const submit = async (event) => {
     event.preventDefault();
     setBusy(true);
-    const names = [model.name, ...(other ? [other] : [])];
-    const done = await runWithToast(
-      () => Promise.all(names.map((name) => post('playground', withFiles(requestBody(form, name), form.pictures)))),
-      t('playground.sent'),
-    );
-    if (done) made.value = done;
+    made.value = (await runWithToast(() => send(form, model.name), t('playground.sent'))) || made.value;
     setBusy(false);
   };
   if (!loaded.data)
@@ -269,32 +197,46 @@ export function Page() {
       <//>
     `;
   return html`
-    <${PageHeader} title=${t('page.playground')} />
+    <${PageHeader} title=${t('page.playground')}>
+      ${
+        canWrite() &&
+        html`<button type="button" class="button" onClick=${() => setShown('drafts')}>
+          ${t('drafts.title')}
+        </button>`
+      }
+    <//>
     <div class="work">
       <form class="stack" onSubmit=${submit}>
-        <${PlaygroundFields} form=${form} set=${set} model=${model} other=${other} models=${models} />
+        <${PlaygroundFields} form=${form} set=${set} model=${model} models=${models} styles=${loaded.data.styles} />
         <div class="row apart">
-          <span id="price" class="stack tight">
-            ${canWrite() && html`<${PriceQuote} quote=${quote} name=${model.name} />`}
-            ${canWrite() && other && html`<${PriceQuote} quote=${beside} name=${other} />`}
+          <span id="price">${canWrite() && html`<${PriceQuote} quote=${quote} name=${model.name} />`}</span>
+          <span class="row">
+            <button
+              type="button"
+              class="button"
+              disabled=${!canWrite() || !isComplete(form)}
+              onClick=${() => setShown('compare')}
+            >
+              ${t('compare.start')}
+            </button>
+            <button type="submit" class="button main" disabled=${busy || !canWrite() || !isComplete(form)}>
+              ${t('playground.create')}
+            </button>
           </span>
-          <button type="submit" class="button main" disabled=${busy || !canWrite() || !isComplete(form)}>
-            ${t('playground.create')}
-          </button>
         </div>
       </form>
       <div class="stage stack" ref=${stage}>
         ${
-          created.length === 0
-            ? html`<div class="film">
+          created
+            ? html`<${TaskResult} key=${created.id} created=${created} />`
+            : html`<div class="film">
               <div class="waiting">${t('playground.waiting')}</div>
-            </div>`
-            : html`<div class="stages">
-              ${created.map((task) => html`<${TaskResult} key=${task.id} created=${task} />`)}
             </div>`
         }
         <${CodeSnippets} request=${request} />
       </div>
     </div>
+    ${shown === 'compare' && html`<${CompareForm} source=${comparedForm(form, model)} onClose=${() => setShown('')} />`}
+    ${shown === 'drafts' && html`<${DraftsDialog} model=${model.name} onClose=${() => setShown('')} />`}
   `;
 }

@@ -164,9 +164,10 @@ export function CharacterPicker({ value, onChange }) {
                 key=${character.id}
                 class="button small"
                 aria-pressed=${value.includes(character.username)}
+                title=${`@${character.username}`}
                 onClick=${() => toggle(character.username)}
               >
-                ${value.includes(character.username) && html`<${Icon} name="check" />`}@${character.username}
+                ${value.includes(character.username) && html`<${Icon} name="check" />`}${character.name}
               </button>`,
           )}
         </div>`

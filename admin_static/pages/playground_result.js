@@ -1,17 +1,39 @@
 // The tasks that the playground has created, and the same request as code.
 import { html, useState } from '../lib/dom.js';
-import { post, gatewayLink } from '../lib/api.js';
+import { canWrite, post, gatewayLink } from '../lib/api.js';
 import { t } from '../lib/i18n.js';
 import { pageLink } from '../lib/router.js';
 import { useGet, LoadingNotice } from '../lib/api_hooks.js';
 import { useServerEvent, usePolling } from '../lib/event_stream.js';
-import { formatMoney } from '../lib/format.js';
-import { CodeBlock, TabList } from '../lib/ui/elements.js';
+import { formatDuration, formatMoney } from '../lib/format.js';
+import { CodeBlock, StateBadge, TabList } from '../lib/ui/elements.js';
 import { runWithToast } from '../lib/ui/dialogs.js';
 import { SNIPPETS } from '../lib/snippets.js';
 import { TaskMedia } from './task_facts.js';
 
-export function TaskResult({ created }) {
+/** What two takes differ in: who made them, for how much, and how long it took. */
+function TakeFacts({ task }) {
+  const reserved = task.ledger.find((row) => row.kind === 'reserve');
+  return html`<dl class="facts">
+    <dt>${t('task.state')}</dt>
+    <dd><${StateBadge} value=${task.state} /></dd>
+    <dt>${t('task.account')}</dt>
+    <dd>${task.account?.name ?? '–'}</dd>
+    <dt>${t('task.cost')}</dt>
+    <dd>
+      ${
+        task.cost == null && reserved
+          ? t('task.reserved', { amount: formatMoney(reserved.amount) })
+          : formatMoney(task.cost)
+      }
+    </dd>
+    <dt>${t('task.took')}</dt>
+    <dd>${formatDuration(task.seconds)}</dd>
+  </dl>`;
+}
+
+/** `created`: a task, of which the id is enough; `facts`: with what takes are compared by. */
+export function TaskResult({ created, facts }) {
   const loaded = useGet(`tasks/${created.id}`);
   const task = loaded.data;
   useServerEvent('task', (news) => {
@@ -26,9 +48,10 @@ export function TaskResult({ created }) {
   return html`<article class="stack" data-task=${task.id} data-state=${task.state}>
     <div class="row apart">
       <strong>${task.model}</strong>
-      <span class="soft">${formatMoney(task.cost)}</span>
+      ${!facts && html`<span class="soft">${formatMoney(task.cost)}</span>`}
     </div>
     <${TaskMedia} task=${task} />
+    ${facts && html`<${TakeFacts} task=${task} />`}
     <div class="row">
       ${
         task.files[0] &&
@@ -38,6 +61,7 @@ export function TaskResult({ created }) {
       }
       ${
         task.actions.cancel &&
+        canWrite() &&
         html`<button type="button" class="button small" onClick=${cancelTask}>
           ${t('task.cancel')}
         </button>`

@@ -8,6 +8,7 @@ import { StateBadge, PageHeader, RelativeTime } from '../lib/ui/elements.js';
 import { DataTable } from '../lib/ui/table.js';
 import { runWithToast, showToast } from '../lib/ui/dialogs.js';
 import { FormField } from '../lib/ui/form.js';
+import { useUnsaved } from '../lib/unsaved.js';
 import { SchemaForm } from '../lib/ui/schema_form.js';
 import { BackupSettings } from './settings_backup.js';
 import { AdminList, OwnSessions } from './settings_admins.js';
@@ -46,13 +47,16 @@ function SettingsDocument({ name }) {
     setValue(loaded.data.value);
     setRaw(JSON.stringify(loaded.data.value, null, 2));
   }, [loaded.data]);
-  if (!loaded.data || value == null) return html`<${LoadingNotice} ...${loaded} />`;
-  const { schema } = loaded.data;
+  const schema = loaded.data?.schema;
   const writable = may(name === 'backup' ? 'security' : 'operate');
   const changed =
-    JSON.stringify(value) !== JSON.stringify(loaded.data.value) ||
-    (!schema?.properties && raw !== JSON.stringify(loaded.data.value, null, 2));
+    loaded.data &&
+    value != null &&
+    (JSON.stringify(value) !== JSON.stringify(loaded.data.value) ||
+      (!schema?.properties && raw !== JSON.stringify(loaded.data.value, null, 2)));
+  useUnsaved(Boolean(changed && writable));
   const editedValue = () => (schema?.properties ? value : JSON.parse(raw));
+  if (!loaded.data || value == null) return html`<${LoadingNotice} ...${loaded} />`;
   const runBusy = (work) => async (event) => {
     event.preventDefault();
     setBusy(true);

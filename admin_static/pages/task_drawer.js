@@ -10,6 +10,8 @@ import { StateBadge, CodeBlock, JsonBlock, TabList, RelativeTime } from '../lib/
 import { Drawer, askConfirmation, runWithToast, showToast } from '../lib/ui/dialogs.js';
 import { copyToClipboard } from '../lib/clipboard.js';
 import { curlCommand } from '../lib/task_timeline.js';
+import { AgainForm, askPrice } from './again_form.js';
+import { CompareForm, takesOf } from './compare_form.js';
 import { hasEnded, TaskMedia, TaskFacts, TaskTimeline, TaskInputs } from './task_facts.js';
 
 function SettleTask({ task, reload }) {
@@ -35,18 +37,19 @@ function TaskActions({ task, reload, onChange, onClose }) {
       reload();
       onChange?.();
     });
-  const retryTask = async () => {
-    const price = task.retry_price
-      ? t('task.retry_price', { amount: formatMoney(task.retry_price) })
-      : t('task.retry_note');
-    if (!(await askConfirmation({ title: t('task.retry'), text: price, action: t('task.retry'), danger: false })))
-      return;
-    const created = await runWithToast(() => post(`tasks/${task.id}/retry`), t('task.retried'));
-    if (created) {
-      onChange?.();
-      openRow(created.id);
-    }
+  const [form, setForm] = useState(null);
+  const close = () => setForm(null);
+  const openCreated = (created) => {
+    onChange?.();
+    openRow(created.id);
   };
+  const retryTask = async () => {
+    if (!(await askPrice(task))) return;
+    const created = await runWithToast(() => post(`tasks/${task.id}/retry`), t('task.retried'));
+    if (created) openCreated(created);
+  };
+  const again = () => setForm(html`<${AgainForm} task=${task} onClose=${close} onDone=${openCreated} />`);
+  const compare = () => setForm(html`<${CompareForm} source=${takesOf(task)} onClose=${close} />`);
   const deleteTask = async () => {
     if (!(await askConfirmation({ title: t('task.delete'), text: t('task.delete_note'), action: t('delete') }))) return;
     if (await runWithToast(() => remove(`tasks/${task.id}`), t('task.deleted_now'))) {
@@ -79,6 +82,13 @@ function TaskActions({ task, reload, onChange, onClose }) {
         ${t('task.retry')}
       </button>`
     }
+    ${
+      canWrite() &&
+      html`
+        <button type="button" class="button" onClick=${again}>${t('again.elsewhere')}</button>
+        <button type="button" class="button" onClick=${compare}>${t('compare.start')}</button>
+      `
+    }
     <button type="button" class="button" onClick=${copyCommand}>
       ${t('task.copy_curl')}
     </button>
@@ -90,6 +100,7 @@ function TaskActions({ task, reload, onChange, onClose }) {
         ${t('delete')}
       </button>`
     }
+    ${form}
   </div>`;
 }
 

@@ -12,6 +12,8 @@ from app.admin import (
     admins,
     audit,
     characters,
+    drafts,
+    film_archive,
     keys,
     live,
     models,
@@ -21,6 +23,7 @@ from app.admin import (
     readiness,
     settings,
     sign_in,
+    takes,
     tasks,
     transfers,
     usage,
@@ -37,6 +40,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     live.router,
     overview.router,
     readiness.router,
+    film_archive.router,
+    takes.router,  # before tasks, where /tasks/{name} matches any name
     tasks.router,
     transfers.router,  # before accounts, where /accounts/{which} matches any name
     account_bulk.router,
@@ -47,6 +52,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     webhooks.router,
     characters.router,
     playground.router,
+    drafts.router,
     keys.router,
     usage.router,
     audit.router,

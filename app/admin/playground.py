@@ -9,6 +9,7 @@ from app.admin.bodies import ListAnswer, PanelAnswer
 from app.admin.models import ModelObject, model_object
 from app.admin.panel import PanelServices
 from app.admin.task_object import PLAYGROUND_KEY, TaskObject, plain_amount, task_rows
+from app.catalog.presets import STYLES
 from app.dialects.fields.length import read_shots
 from app.dialects.http.body import Body
 from app.dialects.http.gateway import check_prompt, read_size
@@ -50,7 +51,14 @@ KNOWN_FIELDS = {
     "characters",
     "remix_of",
     "extra",
+    "account",
 }
+
+
+class OfferedModels(ListAnswer[ModelObject]):
+    """``styles`` are the words that the gateway knows."""
+
+    styles: list[str]
 
 
 class PriceQuote(PanelAnswer):
@@ -66,7 +74,7 @@ def playground_key() -> ClientKey:
 
 
 @router.get("/models", summary="List the models that the playground can use")
-async def list_models(request: AdminRequest) -> ListAnswer[ModelObject]:
+async def list_models(request: AdminRequest) -> OfferedModels:
     """Every model that an account serves now and that makes videos or images, or may make them."""
     cards = await request.panel.gateway.catalog.list_models()
     made = [(card, next((kind for kind in MADE_KINDS if kind in card.kinds), None)) for card in cards]
@@ -75,18 +83,20 @@ async def list_models(request: AdminRequest) -> ListAnswer[ModelObject]:
         for card, kind in made
         if kind is not None
     ]
-    return ListAnswer(data=models)
+    return OfferedModels(data=models, styles=list(STYLES))
 
 
 @router.post("", status_code=201, summary="Create a video or an image")
 async def create_task(request: AdminRequest) -> TaskObject:
-    """The body is JSON, or a form with files. Returns the task before it is done."""
+    """The body is JSON, or a form with files; ``account`` is the id of the only account that may make it. Returns the
+    task before it is done."""
     body = await request.panel.gateway.read_body(request.http)
     wanted = await _read_request(body, request.panel)
     media = (*await _read_media(body, request.panel), *await _read_characters(body, request.panel))
     source = await _remix_source(request.panel, wanted)
     wanted = wanted.model_copy(update={"media": (*media, *source)})
-    context = RequestContext("panel", notes=notes_of(request.http.scope))
+    only = body.text("account") or None
+    context = RequestContext("panel", notes=notes_of(request.http.scope), only_account=only)
     task = await request.panel.gateway.tasks.create(wanted, key=playground_key(), context=context)
     await request.record_change(
         "task.made", f"tasks/{task.id}", after={"model": task.model, "kind": task.kind}

@@ -66,6 +66,9 @@ _ROUTES: Mapping[Right, tuple[str, ...]] = {
         "GET /settings/{name}",
         "GET /tasks",
         "GET /tasks.csv",
+        "GET /tasks.zip",  # without private films
+        "GET /tasks/count",
+        "GET /tasks/retry-price",
         "GET /tasks/{name}",
         "GET /usage",
         "GET /usage.csv",
@@ -73,7 +76,11 @@ _ROUTES: Mapping[Right, tuple[str, ...]] = {
         "GET /webhooks/deliveries/{delivery_id}",
         "GET /webhooks/endpoints",
     ),
-    Right.CONTENT: ("GET /tasks/{name}/inputs/{number}",),
+    Right.CONTENT: (
+        "GET /drafts",
+        "GET /drafts/{draft_id}",
+        "GET /tasks/{name}/inputs/{number}",
+    ),
     Right.MONEY: (
         "PATCH /keys/{key_id}",  # of a role without the right to operate, only the budget
         "PUT /prices/{model}",
@@ -97,6 +104,9 @@ _ROUTES: Mapping[Right, tuple[str, ...]] = {
         "POST /accounts/{which}/test",
         "POST /characters",
         "DELETE /characters/{character_id}",
+        "POST /drafts",
+        "PATCH /drafts/{draft_id}",
+        "DELETE /drafts/{draft_id}",
         "POST /keys",
         "DELETE /keys/{key_id}",
         "POST /keys/{key_id}/endpoints",
@@ -114,6 +124,8 @@ _ROUTES: Mapping[Right, tuple[str, ...]] = {
         "POST /tasks/{name}/cancel",
         "POST /tasks/{name}/retry",
         "POST /tasks/{name}/settle",
+        "POST /tasks/{name}/takes",
+        "POST /tasks/{name}/takes/quote",
         "POST /webhooks/deliveries/{delivery_id}/resend",
         "POST /webhooks/endpoints",
         "PATCH /webhooks/endpoints/{endpoint_id}",

@@ -44,7 +44,7 @@ class TaskObject(PanelAnswer):
     """A row of the list. Times are UTC seconds, ``cost`` is in US dollars, ``seconds`` is the task's age until it
     ended; ``wait`` counts the accounts by what blocks them while none may take the task, and is empty when there is none;
     ``money`` says what became of the reserved amount once the task has ended; ``prompt`` is cut, and ``expired`` says that
-    the files are gone."""
+    the files are gone; ``thumbnail`` and ``link`` (the first file of the result) are signed addresses of this origin."""
 
     id: str
     kind: str
@@ -66,6 +66,7 @@ class TaskObject(PanelAnswer):
     seconds: float
     wait: dict[str, BlockedAccounts] | None
     thumbnail: str | None
+    link: str | None
     cancel_requested: bool
     deleted: bool
     expired: bool
@@ -186,7 +187,9 @@ async def task_rows(
         row.wait = waits[same]
     if with_content:
         return rows
-    hidden = [{"prompt": ""} | ({"thumbnail": None} if task.request.private else {}) for task in tasks]
+    hidden = [
+        {"prompt": ""} | ({"thumbnail": None, "link": None} if task.request.private else {}) for task in tasks
+    ]
     return [row.model_copy(update=fields) for row, fields in zip(rows, hidden, strict=True)]
 
 
@@ -194,6 +197,7 @@ def _task_row(task: Task, names: tuple[dict[str, str], dict[str, str]], *, signe
     key_names, account_names = names
     kept = files_are_kept(task) and not task.deleted
     thumbnail = task.result.thumbnail if task.result and kept else None
+    file = task.result.files[0] if task.result and kept else None
     account = None
     if task.account_id:
         account = NamedItem(id=task.account_id, name=account_names.get(task.account_id))
@@ -218,6 +222,7 @@ def _task_row(task: Task, names: tuple[dict[str, str], dict[str, str]], *, signe
         seconds=age_seconds(task),
         wait=None,
         thumbnail=link_to(task, thumbnail, signer) if thumbnail else None,
+        link=link_to(task, file, signer) if file else None,
         cancel_requested=task.cancel_requested,
         deleted=task.deleted,
         expired=task.result is not None and not files_are_kept(task),
@@ -232,7 +237,7 @@ async def task_detail(panel: PanelServices, task: Task, *, with_content: bool = 
     seen = {name: value for name, value in detail.request.items() if name in VIEWED_FIELDS}
     hidden: dict[str, Any] = {"prompt": "", "request": seen, "inputs": [], "operation": None}
     if task.request.private:
-        hidden |= {"thumbnail": None, "spritesheet": None, "files": [], "vendor_url": None}
+        hidden |= {"thumbnail": None, "link": None, "spritesheet": None, "files": [], "vendor_url": None}
     return detail.model_copy(update=hidden)
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.admin.lists import Conditions, FoundPage, PageRequest, find_page, span_conditions
+from app import clock
+from app.admin.lists import MOST_SCANNED, Conditions, FoundPage, PageRequest, find_page, span_conditions
 from app.db.session import Database
 from app.db.tables import accounts, keys, ledger, tasks
 from app.dialects.registry import task_id_of
@@ -20,6 +21,7 @@ from app.tasks.states import MOVES, OPEN
 from app.tasks.task import Task
 
 BATCH = 1000
+MOST_COUNTED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,9 @@ class TaskSearchFilter:
     since: float | None = None
     until: float | None = None
     error: str | None = None
+    ids: tuple[str, ...] | None = None
+    films: bool = False
+    """Only videos and pictures whose files exist, that are being made, or that failed."""
 
     def conditions(self) -> tuple[Conditions, Conditions]:
         """The conditions that an index answers, and the other ones. Raises ``InvalidRequest``."""
@@ -46,6 +51,8 @@ class TaskSearchFilter:
         task_id = task_id_of(self.text.strip()) if self.text else None
         if task_id is not None:
             served.append(tasks.c.id == task_id)
+        if self.ids is not None:
+            served.append(tasks.c.id.in_(self.ids))
         # An index can answer one of these: the first, which is expected to leave the fewest rows.
         indexed = [
             *_equal_conditions(
@@ -59,7 +66,17 @@ class TaskSearchFilter:
         if self.text and task_id is None:
             named = tasks.c.request_id == self.text.strip()
             sifted.append(sa.or_(_in_prompt(self.text), named))
+        if self.films:
+            sifted += _of_films()
         return [*served, *indexed[:1]], [*indexed[1:], *sifted]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskCount:
+    """How many tasks match; where it is not ``exact``, at least so many."""
+
+    count: int
+    exact: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +111,24 @@ class TaskSearch:
                 sifted=sifted,
             )
         return replace(result, rows=[task_of(row) for row in result.rows])
+
+    async def count(self, wanted: TaskSearchFilter) -> TaskCount:
+        """Reads at most ``MOST_COUNTED`` rows, or ``MOST_SCANNED`` where a condition has no index."""
+        served, sifted = wanted.conditions()
+        most = MOST_SCANNED if sifted else MOST_COUNTED
+        newest = sa.select(tasks).where(*served).order_by(tasks.c.id.desc()).limit(most + 1)
+        async with self._database.read() as connection:
+            if not sifted:
+                counted = sa.select(sa.func.count()).select_from(
+                    newest.with_only_columns(tasks.c.id).subquery()
+                )
+                found = int((await connection.execute(counted)).scalar_one())
+                return TaskCount(min(found, most), found <= most)
+            edge = newest.with_only_columns(tasks.c.id).offset(most).limit(1)
+            last = (await connection.execute(edge)).scalar()
+            since = [] if last is None else [tasks.c.id > last]
+            counted = sa.select(sa.func.count()).select_from(tasks).where(*served, *sifted, *since)
+            return TaskCount(int((await connection.execute(counted)).scalar_one()), last is None)
 
     async def find_all(self, wanted: TaskSearchFilter, *, most: int) -> AsyncIterator[list[Task]]:
         """At most ``most`` tasks in batches, so that a long export holds few of them in memory."""
@@ -161,6 +196,12 @@ def _in_states(states: Sequence[str]) -> list[sa.ColumnElement[bool]]:
     if plain:
         either.append(tasks.c.state.in_(plain))
     return [sa.or_(*either)]
+
+
+def _of_films() -> list[sa.ColumnElement[bool]]:
+    kept = sa.and_(tasks.c.state == "completed", tasks.c.purged.is_(False), tasks.c.expires_at > clock.now())
+    shown = sa.or_(kept, tasks.c.state == "failed", tasks.c.state.in_(OPEN))
+    return [tasks.c.kind.in_(("video", "image")), tasks.c.deleted.is_(False), shown]
 
 
 def _equal_conditions(wanted: dict[sa.Column[Any], str | None]) -> list[sa.ColumnElement[bool]]:

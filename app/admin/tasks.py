@@ -14,12 +14,9 @@ from app.admin.task_object import TaskDetail, TaskObject, task_detail, task_rows
 from app.admin.task_search import TaskSearch, TaskSearchFilter
 from app.dialects.registry import task_id_of
 from app.errors import InvalidRequest, MissingField, NotFound, PermissionDenied
-from app.generation import MediaInput
-from app.keys.key import ClientKey, Dollars
+from app.keys.key import Dollars
 from app.media.serve import file_response
-from app.ops.access import notes_of
 from app.tasks.notifications import Notification
-from app.tasks.service import RequestContext
 from app.tasks.task import Task
 
 router = APIRouter(route_class=AdminRoute, prefix="/tasks")
@@ -43,6 +40,17 @@ CSV_COLUMNS = (
     "error_message",
     "prompt",
 )
+
+
+TaskIds = Annotated[str | None, Query(max_length=16_000)]
+"""Ids with commas between them."""
+
+
+class CountAnswer(PanelAnswer):
+    """How many tasks match; where it is not ``exact``, at least so many."""
+
+    count: int
+    exact: bool
 
 
 class CancelFilter(PanelBody):
@@ -84,6 +92,8 @@ async def read_filter(
     since: Since = None,
     until: Until = None,
     error: FilterText = None,
+    ids: TaskIds = None,
+    films: bool = False,
 ) -> TaskSearchFilter:
     states = tuple(word for text in state or () for word in text.split(",") if word)
     return TaskSearchFilter(
@@ -97,6 +107,8 @@ async def read_filter(
         since=since,
         until=until,
         error=error,
+        ids=None if ids is None else read_ids(ids),
+        films=films,
     )
 
 
@@ -122,6 +134,14 @@ async def export_tasks(wanted: TaskFilterQuery, request: AdminRequest) -> Respon
     return csv_response(_csv_batches(request, wanted), CSV_COLUMNS, name="tasks.csv")
 
 
+@router.get("/count", summary="Count tasks")
+async def count_tasks(wanted: TaskFilterQuery, request: AdminRequest) -> CountAnswer:
+    """Up to 10,000; a condition without an index is held against the newest 20,000 tasks."""
+    _check_search(wanted, request)
+    found = await TaskSearch(request.panel.database).count(wanted)
+    return CountAnswer(count=found.count, exact=found.exact)
+
+
 @router.post("/cancel", summary="Cancel several tasks")
 async def cancel_tasks(body: CancelBody, request: AdminRequest) -> CancelAnswer:
     """By id, or all that match the filter. Tasks that have ended do not change."""
@@ -139,13 +159,13 @@ async def cancel_tasks(body: CancelBody, request: AdminRequest) -> CancelAnswer:
 
 @router.get("/{name}", summary="Show a task with its history")
 async def get_task(name: str, request: AdminRequest) -> TaskDetail:
-    task = await _find_task(request, name)
+    task = await find_task(request, name)
     return await task_detail(request.panel, task, with_content=request.actor.may(Right.CONTENT))
 
 
 @router.get("/{name}/inputs/{number}", summary="Download an input of a task", response_class=Response)
 async def get_input(name: str, number: int, request: AdminRequest) -> Response:
-    task = await _find_task(request, name)
+    task = await find_task(request, name)
     items = task.request.media
     if not 0 <= number < len(items) or not items[number].key:
         raise NotFound("No such input.")
@@ -164,36 +184,16 @@ async def get_input(name: str, number: int, request: AdminRequest) -> Response:
 @router.post("/{name}/cancel", summary="Cancel a task")
 async def cancel_task(name: str, request: AdminRequest) -> TaskObject:
     """Also at the upstream, if the vendor can cancel. The task's run stops within a moment."""
-    task = await _find_task(request, name)
+    task = await find_task(request, name)
     await request.record_change("task.cancelled", f"tasks/{task.id}", before={"state": task.state})
     stopped = await request.panel.gateway.tasks.cancel(task)
     return (await task_rows(request.panel, [stopped]))[0]
 
 
-@router.post("/{name}/retry", status_code=201, summary="Repeat a task as a new task")
-async def retry_task(name: str, request: AdminRequest) -> TaskObject:
-    """Sends the same request with the same key, which pays for it again."""
-    task = await _find_task(request, name)
-    if task.prompt_removed:
-        raise InvalidRequest("Its key does not keep prompts, so this task can't be sent again.", param="task")
-    key = await request.panel.gateway.keys.find_by_id(task.key_id)
-    if key is None:  # deleted since
-        key = ClientKey(id=task.key_id, name=task.key_id, owner=task.owner)
-    hook_url, hook_base = await TaskSearch(request.panel.database).webhook_of(task.id)
-    context = RequestContext(
-        task.dialect, hook_url=hook_url, hook_base=hook_base, notes=notes_of(request.http.scope)
-    )
-    media = tuple([await _with_content(request, task, item) for item in task.request.media])
-    generation = task.request.model_copy(update={"media": media})
-    created = await request.panel.gateway.tasks.create(generation, key=key, context=context)
-    await request.record_change("task.retried", f"tasks/{task.id}", after={"task": created.id})
-    return (await task_rows(request.panel, [created]))[0]
-
-
 @router.post("/{name}/settle", summary="Decide about the money that a task holds")
 async def settle_task(name: str, body: SettleBody, request: AdminRequest) -> TaskDetail:
     """`spent` charges `amount`, or the reserved amount without it; `released` gives the reservation back."""
-    task = await _find_task(request, name)
+    task = await find_task(request, name)
     amount = None
     if body.outcome == "spent":
         ledger = await TaskSearch(request.panel.database).ledger_entries(task.id)
@@ -205,12 +205,12 @@ async def settle_task(name: str, body: SettleBody, request: AdminRequest) -> Tas
     await request.record_change(
         "task.settled", f"tasks/{task.id}", after={"outcome": body.outcome, "amount": amount}
     )
-    return await task_detail(request.panel, await _find_task(request, name))
+    return await task_detail(request.panel, await find_task(request, name))
 
 
 @router.delete("/{name}", status_code=204, summary="Delete a task and its files")
 async def delete_task(name: str, request: AdminRequest) -> Response:
-    task = await _find_task(request, name)
+    task = await find_task(request, name)
     await request.record_change(
         "task.deleted", f"tasks/{task.id}", before={"state": task.state, "model": task.model}
     )
@@ -235,24 +235,22 @@ async def _tasks_to_cancel(body: CancelBody, request: AdminRequest) -> tuple[lis
     return [task async for batch in search.find_all(wanted, most=MOST_EXPORTED) for task in batch], 0
 
 
-async def _find_task(request: AdminRequest, name: str) -> Task:
+def read_ids(text: str) -> tuple[str, ...]:
+    """Raises ``InvalidRequest`` for more than can be asked for at once, and for what is no id."""
+    names = [name for name in text.split(",") if name]
+    ids = [found for name in names if (found := task_id_of(name))]
+    if len(names) > MOST_AT_ONCE or len(ids) < len(names):
+        raise InvalidRequest(f"ids must be at most {MOST_AT_ONCE} ids of tasks", param="ids")
+    return tuple(ids)
+
+
+async def find_task(request: AdminRequest, name: str) -> Task:
     """By its id in any dialect's form. Raises ``NotFound``."""
     task_id = task_id_of(name)
     task = await request.panel.tasks.get(task_id) if task_id else None
     if task is None:
         raise NotFound(f"No such task: {name[:100]}")
     return task
-
-
-async def _with_content(request: AdminRequest, task: Task, item: MediaInput) -> MediaInput:
-    """Inputs that were stored for ``task`` are deleted with it, so the new task gets copies."""
-    if not item.key.startswith(f"inputs/{task.id}/"):
-        return item
-    try:
-        content = await request.panel.gateway.store.get(item.key)
-    except NotFound as error:
-        raise InvalidRequest("The inputs of this task have been removed.", param="media") from error
-    return item.model_copy(update={"content": content, "key": ""})
 
 
 def _check_search(wanted: TaskSearchFilter, request: AdminRequest) -> None:

@@ -158,6 +158,17 @@ class Catalog:
             raise UnknownModel(model)
         raise self.report_unavailable(kind, model)
 
+    async def require_candidate(self, kind: Kind, model: str, *, account_id: str) -> Candidate:
+        """That account, if it may serve the model now or soon. Raises ``UnknownModel`` or ``NoAvailableAccount``."""
+        for candidate in await self.require_candidates(kind, model):
+            if candidate.account.id == account_id:
+                return candidate
+        assessed = [
+            each for each in self.assessed_accounts(kind, model) if each.status.account.id == account_id
+        ]
+        reason = BlockCount.of(assessed, clock.now()).text(model)
+        raise NoAvailableAccount(f"The chosen account can't make {model} now. {reason}.")
+
     def knows_model(self, model: str) -> bool:
         """Whether the name is a preset, of a family, or routed, even when no account serves it."""
         return (
@@ -179,10 +190,16 @@ class Catalog:
             retry_after=None if end is None else min(end, LONGEST_RETRY_SECONDS),
         )
 
-    def wait_for(self, kind: Kind, model: str, *, without: Collection[str] = ()) -> AccountWait | None:
+    def wait_for(
+        self, kind: Kind, model: str, *, without: Collection[str] = (), only: str | None = None
+    ) -> AccountWait | None:
         """Why a task of the model has to wait, and for how long, from memory; None while an account may take it. ``without``
-        are ids of accounts that can't make it."""
-        able = [each for each in self.candidates(kind, model) if each.account.id not in without]
+        are ids of accounts that can't make it, ``only`` the one that must."""
+        able = [
+            each
+            for each in self.candidates(kind, model)
+            if each.account.id not in without and only in (None, each.account.id)
+        ]
         return account_wait(able, model, clock.now())
 
     def unavailable_error_or_none(self, kind: Kind, model: str) -> NoAvailableAccount | None:

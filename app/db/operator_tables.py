@@ -104,3 +104,14 @@ removed_accounts = Table(
     Column("removed_at", Float, nullable=False),
     Column("rows", Text, nullable=False),
 )
+
+# What the playground's form holds, kept by an admin under a name.
+drafts = Table(
+    "drafts",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("name", String(200), nullable=False),
+    Column("document", Text, nullable=False),
+    Column("author", String(200), nullable=False),
+    Column("updated_at", Float, nullable=False),
+)

@@ -189,6 +189,7 @@ tasks = Table(
     Column("account_id", String(32)),
     Column("excluded", Text, nullable=False, server_default="[]"),  # accounts that refused it
     Column("prefers", String(32)),  # the account that made what it remixes: it waits for that one
+    Column("only_account", String(32)),  # the operator wants it made there or not at all
     Column("hook_url", Text),  # called once when it ends
     Column("hook_base", Text),  # what links in that call begin with
     Column("attempts", Integer, nullable=False, server_default="0"),

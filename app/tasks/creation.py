@@ -6,6 +6,8 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.generation import GenerationRequest
+from app.keys.key import ClientKey
 from app.tasks.budget_hold import BudgetHold, TaskHold, check_and_reserve
 from app.tasks.moves import INSERT_TASK
 from app.tasks.pending_files import confirm_files
@@ -20,6 +22,19 @@ class NewTask:
     detail: Mapping[str, Any]
     hold: BudgetHold | None = None
     files: str | None = None
+
+
+def request_columns(request: GenerationRequest, key: ClientKey) -> dict[str, Any]:
+    """What a new row has of the request and of the key that sent it."""
+    return {
+        "owner": key.owner,
+        "key_id": key.id,
+        "kind": request.kind,
+        "model": request.model,
+        "request": request.model_dump_json(exclude_defaults=True),
+        "state": "queued",
+        "prompt_removed": None if key.keep_prompts else False,
+    }
 
 
 async def insert_tasks(connection: AsyncConnection, new: Sequence[NewTask]) -> None:

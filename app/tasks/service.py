@@ -1,7 +1,6 @@
 """What dialects do with tasks: create (once), get, list, watch, cancel, delete."""
 
 import asyncio
-import hashlib
 import json
 from collections.abc import AsyncIterator, Hashable, Sequence
 from dataclasses import dataclass, field, replace
@@ -34,11 +33,11 @@ from app.ops.access import RequestNotes
 from app.tasks.admission.waiting import QueuePosition, QueuePositions
 from app.tasks.billing import TaskBilling
 from app.tasks.characters import MENTION_SIGNS, CharacterLibrary
-from app.tasks.creation import NewTask
+from app.tasks.creation import NewTask, request_columns
 from app.tasks.notifications import Notification, NotificationHub
 from app.tasks.pending_files import keep_inputs
 from app.tasks.repository import TaskFilter, TaskRepository
-from app.tasks.retries import RetryMatcher
+from app.tasks.retries import RetryMatcher, request_fingerprint
 from app.tasks.states import State
 from app.tasks.task import HEX_ID, Task, new_id, new_task, parse_task_id
 from app.webhooks.addresses import check_address
@@ -64,6 +63,8 @@ class RequestContext:
     part: str = ""
     """Tells several equal tasks of one request apart, as in ``2/3``."""
     hook_param: str = "notify_hook"
+    only_account: str | None = None
+    """The id of the account that makes it, where the operator has chosen one."""
     notes: RequestNotes = field(default_factory=RequestNotes)
 
     @property
@@ -111,7 +112,7 @@ class TaskService:
         if any(sign in request.prompt for sign in MENTION_SIGNS):
             request = await self._characters.add_mentioned_characters(request, key=key)
         hook_url = _checked_hook_url(context)
-        fingerprint = _request_fingerprint(request, hook_url, context.part)
+        fingerprint = request_fingerprint(request, hook_url, context.part)
         known = await self._find_duplicate(key, context, fingerprint)
         if known is not None:
             return known
@@ -136,21 +137,18 @@ class TaskService:
     ) -> Task:
         key.require_model(request.model)
         maker = await self._remix_candidate(request)
-        unable, fittings = self._check_wishes(request, await self._able_candidates(request, maker))
+        unable, fittings = self._check_wishes(
+            request, await self._able_candidates(request, maker, context.only_account)
+        )
         received = clock.now()
         task_id = new_id(received)
         hold = await self._billing.prepare_hold(request, key, fittings=fittings)
         request, files = await keep_inputs(self._tasks.database, self._store, request, task_id=task_id)
-        row = {
+        row = request_columns(request, key) | {
             "id": task_id,
-            "owner": key.owner,
-            "key_id": key.id,
             "dialect": context.dialect,
-            "kind": request.kind,
-            "model": request.model,
-            "request": request.model_dump_json(exclude_defaults=True),
-            "state": "queued",
             "prefers": maker.account.id if maker else None,
+            "only_account": context.only_account,
             "excluded": json.dumps(unable),
             "idempotency_key": context.idempotency_key,
             "hook_url": hook_url,
@@ -159,7 +157,6 @@ class TaskService:
             "created_at": received,  # lists find a span of time by ids
             "deadline_at": clock.now() + self._deadline,
             "request_id": context.notes.id or None,
-            "prompt_removed": None if key.keep_prompts else False,
         }
         try:
             await self._tasks.insert(NewTask(row, context.detail, hold, files))
@@ -204,7 +201,8 @@ class TaskService:
         if task.state != "queued" or task.account_id is not None:
             return None
         await self._catalog.current_statuses()
-        return self._catalog.wait_for(task.kind, task.model, without=json.loads(task.excluded_text))
+        without, only = json.loads(task.excluded_text), task.only_account
+        return self._catalog.wait_for(task.kind, task.model, without=without, only=only)
 
     async def read_timeline(self, task: Task) -> list[dict[str, Any]]:
         return await self._tasks.read_timeline(task.id)
@@ -366,8 +364,12 @@ class TaskService:
                 )
         return None
 
-    async def _able_candidates(self, request: GenerationRequest, maker: Candidate | None) -> list[Candidate]:
-        """Raises what ``Catalog.require_candidates`` raises."""
+    async def _able_candidates(
+        self, request: GenerationRequest, maker: Candidate | None, only: str | None
+    ) -> list[Candidate]:
+        """Raises what ``Catalog.require_candidates`` raises. ``only``: the account that the operator has chosen."""
+        if only is not None:
+            return [await self._catalog.require_candidate(request.kind, request.model, account_id=only)]
         try:
             able = await self._catalog.require_candidates(request.kind, request.model)
         except NoAvailableAccount:
@@ -389,12 +391,3 @@ async def _next_notification(queue: asyncio.Queue[Notification], seconds: float)
             return await queue.get()
     except TimeoutError:
         return None
-
-
-def _request_fingerprint(request: GenerationRequest, hook_url: str | None, part: str) -> str:
-    """Equal requests have equal fingerprints. Inputs are compared by content, not by storage key."""
-    plain = request.model_copy(
-        update={"media": tuple(m.model_copy(update={"key": "", "content": None}) for m in request.media)}
-    )
-    text = plain.model_dump_json() + "".join(f"\n{more}" for more in (hook_url, part) if more)
-    return hashlib.sha256(text.encode()).hexdigest()

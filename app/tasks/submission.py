@@ -247,6 +247,8 @@ class TaskSubmitter:
         if is_blocked or isinstance(error, EXCLUDING_ERRORS):
             excluded.add(account_id)
         able = await self._catalog.able_account_ids(run.task.kind, run.task.model)
+        if run.task.only_account is not None:
+            able &= {run.task.only_account}
         is_last, was_sent = able <= excluded, not isinstance(error, UnsupportedWish)
         if is_last and not was_sent:
             await run.fail(error.code, error.message, word=NOT_MADE)

@@ -143,6 +143,8 @@ class Task:
     operation_text: str | None
     result_text: str | None
     excluded_text: str
+    only_account: str | None
+    """The account that the operator chose for it: no other one may make it."""
     fitted_text: str | None
 
     @cached_property
@@ -236,6 +238,7 @@ def new_task(row: dict[str, Any], request: GenerationRequest) -> Task:
         operation_text=None,
         result_text=None,
         excluded_text=row["excluded"],
+        only_account=row["only_account"],
         fitted_text=None,
     )
 

@@ -35,6 +35,7 @@ UNCHANGING = {
     "POST /accounts/try",
     "POST /webhooks/endpoints/{endpoint_id}/test",
     "POST /playground/quote",
+    "POST /tasks/{name}/takes/quote",
     "POST /settings/delivery/test",
     "POST /settings/notices/test",
 }
@@ -64,6 +65,10 @@ class World:
     def put(self, path: str, body: dict[str, Any]) -> str:
         self.owner.must("PUT", path, json=body)
         return path
+
+    def draft(self, name: str) -> str:
+        body = {"name": name, "inputs": {"prompt": name}}
+        return str(self.owner.post("/drafts", status=201, json=body)["id"])
 
     def admin(self, name: str) -> str:
         body = {"name": name, "role": "viewer", "password": PASSWORD}
@@ -138,6 +143,10 @@ CHANGES: dict[str, Callable[[World], Asked]] = {
     "DELETE /tasks/{name}": lambda w: (f"/tasks/{make(w.gateway, w.key['secret'])}", {}),
     "POST /tasks/{name}/cancel": lambda w: (f"/tasks/{w.open_task()}/cancel", {}),
     "POST /tasks/{name}/retry": lambda w: (f"/tasks/{w.film['id']}/retry", {}),
+    "POST /tasks/{name}/takes": lambda w: (f"/tasks/{w.film['id']}/takes", {"account": w.farm["id"]}),
+    "POST /drafts": lambda w: ("/drafts", {"name": "storm", "inputs": {"prompt": "a storm"}}),
+    "PATCH /drafts/{draft_id}": lambda w: (f"/drafts/{w.draft('rain')}", {"name": "hail"}),
+    "DELETE /drafts/{draft_id}": lambda w: (f"/drafts/{w.draft('snow')}", {}),
     "POST /tasks/{name}/settle": lambda w: (f"/tasks/{w.unknown_task()}/settle", {"outcome": "spent"}),
     "POST /accounts/import": lambda w: (
         "/accounts/import",

@@ -20,7 +20,10 @@ PAGES = (
     "tasks?state=failed",
     "tasks?q=nothing+is+called+so",
     "playground",
-    "playground?model=studio&beside=sora-2",
+    "playground?model=studio",
+    "films",
+    "films?state=failed",
+    "compare",
     "accounts",
     "models",
     "models?tab=routes",
@@ -50,6 +53,7 @@ PAYLOADS = (
 def all_addresses(scene: BusyGateway) -> list[str]:
     """All pages, all settings documents, and one drawer of each type."""
     ids = {
+        "films": [scene.task("completed")["id"]],
         "tasks": [scene.task("completed")["id"], scene.task("failed")["id"], scene.task("running")["id"]],
         "accounts": [scene.account("reseller-b")["id"], scene.account("studio")["id"]],
         "keys": [scene.owner.get("/keys")["data"][0]["id"]],
@@ -57,7 +61,8 @@ def all_addresses(scene: BusyGateway) -> list[str]:
     }
     drawers = [f"{page}/{one}" for page, found in ids.items() for one in found]
     documents = [f"settings/{name}" for name in scene.owner.get("/settings")["documents"] if name != "backup"]
-    return [*PAGES, *documents, *drawers]
+    takes = ",".join(scene.task(state)["id"] for state in ("completed", "failed", "running"))
+    return [*PAGES, *documents, *drawers, f"compare?ids={takes}"]
 
 
 def check_page(panel: PanelPage, *, lang: str) -> None:

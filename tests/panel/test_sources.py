@@ -20,7 +20,19 @@ from tests.serving import ROOT
 
 PANEL = VENDOR.parent
 AUDITED = (
-    *("account", "admin", "backup", "character", "key", "price", "route", "session", "setting", "task"),
+    *(
+        "account",
+        "admin",
+        "backup",
+        "character",
+        "draft",
+        "key",
+        "price",
+        "route",
+        "session",
+        "setting",
+        "task",
+    ),
     *("webhook_endpoint", "webhook_delivery"),
 )
 SCRIPTS = sorted(path for path in PANEL.rglob("*.js") if VENDOR not in path.parents)

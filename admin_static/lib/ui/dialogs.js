@@ -1,6 +1,7 @@
 // Elements above the page: dialog, drawer, toast, action menu, confirmation.
 import { html, classNames, signal, useLayoutEffect, useRef, useState } from '../dom.js';
 import { t } from '../i18n.js';
+import { useUnsaved } from '../unsaved.js';
 import { Icon } from './icons.js';
 
 /** The first form field of a dialog, to focus it; a drawer keeps the focus itself. */
@@ -16,6 +17,7 @@ const firstField = (kind, box) =>
 function ModalLayer({ kind, title, onClose, foot, side, keep, locked, children }) {
   const element = useRef();
   const touched = useRef(false);
+  const holdPage = useUnsaved(Boolean(keep));
   const leave = async () => {
     const text = keep ?? (touched.current && kind !== 'drawer' ? t('dialog.discard') : null);
     if (text && !(await askConfirmation({ title: t('dialog.close'), text, action: t('dialog.close_anyway') }))) return;
@@ -41,7 +43,9 @@ function ModalLayer({ kind, title, onClose, foot, side, keep, locked, children }
   };
   const touch = (event) => {
     // Fields of a dialog above this one, which is drawn inside of it, are not its own.
-    if (event.target.closest('dialog') === element.current) touched.current = true;
+    if (event.target.closest('dialog') !== element.current) return;
+    touched.current = true;
+    if (kind !== 'drawer') holdPage();
   };
   return html`<dialog
     ref=${element}

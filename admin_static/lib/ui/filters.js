@@ -12,6 +12,7 @@ export function SearchField({ name = 'q', placeholder }) {
   const [typed, setTyped] = useState(value);
   const timer = useRef();
   useEffect(() => setTyped(value), [value]);
+  useEffect(() => () => clearTimeout(timer.current), []);
   const onType = (event) => {
     const text = event.target.value;
     setTyped(text);

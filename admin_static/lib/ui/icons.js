@@ -7,6 +7,7 @@ const PATHS = {
   models: 'M3 4h4m2 0h4M7 4l2 0M3 8h10M3 12h6M12 10v4m-2-2h4',
   keys: 'M9.5 9.5a3.2 3.2 0 1 0-3-3L2.5 10.5v3h3v-2h2v-2z',
   tasks: 'M2.5 3.5h11v9h-11zM5 3.5v9M11 3.5v9M2.5 6.5H5m6 0h2.5M2.5 9.5H5m6 0h2.5',
+  films: 'M2.5 3h5v4h-5zM8.5 3h5v4h-5zM2.5 9h5v4h-5zM8.5 9h5v4h-5z',
   playground: 'M4.5 3v10l8-5z',
   characters: 'M8 8a2.7 2.7 0 1 0 0-5.4A2.7 2.7 0 0 0 8 8zM3 13.6c.5-2.3 2.5-3.6 5-3.6s4.5 1.3 5 3.6',
   webhooks: 'M2.5 8h6m-2-3 3 3-3 3M10 3h3.5v10H10',

@@ -95,8 +95,10 @@ class CandidateSet:
         self, row: Any, capacity: Capacity, turns: RoundRobin, *, rests: KeyRests
     ) -> Candidate | None:
         """The best-ranked account with room for the task of ``row``. A task that prefers an account waits for it
-        while that account is able or has only been disabled since."""
-        plain = row.prefers is None and row.excluded == "[]" and not rests
+        while that account is able or has only been disabled since; no other account than ``only_account`` gets one that
+        names it."""
+        free = row.prefers is None and row.only_account is None
+        plain = free and row.excluded == "[]" and not rests
         if plain and self.is_full:
             return None
         excluded = json.loads(row.excluded)
@@ -105,6 +107,8 @@ class CandidateSet:
             allowed, among = {row.prefers}, self.disabled
         elif row.prefers in allowed:
             allowed = {row.prefers}
+        if row.only_account is not None:
+            allowed = allowed & {row.only_account}
         found = [
             c
             for c in among

@@ -171,7 +171,15 @@ class FairQueue:
 def _of_key(group: Group, key_id: str, *, now: float, limit: int) -> sa.Select[Any]:
     """One query for each key, which the index answers without reading the queue of other keys."""
     mine = tasks.c.kind == group[0], tasks.c.model == group[1], tasks.c.key_id == key_id
-    columns = tasks.c.id, tasks.c.kind, tasks.c.model, tasks.c.key_id, tasks.c.excluded, tasks.c.prefers
+    columns = (
+        tasks.c.id,
+        tasks.c.kind,
+        tasks.c.model,
+        tasks.c.key_id,
+        tasks.c.excluded,
+        tasks.c.prefers,
+        tasks.c.only_account,
+    )
     first = sa.select(*columns).where(waiting_now(now), *mine).order_by(tasks.c.id).limit(limit).subquery()
     return sa.select(first)
 
