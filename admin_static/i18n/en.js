@@ -379,6 +379,7 @@ export default {
     'The same request goes to each of these. They are ordinary tasks of the playground; an account that you choose makes its take alone.',
   'compare.take': 'Take {n}',
   'compare.any_account': 'any account',
+  'compare.usable.one': 'One account can make it now',
   'compare.usable': '{n} accounts can make it now',
   'compare.unknown_account': 'No account of this name can make it now',
   'compare.add': 'Add a take',

@@ -369,6 +369,7 @@ export default {
   'compare.note': '同一请求会分别发给以下各项，都是操练场的普通任务；选定账号后，该版本只由它制作。',
   'compare.take': '版本 {n}',
   'compare.any_account': '任意账号',
+  'compare.usable.one': '现在有 1 个账号可以制作',
   'compare.usable': '现在有 {n} 个账号可以制作',
   'compare.unknown_account': '没有叫这个名称且现在可用的账号',
   'compare.add': '增加一个版本',

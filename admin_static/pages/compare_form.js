@@ -123,7 +123,10 @@ export function CompareForm({ source, onClose }) {
         ${
           prices &&
           html`
-            <strong>${t('compare.total', { n: takes.length, amount: formatMoney(total) })}</strong>
+            ${
+              unpriced < takes.length &&
+              html`<strong>${t('compare.total', { n: takes.length, amount: formatMoney(total) })}</strong>`
+            }
             ${unpriced > 0 && ` ${t('compare.unpriced', { n: unpriced })}`}
           `
         }

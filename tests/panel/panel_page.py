@@ -87,7 +87,13 @@ class PanelPage:
 
 @contextmanager
 def open_panel(
-    browser: Browser, base: str, *, width: int = 1280, lang: str = "en", theme: str = "light"
+    browser: Browser,
+    base: str,
+    *,
+    width: int = 1280,
+    lang: str = "en",
+    theme: str = "light",
+    touch: bool = False,
 ) -> Iterator[PanelPage]:
     """Asserts at the end that no problem was recorded."""
     settings: dict[str, Any] = {"width": width, "height": HEIGHTS.get(width, 820)}
@@ -96,6 +102,7 @@ def open_panel(
         base_url=base,
         locale="en-GB",
         reduced_motion="reduce",
+        has_touch=touch,
         permissions=["clipboard-read", "clipboard-write"],
     )
     context.set_default_timeout(PATIENCE)

@@ -107,6 +107,38 @@ def test_a_session_that_ends_leaves_the_form_and_back_undoes_a_filter(
     panel.problems.clear()  # the browser says that a request was refused
 
 
+def test_unsaved_settings_and_forms_ask_before_they_are_left(panel: PanelPage) -> None:
+    page = panel.page
+    panel.open("settings/notices")
+    panel.button("Add").first.click()
+    page.locator('#side a[href="#/keys"]').click()
+    expect(panel.dialog).to_contain_text("is not saved")
+    panel.button("Cancel", within=panel.dialog).click()
+    expect(page).to_have_url(re.compile("#/settings/notices$"))
+    expect(page.locator("#main")).to_have_attribute("data-page", "settings")
+    asked: list[str] = []
+    page.once("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
+    page.close(run_before_unload=True)
+    page.wait_for_function("true")  # it is still there
+    assert asked == ["beforeunload"]
+    page.go_back()
+    panel.button("Leave", within=panel.dialog).click()
+    expect(page.locator("#main")).to_have_attribute("data-page", "settings")
+    panel.open("keys")
+    panel.open("settings/notices")
+    page.go_back()  # nothing is typed here now
+    expect(page.locator("#main")).to_have_attribute("data-page", "keys")
+    panel.button("Create key").first.click()
+    panel.dialog.locator("[name=name]").fill("half a key")
+    page.go_back()
+    expect(panel.dialog).to_contain_text("is not saved")
+    panel.button("Cancel", within=panel.dialog).click()
+    expect(panel.dialog.locator("[name=name]")).to_have_value("half a key")
+    page.go_back()
+    panel.button("Leave", within=panel.dialog).click()
+    expect(page.locator("#main")).to_have_attribute("data-page", "settings")
+
+
 def test_below_a_path_of_another_address(browser: Browser, gateway: GatewayProcess) -> None:
     """Signs in as a person does, makes a film, sees it, and copies its request without a clipboard of the browser."""
     public = gateway.environment["FILMGATE_PUBLIC_URL"]
