@@ -1,5 +1,5 @@
 // Work that would be lost with its page or its dialog: whoever leaves it, by a link, Back or with the tab, is asked.
-import { useEffect, useRef } from './dom.js';
+import { useLayoutEffect, useRef } from './dom.js';
 
 const held = new Set();
 
@@ -13,7 +13,8 @@ addEventListener('beforeunload', (event) => {
 /** Holds the page while `dirty`, and once what it returns was called, until the component is gone. */
 export function useUnsaved(dirty = false) {
   const token = useRef({}).current;
-  useEffect(() => {
+  // Not useEffect, whose end comes after the address has changed.
+  useLayoutEffect(() => {
     if (dirty) held.add(token);
     return () => held.delete(token);
   }, [dirty]);
