@@ -784,11 +784,11 @@ export default {
   'drafts.overwrite': 'Overwrite with the form',
   'drafts.rename': 'Rename',
   'drafts.none':
-    'No drafts yet. They hold the prompt, storyboard, characters, options and pictures, and all owners see them, on any device.',
+    'No drafts yet. They hold the prompt, storyboard, characters, options and pictures, and all who may make films see them, on any device.',
   'drafts.open': 'Open {name}?',
   'drafts.open_note': 'It replaces what stands in the form now.',
   'drafts.delete': 'Delete the draft {name}?',
-  'drafts.delete_note': 'It is deleted for all owners.',
+  'drafts.delete_note': 'It is deleted for everybody.',
   'drafts.too_large': 'Saved without {n} pictures: together they are too large for a draft.',
   'style.festive': 'festive',
   'style.kakalaka': 'kakalaka',
