@@ -13,18 +13,14 @@ export function AccountChoice({ id, model, kind, value, onChange, without, anyAl
     (each) => USABLE.includes(each.verdict) && each.account_id !== without,
   );
   const [typed, setTyped] = useState('');
+  useEffect(() => setTyped(''), [model]);
   useEffect(() => {
-    setTyped('');
-    onChange(anyAllowed ? '' : null);
-  }, [model]);
-  const type = (event) => {
-    const text = event.target.value;
-    setTyped(text);
-    const found = usable.find((each) => each.account === text.trim());
-    onChange(found ? found.account_id : text.trim() || !anyAllowed ? null : '');
-  };
+    const text = typed.trim();
+    const found = usable.find((each) => each.account === text);
+    onChange(found ? found.account_id : text || !anyAllowed ? null : '');
+  }, [typed, loaded.data]);
   const matching = usable.filter((each) => each.account.toLowerCase().includes(typed.toLowerCase()));
-  const known = !typed || value !== null;
+  const known = !typed || value !== null || !loaded.data;
   return html`
     <input
       id=${id}
@@ -33,7 +29,7 @@ export function AccountChoice({ id, model, kind, value, onChange, without, anyAl
       value=${typed}
       placeholder=${anyAllowed ? t('compare.any_account') : t('again.which')}
       aria-describedby=${`${id}-hint`}
-      onInput=${type}
+      onInput=${(event) => setTyped(event.target.value)}
       autocomplete="off"
       spellcheck=${false}
     />
