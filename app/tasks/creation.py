@@ -1,5 +1,6 @@
 """Writes new tasks: their rows, what they take from their keys, and the first rows of their timelines."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -35,6 +36,15 @@ def request_columns(request: GenerationRequest, key: ClientKey) -> dict[str, Any
         "state": "queued",
         "prompt_removed": None if key.keep_prompts else False,
     }
+
+
+def request_fingerprint(request: GenerationRequest, hook_url: str | None, part: str) -> str:
+    """Equal requests have equal fingerprints. Inputs are compared by content, not by storage key."""
+    plain = request.model_copy(
+        update={"media": tuple(m.model_copy(update={"key": "", "content": None}) for m in request.media)}
+    )
+    text = plain.model_dump_json() + "".join(f"\n{more}" for more in (hook_url, part) if more)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 async def insert_tasks(connection: AsyncConnection, new: Sequence[NewTask]) -> None:

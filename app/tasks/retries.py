@@ -9,7 +9,6 @@ Crash points: before the mark of an answer is committed, no answer was sent; aft
 still finds the task. A mark of a refusal that is lost in a crash was never answered as one.
 """
 
-import hashlib
 from collections.abc import Callable
 
 import sqlalchemy as sa
@@ -21,7 +20,6 @@ from app.db.operator_tables import marks as marks_table
 from app.db.session import Database
 from app.db.tables import tasks
 from app.errors import FilmgateError
-from app.generation import GenerationRequest
 
 WINDOW_SECONDS = 600.0
 """A retry finds tasks that are at most so old: SDKs wait ten minutes for an answer."""
@@ -96,12 +94,3 @@ async def _was_refused(connection: AsyncConnection, key_id: str, fingerprint: st
 async def _claim_answer(connection: AsyncConnection, task_id: str, attempt: int, *, now: float) -> bool:
     name = f"answered/{task_id}/{attempt}"
     return await marks.claim_mark(connection, name, until=now + WINDOW_SECONDS, now=now)
-
-
-def request_fingerprint(request: GenerationRequest, hook_url: str | None, part: str) -> str:
-    """Equal requests have equal fingerprints. Inputs are compared by content, not by storage key."""
-    plain = request.model_copy(
-        update={"media": tuple(m.model_copy(update={"key": "", "content": None}) for m in request.media)}
-    )
-    text = plain.model_dump_json() + "".join(f"\n{more}" for more in (hook_url, part) if more)
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -33,11 +33,11 @@ from app.ops.access import RequestNotes
 from app.tasks.admission.waiting import QueuePosition, QueuePositions
 from app.tasks.billing import TaskBilling
 from app.tasks.characters import MENTION_SIGNS, CharacterLibrary
-from app.tasks.creation import NewTask, request_columns
+from app.tasks.creation import NewTask, request_columns, request_fingerprint
 from app.tasks.notifications import Notification, NotificationHub
 from app.tasks.pending_files import keep_inputs
 from app.tasks.repository import TaskFilter, TaskRepository
-from app.tasks.retries import RetryMatcher, request_fingerprint
+from app.tasks.retries import RetryMatcher
 from app.tasks.states import State
 from app.tasks.task import HEX_ID, Task, new_id, new_task, parse_task_id
 from app.webhooks.addresses import check_address
