@@ -311,7 +311,7 @@ class DisconnectWatcher:
         self.disconnected = self.is_late = False
 
     def __enter__(self) -> "DisconnectWatcher":
-        task = asyncio.current_task()
+        task = asyncio.current_task(self._calls.loop)
         assert task is not None
         self._task = task
         self._calls.add(self)
@@ -343,13 +343,15 @@ class YoungCalls:
     serves all, because one for each call would cost as much as reading its answer."""
 
     def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        """Known, as asking for it is a system call."""
         self._watchers: set[DisconnectWatcher] = set()
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, watcher: DisconnectWatcher) -> None:
         self._watchers.add(watcher)
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(GRACE_SECONDS, self._look)
+            self._timer = self.loop.call_later(GRACE_SECONDS, self._look)
 
     def discard(self, watcher: DisconnectWatcher) -> None:
         self._watchers.discard(watcher)
@@ -364,4 +366,4 @@ class YoungCalls:
         for watcher in self._watchers:
             watcher.is_late = True
         if self._watchers:
-            self._timer = asyncio.get_running_loop().call_later(GRACE_SECONDS, self._look)
+            self._timer = self.loop.call_later(GRACE_SECONDS, self._look)

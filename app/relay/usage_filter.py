@@ -5,7 +5,6 @@ https://platform.openai.com/docs/api-reference/chat/create#chat-create-stream_op
 """
 
 import re
-from collections.abc import Iterator
 
 from app.providers.event_stream import read_event
 
@@ -43,9 +42,9 @@ class UsageFilter:
         return _without_usage(unfinished)
 
 
-def _end_of_events(data: bytes, start: int) -> int:
-    """Where the last whole event ends, which is not before ``start``; 0 if none does."""
-    found = [(data.rfind(end, start), len(end)) for end in EVENT_ENDS]
+def _end_of_events(data: bytes, start: int, stop: int | None = None) -> int:
+    """Where the last event ends that is whole before ``stop``, and does not end before ``start``; 0 if none does."""
+    found = [(data.rfind(end, start, stop), len(end)) for end in EVENT_ENDS]
     return max((at + length for at, length in found if at >= 0), default=0)
 
 
@@ -56,20 +55,18 @@ def _without_usage(events: bytes) -> bytes:
     if USAGE_FIELD not in events:
         return events
     events = FIRST_NULL_USAGE.sub(b"{", events)
-    return b"".join(event for event in _split_events(events) if not _holds_only_usage(event))
-
-
-def _split_events(data: bytes) -> Iterator[bytes]:
-    start = 0
-    for boundary in EVENT_END.finditer(data):
-        yield data[start : boundary.end()]
-        start = boundary.end()
-    yield data[start:]
+    kept, end = [], 0
+    while (field := events.find(USAGE_FIELD, end)) >= 0:
+        start = max(end, _end_of_events(events, end, field))
+        kept.append(events[end:start])
+        boundary = EVENT_END.search(events, field)
+        end = boundary.end() if boundary else len(events)
+        if not _holds_only_usage(events[start:end]):
+            kept.append(events[start:end])
+    return b"".join([*kept, events[end:]])
 
 
 def _holds_only_usage(event: bytes) -> bool:
-    if USAGE_FIELD not in event:
-        return False
     for line in event.splitlines():
         read = read_event(line)
         if read is not None and read.kind == "data":
