@@ -44,8 +44,11 @@ class UsageFilter:
 
 def _end_of_events(data: bytes, start: int, stop: int | None = None) -> int:
     """Where the last event ends that is whole before ``stop``, and does not end before ``start``; 0 if none does."""
-    found = [(data.rfind(end, start, stop), len(end)) for end in EVENT_ENDS]
-    return max((at + length for at, length in found if at >= 0), default=0)
+    last = 0
+    for end in EVENT_ENDS:
+        at = data.rfind(end, max(start, last - BOUNDARY_BYTES), stop)
+        last = max(last, at + len(end)) if at >= 0 else last
+    return last
 
 
 def _without_usage(events: bytes) -> bytes:
