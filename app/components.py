@@ -23,8 +23,8 @@ from app.providers.transport import UpstreamTransport
 from app.settings import Settings
 from app.tasks.billing import TaskBilling
 from app.tasks.characters import CharacterLibrary
+from app.tasks.derived_files import DerivedFileMaker
 from app.tasks.notifications import NotificationHub
-from app.tasks.previews import PreviewMaker
 from app.tasks.repository import TaskRepository
 from app.tasks.service import TaskService
 from app.usage.budgets import BudgetTracker
@@ -91,8 +91,8 @@ class Components:
         return self.characters.scratch
 
     @cached_property
-    def previews(self) -> PreviewMaker:
-        return PreviewMaker(self.repository, self.store, self.inspector, scratch=self.scratch)
+    def derived_files(self) -> DerivedFileMaker:
+        return DerivedFileMaker(self.repository, self.store, self.inspector, scratch=self.scratch)
 
     @property
     def backup_sources(self) -> BackupSources:

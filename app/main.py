@@ -213,7 +213,7 @@ def _create_gateway(components: Components) -> Gateway:
         characters=components.characters,
         inputs=inputs,
         store=components.store,
-        previews=components.previews,
+        derived_files=components.derived_files,
         signer=components.signer,
         endpoints=components.endpoints,
         prices=components.money.prices,

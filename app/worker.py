@@ -94,7 +94,7 @@ class Worker:
             ),
             "admission": self._admission.run,
             "progress": self._progress.run,
-            "previews": components.previews.run,
+            "previews": components.derived_files.run,
             "sweep": lambda: _repeat_every(self._sweep_once, seconds=SWEEP_SECONDS),
             "accounts": lambda: _repeat_every(self._recovery.look_at_due, seconds=LOOK_SECONDS),
             "webhooks": self._deliverer.run,
@@ -225,7 +225,7 @@ def _build_results(components: Components) -> ResultStorage:
         components.fetcher,
         components.inspector,
         chain=components.chain,
-        previews=components.previews,
+        derived_files=components.derived_files,
         scratch=components.scratch,
         max_bytes=components.settings.max_result_bytes,
     )

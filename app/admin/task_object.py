@@ -12,7 +12,7 @@ from app.admin.readiness_board import BlockedAccounts, blocked_groups
 from app.admin.task_search import TaskSearch, age_seconds, names_of
 from app.admin.webhooks import DeliveryObject, deliveries_of_task
 from app.media.links import LinkSigner
-from app.tasks.task import Preview, StoredFile, Task, files_are_kept
+from app.tasks.task import DerivedFile, StoredFile, Task, files_are_kept
 
 PROMPT_LENGTH = 300
 LINK_STEP_SECONDS = 3600
@@ -153,7 +153,7 @@ class TaskDetail(TaskObject):
     actions: TaskActions
 
 
-def link_to(task: Task, file: StoredFile | Preview, signer: LinkSigner) -> str:
+def link_to(task: Task, file: StoredFile | DerivedFile, signer: LinkSigner) -> str:
     """A relative link, because the panel may only load what is of its own origin; it works for private tasks too.
 
     It stays the same for up to an hour: a reloaded list shows the same pictures, and a video goes on playing.

@@ -21,10 +21,10 @@ from app.media.inspection import (
     result_content_type,
 )
 from app.media.pictures import UNREADABLE, check_picture, open_picture
+from app.media.storyboard import COLUMNS, ROWS, TILE_WIDTH, tile_height
 
 THUMBNAIL_EDGE = 720
 DECODED_PICTURES = {"image/jpeg", "image/png", "image/webp", "image/gif"}
-COLUMNS, ROWS, TILE_WIDTH = 5, 4, 160
 
 
 def measure_clip(path: Path) -> MediaInfo:
@@ -103,12 +103,8 @@ def _readable_picture(path: Path) -> Iterator[bytes]:
         raise ResultUnreadable("The result is not a readable image.") from error
 
 
-def tile_height(info: MediaInfo) -> int:
-    return max(2, min(4 * TILE_WIDTH, TILE_WIDTH * info.height // info.width))
-
-
 def sheet_size(info: MediaInfo) -> tuple[int, int]:
-    return COLUMNS * TILE_WIDTH, ROWS * tile_height(info)
+    return COLUMNS * TILE_WIDTH, ROWS * tile_height(info.width, info.height)
 
 
 def paste_tile(sheet: Image.Image, frame: VideoFrame, *, place: int) -> None:

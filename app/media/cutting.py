@@ -1,5 +1,6 @@
 """Cuts a part out of a clip, as H.264 and AAC. Runs in a child process, like all decoding."""
 
+import math
 from fractions import Fraction
 from pathlib import Path
 
@@ -18,6 +19,8 @@ LONGEST_EDGE = 1920
 TICKS = Fraction(1, 90_000)
 MAX_FPS, DEFAULT_FPS = 60, 24
 """Frames per second: the maximum, and the default for a clip that states none."""
+KEY_FRAME_SECONDS = 2
+"""Between the pictures at which a player can begin."""
 SLACK_SECONDS = 0.1
 """How far the part may reach past the end of the clip, because stated lengths are often rounded."""
 
@@ -40,14 +43,16 @@ def cut_clip(source: Path, target: Path, *, start: float, end: float) -> MediaIn
         if end > info.seconds + SLACK_SECONDS:
             raise TooShort(info.seconds)
         with av.open(str(target), "w", format="mp4", options={"movflags": "+faststart"}) as out:
-            _ClipCutter(container, out, start=start, end=end).copy_frames()
+            ClipEncoder(container, out, start=start, end=end).copy_frames()
     return probe_video(target)
 
 
-class _ClipCutter:
-    """Copies the frames between two times in one pass."""
+class ClipEncoder:
+    """Writes the frames between two times (seconds) as H.264 and AAC, in one pass."""
 
-    def __init__(self, source: InputContainer, out: OutputContainer, *, start: float, end: float) -> None:
+    def __init__(
+        self, source: InputContainer, out: OutputContainer, *, start: float = 0.0, end: float = math.inf
+    ) -> None:
         self._source = source
         self._out = out
         self._start, self._end = start, end
@@ -94,6 +99,7 @@ class _ClipCutter:
             max(2, int(side * share) // 2 * 2) for side in (stream.width, stream.height)
         )
         track.pix_fmt = "yuv420p"
+        track.gop_size = round(KEY_FRAME_SECONDS * track.codec_context.framerate)
         track.options = {"preset": "veryfast", "crf": "20"}
         track.codec_context.time_base = TICKS
         track.codec_context.thread_count = THREADS

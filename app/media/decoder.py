@@ -18,6 +18,7 @@ from app.media.analysis import (
 )
 from app.media.cutting import TooShort, cut_clip
 from app.media.inspection import MediaInfo
+from app.media.playable import write_compatible, write_stream
 from app.media.trimming import trim_clip
 
 OUT_OF_MEMORY = 3
@@ -27,6 +28,8 @@ WORK: dict[str, Callable[..., MediaInfo | None]] = {
     "probe_image": probe_image,
     "draw_video": draw_video_previews,
     "draw_image": draw_image_previews,
+    "compatible": write_compatible,
+    "stream": write_stream,
     "cut": cut_clip,
     "trim": trim_clip,
 }

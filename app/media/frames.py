@@ -31,6 +31,7 @@ NO_DECODER = (
     av.error.NotImplementedError,
     av.error.ExperimentalError,
 )
+PLAYABLE_PIXELS = {"yuv420p", "yuvj420p"}
 # Beyond this length, in seconds, only key frames are decoded.
 EVERY_FRAME_SECONDS = 60.0
 # Each decoding thread keeps its own frames, and a machine may have a hundred cores.
@@ -89,7 +90,15 @@ def describe_clip(container: InputContainer, *, path: Path) -> MediaInfo:
         bytes=path.stat().st_size,
         codec=stream.codec_context.name,
         has_audio=bool(container.streams.audio),
+        compatible=is_playable(container) and has_front_index(path),
     )
+
+
+def is_playable(container: InputContainer) -> bool:
+    """Whether every browser decodes it: H.264 in 8 bits and 4:2:0, with AAC or without sound."""
+    picture = video_stream(container).codec_context
+    sounds = {stream.codec_context.name if stream.codec_context else "" for stream in container.streams.audio}
+    return picture.name == "h264" and picture.pix_fmt in PLAYABLE_PIXELS and sounds <= {"aac"}
 
 
 def clip_seconds(container: InputContainer, stream: VideoStream) -> float:
@@ -181,6 +190,18 @@ def is_cut_short(path: Path) -> bool:
                 return True
             if size < HEADER_BYTES:  # 0 means "up to the end", other small sizes are nonsense
                 return False
+            position += size
+    return False
+
+
+def has_front_index(path: Path) -> bool:
+    """Whether it is an MP4 whose index comes before its pictures, so that a player can begin at once."""
+    total, position = path.stat().st_size, 0
+    with path.open("rb") as file:
+        while position + HEADER_BYTES <= total:
+            size, kind = read_box(file, position)
+            if kind in VITAL or size < HEADER_BYTES:
+                return kind == b"moov"
             position += size
     return False
 

@@ -17,12 +17,13 @@ from app.foreign import clean_text
 DECODER = "app.media.decoder"
 PICTURE_CHECKER = "app.media.picture_checker"
 THUMBNAIL, SPRITESHEET = "thumbnail.webp", "spritesheet.jpg"
+COMPATIBLE, PLAYLIST, SEGMENTS = "compatible.mp4", "stream.m3u8", "stream.m4s"
 PICTURE_SECONDS = 20.0
 MAX_PIXELS = 50_000_000
 """Of a picture or frame that is decoded."""
 PICTURE_MEMORY_BYTES = 1024**3
 DRAWING_NICE = 5
-"""By so much the drawing of pictures is nicer than other decoding."""
+"""By so much the drawing of pictures, and writing films in other forms, is nicer than other decoding."""
 DRAWING_SECONDS = 300.0
 """It gets a tenth of a busy core: what takes longer is taken for what can't be drawn."""
 UNDECODED = "The result could not be decoded."
@@ -75,7 +76,7 @@ MPEG_AUDIO_LAYER = 0x06
 
 @dataclass(frozen=True, slots=True)
 class MediaInfo:
-    """The properties of a file. ``seconds`` and ``fps`` are 0 for a picture."""
+    """The properties of a file. ``seconds`` and ``fps`` are 0 for a picture. ``compatible``: every player plays it."""
 
     width: int
     height: int
@@ -84,6 +85,7 @@ class MediaInfo:
     bytes: int
     codec: str
     has_audio: bool
+    compatible: bool = False
 
 
 class MediaInspector:
@@ -129,13 +131,12 @@ class MediaInspector:
     async def draw_previews(self, path: Path, folder: Path, *, kind: Literal["video", "image"]) -> None:
         """Decode a video or picture, and write ``THUMBNAIL``, and ``SPRITESHEET`` of a video, into ``folder``. Raises like
         ``probe_video``, and ``ServiceUnavailable`` also for a full disk and while this inspector is closed."""
-        try:
-            order = create_order(f"draw_{kind}", path, folder)
-            await self._run_order(self._artists, order, limit=self._drawing_seconds)
-        except ResultUnreadable as error:
-            if self._artists.is_closed:  # which says nothing about the film
-                raise ServiceUnavailable("The gateway is stopping.") from error
-            raise
+        await self._make_files(create_order(f"draw_{kind}", path, folder))
+
+    async def rewrite_film(self, path: Path, folder: Path, *, form: Literal["compatible", "stream"]) -> None:
+        """Write a film as ``COMPATIBLE``, or as ``PLAYLIST`` and ``SEGMENTS``, into ``folder``. Raises like
+        ``draw_previews``."""
+        await self._make_files(create_order(form, path, folder))
 
     async def measure_clip(self, path: Path) -> MediaInfo | None:
         """What a clip's header says; None where it says nothing that is read here. Raises ``ServiceUnavailable``."""
@@ -171,6 +172,14 @@ class MediaInspector:
         """End the processes. Files that are being inspected count as unreadable."""
         for pool in (self._children, self._artists, self._checkers):
             await pool.close()
+
+    async def _make_files(self, order: dict[str, Any]) -> None:
+        try:
+            await self._run_order(self._artists, order, limit=self._drawing_seconds)
+        except ResultUnreadable as error:
+            if self._artists.is_closed:  # which says nothing about the film
+                raise ServiceUnavailable("The gateway is stopping.") from error
+            raise
 
     async def _probe(self, work: str, *paths: Path, **options: float) -> MediaInfo:
         order = create_order(work, *paths, **options)

@@ -29,7 +29,7 @@ from app.media.peer_shares import PeerShares
 from app.media.scratch import ScratchFolder
 from app.media.store import MediaStore
 from app.providers.base import Operation, Provider, ResultFile, Succeeded
-from app.tasks.previews import PreviewMaker
+from app.tasks.derived_files import DerivedFileMaker
 from app.tasks.task import StoredFile, Task, TaskResult
 
 DECODED_AT_ONCE = 8
@@ -107,12 +107,12 @@ class ResultStorage:
         inspector: MediaInspector,
         *,
         chain: DeliveryChain,
-        previews: PreviewMaker,
+        derived_files: DerivedFileMaker,
         scratch: ScratchFolder,
         max_bytes: int,
     ) -> None:
         self.store = store
-        self._previews = previews
+        self._derived_files = derived_files
         self._chain = chain
         self._fetcher = fetcher
         self._inspector = inspector
@@ -129,7 +129,7 @@ class ResultStorage:
         if not answer.files:
             raise PollFailed("The upstream says it is done, but names no result.")
         kept = [await self._keep_one(work, file, number=number) for number, file in enumerate(answer.files)]
-        self._previews.plan(task.id)
+        self._derived_files.plan(task.id)
         return TaskResult(
             files=tuple(one.stored for one in kept),
             vendor_url=answer.files[0].url,
@@ -214,6 +214,9 @@ class ResultStorage:
             seconds=(probe.seconds or None) if probe else None,
             fps=(probe.fps or None) if probe else None,
             made_seconds=made_seconds,
+            codec=(probe.codec or None) if probe else None,
+            sound=probe.has_audio if probe and probe.seconds else None,
+            compatible=probe.compatible if probe and probe.seconds else None,
         )
         return KeptFile(stored)
 

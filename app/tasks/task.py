@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import sqlalchemy as sa
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -19,8 +19,9 @@ from app.db.tables import timeline
 from app.errors import InvalidRequest
 from app.foreign import LINK_LIMIT, clean_document, writable_text
 from app.generation import GenerationRequest, MediaInput, MediaKind
-from app.media.inspection import SPRITESHEET, THUMBNAIL, kind_of
+from app.media.inspection import COMPATIBLE, PLAYLIST, SEGMENTS, SPRITESHEET, THUMBNAIL, kind_of
 from app.media.links import DeliveredLink, LinkSigner, pick_link
+from app.media.storyboard import STORYBOARD
 from app.providers.base import Operation
 from app.tasks.states import TERMINAL, MoneyState, State
 
@@ -54,19 +55,39 @@ class StoredFile(BaseModel):
     fps: float | None = None
     made_seconds: float | None = None
     """How long the vendor's film is, where ours was trimmed."""
+    codec: str | None = None
+    sound: bool | None = None
+    compatible: bool | None = None
+    """Whether every player plays it. These three are None for what was not measured, and for films of older versions."""
+
+
+DerivedWork = Literal["pictures", "compatible", "stream"]
+"""What makes derived files; each makes all of its files at once."""
 
 
 @dataclass(frozen=True, slots=True)
-class Preview:
-    """A picture of a film, beside it in our store. The file is there once somebody has asked for it (``previews.py``)."""
+class DerivedFile:
+    """What is made of a film, beside it in our store. It is there once somebody has asked for it (``derived_files.py``)."""
 
     name: str
     key: str
     content_type: str
+    work: DerivedWork
+
+
+DERIVED_FORMS: tuple[tuple[str, str, DerivedWork, tuple[str, ...]], ...] = (
+    (THUMBNAIL, "image/webp", "pictures", ("video", "image")),
+    (SPRITESHEET, "image/jpeg", "pictures", ("video",)),
+    (STORYBOARD, "text/vtt", "pictures", ("video",)),
+    (COMPATIBLE, "video/mp4", "compatible", ("video",)),
+    (PLAYLIST, "application/vnd.apple.mpegurl", "stream", ("video",)),
+    (SEGMENTS, "video/mp4", "stream", ("video",)),
+)
+"""Name, content type, what makes it, and of which kinds of file."""
 
 
 class TaskResult(BaseModel):
-    """The files of a finished task, and the pictures that can be made of the first one."""
+    """The files of a finished task, and what can be made of the first one."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -77,27 +98,46 @@ class TaskResult(BaseModel):
     usage: Annotated[dict[str, Any], AfterValidator(_clean_usage)] = Field(default_factory=dict)
 
     @property
-    def thumbnail(self) -> Preview | None:
-        return self._preview(THUMBNAIL, "image/webp", of=("video", "image"))
+    def thumbnail(self) -> DerivedFile | None:
+        return self._derived.get(THUMBNAIL)
 
     @property
-    def spritesheet(self) -> Preview | None:
-        return self._preview(SPRITESHEET, "image/jpeg", of=("video",))
+    def spritesheet(self) -> DerivedFile | None:
+        return self._derived.get(SPRITESHEET)
 
     @property
-    def previews(self) -> tuple[Preview, ...]:
-        return tuple(item for item in (self.thumbnail, self.spritesheet) if item)
-
-    def find_file(self, name: str) -> StoredFile | Preview | None:
-        files: tuple[StoredFile | Preview, ...] = (*self.files, *self.previews)
-        return next((file for file in files if file.name == name), None)
-
-    def _preview(self, name: str, content_type: str, *, of: tuple[str, ...]) -> Preview | None:
-        """None of what could not be measured: it can't be decoded here."""
+    def compatible(self) -> StoredFile | DerivedFile | None:
+        """The film as every player plays it: itself, where it is of that form."""
         film = self.files[0]
-        if film.width is None or kind_of(film.content_type) not in of:
-            return None
-        return Preview(name, f"{film.key.rpartition('/')[0]}/{name}", content_type)
+        return film if film.compatible else self._derived.get(COMPATIBLE)
+
+    @property
+    def playlist(self) -> DerivedFile | None:
+        return self._derived.get(PLAYLIST)
+
+    @property
+    def storyboard(self) -> DerivedFile | None:
+        return self._derived.get(STORYBOARD)
+
+    def made_by(self, work: DerivedWork) -> tuple[DerivedFile, ...]:
+        """The files in our store; a storyboard is a text over the sprite sheet, and is in none."""
+        return tuple(file for file in self._derived.values() if file.work == work and file.name != STORYBOARD)
+
+    def find_file(self, name: str) -> StoredFile | DerivedFile | None:
+        return next((file for file in self.files if file.name == name), self._derived.get(name))
+
+    @property
+    def _derived(self) -> dict[str, DerivedFile]:
+        """Nothing of what could not be measured: it can't be decoded here."""
+        film = self.files[0]
+        if film.width is None:
+            return {}
+        folder, kind = film.key.rpartition("/")[0], kind_of(film.content_type)
+        return {
+            name: DerivedFile(name, f"{folder}/{name}", content_type, work)
+            for name, content_type, work, kinds in DERIVED_FORMS
+            if kind in kinds
+        }
 
 
 @dataclass(frozen=True)
@@ -268,7 +308,7 @@ def own_video_input(source: Task, *, param: str) -> MediaInput:
     )
 
 
-def file_link(task: Task, file: StoredFile | Preview, *, base: str, signer: LinkSigner) -> str:
+def file_link(task: Task, file: StoredFile | DerivedFile, *, base: str, signer: LinkSigner) -> str:
     """The link from a delivery step, else our signed link, which needs no key while the signature is valid and the file is
     kept. Links of a private task are not signed and need the key."""
     path, now = f"/files/{task.id}/{file.name}", clock.now()

@@ -108,7 +108,7 @@ export interface Videos {
   getCharacter(id: string, options?: RequestOptions): Promise<Character>;
   downloadContent(
     id: string,
-    query?: { variant?: 'video' | 'thumbnail' | 'spritesheet' },
+    query?: { variant?: 'video' | 'thumbnail' | 'spritesheet' | 'storyboard' | 'compatible' | 'hls' },
     options?: RequestOptions,
   ): Promise<Response>;
 }

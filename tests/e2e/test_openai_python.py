@@ -9,7 +9,7 @@ import av
 import httpx2
 import numpy
 import pytest
-from openai import AsyncOpenAI, NotFoundError, OpenAI, omit
+from openai import AsyncOpenAI, BadRequestError, NotFoundError, OpenAI, omit
 from openai.types import Video
 
 from tests.e2e.conftest import Setting
@@ -155,6 +155,32 @@ def test_thumbnail_and_spritesheet(client: OpenAI, finished: Video) -> None:
     sheet = client.videos.download_content(finished.id, variant="spritesheet")
     assert sheet.response.headers["content-type"] == "image/jpeg"
     assert read_picture(sheet.read())[0] == "jpeg"
+
+
+def test_forms_that_every_player_plays(client: OpenAI, finished: Video) -> None:
+    told = finished.to_dict()
+    assert (told["codec"], told["fps"], told["sound"]) == ("h264", 24, True)
+    film = client.videos.download_content(finished.id)
+    same = client.videos.download_content(finished.id, variant="compatible")  # type: ignore[arg-type]
+    assert same.read() == film.read()  # the studio's are of that form already
+    playlist = client.videos.download_content(finished.id, variant="hls")  # type: ignore[arg-type]
+    assert playlist.response.headers["content-type"] == "application/vnd.apple.mpegurl"
+    segments = next(line for line in playlist.text.splitlines() if line.startswith("http"))
+    whole = httpx2.get(segments)
+    assert (whole.status_code, whole.headers["content-type"]) == (200, "video/mp4")
+    with av.open(io.BytesIO(whole.content)) as stream:
+        assert stream.streams.video[0].codec_context.name == "h264"
+        assert stream.streams.audio
+    board = client.videos.download_content(finished.id, variant="storyboard")  # type: ignore[arg-type]
+    assert board.response.headers["content-type"].startswith("text/vtt")
+    cue = next(line for line in board.text.splitlines() if line.startswith("http"))
+    assert read_picture(httpx2.get(cue.partition("#")[0]).content)[0] == "jpeg"
+
+
+def test_an_unknown_form_is_named(client: OpenAI, finished: Video) -> None:
+    with pytest.raises(BadRequestError, match="one of video, thumbnail, spritesheet") as refused:
+        client.videos.download_content(finished.id, variant="gif")  # type: ignore[arg-type]
+    assert refused.value.param == "variant"
 
 
 def test_remix(client: OpenAI, finished: Video) -> None:

@@ -32,6 +32,7 @@ def packets(path: Path) -> list[bytes]:
         ("a.mp4", {"audio_seconds": 4.0}, "h264"),
         ("a.mov", {}, "h264"),
         ("a.webm", {"codec": "libvpx"}, "vp8"),
+        ("a.mkv", {"gop": 24, "audio_seconds": 4.0}, "h264"),
         ("fragments.mp4", {"movflags": "frag_keyframe+empty_moov", "gop": 12}, "h264"),
     ],
 )

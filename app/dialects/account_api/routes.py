@@ -10,7 +10,8 @@ from app.catalog.catalog import ModelCard
 from app.dialects.account_api import characters, usage, webhook_endpoints
 from app.dialects.account_api.answer import task_object
 from app.dialects.base import DialectRoutes
-from app.dialects.http.gateway import CallerKey, Gateway, Services, authenticate_key, serve_file
+from app.dialects.http.film_files import serve_file
+from app.dialects.http.gateway import CallerKey, Gateway, Services, authenticate_key
 from app.dialects.openapi.operations import download_schema, operation_schema
 from app.errors import InvalidRequest, ModelNotFound, NotFound
 from app.keys.service import key_in_headers

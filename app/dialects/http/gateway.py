@@ -6,24 +6,22 @@ from typing import Annotated
 
 from fastapi import Depends
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import Response
 
 from app.catalog.catalog import Catalog
 from app.catalog.prices import PriceRepository
 from app.dialects.http.body import Body, BodyLimits, read_body
-from app.errors import InvalidRequest, ResourceExpired
+from app.errors import InvalidRequest
 from app.keys.key import ClientKey
 from app.keys.service import KeyRing, key_in_headers, retry_number
 from app.media.fetch import LINK_OWNER
 from app.media.inputs import InputReader
 from app.media.links import LinkSigner
-from app.media.serve import file_response
 from app.media.store import MediaStore
 from app.ops.access import notes_of
 from app.tasks.characters import CharacterLibrary
-from app.tasks.previews import PreviewMaker
+from app.tasks.derived_files import DerivedFileMaker
 from app.tasks.service import RequestContext, TaskService
-from app.tasks.task import Preview, StoredFile, Task, file_link, files_are_kept
+from app.tasks.task import DerivedFile, StoredFile, Task, file_link, files_are_kept
 from app.usage.reports import UsageReports
 from app.webhooks.endpoints import EndpointRepository
 
@@ -43,7 +41,7 @@ class Gateway:
     characters: CharacterLibrary
     inputs: InputReader
     store: MediaStore
-    previews: PreviewMaker
+    derived_files: DerivedFileMaker
     signer: LinkSigner
     endpoints: EndpointRepository
     prices: PriceRepository
@@ -58,7 +56,7 @@ class Gateway:
     def read_query(self, connection: HTTPConnection) -> Body:
         return Body(dict(connection.query_params), limits=self.limits)
 
-    def file_link(self, connection: HTTPConnection, task: Task, file: StoredFile) -> str:
+    def file_link(self, connection: HTTPConnection, task: Task, file: StoredFile | DerivedFile) -> str:
         return file_link(task, file, base=self.base_url(connection), signer=self.signer)
 
     def file_links(self, connection: HTTPConnection, task: Task) -> list[str]:
@@ -116,27 +114,6 @@ def request_context(
         hook_base=gateway_of(connection).base_url(connection) if hook_url else None,
         hook_param=hook_param,
         notes=notes_of(connection.scope),
-    )
-
-
-async def serve_file(
-    request: Request, services: Gateway, task: Task, *, file: StoredFile | Preview
-) -> Response:
-    """The bytes of a task's file; a picture is made now if it is the first time. Raises ``ResourceExpired`` after the
-    task's expiry."""
-    if not files_are_kept(task):
-        raise ResourceExpired("This video has expired and its files were removed.")
-    if isinstance(file, Preview):
-        stored = await services.previews.find(task, file)
-    else:
-        stored = await services.store.head(file.key)
-    return file_response(
-        services.store,
-        stored,
-        request_headers=request.headers,
-        method=request.method,
-        content_type=file.content_type,
-        file_name=f"{task.id}-{file.name}",
     )
 
 

@@ -81,7 +81,16 @@ def video_object(
         }
         | ({"fitted": changes} if (changes := task.told_changes) else {})
         | waits
+        | _film_facts(task)
     )
+
+
+def _film_facts(task: Task) -> dict[str, Any]:
+    """What a player must know of a measured film, in fields that OpenAI does not have."""
+    film = task.result.files[0] if task.result else None
+    if film is None or film.codec is None:
+        return {}
+    return {"codec": film.codec, "fps": film.fps, "sound": film.sound}
 
 
 def _wait_fields(wait: AccountWait) -> dict[str, Any]:

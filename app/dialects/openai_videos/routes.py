@@ -11,13 +11,13 @@ from app.catalog.waits import AccountWait
 from app.dialects.base import DialectRoutes
 from app.dialects.fields.options import film_context
 from app.dialects.http.body import Body
+from app.dialects.http.film_files import serve_file
 from app.dialects.http.gateway import (
     CallerKey,
     Gateway,
     Services,
     authenticate_key,
     gateway_of,
-    serve_file,
 )
 from app.dialects.http.media_sources import read_source
 from app.dialects.openai_videos.answer import OpenAIVideosDialect, speaks_manual, video_id, video_object
@@ -26,10 +26,11 @@ from app.dialects.openapi.operations import download_schema, operation_schema
 from app.errors import InvalidRequest, MissingField, NotFound
 from app.generation import GenerationRequest
 from app.keys.key import ClientKey
-from app.tasks.task import Preview, StoredFile, Task, files_are_kept
+from app.tasks.task import DerivedFile, StoredFile, Task, files_are_kept
 
 router = APIRouter(prefix="/v1/videos", tags=["OpenAI Videos"])
 POLL_AFTER_MILLISECONDS = "1000"
+CONTENT_TYPES = ("video/mp4", "image/webp", "image/jpeg", "text/vtt", "application/vnd.apple.mpegurl")
 
 
 @router.post("", summary="Create a video", openapi_extra=operation_schema(body="CreateVideo", answer="Video"))
@@ -152,13 +153,14 @@ async def delete_video(name: str, key: CallerKey, services: Services) -> Respons
 
 @router.get(
     "/{name}/content",
-    summary="Download a video, its thumbnail or spritesheet",
+    summary="Download a video, or what is made of it",
     response_class=Response,
-    openapi_extra=download_schema("video/mp4", "image/webp", "image/jpeg", query=("variant",)),
+    openapi_extra=download_schema(*CONTENT_TYPES, query=("variant",)),
 )
 async def get_content(name: str, *, request: Request, key: CallerKey, services: Services) -> Response:
-    """The file itself. `variant` is video, thumbnail (webp) or spritesheet (jpg); the pictures are made when one is first
-    asked for, so that answer takes longer."""
+    """The file itself. `variant` is video, thumbnail (webp), spritesheet (jpg), storyboard (WebVTT over the spritesheet),
+    compatible (H.264 and AAC in MP4) or hls (a playlist); all but the video are made when first asked for, so that answer
+    takes longer."""
     task = await services.tasks.get(name, key)
     variant = request.query_params.get("variant") or "video"
     return await serve_file(request, services, task, file=_variant_file(task, variant))
@@ -207,18 +209,21 @@ def _video_object(
     return video_object(task, url=url, manual=speaks_manual(key), wait=wait)
 
 
-def _variant_file(task: Task, variant: str) -> StoredFile | Preview:
+def _variant_file(task: Task, variant: str) -> StoredFile | DerivedFile:
     if task.state in ("failed", "cancelled"):
         raise NotFound("This video failed, so it has no content.")
     if task.result is None:
         raise NotFound("Video is not ready yet, use GET /v1/videos/{video_id} to check status.")
-    files: dict[str, StoredFile | Preview | None] = {
+    files: dict[str, StoredFile | DerivedFile | None] = {
         "video": task.result.files[0],
         "thumbnail": task.result.thumbnail,
         "spritesheet": task.result.spritesheet,
+        "storyboard": task.result.storyboard,
+        "compatible": task.result.compatible,
+        "hls": task.result.playlist,
     }
     if variant not in files:
-        raise InvalidRequest("variant must be video, thumbnail or spritesheet", param="variant")
+        raise InvalidRequest(f"variant must be one of {', '.join(files)}", param="variant")
     file = files[variant]
     if file is None:
         raise NotFound(f"This video has no {variant}.")

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,9 +19,9 @@ from app.media import scratch
 from app.media.inspection import MediaInspector
 from app.media.scratch import ScratchFolder
 from app.media.store import MediaStore, delete_task_files
-from app.tasks import previews
-from app.tasks.previews import PreviewMaker
-from app.tasks.task import Preview, Task, TaskResult
+from app.tasks import derived_files
+from app.tasks.derived_files import DerivedFileMaker
+from app.tasks.task import DerivedFile, Task, TaskResult
 from tests.media.bucket import Bucket
 from tests.media.conftest import Serve, serve
 from tests.tasks.conftest import Bench, until
@@ -46,16 +47,18 @@ class Studio:
     def __init__(self, bench: Bench, task: Task, artist: Artist) -> None:
         assert task.result is not None and task.result.thumbnail and task.result.spritesheet
         self.bench, self.task, self.artist = bench, task, artist
-        self.thumbnail: Preview = task.result.thumbnail
-        self.sheet: Preview = task.result.spritesheet
+        self.thumbnail: DerivedFile = task.result.thumbnail
+        self.sheet: DerivedFile = task.result.spritesheet
         self.folder = f"tasks/{task.id}"
         self.film = task.result.files[0].key
 
-    def maker(self, store: MediaStore | None = None) -> PreviewMaker:
+    def maker(self, store: MediaStore | None = None) -> DerivedFileMaker:
         """As another process has one: with its own scratch folder below the same root."""
         components = self.bench.components
         scratch = ScratchFolder(components.settings.data_dir / "work")
-        return PreviewMaker(components.repository, store or components.store, self.artist, scratch=scratch)
+        return DerivedFileMaker(
+            components.repository, store or components.store, self.artist, scratch=scratch
+        )
 
     async def files(self) -> set[str]:
         folder = self.bench.components.store.local_path(self.folder)
@@ -74,7 +77,7 @@ def artist() -> Iterator[Artist]:
 @pytest.fixture
 async def studio(bench: Bench, artist: Artist, monkeypatch: pytest.MonkeyPatch) -> Studio:
     """Its worker is never idle."""
-    monkeypatch.setattr(previews, "QUIET_SECONDS", 1e6)
+    monkeypatch.setattr(derived_files, "QUIET_SECONDS", 1e6)
     await bench.account()
     await bench.work()
     ended = await bench.ended(await bench.create())
@@ -94,7 +97,7 @@ async def test_nothing_is_drawn_until_somebody_asks_and_then_once(studio: Studio
     assert studio.artist.drawn == 1
     assert await studio.files() == {"video.mp4", "thumbnail.webp", "spritesheet.jpg"}
     work = studio.bench.components.settings.data_dir / "work"
-    assert not list(work.glob("previews-*"))
+    assert not list(work.glob("pictures-*"))
     await studio.artist.close()
 
 
@@ -106,7 +109,7 @@ async def test_what_can_not_be_drawn_says_why_and_is_not_tried_at_each_ask(
         with pytest.raises(NotFound, match=r"no pictures\. The result is broken"):
             await studio.maker().find(studio.task, item)
     assert studio.artist.drawn == 1
-    monkeypatch.setattr(previews, "REFUSAL_SECONDS", 0.0)  # a day later
+    monkeypatch.setattr(derived_files, "REFUSAL_SECONDS", 0.0)  # a day later
     with pytest.raises(NotFound, match="no pictures"):
         await studio.maker().find(studio.task, studio.thumbnail)
     assert studio.artist.drawn == 2
@@ -142,7 +145,7 @@ async def test_they_are_drawn_when_nothing_else_is_done(
     studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The worker does that by itself; a film that failed or is gone stops it as little as one of another kind."""
-    monkeypatch.setattr(previews, "QUIET_SECONDS", 0.0)
+    monkeypatch.setattr(derived_files, "QUIET_SECONDS", 0.0)
     maker = studio.maker()
     maker.plan(studio.task.id)
     maker.plan("0" * 32)
@@ -166,7 +169,7 @@ from app.settings import Settings
 async def main() -> None:
     components = await assemble_components(Settings())
     task = await components.repository.get(sys.argv[1])
-    drawing = asyncio.create_task(components.previews.find(task, task.result.thumbnail))
+    drawing = asyncio.create_task(components.derived_files.find(task, task.result.thumbnail))
     while not components.inspector.process_ids:
         assert not drawing.done(), drawing.exception()
         await asyncio.sleep(0.01)
@@ -195,7 +198,7 @@ async def test_a_kill_while_they_are_drawn_leaves_nothing_half(studio: Studio) -
     while not (line := await doomed.stdout.readline()).startswith(b"drawing"):
         assert line, "it ended"
     work = settings.data_dir / "work"
-    assert list(work.glob("previews-*"))
+    assert list(work.glob("pictures-*"))
     waiting = asyncio.create_task(studio.maker().find(studio.task, studio.thumbnail))
     await asyncio.wait([waiting], timeout=3 * scratch.TURN_SECONDS)
     assert not waiting.done()
@@ -205,14 +208,14 @@ async def test_a_kill_while_they_are_drawn_leaves_nothing_half(studio: Studio) -
     assert (await waiting).size
     assert await studio.files() == {"video.mp4", "thumbnail.webp", "spritesheet.jpg"}
     assert studio.artist.drawn == 1
-    assert not list(work.glob("previews-*"))
+    assert not list(work.glob("pictures-*"))
     await studio.artist.close()
 
 
 async def test_what_says_nothing_about_the_film_condemns_it_not(studio: Studio) -> None:
     """An expiry that is near (the clock of who deletes may be ahead), a film that is gone, a gateway that stops."""
     components = studio.bench.components
-    near = clock.now() + previews.EXPIRY_MARGIN_SECONDS / 2
+    near = clock.now() + derived_files.EXPIRY_MARGIN_SECONDS / 2
     async with components.database.write() as connection:
         mine = tasks.c.id == studio.task.id
         await connection.execute(sa.update(tasks).where(mine).values(expires_at=near))
@@ -243,7 +246,7 @@ async def test_films_in_an_object_store(studio: Studio, serve: Serve, tmp_path: 
         "thumbnail.webp",
         "spritesheet.jpg",
     }
-    assert not list((studio.bench.components.settings.data_dir / "work").glob("previews-*"))
+    assert not list((studio.bench.components.settings.data_dir / "work").glob("pictures-*"))
     await studio.artist.close()
 
 
@@ -257,10 +260,46 @@ def test_results_of_earlier_versions_name_the_same_pictures() -> None:
         "bytes": 3,
     }
     old = TaskResult.model_validate({"files": [film | {"width": 320, "height": 180}], "thumbnail": still})
-    assert [item.key for item in old.previews] == ["tasks/1/thumbnail.webp", "tasks/1/spritesheet.jpg"]
-    assert "thumbnail" not in old.model_dump()
-    assert TaskResult.model_validate({"files": [film]}).previews == ()  # nothing here decodes it
-    picture = film | {"name": "image.png", "content_type": "image/png", "width": 9, "height": 9}
-    assert [item.name for item in TaskResult.model_validate({"files": [picture]}).previews] == [
-        "thumbnail.webp"
+    assert [item.key for item in old.made_by("pictures")] == [
+        "tasks/1/thumbnail.webp",
+        "tasks/1/spritesheet.jpg",
     ]
+    assert "thumbnail" not in old.model_dump()
+    assert TaskResult.model_validate({"files": [film]}).made_by("pictures") == ()  # nothing here decodes it
+    picture = film | {"name": "image.png", "content_type": "image/png", "width": 9, "height": 9}
+    alone = TaskResult.model_validate({"files": [picture]})
+    assert [item.name for item in alone.made_by("pictures")] == ["thumbnail.webp"]
+    assert (alone.compatible, alone.playlist, alone.storyboard) == (None, None, None)
+
+
+async def test_a_form_for_every_player_is_written_once_and_goes_with_its_film(studio: Studio) -> None:
+    result = studio.task.result
+    assert result is not None
+    old = result.files[0].model_copy(update={"compatible": None})
+    result = result.model_copy(update={"files": (old,)})
+    form = result.compatible
+    assert isinstance(form, DerivedFile)
+    assert result.playlist is not None
+    task = replace(studio.task, result_text=result.model_dump_json())
+    made = await asyncio.gather(*(studio.maker().find(task, form) for _ in range(3)))
+    assert len({entry.modified for entry in made}) == 1
+    assert (await studio.maker().find(task, result.playlist)).size
+    assert await studio.files() == {"video.mp4", "compatible.mp4", "stream.m3u8", "stream.m4s"}
+    await studio.bench.components.tasks.delete(studio.task)
+    await until(lambda: _is_empty(studio))
+    await studio.artist.close()
+
+
+async def test_what_can_not_be_written_says_so(studio: Studio) -> None:
+    await studio.spoil()
+    result = studio.task.result
+    assert result is not None
+    assert result.playlist is not None
+    with pytest.raises(NotFound, match=r"can't be written as a stream\. The result is broken"):
+        await studio.maker().find(studio.task, result.playlist)
+    assert "no-stream.txt" in await studio.files()
+    await studio.artist.close()
+
+
+async def _is_empty(studio: Studio) -> bool:
+    return not await studio.files()
