@@ -401,6 +401,8 @@ export default {
   'task.took': 'Duration',
   'task.created': 'Created',
   'task.file': 'File',
+  'task.playable': 'for every player',
+  'task.silent': 'no sound',
   'task.expires': 'expires',
   'task.operation': 'Upstream id',
   'task.reserved': '{amount} reserved',

@@ -391,6 +391,8 @@ export default {
   'task.took': '用时',
   'task.created': '创建时间',
   'task.file': '文件',
+  'task.playable': '通用格式下载',
+  'task.silent': '无声',
   'task.expires': '到期',
   'task.operation': '上游 ID',
   'task.reserved': '已预留 {amount}',

@@ -97,10 +97,17 @@ export function TaskFacts({ task }) {
             file.width && `${file.width} × ${file.height}`,
             file.seconds && `${formatNumber(file.seconds, 1)} s`,
             file.fps && `${formatNumber(file.fps)} fps`,
+            file.codec,
+            file.sound === false && t('task.silent'),
             formatBytes(file.bytes),
           ]
             .filter(Boolean)
             .join(' · ')}
+          ${
+            file.playable_link &&
+            file.playable_link !== file.link &&
+            html`${' '}<a href=${file.playable_link} download>${t('task.playable')}</a>`
+          }
           ${
             task.expires_at &&
             html`

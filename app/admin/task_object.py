@@ -74,7 +74,7 @@ class TaskObject(PanelAnswer):
 
 class FileObject(PanelAnswer):
     """A file of the result; ``seconds`` is its length, ``made_seconds`` that of the vendor's film where ours was trimmed,
-    ``link`` a signed address of this origin."""
+    ``link`` a signed address of this origin, ``playable_link`` that of the film as every player plays it."""
 
     name: str
     content_type: str
@@ -84,7 +84,10 @@ class FileObject(PanelAnswer):
     seconds: float | None
     made_seconds: float | None
     fps: float | None
+    codec: str | None
+    sound: bool | None
     link: str
+    playable_link: str | None
 
 
 class OperationObject(PanelAnswer):
@@ -281,11 +284,15 @@ def _file_fields(task: Task, signer: LinkSigner) -> dict[str, Any]:
     result = task.result if files_are_kept(task) and not task.deleted else None
     if result is None:
         return {"files": [], "spritesheet": None}
-    sheet = result.spritesheet
+    sheet, playable = result.spritesheet, result.compatible
     return {
         "files": [
-            FileObject(**file.model_dump(exclude={"key"}), link=link_to(task, file, signer))
-            for file in result.files
+            FileObject(
+                **file.model_dump(exclude={"key", "compatible"}),
+                link=link_to(task, file, signer),
+                playable_link=link_to(task, playable, signer) if playable and not number else None,
+            )
+            for number, file in enumerate(result.files)
         ],
         "spritesheet": link_to(task, sheet, signer) if sheet else None,
     }
