@@ -18,6 +18,7 @@ DECODER = "app.media.decoder"
 PICTURE_CHECKER = "app.media.picture_checker"
 THUMBNAIL, SPRITESHEET = "thumbnail.webp", "spritesheet.jpg"
 COMPATIBLE, PLAYLIST, SEGMENTS = "compatible.mp4", "stream.m3u8", "stream.m4s"
+STORYBOARD = "storyboard.vtt"
 PICTURE_SECONDS = 20.0
 MAX_PIXELS = 50_000_000
 """Of a picture or frame that is decoded."""

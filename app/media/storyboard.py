@@ -1,7 +1,6 @@
 """Texts that players read beside a film: which part of its sheet of small pictures belongs to which moment, and where the
 segments of its stream lie."""
 
-STORYBOARD = "storyboard.vtt"
 COLUMNS, ROWS, TILE_WIDTH = 5, 4, 160
 
 

@@ -19,9 +19,8 @@ from app.db.tables import timeline
 from app.errors import InvalidRequest
 from app.foreign import LINK_LIMIT, clean_document, writable_text
 from app.generation import GenerationRequest, MediaInput, MediaKind
-from app.media.inspection import COMPATIBLE, PLAYLIST, SEGMENTS, SPRITESHEET, THUMBNAIL, kind_of
+from app.media.inspection import COMPATIBLE, PLAYLIST, SEGMENTS, SPRITESHEET, STORYBOARD, THUMBNAIL, kind_of
 from app.media.links import DeliveredLink, LinkSigner, pick_link
-from app.media.storyboard import STORYBOARD
 from app.providers.base import Operation
 from app.tasks.states import TERMINAL, MoneyState, State
 

@@ -4,9 +4,9 @@ from fastapi import Request, Response
 
 from app.dialects.http.gateway import Gateway
 from app.errors import NotFound, ResourceExpired
-from app.media.inspection import PLAYLIST, SEGMENTS
+from app.media.inspection import PLAYLIST, SEGMENTS, STORYBOARD
 from app.media.serve import file_response
-from app.media.storyboard import STORYBOARD, playlist_text, storyboard_text
+from app.media.storyboard import playlist_text, storyboard_text
 from app.tasks.task import DerivedFile, StoredFile, Task, files_are_kept
 
 
