@@ -29,7 +29,7 @@ from app.ops.metrics import (
 )
 from app.shared_reads import SharedRead
 from app.tasks.states import OPEN
-from app.usage.recorder import DAY_SECONDS
+from app.usage.sums import DAY_SECONDS
 
 _OLDEST = sa.select(sa.func.min(tasks.c.created_at)).where(tasks.c.state == "queued")
 _PENDING = (

@@ -1,11 +1,14 @@
 """A year's worth of rows for the panel's bench: tasks, and what is kept beside them, by one statement a table."""
 
+import asyncio
 import time
+from collections.abc import Iterable
 
 import sqlalchemy as sa
 
 from app.db.session import Database
 from app.usage.recorder import delete_old_rows
+from app.usage.sums import MINUTES_OF_HOURS
 
 DAYS = 30
 OPEN = 200
@@ -17,12 +20,14 @@ SQLITE = {
     "hex12": "printf('%012x', {})",
     "hex20": "printf('%020x', {})",
     "hour": "CAST(finished_at / 3600 AS INTEGER)",
+    "whole": "CAST({} AS INTEGER)",
     "day": "strftime('%Y-%m-%d', {}, 'unixepoch')",
 }
 POSTGRES = {
     "hex12": "lpad(to_hex(CAST({} AS BIGINT)), 12, '0')",
     "hex20": "lpad(to_hex(CAST({} AS BIGINT)), 20, '0')",
     "hour": "CAST(floor(finished_at / 3600) AS INTEGER)",
+    "whole": "CAST(floor({}) AS INTEGER)",
     "day": "to_char(to_timestamp({}) AT TIME ZONE 'UTC', 'YYYY-MM-DD')",
 }
 SERIES = (
@@ -48,15 +53,21 @@ ROLLUP = (
 )
 USAGE = (
     "INSERT INTO usage (at, key_id, account_id, model, path, status, input_tokens, output_tokens, milliseconds, "
-    "cost, task_id) SELECT finished_at, key_id, account_id, model, '/v1/videos', "
-    "CASE WHEN state = 'completed' THEN 200 ELSE 502 END, NULL, NULL, 1000, cost, id "
+    "cost, task_id, films, film_milliseconds, vendor_cost) SELECT finished_at, key_id, account_id, model, "
+    "'/v1/videos', CASE WHEN state = 'completed' THEN 200 ELSE 502 END, NULL, NULL, 1000, cost, id, "
+    "CASE WHEN state = 'completed' THEN 1 ELSE 0 END, CASE WHEN state = 'completed' THEN 8000 ELSE 0 END, 90000000 "
     "FROM tasks WHERE finished_at IS NOT NULL"
 )
-USAGE_DAYS = (
-    "INSERT INTO usage_days (day, key_id, account_id, model, requests, failed, input_tokens, output_tokens, cost) "
-    "SELECT {hour} / 24, key_id, account_id, model, count(*), sum(CASE WHEN state = 'completed' THEN 0 ELSE 1 END), "
-    "0, 0, sum(cost) FROM tasks WHERE finished_at IS NOT NULL GROUP BY 1, 2, 3, 4"
+SUMS = "requests, failed, input_tokens, output_tokens, cost, films, film_milliseconds, vendor_cost, unknown_costs"
+ADDED = (
+    "count(*), sum(CASE WHEN status = 200 THEN 0 ELSE 1 END), 0, 0, sum(cost), sum(films), sum(film_milliseconds), "
+    "sum(vendor_cost), 0 FROM usage GROUP BY 1, 2, 3, 4"
 )
+USAGE_DAYS = (
+    f"INSERT INTO usage_days (day, key_id, account_id, model, {SUMS}) "
+    f"SELECT {{day}}, key_id, account_id, model, {ADDED}"
+)
+USAGE_HOURS = f"INSERT INTO usage_hours (side, minute, party, model, {SUMS}) SELECT '{{side}}', {{minute}}, {{side}}_id, model, {ADDED}"
 SPENDING = (
     "INSERT INTO spending (key_id, period, reserved, spent) "
     "SELECT key_id, {period}, 0, sum(cost) FROM usage GROUP BY 1, 2"
@@ -76,6 +87,21 @@ KEYS = (
     "INSERT INTO keys (id, name, hash, enabled, created_at) {series} "
     "SELECT {key}, 'key ' || n, 'hash ' || n, {true}, at FROM made"
 )
+
+
+def hours_in_sql(minute: str) -> str:
+    """As ``hour_of`` of app/usage/sums.py."""
+    cases = " ".join(
+        f"WHEN {minute} / 60 % 24 = {hour} THEN {minute} / {step} * {step}"
+        for hour, step in MINUTES_OF_HOURS.items()
+    )
+    return f"CASE {cases} ELSE {minute} / 60 * 60 END"
+
+
+def run_statements(engine: sa.Engine, statements: Iterable[str]) -> None:
+    for statement in statements:
+        with engine.begin() as connection:
+            connection.exec_driver_sql(statement)
 
 
 async def fill(database: Database, count: int) -> None:
@@ -109,10 +135,17 @@ async def fill(database: Database, count: int) -> None:
     spending = SPENDING.format(period=words["day"].format("at"))
     deliveries = DELIVERIES.format(some=f"key-{10:012x}")
     # Not by way of text(): it would look for parameters in the documents.
-    rollup, days = ROLLUP.format(hour=words["hour"]), USAGE_DAYS.format(hour=words["hour"])
-    for statement in (task, rollup, USAGE, days, keys, spending, deliveries, audit):
-        async with database.write() as connection:
-            await connection.exec_driver_sql(statement)
+    rollup = ROLLUP.format(hour=words["hour"])
+    days = USAGE_DAYS.format(day=words["whole"].format("at / 86400"))
+    minute = hours_in_sql(words["whole"].format("at / 60"))
+    hours = [USAGE_HOURS.format(side=side, minute=minute) for side in ("key", "account")]
+    statements = (task, rollup, USAGE, days, *hours, keys, spending, deliveries, audit)
+    if database.is_postgres:
+        for statement in statements:
+            async with database.write() as connection:
+                await connection.exec_driver_sql(statement)
+    else:
+        await asyncio.to_thread(run_statements, database.writing_engine, statements)
     await delete_old_rows(
         database, now=now, request_days=DAYS, audit_days=DAYS
     )  # as a worker does every hour

@@ -21,6 +21,7 @@ from app.admin import (
     playground,
     providers,
     readiness,
+    requests,
     settings,
     sign_in,
     takes,
@@ -55,6 +56,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     drafts.router,
     keys.router,
     usage.router,
+    requests.router,
     audit.router,
     settings.router,
 )

@@ -2,9 +2,10 @@
 
 import time
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from fastapi import APIRouter, Query
@@ -17,8 +18,10 @@ from app.admin.masking import mask_secrets
 from app.admin.panel import PanelServices
 from app.admin.task_object import plain_amount
 from app.db.operator_tables import rollup
-from app.db.tables import spending, tasks
+from app.db.tables import tasks
 from app.usage.overview import HOURS, ChartPoint, ModelFigures, OverviewSummary, UsageOverview, Window
+from app.usage.reports import UsageSpan
+from app.usage.zones import day_at, read_zone, start_of_day
 
 router = APIRouter(route_class=AdminRoute)
 HOUR = 3600
@@ -134,21 +137,25 @@ class OverviewAnswer(PanelAnswer):
 
 @router.get("/overview", summary="Show the state of the gateway")
 async def get_overview(
-    request: AdminRequest, *, window: Annotated[Window, Query(alias="range")] = "24h"
+    request: AdminRequest,
+    *,
+    window: Annotated[Window, Query(alias="range")] = "24h",
+    zone: Annotated[str, Query(max_length=64)] = "",
 ) -> OverviewAnswer:
-    panel, now = request.panel, time.time()
-    summary = await UsageOverview(panel.database).summarize(window, now=now)
+    """Days are those of `zone`, an IANA name like Asia/Shanghai, else of UTC."""
+    panel, now, days_of = request.panel, time.time(), read_zone(zone)
+    summary = await UsageOverview(panel.database).summarize(window, now=now, zone=days_of)
     step, held = _step_seconds(window), await panel.billing.held_money()
     return OverviewAnswer(
         range=window,
         since=float(summary.since),
         until=now,
         step=step,
-        series=_chart_series(summary, step=step, now=now),
+        series=_chart_series(summary),
         totals=_task_totals(summary),
         queue=await _queue_counts(panel),
         models=[_model_totals(figures) for figures in summary.models],
-        spend=await _recent_spending(panel, now),
+        spend=await _recent_spending(panel, now, days_of),
         held=HeldTotals(tasks=held.tasks, amount=plain_amount(held.amount)),
         accounts=await _account_counts(panel, now),
         storage=_storage_object(panel),
@@ -161,11 +168,10 @@ def _step_seconds(window: Window) -> int:
     return HOUR if HOURS[window] <= DAY else DAY * HOUR
 
 
-def _chart_series(summary: OverviewSummary, *, step: int, now: float) -> ChartSeries:
+def _chart_series(summary: OverviewSummary) -> ChartSeries:
     """One point for each step, also for those without a task."""
     known = {point.at: point for point in summary.points}
-    moments = range(summary.since // step * step, int(now) + 1, step)
-    points = [known.get(moment) or ChartPoint(moment, 0, 0, 0, Decimal(0)) for moment in moments]
+    points = [known.get(moment) or ChartPoint(moment, 0, 0, 0, Decimal(0)) for moment in summary.steps]
     return ChartSeries(
         at=[point.at for point in points],
         completed=[point.completed for point in points],
@@ -220,16 +226,15 @@ async def _queue_counts(panel: PanelServices) -> QueueCounts:
     return QueueCounts(**{name: counts.get(name, 0) for name in QueueCounts.model_fields})
 
 
-async def _recent_spending(panel: PanelServices, now: float) -> SpendingTotals:
-    today = datetime.fromtimestamp(now, UTC)
-    days = [f"{today - timedelta(days=back):%Y-%m-%d}" for back in range(30)]
-    query = sa.select(spending.c.period, sa.func.sum(spending.c.spent)).where(spending.c.period.in_(days))
-    async with panel.database.read() as connection:
-        rows = await connection.execute(query.group_by(spending.c.period))
-        spent: dict[str, Decimal] = {row[0]: row[1] for row in rows}
+async def _recent_spending(panel: PanelServices, now: float, zone: ZoneInfo) -> SpendingTotals:
+    """Of today, and of thirty days with today."""
+    today = day_at(now, zone)
+    since, until = (start_of_day(today + timedelta(days=days), zone) for days in (-29, 1))
+    lines = await panel.gateway.reports.usage_lines(("day",), UsageSpan(since, until, zone))
+    costs = {line.day: line.cost for line in lines}
     return SpendingTotals(
-        today=plain_amount(spent.get(days[0], Decimal(0))),
-        days_30=plain_amount(sum(spent.values(), Decimal(0))),
+        today=plain_amount(costs.get(today.isoformat(), Decimal(0))),
+        days_30=plain_amount(sum(costs.values(), Decimal(0))),
     )
 
 

@@ -131,7 +131,7 @@ class ModelPrice(BaseModel):
             if file.content_type.startswith("image/"):
                 total += rate_for(self.per_image, size, "")
             else:
-                total += _billed_seconds(file, request, usage, alone=len(files) == 1) * rate_for(
+                total += billed_seconds(file, request, usage, alone=len(files) == 1) * rate_for(
                     self.per_second, size, ""
                 )
         return round_money(
@@ -192,7 +192,7 @@ def _requested_seconds(request: GenerationRequest) -> Decimal:
     return Decimal(str(seconds)) if seconds else DEFAULT_SECONDS
 
 
-def _billed_seconds(
+def billed_seconds(
     file: MadeFile, request: GenerationRequest, usage: Mapping[str, Any], *, alone: bool
 ) -> Decimal:
     """The seconds that the upstream reports, else the measured length in whole seconds, as vendors count."""

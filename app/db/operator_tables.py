@@ -1,5 +1,7 @@
 """The tables behind the admin panel: options, users and sessions, and sums by hour and by day."""
 
+from typing import Any
+
 from sqlalchemy import BigInteger, Column, Float, Integer, String, Table, Text
 
 from app.db.tables import Money, metadata
@@ -17,6 +19,20 @@ rollup = Table(
     Column("cost", Money, nullable=False),
 )
 
+
+def _usage_sums() -> tuple[Column[Any], ...]:
+    """What rows of ``usage`` add up to. ``unknown_costs``: how many of them cost something that is not known."""
+    counts = ("requests", "failed", "input_tokens", "output_tokens")
+    return (
+        *(Column(name, BigInteger, nullable=False, server_default="0") for name in counts),
+        Column("cost", Money, nullable=False, server_default="0"),
+        Column("films", BigInteger, nullable=False, server_default="0"),
+        Column("film_milliseconds", BigInteger, nullable=False, server_default="0"),
+        Column("vendor_cost", Money, nullable=False, server_default="0"),
+        Column("unknown_costs", BigInteger, nullable=False, server_default="0"),
+    )
+
+
 # What the rows of ``usage`` add up to, by UTC day; it outlives them.
 usage_days = Table(
     "usage_days",
@@ -25,11 +41,19 @@ usage_days = Table(
     Column("key_id", String(16), primary_key=True),
     Column("account_id", String(32), primary_key=True),
     Column("model", String(200), primary_key=True),
-    Column("requests", BigInteger, nullable=False),
-    Column("failed", BigInteger, nullable=False),
-    Column("input_tokens", BigInteger, nullable=False),
-    Column("output_tokens", BigInteger, nullable=False),
-    Column("cost", Money, nullable=False),
+    *_usage_sums(),
+)
+
+# The same by hour (see ``hour_of`` of usage/sums.py), once by key and once by account, for days of any zone.
+usage_hours = Table(
+    "usage_hours",
+    metadata,
+    Column("side", String(8), primary_key=True),  # key or account: what ``party`` is the id of
+    Column("minute", Integer, primary_key=True, autoincrement=False),  # in which it begins, since 1970
+    Column("party", String(32), primary_key=True),
+    Column("model", String(200), primary_key=True),
+    *_usage_sums(),
+    sqlite_with_rowid=False,
 )
 
 # What the operator changes while it runs, by name; JSON.

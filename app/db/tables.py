@@ -97,6 +97,7 @@ keys = Table(
     Column("source", String(8), nullable=False, server_default="store"),  # or file: declared, read-only
     _flag_column("keep_prompts", default=True),
     _flag_column("secret_given", default=False),  # the operator brought the secret: we did not make it
+    _flag_column("may_rotate", default=False),  # its holder may replace the secret
 )
 Index("keys_old_hash", keys.c.old_hash, unique=True)
 
@@ -336,6 +337,9 @@ usage = Table(
     Column("cost", Money, nullable=False, server_default="0"),
     Column("task_id", String(32)),  # of a task's row, written when it is settled
     Column("request_id", String(128)),  # of the client's request, as the log has it
+    Column("films", Integer),  # that were made
+    Column("film_milliseconds", BigInteger),  # the length of all of them
+    Column("vendor_cost", Money),  # by the vendor's list price; none: not known
 )
 Index("usage_by_key", usage.c.key_id, usage.c.at)
 

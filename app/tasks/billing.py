@@ -33,15 +33,16 @@ from app.catalog.fitting import Fitting
 from app.catalog.price import ModelPrice
 from app.catalog.prices import PriceRepository
 from app.db.joined_writes import JoinedWrites
-from app.db.operator_tables import rollup, usage_days
+from app.db.operator_tables import rollup, usage_days, usage_hours
 from app.db.session import Database, padded
-from app.db.tables import ledger, receipts, round_money, tasks, usage
+from app.db.tables import accounts, ledger, receipts, round_money, tasks, usage
 from app.errors import InvalidRequest, NotFound, OutcomeUnknown
 from app.generation import GenerationRequest
 from app.keys.key import ClientKey
 from app.options import read_without_secrets
 from app.tasks.budget_hold import BudgetHold
 from app.tasks.cost_limits import TaskCost, limit_costs
+from app.tasks.made_films import film_figures
 from app.tasks.states import TERMINAL
 from app.tasks.task import TaskResult, add_timeline_row
 from app.usage.budgets import BudgetTracker
@@ -60,12 +61,11 @@ from app.usage.recorder import (
     OUTPUT_TOKENS,
     EndedTask,
     count_ended,
-    daily_sums,
     hourly_sums,
-    remove_usage,
     token_count,
 )
 from app.usage.settlement_options import SettlementOptions
+from app.usage.sums import daily_sums, remove_usage, sums_by_hour
 from app.webhooks.outbox import TELLS
 
 MONEY_WORDS: Mapping[EndKind, str] = {"settle": "settled", "release": "released"}
@@ -89,6 +89,8 @@ _ENDED_COLUMNS = (
     tasks.c.result,
     tasks.c.request_id,
     tasks.c.started_at,
+    tasks.c.upstream_model,
+    accounts.c.provider,
     ledger.c.detail.label("agreed"),
     ledger.c.at.label("reserved_at"),
     ledger.c.owner.label("reserved_owner"),
@@ -99,7 +101,9 @@ _ENDED_COLUMNS = (
     sa.exists().where(receipts.c.task_id == tasks.c.id).label("accepted"),
 )
 _ENDED = sa.select(*_ENDED_COLUMNS).select_from(
-    tasks.outerjoin(ledger, sa.and_(ledger.c.task_id == tasks.c.id, ledger.c.kind == "reserve"))
+    tasks.outerjoin(ledger, sa.and_(ledger.c.task_id == tasks.c.id, ledger.c.kind == "reserve")).outerjoin(
+        accounts, accounts.c.id == tasks.c.account_id
+    )
 )
 _ENDED_BY_ID = _ENDED.where(tasks.c.id.in_(sa.bindparam("ids", expanding=True)))
 HELD = tasks.c.money == sa.literal_column("'held'")
@@ -324,6 +328,7 @@ def _record_ends(writes: JoinedWrites, ends: Sequence[tuple[Any, ReservationEnd 
     writes.change(tasks, costs)
     writes.insert(usage, rows)
     writes.add_to_sums(usage_days, daily_sums(rows))
+    writes.add_to_sums(usage_hours, sums_by_hour(rows))
 
 
 def _usage_row(row: Any, cost: Decimal) -> dict[str, Any]:
@@ -341,6 +346,7 @@ def _usage_row(row: Any, cost: Decimal) -> dict[str, Any]:
         "cost": cost,
         "task_id": row.id,
         "request_id": row.request_id,
+        **film_figures(row),
     }
 
 

@@ -7,10 +7,10 @@ from decimal import Decimal
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.db.operator_tables import usage_days
+from app.db.operator_tables import usage_days, usage_hours
 from app.db.tables import BILLION, ledger, spending, usage
 from app.usage.ledger import NOTHING, PRUNED, TOTAL, period_names
-from app.usage.recorder import daily_sums
+from app.usage.sums import daily_sums, sums_by_hour
 
 # One statement reads everything at the same moment.
 BALANCE_QUERY = sa.text("""
@@ -82,6 +82,10 @@ async def find_differences(connection: AsyncConnection) -> list[str]:
 
 
 async def _daily_differences(connection: AsyncConnection) -> list[str]:
-    expected = daily_sums(dict(row._mapping) for row in await connection.execute(sa.select(usage)))
-    stored = [dict(row._mapping) for row in await connection.execute(sa.select(usage_days))]
-    return [f"usage of a day: {row} is not in the sums" for row in expected if row not in stored]
+    rows = [dict(row._mapping) for row in await connection.execute(sa.select(usage))]
+    days = [dict(row._mapping) for row in await connection.execute(sa.select(usage_days))]
+    hours = [dict(row._mapping) for row in await connection.execute(sa.select(usage_hours))]
+    found = [f"usage of a day: {row} is not in the sums" for row in daily_sums(rows) if row not in days]
+    return found + [
+        f"usage of an hour: {row} is not in the sums" for row in sums_by_hour(rows) if row not in hours
+    ]

@@ -1,9 +1,12 @@
 """Recent outcomes, success rates, times to video and spending, from the counts of ended tasks."""
 
+from bisect import bisect_right
 from collections import Counter, defaultdict
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
@@ -11,7 +14,8 @@ from app import clock
 from app.db.operator_tables import rollup
 from app.db.session import Database
 from app.usage.ledger import NOTHING
-from app.usage.recorder import COMPLETED, HOUR, day_of, seconds_of
+from app.usage.recorder import COMPLETED, HOUR, seconds_of
+from app.usage.zones import UTC_ZONE, day_at, start_of_day
 
 Window = Literal["1h", "24h", "7d", "30d"]
 HOURS: dict[Window, int] = {"1h": 1, "24h": 24, "7d": 168, "30d": 720}
@@ -35,7 +39,7 @@ class ModelFigures:
 
 @dataclass(frozen=True, slots=True)
 class ChartPoint:
-    """One step of a chart: an hour, or a day in the longer windows. ``at``: its beginning in UTC seconds."""
+    """One step of a chart: an hour, or a day of a zone in the longer windows. ``at``: its beginning in UTC seconds."""
 
     at: int
     completed: int
@@ -46,7 +50,8 @@ class ChartPoint:
 
 @dataclass(frozen=True, slots=True)
 class OverviewSummary:
-    """The figures since ``since`` (UTC seconds): the window's first hour, or its first day for windows of several days."""
+    """The figures since ``since`` (UTC seconds): the window's first hour, or its first day for windows of several days.
+    ``steps`` are where the steps of charts begin, also those without a task."""
 
     window: Window
     since: int
@@ -57,19 +62,21 @@ class OverviewSummary:
     cost: Decimal
     models: list[ModelFigures]
     points: list[ChartPoint]
+    steps: list[int]
 
 
 class UsageOverview:
-    """Reads at most one row for each hour of the last days, or day before them, model, outcome and bucket."""
+    """Reads at most one row for each hour, model, outcome and bucket. An hour belongs to the day that it begins in."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def summarize(self, window: Window = "24h", *, now: float | None = None) -> OverviewSummary:
+    async def summarize(
+        self, window: Window = "24h", *, now: float | None = None, zone: ZoneInfo = UTC_ZONE
+    ) -> OverviewSummary:
         moment = clock.now() if now is None else now
-        first = int(moment // HOUR) - HOURS[window]
-        if HOURS[window] > DAY:
-            first = day_of(first * HOUR)
+        steps = _steps_of(window, moment, zone)
+        first = steps[0] // HOUR
         rows = await self._summed_rows(first, ("model", "outcome", "bucket"))
         outcomes: Counter[str] = Counter()
         for row in rows:
@@ -84,15 +91,15 @@ class UsageOverview:
             tasks_per_minute=tasks / max((moment - first * HOUR) / 60, 1.0),
             cost=sum((row.cost for row in rows), NOTHING),
             models=_figures_by_model(rows),
-            points=await self._chart_points(first, window=window),
+            points=await self._chart_points(steps),
+            steps=steps,
         )
 
-    async def _chart_points(self, first: int, *, window: Window) -> list[ChartPoint]:
-        step = 1 if HOURS[window] <= DAY else DAY
+    async def _chart_points(self, steps: list[int]) -> list[ChartPoint]:
         counts: dict[int, Counter[str]] = defaultdict(Counter)
         costs: dict[int, Decimal] = defaultdict(lambda: NOTHING)
-        for row in await self._summed_rows(first, ("hour", "outcome")):
-            at = row.hour // step * step * HOUR
+        for row in await self._summed_rows(steps[0] // HOUR, ("hour", "outcome")):
+            at = steps[max(bisect_right(steps, row.hour * HOUR) - 1, 0)]
             counts[at][row.outcome if row.outcome in (COMPLETED, "cancelled") else "failed"] += row.tasks
             costs[at] += row.cost
         return [
@@ -106,6 +113,15 @@ class UsageOverview:
         query = sa.select(*columns, *sums).where(rollup.c.hour >= first).group_by(*columns).order_by(*columns)
         async with self._database.read() as connection:
             return list((await connection.execute(query)).all())
+
+
+def _steps_of(window: Window, now: float, zone: ZoneInfo) -> list[int]:
+    first = int(now // HOUR) - HOURS[window]
+    if HOURS[window] <= DAY:
+        return [hour * HOUR for hour in range(first, int(now // HOUR) + 1)]
+    begin, today = day_at(first * HOUR, zone), day_at(now, zone)
+    days = range((today - begin).days + 1)
+    return [int(start_of_day(begin + timedelta(days=number), zone)) for number in days]
 
 
 def _figures_by_model(rows: list[Any]) -> list[ModelFigures]:

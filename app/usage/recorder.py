@@ -1,7 +1,7 @@
-"""Usage as it is written: rows of calls in batches, sums by day and hour beside them, and how long both are kept.
+"""Usage as it is written: rows of calls in batches, counts of ended tasks, and how long rows and sums are kept.
 
-``usage_days``: usage by UTC day, key, account and model. ``rollup``: ended tasks by hour, model, outcome and duration.
-Reports read the sums, so they cost the same for any history.
+``rollup``: ended tasks by hour, model, outcome and duration; ``sums.py`` has the sums of the rows. Reports read these, so
+they cost the same for any history.
 """
 
 import asyncio
@@ -18,12 +18,13 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.batches import write_in_halves
-from app.db.operator_tables import audit, rollup, usage_days
+from app.db.operator_tables import audit, rollup, usage_days, usage_hours
 from app.db.session import Database, add_to_sums
-from app.db.tables import round_money, to_billionths, usage
+from app.db.tables import to_billionths, usage
 from app.foreign import LARGEST_INT4, clean_integer
 from app.usage.budgets import BudgetTracker
 from app.usage.ledger import record_pruned, record_spending
+from app.usage.sums import DAY_SECONDS, SIDES, add_usage
 
 log = structlog.get_logger()
 FLUSH_SECONDS = 0.5
@@ -31,17 +32,15 @@ WRITE_ROWS = 2000
 MAX_WAITING_ROWS = 100_000
 MODEL_LENGTH = 200
 PATH_LENGTH = 64
-DAY_SECONDS = 86_400
 HOUR = 3600
 HOURS_PER_DAY = 24
-FAILED_STATUS = 400
-"""A call that was answered with this status or a higher one counts as failed."""
+MINUTES_PER_DAY = 1440
 STEPS_PER_DOUBLING = 8
 """Duration buckets per doubling: a duration that is read back is at most 5 % off."""
 COMPLETED = "completed"
 NOTHING = Decimal(0)
-HOURLY_DAYS = 2
-"""Tasks that ended longer ago are counted by day."""
+HOURLY_DAYS = 32
+"""Tasks that ended longer ago are counted by UTC day; the overview shows thirty days of any zone."""
 COUNTED_DAYS = 90
 """How long task counts are kept."""
 REPORTED_DAYS = 400
@@ -92,7 +91,6 @@ class UsageRow(NamedTuple):
 
 
 COLUMNS = UsageRow._fields
-SUMMED_COLUMNS = tuple(name for name in COLUMNS if name != "request_id")
 # One statement for a whole batch: with one per row, SQLite's thread and the event loop would compete for the
 # interpreter lock at every row.
 INSERT_FROM_JSON = sa.text(
@@ -169,7 +167,7 @@ class UsageRecorder:
         async with self._database.write_many() as connection:
             await self._insert_rows(connection, rows)
             await record_spending(connection, costs)
-            await add_to_sums(connection, usage_days, _summed_by_day(rows))
+            await add_usage(connection, [row._asdict() for row in rows])
         if self._budgets is not None:
             self._budgets.mark_written(costs)
 
@@ -200,7 +198,7 @@ class UsageRecorder:
         self._waiting.extendleft(reversed(kept))
 
 
-# ---- usage by day -------------------------------------------------------------------------------
+# ---- tokens and costs -------------------------------------------------------------------------------
 
 
 def token_count(usage: Mapping[str, Any], names: Sequence[str]) -> int | None:
@@ -212,25 +210,6 @@ def token_count(usage: Mapping[str, Any], names: Sequence[str]) -> int | None:
     return None
 
 
-async def add_usage(connection: AsyncConnection, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Add rows of ``usage`` to their days.
-
-    Call it in the transaction that writes the rows, after their money was booked: every writer locks sums in this order.
-    """
-    await add_to_sums(connection, usage_days, daily_sums(rows))
-
-
-async def remove_usage(connection: AsyncConnection, task_id: str, key_id: str, *, at: float) -> None:
-    """Take back the row of a task whose end changes, and what it added to its day."""
-    mine = usage.c.key_id == key_id, usage.c.at == at, usage.c.task_id == task_id
-    removed = (await connection.execute(sa.delete(usage).where(*mine).returning(usage))).all()
-    sums = daily_sums([dict(row._mapping) for row in removed])
-    figures = [column.name for column in usage_days.columns if not column.primary_key]
-    taken = [row | {name: -row[name] for name in figures} for row in sums]
-    if taken:
-        await add_to_sums(connection, usage_days, taken)
-
-
 def _costs_by_day(rows: Iterable[UsageRow]) -> list[tuple[str, float, Decimal]]:
     """Key, a moment of the UTC day, and what the key's calls of that day cost."""
     sums: dict[tuple[str, float], Decimal] = defaultdict(lambda: NOTHING)
@@ -238,25 +217,6 @@ def _costs_by_day(rows: Iterable[UsageRow]) -> list[tuple[str, float, Decimal]]:
         if row.cost:
             sums[(row.key_id, row.at // DAY_SECONDS * DAY_SECONDS)] += row.cost
     return [(key_id, day, cost) for (key_id, day), cost in sums.items()]
-
-
-def daily_sums(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The rows of ``usage_days`` that these rows of ``usage`` add up to."""
-    return _summed_by_day(UsageRow(**{name: row[name] for name in SUMMED_COLUMNS}) for row in rows)
-
-
-def _summed_by_day(rows: Iterable[UsageRow]) -> list[dict[str, Any]]:
-    sums: dict[tuple[int, str, str, str], list[Any]] = defaultdict(lambda: [0, 0, 0, 0, NOTHING])
-    for row in rows:
-        figures = sums[(int(row.at // DAY_SECONDS), row.key_id, row.account_id, row.model)]
-        figures[0] += 1
-        figures[1] += row.status >= FAILED_STATUS
-        figures[2] += row.input_tokens or 0
-        figures[3] += row.output_tokens or 0
-        if row.cost:
-            figures[4] += round_money(row.cost)
-    names = [column.name for column in usage_days.columns]
-    return [dict(zip(names, (*key, *figures), strict=True)) for key, figures in sums.items()]
 
 
 # ---- ended tasks by hour ------------------------------------------------------------------------
@@ -352,6 +312,8 @@ async def delete_old_rows(database: Database, *, now: float, request_days: float
         await connection.execute(sa.delete(rollup).where(rollup.c.hour < oldest))
         report = int(now // DAY_SECONDS) - REPORTED_DAYS
         await connection.execute(sa.delete(usage_days).where(usage_days.c.day < report))
+        old = usage_hours.c.side.in_(SIDES), usage_hours.c.minute < report * MINUTES_PER_DAY
+        await connection.execute(sa.delete(usage_hours).where(*old))
     more = True
     while more:
         async with database.write_many() as connection:

@@ -4,19 +4,19 @@ Rows of usage and their sums are written in one transaction, so they agree, exce
 wrote rows beside this one (a rolling upgrade on PostgreSQL) and did not know of the sums yet.
 """
 
-from collections.abc import Mapping
-from typing import Any
-
 import sqlalchemy as sa
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.db.operator_tables import usage_days
-from app.db.session import Database
+from app.db.operator_tables import usage_days, usage_hours
+from app.db.session import Database, add_to_sums
 from app.db.tables import usage
-from app.usage.recorder import DAY_SECONDS, FAILED_STATUS
+from app.usage.sums import DAY_SECONDS, SIDES, row_figures, sums_by_hour
 
 log = structlog.get_logger()
+MINUTES = 1440
+"""Of a day."""
+PART_SECONDS = 900
 RECOUNTED_DAYS = 7
 """A task counts on the day whose budget paid for it, which may be days before its end."""
 
@@ -41,7 +41,9 @@ async def _differs(connection: AsyncConnection, day: int) -> bool:
     # One statement sees one moment, in which each transaction has written both or neither.
     rows = sa.select(sa.func.count()).where(*_of_day(day)).scalar_subquery()
     sums = sa.select(sa.func.sum(usage_days.c.requests)).where(usage_days.c.day == day).scalar_subquery()
-    return bool((await connection.execute(sa.select(rows != sa.func.coalesce(sums, 0)))).scalar_one())
+    hours = sa.select(sa.func.sum(usage_hours.c.requests)).where(*_hours_of_day(day)).scalar_subquery()
+    differ = sa.or_(rows != sa.func.coalesce(sums, 0), rows * len(SIDES) != sa.func.coalesce(hours, 0))
+    return bool((await connection.execute(sa.select(differ))).scalar_one())
 
 
 async def _recount(database: Database, day: int) -> None:
@@ -49,22 +51,33 @@ async def _recount(database: Database, day: int) -> None:
         if database.is_postgres:
             # Who has written rows but not their sums yet adds the sums after this transaction, which does not see the
             # rows; who has written both is waited for.
-            await connection.execute(sa.text("LOCK TABLE usage_days IN SHARE ROW EXCLUSIVE MODE"))
+            await connection.execute(
+                sa.text("LOCK TABLE usage_days, usage_hours IN SHARE ROW EXCLUSIVE MODE")
+            )
         await connection.execute(sa.delete(usage_days).where(usage_days.c.day == day))
-        names = ("day", "key_id", "account_id", "model", *_FIGURES)
+        await connection.execute(sa.delete(usage_hours).where(*_hours_of_day(day)))
+        figures = row_figures()
+        names = ("day", "key_id", "account_id", "model", *figures)
         keys = usage.c.key_id, usage.c.account_id, usage.c.model
-        rows = sa.select(sa.literal(day), *keys, *_FIGURES.values()).where(*_of_day(day)).group_by(*keys)
+        rows = sa.select(sa.literal(day), *keys, *figures.values()).where(*_of_day(day)).group_by(*keys)
         await connection.execute(sa.insert(usage_days).from_select(names, rows))
+        await _recount_hours(connection, day)
+
+
+async def _recount_hours(connection: AsyncConnection, day: int) -> None:
+    """A part of the day at a time, as a day may have a million rows."""
+    end = (day + 1) * DAY_SECONDS
+    for begin in range(day * DAY_SECONDS, end, PART_SECONDS):
+        found = await connection.execute(
+            sa.select(usage).where(usage.c.at >= begin, usage.c.at < begin + PART_SECONDS)
+        )
+        await add_to_sums(connection, usage_hours, sums_by_hour([dict(row._mapping) for row in found]))
 
 
 def _of_day(day: int) -> tuple[sa.ColumnElement[bool], ...]:
     return usage.c.at >= day * DAY_SECONDS, usage.c.at < (day + 1) * DAY_SECONDS
 
 
-_FIGURES: Mapping[str, sa.ColumnElement[Any]] = {
-    "requests": sa.func.count(),
-    "failed": sa.func.sum(sa.case((usage.c.status >= FAILED_STATUS, 1), else_=0)),
-    "input_tokens": sa.func.coalesce(sa.func.sum(usage.c.input_tokens), 0),
-    "output_tokens": sa.func.coalesce(sa.func.sum(usage.c.output_tokens), 0),
-    "cost": sa.func.sum(usage.c.cost),
-}
+def _hours_of_day(day: int) -> tuple[sa.ColumnElement[bool], ...]:
+    minutes = usage_hours.c.minute >= day * MINUTES, usage_hours.c.minute < (day + 1) * MINUTES
+    return usage_hours.c.side.in_(SIDES), *minutes

@@ -79,7 +79,8 @@ def test_usage_is_summed(owner: Browser, busy: Any) -> None:
     assert [row["name"] for row in owner.get(f"/usage?{mine}&group=key")["data"]] == ["talkative"]
     assert owner.get(f"/usage?{mine}&model=film")["total"]["requests"] == 1
     assert owner.get("/usage?key=nobody")["total"] == {
-        "requests": 0, "errors": 0, "input_tokens": 0, "output_tokens": 0, "cost": "0",
+        "requests": 0, "errors": 0, "films": 0, "film_seconds": 0, "input_tokens": 0, "output_tokens": 0,
+        "cost": "0", "vendor_cost": "0", "unknown_costs": 0, "margin": "0",
     }  # fmt: skip
     assert owner.refused("GET", "/usage?group=weather") == (400, "group")
 

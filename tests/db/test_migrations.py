@@ -1,6 +1,7 @@
 """Migrations: up and down on both stores, with rows, and equal to the tables that the code knows."""
 
 import asyncio
+import json
 import re
 import sqlite3
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from app import __version__
 from app.db import migrate, revision
-from app.db.operator_tables import metadata, usage_days
+from app.db.operator_tables import metadata, usage_days, usage_hours
 from app.db.session import Database
 from app.db.tables import tasks, timeline, usage
 from app.errors import SettingsInvalid
@@ -195,7 +196,56 @@ async def test_usage_of_an_older_store_is_added_up(empty_url: str) -> None:
     await on(empty_url, lambda connection: connection.execute(sa.insert(usage), rows))
     await asyncio.to_thread(migrate.upgrade, empty_url)
     found = await on(empty_url, lambda connection: connection.execute(sa.select(usage_days)).all())
+    nothing = Decimal(0)
     assert sorted(found) == [
-        (3, "k", "a", "m", 2, 1, 5, 0, Decimal(4)),
-        (4, "k", "a", "m", 1, 0, 7, 0, Decimal(2)),
+        (3, "k", "a", "m", 2, 1, 5, 0, Decimal(4), 0, 0, nothing, 2),
+        (4, "k", "a", "m", 1, 0, 7, 0, Decimal(2), 0, 0, nothing, 1),
+    ]
+
+
+async def test_hours_of_an_older_store_are_what_its_rows_and_days_say(empty_url: str) -> None:
+    """A day whose rows are gone is counted whole, at its noon; a film's length is read from its task."""
+    files = [
+        {
+            "name": "v",
+            "key": "v",
+            "content_type": "video/mp4",
+            "bytes": 1,
+            "seconds": 7.96,
+            "made_seconds": 8.5,
+        }
+    ]
+    film = TASK | {"result": json.dumps({"files": [*files, files[0] | {"content_type": "image/png"}]})}
+    call = {"key_id": "k", "account_id": "a", "model": "m", "path": "x", "milliseconds": 1.0, "status": 200}
+    rows = [
+        call | {"at": 86_400.0 * 4 + 66_600.0, "cost": Decimal(2), "task_id": TASK["id"]},  # 18:30
+        call | {"at": 86_400.0 * 4 + 66_599.0, "cost": Decimal(3), "task_id": None},
+    ]
+    gone = {"day": 4, "key_id": "k", "account_id": "b", "model": "m", "requests": 5, "failed": 1}
+    gone |= {"input_tokens": 1, "output_tokens": 2, "cost": Decimal(7)}
+    await asyncio.to_thread(migrate.upgrade, empty_url, revision="0009")
+
+    def fill(connection: sa.Connection) -> None:
+        connection.execute(sa.insert(tasks), film)
+        connection.execute(sa.insert(usage), rows)
+
+    await on(empty_url, fill)
+    await asyncio.to_thread(migrate.upgrade, empty_url, revision="0017")
+    await on(empty_url, lambda connection: connection.execute(sa.insert(usage_days), gone))
+    await asyncio.to_thread(migrate.upgrade, empty_url)
+    query = sa.select(usage_hours).order_by(*usage_hours.primary_key)
+    found = await on(empty_url, lambda connection: connection.execute(query).all())
+    at, nothing = 4 * 1440, Decimal(0)
+    older = (5, 1, 1, 2, Decimal(7), 0, 0, nothing, 5)
+    before, film_row = (
+        (1, 0, 0, 0, Decimal(3), 0, 0, nothing, 1),
+        (1, 0, 0, 0, Decimal(2), 1, 8500, nothing, 1),
+    )
+    assert [tuple(row) for row in found] == [
+        ("account", at + 720, "b", "m", *older),
+        ("account", at + 1095, "a", "m", *before),
+        ("account", at + 1110, "a", "m", *film_row),
+        ("key", at + 720, "k", "m", *older),
+        ("key", at + 1095, "k", "m", *before),
+        ("key", at + 1110, "k", "m", *film_row),
     ]

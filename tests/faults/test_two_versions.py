@@ -14,6 +14,7 @@ import pytest
 from app.catalog.price import ModelPrice
 from app.components import Components
 from app.usage.recounting import recount_days
+from app.usage.reports import UsageSpan
 from tests import stores
 from tests.conftest import leave_out
 from tests.faults.ledger import Ledger, table
@@ -121,5 +122,5 @@ async def _usage(components: Components) -> tuple[int, Decimal]:
     """Calls and dollars in the reports, once their sums are compared with their rows."""
     now = time.time()
     await recount_days(components.database, now=now, request_days=90)
-    lines = await components.money.reports.usage_lines((), since=0, until=now + 86_400)
+    lines = await components.money.reports.usage_lines((), UsageSpan(since=0, until=now + 86_400))
     return sum(line.requests for line in lines), sum((line.cost for line in lines), Decimal(0))

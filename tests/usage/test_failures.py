@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from app.catalog.price import ModelPrice
 from app.db.operator_tables import usage_days
 from app.db.tables import usage
-from app.usage.reports import UsageLine, UsageReports, as_csv
+from app.usage.reports import UsageLine, UsageReports, UsageSpan, as_csv
 from tests.relay.conftest import gateway
 from tests.relay.gateway import RelayGateway
 from tests.tasks.conftest import Bench, bench, upstream
@@ -22,7 +22,9 @@ BROKEN: dict[str, Any] = {"status": 500, "body": {"error": {"message": "broken",
 
 async def total(bench: Bench) -> UsageLine:
     now = time.time()
-    [line] = await UsageReports(bench.components.database).usage_lines((), since=now - 86400, until=now + 1)
+    [line] = await UsageReports(bench.components.database).usage_lines(
+        (), UsageSpan(since=now - 86400, until=now + 1)
+    )
     return line
 
 
@@ -76,5 +78,5 @@ async def test_failed_calls_count_whoever_refused_them(gateway: RelayGateway, up
     rows = await gateway.usage_rows(2)
     assert [row.status for row in rows] == [500, 503]
     now = time.time()
-    [line] = await UsageReports(gateway.database).usage_lines((), since=now - 86400, until=now + 1)
+    [line] = await UsageReports(gateway.database).usage_lines((), UsageSpan(since=now - 86400, until=now + 1))
     assert (line.requests, line.failed) == (2, 2)

@@ -49,8 +49,8 @@ async def test_a_day_with_missing_sums_is_added_up_again_and_others_are_left(dat
     half = Decimal("0.5")
     assert await sums_of(database) == [
         before[0],
-        (TODAY, "k", "a", "m", 2, 0, 6, 0, 2 * half),
-        (TODAY, "k", "a", "n", 1, 1, 3, 0, half),
+        (TODAY, "k", "a", "m", 2, 0, 6, 0, 2 * half, 0, 0, Decimal(0), 2),
+        (TODAY, "k", "a", "n", 1, 1, 3, 0, half, 0, 0, Decimal(0), 1),
     ]
     assert await recount_days(database, now=NOW, request_days=90) == []
 

@@ -14,7 +14,7 @@ from app.db.tables import usage
 from app.errors import InvalidRequest
 from app.usage import recorder
 from app.usage.recorder import DAY_SECONDS
-from app.usage.reports import UsageGroup, UsageReports, as_csv, read_groups, read_moment
+from app.usage.reports import UsageGroup, UsageReports, UsageSpan, as_csv, read_groups, read_moment
 
 MIDNIGHT = datetime(2020, 1, 21, tzinfo=UTC).timestamp()
 
@@ -40,7 +40,7 @@ async def test_sums_by_every_grouping(database: Database) -> None:
     await note(database, at=MIDNIGHT + DAY_SECONDS - 0.001, status=502, cost=Decimal(0))
     await note(database, key_id="other", account_id="b", cost=Decimal(40))
     reports, span = UsageReports(database), {"since": MIDNIGHT - DAY_SECONDS, "until": MIDNIGHT + DAY_SECONDS}
-    by_day = await reports.usage_lines(("day", "model"), key_id="k", **span)
+    by_day = await reports.usage_lines(("day", "model"), UsageSpan(key_id="k", **span))
     assert [(line.day, line.model, line.requests, line.failed, line.cost) for line in by_day] == [
         ("2020-01-21", "bot", 2, 1, Decimal("0.1")),
         ("2020-01-20", "film", 1, 0, Decimal(2)),
@@ -48,13 +48,13 @@ async def test_sums_by_every_grouping(database: Database) -> None:
     assert (by_day[0].input_tokens, by_day[0].output_tokens, by_day[1].input_tokens) == (5, 7, 0)
     counts = [(line.requests, line.failed, line.input_tokens, line.output_tokens) for line in by_day]
     assert json.dumps(counts) == "[[2, 1, 5, 7], [1, 0, 0, 0]]"
-    by_account = await reports.usage_lines(("account",), **span)
+    by_account = await reports.usage_lines(("account",), UsageSpan(**span))
     assert [(line.account, line.cost) for line in by_account] == [("a", Decimal("2.1")), ("b", Decimal(40))]
-    by_key = await reports.usage_lines(("key",), model="bot", **span)
+    by_key = await reports.usage_lines(("key",), UsageSpan(model="bot", **span))
     assert [(line.key, line.requests) for line in by_key] == [("k", 2), ("other", 1)]
-    [total] = await reports.usage_lines((), since=MIDNIGHT, until=MIDNIGHT + 1)
+    [total] = await reports.usage_lines((), UsageSpan(since=MIDNIGHT, until=MIDNIGHT + 1))
     assert (total.requests, total.cost) == (2, Decimal("40.1"))
-    [nothing] = await reports.usage_lines((), since=0, until=1)
+    [nothing] = await reports.usage_lines((), UsageSpan(since=0, until=1))
     assert (nothing.requests, nothing.cost) == (0, Decimal(0))
 
 
@@ -62,10 +62,21 @@ async def test_no_cell_is_a_formula(database: Database) -> None:
     names = ["=HYPERLINK(1)", "+1", "-1", "@SUM(A1)", "\tx", 'say "hi", ok', "模型"]
     for name in names:
         await note(database, model=name)
-    lines = await UsageReports(database).usage_lines(("model",), since=0, until=MIDNIGHT + DAY_SECONDS)
+    lines = await UsageReports(database).usage_lines(
+        ("model",), UsageSpan(since=0, until=MIDNIGHT + DAY_SECONDS)
+    )
     text = as_csv(lines, ("model",))
     heading, *rows = list(csv.reader(text.splitlines()))
-    assert heading == ["model", "requests", "failed", "input_tokens", "output_tokens", "cost"]
+    assert heading == [
+        "model",
+        "requests",
+        "failed",
+        "films",
+        "film_seconds",
+        "input_tokens",
+        "output_tokens",
+        "cost",
+    ]
     assert {row[0] for row in rows} == {
         "'=HYPERLINK(1)", "'+1", "'-1", "'@SUM(A1)", "'\tx", 'say "hi", ok', "模型",
     }  # fmt: skip
@@ -108,7 +119,9 @@ async def test_days_that_are_cut_and_days_that_are_whole_are_what_the_rows_say(
             MIDNIGHT + chance.choice((0.0, 0.3, 0.9)) * DAY_SECONDS - chance.randrange(4) * DAY_SECONDS
             for _ in "ab"
         )
-        lines = await UsageReports(database).usage_lines(groups, since=since, until=until, key_id="k")
+        lines = await UsageReports(database).usage_lines(
+            groups, UsageSpan(since=since, until=until, key_id="k")
+        )
         mine = [row for row in rows if since <= row["at"] < until and row["key_id"] == "k"]
         assert sum(line.requests for line in lines) == len(mine)
         assert sum(line.failed for line in lines) == sum(row["status"] == 500 for row in mine)

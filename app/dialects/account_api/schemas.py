@@ -21,9 +21,10 @@ from app.dialects.openapi.schemas import (
 
 DATE_TIME: Schema = {"type": "string", "format": "date-time"}
 EVENT_TYPE: Schema = {"enum": ["video.completed", "video.failed"]}
-USAGE_FIELDS = ("requests", "failed", "input_tokens", "output_tokens", "cost")
+USAGE_FIELDS = ("requests", "failed", "films", "film_seconds", "input_tokens", "output_tokens", "cost")
 USAGE_FIGURES: Schema = dict.fromkeys(USAGE_FIELDS[:-1], WHOLE) | {
-    "cost": {"type": "string", "description": "US dollars", "examples": ["0.15"]}
+    "film_seconds": {"type": "number", "minimum": 0},
+    "cost": {"type": "string", "description": "US dollars", "examples": ["0.15"]},
 }
 CAMEO: dict[str, Schema] = {
     "id": {"type": "string", "examples": ["ch_691155df38588191b3ae5f2d390a4359"]},
@@ -100,6 +101,7 @@ MODEL_SCHEMAS: dict[str, Schema] = {
         **{"from": UNIX_SECONDS},
         object={"const": "usage"},
         to=UNIX_SECONDS,
+        zone=TEXT,
         data=list_of(object_of(USAGE_FIELDS, day=TEXT, model=TEXT, **USAGE_FIGURES)),
         total=object_of(USAGE_FIELDS, **USAGE_FIGURES),
         budgets=list_of(
