@@ -2,13 +2,14 @@
 import { html, useState } from '../lib/dom.js';
 import { downloadFile } from '../lib/api.js';
 import { t, valueLabel } from '../lib/i18n.js';
-import { route, setFilters, pageLink } from '../lib/router.js';
+import { route, pageLink } from '../lib/router.js';
 import { useGet, useList, LoadingNotice } from '../lib/api_hooks.js';
 import { formatAbsolute, formatDuration, formatMoney, formatNumber } from '../lib/format.js';
-import { EmptyState, PageHeader, JsonBlock, SegmentedControl, TabList, RelativeTime } from '../lib/ui/elements.js';
+import { EmptyState, PageHeader, JsonBlock, TabList, RelativeTime } from '../lib/ui/elements.js';
 import { DataTable, TablePager } from '../lib/ui/table.js';
 import { FilterSelect, NameFilter, SuggestFilter, TimeFilter } from '../lib/ui/filters.js';
 import { Drawer, runWithToast } from '../lib/ui/dialogs.js';
+import { UsageReport, usageQuery } from './usage_report.js';
 
 const REQUESTS = ['key', 'model', 'account', 'path', 'status', 'from', 'to'];
 const AUDIT = ['actor', 'action', 'target', 'from', 'to'];
@@ -90,54 +91,6 @@ function RequestLog() {
             />
             <${TablePager} shown=${list.rows.length} onBack=${list.back} onNext=${list.next} />
           `
-    }
-  `;
-}
-
-const usageColumns = () => [
-  {
-    key: 'name',
-    label: t('usage.group'),
-    lead: true,
-    cell: (row) =>
-      row.group === '∑' ? html`<strong>${row.name}</strong>` : row.name || html`<span class="quiet">–</span>`,
-  },
-  { key: 'requests', label: t('usage.requests'), number: true, cell: (row) => formatNumber(row.requests) },
-  { key: 'errors', label: t('logs.errors'), number: true, cell: (row) => formatNumber(row.errors) },
-  { key: 'input', label: t('usage.input'), number: true, cell: (row) => formatNumber(row.input_tokens) },
-  { key: 'output', label: t('usage.output'), number: true, cell: (row) => formatNumber(row.output_tokens) },
-  { key: 'cost', label: t('task.cost'), number: true, cell: (row) => formatMoney(row.cost) },
-];
-
-function UsageReport() {
-  const { query } = route.value;
-  const group = query.group ?? 'model';
-  const loaded = useGet('usage', { group, from: query.from });
-  const rows = loaded.data?.data ?? [];
-  const total = loaded.data?.total;
-  return html`
-    <${SegmentedControl}
-      label=${t('usage.group')}
-      value=${group}
-      onPick=${(value) => setFilters({ group: value })}
-      options=${['model', 'key', 'account', 'day'].map((name) => [name, t(`usage.${name}`)])}
-    />
-    ${
-      !loaded.data
-        ? html`<${LoadingNotice} ...${loaded} />`
-        : rows.length === 0
-          ? html`<${EmptyState}
-            title=${t('usage.none')}
-            actions=${html`<a class="button main" href=${pageLink('playground')}>
-              ${t('overview.start_create')}
-            </a>`}
-          />`
-          : html`<${DataTable}
-            label=${t('logs.tab.usage')}
-            columns=${usageColumns()}
-            rows=${total ? [...rows, { ...total, group: '∑', name: t('usage.total') }] : rows}
-            id=${(row) => row.group}
-          />`
     }
   `;
 }
@@ -247,16 +200,13 @@ function AuditLog() {
 export function Page() {
   const { query } = route.value;
   const tab = query.tab ?? 'requests';
-  const nameOptions = { requests: REQUESTS, usage: ['group', 'from', 'to'], audit: AUDIT }[tab];
+  const names = { requests: REQUESTS, audit: AUDIT }[tab] ?? [];
   const downloadCsv = () =>
     runWithToast(
       () =>
         downloadFile(
           `${tab}.csv`,
-          {
-            ...(tab === 'usage' && { group: 'model' }),
-            ...Object.fromEntries(nameOptions.map((name) => [name, query[name]])),
-          },
+          tab === 'usage' ? usageQuery(query) : Object.fromEntries(names.map((name) => [name, query[name]])),
           `${tab}.csv`,
         ).then(() => true),
       t('exported'),

@@ -5,6 +5,7 @@ import { route, setFilters, pageLink } from '../lib/router.js';
 import { useGet, LoadingNotice } from '../lib/api_hooks.js';
 import { useServerEvent, usePolling } from '../lib/event_stream.js';
 import { formatBytes, formatCompact, formatDuration, formatMoney, formatNumber, formatPercent } from '../lib/format.js';
+import { zone } from '../lib/zone.js';
 import { EmptyState, PageHeader, SegmentedControl, RelativeTime } from '../lib/ui/elements.js';
 import { TimeChart } from '../lib/ui/chart.js';
 import { DataTable } from '../lib/ui/table.js';
@@ -187,7 +188,7 @@ const GettingStarted = ({ accounts }) =>
 
 export function Page() {
   const range = route.value.query.range ?? '24h';
-  const loaded = useGet('overview', { range });
+  const loaded = useGet('overview', { range, zone });
   let reloadTimer = 0;
   useServerEvent('task', (news) => {
     if (reloadTimer || news.state === 'running') return;
@@ -204,7 +205,7 @@ export function Page() {
     data.queue.queued + data.queue.running + data.queue.storing === 0 &&
     range === '24h';
   return html`
-    <${PageHeader} title=${t('page.overview')}>
+    <${PageHeader} title=${t('page.overview')} note=${t('overview.zone', { zone })}>
       <${SegmentedControl}
         label=${t('overview.range')}
         value=${range}

@@ -35,6 +35,7 @@ PAGES = (
     "webhooks?tab=endpoints",
     "logs",
     "logs?tab=usage",
+    "logs?tab=usage&group=provider&measure=films",
     "logs?tab=audit",
     "settings",
     "settings/people",
