@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app import __version__
+from app.admin.audit_log import AuditLog
 from app.admin.static import PanelFiles
 from app.assembly import assemble_components
 from app.components import Components
@@ -218,6 +219,7 @@ def _create_gateway(components: Components) -> Gateway:
         endpoints=components.endpoints,
         prices=components.money.prices,
         reports=components.money.reports,
+        record_change=AuditLog(components.database).record_alone,
         limits=BodyLimits(max_upload_bytes=settings.max_video_bytes),
         public_url=str(settings.public_url) if settings.public_url else None,
         chat_wait_seconds=settings.chat_wait_seconds,

@@ -10,6 +10,8 @@ import { Drawer } from '../lib/ui/dialogs.js';
 import { KeyEndpoints } from './key_endpoints.js';
 
 export const PERIODS = ['daily', 'monthly', 'total'];
+/** The states of keys, and the tone of each. */
+export const KEY_TONES = { active: 'good', used_up: 'bad', expired: 'bad', disabled: '' };
 
 export function KeyDrawer({ id, actions, show, onClose }) {
   const loaded = useGet(`keys/${encodeURIComponent(id)}`);
@@ -66,7 +68,7 @@ export function KeyDrawer({ id, actions, show, onClose }) {
           <dl class="facts">
             <dt>${t('key.state')}</dt>
             <dd>
-              <${StateBadge} value=${key.state} group="key_state" tone=${key.state === 'active' ? 'good' : ''} />
+              <${StateBadge} value=${key.state} group="key_state" tone=${KEY_TONES[key.state]} />
             </dd>
             <dt>${t('key.owner')}</dt>
             <dd>
@@ -133,6 +135,11 @@ export function KeyDrawer({ id, actions, show, onClose }) {
           <p class="row">
             <a href=${pageLink('tasks', { key: key.id })}>${t('account.its_tasks')}</a>
             <a href=${pageLink('logs', { key: key.id })}>${t('key.its_requests')}</a>
+            <a href=${pageLink('logs', { tab: 'usage', key: key.id })}>${t('logs.tab.usage')}</a>
+            <a href="../my/" target="_blank" rel="noreferrer">${t('key.holder_page')}</a>
+            <button type="button" class="button small" onClick=${() => show(['statement', key])}>
+              ${t('statement.title')}
+            </button>
           </p>
           <${KeyEndpoints} id=${key.id} />
         `

@@ -34,6 +34,7 @@ function requestBody(values) {
     budget: budgetOf(values),
     note: values.note,
     keep_prompts: values.keep_prompts,
+    may_rotate: values.may_rotate,
     options: values.options.trim() ? JSON.parse(values.options) : {},
     expires_at: secondsFromLocal(values.expires_at),
   };
@@ -89,6 +90,7 @@ const keyFields = (clientKey) =>
           hint: t('key.secret_hint'),
         },
         { name: 'keep_prompts', label: t('key.keep_prompts'), kind: 'check', hint: t('key.keep_prompts_hint') },
+        { name: 'may_rotate', label: t('key.may_rotate'), kind: 'check', hint: t('key.may_rotate_hint') },
       ]
     : budgetFields();
 
@@ -106,6 +108,7 @@ export function KeyForm({ clientKey, onClose, onDone }) {
     expires_at: localDateTime(clientKey?.expires_at),
     note: clientKey?.note ?? '',
     keep_prompts: clientKey?.keep_prompts ?? true,
+    may_rotate: clientKey?.may_rotate ?? false,
     secret: '',
     options: Object.keys(clientKey?.options ?? {}).length ? JSON.stringify(clientKey.options) : '',
   });

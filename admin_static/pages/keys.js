@@ -11,11 +11,15 @@ import { SearchField, FilterSelect } from '../lib/ui/filters.js';
 import { ActionMenu, askConfirmation, runWithToast } from '../lib/ui/dialogs.js';
 import { KeyForm } from './key_form.js';
 import { NewSecret, RotateKey } from './key_secret.js';
-import { PERIODS, KeyDrawer } from './key_drawer.js';
+import { KEY_TONES, PERIODS, KeyDrawer } from './key_drawer.js';
+import { KeyStatement } from './key_statement.js';
 
 function BudgetUse({ clientKey }) {
-  const set = PERIODS.find((name) => clientKey.budget?.[name] != null);
-  const spent = Number(clientKey.spent[set ?? 'total']) + Number(clientKey.spent.reserved ?? 0);
+  const used = (name) => Number(clientKey.spent[name]) + Number(clientKey.spent.reserved ?? 0);
+  const shareOf = (name) => used(name) / Number(clientKey.budget[name]);
+  // The one that is nearest to its end.
+  const [set] = PERIODS.filter((name) => clientKey.budget?.[name] != null).sort((a, b) => shareOf(b) - shareOf(a));
+  const spent = used(set ?? 'total');
   if (!set) return html`<span>${formatMoney(clientKey.spent.total)}</span>`;
   const limit = Number(clientKey.budget[set]);
   return html`<span class="stack tight">
@@ -48,7 +52,7 @@ const columns = (actions) => [
       html`<${StateBadge}
         value=${key.state}
         group="key_state"
-        tone=${{ active: 'good', disabled: '', expired: 'bad' }[key.state]}
+        tone=${KEY_TONES[key.state]}
       />`,
   },
   { key: 'spent', sort: 'spent', label: t('key.spent'), cell: (key) => html`<${BudgetUse} clientKey=${key} />` },
@@ -178,6 +182,7 @@ export function Page() {
     ],
     furtherItems: (key) => [
       [t('key.rotate'), () => show(['rotate', key])],
+      [t('statement.title'), () => show(['statement', key])],
       [t(key.enabled ? 'key.disable' : 'key.enable'), () => actions.toggle(key)],
       null,
       [t('key.revoke'), () => actions.revoke(key), 'bad'],
@@ -199,7 +204,7 @@ export function Page() {
       <${FilterSelect}
         name="state"
         all=${t('keys.any_state')}
-        options=${['active', 'disabled', 'expired'].map((state) => [state, valueLabel('key_state', state)])}
+        options=${Object.keys(KEY_TONES).map((state) => [state, valueLabel('key_state', state)])}
       />
     </div>
     ${
@@ -244,6 +249,7 @@ export function Page() {
       html`<${KeyForm} clientKey=${shown[1]} onClose=${close} onDone=${onSaved} />`
     }
     ${shown[0] === 'rotate' && html`<${RotateKey} clientKey=${shown[1]} onClose=${close} onDone=${onSaved} />`}
+    ${shown[0] === 'statement' && html`<${KeyStatement} clientKey=${shown[1]} onClose=${close} />`}
     ${newKey && html`<${NewSecret} newKey=${newKey} onClose=${() => setNewKey(null)} />`}
   `;
 }

@@ -2,7 +2,7 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from decimal import Decimal
 from typing import Annotated, Any, Literal, get_type_hints
@@ -35,8 +35,14 @@ router = APIRouter(route_class=AdminRoute, prefix="/keys")
 HOUR = 3600
 HOURS = 24
 MOST_OVERLAP = 30 * 86_400
+KeyState = Literal["active", "used_up", "expired", "disabled"]
+"""``used_up``: nothing is left of one of its budgets."""
 KeySort = Literal["name", "state", "created", "expires", "in_flight", "spent"]
 BUDGETS = ("total", "daily", "monthly")
+SPENDING_NAMES = (*BUDGETS, "reserved")
+KeySpending = dict[str, str | None]
+"""Spent in each period; ``held_…``: reserved of it."""
+NO_SPENDING: KeySpending = dict.fromkeys([*SPENDING_NAMES, *(f"held_{name}" for name in BUDGETS)], "0")
 
 
 class BudgetBody(PanelBody):
@@ -100,7 +106,7 @@ class KeyObject(_TermsObject):
     id: str
     owner: str
     hint: str
-    state: Literal["active", "disabled", "expired"]
+    state: KeyState
     in_flight: int
     spent: SpendingObject
     created_at: float
@@ -152,8 +158,10 @@ async def list_keys(
     """
     found = await _found_keys(request.panel, q)
     now = time.time()
-    found = [key for key in found if not state or _key_state(key, now) == state]
-    found.sort(key=await _sort_key(request.panel, sort, found, now=now), reverse=descending)
+    by_state = bool(state) or sort == "state"
+    spent = await _spending_by_key(request.panel, None, now=now) if by_state or sort == "spent" else {}
+    found = [key for key in found if not state or _key_state(key, spent.get(key.id), now=now) == state]
+    found.sort(key=await _sort_key(request.panel, sort, spent=spent, now=now), reverse=descending)
     shown = found[after:] if limit is None else found[after : after + limit]
     end = after + len(shown)
     return KeyList(
@@ -254,17 +262,16 @@ async def _found_keys(panel: PanelServices, text: str | None) -> list[ClientKey]
 
 
 async def _sort_key(
-    panel: PanelServices, sort: KeySort, keys: list[ClientKey], *, now: float
+    panel: PanelServices, sort: KeySort, *, spent: Mapping[str, KeySpending], now: float
 ) -> Callable[[ClientKey], Any]:
     if sort == "spent":
-        spent = await _spending_by_key(panel, [key.id for key in keys], now=now)
-        return lambda key: Decimal(spent[key.id]["total"] or 0)
+        return lambda key: Decimal(spent.get(key.id, NO_SPENDING)["total"] or 0)
     if sort == "in_flight":
         in_flight = await _in_flight(panel)
         return lambda key: in_flight.get(key.id, 0)
     orders: dict[str, Callable[[ClientKey], Any]] = {
         "name": lambda key: key.name.lower(),
-        "state": lambda key: _key_state(key, now),
+        "state": lambda key: _key_state(key, spent.get(key.id), now=now),
         "created": lambda key: key.created_at,
         "expires": lambda key: key.expires_at or float("inf"),
     }
@@ -298,9 +305,9 @@ async def _key_objects(panel: PanelServices, keys: list[ClientKey]) -> list[KeyO
             id=key.id,
             owner=key.owner,
             hint=_key_hint(key),
-            state=_key_state(key, now),
+            state=_key_state(key, spent.get(key.id), now=now),
             in_flight=in_flight.get(key.id, 0),
-            spent=SpendingObject(**spent[key.id]),
+            spent=SpendingObject(**{name: spent.get(key.id, NO_SPENDING)[name] for name in SPENDING_NAMES}),
             created_at=key.created_at,
             old_until=key.old_until if key.old_until and key.old_until > now else None,
             source=key.source,
@@ -323,10 +330,16 @@ def _key_hint(key: ClientKey) -> str:
     return "…" if is_own else f"sk-fg-{key.id}…"
 
 
-def _key_state(key: ClientKey, now: float) -> str:
+def _key_state(key: ClientKey, spent: KeySpending | None, *, now: float) -> KeyState:
     if not key.enabled:
         return "disabled"
-    return "expired" if key.expires_at is not None and key.expires_at <= now else "active"
+    if key.expires_at is not None and key.expires_at <= now:
+        return "expired"
+    used = spent or NO_SPENDING
+    budgets = {name: getattr(key, f"budget_{name}") for name in BUDGETS}
+    taken = {name: Decimal(used[name] or 0) + Decimal(used[f"held_{name}"] or 0) for name in BUDGETS}
+    is_used_up = any(budget is not None and taken[name] >= budget for name, budget in budgets.items())
+    return "used_up" if is_used_up else "active"
 
 
 async def _in_flight(panel: PanelServices) -> dict[str, int]:
@@ -337,19 +350,20 @@ async def _in_flight(panel: PanelServices) -> dict[str, int]:
 
 
 async def _spending_by_key(
-    panel: PanelServices, ids: list[str], *, now: float
-) -> dict[str, dict[str, str | None]]:
+    panel: PanelServices, ids: list[str] | None, *, now: float
+) -> dict[str, KeySpending]:
+    """Of these keys, or of all."""
     labels = {period: period_label(period) for period in period_names(now)}
-    nothing = plain_amount(Decimal(0))
-    spent: dict[str, dict[str, str | None]] = defaultdict(
-        lambda: dict.fromkeys([*BUDGETS, "reserved"], nothing)
-    )
-    query = sa.select(spending).where(spending.c.key_id.in_(ids), spending.c.period.in_(labels))
+    spent: dict[str, KeySpending] = {}
+    query = sa.select(spending).where(spending.c.period.in_(labels))
+    if ids is not None:
+        query = query.where(spending.c.key_id.in_(ids))
     async with panel.database.read() as connection:
         for row in await connection.execute(query):
-            spent[row.key_id][labels[row.period]] = plain_amount(row.spent)
-            if labels[row.period] == "total":
-                spent[row.key_id]["reserved"] = plain_amount(row.reserved)
+            mine, label = spent.setdefault(row.key_id, dict(NO_SPENDING)), labels[row.period]
+            mine[label], mine[f"held_{label}"] = plain_amount(row.spent), plain_amount(row.reserved)
+            if label == "total":
+                mine["reserved"] = plain_amount(row.reserved)
     return spent
 
 

@@ -52,6 +52,7 @@ _ROUTES: Mapping[Right, tuple[str, ...]] = {
         "GET /keys/names",
         "GET /keys/{key_id}",
         "GET /keys/{key_id}/endpoints",
+        "GET /keys/{key_id}/statement",
         "GET /models",
         "GET /overview",
         "GET /playground/models",

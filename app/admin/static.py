@@ -1,4 +1,5 @@
-"""Serves the panel's files at `/admin/` and the API's description at `/docs`, from this origin alone."""
+"""Serves the panel at `/admin/`, the page of a key's holder at `/my/` and the API's description at `/docs`, all from this
+origin alone."""
 
 import gzip
 import hashlib
@@ -26,6 +27,7 @@ DOCS_FILES = {
     "swagger-ui.js": "vendor/swagger-ui.js",
 }
 """What the page at `/docs` loads, beside it: an operator may keep `/admin` from the internet."""
+HOLDER_FOLDERS = frozenset({"holder", "i18n", "lib", "styles", "vendor"})
 # Written out, because the types that a system knows differ.
 TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -77,6 +79,16 @@ class PanelFiles:
             raise _not_found()
         return self._answer(request, name)
 
+    async def send_holder_file(self, request: Request) -> Response:
+        """The page of a key's holder, and what it loads, beside it: `/admin` may be kept from the internet.
+
+        Raises ``NotFound``.
+        """
+        name = str(request.path_params.get("path", "")) or "holder/index.html"
+        if name.partition("/")[0] not in HOLDER_FOLDERS and name != "icon.svg":
+            raise _not_found()
+        return self._answer(request, name)
+
     def _answer(self, request: Request, name: str) -> Response:
         path = self._safe_path(name)
         file = self._read_file(path)
@@ -95,6 +107,8 @@ class PanelFiles:
             Route("/", _show_the_way, methods=["GET"], include_in_schema=False),
             Route("/admin", _redirect_to_folder, methods=["GET"], include_in_schema=False),
             Route("/admin/{path:path}", self.__call__, methods=["GET"], include_in_schema=False),
+            Route("/my", _redirect_to_holder, methods=["GET"], include_in_schema=False),
+            Route("/my/{path:path}", self.send_holder_file, methods=["GET"], include_in_schema=False),
             Route("/docs", self.show_docs, methods=["GET"], include_in_schema=False),
             Route("/docs/{name}", self.send_docs_file, methods=["GET"], include_in_schema=False),
         ]
@@ -127,6 +141,10 @@ class PanelFiles:
 async def _redirect_to_folder(request: Request) -> Response:
     # Relative, as a proxy may serve us below a path of its host.
     return RedirectResponse("admin/", 307, headers=HEADERS)
+
+
+async def _redirect_to_holder(request: Request) -> Response:
+    return RedirectResponse("my/", 307, headers=HEADERS)
 
 
 async def _show_the_way(request: Request) -> Response:

@@ -12,6 +12,7 @@ from app.admin.audit_log import AuditLog
 from app.cli.admin import ACTOR
 from app.cli.arguments import parse_options, read_text, read_variable
 from app.cli.output import err, local_time, out, plain_table
+from app.cli.statements import print_statement
 from app.cli.store_access import with_store
 from app.components import Components
 from app.db.tables import format_money
@@ -25,6 +26,8 @@ from app.tasks.key_removal import ForgottenKey
 commands = typer.Typer(
     help="Create, list, change, rotate, revoke and forget client keys.", no_args_is_help=True
 )
+
+commands.command("statement")(print_statement)
 
 KeyId = Annotated[str, typer.Argument(metavar="ID", help="From `filmgate keys list`.")]
 Models = Annotated[

@@ -50,6 +50,8 @@ class KeyTerms(BaseModel):
     budget_monthly: Dollars | None = None
     keep_prompts: bool = True
     """Without it prompts and inputs are removed once their task has ended."""
+    may_rotate: bool = False
+    """Whether the holder of the key may replace its secret."""
     options: dict[str, Any] = Field(default_factory=dict)
     note: str = Field(default="", max_length=2000)
 

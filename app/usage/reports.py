@@ -19,7 +19,7 @@ from app.db.operator_tables import usage_days, usage_hours
 from app.db.session import Database
 from app.db.tables import format_money, usage
 from app.errors import InvalidRequest
-from app.usage.ledger import BudgetHolder, budgets_by_period, period_label, period_names, read_spending
+from app.usage.ledger import TOTAL, BudgetHolder, budgets_by_period, period_label, period_names, read_spending
 from app.usage.sums import DAY_SECONDS, FIGURES, hour_after, hour_of, row_figures
 from app.usage.zones import UTC_ZONE, day_at, day_number, day_of_number, offset_spans, start_of_day
 
@@ -121,6 +121,11 @@ class UsageReports:
         lines.sort(key=lambda line: (line.key or "", line.model or "", line.account or ""))
         lines.sort(key=lambda line: line.day or "", reverse=True)
         return lines
+
+    async def spent_in_total(self, key_id: str) -> Decimal:
+        """US dollars that a key has ever spent."""
+        async with self._database.read() as connection:
+            return (await read_spending(connection, key_id, [TOTAL]))[TOTAL][1]
 
     async def budget_lines(self, holder: BudgetHolder, *, now: float) -> list[BudgetLine]:
         """A key's budgets and what of them is used."""

@@ -17,6 +17,7 @@ PAGES = STATIC / "pages"
 FILES = {
     "GET /audit.csv",
     "GET /events",
+    "GET /keys/{key_id}/statement",
     "GET /requests.csv",
     "GET /tasks.csv",
     "GET /tasks.zip",

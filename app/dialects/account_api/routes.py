@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from app.catalog.catalog import ModelCard
-from app.dialects.account_api import characters, usage, webhook_endpoints
+from app.dialects.account_api import characters, own_key, usage, webhook_endpoints
 from app.dialects.account_api.answer import task_object
 from app.dialects.base import DialectRoutes
 from app.dialects.http.film_files import serve_file
@@ -203,6 +203,7 @@ ROUTES = DialectRoutes(
         characters.router,
         file_router,
         model_router,
+        own_key.router,
         task_router,
         usage.router,
         webhook_endpoints.router,

@@ -45,6 +45,25 @@ WEBHOOK_ENDPOINT = object_of(
     enabled=FLAG,
     disabled_reason=nullable(TEXT),
 )
+BUDGET = object_of(
+    period={"enum": ["daily", "monthly", "total"]}, budget=TEXT, reserved=TEXT, spent=TEXT, left=TEXT
+)
+KEY = object_of(
+    ("object", "id", "name", "models", "may_rotate", "budgets"),
+    object={"const": "key"},
+    id=TEXT,
+    name=TEXT,
+    project=nullable(TEXT),
+    created_at=UNIX_SECONDS,
+    expires_at=nullable({"type": "number"}),
+    old_secret_until=nullable({"type": "number"}),
+    models=list_of(TEXT),
+    networks=list_of(TEXT),
+    rpm=nullable(WHOLE),
+    tasks_limit=nullable(WHOLE),
+    may_rotate=FLAG,
+    budgets=list_of(BUDGET),
+)
 
 TASK_SCHEMAS: dict[str, Schema] = {
     "Task": object_of(
@@ -96,6 +115,9 @@ MODEL_SCHEMAS: dict[str, Schema] = {
     "ModelList": object_of(
         ("object", "data"), object={"const": "list"}, data=list_of(schema_ref("Model")), success=FLAG
     ),
+    "Key": KEY,
+    "KeyWithSecret": {**KEY, "properties": {**KEY["properties"], "secret": TEXT}},
+    "RotateKey": object_of(overlap_seconds={"type": "number", "minimum": 0, "maximum": 604800}),
     "Usage": object_of(
         ("object", "from", "to", "data", "total", "budgets"),
         **{"from": UNIX_SECONDS},
@@ -104,15 +126,7 @@ MODEL_SCHEMAS: dict[str, Schema] = {
         zone=TEXT,
         data=list_of(object_of(USAGE_FIELDS, day=TEXT, model=TEXT, **USAGE_FIGURES)),
         total=object_of(USAGE_FIELDS, **USAGE_FIGURES),
-        budgets=list_of(
-            object_of(
-                period={"enum": ["daily", "monthly", "total"]},
-                budget=TEXT,
-                reserved=TEXT,
-                spent=TEXT,
-                left=TEXT,
-            )
-        ),
+        budgets=list_of(BUDGET),
     ),
 }
 WEBHOOK_SCHEMAS: dict[str, Schema] = {
@@ -157,6 +171,7 @@ WEBHOOK_SCHEMAS: dict[str, Schema] = {
 SCHEMAS = TASK_SCHEMAS | MODEL_SCHEMAS | WEBHOOK_SCHEMAS
 
 EXAMPLES: dict[str, dict[str, Any]] = {
+    "RotateKey": {"overlap_seconds": 86400},
     "CreateCameo": {"from_task": OWN_VIDEO, "timestamps": "1,3"},
     "CreateWebhookEndpoint": {
         "name": "mine",

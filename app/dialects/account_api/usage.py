@@ -54,7 +54,7 @@ async def get_usage(request: Request, key: CallerKey, services: Services) -> Res
             "zone": zone.key,
             "data": [_usage_object(line, groups) for line in lines],
             "total": _usage_object(total, ()),
-            "budgets": [_budget_object(line) for line in await services.reports.budget_lines(key, now=now)],
+            "budgets": [budget_object(line) for line in await services.reports.budget_lines(key, now=now)],
         }
     )
 
@@ -71,7 +71,7 @@ def _usage_object(line: UsageLine, groups: tuple[UsageGroup, ...]) -> dict[str, 
     }
 
 
-def _budget_object(line: BudgetLine) -> dict[str, str]:
+def budget_object(line: BudgetLine) -> dict[str, str]:
     return {
         "period": line.period,
         "budget": format_money(line.budget),

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any, Protocol
 
 from fastapi import Depends
 from starlette.requests import HTTPConnection, Request
@@ -31,6 +31,12 @@ LONGEST_PROMPT = 32_000
 IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 
+class RecordChange(Protocol):
+    """Writes a row of the operator's audit log."""
+
+    async def __call__(self, actor: str, action: str, target: str, *, after: Any = None) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Gateway:
     """The services that dialects may use."""
@@ -46,6 +52,7 @@ class Gateway:
     endpoints: EndpointRepository
     prices: PriceRepository
     reports: UsageReports
+    record_change: RecordChange
     limits: BodyLimits
     public_url: str | None
     chat_wait_seconds: float

@@ -1,0 +1,35 @@
+// The statement of a key: a month or any days, as PDF or CSV.
+import { html, useState } from '../lib/dom.js';
+import { downloadFile } from '../lib/api.js';
+import { t } from '../lib/i18n.js';
+import { lang } from '../lib/preferences.js';
+import { monthBack, zone } from '../lib/zone.js';
+import { Dialog, runWithToast } from '../lib/ui/dialogs.js';
+import { DateSpan } from '../lib/ui/date_span.js';
+
+export function KeyStatement({ clientKey, onClose }) {
+  const [span, setSpan] = useState(() => {
+    const [from, to] = monthBack(0);
+    return { from, to };
+  });
+  const save = (format) =>
+    runWithToast(
+      () =>
+        downloadFile(
+          `keys/${encodeURIComponent(clientKey.id)}/statement`,
+          { ...span, zone, format, lang: lang.value },
+          `${t('statement.file')}-${clientKey.name}-${span.from}-${span.to}.${format}`,
+        ).then(() => true),
+      t('exported'),
+    );
+  return html`<${Dialog} title=${`${t('statement.title')}: ${clientKey.name}`} onClose=${onClose}>
+    <div class="stack">
+      <${DateSpan} span=${span} onChange=${setSpan} />
+      <p class="soft small">${t('statement.note', { zone })}</p>
+      <div class="row">
+        <button type="button" class="button main" onClick=${() => save('pdf')}>PDF</button>
+        <button type="button" class="button" onClick=${() => save('csv')}>CSV</button>
+      </div>
+    </div>
+  <//>`;
+}
