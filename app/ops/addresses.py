@@ -24,7 +24,7 @@ def repaired_path(path: str) -> str:
     if USUAL.fullmatch(path) and path[1:].partition("/")[0] not in UNVERSIONED and not VERSION.match(path):
         return path
     plain = re.sub(r"//+", "/", path)
-    if plain.startswith(("/admin", "/docs", "/metrics")):
+    if plain.startswith(("/admin", "/docs", "/metrics", "/my/")):
         return path  # not for clients: other layers know these by their address
     plain = plain.rstrip("/") or "/"
     plain = VERSION.sub(lambda found: found[0].lower(), plain)

@@ -176,6 +176,7 @@ COMPONENTS = {
     "filtered",
     "form",
     "group",
+    "measure",
     "page",
     "passed",
     "pick",

@@ -18,6 +18,7 @@ from app.assembly import Components
 from app.db.operator_tables import rollup
 from app.db.tables import accounts, spending
 from app.usage.recorder import HOUR, bucket_of
+from app.usage.sums import add_usage
 from tests.admin.conftest import PASSWORD, Browser, browser
 from tests.serving import GatewayProcess, until
 from tests.upstream import FakeUpstream
@@ -96,6 +97,7 @@ async def _write_history(components: Components) -> None:
     chance, now = random.Random(7), int(time.time())
     rows: dict[tuple[Any, ...], dict[str, Any]] = {}
     spent: dict[str, Decimal] = {}
+    calls: list[dict[str, Any]] = []
     for back in range(1, HOURS + 1):
         hour = now // HOUR - back
         busy = 6 + 22 * max(0.0, 1 - abs((hour % 24) - 14) / 9)
@@ -115,6 +117,7 @@ async def _write_history(components: Components) -> None:
             row["cost"] += cost
             day = time.strftime("%Y-%m-%d", time.gmtime(hour * HOUR))
             spent[day] = spent.get(day, Decimal(0)) + cost
+            calls.append(_call(hour * HOUR, model, good=good, cost=cost))
     money = [
         {"key_id": "history", "period": day, "reserved": Decimal(0), "spent": amount}
         for day, amount in spent.items()
@@ -122,6 +125,24 @@ async def _write_history(components: Components) -> None:
     async with components.database.write() as connection:
         await connection.execute(sa.insert(rollup), list(rows.values()))
         await connection.execute(sa.insert(spending), money)
+        await add_usage(connection, calls)
+
+
+def _call(at: float, model: str, *, good: bool, cost: Decimal) -> dict[str, Any]:
+    """A film as reports count it: what the vendor charges for it is known of one model."""
+    return {
+        "at": at,
+        "key_id": "history",
+        "account_id": "history",
+        "model": model,
+        "status": 200 if good else 502,
+        "input_tokens": None,
+        "output_tokens": None,
+        "cost": cost,
+        "films": int(good),
+        "film_milliseconds": 8000 * good,
+        "vendor_cost": Decimal("0.55") * good if model == "sora-2" else None,
+    }
 
 
 def _create_objects(found: BusyGateway, *, films: int) -> None:
