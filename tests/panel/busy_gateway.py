@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from app.assembly import Components
 from app.db.operator_tables import rollup
-from app.db.tables import accounts, spending
+from app.db.tables import accounts, spending, usage
 from app.usage.recorder import HOUR, bucket_of
 from app.usage.sums import add_usage
 from tests.admin.conftest import PASSWORD, Browser, browser
@@ -125,6 +125,9 @@ async def _write_history(components: Components) -> None:
     async with components.database.write() as connection:
         await connection.execute(sa.insert(rollup), list(rows.values()))
         await connection.execute(sa.insert(spending), money)
+        # The sums of the last days are compared with their rows.
+        recent = [call for call in calls if call["at"] > now - 9 * 86_400]
+        await connection.execute(sa.insert(usage), recent)
         await add_usage(connection, calls)
 
 
@@ -135,6 +138,8 @@ def _call(at: float, model: str, *, good: bool, cost: Decimal) -> dict[str, Any]
         "key_id": "history",
         "account_id": "history",
         "model": model,
+        "path": "tasks/video",
+        "milliseconds": 40_000.0,
         "status": 200 if good else 502,
         "input_tokens": None,
         "output_tokens": None,
