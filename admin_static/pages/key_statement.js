@@ -7,8 +7,11 @@ import { monthBack, zone } from '../lib/zone.js';
 import { Dialog, runWithToast } from '../lib/ui/dialogs.js';
 import { DateSpan } from '../lib/ui/date_span.js';
 
-export function KeyStatement({ clientKey, onClose }) {
+/** `days`: { from, to } that are chosen at first; else this month. */
+export function KeyStatement({ clientKey, days, onClose }) {
+  const name = clientKey.name ?? clientKey.id;
   const [span, setSpan] = useState(() => {
+    if (days) return days;
     const [from, to] = monthBack(0);
     return { from, to };
   });
@@ -18,11 +21,11 @@ export function KeyStatement({ clientKey, onClose }) {
         downloadFile(
           `keys/${encodeURIComponent(clientKey.id)}/statement`,
           { ...span, zone, format, lang: lang.value },
-          `${t('statement.file')}-${clientKey.name}-${span.from}-${span.to}.${format}`,
+          `${t('statement.file')}-${name}-${span.from}-${span.to}.${format}`,
         ).then(() => true),
       t('exported'),
     );
-  return html`<${Dialog} title=${`${t('statement.title')}: ${clientKey.name}`} onClose=${onClose}>
+  return html`<${Dialog} title=${`${t('statement.title')}: ${name}`} onClose=${onClose}>
     <div class="stack">
       <${DateSpan} span=${span} onChange=${setSpan} />
       <p class="soft small">${t('statement.note', { zone })}</p>

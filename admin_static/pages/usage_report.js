@@ -1,5 +1,5 @@
 // Usage: bars by day and a table, by model, key, account, provider or day, in the operator's time zone.
-import { html, useMemo } from '../lib/dom.js';
+import { html, useMemo, useState } from '../lib/dom.js';
 import { t } from '../lib/i18n.js';
 import { route, setFilters, pageLink } from '../lib/router.js';
 import { useGet, LoadingNotice } from '../lib/api_hooks.js';
@@ -10,6 +10,7 @@ import { DataTable, NumberPager, useSorting } from '../lib/ui/table.js';
 import { FilterSelect, NameFilter, SuggestFilter } from '../lib/ui/filters.js';
 import { DateSpan, spanOf } from '../lib/ui/date_span.js';
 import { StackedBars } from '../lib/ui/stacked_bars.js';
+import { KeyStatement } from './key_statement.js';
 
 const GROUPS = ['model', 'key', 'account', 'provider', 'day'];
 const MEASURES = ['cost', 'films', 'film_seconds', 'requests'];
@@ -141,15 +142,30 @@ export function UsageReport() {
   });
   const { data } = loaded;
   const rows = data?.data ?? [];
+  const [statement, showStatement] = useState(false);
   const total = data && { ...data.total, group: '∑', name: t('usage.total') };
   return html`
     <${UsageFilters} query=${query} />
-    <${SegmentedControl}
-      label=${t('usage.group')}
-      value=${asked.group}
-      onPick=${(value) => setFilters({ group: value, sort: '', descending: '', after: '' })}
-      options=${GROUPS.map((name) => [name, t(`usage.${name}`)])}
-    />
+    <div class="row apart">
+      <${SegmentedControl}
+        label=${t('usage.group')}
+        value=${asked.group}
+        onPick=${(value) => setFilters({ group: value, sort: '', descending: '', after: '' })}
+        options=${GROUPS.map((name) => [name, t(`usage.${name}`)])}
+      />
+      ${
+        query.key &&
+        html`<button type="button" class="button" onClick=${() => showStatement(true)}>${t('statement.title')}</button>`
+      }
+    </div>
+    ${
+      statement &&
+      html`<${KeyStatement}
+        clientKey=${{ id: query.key }}
+        days=${spanOf(query)}
+        onClose=${() => showStatement(false)}
+      />`
+    }
     ${
       !data || loaded.error
         ? html`<${LoadingNotice} ...${loaded} />`
