@@ -8,6 +8,7 @@ import { Icon, BrandMark } from '../lib/ui/icons.js';
 import { ConfirmationDialog, Dialog, ToastList, toastHost } from '../lib/ui/dialogs.js';
 import { callJson, secret, setSecret, useCall } from './client.js';
 import { FilmList } from './films.js';
+import { ModelPrices } from './models.js';
 import { UsageOverDates } from './usage.js';
 
 const WRONG_KEY = [401, 403];
@@ -174,6 +175,7 @@ function KeyPage() {
   return html`
     <${KeyFacts} data=${data} onRotate=${() => show('rotate')} />
     <${UsageOverDates} />
+    <${ModelPrices} />
     <${FilmList} />
     ${
       shown === 'rotate' &&

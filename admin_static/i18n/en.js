@@ -916,6 +916,8 @@ export default {
   'statement.title': 'Statement',
   'statement.file': 'statement',
   'statement.note': 'Days of {zone}, amounts in US dollars. Its sums are those of the ledger.',
+  'my.models': 'Models and prices',
+  'my.price': 'Price',
   'my.title': 'My key',
   'my.key': 'API key',
   'my.key_note': 'It stays in this tab, and is sent to this gateway only.',

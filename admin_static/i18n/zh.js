@@ -895,6 +895,8 @@ export default {
   'statement.title': '对账单',
   'statement.file': '对账单',
   'statement.note': '日期按 {zone} 时区划分，金额单位为美元，合计与账本一致。',
+  'my.models': '模型与价格',
+  'my.price': '价格',
   'my.title': '我的令牌',
   'my.key': 'API 令牌',
   'my.key_note': '令牌只保存在此标签页中，也只发送给本网关。',

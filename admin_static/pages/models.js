@@ -9,7 +9,8 @@ import { DataTable } from '../lib/ui/table.js';
 import { SearchField } from '../lib/ui/filters.js';
 import { ActionMenu, askConfirmation, runWithToast } from '../lib/ui/dialogs.js';
 import { ModelExplanation } from './model_explanation.js';
-import { PriceForm, priceText } from './price_form.js';
+import { priceText } from '../lib/price_text.js';
+import { PriceForm } from './price_form.js';
 import { RouteForm, candidateText } from './route_form.js';
 
 const rowName = (row) => row.model ?? row.name;

@@ -1,8 +1,7 @@
-// The price of a model: as text, and the form that sets it.
+// The form that sets the price of a model.
 import { html } from '../lib/dom.js';
 import { put } from '../lib/api.js';
 import { t } from '../lib/i18n.js';
-import { formatMoney } from '../lib/format.js';
 import { Dialog, showToast } from '../lib/ui/dialogs.js';
 import { FormFields, FormButtons, useForm } from '../lib/ui/form.js';
 
@@ -18,32 +17,6 @@ function parseRates(text) {
     .map((line) => line.split('=').map((part) => part.trim()))
     .filter(([first]) => first);
   return Object.fromEntries(pairs.map(([name, rate]) => (rate === undefined ? ['*', name] : [name, rate])));
-}
-
-const rateText = (document) => {
-  const { '*': general, ...named } = Object.fromEntries(
-    Object.entries(document ?? {}).filter(([, rate]) => Number(rate) > 0),
-  );
-  const others = Object.entries(named)
-    .map(([name, rate]) => `${name} ${formatMoney(rate)}`)
-    .join(', ');
-  return general && others ? `${formatMoney(general)} (${others})` : general ? formatMoney(general) : others;
-};
-
-export function priceText(price) {
-  const parts = [];
-  if (Number(price.per_call) > 0) parts.push(t('price.call', { amount: formatMoney(price.per_call) }));
-  if (rateText(price.per_second)) parts.push(t('price.second', { amount: rateText(price.per_second) }));
-  if (rateText(price.per_image)) parts.push(t('price.image', { amount: rateText(price.per_image) }));
-  if (rateText(price.per_unit)) parts.push(t('price.unit', { amount: rateText(price.per_unit) }));
-  if (Number(price.per_million_input) > 0 || Number(price.per_million_output) > 0)
-    parts.push(
-      t('price.tokens', {
-        input: formatMoney(price.per_million_input),
-        output: formatMoney(price.per_million_output),
-      }),
-    );
-  return parts.join(' · ') || t('price.free');
 }
 
 export function PriceForm({ model, document, onClose, onDone }) {

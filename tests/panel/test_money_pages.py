@@ -79,7 +79,10 @@ def test_a_holder_sees_usage_budget_and_films(
         open_holder_page(page, key["secret"])
         expect(page.locator("h1")).to_have_text(key["name"])
         expect(page.locator(".holder-budget")).to_contain_text("$4.50")
-        expect(page.locator("table.data.folds tbody tr")).to_have_count(2)
+        expect(page.locator("section table.data.folds tbody tr")).to_have_count(2)
+        page.locator("main > details summary").click()
+        expect(page.locator("main > details tr", has_text="studio").last).to_contain_text("$0.50")
+        page.locator("main > details summary").click()
         expect(page.locator(".holder-films li")).to_have_count(1)
         expect(page.locator(".holder-picture img")).to_be_visible()
         assert panel.overflow_pixels() <= 0
