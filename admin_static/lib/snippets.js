@@ -7,17 +7,19 @@ const shellQuoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 const FILE_FIELDS = { source_video: 'video' };
 const OWN = ['kind', 'shots', 'files', 'extra', 'remix_of'];
 
-/** The fields that a client sends: the storyboard as text, and what is passed on unchanged beside the others. */
+/** The fields that a client sends; what is passed on unchanged stands beside the others. */
 function requestFields(request) {
   const shots = request.shots ?? [];
-  // A stored prompt holds its storyboard already.
-  const unsaid = shots.some((shot) => !request.prompt.includes(shot.prompt));
-  const marked = unsaid ? shots.map((shot) => `[${shot.seconds}s]${shot.prompt}`) : [];
+  const board = shots.map((shot) => `[${shot.seconds}s]${shot.prompt}`).join('\n');
+  // A stored prompt ends with its storyboard. Without any other words that is the prompt, as the API needs one.
+  const words =
+    board && request.prompt.endsWith(board) ? request.prompt.slice(0, -board.length).trim() : request.prompt;
   const seconds = shots.reduce((sum, shot) => sum + shot.seconds, 0) || request.seconds;
   const rest = Object.entries({ ...request, ...request.extra }).filter(([name]) => !OWN.includes(name));
   const fields = {
     ...Object.fromEntries(rest),
-    prompt: [request.prompt, ...marked].filter(Boolean).join('\n'),
+    prompt: words || board,
+    shots: words ? shots : undefined,
     seconds: seconds ? String(seconds) : undefined,
   };
   return Object.fromEntries(

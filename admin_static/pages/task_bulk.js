@@ -16,7 +16,7 @@ const namesOf = (tasks) => tasks.map((task) => task.prompt || shortenId(task.id)
 export const priceText = ({ price, unpriced }, n) =>
   [
     (Number(price) > 0 || unpriced < n) && t('tasks.retry_price', { amount: formatMoney(price) }),
-    unpriced > 0 && t('tasks.retry_unpriced', { n: unpriced }),
+    unpriced > 0 && (n === 1 ? t('playground.unpriced') : t('tasks.retry_unpriced', { n: unpriced })),
   ]
     .filter(Boolean)
     .join(' ');

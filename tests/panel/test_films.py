@@ -1,7 +1,11 @@
 """The contact sheet: films that play under the pointer, many at once, compared, made again on one account; drafts."""
 
 import io
+import json
+import os
 import re
+import shutil
+import subprocess
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,9 +16,10 @@ from playwright.sync_api import Browser, expect
 
 from tests.admin.conftest import Browser as Owner
 from tests.admin.conftest import browser as owner_of
+from tests.conftest import leave_out
 from tests.panel.conftest import PASSWORD
 from tests.panel.panel_page import PHONE, PanelPage, open_panel
-from tests.serving import GatewayProcess
+from tests.serving import KEY, GatewayProcess
 from tests.upstream import FakeUpstream
 from tests.upstream.media import tiny_png
 
@@ -240,6 +245,39 @@ def test_the_playground_speaks_the_gateways_words(panel: PanelPage, owner: Owner
     expect(page.locator("[name=style] option")).to_have_count(11)
     page.locator("[name=style]").select_option("kakalaka")
     expect(page.get_by_label("curl")).to_contain_text("style=kakalaka")
+
+
+def test_the_copied_command_is_the_whole_call(
+    panel: PanelPage, owner: Owner, gateway: GatewayProcess, tmp_path: Path
+) -> None:
+    """It is run as it was copied, beside files of the names that it gives, and makes an equal request."""
+    curl = shutil.which("curl")
+    if not curl:
+        leave_out("curl is not installed")
+    shots = [{"seconds": 2, "prompt": "it's a boat"}, {"seconds": 2, "prompt": "a whale"}]
+    wanted = {
+        "model": "studio", "prompt": "At sea", "size": "1280x720", "style": "comic", "seed": "7",
+        "negative_prompt": "rain", "shots": json.dumps(shots), "extra": json.dumps({"camera": "dolly"}),
+    }  # fmt: skip
+    parts: dict[str, Any] = {name: (None, value) for name, value in wanted.items()}
+    for role in ("first_frame", "last_frame"):
+        parts[role] = (f"{role}.png", tiny_png(), "image/png")
+    made = owner.ended(owner.post("/playground", status=201, files=parts)["id"])
+    panel.open(f"tasks/{made['id']}")
+    panel.button("Copy curl", within=panel.page.locator("dialog.drawer")).click()
+    panel.expect_toast("Copied")
+    command = panel.page.evaluate("navigator.clipboard.readText()")
+    for n, role in enumerate(("first_frame", "last_frame")):
+        (tmp_path / f"{role}-{n + 1}.png").write_bytes(tiny_png())
+    environment = {"PATH": os.environ["PATH"], "FILMGATE_API_KEY": KEY}
+    run = subprocess.run(
+        ["bash", "-c", command], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    again = owner.get(f"/tasks/{json.loads(run.stdout)['id'].removeprefix('video_')}")["request"]
+    names = ("model", "prompt", "seconds", "size", "style", "seed", "negative_prompt", "shots", "extra")
+    assert {name: again.get(name) for name in names} == {name: made["request"].get(name) for name in names}
+    roles = [[item["role"] for item in request["media"]] for request in (again, made["request"])]
+    assert sorted(roles[0]) == sorted(roles[1])
 
 
 def test_adding_an_account_ends_with_a_film_of_that_account(

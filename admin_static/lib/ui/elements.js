@@ -15,7 +15,7 @@ export const RelativeTime = ({ at }) =>
   at == null
     ? html`<span class="quiet">–</span>`
     : html`<time class="nowrap" dateTime=${new Date(at * 1000).toISOString()} title=${formatAbsolute(at)}>
-      ${formatRelative(at, Math.max(now.value, Date.now() / 1000 - 5))}
+      ${formatRelative(at, Math.max(now.value, Date.now() / 1000))}
     </time>`;
 
 const TONES = {
