@@ -83,7 +83,7 @@ async function signOut() {
 
 function Sidebar() {
   const currentPage = route.value.page;
-  return html`<div class=${classNames('side', sidebarOpen.value && 'open')} id="side">
+  return html`<aside class=${classNames('side', sidebarOpen.value && 'open')} id="side" aria-label="Filmgate">
     <a class="brand" href=${pageLink('overview')}>
       <${BrandMark} />
       Filmgate
@@ -114,7 +114,13 @@ function Sidebar() {
         <${Icon} name="out" />
       </button>
     </footer>
-  </div>`;
+  </aside>`;
+}
+
+/** The address names a page here, so the link moves the focus itself. */
+function skipToMain(event) {
+  event.preventDefault();
+  document.getElementById('main').focus();
 }
 
 const ShortcutHelp = () =>
@@ -169,8 +175,9 @@ function PanelShell() {
   }, []);
   const Page = pageComponents.value[page];
   return html`
+    <a class="skip" href="#main" onClick=${skipToMain}>${t('skip')}</a>
     <div class="shell">
-      <div class="topbar">
+      <header class="topbar">
         <button
           type="button"
           class="button plain icon-only"
@@ -186,7 +193,7 @@ function PanelShell() {
           <${BrandMark} />
           Filmgate
         </a>
-      </div>
+      </header>
       ${
         sidebarOpen.value &&
         html`<button
@@ -199,7 +206,7 @@ function PanelShell() {
         ></button>`
       }
       <${Sidebar} />
-      <main id="main" data-page=${page}>
+      <main id="main" tabindex="-1" data-page=${page}>
         <${Warnings} />
         ${
           !known

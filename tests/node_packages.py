@@ -1,8 +1,14 @@
 """Packages of Node.js, installed from their lock file once; kept until the lock file changes."""
 
 import fcntl
+import shutil
 import subprocess
 from pathlib import Path
+
+
+def has_node() -> bool:
+    """Whether Node.js and npm are installed."""
+    return bool(shutil.which("node") and shutil.which("npm"))
 
 
 def install_packages(folder: Path) -> None:

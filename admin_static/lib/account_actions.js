@@ -1,7 +1,7 @@
 // The actions for one account, shared by its row and its drawer.
 import { post, remove } from './api.js';
 import { t } from './i18n.js';
-import { formatMoney } from './format.js';
+import { formatDuration, formatMoney } from './format.js';
 import { askConfirmation, runWithToast, showToast } from './ui/dialogs.js';
 
 /** Like "$12.50" or "300 credits". */
@@ -25,7 +25,7 @@ export function accountActions({ reload, edit }) {
       if (!result) return null;
       const balance = result.balance ? ` · ${balanceText(result.balance)}` : '';
       showToast(
-        `${account.name}: ${result.message} (${Math.round(result.milliseconds)} ms)${balance}`,
+        `${account.name}: ${result.message} (${formatDuration(result.milliseconds / 1000)})${balance}`,
         result.ok ? 'good' : 'bad',
       );
       reload();

@@ -1,7 +1,9 @@
 // Numbers, money, sizes and times in the operator's language.
 import { lang } from './preferences.js';
+import { t } from './i18n.js';
 
 const locale = () => (lang.value === 'zh' ? 'zh-CN' : 'en-GB');
+const CLOCK_SECONDS = 10;
 const STEPS = [
   ['year', 31536000],
   ['month', 2592000],
@@ -13,12 +15,12 @@ const STEPS = [
 
 /** "3 minutes ago"; `at` in UTC seconds. */
 export function formatRelative(at, now = Date.now() / 1000) {
-  const difference = at - now;
+  // What has just happened is not in the future because two clocks differ.
+  const difference = Math.abs(at - now) < CLOCK_SECONDS ? 0 : at - now;
   const [unit, size] = STEPS.find(([, seconds]) => Math.abs(difference) >= seconds) ?? ['second', 1];
-  return new Intl.RelativeTimeFormat(locale(), { numeric: 'auto', style: 'short' }).format(
-    Math.trunc(difference / size),
-    unit,
-  );
+  // "now" and "yesterday", but never "last mo".
+  const numeric = difference === 0 || unit === 'day' ? 'auto' : 'always';
+  return new Intl.RelativeTimeFormat(locale(), { numeric, style: 'short' }).format(Math.trunc(difference / size), unit);
 }
 
 export const formatAbsolute = (at) =>
@@ -40,11 +42,19 @@ export const formatClock = (at) =>
 
 export function formatDuration(seconds) {
   if (seconds == null) return '–';
-  if (seconds < 1) return `${Math.round(seconds * 1000)} ms`;
-  if (seconds < 60) return `${formatNumber(seconds, seconds < 10 ? 1 : 0)} s`;
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
-  if (seconds < 86400) return `${Math.floor(seconds / 3600)} h ${Math.round((seconds % 3600) / 60)} min`;
-  return `${formatNumber(seconds / 86400, 1)} d`;
+  if (seconds < 1) return t('duration.milliseconds', { n: Math.round(seconds * 1000) });
+  if (seconds < 59.5) return formatSeconds(seconds);
+  const whole = Math.round(seconds);
+  if (whole < 3600) return t('duration.minutes', { n: Math.floor(whole / 60), rest: whole % 60 });
+  const minutes = Math.round(whole / 60);
+  if (minutes < 1440) return t('duration.hours', { n: Math.floor(minutes / 60), rest: minutes % 60 });
+  return t('duration.days', { n: formatNumber(seconds / 86400, 1) });
+}
+
+/** "4 s", "4–12 s". */
+export function formatSeconds(from, to = from) {
+  const [first, last] = [from, to].map((value) => formatNumber(value, value < 10 ? 1 : 0));
+  return t('duration.seconds', { n: first === last ? first : `${first}–${last}` });
 }
 
 export const formatNumber = (value, digits = 0) =>

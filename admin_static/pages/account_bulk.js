@@ -2,6 +2,7 @@
 import { html, useEffect, useRef, useState } from '../lib/dom.js';
 import { post, postLines } from '../lib/api.js';
 import { t } from '../lib/i18n.js';
+import { formatDuration } from '../lib/format.js';
 import { numberOrNull, splitWords } from '../lib/form_values.js';
 import { BulkActions, DataTable } from '../lib/ui/table.js';
 import { Dialog, runWithToast, showToast } from '../lib/ui/dialogs.js';
@@ -92,7 +93,7 @@ const resultColumns = () => [
     key: 'time',
     label: t('bulk.time'),
     number: true,
-    cell: (row) => (row.milliseconds ? `${Math.round(row.milliseconds)} ms` : ''),
+    cell: (row) => (row.milliseconds ? formatDuration(row.milliseconds / 1000) : ''),
   },
   {
     key: 'message',

@@ -2,6 +2,7 @@
 import { html, useState } from '../lib/dom.js';
 import { post, canWrite } from '../lib/api.js';
 import { t, valueLabel } from '../lib/i18n.js';
+import { formatDuration } from '../lib/format.js';
 import { pageLink } from '../lib/router.js';
 import { useGet, LoadingNotice } from '../lib/api_hooks.js';
 import { useServerEvent } from '../lib/event_stream.js';
@@ -114,7 +115,7 @@ export function AccountDrawer({ id, actions, providers, onClose, onChange }) {
           ${
             tested &&
             html`<p class=${tested.ok ? 'fine' : 'trouble'} id="test-result">
-              ${tested.message} <span class="small">${Math.round(tested.milliseconds)} ms</span>
+              ${tested.message} <span class="small">${formatDuration(tested.milliseconds / 1000)}</span>
             </p>`
           }
           ${

@@ -5,7 +5,8 @@ import { t, valueLabel } from '../lib/i18n.js';
 import { route, pageLink } from '../lib/router.js';
 import { useGet, useList, LoadingNotice } from '../lib/api_hooks.js';
 import { formatAbsolute, formatDuration, formatMoney, formatNumber } from '../lib/format.js';
-import { EmptyState, PageHeader, JsonBlock, TabList, RelativeTime } from '../lib/ui/elements.js';
+import { EmptyState, PageHeader, JsonBlock, RelativeTime } from '../lib/ui/elements.js';
+import { Tabs } from '../lib/ui/tabs.js';
 import { DataTable, TablePager } from '../lib/ui/table.js';
 import { FilterSelect, NameFilter, SuggestFilter, TimeFilter } from '../lib/ui/filters.js';
 import { Drawer, runWithToast } from '../lib/ui/dialogs.js';
@@ -217,13 +218,15 @@ export function Page() {
         ${t('export_csv')}
       </button>
     <//>
-    <${TabList}
+    <${Tabs}
+      label=${t('page.logs')}
       value=${tab}
       onPick=${(name) => {
         location.hash = pageLink('logs', { tab: name === 'requests' ? '' : name });
       }}
       options=${['requests', 'usage', 'audit'].map((name) => [name, t(`logs.tab.${name}`)])}
-    />
+    >
     ${tab === 'requests' ? html`<${RequestLog} />` : tab === 'usage' ? html`<${UsageReport} />` : html`<${AuditLog} />`}
+    <//>
   `;
 }

@@ -4,7 +4,9 @@ import { put, remove, may } from '../lib/api.js';
 import { t, valueLabel } from '../lib/i18n.js';
 import { route, setFilters, pageLink } from '../lib/router.js';
 import { useGet, LoadingNotice } from '../lib/api_hooks.js';
-import { StateBadge, EmptyState, PageHeader, TabList, RelativeTime } from '../lib/ui/elements.js';
+import { formatSeconds } from '../lib/format.js';
+import { StateBadge, EmptyState, PageHeader, RelativeTime } from '../lib/ui/elements.js';
+import { Tabs } from '../lib/ui/tabs.js';
 import { DataTable } from '../lib/ui/table.js';
 import { SearchField } from '../lib/ui/filters.js';
 import { ActionMenu, askConfirmation, runWithToast } from '../lib/ui/dialogs.js';
@@ -18,10 +20,7 @@ const rowName = (row) => row.model ?? row.name;
 function capabilityTags(can) {
   if (!can) return html`<span class="quiet">${t('models.unknown')}</span>`;
   const parts = [];
-  if (can.seconds)
-    parts.push(
-      can.seconds.min === can.seconds.max ? `${can.seconds.min} s` : `${can.seconds.min}–${can.seconds.max} s`,
-    );
+  if (can.seconds) parts.push(formatSeconds(can.seconds.min, can.seconds.max));
   if (can.sizes?.length) parts.push(t('models.sizes', { n: can.sizes.length }));
   return html`<span class="row tight">
     <span>${parts.join(' · ')}</span>
@@ -264,11 +263,12 @@ export function Page() {
         </button>`
       }
     <//>
-    <${TabList}
+    <${Tabs}
+      label=${t('page.models')}
       value=${tab}
       onPick=${(name) => setFilters({ tab: name === 'models' ? '' : name, q: '' })}
       options=${['models', 'routes', 'prices', 'why'].map((name) => [name, t(`models.tab.${name}`)])}
-    />
+    >
     ${tab === 'models' && html`<${ModelList} key=${version} actions=${actions} />`}
     ${
       tab === 'routes' &&
@@ -293,6 +293,7 @@ export function Page() {
       />`
     }
     ${tab === 'why' && html`<${ModelExplanation} />`}
+    <//>
     ${shown?.form === 'route' && html`<${RouteForm} ...${shown} onClose=${() => show(null)} onDone=${onSaved} />`}
     ${shown?.form === 'price' && html`<${PriceForm} ...${shown} onClose=${() => show(null)} onDone=${onSaved} />`}
   `;

@@ -15,7 +15,7 @@ const FigureCell = ({ label, value, under, words }) =>
   html`<div class="figure">
     <dt>${label}</dt>
     <dd class=${words && 'words'}>${value}</dd>
-    ${under && html`<div class="under">${under}</div>`}
+    ${under && html`<dd class="under">${under}</dd>`}
   </div>`;
 
 // The states of accounts that are not ready, in the tone that each is shown in.

@@ -4,7 +4,7 @@ import { canWrite } from '../lib/api.js';
 import { t, valueLabel } from '../lib/i18n.js';
 import { route, setFilters, pageLink } from '../lib/router.js';
 import { useGet, LoadingNotice } from '../lib/api_hooks.js';
-import { formatMoney } from '../lib/format.js';
+import { formatMoney, formatSeconds } from '../lib/format.js';
 import { EmptyState, PageHeader } from '../lib/ui/elements.js';
 import { FormField } from '../lib/ui/form.js';
 import { runWithToast } from '../lib/ui/dialogs.js';
@@ -63,7 +63,7 @@ function PlaygroundFields({ form, set, model, models, styles }) {
               kind: 'select',
               options: [
                 ['', t('playground.by_model')],
-                ...offeredLengths(can.seconds).map((n) => [String(n), `${n} s`]),
+                ...offeredLengths(can.seconds).map((n) => [String(n), formatSeconds(n)]),
               ],
             })
           : renderField({

@@ -6,7 +6,8 @@ import { pageLink } from '../lib/router.js';
 import { useGet, LoadingNotice } from '../lib/api_hooks.js';
 import { useServerEvent, usePolling } from '../lib/event_stream.js';
 import { formatDuration, formatMoney } from '../lib/format.js';
-import { CodeBlock, StateBadge, TabList } from '../lib/ui/elements.js';
+import { CodeBlock, StateBadge } from '../lib/ui/elements.js';
+import { Tabs } from '../lib/ui/tabs.js';
 import { runWithToast } from '../lib/ui/dialogs.js';
 import { SNIPPETS } from '../lib/snippets.js';
 import { TaskMedia } from './task_facts.js';
@@ -77,7 +78,8 @@ export function CodeSnippets({ request }) {
   const [tab, setTab] = useState('curl');
   return html`<section class="stack">
     <h2>${t('playground.snippet')}</h2>
-    <${TabList}
+    <${Tabs}
+      label=${t('playground.snippet')}
       value=${tab}
       onPick=${setTab}
       options=${[
@@ -85,7 +87,8 @@ export function CodeSnippets({ request }) {
         ['python', 'Python'],
         ['node', 'Node'],
       ]}
-    />
+    >
     <${CodeBlock} text=${SNIPPETS[tab](request)} label=${tab} />
+    <//>
   </section>`;
 }

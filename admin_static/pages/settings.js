@@ -2,6 +2,7 @@
 import { html, useEffect, useRef, useState } from '../lib/dom.js';
 import { post, put, may } from '../lib/api.js';
 import { t, valueLabel } from '../lib/i18n.js';
+import { formatDuration } from '../lib/format.js';
 import { route, pageLink } from '../lib/router.js';
 import { useGet, LoadingNotice } from '../lib/api_hooks.js';
 import { StateBadge, PageHeader, RelativeTime } from '../lib/ui/elements.js';
@@ -24,7 +25,7 @@ const TestSteps = ({ result }) =>
           html`<li key=${n} class=${step.ok ? 'good' : 'bad'}>
             <span>${step.step}</span>
             <span class="soft">${step.message}</span>
-            <span class="quiet small">${step.milliseconds != null && `${Math.round(step.milliseconds)} ms`}</span>
+            <span class="quiet small">${step.milliseconds != null && formatDuration(step.milliseconds / 1000)}</span>
           </li>`,
       )}
     </ol>

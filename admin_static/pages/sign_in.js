@@ -87,7 +87,7 @@ export function SignInPage({ PreferenceButtons }) {
   document.title = 'Filmgate';
   const { page, query } = route.value;
   const token = page === 'setup' ? query.token : '';
-  return html`<div class="sign-in">
+  return html`<div class="sign-in" role="main">
     <div class="sign-in-box">
       <span class="brand">
         <${BrandMark} />
@@ -100,9 +100,9 @@ export function SignInPage({ PreferenceButtons }) {
             ? html`<${SetupLinkNotice} />`
             : html`<${SignInForm} />`
       }
-      <footer>
+      <div class="feet">
         <${PreferenceButtons} />
-      </footer>
+      </div>
     </div>
   </div>`;
 }

@@ -6,7 +6,8 @@ import { openRow } from '../lib/router.js';
 import { useGet, LoadingNotice } from '../lib/api_hooks.js';
 import { useServerEvent, usePolling } from '../lib/event_stream.js';
 import { formatMoney } from '../lib/format.js';
-import { StateBadge, CodeBlock, JsonBlock, TabList, RelativeTime } from '../lib/ui/elements.js';
+import { StateBadge, CodeBlock, JsonBlock, RelativeTime } from '../lib/ui/elements.js';
+import { Tabs } from '../lib/ui/tabs.js';
 import { Drawer, askConfirmation, runWithToast, showToast } from '../lib/ui/dialogs.js';
 import { copyToClipboard } from '../lib/clipboard.js';
 import { curlCommand } from '../lib/task_timeline.js';
@@ -113,11 +114,12 @@ function TaskDetails({ task, reload, onChange, onClose }) {
     ${task.actions.settle && canWrite() && html`<${SettleTask} task=${task} reload=${reload} />`}
     <${TaskFacts} task=${task} />
     <${TaskInputs} inputs=${task.inputs} />
-    <${TabList}
+    <${Tabs}
+      label=${valueLabel('kind', task.kind)}
       value=${tab}
       onPick=${setTab}
       options=${['timeline', 'request', 'answer', 'money'].map((name) => [name, t(`task.tab.${name}`)])}
-    />
+    >
     ${tab === 'timeline' && html`<${TaskTimeline} task=${task} />`}
     ${
       tab === 'request' &&
@@ -152,6 +154,7 @@ function TaskDetails({ task, reload, onChange, onClose }) {
           )}
         </dl>`)
     }
+    <//>
   `;
 }
 

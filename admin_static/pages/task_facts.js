@@ -3,7 +3,15 @@ import { html } from '../lib/dom.js';
 import { gatewayLink } from '../lib/api.js';
 import { t, valueLabel } from '../lib/i18n.js';
 import { pageLink } from '../lib/router.js';
-import { formatAbsolute, formatBytes, formatClock, formatDuration, formatMoney, formatNumber } from '../lib/format.js';
+import {
+  formatAbsolute,
+  formatBytes,
+  formatClock,
+  formatDuration,
+  formatMoney,
+  formatNumber,
+  formatSeconds,
+} from '../lib/format.js';
 import { StateBadge, CopyButton, RelativeTime } from '../lib/ui/elements.js';
 import { MediaPlayer } from '../lib/ui/media_player.js';
 import { accountNames, describeEvent, waitingText } from '../lib/task_timeline.js';
@@ -95,7 +103,7 @@ export function TaskFacts({ task }) {
         <dd>
           ${[
             file.width && `${file.width} × ${file.height}`,
-            file.seconds && `${formatNumber(file.seconds, 1)} s`,
+            file.seconds && formatSeconds(file.seconds),
             file.fps && `${formatNumber(file.fps)} fps`,
             file.codec,
             file.sound === false && t('task.silent'),

@@ -5,19 +5,12 @@ import { t, valueLabel } from '../lib/i18n.js';
 import { route, openRow, pageLink, setFilters } from '../lib/router.js';
 import { useGet, useList, LoadingNotice } from '../lib/api_hooks.js';
 import { usePolling } from '../lib/event_stream.js';
-import {
-  StateBadge,
-  CodeBlock,
-  CopyButton,
-  EmptyState,
-  PageHeader,
-  TabList,
-  RelativeTime,
-} from '../lib/ui/elements.js';
+import { StateBadge, CodeBlock, CopyButton, EmptyState, PageHeader, RelativeTime } from '../lib/ui/elements.js';
 import { DataTable, TablePager } from '../lib/ui/table.js';
+import { Tabs } from '../lib/ui/tabs.js';
 import { FilterSelect } from '../lib/ui/filters.js';
 import { Drawer, runWithToast } from '../lib/ui/dialogs.js';
-import { shortenId } from '../lib/format.js';
+import { formatDuration, shortenId } from '../lib/format.js';
 import { EndpointList } from './webhook_endpoints.js';
 
 const FILTERS = ['state', 'owner', 'endpoint', 'task'];
@@ -115,7 +108,7 @@ function DeliveryDrawer({ id, onClose, onChange }) {
                         `
                       }
                     </span>
-                    <span class="quiet small">${Math.round(attempt.milliseconds)} ms</span>
+                    <span class="quiet small">${formatDuration(attempt.milliseconds / 1000)}</span>
                   </li>`,
               )}
             </ol>
@@ -224,14 +217,16 @@ export function Page() {
         </button>`
       }
     <//>
-    <${TabList}
+    <${Tabs}
+      label=${t('page.webhooks')}
       value=${tab}
       onPick=${(name) => setFilters({ tab: name === 'deliveries' ? '' : name, state: '', after: '' })}
       options=${[
         ['deliveries', t('webhook.deliveries')],
         ['endpoints', t('webhook.endpoints')],
       ]}
-    />
+    >
     ${tab === 'deliveries' ? html`<${DeliveryList} />` : html`<${EndpointList} shown=${shown} show=${show} />`}
+    <//>
   `;
 }

@@ -1,12 +1,11 @@
 """Lints and formats admin_static: ``python -m tests.panel.style`` checks, with ``--fix`` it writes (needs Node.js and npm)."""
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-from tests.node_packages import install_packages
+from tests.node_packages import has_node, install_packages
 
 ROOT = Path(__file__).parent.parent.parent
 PACKAGES = Path(__file__).parent / "node"
@@ -20,7 +19,7 @@ SOURCES = [
 
 def main() -> int:
     """The exit code: 0 when everything is in style, or when Node.js is missing and not required."""
-    if not (shutil.which("node") and shutil.which("npm")):
+    if not has_node():
         print("admin_static is not checked: Node.js and npm are not installed")
         return 1 if os.environ.get("FILMGATE_TEST_REQUIRE_ALL") == "1" else 0
     install_packages(PACKAGES)

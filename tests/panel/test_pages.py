@@ -6,64 +6,21 @@ from itertools import product
 import pytest
 from playwright.sync_api import Browser, Locator, expect
 
+from tests.panel.addresses import FORMS, all_addresses, shows_drawer
 from tests.panel.busy_gateway import BusyGateway
 from tests.panel.conftest import PASSWORD
+from tests.panel.dictionary import words
 from tests.panel.panel_page import PHONE, PanelPage, open_panel
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 WIDTHS = (1280, PHONE)
 CHINESE = re.compile("[一-鿿]")
-PAGES = (
-    "overview",
-    "overview?range=30d",
-    "tasks",
-    "tasks?state=failed",
-    "tasks?q=nothing+is+called+so",
-    "playground",
-    "playground?model=studio",
-    "films",
-    "films?state=failed",
-    "compare",
-    "accounts",
-    "models",
-    "models?tab=routes",
-    "models?tab=prices",
-    "models?tab=why&model=sora-2",
-    "keys",
-    "characters",
-    "webhooks",
-    "webhooks?tab=endpoints",
-    "logs",
-    "logs?tab=usage",
-    "logs?tab=usage&group=provider&measure=films",
-    "logs?tab=audit",
-    "settings",
-    "settings/people",
-    "settings/mine",
-    "settings/backup",
-    "settings/environment",
-)
 PAYLOADS = (
     "<img src=x onerror=\"document.title='taken'\">",
     "</textarea><script>document.title='taken'</script>",
     "javascript:document.title='taken'",
     '"><svg onload=document.title="taken">{{7*7}}${7*7}',
 )
-
-
-def all_addresses(scene: BusyGateway) -> list[str]:
-    """All pages, all settings documents, and one drawer of each type."""
-    ids = {
-        "films": [scene.task("completed")["id"]],
-        "tasks": [scene.task("completed")["id"], scene.task("failed")["id"], scene.task("running")["id"]],
-        "accounts": [scene.account("reseller-b")["id"], scene.account("studio")["id"]],
-        "keys": [scene.owner.get("/keys")["data"][0]["id"]],
-        "webhooks": [scene.owner.get("/webhooks/deliveries")["data"][0]["id"]],
-    }
-    drawers = [f"{page}/{one}" for page, found in ids.items() for one in found]
-    documents = [f"settings/{name}" for name in scene.owner.get("/settings")["documents"] if name != "backup"]
-    takes = ",".join(scene.task(state)["id"] for state in ("completed", "failed", "running"))
-    return [*PAGES, *documents, *drawers, f"compare?ids={takes}"]
 
 
 def check_page(panel: PanelPage, *, lang: str) -> None:
@@ -83,23 +40,10 @@ def test_every_page(busy: BusyGateway, browser: Browser, lang: str, theme: str, 
         panel.sign_in("admin", PASSWORD)
         for where in all_addresses(busy):
             panel.open(where)
-            if "/" in where and not where.startswith("settings"):
+            if shows_drawer(where):
                 expect(panel.dialog).to_be_visible()
             check_page(panel, lang=lang)
         expect(panel.page.locator("html")).to_have_attribute("data-theme", theme)
-
-
-FORMS = (
-    ("accounts", "Add account"),
-    ("accounts", "Import"),
-    ("accounts", "Export"),
-    ("models?tab=routes", "Add route"),
-    ("models?tab=prices", "Add price"),
-    ("keys", "Create key"),
-    ("characters", "New character"),
-    ("webhooks?tab=endpoints", "Add endpoint"),
-    ("settings/people", "Add an admin"),
-)
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -108,7 +52,7 @@ def test_every_form_fits(busy: BusyGateway, browser: Browser, width: int) -> Non
         panel.sign_in("admin", PASSWORD)
         for where, opener in FORMS:
             panel.open(where)
-            panel.button(opener).first.click()
+            panel.button(words("en")[opener]).first.click()
             expect(panel.dialog).to_be_visible()
             for more in panel.dialog.locator("summary").all():
                 more.click()

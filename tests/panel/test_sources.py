@@ -15,10 +15,10 @@ from app.media.delivery import options as delivery_options
 from app.options import DocumentSection, OptionsDocument
 from app.tasks.states import State
 from app.webhooks import notice_options
+from tests.panel.dictionary import PANEL, words
 from tests.panel.vendoring import PARTS, VENDOR
 from tests.serving import ROOT
 
-PANEL = VENDOR.parent
 AUDITED = (
     *(
         "account",
@@ -37,12 +37,7 @@ AUDITED = (
 )
 SCRIPTS = sorted(path for path in PANEL.rglob("*.js") if VENDOR not in path.parents)
 LONGEST = 300
-WORD = re.compile(r"^  '([^']+)':\s+'((?:[^'\\]|\\.)*)',$", re.MULTILINE)
 LANGUAGES = ("en", "zh")
-
-
-def words(language: str) -> dict[str, str]:
-    return dict(WORD.findall((PANEL / "i18n" / f"{language}.js").read_text()))
 
 
 def test_what_is_vendored_is_what_the_manifest_says() -> None:

@@ -59,6 +59,7 @@ export const ProgressBar = ({ value }) =>
   html`<div
     class="progress"
     role="progressbar"
+    aria-label=${t('progress')}
     aria-valuemin="0"
     aria-valuemax="100"
     aria-valuenow=${Math.round(value)}
@@ -172,16 +173,6 @@ export const SegmentedControl = ({ options, value, onPick, label }) =>
     ${options.map(
       ([key, text]) =>
         html`<button type="button" key=${key} aria-pressed=${key === value} onClick=${() => onPick(key)}>
-          ${text}
-        </button>`,
-    )}
-  </div>`;
-
-export const TabList = ({ options, value, onPick }) =>
-  html`<div class="tabs" role="tablist">
-    ${options.map(
-      ([key, text]) =>
-        html`<button type="button" role="tab" key=${key} aria-selected=${key === value} onClick=${() => onPick(key)}>
           ${text}
         </button>`,
     )}
