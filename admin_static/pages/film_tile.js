@@ -65,7 +65,6 @@ export function FilmTile({ task, picked, onPick, onOpen, menu }) {
     <button
       type="button"
       class="shown"
-      aria-label=${words}
       onPointerDown=${(event) => {
         byFinger.current = event.pointerType === 'touch';
       }}
@@ -73,6 +72,7 @@ export function FilmTile({ task, picked, onPick, onOpen, menu }) {
       onBlur=${stop}
       onClick=${click}
     >
+      <span class="hidden-text">${words}</span>
       ${task.thumbnail && html`<${Still} src=${gatewayLink(task.thumbnail)} />`}
       ${
         plays &&

@@ -206,7 +206,7 @@ def test_a_draft_comes_back_with_its_picture_in_another_browser(
     page.locator("[name=prompt]").fill("a harbour")
     panel.button("Add shot").click()
     page.get_by_label("Shot 1", exact=True).fill("a crane turns")
-    expect(page.get_by_label("curl")).to_contain_text("input_reference=@harbour.png")
+    expect(page.get_by_role("tabpanel", name="curl")).to_contain_text("input_reference=@harbour.png")
     panel.button("Drafts").click()
     panel.dialog.locator("[name=draft]").fill("harbour scene")
     panel.button("Save draft", within=panel.dialog).click()
@@ -240,11 +240,11 @@ def test_the_playground_speaks_the_gateways_words(panel: PanelPage, owner: Owner
     page = panel.page
     panel.open("playground?model=film")
     panel.button("Old keeper").click()
-    expect(page.get_by_label("curl")).to_contain_text("characters=")
+    expect(page.get_by_role("tabpanel", name="curl")).to_contain_text("characters=")
     page.locator("summary").click()
     expect(page.locator("[name=style] option")).to_have_count(11)
     page.locator("[name=style]").select_option("kakalaka")
-    expect(page.get_by_label("curl")).to_contain_text("style=kakalaka")
+    expect(page.get_by_role("tabpanel", name="curl")).to_contain_text("style=kakalaka")
 
 
 def test_the_copied_command_is_the_whole_call(

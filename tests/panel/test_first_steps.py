@@ -156,7 +156,7 @@ class FirstSteps:
             page.get_by_label(f"Shot {number}", exact=True).fill(words)
         expect(page.locator("#storyboard")).to_contain_text("8 s in total")
         expect(page.locator("#price")).to_contain_text("$2.00")
-        expect(page.get_by_label("curl")).to_contain_text("It meets a whale")
+        expect(page.get_by_role("tabpanel", name="curl")).to_contain_text("It meets a whale")
         self.panel.button("Generate").click()
         made = page.locator("[data-task]")
         expect(made.get_by_role("progressbar")).to_be_visible()
