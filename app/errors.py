@@ -3,6 +3,14 @@
 from typing import ClassVar, Literal
 
 NextStep = Literal["fail", "retry_elsewhere", "retry_later", "investigate"]
+ValueReason = Literal["missing", "too_short", "too_long", "too_small", "too_large", "not_a_number"]
+FormReason = Literal["unknown_field", "not_an_option", "invalid_value", "invalid_address", "invalid_json"]
+ListReason = Literal["invalid_csv", "empty_list", "too_many", "name_taken", "secret_taken", "other_rows"]
+AdminReason = Literal["guessable", "password_length", "wrong_password", "last_owner", "set_by_environment"]
+PlaceReason = Literal["declared_in_file", "built_in", "still_busy", "undo_over", "fixed_provider"]
+TaskReason = Literal["prompts_not_kept", "inputs_removed", "nothing_reserved"]
+Reason = ValueReason | FormReason | ListReason | AdminReason | PlaceReason | TaskReason
+"""What is wrong with a request, where its code says too little: the panel has words for each in every language."""
 
 
 def _writable(text: str) -> str:
@@ -29,9 +37,17 @@ class FilmgateError(Exception):
     next_step: ClassVar[NextStep] = "fail"
     should_retry: ClassVar[bool | None] = None
 
-    def __init__(self, message: str, *, param: str | None = None, retry_after: float | None = None):
+    def __init__(
+        self,
+        message: str,
+        *,
+        param: str | None = None,
+        retry_after: float | None = None,
+        reason: Reason | None = None,
+    ):
         message = _writable(message)
         super().__init__(message)
+        self.reason = reason
         self.message = message
         self.param = _writable(param) if param else param
         self.retry_after = retry_after
@@ -48,7 +64,7 @@ class InvalidRequest(FilmgateError):
 
 class MissingField(InvalidRequest):
     def __init__(self, field: str):
-        super().__init__(f"{field} is required", param=field)
+        super().__init__(f"{field} is required", param=field, reason="missing")
 
 
 class UnknownModel(InvalidRequest):

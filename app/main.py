@@ -30,7 +30,7 @@ from app.ops.access import AccessLog
 from app.ops.addresses import AddressRepair
 from app.ops.cross_origin import CrossOriginLayer, OriginRules
 from app.ops.edge import DrainState, EdgeMiddleware, FastPath, lookup_key
-from app.ops.envelope import EnvelopesByPath
+from app.ops.envelope import PANEL_ENVELOPES, EnvelopesByPath
 from app.ops.error_answers import answer_errors
 from app.ops.health import health_routes
 from app.ops.logs import may_print
@@ -56,7 +56,7 @@ def create_app(
     settings, drain = settings or load_settings(), drain or DrainState()
     fast_routes: dict[str, Route] = {}
     envelopes = envelopes_by_path(dialects)
-    panel_api = PanelOnDemand(lambda app: answer_errors(app, envelopes), telemetry=NO_TELEMETRY)
+    panel_api = PanelOnDemand(lambda app: answer_errors(app, PANEL_ENVELOPES), telemetry=NO_TELEMETRY)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

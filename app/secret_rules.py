@@ -48,12 +48,16 @@ def check_password(password: str, *, name: str = "", param: str = "password") ->
     """Raises ``InvalidRequest`` for a password that is easy to guess. ``name`` is that of its admin."""
     plain = password.lower()
     if plain in GUESSABLE or plain == name.lower():
-        raise InvalidRequest(f"{param} is too easy to guess; use a few random words", param=param)
+        raise InvalidRequest(
+            f"{param} is too easy to guess; use a few random words", param=param, reason="guessable"
+        )
     if not MIN_PASSWORD_LENGTH <= len(password) <= MAX_PASSWORD_LENGTH:
         bounds = f"{MIN_PASSWORD_LENGTH} to {MAX_PASSWORD_LENGTH} characters"
-        raise InvalidRequest(f"{param} must have {bounds}", param=param)
+        raise InvalidRequest(f"{param} must have {bounds}", param=param, reason="password_length")
     if is_blank(password) or len(set(plain)) < 4:
-        raise InvalidRequest(f"{param} is too easy to guess; use a few random words", param=param)
+        raise InvalidRequest(
+            f"{param} is too easy to guess; use a few random words", param=param, reason="guessable"
+        )
 
 
 def is_weak_token(text: str) -> bool:
@@ -65,7 +69,11 @@ def check_token(text: str, *, param: str) -> None:
     """Raises ``InvalidRequest`` for a client key that is easy to guess, or that no client can send in a header."""
     if is_weak_token(text):
         bound = f"use at least {MIN_TOKEN_LENGTH} random characters"
-        raise InvalidRequest(f"{param}: the key is too easy to guess; {bound}", param=param)
+        raise InvalidRequest(
+            f"{param}: the key is too easy to guess; {bound}", param=param, reason="guessable"
+        )
     if len(text) > MAX_TOKEN_LENGTH or not all("!" <= letter <= "~" for letter in text):
         signs = "letters, digits and signs of ASCII, and no spaces"
-        raise InvalidRequest(f"{param}: a key has at most {MAX_TOKEN_LENGTH} {signs}", param=param)
+        raise InvalidRequest(
+            f"{param}: a key has at most {MAX_TOKEN_LENGTH} {signs}", param=param, reason="invalid_value"
+        )

@@ -5,9 +5,30 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from app.errors import InvalidRequest
+from app.errors import InvalidRequest, Reason
 
 Form = TypeVar("Form", bound=BaseModel)
+REASONS: Mapping[str, Reason] = {
+    "missing": "missing",
+    "extra_forbidden": "unknown_field",
+    "string_too_short": "too_short",
+    "too_short": "too_short",
+    "string_too_long": "too_long",
+    "too_long": "too_long",
+    "greater_than": "too_small",
+    "greater_than_equal": "too_small",
+    "less_than": "too_large",
+    "less_than_equal": "too_large",
+    "literal_error": "not_an_option",
+    "int_parsing": "not_a_number",
+    "int_type": "not_a_number",
+    "float_parsing": "not_a_number",
+    "float_type": "not_a_number",
+    "decimal_parsing": "not_a_number",
+    "json_invalid": "invalid_json",
+    "address": "invalid_address",
+}
+"""By the type of pydantic's error; whatever is not named here is an ``invalid_value``."""
 PLAIN = {"missing": "is required", "extra_forbidden": "is not known here"}
 
 
@@ -25,7 +46,13 @@ def validate_document(form: type[Form], document: Any, *, whole: str, below: str
         if first["type"] == "extra_forbidden" and "." not in field:
             text += f"; known are {', '.join(form.model_fields)}"
         where = ".".join(part for part in (below, field) if part) or whole
-        raise InvalidRequest(f"{where}: {text}", param=where) from None  # the cause repeats what was given
+        # The cause repeats what was given.
+        raise InvalidRequest(f"{where}: {text}", param=where, reason=problem_reason(first)) from None
+
+
+def problem_reason(error: Mapping[str, Any]) -> Reason:
+    """Of one of pydantic's errors."""
+    return REASONS.get(error["type"], "invalid_value")
 
 
 def describe_problem(error: Mapping[str, Any]) -> tuple[str, str]:

@@ -1,6 +1,8 @@
 // The actions for one account, shared by its row and its drawer.
+import { html } from './dom.js';
 import { post, remove } from './api.js';
 import { t } from './i18n.js';
+import { errorText, testText } from './server_words.js';
 import { formatDuration, formatMoney } from './format.js';
 import { askConfirmation, runWithToast, showToast } from './ui/dialogs.js';
 
@@ -23,9 +25,9 @@ export function accountActions({ reload, edit }) {
     async test(account) {
       const result = await runWithToast(() => post(`accounts/${account.id}/test`));
       if (!result) return null;
-      const balance = result.balance ? ` · ${balanceText(result.balance)}` : '';
       showToast(
-        `${account.name}: ${result.message} (${formatDuration(result.milliseconds / 1000)})${balance}`,
+        html`${account.name}: ${testText(result)} (${formatDuration(result.milliseconds / 1000)})
+        ${result.balance && ` · ${balanceText(result.balance)}`}`,
         result.ok ? 'good' : 'bad',
       );
       reload();
@@ -71,13 +73,13 @@ export function accountActions({ reload, edit }) {
         await remove(`accounts/${account.id}`);
       } catch (error) {
         if (error.code !== 'account_busy') {
-          showToast(error.message, 'bad');
+          showToast(errorText(error), 'bad');
           return false;
         }
         if (
           !(await askConfirmation({
             title: t('account.still_busy'),
-            text: error.message,
+            text: errorText(error),
             action: t('account.delete_anyway'),
           }))
         )

@@ -18,9 +18,9 @@ export const may = (right) => Boolean(session.value?.admin?.rights.includes(righ
 export const canWrite = () => may('operate');
 
 export class ApiError extends Error {
-  constructor(message, { status, code, param } = {}) {
+  constructor(message, { status, code, param, reason } = {}) {
     super(message);
-    Object.assign(this, { status, code, param });
+    Object.assign(this, { status, code, param, reason });
   }
 }
 
@@ -38,6 +38,7 @@ async function responseError(response) {
     status: response.status,
     code: error.code,
     param: error.param,
+    reason: error.reason,
   });
   if (response.status === 401 && session.value?.state === 'signed_in') await loadSession();
   return failure;

@@ -2,6 +2,7 @@
 import { html, useEffect, useRef, useState, useCallback } from './dom.js';
 import { get } from './api.js';
 import { t } from './i18n.js';
+import { errorText } from './server_words.js';
 import { route, setFilters } from './router.js';
 import { reconnects } from './event_stream.js';
 
@@ -73,7 +74,7 @@ export function useList(path, names, { fixed = {}, limit = 50 } = {}) {
 export const LoadingNotice = ({ error, reload }) =>
   error
     ? html`<div class="trouble row apart">
-      <span>${error.message}</span>
+      <span>${errorText(error)}</span>
       <button type="button" class="button small" onClick=${reload}>
         ${t('again')}
       </button>

@@ -1,5 +1,7 @@
 // The timeline of a task as text: what each event means, and its details.
+import { html } from './dom.js';
 import { t, valueLabel } from './i18n.js';
+import { Said } from './server_words.js';
 import { waitText } from './readiness.js';
 import { SNIPPETS } from './snippets.js';
 
@@ -42,12 +44,13 @@ export function describeEvent(event, accounts) {
   if (account) parts.push(accounts[account] ?? account);
   if (dialect) parts.push(valueLabel('dialect', dialect));
   if (code) parts.push(valueLabel('error', code));
-  if (message) parts.push(message);
+  if (message) parts.push(html`<${Said} text=${message} />`);
   for (const [name, value] of Object.entries(details)) {
     if (value !== null && value !== '') parts.push(`${valueLabel('detail', name)}: ${asText(value)}`);
   }
   const tone = TONES[event.event] ?? (event.detail?.ok === false ? 'warn' : '');
-  return { tone, text: valueLabel('event', event.event), detail: parts.join(' · ') };
+  const joined = parts.flatMap((part, n) => (n ? [' · ', part] : [part]));
+  return { tone, text: valueLabel('event', event.event), detail: joined };
 }
 
 /** A stored request as a client sends it. Its inputs are files that lie beside the command. */

@@ -2,6 +2,7 @@
 import { html, useEffect, useRef, useState } from '../lib/dom.js';
 import { post, postLines } from '../lib/api.js';
 import { t } from '../lib/i18n.js';
+import { errorText, testText } from '../lib/server_words.js';
 import { formatDuration } from '../lib/format.js';
 import { numberOrNull, splitWords } from '../lib/form_values.js';
 import { BulkActions, DataTable } from '../lib/ui/table.js';
@@ -99,7 +100,7 @@ const resultColumns = () => [
     key: 'message',
     label: t('import.message'),
     wide: true,
-    cell: (row) => html`<span class="small">${row.message}</span>`,
+    cell: (row) => html`<span class="small">${row.verdict === undefined ? errorText(row) : testText(row)}</span>`,
   },
 ];
 
@@ -132,7 +133,7 @@ export function TestDialog({ accounts, onClose, onChange }) {
         setResults((old) => new Map(old).set(row.id, row));
     };
     read()
-      .catch((error) => error.name !== 'AbortError' && showToast(error.message, 'bad'))
+      .catch((error) => error.name !== 'AbortError' && showToast(errorText(error), 'bad'))
       .finally(() => setOver(true));
     return () => stop.current.abort();
   }, []);

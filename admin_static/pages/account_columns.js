@@ -19,7 +19,7 @@ const outcomesOf = (account) =>
 const CoolingModels = ({ cooldowns }) =>
   html`<span
     class="small warn"
-    title=${cooldowns.map((cooldown) => `${cooldown.model}: ${cooldown.reason}`).join('\n')}
+    title=${cooldowns.map(({ model, code }) => `${model}: ${valueLabel('cooldown', code)}`).join('\n')}
   >
     ${
       cooldowns.length === 1

@@ -2,6 +2,7 @@
 import { html, useState } from '../lib/dom.js';
 import { post, canWrite } from '../lib/api.js';
 import { t, valueLabel } from '../lib/i18n.js';
+import { cooldownText, testText } from '../lib/server_words.js';
 import { formatDuration } from '../lib/format.js';
 import { pageLink } from '../lib/router.js';
 import { useGet, LoadingNotice } from '../lib/api_hooks.js';
@@ -26,7 +27,8 @@ function CooldownList({ account, reload }) {
       (cooldown) =>
         html`<div class="caution row apart" key=${cooldown.model}>
           <span>
-            <strong>${cooldown.model === '*' ? t('account.whole') : cooldown.model}</strong> · ${cooldown.reason}
+            <strong>${cooldown.model === '*' ? t('account.whole') : cooldown.model}</strong> ·${' '}
+            ${cooldownText(cooldown)}
             <br />
             <span class="small">
               ${t('account.since')} <${RelativeTime} at=${cooldown.since} /> ·${' '}
@@ -109,13 +111,13 @@ export function AccountDrawer({ id, actions, providers, onClose, onChange }) {
           ${
             (account.reason || account.until) &&
             html`<p class="caution">
-              <${AccountReason} account=${account} />
+              <${AccountReason} account=${account} whole=${true} />
             </p>`
           }
           ${
             tested &&
             html`<p class=${tested.ok ? 'fine' : 'trouble'} id="test-result">
-              ${tested.message} <span class="small">${formatDuration(tested.milliseconds / 1000)}</span>
+              ${testText(tested)} <span class="small">${formatDuration(tested.milliseconds / 1000)}</span>
             </p>`
           }
           ${

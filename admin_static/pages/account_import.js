@@ -2,6 +2,7 @@
 import { html, useState } from '../lib/dom.js';
 import { post } from '../lib/api.js';
 import { t } from '../lib/i18n.js';
+import { errorText } from '../lib/server_words.js';
 import { StateBadge, SegmentedControl } from '../lib/ui/elements.js';
 import { Dialog, runWithToast } from '../lib/ui/dialogs.js';
 import { DataTable } from '../lib/ui/table.js';
@@ -58,7 +59,7 @@ const columns = () => [
             <code>${row.param}</code>${' '}
           `
         }
-        ${row.message}
+        ${errorText(row, { atField: true })}
       </span>`,
   },
 ];

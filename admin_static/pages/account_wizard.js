@@ -172,7 +172,7 @@ export function AccountWizard({ providers, onClose, onDone, onForm }) {
       found &&
       html`<section class="stack" id="wizard-found">
         <p class=${found.check.ok ? 'fine' : 'trouble'}>
-          ${valueLabel('verdict', found.check.verdict)} <span class="small">${found.check.message}</span>
+          ${valueLabel('verdict', found.check.verdict)} <span class="small" lang="en">${found.check.message}</span>
         </p>
         <${ModelChoice} found=${found} chosen=${chosen} setChosen=${setChosen} />
         ${

@@ -16,7 +16,7 @@ function TileStatus({ task }) {
   if (task.state === 'failed')
     return html`<span class="why-not">
       <strong>${valueLabel('error', task.error?.code ?? 'failed')}</strong>
-      <span class="small">${task.error?.message}</span>
+      <span class="small" lang="en">${task.error?.message}</span>
     </span>`;
   return html`<span class="why-not">
     ${

@@ -1,6 +1,7 @@
 // The end of adding an account: a film made on that very account, after its price was told and confirmed.
 import { html, useState } from '../lib/dom.js';
 import { t } from '../lib/i18n.js';
+import { errorText } from '../lib/server_words.js';
 import { useGet, LoadingNotice } from '../lib/api_hooks.js';
 import { formatMoney } from '../lib/format.js';
 import { Dialog, runWithToast } from '../lib/ui/dialogs.js';
@@ -65,7 +66,7 @@ export function FirstFilm({ account, onClose }) {
             value=${prompt}
             onChange=${setPrompt}
           />
-          ${quote?.error && html`<p class="trouble">${quote.error.message}</p>`}
+          ${quote?.error && html`<p class="trouble">${errorText(quote.error)}</p>`}
           ${
             quote &&
             !quote.error &&

@@ -1,6 +1,7 @@
 // Explains for each account why it would or would not be chosen for a model. Nothing is sent.
 import { html } from '../lib/dom.js';
 import { t, valueLabel } from '../lib/i18n.js';
+import { Said, wordsFor } from '../lib/server_words.js';
 import { route, setFilters, pageLink } from '../lib/router.js';
 import { useGet, LoadingNotice } from '../lib/api_hooks.js';
 import { StateBadge } from '../lib/ui/elements.js';
@@ -52,7 +53,7 @@ const columns = () => [
     wide: true,
     cell: (row) =>
       html`<span>
-        ${SELF_EXPLANATORY.has(row.verdict) ? '' : row.text}${' '}
+        ${!SELF_EXPLANATORY.has(row.verdict) && html`<${Said} text=${row.text} />`}${' '}
         ${
           row.until &&
           html`<span class="soft">
@@ -107,7 +108,7 @@ export function ModelExplanation() {
       (loaded.data
         ? html`
           <p class=${chosen.length > 0 ? 'fine' : 'caution'} id="verdict">
-            ${chosenSentence(chosen) ?? loaded.data.verdict}
+            ${chosenSentence(chosen) ?? wordsFor(t('verdict.nobody'), loaded.data.verdict)}
           </p>
           ${
             rows.length > 0 &&

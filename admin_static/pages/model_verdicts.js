@@ -2,6 +2,7 @@
 import { html, classNames, useState } from '../lib/dom.js';
 import { get, post, canWrite } from '../lib/api.js';
 import { t, plural } from '../lib/i18n.js';
+import { testText } from '../lib/server_words.js';
 import { pageLink } from '../lib/router.js';
 import { readiness, loadReadiness, verdictText } from '../lib/readiness.js';
 import { askConfirmation, runWithToast } from '../lib/ui/dialogs.js';
@@ -44,9 +45,9 @@ function useTests(row) {
       let state = { done: 0, all: accounts.length, passed: [], failed: [] };
       setTests(state);
       await forEach(accounts, async (account) => {
-        const result = await post(`accounts/${account.account_id}/test`).catch((error) => ({ message: error.message }));
+        const result = await post(`accounts/${account.account_id}/test`).catch((error) => error);
         const list = result.ok ? 'passed' : 'failed';
-        state = { ...state, done: state.done + 1, [list]: [...state[list], { ...account, message: result.message }] };
+        state = { ...state, done: state.done + 1, [list]: [...state[list], { ...account, text: testText(result) }] };
         setTests(state);
       });
     }).then(loadReadiness);
@@ -85,7 +86,7 @@ function TestResults({ tests }) {
     ${tests.failed.map(
       (each) =>
         html`<li class="bad" key=${each.account_id}>
-          <a href=${pageLink(`accounts/${each.account_id}`)}>${each.account}</a>: ${each.message}
+          <a href=${pageLink(`accounts/${each.account_id}`)}>${each.account}</a>: ${each.text}
         </li>`,
     )}
   </ul>`;

@@ -143,7 +143,7 @@ const errorColumns = () => [
     lead: true,
     cell: (row) =>
       html`
-        <strong>${valueLabel('error', row.code)}</strong> <span class="soft">${row.message}</span>
+        <strong>${valueLabel('error', row.code)}</strong> <span class="soft" lang="en">${row.message}</span>
       `,
   },
   {

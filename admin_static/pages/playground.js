@@ -2,6 +2,7 @@
 import { html, signal, useEffect, useMemo, useRef, useState } from '../lib/dom.js';
 import { canWrite } from '../lib/api.js';
 import { t, valueLabel } from '../lib/i18n.js';
+import { errorText } from '../lib/server_words.js';
 import { route, setFilters, pageLink } from '../lib/router.js';
 import { useGet, LoadingNotice } from '../lib/api_hooks.js';
 import { formatMoney, formatSeconds } from '../lib/format.js';
@@ -121,7 +122,7 @@ function PlaygroundFields({ form, set, model, models, styles }) {
 
 function PriceQuote({ quote, name }) {
   if (!quote) return html`<span class="quiet">…</span>`;
-  if (quote.error) return html`<span class="bad">${quote.error.message}</span>`;
+  if (quote.error) return html`<span class="bad">${errorText(quote.error)}</span>`;
   return quote.price == null
     ? html`<span class="quiet">
       ${t('playground.unpriced')} (${name})

@@ -2,6 +2,7 @@
 import { html, useEffect, useRef, useState } from '../lib/dom.js';
 import { post, put, may } from '../lib/api.js';
 import { t, valueLabel } from '../lib/i18n.js';
+import { errorText } from '../lib/server_words.js';
 import { formatDuration } from '../lib/format.js';
 import { route, pageLink } from '../lib/router.js';
 import { useGet, LoadingNotice } from '../lib/api_hooks.js';
@@ -23,8 +24,8 @@ const TestSteps = ({ result }) =>
       ${result.steps.map(
         (step, n) =>
           html`<li key=${n} class=${step.ok ? 'good' : 'bad'}>
-            <span>${step.step}</span>
-            <span class="soft">${step.message}</span>
+            <code>${step.step}</code>
+            <span class="soft" lang="en">${step.message}</span>
             <span class="quiet small">${step.milliseconds != null && formatDuration(step.milliseconds / 1000)}</span>
           </li>`,
       )}
@@ -93,13 +94,7 @@ function SettingsDocument({ name }) {
     ${
       error &&
       html`<p class="trouble" role="alert">
-        ${
-          error.param &&
-          html`
-            <code>${error.param}</code>${' '}
-          `
-        }
-        ${error.message}
+        ${errorText(error)}
       </p>`
     }
     ${

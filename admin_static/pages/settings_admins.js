@@ -151,7 +151,7 @@ export function OwnSessions() {
       wide: true,
       cell: (entry) =>
         html`<span class="soft small">
-          ${entry.address} · ${entry.agent}
+          ${entry.address} · <code>${entry.agent}</code>
         </span>`,
     },
     { key: 'seen', label: t('own.seen'), cell: (entry) => html`<${RelativeTime} at=${entry.seen_at} />` },

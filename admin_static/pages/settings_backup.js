@@ -2,6 +2,7 @@
 import { html, useState } from '../lib/dom.js';
 import { post, saveFile, may } from '../lib/api.js';
 import { t, valueLabel } from '../lib/i18n.js';
+import { Said } from '../lib/server_words.js';
 import { StateBadge } from '../lib/ui/elements.js';
 import { DataTable } from '../lib/ui/table.js';
 import { runWithToast, showToast } from '../lib/ui/dialogs.js';
@@ -21,7 +22,7 @@ const columns = () => [
     key: 'message',
     label: t('import.message'),
     wide: true,
-    cell: (row) => html`<span class="small">${row.message}</span>`,
+    cell: (row) => html`<span class="small"><${Said} text=${row.message} /></span>`,
   },
 ];
 

@@ -2,6 +2,7 @@
 import { html } from '../lib/dom.js';
 import { gatewayLink } from '../lib/api.js';
 import { t, valueLabel } from '../lib/i18n.js';
+import { wordsFor } from '../lib/server_words.js';
 import { pageLink } from '../lib/router.js';
 import {
   formatAbsolute,
@@ -21,7 +22,7 @@ export const hasEnded = (task) => ['completed', 'failed', 'cancelled'].includes(
 export function TaskMedia({ task, muted }) {
   const file = task.files?.[0];
   const words = task.error
-    ? task.error.message
+    ? wordsFor(valueLabel('error', task.error.code), task.error.message)
     : task.expired
       ? t('task.expired')
       : task.deleted

@@ -124,7 +124,9 @@ async def _planned(
         if asked.action in ("delete", "edit"):
             check_writable(pool, status)
         if running := asked.busy.get(which):
-            raise InvalidRequest(f"{running} tasks still run on it: drain it first.", param="force")
+            raise InvalidRequest(
+                f"{running} tasks still run on it: drain it first.", param="force", reason="still_busy"
+            )
         change = await _checked_edit(pool, status, asked.edit) if asked.action == "edit" else None
     except FilmgateError as error:
         return BulkOutcome(which, status, error)
@@ -134,9 +136,14 @@ async def _planned(
 def check_writable(pool: AccountPool, status: AccountStatus) -> None:
     """Raises ``InvalidRequest`` for what only a setting or the configuration file may change."""
     if pool.is_embedded(status.account.id):
-        raise InvalidRequest("The studio is built in: FILMGATE_STUDIO turns it on and off.")
+        raise InvalidRequest(
+            "The studio is built in: FILMGATE_STUDIO turns it on and off.", reason="built_in"
+        )
     if status.source == "file":
-        raise InvalidRequest(f"{status.account.name} is declared in the configuration file: change it there.")
+        raise InvalidRequest(
+            f"{status.account.name} is declared in the configuration file: change it there.",
+            reason="declared_in_file",
+        )
 
 
 async def _checked_edit(pool: AccountPool, status: AccountStatus, edit: BulkEdit | None) -> AccountChange:

@@ -9,7 +9,7 @@ from app.accounts.formats import ImportRow
 from app.accounts.pool import AccountPool
 from app.accounts.repository import AccountRepository
 from app.accounts.status import AccountStatus
-from app.errors import InvalidRequest
+from app.errors import InvalidRequest, Reason
 
 ImportOutcome = Literal[
     "would_add",
@@ -27,13 +27,14 @@ DONE: Mapping[str, ImportOutcome] = {"would_add": "added", "would_update": "upda
 
 @dataclass(frozen=True, slots=True)
 class ImportResult:
-    """The result of one row, counted from 1. ``param`` (the field) and ``text`` say why it is not imported."""
+    """The result of one row, counted from 1. ``param`` (the field), ``text`` and ``reason`` say why it is not imported."""
 
     row: int
     name: str
     outcome: ImportOutcome
     param: str = ""
     text: str = ""
+    reason: Reason | None = None
     draft: AccountDraft | None = field(default=None, repr=False)
     given: frozenset[str] = field(default=frozenset(), repr=False)
 
@@ -100,7 +101,10 @@ async def apply_import(
     valid rows are ``left_out``."""
     if not skip_bad and not all(result.is_good for result in planned):
         text = "nothing was added, because other rows are invalid"
-        return [replace(each, outcome="left_out", text=text) if each.is_good else each for each in planned]
+        return [
+            replace(each, outcome="left_out", text=text, reason="other_rows") if each.is_good else each
+            for each in planned
+        ]
     done = [await _apply_row(pool, result) if result.is_good else result for result in planned]
     await pool.refresh()
     return done
@@ -109,21 +113,29 @@ async def apply_import(
 async def _plan_row(pool: AccountPool, row: ImportRow, taken: TakenNames, *, update: bool) -> ImportResult:
     if row.draft is None:
         error = row.error or InvalidRequest("it cannot be read")
-        return ImportResult(row.number, row.name, "invalid", error.param or "", error.message)
+        return ImportResult(row.number, row.name, "invalid", error.param or "", error.message, error.reason)
     draft = (
         row.draft if row.name else row.draft.model_copy(update={"name": taken.free_name(row.draft.provider)})
     )
     result = ImportResult(row.number, draft.name, "would_add", draft=draft, given=row.given)
     holder = taken.secret_holder(draft)
     if holder is not None:
-        return replace(result, outcome="duplicate_secret", param="secret", text=f"{holder} has this secret")
+        return replace(
+            result,
+            outcome="duplicate_secret",
+            param="secret",
+            text=f"{holder} has this secret",
+            reason="secret_taken",
+        )
     present = taken.by_name.get(draft.name)
     try:
         if present is not None:
             return _plan_existing(result, present, update=update)
         await pool.check_account(draft.as_account(""))
     except InvalidRequest as error:
-        return replace(result, outcome="invalid", param=error.param or "", text=error.message)
+        return replace(
+            result, outcome="invalid", param=error.param or "", text=error.message, reason=error.reason
+        )
     taken.add_draft(row.number, draft)
     return result
 
@@ -132,16 +144,28 @@ def _plan_existing(result: ImportResult, present: AccountStatus | int, *, update
     """For a name that exists. Raises ``InvalidRequest`` for what cannot be changed."""
     if isinstance(present, int):
         text = f"row {present} has this name"
-        return replace(result, outcome="duplicate_name", param="name", text=text)
+        return replace(result, outcome="duplicate_name", param="name", text=text, reason="name_taken")
     if not update:
         return replace(
-            result, outcome="duplicate_name", param="name", text="there is an account with this name"
+            result,
+            outcome="duplicate_name",
+            param="name",
+            text="there is an account with this name",
+            reason="name_taken",
         )
     assert result.draft is not None
     if present.source == "file":
-        raise InvalidRequest("it is declared in the configuration file: change it there", param="name")
+        raise InvalidRequest(
+            "it is declared in the configuration file: change it there",
+            param="name",
+            reason="declared_in_file",
+        )
     if present.account.provider != result.draft.provider:
-        raise InvalidRequest(f"it is {present.account.provider}, and cannot be changed", param="provider")
+        raise InvalidRequest(
+            f"it is {present.account.provider}, and cannot be changed",
+            param="provider",
+            reason="fixed_provider",
+        )
     return replace(result, outcome="would_update")
 
 
@@ -153,7 +177,9 @@ async def _apply_row(pool: AccountPool, result: ImportResult) -> ImportResult:
         else:
             await _update_account(AccountRepository(pool), result.draft, result.given)
     except InvalidRequest as error:  # the account was added or changed since the plan
-        return replace(result, outcome="invalid", param=error.param or "", text=error.message)
+        return replace(
+            result, outcome="invalid", param=error.param or "", text=error.message, reason=error.reason
+        )
     return replace(result, outcome=DONE[result.outcome])
 
 

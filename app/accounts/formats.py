@@ -79,9 +79,9 @@ def read_rows(
     }
     documents = readers[form or detect_format(text)](text.lstrip("\ufeff"))
     if not documents:
-        raise InvalidRequest("The list has no account.", param="text")
+        raise InvalidRequest("The list has no account.", param="text", reason="empty_list")
     if len(documents) > MOST_ROWS:
-        raise InvalidRequest(f"At most {MOST_ROWS} accounts at once.", param="text")
+        raise InvalidRequest(f"At most {MOST_ROWS} accounts at once.", param="text", reason="too_many")
     return [_import_row(number, document, defaults or {}) for number, document in enumerate(documents, 1)]
 
 
@@ -125,11 +125,13 @@ def _read_json(text: str) -> list[Any]:
     except (ValueError, RecursionError) as error:
         if (documents := _json_lines(text)) is not None:
             return documents
-        raise InvalidRequest(f"This is not valid JSON: {error}", param="text") from error
+        raise InvalidRequest(
+            f"This is not valid JSON: {error}", param="text", reason="invalid_json"
+        ) from error
     if isinstance(document, dict):
         document = document.get("accounts", [document])
     if not isinstance(document, list):
-        raise InvalidRequest("The JSON must be a list of accounts.", param="text")
+        raise InvalidRequest("The JSON must be a list of accounts.", param="text", reason="invalid_json")
     return document
 
 
@@ -197,7 +199,7 @@ def _read_csv(text: str) -> list[Any]:
     try:
         rows = [{name.strip(): str(cell).strip() for name, cell in row.items() if name} for row in reader]
     except csv.Error as error:
-        raise InvalidRequest(f"This is not valid CSV: {error}", param="text") from error
+        raise InvalidRequest(f"This is not valid CSV: {error}", param="text", reason="invalid_csv") from error
     return [_read_cells(row) for row in rows if any(row.values())]
 
 

@@ -397,4 +397,4 @@ class AccountPool:
 
 
 def name_taken_error(name: str) -> InvalidRequest:
-    return InvalidRequest(f"An account named {name} exists already.", param="name")
+    return InvalidRequest(f"An account named {name} exists already.", param="name", reason="name_taken")

@@ -86,7 +86,7 @@ async def _put_back_one(pool: AccountPool, connection: AsyncConnection, account_
     mine = removed_accounts.c.account_id == account_id
     text = (await connection.execute(sa.select(removed_accounts.c.rows).where(mine))).scalar()
     if text is None:
-        raise NotFound(f"The deletion of {account_id} can't be undone any more.")
+        raise NotFound(f"The deletion of {account_id} can't be undone any more.", reason="undo_over")
     rows = json.loads(text)
     [account] = rows["account"]
     _check_sealed(pool, account)

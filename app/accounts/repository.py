@@ -133,9 +133,11 @@ class AccountRepository:
     async def _find_writable(self, which: str, source: Source) -> AccountStatus:
         status = await self.find(which)
         if self._pool.is_embedded(status.account.id):
-            raise InvalidRequest("The studio is built in: FILMGATE_STUDIO turns it on and off.")
+            raise InvalidRequest(
+                "The studio is built in: FILMGATE_STUDIO turns it on and off.", reason="built_in"
+            )
         if status.source == "file" and source != "file":
-            raise InvalidRequest(f"{status.account.name} {IN_FILE}")
+            raise InvalidRequest(f"{status.account.name} {IN_FILE}", reason="declared_in_file")
         return status
 
     async def _write_columns(

@@ -51,6 +51,7 @@ class BulkResult(PanelAnswer):
     ok: bool
     code: str
     message: str
+    reason: str | None = None
 
 
 class TestResult(BulkResult):
@@ -187,4 +188,5 @@ def _bulk_result(outcome: BulkOutcome) -> BulkResult:
         ok=outcome.ok,
         code=problem.code if problem else "",
         message=problem.message if problem else "",
+        reason=problem.reason if problem else None,
     )

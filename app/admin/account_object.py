@@ -2,14 +2,14 @@
 
 import time
 from collections import Counter
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy as sa
 from pydantic import create_model
 
 from app.accounts.definition import AccountDraft, field_shape
 from app.accounts.rows import SEALED_PLACES
-from app.accounts.status import AccountStatus
+from app.accounts.status import WHOLE_ACCOUNT, AccountStatus, BlockCode, CooldownCode, SuspendedBy
 from app.admin.bodies import PanelAnswer
 from app.admin.masking import mask_secrets, secret_hint
 from app.admin.panel import PanelServices
@@ -28,6 +28,9 @@ class QuotaObject(PanelAnswer):
     left: str | None
     period: str
     resets_at: float | None
+
+
+ReasonCode = CooldownCode | SuspendedBy | BlockCode | Literal["draining", "broken"]
 
 
 class CooldownObject(PanelAnswer):
@@ -77,6 +80,7 @@ class AccountObject(_SettableFields):
     created_at: float | None
     state: str
     reason: str | None
+    reason_code: ReasonCode | None
     until: float | None
     cooldowns: list[CooldownObject]
     in_flight: int
@@ -131,6 +135,7 @@ def _account_object(panel: PanelServices, status: AccountStatus, *, in_flight: i
         created_at=status.created_at or None,
         state=state,
         reason=reason,
+        reason_code=_reason_code(status, now),
         until=until,
         cooldowns=_cooldown_objects(status, now),
         in_flight=in_flight,
@@ -150,6 +155,21 @@ def state_of(status: AccountStatus, in_flight: int, *, now: float) -> tuple[str,
         word = "exhausted" if blocked.code == "quota_exhausted" else blocked.code
         return word, blocked.text, blocked.until
     return ("busy" if in_flight >= status.account.slots else "ready"), None, None
+
+
+def _reason_code(status: AccountStatus, now: float) -> ReasonCode | None:
+    """The reason of the state in one word."""
+    if status.problem:
+        return "broken"
+    blocked = status.blocked_by("*", now)
+    if blocked is None:
+        return None
+    if blocked.code == "disabled":
+        if status.disabled_reason == "draining":
+            return "draining"
+        return status.suspension.by if status.suspension else "operator"
+    cooldown = status.active_cooldowns(now).get(WHOLE_ACCOUNT)
+    return cooldown.code if blocked.code == "cooling" and cooldown else blocked.code
 
 
 def _cooldown_objects(status: AccountStatus, now: float) -> list[CooldownObject]:

@@ -85,7 +85,9 @@ class AdminRepository:
                 await connection.execute(sa.insert(admins), row)
                 await self._record_change(connection, actor, "admin.created", row=row)
         except IntegrityError as error:
-            raise InvalidRequest(f"There is already an admin named {name}.", param="name") from error
+            raise InvalidRequest(
+                f"There is already an admin named {name}.", param="name", reason="name_taken"
+            ) from error
         return AdminUser(row["id"], name, role, row["created_at"])
 
     async def update(
@@ -121,7 +123,9 @@ class AdminRepository:
                 target = f"admins/{admin_id}"
                 await self._audit.record(connection, actor, "admin.updated", target=target, **sides)
         except IntegrityError as error:
-            raise InvalidRequest(f"There is already an admin named {name}.", param="name") from error
+            raise InvalidRequest(
+                f"There is already an admin named {name}.", param="name", reason="name_taken"
+            ) from error
         return after
 
     async def _name_of(self, admin_id: str) -> str:
@@ -267,7 +271,9 @@ async def _require_other_owner(connection: AsyncConnection) -> None:
     # Locked, so that two owners cannot remove each other at the same time.
     owners = sa.select(admins.c.id).where(admins.c.role == "owner").with_for_update()
     if len((await connection.execute(owners)).all()) < 2:
-        raise InvalidRequest("The last owner must stay an owner; create another one first.", param="role")
+        raise InvalidRequest(
+            "The last owner must stay an owner; create another one first.", param="role", reason="last_owner"
+        )
 
 
 def _admin_row(name: str, role: AdminRole, *, hashed: str) -> dict[str, Any]:
@@ -284,7 +290,7 @@ def _checked_name(name: str) -> str:
     if not name:
         raise MissingField("name")
     if len(name) > 80 or not name.isprintable():
-        raise InvalidRequest("name must be at most 80 printable characters", param="name")
+        raise InvalidRequest("name must be at most 80 printable characters", param="name", reason="too_long")
     return name
 
 

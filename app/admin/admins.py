@@ -66,7 +66,11 @@ async def _refuse_fixed(request: AdminRequest, admin_id: str) -> None:
         return
     admins = await request.panel.admins.list()
     if any(admin.id == admin_id and admin.name == FIXED_NAME for admin in admins):
-        raise InvalidRequest("FILMGATE_ADMIN_PASSWORD sets this admin; change it there.", param="name")
+        raise InvalidRequest(
+            "FILMGATE_ADMIN_PASSWORD sets this admin; change it there.",
+            param="name",
+            reason="set_by_environment",
+        )
 
 
 def _admin_object(admin: AdminUser) -> AdminObject:

@@ -126,7 +126,11 @@ async def change_password(body: PasswordBody, request: AdminRequest, response: R
     session = _own_session(request)
     name = session.admin.name
     if request.panel.fixed_password and name == FIXED_NAME:
-        raise InvalidRequest("FILMGATE_ADMIN_PASSWORD sets this password; change it there.", param="new")
+        raise InvalidRequest(
+            "FILMGATE_ADMIN_PASSWORD sets this password; change it there.",
+            param="new",
+            reason="set_by_environment",
+        )
     await confirm_password(request, body.current, param="current")
     check_password(body.new, name=name, param="new")
     admin = await request.panel.admins.update(name, session.admin.id, password=body.new)
@@ -152,7 +156,7 @@ async def confirm_password(request: AdminRequest, password: str, *, param: str =
     """Check that the admin is at the browser: the password must be entered again. Raises ``InvalidRequest``."""
     session = _own_session(request)
     if await _verified_admin(request.http, session.admin.name, password) is None:
-        raise InvalidRequest("This is not your password.", param=param)
+        raise InvalidRequest("This is not your password.", param=param, reason="wrong_password")
 
 
 async def _verified_admin(request: Request, name: str, password: str) -> AdminUser | None:

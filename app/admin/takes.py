@@ -118,7 +118,11 @@ async def _price_of(request: AdminRequest, generation: GenerationRequest) -> Dec
 async def _repeated_request(request: AdminRequest, task: Task) -> GenerationRequest:
     """Raises ``InvalidRequest`` when its prompt or its inputs are gone."""
     if task.prompt_removed:
-        raise InvalidRequest("Its key does not keep prompts, so this task can't be sent again.", param="task")
+        raise InvalidRequest(
+            "Its key does not keep prompts, so this task can't be sent again.",
+            param="task",
+            reason="prompts_not_kept",
+        )
     media = tuple([await _with_content(request, task, item) for item in task.request.media])
     return task.request.model_copy(update={"media": media})
 
@@ -130,5 +134,7 @@ async def _with_content(request: AdminRequest, task: Task, item: MediaInput) -> 
     try:
         content = await request.panel.gateway.store.get(item.key)
     except NotFound as error:
-        raise InvalidRequest("The inputs of this task have been removed.", param="media") from error
+        raise InvalidRequest(
+            "The inputs of this task have been removed.", param="media", reason="inputs_removed"
+        ) from error
     return item.model_copy(update={"content": content, "key": ""})

@@ -200,7 +200,9 @@ async def settle_task(name: str, body: SettleBody, request: AdminRequest) -> Tas
         reserved = ledger[0].amount if ledger else None
         amount = reserved if body.amount is None else body.amount
         if amount is None:
-            raise InvalidRequest("Nothing is reserved for this task.", param="outcome")
+            raise InvalidRequest(
+                "Nothing is reserved for this task.", param="outcome", reason="nothing_reserved"
+            )
     await request.panel.billing.settle_held(task.id, amount)
     await request.record_change(
         "task.settled", f"tasks/{task.id}", after={"outcome": body.outcome, "amount": amount}
@@ -222,7 +224,7 @@ async def _tasks_to_cancel(body: CancelBody, request: AdminRequest) -> tuple[lis
     """The tasks, and how many of the ids are unknown. Raises ``InvalidRequest``."""
     if body.ids is not None:
         if len(body.ids) > MOST_AT_ONCE:
-            raise InvalidRequest(f"ids may hold at most {MOST_AT_ONCE}", param="ids")
+            raise InvalidRequest(f"ids may hold at most {MOST_AT_ONCE}", param="ids", reason="too_many")
         ids = [task_id_of(name) for name in body.ids]
         known = [await request.panel.tasks.get(task_id) if task_id else None for task_id in ids]
         tasks = [task for task in known if task is not None]

@@ -57,6 +57,7 @@ class ImportRowObject(PanelAnswer):
     result: str
     outcome: str
     message: str
+    reason: str | None
     param: str | None
 
 
@@ -140,5 +141,6 @@ def _import_row_object(result: ImportResult) -> ImportRowObject:
         result=RESULT_WORDS[result.outcome],
         outcome=result.outcome,
         message=mask_secrets(result.text),
+        reason=result.reason,
         param=result.param or None,
     )

@@ -31,7 +31,9 @@ def read_text(text: str | bytes) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise InvalidRequest(f"This is no JSON: {error}"[:300], param="backup") from error
+        raise InvalidRequest(
+            f"This is no JSON: {error}"[:300], param="backup", reason="invalid_json"
+        ) from error
 
 
 def is_address(place: str) -> bool:

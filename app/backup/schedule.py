@@ -63,7 +63,7 @@ class BackupSchedule:
 async def send_backup(sources: BackupSources, guard: OutboundGuard, options: BackupOptions) -> None:
     """Send one backup now. Raises ``DeliveryFailed`` or ``InvalidRequest``."""
     if not options.url:
-        raise InvalidRequest("url: enter the address that backups are sent to", param="url")
+        raise InvalidRequest("url: enter the address that backups are sent to", param="url", reason="missing")
     passphrase = options.passphrase.get_secret_value()
     document = await make_backup(sources, secrets=options.with_secrets, passphrase=passphrase)
     given = {header.name: header.value.get_secret_value() for header in options.headers}

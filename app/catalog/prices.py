@@ -135,7 +135,7 @@ class PriceRepository:
         async with self._database.read() as connection:
             written_by = (await connection.execute(query)).scalar()
         if written_by == "file" != source:
-            raise InvalidRequest(f"The price of {model} {IN_FILE}", param="model")
+            raise InvalidRequest(f"The price of {model} {IN_FILE}", param="model", reason="declared_in_file")
 
     def _find_price(self, model: str) -> ModelPrice | None:
         names = [model, self._aliases.get(model, model)]

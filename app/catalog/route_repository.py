@@ -130,7 +130,7 @@ class RouteRepository:
         """Only the file changes what it declares; it may take over stored routes. Raises ``InvalidRequest``."""
         query = sa.select(routes.c.source).where(routes.c.model == model)
         if source == "store" and (await connection.execute(query)).scalar() == "file":
-            raise InvalidRequest(f"The route {model} {IN_FILE}", param="model")
+            raise InvalidRequest(f"The route {model} {IN_FILE}", param="model", reason="declared_in_file")
 
 
 async def _insert_row(connection: AsyncConnection, row: dict[str, Any]) -> bool:

@@ -244,6 +244,7 @@ class KeyRing:
             raise InvalidRequest(
                 f"The key {row.name} ({row.id}) has this secret already: change that one, or choose another secret.",
                 param="secret",
+                reason="secret_taken",
             )
 
     async def update(self, key_id: str, changes: Mapping[str, Any]) -> ClientKey:
@@ -313,7 +314,7 @@ class KeyRing:
     async def _find_writable(self, key_id: str) -> ClientKey:
         key = await self.get(key_id)
         if key.source == "file":
-            raise InvalidRequest(f"The key {key_id} {IN_FILE}")
+            raise InvalidRequest(f"The key {key_id} {IN_FILE}", reason="declared_in_file")
         return key
 
     async def _write_columns(self, key_id: str, **values: Any) -> None:
@@ -340,7 +341,9 @@ class KeyRing:
 
     def _hash_columns(self, raw: str) -> dict[str, str]:
         if is_blank(raw):
-            raise InvalidRequest("A key is empty: it would open the gateway to everybody.", param="secret")
+            raise InvalidRequest(
+                "A key is empty: it would open the gateway to everybody.", param="secret", reason="missing"
+            )
         return {"hash": self._hashes(raw)[0], "root": self._vault.root_fingerprint}
 
     def _hashes(self, raw: str) -> Sequence[str]:

@@ -30,6 +30,14 @@ class ErrorEnvelope:
         return write_event(self.error_bytes(error), name=self.event_name)
 
 
+class PanelEnvelope(ErrorEnvelope):
+    """With the reason, for which the panel has words in the operator's language."""
+
+    def error_body(self, error: FilmgateError, *, request_id: str = "") -> dict[str, Any]:
+        body = super().error_body(error, request_id=request_id)
+        return {"error": body["error"] | {"reason": error.reason}} if error.reason else body
+
+
 OWN_ENVELOPE = ErrorEnvelope()
 
 
@@ -44,6 +52,9 @@ class EnvelopesByPath:
             if path.startswith(prefix):
                 return envelope
         return OWN_ENVELOPE
+
+
+PANEL_ENVELOPES = EnvelopesByPath({"/": PanelEnvelope()})
 
 
 def error_headers(error: FilmgateError) -> dict[str, str]:

@@ -12,7 +12,7 @@ from starlette.types import Scope
 from app.errors import FilmgateError, InvalidRequest, MethodNotAllowed, NotFound
 from app.ops.addresses import HINT
 from app.ops.envelope import EnvelopesByPath, error_headers
-from app.validation import describe_problem
+from app.validation import describe_problem, problem_reason
 
 METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 
@@ -60,5 +60,5 @@ def answer_errors(app: FastAPI, envelopes: EnvelopesByPath) -> None:
             {**first, "loc": first["loc"][1:]}
         )  # the first part says "body" or "query"
         where = field or str(first["loc"][0])
-        answer = InvalidRequest(f"{where}: {text}", param=where)
+        answer = InvalidRequest(f"{where}: {text}", param=where, reason=problem_reason(first))
         return JSONResponse(error_body(request, answer), answer.status)

@@ -17,12 +17,16 @@ def check_address(url: str, *, param: str, plain: Callable[[str], bool] = lambda
     Raises ``InvalidRequest`` that names ``param``.
     """
     if len(url) > MAX_URL_LENGTH:
-        raise InvalidRequest(f"{param} must be at most {MAX_URL_LENGTH} characters", param=param)
+        raise InvalidRequest(
+            f"{param} must be at most {MAX_URL_LENGTH} characters", param=param, reason="too_long"
+        )
     parsed = _parse_url(url.strip())
     if parsed is None:
-        raise InvalidRequest(f"{param} must be an address like https://example.com/hook", param=param)
+        raise InvalidRequest(
+            f"{param} must be an address like https://example.com/hook", param=param, reason="invalid_address"
+        )
     if parsed.scheme == "http" and not plain(parsed.host):
-        raise InvalidRequest(f"{param} must begin with https://", param=param)
+        raise InvalidRequest(f"{param} must begin with https://", param=param, reason="invalid_address")
     return str(parsed)
 
 

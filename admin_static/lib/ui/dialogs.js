@@ -2,6 +2,7 @@
 import { html, classNames, signal, useLayoutEffect, useRef, useState } from '../dom.js';
 import { t } from '../i18n.js';
 import { useUnsaved } from '../unsaved.js';
+import { errorText } from '../server_words.js';
 import { Icon } from './icons.js';
 
 /** The first form field of a dialog, to focus it; a drawer keeps the focus itself. */
@@ -106,7 +107,7 @@ export async function runWithToast(work, done) {
     if (done) showToast(typeof done === 'function' ? done(answer) : done);
     return answer ?? true;
   } catch (error) {
-    showToast(error.message, 'bad');
+    showToast(errorText(error), 'bad');
     return false;
   }
 }

@@ -1,6 +1,7 @@
 // Forms from lists of fields; an error is shown beside the field that it names.
 import { html, classNames, useState } from '../dom.js';
 import { t } from '../i18n.js';
+import { errorText } from '../server_words.js';
 
 const asText = (value) => (value == null ? '' : String(value));
 
@@ -139,7 +140,7 @@ export function FormFields({ form, fields, prefix }) {
       form.error &&
       !shownAtField &&
       html`<p class="trouble wide" role="alert">
-        ${form.error.message}
+        ${errorText(form.error)}
       </p>`
     }
     ${shown.map(
@@ -149,7 +150,7 @@ export function FormFields({ form, fields, prefix }) {
           prefix=${prefix}
           field=${field}
           value=${form.values[field.name]}
-          problem=${concernsField(form.error, field) ? form.error.message : ''}
+          problem=${concernsField(form.error, field) ? errorText(form.error, { atField: true }) : ''}
           onChange=${(value) => form.set(field.name, value)}
         />`,
     )}

@@ -1,6 +1,7 @@
 // A form from a JSON schema: texts, numbers, selects, checkboxes, groups, and lists of them.
 import { html } from '../dom.js';
 import { t } from '../i18n.js';
+import { errorText } from '../server_words.js';
 import { FormField } from './form.js';
 import { Icon } from './icons.js';
 
@@ -237,7 +238,7 @@ function SchemaProperties({ schema, root, value, onChange, path, error, onTest }
           root=${root}
           value=${value?.[name]}
           path=${path}
-          problem=${error?.param?.split(/[.[]/)[0] === name ? error.message : ''}
+          problem=${error?.param?.split(/[.[]/)[0] === name ? errorText(error) : ''}
           onChange=${(next) => onChange({ ...value, [name]: next })}
           onTest=${onTest}
         />`,

@@ -1,0 +1,137 @@
+"""The panel in Chinese holds no English sentence: not from the server, and not while things fail."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.panel.addresses import FORMS, all_addresses, shows_drawer
+from tests.panel.busy_gateway import ACCOUNTS, PROMPTS, BusyGateway
+from tests.panel.conftest import PASSWORD
+from tests.panel.dictionary import words
+from tests.panel.panel_page import PanelPage, open_panel
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
+ZH = words("zh")
+# What people have written, as names, notes and prompts.
+WRITTEN = [
+    *PROMPTS,
+    *(str(shape.get("note", "")) for shape in ACCOUNTS),
+    "Rain on a tin roof",
+    "kept for peaks",
+]
+WRITTEN += ["Something forbidden", "own machines first", "for the app", "A lighthouse at dusk"]
+# Runs of three words and more outside of what is marked as English, and of code.
+FIND = """(written) => {
+  const found = [];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const { data, parentElement } = walker.currentNode;
+    if (parentElement.closest('[lang=en], code, pre, .mono, .code, textarea, script, style')) continue;
+    if (!parentElement.checkVisibility()) continue;
+    let text = data;
+    for (const one of written) text = text.replaceAll(one, '');
+    found.push(...(text.match(/[A-Za-z][A-Za-z']+(?:[ ,]+[A-Za-z][A-Za-z']+){2,}/g) ?? []));
+  }
+  return found;
+}"""
+
+
+def english_runs(page: Page) -> list[str]:
+    found: list[str] = page.evaluate(FIND, [text for text in WRITTEN if text])
+    return [f"{page.url}: {one}" for one in found]
+
+
+@pytest.fixture
+def panel(busy: BusyGateway, browser: Browser) -> Iterator[PanelPage]:
+    with open_panel(browser, busy.gateway.url, lang="zh", width=390) as found:
+        found.sign_in("admin", PASSWORD)
+        yield found
+
+
+def test_no_page_speaks_english(busy: BusyGateway, panel: PanelPage) -> None:
+    found: list[str] = []
+    for where in all_addresses(busy):
+        panel.open(where)
+        if shows_drawer(where):
+            expect(panel.dialog).to_be_visible()
+            for tab in panel.dialog.get_by_role("tab").all():
+                tab.click()
+                found += english_runs(panel.page)
+        found += english_runs(panel.page)
+    for where, opener in FORMS:
+        panel.open(where)
+        panel.button(ZH[opener]).first.click()
+        expect(panel.dialog).to_be_visible()
+        for more in panel.dialog.locator("summary").all():
+            more.click()
+        found += english_runs(panel.page)
+        panel.page.keyboard.press("Escape")
+        expect(panel.page.locator("dialog[open]")).to_have_count(0)
+    assert found == [], "\n".join(found)
+
+
+def test_a_wrong_password_is_refused_in_chinese(busy: BusyGateway, browser: Browser) -> None:
+    with open_panel(browser, busy.gateway.url, lang="zh") as panel:
+        panel.page.goto("/admin/")
+        panel.page.locator("[name=name]").fill("nobody")
+        panel.page.locator("[name=password]").fill("wrong")
+        panel.page.keyboard.press("Enter")
+        expect(panel.page.locator(".trouble")).to_have_text(ZH["error.invalid_credentials"])
+        assert english_runs(panel.page) == []
+        panel.problems.clear()  # the browser logs the refused request
+
+
+def test_rules_for_passwords_are_told_in_chinese(panel: PanelPage) -> None:
+    panel.open("settings/people")
+    panel.button(ZH["admins.add"]).click()
+    for password, reason in (("short", "password_length"), ("aaaaaaaaaaaa", "guessable")):
+        panel.dialog.locator("[name=name]").fill("somebody")
+        panel.dialog.locator("[name=password]").fill(password)
+        panel.dialog.locator("button[type=submit]").click()
+        expect(panel.dialog).to_contain_text(ZH[f"reason.{reason}"])
+        assert english_runs(panel.page) == []
+    panel.problems.clear()
+
+
+def test_a_bad_setting_is_told_in_chinese(panel: PanelPage) -> None:
+    panel.open("settings/delivery")
+    panel.button(ZH["add"]).first.click()
+    section = panel.page.locator(".panel").last
+    section.locator("[name=name]").fill("mirror")
+    section.locator("[name=url]").fill("nowhere")
+    panel.button(ZH["save"]).click()
+    trouble = panel.page.locator("form > .trouble")
+    expect(trouble).to_contain_text(ZH["field.resolvers"])
+    expect(trouble).to_contain_text(ZH["reason.invalid_address"])
+    assert english_runs(panel.page) == []
+    panel.problems.clear()
+
+
+def test_rows_of_an_import_are_refused_in_chinese(panel: PanelPage) -> None:
+    panel.open("accounts")
+    panel.button(ZH["accounts.import"]).first.click()
+    rows = [
+        "name,provider,base_url,secret,slots",
+        "spare,openai_compatible,http://127.0.0.1:9/v1,sk-another-1,2",
+    ]
+    rows += [
+        "bad,openai_compatible,http://127.0.0.1:9/v1,sk-another-2,-4",
+        "worse,nobody_knows,,sk-another-3,1",
+    ]
+    panel.dialog.locator("#import-text").fill("\n".join(rows))
+    panel.button(ZH["import.check"], within=panel.dialog).click()
+    expect(panel.dialog.locator("tr[data-id]")).to_have_count(3)
+    expect(panel.dialog).to_contain_text(ZH["reason.name_taken"])
+    expect(panel.dialog).to_contain_text(ZH["reason.too_small"])
+    assert english_runs(panel.page) == []
+
+
+def test_a_failed_test_is_told_in_chinese(busy: BusyGateway, panel: PanelPage) -> None:
+    shape = {"name": "nobody-there", "provider": "openai_compatible", "base_url": "http://127.0.0.1:9/v1"}
+    made = busy.owner.post("/accounts", status=201, json=shape | {"secret": "sk-nobody-there-1", "slots": 1})
+    panel.open(f"accounts/{made['id']}")
+    panel.button(ZH["account.do.test"], within=panel.dialog).click()
+    expect(panel.dialog.locator("#test-result")).to_contain_text(ZH["verdict.silent"])
+    assert english_runs(panel.page) == []
+    busy.owner.must("DELETE", f"/accounts/{made['id']}", status=204)

@@ -1,0 +1,114 @@
+"""Whatever the server can tell the panel by a code has words in both languages, and each thing has one word."""
+
+import ast
+import re
+from collections.abc import Iterator
+from typing import Any, get_args
+
+import pytest
+
+from app import errors
+from app.accounts.bulk_import import ImportOutcome
+from app.admin.account_object import ReasonCode
+from app.admin.transfers import RESULT_WORDS
+from app.catalog.explanation import Verdict as ExplainVerdict
+from app.errors import FilmgateError, Reason
+from app.providers.account_checks import Verdict
+from app.tasks.states import State
+from app.validation import REASONS
+from tests.panel.dictionary import words
+from tests.serving import ROOT
+
+LANGUAGES = ("en", "zh")
+
+
+def values_of(alias: Any) -> Iterator[str]:
+    """The words of a ``Literal``, or of a union of several."""
+    for part in get_args(alias):
+        yield from [part] if isinstance(part, str) else values_of(part)
+
+
+def error_codes() -> set[str]:
+    """Of every error, and those that tasks are ended with by their name."""
+    classes = [
+        cls for cls in vars(errors).values() if isinstance(cls, type) and issubclass(cls, FilmgateError)
+    ]
+    named: set[str] = set()
+    for path in (ROOT / "app" / "tasks").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call):
+                named |= {
+                    keyword.value.value
+                    for keyword in node.keywords
+                    if keyword.arg in ("code", "error_code")
+                    and isinstance(keyword.value, ast.Constant)
+                    and isinstance(keyword.value.value, str)
+                }
+    return {cls.code for cls in classes} | named | {"deadline_exceeded", "cancelled"}
+
+
+CODES: dict[str, set[str]] = {
+    "error": error_codes(),
+    "reason": set(values_of(Reason)),
+    "cooldown": set(values_of(ReasonCode)),
+    "verdict": set(values_of(Verdict)),
+    "explain": set(values_of(ExplainVerdict)),
+    "state": set(values_of(State)),
+    "import": set(RESULT_WORDS.values()),
+}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("group", CODES)
+def test_every_code_of_the_server_has_words(group: str, language: str) -> None:
+    assert len(CODES[group]) >= 4, CODES[group]
+    known = words(language)
+    assert {code for code in CODES[group] if f"{group}.{code}" not in known} == set()
+
+
+def test_whatever_stops_a_row_of_an_import_is_told_by_its_reason() -> None:
+    assert set(get_args(ImportOutcome)) == set(RESULT_WORDS)
+
+
+def test_every_reason_is_given_by_somebody() -> None:
+    sources = "".join(path.read_text() for path in (ROOT / "app").rglob("*.py"))
+    given = set(re.findall(r'reason="([a-z_]+)"', sources)) | set(REASONS.values()) | {"invalid_value"}
+    assert set(values_of(Reason)) - given == set()
+
+
+def texts(*groups: str) -> dict[str, str]:
+    return {key: text for key, text in words("zh").items() if key.startswith(groups)}
+
+
+@pytest.mark.parametrize(
+    ("word", "because"),
+    [
+        ("试验台", "the playground is 操练场"),
+        ("禁用", "to disable is 停用"),
+        ("秘钥", "a secret is 密钥"),
+        ("API key", "a client key is 令牌"),
+        ("演播室", "the studio is 工作室"),
+        ("帐", "an account is 账号"),
+    ],
+)
+def test_no_second_word_for_one_thing(word: str, because: str) -> None:
+    assert {key for key, text in words("zh").items() if word in text} == set(), because
+
+
+def test_client_keys_and_upstream_secrets_have_different_words() -> None:
+    assert {key for key, text in texts("key.", "keys.", "key_state.").items() if "密钥" in text} == set()
+    of_accounts = texts("account.", "accounts.", "wizard.", "bulk.", "cooldown.", "verdict.")
+    assert {key for key, text in of_accounts.items() if "令牌" in text} == set()
+
+
+def test_only_webhooks_are_posted() -> None:
+    """``投递`` is what webhooks and notices do; results are handed over: ``交付``."""
+    others = {key for key, text in words("zh").items() if "投递" in text.replace("回调投递", "")}
+    assert {key for key in others if not key.startswith(("delivery.", "webhook."))} == set()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_one_thing_is_not_several(language: str) -> None:
+    """English needs a text of its own for one: ``key.one``."""
+    plurals = {key.removesuffix(".one") for key in words(language) if key.endswith(".one")}
+    assert plurals <= words(language).keys()
