@@ -7,9 +7,11 @@ import sys
 from typing import Annotated
 
 import typer
+from typer._click.exceptions import NoArgsIsHelpError, UsageError  # typer's copy of click, named nowhere else
 
 from app import __version__
-from app.cli.output import print_error
+from app.cli.json_output import class_of
+from app.cli.output import print_error, print_usage_error
 from app.errors import FilmgateError
 from app.ops import logs
 
@@ -51,7 +53,15 @@ def main() -> None:
     gc.freeze()
     gc.enable()
     try:
-        cli(prog_name="filmgate")
+        code = cli(prog_name="filmgate", standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except NoArgsIsHelpError as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except UsageError as error:
+        sys.exit(print_usage_error(error.format_message(), error.ctx.command_path if error.ctx else None))
+    except typer.Abort:
+        sys.exit(print_usage_error("Aborted.", None))
     except FilmgateError as error:
         sys.exit(print_error(error))
     except BrokenPipeError:  # the reader of our output has exited, as `head` does
@@ -64,7 +74,6 @@ def command_line(*names: str) -> typer.Typer:
         name="filmgate",
         no_args_is_help=True,
         pretty_exceptions_enable=False,
-        add_completion=False,
         rich_markup_mode="rich",
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     )
@@ -73,9 +82,11 @@ def command_line(*names: str) -> typer.Typer:
         module, attribute = COMMANDS[name].split(":")
         command = getattr(importlib.import_module(f"app.cli.{module}"), attribute)
         if isinstance(command, typer.Typer):
+            for each in command.registered_commands:
+                each.cls = class_of(f"{name} {each.name}")
             cli.add_typer(command, name=name)
         else:
-            cli.command(name)(command)
+            cli.command(name, cls=class_of(name))(command)
     return cli
 
 

@@ -17,10 +17,10 @@ from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
 from app import root_file
-from app.accounts.status import WHOLE_ACCOUNT, AccountStatus
 from app.admin.admin_repository import has_empty_password
 from app.admin.passwords import PasswordHashing
-from app.cli.doctor_catalog import CheckResult, check_models, check_prices, lacks_root, open_pool
+from app.cli.doctor_accounts import check_accounts, check_waiting
+from app.cli.doctor_catalog import CheckResult, check_models, check_prices
 from app.cli.output import out, plain_table
 from app.cli.startup import bind_listener
 from app.db import postgres, revision
@@ -29,6 +29,7 @@ from app.db.tables import format_money
 from app.errors import FilmgateError, SettingsInvalid
 from app.keys.shared_limits import SharedLimiter
 from app.media.store import MediaStore
+from app.ops import logs
 from app.secret_rules import is_blank
 from app.setting_names import NAMES, describe_unknown, unknown_settings
 from app.settings import Settings, load_settings, mask_address
@@ -45,8 +46,10 @@ SIGNS = {"ok": "[green]âœ“ ok[/]", "warn": "[yellow]! warn[/]", "fail": "[red]âœ
 
 def run_doctor() -> None:
     """Check settings, data, database, accounts, ledger, store, Redis, port and clock. Exit code 1 when one fails."""
+    # Each check says what it found; a line of the log would stand above the table.
+    logs.set_up(level="critical", style="console")
     results = asyncio.run(_run_checks(load_settings()))
-    table = plain_table("", "", "")
+    table = plain_table("state", "check", "found")
     table.show_header = False
     for result in results:
         table.add_row(SIGNS[result.outcome], f"[bold]{result.name}[/]", escape(result.text))
@@ -73,6 +76,7 @@ async def _check_results(settings: Settings) -> AsyncGenerator[CheckResult, None
             yield await check_clock(database)
             yield await check_admins(settings, database)
             yield await check_accounts(settings, database)
+            yield await check_waiting(settings, database)
             yield await check_prices(settings, database)
             yield await check_models(settings, database)
             yield await check_ledger(database)
@@ -235,37 +239,6 @@ async def check_held_money(database: Database) -> CheckResult:
     summary = f"${format_money(held.amount)} for {held.tasks} tasks that ended without a film and may have cost money"
     advice = "`filmgate held list` shows them. Look at the vendor's bill, then `filmgate held settle ID`."
     return CheckResult("warn", "held money", summary, advice)
-
-
-async def check_accounts(settings: Settings, database: Database) -> CheckResult:
-    if lacks_root(settings):
-        return CheckResult("warn", "accounts", "can't be read without the secret key")
-    try:
-        async with open_pool(settings, database) as pool:
-            return _accounts_result(await pool.current_statuses())
-    except SettingsInvalid as error:
-        return CheckResult("fail", "accounts", error.message)
-
-
-def _accounts_result(statuses: list[AccountStatus]) -> CheckResult:
-    now = time.time()
-    blocked = [(s, o) for s in statuses if s.enabled and (o := s.blocked_by(WHOLE_ACCOUNT, now))]
-    disabled = [s for s in statuses if not s.enabled]
-    parts = [f"{len(statuses) - len(blocked) - len(disabled)} ready"]
-    parts += [f"{s.account.name} can't be used now: {reason.text}" for s, reason in blocked]
-    parts += [f"{s.account.name} is disabled: {s.disabled_reason}" for s in disabled]
-    summary = "; ".join(parts)
-    if not statuses:
-        advice = "Add one with `filmgate accounts add`, or set FILMGATE_STUDIO=on."
-        return CheckResult("fail", "accounts", "there is none", advice)
-    if len(disabled) == len(statuses):
-        advice = "Correct the account, then `filmgate accounts enable NAME`."
-        return CheckResult("fail", "accounts", summary, advice)
-    if disabled or blocked:
-        return CheckResult("warn", "accounts", summary, "`filmgate accounts list` shows more.")
-    if [s.account.provider for s in statuses] == ["studio"]:
-        return CheckResult("ok", "accounts", "the embedded studio; `filmgate accounts add` adds a real one")
-    return CheckResult("ok", "accounts", summary)
 
 
 async def check_store(settings: Settings) -> CheckResult:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
+from decimal import Decimal
 from typing import Annotated, Any
 
 import typer
@@ -119,17 +120,36 @@ def create_key(
 @commands.command("list")
 def list_keys() -> None:
     """List all keys, oldest first."""
-    table = plain_table("ID", "NAME", "OWNER", "CREATED", "LIMITS", "STATE")
-    for key in with_store(lambda components: components.keys.list()):
-        state = "[green]active[/]" if key.enabled else "[red]revoked[/]"
+    table = plain_table("ID", "NAME", "OWNER", "CREATED", "LIMITS", "SPENT", "STATE")
+
+    async def find_rows(components: Components) -> list[tuple[ClientKey, Decimal, str]]:
+        now = time.time()
+        found = []
+        for key in await components.keys.list():
+            lines = await components.money.reports.budget_lines(key, now=now)
+            over = [line.period for line in lines if line.left <= 0]
+            found.append(
+                (key, await components.money.reports.spent_by(key.id), _key_state(key, over, now=now))
+            )
+        return found
+
+    for key, spent, state in with_store(find_rows):
         limits = ", ".join(f"{name} {value}" for name, value in _limit_texts(key).items())
-        table.add_row(
-            key.id, escape(key.name), escape(key.owner), local_time(key.created_at), escape(limits), state
-        )
+        named = (key.id, escape(key.name), escape(key.owner), local_time(key.created_at), escape(limits))
+        table.add_row(*named, f"${format_money(spent)}", state)
     if table.row_count:
         out.print(table)
     else:
         err.print("No keys yet. `filmgate keys create NAME` creates one.")
+
+
+def _key_state(key: ClientKey, over: list[str], *, now: float) -> str:
+    """Whether its requests are served, in a word; ``over`` are the budgets that are used up."""
+    if not key.enabled:
+        return "[red]disabled[/]"
+    if key.expires_at is not None and key.expires_at <= now:
+        return "[red]expired[/]"
+    return f"[yellow]over its {over[0]} budget[/]" if over else "[green]active[/]"
 
 
 @commands.command("show")

@@ -136,6 +136,11 @@ class UsageReports:
             for period, budget in budgets_by_period(holder, now).items()
         ]
 
+    async def spent_by(self, key_id: str) -> Decimal:
+        """US dollars, since the key was made."""
+        async with self._database.read() as connection:
+            return (await read_spending(connection, key_id, [TOTAL]))[TOTAL][1]
+
 
 def is_exact(groups: Sequence[UsageGroup], span: UsageSpan) -> bool:
     """Whether days are those of the zone. Keys together with accounts have sums by UTC day only."""

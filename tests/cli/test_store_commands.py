@@ -26,7 +26,7 @@ def test_keys_are_made_listed_and_revoked(tmp_path: Path) -> None:
     assert "active" in listed
     assert key not in listed
     assert inside("keys", "revoke", identity, data=data).exit_code == 0
-    assert "revoked" in inside("keys", "list", data=data).stdout
+    assert "disabled" in inside("keys", "list", data=data).stdout
     stranger = filmgate("keys", "revoke", "nobody", cwd=tmp_path)
     assert stranger.returncode == 1
     assert stranger.stderr.strip() == "error: There is no key nobody. `filmgate keys list` shows them."
