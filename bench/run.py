@@ -43,7 +43,7 @@ PARTS: dict[str, Callable[[Stage], list[Figure]]] = {
     "relay": relay.measure,
     "polling": polling.measure,
     "lookup": lookup.measure,
-    "startup": startup.measure,
+    "start": startup.measure,
     "history": history.measure,
     "downloads": crowds.measure_downloads,
     "streams": crowds.measure_streams,

@@ -15,7 +15,7 @@ PARTS = {
     "downloads": ("10 downloads",),
     "streams": ("20 open SSE streams",),
 }
-"""Of the others, `lookup` and `history` measure with the same code, and `startup` and `scaling` start much."""
+"""Of the others, `lookup` and `history` measure with the same code, and `start` and `scaling` start much."""
 
 
 @pytest.mark.slow
