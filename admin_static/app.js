@@ -8,7 +8,7 @@ import { listenForShortcuts, PAGES } from './lib/shortcuts.js';
 import { LoadingNotice } from './lib/api_hooks.js';
 import { startListening, stopListening, reconnects } from './lib/event_stream.js';
 import { Icon, BrandMark } from './lib/ui/icons.js';
-import { askConfirmation, Dialog, ConfirmationDialog, ToastList, runWithToast, toastHost } from './lib/ui/dialogs.js';
+import { askConfirmation, Dialog, ConfirmationDialog, ToastList, runWithToast, showToast, toastHost } from './lib/ui/dialogs.js';
 import { forgetDraft } from './lib/playground_draft.js';
 import { SessionLayer } from './lib/ui/session_layer.js';
 import { Warnings } from './lib/ui/warnings.js';
@@ -227,12 +227,32 @@ function PanelShell() {
   `;
 }
 
+function FactorGate() {
+  useEffect(() => {
+    loadPage('second_factor').catch((error) => showToast(error.message, 'bad'));
+  }, []);
+  const Page = pageComponents.value.second_factor;
+  return html`<main class="sign-in">
+    <div class="sign-in-box">
+      <span class="brand">
+        <${BrandMark} />
+        Filmgate
+      </span>
+      ${Page && html`<${Page} />`}
+      <footer>
+        <${PreferenceButtons} />
+        <button type="button" class="button plain small" onClick=${signOut}>${t('sign_out')}</button>
+      </footer>
+    </div>
+  </main>`;
+}
+
 function PanelApp() {
   if (!session.value) return null;
   return html`
     ${
       session.value.state === 'signed_in'
-        ? html`<${PanelShell} />`
+        ? html`<${session.value.lacks_factor ? FactorGate : PanelShell} />`
         : html`<${SignInPage} PreferenceButtons=${PreferenceButtons} />`
     }
     <${SessionLayer} />

@@ -17,6 +17,7 @@ from app.admin.audit_log import AuditLog
 from app.admin.panel import PanelServices, ProcessFacts, StorageCount
 from app.admin.passwords import PasswordHashing, SignInThrottle
 from app.admin.readiness_board import ReadinessBoard
+from app.admin.second_factors import SecondFactors
 from app.admin.session_store import SessionStore
 from app.backup.schedule_options import DOCUMENTS
 from app.components import Components
@@ -82,6 +83,7 @@ async def open_panel(
         admins=AdminRepository(
             components.database, components.vault, audit=audit, passwords=PasswordHashing()
         ),
+        second_factors=SecondFactors(components.database, components.vault, audit=audit),
         sessions=SessionStore(components.database, components.vault),
         audit=audit,
         throttle=SignInThrottle(),
@@ -90,6 +92,7 @@ async def open_panel(
         facts=_process_facts(components),
         token=settings.admin_token.get_secret_value() if settings.admin_token else None,
         fixed_password=settings.admin_password is not None,
+        totp_required=settings.admin_totp == "required",
     )
     stack.push_async_callback(panel.storage.close)
     stack.push_async_callback(panel.readiness.close)

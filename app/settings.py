@@ -58,6 +58,8 @@ class Settings(BaseSettings):
     """Password of the panel's owner ``admin``. Without it, the first start prints a link to choose one."""
     admin_token: SecretStr | None = None
     """Bearer for ``/admin/api``; for automation."""
+    admin_totp: Literal["optional", "required"] = "optional"
+    """Whether everybody who signs in to the panel with a password must have a second factor."""
     metrics_token: SecretStr | None = None
     """Bearer for ``/metrics``. Without it, whoever reaches the port can read them."""
     trusted_proxies: str = "127.0.0.1,::1"

@@ -146,6 +146,10 @@ def webhook_secret_place(endpoint_id: str) -> str:
     return f"webhook_endpoints/{endpoint_id}"
 
 
+def admin_totp_place(admin_id: str) -> str:
+    return f"admins/{admin_id}/totp"
+
+
 def options_document_place(name: str) -> str:
     """For every secret in one options document."""
     return f"options/{name}"

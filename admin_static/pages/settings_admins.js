@@ -7,6 +7,7 @@ import { RelativeTime } from '../lib/ui/elements.js';
 import { DataTable } from '../lib/ui/table.js';
 import { Dialog, ActionMenu, askConfirmation, runWithToast, showToast } from '../lib/ui/dialogs.js';
 import { FormFields, FormButtons, useForm } from '../lib/ui/form.js';
+import { SecondFactor } from './second_factor.js';
 
 const ROLES = ['viewer', 'finance', 'operator', 'owner'];
 
@@ -70,9 +71,25 @@ export function AdminList() {
         loaded.reload,
       );
   };
+  const turnFactorOff = async (entry) => {
+    const { name } = entry;
+    const question = {
+      title: t('factor.off_title', { name }),
+      text: t('factor.off_note'),
+      action: t('factor.turn_off'),
+    };
+    if (!(await askConfirmation(question))) return;
+    await runWithToast(() => remove(`admins/${entry.id}/second-factor`), t('factor.is_off'));
+    loaded.reload();
+  };
   const columns = [
     { key: 'name', label: t('sign_in.name'), lead: true, cell: (entry) => html`<strong>${entry.name}</strong>` },
     { key: 'role', label: t('admins.role'), cell: (entry) => valueLabel('admins', entry.role) },
+    {
+      key: 'factor',
+      label: t('factor.title'),
+      cell: (entry) => (entry.second_factor ? t('yes') : html`<span class="quiet">${t('no')}</span>`),
+    },
     { key: 'at', label: t('account.created'), cell: (entry) => html`<${RelativeTime} at=${entry.created_at} />` },
     {
       key: 'acts',
@@ -87,6 +104,7 @@ export function AdminList() {
               t('admins.make', { role: t(`admins.${role}`) }),
               () => changeRole(entry, role),
             ]),
+            entry.second_factor && [t('factor.turn_off'), () => turnFactorOff(entry)],
             null,
             [t('remove'), () => removeAdmin(entry), 'bad'],
           ]}
@@ -197,6 +215,7 @@ export function OwnSessions() {
         </div>
       </form>
     </section>
+    <${SecondFactor} />
     <section class="stack">
       <h2>${t('own.sessions')}</h2>
       ${

@@ -2,26 +2,31 @@
 import { html } from '../lib/dom.js';
 import { request, session } from '../lib/api.js';
 import { t } from '../lib/i18n.js';
+import { useSecondStep } from '../lib/second_step.js';
 import { route } from '../lib/router.js';
 import { BrandMark } from '../lib/ui/icons.js';
 import { FormFields, useForm } from '../lib/ui/form.js';
 
-const signIn = async (path, body) => {
-  session.value = await request('POST', path, { body });
-};
-
 function SignInForm() {
-  const form = useForm({ name: 'admin', password: '' });
+  const form = useForm({ name: 'admin', password: '', code: '' });
+  const step = useSecondStep(form, 'field');
   const submit = (event) => {
     event.preventDefault();
-    form.submit((values) => signIn('session', values));
+    form.submit((values) => step.signIn(values));
   };
   return html`<form onSubmit=${submit}>
     <h1>${t('sign_in.sign_in')}</h1>
     <${FormFields}
       form=${form}
       fields=${[
-        { name: 'name', label: t('sign_in.name'), required: true, wide: true, autocomplete: 'username' },
+        {
+          name: 'name',
+          label: t('sign_in.name'),
+          required: true,
+          wide: true,
+          autocomplete: 'username',
+          when: () => !step.asked,
+        },
         {
           name: 'password',
           label: t('sign_in.password'),
@@ -29,14 +34,23 @@ function SignInForm() {
           required: true,
           wide: true,
           autocomplete: 'current-password',
+          when: () => !step.asked,
         },
+        step.field,
       ]}
     />
     <button type="submit" class="button main" disabled=${form.busy}>
       ${t('sign_in.sign_in')}
     </button>
+    ${
+      step.asked &&
+      html`<button type="button" class="button" onClick=${step.back}>
+        ${t('factor.back')}
+      </button>`
+    }
     <p class="soft small">
-      ${t('sign_in.forgotten')} <code>filmgate admin reset-password ${form.values.name || 'admin'}</code>
+      ${t(step.asked ? 'factor.lost' : 'sign_in.forgotten')}${' '}
+      <code>filmgate admin ${step.asked ? 'reset-totp' : 'reset-password'} ${form.values.name || 'admin'}</code>
     </p>
   </form>`;
 }
@@ -47,7 +61,7 @@ function SetupForm({ token }) {
     event.preventDefault();
     form.submit(async ({ name, password, again }) => {
       if (password !== again) throw Object.assign(new Error(t('sign_in.differ')), { param: 'again' });
-      await signIn('setup', { token, name, password });
+      session.value = await request('POST', 'setup', { body: { token, name, password } });
       location.hash = '#/overview';
     });
   };

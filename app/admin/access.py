@@ -13,7 +13,14 @@ from fastapi.routing import APIRoute
 from app.admin.panel import PanelServices
 from app.admin.rights import RIGHTS, AdminRole, Right, right_for
 from app.admin.session_store import AdminSession
-from app.errors import CsrfFailed, InvalidRequest, NotSignedIn, PayloadTooLarge, PermissionDenied
+from app.errors import (
+    CsrfFailed,
+    InvalidRequest,
+    NotSignedIn,
+    PayloadTooLarge,
+    PermissionDenied,
+    SecondFactorMissing,
+)
 
 COOKIE = "filmgate_session"
 DEVICE_COOKIE = "filmgate_device"
@@ -87,12 +94,21 @@ class AdminRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def handle_guarded(request: Request) -> Response:
-            actor = await authenticate_admin(request)
-            actor.require(right_for(request.method, self.path_format))
+            actor, right = await authenticate_admin(request), right_for(request.method, self.path_format)
+            actor.require(right)
+            if right is not Right.OWN and lacks_factor(panel_of(request), actor.session):
+                raise SecondFactorMissing("Turn on your second factor first: this gateway requires it.")
             request.state.actor = actor
             return await handle(request)
 
         return handle_guarded
+
+
+def lacks_factor(panel: PanelServices, session: AdminSession | None) -> bool:
+    """Whether the admin must turn a second factor on before anything else. Providers ask for their own."""
+    if session is None or not panel.totp_required:
+        return False
+    return session.method == "password" and not session.admin.second_factor
 
 
 async def authenticate_admin(request: Request) -> AdminActor:

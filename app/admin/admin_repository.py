@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.admin.audit_log import AuditLog
 from app.admin.passwords import PasswordHashing
 from app.admin.rights import AdminRole
-from app.db.operator_tables import admins, options, sessions
+from app.db.operator_tables import admins, options, recovery_codes, sessions
 from app.db.session import Database
 from app.errors import InvalidRequest, MissingField, NotFound, PermissionDenied
 from app.secret_rules import check_password
@@ -38,6 +38,9 @@ class AdminUser:
     name: str
     role: AdminRole
     created_at: float
+    second_factor: bool = False
+    from_provider: bool = False
+    """Signs in through the OpenID Connect provider, which says the role."""
 
     def as_object(self) -> dict[str, Any]:
         return {"id": self.id, "name": self.name, "role": self.role, "created_at": self.created_at}
@@ -63,6 +66,19 @@ class AdminRepository:
             rows = await connection.execute(sa.select(admins).order_by(admins.c.created_at))
             return [_admin_of_row(row) for row in rows]
 
+    async def named(self, name: str) -> AdminUser:
+        """Raises ``NotFound``."""
+        async with self._database.read() as connection:
+            row = (await connection.execute(sa.select(admins).where(admins.c.name == name))).first()
+        if row is None:
+            raise NotFound(f"No such admin: {name[:100]}")
+        return _admin_of_row(row)
+
+    async def get(self, admin_id: str) -> AdminUser:
+        """Raises ``NotFound``."""
+        async with self._database.read() as connection:
+            return await _get_admin(connection, admin_id)
+
     async def verify_password(self, name: str, password: str, *, address: str = "") -> AdminUser | None:
         """The admin of that name if the password is right, else None.
 
@@ -72,7 +88,8 @@ class AdminRepository:
             async with self._database.read() as connection:
                 query = sa.select(admins).where(admins.c.name == name)
                 row = (await connection.execute(query)).first()
-            right = await self._passwords.verify(row.password if row else None, password)
+            # Who has no password is verified like a name that does not exist: it takes as long.
+            right = await self._passwords.verify(row.password or None if row else None, password)
         return _admin_of_row(row) if row is not None and right else None
 
     async def create(self, actor: str, name: str, *, role: AdminRole, password: str) -> AdminUser:
@@ -106,7 +123,7 @@ class AdminRepository:
         if role is not None:
             changed["role"] = role
         if password is not None:
-            check_password(password, name=name or await self._name_of(admin_id))
+            check_password(password, name=name or (await self.get(admin_id)).name)
             changed["password"] = await self._passwords.hash(password)
         try:
             async with self._database.write() as connection:
@@ -128,10 +145,6 @@ class AdminRepository:
             ) from error
         return after
 
-    async def _name_of(self, admin_id: str) -> str:
-        async with self._database.read() as connection:
-            return (await _get_admin(connection, admin_id)).name
-
     async def delete(self, actor: str, admin_id: str) -> None:
         """Raises ``InvalidRequest`` for the last owner."""
         async with self._database.write() as connection:
@@ -139,6 +152,7 @@ class AdminRepository:
             if admin.role == "owner":
                 await _require_other_owner(connection)
             await connection.execute(sa.delete(sessions).where(sessions.c.admin_id == admin_id))
+            await connection.execute(sa.delete(recovery_codes).where(recovery_codes.c.admin_id == admin_id))
             await connection.execute(sa.delete(admins).where(admins.c.id == admin_id))
             target = f"admins/{admin_id}"
             await self._audit.record(
@@ -295,4 +309,5 @@ def _checked_name(name: str) -> str:
 
 
 def _admin_of_row(row: Any) -> AdminUser:
-    return AdminUser(row.id, row.name, row.role, row.created_at)
+    factor, provider = row.totp_secret is not None, row.subject is not None
+    return AdminUser(row.id, row.name, row.role, row.created_at, factor, provider)

@@ -29,6 +29,9 @@ class AdminObject(PanelAnswer):
     name: str
     role: AdminRole
     created_at: float
+    second_factor: bool
+    from_provider: bool
+    """Signs in through the OpenID Connect provider, which says the role."""
 
 
 @router.get("", summary="List admins")
@@ -61,6 +64,14 @@ async def remove_admin(admin_id: str, request: AdminRequest) -> Response:
     return Response(status_code=204)
 
 
+@router.delete("/{admin_id}/second-factor", status_code=204, summary="Turn the second factor of an admin off")
+async def remove_factor(admin_id: str, request: AdminRequest) -> Response:
+    """For somebody who has lost the phone and the recovery codes. Their sessions go on."""
+    admin = await request.panel.admins.get(admin_id)
+    await request.panel.second_factors.turn_off(request.actor.name, admin)
+    return Response(status_code=204)
+
+
 async def _refuse_fixed(request: AdminRequest, admin_id: str) -> None:
     if not request.panel.fixed_password:
         return
@@ -74,4 +85,6 @@ async def _refuse_fixed(request: AdminRequest, admin_id: str) -> None:
 
 
 def _admin_object(admin: AdminUser) -> AdminObject:
-    return AdminObject(id=admin.id, name=admin.name, role=admin.role, created_at=admin.created_at)
+    return AdminObject(
+        **admin.as_object(), second_factor=admin.second_factor, from_provider=admin.from_provider
+    )

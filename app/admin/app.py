@@ -22,6 +22,7 @@ from app.admin import (
     providers,
     readiness,
     requests,
+    second_factor,
     settings,
     sign_in,
     statements,
@@ -38,6 +39,7 @@ from app.dialects.openapi.schemas import ERROR_SCHEMA, Schema
 ROUTERS: tuple[APIRouter, ...] = (
     sign_in.public_router,
     sign_in.own_router,
+    second_factor.router,
     admins.router,
     live.router,
     overview.router,

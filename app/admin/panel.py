@@ -16,6 +16,7 @@ from app.admin.admin_repository import AdminRepository
 from app.admin.audit_log import AuditLog
 from app.admin.passwords import SignInThrottle
 from app.admin.readiness_board import ReadinessBoard
+from app.admin.second_factors import SecondFactors
 from app.admin.session_store import SessionStore
 from app.backup.sections import BackupSources
 from app.db.session import Database
@@ -87,7 +88,10 @@ class ProcessFacts:
 
 @dataclass(frozen=True, slots=True)
 class PanelServices:
-    """``fixed_password``: the environment sets the password of ``admin``, so the panel cannot change it."""
+    """``fixed_password``: the environment sets the password of ``admin``, so the panel cannot change it.
+
+    ``totp_required``: who signs in with a password must have a second factor.
+    """
 
     database: Database
     vault: Vault
@@ -105,6 +109,7 @@ class PanelServices:
     backup_sources: BackupSources
     guard: OutboundGuard
     admins: AdminRepository
+    second_factors: SecondFactors
     sessions: SessionStore
     audit: AuditLog
     throttle: SignInThrottle
@@ -113,6 +118,7 @@ class PanelServices:
     facts: ProcessFacts
     token: str | None = field(repr=False)
     fixed_password: bool = False
+    totp_required: bool = False
 
     def is_token(self, given: str) -> bool:
         """Compares in constant time. False when no admin token is set, and for an empty one."""

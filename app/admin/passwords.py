@@ -96,6 +96,9 @@ BY_ADDRESS = ThrottleRule(free=8, longest=900.0)
 BY_NAME = ThrottleRule(free=5, longest=300.0)
 """For guesses of one admin's password from one address, or from one device that has signed in before."""
 
+BY_CODE = ThrottleRule(free=10, longest=300.0)
+"""For guesses of one admin's second factor."""
+
 
 def source_of(address: str) -> str:
     """Whose guesses are counted together: those of an address, or of the IPv6 network of one customer."""
@@ -126,8 +129,25 @@ class SignInThrottle:
         ``device`` identifies a browser that has signed in as ``name`` before: it is counted apart from its address.
         Raises ``SignInThrottled`` with the seconds to wait.
         """
+        self._begin(*_source_and_rule(address, name, device), now=now)
+
+    def begin_code(self, name: str, *, device: str = "", now: float | None = None) -> None:
+        """As ``begin_attempt``, for a code of the second factor, from whatever address it comes: who guesses codes knows
+        the password, and six digits are few. A browser that has signed in before is counted apart."""
+        self._begin(*_code_source(name, device), now=now)
+
+    def forget_codes(self, name: str, *, device: str = "") -> None:
+        """A code was right."""
+        self._records.pop(_code_source(name, device)[0], None)
+
+    def withdraw_attempt(self, *, address: str, name: str, device: str = "") -> None:
+        """The password was right and the code is not there yet: neither a failure, nor a reason to forget others."""
+        record = self._records.get(_source_and_rule(address, name, device)[0])
+        if record is not None:
+            record.failures -= 1
+
+    def _begin(self, source: tuple[str, str], rule: ThrottleRule, *, now: float | None) -> None:
         now = time.monotonic() if now is None else now
-        source, rule = _source_and_rule(address, name, device)
         wait = self._seconds_to_wait(source, rule, now=now)
         if wait > 0:
             raise SignInThrottled("Too many attempts; please wait a moment.", retry_after=wait)
@@ -153,6 +173,10 @@ class SignInThrottle:
         self._records.move_to_end(source)
         while len(self._records) > MOST_REMEMBERED:
             self._records.popitem(last=False)
+
+
+def _code_source(name: str, device: str) -> tuple[tuple[str, str], ThrottleRule]:
+    return (device, f"code {name.lower()[:80]}"), BY_CODE
 
 
 def _source_and_rule(address: str, name: str | None, device: str) -> tuple[tuple[str, str], ThrottleRule]:

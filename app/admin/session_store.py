@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import sqlalchemy as sa
 
@@ -21,6 +22,15 @@ LONGEST_SECONDS = 604_800.0
 TOUCH_SECONDS = 60.0
 """At most this often a session's last use is written."""
 
+SignInMethod = Literal["password", "oidc"]
+_ADMIN_COLUMNS = (
+    admins.c.name,
+    admins.c.role,
+    admins.c.created_at.label("admin_since"),
+    admins.c.totp_secret.is_not(None).label("second_factor"),
+    admins.c.subject.is_not(None).label("from_provider"),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class AdminSession:
@@ -30,6 +40,8 @@ class AdminSession:
     admin: AdminUser
     csrf: str
     expires_at: float
+    method: SignInMethod
+    opened_at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +56,7 @@ class OpenSession:
     expires_at: float
     address: str
     agent: str
+    method: SignInMethod
 
 
 class SessionStore:
@@ -54,11 +67,14 @@ class SessionStore:
         self._vault = vault
         self._idle = idle_seconds
 
-    async def open(self, admin: AdminUser, *, address: str, agent: str) -> tuple[str, AdminSession]:
+    async def open(
+        self, admin: AdminUser, *, address: str, agent: str, method: SignInMethod
+    ) -> tuple[str, AdminSession]:
         """The cookie's value, and the session."""
         raw = secrets.token_urlsafe(32)
         now = time.time()
-        session = AdminSession(uuid.uuid4().hex, admin, self._csrf_values(raw)[0], now + self._idle)
+        csrf = self._csrf_values(raw)[0]
+        session = AdminSession(uuid.uuid4().hex, admin, csrf, now + self._idle, method, now)
         row = {
             "id": session.id,
             "hash": self._hashes(raw)[0],
@@ -68,6 +84,7 @@ class SessionStore:
             "expires_at": session.expires_at,
             "address": address[:64],
             "agent": "".join(letter for letter in agent if letter.isprintable())[:200],
+            "method": method,
         }
         async with self._database.write() as connection:
             await connection.execute(sa.delete(sessions).where(sessions.c.expires_at < now))
@@ -78,7 +95,7 @@ class SessionStore:
         """The session of a cookie, extended by this use; None when it has ended."""
         hashes = self._hashes(raw)
         query = (
-            sa.select(sessions, admins.c.name, admins.c.role, admins.c.created_at.label("admin_since"))
+            sa.select(sessions, *_ADMIN_COLUMNS)
             .join(admins, admins.c.id == sessions.c.admin_id)
             .where(sessions.c.hash.in_(hashes))
         )
@@ -91,9 +108,12 @@ class SessionStore:
         if now - row.seen_at > TOUCH_SECONDS:
             expires_at = min(now + self._idle, row.created_at + LONGEST_SECONDS)
             await self._extend(row.id, now, expires_at)
-        admin = AdminUser(row.admin_id, row.name, row.role, row.admin_since)
+        admin = AdminUser(
+            row.admin_id, row.name, row.role, row.admin_since, row.second_factor, row.from_provider
+        )
         # A page that was opened under an old root key keeps its CSRF value.
-        return AdminSession(row.id, admin, self._csrf_values(raw)[hashes.index(row.hash)], expires_at)
+        csrf = self._csrf_values(raw)[hashes.index(row.hash)]
+        return AdminSession(row.id, admin, csrf, expires_at, row.method, row.created_at)
 
     def new_device(self, name: str) -> str:
         """The value of a cookie by which a browser is known to have signed in as ``name``."""
@@ -128,6 +148,7 @@ class SessionStore:
                 expires_at=row.expires_at,
                 address=row.address,
                 agent=row.agent,
+                method=row.method,
             )
             for row in rows
         ]

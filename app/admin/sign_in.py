@@ -14,6 +14,7 @@ from app.admin.access import (
     AdminRoute,
     PublicRoute,
     address_of,
+    lacks_factor,
     panel_of,
     session_of,
 )
@@ -22,8 +23,8 @@ from app.admin.bodies import ListAnswer, Name, PanelAnswer, PanelBody
 from app.admin.panel import PanelServices
 from app.admin.passwords import source_of
 from app.admin.rights import RIGHTS, AdminRole, Right
-from app.admin.session_store import AdminSession, OpenSession
-from app.errors import InvalidRequest, SignInRefused
+from app.admin.session_store import AdminSession, OpenSession, SignInMethod
+from app.errors import InvalidRequest, SecondFactorNeeded, SecondFactorRefused, SignInRefused
 from app.secret_rules import check_password
 
 DEVICE_SECONDS = 365 * 86_400
@@ -34,6 +35,12 @@ own_router = APIRouter(route_class=AdminRoute)
 class SignInBody(PanelBody):
     name: Name
     password: str = Field(repr=False)
+
+
+class SignInCodeBody(SignInBody):
+    """``code``: of the second factor, or a recovery code; asked for when the password is right."""
+
+    code: str = Field(default="", repr=False, max_length=100)
 
 
 class SetUpBody(SignInBody):
@@ -50,6 +57,8 @@ class SignedInAdmin(PanelAnswer):
     name: str
     role: AdminRole
     rights: list[Right]
+    second_factor: bool
+    from_provider: bool
 
 
 class SessionState(PanelAnswer):
@@ -61,6 +70,8 @@ class SessionState(PanelAnswer):
     expires_at: float | None
     version: str
     public_url: str | None = None
+    lacks_factor: bool = False
+    """The second factor must be turned on before anything else."""
 
 
 class SessionObject(PanelAnswer):
@@ -74,6 +85,7 @@ class SessionObject(PanelAnswer):
     expires_at: float
     address: str
     agent: str
+    method: SignInMethod
     current: bool
 
 
@@ -89,12 +101,12 @@ async def get_session(request: Request) -> SessionState:
 
 
 @public_router.post("/session", summary="Sign in")
-async def sign_in(body: SignInBody, request: Request, response: Response) -> SessionState:
-    """The session is set as a cookie."""
-    admin = await _verified_admin(request, body.name, body.password)
+async def sign_in(body: SignInCodeBody, request: Request, response: Response) -> SessionState:
+    """The session is set as a cookie. 401 `second_factor_needed` asks for the same again, with a `code`."""
+    admin = await _verified_admin(request, body.name, body.password, code=body.code)
     if admin is None:
         raise SignInRefused("The name or the password is wrong.")
-    return await _open_session(request, response, admin)
+    return await open_session(request, response, admin)
 
 
 @public_router.post("/setup", summary="Create the first owner")
@@ -104,7 +116,7 @@ async def set_up(body: SetUpBody, request: Request, response: Response) -> Sessi
     panel.throttle.begin_attempt(address=address, name=None)
     admin = await panel.admins.create_first_owner(body.token, name=body.name, password=body.password)
     panel.throttle.forget_failures(address=address, name=None)
-    return await _open_session(request, response, admin)
+    return await open_session(request, response, admin)
 
 
 @own_router.delete("/session", status_code=204, summary="Sign out")
@@ -123,7 +135,7 @@ async def sign_out(request: AdminRequest) -> Response:
 @own_router.post("/session/password", summary="Change your own password")
 async def change_password(body: PasswordBody, request: AdminRequest, response: Response) -> SessionState:
     """Ends every session of this admin and opens a new one for this browser."""
-    session = _own_session(request)
+    session = own_session(request)
     name = session.admin.name
     if request.panel.fixed_password and name == FIXED_NAME:
         raise InvalidRequest(
@@ -134,7 +146,7 @@ async def change_password(body: PasswordBody, request: AdminRequest, response: R
     await confirm_password(request, body.current, param="current")
     check_password(body.new, name=name, param="new")
     admin = await request.panel.admins.update(name, session.admin.id, password=body.new)
-    return await _open_session(request.http, response, admin)
+    return await open_session(request.http, response, admin)
 
 
 @own_router.get("/sessions", summary="List open sessions")
@@ -154,19 +166,35 @@ async def end_session(session_id: str, request: AdminRequest) -> Response:
 
 async def confirm_password(request: AdminRequest, password: str, *, param: str = "password") -> None:
     """Check that the admin is at the browser: the password must be entered again. Raises ``InvalidRequest``."""
-    session = _own_session(request)
+    session = own_session(request)
     if await _verified_admin(request.http, session.admin.name, password) is None:
         raise InvalidRequest("This is not your password.", param=param, reason="wrong_password")
 
 
-async def _verified_admin(request: Request, name: str, password: str) -> AdminUser | None:
-    """The admin of that name if the password is right. Raises ``SignInThrottled``."""
+async def _verified_admin(
+    request: Request, name: str, password: str, *, code: str | None = None
+) -> AdminUser | None:
+    """The admin of that name if the password is right, and (unless ``code`` is None) the second factor too.
+
+    Raises ``SignInThrottled``, ``SecondFactorNeeded`` or ``SecondFactorRefused``.
+    """
     panel, address = panel_of(request), address_of(request)
     device = panel.sessions.known_device(request.cookies.get(DEVICE_COOKIE, ""), name)
     panel.throttle.begin_attempt(address=address, name=name, device=device)
     admin = await panel.admins.verify_password(name, password, address=device or source_of(address))
-    if admin is not None:
-        panel.throttle.forget_failures(address=address, name=name, device=device)
+    if admin is None:
+        return None
+    if admin.second_factor and code == "":
+        panel.throttle.withdraw_attempt(address=address, name=name, device=device)
+        raise SecondFactorNeeded(
+            "Enter the code of your authenticator app, or a recovery code.", param="code"
+        )
+    if admin.second_factor and code is not None:
+        panel.throttle.begin_code(admin.name, device=device)
+        if not await panel.second_factors.accept_code(admin, code):
+            raise SecondFactorRefused("This code is wrong, or was used before.", param="code")
+        panel.throttle.forget_codes(admin.name, device=device)
+    panel.throttle.forget_failures(address=address, name=name, device=device)
     return admin
 
 
@@ -175,18 +203,21 @@ def _visible_admin(request: AdminRequest) -> str | None:
     return None if request.actor.may(Right.SECURITY) else request.actor.admin_id
 
 
-def _own_session(request: AdminRequest) -> AdminSession:
+def own_session(request: AdminRequest) -> AdminSession:
     if request.actor.session is None:
         raise InvalidRequest("The admin token has no password; sign in for this.")
     return request.actor.session
 
 
-async def _open_session(request: Request, response: Response, admin: AdminUser) -> SessionState:
+async def open_session(
+    request: Request, response: Response, admin: AdminUser, *, method: SignInMethod = "password"
+) -> SessionState:
     """Open a session, record it, and set its cookie on ``response``."""
     panel = panel_of(request)
     agent = request.headers.get("user-agent", "")
-    raw, session = await panel.sessions.open(admin, address=address_of(request), agent=agent)
-    after = {"name": admin.name, "address": address_of(request)}
+    address = address_of(request)
+    raw, session = await panel.sessions.open(admin, address=address, agent=agent, method=method)
+    after = {"name": admin.name, "address": address, "method": method}
     await panel.audit.record_alone(admin.name, "session.opened", f"sessions/{session.id}", after=after)
     secure, path = _is_https(request, panel), _cookie_path(request, panel)
     response.set_cookie(COOKIE, raw, path=path, httponly=True, samesite="strict", secure=secure)
@@ -223,7 +254,15 @@ def _session_state(panel: PanelServices, session: AdminSession) -> SessionState:
     return SessionState(
         state="signed_in",
         csrf=session.csrf,
-        admin=SignedInAdmin(id=admin.id, name=admin.name, role=admin.role, rights=sorted(RIGHTS[admin.role])),
+        admin=SignedInAdmin(
+            id=admin.id,
+            name=admin.name,
+            role=admin.role,
+            rights=sorted(RIGHTS[admin.role]),
+            second_factor=admin.second_factor,
+            from_provider=admin.from_provider,
+        ),
+        lacks_factor=lacks_factor(panel, session),
         expires_at=session.expires_at,
         version=panel.facts.version,
         public_url=panel.gateway.public_url,

@@ -9,13 +9,15 @@ from rich.markup import escape
 from app.admin.admin_repository import FIXED_NAME, AdminRepository
 from app.admin.audit_log import AuditLog
 from app.admin.passwords import PasswordHashing
+from app.admin.second_factors import SecondFactors
 from app.cli.output import err, local_time, out, plain_table
 from app.cli.store_access import with_store
 from app.components import Components
 from app.errors import InvalidRequest
 
 commands = typer.Typer(
-    help="Print a setup link, reset a password, list the panel's admins.", no_args_is_help=True
+    help="Print a setup link, reset a password or a second factor, list the panel's admins.",
+    no_args_is_help=True,
 )
 ACTOR = "command line"
 """The actor in the audit log."""
@@ -45,9 +47,23 @@ def reset_password(name: Annotated[str, typer.Argument(help="From `filmgate admi
                 f"The password of {FIXED_NAME} is set by FILMGATE_ADMIN_PASSWORD; change it there."
             )
         admin = await _admin_repository(components).reset_password(ACTOR, name, password=password)
-        return f"{admin.name} ({admin.role}) has a new password."
+        factor = " The second factor is still asked for." if admin.second_factor else ""
+        return f"{admin.name} ({admin.role}) has a new password.{factor}"
 
     out.print(escape(with_store(set_password)))
+
+
+@commands.command("reset-totp")
+def reset_totp(name: Annotated[str, typer.Argument(help="From `filmgate admin list`.")]) -> None:
+    """Turn the second factor of an admin off, for a lost phone without recovery codes."""
+
+    async def turn_off(components: Components) -> str:
+        admin = await _admin_repository(components).named(name)
+        audit = AuditLog(components.database)
+        await SecondFactors(components.database, components.vault, audit=audit).turn_off(ACTOR, admin)
+        return f"{admin.name} ({admin.role}) signs in without a second factor."
+
+    out.print(escape(with_store(turn_off)))
 
 
 @commands.command("list")
@@ -55,9 +71,14 @@ def list_admins() -> None:
     """List the admins of the panel, oldest first."""
 
     async def print_admins(components: Components) -> None:
-        table = plain_table("NAME", "ROLE", "CREATED")
+        table = plain_table("NAME", "ROLE", "SECOND FACTOR", "CREATED")
         for admin in await _admin_repository(components).list():
-            table.add_row(escape(admin.name), admin.role, local_time(admin.created_at))
+            table.add_row(
+                escape(admin.name),
+                admin.role,
+                "yes" if admin.second_factor else "no",
+                local_time(admin.created_at),
+            )
         if table.row_count:
             out.print(table)
         else:

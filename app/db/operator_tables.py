@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Float, Integer, String, Table, Text
+from sqlalchemy import BigInteger, Column, Float, Index, Integer, String, Table, Text
 
 from app.db.tables import Money, metadata
 
@@ -79,8 +79,20 @@ admins = Table(
     Column("id", String(32), primary_key=True),
     Column("name", String(80), nullable=False, unique=True),
     Column("role", String(8), nullable=False),  # of ROLES in app/admin/rights.py
-    Column("password", Text, nullable=False),  # argon2id
+    Column("password", Text, nullable=False),  # argon2id; empty for who signs in through a provider
     Column("created_at", Float, nullable=False),
+    Column("totp_secret", Text),  # sealed; none: no second factor
+    Column("totp_step", BigInteger),  # of the last code that was used
+    Column("subject", String(64)),  # hash of the issuer and its name for a person
+)
+Index("admins_by_subject", admins.c.subject, unique=True)
+
+# Each works once, when the phone is lost.
+recovery_codes = Table(
+    "recovery_codes",
+    metadata,
+    Column("admin_id", String(32), primary_key=True),
+    Column("hash", String(64), primary_key=True),
 )
 
 sessions = Table(
@@ -94,6 +106,7 @@ sessions = Table(
     Column("expires_at", Float, nullable=False),
     Column("address", String(64), nullable=False, server_default=""),
     Column("agent", String(200), nullable=False, server_default=""),
+    Column("method", String(8), nullable=False, server_default="password"),  # password, oidc
 )
 
 audit = Table(

@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.db.operator_tables import options
+from app.db.operator_tables import admins, options
 from app.db.session import Database
 from app.db.tables import accounts, webhook_endpoints
 from app.options import SEALED, opened_values
@@ -15,6 +15,7 @@ from app.vault import (
     Vault,
     account_proxy_place,
     account_secret_place,
+    admin_totp_place,
     options_document_place,
     webhook_secret_place,
 )
@@ -77,6 +78,7 @@ SEALED_TABLES = (
             "old_secret": _reseal_at(webhook_secret_place),
         },
     ),
+    SealedTable(admins, {"totp_secret": _reseal_at(admin_totp_place)}),
     SealedTable(options, {"value": _in_document}),
 )
 """Every table with sealed values; a test checks that none is missing."""

@@ -30,6 +30,7 @@ from tests.webhooks.receiver import Receiver
 
 SLOW = "a long film"
 UNCHANGING = {
+    "POST /session/second-factor",
     "POST /accounts/{which}/test",
     "POST /accounts/test",
     "POST /accounts/try",
@@ -198,8 +199,15 @@ CHANGES: dict[str, Callable[[World], Asked]] = {
         {"value": {"resolvers": [{"name": "r", "url": "http://127.0.0.1:1/", "secret": UPSTREAM_SECRET, "enabled": False}]}},
     ),
 }  # fmt: skip
-ELSEWHERE = {"DELETE /session", "POST /session/password"}
-"""They end the session of the request; tested below."""
+ELSEWHERE = {
+    "DELETE /session",
+    "POST /session/password",
+    "PUT /session/second-factor",
+    "POST /session/second-factor/disable",
+    "POST /session/recovery-codes",
+    "DELETE /admins/{admin_id}/second-factor",
+}
+"""They change the session of the request, which is tested below, or a second factor (test_second_factor.py)."""
 
 
 def test_every_write_route_is_tested() -> None:
@@ -314,4 +322,4 @@ def test_which_changes_write_their_row_in_one_transaction() -> None:
     """ARCHITECTURE.md says which; all others use ``record_change``, with a transaction of its own."""
     folder = Path(app.admin.__file__).parent
     found = {path.stem for path in folder.glob("*.py") if re.search(r"audit\.record\(", path.read_text())}
-    assert found == {"account_bulk", "admin_repository", "settings"}
+    assert found == {"account_bulk", "admin_repository", "second_factors", "settings"}

@@ -10,9 +10,14 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pyotp
 import pytest
 import sqlalchemy as sa
 
+from app.admin.admin_repository import AdminRepository
+from app.admin.audit_log import AuditLog
+from app.admin.passwords import PasswordHashing
+from app.admin.second_factors import SecondFactors
 from app.backup import row_stores, whole_archive
 from app.backup.row_stores import open_rows
 from app.backup.store_move import move_files
@@ -22,6 +27,7 @@ from app.catalog.price import read_price
 from app.cli import move, whole_backups
 from app.components import Components
 from app.db import revision
+from app.db.operator_tables import admins, recovery_codes
 from app.db.session import Database
 from app.db.tables import spending
 from app.errors import InvalidRequest, ServiceUnavailable, SettingsInvalid
@@ -29,7 +35,7 @@ from app.media.store import MediaStore
 from app.settings import Settings
 from app.tasks.task import Task
 from app.usage.balance import find_differences
-from app.vault import Vault
+from app.vault import Vault, admin_totp_place
 from tests import stores
 from tests.cli.running import ROOT, environment
 from tests.media.bucket import Bucket
@@ -59,7 +65,29 @@ async def fill(bench: Bench, upstream: FakeUpstream) -> tuple[str, Task, Task]:
     assert made.state == "completed", made
     upstream.script(statuses=["in_progress"])
     flying = await bench.reaches(await bench.create("a flying kite", key=key), "running")
+    await add_admin(bench.components)
     return secret, made, flying
+
+
+async def add_admin(components: Components) -> None:
+    """An admin with a second factor."""
+    audit = AuditLog(components.database)
+    repository = AdminRepository(
+        components.database, components.vault, audit=audit, passwords=PasswordHashing()
+    )
+    admin = await repository.create("test", "ada", role="operator", password=PASSPHRASE)
+    factors = SecondFactors(components.database, components.vault, audit=audit)
+    offer = factors.offer_secret(admin)
+    code = pyotp.TOTP(offer.secret).now()
+    await factors.turn_on(admin, offer.ticket, code=code, session_id="")
+
+
+async def check_admin(components: Components) -> None:
+    async with components.database.read() as connection:
+        row = (await connection.execute(sa.select(admins))).one()
+        codes = (await connection.execute(sa.select(recovery_codes))).all()
+    assert (row.name, row.role, len(codes)) == ("ada", "operator", 10)
+    assert len(components.vault.unseal(row.totp_secret, place=admin_totp_place(row.id))) == 32
 
 
 async def save(components: Components, path: Path) -> None:
@@ -97,6 +125,7 @@ async def go_on(
     async with replica(settings, upstream) as bench:
         components = bench.components
         assert await money(components) == sums
+        await check_admin(components)
         assert (await components.keys.authenticate(secret)).name == "shop"
         again = await components.repository.get(made.id)
         assert again is not None and again.request == made.request and again.result == made.result

@@ -14,11 +14,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
+import pyotp
 import pytest
 import sqlalchemy as sa
 from standardwebhooks import Webhook
 
 from app.admin.admin_repository import AdminUser
+from app.admin.audit_log import AuditLog
+from app.admin.second_factors import SecondFactors
 from app.admin.session_store import SessionStore
 from app.assembly import assemble_components
 from app.backup import archive
@@ -28,6 +31,7 @@ from app.db.tables import keys, metadata
 from app.errors import AuthenticationFailed, PermissionDenied, SettingsInvalid
 from app.providers.base import Account
 from app.settings import Settings
+from app.vault import admin_totp_place
 from app.webhooks.notice_options import NoticeOptions
 from app.webhooks.signing import signed_headers
 from tests.cli.running import ROOT, environment, filmgate, inside
@@ -54,6 +58,7 @@ class House:
     hook: str = ""
     owner: str = ""
     session: tuple[str, str] = ("", "")
+    recovery: list[str] = field(default_factory=list)
     secrets: dict[str, Any] = field(default_factory=dict)
     backup: dict[str, Any] = field(default_factory=dict)
 
@@ -112,8 +117,18 @@ async def _admin(components: Components, house: House) -> None:
     row = {"id": admin.id, "name": admin.name, "role": admin.role, "password": "", "created_at": 0.0}
     async with components.database.write() as connection:
         await connection.execute(sa.insert(metadata.tables["admins"]), row)
-    raw, session = await SessionStore(components.database, components.vault).open(admin, address="", agent="")
+    raw, session = await SessionStore(components.database, components.vault).open(
+        admin, address="", agent="", method="password"
+    )
     house.session = (raw, session.csrf)
+    factors = _factors(components)
+    offer = factors.offer_secret(admin)
+    code = pyotp.TOTP(offer.secret).now()
+    house.recovery = await factors.turn_on(admin, offer.ticket, code=code, session_id=session.id)
+
+
+def _factors(components: Components) -> SecondFactors:
+    return SecondFactors(components.database, components.vault, audit=AuditLog(components.database))
 
 
 async def _secrets(components: Components) -> dict[str, Any]:
@@ -124,9 +139,11 @@ async def _secrets(components: Components) -> dict[str, Any]:
         found[kind.document] = await components.options.read(kind)
     async with components.database.read() as connection:
         endpoints = (await connection.execute(sa.text("SELECT id, owner FROM webhook_endpoints"))).all()
+        totp = (await connection.execute(sa.text("SELECT id, totp_secret FROM admins"))).one()
     for row in endpoints:
         found[row.id] = await components.endpoints.valid_secrets(row.id, owner=row.owner)
-    assert len(found) == 5 + ("studio" in found)
+    found["totp"] = components.vault.unseal(totp.totp_secret, place=admin_totp_place(totp.id))
+    assert len(found) == 6 + ("studio" in found)
     return found
 
 
@@ -150,6 +167,10 @@ async def _still_good(components: Components, house: House) -> None:
     session = await SessionStore(components.database, components.vault).find(cookie)
     assert session
     assert session.csrf == csrf
+    assert session.admin.second_factor
+    factors = _factors(components)
+    assert await factors.accept_code(session.admin, house.recovery[0])
+    house.recovery = await factors.renew_codes(session.admin)
     changes = await archive.plan_restore(components.backup_sources, house.backup)
     assert {change.result for change in changes} == {"same"}, changes
 
@@ -183,11 +204,11 @@ def house(request: pytest.FixtureRequest, tmp_path: Path, database_url: str) -> 
 
 def test_all_of_before_goes_on_and_then_needs_the_old_key_no_more(house: House) -> None:
     sealed, hashed = house.within(_boxes), house.within(_hashes)
-    assert len(sealed) == 3 + 3 + 2
+    assert len(sealed) == 3 + 3 + 1 + 2
     if "FILMGATE_SECRET_KEY" in house.variables:
         house.variables |= {"FILMGATE_SECRET_KEY": SECOND, "FILMGATE_OLD_SECRET_KEYS": f"{FIRST}, {'x' * 16}"}
     told = house.rotate()
-    assert "2 of accounts, 1 of webhook_endpoints, 2 of options" in told
+    assert "2 of accounts, 1 of webhook_endpoints, 1 of admins, 2 of options" in told
     assert "Client keys that still need the old root key: 4" in told
     fresh = house.within(_boxes)
     assert len(fresh) == len(sealed)
@@ -198,7 +219,7 @@ def test_all_of_before_goes_on_and_then_needs_the_old_key_no_more(house: House) 
     assert moved["rotated"][0] == hashed["rotated"][0]  # the newer secret was not used yet
     again = house.rotate()
     assert ("A new one can be created when" in again) is ("FILMGATE_SECRET_KEY" not in house.variables)
-    assert "0 of accounts, 0 of webhook_endpoints, 0 of options" in again
+    assert "0 of accounts, 0 of webhook_endpoints, 0 of admins, 0 of options" in again
     assert "still need the old root key: 2" in again
     house.variables.pop("FILMGATE_OLD_SECRET_KEYS", None)
     (house.data / "root.key.old").unlink(missing_ok=True)
@@ -207,7 +228,7 @@ def test_all_of_before_goes_on_and_then_needs_the_old_key_no_more(house: House) 
         house.within(lambda components, raw=raw: components.keys.authenticate(raw))  # type: ignore[misc]
 
 
-STEPS = ("link", "replace", "accounts", "webhook_endpoints", "options")
+STEPS = ("link", "replace", "accounts", "webhook_endpoints", "admins", "options")
 
 
 @pytest.mark.slow
@@ -229,7 +250,7 @@ def test_killed_at_every_step_one_after_the_other_it_loses_nothing(tmp_path: Pat
         assert first in kept, moment
         house.check()
     told = house.rotate()
-    assert "0 of accounts, 0 of webhook_endpoints, 0 of options" in told
+    assert "0 of accounts, 0 of webhook_endpoints, 0 of admins, 0 of options" in told
     house.check()
     files = list(house.data.glob("root.key*"))
     assert {path.name for path in files} == NAMES

@@ -1,18 +1,20 @@
 // Signing in again, in a layer over the page: what was typed there stays.
 import { html } from '../dom.js';
-import { request, session, sessionEnded } from '../api.js';
+import { session, sessionEnded } from '../api.js';
 import { t } from '../i18n.js';
+import { useSecondStep } from '../second_step.js';
 import { startListening, reconnects } from '../event_stream.js';
 import { Dialog } from './dialogs.js';
 import { FormFields, useForm } from './form.js';
 
 function SignInAgain() {
   const { name } = session.value.admin;
-  const form = useForm({ password: '' });
+  const form = useForm({ password: '', code: '' });
+  const step = useSecondStep(form, 'again');
   const submit = (event) => {
     event.preventDefault();
-    form.submit(async ({ password }) => {
-      session.value = await request('POST', 'session', { body: { name, password } });
+    form.submit(async (values) => {
+      if (!(await step.signIn({ name, ...values }))) return;
       sessionEnded.value = false;
       startListening();
       reconnects.value += 1;
@@ -32,7 +34,9 @@ function SignInAgain() {
             required: true,
             wide: true,
             autocomplete: 'current-password',
+            when: () => !step.asked,
           },
+          step.field,
         ]}
       />
       <div class="row">
