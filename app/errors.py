@@ -106,22 +106,6 @@ class SignInRefused(NotSignedIn):
     code = "invalid_credentials"
 
 
-class SecondFactorNeeded(NotSignedIn):
-    """The password is right; the code of the second factor is missing."""
-
-    code = "second_factor_needed"
-
-
-class SecondFactorRefused(SignInRefused):
-    code = "second_factor_refused"
-
-
-class SecondFactorMissing(PermissionDenied):
-    """Everybody must have a second factor, and this admin has none yet."""
-
-    code = "second_factor_missing"
-
-
 class CsrfFailed(PermissionDenied):
     code = "csrf_failed"
 

@@ -14,14 +14,17 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app import __version__
 from app.admin.admin_repository import AdminRepository
 from app.admin.audit_log import AuditLog
-from app.admin.panel import PanelServices, ProcessFacts, StorageCount
+from app.admin.oidc_options import IdentityProvider, OidcOptions, read_roles
+from app.admin.panel import OidcSignIn, PanelServices, ProcessFacts, StorageCount
 from app.admin.passwords import PasswordHashing, SignInThrottle
+from app.admin.provider_admins import ProviderAdmins
 from app.admin.readiness_board import ReadinessBoard
 from app.admin.second_factors import SecondFactors
 from app.admin.session_store import SessionStore
 from app.backup.schedule_options import DOCUMENTS
 from app.components import Components
 from app.dialects.http.gateway import Gateway
+from app.errors import SettingsInvalid
 from app.ops.logs import may_print
 from app.settings import describe_settings
 from app.webhooks.deliveries import DeliveryRepository
@@ -93,6 +96,8 @@ async def open_panel(
         token=settings.admin_token.get_secret_value() if settings.admin_token else None,
         fixed_password=settings.admin_password is not None,
         totp_required=settings.admin_totp == "required",
+        oidc=_open_oidc(stack, components, audit),
+        password_sign_in=settings.password_sign_in,
     )
     stack.push_async_callback(panel.storage.close)
     stack.push_async_callback(panel.readiness.close)
@@ -107,6 +112,31 @@ async def open_panel(
     elif greets and await panel.admins.count() == 0:
         await _tell_first_step(panel, settings.own_address)
     return panel
+
+
+def _open_oidc(stack: AsyncExitStack, components: Components, audit: AuditLog) -> OidcSignIn | None:
+    """Sign-in through the provider that is set. Raises ``SettingsInvalid`` without the package that it needs."""
+    settings = components.settings
+    if settings.oidc_issuer is None:
+        return None
+    options = OidcOptions(
+        issuer=str(settings.oidc_issuer).rstrip("/"),
+        client_id=settings.oidc_client_id,
+        client_secret=settings.oidc_client_secret.get_secret_value() if settings.oidc_client_secret else "",
+        name=settings.oidc_name or settings.oidc_issuer.host or "OpenID Connect",
+        scopes=settings.oidc_scopes,
+        role_claim=settings.oidc_role_claim,
+        roles=read_roles(settings.oidc_roles),
+    )
+    try:
+        module = importlib.import_module("app.admin.oidc_provider")
+    except ModuleNotFoundError as error:
+        raise SettingsInvalid(
+            f"FILMGATE_OIDC_ISSUER needs {error.name}: pip install 'filmgate[oidc]'"
+        ) from error
+    provider: IdentityProvider = module.OidcProvider(options, components.guard)
+    stack.push_async_callback(provider.close)
+    return OidcSignIn(options, provider, ProviderAdmins(components.database, audit=audit))
 
 
 async def _tell_first_step(panel: PanelServices, address: str) -> None:

@@ -7,11 +7,20 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AnyHttpUrl, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    AnyHttpUrl,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from app.admin.oidc_options import read_roles
 from app.db.postgres_address import check_parameters
 from app.errors import InvalidRequest, SettingsInvalid
 from app.ops.cross_origin import ANY_ORIGIN, read_origin
@@ -60,6 +69,19 @@ class Settings(BaseSettings):
     """Bearer for ``/admin/api``; for automation."""
     admin_totp: Literal["optional", "required"] = "optional"
     """Whether everybody who signs in to the panel with a password must have a second factor."""
+    oidc_issuer: AnyHttpUrl | None = None
+    """The OpenID Connect provider through which admins sign in; see docs/admin.md."""
+    oidc_client_id: str = Field(default="", validate_default=True)
+    oidc_client_secret: SecretStr | None = None
+    oidc_name: str = ""
+    """What the sign-in page calls the provider. Empty: its host."""
+    oidc_scopes: str = "openid profile email"
+    oidc_role_claim: str = "groups"
+    """The claim that holds a person's groups; with dots where it lies in others (``realm_access.roles``)."""
+    oidc_roles: str = Field(default="", validate_default=True)
+    """Comma-separated ``group=role``; ``*=viewer`` is for whoever the provider lets in."""
+    password_sign_in: bool = True
+    """Off: admins sign in through the provider only, and with a password for an hour after ``admin reset-password``."""
     metrics_token: SecretStr | None = None
     """Bearer for ``/metrics``. Without it, whoever reaches the port can read them."""
     trusted_proxies: str = "127.0.0.1,::1"
@@ -138,6 +160,22 @@ class Settings(BaseSettings):
     def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and is_weak_token(value.get_secret_value()):
             raise ValueError("is too easy to guess; use at least 16 random characters (openssl rand -hex 32)")
+        return value
+
+    @field_validator("oidc_client_id", "oidc_roles")
+    @classmethod
+    def _given_with_issuer(cls, value: str, info: ValidationInfo) -> str:
+        if info.data.get("oidc_issuer") and not value:
+            raise ValueError("is needed with FILMGATE_OIDC_ISSUER")
+        if info.field_name == "oidc_roles":
+            read_roles(value)
+        return value
+
+    @field_validator("password_sign_in")
+    @classmethod
+    def _leaves_a_way_in(cls, value: bool, info: ValidationInfo) -> bool:
+        if not value and not info.data.get("oidc_issuer"):
+            raise ValueError("can be off only with FILMGATE_OIDC_ISSUER")
         return value
 
     @field_validator("old_secret_keys")

@@ -150,6 +150,10 @@ def admin_totp_place(admin_id: str) -> str:
     return f"admins/{admin_id}/totp"
 
 
+OIDC_ATTEMPT_PLACE = "oidc/attempt"
+"""For what a browser carries to the sign-in provider and back."""
+
+
 def options_document_place(name: str) -> str:
     """For every secret in one options document."""
     return f"options/{name}"

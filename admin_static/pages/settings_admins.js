@@ -11,6 +11,11 @@ import { SecondFactor } from './second_factor.js';
 
 const ROLES = ['viewer', 'finance', 'operator', 'owner'];
 
+const roleCell = (entry) =>
+  html`
+    ${valueLabel('admins', entry.role)} ${entry.from_provider && html`<span class="tag">${t('oidc.tag')}</span>`}
+  `;
+
 function AdminForm({ onClose, onDone }) {
   const form = useForm({ name: '', role: 'viewer', password: '' });
   const submit = (event) => {
@@ -84,7 +89,7 @@ export function AdminList() {
   };
   const columns = [
     { key: 'name', label: t('sign_in.name'), lead: true, cell: (entry) => html`<strong>${entry.name}</strong>` },
-    { key: 'role', label: t('admins.role'), cell: (entry) => valueLabel('admins', entry.role) },
+    { key: 'role', label: t('admins.role'), cell: roleCell },
     {
       key: 'factor',
       label: t('factor.title'),
@@ -100,7 +105,7 @@ export function AdminList() {
         html`<${ActionMenu}
           label=${`${t('actions')}: ${entry.name}`}
           items=${[
-            ...ROLES.filter((role) => role !== entry.role).map((role) => [
+            ...ROLES.filter((role) => role !== entry.role && !entry.from_provider).map((role) => [
               t('admins.make', { role: t(`admins.${role}`) }),
               () => changeRole(entry, role),
             ]),
@@ -140,18 +145,51 @@ export function AdminList() {
   </section>`;
 }
 
-export function OwnSessions() {
+function OwnPassword({ reload }) {
   const form = useForm({ current: '', new: '' });
-  const loaded = useGet('sessions');
   const submit = (event) => {
     event.preventDefault();
     form.submit(async (values) => {
       session.value = await post('session/password', values);
       showToast(t('own.changed'));
       form.setValues({ current: '', new: '' });
-      loaded.reload();
+      reload();
     });
   };
+  return html`<section class="stack">
+      <h2>${t('own.password')}</h2>
+      <form class="stack" onSubmit=${submit}>
+        <${FormFields}
+          form=${form}
+          prefix="mine"
+          fields=${[
+            {
+              name: 'current',
+              label: t('own_password'),
+              kind: 'password',
+              required: true,
+              autocomplete: 'current-password',
+            },
+            {
+              name: 'new',
+              label: t('own.new'),
+              kind: 'password',
+              required: true,
+              hint: t('sign_in.password_hint'),
+            },
+          ]}
+        />
+        <div>
+          <button type="submit" class="button main" disabled=${form.busy}>
+            ${t('own.change')}
+          </button>
+        </div>
+      </form>
+    </section>`;
+}
+
+export function OwnSessions() {
+  const loaded = useGet('sessions');
   const endSession = (entry) => runWithToast(() => remove(`sessions/${entry.id}`), t('own.ended')).then(loaded.reload);
   const columns = [
     {
@@ -185,36 +223,7 @@ export function OwnSessions() {
     },
   ];
   return html`
-    <section class="stack">
-      <h2>${t('own.password')}</h2>
-      <form class="stack" onSubmit=${submit}>
-        <${FormFields}
-          form=${form}
-          prefix="mine"
-          fields=${[
-            {
-              name: 'current',
-              label: t('own_password'),
-              kind: 'password',
-              required: true,
-              autocomplete: 'current-password',
-            },
-            {
-              name: 'new',
-              label: t('own.new'),
-              kind: 'password',
-              required: true,
-              hint: t('sign_in.password_hint'),
-            },
-          ]}
-        />
-        <div>
-          <button type="submit" class="button main" disabled=${form.busy}>
-            ${t('own.change')}
-          </button>
-        </div>
-      </form>
-    </section>
+    ${!session.value.admin.from_provider && html`<${OwnPassword} reload=${loaded.reload} />`}
     <${SecondFactor} />
     <section class="stack">
       <h2>${t('own.sessions')}</h2>

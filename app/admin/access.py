@@ -13,14 +13,8 @@ from fastapi.routing import APIRoute
 from app.admin.panel import PanelServices
 from app.admin.rights import RIGHTS, AdminRole, Right, right_for
 from app.admin.session_store import AdminSession
-from app.errors import (
-    CsrfFailed,
-    InvalidRequest,
-    NotSignedIn,
-    PayloadTooLarge,
-    PermissionDenied,
-    SecondFactorMissing,
-)
+from app.admin.sign_in_errors import SecondFactorMissing
+from app.errors import CsrfFailed, InvalidRequest, NotSignedIn, PayloadTooLarge, PermissionDenied
 
 COOKIE = "filmgate_session"
 DEVICE_COOKIE = "filmgate_device"

@@ -64,7 +64,7 @@ class AdminRepository:
     async def list(self) -> list[AdminUser]:
         async with self._database.read() as connection:
             rows = await connection.execute(sa.select(admins).order_by(admins.c.created_at))
-            return [_admin_of_row(row) for row in rows]
+            return [admin_of_row(row) for row in rows]
 
     async def named(self, name: str) -> AdminUser:
         """Raises ``NotFound``."""
@@ -72,7 +72,7 @@ class AdminRepository:
             row = (await connection.execute(sa.select(admins).where(admins.c.name == name))).first()
         if row is None:
             raise NotFound(f"No such admin: {name[:100]}")
-        return _admin_of_row(row)
+        return admin_of_row(row)
 
     async def get(self, admin_id: str) -> AdminUser:
         """Raises ``NotFound``."""
@@ -90,7 +90,7 @@ class AdminRepository:
                 row = (await connection.execute(query)).first()
             # Who has no password is verified like a name that does not exist: it takes as long.
             right = await self._passwords.verify(row.password or None if row else None, password)
-        return _admin_of_row(row) if row is not None and right else None
+        return admin_of_row(row) if row is not None and right else None
 
     async def create(self, actor: str, name: str, *, role: AdminRole, password: str) -> AdminUser:
         """Raises ``InvalidRequest`` for a name that exists or a weak password."""
@@ -128,6 +128,8 @@ class AdminRepository:
         try:
             async with self._database.write() as connection:
                 before = await _get_admin(connection, admin_id)
+                if before.from_provider and role not in (None, before.role):
+                    raise InvalidRequest("The groups at the sign-in provider decide this role.", param="role")
                 if before.role == "owner" and role not in (None, "owner"):
                     await _require_other_owner(connection)
                 if changed:
@@ -278,7 +280,7 @@ async def _get_admin(connection: AsyncConnection, admin_id: str) -> AdminUser:
     row = (await connection.execute(sa.select(admins).where(admins.c.id == admin_id))).first()
     if row is None:
         raise NotFound(f"No such admin: {admin_id[:100]}")
-    return _admin_of_row(row)
+    return admin_of_row(row)
 
 
 async def _require_other_owner(connection: AsyncConnection) -> None:
@@ -308,6 +310,6 @@ def _checked_name(name: str) -> str:
     return name
 
 
-def _admin_of_row(row: Any) -> AdminUser:
+def admin_of_row(row: Any) -> AdminUser:
     factor, provider = row.totp_secret is not None, row.subject is not None
     return AdminUser(row.id, row.name, row.role, row.created_at, factor, provider)

@@ -17,6 +17,7 @@ from app.admin import (
     keys,
     live,
     models,
+    oidc_sign_in,
     overview,
     playground,
     providers,
@@ -39,6 +40,7 @@ from app.dialects.openapi.schemas import ERROR_SCHEMA, Schema
 ROUTERS: tuple[APIRouter, ...] = (
     sign_in.public_router,
     sign_in.own_router,
+    oidc_sign_in.router,
     second_factor.router,
     admins.router,
     live.router,

@@ -14,7 +14,9 @@ from app.accounts.pool import AccountPool
 from app.accounts.repository import AccountRepository
 from app.admin.admin_repository import AdminRepository
 from app.admin.audit_log import AuditLog
+from app.admin.oidc_options import IdentityProvider, OidcOptions
 from app.admin.passwords import SignInThrottle
+from app.admin.provider_admins import ProviderAdmins
 from app.admin.readiness_board import ReadinessBoard
 from app.admin.second_factors import SecondFactors
 from app.admin.session_store import SessionStore
@@ -87,10 +89,20 @@ class ProcessFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class OidcSignIn:
+    """Signing in through an OpenID Connect provider."""
+
+    options: OidcOptions
+    provider: IdentityProvider
+    admins: ProviderAdmins
+
+
+@dataclass(frozen=True, slots=True)
 class PanelServices:
     """``fixed_password``: the environment sets the password of ``admin``, so the panel cannot change it.
 
-    ``totp_required``: who signs in with a password must have a second factor.
+    ``totp_required``: who signs in with a password must have a second factor. ``password_sign_in`` False: passwords
+    work only for an hour after ``filmgate admin reset-password``.
     """
 
     database: Database
@@ -119,6 +131,8 @@ class PanelServices:
     token: str | None = field(repr=False)
     fixed_password: bool = False
     totp_required: bool = False
+    oidc: OidcSignIn | None = None
+    password_sign_in: bool = True
 
     def is_token(self, given: str) -> bool:
         """Compares in constant time. False when no admin token is set, and for an empty one."""

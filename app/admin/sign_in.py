@@ -1,5 +1,6 @@
 """`/admin/api/session`: first setup, signing in and out, one's own password, and open sessions."""
 
+import time
 from dataclasses import asdict
 from typing import Literal
 from urllib.parse import urlsplit
@@ -24,10 +25,13 @@ from app.admin.panel import PanelServices
 from app.admin.passwords import source_of
 from app.admin.rights import RIGHTS, AdminRole, Right
 from app.admin.session_store import AdminSession, OpenSession, SignInMethod
-from app.errors import InvalidRequest, SecondFactorNeeded, SecondFactorRefused, SignInRefused
+from app.admin.sign_in_errors import PasswordSignInOff, SecondFactorNeeded, SecondFactorRefused
+from app.errors import InvalidRequest, SignInRefused
 from app.secret_rules import check_password
 
 DEVICE_SECONDS = 365 * 86_400
+RECENT_SECONDS = 600.0
+"""A sign-in through the provider counts as a password that was just entered for so long."""
 public_router = APIRouter(route_class=PublicRoute)
 own_router = APIRouter(route_class=AdminRoute)
 
@@ -61,6 +65,13 @@ class SignedInAdmin(PanelAnswer):
     from_provider: bool
 
 
+class ProviderButton(PanelAnswer):
+    """``start``: where the browser goes, absolute where a public URL is set."""
+
+    name: str
+    start: str
+
+
 class SessionState(PanelAnswer):
     """`state` is `setup` until the first admin exists. `csrf` is sent back as `X-CSRF-Token` with every write."""
 
@@ -70,6 +81,8 @@ class SessionState(PanelAnswer):
     expires_at: float | None
     version: str
     public_url: str | None = None
+    provider: ProviderButton | None = None
+    password_sign_in: bool = True
     lacks_factor: bool = False
     """The second factor must be turned on before anything else."""
 
@@ -97,12 +110,25 @@ async def get_session(request: Request) -> SessionState:
     if session is not None:
         return _session_state(panel, session)
     state: Literal["signed_out", "setup"] = "signed_out" if await panel.admins.count() else "setup"
-    return SessionState(state=state, csrf=None, admin=None, expires_at=None, version=panel.facts.version)
+    return SessionState(
+        state=state,
+        csrf=None,
+        admin=None,
+        expires_at=None,
+        version=panel.facts.version,
+        provider=_provider_button(panel),
+        password_sign_in=panel.password_sign_in,
+    )
 
 
 @public_router.post("/session", summary="Sign in")
 async def sign_in(body: SignInCodeBody, request: Request, response: Response) -> SessionState:
     """The session is set as a cookie. 401 `second_factor_needed` asks for the same again, with a `code`."""
+    panel = panel_of(request)
+    if panel.oidc and not panel.password_sign_in and not await panel.oidc.admins.allows_password(body.name):
+        raise PasswordSignInOff(
+            f"Passwords are switched off here. On the server, `filmgate admin reset-password {body.name}` lets you in for an hour."
+        )
     admin = await _verified_admin(request, body.name, body.password, code=body.code)
     if admin is None:
         raise SignInRefused("The name or the password is wrong.")
@@ -128,7 +154,10 @@ async def sign_out(request: AdminRequest) -> Response:
             "session.closed", f"sessions/{session.id}", before={"name": request.actor.name}
         )
     answer = Response(status_code=204)
-    answer.delete_cookie(COOKIE, path=_cookie_path(request.http, request.panel))
+    own = request.actor.session
+    by_provider = own is not None and own.method == "oidc"
+    path = cookie_path(request.http, request.panel, via_provider=by_provider)
+    answer.delete_cookie(COOKIE, path=path)
     return answer
 
 
@@ -165,8 +194,13 @@ async def end_session(session_id: str, request: AdminRequest) -> Response:
 
 
 async def confirm_password(request: AdminRequest, password: str, *, param: str = "password") -> None:
-    """Check that the admin is at the browser: the password must be entered again. Raises ``InvalidRequest``."""
+    """Check that the admin is at the browser: the password must be entered again, or the sign-in through the provider
+    be a few minutes old. Raises ``InvalidRequest``."""
     session = own_session(request)
+    if session.method == "oidc":
+        if time.time() - session.opened_at > RECENT_SECONDS:
+            raise InvalidRequest("Sign out and in again for this: your sign-in is older than ten minutes.")
+        return
     if await _verified_admin(request.http, session.admin.name, password) is None:
         raise InvalidRequest("This is not your password.", param=param, reason="wrong_password")
 
@@ -219,7 +253,9 @@ async def open_session(
     raw, session = await panel.sessions.open(admin, address=address, agent=agent, method=method)
     after = {"name": admin.name, "address": address, "method": method}
     await panel.audit.record_alone(admin.name, "session.opened", f"sessions/{session.id}", after=after)
-    secure, path = _is_https(request, panel), _cookie_path(request, panel)
+    by_provider = method == "oidc"
+    secure = is_https(request, panel, via_provider=by_provider)
+    path = cookie_path(request, panel, via_provider=by_provider)
     response.set_cookie(COOKIE, raw, path=path, httponly=True, samesite="strict", secure=secure)
     response.set_cookie(
         DEVICE_COOKIE,
@@ -233,20 +269,32 @@ async def open_session(
     return _session_state(panel, session)
 
 
-def _cookie_path(request: Request, panel: PanelServices) -> str:
-    """Below the path of the public URL where the browser is there; who comes directly sees the panel at its own place."""
+def cookie_path(request: Request, panel: PanelServices, *, via_provider: bool = False) -> str:
+    """Below the path of the public URL where the browser is there; who comes directly sees the panel at its own place.
+
+    ``via_provider``: who goes to the provider and back uses the public URL, where one is set.
+    """
     public = urlsplit(panel.gateway.public_url or "")
     origin = urlsplit(request.headers.get("origin", "")).netloc
-    is_public = public.netloc in {request.headers.get("host", ""), origin}
+    is_public = via_provider or public.netloc in {request.headers.get("host", ""), origin}
     return f"{public.path.rstrip('/') if is_public else ''}/admin"
 
 
-def _is_https(request: Request, panel: PanelServices) -> bool:
+def is_https(request: Request, panel: PanelServices, *, via_provider: bool = False) -> bool:
     """Whether the browser uses https. Behind a proxy that ends TLS the page's origin tells, or the public URL."""
     public_url = panel.gateway.public_url or ""
+    if via_provider and public_url:
+        return public_url.startswith("https://")
     host, origin = request.headers.get("host", ""), request.headers.get("origin", "")
     told = origin.startswith("https://") or public_url.rstrip("/") == f"https://{host}"
     return request.url.scheme == "https" or told
+
+
+def _provider_button(panel: PanelServices) -> ProviderButton | None:
+    if panel.oidc is None:
+        return None
+    below = f"{panel.gateway.public_url.rstrip('/')}/admin/" if panel.gateway.public_url else ""
+    return ProviderButton(name=panel.oidc.options.name, start=f"{below}api/oidc/start")
 
 
 def _session_state(panel: PanelServices, session: AdminSession) -> SessionState:
@@ -262,6 +310,8 @@ def _session_state(panel: PanelServices, session: AdminSession) -> SessionState:
             second_factor=admin.second_factor,
             from_provider=admin.from_provider,
         ),
+        provider=_provider_button(panel),
+        password_sign_in=panel.password_sign_in,
         lacks_factor=lacks_factor(panel, session),
         expires_at=session.expires_at,
         version=panel.facts.version,

@@ -9,6 +9,7 @@ from rich.markup import escape
 from app.admin.admin_repository import FIXED_NAME, AdminRepository
 from app.admin.audit_log import AuditLog
 from app.admin.passwords import PasswordHashing
+from app.admin.provider_admins import ProviderAdmins
 from app.admin.second_factors import SecondFactors
 from app.cli.output import err, local_time, out, plain_table
 from app.cli.store_access import with_store
@@ -47,8 +48,12 @@ def reset_password(name: Annotated[str, typer.Argument(help="From `filmgate admi
                 f"The password of {FIXED_NAME} is set by FILMGATE_ADMIN_PASSWORD; change it there."
             )
         admin = await _admin_repository(components).reset_password(ACTOR, name, password=password)
+        if not components.settings.password_sign_in:
+            audit = AuditLog(components.database)
+            await ProviderAdmins(components.database, audit=audit).allow_password(admin.name)
+        hour = "" if components.settings.password_sign_in else " It works for an hour: passwords are off."
         factor = " The second factor is still asked for." if admin.second_factor else ""
-        return f"{admin.name} ({admin.role}) has a new password.{factor}"
+        return f"{admin.name} ({admin.role}) has a new password.{hour}{factor}"
 
     out.print(escape(with_store(set_password)))
 

@@ -24,6 +24,12 @@ async def claim_mark(connection: AsyncConnection, name: str, *, until: float, no
     return (await connection.execute(free.returning(marks.c.name))).first() is not None
 
 
+async def is_taken(connection: AsyncConnection, name: str, *, now: float) -> bool:
+    """Whether the mark has not ended."""
+    query = sa.select(marks.c.until).where(marks.c.name == name, marks.c.until > now)
+    return (await connection.execute(query)).first() is not None
+
+
 async def extend_mark(connection: AsyncConnection, name: str, *, until: float) -> None:
     """Change the end of a mark, whoever has taken it."""
     await connection.execute(sa.update(marks).where(marks.c.name == name).values(until=until))

@@ -11,7 +11,13 @@ from app.admin.rights import RIGHTS, ROLES, ROUTE_RIGHTS, AdminRole
 from tests.admin.conftest import PASSWORD, TOKEN, Browser
 
 Route = tuple[str, str]
-PUBLIC: set[Route] = {("GET", "/session"), ("POST", "/session"), ("POST", "/setup")}
+PUBLIC: set[Route] = {
+    ("GET", "/session"),
+    ("POST", "/session"),
+    ("POST", "/setup"),
+    ("GET", "/oidc/start"),
+    ("GET", "/oidc/callback"),
+}
 ENDS_THE_SESSION: set[Route] = {("DELETE", "/session"), ("POST", "/session/password")}
 ADDRESSES = (f"10.9.{number // 250}.{number % 250 + 1}" for number in itertools.count())
 

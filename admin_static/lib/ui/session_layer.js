@@ -1,6 +1,6 @@
 // Signing in again, in a layer over the page: what was typed there stays.
-import { html } from '../dom.js';
-import { session, sessionEnded } from '../api.js';
+import { html, useEffect } from '../dom.js';
+import { loadSession, session, sessionEnded } from '../api.js';
 import { t } from '../i18n.js';
 import { useSecondStep } from '../second_step.js';
 import { startListening, reconnects } from '../event_stream.js';
@@ -51,4 +51,40 @@ function SignInAgain() {
   <//>`;
 }
 
-export const SessionLayer = () => sessionEnded.value && html`<${SignInAgain} />`;
+/** The provider opens in another tab, so that this page stays; when one comes back, the session is looked at. */
+function ProviderAgain() {
+  const { admin, provider } = session.value;
+  useEffect(() => {
+    const look = async () => {
+      if (document.visibilityState !== 'visible') return;
+      const found = await loadSession();
+      if (found.state !== 'signed_in') return;
+      if (found.admin.id !== admin.id) location.reload();
+      startListening();
+      reconnects.value += 1;
+    };
+    addEventListener('focus', look);
+    document.addEventListener('visibilitychange', look);
+    return () => {
+      removeEventListener('focus', look);
+      document.removeEventListener('visibilitychange', look);
+    };
+  }, []);
+  return html`<${Dialog} size="small" title=${t('session.ended')} onClose=${() => {}} locked=${true}>
+    <p class="soft">${t('oidc.again_note', { name: admin.name })}</p>
+    <div class="row">
+      <button type="button" class="button" onClick=${() => location.reload()}>
+        ${t('session.other')}
+      </button>
+      <a class="button main" href=${provider.start} target="_blank" rel="noopener">
+        ${t('oidc.sign_in', { name: provider.name })}
+      </a>
+    </div>
+  <//>`;
+}
+
+export const SessionLayer = () => {
+  if (!sessionEnded.value) return null;
+  const { admin, provider } = session.value;
+  return html`<${admin.from_provider && provider ? ProviderAgain : SignInAgain} />`;
+};
