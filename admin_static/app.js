@@ -8,7 +8,15 @@ import { listenForShortcuts, PAGES } from './lib/shortcuts.js';
 import { LoadingNotice } from './lib/api_hooks.js';
 import { startListening, stopListening, reconnects } from './lib/event_stream.js';
 import { Icon, BrandMark } from './lib/ui/icons.js';
-import { askConfirmation, Dialog, ConfirmationDialog, ToastList, runWithToast, showToast, toastHost } from './lib/ui/dialogs.js';
+import {
+  askConfirmation,
+  Dialog,
+  ConfirmationDialog,
+  ToastList,
+  runWithToast,
+  showToast,
+  toastHost,
+} from './lib/ui/dialogs.js';
 import { forgetDraft } from './lib/playground_draft.js';
 import { SessionLayer } from './lib/ui/session_layer.js';
 import { Warnings } from './lib/ui/warnings.js';
