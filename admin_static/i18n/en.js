@@ -146,6 +146,7 @@ export default {
   'account.broken': 'Needs attention',
   'delivery.pending': 'Pending',
   'delivery.delivered': 'Delivered',
+  'delivery.retried': 'Failed, sent again',
   'delivery.failed': 'Given up',
   'key_state.active': 'Active',
   'key_state.disabled': 'Disabled',

@@ -145,6 +145,7 @@ export default {
   'account.broken': '需要处理',
   'delivery.pending': '等待投递',
   'delivery.delivered': '已送达',
+  'delivery.retried': '失败，将重试',
   'delivery.failed': '已放弃',
   'key_state.active': '有效',
   'key_state.disabled': '已停用',

@@ -8,6 +8,7 @@ import { route, pageLink } from '../lib/router.js';
 import { useGet, LoadingNotice } from '../lib/api_hooks.js';
 import { StateBadge, PageHeader, RelativeTime } from '../lib/ui/elements.js';
 import { DataTable } from '../lib/ui/table.js';
+import { useInView } from '../lib/ui/tabs.js';
 import { runWithToast, showToast } from '../lib/ui/dialogs.js';
 import { FormField } from '../lib/ui/form.js';
 import { useUnsaved } from '../lib/unsaved.js';
@@ -215,6 +216,24 @@ function HealthFacts({ data }) {
   </section>`;
 }
 
+/** On a phone it is one row that scrolls: the chosen section is in view. */
+function SettingsNav({ sections, documents, current }) {
+  const list = useRef();
+  useInView(list, '[aria-current=page]', current);
+  return html`<nav aria-label=${t('page.settings')} ref=${list}>
+        ${sections.map(
+          (name) =>
+            html`<a
+              key=${name}
+              href=${pageLink(`settings/${name}`)}
+              aria-current=${name === current ? 'page' : undefined}
+            >
+              ${valueLabel(documents.includes(name) ? 'document' : 'settings', name)}
+            </a>`,
+        )}
+      </nav>`;
+}
+
 export function Page() {
   const { id } = route.value;
   const loaded = useGet('settings');
@@ -229,18 +248,7 @@ export function Page() {
   return html`
     <${PageHeader} title=${t('page.settings')} />
     <div class="settings">
-      <nav aria-label=${t('page.settings')}>
-        ${sections.map(
-          (name) =>
-            html`<a
-              key=${name}
-              href=${pageLink(`settings/${name}`)}
-              aria-current=${name === current ? 'page' : undefined}
-            >
-              ${valueLabel(documents.includes(name) ? 'document' : 'settings', name)}
-            </a>`,
-        )}
-      </nav>
+      <${SettingsNav} sections=${sections} documents=${documents} current=${current} />
       <div class="stack">
         ${current === 'health' && html`<${HealthFacts} data=${loaded.data} />`}
         ${documents.includes(current) && html`<${SettingsDocument} key=${current} name=${current} />`}

@@ -139,7 +139,15 @@ const columns = () => [
   {
     key: 'state',
     label: t('task.state'),
-    cell: (delivery) => html`<${StateBadge} value=${delivery.state} group="delivery" />`,
+    cell: (delivery) => {
+      // What failed and is sent again is not simply on its way.
+      const again = delivery.state === 'pending' && delivery.attempts > 0;
+      return html`<${StateBadge}
+        value=${again ? 'retried' : delivery.state}
+        group="delivery"
+        tone=${again ? 'warn' : undefined}
+      />`;
+    },
   },
   { key: 'attempts', label: t('webhook.attempts'), number: true, cell: (delivery) => delivery.attempts },
   {

@@ -177,3 +177,16 @@ def test_whatever_is_clicked_can_be_reached_with_the_keyboard() -> None:
             stops = text[found.start() :].startswith("onClick=${(event) => event.stopPropagation()}")
             assert tag in reached or tag.startswith("${") or stops, (path.name, tag)
         assert text.count("onClick=${openOn") == text.count("onKeyDown=${openOn"), path.name  # rows
+
+
+def test_the_chosen_section_is_in_view_on_a_phone(busy: BusyGateway, browser: Browser) -> None:
+    with open_panel(browser, busy.gateway.url, width=PHONE) as panel:
+        panel.sign_in("admin", PASSWORD)
+        panel.open("settings/environment")
+        expect(panel.page.locator(".settings nav [aria-current=page]")).to_be_in_viewport()
+
+
+def test_a_delivery_that_is_sent_again_says_so(panel: PanelPage) -> None:
+    panel.open("webhooks")
+    rows = panel.page.locator("tr[data-id]", has_text="Failed, sent again")
+    expect(rows.first.locator(".badge.warn")).to_be_visible()
