@@ -247,10 +247,10 @@ function FactorGate() {
         Filmgate
       </span>
       ${Page && html`<${Page} />`}
-      <footer>
+      <div class="preferences">
         <${PreferenceButtons} />
         <button type="button" class="button plain small" onClick=${signOut}>${t('sign_out')}</button>
-      </footer>
+      </div>
     </div>
   </main>`;
 }

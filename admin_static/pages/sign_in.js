@@ -152,7 +152,7 @@ export function SignInPage({ PreferenceButtons }) {
             ? html`<${SetupLinkNotice} />`
             : html`<${session.value.password_sign_in ? SignInForm : ProviderOnly} />`
       }
-      <div class="feet">
+      <div class="preferences">
         <${PreferenceButtons} />
       </div>
     </div>
