@@ -21,9 +21,9 @@ def test_finance_changes_budgets_and_prices(
     busy: BusyGateway, browser: Browser, lang: str, width: int
 ) -> None:
     name = _add_admin(busy, "finance")
-    edit, save, account = {
-        "en": ("Change budgets", "Save", "Add account"),
-        "zh": ("修改预算", "保存", "添加账号"),
+    edit, save, account, amount = {
+        "en": ("Change budgets", "Save", "Add account", "33"),
+        "zh": ("修改预算", "保存", "添加账号", "44"),
     }[lang]
     key = next(one for one in busy.owner.get("/keys")["data"] if one["name"] == "batch renders")
     with open_panel(browser, busy.gateway.url, lang=lang, width=width) as panel:
@@ -33,10 +33,11 @@ def test_finance_changes_budgets_and_prices(
         expect(buttons).to_have_text([edit])
         buttons.click()
         expect(panel.dialog.locator("input")).to_have_count(3)
-        panel.dialog.locator("input[name=daily]").fill("33")
+        panel.dialog.locator("input[name=daily]").fill(amount)
         panel.button(save, within=panel.dialog).click()
-        expect(panel.page.get_by_text(re.compile(r"/ .*33")).first).to_be_visible()
-        assert busy.owner.get(f"/keys/{key['id']}")["budget"]["daily"] == "33"
+        expect(panel.page.get_by_text(re.compile(rf"/ .*{amount}")).first).to_be_visible()
+        assert busy.owner.get(f"/keys/{key['id']}")["budget"]["daily"] == amount
+        expect(panel.dialog.locator("input")).to_have_count(0)  # else leaving the page asks first
         panel.open("models?tab=prices")
         expect(panel.page.locator("button.main")).to_have_count(1)
         panel.open("models?tab=routes")
