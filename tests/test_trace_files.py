@@ -12,7 +12,12 @@ CHAT_FILES = 46
 """For a relayed POST /v1/chat/completions."""
 
 
+RUNS = 3
+"""What a busy machine's timers enter meanwhile differs from run to run."""
+
+
 async def test_one_request_enters_few_files() -> None:
-    film, chat = await trace_film_and_chat()
-    assert len(film.lines) <= FILM_FILES, film.by_folder()
-    assert len(chat.lines) <= CHAT_FILES, chat.by_folder()
+    runs = [await trace_film_and_chat() for _ in range(RUNS)]
+    for most, traced in zip((FILM_FILES, CHAT_FILES), zip(*runs, strict=True), strict=True):
+        entered = set.intersection(*(set(each.lines) for each in traced))
+        assert len(entered) <= most, sorted(entered)

@@ -251,7 +251,8 @@ def _add_figures(sums: SumsByGroup, group_values: Iterable[Any], figures: Sequen
     sums[key] = [old + (new or 0) for old, new in zip(sums[key], figures, strict=True)]
 
 
-CSV_FIGURES = ("requests", "failed", "films", "film_seconds", "input_tokens", "output_tokens", "cost")
+CSV_FIGURES = ("requests", "failed", "input_tokens", "output_tokens", "cost", "films", "film_seconds")
+"""New ones come last: programs may read the columns by their places."""
 
 
 def as_csv(lines: Iterable[UsageLine], groups: Sequence[UsageGroup]) -> str:
@@ -261,8 +262,8 @@ def as_csv(lines: Iterable[UsageLine], groups: Sequence[UsageGroup]) -> str:
     writer.writerow([*groups, *CSV_FIGURES])
     for line in lines:
         names = [safe_cell(str(getattr(line, name))) for name in groups]
-        figures = [getattr(line, name) for name in CSV_FIGURES[:-1]]
-        writer.writerow([*names, *figures, format_money(line.cost)])
+        figures = {name: getattr(line, name) for name in CSV_FIGURES} | {"cost": format_money(line.cost)}
+        writer.writerow([*names, *figures.values()])
     return text.getvalue()
 
 

@@ -322,4 +322,4 @@ def test_which_changes_write_their_row_in_one_transaction() -> None:
     """ARCHITECTURE.md says which; all others use ``record_change``, with a transaction of its own."""
     folder = Path(app.admin.__file__).parent
     found = {path.stem for path in folder.glob("*.py") if re.search(r"audit\.record\(", path.read_text())}
-    assert found == {"account_bulk", "admin_repository", "second_factors", "settings"}
+    assert found == {"account_bulk", "admin_repository", "provider_admins", "second_factors", "settings"}

@@ -124,8 +124,8 @@ def test_every_example_works(described: dict[str, Any], http: httpx2.Client, set
     for method, path, told in operations(described):
         kinds = told.get("requestBody", {}).get("content", {})
         example = kinds.get("application/json", {}).get("example")
-        if example is None or path.startswith("/v1/webhook_endpoints/"):
-            continue
+        if example is None or path.startswith("/v1/webhook_endpoints/") or path == "/v1/key/rotate":
+            continue  # the last would end the key of all other tests
         word = "fast" if told["tags"] == ["Images"] else "reject"
         text = json.dumps(example).replace(BOAT, f"{BOAT} [studio:{word}]")
         if path.endswith("count_tokens"):

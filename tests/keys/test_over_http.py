@@ -135,7 +135,7 @@ def test_a_spent_budget_is_not_retried_and_says_so(setting: Setting) -> None:
         table = client.get("/v1/usage?format=csv&group_by=model")
         assert (table.headers["content-type"], table.text) == (
             "text/csv; charset=utf-8",
-            "model,requests,failed,input_tokens,output_tokens,cost\r\n",
+            "model,requests,failed,input_tokens,output_tokens,cost,films,film_seconds\r\n",
         )
         for query, param in (
             ("from=x", "from"),

@@ -83,7 +83,7 @@ def test_a_film_plays_under_the_pointer_and_opens(panel: PanelPage) -> None:
     expect(tile).to_have_count(1)
     tile.locator(".shown").hover()
     expect(tile.locator("video")).to_have_js_property("muted", True)
-    page.wait_for_function("document.querySelector('.tile video')?.currentTime > 0")
+    expect(tile.locator("video")).not_to_have_js_property("currentTime", 0)
     page.mouse.move(1, 1)
     expect(tile.locator("video")).to_have_count(0)
     tile.locator(".shown").focus()
@@ -137,6 +137,8 @@ def test_several_films_are_downloaded_listed_and_deleted(panel: PanelPage, owner
     page = panel.page
     panel.open("tasks?q=bulk")
     expect(page.locator("#total")).to_have_text("3 of 3")
+    for n in range(3):  # a picture that is still being drawn when its film is deleted is an error of the page
+        expect(page.locator("tr[data-id] img").nth(n)).not_to_have_js_property("naturalWidth", 0)
     page.get_by_label("Select all").check()
     bar = page.get_by_role("toolbar")
     with page.expect_download() as started:
