@@ -24,6 +24,14 @@ trust_one_certificate()
 structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
 
 
+@pytest.fixture(autouse=True)
+def own_logs() -> Iterator[None]:
+    """A command that runs within a test sets up the log for its whole process."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
+
+
 class Announcer:
     """Says at once which test failed: a run that is cut short has no summary."""
 

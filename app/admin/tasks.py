@@ -42,8 +42,8 @@ CSV_COLUMNS = (
 )
 
 
-TaskIds = Annotated[str | None, Query(max_length=16_000)]
-"""Ids with commas between them."""
+TaskIds = Annotated[str | None, Query()]
+"""Ids with commas between them; ``read_ids`` bounds their number."""
 
 
 class CountAnswer(PanelAnswer):

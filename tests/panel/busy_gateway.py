@@ -177,6 +177,8 @@ def _create_objects(found: BusyGateway, *, films: int) -> None:
         "event_types": ["video.completed", "video.failed"],
     }
     owner.post(f"/keys/{key['id']}/endpoints", status=201, json=endpoint)
+    nobody = {"name": "alarms", "url": "http://127.0.0.1:9/hook", "event_types": ["video.failed"]}
+    owner.post(f"/keys/{key['id']}/endpoints", status=201, json=nobody)
     _create_tasks(found, key["secret"], films=films)
     _write_outcomes(found)
 

@@ -110,7 +110,7 @@ async def test_an_owner_with_an_empty_password_is_locked_out(database_url: str) 
         known, open_sessions = repository(database, passwords), SessionStore(database, Vault(b"0" * 32))
         await store_owner(database, "")
         [owner] = await known.list()
-        await open_sessions.open(owner, address="10.0.0.1", agent="a thief")
+        await open_sessions.open(owner, address="10.0.0.1", agent="a thief", method="password")
         assert await has_empty_password(database, passwords)
         for password in NOTHING[:2]:
             assert await known.verify_password(FIXED_NAME, password) is None

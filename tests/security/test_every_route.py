@@ -12,7 +12,13 @@ from app.settings import Settings
 from tests.security.conftest import Guarded
 
 BODY = {"prompt": "[studio:reject] theft", "seconds": 1, "event_type": "video.completed"}
-OPEN = {("GET", "/session"), ("POST", "/session"), ("POST", "/setup")}
+OPEN = {
+    ("GET", "/session"),
+    ("POST", "/session"),
+    ("POST", "/setup"),
+    ("GET", "/oidc/start"),
+    ("GET", "/oidc/callback"),
+}
 """What the panel asks before anybody is signed in."""
 
 
