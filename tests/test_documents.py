@@ -67,3 +67,14 @@ def _names_defined(tree: ast.Module) -> set[str]:
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             names.update(target.id for target in targets if isinstance(target, ast.Name))
     return names
+
+
+TRANSLATED = sorted((ROOT / "docs").glob("*.zh-CN.md"))
+
+
+@pytest.mark.parametrize("page", TRANSLATED, ids=lambda path: path.name)
+def test_a_translated_page_and_its_original_lead_to_each_other(page: Path) -> None:
+    original = page.with_name(page.name.replace(".zh-CN", ""))
+    assert f"[中文]({page.name})" in original.read_text()
+    assert f"]({original.name})" in page.read_text()
+    assert f"docs/{page.name}" in (ROOT / "README.zh-CN.md").read_text()

@@ -1,6 +1,16 @@
 // Conversions between the texts of form fields and the values of the API.
+import { t } from './i18n.js';
 
 export const numberOrNull = (text) => (text === '' || text == null ? null : Number(text));
+/** The value of a text of JSON; `param` is the field that the error stands beside. */
+export function parseJson(text, param) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw Object.assign(new Error(t('account.bad_json')), { param });
+  }
+}
+
 export const splitWords = (text) => text.split(/[,\s]+/).filter(Boolean);
 
 /** UTC seconds as the value of a `datetime-local` field. */

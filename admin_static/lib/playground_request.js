@@ -1,6 +1,7 @@
 // What the playground sends: the request of its form, with its pictures, and its price.
 import { useEffect, useState } from './dom.js';
 import { post, canWrite } from './api.js';
+import { parseJson } from './form_values.js';
 
 /** The request body; empty fields are left out. */
 export function requestBody(form, model) {
@@ -12,7 +13,7 @@ export function requestBody(form, model) {
   if (form.shots.length)
     body.shots = form.shots.map((shot) => ({ seconds: Number(shot.seconds), prompt: shot.prompt }));
   if (form.characters.length) body.characters = form.characters;
-  if (form.extra.trim()) body.extra = JSON.parse(form.extra);
+  if (form.extra.trim()) body.extra = parseJson(form.extra, 'extra');
   return body;
 }
 

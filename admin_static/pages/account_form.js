@@ -2,7 +2,7 @@
 import { html } from '../lib/dom.js';
 import { patch, post } from '../lib/api.js';
 import { t } from '../lib/i18n.js';
-import { FITS, localDateTime, numberOrNull, secondsFromLocal, splitWords } from '../lib/form_values.js';
+import { FITS, localDateTime, numberOrNull, parseJson, secondsFromLocal, splitWords } from '../lib/form_values.js';
 import { Dialog, showToast } from '../lib/ui/dialogs.js';
 import { FormFields, FormButtons, useForm } from '../lib/ui/form.js';
 
@@ -54,7 +54,7 @@ function formValues(account) {
 }
 
 function requestBody(values, needed, old) {
-  const options = values.options.trim() ? JSON.parse(values.options) : {};
+  const options = values.options.trim() ? parseJson(values.options, 'options') : {};
   for (const field of needed) {
     const [place, name] = field.name.split('.');
     if (place === 'options' && values[field.name]) options[name] = values[field.name];
@@ -227,12 +227,7 @@ export function AccountForm({ account, providers, onClose, onDone }) {
     event.preventDefault();
     form.submit(async (values) => {
       const needed = providers.find(({ name }) => name === values.provider)?.fields ?? [];
-      let body;
-      try {
-        body = requestBody(values, needed, account);
-      } catch {
-        throw Object.assign(new Error(t('account.bad_json')), { param: 'options' });
-      }
+      const body = requestBody(values, needed, account);
       const saved = account ? await patch(`accounts/${account.id}`, body) : await post('accounts', body);
       showToast(t(account ? 'account.saved' : 'account.added', { name: saved.name }));
       onDone(saved);

@@ -2,7 +2,7 @@
 import { html } from '../lib/dom.js';
 import { may, patch, post } from '../lib/api.js';
 import { t } from '../lib/i18n.js';
-import { localDateTime, numberOrNull, secondsFromLocal, splitWords } from '../lib/form_values.js';
+import { localDateTime, numberOrNull, parseJson, secondsFromLocal, splitWords } from '../lib/form_values.js';
 import { Dialog, showToast } from '../lib/ui/dialogs.js';
 import { FormFields, FormButtons, useForm } from '../lib/ui/form.js';
 
@@ -35,7 +35,7 @@ function requestBody(values) {
     note: values.note,
     keep_prompts: values.keep_prompts,
     may_rotate: values.may_rotate,
-    options: values.options.trim() ? JSON.parse(values.options) : {},
+    options: values.options.trim() ? parseJson(values.options, 'options') : {},
     expires_at: secondsFromLocal(values.expires_at),
   };
   if (values.secret?.trim()) body.secret = values.secret.trim();
@@ -115,12 +115,7 @@ export function KeyForm({ clientKey, onClose, onDone }) {
   const submit = (event) => {
     event.preventDefault();
     form.submit(async (values) => {
-      let body;
-      try {
-        body = requestBody(values);
-      } catch {
-        throw Object.assign(new Error(t('account.bad_json')), { param: 'options' });
-      }
+      const body = requestBody(values);
       const saved = clientKey ? await patch(`keys/${clientKey.id}`, body) : await post('keys', body);
       showToast(t(clientKey ? 'key.saved' : 'key.created', { name: saved.name }));
       onDone(saved);

@@ -3,6 +3,7 @@ import { html, useEffect, useRef, useState } from '../lib/dom.js';
 import { post, put, may } from '../lib/api.js';
 import { t, valueLabel } from '../lib/i18n.js';
 import { errorText } from '../lib/server_words.js';
+import { parseJson } from '../lib/form_values.js';
 import { formatDuration } from '../lib/format.js';
 import { route, pageLink } from '../lib/router.js';
 import { useGet, LoadingNotice } from '../lib/api_hooks.js';
@@ -58,7 +59,7 @@ function SettingsDocument({ name }) {
     (JSON.stringify(value) !== JSON.stringify(loaded.data.value) ||
       (!schema?.properties && raw !== JSON.stringify(loaded.data.value, null, 2)));
   useUnsaved(Boolean(changed && writable));
-  const editedValue = () => (schema?.properties ? value : JSON.parse(raw));
+  const editedValue = () => (schema?.properties ? value : parseJson(raw));
   if (!loaded.data || value == null) return html`<${LoadingNotice} ...${loaded} />`;
   const runBusy = (work) => async (event) => {
     event.preventDefault();

@@ -5,11 +5,14 @@ import { t, valueLabel } from '../lib/i18n.js';
 import { Said } from '../lib/server_words.js';
 import { StateBadge } from '../lib/ui/elements.js';
 import { DataTable } from '../lib/ui/table.js';
-import { runWithToast, showToast } from '../lib/ui/dialogs.js';
+import { askConfirmation, runWithToast, showToast } from '../lib/ui/dialogs.js';
 import { FormFields, useForm } from '../lib/ui/form.js';
+import { parseJson } from '../lib/form_values.js';
 
 const NAME = 'filmgate-backup.json';
 const TONES = { new: 'good', added: 'good', updated: 'good', changed: 'warn', error: 'bad' };
+const changedNames = (result) =>
+  (result?.rows ?? []).filter((row) => !['same', 'error'].includes(row.result)).map((row) => row.name);
 const columns = () => [
   { key: 'thing', label: t('backup.thing'), cell: (row) => row.thing },
   { key: 'name', label: t('key.name'), lead: true, cell: (row) => row.name },
@@ -40,8 +43,10 @@ export function BackupSettings() {
     });
   };
   const restoreBackup = async (dryRun) => {
+    const question = { title: t('backup.restore'), action: t('backup.restore'), names: changedNames(result) };
+    if (!dryRun && !(await askConfirmation(question))) return;
     const work = async () =>
-      post('restore', { backup: JSON.parse(await file.text()), passphrase }, { query: { dry_run: dryRun } });
+      post('restore', { backup: parseJson(await file.text()), passphrase }, { query: { dry_run: dryRun } });
     const done = await runWithToast(work, dryRun ? '' : t('backup.restored'));
     if (done) setResult(done);
   };

@@ -206,6 +206,7 @@ def test_a_backup_is_saved_checked_and_restored(panel: PanelPage) -> None:
     panel.button("Check").click()
     expect(page.get_by_role("table", name="Restore").locator("tr[data-id]").first).to_be_visible()
     panel.button("Restore").click()
+    panel.button("Restore", within=panel.dialog).click()
     panel.expect_toast("Restored.")
 
 

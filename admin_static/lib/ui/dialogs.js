@@ -181,7 +181,7 @@ export function ConfirmationDialog() {
     `}
   >
     ${current.names.length > 0 && html`<${NameList} names=${current.names} />`}
-    <p class="soft">${current.text}</p>
+    ${current.text && html`<p class="soft">${current.text}</p>`}
   <//>`;
 }
 
