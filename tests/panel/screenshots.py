@@ -21,6 +21,7 @@ FOLDER = Path(__file__).parent.parent.parent / "docs" / "screenshots"
 LOOKS = {"light": ("en", "light"), "dark": ("en", "dark"), "zh": ("zh", "light")}
 PAGES = (
     "overview",
+    "films",
     "tasks",
     "accounts",
     "models",
