@@ -3,8 +3,8 @@ import { html, useState } from '../lib/dom.js';
 import { canWrite, post, gatewayLink } from '../lib/api.js';
 import { t } from '../lib/i18n.js';
 import { pageLink } from '../lib/router.js';
-import { useGet, LoadingNotice } from '../lib/api_hooks.js';
-import { useServerEvent, usePolling } from '../lib/event_stream.js';
+import { LoadingNotice } from '../lib/api_hooks.js';
+import { useLiveTask } from '../lib/live_task.js';
 import { formatDuration, formatMoney } from '../lib/format.js';
 import { CodeBlock, StateBadge } from '../lib/ui/elements.js';
 import { Tabs } from '../lib/ui/tabs.js';
@@ -35,14 +35,8 @@ function TakeFacts({ task }) {
 
 /** `created`: a task, of which the id is enough; `facts`: with what takes are compared by. */
 export function TaskResult({ created, facts }) {
-  const loaded = useGet(`tasks/${created.id}`);
+  const loaded = useLiveTask(created.id);
   const task = loaded.data;
-  useServerEvent('task', (news) => {
-    if (task?.id !== news.id) return;
-    if (news.state !== task.state || news.state === 'queued') loaded.reload();
-    else loaded.set({ ...task, ...news });
-  });
-  usePolling(() => task && task.actions.cancel && loaded.reload(), 2);
   if (!task) return html`<${LoadingNotice} ...${loaded} />`;
   const cancelTask = () =>
     runWithToast(() => post(`tasks/${task.id}/cancel`), t('task.cancelling')).then(loaded.reload);

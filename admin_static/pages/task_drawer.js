@@ -3,8 +3,8 @@ import { html, useState } from '../lib/dom.js';
 import { post, remove, canWrite, gatewayLink } from '../lib/api.js';
 import { t, valueLabel } from '../lib/i18n.js';
 import { openRow } from '../lib/router.js';
-import { useGet, LoadingNotice } from '../lib/api_hooks.js';
-import { useServerEvent, usePolling } from '../lib/event_stream.js';
+import { LoadingNotice } from '../lib/api_hooks.js';
+import { hasEnded, useLiveTask } from '../lib/live_task.js';
 import { formatMoney } from '../lib/format.js';
 import { StateBadge, CodeBlock, JsonBlock, RelativeTime } from '../lib/ui/elements.js';
 import { Tabs } from '../lib/ui/tabs.js';
@@ -13,7 +13,7 @@ import { copyToClipboard } from '../lib/clipboard.js';
 import { curlCommand } from '../lib/task_timeline.js';
 import { AgainForm, askPrice } from './again_form.js';
 import { CompareForm, takesOf } from './compare_form.js';
-import { hasEnded, TaskMedia, TaskFacts, TaskTimeline, TaskInputs } from './task_facts.js';
+import { TaskMedia, TaskFacts, TaskTimeline, TaskInputs } from './task_facts.js';
 
 function SettleTask({ task, reload }) {
   const settle = (outcome) =>
@@ -159,14 +159,8 @@ function TaskDetails({ task, reload, onChange, onClose }) {
 }
 
 export function TaskDrawer({ id, onClose, onChange }) {
-  const loaded = useGet(`tasks/${encodeURIComponent(id)}`);
+  const loaded = useLiveTask(id);
   const task = loaded.data;
-  useServerEvent('task', (news) => {
-    if (task?.id !== news.id) return;
-    if (news.state !== task.state || news.state === 'queued') loaded.reload();
-    else loaded.set({ ...task, ...news });
-  });
-  usePolling(() => task && !hasEnded(task) && loaded.reload(), 3);
   const isCancelling = task?.cancel_requested && !hasEnded(task);
   return html`<${Drawer}
     title=${task ? valueLabel('kind', task.kind) : t('page.tasks')}

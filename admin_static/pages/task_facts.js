@@ -16,8 +16,7 @@ import {
 import { StateBadge, CopyButton, RelativeTime } from '../lib/ui/elements.js';
 import { MediaPlayer } from '../lib/ui/media_player.js';
 import { accountNames, describeEvent, waitingText } from '../lib/task_timeline.js';
-
-export const hasEnded = (task) => ['completed', 'failed', 'cancelled'].includes(task.state);
+import { hasEnded } from '../lib/live_task.js';
 
 export function TaskMedia({ task, muted }) {
   const file = task.files?.[0];

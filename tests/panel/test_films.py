@@ -6,13 +6,14 @@ import os
 import re
 import shutil
 import subprocess
+import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 
 from tests.admin.conftest import Browser as Owner
 from tests.admin.conftest import browser as owner_of
@@ -280,6 +281,29 @@ def test_the_copied_command_is_the_whole_call(
     assert {name: again.get(name) for name in names} == {name: made["request"].get(name) for name in names}
     roles = [[item["role"] for item in request["media"]] for request in (again, made["request"])]
     assert sorted(roles[0]) == sorted(roles[1])
+
+
+def test_what_becomes_of_a_task_while_it_is_read_is_not_missed(
+    panel: PanelPage, owner: Owner, upstream: FakeUpstream
+) -> None:
+    page, held = panel.page, list[str]()
+    upstream.script(job_seconds=3)
+    task = make(owner, "ends while it is read")
+
+    def hold(route: Route) -> None:
+        if held:
+            return route.fallback()
+        answer = route.fetch()
+        held.append(answer.json()["state"])
+        owner.ended(task)
+        time.sleep(2)  # the news of the end comes before the answer does; if not, this test says nothing
+        return route.fulfill(response=answer)
+
+    page.route(f"**/api/tasks/{task}", hold)
+    panel.open(f"films/{task}")
+    expect(page.locator("dialog.drawer").get_by_text("Completed").first).to_be_visible()
+    assert held[0] != "completed"
+    upstream.script(job_seconds=0)
 
 
 def test_adding_an_account_ends_with_a_film_of_that_account(
