@@ -12,7 +12,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from app.media.analysis import probe_video
-from app.media.frames import THREADS, describe_clip, open_clip, video_stream
+from app.media.frames import FRONT_INDEX, THREADS, describe_clip, open_clip, video_stream
 from app.media.inspection import MediaInfo
 
 LONGEST_EDGE = 1920
@@ -42,7 +42,7 @@ def cut_clip(source: Path, target: Path, *, start: float, end: float) -> MediaIn
         info = describe_clip(container, path=source)
         if end > info.seconds + SLACK_SECONDS:
             raise TooShort(info.seconds)
-        with av.open(str(target), "w", format="mp4", options={"movflags": "+faststart"}) as out:
+        with av.open(str(target), "w", format="mp4", options=FRONT_INDEX) as out:
             ClipEncoder(container, out, start=start, end=end).copy_frames()
     return probe_video(target)
 

@@ -8,11 +8,10 @@ from pathlib import Path
 import av
 
 from app.media.cutting import ClipEncoder
-from app.media.frames import is_playable, open_clip
+from app.media.frames import FRONT_INDEX, is_playable, open_clip
 from app.media.inspection import COMPATIBLE, PLAYLIST, SEGMENTS
 from app.media.trimming import copy_packets
 
-FRONT_INDEX = {"movflags": "+faststart"}
 STREAM = {
     "hls_segment_type": "fmp4",
     "hls_flags": "single_file",

@@ -14,13 +14,12 @@ from av.stream import Stream
 
 from app.errors import ResultUndecodable
 from app.media.analysis import probe_video
-from app.media.frames import READERS, open_clip, video_stream
+from app.media.frames import FRONT_INDEX, READERS, open_clip, video_stream
 from app.media.inspection import RESULT_BYTES, MediaInfo, result_content_type
 
 WRITERS = {"video/mp4": "mp4", "video/quicktime": "mov", "video/webm": "webm", "video/x-matroska": "matroska"}
 assert set(WRITERS) == set(READERS)
-FRONT_INDEX = {"mp4", "mov"}
-"""Forms whose index is written to the front, so that a player can begin at once."""
+INDEXED_FORMS = {"mp4", "mov"}
 
 
 def trim_clip(source: Path, target: Path, *, seconds: float) -> MediaInfo:
@@ -33,7 +32,7 @@ def trim_clip(source: Path, target: Path, *, seconds: float) -> MediaInfo:
         content_type = result_content_type(file.read(RESULT_BYTES), kind="video", stated="")
     with open_clip(source) as container:
         writer = WRITERS[content_type]
-        options = {"movflags": "+faststart"} if writer in FRONT_INDEX else {}
+        options = FRONT_INDEX if writer in INDEXED_FORMS else {}
         with av.open(str(target), "w", format=writer, options=options) as out:
             copy_packets(container, out, seconds=seconds)
     return probe_video(target)
