@@ -3,6 +3,7 @@ import { html, render, classNames, effect, signal, useEffect, useState } from '.
 import { session, loadSession, remove } from './lib/api.js';
 import { theme, lang, nextTheme } from './lib/preferences.js';
 import { t } from './lib/i18n.js';
+import { errorText } from './lib/server_words.js';
 import { askBeforeLeaving, mayLeave, route, pageLink } from './lib/router.js';
 import { listenForShortcuts, PAGES } from './lib/shortcuts.js';
 import { LoadingNotice } from './lib/api_hooks.js';
@@ -237,7 +238,7 @@ function PanelShell() {
 
 function FactorGate() {
   useEffect(() => {
-    loadPage('second_factor').catch((error) => showToast(error.message, 'bad'));
+    loadPage('second_factor').catch((error) => showToast(errorText(error), 'bad'));
   }, []);
   const Page = pageComponents.value.second_factor;
   return html`<main class="sign-in">

@@ -1,6 +1,7 @@
 // The films of the key, newest first: picture, state, and the film itself.
 import { html, useEffect, useState } from '../lib/dom.js';
 import { t } from '../lib/i18n.js';
+import { errorText } from '../lib/server_words.js';
 import { StateBadge, RelativeTime } from '../lib/ui/elements.js';
 import { Icon } from '../lib/ui/icons.js';
 import { callJson, localLink, pictureUrl } from './client.js';
@@ -30,7 +31,6 @@ function Picture({ film }) {
 function Film({ film }) {
   const [plays, setPlays] = useState(false);
   const link = film.status === 'completed' && film.url ? localLink(film.url) : null;
-  const reason = film.error?.message ?? film.error;
   return html`<li>
     ${
       plays
@@ -51,7 +51,7 @@ function Film({ film }) {
     </div>
     <p class="holder-prompt small" title=${film.prompt}>${film.prompt}</p>
     <p class="quiet small">${film.model} · ${film.seconds} s</p>
-    ${film.status === 'failed' && reason && html`<p class="small bad">${reason}</p>`}
+    ${film.status === 'failed' && film.error && html`<p class="small bad">${errorText(film.error)}</p>`}
     ${link && html`<a class="button small" href=${link} download=${`${film.id}.mp4`}>${t('my.download')}</a>`}
   </li>`;
 }
@@ -83,7 +83,7 @@ export function FilmList() {
   }, [open, films?.length]);
   return html`<section>
     <h2>${t('my.films')}</h2>
-    ${error && html`<p class="trouble">${error.message}</p>`}
+    ${error && html`<p class="trouble">${errorText(error)}</p>`}
     ${films?.length === 0 && html`<p class="soft">${t('my.no_films')}</p>`}
     <ul class="holder-films">
       ${films?.map((film) => html`<${Film} key=${film.id} film=${film} />`)}

@@ -1,6 +1,7 @@
 // The models that the key may use, with their prices; asked for when they are opened.
 import { html, useState } from '../lib/dom.js';
 import { t } from '../lib/i18n.js';
+import { errorText } from '../lib/server_words.js';
 import { priceText } from '../lib/price_text.js';
 import { DataTable } from '../lib/ui/table.js';
 import { callJson } from './client.js';
@@ -22,7 +23,7 @@ export function ModelPrices() {
     try {
       setRows((await callJson('models', { query: { capabilities: 'true' } })).data);
     } catch (failure) {
-      setError(failure.message);
+      setError(errorText(failure));
     }
   };
   return html`<details onToggle=${load}>

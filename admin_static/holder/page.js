@@ -2,6 +2,7 @@
 import { html, render, useState } from '../lib/dom.js';
 import { lang, nextTheme, theme } from '../lib/preferences.js';
 import { t } from '../lib/i18n.js';
+import { errorText } from '../lib/server_words.js';
 import { formatMoney } from '../lib/format.js';
 import { CodeBlock, RelativeTime, UsageMeter } from '../lib/ui/elements.js';
 import { Icon, BrandMark } from '../lib/ui/icons.js';
@@ -58,7 +59,7 @@ function KeyEntry() {
       await callJson('key', { key: typed.trim() });
       setSecret(typed.trim());
     } catch (failure) {
-      setError(failure.status === 401 ? t('my.wrong_key') : failure.message);
+      setError(failure.status === 401 ? t('my.wrong_key') : errorText(failure));
       setBusy(false);
     }
   };
@@ -90,7 +91,7 @@ function RotateSecret({ onClose, onDone }) {
       setSecret(made.secret);
       onDone(made.secret);
     } catch (failure) {
-      setError(failure.message);
+      setError(errorText(failure));
     }
   };
   return html`<${Dialog} size="small" title=${t('key.rotate')} onClose=${onClose}>
@@ -169,9 +170,11 @@ function KeyPage() {
   const [made, setMade] = useState('');
   const { data, error } = loaded;
   if (error && WRONG_KEY.includes(error.status))
-    return html`<p class="trouble" role="alert">${error.status === 401 ? t('my.wrong_key') : error.message}</p>`;
+    return html`<p class="trouble" role="alert">${error.status === 401 ? t('my.wrong_key') : errorText(error)}</p>`;
   if (!data)
-    return html`<p class=${error ? 'trouble' : 'quiet'} aria-busy=${!error}>${error?.message ?? t('loading')}</p>`;
+    return error
+      ? html`<p class="trouble" role="alert">${errorText(error)}</p>`
+      : html`<p class="quiet" aria-busy="true">${t('loading')}</p>`;
   return html`
     <${KeyFacts} data=${data} onRotate=${() => show('rotate')} />
     <${UsageOverDates} />

@@ -1,6 +1,7 @@
 // What the key has used, by day and model, and its statement.
 import { html, useMemo, useState } from '../lib/dom.js';
 import { t } from '../lib/i18n.js';
+import { errorText } from '../lib/server_words.js';
 import { lang } from '../lib/preferences.js';
 import { dayBack, zone } from '../lib/zone.js';
 import { formatMoney, formatNumber } from '../lib/format.js';
@@ -75,7 +76,7 @@ export function UsageOverDates() {
   return html`<section>
     <h2>${t('my.usage')}</h2>
     <${DateSpan} span=${span} onChange=${setSpan} />
-    ${error && html`<p class="trouble">${error.message}</p>`}
+    ${error && html`<p class="trouble">${errorText(error)}</p>`}
     ${
       byModel.data &&
       byDay.data &&

@@ -920,6 +920,7 @@ export default {
   'webhook.rotated': 'The new secret is used from now on.',
   'webhook.disabled': 'The endpoint is disabled.',
   'webhook.is_enabled': 'The endpoint is enabled.',
+  'webhook.not_received': 'The test did not arrive.',
   'webhook.tested': 'The response was {status}.',
   'webhook.delete': 'Delete {name}?',
   'webhook.delete_note': 'It receives no more notifications.',

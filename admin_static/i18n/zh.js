@@ -900,6 +900,7 @@ export default {
   'webhook.rotated': '之后使用新的签名密钥。',
   'webhook.disabled': '端点已停用。',
   'webhook.is_enabled': '端点已启用。',
+  'webhook.not_received': '测试未送达。',
   'webhook.tested': '响应 {status}。',
   'webhook.delete': '删除 {name}？',
   'webhook.delete_note': '之后不再通知它。',

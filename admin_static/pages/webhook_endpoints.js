@@ -6,6 +6,7 @@ import { useGet, LoadingNotice } from '../lib/api_hooks.js';
 import { StateBadge, CodeBlock, EmptyState } from '../lib/ui/elements.js';
 import { DataTable } from '../lib/ui/table.js';
 import { Dialog, ActionMenu, askConfirmation, runWithToast, showToast } from '../lib/ui/dialogs.js';
+import { wordsFor } from '../lib/server_words.js';
 import { EndpointForm } from './key_endpoints.js';
 
 export function EndpointList({ shown, show }) {
@@ -30,7 +31,9 @@ export function EndpointList({ shown, show }) {
     const answer = await runAction(endpoint, 'test');
     if (answer)
       showToast(
-        answer.error ? `${endpoint.name}: ${answer.error}` : t('webhook.tested', { status: answer.status }),
+        answer.error
+          ? html`${endpoint.name}: ${wordsFor(t('webhook.not_received'), answer.error)}`
+          : t('webhook.tested', { status: answer.status }),
         answer.status >= 200 && answer.status < 300 ? 'good' : 'bad',
       );
   };

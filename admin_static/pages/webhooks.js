@@ -10,6 +10,7 @@ import { DataTable, TablePager } from '../lib/ui/table.js';
 import { Tabs } from '../lib/ui/tabs.js';
 import { FilterSelect } from '../lib/ui/filters.js';
 import { Drawer, runWithToast } from '../lib/ui/dialogs.js';
+import { Said } from '../lib/server_words.js';
 import { formatDuration, shortenId } from '../lib/format.js';
 import { EndpointList } from './webhook_endpoints.js';
 
@@ -104,7 +105,7 @@ function DeliveryDrawer({ id, onClose, onChange }) {
                         attempt.error &&
                         html`
                           ${' '}
-                          <span class="soft small">${attempt.error}</span>
+                          <span class="soft small"><${Said} text=${attempt.error} /></span>
                         `
                       }
                     </span>

@@ -53,7 +53,7 @@ def all_addresses(scene: BusyGateway) -> list[str]:
         "tasks": [scene.task("completed")["id"], scene.task("failed")["id"], scene.task("running")["id"]],
         "accounts": [scene.account("reseller-b")["id"], scene.account("studio")["id"]],
         "keys": [scene.owner.get("/keys")["data"][0]["id"]],
-        "webhooks": [scene.owner.get("/webhooks/deliveries")["data"][0]["id"]],
+        "webhooks": [delivery["id"] for delivery in scene.failed_deliveries()],
     }
     drawers = [f"{page}/{one}" for page, found in ids.items() for one in found]
     documents = [f"settings/{name}" for name in scene.owner.get("/settings")["documents"] if name != "backup"]

@@ -68,6 +68,16 @@ class BusyGateway:
         found: dict[str, Any] = until(lambda: self.owner.get("/tasks", params={"state": state})["data"])[0]
         return found
 
+    def failed_deliveries(self) -> list[dict[str, Any]]:
+        """One delivery of each endpoint, after its first attempt: one is answered with a 500, one by nobody."""
+
+        def tried() -> list[dict[str, Any]] | None:
+            rows = self.owner.get("/webhooks/deliveries")["data"]
+            found = {row["endpoint_id"]: row for row in rows if row["attempts"]}
+            return list(found.values()) if len(found) == 2 else None
+
+        return until(tried)
+
     def account(self, name: str) -> dict[str, Any]:
         return next(one for one in self.owner.get("/accounts")["data"] if one["name"] == name)
 
