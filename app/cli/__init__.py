@@ -1,10 +1,12 @@
 """The command line: one file per group of commands."""
 
+import atexit
+import contextlib
 import gc
 import importlib
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from typer._click.exceptions import NoArgsIsHelpError, UsageError  # typer's copy of click, named nowhere else
@@ -43,8 +45,29 @@ COMMANDS = {
 }
 
 
-def main() -> None:
+def main() -> NoReturn:
     """Exit codes: 0 success, 1 failure, 2 an invalid setting or argument."""
+    code = 1
+
+    def end_process() -> None:
+        with contextlib.suppress(BrokenPipeError):
+            sys.stdout.flush()
+        with contextlib.suppress(BrokenPipeError):
+            sys.stderr.flush()
+        os._exit(code)
+
+    # A thread of obstore's that calls into an interpreter which is being torn down aborts the process, once in many runs:
+    # https://docs.python.org/3/c-api/init.html#cautions-regarding-runtime-finalization. What is registered first runs last.
+    atexit.register(end_process)
+    try:
+        code = _run_command()
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+        raise
+    sys.exit(code)
+
+
+def _run_command() -> int:
     logs.set_up(level="error", style="console")
     given = sys.argv[1:2]
     # Imports create many objects and drop few: collections would take a fifth of the start-up time.
@@ -54,18 +77,18 @@ def main() -> None:
     gc.enable()
     try:
         code = cli(prog_name="filmgate", standalone_mode=False)
-        sys.exit(code if isinstance(code, int) else 0)
+        return code if isinstance(code, int) else 0
     except NoArgsIsHelpError as error:
         error.show()
-        sys.exit(error.exit_code)
+        return error.exit_code
     except UsageError as error:
-        sys.exit(print_usage_error(error.format_message(), error.ctx.command_path if error.ctx else None))
+        return print_usage_error(error.format_message(), error.ctx.command_path if error.ctx else None)
     except typer.Abort:
-        sys.exit(print_usage_error("Aborted.", None))
+        return print_usage_error("Aborted.", None)
     except FilmgateError as error:
-        sys.exit(print_error(error))
+        return print_error(error)
     except BrokenPipeError:  # the reader of our output has exited, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
 
 
 def command_line(*names: str) -> typer.Typer:
