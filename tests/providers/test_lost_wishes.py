@@ -242,6 +242,14 @@ async def test_no_wish_is_lost(upstream: tuple[str, Any]) -> None:
     assert not lost, "\n".join(lost)
 
 
+@pytest.mark.server
+async def test_an_account_that_names_no_kind_makes_what_its_provider_makes(upstream: tuple[str, Any]) -> None:
+    name, server = upstream
+    async with open_recorded(name, server) as (provider, _):
+        made = {kind for model in models_of(name) for kind in provider.capabilities(model).kinds}
+        assert made <= provider.capabilities("").kinds
+
+
 async def lost_wishes(
     provider: Provider, transport: RecordingTransport, plain: GenerationRequest
 ) -> list[str]:

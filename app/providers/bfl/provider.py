@@ -71,6 +71,8 @@ class BFLProvider(Provider):
         return {"x-key": account.secret} if account.secret else {}
 
     def capabilities(self, model: str) -> Capabilities:
+        if not model:
+            return Capabilities(kinds=frozenset({"image", "video"}))
         known, kind = requests.find_model(model), requests.kind_of(model)
         if known is None:
             roles = requests.CLIPS if kind == "video" else requests.PICTURES

@@ -56,6 +56,8 @@ class XAIProvider(Provider):
         return origin if VERSIONED.search(origin) else f"{origin}/v1"
 
     def capabilities(self, model: str) -> Capabilities:
+        if not model:
+            return Capabilities(kinds=frozenset({"text", "image", "video"}))
         known = requests.model_of(model)
         return known.capabilities() if known else Capabilities(kinds=frozenset({"text"}))
 
