@@ -11,6 +11,7 @@ import httpx2
 import pytest
 import uvicorn
 from fastapi import FastAPI
+from sse_starlette.sse import AppStatus
 from structlog.testing import capture_logs
 
 from app import __version__
@@ -178,8 +179,10 @@ def test_numbers_of_processes_that_cannot_be_are_refused(
     assert named in said
 
 
-def test_a_stop_signal_writes_nothing_itself() -> None:
+def test_a_stop_signal_writes_nothing_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     """It may come in the middle of a write to the log: a second one inside it fails, and the stop would be lost."""
+    # The signal sets it for this whole process, in which no stream would live any more.
+    monkeypatch.setattr(AppStatus, "should_exit", False)
     server = DrainingServer(uvicorn.Config(FastAPI()), drain=DrainState(), on_listening=lambda: None)
     with capture_logs() as lines:
         server.handle_exit(signal.SIGTERM, None)
