@@ -18,14 +18,12 @@ const CLIENT_FIELDS = [
   'private',
 ];
 const TONES = {
-  'completed': 'good',
-  'failed': 'bad',
-  'cancelled': 'warn',
-  'running': 'live',
-  'storing': 'live',
-  'requeued': 'warn',
-  'attempt.ended': 'warn',
-  'retry.refused': 'warn',
+  completed: 'good',
+  failed: 'bad',
+  cancelled: 'warn',
+  running: 'live',
+  storing: 'live',
+  requeued: 'warn',
 };
 
 const asText = (value) => (typeof value === 'object' && value !== null ? JSON.stringify(value) : String(value));

@@ -2,7 +2,6 @@
 import { html } from '../lib/dom.js';
 import { put } from '../lib/api.js';
 import { t } from '../lib/i18n.js';
-import { currency } from '../lib/format.js';
 import { Dialog, showToast } from '../lib/ui/dialogs.js';
 import { FormFields, FormButtons, useForm } from '../lib/ui/form.js';
 
@@ -47,7 +46,7 @@ export function PriceForm({ model, document, onClose, onDone }) {
   };
   return html`<${Dialog} title=${t('models.set_price')} onClose=${onClose}>
     <form class="stack" onSubmit=${submit}>
-      <p class="soft">${t('price.note', { currency: currency.value })}</p>
+      <p class="soft">${t('price.note')}</p>
       <${FormFields}
         form=${form}
         prefix="price"

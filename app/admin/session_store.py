@@ -19,8 +19,6 @@ from app.vault import Vault
 IDLE_SECONDS = 43_200.0
 """A session without a request for half a day ends."""
 LONGEST_SECONDS = 604_800.0
-PROVIDER_SECONDS = 43_200.0
-"""A session of a sign-in through a provider ends after half a day in any case, as only a sign-in asks for the groups."""
 TOUCH_SECONDS = 60.0
 """At most this often a session's last use is written."""
 
@@ -108,8 +106,7 @@ class SessionStore:
             return None
         expires_at = row.expires_at
         if now - row.seen_at > TOUCH_SECONDS:
-            longest = PROVIDER_SECONDS if row.method == "oidc" else LONGEST_SECONDS
-            expires_at = min(now + self._idle, row.created_at + longest)
+            expires_at = min(now + self._idle, row.created_at + LONGEST_SECONDS)
             await self._extend(row.id, now, expires_at)
         admin = AdminUser(
             row.admin_id, row.name, row.role, row.admin_since, row.second_factor, row.from_provider

@@ -3,7 +3,6 @@
 from typing import Any
 
 from app.dialects.openapi.schemas import (
-    ATTEMPT,
     FITTED,
     FLAG,
     MEDIA,
@@ -63,7 +62,6 @@ KEY = object_of(
     rpm=nullable(WHOLE),
     tasks_limit=nullable(WHOLE),
     may_rotate=FLAG,
-    currency={"type": "string", "description": "What amounts are called", "examples": ["USD"]},
     budgets=list_of(BUDGET),
 )
 
@@ -83,7 +81,6 @@ TASK_SCHEMAS: dict[str, Schema] = {
         estimated_wait_seconds=nullable({"type": "number", "minimum": 0}),
         wait_reason={"type": "string", "description": "Only while no account can take it: why"},
         fitted=FITTED,
-        attempt=ATTEMPT,
     ),
     "TaskList": object_of(
         ("object", "data", "has_more"),

@@ -38,10 +38,6 @@ class OpenRouterJob(BaseModel):
         metadata = self.error.get("metadata") if isinstance(self.error, dict) else None
         return isinstance(metadata, dict) and bool({"reasons", "flagged_input"} & set(metadata))
 
-    @property
-    def bill(self) -> dict[str, Any]:
-        return {name: self.usage[name] for name in ("cost", "is_byok") if self.usage.get(name) is not None}
-
     def first_error(self) -> ErrorDetail:
         return read_error({"error": self.error}) or ErrorDetail("OpenRouter gave no reason.")
 
@@ -52,4 +48,5 @@ def succeeded_answer(job: OpenRouterJob) -> Succeeded:
         ResultFile("video", "video/mp4", data={"index": number})
         for number in range(max(len(job.unsigned_urls), 1))
     ]
-    return Succeeded(tuple(files), usage=job.bill)
+    usage = {name: job.usage[name] for name in ("cost", "is_byok") if job.usage.get(name) is not None}
+    return Succeeded(tuple(files), usage=usage)
