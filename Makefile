@@ -11,13 +11,16 @@ ARGS ?=
 export PYTHONDONTWRITEBYTECODE =
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run check test lint format bench clients screenshots setup lock clean
+.PHONY: help demo prove run check test lint format bench clients screenshots setup lock clean
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
 
 demo: $(READY) ## a prompt becomes an MP4 (ONCE=1 ends afterwards)
 	@$(RUN) -m app.cli demo $(if $(filter-out 0,$(ONCE)),--once) $(ARGS)
+
+prove: $(READY) ## one film through refusals, deaths and a crash, made once and paid once
+	@$(RUN) -m app.cli prove $(ARGS)
 
 run: $(READY) ## the gateway, on http://127.0.0.1:8000
 	@$(RUN) -m app.cli serve $(ARGS)
@@ -57,9 +60,9 @@ setup: $(READY) ## only what the others do first
 
 lock: $(DEV_READY) ## new versions into the lock files (needs uv)
 	uv pip compile --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header \
-		--no-annotate --extra oidc --upgrade --output-file requirements.lock pyproject.toml
+		--no-annotate --extra oidc --extra c2pa --extra mcp --upgrade --output-file requirements.lock pyproject.toml
 	uv pip compile --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header \
-		--no-annotate --extra dev --extra oidc --constraints requirements.lock --output-file requirements-dev.lock pyproject.toml
+		--no-annotate --extra dev --extra oidc --extra c2pa --extra mcp --constraints requirements.lock --output-file requirements-dev.lock pyproject.toml
 
 clean: ## forget .venv and what tools keep
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -2,7 +2,7 @@
 import { html, render, classNames, effect, signal, useEffect, useState } from './lib/dom.js';
 import { session, loadSession, remove } from './lib/api.js';
 import { theme, lang, nextTheme } from './lib/preferences.js';
-import { t } from './lib/i18n.js';
+import { loadAllTexts, t } from './lib/i18n.js';
 import { errorText } from './lib/server_words.js';
 import { askBeforeLeaving, mayLeave, route, pageLink } from './lib/router.js';
 import { listenForShortcuts, PAGES } from './lib/shortcuts.js';
@@ -50,7 +50,7 @@ async function loadPage(name) {
   if (pageComponents.value[name]) return;
   const address = `./pages/${name}.js${attempts ? `?attempt=${attempts}` : ''}`;
   try {
-    const { Page } = await import(address);
+    const [{ Page }] = await Promise.all([import(address), name !== MENU[0] && loadAllTexts()]);
     pageComponents.value = { ...pageComponents.value, [name]: Page };
   } catch (error) {
     attempts += 1;

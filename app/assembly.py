@@ -22,6 +22,7 @@ from app.media.delivery.chain import DeliveryChain
 from app.media.fetch import MediaFetcher
 from app.media.guard import OutboundGuard
 from app.media.inspection import MediaInspector
+from app.media.labels.sealing import FilmSealer
 from app.media.links import LinkSigner
 from app.media.scratch import ScratchFolder
 from app.media.store import MediaStore
@@ -52,12 +53,11 @@ IDLE_SECONDS = 2.0
 
 async def assemble_components(settings: Settings, *, dialects: tuple[Dialect, ...] = DIALECTS) -> Components:
     """Open the store, migrate it to this version and build. Raises ``SettingsInvalid`` with a one-line message."""
+    sealer, guard = _open_sealer(settings), OutboundGuard(settings.outbound_allow_list)
     database, (store, scratch) = await _open_database(settings), _open_files(settings)
-    guard = OutboundGuard(settings.outbound_allow_list)
     transport = guard.upstream_transport(limit=UPSTREAM_CONNECTIONS, idle_seconds=IDLE_SECONDS)
     options = OptionsRepository(database, vault := open_vault(settings))
-    pool = _create_pool(settings, database, vault, transport=transport)
-    catalog = _create_catalog(settings, pool)
+    catalog = _create_catalog(settings, pool := _create_pool(settings, database, vault, transport=transport))
     characters = CharacterLibrary(database, store, inspector := MediaInspector(), scratch=scratch)
     books, keys = MoneyServices.open(database), _create_keys(settings, database, vault)
     events = _create_hub(database, _forgetting(catalog, books, keys, options=options))
@@ -85,6 +85,7 @@ async def assemble_components(settings: Settings, *, dialects: tuple[Dialect, ..
         guard=guard,
         fetcher=MediaFetcher(guard),
         inspector=inspector,
+        sealer=sealer,
         transport=transport,
         pool=pool,
         catalog=catalog,
@@ -142,6 +143,14 @@ async def _start_notices(
     pool.on_notice(lambda notice: notices.notify(notice.topic, notice.data))
     await notices.start()
     return notices
+
+
+def _open_sealer(settings: Settings) -> FilmSealer | None:
+    if settings.c2pa_certificate is None and settings.c2pa_key is None:
+        return None
+    # Imported only where it is used: it reads certificates.
+    module = importlib.import_module("app.media.labels.signing")
+    return FilmSealer(module.load_identity(settings.c2pa_certificate, settings.c2pa_key))
 
 
 def open_vault(settings: Settings) -> Vault:

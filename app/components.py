@@ -1,8 +1,11 @@
 """The components of a process: each is opened once, and all are closed together."""
 
+import importlib
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
+from app import __version__
 from app.accounts.pool import AccountPool
 from app.accounts.repository import AccountRepository
 from app.backup.sections import BackupSources
@@ -15,6 +18,7 @@ from app.media.delivery.chain import DeliveryChain
 from app.media.fetch import MediaFetcher
 from app.media.guard import OutboundGuard
 from app.media.inspection import MediaInspector
+from app.media.labels.sealing import FilmSealer
 from app.media.links import LinkSigner
 from app.media.scratch import ScratchFolder
 from app.media.store import MediaStore
@@ -33,6 +37,9 @@ from app.vault import Vault
 from app.webhooks.endpoints import EndpointRepository
 from app.webhooks.notices import OperatorNotices
 from app.webhooks.sender import WebhookSender
+
+if TYPE_CHECKING:  # loaded when the first receipt is asked for
+    from app.tasks.film_receipts.office import ReceiptOffice
 
 
 @dataclass(frozen=True)
@@ -67,6 +74,8 @@ class Components:
     guard: OutboundGuard
     fetcher: MediaFetcher
     inspector: MediaInspector
+    sealer: FilmSealer | None
+    """Signs films, where the operator has set a certificate."""
     transport: UpstreamTransport
     pool: AccountPool
     catalog: Catalog
@@ -94,6 +103,30 @@ class Components:
     def derived_files(self) -> DerivedFileMaker:
         return DerivedFileMaker(self.repository, self.store, self.inspector, scratch=self.scratch)
 
+    def receipts(self) -> "ReceiptOffice":
+        """Who gives receipts of films."""
+        return self._receipts
+
+    @cached_property
+    def _receipts(self) -> "ReceiptOffice":
+        office = importlib.import_module("app.tasks.film_receipts.office")
+        keys = importlib.import_module("app.receipt_keys")
+        address = self.settings.public_url
+        gateway = office.GatewayFacts(
+            name=(address.host if address else None) or "Filmgate",
+            address=str(address).rstrip("/") if address else None,
+            version=__version__,
+        )
+        made: ReceiptOffice = office.ReceiptOffice(
+            self.database,
+            repository=self.repository,
+            store=self.store,
+            pool=self.pool,
+            keys=keys.ReceiptKeyRing(self.database, self.options),
+            gateway=gateway,
+        )
+        return made
+
     @property
     def backup_sources(self) -> BackupSources:
         """The stores that a backup reads and a restore writes."""
@@ -114,11 +147,14 @@ class Components:
         await self.money.close()
         await self.pool.close()
         await self.catalog.routes.close()
+        await self.catalog.figures.close()
         await self.options.close()
         await self.fetcher.close()
         await self.chain.close()
         await self.sender.close()
         await self.inspector.close()
+        if self.sealer is not None:
+            await self.sealer.close()
         await self.transport.aclose()
         await self.repository.close()
         await self.database.close()

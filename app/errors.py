@@ -25,11 +25,8 @@ IN_FILE = (
 
 
 class FilmgateError(Exception):
-    """Base of the tree.
-
-    ``status``, ``type`` and ``code`` are what a client sees; ``next_step`` is what the worker does;
-    ``retry_after`` is in seconds; ``should_retry`` False tells SDKs not to repeat the request.
-    """
+    """Base of the tree. ``status``, ``type`` and ``code`` are what a client sees; ``next_step`` is what the worker does;
+    ``retry_after`` is in seconds; ``should_retry`` False tells SDKs not to repeat the request."""
 
     status: ClassVar[int] = 500
     type: ClassVar[str] = "server_error"
@@ -168,6 +165,15 @@ class IdempotencyConflict(FilmgateError):
     status = 409
     type = "invalid_request_error"
     code = "idempotency_conflict"
+    should_retry = False
+
+
+class TaskStillOpen(FilmgateError):
+    """What exists only of a task that has ended."""
+
+    status = 409
+    type = "invalid_request_error"
+    code = "task_open"
     should_retry = False
 
 
@@ -313,6 +319,10 @@ class UpstreamModelForbidden(UpstreamError):
     next_step = "retry_elsewhere"
 
 
+class UpstreamModelRetired(UpstreamModelForbidden):
+    code = "model_retired"  # the vendor says so itself: none of its accounts serves the model any more
+
+
 class UpstreamQuotaExhausted(UpstreamError):
     """HTTP 402, or the vendor's own code for an empty balance."""
 
@@ -384,3 +394,7 @@ class ResultUnreadable(UpstreamError):
 
 class ResultUndecodable(ResultUnreadable):
     """The downloaded result may be whole, but nothing here decodes it: it is kept as it came."""
+
+
+class LabelsFailed(PollFailed):
+    """A label that the operator requires could not be added: the result is kept, not served, and labelled later."""

@@ -1,5 +1,6 @@
 """The waist: what every dialect makes and every provider reads, in OpenAI's words."""
 
+from decimal import Decimal
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -90,6 +91,10 @@ class GenerationRequest(BaseModel):
     sound: bool | None = None
     """Whether the video is to be heard; None leaves it to the upstream."""
     private: bool = False
+    max_cost: Decimal | None = None
+    """The most that the client will pay, in US dollars."""
+    labels: str | None = Field(default=None, exclude_if=lambda asked: asked is None)
+    """The labels that the client's key wants on each film, beyond those that the operator wants."""
     extra: dict[str, Any] = Field(default_factory=dict)
 
     def media_with(self, *roles: Role) -> tuple[MediaInput, ...]:

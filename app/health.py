@@ -26,6 +26,7 @@ from app.ops.metrics import (
     SPENT_TODAY,
     TASKS_HELD,
     TASKS_OPEN,
+    VENDOR_COST_TODAY,
 )
 from app.shared_reads import SharedRead
 from app.tasks.states import OPEN
@@ -82,18 +83,20 @@ async def _count_tasks(components: Components) -> None:
 
 
 async def count_spending(components: Components, *, now: float) -> None:
-    """What was booked on the UTC day of ``now``, by the provider of its account."""
-    of_day = sa.select(usage_days.c.account_id, sa.func.sum(usage_days.c.cost).label("cost"))
+    """What was booked on the UTC day of ``now`` and what vendors charged for it, by the provider of its account."""
+    sums = (sa.func.sum(usage_days.c[name]).label(name) for name in ("cost", "vendor_cost"))
+    of_day = sa.select(usage_days.c.account_id, *sums)
     of_day = of_day.where(usage_days.c.day == int(now // DAY_SECONDS)).group_by(usage_days.c.account_id)
     providers = {each.account.id: each.account.provider for each in await components.pool.current_statuses()}
     async with components.database.read() as connection:
         rows = (await connection.execute(of_day)).all()
-    spent: defaultdict[str, float] = defaultdict(float)
-    for row in rows:
-        spent[providers.get(row.account_id, "")] += float(row.cost or 0)
-    SPENT_TODAY.clear()
-    for provider, dollars in spent.items():
-        SPENT_TODAY.labels(provider).set(dollars)
+    for gauge, name in ((SPENT_TODAY, "cost"), (VENDOR_COST_TODAY, "vendor_cost")):
+        dollars: defaultdict[str, float] = defaultdict(float)
+        for row in rows:
+            dollars[providers.get(row.account_id, "")] += float(getattr(row, name) or 0)
+        gauge.clear()
+        for provider, amount in dollars.items():
+            gauge.labels(provider).set(amount)
 
 
 async def _count_accounts(components: Components) -> None:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
+from urllib.parse import urlsplit
 
 import structlog
 from fastapi import FastAPI
@@ -24,9 +25,11 @@ from app.dialects.http.gateway import Gateway
 from app.dialects.openapi.document import DocumentedAPI, add_document_route
 from app.dialects.registry import DIALECTS, envelopes_by_path
 from app.health import open_health_checks
+from app.keys.service import key_in_headers
+from app.mcp.on_demand import AgentsOnDemand
 from app.media.inputs import InputReader
 from app.media.store_mark import one_store
-from app.ops.access import AccessLog
+from app.ops.access import AccessLog, notes_of
 from app.ops.addresses import AddressRepair
 from app.ops.cross_origin import CrossOriginLayer, OriginRules
 from app.ops.edge import DrainState, EdgeMiddleware, FastPath, lookup_key
@@ -38,10 +41,12 @@ from app.panel import PanelOnDemand, open_panel
 from app.relay.relay import Metering, Relay
 from app.relay.upstream import UpstreamClient, open_session
 from app.settings import Settings, load_settings
+from app.tasks.film_hashes import FilmHashes
 from app.usage.recorder import UsageRecorder
 from app.worker import Worker
 
 log = structlog.get_logger()
+LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
 NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
 
 
@@ -57,6 +62,7 @@ def create_app(
     fast_routes: dict[str, Route] = {}
     envelopes = envelopes_by_path(dialects)
     panel_api = PanelOnDemand(lambda app: answer_errors(app, PANEL_ENVELOPES), telemetry=NO_TELEMETRY)
+    agents = _create_agents(settings, drain)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -70,6 +76,7 @@ def create_app(
             gateway = app.state.gateway = _create_gateway(components)
             open_health_checks(app, components)
             panel_api.services = await open_panel(stack, components, gateway=gateway, greets=greets)
+            _open_agents(agents, components, stack)
             relay = await _open_relay(stack, components)
             relayed = _relayed_routes(relay, dialects)
             app.router.routes.extend(relayed.values())
@@ -82,6 +89,8 @@ def create_app(
 
     app = _create_client_api(dialects, lifespan)
     app.mount("/admin/api", panel_api)
+    agents.serve_app = app
+    app.router.routes.extend(agents.routes())
     app.router.routes.extend(PanelFiles().routes())
     answer_errors(app, envelopes)
     app.add_middleware(AddressRepair)
@@ -154,6 +163,35 @@ def _create_client_api(
     return app
 
 
+def _create_agents(settings: Settings, drain: DrainState) -> AgentsOnDemand:
+    own_address = str(settings.public_url) if settings.public_url else None
+    rules = OriginRules(settings.origins, own_address=own_address)
+
+    def allows(origin: bytes) -> bool:
+        # The Host header is not believed here: a page that had our address put behind its name sends that name.
+        host = urlsplit(origin.decode("latin-1")).hostname
+        return host in LOCAL_HOSTS or rules.allows(origin) or rules.is_own(origin, None)
+
+    return AgentsOnDemand(
+        max_body_bytes=settings.max_body_bytes, allows_origin=allows, drains=lambda: drain.begun
+    )
+
+
+def _open_agents(agents: AgentsOnDemand, components: Components, stack: AsyncExitStack) -> None:
+    agents.admit = partial(_admit_agent, components)
+    agents.state_keys = components.vault.derive_keys("agents")
+    stack.push_async_callback(agents.close)
+
+
+async def _admit_agent(components: Components, scope: Scope) -> str:
+    """The key of a request. What it may do is asked again by each call that a tool makes. Raises ``FilmgateError``."""
+    client, secret = scope.get("client"), key_in_headers(scope["headers"])
+    key = await components.keys.authenticate(secret, address=client[0] if client else None)
+    notes_of(scope).key_id = key.id
+    scope["state"]["keyed"] = True  # for the bounds of its connection
+    return secret
+
+
 async def _open_relay(stack: AsyncExitStack, components: Components) -> Relay:
     """The sync flow, with its own HTTP client and its usage written beside it."""
     recorder = UsageRecorder(components.database, budgets=components.money.budgets)
@@ -215,10 +253,13 @@ def _create_gateway(components: Components) -> Gateway:
         inputs=inputs,
         store=components.store,
         derived_files=components.derived_files,
+        film_hashes=FilmHashes(components.database),
         signer=components.signer,
         endpoints=components.endpoints,
         prices=components.money.prices,
         reports=components.money.reports,
+        receipts=components.receipts,
+        options=components.options,
         record_change=AuditLog(components.database).record_alone,
         limits=BodyLimits(max_upload_bytes=settings.max_video_bytes),
         public_url=str(settings.public_url) if settings.public_url else None,

@@ -184,7 +184,7 @@ class OptionsRepository:
 
     async def _read_document(self, kind: type[OptionsDocument]) -> OptionsDocument:
         async with self._database.read() as connection:
-            return await self._load_document(connection, kind)
+            return await self.read_within(connection, kind)
 
     async def read_masked(self, kind: type[OptionsDocument]) -> dict[str, Any]:
         """Every field; a secret as ``MASK``, or empty where there is none."""
@@ -201,15 +201,19 @@ class OptionsRepository:
         self, connection: AsyncConnection, kind: type[DocumentType], values: Mapping[str, Any]
     ) -> DocumentType:
         """Like ``write``, in the caller's transaction. Call ``forget`` after it."""
-        old = await self._load_document(connection, kind)
+        old = await self.read_within(connection, kind)
         new = read_document(kind, with_kept_secrets(values, old))
-        place = options_document_place(kind.document)
-        text = json.dumps(sealed_values(new, lambda secret: self._vault.seal(secret, place=place)))
+        text = json.dumps(sealed_values(new, partial(self.seal, kind)))
         await put_row(connection, kind.document, text)
         await announce_change(connection, "options")
         return new
 
-    async def _load_document(self, connection: AsyncConnection, kind: type[DocumentType]) -> DocumentType:
+    def seal(self, kind: type[OptionsDocument], secret: str) -> str:
+        """For a place in this document."""
+        return self._vault.seal(secret, place=options_document_place(kind.document))
+
+    async def read_within(self, connection: AsyncConnection, kind: type[DocumentType]) -> DocumentType:
+        """Like ``read``, in the caller's transaction."""
         query = sa.select(options.c.value).where(options.c.name == kind.document)
         text = (await connection.execute(query)).scalar()
         return kind() if text is None else self._open_document(kind, text)

@@ -27,6 +27,7 @@ from app.dialects.http.gateway import Gateway
 from app.errors import SettingsInvalid
 from app.ops.logs import may_print
 from app.settings import describe_settings
+from app.usage.overview import UsageOverview
 from app.webhooks.deliveries import DeliveryRepository
 
 log = structlog.get_logger()
@@ -66,16 +67,17 @@ async def open_panel(
     stack: AsyncExitStack, components: Components, *, gateway: Gateway, greets: bool = True
 ) -> PanelServices:
     """Open the panel's services. A start before there is an owner prints the link that creates one, if it ``greets``."""
-    settings, audit = components.settings, AuditLog(components.database)
+    database, vault, settings = components.database, components.vault, components.settings
+    audit = AuditLog(database)
     panel = PanelServices(
-        database=components.database,
-        vault=components.vault,
+        database=database,
+        vault=vault,
         gateway=gateway,
         pool=components.pool,
         accounts=components.accounts,
         tasks=components.repository,
         notifications=components.events,
-        deliveries=DeliveryRepository(components.database),
+        deliveries=DeliveryRepository(database),
         billing=components.money.billing,
         options=components.options,
         documents={kind.document: kind for kind in DOCUMENTS},
@@ -83,15 +85,14 @@ async def open_panel(
         notices=components.notices,
         backup_sources=components.backup_sources,
         guard=components.guard,
-        admins=AdminRepository(
-            components.database, components.vault, audit=audit, passwords=PasswordHashing()
-        ),
-        second_factors=SecondFactors(components.database, components.vault, audit=audit),
-        sessions=SessionStore(components.database, components.vault),
+        admins=AdminRepository(database, vault, audit=audit, passwords=PasswordHashing()),
+        second_factors=SecondFactors(database, vault, audit=audit),
+        sessions=SessionStore(database, vault),
         audit=audit,
         throttle=SignInThrottle(),
         storage=StorageCount(components.store),
-        readiness=ReadinessBoard(components.database, gateway.catalog, components.pool),
+        readiness=ReadinessBoard(database, gateway.catalog, components.pool),
+        usage=UsageOverview(database),
         facts=_process_facts(components),
         token=settings.admin_token.get_secret_value() if settings.admin_token else None,
         fixed_password=settings.admin_password is not None,
@@ -156,6 +157,7 @@ def _process_facts(components: Components) -> ProcessFacts:
     return ProcessFacts(
         version=__version__,
         environment=describe_settings(settings),
+        can_sign=components.sealer is not None,
         health={
             "version": __version__,
             "database": "postgresql" if components.database.is_postgres else "sqlite",

@@ -131,6 +131,12 @@ class Settings(BaseSettings):
     max_image_bytes: int = Field(default=10 * 1024 * 1024, gt=0)
     max_video_bytes: int = Field(default=100 * 1024 * 1024, gt=0)
     max_result_bytes: int = Field(default=4 * 1024 * 1024 * 1024, gt=0)
+    c2pa_certificate: Path | None = None
+    """A PEM file: the certificate that signs films, then those above it. Needs ``filmgate[c2pa]``; see docs/labels.md."""
+    c2pa_key: Path | None = None
+    """A PEM file: the private key of the first certificate."""
+    label_days: int = Field(default=1825, ge=1, le=36_500)
+    """Days that a labelled film can be recognized by its hash."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["auto", "json", "console"] = "auto"
     access_log: bool = True

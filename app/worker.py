@@ -26,18 +26,22 @@ from app.dispatch.dispatcher import Dispatcher, InProcessDispatcher, put_back_lo
 from app.errors import FilmgateError, SettingsInvalid
 from app.media.store import delete_task_files
 from app.ops.edge import DrainState
+from app.providers.base import Provider
 from app.tasks.admission.admission import AdmissionController
-from app.tasks.billing import mark_unmarked_holds
 from app.tasks.budget_watch import BudgetWatch
+from app.tasks.film_hashes import FilmHashes
+from app.tasks.held_money import mark_unmarked_holds
 from app.tasks.held_watch import CHECK_SECONDS, HeldWatch
 from app.tasks.input_links import InputLinks
+from app.tasks.labelling import FilmLabeller
 from app.tasks.lifecycle import ProgressWriter, TaskLifecycle
 from app.tasks.notifications import Notification
 from app.tasks.pending_files import sweep_files
 from app.tasks.prompt_removal import mark_unmarked, remove_prompts
-from app.tasks.pruning import prune_ledger, prune_tasks
+from app.tasks.pruning import prune_ledger, prune_tasks, tend_segments
 from app.tasks.receipts import adopt_late_receipts
 from app.tasks.results import ResultStorage
+from app.tasks.states import JOINED
 from app.tasks.submission import TaskSubmitter
 from app.usage import recorder
 from app.usage.recounting import recount_days
@@ -75,7 +79,7 @@ class Worker:
         self._progress = ProgressWriter(components.repository, components.events)
         self._lifecycle = TaskLifecycle(
             repository=components.repository,
-            pool=components.pool,
+            pool=_Providers(components),
             submitter=_build_submitter(components, self._drain),
             results=_build_results(components),
             events=components.events,
@@ -197,11 +201,41 @@ class Worker:
             audit_days=settings.audit_days,
         )
         await forget_old_removals(self._components.database, now=now)
+        await tend_segments(self._components.database, now=now)
         await prune_tasks(self._components.database, now=now, days=settings.task_days)
         await prune_ledger(self._components.database, now=now, days=settings.ledger_days)
+        await FilmHashes(self._components.database).forget_old(now=now, days=settings.label_days)
         await mark_unmarked_holds(self._components.database)
         await mark_unmarked(self._components.database)
         await recount_days(self._components.database, now=now, request_days=settings.request_log_days)
+
+
+class _Providers:
+    """What runs poll. Segments are loaded with the first film that is joined."""
+
+    def __init__(self, components: Components) -> None:
+        self._components = components
+        self._segments: Provider | None = None
+
+    async def provider_by_id(self, account_id: str) -> Provider:
+        if account_id != JOINED:
+            return await self._components.pool.provider_by_id(account_id)
+        if self._segments is None:
+            self._segments = self._build_segments()
+        return self._segments
+
+    def _build_segments(self) -> Provider:
+        parts = self._components
+        built: Provider = importlib.import_module("app.tasks.segments.provider").SegmentsProvider(
+            repository=parts.repository,
+            store=parts.store,
+            inspector=parts.inspector,
+            scratch=parts.scratch,
+            events=parts.events,
+            keys=parts.keys,
+            budgets=parts.money.budgets,
+        )
+        return built
 
 
 def _build_submitter(components: Components, drain: DrainState) -> TaskSubmitter:
@@ -226,6 +260,14 @@ def _build_results(components: Components) -> ResultStorage:
         components.inspector,
         chain=components.chain,
         derived_files=components.derived_files,
+        options=components.options,
+        labeller=FilmLabeller(
+            components.inspector,
+            components.store,
+            FilmHashes(components.database),
+            sealer=components.sealer,
+            notify=components.notices.notify,
+        ),
         scratch=components.scratch,
         max_bytes=components.settings.max_result_bytes,
     )

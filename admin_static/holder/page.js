@@ -3,7 +3,7 @@ import { html, render, useState } from '../lib/dom.js';
 import { lang, nextTheme, theme } from '../lib/preferences.js';
 import { t } from '../lib/i18n.js';
 import { errorText } from '../lib/server_words.js';
-import { formatMoney } from '../lib/format.js';
+import { currency, formatMoney } from '../lib/format.js';
 import { CodeBlock, RelativeTime, UsageMeter } from '../lib/ui/elements.js';
 import { Icon, BrandMark } from '../lib/ui/icons.js';
 import { ConfirmationDialog, Dialog, ToastList, toastHost } from '../lib/ui/dialogs.js';
@@ -166,6 +166,7 @@ function KeyFacts({ data, onRotate }) {
 
 function KeyPage() {
   const loaded = useCall('key');
+  if (loaded.data?.currency) currency.value = loaded.data.currency;
   const [shown, show] = useState('');
   const [made, setMade] = useState('');
   const { data, error } = loaded;

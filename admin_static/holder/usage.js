@@ -4,7 +4,7 @@ import { t } from '../lib/i18n.js';
 import { errorText } from '../lib/server_words.js';
 import { lang } from '../lib/preferences.js';
 import { dayBack, zone } from '../lib/zone.js';
-import { formatMoney, formatNumber } from '../lib/format.js';
+import { currency, formatMoney, formatNumber } from '../lib/format.js';
 import { DataTable } from '../lib/ui/table.js';
 import { DateSpan } from '../lib/ui/date_span.js';
 import { StackedBars } from '../lib/ui/stacked_bars.js';
@@ -97,7 +97,7 @@ export function UsageOverDates() {
           />
         `)
     }
-    <p class="soft small">${t('usage.zone_note', { zone })}</p>
+    <p class="soft small">${t('usage.zone_note', { zone, currency: currency.value })}</p>
     <div class="row">
       <span>${t('statement.title')}:</span>
       <button type="button" class="button small" onClick=${() => save('pdf')}>PDF</button>

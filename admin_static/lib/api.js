@@ -1,5 +1,6 @@
 // Client of the admin API: JSON requests, downloads, the session, and ApiError.
 import { signal } from './dom.js';
+import { currency } from './format.js';
 
 const BASE = new URL('api/', document.baseURI.replace(/#.*/, '')).pathname;
 const ROOT = new URL('../', document.baseURI.replace(/#.*/, ''));
@@ -97,6 +98,7 @@ export async function loadSession({ leave = false } = {}) {
   const ended = session.value?.state === 'signed_in' && found.state !== 'signed_in' && !leave;
   sessionEnded.value = ended;
   if (!ended) session.value = found;
+  if (found.currency) currency.value = found.currency;
   return found;
 }
 

@@ -22,3 +22,6 @@ export const secondsFromLocal = (text) => (text ? new Date(text).getTime() / 100
 
 /** What may be made where a model does not make what is asked: values of `lengths` and `sizes`. */
 export const FITS = ['exact', 'nearest', 'at_least'];
+
+/** The same for `lengths` of a line of a route. */
+export const LENGTH_FITS = [...FITS, 'join'];

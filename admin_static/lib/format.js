@@ -1,4 +1,5 @@
 // Numbers, money, sizes and times in the operator's language.
+import { signal } from './dom.js';
 import { lang } from './preferences.js';
 import { t } from './i18n.js';
 
@@ -65,14 +66,17 @@ export const formatCompact = (value) =>
     ? '–'
     : new Intl.NumberFormat(locale(), { notation: 'compact', maximumFractionDigits: 1 }).format(value);
 
-/** US dollars; amounts below 1 with up to four decimals. */
+/** What amounts are called: the ISO code that the operator has set. Nothing is converted. */
+export const currency = signal('USD');
+
+/** Amounts below 1 have up to four decimals. */
 export function formatMoney(value) {
   if (value == null || value === '') return '–';
   const amount = Number(value);
   const digits = amount !== 0 && Math.abs(amount) < 1 ? 4 : 2;
   return new Intl.NumberFormat(locale(), {
     style: 'currency',
-    currency: 'USD',
+    currency: currency.value,
     currencyDisplay: 'narrowSymbol',
     minimumFractionDigits: 2,
     maximumFractionDigits: digits,

@@ -1,24 +1,45 @@
-// Texts in the operator's language; the dictionary of the other one is loaded when it is chosen.
+// Texts in the operator's language; those of the other one are loaded when it is chosen.
 import { effect, signal } from './dom.js';
 import { lang } from './preferences.js';
 
-const load = async (language) => (await import(`../i18n/${language}.js`)).default;
+// The first page needs only some of the texts. The others are loaded with the first page that is not that one.
+let wantsAll = false;
+let failures = 0;
+const load = async (language) => {
+  const parts = wantsAll ? [language, `further/${language}`] : [language];
+  const again = failures ? `?attempt=${failures}` : '';
+  const loaded = await Promise.all(parts.map((part) => import(`../i18n/${part}.js${again}`)));
+  return Object.assign({}, ...loaded.map((part) => part.default));
+};
 const texts = signal(await load(lang.value));
-effect(async () => {
-  const chosen = lang.value;
+const reload = async (chosen) => {
   const loaded = await load(chosen);
   if (lang.value === chosen) texts.value = loaded;
+};
+effect(() => {
+  reload(lang.value);
 });
 
-/** The text of `key`: `t('rows', { n: 3 })` fills in `{n}`. A missing key is shown as it is. */
-export function t(key, values) {
-  const text = texts.value[key] ?? key;
-  return values ? text.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole) : text;
+/** Loads the texts that neither the front page nor the sign-in needs, once. */
+export async function loadAllTexts() {
+  if (wantsAll) return;
+  wantsAll = true;
+  try {
+    await reload(lang.value);
+  } catch (error) {
+    wantsAll = false;
+    failures += 1; // browsers remember a module that failed
+    throw error;
+  }
 }
 
-/** The text of `key` for a number `n`: that of `key.one` where there is one thing. */
-export const plural = (key, n, values) =>
-  t(n === 1 && texts.value[`${key}.one`] ? `${key}.one` : key, { n, ...values });
+/** The text of `key`: `t('rows', { n: 3 })` fills in `{n}`; of one thing it is that of `key.one`, where there is one. A
+ * missing key is shown as it is. */
+export function t(key, values) {
+  const one = String(values?.n) === '1' && texts.value[`${key}.one`];
+  const text = one || (texts.value[key] ?? key);
+  return values ? text.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole) : text;
+}
 
 /** The text for one value of an enumeration, or the value itself when it is unknown here. */
 export const valueLabel = (group, value) => texts.value[`${group}.${value}`] ?? String(value ?? '');

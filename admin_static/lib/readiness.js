@@ -1,7 +1,7 @@
 // Which models can be made now: one state for the front page and for the warning on every page, and its words.
 import { signal } from './dom.js';
 import { get } from './api.js';
-import { t, plural } from './i18n.js';
+import { t } from './i18n.js';
 import { formatMoment } from './format.js';
 
 /** The rows of `/readiness`, those that nobody can make first; null until they are loaded. */
@@ -27,7 +27,7 @@ export const missingModels = () => (readiness.value ?? []).filter((row) => row.a
 /** Like "3 quotas return at 08:00" for each thing that blocks accounts. */
 export const blockedParts = (blocked) =>
   Object.entries(blocked).map(([code, { count, until }]) =>
-    until ? plural(`blocked.${code}.until`, count, { at: formatMoment(until) }) : plural(`blocked.${code}`, count),
+    until ? t(`blocked.${code}.until`, { n: count, at: formatMoment(until) }) : t(`blocked.${code}`, { n: count }),
   );
 
 /** Like "28 of 40 ready", "nobody: 3 quotas return at 08:00". */

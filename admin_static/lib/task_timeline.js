@@ -18,12 +18,14 @@ const CLIENT_FIELDS = [
   'private',
 ];
 const TONES = {
-  completed: 'good',
-  failed: 'bad',
-  cancelled: 'warn',
-  running: 'live',
-  storing: 'live',
-  requeued: 'warn',
+  'completed': 'good',
+  'failed': 'bad',
+  'cancelled': 'warn',
+  'running': 'live',
+  'storing': 'live',
+  'requeued': 'warn',
+  'attempt.ended': 'warn',
+  'retry.refused': 'warn',
 };
 
 const asText = (value) => (typeof value === 'object' && value !== null ? JSON.stringify(value) : String(value));

@@ -45,12 +45,8 @@ export function KeyDrawer({ id, actions, show, onClose }) {
               <button type="button" class="button" onClick=${() => actions.toggle(key).then(loaded.reload)}>
                 ${t(key.enabled ? 'key.disable' : 'key.enable')}
               </button>
-              <button
-                type="button"
-                class="button plain"
-                onClick=${() => actions.revoke(key).then(loaded.reload)}
-              >
-                ${t('key.revoke')}
+              <button type="button" class="button plain" onClick=${() => actions.forget(key)}>
+                ${t('key.forget')}
               </button>
             </div>`
           }

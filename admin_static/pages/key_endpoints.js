@@ -4,7 +4,8 @@ import { post, canWrite } from '../lib/api.js';
 import { t } from '../lib/i18n.js';
 import { pageLink } from '../lib/router.js';
 import { useGet } from '../lib/api_hooks.js';
-import { StateBadge, CodeBlock } from '../lib/ui/elements.js';
+import { EndpointState } from '../lib/ui/endpoint_state.js';
+import { CodeBlock } from '../lib/ui/elements.js';
 import { Dialog, showToast } from '../lib/ui/dialogs.js';
 import { FormFields, FormButtons, useForm } from '../lib/ui/form.js';
 
@@ -89,11 +90,7 @@ export function KeyEndpoints({ id }) {
           <span>
             <strong>${endpoint.name}</strong> <span class="soft small">${endpoint.url}</span>
           </span>
-          <${StateBadge}
-            value=${endpoint.enabled ? 'enabled' : 'disabled'}
-            group="key_state"
-            title=${endpoint.disabled_reason}
-          />
+          <${EndpointState} endpoint=${endpoint} />
         </div>`,
     )}
     ${endpoints.data?.data.length === 0 && html`<p class="quiet small">${t('webhook.none')}</p>`}

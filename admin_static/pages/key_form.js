@@ -2,6 +2,7 @@
 import { html } from '../lib/dom.js';
 import { may, patch, post } from '../lib/api.js';
 import { t } from '../lib/i18n.js';
+import { currency } from '../lib/format.js';
 import { localDateTime, numberOrNull, parseJson, secondsFromLocal, splitWords } from '../lib/form_values.js';
 import { Dialog, showToast } from '../lib/ui/dialogs.js';
 import { FormFields, FormButtons, useForm } from '../lib/ui/form.js';
@@ -17,7 +18,7 @@ const budgetOf = (values) => ({
 const budgetFields = () =>
   ['daily', 'monthly', 'total'].map((name) => ({
     name,
-    label: t(`key.${name}`),
+    label: t(`key.${name}`, { currency: currency.value }),
     kind: 'money',
     min: 0,
     placeholder: t('no_limit'),

@@ -1,6 +1,6 @@
 // Keys of clients: limits, budgets and spending.
 import { html, useEffect, useState } from '../lib/dom.js';
-import { patch, post, remove, may, canWrite } from '../lib/api.js';
+import { patch, post, may, canWrite } from '../lib/api.js';
 import { t, valueLabel } from '../lib/i18n.js';
 import { route, openRow } from '../lib/router.js';
 import { useGet, LoadingNotice } from '../lib/api_hooks.js';
@@ -148,20 +148,19 @@ export function Page() {
     if (key.secret) setNewKey(key);
   };
   const actions = {
-    toggle: (key) =>
-      runWithToast(() => patch(`keys/${key.id}`, { enabled: !key.enabled }), t('key.saved', { name: key.name })).then(
-        list.reload,
-      ),
-    revoke: async (key) => {
+    toggle: async (key) => {
+      const { name, enabled } = key;
       if (
+        enabled &&
         !(await askConfirmation({
-          title: t('key.revoke_title', { name: key.name }),
-          text: t('key.revoke_note'),
-          action: t('key.revoke'),
+          title: t('key.disable_title', { name }),
+          text: t('key.disable_note'),
+          action: t('key.disable'),
         }))
       )
         return;
-      await runWithToast(() => remove(`keys/${key.id}`), t('key.revoked', { name: key.name }));
+      const done = t(enabled ? 'key.is_disabled' : 'key.is_enabled', { name });
+      await runWithToast(() => patch(`keys/${key.id}`, { enabled: !enabled }), done);
       list.reload();
     },
     forget: async (key) => {
@@ -185,7 +184,6 @@ export function Page() {
       [t('statement.title'), () => show(['statement', key])],
       [t(key.enabled ? 'key.disable' : 'key.enable'), () => actions.toggle(key)],
       null,
-      [t('key.revoke'), () => actions.revoke(key), 'bad'],
       [t('key.forget'), () => actions.forget(key), 'bad'],
     ],
   };

@@ -2,19 +2,20 @@
 import { html, useState } from '../lib/dom.js';
 import { downloadFile } from '../lib/api.js';
 import { t, valueLabel } from '../lib/i18n.js';
-import { route, pageLink } from '../lib/router.js';
+import { goTo, route, pageLink } from '../lib/router.js';
 import { useGet, useList, LoadingNotice } from '../lib/api_hooks.js';
 import { formatAbsolute, formatDuration, formatMoney, formatNumber } from '../lib/format.js';
-import { EmptyState, PageHeader, JsonBlock, RelativeTime } from '../lib/ui/elements.js';
+import { CopyButton, EmptyState, PageHeader, JsonBlock, RelativeTime } from '../lib/ui/elements.js';
+import { NamedItem, OwnerName } from '../lib/ui/named.js';
 import { Tabs } from '../lib/ui/tabs.js';
 import { DataTable, TablePager } from '../lib/ui/table.js';
-import { FilterSelect, NameFilter, SuggestFilter, TimeFilter } from '../lib/ui/filters.js';
+import { FilterSelect, NameFilter, SuggestFilter, TimeFilter, UntilFilter } from '../lib/ui/filters.js';
 import { Drawer, runWithToast } from '../lib/ui/dialogs.js';
+import { CallDrawer, statusText, statusTone } from './call_drawer.js';
 import { UsageReport, usageQuery } from './usage_report.js';
 
 const REQUESTS = ['key', 'model', 'account', 'path', 'status', 'from', 'to'];
 const AUDIT = ['actor', 'action', 'target', 'from', 'to'];
-const statusTone = (status) => (status >= 500 ? 'bad' : status >= 400 ? 'warn' : 'good');
 
 const requestColumns = () => [
   { key: 'at', label: t('logs.at'), cell: (row) => html`<${RelativeTime} at=${row.at} />` },
@@ -22,7 +23,8 @@ const requestColumns = () => [
   {
     key: 'status',
     label: t('logs.status'),
-    cell: (row) => html`<span class=${`badge ${statusTone(row.status)}`}>${row.status}</span>`,
+    cell: (row) =>
+      html`<span class=${`badge ${statusTone(row.status)}`} title=${statusText(row.status)}>${row.status}</span>`,
   },
   { key: 'model', label: t('task.model'), cell: (row) => row.model },
   { key: 'key', label: t('task.key'), cell: (row) => row.key?.name ?? row.key?.id },
@@ -40,6 +42,7 @@ const requestColumns = () => [
   },
   { key: 'took', label: t('task.took'), number: true, cell: (row) => formatDuration(row.milliseconds / 1000) },
   { key: 'cost', label: t('task.cost'), number: true, cell: (row) => formatMoney(row.cost) },
+  { key: 'vendor_cost', label: t('task.vendor_cost'), number: true, cell: (row) => formatMoney(row.vendor_cost) },
   {
     key: 'task',
     label: t('webhook.task'),
@@ -49,6 +52,7 @@ const requestColumns = () => [
 
 function RequestLog() {
   const list = useList('requests', REQUESTS);
+  const [shown, show] = useState(null);
   const models = useGet('models');
   return html`
     <div class="filters">
@@ -70,6 +74,7 @@ function RequestLog() {
         options=${(models.data?.data ?? []).map((model) => [model.name])}
       />
       <${TimeFilter} />
+      <${UntilFilter} />
     </div>
     ${
       !list.data
@@ -88,22 +93,47 @@ function RequestLog() {
               label=${t('logs.tab.requests')}
               columns=${requestColumns()}
               rows=${list.rows}
+              chosen=${shown?.id}
+              onOpen=${(row) => (row.task_id ? goTo(`tasks/${row.task_id}`) : show(row))}
               busy=${list.busy}
             />
             <${TablePager} shown=${list.rows.length} onBack=${list.back} onNext=${list.next} />
           `
     }
+    ${shown && html`<${CallDrawer} call=${shown} onClose=${() => show(null)} />`}
   `;
 }
 
-const targetLink = (target) => {
-  const [kind, id] = target.split('/');
-  return ['accounts', 'keys', 'tasks'].includes(kind) && id ? html`<a href=${pageLink(target)}>${target}</a>` : target;
+// Where targets are opened, by the first part of their name.
+const TARGET_PAGES = {
+  accounts: (id) => `accounts/${id}`,
+  keys: (id) => `keys/${id}`,
+  tasks: (id) => `tasks/${id}`,
+  webhook_deliveries: (id) => `webhooks/${id}`,
+  webhook_endpoints: () => 'webhooks?tab=endpoints',
+  characters: () => 'characters',
+  admins: () => 'settings/people',
+  settings: (id) => `settings/${id}`,
 };
+
+const NAMED_BY_MODEL = ['prices', 'routes'];
+
+/** What a change was about, by its name; a link while it exists. */
+function AuditTarget({ row }) {
+  const [kind, id] = row.target.split('/');
+  const opens = (row.target_exists || kind === 'settings') && id && TARGET_PAGES[kind];
+  const own = NAMED_BY_MODEL.includes(kind) ? id : kind === 'settings' && valueLabel('document', id);
+  const name = row.target_name ?? (own || undefined);
+  return html`<span class="soft">${valueLabel('target', kind)}</span>${' '}
+    ${id && html`<${NamedItem} id=${row.target} name=${name} to=${opens ? opens(id) : undefined} />`}`;
+}
+
+const AuditActor = ({ row }) =>
+  row.actor.startsWith('key:') ? html`<${OwnerName} owner=${row.actor} name=${row.actor_name} />` : row.actor;
 
 const auditColumns = () => [
   { key: 'at', label: t('logs.at'), cell: (row) => html`<${RelativeTime} at=${row.at} />` },
-  { key: 'actor', label: t('audit.actor'), cell: (row) => row.actor },
+  { key: 'actor', label: t('audit.actor'), cell: (row) => html`<${AuditActor} row=${row} />` },
   {
     key: 'action',
     label: t('audit.action'),
@@ -114,7 +144,7 @@ const auditColumns = () => [
     key: 'target',
     label: t('audit.target'),
     wide: true,
-    cell: (row) => html`<span class="mono small">${targetLink(row.target)}</span>`,
+    cell: (row) => html`<${AuditTarget} row=${row} />`,
   },
 ];
 
@@ -179,11 +209,13 @@ function AuditLog() {
           <dt>${t('audit.action')}</dt>
           <dd class="mono">${shown.action}</dd>
           <dt>${t('audit.actor')}</dt>
-          <dd>${shown.actor}</dd>
+          <dd><${AuditActor} row=${shown} /></dd>
           <dt>${t('logs.at')}</dt>
           <dd>${formatAbsolute(shown.at)}</dd>
           <dt>${t('audit.target')}</dt>
-          <dd class="mono">${targetLink(shown.target)}</dd>
+          <dd><${AuditTarget} row=${shown} /></dd>
+          <dt>${t('id')}</dt>
+          <dd><${CopyButton} text=${shown.target} /></dd>
         </dl>
         <section>
           <h3>${t('audit.changes')}</h3>

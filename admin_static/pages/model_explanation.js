@@ -2,6 +2,7 @@
 import { html } from '../lib/dom.js';
 import { t, valueLabel } from '../lib/i18n.js';
 import { Said, wordsFor } from '../lib/server_words.js';
+import { formatDuration, formatMoney, formatPercent } from '../lib/format.js';
 import { route, setFilters, pageLink } from '../lib/router.js';
 import { useGet, LoadingNotice } from '../lib/api_hooks.js';
 import { StateBadge } from '../lib/ui/elements.js';
@@ -54,6 +55,7 @@ const columns = () => [
     cell: (row) =>
       html`<span>
         ${!SELF_EXPLANATORY.has(row.verdict) && html`<${Said} text=${row.text} />`}${' '}
+        ${row.prefer && html`<span class="soft">${preferenceText(row)}</span>`}${' '}
         ${
           row.until &&
           html`<span class="soft">
@@ -63,6 +65,17 @@ const columns = () => [
       </span>`,
   },
 ];
+
+/** What the account's step of the route prefers, and how it stands there. */
+function preferenceText({ prefer, figure }) {
+  if (figure == null) return t('prefer.unknown', { what: t(`prefer.${prefer}`) });
+  const figures = {
+    cheapest: () => `${formatMoney(figure)}/s`,
+    fastest: () => formatDuration(figure),
+    most_reliable: () => formatPercent(figure),
+  };
+  return t('prefer.known', { what: t(`prefer.${prefer}`), figure: figures[prefer]() });
+}
 
 /** Several accounts are chosen when they are equal until one of them gets the task. */
 function chosenSentence(accounts) {

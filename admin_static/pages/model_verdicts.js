@@ -1,7 +1,7 @@
 // The front page's verdict: one line for each model, with what mends it beside it.
 import { html, classNames, useState } from '../lib/dom.js';
 import { get, post, canWrite } from '../lib/api.js';
-import { t, plural } from '../lib/i18n.js';
+import { t } from '../lib/i18n.js';
 import { testText } from '../lib/server_words.js';
 import { pageLink } from '../lib/router.js';
 import { readiness, loadReadiness, verdictText } from '../lib/readiness.js';
@@ -57,7 +57,7 @@ function useTests(row) {
 const changeAll = async (row, action, verdicts) => {
   const accounts = await accountsOf(row, verdicts);
   const question = {
-    title: plural(`verdict.${action}_many`, accounts.length),
+    title: t(`verdict.${action}_many`, { n: accounts.length }),
     text: namesOf(accounts),
     action: t(`verdict.${action}`),
     danger: false,
@@ -80,7 +80,7 @@ function TestResults({ tests }) {
     ${
       tests.passed.length > 0 &&
       html`<li class="good">
-        ${plural('verdict.passed', tests.passed.length)}: ${namesOf(tests.passed)}
+        ${t('verdict.passed', { n: tests.passed.length })}: ${namesOf(tests.passed)}
       </li>`
     }
     ${tests.failed.map(
@@ -117,7 +117,7 @@ function VerdictActions({ row, run, busy }) {
 function VerdictRow({ row }) {
   const { tests, run } = useTests(row);
   const tone = row.ready === 0 ? (row.asked ? 'bad' : 'quiet') : row.full === row.ready ? 'warn' : 'good';
-  const waiting = row.waiting > 0 && plural('verdict.waiting', row.waiting);
+  const waiting = row.waiting > 0 && t('verdict.waiting', { n: row.waiting });
   return html`<li class=${classNames('verdict', tone)} data-model=${row.model}>
     <div class="row apart">
       <span class="grow">

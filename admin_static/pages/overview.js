@@ -165,6 +165,13 @@ const errorColumns = () => [
   },
 ];
 
+const FailingWebhooks = ({ webhooks: { endpoints, worst } }) =>
+  endpoints > 0 &&
+  html`<p class="warning caution row apart" id="failing-webhooks">
+    ${t('overview.webhooks', { n: endpoints, name: worst })}
+    <a class="button small" href=${pageLink('webhooks', { tab: 'endpoints' })}>${t('open')}</a>
+  </p>`;
+
 const GettingStarted = ({ accounts }) =>
   html`<${EmptyState}
     title=${t('overview.start')}
@@ -217,6 +224,7 @@ export function Page() {
       !data
         ? html`<${LoadingNotice} ...${loaded} />`
         : html`
+          <${FailingWebhooks} webhooks=${data.webhooks} />
           <${ModelVerdicts} />
           <${FigureGrid} data=${data} />
           ${

@@ -2,6 +2,7 @@
 import { html } from '../lib/dom.js';
 import { put } from '../lib/api.js';
 import { t } from '../lib/i18n.js';
+import { currency } from '../lib/format.js';
 import { Dialog, showToast } from '../lib/ui/dialogs.js';
 import { FormFields, FormButtons, useForm } from '../lib/ui/form.js';
 
@@ -46,7 +47,7 @@ export function PriceForm({ model, document, onClose, onDone }) {
   };
   return html`<${Dialog} title=${t('models.set_price')} onClose=${onClose}>
     <form class="stack" onSubmit=${submit}>
-      <p class="soft">${t('price.note')}</p>
+      <p class="soft">${t('price.note', { currency: currency.value })}</p>
       <${FormFields}
         form=${form}
         prefix="price"

@@ -1,5 +1,5 @@
 // The form of a route: an alias, or candidates in order.
-import { FITS } from '../lib/form_values.js';
+import { FITS, LENGTH_FITS, numberOrNull } from '../lib/form_values.js';
 import { html, useState } from '../lib/dom.js';
 import { put } from '../lib/api.js';
 import { t } from '../lib/i18n.js';
@@ -9,6 +9,7 @@ import { Icon } from '../lib/ui/icons.js';
 import { Dialog, showToast } from '../lib/ui/dialogs.js';
 import { FormFields, FormButtons, useForm } from '../lib/ui/form.js';
 
+const VERDICTS = ['failed', 'moderated', 'retired'];
 const SELECTORS = ['account', 'provider', 'tag', 'any'];
 const selectorOf = (candidate) => SELECTORS.find((name) => candidate[name]) ?? 'account';
 
@@ -121,7 +122,7 @@ function CandidateEditor({ candidate, n, accounts, change, onRemove, onMoveUp })
               onChange=${(event) => set(name, event.target.value || null)}
             >
               <option value="">${t('route.as_account')}</option>
-              ${FITS.map(
+              ${(name === 'lengths' ? LENGTH_FITS : FITS).map(
                 (fit) =>
                   html`<option key=${fit} value=${fit}>
                     ${t(`fit.${fit}`)}
@@ -130,6 +131,22 @@ function CandidateEditor({ candidate, n, accounts, change, onRemove, onMoveUp })
             </select>
           </label>`,
       )}
+      <label class="row small">
+        <span class="nowrap">${t('route.prefer')}</span>
+        <select
+          class="grow"
+          value=${candidate.prefer ?? ''}
+          onChange=${(event) => set('prefer', event.target.value || null)}
+        >
+          <option value="">${t('route.prefer_none')}</option>
+          ${['cheapest', 'fastest', 'most_reliable'].map(
+            (word) =>
+              html`<option key=${word} value=${word}>
+                ${t(`prefer.${word}`)}
+              </option>`,
+          )}
+        </select>
+      </label>
       <label class="check small">
         <input
           type="checkbox"
@@ -140,6 +157,15 @@ function CandidateEditor({ candidate, n, accounts, change, onRemove, onMoveUp })
       </label>
     </div>
   </div>`;
+}
+
+const retryFields = (retry) =>
+  Object.fromEntries(VERDICTS.map((verdict) => [`retry.${verdict}`, retry?.[verdict] ?? '']));
+
+/** How often a vendor's failure goes on elsewhere; null where nothing is said, which leaves it to who failed. */
+function writtenRetry(values) {
+  const given = VERDICTS.map((verdict) => [verdict, numberOrNull(values[`retry.${verdict}`])]);
+  return given.some(([, times]) => times !== null) ? Object.fromEntries(given.map(([v, n]) => [v, n ?? 0])) : null;
 }
 
 /** A candidate as the API takes it: unset fields are left out. */
@@ -155,6 +181,7 @@ export function RouteForm({ model, route, onClose, onDone }) {
     alias_of: route?.alias_of ?? '',
     note: route?.note ?? '',
     enabled: route?.enabled ?? true,
+    ...retryFields(route?.retry),
   });
   const [routeKind, setRouteKind] = useState(route?.alias_of ? 'alias' : 'candidates');
   const [candidates, setCandidates] = useState(route?.candidates?.length ? route.candidates : [{ account: '' }]);
@@ -167,7 +194,7 @@ export function RouteForm({ model, route, onClose, onDone }) {
       const target =
         routeKind === 'alias'
           ? { alias_of: values.alias_of.trim(), candidates: [] }
-          : { alias_of: null, candidates: candidates.map(withoutEmpty) };
+          : { alias_of: null, candidates: candidates.map(withoutEmpty), retry: writtenRetry(values) };
       await put(`routes/${encodeURIComponent(values.model.trim())}`, {
         ...target,
         enabled: values.enabled,
@@ -234,6 +261,19 @@ export function RouteForm({ model, route, onClose, onDone }) {
                 ${t('route.add')}
               </button>
             </div>
+            <p class="soft small">${t('route.retry_note')}</p>
+            <${FormFields}
+              form=${{ ...form, error: null }}
+              prefix="route"
+              fields=${VERDICTS.map((verdict) => ({
+                name: `retry.${verdict}`,
+                label: t(`route.retry.${verdict}`),
+                kind: 'number',
+                min: 0,
+                max: 5,
+                step: 1,
+              }))}
+            />
           `
       }
       <${FormFields}

@@ -1,8 +1,8 @@
 // Settings: what the operator can change at run time, health, and the environment (read-only).
 import { html, useEffect, useRef, useState } from '../lib/dom.js';
-import { post, put, may } from '../lib/api.js';
+import { loadSession, post, put, may } from '../lib/api.js';
 import { t, valueLabel } from '../lib/i18n.js';
-import { errorText } from '../lib/server_words.js';
+import { errorText, Said } from '../lib/server_words.js';
 import { parseJson } from '../lib/form_values.js';
 import { formatDuration } from '../lib/format.js';
 import { route, pageLink } from '../lib/router.js';
@@ -76,6 +76,7 @@ function SettingsDocument({ name }) {
     const saved = await put(`settings/${name}`, { value: editedValue() });
     stored.current = '';
     loaded.set(saved);
+    if (name === 'money') await loadSession();
     showToast(t('settings.saved'));
   });
   const test = runBusy(async () => setTested(await post(`settings/${name}/test`)));
@@ -84,7 +85,8 @@ function SettingsDocument({ name }) {
     const result = await runWithToast(() => post(path));
     if (!result) return;
     const [step] = result.steps;
-    showToast(t(step.ok ? 'settings.test_arrived' : 'settings.test_refused', step), step.ok ? 'good' : 'bad');
+    if (step.ok) showToast(t('settings.test_arrived', step));
+    else showToast(html`${t('settings.test_refused', step)} <${Said} text=${step.message} />`, 'bad');
   };
   return html`<form class="stack" onSubmit=${save} key=${name}>
     <div>

@@ -1,6 +1,6 @@
 // One task in a drawer: media, actions, facts, timeline, request, upstream response.
 import { html, useState } from '../lib/dom.js';
-import { post, remove, canWrite, gatewayLink } from '../lib/api.js';
+import { downloadFile, post, remove, canWrite, gatewayLink, may } from '../lib/api.js';
 import { t, valueLabel } from '../lib/i18n.js';
 import { openRow } from '../lib/router.js';
 import { LoadingNotice } from '../lib/api_hooks.js';
@@ -13,7 +13,8 @@ import { copyToClipboard } from '../lib/clipboard.js';
 import { curlCommand } from '../lib/task_timeline.js';
 import { AgainForm, askPrice } from './again_form.js';
 import { CompareForm, takesOf } from './compare_form.js';
-import { TaskMedia, TaskFacts, TaskTimeline, TaskInputs } from './task_facts.js';
+import { TaskAttempts } from './task_attempts.js';
+import { TaskMedia, TaskFacts, TaskTimeline, TaskInputs, TaskSegments } from './task_facts.js';
 
 function SettleTask({ task, reload }) {
   const settle = (outcome) =>
@@ -62,12 +63,20 @@ function TaskActions({ task, reload, onChange, onClose }) {
     const done = await copyToClipboard(curlCommand(task.request));
     showToast(t(done ? 'copied' : 'copy_failed'), done ? 'good' : 'bad');
   };
+  const saveReceipt = () => runWithToast(() => downloadFile(`tasks/${task.id}/receipt`, {}, `receipt-${task.id}.json`));
   return html`<div class="row">
     ${
       file &&
       html`<a class="button" href=${gatewayLink(file.link)} download=${`${task.id}-${file.name}`}>
         ${t('download')}
       </a>`
+    }
+    ${
+      may('content') &&
+      hasEnded(task) &&
+      html`<button type="button" class="button" onClick=${saveReceipt}>
+        ${t('task.receipt')}
+      </button>`
     }
     ${
       canWrite() &&
@@ -113,7 +122,9 @@ function TaskDetails({ task, reload, onChange, onClose }) {
     <${TaskActions} task=${task} reload=${reload} onChange=${onChange} onClose=${onClose} />
     ${task.actions.settle && canWrite() && html`<${SettleTask} task=${task} reload=${reload} />`}
     <${TaskFacts} task=${task} />
+    <${TaskAttempts} attempts=${task.attempt_rows} />
     <${TaskInputs} inputs=${task.inputs} />
+    <${TaskSegments} segments=${task.segments} />
     <${Tabs}
       label=${valueLabel('kind', task.kind)}
       value=${tab}
@@ -137,7 +148,7 @@ function TaskDetails({ task, reload, onChange, onClose }) {
     }
     ${
       tab === 'money' &&
-      (task.ledger.length === 0
+      (task.ledger.length === 0 && task.vendor_cost == null
         ? html`<p class="quiet">${t('task.no_money')}</p>`
         : html`<dl class="facts">
           ${task.ledger.map(
@@ -152,6 +163,13 @@ function TaskDetails({ task, reload, onChange, onClose }) {
                 </dd>
               `,
           )}
+          ${
+            task.vendor_cost != null &&
+            html`
+              <dt>${t('task.vendor_cost')}</dt>
+              <dd id="task-vendor-cost">${formatMoney(task.vendor_cost)}</dd>
+            `
+          }
         </dl>`)
     }
     <//>

@@ -128,6 +128,21 @@ export function TaskFacts({ task }) {
         </dd>
       `
     }
+    ${
+      file?.sha256 &&
+      html`
+        <dt>${t('task.labels')}</dt>
+        <dd id="task-labels">
+          ${file.labels.length ? file.labels.map((layer) => t(`field.${layer}`)).join(' · ') : '–'}
+          ${
+            file.vendor_marks.length > 0 &&
+            html`${' '}<span class="quiet">${t('task.vendor_marks', { marks: file.vendor_marks.join(', ') })}</span>`
+          }
+          <br />
+          <${CopyButton} text=${file.sha256} shown=${`SHA-256 ${file.sha256.slice(0, 12)}…`} />
+        </dd>
+      `
+    }
     <dt>${t('id')}</dt>
     <dd>
       <${CopyButton} text=${task.id} />
@@ -181,6 +196,30 @@ export function TaskTimeline({ task }) {
     )}
   </ol>`;
 }
+
+/** Of a film that is joined: each opens as a task of its own. */
+export const TaskSegments = ({ segments }) =>
+  segments.length === 0
+    ? null
+    : html`<section>
+      <h3>${t('task.segments')}</h3>
+      <ol>
+        ${segments.map(
+          (each) =>
+            html`<li key=${each.id}>
+              <a href=${pageLink(`tasks/${each.id}`)}>${each.prompt || each.id}</a>${' '}
+              <${StateBadge} value=${each.state} />${' '}
+              <span class="quiet">${each.cost != null && formatMoney(each.cost)}</span>
+              ${
+                each.error &&
+                html`<br /><span class="bad small">
+                    ${wordsFor(valueLabel('error', each.error.code), each.error.message)}
+                  </span>`
+              }
+            </li>`,
+        )}
+      </ol>
+    </section>`;
 
 export const TaskInputs = ({ inputs }) =>
   inputs.length === 0

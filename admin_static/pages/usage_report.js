@@ -1,9 +1,9 @@
 // Usage: bars by day and a table, by model, key, account, provider or day, in the operator's time zone.
 import { html, useMemo, useState } from '../lib/dom.js';
 import { t } from '../lib/i18n.js';
-import { route, setFilters, pageLink } from '../lib/router.js';
+import { goTo, route, setFilters, pageLink } from '../lib/router.js';
 import { useGet, LoadingNotice } from '../lib/api_hooks.js';
-import { formatDuration, formatMoney, formatNumber } from '../lib/format.js';
+import { currency, formatDuration, formatMoney, formatNumber } from '../lib/format.js';
 import { zone } from '../lib/zone.js';
 import { EmptyState, SegmentedControl } from '../lib/ui/elements.js';
 import { DataTable, NumberPager, useSorting } from '../lib/ui/table.js';
@@ -129,6 +129,26 @@ function UsageFilters({ query }) {
   </div>`;
 }
 
+/** Where a day of the report begins, in UTC seconds; `further`: so many days later. */
+function startOfDay(day, inZone, further = 0) {
+  const at = new Date(inZone === zone ? `${day}T00:00` : `${day}T00:00Z`);
+  at.setDate(at.getDate() + further);
+  return at.getTime() / 1000;
+}
+
+/** Opens the requests that a row of the report sums up; a vendor's row opens its accounts. */
+function openRow(row, asked, data) {
+  const { group } = asked;
+  if (group === 'provider' && row.group !== '∑') return goTo('accounts', { provider: row.group });
+  const filters = Object.fromEntries(['key', 'model', 'account'].map((name) => [name, asked[name]]));
+  const ofDay = group === 'day' && row.group !== '∑';
+  if (!ofDay && row.group !== '∑') filters[group] = row.group;
+  const span = ofDay
+    ? { from: startOfDay(row.group, data.zone), to: startOfDay(row.group, data.zone, 1) }
+    : { from: data.from, to: data.to };
+  return goTo('logs', { ...filters, ...span });
+}
+
 export function UsageReport() {
   const { query } = route.value;
   const asked = usageQuery(query);
@@ -142,6 +162,7 @@ export function UsageReport() {
   });
   const { data } = loaded;
   const rows = data?.data ?? [];
+  const noted = { zone: data?.zone, currency: currency.value };
   const [statement, showStatement] = useState(false);
   const total = data && { ...data.total, group: '∑', name: t('usage.total') };
   return html`
@@ -179,7 +200,7 @@ export function UsageReport() {
           : html`
             <${UsageChart} data=${data} measure=${query.measure ?? 'cost'} />
             <p class="soft small">
-              ${t(data.zone === zone ? 'usage.zone_note' : 'usage.utc_note', { zone: data.zone })}${' '}
+              ${t(data.zone === zone ? 'usage.zone_note' : 'usage.utc_note', noted)}${' '}
               ${t('usage.cost_note')}
             </p>
             <${DataTable}
@@ -187,6 +208,7 @@ export function UsageReport() {
               columns=${columns(asked.group)}
               rows=${[...rows, total]}
               id=${(row) => row.group}
+              onOpen=${(row) => openRow(row, asked, data)}
               sorting=${sorting}
               busy=${loaded.busy}
             />

@@ -2,19 +2,23 @@
 import { html, useState } from '../lib/dom.js';
 import { patch, post, remove, canWrite } from '../lib/api.js';
 import { t } from '../lib/i18n.js';
+import { route } from '../lib/router.js';
 import { useGet, LoadingNotice } from '../lib/api_hooks.js';
-import { StateBadge, CodeBlock, EmptyState } from '../lib/ui/elements.js';
-import { DataTable } from '../lib/ui/table.js';
+import { CodeBlock, EmptyState } from '../lib/ui/elements.js';
+import { DataTable, NumberPager } from '../lib/ui/table.js';
+import { EndpointState } from '../lib/ui/endpoint_state.js';
+import { OwnerName } from '../lib/ui/named.js';
 import { Dialog, ActionMenu, askConfirmation, runWithToast, showToast } from '../lib/ui/dialogs.js';
 import { wordsFor } from '../lib/server_words.js';
 import { EndpointForm } from './key_endpoints.js';
 
+const LIMIT = 50;
+
 export function EndpointList({ shown, show }) {
-  const loaded = useGet('webhooks/endpoints');
+  const loaded = useGet('webhooks/endpoints', { limit: LIMIT, after: route.value.query.after });
   const keys = useGet('keys');
   const [secret, setSecret] = useState('');
   const owners = [...new Map((keys.data?.data ?? []).map((key) => [key.owner, [key.owner, key.name]])).values()];
-  const ownerNames = Object.fromEntries(owners);
   const rows = loaded.data?.data ?? [];
   const runAction = (endpoint, path, done) =>
     runWithToast(() => post(`webhooks/endpoints/${endpoint.id}/${path}`), done).then((answer) => {
@@ -60,11 +64,7 @@ export function EndpointList({ shown, show }) {
     {
       key: 'state',
       label: t('task.state'),
-      cell: (endpoint) =>
-        html`<span class="stack tight">
-          <${StateBadge} value=${endpoint.enabled ? 'enabled' : 'disabled'} group="key_state" />
-          ${!endpoint.enabled && html`<span class="small soft">${endpoint.disabled_reason}</span>`}
-        </span>`,
+      cell: (endpoint) => html`<${EndpointState} endpoint=${endpoint} />`,
     },
     {
       key: 'events',
@@ -82,7 +82,7 @@ export function EndpointList({ shown, show }) {
     {
       key: 'owner',
       label: t('key.owner'),
-      cell: (endpoint) => html`<span title=${endpoint.owner}>${ownerNames[endpoint.owner] ?? endpoint.owner}</span>`,
+      cell: (endpoint) => html`<${OwnerName} owner=${endpoint.owner} name=${endpoint.owner_name} />`,
     },
     {
       key: 'secret',
@@ -131,7 +131,10 @@ export function EndpointList({ shown, show }) {
           >
             ${t('webhook.none_note')}
           <//>`
-          : html`<${DataTable} label=${t('webhook.endpoints')} columns=${columns} rows=${rows} />`
+          : html`
+            <${DataTable} label=${t('webhook.endpoints')} columns=${columns} rows=${rows} />
+            <${NumberPager} total=${loaded.data.total} limit=${LIMIT} shown=${rows.length} />
+          `
     }
     ${
       shown &&

@@ -7,6 +7,7 @@ import { useGet, useList, LoadingNotice } from '../lib/api_hooks.js';
 import { usePolling } from '../lib/event_stream.js';
 import { StateBadge, CodeBlock, CopyButton, EmptyState, PageHeader, RelativeTime } from '../lib/ui/elements.js';
 import { DataTable, TablePager } from '../lib/ui/table.js';
+import { OwnerName } from '../lib/ui/named.js';
 import { Tabs } from '../lib/ui/tabs.js';
 import { FilterSelect } from '../lib/ui/filters.js';
 import { Drawer, runWithToast } from '../lib/ui/dialogs.js';
@@ -62,7 +63,10 @@ function DeliveryDrawer({ id, onClose, onChange }) {
               <${CopyButton} text=${delivery.url} />
             </dd>
             <dt>${t('key.owner')}</dt>
-            <dd>${delivery.owner}</dd>
+            <dd class="row tight">
+              <${OwnerName} owner=${delivery.owner} name=${delivery.owner_name} />
+              <${CopyButton} text=${delivery.owner} />
+            </dd>
             <dt>${t('account.created')}</dt>
             <dd>
               <${RelativeTime} at=${delivery.created_at} />
@@ -161,7 +165,11 @@ const columns = () => [
         </a>`
         : '–',
   },
-  { key: 'owner', label: t('key.owner'), cell: (delivery) => delivery.owner },
+  {
+    key: 'owner',
+    label: t('key.owner'),
+    cell: (delivery) => html`<${OwnerName} owner=${delivery.owner} name=${delivery.owner_name} />`,
+  },
   { key: 'at', label: t('account.created'), cell: (delivery) => html`<${RelativeTime} at=${delivery.created_at} />` },
   {
     key: 'acts',

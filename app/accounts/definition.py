@@ -65,6 +65,7 @@ Secret = Annotated[Text, Field(max_length=20_000)]
 Slots = Annotated[int, Field(ge=0, le=MAX_SLOTS)]
 Weight = Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)]
 Tier = Annotated[int, Field(ge=-1000, le=1000)]
+Factor = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
 Rate = Annotated[int, Field(ge=1, le=1_000_000)]
 Moment = Annotated[float, BeforeValidator(_read_moment), Field(ge=0, le=1e11, allow_inf_nan=False)]
 Proxy = Annotated[Annotated[str, Field(max_length=2000)] | None, AfterValidator(_check_proxy)]
@@ -103,6 +104,7 @@ class AccountDraft(AccountForm):
     tier: Tier = 0
     lengths: Fit = "exact"
     sizes: Fit = "exact"
+    cost_factor: Factor = 1.0
     rpm: Rate | None = None
     quota: QuotaDraft | None = None
     expires_at: Moment | None = None

@@ -1,7 +1,7 @@
 """`/admin/api/audit`: who changed what, with the values before and after, also as CSV."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -17,12 +17,16 @@ from app.admin.lists import (
     PageRequest,
     csv_response,
 )
+from app.admin.panel import PanelServices
+from app.admin.target_names import owner_names, target_names
 
 router = APIRouter(route_class=AdminRoute)
 
 
 class AuditEntry(PanelAnswer):
-    """One change. ``before`` and ``after`` hold the values that the action changes, secrets masked."""
+    """One change. ``before`` and ``after`` hold the values that the action changes, secrets masked. ``target_name`` is the
+    name of what was changed, as it was when it is gone; ``target_exists`` says that it can be opened. ``actor_name`` is that
+    of a key that has changed itself."""
 
     id: int
     at: float
@@ -31,6 +35,9 @@ class AuditEntry(PanelAnswer):
     target: str
     before: Any
     after: Any
+    actor_name: str | None
+    target_name: str | None
+    target_exists: bool
 
 
 CSV_COLUMNS = tuple(AuditEntry.model_fields)
@@ -45,7 +52,7 @@ async def list_changes(
 ) -> ListAnswer[AuditEntry]:
     """Newest first; `action` and `target` match prefixes."""
     result = await request.panel.audit.find_page(wanted, page)
-    return ListAnswer(data=[_audit_entry(row) for row in result.rows], next=result.next)
+    return ListAnswer(data=await _audit_entries(request.panel, result.rows), next=result.next)
 
 
 @router.get("/audit.csv", summary="Export the changes as CSV", response_class=StreamingResponse)
@@ -56,7 +63,7 @@ async def export_changes(wanted: AuditFilterQuery, request: AdminRequest) -> Res
         page, sent = PageRequest(limit=1000), 0
         while sent < MOST_EXPORTED:
             result = await request.panel.audit.find_page(wanted, page)
-            yield [_csv_row(_audit_entry(row)) for row in result.rows]
+            yield [_csv_row(entry) for entry in await _audit_entries(request.panel, result.rows)]
             if result.next is None:
                 return
             sent += len(result.rows)
@@ -65,16 +72,31 @@ async def export_changes(wanted: AuditFilterQuery, request: AdminRequest) -> Res
     return csv_response(change_batches(), CSV_COLUMNS, name="audit.csv")
 
 
-def _audit_entry(row: Any) -> AuditEntry:
+async def _audit_entries(panel: PanelServices, rows: Sequence[Any]) -> list[AuditEntry]:
+    targets = await target_names(panel.database, {row.target for row in rows})
+    owners = await owner_names(panel.database, {row.actor for row in rows})
+    return [_audit_entry(row, targets, owners) for row in rows]
+
+
+def _audit_entry(row: Any, targets: Mapping[str, str | None], owners: Mapping[str, str]) -> AuditEntry:
+    before, after = (json.loads(side) if side else None for side in (row.before, row.after))
     return AuditEntry(
         id=row.id,
         at=row.at,
         actor=row.actor,
         action=row.action,
         target=row.target,
-        before=json.loads(row.before) if row.before else None,
-        after=json.loads(row.after) if row.after else None,
+        before=before,
+        after=after,
+        actor_name=owners.get(row.actor),
+        target_name=targets.get(row.target) or _name_in(after) or _name_in(before),
+        target_exists=row.target in targets,
     )
+
+
+def _name_in(side: Any) -> str | None:
+    name = side.get("name") if isinstance(side, dict) else None
+    return name if isinstance(name, str) else None
 
 
 def _csv_row(entry: AuditEntry) -> dict[str, Any]:

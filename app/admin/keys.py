@@ -23,7 +23,7 @@ from app.admin.webhooks import (
     EndpointWithSecret,
     NewEndpointBody,
     create_endpoint,
-    endpoint_object,
+    endpoint_objects,
 )
 from app.db.tables import spending, tasks
 from app.keys.key import ClientKey, Dollars, KeyTerms
@@ -244,7 +244,7 @@ async def forget_client_key(key_id: str, request: AdminRequest) -> ForgottenObje
 async def list_endpoints(key_id: str, request: AdminRequest) -> ListAnswer[EndpointObject]:
     key = await request.panel.gateway.keys.get(key_id)
     endpoints, _ = await request.panel.gateway.endpoints.page(key.owner, after=None, limit=200)
-    return ListAnswer(data=[endpoint_object(endpoint) for endpoint in endpoints])
+    return ListAnswer(data=await endpoint_objects(request.panel, endpoints))
 
 
 @router.post("/{key_id}/endpoints", status_code=201, summary="Add a webhook endpoint to a key")

@@ -16,7 +16,7 @@ from app.catalog.price import read_price
 from app.catalog.price_units import require_counted_parts, uncounted_parts
 from app.catalog.prices import PriceLine
 from app.catalog.retirements import NamedModel, find_retirements
-from app.catalog.route_documents import CandidateDocument, read_route
+from app.catalog.route_documents import CandidateDocument, RetryRule, read_route
 from app.catalog.route_repository import StoredRoute
 from app.errors import NotFound
 from app.providers.base import Capabilities
@@ -29,6 +29,7 @@ class RouteBody(PanelBody):
 
     alias_of: Name | None = None
     candidates: tuple[CandidateDocument, ...] = ()
+    retry: RetryRule | None = None
     enabled: bool = True
     note: Note = ""
 
@@ -79,13 +80,16 @@ class RouteObject(PanelAnswer):
     enabled: bool
     note: str
     candidates: list[dict[str, Any]]
+    retry: RetryRule | None
     source: str
     read_only: bool
     updated_at: float
 
 
 class ReasonObject(PanelAnswer):
-    """Why one account would be chosen or not. ``rank`` counts from 1 over the accounts that are usable now."""
+    """Why one account would be chosen or not. ``rank`` counts from 1 over the accounts that are usable now;
+    ``figure`` is the account's own of what the step of the route prefers: US dollars a second (``cheapest``), seconds
+    (``fastest``), a share (``most_reliable``)."""
 
     account_id: str
     account: str
@@ -100,6 +104,8 @@ class ReasonObject(PanelAnswer):
     until: float | None
     taken: int
     slots: int | None
+    prefer: str | None
+    figure: float | None
     chosen: bool
 
 

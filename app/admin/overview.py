@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from datetime import timedelta
 from decimal import Decimal
+from itertools import pairwise
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -17,11 +18,11 @@ from app.admin.bodies import PanelAnswer
 from app.admin.masking import mask_secrets
 from app.admin.panel import PanelServices
 from app.admin.task_object import plain_amount
-from app.db.operator_tables import rollup
 from app.db.tables import tasks
-from app.usage.overview import HOURS, ChartPoint, ModelFigures, OverviewSummary, UsageOverview, Window
+from app.usage.overview import HOURS, ChartPoint, FailureCount, ModelFigures, OverviewSummary, Window
 from app.usage.reports import UsageSpan
 from app.usage.zones import day_at, read_zone, start_of_day
+from app.webhooks.endpoint_health import failing_endpoints
 
 router = APIRouter(route_class=AdminRoute)
 HOUR = 3600
@@ -117,6 +118,13 @@ class HeldTotals(PanelAnswer):
     amount: str | None
 
 
+class FailingWebhooks(PanelAnswer):
+    """Enabled webhook endpoints that nothing arrives at, and the name of the one with the most failed calls."""
+
+    endpoints: int
+    worst: str | None
+
+
 class OverviewAnswer(PanelAnswer):
     """``from`` and ``to`` bound the time, in UTC seconds; ``step`` is the length of a step in seconds."""
 
@@ -132,6 +140,7 @@ class OverviewAnswer(PanelAnswer):
     held: HeldTotals
     accounts: AccountCounts
     storage: StorageObject
+    webhooks: FailingWebhooks
     errors: list[ErrorGroup]
 
 
@@ -144,7 +153,7 @@ async def get_overview(
 ) -> OverviewAnswer:
     """Days are those of `zone`, an IANA name like Asia/Shanghai, else of UTC."""
     panel, now, days_of = request.panel, time.time(), read_zone(zone)
-    summary = await UsageOverview(panel.database).summarize(window, now=now, zone=days_of)
+    summary = await panel.usage.summarize(window, now=now, zone=days_of)
     step, held = _step_seconds(window), await panel.billing.held_money()
     return OverviewAnswer(
         range=window,
@@ -159,6 +168,7 @@ async def get_overview(
         held=HeldTotals(tasks=held.tasks, amount=plain_amount(held.amount)),
         accounts=await _account_counts(panel, now),
         storage=_storage_object(panel),
+        webhooks=await _failing_webhooks(panel),
         errors=await _error_groups(panel, summary),
     )
 
@@ -229,13 +239,16 @@ async def _queue_counts(panel: PanelServices) -> QueueCounts:
 async def _recent_spending(panel: PanelServices, now: float, zone: ZoneInfo) -> SpendingTotals:
     """Of today, and of thirty days with today."""
     today = day_at(now, zone)
-    since, until = (start_of_day(today + timedelta(days=days), zone) for days in (-29, 1))
-    lines = await panel.gateway.reports.usage_lines(("day",), UsageSpan(since, until, zone))
-    costs = {line.day: line.cost for line in lines}
-    return SpendingTotals(
-        today=plain_amount(costs.get(today.isoformat(), Decimal(0))),
-        days_30=plain_amount(sum(costs.values(), Decimal(0))),
-    )
+    starts = [start_of_day(today + timedelta(days=days), zone) for days in range(-29, 2)]
+
+    async def read_cost(begin: float, end: float) -> Decimal:
+        lines = await panel.gateway.reports.usage_lines(("day",), UsageSpan(begin, end, zone))
+        return sum((line.cost for line in lines), Decimal(0))
+
+    costs = [
+        await panel.daily_costs.sums(begin, end, now=now, read=read_cost) for begin, end in pairwise(starts)
+    ]
+    return SpendingTotals(today=plain_amount(costs[-1]), days_30=plain_amount(sum(costs, Decimal(0))))
 
 
 async def _account_counts(panel: PanelServices, now: float) -> AccountCounts:
@@ -246,27 +259,20 @@ async def _account_counts(panel: PanelServices, now: float) -> AccountCounts:
     return AccountCounts(states=dict(states), total=len(statuses))
 
 
+async def _failing_webhooks(panel: PanelServices) -> FailingWebhooks:
+    async with panel.database.read() as connection:
+        count, worst = await failing_endpoints(connection)
+    return FailingWebhooks(endpoints=count, worst=worst)
+
+
 async def _error_groups(panel: PanelServices, summary: OverviewSummary) -> list[ErrorGroup]:
     """By error code and model, the most frequent first."""
-    codes = [code for code in summary.outcomes if code not in ("completed", "cancelled")]
-    if not codes:
+    if not summary.failures:
         return []
-    counted = (
-        sa.select(
-            rollup.c.outcome,
-            rollup.c.model,
-            sa.func.sum(rollup.c.tasks).label("tasks"),
-            sa.func.max(rollup.c.hour).label("hour"),
-        )
-        .where(rollup.c.hour >= summary.since // HOUR, rollup.c.outcome.in_(codes))
-        .group_by(rollup.c.outcome, rollup.c.model)
-        .order_by(sa.func.sum(rollup.c.tasks).desc())
-        .limit(MOST_ERRORS)
-    )
-    async with panel.database.read() as connection:
-        groups = (await connection.execute(counted)).all()
     last = await _last_failures(panel)
-    return [_error_group(group, last.get((group.outcome, group.model))) for group in groups]
+    return [
+        _error_group(group, last.get((group.code, group.model))) for group in summary.failures[:MOST_ERRORS]
+    ]
 
 
 async def _last_failures(panel: PanelServices) -> dict[tuple[str, str], Any]:
@@ -288,9 +294,9 @@ async def _last_failures(panel: PanelServices) -> dict[tuple[str, str], Any]:
     return last
 
 
-def _error_group(group: Any, last: Any) -> ErrorGroup:
+def _error_group(group: FailureCount, last: Any) -> ErrorGroup:
     return ErrorGroup(
-        code=group.outcome,
+        code=group.code,
         model=group.model,
         count=int(group.tasks),
         last_at=last.finished_at if last else float(group.hour * HOUR),

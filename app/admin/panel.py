@@ -6,6 +6,7 @@ import hmac
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 import structlog
@@ -32,6 +33,8 @@ from app.secret_rules import is_blank
 from app.tasks.billing import TaskBilling
 from app.tasks.notifications import NotificationHub
 from app.tasks.repository import TaskRepository
+from app.usage.closed_days import ClosedDays
+from app.usage.overview import UsageOverview
 from app.vault import Vault
 from app.webhooks.deliveries import DeliveryRepository
 from app.webhooks.notices import OperatorNotices
@@ -84,6 +87,8 @@ class ProcessFacts:
 
     version: str
     environment: list[dict[str, Any]]
+    can_sign: bool
+    """Whether a certificate is set that signs films."""
     health: Mapping[str, Any]
     checks: Mapping[str, Callable[[], Awaitable[None]]]
 
@@ -127,12 +132,15 @@ class PanelServices:
     throttle: SignInThrottle
     storage: StorageCount
     readiness: ReadinessBoard
+    usage: UsageOverview
     facts: ProcessFacts
     token: str | None = field(repr=False)
     fixed_password: bool = False
     totp_required: bool = False
     oidc: OidcSignIn | None = None
     password_sign_in: bool = True
+    daily_costs: ClosedDays[Decimal] = field(default_factory=ClosedDays)
+    """What all keys spent on days that are over."""
 
     def is_token(self, given: str) -> bool:
         """Compares in constant time. False when no admin token is set, and for an empty one."""

@@ -11,6 +11,7 @@ from app.admin.panel import PanelServices
 from app.admin.task_object import PLAYGROUND_KEY, TaskObject, plain_amount, task_rows
 from app.catalog.presets import STYLES
 from app.dialects.fields.length import read_shots
+from app.dialects.fields.options import read_max_cost
 from app.dialects.http.body import Body
 from app.dialects.http.gateway import check_prompt, read_size
 from app.dialects.http.media_sources import read_source
@@ -46,6 +47,7 @@ KNOWN_FIELDS = {
     "seed",
     "negative_prompt",
     "private",
+    "max_cost",
     "watermark",
     "shots",
     "characters",
@@ -148,6 +150,7 @@ async def _read_request(body: Body, panel: PanelServices) -> GenerationRequest:
         seed=body.integer("seed", low=0, high=2**32 - 1),
         negative_prompt=body.text("negative_prompt") or None,
         private=body.boolean("private") or False,
+        max_cost=read_max_cost(body),
         watermark=body.boolean("watermark"),
         shots=shots,
         remix_of=remix_of,

@@ -32,7 +32,8 @@ router = APIRouter(route_class=AdminRoute)
 
 
 class RequestObject(PanelAnswer):
-    """A relayed call, or a task when it was settled."""
+    """A relayed call, or a task when it was settled. ``cost`` is what the key pays, ``vendor_cost`` what the vendor
+    charges; None where that is not known."""
 
     id: int
     at: float
@@ -47,6 +48,9 @@ class RequestObject(PanelAnswer):
     cost: str | None
     task_id: str | None
     request_id: str | None
+    vendor_cost: str | None
+    films: int
+    film_seconds: float
 
 
 REQUEST_COLUMNS = tuple(RequestObject.model_fields)
@@ -136,6 +140,9 @@ async def _request_objects(panel: PanelServices, rows: list[Any]) -> list[Reques
             cost=plain_amount(row.cost),
             task_id=row.task_id,
             request_id=row.request_id or None,
+            vendor_cost=plain_amount(row.vendor_cost),
+            films=row.films or 0,
+            film_seconds=(row.film_milliseconds or 0) / 1000,
         )
         for row in rows
     ]

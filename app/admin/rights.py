@@ -86,6 +86,7 @@ _ROUTES: Mapping[Right, tuple[str, ...]] = {
         "GET /drafts",
         "GET /drafts/{draft_id}",
         "GET /tasks/{name}/inputs/{number}",
+        "GET /tasks/{name}/receipt",  # a short prompt can be guessed from its hash
     ),
     Right.MONEY: (
         "PATCH /keys/{key_id}",  # of a role without the right to operate, only the budget

@@ -19,6 +19,8 @@ from app.vault import Vault
 IDLE_SECONDS = 43_200.0
 """A session without a request for half a day ends."""
 LONGEST_SECONDS = 604_800.0
+PROVIDER_SECONDS = 43_200.0
+"""A session of a sign-in through a provider ends after half a day in any case, as only a sign-in asks for the groups."""
 TOUCH_SECONDS = 60.0
 """At most this often a session's last use is written."""
 
@@ -106,7 +108,8 @@ class SessionStore:
             return None
         expires_at = row.expires_at
         if now - row.seen_at > TOUCH_SECONDS:
-            expires_at = min(now + self._idle, row.created_at + LONGEST_SECONDS)
+            longest = PROVIDER_SECONDS if row.method == "oidc" else LONGEST_SECONDS
+            expires_at = min(now + self._idle, row.created_at + longest)
             await self._extend(row.id, now, expires_at)
         admin = AdminUser(
             row.admin_id, row.name, row.role, row.admin_since, row.second_factor, row.from_provider

@@ -17,8 +17,9 @@ from app.backup import archive, schedule
 from app.backup.places import as_text
 from app.backup.schedule_options import BackupOptions
 from app.db.operator_tables import options
-from app.errors import FilmgateError, NotFound
+from app.errors import FilmgateError, InvalidRequest, NotFound
 from app.media.delivery.chain import StageTest
+from app.media.labels.options import LabelOptions
 from app.options import MASK, OptionsDocument, masked_values
 
 router = APIRouter(route_class=AdminRoute)
@@ -185,6 +186,8 @@ async def put_document(name: str, body: DocumentBody, request: AdminRequest) -> 
     kind = _document_class(request.panel, name)
     if kind is BackupOptions:
         request.actor.require(Right.SECURITY)
+    if kind is LabelOptions:
+        _require_certificate(request.panel, body.value)
     before = await request.panel.options.read_masked(kind)
     async with request.panel.database.write() as connection:
         written = await request.panel.options.write_within(connection, kind, body.value)
@@ -244,6 +247,13 @@ def _step_result(result: StageTest) -> StepResult:
         message=result.error,
         milliseconds=result.milliseconds,
     )
+
+
+def _require_certificate(panel: PanelServices, value: dict[str, Any]) -> None:
+    """Raises ``InvalidRequest`` for films that would wait for a signature that nobody can make."""
+    if value.get("enabled") and value.get("c2pa") and not panel.facts.can_sign:
+        text = "needs FILMGATE_C2PA_CERTIFICATE and FILMGATE_C2PA_KEY, which are read at the start; see docs/labels.md"
+        raise InvalidRequest(f"c2pa {text}", param="c2pa")
 
 
 def _document_class(panel: PanelServices, name: str) -> type[OptionsDocument]:

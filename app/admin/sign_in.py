@@ -81,6 +81,8 @@ class SessionState(PanelAnswer):
     expires_at: float | None
     version: str
     public_url: str | None = None
+    currency: str = "USD"
+    """What amounts are called."""
     provider: ProviderButton | None = None
     password_sign_in: bool = True
     lacks_factor: bool = False
@@ -108,7 +110,7 @@ async def get_session(request: Request) -> SessionState:
     panel = panel_of(request)
     session = await session_of(request)
     if session is not None:
-        return _session_state(panel, session)
+        return await _session_state(panel, session)
     state: Literal["signed_out", "setup"] = "signed_out" if await panel.admins.count() else "setup"
     return SessionState(
         state=state,
@@ -266,7 +268,7 @@ async def open_session(
         samesite="strict",
         secure=secure,
     )
-    return _session_state(panel, session)
+    return await _session_state(panel, session)
 
 
 def cookie_path(request: Request, panel: PanelServices, *, via_provider: bool = False) -> str:
@@ -297,7 +299,7 @@ def _provider_button(panel: PanelServices) -> ProviderButton | None:
     return ProviderButton(name=panel.oidc.options.name, start=f"{below}api/oidc/start")
 
 
-def _session_state(panel: PanelServices, session: AdminSession) -> SessionState:
+async def _session_state(panel: PanelServices, session: AdminSession) -> SessionState:
     admin = session.admin
     return SessionState(
         state="signed_in",
@@ -316,6 +318,7 @@ def _session_state(panel: PanelServices, session: AdminSession) -> SessionState:
         expires_at=session.expires_at,
         version=panel.facts.version,
         public_url=panel.gateway.public_url,
+        currency=await panel.gateway.currency(),
     )
 
 

@@ -12,6 +12,8 @@ from app.admin.readiness_board import BlockedAccounts, blocked_groups
 from app.admin.task_search import TaskSearch, age_seconds, names_of
 from app.admin.webhooks import DeliveryObject, deliveries_of_task
 from app.media.links import LinkSigner
+from app.tasks.attempts import list_attempts
+from app.tasks.segments.rows import read_segments
 from app.tasks.task import DerivedFile, StoredFile, Task, files_are_kept
 
 PROMPT_LENGTH = 300
@@ -74,7 +76,7 @@ class TaskObject(PanelAnswer):
 
 class FileObject(PanelAnswer):
     """A file of the result; ``seconds`` is its length, ``made_seconds`` that of the vendor's film where ours was trimmed,
-    ``link`` a signed address of this origin, ``playable_link`` that of the film as every player plays it."""
+    ``labels`` those that we added, ``vendor_marks`` those that a labelled film came with, ``link`` a signed address of this origin, ``playable_link`` that of the film as every player plays it."""
 
     name: str
     content_type: str
@@ -86,6 +88,9 @@ class FileObject(PanelAnswer):
     fps: float | None
     codec: str | None
     sound: bool | None
+    sha256: str | None
+    labels: list[str]
+    vendor_marks: list[str]
     link: str
     playable_link: str | None
 
@@ -123,6 +128,22 @@ class LedgerObject(PanelAnswer):
     detail: Any
 
 
+class AttemptObject(PanelAnswer):
+    """One vendor's work for a task that went on elsewhere; ``verdict`` is None while it goes on, ``word`` is the vendor's,
+    ``cost`` in US dollars."""
+
+    number: int
+    account: NamedItem | None
+    provider: str | None
+    model: str | None
+    operation: str | None
+    verdict: str | None
+    word: str | None
+    cost: str | None
+    began_at: float | None
+    ended_at: float | None
+
+
 class TaskActions(PanelAnswer):
     """What can be done with the task now."""
 
@@ -132,13 +153,18 @@ class TaskActions(PanelAnswer):
 
 
 class TaskDetail(TaskObject):
-    """Everything about one task, with secrets masked. ``position``, ``estimated_wait_seconds`` and ``wait_reason``
-    (why no account may take it now) are set while it waits for an account; ``upstream_answer`` is the result's usage, or the error."""
+    """Everything about one task, with secrets masked. ``attempts`` counts refusals in a row, ``attempt`` the vendors' work for
+    it; ``attempt_rows`` is empty where there was only one. ``position``, ``estimated_wait_seconds`` and ``wait_reason``
+    (why no account may take it now) are set while it waits for an account; ``upstream_answer`` is the result's usage, or the error;
+    ``vendor_cost`` is what its vendor charges, in US dollars, as far as that is known; ``segments`` are those of a film that is
+    joined, in their order."""
 
     spritesheet: str | None
     request: dict[str, Any]
     owner: str
     attempts: int
+    attempt: int
+    attempt_rows: list[AttemptObject]
     deadline_at: float
     expires_at: float | None
     position: int | None
@@ -152,8 +178,10 @@ class TaskDetail(TaskObject):
     ledger: list[LedgerObject]
     inputs: list[InputObject]
     webhooks: list[DeliveryObject]
+    vendor_cost: str | None
     retry_price: str | None
     actions: TaskActions
+    segments: list[TaskObject]
 
 
 def link_to(task: Task, file: StoredFile | DerivedFile, signer: LinkSigner) -> str:
@@ -202,7 +230,7 @@ def _task_row(task: Task, names: tuple[dict[str, str], dict[str, str]], *, signe
     thumbnail = task.result.thumbnail if task.result and kept else None
     file = task.result.files[0] if task.result and kept else None
     account = None
-    if task.account_id:
+    if task.account_id and not task.is_joined:
         account = NamedItem(id=task.account_id, name=account_names.get(task.account_id))
     return TaskObject(
         id=task.id,
@@ -239,6 +267,8 @@ async def task_detail(panel: PanelServices, task: Task, *, with_content: bool = 
         return detail
     seen = {name: value for name, value in detail.request.items() if name in VIEWED_FIELDS}
     hidden: dict[str, Any] = {"prompt": "", "request": seen, "inputs": [], "operation": None}
+    nothing = {"prompt": "", "thumbnail": None, "link": None}
+    hidden["segments"] = [segment.model_copy(update=nothing) for segment in detail.segments]
     if task.request.private:
         hidden |= {"thumbnail": None, "link": None, "spritesheet": None, "files": [], "vendor_url": None}
     return detail.model_copy(update=hidden)
@@ -255,6 +285,8 @@ async def _whole_detail(panel: PanelServices, task: Task) -> TaskDetail:
         request=mask_secrets(json.loads(task.request_text)),
         owner=task.owner,
         attempts=task.attempts,
+        attempt=task.attempt,
+        attempt_rows=await _attempt_objects(panel, task),
         deadline_at=task.deadline_at,
         expires_at=task.expires_at,
         position=waiting.position if waiting else None,
@@ -269,9 +301,41 @@ async def _whole_detail(panel: PanelServices, task: Task) -> TaskDetail:
         ],
         inputs=_input_objects(task),
         webhooks=await deliveries_of_task(panel, task.id),
+        vendor_cost=plain_amount(await TaskSearch(panel.database).vendor_cost(task)),
         retry_price=plain_amount(price.estimate_request(task.request) if price is not None else None),
         actions=TaskActions(cancel=not task.has_ended, retry=task.has_ended, settle=task.money == "held"),
+        segments=await _segment_rows(panel, task),
     )
+
+
+async def _attempt_objects(panel: PanelServices, task: Task) -> list[AttemptObject]:
+    """Empty where the only attempt is what the row says."""
+    if task.attempt == 1:
+        return []
+    found = await list_attempts(panel.database, task)
+    _, names = await names_of(panel.database, set(), {each.account_id for each in found if each.account_id})
+    return [
+        AttemptObject(
+            **{
+                name: getattr(each, name)
+                for name in AttemptObject.model_fields
+                if name not in ("account", "cost", "word")
+            },
+            account=NamedItem(id=each.account_id, name=names.get(each.account_id))
+            if each.account_id
+            else None,
+            cost=plain_amount(each.cost),
+            word=mask_secrets(each.word),
+        )
+        for each in found
+    ]
+
+
+async def _segment_rows(panel: PanelServices, task: Task) -> list[TaskObject]:
+    if not task.is_joined:
+        return []
+    found = await read_segments(panel.database, task.id)
+    return await task_rows(panel, [segment.task for segment in found])
 
 
 def plain_amount(amount: Any) -> str | None:

@@ -12,12 +12,12 @@ import sqlalchemy as sa
 from app import clock
 from app.admin.lists import MOST_SCANNED, Conditions, FoundPage, PageRequest, find_page, span_conditions
 from app.db.session import Database
-from app.db.tables import accounts, keys, ledger, tasks
+from app.db.tables import accounts, keys, ledger, tasks, usage
 from app.dialects.registry import task_id_of
 from app.errors import InvalidRequest, OutcomeUnknown
-from app.tasks.billing import HELD
+from app.tasks.held_money import HELD
 from app.tasks.repository import LISTED, task_of
-from app.tasks.states import MOVES, OPEN
+from app.tasks.states import MOVES, OPEN, SEGMENT_DIALECT, SEGMENT_OWNER
 from app.tasks.task import Task
 
 BATCH = 1000
@@ -53,6 +53,8 @@ class TaskSearchFilter:
             served.append(tasks.c.id == task_id)
         if self.ids is not None:
             served.append(tasks.c.id.in_(self.ids))
+        if not self._asks_for_segments(task_id):
+            served.append(~tasks.c.owner.startswith(SEGMENT_OWNER, autoescape=True))
         # An index can answer one of these: the first, which is expected to leave the fewest rows.
         indexed = [
             *_equal_conditions(
@@ -69,6 +71,11 @@ class TaskSearchFilter:
         if self.films:
             sifted += _of_films()
         return [*served, *indexed[:1]], [*indexed[1:], *sifted]
+
+    def _asks_for_segments(self, task_id: str | None) -> bool:
+        """Segments stand in the list under their film only, but where somebody must decide about their own money."""
+        own = task_id or self.ids or self.account or self.dialect == SEGMENT_DIALECT
+        return bool(own) or not {"held", "unknown"}.isdisjoint(self.states)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +163,12 @@ class TaskSearch:
         async with self._database.read() as connection:
             rows = (await connection.execute(query)).all()
         return [LedgerEntry(row.at, row.kind, row.amount, json.loads(row.detail)) for row in rows]
+
+    async def vendor_cost(self, task: Task) -> Decimal | None:
+        """What the vendor of an ended task charges, in US dollars; None where that is not known."""
+        mine = usage.c.key_id == task.key_id, usage.c.at == task.created_at, usage.c.task_id == task.id
+        async with self._database.read() as connection:
+            return (await connection.execute(sa.select(usage.c.vendor_cost).where(*mine))).scalar()
 
     async def webhook_of(self, task_id: str) -> tuple[str | None, str | None]:
         """The client's own callback URL, and the base URL of the links in that callback."""

@@ -12,6 +12,7 @@ from app.admin.lists import MOST_EXPORTED, FilterText, PageQuery, Since, Until, 
 from app.admin.rights import Right
 from app.admin.task_object import TaskDetail, TaskObject, task_detail, task_rows
 from app.admin.task_search import TaskSearch, TaskSearchFilter
+from app.dialects.http.film_files import receipt_file
 from app.dialects.registry import task_id_of
 from app.errors import InvalidRequest, MissingField, NotFound, PermissionDenied
 from app.keys.key import Dollars
@@ -179,6 +180,13 @@ async def get_input(name: str, number: int, request: AdminRequest) -> Response:
         content_type=items[number].content_type,
         file_name=f"{task.id}-input-{number}",
     )
+
+
+@router.get("/{name}/receipt", summary="Download the signed receipt of a task", response_class=Response)
+async def get_receipt(name: str, request: AdminRequest) -> Response:
+    """The operator's: it also says what the film cost."""
+    task = await find_task(request, name)
+    return receipt_file(task, await request.panel.gateway.receipts().receipt(task, "operator"))
 
 
 @router.post("/{name}/cancel", summary="Cancel a task")

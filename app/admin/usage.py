@@ -36,7 +36,7 @@ MOST_BANDS = 7
 
 
 class UsageFigures(PanelAnswer):
-    """Money in US dollars: ``cost`` is what keys pay; ``vendor_cost`` what vendors charge by their list prices, null when
+    """Money in US dollars: ``cost`` is what keys pay; ``vendor_cost`` what vendors charge, null when
     nothing of it is known. Of ``unknown_costs`` calls it is not, and then there is no ``margin``."""
 
     requests: int
@@ -231,7 +231,6 @@ def _group_of(line: UsageLine, group: UsageGroup) -> str:
 
 def usage_figures(line: UsageLine) -> dict[str, Any]:
     """The fields of ``UsageFigures``."""
-    unknown, none = line.unknown_costs > 0, line.unknown_costs > 0 and not line.vendor_cost
     return {
         "requests": line.requests,
         "errors": line.failed,
@@ -240,9 +239,9 @@ def usage_figures(line: UsageLine) -> dict[str, Any]:
         "input_tokens": line.input_tokens,
         "output_tokens": line.output_tokens,
         "cost": plain_amount(line.cost),
-        "vendor_cost": None if none else plain_amount(line.vendor_cost),
+        "vendor_cost": plain_amount(line.known_vendor_cost),
         "unknown_costs": line.unknown_costs,
-        "margin": None if unknown else plain_amount(line.cost - line.vendor_cost),
+        "margin": plain_amount(line.margin),
     }
 
 

@@ -1,10 +1,12 @@
 """`/admin/api/webhooks`: the webhook endpoints of all owners, and the log of deliveries."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Annotated
 
 import sqlalchemy as sa
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
 
 from app.admin.access import AdminRequest, AdminRoute
 from app.admin.bodies import ListAnswer, Name, PanelAnswer, PanelBody
@@ -12,9 +14,11 @@ from app.admin.lists import FilterText, PageQuery, find_page
 from app.admin.masking import mask_secrets
 from app.admin.panel import PanelServices
 from app.admin.rights import Right
+from app.admin.target_names import owner_names
 from app.db.tables import webhook_deliveries, webhook_endpoints
 from app.errors import MissingField, NotFound
 from app.webhooks.deliveries import Delivery
+from app.webhooks.endpoint_health import CERTAIN_CALLS, WITH_FAILURES, WORST_FIRST
 from app.webhooks.endpoints import WebhookEndpoint
 from app.webhooks.event_bodies import EVENT_TYPES
 
@@ -42,19 +46,39 @@ class SampleBody(PanelBody):
     event_type: str = EVENT_TYPES[0]
 
 
+class FailureObject(PanelAnswer):
+    """``calls`` in a row have failed since ``since`` (UTC seconds); ``status`` and ``error`` are those of the last one.
+    ``certain``: they are more than a receiver that starts again explains."""
+
+    since: float
+    calls: int
+    status: int | None
+    error: str | None
+    certain: bool
+
+
 class EndpointObject(PanelAnswer):
-    """An endpoint without its secret; ``secret_hint`` shows the secret's end."""
+    """An endpoint without its secret; ``secret_hint`` shows the secret's end. ``owner_name`` is that of its key or project,
+    null when the key is gone; ``failing`` is null while its calls arrive."""
 
     id: str
     owner: str
+    owner_name: str | None
     name: str
     url: str
     event_types: list[str]
     enabled: bool
     disabled_reason: str | None
+    failing: FailureObject | None
     created_at: float
     updated_at: float
     secret_hint: str
+
+
+class EndpointList(ListAnswer[EndpointObject]):
+    """``total`` endpoints match, of which ``data`` are a page."""
+
+    total: int
 
 
 class EndpointWithSecret(EndpointObject):
@@ -76,6 +100,7 @@ class DeliveryObject(PanelAnswer):
     endpoint_id: str | None
     task_id: str | None
     owner: str
+    owner_name: str | None
     receiver: str
     url: str
     event: str
@@ -102,16 +127,28 @@ class DeliveryDetail(DeliveryObject):
 
 @router.get("/endpoints", summary="List webhook endpoints")
 async def list_endpoints(
-    page: PageQuery, request: AdminRequest, *, owner: FilterText = None
-) -> ListAnswer[EndpointObject]:
-    """The endpoints of all owners, newest first."""
+    request: AdminRequest,
+    *,
+    owner: FilterText = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    after: Annotated[int, Query(ge=0, le=10_000_000)] = 0,
+) -> EndpointList:
+    """The endpoints of all owners: those with the most failed calls first, then the newest; a page of `limit` from the row
+    `after`."""
     columns = webhook_endpoints.c
-    query = sa.select(columns.id, columns.owner)
-    served = [columns.owner == owner] if owner else []
+    mine = [columns.owner == owner] if owner else []
+    order = WORST_FIRST, columns.id.desc()
+    query = WITH_FAILURES.with_only_columns(columns.id, columns.owner, maintain_column_froms=True)
+    query = query.where(*mine).order_by(*order).limit(limit).offset(after)
     async with request.panel.database.read() as connection:
-        result = await find_page(connection, query, page, by=columns.id, served=served)
-    endpoints = [await request.panel.gateway.endpoints.get(row.id, owner=row.owner) for row in result.rows]
-    return ListAnswer(data=[endpoint_object(endpoint) for endpoint in endpoints], next=result.next)
+        rows = (await connection.execute(query)).all()
+        total = await connection.execute(
+            sa.select(sa.func.count()).select_from(webhook_endpoints).where(*mine)
+        )
+    endpoints = [await request.panel.gateway.endpoints.get(row.id, owner=row.owner) for row in rows]
+    count, end = total.scalar_one(), after + len(rows)
+    data = await endpoint_objects(request.panel, endpoints)
+    return EndpointList(data=data, total=count, next=str(end) if end < count else None)
 
 
 @router.post("/endpoints", status_code=201, summary="Add a webhook endpoint")
@@ -215,7 +252,7 @@ async def list_deliveries(
     query = sa.select(webhook_deliveries)
     async with request.panel.database.read() as connection:
         result = await find_page(connection, query, page, by=columns.id, served=served, sifted=sifted)
-    rows = [_delivery_object(Delivery(**row._mapping)) for row in result.rows]
+    rows = await _delivery_objects(request.panel, [Delivery(**row._mapping) for row in result.rows])
     return ListAnswer(data=rows, next=result.next)
 
 
@@ -257,18 +294,28 @@ async def deliveries_of_task(panel: PanelServices, task_id: str) -> list[Deliver
     query = sa.select(webhook_deliveries).where(webhook_deliveries.c.task_id == task_id)
     async with panel.database.read() as connection:
         rows = (await connection.execute(query.order_by(webhook_deliveries.c.id))).all()
-    return [_delivery_object(Delivery(**row._mapping)) for row in rows]
+    return await _delivery_objects(panel, [Delivery(**row._mapping) for row in rows])
 
 
-def endpoint_object(endpoint: WebhookEndpoint) -> EndpointObject:
+async def endpoint_objects(
+    panel: PanelServices, endpoints: Sequence[WebhookEndpoint]
+) -> list[EndpointObject]:
+    names = await owner_names(panel.database, (endpoint.owner for endpoint in endpoints))
+    return [endpoint_object(endpoint, names.get(endpoint.owner)) for endpoint in endpoints]
+
+
+def endpoint_object(endpoint: WebhookEndpoint, owner_name: str | None = None) -> EndpointObject:
+    failing = endpoint.failing
     return EndpointObject(
         id=endpoint.id,
         owner=endpoint.owner,
+        owner_name=owner_name,
         name=endpoint.name,
         url=mask_secrets(endpoint.url),
         event_types=list(endpoint.event_types),
         enabled=endpoint.enabled,
         disabled_reason=endpoint.disabled_reason,
+        failing=FailureObject(**asdict(failing), certain=failing.calls >= CERTAIN_CALLS) if failing else None,
         created_at=endpoint.created_at,
         updated_at=endpoint.updated_at,
         secret_hint=endpoint.hint,
@@ -279,12 +326,18 @@ def _with_secret(endpoint: WebhookEndpoint, secret: str) -> EndpointWithSecret:
     return EndpointWithSecret(**endpoint_object(endpoint).model_dump(), secret=secret)
 
 
-def _delivery_object(delivery: Delivery) -> DeliveryObject:
+async def _delivery_objects(panel: PanelServices, deliveries: Sequence[Delivery]) -> list[DeliveryObject]:
+    names = await owner_names(panel.database, (delivery.owner for delivery in deliveries))
+    return [_delivery_object(delivery, names.get(delivery.owner)) for delivery in deliveries]
+
+
+def _delivery_object(delivery: Delivery, owner_name: str | None) -> DeliveryObject:
     return DeliveryObject(
         id=delivery.id,
         endpoint_id=delivery.endpoint_id,
         task_id=delivery.task_id,
         owner=delivery.owner,
+        owner_name=owner_name,
         receiver=delivery.receiver,
         url=mask_secrets(delivery.url),
         event=delivery.event,
@@ -299,8 +352,9 @@ def _delivery_object(delivery: Delivery) -> DeliveryObject:
 async def _delivery_detail(panel: PanelServices, delivery_id: str) -> DeliveryDetail:
     delivery = await panel.deliveries.get(delivery_id)
     attempts = await panel.deliveries.list_attempts(delivery_id)
+    [shown] = await _delivery_objects(panel, [delivery])
     return DeliveryDetail(
-        **_delivery_object(delivery).model_dump(),
+        **shown.model_dump(),
         body=mask_secrets(delivery.body),
         attempt_log=[AttemptObject(**asdict(attempt)) for attempt in attempts],
     )

@@ -5,7 +5,9 @@ from typing import ClassVar, Literal
 from pydantic import Field, SecretStr, field_validator
 
 from app.media.delivery.options import DeliveryOptions
+from app.media.labels.options import LabelOptions
 from app.options import DocumentSection, OptionalAddress, OptionsDocument
+from app.usage.money_options import MoneyOptions
 from app.usage.settlement_options import SettlementOptions
 from app.webhooks.notice_options import NoticeOptions
 
@@ -47,6 +49,8 @@ DOCUMENTS: tuple[type[OptionsDocument], ...] = (
     DeliveryOptions,
     NoticeOptions,
     SettlementOptions,
+    LabelOptions,
+    MoneyOptions,
     BackupOptions,
 )
 """Every option document."""

@@ -24,6 +24,10 @@ from app.options import (
     sealed_values,
     with_kept_secrets,
 )
+from app.receipt_keys import ReceiptKeys, joined_keys
+
+BACKED_UP: tuple[type[OptionsDocument], ...] = (*DOCUMENTS, ReceiptKeys)
+"""What the operator sets, and the keys of receipts."""
 
 
 class SettingsSection(BackupSection[OptionsDocument]):
@@ -35,7 +39,7 @@ class SettingsSection(BackupSection[OptionsDocument]):
         return [{"name": name, "value": _exported_document(each, box)} for name, each in documents.items()]
 
     async def read_stored(self, sources: BackupSources) -> Mapping[str, OptionsDocument]:
-        return {kind.document: await sources.options.read(kind) for kind in DOCUMENTS}
+        return {kind.document: await sources.options.read(kind) for kind in BACKED_UP}
 
     async def plan_entry(
         self, context: RestoreContext, entry: dict[str, Any], stored: Mapping[str, OptionsDocument]
@@ -50,6 +54,9 @@ class SettingsSection(BackupSection[OptionsDocument]):
         if isinstance(old, BackupOptions):
             # A restored copy of a gateway must not overwrite the backups of the original.
             values = {**values, "enabled": old.enabled}
+        if isinstance(old, ReceiptKeys):
+            kept_values = with_kept_secrets(values, old)
+            values = {"keys": joined_keys(old, read_document(ReceiptKeys, kept_values))}
         new = read_document(type(old), with_kept_secrets(values, old))
         fields = changed_fields(new, old, type(old).model_fields)
         if not fields:

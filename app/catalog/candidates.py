@@ -10,7 +10,7 @@ from app.catalog.fitting import EXACT, FittingRules
 from app.catalog.overrides import NO_OVERRIDES, Overrides
 from app.catalog.presets import PRESETS, family_kind
 from app.catalog.retirements import current_model
-from app.catalog.route_documents import FAMILY, CandidateDocument, RouteDocument
+from app.catalog.route_documents import FAMILY, CandidateDocument, Preference, RouteDocument
 from app.generation import Kind
 from app.providers.base import Account
 from app.providers.model_facts import kind_by_name
@@ -38,6 +38,11 @@ class Candidate:
     """What may be made where the model lacks what is asked."""
     retiring: str = ""
     """The model that the route names, where its line may take the successor."""
+    prefer: Preference | None = None
+    """Which candidates of its order come first, by their ``figure``; None where that is not known."""
+    figure: float | None = None
+    merit: float = 0.0
+    """Made of the figure: the least is best."""
 
     @property
     def account(self) -> Account:
@@ -121,18 +126,18 @@ class RoundRobin:
         self._turns[name] = self._clock + 1 / share
 
 
-RankKey = tuple[int, int, float, float]
+RankKey = tuple[int, float, int, float, float]
 
 
 def rank_key(candidate: Candidate, load: float, turns: RoundRobin | None = None) -> RankKey:
     """What candidates that are usable now are ranked by: the smallest gets the next task or call.
 
-    The route's order, the account's tier, the ``load`` (tasks or calls under way) by share, then turns. Without
+    The route's order and what it prefers there, the account's tier, the ``load`` (tasks or calls under way) by share, then turns. Without
     ``turns``, equal keys mean that any of them may be next.
     """
     account = candidate.account
     turn = turns.turn_of(account.id) if turns is not None else 0.0
-    return candidate.order, account.tier, load / candidate.share, turn
+    return candidate.order, candidate.merit, account.tier, load / candidate.share, turn
 
 
 # ---- what a model's name leads to ---------------------------------------------------------------
@@ -259,9 +264,8 @@ def _assess_by_route(
     stated = line.model or _own_model_name(account, kind, resolution)
     model = current_model(account.provider, stated) if line.successor else stated
     rules = fitting_rules(account, resolution, line)
-    return Candidate(
-        status, model, order, line.weight, line.overrides, rules, stated if line.successor else ""
-    )
+    retiring, prefer = stated if line.successor else "", resolution.route.preference_at(order)
+    return Candidate(status, model, order, line.weight, line.overrides, rules, retiring, prefer)
 
 
 def _assess_by_map(

@@ -2,7 +2,8 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from typing import Literal
+from importlib import import_module
+from typing import TYPE_CHECKING, Literal
 
 from app import clock
 from app.accounts.pool import AccountPool
@@ -22,14 +23,19 @@ from app.catalog.candidates import (
 )
 from app.catalog.model_kinds import kinds_at
 from app.catalog.passed_models import PassedModels
+from app.catalog.preferences import rate_candidates
 from app.catalog.presets import PRESETS, ModelPreset, family_kind, preset_for
 from app.catalog.retirements import NamedModel
 from app.catalog.route_documents import FAMILY
 from app.catalog.route_repository import RouteRepository
 from app.catalog.waits import AccountWait, BlockCount, account_wait, recovers_within
 from app.errors import NoAvailableAccount, UnknownModel
-from app.generation import Kind
+from app.generation import GenerationRequest, Kind
 from app.providers.base import Account, Capabilities
+from app.usage.own_figures import FiguresReader
+
+if TYPE_CHECKING:
+    from app.catalog.segments import FilmPlan
 
 LONGEST_RETRY_SECONDS = 8.0  # OpenAI's Java SDK sleeps for as long as Retry-After says
 PATIENCE_SECONDS = 3600.0
@@ -70,15 +76,22 @@ class Catalog:
         self.routes = routes or RouteRepository(pool.database)
         self.gives_addresses = gives_addresses
         self._passed = PassedModels(pool)
+        self.figures = FiguresReader(pool.database)
         self._patience = patience_seconds
         self._stated_patience = min(account_patience_seconds, patience_seconds)
         self._cached_revision = -1
+        self._preferring = -1, False
         self._assessments: dict[tuple[Kind, str], list[Candidate | ExcludedAccount]] = {}
 
     @property
     def revision(self) -> int:
         """Changes whenever the answers from memory may have changed; with each day too, as models retire."""
-        return self.pool.revision + self.routes.revision + int(clock.now() // DAY_SECONDS)
+        return (
+            self.pool.revision
+            + self.routes.revision
+            + self.figures.revision
+            + int(clock.now() // DAY_SECONDS)
+        )
 
     @property
     def is_fresh(self) -> bool:
@@ -88,7 +101,16 @@ class Catalog:
     async def current_statuses(self) -> list[AccountStatus]:
         """Every account; accounts and routes are at most two seconds old."""
         await self.routes.current_documents()
+        if self._prefers():
+            await self.figures.refresh()
         return await self.pool.current_statuses()
+
+    def _prefers(self) -> bool:
+        """Whether any route needs our own figures."""
+        if self._preferring[0] != self.routes.revision:
+            found = any(each.prefer for route in self.routes.documents.values() for each in route.candidates)
+            self._preferring = self.routes.revision, found
+        return self._preferring[1]
 
     async def refresh(self) -> None:
         await self.routes.refresh()
@@ -111,6 +133,8 @@ class Catalog:
             statuses = self.pool.cached_statuses()
             resolution = self.resolve_name(model)
             assessed = assess_accounts(statuses, resolution, kind=kind, kinds=self.kinds_of)
+            if kind != "text" and any(each.prefer for each in assessed if isinstance(each, Candidate)):
+                assessed = rate_candidates(assessed, model, self.figures.last)
             if any(status.stands_in for status in statuses):
                 assessed = hold_back_stand_in(assessed, resolution.route, clock.now())
             assessed += [
@@ -168,6 +192,13 @@ class Catalog:
         ]
         reason = BlockCount.of(assessed, clock.now()).text(model)
         raise NoAvailableAccount(f"The chosen account can't make {model} now. {reason}.")
+
+    def plan_film(self, request: GenerationRequest, able: Collection[Candidate]) -> "FilmPlan | None":
+        """How a film is joined that ``able`` can't make in one piece, where a route says so. Raises ``InvalidRequest``."""
+        if all(each.rules.lengths != "join" for each in able):
+            return None
+        planned: FilmPlan | None = import_module("app.catalog.segments").plan_film(request, able, self)
+        return planned
 
     def knows_model(self, model: str) -> bool:
         """Whether the name is a preset, of a family, or routed, even when no account serves it."""

@@ -9,6 +9,7 @@ from app.accounts.cooldown_rules import running_trials
 from app.accounts.limits import Capacity, read_capacity
 from app.catalog.candidates import Candidate, ExcludedAccount, ExclusionCode, RankKey, rank_key, usable_now
 from app.catalog.catalog import Catalog
+from app.catalog.route_documents import Preference
 from app.catalog.upstream_request import find_refusal
 from app.errors import InvalidRequest
 from app.generation import GenerationRequest, Kind
@@ -37,6 +38,9 @@ class AccountExplanation:
     until: float | None = None
     taken: int = 0
     slots: int | None = None
+    prefer: Preference | None = None
+    figure: float | None = None
+    """What its step of the route prefers, and its own figure of that: US dollars a second, seconds, or a share."""
 
 
 def read_kind(word: str) -> Kind:
@@ -108,6 +112,8 @@ def _candidate_explanation(candidate: Candidate, kind: Kind, capacity: Capacity)
         upstream_model=candidate.model,
         taken=capacity.slots_taken.get((account.id, kind), 0),
         slots=None if kind == "text" else account.slots_for(kind),
+        prefer=candidate.prefer,
+        figure=candidate.figure,
     )
 
 

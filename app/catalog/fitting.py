@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from app.catalog.presets import ModelPreset
 from app.generation import GenerationRequest
-from app.providers.base import Account, Capabilities, Fit
+from app.providers.base import Account, Capabilities, Fit, RouteFit
 from app.providers.inputs import SAME_SHAPE, SAME_TIER, lines_of, parse_size
 
 HD = "1080p"
@@ -25,7 +25,7 @@ SHAPE = re.compile(r"(\d+(?:\.\d+)?):(\d+(?:\.\d+)?)", re.ASCII)
 class FittingRules:
     """What may be made in place of what is asked. ``preset_seconds`` and ``hd`` are what the model's public name states."""
 
-    lengths: Fit = "exact"
+    lengths: RouteFit = "exact"
     sizes: Fit = "exact"
     preset_seconds: int | None = None
     hd: bool = False
@@ -36,7 +36,7 @@ class FittingRules:
         account: Account,
         preset: ModelPreset | None,
         *,
-        lengths: Fit | None = None,
+        lengths: RouteFit | None = None,
         sizes: Fit | None = None,
     ) -> "FittingRules":
         """``lengths`` and ``sizes`` of a route's line stand above the account's."""

@@ -141,12 +141,7 @@ class ModelPrice(BaseModel):
 
     def reported_cost(self, usage: Mapping[str, Any]) -> Decimal | None:
         """The cost in US dollars of the units that the upstream reports; None where it reports none."""
-        reported = {
-            name: units for name in self.per_unit if (units := _reported_units(usage, name)) is not None
-        }
-        if not reported:
-            return None
-        return round_money(sum((units * self.per_unit[name] for name, units in reported.items()), NOTHING))
+        return cost_of_units(self.per_unit, usage)
 
     def cost_of_tokens(self, read: int, written: int) -> Decimal:
         return round_money(self._token_cost(read, written))
@@ -212,6 +207,14 @@ def _requested_count(request: GenerationRequest) -> int:
 
 def _prompt_tokens(request: GenerationRequest) -> int:
     return len(request.prompt) // BYTES_PER_TOKEN
+
+
+def cost_of_units(rates: Mapping[str, Decimal], usage: Mapping[str, Any]) -> Decimal | None:
+    """US dollars for those of the units in ``rates`` that an upstream reports; None where it reports none."""
+    reported = {name: units for name in rates if (units := _reported_units(usage, name)) is not None}
+    if not reported:
+        return None
+    return round_money(sum((units * rates[name] for name, units in reported.items()), NOTHING))
 
 
 def _reported_units(usage: Mapping[str, Any], name: str) -> Decimal | None:

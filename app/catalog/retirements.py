@@ -63,6 +63,12 @@ def current_model(provider: str, model: str) -> str:
     return model
 
 
+def is_retired(provider: str, model: str) -> bool:
+    """Whether its vendor's last day for it is over."""
+    facts = _retiring(provider, model)
+    return facts is not None and facts.retires is not None and facts.retires < today()
+
+
 def find_retirements(named: Iterable[NamedModel], *, within_days: int = WARN_DAYS[0]) -> list[Retirement]:
     """Of what ends within so many days, or has ended: the soonest first."""
     found = [retirement for each in named for retirement in _retirement_of(each)]

@@ -149,6 +149,7 @@ def _route_row(document: RouteDocument) -> dict[str, Any]:
         "model": document.model,
         "alias_of": document.alias_of,
         "candidates": json.dumps(written.get("candidates", [])),
+        "retry": None if document.retry is None else document.retry.model_dump_json(),
         "enabled": document.enabled,
         "note": document.note,
         "updated_at": clock.now(),
@@ -161,6 +162,7 @@ def _route_of_row(row: Any) -> StoredRoute | None:
         "model": row.model,
         "alias_of": row.alias_of,
         "candidates": json.loads(row.candidates),
+        "retry": json.loads(row.retry) if row.retry else None,
         "enabled": row.enabled,
         "note": row.note,
     }

@@ -21,10 +21,13 @@ from app.ops import logs
 # memory: `serve` needs no OpenAI client.
 COMMANDS = {
     "demo": "demo:run_demo",
+    "prove": "prove:prove_once",
     "serve": "serve:serve_gateway",
     "worker": "worker:run_worker",
     "generate": "generate:generate_video",
+    "mcp": "mcp:serve_tools",
     "tasks": "tasks:commands",
+    "receipt": "receipts:commands",
     "keys": "keys:commands",
     "accounts": "accounts:commands",
     "routes": "routes:commands",
@@ -32,6 +35,7 @@ COMMANDS = {
     "prices": "prices:commands",
     "held": "held:commands",
     "notices": "notices:commands",
+    "labels": "labels:commands",
     "config": "config:commands",
     "backup": "backup:save_backup",
     "restore": "backup:restore_backup",

@@ -72,6 +72,7 @@ def add_account(
     tier: Annotated[int, typer.Option(help="Lower tiers are used first.")] = 0,
     lengths: Annotated[str, typer.Option(help=f"{FIT_HELP} lengths.")] = "exact",
     sizes: Annotated[str, typer.Option(help=f"{FIT_HELP} sizes.")] = "exact",
+    cost_factor: Annotated[float, typer.Option(help="What its vendor charges for a list price of 1.")] = 1.0,
     rpm: Annotated[int | None, typer.Option(help="Submissions per minute.")] = None,
     quota: Annotated[str | None, typer.Option(help="Like 200/day, 1000 or 50usd/month.")] = None,
     expires: Annotated[
@@ -86,7 +87,7 @@ def add_account(
     """Add an account. Without --secret or --secret-env the API key is asked for, or read from a pipe."""
     values = {"provider": provider, "name": name, "base_url": base_url, "slots": slots, "weight": weight}
     values |= {"tier": tier, "rpm": rpm, "proxy": proxy, "plan": plan, "note": note, "expires_at": expires}
-    values |= {"lengths": lengths, "sizes": sizes}
+    values |= {"lengths": lengths, "sizes": sizes, "cost_factor": cost_factor}
     values |= {
         "models": _split_pairs(model),
         "limits": _split_pairs(limit),

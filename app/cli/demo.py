@@ -1,15 +1,11 @@
 """`filmgate demo`: a gateway on a free port makes one video through its own client."""
 
-import os
 import secrets
 import signal
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
@@ -19,7 +15,8 @@ from rich.markup import escape
 from rich.rule import Rule
 from rich.syntax import Syntax
 
-from app.cli.gateway_client import GatewayFailed, open_client
+from app.cli.child_gateway import ChildProcess, child_gateway, running
+from app.cli.gateway_client import open_client
 from app.cli.generate import (
     POLL_SECONDS,
     check_writable,
@@ -31,8 +28,6 @@ from app.cli.generate import (
 from app.cli.output import out
 from app.client import Filmgate, Video
 
-ADDRESS_PREFIX = "Listening on "
-STOP_SECONDS = 10
 PROMPT = "A lighthouse on a cliff at dusk, its warm beam sweeping over a silver sea"
 PYTHON = """\
 from openai import OpenAI
@@ -67,7 +62,7 @@ def run_demo(
     try:
         with ExitStack() as stack:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="filmgate-demo-"))
-            gateway = stack.enter_context(DemoGateway.start_in(Path(folder), key=key))
+            gateway = stack.enter_context(running(child_gateway(Path(folder), key=key)))
             client = stack.enter_context(open_client(f"{gateway.address}/v1", key))
             out.print(
                 f"[green]✓[/] Gateway at [cyan]{gateway.address}[/], with the embedded studio as its upstream"
@@ -79,7 +74,7 @@ def run_demo(
             out.print(f"[green]✓[/] Saved as [bold]{escape(str(file.resolve()))}[/]\n", soft_wrap=True)
             if not once:
                 _print_examples(gateway, video, key=key)
-                gateway.wait_until_stopped()
+                gateway.wait()
     except KeyboardInterrupt:
         out.print("\nStopped.")
 
@@ -104,7 +99,7 @@ def _make_video(client: Filmgate, arguments: dict[str, Any]) -> Video:
     return video
 
 
-def _print_examples(gateway: "DemoGateway", video: Video, *, key: str) -> None:
+def _print_examples(gateway: ChildProcess, video: Video, *, key: str) -> None:
     values = {"base_url": f"{gateway.address}/v1", "key": key, "model": video.model, "video": video.id}
     for title, template, language in (("Python", PYTHON, "python"), ("curl", CURL, "bash")):
         out.print(Rule(f"[bold]The same in {title}[/]", align="left", style="dim"))
@@ -114,73 +109,3 @@ def _print_examples(gateway: "DemoGateway", video: Video, *, key: str) -> None:
     out.print(f"Every call, to try in a browser:  [bold cyan]{gateway.address}/docs[/]")
     out.print("A gateway that keeps its data:    [bold]make run[/]")
     out.print("[dim]Serving until Ctrl-C.[/]")
-
-
-class DemoGateway:
-    """A gateway as a child process, on a free port and with its own data; ``address`` is its URL."""
-
-    def __init__(self, process: subprocess.Popen[str], address: str) -> None:
-        self._process = process
-        self.address = address
-
-    @classmethod
-    @contextmanager
-    def start_in(cls, folder: Path, *, key: str) -> Iterator["DemoGateway"]:
-        """Serves until the block is left. Raises ``GatewayFailed`` with the last line of its log when it can't start."""
-        log_path = folder / "gateway.log"
-        # -P: a package "app" in the folder where the command was typed is not ours.
-        command = [
-            sys.executable,
-            "-P",
-            "-m",
-            "app.cli",
-            "serve",
-            "--host",
-            "127.0.0.1",
-            "--port",
-            "0",
-            "--quiet",
-        ]
-        with (
-            log_path.open("w") as log,
-            subprocess.Popen(  # noqa: S603
-                command, env=_demo_environment(folder, key), stdout=subprocess.PIPE, stderr=log, text=True
-            ) as process,
-        ):
-            try:
-                yield cls(process, _read_address(process, log_path))
-            finally:
-                _stop_process(process)
-
-    def wait_until_stopped(self) -> None:
-        self._process.wait()
-
-
-def _demo_environment(folder: Path, key: str) -> dict[str, str]:
-    """Without the operator's own settings, so that a demo changes nothing and costs nothing."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("FILMGATE_")}
-    root = str(Path(__file__).parent.parent.parent)
-    return kept | {
-        "PYTHONPATH": os.pathsep.join(filter(None, [root, kept.get("PYTHONPATH", "")])),
-        "FILMGATE_DATA_DIR": str(folder / "data"),
-        "FILMGATE_API_KEY": key,
-        "FILMGATE_STUDIO": "on",
-        "FILMGATE_DRAIN_SECONDS": "1",
-    }
-
-
-def _read_address(process: subprocess.Popen[str], log_path: Path) -> str:
-    assert process.stdout is not None
-    for line in process.stdout:
-        if line.startswith(ADDRESS_PREFIX):
-            return line.removeprefix(ADDRESS_PREFIX).strip()
-    lines = log_path.read_text().strip().splitlines() or ["it printed nothing"]
-    raise GatewayFailed(f"The gateway did not start: {lines[-1]}")
-
-
-def _stop_process(process: subprocess.Popen[str]) -> None:
-    process.terminate()
-    try:
-        process.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()

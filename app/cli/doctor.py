@@ -19,8 +19,10 @@ from sqlalchemy.engine import make_url
 from app import root_file
 from app.admin.admin_repository import has_empty_password
 from app.admin.passwords import PasswordHashing
+from app.assembly import open_vault
 from app.cli.doctor_accounts import check_accounts, check_waiting
 from app.cli.doctor_catalog import CheckResult, check_models, check_prices
+from app.cli.doctor_labels import check_labels
 from app.cli.output import out, plain_table
 from app.cli.startup import bind_listener
 from app.db import postgres, revision
@@ -30,10 +32,12 @@ from app.errors import FilmgateError, SettingsInvalid
 from app.keys.shared_limits import SharedLimiter
 from app.media.store import MediaStore
 from app.ops import logs
+from app.options import OptionsRepository
+from app.receipt_keys import ReceiptKeys
 from app.secret_rules import is_blank
 from app.setting_names import NAMES, describe_unknown, unknown_settings
 from app.settings import Settings, load_settings, mask_address
-from app.tasks.billing import sum_held_money
+from app.tasks.held_money import sum_held_money
 from app.usage.balance import find_imbalances
 
 GIGABYTE = 1e9
@@ -72,6 +76,7 @@ async def _check_results(settings: Settings) -> AsyncGenerator[CheckResult, None
     yield check_secret_key(settings)
     async with open_database(settings) as (database, result):
         yield result
+        yield await check_labels(settings, database)
         if database is not None:
             yield await check_clock(database)
             yield await check_admins(settings, database)
@@ -81,6 +86,7 @@ async def _check_results(settings: Settings) -> AsyncGenerator[CheckResult, None
             yield await check_models(settings, database)
             yield await check_ledger(database)
             yield await check_held_money(database)
+            yield await check_receipt_keys(settings, database)
     yield await check_store(settings)
     yield await check_redis(settings)
     yield await check_port(settings)
@@ -239,6 +245,26 @@ async def check_held_money(database: Database) -> CheckResult:
     summary = f"${format_money(held.amount)} for {held.tasks} tasks that ended without a film and may have cost money"
     advice = "`filmgate held list` shows them. Look at the vendor's bill, then `filmgate held settle ID`."
     return CheckResult("warn", "held money", summary, advice)
+
+
+async def check_receipt_keys(settings: Settings, database: Database) -> CheckResult:
+    """A signing key that was sealed with a root key that is lost: old receipts stay valid, new ones can't be signed."""
+    has_root = settings.secret_key is not None or (settings.data_dir / root_file.FILE_NAME).exists()
+    if not has_root:
+        return CheckResult("ok", "receipts", "not looked at: there is no root key yet")
+    try:
+        keys = await OptionsRepository(database, open_vault(settings)).read(ReceiptKeys)
+    except SettingsInvalid:
+        advice = (
+            "Restore root.key (or FILMGATE_SECRET_KEY). If it is lost, `filmgate receipt rotate-key` makes a new "
+            "signing key; receipts that were given stay valid."
+        )
+        return CheckResult("fail", "receipts", "their signing key can't be opened with this root key", advice)
+    if keys.current is None:
+        return CheckResult("ok", "receipts", "their signing key is made when the first receipt is asked for")
+    return CheckResult(
+        "ok", "receipts", f"signed by the key {keys.current.name}, of {len(keys.keys)} published"
+    )
 
 
 async def check_store(settings: Settings) -> CheckResult:

@@ -15,6 +15,7 @@ WITHOUT_JSON = {
     "serve": "it serves until it is stopped",
     "worker": "it works until it is stopped",
     "openapi": "it prints JSON in any case",
+    "receipt keys": "it prints JSON in any case",
     "backup": "the document that it prints is JSON",
     "accounts export": "--form says what it prints",
     "routes set": "its --json is a file that it reads",

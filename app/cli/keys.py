@@ -231,9 +231,9 @@ def rotate_key(
 
 @commands.command("revoke")
 def revoke_key(key_id: KeyId) -> None:
-    """Disable a key for good. Running gateways notice within five seconds."""
+    """Disable a key: its programs are refused within five seconds, its films are still made. `update --enable` ends that."""
     with_store(lambda components: components.keys.revoke(key_id))
-    out.print(f"Revoked {escape(key_id)}.")
+    out.print(f"Disabled {escape(key_id)}.")
 
 
 @commands.command("forget")
@@ -341,7 +341,7 @@ def _key_details(key: ClientKey) -> dict[str, str]:
         "name": key.name,
         "owner": key.owner,
         "created": local_time(key.created_at),
-        "state": "active" if key.enabled else "revoked",
+        "state": "active" if key.enabled else "disabled",
         **_limit_texts(key),
         **({} if key.keep_prompts else {"prompts": "removed once their task has ended"}),
         **{name: str(value) for name, value in key.options.items()},

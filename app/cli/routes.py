@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from app.catalog.catalog import Catalog
 from app.catalog.explanation import AccountExplanation, explain_accounts, read_kind
-from app.catalog.route_documents import RouteDocument, read_route
+from app.catalog.route_documents import NO_RETRY, RouteDocument, read_route
 from app.cli.arguments import read_text
 from app.cli.output import err, local_time, out, plain_table
 from app.cli.store_access import with_store
@@ -56,6 +56,12 @@ def set_route(
     ] = None,
     *,
     alias: Annotated[str | None, typer.Option(help="Make it an alias of this name.")] = None,
+    retry: Annotated[
+        str | None,
+        typer.Option(
+            help="How often a vendor's failure goes on elsewhere, like failed=2,moderated=1,retired=1."
+        ),
+    ] = None,
     note: Annotated[str, typer.Option(help="A note for yourself.")] = "",
     off: Annotated[bool, typer.Option("--off", help="Save the route disabled.")] = False,
     document: Annotated[
@@ -72,9 +78,8 @@ def set_route(
             for order, step in enumerate(candidates or [])
             for text in step.split(",")
         ]
-        route = read_route(
-            {"model": model, "alias_of": alias, "candidates": written, "note": note, "enabled": not off}
-        )
+        fields = {"alias_of": alias, "candidates": written, "note": note, "enabled": not off}
+        route = read_route({"model": model, **fields, "retry": _parse_retry(retry) if retry else None})
 
     async def save_route(components: Components) -> list[str]:
         await components.catalog.routes.put(route)
@@ -156,8 +161,17 @@ def _reason_row(reason: AccountExplanation) -> tuple[str, ...]:
         str(reason.tier),
         f"{reason.weight:g}",
         "" if reason.slots is None else f"{reason.taken}/{reason.slots}",
-        f"[{colour}]{reason.verdict.replace('_', ' ')}[/]{until}: {escape(reason.text)}",
+        f"[{colour}]{reason.verdict.replace('_', ' ')}[/]{until}: {escape(reason.text)}{_figure_text(reason)}",
     )
+
+
+def _figure_text(reason: AccountExplanation) -> str:
+    """What its step prefers, and how it stands there."""
+    if reason.prefer is None:
+        return ""
+    forms = {"cheapest": "${:g} a second", "fastest": "{:.1f} s", "most_reliable": "{:.0%} succeed"}
+    figure = "too little is known" if reason.figure is None else forms[reason.prefer].format(reason.figure)
+    return f" ({reason.prefer.replace('_', ' ')} first: {figure})"
 
 
 def route_text(document: RouteDocument) -> str:
@@ -168,7 +182,10 @@ def route_text(document: RouteDocument) -> str:
     for order, each in document.numbered_candidates():
         text = each.selector_text + (f" as {each.model}" if each.model else "")
         steps.setdefault(order, []).append(text + (f" ×{each.weight:g}" if each.weight != 1 else ""))
-    return ", then ".join(" | ".join(step) for step in steps.values())
+    retry = [f"{number}× after {word}" for word, number in (document.retry or NO_RETRY) if number]
+    return ", then ".join(" | ".join(step) for step in steps.values()) + "".join(
+        f"; again {each}" for each in retry
+    )
 
 
 async def unknown_accounts(components: Components, document: RouteDocument) -> list[str]:
@@ -192,6 +209,12 @@ def _parse_candidate(text: str, *, order: int) -> dict[str, Any]:
     else:
         candidate["account"] = target
     return candidate | ({"model": model} if model else {}) | ({"weight": weight} if weight else {})
+
+
+def _parse_retry(text: str) -> dict[str, int | str]:
+    """What is no number is left for the route's own check, which names the field."""
+    pairs = [part.strip().partition("=") for part in text.split(",")]
+    return {name: int(number) if number.isdigit() else number for name, _, number in pairs}
 
 
 def _read_object(place: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from app.cli.output import err
 from app.cli.store_access import with_store
 from app.components import Components
 from app.errors import InvalidRequest
+from app.usage.money_options import MoneyOptions
 from app.usage.statement_files import read_form, read_language, statement_file
 from app.usage.statements import make_statement, read_statement_span
 
@@ -24,6 +25,9 @@ def print_statement(
     until: Annotated[str | None, typer.Option("--to", metavar="DAY", help="The last day.")] = None,
     zone: Annotated[str, typer.Option(help="The time zone of the days, like Asia/Shanghai.")] = "UTC",
     lang: Annotated[str, typer.Option(help="en or zh.")] = "en",
+    costs: Annotated[
+        bool, typer.Option("--costs", help="Also what vendors charge, and the margin: for you alone.")
+    ] = False,
     output: Annotated[
         Path | None, typer.Option(help="Write to this file: PDF if its name ends so, else CSV.")
     ] = None,
@@ -40,7 +44,8 @@ def print_statement(
         span = read_statement_span(given, key_id, now=now)
         key = await components.keys.get(key_id)
         statement = await make_statement(components.money.reports, key, span, now=now)
-        return await statement_file(statement, form, language)
+        money = await components.options.read_if_possible(MoneyOptions)
+        return await statement_file(statement, form, language, currency=money.currency, with_costs=costs)
 
     content = with_store(draw)
     if output is None:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import httpx2
 
-__all__ = ["Character", "Content", "Video", "VideoDeleted", "VideoError", "VideoPage"]
+__all__ = ["Character", "Content", "Video", "VideoDeleted", "VideoError", "VideoPage", "VideoQuote"]
 
 
 class Model:
@@ -54,10 +54,28 @@ class Video(Model):
     """A signed link to the finished file, which needs no key."""
     fitted: dict[str, Any] | None = None
     """What was asked and what is made, where the gateway fitted a length or a size."""
+    attempt: int = 1
+    """Which vendor's attempt it is, where the gateway went on elsewhere after one had failed."""
 
     def __init__(self, fields: dict[str, Any]) -> None:
         super().__init__(fields)
         self.error = VideoError(fields["error"]) if fields.get("error") else None
+
+
+class VideoQuote(Model):
+    """Money in US dollars, as text. ``price`` is None where it is known only afterwards."""
+
+    object: Literal["video.quote"]
+    model: str
+    upstream: str
+    price: str | None
+    reserved: str
+    currency: Literal["USD"]
+    expected_seconds: float | None
+    """How long such videos take there; None where too few are known."""
+    seconds: str
+    size: str
+    fitted: dict[str, Any] | None = None
 
 
 class VideoDeleted(Model):

@@ -8,7 +8,7 @@ import httpx2
 
 from .calls import Call, FileTypes, Options, make_call, read_pause
 from .errors import ClientError
-from .models import Character, Content, Model, Video, VideoDeleted, VideoPage
+from .models import Character, Content, Model, Video, VideoDeleted, VideoPage, VideoQuote
 
 if TYPE_CHECKING:
     from .clients import BaseClient, Filmgate
@@ -24,9 +24,14 @@ class Creation(Options, total=False):
     """The optional arguments of ``create``."""
 
     input_reference: Reference | list[Reference] | None
+    max_cost: float | str | None
+    """The most that it may cost, in US dollars."""
     model: str | None
     seconds: str | int | None
     size: str | None
+
+
+CREATION_FIELDS = ("model", "seconds", "size", "input_reference", "max_cost")
 
 
 class Listing(Options, total=False):
@@ -64,9 +69,14 @@ class AsyncVideos:
     async def _post(self, path: str, kind: type[Answer], options: Options, /, **fields: Any) -> Answer:
         return await self._fetch(make_call("POST", path, options, fields=fields), kind)
 
+    async def quote(self, *, prompt: str, **arguments: Unpack[Creation]) -> VideoQuote:
+        """What ``create`` would make and cost as things stand now. Nothing is made or reserved."""
+        own = {name: arguments.get(name) for name in CREATION_FIELDS}
+        return await self._post("/videos/quote", VideoQuote, arguments, prompt=prompt, **own)
+
     async def create(self, *, prompt: str, **arguments: Unpack[Creation]) -> Video:
         """Begin a video. It is made later: ``poll`` waits for it."""
-        own = {name: arguments.get(name) for name in ("model", "seconds", "size", "input_reference")}
+        own = {name: arguments.get(name) for name in CREATION_FIELDS}
         return await self._post("/videos", Video, arguments, prompt=prompt, **own)
 
     async def create_and_poll(
@@ -132,6 +142,11 @@ class AsyncVideos:
         call = make_call("GET", _path_of(video_id, rest="/content"), options)
         return Content(await self._client.send(call))
 
+    async def receipt(self, video_id: str, **options: Unpack[Options]) -> Content:
+        """The signed receipt of a video that has ended, as a file: ``filmgate receipt verify`` checks it."""
+        call = make_call("GET", _path_of(video_id, rest="/receipt"), options)
+        return Content(await self._client.send(call))
+
 
 class AsyncVideoPages:
     """``await`` it for one page, or ``async for`` over the videos of all."""
@@ -183,6 +198,7 @@ class Videos:
         page._load = lambda last: self.list(**(arguments | {"after": last}))
         return page
 
+    quote = _blocking(AsyncVideos.quote)
     create = _blocking(AsyncVideos.create)
     create_and_poll = _blocking(AsyncVideos.create_and_poll)
     poll = _blocking(AsyncVideos.poll)
@@ -194,3 +210,4 @@ class Videos:
     create_character = _blocking(AsyncVideos.create_character)
     get_character = _blocking(AsyncVideos.get_character)
     download_content = _blocking(AsyncVideos.download_content)
+    receipt = _blocking(AsyncVideos.receipt)

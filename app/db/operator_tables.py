@@ -1,4 +1,4 @@
-"""The tables behind the admin panel: options, users and sessions, and sums by hour and by day."""
+"""The tables behind the admin panel: options, users and sessions, sums by hour and by day, what tasks went through."""
 
 from typing import Any
 
@@ -142,6 +142,30 @@ removed_accounts = Table(
     Column("rows", Text, nullable=False),
 )
 
+# The SHA-256 of labelled films, which outlives them.
+film_hashes = Table(
+    "film_hashes",
+    metadata,
+    Column("sha256", String(64), primary_key=True),
+    Column("task_id", String(32), primary_key=True),
+    Column("owner", String(200), nullable=False),
+    Column("model", String(200), nullable=False),
+    Column("layers", Text, nullable=False),  # a list
+    Column("made_at", Float, nullable=False),
+)
+Index("film_hashes_made", film_hashes.c.made_at)
+
+# Webhook endpoints whose last call failed: see webhooks/endpoint_health.py.
+endpoint_failures = Table(
+    "endpoint_failures",
+    metadata,
+    Column("endpoint_id", String(40), primary_key=True),
+    Column("calls", Integer, nullable=False),  # in a row
+    Column("since", Float, nullable=False),
+    Column("status", Integer),  # of the last one, as is the error
+    Column("error", Text),
+)
+
 # What the playground's form holds, kept by an admin under a name.
 drafts = Table(
     "drafts",
@@ -151,4 +175,33 @@ drafts = Table(
     Column("document", Text, nullable=False),
     Column("author", String(200), nullable=False),
     Column("updated_at", Float, nullable=False),
+)
+
+# Receipts of films as they were first given: the same bytes are given again while the facts are the same.
+film_receipts = Table(
+    "film_receipts",
+    metadata,
+    Column("task_id", String(32), primary_key=True),
+    Column("reader", String(8), primary_key=True),  # client, or operator: who also sees costs
+    Column("facts", String(64), nullable=False),  # SHA-256 of what may still change
+    Column("document", Text, nullable=False),
+    Column("made_at", Float, nullable=False),
+)
+
+# Attempts that a vendor ended, and after which the task went on elsewhere. The one that runs, or was the last, is the task's
+# own row.
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("task_id", String(32), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),  # from 1
+    Column("account_id", String(32), nullable=False),
+    Column("provider", String(64), nullable=False),
+    Column("model", String(200), nullable=False),  # the upstream's name
+    Column("operation", Text),  # the vendor's id of the job; none: refused at once
+    Column("verdict", String(16), nullable=False),  # failed, moderated, retired
+    Column("word", Text, nullable=False),  # what the vendor said
+    Column("cost", Money),  # as charged, in the ledger's ``attempt`` too; none: nothing was reserved
+    Column("began_at", Float, nullable=False),
+    Column("ended_at", Float, nullable=False),
 )

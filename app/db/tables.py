@@ -39,9 +39,7 @@ class Money(TypeDecorator[Decimal]):
     cache_ok = True
 
     def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> int | None:
-        if value is None:
-            return None
-        return to_billionths(value)
+        return None if value is None else to_billionths(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:
         return None if value is None else Decimal(int(value)) / BILLION
@@ -124,6 +122,7 @@ accounts = Table(
     Column("lengths", String(8), nullable=False, server_default="exact"),  # or nearest, at_least
     Column("sizes", String(8), nullable=False, server_default="exact"),
     Column("limits", Text, nullable=False, server_default="{}"),  # slots by kind where they differ
+    Column("cost_factor", Float, nullable=False, server_default="1"),  # of the vendor's list price
     Column("rpm", Integer),  # submissions a minute
     Column("quota_unit", String(8), nullable=False, server_default="count"),  # or usd
     Column("quota_limit", Money),  # what a period gives; none: not counted
@@ -140,12 +139,11 @@ accounts = Table(
     Column("tested_at", Float),  # when its vendor last accepted its key in a test
 )
 
-# Why an account rests, whole (model ``*``) or for one upstream model.
 cooldowns = Table(
     "cooldowns",
     metadata,
     Column("account_id", String(32), primary_key=True),
-    Column("model", String(200), primary_key=True),
+    Column("model", String(200), primary_key=True),  # of the upstream; ``*``: the whole account
     Column("reason", Text, nullable=False),
     Column("since", Float, nullable=False),
     Column("until", Float, nullable=False),
@@ -160,6 +158,7 @@ routes = Table(
     Column("model", String(200), primary_key=True),  # a public name, or a family like ``veo*``
     Column("alias_of", String(200)),
     Column("candidates", Text, nullable=False, server_default="[]"),  # in order
+    Column("retry", Text),  # how often a vendor's failure goes on elsewhere, as JSON
     _flag_column("enabled", default=True),
     Column("note", Text, nullable=False, server_default=""),
     Column("updated_at", Float, nullable=False),
@@ -193,7 +192,11 @@ tasks = Table(
     Column("only_account", String(32)),  # the operator wants it made there or not at all
     Column("hook_url", Text),  # called once when it ends
     Column("hook_base", Text),  # what links in that call begin with
-    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("attempts", Integer, nullable=False, server_default="0"),  # to send it: refusals in a row
+    Column("attempt", Integer, nullable=False, server_default="1"),  # as clients count them
+    Column(
+        "attempt_epoch", Integer, nullable=False, server_default="0"
+    ),  # its receipts have this or a later one
     Column("not_before", Float, nullable=False, server_default="0"),
     Column("operation", Text),
     _flag_column("generating", default=False),  # running upstream, not only accepted there
@@ -211,7 +214,7 @@ tasks = Table(
     Column("deadline_at", Float, nullable=False),
     Column("upstream_model", String(200)),  # chosen with the account
     Column("fitted", Text),  # what was asked and what is made, where these differ
-    Column("cost", Money),  # as settled
+    Column("cost", Money),  # as settled; until then what earlier attempts cost
     Column("money", String(8)),  # settled, released or held, once it has ended; none: nothing was reserved
     Column("made_at", Float),  # when the upstream first said that it is done
     Column("expires_at", Float),  # when the stored files go
@@ -279,14 +282,14 @@ slots = Table(
     Column("at", Float, nullable=False),
 )
 
-# Money held for and taken from keys, in US dollars. A task is reserved once and closed once.
+# Money held for and taken from keys, in US dollars. A task is reserved once and closed once; ``attempt``: see ``attempts``.
 ledger = Table(
     "ledger",
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=True),
     Column("at", Float, nullable=False),
     Column("task_id", String(32), nullable=False),
-    Column("kind", String(8), nullable=False),  # reserve; settle or release close it
+    Column("kind", String(8), nullable=False),  # reserve; settle or release close it; or attempt
     Column("owner", String(200), nullable=False),
     Column("key_id", String(16), nullable=False),
     Column("model", String(200), nullable=False),
@@ -339,7 +342,7 @@ usage = Table(
     Column("request_id", String(128)),  # of the client's request, as the log has it
     Column("films", Integer),  # that were made
     Column("film_milliseconds", BigInteger),  # the length of all of them
-    Column("vendor_cost", Money),  # by the vendor's list price; none: not known
+    Column("vendor_cost", Money),  # by its own word, else its list price; none: not known
 )
 Index("usage_by_key", usage.c.key_id, usage.c.at)
 
@@ -361,9 +364,8 @@ webhook_endpoints = Table(
 )
 Index("webhook_endpoints_by_owner", webhook_endpoints.c.owner, webhook_endpoints.c.id)
 
-# The outbox: written with what it tells of, delivered after it.
 webhook_deliveries = Table(
-    "webhook_deliveries",
+    "webhook_deliveries",  # the outbox: written with what it tells of, delivered after it
     metadata,
     Column("id", String(40), primary_key=True),  # the webhook-id that receivers see
     Column("endpoint_id", String(40)),  # none: the hook of one task
@@ -382,9 +384,7 @@ webhook_deliveries = Table(
     Column("delivered_at", Float),
 )
 _pending = text("state = 'pending'")
-Index(
-    "webhook_deliveries_due", webhook_deliveries.c.next_at, sqlite_where=_pending, postgresql_where=_pending
-)
+_partial_index(_pending, "webhook_deliveries_due", webhook_deliveries.c.next_at)
 Index("webhook_deliveries_by_owner", webhook_deliveries.c.owner, webhook_deliveries.c.id)
 Index("webhook_deliveries_by_endpoint", webhook_deliveries.c.endpoint_id, webhook_deliveries.c.id)
 

@@ -22,8 +22,11 @@ Dollars = Annotated[Decimal, Field(ge=0, le=1_000_000_000, decimal_places=9)]
 ModelName = Annotated[str, Field(min_length=1, max_length=200)]
 Network = IPv4Network | IPv6Network
 FAMILY_END = "*"
-OPTION_VALUES = {"videos_dialect": ("openai", "manual")}
-"""The options that dialects read, with their allowed values."""
+OPTION_VALUES = {
+    "videos_dialect": ("openai", "manual"),
+    "labels": ("implicit", "visible", "c2pa", "all"),
+}
+"""The options that dialects and the storing of films read, with their allowed values."""
 JSON_COLUMNS = ("models", "networks", "options")
 
 

@@ -3,6 +3,7 @@
 import math
 from fractions import Fraction
 from pathlib import Path
+from typing import ClassVar
 
 import av
 from av.audio.frame import AudioFrame
@@ -50,6 +51,9 @@ def cut_clip(source: Path, target: Path, *, start: float, end: float) -> MediaIn
 class ClipEncoder:
     """Writes the frames between two times (seconds) as H.264 and AAC, in one pass."""
 
+    longest_edge = LONGEST_EDGE
+    options: ClassVar[dict[str, str]] = {"preset": "veryfast", "crf": "20"}
+
     def __init__(
         self, source: InputContainer, out: OutputContainer, *, start: float = 0.0, end: float = math.inf
     ) -> None:
@@ -85,22 +89,27 @@ class ClipEncoder:
     def _encode_frame(self, frame: VideoFrame | AudioFrame, seconds: float) -> None:
         if isinstance(frame, VideoFrame):
             shown = frame.reformat(width=self._video.width, height=self._video.height, format="yuv420p")
+            shown = self._draw_over(shown, seconds)
             shown.pts, shown.time_base = round(seconds / TICKS), TICKS
             self._out.mux(self._video.encode(shown))
         elif self._audio is not None:
             frame.pts, frame.time_base = round(seconds * frame.sample_rate), Fraction(1, frame.sample_rate)
             self._out.mux(self._audio.encode(frame))
 
+    def _draw_over(self, frame: VideoFrame, seconds: float) -> VideoFrame:
+        """What is shown ``seconds`` after the beginning, in 4:2:0."""
+        return frame
+
     def _open_video(self, stream: VideoStream) -> VideoStream:
         rate = stream.average_rate
         track = self._out.add_stream("libx264", rate=rate if rate and rate <= MAX_FPS else DEFAULT_FPS)
-        share = min(1.0, LONGEST_EDGE / max(stream.width, stream.height))
+        share = min(1.0, self.longest_edge / max(stream.width, stream.height))
         track.width, track.height = (
             max(2, int(side * share) // 2 * 2) for side in (stream.width, stream.height)
         )
         track.pix_fmt = "yuv420p"
         track.gop_size = round(KEY_FRAME_SECONDS * track.codec_context.framerate)
-        track.options = {"preset": "veryfast", "crf": "20"}
+        track.options = dict(self.options)
         track.codec_context.time_base = TICKS
         track.codec_context.thread_count = THREADS
         return track

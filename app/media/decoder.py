@@ -18,6 +18,9 @@ from app.media.analysis import (
 )
 from app.media.cutting import TooShort, cut_clip
 from app.media.inspection import MediaInfo
+from app.media.joining import join_clips, save_last_picture
+from app.media.labels.marking import label_clip
+from app.media.labels.pictures import find_marks, label_picture
 from app.media.playable import write_compatible, write_stream
 from app.media.trimming import trim_clip
 
@@ -32,6 +35,11 @@ WORK: dict[str, Callable[..., MediaInfo | None]] = {
     "stream": write_stream,
     "cut": cut_clip,
     "trim": trim_clip,
+    "join": join_clips,
+    "last_picture": save_last_picture,
+    "label_clip": label_clip,
+    "label_picture": label_picture,
+    "marks": find_marks,
 }
 
 

@@ -32,8 +32,9 @@ NO_DECODER = (
     av.error.ExperimentalError,
 )
 PLAYABLE_PIXELS = {"yuv420p", "yuvj420p"}
-# The index of an MP4 is written to the front, so that a player can begin at once.
-FRONT_INDEX = {"movflags": "+faststart"}
+# The index of an MP4 is written to the front, so that a player can begin at once; and it keeps metadata of any name, such
+# as a label that says who made it.
+FRONT_INDEX = {"movflags": "+faststart+use_metadata_tags"}
 # Beyond this length, in seconds, only key frames are decoded.
 EVERY_FRAME_SECONDS = 60.0
 # Each decoding thread keeps its own frames, and a machine may have a hundred cores.

@@ -108,6 +108,13 @@ class InputReader:
         size = f"{found.width}x{found.height}"
         return clip.model_copy(update={"seconds": found.seconds or None, "size": size})
 
+    async def read_marks(self, content: bytes) -> tuple[str, ...]:
+        """The marks of makers in a film or picture (``aigc``, ``c2pa``); none in what can't be read here."""
+        with self._scratch.temporary("marks-") as folder:
+            path = folder / "film"
+            await asyncio.to_thread(path.write_bytes, content)
+            return await self._inspector.read_marks(path)
+
     async def _check_picture(self, content: bytes, *, param: str) -> None:
         """A child process decodes it: a hostile picture can only end that one."""
         with self._scratch.temporary("picture-") as folder:

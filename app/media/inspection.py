@@ -4,6 +4,7 @@ Files of clients and upstreams are never decoded in this process: a hostile file
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -87,6 +88,8 @@ class MediaInfo:
     codec: str
     has_audio: bool
     compatible: bool = False
+    marks: tuple[str, ...] = ()
+    """Of a film that was labelled: which marks it came with, ``aigc`` or ``c2pa``."""
 
 
 class MediaInspector:
@@ -169,6 +172,28 @@ class MediaInspector:
         ``probe_video``."""
         return await self._probe("trim", path, target, seconds=seconds)
 
+    async def join_clips(self, paths: Sequence[Path], target: Path, *, seconds: Sequence[float]) -> None:
+        """Write the first ``seconds`` of each clip to ``target``, one behind the other. Raises like ``draw_previews``."""
+        await self._make_files(create_order("join", *paths, target, seconds=list(seconds)))
+
+    async def save_last_picture(self, path: Path, target: Path, *, seconds: float) -> None:
+        """Write the last picture of a clip's first ``seconds`` as a JPEG. Raises like ``draw_previews``."""
+        await self._make_files(create_order("last_picture", path, target, seconds=seconds))
+
+    async def label_film(self, path: Path, target: Path, **label: str | float) -> MediaInfo:
+        """Write a film or picture with its labels to ``target``, and probe that; ``label`` as ``label_clip`` or
+        ``label_picture`` take it (``labels/marking.py``). Raises like ``probe_video``."""
+        work = "label_clip" if "seconds" in label else "label_picture"
+        order = create_order(work, path, target, **label)
+        return await self._read_probe(order, limit=self._drawing_seconds)
+
+    async def read_marks(self, path: Path) -> tuple[str, ...]:
+        """The marks of makers in a film or picture; none in what can't be read here. Raises ``ServiceUnavailable``."""
+        try:
+            return tuple((await self._probe("marks", path)).marks)
+        except (ResultUnreadable, ResultUndecodable):
+            return ()
+
     async def close(self) -> None:
         """End the processes. Files that are being inspected count as unreadable."""
         for pool in (self._children, self._artists, self._checkers):
@@ -183,8 +208,10 @@ class MediaInspector:
             raise
 
     async def _probe(self, work: str, *paths: Path, **options: float) -> MediaInfo:
-        order = create_order(work, *paths, **options)
-        answer = await self._run_order(self._children, order, limit=self._timeout_seconds)
+        return await self._read_probe(create_order(work, *paths, **options), limit=self._timeout_seconds)
+
+    async def _read_probe(self, order: dict[str, Any], *, limit: float) -> MediaInfo:
+        answer = await self._run_order(self._children, order, limit=limit)
         try:
             return MediaInfo(**answer["probe"])
         except (KeyError, TypeError) as error:
@@ -210,7 +237,7 @@ class MediaInspector:
         return answer
 
 
-def create_order(work: str, *paths: Path, **options: float) -> dict[str, Any]:
+def create_order(work: str, *paths: Path, **options: float | str | list[float]) -> dict[str, Any]:
     # Absolute, because the child keeps the working directory that it was started in.
     return {"work": work, "paths": [str(path.absolute()) for path in paths], "options": options}
 

@@ -16,6 +16,7 @@ from app.errors import ResultUndecodable
 from app.media.analysis import probe_video
 from app.media.frames import FRONT_INDEX, READERS, open_clip, video_stream
 from app.media.inspection import RESULT_BYTES, MediaInfo, result_content_type
+from app.media.vendor_marks import append_boxes, copy_metadata
 
 WRITERS = {"video/mp4": "mp4", "video/quicktime": "mov", "video/webm": "webm", "video/x-matroska": "matroska"}
 assert set(WRITERS) == set(READERS)
@@ -35,11 +36,14 @@ def trim_clip(source: Path, target: Path, *, seconds: float) -> MediaInfo:
         options = FRONT_INDEX if writer in INDEXED_FORMS else {}
         with av.open(str(target), "w", format=writer, options=options) as out:
             copy_packets(container, out, seconds=seconds)
+    append_boxes(source, target)
     return probe_video(target)
 
 
 def copy_packets(source: InputContainer, out: OutputContainer, *, seconds: float = math.inf) -> None:
-    """Write what is decoded before ``seconds`` as it is. Raises ``ResultUndecodable`` where ``out`` can't hold it."""
+    """Write what is decoded before ``seconds`` as it is, and the metadata. Raises ``ResultUndecodable`` where ``out`` can't
+    hold it."""
+    copy_metadata(source, out)
     streams: list[Stream] = [video_stream(source), *source.streams.audio]
     try:
         copies = {stream.index: out.add_stream_from_template(stream) for stream in streams}
@@ -56,7 +60,7 @@ def _packets_before(
     """The packets of ``streams`` that are decoded before ``seconds``, in their order."""
     begin = (container.start_time or 0) / av.time_base
     ended: set[int] = set()
-    for packet in _timed_packets(container, streams):
+    for packet in timed_packets(container, streams):
         assert packet.dts is not None
         assert packet.time_base is not None
         if float(packet.dts * packet.time_base) - begin >= seconds:
@@ -67,7 +71,7 @@ def _packets_before(
             return
 
 
-def _timed_packets(container: InputContainer, streams: list[Stream]) -> Iterator["Packet[Stream]"]:
+def timed_packets(container: InputContainer, streams: list[Stream]) -> Iterator["Packet[Stream]"]:
     """All packets, with the times at which they are decoded. Matroska does not store these: the reader works them out and
     leaves the first ones of a stream open, so they are counted back from the first that is known."""
     early: dict[int, list[Packet[Stream]]] = {}

@@ -66,6 +66,11 @@ SPENT_TODAY = Gauge(
     "US dollars booked on this UTC day; empty: of removed accounts",
     ["provider"],
 )
+VENDOR_COST_TODAY = Gauge(
+    "filmgate_vendor_cost_today_dollars",
+    "US dollars that vendors charged for this UTC day, as far as that is known; empty: of removed accounts",
+    ["provider"],
+)
 LIMITS_ALONE = Gauge("filmgate_limits_alone", "1 while Redis is away and each process counts requests alone")
 LIMITS_COUNTED_ALONE = Counter("filmgate_limits_counted_alone_total", "Requests counted without Redis")
 
@@ -94,6 +99,7 @@ def forget_counted() -> None:
     TASKS_OPEN.clear()
     ACCOUNTS.clear()
     SPENT_TODAY.clear()
+    VENDOR_COST_TODAY.clear()
     for gauge in _COUNTED:
         gauge.set(math.nan)
 

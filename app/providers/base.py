@@ -34,6 +34,8 @@ FileKind = Literal["video", "image", "audio"]
 Fit = Literal["exact", "nearest", "at_least"]
 """What may be made where the model lacks the length or the size that is asked for: nothing else, the nearest one that it
 makes, or the nearest of those that are not less."""
+RouteFit = Fit | Literal["join"]
+"""Of lengths on a line of a route: ``join`` makes a film that is too long of segments (``app/catalog/segments.py``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,8 @@ class Account:
     """Its share of the work among accounts of its tier."""
     tier: int = 0
     """Accounts of a lower tier are used while any of them has a free slot."""
+    cost_factor: float = 1.0
+    """What its vendor charges for a list price of 1: 0.8 with a discount of a fifth, 0 where nobody is paid."""
     rpm: int | None = None
     """Submissions a minute."""
     plan: str = ""
@@ -150,7 +154,7 @@ class Succeeded:
 @dataclass(frozen=True, slots=True)
 class Failed:
     """The upstream says that there will be no result. ``code`` is ours: ``content_policy_violation``,
-    ``upstream_error``, ``cancelled``, ``expired``; ``submission_unknown`` for work that was accepted and whose
+    ``upstream_error``, ``model_retired``, ``cancelled``, ``expired``; ``submission_unknown`` for work that was accepted and whose
     answer is lost for good. ``usage`` is what the upstream says it cost all the same."""
 
     code: str

@@ -17,6 +17,7 @@ from app.errors import (
     UpstreamError,
     UpstreamFailed,
     UpstreamModelForbidden,
+    UpstreamModelRetired,
     UpstreamModerated,
     UpstreamQuotaExhausted,
     UpstreamRejected,
@@ -92,6 +93,8 @@ def _refused_error(status: int, error: ErrorDetail, text: str, *, retry_after: f
         return UpstreamQuotaExhausted(text, retry_after=retry_after)
     if error.is_moderated:
         return UpstreamModerated(text, param=error.param)
+    if error.is_retired:
+        return UpstreamModelRetired(text)
     if error.about_place or (status in {403, 404} and error.about_model):
         return UpstreamModelForbidden(text)
     if status == 400 and error.code == "model_not_found":

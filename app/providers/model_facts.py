@@ -6,6 +6,7 @@ A model that no file knows is passed on without bounds: the vendor decides.
 import tomllib
 from collections.abc import Iterable, Mapping
 from datetime import date
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +17,7 @@ from app.generation import Kind, Role
 from app.providers.base import Capabilities
 
 FOLDER = Path(__file__).parent.parent / "catalog" / "models"
+ANY_RESOLUTION = "any"
 Sound = Literal["choice", "always", "never"]
 
 
@@ -64,6 +66,14 @@ class ModelFacts(FactsForm):
             raise ValueError("a model has seconds or lengths, not both")
         return self
 
+    def rate_for(self, resolution: str) -> Decimal | None:
+        """The vendor's list price in US dollars a second, for exactly this resolution (``720p``)."""
+        names = [name for name, height in self.tiers.items() if f"{height}p" == resolution]
+        for name in (resolution, *names, ANY_RESOLUTION):
+            if name in self.prices:
+                return Decimal(str(self.prices[name]))
+        return None
+
     def capabilities(self, **more: Any) -> Capabilities:
         """What routing reads; ``more`` is what the adapter knows beside the file."""
         shortest_longest = (min(self.lengths), max(self.lengths)) if self.lengths else self.seconds
@@ -90,6 +100,8 @@ class VendorFacts(FactsForm):
     source: str
     """The vendor's own page of its models."""
     checked: date
+    billed: Mapping[str, Decimal] = Field(default_factory=dict)
+    """The figures in its answers that are its own bill: US dollars for one of each, by name."""
     models: tuple[ModelFacts, ...] = ()
 
     def find_model(self, name: str) -> ModelFacts | None:

@@ -8,10 +8,12 @@ from pydantic import BaseModel, Field
 
 @dataclass(frozen=True, slots=True)
 class Remaking:
-    """How often a task is made again that its upstream has forgotten, and after how many seconds without any other answer."""
+    """How often a task is made again that its upstream has forgotten, and after how many seconds without any other answer.
+    ``own_hardware``: nobody is paid for what fails there."""
 
     times: int = 0
     after_seconds: float = 60.0
+    own_hardware: bool = False
 
 
 NO_REMAKING = Remaking()
@@ -28,4 +30,4 @@ class OwnHardwareOptions(BaseModel):
     """For so long the server must have said that it does not know the task."""
 
     def remaking(self) -> Remaking:
-        return Remaking(self.remakes, self.remake_after_seconds) if self.own_hardware else NO_REMAKING
+        return Remaking(self.remakes, self.remake_after_seconds, True) if self.own_hardware else NO_REMAKING

@@ -53,6 +53,8 @@ MODERATION_PHRASES = (
     "content filter", "safety filter", "safety system", "safety check", "inappropriate content",
 )  # fmt: skip
 
+RETIREMENT_WORDS = ("retired", "deprecated", "decommissioned", "discontinued")
+
 WRAPPERS = ("data", "result", "video")
 STATE_NAMES = ("status", "state", "task_status")
 DEEPEST_WRAPPER = 3
@@ -123,6 +125,12 @@ class ErrorDetail:
         """As ``model_not_found``, ``Model.AccessDenied``; OpenAI answers this for a model that an account may not
         use."""
         return "model" in self.code.lower() or self.param == "model"
+
+    @property
+    def is_retired(self) -> bool:
+        """As ``model_decommissioned``, ``ModelDeprecated``."""
+        code = self.code.lower()
+        return "model" in code and any(word in code for word in RETIREMENT_WORDS)
 
     @property
     def out_of_money(self) -> bool:

@@ -21,7 +21,7 @@ Relayed calls have no reservation: their usage row and its cost are one transact
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -36,15 +36,17 @@ from app.db.joined_writes import JoinedWrites
 from app.db.operator_tables import rollup, usage_days, usage_hours
 from app.db.session import Database, padded
 from app.db.tables import accounts, ledger, receipts, round_money, tasks, usage
-from app.errors import InvalidRequest, NotFound, OutcomeUnknown
+from app.errors import InvalidRequest, NotFound
 from app.generation import GenerationRequest
 from app.keys.key import ClientKey
 from app.options import read_without_secrets
 from app.tasks.budget_hold import BudgetHold
-from app.tasks.cost_limits import TaskCost, limit_costs
-from app.tasks.made_films import film_figures
-from app.tasks.states import TERMINAL
+from app.tasks.cost_limits import TaskCost, limit_costs, promised_bound
+from app.tasks.held_money import HeldMoney, held_rows, sum_held_money
+from app.tasks.made_films import VendorTold, film_figures
+from app.tasks.states import JOINED, TERMINAL
 from app.tasks.task import TaskResult, add_timeline_row
+from app.usage.attempt_charges import charge_attempt
 from app.usage.budgets import BudgetTracker
 from app.usage.ledger import (
     NOTHING,
@@ -53,7 +55,6 @@ from app.usage.ledger import (
     ReservedMoney,
     close_reserves,
     end_reservations,
-    has_open_reservation,
 )
 from app.usage.recorder import (
     COMPLETED,
@@ -65,7 +66,7 @@ from app.usage.recorder import (
     token_count,
 )
 from app.usage.settlement_options import SettlementOptions
-from app.usage.sums import daily_sums, remove_usage, sums_by_hour
+from app.usage.sums import ATTEMPT_PATH, daily_sums, remove_usage, sums_by_hour
 from app.webhooks.outbox import TELLS
 
 MONEY_WORDS: Mapping[EndKind, str] = {"settle": "settled", "release": "released"}
@@ -80,6 +81,7 @@ _ENDED_COLUMNS = (
     tasks.c.kind,
     tasks.c.model,
     tasks.c.account_id,
+    tasks.c.dialect,
     tasks.c.state,
     tasks.c.error_code,
     tasks.c.created_at,
@@ -91,6 +93,7 @@ _ENDED_COLUMNS = (
     tasks.c.started_at,
     tasks.c.upstream_model,
     accounts.c.provider,
+    accounts.c.cost_factor,
     ledger.c.detail.label("agreed"),
     ledger.c.at.label("reserved_at"),
     ledger.c.owner.label("reserved_owner"),
@@ -98,7 +101,10 @@ _ENDED_COLUMNS = (
     ledger.c.model.label("reserved_model"),
     ledger.c.amount.label("reserved"),
     TELLS.label("tells"),
-    sa.exists().where(receipts.c.task_id == tasks.c.id).label("accepted"),
+    tasks.c.cost.label("paid_before"),
+    sa.exists()
+    .where(receipts.c.task_id == tasks.c.id, receipts.c.epoch >= tasks.c.attempt_epoch)
+    .label("accepted"),
 )
 _ENDED = sa.select(*_ENDED_COLUMNS).select_from(
     tasks.outerjoin(ledger, sa.and_(ledger.c.task_id == tasks.c.id, ledger.c.kind == "reserve")).outerjoin(
@@ -106,8 +112,6 @@ _ENDED = sa.select(*_ENDED_COLUMNS).select_from(
     )
 )
 _ENDED_BY_ID = _ENDED.where(tasks.c.id.in_(sa.bindparam("ids", expanding=True)))
-HELD = tasks.c.money == sa.literal_column("'held'")
-"""Written as in the partial index, which is not used otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,14 +139,6 @@ UNSENT = TaskOutcome(SILENT, sent=False)
 """Of a task that waits: it was not sent, or was surely not accepted."""
 
 
-@dataclass(frozen=True, slots=True)
-class HeldMoney:
-    """How many ended tasks hold money, and how much, in US dollars."""
-
-    tasks: int
-    amount: Decimal
-
-
 class TaskBilling:
     """Estimates costs of new tasks, and settles held money as the operator decides."""
 
@@ -151,11 +147,18 @@ class TaskBilling:
         self._prices = prices
         self._budgets = budgets
 
-    async def prepare_hold(
-        self, request: GenerationRequest, key: ClientKey, *, fittings: Collection[Fitting | None] = (None,)
+    async def current_price(self, model: str) -> ModelPrice | None:
+        return await self._prices.current_price(model)
+
+    def prepare_hold(
+        self,
+        request: GenerationRequest,
+        key: ClientKey,
+        *,
+        price: ModelPrice | None,
+        fittings: Collection[Fitting | None] = (None,),
     ) -> BudgetHold:
         """``fittings``: what the accounts that may get it would be asked for. The dearest is reserved."""
-        price = await self._prices.current_price(request.model)
         forms = [each.applied_to(request) if each else request for each in fittings]
         amount = max(price.estimate_request(form) for form in forms) if price else NOTHING
         return BudgetHold(key, request.model, price, amount, self._budgets)
@@ -164,7 +167,7 @@ class TaskBilling:
         """Ended tasks whose money is held, oldest first."""
         columns = tasks.c.id, tasks.c.key_id, tasks.c.model, tasks.c.account_id, tasks.c.state
         query = (
-            _held_rows(*columns, tasks.c.error_code, tasks.c.finished_at, ledger.c.amount)
+            held_rows(*columns, tasks.c.error_code, tasks.c.finished_at, ledger.c.amount)
             .order_by(tasks.c.id)
             .limit(limit)
         )
@@ -190,35 +193,14 @@ class TaskBilling:
             closing = ReservationEnd(task_id, "release" if amount is None else "settle", cost)
             if row.state not in TERMINAL or not await end_reservations(connection, [closing]):
                 raise InvalidRequest(f"Nothing is held for the task {task_id}: its account is closed.")
-            await remove_usage(connection, row.id, row.key_id, at=_usage_time(row))
+            stated = await remove_usage(connection, row.id, row.key_id, at=_usage_time(row))
             writes = JoinedWrites()
-            _record_ends(writes, [(row, closing)])
+            _record_ends(writes, [(row, closing)], {row.id: stated})
             await writes.write(connection)
             await count_ended(connection, [_ended_outcome(row, cost)], tasks=0)
             await add_timeline_row(
                 connection, task_id, epoch=0, event=closing.kind, detail={"by": "operator"}
             )
-
-
-async def mark_unmarked_holds(database: Database) -> int:
-    """Mark the tasks whose money an older version, beside this one, left reserved; how many."""
-    # The first condition as in the partial index, which is not used otherwise.
-    unknown = tasks.c.error_code == sa.literal_column(f"'{OutcomeUnknown.code}'"), tasks.c.money.is_(None)
-    async with database.write_many() as connection:
-        mark = sa.update(tasks).where(*unknown, has_open_reservation(tasks.c.id)).values(money="held")
-        return (await connection.execute(mark)).rowcount
-
-
-async def sum_held_money(database: Database) -> HeldMoney:
-    query = _held_rows(sa.func.count().label("tasks"), sa.func.sum(ledger.c.amount).label("amount"))
-    async with database.read() as connection:
-        row = (await connection.execute(query)).one()
-    return HeldMoney(int(row.tasks), row.amount or NOTHING)
-
-
-def _held_rows(*columns: sa.ColumnElement[Any]) -> sa.Select[Any]:
-    reserved = sa.and_(ledger.c.task_id == tasks.c.id, ledger.c.kind == "reserve")
-    return sa.select(*columns).select_from(tasks.join(ledger, reserved)).where(HELD)
 
 
 class SettledTask(NamedTuple):
@@ -259,11 +241,41 @@ async def settle_ended_tasks(
     if held:
         await connection.execute(sa.update(tasks).where(tasks.c.id.in_(held)).values(money="held"))
     costs = {row.id: closing.amount for row, closing in ends}
-    unpriced = [(row, None) for row in rows if row.state in REPORTED_STATES and row.id not in closed]
-    _record_ends(writes, [*ends, *unpriced])
+    unpriced = [(row, None) for row in rows if row.id not in closed]
+    _record_ends(writes, [*ends, *unpriced], {name: each.word.usage for name, each in outcomes.items()})
     writes.add_to_sums(rollup, hourly_sums(_ended_outcome(row, costs.get(row.id, NOTHING)) for row in rows))
     money = dict.fromkeys(held, "held") | {row.id: MONEY_WORDS[closing.kind] for row, closing in ends}
     return {row.id: SettledTask(row, money.get(row.id), costs.get(row.id)) for row in rows}
+
+
+async def read_money_of(connection: AsyncConnection, task_id: str) -> Any:
+    """For ``charge_failed_attempt``, before the task leaves its account."""
+    return (await connection.execute(_ENDED_BY_ID, {"ids": padded([task_id])})).one()
+
+
+async def charge_failed_attempt(
+    connection: AsyncConnection, row: Any, word: VendorWord, *, code: str
+) -> Decimal | None:
+    """Charge what the vendor says that an attempt cost, whose task goes on: the reservation stays for the next one. None where
+    nothing is reserved. Call in the transaction in which it goes on. Raises ``InsufficientQuota``."""
+    cost = None
+    if row.agreed is not None:
+        reported = round_money(_agreed_price(row).reported_cost(word.usage) or NOTHING)
+        closing = ReservationEnd(row.id, "settle", reported)
+        cost = (await limit_costs(connection, [_task_cost(row, closing)]))[row.id].amount
+    if cost:
+        promised = promised_bound(row.request, row.paid_before)
+        await charge_attempt(connection, _reserved_money(row), cost, promised=promised)
+        paid = (row.paid_before or NOTHING) + cost
+        await connection.execute(sa.update(tasks).where(tasks.c.id == row.id).values(cost=paid))
+    used = _usage_row(row, cost or NOTHING, word.usage)
+    if cost or used["vendor_cost"]:
+        writes = JoinedWrites()
+        _record_usage(writes, [used | {"path": f"{ATTEMPT_PATH}{row.kind}", "status": FAILED_TASK}])
+        counted = replace(_ended_outcome(row, cost or NOTHING), outcome=code)
+        writes.add_to_sums(rollup, hourly_sums([counted], tasks=0))
+        await writes.write(connection)
+    return cost
 
 
 async def recount_as_open(connection: AsyncConnection, task_id: str) -> None:
@@ -309,34 +321,52 @@ def _reserved_money(row: Any) -> ReservedMoney:
 
 def _task_cost(row: Any, closing: ReservationEnd) -> TaskCost:
     estimate = row.reserved if _agreed_price(row).has_estimate else None
-    return TaskCost(closing, row.key_id, row.model, row.account_id or "", estimate)
+    return TaskCost(
+        closing,
+        row.key_id,
+        row.model,
+        row.account_id or "",
+        estimate,
+        promised_bound(row.request, row.paid_before),
+    )
 
 
 def _agreed_price(row: Any) -> ModelPrice:
     return ModelPrice.model_validate(json.loads(row.agreed)["price"])
 
 
-def _record_ends(writes: JoinedWrites, ends: Sequence[tuple[Any, ReservationEnd | None]]) -> None:
-    """Write costs into the rows of tasks, and a usage row for each that was completed, charged or failed."""
+def _record_ends(
+    writes: JoinedWrites,
+    ends: Sequence[tuple[Any, ReservationEnd | None]],
+    told: Mapping[str, VendorTold],
+) -> None:
+    """Write costs into the rows of tasks, and a usage row for each that was completed, charged or failed, or that its
+    vendor charged. ``told``: what vendors said of tasks without a film, by task id."""
     rows, costs = [], []
     for row, closing in ends:
         cost = closing.amount if closing else NOTHING
         if closing is not None:
-            costs.append({"id": row.id, "cost": cost, "money": MONEY_WORDS[closing.kind]})
-        if row.state in REPORTED_STATES or cost:
-            rows.append(_usage_row(row, cost))
+            whole = cost + (row.paid_before or NOTHING)
+            costs.append({"id": row.id, "cost": whole, "money": MONEY_WORDS[closing.kind]})
+        used = _usage_row(row, cost, told.get(row.id))
+        if row.state in REPORTED_STATES or cost or used["vendor_cost"]:
+            rows.append(used)
     writes.change(tasks, costs)
+    _record_usage(writes, rows)
+
+
+def _record_usage(writes: JoinedWrites, rows: Sequence[dict[str, Any]]) -> None:
     writes.insert(usage, rows)
     writes.add_to_sums(usage_days, daily_sums(rows))
     writes.add_to_sums(usage_hours, sums_by_hour(rows))
 
 
-def _usage_row(row: Any, cost: Decimal) -> dict[str, Any]:
+def _usage_row(row: Any, cost: Decimal, told: VendorTold) -> dict[str, Any]:
     reported = TaskResult.model_validate_json(row.result).usage if row.result else {}
     return {
         "at": _usage_time(row),
         "key_id": row.key_id,
-        "account_id": row.account_id or "",
+        "account_id": "" if row.account_id in (None, JOINED) else row.account_id,
         "model": row.model,
         "path": f"tasks/{row.kind}",
         "status": FAILED_TASK if row.state == "failed" else 200,
@@ -346,7 +376,7 @@ def _usage_row(row: Any, cost: Decimal) -> dict[str, Any]:
         "cost": cost,
         "task_id": row.id,
         "request_id": row.request_id,
-        **film_figures(row),
+        **film_figures(row, told),
     }
 
 

@@ -4,6 +4,7 @@ Crash points: it is one transaction with the insert of the tasks, so there is ne
 commit.
 """
 
+import json
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -14,10 +15,11 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.catalog.price import ModelPrice
-from app.db.tables import tasks
+from app.db.session import Database
+from app.db.tables import ledger, tasks
 from app.errors import RateLimited
 from app.keys.key import ClientKey
-from app.tasks.states import OPEN
+from app.tasks.states import OPEN, SEGMENT_OWNER
 from app.usage.budgets import BudgetTracker
 from app.usage.ledger import Reservation, reserve_money
 
@@ -26,6 +28,7 @@ BUSY_SECONDS = 5.0
 LOCK_KIND = 727_003  # of PostgreSQL's advisory locks, one per key; the number is ours to choose
 # Literals, as in the condition of the index of open tasks.
 _OPEN: list[sa.ColumnElement[str]] = [sa.literal_column(f"'{state}'") for state in sorted(OPEN)]
+_NO_SEGMENT = ~tasks.c.owner.startswith(SEGMENT_OWNER, autoescape=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +84,21 @@ async def check_and_reserve(connection: AsyncConnection, holds: Sequence[TaskHol
             await reserve_money(connection, last.key, wanted, besides=last.budgets.outside_store(key_id))
 
 
+async def read_agreed_price(database: Database, task_id: str) -> ModelPrice | None:
+    """The price that was kept with a task's reservation; None where nothing was reserved."""
+    kept = sa.select(ledger.c.detail).where(ledger.c.task_id == task_id, ledger.c.kind == "reserve")
+    async with database.read() as connection:
+        detail = (await connection.execute(kept)).scalar()
+    return ModelPrice.model_validate(json.loads(detail)["price"]) if detail else None
+
+
 async def _count_in_flight(connection: AsyncConnection, key_id: str, *, limit: int) -> None:
     """Raises ``RateLimited`` when more than ``limit`` tasks of a key are open. The new one is counted."""
     if connection.dialect.name == "postgresql":
         lock = sa.func.pg_advisory_xact_lock(LOCK_KIND, sa.func.hashtext(key_id))
         await connection.execute(sa.select(lock))
     # Without the concatenation databases choose the index by key and read all tasks it ever had: open ones are few.
-    mine = tasks.c.key_id.concat("") == key_id, tasks.c.state.in_(_OPEN)
+    mine = tasks.c.key_id.concat("") == key_id, tasks.c.state.in_(_OPEN), _NO_SEGMENT
     some = sa.select(tasks.c.id).where(*mine).limit(limit + 1).subquery()
     found = await connection.execute(sa.select(sa.func.count()).select_from(some))
     if found.scalar_one() > limit:

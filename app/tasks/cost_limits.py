@@ -1,4 +1,5 @@
-"""The most that a vendor's own figures may charge a key for one task: a vendor that says ``credits: 5e6`` is not believed.
+"""The most that a vendor's own figures may charge a key for one task: a vendor that says ``credits: 5e6`` is not believed,
+and a client that said ``max_cost`` pays no more than that.
 
 The rest is not booked. The operator is told, and can book it once the vendor's bill says the same.
 """
@@ -12,6 +13,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.tables import format_money, keys
+from app.generation import GenerationRequest
 from app.options import read_without_secrets
 from app.tasks.task import add_timeline_row
 from app.usage.ledger import ReservationEnd
@@ -24,6 +26,8 @@ MOST_TIMES_ESTIMATE = 3
 where none was asked for; three times as much is no rounding any more."""
 MOST_UNESTIMATED = Decimal(100)
 """US dollars, for prices by units or tokens alone, which say nothing before the vendor does."""
+MAX_COST = '"max_cost"'
+"""In the JSON of a request that has one; unset fields are not written."""
 TOPIC = "cost_limited"
 TIMELINE_EVENT = "cost.limited"
 
@@ -31,13 +35,22 @@ TIMELINE_EVENT = "cost.limited"
 @dataclass(frozen=True, slots=True)
 class TaskCost:
     """A task's cost as the vendor's figures have it, with what is needed to judge it. ``estimate``: None where its price
-    allows none."""
+    allows none. ``promised``: the most that its client said it will pay."""
 
     end: ReservationEnd
     key_id: str
     model: str
     account_id: str
     estimate: Decimal | None
+    promised: Decimal | None = None
+
+
+def promised_bound(request: str, paid_before: Decimal | None) -> Decimal | None:
+    """What is left of a request's ``max_cost`` after what earlier attempts cost; None where it has none."""
+    if MAX_COST not in request:
+        return None
+    most = GenerationRequest.model_validate_json(request).max_cost
+    return None if most is None else max(most - (paid_before or Decimal(0)), Decimal(0))
 
 
 async def limit_costs(connection: AsyncConnection, costs: Sequence[TaskCost]) -> dict[str, ReservationEnd]:
@@ -45,6 +58,7 @@ async def limit_costs(connection: AsyncConnection, costs: Sequence[TaskCost]) ->
     ends = {cost.end.task_id: cost.end for cost in costs}
     for cost in costs:
         most = await _most_believed(connection, cost)
+        most = most if cost.promised is None else min(most, cost.promised)
         if cost.end.amount > most:
             ends[cost.end.task_id] = replace(cost.end, amount=most)
             await _tell_operator(connection, cost, most=most)

@@ -8,7 +8,7 @@ from app.db.marks import FOREVER
 from app.db.session import Database
 from app.db.tables import format_money, tasks
 from app.options import OptionsRepository
-from app.tasks.billing import HELD, sum_held_money
+from app.tasks.held_money import HELD, sum_held_money
 from app.webhooks.notice_options import NoticeOptions
 from app.webhooks.notices import OperatorNotice, OperatorNotices
 

@@ -34,6 +34,7 @@ from app.media.store import MediaStore, delete_task_files
 from app.tasks.pruning import BATCH_ROWS, delete_task_rows
 from app.tasks.states import OPEN
 from app.usage.ledger import has_open_reservation
+from app.webhooks.endpoint_health import forget_failures
 
 log = structlog.get_logger()
 
@@ -128,7 +129,8 @@ async def _delete_owned(database: Database, store: MediaStore, owner: str) -> tu
     async with database.write_many() as connection:
         told = _ids(webhook_deliveries, owner)
         await connection.execute(sa.delete(webhook_attempts).where(webhook_attempts.c.delivery_id.in_(told)))
-        for table in (webhook_deliveries, webhook_endpoints, characters):
+        await forget_failures(connection, *map(str, hooks))
+        for table in (webhook_endpoints, webhook_deliveries, characters):
             await connection.execute(sa.delete(table).where(table.c.owner == owner))
         for name in [*(f"webhook_endpoints/{one}" for one in hooks), *(f"characters/{one}" for one in clips)]:
             await _clear_audit(connection, name)

@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 import structlog
 
 from app import clock
-from app.accounts.pool import AccountPool
 from app.db.batches import write_in_halves
 from app.errors import (
     FilmgateError,
@@ -35,7 +34,7 @@ from app.tasks.results import ResultStorage
 from app.tasks.step_turns import StepTurns
 from app.tasks.submission import TaskSubmitter
 from app.tasks.task import Task, TaskResult
-from app.tasks.task_run import RowUnwritable, RunStopped, TaskRun
+from app.tasks.task_run import ProviderSource, RowUnwritable, RunStopped, TaskRun
 
 log = structlog.get_logger()
 Answer = TypeVar("Answer")
@@ -99,7 +98,7 @@ class TaskLifecycle:
         self,
         *,
         repository: TaskRepository,
-        pool: AccountPool,
+        pool: ProviderSource,
         submitter: TaskSubmitter,
         results: ResultStorage,
         events: NotificationHub,
@@ -218,7 +217,7 @@ class TaskLifecycle:
 
     async def _record_poll_answer(self, run: TaskRun, answer: PollAnswer) -> float | None:
         if isinstance(answer, Failed):
-            await run.fail(answer.code, answer.message, word=_word_of(answer))
+            await self._submitter.fail_or_go_on(run, answer.code, answer.message, word=_word_of(answer))
         if isinstance(answer, Running):
             self._progress.record_progress(run.task, answer.progress)
         return answer.retry_after if isinstance(answer, Queued | Running) else None
@@ -272,19 +271,18 @@ class TaskLifecycle:
             made_at = run.task.made_at or run.task.started_at or clock.now()
         patience = ResultPatience(made_at, run.deadline_at)
         if answer is None:
-            answer = await self._look_for_result(run, operation, patience)
+            kept = await self._results.kept_answer(run.task)
+            answer = kept or await self._look_for_result(run, operation, patience)
         while True:
             usage = answer.usage if answer else {}
             await self._stop_if_cancelled(run, operation, made=VendorWord(made=True, usage=usage))
             try:
                 if answer is None:
                     raise PollFailed("The upstream does not show its result.")
-                return await cut_off_if_unwanted(
-                    run,
-                    self._results.keep_result(
-                        run.task, run.provider, operation, answer=answer, note=run.add_timeline_row
-                    ),
+                keeping = self._results.keep_result(
+                    run.task, run.provider, operation, answer=answer, note=run.add_timeline_row
                 )
+                return await cut_off_if_unwanted(run, keeping)
             except (FilmgateError, OSError) as error:
                 await self._record_failed_copy(run, error, patience)
             await run.pause(patience.next_pause())

@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass, field
 
 from app import clock
-from app.errors import FilmgateError, PayloadTooLarge, ResultUnreadable
+from app.errors import FilmgateError, LabelsFailed, PayloadTooLarge, ResultUnreadable
 
 LOST_SECONDS = 600.0
 """A vendor that for so long says that it does not know an operation has lost it: its reads may lag behind its writes,
@@ -53,17 +53,20 @@ class ResultPatience:
     until: float
     attempts: int = 0
     vendor: LostWatch = field(default_factory=lambda: LostWatch(GONE_SECONDS))
+    is_kept: bool = False
+    """It lies in our store and lacks its labels: no link can expire any more."""
     _unreadable: int = 0
     _pause: float = field(default_factory=lambda: FIRST_PAUSE_SECONDS)
 
     def record_failure(self, error: FilmgateError | OSError) -> None:
         self.attempts += 1
+        self.is_kept = self.is_kept or isinstance(error, LabelsFailed)
         self._unreadable += isinstance(error, ResultUnreadable | PayloadTooLarge)
 
     @property
     def is_over(self) -> bool:
         over = clock.has_passed(max(self.until, self.made_at + RESULT_SECONDS))
-        return over or self.vendor.is_lost or self._unreadable >= UNREADABLE_ATTEMPTS
+        return not self.is_kept and (over or self.vendor.is_lost or self._unreadable >= UNREADABLE_ATTEMPTS)
 
     @property
     def is_worth_a_row(self) -> bool:

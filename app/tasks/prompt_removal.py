@@ -1,9 +1,9 @@
 """Removes prompts and inputs of tasks whose key does not keep them, once the task has ended.
 
-While a task is open, or its money is held and it may run again, its request is needed. After that the row keeps what it
-was (kind, model, size, length) and loses what was asked: the prompt, the inputs with their files, and every text that
-quotes them, in the timeline, receipts, results and webhook bodies. Files go first and the mark comes with the rows, so
-a sweep after a crash begins that task again.
+While a task (or the film that it is a segment of) is open, or its money is held and it may run again, its request is
+needed. After that the row keeps what it was (kind, model, size, length) and loses what was asked: the prompt, the inputs
+with their files, and every text that quotes them, in the timeline, receipts, results and webhook bodies. Files go first
+and the mark comes with the rows, so a sweep after a crash begins that task again.
 """
 
 import json
@@ -14,11 +14,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.db.operator_tables import attempts, film_receipts
 from app.db.session import Database
 from app.db.tables import keys, receipts, tasks, timeline, webhook_deliveries
 from app.generation import GenerationRequest
 from app.media.store import MediaStore, task_folders
-from app.tasks.states import TERMINAL
+from app.tasks.states import SEGMENT_OWNER, TERMINAL
 from app.usage.ledger import has_open_reservation
 
 BATCH_TASKS = 50
@@ -31,6 +32,16 @@ JSON_COLUMNS = (
     (receipts, receipts.c.operation, receipts.c.task_id),
     (webhook_deliveries, webhook_deliveries.c.body, webhook_deliveries.c.task_id),
 )
+
+
+_FILM = tasks.alias("film")
+_FILM_GOES_ON = sa.and_(
+    tasks.c.owner.startswith(SEGMENT_OWNER, autoescape=True),
+    sa.exists().where(
+        _FILM.c.id == sa.func.substr(tasks.c.owner, len(SEGMENT_OWNER) + 1), _FILM.c.finished_at.is_(None)
+    ),
+)
+"""A segment may be made again until its film has ended, and needs its request for that."""
 
 
 async def mark_unmarked(database: Database) -> None:
@@ -49,7 +60,7 @@ async def mark_unmarked(database: Database) -> None:
 
 async def remove_prompts(database: Database, store: MediaStore) -> int:
     """Of the tasks that are marked and over; how many. Raises ``ServiceUnavailable`` while the file store is away."""
-    over = tasks.c.state.in_(TERMINAL), ~has_open_reservation(tasks.c.id)
+    over = tasks.c.state.in_(TERMINAL), ~has_open_reservation(tasks.c.id), ~_FILM_GOES_ON
     query = (
         sa.select(tasks).where(sa.text("NOT prompt_removed"), *over).order_by(tasks.c.id).limit(BATCH_TASKS)
     )
@@ -84,6 +95,8 @@ async def _empty_rows(connection: AsyncConnection, row: Any) -> None:
     for found in (await connection.execute(query)).all():
         text = said.without_text(found.detail, words=True)
         await _replace(connection, timeline, timeline.c.detail, found=found, text=text)
+    if row.attempt > 1:
+        await _empty_attempts(connection, row.id, said)
     values = {
         "request": without_wish(request).model_dump_json(exclude_defaults=True),
         "operation": row.operation and said.without_text(row.operation),
@@ -93,6 +106,16 @@ async def _empty_rows(connection: AsyncConnection, row: Any) -> None:
     if row.error_message and said.are_in(row.error_message, words=True):
         values["error_message"] = NOT_KEPT
     await connection.execute(sa.update(tasks).where(tasks.c.id == row.id).values(values))
+    # One that was given before the key stopped to keep prompts holds the prompt's hash with its salt.
+    await connection.execute(sa.delete(film_receipts).where(film_receipts.c.task_id == row.id))
+
+
+async def _empty_attempts(connection: AsyncConnection, task_id: str, said: "Quotations") -> None:
+    mine = sa.select(attempts.c.number, attempts.c.word).where(attempts.c.task_id == task_id)
+    for found in (await connection.execute(mine)).all():
+        if said.are_in(found.word, words=True):
+            which = attempts.c.task_id == task_id, attempts.c.number == found.number
+            await connection.execute(sa.update(attempts).where(*which).values(word=NOT_KEPT))
 
 
 async def _replace(

@@ -15,9 +15,10 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.db.operator_tables import attempts, film_receipts
 from app.db.session import Database
 from app.db.tables import ledger, receipts, tasks, timeline, webhook_attempts, webhook_deliveries
-from app.tasks.states import TERMINAL
+from app.tasks.states import SEGMENT_OWNER, TERMINAL
 from app.usage.ledger import NOTHING, delete_old_sums, has_open_reservation, record_pruned
 
 log = structlog.get_logger()
@@ -69,7 +70,7 @@ async def delete_task_rows(connection: AsyncConnection, ids: Sequence[str]) -> N
     """Tasks that are over, with all that belongs to them but their money and their files."""
     told = sa.select(webhook_deliveries.c.id).where(webhook_deliveries.c.task_id.in_(ids))
     await connection.execute(sa.delete(webhook_attempts).where(webhook_attempts.c.delivery_id.in_(told)))
-    for table in (webhook_deliveries, timeline, receipts):
+    for table in (webhook_deliveries, timeline, receipts, film_receipts, attempts):
         await connection.execute(sa.delete(table).where(table.c.task_id.in_(ids)))
     await connection.execute(sa.delete(tasks).where(tasks.c.id.in_(ids)))
 
@@ -91,6 +92,20 @@ async def _delete_closed(database: Database, *, before: float) -> int:
         ).all()
         sums: dict[str, Decimal] = defaultdict(lambda: NOTHING)
         for row in rows:
-            sums[row.key_id] += row.amount if row.kind == "settle" else NOTHING
+            sums[row.key_id] += row.amount if row.kind in ("settle", "attempt") else NOTHING
         await record_pruned(connection, sums)
     return len(ids)
+
+
+async def tend_segments(database: Database, *, now: float) -> None:
+    """Cancel segments whose film has ended without them, and let the files of joined ones go."""
+    segments = tasks.c.owner.startswith(SEGMENT_OWNER, autoescape=True)
+    film = tasks.alias("film")
+    ended = sa.exists().where(
+        film.c.id == sa.func.substr(tasks.c.owner, len(SEGMENT_OWNER) + 1), film.c.finished_at.is_not(None)
+    )
+    orphans = sa.update(tasks).where(segments, tasks.c.finished_at.is_(None), ended)
+    joined = sa.update(tasks).where(segments, tasks.c.expires_at > now, tasks.c.purged.is_(False), ended)
+    async with database.write_many() as connection:
+        await connection.execute(orphans.values(cancel_requested=True))
+        await connection.execute(joined.values(expires_at=now))

@@ -25,17 +25,17 @@ FILE_FIELD = "filmgate_file"
 EMPTIED = json.dumps({"id": "emptied"})
 
 
-async def set_aside(store: MediaStore, task_id: str, operation: Operation) -> Operation:
+async def set_aside(store: MediaStore, task_id: str, operation: Operation, *, attempt: int = 1) -> Operation:
     """What the rows hold of an operation: itself, or for a large one its id and the key of its file."""
     document = operation.model_dump_json().encode()
     if len(document) <= ROW_BYTES:
         return operation
     try:
-        await store.put(_key_of(task_id), document, content_type="application/json")
+        await store.put(_key_of(task_id, attempt), document, content_type="application/json")
     except ServiceUnavailable as error:
         log.warning("receipt.kept_in_row", task=task_id, bytes=len(document), error=error.message)
         return operation
-    return Operation(id=operation.id, data={FILE_FIELD: _key_of(task_id)})
+    return Operation(id=operation.id, data={FILE_FIELD: _key_of(task_id, attempt)})
 
 
 async def read_aside(store: MediaStore, operation: Operation) -> Operation:
@@ -44,10 +44,10 @@ async def read_aside(store: MediaStore, operation: Operation) -> Operation:
     return operation if key is None else Operation.model_validate_json(await store.get(key))
 
 
-async def find_receipt(store: MediaStore, task_id: str) -> Operation | None:
+async def find_receipt(store: MediaStore, task_id: str, *, attempt: int = 1) -> Operation | None:
     """An operation whose file was written, and whose row perhaps was not. Raises ``ServiceUnavailable``."""
     try:
-        return Operation.model_validate_json(await store.get(_key_of(task_id)))
+        return Operation.model_validate_json(await store.get(_key_of(task_id, attempt)))
     except NotFound:
         return None
 
@@ -62,5 +62,6 @@ async def empty_receipts(connection: AsyncConnection, task_id: str) -> None:
     )
 
 
-def _key_of(task_id: str) -> str:
-    return f"{task_folders(task_id)[0]}/receipt.json"
+def _key_of(task_id: str, attempt: int) -> str:
+    number = f"-{attempt}" if attempt > 1 else ""
+    return f"{task_folders(task_id)[0]}/receipt{number}.json"

@@ -31,6 +31,8 @@ from app.tasks.task import Task, add_timeline_row
 
 log = structlog.get_logger()
 MOST_AT_ONCE = 100
+OF_THIS_ATTEMPT = receipts.c.epoch >= tasks.c.attempt_epoch
+"""Of a task that went on elsewhere, a receipt of an earlier attempt says nothing about the one that runs."""
 _OPEN_AGAIN = {
     "state": "running",
     "epoch": tasks.c.epoch + 1,
@@ -88,8 +90,12 @@ def _inserting_statement(dialect: str) -> sa.Executable:
 
 
 async def latest_receipt(database: Database, task_id: str) -> Operation | None:
-    """The operation that an upstream accepted for the task, in whichever run."""
-    query = sa.select(receipts.c.operation).where(receipts.c.task_id == task_id)
+    """The operation that an upstream accepted for the task's present attempt, in whichever run."""
+    query = (
+        sa.select(receipts.c.operation)
+        .join(tasks, tasks.c.id == receipts.c.task_id)
+        .where(receipts.c.task_id == task_id, OF_THIS_ATTEMPT)
+    )
     async with database.read() as connection:
         text = (await connection.execute(query.order_by(receipts.c.id.desc()).limit(1))).scalar()
     return Operation.model_validate_json(text) if text else None
@@ -109,7 +115,8 @@ async def adopt_late_receipts(database: Database, *, run_seconds: float) -> list
 
 async def _late_receipts(database: Database) -> list[Any]:
     each = receipts.alias()
-    latest = sa.select(sa.func.max(each.c.id)).where(each.c.task_id == tasks.c.id).scalar_subquery()
+    of_this = each.c.task_id == tasks.c.id, each.c.epoch >= tasks.c.attempt_epoch
+    latest = sa.select(sa.func.max(each.c.id)).where(*of_this).scalar_subquery()
     columns = tasks.c.id, tasks.c.kind, tasks.c.account_id, receipts.c.operation, receipts.c.at
     query = (
         sa.select(*columns, receipts.c.id.label("receipt_id"), receipts.c.claim)

@@ -1,17 +1,22 @@
 """Copies results into our own store, and measures them."""
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from app.db.session import DATABASE_AWAY
 from app.errors import (
     DeliveryFailed,
+    FilmgateError,
+    LabelsFailed,
     PayloadTooLarge,
     PollFailed,
     ResultUndecodable,
     ResultUnreadable,
+    ServiceUnavailable,
     UpstreamError,
 )
 from app.media.delivery.chain import (
@@ -24,12 +29,15 @@ from app.media.delivery.chain import (
 from app.media.delivery.options import LinkResolver
 from app.media.fetch import DIRECT, MediaFetcher, ResultRoute
 from app.media.inspection import RESULT_BYTES, MediaInfo, MediaInspector, result_content_type
+from app.media.labels.options import LabelOptions
 from app.media.links import DeliveredLink
 from app.media.peer_shares import PeerShares
 from app.media.scratch import ScratchFolder
 from app.media.store import MediaStore
+from app.options import OptionsRepository
 from app.providers.base import Operation, Provider, ResultFile, Succeeded
 from app.tasks.derived_files import DerivedFileMaker
+from app.tasks.labelling import KEPT_FIELD, FilmLabeller, InspectedCopy, UnlabelledCopy, file_sha256
 from app.tasks.task import StoredFile, Task, TaskResult
 
 DECODED_AT_ONCE = 8
@@ -89,14 +97,6 @@ class KeptFile:
     links: tuple[DeliveredLink, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class InspectedCopy:
-    """A file in the work folder, and what is in it; None where it could not be looked at."""
-
-    path: Path
-    found: MediaInfo | None
-
-
 class ResultStorage:
     """Stores results. Bytes go through a local file, as a video is inspected before it is stored."""
 
@@ -108,12 +108,18 @@ class ResultStorage:
         *,
         chain: DeliveryChain,
         derived_files: DerivedFileMaker,
+        options: OptionsRepository,
+        labeller: FilmLabeller,
         scratch: ScratchFolder,
         max_bytes: int,
     ) -> None:
         self.store = store
         self._derived_files = derived_files
         self._chain = chain
+        self._options = options
+        self._labeller = labeller
+        self._unlabelled: set[str] = set()
+        """Tasks whose result is kept here until its labels can be added."""
         self._fetcher = fetcher
         self._inspector = inspector
         self._scratch = scratch
@@ -126,10 +132,21 @@ class ResultStorage:
     ) -> TaskResult:
         """Copy all files of a result. Raises ``FilmgateError`` or ``OSError``; a later attempt may succeed."""
         work = CopyJob(task, provider, operation, note)
+        if task.id in self._unlabelled:
+            answer = await self.kept_answer(task) or answer
         if not answer.files:
             raise PollFailed("The upstream says it is done, but names no result.")
-        kept = [await self._keep_one(work, file, number=number) for number, file in enumerate(answer.files)]
-        self._derived_files.plan(task.id)
+        try:
+            kept = [
+                await self._keep_one(work, file, number=number) for number, file in enumerate(answer.files)
+            ]
+        except LabelsFailed:
+            await self._labeller.keep_answer(task, answer)
+            self._unlabelled.add(task.id)
+            raise
+        self._unlabelled.discard(task.id)
+        if not task.is_segment:
+            self._derived_files.plan(task.id)
         return TaskResult(
             files=tuple(one.stored for one in kept),
             vendor_url=answer.files[0].url,
@@ -137,13 +154,20 @@ class ResultStorage:
             usage=dict(answer.usage),
         )
 
+    async def kept_answer(self, task: Task) -> Succeeded | None:
+        """What a former run has kept because it could not be labelled: its vendor need not have it any more."""
+        try:
+            return await self._labeller.find_answer(task)
+        except FilmgateError:
+            return None
+
     async def delivers_slowly(self, task: Task) -> bool:
         """Whether ``deliver_links`` may take long."""
-        return not task.request.private and await self._chain.may_take_long()
+        return not _is_kept_here(task) and await self._chain.may_take_long()
 
     async def deliver_links(self, task: Task, result: TaskResult, *, note: TimelineWriter) -> TaskResult:
-        """The result with the links that other stages made. A private task has none."""
-        if task.request.private:
+        """The result with the links that other stages made. A private task and a segment have none."""
+        if _is_kept_here(task):
             return result
         files = [DeliverableFile(file.name, file.key, file.content_type, file.bytes) for file in result.files]
         links = await self._chain.create_links(task.id, files, resolved=result.delivered, note=note)
@@ -151,7 +175,8 @@ class ResultStorage:
 
     async def _keep_one(self, work: CopyJob, file: ResultFile, *, number: int) -> KeptFile:
         """Copy a file through the first resolver whose link works, else from the vendor."""
-        resolvers = [] if work.task.request.private else await self._chain.enabled_resolvers()
+        is_ours = work.task.request.private or work.task.is_joined or KEPT_FIELD in file.data
+        resolvers = [] if is_ours else await self._chain.enabled_resolvers()
         pages: list[DeliveredLink] = []
         if resolvers and number == 0:
             await work.note(STAGE_BEGUN, stage="publish")
@@ -192,23 +217,33 @@ class ResultStorage:
         self, work: CopyJob, file: ResultFile, *, number: int, route: ResultRoute = DIRECT
     ) -> KeptFile:
         folder = f"tasks/{work.task.id}"
+        rules = await self._read_rules()
         place = self._copies.place(work.provider.account.id)
-        async with place, self._local_copy(work.provider, work.operation, file=file, route=route) as path:
+        local = self._local_copy(work.provider, work.operation, file=file, route=route)
+        async with place, local as (path, sha256):
             with path.open("rb") as start:
                 head = start.read(RESULT_BYTES)
             content_type = result_content_type(head, kind=file.kind, stated=file.content_type)
             async with self._decoding:
                 found = await self._inspect_copy(work, path, kind=file.kind)
-                kept = await self._trim_copy(work, InspectedCopy(path, found), kind=file.kind)
-            made_seconds = found.seconds if found and kept.path != path else None
+                made = InspectedCopy(path, found, content_type, sha256)
+                kept = await self._trim_copy(work, made, kind=file.kind)
+                made_seconds = found.seconds if found and kept.path != path else None
+                wanted = rules.enabled or work.task.request.labels is not None
+                if wanted and not work.task.is_segment:  # the film that is joined of it gets them
+                    copy = UnlabelledCopy(work.task, path, kept, kind=file.kind, number=number)
+                    kept = await self._labeller.label_copy(copy, rules, note=work.note)
             probe = kept.found
-            name = f"{file.kind}{f'-{number + 1}' if number else ''}.{ENDINGS.get(content_type, 'bin')}"
-            size = await self.store.put_file(f"{folder}/{name}", kept.path, content_type=content_type)
+            name = f"{file.kind}{f'-{number + 1}' if number else ''}.{ENDINGS.get(kept.content_type, 'bin')}"
+            size = await self.store.put_file(f"{folder}/{name}", kept.path, content_type=kept.content_type)
         stored = StoredFile(
             name=name,
             key=f"{folder}/{name}",
-            content_type=content_type,
+            content_type=kept.content_type,
             bytes=size,
+            sha256=kept.sha256,
+            labels=kept.layers,
+            vendor_marks=kept.marks,
             width=probe.width if probe else None,
             height=probe.height if probe else None,
             seconds=(probe.seconds or None) if probe else None,
@@ -219,6 +254,13 @@ class ResultStorage:
             compatible=probe.compatible if probe and probe.seconds else None,
         )
         return KeptFile(stored)
+
+    async def _read_rules(self) -> LabelOptions:
+        """Never the defaults in place of what can't be read: a film would go out unlabelled."""
+        try:
+            return await self._options.read(LabelOptions)
+        except DATABASE_AWAY as error:
+            raise ServiceUnavailable("The rules for labels can't be read just now.") from error
 
     async def _inspect_copy(self, work: CopyJob, path: Path, *, kind: str) -> MediaInfo | None:
         """None for sounds, and for what can't be decoded here: it is kept without pictures, and the timeline says why.
@@ -249,29 +291,39 @@ class ResultStorage:
             return copy
         made = copy.found.seconds
         await work.note("trimmed", ok=True, made=made, to=fitting.trim_to, kept=found.seconds)
-        return InspectedCopy(target, found)
+        return replace(copy, path=target, found=found, sha256=await asyncio.to_thread(file_sha256, target))
 
     @asynccontextmanager
     async def _local_copy(
         self, provider: Provider, operation: Operation, *, file: ResultFile, route: ResultRoute
-    ) -> AsyncIterator[Path]:
+    ) -> AsyncIterator[tuple[Path, str]]:
+        """The file in the work folder, and its SHA-256."""
         with self._scratch.temporary("result-") as folder:
             path = folder / "result"
-            if file.url is None:
-                await self._write_file(path, provider.fetch(operation, file))
+            if KEPT_FIELD in file.data:
+                sha256 = await self._write_file(path, self.store.stream(file.data[KEPT_FIELD]))
+            elif file.url is None:
+                sha256 = await self._write_file(path, provider.fetch(operation, file))
             else:
                 async with self._fetcher.stream(file.url, limit=self._max_bytes, route=route) as pieces:
-                    await self._write_file(path, pieces)
-            yield path
+                    sha256 = await self._write_file(path, pieces)
+            yield path, sha256
 
-    async def _write_file(self, path: Path, pieces: AsyncIterator[bytes]) -> None:
-        size = 0
+    async def _write_file(self, path: Path, pieces: AsyncIterator[bytes]) -> str:
+        """Its SHA-256. Reckoned while it is copied, it costs 0.9 ms of a film's megabyte."""
+        size, digest = 0, hashlib.sha256()
         with path.open("wb") as target:
             async for piece in pieces:
                 size += len(piece)
                 if size > self._max_bytes:
                     raise PayloadTooLarge(f"The result is larger than the limit of {self._max_bytes} bytes.")
+                digest.update(piece)
                 target.write(piece)
+        return digest.hexdigest()
+
+
+def _is_kept_here(task: Task) -> bool:
+    return task.request.private or task.is_segment
 
 
 def _link_to_kept(link: DeliveredLink, kept: KeptFile) -> DeliveredLink:

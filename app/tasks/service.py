@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Hashable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,10 +10,7 @@ import structlog
 from sqlalchemy.exc import IntegrityError
 
 from app import clock
-from app.catalog.candidates import Candidate
 from app.catalog.catalog import Catalog
-from app.catalog.fitting import Fitting
-from app.catalog.upstream_request import adapt_for, join_refusals, judged_alike, refusal_of
 from app.catalog.waits import AccountWait
 from app.db.session import DATABASE_AWAY
 from app.errors import (
@@ -21,7 +18,6 @@ from app.errors import (
     IdempotencyConflict,
     InsufficientQuota,
     InvalidRequest,
-    NoAvailableAccount,
     NotFound,
     RateLimited,
 )
@@ -33,9 +29,11 @@ from app.ops.access import RequestNotes
 from app.tasks.admission.waiting import QueuePosition, QueuePositions
 from app.tasks.billing import TaskBilling
 from app.tasks.characters import MENTION_SIGNS, CharacterLibrary
-from app.tasks.creation import NewTask, request_columns, request_fingerprint
+from app.tasks.creation import NewTask, planned_task, request_columns, request_fingerprint
+from app.tasks.makers import MakerSearch
 from app.tasks.notifications import Notification, NotificationHub
 from app.tasks.pending_files import keep_inputs
+from app.tasks.quotes import Quote, quote_request
 from app.tasks.repository import TaskFilter, TaskRepository
 from app.tasks.retries import RetryMatcher
 from app.tasks.states import State
@@ -92,6 +90,7 @@ class TaskService:
         self._tasks = repository
         self._queue_positions = QueuePositions(repository.database)
         self._catalog = catalog
+        self._makers = MakerSearch(repository, catalog)
         self._store = store
         self._events = events
         self._characters = characters
@@ -136,20 +135,20 @@ class TaskService:
         hook_url: str | None,
     ) -> Task:
         key.require_model(request.model)
-        maker = await self._remix_candidate(request)
-        unable, fittings = self._check_wishes(
-            request, await self._able_candidates(request, maker, context.only_account)
-        )
+        maker = await self._makers.remix_candidate(request)
+        candidates = await self._makers.candidates(request, maker, context.only_account)
+        price = await self._billing.current_price(request.model)
+        found = self._makers.judge_accounts(request, candidates, price)
         received = clock.now()
         task_id = new_id(received)
-        hold = await self._billing.prepare_hold(request, key, fittings=fittings)
+        hold = self._billing.prepare_hold(request, key, price=price, fittings=found.fittings)
         request, files = await keep_inputs(self._tasks.database, self._store, request, task_id=task_id)
         row = request_columns(request, key) | {
             "id": task_id,
             "dialect": context.dialect,
             "prefers": maker.account.id if maker else None,
             "only_account": context.only_account,
-            "excluded": json.dumps(unable),
+            "excluded": json.dumps(found.unable),
             "idempotency_key": context.idempotency_key,
             "hook_url": hook_url,
             "hook_base": context.hook_base if hook_url else None,
@@ -159,7 +158,9 @@ class TaskService:
             "request_id": context.notes.id or None,
         }
         try:
-            await self._tasks.insert(NewTask(row, context.detail, hold, files))
+            await self._tasks.insert(
+                planned_task(NewTask(row, context.detail, hold, files), found.plan, request)
+            )
         except (InsufficientQuota, RateLimited):
             await delete_task_files(self._store, task_id)
             raise
@@ -172,6 +173,18 @@ class TaskService:
         log.info("task.created", task=task_id, key=key.id, model=request.model, request_id=context.notes.id)
         self._events.publish([Notification("wake")])
         return new_task(row, request)
+
+    async def quote(
+        self, request: GenerationRequest, *, key: ClientKey, only_account: str | None = None
+    ) -> Quote:
+        """What ``create`` would make and reserve now. Nothing is written or sent. Raises what ``create`` raises for it."""
+        key.require_model(request.model)
+        if any(sign in request.prompt for sign in MENTION_SIGNS):
+            request = await self._characters.add_mentioned_characters(request, key=key)
+        price = await self._billing.current_price(request.model)
+        return await quote_request(
+            request, price, catalog=self._catalog, search=self._makers, only=only_account
+        )
 
     def parse_id(self, name: str) -> str | None:
         return parse_task_id(name, prefixes=self._id_prefixes)
@@ -318,66 +331,6 @@ class TaskService:
                 param="Idempotency-Key",
             )
         return found
-
-    def _check_wishes(
-        self, request: GenerationRequest, able: list[Candidate]
-    ) -> tuple[list[str], list[Fitting | None]]:
-        """Ids of the accounts that can't fulfil the request, and how the others would fit it. Raises what they refuse when
-        none of them can."""
-        judged: dict[Hashable, FilmgateError | None] = {}
-        fittings: list[Fitting | None] = []
-        refusals: list[tuple[Candidate, FilmgateError]] = []
-        for candidate in able:
-            alike = judged_alike(candidate)
-            if alike not in judged:
-                provider = self._catalog.pool.provider_for(candidate.account)
-                adapted = adapt_for(request, candidate, provider, model=candidate.model)
-                judged[alike] = refusal_of(
-                    adapted.request,
-                    provider,
-                    model=candidate.model,
-                    gives_addresses=self._catalog.gives_addresses,
-                )
-                fittings += [] if judged[alike] else [adapted.fitting]
-            refusal = judged[alike]
-            if refusal is not None:
-                refusals.append((candidate, refusal))
-        if len(refusals) == len(able):
-            for candidate, _ in refusals:
-                self._catalog.pool.provider_for(candidate.account).ask_about(candidate.model)
-            raise join_refusals(refusals)
-        return sorted(candidate.account.id for candidate, _ in refusals), fittings
-
-    async def _remix_candidate(self, request: GenerationRequest) -> Candidate | None:
-        """The account that made the source of a remix, even if disabled since: only its upstream knows the source."""
-        source = await self._tasks.get(request.remix_of) if request.remix_of else None
-        if source is None or source.account_id is None:
-            return None
-        await self._catalog.current_statuses()
-        for candidate in self._catalog.candidates(request.kind, request.model):
-            if candidate.account.id == source.account_id:
-                enabled_status = replace(candidate.status, enabled=True)
-                return (
-                    candidate
-                    if self._catalog.recovers_soon(enabled_status, candidate.model, clock.now())
-                    else None
-                )
-        return None
-
-    async def _able_candidates(
-        self, request: GenerationRequest, maker: Candidate | None, only: str | None
-    ) -> list[Candidate]:
-        """Raises what ``Catalog.require_candidates`` raises. ``only``: the account that the operator has chosen."""
-        if only is not None:
-            return [await self._catalog.require_candidate(request.kind, request.model, account_id=only)]
-        try:
-            able = await self._catalog.require_candidates(request.kind, request.model)
-        except NoAvailableAccount:
-            if maker is None:
-                raise
-            return [maker]
-        known = maker is None or maker.account.id in {each.account.id for each in able}
-        return able if known or maker is None else [*able, maker]
 
 
 def _checked_hook_url(context: RequestContext) -> str | None:

@@ -12,6 +12,12 @@ TERMINAL: frozenset[State] = frozenset({"completed", "failed", "cancelled"})
 LEAVING = TERMINAL | {"queued"}
 """In these a task holds no slot: who moves there gives back the slot, and what was taken with it."""
 
+JOINED = "segments"
+"""In place of an account's id, of a film that is joined of segments: these have accounts (``segments/``)."""
+SEGMENT_OWNER = "segment:"
+"""Before a film's id, the owner of its segments: so no list of a client has them, and none finds them by their ids."""
+SEGMENT_DIALECT = "segment"
+
 MOVES: dict[State, frozenset[State]] = {
     "queued": frozenset(
         {"submitting", "queued", "failed", "cancelled"}

@@ -20,6 +20,7 @@ from app import clock
 from app.accounts.pool import AccountPool
 from app.accounts.refusals import NextAccounts
 from app.catalog.catalog import Catalog
+from app.catalog.cost_bounds import over_bound
 from app.catalog.fitting import Fitting
 from app.catalog.upstream_request import AdaptedRequest, adapt_for
 from app.errors import (
@@ -30,6 +31,7 @@ from app.errors import (
     UpstreamBusy,
     UpstreamError,
     UpstreamModelForbidden,
+    UpstreamModelRetired,
     UpstreamQuotaExhausted,
     UpstreamRejected,
 )
@@ -39,7 +41,9 @@ from app.ops.edge import DrainState
 from app.ops.metrics import REFUSALS, SUBMISSION_SECONDS
 from app.providers.base import Operation, Submission
 from app.providers.judging import find_refusal, with_addresses
-from app.tasks.billing import NOT_MADE, SILENT
+from app.tasks.billing import NOT_MADE, SILENT, VendorWord
+from app.tasks.budget_hold import read_agreed_price
+from app.tasks.going_on import VendorFailure, code_of, go_on_elsewhere
 from app.tasks.input_links import InputLinks
 from app.tasks.patience import LOST_SECONDS
 from app.tasks.receipt_files import find_receipt, read_aside, set_aside
@@ -84,7 +88,7 @@ class TaskSubmitter:
         except NotFound:
             await run.fail("input_missing", "A file that it needs has been deleted meanwhile.")
         request, fitting = adapted.request, adapted.fitting
-        refusal = find_refusal(run.provider, request)
+        refusal = find_refusal(run.provider, request) or await self._too_dear(run, fitting)
         if refusal is not None:
             await self._requeue_or_fail(run, refusal)
         self._stop_if_draining(run)
@@ -102,7 +106,9 @@ class TaskSubmitter:
 
     async def recover(self, run: TaskRun) -> Operation:
         """The operation that an earlier run submitted: from its receipt, else from the vendor, else unknown."""
-        found = await self._wait_for_receipt(run) or await find_receipt(self._store, run.task.id)
+        found = await self._wait_for_receipt(run) or await find_receipt(
+            self._store, run.task.id, attempt=run.task.attempt
+        )
         if found is None:
             try:
                 adapted, submission = await self._prepare_submission(run)
@@ -117,6 +123,16 @@ class TaskSubmitter:
             return await read_aside(self._store, operation)
         except NotFound:
             await run.fail("result_unavailable", "The file that holds its result has been deleted.")
+
+    async def _too_dear(self, run: TaskRun, fitting: Fitting | None) -> UnsupportedWish | None:
+        """Where it would cost more than its client will pay: accounts may have come or changed since it was created."""
+        if run.task.request.max_cost is None:
+            return None
+        price = await run.retry_while_database_is_away(
+            lambda: read_agreed_price(self._tasks.database, run.task.id)
+        )
+        refusal = over_bound(run.task.request, fitting, price)
+        return UnsupportedWish(refusal.message, param=refusal.param) if refusal else None
 
     def _stop_if_draining(self, run: TaskRun) -> None:
         if self._drain.begun:
@@ -196,8 +212,8 @@ class TaskSubmitter:
 
     async def _record_accepted(self, run: TaskRun, operation: Operation) -> Operation:
         now = clock.now()
-        deadline = clock.now() + run.run_seconds
-        kept = await set_aside(self._store, run.task.id, operation)
+        deadline = _deadline_of(run, now)
+        kept = await set_aside(self._store, run.task.id, operation, attempt=run.task.attempt)
         try:
             await run.retry_while_database_is_away(
                 lambda: self._tasks.accept(run.task, kept, now=now, deadline_at=deadline)
@@ -237,11 +253,14 @@ class TaskSubmitter:
         log.info("submission.refused", task=run.task.id, error=type(error).__name__, **told)
         if error.next_step == "fail":
             word = NOT_MADE if isinstance(error, UpstreamRejected) else SILENT
-            await run.fail(error.code, error.message, word=word)
+            await self.fail_or_go_on(run, error.code, error.message, word=word)
         run.receive()
         if run.cancelled:
             await run.cancel(word=NOT_MADE)
         account_id, model = run.provider.account.id, run.task.upstream_model or ""
+        if code_of(error, provider=run.provider.name, model=model) == UpstreamModelRetired.code:
+            retired = VendorFailure(UpstreamModelRetired.code, error.message, NOT_MADE)
+            await go_on_elsewhere(run, self._catalog, retired)
         excluded = set(json.loads(run.task.excluded_text))
         is_blocked = onward == "one"
         if is_blocked or isinstance(error, EXCLUDING_ERRORS):
@@ -275,6 +294,12 @@ class TaskSubmitter:
         )
         raise RunStopped
 
+    async def fail_or_go_on(self, run: TaskRun, code: str, message: str, *, word: VendorWord) -> NoReturn:
+        """End the task by its vendor's word, or let it go on elsewhere, where its route says so. Without a word it ends."""
+        if word.made is False:
+            await go_on_elsewhere(run, self._catalog, VendorFailure(code, message, word))
+        await run.fail(code, message, word=word)
+
     async def _with_bytes(self, item: MediaInput) -> MediaInput:
         """An address in a vendor's own store has none here."""
         if item.vendor_scheme:
@@ -298,8 +323,8 @@ class TaskSubmitter:
         source = await self._tasks.get(request.remix_of) if request.remix_of else None
         same_account = source is not None and source.account_id == run.task.account_id
         submission = Submission(
-            # One key for all attempts of a task: an upstream that honours it works only once.
-            idempotency_key=f"filmgate-{run.task.id}",
+            # One key for all runs of an attempt: an upstream that honours it works only once.
+            idempotency_key=_idempotency_key(run),
             remix_operation=source.operation if source and same_account else None,
         )
         whole = request.model_copy(update={"media": tuple(media)})
@@ -309,6 +334,20 @@ class TaskSubmitter:
                 run.provider, whole, lambda n: links.address_of(run.task.id, n, sent=sent, asked=asked)
             )
         return AdaptedRequest(whole, adapted.fitting), submission
+
+
+def _idempotency_key(run: TaskRun) -> str:
+    """A vendor that keeps keys would answer the next attempt with the work that failed."""
+    number = run.task.attempt
+    return f"filmgate-{run.task.id}" + (f"-{number}" if number > 1 else "")
+
+
+def _deadline_of(run: TaskRun, now: float) -> float:
+    """Of the run that begins ``now``. Further attempts have what the first one left."""
+    whole = now + run.run_seconds
+    if run.task.attempt == 1:
+        return whole
+    return min(whole, max(run.task.deadline_at, run.task.created_at + run.run_seconds))
 
 
 async def _timed_start(run: TaskRun, request: GenerationRequest, submission: Submission) -> Operation:

@@ -22,7 +22,7 @@ from app.generation import GenerationRequest, MediaInput, MediaKind
 from app.media.inspection import COMPATIBLE, PLAYLIST, SEGMENTS, SPRITESHEET, STORYBOARD, THUMBNAIL, kind_of
 from app.media.links import DeliveredLink, LinkSigner, pick_link
 from app.providers.base import Operation
-from app.tasks.states import TERMINAL, MoneyState, State
+from app.tasks.states import JOINED, SEGMENT_OWNER, TERMINAL, MoneyState, State
 
 INSERT_ROW = sa.insert(timeline).inline()
 HEX_ID = re.compile(r"[0-9a-f]{32}")
@@ -58,6 +58,12 @@ class StoredFile(BaseModel):
     sound: bool | None = None
     compatible: bool | None = None
     """Whether every player plays it. These three are None for what was not measured, and for films of older versions."""
+    sha256: str | None = None
+    """Of the stored bytes, in hex; None for films of older versions."""
+    labels: tuple[str, ...] = ()
+    """The layers of labels that we added: implicit, visible, c2pa."""
+    vendor_marks: tuple[str, ...] = ()
+    """The marks that a labelled file came with: aigc, c2pa."""
 
 
 DerivedWork = Literal["pictures", "compatible", "stream"]
@@ -185,6 +191,8 @@ class Task:
     only_account: str | None
     """The account that the operator chose for it: no other one may make it."""
     fitted_text: str | None
+    attempt: int = 1
+    """Counts the vendors' work for it: another one begins after a vendor's own word that it failed."""
 
     @cached_property
     def request(self) -> GenerationRequest:
@@ -216,6 +224,23 @@ class Task:
                 }
             )
         return found.as_document() if found.asked else None
+
+    @property
+    def told_fields(self) -> dict[str, Any]:
+        """For clients, in answers that may hold more than their dialect knows: what is made instead, and which attempt it is
+        where it is not the first."""
+        fitted = {"fitted": changes} if (changes := self.told_changes) else {}
+        return fitted | ({"attempt": self.attempt} if self.attempt > 1 else {})
+
+    @property
+    def is_segment(self) -> bool:
+        """Whether it is a part of a film that is joined."""
+        return self.owner.startswith(SEGMENT_OWNER)
+
+    @property
+    def is_joined(self) -> bool:
+        """Whether it is a film that is joined of segments."""
+        return self.account_id == JOINED
 
     @property
     def has_ended(self) -> bool:

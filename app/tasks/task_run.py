@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, Protocol, TypeVar
 
 import structlog
 
@@ -29,6 +29,12 @@ class RunStopped(Exception):
 
 class RowUnwritable(Exception):
     """What this run wants to write is nothing that a row can hold: repeating it would go on for ever."""
+
+
+class ProviderSource(Protocol):
+    """Finds what makes a task: the adapter of an account, or the segments of a film."""
+
+    async def provider_by_id(self, account_id: str) -> Provider: ...
 
 
 @dataclass(slots=True)
@@ -128,10 +134,13 @@ class TaskRun:
 
     async def fail(self, code: str, message: str, *, word: VendorWord = SILENT) -> NoReturn:
         """``word``: what the vendor said about its costs; without one the money of a task that was sent is held."""
-        text = clean_text(message, LONGEST_MESSAGE)
+        text = self.clean_message(message)
         detail = {"code": code, **({"polls": self.polls} if self.polls else {})}
         await self.move("failed", detail=detail, word=word, error_code=code, error_message=text)
         raise RunStopped
+
+    def clean_message(self, message: str) -> str:
+        return clean_text(message, LONGEST_MESSAGE)
 
     async def cancel(self, *, word: VendorWord = SILENT) -> NoReturn:
         ended: dict[str, Any] = {"error_code": "cancelled", "error_message": "Cancelled.", "result": None}

@@ -21,6 +21,8 @@ SELECT key_id, SUM(reserved), SUM(spent) FROM (
     FROM ledger AS closing JOIN ledger AS held ON held.task_id = closing.task_id AND held.kind = 'reserve'
     WHERE closing.kind IN ('settle', 'release')
     UNION ALL
+    SELECT key_id, 0, amount FROM ledger WHERE kind = 'attempt'
+    UNION ALL
     SELECT key_id, 0, cost FROM usage WHERE task_id IS NULL
     UNION ALL
     SELECT key_id, reserved, spent FROM spending WHERE period = 'pruned'
@@ -58,8 +60,9 @@ async def find_differences(connection: AsyncConnection) -> list[str]:
         opened = held[row.task_id]
         for period in period_names(opened.at):
             sums = expected[(row.key_id, period)]
-            sums[0] += row.amount if row.kind == "reserve" else -opened.amount
-            sums[1] += row.amount if row.kind == "settle" else NOTHING
+            if row.kind != "attempt":
+                sums[0] += row.amount if row.kind == "reserve" else -opened.amount
+            sums[1] += row.amount if row.kind in ("settle", "attempt") else NOTHING
     relayed = sa.select(usage.c.key_id, usage.c.at, usage.c.cost).where(
         usage.c.task_id.is_(None), usage.c.cost > NOTHING
     )

@@ -95,7 +95,9 @@ def seconds_to_next(period: str, at: float) -> float | None:
 def has_open_reservation(task_id: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
     """Whether money is reserved for a task, and neither settled nor released."""
     closing = ledger.alias()
-    closed = sa.exists().where(closing.c.task_id == ledger.c.task_id, closing.c.kind != "reserve")
+    closed = sa.exists().where(
+        closing.c.task_id == ledger.c.task_id, closing.c.kind.in_(("settle", "release"))
+    )
     return sa.exists().where(ledger.c.task_id == task_id, ledger.c.kind == "reserve", ~closed)
 
 

@@ -1,5 +1,6 @@
 """Recent outcomes, success rates, times to video and spending, from the counts of ended tasks."""
 
+import math
 from bisect import bisect_right
 from collections import Counter, defaultdict
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import sqlalchemy as sa
 from app import clock
 from app.db.operator_tables import rollup
 from app.db.session import Database
+from app.usage.closed_days import ClosedDays
 from app.usage.ledger import NOTHING
 from app.usage.recorder import COMPLETED, HOUR, seconds_of
 from app.usage.zones import UTC_ZONE, day_at, start_of_day
@@ -49,6 +51,16 @@ class ChartPoint:
 
 
 @dataclass(frozen=True, slots=True)
+class FailureCount:
+    """Failed tasks of one error code and model; ``hour`` (since 1970) is that of the last one."""
+
+    code: str
+    model: str
+    tasks: int
+    hour: int
+
+
+@dataclass(frozen=True, slots=True)
 class OverviewSummary:
     """The figures since ``since`` (UTC seconds): the window's first hour, or its first day for windows of several days.
     ``steps`` are where the steps of charts begin, also those without a task."""
@@ -63,13 +75,16 @@ class OverviewSummary:
     models: list[ModelFigures]
     points: list[ChartPoint]
     steps: list[int]
+    failures: list[FailureCount]
 
 
 class UsageOverview:
-    """Reads at most one row for each hour, model, outcome and bucket. An hour belongs to the day that it begins in."""
+    """Reads at most one row for each hour, model, outcome and bucket, and those of days that are over once an hour. An hour
+    belongs to the day that it begins in."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, remembered: ClosedDays[list[Any]] | None = None) -> None:
         self._database = database
+        self._days = ClosedDays[list[Any]]() if remembered is None else remembered
 
     async def summarize(
         self, window: Window = "24h", *, now: float | None = None, zone: ZoneInfo = UTC_ZONE
@@ -77,7 +92,8 @@ class UsageOverview:
         moment = clock.now() if now is None else now
         steps = _steps_of(window, moment, zone)
         first = steps[0] // HOUR
-        rows = await self._summed_rows(first, ("model", "outcome", "bucket"))
+        by_step = await self._rows_by_step(steps, moment, whole_days=HOURS[window] > DAY)
+        rows = [row for found in by_step.values() for row in found]
         outcomes: Counter[str] = Counter()
         for row in rows:
             outcomes[row.outcome] += row.tasks
@@ -91,28 +107,56 @@ class UsageOverview:
             tasks_per_minute=tasks / max((moment - first * HOUR) / 60, 1.0),
             cost=sum((row.cost for row in rows), NOTHING),
             models=_figures_by_model(rows),
-            points=await self._chart_points(steps),
+            points=[_chart_point(at, found) for at, found in by_step.items() if found],
             steps=steps,
+            failures=_failure_counts(rows),
         )
 
-    async def _chart_points(self, steps: list[int]) -> list[ChartPoint]:
-        counts: dict[int, Counter[str]] = defaultdict(Counter)
-        costs: dict[int, Decimal] = defaultdict(lambda: NOTHING)
-        for row in await self._summed_rows(steps[0] // HOUR, ("hour", "outcome")):
-            at = steps[max(bisect_right(steps, row.hour * HOUR) - 1, 0)]
-            counts[at][row.outcome if row.outcome in (COMPLETED, "cancelled") else "failed"] += row.tasks
-            costs[at] += row.cost
-        return [
-            ChartPoint(at, outcomes[COMPLETED], outcomes["failed"], outcomes["cancelled"], costs[at])
-            for at, outcomes in sorted(counts.items())
-        ]
+    async def _rows_by_step(self, steps: list[int], now: float, *, whole_days: bool) -> dict[int, list[Any]]:
+        if whole_days:
+            ends = [*steps[1:], int(now // HOUR + 1) * HOUR]
+            spans = list(zip(steps, ends, strict=True))
+            return {
+                begin: await self._days.sums(begin, end, now=now, read=self._sums_between)
+                for begin, end in spans
+            }
+        found: dict[int, list[Any]] = {at: [] for at in steps}
+        for row in await self._summed_rows(steps[0], math.inf, "hour"):
+            found[steps[max(bisect_right(steps, row.hour * HOUR) - 1, 0)]].append(row)
+        return found
 
-    async def _summed_rows(self, first: int, names: tuple[str, ...]) -> list[Any]:
-        columns = [rollup.c[name] for name in names]
+    async def _sums_between(self, begin: float, end: float) -> list[Any]:
+        return await self._summed_rows(begin, end)
+
+    async def _summed_rows(self, begin: float, end: float, *further: str) -> list[Any]:
+        """By model, outcome and bucket; the hours that begin from ``begin`` to ``end`` (UTC seconds)."""
+        columns = [rollup.c[name] for name in ("model", "outcome", "bucket", *further)]
         sums = sa.func.sum(rollup.c.tasks).label("tasks"), sa.func.sum(rollup.c.cost).label("cost")
-        query = sa.select(*columns, *sums).where(rollup.c.hour >= first).group_by(*columns).order_by(*columns)
+        last = sa.func.max(rollup.c.hour).label("last")
+        hours = [rollup.c.hour >= math.ceil(begin / HOUR)]
+        hours += [] if math.isinf(end) else [rollup.c.hour < math.ceil(end / HOUR)]
+        query = sa.select(*columns, *sums, last).where(*hours).group_by(*columns)
         async with self._database.read() as connection:
             return list((await connection.execute(query)).all())
+
+
+def _chart_point(at: int, rows: list[Any]) -> ChartPoint:
+    counts: Counter[str] = Counter()
+    for row in rows:
+        counts[row.outcome if row.outcome in (COMPLETED, "cancelled") else "failed"] += row.tasks
+    cost = sum((row.cost for row in rows), NOTHING)
+    return ChartPoint(at, counts[COMPLETED], counts["failed"], counts["cancelled"], cost)
+
+
+def _failure_counts(rows: list[Any]) -> list[FailureCount]:
+    """The most frequent first."""
+    found: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
+    for row in rows:
+        if row.outcome not in (COMPLETED, *NOT_RATED):
+            sums = found[row.outcome, row.model]
+            sums[:] = sums[0] + row.tasks, max(sums[1], row.last)
+    counts = [FailureCount(code, model, tasks, hour) for (code, model), (tasks, hour) in found.items()]
+    return sorted(counts, key=lambda one: (-one.tasks, one.code, one.model))
 
 
 def _steps_of(window: Window, now: float, zone: ZoneInfo) -> list[int]:

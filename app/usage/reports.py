@@ -37,8 +37,8 @@ HOUR_COLUMNS = {"key": usage_hours.c.party, "model": usage_hours.c.model, "accou
 class UsageLine:
     """Sums over one group; columns that are not grouped by are None. ``day`` is one of the zone that was asked for.
 
-    Money in US dollars: ``cost`` is what the key pays, ``vendor_cost`` what the vendor charges by its list price, as far as
-    that is known; of ``unknown_costs`` calls it is not.
+    Money in US dollars: ``cost`` is what the key pays, ``vendor_cost`` what the vendor charges, as far as that is known; of
+    ``unknown_costs`` calls it is not.
     """
 
     key: str | None
@@ -58,6 +58,16 @@ class UsageLine:
     @property
     def film_seconds(self) -> float:
         return self.film_milliseconds / 1000
+
+    @property
+    def known_vendor_cost(self) -> Decimal | None:
+        """None where nothing of it is known."""
+        return None if self.unknown_costs and not self.vendor_cost else self.vendor_cost
+
+    @property
+    def margin(self) -> Decimal | None:
+        """None where the cost of some calls is not known."""
+        return None if self.unknown_costs else self.cost - self.vendor_cost
 
 
 @dataclass(frozen=True, slots=True)

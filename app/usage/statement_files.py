@@ -20,6 +20,7 @@ Language = Literal["en", "zh"]
 FileForm = Literal["csv", "pdf"]
 MEDIA_TYPES: Mapping[FileForm, str] = {"csv": "text/csv; charset=utf-8", "pdf": "application/pdf"}
 ROOT = Path(__file__).parent.parent.parent
+DOLLARS = "USD"
 PDF_SECONDS = 60.0
 MOST_WAITING = 16
 """Statements that wait to be drawn; each takes half a second of a processor."""
@@ -40,6 +41,8 @@ WORDS: Mapping[Language, Mapping[str, str]] = {
         "tokens_in": "Input tokens",
         "tokens_out": "Output tokens",
         "amount": "Amount",
+        "vendor_cost": "Cost",
+        "margin": "Margin",
         "total": "Total",
         "budget": "Total budget",
         "opening": "Left of it before the first day",
@@ -62,6 +65,8 @@ WORDS: Mapping[Language, Mapping[str, str]] = {
         "tokens_in": "输入 token",
         "tokens_out": "输出 token",
         "amount": "金额",
+        "vendor_cost": "成本",
+        "margin": "毛利",
         "total": "合计",
         "budget": "总预算",
         "opening": "期初余额",
@@ -70,6 +75,8 @@ WORDS: Mapping[Language, Mapping[str, str]] = {
     },
 }
 HEADING = ("model", "films", "seconds", "calls", "tokens_in", "tokens_out", "amount")
+COSTS = ("vendor_cost", "margin")
+"""For the operator alone: what vendors charge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +106,10 @@ def read_form(text: str) -> FileForm:
     return "pdf" if text == "pdf" else "csv"
 
 
-def write_sheet(statement: KeyStatement, language: Language) -> StatementSheet:
+def write_sheet(
+    statement: KeyStatement, language: Language, *, currency: str = DOLLARS, with_costs: bool = False
+) -> StatementSheet:
+    """``with_costs``: beside what the key pays also what vendors charge, which its holder must not see."""
     words, key = WORDS[language], statement.key
     facts = {
         "key": key.name,
@@ -107,7 +117,7 @@ def write_sheet(statement: KeyStatement, language: Language) -> StatementSheet:
         "project": key.project or "",
         "period": f"{statement.first_day} – {statement.last_day}",
         "zone": statement.span.zone.key,
-        "currency": words["dollars"],
+        "currency": words["dollars"] if currency == DOLLARS else currency,
     }
     budget: dict[str, Decimal] = {}
     if statement.budget is not None:
@@ -120,22 +130,35 @@ def write_sheet(statement: KeyStatement, language: Language) -> StatementSheet:
     return StatementSheet(
         title=words["title"],
         facts=[(words[name], text) for name, text in facts.items() if text],
-        heading=[words[name] for name in HEADING],
-        rows=[_row_texts(line, line.model or "") for line in statement.lines],
-        total=_row_texts(statement.total, words["total"]),
+        heading=[words[name] for name in (*HEADING, *(COSTS if with_costs else ()))],
+        rows=[_row_texts(line, line.model or "", with_costs) for line in statement.lines],
+        total=_row_texts(statement.total, words["total"], with_costs),
         budget=[(words[name], format_money(amount)) for name, amount in budget.items()],
         nothing="" if statement.lines else words["nothing"],
     )
 
 
-def _row_texts(line: UsageLine, name: str) -> list[str]:
+def _row_texts(line: UsageLine, name: str, with_costs: bool) -> list[str]:
     counts = (line.requests, line.input_tokens, line.output_tokens)
-    return [name, str(line.films), f"{line.film_seconds:g}", *map(str, counts), format_money(line.cost)]
+    costs = [_known(line.known_vendor_cost), _known(line.margin)] if with_costs else []
+    amount = format_money(line.cost)
+    return [name, str(line.films), f"{line.film_seconds:g}", *map(str, counts), amount, *costs]
 
 
-async def statement_file(statement: KeyStatement, form: FileForm, language: Language) -> bytes:
-    """Raises ``RateLimited`` when too many are being drawn, and ``ServiceUnavailable`` when that fails."""
-    sheet = write_sheet(statement, language)
+def _known(amount: Decimal | None) -> str:
+    return "–" if amount is None else format_money(amount)
+
+
+async def statement_file(
+    statement: KeyStatement,
+    form: FileForm,
+    language: Language,
+    *,
+    currency: str = DOLLARS,
+    with_costs: bool = False,
+) -> bytes:
+    """``currency``: what its amounts are called. Raises ``RateLimited`` when too many are being drawn, and ``ServiceUnavailable`` when that fails."""
+    sheet = write_sheet(statement, language, currency=currency, with_costs=with_costs)
     return sheet_as_csv(sheet) if form == "csv" else await PRINTER.print_sheet(sheet)
 
 

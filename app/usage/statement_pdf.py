@@ -23,6 +23,8 @@ from reportlab.platypus import Flowable, Paragraph, SimpleDocTemplate, Spacer, T
 LATIN, BOLD, CHINESE = "Helvetica", "Helvetica-Bold", "STSong-Light"
 INK, QUIET, LINE = HexColor("#1e1c19"), HexColor("#59544c"), HexColor("#cdc6b9")
 WIDTHS = (58 * mm, 15 * mm, 24 * mm, 17 * mm, 22 * mm, 22 * mm, 22 * mm)
+WIDE = (46 * mm, 13 * mm, 20 * mm, 14 * mm, 17 * mm, 17 * mm, 18 * mm, 18 * mm, 18 * mm)
+"""With what vendors charge beside what the key pays."""
 MARGIN = 15 * mm
 
 
@@ -97,7 +99,8 @@ def _table(sheet: Mapping[str, Any]) -> Table:
     style.add("LINEBELOW", (0, 0), (-1, 0), 0.8, QUIET)
     style.add("LINEBELOW", (0, 1), (-1, -2), 0.3, LINE)
     style.add("LINEABOVE", (0, -1), (-1, -1), 0.8, QUIET)
-    return Table(rows, colWidths=WIDTHS, repeatRows=1, hAlign="LEFT", style=style)
+    widths = WIDTHS if len(sheet["heading"]) == len(WIDTHS) else WIDE
+    return Table(rows, colWidths=widths, repeatRows=1, hAlign="LEFT", style=style)
 
 
 def _draw_number(canvas: Any, document: Any) -> None:

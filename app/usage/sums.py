@@ -23,6 +23,8 @@ FAILED_STATUS = 400
 """A call that was answered with this status or a higher one counts as failed."""
 SIDES = {"key": "key_id", "account": "account_id"}
 FIGURES = tuple(column.name for column in usage_days.columns if not column.primary_key)
+ATTEMPT_PATH = "attempts/"
+"""Begins the path of what an attempt cost after which a task went on elsewhere."""
 UsageRows = Iterable[Mapping[str, Any]]
 
 MINUTES_OF_HOURS = {
@@ -60,14 +62,19 @@ async def add_usage(connection: AsyncConnection, rows: UsageRows) -> None:
     await add_to_sums(connection, usage_hours, sums_by_hour(rows))
 
 
-async def remove_usage(connection: AsyncConnection, task_id: str, key_id: str, *, at: float) -> None:
-    """Take back the row of a task whose end changes, and what it added to its day and hour."""
-    mine = usage.c.key_id == key_id, usage.c.at == at, usage.c.task_id == task_id
+async def remove_usage(
+    connection: AsyncConnection, task_id: str, key_id: str, *, at: float
+) -> Decimal | None:
+    """Take back the row of a task whose end changes, and what it added to its day and hour. Returns what its vendor
+    charged, as far as that was known."""
+    its = usage.c.task_id == task_id, ~usage.c.path.startswith(ATTEMPT_PATH)
+    mine = usage.c.key_id == key_id, usage.c.at == at, *its
     removed = (await connection.execute(sa.delete(usage).where(*mine).returning(usage))).all()
     rows = [dict(row._mapping) for row in removed]
     for table, sums in ((usage_days, daily_sums(rows)), (usage_hours, sums_by_hour(rows))):
         taken = [row | {name: -row[name] for name in FIGURES} for row in sums]
         await add_to_sums(connection, table, taken)
+    return next((row["vendor_cost"] for row in rows), None)
 
 
 def daily_sums(rows: UsageRows) -> list[dict[str, Any]]:

@@ -32,6 +32,7 @@ TITLES: Mapping[str, tuple[str, str]] = {
     "usage_refused": ("a row of usage was lost", "用量记录丢失"),
     "money_held": ("money is held until you decide", "有金额待你裁定"),
     "model_retires": ("a model retires", "模型即将下线"),
+    "labels_failed": ("a film waits for its labels", "有影片等待添加标识"),
     "test": ("a test", "测试消息"),
 }
 """In English and in Chinese. Every text has the word Filmgate, which DingTalk and Feishu can ask for as a keyword."""

@@ -10,6 +10,7 @@ from app.db.session import Database
 from app.db.tables import webhook_attempts, webhook_deliveries
 from app.dispatch.dispatcher import Dispatcher, lock_queue, put_back_lost
 from app.errors import NotFound
+from app.webhooks.endpoint_health import note_call
 from app.webhooks.sender import AttemptOutcome, RetryDecision
 from app.webhooks.turns import ReceiverPauses, UnderWay, choose_due, claimed_query, due_query
 
@@ -155,6 +156,7 @@ class DeliveryRepository:
         }
         mine = _table.id == delivery.id, _table.claimed_at == delivery.claimed_at
         async with self._database.write() as connection:
+            await note_call(connection, delivery.endpoint_id, outcome, now=now)
             await connection.execute(sa.insert(webhook_attempts), attempt)
             await connection.execute(sa.update(webhook_deliveries).where(*mine).values(values))
 

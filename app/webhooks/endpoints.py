@@ -15,6 +15,13 @@ from app.errors import InvalidRequest, MissingField, NotFound
 from app.vault import Vault, webhook_secret_place
 from app.webhooks import outbox
 from app.webhooks.addresses import check_address
+from app.webhooks.endpoint_health import (
+    WITH_FAILURES,
+    EndpointFailure,
+    failure_of,
+    forget_failures,
+    note_call,
+)
 from app.webhooks.event_bodies import ENDPOINT_ID, EVENT_TYPES, new_id, thin_event
 from app.webhooks.sender import AttemptOutcome, WebhookMessage, WebhookSender
 from app.webhooks.signing import encode_secret, new_secret
@@ -41,6 +48,7 @@ class WebhookEndpoint:
     created_at: float
     updated_at: float
     hint: str
+    failing: EndpointFailure | None
 
 
 class EndpointRepository:
@@ -91,7 +99,7 @@ class EndpointRepository:
 
     async def page(self, owner: str, *, after: str | None, limit: int) -> tuple[list[WebhookEndpoint], bool]:
         """Newest first, those after the id ``after``, and whether more follow. Raises ``InvalidRequest``."""
-        query = sa.select(webhook_endpoints).where(_table.owner == owner)
+        query = WITH_FAILURES.where(_table.owner == owner)
         if after is not None:
             if not ENDPOINT_ID.fullmatch(after):
                 raise InvalidRequest("after must be the id of a webhook endpoint", param="after")
@@ -120,6 +128,8 @@ class EndpointRepository:
         async with self._database.write() as connection:
             row = await self._owned_row(connection, endpoint_id, owner=owner)
             changed = {field: value for field, value in wanted.items() if row._mapping[field] != value}
+            if "url" in changed or "enabled" in changed:
+                await forget_failures(connection, endpoint_id)
             if changed:
                 await self._update_row(connection, endpoint_id, **changed)
             if "url" in changed:
@@ -129,8 +139,9 @@ class EndpointRepository:
     async def delete(self, endpoint_id: str, *, owner: str) -> None:
         async with self._database.write() as connection:
             await self._owned_row(connection, endpoint_id, owner=owner)
-            await outbox.fail_pending(connection, endpoint_id)
+            await forget_failures(connection, endpoint_id)
             await connection.execute(sa.delete(webhook_endpoints).where(_table.id == endpoint_id))
+            await outbox.fail_pending(connection, endpoint_id)
 
     async def rotate_secret(
         self, endpoint_id: str, *, owner: str, keep_old: bool
@@ -148,13 +159,19 @@ class EndpointRepository:
             return await self._read_endpoint(connection, endpoint_id, owner=owner), secret
 
     async def send_sample(self, endpoint_id: str, *, owner: str, event: str) -> AttemptOutcome:
-        """Send a sample event at once, outside the outbox; its outcome."""
+        """Send a sample event at once, outside the outbox; its outcome. One that arrives ends what failed before."""
         if event not in EVENT_TYPES:
             raise InvalidRequest(f"event_type must be one of {', '.join(EVENT_TYPES)}", param="event_type")
         async with self._database.read() as connection:
             row = await self._owned_row(connection, endpoint_id, owner=owner)
         body = thin_event(event, SAMPLE_ID, at=clock.now()).encode()
-        return await self._sender.send(WebhookMessage(new_id("wh"), row.url, body, self._valid_secrets(row)))
+        outcome = await self._sender.send(
+            WebhookMessage(new_id("wh"), row.url, body, self._valid_secrets(row))
+        )
+        if outcome.is_delivered and row.calls:
+            async with self._database.write() as connection:
+                await note_call(connection, endpoint_id, outcome, now=clock.now())
+        return outcome
 
     async def disable(self, endpoint_id: str, *, reason: str) -> None:
         """Stop deliveries to it until its owner updates it."""
@@ -181,7 +198,7 @@ class EndpointRepository:
     async def _owned_row(self, connection: AsyncConnection, endpoint_id: str, *, owner: str) -> Any:
         row = None
         if ENDPOINT_ID.fullmatch(endpoint_id):
-            query = sa.select(webhook_endpoints).where(_table.id == endpoint_id, _table.owner == owner)
+            query = WITH_FAILURES.where(_table.id == endpoint_id, _table.owner == owner)
             row = (await connection.execute(query)).first()
         if row is None:
             raise NotFound(f"No such webhook endpoint: {endpoint_id[:100]}")
@@ -220,6 +237,7 @@ class EndpointRepository:
             created_at=row.created_at,
             updated_at=row.updated_at,
             hint=f"whsec_…{self._valid_secrets(row)[0][-4:]}",
+            failing=failure_of(row),
         )
 
 

@@ -22,6 +22,7 @@ Topic = Literal[
     "usage_refused",
     "money_held",
     "model_retires",
+    "labels_failed",
 ]
 TOPICS: tuple[Topic, ...] = get_args(Topic)
 ReceiverKind = Literal["webhook", "feishu", "dingtalk", "wecom", "telegram", "slack", "discord", "email"]

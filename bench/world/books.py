@@ -1,5 +1,6 @@
 """The invariants: the product's rows and files compared with what the world knows to be true."""
 
+import itertools
 import json
 import sqlite3
 from collections.abc import Iterator
@@ -21,6 +22,9 @@ NEIGHBOUR_SECONDS = 30.0
 OVERFILLED = """
 SELECT accounts.name FROM slots JOIN accounts ON accounts.id = slots.account_id
 GROUP BY accounts.id HAVING COUNT(*) > accounts.slots
+"""
+RECEIPTS = """
+SELECT task_id FROM receipts JOIN tasks ON tasks.id = receipts.task_id WHERE receipts.epoch >= tasks.attempt_epoch
 """
 OPEN = ("queued", "submitting", "running", "storing")
 
@@ -58,14 +62,14 @@ def check_films(world: "World", rows: sqlite3.Connection) -> None:
     tasks = rows.execute(
         "SELECT id, state, deleted, purged, request, result, error_code FROM tasks"
     ).fetchall()
-    jobs = {job.prompt: job for vendor in world.vendors for job in vendor.jobs.values()}
+    jobs = jobs_by_prompt(world)
     now = world.clock.now
     for task in tasks:
         prompt = json.loads(task["request"])["prompt"]
-        job = jobs.get(prompt)
+        job = jobs[prompt][-1] if prompt in jobs else None
         if task["error_code"] == "deadline_exceeded":
             client = next(client for client in world.clients if client.wish.prompt == prompt)
-            begun = job.accepted_at if job is not None else client.asked_at
+            begun = jobs[prompt][0].accepted_at if job is not None else client.asked_at
             if now < begun + world.plan.deadline - 1.0:
                 world.violate("a task is failed before its deadline by the true clock")
         if task["state"] != "completed" or task["deleted"]:
@@ -122,6 +126,8 @@ def _check_sums(world: "World", rows: sqlite3.Connection) -> None:
         key = row["key_id"]
         if row["kind"] == "reserve":
             held[key] = held.get(key, 0) + row["amount"]
+        elif row["kind"] == "attempt":
+            spent[key] = spent.get(key, 0) + row["amount"]
         else:
             held[key] = held.get(key, 0) - reserved[row["task_id"]]
             if row["kind"] == "settle":
@@ -136,30 +142,28 @@ def _check_sums(world: "World", rows: sqlite3.Connection) -> None:
 
 
 def _check_wishes(world: "World", rows: sqlite3.Connection) -> None:
-    jobs: dict[str, list[Job]] = {}
-    for vendor in world.vendors:
-        for job in vendor.jobs.values():
-            jobs.setdefault(job.prompt, []).append(job)
+    jobs = jobs_by_prompt(world)
     found: dict[str, list[sqlite3.Row]] = {}
     for row in rows.execute("SELECT * FROM tasks ORDER BY id"):
         found.setdefault(json.loads(row["request"])["prompt"], []).append(row)
-    receipts = {row["task_id"] for row in rows.execute("SELECT task_id FROM receipts")}
+    receipts = {row["task_id"] for row in rows.execute(RECEIPTS)}
     entries = {
         row["task_id"]: (row["kind"], row["amount"])
-        for row in rows.execute("SELECT * FROM ledger ORDER BY id")
+        for row in rows.execute("SELECT * FROM ledger WHERE kind <> 'attempt' ORDER BY id")
     }
     for client in world.clients:
         prompt = client.wish.prompt
         made, tasks = jobs.get(prompt, []), found.get(prompt, [])
         if len(tasks) > 1 and client.wish.repeats:
             world.violate("a repeated request made two tasks")
-        if len(made) > len(tasks):
+        if len(made) > sum(row["attempt"] for row in tasks):
             world.violate("a wish is bought twice")
+        _check_attempts(world, made, tasks)
         if tasks and made:
             _check_bill(
                 world,
                 client,
-                job=made[0],
+                jobs=made,
                 row=tasks[0],
                 bill=(entries.get(tasks[0]["id"]), tasks[0]["id"] in receipts),
             )
@@ -179,8 +183,33 @@ def _check_neighbours(world: "World", rows: sqlite3.Connection) -> None:
             world.violate("a webhook waits for the receivers of another client")
 
 
-def _check_bill(world: "World", client: Any, *, job: Job, row: sqlite3.Row, bill: tuple[Any, bool]) -> None:
+def jobs_by_prompt(world: "World") -> dict[str, list[Job]]:
+    """In the order in which vendors accepted them."""
+    jobs = sorted(
+        (job for vendor in world.vendors for job in vendor.jobs.values()), key=lambda job: job.accepted_at
+    )
+    found: dict[str, list[Job]] = {}
+    for job in jobs:
+        found.setdefault(job.prompt, []).append(job)
+    return found
+
+
+def _check_attempts(world: "World", made: list[Job], tasks: list[sqlite3.Row]) -> None:
+    """A task is bought again only once its vendor has said that it failed, and as often as the route says."""
+    if len(tasks) != 1:
+        return
+    if tasks[0]["attempt"] > 1 + world.plan.retries:
+        world.violate("a task goes on more often than its route says")
+    for before, job in itertools.pairwise(made):
+        if before.told_at is None or before.told_at > job.accepted_at:
+            world.violate("a wish is bought again before its vendor has said that it failed")
+
+
+def _check_bill(
+    world: "World", client: Any, *, jobs: list[Job], row: sqlite3.Row, bill: tuple[Any, bool]
+) -> None:
     (kind, amount), has_receipt = bill[0] or ("none", 0), bill[1]
+    job = jobs[-1]
     code = row["error_code"] or row["state"]
     if row["state"] in OPEN:
         return
@@ -191,7 +220,7 @@ def _check_bill(world: "World", client: Any, *, job: Job, row: sqlite3.Row, bill
     if row["state"] == "completed" and kind != "settle":
         world.violate(f"a completed task is not paid for ({kind})")
     vendor = world.vendors[job.account // (ACCOUNTS // 2)]
-    waits = job.accepted_at + world.plan.deadline
+    waits = jobs[0].accepted_at + world.plan.deadline
     lasting = vendor.plan.link_life is None and vendor.plan.forgets_after is None
     wanted = not client.wants_to_leave and job.ending == "film" and job.stopped_at is None
     if has_receipt and wanted and lasting and job.ready_at < waits and row["state"] != "completed":

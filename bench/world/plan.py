@@ -1,7 +1,7 @@
 """What a seed decides before its world begins: who lives in it, what goes wrong, how often and when."""
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Fault = Literal[
@@ -26,6 +26,7 @@ FAULTS: tuple[Fault, ...] = Fault.__args__  # type: ignore[attr-defined]
 Refusal = Literal["agrees", "refuses", "knows none"]
 Price = Literal["call", "second", "unit"]
 Crowd = Literal["drips", "deaf"]
+RETRIES_BEGIN = 1_000_003
 CROWDS = 0.01
 """Share of the worlds that are about one peer with many tasks."""
 Ending = Literal["film", "failed", "stuck"]
@@ -73,6 +74,8 @@ class WishPlan:
     hook: str | None
     """The host that is told of its end."""
     model: str = EITHER
+    fails_at: tuple[int, ...] = (0, 1)
+    """The vendors at which it fails, where its ending is that."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,8 @@ class Plan:
     """What many tasks of key 0 meet while key 1 has two that nothing must hold up."""
     jumps: tuple[tuple[float, float, float], ...]
     """Begin, seconds, and by how much the wall clock is wrong meanwhile."""
+    retries: int = 0
+    """How often the route of ``EITHER`` goes on elsewhere after a vendor's word that its work failed."""
 
     @property
     def end(self) -> float:
@@ -118,6 +123,25 @@ def make_plan(seed: int) -> Plan:
     chance = random.Random(seed)
     if chance.random() < CROWDS:
         return _crowd_plan(seed, chance)
+    return _with_retries(_plain_plan(seed, chance), random.Random(seed + RETRIES_BEGIN))
+
+
+def _with_retries(plan: Plan, chance: random.Random) -> Plan:
+    """Its dice are its own: without retries a seed is the world that it was."""
+    retries = chance.choice((0, 1, 2))
+    if not retries:
+        return plan
+    wishes = tuple(_failing_somewhere(wish, chance) for wish in plan.wishes)
+    return replace(plan, retries=retries, wishes=wishes)
+
+
+def _failing_somewhere(wish: WishPlan, chance: random.Random) -> WishPlan:
+    """In these worlds more work fails, and not everywhere."""
+    ending: Ending = "failed" if wish.ending == "film" and chance.random() < 0.3 else wish.ending
+    return replace(wish, ending=ending, fails_at=chance.choice(((0,), (1,), (0, 1))))
+
+
+def _plain_plan(seed: int, chance: random.Random) -> Plan:
     deadline = chance.choice((120.0, 600.0, 600.0, 3600.0))
     heals_at = deadline * chance.uniform(0.3, 2.0)
     vendors = tuple(_vendor(chance, deadline) for _ in range(2))

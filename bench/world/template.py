@@ -91,6 +91,12 @@ def adapt(path: Path, plan: Plan) -> None:
         )
     document = PRICES[plan.price].model_dump_json(exclude_defaults=True)
     connection.execute("UPDATE prices SET document = ?", (document,))
+    if plan.retries:
+        retry = json.dumps({"failed": plan.retries, "moderated": 0, "retired": 0})
+        row = (EITHER, json.dumps([{"any": True}]), retry)
+        connection.execute(
+            "INSERT INTO routes (model, candidates, retry, enabled, updated_at) VALUES (?, ?, ?, 1, 0)", row
+        )
     connection.execute("UPDATE webhook_endpoints SET enabled = ?", (plan.crowd == "deaf",))
     connection.execute("COMMIT")
     connection.close()

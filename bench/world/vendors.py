@@ -30,6 +30,8 @@ class Job:
     stopped_at: float | None = None
     """When the vendor agreed to a cancel."""
     told_failed: bool = False
+    told_at: float | None = None
+    """When it was said for the first time that it failed."""
     told_unknown: int = 0
     looks: int = 0
     fetched: int = 0
@@ -170,13 +172,16 @@ class Vendor:
             account=account,
             accepted_at=now,
             ready_at=now + seconds,
-            ending=wish.ending if wish else "film",
+            ending=self._ending_of(wish) if wish else "film",
         )
         self.jobs[job.id] = job
         if key:
             self._by_key[account, key] = job
         self._note(f"vendor {self.number} accepts {prompt!r} as {job.id}")
         return job
+
+    def _ending_of(self, wish: WishPlan) -> str:
+        return "film" if wish.ending == "failed" and self.number not in wish.fails_at else wish.ending
 
     def spoiled_acceptance(self) -> Reply | None:
         """The work is accepted, and the answer does not say so in a way that can be read."""
@@ -222,6 +227,7 @@ class Vendor:
             return "queued" if now < job.accepted_at + 1 else "running"
         if job.ending == "failed":
             job.told_failed = True
+            job.told_at = now if job.told_at is None else job.told_at
         return job.ending
 
     def cancel(self, job: Job) -> bool:

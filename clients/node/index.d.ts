@@ -45,6 +45,8 @@ export interface Video {
   url?: string | null;
   /** What was asked and what is made, where the gateway fitted a length or a size. */
   fitted?: Record<string, unknown>;
+  /** Which vendor's attempt it is, where the gateway went on elsewhere after one had failed. */
+  attempt?: number;
   readonly _request_id?: string | null;
 }
 
@@ -52,6 +54,8 @@ export interface VideoCreateParams {
   prompt: string;
   model?: string;
   seconds?: string | number;
+  /** The most that it may cost, in US dollars. */
+  max_cost?: string | number;
   size?: string;
   input_reference?: Reference | Reference[];
   [field: string]: unknown;
@@ -79,6 +83,22 @@ export interface Character {
   created_at: number;
 }
 
+/** Money in US dollars, as text. */
+export interface VideoQuote {
+  object: 'video.quote';
+  model: string;
+  upstream: string;
+  /** Null where it is known only afterwards. */
+  price: string | null;
+  reserved: string;
+  currency: 'USD';
+  /** How long such videos take there; null where too few are known. */
+  expected_seconds: number | null;
+  seconds: string;
+  size: string;
+  fitted?: { [field: string]: unknown };
+}
+
 export interface VideoDeleted {
   id: string;
   object: 'video.deleted';
@@ -95,6 +115,7 @@ export interface VideoPage extends AsyncIterable<Video> {
 export interface VideoPagePromise extends Promise<VideoPage>, AsyncIterable<Video> {}
 
 export interface Videos {
+  quote(body: VideoCreateParams, options?: RequestOptions): Promise<VideoQuote>;
   create(body: VideoCreateParams, options?: RequestOptions): Promise<Video>;
   createAndPoll(body: VideoCreateParams, options?: PollOptions): Promise<Video>;
   poll(id: string, options?: PollOptions): Promise<Video>;
@@ -111,6 +132,7 @@ export interface Videos {
     query?: { variant?: 'video' | 'thumbnail' | 'spritesheet' | 'storyboard' | 'compatible' | 'hls' },
     options?: RequestOptions,
   ): Promise<Response>;
+  receipt(id: string, options?: RequestOptions): Promise<Response>;
 }
 
 export class Filmgate {

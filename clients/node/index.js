@@ -233,6 +233,11 @@ class Videos {
     return this.#client.send('POST', path, options, { body, once, read: readJson });
   }
 
+  /** What `create` would make and cost as things stand now. Nothing is made or reserved. */
+  quote(body, options) {
+    return this.#post('/videos/quote', body, options);
+  }
+
   create(body, options) {
     return this.#post('/videos', body, options);
   }
@@ -311,6 +316,11 @@ class Videos {
   downloadContent(id, { variant } = {}, options = {}) {
     const query = { variant, ...options.query };
     return this.#client.send('GET', pathOf(id, { rest: '/content' }), { ...options, query });
+  }
+
+  /** A `Response` with the signed receipt of a video that has ended: keep its bytes, or read it with `json()`. */
+  receipt(id, options = {}) {
+    return this.#client.send('GET', pathOf(id, { rest: '/receipt' }), options);
   }
 }
 

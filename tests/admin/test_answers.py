@@ -28,6 +28,7 @@ FILES = {
     "POST /accounts/test",
     "POST /backup",
     "GET /tasks/{name}/inputs/{number}",
+    "GET /tasks/{name}/receipt",
 }
 """These routes answer with a file or a stream."""
 EVENT_FIELDS = {"at", "generating", "id", "progress", "state"}

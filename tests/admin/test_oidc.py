@@ -1,7 +1,9 @@
 """Signing in through an OpenID Connect provider, and everything that must not let anybody in."""
 
+import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -345,3 +347,18 @@ def test_the_highest_role_of_all_groups_counts() -> None:
         "cn=boss,dc=x": "owner",
         "cn=all,dc=x": "viewer",
     }
+
+
+def test_a_session_of_a_provider_ends_after_half_a_day_though_it_is_used(
+    who: Browser, gateway: GatewayProcess, provider: IdentityProvider
+) -> None:
+    """Else who has lost the group would keep the role for a week. A session of a password is extended by its use."""
+    assert sign_in(who) == ""
+    made = time.time() - 11 * 3600
+    with closing(sqlite3.connect(gateway.folder / "filmgate.db", timeout=30)) as store, store:
+        store.execute("UPDATE sessions SET created_at = ?, seen_at = ?", (made, made))
+    assert who.get("/session")["state"] == "signed_in"
+    assert who.get("/session")["expires_at"] == pytest.approx(made + 12 * 3600, abs=5)
+    with closing(sqlite3.connect(gateway.folder / "filmgate.db", timeout=30)) as store, store:
+        store.execute("UPDATE sessions SET seen_at = ?, method = 'password'", (made,))
+    assert who.get("/session")["expires_at"] > made + 20 * 3600

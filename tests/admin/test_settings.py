@@ -109,3 +109,23 @@ def events(stream: httpx2.Response) -> Any:
             name = line.removeprefix("event:").strip()
         elif line.startswith("data:"):
             yield name, json.loads(line.removeprefix("data:"))
+
+
+def test_labels_are_switched_on_and_nothing_is_asked_that_can_not_be_done(owner: Browser) -> None:
+    path = "/settings/labels"
+    assert owner.get(path)["value"]["enabled"] is False
+    asked = {"enabled": True, "c2pa": True}
+    assert owner.refused("PUT", path, json={"value": asked}) == (400, "c2pa")  # no certificate is set
+    for value, param in (
+        ({"enabled": True, "implicit": False}, "c2pa"),
+        ({"seconds": 1}, "seconds"),
+        ({"text": "no label"}, "text"),
+        ({"producer": " "}, "producer"),
+    ):
+        assert owner.refused("PUT", path, json={"value": value}) == (400, param)
+    assert owner.get(path)["default"]
+    try:
+        written = owner.must("PUT", path, json={"value": {"enabled": True, "visible": True}})
+        assert written["value"]["visible"] and written["schema"]["properties"]["text"]["enum"]
+    finally:
+        owner.must("PUT", path, json={"value": {}})

@@ -230,3 +230,23 @@ def test_the_list_as_csv(owner: Browser, film: Any, failed: Any) -> None:
     only = owner.ask("GET", "/tasks.csv?state=failed&model=film").text
     assert failed["id"] in only and film["id"] not in only
     assert owner.refused("GET", "/tasks.csv?state=lost") == (400, "state")
+
+
+def test_the_attempts_of_a_task_that_went_on_are_listed(
+    owner: Browser, farm: Any, upstream: FakeUpstream, gateway: GatewayProcess, key: Any
+) -> None:
+    """Nobody else serves this name, so the same account is asked again."""
+    retry = {"failed": 1, "moderated": 0, "retired": 0}
+    body = {"candidates": [{"account": farm["name"], "model": "film-up"}], "retry": retry}
+    assert owner.must("PUT", "/routes/again", json=body)["retry"] == retry
+    upstream.script(final="failed", error={"code": "server_error", "message": f"no, {UPSTREAM_SECRET}"})
+    try:
+        found = owner.ended(make(gateway, key["secret"], model="again", prompt="twice"))
+    finally:
+        upstream.reset()
+        owner.must("DELETE", "/routes/again", status=204)
+    assert (found["state"], found["attempt"]) == ("failed", 2)
+    told = [(each["number"], each["verdict"], each["account"]["name"]) for each in found["attempt_rows"]]
+    assert told == [(1, "failed", "farm"), (2, "failed", "farm")]
+    assert UPSTREAM_SECRET not in str(found["attempt_rows"])
+    assert "attempt.ended" in [event["event"] for event in found["timeline"]]

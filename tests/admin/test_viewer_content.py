@@ -61,6 +61,16 @@ def test_a_viewer_gets_no_input_and_searches_no_prompt(viewer: Browser, private:
     assert len(viewer.get(f"/tasks?q={private}")["data"]) == 1
 
 
+def test_a_viewer_gets_no_receipt_as_a_short_prompt_can_be_guessed(
+    viewer: Browser, owner: Browser, private: Any
+) -> None:
+    assert viewer.refused("GET", f"/tasks/{private}/receipt")[0] == 403
+    signed = owner.ask("GET", f"/tasks/{private}/receipt")
+    said = signed.json()["receipt"]
+    assert (said["reader"], said["task"]["id"]) == ("operator", private.replace("-", ""))
+    assert said["money"].keys() >= {"sale", "cost"} and PROMPT not in signed.text
+
+
 def test_a_viewer_reads_no_body_of_a_webhook(
     viewer: Browser, owner: Browser, gateway: GatewayProcess, key: Any, upstream: FakeUpstream, receiver: Any
 ) -> None:

@@ -7,7 +7,7 @@ from standardwebhooks import Webhook
 
 from tests.admin.conftest import Browser, make
 from tests.serving import GatewayProcess, until
-from tests.webhooks.receiver import Receiver
+from tests.webhooks.receiver import Receiver, Reply
 
 
 @pytest.fixture(scope="module")
@@ -88,3 +88,42 @@ def test_an_endpoint_is_changed_disabled_and_removed(
         ("POST", f"{path}/disable"),
     ):
         assert owner.refused(method, where, json={})[0] == 404
+
+
+def test_an_endpoint_that_fails_comes_first_until_a_test_arrives(
+    owner: Browser, receiver: Receiver, gateway: GatewayProcess, farm: Any
+) -> None:
+    key = owner.post("/keys", status=201, json={"name": "shop front"})
+    with Receiver(Reply(status=502)) as broken:
+        body = {"owner": key["owner"], "name": "broken", "url": broken.url}
+        made = owner.post("/webhooks/endpoints", status=201, json=body)
+        owner.post("/webhooks/endpoints", status=201, json=body | {"name": "newer", "url": receiver.url})
+        make(gateway, key["secret"], prompt="tell them")
+
+        def first() -> Any:
+            [row, *_] = owner.get("/webhooks/endpoints")["data"]
+            return row if row["failing"] else None
+
+        row = until(first)
+        assert (row["id"], row["owner_name"], row["failing"]["status"]) == (made["id"], "shop front", 502)
+        assert row["failing"]["calls"] >= 1
+        [delivery] = owner.get(f"/webhooks/deliveries?endpoint={made['id']}")["data"]
+        assert delivery["owner_name"] == "shop front"
+        page = owner.get("/webhooks/endpoints?limit=1")
+        rest = owner.get(f"/webhooks/endpoints?limit=200&after={page['next']}")["data"]
+        assert page["total"] == 1 + len(rest) and made["id"] not in {each["id"] for each in rest}
+    moved = owner.must("PATCH", f"/webhooks/endpoints/{made['id']}", json={"url": receiver.url})
+    assert moved["failing"] is None
+
+
+def test_a_change_is_told_by_the_name_of_what_it_changed(owner: Browser, receiver: Receiver) -> None:
+    key = owner.post("/keys", status=201, json={"name": "named here"})
+    body = {"owner": key["owner"], "name": "gone soon", "url": receiver.url}
+    endpoint = owner.post("/webhooks/endpoints", status=201, json=body)
+    owner.must("DELETE", f"/webhooks/endpoints/{endpoint['id']}", status=204)
+    [made] = owner.get(f"/audit?target=keys/{key['id']}")["data"]
+    assert (made["target_name"], made["target_exists"], made["actor_name"]) == ("named here", True, None)
+    removed = owner.get(f"/audit?target=webhook_endpoints/{endpoint['id']}")["data"]
+    assert {(row["target_name"], row["target_exists"]) for row in removed} == {("gone soon", False)}
+    head = owner.ask("GET", "/audit.csv").text.splitlines()[0]
+    assert head.endswith("before,after,actor_name,target_name,target_exists")

@@ -45,6 +45,17 @@ def test_a_route_may_be_an_alias_or_a_document(tmp_path: Path) -> None:
     assert "video: cheap → veo3-fast, by the route veo*" in told
 
 
+def test_a_route_says_how_often_a_failure_goes_on(tmp_path: Path) -> None:
+    assert (
+        inside("routes", "set", "sora-2", "any", "--retry", "failed=2,moderated=1", data=tmp_path).exit_code
+        == 0
+    )
+    listed = inside("routes", "list", "--json", data=tmp_path).stdout
+    assert "any; again 2× after failed; again 1× after moderated" in json.loads(listed)["rows"][0].values()
+    wrong = inside("routes", "set", "sora-2", "any", "--retry", "failed=often", data=tmp_path)
+    assert isinstance(wrong.exception, InvalidRequest) and "retry.failed" in str(wrong.exception)
+
+
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [

@@ -22,6 +22,7 @@ NEVER = {
     "app.client": "our client is for programs and the command line",
     "app.ops.resealing": "of the command line",
     "av": "films are looked at in children",
+    "mcp": "the tools for agents come with their first message",
     "numpy": "the studio draws in children",
     "openai": "of the command line",
     "redis": "only where it is set",

@@ -105,6 +105,7 @@ SAMPLES: dict[str, Sample] = {
     "negative_prompt": _option("rain", negative_prompt="rain"),
     "watermark": _option(False, watermark=False),
     "private": _option(True, private=True),
+    "max_cost": _option(5, max_cost="5.0"),
     "shots": _option(
         SHOT_LIST, shots=[{"seconds": 1.0, "prompt": "a door"}, {"seconds": 2.0, "prompt": "a hall"}]
     ),

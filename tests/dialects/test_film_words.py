@@ -10,6 +10,8 @@ from tests.dialects.film_words import SAMPLES
 
 NO_FILMS = {
     "/v1/videos/characters": "makes a character",
+    "/v1/videos/quote": "says what /v1/videos would make",
+    "/v1/content_provenance_checks": "says what is known of a file",
     "/v1/characters/create": "makes a character",
     "/v1/characters/generate": "makes a character, and then what /v1/videos/generate makes",
 }

@@ -74,3 +74,38 @@ def test_a_changed_video_says_what_its_source_measures(films: FilmGateway) -> No
         assert shown(made) == shown(measured), path
     uploaded = films.http.post("/v1/videos/edits", json={"prompt": PROMPT, "video": data_uri("video")}).json()
     assert shown(uploaded) == ("0.5", "64x64")
+
+
+def test_a_quote_makes_nothing_and_shows_no_account(films: FilmGateway) -> None:
+    before = video_ids(films)
+    told = films.http.post("/v1/videos/quote", json=PLAIN | {"seconds": "5", "size": "320x180"})
+    assert (told.status_code, told.json()) == (
+        200,
+        {
+            "object": "video.quote", "model": "studio", "upstream": "studio", "price": "0.00", "reserved": "0.00",
+            "currency": "USD", "expected_seconds": told.json()["expected_seconds"], "seconds": "5", "size": "320x180",
+        },
+    )  # fmt: skip
+    assert video_ids(films) == before
+
+
+def video_ids(films: FilmGateway) -> list[str]:
+    return [video["id"] for video in films.http.get("/v1/videos").json()["data"]]
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"prompt": ""}, "prompt"),
+        ({"max_cost": "much"}, "max_cost"),
+        ({"max_cost": -1}, "max_cost"),
+        ({"n": 2}, "n"),
+    ],
+    ids=str,
+)
+def test_what_is_refused_to_a_creation_is_refused_to_its_quote(
+    films: FilmGateway, fields: dict[str, Any], param: str
+) -> None:
+    for path in ("/v1/videos", "/v1/videos/quote"):
+        told = films.http.post(path, json=PLAIN | fields)
+        assert (told.status_code, told.json()["error"]["param"]) == (400, param)

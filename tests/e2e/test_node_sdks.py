@@ -65,6 +65,9 @@ def test_videos(run: Run, sdk: str) -> None:
     assert found["again"] == found["character"]
     assert found["deleted"] == {"id": found["plain"]["id"], "object": "video.deleted", "deleted": True}
     assert found["after"] == 404
+    assert ("receipt" in found) == (sdk != "openai")
+    if "receipt" in found:
+        assert f"video_{found['receipt']['receipt']['task']['id']}" == found["plain"]["id"]
 
 
 def test_chat(run: Run) -> None:

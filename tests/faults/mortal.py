@@ -2,12 +2,18 @@
 
 ``MORTAL=settle:before`` dies before the commit of the first transaction that writes a ledger row of that kind,
 ``settle:after`` right behind that commit; ``usage:…`` does the same for usage rows, ``held:…`` for the end of a task
-whose money is held, ``adopted:…`` for one that runs again, ``accounts:…`` (or another table) for the first change of a row there. ``group:…`` is the first commit of SQLite that
-makes three writes durable at once. Without it nothing happens.
+whose money is held, ``turn:…`` for the update that lets a film's next segment go, ``again:…`` for the row of one that is
+made again, ``join:…`` for the joining of its segments, ``adopted:…`` for one that runs again, ``went_on:…`` for one that goes
+on after an attempt, ``second_slot:…`` for the second time that one gets an account, ``film_hashes:…`` for the first film that
+is labelled, ``accounts:…`` (or another table) for the first change of a row there. ``group:…`` is the first commit of SQLite
+that makes three writes durable at once. Without it nothing happens.
 """
 
 import os
+import re
 import signal
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import event
@@ -16,10 +22,19 @@ from sqlalchemy.pool import Pool
 
 from app.cli import main
 from app.db.sqlite import SAVEPOINT, SqliteWriter
+from app.media.inspection import MediaInspector
 
 WHAT, _, WHEN = os.environ.get("MORTAL", "").partition(":")
 DOOMED = "doomed"
+GIVEN: list[str] = []
+AGAIN = re.compile(r"\d+\.[1-9]")
+"""What the row of a segment has as its ``idempotency_key`` that is made again."""
 WRITES, GROUP_SIZE = "writes", 3
+
+
+def _values(parameters: Any) -> Iterator[Any]:
+    for row in parameters if isinstance(parameters, list) else [parameters]:
+        yield from row.values() if isinstance(row, dict) else row
 
 
 def _writes_it(statement: str, parameters: Any) -> bool:
@@ -27,11 +42,26 @@ def _writes_it(statement: str, parameters: Any) -> bool:
         return "INSERT INTO usage" in statement
     if WHAT == "adopted":
         return statement.startswith("INSERT INTO slots") and "ON CONFLICT" in statement
+    if WHAT == "second_slot":
+        if statement.startswith("INSERT INTO slots"):
+            GIVEN.append(statement)
+            return len(GIVEN) == 2
+        return False
+    if WHAT == "went_on":
+        return statement.startswith("INSERT INTO attempts")
     if WHAT == "held":
         marks_it = statement.startswith("UPDATE tasks SET money") and "held" in parameters
         return marks_it and "ledger" not in statement  # which an hourly look at older tasks names
-    if WHAT == "group":
+    if WHAT in ("group", "join"):
         return False
+    if WHAT == "turn":
+        return statement.startswith("UPDATE tasks SET request=")
+    if WHAT == "again":
+        return "INSERT INTO tasks" in statement and any(
+            isinstance(value, str) and AGAIN.fullmatch(value) for value in _values(parameters)
+        )
+    if WHAT == "film_hashes":
+        return "INSERT INTO film_hashes" in statement
     if statement.startswith(f"UPDATE {WHAT} "):
         return True
     rows = parameters if isinstance(parameters, list) else [parameters]
@@ -72,6 +102,18 @@ def _run_sql(writer: SqliteWriter, sql: str) -> None:
         _returned(None, connection)
 
 
+async def _join_clips(
+    inspector: MediaInspector, paths: Sequence[Path], target: Path, *, seconds: Sequence[float]
+) -> None:
+    if WHEN == "before":
+        os.kill(os.getpid(), signal.SIGKILL)
+    await _plain_join(inspector, paths, target, seconds=seconds)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+_plain_join = MediaInspector.join_clips
+if WHAT == "join":
+    MediaInspector.join_clips = _join_clips  # type: ignore[method-assign]
 _plain = SqliteWriter._run_sql
 SqliteWriter._run_sql = _run_sql  # type: ignore[method-assign]
 event.listen(Engine, "before_cursor_execute", _executing)

@@ -35,6 +35,24 @@ for outcome in run_seeds([139], processes=1):
 """
 """A vendor that does not know what the product asks it for."""
 
+CARELESS = """
+import logging
+from app.tasks.billing import NOT_MADE
+from app.tasks.submission import TaskSubmitter
+from bench.world.plan import make_plan
+from bench.world.runner import run_seeds, set_up_logs
+
+async def take_silence_for_a_failure(self, run, _request, _submission):
+    await self.fail_or_go_on(run, "upstream_error", "no answer came", word=NOT_MADE)
+
+TaskSubmitter._ask_upstream = take_silence_for_a_failure
+set_up_logs(logging.CRITICAL)
+lossy = [seed for seed in range(400) if make_plan(seed).retries and "reset_after" in make_plan(seed).rates]
+for outcome in run_seeds(lossy, processes=2):
+    print(outcome.seed, *outcome.violations)
+"""
+"""A product that goes on elsewhere after an answer that was lost, in worlds whose routes let it go on."""
+
 
 def run(*given: str, code: str | None = None) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, *(("-m", "bench.world") if code is None else ("-c", code)), *given]
@@ -58,6 +76,13 @@ def test_a_world_is_the_same_whenever_it_is_replayed() -> None:
 def test_a_broken_promise_is_noticed() -> None:
     done = run(code=FORGETFUL)
     assert "a completed task's film is not in the store" in done.stdout, (
+        done.stdout[-2000:] + done.stderr[-2000:]
+    )
+
+
+def test_a_lost_answer_that_is_taken_for_a_failure_is_noticed() -> None:
+    done = run(code=CARELESS)
+    assert "a wish is bought again before its vendor has said that it failed" in done.stdout, (
         done.stdout[-2000:] + done.stderr[-2000:]
     )
 

@@ -1,5 +1,6 @@
 """What the metrics say of upstreams, the store and money, by provider and class."""
 
+import re
 import time
 from decimal import Decimal
 from pathlib import Path
@@ -15,7 +16,7 @@ from app.health import count_spending
 from app.media.store import MediaStore
 from app.ops import metrics
 from app.ops.metrics import count_end
-from tests.serving import GatewayProcess, until
+from tests.serving import ROOT, GatewayProcess, until
 from tests.tasks.conftest import Bench, bench, upstream
 from tests.upstream import FakeUpstream, Fault
 
@@ -95,3 +96,14 @@ def test_codes_that_vendors_choose_are_bounded(monkeypatch: pytest.MonkeyPatch) 
     assert len(codes) == metrics.MOST_CODES + 1
     ended = value("filmgate_tasks_ended_total", kind="made up", state="failed", code="other", provider="")
     assert ended == metrics.MOST_CODES
+
+
+@pytest.mark.parametrize("page", ["operating.md", "operating.zh-CN.md"])
+def test_every_metric_stands_in_the_table(page: str) -> None:
+    sources = "".join(path.read_text() for path in (ROOT / "app").rglob("*.py"))
+    made = re.findall(r'(Counter|Gauge|Histogram|Info)\(\s*"filmgate_(\w+)"', sources)
+    names = {f"{name}_info" if kind == "Info" else name for kind, name in made}
+    assert len(names) > 15
+    rows = [line for line in (ROOT / "docs" / page).read_text().splitlines() if line.startswith("| `")]
+    told = {name for row in rows for name in re.findall(r"`(\w+)`", row.split("|")[1])}
+    assert names - told == set()

@@ -135,3 +135,58 @@ def test_a_failed_test_is_told_in_chinese(busy: BusyGateway, panel: PanelPage) -
     expect(panel.dialog.locator("#test-result")).to_contain_text(ZH["verdict.silent"])
     assert english_runs(panel.page) == []
     busy.owner.must("DELETE", f"/accounts/{made['id']}", status=204)
+
+
+def test_an_endpoint_that_nothing_arrives_at_is_told_in_chinese(busy: BusyGateway, panel: PanelPage) -> None:
+    busy.failed_deliveries()
+    panel.open("webhooks?tab=endpoints")
+    row = panel.page.locator("tr[data-id]", has_text="alarms")
+    expect(row).to_contain_text(ZH["key_state.failing"])
+    expect(row).to_contain_text("storefront")
+    row.get_by_role("button", name=ZH["actions"]).click()
+    panel.page.get_by_role("menuitem", name=ZH["account.do.test"]).click()
+    expect(panel.page.locator(".toast")).to_contain_text(ZH["webhook.not_received"])
+    assert english_runs(panel.page) == []
+
+
+def test_a_notice_that_is_not_taken_is_told_in_chinese(busy: BusyGateway, panel: PanelPage) -> None:
+    receiver = {"name": "ops", "kind": "webhook", "url": "http://127.0.0.1:9/notices"}
+    busy.owner.must("PUT", "/settings/notices", json={"value": {"receivers": [receiver]}})
+    try:
+        panel.open("settings/notices")
+        panel.button(ZH["settings.send_test"]).first.click()
+        expect(panel.page.locator(".toast")).to_contain_text(
+            ZH["settings.test_refused"].replace("{step}", "ops")
+        )
+        assert english_runs(panel.page) == []
+    finally:
+        busy.owner.must("PUT", "/settings/notices", json={"value": {"receivers": []}})
+
+
+def test_tests_of_many_accounts_are_told_in_chinese(busy: BusyGateway, panel: PanelPage) -> None:
+    shape = {"provider": "openai_compatible", "base_url": "http://127.0.0.1:9/v1", "slots": 1}
+    made = [
+        busy.owner.post(
+            "/accounts", status=201, json=shape | {"name": f"away-{n}", "secret": f"sk-away-{n}-1"}
+        )
+        for n in range(2)
+    ]
+    panel.open("accounts?q=away-")
+    for account in made:
+        panel.page.locator(f"tr[data-id='{account['id']}'] input[type=checkbox]").check()
+    panel.button(ZH["account.do.test"]).first.click()
+    expect(panel.dialog.locator("#disable-failed")).to_be_enabled()
+    expect(panel.dialog).to_contain_text(ZH["verdict.silent"])
+    assert english_runs(panel.page) == []
+    for account in made:
+        busy.owner.must("DELETE", f"/accounts/{account['id']}", status=204)
+
+
+def test_the_holder_s_page_refuses_a_wrong_key_in_chinese(busy: BusyGateway, browser: Browser) -> None:
+    with open_panel(browser, busy.gateway.url, lang="zh", width=390) as panel:
+        panel.page.goto("/my/")
+        panel.page.locator("#holder-key").fill("sk-fg-wrong")
+        panel.page.locator("button[type=submit]").click()
+        expect(panel.page.locator("body")).to_contain_text(ZH["my.wrong_key"])
+        assert english_runs(panel.page) == []
+        panel.problems.clear()  # the browser logs the refused request

@@ -12,6 +12,7 @@ from tests.admin.conftest import browser as operator_of
 from tests.panel.conftest import PASSWORD
 from tests.panel.panel_page import PHONE, PanelPage, open_panel
 from tests.serving import GatewayProcess, until
+from tests.upstream import FakeUpstream
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 FORMS = [("en", 1280, "light"), ("zh", PHONE, "dark")]
@@ -190,3 +191,61 @@ def _save_statement(panel: PanelPage, key: Any) -> None:
     text = saved_file(panel.page, "CSV").decode("utf-8-sig")
     assert "studio,1,1," in text and "Left of it after the last day,0.00" in text
     assert saved_file(panel.page, "PDF").startswith(b"%PDF")
+
+
+def test_amounts_are_called_as_the_operator_has_set(
+    browser: Browser, gateway: GatewayProcess, operator: Operator
+) -> None:
+    """In the panel at once, on the page of a key's holder, and in a statement; no number changes."""
+    key = new_key(operator, gateway, name="abroad", budget={"total": "12"})
+    try:
+        with open_panel(browser, gateway.url) as panel:
+            panel.sign_in("admin", PASSWORD)
+            panel.open("settings/money")
+            panel.page.locator("main [name=currency]").fill("rmbs")
+            panel.button("Save").click()
+            expect(panel.page.locator("main .trouble").first).to_contain_text("three letters of a currency")
+            panel.problems.clear()  # the browser logs the refused request
+            panel.page.locator("main [name=currency]").fill("cny")
+            panel.button("Save").click()
+            expect(panel.page.locator("main [name=currency]")).to_have_value("CNY")
+            panel.go_to("keys")
+            expect(panel.page.locator("tr[data-id]", has_text="abroad")).to_contain_text("¥12.00")
+            open_holder_page(panel.page, key["secret"])
+            expect(panel.page.locator("main")).to_contain_text("¥12.00")
+        statement = operator.ask("GET", f"/keys/{key['id']}/statement?format=csv").text
+        assert "Currency,CNY" in statement
+        [total] = [line for line in statement.splitlines() if line.startswith("Total budget,")]
+        assert total == "Total budget,12.00"
+    finally:
+        operator.must("PUT", "/settings/money", json={"value": {"currency": "USD"}})
+
+
+def test_rows_of_requests_and_usage_open_what_they_are_about(
+    browser: Browser, gateway: GatewayProcess, operator: Operator
+) -> None:
+    key = new_key(operator, gateway, name="caller", films=1)
+    with FakeUpstream() as upstream, gateway.client(key=key["secret"]) as client:
+        shape = {"provider": "openai_compatible", "name": "talker", "base_url": f"{upstream.url}/v1"}
+        talker = shape | {"secret": "sk-talker-0001", "kinds": ["text"], "models": {"talk-9": "fake-chat"}}
+        operator.post("/accounts", status=201, json=talker)
+        said = {"model": "talk-9", "messages": [{"role": "user", "content": "hello"}]}
+        assert client.post("/v1/chat/completions", json=said).status_code == 200
+    rows = until(
+        lambda: [*found] if len(found := operator.get(f"/requests?key={key['id']}")["data"]) == 2 else None
+    )
+    with open_panel(browser, gateway.url) as panel:
+        panel.sign_in("admin", PASSWORD)
+        panel.open(f"logs?tab=usage&group=key&key={key['id']}")
+        panel.page.locator("tr[data-id]", has_text="caller").locator("td").nth(1).click()
+        expect(panel.page.locator("main")).to_contain_text("tasks/video")
+        film = next(row for row in rows if row["task_id"])
+        panel.page.locator(f"tr[data-id='{film['id']}']").locator("td").first.click()
+        expect(panel.dialog.locator("video")).to_be_visible()
+        assert film["task_id"] in panel.page.url
+        [call] = [row for row in rows if not row["task_id"]]
+        panel.open(f"logs?key={key['id']}")
+        panel.page.locator(f"tr[data-id='{call['id']}']").press("Enter")
+        expect(panel.dialog.locator("#call-status")).to_have_text("It was answered.")
+        for shown in ("caller", "talker", "talk-9", call["request_id"]):
+            expect(panel.dialog).to_contain_text(shown)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -15,7 +16,7 @@ from app.media.delivery import options as delivery_options
 from app.options import DocumentSection, OptionsDocument
 from app.tasks.states import State
 from app.webhooks import notice_options
-from tests.panel.dictionary import PANEL, words
+from tests.panel.dictionary import PANEL, WORD, sources, words
 from tests.panel.vendoring import PARTS, VENDOR
 from tests.serving import ROOT
 
@@ -69,7 +70,10 @@ def test_vendored_scripts_import_only_each_other() -> None:
 
 
 def test_both_languages_have_the_same_words() -> None:
-    english, chinese = words("en"), words("zh")
+    english, chinese = (
+        {key: text for key, text in words(language).items() if not key.endswith(".one")}
+        for language in LANGUAGES
+    )
     assert english.keys() == chinese.keys()
     assert len(english) > 500
     for key, text in english.items():
@@ -80,7 +84,7 @@ def test_both_languages_have_the_same_words() -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_no_word_is_written_twice(language: str) -> None:
-    lines = (PANEL / "i18n" / f"{language}.js").read_text().splitlines()
+    lines = [line for path in sources(language) for line in path.read_text().splitlines()]
     keys = [line.split("'")[1] for line in lines if line.startswith("  '")]
     assert len(keys) == len(set(keys)) == len(words(language))
 
@@ -90,6 +94,25 @@ def test_every_word_that_is_asked_for_exists() -> None:
     for path in SCRIPTS:
         for key in re.findall(r"\bt\('([\w.]+)'", path.read_text()):
             assert key in known, f"{path.relative_to(PANEL)}: {key}"
+
+
+def test_the_front_page_needs_only_the_texts_of_the_first_load() -> None:
+    """Nothing that it loads, and no part of the sign-in, asks for one of the others."""
+    others = {key for key, _ in WORD.findall(sources("en")[1].read_text())}
+    assert len(others) > 200
+    loaded, wanted = (
+        set[Path](),
+        [PANEL / "app.js", PANEL / "pages" / "overview.js", PANEL / "holder" / "page.js"],
+    )
+    while wanted:
+        path = wanted.pop()
+        loaded.add(path)
+        named = re.findall(r"""(?:from|import) '(\.[^']+)'""", path.read_text())
+        wanted += {(path.parent / name).resolve() for name in named} - loaded - {*wanted}
+    assert len(loaded) > 30
+    for path in loaded - {*VENDOR.iterdir()}:
+        asked = set(re.findall(r"'([a-z_]+(?:\.\w+)+)'", path.read_text()))
+        assert asked & others == set(), path
 
 
 def test_what_the_gateway_says_has_a_word() -> None:
@@ -120,7 +143,7 @@ def test_every_change_that_is_audited_has_a_word() -> None:
 
 def test_files_are_short_and_say_what_they_are() -> None:
     for path in SCRIPTS:
-        if path.parent.name == "i18n":
+        if PANEL / "i18n" in path.parents:
             continue
         text = path.read_text()
         assert len(text.splitlines()) <= LONGEST, path

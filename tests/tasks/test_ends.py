@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.errors import InsufficientQuota
-from app.tasks.billing import mark_unmarked_holds
+from app.tasks.held_money import mark_unmarked_holds
 from app.tasks.task import Task
 from app.usage.settlement_options import SettlementOptions
 from tests.tasks.conftest import KEY, Bench

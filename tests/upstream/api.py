@@ -47,6 +47,7 @@ class Job:
     seconds: float
     source: str | None = None
     polls: int = 0
+    fails: bool = False
     timer: asyncio.TimerHandle | None = field(default=None, repr=False)
 
 
@@ -167,7 +168,8 @@ class Api:
             raise Refused(429, "Too many jobs at the same time.", "rate_limit_exceeded")
         call, _ = self._route(request)
         source = found[0] if found else None
-        return self._reply(self._shown(self._begin(request, fields, call=call, source=source)))
+        shown = self._shown(self._begin(request, fields, call=call, source=source))
+        return self._reply(shown, **self.script.submit_headers)
 
     def _begin(self, request: Request, fields: dict[str, Any], *, call: Call, source: str | None) -> Job:
         loop = asyncio.get_running_loop()
@@ -182,6 +184,8 @@ class Api:
         _add(self.counters.accepted, token)
         _add(self.counters.prompts, str(fields["prompt"]))
         _add(self.counters.jobs_by_key, job.key)
+        prompt = str(fields["prompt"])
+        job.fails = self.counters.prompts[prompt] <= self.script.failing.get(prompt, 0)
         running = self._running.setdefault(job.key, set())
         running.add(job.id)
         self.counters.running_max[job.key] = max(self.counters.running_max.get(job.key, 0), len(running))
@@ -206,7 +210,7 @@ class Api:
             return word, 100 if word in FINISHED else min(99, job.polls * 10)
         gone = time.time() - job.started
         if gone >= job.seconds:
-            return self.script.final, 100
+            return ("failed" if job.fails else self.script.final), 100
         return ("queued", 0) if gone < job.seconds / 10 else ("in_progress", int(100 * gone / job.seconds))
 
     def _shown(self, job: Job, *, created: bool = True) -> dict[str, Any]:
@@ -246,11 +250,13 @@ class Api:
         if self.script.statuses is None and self._status(job)[0] not in FINISHED:
             raise Refused(404, "Video is not ready yet.", "not_found")
         _add(self.counters.downloads, job.id)
-        return Reply(200, self._video(), {"content-type": "video/mp4"})
+        return Reply(200, self._video(job), {"content-type": "video/mp4"})
 
-    def _video(self) -> bytes:
-        padded = self.script.video_bytes
-        return tiny_mp4(self.script.film_seconds) if padded is None else bytes(padded)
+    def _video(self, job: Job | None = None) -> bytes:
+        padded, seconds = self.script.video_bytes, self.script.film_seconds
+        if job is not None and self.script.film_as_asked:
+            seconds = round(float(job.fields.get("seconds", seconds)))
+        return tiny_mp4(seconds) if padded is None else bytes(padded)
 
     def _delete(self, request: Request, found: list[str]) -> Reply:
         job = self._job(found[0])

@@ -57,6 +57,8 @@ class Script(BaseModel):
     """Added to a finished job, for example ``{"url": "http://…"}``."""
     raw_fields: str = ""
     """The text of more fields in every answer about a job: JSON that no program here would write."""
+    submit_headers: dict[str, str] = Field(default_factory=dict)
+    """Of the answers that accept a job."""
     honour_idempotency: bool = False
     poll_after_ms: int | None = None
     latency: float = 0.0
@@ -68,6 +70,10 @@ class Script(BaseModel):
     video_bytes: int | None = None
     """Length of the result, made of padding; None: a real MP4."""
     film_seconds: int = 1
+    film_as_asked: bool = False
+    """Films are as long as their requests say."""
+    failing: dict[str, int] = Field(default_factory=dict)
+    """How many jobs of a prompt fail, the first ones."""
     image_as: Literal["b64_json", "url"] = "b64_json"
     chat_words: list[str] = ["Hello", " from", " upstream"]
     chat_delay: float = 0.0

@@ -4,14 +4,17 @@ import asyncio
 import random
 from collections import Counter
 from decimal import Decimal
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from app.db.operator_tables import rollup
 from app.db.session import Database
+from app.usage.closed_days import ClosedDays
 from app.usage.overview import UsageOverview, percentile
 from app.usage.recorder import HOUR, EndedTask, bucket_of, count_ended, seconds_of
+from app.usage.zones import read_zone
 
 NOW = 1_795_000_000.0
 
@@ -74,3 +77,48 @@ def test_buckets_are_close_enough() -> None:
 
 def test_no_percentile_without_tasks() -> None:
     assert percentile(Counter(), 0.5) is None
+
+
+async def test_days_that_are_over_are_read_once_an_hour(database: Database) -> None:
+    """A month of a busy gateway is hundreds of thousands of rows; two days of it are read again for each look."""
+    day = 24 * HOUR
+    for back in range(30):
+        await counted(
+            database, one(at=NOW - back * day, cost=Decimal(1)), one(at=NOW - back * day, outcome="x")
+        )
+    overview, read = UsageOverview(database), list[tuple[float, float]]()
+    whole, sums_between = await overview.summarize("30d", now=NOW), overview._sums_between
+
+    async def noted(begin: float, end: float) -> list[Any]:
+        read.append((begin, end))
+        return await sums_between(begin, end)
+
+    overview._sums_between = noted  # type: ignore[method-assign]
+    assert (whole.tasks, whole.cost) == (60, Decimal(30))
+    await counted(database, one(cost=Decimal(5)), one(at=NOW - 20 * day))
+    again = await overview.summarize("30d", now=NOW)
+    assert (again.tasks, again.cost) == (61, Decimal(35))  # the bill of a day long past comes within an hour
+    assert len(read) <= 3 and min(begin for begin, _ in read) >= NOW - 3 * day
+    assert (await UsageOverview(database).summarize("30d", now=NOW)).tasks == 62
+    assert [(each.code, each.model, each.tasks) for each in again.failures] == [("x", "film", 30)]
+    assert again.failures[0].hour == int(NOW // HOUR)
+    forgetful = UsageOverview(database, remembered=ClosedDays(seconds=0))
+    assert (await forgetful.summarize("30d", now=NOW)).tasks == 62
+    await counted(database, one(at=NOW - 20 * day))
+    assert (await forgetful.summarize("30d", now=NOW)).tasks == 63
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Kolkata", "America/New_York"])
+async def test_a_remembered_month_is_the_month(database: Database, zone: str) -> None:
+    chance = random.Random(5)
+    for _ in range(120):
+        at = NOW - chance.uniform(0, 29.5 * 24 * HOUR)
+        word = chance.choice(["completed", "completed", "cancelled", "x"])
+        await counted(database, one(at=at, outcome=word, seconds=chance.uniform(2, 90), cost=Decimal("0.1")))
+    overview = UsageOverview(database)
+    first = await overview.summarize("30d", now=NOW, zone=read_zone(zone))
+    assert first == await overview.summarize("30d", now=NOW, zone=read_zone(zone))
+    assert (
+        sum(point.completed + point.failed + point.cancelled for point in first.points) == first.tasks == 120
+    )
+    assert first.cost == Decimal(12) == sum(point.cost for point in first.points)

@@ -98,6 +98,8 @@ async def test_csv_and_pdf_say_the_same_in_two_languages(bench: Bench) -> None:
     assert rows[-3:] == [["总预算", "100.00"], ["期初余额", "100.00"], ["期末余额", "98.50"]]
     english = sheet_as_csv(write_sheet(found, "en")).decode("utf-8-sig")
     assert english.startswith("Statement\r\n") and "US dollars (USD)" in english
+    other = sheet_as_csv(write_sheet(found, "en", currency="CNY")).decode("utf-8-sig")
+    assert other == english.replace("US dollars (USD)", "CNY")
     for language in ("en", "zh"):
         drawn = await statement_file(found, "pdf", language)
         assert drawn.startswith(b"%PDF") and b"STSong-Light" in drawn and drawn.rstrip().endswith(b"%%EOF")

@@ -10,6 +10,7 @@ from standardwebhooks import Webhook
 
 from app.db.tables import tasks, webhook_endpoints
 from app.tasks.service import RequestContext
+from app.webhooks.endpoint_health import failing_endpoints
 from tests.tasks.conftest import KEY, dispatcher_for, until
 from tests.webhooks.conftest import Post, one_store
 from tests.webhooks.receiver import Receiver, Reply
@@ -43,6 +44,44 @@ async def test_failures_are_repeated_with_the_same_id(post: Post, receiver: Rece
         Webhook(secret).verify(seen.body, seen.headers)
     assert await post.statuses(delivery) == [500, None, 429, 200]
     assert delivery.attempts == 4
+
+
+async def test_an_endpoint_tells_what_fails_since_when(post: Post, receiver: Receiver) -> None:
+    made, _ = await post.endpoint(receiver.url)
+    endpoints = post.bench.components.endpoints
+    assert made.failing is None
+    receiver.replies = [Reply(502)] * 4 + [Reply(hang_up=True)]
+    await post.end_a_task()
+    before = time.time()
+    async with post.delivering(delays=(0, 0, 0, 0, 0)):
+        await post.reach("failed")
+    failing = (await endpoints.get(made.id, owner=KEY.owner)).failing
+    assert failing is not None and failing.error is not None
+    assert (failing.calls, failing.status) == (5, None)
+    assert before <= failing.since <= time.time()
+    async with post.bench.components.database.read() as connection:
+        assert await failing_endpoints(connection) == (1, "test")
+    await post.end_a_task()
+    async with post.delivering():
+        await post.reach("delivered")
+        assert (await endpoints.get(made.id, owner=KEY.owner)).failing is None
+    async with post.bench.components.database.read() as connection:
+        assert await failing_endpoints(connection) == (0, None)
+
+
+async def test_a_new_address_has_not_failed_yet(post: Post, receiver: Receiver) -> None:
+    made, _ = await post.endpoint(receiver.url)
+    endpoints = post.bench.components.endpoints
+    receiver.replies = [Reply(503)]
+    await post.end_a_task()
+    async with post.delivering(delays=(0,)):
+        await post.reach("failed")
+    failing = (await endpoints.get(made.id, owner=KEY.owner)).failing
+    assert failing is not None and (failing.calls, failing.status, failing.error) == (1, 503, None)
+    renamed = await endpoints.update(made.id, owner=KEY.owner, name="other")
+    assert renamed.failing == failing
+    moved = await endpoints.update(made.id, owner=KEY.owner, url=f"{receiver.url}2")
+    assert moved.failing is None
 
 
 @one_store

@@ -1,7 +1,7 @@
 // The choice of one account that can make a model now: typing finds it, as there may be thousands.
 import { html, useEffect, useState } from '../dom.js';
 import { useGet } from '../api_hooks.js';
-import { plural, t } from '../i18n.js';
+import { t } from '../i18n.js';
 
 const USABLE = ['chosen', 'candidate', 'busy'];
 const MOST_SUGGESTED = 50;
@@ -37,7 +37,7 @@ export function AccountChoice({ id, model, kind, value, onChange, without, anyAl
       ${matching.slice(0, MOST_SUGGESTED).map((each) => html`<option key=${each.account_id} value=${each.account} />`)}
     </datalist>
     <span class=${known ? 'hint' : 'problem'} id=${`${id}-hint`}>
-      ${known ? loaded.data && plural('compare.usable', usable.length) : t('compare.unknown_account')}
+      ${known ? loaded.data && t('compare.usable', { n: usable.length }) : t('compare.unknown_account')}
     </span>
   `;
 }

@@ -39,15 +39,14 @@ class AccountApiDialect(Dialect):
 def task_object(task: Task, urls: list[str], *, place: QueuePosition | None = None) -> dict[str, Any]:
     """A task as the feature-endpoints manual writes it ("任务查询"). ``urls`` lead to the kept files of a completed
     task. ``place`` is the queue position of a waiting task; it adds two fields that the
-    manual does not have, as does ``fitted``: what was asked and what is made in its place."""
+    manual does not have, as do the task's ``told_fields``."""
     waits: dict[str, Any] = (
         {"queue_position": place.position, "estimated_wait_seconds": place.seconds} if place else {}
     )
     waits |= {"wait_reason": place.reason} if place and place.reason else {}
-    fitted = {"fitted": changes} if (changes := task.told_changes) else {}
     return (
         waits
-        | fitted
+        | task.told_fields
         | {
             "task_id": task.id,
             "status": STATUS_WORDS[task.public_state],

@@ -69,7 +69,7 @@ async def get_statement(request: Request, key: CallerKey, services: Services) ->
         "content-disposition": f'attachment; filename="{statement.file_name}.{form}"',
         "cache-control": "no-store",
     }
-    content = await statement_file(statement, form, language)
+    content = await statement_file(statement, form, language, currency=await services.currency())
     return Response(content, media_type=MEDIA_TYPES[form], headers=headers)
 
 
@@ -87,6 +87,7 @@ async def _key_object(services: Gateway, key: ClientKey) -> dict[str, Any]:
         "networks": list(key.networks),
         "rpm": key.rpm,
         "tasks_limit": key.tasks_limit,
+        "currency": await services.currency(),
         "may_rotate": key.may_rotate and key.source != "file" and key.secret_until is None,
         "budgets": [budget_object(line) for line in await services.reports.budget_lines(key, now=now)],
     }

@@ -3,6 +3,7 @@
 from typing import Any
 
 from app.dialects.openapi.schemas import (
+    ATTEMPT,
     FITTED,
     FLAG,
     MEDIA,
@@ -62,6 +63,7 @@ KEY = object_of(
     rpm=nullable(WHOLE),
     tasks_limit=nullable(WHOLE),
     may_rotate=FLAG,
+    currency={"type": "string", "description": "What amounts are called", "examples": ["USD"]},
     budgets=list_of(BUDGET),
 )
 
@@ -81,6 +83,7 @@ TASK_SCHEMAS: dict[str, Schema] = {
         estimated_wait_seconds=nullable({"type": "number", "minimum": 0}),
         wait_reason={"type": "string", "description": "Only while no account can take it: why"},
         fitted=FITTED,
+        attempt=ATTEMPT,
     ),
     "TaskList": object_of(
         ("object", "data", "has_more"),

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from starlette.requests import HTTPConnection
@@ -42,6 +43,7 @@ class FilmOptions:
     watermark: bool | None
     sound: bool | None
     private: bool
+    max_cost: Decimal | None
     extra: dict[str, Any]
 
     def request_fields(self, shape: Shape, shots: tuple[Shot, ...]) -> dict[str, Any]:
@@ -56,6 +58,7 @@ class FilmOptions:
             "watermark": self.watermark,
             "sound": self.sound,
             "private": self.private,
+            "max_cost": self.max_cost,
             "extra": self.extra,
         }
 
@@ -87,8 +90,15 @@ def read_options(
         watermark=body.boolean("watermark"),
         sound=sound.value if sound else None,
         private=body.boolean("private") or False,
+        max_cost=read_max_cost(body),
         extra=extra,
     )
+
+
+def read_max_cost(body: Body) -> Decimal | None:
+    """The most that the client will pay, in US dollars. Raises ``InvalidRequest``."""
+    most = body.number("max_cost", low=0, high=1_000_000)
+    return None if most is None else Decimal(str(most))
 
 
 def read_hd(body: Body, preset: ModelPreset) -> bool:

@@ -67,6 +67,10 @@ FILM_FIELDS: dict[str, Schema] = {
         "type": "boolean",
         "description": "Links need the key, and nothing can be made from the film",
     },
+    "max_cost": {
+        "anyOf": [TEXT, {"type": "number", "minimum": 0}],
+        "description": "The most that it may cost, in US dollars: refused, or made elsewhere, where it would cost more",
+    },
     "shots": {**list_of(SHOT), "description": "A storyboard: each shot with its length and text"},
     "notify_hook": WEBHOOK_URL,
     "callback_url": WEBHOOK_URL,

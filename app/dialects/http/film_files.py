@@ -33,6 +33,12 @@ async def serve_file(
     )
 
 
+def receipt_file(task: Task, content: bytes) -> Response:
+    """A signed receipt, to be saved."""
+    name = f'attachment; filename="{task.id}.receipt.json"'
+    return Response(content, media_type="application/json", headers={"content-disposition": name})
+
+
 async def _text(request: Request, services: Gateway, task: Task, *, name: str) -> str:
     """A playlist or storyboard. The files that it names are links which need no key, as players send none."""
     assert task.result is not None

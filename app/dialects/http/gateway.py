@@ -1,8 +1,9 @@
 """What routes of dialects work with: the gateway object, the client's key, the request context, links, files."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 from fastapi import Depends
 from starlette.requests import HTTPConnection, Request
@@ -18,12 +19,18 @@ from app.media.inputs import InputReader
 from app.media.links import LinkSigner
 from app.media.store import MediaStore
 from app.ops.access import notes_of
+from app.options import OptionsRepository
 from app.tasks.characters import CharacterLibrary
 from app.tasks.derived_files import DerivedFileMaker
+from app.tasks.film_hashes import FilmHashes
 from app.tasks.service import RequestContext, TaskService
 from app.tasks.task import DerivedFile, StoredFile, Task, file_link, files_are_kept
+from app.usage.money_options import MoneyOptions
 from app.usage.reports import UsageReports
 from app.webhooks.endpoints import EndpointRepository
+
+if TYPE_CHECKING:  # loaded when the first receipt is asked for
+    from app.tasks.film_receipts.office import ReceiptOffice
 
 HOST = re.compile(r"[A-Za-z0-9.-]{1,253}(:\d{1,5})?|\[[0-9a-fA-F:]{2,45}\](:\d{1,5})?")
 SIZE = re.compile(r"(\d{2,5})[xX*](\d{2,5})")
@@ -48,14 +55,21 @@ class Gateway:
     inputs: InputReader
     store: MediaStore
     derived_files: DerivedFileMaker
+    film_hashes: FilmHashes
     signer: LinkSigner
     endpoints: EndpointRepository
     prices: PriceRepository
     reports: UsageReports
+    receipts: "Callable[[], ReceiptOffice]"
+    options: OptionsRepository
     record_change: RecordChange
     limits: BodyLimits
     public_url: str | None
     chat_wait_seconds: float
+
+    async def currency(self) -> str:
+        """What amounts are called where people read them."""
+        return (await self.options.read_if_possible(MoneyOptions)).currency
 
     async def read_body(self, request: Request) -> Body:
         return await read_body(request, limits=self.limits)

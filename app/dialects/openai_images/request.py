@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from app.dialects.fields.options import read_max_cost
 from app.dialects.http.body import Body, MediaSource
 from app.dialects.http.gateway import Gateway, check_prompt, read_size
 from app.dialects.http.media_sources import read_source
@@ -25,6 +26,7 @@ KNOWN_FIELDS = {
     "mask",
     "user",
     "seed",
+    "max_cost",
     "negative_prompt",
     "quality",
     "background",
@@ -80,7 +82,7 @@ async def read_images_request(body: Body, services: Gateway, *, path: str) -> Im
     stated = {name: value for name in USUAL_LOOKS if (value := body.value(name)) not in (None, "")}
     wishes = {name: value for name, value in stated.items() if str(value) not in USUAL_LOOKS[name]}
     looks = {name: body.text(name) or "" for name in stated if name != "output_compression"}
-    size = body.text("size")
+    size, most = body.text("size"), read_max_cost(body)
     request = GenerationRequest(
         kind="image",
         model=model,
@@ -88,6 +90,7 @@ async def read_images_request(body: Body, services: Gateway, *, path: str) -> Im
         size=(read_size(size) if size != "auto" else None) or preset.size,
         seed=body.integer("seed"),
         negative_prompt=body.text("negative_prompt"),
+        max_cost=None if most is None else most / count,  # each picture is a task
         extra=body.unknown_fields(KNOWN_FIELDS) | wishes,
     )
     sources = _read_pictures(body) if path != "images/generations" else ()

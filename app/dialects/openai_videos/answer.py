@@ -8,9 +8,11 @@ from app.dialects.fields.sizes import stated_size
 from app.dialects.openai_videos.schemas import EXAMPLES, SCHEMAS, TAGS
 from app.generation import MediaInput
 from app.keys.key import ClientKey
-from app.tasks.task import Task
+from app.tasks.task import StoredFile, Task
 
 ID_PREFIX = "video_"
+KEYS_PATH = "/.well-known/filmgate-keys.json"
+"""Where the keys that sign receipts are published."""
 STATUS_WORDS = {
     "queued": "queued",
     "submitting": "queued",
@@ -40,6 +42,9 @@ class OpenAIVideosDialect(Dialect):
     tags = TAGS
     schemas = SCHEMAS
     examples = EXAMPLES
+
+    def needs_key(self, path: str) -> bool:
+        return path != KEYS_PATH
 
     def webhook_body(self, task: Task, *, links: list[str], key: ClientKey | None) -> dict[str, Any]:
         return video_object(task, url=links[0] if links else None, manual=speaks_manual(key))
@@ -79,9 +84,10 @@ def video_object(
             "size": _video_size(task),
             "url": url,
         }
-        | ({"fitted": changes} if (changes := task.told_changes) else {})
+        | task.told_fields
         | waits
         | _film_facts(task)
+        | _film_provenance(task)
     )
 
 
@@ -91,6 +97,20 @@ def _film_facts(task: Task) -> dict[str, Any]:
     if film is None or film.codec is None:
         return {}
     return {"codec": film.codec, "fps": film.fps, "sound": film.sound}
+
+
+def _film_provenance(task: Task) -> dict[str, Any]:
+    """Which labels a finished film carries, and its hash; nothing of films of versions that knew none."""
+    film = task.result.files[0] if task.result else None
+    if film is None or film.sha256 is None:
+        return {}
+    return {"provenance": provenance_object(film)}
+
+
+def provenance_object(film: StoredFile) -> dict[str, Any]:
+    """``vendor_marks`` is known of labelled films only: no other one is looked into."""
+    marks = {"vendor_marks": list(film.vendor_marks)} if film.labels else {}
+    return {"ai_generated": True, "labels": list(film.labels), "sha256": film.sha256} | marks
 
 
 def _wait_fields(wait: AccountWait) -> dict[str, Any]:

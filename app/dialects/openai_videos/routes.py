@@ -20,7 +20,10 @@ from app.dialects.http.gateway import (
     gateway_of,
 )
 from app.dialects.http.media_sources import read_source
+from app.dialects.openai_videos import receipts
 from app.dialects.openai_videos.answer import OpenAIVideosDialect, speaks_manual, video_id, video_object
+from app.dialects.openai_videos.provenance import router as checks
+from app.dialects.openai_videos.quote import quote_object
 from app.dialects.openai_videos.request import read_create, read_from_source, read_remix
 from app.dialects.openapi.operations import download_schema, operation_schema
 from app.errors import InvalidRequest, MissingField, NotFound
@@ -39,6 +42,18 @@ async def create_video(request: Request, key: CallerKey, services: Services) -> 
     body = await services.read_body(request)
     generation = await read_create(body, services, key)
     return await _create_task(request, services, key, generation=generation, body=body)
+
+
+@router.post(
+    "/quote",
+    summary="Quote a video",
+    openapi_extra=operation_schema(body="CreateVideo", answer="VideoQuote"),
+)
+async def quote_video(request: Request, key: CallerKey, services: Services) -> Response:
+    """What the same body would make and cost as things stand now. Nothing is made or reserved."""
+    body = await services.read_body(request)
+    quote = await services.tasks.quote(await read_create(body, services, key), key=key)
+    return JSONResponse(quote_object(quote))
 
 
 @router.get(
@@ -230,4 +245,6 @@ def _variant_file(task: Task, variant: str) -> StoredFile | DerivedFile:
     return file
 
 
-ROUTES = DialectRoutes(routers=(router,), lookups={"/v1/videos/{name}": VideoLookup()})
+ROUTES = DialectRoutes(
+    routers=(router, receipts.router, checks), lookups={"/v1/videos/{name}": VideoLookup()}
+)

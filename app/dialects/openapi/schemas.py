@@ -39,6 +39,11 @@ FITTED: Schema = {
     "properties": {"asked": {"type": "object"}, "made": {"type": "object"}, "trim_to": NUMBER},
     "description": "By field: what was asked and what is made instead; the film is cut to `trim_to` seconds",
 }
+ATTEMPT: Schema = {
+    "type": "integer",
+    "minimum": 2,
+    "description": "Only after a vendor has failed and another one was asked: which attempt this is",
+}
 PROMPT: Schema = {"type": "string", "maxLength": 32_000, "examples": ["A paper boat on a rainy street"]}
 SECONDS: Schema = {"anyOf": [TEXT, WHOLE], "default": "4", "examples": ["4", 10]}
 WHOLE_SECONDS: Schema = {"type": "integer", "minimum": 1, "maximum": 3600, "examples": [5, 10]}

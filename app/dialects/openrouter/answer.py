@@ -79,7 +79,7 @@ def openrouter_object(task: Task, urls: list[str], *, base: str) -> dict[str, An
     if urls:
         # Clients fetch both without an Authorization header; signed links need none.
         document |= {"unsigned_urls": urls, "urls": urls, "expires_at": int(task.expires_at or 0)}
-    if task.cost is not None:
+    if task.has_ended and task.cost is not None:
         document["usage"] = {"cost": float(task.cost), "is_byok": False}
     return document
 

@@ -146,8 +146,7 @@ async def _answer_when_ended(
     content = "".join(opening) + _final_content(request, services, ended, preset=preset, stream=False)
     view = _task_view(ended)
     document = completion_object(view, content, created=int(task.created_at), usage=NO_TOKENS)
-    fitted = {"fitted": changes} if (changes := ended.told_changes) else {}
-    return JSONResponse(document | fitted, headers=headers)
+    return JSONResponse(document | ended.told_fields, headers=headers)
 
 
 def _failure_response(request: Request, task: Task, headers: dict[str, str]) -> Response:

@@ -61,7 +61,7 @@ def unified_object(task: Task, urls: list[str]) -> dict[str, Any]:
         "progress": "100%" if status == "FAILURE" else f"{int(task.shown_progress)}%",
         "data": {"output": urls[0], "outputs": urls} if urls else None,
         "search_item": "",
-    } | ({"fitted": changes} if (changes := task.told_changes) else {})
+    } | task.told_fields
 
 
 def _platform_and_action(task: Task) -> tuple[str, str]:

@@ -4,6 +4,7 @@ from typing import Any
 
 from app.dialects.fields.schemas import film_body
 from app.dialects.openapi.schemas import (
+    ATTEMPT,
     BOAT,
     FITTED,
     FLAG,
@@ -45,6 +46,7 @@ SCHEMAS: dict[str, Schema] = {
         data=nullable(object_of(("output", "outputs"), output=TEXT, outputs=list_of(TEXT))),
         search_item=TEXT,
         fitted=FITTED,
+        attempt=ATTEMPT,
     ),
 }
 EXAMPLES: dict[str, dict[str, Any]] = {

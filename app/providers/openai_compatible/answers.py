@@ -131,6 +131,8 @@ def poll_answer(
     message = redact_text(error.message, secrets) if error else f"the upstream reports: {state}"
     if state == "moderated" or (error and error.is_moderated):
         return Failed("content_policy_violation", message, video.usage)
+    if error and error.is_retired:
+        return Failed("model_retired", message, video.usage)
     return Failed(state if state in {"cancelled", "expired"} else "upstream_error", message, video.usage)
 
 

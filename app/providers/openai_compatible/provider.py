@@ -33,6 +33,7 @@ from app.providers.openai_compatible.answers import (
     refusal_of,
     result_file,
 )
+from app.providers.openai_compatible.bills import stated_bill, with_bill
 from app.providers.openai_compatible.downloads import download_first
 from app.providers.openai_compatible.images import ImagesAnswer, image_file
 from app.providers.openai_compatible.options import OpenAICompatibleOptions
@@ -94,7 +95,7 @@ class OpenAICompatibleProvider(Provider):
         answer = await self._post_request(request, submission, reads=VideoAnswer)
         video = answer.body
         if video.id.strip(".") and len(video.id) <= 512:
-            return Operation(id=video.id)
+            return Operation(id=video.id, data=stated_bill(answer.headers))
         raise refusal_of(video.error, self._secrets)
 
     async def poll(self, operation: Operation) -> PollAnswer:
@@ -115,9 +116,10 @@ class OpenAICompatibleProvider(Provider):
                 content_path=f"{path}/content",
             )
 
-        return poll_answer(
+        said = poll_answer(
             answer.body, answer.headers, provider=self.name, secrets=self._secrets, find_file=find_file
         )
+        return with_bill(said, operation.data)
 
     async def cancel(self, operation: Operation) -> bool:
         if "images" in operation.data or not self.options.capabilities.cancel:
@@ -175,9 +177,8 @@ class OpenAICompatibleProvider(Provider):
         if not images:
             raise refusal_of(answer.body.error, self._secrets)
         # The image exists only in this answer, so it is stored in the operation: a crash must not lose it.
-        return Operation(
-            id=f"image_{submission.idempotency_key}", data={"images": images, "usage": answer.body.usage}
-        )
+        data = {"images": images, "usage": stated_bill(answer.headers) | answer.body.usage}
+        return Operation(id=f"image_{submission.idempotency_key}", data=data)
 
     async def _post_request(
         self,

@@ -38,6 +38,10 @@ class OpenRouterJob(BaseModel):
         metadata = self.error.get("metadata") if isinstance(self.error, dict) else None
         return isinstance(metadata, dict) and bool({"reasons", "flagged_input"} & set(metadata))
 
+    @property
+    def bill(self) -> dict[str, Any]:
+        return {name: self.usage[name] for name in ("cost", "is_byok") if self.usage.get(name) is not None}
+
     def first_error(self) -> ErrorDetail:
         return read_error({"error": self.error}) or ErrorDetail("OpenRouter gave no reason.")
 
@@ -48,5 +52,4 @@ def succeeded_answer(job: OpenRouterJob) -> Succeeded:
         ResultFile("video", "video/mp4", data={"index": number})
         for number in range(max(len(job.unsigned_urls), 1))
     ]
-    usage = {name: job.usage[name] for name in ("cost", "is_byok") if job.usage.get(name) is not None}
-    return Succeeded(tuple(files), usage=usage)
+    return Succeeded(tuple(files), usage=job.bill)

@@ -167,7 +167,7 @@ class OpenRouterProvider(Provider):
 
     def _failed_answer(self, job: OpenRouterJob, code: str) -> Failed:
         message = self.http.clean_text(job.first_error().message)
-        return Failed("content_policy_violation" if mentions_moderation(message) else code, message)
+        return Failed("content_policy_violation" if mentions_moderation(message) else code, message, job.bill)
 
 
 def _job_path(job: str) -> str:

@@ -1,7 +1,8 @@
 """Runway's developer API: its own models and those it hosts, videos and images, all as tasks."""
 
 from collections.abc import Mapping
-from typing import Annotated
+from dataclasses import replace
+from typing import Annotated, Any
 from urllib.parse import quote
 
 from pydantic import BaseModel, BeforeValidator, Field, FiniteFloat
@@ -77,6 +78,10 @@ class RunwayTask(BaseModel):
     failureCode: Text = ""  # noqa: N815 - the vendor's own name
     cost: Fields = Field(default_factory=dict)
 
+    @property
+    def bill(self) -> dict[str, Any]:
+        return {"credits": self.cost["credits"]} if "credits" in self.cost else {}
+
 
 class RunwayOrganization(BaseModel):
     creditBalance: FiniteFloat  # noqa: N815 - the vendor's own name
@@ -141,7 +146,8 @@ class RunwayProvider(Provider):
             return _succeeded_answer(task, pictures=operation.data.get("kind") == "image")
         if state == "failed":
             text = self.http.clean_text(task.failure) or NO_REASON
-            return Failed.upstream_error(text, moderated=is_moderated(task.failureCode))
+            failed = Failed.upstream_error(text, moderated=is_moderated(task.failureCode))
+            return replace(failed, usage=task.bill if task.bill.get("credits") else {})
         if state == "cancelled":
             return Failed("cancelled", "The task was cancelled.")
         return Running(progress=task.progress)
@@ -160,7 +166,7 @@ def _succeeded_answer(task: RunwayTask, *, pictures: bool) -> Succeeded:
         files = tuple(ResultFile("image", "image/png", url=link) for link in links)
     else:
         files = tuple(ResultFile("video", "video/mp4", url=link) for link in links)
-    return Succeeded(files, usage={"credits": task.cost["credits"]} if "credits" in task.cost else {})
+    return Succeeded(files, usage=task.bill)
 
 
 def _task_path(operation: Operation) -> str:

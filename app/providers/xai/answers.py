@@ -126,19 +126,19 @@ class ImagesAnswer(XaiAnswer):
 
 
 def failed_answer(video: VideoAnswer, clean_text: Callable[[str], str]) -> Failed:
-    detail = video.first_error(clean_text)
+    detail, bill = video.first_error(clean_text), _billed_cost(video.usage)
     if video.status == "expired":
-        return Failed("expired", "xAI reports that the request expired.")
+        return Failed("expired", "xAI reports that the request expired.", bill)
     if detail.is_moderated or mentions_moderation(f"{detail.code} {detail.message}"):
-        return Failed("content_policy_violation", detail.message)
-    return Failed("upstream_error", detail.message)
+        return Failed("content_policy_violation", detail.message, bill)
+    return Failed("upstream_error", detail.message, bill)
 
 
 def succeeded_answer(video: VideoAnswer) -> Succeeded | Failed | None:
     """None when xAI reports success without a video URL."""
     result = video.video or VideoResult()
     if result.respect_moderation is False:
-        return Failed("content_policy_violation", BLOCKED_TEXT)
+        return Failed("content_policy_violation", BLOCKED_TEXT, _billed_cost(video.usage))
     if not result.link:
         return None
     seconds = {} if result.duration is None else {"seconds": result.duration}

@@ -29,6 +29,8 @@ const character = await client.videos.createCharacter({
 });
 const ends = [];
 for (const { id } of [withFile, withUri, remix, edit, extension]) ends.push(await ended(id));
+// Ours alone: OpenAI has no receipts.
+const receipt = await (await client.videos.receipt?.(plain.id))?.json();
 const deleted = await client.videos.delete(plain.id);
 const after = await client.videos.retrieve(plain.id).catch((error) => error.status);
 
@@ -36,6 +38,7 @@ report({
   plain,
   done,
   listed,
+  receipt,
   made: [plain.id, withFile.id, withUri.id],
   video,
   thumbnail,
