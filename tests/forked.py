@@ -10,6 +10,7 @@ import runpy
 import signal
 import subprocess
 import sys
+import tempfile
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TextIO
@@ -55,6 +56,36 @@ class ForkedCommand:
         return self._process.exitcode
 
 
+def run_forked(
+    arguments: list[str], *, cwd: Path, environment: dict[str, str], stdin: str = "", timeout: float = 240
+) -> subprocess.CompletedProcess[str]:
+    """``filmgate arguments``, as ``subprocess.run`` would with the output captured."""
+    with tempfile.TemporaryDirectory() as folder:
+        given, said, errors = (Path(folder) / name for name in ("given", "said", "errors"))
+        given.write_text(stdin)
+        process = FORKS.Process(
+            target=_run_whole, args=(arguments, cwd, environment, given, said, errors), daemon=True
+        )
+        process.start()
+        process.join(timeout)
+        if process.exitcode is None:
+            process.kill()
+            raise subprocess.TimeoutExpired(arguments, timeout)
+        return subprocess.CompletedProcess(arguments, process.exitcode, said.read_text(), errors.read_text())
+
+
+def _run_whole(
+    arguments: list[str], cwd: Path, environment: dict[str, str], given: Path, said: Path, errors: Path
+) -> None:
+    """In the child."""
+    os.dup2(os.open(given, os.O_RDONLY), 0)
+    os.dup2(os.open(said, os.O_WRONLY | os.O_CREAT), 1)
+    os.dup2(os.open(errors, os.O_WRONLY | os.O_CREAT), 2)
+    sys.stdin, sys.stdout, sys.stderr = os.fdopen(0), os.fdopen(1, "w"), os.fdopen(2, "w", buffering=1)
+    os.chdir(cwd)
+    _start("app.cli", arguments, environment)
+
+
 def _run(
     module: str, arguments: list[str], environment: dict[str, str], errors: Path, output: Connection
 ) -> None:
@@ -66,6 +97,10 @@ def _run(
     sys.stdout = os.fdopen(1, "w")
     sys.stderr = os.fdopen(2, "w", buffering=1)
     os.chdir(ROOT)
+    _start(module, arguments, environment)
+
+
+def _start(module: str, arguments: list[str], environment: dict[str, str]) -> None:
     os.environ.clear()
     os.environ.update(environment)
     sys.argv = [module, *arguments]

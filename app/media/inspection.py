@@ -190,7 +190,7 @@ class MediaInspector:
     async def read_marks(self, path: Path) -> tuple[str, ...]:
         """The marks of makers in a film or picture; none in what can't be read here. Raises ``ServiceUnavailable``."""
         try:
-            return tuple((await self._probe("marks", path)).marks)
+            return (await self._probe("marks", path)).marks
         except (ResultUnreadable, ResultUndecodable):
             return ()
 
@@ -213,7 +213,8 @@ class MediaInspector:
     async def _read_probe(self, order: dict[str, Any], *, limit: float) -> MediaInfo:
         answer = await self._run_order(self._children, order, limit=limit)
         try:
-            return MediaInfo(**answer["probe"])
+            found = dict(answer["probe"])
+            return MediaInfo(**found | {"marks": tuple(found.get("marks", ()))})  # JSON knows lists only
         except (KeyError, TypeError) as error:
             raise ResultUndecodable(UNDECODED) from error
 

@@ -2,8 +2,8 @@
 
 Only verified, final words count: never an answer that was lost, and never an error that leaves open what came of it. How
 often is the route's to say (``retry``); without a word of it, own hardware goes on, because nobody is paid for what failed.
-Whoever failed is not asked again while another account can serve; nobody is asked again for what moderation stopped or what
-its vendor has retired. The client's deadline and the budget of its key hold for all attempts together.
+Whoever failed is not asked again while another account can serve; no account of the same vendor is asked for what its
+moderation stopped, or for what it has retired. The client's deadline and the budget of its key hold for all attempts together.
 """
 
 import json
@@ -104,7 +104,7 @@ async def _next_excluded(
     if task.only_account is not None:
         able &= {task.only_account}
     excluded = set(json.loads(task.excluded_text))
-    gone = _same_model(run, catalog) if verdict == "retired" else {mine}
+    gone = {mine} if verdict == "failed" else _same_model(run, catalog)
     failed_before = {each.account_id for each in earlier if each.verdict == "failed" and each.account_id}
     if able - excluded - gone:
         return excluded | gone
@@ -114,11 +114,13 @@ async def _next_excluded(
 
 
 def _same_model(run: TaskRun, catalog: Catalog) -> set[str]:
-    """The accounts that would ask the same vendor for the same model: the route's next step has another."""
-    task, vendor = run.task, run.provider.name
+    """The accounts that would ask the same vendor for the same model, with the same answer."""
+    task, vendor = run.task, run.provider
     same = (
         each.account.id
         for each in catalog.candidates(task.kind, task.model)
-        if each.account.provider == vendor and each.model == task.upstream_model
+        if each.account.provider == vendor.name
+        and each.account.base_url == vendor.account.base_url
+        and each.model == task.upstream_model
     )
     return {task.account_id or "", *same}

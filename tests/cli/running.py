@@ -8,6 +8,7 @@ from pathlib import Path
 from typer.testing import CliRunner, Result
 
 from app.cli import command_line
+from tests.forked import run_forked
 
 ROOT = Path(__file__).parent.parent.parent
 COMMAND = [sys.executable, "-m", "app.cli"]
@@ -23,15 +24,7 @@ def filmgate(
     *arguments: str | Path, cwd: Path, stdin: str = "", **given: str
 ) -> subprocess.CompletedProcess[str]:
     """``given`` are environment variables; the data folder is ``cwd``/data by default."""
-    return subprocess.run(
-        [*COMMAND, *map(str, arguments)],
-        cwd=cwd,
-        env=environment(**given),
-        input=stdin,
-        text=True,
-        capture_output=True,
-        timeout=240,
-    )
+    return run_forked([*map(str, arguments)], cwd=cwd, environment=environment(**given), stdin=stdin)
 
 
 def inside(*arguments: str | Path, data: Path, stdin: str = "", **given: str) -> Result:

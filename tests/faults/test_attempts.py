@@ -26,6 +26,10 @@ BROKEN = {"code": "server_error", "message": "The machine fell over."}
 MODERATED = {"code": "moderation_blocked", "message": "Not this one."}
 TIMES = pytest.mark.parametrize("moment", ["before", "after"])
 STORES = pytest.mark.parametrize("house", ["sqlite", "postgres"], indirect=True)
+EACH_ONCE = pytest.mark.parametrize(
+    ("house", "moment"), [("sqlite", "before"), ("postgres", "after")], indirect=["house"]
+)
+"""Crash points of every task, which ``test_books.py`` tries in all four."""
 
 
 async def _route(components: Components) -> None:
@@ -98,26 +102,9 @@ def went_well(house: House, second: FakeUpstream, asked: Ledger, *, jobs: tuple[
 
 @TIMES
 @STORES
-def test_an_attempt_ends_and_its_task_waits_again_together(
+def test_an_attempt_ends_is_paid_once_and_its_task_waits_again_together(
     house: House, second: FakeUpstream, moment: str
 ) -> None:
-    asked = Ledger()
-    with house.doom(f"went_on:{moment}"), house.gateway.client() as client:
-        asked.ask_more(client, 1)
-        assert house.died() == Books(["reserve"], PRICE, NOTHING, tasks=1, used=0)
-    left = house.gateway.prepare(_left)
-    if moment == "before":
-        assert (left["state"], left["attempt"], left["ended"], left["slots"]) == ("running", 1, [], 1)
-    else:
-        assert (left["attempt"], left["ended"]) == (2, [(1, "failed")])
-    finish(house, asked)
-    went_well(house, second, asked)
-    assert house.gateway.prepare(_books) == Books(["reserve", "settle"], NOTHING, PRICE, tasks=1, used=1)
-
-
-@TIMES
-@STORES
-def test_what_an_attempt_cost_is_charged_once(house: House, second: FakeUpstream, moment: str) -> None:
     house.upstream.script(final="failed", error=BROKEN, failed_usage={"credits": 4})
     asked = Ledger()
     with house.doom(f"went_on:{moment}"), house.gateway.client() as client:
@@ -125,6 +112,11 @@ def test_what_an_attempt_cost_is_charged_once(house: House, second: FakeUpstream
         left = house.died()
     charged = Books(["reserve", "attempt"], PRICE, CREDITS, tasks=1, used=1)
     assert left == (Books(["reserve"], PRICE, NOTHING, tasks=1, used=0) if moment == "before" else charged)
+    rows = house.gateway.prepare(_left)
+    if moment == "before":
+        assert (rows["state"], rows["attempt"], rows["ended"], rows["slots"]) == ("running", 1, [], 1)
+    else:
+        assert (rows["attempt"], rows["ended"]) == (2, [(1, "failed")])
     finish(house, asked)
     went_well(house, second, asked)
     whole = Books(["reserve", "attempt", "settle"], NOTHING, PRICE + CREDITS, tasks=1, used=2)
@@ -188,8 +180,7 @@ def test_killed_while_the_next_vendor_answers_it_is_found_again_and_not_bought_t
     assert key.endswith("-2")
 
 
-@TIMES
-@STORES
+@EACH_ONCE
 def test_the_last_attempt_ends_and_settles_together(house: House, second: FakeUpstream, moment: str) -> None:
     asked = Ledger()
     with house.doom(f"settle:{moment}"), house.gateway.client() as client:
@@ -203,8 +194,7 @@ def test_the_last_attempt_ends_and_settles_together(house: House, second: FakeUp
     assert house.gateway.prepare(_kinds) == ["reserve", "settle"]
 
 
-@TIMES
-@STORES
+@EACH_ONCE
 def test_a_cancel_between_attempts_releases_once(house: House, second: FakeUpstream, moment: str) -> None:
     """The second account's one slot is taken by another film, so the task waits between its attempts."""
     second.script(statuses=["in_progress"])

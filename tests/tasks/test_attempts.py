@@ -141,6 +141,18 @@ async def test_what_moderation_stopped_is_made_by_another_vendor(bench: Bench, s
     assert (await told(bench, ended))[0] == ("first", "moderated", "Not this one.")
 
 
+async def test_moderation_is_not_asked_again_with_another_key_of_the_same_vendor(
+    bench: Bench, second: FakeUpstream
+) -> None:
+    bench.upstream.script(final="failed", error=MODERATED)
+    await house(bench, second, moderated=3)
+    await bench.account("first too", options=QUICK)
+    steps = [{"account": name} for name in ("first", "first too", "second")]
+    await route(bench, *steps, retry={"moderated": 3})
+    ended = await run(bench)
+    assert (ended.state, jobs(bench.upstream, second)) == ("completed", [1, 1])
+
+
 async def test_a_submission_that_moderation_refused_goes_on_too(bench: Bench, second: FakeUpstream) -> None:
     bench.upstream.fault("create", status=400, body={"error": MODERATED}, times=None)
     await house(bench, second, moderated=1)

@@ -1,5 +1,7 @@
 """A film that its upstream makes only in pieces: the pieces, their money, and the one film in the end."""
 
+import hashlib
+import json
 from decimal import Decimal
 from io import BytesIO
 from typing import Any
@@ -16,12 +18,14 @@ from app.db.tables import ledger, tasks
 from app.errors import InsufficientQuota, InvalidRequest, NotFound
 from app.generation import Shot
 from app.keys.key import ClientKey
+from app.signed_documents import read_jwks, read_signed
 from app.tasks.prompt_removal import remove_prompts
 from app.tasks.pruning import tend_segments
 from app.tasks.segments.rows import FilmSegment, read_segments
 from app.tasks.task import Task
 from tests.tasks.conftest import KEY, Bench, until
 from tests.tasks.test_billing import money
+from tests.upstream import FakeUpstream
 
 PROMPT = "A kite rises. It sails over a lake. Night falls. It lands."
 ROUTE = {"model": "sora-2", "candidates": [{"provider": "openai_compatible", "lengths": "join"}]}
@@ -150,6 +154,37 @@ async def test_a_failed_segment_is_made_again_alone(bench: Bench) -> None:
         "A kite rises.": 1, "It sails over a lake.": 1, "Night falls.": 1, "It lands.": 3,
     }  # fmt: skip
     assert [each.attempt for each in await parts(bench, film)] == [0, 0, 0, 2]
+    assert await money(bench) == (Decimal(0), Decimal("2.5"))
+    office = bench.components.receipts()
+    signed = await office.receipt(ended, "operator")
+    said = read_signed(signed, read_jwks(json.dumps(await office.keys.published())))
+    assert [(each["number"], each["segment"], each["verdict"]) for each in said["attempts"]] == [
+        (1, 1, "made"), (2, 2, "made"), (3, 3, "made"), (4, 4, "failed"), (5, 4, "failed"), (6, 4, "made"),
+    ]  # fmt: skip
+    assert {each["provider"] for each in said["attempts"]} == {"openai_compatible"}
+    assert (said["made"], said["money"]["sale"]) == ({"segments": 4}, "2.5")
+    [file] = said["files"]
+    assert file["sha256"] == hashlib.sha256(await film_bytes(bench, ended)).hexdigest()
+
+
+async def test_a_segment_goes_on_at_another_account_where_the_route_says_so(bench: Bench) -> None:
+    """Before it is made again as a segment: it stays one task, with one reservation."""
+    error = {"code": "server_error", "message": "a bad day"}
+    with FakeUpstream() as second:
+        second.script(film_as_asked=True)
+        await joining(bench, failing={"Night falls.": 1}, error=error)
+        capabilities = {"capabilities": {"seconds": (4, 8)}, "poll_cap_seconds": 0.05}
+        await bench.account("second", url=f"{second.url}/v1", options=capabilities)
+        steps = [{"account": "upstream", "lengths": "join"}, {"account": "second", "lengths": "join"}]
+        document = {"model": "sora-2", "candidates": steps, "retry": {"failed": 1}}
+        await bench.components.catalog.routes.put(read_route(document))
+        film = await bench.create(PROMPT, seconds=25)
+        await bench.work()
+        ended = await bench.ended(film)
+        assert ended.state == "completed", ended.error_message
+        assert (bench.upstream.counters().jobs, second.counters().prompts) == (4, {"Night falls.": 1})
+    made = await parts(bench, film)
+    assert [(each.attempt, each.task.attempt) for each in made] == [(0, 1), (0, 1), (0, 2), (0, 1)]
     assert await money(bench) == (Decimal(0), Decimal("2.5"))
 
 

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from app.tasks.attempts import VERDICTS
 from app.tasks.remaking import REMAKE
 
-Verdict = Literal["made", "not_accepted", "forgotten", "failed", "cancelled"]
+Verdict = Literal["made", "not_accepted", "forgotten", "failed", "moderated", "retired", "cancelled"]
 ENDS: Mapping[str, Verdict] = {
     "completed": "made",
     "failed": "failed",
@@ -20,7 +21,8 @@ LABELLED = "labelled"
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """Times in UTC seconds. ``sent``: whether the request left for the vendor; ``error``: a code, of one that failed."""
+    """Times in UTC seconds. ``sent``: whether the request left for the vendor; ``error``: a code, of one that failed;
+    ``segment``: of a film that was joined of such, from 1."""
 
     number: int
     account_id: str
@@ -30,6 +32,7 @@ class Attempt:
     ended: float | None = None
     verdict: Verdict | None = None
     error: str | None = None
+    segment: int | None = None
 
 
 def attempts_of(timeline: Sequence[Mapping[str, Any]]) -> list[Attempt]:
@@ -46,6 +49,12 @@ def attempts_of(timeline: Sequence[Mapping[str, Any]]) -> list[Attempt]:
     return found
 
 
+def attempts_at_segments(timelines: Sequence[tuple[int, Sequence[Mapping[str, Any]]]]) -> list[Attempt]:
+    """Those of a joined film, numbered through. ``timelines``: of each task that a segment had, with its place from 0."""
+    found = [replace(each, segment=place + 1) for place, rows in timelines for each in attempts_of(rows)]
+    return [replace(each, number=number) for number, each in enumerate(found, start=1)]
+
+
 def labels_of(timeline: Sequence[Mapping[str, Any]]) -> list[str]:
     """The layers of labels that the film got when it was copied for the last time."""
     found = [row["detail"].get("layers") for row in timeline if row["event"] == LABELLED]
@@ -57,7 +66,7 @@ def _after(attempt: Attempt, event: str, row: Mapping[str, Any]) -> Attempt:
     detail = row["detail"]
     if event == "submitting":
         return replace(attempt, sent=True)
-    if event == "running" and attempt.verdict == "failed":
+    if event == "running" and attempt.error:
         return replace(attempt, verdict=None, ended=None, error=None)  # its receipt came late
     verdict = ENDS.get(event)
     if verdict is None:
@@ -65,4 +74,4 @@ def _after(attempt: Attempt, event: str, row: Mapping[str, Any]) -> Attempt:
     if REMAKE in detail:
         verdict = "forgotten"
     error = detail.get("code") if verdict == "failed" else None
-    return replace(attempt, verdict=verdict, ended=float(row["at"]), error=error)
+    return replace(attempt, verdict=VERDICTS.get(error or "", verdict), ended=float(row["at"]), error=error)

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from app.db.tables import format_money
 from app.generation import MediaInput
 from app.tasks.film_receipts.attempts import Attempt
-from app.tasks.states import TERMINAL
+from app.tasks.states import JOINED, TERMINAL
 from app.tasks.task import HEX_ID, StoredFile, Task
 
 KIND, VERSION = "filmgate.film_receipt", 1
@@ -130,6 +130,8 @@ def _asked_part(task: Task) -> dict[str, Any]:
 def _made_part(task: Task, facts: ReceiptFacts, reader: Reader) -> dict[str, Any] | None:
     if task.account_id is None:
         return None
+    if task.account_id == JOINED:
+        return {"segments": max((each.segment or 0 for each in facts.attempts), default=0)}
     maker = facts.accounts.get(task.account_id, MadeBy(None, None))
     operation, changes = task.operation, task.told_changes
     part = {
@@ -184,6 +186,7 @@ def _attempt_part(attempt: Attempt, facts: ReceiptFacts, reader: Reader) -> dict
     maker = facts.accounts.get(attempt.account_id, MadeBy(None, None))
     part = {
         "number": attempt.number,
+        "segment": attempt.segment,
         "provider": maker.provider,
         "model": attempt.model,
         "began": time_text(attempt.began),

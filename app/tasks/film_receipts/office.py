@@ -26,7 +26,7 @@ from app.errors import NotFound, TaskStillOpen
 from app.media.store import MediaStore
 from app.receipt_keys import ReceiptKeyRing
 from app.signed_documents import CONTENT, sign_document
-from app.tasks.film_receipts.attempts import Attempt, attempts_of, labels_of
+from app.tasks.film_receipts.attempts import Attempt, attempts_at_segments, attempts_of, labels_of
 from app.tasks.film_receipts.content import (
     GatewayFacts,
     MadeBy,
@@ -36,6 +36,8 @@ from app.tasks.film_receipts.content import (
     receipt_content,
 )
 from app.tasks.repository import TaskRepository
+from app.tasks.segments.rows import read_all_segments
+from app.tasks.states import JOINED
 from app.tasks.task import Task
 
 SALT_BYTES = 16
@@ -110,7 +112,9 @@ class ReceiptOffice:
 
     async def _read_facts(self, task: Task, known: dict[str, str]) -> ReceiptFacts:
         timeline = await self._tasks.read_timeline(task.id)
-        attempts = attempts_of(timeline)
+        segments = await read_all_segments(self._database, task.id) if task.account_id == JOINED else []
+        timelines = [(each.place, await self._tasks.read_timeline(each.task.id)) for each in segments]
+        attempts = attempts_at_segments(timelines) if segments else attempts_of(timeline)
         return ReceiptFacts(
             gateway=self._gateway,
             salt=secrets.token_bytes(SALT_BYTES),
@@ -118,7 +122,7 @@ class ReceiptOffice:
             accounts=await self._makers(task, attempts),
             film_hashes=known or await self._hash_films(task),
             labels=labels_of(timeline),
-            cost=await self._vendor_cost(task),
+            cost=await self._vendor_cost(task, [each.task.id for each in segments] or [task.id]),
         )
 
     async def _makers(self, task: Task, attempts: list[Attempt]) -> dict[str, MadeBy]:
@@ -130,12 +134,12 @@ class ReceiptOffice:
             if status.account.id in wanted
         }
 
-    async def _vendor_cost(self, task: Task) -> Decimal | None:
-        """In US dollars. The row of usage has the time of the reservation, which is the task's or, for one that ran again,
+    async def _vendor_cost(self, task: Task, paid: list[str]) -> Decimal | None:
+        """In US dollars, of the tasks that vendors were paid for. The row of usage has the time of the reservation, which is the task's or, for one that ran again,
         a later one."""
         span = usage.c.at.between(task.created_at - 1, (task.finished_at or task.created_at) + 1)
         query = sa.select(usage.c.vendor_cost).where(
-            usage.c.key_id == task.key_id, span, usage.c.task_id == task.id
+            usage.c.key_id == task.key_id, span, usage.c.task_id.in_(paid)
         )
         async with self._database.read() as connection:
             found = [cost for cost in (await connection.execute(query)).scalars() if cost is not None]

@@ -55,7 +55,7 @@ HOUR_SECONDS = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class FilmSegment:
-    """The latest task of one segment; ``place`` and ``attempt`` from 0."""
+    """One task of a segment; ``place`` and ``attempt`` from 0."""
 
     task: Task
     place: int
@@ -140,14 +140,19 @@ def _shared(amount: Decimal, shares: list[float]) -> list[Decimal]:
 
 async def read_segments(database: Database, film_id: str) -> list[FilmSegment]:
     """The latest task of each segment, in their order."""
-    found: dict[int, FilmSegment] = {}
+    latest = {each.place: each for each in await read_all_segments(database, film_id)}
+    return list(latest.values())
+
+
+async def read_all_segments(database: Database, film_id: str) -> list[FilmSegment]:
+    """Each task that any segment ever had, in the order of the film, then of their making."""
+    found: list[FilmSegment] = []
     async with database.read() as connection:
         for row in await connection.execute(_SEGMENTS, {"of_owner": SEGMENT_OWNER + film_id}):
             place, attempt = (int(part) for part in row.segment_key.split("."))
-            if place not in found or found[place].attempt < attempt:
-                task = task_of(_TaskFields(row))
-                found[place] = FilmSegment(task, place, attempt, row.waits_until >= LATER)
-    return [found[place] for place in sorted(found)]
+            task = task_of(_TaskFields(row))
+            found.append(FilmSegment(task, place, attempt, row.waits_until >= LATER))
+    return sorted(found, key=lambda each: (each.place, each.attempt))
 
 
 _SEGMENTS = sa.select(
