@@ -40,6 +40,7 @@ COMMANDS = {
     "backup": "backup:save_backup",
     "restore": "backup:restore_backup",
     "move": "move:move_store",
+    "import": "moving:import_gateway",
     "admin": "admin:commands",
     "rotate-root-key": "rotate_root_key:rotate_root_key",
     "downgrade": "downgrade:downgrade_store",
