@@ -45,8 +45,15 @@ REFUSED_AT_ONCE = "[studio:reject] "
 OPERATIONS = operations(create_app(Settings(data_dir=Path("unused"))).openapi())
 
 
-@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=lambda m: m.value)
-@pytest.mark.parametrize("name", OPERATIONS)
+def cases() -> list[tuple[str, GenerationMode]]:
+    """Nothing is wrong with a request that says nothing."""
+    ways = [
+        (name, mode) for name in OPERATIONS for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
+    ]
+    return [way for way in ways if way != ("GET /.well-known/filmgate-keys.json", GenerationMode.NEGATIVE)]
+
+
+@pytest.mark.parametrize(("name", "mode"), cases(), ids=lambda each: getattr(each, "value", each))
 def test_an_operation(guarded: Guarded, name: str, mode: GenerationMode) -> None:
     operation = OPERATIONS[name]
     tasks = [guarded.foreign] if operation.method == "delete" else [guarded.own, guarded.foreign]

@@ -169,7 +169,7 @@ class Api:
         call, _ = self._route(request)
         source = found[0] if found else None
         shown = self._shown(self._begin(request, fields, call=call, source=source))
-        return self._reply(shown, **self.script.submit_headers)
+        return self._reply(shown, 200, **self.script.submit_headers)
 
     def _begin(self, request: Request, fields: dict[str, Any], *, call: Call, source: str | None) -> Job:
         loop = asyncio.get_running_loop()
