@@ -6,7 +6,7 @@ from bench.trace_files import trace_film_and_chat
 
 pytestmark = pytest.mark.slow
 
-FILM_FILES = 111
+FILM_FILES = 113
 """From POST /v1/videos to a finished film (``openai_compatible``, SQLite)."""
 CHAT_FILES = 46
 """For a relayed POST /v1/chat/completions."""
