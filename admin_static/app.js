@@ -38,7 +38,7 @@ const MENU = [
   'logs',
   'settings',
 ];
-const OTHER_PAGES = ['compare']; // reached from others
+const OTHER_PAGES = ['compare', 'projects']; // reached from others
 const pageComponents = signal({}); // page name → its component
 const helpOpen = signal(false);
 const sidebarOpen = signal(false);

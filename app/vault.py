@@ -154,6 +154,10 @@ OIDC_ATTEMPT_PLACE = "oidc/attempt"
 """For what a browser carries to the sign-in provider and back."""
 
 
+def project_secret_place(project_id: str) -> str:
+    return f"projects/{project_id}/credit_secret"
+
+
 def options_document_place(name: str) -> str:
     """For every secret in one options document."""
     return f"options/{name}"

@@ -2,7 +2,7 @@
 import { html, useEffect, useState } from '../lib/dom.js';
 import { patch, post, may, canWrite } from '../lib/api.js';
 import { t, valueLabel } from '../lib/i18n.js';
-import { route, openRow } from '../lib/router.js';
+import { route, openRow, pageLink } from '../lib/router.js';
 import { useGet, LoadingNotice } from '../lib/api_hooks.js';
 import { formatMoney } from '../lib/format.js';
 import { StateBadge, EmptyState, PageHeader, UsageMeter, Sparkline, RelativeTime } from '../lib/ui/elements.js';
@@ -83,6 +83,12 @@ const columns = (actions) => [
     label: t('key.limits'),
     cell: (key) =>
       html`
+        ${
+          key.project &&
+          html`
+            <a class="tag" href=${pageLink('keys', { q: key.project })}>${key.project}</a>${' '}
+          `
+        }
         ${
           key.rpm &&
           html`
@@ -190,6 +196,7 @@ export function Page() {
   const rows = list.data?.data ?? [];
   return html`
     <${PageHeader} title=${t('page.keys')}>
+      <a class="button" href=${pageLink('projects')}>${t('page.projects')}</a>
       ${
         canWrite() &&
         html`<button type="button" class="button main" onClick=${() => show(['add'])}>

@@ -26,7 +26,8 @@ from app.admin.webhooks import (
     endpoint_objects,
 )
 from app.db.tables import spending, tasks
-from app.keys.key import ClientKey, Dollars, KeyTerms
+from app.keys.key import ClientKey, KeyTerms
+from app.keys.money_fields import Dollars
 from app.tasks.key_removal import forget_key
 from app.tasks.states import OPEN
 from app.usage.ledger import period_label, period_names

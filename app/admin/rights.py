@@ -16,7 +16,7 @@ class Right(StrEnum):
     CONTENT = "content"
     """What clients sent and got."""
     MONEY = "money"
-    """Changes prices, and budgets of client keys."""
+    """Changes prices, and budgets of client keys and projects; sees who spends."""
     OPERATE = "operate"
     """Changes accounts, models, client keys, tasks, webhooks and what the gateway does with results."""
     SECURITY = "security"
@@ -62,6 +62,9 @@ _ROUTES: Mapping[Right, tuple[str, ...]] = {
         "GET /overview",
         "GET /playground/models",
         "GET /prices",
+        "GET /projects",
+        "GET /projects/{project_id}",
+        "GET /projects/{project_id}/credits",
         "GET /providers",
         "GET /readiness",
         "GET /requests",
@@ -90,6 +93,9 @@ _ROUTES: Mapping[Right, tuple[str, ...]] = {
     ),
     Right.MONEY: (
         "PATCH /keys/{key_id}",  # of a role without the right to operate, only the budget
+        "GET /spend",  # clients may name end users by their addresses
+        "PATCH /projects/{project_id}",  # as of keys
+        "POST /projects/{project_id}/credit",  # a signed body needs no session
         "PUT /prices/{model}",
         "DELETE /prices/{model}",
     ),
@@ -121,6 +127,9 @@ _ROUTES: Mapping[Right, tuple[str, ...]] = {
         "POST /keys/{key_id}/rotate",
         "POST /playground",
         "POST /playground/quote",
+        "POST /projects",
+        "DELETE /projects/{project_id}",
+        "POST /projects/{project_id}/secret",
         "PUT /routes/{model}",
         "DELETE /routes/{model}",
         "PUT /settings/{name}",  # `backup` only by who has the right to security

@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.db.operator_tables import admins, drafts
+from app.db.operator_tables import admins, drafts, projects
 from app.db.session import Database
 from app.db.tables import accounts, characters, keys, tasks, webhook_deliveries, webhook_endpoints
 
@@ -18,6 +18,7 @@ NAMED: Mapping[str, sa.Table] = {
     "characters": characters,
     "drafts": drafts,
     "keys": keys,
+    "projects": projects,
     "webhook_endpoints": webhook_endpoints,
 }
 """Tables whose rows have a name, by the first part of a target like ``accounts/a1b2``."""
@@ -31,8 +32,8 @@ async def owner_names(database: Database, owners: Iterable[str]) -> dict[str, st
     async with database.read() as connection:
         known = await _read_names(connection, keys, ids)
     named = {f"{KEY_OWNER}{key_id}": name for key_id, name in known.items()}
-    projects = {owner for owner in wanted if owner.startswith(PROJECT_OWNER)}
-    return named | {owner: owner.removeprefix(PROJECT_OWNER) for owner in projects}
+    teams = {owner for owner in wanted if owner.startswith(PROJECT_OWNER)}
+    return named | {owner: owner.removeprefix(PROJECT_OWNER) for owner in teams}
 
 
 async def target_names(database: Database, targets: Iterable[str]) -> dict[str, str | None]:

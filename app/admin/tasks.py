@@ -15,7 +15,7 @@ from app.admin.task_search import TaskSearch, TaskSearchFilter
 from app.dialects.http.film_files import receipt_file
 from app.dialects.registry import task_id_of
 from app.errors import InvalidRequest, MissingField, NotFound, PermissionDenied
-from app.keys.key import Dollars
+from app.keys.money_fields import Dollars
 from app.media.serve import file_response
 from app.tasks.notifications import Notification
 from app.tasks.task import Task

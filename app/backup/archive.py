@@ -9,6 +9,7 @@ from app import __version__
 from app.backup.accounts import AccountSection
 from app.backup.endpoints import EndpointSection
 from app.backup.keys import KeySection
+from app.backup.projects import ProjectSection
 from app.backup.routes import PriceSection, RouteSection
 from app.backup.sealing import SecretBox, box_of, new_box
 from app.backup.sections import BackupSection, BackupSources, RestoreChange, RestoreContext
@@ -23,6 +24,7 @@ SECTIONS: tuple[BackupSection[Any], ...] = (
     AccountSection(),
     RouteSection(),
     PriceSection(),
+    ProjectSection(),
     KeySection(),
     EndpointSection(),
     SettingsSection(),

@@ -29,6 +29,7 @@ COMMANDS = {
     "tasks": "tasks:commands",
     "receipt": "receipts:commands",
     "keys": "keys:commands",
+    "projects": "projects:commands",
     "accounts": "accounts:commands",
     "routes": "routes:commands",
     "models": "models:commands",

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Float, Index, Integer, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, String, Table, Text, text
 
 from app.db.tables import Money, metadata
 
@@ -205,3 +205,45 @@ attempts = Table(
     Column("began_at", Float, nullable=False),
     Column("ended_at", Float, nullable=False),
 )
+
+webhook_attempts = Table(
+    "webhook_attempts",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("delivery_id", String(40), nullable=False, index=True),
+    Column("at", Float, nullable=False),
+    Column("status", Integer),
+    Column("error", Text),
+    Column("milliseconds", Float, nullable=False),
+)
+
+# Limits over all keys that name the project. Its sums stand in ``spending`` under its id.
+projects = Table(
+    "projects",
+    metadata,
+    Column("id", String(16), primary_key=True),  # ``prj_`` and twelve more
+    Column("name", String(190), nullable=False, unique=True),
+    Column("enabled", Boolean, nullable=False, server_default=text("true")),
+    Column("rpm", Integer),
+    Column("tasks_limit", Integer),
+    Column("budget_total", Money),  # its credits are added to it
+    Column("budget_daily", Money),
+    Column("budget_monthly", Money),
+    Column("credited", Money, nullable=False, server_default="0"),  # the sum of its credits
+    Column("credit_secret", Text),  # sealed: signs top-ups; none: only admins may make them
+    Column("note", Text, nullable=False, server_default=""),
+    Column("created_at", Float, nullable=False),
+)
+
+# Insert-only: what was paid into a project. The reference is the payer's own, and counts once.
+project_credits = Table(
+    "project_credits",
+    metadata,
+    Column("project_id", String(16), primary_key=True),
+    Column("reference", String(200), primary_key=True),
+    Column("amount", Money, nullable=False),  # below zero: taken back
+    Column("at", Float, nullable=False),
+    Column("by", String(80), nullable=False),
+    Column("note", Text, nullable=False, server_default=""),
+)
+Index("project_credits_by_time", project_credits.c.project_id, project_credits.c.at)

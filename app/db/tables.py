@@ -221,6 +221,8 @@ tasks = Table(
     _flag_column("purged", default=False),
     Column("request_id", String(128)),  # of the client's request, as the log has it
     Column("prompt_removed", Boolean),  # false: to be removed once it has ended; none: it is kept
+    Column("end_user", String(200)),  # whom the client made it for, as its request says
+    Column("tags", Text),  # a list: how the client labels the spending
 )
 
 _waiting = text("state = 'queued' AND account_id IS NULL")
@@ -295,6 +297,7 @@ ledger = Table(
     Column("model", String(200), nullable=False),
     Column("amount", Money, nullable=False),
     Column("detail", Text, nullable=False, server_default="{}"),
+    Column("project_id", String(16)),  # whose sums it is counted in too
 )
 _close = text("kind IN ('settle', 'release')")
 Index("ledger_once", ledger.c.task_id, ledger.c.kind, unique=True)
@@ -305,7 +308,7 @@ Index("ledger_by_key", ledger.c.key_id, ledger.c.id)
 spending = Table(
     "spending",
     metadata,
-    Column("key_id", String(16), primary_key=True),
+    Column("key_id", String(16), primary_key=True),  # or that of a project, which has sums of its own
     Column("period", String(10), primary_key=True),
     Column("reserved", Money, nullable=False),
     Column("spent", Money, nullable=False),
@@ -343,6 +346,9 @@ usage = Table(
     Column("films", Integer),  # that were made
     Column("film_milliseconds", BigInteger),  # the length of all of them
     Column("vendor_cost", Money),  # by its own word, else its list price; none: not known
+    Column("project_id", String(16)),  # as in the ledger
+    Column("end_user", String(200)),  # and the tags: as of a task
+    Column("tags", Text),
 )
 Index("usage_by_key", usage.c.key_id, usage.c.at)
 
@@ -387,14 +393,3 @@ _pending = text("state = 'pending'")
 _partial_index(_pending, "webhook_deliveries_due", webhook_deliveries.c.next_at)
 Index("webhook_deliveries_by_owner", webhook_deliveries.c.owner, webhook_deliveries.c.id)
 Index("webhook_deliveries_by_endpoint", webhook_deliveries.c.endpoint_id, webhook_deliveries.c.id)
-
-webhook_attempts = Table(
-    "webhook_attempts",
-    metadata,
-    Column("id", Integer, primary_key=True, autoincrement=True),
-    Column("delivery_id", String(40), nullable=False, index=True),
-    Column("at", Float, nullable=False),
-    Column("status", Integer),
-    Column("error", Text),
-    Column("milliseconds", Float, nullable=False),
-)

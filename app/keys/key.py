@@ -7,7 +7,6 @@ command line has an option only for the fields that it names.
 
 import json
 from collections.abc import Mapping
-from decimal import Decimal
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Annotated, Any
@@ -16,9 +15,10 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from app import clock
 from app.errors import AddressNotAllowed, ModelNotAllowed
+from app.keys.money_fields import Dollars
+from app.keys.project import OWNER_PREFIX, ProjectLimits, limits_of_row
 from app.validation import validate_document
 
-Dollars = Annotated[Decimal, Field(ge=0, le=1_000_000_000, decimal_places=9)]
 ModelName = Annotated[str, Field(min_length=1, max_length=200)]
 Network = IPv4Network | IPv6Network
 FAMILY_END = "*"
@@ -120,24 +120,38 @@ class ClientKey(KeyTerms):
     """Until when the secret before the last rotation still works."""
     secret_until: float | None = None
     """The same, where the request brought that secret."""
+    team: ProjectLimits | None = None
+    """The limits of its project, which hold beside its own."""
 
     @classmethod
     def of_row(cls, row: Any, *, until: float | None = None) -> "ClientKey":
-        """``until``: when the secret that it was found by ends."""
+        """Of a row of ``KEYS_WITH_PROJECTS``. ``until``: when the secret that it was found by ends."""
         return cls.model_construct(
             **terms_of_row(row),
             id=row.id,
-            owner=f"project:{row.project}" if row.project else f"key:{row.id}",
+            owner=f"{OWNER_PREFIX}{row.project}" if row.project else f"key:{row.id}",
             created_at=row.created_at,
             secret_given=row.secret_given,
             source=row.source,
             old_until=row.old_until,
             secret_until=until,
+            team=limits_of_row(row),
         )
 
     @property
     def has_budget(self) -> bool:
         return not (self.budget_total is self.budget_daily is self.budget_monthly is None)
+
+    @property
+    def budget_holders(self) -> "tuple[ClientKey | ProjectLimits, ...]":
+        """The key and its project, as far as they have budgets."""
+        if self.team is None:  # of nearly all keys
+            return (self,) if self.has_budget else ()
+        return tuple(each for each in (self, self.team) if each.has_budget)
+
+    @property
+    def project_id(self) -> str | None:
+        return self.team.id if self.team is not None else None
 
     def terms(self) -> dict[str, Any]:
         """The fields of ``KeyTerms``."""

@@ -84,16 +84,23 @@ class LocalLimiter:
 
 
 async def count_request(limiter: RateLimiter, key: ClientKey, scope: MutableMapping[str, Any]) -> None:
-    """Count an ASGI request that creates something, and put the rate limit headers of its response into the scope.
+    """Count an ASGI request that creates something, on its key and on the key's project, and put the rate limit headers of
+    its response into the scope.
 
-    Raises ``RateLimited``.
+    The key is asked first: what its own limit refuses takes nothing from the others of its project. Raises ``RateLimited``.
     """
-    if key.rpm is None or scope.get("method") in UNCOUNTED_METHODS:
+    if scope.get("method") in UNCOUNTED_METHODS:
         return
-    verdict = await limiter.take(key.id, key.rpm)
-    scope.setdefault("state", {})["headers"] = verdict.headers()
-    if verdict.wait is not None:
-        raise RateLimited(
-            f"This API key may make {key.rpm} requests a minute. Please wait {math.ceil(verdict.wait)} s.",
-            retry_after=verdict.wait,
-        )
+    tightest: RateDecision | None = None
+    for holder, whose in ((key, "API key"), (key.team, "API key's project")):
+        if holder is None or holder.rpm is None:
+            continue
+        verdict = await limiter.take(holder.id, holder.rpm)
+        if tightest is None or verdict.wait is not None or verdict.remaining < tightest.remaining:
+            tightest = verdict
+            scope.setdefault("state", {})["headers"] = verdict.headers()
+        if verdict.wait is not None:
+            raise RateLimited(
+                f"This {whose} may make {holder.rpm} requests a minute. Please wait {math.ceil(verdict.wait)} s.",
+                retry_after=verdict.wait,
+            )

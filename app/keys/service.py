@@ -19,7 +19,9 @@ from app.db.tables import keys
 from app.errors import IN_FILE, AuthenticationFailed, InvalidRequest, NotFound, PermissionDenied, RateLimited
 from app.keys.key import ClientKey, KeyTerms, read_terms
 from app.keys.limits import LocalLimiter, RateLimiter, count_request
+from app.keys.project import KEYS_WITH_PROJECTS
 from app.keys.records import PURPOSE, stale_hashes, write_hashes
+from app.keys.spender import read_tags
 from app.ops.access import notes_of
 from app.secret_rules import check_token, is_blank
 from app.shared_reads import SharedRead
@@ -105,7 +107,8 @@ class KeyRing:
         _require_valid(key, client[0] if client else None)
         notes_of(scope).key_id = key.id
         scope["state"]["keyed"] = True  # for the bounds of its connection
-        if key.rpm is not None:
+        notes_of(scope).tags = read_tags(scope["headers"])
+        if key.rpm is not None or key.team is not None:
             try:
                 await count_request(self._limiter, key, scope)
             except RateLimited:
@@ -152,7 +155,7 @@ class KeyRing:
 
     async def _load_key(self, raw: str) -> ClientKey:
         hashes = self._hashes(raw)
-        query = sa.select(keys).where(sa.or_(keys.c.hash.in_(hashes), keys.c.old_hash.in_(hashes)))
+        query = KEYS_WITH_PROJECTS.where(sa.or_(keys.c.hash.in_(hashes), keys.c.old_hash.in_(hashes)))
         async with self._database.read() as connection:
             row = (await connection.execute(query)).first()
         if row is None:
@@ -178,12 +181,12 @@ class KeyRing:
 
     async def find_by_id(self, key_id: str) -> ClientKey | None:
         async with self._database.read() as connection:
-            row = (await connection.execute(sa.select(keys).where(keys.c.id == key_id))).first()
+            row = (await connection.execute(KEYS_WITH_PROJECTS.where(keys.c.id == key_id))).first()
         return ClientKey.of_row(row) if row is not None else None
 
     async def find_by_secret(self, raw: str) -> ClientKey | None:
         """The key with this secret, even if it is disabled; None for a secret before the last rotation."""
-        query = sa.select(keys).where(keys.c.hash.in_(self._hashes(raw)))
+        query = KEYS_WITH_PROJECTS.where(keys.c.hash.in_(self._hashes(raw)))
         async with self._database.read() as connection:
             row = (await connection.execute(query)).first()
         return ClientKey.of_row(row) if row is not None else None
@@ -199,7 +202,7 @@ class KeyRing:
         async with self._database.read() as connection:
             return [
                 ClientKey.of_row(row)
-                for row in await connection.execute(sa.select(keys).order_by(keys.c.created_at))
+                for row in await connection.execute(KEYS_WITH_PROJECTS.order_by(keys.c.created_at))
             ]
 
     async def count(self) -> int:
@@ -354,6 +357,8 @@ def _require_valid(key: ClientKey, address: str | None) -> None:
     """Raises ``AuthenticationFailed`` or ``PermissionDenied``."""
     if not key.enabled:
         raise PermissionDenied("This API key is disabled.")
+    if key.team is not None and not key.team.enabled:
+        raise PermissionDenied("The project of this API key is disabled.")
     if key.expires_at is not None and key.expires_at < clock.now():
         raise PermissionDenied("This API key has expired.")
     if key.secret_until is not None and key.secret_until <= clock.now():

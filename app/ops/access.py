@@ -40,6 +40,10 @@ class RequestNotes:
     account_id: str = ""
     model: str = ""
     task_id: str = ""
+    end_user: str | None = None
+    """Whom the client asks for, as its body says. Never logged, as the tags are not."""
+    tags: str | None = None
+    """A JSON list: how the client labels its spending."""
 
 
 def notes_of(scope: Scope) -> RequestNotes:

@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.db.operator_tables import admins, options
+from app.db.operator_tables import admins, options, projects
 from app.db.session import Database
 from app.db.tables import accounts, webhook_endpoints
 from app.options import SEALED, opened_values
@@ -17,6 +17,7 @@ from app.vault import (
     account_secret_place,
     admin_totp_place,
     options_document_place,
+    project_secret_place,
     webhook_secret_place,
 )
 
@@ -79,6 +80,7 @@ SEALED_TABLES = (
         },
     ),
     SealedTable(admins, {"totp_secret": _reseal_at(admin_totp_place)}),
+    SealedTable(projects, {"credit_secret": _reseal_at(project_secret_place)}),
     SealedTable(options, {"value": _in_document}),
 )
 """Every table with sealed values; a test checks that none is missing."""

@@ -200,6 +200,8 @@ class RealtimeEndpoint:
                 output_tokens=written,
                 cost=cost,
                 request_id=session.notes.id,
+                project_id=session.key.project_id,
+                tags=session.notes.tags,
             )
         )
 

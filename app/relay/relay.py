@@ -17,6 +17,7 @@ from app.errors import FilmgateError, InvalidRequest, RequestBlocked, UpstreamMo
 from app.json_bodies import run_for_body
 from app.keys.key import ClientKey
 from app.keys.service import KeyRing, key_in_headers
+from app.keys.spender import end_user_of
 from app.ops.access import notes_of
 from app.ops.envelope import OWN_ENVELOPE, ErrorEnvelope
 from app.relay.endpoint_table import EndpointTable, UpstreamEndpoint
@@ -54,7 +55,7 @@ class MeteredCall:
     price: ModelPrice
     demand: CallDemand
     estimate: Decimal
-    """The most it can cost, in US dollars: ``BudgetTracker`` holds it for a key with a budget."""
+    """The most it can cost, in US dollars: ``BudgetTracker`` holds it for a key and a project with a budget."""
 
 
 class Metering:
@@ -78,8 +79,7 @@ class Metering:
             return None
         demand = await run_for_body(len(request.body), lambda: read_demand(price, path, request.priced_body))
         estimate = most_cost(price, demand)
-        if key.has_budget:
-            await self._budgets.hold_estimate(key, estimate)
+        await self._budgets.hold_for_all(key.budget_holders, estimate)
         return MeteredCall(key, price, demand, estimate)
 
     def end_call(self, call: MeteredCall, answer: ResponseForwarder | None, *, is_sent: bool) -> Decimal:
@@ -97,24 +97,23 @@ class Metering:
         price = await self._prices.recent_price(model)
         if price is None:
             return None
-        if key.has_budget:
-            await self._budgets.hold_estimate(key, price.per_call)
+        await self._budgets.hold_for_all(key.budget_holders, price.per_call)
         return MeteredCall(key, price, CallDemand("realtime"), price.per_call)
 
     def update_session(self, call: MeteredCall, read: int | None, written: int | None) -> None:
-        """Hold what a session has used so far. Raises ``InsufficientQuota`` when the budget is used up."""
-        if call.key.has_budget:
+        """Hold what a session has used so far. Raises ``InsufficientQuota`` when a budget is used up."""
+        if holders := call.key.budget_holders:
             more = _cost_of_session(call, read, written) - call.estimate
             call.estimate += more
-            self._budgets.raise_hold(call.key, more)
+            self._budgets.raise_holds(holders, more)
 
     def end_session(self, call: MeteredCall, read: int | None, written: int | None) -> Decimal:
         """The cost in US dollars."""
         return self._release_hold(call, _cost_of_session(call, read, written))
 
     def _release_hold(self, call: MeteredCall, cost: Decimal) -> Decimal:
-        if call.key.has_budget:
-            self._budgets.release_hold(call.key.id, estimate=call.estimate, cost=cost)
+        for holder in call.key.budget_holders:
+            self._budgets.release_hold(holder.id, estimate=call.estimate, cost=cost)
         return cost
 
 
@@ -258,7 +257,7 @@ class Relay:
         call = RelayedCall(
             scope, key, request, path, started_at=began, translation=translation, envelope=envelope
         )
-        notes_of(scope).model = request.model
+        (notes := notes_of(scope)).model, notes.end_user = request.model, end_user_of(request.fields)
         key.require_model(request.model)
         endpoints = await self._endpoints_for(call)
         watcher = DisconnectWatcher(receive, self._young_calls)
@@ -394,5 +393,8 @@ class Relay:
                 output_tokens=written,
                 cost=cost,
                 request_id=notes.id,
+                project_id=call.key.project_id,
+                end_user=notes.end_user,
+                tags=notes.tags,
             )
         )

@@ -52,6 +52,7 @@ PRIVATE_PREFIXES = (
     b"x-client-",
     b"x-cluster-",
     b"x-envoy-",
+    b"x-filmgate-",
     b"x-forward",
     b"x-original-",
     b"x-requested-",

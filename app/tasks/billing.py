@@ -82,16 +82,11 @@ _ENDED_COLUMNS = (
     tasks.c.model,
     tasks.c.account_id,
     tasks.c.dialect,
-    tasks.c.state,
-    tasks.c.error_code,
-    tasks.c.created_at,
-    tasks.c.finished_at,
+    *(tasks.c[name] for name in ("state", "error_code", "created_at", "finished_at")),
     tasks.c.request,
     tasks.c.fitted,
     tasks.c.result,
-    tasks.c.request_id,
-    tasks.c.started_at,
-    tasks.c.upstream_model,
+    *(tasks.c[name] for name in ("request_id", "started_at", "upstream_model", "end_user", "tags")),
     accounts.c.provider,
     accounts.c.cost_factor,
     ledger.c.detail.label("agreed"),
@@ -100,6 +95,7 @@ _ENDED_COLUMNS = (
     ledger.c.key_id.label("reserved_key"),
     ledger.c.model.label("reserved_model"),
     ledger.c.amount.label("reserved"),
+    ledger.c.project_id,
     TELLS.label("tells"),
     tasks.c.cost.label("paid_before"),
     sa.exists()
@@ -316,7 +312,7 @@ def _confirmed_end(row: Any, word: VendorWord) -> ReservationEnd:
 
 def _reserved_money(row: Any) -> ReservedMoney:
     place = row.reserved_at, row.reserved_owner, row.reserved_key, row.reserved_model
-    return ReservedMoney(row.id, *place, row.reserved)
+    return ReservedMoney(row.id, *place, row.reserved, row.project_id)
 
 
 def _task_cost(row: Any, closing: ReservationEnd) -> TaskCost:
@@ -328,6 +324,7 @@ def _task_cost(row: Any, closing: ReservationEnd) -> TaskCost:
         row.account_id or "",
         estimate,
         promised_bound(row.request, row.paid_before),
+        row.project_id,
     )
 
 
@@ -375,7 +372,7 @@ def _usage_row(row: Any, cost: Decimal, told: VendorTold) -> dict[str, Any]:
         "milliseconds": max(_end_time(row) - row.created_at, 0.0) * 1000,
         "cost": cost,
         "task_id": row.id,
-        "request_id": row.request_id,
+        **{name: getattr(row, name) for name in ("request_id", "project_id", "end_user", "tags")},
         **film_figures(row, told),
     }
 

@@ -1,14 +1,16 @@
-"""Notifies the operator when little of a key's budget is left: once for each key and budget period."""
+"""Notifies the operator when little of a budget is left: once for each key or project and budget period."""
 
 import asyncio
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 import sqlalchemy as sa
 import structlog
 
 from app import clock
 from app.db.marks import FOREVER
+from app.db.operator_tables import projects
 from app.db.session import DATABASE_AWAY, Database
 from app.db.tables import Money, format_money, keys, spending
 from app.errors import FilmgateError
@@ -25,7 +27,7 @@ CHECK_SECONDS = 15.0
 
 @dataclass(frozen=True, slots=True)
 class LowBudget:
-    """A budget of which little is left. Amounts in US dollars."""
+    """A budget of a key or a project of which little is left. Amounts in US dollars."""
 
     key_id: str
     name: str
@@ -79,25 +81,34 @@ class BudgetWatch:
 
 
 async def low_budgets(database: Database, *, share: float, now: float) -> list[LowBudget]:
-    """Budgets of enabled keys of which less than ``share`` is left."""
-    month, day, total = period_names(now)
-    of_period = {month: keys.c.budget_monthly, day: keys.c.budget_daily, total: keys.c.budget_total}
-    budget = sa.case(*((spending.c.period == period, column) for period, column in of_period.items()))
-    used = sa.type_coerce(spending.c.reserved + spending.c.spent, Money())
-    spare = sa.type_coerce(budget, sa.BigInteger) * sa.literal(1 - share, sa.Float)
-    query = (
-        sa.select(keys.c.id, keys.c.name, keys.c.project, spending.c.period)
-        .add_columns(budget.label("budget"), used.label("used"))
-        .join_from(keys, spending, spending.c.key_id == keys.c.id)
-        .where(keys.c.enabled, spending.c.period.in_(of_period))
-        .where(budget.is_not(None), sa.type_coerce(used, sa.BigInteger) > spare)
-        .order_by(keys.c.id, spending.c.period)
-    )
+    """Budgets of enabled keys and projects of which less than ``share`` is left."""
+    total = projects.c.budget_total + projects.c.credited
     async with database.read() as connection:
-        rows = (await connection.execute(query)).all()
+        rows = (await connection.execute(_low_query(keys, keys.c.budget_total, share=share, now=now))).all()
+        rows = [*rows, *await connection.execute(_low_query(projects, total, share=share, now=now))]
     return [
         LowBudget(
             row.id, row.name, row.project, row.period, row.budget, max(row.budget - row.used, Decimal(0))
         )
         for row in rows
     ]
+
+
+def _low_query(
+    holders: sa.Table, budget_total: sa.ColumnElement[Any], *, share: float, now: float
+) -> sa.Select[Any]:
+    """Of keys or projects."""
+    month, day, total = period_names(now)
+    of_period = {month: holders.c.budget_monthly, day: holders.c.budget_daily, total: budget_total}
+    budget = sa.case(*((spending.c.period == period, column) for period, column in of_period.items()))
+    used = sa.type_coerce(spending.c.reserved + spending.c.spent, Money())
+    spare = sa.type_coerce(budget, sa.BigInteger) * sa.literal(1 - share, sa.Float)
+    project = holders.c.project if holders is keys else holders.c.name
+    return (
+        sa.select(holders.c.id, holders.c.name, project.label("project"), spending.c.period)
+        .add_columns(sa.type_coerce(budget, Money()).label("budget"), used.label("used"))
+        .join_from(holders, spending, spending.c.key_id == holders.c.id)
+        .where(holders.c.enabled, spending.c.period.in_(of_period))
+        .where(budget.is_not(None), sa.type_coerce(used, sa.BigInteger) > spare)
+        .order_by(holders.c.id, spending.c.period)
+    )

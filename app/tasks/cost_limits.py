@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-import sqlalchemy as sa
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.db.tables import format_money, keys
+from app.db.tables import format_money
 from app.generation import GenerationRequest
 from app.options import read_without_secrets
 from app.tasks.task import add_timeline_row
+from app.usage.attempt_charges import read_budgets
 from app.usage.ledger import ReservationEnd
 from app.webhooks.notice_options import NoticeOptions
 from app.webhooks.notices import OperatorNotice, insert_notices
@@ -43,6 +43,7 @@ class TaskCost:
     account_id: str
     estimate: Decimal | None
     promised: Decimal | None = None
+    project_id: str | None = None
 
 
 def promised_bound(request: str, paid_before: Decimal | None) -> Decimal | None:
@@ -68,10 +69,10 @@ async def limit_costs(connection: AsyncConnection, costs: Sequence[TaskCost]) ->
 async def _most_believed(connection: AsyncConnection, cost: TaskCost) -> Decimal:
     if cost.estimate is not None:
         return MOST_TIMES_ESTIMATE * cost.estimate
-    budgets = sa.select(keys.c.budget_total, keys.c.budget_monthly, keys.c.budget_daily)
-    row = (await connection.execute(budgets.where(keys.c.id == cost.key_id))).first()
-    limits: list[Decimal] = [budget for budget in row or () if budget is not None]
-    return min([MOST_UNESTIMATED, *limits])
+    limits = [MOST_UNESTIMATED]
+    for holder_id in filter(None, (cost.key_id, cost.project_id)):
+        limits += [budget for budget in await read_budgets(connection, holder_id) if budget is not None]
+    return max(min(limits), Decimal(0))
 
 
 async def _tell_operator(connection: AsyncConnection, cost: TaskCost, *, most: Decimal) -> None:

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.db.operator_tables import audit
+from app.db.operator_tables import audit, webhook_attempts
 from app.db.session import Database
 from app.db.tables import (
     characters,
@@ -23,7 +23,6 @@ from app.db.tables import (
     ledger,
     tasks,
     usage,
-    webhook_attempts,
     webhook_deliveries,
     webhook_endpoints,
 )
@@ -146,6 +145,9 @@ async def _clear_books(connection: AsyncConnection, key: ClientKey) -> None:
     await connection.execute(owner.values(owner=f"key:{key.id}"))
     named = sa.update(usage).where(usage.c.key_id == key.id, usage.c.request_id.is_not(None))
     await connection.execute(named.values(request_id=None))  # clients choose it
+    told = sa.or_(usage.c.end_user.is_not(None), usage.c.tags.is_not(None))
+    whom = sa.update(usage).where(usage.c.key_id == key.id, told)
+    await connection.execute(whom.values(end_user=None, tags=None))
 
 
 async def _clear_audit(connection: AsyncConnection, target: str) -> None:

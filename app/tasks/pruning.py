@@ -15,9 +15,9 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.db.operator_tables import attempts, film_receipts
+from app.db.operator_tables import attempts, film_receipts, webhook_attempts
 from app.db.session import Database
-from app.db.tables import ledger, receipts, tasks, timeline, webhook_attempts, webhook_deliveries
+from app.db.tables import ledger, receipts, tasks, timeline, webhook_deliveries
 from app.tasks.states import SEGMENT_OWNER, TERMINAL
 from app.usage.ledger import NOTHING, delete_old_sums, has_open_reservation, record_pruned
 
@@ -87,12 +87,11 @@ async def _delete_closed(database: Database, *, before: float) -> int:
         if not ids:
             return 0
         gone = sa.delete(ledger).where(ledger.c.task_id.in_(ids))
-        rows = (
-            await connection.execute(gone.returning(ledger.c.key_id, ledger.c.kind, ledger.c.amount))
-        ).all()
+        booked = ledger.c.key_id, ledger.c.project_id, ledger.c.kind, ledger.c.amount
         sums: dict[str, Decimal] = defaultdict(lambda: NOTHING)
-        for row in rows:
-            sums[row.key_id] += row.amount if row.kind in ("settle", "attempt") else NOTHING
+        for row in (await connection.execute(gone.returning(*booked))).all():
+            for holder_id in filter(None, (row.key_id, row.project_id)):
+                sums[holder_id] += row.amount if row.kind in ("settle", "attempt") else NOTHING
         await record_pruned(connection, sums)
     return len(ids)
 

@@ -156,6 +156,8 @@ class TaskService:
             "created_at": received,  # lists find a span of time by ids
             "deadline_at": clock.now() + self._deadline,
             "request_id": context.notes.id or None,
+            "end_user": context.notes.end_user,
+            "tags": context.notes.tags,
         }
         try:
             await self._tasks.insert(

@@ -9,40 +9,60 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
+from app.db.operator_tables import projects
 from app.db.session import INSERTS
-from app.db.tables import keys, ledger, spending
+from app.db.tables import Money, keys, ledger, spending
 from app.errors import InsufficientQuota
-from app.usage.ledger import ReservedMoney, period_names
+from app.usage.ledger import PROJECT_ID, ReservedMoney, period_names
 
 ATTEMPT = "attempt"
 """Of a row of the ledger: what the attempts of a task cost together after which it went on elsewhere."""
-_BUDGETS = sa.select(
-    keys.c.budget_monthly, keys.c.budget_daily, keys.c.budget_total
-)  # in the order of ``period_names``
+_BUDGETS = sa.select(keys.c.budget_monthly, keys.c.budget_daily, keys.c.budget_total)
+_PROJECT_BUDGETS = sa.select(
+    projects.c.budget_monthly,
+    projects.c.budget_daily,
+    sa.type_coerce(projects.c.budget_total + projects.c.credited, Money()),
+)
 
 
 async def charge_attempt(
     connection: AsyncConnection, reserved: ReservedMoney, cost: Decimal, *, promised: Decimal | None
 ) -> None:
-    """``promised``: what is left of the most that the client will pay for all attempts. Raises ``InsufficientQuota`` when a budget of the key, or what the client promised, does not cover it beside what is reserved; then the caller must
-    not commit the transaction."""
+    """``promised``: what is left of the most that the client will pay for all attempts. Raises ``InsufficientQuota`` when a
+    budget of the key or its project, or what the client promised, does not cover it beside what is reserved; then the caller
+    must not commit the transaction."""
     if promised is not None and cost + reserved.amount > promised:
         raise InsufficientQuota("The request's max_cost does not cover another attempt.")
-    row = (await connection.execute(_BUDGETS.where(keys.c.id == reserved.key_id))).first()
-    budgets = tuple(row) if row is not None else (None, None, None)
-    for period, budget in sorted(zip(period_names(reserved.at), budgets, strict=True)):
-        mine = [spending.c.key_id == reserved.key_id, spending.c.period == period]
+    for holder_id in reserved.holder_ids:
+        await _raise_spent(connection, holder_id, cost, at=reserved.at)
+    new = INSERTS[connection.dialect.name](ledger).values(_row(reserved, cost))
+    total = {"amount": ledger.c.amount + new.excluded.amount, "at": new.excluded.at}
+    known = [ledger.c.task_id, ledger.c.kind]
+    await connection.execute(new.on_conflict_do_update(index_elements=known, set_=total))
+
+
+async def _raise_spent(connection: AsyncConnection, holder_id: str, cost: Decimal, *, at: float) -> None:
+    budgets = await read_budgets(connection, holder_id)
+    for period, budget in sorted(zip(period_names(at), budgets, strict=True)):
+        mine = [spending.c.key_id == holder_id, spending.c.period == period]
         if budget is not None:
             mine.append(
                 spending.c.reserved + spending.c.spent + sa.literal(cost, spending.c.spent.type) <= budget
             )
         raised = sa.update(spending).where(*mine).values(spent=spending.c.spent + cost)
         if (await connection.execute(raised)).rowcount == 0 and budget is not None:
-            raise InsufficientQuota("The key's budget does not cover another attempt.")
-    new = INSERTS[connection.dialect.name](ledger).values(_row(reserved, cost))
-    total = {"amount": ledger.c.amount + new.excluded.amount, "at": new.excluded.at}
-    known = [ledger.c.task_id, ledger.c.kind]
-    await connection.execute(new.on_conflict_do_update(index_elements=known, set_=total))
+            whose = "project's" if holder_id.startswith(PROJECT_ID) else "key's"
+            raise InsufficientQuota(f"The {whose} budget does not cover another attempt.")
+
+
+async def read_budgets(connection: AsyncConnection, holder_id: str) -> tuple[Decimal | None, ...]:
+    """Of a key or a project as it is now, in the order of ``period_names``: by month, by day, in total."""
+    if holder_id.startswith(PROJECT_ID):
+        query = _PROJECT_BUDGETS.where(projects.c.id == holder_id)
+    else:
+        query = _BUDGETS.where(keys.c.id == holder_id)
+    row = (await connection.execute(query)).first()
+    return tuple(row) if row is not None else (None, None, None)
 
 
 def _row(reserved: ReservedMoney, cost: Decimal) -> Mapping[str, Any]:
@@ -54,4 +74,5 @@ def _row(reserved: ReservedMoney, cost: Decimal) -> Mapping[str, Any]:
         "key_id": reserved.key_id,
         "model": reserved.model,
         "amount": cost,
+        "project_id": reserved.project_id,
     }

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import product
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -12,29 +13,38 @@ from app.db.tables import BILLION, ledger, spending, usage
 from app.usage.ledger import NOTHING, PRUNED, TOTAL, period_names
 from app.usage.sums import daily_sums, sums_by_hour
 
-# One statement reads everything at the same moment.
-BALANCE_QUERY = sa.text("""
-SELECT key_id, SUM(reserved), SUM(spent) FROM (
-    SELECT key_id, amount AS reserved, 0 AS spent FROM ledger WHERE kind = 'reserve'
+
+def _entries(holder: str) -> str:
+    """What each key's or project's rows add up to, by the column that names it. No value of a client is in it."""
+    own = f"{holder} IS NOT NULL"
+    return f"""
+    SELECT {holder} AS holder, amount AS reserved, 0 AS spent FROM ledger WHERE kind = 'reserve' AND {own}
     UNION ALL
-    SELECT closing.key_id, -held.amount, CASE closing.kind WHEN 'settle' THEN closing.amount ELSE 0 END
+    SELECT closing.{holder}, -held.amount, CASE closing.kind WHEN 'settle' THEN closing.amount ELSE 0 END
     FROM ledger AS closing JOIN ledger AS held ON held.task_id = closing.task_id AND held.kind = 'reserve'
-    WHERE closing.kind IN ('settle', 'release')
+    WHERE closing.kind IN ('settle', 'release') AND closing.{own}
     UNION ALL
-    SELECT key_id, 0, amount FROM ledger WHERE kind = 'attempt'
+    SELECT {holder}, 0, amount FROM ledger WHERE kind = 'attempt' AND {own}
     UNION ALL
-    SELECT key_id, 0, cost FROM usage WHERE task_id IS NULL
+    SELECT {holder}, 0, cost FROM usage WHERE task_id IS NULL AND {own}
+    """  # noqa: S608
+
+
+# One statement reads everything at the same moment.
+BALANCE_QUERY = sa.text(f"""
+SELECT holder, SUM(reserved), SUM(spent) FROM (
+    {_entries("key_id")} UNION ALL {_entries("project_id")}
     UNION ALL
     SELECT key_id, reserved, spent FROM spending WHERE period = 'pruned'
     UNION ALL
     SELECT key_id, -reserved, -spent FROM spending WHERE period = 'total'
-) AS entries GROUP BY key_id HAVING SUM(reserved) <> 0 OR SUM(spent) <> 0 ORDER BY key_id
-""")
+) AS entries GROUP BY holder HAVING SUM(reserved) <> 0 OR SUM(spent) <> 0 ORDER BY holder
+""")  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerImbalance:
-    """By how many US dollars a key's rows exceed its sums."""
+    """By how many US dollars the rows of a key, or of a project, exceed its sums."""
 
     key_id: str
     reserved: Decimal
@@ -42,7 +52,7 @@ class LedgerImbalance:
 
 
 async def find_imbalances(connection: AsyncConnection) -> list[LedgerImbalance]:
-    """Keys whose sums are not what their rows add up to: none, unless the database was edited by hand.
+    """Keys and projects whose sums are not what their rows add up to: none, unless the database was edited by hand.
 
     Also right while a gateway writes, and fast with many rows.
     """
@@ -58,17 +68,17 @@ async def find_differences(connection: AsyncConnection) -> list[str]:
         if row.kind == "reserve":
             held[row.task_id] = row
         opened = held[row.task_id]
-        for period in period_names(opened.at):
-            sums = expected[(row.key_id, period)]
+        holders = filter(None, (row.key_id, row.project_id))
+        for holder_id, period in product(holders, period_names(opened.at)):
+            sums = expected[(holder_id, period)]
             if row.kind != "attempt":
                 sums[0] += row.amount if row.kind == "reserve" else -opened.amount
             sums[1] += row.amount if row.kind in ("settle", "attempt") else NOTHING
-    relayed = sa.select(usage.c.key_id, usage.c.at, usage.c.cost).where(
-        usage.c.task_id.is_(None), usage.c.cost > NOTHING
-    )
+    columns = usage.c.key_id, usage.c.project_id, usage.c.at, usage.c.cost
+    relayed = sa.select(*columns).where(usage.c.task_id.is_(None), usage.c.cost > NOTHING)
     for row in await connection.execute(relayed):
-        for period in period_names(row.at):
-            expected[(row.key_id, period)][1] += row.cost
+        for place in product(filter(None, (row.key_id, row.project_id)), period_names(row.at)):
+            expected[place][1] += row.cost
     stored = {
         (r.key_id, r.period): [r.reserved, r.spent] for r in await connection.execute(sa.select(spending))
     }

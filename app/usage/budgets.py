@@ -1,12 +1,12 @@
-"""What keys with a budget have spent, in memory: relayed calls check it without waiting for the database.
+"""What keys and projects with a budget have spent, in memory: relayed calls check it without waiting for the database.
 
 Within one process, tasks and calls can't exceed a budget together: a task announces its amount here before it is reserved
 in the database, and its reservation leaves room for what calls hold (``outside_store``). The spending of other processes
 is read from the database and up to two seconds old: together they may exceed a budget by what each admits meanwhile.
 """
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
@@ -30,7 +30,7 @@ KEPT_KEYS = 10_000
 
 @dataclass(slots=True)
 class KeySpending:
-    """The spending of one key in US dollars.
+    """The spending of one key or project in US dollars.
 
     ``stored``: by period, as in the database. ``held`` for calls under way. ``unwritten``: the cost of ended calls that is
     not written yet. ``announced``: of tasks that are being reserved.
@@ -57,6 +57,14 @@ class BudgetTracker:
         self._database = database
         self._keys: dict[str, KeySpending] = {}
 
+    async def hold_for_all(self, holders: Sequence[BudgetHolder], estimate: Decimal) -> None:
+        """``hold_estimate`` for a key and its project: for both or none."""
+        with ExitStack() as undo:
+            for holder in holders:
+                await self.hold_estimate(holder, estimate)
+                undo.callback(self.release_hold, holder.id, estimate=estimate, cost=NOTHING)
+            undo.pop_all()
+
     async def hold_estimate(self, holder: BudgetHolder, estimate: Decimal) -> None:
         """Hold ``estimate`` (US dollars) for a call until ``release_hold``. Raises ``InsufficientQuota``."""
         figures = self._spending_of(holder.id)
@@ -68,17 +76,31 @@ class BudgetTracker:
         for period, budget in budgets_by_period(holder, now).items():
             used = figures.stored.get(period, NOTHING) + pending
             if used >= budget or used + estimate > budget:
-                raise budget_exceeded(budget, used, period=period, amount=estimate, at=now)
+                raise budget_exceeded(holder, used, period=period, amount=estimate, at=now)
         figures.held += estimate
 
-    def raise_hold(self, holder: BudgetHolder, amount: Decimal) -> None:
-        """Hold ``amount`` more for a call that goes on. Raises ``InsufficientQuota`` when the budget is used up."""
-        figures, now = self._spending_of(holder.id), clock.now()
-        figures.held += amount
-        for period, budget in budgets_by_period(holder, now).items():
-            used = figures.stored.get(period, NOTHING) + figures.pending
-            if used >= budget:
-                raise budget_exceeded(budget, used, period=period, amount=NOTHING, at=now)
+    def raise_holds(self, holders: Sequence[BudgetHolder], amount: Decimal) -> None:
+        """Hold ``amount`` more for a call that goes on. Raises ``InsufficientQuota`` when a budget is used up; it is held for
+        all of them even then."""
+        now = clock.now()
+        for holder in holders:
+            self._spending_of(holder.id).held += amount
+        for holder in holders:
+            figures = self._spending_of(holder.id)
+            for period, budget in budgets_by_period(holder, now).items():
+                used = figures.stored.get(period, NOTHING) + figures.pending
+                if used >= budget:
+                    raise budget_exceeded(holder, used, period=period, amount=NOTHING, at=now)
+
+    @contextmanager
+    def announce_for_all(
+        self, holders: Sequence[BudgetHolder], amount: Decimal, *, at: float
+    ) -> Iterator[None]:
+        """``announce_amount`` for a key and its project."""
+        with ExitStack() as announced:
+            for holder in holders:
+                announced.enter_context(self.announce_amount(holder, amount, at=at))
+            yield
 
     @contextmanager
     def announce_amount(self, holder: BudgetHolder, amount: Decimal, *, at: float) -> Iterator[None]:
@@ -91,9 +113,9 @@ class BudgetTracker:
         finally:
             figures.announced -= amount
 
-    def outside_store(self, key_id: str) -> Decimal:
+    def outside_store(self, holder_id: str) -> Decimal:
         """What the database does not include yet: held for calls, or not written."""
-        figures = self._keys.get(key_id)
+        figures = self._keys.get(holder_id)
         return figures.held + figures.unwritten if figures is not None else NOTHING
 
     def release_hold(self, key_id: str, *, estimate: Decimal, cost: Decimal) -> None:
@@ -105,7 +127,7 @@ class BudgetTracker:
         figures.unwritten += cost
 
     def mark_written(self, costs: Iterable[tuple[str, float, Decimal]]) -> None:
-        """These costs are in the database now: ``(key id, UTC seconds, US dollars)``."""
+        """These costs are in the database now: ``(id of a key or project, UTC seconds, US dollars)``."""
         for key_id, at, cost in costs:
             figures = self._keys.get(key_id)
             if figures is None or not cost:

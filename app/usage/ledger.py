@@ -1,16 +1,17 @@
 """The ledger: money is reserved for a task, then settled or released, each once; and the sums that budgets read.
 
-``spending.reserved`` is the sum of the open reservations, ``spending.spent`` of what was settled, by key and period.
+``spending.reserved`` is the sum of the open reservations, ``spending.spent`` of what was settled, by key and period, and
+again by the project of the key: a row of the ledger names the project whose sums it is in, so it is closed there too.
 Budgets apply to a UTC day, a UTC month, and all time. Every function works in its caller's transaction.
 """
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cache, lru_cache
+from itertools import product
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -32,6 +33,8 @@ PRUNED = "pruned"
 """Of ``spending``, beside the periods: what rows added up to that were deleted for their age."""
 DAYS_KEPT, MONTHS_KEPT = 62.0, 400.0
 """For how many days sums by day and by month are kept; nothing reads older ones."""
+PROJECT_ID = "prj_"
+"""Begins the id of a project, which has sums of its own; no id of a key does."""
 PERIOD_LABELS = MappingProxyType({10: "daily", 7: "monthly", 5: "total"})
 """What a budget is called, by the length of its period's name."""
 
@@ -40,7 +43,7 @@ PERIOD_LABELS = MappingProxyType({10: "daily", 7: "monthly", 5: "total"})
 
 
 class BudgetHolder(Protocol):
-    """A key, as the ledger sees it; budgets in US dollars."""
+    """A key or a project, as the ledger sees it; budgets in US dollars."""
 
     @property
     def id(self) -> str: ...
@@ -119,126 +122,23 @@ class ReservedMoney(NamedTuple):
     key_id: str
     model: str
     amount: Decimal
+    project_id: str | None = None
 
-
-@dataclass(frozen=True, slots=True)
-class Reservation:
-    """Money for a task, in US dollars. ``detail`` is kept with it."""
-
-    task_id: str
-    model: str
-    amount: Decimal
-    at: float
-    detail: Mapping[str, Any]
-
-
-async def reserve_money(
-    connection: AsyncConnection,
-    holder: BudgetHolder,
-    wanted: Sequence[Reservation],
-    *,
-    besides: Decimal = NOTHING,
-) -> None:
-    """Reserve money for new tasks of a key: for all of them or none. ``besides``: what the key spends elsewhere, which
-    must fit into the budget too.
-
-    Raises ``InsufficientQuota``; then the caller must not commit the transaction. Whoever reserves for several keys does
-    it in the order of their ids, in which rows are locked.
-    """
-    amounts: dict[str, Decimal] = defaultdict(lambda: NOTHING)
-    budgets: dict[str, Decimal] = {}
-    for each in wanted:
-        for period in period_names(each.at):
-            amounts[period] += round_money(each.amount)
-        budgets |= budgets_by_period(holder, each.at)
-    names = sorted(amounts)
-    refused = [name for name in names if name in budgets and amounts[name] > budgets[name] - besides]
-    if not refused:
-        statement = _reserving_statement(connection.dialect.name, tuple(name in budgets for name in names))
-        given: dict[str, Any] = {"of_key": holder.id}
-        for place, name in enumerate(names):
-            given |= {f"period_{place}": name, f"amount_{place}": amounts[name]}
-            given |= {f"budget_{place}": budgets[name] - besides} if name in budgets else {}
-        done = set((await connection.execute(statement, given)).scalars())
-        refused = [name for name in names if name not in done]
-    if refused:
-        period = refused[0]
-        at = next(each.at for each in wanted if period in period_names(each.at))
-        raise await budget_refusal(
-            connection, holder, period=period, amount=amounts[period], at=at, besides=besides
-        )
-    rows = [
-        {
-            "at": each.at,
-            "task_id": each.task_id,
-            "kind": "reserve",
-            "owner": holder.owner,
-            "key_id": holder.id,
-            "model": each.model,
-            "amount": round_money(each.amount),
-            "detail": json.dumps(each.detail),
-        }
-        for each in wanted
-    ]
-    await connection.execute(_INSERT_RESERVES, rows)
-
-
-_INSERT_RESERVES = sa.insert(ledger).inline()
-
-
-@cache
-def _reserving_statement(dialect: str, are_bounded: tuple[bool, ...]) -> sa.Executable:
-    """For so many periods. The budgets are a condition of the update itself, so that no row must be locked and read
-    before."""
-    money = spending.c.spent.type
-    key: sa.BindParameter[str] = sa.bindparam("of_key")
-    periods: list[sa.BindParameter[str]] = [sa.bindparam(f"period_{n}") for n in range(len(are_bounded))]
-    rows = [
-        {
-            "key_id": key,
-            "period": period,
-            "reserved": sa.bindparam(f"amount_{n}", type_=money),
-            "spent": NOTHING,
-        }
-        for n, period in enumerate(periods)
-    ]
-    new = INSERTS[dialect](spending).values(rows)
-    within: sa.ColumnElement[bool] | None = None
-    if any(are_bounded):
-        bounded = [
-            (new.excluded.period == period, sa.bindparam(f"budget_{n}", type_=money))
-            for n, period in enumerate(periods)
-            if are_bounded[n]
-        ]
-        total = spending.c.reserved + spending.c.spent + new.excluded.reserved
-        within = sa.func.coalesce(total <= sa.case(*bounded), sa.true())
-    return new.on_conflict_do_update(
-        index_elements=[spending.c.key_id, spending.c.period],
-        set_={"reserved": spending.c.reserved + new.excluded.reserved},
-        where=within,
-    ).returning(spending.c.period)
-
-
-async def budget_refusal(
-    connection: AsyncConnection,
-    holder: BudgetHolder,
-    *,
-    period: str,
-    amount: Decimal,
-    at: float,
-    besides: Decimal,
-) -> InsufficientQuota:
-    used = sum((await read_spending(connection, holder.id, [period]))[period], besides)
-    return budget_exceeded(budgets_by_period(holder, at)[period], used, period=period, amount=amount, at=at)
+    @property
+    def holder_ids(self) -> tuple[str, ...]:
+        """In whose sums it is counted, in the order in which rows are locked."""
+        return (self.key_id,) if self.project_id is None else tuple(sorted((self.key_id, self.project_id)))
 
 
 def budget_exceeded(
-    budget: Decimal, used: Decimal, *, period: str, amount: Decimal, at: float
+    holder: BudgetHolder, used: Decimal, *, period: str, amount: Decimal, at: float
 ) -> InsufficientQuota:
+    budget = budgets_by_period(holder, at)[period]
     left = format_money(max(budget - used, NOTHING))
+    whose = "the project's" if holder.id.startswith(PROJECT_ID) else "the key's"
     return InsufficientQuota(
-        f"This would cost about ${format_money(amount)}, and ${left} is left of the key's {period_label(period)} budget "
-        f"of ${format_money(budget)}.",
+        f"This would cost about ${format_money(amount)}, and ${left} is left of {whose} {period_label(period)} budget "
+        f"of ${format_money(max(budget, NOTHING))}.",
         retry_after=seconds_to_next(period, at),
     )
 
@@ -274,10 +174,10 @@ async def close_reserves(
     closed = set((await connection.execute(once, rows)).scalars())
     changes: dict[tuple[str, str], list[Decimal]] = defaultdict(lambda: [NOTHING, NOTHING])
     for row in reserves:
-        for period in _kept_periods(row.at) if row.task_id in closed else ():
-            change = changes[(row.key_id, period)]
-            change[0] += row.amount
-            change[1] += round_money(by_task[row.task_id].amount)
+        periods = _kept_periods(row.at) if row.task_id in closed else ()
+        for place in product(row.holder_ids, periods):
+            changes[place][0] += row.amount
+            changes[place][1] += round_money(by_task[row.task_id].amount)
     booked = [
         {"key_id": key_id, "period": period, "reserved": -given_back, "spent": taken}
         for (key_id, period), (given_back, taken) in changes.items()
@@ -307,11 +207,12 @@ def _end_row(row: ReservedMoney, closing: ReservationEnd) -> dict[str, Any]:
         "key_id": row.key_id,
         "model": row.model,
         "amount": amount if closing.kind == "settle" else row.amount,
+        "project_id": row.project_id,
     }
 
 
 async def record_spending(connection: AsyncConnection, costs: Iterable[tuple[str, float, Decimal]]) -> None:
-    """Book the costs of calls without a task: ``(key id, UTC seconds, US dollars)``."""
+    """Book the costs of calls without a task: ``(id of a key or project, UTC seconds, US dollars)``."""
     sums: dict[tuple[str, str], Decimal] = defaultdict(lambda: NOTHING)
     for key_id, at, cost in costs:
         for period in period_names(at) if cost else ():
@@ -326,7 +227,7 @@ async def record_spending(connection: AsyncConnection, costs: Iterable[tuple[str
 async def read_spending(
     connection: AsyncConnection, key_id: str, names: Sequence[str]
 ) -> dict[str, tuple[Decimal, Decimal]]:
-    """Reserved and spent US dollars of a key, by period."""
+    """Reserved and spent US dollars of a key or a project, by period."""
     mine = spending.c.key_id == key_id, spending.c.period.in_(names)
     rows = (await connection.execute(sa.select(spending).where(*mine))).all()
     return dict.fromkeys(names, (NOTHING, NOTHING)) | {row.period: (row.reserved, row.spent) for row in rows}
@@ -336,7 +237,8 @@ async def read_spending(
 
 
 async def record_pruned(connection: AsyncConnection, costs: Mapping[str, Decimal]) -> None:
-    """Note what deleted rows had added to ``spending``, in the transaction that deletes them: US dollars by key."""
+    """Note what deleted rows had added to ``spending``, in the transaction that deletes them: US dollars by the id of a key or
+    project."""
     rows = [
         {"key_id": key_id, "period": PRUNED, "reserved": NOTHING, "spent": amount}
         for key_id, amount in costs.items()

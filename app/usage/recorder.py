@@ -73,6 +73,10 @@ class UsageRow(NamedTuple):
     output_tokens: int | None = None
     cost: Decimal = Decimal(0)
     request_id: str = ""
+    project_id: str | None = None
+    end_user: str | None = None
+    tags: str | None = None
+    """A JSON list."""
 
     def cleaned(self) -> "UsageRow":
         """As the columns can hold it: cut to their widths and printable, because clients choose the names of models."""
@@ -85,8 +89,7 @@ class UsageRow(NamedTuple):
             self.milliseconds,
             clean_integer(self.input_tokens, high=LARGEST_INT4),
             clean_integer(self.output_tokens, high=LARGEST_INT4),
-            self.cost,
-            self.request_id,
+            *self[9:],
         )
 
 
@@ -188,7 +191,7 @@ class UsageRecorder:
         if self._database.is_postgres:
             await connection.execute(sa.insert(usage), [row._asdict() for row in rows])
         else:
-            kept = [(*row[:-2], to_billionths(row.cost) if row.cost else 0, row.request_id) for row in rows]
+            kept = [(*row[:9], to_billionths(row.cost) if row.cost else 0, *row[10:]) for row in rows]
             await connection.execute(INSERT_FROM_JSON, {"rows": json.dumps(kept)})
 
     def _put_back(self, batch: list[UsageRow]) -> None:
@@ -211,12 +214,12 @@ def token_count(usage: Mapping[str, Any], names: Sequence[str]) -> int | None:
 
 
 def _costs_by_day(rows: Iterable[UsageRow]) -> list[tuple[str, float, Decimal]]:
-    """Key, a moment of the UTC day, and what the key's calls of that day cost."""
+    """The id of a key or a project, a moment of the UTC day, and what its calls of that day cost."""
     sums: dict[tuple[str, float], Decimal] = defaultdict(lambda: NOTHING)
     for row in rows:
-        if row.cost:
-            sums[(row.key_id, row.at // DAY_SECONDS * DAY_SECONDS)] += row.cost
-    return [(key_id, day, cost) for (key_id, day), cost in sums.items()]
+        for holder_id in filter(None, (row.key_id, row.project_id)) if row.cost else ():
+            sums[(holder_id, row.at // DAY_SECONDS * DAY_SECONDS)] += row.cost
+    return [(holder_id, day, cost) for (holder_id, day), cost in sums.items()]
 
 
 # ---- ended tasks by hour ------------------------------------------------------------------------
@@ -323,16 +326,16 @@ async def delete_old_rows(database: Database, *, now: float, request_days: float
 async def _delete_usage(database: Database, *, before: float) -> None:
     """What calls without a task cost stays in ``spending``, as budgets of all time count it."""
     old = sa.select(usage.c.id).where(usage.c.at < before).order_by(usage.c.at).limit(DELETE_ROWS)
-    gone = (
-        sa.delete(usage).where(usage.c.id.in_(old)).returning(usage.c.key_id, usage.c.task_id, usage.c.cost)
-    )
+    told = usage.c.key_id, usage.c.project_id, usage.c.task_id, usage.c.cost
+    gone = sa.delete(usage).where(usage.c.id.in_(old)).returning(*told)
     deleted = DELETE_ROWS
     while deleted == DELETE_ROWS:
         costs: dict[str, Decimal] = defaultdict(lambda: NOTHING)
         async with database.write_many() as connection:
             rows = (await connection.execute(gone)).all()
             for row in rows:
-                costs[row.key_id] += NOTHING if row.task_id else row.cost
+                for holder_id in filter(None, (row.key_id, row.project_id)):
+                    costs[holder_id] += NOTHING if row.task_id else row.cost
             await record_pruned(connection, costs)
         deleted = len(rows)
 

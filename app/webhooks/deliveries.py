@@ -6,8 +6,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.db.operator_tables import webhook_attempts
 from app.db.session import Database
-from app.db.tables import webhook_attempts, webhook_deliveries
+from app.db.tables import webhook_deliveries
 from app.dispatch.dispatcher import Dispatcher, lock_queue, put_back_lost
 from app.errors import NotFound
 from app.webhooks.endpoint_health import note_call

@@ -71,6 +71,9 @@ class World:
         body = {"name": name, "inputs": {"prompt": name}}
         return str(self.owner.post("/drafts", status=201, json=body)["id"])
 
+    def project(self, name: str) -> str:
+        return str(self.owner.post("/projects", status=201, json={"name": name})["id"])
+
     def admin(self, name: str) -> str:
         body = {"name": name, "role": "viewer", "password": PASSWORD}
         return str(self.owner.post("/admins", status=201, json=body)["id"])
@@ -189,6 +192,11 @@ CHANGES: dict[str, Callable[[World], Asked]] = {
     "POST /keys/{key_id}/rotate": lambda w: (f"/keys/{w.new_key('k3')}/rotate", {}),
     "POST /keys/{key_id}/forget": lambda w: (f"/keys/{w.new_key('k4')}/forget", {}),
     "POST /keys/{key_id}/endpoints": lambda w: (f"/keys/{w.key['id']}/endpoints", {"name": "e6", "url": w.receiver.url}),
+    "POST /projects": lambda w: ("/projects", {"name": "j0", "budget_total": "0"}),
+    "PATCH /projects/{project_id}": lambda w: (f"/projects/{w.project('j1')}", {"rpm": 5}),
+    "DELETE /projects/{project_id}": lambda w: (f"/projects/{w.project('j2')}", {}),
+    "POST /projects/{project_id}/secret": lambda w: (f"/projects/{w.project('j3')}/secret", {}),
+    "POST /projects/{project_id}/credit": lambda w: (f"/projects/{w.project('j4')}/credit", {"amount": "5", "reference": "p-1"}),
     "POST /backup": lambda w: ("/backup", {"secrets": True, "password": PASSWORD}),
     "POST /settings/backup/test": lambda w: ("/settings/backup/test", {}),
     "POST /restore": lambda w: ("/restore?dry_run=false", {"backup": w.owner.post("/backup", json={})}),

@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 import sqlalchemy as sa
 
+from app.db.operator_tables import webhook_attempts
 from app.db.tables import (
     ledger,
     receipts,
@@ -12,15 +13,15 @@ from app.db.tables import (
     tasks,
     timeline,
     usage,
-    webhook_attempts,
     webhook_deliveries,
 )
 from app.errors import NotFound
 from app.tasks import pruning
 from app.tasks.pruning import prune_ledger, prune_tasks
 from app.usage.balance import find_imbalances
-from app.usage.ledger import Reservation, ReservationEnd, end_reservations, record_spending, reserve_money
+from app.usage.ledger import ReservationEnd, end_reservations, record_spending
 from app.usage.recorder import delete_old_rows
+from app.usage.reserving import Reservation, reserve_money
 from tests.tasks.conftest import KEY, Bench
 
 DAY = 86_400.0

@@ -9,8 +9,8 @@ import pytest
 from app.db.session import Database
 from app.errors import InsufficientQuota
 from app.usage.budgets import BudgetTracker
-from app.usage.ledger import Reservation, reserve_money
 from app.usage.recorder import UsageRecorder, UsageRow
+from app.usage.reserving import Reservation, reserve_money
 from tests.usage.test_ledger import Purse, hold, sums, wrong
 
 CENT = Decimal("0.01")
@@ -103,11 +103,11 @@ async def test_a_thousand_parallel_tasks_and_calls_never_pass_a_budget_together(
 async def test_a_session_stops_when_the_budget_is_used_up(database: Database) -> None:
     budgets = BudgetTracker(database)
     await budgets.hold_estimate(PURSE, CENT)
-    budgets.raise_hold(PURSE, Decimal("0.5"))
+    budgets.raise_holds([PURSE], Decimal("0.5"))
     with pytest.raises(InsufficientQuota):
         await budgets.hold_estimate(PURSE, Decimal("0.5"))
     with pytest.raises(InsufficientQuota):
-        budgets.raise_hold(PURSE, Decimal("0.5"))
+        budgets.raise_holds([PURSE], Decimal("0.5"))
     budgets.release_hold(PURSE.id, estimate=Decimal("1.01"), cost=Decimal("0.2"))
     await budgets.hold_estimate(PURSE, Decimal("0.8"))
     await budgets.close()

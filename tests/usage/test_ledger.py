@@ -14,17 +14,16 @@ from app.db.tables import ledger, spending
 from app.errors import InsufficientQuota
 from app.usage.balance import LedgerImbalance, find_differences, find_imbalances
 from app.usage.ledger import (
-    Reservation,
     ReservationEnd,
     budgets_by_period,
     end_reservations,
     period_names,
     read_spending,
     record_spending,
-    reserve_money,
     seconds_to_next,
 )
 from app.usage.recorder import UsageRecorder, UsageRow
+from app.usage.reserving import Reservation, reserve_money
 
 
 def at(text: str) -> float:

@@ -16,7 +16,7 @@ from app.db import marks
 from app.errors import InvalidRequest
 from app.keys.key import ClientKey
 from app.tasks.budget_watch import BudgetWatch, low_budgets
-from app.usage import ledger
+from app.usage import ledger, reserving
 from app.usage.ledger import period_names
 from app.webhooks.deliveries import Delivery, DeliveryRepository
 from app.webhooks.notice_options import NoticeOptions
@@ -236,7 +236,9 @@ async def test_what_is_held_for_tasks_counts_and_revoked_keys_do_not(post: Post)
     components, now = post.bench.components, time.time()
     key, _ = await components.keys.create_key({"name": "holds", "budget_monthly": "10"})
     async with components.database.write() as connection:
-        await ledger.reserve_money(connection, key, [ledger.Reservation("t", "m", Decimal("9.5"), now, {})])
+        await reserving.reserve_money(
+            connection, key, [reserving.Reservation("t", "m", Decimal("9.5"), now, {})]
+        )
     [found] = await low_budgets(components.database, share=0.2, now=now)
     assert (found.key_id, found.left, found.budget) == (key.id, Decimal("0.5"), Decimal(10))
     assert await low_budgets(components.database, share=0.05, now=now) == []

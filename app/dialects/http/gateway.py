@@ -14,6 +14,7 @@ from app.dialects.http.body import Body, BodyLimits, read_body
 from app.errors import InvalidRequest
 from app.keys.key import ClientKey
 from app.keys.service import KeyRing, key_in_headers, retry_number
+from app.keys.spender import end_user_of
 from app.media.fetch import LINK_OWNER
 from app.media.inputs import InputReader
 from app.media.links import LinkSigner
@@ -72,7 +73,9 @@ class Gateway:
         return (await self.options.read_if_possible(MoneyOptions)).currency
 
     async def read_body(self, request: Request) -> Body:
-        return await read_body(request, limits=self.limits)
+        body = await read_body(request, limits=self.limits)
+        notes_of(request.scope).end_user = end_user_of(body.fields)
+        return body
 
     def read_query(self, connection: HTTPConnection) -> Body:
         return Body(dict(connection.query_params), limits=self.limits)

@@ -227,7 +227,7 @@ _COPIED = [
     tasks.c[name]
     for name in (
         *("owner", "key_id", "dialect", "kind", "model", "request", "prefers", "only_account", "excluded"),
-        *("hook_url", "hook_base", "fingerprint", "request_id", "prompt_removed"),
+        *("hook_url", "hook_base", "fingerprint", "request_id", "prompt_removed", "end_user", "tags"),
     )
 ]
 
@@ -247,7 +247,9 @@ def _renewed(failed: FilmSegment, *, wait: float) -> dict[str, Any]:
 def _same_hold(row: Any, key: ClientKey, budgets: BudgetTracker) -> BudgetHold:
     price = ModelPrice.model_validate(json.loads(row.detail)["price"])
     # The film is one of the key's tasks in flight already.
-    return BudgetHold(key.model_copy(update={"tasks_limit": None}), row.model, price, row.amount, budgets)
+    team = key.team.without_tasks_limit() if key.team else None
+    key = key.model_copy(update={"tasks_limit": None, "team": team})
+    return BudgetHold(key, row.model, price, row.amount, budgets)
 
 
 async def _goes_on(connection: AsyncConnection, film_id: str) -> bool:
