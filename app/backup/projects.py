@@ -78,8 +78,8 @@ class ProjectSection(BackupSection[Project]):
         if not fields:
             return RestoreChange(self.name, name, "same")
         changes = {field: getattr(terms, field) for field in fields}
-        action = partial(_repository(sources).update, record.id, changes)
-        return RestoreChange(self.name, name, "changed", ", ".join(fields), action)
+        change = partial(_repository(sources).update, record.id, changes)
+        return RestoreChange(self.name, name, "changed", ", ".join(fields), change)
 
 
 def _repository(sources: BackupSources) -> ProjectRepository:

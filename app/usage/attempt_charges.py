@@ -46,9 +46,9 @@ async def _raise_spent(connection: AsyncConnection, holder_id: str, cost: Decima
     for period, budget in sorted(zip(period_names(at), budgets, strict=True)):
         mine = [spending.c.key_id == holder_id, spending.c.period == period]
         if budget is not None:
-            mine.append(
-                spending.c.reserved + spending.c.spent + sa.literal(cost, spending.c.spent.type) <= budget
-            )
+            # The sum of two columns is a plain number to SQLAlchemy, which a budget in dollars is never above.
+            used = sa.type_coerce(spending.c.reserved + spending.c.spent, Money())
+            mine.append(sa.type_coerce(used + sa.literal(cost, Money()), Money()) <= budget)
         raised = sa.update(spending).where(*mine).values(spent=spending.c.spent + cost)
         if (await connection.execute(raised)).rowcount == 0 and budget is not None:
             whose = "project's" if holder_id.startswith(PROJECT_ID) else "key's"

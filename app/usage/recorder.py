@@ -89,7 +89,11 @@ class UsageRow(NamedTuple):
             self.milliseconds,
             clean_integer(self.input_tokens, high=LARGEST_INT4),
             clean_integer(self.output_tokens, high=LARGEST_INT4),
-            *self[9:],
+            self.cost,
+            self.request_id,
+            self.project_id,
+            self.end_user,
+            self.tags,
         )
 
 

@@ -238,6 +238,7 @@ BAD: dict[str, dict[str, Any]] = {
     "accounts": {"name": "bad", "provider": "nobody"},
     "routes": {"model": "bad"},
     "prices": {"model": "bad", "price": {"per_call": "-1"}},
+    "projects": {"id": "prj_bad"},
     "keys": {"id": "bad", "hash": "short", "created_at": 1, "terms": {"name": "x"}},
     "webhook_endpoints": {"id": "we_1"},
     "settings": {"name": "delivery", "value": {"drive": {"folder_id": "a/b"}}},
@@ -301,6 +302,7 @@ async def test_restored_twice_at_once_nothing_is_doubled(full: Bench, opened: Op
     assert "error" not in results(first)
     assert {change.thing for change in second if change.result == "error"} <= {
         "accounts",
+        "projects",
         "keys",
         "webhook_endpoints",
     }

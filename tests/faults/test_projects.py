@@ -65,8 +65,9 @@ def test_a_payment_is_written_and_counted_together_or_not_at_all(house: House, m
 
 
 @TIMES
-@pytest.mark.parametrize("kind", ["reserve", "settle"])
-@STORES
+@pytest.mark.parametrize(
+    ("kind", "house"), [("reserve", "sqlite"), ("settle", "postgres")], indirect=["house"]
+)
 def test_a_task_is_in_both_sums_or_in_none(house: House, kind: str, moment: str) -> None:
     _, secret = house.gateway.prepare(_found)
     with house.doom(f"{kind}:{moment}"), house.gateway.client(key=secret) as client:

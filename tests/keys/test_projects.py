@@ -30,11 +30,12 @@ class House:
 
 
 @pytest_asyncio.fixture
-async def house(database: Database) -> AsyncIterator[House]:
-    vault = Vault(b"r" * 32)
+async def house(database_url: str) -> AsyncIterator[House]:
+    database, vault = Database(database_url), Vault(b"r" * 32)
     ring = KeyRing(database, vault)
     yield House(ring, ProjectRepository(database, vault, ring))
     await ring.close()
+    await database.close()
 
 
 async def test_limits_hold_for_keys_before_and_after_it_was_made(house: House) -> None:

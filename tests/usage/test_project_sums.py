@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from app.db.operator_tables import projects
 from app.db.session import Database
+from app.db.tables import keys
 from app.errors import InsufficientQuota
 from app.keys.project import ProjectLimits
 from app.tasks.pruning import prune_ledger
@@ -109,11 +110,20 @@ async def test_an_attempt_is_charged_in_both_within_the_projects_budget(database
     row = {"id": TEAM.id, "name": TEAM.name, "budget_total": Decimal("0.20"), "credited": Decimal("0.30")}
     async with database.write() as connection:
         await connection.execute(sa.insert(projects).values(**row, created_at=NOW))
+    async with database.write() as connection:
+        rich = {
+            "id": ALICE.id,
+            "name": "k",
+            "project": TEAM.name,
+            "hash": "h",
+            "budget_daily": Decimal("0.50"),
+        }
+        await connection.execute(sa.insert(keys).values(**rich, created_at=NOW))
     assert await hold(database, (ALICE, "a", "0.40"))
     reserved = ReservedMoney("a", NOW, ALICE.owner, ALICE.id, "film", Decimal("0.40"), TEAM.id)
     async with database.write() as connection:
         await charge_attempt(connection, reserved, Decimal("0.10"), promised=None)
-    with pytest.raises(InsufficientQuota, match="project"):
+    with pytest.raises(InsufficientQuota, match="budget does not cover another attempt"):
         async with database.write() as connection:
             await charge_attempt(connection, reserved, CENT, promised=None)
     await end(database, ReservationEnd("a", "settle", Decimal("0.35")))
