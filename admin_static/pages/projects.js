@@ -6,14 +6,7 @@ import { pageLink, route, setFilters } from '../lib/router.js';
 import { useGet, LoadingNotice } from '../lib/api_hooks.js';
 import { currency, formatMoney } from '../lib/format.js';
 import { numberOrNull } from '../lib/form_values.js';
-import {
-  CopyButton,
-  EmptyState,
-  PageHeader,
-  RelativeTime,
-  SegmentedControl,
-  StateBadge,
-} from '../lib/ui/elements.js';
+import { CopyButton, EmptyState, PageHeader, RelativeTime, SegmentedControl, StateBadge } from '../lib/ui/elements.js';
 import { DataTable } from '../lib/ui/table.js';
 import { ActionMenu, Dialog, askConfirmation, runWithToast, showToast } from '../lib/ui/dialogs.js';
 import { FormButtons, FormFields, useForm } from '../lib/ui/form.js';
@@ -49,9 +42,7 @@ function limitFields(project) {
 }
 
 function requestBody(values, project) {
-  const budgets = Object.fromEntries(
-    BUDGETS.map((name) => [`budget_${name}`, amountOrNull(values[`budget_${name}`])]),
-  );
+  const budgets = Object.fromEntries(BUDGETS.map((name) => [`budget_${name}`, amountOrNull(values[`budget_${name}`])]));
   if (!may('operate')) return budgets;
   return {
     ...budgets,

@@ -334,14 +334,19 @@ async def _delete_usage(database: Database, *, before: float) -> None:
     gone = sa.delete(usage).where(usage.c.id.in_(old)).returning(*told)
     deleted = DELETE_ROWS
     while deleted == DELETE_ROWS:
-        costs: dict[str, Decimal] = defaultdict(lambda: NOTHING)
         async with database.write_many() as connection:
             rows = (await connection.execute(gone)).all()
-            for row in rows:
-                for holder_id in filter(None, (row.key_id, row.project_id)):
-                    costs[holder_id] += NOTHING if row.task_id else row.cost
-            await record_pruned(connection, costs)
+            await record_pruned(connection, _costs_without_task(rows))
         deleted = len(rows)
+
+
+def _costs_without_task(rows: Iterable[Any]) -> dict[str, Decimal]:
+    """By the id of a key or a project."""
+    costs: dict[str, Decimal] = defaultdict(lambda: NOTHING)
+    for row in (row for row in rows if not row.task_id):
+        for holder_id in filter(None, (row.key_id, row.project_id)):
+            costs[holder_id] += row.cost
+    return costs
 
 
 async def _delete_before(database: Database, table: sa.Table, *, before: float) -> None:

@@ -117,7 +117,11 @@ def test_spending_is_told_by_user_and_by_tag(owner: Browser, viewer: Browser, pr
         }
 
     assert lines("user") == {"u-film": (2, 2, "0.5"), "u-chat": (1, 0, "0.25")}
-    assert lines("tag") == {"blue": (2, 1, "0.5"), "red": (1, 1, "0.25"), None: (3, 1, "0.25")}  # with two that were refused
+    assert lines("tag") == {
+        "blue": (2, 1, "0.5"),
+        "red": (1, 1, "0.25"),
+        None: (3, 1, "0.25"),
+    }  # with two that were refused
     assert viewer.refused("GET", "/spend")[0] == 403
     assert owner.refused("GET", "/spend?by=colour") == (400, "by")
     assert owner.refused("GET", "/spend?from=2026-11-02&to=2026-11-01") == (400, "from")
