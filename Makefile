@@ -60,9 +60,9 @@ setup: $(READY) ## only what the others do first
 
 lock: $(DEV_READY) ## new versions into the lock files (needs uv)
 	uv pip compile --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header \
-		--no-annotate --extra oidc --extra c2pa --extra mcp --extra import --upgrade --output-file requirements.lock pyproject.toml
+		--no-annotate --extra oidc --extra c2pa --extra mcp --extra import --extra otel --upgrade --output-file requirements.lock pyproject.toml
 	uv pip compile --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-header \
-		--no-annotate --extra dev --extra oidc --extra c2pa --extra mcp --extra import --constraints requirements.lock --output-file requirements-dev.lock pyproject.toml
+		--no-annotate --extra dev --extra oidc --extra c2pa --extra mcp --extra import --extra otel --constraints requirements.lock --output-file requirements-dev.lock pyproject.toml
 
 clean: ## forget .venv and what tools keep
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -4,13 +4,16 @@ import math
 import shutil
 import time
 from collections import defaultdict
+from collections.abc import Iterable
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 
 import sqlalchemy as sa
+from prometheus_client import Gauge
 from starlette.applications import Starlette
 
-from app.accounts.status import WHOLE_ACCOUNT
+from app.accounts.status import WHOLE_ACCOUNT, AccountStatus
 from app.components import Components
 from app.db.operator_tables import usage_days
 from app.db.session import DATABASE_AWAY
@@ -18,6 +21,8 @@ from app.db.tables import tasks, webhook_deliveries
 from app.ops.health import FRESH_SECONDS, DatabaseGauges, Readiness
 from app.ops.metrics import (
     ACCOUNTS,
+    COOLDOWN_SECONDS,
+    COST_TODAY,
     DELIVERIES_PENDING,
     DISK_FREE,
     MONEY_HELD,
@@ -27,11 +32,14 @@ from app.ops.metrics import (
     TASKS_HELD,
     TASKS_OPEN,
     VENDOR_COST_TODAY,
+    place_labels,
 )
+from app.providers.base import Account
 from app.shared_reads import SharedRead
 from app.tasks.states import OPEN
 from app.usage.sums import DAY_SECONDS
 
+REMOVED = Account(id="", provider="", name="")
 _OLDEST = sa.select(sa.func.min(tasks.c.created_at)).where(tasks.c.state == "queued")
 _PENDING = (
     sa.select(sa.func.count())
@@ -85,18 +93,30 @@ async def _count_tasks(components: Components) -> None:
 async def count_spending(components: Components, *, now: float) -> None:
     """What was booked on the UTC day of ``now`` and what vendors charged for it, by the provider of its account."""
     sums = (sa.func.sum(usage_days.c[name]).label(name) for name in ("cost", "vendor_cost"))
-    of_day = sa.select(usage_days.c.account_id, *sums)
-    of_day = of_day.where(usage_days.c.day == int(now // DAY_SECONDS)).group_by(usage_days.c.account_id)
-    providers = {each.account.id: each.account.provider for each in await components.pool.current_statuses()}
+    by = usage_days.c.account_id, usage_days.c.model
+    of_day = sa.select(*by, *sums).where(usage_days.c.day == int(now // DAY_SECONDS)).group_by(*by)
+    known = {each.account.id: each.account for each in await components.pool.current_statuses()}
     async with components.database.read() as connection:
-        rows = (await connection.execute(of_day)).all()
-    for gauge, name in ((SPENT_TODAY, "cost"), (VENDOR_COST_TODAY, "vendor_cost")):
-        dollars: defaultdict[str, float] = defaultdict(float)
-        for row in rows:
-            dollars[providers.get(row.account_id, "")] += float(getattr(row, name) or 0)
-        gauge.clear()
-        for provider, amount in dollars.items():
-            gauge.labels(provider).set(amount)
+        found = (await connection.execute(of_day)).all()
+    rows = sorted(
+        found, key=lambda row: row.cost or 0, reverse=True
+    )  # where not all are told apart, the dearest are
+    accounts = [known.get(row.account_id, REMOVED) for row in rows]
+    providers = [(account.provider,) for account in accounts]
+    _set_sums(SPENT_TODAY, zip(providers, [row.cost for row in rows], strict=True))
+    _set_sums(VENDOR_COST_TODAY, zip(providers, [row.vendor_cost for row in rows], strict=True))
+    places = [place_labels(account, row.model) for account, row in zip(accounts, rows, strict=True)]
+    _set_sums(COST_TODAY, zip(places, [row.cost for row in rows], strict=True))
+
+
+def _set_sums(gauge: Gauge, amounts: Iterable[tuple[tuple[str, ...], Decimal | None]]) -> None:
+    """Sum the amounts of equal labels. Set, not raised: what several processes share keeps the value of a cleared label."""
+    dollars: defaultdict[tuple[str, ...], float] = defaultdict(float)
+    for labels, amount in amounts:
+        dollars[labels] += float(amount or 0)
+    gauge.clear()
+    for labels, total in dollars.items():
+        gauge.labels(*labels).set(total)
 
 
 async def _count_accounts(components: Components) -> None:
@@ -108,6 +128,18 @@ async def _count_accounts(components: Components) -> None:
         if status.enabled and (status.blocked_by(WHOLE_ACCOUNT, now) or status.active_cooldowns(now))
     )
     disabled = sum(1 for status in statuses if not status.enabled)
+    _tell_cooldowns(statuses, now)
     ACCOUNTS.labels("cooling").set(cooling)
     ACCOUNTS.labels("disabled").set(disabled)
     ACCOUNTS.labels("usable").set(len(statuses) - cooling - disabled)
+
+
+def _tell_cooldowns(statuses: Iterable[AccountStatus], now: float) -> None:
+    longest: dict[tuple[str, ...], float] = {}
+    for status in statuses:
+        for model, cooldown in status.active_cooldowns(now).items() if status.enabled else ():
+            labels: tuple[str, ...] = (*place_labels(status.account, model), cooldown.code)
+            longest[labels] = max(longest.get(labels, 0.0), cooldown.until - now)
+    COOLDOWN_SECONDS.clear()
+    for labels, seconds in longest.items():
+        COOLDOWN_SECONDS.labels(*labels).set(seconds)

@@ -1,6 +1,7 @@
 """The web process: creates the application and wires its components together."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -37,6 +38,7 @@ from app.ops.envelope import PANEL_ENVELOPES, EnvelopesByPath
 from app.ops.error_answers import answer_errors
 from app.ops.health import health_routes
 from app.ops.logs import may_print
+from app.ops.tracing import exported_traces
 from app.panel import PanelOnDemand, open_panel
 from app.relay.relay import Metering, Relay
 from app.relay.upstream import UpstreamClient, open_session
@@ -66,7 +68,7 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with AsyncExitStack() as stack:
+        async with AsyncExitStack() as stack, exported_traces(os.environ):
             components = await assemble_components(settings, dialects=dialects)
             stack.push_async_callback(components.close)
             await stack.enter_async_context(one_store(components.database, components.store))

@@ -43,6 +43,7 @@ from app.tasks.receipts import adopt_late_receipts
 from app.tasks.results import ResultStorage
 from app.tasks.states import JOINED
 from app.tasks.submission import TaskSubmitter
+from app.tasks.task_spans import trace_unserved
 from app.usage import recorder
 from app.usage.recounting import recount_days
 from app.webhooks.deliverer import WebhookDeliverer
@@ -172,6 +173,7 @@ class Worker:
         ended = await repository.cancel_requeued()
         if (now := clock.sure_now()) is not None:
             ended += await self._end_what_is_over(now)
+        await trace_unserved(repository, ended)
         self._components.events.publish([Notification("state", task_id) for task_id in ended])
 
     async def _end_what_is_over(self, now: float) -> list[str]:

@@ -1,6 +1,7 @@
 """`filmgate worker`: runs tasks without serving clients; several can share one PostgreSQL database."""
 
 import asyncio
+import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Iterator
@@ -28,6 +29,7 @@ from app.ops.connections import raise_file_limit
 from app.ops.edge import DrainState
 from app.ops.envelope import OWN_ENVELOPE
 from app.ops.health import health_routes
+from app.ops.tracing import exported_traces
 from app.settings import Settings, load_settings
 from app.worker import Worker
 
@@ -64,6 +66,13 @@ async def _run_until_stopped(settings: Settings, listener: socket.socket | None)
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, request_stop)
+    async with exported_traces(os.environ):
+        await _run_components(settings, listener, drain=drain, stop_requested=stop_requested)
+
+
+async def _run_components(
+    settings: Settings, listener: socket.socket | None, *, drain: DrainState, stop_requested: asyncio.Event
+) -> None:
     components = await assemble_components(settings)
     try:
         await apply_configuration_file(components)

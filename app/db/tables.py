@@ -194,9 +194,7 @@ tasks = Table(
     Column("hook_base", Text),  # what links in that call begin with
     Column("attempts", Integer, nullable=False, server_default="0"),  # to send it: refusals in a row
     Column("attempt", Integer, nullable=False, server_default="1"),  # as clients count them
-    Column(
-        "attempt_epoch", Integer, nullable=False, server_default="0"
-    ),  # its receipts have this or a later one
+    Column("attempt_epoch", Integer, nullable=False, server_default="0"),  # its receipts have this or more
     Column("not_before", Float, nullable=False, server_default="0"),
     Column("operation", Text),
     _flag_column("generating", default=False),  # running upstream, not only accepted there
@@ -220,6 +218,7 @@ tasks = Table(
     Column("expires_at", Float),  # when the stored files go
     _flag_column("purged", default=False),
     Column("request_id", String(128)),  # of the client's request, as the log has it
+    Column("traceparent", String(55)),  # the span of that request, or the client's own
     Column("prompt_removed", Boolean),  # false: to be removed once it has ended; none: it is kept
     Column("end_user", String(200)),  # whom the client made it for, as its request says
     Column("tags", Text),  # a list: how the client labels the spending

@@ -16,6 +16,7 @@ import structlog
 from starlette.types import Scope
 
 from app.ops import logs
+from app.providers.base import Account
 
 log = structlog.get_logger()
 EVENT = "request.answered"
@@ -44,6 +45,17 @@ class RequestNotes:
     """Whom the client asks for, as its body says. Never logged, as the tags are not."""
     tags: str | None = None
     """A JSON list: how the client labels its spending."""
+    kind: str = ""
+    """What is to be generated; empty for a relayed call."""
+    provider: str = ""
+    upstream_model: str = ""
+    """Of a relayed call, as ``account_id``."""
+    traceparent: str = ""
+    """Where the request stands in its trace: the client's word, or our own span below it."""
+
+    def note_upstream(self, account: Account, model: str) -> None:
+        """Of a relayed call: where it was sent last."""
+        self.account_id, self.provider, self.upstream_model = account.id, account.provider, model
 
 
 def notes_of(scope: Scope) -> RequestNotes:

@@ -22,6 +22,8 @@ from app.ops.browser_policy import (
 )
 from app.ops.envelope import EnvelopesByPath, ErrorEnvelope, error_headers
 from app.ops.metrics import REQUEST_SECONDS, REQUESTS
+from app.ops.request_spans import end_span, follow_trace
+from app.ops.tracing import HEADER as TRACE_HEADER
 
 log = structlog.get_logger()
 LIMITS = b"x-ratelimit-"
@@ -160,13 +162,16 @@ class RequestExchange:
         self._began = time.perf_counter()
         self.path: str = scope["path"]
         self.declared = 0
-        given = []
+        given, trace = [], b""
         for name, value in scope["headers"]:
             if name == b"content-length" and value.isdigit():
                 self.declared = int(value)
             elif name == REQUEST_ID:
                 given.append(value)
+            elif name == TRACE_HEADER:
+                trace = value
         self._notes = name_request(scope, given)
+        self._span = follow_trace(scope, self._notes, trace)
         self.id = self._notes.id
 
     @property
@@ -217,6 +222,8 @@ class RequestExchange:
         )
         requests.inc()
         seconds.observe(passed)
+        if self._span is not None:
+            end_span(self._span, self._scope, self._notes, status=self._status)
         if access is not None:
             access.write(self._scope, self._notes, status=self._status, seconds=passed)
 
@@ -238,6 +245,7 @@ class SocketExchange:
         self._status = 0
         self._began = time.perf_counter()
         self._notes = name_request(scope, [value for name, value in scope["headers"] if name == REQUEST_ID])
+        self._span = follow_trace(scope, self._notes, dict(scope["headers"]).get(TRACE_HEADER, b""))
 
     def send(self, message: Message) -> Awaitable[None]:
         if not self._status:
@@ -246,6 +254,8 @@ class SocketExchange:
         return self._send(message)
 
     def record_end(self, access: AccessLog | None) -> None:
+        if self._span is not None:
+            end_span(self._span, self._scope, self._notes, status=self._status)
         if access is not None:
             passed = time.perf_counter() - self._began
             access.write(self._scope, self._notes, status=self._status, seconds=passed)

@@ -1,10 +1,12 @@
-"""Prometheus metrics. Labels are bounded: routes, states, codes; never a key, an id or a prompt."""
+"""Prometheus metrics. Labels are bounded: routes, states, codes, so many accounts and models; never a key, an id or a
+prompt."""
 
 import fcntl
 import math
 import os
 import warnings
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram, Info, Metric, generate_latest
@@ -13,6 +15,7 @@ from prometheus_client.registry import Collector
 
 from app import __version__
 from app.ops.ended_counts import held_folder
+from app.providers.base import Account
 
 REQUESTS = Counter("filmgate_requests_total", "Requests answered", ["route", "method", "status"])
 REQUEST_SECONDS = Histogram(
@@ -42,6 +45,44 @@ REFUSALS = Counter(
     "filmgate_upstream_refusals_total",
     "Submissions, polls and relayed calls that an upstream refused or left without an answer",
     ["provider", "class"],
+)
+PLACE = ["provider", "account", "model"]
+"""Where something happened: an account by its name, and the upstream's name of the model. Bounded by ``place_labels``."""
+ANSWERS = Counter(
+    "filmgate_upstream_answers_total",
+    "Answers to submissions and relayed calls; class: accepted, or that of the refusal",
+    [*PLACE, "class"],
+)
+ANSWER_SECONDS = Histogram(
+    "filmgate_upstream_seconds",
+    "Time until an upstream answered a submission, or began to answer a relayed call",
+    PLACE,
+    buckets=(0.1, 0.5, 1, 2.5, 5, 15, 60, 300),
+)
+QUEUE_WAIT_SECONDS = Histogram(
+    "filmgate_queue_wait_seconds",
+    "Time that a task waited for its account, each time that it did",
+    PLACE,
+    buckets=(0.1, 0.5, 2.5, 10, 60, 300, 1800, 3600),
+)
+GENERATION_SECONDS = Histogram(
+    "filmgate_generation_seconds",
+    "From a vendor's acceptance until its result was there",
+    PLACE,
+    buckets=(1, 5, 15, 60, 180, 600, 1800, 3600),
+)
+OUTCOMES = Counter(
+    "filmgate_task_outcomes_total",
+    "Tasks that ended on an account; class: completed, cancelled, or the error's code",
+    [*PLACE, "class"],
+)
+COST_TODAY = Gauge(
+    "filmgate_cost_today_dollars", "US dollars booked on this UTC day, by account and model", PLACE
+)
+COOLDOWN_SECONDS = Gauge(
+    "filmgate_cooldown_seconds",
+    "For how long an account, or one model on it (*: all), still cools down; 0 while a request tests it",
+    [*PLACE, "class"],
 )
 STORE_ERRORS = Counter("filmgate_store_errors_total", "Actions of the file store that failed", ["action"])
 BUILD = Info("filmgate_build", "The version that runs")
@@ -81,16 +122,51 @@ if SHARED_FOLDER:  # gauges are read from this process alone, where clearing lab
     warnings.filterwarnings("ignore", message=".*labels has not been implemented in")
 MOST_CODES = 100
 _codes: set[str] = set()
+MOST_PLACES = 300
+"""Accounts times models that are told apart by one process."""
+OTHER = "other"
+_places: set[tuple[str, str]] = set()
 _COUNTED = (TASKS_HELD, MONEY_HELD, SLOTS_USED, OLDEST_QUEUED, DELIVERIES_PENDING)
 
 
 def count_end(kind: str, state: str, code: str, *, provider: str = "") -> None:
     """Count a task that has ended. Vendors choose some of the codes: as many as vendors need are told apart."""
+    TASKS_ENDED.labels(kind, state, _bounded_code(code), provider).inc()
+
+
+def _bounded_code(code: str) -> str:
     if code not in _codes:
         if len(_codes) >= MOST_CODES:
-            code = "other"
+            code = OTHER
         _codes.add(code)
-    TASKS_ENDED.labels(kind, state, code, provider).inc()
+    return code
+
+
+def place_labels(account: Account, model: str | None) -> tuple[str, str, str]:
+    """Provider, account and upstream model; ``other`` for what comes when enough are told apart. Clients may choose models."""
+    name, model = account.name, model or ""
+    if (name, model) not in _places:
+        if len(_places) >= MOST_PLACES:
+            name = model = OTHER
+        _places.add((name, model))
+    return account.provider, name, model
+
+
+def count_outcome(account: Account, model: str | None, outcome: str) -> None:
+    """Count a task that ended on an account."""
+    OUTCOMES.labels(*place_labels(account, model), _bounded_code(outcome)).inc()
+
+
+def count_answer(account: Account, model: str, outcome: str, *, seconds: float) -> None:
+    """Count an upstream's answer to a submission or a call. ``outcome``: ``accepted``, or the class of the refusal."""
+    counter, histogram = _answer_counters(place_labels(account, model), outcome)
+    counter.inc()
+    histogram.observe(seconds)
+
+
+@lru_cache(maxsize=4096)
+def _answer_counters(place: tuple[str, str, str], outcome: str) -> tuple[Counter, Histogram]:
+    return ANSWERS.labels(*place, outcome), ANSWER_SECONDS.labels(*place)
 
 
 def forget_counted() -> None:
@@ -100,6 +176,8 @@ def forget_counted() -> None:
     ACCOUNTS.clear()
     SPENT_TODAY.clear()
     VENDOR_COST_TODAY.clear()
+    COST_TODAY.clear()
+    COOLDOWN_SECONDS.clear()
     for gauge in _COUNTED:
         gauge.set(math.nan)
 

@@ -50,6 +50,8 @@ SLOWEST_UPLOAD = 100_000
 """Bytes per second below which an upload is given up."""
 REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
 """Of the client's request that the work is done for: sent along, so that the vendor's log can be searched for it."""
+TRACEPARENT: ContextVar[str] = ContextVar("traceparent", default="")
+"""Where in its trace the work stands (W3C Trace Context): sent along as well, so that the vendor's spans join it."""
 SENT_ALWAYS = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": USER_AGENT}
 
 
@@ -271,6 +273,8 @@ class UpstreamClient:
         merged = self._sent_always.copy()
         if (request_id := REQUEST_ID.get()) and not self._is_foreign:
             merged["X-Request-Id"] = request_id
+        if (traceparent := TRACEPARENT.get()) and not self._is_foreign:
+            merged["traceparent"] = traceparent
         if headers:
             merged.update(headers)
         try:

@@ -151,6 +151,7 @@ class RealtimeEndpoint:
         cause, blocked = endpoints.cause_for(session.key.id, session.model, PATH), 0
         for endpoint in upstreams.sort_endpoints(usable, key_id=session.key.id):
             session.account_id, session.upstream_model = endpoint.account.id, endpoint.model
+            session.notes.note_upstream(endpoint.account, endpoint.model)
             upstreams.call_started(endpoint)
             try:
                 opened = await self._open_websocket(session, endpoint)
@@ -186,7 +187,6 @@ class RealtimeEndpoint:
         read, written, cost = session.input_tokens, session.output_tokens, NOTHING
         if session.metered is not None:
             cost = session.metering.end_session(session.metered, read, session.charged_output)
-        session.notes.account_id = session.account_id
         self._relay.record_usage(
             UsageRow(
                 at=clock.now(),

@@ -293,6 +293,7 @@ class Relay:
         unreached: NeverSent | None = None
         for endpoint in endpoints:
             call.account_id = endpoint.account.id
+            notes_of(call.scope).note_upstream(endpoint.account, endpoint.model)
             self.upstreams.call_started(endpoint)
             try:
                 answer = await self._ask_endpoint(call, endpoint)
@@ -379,7 +380,6 @@ class Relay:
         if call.metered is not None:
             cost = self.metering.end_call(call.metered, forwarder, is_sent=call.is_sent)
         notes = notes_of(call.scope)
-        notes.account_id = call.account_id
         self._recorder.add_row(
             UsageRow(
                 at=clock.now(),

@@ -29,6 +29,7 @@ from app.errors import (
 )
 from app.foreign import parse_json
 from app.media.guard import OutboundGuard
+from app.ops.metrics import count_answer
 from app.providers.http_errors import NOT_THERE, submit_refused, unreachable_error
 from app.providers.reading import read_error, redact_text
 from app.providers.transport import NotConnected
@@ -238,6 +239,30 @@ class UpstreamClient:
 
         Raises ``NeverSent``, or ``OutcomeUnknown`` when no answer came after the request was sent.
         """
+        began, outcome = time.perf_counter(), ""
+        try:
+            answer = await self._post_request(endpoint, request, headers, cause=cause, on_sent=on_sent)
+            outcome = (
+                "accepted" if isinstance(answer, UpstreamAnswer) else type(answer.upstream_error).__name__
+            )
+        except UpstreamError as error:
+            outcome = (UpstreamUnreachable if isinstance(error, NeverSent) else type(error)).__name__
+            raise
+        finally:
+            if outcome:  # else the client is gone
+                count_answer(endpoint.account, endpoint.model, outcome, seconds=time.perf_counter() - began)
+        return answer
+
+    async def _post_request(
+        self,
+        endpoint: UpstreamEndpoint,
+        request: RelayRequest,
+        headers: Headers,
+        *,
+        cause: RefusalCause | None,
+        on_sent: Callable[[], None] | None,
+    ) -> UpstreamAnswer | UpstreamRefusal:
+        """See ``send_request``."""
         try:
             response = await self._connections.post(
                 self._connections.destination(endpoint.url, endpoint.account.proxy),

@@ -77,7 +77,7 @@ async def _write(run: TaskRun, ended: EndedAttempt) -> None:
         return
     told = {"account": task.account_id, "verdict": ended.verdict, "attempt": task.attempt + 1}
     log.warning("task.goes_on", task=task.id, **told)
-    run.state = "queued"
+    run.state, run.ended_as = "queued", ended.code
     run.notify()
     raise RunStopped
 

@@ -5,9 +5,8 @@ After a crash at any point the next run reads the row and continues from there.
 
 import asyncio
 import random
-from collections.abc import Coroutine
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any
 
 import structlog
 
@@ -24,7 +23,7 @@ from app.errors import (
 from app.media.store import delete_task_files
 from app.ops.metrics import count_end
 from app.providers.base import Failed, Operation, PollAnswer, Queued, Running, Succeeded
-from app.providers.http import REQUEST_ID
+from app.providers.http import REQUEST_ID, TRACEPARENT
 from app.tasks.billing import MADE, NOT_MADE, SILENT, VendorWord
 from app.tasks.notifications import Notification, NotificationHub
 from app.tasks.patience import LOST_SECONDS, OVERDUE_SECONDS, LostWatch, ResultPatience
@@ -34,13 +33,12 @@ from app.tasks.results import ResultStorage
 from app.tasks.step_turns import StepTurns
 from app.tasks.submission import TaskSubmitter
 from app.tasks.task import Task, TaskResult
-from app.tasks.task_run import ProviderSource, RowUnwritable, RunStopped, TaskRun
+from app.tasks.task_run import ProviderSource, RowUnwritable, RunStopped, TaskRun, cut_off_if_unwanted
+from app.tasks.task_spans import run_stage
 
 log = structlog.get_logger()
-Answer = TypeVar("Answer")
 MAX_POLL_PAUSE_SECONDS = 60.0
 PROGRESS_SECONDS = 0.5
-ENDLESS_SECONDS = 1e9
 NO_VERDICT = frozenset({OutcomeUnknown.code, "expired"})
 """Codes of a vendor's failures that leave open whether it made something."""
 
@@ -125,6 +123,7 @@ class TaskLifecycle:
             if task is None or task.account_id is None:
                 return
             REQUEST_ID.set(task.request_id or "")
+            TRACEPARENT.set(task.traceparent or "")
             try:
                 provider = await self._pool.provider_by_id(task.account_id)
             except FilmgateError as error:
@@ -148,10 +147,15 @@ class TaskLifecycle:
         result = run.task.result if run.state == "storing" else None
         if result is None:
             operation = await self._submit_or_recover(run)
-            made = None if run.state == "storing" else await self._poll_until_done(run, operation)
+            made = None
+            if run.state != "storing":
+                with run_stage(run, "poll", began=run.accepted_at):
+                    made = await self._poll_until_done(run, operation)
             await self._turns.next_turn()
-            result = await self._store_result(run, operation, made)
-        result = await self._deliver_result(run, result)
+            with run_stage(run, "copy", began=run.task.made_at):
+                result = await self._store_result(run, operation, made)
+        with run_stage(run, "deliver"):
+            result = await self._deliver_result(run, result)
         await self._turns.next_turn()
         await self._complete_task(run, result)
 
@@ -167,7 +171,8 @@ class TaskLifecycle:
         if run.task.operation is not None:
             return await self._submitter.read_operation(run, run.task.operation)
         if run.state == "submitting":
-            return await self._submitter.recover(run)
+            with run_stage(run, "recover", kind="client"):
+                return await self._submitter.recover(run)
         if run.cancelled:
             await run.cancel()
         if run.is_overdue:
@@ -379,20 +384,3 @@ class TaskLifecycle:
 
 def _word_of(answer: Failed) -> VendorWord:
     return VendorWord(made=None if answer.code in NO_VERDICT else False, usage=answer.usage)
-
-
-async def cut_off_if_unwanted(run: TaskRun, work: Coroutine[Any, Any, Answer]) -> Answer:
-    """The result of ``work``, which is cut off at once when the client cancels, and when the deadline passes
-    meanwhile: then ``PollFailed``, as the next attempt knows what to do."""
-    left = run.deadline_at - clock.now()
-    working = asyncio.ensure_future(work)
-    waiting = asyncio.ensure_future(run.pause(left if left > 0 else ENDLESS_SECONDS))
-    try:
-        await asyncio.wait({working, waiting}, return_when=asyncio.FIRST_COMPLETED)
-        if working.done():
-            return working.result()
-        raise PollFailed("It was cut off: " + ("cancelled." if run.cancelled else "its deadline has passed."))
-    finally:
-        working.cancel()
-        waiting.cancel()
-        await asyncio.gather(working, waiting, return_exceptions=True)

@@ -38,6 +38,7 @@ from app.tasks.repository import TaskFilter, TaskRepository
 from app.tasks.retries import RetryMatcher
 from app.tasks.states import State
 from app.tasks.task import HEX_ID, Task, new_id, new_task, parse_task_id
+from app.tasks.task_spans import trace_unserved
 from app.webhooks.addresses import check_address
 
 log = structlog.get_logger()
@@ -69,6 +70,17 @@ class RequestContext:
     def detail(self) -> dict[str, str]:
         """For the first entry of the task's timeline."""
         return {"dialect": self.dialect, "request_id": self.notes.id}
+
+    @property
+    def noted_columns(self) -> dict[str, str | None]:
+        """What the task's row keeps of the request around it."""
+        notes = self.notes
+        return {
+            "request_id": notes.id or None,
+            "end_user": notes.end_user,
+            "tags": notes.tags,
+            "traceparent": notes.traceparent or None,
+        }
 
 
 class TaskService:
@@ -102,7 +114,7 @@ class TaskService:
     async def create(self, request: GenerationRequest, *, key: ClientKey, context: RequestContext) -> Task:
         """Insert the task; a worker does the rest. A repeated request (the same idempotency key, or a retry of an
         SDK) returns the same task. Raises the ``FilmgateError`` that the client is to see."""
-        context.notes.model = request.model
+        context.notes.model, context.notes.kind = request.model, request.kind
         made = await self._create_once(request, key, context)
         context.notes.task_id = made.id
         return made
@@ -155,9 +167,7 @@ class TaskService:
             "fingerprint": fingerprint,
             "created_at": received,  # lists find a span of time by ids
             "deadline_at": clock.now() + self._deadline,
-            "request_id": context.notes.id or None,
-            "end_user": context.notes.end_user,
-            "tags": context.notes.tags,
+            **context.noted_columns,
         }
         try:
             await self._tasks.insert(
@@ -304,7 +314,9 @@ class TaskService:
             await self._tasks.mark_purged(task.id)
 
     async def _request_cancel(self, task: Task, *, delete: bool) -> None:
-        await self._tasks.request_cancel(task.id, delete=delete)
+        ended = await self._tasks.request_cancel(task.id, delete=delete)
+        if ended is not None and ended.has_ended and not task.has_ended:
+            await trace_unserved(self._tasks, [task.id])
         self._events.publish(
             [Notification("cancel", task.id), Notification("state", task.id), Notification("wake")]
         )

@@ -38,7 +38,7 @@ from app.errors import (
 from app.generation import GenerationRequest, MediaInput
 from app.media.store import MediaStore
 from app.ops.edge import DrainState
-from app.ops.metrics import REFUSALS, SUBMISSION_SECONDS
+from app.ops.metrics import REFUSALS, SUBMISSION_SECONDS, count_answer
 from app.providers.base import Operation, Submission
 from app.providers.judging import find_refusal, with_addresses
 from app.tasks.billing import NOT_MADE, SILENT, VendorWord
@@ -49,6 +49,7 @@ from app.tasks.patience import LOST_SECONDS
 from app.tasks.receipt_files import find_receipt, read_aside, set_aside
 from app.tasks.repository import OperationTaken, TaskRepository
 from app.tasks.task_run import RunStopped, TaskRun
+from app.tasks.task_spans import SubmissionSpan, end_wait, waited_since
 
 log = structlog.get_logger()
 MAX_REQUEUE_PAUSE_SECONDS = 60.0
@@ -160,13 +161,14 @@ class TaskSubmitter:
         """Move to ``submitting``, send, and record the answer; None when none came. ``fitting``: how what is asked of the
         vendor differs from what its client asked."""
         detail = {"account": run.provider.account.name} | (fitting.as_document() if fitting else {})
-        fitted = fitting.model_dump_json() if fitting else None
+        fitted, since = fitting.model_dump_json() if fitting else None, await waited_since(run)
         await run.move("submitting", detail=detail, fitted=fitted)
         run.task = replace(run.task, fitted_text=fitted)
         if self._drain.begun:
             detail = {"because": "The worker stops before it is sent."}
             await run.move("queued", detail=detail, account_id=None)
             raise RunStopped
+        end_wait(run, since)
         try:
             operation = await _timed_start(run, request, submission)
         except OutcomeUnknown as error:
@@ -225,7 +227,7 @@ class TaskSubmitter:
                 f"The upstream named the operation {operation.id[:200]}, which is the task {error.owner}'s: it mixed "
                 "them up, and this task's own film may exist there.",
             )
-        run.deadline_at = deadline
+        run.deadline_at, run.accepted_at = deadline, now
         run.state = "running"
         run.notify()
         log.info("task.accepted", task=run.task.id, account=run.task.account_id, operation=operation.id)
@@ -351,12 +353,15 @@ def _deadline_of(run: TaskRun, now: float) -> float:
 
 
 async def _timed_start(run: TaskRun, request: GenerationRequest, submission: Submission) -> Operation:
-    """``Provider.start``, with its time in the metrics."""
-    began, outcome = time.monotonic(), "accepted"
+    """``Provider.start``, with its time in the metrics and its span in the trace."""
+    began, outcome, span = time.monotonic(), "accepted", SubmissionSpan(run)
     try:
         return await run.provider.start(request, submission)
     except UpstreamError as error:
         outcome = type(error).__name__
         raise
     finally:
-        SUBMISSION_SECONDS.labels(run.provider.name, outcome).observe(time.monotonic() - began)
+        span.end(outcome)
+        seconds = time.monotonic() - began
+        SUBMISSION_SECONDS.labels(run.provider.name, outcome).observe(seconds)
+        count_answer(run.provider.account, request.model, outcome, seconds=seconds)

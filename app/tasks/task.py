@@ -193,6 +193,8 @@ class Task:
     fitted_text: str | None
     attempt: int = 1
     """Counts the vendors' work for it: another one begins after a vendor's own word that it failed."""
+    traceparent: str | None = None
+    """The span of the client's request, or the client's own where nothing is exported."""
 
     @cached_property
     def request(self) -> GenerationRequest:
@@ -304,6 +306,7 @@ def new_task(row: dict[str, Any], request: GenerationRequest) -> Task:
         excluded_text=row["excluded"],
         only_account=row["only_account"],
         fitted_text=None,
+        traceparent=row["traceparent"],
     )
 
 

@@ -1,7 +1,7 @@
 """One run of a task and its writes: fenced, repeated while the database is away, published."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, Protocol, TypeVar
 
@@ -9,8 +9,9 @@ import structlog
 
 from app import clock
 from app.db.session import WRITE_FAILED, is_bad_value, is_permanent
+from app.errors import PollFailed
 from app.foreign import clean_text
-from app.ops.metrics import TASK_SECONDS, count_end
+from app.ops.metrics import GENERATION_SECONDS, TASK_SECONDS, count_end, count_outcome, place_labels
 from app.providers.base import Provider
 from app.tasks.billing import SILENT, VendorWord
 from app.tasks.notifications import Notification, NotificationHub
@@ -20,6 +21,7 @@ from app.tasks.task import Task
 
 log = structlog.get_logger()
 LONGEST_MESSAGE = 2000
+ENDLESS_SECONDS = 1e9
 Answer = TypeVar("Answer")
 
 
@@ -54,8 +56,13 @@ class TaskRun:
     state: State = field(init=False)
     polls: int = field(init=False, default=0)
     cancelled: bool = field(init=False)
+    accepted_at: float | None = field(init=False)
+    """When its vendor took it, in UTC seconds."""
+    ended_as: str = field(init=False, default="")
+    """The code of the error that ended it."""
 
     def __post_init__(self) -> None:
+        self.accepted_at = self.task.started_at
         self.state = self.task.state
         self.deadline_at = self.task.deadline_at
         self.cancelled = self.task.cancel_requested
@@ -113,7 +120,12 @@ class TaskRun:
         self.state = new
         self.notify()
         if new in TERMINAL:
-            count_end(self.task.kind, new, values.get("error_code", ""), provider=self.provider.name)
+            self.ended_as = values.get("error_code", "")
+            count_end(self.task.kind, new, self.ended_as, provider=self.provider.name)
+            count_outcome(self.provider.account, self.task.upstream_model, self.ended_as or new)
+        if new == "storing" and self.accepted_at is not None and "made_at" in values:
+            place = place_labels(self.provider.account, self.task.upstream_model)
+            GENERATION_SECONDS.labels(*place).observe(max(values["made_at"] - self.accepted_at, 0.0))
         if new == "completed":
             TASK_SECONDS.labels(self.task.kind).observe(clock.now() - self.task.created_at)
         log.info("task.moved", task=self.task.id, state=new, account=self.task.account_id)
@@ -150,3 +162,20 @@ class TaskRun:
     @property
     def is_overdue(self) -> bool:
         return clock.has_passed(self.deadline_at)
+
+
+async def cut_off_if_unwanted(run: TaskRun, work: Coroutine[Any, Any, Answer]) -> Answer:
+    """The result of ``work``, which is cut off at once when the client cancels, and when the deadline passes
+    meanwhile: then ``PollFailed``, as the next attempt knows what to do."""
+    left = run.deadline_at - clock.now()
+    working = asyncio.ensure_future(work)
+    waiting = asyncio.ensure_future(run.pause(left if left > 0 else ENDLESS_SECONDS))
+    try:
+        await asyncio.wait({working, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()
+        raise PollFailed("It was cut off: " + ("cancelled." if run.cancelled else "its deadline has passed."))
+    finally:
+        working.cancel()
+        waiting.cancel()
+        await asyncio.gather(working, waiting, return_exceptions=True)

@@ -12,16 +12,19 @@ from app.components import Components
 from app.db.operator_tables import usage_days
 from app.db.session import add_to_sums
 from app.errors import ServiceUnavailable
-from app.health import count_spending
+from app.health import _count_accounts, count_spending
 from app.media.store import MediaStore
 from app.ops import metrics
 from app.ops.metrics import count_end
+from app.providers.base import Account
+from tests.ops.shipped import unknown_metrics
 from tests.serving import ROOT, GatewayProcess, until
 from tests.tasks.conftest import Bench, bench, upstream
 from tests.upstream import FakeUpstream, Fault
 
 __all__ = ["bench", "upstream"]
 PROVIDER = 'provider="openai_compatible"'
+PLACE = f'account="upstream",model="sora-2",{PROVIDER}'
 DAY = 86_400
 
 
@@ -45,7 +48,17 @@ def test_ends_refusals_and_submissions_name_provider_and_class(tmp_path: Path) -
             vendor.script(faults=[Fault(on="create", status=500)])
             ends("failed")
             told = client.get("/metrics").text
+    assert unknown_metrics(told) == set()
+    place = 'account="upstream",class="{}",model="sora-2",provider="openai_compatible"'
     for line in (
+        f"filmgate_task_outcomes_total{{{place.format('completed')}}} 1.0",
+        f"filmgate_task_outcomes_total{{{place.format('upstream_error')}}} 1.0",
+        f"filmgate_upstream_answers_total{{{place.format('accepted')}}} 1.0",
+        f"filmgate_upstream_answers_total{{{place.format('UpstreamFailed')}}} 1.0",
+        f"filmgate_upstream_seconds_count{{{PLACE}}} 2.0",
+        f"filmgate_queue_wait_seconds_count{{{PLACE}}} 2.0",
+        f"filmgate_generation_seconds_count{{{PLACE}}} 1.0",
+        f"filmgate_cost_today_dollars{{{PLACE}}} 0.0",
         f'filmgate_tasks_ended_total{{code="",kind="video",{PROVIDER},state="completed"}} 1.0',
         f'filmgate_tasks_ended_total{{code="upstream_error",kind="video",{PROVIDER},state="failed"}} 1.0',
         f'filmgate_upstream_refusals_total{{class="UpstreamFailed",{PROVIDER}}} 1.0',
@@ -67,6 +80,8 @@ async def test_spending_of_today_is_by_provider(bench: Bench) -> None:
     await count_spending(bench.components, now=now)
     assert value("filmgate_spent_today_dollars", provider="openai_compatible") == 0.5
     assert value("filmgate_spent_today_dollars", provider="") == 0.25
+    mine = {"provider": "openai_compatible", "account": account.name, "model": "m"}
+    assert value("filmgate_cost_today_dollars", **mine) == 0.5
     metrics.forget_counted()
     assert REGISTRY.get_sample_value("filmgate_spent_today_dollars", {"provider": ""}) is None
 
@@ -96,6 +111,27 @@ def test_codes_that_vendors_choose_are_bounded(monkeypatch: pytest.MonkeyPatch) 
     assert len(codes) == metrics.MOST_CODES + 1
     ended = value("filmgate_tasks_ended_total", kind="made up", state="failed", code="other", provider="")
     assert ended == metrics.MOST_CODES
+
+
+def test_models_that_clients_choose_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "_places", set())
+    account = Account(id="a", provider="made up", name="one")
+    places = {metrics.place_labels(account, f"model-{number}") for number in range(2 * metrics.MOST_PLACES)}
+    assert len(places) == metrics.MOST_PLACES + 1
+    assert ("made up", "other", "other") in places
+
+
+async def test_cooldowns_are_told_by_account_and_model(bench: Bench) -> None:
+    account = await bench.account("cooled")
+    await bench.components.pool.start_cooldown(
+        account.id, seconds=500, reason="the operator says so", model="sora-2"
+    )
+    await _count_accounts(bench.components)
+    labels = {"provider": account.provider, "account": "cooled", "model": "sora-2", "class": "cooling"}
+    assert 0 < value("filmgate_cooldown_seconds", **labels) <= 500
+    await bench.components.pool.clear_cooldowns(account.id)
+    await _count_accounts(bench.components)
+    assert REGISTRY.get_sample_value("filmgate_cooldown_seconds", labels) is None
 
 
 @pytest.mark.parametrize("page", ["operating.md", "operating.zh-CN.md"])

@@ -228,6 +228,7 @@ _COPIED = [
     for name in (
         *("owner", "key_id", "dialect", "kind", "model", "request", "prefers", "only_account", "excluded"),
         *("hook_url", "hook_base", "fingerprint", "request_id", "prompt_removed", "end_user", "tags"),
+        "traceparent",
     )
 ]
 
