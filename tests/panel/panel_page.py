@@ -18,6 +18,7 @@ LISTEN = """document.addEventListener('securitypolicyviolation', (event) =>
   console.error(`policy: ${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`))"""
 FAILURE_SCREENSHOT = Path(tempfile.gettempdir()) / "filmgate-panel.png"
 """The page at the moment of a failed test."""
+CHINESE = re.compile("[一-鿿]")
 PREFER = """for (const [name, value] of Object.entries(%s))
   if (localStorage.getItem(name) === null) localStorage.setItem(name, value)"""
 
@@ -118,3 +119,15 @@ def open_panel(
     finally:
         context.close()
     assert panel.problems == [], panel.problems
+
+
+def check_page(panel: PanelPage, *, lang: str) -> None:
+    """Nothing sticks out, nothing is empty that should say something, and the heading is in the language."""
+    page = panel.page
+    expect(page.locator(".trouble")).to_have_count(0)
+    assert panel.overflow_pixels() <= 0, page.url
+    shown = page.locator("main").inner_text() + " ".join(page.locator("dialog[open]").all_inner_texts())
+    assert not re.search(r"\b(NaN|undefined|\[object)\b", shown), (page.url, shown)
+    if lang == "zh":
+        heading = page.locator("main h1").inner_text()
+        assert CHINESE.search(heading), (page.url, heading)

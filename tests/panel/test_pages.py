@@ -1,16 +1,14 @@
-"""Every page in both languages, both themes and two widths: no errors, no outside requests, no overflow."""
+"""Pages of the panel: what they show of foreign text, and what they need of a browser."""
 
 import re
-from itertools import product
 
 import pytest
 from playwright.sync_api import Browser, Locator, expect
 
-from tests.panel.addresses import FORMS, all_addresses, shows_drawer
+from tests.panel.addresses import all_addresses
 from tests.panel.busy_gateway import BusyGateway
 from tests.panel.conftest import PASSWORD
-from tests.panel.dictionary import words
-from tests.panel.panel_page import PHONE, PanelPage, open_panel
+from tests.panel.panel_page import PHONE, check_page, open_panel
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 WIDTHS = (1280, PHONE)
@@ -21,44 +19,6 @@ PAYLOADS = (
     "javascript:document.title='taken'",
     '"><svg onload=document.title="taken">{{7*7}}${7*7}',
 )
-
-
-def check_page(panel: PanelPage, *, lang: str) -> None:
-    page = panel.page
-    expect(page.locator(".trouble")).to_have_count(0)
-    assert panel.overflow_pixels() <= 0, page.url
-    shown = page.locator("main").inner_text() + " ".join(page.locator("dialog[open]").all_inner_texts())
-    assert not re.search(r"\b(NaN|undefined|\[object)\b", shown), (page.url, shown)
-    if lang == "zh":
-        heading = page.locator("main h1").inner_text()
-        assert CHINESE.search(heading), (page.url, heading)
-
-
-@pytest.mark.parametrize(("lang", "theme", "width"), list(product(("en", "zh"), ("light", "dark"), WIDTHS)))
-def test_every_page(busy: BusyGateway, browser: Browser, lang: str, theme: str, width: int) -> None:
-    with open_panel(browser, busy.gateway.url, lang=lang, theme=theme, width=width) as panel:
-        panel.sign_in("admin", PASSWORD)
-        for where in all_addresses(busy):
-            panel.open(where)
-            if shows_drawer(where):
-                expect(panel.dialog).to_be_visible()
-            check_page(panel, lang=lang)
-        expect(panel.page.locator("html")).to_have_attribute("data-theme", theme)
-
-
-@pytest.mark.parametrize("width", WIDTHS)
-def test_every_form_fits(busy: BusyGateway, browser: Browser, width: int) -> None:
-    with open_panel(browser, busy.gateway.url, width=width) as panel:
-        panel.sign_in("admin", PASSWORD)
-        for where, opener in FORMS:
-            panel.open(where)
-            panel.button(words("en")[opener]).first.click()
-            expect(panel.dialog).to_be_visible()
-            for more in panel.dialog.locator("summary").all():
-                more.click()
-            check_page(panel, lang="en")
-            panel.page.keyboard.press("Escape")
-            expect(panel.page.locator("dialog[open]")).to_have_count(0)
 
 
 def test_script_in_names_and_prompts_is_text(busy: BusyGateway, browser: Browser) -> None:
