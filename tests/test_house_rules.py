@@ -171,7 +171,7 @@ def test_only_a_vendors_own_folder_imports_it(vendor: str) -> None:
 
 VENDORS = tuple(name for name in PROVIDERS if name != "studio")
 """The studio is Filmgate's own: settings and commands name it."""
-ORDINARY_WORDS = {"predictions", "together"}
+ORDINARY_WORDS = {"declared", "predictions", "together"}
 """Vendors called like words of plain English: only a string that is the name and nothing else names them."""
 # The name is that of the same vendor's API on the client side, or of a vendor's model that a marketplace sells.
 MAY_NAME_VENDORS = {

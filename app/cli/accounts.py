@@ -65,7 +65,8 @@ def add_account(
         list[str] | None, typer.Option(help="KIND=SLOTS for a kind with another limit; repeatable.")
     ] = None,
     option: Annotated[
-        list[str] | None, typer.Option(help="KEY=VALUE for the provider; JSON values; repeatable.")
+        list[str] | None,
+        typer.Option(help="KEY=VALUE for the provider; JSON values; @FILE: a TOML file; repeatable."),
     ] = None,
     tag: Annotated[list[str] | None, typer.Option(help="Repeatable; pro is a capability.")] = None,
     weight: Annotated[float, typer.Option(help="Its share of the tasks beside other accounts.")] = 1.0,

@@ -7,17 +7,24 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from app.configuration.toml_file import read_option_file
 from app.errors import InvalidRequest
 from app.secret_rules import is_blank
 
+FROM_FILE = "@"
+
 
 def parse_options(texts: Sequence[str]) -> dict[str, Any]:
-    """The ``KEY=VALUE`` texts of ``--option``; a value that is JSON is decoded. Raises ``InvalidRequest``."""
+    """The ``KEY=VALUE`` texts of ``--option``; a value that is JSON is decoded, and ``@FILE`` is the content of a TOML
+    file. Raises ``InvalidRequest``."""
     options: dict[str, Any] = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals or not name.strip():
             raise InvalidRequest(f"--option: {text} must be like KEY=VALUE")
+        if value.startswith(FROM_FILE):
+            options[name.strip()] = read_option_file(Path(value.removeprefix(FROM_FILE)))
+            continue
         try:
             options[name.strip()] = json.loads(value)
         except ValueError:

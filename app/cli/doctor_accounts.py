@@ -24,7 +24,9 @@ async def check_accounts(settings: Settings, database: Database) -> CheckResult:
         return await _check_sealed(database)
     try:
         async with open_pool(settings, database) as pool:
-            return _accounts_result(await pool.current_statuses())
+            statuses = await pool.current_statuses()
+            wrong = [(each.account.name, each.problem or "") for each in pool.misconfigured()]
+            return _wrong_result(wrong) if wrong else _accounts_result(statuses)
     except SettingsInvalid as error:
         return CheckResult("fail", "accounts", error.message)
 
@@ -41,6 +43,12 @@ async def _check_sealed(database: Database) -> CheckResult:
     summary = "the root key is lost: {} accounts and {} client keys can't be read without it".format(*counts)
     advice = "Restore root.key from a backup, or set FILMGATE_SECRET_KEY to it, before the next start."
     return CheckResult("fail", "accounts", summary, advice)
+
+
+def _wrong_result(wrong: Sequence[tuple[str, str]]) -> CheckResult:
+    """Accounts that no provider can be built for: an option, an address or a secret is not what it takes."""
+    advice = "Correct what is named, or remove the account: until then it serves nothing."
+    return CheckResult("fail", "accounts", "; ".join(_named_or_counted("can't work", wrong)), advice)
 
 
 def _accounts_result(statuses: list[AccountStatus]) -> CheckResult:

@@ -29,6 +29,9 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
 SECRETS = frozenset({"secret", "proxy", "key"})
 """Fields that the file must not contain; ``secret_env`` names the variable that holds the value."""
 FROM_ENVIRONMENT = "_env"
+FROM_FILE = "_file"
+FILE_NAME = "file"
+"""The field of an option's file that names it, for what is said of it later."""
 RowType = TypeVar("RowType")
 
 
@@ -68,13 +71,14 @@ def load_file(path: Path, environment: Mapping[str, str]) -> DeclaredConfigurati
         reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
         raise SettingsInvalid(f"FILMGATE_CONFIG: {path} can't be read: {reason}") from error
     try:
-        return replace(parse_text(text, environment), file_name=path.name)
+        declared = parse_text(text, environment, folder=path.parent)
+        return replace(declared, file_name=path.name)
     except SettingsInvalid as error:
         raise SettingsInvalid(f"{path.name}: {error.message}") from error
 
 
-def parse_text(text: str, environment: Mapping[str, str]) -> DeclaredConfiguration:
-    """Raises ``SettingsInvalid`` with one line."""
+def parse_text(text: str, environment: Mapping[str, str], *, folder: Path = Path()) -> DeclaredConfiguration:
+    """Files that it names lie in ``folder``. Raises ``SettingsInvalid`` with one line."""
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -83,9 +87,13 @@ def parse_text(text: str, environment: Mapping[str, str]) -> DeclaredConfigurati
         if name not in TABLES:
             raise SettingsInvalid(f"{name}: there is no such table; there are {', '.join(TABLES)}")
     keys = _read_rows(document, "keys", _read_key_row, environment=environment)
+
+    def read_account(row: dict[str, Any]) -> AccountDraft:
+        return _read_account(_fill_from_files(row, folder))
+
     _check_distinct_secrets(keys)
     return DeclaredConfiguration(
-        accounts=_read_rows(document, "accounts", _read_account, environment=environment),
+        accounts=_read_rows(document, "accounts", read_account, environment=environment),
         routes=_read_rows(document, "routes", read_route, environment=environment),
         keys=keys,
         prices=_read_rows(document, "prices", _read_price_row, environment=environment),
@@ -172,6 +180,37 @@ def _dates_as_seconds(value: Any) -> Any:
         return value
     moment = value if isinstance(value, datetime) else datetime.combine(value, time.min)
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def read_option_file(path: Path) -> dict[str, Any]:
+    """A TOML file that is an option of an account: its content is kept, so that no other process needs the file.
+
+    Raises ``InvalidRequest`` that names the file, and the line of a mistake.
+    """
+    try:
+        document = tomllib.loads(path.read_text())
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
+        raise InvalidRequest(f"{path} can't be read: {reason}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidRequest(f"{path.name} is no TOML: {error}") from error
+    return {FILE_NAME: path.name} | document
+
+
+def _fill_from_files(row: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The row with the ``…_file`` fields of its ``options`` replaced by the files' content."""
+    options = row.get("options")
+    if not isinstance(options, dict):
+        return row
+    filled: dict[str, Any] = {}
+    for name, value in options.items():
+        if not name.endswith(FROM_FILE):
+            filled[name] = value
+        elif isinstance(value, str):
+            filled[name.removesuffix(FROM_FILE)] = read_option_file(folder / value)
+        else:
+            raise InvalidRequest(f"options.{name}: it must name a TOML file")
+    return row | {"options": filled}
 
 
 def _read_account(row: dict[str, Any]) -> AccountDraft:

@@ -15,6 +15,7 @@ PROVIDERS = (
     "chat_relay",
     "comfyui",
     "dashscope",
+    "declared",
     "fal",
     "feature_relay",
     "gemini",

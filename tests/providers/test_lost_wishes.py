@@ -76,6 +76,7 @@ UPSTREAMS: dict[str, Upstream] = {
     "chat_relay": Upstream(ChatServer),
     "comfyui": Upstream(ComfyServer),
     "dashscope": Upstream(DashScopeServer),
+    "declared": Upstream(SiliconFlowServer),
     "fal": Upstream(FalServer),
     "feature_relay": Upstream(FeatureServer),
     "gemini": Upstream(GeminiServer),

@@ -1,0 +1,1 @@
+"""Upstreams that a TOML file declares: what is sent, and where the answers hold what."""
