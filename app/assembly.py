@@ -114,6 +114,7 @@ def _forgetting(
 
     def forget_routes(_which: str) -> None:
         catalog.routes.invalidate_cache()
+        catalog.pauses.invalidate_cache()
         money.prices.invalidate_cache()  # a price holds for the aliases of its model too
 
     return {

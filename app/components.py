@@ -148,6 +148,7 @@ class Components:
         await self.pool.close()
         await self.catalog.routes.close()
         await self.catalog.figures.close()
+        await self.catalog.pauses.close()
         await self.options.close()
         await self.fetcher.close()
         await self.chain.close()

@@ -93,6 +93,10 @@ class GenerationRequest(BaseModel):
     private: bool = False
     max_cost: Decimal | None = None
     """The most that the client will pay, in US dollars."""
+    priority: int | None = Field(default=None, exclude_if=lambda asked: asked is None)
+    """-1, 0 or 1; None is the key's own."""
+    start_after: float | None = Field(default=None, exclude_if=lambda asked: asked is None)
+    """UTC seconds: it is sent to nobody before."""
     labels: str | None = Field(default=None, exclude_if=lambda asked: asked is None)
     """The labels that the client's key wants on each film, beyond those that the operator wants."""
     extra: dict[str, Any] = Field(default_factory=dict)

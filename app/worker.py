@@ -28,6 +28,7 @@ from app.media.store import delete_task_files
 from app.ops.edge import DrainState
 from app.providers.base import Provider
 from app.tasks.admission.admission import AdmissionController
+from app.tasks.admission.held_back import keep_held_tasks
 from app.tasks.budget_watch import BudgetWatch
 from app.tasks.film_hashes import FilmHashes
 from app.tasks.held_money import mark_unmarked_holds
@@ -179,6 +180,7 @@ class Worker:
     async def _end_what_is_over(self, now: float) -> list[str]:
         """What can't be undone, at a time that is sure; the ids of the tasks that failed."""
         repository = self._components.repository
+        await keep_held_tasks(self._components.database, self._components.catalog, now=now)
         ended = await repository.fail_overdue(now, refused=self._components.catalog.unavailable_error_or_none)
         await sweep_files(self._components.database, self._components.store, now=now)
         for task_id in await repository.expired_ids(now):

@@ -36,6 +36,8 @@ function requestBody(values) {
     note: values.note,
     keep_prompts: values.keep_prompts,
     may_rotate: values.may_rotate,
+    priority: Number(values.priority),
+    most_priority: Number(values.most_priority),
     options: values.options.trim() ? parseJson(values.options, 'options') : {},
     expires_at: secondsFromLocal(values.expires_at),
   };
@@ -43,6 +45,8 @@ function requestBody(values) {
   if (values.project.trim()) body.project = values.project.trim();
   return body;
 }
+
+const priorities = () => [-1, 0, 1].map((step) => [String(step), t(`key.priority_${step}`)]);
 
 /** Who may not operate changes the budgets only. */
 const keyFields = (clientKey) =>
@@ -91,6 +95,14 @@ const keyFields = (clientKey) =>
           hint: t('key.secret_hint'),
         },
         { name: 'keep_prompts', label: t('key.keep_prompts'), kind: 'check', hint: t('key.keep_prompts_hint') },
+        { name: 'priority', label: t('key.priority'), kind: 'select', options: priorities() },
+        {
+          name: 'most_priority',
+          label: t('key.most_priority'),
+          kind: 'select',
+          options: priorities(),
+          hint: t('key.most_priority_hint'),
+        },
         { name: 'may_rotate', label: t('key.may_rotate'), kind: 'check', hint: t('key.may_rotate_hint') },
       ]
     : budgetFields();
@@ -110,6 +122,8 @@ export function KeyForm({ clientKey, onClose, onDone }) {
     note: clientKey?.note ?? '',
     keep_prompts: clientKey?.keep_prompts ?? true,
     may_rotate: clientKey?.may_rotate ?? false,
+    priority: clientKey?.priority ?? 0,
+    most_priority: clientKey?.most_priority ?? 0,
     secret: '',
     options: Object.keys(clientKey?.options ?? {}).length ? JSON.stringify(clientKey.options) : '',
   });

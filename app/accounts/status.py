@@ -30,7 +30,7 @@ ESTIMATED_CODES: frozenset[CooldownCode] = frozenset(
 """Cooldowns whose length we estimate; that of the others was set by the vendor or the operator."""
 SuspendedBy = Literal["operator", "refusal", "look"]
 """Who disabled an account. ``refusal``: the vendor said that its key is bad; ``look``: and our own look confirmed it."""
-BlockCode = Literal["disabled", "expired", "cooling", "quota_exhausted"]
+BlockCode = Literal["disabled", "paused", "expired", "cooling", "quota_exhausted"]
 Source = Literal["store", "file"]
 QuotaUnit = Literal["count", "usd"]
 Period = Literal["none", "day", "month"]
@@ -160,6 +160,8 @@ class AccountStatus:
     """When its vendor last accepted its key in a test."""
     stands_in: bool = False
     """The studio while no other account is proven: it works only where none of them may."""
+    paused: str | None = None
+    """What the operator holds back, the account or the model: tasks wait for it, and nothing new is sent there."""
 
     @classmethod
     def of_row(
@@ -227,6 +229,8 @@ class AccountStatus:
         if not self.enabled or self.problem:
             reason = self.problem or self.disabled_reason or "by the operator"
             return BlockReason("disabled", f"disabled: {reason}")
+        if self.paused:
+            return BlockReason("paused", self.paused)
         if self.account.expires_at is not None and self.account.expires_at <= now:
             return BlockReason("expired", "expired")
         if self.quota is not None and self.quota.left_at(now) <= 0:

@@ -69,7 +69,7 @@ _SettableFields: Any = create_model("SettableFields", __base__=PanelAnswer, **_s
 
 
 class AccountObject(_SettableFields):
-    """``state`` is `ready`, `busy`, `cooling`, `exhausted`, `expired`, `disabled`, `draining` or `broken`, with its
+    """``state`` is `ready`, `busy`, `paused`, `cooling`, `exhausted`, `expired`, `disabled`, `draining` or `broken`, with its
     ``reason`` and, if it ends by itself, ``until``. ``serves`` are kinds of results; ``outcomes`` newest last."""
 
     id: str
@@ -99,7 +99,9 @@ async def slots_in_use(database: Database) -> Counter[str]:
 
 
 async def account_objects(panel: PanelServices, statuses: list[AccountStatus]) -> list[AccountObject]:
-    used = await slots_in_use(panel.database)
+    used, pauses = await slots_in_use(panel.database), panel.gateway.catalog.pauses
+    await pauses.current()
+    statuses = [pauses.marked(status) for status in statuses]
     return [_account_object(panel, status, in_flight=used[status.account.id]) for status in statuses]
 
 

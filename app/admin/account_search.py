@@ -140,7 +140,7 @@ async def _all_rows(panel: PanelServices) -> list[_Row]:
         used = {row[0]: int(row[1]) for row in await connection.execute(query)}
     now = time.time()
     rows: list[_Row] = []
-    for status in await panel.accounts.list_all():
+    for status in map(panel.gateway.catalog.pauses.marked, await panel.accounts.list_all()):
         in_flight = used.get(status.account.id, 0)
         rows.append(_Row(status, in_flight, state_of(status, in_flight, now=now)[0]))
     return rows

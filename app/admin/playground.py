@@ -12,6 +12,7 @@ from app.admin.task_object import PLAYGROUND_KEY, TaskObject, plain_amount, task
 from app.catalog.presets import STYLES
 from app.dialects.fields.length import read_shots
 from app.dialects.fields.options import read_max_cost
+from app.dialects.fields.queueing import read_priority, read_start
 from app.dialects.http.body import Body
 from app.dialects.http.gateway import check_prompt, read_size
 from app.dialects.http.media_sources import read_source
@@ -48,6 +49,8 @@ KNOWN_FIELDS = {
     "negative_prompt",
     "private",
     "max_cost",
+    "priority",
+    "start_after",
     "watermark",
     "shots",
     "characters",
@@ -151,6 +154,8 @@ async def _read_request(body: Body, panel: PanelServices) -> GenerationRequest:
         negative_prompt=body.text("negative_prompt") or None,
         private=body.boolean("private") or False,
         max_cost=read_max_cost(body),
+        priority=read_priority(body),
+        start_after=read_start(body),
         watermark=body.boolean("watermark"),
         shots=shots,
         remix_of=remix_of,

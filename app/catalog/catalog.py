@@ -23,6 +23,7 @@ from app.catalog.candidates import (
 )
 from app.catalog.model_kinds import kinds_at
 from app.catalog.passed_models import PassedModels
+from app.catalog.pauses import PauseRepository
 from app.catalog.preferences import rate_candidates
 from app.catalog.presets import PRESETS, ModelPreset, family_kind, preset_for
 from app.catalog.retirements import NamedModel
@@ -77,6 +78,7 @@ class Catalog:
         self.gives_addresses = gives_addresses
         self._passed = PassedModels(pool)
         self.figures = FiguresReader(pool.database)
+        self.pauses = PauseRepository(pool.database)
         self._patience = patience_seconds
         self._stated_patience = min(account_patience_seconds, patience_seconds)
         self._cached_revision = -1
@@ -90,17 +92,19 @@ class Catalog:
             self.pool.revision
             + self.routes.revision
             + self.figures.revision
+            + self.pauses.revision
             + int(clock.now() // DAY_SECONDS)
         )
 
     @property
     def is_fresh(self) -> bool:
         """Whether answers from memory are at most two seconds old."""
-        return self.pool.is_fresh and self.routes.is_fresh
+        return self.pool.is_fresh and self.routes.is_fresh and self.pauses.is_fresh
 
     async def current_statuses(self) -> list[AccountStatus]:
         """Every account; accounts and routes are at most two seconds old."""
         await self.routes.current_documents()
+        await self.pauses.current()
         if self._prefers():
             await self.figures.refresh()
         return await self.pool.current_statuses()
@@ -114,6 +118,7 @@ class Catalog:
 
     async def refresh(self) -> None:
         await self.routes.refresh()
+        await self.pauses.refresh()
         await self.pool.refresh()
 
     def kinds_of(self, account: Account) -> frozenset[Kind]:
@@ -135,6 +140,7 @@ class Catalog:
             assessed = assess_accounts(statuses, resolution, kind=kind, kinds=self.kinds_of)
             if kind != "text" and any(each.prefer for each in assessed if isinstance(each, Candidate)):
                 assessed = rate_candidates(assessed, model, self.figures.last)
+            assessed = self.pauses.applied_to(assessed, resolution.path)
             if any(status.stands_in for status in statuses):
                 assessed = hold_back_stand_in(assessed, resolution.route, clock.now())
             assessed += [

@@ -15,7 +15,8 @@ from app.errors import InvalidRequest
 from app.generation import GenerationRequest, Kind
 
 Verdict = (
-    Literal["chosen", "candidate", "busy", "incapable", "disabled", "expired", "cooling", "quota_exhausted"]
+    Literal["chosen", "candidate", "busy", "incapable", "disabled", "paused", "expired", "cooling"]
+    | Literal["quota_exhausted"]
     | ExclusionCode
 )
 

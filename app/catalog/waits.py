@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from app.accounts.status import AccountStatus
 from app.catalog.candidates import Candidate, ExcludedAccount
 
-COUNTED_CODES = ("cooling", "quota_exhausted", "disabled", "expired", "fault")
-CODE_WORDS = {"cooling": "cooling down", "fault": "misconfigured"}
+COUNTED_CODES = ("paused", "cooling", "quota_exhausted", "disabled", "expired", "fault")
+CODE_WORDS = {"cooling": "cooling down", "fault": "misconfigured", "paused": "paused by the operator"}
 
 
 @dataclass(slots=True)
@@ -72,10 +72,10 @@ def account_wait(candidates: Iterable[Candidate], model: str, now: float) -> Acc
 def recovers_within(
     status: AccountStatus, model: str, *, now: float, stated: float, estimated: float
 ) -> bool:
-    """Whether an account may take work for an upstream model now or soon. A rest that a vendor or the operator stated, as for
+    """Whether an account may take work for an upstream model now or soon. What is paused is waited for, however long. A rest that a vendor or the operator stated, as for
     want of credit, may last ``stated`` seconds; one of our own estimate, which a trial may end at any time, ``estimated``."""
     blocked = status.blocked_by(model, now)
-    if blocked is None:
+    if blocked is None or blocked.code == "paused":
         return True
     cooldown = status.cooldown_for(model, now)
     is_estimate = cooldown is not None and cooldown.is_estimated and blocked.until == cooldown.ends_at

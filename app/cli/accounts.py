@@ -16,6 +16,7 @@ from app.accounts.formats import as_csv, as_json, export_documents, read_rows
 from app.accounts.status import WHOLE_ACCOUNT, AccountStatus
 from app.cli.arguments import parse_options, read_text, read_variable
 from app.cli.output import err, local_time, out, plain_table
+from app.cli.pauses import pause_account, resume_account
 from app.cli.store_access import with_store
 from app.components import Components
 from app.errors import InvalidRequest, UpstreamError
@@ -25,9 +26,11 @@ from app.providers.registry import DEFAULT_PROVIDER
 from app.validation import validate_document
 
 commands = typer.Typer(
-    help="Add, list, test, import and export upstream accounts.",
+    help="Add, list, test, pause, import and export upstream accounts.",
     no_args_is_help=True,
 )
+commands.command("pause")(pause_account)
+commands.command("resume")(resume_account)
 AccountName = Annotated[str, typer.Argument(metavar="NAME", help="Its name or id.")]
 CHECK_COLOURS = {"accepted": "green", "refused": "red", "reachable": "yellow", "silent": "red"}
 IMPORT_COLOURS = {"would_add": "green", "would_update": "green", "added": "green", "updated": "green"}

@@ -56,6 +56,10 @@ Options = Annotated[
     ),
 ]
 Note = Annotated[str | None, typer.Option(help="A note for yourself.")]
+Priority = Annotated[
+    int | None, typer.Option(help="Of its tasks: -1 later, 1 sooner than others of the key.")
+]
+MostPriority = Annotated[int | None, typer.Option(help="That a request may ask for: -1, 0 or 1.")]
 KeepPrompts = Annotated[
     bool | None,
     typer.Option(
@@ -185,6 +189,8 @@ def update_key(
     option: Options = None,
     note: Note = None,
     keep_prompts: KeepPrompts = None,
+    priority: Priority = None,
+    most_priority: MostPriority = None,
     enabled: Annotated[
         bool | None, typer.Option("--enable/--disable", help="Enable or disable the key.")
     ] = None,
@@ -208,6 +214,8 @@ def update_key(
             "options": None if option is None else parse_options(option),
             "note": note,
             "keep_prompts": keep_prompts,
+            "priority": priority,
+            "most_priority": most_priority,
             "enabled": enabled,
         }
     )

@@ -9,16 +9,21 @@ from rich.markup import escape
 from app.catalog.model_check import ModelReport, check_models
 from app.catalog.retirements import NamedModel, find_retirements, today
 from app.cli.output import err, out, plain_table
+from app.cli.pauses import pause_model, resume_model
 from app.cli.store_access import with_store
 from app.components import Components
 from app.errors import NotFound
 
-commands = typer.Typer(help="Compare what is known of models with their upstreams.", no_args_is_help=True)
+commands = typer.Typer(
+    help="Compare what is known of models with their upstreams; pause and resume them.", no_args_is_help=True
+)
+commands.command("pause")(pause_model)
+commands.command("resume")(resume_model)
 
 
 @commands.callback()
 def describe_group() -> None:
-    """Compare what is known of models with their upstreams."""
+    """Compare what is known of models with their upstreams; pause and resume them."""
 
 
 @commands.command("check")

@@ -247,3 +247,14 @@ project_credits = Table(
     Column("note", Text, nullable=False, server_default=""),
 )
 Index("project_credits_by_time", project_credits.c.project_id, project_credits.c.at)
+
+# What the operator holds back: tasks wait for it, and nothing new is sent there.
+pauses = Table(
+    "pauses",
+    metadata,
+    Column("side", String(8), primary_key=True),  # model or account
+    Column("name", String(200), primary_key=True),  # a public model's name, or an account's id
+    Column("since", Float, nullable=False),
+    Column("by", String(80), nullable=False),
+    Column("note", Text, nullable=False, server_default=""),
+)

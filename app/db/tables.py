@@ -96,6 +96,8 @@ keys = Table(
     _flag_column("keep_prompts", default=True),
     _flag_column("secret_given", default=False),  # the operator brought the secret: we did not make it
     _flag_column("may_rotate", default=False),  # its holder may replace the secret
+    Column("priority", Integer, nullable=False, server_default="0"),  # of its tasks
+    Column("most_priority", Integer, nullable=False, server_default="0"),  # that a request may ask for
 )
 Index("keys_old_hash", keys.c.old_hash, unique=True)
 
@@ -222,6 +224,10 @@ tasks = Table(
     Column("prompt_removed", Boolean),  # false: to be removed once it has ended; none: it is kept
     Column("end_user", String(200)),  # whom the client made it for, as its request says
     Column("tags", Text),  # a list: how the client labels the spending
+    Column("priority", Integer, nullable=False, server_default="0"),
+    Column(
+        "place", Float, nullable=False, server_default="0"
+    ),  # in the line of its key: see app/tasks/queueing.py
 )
 
 _waiting = text("state = 'queued' AND account_id IS NULL")
@@ -236,7 +242,7 @@ Index("tasks_by_state", tasks.c.state, tasks.c.id)
 Index("tasks_by_model", tasks.c.model, tasks.c.id)
 _partial_index(_unknown, "tasks_unknown", tasks.c.id)
 _partial_index(_held, "tasks_held", tasks.c.id)
-_partial_index(_waiting, "tasks_waiting", tasks.c.kind, tasks.c.model, tasks.c.key_id, tasks.c.id)
+_partial_index(_waiting, "tasks_queue", *(tasks.c[n] for n in ("kind", "model", "key_id", "place", "id")))
 _partial_index(_keyed, "tasks_idempotency", tasks.c.owner, tasks.c.idempotency_key, unique=True)
 Index("tasks_by_account", tasks.c.account_id, tasks.c.id)
 Index("tasks_by_key", tasks.c.key_id, tasks.c.id)

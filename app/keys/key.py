@@ -11,7 +11,7 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from app import clock
 from app.errors import AddressNotAllowed, ModelNotAllowed
@@ -55,6 +55,10 @@ class KeyTerms(BaseModel):
     """Without it prompts and inputs are removed once their task has ended."""
     may_rotate: bool = False
     """Whether the holder of the key may replace its secret."""
+    priority: int = Field(default=0, ge=-1, le=1)
+    """Of its tasks whose request names none: -1 later, 1 sooner."""
+    most_priority: int = Field(default=0, ge=-1, le=1, validate_default=True)
+    """That a request may ask for, at least the one above."""
     options: dict[str, Any] = Field(default_factory=dict)
     note: str = Field(default="", max_length=2000)
 
@@ -87,6 +91,11 @@ class KeyTerms(BaseModel):
     @classmethod
     def _check_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(dict.fromkeys(_plain_network(text) for text in value))
+
+    @field_validator("most_priority")
+    @classmethod
+    def _check_most_priority(cls, value: int, info: ValidationInfo) -> int:
+        return max(value, int(info.data.get("priority", value)))
 
     @field_validator("options")
     @classmethod

@@ -32,7 +32,7 @@ from app.tasks.task import Task, add_timeline_row
 __all__ = ["StaleRun", "TaskRepository", "add_timeline_row", "task_of"]
 
 _RENAMED = {"request", "operation", "result", "excluded", "fitted"}
-_NOT_READ = {"not_before", "idempotency_key", "prefers", "hook_url", "hook_base", "attempt_epoch"}
+_NOT_READ = {"idempotency_key", "prefers", "hook_url", "hook_base", "attempt_epoch"}
 _NOT_READ |= {"end_user", "tags"}
 COLUMNS = [
     column.label(f"{column.name}_text") if column.name in _RENAMED else column

@@ -33,6 +33,7 @@ from app.tasks.creation import NewTask, planned_task, request_columns, request_f
 from app.tasks.makers import MakerSearch
 from app.tasks.notifications import Notification, NotificationHub
 from app.tasks.pending_files import keep_inputs
+from app.tasks.queueing import moment_text, queue_columns
 from app.tasks.quotes import Quote, quote_request
 from app.tasks.repository import TaskFilter, TaskRepository
 from app.tasks.retries import RetryMatcher
@@ -166,8 +167,8 @@ class TaskService:
             "hook_base": context.hook_base if hook_url else None,
             "fingerprint": fingerprint,
             "created_at": received,  # lists find a span of time by ids
-            "deadline_at": clock.now() + self._deadline,
             **context.noted_columns,
+            **queue_columns(request, key, created=received, now=clock.now(), wait=self._deadline),
         }
         try:
             await self._tasks.insert(
@@ -225,6 +226,8 @@ class TaskService:
         """Why a waiting task's accounts can't take it now; None too where it does not wait for one."""
         if task.state != "queued" or task.account_id is not None:
             return None
+        if (start := task.request.start_after) is not None and task.not_before > clock.now():
+            return AccountWait(f"It starts after {moment_text(start)}", task.not_before - clock.now())
         await self._catalog.current_statuses()
         without, only = json.loads(task.excluded_text), task.only_account
         return self._catalog.wait_for(task.kind, task.model, without=without, only=only)

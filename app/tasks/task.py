@@ -195,6 +195,11 @@ class Task:
     """Counts the vendors' work for it: another one begins after a vendor's own word that it failed."""
     traceparent: str | None = None
     """The span of the client's request, or the client's own where nothing is exported."""
+    not_before: float = 0.0
+    """It gets no account sooner, in UTC seconds."""
+    priority: int = 0
+    place: float = 0.0
+    """In the line of its key: see ``queueing.py``."""
 
     @cached_property
     def request(self) -> GenerationRequest:
@@ -307,6 +312,7 @@ def new_task(row: dict[str, Any], request: GenerationRequest) -> Task:
         only_account=row["only_account"],
         fitted_text=None,
         traceparent=row["traceparent"],
+        **{name: row[name] for name in ("not_before", "priority", "place")},
     )
 
 

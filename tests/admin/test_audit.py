@@ -71,6 +71,11 @@ class World:
         body = {"name": name, "inputs": {"prompt": name}}
         return str(self.owner.post("/drafts", status=201, json=body)["id"])
 
+    def paused(self, model: str) -> dict[str, str]:
+        asked = {"side": "model", "name": model}
+        self.owner.post("/pauses", status=201, json=asked)
+        return asked
+
     def project(self, name: str) -> str:
         return str(self.owner.post("/projects", status=201, json={"name": name})["id"])
 
@@ -192,6 +197,8 @@ CHANGES: dict[str, Callable[[World], Asked]] = {
     "POST /keys/{key_id}/rotate": lambda w: (f"/keys/{w.new_key('k3')}/rotate", {}),
     "POST /keys/{key_id}/forget": lambda w: (f"/keys/{w.new_key('k4')}/forget", {}),
     "POST /keys/{key_id}/endpoints": lambda w: (f"/keys/{w.key['id']}/endpoints", {"name": "e6", "url": w.receiver.url}),
+    "POST /pauses": lambda w: ("/pauses", {"side": "model", "name": "held"}),
+    "POST /pauses/end": lambda w: ("/pauses/end", w.paused("kept")),
     "POST /projects": lambda w: ("/projects", {"name": "j0", "budget_total": "0"}),
     "PATCH /projects/{project_id}": lambda w: (f"/projects/{w.project('j1')}", {"rpm": 5}),
     "DELETE /projects/{project_id}": lambda w: (f"/projects/{w.project('j2')}", {}),

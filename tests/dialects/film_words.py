@@ -106,6 +106,8 @@ SAMPLES: dict[str, Sample] = {
     "watermark": _option(False, watermark=False),
     "private": _option(True, private=True),
     "max_cost": _option(5, max_cost="5.0"),
+    "priority": _option(-1, priority=-1),
+    "start_after": _option("1970-01-01T00:00:09Z", start_after=9.0),
     "shots": _option(
         SHOT_LIST, shots=[{"seconds": 1.0, "prompt": "a door"}, {"seconds": 2.0, "prompt": "a hall"}]
     ),

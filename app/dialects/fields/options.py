@@ -10,6 +10,7 @@ from starlette.requests import HTTPConnection
 from app.catalog.presets import PRESETS, STYLES, ModelPreset
 from app.dialects.fields.inputs import INPUT_WORDS
 from app.dialects.fields.misspelt import refuse_misspelt
+from app.dialects.fields.queueing import read_priority, read_start
 from app.dialects.fields.shape import Shape, is_quality_tier
 from app.dialects.fields.words import (
     HOOK,
@@ -44,6 +45,8 @@ class FilmOptions:
     sound: bool | None
     private: bool
     max_cost: Decimal | None
+    priority: int | None
+    start_after: float | None
     extra: dict[str, Any]
 
     def request_fields(self, shape: Shape, shots: tuple[Shot, ...]) -> dict[str, Any]:
@@ -59,6 +62,8 @@ class FilmOptions:
             "sound": self.sound,
             "private": self.private,
             "max_cost": self.max_cost,
+            "priority": self.priority,
+            "start_after": self.start_after,
             "extra": self.extra,
         }
 
@@ -91,6 +96,8 @@ def read_options(
         sound=sound.value if sound else None,
         private=body.boolean("private") or False,
         max_cost=read_max_cost(body),
+        priority=read_priority(body),
+        start_after=read_start(body),
         extra=extra,
     )
 

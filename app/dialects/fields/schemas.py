@@ -71,6 +71,15 @@ FILM_FIELDS: dict[str, Schema] = {
         "anyOf": [TEXT, {"type": "number", "minimum": 0}],
         "description": "The most that it may cost, in US dollars: refused, or made elsewhere, where it would cost more",
     },
+    "priority": {
+        "type": "integer",
+        "enum": [-1, 0, 1],
+        "description": "Sooner (1) or later (-1) than other tasks of the key; the key says how high it may be",
+    },
+    "start_after": {
+        "anyOf": [TEXT, {"type": "number"}],
+        "description": "A moment until which it waits: seconds since 1970 or ISO 8601 with its zone, at most 30 days from now",
+    },
     "shots": {**list_of(SHOT), "description": "A storyboard: each shot with its length and text"},
     "notify_hook": WEBHOOK_URL,
     "callback_url": WEBHOOK_URL,

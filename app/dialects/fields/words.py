@@ -21,7 +21,7 @@ HOOK = ("notify_hook", "callback_url")
 TARGET = ("remix_target_id",)
 CHARACTER = ("character_url", "character_timestamps")
 SHOTS = ("shots",)
-PLAIN = ("style", "seed", "negative_prompt", "watermark", "private", "max_cost")
+PLAIN = ("style", "seed", "negative_prompt", "watermark", "private", "max_cost", "priority", "start_after")
 OPTION_WORDS = frozenset(
     (*SECONDS, *RATIO, *RESOLUTION, *SIZE, *HD, *SOUND, *COUNT, *HOOK, *TARGET, *CHARACTER, *SHOTS, *PLAIN)
 )

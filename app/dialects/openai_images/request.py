@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from app.dialects.fields.options import read_max_cost
+from app.dialects.fields.queueing import read_priority, read_start
 from app.dialects.http.body import Body, MediaSource
 from app.dialects.http.gateway import Gateway, check_prompt, read_size
 from app.dialects.http.media_sources import read_source
@@ -27,6 +28,8 @@ KNOWN_FIELDS = {
     "user",
     "seed",
     "max_cost",
+    "priority",
+    "start_after",
     "negative_prompt",
     "quality",
     "background",
@@ -91,6 +94,8 @@ async def read_images_request(body: Body, services: Gateway, *, path: str) -> Im
         seed=body.integer("seed"),
         negative_prompt=body.text("negative_prompt"),
         max_cost=None if most is None else most / count,  # each picture is a task
+        priority=read_priority(body),
+        start_after=read_start(body),
         extra=body.unknown_fields(KNOWN_FIELDS) | wishes,
     )
     sources = _read_pictures(body) if path != "images/generations" else ()

@@ -17,6 +17,7 @@ from app.catalog.waits import AccountWait
 from app.db.session import Database
 from app.db.tables import slots, tasks
 from app.generation import Kind
+from app.tasks.queueing import turn_share
 from app.tasks.task import Task
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -139,15 +140,15 @@ async def next_tasks(
 class FairQueue:
     """Iterates over waiting tasks of all models in the order in which they are served.
 
-    The key with the fewest running tasks is next; among equal keys the one that was served longest ago, so that
-    keys alternate even on a single slot.
+    The key with the fewest running tasks is next; among equal keys they take turns by the priority of their tasks
+    (``queueing.py``), so that keys alternate even on a single slot.
     """
 
     def __init__(self, rows: Iterable[Any], busy: Counter[str], turns: RoundRobin) -> None:
         self._busy = busy
         self._turns = turns
         self._rows: dict[str, deque[Any]] = defaultdict(deque)
-        for row in sorted(rows, key=lambda row: row.id):
+        for row in sorted(rows, key=lambda row: (row.place, row.id)):
             self._rows[row.key_id].append(row)
 
     def __iter__(self) -> Iterator[Any]:
@@ -162,10 +163,11 @@ class FairQueue:
     def record_served(self, row: Any) -> None:
         """Count the task as running for its key: call it when the task of the last iteration gets an account."""
         self._busy[row.key_id] += 1
-        self._turns.take_turn(row.key_id)
+        self._turns.take_turn(row.key_id, turn_share(row.priority))
 
-    def _key_rank(self, key_id: str) -> tuple[int, float, str, str]:
-        return self._busy[key_id], self._turns.turn_of(key_id), self._rows[key_id][0].id, key_id
+    def _key_rank(self, key_id: str) -> tuple[int, float, float, str, str]:
+        first = self._rows[key_id][0]
+        return self._busy[key_id], self._turns.turn_of(key_id), first.place, first.id, key_id
 
 
 def _of_key(group: Group, key_id: str, *, now: float, limit: int) -> sa.Select[Any]:
@@ -179,9 +181,11 @@ def _of_key(group: Group, key_id: str, *, now: float, limit: int) -> sa.Select[A
         tasks.c.excluded,
         tasks.c.prefers,
         tasks.c.only_account,
+        tasks.c.priority,
+        tasks.c.place,
     )
-    first = sa.select(*columns).where(waiting_now(now), *mine).order_by(tasks.c.id).limit(limit).subquery()
-    return sa.select(first)
+    ordered = sa.select(*columns).where(waiting_now(now), *mine).order_by(tasks.c.place, tasks.c.id)
+    return sa.select(ordered.limit(limit).subquery())
 
 
 def _fill_level(counts: Mapping[str, int], busy: Mapping[str, int], limit: int) -> int:
@@ -263,9 +267,10 @@ class QueuePositions:
 
 
 async def _count_earlier(connection: AsyncConnection, task: Task) -> int:
-    """Waiting tasks of the same key and model that are older."""
+    """Waiting tasks of the same key and model that stand before it."""
     mine = tasks.c.kind == task.kind, tasks.c.model == task.model, tasks.c.key_id == task.key_id
-    query = sa.select(sa.func.count()).where(*WAITING, *mine, tasks.c.id < task.id)
+    ahead = sa.or_(tasks.c.place < task.place, sa.and_(tasks.c.place == task.place, tasks.c.id < task.id))
+    query = sa.select(sa.func.count()).where(*WAITING, *mine, ahead)
     return int((await connection.execute(query)).scalar_one())
 
 

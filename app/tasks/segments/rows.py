@@ -73,7 +73,8 @@ class FilmSegment:
 def with_segments(film: NewTask, plan: "FilmPlan", request: GenerationRequest) -> NewTask:
     """The new task as a film that is joined: its row already runs, and its segments' rows come with it."""
     row = film.row
-    begun, wait, count = row["created_at"], row["deadline_at"] - row["created_at"], len(plan.segments)
+    begun, count = max(row["created_at"], row["not_before"]), len(plan.segments)
+    wait = row["deadline_at"] - begun
     work = Operation(id=row["id"], data={"kept": plan.shares, "chain": plan.chain, "wait": wait})
     values = {
         "state": "running",
@@ -108,7 +109,7 @@ def _segment_row(film: Any, plan: "FilmPlan", request: GenerationRequest, *, pla
         "hook_url": None,
         "hook_base": None,
         "fingerprint": f"{SEGMENT_OWNER}{film['id']}.{place}",
-        "not_before": LATER if waits else 0.0,
+        "not_before": LATER if waits else film["not_before"],
         "deadline_at": LATER if waits else film["deadline_at"],
     }
 
@@ -229,6 +230,7 @@ _COPIED = [
         *("owner", "key_id", "dialect", "kind", "model", "request", "prefers", "only_account", "excluded"),
         *("hook_url", "hook_base", "fingerprint", "request_id", "prompt_removed", "end_user", "tags"),
         "traceparent",
+        *("priority", "place"),
     )
 ]
 
