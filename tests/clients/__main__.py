@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.clients.listed import CLIENTS, ListedClient
-from tests.e2e.conftest import NODE, Setting, running_setting
+from tests.e2e.conftest import Setting, running_setting
 from tests.serving import KEY, ROOT
 
 PROGRAMS = Path(__file__).parent / "programs"
@@ -107,7 +107,7 @@ def install_with_pip(client: ListedClient, folder: Path) -> str:
 def install_with_npm(client: ListedClient, folder: Path) -> str:
     if shutil.which("npm") is None:
         raise NotInstalled("there is no npm")
-    for script in NODE.glob("*.mjs") if client.suite else []:
+    for script in ROOT.glob("tests/*/node/*.mjs") if client.suite else []:
         shutil.copy(script, folder)
     (folder / "package.json").write_text('{"private": true, "type": "module"}')
     packages = []

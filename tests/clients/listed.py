@@ -38,6 +38,8 @@ CLIENTS = (
         "openai, anthropic", "node", ("openai", "@anthropic-ai/sdk"), ("tests/e2e/test_node_sdks.py",)
     ),
     ListedClient("OpenRouter", "node", ("@openrouter/sdk",), program="openrouter.mjs"),
+    ListedClient("MCP", "node", ("@modelcontextprotocol/sdk",), ("tests/mcp/test_typescript.py",)),
+    ListedClient("MCP inspector", "node", ("@modelcontextprotocol/inspector",), program="mcp_inspector.mjs"),
     ListedClient("TanStack AI", "node", ("@tanstack/ai", "@tanstack/ai-openai"), program="tanstack.mjs"),
     ListedClient("genblaze", "python", ("genblaze", "genblaze-openai"), program="genblaze_video.py"),
     ListedClient("LangChain", "python", ("langchain-openai",), program="langchain_chat.py"),
