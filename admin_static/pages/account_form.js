@@ -133,7 +133,8 @@ function mainFields(values, providers, old) {
         required: field.required,
         hint: field.hint,
         wide: true,
-        kind: field.secret ? 'secret' : 'text',
+        kind: field.secret ? 'secret' : field.name === 'options.declaration' ? 'code' : 'text',
+        rows: 12,
         placeholder: field.default ?? '',
       })),
     {

@@ -13,12 +13,15 @@ from app.catalog.route_documents import RouteDocument
 from app.components import Components
 from app.errors import InvalidRequest
 from app.keys.key import ClientKey, read_terms
+from app.keys.project import ProjectTerms, read_project_terms
+from app.keys.projects import ProjectRepository
 from app.moving.plan import (
     LeftOut,
     MovedAccount,
     MovedKey,
     MovedPart,
     MovedPrice,
+    MovedProject,
     MovedRoute,
     PartKind,
     Remark,
@@ -47,6 +50,7 @@ class StoreContent:
 
     accounts: dict[str, AccountStatus]
     routes: dict[str, RouteDocument]
+    projects: dict[str, ProjectTerms]
     keys: list[ClientKey]
     prices: dict[str, ModelPrice]
     names_here: dict[str, str] = field(default_factory=dict)
@@ -78,6 +82,7 @@ async def _read_store(components: Components) -> StoreContent:
     return StoreContent(
         accounts={status.account.name: status for status in statuses},
         routes={route.model: route.document for route in await components.catalog.routes.list()},
+        projects={each.terms.name: each.terms for each in await _projects(components).list()},
         keys=await components.keys.list(),
         prices={line.model: line.price for line in lines if line.source != "default"},
     )
@@ -93,6 +98,8 @@ async def _carry_part(
             return await _carry_account(components, store, part, dry_run=dry_run)
         case MovedRoute():
             return await _carry_route(components, store, part, dry_run=dry_run)
+        case MovedProject():
+            return await _carry_project(components, store, part, dry_run=dry_run)
         case MovedKey():
             return await _carry_key(components, store, part, dry_run=dry_run)
         case MovedPrice():
@@ -181,6 +188,26 @@ async def _carry_route(
     if not dry_run:
         await components.catalog.routes.put(document)
     return MoveLine(part.kind, part.there, document.model, _done(dry_run=dry_run), part.remarks)
+
+
+# ---- projects ---------------------------------------------------------------------------------------
+
+
+def _projects(components: Components) -> ProjectRepository:
+    return ProjectRepository(components.database, components.vault, components.keys)
+
+
+async def _carry_project(
+    components: Components, store: StoreContent, part: MovedProject, *, dry_run: bool
+) -> MoveLine:
+    terms = read_project_terms(part.terms)
+    known = store.projects.get(terms.name)
+    if known is not None:
+        present, wanted = known.model_dump(), terms.model_dump()
+        return _kept(part, terms.name, [name for name in part.terms if present[name] != wanted[name]])
+    if not dry_run:
+        await _projects(components).create(part.terms)
+    return MoveLine(part.kind, part.there, terms.name, _done(dry_run=dry_run), part.remarks)
 
 
 # ---- keys -------------------------------------------------------------------------------------------

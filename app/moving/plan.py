@@ -11,7 +11,7 @@ from app.errors import InvalidRequest
 
 Peer = Literal["new-api", "one-api", "sora2api", "litellm"]
 PEERS: tuple[Peer, ...] = ("new-api", "one-api", "sora2api", "litellm")
-PartKind = Literal["account", "route", "key", "price", "rest"]
+PartKind = Literal["account", "route", "project", "key", "price", "rest"]
 Row = Mapping[str, Any]
 Tables = Mapping[str, list[dict[str, Any]]]
 """Rows by the name of their table; one that the other gateway does not have is missing."""
@@ -47,6 +47,16 @@ class MovedRoute:
 
 
 @dataclass(frozen=True, slots=True)
+class MovedProject:
+    """What all keys of a user or a team share; ``terms`` as in ``ProjectTerms``."""
+
+    there: str
+    terms: Mapping[str, Any]
+    remarks: tuple[Remark, ...] = ()
+    kind: PartKind = "project"
+
+
+@dataclass(frozen=True, slots=True)
 class MovedKey:
     """``terms`` as in ``KeyTerms``. Without a ``secret`` it gets a new one."""
 
@@ -77,8 +87,8 @@ class LeftOut:
     kind: PartKind = "rest"
 
 
-MovedPart = MovedAccount | MovedRoute | MovedKey | MovedPrice | LeftOut
-KIND_ORDER: tuple[PartKind, ...] = ("account", "route", "key", "price", "rest")
+MovedPart = MovedAccount | MovedRoute | MovedProject | MovedKey | MovedPrice | LeftOut
+KIND_ORDER: tuple[PartKind, ...] = ("account", "route", "project", "key", "price", "rest")
 
 
 def in_order(parts: list[MovedPart]) -> list[MovedPart]:

@@ -3,7 +3,6 @@
 Sources: QuantumNous/new-api model/token.go and model/user.go, songquanpeng/one-api model/token.go and model/user.go.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -11,10 +10,11 @@ from typing import Any
 
 from app.errors import InvalidRequest
 from app.moving.fields import amount_of, document_of, is_stated, moment_of, number_of, text_of, words_of
-from app.moving.plan import MovedKey, MovedPart, Remark, Row, left_out
+from app.moving.plan import MovedKey, MovedPart, MovedProject, Remark, Row, left_out
 from app.secret_rules import check_token
 
-USABLE = frozenset({1, 3, 4})
+ENABLED = 1
+USABLE = frozenset({ENABLED, 3, 4})
 """Enabled; expired and used up, which an expiry and a budget say here."""
 PREFIX = "sk-"
 QUOTA_OF_A_DOLLAR = Decimal(500_000)
@@ -39,20 +39,36 @@ class TokenRules:
 def read_tokens(tokens: Sequence[Row], users: Sequence[Row], rules: TokenRules) -> list[MovedPart]:
     """Client keys, and tokens that are left out."""
     owners = {number_of(user.get("id")): user for user in users}
-    unlimited = Counter(number_of(row.get("user_id")) for row in tokens if row.get("unlimited_quota"))
     parts: list[MovedPart] = []
+    spenders: dict[int, Row] = {}
     for row in tokens:
         owner = owners.get(number_of(row.get("user_id")), {})
         there = _token_label(row, owner)
         if row.get("deleted_at") is not None or owner.get("deleted_at") is not None:
             parts.append(left_out("key", there, "deleted"))
             continue
-        shares = unlimited[number_of(row.get("user_id"))] > 1 and bool(row.get("unlimited_quota"))
-        terms, remarks = _key_terms(row, owner, rules), [Remark("shared_quota")] if owner and shares else []
-        remarks += _limit_models(terms, _group_of(row, owner), rules)
+        if owner:
+            spenders[number_of(row.get("user_id"))] = owner
+        terms = _key_terms(row, owner, rules)
+        remarks = _limit_models(terms, _group_of(row, owner), rules)
         secret, weak = _secret_of(row)
         parts.append(MovedKey(there, terms, secret, tuple(remarks + weak)))
-    return parts
+    return [*parts, *(_read_user(owner, rules) for owner in spenders.values())]
+
+
+def _read_user(owner: Row, rules: TokenRules) -> MovedPart:
+    """What a user may spend, with all tokens together."""
+    name = text_of(owner.get("username"))
+    budget = _dollars(owner.get("quota"), rules) if "quota" in owner else None
+    return MovedProject(name, {"name": name, "enabled": _is_enabled(owner), "budget_total": budget})
+
+
+def _is_enabled(owner: Row) -> bool:
+    return number_of(owner.get("status", ENABLED)) == ENABLED
+
+
+def _dollars(quota: Any, rules: TokenRules) -> Decimal:
+    return (Decimal(max(0, number_of(quota))) / rules.quota_of_a_dollar).quantize(SMALLEST)
 
 
 def quota_of_dollar(options: Mapping[str, str]) -> Decimal:
@@ -72,11 +88,11 @@ def _key_terms(row: Row, owner: Row, rules: TokenRules) -> dict[str, Any]:
     return {
         "name": _token_label(row, owner)[:200],
         "project": user or None,
-        "enabled": number_of(row.get("status")) in USABLE and number_of(owner.get("status", 1)) == 1,
+        "enabled": number_of(row.get("status")) in USABLE and _is_enabled(owner),
         "expires_at": moment_of(row.get("expired_time")),
         "models": _allowed_models(row),
         "networks": _allowed_networks(row),
-        "budget_total": _budget_of(row, owner, rules.quota_of_a_dollar),
+        "budget_total": None if row.get("unlimited_quota") else _dollars(row.get("remain_quota"), rules),
     }
 
 
@@ -91,15 +107,6 @@ def _allowed_networks(row: Row) -> list[str]:
     if "allow_ips" in row:
         return words_of(text_of(row.get("allow_ips")).replace(",", "\n").replace(" ", ""), "\n")
     return words_of(row.get("subnet"))
-
-
-def _budget_of(row: Row, owner: Row, quota_of_a_dollar: Decimal) -> Decimal | None:
-    """What is left of the token and of its user, whichever is less; None when nothing bounds it."""
-    left = [] if row.get("unlimited_quota") else [number_of(row.get("remain_quota"))]
-    left += [number_of(owner.get("quota"))] if "quota" in owner else []
-    if not left:
-        return None
-    return (Decimal(max(0, min(left))) / quota_of_a_dollar).quantize(SMALLEST)
 
 
 def _group_of(row: Row, owner: Row) -> str:

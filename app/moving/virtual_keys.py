@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from app.moving.fields import amount_of, is_stated, list_of, moment_of, number_of, text_of
-from app.moving.plan import MovedKey, MovedPart, Remark, Row, left_out
+from app.moving.plan import MovedKey, MovedPart, MovedProject, Remark, Row, left_out
 
 DASHBOARD = "litellm-dashboard"
 """The team of sessions of its own pages."""
@@ -35,6 +35,7 @@ def read_keys(tokens: Sequence[Row], teams: Sequence[Row], budgets: Sequence[Row
     budgets_by_id = {text_of(budget.get("budget_id")): budget for budget in budgets}
     names = Counter(_alias_of(row) for row in tokens)
     parts: list[MovedPart] = []
+    spenders: dict[str, Row] = {}
     for row in tokens:
         name, there = _alias_of(row), f"{_alias_of(row)} ({text_of(row.get('key_name'))})"
         if text_of(row.get("team_id")) == DASHBOARD:
@@ -43,9 +44,29 @@ def read_keys(tokens: Sequence[Row], teams: Sequence[Row], budgets: Sequence[Row
         if names[name] > 1:
             name = f"{name} {text_of(row.get('token'))[:8]}"
         team = teams_by_id.get(text_of(row.get("team_id")), {})
+        if team:
+            spenders[text_of(row.get("team_id"))] = team
         budget = budgets_by_id.get(text_of(row.get("budget_id")), {})
         parts.append(_read_key(row, team, name=name, there=there, budget=budget))
-    return parts
+    return [*parts, *map(_read_team, spenders.values())]
+
+
+def _read_team(team: Row) -> MovedPart:
+    """What all keys of a team share."""
+    money, remarks = _budgets_of(team, team)
+    lost = [field for field in LOST_FIELDS if is_stated(team.get(field))]
+    remarks += [Remark("fields_lost", {"fields": ", ".join(lost)})] if lost else []
+    terms = {"name": _team_name(team), "enabled": not team.get("blocked"), "rpm": _rate_of(team), **money}
+    return MovedProject(_team_name(team), terms, tuple(remarks))
+
+
+def _team_name(team: Row) -> str:
+    return (text_of(team.get("team_alias")).strip() or text_of(team.get("team_id")))[:190]
+
+
+def _rate_of(limits: Row) -> int | None:
+    rpm = number_of(limits.get("rpm_limit"))
+    return rpm if rpm > 0 else None
 
 
 def _alias_of(row: Row) -> str:
@@ -57,16 +78,13 @@ def _read_key(row: Row, team: Row, *, name: str, there: str, budget: Row) -> Mov
     money, remarks = _budgets_of(row, limits)
     lost = [field for field in LOST_FIELDS if is_stated(row.get(field))]
     remarks += [Remark("fields_lost", {"fields": ", ".join(lost)})] if lost else []
-    if is_stated(team.get("max_budget")):
-        remarks.append(Remark("team_budget_lost", {"budget": text_of(team["max_budget"])}))
-    rpm = number_of(limits["rpm_limit"])
     terms = {
         "name": name[:200],
-        "project": text_of(team.get("team_alias")) or text_of(row.get("team_id")) or None,
+        "project": _team_name(team or row) or None,
         "enabled": not (row.get("blocked") or team.get("blocked")),
         "expires_at": moment_of(row.get("expires")),
         "models": _models_of(row, team),
-        "rpm": rpm if rpm > 0 else None,
+        "rpm": _rate_of(limits),
         **money,
     }
     return MovedKey(there, terms, "", (Remark("new_secret"), *remarks))
@@ -81,7 +99,7 @@ def _models_of(row: Row, team: Row) -> list[str]:
 
 def _budgets_of(row: Row, limits: Mapping[str, Any]) -> tuple[dict[str, Decimal], list[Remark]]:
     """Without a period, what is left of it; a period that is no day and no month can't be carried."""
-    most, period = amount_of(limits["max_budget"]), text_of(limits["budget_duration"]).strip()
+    most, period = amount_of(limits.get("max_budget")), text_of(limits.get("budget_duration")).strip()
     if most is None or most < 0:
         return {}, []
     if not period:

@@ -5,8 +5,22 @@ from typing import Literal
 
 Language = Literal["en", "zh"]
 KINDS: Mapping[Language, Mapping[str, str]] = {
-    "en": {"account": "account", "route": "route", "key": "key", "price": "price", "rest": "other"},
-    "zh": {"account": "账号", "route": "路由", "key": "令牌", "price": "价格", "rest": "其他"},
+    "en": {
+        "account": "account",
+        "route": "route",
+        "project": "project",
+        "key": "key",
+        "price": "price",
+        "rest": "other",
+    },
+    "zh": {
+        "account": "账号",
+        "route": "路由",
+        "project": "项目",
+        "key": "令牌",
+        "price": "价格",
+        "rest": "其他",
+    },
 }
 OUTCOMES: Mapping[Language, Mapping[str, str]] = {
     "en": {
@@ -61,8 +75,6 @@ REMARKS: Mapping[Language, Mapping[str, str]] = {
         "secret_missing": "disabled, because its API key is not there; put it in in the panel, then enable it",
         "service_ended": "a session at a web service that has ended; add an account of a vendor instead",
         "session": "a session of its own pages",
-        "shared_quota": "its user's quota is shared there; here each of the user's unlimited keys may spend it",
-        "team_budget_lost": "without the {budget} dollars that its team shares",
         "unit_unknown": "{price} US dollars, for each film or each second: that depends on the version there; "
         "`filmgate prices set`",
         "variable_missing": "disabled, because there is no variable {variable} here; set it and run this again on an empty "
@@ -104,8 +116,6 @@ REMARKS: Mapping[Language, Mapping[str, str]] = {
         "secret_missing": "已停用，因为那边没有它的 API 密钥；请在面板中填入后启用",
         "service_ended": "这是一个已停止的网页服务的会话；请改为添加服务商账号",
         "session": "它自己管理页面的会话",
-        "shared_quota": "用户额度在那边由各令牌共用；在这里，该用户的每个不限额令牌都可花费这一额度",
-        "team_budget_lost": "不含团队共用的 {budget} 美元预算",
         "unit_unknown": "{price} 美元，按次还是按秒取决于那边的版本；请运行 `filmgate prices set`",
         "variable_missing": "已停用，因为这里没有环境变量 {variable}；请设置后在空的存储上重新运行，或在面板中填入密钥",
         "weak_secret": "它的密钥太容易被猜到：将得到新的密钥",

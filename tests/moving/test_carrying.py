@@ -14,6 +14,7 @@ from app.assembly import assemble_components
 from app.catalog.price import ModelPrice
 from app.components import Components
 from app.errors import InvalidRequest
+from app.keys.projects import ProjectRepository
 from tests import stores
 from tests.cli.running import inside
 from tests.moving import peers
@@ -69,10 +70,10 @@ def test_moving_in_twice_adds_nothing_twice(operator: Operator, tmp_path: Path) 
     before = source.read_bytes()
     source.chmod(0o444)
     tried = operator.moved("--from", "new-api", source, "--dry-run")
-    assert outcomes(tried) == {"would_add": 10, "left_out": 3}
+    assert outcomes(tried) == {"would_add": 11, "left_out": 3}
     assert tried["secrets"] == []
     first = operator.moved("--from", "new-api", source)
-    assert outcomes(first) == {"added": 10, "left_out": 3}
+    assert outcomes(first) == {"added": 11, "left_out": 3}
     [made] = first["secrets"]
     assert made["key"] == "root/old"
 
@@ -83,6 +84,8 @@ def test_moving_in_twice_adds_nothing_twice(operator: Operator, tmp_path: Path) 
         assert (accounts["kling #1"].enabled, accounts["kling #2"].enabled) == (True, False)
         shop = await components.keys.authenticate(f"sk-{peers.CLIENT_KEY}", address="10.1.2.3")
         assert (shop.owner, shop.budget_total) == ("project:root", Decimal(3))
+        projects = ProjectRepository(components.database, components.vault, components.keys)
+        assert [each.terms.budget_total for each in await projects.list()] == [Decimal(10)]
         old = await components.keys.find_by_secret(made["secret"])
         assert old is not None and not old.enabled
         assert len(await components.keys.list()) == 2
@@ -91,7 +94,7 @@ def test_moving_in_twice_adds_nothing_twice(operator: Operator, tmp_path: Path) 
 
     operator.inside_store(look)
     second = operator.moved("--from", "new-api", source)
-    assert outcomes(second) == {"there": 10, "left_out": 3}
+    assert outcomes(second) == {"there": 11, "left_out": 3}
     assert second["secrets"] == []
     operator.inside_store(look)
     assert source.read_bytes() == before

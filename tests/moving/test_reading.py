@@ -10,7 +10,16 @@ import pytest
 
 from app.errors import InvalidRequest
 from app.moving.deployments import PeerSecrets
-from app.moving.plan import LeftOut, MovedAccount, MovedKey, MovedPart, MovedPrice, MovedRoute, Peer
+from app.moving.plan import (
+    LeftOut,
+    MovedAccount,
+    MovedKey,
+    MovedPart,
+    MovedPrice,
+    MovedProject,
+    MovedRoute,
+    Peer,
+)
 from app.moving.reading import read_plan
 from app.moving.sealed_values import is_sealed, open_value
 from app.moving.vendors import vendors_of
@@ -79,7 +88,9 @@ async def test_tokens_and_ratios_become_keys_and_prices(tmp_path: Path) -> None:
         "budget_total": Decimal(3),
     }
     assert (old.secret, old.terms["enabled"], old.terms["expires_at"]) == ("", False, 4_102_444_800.0)
-    assert old.terms["budget_total"] == Decimal(10), "unlimited: what is left of the user's quota"
+    assert old.terms["budget_total"] is None, "unlimited, but for what its user's tokens share"
+    [user] = [part for part in parts if isinstance(part, MovedProject)]
+    assert user.terms == {"name": "root", "enabled": True, "budget_total": Decimal(10)}
     assert old.terms["models"] == ["dall-e-3", "gpt-4o", "sora-2"], "those of its user's group"
     assert told(parts, MovedKey) == {
         "root/shop": ["group_lost"],
@@ -242,7 +253,9 @@ async def test_a_database_of_litellm_is_opened_with_its_key(postgres_server: str
         60,
         ["gpt-4o"],
     )
-    assert told(parts, MovedKey)["shop (sk-...1)"] == ["new_secret", "fields_lost", "team_budget_lost"]
+    assert told(parts, MovedKey)["shop (sk-...1)"] == ["new_secret", "fields_lost"]
+    [team] = [part.terms for part in parts if isinstance(part, MovedProject)]
+    assert (team["name"], team["budget_total"], team["rpm"]) == ("films", Decimal(100), None)
     [price] = [part.price for part in parts if isinstance(part, MovedPrice)]
     assert (price.per_million_input, price.per_million_output) == (Decimal("2.5"), Decimal(10))
     assert (accounts_of(closed), told(closed, LeftOut)["gpt-4o"]) == ({}, ["encrypted"])

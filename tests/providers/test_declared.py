@@ -256,6 +256,14 @@ def test_an_account_needs_a_declaration_and_an_address() -> None:
         DeclaredProvider.base_url_for(Account("", "declared", "x", options={"declaration": OTHER}))
 
 
+def test_the_text_of_a_file_is_read_as_it_is_pasted() -> None:
+    pasted = Account("", "declared", "x", options={"declaration": EXAMPLE.read_text()})
+    as_file = Account("", "declared", "x", options={"declaration": DECLARATION})
+    assert read_declaration(pasted) == read_declaration(as_file)
+    with pytest.raises(InvalidRequest, match=r"options\.declaration is no TOML: Invalid value"):
+        read_declaration(Account("", "declared", "x", options={"declaration": "title ="}))
+
+
 def test_the_example_knows_the_models_of_the_adapter() -> None:
     facts = tomllib.loads((Path(__file__).parents[2] / "app/catalog/models/siliconflow.toml").read_text())
     assert DECLARATION["models"] == facts["models"]

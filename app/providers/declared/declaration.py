@@ -1,5 +1,6 @@
 """What a TOML file declares of an upstream, validated: a mistake is told with the file, the field and what to do."""
 
+import tomllib
 from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Literal
@@ -149,6 +150,8 @@ class Declaration(DeclaredForm):
 def read_declaration(account: Account) -> Declaration:
     """Of the account's option. Raises ``InvalidRequest`` that names the file and the field."""
     given = account.options.get(OPTION)
+    if isinstance(given, str):  # as it is pasted into the panel
+        given = _parse_text(given)
     if not isinstance(given, Mapping):
         text = f"options.{OPTION} is required: the content of a TOML file, as docs/providers.md explains"
         raise InvalidRequest(text, param=f"options.{OPTION}", reason="missing")
@@ -159,3 +162,11 @@ def read_declaration(account: Account) -> Declaration:
         raise InvalidRequest(
             f"{where}: {error.message}", param=f"options.{OPTION}", reason=error.reason
         ) from error
+
+
+def _parse_text(text: str) -> Mapping[str, object]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        where = f"options.{OPTION}"
+        raise InvalidRequest(f"{where} is no TOML: {error}", param=where, reason="invalid_value") from error
