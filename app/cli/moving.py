@@ -23,6 +23,7 @@ from app.moving.words import KINDS, OUTCOMES, REMARKS, SENTENCES, Language
 
 COLOURS = {"would_add": "green", "added": "green", "there": "dim", "kept": "yellow", "left_out": "yellow"}
 ENVIRONMENT = "env:"
+OWN_VARIABLES = "FILMGATE_"
 DEFAULT_SLOTS = 5
 
 
@@ -63,7 +64,9 @@ def import_gateway(
     where = place
     if place.startswith(ENVIRONMENT):
         where = read_variable(place.removeprefix(ENVIRONMENT), option="PLACE")
-    secrets = PeerSecrets(salt_key, variables=os.environ)
+    # A configuration of others is never given our own secrets.
+    foreign = {name: value for name, value in os.environ.items() if not name.startswith(OWN_VARIABLES)}
+    secrets = PeerSecrets(salt_key, variables=foreign)
     lines: list[MoveLine] = []
 
     async def move_in(components: Components) -> None:

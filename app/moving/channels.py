@@ -20,6 +20,7 @@ from app.validation import validate_document
 
 ENABLED, AUTO_DISABLED = 1, 3
 NOT_CARRIED = (
+    "open_ai_organization",
     "openai_organization",
     "status_code_mapping",
     "param_override",
@@ -28,7 +29,8 @@ NOT_CARRIED = (
     "settings",
     "config",
 )
-"""Columns that have no counterpart here: what stands in one of them is told by its name."""
+"""Columns that have no counterpart here: what stands in one of them is told by its name. The first one's is another in
+exports."""
 MOST_TIER = 1000
 
 
@@ -78,6 +80,9 @@ def _read_channel(row: Row, rules: ChannelRules) -> Iterator[MovedPart]:
     vendor = rules.vendors.get(kind, PeerVendor(f"type {kind}"))
     if not vendor.provider:
         yield left_out("account", there, "no_adapter", vendor=vendor.name)
+        return
+    if not served_models(row):  # an account without models serves every one
+        yield left_out("account", there, "no_models")
         return
     address = vendor.address_of(text_of(row.get("base_url")))
     if address is None:

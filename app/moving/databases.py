@@ -17,7 +17,7 @@ from app.moving.plan import Tables
 
 SQLITE_MAGIC = b"SQLite format 3\0"
 GO_DSN = re.compile(
-    r"(?P<user>[^:@/]*)(:(?P<password>.*))?@(tcp\((?P<host>[^):]+)(:(?P<port>\d+))?\))?/(?P<name>[^?]+)(\?.*)?"
+    r"(?P<user>[^:@/]*)(:(?P<password>.*))?@(tcp\((?P<host>[^):]+)(:(?P<port>\d+))?\))?/(?P<name>[^?]+)(?P<query>\?.*)?"
 )
 """A MySQL address as Go programs write it: ``user:password@tcp(host:3306)/name?charset=utf8mb4``."""
 CLIENT_PARAMETERS = frozenset({"schema", "connection_limit", "pool_timeout", "pgbouncer"})
@@ -86,6 +86,8 @@ def _mysql_url(place: str) -> sa.URL:
     """Raises ``InvalidRequest``."""
     written = GO_DSN.fullmatch(place) if "@tcp(" in place else None
     if written is not None:
+        if "tls=" in (written["query"] or "").replace("tls=false", ""):
+            raise InvalidRequest("PLACE: for TLS give it as mysql://user:password@host:3306/name?ssl_ca=FILE")
         return sa.URL.create(
             "mysql+pymysql",
             username=written["user"],

@@ -62,6 +62,7 @@ REMARKS: Mapping[Language, Mapping[str, str]] = {
         "no_candidate": "none of its accounts is here",
         "no_completion_ratio": "the ratio of its answers is not stored there; {price} US dollars per million input tokens: "
         "`filmgate prices set`",
+        "no_models": "it serves no model there; here an account without models would serve every one",
         "no_price": "no price is stored there: without one they cost nothing here, and budgets don't count them; "
         "`filmgate prices set`",
         "not_in_file": "this file does not hold it: give the database, or `filmgate keys create`",
@@ -104,6 +105,7 @@ REMARKS: Mapping[Language, Mapping[str, str]] = {
         "no_adapter": "这里没有支持 {vendor} 协议的服务商",
         "no_candidate": "它用到的账号都不在这里",
         "no_completion_ratio": "那边没有保存它的补全倍率；输入每百万 token {price} 美元：请运行 `filmgate prices set`",
+        "no_models": "它在那边没有任何模型；而在这里，不写模型的账号会提供所有模型",
         "no_price": "那边没有保存价格：没有价格的模型在这里不收费，也不计入预算；请运行 `filmgate prices set`",
         "not_in_file": "这个文件里没有它：请改为指定数据库，或运行 `filmgate keys create`",
         "one_endpoint": "{address} 是单个接口的地址，这里不认识；请用基础地址添加",

@@ -139,6 +139,7 @@ CONFIG = """
 model_list:
   - {model_name: gpt-4o, litellm_params: {model: openai/gpt-4o, api_key: os.environ/TEAM_KEY, weight: 3}}
   - {model_name: gpt-4o, litellm_params: {model: hosted_vllm/qwen, api_base: "http://127.0.0.1:9/v1", weight: 1}}
+  - {model_name: ours, litellm_params: {model: xai/grok, api_key: os.environ/FILMGATE_SECRET_KEY}}
   - {model_name: lost, litellm_params: {model: anthropic/claude-sonnet-5, api_key: os.environ/NOWHERE}}
 router_settings: {model_group_alias: {chat: gpt-4o}}
 """
@@ -158,11 +159,13 @@ def test_accounts_without_names_find_a_free_one(operator: Operator, tmp_path: Pa
     path = tmp_path / "config.yaml"
     path.write_text(CONFIG)
     first = operator.moved("--from", "litellm", path, TEAM_KEY="sk-team")
-    assert outcomes(first) == {"added": 5, "left_out": 1}
+    assert outcomes(first) == {"added": 6, "left_out": 1}
 
     async def put_in_the_secret(components: Components) -> None:
         lost = await components.accounts.find("Anthropic")
         assert not lost.enabled
+        ours = await components.accounts.find("xAI")
+        assert (ours.account.secret, ours.enabled) == ("", False), "our own secrets are not given away"
         await components.accounts.rotate_secret("Anthropic", "sk-ant-found")
         route = (await components.catalog.routes.get("gpt-4o")).document
         assert [(each.account, each.weight) for each in route.candidates] == [
@@ -172,8 +175,8 @@ def test_accounts_without_names_find_a_free_one(operator: Operator, tmp_path: Pa
 
     operator.inside_store(put_in_the_secret)
     second = operator.moved("--from", "litellm", path, TEAM_KEY="sk-team")
-    assert outcomes(second) == {"there": 5, "left_out": 1}
-    assert len(operator.inside_store(lambda components: components.accounts.list_all())) == 4
+    assert outcomes(second) == {"there": 6, "left_out": 1}
+    assert len(operator.inside_store(lambda components: components.accounts.list_all())) == 5
 
 
 def test_a_row_that_can_not_be_stops_no_other(tmp_path: Path) -> None:

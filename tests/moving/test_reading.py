@@ -139,6 +139,18 @@ async def test_a_token_whose_group_has_none_of_its_models_is_disabled(tmp_path: 
     assert told(parts, MovedKey)["root/shop"] == ["group_without_models"]
 
 
+async def test_a_channel_without_models_is_no_account_for_all_of_them(tmp_path: Path) -> None:
+    store = peers.one_api()
+    store.rows["channels"][0]["models"] = ""
+    parts = await plan_of("one-api", sqlite_file(tmp_path, store))
+    assert (accounts_of(parts), told(parts, LeftOut)["custom (channel 1)"]) == ({}, ["no_models"])
+
+
+async def test_a_go_address_that_asks_for_tls_is_not_read_without() -> None:
+    with pytest.raises(InvalidRequest, match=r"mysql://user:password@host:3306/name\?ssl_ca=FILE"):
+        await plan_of("new-api", "root:secret@tcp(127.0.0.1:9)/oneapi?charset=utf8mb4&tls=true")
+
+
 async def test_an_address_where_nobody_answers_says_so() -> None:
     for address in ("postgresql://root:hidden@127.0.0.1:9/x", "mysql://root:hidden@127.0.0.1:9/x"):
         with pytest.raises(InvalidRequest, match="PLACE: the database can't be read") as error:
