@@ -24,6 +24,7 @@ from app.admin import (
     projects,
     providers,
     readiness,
+    replays,
     requests,
     second_factor,
     settings,
@@ -50,6 +51,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     readiness.router,
     film_archive.router,
     takes.router,  # before tasks, where /tasks/{name} matches any name
+    replays.router,
     tasks.router,
     transfers.router,  # before accounts, where /accounts/{which} matches any name
     account_bulk.router,

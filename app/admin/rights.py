@@ -139,6 +139,7 @@ _ROUTES: Mapping[Right, tuple[str, ...]] = {
         "POST /settings/delivery/test",
         "POST /settings/notices/test",
         "POST /tasks/cancel",
+        "POST /tasks/replay",
         "DELETE /tasks/{name}",
         "POST /tasks/{name}/cancel",
         "POST /tasks/{name}/retry",

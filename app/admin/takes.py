@@ -10,12 +10,12 @@ from app.admin.playground import playground_key
 from app.admin.task_object import TaskObject, plain_amount, task_rows
 from app.admin.task_search import TaskSearch
 from app.admin.tasks import TaskIds, find_task, read_ids
-from app.errors import InvalidRequest, NotFound
-from app.generation import GenerationRequest, MediaInput
+from app.errors import InvalidRequest
+from app.generation import GenerationRequest
 from app.keys.key import ClientKey
 from app.ops.access import notes_of
+from app.tasks.replay import repeated_request
 from app.tasks.service import RequestContext
-from app.tasks.task import Task
 
 router = APIRouter(route_class=AdminRoute, prefix="/tasks")
 MOST_TAKES = 4
@@ -67,7 +67,7 @@ async def retry_task(name: str, request: AdminRequest, body: RepeatBody | None =
     """Sends the same request with the same key, which pays for it again."""
     only = body.account if body else None
     task = await find_task(request, name)
-    generation = await _repeated_request(request, task)
+    generation = await repeated_request(request.panel.gateway.store, task)
     key = await request.panel.gateway.keys.find_by_id(task.key_id)
     if key is None:  # deleted since
         key = ClientKey(id=task.key_id, name=task.key_id, owner=task.owner)
@@ -89,7 +89,7 @@ async def retry_task(name: str, request: AdminRequest, body: RepeatBody | None =
 async def make_take(name: str, body: TakeBody, request: AdminRequest) -> TaskObject:
     """The new task belongs to the panel, as those of the playground: no client pays for it or is told of it."""
     task = await find_task(request, name)
-    generation = await _repeated_request(request, task)
+    generation = await repeated_request(request.panel.gateway.store, task)
     generation = generation.model_copy(update={"model": body.model or task.model})
     context = RequestContext("panel", notes=notes_of(request.http.scope), only_account=body.account)
     created = await request.panel.gateway.tasks.create(generation, key=playground_key(), context=context)
@@ -113,28 +113,3 @@ async def quote_takes(name: str, body: QuoteBody, request: AdminRequest) -> List
 async def _price_of(request: AdminRequest, generation: GenerationRequest) -> Decimal | None:
     price = await request.panel.gateway.prices.current_price(generation.model)
     return price.estimate_request(generation) if price is not None else None
-
-
-async def _repeated_request(request: AdminRequest, task: Task) -> GenerationRequest:
-    """Raises ``InvalidRequest`` when its prompt or its inputs are gone."""
-    if task.prompt_removed:
-        raise InvalidRequest(
-            "Its key does not keep prompts, so this task can't be sent again.",
-            param="task",
-            reason="prompts_not_kept",
-        )
-    media = tuple([await _with_content(request, task, item) for item in task.request.media])
-    return task.request.model_copy(update={"media": media})
-
-
-async def _with_content(request: AdminRequest, task: Task, item: MediaInput) -> MediaInput:
-    """Inputs that were stored for ``task`` are deleted with it, so the new task gets copies."""
-    if not item.key.startswith(f"inputs/{task.id}/"):
-        return item
-    try:
-        content = await request.panel.gateway.store.get(item.key)
-    except NotFound as error:
-        raise InvalidRequest(
-            "The inputs of this task have been removed.", param="media", reason="inputs_removed"
-        ) from error
-    return item.model_copy(update={"content": content, "key": ""})

@@ -27,6 +27,7 @@ COMMANDS = {
     "generate": "generate:generate_video",
     "mcp": "mcp:serve_tools",
     "tasks": "tasks:commands",
+    "replay": "replay:replay_failed_tasks",
     "receipt": "receipts:commands",
     "keys": "keys:commands",
     "projects": "projects:commands",

@@ -149,6 +149,7 @@ CHANGES: dict[str, Callable[[World], Asked]] = {
     "DELETE /admins/{admin_id}": lambda w: (f"/admins/{w.admin('p3')}", {}),
     "DELETE /sessions/{session_id}": lambda w: (f"/sessions/{w.session()}", {}),
     "POST /tasks/cancel": lambda w: ("/tasks/cancel", {"ids": [w.open_task()]}),
+    "POST /tasks/replay": lambda w: ("/tasks/replay", {"batch": "b1", "filter": {"model": "nobody-made-it"}}),
     "DELETE /tasks/{name}": lambda w: (f"/tasks/{make(w.gateway, w.key['secret'])}", {}),
     "POST /tasks/{name}/cancel": lambda w: (f"/tasks/{w.open_task()}/cancel", {}),
     "POST /tasks/{name}/retry": lambda w: (f"/tasks/{w.film['id']}/retry", {}),

@@ -398,4 +398,5 @@ export default {
   'target.pauses': 'Pause of',
   'blocked.paused': '{n} paused by the operator',
   'blocked.paused.one': '1 paused by the operator',
+  'audit_action.tasks.replayed': 'Made failed tasks again',
 };

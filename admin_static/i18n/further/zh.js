@@ -381,4 +381,5 @@ export default {
   'target.pauses': '暂停对象',
   'blocked.paused': '{n} 个被管理员暂停',
   'blocked.paused.one': '1 个被管理员暂停',
+  'audit_action.tasks.replayed': '重做失败的任务',
 };
