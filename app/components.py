@@ -142,6 +142,7 @@ class Components:
 
     async def close(self) -> None:
         await self.events.stop()
+        await self.tasks.gates.close()
         await self.notices.close()
         await self.keys.close()
         await self.money.close()

@@ -72,6 +72,8 @@ class GenerationRequest(BaseModel):
     kind: MediaKind
     model: str
     prompt: str = ""
+    prompt_asked: str | None = Field(default=None, exclude_if=lambda asked: asked is None)
+    """The client's own prompt, where another one is sent in its place."""
     action: Action = "generate"
     seconds: float | None = None
     size: str | None = None

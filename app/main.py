@@ -40,6 +40,7 @@ from app.ops.health import health_routes
 from app.ops.logs import may_print
 from app.ops.tracing import exported_traces
 from app.panel import PanelOnDemand, open_panel
+from app.relay.gate_calls import GateCalls
 from app.relay.relay import Metering, Relay
 from app.relay.upstream import UpstreamClient, open_session
 from app.settings import Settings, load_settings
@@ -204,7 +205,7 @@ async def _open_relay(stack: AsyncExitStack, components: Components) -> Relay:
     session = await stack.enter_async_context(open_session(components.guard))
     upstreams = UpstreamClient(session, components.pool)
     stack.push_async_callback(upstreams.wait_for_writes)
-    return Relay(
+    relay = Relay(
         keys=components.keys,
         catalog=components.catalog,
         upstreams=upstreams,
@@ -212,6 +213,8 @@ async def _open_relay(stack: AsyncExitStack, components: Components) -> Relay:
         metering=Metering(components.money.prices, components.money.budgets),
         max_body_bytes=components.settings.max_body_bytes,
     )
+    components.tasks.gates.calls = GateCalls(relay.endpoints, upstreams, recorder)
+    return relay
 
 
 def _lookup_routes(dialects: Iterable[Dialect]) -> dict[str, Route]:

@@ -3,8 +3,13 @@
 Settings, the panel, the command line and the configuration file ask here, so that no way in is wider than another.
 """
 
+import base64
+import binascii
+
 from app.errors import InvalidRequest
 
+SIGNING_PREFIX = "whsec_"
+SHORTEST_SIGNING_BYTES = 24
 MIN_PASSWORD_LENGTH = 10
 MAX_PASSWORD_LENGTH = 200
 MIN_TOKEN_LENGTH = 16
@@ -76,4 +81,17 @@ def check_token(text: str, *, param: str) -> None:
         signs = "letters, digits and signs of ASCII, and no spaces"
         raise InvalidRequest(
             f"{param}: a key has at most {MAX_TOKEN_LENGTH} {signs}", param=param, reason="invalid_value"
+        )
+
+
+def check_signing_secret(text: str) -> None:
+    """Raises ``ValueError`` for what signs no webhook as Standard Webhooks describe; nothing at all is no secret."""
+    try:
+        key = base64.b64decode(text.removeprefix(SIGNING_PREFIX), validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    if text and (not text.startswith(SIGNING_PREFIX) or len(key) < SHORTEST_SIGNING_BYTES):
+        raise ValueError(
+            f"must be {SIGNING_PREFIX} and at least {SHORTEST_SIGNING_BYTES} random bytes in base64: "
+            f'echo "{SIGNING_PREFIX}$(openssl rand -base64 32)"'
         )

@@ -15,6 +15,18 @@ const budgetOf = (values) => ({
   total: amountOrNull(values.total),
 });
 
+const GATES = [
+  ...['none', 'words', 'moderation', 'webhook'],
+  ...['words+moderation', 'words+webhook', 'moderation+webhook', 'all'],
+];
+
+/** The options as they are written, with the chosen gates among them. */
+function optionsOf(values) {
+  const options = values.options.trim() ? parseJson(values.options, 'options') : {};
+  delete options.gates;
+  return values.gates ? { ...options, gates: values.gates } : options;
+}
+
 const budgetFields = () =>
   ['daily', 'monthly', 'total'].map((name) => ({
     name,
@@ -38,7 +50,7 @@ function requestBody(values) {
     may_rotate: values.may_rotate,
     priority: Number(values.priority),
     most_priority: Number(values.most_priority),
-    options: values.options.trim() ? parseJson(values.options, 'options') : {},
+    options: optionsOf(values),
     expires_at: secondsFromLocal(values.expires_at),
   };
   if (values.secret?.trim()) body.secret = values.secret.trim();
@@ -79,6 +91,13 @@ const keyFields = (clientKey) =>
           hint: t('key.networks_hint'),
         },
         {
+          name: 'gates',
+          label: t('key.gates'),
+          kind: 'select',
+          options: [['', t('gates.default')], ...GATES.map((name) => [name, t(`gates.${name}`)])],
+          hint: t('key.gates_hint'),
+        },
+        {
           name: 'options',
           label: t('key.options'),
           kind: 'code',
@@ -108,6 +127,7 @@ const keyFields = (clientKey) =>
     : budgetFields();
 
 export function KeyForm({ clientKey, onClose, onDone }) {
+  const { gates = '', ...others } = clientKey?.options ?? {};
   const form = useForm({
     name: clientKey?.name ?? '',
     project: clientKey?.project ?? '',
@@ -125,7 +145,8 @@ export function KeyForm({ clientKey, onClose, onDone }) {
     priority: clientKey?.priority ?? 0,
     most_priority: clientKey?.most_priority ?? 0,
     secret: '',
-    options: Object.keys(clientKey?.options ?? {}).length ? JSON.stringify(clientKey.options) : '',
+    gates,
+    options: Object.keys(others).length ? JSON.stringify(others) : '',
   });
   const submit = (event) => {
     event.preventDefault();

@@ -4,6 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, SecretStr, field_validator
 
+from app.keys.gate_options import GateOptions
 from app.media.delivery.options import DeliveryOptions
 from app.media.labels.options import LabelOptions
 from app.options import DocumentSection, OptionalAddress, OptionsDocument
@@ -50,6 +51,7 @@ DOCUMENTS: tuple[type[OptionsDocument], ...] = (
     NoticeOptions,
     SettlementOptions,
     LabelOptions,
+    GateOptions,
     MoneyOptions,
     BackupOptions,
 )

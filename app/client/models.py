@@ -54,6 +54,8 @@ class Video(Model):
     """A signed link to the finished file, which needs no key."""
     fitted: dict[str, Any] | None = None
     """What was asked and what is made, where the gateway fitted a length or a size."""
+    revised_prompt: str | None = None
+    """The prompt that is sent in place of yours, where the gateway's operator has it rewritten."""
     attempt: int = 1
     """Which vendor's attempt it is, where the gateway went on elsewhere after one had failed."""
 

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from app import clock
 from app.errors import AddressNotAllowed, ModelNotAllowed
+from app.keys.gate_options import GATE_CHOICES
 from app.keys.money_fields import Dollars
 from app.keys.project import OWNER_PREFIX, ProjectLimits, limits_of_row
 from app.validation import validate_document
@@ -25,8 +26,10 @@ FAMILY_END = "*"
 OPTION_VALUES = {
     "videos_dialect": ("openai", "manual"),
     "labels": ("implicit", "visible", "c2pa", "all"),
+    "gates": tuple(GATE_CHOICES),
+    "enhance": ("on", "off"),
 }
-"""The options that dialects and the storing of films read, with their allowed values."""
+"""The options that dialects, gates and the storing of films read, with their allowed values."""
 JSON_COLUMNS = ("models", "networks", "options")
 
 

@@ -84,6 +84,11 @@ COOLDOWN_SECONDS = Gauge(
     "For how long an account, or one model on it (*: all), still cools down; 0 while a request tests it",
     [*PLACE, "class"],
 )
+GATE_VERDICTS = Counter(
+    "filmgate_gate_verdicts_total",
+    "What gates said of requests: allow, deny, rewrite, failed",
+    ["gate", "verdict"],
+)
 STORE_ERRORS = Counter("filmgate_store_errors_total", "Actions of the file store that failed", ["action"])
 BUILD = Info("filmgate_build", "The version that runs")
 BUILD.info({"version": __version__})

@@ -139,6 +139,7 @@ def without_wish(request: GenerationRequest) -> GenerationRequest:
     return request.model_copy(
         update={
             "prompt": "",
+            "prompt_asked": None,
             "negative_prompt": None,
             "shots": shots,
             "media": (),
@@ -151,6 +152,7 @@ def without_wish(request: GenerationRequest) -> GenerationRequest:
 
 def _asked_texts(request: GenerationRequest) -> Iterable[str]:
     yield request.prompt
+    yield request.prompt_asked or ""
     yield request.negative_prompt or ""
     yield from (shot.prompt for shot in request.shots)
     yield from (item.url or "" for item in request.media)

@@ -30,6 +30,7 @@ from app.tasks.admission.waiting import QueuePosition, QueuePositions
 from app.tasks.billing import TaskBilling
 from app.tasks.characters import MENTION_SIGNS, CharacterLibrary
 from app.tasks.creation import NewTask, planned_task, request_columns, request_fingerprint
+from app.tasks.gates.keeper import GateKeeper
 from app.tasks.makers import MakerSearch
 from app.tasks.notifications import Notification, NotificationHub
 from app.tasks.pending_files import keep_inputs
@@ -68,7 +69,7 @@ class RequestContext:
     notes: RequestNotes = field(default_factory=RequestNotes)
 
     @property
-    def detail(self) -> dict[str, str]:
+    def detail(self) -> dict[str, Any]:
         """For the first entry of the task's timeline."""
         return {"dialect": self.dialect, "request_id": self.notes.id}
 
@@ -96,6 +97,7 @@ class TaskService:
         events: NotificationHub,
         characters: CharacterLibrary,
         billing: TaskBilling,
+        gates: GateKeeper,
         retries: RetryMatcher,
         deadline_seconds: float,
         id_prefixes: Sequence[str] = (),
@@ -108,6 +110,7 @@ class TaskService:
         self._events = events
         self._characters = characters
         self._billing = billing
+        self.gates = gates
         self._retries = retries
         self._deadline = deadline_seconds
         self._id_prefixes = tuple(id_prefixes)
@@ -150,6 +153,8 @@ class TaskService:
         key.require_model(request.model)
         maker = await self._makers.remix_candidate(request)
         candidates = await self._makers.candidates(request, maker, context.only_account)
+        judged = await self.gates.judge(request, key=key, request_id=context.notes.id)
+        request = judged.request
         price = await self._billing.current_price(request.model)
         found = self._makers.judge_accounts(request, candidates, price)
         received = clock.now()
@@ -172,7 +177,7 @@ class TaskService:
         }
         try:
             await self._tasks.insert(
-                planned_task(NewTask(row, context.detail, hold, files), found.plan, request)
+                planned_task(NewTask(row, context.detail | judged.detail, hold, files), found.plan, request)
             )
         except (InsufficientQuota, RateLimited):
             await delete_task_files(self._store, task_id)

@@ -234,10 +234,17 @@ class Task:
 
     @property
     def told_fields(self) -> dict[str, Any]:
-        """For clients, in answers that may hold more than their dialect knows: what is made instead, and which attempt it is
-        where it is not the first."""
+        """For clients, in answers that may hold more than their dialect knows: what is made instead, the prompt that is sent in
+        place of theirs, and which attempt it is where it is not the first."""
         fitted = {"fitted": changes} if (changes := self.told_changes) else {}
-        return fitted | ({"attempt": self.attempt} if self.attempt > 1 else {})
+        revised = {} if self.request.prompt_asked is None else {"revised_prompt": self.request.prompt}
+        return fitted | revised | ({"attempt": self.attempt} if self.attempt > 1 else {})
+
+    @property
+    def told_prompt(self) -> str:
+        """For clients: their own prompt, also where another one is sent."""
+        asked = self.request.prompt_asked
+        return self.request.prompt if asked is None else asked
 
     @property
     def is_segment(self) -> bool:

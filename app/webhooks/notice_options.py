@@ -1,7 +1,5 @@
 """Options: who receives operator notices, and about which topics."""
 
-import base64
-import binascii
 import re
 from typing import Any, ClassVar, Literal, get_args
 
@@ -9,7 +7,7 @@ import httpx2
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from app.options import MAX_ADDRESS_LENGTH, DocumentSection, OptionsDocument, web_address
-from app.webhooks.signing import PREFIX
+from app.secret_rules import check_signing_secret
 
 Topic = Literal[
     "account_disabled",
@@ -27,7 +25,6 @@ Topic = Literal[
 TOPICS: tuple[Topic, ...] = get_args(Topic)
 ReceiverKind = Literal["webhook", "feishu", "dingtalk", "wecom", "telegram", "slack", "discord", "email"]
 CHATS: tuple[ReceiverKind, ...] = ("feishu", "dingtalk", "wecom", "telegram", "slack", "discord")
-SHORTEST_SECRET_BYTES = 24
 MAIL_SCHEMES = ("smtp", "smtps", "smtp+plain")
 MAILBOX = r"[^\s@<>,\"]+@[^\s@<>,\"]+"
 BOT_LOGIN = r"\d{1,20}:[A-Za-z0-9_-]{1,100}"
@@ -84,18 +81,8 @@ class NoticeReceiver(DocumentSection):
     @field_validator("secret")
     @classmethod
     def _check_secret(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
-        text = value.get_secret_value()
-        if info.data.get("kind") != "webhook":
-            return value
-        try:
-            key = base64.b64decode(text.removeprefix(PREFIX), validate=True)
-        except (binascii.Error, ValueError):
-            key = b""
-        if text and (not text.startswith(PREFIX) or len(key) < SHORTEST_SECRET_BYTES):
-            raise ValueError(
-                f"must be {PREFIX} and at least {SHORTEST_SECRET_BYTES} random bytes in base64: "
-                f'echo "{PREFIX}$(openssl rand -base64 32)"'
-            )
+        if info.data.get("kind") == "webhook":
+            check_signing_secret(value.get_secret_value())
         return value
 
     @field_validator("chat")

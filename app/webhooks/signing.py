@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 
 from standardwebhooks import Webhook
 
-PREFIX = "whsec_"
+from app.secret_rules import SIGNING_PREFIX
 
 
 def encode_secret(key: bytes) -> str:
     """The key in the form that receivers configure: ``whsec_`` and base64."""
-    return PREFIX + base64.b64encode(key).decode()
+    return SIGNING_PREFIX + base64.b64encode(key).decode()
 
 
 def new_secret() -> str:

@@ -45,6 +45,8 @@ export interface Video {
   url?: string | null;
   /** What was asked and what is made, where the gateway fitted a length or a size. */
   fitted?: Record<string, unknown>;
+  /** The prompt that is sent in place of yours, where the gateway's operator has it rewritten. */
+  revised_prompt?: string;
   /** Which vendor's attempt it is, where the gateway went on elsewhere after one had failed. */
   attempt?: number;
   readonly _request_id?: string | null;

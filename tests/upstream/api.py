@@ -30,6 +30,7 @@ ROUTES: list[tuple[str, str, Call]] = [
     ("POST", r"/v1/images/(?:generations|edits)", "images"),
     ("POST", r"/v1/chat/completions", "chat"),
     ("POST", r"/v1/embeddings", "embeddings"),
+    ("POST", r"/v1/moderations", "moderations"),
     ("GET", r"/v1/models", "models"),
     ("GET", r"/files/(video\.mp4|image\.png)", "file"),
 ]
@@ -69,6 +70,7 @@ class Api:
             "list": self._list, "poll": self._poll, "content": self._content, "delete": self._delete,
             "images": self._images, "chat": self._chat, "embeddings": self._embeddings,
             "models": self._models, "file": self._file,
+            "moderations": self._moderations,
         }  # fmt: skip
         self.reset()
 
@@ -317,6 +319,13 @@ class Api:
         message = {"role": "assistant", "content": "".join(words)}
         choice = {"index": 0, "message": message, "finish_reason": "stop"}
         return Reply.json({**common, "object": "chat.completion", "choices": [choice], "usage": usage})
+
+    def _moderations(self, request: Request, found: list[str]) -> Reply:
+        fields, _ = request.form()
+        texts = [fields["input"]] if isinstance(fields["input"], str) else fields["input"]
+        flags = [bool(self.script.flagged and self.script.flagged in text) for text in texts]
+        results = [{"flagged": flag, "categories": {"violence": flag, "self-harm": False}} for flag in flags]
+        return Reply.json({"id": "modr-1", "model": fields["model"], "results": results})
 
     def _embeddings(self, request: Request, found: list[str]) -> Reply:
         fields, _ = request.form()

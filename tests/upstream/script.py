@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 
 Call = Literal[
     "create", "remix", "edit", "extend", "poll", "content", "delete", "list",
-    "chat", "embeddings", "models", "images", "file", "other",
+    "chat", "embeddings", "models", "moderations", "images", "file", "other",
 ]  # fmt: skip
 SUBMITS: frozenset[str] = frozenset({"create", "remix", "edit", "extend", "images"})
 
@@ -75,6 +75,8 @@ class Script(BaseModel):
     failing: dict[str, int] = Field(default_factory=dict)
     """How many jobs of a prompt fail, the first ones."""
     image_as: Literal["b64_json", "url"] = "b64_json"
+    flagged: str | None = None
+    """What a text must hold to be flagged by ``/v1/moderations``."""
     chat_words: list[str] = ["Hello", " from", " upstream"]
     chat_delay: float = 0.0
     """Seconds between two chunks of a stream."""

@@ -52,7 +52,7 @@ def task_object(task: Task, urls: list[str], *, place: QueuePosition | None = No
             "status": STATUS_WORDS[task.public_state],
             "progress": round(task.shown_progress, 1),
             "model": task.model,
-            "prompt": task.request.prompt,
+            "prompt": task.told_prompt,
             "result_urls": urls,
             "error_message": task.error_message,
             "created_at": _iso_time(task.created_at),

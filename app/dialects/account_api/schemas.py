@@ -8,6 +8,7 @@ from app.dialects.openapi.schemas import (
     FLAG,
     MEDIA,
     OWN_VIDEO,
+    REVISED_PROMPT,
     TEXT,
     TIME_SPAN,
     UNIX_SECONDS,
@@ -84,6 +85,7 @@ TASK_SCHEMAS: dict[str, Schema] = {
         wait_reason={"type": "string", "description": "Only while no account can take it: why"},
         fitted=FITTED,
         attempt=ATTEMPT,
+        revised_prompt=REVISED_PROMPT,
     ),
     "TaskList": object_of(
         ("object", "data", "has_more"),

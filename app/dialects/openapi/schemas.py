@@ -39,6 +39,10 @@ FITTED: Schema = {
     "properties": {"asked": {"type": "object"}, "made": {"type": "object"}, "trim_to": NUMBER},
     "description": "By field: what was asked and what is made instead; the film is cut to `trim_to` seconds",
 }
+REVISED_PROMPT: Schema = {
+    "type": "string",
+    "description": "Only where the operator's gates rewrote the prompt: what is sent in its place",
+}
 ATTEMPT: Schema = {
     "type": "integer",
     "minimum": 2,

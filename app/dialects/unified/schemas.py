@@ -10,6 +10,7 @@ from app.dialects.openapi.schemas import (
     FLAG,
     MEDIA,
     PROMPT,
+    REVISED_PROMPT,
     STYLE,
     TEXT,
     UNIX_SECONDS,
@@ -47,6 +48,7 @@ SCHEMAS: dict[str, Schema] = {
         search_item=TEXT,
         fitted=FITTED,
         attempt=ATTEMPT,
+        revised_prompt=REVISED_PROMPT,
     ),
 }
 EXAMPLES: dict[str, dict[str, Any]] = {
