@@ -234,6 +234,7 @@ FORMS = {
 """Names of inputs, which are sent."""
 DOCUMENTS = {
     "account",
+    "gates",
     "most_output_tokens",
     "per_call",
     "per_image",
@@ -243,7 +244,7 @@ DOCUMENTS = {
     "per_unit",
     "properties",
 }
-"""Names inside documents that the API returns as a whole: prices, candidates of a route, JSON schemas."""
+"""Names inside documents that the API returns as a whole: prices, candidates of a route, options of a key, JSON schemas."""
 OTHER = BROWSER | COMPONENTS | FORMS | DOCUMENTS | EVENT_FIELDS
 
 

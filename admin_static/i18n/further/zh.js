@@ -171,7 +171,7 @@ export default {
   'factor.of_provider': '你通过登录服务登录，两步验证由登录服务负责。',
   'factor.needed': '需要开启两步验证',
   'factor.needed_note': '此网关要求所有使用密码登录的人开启两步验证。',
-  'field.words': '禁用词',
+  'field.words': '不允许的词',
   'field.moderation_model': '/v1/moderations 的模型',
   'field.webhook_url': 'Webhook',
   'field.webhook_secret': '它的密钥',
