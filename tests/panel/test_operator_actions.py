@@ -153,6 +153,7 @@ def test_what_is_exported_holds_no_secret_unless_confirmed(panel: PanelPage) -> 
 def test_a_key_is_rotated_and_shown_once(panel: PanelPage, gateway: GatewayProcess) -> None:
     panel.open("keys?add=1")
     panel.dialog.locator("[name=name]").fill("rotating")
+    panel.dialog.get_by_label("Gates").select_option("Words and webhook")
     panel.button("Create key", within=panel.dialog).click()
     old = panel.page.locator("#new-secret pre").inner_text()
     panel.button("I have saved it", within=panel.dialog).click()
@@ -165,6 +166,10 @@ def test_a_key_is_rotated_and_shown_once(panel: PanelPage, gateway: GatewayProce
     for key in (old, new):  # the old one for a day
         with gateway.client(key=key) as client:
             assert client.get("/v1/models").status_code == 200
+    panel.button("I have saved it", within=panel.dialog).click()
+    row.get_by_role("button").click()
+    panel.page.get_by_role("menuitem", name="Edit").click()
+    expect(panel.dialog.locator("[name=gates]")).to_have_value("words+webhook")
     panel.page.reload()
     panel.wait_until_loaded()
     assert new not in panel.page.content()
