@@ -59,7 +59,7 @@ async def assemble_components(settings: Settings, *, dialects: tuple[Dialect, ..
     database, (store, scratch) = await _open_database(settings), _open_files(settings)
     transport = guard.upstream_transport(limit=UPSTREAM_CONNECTIONS, idle_seconds=IDLE_SECONDS)
     options = OptionsRepository(database, vault := open_vault(settings))
-    catalog = _create_catalog(settings, pool := _create_pool(settings, database, vault, transport=transport))
+    catalog = await _open_catalog(settings, _create_pool(settings, database, vault, transport=transport))
     characters = CharacterLibrary(database, store, inspector := MediaInspector(), scratch=scratch)
     books, keys = MoneyServices.open(database), _create_keys(settings, database, vault)
     events = _create_hub(database, _forgetting(catalog, books, keys, options=options))
@@ -75,8 +75,7 @@ async def assemble_components(settings: Settings, *, dialects: tuple[Dialect, ..
         deadline_seconds=settings.wait_seconds,
         id_prefixes=[dialect.id_prefix for dialect in dialects],
     )
-    await catalog.refresh()
-    notices = await _start_notices(database, options, guard, pool=pool)
+    notices = await _start_notices(database, options, guard, pool=catalog.pool)
     await events.start()
     return Components(
         settings=settings,
@@ -90,7 +89,7 @@ async def assemble_components(settings: Settings, *, dialects: tuple[Dialect, ..
         inspector=inspector,
         sealer=sealer,
         transport=transport,
-        pool=pool,
+        pool=catalog.pool,
         catalog=catalog,
         keys=keys,
         money=books,
@@ -176,14 +175,16 @@ def _create_limiter(settings: Settings) -> RateLimiter:
     return shared
 
 
-def _create_catalog(settings: Settings, pool: AccountPool) -> Catalog:
+async def _open_catalog(settings: Settings, pool: AccountPool) -> Catalog:
     addressed = settings.public_url is not None
-    return Catalog(
+    catalog = Catalog(
         pool,
         patience_seconds=settings.wait_seconds,
         account_patience_seconds=settings.account_patience_seconds,
         gives_addresses=addressed,
     )
+    await catalog.refresh()
+    return catalog
 
 
 def _create_pool(

@@ -13,7 +13,7 @@ from app.relay.decoding import BROKEN, collect_start, plain_chunks
 from app.relay.endpoint_table import EndpointTable, UpstreamEndpoint
 from app.relay.forwarding import read_token_counts
 from app.relay.relay import NOTHING
-from app.relay.request import read_json_request
+from app.relay.request import RelayRequest, read_json_request
 from app.relay.upstream import NeverSent, UpstreamClient, UpstreamRefusal
 from app.relay.upstream_answer import UpstreamAnswer
 from app.usage.recorder import UsageRecorder, UsageRow
@@ -33,44 +33,42 @@ class GateCalls:
     async def ask(self, path: str, body: Mapping[str, Any], *, key: ClientKey, request_id: str) -> Any:
         request = await read_json_request(json.dumps(body).encode())
         usable = await self._endpoints.usable_endpoints(request.model, path)
-        headers = [*HEADERS, (b"x-request-id", request_id.encode())] if request_id else HEADERS
         for endpoint in self._upstreams.sort_endpoints(usable):
-            began = time.perf_counter()
-            self._upstreams.call_started(endpoint)
             try:
-                answer = await self._upstreams.send_request(endpoint, request, headers)
-                if isinstance(answer, UpstreamRefusal):
-                    self._record(endpoint, path, answer.status, key=key, request_id=request_id, began=began)
-                    if await self._upstreams.record_refusal(answer) == "none":
-                        raise ServiceUnavailable(f"Its account refused the call with status {answer.status}.")
-                    continue
-                content = await _read_whole(answer)
+                answer = await self._ask_endpoint(endpoint, request, key=key, request_id=request_id)
             except NeverSent:
                 continue
-            finally:
-                self._upstreams.call_ended(endpoint)
-            self._record(
-                endpoint,
-                path,
-                answer.status,
-                key=key,
-                request_id=request_id,
-                began=began,
-                content=content,
-            )
-            return parse_json(content)
+            if isinstance(answer, bytes):
+                return parse_json(answer)
+            if await self._upstreams.record_refusal(answer) == "none":
+                raise ServiceUnavailable(f"Its account refused the call with status {answer.status}.")
         raise await self._endpoints.unavailable_error(request.model, path)
+
+    async def _ask_endpoint(
+        self, endpoint: UpstreamEndpoint, request: RelayRequest, *, key: ClientKey, request_id: str
+    ) -> bytes | UpstreamRefusal:
+        """The whole answer, or the refusal; either stands in the log of requests."""
+        headers = [*HEADERS, (b"x-request-id", request_id.encode())] if request_id else HEADERS
+        began, content = time.perf_counter(), b""
+        self._upstreams.call_started(endpoint)
+        try:
+            answer = await self._upstreams.send_request(endpoint, request, headers)
+            if isinstance(answer, UpstreamAnswer):
+                content = await _read_whole(answer)
+        finally:
+            self._upstreams.call_ended(endpoint)
+        self._record(endpoint, answer.status, key=key, request_id=request_id, began=began, content=content)
+        return content if isinstance(answer, UpstreamAnswer) else answer
 
     def _record(
         self,
         endpoint: UpstreamEndpoint,
-        path: str,
         status: int,
         *,
         key: ClientKey,
         request_id: str,
         began: float,
-        content: bytes = b"",
+        content: bytes,
     ) -> None:
         """In the log of requests, at no cost: the client did not ask for it."""
         read, written = read_token_counts(content)
@@ -80,7 +78,7 @@ class GateCalls:
                 key_id=key.id,
                 account_id=endpoint.account.id,
                 model=endpoint.model,
-                path=f"/v1/{path}",
+                path=f"/v1/{endpoint.path}",
                 status=status,
                 milliseconds=(time.perf_counter() - began) * 1000,
                 input_tokens=read,

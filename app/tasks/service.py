@@ -75,9 +75,12 @@ class RequestContext:
 
     @property
     def noted_columns(self) -> dict[str, str | None]:
-        """What the task's row keeps of the request around it."""
+        """What the task's row keeps of it."""
         notes = self.notes
         return {
+            "dialect": self.dialect,
+            "only_account": self.only_account,
+            "idempotency_key": self.idempotency_key,
             "request_id": notes.id or None,
             "end_user": notes.end_user,
             "tags": notes.tags,
@@ -153,7 +156,7 @@ class TaskService:
         key.require_model(request.model)
         maker = await self._makers.remix_candidate(request)
         candidates = await self._makers.candidates(request, maker, context.only_account)
-        judged = await self.gates.judge(request, key=key, request_id=context.notes.id)
+        judged = await self.gates.ask_gates(request, key=key, request_id=context.notes.id)
         request = judged.request
         price = await self._billing.current_price(request.model)
         found = self._makers.judge_accounts(request, candidates, price)
@@ -163,11 +166,8 @@ class TaskService:
         request, files = await keep_inputs(self._tasks.database, self._store, request, task_id=task_id)
         row = request_columns(request, key) | {
             "id": task_id,
-            "dialect": context.dialect,
             "prefers": maker.account.id if maker else None,
-            "only_account": context.only_account,
             "excluded": json.dumps(found.unable),
-            "idempotency_key": context.idempotency_key,
             "hook_url": hook_url,
             "hook_base": context.hook_base if hook_url else None,
             "fingerprint": fingerprint,

@@ -64,7 +64,9 @@ class GateKeeper:
     async def close(self) -> None:
         await self._webhook.close()
 
-    async def judge(self, request: GenerationRequest, *, key: ClientKey, request_id: str) -> JudgedRequest:
+    async def ask_gates(
+        self, request: GenerationRequest, *, key: ClientKey, request_id: str
+    ) -> JudgedRequest:
         """Raises ``ContentPolicyViolation`` for what a gate denies, and ``ServiceUnavailable`` for a gate that does not answer,
         unless the operator lets such requests pass."""
         # Not ``read_if_possible``: without the options nobody would know that there is a gate.
