@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 
@@ -45,38 +46,52 @@ TASKS = (
     "NULL, {id12} || {id20}, at, at + 1, CASE WHEN {open} THEN NULL ELSE at + 40 + (n % 400 * 7919) % 400 END, "
     "at + 3600, 'upstream-' || (n % 6), 150000000, {true} FROM made"
 )
+ENDED = "finished_at IS NOT NULL AND fingerprint = id"
+"""Of the tasks made here: those of a store that is in use have a real fingerprint, and were counted when they ended."""
+
+
+def on_top(table: str, keys: str, sums: str) -> str:
+    """The end of an INSERT that adds to the rows that are there."""
+    added = ", ".join(f"{name} = {table}.{name} + excluded.{name}" for name in sums.split(", "))
+    return f" ON CONFLICT ({keys}) DO UPDATE SET {added}"
+
+
 ROLLUP = (
     "INSERT INTO rollup (hour, model, outcome, bucket, tasks, cost) "
     "SELECT {hour}, model, CASE WHEN state = 'failed' THEN error_code ELSE state END, "
     "CAST(42 + (finished_at - created_at - 40) * 28 / 400 AS INTEGER), count(*), sum(cost) "
-    "FROM tasks WHERE finished_at IS NOT NULL GROUP BY 1, 2, 3, 4"
-)
+    f"FROM tasks WHERE {ENDED} GROUP BY 1, 2, 3, 4"
+) + on_top("rollup", "hour, model, outcome, bucket", "tasks, cost")
 USAGE = (
     "INSERT INTO usage (at, key_id, account_id, model, path, status, input_tokens, output_tokens, milliseconds, "
     "cost, task_id, films, film_milliseconds, vendor_cost) SELECT finished_at, key_id, account_id, model, "
     "'/v1/videos', CASE WHEN state = 'completed' THEN 200 ELSE 502 END, NULL, NULL, 1000, cost, id, "
     "CASE WHEN state = 'completed' THEN 1 ELSE 0 END, CASE WHEN state = 'completed' THEN 8000 ELSE 0 END, 90000000 "
-    "FROM tasks WHERE finished_at IS NOT NULL"
+    f"FROM tasks WHERE {ENDED}"
 )
 SUMS = "requests, failed, input_tokens, output_tokens, cost, films, film_milliseconds, vendor_cost, unknown_costs"
 ADDED = (
     "count(*), sum(CASE WHEN status = 200 THEN 0 ELSE 1 END), 0, 0, sum(cost), sum(films), sum(film_milliseconds), "
-    "sum(vendor_cost), 0 FROM usage GROUP BY 1, 2, 3, 4"
+    "sum(vendor_cost), 0 FROM usage WHERE task_id IN (SELECT id FROM tasks WHERE fingerprint = id) GROUP BY 1, 2, 3, 4"
 )
 USAGE_DAYS = (
     f"INSERT INTO usage_days (day, key_id, account_id, model, {SUMS}) "
     f"SELECT {{day}}, key_id, account_id, model, {ADDED}"
-)
-USAGE_HOURS = f"INSERT INTO usage_hours (side, minute, party, model, {SUMS}) SELECT '{{side}}', {{minute}}, {{side}}_id, model, {ADDED}"
+) + on_top("usage_days", "day, key_id, account_id, model", SUMS)
+USAGE_HOURS = (
+    f"INSERT INTO usage_hours (side, minute, party, model, {SUMS}) "
+    f"SELECT '{{side}}', {{minute}}, {{side}}_id, model, {ADDED}"
+) + on_top("usage_hours", "side, minute, party, model", SUMS)
 SPENDING = (
     "INSERT INTO spending (key_id, period, reserved, spent) "
-    "SELECT key_id, {period}, 0, sum(cost) FROM usage GROUP BY 1, 2"
+    "SELECT key_id, {period}, 0, sum(cost) FROM usage WHERE key_id IN (SELECT key_id FROM tasks WHERE fingerprint = id) "
+    "GROUP BY 1, 2"
 )
 DELIVERIES = (
     "INSERT INTO webhook_deliveries (id, endpoint_id, task_id, owner, receiver, url, event, body, state, attempts, "
     "next_at, created_at, delivered_at) SELECT 'evt_' || id, 'whe_1', id, owner, 'example.com', "
     "'https://example.com/hook', 'video.completed', '{{}}', 'delivered', 1, created_at, created_at, created_at "
-    "FROM tasks WHERE state = 'completed' AND key_id < '{some}'"
+    "FROM tasks WHERE state = 'completed' AND fingerprint = id AND key_id < '{some}'"
 )
 AUDIT = (
     "INSERT INTO audit (at, actor, action, target, before, after) {series} "
@@ -104,30 +119,46 @@ def run_statements(engine: sa.Engine, statements: Iterable[str]) -> None:
             connection.exec_driver_sql(statement)
 
 
-async def fill(database: Database, count: int) -> None:
-    """``count`` tasks over the last thirty days, of fifty keys, six models and thirty accounts."""
-    words = POSTGRES if database.is_postgres else SQLITE
-    now = time.time()
-    step = DAYS * 86_400 / count
-    series = SERIES.format(count=count, now=now, step=step)
-    is_open = f"n >= {count - OPEN}"
+@dataclass(frozen=True)
+class Cast:
+    """Who the tasks are of; ``model`` and ``account`` are SQL of a task's number ``n``, the newest last."""
+
+    model: str = "'model-' || ((n / 7) % 6)"
+    account: str = ""
+    keys: int = 50
+    open: int = OPEN
+    prompt: str = PROMPT * 2
+
+
+def task_statement(words: dict[str, str], cast: Cast, series: str, *, count: int) -> str:
+    is_open = f"n >= {count - cast.open}"
     error = "CASE n % 4 " + " ".join(f"WHEN {i} THEN '{word}'" for i, word in enumerate(ERRORS)) + " END"
-    task = TASKS.format(
+    return TASKS.format(
         series=series,
         id12=words["hex12"].format("CAST(at * 1000 AS BIGINT)"),
         id20=words["hex20"].format("n"),
-        key=f"'key-' || {words['hex12'].format('n % 50')}",
-        model="'model-' || ((n / 7) % 6)",
-        account=f"'{'0' * 20}' || {words['hex12'].format('n % 30')}",
+        key=f"'key-' || {words['hex12'].format(f'n % {cast.keys}')}",
+        model=cast.model,
+        account=cast.account or f"'{'0' * 20}' || {words['hex12'].format('n % 30')}",
         state=f"CASE WHEN {is_open} THEN 'running' WHEN n % 100 < 92 THEN 'completed' "
         "WHEN n % 100 < 98 THEN 'failed' ELSE 'cancelled' END",
         error=f"CASE WHEN {is_open} OR n % 100 < 92 THEN NULL WHEN n % 100 < 98 THEN {error} ELSE 'cancelled' END",
         open=is_open,
-        prompt=PROMPT * 2,
+        prompt=cast.prompt,
         true="true",
     )
+
+
+async def fill(database: Database, count: int, *, cast: Cast | None = None) -> None:
+    """``count`` tasks over the last thirty days, of fifty keys, six models and thirty accounts, or as ``cast`` says; also
+    beside what a store in use holds."""
+    cast = cast or Cast()
+    words = POSTGRES if database.is_postgres else SQLITE
+    now = time.time()
+    series = SERIES.format(count=count, now=now, step=DAYS * 86_400 / count)
+    task = task_statement(words, cast, series, count=count)
     keys = KEYS.format(
-        series=SERIES.format(count=50, now=now, step=1.0),
+        series=SERIES.format(count=cast.keys, now=now, step=1.0),
         key=f"'key-' || {words['hex12'].format('n')}",
         true="true",
     )

@@ -78,3 +78,26 @@ def test_a_translated_page_and_its_original_lead_to_each_other(page: Path) -> No
     assert f"[中文]({page.name})" in original.read_text()
     assert f"]({original.name})" in page.read_text()
     assert f"docs/{page.name}" in (ROOT / "README.zh-CN.md").read_text()
+
+
+PAGES = [*sorted((ROOT / "docs").glob("*.md")), *sorted(ROOT.glob("*.md"))]
+LINK = re.compile(r"\]\((?!https?:)([\w./-]*?\.md|)#([^)\s]+)\)")
+
+
+def heading_anchors(page: Path) -> set[str]:
+    """As GitHub makes them of headings: lower case, spaces as hyphens, no other signs."""
+    found: set[str] = set()
+    for heading in re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE):
+        words = re.sub(r"\]\([^)]*\)", "", heading.lower())
+        found.add(re.sub(r"[^\w\- ]", "", words).strip().replace(" ", "-"))
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_to_headings_that_exist(page: Path) -> None:
+    lost = []
+    for path, anchor in LINK.findall(page.read_text()):
+        target = (page.parent / path) if path else page
+        if not target.exists() or anchor not in heading_anchors(target):
+            lost.append(f"{path}#{anchor}")
+    assert lost == []

@@ -1,7 +1,7 @@
 // Calls of the client API with the key that its holder typed. The key stays in this tab.
 import { signal, useEffect, useState } from '../lib/dom.js';
 import { t } from '../lib/i18n.js';
-import { saveFile } from '../lib/api.js';
+import { foreignAnswer, saveFile } from '../lib/api.js';
 
 const ROOT = new URL('../', document.baseURI.replace(/#.*/, ''));
 const STORED = 'filmgate.key';
@@ -36,7 +36,8 @@ export async function callApi(path, { query = {}, method = 'GET', body, key = se
   }
   if (response.ok) return response;
   const { error = {} } = await response.json().catch(() => ({}));
-  throw Object.assign(new Error(error.message ?? response.statusText), { status: response.status, code: error.code });
+  const { message = await foreignAnswer(response.status), code, param } = error;
+  throw Object.assign(new Error(message), { status: response.status, code, param });
 }
 
 export const callJson = async (path, options) => (await callApi(path, options)).json();

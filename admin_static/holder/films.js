@@ -2,6 +2,7 @@
 import { html, useEffect, useState } from '../lib/dom.js';
 import { t } from '../lib/i18n.js';
 import { errorText } from '../lib/server_words.js';
+import { formatSeconds } from '../lib/format.js';
 import { StateBadge, RelativeTime } from '../lib/ui/elements.js';
 import { Icon } from '../lib/ui/icons.js';
 import { callJson, localLink, pictureUrl } from './client.js';
@@ -50,7 +51,7 @@ function Film({ film }) {
       <span class="quiet small"><${RelativeTime} at=${film.created_at} /></span>
     </div>
     <p class="holder-prompt small" title=${film.prompt}>${film.prompt}</p>
-    <p class="quiet small">${film.model} · ${film.seconds} s</p>
+    <p class="quiet small">${film.model} · ${formatSeconds(Number(film.seconds))}</p>
     ${film.status === 'failed' && film.error && html`<p class="small bad">${errorText(film.error)}</p>`}
     ${link && html`<a class="button small" href=${link} download=${`${film.id}.mp4`}>${t('my.download')}</a>`}
   </li>`;

@@ -32,10 +32,13 @@ export function apiUrl(path, query = {}) {
   return `${BASE}${path}${text ? `?${text}` : ''}`;
 }
 
+/** What is said of an answer that is not the gateway's own, as of a proxy in front of it. */
+export const foreignAnswer = async (status) => (await import('./i18n.js')).t('foreign_answer', { status });
+
 async function responseError(response) {
   const body = await response.json().catch(() => ({}));
   const error = body.error ?? {};
-  const failure = new ApiError(error.message ?? `${response.status} ${response.statusText}`, {
+  const failure = new ApiError(error.message ?? (await foreignAnswer(response.status)), {
     status: response.status,
     code: error.code,
     param: error.param,

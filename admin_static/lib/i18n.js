@@ -41,6 +41,9 @@ export function t(key, values) {
   return values ? text.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole) : text;
 }
 
+/** Words one after the other, with the commas of the language. */
+export const listText = (parts) => parts.join(t('comma'));
+
 /** The text for one value of an enumeration, or the value itself when it is unknown here. */
 export const valueLabel = (group, value) => texts.value[`${group}.${value}`] ?? String(value ?? '');
 

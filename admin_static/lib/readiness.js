@@ -1,7 +1,7 @@
 // Which models can be made now: one state for the front page and for the warning on every page, and its words.
 import { signal } from './dom.js';
 import { get } from './api.js';
-import { t } from './i18n.js';
+import { listText, t } from './i18n.js';
 import { formatMoment } from './format.js';
 
 /** The rows of `/readiness`, those that nobody can make first; null until they are loaded. */
@@ -34,14 +34,14 @@ export const blockedParts = (blocked) =>
 export function verdictText(row) {
   const parts = blockedParts(row.blocked);
   if (row.accounts === 0) return t('verdict.no_account');
-  if (row.ready === 0) return [t('verdict.nobody'), ...parts].join(', ');
+  if (row.ready === 0) return listText([t('verdict.nobody'), ...parts]);
   const ready = t('verdict.ready', { n: row.ready, all: row.accounts });
-  return [row.full === row.ready ? t('verdict.full', { n: row.ready, all: row.accounts }) : ready, ...parts].join(', ');
+  return listText([row.full === row.ready ? t('verdict.full', { n: row.ready, all: row.accounts }) : ready, ...parts]);
 }
 
 /** Why a task waits: what blocks its accounts, or that none has a free slot. */
 export function waitText({ wait }) {
   if (!wait) return t('wait.slot');
   const parts = blockedParts(wait);
-  return parts.length ? t('wait.because', { reason: parts.join(', ') }) : t('verdict.no_account');
+  return parts.length ? t('wait.because', { reason: listText(parts) }) : t('verdict.no_account');
 }

@@ -12,7 +12,11 @@ export function wordsFor(words, text) {
   return lang.value === 'en' ? text : html`${words} <${Said} text=${text} />`;
 }
 
-const FIELD_GROUPS = ['field', 'account', 'key', 'webhook', 'admins', 'own', 'sign_in'];
+/** `wordsFor` as plain text, for a `title`. */
+export const plainWordsFor = (words, text) =>
+  !text ? words : lang.value === 'en' ? text : t('reason.at_field', { field: words, words: text });
+
+const FIELD_GROUPS = ['field', 'account', 'key', 'webhook', 'admins', 'own', 'sign_in', 'playground', 'task'];
 
 /** "Resolvers 1 · Name" of `resolvers.0.name`. */
 function fieldPath(param) {

@@ -1,7 +1,8 @@
 // The timeline of a task as text: what each event means, and its details.
 import { html } from './dom.js';
-import { t, valueLabel } from './i18n.js';
+import { listText, t, valueLabel } from './i18n.js';
 import { Said } from './server_words.js';
+import { formatDuration } from './format.js';
 import { waitText } from './readiness.js';
 import { SNIPPETS } from './snippets.js';
 
@@ -28,7 +29,19 @@ const TONES = {
   'retry.refused': 'warn',
 };
 
-const asText = (value) => (typeof value === 'object' && value !== null ? JSON.stringify(value) : String(value));
+// Details whose values are words of the server, and those that are its sentences.
+const VALUE_GROUPS = { by: 'by', money: 'money', layers: 'field', stage: 'stage' };
+const SENTENCES = new Set(['because', 'error']);
+
+/** The value of a detail in words: lists with commas, of a document what each of its fields holds. */
+function valueText(name, value) {
+  if (SENTENCES.has(name)) return html`<${Said} text=${String(value)} />`;
+  if (typeof value === 'boolean') return t(value ? 'yes' : 'no');
+  if (Array.isArray(value))
+    return value.map((each) => valueText(name, each)).flatMap((part, n) => (n ? [t('comma'), part] : [part]));
+  if (typeof value !== 'object') return VALUE_GROUPS[name] ? valueLabel(VALUE_GROUPS[name], value) : String(value);
+  return listText(Object.entries(value).map(([field, each]) => `${valueLabel('detail', field)} ${each ?? '–'}`));
+}
 
 /** Account names by id: `dispatched` carries the id, the `submitting` that follows it the name. */
 export const accountNames = (timeline) =>
@@ -48,7 +61,8 @@ export function describeEvent(event, accounts) {
   if (code) parts.push(valueLabel('error', code));
   if (message) parts.push(html`<${Said} text=${message} />`);
   for (const [name, value] of Object.entries(details)) {
-    if (value !== null && value !== '') parts.push(`${valueLabel('detail', name)}: ${asText(value)}`);
+    if (value !== null && value !== '' && value?.length !== 0)
+      parts.push(html`${valueLabel('detail', name)}: ${valueText(name, value)}`);
   }
   const tone = TONES[event.event] ?? (event.detail?.ok === false ? 'warn' : '');
   const joined = parts.flatMap((part, n) => (n ? [' · ', part] : [part]));
@@ -79,6 +93,6 @@ function queueWords(task) {
   const words = [t('task.position', { n: task.position })];
   words.push(waitText(task));
   if (task.estimated_wait_seconds !== null)
-    words.push(t('task.wait_seconds', { n: Math.ceil(task.estimated_wait_seconds) }));
+    words.push(t('task.wait_seconds', { time: formatDuration(task.estimated_wait_seconds) }));
   return words.join(' · ');
 }

@@ -81,7 +81,7 @@ export function AccountDrawer({ id, actions, providers, onClose, onChange }) {
   const loaded = useGet(`accounts/${encodeURIComponent(id)}`);
   const [shown, show] = useState('');
   const [tested, setTested] = useState(null);
-  useServerEvent('accounts', loaded.reload);
+  useServerEvent('accounts', ({ ids }) => (!ids || ids.includes(loaded.data?.id)) && loaded.reload());
   const account = loaded.data;
   const changed = () => {
     loaded.reload();

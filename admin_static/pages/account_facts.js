@@ -1,6 +1,6 @@
 // Read-only parts of the account drawer: facts and model names.
 import { html } from '../lib/dom.js';
-import { t, valueLabel } from '../lib/i18n.js';
+import { listText, t, valueLabel } from '../lib/i18n.js';
 import { pageLink } from '../lib/router.js';
 import { formatDuration, formatNumber, formatPercent } from '../lib/format.js';
 import { CopyButton, RelativeTime } from '../lib/ui/elements.js';
@@ -74,11 +74,17 @@ export const AccountFacts = ({ account }) =>
       `
     }
     ${
-      (account.plan || account.tags.length > 0) &&
+      account.plan &&
       html`
         <dt>${t('account.plan')}</dt>
+        <dd>${account.plan}</dd>
+      `
+    }
+    ${
+      account.tags.length > 0 &&
+      html`
+        <dt>${t('account.tags')}</dt>
         <dd>
-          ${account.plan}${' '}
           ${account.tags.map(
             (tag) =>
               html`
@@ -108,7 +114,7 @@ export const AccountFacts = ({ account }) =>
       account.kinds.length > 0 &&
       html`
         <dt>${t('account.kinds')}</dt>
-        <dd>${account.kinds.map((kind) => valueLabel('kind', kind)).join(', ')}</dd>
+        <dd>${listText(account.kinds.map((kind) => valueLabel('kind', kind)))}</dd>
       `
     }
     ${
@@ -116,9 +122,7 @@ export const AccountFacts = ({ account }) =>
       html`
         <dt>${t('account.limits')}</dt>
         <dd>
-          ${Object.entries(account.limits)
-            .map(([kind, slots]) => `${valueLabel('kind', kind)}: ${slots}`)
-            .join(', ')}
+          ${listText(Object.entries(account.limits).map(([kind, slots]) => `${valueLabel('kind', kind)}: ${slots}`))}
         </dd>
       `
     }

@@ -3,6 +3,7 @@ import { html } from '../lib/dom.js';
 import { patch, post } from '../lib/api.js';
 import { t } from '../lib/i18n.js';
 import { FITS, localDateTime, numberOrNull, parseJson, secondsFromLocal, splitWords } from '../lib/form_values.js';
+import { providerNote, secretHint } from '../lib/provider_words.js';
 import { Dialog, showToast } from '../lib/ui/dialogs.js';
 import { FormFields, FormButtons, useForm } from '../lib/ui/form.js';
 
@@ -107,7 +108,7 @@ function mainFields(values, providers, old) {
       kind: 'select',
       disabled: Boolean(old),
       options: providers.map(({ name, title }) => [name, title === name ? name : `${title} (${name})`]),
-      hint: provider && [(provider.makes ?? []).join(', '), provider.verified].filter(Boolean).join(' · '),
+      hint: providerNote(provider),
     },
     { name: 'name', label: t('account.name'), required: true },
     {
@@ -123,7 +124,7 @@ function mainFields(values, providers, old) {
       kind: 'secret',
       wide: true,
       required: Boolean(secret?.required),
-      hint: secret?.hint ?? provider?.auth,
+      hint: secretHint(provider),
     },
     ...needed
       .filter((field) => field.name.startsWith('options.') && !old)
@@ -131,7 +132,7 @@ function mainFields(values, providers, old) {
         name: field.name,
         label: field.label ?? field.name.slice(8),
         required: field.required,
-        hint: field.hint,
+        hint: t('account.option_hint'),
         wide: true,
         kind: field.secret ? 'secret' : field.name === 'options.declaration' ? 'code' : 'text',
         rows: 12,

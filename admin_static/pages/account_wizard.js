@@ -2,6 +2,7 @@
 import { html, useState } from '../lib/dom.js';
 import { get, post, put } from '../lib/api.js';
 import { t, valueLabel } from '../lib/i18n.js';
+import { providerNote, secretHint } from '../lib/provider_words.js';
 import { Dialog, runWithToast, showToast } from '../lib/ui/dialogs.js';
 import { FormFields, FormButtons, useForm } from '../lib/ui/form.js';
 import { FirstFilm } from './first_film.js';
@@ -23,8 +24,7 @@ function accountFields(values, providers) {
       options: [...providers]
         .sort((a, b) => vendorName(a).localeCompare(vendorName(b)))
         .map((each) => [each.name, vendorName(each)]),
-      hint:
-        provider && [provider.makes.map((kind) => valueLabel('kind', kind)).join(', '), provider.verified].join(' · '),
+      hint: providerNote(provider),
     },
     { name: 'name', label: t('account.name'), wide: true, required: true },
     {
@@ -40,7 +40,7 @@ function accountFields(values, providers) {
       kind: 'secret',
       wide: true,
       required: Boolean(secret?.required),
-      hint: secret?.hint || provider?.auth,
+      hint: secretHint(provider),
     },
     ...needed
       .filter((field) => field.name.startsWith('options.'))

@@ -4,7 +4,6 @@ import { get, patch, post, canWrite } from '../lib/api.js';
 import { t, valueLabel } from '../lib/i18n.js';
 import { route, openRow, pageLink } from '../lib/router.js';
 import { useGet, LoadingNotice } from '../lib/api_hooks.js';
-import { useServerEvent, usePolling } from '../lib/event_stream.js';
 import { EmptyState, PageHeader } from '../lib/ui/elements.js';
 import { DataTable, NumberPager, useSelection, useSorting } from '../lib/ui/table.js';
 import { SearchField, FilterSelect, SuggestFilter } from '../lib/ui/filters.js';
@@ -17,6 +16,7 @@ import { accountActions, offerUndo } from '../lib/account_actions.js';
 import { ExportDialog } from './account_export.js';
 import { BulkBar, BulkEditDialog, ResultDialog, TestDialog } from './account_bulk.js';
 import { accountColumns } from './account_columns.js';
+import { useAccountList } from './account_list.js';
 
 const NoAccounts = ({ show }) =>
   html`<${EmptyState}
@@ -122,7 +122,7 @@ export function Page() {
   const sorting = useSorting();
   const filters = { q: query.q, state: query.state, provider: query.provider, tag: query.tag };
   const order = { sort: sorting.by || undefined, descending: sorting.descending || undefined, group: query.group };
-  const list = useGet('accounts', { ...filters, ...order, limit: LIMIT, after: query.after });
+  const list = useAccountList({ ...filters, ...order, limit: LIMIT, after: query.after });
   const providers = useGet('providers');
   const rows = list.data?.data ?? [];
   const { picked, whole, pick, pickAll, clearPicked } = useSelection({
@@ -135,12 +135,6 @@ export function Page() {
   useEffect(() => {
     if (query.add) show(['add']);
   }, [query.add]);
-  useServerEvent('accounts', list.reload);
-  useServerEvent('task', () => {
-    clearTimeout(globalThis.accountsSoon);
-    globalThis.accountsSoon = setTimeout(list.reload, 700);
-  });
-  usePolling(list.reload, 10, true);
 
   const close = () => show([]);
   const pickMatching = async () => {

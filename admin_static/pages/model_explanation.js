@@ -1,5 +1,5 @@
 // Explains for each account why it would or would not be chosen for a model. Nothing is sent.
-import { html } from '../lib/dom.js';
+import { html, useState } from '../lib/dom.js';
 import { t, valueLabel } from '../lib/i18n.js';
 import { Said, wordsFor } from '../lib/server_words.js';
 import { formatDuration, formatMoney, formatPercent } from '../lib/format.js';
@@ -12,6 +12,9 @@ import { FormField } from '../lib/ui/form.js';
 
 // Verdicts whose label says as much as their text.
 const SELF_EXPLANATORY = new Set(['chosen', 'candidate', 'not_in_route']);
+
+const MOST_NAMED = 5;
+const FIRST_SHOWN = 100;
 
 const columns = () => [
   { key: 'rank', label: '#', cell: (row) => row.rank ?? '' },
@@ -53,6 +56,7 @@ const columns = () => [
     label: t('models.reason'),
     wide: true,
     cell: (row) =>
+      (row.until || row.prefer || !SELF_EXPLANATORY.has(row.verdict)) &&
       html`<span>
         ${!SELF_EXPLANATORY.has(row.verdict) && html`<${Said} text=${row.text} />`}${' '}
         ${row.prefer && html`<span class="soft">${preferenceText(row)}</span>`}${' '}
@@ -79,6 +83,7 @@ function preferenceText({ prefer, figure }) {
 
 /** Several accounts are chosen when they are equal until one of them gets the task. */
 function chosenSentence(accounts) {
+  if (accounts.length > MOST_NAMED) return t('models.would_use_some', { n: accounts.length });
   if (accounts.length > 1) return t('models.would_use_one', { accounts: accounts.join(', ') });
   return accounts.length === 1 ? t('models.would_use', { account: accounts[0] }) : null;
 }
@@ -89,6 +94,7 @@ export function ModelExplanation() {
   const model = query.model ?? '';
   const loaded = useGet(model ? 'explain' : null, { model, kind: query.kind || 'video' });
   const rows = loaded.data?.data ?? [];
+  const [most, setMost] = useState(FIRST_SHOWN);
   const chosen = rows.filter((row) => row.chosen).map((row) => row.account);
   return html`
     <p class="soft">${t('models.why_note')}</p>
@@ -128,9 +134,15 @@ export function ModelExplanation() {
             html`<${DataTable}
               label=${t('models.tab.why')}
               columns=${columns()}
-              rows=${rows}
+              rows=${rows.slice(0, most)}
               id=${(row) => `${row.account_id}${row.upstream_model}`}
             />`
+          }
+          ${
+            rows.length > most &&
+            html`<button type="button" class="button" onClick=${() => setMost(most + 5 * FIRST_SHOWN)}>
+              ${t('models.show_more', { n: rows.length - most })}
+            </button>`
           }
         `
         : html`<${LoadingNotice} ...${loaded} />`)

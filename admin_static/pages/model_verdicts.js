@@ -8,6 +8,7 @@ import { readiness, loadReadiness, verdictText } from '../lib/readiness.js';
 import { askConfirmation, runWithToast } from '../lib/ui/dialogs.js';
 
 const FIRST_SHOWN = 6;
+const FEW = 0.25; // a smaller share of ready accounts is a warning
 const TESTS_AT_ONCE = 4;
 const MOST_TESTED = 50;
 const NAMED = 5;
@@ -116,7 +117,8 @@ function VerdictActions({ row, run, busy }) {
 
 function VerdictRow({ row }) {
   const { tests, run } = useTests(row);
-  const tone = row.ready === 0 ? (row.asked ? 'bad' : 'quiet') : row.full === row.ready ? 'warn' : 'good';
+  const few = row.full === row.ready || row.ready < row.accounts * FEW;
+  const tone = row.ready === 0 ? (row.asked ? 'bad' : 'quiet') : few ? 'warn' : 'good';
   const waiting = row.waiting > 0 && t('verdict.waiting', { n: row.waiting });
   return html`<li class=${classNames('verdict', tone)} data-model=${row.model}>
     <div class="row apart">

@@ -75,11 +75,11 @@ function FigureGrid({ data }) {
       under=${
         others.length
           ? others.map(
-              ([name, tone]) =>
+              ([name, tone], at) =>
                 html`
-                  <a key=${name} class=${tone} href=${pageLink('accounts', { state: name })}>
+                  ${at > 0 && ' · '}<a key=${name} class=${tone} href=${pageLink('accounts', { state: name })}>
                     ${accounts.states[name]} ${valueLabel('account', name)}
-                  </a>${' '}
+                  </a>
                 `,
             )
           : t(accounts.total ? 'overview.all_well' : 'accounts.none')

@@ -2,7 +2,7 @@
 import { html, useEffect, useRef, useState } from '../lib/dom.js';
 import { loadSession, post, put, may } from '../lib/api.js';
 import { t, valueLabel } from '../lib/i18n.js';
-import { errorText, Said } from '../lib/server_words.js';
+import { errorText, Said, wordsFor } from '../lib/server_words.js';
 import { parseJson } from '../lib/form_values.js';
 import { formatDuration } from '../lib/format.js';
 import { route, pageLink } from '../lib/router.js';
@@ -27,7 +27,9 @@ const TestSteps = ({ result }) =>
         (step, n) =>
           html`<li key=${n} class=${step.ok ? 'good' : 'bad'}>
             <code>${step.step}</code>
-            <span class="soft" lang="en">${step.message}</span>
+            <span class="soft">
+              ${step.ok ? html`<${Said} text=${step.message} />` : wordsFor(t('bulk.bad'), step.message)}
+            </span>
             <span class="quiet small">${step.milliseconds != null && formatDuration(step.milliseconds / 1000)}</span>
           </li>`,
       )}
@@ -195,13 +197,13 @@ function HealthFacts({ data }) {
       <dt>${t('settings.version')}</dt>
       <dd>${health.version}</dd>
       <dt>${t('settings.database')}</dt>
-      <dd>${health.database}</dd>
+      <dd>${valueLabel('health', health.database)}</dd>
       <dt>${t('overview.storage')}</dt>
-      <dd>${health.storage}</dd>
+      <dd>${valueLabel('health', health.storage)}</dd>
       <dt>${t('settings.worker')}</dt>
       <dd>${yesOrNo(health.worker)}</dd>
       <dt>${t('settings.studio')}</dt>
-      <dd>${health.studio}</dd>
+      <dd>${valueLabel('health', health.studio)}</dd>
       <dt>${t('settings.started')}</dt>
       <dd>
         <${RelativeTime} at=${health.started_at} />
@@ -209,9 +211,11 @@ function HealthFacts({ data }) {
       ${Object.entries(health.checks ?? {}).map(
         ([name, loaded]) =>
           html`
-            <dt key=${name}>${name}</dt>
+            <dt key=${name}>${valueLabel('health', name)}</dt>
             <dd>
-              <span class=${loaded === 'ok' ? 'badge good' : 'badge bad'}>${loaded}</span>
+              <span class=${loaded === 'ok' ? 'badge good' : 'badge bad'}>
+                ${loaded === 'ok' ? t('health.ok') : valueLabel('error', loaded)}
+              </span>
             </dd>
           `,
       )}

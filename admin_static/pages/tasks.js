@@ -4,6 +4,7 @@ import { downloadFile, gatewayLink } from '../lib/api.js';
 import { t, valueLabel } from '../lib/i18n.js';
 import { route, openRow, pageLink } from '../lib/router.js';
 import { LoadingNotice } from '../lib/api_hooks.js';
+import { plainWordsFor } from '../lib/server_words.js';
 import { formatDuration, formatMoney, shortenId } from '../lib/format.js';
 import { StateBadge, CopyButton, EmptyState, PageHeader, ProgressBar, RelativeTime } from '../lib/ui/elements.js';
 import { DataTable, useSelection, TablePager } from '../lib/ui/table.js';
@@ -17,6 +18,8 @@ import { TaskDrawer } from './task_drawer.js';
 const STATES = [...OPEN, 'completed', 'failed', 'cancelled'];
 const FILTERS = ['q', 'state', 'error', 'model', 'key', 'account', 'kind', 'dialect', 'from', 'to'];
 
+const errorTitle = ({ error }) => error && plainWordsFor(valueLabel('error', error.code), error.message);
+
 export const TaskState = ({ task }) =>
   html`<span class="stack tight">
     ${
@@ -24,7 +27,7 @@ export const TaskState = ({ task }) =>
         ? html`<${ProgressBar} value=${task.progress ?? 0} />`
         : html`<${StateBadge}
           value=${task.cancel_requested && OPEN.includes(task.state) ? 'cancelling' : task.state}
-          title=${task.error?.message}
+          title=${errorTitle(task)}
         />`
     }
     ${
@@ -35,7 +38,7 @@ export const TaskState = ({ task }) =>
     ${
       task.state === 'failed' &&
       task.error &&
-      html`<span class="small soft clip why" title=${task.error.message}>${valueLabel('error', task.error.code)}</span>`
+      html`<span class="small soft clip why" title=${errorTitle(task)}>${valueLabel('error', task.error.code)}</span>`
     }
     ${task.money === 'held' && html`<span class="small warn">${t('state.held')}</span>`}
     ${

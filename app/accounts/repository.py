@@ -30,6 +30,11 @@ class AccountRepository:
     async def list_all(self) -> list[AccountStatus]:
         """Every account, oldest first, including those whose configuration has a ``problem``."""
         await self._pool.refresh()
+        return await self.list_known()
+
+    async def list_known(self) -> list[AccountStatus]:
+        """``list_all``, of what was read within the last two seconds."""
+        await self._pool.current_statuses()
         statuses = [*self._pool.cached_statuses(), *self._pool.misconfigured()]
         return sorted(statuses, key=lambda status: status.created_at)
 

@@ -17,6 +17,7 @@ from app.admin.panel import PanelServices
 from app.db.tables import slots
 
 MOST_NAMES = 10_000
+MOST_IDS = 200
 SortColumn = Literal[
     "name", "provider", "state", "created", "slots", "in_flight", "quota", "success", "weight", "tier", "tag"
 ]
@@ -39,8 +40,9 @@ class AccountList(ListAnswer[AccountObject]):
 
 @dataclass(frozen=True, slots=True)
 class AccountFilter:
-    """What an account must match, and the order; `group` sorts by it first."""
+    """What an account must match, and the order; `group` sorts by it first. With ``ids`` only these, from memory."""
 
+    ids: frozenset[str]
     q: str | None
     state: str | None
     provider: str | None
@@ -60,6 +62,7 @@ class AccountSlice:
 
 def _read_filter(
     *,
+    ids: Annotated[str | None, Query(max_length=MOST_IDS * 33, description="Separated by commas.")] = None,
     q: FilterText = None,
     state: FilterText = None,
     provider: FilterText = None,
@@ -68,7 +71,8 @@ def _read_filter(
     descending: bool = False,
     group: Literal["provider", "tag"] | None = None,
 ) -> AccountFilter:
-    return AccountFilter(q, state, provider, tag, sort, descending, group)
+    wanted = frozenset(filter(None, (ids or "").split(",")))
+    return AccountFilter(wanted, q, state, provider, tag, sort, descending, group)
 
 
 def _read_slice(
@@ -111,7 +115,7 @@ _SORT_KEYS: Mapping[str, Callable[[_Row], Any]] = {
 
 
 async def account_list(panel: PanelServices, wanted: AccountFilter, page: AccountSlice) -> AccountList:
-    rows = await _all_rows(panel)
+    rows = await _all_rows(panel, anew=not wanted.ids)
     found = _found_rows(rows, wanted)
     shown = found[page.after :] if page.limit is None else found[page.after : page.after + page.limit]
     end = page.after + len(shown)
@@ -126,7 +130,7 @@ async def account_list(panel: PanelServices, wanted: AccountFilter, page: Accoun
 
 
 async def found_statuses(panel: PanelServices, wanted: AccountFilter) -> list[AccountStatus]:
-    return [row.status for row in _found_rows(await _all_rows(panel), wanted)]
+    return [row.status for row in _found_rows(await _all_rows(panel, anew=True), wanted)]
 
 
 async def account_names(panel: PanelServices, wanted: AccountFilter) -> list[NamedItem]:
@@ -134,13 +138,15 @@ async def account_names(panel: PanelServices, wanted: AccountFilter) -> list[Nam
     return [NamedItem(id=status.account.id, name=status.account.name) for status in found]
 
 
-async def _all_rows(panel: PanelServices) -> list[_Row]:
+async def _all_rows(panel: PanelServices, *, anew: bool) -> list[_Row]:
+    """``anew``: not what was read within the last two seconds."""
     query = sa.select(slots.c.account_id, sa.func.count()).group_by(slots.c.account_id)
     async with panel.database.read() as connection:
         used = {row[0]: int(row[1]) for row in await connection.execute(query)}
     now = time.time()
     rows: list[_Row] = []
-    for status in map(panel.gateway.catalog.pauses.marked, await panel.accounts.list_all()):
+    statuses = await (panel.accounts.list_all() if anew else panel.accounts.list_known())
+    for status in map(panel.gateway.catalog.pauses.marked, statuses):
         in_flight = used.get(status.account.id, 0)
         rows.append(_Row(status, in_flight, state_of(status, in_flight, now=now)[0]))
     return rows
@@ -156,6 +162,8 @@ def _found_rows(rows: list[_Row], wanted: AccountFilter) -> list[_Row]:
 
 def _matches(row: _Row, wanted: AccountFilter) -> bool:
     account = row.status.account
+    if wanted.ids and account.id not in wanted.ids:
+        return False
     if wanted.provider and account.provider != wanted.provider:
         return False
     if wanted.tag and wanted.tag not in account.tags:

@@ -64,7 +64,8 @@ class CheckResult(PanelAnswer):
 async def list_accounts(request: AdminRequest, wanted: AccountQuery, page: AccountPage) -> AccountList:
     """Oldest first, or as `sort` says; all of them, or a page of `limit` from the row `after`.
 
-    `q` is part of the name, the address, the note or the provider.
+    `q` is part of the name, the address, the note or the provider. With `ids`, as the events of `/events` name them, only
+    these, as they were within the last two seconds.
     """
     return await account_list(request.panel, wanted, page)
 

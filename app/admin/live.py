@@ -22,11 +22,15 @@ POLL_SECONDS = 2.0
 KEEP_ALIVE_SECONDS = 15
 SESSION_SECONDS = 30.0
 MOST_AT_ONCE = 300
+MOST_ACCOUNTS = 200
 
 
 @router.get("/events", summary="Stream changes", response_class=EventSourceResponse)
 async def stream_events(request: AdminRequest) -> EventSourceResponse:
-    """Events `hello`, `task` and `accounts`. The stream ends with the session."""
+    """Events `hello`, `task` and `accounts`. The stream ends with the session.
+
+    `accounts` has the `ids` of those that changed; null when accounts came or went, or more than 200 changed.
+    """
     return EventSourceResponse(
         _event_stream(request), ping=KEEP_ALIVE_SECONDS, ping_message_factory=_keep_alive, sep="\n"
     )
@@ -45,7 +49,7 @@ async def _event_stream(request: AdminRequest) -> AsyncIterator[ServerSentEvent]
                 yield _server_event("task", row)
             before, seen = seen, await _account_states(panel)
             if before != seen:
-                yield _server_event("accounts", {})
+                yield _server_event("accounts", {"ids": _changed_accounts(before, seen)})
             if time.monotonic() - checked < SESSION_SECONDS:
                 continue
             checked = time.monotonic()
@@ -95,15 +99,33 @@ async def _changed_tasks(panel: PanelServices, changes: dict[str, Notification])
     return rows
 
 
-async def _account_states(panel: PanelServices) -> list[tuple[Any, ...]]:
-    """What the panel reloads the accounts for when it changes."""
+async def _account_states(panel: PanelServices) -> dict[str, tuple[Any, ...]]:
+    """By id, what the panel reads an account anew for when it changes."""
     try:
         statuses = await panel.pool.current_statuses()
     except DATABASE_AWAY:
         statuses = panel.pool.cached_statuses()
-    return [
-        (each.account, each.enabled, each.cooldowns, each.disabled_reason, each.problem) for each in statuses
-    ]
+    statuses = [*map(panel.gateway.catalog.pauses.marked, statuses), *panel.pool.misconfigured()]
+    return {
+        each.account.id: (
+            each.account,
+            each.enabled,
+            each.cooldowns,
+            each.disabled_reason,
+            each.problem,
+            each.paused,
+        )
+        for each in statuses
+    }
+
+
+def _changed_accounts(
+    before: dict[str, tuple[Any, ...]], seen: dict[str, tuple[Any, ...]]
+) -> list[str] | None:
+    if before.keys() != seen.keys():
+        return None
+    changed = [account_id for account_id, state in seen.items() if before[account_id] != state]
+    return changed if len(changed) <= MOST_ACCOUNTS else None
 
 
 def _server_event(name: str, data: dict[str, Any]) -> ServerSentEvent:

@@ -151,8 +151,8 @@ class TaskSearch:
             page = PageRequest(limit=BATCH, after=result.next)
 
     async def current_states(self, ids: Sequence[str]) -> list[dict[str, Any]]:
-        """Id, state and progress of these tasks, for the live stream."""
-        columns = tasks.c.id, tasks.c.state, tasks.c.progress, tasks.c.generating
+        """Id, state, progress and account of these tasks, for the live stream."""
+        columns = tasks.c.id, tasks.c.state, tasks.c.progress, tasks.c.generating, tasks.c.account_id
         async with self._database.read() as connection:
             rows = await connection.execute(sa.select(*columns).where(tasks.c.id.in_(ids)))
             return [dict(row._mapping) for row in rows]

@@ -230,8 +230,14 @@ def default_name(account: Account, kind: Kind, model: str) -> str | None:
     meant = model in PRESETS or kind == family_kind(model)
     if meant and (stated := _stated_model(account, kind)):
         return stated
-    maps_images = any(kind_by_name(upstream) == "image" for upstream in account.models.values())
-    return model if not account.models or (meant and kind == "image" and not maps_images) else None
+    if not account.models:
+        return model
+    maps_images = meant and kind == "image" and any(map(_names_image_model, account.models.values()))
+    return model if meant and kind == "image" and not maps_images else None
+
+
+def _names_image_model(upstream: str) -> bool:
+    return kind_by_name(upstream) == "image"
 
 
 def selects_account(candidate: CandidateDocument, account: Account) -> bool:

@@ -84,6 +84,8 @@ class Catalog:
         self._cached_revision = -1
         self._preferring = -1, False
         self._assessments: dict[tuple[Kind, str], list[Candidate | ExcludedAccount]] = {}
+        self._kinds: dict[str, frozenset[Kind]] = {}
+        """By account, for the assessments."""
 
     @property
     def revision(self) -> int:
@@ -132,12 +134,13 @@ class Catalog:
         # Clients choose the names, so the cache is bounded.
         if self._cached_revision != self.revision or len(self._assessments) >= MAX_CACHED:
             self._assessments.clear()
+            self._kinds.clear()
             self._cached_revision = self.revision
         assessed = self._assessments.get((kind, model))
         if assessed is None:
             statuses = self.pool.cached_statuses()
             resolution = self.resolve_name(model)
-            assessed = assess_accounts(statuses, resolution, kind=kind, kinds=self.kinds_of)
+            assessed = assess_accounts(statuses, resolution, kind=kind, kinds=self._assessed_kinds)
             if kind != "text" and any(each.prefer for each in assessed if isinstance(each, Candidate)):
                 assessed = rate_candidates(assessed, model, self.figures.last)
             assessed = self.pauses.applied_to(assessed, resolution.path)
@@ -149,6 +152,11 @@ class Catalog:
             ]
             self._assessments[(kind, model)] = assessed
         return assessed
+
+    def _assessed_kinds(self, account: Account) -> frozenset[Kind]:
+        if account.id not in self._kinds:
+            self._kinds[account.id] = self.kinds_of(account)
+        return self._kinds[account.id]
 
     def candidates(self, kind: Kind, model: str) -> list[Candidate]:
         """Every account that could serve the model, usable now or not, from memory and by ``order``."""
@@ -274,10 +282,8 @@ class Catalog:
             if name not in names and route.enabled and not name.endswith(FAMILY):
                 kind = self.kind_of(name)
                 names |= {name: kind} if self._is_served(kind, name) else {}
-        for status in statuses:
-            for name in status.account.models if status.enabled else ():
-                if name != ANY_MODEL:
-                    names.setdefault(name, self.kind_of(name))
+        mapped = dict.fromkeys(name for each in statuses if each.enabled for name in each.account.models)
+        names |= {name: self.kind_of(name) for name in mapped if name != ANY_MODEL and name not in names}
         for name in sorted(await self._passed.names(each.account for each in statuses if each.enabled)):
             if name not in names and self._is_served(kind := self.kind_of(name), name):
                 names[name] = kind

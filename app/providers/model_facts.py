@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from datetime import date
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -132,6 +132,7 @@ def _all_models() -> tuple[ModelFacts, ...]:
     return tuple(model for vendor in known_vendors() for model in read_facts(vendor).models)
 
 
+@lru_cache(maxsize=4096)  # clients choose some of the names
 def kind_by_name(name: str) -> Kind | None:
     """What a model of this name makes at whichever server offers it, also under an owner's name
     (``Wan-AI/Wan2.2-T2V``); None when no file knows it."""

@@ -31,7 +31,7 @@ FILES = {
     "GET /tasks/{name}/receipt",
 }
 """These routes answer with a file or a stream."""
-EVENT_FIELDS = {"at", "generating", "id", "progress", "state"}
+EVENT_FIELDS = {"account_id", "at", "generating", "id", "ids", "progress", "state"}
 """The fields of the events that `/events` streams."""
 
 

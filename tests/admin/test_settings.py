@@ -94,12 +94,12 @@ def test_changes_are_streamed(owner: Browser, gateway: GatewayProcess, key: Any,
         while not states or states[-1] != "completed":
             name, row = next(news)
             if name == "task" and row["id"] == task:
-                assert row.keys() == {"id", "state", "progress", "generating"}
+                assert row.keys() == {"id", "state", "progress", "generating", "account_id"}
                 states.append(row["state"])
         owner.post(f"/accounts/{farm['id']}/disable")
         owner.post(f"/accounts/{farm['id']}/enable")
         owner.must("PATCH", f"/accounts/{farm['id']}", json={"weight": 3})
-        assert "accounts" in (name for name, _ in news)
+        assert next(row["ids"] for name, row in news if name == "accounts") == [farm["id"]]
 
 
 def events(stream: httpx2.Response) -> Any:

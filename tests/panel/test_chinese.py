@@ -1,5 +1,6 @@
 """The panel in Chinese holds no English sentence: not from the server, and not while things fail."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +11,7 @@ from tests.panel.busy_gateway import ACCOUNTS, PROMPTS, BusyGateway
 from tests.panel.conftest import PASSWORD
 from tests.panel.dictionary import words
 from tests.panel.panel_page import PanelPage, open_panel
+from tests.serving import KEY, until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 ZH = words("zh")
@@ -21,17 +23,24 @@ WRITTEN = [
     "kept for peaks",
 ]
 WRITTEN += ["Something forbidden", "own machines first", "for the app", "A lighthouse at dusk"]
-# Runs of three words and more outside of what is marked as English, and of code.
+# Runs of three words and more outside of what is marked as English, and of code; also in what a pointer shows, unless it is
+# the detail of Chinese words.
 FIND = """(written) => {
   const found = [];
+  const search = (text) => {
+    for (const one of written) text = text.replaceAll(one, '');
+    found.push(...(text.match(/[A-Za-z][A-Za-z']+(?:[ ,]+[A-Za-z][A-Za-z']+){2,}/g) ?? []));
+  };
+  for (const name of ['title', 'aria-label', 'placeholder'])
+    for (const element of document.querySelectorAll(`[${name}]`)) {
+      const text = element.getAttribute(name);
+      if (!/[\\u4e00-\\u9fff]/.test(text) && !element.closest('[lang=en], code, .mono')) search(text);
+    }
   const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (walker.nextNode()) {
     const { data, parentElement } = walker.currentNode;
     if (parentElement.closest('[lang=en], code, pre, .mono, .code, textarea, script, style')) continue;
-    if (!parentElement.checkVisibility()) continue;
-    let text = data;
-    for (const one of written) text = text.replaceAll(one, '');
-    found.push(...(text.match(/[A-Za-z][A-Za-z']+(?:[ ,]+[A-Za-z][A-Za-z']+){2,}/g) ?? []));
+    if (parentElement.checkVisibility()) search(data);
   }
   return found;
 }"""
@@ -190,3 +199,42 @@ def test_the_holder_s_page_refuses_a_wrong_key_in_chinese(busy: BusyGateway, bro
         expect(panel.page.locator("body")).to_contain_text(ZH["my.wrong_key"])
         assert english_runs(panel.page) == []
         panel.problems.clear()  # the browser logs the refused request
+
+
+def test_a_refusal_of_the_playground_is_told_in_chinese(panel: PanelPage) -> None:
+    panel.open("playground?model=sora-2")
+    page = panel.page
+    page.locator("[name=prompt]").fill(PROMPTS[0])
+    page.locator("form > details summary").click()
+    page.locator("[name=seed]").fill("-5")
+    page.locator("button[type=submit]").click()
+    expect(page.locator(".toast")).to_contain_text(ZH["playground.seed"])
+    assert english_runs(page) == []
+    panel.problems.clear()  # the browser logs the refused requests
+
+
+def test_a_film_that_its_vendor_refuses_is_told_in_chinese(
+    busy: BusyGateway, browser: Browser, panel: PanelPage
+) -> None:
+    """In the playground, in the list of tasks, and to the holder of a key at `/my/`."""
+    words_of_vendor = {"error": {"message": "This prompt is against our rules."}}
+    busy.upstream.fault("create", status=400, body=words_of_vendor, prompt="forbidden", times=2)
+    with busy.gateway.client() as client:
+        body = {"model": "sora-2", "prompt": "Something forbidden", "seconds": "8"}
+        made = client.post("/v1/videos", json=body).json()["id"]
+        until(lambda: client.get(f"/v1/videos/{made}").json()["status"] == "failed")
+    page = panel.page
+    panel.open("playground?model=sora-2")
+    page.locator("[name=prompt]").fill("Something forbidden")
+    page.locator("button[type=submit]").click()
+    expect(page.locator("[data-state=failed]")).to_contain_text(ZH["error.invalid_request"])
+    assert english_runs(page) == []
+    panel.open("tasks?state=failed")
+    title = page.locator("tr[data-id] .why").first
+    expect(title).to_have_attribute("title", re.compile(ZH["error.invalid_request"]))
+    with open_panel(browser, busy.gateway.url, lang="zh", width=390) as holder:
+        holder.page.goto("/my/")
+        holder.page.locator("#holder-key").fill(KEY)
+        holder.page.locator("button[type=submit]").click()
+        expect(holder.page.locator(".holder-films p.bad").first).to_contain_text(ZH["error.invalid_request"])
+        assert english_runs(holder.page) == []

@@ -19,6 +19,7 @@ from tests.admin.conftest import Browser as Owner
 from tests.admin.conftest import browser as owner_of
 from tests.conftest import leave_out
 from tests.panel.conftest import PASSWORD
+from tests.panel.dictionary import words
 from tests.panel.panel_page import PHONE, PanelPage, open_panel
 from tests.serving import KEY, GatewayProcess
 from tests.upstream import FakeUpstream
@@ -330,3 +331,17 @@ def test_adding_an_account_ends_with_a_film_of_that_account(
     expect(page.locator("dialog[open]")).to_have_count(0)
     [account] = [each for each in owner.get("/accounts")["data"] if each["name"] == "newest"]
     owner.must("DELETE", f"/accounts/{account['id']}", status=204)
+
+
+def test_the_drawer_shows_the_labels_and_saves_the_receipt(panel: PanelPage, owner: Owner) -> None:
+    film = owner.ended(make(owner, "labelled"))
+    [file] = film["files"]
+    panel.open(f"tasks/{film['id']}")
+    row = panel.dialog.locator("#task-labels")
+    expect(row).to_contain_text(f"SHA-256 {file['sha256'][:12]}")
+    assert file["labels"] == ["implicit"]
+    expect(row).to_contain_text(words("en")["field.implicit"])
+    with panel.page.expect_download() as started:
+        panel.button("Receipt", within=panel.dialog).click()
+    saved = json.loads(Path(started.value.path()).read_text())
+    assert file["sha256"] in json.dumps(saved)

@@ -47,6 +47,46 @@ def error_codes() -> set[str]:
     return {cls.code for cls in classes} | named | {"deadline_exceeded", "cancelled"}
 
 
+WRITERS = ("note", "add_timeline_row")
+NAMED_OTHERWISE = {"account", "code", "message", "dialect", "price"}
+"""Details that the timeline shows without a name before them, and that of the ledger."""
+
+
+def timeline_words() -> tuple[set[str], set[str]]:
+    """The events of timelines and the names of their details, as far as they are written out in the code."""
+    events: set[str] = set()
+    details: set[str] = set()
+    for folder in ("tasks", "media/delivery"):
+        for path in (ROOT / "app" / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Call):
+                    found = called_with(node)
+                    events |= found[0]
+                    details |= found[1]
+                elif isinstance(node, ast.Assign) and any(
+                    isinstance(target, ast.Name) and target.id == "detail" for target in node.targets
+                ):
+                    details |= keys_of(node.value)
+    return events | set(values_of(State)) - {"queued"}, details - NAMED_OTHERWISE
+
+
+def called_with(node: ast.Call) -> tuple[set[str], set[str]]:
+    name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+    given = {keyword.arg: keyword.value for keyword in node.keywords if keyword.arg}
+    details = keys_of(given["detail"]) if "detail" in given else set()
+    if name not in WRITERS:
+        return set(), details
+    told = [*node.args[:2], *([given["event"]] if "event" in given else [])]
+    events = {one.value for one in told if isinstance(one, ast.Constant) and isinstance(one.value, str)}
+    return events, details | (given.keys() - {"epoch", "event", "detail"})
+
+
+def keys_of(node: ast.AST) -> set[str]:
+    found = [key for each in ast.walk(node) if isinstance(each, ast.Dict) for key in each.keys]
+    return {key.value for key in found if isinstance(key, ast.Constant) and isinstance(key.value, str)}
+
+
+EVENTS, DETAILS = timeline_words()
 CODES: dict[str, set[str]] = {
     "error": error_codes(),
     "reason": set(values_of(Reason)),
@@ -55,6 +95,8 @@ CODES: dict[str, set[str]] = {
     "explain": set(values_of(ExplainVerdict)),
     "state": set(values_of(State)),
     "import": set(RESULT_WORDS.values()),
+    "event": EVENTS,
+    "detail": DETAILS,
 }
 
 
@@ -109,9 +151,17 @@ def test_only_webhooks_are_posted() -> None:
 
 COUNTED = re.compile(r"\{(?:n|count)\}")
 SAME_FOR_ONE = {
-    *("and_more", "overview.of", "overview.open", "picked", "playground.shot", "playground.shot_seconds"),
+    *(
+        "models.would_use_some",
+        "and_more",
+        "overview.of",
+        "overview.open",
+        "picked",
+        "playground.shot",
+        "playground.shot_seconds",
+    ),
     *("playground.total", "account.rpm", "key.rpm_tag", "compare.take", "import.do", "task.position"),
-    *("tasks.total", "tasks.total_at_least", "tasks.retried_many", "tasks.deleted_many", "task.wait_seconds"),
+    *("tasks.total", "tasks.total_at_least", "tasks.retried_many", "tasks.deleted_many"),
     *("accounts.deleted", "accounts.restored", "verdict.passed", "verdict.ready", "verdict.testing"),
     *("blocked.cooling", "blocked.disabled", "blocked.disabled.until", "blocked.expired"),
     *("blocked.expired.until", *(key for key in words("en") if key.startswith("duration."))),

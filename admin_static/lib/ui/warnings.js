@@ -1,6 +1,6 @@
 // Two lines above every page: the gateway does not answer, and a model that people want has nobody.
 import { html, useEffect } from '../dom.js';
-import { t } from '../i18n.js';
+import { listText, t } from '../i18n.js';
 import { route, pageLink } from '../router.js';
 import { formatHour } from '../format.js';
 import { lostAt, reconnects, useServerEvent, usePolling } from '../event_stream.js';
@@ -18,7 +18,7 @@ function OutageLine() {
     <span>
       <strong>${t('outage.nobody', { models: missing.map((row) => row.model).join(', ') })}</strong>
       ${' '}
-      ${parts.join(', ')}${parts.length > 0 && waiting > 0 && ' · '}
+      ${listText(parts)}${parts.length > 0 && waiting > 0 && ' · '}
       ${waiting > 0 && t('verdict.waiting', { n: waiting })}
     </span>
     <span class="row tight">
