@@ -58,7 +58,7 @@ function requestBody(values) {
   return body;
 }
 
-const priorities = () => [-1, 0, 1].map((step) => [String(step), t(`key.priority_${step}`)]);
+const priorities = () => [-1, 0, 1].map((step) => [String(step), t(`priority.${step}`)]);
 
 /** Who may not operate changes the budgets only. */
 const keyFields = (clientKey) =>
