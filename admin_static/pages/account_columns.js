@@ -2,7 +2,7 @@
 import { html } from '../lib/dom.js';
 import { canWrite } from '../lib/api.js';
 import { t, valueLabel } from '../lib/i18n.js';
-import { formatNumber, formatMoney, formatPercent } from '../lib/format.js';
+import { formatDuration, formatNumber, formatMoney, formatPercent } from '../lib/format.js';
 import { StateBadge, OutcomeStrip, UsageMeter } from '../lib/ui/elements.js';
 import { AccountReason, EndTime } from '../lib/ui/account_reason.js';
 import { ActionMenu } from '../lib/ui/dialogs.js';
@@ -98,7 +98,11 @@ export const accountColumns = (actions, edit) => [
         <${OutcomeStrip} outcomes=${outcomesOf(account)} />
         ${
           account.success_rate !== null &&
-          html`<span class="small quiet">${formatPercent(account.success_rate, 0)}</span>`
+          html`<span class="small quiet">
+            ${formatPercent(account.success_rate, 0)}${
+              account.average_seconds != null ? ` · ${formatDuration(account.average_seconds)}` : ''
+            }
+          </span>`
         }
       </span>`,
   },

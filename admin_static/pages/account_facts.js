@@ -126,6 +126,13 @@ export const AccountFacts = ({ account }) =>
         </dd>
       `
     }
+    ${
+      account.tested_at &&
+      html`
+        <dt>${t('account.tested')}</dt>
+        <dd><${RelativeTime} at=${account.tested_at} /></dd>
+      `
+    }
     <dt>${t('account.created')}</dt>
     <dd>
       <${RelativeTime} at=${account.created_at} />

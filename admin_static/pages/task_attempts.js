@@ -15,7 +15,7 @@ export const TaskAttempts = ({ attempts }) =>
         ${attempts.map(
           (each) =>
             html`<li key=${each.number} class=${TONES[each.verdict] ?? ''}>
-              <span class="quiet">${each.number}</span>
+              <time>${each.number}</time>
               <span>
                 <strong>${valueLabel('verdict_of', each.verdict ?? 'open')}</strong>
                 ${' '}

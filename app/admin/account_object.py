@@ -70,7 +70,8 @@ _SettableFields: Any = create_model("SettableFields", __base__=PanelAnswer, **_s
 
 class AccountObject(_SettableFields):
     """``state`` is `ready`, `busy`, `paused`, `cooling`, `exhausted`, `expired`, `disabled`, `draining` or `broken`, with its
-    ``reason`` and, if it ends by itself, ``until``. ``serves`` are kinds of results; ``outcomes`` newest last."""
+    ``reason`` and, if it ends by itself, ``until``. ``serves`` are kinds of results; ``outcomes`` newest last;
+    ``tested_at``: when its vendor last accepted its key in a test."""
 
     id: str
     embedded: bool
@@ -78,6 +79,7 @@ class AccountObject(_SettableFields):
     read_only: bool
     serves: list[str]
     created_at: float | None
+    tested_at: float | None
     state: str
     reason: str | None
     reason_code: ReasonCode | None
@@ -135,6 +137,7 @@ def _account_object(panel: PanelServices, status: AccountStatus, *, in_flight: i
         read_only=embedded or status.source == "file",
         serves=_served_kinds(panel, account, problem=status.problem),
         created_at=status.created_at or None,
+        tested_at=status.tested_at,
         state=state,
         reason=reason,
         reason_code=_reason_code(status, now),

@@ -334,7 +334,11 @@ def test_adding_an_account_ends_with_a_film_of_that_account(
 
 
 def test_the_drawer_shows_the_labels_and_saves_the_receipt(panel: PanelPage, owner: Owner) -> None:
-    film = owner.ended(make(owner, "labelled"))
+    owner.must("PUT", "/settings/labels", json={"value": {"enabled": True}})
+    try:
+        film = owner.ended(make(owner, "labelled"))
+    finally:
+        owner.must("PUT", "/settings/labels", json={"value": {}})
     [file] = film["files"]
     panel.open(f"tasks/{film['id']}")
     row = panel.dialog.locator("#task-labels")

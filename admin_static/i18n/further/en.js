@@ -516,4 +516,5 @@ export default {
   'health.store': 'Storage',
   'health.redis': 'Redis',
   'health.ok': 'works',
+  'account.tested': 'Last passed test',
 };

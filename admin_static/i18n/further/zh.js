@@ -499,4 +499,5 @@ export default {
   'health.store': '存储',
   'health.redis': 'Redis',
   'health.ok': '正常',
+  'account.tested': '最近通过测试',
 };
