@@ -44,6 +44,7 @@ from app.relay.gate_calls import GateCalls
 from app.relay.relay import Metering, Relay
 from app.relay.upstream import UpstreamClient, open_session
 from app.settings import Settings, load_settings
+from app.tasks.batches.rows import BatchRepository
 from app.tasks.film_hashes import FilmHashes
 from app.usage.recorder import UsageRecorder
 from app.worker import Worker
@@ -81,6 +82,7 @@ def create_app(
             panel_api.services = await open_panel(stack, components, gateway=gateway, greets=greets)
             _open_agents(agents, components, stack)
             relay = await _open_relay(stack, components)
+            _start_jobs(stack, gateway, dialects)
             relayed = _relayed_routes(relay, dialects)
             app.router.routes.extend(relayed.values())
             fast_routes.update({path: route for path, route in relayed.items() if isinstance(route, Route)})
@@ -217,6 +219,13 @@ async def _open_relay(stack: AsyncExitStack, components: Components) -> Relay:
     return relay
 
 
+def _start_jobs(stack: AsyncExitStack, gateway: Gateway, dialects: Iterable[Dialect]) -> None:
+    """What dialects do beside their routes."""
+    for dialect in dialects:
+        for job in dialect.routes.jobs:
+            stack.callback(asyncio.create_task(job(gateway), name=dialect.name).cancel)
+
+
 def _lookup_routes(dialects: Iterable[Dialect]) -> dict[str, Route]:
     return {
         lookup_key(pattern): Route(pattern, endpoint)
@@ -264,6 +273,7 @@ def _create_gateway(components: Components) -> Gateway:
         prices=components.money.prices,
         reports=components.money.reports,
         receipts=components.receipts,
+        batches=BatchRepository(components.database, components.store),
         options=components.options,
         record_change=AuditLog(components.database).record_alone,
         limits=BodyLimits(max_upload_bytes=settings.max_video_bytes),

@@ -29,6 +29,7 @@ from app.ops.edge import DrainState
 from app.providers.base import Provider
 from app.tasks.admission.admission import AdmissionController
 from app.tasks.admission.held_back import keep_held_tasks
+from app.tasks.batches.rows import prune_batches
 from app.tasks.budget_watch import BudgetWatch
 from app.tasks.film_hashes import FilmHashes
 from app.tasks.held_money import mark_unmarked_holds
@@ -207,6 +208,9 @@ class Worker:
         await forget_old_removals(self._components.database, now=now)
         await tend_segments(self._components.database, now=now)
         await prune_tasks(self._components.database, now=now, days=settings.task_days)
+        await prune_batches(
+            self._components.database, self._components.store, now=now, days=settings.task_days
+        )
         await prune_ledger(self._components.database, now=now, days=settings.ledger_days)
         await FilmHashes(self._components.database).forget_old(now=now, days=settings.label_days)
         await mark_unmarked_holds(self._components.database)

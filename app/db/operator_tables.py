@@ -258,3 +258,53 @@ pauses = Table(
     Column("by", String(80), nullable=False),
     Column("note", Text, nullable=False, server_default=""),
 )
+
+# Files that clients brought for batches, and those that batches have written. Their bytes are in the media store.
+client_files = Table(
+    "client_files",
+    metadata,
+    Column("id", String(40), primary_key=True),  # time-ordered, as are those of batches
+    Column("owner", String(200), nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("purpose", String(16), nullable=False),  # batch, or batch_output
+    Column("bytes", BigInteger, nullable=False),
+    Column("created_at", Float, nullable=False),
+)
+Index("client_files_by_owner", client_files.c.owner, client_files.c.id)
+
+batches = Table(
+    "batches",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("owner", String(200), nullable=False),
+    Column("key_id", String(16), nullable=False),
+    Column("input_file_id", String(40), nullable=False),
+    Column("labels", Text, nullable=False, server_default="{}"),  # its metadata
+    Column("base_url", Text, nullable=False),  # what links in its output begin with
+    Column("status", String(16), nullable=False),
+    Column("errors", Text),  # of a file that was refused: a list
+    Column("total", Integer, nullable=False, server_default="0"),
+    Column("completed", Integer, nullable=False, server_default="0"),
+    Column("failed", Integer, nullable=False, server_default="0"),
+    Column("output_file_id", String(40)),
+    Column("error_file_id", String(40)),
+    Column("created_at", Float, nullable=False),
+    Column("begun_at", Float),
+    Column("cancelling_at", Float),
+    Column("ended_at", Float),
+    Column("expires_at", Float, nullable=False),
+    Column("claimed_until", Float, nullable=False, server_default="0"),  # by the process that advances it
+)
+Index("batches_by_owner", batches.c.owner, batches.c.id)
+Index("batches_open", batches.c.ended_at, batches.c.claimed_until)
+
+# Insert-only: what became of each line; the task that was made for it, or why none was.
+batch_lines = Table(
+    "batch_lines",
+    metadata,
+    Column("batch_id", String(40), primary_key=True),
+    Column("line", Integer, primary_key=True, autoincrement=False),  # from 1
+    Column("custom_id", String(512), nullable=False),
+    Column("task_id", String(32)),
+    Column("error", Text),
+)

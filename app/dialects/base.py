@@ -1,6 +1,6 @@
 """The base class of client dialects: name, words for tasks and errors, schemas, routes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # a worker renders webhook bodies: it needs no web framework 
     from fastapi import APIRouter
     from starlette.types import ASGIApp
 
+    from app.dialects.http.gateway import Gateway
     from app.relay.relay import Relay
 
 
@@ -43,6 +44,8 @@ class DialectRoutes:
     relayed: tuple[RelayedRoute, ...] = ()
     websockets: "Mapping[str, Callable[[Relay], ASGIApp]]" = field(default_factory=dict)
     lookups: "Mapping[str, ASGIApp]" = field(default_factory=dict)
+    jobs: "tuple[Callable[[Gateway], Coroutine[Any, Any, None]], ...]" = ()
+    """Run beside them until the process ends, in each that serves clients."""
 
 
 class Dialect:

@@ -30,6 +30,7 @@ from app.errors import InvalidRequest
 from app.keys.key import ClientKey
 from app.keys.service import KeyRing
 from app.media.store import MediaStore, delete_task_files
+from app.tasks.batches.rows import forget_owner
 from app.tasks.pruning import BATCH_ROWS, delete_task_rows
 from app.tasks.states import OPEN
 from app.usage.ledger import has_open_reservation
@@ -125,6 +126,7 @@ async def _delete_owned(database: Database, store: MediaStore, owner: str) -> tu
         clips = (await connection.execute(_ids(characters, owner))).scalars().all()
     for character in clips:
         await store.delete(f"characters/{character}")
+    await forget_owner(database, store, owner)
     async with database.write_many() as connection:
         told = _ids(webhook_deliveries, owner)
         await connection.execute(sa.delete(webhook_attempts).where(webhook_attempts.c.delivery_id.in_(told)))

@@ -313,6 +313,11 @@ class TaskService:
         await self._request_cancel(task, delete=False)
         return await self.wait_until_ended(task, within=CANCEL_WAIT_SECONDS)
 
+    async def ask_cancel(self, task: Task) -> None:
+        """``cancel`` without waiting for its end."""
+        if not task.has_ended:
+            await self._request_cancel(task, delete=False)
+
     async def delete(self, task: Task) -> None:
         """Cancel it if it runs, hide it, and delete its files."""
         await self._request_cancel(task, delete=True)

@@ -12,6 +12,9 @@ NO_FILMS = {
     "/v1/videos/characters": "makes a character",
     "/v1/videos/quote": "says what /v1/videos would make",
     "/v1/content_provenance_checks": "says what is known of a file",
+    "/v1/files": "keeps the lines of a batch",
+    "/v1/batches": "makes what each line asks, as /v1/videos does",
+    "/v1/batches/{batch_id}/cancel": "cancels them",
     "/v1/characters/create": "makes a character",
     "/v1/characters/generate": "makes a character, and then what /v1/videos/generate makes",
 }

@@ -7,7 +7,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from app.dialects.openapi.schemas import BOAT, CLIP, OWN_VIDEO, PICTURE, TEXT_MODEL
+from app.dialects.openapi.schemas import BOAT, CLIP, OWN_FILE, OWN_VIDEO, PICTURE, TEXT_MODEL
 from tests.e2e.conftest import Setting
 from tests.serving import until
 
@@ -115,8 +115,13 @@ def test_every_example_works(described: dict[str, Any], http: httpx2.Client, set
     own = http.post("/v1/videos", json=body).json()["id"]
     until(lambda: http.get(f"/v1/videos/{own}").json()["status"] == "completed")
     files = f"{setting.upstream.url}/files"
+    line = {"custom_id": "a", "method": "POST", "url": "/v1/videos", "body": {"prompt": "[studio:reject] a"}}
+    lines = http.post(
+        "/v1/files", files={"file": json.dumps(line).encode()}, data={"purpose": "batch"}
+    ).json()
     words = {
         OWN_VIDEO: own,
+        OWN_FILE: lines["id"],
         PICTURE: f"{files}/image.png",
         CLIP: f"{files}/video.mp4",
         TEXT_MODEL: "house-words",
@@ -143,5 +148,6 @@ def test_every_body_has_an_example(described: dict[str, Any]) -> None:
         for _, path, told in operations(described)
         if "requestBody" in told and "example" not in told["requestBody"]["content"]["application/json"]
     ]
-    # Of these, the clip or the sound is a file.
-    assert bare == ["/v1/videos/characters", "/v1/audio/transcriptions", "/v1/audio/translations"]
+    # Of these, the clip, the lines or the sound are a file.
+    files = ["/v1/videos/characters", "/v1/files"]
+    assert bare == [*files, "/v1/audio/transcriptions", "/v1/audio/translations"]

@@ -5,7 +5,7 @@
 whose money is held, ``turn:…`` for the update that lets a film's next segment go, ``again:…`` for the row of one that is
 made again, ``join:…`` for the joining of its segments, ``adopted:…`` for one that runs again, ``went_on:…`` for one that goes
 on after an attempt, ``second_slot:…`` for the second time that one gets an account, ``film_hashes:…`` for the first film that
-is labelled, ``pauses:…`` for the first pause, ``accounts:…`` (or another table) for the first change of a row there. ``group:…`` is the first commit of SQLite
+is labelled, ``pauses:…`` (or ``batch_lines``, ``client_files``) for the first row there, ``accounts:…`` (or another table) for the first change of a row there. ``group:…`` is the first commit of SQLite
 that makes three writes durable at once. Without it nothing happens.
 """
 
@@ -60,7 +60,7 @@ def _writes_it(statement: str, parameters: Any) -> bool:
         return "INSERT INTO tasks" in statement and any(
             isinstance(value, str) and AGAIN.fullmatch(value) for value in _values(parameters)
         )
-    if WHAT in ("film_hashes", "pauses"):
+    if WHAT in ("film_hashes", "pauses", "batch_lines", "client_files"):
         return f"INSERT INTO {WHAT}" in statement
     if statement.startswith(f"UPDATE {WHAT} "):
         return True

@@ -3,6 +3,7 @@
 from typing import Any
 
 from app.dialects.fields.schemas import FILM_SCHEMA, film_body
+from app.dialects.openai_videos.batch_schemas import BATCH_EXAMPLES, BATCH_SCHEMAS
 from app.dialects.openapi.schemas import (
     ATTEMPT,
     BOAT,
@@ -196,6 +197,7 @@ SCHEMAS: dict[str, Schema] = {
     "VideoDeleted": object_of(
         ("id", "object", "deleted"), id=TEXT, object={"const": "video.deleted"}, deleted={"const": True}
     ),
+    **BATCH_SCHEMAS,
 }
 EXAMPLES: dict[str, dict[str, Any]] = {
     "ProvenanceCheck": {"sha256": "0" * 64},
@@ -203,7 +205,9 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "RemixVideo": {"prompt": "The same street at night"},
     "EditVideo": {"prompt": "Make it snow", "video": {"id": OWN_VIDEO}},
     "ExtendVideo": {"prompt": "The boat sails on", "seconds": "4", "video": {"id": OWN_VIDEO}},
+    **BATCH_EXAMPLES,
 }
 TAGS = {
     "OpenAI Videos": "OpenAI's Videos API in full; its SDKs work with `base_url` and `api_key` changed.",
+    "Batches": "OpenAI's Files and Batch APIs, for many videos in one file.",
 }

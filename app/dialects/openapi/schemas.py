@@ -81,6 +81,8 @@ EVENT_STREAM: Schema = {"text/event-stream": {"schema": {}}}
 BOAT = "A paper boat on a rainy street"
 OWN_VIDEO = "video_0190f3a2c4d57e8f9a0b1c2d3e4f5a6b"
 """A placeholder for a video of the reader's own."""
+OWN_FILE = "file-0190f3a2c4d57e8f9a0b1c2d3e4f5a6b"
+"""A placeholder for a file of the reader's own."""
 PICTURE = "https://example.com/boat.png"
 CLIP = "https://example.com/boat.mp4"
 TEXT_MODEL = "gpt-5-mini"
