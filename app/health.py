@@ -40,7 +40,15 @@ from app.tasks.states import OPEN
 from app.usage.sums import DAY_SECONDS
 
 REMOVED = Account(id="", provider="", name="")
-_OLDEST = sa.select(sa.func.min(tasks.c.created_at)).where(tasks.c.state == "queued")
+_WAITS_AT_FIRST = sa.and_(tasks.c.attempts == 0, tasks.c.attempt == 1)
+_WAITING_SINCE = sa.case(
+    (sa.and_(_WAITS_AT_FIRST, tasks.c.not_before > tasks.c.created_at), tasks.c.not_before),
+    else_=tasks.c.created_at,
+)
+_OLDEST = sa.select(sa.func.min(_WAITING_SINCE)).where(
+    tasks.c.state == "queued", tasks.c.not_before <= sa.bindparam("now")
+)
+"""Who is not to begin yet, as a segment before its turn, does not wait for an account."""
 _PENDING = (
     sa.select(sa.func.count())
     .select_from(webhook_deliveries)
@@ -85,7 +93,7 @@ async def _count_tasks(components: Components) -> None:
         TASKS_OPEN.labels(state).set(counted.get(state, 0))
     SLOTS_USED.set(counted.get("slots", 0))
     async with components.database.read() as connection:
-        oldest = (await connection.execute(_OLDEST)).scalar_one()
+        oldest = (await connection.execute(_OLDEST, {"now": time.time()})).scalar_one()
         DELIVERIES_PENDING.set((await connection.execute(_PENDING)).scalar_one())
     OLDEST_QUEUED.set(0 if oldest is None else max(0.0, time.time() - oldest))
 

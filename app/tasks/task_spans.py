@@ -64,7 +64,7 @@ async def waited_since(run: TaskRun) -> float:
     before costs a look into its timeline."""
     task = run.task
     if not task.attempts and task.attempt == 1:
-        return task.created_at
+        return max(task.created_at, task.not_before)
     return await run.retry_while_database_is_away(lambda: _read_wait(run.repository, task))
 
 
@@ -92,7 +92,8 @@ async def trace_unserved(repository: TaskRepository, task_ids: Sequence[str]) ->
 
 async def _read_wait(repository: TaskRepository, task: Task) -> float:
     rows = await repository.read_timeline(task.id)
-    return max((float(row["at"]) for row in rows if row["event"] in WAITED_FROM), default=task.created_at)
+    since = max((float(row["at"]) for row in rows if row["event"] in WAITED_FROM), default=task.created_at)
+    return max(since, min(task.not_before, clock.now()))
 
 
 def _open(

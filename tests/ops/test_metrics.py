@@ -6,13 +6,16 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from prometheus_client import REGISTRY
 
+from app import clock
 from app.components import Components
 from app.db.operator_tables import usage_days
 from app.db.session import add_to_sums
+from app.db.tables import tasks
 from app.errors import ServiceUnavailable
-from app.health import _count_accounts, count_spending
+from app.health import _count_accounts, _count_tasks, count_spending
 from app.media.store import MediaStore
 from app.ops import metrics
 from app.ops.metrics import count_end
@@ -132,6 +135,23 @@ async def test_cooldowns_are_told_by_account_and_model(bench: Bench) -> None:
     await bench.components.pool.clear_cooldowns(account.id)
     await _count_accounts(bench.components)
     assert REGISTRY.get_sample_value("filmgate_cooldown_seconds", labels) is None
+
+
+async def test_a_task_that_is_not_to_begin_yet_does_not_wait(bench: Bench) -> None:
+    await bench.account()
+    later = await bench.create(start_after=clock.now() + 3600)
+    await _count_tasks(bench.components)
+    assert value("filmgate_oldest_queued_seconds") == 0
+    async with bench.components.database.write() as connection:
+        of_later = tasks.c.id == later.id
+        begun = {"created_at": clock.now() - 7200, "not_before": clock.now() - 60}
+        await connection.execute(sa.update(tasks).where(of_later).values(**begun))
+    await _count_tasks(bench.components)
+    assert 60 <= value("filmgate_oldest_queued_seconds") < 3600
+    async with bench.components.database.write() as connection:
+        await connection.execute(sa.update(tasks).where(of_later).values(attempts=1))
+    await _count_tasks(bench.components)
+    assert value("filmgate_oldest_queued_seconds") >= 7200  # refused meanwhile: no refusal shortens a wait
 
 
 @pytest.mark.parametrize("page", ["operating.md", "operating.zh-CN.md"])

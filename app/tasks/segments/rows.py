@@ -179,8 +179,8 @@ async def let_go(
     mine = tasks.c.id == segment.task.id, tasks.c.state == "queued", tasks.c.not_before >= LATER
     values = {
         "request": request.model_dump_json(exclude_defaults=True),
-        "not_before": 0.0,
-        "deadline_at": clock.now() + wait,
+        "not_before": (now := clock.now()),
+        "deadline_at": now + wait,
     }
     async with database.write() as connection:
         if not await _goes_on(connection, film_id):
