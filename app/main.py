@@ -44,7 +44,7 @@ from app.relay.gate_calls import GateCalls
 from app.relay.relay import Metering, Relay
 from app.relay.upstream import UpstreamClient, open_session
 from app.settings import Settings, load_settings
-from app.tasks.batches.rows import BatchRepository
+from app.tasks.batches import BatchRepository
 from app.tasks.film_hashes import FilmHashes
 from app.usage.recorder import UsageRecorder
 from app.worker import Worker

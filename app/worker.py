@@ -29,7 +29,7 @@ from app.ops.edge import DrainState
 from app.providers.base import Provider
 from app.tasks.admission.admission import AdmissionController
 from app.tasks.admission.held_back import keep_held_tasks
-from app.tasks.batches.rows import prune_batches
+from app.tasks.batches import prune_batches
 from app.tasks.budget_watch import BudgetWatch
 from app.tasks.film_hashes import FilmHashes
 from app.tasks.held_money import mark_unmarked_holds

@@ -30,7 +30,7 @@ from app.errors import InvalidRequest
 from app.keys.key import ClientKey
 from app.keys.service import KeyRing
 from app.media.store import MediaStore, delete_task_files
-from app.tasks.batches.rows import forget_owner
+from app.tasks.batches import forget_owner
 from app.tasks.pruning import BATCH_ROWS, delete_task_rows
 from app.tasks.states import OPEN
 from app.usage.ledger import has_open_reservation

@@ -11,7 +11,7 @@ import pytest
 from app.providers.registry import PROVIDERS
 from tests.cli.running import ROOT, environment
 
-MOST_OWN = 395
+MOST_OWN = 400
 """Modules of ours. Whoever needs more at the start may raise it; who only imports what comes later should not."""
 NEVER = {
     "PIL": "pictures are looked at in children",

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import openai
 import pytest
 
+from app.components import Components
 from tests.serving import KEY, GatewayProcess, until
 from tests.upstream import FakeUpstream
 
@@ -21,6 +22,14 @@ class Setting:
     upstream: FakeUpstream
     client: openai.OpenAI
     other: openai.OpenAI
+    forgetful: openai.OpenAI
+    """Its key keeps no prompts."""
+
+
+async def _keys(components: Components) -> tuple[str, str]:
+    return await components.keys.create("other"), await components.keys.create(
+        "no prompts", keep_prompts=False
+    )
 
 
 @pytest.fixture(scope="module")
@@ -28,12 +37,13 @@ def setting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setting]:
     gateway = GatewayProcess(tmp_path_factory.mktemp("batches"), FILMGATE_STUDIO="off")
     with FakeUpstream() as upstream:
         gateway.add_upstream(upstream.url)
-        stranger = gateway.prepare(lambda components: components.keys.create("other"))
+        secrets = KEY, *gateway.prepare(_keys)
         with gateway:
             base = f"{gateway.url}/v1"
-            client = openai.OpenAI(base_url=base, api_key=KEY)
-            with client, openai.OpenAI(base_url=base, api_key=stranger, max_retries=0) as other:
-                yield Setting(upstream, client, other)
+            clients = [openai.OpenAI(base_url=base, api_key=each, max_retries=0) for each in secrets]
+            yield Setting(upstream, *clients)
+            for client in clients:
+                client.close()
 
 
 def line(custom_id: str, **body: Any) -> dict[str, Any]:
@@ -158,3 +168,13 @@ def test_what_is_wrong_is_named(setting: Setting) -> None:
     with pytest.raises(openai.BadRequestError) as refused:
         client.files.create(file=("x.jsonl", b"{}"), purpose="fine-tune")
     assert refused.value.param == "purpose"
+
+
+def test_prompts_go_with_a_batch_whose_key_keeps_none(setting: Setting) -> None:
+    client = setting.forgetful
+    done = ended(client, begun(client, line("secret")))
+    assert done.status == "completed"
+    told = answers(client, done.output_file_id)["secret"]["response"]["body"]
+    assert told["status"] == "completed" and told["prompt"] is None
+    with pytest.raises(openai.NotFoundError):
+        client.files.retrieve(done.input_file_id)

@@ -1,5 +1,5 @@
 """kill -9 in the middle of a batch: each of its lines is made and paid for once, and told once. What each leaves behind stands
-in ``app/tasks/batches/rows.py``."""
+in ``app/tasks/batches.py``."""
 
 import json
 from typing import Any

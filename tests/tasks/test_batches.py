@@ -8,8 +8,8 @@ import sqlalchemy as sa
 
 from app.db.operator_tables import batch_lines, batches, client_files
 from app.errors import InvalidRequest, NotFound
-from app.tasks.batches import rows
-from app.tasks.batches.rows import BatchRepository, forget_owner, prune_batches
+from app.tasks import batches as rows
+from app.tasks.batches import BatchRepository, forget_owner, prune_batches
 from tests.tasks.conftest import KEY, Bench
 
 

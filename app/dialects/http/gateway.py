@@ -21,7 +21,7 @@ from app.media.links import LinkSigner
 from app.media.store import MediaStore
 from app.ops.access import notes_of
 from app.options import OptionsRepository
-from app.tasks.batches.rows import BatchRepository
+from app.tasks.batches import BatchRepository
 from app.tasks.characters import CharacterLibrary
 from app.tasks.derived_files import DerivedFileMaker
 from app.tasks.film_hashes import FilmHashes

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-ENDPOINT = "/v1/videos"
+from app.tasks.batches import ENDPOINT
+
 MOST_LINES = 1000
-MOST_BYTES = 20 * 1024 * 1024
 MOST_ERRORS = 100
 LONGEST_ID = 512
 

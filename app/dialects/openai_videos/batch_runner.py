@@ -30,7 +30,7 @@ from app.keys.key import ClientKey
 from app.keys.spender import end_user_of
 from app.media.fetch import LINK_OWNER
 from app.ops.access import RequestNotes
-from app.tasks.batches.rows import BatchStatus, Row
+from app.tasks.batches import BatchStatus, Row
 from app.tasks.service import RequestContext
 from app.tasks.task import Task, file_link, files_are_kept
 
@@ -42,11 +42,6 @@ PAUSE_SECONDS = 60.0
 """Before a batch is advanced again that could not be."""
 LATER = (RateLimited, ServiceUnavailable)
 """The line is tried again: the key has too many tasks in flight, or a store is away."""
-
-
-async def run_batches(services: Gateway) -> None:
-    """Until cancelled."""
-    await BatchRunner(services).run()
 
 
 class BatchRunner:
@@ -101,7 +96,11 @@ class BatchRunner:
             await self._finish(batch)
 
     async def _content(self, batch: Row) -> bytes:
-        return await self._batches.file_content(batch.owner, batch.input_file_id)
+        try:
+            return await self._batches.file_content(batch.owner, batch.input_file_id)
+        except NotFound:  # the store has lost it: what was made is told, and no more is
+            log.error("batch.input_lost", batch=batch.id, file=batch.input_file_id)
+            return b""
 
     async def _validated(self, batch: Row, total: int, errors: list[dict[str, Any]]) -> None:
         now = clock.now()
@@ -183,6 +182,8 @@ class BatchRunner:
         if status == "completed" and batch.expires_at <= clock.now():
             status = "expired"
         counts = await self._batches.counts(batch)
+        if not _keeps_prompts(key):  # before its end: after a crash in between, this is done again
+            await self._batches.forget_input(batch)
         await self._batches.move(batch, status, **files, **counts, ended_at=clock.now())
         log.info("batch.ended", batch=batch.id, status=status, **counts)
 
@@ -202,6 +203,7 @@ class BatchRunner:
             signer = self._services.signer
             url = file_link(task, task.result.files[0], base=batch.base_url, signer=signer)
         body = video_object(task, url=url, manual=speaks_manual(key))
+        body |= {} if _keeps_prompts(key) else {"prompt": None}
         response = {"status_code": 200, "request_id": batch.id, "body": body}
         if task.state == "completed":
             return answer | {"response": response, "error": None}, True
@@ -210,3 +212,7 @@ class BatchRunner:
             "message": task.error_message or "The generation failed.",
         }
         return answer | {"response": response, "error": failure}, False
+
+
+def _keeps_prompts(key: ClientKey | None) -> bool:
+    return key is not None and key.keep_prompts

@@ -23,7 +23,7 @@ from app.dialects.http.media_sources import read_source
 from app.dialects.openai_videos import receipts
 from app.dialects.openai_videos.answer import OpenAIVideosDialect, speaks_manual, video_id, video_object
 from app.dialects.openai_videos.batch_routes import router as batches
-from app.dialects.openai_videos.batch_runner import run_batches
+from app.dialects.openai_videos.batch_routes import run_batches
 from app.dialects.openai_videos.provenance import router as checks
 from app.dialects.openai_videos.quote import quote_object
 from app.dialects.openai_videos.request import read_create, read_from_source, read_remix

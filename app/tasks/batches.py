@@ -28,6 +28,10 @@ from app.media.store import MediaStore
 from app.tasks.task import Task, new_id
 
 FILE_ID, BATCH_ID = "file-", "batch_"
+ENDPOINT = "/v1/videos"
+"""What each line of a batch is sent to."""
+MOST_BYTES = 20 * 1024 * 1024
+"""Of one file."""
 MOST_FILES = 200
 """Of one owner."""
 CLAIM_SECONDS = 6.0
@@ -110,6 +114,13 @@ class BatchRepository:
                 raise InvalidRequest(
                     "A batch reads this file: cancel it, or wait for its end.", param="file_id"
                 )
+        await self._remove_file(file_id)
+
+    async def forget_input(self, batch: Row) -> None:
+        """Delete the file that an ended batch has read: its key keeps no prompts."""
+        await self._remove_file(batch.input_file_id)
+
+    async def _remove_file(self, file_id: str) -> None:
         await self._store.delete(_place(file_id))
         async with self._database.write() as connection:
             await connection.execute(sa.delete(client_files).where(client_files.c.id == file_id))
@@ -188,6 +199,11 @@ class BatchRepository:
         async with self._database.write() as connection:
             claimed = claim.values(claimed_until=now + CLAIM_SECONDS).returning(batches)
             return (await connection.execute(claimed)).first()
+
+    async def has_open(self) -> bool:
+        query = sa.select(batches.c.id).where(batches.c.ended_at.is_(None)).limit(1)
+        async with self._database.read() as connection:
+            return (await connection.execute(query)).first() is not None
 
     async def move(self, batch: Row, status: BatchStatus, **values: Any) -> bool:
         """From the status that it has to another one, or to the same with other values. False: it has moved meanwhile."""
