@@ -33,8 +33,7 @@ from app.providers.http_messages import UpstreamTimeouts
 from app.providers.transport import UpstreamTransport
 from app.settings import Settings
 from app.tasks.characters import CharacterLibrary
-from app.tasks.gates.keeper import GateKeeper
-from app.tasks.gates.webhook import GateWebhook
+from app.tasks.gate_keeper import GateKeeper
 from app.tasks.notifications import NotificationHub
 from app.tasks.repository import TaskRepository
 from app.tasks.retries import RetryMatcher
@@ -70,7 +69,7 @@ async def assemble_components(settings: Settings, *, dialects: tuple[Dialect, ..
         events=events,
         characters=characters,
         billing=books.billing,
-        gates=GateKeeper(options, GateWebhook(guard.http_transport())),
+        gates=GateKeeper(options, guard.http_transport),
         retries=RetryMatcher(database, was_limited=keys.was_limited),
         deadline_seconds=settings.wait_seconds,
         id_prefixes=[dialect.id_prefix for dialect in dialects],

@@ -1,6 +1,7 @@
 """The web process: creates the application and wires its components together."""
 
 import asyncio
+import importlib
 import os
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -40,12 +41,12 @@ from app.ops.health import health_routes
 from app.ops.logs import may_print
 from app.ops.tracing import exported_traces
 from app.panel import PanelOnDemand, open_panel
-from app.relay.gate_calls import GateCalls
 from app.relay.relay import Metering, Relay
 from app.relay.upstream import UpstreamClient, open_session
 from app.settings import Settings, load_settings
 from app.tasks.batches import BatchRepository
 from app.tasks.film_hashes import FilmHashes
+from app.tasks.gate_keeper import TextCalls
 from app.usage.recorder import UsageRecorder
 from app.worker import Worker
 
@@ -215,7 +216,7 @@ async def _open_relay(stack: AsyncExitStack, components: Components) -> Relay:
         metering=Metering(components.money.prices, components.money.budgets),
         max_body_bytes=components.settings.max_body_bytes,
     )
-    components.tasks.gates.calls = GateCalls(relay.endpoints, upstreams, recorder)
+    components.tasks.gates.open_calls = partial(_open_gate_calls, relay, recorder)
     return relay
 
 
@@ -224,6 +225,14 @@ def _start_jobs(stack: AsyncExitStack, gateway: Gateway, dialects: Iterable[Dial
     for dialect in dialects:
         for job in dialect.routes.jobs:
             stack.callback(asyncio.create_task(job(gateway), name=dialect.name).cancel)
+
+
+def _open_gate_calls(relay: Relay, recorder: UsageRecorder) -> TextCalls:
+    # Imported only where it is used: few operators have gates that ask accounts.
+    calls: TextCalls = importlib.import_module("app.relay.gate_calls").GateCalls(
+        relay.endpoints, relay.upstreams, recorder
+    )
+    return calls
 
 
 def _lookup_routes(dialects: Iterable[Dialect]) -> dict[str, Route]:

@@ -30,7 +30,7 @@ from app.tasks.admission.waiting import QueuePosition, QueuePositions
 from app.tasks.billing import TaskBilling
 from app.tasks.characters import MENTION_SIGNS, CharacterLibrary
 from app.tasks.creation import NewTask, planned_task, request_columns, request_fingerprint
-from app.tasks.gates.keeper import GateKeeper
+from app.tasks.gate_keeper import GateKeeper
 from app.tasks.makers import MakerSearch
 from app.tasks.notifications import Notification, NotificationHub
 from app.tasks.pending_files import keep_inputs

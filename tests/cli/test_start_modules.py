@@ -21,10 +21,13 @@ NEVER = {
     "app.cli.doctor": "of another command",
     "app.client": "our client is for programs and the command line",
     "app.ops.resealing": "of the command line",
+    "app.relay.gate_calls": "gates are asked only where the operator has set them up",
+    "app.tasks.gates.asking": "the same",
     "av": "films are looked at in children",
     "mcp": "the tools for agents come with their first message",
     "numpy": "the studio draws in children",
     "openai": "of the command line",
+    "opentelemetry.sdk": "only with a collector",
     "redis": "only where it is set",
 }
 ONLY_WITH_POSTGRES = ("pgqueuer",)

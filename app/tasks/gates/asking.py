@@ -1,22 +1,19 @@
-"""Asks the gates of a key about a request, once for each task, before anything is reserved, kept or sent.
-
-Crash points: nothing is written here. A process that dies meanwhile has made no task; the client's next request is judged
-anew. A task that exists is never judged again, by whichever process it is run.
-"""
+"""Asks gates about a request, the cheapest first, and rewrites its prompt where one says so."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
+import httpx2
 import structlog
 
 from app.errors import ContentPolicyViolation, FilmgateError, ServiceUnavailable
 from app.generation import GenerationRequest
-from app.keys.gate_options import GATE_CHOICES, Gate, GateOptions
+from app.keys.gate_options import Gate, GateOptions
 from app.keys.key import ClientKey
 from app.ops.metrics import GATE_VERDICTS
-from app.options import OptionsRepository
+from app.tasks.gate_keeper import JudgedRequest, TextCalls
 from app.tasks.gates.webhook import GateWebhook
 from app.tasks.gates.words import find_word
 
@@ -28,14 +25,6 @@ MODERATIONS, CHAT = "moderations", "chat/completions"
 REFUSED = "The prompt was refused before anything was sent or reserved"
 
 
-class TextCalls(Protocol):
-    """Calls to text accounts."""
-
-    async def ask(self, path: str, body: Mapping[str, Any], *, key: ClientKey, request_id: str) -> Any:
-        """What ``/v1/<path>`` of the first account that answers says. ``body`` names the model. Raises ``FilmgateError``."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class GateVerdict:
     """``prompt``: what takes the place of the prompt. ``reason``: for the client, or (failed) for the operator."""
@@ -45,33 +34,27 @@ class GateVerdict:
     prompt: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class JudgedRequest:
-    """The request as it may be made, and what the task's timeline says of its gates."""
+class GateAsker:
+    """``open_calls`` gives the calls to text accounts, or raises ``ServiceUnavailable`` where there are none."""
 
-    request: GenerationRequest
-    detail: dict[str, Any]
-
-
-class GateKeeper:
-    """``calls`` is set by the process that relays calls."""
-
-    def __init__(self, options: OptionsRepository, webhook: GateWebhook) -> None:
-        self._options = options
-        self._webhook = webhook
-        self.calls: TextCalls | None = None
+    def __init__(self, transport: httpx2.AsyncBaseTransport, open_calls: Callable[[], TextCalls]) -> None:
+        self._webhook = GateWebhook(transport)
+        self._open_calls = open_calls
 
     async def close(self) -> None:
         await self._webhook.close()
 
-    async def ask_gates(
-        self, request: GenerationRequest, *, key: ClientKey, request_id: str
+    async def judge_request(
+        self,
+        request: GenerationRequest,
+        options: GateOptions,
+        gates: tuple[Gate, ...],
+        *,
+        enhances: bool,
+        key: ClientKey,
+        request_id: str,
     ) -> JudgedRequest:
-        """Raises ``ContentPolicyViolation`` for what a gate denies, and ``ServiceUnavailable`` for a gate that does not answer,
-        unless the operator lets such requests pass."""
-        # Not ``read_if_possible``: without the options nobody would know that there is a gate.
-        options = await self._options.read(GateOptions)
-        gates = GATE_CHOICES[key.options.get("gates", options.default)]
+        """Raises as ``GateKeeper.ask_gates`` does."""
         told: list[dict[str, str]] = []
         judged = request
         for gate in gates:
@@ -80,7 +63,7 @@ class GateKeeper:
             self._refuse_if_denied(gate, verdict, options)
             if verdict.outcome == "rewrite":
                 judged = _rewritten(judged, verdict.prompt)
-        if key.options.get("enhance", "on" if options.enhance else "off") == "on" and judged.prompt:
+        if enhances and judged.prompt:
             verdict = await self._enhance(judged, options, key=key, request_id=request_id)
             told.append({"gate": "enhance", "verdict": verdict.outcome})
             if verdict.outcome == "rewrite":
@@ -183,9 +166,7 @@ class GateKeeper:
     async def _ask_account(
         self, path: str, body: Mapping[str, Any], *, key: ClientKey, request_id: str
     ) -> Any:
-        if self.calls is None:
-            raise ServiceUnavailable("This process makes no calls to accounts.")
-        return await self.calls.ask(path, body, key=key, request_id=request_id)
+        return await self._open_calls().ask(path, body, key=key, request_id=request_id)
 
 
 def judged_texts(request: GenerationRequest) -> tuple[str, ...]:
