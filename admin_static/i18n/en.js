@@ -7,7 +7,7 @@ export default {
   'again': 'Try again',
   'any': 'any',
   'cancel': 'Cancel',
-  'clear': 'Clear',
+  'pick.none': 'Clear selection',
   'close': 'Close',
   'copied': 'Copied',
   'copy_failed': 'The browser did not let it be copied.',

@@ -7,7 +7,7 @@ export default {
   'again': '重试',
   'any': '不限',
   'cancel': '取消',
-  'clear': '清除',
+  'pick.none': '取消选择',
   'close': '关闭',
   'copied': '已复制',
   'copy_failed': '浏览器不允许复制，请手动复制。',

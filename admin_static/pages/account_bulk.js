@@ -88,7 +88,9 @@ const resultColumns = () => [
     cell: (row) =>
       row.ok === undefined
         ? html`<span class="badge hollow">${t('bulk.waiting')}</span>`
-        : html`<span class=${`badge ${row.ok ? 'good' : 'bad'}`}>${t(row.ok ? 'bulk.good' : 'bulk.bad')}</span>`,
+        : row.verdict === 'reachable'
+          ? html`<span class="badge warn">${t('bulk.unproven')}</span>`
+          : html`<span class=${`badge ${row.ok ? 'good' : 'bad'}`}>${t(row.ok ? 'bulk.good' : 'bulk.bad')}</span>`,
   },
   {
     key: 'time',

@@ -14,6 +14,9 @@ import { FormFields, FormButtons, useForm } from '../lib/ui/form.js';
 import { AccountForm } from './account_form.js';
 import { AccountFacts, ModelMap } from './account_facts.js';
 
+// A vendor that only answers proves nothing about the key.
+const TEST_TONES = { accepted: 'fine', reachable: 'caution' };
+
 function CooldownList({ account, reload }) {
   if (account.cooldowns.length === 0) return null;
   const clearCooldown = (model) =>
@@ -116,7 +119,7 @@ export function AccountDrawer({ id, actions, providers, onClose, onChange }) {
           }
           ${
             tested &&
-            html`<p class=${tested.ok ? 'fine' : 'trouble'} id="test-result">
+            html`<p class=${TEST_TONES[tested.verdict] ?? 'trouble'} id="test-result">
               ${testText(tested)} <span class="small">${formatDuration(tested.milliseconds / 1000)}</span>
             </p>`
           }

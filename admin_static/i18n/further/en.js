@@ -94,6 +94,7 @@ export default {
   'bulk.testing': 'Tested {done} of {all}, failed: {bad}',
   'bulk.waiting': 'Waiting',
   'bulk.good': 'Good',
+  'bulk.unproven': 'Answers, key not proven',
   'bulk.bad': 'Failed',
   'bulk.time': 'Time',
   'bulk.disable_failed': 'Disable the {n} that failed',

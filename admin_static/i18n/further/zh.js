@@ -92,6 +92,7 @@ export default {
   'bulk.testing': '已测试 {done} / {all}，失败 {bad} 个',
   'bulk.waiting': '等待中',
   'bulk.good': '正常',
+  'bulk.unproven': '有响应，密钥未验证',
   'bulk.bad': '失败',
   'bulk.time': '用时',
   'bulk.disable_failed': '停用失败的 {n} 个',

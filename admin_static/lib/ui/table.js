@@ -205,6 +205,6 @@ export const BulkActions = ({ picked, onClear, children }) =>
       <strong>${t('picked', { n: picked.size })}</strong>
       ${children}
       <button type="button" class="button small" onClick=${onClear}>
-        ${t('clear')}
+        ${t('pick.none')}
       </button>
     </div>`;
