@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -28,10 +29,11 @@ class Judge:
                 judge.take(self.rfile.read(int(self.headers["content-length"])), dict(self.headers))
                 time.sleep(judge.delay)
                 raw = judge.answer if isinstance(judge.answer, bytes) else json.dumps(judge.answer).encode()
-                self.send_response(judge.status)
-                self.send_header("content-length", str(len(raw)))
-                self.end_headers()
-                self.wfile.write(raw)
+                with suppress(BrokenPipeError):  # who waits no longer has gone
+                    self.send_response(judge.status)
+                    self.send_header("content-length", str(len(raw)))
+                    self.end_headers()
+                    self.wfile.write(raw)
 
             def log_message(self, *_: Any) -> None:
                 pass
