@@ -7,7 +7,7 @@ from itertools import groupby
 
 from app.catalog.candidates import Candidate
 from app.catalog.fitting import Fitting, fit_request
-from app.catalog.overrides import Overrides, apply_overrides
+from app.catalog.overrides import NO_OVERRIDES, Overrides, apply_overrides
 from app.catalog.prompt_wishes import write_into_prompt
 from app.errors import AdapterFailed, AddressNeeded, FilmgateError, InvalidRequest
 from app.generation import GenerationRequest, MediaInput, Role
@@ -111,7 +111,9 @@ def judged_alike(candidate: Candidate) -> Hashable:
     account = candidate.account
     options = json.dumps(dict(account.options), sort_keys=True) if account.options else ""
     where = account.provider, account.base_url, candidate.model
-    return *where, id(candidate.overrides), candidate.rules, options
+    told = candidate.overrides
+    overrides = "" if told == NO_OVERRIDES else told.model_dump_json(exclude_defaults=True)
+    return *where, overrides, candidate.rules, options
 
 
 def join_refusals(refusals: Collection[tuple[Candidate, FilmgateError]]) -> FilmgateError:

@@ -19,13 +19,13 @@ from app.errors import InsufficientQuota, InvalidRequest, NotFound
 from app.generation import Shot
 from app.keys.key import ClientKey
 from app.signed_documents import read_jwks, read_signed
+from app.tasks.attempts import list_attempts
 from app.tasks.prompt_removal import remove_prompts
 from app.tasks.pruning import tend_segments
 from app.tasks.segments.rows import FilmSegment, read_segments
 from app.tasks.task import Task
 from tests.tasks.conftest import KEY, Bench, until
 from tests.tasks.test_billing import money
-from tests.upstream import FakeUpstream
 
 PROMPT = "A kite rises. It sails over a lake. Night falls. It lands."
 ROUTE = {"model": "sora-2", "candidates": [{"provider": "openai_compatible", "lengths": "join"}]}
@@ -162,7 +162,7 @@ async def test_a_failed_segment_is_made_again_alone(bench: Bench) -> None:
         (1, 1, "made"), (2, 2, "made"), (3, 3, "made"), (4, 4, "failed"), (5, 4, "failed"), (6, 4, "made"),
     ]  # fmt: skip
     assert {each["provider"] for each in said["attempts"]} == {"openai_compatible"}
-    assert (said["made"], said["money"]["sale"]) == ({"segments": 4}, "2.5")
+    assert (said["made"], said["money"]["sale"]) == ({"segments": 4}, "2.50")
     [file] = said["files"]
     assert file["sha256"] == hashlib.sha256(await film_bytes(bench, ended)).hexdigest()
 
@@ -170,21 +170,21 @@ async def test_a_failed_segment_is_made_again_alone(bench: Bench) -> None:
 async def test_a_segment_goes_on_at_another_account_where_the_route_says_so(bench: Bench) -> None:
     """Before it is made again as a segment: it stays one task, with one reservation."""
     error = {"code": "server_error", "message": "a bad day"}
-    with FakeUpstream() as second:
-        second.script(film_as_asked=True)
-        await joining(bench, failing={"Night falls.": 1}, error=error)
-        capabilities = {"capabilities": {"seconds": (4, 8)}, "poll_cap_seconds": 0.05}
-        await bench.account("second", url=f"{second.url}/v1", options=capabilities)
-        steps = [{"account": "upstream", "lengths": "join"}, {"account": "second", "lengths": "join"}]
-        document = {"model": "sora-2", "candidates": steps, "retry": {"failed": 1}}
-        await bench.components.catalog.routes.put(read_route(document))
-        film = await bench.create(PROMPT, seconds=25)
-        await bench.work()
-        ended = await bench.ended(film)
-        assert ended.state == "completed", ended.error_message
-        assert (bench.upstream.counters().jobs, second.counters().prompts) == (4, {"Night falls.": 1})
+    await joining(bench, failing={"Night falls.": 1}, error=error)
+    options = {"capabilities": {"seconds": (4, 8)}, "poll_cap_seconds": 0.05}
+    await bench.account("second", options=options)
+    steps = [{"account": "upstream", "lengths": "join"}, {"account": "second", "lengths": "join"}]
+    document = {"model": "sora-2", "candidates": steps, "retry": {"failed": 1}}
+    await bench.components.catalog.routes.put(read_route(document))
+    film = await bench.create(PROMPT, seconds=25)
+    await bench.work()
+    ended = await bench.ended(film)
+    assert ended.state == "completed", ended.error_message
+    assert bench.upstream.counters().prompts["Night falls."] == 2
     made = await parts(bench, film)
     assert [(each.attempt, each.task.attempt) for each in made] == [(0, 1), (0, 1), (0, 2), (0, 1)]
+    first, last = await list_attempts(bench.components.database, made[2].task)
+    assert first.account_id != last.account_id
     assert await money(bench) == (Decimal(0), Decimal("2.5"))
 
 
