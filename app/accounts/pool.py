@@ -2,9 +2,8 @@
 
 import uuid
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
 
 import sqlalchemy as sa
 import structlog
@@ -12,11 +11,12 @@ from sqlalchemy.exc import IntegrityError
 
 from app import clock
 from app.accounts import cooldown_rules, suspensions
-from app.accounts.definition import ACCOUNT_FIELDS, EXTRA_FIELDS, AccountDraft
+from app.accounts.definition import AccountDraft
 from app.accounts.notices import NoticeListener, NoticePublisher
 from app.accounts.provider_cache import ProviderCache
 from app.accounts.refusals import NextAccounts, RefusalCause, RefusalJudge
-from app.accounts.rows import account_of_row, column_values, cooldown_of_row, plain_reason
+from app.accounts.row_reader import RowReader
+from app.accounts.rows import column_values, cooldown_of_row, plain_reason
 from app.accounts.status import (
     WHOLE_ACCOUNT,
     AccountStatus,
@@ -62,7 +62,7 @@ class AccountPool:
         self.refusals = RefusalJudge(self)
         self._providers = ProviderCache(build)
         self.build_provider = build
-        self._parsed_rows: dict[str, tuple[tuple[Any, ...], Account, dict[str, Any]]] = {}
+        self._rows = RowReader(vault)
         self._misconfigured: dict[str, tuple[AccountStatus, InvalidRequest]] = {}
 
     def on_notice(self, listener: NoticeListener) -> None:
@@ -104,9 +104,10 @@ class AccountPool:
             for row in await connection.execute(sa.select(cooldowns)):
                 cooling[row.account_id][row.model] = cooldown_of_row(row)
             suspended = await suspensions.read_all(connection)
-        statuses = self._without_misconfigured(
-            [self._status_of_row(row, cooling.get(row.id, {}), suspended.get(row.id)) for row in rows]
-        )
+        found = self._rows.read(rows)
+        every = [found[row.id].as_status(row, cooling.get(row.id, {}), suspended.get(row.id)) for row in rows]
+        shut = {account_id: each.problem for account_id, each in found.items() if each.problem}
+        statuses = self._without_misconfigured(every, shut)
         always = self._embedded_always
         if self._embedded and (always or not any(each.is_proven for each in statuses.values())):
             kept = self._statuses.get(self._embedded.id) or AccountStatus(self._embedded, enabled=True)
@@ -310,13 +311,17 @@ class AccountPool:
         await self._reads.close()
         await self._providers.close()
 
-    def _without_misconfigured(self, statuses: list[AccountStatus]) -> dict[str, AccountStatus]:
-        """The accounts that a provider can be built for; the others must not stop them."""
+    def _without_misconfigured(
+        self, statuses: list[AccountStatus], shut: Mapping[str, InvalidRequest]
+    ) -> dict[str, AccountStatus]:
+        """The accounts that a provider can be built for; the others, and those that are ``shut``, must not stop them."""
         known, self._misconfigured = self._misconfigured, {}
         usable: dict[str, AccountStatus] = {}
         for status in statuses:
             account_id = status.account.id
             try:
+                if account_id in shut:
+                    raise shut[account_id]
                 self.provider_for(status.account)
             except InvalidRequest as error:
                 self._misconfigured[account_id] = (status, error)
@@ -384,16 +389,6 @@ class AccountPool:
     def _account_name(self, account_id: str) -> str:
         status = self._statuses.get(account_id)
         return status.account.name if status else ""
-
-    def _status_of_row(
-        self, row: Any, cooldowns: dict[str, Cooldown], suspension: Suspension | None
-    ) -> AccountStatus:
-        """Its account is the same object while the row is unchanged: the provider stays, secrets are unsealed once."""
-        columns = tuple(getattr(row, name) for name in (*ACCOUNT_FIELDS, *EXTRA_FIELDS))
-        known = self._parsed_rows.get(row.id)
-        if known is None or known[0] != columns:
-            known = self._parsed_rows[row.id] = (columns, *account_of_row(row, self.vault))
-        return AccountStatus.of_row(row, known[1], extra=known[2], cooldowns=cooldowns, suspension=suspension)
 
 
 def name_taken_error(name: str) -> InvalidRequest:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, get_args
@@ -25,11 +26,25 @@ def account_of_row(row: Any, vault: Vault) -> tuple[Account, dict[str, Any]]:
 
     Raises ``SettingsInvalid`` when the root key is not the one that sealed the row.
     """
-    values = {name: _read_column(row, name) for name in ACCOUNT_FIELDS}
-    for name, place in SEALED_PLACES.items():
-        if values[name] is not None:
-            values[name] = vault.unseal(values[name], place=place(row.id))
-    return Account(id=row.id, **values), {name: _read_column(row, name) for name in EXTRA_FIELDS}
+    account, extra = account_without_secrets(row)
+    sealed = {name: getattr(row, name) for name in SEALED_PLACES}
+    opened: dict[str, Any] = {
+        name: vault.unseal(value, place=SEALED_PLACES[name](row.id))
+        for name, value in sealed.items()
+        if value is not None
+    }
+    return replace(account, **opened), extra
+
+
+def account_without_secrets(row: Any) -> tuple[Account, dict[str, Any]]:
+    """As much of it as needs no root key."""
+    plain = [name for name in ACCOUNT_FIELDS if name not in SEALED_PLACES]
+    account = Account(id=row.id, **{name: _read_column(row, name) for name in plain})
+    return account, {name: _read_column(row, name) for name in EXTRA_FIELDS}
+
+
+def has_secrets(row: Any) -> bool:
+    return any(getattr(row, name) is not None for name in SEALED_PLACES)
 
 
 def _read_column(row: Any, name: str) -> Any:

@@ -92,14 +92,23 @@ async def test_an_account_comes_back_as_it_was_and_its_secret_is_nowhere_in_the_
     assert SECRET not in repr(standing)
 
 
-async def test_a_sealed_secret_does_not_open_in_another_row(pool: AccountPool, database: Database) -> None:
+async def test_a_sealed_secret_does_not_open_in_another_row_and_stops_nobody_else(
+    pool: AccountPool, database: Database
+) -> None:
     await pool.add(account("one"))
     await pool.add(account("two", secret="another"))
     async with database.write() as connection:
         sealed = sa.select(accounts.c.secret).where(accounts.c.name == "one").scalar_subquery()
         await connection.execute(sa.update(accounts).where(accounts.c.name == "two").values(secret=sealed))
-    with pytest.raises(SettingsInvalid, match="can't be opened with this root key"):
-        await pool.refresh()
+    await pool.refresh()
+    assert [each.account.name for each in await pool.current_statuses()] == ["one"]
+    [shut] = pool.misconfigured()
+    assert (shut.account.name, shut.account.secret) == ("two", "")
+    assert "can't be opened with this root key" in (shut.problem or "")
+    with pytest.raises(InvalidRequest, match="enter the secret again"):
+        await pool.provider_by_id(shut.account.id)
+    await AccountRepository(pool).rotate_secret("two", "entered again")
+    assert {each.account.secret for each in await pool.current_statuses()} == {SECRET, "entered again"}
 
 
 @pytest.mark.parametrize("damaged", ["", "v1.", "v1.AAAA", "not base64 at all"])
