@@ -4,6 +4,7 @@ import { post, canWrite } from '../lib/api.js';
 import { t, valueLabel } from '../lib/i18n.js';
 import { cooldownText, testText } from '../lib/server_words.js';
 import { formatDuration } from '../lib/format.js';
+import { changePause } from '../lib/pausing.js';
 import { pageLink } from '../lib/router.js';
 import { useGet, LoadingNotice } from '../lib/api_hooks.js';
 import { useServerEvent } from '../lib/event_stream.js';
@@ -80,6 +81,8 @@ function RotateSecret({ account, onClose, onDone }) {
   <//>`;
 }
 
+const pause = (account) => changePause('account', account.id, account.name, account.state === 'paused');
+
 export function AccountDrawer({ id, actions, providers, onClose, onChange }) {
   const loaded = useGet(`accounts/${encodeURIComponent(id)}`);
   const [shown, show] = useState('');
@@ -129,6 +132,12 @@ export function AccountDrawer({ id, actions, providers, onClose, onChange }) {
               <button type="button" class="button main" onClick=${runTest}>
                 ${t('account.do.test')}
               </button>
+              ${
+                account.enabled &&
+                html`<button type="button" class="button" onClick=${thenReload(pause)}>
+                  ${t(account.state === 'paused' ? 'pause.end' : 'pause.begin')}
+                </button>`
+              }
               ${
                 !account.read_only &&
                 html`

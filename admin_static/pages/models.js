@@ -11,6 +11,7 @@ import { DataTable } from '../lib/ui/table.js';
 import { SearchField } from '../lib/ui/filters.js';
 import { ActionMenu, askConfirmation, runWithToast } from '../lib/ui/dialogs.js';
 import { ModelExplanation } from './model_explanation.js';
+import { changePause } from '../lib/pausing.js';
 import { priceText } from '../lib/price_text.js';
 import { PriceForm } from './price_form.js';
 import { RouteForm, candidateText } from './route_form.js';
@@ -43,6 +44,7 @@ const modelColumns = (actions) => [
     cell: (entry) =>
       html`
         <strong>${entry.name}</strong> ${entry.alias_of && html`<span class="quiet">→ ${entry.alias_of}</span>`}
+        ${actions.paused.has(entry.name) && html`<span class="badge warn">${t('account.paused')}</span>`}
         ${
           entry.retires &&
           html`<span class="badge warn">${t(`models.retires${entry.successor ? '_to' : ''}`, entry)}</span>`
@@ -81,6 +83,10 @@ const modelColumns = (actions) => [
           ],
           may('money') && null,
           may('operate') && [t('models.route'), () => actions.route(entry.name)],
+          may('operate') && [
+            t(actions.paused.has(entry.name) ? 'pause.end' : 'pause.begin'),
+            () => actions.pause(entry.name),
+          ],
           may('money') && [t('models.set_price'), () => actions.price(entry.name, entry.price)],
         ]}
       />`,
@@ -219,11 +225,15 @@ export function Page() {
   const [shown, show] = useState(null);
   const [version, setVersion] = useState(0);
   const reloadLists = () => setVersion((n) => n + 1);
+  const pauses = useGet('pauses', { version });
+  const paused = new Set((pauses.data?.data ?? []).filter((each) => each.side === 'model').map((each) => each.name));
   const onSaved = () => {
     show(null);
     reloadLists();
   };
   const actions = {
+    paused,
+    pause: (name) => changePause('model', name, name, paused.has(name)).then(reloadLists),
     route: (model, document) => show({ form: 'route', model, route: document }),
     price: (model, document) => show({ form: 'price', model, document }),
     toggle: (entry) =>
@@ -233,6 +243,7 @@ export function Page() {
             alias_of: entry.alias_of,
             candidates: entry.candidates,
             note: entry.note,
+            retry: entry.retry,
             enabled: !entry.enabled,
           }),
         t('models.saved', { name: entry.model }),

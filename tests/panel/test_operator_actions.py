@@ -143,6 +143,37 @@ def test_an_account_that_changes_is_asked_for_alone(panel: PanelPage, gateway: G
     assert asked and all(f"ids={path.rpartition('/')[2]}" in url for url in asked), asked
 
 
+def test_an_account_and_a_model_are_paused_and_go_on(panel: PanelPage) -> None:
+    import_accounts(panel, "resting")
+    account_row(panel, "resting").get_by_text("resting", exact=True).click()
+    for button, told in (("Pause", "resting is paused"), ("Resume", "resting goes on")):
+        panel.button(button, within=panel.dialog).click()
+        panel.expect_toast(told)
+    panel.page.keyboard.press("Escape")
+    panel.open("models")
+    row = panel.page.locator("tr[data-id]").first
+    for item, told in (("Pause", "is paused"), ("Resume", "goes on")):
+        row.get_by_role("button", name=re.compile("^Actions")).click()
+        panel.page.get_by_role("menuitem", name=item, exact=True).click()
+        panel.expect_toast(told)
+        expect(row.get_by_text("paused", exact=True)).to_have_count(int(item == "Pause"))
+
+
+def test_a_route_that_is_switched_off_keeps_the_rest(panel: PanelPage, gateway: GatewayProcess) -> None:
+    owner = owner_of(gateway)
+    steps = [{"provider": "kling", "order": 0, "lengths": "join"}]
+    body = {"candidates": steps, "retry": {"failed": 2}, "note": "as agreed"}
+    with owner.http:
+        owner.sign_in("admin", PASSWORD)
+        before = owner.must("PUT", "/routes/switched", json=body)
+        panel.open("models?tab=routes")
+        panel.button("Actions: switched").click()
+        panel.page.get_by_role("menuitem", name="Disable", exact=True).click()
+        panel.expect_toast("switched")
+        after = owner.get("/routes/switched")
+    assert after | {"updated_at": 0} == before | {"enabled": False, "updated_at": 0}
+
+
 def test_failed_tests_are_listed_and_their_accounts_disabled(panel: PanelPage) -> None:
     import_accounts(panel, "tried-1", "tried-2")
     page = panel.page

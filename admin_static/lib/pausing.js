@@ -1,0 +1,11 @@
+// Pauses of models and accounts: their tasks wait, and nothing new is sent.
+import { post } from './api.js';
+import { t } from './i18n.js';
+import { runWithToast } from './ui/dialogs.js';
+
+/** Begins the pause of a model or account, or ends it where it `isPaused`. `name` is the API's, `shown` the operator's. */
+export const changePause = (side, name, shown, isPaused) =>
+  runWithToast(
+    () => post(isPaused ? 'pauses/end' : 'pauses', { side, name }),
+    t(isPaused ? 'pause.ended' : 'pause.begun', { name: shown }),
+  );
