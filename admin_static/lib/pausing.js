@@ -3,7 +3,7 @@ import { post } from './api.js';
 import { t } from './i18n.js';
 import { runWithToast } from './ui/dialogs.js';
 
-/** Begins the pause of a model or account, or ends it where it `isPaused`. `name` is the API's, `shown` the operator's. */
+/** Begins a pause, or ends it where it `isPaused`. `name` is the name in the API, `shown` the one that is shown. */
 export const changePause = (side, name, shown, isPaused) =>
   runWithToast(
     () => post(isPaused ? 'pauses/end' : 'pauses', { side, name }),

@@ -1,14 +1,12 @@
 // The price of a model as text.
-import { t } from './i18n.js';
+import { listText, t } from './i18n.js';
 import { formatMoney } from './format.js';
 
 const rateText = (document) => {
   const { '*': general, ...named } = Object.fromEntries(
     Object.entries(document ?? {}).filter(([, rate]) => Number(rate) > 0),
   );
-  const others = Object.entries(named)
-    .map(([name, rate]) => `${name} ${formatMoney(rate)}`)
-    .join(', ');
+  const others = listText(Object.entries(named).map(([name, rate]) => `${name} ${formatMoney(rate)}`));
   return general && others ? `${formatMoney(general)} (${others})` : general ? formatMoney(general) : others;
 };
 

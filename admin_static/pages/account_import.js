@@ -1,7 +1,7 @@
 // Import of many accounts: paste or drop a list, check what each row would do, then import it.
 import { html, useState } from '../lib/dom.js';
 import { post } from '../lib/api.js';
-import { t } from '../lib/i18n.js';
+import { listText, t } from '../lib/i18n.js';
 import { errorText } from '../lib/server_words.js';
 import { StateBadge, SegmentedControl } from '../lib/ui/elements.js';
 import { Dialog, runWithToast } from '../lib/ui/dialogs.js';
@@ -40,7 +40,7 @@ const columns = () => [
   {
     key: 'models',
     label: t('account.models'),
-    cell: (row) => html`<span class="name clip small" title=${row.models.join(', ')}>${row.models.join(', ')}</span>`,
+    cell: (row) => html`<span class="name clip small" title=${listText(row.models)}>${listText(row.models)}</span>`,
   },
   {
     key: 'result',

@@ -1,7 +1,7 @@
 // Keys of clients: limits, budgets and spending.
 import { html, useEffect, useState } from '../lib/dom.js';
 import { patch, post, may, canWrite } from '../lib/api.js';
-import { t, valueLabel } from '../lib/i18n.js';
+import { listText, t, valueLabel } from '../lib/i18n.js';
 import { route, openRow, pageLink } from '../lib/router.js';
 import { useGet, LoadingNotice } from '../lib/api_hooks.js';
 import { formatMoney } from '../lib/format.js';
@@ -98,14 +98,14 @@ const columns = (actions) => [
         ${
           key.models.length > 0 &&
           html`
-            <span class="tag" title=${key.models.join(', ')}>
+            <span class="tag" title=${listText(key.models)}>
               ${t('key.models_tag', { n: key.models.length })}
             </span>${' '}
           `
         }
         ${
           key.networks.length > 0 &&
-          html`<span class="tag" title=${key.networks.join(', ')}>
+          html`<span class="tag" title=${listText(key.networks)}>
             IP
           </span>`
         }

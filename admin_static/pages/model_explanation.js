@@ -1,6 +1,6 @@
 // Explains for each account why it would or would not be chosen for a model. Nothing is sent.
 import { html, useState } from '../lib/dom.js';
-import { t, valueLabel } from '../lib/i18n.js';
+import { listText, t, valueLabel } from '../lib/i18n.js';
 import { Said, wordsFor } from '../lib/server_words.js';
 import { formatDuration, formatMoney, formatPercent } from '../lib/format.js';
 import { route, setFilters, pageLink } from '../lib/router.js';
@@ -84,7 +84,7 @@ function preferenceText({ prefer, figure }) {
 /** Several accounts are chosen when they are equal until one of them gets the task. */
 function chosenSentence(accounts) {
   if (accounts.length > MOST_NAMED) return t('models.would_use_some', { n: accounts.length });
-  if (accounts.length > 1) return t('models.would_use_one', { accounts: accounts.join(', ') });
+  if (accounts.length > 1) return t('models.would_use_one', { accounts: listText(accounts) });
   return accounts.length === 1 ? t('models.would_use', { account: accounts[0] }) : null;
 }
 

@@ -1,7 +1,7 @@
 // The front page's verdict: one line for each model, with what mends it beside it.
 import { html, classNames, useState } from '../lib/dom.js';
 import { get, post, canWrite } from '../lib/api.js';
-import { t } from '../lib/i18n.js';
+import { listText, t } from '../lib/i18n.js';
 import { testText } from '../lib/server_words.js';
 import { pageLink } from '../lib/router.js';
 import { readiness, loadReadiness, verdictText } from '../lib/readiness.js';
@@ -32,7 +32,7 @@ async function forEach(accounts, done) {
 
 function namesOf(accounts) {
   const names = accounts.slice(0, NAMED).map((each) => each.account);
-  return accounts.length > NAMED ? `${names.join(', ')} … (${accounts.length})` : names.join(', ');
+  return accounts.length > NAMED ? `${listText(names)} … (${accounts.length})` : listText(names);
 }
 
 /** Tests the accounts that are blocked, or all where none is; the results stay until the next test. */

@@ -1,7 +1,7 @@
 // Models & routes: every model name, the accounts that serve it, and its price.
 import { html, classNames, useState } from '../lib/dom.js';
 import { put, remove, may } from '../lib/api.js';
-import { t, valueLabel } from '../lib/i18n.js';
+import { listText, t, valueLabel } from '../lib/i18n.js';
 import { route, setFilters, pageLink } from '../lib/router.js';
 import { useGet, LoadingNotice } from '../lib/api_hooks.js';
 import { formatSeconds } from '../lib/format.js';
@@ -184,7 +184,7 @@ const routeColumns = (actions) => [
 /** A part of a price that never counts would make calls free in silence. */
 const uncountedNote = (entry) =>
   entry.uncounted.length > 0 &&
-  html`<span class="bad">${t('price.uncounted', { parts: entry.uncounted.join(', ') })}</span>`;
+  html`<span class="bad">${t('price.uncounted', { parts: listText(entry.uncounted) })}</span>`;
 
 const priceColumns = (actions) => [
   { key: 'model', label: t('task.model'), lead: true, cell: (entry) => html`<strong>${entry.model}</strong>` },

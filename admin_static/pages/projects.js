@@ -4,7 +4,7 @@ import { canWrite, may, patch, post, remove } from '../lib/api.js';
 import { t } from '../lib/i18n.js';
 import { pageLink, route, setFilters } from '../lib/router.js';
 import { useGet, LoadingNotice } from '../lib/api_hooks.js';
-import { currency, formatMoney } from '../lib/format.js';
+import { currency, formatMoney, formatNumber } from '../lib/format.js';
 import { numberOrNull } from '../lib/form_values.js';
 import { CopyButton, EmptyState, PageHeader, RelativeTime, SegmentedControl, StateBadge } from '../lib/ui/elements.js';
 import { DataTable } from '../lib/ui/table.js';
@@ -219,8 +219,13 @@ function SpendTable() {
               lead: true,
               cell: (each) => each.name ?? html`<span class="quiet">${t('projects.nobody')}</span>`,
             },
-            { key: 'requests', label: t('projects.requests'), number: true, cell: (each) => each.requests },
-            { key: 'films', label: t('page.films'), number: true, cell: (each) => each.films },
+            {
+              key: 'requests',
+              label: t('projects.requests'),
+              number: true,
+              cell: (each) => formatNumber(each.requests),
+            },
+            { key: 'films', label: t('page.films'), number: true, cell: (each) => formatNumber(each.films) },
             { key: 'cost', label: t('key.spent'), number: true, cell: (each) => formatMoney(each.cost) },
           ]}
         />`

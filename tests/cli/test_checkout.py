@@ -43,7 +43,7 @@ def test_locks_agree_and_hold_what_the_project_needs() -> None:
 
 def test_no_lock_holds_an_address() -> None:
     locks = [*ROOT.glob("*.lock"), *ROOT.glob("tests/*/node/package-lock.json")]
-    assert len(locks) == 5
+    assert len(locks) == 6
     assert [lock for lock in locks if "://" in lock.read_text()] == []
 
 

@@ -16,7 +16,7 @@ function OutageLine() {
   const why = { tab: 'why', model: first.model, kind: first.kind };
   return html`<div class="warning outage row apart" role="alert" id="outage">
     <span>
-      <strong>${t('outage.nobody', { models: missing.map((row) => row.model).join(', ') })}</strong>
+      <strong>${t('outage.nobody', { models: listText(missing.map((row) => row.model)) })}</strong>
       ${' '}
       ${listText(parts)}${parts.length > 0 && waiting > 0 && ' · '}
       ${waiting > 0 && t('verdict.waiting', { n: waiting })}
