@@ -49,9 +49,12 @@ function emptyValue(schema, root) {
   );
 }
 
+const LONG_TEXT = 4000; // what may be so long is written in several lines
+
 function controlKind(schema) {
   if (schema.enum) return 'select';
   if (schema.format === 'password' || schema.writeOnly) return 'secret';
+  if (schema.maxLength >= LONG_TEXT) return 'textarea';
   return { boolean: 'check', integer: 'number', number: 'number' }[schema.type] ?? 'text';
 }
 
