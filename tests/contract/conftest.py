@@ -45,7 +45,7 @@ def bearer(key: str) -> dict[str, str]:
     return {"authorization": f"Bearer {key}"}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def usual(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     gateway = GatewayProcess(
         tmp_path_factory.mktemp("usual"), FILMGATE_STUDIO="on", FILMGATE_STUDIO_WORKERS="4"
@@ -87,7 +87,7 @@ def usual(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         yield Place(gateway.url, headers, addresses | made_before(gateway.url, headers, clip=clip))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def deserted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     gateway = GatewayProcess(tmp_path_factory.mktemp("deserted"), FILMGATE_STUDIO="off")
 
@@ -108,7 +108,7 @@ def deserted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         yield Place(gateway.url, {"usual": bearer(KEY)}, {})
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def crowded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """One task that its upstream has queued, one that waits for its place, one on its way there."""
     gateway = GatewayProcess(
@@ -203,6 +203,6 @@ def rested(http: httpx2.Client, headers: Mapping[str, Any], things: Mapping[str,
     )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("samples")

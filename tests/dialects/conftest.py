@@ -44,7 +44,7 @@ class ServedGateway:
         return httpx2.Client(base_url=self.url, headers=headers, timeout=60)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedGateway]:
     gateway = GatewayProcess(tmp_path_factory.mktemp("dialects"), FILMGATE_STUDIO="on")
     other_key = gateway.prepare(lambda components: components.keys.create("other"))
@@ -92,7 +92,7 @@ def roles_in(request: dict[str, Any]) -> list[str]:
     return [item["role"] for item in request.get("media", ())]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def films(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FilmGateway]:
     gateway = GatewayProcess(
         tmp_path_factory.mktemp("films"), FILMGATE_STUDIO="on", FILMGATE_ADMIN_TOKEN=ADMIN_TOKEN

@@ -106,47 +106,47 @@ def running_setting(folder: Path, **environment: str) -> Iterator[Setting]:
         yield Setting(gateway, upstream, words, claude, keys)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def setting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setting]:
     with running_setting(tmp_path_factory.mktemp("gateway"), FILMGATE_SECRET_KEY=ROOT_KEY) as found:
         yield found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def short_lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setting]:
     """A gateway of its own that keeps what it made for one second."""
     with running_setting(tmp_path_factory.mktemp("short"), FILMGATE_RESULT_TTL_SECONDS="1") as found:
         yield found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def client(setting: Setting) -> Iterator[OpenAI]:
     """The official SDK, which repeats nothing by itself here."""
     with OpenAI(base_url=setting.base, api_key=KEY, max_retries=0) as found:
         yield found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stranger(setting: Setting) -> Iterator[OpenAI]:
     """The same with somebody else's key."""
     with OpenAI(base_url=setting.base, api_key=setting.keys.other, max_retries=0) as found:
         yield found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def http(setting: Setting) -> Iterator[httpx2.Client]:
     """Plain HTTP with the key."""
     with setting.gateway.client() as found:
         yield found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def keyless(setting: Setting) -> Iterator[httpx2.Client]:
     with httpx2.Client(base_url=setting.gateway.url, timeout=60) as found:
         yield found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def packages(node: str) -> Path:
     """The scripts beside their packages: those of the lock file, or the newest ones, which `make clients` installs."""
     newest = os.environ.get("FILMGATE_TEST_NODE_FOLDER")

@@ -34,7 +34,7 @@ async def postgres_database(store: PeerStore) -> str:
     return url
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def mysql_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """MariaDB of this test run alone, without grants, so that it needs no tables of its own."""
     program = shutil.which("mariadbd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")

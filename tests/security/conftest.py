@@ -61,6 +61,6 @@ def http(guarded: Guarded) -> Iterator[httpx2.Client]:
         yield found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def picture() -> bytes:
     return make_picture(64, 64)
