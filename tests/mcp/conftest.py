@@ -1,4 +1,4 @@
-"""A gateway with the tools for agents before a fake upstream: one process on SQLite, two on PostgreSQL."""
+"""A gateway with the tools for agents before a fake upstream."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -60,10 +60,16 @@ async def _fill(components: Components, upstream: str) -> tuple[str, str]:
 
 
 @pytest.fixture
-def house(tmp_path: Path, database_url: str) -> Iterator[House]:
-    processes = {"FILMGATE_PROCESSES": "2"} if database_url.startswith("postgresql") else {}
+def processes() -> int:
+    """Of the gateway, on PostgreSQL."""
+    return 1
+
+
+@pytest.fixture
+def house(tmp_path: Path, database_url: str, processes: int) -> Iterator[House]:
+    several = {"FILMGATE_PROCESSES": str(processes)} if database_url.startswith("postgresql") else {}
     gateway = GatewayProcess(
-        tmp_path / "gateway", FILMGATE_DATABASE_URL=database_url, FILMGATE_STUDIO="off", **processes
+        tmp_path / "gateway", FILMGATE_DATABASE_URL=database_url, FILMGATE_STUDIO="off", **several
     )
     with FakeUpstream(process=True) as upstream:
         other, poor = gateway.prepare(lambda components: _fill(components, upstream.url))

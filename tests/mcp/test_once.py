@@ -19,6 +19,11 @@ OPENING = {
 }
 
 
+@pytest.fixture
+def processes() -> int:
+    return 2
+
+
 class RawAgent:
     """Sends the same bytes as often as a test wants, as a host does that repeats a request."""
 
