@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app import clock
 from app.db.session import Database
 from app.db.tables import webhook_endpoints
-from app.errors import InvalidRequest, MissingField, NotFound
+from app.errors import InvalidRequest, MissingField, NotFound, SettingsInvalid
 from app.vault import Vault, webhook_secret_place
 from app.webhooks import outbox
 from app.webhooks.addresses import check_address
@@ -29,6 +29,8 @@ from app.webhooks.signing import encode_secret, new_secret
 MAX_PER_OWNER = 50
 MAX_NAME_LENGTH = 200
 OVERLAP_SECONDS = 86_400.0
+UNREADABLE_HINT = "whsec_?"
+"""In place of a secret's end: this root key does not open it."""
 """How long the old secret signs as well after a rotation, when the owner asks for it."""
 SAMPLE_ID = "0" * 32
 _table = webhook_endpoints.c
@@ -151,7 +153,7 @@ class EndpointRepository:
         async with self._database.write() as connection:
             row = await self._owned_row(connection, endpoint_id, owner=owner)
             old = {"old_secret": row.secret, "old_until": clock.now() + OVERLAP_SECONDS}
-            if not keep_old:
+            if not keep_old or self._hint_of(row) == UNREADABLE_HINT:
                 old = {"old_secret": None, "old_until": None}
             await self._update_row(
                 connection, endpoint_id, secret=self._seal_secret(endpoint_id, secret), **old
@@ -225,6 +227,13 @@ class EndpointRepository:
             sealed.append(row.old_secret)
         return [self._vault.unseal(text, place=webhook_secret_place(row.id)) for text in sealed]
 
+    def _hint_of(self, row: Any) -> str:
+        """One endpoint whose secret can't be opened must not hide the others: a new secret mends it."""
+        try:
+            return f"whsec_…{self._valid_secrets(row)[0][-4:]}"
+        except SettingsInvalid:
+            return UNREADABLE_HINT
+
     def _endpoint_of(self, row: Any) -> WebhookEndpoint:
         return WebhookEndpoint(
             id=row.id,
@@ -236,7 +245,7 @@ class EndpointRepository:
             disabled_reason=row.disabled_reason,
             created_at=row.created_at,
             updated_at=row.updated_at,
-            hint=f"whsec_…{self._valid_secrets(row)[0][-4:]}",
+            hint=self._hint_of(row),
             failing=failure_of(row),
         )
 

@@ -250,6 +250,24 @@ async def test_after_a_rotation_both_secrets_sign(post: Post, receiver: Receiver
     assert await endpoints.valid_secrets(endpoint.id, owner=KEY.owner) == [newest]
 
 
+async def test_a_secret_that_can_not_be_opened_hides_no_other_endpoint_and_is_mended_by_a_new_one(
+    post: Post, receiver: Receiver
+) -> None:
+    endpoint, _ = await post.endpoint(receiver.url)
+    await post.endpoint("https://other.example/")
+    endpoints = post.bench.components.endpoints
+    damaged = (
+        sa.update(webhook_endpoints).where(webhook_endpoints.c.id == endpoint.id).values(secret="v1.AAAA")
+    )
+    async with post.bench.components.database.write() as connection:
+        await connection.execute(damaged)
+    listed, _ = await endpoints.page(KEY.owner, after=None, limit=10)
+    assert sorted(each.hint.startswith("whsec_…") for each in listed) == [False, True]
+    _, new = await endpoints.rotate_secret(endpoint.id, owner=KEY.owner, keep_old=True)
+    assert await endpoints.valid_secrets(endpoint.id, owner=KEY.owner) == [new]
+    assert (await endpoints.get(endpoint.id, owner=KEY.owner)).hint == f"whsec_…{new[-4:]}"
+
+
 async def test_a_new_address_gets_what_the_old_one_missed(post: Post, receiver: Receiver) -> None:
     endpoint, _ = await post.endpoint("https://old.example/")
     await post.end_a_task()
