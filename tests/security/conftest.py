@@ -1,5 +1,6 @@
 """A gateway with the guard shut and a small body limit, for everything that must be refused."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -15,13 +16,15 @@ BODY_LIMIT = 400_000
 
 @dataclass(frozen=True)
 class Guarded:
-    """``foreign`` is a finished task of somebody else, ``own`` one of ours, ``character`` somebody else's."""
+    """``foreign`` is a finished task of somebody else, ``own`` one of ours; the others are somebody else's."""
 
     gateway: GatewayProcess
     disabled: str
     foreign: str
     own: str
     character: str
+    file: str
+    batch: str
 
 
 async def _keys(components: Components) -> tuple[str, str]:
@@ -35,6 +38,15 @@ def _made(client: httpx2.Client) -> str:
     video = client.post("/v1/videos", json=body).json()["id"]
     until(lambda: client.get(f"/v1/videos/{video}").json()["status"] == "completed")
     return str(video)
+
+
+def _file_and_batch(client: httpx2.Client) -> tuple[str, str]:
+    body = {"model": "studio", "prompt": "[studio:fast] theirs", "seconds": 1, "size": "64x64"}
+    line = {"custom_id": "one", "method": "POST", "url": "/v1/videos", "body": body}
+    content = {"file": ("lines.jsonl", json.dumps(line))}
+    made = client.post("/v1/files", data={"purpose": "batch"}, files=content).json()["id"]
+    wish = {"input_file_id": made, "endpoint": "/v1/videos", "completion_window": "24h"}
+    return made, client.post("/v1/batches", json=wish).json()["id"]
 
 
 @pytest.fixture(scope="package")
@@ -52,7 +64,8 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
         video = _made(foreign)
         clip = foreign.get(f"/v1/videos/{video}/content").content
         made = foreign.post("/v1/videos/characters", data={"name": "Theirs"}, files={"video": clip})
-        yield Guarded(gateway, disabled, video, _made(own), made.json()["id"])
+        others = made.json()["id"], *_file_and_batch(foreign)
+        yield Guarded(gateway, disabled, video, _made(own), *others)
 
 
 @pytest.fixture(scope="package")

@@ -1,5 +1,6 @@
 """Every described route × {no key, a wrong key, somebody else's key}; and the panel's without its owner."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -31,15 +32,21 @@ PUBLIC = ("GET", "/.well-known/filmgate-keys.json")
 ROUTES = [
     route
     for route in routes(create_app(Settings(data_dir=Path("unused"))).openapi())
-    if "/files/" not in route[1] and route != PUBLIC
+    if not route[1].startswith("/files/") and route != PUBLIC
 ]
-OF_SOMETHING = [(method, path) for method, path in ROUTES if "{name}" in path or "{character_id}" in path]
+OF_SOMETHING = [(method, path) for method, path in ROUTES if re.search(r"\{(name|\w+_id)\}", path)]
 PANEL = [route for route in routes(create_panel_app().openapi()) if route not in OPEN]
 
 
 def filled(guarded: Guarded, path: str) -> str:
     foreign = guarded.foreign.removeprefix("video_")
-    return path.replace("{scope}", "videos").format(name=foreign, character_id=guarded.character)
+    ids = {
+        "name": foreign,
+        "character_id": guarded.character,
+        "file_id": guarded.file,
+        "batch_id": guarded.batch,
+    }
+    return path.replace("{scope}", "videos").format(**ids)
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
