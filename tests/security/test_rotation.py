@@ -29,11 +29,12 @@ from app.backup.schedule_options import BackupOptions
 from app.components import Components
 from app.db.tables import keys, metadata
 from app.errors import AuthenticationFailed, PermissionDenied, SettingsInvalid
+from app.keys.projects import ProjectRepository
 from app.providers.base import Account
 from app.settings import Settings
 from app.vault import admin_totp_place
 from app.webhooks.notice_options import NoticeOptions
-from app.webhooks.signing import signed_headers
+from app.webhooks.signing import new_secret, signed_headers
 from tests.cli.running import ROOT, environment, filmgate, inside
 
 pytestmark = pytest.mark.slow
@@ -106,6 +107,8 @@ async def _fill(components: Components, house: House) -> None:
         house.owner, name="e", url="https://example.com/hook", event_types=["video.failed"]
     )
     await components.endpoints.rotate_secret(endpoint.id, owner=house.owner, keep_old=True)
+    projects = _projects(components)
+    await projects.set_credit_secret((await projects.create({"name": "team"})).id, new_secret())
     house.link = components.signer.sign(PATH, now=time.time())
     house.hook = components.endpoints.hook_secret(house.owner)
     house.backup = await archive.make_backup(components.backup_sources, secrets=True)
@@ -127,6 +130,10 @@ async def _admin(components: Components, house: House) -> None:
     house.recovery = await factors.turn_on(admin, offer.ticket, code=code, session_id=session.id)
 
 
+def _projects(components: Components) -> ProjectRepository:
+    return ProjectRepository(components.database, components.vault, components.keys)
+
+
 def _factors(components: Components) -> SecondFactors:
     return SecondFactors(components.database, components.vault, audit=AuditLog(components.database))
 
@@ -143,7 +150,9 @@ async def _secrets(components: Components) -> dict[str, Any]:
     for row in endpoints:
         found[row.id] = await components.endpoints.valid_secrets(row.id, owner=row.owner)
     found["totp"] = components.vault.unseal(totp.totp_secret, place=admin_totp_place(totp.id))
-    assert len(found) == 6 + ("studio" in found)
+    projects = _projects(components)
+    found["project"] = await projects.credit_secret((await projects.find("team")).id)
+    assert len(found) == 7 + ("studio" in found)
     return found
 
 
@@ -204,11 +213,11 @@ def house(request: pytest.FixtureRequest, tmp_path: Path, database_url: str) -> 
 
 def test_all_of_before_goes_on_and_then_needs_the_old_key_no_more(house: House) -> None:
     sealed, hashed = house.within(_boxes), house.within(_hashes)
-    assert len(sealed) == 3 + 3 + 1 + 2
+    assert len(sealed) == 3 + 3 + 1 + 2 + 1
     if "FILMGATE_SECRET_KEY" in house.variables:
         house.variables |= {"FILMGATE_SECRET_KEY": SECOND, "FILMGATE_OLD_SECRET_KEYS": f"{FIRST}, {'x' * 16}"}
     told = house.rotate()
-    assert "2 of accounts, 1 of webhook_endpoints, 1 of admins, 2 of options" in told
+    assert "2 of accounts, 1 of webhook_endpoints, 1 of admins, 1 of projects, 2 of options" in told
     assert "Client keys that still need the old root key: 4" in told
     fresh = house.within(_boxes)
     assert len(fresh) == len(sealed)
@@ -219,7 +228,7 @@ def test_all_of_before_goes_on_and_then_needs_the_old_key_no_more(house: House) 
     assert moved["rotated"][0] == hashed["rotated"][0]  # the newer secret was not used yet
     again = house.rotate()
     assert ("A new one can be created when" in again) is ("FILMGATE_SECRET_KEY" not in house.variables)
-    assert "0 of accounts, 0 of webhook_endpoints, 0 of admins, 0 of options" in again
+    assert "0 of accounts, 0 of webhook_endpoints, 0 of admins, 0 of projects, 0 of options" in again
     assert "still need the old root key: 2" in again
     house.variables.pop("FILMGATE_OLD_SECRET_KEYS", None)
     (house.data / "root.key.old").unlink(missing_ok=True)
@@ -250,7 +259,7 @@ def test_killed_at_every_step_one_after_the_other_it_loses_nothing(tmp_path: Pat
         assert first in kept, moment
         house.check()
     told = house.rotate()
-    assert "0 of accounts, 0 of webhook_endpoints, 0 of admins, 0 of options" in told
+    assert "0 of accounts, 0 of webhook_endpoints, 0 of admins, 0 of projects, 0 of options" in told
     house.check()
     files = list(house.data.glob("root.key*"))
     assert {path.name for path in files} == NAMES
