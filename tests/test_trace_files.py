@@ -6,9 +6,9 @@ from bench.trace_files import trace_film_and_chat
 
 pytestmark = pytest.mark.slow
 
-FILM_FILES = 113
+FILM_FILES = 128
 """From POST /v1/videos to a finished film (``openai_compatible``, SQLite)."""
-CHAT_FILES = 46
+CHAT_FILES = 52
 """For a relayed POST /v1/chat/completions."""
 
 
