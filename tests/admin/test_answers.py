@@ -185,6 +185,7 @@ COMPONENTS = {
     "offer",
     "page",
     "passed",
+    "paused",
     "pick",
     "picked",
     "pictures",
