@@ -11,12 +11,11 @@ import { DataTable } from '../lib/ui/table.js';
 import { SearchField } from '../lib/ui/filters.js';
 import { ActionMenu, askConfirmation, runWithToast } from '../lib/ui/dialogs.js';
 import { ModelExplanation } from './model_explanation.js';
+import { DocumentList, rowName } from './document_list.js';
 import { changePause } from '../lib/pausing.js';
 import { priceText } from '../lib/price_text.js';
 import { PriceForm } from './price_form.js';
 import { RouteForm, candidateText } from './route_form.js';
-
-const rowName = (row) => row.model ?? row.name;
 
 function capabilityTags(can) {
   if (!can) return html`<span class="quiet">${t('models.unknown')}</span>`;
@@ -200,25 +199,6 @@ const priceColumns = (actions) => [
     [t('delete'), () => actions.drop('prices', entry.model), 'bad'],
   ]),
 ];
-
-/** A table of routes or prices, or how to add the first one. */
-function DocumentList({ path, columns, none, note, add, version }) {
-  const loaded = useGet(path, { version });
-  if (!loaded.data) return html`<${LoadingNotice} ...${loaded} />`;
-  return loaded.data.data.length === 0
-    ? html`<${EmptyState}
-      title=${none}
-      actions=${
-        add &&
-        html`<button type="button" class="button main" onClick=${add[1]}>
-          ${add[0]}
-        </button>`
-      }
-    >
-      ${note}
-    <//>`
-    : html`<${DataTable} label=${none} columns=${columns} rows=${loaded.data.data} id=${rowName} />`;
-}
 
 export function Page() {
   const tab = route.value.query.tab ?? 'models';
