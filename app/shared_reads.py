@@ -87,6 +87,16 @@ class SharedRead(Generic[Value]):
         value = self.recent()
         return await self.read() if value is None else value
 
+    @property
+    def is_fresh(self) -> bool:
+        """Whether ``get`` would return ``last``, at once."""
+        return self.recent() is not None
+
+    async def read_anew(self) -> Value:
+        """As it is now, also if it was read just before. Raises what ``read`` raises."""
+        self.expire()
+        return await self.read()
+
     async def get_or_last(self) -> Value:
         """The value; while the store is slow or away, what was read last. Only one call waits to find that out; a value that
         nobody has used for a while may be from long ago, and everybody waits for the next."""

@@ -77,7 +77,7 @@ class AccountPool:
     @property
     def is_fresh(self) -> bool:
         """Whether ``cached_statuses`` is what ``current_statuses`` would return."""
-        return self._reads.recent() is not None
+        return self._reads.is_fresh
 
     async def status_of(self, account_id: str) -> AccountStatus | None:
         """From memory, where it is known there."""
@@ -94,8 +94,7 @@ class AccountPool:
 
     async def refresh(self) -> None:
         """Read every account anew, also if that was done just now."""
-        self._reads.expire()
-        await self._reads.read()
+        await self._reads.read_anew()
 
     async def _read_statuses(self) -> dict[str, AccountStatus]:
         async with self.database.read() as connection:

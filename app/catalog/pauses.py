@@ -57,14 +57,13 @@ class PauseRepository:
 
     @property
     def is_fresh(self) -> bool:
-        return self._reads.recent() is not None
+        return self._reads.is_fresh
 
     def invalidate_cache(self) -> None:
         self._reads.expire()
 
     async def refresh(self) -> None:
-        self._reads.expire()
-        await self._reads.read()
+        await self._reads.read_anew()
 
     async def close(self) -> None:
         await self._reads.close()

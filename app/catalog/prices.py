@@ -109,8 +109,7 @@ class PriceRepository:
 
     async def refresh(self) -> None:
         """Read every price anew, also if that was done just now."""
-        self._reads.expire()
-        await self._reads.read()
+        await self._reads.read_anew()
 
     async def _read_lines(self) -> Mapping[str, PriceLine]:
         async with self._database.read() as connection:

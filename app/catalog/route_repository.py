@@ -105,7 +105,7 @@ class RouteRepository:
     @property
     def is_fresh(self) -> bool:
         """Whether ``documents`` is what ``current_documents`` would return."""
-        return self._reads.recent() is not None
+        return self._reads.is_fresh
 
     def invalidate_cache(self) -> None:
         """The next read of the documents goes to the database."""
@@ -113,8 +113,7 @@ class RouteRepository:
 
     async def refresh(self) -> None:
         """Read every route anew, also if that was done just now."""
-        self._reads.expire()
-        await self._reads.read()
+        await self._reads.read_anew()
 
     async def close(self) -> None:
         await self._reads.close()
