@@ -99,8 +99,8 @@ class InputReader:
         """``clip`` with the length and size that its header states; unchanged where it states none."""
         if clip.content is None:
             return clip
-        with self._scratch.temporary("measure-") as folder:
-            path = folder / "clip"
+        with self._scratch.files("measure") as files:
+            path = files.path("clip")
             await asyncio.to_thread(path.write_bytes, clip.content)
             found = await self._inspector.measure_clip(path)
         if found is None:
@@ -110,15 +110,15 @@ class InputReader:
 
     async def read_marks(self, content: bytes) -> tuple[str, ...]:
         """The marks of makers in a film or picture (``aigc``, ``c2pa``); none in what can't be read here."""
-        with self._scratch.temporary("marks-") as folder:
-            path = folder / "film"
+        with self._scratch.files("marks") as files:
+            path = files.path("film")
             await asyncio.to_thread(path.write_bytes, content)
             return await self._inspector.read_marks(path)
 
     async def _check_picture(self, content: bytes, *, param: str) -> None:
         """A child process decodes it: a hostile picture can only end that one."""
-        with self._scratch.temporary("picture-") as folder:
-            path = folder / "picture"
+        with self._scratch.files("picture") as files:
+            path = files.path("picture")
             await asyncio.to_thread(path.write_bytes, content)
             found = await self._inspector.check_picture(path)
         if found == "large":

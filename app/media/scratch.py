@@ -1,4 +1,5 @@
-"""Half-made files on the local disk: a folder for each process, and what dead processes have left in theirs.
+"""Half-made files on the local disk: a folder for each process, and what dead processes have left in theirs. Files of one
+piece of work have a name in common instead of a folder: making and removing a folder costs more than a small film's copy.
 
 Several processes may share the data folder. Each holds a lock on its own folder, which the system lets go of when the
 process dies, however it dies; whatever is not locked belongs to nobody any more. No clock decides.
@@ -20,12 +21,40 @@ TURN_SECONDS = 0.05
 """So often who waits for a folder looks whether it is free."""
 
 
+class ScratchFiles:
+    """The files of one piece of work, which lie among those of others."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._folder = folder
+        self._name = name
+        self._named: list[Path] = []
+
+    def path(self, name: str) -> Path:
+        """Where a file may be made: whatever lies there is removed with the others."""
+        path = self._folder / f"{self._name}-{name}"
+        self._named.append(path)
+        return path
+
+    def remove(self) -> None:
+        for path in self._named:
+            path.unlink(missing_ok=True)
+
+
 class ScratchFolder:
     """Temporary folders below ``root``. The process's own is made when it is first needed."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._own: tuple[Path, int] | None = None
+
+    @contextmanager
+    def files(self, name: str) -> Iterator[ScratchFiles]:
+        """Files that are removed at the end. Raises ``OSError``."""
+        files = ScratchFiles(self._own_folder(), f"{name}-{secrets.token_hex(8)}")
+        try:
+            yield files
+        finally:
+            files.remove()
 
     @contextmanager
     def temporary(self, prefix: str) -> Iterator[Path]:
@@ -35,7 +64,7 @@ class ScratchFolder:
         try:
             yield folder
         finally:
-            _remove_folder(folder)
+            shutil.rmtree(folder)
 
     @asynccontextmanager
     async def exclusive(self, name: str) -> AsyncIterator[Path]:
@@ -70,7 +99,7 @@ class ScratchFolder:
     def _own_folder(self) -> Path:
         while self._own is None:
             folder = self._root / secrets.token_hex(8)
-            folder.mkdir(parents=True)
+            folder.mkdir(mode=0o700, parents=True)
             lock = os.open(folder, os.O_RDONLY)
             fcntl.flock(lock, fcntl.LOCK_EX)
             # Another process may have swept it between the two calls.
@@ -79,13 +108,6 @@ class ScratchFolder:
             else:
                 os.close(lock)
         return self._own[0]
-
-
-def _remove_folder(folder: Path) -> None:
-    """Most hold one file or none, and ``rmtree`` is slow."""
-    for entry in folder.iterdir():
-        entry.unlink()
-    folder.rmdir()
 
 
 def _lock_folder(folder: Path) -> int | None:

@@ -24,6 +24,7 @@ from app.errors import FilmgateError, LabelsFailed, NotFound
 from app.media.inspection import RESULT_BYTES, MediaInfo, MediaInspector, result_content_type
 from app.media.labels.options import LabelOptions, Layer
 from app.media.labels.sealing import FilmSealer, UnsealedFilm
+from app.media.scratch import ScratchFiles
 from app.media.store import MediaStore, task_folders
 from app.providers.base import ResultFile, Succeeded
 from app.tasks.film_hashes import FilmHashes
@@ -42,10 +43,11 @@ Notify = Callable[[str, dict[str, Any]], None]
 
 @dataclass(frozen=True, slots=True)
 class InspectedCopy:
-    """A file in the work folder. ``found``: what is in it, None where it could not be looked at; ``layers``: the labels we
+    """One of ``files`` in the work folder. ``found``: what is in it, None where it could not be looked at; ``layers``: the labels we
     added; ``marks``: those it came with, known where it was labelled."""
 
     path: Path
+    files: ScratchFiles
     found: MediaInfo | None
     content_type: str
     sha256: str
@@ -126,7 +128,7 @@ class FilmLabeller:
     async def _write_labels(
         self, work: UnlabelledCopy, rules: LabelOptions, wanted: tuple[Layer, ...]
     ) -> InspectedCopy:
-        target = work.original.with_name("labelled")
+        target = work.copy.files.path("labelled")
         options: dict[str, str | float] = {
             "service": rules.producer if "implicit" in wanted else "",
             "number": f"{work.task.id}-{work.number + 1}" if work.number else work.task.id,
@@ -146,7 +148,7 @@ class FilmLabeller:
             raise LabelsFailed(
                 "FILMGATE_C2PA_CERTIFICATE and FILMGATE_C2PA_KEY are not set, so nothing can be signed."
             )
-        target = work.original.with_name("sealed")
+        target = work.copy.files.path("sealed")
         form = await asyncio.to_thread(_sniff_file, labelled.path, work.kind)
         vendor_form = await asyncio.to_thread(_sniff_file, work.original, work.kind)
         film = UnsealedFilm(

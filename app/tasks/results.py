@@ -32,7 +32,7 @@ from app.media.inspection import RESULT_BYTES, MediaInfo, MediaInspector, result
 from app.media.labels.options import LabelOptions
 from app.media.links import DeliveredLink
 from app.media.peer_shares import PeerShares
-from app.media.scratch import ScratchFolder
+from app.media.scratch import ScratchFiles, ScratchFolder
 from app.media.store import MediaStore
 from app.options import OptionsRepository
 from app.providers.base import Operation, Provider, ResultFile, Succeeded
@@ -87,6 +87,16 @@ class CopyJob:
     provider: Provider
     operation: Operation
     note: TimelineWriter
+
+
+@dataclass(frozen=True, slots=True)
+class LocalCopy:
+    """A result in the work folder, among its ``files``; ``head``: its first bytes, for ``result_content_type``."""
+
+    files: ScratchFiles
+    path: Path
+    head: bytes
+    sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,13 +230,12 @@ class ResultStorage:
         rules = await self._read_rules()
         place = self._copies.place(work.provider.account.id)
         local = self._local_copy(work.provider, work.operation, file=file, route=route)
-        async with place, local as (path, sha256):
-            with path.open("rb") as start:
-                head = start.read(RESULT_BYTES)
-            content_type = result_content_type(head, kind=file.kind, stated=file.content_type)
+        async with place, local as copied:
+            path = copied.path
+            content_type = result_content_type(copied.head, kind=file.kind, stated=file.content_type)
             async with self._decoding:
                 found = await self._inspect_copy(work, path, kind=file.kind)
-                made = InspectedCopy(path, found, content_type, sha256)
+                made = InspectedCopy(path, copied.files, found, content_type, copied.sha256)
                 kept = await self._trim_copy(work, made, kind=file.kind)
                 made_seconds = found.seconds if found and kept.path != path else None
                 wanted = rules.enabled or work.task.request.labels is not None
@@ -281,7 +290,7 @@ class ResultStorage:
             return copy
         if copy.found is not None and copy.found.seconds <= fitting.trim_to + TRIM_SLACK_SECONDS:
             return copy
-        target = copy.path.with_name("trimmed")
+        target = copy.files.path("trimmed")
         try:
             if copy.found is None:
                 raise ResultUndecodable("It can't be decoded here.")
@@ -296,30 +305,30 @@ class ResultStorage:
     @asynccontextmanager
     async def _local_copy(
         self, provider: Provider, operation: Operation, *, file: ResultFile, route: ResultRoute
-    ) -> AsyncIterator[tuple[Path, str]]:
-        """The file in the work folder, and its SHA-256."""
-        with self._scratch.temporary("result-") as folder:
-            path = folder / "result"
+    ) -> AsyncIterator[LocalCopy]:
+        with self._scratch.files("result") as files:
             if KEPT_FIELD in file.data:
-                sha256 = await self._write_file(path, self.store.stream(file.data[KEPT_FIELD]))
+                yield await self._write_file(files, self.store.stream(file.data[KEPT_FIELD]))
             elif file.url is None:
-                sha256 = await self._write_file(path, provider.fetch(operation, file))
+                yield await self._write_file(files, provider.fetch(operation, file))
             else:
                 async with self._fetcher.stream(file.url, limit=self._max_bytes, route=route) as pieces:
-                    sha256 = await self._write_file(path, pieces)
-            yield path, sha256
+                    copied = await self._write_file(files, pieces)
+                yield copied
 
-    async def _write_file(self, path: Path, pieces: AsyncIterator[bytes]) -> str:
-        """Its SHA-256. Reckoned while it is copied, it costs 0.9 ms of a film's megabyte."""
-        size, digest = 0, hashlib.sha256()
+    async def _write_file(self, files: ScratchFiles, pieces: AsyncIterator[bytes]) -> LocalCopy:
+        """Its SHA-256 is reckoned while it is copied, which costs 0.9 ms of a film's megabyte."""
+        path, head, size, digest = files.path("copy"), b"", 0, hashlib.sha256()
         with path.open("wb") as target:
             async for piece in pieces:
+                if size < RESULT_BYTES:
+                    head += piece[: RESULT_BYTES - size]
                 size += len(piece)
                 if size > self._max_bytes:
                     raise PayloadTooLarge(f"The result is larger than the limit of {self._max_bytes} bytes.")
                 digest.update(piece)
                 target.write(piece)
-        return digest.hexdigest()
+        return LocalCopy(files, path, head, digest.hexdigest())
 
 
 def _is_kept_here(task: Task) -> bool:

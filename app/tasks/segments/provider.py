@@ -112,9 +112,9 @@ class SegmentsProvider(Provider):
     async def fetch(self, operation: Operation, file: ResultFile) -> AsyncIterator[bytes]:
         """Joins the segments, which lie in our store."""
         segments = await self._segments(operation)
-        with self._scratch.temporary("film-") as folder:
-            paths = [await self._local_copy(each, folder / str(each.place)) for each in segments]
-            target = folder / "film"
+        with self._scratch.files("film") as files:
+            paths = [await self._local_copy(each, files.path(f"{each.place}")) for each in segments]
+            target = files.path("film")
             await self._inspector.join_clips(paths, target, seconds=operation.data["kept"])
             log.info("film.joined", task=operation.id, segments=len(segments))
             async for piece in read_file(target, start=0, end=None):
@@ -169,8 +169,8 @@ class SegmentsProvider(Provider):
     async def _let_go(self, operation: Operation, before: FilmSegment, segment: FilmSegment) -> None:
         """With the last picture of the one before as its first: what is seen goes on."""
         kept = operation.data["kept"][before.place]
-        with self._scratch.temporary("picture-") as folder:
-            clip, picture = await self._local_copy(before, folder / "clip"), folder / "picture"
+        with self._scratch.files("picture") as files:
+            clip, picture = await self._local_copy(before, files.path("clip")), files.path("picture")
             await self._inspector.save_last_picture(clip, picture, seconds=kept)
             content = picture.read_bytes()
         key = f"inputs/{segment.task.id}/first.jpg"
