@@ -4,6 +4,7 @@ import importlib
 import os
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -11,13 +12,14 @@ from app import clock
 from app.accounts.pool import AccountPool
 from app.catalog.catalog import Catalog
 from app.components import Components, MoneyServices
-from app.db import marks, postgres, revision
+from app.db import marks, revision
 from app.db.session import DATABASE_AWAY, Database
 from app.dialects.base import Dialect
 from app.dialects.registry import DIALECTS
 from app.errors import SettingsInvalid
 from app.keys.limits import LocalLimiter, RateLimiter
 from app.keys.service import KeyRing
+from app.late import LateModule
 from app.media.delivery.chain import DeliveryChain
 from app.media.fetch import MediaFetcher
 from app.media.guard import OutboundGuard
@@ -43,6 +45,11 @@ from app.webhooks.endpoints import EndpointRepository
 from app.webhooks.mail import MAIL_PORTS, MailSender
 from app.webhooks.notices import OperatorNotices
 from app.webhooks.sender import WebhookSender
+
+if TYPE_CHECKING:
+    from app.db import postgres
+else:
+    postgres = LateModule("app.db.postgres")
 
 log = structlog.get_logger()
 STUDIO_ID = "studio"

@@ -10,10 +10,10 @@ import sqlalchemy as sa
 import structlog
 from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
 from app.db.changes import announce_change
+from app.db.connection import AsyncConnection
 from app.db.operator_tables import options
 from app.db.session import DATABASE_AWAY, Database
 from app.errors import FilmgateError

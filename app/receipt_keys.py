@@ -10,10 +10,10 @@ from typing import Any, ClassVar
 import sqlalchemy as sa
 from pydantic import Field, SecretStr
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
 from app.db.changes import announce_change
+from app.db.connection import AsyncConnection
 from app.db.operator_tables import options
 from app.db.session import Database
 from app.options import SEALED, DocumentSection, OptionsDocument, OptionsRepository, put_row

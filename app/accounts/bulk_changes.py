@@ -10,7 +10,6 @@ from typing import Literal
 
 import sqlalchemy as sa
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
 from app.accounts import cooldown_rules, suspensions
@@ -21,6 +20,7 @@ from app.accounts.repository import AccountRepository
 from app.accounts.rows import column_values, columns_of_fields
 from app.accounts.status import AccountStatus
 from app.db.changes import announce_change
+from app.db.connection import AsyncConnection
 from app.db.tables import accounts, slots
 from app.errors import FilmgateError, InvalidRequest, NotFound
 

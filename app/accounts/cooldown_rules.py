@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts.rows import cooldown_of_row, reason_text
 from app.accounts.status import TRIAL_SECONDS, WHOLE_ACCOUNT, AccountStatus, Cooldown, CooldownCode
+from app.db.connection import AsyncConnection
 from app.db.session import dialect_insert
 from app.db.tables import cooldowns
 from app.errors import (

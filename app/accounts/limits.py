@@ -8,10 +8,10 @@ from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts.rows import next_reset
 from app.accounts.status import WHOLE_ACCOUNT, AccountStatus, Quota
+from app.db.connection import AsyncConnection
 from app.db.session import padded
 from app.db.tables import accounts, ledger, slots, timeline
 from app.generation import Kind

@@ -12,11 +12,11 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts.pool import AccountPool, name_taken_error
 from app.accounts.rows import SEALED_PLACES
 from app.db.changes import announce_change
+from app.db.connection import AsyncConnection
 from app.db.operator_tables import removed_accounts, suspensions
 from app.db.session import Database
 from app.db.tables import Money, accounts, cooldowns

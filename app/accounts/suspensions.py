@@ -7,11 +7,11 @@ transaction. A look that is due is claimed before it is made, so a process that 
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts.rows import plain_reason
 from app.accounts.status import Cooldown, SuspendedBy, Suspension
 from app.db.changes import announce_change
+from app.db.connection import AsyncConnection
 from app.db.operator_tables import suspensions
 from app.db.session import dialect_insert
 from app.db.tables import accounts

@@ -7,7 +7,6 @@ from typing import Literal
 from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 from pydantic import Field
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.accounts.bulk_changes import BulkAction, BulkEdit, BulkOutcome, change_many
 from app.accounts.removal import put_back
@@ -16,6 +15,7 @@ from app.admin.access import AdminContext, AdminRequest, AdminRoute
 from app.admin.accounts import audit_side, audit_target, check_account
 from app.admin.bodies import ListAnswer, NamedItem, PanelAnswer, PanelBody
 from app.admin.panel import PanelServices
+from app.db.connection import AsyncConnection
 from app.errors import FilmgateError, NotFound
 
 router = APIRouter(route_class=AdminRoute, prefix="/accounts")

@@ -10,11 +10,11 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.admin.audit_log import AuditLog
 from app.admin.passwords import PasswordHashing
 from app.admin.rights import AdminRole
+from app.db.connection import AsyncConnection
 from app.db.operator_tables import admins, options, recovery_codes, sessions
 from app.db.session import Database
 from app.errors import InvalidRequest, MissingField, NotFound, PermissionDenied

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.admin.lists import (
     FilterText,
@@ -18,6 +17,7 @@ from app.admin.lists import (
     span_conditions,
 )
 from app.admin.masking import mask_secrets
+from app.db.connection import AsyncConnection
 from app.db.operator_tables import audit
 from app.db.session import Database
 

@@ -10,8 +10,8 @@ from typing import Annotated, Any
 import sqlalchemy as sa
 from fastapi import Depends, Query
 from fastapi.responses import StreamingResponse
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.db.connection import AsyncConnection
 from app.errors import InvalidRequest
 from app.usage.reports import safe_cell
 

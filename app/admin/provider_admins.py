@@ -7,13 +7,13 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.admin.admin_repository import AdminUser, admin_of_row
 from app.admin.audit_log import AuditLog
 from app.admin.rights import AdminRole
 from app.admin.sign_in_errors import OidcRefused
 from app.db import marks
+from app.db.connection import AsyncConnection
 from app.db.operator_tables import admins, sessions
 from app.db.session import Database
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 
 import pyotp
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.admin.admin_repository import AdminUser
 from app.admin.audit_log import AuditLog
+from app.db.connection import AsyncConnection
 from app.db.operator_tables import admins, recovery_codes, sessions
 from app.db.session import Database
 from app.errors import InvalidRequest, SettingsInvalid

@@ -5,8 +5,8 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.db.connection import AsyncConnection
 from app.db.operator_tables import admins, drafts, projects
 from app.db.session import Database
 from app.db.tables import accounts, characters, keys, tasks, webhook_deliveries, webhook_endpoints

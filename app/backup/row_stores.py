@@ -11,16 +11,22 @@ import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, closing
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import asyncpg
 from sqlalchemy.engine import make_url
 
 from app.db import operator_tables
 from app.db.marks import MOVED_PREFIX
-from app.db.postgres import CONNECTION_AWAY, open_connection
 from app.db.tables import metadata
 from app.errors import InvalidRequest, ServiceUnavailable
+from app.late import LateModule
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    from app.db import postgres
+else:
+    asyncpg, postgres = LateModule("asyncpg"), LateModule("app.db.postgres")
 
 BATCH_ROWS = 500
 SQLITE_WAIT_SECONDS = 30.0
@@ -179,14 +185,14 @@ class SqliteRows(RowStore):
 
 
 class PostgresRows(RowStore):
-    def __init__(self, connection: asyncpg.Connection, transaction: Any) -> None:
+    def __init__(self, connection: "asyncpg.Connection", transaction: Any) -> None:
         self._connection = connection
         self._transaction = transaction
         self._flags: dict[str, frozenset[str]] = {}
 
     @classmethod
     async def open(cls, url: str, *, writing: bool) -> "PostgresRows":
-        connection = await open_connection(url)
+        connection = await postgres.open_connection(url)
         # Films are copied while the rows are read: this transaction may well be idle for long.
         await connection.execute("SET idle_in_transaction_session_timeout = 0")
         transaction = connection.transaction(isolation="repeatable_read", readonly=not writing)
@@ -270,7 +276,7 @@ async def open_rows(url: str, *, writing: bool = False) -> AsyncIterator[RowStor
         else:
             store = await SqliteRows.open(url, writing=writing)
         yield store
-    except (*CONNECTION_AWAY, sqlite3.Error) as error:
+    except (*postgres.CONNECTION_AWAY, sqlite3.Error) as error:
         raise ServiceUnavailable(f"The database does not answer ({str(error)[:200]}).") from error
     finally:
         if store is not None:

@@ -8,11 +8,11 @@ from typing import Any, Literal
 import sqlalchemy as sa
 import structlog
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
 from app.catalog.route_documents import RouteDocument, read_route, route_json
 from app.db.changes import announce_change
+from app.db.connection import AsyncConnection
 from app.db.session import DATABASE_AWAY, Database
 from app.db.tables import routes
 from app.errors import IN_FILE, InvalidRequest, NotFound

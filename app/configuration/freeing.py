@@ -2,12 +2,12 @@
 
 import sqlalchemy as sa
 import structlog
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
 from app.components import Components
 from app.db import marks
 from app.db.changes import Kind, announce_change
+from app.db.connection import AsyncConnection
 from app.db.operator_tables import marks as marks_table
 from app.db.session import Database
 from app.db.tables import accounts, keys, prices, routes

@@ -6,7 +6,8 @@ On SQLite there is nobody to tell: other processes see a change when what they k
 from typing import Literal
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.db.connection import AsyncConnection
 
 CHANGES = "filmgate_changes"
 """The channel. A payload is the kind, and the id where one row has changed: ``keys Ab3dEf9h``."""

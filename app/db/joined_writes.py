@@ -11,8 +11,8 @@ from functools import cache
 from typing import Any, Literal
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.db.connection import AsyncConnection
 from app.db.session import adding_statement, in_order_of_sums
 from app.db.tables import Money, to_billionths
 

@@ -5,12 +5,18 @@ import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.db.connection import AsyncConnection
+from app.late import LateModule
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
+else:
+    postgresql = LateModule("sqlalchemy.dialects.postgresql")
 
 Values = Sequence[Any]
 Reader = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
@@ -64,7 +70,7 @@ class GatheredReads(KeyedReads):
         self._read = read
         self._place = self.names.index(key.name)
         self._statement = sa.select(*columns).where(
-            key == sa.any_(sa.bindparam("keys", type_=ARRAY(sa.String)))
+            key == sa.any_(sa.bindparam("keys", type_=postgresql.ARRAY(sa.String)))
         )
         self._asked: set[str] = set()
         self._next: asyncio.Task[Mapping[str, Values]] | None = None

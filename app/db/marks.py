@@ -1,8 +1,8 @@
 """Marks: rows that keep all processes from repeating something before a given time, and the time of the last sweep."""
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.db.connection import AsyncConnection
 from app.db.operator_tables import marks
 from app.db.session import dialect_insert
 

@@ -6,15 +6,15 @@ seconds, and a process that freezes inside a transaction does not keep its locks
 
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack, asynccontextmanager
 from typing import Any
 
 import asyncpg
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import ExceptionContext
-from sqlalchemy.exc import InvalidatePoolError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.exc import InvalidatePoolError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from app.db.postgres_address import read_address
 
@@ -116,6 +116,23 @@ def create_postgres_engine(url: str, *, pool_size: int) -> AsyncEngine:
     event.listen(engine.sync_engine, "checkin", _note_use)
     event.listen(engine.sync_engine, "handle_error", _leave_demoted_server)
     return engine
+
+
+@asynccontextmanager
+async def lend_connection(
+    connecting: AbstractAsyncContextManager[AsyncConnection],
+) -> AsyncIterator[AsyncConnection]:
+    """The connection, whose failures are all SQLAlchemy's. One on which a command ran out of time is closed: its rollback would
+    wait as long again."""
+    try:
+        async with connecting as connection:
+            try:
+                yield connection
+            except TimeoutError:
+                await connection.invalidate()
+                raise
+    except asyncpg.InternalClientError as error:  # of a connection that is cut during a query
+        raise OperationalError(None, None, error) from error
 
 
 def _require_sign_of_life(connection: Any, record: sa.pool.ConnectionPoolEntry, _proxy: object) -> None:

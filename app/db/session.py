@@ -3,12 +3,11 @@
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import cache
-from typing import Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import sqlalchemy as sa
-from asyncpg import InternalClientError
 from sqlalchemy import text
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import (
     DataError,
     DBAPIError,
@@ -18,15 +17,23 @@ from sqlalchemy.exc import (
     StatementError,
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.db.connection import AsyncConnection
 from app.db.keyed_reads import DirectReads, GatheredReads, KeyedReads
-from app.db.postgres import create_postgres_engine
-from app.db.sqlite import DirectConnection, SqliteWriter, create_reading_engine, open_direct_connection
+from app.db.sqlite import DirectConnection, SqliteReader, SqliteWriter, open_direct_connection
+from app.late import LateModule
 
-# Raised by a database that is away, locked, full or restarting. asyncpg raises the last one when a connection is cut
-# during a query.
-DATABASE_AWAY = (DBAPIError, PoolTimeout, OSError, InternalClientError)
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+    from app.db import postgres
+else:
+    postgres = LateModule("app.db.postgres")
+    postgresql = LateModule("sqlalchemy.dialects.postgresql")
+
+# Raised by a database that is away, locked, full or restarting.
+DATABASE_AWAY = (DBAPIError, PoolTimeout, OSError)
 # The subset that fails again however often it is repeated.
 PERMANENT_FAILURES = (IntegrityError, ProgrammingError, DataError, NotSupportedError)
 # SQLSTATE classes of the same. asyncpg's own errors about values come as plain ``DBAPIError``, which otherwise
@@ -35,9 +42,9 @@ PERMANENT_STATES = ("0A", "22", "23", "42", "54")
 VALUE_STATES = ("22", "23", "54")
 # What a write may raise: also what the sqlite3 module says of a value that no column can hold.
 WRITE_FAILED = (*DATABASE_AWAY, StatementError, ValueError, ArithmeticError)
-Insert: TypeAlias = postgresql.Insert | sqlite.Insert
+Insert: TypeAlias = "postgresql.Insert | sqlite.Insert"
 INSERTS: Mapping[str, Callable[[sa.Table], Insert]] = {
-    "postgresql": postgresql.insert,
+    "postgresql": lambda table: postgresql.insert(table),
     "sqlite": sqlite.insert,
 }
 
@@ -50,11 +57,12 @@ class Database:
         self.is_postgres = url.startswith("postgresql")
         self._writer: SqliteWriter | None = None
         self._direct: sa.Connection | None = None
+        self._reader: SqliteReader | AsyncEngine
         if self.is_postgres:
-            self._engine = create_postgres_engine(url, pool_size=pool_size)
+            self._engine = postgres.create_postgres_engine(url, pool_size=pool_size)
             self._reader = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         else:
-            self._reader = create_reading_engine(url)
+            self._reader = SqliteReader(url)
             self._writer = SqliteWriter(url)
             self._direct = open_direct_connection(url)
 
@@ -65,7 +73,11 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
-        async with self._reader.connect() as connection, _given_up_when_silent(connection):
+        if isinstance(self._reader, SqliteReader):
+            async with self._reader.connect() as direct:
+                yield _as_connection(direct)
+            return
+        async with postgres.lend_connection(self._reader.connect()) as connection:
             yield connection
 
     @asynccontextmanager
@@ -124,7 +136,7 @@ class Database:
             async with self._writer.write(**how) as direct:
                 yield _as_connection(direct)
             return
-        async with self._engine.begin() as connection, _given_up_when_silent(connection):
+        async with postgres.lend_connection(self._engine.begin()) as connection:
             yield connection
 
     async def check(self) -> None:
@@ -138,16 +150,6 @@ class Database:
         if self._writer is not None:
             await self._writer.close()
         await self._reader.dispose()
-
-
-@asynccontextmanager
-async def _given_up_when_silent(connection: AsyncConnection) -> AsyncIterator[None]:
-    """Close a connection on which a command ran out of time: its rollback would wait as long again."""
-    try:
-        yield
-    except TimeoutError:
-        await connection.invalidate()
-        raise
 
 
 def is_permanent(error: BaseException) -> bool:

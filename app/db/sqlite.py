@@ -14,18 +14,20 @@ import random
 import sqlite3
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, suppress
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError, OperationalError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 LOCKED_SECONDS = 30.0
 """So long a write waits for another process that writes the same file."""
+READERS = 4
+"""So many reads run at once, each in a thread."""
 GROUP_SECONDS = 0.02
 """A group that is older takes no more writes."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.001, 0.02
@@ -35,21 +37,6 @@ NAME = "one_write"
 SAVEPOINT = f"SAVEPOINT {NAME}"
 ROLLED_BACK = "the transaction was rolled back"
 Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
-
-
-def create_reading_engine(url: str) -> AsyncEngine:
-    """Reads in threads. They open no transaction, so there is nothing to set up before and to undo after each."""
-    engine = create_async_engine(
-        url,
-        pool_size=4,
-        max_overflow=0,
-        pool_timeout=LOCKED_SECONDS,
-        connect_args={"timeout": LOCKED_SECONDS, "isolation_level": None},
-        isolation_level="AUTOCOMMIT",
-        pool_reset_on_return=None,
-    )
-    event.listen(engine.sync_engine, "connect", _prepare_connection)
-    return engine
 
 
 def open_direct_connection(url: str) -> sa.Connection:
@@ -120,9 +107,61 @@ class DirectConnection:
         if self._job is not None:
             await asyncio.wait([self._job])
 
+    def call_when_free(self, callback: Callable[[], None]) -> None:
+        """At once, or when the statement that is under way has ended: one that was given up runs on."""
+        if self._job is None or self._job.done():
+            callback()
+        else:
+            self._job.add_done_callback(lambda _: callback())
+
     def _execute_whole(self, statement: sa.Executable, parameters: Parameters) -> sa.Result[Any]:
         result = self._connection.execute(statement, parameters)
         return result.freeze()() if result.returns_rows else result
+
+
+class SqliteReader:
+    """Reads in threads, each on a connection that is kept for the next. They open no transaction, so there is nothing to set
+    up before and to undo after each."""
+
+    def __init__(self, url: str) -> None:
+        self._engine = _create_engine(url, timeout=LOCKED_SECONDS)
+        event.listen(self._engine, "connect", _prepare_connection)
+        self._threads = ThreadPoolExecutor(READERS, "sqlite-reader")
+        self._turns = asyncio.Semaphore(READERS)
+        self._idle: list[sa.Connection] = []
+        self._is_closed = False
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[DirectConnection]:
+        """Raises ``TimeoutError`` when no connection is free for long."""
+        async with asyncio.timeout(LOCKED_SECONDS):
+            await self._turns.acquire()
+        with ExitStack() as stack:
+            stack.callback(self._turns.release)
+            connection = self._idle.pop() if self._idle else await self._open()
+            direct = DirectConnection(connection, thread=self._threads)
+            stack.pop_all()
+        try:
+            yield direct
+        finally:
+            direct.end()
+            direct.call_when_free(partial(self._take_back, connection))
+
+    async def dispose(self) -> None:
+        self._is_closed = True
+        while self._idle:
+            self._idle.pop().close()
+        self._threads.shutdown(wait=False)
+
+    async def _open(self) -> sa.Connection:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._engine.connect)
+
+    def _take_back(self, connection: sa.Connection) -> None:
+        self._turns.release()
+        if self._is_closed:
+            connection.close()
+        else:
+            self._idle.append(connection)
 
 
 class WaitingWrite:

@@ -66,7 +66,7 @@ def _flag_column(name: str, *, default: bool) -> Column[bool]:
 
 
 def _partial_index(where: TextClause, name: str, *columns: Column[Any], unique: bool = False) -> None:
-    Index(name, *columns, unique=unique, sqlite_where=where, postgresql_where=where)
+    Index(name, *columns, unique=unique, sqlite_where=where)  # the migrations make it, on PostgreSQL too
 
 
 keys = Table(

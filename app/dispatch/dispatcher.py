@@ -18,8 +18,8 @@ from typing import Literal, Protocol
 
 import sqlalchemy as sa
 import structlog
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.db.connection import AsyncConnection
 from app.db.session import Database
 
 log = structlog.get_logger()

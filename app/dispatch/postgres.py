@@ -12,8 +12,8 @@ import structlog
 from pgqueuer import AsyncpgDriver, Job, Queries, QueueManager, RetryRequested
 from pgqueuer.models import TracebackRecord
 from pgqueuer.types import JOB_STATUS
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.db.connection import AsyncConnection
 from app.dispatch.dispatcher import Queue, Work, run_until_done
 from app.dispatch.driver import ReconnectingDriver
 

@@ -14,10 +14,10 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
 from app.db.changes import announce_change
+from app.db.connection import AsyncConnection
 from app.db.operator_tables import project_credits, projects
 from app.db.session import INSERTS, Database
 from app.db.tables import format_money, keys, round_money

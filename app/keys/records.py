@@ -8,9 +8,9 @@ from typing import Annotated, Any
 
 import sqlalchemy as sa
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
+from app.db.connection import AsyncConnection
 from app.db.tables import keys
 from app.keys.key import KeyTerms, read_terms, terms_of_row
 from app.validation import validate_document

@@ -24,10 +24,10 @@ from decimal import Decimal
 from typing import Any, Literal
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
 from app.accounts.limits import LeavingTask, release_accounts
+from app.db.connection import AsyncConnection
 from app.db.operator_tables import attempts
 from app.db.session import Database
 from app.db.tables import accounts, slots, tasks

@@ -26,12 +26,12 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
 from app.catalog.fitting import Fitting
 from app.catalog.price import ModelPrice
 from app.catalog.prices import PriceRepository
+from app.db.connection import AsyncConnection
 from app.db.joined_writes import JoinedWrites
 from app.db.operator_tables import rollup, usage_days, usage_hours
 from app.db.session import Database, padded

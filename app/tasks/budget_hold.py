@@ -13,9 +13,9 @@ from decimal import Decimal
 from typing import NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.catalog.price import ModelPrice
+from app.db.connection import AsyncConnection
 from app.db.session import Database
 from app.db.tables import ledger, tasks
 from app.errors import RateLimited

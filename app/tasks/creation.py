@@ -6,8 +6,7 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
+from app.db.connection import AsyncConnection
 from app.generation import GenerationRequest
 from app.keys.key import ClientKey
 from app.tasks.budget_hold import BudgetHold, TaskHold, check_and_reserve

@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from app.accounts.limits import LeavingTask, release_accounts
+from app.db.connection import AsyncConnection
 from app.db.joined_writes import JoinedWrites
 from app.db.tables import slots, timeline
 from app.tasks import billing

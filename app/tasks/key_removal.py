@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass
 
 import sqlalchemy as sa
 import structlog
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.db.connection import AsyncConnection
 from app.db.operator_tables import audit, webhook_attempts
 from app.db.session import Database
 from app.db.tables import (

@@ -10,8 +10,8 @@ from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.db.connection import AsyncConnection
 from app.db.joined_writes import as_json, given_rows, plain_type
 from app.db.tables import slots, tasks, timeline
 from app.tasks.states import State

@@ -7,14 +7,20 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import asyncpg
 import structlog
 
 from app.db.changes import CHANGES
-from app.db.postgres import CONNECTION_AWAY, PING_SECONDS, open_connection
+from app.late import LateModule
 from app.tasks.states import TERMINAL
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    from app.db import postgres
+else:
+    postgres = LateModule("app.db.postgres")
 
 log = structlog.get_logger()
 CHANNEL = "filmgate_tasks"
@@ -95,16 +101,16 @@ class NotificationHub:
             for queue in self._listeners.get(topic, ()):
                 queue.put_nowait(change)
 
-    async def _connect(self) -> asyncpg.Connection:
+    async def _connect(self) -> "asyncpg.Connection":
         assert self._url is not None
-        return await open_connection(self._url)
+        return await postgres.open_connection(self._url)
 
     async def _send_forever(self) -> None:
         """Send notifications in batches; drop them while the database is away."""
         while True:
             try:
                 await self._send_until_cut()
-            except CONNECTION_AWAY as error:
+            except postgres.CONNECTION_AWAY as error:
                 log.warning("notices.dropped", error=type(error).__name__)
             await asyncio.sleep(RECONNECT_SECONDS)
             while not self._outbox.empty():  # outdated by now
@@ -124,7 +130,7 @@ class NotificationHub:
 
     async def _receive_forever(self) -> None:
         while True:
-            with suppress(*CONNECTION_AWAY):
+            with suppress(*postgres.CONNECTION_AWAY):
                 await self._listen_until_cut()
             log.warning("notices.interrupted")
             await asyncio.sleep(RECONNECT_SECONDS)
@@ -140,7 +146,7 @@ class NotificationHub:
                 changed("")  # nobody knows what was announced while there was no connection
             while not await _set_within(cut, QUIET_SECONDS):
                 # A server that went silent never closes the connection.
-                await connection.fetchrow(";", timeout=PING_SECONDS)
+                await connection.fetchrow(";", timeout=postgres.PING_SECONDS)
         finally:
             connection.terminate()
 

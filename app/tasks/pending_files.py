@@ -7,9 +7,9 @@ that dies in between is repeated.
 """
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
+from app.db.connection import AsyncConnection
 from app.db.marks import FILES_PREFIX
 from app.db.operator_tables import marks
 from app.db.session import Database, dialect_insert

@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.db.connection import AsyncConnection
 from app.db.operator_tables import attempts, film_receipts
 from app.db.session import Database
 from app.db.tables import keys, receipts, tasks, timeline, webhook_deliveries

@@ -13,8 +13,8 @@ from decimal import Decimal
 
 import sqlalchemy as sa
 import structlog
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.db.connection import AsyncConnection
 from app.db.operator_tables import attempts, film_receipts, webhook_attempts
 from app.db.session import Database
 from app.db.tables import ledger, receipts, tasks, timeline, webhook_deliveries

@@ -10,8 +10,8 @@ import json
 
 import sqlalchemy as sa
 import structlog
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.db.connection import AsyncConnection
 from app.db.tables import receipts, tasks
 from app.errors import NotFound, ServiceUnavailable
 from app.media.store import MediaStore, task_folders

@@ -17,9 +17,9 @@ from typing import Any
 
 import sqlalchemy as sa
 import structlog
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
+from app.db.connection import AsyncConnection
 from app.db.session import INSERTS, Database, dialect_insert
 from app.db.tables import receipts, slots, tasks
 from app.errors import OutcomeUnknown

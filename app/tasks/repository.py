@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
+from app.db.connection import AsyncConnection
 from app.db.grouped_writes import GroupedWrites
 from app.db.session import Database, padded
 from app.db.tables import receipts, slots, tasks, timeline

@@ -12,10 +12,10 @@ still finds the task. A mark of a refusal that is lost in a crash was never answ
 from collections.abc import Callable
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
 from app.db import marks
+from app.db.connection import AsyncConnection
 from app.db.operator_tables import marks as marks_table
 from app.db.session import Database
 from app.db.tables import tasks

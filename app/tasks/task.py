@@ -11,10 +11,10 @@ from typing import Annotated, Any, Literal
 
 import sqlalchemy as sa
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
 from app.catalog.fitting import Fitting
+from app.db.connection import AsyncConnection
 from app.db.tables import timeline
 from app.errors import InvalidRequest
 from app.foreign import LINK_LIMIT, clean_document, writable_text

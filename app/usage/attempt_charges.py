@@ -6,9 +6,9 @@ from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
+from app.db.connection import AsyncConnection
 from app.db.operator_tables import projects
 from app.db.session import INSERTS
 from app.db.tables import Money, keys, ledger, spending

@@ -6,8 +6,8 @@ from decimal import Decimal
 from itertools import product
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.db.connection import AsyncConnection
 from app.db.operator_tables import usage_days, usage_hours
 from app.db.tables import BILLION, ledger, spending, usage
 from app.usage.ledger import NOTHING, PRUNED, TOTAL, period_names

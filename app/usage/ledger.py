@@ -16,9 +16,9 @@ from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, Protocol
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
+from app.db.connection import AsyncConnection
 from app.db.joined_writes import JoinedWrites
 from app.db.session import INSERTS, add_to_sums, padded
 from app.db.tables import format_money, ledger, round_money, spending

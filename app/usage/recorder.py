@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 import structlog
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.batches import write_in_halves
+from app.db.connection import AsyncConnection
 from app.db.operator_tables import audit, rollup, usage_days, usage_hours
 from app.db.session import Database, add_to_sums
 from app.db.tables import to_billionths, usage

@@ -6,8 +6,8 @@ wrote rows beside this one (a rolling upgrade on PostgreSQL) and did not know of
 
 import sqlalchemy as sa
 import structlog
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.db.connection import AsyncConnection
 from app.db.operator_tables import usage_days, usage_hours
 from app.db.session import Database, add_to_sums
 from app.db.tables import usage

@@ -12,9 +12,9 @@ from typing import Any, Literal, TypeAlias, get_args
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
+from app.db.connection import AsyncConnection
 from app.db.operator_tables import usage_days, usage_hours
 from app.db.session import Database
 from app.db.tables import format_money, usage

@@ -13,8 +13,8 @@ from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.db.connection import AsyncConnection
 from app.db.session import INSERTS
 from app.db.tables import ledger, round_money, spending
 from app.errors import InsufficientQuota

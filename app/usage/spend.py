@@ -3,13 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
 
 from app.db.session import Database
 from app.db.tables import usage
+from app.late import LateModule
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
+else:
+    postgresql = LateModule("sqlalchemy.dialects.postgresql")
 
 SpendGroup = Literal["user", "tag", "key", "project"]
 MOST_LINES = 1000

@@ -11,8 +11,8 @@ from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.db.connection import AsyncConnection
 from app.db.operator_tables import usage_days, usage_hours
 from app.db.session import add_to_sums
 from app.db.tables import round_money, usage

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.db.connection import AsyncConnection
 from app.db.operator_tables import webhook_attempts
 from app.db.session import Database
 from app.db.tables import webhook_deliveries

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
+from app.db.connection import AsyncConnection
 from app.db.session import Database
 from app.db.tables import webhook_endpoints
 from app.errors import InvalidRequest, MissingField, NotFound, SettingsInvalid

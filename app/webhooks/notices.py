@@ -9,11 +9,11 @@ from typing import Any
 
 import httpx2
 import structlog
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
 from app.db import marks
 from app.db.batches import write_in_halves
+from app.db.connection import AsyncConnection
 from app.db.session import Database
 from app.errors import FilmgateError, NotFound
 from app.foreign import clean_document, writable_text

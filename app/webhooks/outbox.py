@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
+from app.db.connection import AsyncConnection
 from app.db.session import padded
 from app.db.tables import tasks, webhook_deliveries, webhook_endpoints
 from app.webhooks.addresses import receiver_of

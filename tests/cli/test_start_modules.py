@@ -30,7 +30,14 @@ NEVER = {
     "opentelemetry.sdk": "only with a collector",
     "redis": "only where it is set",
 }
-ONLY_WITH_POSTGRES = ("pgqueuer",)
+ONLY_WITH_POSTGRES = (
+    "app.db.postgres",
+    "asyncpg",
+    "pgqueuer",
+    "sqlalchemy.dialects.postgresql",
+    "sqlalchemy.ext.asyncio",
+    "sqlalchemy.orm",
+)
 SERVE = """
 import json, os, signal, sys, threading, time, urllib.request
 

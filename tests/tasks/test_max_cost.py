@@ -27,9 +27,10 @@ async def priced(bench: Bench, **fields: Any) -> None:
 async def written(bench: Bench) -> int:
     async with bench.components.database.read() as connection:
         counts = [
-            await connection.scalar(sa.select(sa.func.count()).select_from(each)) for each in (tasks, ledger)
+            (await connection.execute(sa.select(sa.func.count()).select_from(each))).scalar_one()
+            for each in (tasks, ledger)
         ]
-    return sum(count or 0 for count in counts)
+    return sum(counts)
 
 
 async def two_accounts(bench: Bench) -> tuple[str, str]:

@@ -38,13 +38,13 @@ async def test_neither_admission_nor_the_sweep_reads_tasks_that_have_ended(
         finally:
             event.remove(Engine, "before_cursor_execute", executed)
         assert len(asked) > 8
-        plans = {statement: await plan_of(database, statement, values) for statement, values in asked.items()}
+        plans = {statement: plan_of(database, statement, values) for statement, values in asked.items()}
     assert any("tasks_expiring" in step for steps in plans.values() for step in steps)
     whole = ("SCAN tasks", "SCAN tasks USING COVERING INDEX tasks_by_key")
     assert {statement for statement, steps in plans.items() if any(step in whole for step in steps)} == set()
 
 
-async def plan_of(database: Any, statement: str, values: Any) -> list[str]:
-    async with database.read() as connection:
-        rows = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
+def plan_of(database: Any, statement: str, values: Any) -> list[str]:
+    with database.writing_engine.connect() as connection:
+        rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
         return [row[3] for row in rows]

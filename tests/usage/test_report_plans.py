@@ -33,8 +33,8 @@ async def test_a_report_of_whole_days_reads_sums_by_their_key(
     assert asked and not any("tasks" in statement for statement, _ in asked)
     if database.is_postgres:  # which chooses a plan by the number of rows
         return
-    async with database.read() as connection:
+    with database.writing_engine.connect() as connection:
         for statement, values in asked:
-            rows = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
+            rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
             steps = [row[3] for row in rows]
             assert not any(step.startswith("SCAN") for step in steps), (statement, steps)

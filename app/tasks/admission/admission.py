@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 import structlog
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
 from app.accounts import cooldown_rules, limits
@@ -18,6 +17,7 @@ from app.accounts.limits import Capacity, read_capacity
 from app.accounts.refusals import KeyRests
 from app.catalog.candidates import Candidate, RoundRobin, rank_key, usable_now
 from app.catalog.catalog import Catalog
+from app.db.connection import AsyncConnection
 from app.db.session import DATABASE_AWAY, Database
 from app.db.tables import slots, tasks, timeline
 from app.dispatch.dispatcher import Dispatcher, lock_queue

@@ -9,11 +9,11 @@ from functools import cache
 from typing import Any, get_args
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
 from app.catalog.candidates import RoundRobin
 from app.catalog.waits import AccountWait
+from app.db.connection import AsyncConnection
 from app.db.session import Database
 from app.db.tables import slots, tasks
 from app.generation import Kind

@@ -26,10 +26,10 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import clock
 from app.catalog.price import ModelPrice
+from app.db.connection import AsyncConnection
 from app.db.session import Database
 from app.db.tables import ledger, round_money, tasks
 from app.generation import GenerationRequest
