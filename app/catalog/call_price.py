@@ -95,7 +95,7 @@ def read_demand(price: ModelPrice, path: str, body: CallBody) -> CallDemand:
         input_tokens=size.most_tokens,
         likely_input=size.likely_tokens,
         output_tokens=0 if path in SILENT_PATHS else _answer_tokens(price, limits, body.fields),
-        ends_later=any(body.fields.get(name) for name in ("background", "deferred")),
+        ends_later=bool(body.fields.get("background") or body.fields.get("deferred")),
     )
 
 

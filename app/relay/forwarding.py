@@ -3,10 +3,11 @@
 import asyncio
 import json
 from collections import deque
+from collections.abc import Mapping
 from decimal import Decimal
 from functools import lru_cache
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeAlias
 
 import aiohttp
 import structlog
@@ -52,8 +53,10 @@ MAX_SEARCHES = 8
 USAGE_FIELD = b'"usage"'
 TOTAL_TOKENS = ("total_tokens",)
 FINAL_EVENT = b'"message_delta"'
-CACHED_INPUT_FIELDS = ("cache_read_input_tokens", "cache_creation_input_tokens")
+CACHED_INPUT_FIELDS = frozenset({"cache_read_input_tokens", "cache_creation_input_tokens"})
 JSON_DECODER = json.JSONDecoder()
+TokenCounts: TypeAlias = tuple[int | None, int | None]
+"""Input and output tokens; None for what is not stated."""
 GRACE_SECONDS = 0.05
 """After once to twice as long it is watched whether the client disconnects."""
 
@@ -163,7 +166,7 @@ class UsageReader:
     Keeps the last chunks of the answer: at least ``size`` bytes, if there were so many.
     """
 
-    __slots__ = ("_chunks", "_found", "_found_at", "_length", "_size", "total_bytes")
+    __slots__ = ("_chunks", "_counts", "_found", "_found_at", "_length", "_size", "total_bytes")
 
     def __init__(self, size: int) -> None:
         self._chunks: deque[bytes] = deque()
@@ -172,6 +175,7 @@ class UsageReader:
         self.total_bytes = self._found_at = 0
         """Bytes of the answer so far, and when the usage was last looked for."""
         self._found: dict[str, Any] | None = None
+        self._counts: TokenCounts = (None, None)
 
     def add_chunk(self, chunk: bytes) -> None:
         self._chunks.append(chunk)
@@ -185,21 +189,17 @@ class UsageReader:
         last = b"".join(self._chunks)[-4:]
         return not last or last.endswith((b"\n\n", b"\r\r", b"\r\n\r\n"))
 
-    def token_counts(self) -> tuple[int | None, int | None]:
+    def token_counts(self) -> TokenCounts:
         """Input and output tokens, in the fields of OpenAI's APIs or Anthropic's; None for what is not stated."""
-        usage = self._last_usage()
-        return (None, None) if usage is None else (input_tokens(usage), output_tokens(usage))
+        if self._found_at != self.total_bytes:
+            self._found_at, self._found = self.total_bytes, last_usage(b"".join(self._chunks))
+            self._counts = (None, None) if self._found is None else count_tokens(self._found)
+        return self._counts
 
     def told_usage(self, *, is_complete: bool) -> ToldUsage:
         """What the answer states for good."""
         read, written = self.token_counts()
-        usage = self._last_usage()
-        return ToldUsage(read, written, None if usage is None else _stated_seconds(usage))
-
-    def _last_usage(self) -> dict[str, Any] | None:
-        if self._found_at != self.total_bytes:
-            self._found_at, self._found = self.total_bytes, last_usage(b"".join(self._chunks))
-        return self._found
+        return ToldUsage(read, written, None if self._found is None else _stated_seconds(self._found))
 
 
 class HeadAndTailUsageReader(UsageReader):
@@ -219,10 +219,10 @@ class HeadAndTailUsageReader(UsageReader):
         if len(self._head) < self._size:
             self._head += chunk
 
-    def token_counts(self) -> tuple[int | None, int | None]:
+    def token_counts(self) -> TokenCounts:
         read, written = super().token_counts()
         started = first_usage(self._head) if read is None else None
-        return (read if started is None else input_tokens(started)), written
+        return (read if started is None else count_tokens(started)[0]), written
 
     def told_usage(self, *, is_complete: bool) -> ToldUsage:
         """The first event states some output too; only the last one states all."""
@@ -231,10 +231,10 @@ class HeadAndTailUsageReader(UsageReader):
         return told if is_final else told._replace(written=None)
 
 
-def read_token_counts(text: bytes) -> tuple[int | None, int | None]:
-    """Input and output tokens of the last ``usage`` object in ``text``."""
+def read_token_counts(text: bytes) -> TokenCounts:
+    """Those of the last ``usage`` object in ``text``."""
     usage = last_usage(text)
-    return (None, None) if usage is None else (input_tokens(usage), output_tokens(usage))
+    return (None, None) if usage is None else count_tokens(usage)
 
 
 def last_usage(text: bytes) -> dict[str, Any] | None:
@@ -257,21 +257,18 @@ def first_usage(text: bytes) -> dict[str, Any] | None:
     return None if start < 0 else _json_object_at(text, start + len(USAGE_FIELD))
 
 
-def output_tokens(usage: dict[str, Any]) -> int | None:
-    """Output tokens. Gemini and xAI count what a model has thought only in the total."""
+def count_tokens(usage: Mapping[str, Any]) -> TokenCounts:
+    """OpenAI counts cached tokens among its input tokens, Anthropic beside them. Gemini and xAI count what a model has
+    thought only in the total."""
     read, written = token_count(usage, INPUT_TOKENS), token_count(usage, OUTPUT_TOKENS)
-    total = token_count(usage, TOTAL_TOKENS)
-    if read is None or total is None:
-        return written
-    return max(written or 0, total - read)
-
-
-def input_tokens(usage: dict[str, Any]) -> int | None:
-    """Input tokens including cached ones: OpenAI counts those among its input tokens, Anthropic beside them."""
-    read = token_count(usage, INPUT_TOKENS)
     if read is None:
-        return None
-    return read + sum(token_count(usage, (name,)) or 0 for name in CACHED_INPUT_FIELDS)
+        return None, written
+    total = token_count(usage, TOTAL_TOKENS)
+    if total is not None:
+        written = max(written or 0, total - read)
+    for name in CACHED_INPUT_FIELDS & usage.keys():
+        read += token_count(usage, (name,)) or 0
+    return read, written
 
 
 def _stated_seconds(usage: dict[str, Any]) -> Decimal | None:

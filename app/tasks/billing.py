@@ -66,7 +66,7 @@ from app.usage.recorder import (
     token_count,
 )
 from app.usage.settlement_options import SettlementOptions
-from app.usage.sums import ATTEMPT_PATH, daily_sums, remove_usage, sums_by_hour
+from app.usage.sums import ATTEMPT_PATH, daily_sums, fold_usage, remove_usage, sums_by_hour
 from app.webhooks.outbox import TELLS
 
 MONEY_WORDS: Mapping[EndKind, str] = {"settle": "settled", "release": "released"}
@@ -354,8 +354,9 @@ def _record_ends(
 
 def _record_usage(writes: JoinedWrites, rows: Sequence[dict[str, Any]]) -> None:
     writes.insert(usage, rows)
-    writes.add_to_sums(usage_days, daily_sums(rows))
-    writes.add_to_sums(usage_hours, sums_by_hour(rows))
+    folded = fold_usage(rows)
+    writes.add_to_sums(usage_days, daily_sums(folded))
+    writes.add_to_sums(usage_hours, sums_by_hour(folded))
 
 
 def _usage_row(row: Any, cost: Decimal, told: VendorTold) -> dict[str, Any]:

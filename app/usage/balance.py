@@ -11,7 +11,7 @@ from app.db.connection import AsyncConnection
 from app.db.operator_tables import usage_days, usage_hours
 from app.db.tables import BILLION, ledger, spending, usage
 from app.usage.ledger import NOTHING, PRUNED, TOTAL, period_names
-from app.usage.sums import daily_sums, sums_by_hour
+from app.usage.sums import daily_sums, fold_usage, sums_by_hour
 
 
 def _entries(holder: str) -> str:
@@ -95,10 +95,10 @@ async def find_differences(connection: AsyncConnection) -> list[str]:
 
 
 async def _daily_differences(connection: AsyncConnection) -> list[str]:
-    rows = [dict(row._mapping) for row in await connection.execute(sa.select(usage))]
+    folded = fold_usage(row._asdict() for row in await connection.execute(sa.select(usage)))
     days = [dict(row._mapping) for row in await connection.execute(sa.select(usage_days))]
     hours = [dict(row._mapping) for row in await connection.execute(sa.select(usage_hours))]
-    found = [f"usage of a day: {row} is not in the sums" for row in daily_sums(rows) if row not in days]
+    found = [f"usage of a day: {row} is not in the sums" for row in daily_sums(folded) if row not in days]
     return found + [
-        f"usage of an hour: {row} is not in the sums" for row in sums_by_hour(rows) if row not in hours
+        f"usage of an hour: {row} is not in the sums" for row in sums_by_hour(folded) if row not in hours
     ]

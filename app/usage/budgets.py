@@ -59,11 +59,15 @@ class BudgetTracker:
 
     async def hold_for_all(self, holders: Sequence[BudgetHolder], estimate: Decimal) -> None:
         """``hold_estimate`` for a key and its project: for both or none."""
-        with ExitStack() as undo:
+        held: list[BudgetHolder] = []
+        try:
             for holder in holders:
                 await self.hold_estimate(holder, estimate)
-                undo.callback(self.release_hold, holder.id, estimate=estimate, cost=NOTHING)
-            undo.pop_all()
+                held.append(holder)
+        finally:
+            if len(held) < len(holders):
+                for holder in held:
+                    self.release_hold(holder.id, estimate=estimate, cost=NOTHING)
 
     async def hold_estimate(self, holder: BudgetHolder, estimate: Decimal) -> None:
         """Hold ``estimate`` (US dollars) for a call until ``release_hold``. Raises ``InsufficientQuota``."""

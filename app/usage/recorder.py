@@ -78,23 +78,15 @@ class UsageRow(NamedTuple):
     tags: str | None = None
     """A JSON list."""
 
-    def cleaned(self) -> "UsageRow":
+    def as_columns(self) -> dict[str, Any]:
         """As the columns can hold it: cut to their widths and printable, because clients choose the names of models."""
-        model = self.model if self.model.isprintable() else ascii(self.model)
-        return UsageRow(
-            *self[:3],
-            model[:MODEL_LENGTH],
-            self.path[:PATH_LENGTH],
-            self.status,
-            self.milliseconds,
-            clean_integer(self.input_tokens, high=LARGEST_INT4),
-            clean_integer(self.output_tokens, high=LARGEST_INT4),
-            self.cost,
-            self.request_id,
-            self.project_id,
-            self.end_user,
-            self.tags,
-        )
+        row = self._asdict()
+        if len(self.model) > MODEL_LENGTH or not self.model.isprintable():
+            row["model"] = (self.model if self.model.isprintable() else ascii(self.model))[:MODEL_LENGTH]
+        row["path"] = self.path[:PATH_LENGTH]
+        for name in ("input_tokens", "output_tokens"):
+            row[name] = clean_integer(row[name], high=LARGEST_INT4)
+        return row
 
 
 COLUMNS = UsageRow._fields
@@ -170,11 +162,11 @@ class UsageRecorder:
 
     async def _write_rows(self, batch: list[UsageRow]) -> None:
         costs = _costs_by_day(batch)
-        rows = [row.cleaned() for row in batch]
+        rows = [row.as_columns() for row in batch]
         async with self._database.write_many() as connection:
             await self._insert_rows(connection, rows)
             await record_spending(connection, costs)
-            await add_usage(connection, [row._asdict() for row in rows])
+            await add_usage(connection, rows)
         if self._budgets is not None:
             self._budgets.mark_written(costs)
 
@@ -191,12 +183,12 @@ class UsageRecorder:
         if self.on_refused is not None:
             self.on_refused({**known, "cost": str(row.cost)})
 
-    async def _insert_rows(self, connection: AsyncConnection, rows: list[UsageRow]) -> None:
+    async def _insert_rows(self, connection: AsyncConnection, rows: list[dict[str, Any]]) -> None:
         if self._database.is_postgres:
-            await connection.execute(sa.insert(usage), [row._asdict() for row in rows])
+            await connection.execute(sa.insert(usage), rows)
         else:
-            kept = [(*row[:9], to_billionths(row.cost) if row.cost else 0, *row[10:]) for row in rows]
-            await connection.execute(INSERT_FROM_JSON, {"rows": json.dumps(kept)})
+            text = json.dumps([tuple(row.values()) for row in rows], default=to_billionths)
+            await connection.execute(INSERT_FROM_JSON, {"rows": text})
 
     def _put_back(self, batch: list[UsageRow]) -> None:
         room = (self._waiting.maxlen or 0) - len(self._waiting)
@@ -212,7 +204,7 @@ def token_count(usage: Mapping[str, Any], names: Sequence[str]) -> int | None:
     """The first of the fields ``names`` that holds a count; None when none does."""
     for name in names:
         value = usage.get(name)
-        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_TOKENS:
+        if type(value) is int and 0 <= value <= MOST_TOKENS:
             return value
     return None
 

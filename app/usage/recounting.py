@@ -11,7 +11,7 @@ from app.db.connection import AsyncConnection
 from app.db.operator_tables import usage_days, usage_hours
 from app.db.session import Database, add_to_sums
 from app.db.tables import usage
-from app.usage.sums import DAY_SECONDS, SIDES, row_figures, sums_by_hour
+from app.usage.sums import DAY_SECONDS, SIDES, fold_usage, row_figures, sums_by_hour
 
 log = structlog.get_logger()
 MINUTES = 1440
@@ -71,7 +71,8 @@ async def _recount_hours(connection: AsyncConnection, day: int) -> None:
         found = await connection.execute(
             sa.select(usage).where(usage.c.at >= begin, usage.c.at < begin + PART_SECONDS)
         )
-        await add_to_sums(connection, usage_hours, sums_by_hour([dict(row._mapping) for row in found]))
+        folded = fold_usage(row._asdict() for row in found)
+        await add_to_sums(connection, usage_hours, sums_by_hour(folded))
 
 
 def _of_day(day: int) -> tuple[sa.ColumnElement[bool], ...]:

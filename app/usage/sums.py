@@ -5,10 +5,9 @@ account; their bounds are where a day begins somewhere on earth, so that days ca
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 
@@ -26,6 +25,8 @@ FIGURES = tuple(column.name for column in usage_days.columns if not column.prima
 ATTEMPT_PATH = "attempts/"
 """Begins the path of what an attempt cost after which a task went on elsewhere."""
 UsageRows = Iterable[Mapping[str, Any]]
+FoldedUsage: TypeAlias = dict[tuple[int, str, str, str], list[Any]]
+"""The ``FIGURES`` by hour (``hour_of``), key, account and model."""
 
 MINUTES_OF_HOURS = {
     **dict.fromkeys((10, 11, 15, 18), 15),
@@ -57,9 +58,9 @@ async def add_usage(connection: AsyncConnection, rows: UsageRows) -> None:
 
     Call it in the transaction that writes the rows, after their money was booked: every writer locks sums in this order.
     """
-    rows = list(rows)
-    await add_to_sums(connection, usage_days, daily_sums(rows))
-    await add_to_sums(connection, usage_hours, sums_by_hour(rows))
+    folded = fold_usage(rows)
+    await add_to_sums(connection, usage_days, daily_sums(folded))
+    await add_to_sums(connection, usage_hours, sums_by_hour(folded))
 
 
 async def remove_usage(
@@ -70,50 +71,58 @@ async def remove_usage(
     its = usage.c.task_id == task_id, ~usage.c.path.startswith(ATTEMPT_PATH)
     mine = usage.c.key_id == key_id, usage.c.at == at, *its
     removed = (await connection.execute(sa.delete(usage).where(*mine).returning(usage))).all()
-    rows = [dict(row._mapping) for row in removed]
-    for table, sums in ((usage_days, daily_sums(rows)), (usage_hours, sums_by_hour(rows))):
+    folded = fold_usage(row._asdict() for row in removed)
+    for table, sums in ((usage_days, daily_sums(folded)), (usage_hours, sums_by_hour(folded))):
         taken = [row | {name: -row[name] for name in FIGURES} for row in sums]
         await add_to_sums(connection, table, taken)
-    return next((row["vendor_cost"] for row in rows), None)
+    return next((row.vendor_cost for row in removed), None)
 
 
-def daily_sums(rows: UsageRows) -> list[dict[str, Any]]:
-    """The rows of ``usage_days`` that these rows of ``usage`` add up to."""
-    return _summed(rows, ("day", "key_id", "account_id", "model"), _day_group)
+def fold_usage(rows: UsageRows) -> FoldedUsage:
+    """The figures of rows of ``usage``, each looked at once: both sums are made of these."""
+    folded: FoldedUsage = defaultdict(lambda: [0, 0, 0, 0, NOTHING, 0, 0, NOTHING, 0])
+    for row in rows:
+        figures = folded[hour_of(row["at"]), row["key_id"], row["account_id"], row["model"]]
+        charged, vendor_cost = row["cost"], row.get("vendor_cost")
+        has_failed = row["status"] >= FAILED_STATUS
+        figures[0] += 1
+        figures[1] += has_failed
+        figures[2] += row["input_tokens"] or 0
+        figures[3] += row["output_tokens"] or 0
+        if charged:
+            figures[4] += round_money(charged)
+        figures[5] += row.get("films") or 0
+        figures[6] += row.get("film_milliseconds") or 0
+        if vendor_cost:
+            figures[7] += round_money(vendor_cost)
+        figures[8] += vendor_cost is None and (not has_failed or (charged or NOTHING) > 0)
+    return folded
 
 
-def sums_by_hour(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The rows of ``usage_hours`` that these rows of ``usage`` add up to."""
-    names = ("side", "minute", "party", "model")
-    return [line for side in SIDES for line in _summed(rows, names, partial(_hour_group, side))]
+def daily_sums(folded: FoldedUsage) -> list[dict[str, Any]]:
+    """The rows of ``usage_days`` that they add up to."""
+    return _summed(
+        ("day", "key_id", "account_id", "model"),
+        (((minute * 60 // DAY_SECONDS, *rest), figures) for (minute, *rest), figures in folded.items()),
+    )
 
 
-def _day_group(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    return int(row["at"] // DAY_SECONDS), row["key_id"], row["account_id"], row["model"]
-
-
-def _hour_group(side: str, row: Mapping[str, Any]) -> tuple[Any, ...]:
-    return side, hour_of(row["at"]), row[SIDES[side]], row["model"]
+def sums_by_hour(folded: FoldedUsage) -> list[dict[str, Any]]:
+    """The rows of ``usage_hours`` that they add up to."""
+    sides = (
+        ((side, minute, party, model), figures)
+        for (minute, key, account, model), figures in folded.items()
+        for side, party in zip(SIDES, (key, account), strict=True)
+    )
+    return _summed(("side", "minute", "party", "model"), sides)
 
 
 def _summed(
-    rows: UsageRows, names: Sequence[str], group_of: Callable[[Mapping[str, Any]], tuple[Any, ...]]
+    names: Sequence[str], groups: Iterable[tuple[tuple[Any, ...], Sequence[Any]]]
 ) -> list[dict[str, Any]]:
-    sums: dict[tuple[Any, ...], list[Any]] = defaultdict(lambda: [0, 0, 0, 0, NOTHING, 0, 0, NOTHING, 0])
-    for row in rows:
-        figures, charged = sums[group_of(row)], row["cost"] or NOTHING
-        figures[0] += 1
-        figures[1] += row["status"] >= FAILED_STATUS
-        figures[2] += row["input_tokens"] or 0
-        figures[3] += row["output_tokens"] or 0
-        figures[5] += row.get("films") or 0
-        figures[6] += row.get("film_milliseconds") or 0
-        vendor_cost = row.get("vendor_cost")
-        figures[8] += vendor_cost is None and (row["status"] < FAILED_STATUS or charged > 0)
-        if charged:
-            figures[4] += round_money(charged)
-        if vendor_cost:
-            figures[7] += round_money(vendor_cost)
+    sums: dict[tuple[Any, ...], Sequence[Any]] = {}
+    for key, figures in groups:
+        sums[key] = [a + b for a, b in zip(sums[key], figures, strict=True)] if key in sums else figures
     return [dict(zip((*names, *FIGURES), (*key, *figures), strict=True)) for key, figures in sums.items()]
 
 
