@@ -183,7 +183,7 @@ class OptionsRepository:
         return reads
 
     async def _read_document(self, kind: type[OptionsDocument]) -> OptionsDocument:
-        async with self._database.read() as connection:
+        async with self._database.read_few() as connection:
             return await self.read_within(connection, kind)
 
     async def read_masked(self, kind: type[OptionsDocument]) -> dict[str, Any]:

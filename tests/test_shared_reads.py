@@ -57,7 +57,7 @@ class ReadCount:
 
 
 def count_reads(database: Database, monkeypatch: pytest.MonkeyPatch) -> ReadCount:
-    reads, read = ReadCount(), database.read
+    reads, read = ReadCount(), database.read_few
 
     @asynccontextmanager
     async def counted() -> AsyncIterator[AsyncConnection]:
@@ -66,7 +66,7 @@ def count_reads(database: Database, monkeypatch: pytest.MonkeyPatch) -> ReadCoun
             yield connection
         reads.ended += 1
 
-    monkeypatch.setattr(database, "read", counted)
+    monkeypatch.setattr(database, "read_few", counted)
     return reads
 
 
@@ -106,7 +106,7 @@ async def test_a_change_in_this_process_is_seen_at_once_also_by_a_read_under_way
     keys, database = bench.components.keys, bench.components.database
     secret = await keys.create("one")
     key = await keys.authenticate(secret)
-    read, has_read, may_end = database.read, asyncio.Event(), asyncio.Event()
+    read, has_read, may_end = database.read_few, asyncio.Event(), asyncio.Event()
 
     @asynccontextmanager
     async def slow_read() -> AsyncIterator[AsyncConnection]:
@@ -116,10 +116,10 @@ async def test_a_change_in_this_process_is_seen_at_once_also_by_a_read_under_way
         await may_end.wait()
 
     keys.forget()
-    database.read = slow_read  # type: ignore[method-assign]
+    database.read_few = slow_read  # type: ignore[method-assign]
     early = asyncio.create_task(keys.authenticate(secret))
     await has_read.wait()
-    database.read = read  # type: ignore[method-assign]
+    database.read_few = read  # type: ignore[method-assign]
     await keys.revoke(key.id)
     may_end.set()
     assert (await early).enabled  # it came before the revocation

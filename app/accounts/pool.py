@@ -97,7 +97,7 @@ class AccountPool:
         await self._reads.read_anew()
 
     async def _read_statuses(self) -> dict[str, AccountStatus]:
-        async with self.database.read() as connection:
+        async with self.database.read_few() as connection:
             rows = (await connection.execute(sa.select(accounts).order_by(accounts.c.created_at))).all()
             cooling: dict[str, dict[str, Cooldown]] = defaultdict(dict)
             for row in await connection.execute(sa.select(cooldowns)):

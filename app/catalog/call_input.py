@@ -70,19 +70,6 @@ class InputSize:
     text_bytes: int = 0
     tokens: int = 0
 
-    def add_text(self, text: str) -> None:
-        self.text_bytes += len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
-
-    def add_texts(self, fields: Mapping[str, Any]) -> list[tuple[str, Any]]:
-        """Add the texts among the fields; returns the others."""
-        others = []
-        for name, value in fields.items():
-            if isinstance(value, str) and name not in NO_TEXT_NAMES:
-                self.add_text(value)
-            else:
-                others.append((name, value))
-        return others
-
     @property
     def most_tokens(self) -> int:
         """No tokenizer makes more tokens than bytes."""
@@ -99,27 +86,35 @@ def measure_input(fields: Mapping[str, Any]) -> InputSize:
     waiting: list[tuple[str, Any, Mapping[str, Any], str]] = [("", fields, {}, "")]
     while waiting:
         name, value, owner, kind = waiting.pop()
-        if isinstance(value, str):
-            if name in NO_TEXT_NAMES:
-                _add_reference(size, name, value, kind=kind, owner=owner)
-            else:
-                size.add_text(value)
-        elif isinstance(value, dict):
-            size.text_bytes += sum(map(len, value))
+        if isinstance(value, dict):
             part = value.get("type")
             if isinstance(part, str):
                 size.tokens += REFERRED_TOKENS if part.startswith(SERVER_TOOLS) else 0
                 kind = PART_KINDS.get(part, kind)
             kind = MEDIA_NAMES.get(name) or kind
-            waiting += [(key, item, value, kind) for key, item in size.add_texts(value)]
+            for key, item in value.items():
+                size.text_bytes += len(key)
+                if isinstance(item, str) and key not in NO_TEXT_NAMES:
+                    size.text_bytes += _byte_length(item)
+                else:
+                    waiting.append((key, item, value, kind))
         elif isinstance(value, list):
             if value and isinstance(value[0], int):
                 size.tokens += len(value)  # a text as tokens
             else:
                 waiting += [(name, item, owner, kind) for item in value]
+        elif isinstance(value, str):
+            if name in NO_TEXT_NAMES:
+                _add_reference(size, name, value, kind=kind, owner=owner)
+            else:
+                size.text_bytes += _byte_length(value)
         elif value is not None:
             size.tokens += TOKENS_PER_NUMBER
     return size
+
+
+def _byte_length(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
 
 def _add_reference(size: InputSize, name: str, value: str, *, kind: str, owner: Mapping[str, Any]) -> None:
@@ -130,7 +125,7 @@ def _add_reference(size: InputSize, name: str, value: str, *, kind: str, owner: 
     if _is_media(value, kind):
         size.tokens += _media_tokens(value, kind, is_small=owner.get("detail") == "low")
     else:
-        size.add_text(value)
+        size.text_bytes += _byte_length(value)
 
 
 def _stated_kind(owner: Mapping[str, Any]) -> str:

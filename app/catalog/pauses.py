@@ -116,7 +116,7 @@ class PauseRepository:
                 yield each
 
     async def _read(self) -> Mapping[PauseKey, Pause]:
-        async with self._database.read() as connection:
+        async with self._database.read_few() as connection:
             rows = await connection.execute(sa.select(pauses).order_by(pauses.c.side, pauses.c.name))
             found = {(row.side, row.name): Pause(**row._mapping) for row in rows}
         if found != self.last:

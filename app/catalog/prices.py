@@ -112,7 +112,7 @@ class PriceRepository:
         await self._reads.read_anew()
 
     async def _read_lines(self) -> Mapping[str, PriceLine]:
-        async with self._database.read() as connection:
+        async with self._database.read_few() as connection:
             rows = (await connection.execute(sa.select(prices))).all()
             alias_query = sa.select(routes.c.model, routes.c.alias_of).where(routes.c.alias_of.is_not(None))
             aliases = {row.model: row.alias_of for row in await connection.execute(alias_query)}

@@ -50,12 +50,12 @@ class RouteRepository:
 
     async def list(self) -> list[StoredRoute]:
         """Every route from the database, by model."""
-        async with self._database.read() as connection:
+        async with self._database.read_few() as connection:
             rows = await connection.execute(sa.select(routes).order_by(routes.c.model))
             return [route for row in rows if (route := _route_of_row(row)) is not None]
 
     async def get(self, model: str) -> StoredRoute:
-        async with self._database.read() as connection:
+        async with self._database.read_few() as connection:
             row = (await connection.execute(sa.select(routes).where(routes.c.model == model))).first()
         route = _route_of_row(row) if row is not None else None
         if route is None:

@@ -82,8 +82,9 @@ class Database:
 
     @asynccontextmanager
     async def read_few(self) -> AsyncIterator[AsyncConnection]:
-        """``read`` for statements that an index answers with few rows. On SQLite they are run on the event loop's thread:
-        that takes microseconds from the page cache, and ten times as long through another thread."""
+        """``read`` for statements that an index answers with few rows, and for small tables that are read every second. On
+        SQLite they are run on the event loop's thread: that takes microseconds from the page cache, and a busy loop gives
+        a thread its turn so late that eleven of these a second cost a tenth of a core."""
         if self._direct is None:
             async with self.read() as connection:
                 yield connection

@@ -156,7 +156,7 @@ class KeyRing:
     async def _load_key(self, raw: str) -> ClientKey:
         hashes = self._hashes(raw)
         query = KEYS_WITH_PROJECTS.where(sa.or_(keys.c.hash.in_(hashes), keys.c.old_hash.in_(hashes)))
-        async with self._database.read() as connection:
+        async with self._database.read_few() as connection:
             row = (await connection.execute(query)).first()
         if row is None:
             raise AuthenticationFailed

@@ -11,6 +11,8 @@ import random
 import re
 import time
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 import structlog
 from starlette.types import Scope
@@ -61,10 +63,7 @@ class RequestNotes:
 def notes_of(scope: Scope) -> RequestNotes:
     """The notes of a request; empty ones where nobody keeps any."""
     state = scope.setdefault("state", {})
-    notes = state.get("notes")
-    if notes is None:
-        notes = state["notes"] = RequestNotes()
-    assert isinstance(notes, RequestNotes)
+    notes: RequestNotes = state.get("notes") or state.setdefault("notes", RequestNotes())
     return notes
 
 
@@ -85,6 +84,18 @@ def name_request(scope: Scope, given: list[bytes]) -> RequestNotes:
     return notes
 
 
+class LoggedFields(NamedTuple):
+    """What a line says in words, beside its request's id."""
+
+    method: str
+    path: str
+    client: str
+    key: str
+    model: str
+    account: str
+    task: str
+
+
 class AccessLog:
     """Writes a line for each request. Call it on the event loop."""
 
@@ -101,29 +112,27 @@ class AccessLog:
         if status < FAILED and scope["path"] in QUIET_PATHS and status:
             return
         client = scope.get("client")
-        fields = {
-            "request_id": notes.id,
-            "method": scope.get("method", "WEBSOCKET"),
-            "path": _clean_text(scope["path"]),
-            "client": client[0] if client else "",
-            "key": notes.key_id,
-            "model": _clean_text(notes.model),
-            "account": notes.account_id,
-            "task": notes.task_id,
-        }
-        figures = {"status": status or CLIENT_GONE, "ms": round(seconds * 1000, 1)}
+        fields = LoggedFields(
+            method=scope.get("method", "WEBSOCKET"),
+            path=scope["path"][:LONGEST_TEXT],
+            client=client[0] if client else "",
+            key=notes.key_id,
+            model=notes.model[:LONGEST_TEXT],
+            account=notes.account_id,
+            task=notes.task_id,
+        )
+        status, milliseconds = status or CLIENT_GONE, round(seconds * 1000, 1)
         if output.is_json:
-            self._write_json(fields, figures)
+            said = f'"request_id": {_quote(notes.id)}{_as_json(fields)}'
+            self._add_line(f'{said}, "status": {status}, "ms": {milliseconds}}}\n')
         else:
-            log.info(EVENT, **{name: value for name, value in fields.items() if value}, **figures)
+            log.info(EVENT, request_id=notes.id, **_clean_fields(fields), status=status, ms=milliseconds)
 
-    def _write_json(self, texts: dict[str, str], figures: dict[str, float]) -> None:
+    def _add_line(self, said: str) -> None:
         if self._start is None:
             process = structlog.contextvars.get_contextvars()
             self._start = json.dumps({"event": EVENT, "level": "info", **process})[:-1]
-        said = "".join([f', "{name}": {_quote(text)}' for name, text in texts.items() if text])
-        counted = "".join([f', "{name}": {figure}' for name, figure in figures.items()])
-        self._lines.append(f'{self._start}, "timestamp": "{self._timestamp()}"{said}{counted}}}\n')
+        self._lines.append(f'{self._start}, "timestamp": "{self._timestamp()}", {said}')
         if len(self._lines) == 1:
             asyncio.get_running_loop().call_soon(self._write_lines)
 
@@ -142,6 +151,13 @@ class AccessLog:
             output.write_text("".join(lines))
 
 
-def _clean_text(text: str) -> str:
-    """What a client chose, without what looks like a secret, and not longer than a line should be."""
-    return logs.hide_secrets(text[:LONGEST_TEXT])
+def _clean_fields(fields: LoggedFields) -> dict[str, str]:
+    """Those that say something. What a client chose has nothing in it that looks like a secret."""
+    clean = fields._replace(path=logs.hide_secrets(fields.path), model=logs.hide_secrets(fields.model))
+    return {name: text for name, text in clean._asdict().items() if text}
+
+
+@lru_cache(maxsize=4096)
+def _as_json(fields: LoggedFields) -> str:
+    """Remembered, as a client says the same again and again."""
+    return "".join([f', "{name}": {_quote(text)}' for name, text in _clean_fields(fields).items()])

@@ -202,7 +202,7 @@ class BatchRepository:
 
     async def has_open(self) -> bool:
         query = sa.select(batches.c.id).where(batches.c.ended_at.is_(None)).limit(1)
-        async with self._database.read() as connection:
+        async with self._database.read_few() as connection:
             return (await connection.execute(query)).first() is not None
 
     async def move(self, batch: Row, status: BatchStatus, **values: Any) -> bool:

@@ -77,7 +77,7 @@ async def confirm_files(connection: AsyncConnection, folder: str) -> None:
 async def sweep_files(database: Database, store: MediaStore, *, now: float) -> int:
     """Delete files whose row never came; how many folders. ``now``: a time that is sure."""
     old = marks.c.name.startswith(FILES_PREFIX, autoescape=True), marks.c.until < now - MARGIN_SECONDS
-    async with database.read() as connection:
+    async with database.read_few() as connection:
         names = list((await connection.execute(sa.select(marks.c.name).where(*old).limit(100))).scalars())
     for name in names:
         await store.delete(name.removeprefix(FILES_PREFIX))

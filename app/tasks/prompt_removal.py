@@ -64,7 +64,7 @@ async def remove_prompts(database: Database, store: MediaStore) -> int:
     query = (
         sa.select(tasks).where(sa.text("NOT prompt_removed"), *over).order_by(tasks.c.id).limit(BATCH_TASKS)
     )
-    async with database.read() as connection:
+    async with database.read_few() as connection:
         rows = (await connection.execute(query)).all()
     count = 0
     for row in rows:

@@ -124,7 +124,7 @@ async def _late_receipts(database: Database) -> list[Any]:
         .where(*_may_run_again(), receipts.c.at > clock.now() - RESULT_SECONDS)
         .limit(MOST_AT_ONCE)
     )
-    async with database.read() as connection:
+    async with database.read_few() as connection:
         return list((await connection.execute(query)).all())
 
 

@@ -160,7 +160,7 @@ class TaskRepository:
 
     async def cancelling_ids(self) -> list[str]:
         query = sa.select(tasks.c.id).where(tasks.c.state.in_(OPEN), tasks.c.cancel_requested)
-        async with self.database.read() as connection:
+        async with self.database.read_few() as connection:
             return list((await connection.execute(query)).scalars())
 
     async def expired_ids(self, now: float, *, limit: int = 100) -> list[str]:
@@ -168,7 +168,7 @@ class TaskRepository:
         # As in the partial index; by their state SQLite would read all that have ever ended.
         due = tasks.c.expires_at <= now, sa.text("NOT purged"), tasks.c.state.concat("").in_(TERMINAL)
         query = sa.select(tasks.c.id).where(*due)
-        async with self.database.read() as connection:
+        async with self.database.read_few() as connection:
             return list((await connection.execute(query.limit(limit))).scalars())
 
     async def open_counts(self) -> dict[str, int]:
@@ -335,7 +335,7 @@ class TaskRepository:
         due = *_WAITING, tasks.c.deadline_at < now
         groups = sa.select(tasks.c.kind, tasks.c.model).where(*due).distinct()
         ids: list[str] = []
-        async with self.database.read() as connection:
+        async with self.database.read_few() as connection:
             found = (await connection.execute(groups)).all()
         for kind, model in found:
             error = refused(kind, model) if refused else None

@@ -161,7 +161,7 @@ class BudgetTracker:
     async def _read_spending(self, key_id: str, figures: KeySpending) -> dict[str, Decimal]:
         while True:
             edition = figures.revision
-            async with self._database.read() as connection:
+            async with self._database.read_few() as connection:
                 read = await read_spending(connection, key_id, period_names(clock.now()))
             if edition == figures.revision:
                 break

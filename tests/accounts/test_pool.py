@@ -60,7 +60,7 @@ def account(name: str = "one", **told: object) -> Account:
 async def test_an_account_that_is_added_during_a_read_is_seen_at_once(
     pool: AccountPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = pool.database.read
+    read = pool.database.read_few
     looked, held = asyncio.Event(), asyncio.Event()
 
     @asynccontextmanager
@@ -70,7 +70,7 @@ async def test_an_account_that_is_added_during_a_read_is_seen_at_once(
         looked.set()
         await held.wait()
 
-    monkeypatch.setattr(pool.database, "read", slowly)
+    monkeypatch.setattr(pool.database, "read_few", slowly)
     look = asyncio.create_task(pool.refresh())
     await looked.wait()
     added = await pool.add(account())

@@ -22,8 +22,8 @@ class SlowReads:
     patience: asyncio.Event
 
     @asynccontextmanager
-    async def read(self) -> AsyncIterator[AsyncConnection]:
-        async with self.store.read() as connection:
+    async def read_few(self) -> AsyncIterator[AsyncConnection]:
+        async with self.store.read_few() as connection:
             yield connection
         await self.patience.wait()
 
