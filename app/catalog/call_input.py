@@ -70,6 +70,18 @@ class InputSize:
     text_bytes: int = 0
     tokens: int = 0
 
+    def add_texts(self, fields: Mapping[str, Any]) -> list[tuple[str, Any]]:
+        """Add the names and the texts among the fields; returns the others."""
+        added, others = 0, []
+        for name, value in fields.items():
+            added += len(name)
+            if isinstance(value, str) and name not in NO_TEXT_NAMES:
+                added += _byte_length(value)
+            else:
+                others.append((name, value))
+        self.text_bytes += added
+        return others
+
     @property
     def most_tokens(self) -> int:
         """No tokenizer makes more tokens than bytes."""
@@ -92,12 +104,7 @@ def measure_input(fields: Mapping[str, Any]) -> InputSize:
                 size.tokens += REFERRED_TOKENS if part.startswith(SERVER_TOOLS) else 0
                 kind = PART_KINDS.get(part, kind)
             kind = MEDIA_NAMES.get(name) or kind
-            for key, item in value.items():
-                size.text_bytes += len(key)
-                if isinstance(item, str) and key not in NO_TEXT_NAMES:
-                    size.text_bytes += _byte_length(item)
-                else:
-                    waiting.append((key, item, value, kind))
+            waiting += [(key, item, value, kind) for key, item in size.add_texts(value)]
         elif isinstance(value, list):
             if value and isinstance(value[0], int):
                 size.tokens += len(value)  # a text as tokens

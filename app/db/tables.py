@@ -47,9 +47,7 @@ class Money(TypeDecorator[Decimal]):
 
 def round_money(value: Decimal) -> Decimal:
     """Round to the precision of the column, and to what it holds: a sum beyond that comes from a nonsensical figure."""
-    if not -MOST_MONEY <= value <= MOST_MONEY:
-        value = MOST_MONEY.copy_sign(value)
-    return value.quantize(STEP, ROUND_HALF_EVEN)
+    return min(max(value, -MOST_MONEY), MOST_MONEY).quantize(STEP, ROUND_HALF_EVEN)
 
 
 def to_billionths(value: Decimal) -> int:
