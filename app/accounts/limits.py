@@ -11,8 +11,8 @@ import sqlalchemy as sa
 
 from app.accounts.rows import next_reset
 from app.accounts.status import WHOLE_ACCOUNT, AccountStatus, Quota
+from app.db.among import among
 from app.db.connection import AsyncConnection
-from app.db.session import padded
 from app.db.tables import accounts, ledger, slots, timeline
 from app.generation import Kind
 from app.providers.base import Account
@@ -29,7 +29,7 @@ _SLOTS_TAKEN = sa.select(slots.c.account_id, slots.c.kind, sa.func.count()).grou
 )
 _LEFT_ACCOUNTS = (
     sa.select(accounts.c.id, accounts.c.outcomes, *QUOTA_COLUMNS)
-    .where(accounts.c.id.in_(sa.bindparam("accounts", expanding=True)))
+    .where(among(accounts.c.id, "accounts"))
     .order_by(accounts.c.id)  # in which all transactions lock them
     .with_for_update()
 )
@@ -197,7 +197,7 @@ async def release_accounts(connection: AsyncConnection, leaving: Sequence[Leavin
     """
     if not leaving:
         return
-    named = {"accounts": padded(sorted({each.account_id for each in leaving}))}
+    named = {"accounts": sorted({each.account_id for each in leaving})}
     left = {row.id: row for row in await connection.execute(_LEFT_ACCOUNTS, named)}
     counted = []
     for account in left.values():

@@ -182,11 +182,6 @@ def dialect_insert(connection: AsyncConnection, table: sa.Table) -> Insert:
     return INSERTS[connection.dialect.name](table)
 
 
-def padded(ids: Sequence[str]) -> list[str]:
-    """For ``IN``: as long as the next power of two, so that a statement is prepared in few lengths."""
-    return [*ids, *[ids[-1]] * ((1 << (len(ids) - 1).bit_length()) - len(ids))] if ids else []
-
-
 async def add_to_sums(
     connection: AsyncConnection, table: sa.Table, rows: Iterable[Mapping[str, Any]]
 ) -> None:

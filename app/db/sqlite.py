@@ -14,7 +14,7 @@ import random
 import sqlite3
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager, suppress
 from functools import partial
@@ -23,6 +23,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError, OperationalError
+
+from app.db.kept_statements import Parameters, execute_here
 
 LOCKED_SECONDS = 30.0
 """So long a write waits for another process that writes the same file."""
@@ -36,7 +38,6 @@ process gets its turn."""
 NAME = "one_write"
 SAVEPOINT = f"SAVEPOINT {NAME}"
 ROLLED_BACK = "the transaction was rolled back"
-Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
 
 
 def open_direct_connection(url: str) -> sa.Connection:
@@ -83,7 +84,7 @@ class DirectConnection:
         if self._is_write and not self._raw.in_transaction:
             raise OperationalError(None, None, sqlite3.OperationalError(ROLLED_BACK))
         if self._thread is None:
-            return self._connection.execute(statement, parameters)
+            return execute_here(self._connection, statement, parameters)
         loop = asyncio.get_running_loop()
         self._job = loop.run_in_executor(self._thread, self._execute_whole, statement, parameters)
         return await asyncio.shield(self._job)  # a statement that has begun can't be stopped

@@ -31,10 +31,11 @@ from app import clock
 from app.catalog.fitting import Fitting
 from app.catalog.price import ModelPrice
 from app.catalog.prices import PriceRepository
+from app.db.among import among
 from app.db.connection import AsyncConnection
 from app.db.joined_writes import JoinedWrites
 from app.db.operator_tables import rollup, usage_days, usage_hours
-from app.db.session import Database, padded
+from app.db.session import Database
 from app.db.tables import accounts, ledger, receipts, round_money, tasks, usage
 from app.errors import InvalidRequest, NotFound
 from app.generation import GenerationRequest
@@ -107,7 +108,7 @@ _ENDED = sa.select(*_ENDED_COLUMNS).select_from(
         accounts, accounts.c.id == tasks.c.account_id
     )
 )
-_ENDED_BY_ID = _ENDED.where(tasks.c.id.in_(sa.bindparam("ids", expanding=True)))
+_ENDED_BY_ID = _ENDED.where(among(tasks.c.id, "ids"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +216,7 @@ async def settle_ended_tasks(
     them, after their rows have changed; ``writes`` are to be written in it too."""
     if not outcomes:
         return {}
-    rows = (await connection.execute(_ENDED_BY_ID, {"ids": padded(list(outcomes))})).all()
+    rows = (await connection.execute(_ENDED_BY_ID, {"ids": list(outcomes)})).all()
     reserved = [row for row in rows if row.agreed is not None]
     silent = {row.id for row in reserved if _is_undecided(row, outcomes[row.id])}
     options = await read_without_secrets(connection, SettlementOptions) if silent else SettlementOptions()
@@ -246,7 +247,7 @@ async def settle_ended_tasks(
 
 async def read_money_of(connection: AsyncConnection, task_id: str) -> Any:
     """For ``charge_failed_attempt``, before the task leaves its account."""
-    return (await connection.execute(_ENDED_BY_ID, {"ids": padded([task_id])})).one()
+    return (await connection.execute(_ENDED_BY_ID, {"ids": [task_id]})).one()
 
 
 async def charge_failed_attempt(

@@ -12,9 +12,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from app import clock
+from app.db.among import among
 from app.db.connection import AsyncConnection
 from app.db.grouped_writes import GroupedWrites
-from app.db.session import Database, padded
+from app.db.session import Database
 from app.db.tables import receipts, slots, tasks, timeline
 from app.errors import NoAvailableAccount
 from app.generation import Kind
@@ -32,8 +33,7 @@ from app.tasks.task import Task, add_timeline_row
 __all__ = ["StaleRun", "TaskRepository", "add_timeline_row", "task_of"]
 
 _RENAMED = {"request", "operation", "result", "excluded", "fitted"}
-_NOT_READ = {"idempotency_key", "prefers", "hook_url", "hook_base", "attempt_epoch"}
-_NOT_READ |= {"end_user", "tags"}
+_NOT_READ = {"idempotency_key", "prefers", "hook_url", "hook_base", "attempt_epoch", "end_user", "tags"}
 COLUMNS = [
     column.label(f"{column.name}_text") if column.name in _RENAMED else column
     for column in tasks.c
@@ -45,7 +45,7 @@ _WAITING = tasks.c.state == sa.literal_column("'queued'"), tasks.c.account_id.is
 _TAKE = (
     sa.update(tasks)
     .where(
-        tasks.c.id.in_(sa.bindparam("task_ids", expanding=True)),
+        among(tasks.c.id, "task_ids"),
         tasks.c.state.in_(OPEN),
         tasks.c.account_id.is_not(None),
     )
@@ -236,7 +236,7 @@ class TaskRepository:
 
     async def _take_group(self, task_ids: Sequence[str]) -> list[Task | None]:
         async with self.database.write_one() as connection:
-            rows = (await connection.execute(_TAKE, {"task_ids": padded(sorted(task_ids))})).all()
+            rows = (await connection.execute(_TAKE, {"task_ids": sorted(task_ids)})).all()
         taken = {task.id: task for task in map(task_of, rows)}
         return [taken.pop(task_id, None) for task_id in task_ids]
 

@@ -18,9 +18,10 @@ from typing import Any, Literal, NamedTuple, Protocol
 import sqlalchemy as sa
 
 from app import clock
+from app.db.among import among
 from app.db.connection import AsyncConnection
 from app.db.joined_writes import JoinedWrites
-from app.db.session import INSERTS, add_to_sums, padded
+from app.db.session import INSERTS, add_to_sums
 from app.db.tables import format_money, ledger, round_money, spending
 from app.errors import InsufficientQuota
 
@@ -150,7 +151,7 @@ async def end_reservations(connection: AsyncConnection, closings: Sequence[Reser
     """
     if not closings:
         return set()
-    ids = padded([closing.task_id for closing in closings])
+    ids = [closing.task_id for closing in closings]
     reserves = [ReservedMoney(*row) for row in await connection.execute(_RESERVES, {"ids": ids})]
     sums = JoinedWrites()
     closed = await close_reserves(connection, reserves, closings, sums=sums)
@@ -187,7 +188,7 @@ async def close_reserves(
 
 
 _RESERVES = sa.select(*(ledger.c[name] for name in ReservedMoney._fields)).where(
-    ledger.c.task_id.in_(sa.bindparam("ids", expanding=True)), ledger.c.kind == "reserve"
+    among(ledger.c.task_id, "ids"), ledger.c.kind == "reserve"
 )
 
 

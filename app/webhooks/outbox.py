@@ -7,8 +7,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from app import clock
+from app.db.among import among
 from app.db.connection import AsyncConnection
-from app.db.session import padded
 from app.db.tables import tasks, webhook_deliveries, webhook_endpoints
 from app.webhooks.addresses import receiver_of
 from app.webhooks.event_bodies import event_type, new_id, thin_event
@@ -32,7 +32,7 @@ _CONCERNED = (
         )
     )
     .where(
-        tasks.c.id.in_(sa.bindparam("ids", expanding=True)),
+        among(tasks.c.id, "ids"),
         # The client that deleted a task does not want its webhooks.
         tasks.c.deleted.is_(False),
         sa.or_(tasks.c.hook_url.is_not(None), webhook_endpoints.c.id.is_not(None)),
@@ -54,7 +54,7 @@ async def task_ended(connection: AsyncConnection, task_ids: Sequence[str]) -> No
     """Insert the deliveries for ended tasks. Call in the transaction that ends them, after their rows have changed."""
     if not task_ids:
         return
-    found = (await connection.execute(_CONCERNED, {"ids": padded(task_ids)})).all()
+    found = (await connection.execute(_CONCERNED, {"ids": list(task_ids)})).all()
     await insert_deliveries(connection, [*_for_endpoints(found), *_for_hooks(found)])
 
 

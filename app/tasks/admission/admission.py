@@ -17,9 +17,10 @@ from app.accounts.limits import Capacity, read_capacity
 from app.accounts.refusals import KeyRests
 from app.catalog.candidates import Candidate, RoundRobin, rank_key, usable_now
 from app.catalog.catalog import Catalog
+from app.db.among import among
 from app.db.connection import AsyncConnection
 from app.db.session import DATABASE_AWAY, Database
-from app.db.tables import slots, tasks, timeline
+from app.db.tables import slots, tasks
 from app.dispatch.dispatcher import Dispatcher, lock_queue
 from app.errors import FilmgateError
 from app.generation import Kind
@@ -34,6 +35,7 @@ from app.tasks.admission.waiting import (
     waiting_now,
 )
 from app.tasks.notifications import NotificationHub
+from app.tasks.task import INSERT_ROW
 
 log = structlog.get_logger()
 SKIPPED_TASKS = 200
@@ -44,6 +46,13 @@ BURST_SECONDS = 0.02
 """Tasks that arrive within this time are admitted in one pass."""
 NOTICE_SECONDS = 300.0
 """Shortest time between two notices that no account can serve a waiting model."""
+_ASSIGN = (
+    sa.update(tasks)
+    .where(among(tasks.c.id, "ids"), waiting_now(sa.bindparam("now", type_=sa.Float)))
+    .values(account_id=sa.bindparam("to_account"), upstream_model=sa.bindparam("to_model"))
+    .returning(tasks.c.id)
+)
+_TAKE_SLOT = sa.insert(slots).inline()
 
 
 class Assignment(NamedTuple):
@@ -306,18 +315,14 @@ async def _assign_tasks(
     """Write one assignment with its slots and timeline rows; the ids that got it. On PostgreSQL a client may
     have cancelled a task meanwhile: it gets no slot, as no run would free it."""
     kind, account_id, model = assignment
-    assign = (
-        sa.update(tasks)
-        .where(tasks.c.id.in_(ids), waiting_now(now))
-        .values(account_id=account_id, upstream_model=model)
-    )
-    found = list((await connection.execute(assign.returning(tasks.c.id))).scalars())
+    given = {"ids": ids, "to_account": account_id, "to_model": model, "now": now}
+    found = list((await connection.execute(_ASSIGN, given)).scalars())
     if found:
         taken = [{"task_id": task_id, "account_id": account_id, "kind": kind, "at": now} for task_id in found]
-        await connection.execute(sa.insert(slots), taken)
+        await connection.execute(_TAKE_SLOT, taken)
         detail = json.dumps({"account": account_id, "model": model})
         common = {"at": now, "epoch": 0, "event": "dispatched", "detail": detail}
-        await connection.execute(sa.insert(timeline), [{"task_id": task_id, **common} for task_id in found])
+        await connection.execute(INSERT_ROW, [{"task_id": task_id, **common} for task_id in found])
     return found
 
 

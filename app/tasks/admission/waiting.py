@@ -32,7 +32,7 @@ SNAPSHOT_SECONDS = 1.0
 """Queue positions that are asked for within this time are computed from one count."""
 
 
-def waiting_now(now: float) -> sa.ColumnElement[bool]:
+def waiting_now(now: float | sa.BindParameter[float]) -> sa.ColumnElement[bool]:
     """Tasks that may be admitted. One whose time to wait is over may not, also if no sweep has ended it yet."""
     return sa.and_(*WAITING, tasks.c.not_before <= now, tasks.c.deadline_at > now)
 
