@@ -21,6 +21,7 @@ from obstore.store import LocalStore, S3Store
 from app.durable_files import sync_with_folders
 from app.errors import NotFound, ServiceUnavailable
 from app.ops.metrics import STORE_ERRORS
+from app.step_turns import StepTurns
 
 if TYPE_CHECKING:
     from obstore import Attributes, GetOptions  # only exist for type checkers
@@ -38,6 +39,7 @@ PARTS_AT_ONCE = 2
 STALL_SECONDS = 30.0
 """After so many silent seconds an object store counts as unavailable."""
 LONGEST_READING = timedelta(hours=12)
+NEVER_WAITS: int | None = getattr(os, "RWF_NOWAIT", None)
 ABSENT = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
 
 
@@ -61,6 +63,7 @@ class MediaStore:
         self._objects = objects
         self._folder = folder
         self._url = url
+        self._turns = StepTurns()
 
     @classmethod
     def open(
@@ -139,6 +142,7 @@ class MediaStore:
         try:
             async for piece in pieces:
                 yield piece
+                await self._turns.next_turn()
         except ABSENT as error:
             raise missing_file_error() from error
         except (BaseError, OSError) as error:
@@ -250,12 +254,12 @@ class CountedContent:
 
 
 async def read_file(path: Path, *, start: int, end: int | None) -> AsyncGenerator[bytes, None]:
-    """Pieces of a local file, each read in a thread on demand."""
+    """Pieces of a local file, each read on demand."""
     # Opened here and not in a thread: a reader that is cancelled meanwhile could never close it.
     with open_file(path) as file:
         end = os.fstat(file.fileno()).st_size if end is None else end
         while start < end:
-            piece = await asyncio.to_thread(read_piece, file, at=start, size=min(PIECE_BYTES, end - start))
+            piece = await read_piece(file, at=start, size=min(PIECE_BYTES, end - start))
             if not piece:
                 return
             start += len(piece)
@@ -295,8 +299,24 @@ def open_file(path: Path) -> FileIO:
     return FileIO(path)
 
 
-def read_piece(file: FileIO, *, at: int, size: int) -> bytes:
-    return os.pread(file.fileno(), size, at)
+async def read_piece(file: FileIO, *, at: int, size: int) -> bytes:
+    """At once what the system holds in memory, as most of a file that is read from its beginning; else in a thread, because
+    a disk may take long."""
+    return read_from_memory(file, at=at, size=size) or await asyncio.to_thread(
+        os.pread, file.fileno(), size, at
+    )
+
+
+def read_from_memory(file: FileIO, *, at: int, size: int) -> bytes:
+    """Empty where the bytes would have to be waited for, or the system can't tell (https://man7.org/linux/man-pages/man2/readv.2.html)."""
+    if NEVER_WAITS is None:
+        return b""
+    piece = bytearray(size)
+    try:
+        count = os.preadv(file.fileno(), [piece], at, NEVER_WAITS)
+    except OSError:
+        return b""
+    return bytes(piece[:count])
 
 
 def remove_path(path: Path) -> None:

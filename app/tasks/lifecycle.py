@@ -24,13 +24,13 @@ from app.media.store import delete_task_files
 from app.ops.metrics import count_end
 from app.providers.base import Failed, Operation, PollAnswer, Queued, Running, Succeeded
 from app.providers.http import REQUEST_ID, TRACEPARENT
+from app.step_turns import StepTurns
 from app.tasks.billing import MADE, NOT_MADE, SILENT, VendorWord
 from app.tasks.notifications import Notification, NotificationHub
 from app.tasks.patience import LOST_SECONDS, OVERDUE_SECONDS, LostWatch, ResultPatience
 from app.tasks.remaking import make_again, remakes_left, watch_for_loss
 from app.tasks.repository import StaleRun, TaskRepository
 from app.tasks.results import ResultStorage
-from app.tasks.step_turns import StepTurns
 from app.tasks.submission import TaskSubmitter
 from app.tasks.task import Task, TaskResult
 from app.tasks.task_run import ProviderSource, RowUnwritable, RunStopped, TaskRun, cut_off_if_unwanted

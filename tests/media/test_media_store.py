@@ -349,3 +349,33 @@ async def test_a_reader_keeps_its_file_when_it_is_replaced_or_deleted(store: Med
         await store.delete("a")
         rest = [piece async for piece in source]
     assert len(first) + sum(map(len, rest)) == 2 * MEGABYTE
+
+
+async def test_many_readers_take_a_piece_in_each_turn_of_the_loop(store: MediaStore) -> None:
+    """Whoever has nothing to do with them never waits behind more than a piece."""
+    await store.put("a/b", pieces(1))
+    taken, most = 0, 0
+
+    async def read() -> None:
+        nonlocal taken
+        async with aclosing(store.stream("a/b")) as source:
+            async for _ in source:
+                taken += 1
+
+    readers = [asyncio.create_task(read()) for _ in range(20)]
+    await asyncio.sleep(0)  # the first pieces come at once
+    while not all(reader.done() for reader in readers):
+        before = taken
+        await asyncio.sleep(0)
+        most = max(most, taken - before)
+    assert taken == 20 * MEGABYTE // PIECE_BYTES
+    assert most <= 2  # one by its turn, and one of a read that ended
+
+
+async def test_what_is_not_in_memory_is_read_in_a_thread(
+    store: MediaStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.media.store.NEVER_WAITS", None)
+    await store.put("a/b", pieces(2))
+    async with aclosing(store.stream("a/b", 10)) as source:
+        assert len(b"".join([piece async for piece in source])) == 2 * MEGABYTE - 10

@@ -1,4 +1,5 @@
-"""Lets runs make their next steps one after the other, so that a client's request never waits behind hundreds of them."""
+"""Lets many of one kind (runs of tasks, downloads) make their next steps one after the other, so that a client's request
+never waits behind hundreds of them."""
 
 import asyncio
 from collections import deque
