@@ -3,20 +3,16 @@
 import asyncio
 import importlib
 import os
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import structlog
-from fastapi import FastAPI
-from fastapi.telemetry import TelemetryConfig
-from starlette.routing import BaseRoute, Route, WebSocketRoute
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Scope
 
-from app import __version__
 from app.admin.audit_log import AuditLog
-from app.admin.static import PanelFiles
 from app.assembly import assemble_components
 from app.components import Components
 from app.configuration.applying import apply_configuration_file
@@ -24,20 +20,18 @@ from app.db.session import DATABASE_AWAY
 from app.dialects.base import Dialect
 from app.dialects.http.body import BodyLimits
 from app.dialects.http.gateway import Gateway
-from app.dialects.openapi.document import DocumentedAPI, add_document_route
 from app.dialects.registry import DIALECTS, envelopes_by_path
+from app.gateway_app import NO_TELEMETRY, ClientAPI, ClientParts, GatewayApp
 from app.health import open_health_checks
 from app.keys.service import key_in_headers
+from app.late import LateModule
 from app.mcp.on_demand import AgentsOnDemand
 from app.media.inputs import InputReader
 from app.media.store_mark import one_store
 from app.ops.access import AccessLog, notes_of
-from app.ops.addresses import AddressRepair
 from app.ops.cross_origin import CrossOriginLayer, OriginRules
-from app.ops.edge import DrainState, EdgeMiddleware, FastPath, lookup_key
+from app.ops.edge import DrainState, EdgeMiddleware
 from app.ops.envelope import PANEL_ENVELOPES, EnvelopesByPath
-from app.ops.error_answers import answer_errors
-from app.ops.health import health_routes
 from app.ops.logs import may_print
 from app.ops.tracing import exported_traces
 from app.panel import PanelOnDemand, open_panel
@@ -50,9 +44,16 @@ from app.tasks.gate_keeper import TextCalls
 from app.usage.recorder import UsageRecorder
 from app.worker import Worker
 
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from app import client_api
+    from app.ops import parameter_errors
+else:
+    client_api, parameter_errors = LateModule("app.client_api"), LateModule("app.ops.parameter_errors")
+
 log = structlog.get_logger()
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
-NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
 
 
 def create_app(
@@ -61,16 +62,21 @@ def create_app(
     drain: DrainState | None = None,
     dialects: tuple[Dialect, ...] = DIALECTS,
     greets: bool = True,
-) -> FastAPI:
+) -> GatewayApp:
     """The application. Its start opens the store, raises ``SettingsInvalid``, and prints a link for the panel if it ``greets``."""
     settings, drain = settings or load_settings(), drain or DrainState()
-    fast_routes: dict[str, Route] = {}
     envelopes = envelopes_by_path(dialects)
-    panel_api = PanelOnDemand(lambda app: answer_errors(app, PANEL_ENVELOPES), telemetry=NO_TELEMETRY)
-    agents = _create_agents(settings, drain)
+    access = AccessLog() if settings.access_log else None
+    parts = ClientParts(
+        dialects,
+        panel=PanelOnDemand(_finish_panel, telemetry=NO_TELEMETRY),
+        agents=_create_agents(settings, drain),
+        envelopes=envelopes,
+        layers=partial(client_layers, settings=settings, drain=drain, envelopes=envelopes, access=access),
+    )
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: GatewayApp) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack, exported_traces(os.environ):
             components = await assemble_components(settings, dialects=dialects)
             stack.push_async_callback(components.close)
@@ -80,31 +86,28 @@ def create_app(
             app.state.components = components
             gateway = app.state.gateway = _create_gateway(components)
             open_health_checks(app, components)
-            panel_api.services = await open_panel(stack, components, gateway=gateway, greets=greets)
-            _open_agents(agents, components, stack)
-            relay = await _open_relay(stack, components)
+            parts.panel.services = await open_panel(stack, components, gateway=gateway, greets=greets)
+            _open_agents(parts.agents, components, stack)
+            parts.relay = await _open_relay(stack, components)
             _start_jobs(stack, gateway, dialects)
-            relayed = _relayed_routes(relay, dialects)
-            app.router.routes.extend(relayed.values())
-            fast_routes.update({path: route for path, route in relayed.items() if isinstance(route, Route)})
+            stack.callback(asyncio.create_task(app.load_soon(), name="clients").cancel)
             if settings.worker:
                 worker = Worker(components, drain=drain)
                 await worker.start()
                 stack.push_async_callback(worker.stop)
             yield
 
-    app = _create_client_api(dialects, lifespan)
-    app.mount("/admin/api", panel_api)
-    agents.serve_app = app
-    app.router.routes.extend(agents.routes())
-    app.router.routes.extend(PanelFiles().routes())
-    answer_errors(app, envelopes)
-    app.add_middleware(AddressRepair)
-    access = AccessLog() if settings.access_log else None
-    layers = partial(client_layers, settings=settings, drain=drain, envelopes=envelopes, access=access)
-    app.add_middleware(layers)
-    app.put_in_front(partial(FastPath, routes=fast_routes, lookups=_lookup_routes(dialects), layers=layers))
+    app = GatewayApp(parts, _load_clients, lifespan=lifespan)
+    parts.agents.serve_app = app
     return app
+
+
+def _load_clients(app: GatewayApp, parts: ClientParts) -> ClientAPI:
+    return client_api.create_client_api(app, parts)
+
+
+def _finish_panel(app: "FastAPI") -> None:
+    parameter_errors.answer_api_errors(app, PANEL_ENVELOPES)
 
 
 def client_layers(
@@ -128,45 +131,6 @@ def client_layers(
         own_address = str(settings.public_url) if settings.public_url else None
         edge = CrossOriginLayer(edge, rules=OriginRules(settings.origins, own_address=own_address))
     return edge
-
-
-class GatewayApp(DocumentedAPI):
-    """The framework's application, with the relayed calls in front of it."""
-
-    _front: FastPath | None = None
-
-    def put_in_front(self, front: Callable[[ASGIApp], FastPath]) -> None:
-        self._front = front(super().__call__)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        scope["app"] = self
-        assert self._front is not None
-        await self._front(scope, receive, send)
-
-
-def _create_client_api(
-    dialects: tuple[Dialect, ...], lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]]
-) -> GatewayApp:
-    """The clients' side, with every dialect's routes."""
-    app = GatewayApp(
-        dialects,
-        title="Filmgate",
-        version=__version__,
-        summary="One OpenAI-compatible address for video generation over a pool of upstream accounts.",
-        lifespan=lifespan,
-        redirect_slashes=False,
-        docs_url=None,  # FastAPI's pages run scripts of a foreign CDN; PanelFiles has ours
-        redoc_url=None,
-        openapi_url=None,
-        telemetry=NO_TELEMETRY,
-    )
-    add_document_route(app)
-    for dialect in sorted(dialects, key=lambda dialect: not dialect.polled_often):
-        for router in dialect.routes.routers:
-            # As they are: ``include_router`` would make each of them once more, which takes a tenth of a start.
-            app.router.routes.extend(router.routes)
-    app.router.routes.extend(health_routes())
-    return app
 
 
 def _create_agents(settings: Settings, drain: DrainState) -> AgentsOnDemand:
@@ -223,7 +187,7 @@ async def _open_relay(stack: AsyncExitStack, components: Components) -> Relay:
 def _start_jobs(stack: AsyncExitStack, gateway: Gateway, dialects: Iterable[Dialect]) -> None:
     """What dialects do beside their routes."""
     for dialect in dialects:
-        for job in dialect.routes.jobs:
+        for job in dialect.jobs:
             stack.callback(asyncio.create_task(job(gateway), name=dialect.name).cancel)
 
 
@@ -233,30 +197,6 @@ def _open_gate_calls(relay: Relay, recorder: UsageRecorder) -> TextCalls:
         relay.endpoints, relay.upstreams, recorder
     )
     return calls
-
-
-def _lookup_routes(dialects: Iterable[Dialect]) -> dict[str, Route]:
-    return {
-        lookup_key(pattern): Route(pattern, endpoint)
-        for dialect in dialects
-        for pattern, endpoint in dialect.routes.lookups.items()
-    }
-
-
-def _relayed_routes(relay: Relay, dialects: Iterable[Dialect]) -> dict[str, BaseRoute]:
-    """Every dialect's raw ASGI endpoints, by their path."""
-    routes: dict[str, BaseRoute] = {}
-    dialects = tuple(dialects)
-    others = [dialect for dialect in dialects if dialect.relayed_prefix]
-    for dialect in dialects:
-        for relayed in dialect.routes.relayed:
-            endpoint = relayed.endpoint(relay, relayed.path)
-            served = {f"/v1/{relayed.path}": endpoint}
-            served |= {f"{each.relayed_prefix}{relayed.path}": each.own_relayed(endpoint) for each in others}
-            routes |= {path: Route(path, app, methods=["POST"]) for path, app in served.items()}
-        for path, websocket in dialect.routes.websockets.items():
-            routes[path] = WebSocketRoute(path, websocket(relay))
-    return routes
 
 
 def _create_gateway(components: Components) -> Gateway:

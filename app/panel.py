@@ -5,10 +5,9 @@ import importlib
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
-from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app import __version__
@@ -30,6 +29,9 @@ from app.settings import describe_settings
 from app.usage.overview import UsageOverview
 from app.webhooks.deliveries import DeliveryRepository
 
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
 log = structlog.get_logger()
 
 
@@ -37,7 +39,7 @@ class PanelOnDemand:
     """The panel's API as an ASGI application. A gateway that nobody administers at the moment does without its 120 models
     and 100 routes, which take a fifth of the time of a start. ``services`` must be set before the first request."""
 
-    def __init__(self, finish: Callable[[FastAPI], None], **options: Any) -> None:
+    def __init__(self, finish: "Callable[[FastAPI], None]", **options: Any) -> None:
         """``finish`` completes the application; ``options`` are passed to FastAPI."""
         self.services: PanelServices | None = None
         self._finish = finish

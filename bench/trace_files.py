@@ -20,8 +20,8 @@ from typing import Any
 
 import httpx2
 import uvicorn
-from fastapi import FastAPI
 
+from app.gateway_app import GatewayApp
 from app.main import create_app
 from app.ops import logs
 from app.providers.base import Account
@@ -134,6 +134,7 @@ async def traced_gateway(folder: Path, upstream: FakeUpstream) -> AsyncIterator[
     async with AsyncExitStack() as stack:
         app = create_app(settings)
         await stack.enter_async_context(app.router.lifespan_context(app))
+        app.client_api()
         await _add_account(app, upstream)
         port = await _serve(stack, app)
         client = httpx2.AsyncClient(
@@ -142,7 +143,7 @@ async def traced_gateway(folder: Path, upstream: FakeUpstream) -> AsyncIterator[
         yield await stack.enter_async_context(client)
 
 
-async def _add_account(app: FastAPI, upstream: FakeUpstream) -> None:
+async def _add_account(app: GatewayApp, upstream: FakeUpstream) -> None:
     pool = app.state.components.pool
     await pool.add(
         Account(
@@ -158,7 +159,7 @@ async def _add_account(app: FastAPI, upstream: FakeUpstream) -> None:
     await pool.refresh()
 
 
-async def _serve(stack: AsyncExitStack, app: FastAPI) -> int:
+async def _serve(stack: AsyncExitStack, app: GatewayApp) -> int:
     config = uvicorn.Config(app, http="httptools", lifespan="off", log_level="critical", access_log=False)
     server = uvicorn.Server(config)
     listener = socket.create_server(("127.0.0.1", 0))

@@ -12,8 +12,8 @@ from fastapi import Depends, Query
 from app.accounts.status import AccountStatus
 from app.admin.account_object import AccountObject, account_objects, state_of
 from app.admin.bodies import ListAnswer, NamedItem, PanelAnswer
-from app.admin.lists import FilterText
 from app.admin.panel import PanelServices
+from app.admin.queries import FilterText
 from app.db.tables import slots
 
 MOST_NAMES = 10_000

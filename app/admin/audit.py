@@ -9,15 +9,10 @@ from fastapi import APIRouter, Depends, Response
 from fastapi.responses import StreamingResponse
 
 from app.admin.access import AdminRequest, AdminRoute
-from app.admin.audit_log import AuditFilter
 from app.admin.bodies import ListAnswer, PanelAnswer
-from app.admin.lists import (
-    MOST_EXPORTED,
-    PageQuery,
-    PageRequest,
-    csv_response,
-)
+from app.admin.lists import MOST_EXPORTED, PageRequest, csv_response
 from app.admin.panel import PanelServices
+from app.admin.queries import AuditFilter, PageQuery
 from app.admin.target_names import owner_names, target_names
 
 router = APIRouter(route_class=AdminRoute)

@@ -2,38 +2,21 @@
 
 import json
 import time
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from app.admin.lists import (
-    FilterText,
-    FoundPage,
-    PageRequest,
-    Since,
-    Until,
-    find_page,
-    span_conditions,
-)
+from app.admin.lists import FoundPage, PageRequest, find_page, span_conditions
 from app.admin.masking import mask_secrets
 from app.db.connection import AsyncConnection
 from app.db.operator_tables import audit
 from app.db.session import Database
 
+if TYPE_CHECKING:
+    from app.admin.queries import AuditFilter
+
 LONGEST_SIDE = 20_000
 """Characters of one side of a change. A longer side is cut and stored as ``{"cut": …}``."""
-
-
-@dataclass(frozen=True, slots=True)
-class AuditFilter:
-    """Filters of the log; ``action`` and ``target`` match prefixes."""
-
-    actor: FilterText = None
-    action: FilterText = None
-    target: FilterText = None
-    since: Since = None
-    until: Until = None
 
 
 class AuditLog:
@@ -70,7 +53,7 @@ class AuditLog:
         }
         await connection.execute(sa.insert(audit), row)
 
-    async def find_page(self, wanted: AuditFilter, page: PageRequest) -> FoundPage:
+    async def find_page(self, wanted: "AuditFilter", page: PageRequest) -> FoundPage:
         """Newest first."""
         span = span_conditions(audit.c.at, since=wanted.since, until=wanted.until)
         sifted = [audit.c.actor == wanted.actor] if wanted.actor else []

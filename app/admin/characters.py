@@ -8,9 +8,9 @@ from fastapi import APIRouter, Response
 
 from app.admin.access import AdminRequest, AdminRoute
 from app.admin.bodies import ListAnswer, PanelAnswer
-from app.admin.lists import FilterText, PageQuery
 from app.admin.panel import PanelServices
 from app.admin.playground import playground_key
+from app.admin.queries import FilterText, PageQuery
 from app.db.tables import characters
 from app.dialects.fields.characters import read_time_span
 from app.dialects.http.body import Body

@@ -13,8 +13,8 @@ from pydantic import Field, create_model
 
 from app.admin.access import AdminRequest, AdminRoute
 from app.admin.bodies import ListAnswer, NamedItem, PanelAnswer, PanelBody
-from app.admin.lists import FilterText
 from app.admin.panel import PanelServices
+from app.admin.queries import FilterText
 from app.admin.rights import Right
 from app.admin.task_object import plain_amount
 from app.admin.task_search import id_at

@@ -5,18 +5,16 @@ import io
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Any
 
 import sqlalchemy as sa
-from fastapi import Depends, Query
-from fastapi.responses import StreamingResponse
+from starlette.responses import StreamingResponse
 
 from app.db.connection import AsyncConnection
 from app.errors import InvalidRequest
 from app.usage.reports import safe_cell
 
 Conditions = Sequence[sa.ColumnElement[bool]]
-FilterText = Annotated[str | None, Query(max_length=200)]
 MOST_SCANNED = 20_000
 """Rows read for one page. A rare match is found some pages later, and no page takes long."""
 MOST_EXPORTED = 100_000
@@ -37,18 +35,6 @@ class PageRequest:
         if not (self.after.isascii() and self.after.isdigit() and len(self.after) < 16):
             raise InvalidRequest("after is not a cursor of this list", param="after")
         return int(self.after)
-
-
-async def read_page(
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    after: Annotated[str | None, Query(max_length=200)] = None,
-) -> PageRequest:
-    return PageRequest(limit, after or None)
-
-
-PageQuery = Annotated[PageRequest, Depends(read_page)]
-Since = Annotated[float | None, Query(alias="from", ge=0, le=1e11, allow_inf_nan=False)]
-Until = Annotated[float | None, Query(alias="to", ge=0, le=1e11, allow_inf_nan=False)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,19 +10,9 @@ from fastapi.responses import StreamingResponse
 
 from app.admin.access import AdminRequest, AdminRoute
 from app.admin.bodies import ListAnswer, NamedItem, PanelAnswer
-from app.admin.lists import (
-    MOST_EXPORTED,
-    FilterText,
-    FoundPage,
-    PageQuery,
-    PageRequest,
-    Since,
-    Until,
-    csv_response,
-    find_page,
-    span_conditions,
-)
+from app.admin.lists import MOST_EXPORTED, FoundPage, PageRequest, csv_response, find_page, span_conditions
 from app.admin.panel import PanelServices
+from app.admin.queries import FilterText, PageQuery, Since, Until
 from app.admin.task_object import plain_amount
 from app.admin.task_search import names_of
 from app.db.tables import usage

@@ -8,7 +8,8 @@ from fastapi.responses import StreamingResponse
 
 from app.admin.access import AdminRequest, AdminRoute
 from app.admin.bodies import ListAnswer, PanelAnswer, PanelBody
-from app.admin.lists import MOST_EXPORTED, FilterText, PageQuery, Since, Until, csv_response
+from app.admin.lists import MOST_EXPORTED, csv_response
+from app.admin.queries import FilterText, PageQuery, Since, Until
 from app.admin.rights import Right
 from app.admin.task_object import TaskDetail, TaskObject, task_detail, task_rows
 from app.admin.task_search import TaskSearch, TaskSearchFilter

@@ -14,8 +14,9 @@ from pydantic import Field
 
 from app.admin.access import AdminRequest, AdminRoute
 from app.admin.bodies import ListAnswer, PanelAnswer
-from app.admin.lists import FilterText, csv_response
+from app.admin.lists import csv_response
 from app.admin.panel import PanelServices
+from app.admin.queries import FilterText
 from app.admin.task_object import PLAYGROUND_KEY, plain_amount
 from app.admin.task_search import names_of
 from app.db.tables import accounts

@@ -10,9 +10,10 @@ from fastapi import APIRouter, Query, Response
 
 from app.admin.access import AdminRequest, AdminRoute
 from app.admin.bodies import ListAnswer, Name, PanelAnswer, PanelBody
-from app.admin.lists import FilterText, PageQuery, find_page
+from app.admin.lists import find_page
 from app.admin.masking import mask_secrets
 from app.admin.panel import PanelServices
+from app.admin.queries import FilterText, PageQuery
 from app.admin.rights import Right
 from app.admin.target_names import owner_names
 from app.db.tables import webhook_deliveries, webhook_endpoints

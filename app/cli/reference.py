@@ -30,4 +30,4 @@ def list_providers(
 
 def print_openapi() -> None:
     """Print openapi.json, the description of every endpoint."""
-    print(json.dumps(create_app(load_settings()).openapi(), ensure_ascii=False, indent=2))
+    print(json.dumps(create_app(load_settings()).client_api().openapi(), ensure_ascii=False, indent=2))

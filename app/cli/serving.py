@@ -14,7 +14,7 @@ from types import FrameType
 import structlog
 import uvicorn
 import uvloop
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from app import __version__
 from app.cli.output import out, print_error
@@ -204,7 +204,7 @@ async def _run_server(
 
 
 def server_config(
-    app: FastAPI, settings: Settings, table: ConnectionTable, *, look_after: Callable[[], Awaitable[None]]
+    app: ASGIApp, settings: Settings, table: ConnectionTable, *, look_after: Callable[[], Awaitable[None]]
 ) -> uvicorn.Config:
     """``look_after`` is called every second."""
     return uvicorn.Config(

@@ -44,8 +44,6 @@ class DialectRoutes:
     relayed: tuple[RelayedRoute, ...] = ()
     websockets: "Mapping[str, Callable[[Relay], ASGIApp]]" = field(default_factory=dict)
     lookups: "Mapping[str, ASGIApp]" = field(default_factory=dict)
-    jobs: "tuple[Callable[[Gateway], Coroutine[Any, Any, None]], ...]" = ()
-    """Run beside them until the process ends, in each that serves clients."""
 
 
 class Dialect:
@@ -66,6 +64,8 @@ class Dialect:
     address for all."""
     polled_often: ClassVar[bool] = False
     """Its routes are matched before those of other dialects: each route in front of one costs about a microsecond."""
+    jobs: "ClassVar[tuple[Callable[[Gateway], Coroutine[Any, Any, None]], ...]]" = ()
+    """Run beside the routes until the process ends, in each that serves clients."""
     tags: ClassVar[Mapping[str, str]] = {}
     """Sections of `/docs`, each with one sentence."""
     schemas: ClassVar[Mapping[str, Schema]] = {}

@@ -9,8 +9,9 @@ import pytest
 import sqlalchemy as sa
 
 from app.admin import lists
-from app.admin.audit_log import AuditFilter, AuditLog
+from app.admin.audit_log import AuditLog
 from app.admin.lists import PageRequest
+from app.admin.queries import AuditFilter
 from app.admin.task_search import TaskSearch, TaskSearchFilter, id_at
 from app.db.session import Database
 from app.db.tables import tasks

@@ -11,7 +11,7 @@ import pytest
 from app.providers.registry import PROVIDERS
 from tests.cli.running import ROOT, environment
 
-MOST_OWN = 400
+MOST_OWN = 345
 """Modules of ours. Whoever needs more at the start may raise it; who only imports what comes later should not."""
 NEVER = {
     "PIL": "pictures are looked at in children",
@@ -23,7 +23,9 @@ NEVER = {
     "app.ops.resealing": "of the command line",
     "app.relay.gate_calls": "gates are asked only where the operator has set them up",
     "app.tasks.gates.asking": "the same",
+    "app.client_api": "the clients' API comes right after the first answer",
     "av": "films are looked at in children",
+    "fastapi": "of the clients' API",
     "mcp": "the tools for agents come with their first message",
     "numpy": "the studio draws in children",
     "openai": "of the command line",
@@ -55,6 +57,8 @@ import socket
 with socket.socket() as once:
     once.bind(("127.0.0.1", 0))
     port = once.getsockname()[1]
+import app.gateway_app
+app.gateway_app.PAUSE_SECONDS = 3600  # what comes after the first answer would be seen by chance
 threading.Thread(target=look, args=(port,), daemon=True).start()
 sys.argv = ["filmgate", "serve", "--quiet", "--port", str(port)]
 from app.cli import main

@@ -35,7 +35,7 @@ def described(document: dict[str, dict[str, object]]) -> Iterator[str]:
 
 def seeds() -> list[str]:
     """Where a browser may begin: every route, and what is none."""
-    app = create_app(Settings(data_dir=Path("unused")))
+    app = create_app(Settings(data_dir=Path("unused"))).client_api()
     routes = [getattr(route, "path", "") for route in app.routes]
     fixed = [re.sub(r"\{[^}]*\}", "nothing", path) for path in routes if path]
     panel = [f"/admin/api{path}" for path in described(create_panel_app().openapi())]

@@ -42,7 +42,7 @@ PLAUSIBLE: dict[str, Any] = {
 }
 PLAIN = ("prompt", "model", "name", "stream", "stream_options", "async_mode", "watermark", "event_types")
 REFUSED_AT_ONCE = "[studio:reject] "
-OPERATIONS = operations(create_app(Settings(data_dir=Path("unused"))).openapi())
+OPERATIONS = operations(create_app(Settings(data_dir=Path("unused"))).client_api().openapi())
 
 
 def cases() -> list[tuple[str, GenerationMode]]:

@@ -8,7 +8,8 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from app.dialects.account_api.answer import cameo_object, character_id, character_object
 from app.dialects.fields.characters import read_clip, read_time_span
 from app.dialects.http.body import Body
-from app.dialects.http.gateway import CallerKey, Gateway, Services, authenticate_key
+from app.dialects.http.callers import CallerKey, Services
+from app.dialects.http.gateway import Gateway, authenticate_key
 from app.dialects.openapi.operations import download_schema, operation_schema
 from app.errors import MissingField
 from app.generation import MediaInput

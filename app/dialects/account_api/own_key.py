@@ -7,7 +7,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from app.dialects.account_api.usage import budget_object
-from app.dialects.http.gateway import CallerKey, Gateway, Services
+from app.dialects.http.callers import CallerKey, Services
+from app.dialects.http.gateway import Gateway
 from app.dialects.http.language import language_of
 from app.dialects.openapi.operations import download_schema, operation_schema
 from app.errors import PermissionDenied

@@ -10,8 +10,9 @@ from app.catalog.catalog import ModelCard
 from app.dialects.account_api import characters, own_key, usage, webhook_endpoints
 from app.dialects.account_api.answer import task_object
 from app.dialects.base import DialectRoutes
+from app.dialects.http.callers import CallerKey, Services
 from app.dialects.http.film_files import serve_file
-from app.dialects.http.gateway import CallerKey, Gateway, Services, authenticate_key
+from app.dialects.http.gateway import Gateway, authenticate_key
 from app.dialects.openapi.operations import download_schema, operation_schema
 from app.errors import InvalidRequest, ModelNotFound, NotFound
 from app.keys.service import key_in_headers

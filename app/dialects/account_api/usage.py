@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from app.db.tables import format_money
-from app.dialects.http.gateway import CallerKey, Services
+from app.dialects.http.callers import CallerKey, Services
 from app.dialects.openapi.operations import operation_schema
 from app.errors import InvalidRequest
 from app.usage.reports import BudgetLine, UsageGroup, UsageLine, UsageSpan, as_csv, read_groups, read_moment

@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from app.dialects.http.gateway import CallerKey, Services
+from app.dialects.http.callers import CallerKey, Services
 from app.dialects.openapi.operations import operation_schema
 from app.errors import InvalidRequest
 from app.webhooks.endpoints import WebhookEndpoint

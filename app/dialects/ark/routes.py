@@ -9,7 +9,7 @@ from app.dialects.ark.answer import ArkDialect, ark_id, ark_object
 from app.dialects.ark.request import read_request
 from app.dialects.base import DialectRoutes
 from app.dialects.fields.options import film_context
-from app.dialects.http.gateway import CallerKey, Services
+from app.dialects.http.callers import CallerKey, Services
 from app.dialects.openapi.operations import operation_schema
 from app.errors import InvalidRequest
 from app.tasks.repository import TaskFilter

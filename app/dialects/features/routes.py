@@ -17,7 +17,8 @@ from app.dialects.features.request import (
 )
 from app.dialects.fields.options import film_context
 from app.dialects.http.body import Body
-from app.dialects.http.gateway import CallerKey, Gateway, Services
+from app.dialects.http.callers import CallerKey, Services
+from app.dialects.http.gateway import Gateway
 from app.dialects.openapi.operations import operation_schema
 from app.dialects.prompt.character_request import create_character
 from app.dialects.prompt.chat_answer import ChatOptions, answer_as_chat, answer_character, read_chat_options

@@ -1,11 +1,11 @@
-"""What routes of dialects work with: the gateway object, the client's key, the request context, links, files."""
+"""What routes of dialects work with: the gateway object, the client's key, the request context, links, files. It needs no web
+framework, which comes with the routes."""
 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from fastapi import Depends
 from starlette.requests import HTTPConnection, Request
 
 from app.catalog.catalog import Catalog
@@ -157,7 +157,3 @@ def read_size(text: str | None, *, param: str = "size") -> str | None:
     if match is None or 0 in (int(match[1]), int(match[2])):
         raise InvalidRequest(f"{param} must be WIDTHxHEIGHT in pixels, like 1280x720", param=param)
     return f"{int(match[1])}x{int(match[2])}"
-
-
-CallerKey = Annotated[ClientKey, Depends(authenticate_key)]
-Services = Annotated[Gateway, Depends(gateway_dependency)]

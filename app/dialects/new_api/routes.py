@@ -5,10 +5,7 @@ from fastapi.responses import JSONResponse, Response
 
 from app.dialects.base import DialectRoutes
 from app.dialects.fields.options import film_context
-from app.dialects.http.gateway import (
-    CallerKey,
-    Services,
-)
+from app.dialects.http.callers import CallerKey, Services
 from app.dialects.new_api.answer import NewApiDialect, new_api_object, submitted_object
 from app.dialects.new_api.request import merge_metadata, read_create
 from app.dialects.openapi.operations import operation_schema

@@ -5,6 +5,7 @@ from typing import Any
 from app.catalog.waits import AccountWait
 from app.dialects.base import Dialect
 from app.dialects.fields.sizes import stated_size
+from app.dialects.openai_videos.batch_job import run_batches
 from app.dialects.openai_videos.schemas import EXAMPLES, SCHEMAS, TAGS
 from app.generation import MediaInput
 from app.keys.key import ClientKey
@@ -42,6 +43,7 @@ class OpenAIVideosDialect(Dialect):
     tags = TAGS
     schemas = SCHEMAS
     examples = EXAMPLES
+    jobs = (run_batches,)
 
     def needs_key(self, path: str) -> bool:
         return path != KEYS_PATH

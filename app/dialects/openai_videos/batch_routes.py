@@ -1,26 +1,20 @@
 """OpenAI's Files and Batch APIs, for batches of `/v1/videos`."""
 
-import asyncio
 import json
-from importlib import import_module
 from typing import Any
 
-import structlog
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from app.db.session import DATABASE_AWAY
 from app.dialects.http.body import Body
-from app.dialects.http.gateway import CallerKey, Gateway, Services
+from app.dialects.http.callers import CallerKey, Services
 from app.dialects.openapi.operations import download_schema, operation_schema
 from app.errors import InvalidRequest, MissingField
 from app.tasks.batches import ENDPOINT, MOST_BYTES, Row
 
-log = structlog.get_logger()
 router = APIRouter(prefix="/v1", tags=["Batches"])
 WINDOW = "24h"
 MOST_LABELS = 16
-LOOK_SECONDS = 1.0
 LONGEST_NAME, LONGEST_VALUE = 64, 512
 
 
@@ -120,18 +114,6 @@ async def get_batch(batch_id: str, key: CallerKey, services: Services) -> Respon
 async def cancel_batch(batch_id: str, key: CallerKey, services: Services) -> Response:
     """What is made stays, what runs is cancelled, and the rest is not begun."""
     return JSONResponse(_batch_object(await services.batches.request_cancel(key.owner, batch_id)))
-
-
-async def run_batches(services: Gateway) -> None:
-    """Advance batches until cancelled. What does that is loaded with the first of them."""
-    is_needed = False
-    while not is_needed:
-        await asyncio.sleep(LOOK_SECONDS)
-        try:
-            is_needed = await services.batches.has_open()
-        except DATABASE_AWAY as error:
-            log.warning("batches.delayed", error=type(error).__name__)
-    await import_module("app.dialects.openai_videos.batch_runner").BatchRunner(services).run()
 
 
 def _page_of(query: Body) -> tuple[str | None, int]:

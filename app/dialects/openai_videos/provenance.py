@@ -6,7 +6,8 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from app.dialects.http.gateway import CallerKey, Gateway, Services
+from app.dialects.http.callers import CallerKey, Services
+from app.dialects.http.gateway import Gateway
 from app.dialects.openai_videos.answer import video_id
 from app.dialects.openapi.operations import operation_schema
 from app.errors import InvalidRequest, MissingField

@@ -3,8 +3,8 @@
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
+from app.dialects.http.callers import CallerKey, Services
 from app.dialects.http.film_files import receipt_file
-from app.dialects.http.gateway import CallerKey, Services
 from app.dialects.openai_videos.answer import KEYS_PATH
 from app.dialects.openapi.operations import operation_schema
 from app.dialects.openapi.schemas import JSON, Schema, schema_ref

@@ -11,19 +11,13 @@ from app.catalog.waits import AccountWait
 from app.dialects.base import DialectRoutes
 from app.dialects.fields.options import film_context
 from app.dialects.http.body import Body
+from app.dialects.http.callers import CallerKey, Services
 from app.dialects.http.film_files import serve_file
-from app.dialects.http.gateway import (
-    CallerKey,
-    Gateway,
-    Services,
-    authenticate_key,
-    gateway_of,
-)
+from app.dialects.http.gateway import Gateway, authenticate_key, gateway_of
 from app.dialects.http.media_sources import read_source
 from app.dialects.openai_videos import receipts
 from app.dialects.openai_videos.answer import OpenAIVideosDialect, speaks_manual, video_id, video_object
 from app.dialects.openai_videos.batch_routes import router as batches
-from app.dialects.openai_videos.batch_routes import run_batches
 from app.dialects.openai_videos.provenance import router as checks
 from app.dialects.openai_videos.quote import quote_object
 from app.dialects.openai_videos.request import read_create, read_from_source, read_remix
@@ -250,5 +244,4 @@ def _variant_file(task: Task, variant: str) -> StoredFile | DerivedFile:
 ROUTES = DialectRoutes(
     routers=(router, receipts.router, checks, batches),
     lookups={"/v1/videos/{name}": VideoLookup()},
-    jobs=(run_batches,),
 )

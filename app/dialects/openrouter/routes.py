@@ -7,8 +7,9 @@ from fastapi.responses import JSONResponse, Response
 
 from app.dialects.base import DialectRoutes
 from app.dialects.fields.options import film_context
+from app.dialects.http.callers import CallerKey, Services
 from app.dialects.http.film_files import serve_file
-from app.dialects.http.gateway import CallerKey, Gateway, Services
+from app.dialects.http.gateway import Gateway
 from app.dialects.openapi.operations import download_schema, operation_schema
 from app.dialects.openrouter.answer import PATH, OpenRouterDialect, model_object, openrouter_object
 from app.dialects.openrouter.models import listed_model, models_document

@@ -5,7 +5,7 @@ from fastapi.responses import JSONResponse, Response
 
 from app.dialects.base import DialectRoutes
 from app.dialects.fields.options import film_context
-from app.dialects.http.gateway import CallerKey, Services
+from app.dialects.http.callers import CallerKey, Services
 from app.dialects.openapi.operations import operation_schema
 from app.dialects.unified.answer import UnifiedDialect, unified_id, unified_object
 from app.dialects.unified.request import read_create
