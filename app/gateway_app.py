@@ -1,7 +1,6 @@
 """The web process's application: health checks, and the clients' API, which is loaded a little later."""
 
 import asyncio
-import gc
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.dialects.base import Dialect
+from app.late import uncollected
 from app.mcp.on_demand import AgentsOnDemand
 from app.ops.envelope import EnvelopesByPath
 from app.ops.error_answers import answer_errors
@@ -86,8 +86,8 @@ class GatewayApp(Starlette):
 
     def client_api(self) -> ClientAPI:
         if self._clients is None:
-            self._clients = self._load(self, self._parts)
-            gc.freeze()  # as what the start made: it lives until the process ends
+            with uncollected():
+                self._clients = self._load(self, self._parts)
         return self._clients
 
     async def _load_once(self) -> ClientAPI:

@@ -2,7 +2,6 @@
 
 import atexit
 import contextlib
-import gc
 import importlib
 import os
 import sys
@@ -15,6 +14,7 @@ from app import __version__
 from app.cli.json_output import class_of
 from app.cli.output import print_error, print_usage_error
 from app.errors import FilmgateError
+from app.late import uncollected
 from app.ops import logs
 
 # Command: module and attribute, in the order of `--help`. Only the command that was given is imported, which saves
@@ -77,11 +77,8 @@ def main() -> NoReturn:
 def _run_command() -> int:
     logs.set_up(level="error", style="console")
     given = sys.argv[1:2]
-    # Imports create many objects and drop few: collections would take a fifth of the start-up time.
-    gc.disable()
-    cli = command_line(*([name for name in COMMANDS if name in given] or COMMANDS))
-    gc.freeze()
-    gc.enable()
+    with uncollected():
+        cli = command_line(*([name for name in COMMANDS if name in given] or COMMANDS))
     try:
         code = cli(prog_name="filmgate", standalone_mode=False)
         return code if isinstance(code, int) else 0

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from app.errors import SettingsInvalid
+from app.late import uncollected
 from app.ops import logs
 from app.settings import MAX_PROCESSES, Settings, load_settings
 
@@ -43,7 +44,9 @@ def serve_gateway(
         _require_postgres(settings)
         importlib.import_module("app.cli.supervisor").supervise(settings, quiet=quiet)
     else:
-        importlib.import_module("app.cli.serving").serve_alone(settings, quiet=quiet)
+        with uncollected():
+            serving = importlib.import_module("app.cli.serving")
+        serving.serve_alone(settings, quiet=quiet)
 
 
 def _require_postgres(settings: Settings) -> None:

@@ -6,7 +6,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
-from functools import cached_property, partial
+from functools import partial
 from typing import Any, cast
 
 import aiohttp
@@ -21,6 +21,7 @@ from aiohttp.tracing import Trace
 from app.errors import OutboundRefused
 from app.media.addresses import is_disguised, is_public, parse_address, read_allowed
 from app.media.head_limit import LimitedHandler, LimitedStream, WatchfulHandler, head_limit
+from app.media.trusted_roots import LateContext
 from app.providers.http_messages import FOREIGN
 from app.providers.transport import CONNECTION_BROKEN, NotConnected, PoolExhausted, UpstreamTransport
 
@@ -48,6 +49,7 @@ class OutboundGuard:
         self._allowed_hosts = frozenset(entry for entry in entries if isinstance(entry, str))
         self._allowed_networks = tuple(entry for entry in entries if not isinstance(entry, str))
         self._resolve = resolve or self._ask_system_resolver
+        self._tls = LateContext()
         # Separate threads: a name server that hangs must not delay file reads in the default pool.
         self._threads = ThreadPoolExecutor(max_workers=16, thread_name_prefix="resolve")
 
@@ -123,9 +125,7 @@ class OutboundGuard:
     ) -> "GuardedTransport":
         """For ``httpx2.AsyncClient(transport=…, trust_env=False)``; ``inner`` opens the connections."""
         backend = GuardedBackend(self, ports=ports, inner=inner or httpcore2.AnyIOBackend())
-        return GuardedTransport(
-            self, backend, limits=limits or httpx2.Limits(), verify=verify or self._tls_context
-        )
+        return GuardedTransport(self, backend, limits=limits or httpx2.Limits(), verify=verify or self._tls)
 
     def aiohttp_connector(
         self, *, ports: Collection[int] | None = WEB_PORTS, **options: Any
@@ -141,18 +141,11 @@ class OutboundGuard:
             self,
             ports=None,
             handler=WatchfulHandler,
-            ssl=verify or self._tls_context,
+            ssl=verify or self._tls,
             limit=limit,
             keepalive_timeout=idle_seconds,
         )
         return UpstreamTransport(connector, judge_foreign=self.judge_foreign)
-
-    @cached_property
-    def _tls_context(self) -> ssl.SSLContext:
-        # Shared, because loading the trusted roots for every client costs time and megabytes.
-        context = httpx2.create_ssl_context()
-        context.set_alpn_protocols(["http/1.1"])
-        return context
 
     async def _find_addresses(self, name: str, port: int) -> list[str]:
         try:
