@@ -54,7 +54,9 @@ def refuse_folded_names(names: Iterable[str], known: Mapping[str, str], *, path:
             raise InvalidRequest(f"{ascii(where)[1:-1][:80]} must be written {meant}", param=meant)
 
 
-def by_folded_name(names: Iterable[str]) -> dict[str, str]:
+@lru_cache(maxsize=256)
+def by_folded_name(names: frozenset[str]) -> Mapping[str, str]:
+    """Of names that the program knows."""
     return {fold_name(name): name for name in names}
 
 

@@ -67,7 +67,11 @@ class ChildProcess:
         with contextlib.suppress(ConnectionError):
             self._process.stdin.write(json.dumps(order).encode() + b"\n")
             await self._process.stdin.drain()
-        return await self._read_message(seconds=TAKE_SECONDS) is not None
+        try:
+            async with asyncio.timeout(TAKE_SECONDS):
+                return await self._read_message() is not None
+        except TimeoutError:
+            raise self._lost_error("too slow") from None
 
     async def finish_order(self, on_news: ReceiveNews, *, seconds: float | None) -> dict[str, Any]:
         """Wait for the answer to the order; ``on_news`` receives the news before it. Raises ``ChildLost``."""
@@ -93,22 +97,19 @@ class ChildProcess:
         await self._process.wait()
 
     async def _read_answer(self, on_news: ReceiveNews) -> dict[str, Any]:
-        while (message := await self._read_message(seconds=None)) is not None:
+        while (message := await self._read_message()) is not None:
             if isinstance(answer := message.get("answer"), dict):
                 return answer
             on_news(message.get("news", {}))
         await self._process.wait()
         raise self._lost_error("ended")
 
-    async def _read_message(self, *, seconds: float | None) -> dict[str, Any] | None:
+    async def _read_message(self) -> dict[str, Any] | None:
         """The next message; None when the process has closed its output."""
         assert self._process.stdout is not None
         try:
-            async with asyncio.timeout(seconds):
-                line = await self._process.stdout.readline()
+            line = await self._process.stdout.readline()
             return dict(json.loads(line)) if line else None
-        except TimeoutError:
-            raise self._lost_error("too slow") from None
         except (ValueError, TypeError):
             raise self._lost_error("invalid message") from None
 

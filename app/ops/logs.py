@@ -17,8 +17,8 @@ SECRET_LOOKS = re.compile(
     r"|(?<=signature=)[^&\s]+|(?<=://)[^/\s:@]+:[^/\s@]+(?=@))"
 )
 HIDDEN = "[hidden]"
-SECRET_SIGNS = ("sk-", "earer", "eyJ", "ignature=", "://")
-"""One of these stands in whatever ``SECRET_LOOKS`` finds, and is found in a tenth of its time."""
+SECRET_SIGNS = re.compile("sk-|earer|eyJ|ignature=|://")
+"""One of these stands in whatever ``SECRET_LOOKS`` finds, and is found in a sixth of its time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def may_print() -> bool:
 
 
 def hide_secrets(text: str) -> str:
-    return SECRET_LOOKS.sub(HIDDEN, text) if any(sign in text for sign in SECRET_SIGNS) else text
+    return SECRET_LOOKS.sub(HIDDEN, text) if SECRET_SIGNS.search(text) else text
 
 
 @lru_cache(maxsize=1000)

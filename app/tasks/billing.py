@@ -19,7 +19,6 @@ Relayed calls have no reservation: their usage row and its cost are one transact
 ``tests/faults/test_books.py`` kills the process before and after each of these commits.
 """
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -41,12 +40,12 @@ from app.errors import InvalidRequest, NotFound
 from app.generation import GenerationRequest
 from app.keys.key import ClientKey
 from app.options import read_without_secrets
-from app.tasks.budget_hold import BudgetHold
+from app.tasks.budget_hold import BudgetHold, agreed_price
 from app.tasks.cost_limits import TaskCost, limit_costs, promised_bound
 from app.tasks.held_money import HeldMoney, held_rows, sum_held_money
 from app.tasks.made_films import VendorTold, film_figures
 from app.tasks.states import JOINED, TERMINAL
-from app.tasks.task import TaskResult, add_timeline_row
+from app.tasks.task import TaskResult, add_timeline_row, read_result
 from app.usage.attempt_charges import charge_attempt
 from app.usage.budgets import BudgetTracker
 from app.usage.ledger import (
@@ -300,7 +299,7 @@ def _unconfirmed_end(row: Any, options: SettlementOptions) -> ReservationEnd | N
 def _confirmed_end(row: Any, word: VendorWord) -> ReservationEnd:
     price = _agreed_price(row)
     if row.state == COMPLETED:
-        result = TaskResult.model_validate_json(row.result) if row.result else TaskResult(files=())
+        result = read_result(row.result) if row.result else TaskResult(files=())
         request = GenerationRequest.model_validate_json(row.request)
         if row.fitted:  # what was bought is what the vendor was asked for
             request = Fitting.model_validate_json(row.fitted).applied_to(request)
@@ -330,7 +329,7 @@ def _task_cost(row: Any, closing: ReservationEnd) -> TaskCost:
 
 
 def _agreed_price(row: Any) -> ModelPrice:
-    return ModelPrice.model_validate(json.loads(row.agreed)["price"])
+    return agreed_price(row.agreed)
 
 
 def _record_ends(
@@ -361,7 +360,7 @@ def _record_usage(writes: JoinedWrites, rows: Sequence[dict[str, Any]]) -> None:
 
 
 def _usage_row(row: Any, cost: Decimal, told: VendorTold) -> dict[str, Any]:
-    reported = TaskResult.model_validate_json(row.result).usage if row.result else {}
+    reported = read_result(row.result).usage if row.result else {}
     return {
         "at": _usage_time(row),
         "key_id": row.key_id,

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -117,7 +118,13 @@ async def read_agreed_price(database: Database, task_id: str) -> ModelPrice | No
     kept = sa.select(ledger.c.detail).where(ledger.c.task_id == task_id, ledger.c.kind == "reserve")
     async with database.read() as connection:
         detail = (await connection.execute(kept)).scalar()
-    return ModelPrice.model_validate(json.loads(detail)["price"]) if detail else None
+    return agreed_price(detail) if detail else None
+
+
+@lru_cache(maxsize=256)
+def agreed_price(detail: str) -> ModelPrice:
+    """Of the row of a reservation: most tasks have one of few prices."""
+    return ModelPrice.model_validate(json.loads(detail)["price"])
 
 
 async def _count_in_flight(connection: AsyncConnection, places: _Places) -> None:

@@ -15,7 +15,7 @@ from app.db.tables import round_money
 from app.generation import GenerationRequest
 from app.providers.model_facts import ModelFacts, read_facts
 from app.tasks.states import JOINED, SEGMENT_DIALECT
-from app.tasks.task import StoredFile, TaskResult
+from app.tasks.task import StoredFile, read_result
 
 VendorTold = Mapping[str, Any] | Decimal | None
 """What a vendor said of its charge for a task without a film: in its own units, or in US dollars as once understood."""
@@ -34,7 +34,7 @@ def film_figures(row: Any, told: VendorTold = None) -> dict[str, Any]:
 
 def _figures_of(row: Any, told: VendorTold) -> dict[str, Any]:
     is_made = row.state == "completed" and row.result
-    result = TaskResult.model_validate_json(row.result) if is_made else None
+    result = read_result(row.result) if is_made else None
     films = [file for file in result.files if file.content_type.startswith("video/")] if result else []
     lengths = (file.made_seconds or file.seconds or 0.0 for file in films)
     return {

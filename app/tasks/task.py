@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Annotated, Any, Literal
 
 import sqlalchemy as sa
@@ -270,6 +270,12 @@ class Task:
         if self.state == "completed":
             return 100.0
         return 99.0 if self.state == "storing" else min(self.progress, 99.0)
+
+
+@lru_cache(maxsize=64)
+def read_result(text: str) -> TaskResult:
+    """Of a row. Several readers share it at a task's end, so none may change its ``usage``."""
+    return TaskResult.model_validate_json(text)
 
 
 def new_id(moment: float) -> str:

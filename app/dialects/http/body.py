@@ -158,6 +158,8 @@ class Body:
 
     def sources(self, name: str) -> "tuple[MediaSource, ...]":
         """Like ``source``, of a list; a single value is a list of one."""
+        if self.fields.get(name) is None:
+            return ()
         where = field_path(self.path, name)
         items = [item for item in self.list(name) if item not in (None, "")]
         if len(items) == 1:
@@ -167,7 +169,7 @@ class Body:
     def unknown_fields(self, known: Collection[str]) -> dict[str, Any]:
         """The fields not in ``known``, for the upstream. Raises ``InvalidRequest`` for a file among them, and for a name that
         an upstream may take for a known or a priced one."""
-        refuse_folded_names(self.fields, by_folded_name({*known, *PRICED_NAMES}), path=self.path)
+        refuse_folded_names(self.fields, by_folded_name(PRICED_NAMES.union(known)), path=self.path)
         rest = {name: value for name, value in self.fields.items() if name not in known and value is not None}
         for name, value in rest.items():
             if _holds_file(value):

@@ -35,6 +35,7 @@ LINK_PATHS = (
     "video", "data",
 )  # fmt: skip
 """Where gateways and vendors with this API name the finished film."""
+_LINK_PARTS = [path.split(".") for path in LINK_PATHS]
 
 
 class ModelName(BaseModel):
@@ -82,8 +83,9 @@ class VideoAnswer(BaseModel):
         """What the answer names as its film, the operator's own place first."""
         told = self.model_dump()
         if result_path:
-            return [text for text in _texts_at(told, result_path) if text]
-        found = [text for path in LINK_PATHS for text in _texts_at(told, path) if looks_like_link(text)]
+            return [text for text in _texts_at(told, result_path.split(".")) if text]
+        paths = [path for path in _LINK_PARTS if told.get(path[0]) is not None]
+        found = [text for path in paths for text in _texts_at(told, path) if looks_like_link(text)]
         # one-api's older descendants name the film of a success where they name the reason of a failure.
         return found or [text for text in (self.fail_reason,) if looks_like_link(text)]
 
@@ -150,9 +152,9 @@ def origin_of(base_url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def _texts_at(told: Any, path: str) -> Iterator[str]:
-    """The text at a dotted ``path``; of a list, that of each entry, and of an entry its ``url``."""
-    for part in filter(None, path.split(".")):
+def _texts_at(told: Any, path: Iterable[str]) -> Iterator[str]:
+    """The text at the names ``path``; of a list, that of each entry, and of an entry its ``url``."""
+    for part in filter(None, path):
         if isinstance(told, list) and part.isdecimal() and int(part) < len(told):
             told = told[int(part)]
         else:
