@@ -19,7 +19,7 @@ LOOKS_SECONDS = 1.0
 LATE_SECONDS = 3.0
 OPEN_FILES = 65_536
 """More file descriptors than this are not asked for."""
-UNREAD_BYTES = 16 * 1024
+UNREAD_BYTES = 4 * 1024
 """So much of an answer waits for its client in our memory, beside what the kernel holds, until no more is written."""
 FRAMING_PER_BYTE = 8
 """How many bytes of chunk sizes, extensions and trailers a byte of a body may cost. A chunk of one byte needs five."""

@@ -178,9 +178,11 @@ class UsageReader:
         self._counts: TokenCounts = (None, None)
 
     def add_chunk(self, chunk: bytes) -> None:
+        self.total_bytes += len(chunk)
+        if len(chunk) > self._size:
+            chunk = chunk[-self._size :]
         self._chunks.append(chunk)
         self._length += len(chunk)
-        self.total_bytes += len(chunk)
         while self._length - len(self._chunks[0]) >= self._size:
             self._length -= len(self._chunks.popleft())
 

@@ -10,6 +10,7 @@ import uvloop
 from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.connector import Connection
 
+from app.relay.forwarding import STREAM_BYTES, UsageReader
 from app.relay.upstream_answer import MOST_STREAM_BYTES, UpstreamAnswer
 from app.relay.upstream_connections import RelayHandler
 from tests.security.test_outbound_guard import certificate
@@ -76,3 +77,14 @@ def test_a_flood_is_read_in_small_pieces(tmp_path: Path, loop: object, over_tls:
     assert largest <= PIECE_BYTES
     assert held <= MOST_STREAM_BYTES + PIECE_BYTES
     assert read == EVENT * 100 * HUNDREDS
+
+
+def test_of_a_large_piece_only_the_end_is_kept_for_its_usage() -> None:
+    reader = UsageReader(STREAM_BYTES)
+    usage = b'data: {"usage": {"prompt_tokens": 3, "completion_tokens": 4}}\n\n'
+    for _ in range(3):
+        reader.add_chunk(EVENT * 1000)
+        reader.add_chunk(usage)
+        assert sum(map(len, reader._chunks)) <= 2 * STREAM_BYTES
+    assert reader.token_counts() == (3, 4)
+    assert reader.total_bytes == 3 * (1000 * len(EVENT) + len(usage))
