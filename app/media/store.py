@@ -9,23 +9,25 @@ import shutil
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import obstore
 import structlog
-from obstore.exceptions import BaseError
-from obstore.store import LocalStore, S3Store
 
 from app.durable_files import sync_with_folders
 from app.errors import NotFound, ServiceUnavailable
+from app.late import LateModule
 from app.ops.metrics import STORE_ERRORS
 from app.step_turns import StepTurns
 
 if TYPE_CHECKING:
-    from obstore import Attributes, GetOptions  # only exist for type checkers
-    from obstore.store import ClientConfig
+    import obstore
+    from obstore import Attributes, GetOptions, exceptions  # the first two only exist for type checkers
+    from obstore.store import ClientConfig, LocalStore, S3Store
+else:  # with the first file: it takes 5 MB
+    obstore, exceptions = LateModule("obstore"), LateModule("obstore.exceptions")
 
 log = structlog.get_logger(__name__)
 
@@ -59,8 +61,8 @@ class MediaStore:
     Every method raises ``ServiceUnavailable`` when the store itself can't be used.
     """
 
-    def __init__(self, objects: LocalStore | S3Store, *, folder: Path | None, url: str = "") -> None:
-        self._objects = objects
+    def __init__(self, *, folder: Path | None, objects: "S3Store | None" = None, url: str = "") -> None:
+        self._remote = objects
         self._folder = folder
         self._url = url
         self._turns = StepTurns()
@@ -72,8 +74,13 @@ class MediaStore:
         """``s3://bucket/prefix`` (credentials from the usual ``AWS_`` variables), or empty for ``folder``."""
         if not url:
             root = folder.resolve()
-            return cls(LocalStore(root, mkdir=True, automatic_cleanup=True), folder=root)
-        return cls(object_store(url, endpoint, stall_seconds=stall_seconds), folder=None, url=url)
+            root.mkdir(parents=True, exist_ok=True)
+            return cls(folder=root)
+        return cls(folder=None, objects=object_store(url, endpoint, stall_seconds=stall_seconds), url=url)
+
+    @cached_property
+    def _objects(self) -> "LocalStore | S3Store":
+        return self._remote or obstore.store.LocalStore(self._folder, automatic_cleanup=True)
 
     async def put(self, key: str, content: bytes | AsyncIterator[bytes], *, content_type: str = "") -> int:
         """Store atomically, replacing an existing file. Returns the size in bytes once a power cut can't undo it.
@@ -94,7 +101,7 @@ class MediaStore:
             )
             if self._folder is not None:  # obstore renames what may still be in memory only
                 await asyncio.to_thread(_finish_file, self._folder / key, root=self._folder)
-        except (BaseError, OSError) as error:
+        except (exceptions.BaseError, OSError) as error:
             raise unavailable_error("put", error) from error
         return counted.size
 
@@ -115,7 +122,7 @@ class MediaStore:
             meta = await obstore.head_async(self._objects, checked_key(key))
         except ABSENT as error:
             raise missing_file_error() from error
-        except (BaseError, OSError) as error:
+        except (exceptions.BaseError, OSError) as error:
             raise unavailable_error("head", error) from error
         etag = meta["e_tag"] or f'"{meta["size"]}-{int(meta["last_modified"].timestamp())}"'
         return StoreEntry(key=key, size=meta["size"], etag=etag, modified=meta["last_modified"])
@@ -127,7 +134,7 @@ class MediaStore:
             return bytes(await answer.bytes_async())
         except ABSENT as error:
             raise missing_file_error() from error
-        except (BaseError, OSError) as error:
+        except (exceptions.BaseError, OSError) as error:
             raise unavailable_error("get", error) from error
 
     async def stream(self, key: str, start: int = 0, end: int | None = None) -> AsyncGenerator[bytes, None]:
@@ -145,7 +152,7 @@ class MediaStore:
                 await self._turns.next_turn()
         except ABSENT as error:
             raise missing_file_error() from error
-        except (BaseError, OSError) as error:
+        except (exceptions.BaseError, OSError) as error:
             raise unavailable_error("stream", error) from error
         finally:
             await pieces.aclose()
@@ -171,7 +178,7 @@ class MediaStore:
             batches = obstore.list(self._objects, prefix)
             keys = [entry["path"] async for batch in batches for entry in batch]
             await obstore.delete_async(self._objects, [*keys, prefix])
-        except (BaseError, OSError) as error:
+        except (exceptions.BaseError, OSError) as error:
             raise unavailable_error("delete", error) from error
 
     def local_path(self, key: str) -> Path | None:
@@ -183,14 +190,14 @@ class MediaStore:
 
         ``endpoint``: what it begins with, where that is not what we call the store by.
         """
-        objects = self._objects
-        if isinstance(objects, LocalStore):
+        objects = self._remote
+        if objects is None:
             return None
         try:
             if endpoint:
                 objects = object_store(self._url, endpoint)
             return await obstore.sign_async(objects, "GET", checked_key(key), timedelta(seconds=seconds))
-        except (BaseError, OSError, ValueError) as error:
+        except (exceptions.BaseError, OSError, ValueError) as error:
             raise unavailable_error("presign", error) from error
 
     async def check(self) -> None:
@@ -211,7 +218,7 @@ class MediaStore:
                     yield StoreEntry(
                         entry["path"], entry["size"], entry["e_tag"] or "", modified=entry["last_modified"]
                     )
-        except (BaseError, OSError) as error:
+        except (exceptions.BaseError, OSError) as error:
             raise unavailable_error("list", error) from error
 
     async def measure_use(self) -> tuple[int, int]:
@@ -221,12 +228,12 @@ class MediaStore:
             async for batch in obstore.list(self._objects):
                 files += len(batch)
                 size += sum(entry["size"] for entry in batch)
-        except (BaseError, OSError) as error:
+        except (exceptions.BaseError, OSError) as error:
             raise unavailable_error("list", error) from error
         return files, size
 
 
-def object_store(url: str, endpoint: str, *, stall_seconds: float = STALL_SECONDS) -> S3Store:
+def object_store(url: str, endpoint: str, *, stall_seconds: float = STALL_SECONDS) -> "S3Store":
     options: ClientConfig = {
         "read_timeout": timedelta(seconds=stall_seconds),
         # For a complete answer. A reader may be slow, so only a stalled connection is given up.
@@ -235,7 +242,9 @@ def object_store(url: str, endpoint: str, *, stall_seconds: float = STALL_SECOND
     if endpoint:
         options["allow_http"] = endpoint.startswith("http://")
     place: dict[str, Any] = {"endpoint": endpoint.rstrip("/")} if endpoint else {}
-    return S3Store.from_url(url, retry_config={"max_retries": 3}, client_options=options, **place)
+    return obstore.store.S3Store.from_url(
+        url, retry_config={"max_retries": 3}, client_options=options, **place
+    )
 
 
 class CountedContent:

@@ -35,6 +35,7 @@ NEVER = {
 ONLY_WITH_POSTGRES = (
     "app.db.postgres",
     "asyncpg",
+    "obstore",  # there the processes compare their stores at the start; else it comes with the first file
     "pgqueuer",
     "sqlalchemy.dialects.postgresql",
     "sqlalchemy.ext.asyncio",
