@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from types import FrameType
+from typing import TYPE_CHECKING, Any, cast
 
 import structlog
 import uvicorn
@@ -30,12 +31,18 @@ from app.cli.startup import (
 )
 from app.components import Components
 from app.errors import FilmgateError
+from app.late import LateModule
 from app.main import create_app
 from app.ops import logs
 from app.ops.connections import ConnectionLimits, ConnectionTable, connections_for, raise_file_limit
 from app.ops.edge import DrainState
 from app.ops.forwarded import ForwardedAddresses
 from app.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from uvicorn.protocols.websockets import websockets_sansio_impl as websockets
+else:
+    websockets = LateModule("uvicorn.protocols.websockets.websockets_sansio_impl")
 
 log = structlog.get_logger()
 LIMITS = ConnectionLimits()
@@ -211,6 +218,7 @@ def server_config(
         ForwardedAddresses(app, settings.proxy_networks),
         interface="asgi3",
         http=table.protocol(),
+        ws=cast("type[asyncio.Protocol]", _open_websocket),
         lifespan="off",  # entered by the caller, so that an invalid setting is one line and not a traceback
         log_config=None,
         log_level="error",  # a warning for each broken request would let strangers write our log
@@ -223,6 +231,10 @@ def server_config(
         timeout_keep_alive=settings.keep_alive_seconds,
         timeout_graceful_shutdown=max(1, round(settings.drain_seconds)),
     )
+
+
+def _open_websocket(**given: Any) -> asyncio.Protocol:
+    return websockets.WebSocketsSansIOProtocol(**given)
 
 
 def _accounts_summary(components: Components) -> str:

@@ -31,6 +31,7 @@ NEVER = {
     "openai": "of the command line",
     "opentelemetry.sdk": "only with a collector",
     "redis": "only where it is set",
+    "websockets": "with the first WebSocket",
 }
 ONLY_WITH_POSTGRES = (
     "app.db.postgres",
