@@ -7,7 +7,7 @@ from typing import Any
 
 from app.errors import AddressNeeded, UnsupportedWish
 from app.generation import Action, GenerationRequest, MediaInput, Role
-from app.json_bodies import fold_name
+from app.json_bodies import by_folded_name, fold_name
 
 SAME_SHAPE, SAME_TIER = 0.1, 0.2
 """How far the shape and the short side of a client's size may be off a vendor's for the film to count as that size: Sora's
@@ -108,7 +108,7 @@ def extra_fields(
     ``request.sound``; without such a field a client that set it is refused.
     """
     fields = without_none(without_names(request.extra, uses))
-    folded = {fold_name(name) for name in reserved}
+    folded = by_folded_name(frozenset(reserved))
     refused = next((name for name in fields if fold_name(name) in folded), None)
     if refused is not None:
         raise UnsupportedWish(f"{refused} can't be passed on to {request.model}", param=refused)
@@ -122,7 +122,7 @@ def extra_fields(
 
 def without_names(fields: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
     """``fields`` without those that a server may take for one of ``names``."""
-    folded = {fold_name(name) for name in names}
+    folded = by_folded_name(frozenset(names))
     return {name: value for name, value in fields.items() if fold_name(name) not in folded}
 
 

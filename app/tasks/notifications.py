@@ -6,7 +6,7 @@ import secrets
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -26,6 +26,8 @@ log = structlog.get_logger()
 CHANNEL = "filmgate_tasks"
 NOTIFY_LIMIT = 7_000  # PostgreSQL allows less than 8,000 bytes in one notification
 NOTICES_AT_ONCE = 200
+GATHER_SECONDS = 0.02
+"""After a batch was sent, the next one gathers for so long: a busy gateway has a notice every few milliseconds."""
 RECONNECT_SECONDS = 1.0
 QUIET_SECONDS = 5.0
 """After so long without a notification the connection is asked for a sign of life."""
@@ -125,6 +127,7 @@ class NotificationHub:
                     batch.append(self._outbox.get_nowait())
                 for payload in _notice_payloads(batch, sender=self._name):
                     await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, payload)
+                await asyncio.sleep(GATHER_SECONDS)
         finally:
             connection.terminate()
 
@@ -173,15 +176,14 @@ async def _set_within(event: asyncio.Event, seconds: float) -> bool:
 
 
 def _notice_payloads(changes: list[Notification], *, sender: str) -> Iterable[str]:
-    batch: list[dict[str, Any]] = []
+    batch: list[str] = []
     size = 0
     for change in changes:
-        document = asdict(change)
-        length = len(json.dumps(document)) + 2
-        if batch and size + length > NOTIFY_LIMIT:
-            yield json.dumps([sender, batch])
+        text = json.dumps({name: getattr(change, name) for name in Notification.__slots__})
+        if batch and size + len(text) + 2 > NOTIFY_LIMIT:
+            yield f'["{sender}", [{", ".join(batch)}]]'
             batch, size = [], 0
-        batch.append(document)
-        size += length
+        batch.append(text)
+        size += len(text) + 2
     if batch:
-        yield json.dumps([sender, batch])
+        yield f'["{sender}", [{", ".join(batch)}]]'
