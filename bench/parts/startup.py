@@ -17,6 +17,8 @@ from bench.seeding import environment
 from bench.stage import Stage
 
 OLD = "0.1.0"
+HEALTH, MODELS = "/healthz", "/v1/models"
+"""What is asked until there is an answer. Without a key the second is answered with 401, by what clients are answered by."""
 ACCOUNT = ("accounts", "add", "farm", "--model", "bench=bench")
 
 
@@ -36,7 +38,7 @@ class Version:
     root: Path
     folder: Path
 
-    def start(self, *, idle_seconds: float = 0.0) -> Start:
+    def start(self, *, asked: str = HEALTH, idle_seconds: float = 0.0) -> Start:
         port = free_port()
         variables = environment(self.folder, port, worker=True)
         command = ("app.cli", "serve")
@@ -44,7 +46,7 @@ class Version:
         with Process(
             *command, cores=[SERVER_CORE], environment=variables, root=self.root, errors=log
         ) as process:
-            seconds = process.wait_for(port, "/healthz")
+            seconds = process.wait_for(port, asked)
             spent = process.cpu()
             time.sleep(idle_seconds)
             return Start(seconds, spent.own + spent.children, process.rss())
@@ -74,12 +76,12 @@ def measure(stage: Stage) -> list[Figure]:
         old = _old_version(stage)
         if old is not None:
             old.prepare(upstream)
-        ours: list[Start] = []
-        olds: list[Start] = []
-        for _ in range(stage.plan.runs):
-            ours.append(here.start(idle_seconds=stage.plan.calm_seconds))
-            if old is not None:
-                olds.append(old.start(idle_seconds=stage.plan.calm_seconds))
+        versions = [here] if old is None else [here, old]
+        calm, runs = stage.plan.calm_seconds, range(stage.plan.runs)
+        # Those of one run directly after each other, as they have the same weather.
+        starts = [[each.start(idle_seconds=calm) for each in versions] for _ in runs]
+        first_calls = [[each.start(asked=MODELS) for each in versions] for _ in runs]
+    ours, olds = _by_version(starts)
     return [
         _row(
             "start to first answer",
@@ -89,8 +91,19 @@ def measure(stage: Stage) -> list[Figure]:
             [s.seconds for s in olds],
         ),
         _row("start to first answer, CPU", "s", None, [s.cpu for s in ours], [s.cpu for s in olds]),
+        _row(
+            "start to first answer to a client",
+            "s",
+            None,
+            *([s.seconds for s in of_one] for of_one in _by_version(first_calls)),
+        ),
         _row("idle memory", "MB", Must(100), [s.idle for s in ours], [s.idle for s in olds]),
     ]
+
+
+def _by_version(runs: list[list[Start]]) -> tuple[list[Start], list[Start]]:
+    """This version's, and the release's: none where it was not started."""
+    return [run[0] for run in runs], [run[1] for run in runs if len(run) > 1]
 
 
 def _row(what: str, unit: str, must: Must | None, *values: list[float]) -> Figure:
