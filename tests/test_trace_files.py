@@ -6,7 +6,7 @@ from bench.trace_files import trace_film_and_chat
 
 pytestmark = pytest.mark.slow
 
-FILM_FILES = 128
+FILM_FILES = 130
 """From POST /v1/videos to a finished film (``openai_compatible``, SQLite)."""
 CHAT_FILES = 52
 """For a relayed POST /v1/chat/completions."""

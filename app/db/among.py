@@ -21,7 +21,8 @@ class TextList(TypeDecorator[list[str]]):
 
 
 class Among(FunctionElement[bool]):
-    type = sa.Boolean()
+    """Without SQLAlchemy's type of booleans, which it compares with 1 on SQLite: no index answers that."""
+
     inherit_cache = True
 
 

@@ -61,3 +61,16 @@ def test_what_is_built_for_one_use_or_by_its_values_is_sqlalchemys() -> None:
     assert find_kept(once, None, dialect) is None
     assert find_kept(once, None, dialect) is not None
     assert [find_kept(listed, None, dialect) for _ in range(3)] == [None] * 3
+
+
+async def test_one_of_many_texts_is_found_by_its_index(tmp_path: Path) -> None:
+    database = Database(f"sqlite+aiosqlite:///{tmp_path / 'filmgate.db'}")
+    metadata.create_all(database.writing_engine)
+    text = str(FIND.compile(dialect=database.writing_engine.dialect))
+    async with database.read() as connection:
+        plan = (await connection.execute(sa.text(f"EXPLAIN QUERY PLAN {text}".replace("?", "'[]'")))).all()
+    await database.close()
+    steps = [row.detail for row in plan]
+    assert [step for step in steps if " spending " in step] == [
+        "SEARCH spending USING INDEX sqlite_autoindex_spending_1 (key_id=?)"
+    ], steps
