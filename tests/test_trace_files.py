@@ -8,7 +8,7 @@ pytestmark = pytest.mark.slow
 
 FILM_FILES = 130
 """From POST /v1/videos to a finished film (``openai_compatible``, SQLite)."""
-CHAT_FILES = 52
+CHAT_FILES = 53
 """For a relayed POST /v1/chat/completions."""
 
 

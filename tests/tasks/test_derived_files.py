@@ -133,7 +133,7 @@ async def test_pictures_of_a_film_that_is_deleted_meanwhile_do_not_stay(studio: 
             await service.delete(studio.task)
             return await super().put(key, content, content_type=content_type)  # type: ignore[arg-type]
 
-    late = Late(files._objects, folder=files._folder)
+    late = Late(folder=files._folder)
     with pytest.raises(NotFound):
         await studio.maker(late).find(studio.task, studio.thumbnail)
     assert studio.artist.drawn == 1
