@@ -148,8 +148,8 @@ class MediaStore:
             pieces = self._read_object(checked_key(key), start=start, end=end)
         try:
             async for piece in pieces:
-                yield piece
                 await self._turns.next_turn()
+                yield piece
         except ABSENT as error:
             raise missing_file_error() from error
         except (exceptions.BaseError, OSError) as error:

@@ -22,7 +22,13 @@ WRITTEN = [
     "Rain on a tin roof",
     "kept for peaks",
 ]
-WRITTEN += ["Something forbidden", "own machines first", "for the app", "A lighthouse at dusk"]
+WRITTEN += [
+    "Something forbidden",
+    "Something unwanted",
+    "own machines first",
+    "for the app",
+    "A lighthouse at dusk",
+]
 # Runs of three words and more outside of what is marked as English, and of code; also in what a pointer shows, unless it is
 # the detail of Chinese words.
 FIND = """(written) => {
@@ -218,14 +224,14 @@ def test_a_film_that_its_vendor_refuses_is_told_in_chinese(
 ) -> None:
     """In the playground, in the list of tasks, and to the holder of a key at `/my/`."""
     words_of_vendor = {"error": {"message": "This prompt is against our rules."}}
-    busy.upstream.fault("create", status=400, body=words_of_vendor, prompt="forbidden", times=2)
+    busy.upstream.fault("create", status=400, body=words_of_vendor, prompt="unwanted", times=2)
     with busy.gateway.client() as client:
-        body = {"model": "sora-2", "prompt": "Something forbidden", "seconds": "8"}
+        body = {"model": "sora-2", "prompt": "Something unwanted", "seconds": "8"}
         made = client.post("/v1/videos", json=body).json()["id"]
         until(lambda: client.get(f"/v1/videos/{made}").json()["status"] == "failed")
     page = panel.page
     panel.open("playground?model=sora-2")
-    page.locator("[name=prompt]").fill("Something forbidden")
+    page.locator("[name=prompt]").fill("Something unwanted")
     page.locator("button[type=submit]").click()
     expect(page.locator("[data-state=failed]")).to_contain_text(ZH["error.invalid_request"])
     assert english_runs(page) == []
