@@ -28,6 +28,8 @@ from app.db.kept_statements import Parameters, execute_here
 
 LOCKED_SECONDS = 30.0
 """So long a write waits for another process that writes the same file."""
+SHARED_SECONDS = 0.1
+"""Readers wait for nobody but a process that opens the file after a crash or closes it as the last: for a moment."""
 READERS = 4
 """So many reads run at once, each in a thread."""
 GROUP_SECONDS = 0.02
@@ -41,8 +43,8 @@ ROLLED_BACK = "the transaction was rolled back"
 
 
 def open_direct_connection(url: str) -> sa.Connection:
-    """A connection for reads on the event loop's own thread. It never waits for a lock."""
-    return _create_engine(url, timeout=0.0).connect()
+    """A connection for reads on the event loop's own thread, which waits for a lock no longer than ``SHARED_SECONDS``."""
+    return _create_engine(url, timeout=SHARED_SECONDS).connect()
 
 
 def _create_engine(url: str, *, timeout: float) -> sa.Engine:

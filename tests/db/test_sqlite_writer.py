@@ -328,3 +328,27 @@ async def test_the_next_one_goes_before_those_that_wait(
     other.execute("COMMIT")
     await asyncio.gather(*jobs)
     assert order == ["admission", "one", "two"]
+
+
+async def test_a_read_on_the_loop_waits_for_a_moment_while_another_has_the_file_to_itself(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As who opens it after a crash has: nobody is told that the store is away."""
+    monkeypatch.setattr(sqlite_store, "SHARED_SECONDS", 60.0)
+    has_begun = threading.Event()
+
+    def keep() -> None:
+        with closing(sqlite3.connect(file, isolation_level=None)) as opening:
+            opening.execute("BEGIN EXCLUSIVE")
+            has_begun.set()
+            time.sleep(0.05)
+            opening.execute("COMMIT")
+
+    keeper = threading.Thread(target=keep)
+    keeper.start()
+    has_begun.wait()
+    database = Database(f"sqlite+aiosqlite:///{file}")
+    async with database.read_few() as connection:
+        assert (await connection.execute(NAMES)).all() == []
+    keeper.join()
+    await database.close()
